@@ -1,0 +1,1 @@
+//! Scripts and shapes, the target process, the attack on any server.

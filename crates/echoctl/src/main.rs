@@ -1,0 +1,2 @@
+//! `echoctl`: the command line.
+fn main() {}

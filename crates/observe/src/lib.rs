@@ -1,0 +1,1 @@
+//! What the kernel tells: socket queues of both ends, process memory, who listens.

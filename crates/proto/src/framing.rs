@@ -1,0 +1,186 @@
+//! Framing: how messages are marked in a stream that has no marks of its own.
+//!
+//! ```text
+//! lines   h e l l o \n              ends with a newline, which the payload cannot contain
+//! u16     00 05 h e l l o           led by a 2-byte big-endian length (DNS over TCP: RFC 1035, section 4.2.2)
+//! u32     00 00 00 05 h e l l o     led by a 4-byte big-endian length
+//! raw     h e l l o                 no marks: a frame is whatever one read gave
+//! ```
+//!
+//! A delimiter needs every byte looked at, but finds its way back after a lost byte; a length needs one look a frame,
+//! allows any payload, and never finds its way back. Cutting is done by [`Cutter`](crate::Cutter).
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+use crate::{Buffer, Full};
+
+/// How frames are marked in the byte stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Framing {
+    /// Each frame ends with `\n`. A `\r` before it belongs to the payload.
+    Lines,
+    /// Each payload is led by its length in 2 bytes, big-endian: at most 65,535 bytes, as in DNS over TCP.
+    U16,
+    /// Each payload is led by its length in 4 bytes, big-endian.
+    U32,
+    /// No framing: what one read gave is a frame.
+    Raw,
+}
+
+impl Framing {
+    /// All framings, in the order of the documentation.
+    pub const ALL: [Framing; 4] = [Framing::Lines, Framing::U16, Framing::U32, Framing::Raw];
+
+    /// Appends `payload` to `out` as one frame.
+    ///
+    /// # Errors
+    /// When this framing cannot express the payload, or `out` has no room; then `out` is as it was.
+    pub fn encode(self, payload: &[u8], out: &mut Buffer) -> Result<(), EncodeError> {
+        if payload.len() > self.longest_payload() {
+            return Err(EncodeError::TooLong {
+                framing: self,
+                length: payload.len(),
+                longest: self.longest_payload(),
+            });
+        }
+        if self == Framing::Lines && memchr::memchr(b'\n', payload).is_some() {
+            return Err(EncodeError::Delimiter);
+        }
+        let whole = self.overhead() + payload.len();
+        if whole > out.limit() - out.len() {
+            return Err(Full { limit: out.limit(), held: out.len(), wanted: whole }.into());
+        }
+        match self {
+            Framing::Lines => out.append(payload).and_then(|()| out.append(b"\n"))?,
+            Framing::U16 => {
+                out.append(&(payload.len() as u16).to_be_bytes()).and_then(|()| out.append(payload))?
+            }
+            Framing::U32 => {
+                out.append(&(payload.len() as u32).to_be_bytes()).and_then(|()| out.append(payload))?
+            }
+            Framing::Raw => out.append(payload)?,
+        }
+        Ok(())
+    }
+
+    /// Bytes that framing adds to each payload.
+    pub const fn overhead(self) -> usize {
+        match self {
+            Framing::Lines => 1,
+            Framing::U16 => 2,
+            Framing::U32 => 4,
+            Framing::Raw => 0,
+        }
+    }
+
+    /// Bytes of the length that leads each payload; 0 where none does.
+    pub const fn prefix(self) -> usize {
+        match self {
+            Framing::Lines | Framing::Raw => 0,
+            Framing::U16 => 2,
+            Framing::U32 => 4,
+        }
+    }
+
+    /// The longest payload in bytes that this framing can express.
+    pub const fn longest_payload(self) -> usize {
+        match self {
+            Framing::U16 => u16::MAX as usize,
+            Framing::U32 => u32::MAX as usize,
+            Framing::Lines | Framing::Raw => usize::MAX,
+        }
+    }
+
+    /// Its name on the command line and in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Framing::Lines => "lines",
+            Framing::U16 => "u16",
+            Framing::U32 => "u32",
+            Framing::Raw => "raw",
+        }
+    }
+}
+
+impl fmt::Display for Framing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Framing {
+    type Err = UnknownFraming;
+
+    fn from_str(name: &str) -> Result<Framing, UnknownFraming> {
+        Framing::ALL
+            .into_iter()
+            .find(|framing| framing.name() == name)
+            .ok_or_else(|| UnknownFraming(name.to_owned()))
+    }
+}
+
+/// A payload that cannot be encoded.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum EncodeError {
+    /// The length field cannot hold the payload's length.
+    #[error("a payload of {length} bytes is too long for {framing} framing, which can express {longest}")]
+    TooLong {
+        /// The framing asked for.
+        framing: Framing,
+        /// Bytes of the payload.
+        length: usize,
+        /// The longest payload it can express.
+        longest: usize,
+    },
+    /// A line cannot contain its own delimiter.
+    #[error("a payload with a newline in it cannot be one line")]
+    Delimiter,
+    /// The buffer has no room for the frame.
+    #[error(transparent)]
+    Full(#[from] Full),
+}
+
+/// A name that is no framing.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("'{0}' is no framing: use lines, u16, u32 or raw")]
+pub struct UnknownFraming(pub String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_framing_marks_the_payload_as_documented() {
+        let encoded = |framing: Framing| {
+            let mut out = Buffer::new(100);
+            framing.encode(b"hello", &mut out).unwrap();
+            out.unread().to_vec()
+        };
+
+        assert_eq!(encoded(Framing::Lines), b"hello\n");
+        assert_eq!(encoded(Framing::U16), b"\0\x05hello");
+        assert_eq!(encoded(Framing::U32), b"\0\0\0\x05hello");
+        assert_eq!(encoded(Framing::Raw), b"hello");
+    }
+
+    #[test]
+    fn what_cannot_be_encoded_leaves_the_buffer_as_it_was() {
+        let mut out = Buffer::new(10);
+
+        assert_eq!(Framing::Lines.encode(b"two\nlines", &mut out), Err(EncodeError::Delimiter));
+        assert!(matches!(Framing::U16.encode(&[0; 65536], &mut out), Err(EncodeError::TooLong { .. })));
+        assert!(matches!(Framing::U32.encode(b"7 bytes", &mut out), Err(EncodeError::Full(_))));
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for framing in Framing::ALL {
+            assert_eq!(framing.name().parse(), Ok(framing));
+        }
+        assert!("json".parse::<Framing>().is_err());
+    }
+}

@@ -1,0 +1,27 @@
+//! What a run is: its samples, the arithmetic of its queues, the verdict on it, and the file that keeps it.
+//!
+//! Pure data and pure functions over it, so that every rule here is tested on recorded numbers, without a socket.
+//!
+//! - [`Sample`]: six cumulative byte counters on the path from producer to consumer, and the memory beside them.
+//! - [`Queues`]: the bytes between neighbouring counters: where every byte is.
+//! - [`Verdict`]: what a run says of the server.
+//! - [`Summary`]: how a run ended.
+//! - [`Bytes`], [`Rate`], [`Seconds`]: the one way in which sizes, rates and times are printed.
+
+#![forbid(unsafe_code)]
+
+mod queues;
+mod sample;
+mod summary;
+mod units;
+mod verdict;
+
+pub use queues::Queues;
+pub use sample::Sample;
+pub use summary::Summary;
+pub use units::{Bytes, Rate, Seconds};
+pub use verdict::Verdict;
+
+/// The version of every JSON object and file that this program writes. It rises when a field changes its meaning or
+/// goes away; fields may be added without it.
+pub const SCHEMA_VERSION: u32 = 1;

@@ -1,0 +1,79 @@
+//! The queues: the bytes between neighbouring counters of a [`Sample`].
+
+use crate::Sample;
+
+/// Bytes in each queue on the path. `None` where a counter beside it is not visible on this system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Queues {
+    /// Produced and not yet arrived at the server's kernel: in the client's send queue.
+    pub client_send: Option<u64>,
+    /// In the server's receive queue.
+    pub server_receive: Option<u64>,
+    /// Read by the server and not yet written back: inside the server. Meaningful for an echo alone.
+    pub inside_server: Option<u64>,
+    /// In the server's send queue.
+    pub server_send: Option<u64>,
+    /// In the client's receive queue.
+    pub client_receive: Option<u64>,
+    /// The sum of all differences that were negative and are shown as 0: counters read a moment apart.
+    pub clamped: u64,
+}
+
+impl Queues {
+    /// The queues of one sample.
+    pub fn of(sample: &Sample) -> Queues {
+        let mut clamped = 0;
+        let mut between = |before: Option<u64>, after: Option<u64>| {
+            let (before, after) = (before?, after?);
+            clamped += after.saturating_sub(before);
+            Some(before.saturating_sub(after))
+        };
+        Queues {
+            client_send: between(Some(sample.produced), sample.s_received),
+            server_receive: between(sample.s_received, sample.s_read),
+            inside_server: between(sample.s_read, sample.s_written),
+            server_send: between(sample.s_written, sample.c_received),
+            client_receive: between(sample.c_received, Some(sample.consumed)),
+            clamped,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queues_add_up_to_what_was_produced_and_not_consumed() {
+        let sample = Sample {
+            produced: 100,
+            s_received: Some(80),
+            s_read: Some(70),
+            s_written: Some(40),
+            c_received: Some(30),
+            consumed: 10,
+            ..Sample::default()
+        };
+
+        let queues = Queues::of(&sample);
+
+        let all = [
+            queues.client_send,
+            queues.server_receive,
+            queues.inside_server,
+            queues.server_send,
+            queues.client_receive,
+        ];
+        assert_eq!(all, [20, 10, 30, 10, 20].map(Some));
+        assert_eq!(queues.clamped, 0);
+    }
+
+    #[test]
+    fn a_counter_read_too_late_is_clamped_and_the_clamp_is_told() {
+        let sample = Sample { produced: 100, s_received: Some(130), ..Sample::default() };
+
+        let queues = Queues::of(&sample);
+
+        assert_eq!((queues.client_send, queues.clamped), (Some(0), 30));
+    }
+}

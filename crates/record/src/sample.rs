@@ -1,0 +1,48 @@
+//! The sample: where all bytes of a run were at one instant.
+//!
+//! ```text
+//! produced ─ client send queue ─ s_received ─ server receive queue ─ s_read ─ INSIDE THE SERVER ─ s_written
+//!                                             ─ server send queue ─ c_received ─ client receive queue ─ consumed
+//! ```
+//!
+//! All six are cumulative bytes, so each queue is the difference of two neighbours ([`Queues`](crate::Queues)) and their
+//! sum is `produced - consumed` by construction. A counter that this system does not show is `None`, never a guess.
+
+use serde::{Deserialize, Serialize};
+
+/// Cumulative byte counters of all connections of a run, and the memory beside them. Sizes in bytes, times in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Sample {
+    /// Seconds since the run began.
+    pub t: f64,
+    /// Connections that are open.
+    pub connections: u32,
+    /// Written by the client: what the kernel took from it.
+    pub produced: u64,
+    /// Arrived at the server's kernel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s_received: Option<u64>,
+    /// Read by the server from its kernel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s_read: Option<u64>,
+    /// Written by the server to its kernel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s_written: Option<u64>,
+    /// Arrived at the client's kernel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub c_received: Option<u64>,
+    /// Read by the client.
+    pub consumed: u64,
+    /// Anonymous memory of the server's process tree (RssAnon and swap), which its queues are part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_memory: Option<u64>,
+    /// Kernel memory of both ends' sockets, which no process's memory shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel_memory: Option<u64>,
+    /// The receive window that the server's end last advertised to the client; the smallest, with many connections.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<u64>,
+    /// How far the counters moved while this sample was taken: the most by which a boundary between queues may be off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skew: Option<u64>,
+}

@@ -1,0 +1,1 @@
+//! Drawings of a record: terminal chart, SVG, one-file HTML, CSV.

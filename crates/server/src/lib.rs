@@ -1,0 +1,1 @@
+//! The echo server: listener, connection, backpressure, reply queue, limits.
