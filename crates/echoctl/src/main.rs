@@ -1,2 +1,18 @@
-//! `echoctl`: the command line.
-fn main() {}
+//! `echoctl`, the instrument for backpressure: the command line.
+//!
+//! Parses, calls, and exits. Each subcommand is one file that holds its `Args` (whose doc comments are the help) and its
+//! `run`. The libraries below return what they have to say as data; printing is done here and nowhere else.
+
+mod cli;
+mod demo;
+mod exit;
+mod output;
+mod values;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    exit::report(cli::Cli::parse().run())
+}

@@ -1,0 +1,37 @@
+//! The commands: what `echoctl --help` lists.
+
+use clap::{Parser, Subcommand};
+
+use crate::demo;
+use crate::exit::Outcome;
+
+/// The instrument for backpressure: see where every byte waits, learn why, and prove that a server is safe.
+///
+/// A producer faster than its consumer fills some queue. If no queue has a limit, memory grows until the process dies:
+/// a client that just stops reading takes the server down.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES, disable_help_subcommand = true, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Args),
+}
+
+impl Cli {
+    /// Runs the command that was asked for.
+    pub(crate) fn run(self) -> Outcome {
+        match self.command {
+            Command::Demo(args) => demo::run(args),
+        }
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  echoctl demo                                  see it happen: 10 seconds, one page to keep
+  echoctl serve --backpressure off              in one terminal: an echo server with the bug
+  echoctl flood --no-read                       in another: a client that sends and never reads";
