@@ -1,0 +1,55 @@
+//! Text escapes: how bytes that no keyboard has are written in `--request`.
+//!
+//! `\r`, `\n`, `\t`, `\0`, `\\` and `\xHH`; anything else stands for itself in UTF-8. Scripts do not need them: JSON and
+//! TOML have their own.
+
+/// The bytes that `text` stands for.
+///
+/// # Errors
+/// A sentence that names the escape that is none.
+pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        if c != '\\' {
+            bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            continue;
+        }
+        bytes.push(match rest.next() {
+            Some('r') => b'\r',
+            Some('n') => b'\n',
+            Some('t') => b'\t',
+            Some('0') => 0,
+            Some('\\') => b'\\',
+            Some('x') => {
+                let digit = |c: Option<char>| c.and_then(|c| c.to_digit(16));
+                match (digit(rest.next()), digit(rest.next())) {
+                    (Some(high), Some(low)) => (high * 16 + low) as u8,
+                    _ => return Err("'\\x' needs two hexadecimal digits, as in \\x0a".to_owned()),
+                }
+            }
+            Some(other) => {
+                return Err(format!("'\\{other}' is no escape: use \\r \\n \\t \\0 \\\\ or \\x0a"));
+            }
+            None => return Err("a '\\' at the end: write '\\\\' for one backslash".to_owned()),
+        });
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_become_their_bytes() {
+        assert_eq!(unescape(r"GET /\r\n\t\0\\\x7f\xFFé").unwrap(), b"GET /\r\n\t\0\\\x7f\xff\xc3\xa9");
+    }
+
+    #[test]
+    fn what_is_no_escape_is_named() {
+        for (text, part) in [(r"\q", r"'\q'"), (r"\x0", "two hexadecimal"), ("end\\", "at the end")] {
+            assert!(unescape(text).unwrap_err().contains(part), "{text}");
+        }
+    }
+}

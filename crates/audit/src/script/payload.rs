@@ -1,0 +1,225 @@
+//! The payload: bytes of a script, written as a list of parts that people can read.
+//!
+//! ```text
+//! [{"text": "*2\r\n$3\r\nGET\r\n"}, {"hex": "82ff"}, {"fill": "x", "count": 65536}, {"file": "body.bin"}]
+//! ```
+//!
+//! Parts are checked while they are parsed, so that a mistake is reported with its line. Files are read afterwards
+//! ([`Payload::load`]), since only then it is known beside which script they lie.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// Bytes to send or to wait for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Payload(Vec<Part>);
+
+impl Payload {
+    /// A payload of these parts.
+    pub fn new(parts: Vec<Part>) -> Payload {
+        Payload(parts)
+    }
+
+    /// A payload of text.
+    pub fn text(text: impl Into<String>) -> Payload {
+        Payload(vec![Part::Text(text.into())])
+    }
+
+    /// Whether it has no byte.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|part| part.len() == 0)
+    }
+
+    /// All bytes. Files count only once they were loaded.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.0.iter().map(Part::len).sum());
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => bytes.extend_from_slice(text.as_bytes()),
+                Part::Hex(hex) => bytes.extend_from_slice(hex),
+                Part::Fill { fill, count } => bytes.extend_from_slice(fill.repeat(*count).as_bytes()),
+                Part::File { content, .. } => bytes.extend_from_slice(content),
+            }
+        }
+        bytes
+    }
+
+    /// Reads the files that parts name, relative to `folder`.
+    ///
+    /// # Errors
+    /// A sentence when a file cannot be read or is larger than [`LARGEST`].
+    pub(super) fn load(&mut self, folder: &Path) -> Result<(), String> {
+        for part in &mut self.0 {
+            if let Part::File { path, content } = part {
+                *content = read(&folder.join(&*path)).map_err(|error| format!("file '{path}': {error}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One part of a payload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
+pub enum Part {
+    /// Text as it stands, in UTF-8.
+    Text(String),
+    /// Bytes written in hexadecimal.
+    Hex(Vec<u8>),
+    /// A text `count` times.
+    Fill {
+        /// What is repeated.
+        fill: String,
+        /// How often.
+        count: usize,
+    },
+    /// The content of a file.
+    File {
+        /// Its path as written.
+        path: String,
+        /// What it holds, once loaded.
+        content: Vec<u8>,
+    },
+}
+
+impl Part {
+    fn len(&self) -> usize {
+        match self {
+            Part::Text(text) => text.len(),
+            Part::Hex(hex) => hex.len(),
+            Part::Fill { fill, count } => fill.len() * count,
+            Part::File { content, .. } => content.len(),
+        }
+    }
+}
+
+/// A part as it stands in a script: exactly one of four forms.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hex: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fill: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+}
+
+impl TryFrom<Written> for Part {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Part, String> {
+        match written {
+            Written { text: Some(text), hex: None, fill: None, count: None, file: None } => {
+                Ok(Part::Text(text))
+            }
+            Written { text: None, hex: Some(hex), fill: None, count: None, file: None } => {
+                from_hex(&hex).map(Part::Hex)
+            }
+            Written { text: None, hex: None, fill: Some(fill), count: Some(count), file: None } => {
+                match fill.len().checked_mul(count) {
+                    Some(bytes) if bytes <= LARGEST => Ok(Part::Fill { fill, count }),
+                    _ => Err(format!("field 'count': fill and count make more than {} MiB", LARGEST >> 20)),
+                }
+            }
+            Written { text: None, hex: None, fill: Some(_), count: None, file: None } => {
+                Err("field 'fill' needs 'count', the number of times it is sent".to_owned())
+            }
+            Written { text: None, hex: None, fill: None, count: None, file: Some(path) } => {
+                Ok(Part::File { path, content: Vec::new() })
+            }
+            _ => {
+                Err("a part of a payload is exactly one of {text}, {hex}, {fill, count} and {file}"
+                    .to_owned())
+            }
+        }
+    }
+}
+
+impl From<Part> for Written {
+    fn from(part: Part) -> Written {
+        let none = Written::default();
+        match part {
+            Part::Text(text) => Written { text: Some(text), ..none },
+            Part::Hex(hex) => {
+                Written { hex: Some(hex.iter().map(|byte| format!("{byte:02x}")).collect()), ..none }
+            }
+            Part::Fill { fill, count } => Written { fill: Some(fill), count: Some(count), ..none },
+            Part::File { path, .. } => Written { file: Some(path), ..none },
+        }
+    }
+}
+
+/// Reads pairs of hexadecimal digits; spaces between pairs are allowed.
+fn from_hex(text: &str) -> Result<Vec<u8>, String> {
+    let digits: Vec<u32> = text
+        .chars()
+        .filter(|c| !c.is_whitespace())
+        .map(|c| c.to_digit(16).ok_or_else(|| format!("field 'hex': '{c}' is no hexadecimal digit")))
+        .collect::<Result<_, _>>()?;
+    if digits.len() % 2 != 0 {
+        return Err(format!("field 'hex': {} digits are no whole bytes", digits.len()));
+    }
+    Ok(digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect())
+}
+
+/// Reads a file of at most [`LARGEST`] bytes.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let mut content = Vec::new();
+    // One byte more than allowed is asked for, so that a file that grows meanwhile (or /dev/zero) ends here too.
+    File::open(path)
+        .and_then(|file| file.take(LARGEST as u64 + 1).read_to_end(&mut content))
+        .map_err(|error| error.to_string())?;
+    if content.len() > LARGEST {
+        return Err(format!("larger than {} MiB", LARGEST >> 20));
+    }
+    Ok(content)
+}
+
+/// The most bytes of one part: 64 MiB, well over what any kernel queues for one socket, so that `once` can overfill one.
+const LARGEST: usize = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payload(json: &str) -> Result<Payload, String> {
+        serde_json::from_str(json).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_form_of_a_part_gives_its_bytes() {
+        let payload =
+            payload(r#"[{"text":"a\r\n"},{"hex":"00 fF"},{"fill":"xy","count":2}]"#).unwrap().bytes();
+        assert_eq!(payload, b"a\r\n\x00\xffxyxy");
+    }
+
+    #[test]
+    fn mistakes_are_told_with_line_and_field() {
+        for (json, field) in [
+            (r#"[{"hex":"0g"}]"#, "field 'hex': 'g'"),
+            (r#"[{"hex":"012"}]"#, "field 'hex': 3 digits"),
+            (r#"[{"fill":"x"}]"#, "field 'fill' needs 'count'"),
+            (r#"[{"fill":"xx","count":99999999}]"#, "field 'count'"),
+            (r#"[{"text":"x","hex":"00"}]"#, "exactly one of"),
+            (r#"[{"txt":"x"}]"#, "unknown field `txt`"),
+        ] {
+            let error = payload(json).unwrap_err();
+            assert!(error.contains(field) && error.contains("line 1"), "{json} gave: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed_is_read_back() {
+        let parts = r#"[{"text":"a"},{"hex":"00ff"},{"fill":"x","count":3},{"file":"b"}]"#;
+        assert_eq!(serde_json::to_string(&payload(parts).unwrap()).unwrap(), parts);
+    }
+}

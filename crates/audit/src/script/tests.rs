@@ -1,0 +1,80 @@
+//! Scripts as people write them, right and wrong.
+
+use super::*;
+
+const REDIS: &str = r#"
+about = "pubsub"
+[[setup]]
+send = [{ text = "SUBSCRIBE c\r\n" }]
+expect = [{ text = "subscribe" }]
+[feeder]
+[stimulus]
+kind = "publish"
+repeat = [{ text = "PUBLISH c " }, { fill = "x", count = 16 }, { text = "\r\n" }]
+"#;
+
+#[test]
+fn toml_and_json_say_the_same() {
+    let toml = Script::from_toml(REDIS).unwrap();
+    let json = Script::from_json(&serde_json::to_string(&toml).unwrap()).unwrap();
+
+    assert_eq!(toml, json);
+    assert!(toml.feeder.is_some() && toml.setup.len() == 1);
+    let Sent::Repeat(payload) = toml.stimulus.send else { panic!("repeat") };
+    assert_eq!(payload.bytes(), b"PUBLISH c xxxxxxxxxxxxxxxx\r\n");
+}
+
+#[test]
+fn a_script_printed_as_toml_is_read_back() {
+    let script = Script::from_toml(REDIS).unwrap();
+    assert_eq!(Script::from_toml(&script.to_toml()).unwrap(), script);
+}
+
+#[test]
+fn mistakes_name_their_line_and_their_field() {
+    let toml =
+        Script::from_toml("[stimulus]\nrepeat = [\n  { text = \"x\" },\n  { hxe = \"00\" },\n]").unwrap_err();
+    assert!(toml.contains("line 4") && toml.contains("hxe"), "{toml}");
+
+    let json = Script::from_json("{\n\"stimulus\": {\"repeat\": [],\n \"once\": []}}").unwrap_err();
+    assert!(json.contains("line 3") && json.contains("'stimulus'"), "{json}");
+
+    let missing = Script::from_json("{}").unwrap_err();
+    assert!(missing.contains("stimulus"), "{missing}");
+}
+
+#[test]
+fn files_are_read_from_beside_the_script() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("script.toml");
+    std::fs::write(folder.path().join("body"), b"\x00body").unwrap();
+    std::fs::write(&path, "[stimulus]\nonce = [{ file = \"body\" }]").unwrap();
+
+    let Sent::Once(payload) = Script::read(&path).unwrap().stimulus.send else { panic!("once") };
+    assert_eq!(payload.bytes(), b"\x00body");
+
+    std::fs::write(&path, "[stimulus]\nonce = [{ file = \"gone\" }]").unwrap();
+    let error = Script::read(&path).unwrap_err().to_string();
+    assert!(error.contains("script.toml") && error.contains("'gone'"), "{error}");
+}
+
+#[test]
+fn a_step_that_does_nothing_and_a_stimulus_of_nothing_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("script.json");
+    for (text, part) in [
+        (r#"{"setup":[{}],"stimulus":{"repeat":[{"text":"x"}]}}"#, "setup[0]: a step needs"),
+        (r#"{"stimulus":{"repeat":[]}}"#, "sends nothing"),
+        (r#"{"setup":[{"expect":[]}],"stimulus":{"once":[]}}"#, "field 'expect' is empty"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let error = Script::read(&path).unwrap_err().to_string();
+        assert!(error.contains(part), "{text} gave: {error}");
+    }
+}
+
+#[test]
+fn a_file_without_end_is_refused_and_not_read_to_the_end() {
+    let error = Script::read(Path::new("/dev/zero")).unwrap_err().to_string();
+    assert!(error.contains("larger than 64 MiB"), "{error}");
+}

@@ -1,0 +1,43 @@
+//! WebSocket shapes: the upgrade with a fixed key, its answer checked, then masked frames of 64 KiB.
+//!
+//! The mask is zero: allowed (RFC 6455, section 5.3 asks for an unpredictable one to protect proxies from scripts in
+//! browsers, which this is none), and it leaves the payload readable in a capture.
+
+use crate::script::{Feeder, Part, Payload, Script, Step, Stimulus};
+
+/// Messages that the server sends back.
+pub(super) fn echo(path: &str, host: &str) -> Script {
+    let probe = vec![Part::Hex(vec![0x82, 0x87, 0, 0, 0, 0]), Part::Text("echoctl".to_owned())];
+    Script {
+        setup: upgrade(path, host),
+        bystander: Some(Step::ask(Payload::new(probe), Payload::text("echoctl"))),
+        ..Script::new(Stimulus::repeat("WebSocket messages of 64 KiB, again and again", message()))
+    }
+}
+
+/// A client that does not read what another one says to all.
+pub(super) fn subscribe(path: &str, host: &str) -> Script {
+    Script {
+        setup: upgrade(path, host),
+        feeder: Some(Feeder { setup: upgrade(path, host) }),
+        ..Script::new(Stimulus::repeat("WebSocket messages of 64 KiB, sent by another client", message()))
+    }
+}
+
+fn upgrade(path: &str, host: &str) -> Vec<Step> {
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    );
+    vec![Step::ask(Payload::text(request), Payload::text(ACCEPT)), Step::expect("\r\n\r\n")]
+}
+
+/// FIN and binary; masked, with a 64-bit length; the mask; the payload.
+fn message() -> Payload {
+    let head = vec![0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    Payload::new(vec![Part::Hex(head), Part::Fill { fill: "x".to_owned(), count: 65536 }])
+}
+
+/// The example of RFC 6455, section 1.3, and the answer that it demands.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
