@@ -1,1 +1,37 @@
-//! What the kernel tells: socket queues of both ends, process memory, who listens.
+//! What the kernel tells: the queues of both ends of a connection, the memory of a process tree, who listens.
+//!
+//! Everything here only reads, and needs no help from the server that is looked at: any owner, any language.
+//!
+//! - [`ProcessTree`], [`Process`]: memory, processor time and disk writes of a server and all that it started.
+//! - [`listener`]: which processes own a listening port.
+//! - [`SocketDiag`]: the state and queues of any TCP socket of this host, looked up by its two addresses.
+//!
+//! What a system cannot show is `None` or [`Error::NotVisible`], never a guess. Linux shows everything; what macOS and
+//! Windows show is said at each item.
+
+mod error;
+mod sys;
+
+mod process;
+pub use error::Error;
+pub use process::{Memory, Process, ProcessTree, TreeReading};
+
+#[cfg(target_os = "linux")]
+mod diag;
+#[cfg(target_os = "linux")]
+pub use diag::{Found, SocketDiag, Timer};
+
+mod listener;
+mod users;
+pub use listener::{Listener, Owner, listener};
+pub use users::user_name;
+
+mod socket_memory;
+mod tcp_info;
+mod tcp_state;
+pub use socket_memory::SocketMemory;
+pub use tcp_info::{Side, TcpInfo};
+pub use tcp_state::TcpState;
+
+mod socket;
+pub use socket::{AsHandle, SocketBuffers, receive_queue, send_queue};

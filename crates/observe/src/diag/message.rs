@@ -1,0 +1,200 @@
+//! The messages of sock_diag: `linux/netlink.h` and `linux/inet_diag.h`, written and read by hand.
+//!
+//! ```text
+//! question   nlmsghdr 16 | inet_diag_req_v2 56
+//! answer     nlmsghdr 16 | inet_diag_msg    72 | attributes: length 2, kind 2, value, padded to 4 …
+//! ```
+//!
+//! Both are small and their form has been fixed since Linux 3.3, so sixty lines stand here in place of three crates.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::{Found, Timer};
+use crate::{SocketMemory, TcpInfo, TcpState};
+
+/// What is asked of the kernel.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Question {
+    /// The one socket with these addresses.
+    Exact { local: SocketAddr, remote: SocketAddr },
+    /// All sockets of a family (`AF_INET`, `AF_INET6`) in any of `states` (a bit each) with this local port, or any if 0.
+    All { family: i32, states: u32, port: u16 },
+}
+
+impl Question {
+    /// The 72 bytes to send.
+    pub(super) fn encode(&self, sequence: u32) -> [u8; 72] {
+        let (family, states, flags) = match *self {
+            Question::Exact { local, .. } if local.is_ipv4() => (libc::AF_INET, u32::MAX, REQUEST),
+            Question::Exact { .. } => (libc::AF_INET6, u32::MAX, REQUEST),
+            Question::All { family, states, .. } => (family, states, REQUEST | DUMP),
+        };
+        let mut bytes = [0; 72];
+        bytes[0..4].copy_from_slice(&72u32.to_ne_bytes());
+        bytes[4..6].copy_from_slice(&SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+        bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
+        bytes[8..12].copy_from_slice(&sequence.to_ne_bytes());
+        bytes[16] = family as u8;
+        bytes[17] = libc::IPPROTO_TCP as u8;
+        bytes[18] = WITH_INFO | WITH_MEMORY;
+        bytes[20..24].copy_from_slice(&states.to_ne_bytes());
+        match *self {
+            Question::Exact { local, remote } => {
+                bytes[24..26].copy_from_slice(&local.port().to_be_bytes());
+                bytes[26..28].copy_from_slice(&remote.port().to_be_bytes());
+                write_ip(&mut bytes[28..44], local.ip());
+                write_ip(&mut bytes[44..60], remote.ip());
+                // A link-local address is one of an interface; elsewhere this is 0.
+                if let SocketAddr::V6(remote) = remote {
+                    bytes[60..64].copy_from_slice(&remote.scope_id().to_ne_bytes());
+                }
+            }
+            Question::All { port, .. } => bytes[24..26].copy_from_slice(&port.to_be_bytes()),
+        }
+        // No cookie is known: the socket is named by its addresses alone.
+        bytes[64..72].fill(0xff);
+        bytes
+    }
+}
+
+/// One message of the kernel.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives at a time, on the stack; a box would cost more than the look-up"
+)]
+pub(super) enum Answer {
+    /// A socket.
+    Socket(Found),
+    /// The list is at its end.
+    Done,
+    /// An error, as a positive errno.
+    Refused(i32),
+    /// Not as documented.
+    Malformed,
+}
+
+/// The messages in what one read gave. Those of another question than `sequence` are skipped.
+pub(super) struct Messages<'a> {
+    rest: &'a [u8],
+    sequence: u32,
+}
+
+impl<'a> Messages<'a> {
+    pub(super) fn new(bytes: &'a [u8], sequence: u32) -> Messages<'a> {
+        Messages { rest: bytes, sequence }
+    }
+}
+
+impl Iterator for Messages<'_> {
+    type Item = Answer;
+
+    fn next(&mut self) -> Option<Answer> {
+        loop {
+            if self.rest.is_empty() {
+                return None;
+            }
+            let header = (u32_at(self.rest, 0), u16_at(self.rest, 4), u32_at(self.rest, 8));
+            let (Some(length), Some(kind), Some(sequence)) = header else {
+                self.rest = &[];
+                return Some(Answer::Malformed);
+            };
+            let length = length as usize;
+            let Some(body) = self.rest.get(16..length) else {
+                self.rest = &[];
+                return Some(Answer::Malformed);
+            };
+            self.rest = self.rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+            if sequence != self.sequence {
+                continue;
+            }
+            return Some(match kind {
+                DONE => Answer::Done,
+                ERROR => u32_at(body, 0).map_or(Answer::Malformed, |code| Answer::Refused(-(code as i32))),
+                SOCK_DIAG_BY_FAMILY => socket(body).map_or(Answer::Malformed, Answer::Socket),
+                _ => continue,
+            });
+        }
+    }
+}
+
+/// Reads `inet_diag_msg` and the attributes behind it.
+fn socket(body: &[u8]) -> Option<Found> {
+    let family = i32::from(*body.first()?);
+    let state = TcpState::from_linux(*body.get(1)?);
+    let addr = |port: usize, ip: usize| {
+        let port = u16::from_be_bytes(body.get(port..port + 2)?.try_into().ok()?);
+        Some(SocketAddr::new(read_ip(body.get(ip..ip + 16)?, family)?, port))
+    };
+    let mut found = Found {
+        local: addr(4, 8)?,
+        remote: addr(6, 24)?,
+        state,
+        timer: match *body.get(2)? {
+            1 => Some(Timer::Retransmit),
+            2 => Some(Timer::KeepAlive),
+            3 => Some(Timer::TimeWait),
+            4 => Some(Timer::ZeroWindowProbe),
+            _ => None,
+        },
+        rqueue: u32_at(body, 56)?,
+        wqueue: u32_at(body, 60)?,
+        uid: u32_at(body, 64)?,
+        inode: u32_at(body, 68)?,
+        only_v6: false,
+        info: None,
+        memory: None,
+    };
+    let mut rest = body.get(72..)?;
+    while let (Some(length), Some(kind)) = (u16_at(rest, 0), u16_at(rest, 2)) {
+        let length = usize::from(length);
+        let value = rest.get(4..length)?;
+        match kind {
+            INFO => found.info = TcpInfo::parse(value),
+            MEMORY => found.memory = SocketMemory::parse(value),
+            ONLY_V6 => found.only_v6 = value.first() == Some(&1),
+            _ => {}
+        }
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Some(found)
+}
+
+fn write_ip(into: &mut [u8], ip: IpAddr) {
+    match ip {
+        IpAddr::V4(ip) => into[..4].copy_from_slice(&ip.octets()),
+        IpAddr::V6(ip) => into.copy_from_slice(&ip.octets()),
+    }
+}
+
+/// An IPv4 connection of an IPv6 socket is told with mapped addresses (`::ffff:127.0.0.1`): read as what it is.
+fn read_ip(bytes: &[u8], family: i32) -> Option<IpAddr> {
+    let bytes: [u8; 16] = bytes.try_into().ok()?;
+    match family {
+        libc::AF_INET => Some(Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]).into()),
+        libc::AF_INET6 => Some(IpAddr::from(Ipv6Addr::from(bytes)).to_canonical()),
+        _ => None,
+    }
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+// linux/netlink.h
+const REQUEST: u16 = 1;
+const DUMP: u16 = 0x300;
+const ERROR: u16 = 2;
+const DONE: u16 = 3;
+
+// linux/sock_diag.h, linux/inet_diag.h: attributes are asked for as bit (kind - 1).
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const INFO: u16 = 2;
+const MEMORY: u16 = 7;
+const ONLY_V6: u16 = 11;
+const WITH_INFO: u8 = 1 << (INFO - 1);
+const WITH_MEMORY: u8 = 1 << (MEMORY - 1);

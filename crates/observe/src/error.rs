@@ -1,0 +1,50 @@
+//! What can go wrong while looking: the thing is not there, not visible to us, or the kernel refused.
+
+use std::io;
+use std::net::SocketAddr;
+
+use thiserror::Error;
+
+/// Why something could not be seen.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The kernel refused a question.
+    #[error("{what}: {source}")]
+    Kernel {
+        /// What was asked for.
+        what: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The kernel's answer is not of the form that is documented.
+    #[error("{what}: the kernel's answer makes no sense")]
+    Malformed {
+        /// What was asked for.
+        what: &'static str,
+    },
+    /// There is no such process, or it has ended.
+    #[error("no process has the pid {pid}")]
+    NoProcess {
+        /// The pid asked for.
+        pid: u32,
+    },
+    /// No socket of this host listens at the address.
+    #[error("nobody listens at {addr} on this host")]
+    NobodyListens {
+        /// The address asked for.
+        addr: SocketAddr,
+    },
+    /// This operating system does not show it, or not to this program.
+    #[error("{what} is not visible on this system")]
+    NotVisible {
+        /// What was asked for.
+        what: &'static str,
+    },
+}
+
+impl Error {
+    /// For `map_err`: the kernel refused `what`.
+    pub(crate) fn kernel(what: &'static str) -> impl FnOnce(io::Error) -> Error {
+        move |source| Error::Kernel { what, source }
+    }
+}

@@ -1,0 +1,179 @@
+//! The text files of `/proc/PID`: parsers that take bytes and give numbers, `None` where the text is not as documented
+//! in proc(5).
+
+/// `/proc/PID/statm`: sizes in pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Statm {
+    /// Pages in memory.
+    pub(super) resident: u64,
+    /// Those of them that belong to files or shared memory. The rest is anonymous.
+    pub(super) shared: u64,
+}
+
+impl Statm {
+    pub(super) fn parse(text: &[u8]) -> Option<Statm> {
+        let mut fields = numbers(text);
+        let _size = fields.next()??;
+        Some(Statm { resident: fields.next()??, shared: fields.next()?? })
+    }
+
+    /// Anonymous pages.
+    pub(super) fn anonymous(self) -> u64 {
+        self.resident.saturating_sub(self.shared)
+    }
+}
+
+/// `/proc/PID/stat`: the fields that are needed here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stat {
+    /// The program's name, at most 15 bytes of it.
+    pub(super) name: String,
+    /// `R` running, `S` sleeping, `Z` ended and not yet waited for, …
+    pub(super) state: u8,
+    /// The parent's pid.
+    pub(super) parent: u32,
+    /// Processor time in user mode and in the kernel, in ticks.
+    pub(super) ticks: u64,
+    /// Threads.
+    pub(super) threads: u64,
+    /// When it started, in ticks since boot: with the pid, the identity of a process.
+    pub(super) started: u64,
+}
+
+impl Stat {
+    pub(super) fn parse(text: &[u8]) -> Option<Stat> {
+        // The name stands in parentheses and may itself contain spaces and parentheses, so it ends at the last one.
+        let open = text.iter().position(|&byte| byte == b'(')?;
+        let close = text.iter().rposition(|&byte| byte == b')')?;
+        let name = String::from_utf8_lossy(text.get(open + 1..close)?).into_owned();
+        let rest = text[close + 1..].trim_ascii_start();
+        let (&state, rest) = rest.split_first()?;
+        // The first field of `rest` is number 4 of proc(5).
+        let fields: Vec<Option<u64>> = numbers(rest).take(19).collect();
+        let field = |number: usize| fields.get(number - 4).copied().flatten();
+        Some(Stat {
+            name,
+            state,
+            parent: u32::try_from(field(4)?).ok()?,
+            ticks: field(14)? + field(15)?,
+            threads: field(20)?,
+            started: field(22)?,
+        })
+    }
+
+    /// Whether it has ended and only waits to be waited for.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x')
+    }
+}
+
+/// `/proc/PID/status`: the fields that are needed here. Sizes in bytes; a kernel thread has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Status {
+    /// The real user id.
+    pub(super) uid: u32,
+    /// Shared memory in memory.
+    pub(super) shared_memory: u64,
+    /// Anonymous memory swapped out.
+    pub(super) swapped: u64,
+}
+
+impl Status {
+    pub(super) fn parse(text: &[u8]) -> Option<Status> {
+        let uid = u32::try_from(labelled(text, b"Uid:")?).ok()?;
+        let kibibytes = |label| labelled(text, label).unwrap_or(0) * 1024;
+        Some(Status { uid, shared_memory: kibibytes(b"RssShmem:"), swapped: kibibytes(b"VmSwap:") })
+    }
+}
+
+/// `/proc/PID/io`: bytes that the process caused to be written to disk.
+pub(super) fn disk_written(text: &[u8]) -> Option<u64> {
+    labelled(text, b"write_bytes:")
+}
+
+/// The first number behind a label that stands at the start of a line.
+fn labelled(text: &[u8], label: &[u8]) -> Option<u64> {
+    let line = text.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(label))?;
+    numbers(line).next()?
+}
+
+/// Words separated by white space, each as a number; a word that is none (negative, too large) is `None`.
+fn numbers(text: &[u8]) -> impl Iterator<Item = Option<u64>> {
+    text.split(|byte| byte.is_ascii_whitespace())
+        .filter(|word| !word.is_empty())
+        .map(|word| std::str::from_utf8(word).ok()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Captured on Linux 6.18 from an echo server; the name in STAT_ODD was set to make trouble.
+    const STATM: &[u8] = b"1052 351 320 7 0 107 0\n";
+    const STAT: &[u8] = b"4121 (cat) S 4100 4121 4100 34816 4121 4194304 102 0 0 0 3 5 0 0 20 0 1 0 8812345 4308992 \
+        351 18446744073709551615 94033 94034 140 0 0 0 0 0 0 1 0 0 17 1 0 0 0 0 0 94036 94037 9465 140 140 140 140 0\n";
+    const STAT_ODD: &[u8] = b"77 (a b) (c) Z 1 77 77 0 -1 4227148 102 0 0 0 30 12 0 0 20 0 9 0 991 0 0 \
+        18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 9\n";
+    const STATUS: &[u8] = b"Name:\tnode\nUmask:\t0022\nState:\tS (sleeping)\nUid:\t1000\t1000\t1000\t1000\n\
+        VmRSS:\t   43712 kB\nRssAnon:\t    7272 kB\nRssFile:\t   36400 kB\nRssShmem:\t      40 kB\n\
+        VmSwap:\t     128 kB\nThreads:\t11\n";
+
+    #[test]
+    fn anonymous_pages_are_the_resident_ones_that_are_not_shared() {
+        let statm = Statm::parse(STATM).unwrap();
+
+        assert_eq!(statm, Statm { resident: 351, shared: 320 });
+        assert_eq!(statm.anonymous(), 31);
+    }
+
+    #[test]
+    fn stat_gives_time_identity_and_parent() {
+        let stat = Stat::parse(STAT).unwrap();
+
+        assert_eq!((stat.name.as_str(), stat.parent, stat.ticks, stat.started), ("cat", 4100, 8, 8_812_345));
+        assert!(!stat.has_ended());
+    }
+
+    #[test]
+    fn a_name_with_spaces_and_parentheses_does_not_shift_the_fields() {
+        let stat = Stat::parse(STAT_ODD).unwrap();
+
+        assert_eq!((stat.name.as_str(), stat.parent, stat.ticks), ("a b) (c", 1, 42));
+        assert_eq!((stat.threads, stat.started), (9, 991));
+        assert!(stat.has_ended());
+    }
+
+    #[test]
+    fn status_gives_the_owner_and_what_statm_leaves_out() {
+        let status = Status::parse(STATUS).unwrap();
+
+        assert_eq!(status, Status { uid: 1000, shared_memory: 40 * 1024, swapped: 128 * 1024 });
+    }
+
+    #[test]
+    fn a_kernel_thread_has_no_memory_lines() {
+        let status = Status::parse(b"Name:\tkthreadd\nUid:\t0\t0\t0\t0\n").unwrap();
+
+        assert_eq!((status.shared_memory, status.swapped), (0, 0));
+    }
+
+    #[test]
+    fn bytes_written_to_disk_are_told_apart_from_bytes_written() {
+        let io = b"rchar: 1\nwchar: 999\nsyscr: 1\nsyscw: 1\nread_bytes: 5\nwrite_bytes: 4096\n\
+            cancelled_write_bytes: 7\n";
+
+        assert_eq!(disk_written(io), Some(4096));
+    }
+
+    #[test]
+    fn text_that_is_cut_short_anywhere_is_refused_or_read_but_never_a_panic() {
+        for text in [STATM, STAT, STAT_ODD, STATUS] {
+            for end in 0..text.len() {
+                let cut = &text[..end];
+                let _ = (Statm::parse(cut), Stat::parse(cut), Status::parse(cut), disk_written(cut));
+            }
+        }
+        assert_eq!(Statm::parse(b"12 x 3"), None);
+        assert_eq!(Stat::parse(b"1 (a"), None);
+    }
+}

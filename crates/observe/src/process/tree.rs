@@ -1,0 +1,192 @@
+//! The process tree: a server, its workers, and whatever they start for a connection.
+//!
+//! It is looked through again every [`RESCAN`], because some servers start a process a connection (inetd, socat, CGI) and
+//! the bytes are held there. Whoever has once been a member stays one, also when its parent ends before it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::{Memory, Process};
+use crate::Error;
+
+/// A server's processes, watched as one.
+#[derive(Debug)]
+pub struct ProcessTree {
+    roots: Vec<u32>,
+    members: BTreeMap<u32, Member>,
+    scanned: Instant,
+    /// Processor time and disk writes of members that have ended, so that the sums never fall.
+    ended: Totals,
+    roots_ended: Vec<u32>,
+}
+
+/// A tree at one moment. Sums over its processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TreeReading {
+    /// Running processes.
+    pub processes: u32,
+    /// Their memory.
+    pub memory: Memory,
+    /// Processor time used since they started, of those that have ended too. As of the last scan of the tree, at most a
+    /// quarter of a second ago.
+    pub processor_time: Duration,
+    /// Bytes written to disk since they started, of those that have ended too; `None` where that is not visible
+    /// (another user's process). As of the last scan of the tree.
+    pub disk_written: Option<u64>,
+}
+
+impl ProcessTree {
+    /// The tree below the given processes, all of which must run.
+    ///
+    /// # Errors
+    /// When one of them does not run or cannot be seen.
+    pub fn new(roots: impl IntoIterator<Item = u32>) -> Result<ProcessTree, Error> {
+        let mut tree = ProcessTree {
+            roots: Vec::new(),
+            members: BTreeMap::new(),
+            scanned: Instant::now(),
+            ended: Totals::default(),
+            roots_ended: Vec::new(),
+        };
+        for pid in roots {
+            tree.roots.push(pid);
+            tree.members.insert(pid, Member::new(Process::open(pid)?));
+        }
+        tree.rescan();
+        Ok(tree)
+    }
+
+    /// The tree now: about 1 µs a process, and more each [`RESCAN`], when it is looked through for new ones.
+    pub fn read(&mut self) -> TreeReading {
+        if self.scanned.elapsed() >= RESCAN {
+            self.rescan();
+        }
+        let mut reading = TreeReading {
+            processes: 0,
+            memory: Memory::default(),
+            processor_time: self.ended.processor_time,
+            disk_written: self.ended.disk_written,
+        };
+        for member in self.members.values_mut() {
+            reading.processor_time += member.totals.processor_time;
+            reading.disk_written = sum(reading.disk_written, member.totals.disk_written);
+            // One that has just ended is taken out at the next scan.
+            let Ok(memory) = member.process.memory() else { continue };
+            reading.processes += 1;
+            reading.memory.anonymous += memory.anonymous;
+            reading.memory.swapped += memory.swapped;
+            reading.memory.shared = reading.memory.shared.max(memory.shared);
+        }
+        reading
+    }
+
+    /// Looks for new members now, lets go of those that have ended, and reads what changes slowly.
+    pub fn rescan(&mut self) {
+        self.scanned = Instant::now();
+        let mut unseen: Vec<u32> = self.members.keys().copied().collect();
+        while let Some(pid) = unseen.pop() {
+            let Some(member) = self.members.get_mut(&pid) else { continue };
+            if member.update().is_err() {
+                self.ended.add(member.totals);
+                if self.roots.contains(&pid) {
+                    self.roots_ended.push(pid);
+                }
+                self.members.remove(&pid);
+                continue;
+            }
+            for child in member.process.children() {
+                // A child that ends before it is opened leaves nothing to watch.
+                if !self.members.contains_key(&child)
+                    && let Ok(process) = Process::open(child)
+                {
+                    self.members.insert(child, Member::new(process));
+                    unseen.push(child);
+                }
+            }
+        }
+    }
+
+    /// The processes that the tree was made of.
+    pub fn roots(&self) -> &[u32] {
+        &self.roots
+    }
+
+    /// Its running members, by pid, as of the last scan.
+    pub fn members(&self) -> impl Iterator<Item = &Process> {
+        self.members.values().map(|member| &member.process)
+    }
+
+    /// A root that has ended, if any has: asks the system now.
+    pub fn ended_root(&mut self) -> Option<u32> {
+        let ended = |pid: &&u32| self.members.get(pid).is_none_or(|member| member.process.has_ended());
+        self.roots_ended.first().copied().or_else(|| self.roots.iter().find(ended).copied())
+    }
+
+    /// The name of the first root, while it runs.
+    pub fn name(&self) -> Option<&str> {
+        let first = self.members.get(self.roots.first()?)?;
+        Some(first.process.name()).filter(|name| !name.is_empty())
+    }
+}
+
+/// A process of the tree and its sums as of the last scan.
+#[derive(Debug)]
+struct Member {
+    process: Process,
+    totals: Totals,
+}
+
+impl Member {
+    fn new(process: Process) -> Member {
+        let mut member = Member { process, totals: Totals::default() };
+        // If it has ended already, the next scan will notice.
+        let _ = member.update();
+        member
+    }
+
+    fn update(&mut self) -> std::io::Result<()> {
+        if self.process.has_ended() {
+            return Err(std::io::ErrorKind::NotFound.into());
+        }
+        // A system that does not show one of these still shows memory.
+        let _ = self.process.refresh();
+        if let Ok(time) = self.process.processor_time() {
+            self.totals.processor_time = time;
+        }
+        match self.process.disk_written() {
+            // It ended in between: what was read before stays.
+            None if self.process.has_ended() => {}
+            disk_written => self.totals.disk_written = disk_written,
+        }
+        Ok(())
+    }
+}
+
+/// What only ever grows.
+#[derive(Debug, Clone, Copy)]
+struct Totals {
+    processor_time: Duration,
+    disk_written: Option<u64>,
+}
+
+impl Totals {
+    fn add(&mut self, other: Totals) {
+        self.processor_time += other.processor_time;
+        self.disk_written = sum(self.disk_written, other.disk_written);
+    }
+}
+
+impl Default for Totals {
+    fn default() -> Totals {
+        Totals { processor_time: Duration::ZERO, disk_written: Some(0) }
+    }
+}
+
+/// A sum of which one part is not visible is not visible.
+fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    Some(a? + b?)
+}
+
+/// How often a tree is looked through for new processes. A connection's process that is missed for so long has held at
+/// most a quarter of a second's bytes unseen; looking costs some 100 µs, so it takes 0.05 % of a core.
+const RESCAN: Duration = Duration::from_millis(250);

@@ -1,0 +1,103 @@
+//! Our own sockets: how much stands in their queues, and how much may.
+
+use std::io;
+
+use socket2::SockRef;
+
+/// What a socket of this process must be able to do to be looked at: lend its handle.
+#[cfg(unix)]
+pub use std::os::fd::AsFd as AsHandle;
+#[cfg(windows)]
+pub use std::os::windows::io::AsSocket as AsHandle;
+
+/// Bytes written to a socket that the peer's kernel has not acknowledged, sent or not. `None` where this system does not
+/// tell: Windows.
+///
+/// # Errors
+/// When it is no TCP socket.
+pub fn send_queue(socket: &(impl AsHandle + ?Sized)) -> io::Result<Option<u64>> {
+    #[cfg(target_os = "linux")]
+    return crate::sys::ioctl_count(socket.as_fd(), crate::sys::Request::Unacknowledged)
+        .map(|n| Some(n.into()));
+    #[cfg(target_vendor = "apple")]
+    return crate::sys::unacknowledged(socket.as_fd()).map(|n| Some(n.into()));
+    #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+    {
+        let _ = socket;
+        Ok(None)
+    }
+}
+
+/// Bytes that have arrived at a socket and were not read.
+///
+/// # Errors
+/// When it is no socket that can be read from.
+pub fn receive_queue(socket: &(impl AsHandle + ?Sized)) -> io::Result<u64> {
+    #[cfg(unix)]
+    return crate::sys::ioctl_count(socket.as_fd(), crate::sys::Request::Unread).map(u64::from);
+    #[cfg(windows)]
+    return crate::sys::unread(socket.as_socket()).map(u64::from);
+}
+
+/// The most that a socket's queues may hold now. Linux counts its bookkeeping in, and therefore doubles what is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketBuffers {
+    /// SO_SNDBUF, in bytes.
+    pub send: usize,
+    /// SO_RCVBUF, in bytes.
+    pub receive: usize,
+}
+
+impl SocketBuffers {
+    /// Of a socket of this process.
+    ///
+    /// # Errors
+    /// When it is no socket.
+    pub fn of(socket: &impl AsHandle) -> io::Result<SocketBuffers> {
+        let socket = SockRef::from(socket);
+        Ok(SocketBuffers { send: socket.send_buffer_size()?, receive: socket.recv_buffer_size()? })
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn bytes_move_from_the_send_queue_to_the_peers_receive_queue_and_leave_when_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+
+        client.write_all(&[7; 1000]).unwrap();
+        wait_for(|| receive_queue(&server).unwrap() == 1000 && send_queue(&client).unwrap() == Some(0));
+        server.read_exact(&mut [0; 400]).unwrap();
+
+        assert_eq!(receive_queue(&server).unwrap(), 600);
+    }
+
+    #[test]
+    fn buffers_are_twice_what_was_asked_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        SockRef::from(&listener).set_recv_buffer_size(16 << 10).unwrap();
+        SockRef::from(&listener).set_send_buffer_size(32 << 10).unwrap();
+
+        assert_eq!(
+            SocketBuffers::of(&listener).unwrap(),
+            SocketBuffers { send: 64 << 10, receive: 32 << 10 }
+        );
+    }
+
+    #[track_caller]
+    fn wait_for(condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !condition() {
+            assert!(Instant::now() < deadline, "did not come true within 10 s");
+            std::thread::yield_now();
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The memory that a socket takes in the kernel, which no process's memory shows.
+
+/// Kernel memory of one socket, in bytes of memory (not payload: bookkeeping is counted, and small segments waste much).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SocketMemory {
+    /// Held by the receive queue.
+    pub receive: u32,
+    /// The most that the receive queue may hold now; the kernel raises it while the reader keeps up.
+    pub receive_limit: u32,
+    /// Held by the send queue.
+    pub send: u32,
+    /// The most that the send queue may hold now; the kernel raises it as it is used.
+    pub send_limit: u32,
+    /// Set aside for the socket's further use.
+    pub reserved: u32,
+    /// Segments dropped for want of room.
+    pub drops: u32,
+}
+
+impl SocketMemory {
+    /// All that it takes: both queues and what is set aside.
+    pub fn total(&self) -> u64 {
+        u64::from(self.receive) + u64::from(self.send) + u64::from(self.reserved)
+    }
+
+    /// From the bytes of Linux's SK_MEMINFO array (nine `u32`), as many as the kernel returned.
+    pub fn parse(bytes: &[u8]) -> Option<SocketMemory> {
+        let at = |index: usize| {
+            let bytes = bytes.get(index * 4..index * 4 + 4)?;
+            Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+        };
+        Some(SocketMemory {
+            receive: at(0)?,
+            receive_limit: at(1)?,
+            send_limit: at(3)?,
+            reserved: at(4)?,
+            send: at(5)?,
+            drops: at(8).unwrap_or(0),
+        })
+    }
+
+    /// Of a socket of this process.
+    ///
+    /// # Errors
+    /// When the kernel refuses; Linux before 4.12 does not know the question.
+    #[cfg(target_os = "linux")]
+    pub fn of(socket: &(impl crate::AsHandle + ?Sized)) -> std::io::Result<SocketMemory> {
+        let mut bytes = [0; 64];
+        let length = crate::sys::getsockopt(socket.as_fd(), libc::SOL_SOCKET, SO_MEMINFO, &mut bytes)?;
+        SocketMemory::parse(&bytes[..length]).ok_or_else(|| std::io::ErrorKind::InvalidData.into())
+    }
+
+    /// Not visible on this system.
+    ///
+    /// # Errors
+    /// Always.
+    #[cfg(not(target_os = "linux"))]
+    pub fn of(_: &(impl crate::AsHandle + ?Sized)) -> std::io::Result<SocketMemory> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// From `include/uapi/asm-generic/socket.h`; the libc crate does not have it.
+#[cfg(target_os = "linux")]
+const SO_MEMINFO: libc::c_int = 55;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_array_is_read_in_its_order() {
+        let array: [u32; 9] = [11, 22, 33, 44, 55, 66, 77, 88, 99];
+        let bytes: Vec<u8> = array.iter().flat_map(|value| value.to_ne_bytes()).collect();
+
+        let memory = SocketMemory::parse(&bytes).unwrap();
+
+        assert_eq!((memory.receive, memory.receive_limit), (11, 22));
+        assert_eq!((memory.send, memory.send_limit), (66, 44));
+        assert_eq!((memory.reserved, memory.drops), (55, 99));
+        assert_eq!(memory.total(), 11 + 66 + 55);
+        assert_eq!(SocketMemory::parse(&bytes[..20]), None);
+    }
+}

@@ -1,0 +1,148 @@
+//! TCP_INFO: all that the kernel counts of one end of a connection, in one consistent snapshot for less than 1 µs.
+//!
+//! The kernel's structure has grown over the years and is shorter in older kernels (and in musl's headers), so it is read
+//! from bytes by the length that the kernel returned: fields behind that end are `None`.
+//!
+//! Three traps that these docs repeat where they bite: `bytes_acked` and `bytes_received` count SYN and FIN as bytes;
+//! `unacked`, `lost` and `retransmits` are packets; `bytes_sent` counts retransmitted bytes again, and even loopback
+//! retransmits.
+
+use std::io;
+use std::time::Duration;
+
+use crate::TcpState;
+use crate::socket::AsHandle;
+
+/// What the kernel counts of one end of a TCP connection. Fields that this kernel does not have are `None`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TcpInfo {
+    /// The state of this end.
+    pub state: TcpState,
+    /// How often the timer has doubled since the last progress: 2, 3, 4 … while zero-window probes go unanswered by an
+    /// open window. (`probes` would be the obvious field, but each probe is acknowledged, so it stays 0.)
+    pub backoff: u8,
+    /// Bytes of payload in one segment to the peer.
+    pub snd_mss: u32,
+    /// Bytes of payload in one segment from the peer.
+    pub rcv_mss: u32,
+    /// Segments sent and not yet acknowledged. Packets, not bytes.
+    pub unacked: u32,
+    /// The congestion window, in segments: what the sender thinks the *network* holds, not the peer.
+    pub snd_cwnd: u32,
+    /// Smoothed round-trip time.
+    pub rtt: Duration,
+    /// Segments that were sent again since the connection began. Packets, not bytes.
+    pub retransmits: u32,
+    /// Bytes that the peer has acknowledged. One more for the SYN on the connecting side, one more for an acknowledged FIN.
+    pub bytes_acked: Option<u64>,
+    /// Bytes that arrived in order. One more for the peer's FIN.
+    pub bytes_received: Option<u64>,
+    /// Segments sent, all kinds.
+    pub segs_out: Option<u32>,
+    /// Segments received, all kinds.
+    pub segs_in: Option<u32>,
+    /// Segments with payload received.
+    pub data_segs_in: Option<u32>,
+    /// Segments with payload sent.
+    pub data_segs_out: Option<u32>,
+    /// Bytes written and not yet sent for the first time.
+    pub notsent: Option<u32>,
+    /// Time for which there was something to send.
+    pub busy: Option<Duration>,
+    /// Time for which the peer's window alone held the sender back: it runs like a clock while the peer does not read.
+    pub rwnd_limited: Option<Duration>,
+    /// Time for which the send queue's limit alone held the sender back.
+    pub sndbuf_limited: Option<Duration>,
+    /// Bytes sent, those that were sent again counted again.
+    pub bytes_sent: Option<u64>,
+    /// Bytes that were sent again.
+    pub bytes_retransmitted: Option<u64>,
+    /// The window that the peer last advertised, in bytes: how much more it is willing to take. Linux 5.4 and later.
+    pub snd_wnd: Option<u32>,
+    /// The window that this end advertises, in bytes. Linux 6.2 and later.
+    pub rcv_wnd: Option<u32>,
+}
+
+impl TcpInfo {
+    /// Of a socket of this process.
+    ///
+    /// # Errors
+    /// When it is no TCP socket, or this system has no such thing.
+    pub fn of(socket: &(impl AsHandle + ?Sized)) -> io::Result<TcpInfo> {
+        of_system(socket)
+    }
+
+    /// From the bytes of Linux's `struct tcp_info`, as many as the kernel returned. `None` when there are fewer than
+    /// any kernel of the last fifteen years gives (104 bytes).
+    pub fn parse(bytes: &[u8]) -> Option<TcpInfo> {
+        let u8_at = |at: usize| bytes.get(at).copied();
+        let u32_at = |at: usize| Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+        let u64_at = |at: usize| Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+        let micros_at = |at: usize| u64_at(at).map(Duration::from_micros);
+        Some(TcpInfo {
+            retransmits: u32_at(100)?,
+            state: TcpState::from_linux(u8_at(0)?),
+            backoff: u8_at(4)?,
+            snd_mss: u32_at(16)?,
+            rcv_mss: u32_at(20)?,
+            unacked: u32_at(24)?,
+            rtt: Duration::from_micros(u32_at(68)?.into()),
+            snd_cwnd: u32_at(80)?,
+            bytes_acked: u64_at(120),
+            bytes_received: u64_at(128),
+            segs_out: u32_at(136),
+            segs_in: u32_at(140),
+            notsent: u32_at(144),
+            data_segs_in: u32_at(152),
+            data_segs_out: u32_at(156),
+            busy: micros_at(168),
+            rwnd_limited: micros_at(176),
+            sndbuf_limited: micros_at(184),
+            bytes_sent: u64_at(200),
+            bytes_retransmitted: u64_at(208),
+            snd_wnd: u32_at(228),
+            rcv_wnd: u32_at(232),
+        })
+    }
+
+    /// Bytes of payload that arrived here: `bytes_received` without the peer's FIN.
+    pub fn payload_received(&self) -> Option<u64> {
+        let fin = u64::from(self.state.has_received_fin());
+        Some(self.bytes_received?.saturating_sub(fin))
+    }
+
+    /// Bytes of payload that the peer acknowledged: `bytes_acked` without SYN and FIN.
+    pub fn payload_acked(&self, side: Side) -> Option<u64> {
+        let syn = u64::from(side == Side::Connecting);
+        let fin = u64::from(self.state.has_acknowledged_fin());
+        Some(self.bytes_acked?.saturating_sub(syn + fin))
+    }
+}
+
+/// Which end of a connection a socket is. It matters to a counter: see [`TcpInfo::bytes_acked`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// It called connect.
+    Connecting,
+    /// It was returned by accept.
+    Accepting,
+}
+
+#[cfg(target_os = "linux")]
+fn of_system(socket: &(impl AsHandle + ?Sized)) -> io::Result<TcpInfo> {
+    let mut bytes = [0; ROOM];
+    let length = crate::sys::getsockopt(socket.as_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, &mut bytes)?;
+    TcpInfo::parse(&bytes[..length]).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn of_system(socket: &(impl AsHandle + ?Sized)) -> io::Result<TcpInfo> {
+    crate::sys::tcp_info(socket)
+}
+
+/// More than any kernel gives (280 bytes in Linux 6.18): a longer structure is cut by the kernel, not refused.
+#[cfg(target_os = "linux")]
+const ROOM: usize = 512;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,30 @@
+//! Users: the name behind a user id, as `/etc/passwd` has it.
+
+/// The name of a user of this host. `None` where the file has no such user (directory services are not asked).
+pub fn user_name(uid: u32) -> Option<String> {
+    name_in(&std::fs::read_to_string("/etc/passwd").ok()?, uid)
+}
+
+/// Looks a user id up in text of the form of passwd(5): `name:password:uid:…`.
+fn name_in(passwd: &str, uid: u32) -> Option<String> {
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, id) = (fields.next()?, fields.nth(1)?);
+        (id.parse() == Ok(uid)).then(|| name.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_found_by_id_and_not_by_group() {
+        let passwd =
+            "root:x:0:0:root:/root:/bin/bash\n\nbroken\nredis:x:105:1000::/var/lib/redis:/bin/false\n";
+
+        assert_eq!(name_in(passwd, 0).as_deref(), Some("root"));
+        assert_eq!(name_in(passwd, 105).as_deref(), Some("redis"));
+        assert_eq!(name_in(passwd, 1000), None);
+    }
+}
