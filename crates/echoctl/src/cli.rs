@@ -3,7 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::demo;
+use crate::dns;
 use crate::exit::Outcome;
+use crate::lesson;
 
 /// The instrument for backpressure: see where every byte waits, learn why, and prove that a server is safe.
 ///
@@ -19,6 +21,8 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Args),
+    Lesson(lesson::Args),
+    Dns(dns::Args),
 }
 
 impl Cli {
@@ -26,6 +30,8 @@ impl Cli {
     pub(crate) fn run(self) -> Outcome {
         match self.command {
             Command::Demo(args) => demo::run(args),
+            Command::Lesson(args) => lesson::run(args),
+            Command::Dns(args) => dns::run(args),
         }
     }
 }

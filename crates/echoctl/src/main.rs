@@ -5,7 +5,9 @@
 
 mod cli;
 mod demo;
+mod dns;
 mod exit;
+mod lesson;
 mod output;
 mod values;
 

@@ -1,1 +1,20 @@
-//! The demo, the lessons, the DNS answerer.
+//! The laboratory: experiments on the machine they run on, each of which checks its own claim.
+//!
+//! - [`demo`]: the same work against a server without backpressure and one with it.
+//! - [`lessons`]: each idea of socket programming as an experiment; [`kit`] is what they are made with.
+//! - [`dns`]: an authoritative answerer, for the lesson of that name and for `dig`.
+//! - [`ChildServer`]: a server in a process of its own.
+//!
+//! An experiment returns what it has to say as data; printing it is for the command line.
+
+// pub mod demo;
+
+pub mod dns;
+pub mod kit;
+pub mod lessons;
+
+mod child;
+mod error;
+
+pub use child::ChildServer;
+pub use error::Error;

@@ -1,0 +1,82 @@
+//! `echoctl dns`: a small authoritative DNS server to try `dig` on.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use echoctl_lab::dns::Answerer;
+use serde::Serialize;
+
+use crate::exit::{Exit, Outcome};
+use crate::output::{json_line, say};
+
+/// Ask it: a DNS server for the zone test., on UDP and TCP, to see messages with and without a length in front
+///
+/// Every name under test. has an A and an AAAA record; 4000.txt.test has a TXT record of 4000 bytes, and so on up to
+/// 64800. Replies that are larger than the asker is ready for are truncated over UDP and whole over TCP.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Where to answer, on UDP and on TCP
+    #[arg(long, default_value = "127.0.0.1:5354", value_name = "ADDR")]
+    addr: SocketAddr,
+
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Listening {
+    addr: SocketAddr,
+    pid: u32,
+    zone: &'static str,
+}
+
+pub(crate) fn run(args: Args) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let answerer = Answerer::bind(args.addr).await.with_context(|| {
+            format!("cannot answer at {} (is something else there? choose with --addr)", args.addr)
+        })?;
+        let addr = answerer.local_addr();
+        let stopped = stop_signal().context("cannot wait for Ctrl-C")?;
+        if args.json {
+            json_line("listening", &Listening { addr, pid: std::process::id(), zone: "test." })?;
+        } else {
+            let (ip, port) = (addr.ip(), addr.port());
+            say(format_args!(
+                "answering for test. at {addr}, UDP and TCP; try: dig @{ip} -p {port} 4000.txt.test TXT"
+            ))?;
+        }
+        answerer.run(stopped).await;
+        Ok(Exit::Done)
+    })
+}
+
+/// Completes when the program is asked to end.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (mut interrupt, mut terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    Ok(async {
+        // Where no signal can be waited for, the program is ended from outside.
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  echoctl dns                                              in one terminal
+  dig @127.0.0.1 -p 5354 small.test                        in another: one datagram each way
+  dig @127.0.0.1 -p 5354 +ignore +noedns 4000.txt.test TXT   flags: tc, truncated at 512 bytes
+  dig @127.0.0.1 -p 5354 4000.txt.test TXT                 dig asks again over TCP by itself";

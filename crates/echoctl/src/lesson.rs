@@ -1,0 +1,171 @@
+//! `echoctl lesson`: each idea of socket programming as an experiment on this machine.
+//!
+//! The order of a lesson: the question, the learner's answer, the experiment, the evidence, the explanation, what was
+//! claimed, what to try next. Lessons are data from `echoctl_lab`; all printing is here.
+
+mod course;
+mod sheet;
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::time::Instant;
+
+use echoctl_lab::kit::{Lesson, LessonError, Setting};
+use echoctl_lab::lessons;
+use serde::Serialize;
+
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::{json_line, say};
+use sheet::Sheet;
+
+/// Learn it: each idea as a question and an experiment on your own machine
+///
+/// A lesson asks what you expect, runs the experiment with real sockets, shows what it measured, explains it with those
+/// figures, and checks its own claim: exit 1 if it did not show here, exit 3 if this system cannot show it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The lesson to run, or "all" for the whole course; without a name they are listed
+    name_of_lesson: Option<String>,
+
+    /// Ask nothing
+    #[arg(long)]
+    yes: bool,
+
+    /// Answer the question beforehand: the letter of a choice
+    #[arg(long, value_name = "LETTER")]
+    predict: Option<String>,
+
+    /// Your name, kept in the JSON and the report, for handing in
+    #[arg(long)]
+    name: Option<String>,
+
+    /// Print one JSON object a lesson instead of text
+    #[arg(long)]
+    json: bool,
+
+    /// Show the code that matters instead of running it
+    #[arg(long)]
+    show_code: bool,
+
+    /// Prevent the phenomenon, so that the check must fail
+    #[arg(long, hide = true)]
+    sabotage: bool,
+}
+
+/// What a lesson came to, as it stands in the JSON.
+#[derive(Debug, Serialize)]
+pub(crate) struct Handed {
+    schema_version: u32,
+    lesson: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    question: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prediction: Option<char>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    measured: Option<char>,
+    holds: bool,
+    evidence: serde_json::Value,
+    claims: Vec<echoctl_lab::kit::Claim>,
+    seconds: f64,
+}
+
+pub(crate) fn run(args: Args) -> Outcome {
+    match args.name_of_lesson.as_deref() {
+        None => course::list().map(|()| Exit::Done),
+        Some("all") => course::run_all(&args),
+        Some(name) => {
+            let lesson = lessons::find(name).ok_or_else(|| unknown(name))?;
+            if args.show_code {
+                return show_code(lesson);
+            }
+            run_one(lesson, &args).map(|(exit, _)| exit)
+        }
+    }
+}
+
+/// Runs one lesson from its question to its check. Returns how it ended and, where it ran, what it came to.
+pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Option<Handed>), Failure> {
+    let sheet = Sheet::new(args.json);
+    sheet.question(lesson)?;
+    let prediction = prediction(lesson, args)?;
+    sheet.running(prediction)?;
+
+    let setting = Setting { sabotage: args.sabotage, program: std::env::current_exe()? };
+    let started = Instant::now();
+    let finding = match (lesson.run)(&setting) {
+        Ok(finding) => finding,
+        Err(error @ LessonError::NotVisible(_)) => {
+            eprintln!("echoctl: lesson {}: {error}", lesson.name);
+            return Ok((Exit::Unsure, None));
+        }
+        Err(error) => {
+            return Err(anyhow::Error::new(error).context(format!("lesson {}", lesson.name)).into());
+        }
+    };
+    let handed = Handed {
+        schema_version: echoctl_record::SCHEMA_VERSION,
+        lesson: lesson.name,
+        name: args.name.clone(),
+        question: lesson.question.text,
+        prediction,
+        measured: finding.measured,
+        holds: finding.holds(),
+        evidence: finding.evidence.clone(),
+        claims: finding.claims.clone(),
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    sheet.finding(lesson, &finding, prediction)?;
+    if args.json {
+        json_line("summary", &handed)?;
+    }
+    Ok((if handed.holds { Exit::Done } else { Exit::Failed }, Some(handed)))
+}
+
+/// The learner's answer: from the command line, or asked for at a terminal.
+fn prediction(lesson: &Lesson, args: &Args) -> Result<Option<char>, Failure> {
+    let letters = || lesson.question.lettered().map(|(letter, _)| letter).collect::<String>();
+    if let Some(answer) = &args.predict {
+        return match lesson.question.letter(answer) {
+            Some(letter) => Ok(Some(letter)),
+            None => {
+                Err(Failure::usage(format!("--predict: '{answer}' is no choice, use one of {}", letters())))
+            }
+        };
+    }
+    if args.yes || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Ok(None);
+    }
+    // On stderr, so that `--json > file` still asks.
+    if args.json {
+        eprintln!("{}", Sheet::question_text(lesson));
+    }
+    loop {
+        eprint!("Your answer ({}; Enter to skip): ", spaced(&letters()));
+        io::stderr().flush()?;
+        let mut answer = String::new();
+        if io::stdin().lock().read_line(&mut answer)? == 0 || answer.trim().is_empty() {
+            return Ok(None);
+        }
+        match lesson.question.letter(&answer) {
+            Some(letter) => return Ok(Some(letter)),
+            None => eprintln!("That is none of the letters."),
+        }
+    }
+}
+
+fn show_code(lesson: &Lesson) -> Outcome {
+    say(format_args!("// echoctl lesson {}: {}\n\n{}", lesson.name, lesson.idea, lesson.code.excerpt()))?;
+    if let Some(node) = lesson.code.node {
+        say(format_args!("\n// The same in Node:\n\n{node}"))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn unknown(name: &str) -> Failure {
+    let known: Vec<&str> = lessons::ALL.iter().map(|lesson| lesson.name).collect();
+    Failure::usage(format!("there is no lesson '{name}': choose one of {}, or all", known.join(", ")))
+}
+
+fn spaced(letters: &str) -> String {
+    letters.chars().map(String::from).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,55 @@
+//! The course: the list of lessons, and all of them in order with a summary.
+
+use std::io;
+
+use echoctl_lab::kit::Table;
+use echoctl_lab::lessons;
+use echoctl_record::Seconds;
+
+use super::{Args, run_one};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::say;
+
+/// Lists the lessons, one line each.
+pub(super) fn list() -> Result<(), Failure> {
+    let table =
+        lessons::ALL.iter().fold(Table::new(["lesson", "the idea it makes visible"]), |table, lesson| {
+            table.row([lesson.name, lesson.idea])
+        });
+    say(format_args!("{table}\n\nRun one with: echoctl lesson {}", lessons::ALL[0].name))?;
+    say("The whole course: echoctl lesson all").map_err(Failure::from)
+}
+
+/// Runs every lesson. A lesson that cannot be run does not keep the others from running.
+pub(super) fn run_all(args: &Args) -> Outcome {
+    if args.predict.is_some() || args.show_code {
+        return Err(Failure::usage("--predict and --show-code are for one lesson at a time"));
+    }
+    let mut table = Table::new(["lesson", "you said", "measured", "result", "time"]);
+    let mut worst = Exit::Done;
+    for lesson in lessons::ALL {
+        let (exit, handed) = run_one(lesson, args).unwrap_or_else(|failure| {
+            eprintln!("echoctl: {failure}");
+            (Exit::Failed, None)
+        });
+        let letter = |letter: Option<char>| letter.map_or_else(|| "-".to_owned(), String::from);
+        let result = match exit {
+            Exit::Done => "holds",
+            Exit::Unsure => "not visible here",
+            _ => "FAILS",
+        };
+        let said = letter(handed.as_ref().and_then(|handed| handed.prediction));
+        let measured = letter(handed.as_ref().and_then(|handed| handed.measured));
+        let seconds = handed.map_or_else(String::new, |handed| Seconds(handed.seconds).to_string());
+        table = table.row([lesson.name, &said, &measured, result, &seconds]);
+        worst = if exit == Exit::Failed || worst == Exit::Done { exit } else { worst };
+    }
+    if !args.json {
+        summary(&table)?;
+    }
+    Ok(worst)
+}
+
+fn summary(table: &Table) -> io::Result<()> {
+    say(format_args!("The course\n\n{table}"))
+}

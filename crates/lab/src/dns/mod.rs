@@ -1,0 +1,20 @@
+//! The DNS answerer: an authoritative server for the zone `test.`, on UDP and on TCP at one address.
+//!
+//! DNS is the everyday protocol that is spoken both ways, so it shows what framing is for: over UDP a message is a
+//! datagram and needs no mark; over TCP each message is led by its length in two bytes (RFC 1035, section 4.2.2).
+//!
+//! - [`reply`]: the answer to one query. Bytes in, bytes out.
+//! - [`Answerer`]: the sockets around it.
+//!
+//! | name | type | answer |
+//! |---|---|---|
+//! | any name under `test.` | A, AAAA | 127.0.0.1, ::1 |
+//! | `4000.txt.test.` | TXT | a text of 4000 bytes |
+//! | any other name under `test.` | TXT | a short text |
+//! | any name elsewhere | | refused |
+
+mod answerer;
+mod reply;
+
+pub use answerer::Answerer;
+pub use reply::{Limit, reply};

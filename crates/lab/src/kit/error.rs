@@ -1,0 +1,48 @@
+//! Why a lesson has no answer.
+
+use std::io;
+
+use thiserror::Error;
+
+/// A lesson that could not be run to its end. A lesson that ran and showed something else is no error: its
+/// [`Claim`](super::Claim)s say so.
+#[derive(Debug, Error)]
+pub enum LessonError {
+    /// A system call failed that the experiment needs.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was attempted.
+        doing: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A condition that the experiment waits for did not come about.
+    #[error("waited {seconds} s in vain until {what}")]
+    Waited {
+        /// The condition.
+        what: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// A part of the experiment that is a program or a thread of its own failed.
+    #[error("{0}")]
+    Part(String),
+    /// This system does not show what the lesson is about. Not a fault: the answer is "cannot be seen here".
+    #[error("not visible here: {0}")]
+    NotVisible(String),
+}
+
+impl LessonError {
+    /// For `map_err`: names what was attempted when an I/O call failed.
+    pub fn io<E: Into<io::Error>>(doing: impl Into<String>) -> impl FnOnce(E) -> LessonError {
+        let doing = doing.into();
+        move |source| LessonError::Io { doing, source: source.into() }
+    }
+}
+
+/// Calls whose failure needs no explanation beyond the system's own words: the sockets of an experiment that works.
+impl From<io::Error> for LessonError {
+    fn from(source: io::Error) -> LessonError {
+        LessonError::Io { doing: "the experiment's sockets".to_owned(), source }
+    }
+}
