@@ -1,2 +1,48 @@
-//! Developer commands.
-fn main() {}
+//! Developer commands: `cargo xtask check`, `tidy`, `demo`, `fuzz`.
+//!
+//! The pattern is that of <https://github.com/matklad/cargo-xtask>: an ordinary member of the workspace and one alias in
+//! `.cargo/config.toml`, so that nothing but the Rust toolchain has to be installed. One file a command.
+
+mod check;
+mod demo;
+mod fuzz;
+mod process;
+mod tidy;
+
+use std::env;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> Result<()> {
+    match words {
+        ["check"] => check::run(),
+        ["tidy"] => tidy::run(),
+        ["demo"] => demo::run(),
+        ["fuzz", options @ ..] => fuzz::run(options),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        [] => bail!("which command?\n\n{USAGE}"),
+        _ => bail!("no such command: '{}'\n\n{USAGE}", words.join(" ")),
+    }
+}
+
+const USAGE: &str = "\
+cargo xtask check                       everything that CI checks, in its order: format, clippy, tidy, tests, docs, demo
+cargo xtask tidy                        the house rules alone
+cargo xtask demo                        the short demo of the program as it stands
+cargo xtask fuzz [TARGET…] [--for 60s]  random input for every fuzz target, or for those named, so long each";

@@ -1,0 +1,56 @@
+//! `cargo xtask check`: everything that CI checks, in the same order, up to the first failure.
+//!
+//! The cheap and the most often broken come first. Clippy and the tests are built in the same (debug) profile, and the
+//! demo runs the program that the tests have built.
+
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::{demo, process, tidy};
+
+pub(crate) fn run() -> Result<()> {
+    let began = Instant::now();
+    for (number, step) in (1..).zip(&STEPS) {
+        // On stderr, where cargo's own progress goes, so that the two stand in order.
+        eprintln!("\n=== check {number}/{}: {}", STEPS.len(), step.name);
+        (step.run)().with_context(|| format!("check stops at '{}': {}", step.name, step.remedy))?;
+    }
+    eprintln!("\n=== check: all {} steps passed in {} s", STEPS.len(), began.elapsed().as_secs());
+    Ok(())
+}
+
+struct Step {
+    name: &'static str,
+    /// What to do when it fails.
+    remedy: &'static str,
+    run: fn() -> Result<()>,
+}
+
+const STEPS: [Step; 6] = [
+    Step { name: "format", remedy: "run `cargo fmt --all`", run: format },
+    Step { name: "clippy", remedy: "see the warnings above; none is let pass", run: clippy },
+    Step { name: "tidy", remedy: "each finding above names its remedy", run: tidy::run },
+    Step { name: "tests", remedy: "see the failed test above; run it alone by its name", run: tests },
+    Step { name: "docs", remedy: "see rustdoc's warnings above; none is let pass", run: docs },
+    Step { name: "demo", remedy: "run it by hand: `cargo run -- demo --small`", run: demo::run },
+];
+
+fn format() -> Result<()> {
+    process::run(&mut process::cargo(&["fmt", "--all", "--", "--check"]))
+}
+
+fn clippy() -> Result<()> {
+    let arguments = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
+    process::run(&mut process::cargo(&arguments))
+}
+
+fn tests() -> Result<()> {
+    process::run(&mut process::cargo(&["test", "--workspace"]))
+}
+
+fn docs() -> Result<()> {
+    let mut rustdoc: Command = process::cargo(&["doc", "--workspace", "--no-deps"]);
+    process::run(rustdoc.env("RUSTDOCFLAGS", "--deny warnings"))
+}

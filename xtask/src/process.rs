@@ -1,0 +1,48 @@
+//! Programs that a command runs: from the root of the workspace, without a standard input, and with a word when they fail.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// The cargo that runs this command, so that its toolchain is used throughout.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments);
+    command
+}
+
+/// Runs `command` to its end, its output where ours goes.
+///
+/// # Errors
+/// When it cannot be started or does not succeed.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    command.current_dir(root()).stdin(Stdio::null());
+    let line = line(command);
+    let status = command.status().with_context(|| format!("cannot start `{line}`"))?;
+    if !status.success() {
+        bail!("`{line}` did not succeed ({status})");
+    }
+    Ok(())
+}
+
+/// The root of the workspace: the directory above this package's.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("invariant: a member has a directory above it")
+}
+
+/// A program of the workspace as built last in this command's own profile: it stands beside this very program, wherever
+/// the target directory was put.
+pub(crate) fn sibling(name: &str) -> Result<PathBuf> {
+    let own = env::current_exe().context("cannot tell where this program stands")?;
+    Ok(own.with_file_name(format!("{name}{}", env::consts::EXE_SUFFIX)))
+}
+
+/// The command as one would type it.
+fn line(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_stem().unwrap_or_default();
+    let mut words = vec![program.to_string_lossy().into_owned()];
+    words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
+    words.join(" ")
+}

@@ -1,0 +1,68 @@
+//! The rule of the stranger: a file can be opened, read from top to bottom once, and understood.
+//!
+//! So it opens by saying what it is for, before anything else; and it ends within [`LONGEST`] lines.
+
+use super::Finding;
+use super::tree::{File, Tree};
+
+pub(super) fn check(tree: &Tree) -> Vec<Finding> {
+    tree.rust().flat_map(|file| [module_docs(file), length(file)]).flatten().collect()
+}
+
+fn module_docs(file: &File) -> Option<Finding> {
+    let first = file.text.lines().next().unwrap_or_default();
+    let says_something = first.strip_prefix("//!").is_some_and(|words| !words.trim().is_empty());
+    (!says_something).then(|| {
+        let what = "the file does not open with its module docs";
+        let remedy = "let line 1 be `//! ` and one sentence that says what the file is for";
+        Finding::new(&file.path, 1, what, remedy)
+    })
+}
+
+fn length(file: &File) -> Option<Finding> {
+    let lines = file.text.lines().count();
+    (lines > LONGEST && !file.path.ends_with("/tests.rs")).then(|| {
+        let what = format!("{lines} lines, {} over the {LONGEST} that one sitting allows", lines - LONGEST);
+        let remedy = "move the second noun to a file of its own, or long tests to a sibling `tests.rs`";
+        Finding::new(&file.path, LONGEST + 1, what, remedy)
+    })
+}
+
+/// Lines of a file, docs and short tests included: what a reader keeps in mind at one go. Tables of tests in a `tests.rs`
+/// are looked up, not read, and may be longer.
+const LONGEST: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tidy::places;
+
+    #[test]
+    fn a_file_that_does_not_say_what_it_is_for_is_found() {
+        let files = [
+            ("crates/a/src/good.rs", "//! Says it.\n\nfn f() {}\n"),
+            ("crates/a/src/late.rs", "use std::fmt;\n//! Too late.\n"),
+            ("crates/a/src/mute.rs", "//!\n//! Line 1 says nothing.\n"),
+            ("crates/a/src/none.rs", ""),
+            ("crates/a/README.md", "no Rust"),
+        ];
+
+        assert_eq!(
+            places(check, &files),
+            ["crates/a/src/late.rs:1", "crates/a/src/mute.rs:1", "crates/a/src/none.rs:1"]
+        );
+    }
+
+    #[test]
+    fn a_file_of_301_lines_is_found_and_a_table_of_tests_is_not() {
+        let allowed = format!("//! Docs.\n{}", "\n".repeat(LONGEST - 1));
+        let too_long = format!("{allowed}\n");
+        let files = [
+            ("crates/a/src/allowed.rs", allowed.as_str()),
+            ("crates/a/src/tests.rs", &too_long),
+            ("crates/a/src/too_long.rs", &too_long),
+        ];
+
+        assert_eq!(places(check, &files), ["crates/a/src/too_long.rs:301"]);
+    }
+}

@@ -1,0 +1,106 @@
+//! Duties: what only a few places may do. Everything else returns data to them.
+//!
+//! - **Printing** is the duty of `echoctl` (and of this tool). A library that prints cannot be used for anything else.
+//! - **`unsafe`** is the duty of the few small modules in [`UNSAFE`], each of which wraps kernel calls and argues each
+//!   block. The list makes a new one a decision, not an accident.
+
+use super::Finding;
+use super::source::{Source, has_word};
+use super::tree::{File, Tree};
+
+pub(super) fn check(tree: &Tree) -> Vec<Finding> {
+    tree.rust()
+        .filter(|file| file.is_member())
+        .flat_map(|file| [printing(file), unsafe_code(file)].concat())
+        .collect()
+}
+
+fn printing(file: &File) -> Vec<Finding> {
+    if PRINTERS.contains(&file.member()) || file.is_test() {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    for (number, line) in Source::of(&file.text).without_tests() {
+        if let Some(word) = PRINTING.iter().find(|word| has_word(line, word)) {
+            let what = format!("`{word}` in {}, a library", file.member());
+            let remedy = "return it as data or call a callback; echoctl prints";
+            findings.push(Finding::new(&file.path, number, what, remedy));
+        }
+    }
+    findings
+}
+
+fn unsafe_code(file: &File) -> Vec<Finding> {
+    let allowed = UNSAFE.iter().any(|module| file.path.starts_with(module));
+    let text: Vec<&str> = file.text.lines().collect();
+    let mut findings = Vec::new();
+    for (number, line) in Source::of(&file.text).lines() {
+        let code = has_word(line, "unsafe") || has_word(line, "allow(unsafe_code)");
+        if code && !allowed {
+            let what = "`unsafe` outside the modules that wrap kernel calls";
+            let remedy =
+                "use a safe wrapper (socket2, or ours); a new module is added to UNSAFE in duties.rs";
+            findings.push(Finding::new(&file.path, number, what, remedy));
+        }
+        if has_word(line, "unsafe") && allowed && !is_argued(&text[..number - 1]) {
+            let what = "an `unsafe` block without its argument";
+            let remedy = "say in a `// SAFETY:` comment right above it why it is sound";
+            findings.push(Finding::new(&file.path, number, what, remedy));
+        }
+    }
+    findings
+}
+
+/// Whether a `SAFETY:` comment ends right above, with at most the beginning of the same statement in between.
+fn is_argued(above: &[&str]) -> bool {
+    let near = above.iter().rev().map(|line| line.trim());
+    near.skip_while(|line| !line.starts_with("//") && !line.is_empty() && !line.ends_with([';', '}']))
+        .take_while(|line| line.starts_with("//"))
+        .any(|line| line.contains("SAFETY:"))
+}
+
+const PRINTERS: [&str; 2] = ["echoctl", "xtask"];
+
+const PRINTING: [&str; 5] = ["print!", "println!", "eprint!", "eprintln!", "dbg!"];
+
+/// The modules that may say `#![allow(unsafe_code)]`: a file, or a directory with all in it.
+const UNSAFE: [&str; 2] = ["crates/observe/src/sys/", "crates/server/src/sys.rs"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tidy::places;
+
+    #[test]
+    fn a_library_that_prints_is_found_and_its_tests_are_not() {
+        let text =
+            "//! println! is a word here.\nprintln!(\"x\");\n#[cfg(test)]\nmod tests {\n    println!();\n}\n";
+        let files = [
+            ("crates/lab/src/a.rs", text),
+            ("crates/lab/tests/b.rs", text),
+            ("crates/echoctl/src/main.rs", text),
+            ("xtask/src/main.rs", text),
+        ];
+
+        assert_eq!(places(check, &files), ["crates/lab/src/a.rs:2"]);
+    }
+
+    #[test]
+    fn unsafe_outside_the_list_is_found() {
+        let text = "//! No word of unsafe.\n#![allow(unsafe_code)]\nfn f() {\n    unsafe { g() }\n}\n";
+
+        assert_eq!(
+            places(check, &[("crates/lab/src/a.rs", text)]),
+            ["crates/lab/src/a.rs:2", "crates/lab/src/a.rs:4"]
+        );
+    }
+
+    #[test]
+    fn an_argument_right_above_the_statement_counts() {
+        assert!(is_argued(&["f();", "// SAFETY: the pointer is live,", "// and so on."]));
+        assert!(is_argued(&["// SAFETY: as above.", "let x ="]));
+        assert!(!is_argued(&["// SAFETY: of another block.", "f();"]));
+        assert!(!is_argued(&["// Why not?"]));
+        assert!(!is_argued(&[]));
+    }
+}

@@ -1,0 +1,100 @@
+//! `cargo xtask tidy`: the house rules that a program can check. Each finding names the file, the line and the remedy.
+//!
+//! A rule is a function from a [`Tree`] (the text of the workspace, read once) to findings, so that it is tested on a few
+//! lines of text. The rules about code look at a [`Source`](source::Source), in which comments and string literals are
+//! blanked: a rule against `unsafe` must not stumble over the word in a sentence.
+//!
+//! | file | rule |
+//! |---|---|
+//! | `docs.rs` | a file opens by saying what it is for, and is no longer than can be read at one go |
+//! | `arrows.rs` | which crate may know which; versions and lints are declared once, at the root |
+//! | `purity.rs` | `proto` has no runtime, socket, file, clock or `unsafe` |
+//! | `duties.rs` | `unsafe` and printing stand only where that is their duty |
+//! | `words.rs` | nothing in the tree is true on one machine only |
+
+mod arrows;
+mod docs;
+mod duties;
+mod purity;
+mod source;
+mod tree;
+mod words;
+
+use std::fmt;
+
+use anyhow::{Result, bail};
+
+use crate::process;
+use tree::Tree;
+
+pub(crate) fn run() -> Result<()> {
+    let tree = Tree::read(process::root())?;
+    let findings: Vec<Finding> = RULES.iter().flat_map(|rule| rule(&tree)).collect();
+    for finding in &findings {
+        println!("{finding}");
+    }
+    match findings.len() {
+        0 => {
+            println!("tidy: {} files, nothing to remark", tree.files().len());
+            Ok(())
+        }
+        1 => bail!("1 finding"),
+        many => bail!("{many} findings"),
+    }
+}
+
+type Rule = fn(&Tree) -> Vec<Finding>;
+
+const RULES: [Rule; 5] = [docs::check, arrows::check, purity::check, duties::check, words::check];
+
+/// A breach of a house rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Finding {
+    /// From the root of the workspace, with `/`.
+    file: String,
+    /// Counted from 1.
+    line: usize,
+    what: String,
+    remedy: String,
+}
+
+impl Finding {
+    fn new(file: &str, line: usize, what: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding { file: file.to_owned(), line, what: what.into(), remedy: remedy.into() }
+    }
+}
+
+/// As compilers write it, so that editors can jump to it.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}\n    remedy: {}", self.file, self.line, self.what, self.remedy)
+    }
+}
+
+/// The lines at which `rule` finds something in a tree of the given files: what each rule's tests ask.
+#[cfg(test)]
+fn places(rule: Rule, files: &[(&str, &str)]) -> Vec<String> {
+    rule(&Tree::of(files)).iter().map(|finding| format!("{}:{}", finding.file, finding.line)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_names_file_line_and_remedy() {
+        let finding = Finding::new("crates/proto/src/lib.rs", 7, "no docs", "write some");
+
+        assert_eq!(finding.to_string(), "crates/proto/src/lib.rs:7: no docs\n    remedy: write some");
+    }
+
+    #[test]
+    fn every_rule_has_something_to_look_at_in_this_very_workspace() {
+        let tree = Tree::read(process::root()).unwrap();
+
+        assert!(tree.file("crates/proto/src/lib.rs").is_some());
+        assert!(tree.file("crates/proto/Cargo.toml").is_some());
+        assert!(tree.file("xtask/src/tidy/mod.rs").is_some());
+        assert!(tree.files().iter().all(|file| !file.path.starts_with("target/")));
+    }
+}

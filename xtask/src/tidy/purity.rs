@@ -1,0 +1,62 @@
+//! `proto` is sans-IO: the same bytes give the same frames, and nothing else can reach in.
+//!
+//! So its sources name no runtime, socket, file, thread or clock, its tests included, and its manifest brings none in.
+
+use super::Finding;
+use super::source::{Source, has_word};
+use super::tree::Tree;
+
+pub(super) fn check(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in tree.rust().filter(|file| file.path.starts_with("crates/proto/")) {
+        for (number, line) in Source::of(&file.text).lines() {
+            for (word, what) in FORBIDDEN.iter().filter(|(word, _)| has_word(line, word)) {
+                let what = format!("`{word}` in proto, which is to know no {what}");
+                let remedy = "hand bytes and times in as arguments; do the rest in server or client";
+                findings.push(Finding::new(&file.path, number, what, remedy));
+            }
+        }
+    }
+    findings
+}
+
+const FORBIDDEN: [(&str, &str); 14] = [
+    ("unsafe", "unsafe code"),
+    ("tokio", "runtime"),
+    ("async", "runtime"),
+    ("std::net", "socket"),
+    ("std::os", "operating system"),
+    ("std::fs", "file"),
+    ("std::io", "reader or writer"),
+    ("std::env", "environment"),
+    ("std::process", "process"),
+    ("std::thread", "thread"),
+    ("Instant::now", "clock"),
+    ("SystemTime", "clock"),
+    ("UNIX_EPOCH", "clock"),
+    ("elapsed", "clock"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tidy::places;
+
+    #[test]
+    fn a_socket_a_clock_and_unsafe_are_found_in_proto() {
+        let text = "use std::net::TcpStream;\nlet now = Instant::now();\nunsafe { f() }\n";
+
+        assert_eq!(
+            places(check, &[("crates/proto/src/x.rs", text)]),
+            ["crates/proto/src/x.rs:1", "crates/proto/src/x.rs:2", "crates/proto/src/x.rs:3"]
+        );
+        assert!(places(check, &[("crates/server/src/x.rs", text)]).is_empty());
+    }
+
+    #[test]
+    fn speaking_of_them_is_allowed() {
+        let text = "//! No tokio, no unsafe.\nlet why = \"std::net\";\n#![forbid(unsafe_code)]\n";
+
+        assert!(places(check, &[("crates/proto/src/x.rs", text)]).is_empty());
+    }
+}

@@ -1,0 +1,178 @@
+//! Rust text with its comments and literals blanked: what remains is code, on the same lines as before.
+//!
+//! ```text
+//! text   println!("unsafe"); // unsafe
+//! code   println!("      ");
+//! ```
+//!
+//! It knows just enough of Rust's lexical structure for that: comments (nested too), strings (raw and escaped),
+//! characters, and that `'a` without a second quote is a lifetime. It does not parse.
+
+/// The code of one file, line by line.
+pub(super) struct Source {
+    lines: Vec<String>,
+}
+
+impl Source {
+    pub(super) fn of(text: &str) -> Source {
+        Source { lines: blanked(text).lines().map(str::to_owned).collect() }
+    }
+
+    /// The lines of code, counted from 1; those in a `#[cfg(test)] mod` at the end of the file are left out.
+    pub(super) fn without_tests(&self) -> impl Iterator<Item = (usize, &str)> {
+        let tests = |line: &String| line.trim_start().starts_with("#[cfg(test)]");
+        let is_module = |at: &usize| self.lines.get(at + 1).is_some_and(|line| line.starts_with("mod "));
+        let end = self.lines.iter().enumerate().filter(|(_, line)| tests(line)).map(|(at, _)| at);
+        let end = end.clone().find(is_module).unwrap_or(self.lines.len());
+        (1..).zip(self.lines[..end].iter().map(String::as_str))
+    }
+
+    /// All lines of code, counted from 1.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        (1..).zip(self.lines.iter().map(String::as_str))
+    }
+}
+
+/// Whether `word` stands in `code` on its own, not as a part of a longer name. The word may be a path (`std::net`) or
+/// end with a mark (`println!`).
+pub(super) fn has_word(code: &str, word: &str) -> bool {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    code.match_indices(word).any(|(at, _)| {
+        let grows_left = code[..at].chars().next_back().is_some_and(is_name);
+        let grows_right = word.ends_with(is_name) && code[at + word.len()..].starts_with(is_name);
+        !(grows_left || grows_right)
+    })
+}
+
+fn blanked(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let length = opaque(rest, out.chars().next_back()).unwrap_or(0);
+        if length == 0 {
+            out.push(first);
+            rest = &rest[first.len_utf8()..];
+        } else {
+            out.extend(rest[..length].chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
+            rest = &rest[length..];
+        }
+    }
+    out
+}
+
+/// How long the comment or literal at the front of `rest` is, if there is one. `before` is the character before it.
+fn opaque(rest: &str, before: Option<char>) -> Option<usize> {
+    if rest.starts_with("//") {
+        return Some(rest.find('\n').unwrap_or(rest.len()));
+    }
+    if rest.starts_with("/*") {
+        return Some(block_comment(rest));
+    }
+    let is_part_of_name = before.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    let unprefixed = rest.strip_prefix('b').or(rest.strip_prefix('c')).unwrap_or(rest);
+    if !is_part_of_name && unprefixed.starts_with('r') {
+        let hashes = unprefixed[1..].bytes().take_while(|&byte| byte == b'#').count();
+        let open = rest.len() - unprefixed.len() + 1 + hashes;
+        if rest[open..].starts_with('"') {
+            let close = format!("\"{}", "#".repeat(hashes));
+            let body = &rest[open + 1..];
+            return Some(body.find(&close).map_or(rest.len(), |at| open + 1 + at + close.len()));
+        }
+    }
+    match rest.chars().next()? {
+        '"' => Some(quoted(rest, '"')),
+        '\'' => {
+            // A lifetime has no closing quote after its first character; a character has, or begins with a backslash.
+            let mut inside = rest[1..].chars();
+            let (first, second) = (inside.next()?, inside.next());
+            (first == '\\' || second == Some('\'')).then(|| quoted(rest, '\''))
+        }
+        _ => None,
+    }
+}
+
+/// The length of a literal from its opening to its closing `mark`.
+fn quoted(rest: &str, mark: char) -> usize {
+    let mut escaped = false;
+    for (at, c) in rest.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            _ if c == mark => return at + c.len_utf8(),
+            _ => {}
+        }
+    }
+    rest.len()
+}
+
+/// The length of a block comment, in which others may be nested.
+fn block_comment(rest: &str) -> usize {
+    let (mut depth, mut at) = (0, 0);
+    while at < rest.len() {
+        let step = match &rest.as_bytes()[at..] {
+            [b'/', b'*', ..] => {
+                depth += 1;
+                2
+            }
+            [b'*', b'/', ..] => {
+                depth -= 1;
+                2
+            }
+            _ => 1,
+        };
+        at += step;
+        if depth == 0 {
+            return at;
+        }
+    }
+    rest.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(text: &str) -> String {
+        blanked(text).split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn comments_and_literals_are_blanked() {
+        assert_eq!(code("a // b"), "a");
+        assert_eq!(code("a /* b /* c */ d */ e"), "a e");
+        assert_eq!(code(r#"a("b \" c", d)"#), "a( , d)");
+        assert_eq!(code(r##"a(r#"b " c"#, br"d", e)"##), "a( , , e)");
+        assert_eq!(code(r"a('b', '\'', b'\\', c)"), "a( , , b , c)");
+    }
+
+    #[test]
+    fn lifetimes_and_names_that_end_with_r_are_code() {
+        assert_eq!(code("fn a<'b>(c: &'b str) {}"), "fn a<'b>(c: &'b str) {}");
+        assert_eq!(code(r#"let her = bar; f("x")"#), "let her = bar; f( )");
+    }
+
+    #[test]
+    fn lines_keep_their_numbers() {
+        let source = Source::of("one\n/* two\nthree */\n\"four\nfive\"\nsix");
+        let six = source.lines().find(|(_, line)| *line == "six");
+
+        assert_eq!(six, Some((6, "six")));
+    }
+
+    #[test]
+    fn tests_at_the_end_of_a_file_can_be_left_out() {
+        let source = Source::of("a\n#[cfg(test)]\nfn helper() {}\nb\n#[cfg(test)]\nmod tests {\nc\n}\n");
+        let lines: Vec<_> = source.without_tests().map(|(_, line)| line).collect();
+
+        assert_eq!(lines, ["a", "#[cfg(test)]", "fn helper() {}", "b"]);
+    }
+
+    #[test]
+    fn a_word_is_not_found_within_another() {
+        assert!(has_word("unsafe { x }", "unsafe"));
+        assert!(has_word("use std::net::TcpStream;", "std::net"));
+        assert!(has_word("println!(x)", "println!"));
+        assert!(!has_word("eprintln!(x)", "println!"));
+        assert!(!has_word("#![forbid(unsafe_code)]", "unsafe"));
+    }
+}

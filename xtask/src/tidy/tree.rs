@@ -1,0 +1,125 @@
+//! The text of the workspace: every file that a person wrote, read once.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+/// The files of the workspace, in the order of their paths.
+#[derive(Debug, Default)]
+pub(super) struct Tree {
+    files: Vec<File>,
+}
+
+impl Tree {
+    /// Reads everything under `root` but [`SKIPPED`] directories and files that are not text.
+    pub(super) fn read(root: &Path) -> Result<Tree> {
+        let mut tree = Tree::default();
+        tree.enter(root, "")?;
+        tree.files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(tree)
+    }
+
+    /// A tree of the given paths and texts.
+    #[cfg(test)]
+    pub(super) fn of(files: &[(&str, &str)]) -> Tree {
+        let file = |&(path, text): &(&str, &str)| File { path: path.to_owned(), text: text.to_owned() };
+        Tree { files: files.iter().map(file).collect() }
+    }
+
+    pub(super) fn files(&self) -> &[File] {
+        &self.files
+    }
+
+    #[cfg(test)]
+    pub(super) fn file(&self, path: &str) -> Option<&File> {
+        self.files.iter().find(|file| file.path == path)
+    }
+
+    /// The files whose names end with `.rs`.
+    pub(super) fn rust(&self) -> impl Iterator<Item = &File> {
+        self.files.iter().filter(|file| file.path.ends_with(".rs"))
+    }
+
+    /// The manifests of the members: not the root's, and not those of other workspaces within the tree (`fuzz`).
+    pub(super) fn members(&self) -> impl Iterator<Item = &File> {
+        self.files.iter().filter(|file| file.path.ends_with("/Cargo.toml") && file.is_member())
+    }
+
+    fn enter(&mut self, directory: &Path, prefix: &str) -> Result<()> {
+        let cannot = || format!("cannot read {}", directory.display());
+        for entry in fs::read_dir(directory).with_context(cannot)? {
+            let entry = entry.with_context(cannot)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = format!("{prefix}{name}");
+            let kind = entry.file_type().with_context(cannot)?;
+            if kind.is_dir() && !SKIPPED.contains(&name.as_str()) {
+                self.enter(&entry.path(), &format!("{path}/"))?;
+            }
+            // A file that is gone since it was listed, or is not UTF-8, was not written by a person for others to read.
+            if kind.is_file()
+                && let Ok(text) = fs::read_to_string(entry.path())
+            {
+                self.files.push(File { path, text });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One file of text.
+#[derive(Debug)]
+pub(super) struct File {
+    /// From the root of the workspace, with `/`.
+    pub(super) path: String,
+    pub(super) text: String,
+}
+
+impl File {
+    /// The member it belongs to, by directory: `proto`, `xtask`. Empty for what stands at the root.
+    pub(super) fn member(&self) -> &str {
+        let path = self.path.strip_prefix("crates/").unwrap_or(&self.path);
+        path.split_once('/').map_or("", |(member, _)| member)
+    }
+
+    /// Whether a member of this workspace owns it.
+    pub(super) fn is_member(&self) -> bool {
+        self.path.starts_with("crates/") || self.path.starts_with("xtask/")
+    }
+
+    /// Whether it is test code only: a file in `tests/`, or a `tests.rs` beside the code.
+    pub(super) fn is_test(&self) -> bool {
+        self.path.contains("/tests/") || self.path.ends_with("/tests.rs")
+    }
+}
+
+/// Directories of which nothing was written by hand: builds, git's own, and what fuzzing finds.
+const SKIPPED: [&str; 4] = ["target", ".git", "corpus", "artifacts"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_know_their_member_and_whether_they_are_tests() {
+        let tree = Tree::of(&[
+            ("crates/proto/src/lib.rs", ""),
+            ("crates/lab/src/lessons/tests.rs", ""),
+            ("xtask/tests/tidy.rs", ""),
+            ("fuzz/Cargo.toml", ""),
+            ("README.md", ""),
+        ]);
+        let facts: Vec<_> = tree.files().iter().map(|f| (f.member(), f.is_member(), f.is_test())).collect();
+
+        assert_eq!(
+            facts,
+            [
+                ("proto", true, false),
+                ("lab", true, true),
+                ("xtask", true, true),
+                ("fuzz", false, false),
+                ("", false, false)
+            ]
+        );
+    }
+}
