@@ -1,0 +1,180 @@
+//! The axes: from 0 to a round end, with ticks at values that people would choose.
+//!
+//! Sizes go in powers of two (0, 64 MiB, 128 MiB), times in 1, 2, 5 and the divisions of the hour, all else in 1, 2, 5.
+
+use echoctl_record::{Bytes, Rate, Seconds};
+
+/// What the values of an axis are: how they are rounded and printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unit {
+    /// Bytes, printed as `64 MiB`.
+    #[default]
+    Bytes,
+    /// Bytes a second, printed as `64 MiB/s`.
+    Rate,
+    /// Seconds, printed as `250 ms` or `4.2 s`.
+    Seconds,
+    /// A number of anything, printed as it is.
+    Plain,
+}
+
+impl Unit {
+    /// `value` as it is printed in labels and tables. What is below 0 prints with its sign.
+    pub fn print(self, value: f64) -> String {
+        let (sign, size) = if value < 0.0 { ("-", -value) } else { ("", value) };
+        match self {
+            Unit::Bytes => format!("{sign}{}", Bytes(size.round() as u64)),
+            Unit::Rate => format!("{sign}{}", Rate(size)),
+            Unit::Seconds => format!("{sign}{}", Seconds(size)),
+            Unit::Plain => format!("{sign}{}", short(size)),
+        }
+    }
+
+    /// The round step nearest above `least`, which is positive.
+    fn step(self, least: f64) -> f64 {
+        match self {
+            // Less than a byte is nothing.
+            Unit::Bytes | Unit::Rate => least.max(1.0).log2().ceil().exp2(),
+            Unit::Seconds if least > 5.0 => TIMES
+                .into_iter()
+                .find(|step| *step >= least)
+                .unwrap_or_else(|| 3600.0 * decimal_step(least / 3600.0)),
+            Unit::Seconds | Unit::Plain => decimal_step(least),
+        }
+    }
+}
+
+/// An axis from 0 to `end`, with its ticks.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Axis {
+    pub(crate) end: f64,
+    pub(crate) ticks: Vec<f64>,
+    unit: Unit,
+    step: f64,
+}
+
+impl Axis {
+    /// An axis that shows `largest`, ends at a tick, and has at most `intervals` (at least 1) between ticks.
+    pub(crate) fn rounded(unit: Unit, largest: f64, intervals: usize) -> Axis {
+        let axis = Axis::exact(unit, largest, intervals);
+        let count = (axis.end / axis.step - 1e-9).ceil().max(1.0);
+        Axis { end: count * axis.step, ticks: ticks(axis.step, count), ..axis }
+    }
+
+    /// An axis that ends exactly at `end`, with at most `intervals` (at least 1) between ticks.
+    pub(crate) fn exact(unit: Unit, end: f64, intervals: usize) -> Axis {
+        let end = if end.is_finite() && end > 0.0 { end } else { unit.smallest_end() };
+        let step = unit.step(end / intervals.max(1) as f64);
+        Axis { end, ticks: ticks(step, (end / step + 1e-9).floor()), unit, step }
+    }
+
+    /// Where `value` lies between the beginning (0) and the end (1) of the axis. What lies outside is drawn at its edge.
+    pub(crate) fn place(&self, value: f64) -> f64 {
+        (value / self.end).clamp(0.0, 1.0)
+    }
+
+    /// The label of a tick: no more digits than its neighbours differ by.
+    pub(crate) fn label(&self, tick: f64) -> String {
+        match self.unit {
+            Unit::Seconds if self.step >= 3600.0 => format!("{} h", short(tick / 3600.0)),
+            Unit::Seconds if self.step >= 60.0 => format!("{} min", short(tick / 60.0)),
+            Unit::Seconds => format!("{} s", short(tick)),
+            Unit::Bytes if tick == 0.0 => "0".to_owned(),
+            Unit::Rate if tick == 0.0 => "0".to_owned(),
+            unit => unit.print(tick),
+        }
+    }
+}
+
+impl Unit {
+    /// The end of an axis on which there is nothing to see.
+    fn smallest_end(self) -> f64 {
+        match self {
+            Unit::Bytes | Unit::Rate => 1024.0,
+            Unit::Seconds | Unit::Plain => 1.0,
+        }
+    }
+}
+
+fn ticks(step: f64, count: f64) -> Vec<f64> {
+    (0..=count as usize).map(|tick| tick as f64 * step).collect()
+}
+
+/// 1, 2 or 5 times a power of ten, nearest above `least`.
+fn decimal_step(least: f64) -> f64 {
+    let power = 10f64.powf(least.log10().floor());
+    let factor = [1.0, 2.0, 5.0].into_iter().find(|factor| factor * power >= least * (1.0 - 1e-9));
+    factor.unwrap_or(10.0) * power
+}
+
+/// A number with at most three decimals, and none that are 0.
+fn short(value: f64) -> String {
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Seconds between ticks above 5 s, as clocks divide time.
+const TIMES: [f64; 10] = [10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(axis: &Axis) -> Vec<String> {
+        axis.ticks.iter().map(|tick| axis.label(*tick)).collect()
+    }
+
+    #[test]
+    fn sizes_tick_in_powers_of_two() {
+        let axis = Axis::rounded(Unit::Bytes, 301.0 * 1048576.0, 6);
+
+        assert_eq!(labels(&axis), ["0", "64 MiB", "128 MiB", "192 MiB", "256 MiB", "320 MiB"]);
+    }
+
+    #[test]
+    fn times_tick_as_clocks_do() {
+        assert_eq!(labels(&Axis::exact(Unit::Seconds, 11.3, 6)), ["0 s", "2 s", "4 s", "6 s", "8 s", "10 s"]);
+        assert_eq!(labels(&Axis::exact(Unit::Seconds, 65.0, 5)), ["0 s", "15 s", "30 s", "45 s", "60 s"]);
+        assert_eq!(labels(&Axis::exact(Unit::Seconds, 0.6, 4)), ["0 s", "0.2 s", "0.4 s", "0.6 s"]);
+        assert_eq!(
+            labels(&Axis::exact(Unit::Seconds, 7300.0, 5)),
+            ["0 min", "30 min", "60 min", "90 min", "120 min"]
+        );
+        assert_eq!(
+            labels(&Axis::exact(Unit::Seconds, 36_000.0, 5)),
+            ["0 h", "2 h", "4 h", "6 h", "8 h", "10 h"]
+        );
+    }
+
+    #[test]
+    fn no_axis_has_more_intervals_than_asked_for_or_hides_a_value() {
+        for unit in [Unit::Bytes, Unit::Rate, Unit::Seconds, Unit::Plain] {
+            for power in -3..45 {
+                for most in 1..9 {
+                    let largest = 1.37 * f64::from(power).exp2();
+                    for axis in [Axis::rounded(unit, largest, most), Axis::exact(unit, largest, most)] {
+                        assert!(axis.end >= largest, "{unit:?} {largest} is above {}", axis.end);
+                        assert!(axis.ticks.len() <= most + 1, "{unit:?} {largest} {most}: {:?}", axis.ticks);
+                        assert!(axis.ticks.iter().all(|tick| *tick <= axis.end * 1.0001));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_axis_over_nothing_has_an_end_all_the_same() {
+        for largest in [0.0, -5.0, f64::NAN, f64::INFINITY] {
+            let axis = Axis::rounded(Unit::Bytes, largest, 4);
+
+            assert_eq!(axis.end, 1024.0);
+            assert_eq!(axis.place(largest.max(0.0)), if largest == f64::INFINITY { 1.0 } else { 0.0 });
+        }
+    }
+
+    #[test]
+    fn what_is_below_nothing_prints_with_its_sign() {
+        assert_eq!(Unit::Bytes.print(-1536.0), "-1.5 KiB");
+        assert_eq!(Unit::Plain.print(0.25), "0.25");
+    }
+}

@@ -1,0 +1,220 @@
+//! The chart: what is to be seen, before anyone says how it looks.
+
+use crate::axis::Axis;
+use crate::{Series, Unit};
+
+/// Series over time on one pair of axes, with phases and marks.
+///
+/// ```
+/// use echoctl_report::{Chart, Ink, Series, Stroke, Unit, plain};
+///
+/// let rising = Series::new("OFF", Ink::Orange, Stroke::Solid, vec![(0.0, 0.0), (4.0, 4096.0)]);
+/// let chart = Chart::lines("Memory of the server", Unit::Bytes)
+///     .describe("It rises by 1 KiB a second.")
+///     .series(rising)
+///     .phase(1.0, 3.0, "stops reading");
+/// assert!(plain::draw(&chart, 60, 12).contains("stops reading"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Chart {
+    /// What it shows, in a few words.
+    pub title: String,
+    /// What there is to be seen in it, for those who cannot see it.
+    pub description: String,
+    /// Lines or bands.
+    pub form: Form,
+    /// What the values are.
+    pub unit: Unit,
+    /// Lines, or bands from the highest to the lowest.
+    pub series: Vec<Series>,
+    /// Named spans of time.
+    pub phases: Vec<Phase>,
+    /// Limits and single points.
+    pub marks: Vec<Mark>,
+    /// Seconds at which the time axis ends; by default, with the last point.
+    pub until: Option<f64>,
+    /// The least value at which the other axis ends, so that pictures of several runs compare; by default, the largest value.
+    pub up_to: Option<f64>,
+}
+
+/// How the series stand to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Form {
+    /// Each a line from 0.
+    #[default]
+    Lines,
+    /// Each an area on top of the one that follows: the height of all is their sum.
+    Bands,
+}
+
+/// A named span of time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Phase {
+    /// Seconds at which it begins.
+    pub from: f64,
+    /// Seconds at which it ends.
+    pub to: f64,
+    /// What happens in it, in a word or two.
+    pub label: String,
+}
+
+/// Something worth pointing at.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Mark {
+    /// A value that something keeps to: a line across the whole chart.
+    Limit {
+        /// In the unit of the chart.
+        value: f64,
+        /// What it limits.
+        label: String,
+    },
+    /// A moment of a series.
+    Point {
+        /// Seconds.
+        t: f64,
+        /// In the unit of the chart.
+        value: f64,
+        /// What happened.
+        label: String,
+    },
+}
+
+impl Chart {
+    /// An empty chart of lines.
+    pub fn lines(title: impl Into<String>, unit: Unit) -> Chart {
+        Chart { title: title.into(), unit, form: Form::Lines, ..Chart::default() }
+    }
+
+    /// An empty chart of bands that add up.
+    pub fn bands(title: impl Into<String>, unit: Unit) -> Chart {
+        Chart { title: title.into(), unit, form: Form::Bands, ..Chart::default() }
+    }
+
+    /// Says what there is to be seen.
+    pub fn describe(mut self, description: impl Into<String>) -> Chart {
+        self.description = description.into();
+        self
+    }
+
+    /// Adds a line, or a band below the others.
+    pub fn series(mut self, series: Series) -> Chart {
+        self.series.push(series);
+        self
+    }
+
+    /// Names a span of time.
+    pub fn phase(mut self, from: f64, to: f64, label: impl Into<String>) -> Chart {
+        self.phases.push(Phase { from, to, label: label.into() });
+        self
+    }
+
+    /// Draws a limit across the chart.
+    pub fn limit(mut self, value: f64, label: impl Into<String>) -> Chart {
+        self.marks.push(Mark::Limit { value, label: label.into() });
+        self
+    }
+
+    /// Points at a moment.
+    pub fn point(mut self, t: f64, value: f64, label: impl Into<String>) -> Chart {
+        self.marks.push(Mark::Point { t, value, label: label.into() });
+        self
+    }
+
+    /// Ends the time axis at `seconds`.
+    pub fn until(mut self, seconds: f64) -> Chart {
+        self.until = Some(seconds);
+        self
+    }
+
+    /// Lets the value axis reach at least `value`.
+    pub fn up_to(mut self, value: f64) -> Chart {
+        self.up_to = Some(value);
+        self
+    }
+
+    /// The time axis, with at most so many intervals.
+    pub(crate) fn time_axis(&self, intervals: usize) -> Axis {
+        let ends = self.series.iter().filter_map(|series| series.finite().last()).map(|(t, _)| t);
+        let last = ends.chain(self.phases.iter().map(|phase| phase.to)).fold(0.0, f64::max);
+        Axis::exact(Unit::Seconds, self.until.unwrap_or(last), intervals)
+    }
+
+    /// The value axis, with at most so many intervals.
+    pub(crate) fn value_axis(&self, intervals: usize) -> Axis {
+        let tops = self.outlines().into_iter().flatten().map(|(_, value)| value);
+        let marks = self.marks.iter().map(|mark| match mark {
+            Mark::Limit { value, .. } | Mark::Point { value, .. } => *value,
+        });
+        let largest =
+            tops.chain(marks).chain(self.up_to).filter(|value| value.is_finite()).fold(0.0, f64::max);
+        Axis::rounded(self.unit, largest, intervals)
+    }
+
+    /// The upper outline of every series: its line, or the top of its band.
+    pub(crate) fn outlines(&self) -> Vec<Vec<(f64, f64)>> {
+        match self.form {
+            Form::Lines => self.series.iter().map(|series| series.finite().collect()).collect(),
+            Form::Bands => self.stacked(),
+        }
+    }
+
+    /// The tops of the bands, all at the same times. Where a series has no value it is nothing; bands are never below 0.
+    fn stacked(&self) -> Vec<Vec<(f64, f64)>> {
+        let mut times: Vec<f64> =
+            self.series.iter().flat_map(|series| series.finite()).map(|(t, _)| t).collect();
+        times.sort_by(f64::total_cmp);
+        times.dedup();
+        let mut below = vec![0.0; times.len()];
+        let stack = |series: &Series| {
+            let clean = Series { points: series.finite().collect(), ..series.clone() };
+            let tops = times.iter().zip(&mut below).map(|(t, below)| {
+                *below += clean.at(*t).unwrap_or(0.0).max(0.0);
+                (*t, *below)
+            });
+            tops.collect()
+        };
+        let mut tops: Vec<_> = self.series.iter().rev().map(stack).collect();
+        tops.reverse();
+        tops
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Ink, Stroke};
+
+    fn series(points: &[(f64, f64)]) -> Series {
+        Series::new("s", Ink::Blue, Stroke::Solid, points.to_vec())
+    }
+
+    #[test]
+    fn bands_add_up_also_where_their_times_differ() {
+        let chart = Chart::bands("b", Unit::Bytes)
+            .series(series(&[(0.0, 10.0), (2.0, 30.0)]))
+            .series(series(&[(0.0, 1.0), (1.0, 5.0), (2.0, 1.0)]));
+
+        let tops = chart.outlines();
+
+        assert_eq!(tops[0], [(0.0, 11.0), (1.0, 25.0), (2.0, 31.0)]);
+        assert_eq!(tops[1], [(0.0, 1.0), (1.0, 5.0), (2.0, 1.0)]);
+    }
+
+    #[test]
+    fn axes_show_every_point_phase_and_mark() {
+        let chart = Chart::lines("l", Unit::Bytes)
+            .series(series(&[(0.0, 1.0), (2.0, 3000.0)]))
+            .phase(0.0, 7.5, "all")
+            .limit(5000.0, "limit");
+
+        assert_eq!(chart.time_axis(5).end, 7.5);
+        assert_eq!(chart.value_axis(5).end, 5120.0);
+    }
+
+    #[test]
+    fn an_empty_chart_has_axes() {
+        let chart = Chart::bands("nothing", Unit::Bytes);
+
+        assert!(chart.time_axis(5).end > 0.0 && chart.value_axis(5).end > 0.0);
+    }
+}

@@ -1,0 +1,51 @@
+//! Columns: series in step with each other, for those who read numbers.
+
+use crate::{Chart, Series};
+
+/// Rows of a data table: a time, and what each series had at it.
+pub(crate) struct Columns {
+    /// Seconds, and a value for each series.
+    pub(crate) rows: Vec<(f64, Vec<Option<f64>>)>,
+    /// How many different times the chart has.
+    pub(crate) total: usize,
+}
+
+impl Columns {
+    /// The values of `chart` at `most` of its times or fewer, evenly chosen, the first and the last among them.
+    pub(crate) fn of(chart: &Chart, most: usize) -> Columns {
+        let mut times: Vec<f64> = chart.series.iter().flat_map(Series::finite).map(|(t, _)| t).collect();
+        times.sort_by(f64::total_cmp);
+        times.dedup();
+        let total = times.len();
+        if total > most {
+            let last = (total - 1) as f64;
+            let pick = |row: usize| times[(row as f64 * last / (most.max(2) - 1) as f64).round() as usize];
+            times = (0..most.max(2)).map(pick).collect();
+        }
+        let rows = times.into_iter().map(|t| (t, chart.series.iter().map(|series| series.at(t)).collect()));
+        Columns { rows: rows.collect(), total }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Ink, Stroke, Unit};
+
+    #[test]
+    fn thinned_columns_keep_both_ends_and_say_how_many_there_were() {
+        let points = (0..1000).map(|i| (f64::from(i), f64::from(i) * 2.0)).collect();
+        let chart = Chart::lines("l", Unit::Plain).series(Series::new("s", Ink::Blue, Stroke::Solid, points));
+
+        let columns = Columns::of(&chart, 100);
+
+        assert_eq!((columns.rows.len(), columns.total), (100, 1000));
+        assert_eq!(columns.rows.first(), Some(&(0.0, vec![Some(0.0)])));
+        assert_eq!(columns.rows.last(), Some(&(999.0, vec![Some(1998.0)])));
+    }
+
+    #[test]
+    fn a_chart_of_nothing_has_no_rows() {
+        assert!(Columns::of(&Chart::lines("l", Unit::Plain), 10).rows.is_empty());
+    }
+}

@@ -1,0 +1,52 @@
+//! Escaping: text that stays text in HTML, SVG and CSV, whatever it holds.
+
+use std::fmt;
+
+/// Text for HTML and SVG, in content and in double-quoted attributes.
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            match character {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                // XML knows no way to write these, not even escaped.
+                control if control.is_control() && !matches!(control, '\n' | '\t') => {
+                    f.write_str("\u{fffd}")?
+                }
+                '\u{fffe}' | '\u{ffff}' => f.write_str("\u{fffd}")?,
+                other => write!(f, "{other}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Text for a terminal or a log: no character in it moves the cursor or changes a colour.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_can_end_an_element_or_an_attribute() {
+        let hostile = "</title><script>alert(\"1\" + '2')</script>&\u{1b}[0m\0";
+
+        let escaped = Escaped(hostile).to_string();
+
+        assert!(!escaped.contains(['<', '>', '"', '\'', '\u{1b}', '\0']), "{escaped}");
+        assert!(escaped.starts_with("&lt;/title&gt;&lt;script&gt;"));
+    }
+
+    #[test]
+    fn no_text_can_move_the_cursor() {
+        assert_eq!(printable("a\u{1b}[2Jb\rc\u{9b}d"), "a [2Jb c d");
+    }
+}

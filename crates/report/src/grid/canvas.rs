@@ -1,0 +1,60 @@
+//! The canvas: a grid of characters, each with its ink.
+
+use crate::Ink;
+use crate::style::Colour;
+
+/// Characters in rows and columns. What is written outside it is cut off.
+pub(crate) struct Canvas {
+    width: usize,
+    cells: Vec<(char, Option<Ink>)>,
+}
+
+impl Canvas {
+    /// A blank canvas.
+    pub(crate) fn new(width: usize, height: usize) -> Canvas {
+        Canvas { width, cells: vec![(' ', None); width * height] }
+    }
+
+    /// Puts a character, over whatever is there.
+    pub(super) fn put(&mut self, column: usize, row: usize, glyph: char, ink: Option<Ink>) {
+        if column < self.width
+            && let Some(cell) = self.cells.get_mut(row * self.width + column)
+        {
+            *cell = (glyph, ink);
+        }
+    }
+
+    /// Puts a character where there is none yet.
+    pub(super) fn put_behind(&mut self, column: usize, row: usize, glyph: char) {
+        if column < self.width
+            && let Some(cell) = self.cells.get_mut(row * self.width + column)
+            && cell.0 == ' '
+        {
+            *cell = (glyph, None);
+        }
+    }
+
+    /// Writes a text from a column on.
+    pub(super) fn write(&mut self, column: usize, row: usize, text: &str, ink: Option<Ink>) {
+        for (offset, glyph) in text.chars().enumerate() {
+            self.put(column + offset, row, glyph, ink);
+        }
+    }
+
+    /// All rows, without blanks at their ends, each ended by a line feed.
+    pub(crate) fn print(&self, colour: Colour) -> String {
+        let mut out = String::new();
+        for row in self.cells.chunks(self.width.max(1)) {
+            let used = row.iter().rposition(|(glyph, _)| *glyph != ' ').map_or(0, |last| last + 1);
+            let runs = row[..used].chunk_by(|a, b| a.1 == b.1);
+            for run in runs {
+                let ink = run.first().and_then(|(_, ink)| *ink);
+                out.push_str(ink.map_or("", |ink| colour.begin(ink)));
+                out.extend(run.iter().map(|(glyph, _)| glyph));
+                out.push_str(ink.map_or("", |_| colour.end()));
+            }
+            out.push('\n');
+        }
+        out
+    }
+}

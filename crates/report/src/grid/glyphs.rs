@@ -1,0 +1,102 @@
+//! The glyphs: what axes, lines and bands are made of.
+
+use crate::escape::printable;
+use crate::{Ink, Series, Stroke};
+
+/// A set of characters to draw with.
+pub(crate) struct Glyphs {
+    /// Dots in a cell, across and down.
+    pub(super) across: usize,
+    pub(super) down: usize,
+    pub(super) vertical: char,
+    pub(super) horizontal: char,
+    pub(super) corner: char,
+    pub(super) value_tick: char,
+    pub(super) time_tick: char,
+    /// Between two phases.
+    pub(super) border: char,
+    /// Of a limit's line.
+    pub(super) limit: char,
+    /// A marked moment.
+    pub(super) point: char,
+    /// Fills of bands: the server's own memory, then the others from heavy to light.
+    bands: [char; 5],
+    is_ascii: bool,
+}
+
+impl Glyphs {
+    /// Unicode: box drawing, blocks and braille.
+    pub(crate) const UNICODE: Glyphs = Glyphs {
+        across: 2,
+        down: 4,
+        vertical: '│',
+        horizontal: '─',
+        corner: '└',
+        value_tick: '┤',
+        time_tick: '┴',
+        border: '┊',
+        limit: '╌',
+        point: '●',
+        bands: ['█', '▓', '▒', '░', '╳'],
+        is_ascii: false,
+    };
+
+    /// ASCII alone.
+    pub(crate) const ASCII: Glyphs = Glyphs {
+        across: 1,
+        down: 1,
+        vertical: '|',
+        horizontal: '-',
+        corner: '+',
+        value_tick: '+',
+        time_tick: '+',
+        border: ':',
+        limit: '-',
+        point: '@',
+        bands: ['#', '=', '/', '.', 'x'],
+        is_ascii: true,
+    };
+
+    /// The fill of a band.
+    pub(super) fn band(&self, series: &Series) -> char {
+        self.bands[match (series.ink, series.stroke) {
+            (Ink::Orange, Stroke::Solid) => 0,
+            (_, Stroke::Solid) => 1,
+            (_, Stroke::Dashed) => 2,
+            (_, Stroke::Dotted) => 3,
+            (_, Stroke::DashDot) => 4,
+        }]
+    }
+
+    /// The character that shows `dots` (bit `column + across * row`) of the series of index `series`.
+    pub(super) fn dots(&self, dots: u8, series: usize) -> char {
+        if self.is_ascii {
+            return ASCII_LINES[series % ASCII_LINES.len()];
+        }
+        // Braille counts its dots down the left column, then the right, and the two at the bottom last.
+        let order = [0, 3, 1, 4, 2, 5, 6, 7];
+        let pattern = (0..8).filter(|bit| dots & (1 << bit) != 0).map(|bit| 1 << order[bit]).sum::<u32>();
+        char::from_u32(0x2800 + pattern).unwrap_or(' ')
+    }
+
+    /// A text as this set can show it.
+    pub(super) fn text(&self, text: &str) -> String {
+        let text = printable(text);
+        if !self.is_ascii {
+            return text;
+        }
+        let replace = |character: char| match character {
+            '\u{20}'..='\u{7e}' => character,
+            'µ' => 'u',
+            '–' | '—' | '−' => '-',
+            '‘' | '’' => '\'',
+            '“' | '”' => '"',
+            '×' => 'x',
+            _ => '?',
+        };
+        text.replace('…', "...").chars().map(replace).collect()
+    }
+}
+
+/// One character a series: a line of characters cannot be dashed and still be read.
+const ASCII_LINES: [char; 5] = ['#', 'o', '+', 'x', '*'];

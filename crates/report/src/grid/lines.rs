@@ -1,0 +1,65 @@
+//! Lines in dots: an unbroken track from one column of dots to the next, broken again as the stroke asks.
+
+use std::ops::RangeInclusive;
+
+use super::{Canvas, Grid};
+use crate::labels::span_of;
+use crate::{Ink, Stroke};
+
+impl Grid<'_> {
+    /// Draws all series, each over those before it.
+    pub(super) fn lines(&self, canvas: &mut Canvas) {
+        let mut cells = vec![(0u8, 0usize, Ink::Grey); self.columns * self.rows];
+        for (index, series) in self.chart.series.iter().enumerate() {
+            let mut drawn = 0;
+            for x in 0..self.columns * self.glyphs.across {
+                let Some(track) = self.track(&self.outlines[index], x) else { continue };
+                // The way along the line, and not the column, decides where a dash ends: steep parts have dashes too.
+                let way = drawn;
+                drawn += track.clone().count() - usize::from(self.glyphs.down > 1);
+                for (step, y) in track.enumerate() {
+                    if self.glyphs.down > 1 && !is_inked(series.stroke, way + step) {
+                        continue;
+                    }
+                    let (column, row) = (x / self.glyphs.across, y / self.glyphs.down);
+                    let bit = x % self.glyphs.across + self.glyphs.across * (y % self.glyphs.down);
+                    let cell = &mut cells[row * self.columns + column];
+                    *cell = (cell.0 | 1 << bit, index, series.ink);
+                }
+            }
+        }
+        for (place, (dots, series, ink)) in cells.into_iter().enumerate().filter(|(_, cell)| cell.0 != 0) {
+            let (column, row) = (self.left + place % self.columns, self.top + place / self.columns);
+            canvas.put(column, row, self.glyphs.dots(dots, series), Some(ink));
+        }
+    }
+
+    /// The dots, counted from the top, that a line covers in the column `x` of dots: two at least where dots are small,
+    /// for one alone does not show on a projector.
+    fn track(&self, line: &[(f64, f64)], x: usize) -> Option<RangeInclusive<usize>> {
+        let across = self.glyphs.across as f64;
+        let (from, to) = (x as f64 / across, (x as f64 + 1.0) / across);
+        let (top, bottom) = span_of(line, from, to).or_else(|| {
+            // A single point at the right end lies on the border of the last column.
+            let (at, y) = *line.last()?;
+            (line.len() == 1 && at == to).then_some((y, y))
+        })?;
+        let last = self.rows * self.glyphs.down - 1;
+        let dot = |y: f64| ((y * self.glyphs.down as f64) as usize).min(last);
+        let (top, bottom) = (dot(top), dot(bottom));
+        if self.glyphs.down == 1 || bottom > top {
+            return Some(top..=bottom);
+        }
+        Some(top.min(last - 1)..=top.min(last - 1) + 1)
+    }
+}
+
+/// Whether there is ink so many dots along a line.
+fn is_inked(stroke: Stroke, way: usize) -> bool {
+    match stroke {
+        Stroke::Solid => true,
+        Stroke::Dashed => way % 10 < 6,
+        Stroke::Dotted => way % 4 < 2,
+        Stroke::DashDot => matches!(way % 14, 0..6 | 9..11),
+    }
+}

@@ -1,0 +1,227 @@
+//! Placing labels: beside the line they name, never on each other, and off the other lines where there is room.
+//!
+//! Each label is tried at places along its line, above and below it. A place costs by what it covers: lines, most of all
+//! those of others. It must lie in the picture and off all labels placed before; where no such place is beside the line,
+//! any free one will do, and where there is none at all the label is left out rather than printed over another.
+//!
+//! Coordinates are the picture's: to the right and down.
+
+/// A rectangle: left and right, top and bottom.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rect {
+    pub(crate) left: f64,
+    pub(crate) top: f64,
+    pub(crate) right: f64,
+    pub(crate) bottom: f64,
+}
+
+/// The picture in which labels are placed.
+pub(crate) struct Placer {
+    area: Rect,
+    /// The lines of the picture, as drawn.
+    lines: Vec<Vec<(f64, f64)>>,
+    taken: Vec<Rect>,
+    /// The distance kept between a label and its own line.
+    gap: f64,
+    /// Whether coordinates are cells, which a label fills as a whole.
+    in_cells: bool,
+}
+
+impl Placer {
+    /// Nothing placed yet in `area`, through which `lines` run.
+    pub(crate) fn new(area: Rect, lines: Vec<Vec<(f64, f64)>>, gap: f64) -> Placer {
+        Placer { area, lines, taken: Vec::new(), gap, in_cells: false }
+    }
+
+    /// The same for a picture of character cells.
+    pub(crate) fn in_cells(area: Rect, lines: Vec<Vec<(f64, f64)>>) -> Placer {
+        Placer { in_cells: true, ..Placer::new(area, lines, 0.6) }
+    }
+
+    /// Keeps labels out of `rect`.
+    pub(crate) fn take(&mut self, rect: Rect) {
+        self.taken.push(rect);
+    }
+
+    /// A place for a label of `width` and `height` at the line of index `line`.
+    pub(crate) fn beside(&mut self, line: usize, width: f64, height: f64) -> Option<Rect> {
+        let anchors = self.anchors(line);
+        let candidates = anchors.iter().flat_map(|(x, y, distance)| {
+            let around = [
+                // Above, below; then to the sides, for where the line is steep.
+                (x - width / 2.0, y - self.gap - height, 0.0),
+                (x - width / 2.0, y + self.gap, 0.4),
+                (x - width - 1.5 * self.gap, y - height / 2.0, 0.2),
+                (x + 1.5 * self.gap, y - height / 2.0, 0.2),
+            ];
+            around.map(|(left, top, dislike)| (Rect::sized(left, top, width, height), dislike + distance))
+        });
+        self.cheapest(candidates.collect(), line)
+            .or_else(|| self.cheapest(self.anywhere(width, height), line))
+    }
+
+    /// A place for a label of `width` and `height` at a single point.
+    pub(crate) fn at(&mut self, x: f64, y: f64, width: f64, height: f64) -> Option<Rect> {
+        self.lines.push(vec![(x, y)]);
+        self.beside(self.lines.len() - 1, width, height)
+    }
+
+    /// Places along a line, each with how far it is from where one would like to read the label: at its highest point
+    /// when the line has one, else towards its end.
+    fn anchors(&self, line: usize) -> Vec<(f64, f64, f64)> {
+        let points = &self.lines[line];
+        let (Some(first), Some(last)) = (points.first(), points.last()) else { return Vec::new() };
+        let highest = points.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or(*first);
+        let rise = points.iter().map(|point| point.1 - highest.1).fold(0.0, f64::max);
+        let is_flat = rise < 0.08 * (self.area.bottom - self.area.top);
+        let liked = if is_flat { first.0 + 0.8 * (last.0 - first.0) } else { highest.0 };
+        let width = (self.area.right - self.area.left).max(1.0);
+        let steps = (0..=ANCHORS).map(|step| first.0 + (last.0 - first.0) * step as f64 / ANCHORS as f64);
+        let along = steps.chain([highest.0]).filter_map(|x| Some((x, height_at(points, x)?)));
+        along.map(|(x, y)| (x, y, 3.0 * (x - liked).abs() / width)).collect()
+    }
+
+    fn anywhere(&self, width: f64, height: f64) -> Vec<(Rect, f64)> {
+        let (rows, columns) = (24, 12);
+        let down = (self.area.bottom - self.area.top - height) / f64::from(rows);
+        let across = (self.area.right - self.area.left - width) / f64::from(columns);
+        let place = |row, column| {
+            let left = self.area.left + across * f64::from(column);
+            (Rect::sized(left, self.area.top + down * f64::from(row), width, height), 0.1 * f64::from(row))
+        };
+        (0..=rows).flat_map(|row| (0..=columns).map(move |column| place(row, column))).collect()
+    }
+
+    /// Takes the candidate that costs least, of those that are possible at all.
+    fn cheapest(&mut self, candidates: Vec<(Rect, f64)>, line: usize) -> Option<Rect> {
+        let possible =
+            |rect: &Rect| rect.is_within(&self.area) && !self.taken.iter().any(|taken| taken.overlaps(rect));
+        let cost = |rect: &Rect| -> f64 {
+            let covered = self.lines.iter().enumerate().map(|(index, points)| {
+                let weight = if index == line { 2.0 } else { 4.0 };
+                weight * rect.covers(points).min(3.0)
+            });
+            covered.sum()
+        };
+        let snapped = candidates.into_iter().map(|(rect, dislike)| match self.in_cells {
+            true => (rect.snapped(), dislike),
+            false => (rect, dislike),
+        });
+        let best = snapped
+            .filter(|(rect, _)| possible(rect))
+            .map(|(rect, dislike)| (rect, dislike + cost(&rect)))
+            .min_by(|a, b| a.1.total_cmp(&b.1))?;
+        self.taken.push(best.0);
+        Some(best.0)
+    }
+}
+
+impl Rect {
+    pub(crate) fn sized(left: f64, top: f64, width: f64, height: f64) -> Rect {
+        Rect { left, top, right: left + width, bottom: top + height }
+    }
+
+    fn snapped(&self) -> Rect {
+        Rect::sized(self.left.round(), self.top.round(), self.right - self.left, self.bottom - self.top)
+    }
+
+    pub(crate) fn overlaps(&self, other: &Rect) -> bool {
+        self.left < other.right
+            && other.left < self.right
+            && self.top < other.bottom
+            && other.top < self.bottom
+    }
+
+    fn is_within(&self, other: &Rect) -> bool {
+        self.left >= other.left
+            && self.right <= other.right
+            && self.top >= other.top
+            && self.bottom <= other.bottom
+    }
+
+    /// How much of a line it covers, in its own widths.
+    fn covers(&self, points: &[(f64, f64)]) -> f64 {
+        let samples = 8;
+        let hit = |step: &i32| {
+            let x = self.left + (self.right - self.left) * f64::from(*step) / f64::from(samples);
+            // A steep line passes between two samples: what it does over the whole step counts.
+            let half = (self.right - self.left) / f64::from(samples) / 2.0;
+            span_of(points, x - half, x + half)
+                .is_some_and(|(top, bottom)| top < self.bottom && bottom > self.top)
+        };
+        (0..=samples).filter(hit).count() as f64 / f64::from(samples)
+    }
+}
+
+/// The height of a line at `x`, by rising x; none beside it.
+pub(crate) fn height_at(points: &[(f64, f64)], x: f64) -> Option<f64> {
+    let after = points.partition_point(|point| point.0 < x);
+    let (right, to) = *points.get(after)?;
+    let Some((left, from)) = after.checked_sub(1).map(|before| points[before]) else {
+        return (right == x).then_some(to);
+    };
+    let part = if right > left { (x - left) / (right - left) } else { 1.0 };
+    Some(from + (to - from) * part)
+}
+
+/// The least and the largest height of a line between two places.
+pub(crate) fn span_of(points: &[(f64, f64)], from: f64, to: f64) -> Option<(f64, f64)> {
+    let inside =
+        points.partition_point(|point| point.0 < from)..points.partition_point(|point| point.0 <= to);
+    let ends = [height_at(points, from), height_at(points, to)].into_iter().flatten();
+    let all = points[inside].iter().map(|point| point.1).chain(ends);
+    all.fold(None, |span: Option<(f64, f64)>, y| {
+        Some(span.map_or((y, y), |(least, most)| (least.min(y), most.max(y))))
+    })
+}
+
+/// How many places along a line are tried: enough to find a gap as wide as a short label.
+const ANCHORS: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AREA: Rect = Rect { left: 0.0, top: 0.0, right: 400.0, bottom: 200.0 };
+
+    #[test]
+    fn labels_of_lines_on_top_of_each_other_do_not_overlap() {
+        let flat = vec![(0.0, 190.0), (400.0, 190.0)];
+        let mut placer = Placer::new(AREA, vec![flat; 6], 4.0);
+
+        let placed: Vec<Rect> = (0..6).filter_map(|line| placer.beside(line, 120.0, 18.0)).collect();
+
+        assert_eq!(placed.len(), 6);
+        for (index, rect) in placed.iter().enumerate() {
+            assert!(rect.is_within(&AREA), "{rect:?}");
+            assert!(placed[..index].iter().all(|other| !other.overlaps(rect)), "{placed:?}");
+        }
+    }
+
+    #[test]
+    fn a_label_that_fits_nowhere_is_left_out() {
+        let mut placer = Placer::new(AREA, vec![vec![(0.0, 50.0), (400.0, 50.0)]], 4.0);
+        placer.take(AREA);
+
+        assert_eq!(placer.beside(0, 100.0, 18.0), None);
+    }
+
+    #[test]
+    fn a_label_keeps_off_the_lines_where_there_is_room() {
+        let peak = vec![(0.0, 200.0), (150.0, 200.0), (300.0, 60.0), (310.0, 200.0), (400.0, 200.0)];
+        let mut placer = Placer::new(AREA, vec![peak.clone()], 4.0);
+
+        let rect = placer.beside(0, 100.0, 18.0).expect("there is room");
+
+        assert_eq!(rect.covers(&peak), 0.0, "{rect:?}");
+    }
+
+    #[test]
+    fn empty_and_single_point_lines_are_no_trouble() {
+        let mut placer = Placer::new(AREA, vec![vec![], vec![(20.0, 30.0)]], 4.0);
+
+        assert!(placer.beside(0, 50.0, 18.0).is_some());
+        assert!(placer.beside(1, 50.0, 18.0).is_some());
+        assert!(placer.at(200.0, 100.0, 50.0, 18.0).is_some());
+    }
+}

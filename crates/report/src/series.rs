@@ -1,0 +1,113 @@
+//! A series: one quantity over time, and the pen it is drawn with.
+
+/// One quantity over time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// What it is, as written on its line.
+    pub label: String,
+    /// Its colour.
+    pub ink: Ink,
+    /// How its line is broken, or its area filled.
+    pub stroke: Stroke,
+    /// Seconds and value, by rising time. A point that is no number is left out by every writer.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// The colours: two that people of all kinds of colour vision tell apart, on white and on black, and a neutral one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ink {
+    /// The server's own memory; the side without backpressure.
+    Orange,
+    /// The kernel's memory; the side with backpressure.
+    Blue,
+    /// What is there for comparison.
+    Grey,
+}
+
+/// How a line is broken and how an area is filled: what tells series apart where there is no colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stroke {
+    /// An unbroken line; a full area.
+    Solid,
+    /// A dashed line; an area with slanted stripes.
+    Dashed,
+    /// A dotted line; an area with dots.
+    Dotted,
+    /// Dash, dot, dash; an area with crossed stripes.
+    DashDot,
+}
+
+impl Series {
+    /// A series of `points` (seconds, value), by rising time.
+    pub fn new(label: impl Into<String>, ink: Ink, stroke: Stroke, points: Vec<(f64, f64)>) -> Series {
+        Series { label: label.into(), ink, stroke, points }
+    }
+
+    /// The points that are numbers.
+    pub(crate) fn finite(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
+        self.points.iter().copied().filter(|(t, value)| t.is_finite() && value.is_finite())
+    }
+
+    /// The largest value, if there is any.
+    pub fn peak(&self) -> Option<f64> {
+        self.finite().map(|(_, value)| value).max_by(f64::total_cmp)
+    }
+
+    /// The value at time `t`: between two points on the line that joins them, before the first and after the last none.
+    pub fn at(&self, t: f64) -> Option<f64> {
+        let after = self.points.partition_point(|(time, _)| *time < t);
+        let (time, value) = *self.points.get(after)?;
+        if time == t {
+            return Some(value);
+        }
+        let (earlier, from) = *self.points.get(after.checked_sub(1)?)?;
+        Some(from + (value - from) * (t - earlier) / (time - earlier))
+    }
+}
+
+impl Ink {
+    /// Its name in class attributes.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Ink::Orange => "orange",
+            Ink::Blue => "blue",
+            Ink::Grey => "grey",
+        }
+    }
+}
+
+impl Stroke {
+    /// Its name in class attributes.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Stroke::Solid => "solid",
+            Stroke::Dashed => "dashed",
+            Stroke::Dotted => "dotted",
+            Stroke::DashDot => "dashdot",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_between_two_points_lies_on_the_line_that_joins_them() {
+        let series = Series::new("s", Ink::Blue, Stroke::Solid, vec![(1.0, 10.0), (3.0, 30.0), (3.0, 40.0)]);
+
+        assert_eq!(
+            [0.0, 1.0, 1.5, 3.0, 3.1].map(|t| series.at(t)),
+            [None, Some(10.0), Some(15.0), Some(30.0), None]
+        );
+    }
+
+    #[test]
+    fn a_peak_is_a_number_or_nothing() {
+        let series = |points| Series::new("s", Ink::Blue, Stroke::Solid, points);
+
+        assert_eq!(series(vec![]).peak(), None);
+        assert_eq!(series(vec![(0.0, f64::NAN), (1.0, f64::INFINITY)]).peak(), None);
+        assert_eq!(series(vec![(0.0, f64::NAN), (1.0, -2.0)]).peak(), Some(-2.0));
+    }
+}

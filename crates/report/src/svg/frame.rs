@@ -1,0 +1,45 @@
+//! The frame of a drawing: what is left for the plot once title, phases, axes and key have their room.
+
+use super::Size;
+use crate::Chart;
+use crate::axis::Axis;
+use crate::labels::Rect;
+
+/// Where the parts of a drawing are.
+pub(super) struct Frame {
+    /// Where the series are drawn.
+    pub(super) plot: Rect,
+    /// The top of the strip with the names of the phases.
+    pub(super) phases: f64,
+    /// The title, in lines that fit.
+    pub(super) title: Vec<String>,
+}
+
+impl Frame {
+    /// The frame of `chart` above a key of height `key`.
+    pub(super) fn new(chart: &Chart, size: Size, value: &Axis, key: f64) -> Frame {
+        let widest = value.ticks.iter().map(|tick| size.text(&value.label(*tick))).fold(0.0, f64::max);
+        // Bold letters are wider.
+        let title = size.wrap(&chart.title, 0.92 * size.width);
+        let (left, right) = (widest + 0.7 * size.font, size.width - size.font);
+        let phases = title.len() as f64 * size.line() + 0.5 * size.font;
+        let end = chart.time_axis(1).end;
+        let rows = chart.phases.iter().map(|phase| {
+            let width = (phase.to - phase.from).max(0.0) / end * (right - left);
+            size.wrap(&phase.label, width).len()
+        });
+        let strip = rows.max().map_or(0.0, |rows| rows as f64 * size.line());
+        let plot = Rect { left, top: phases + strip, right, bottom: size.height - key - 2.0 * size.font };
+        Frame { plot, phases, title }
+    }
+
+    /// The place of a part (0 to 1) of the time axis.
+    pub(super) fn x(&self, part: f64) -> f64 {
+        self.plot.left + part * (self.plot.right - self.plot.left)
+    }
+
+    /// The place of a part (0 to 1) of the value axis.
+    pub(super) fn y(&self, part: f64) -> f64 {
+        self.plot.bottom - part * (self.plot.bottom - self.plot.top)
+    }
+}

@@ -1,0 +1,22 @@
+//! The terminal writer: box drawing, braille lines and block bands, with colour or without.
+//!
+//! ```text
+//! Memory of the server
+//!              reads       ┊   stops reading    ┊   reads again
+//!    256 MiB ┤             ┊            ⢀⣀⠔⠉ OFF┊⢣
+//!    128 MiB ┤             ┊     ⢀⡠⠔⠊⠁          ┊ ⢣
+//!          0 └──────┴──────┴──────┴──────┴──────┴──────
+//!           0 s    2 s    4 s    6 s    8 s    10 s
+//! ```
+//!
+//! Every row fits the width it was given, so that a redraw in place never wraps.
+
+use crate::Chart;
+use crate::grid::{Glyphs, compose};
+pub use crate::style::Colour;
+
+/// The chart in at most `width` columns and exactly `height` rows, each ended by a line feed. Without colour it holds no
+/// escape code. Where there is no room for a plot, only the title is shown.
+pub fn draw(chart: &Chart, width: usize, height: usize, colour: Colour) -> String {
+    compose(chart, width, height, &Glyphs::UNICODE).print(colour)
+}
