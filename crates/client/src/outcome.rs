@@ -1,0 +1,164 @@
+//! The outcome: how each connection ended, and the totals of all.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use crate::checker::Fault;
+use crate::link::Link;
+
+/// How a flood ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// From the start of the run to the end of its last connection.
+    pub elapsed: Duration,
+    /// What all connections did together.
+    pub totals: Totals,
+    /// How each connection ended, in the order of [`Flood::links`](crate::Flood::links), and when.
+    pub endings: Vec<Ending>,
+}
+
+/// Counters of all connections together. Bytes and frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Connections that are not over.
+    pub open: u32,
+    /// Bytes written.
+    pub produced: u64,
+    /// Bytes read.
+    pub consumed: u64,
+    /// Bytes of frames that came back right and in order.
+    pub verified: u64,
+    /// Frames sent, the one being sent included.
+    pub frames: u64,
+    /// Frames that did not come back; judged for good where a connection was read to its end.
+    pub lost: u64,
+    /// Frames that came back once more.
+    pub duplicated: u64,
+    /// Frames that came back after a later one.
+    pub reordered: u64,
+    /// Frames that came back wrong.
+    pub mismatched: u64,
+    /// The first thing that was wrong on any connection, and after how many bytes there.
+    pub first_fault: Option<(Fault, u64)>,
+    /// The longest time for which a write waited and the kernel took no byte.
+    pub longest_stall: Duration,
+    /// Connections whose write waits now.
+    pub stalled: u32,
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// All was sent, and all that the server gave was read to its end.
+    Complete,
+    /// All was sent, and the rest was left unread, as asked.
+    LeftUnread,
+    /// The flood was stopped.
+    Stopped,
+    /// The server ended the connection before it was asked to, so long after the start of the run.
+    HungUp {
+        /// In which way.
+        how: Hangup,
+        /// So long after the start of the run.
+        at: Duration,
+    },
+    /// All was to be sent and read, and the server neither took nor gave a byte for so long.
+    GaveUp(Duration),
+}
+
+/// In which way a server ended a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hangup {
+    /// It sent FIN: end of stream.
+    EndOfStream,
+    /// A call failed, most often because of a RST.
+    Failed {
+        /// What was attempted: `read` or `write`.
+        call: &'static str,
+        /// What the kernel said.
+        kind: io::ErrorKind,
+        /// The same, in its words.
+        message: String,
+    },
+}
+
+impl Outcome {
+    /// Whether every byte came back as it was sent, as far as was read, and no server hung up unasked.
+    pub fn is_good(&self) -> bool {
+        let totals = &self.totals;
+        let wrong = totals.lost + totals.duplicated + totals.reordered + totals.mismatched;
+        wrong == 0 && self.endings.iter().all(Ending::is_good)
+    }
+}
+
+impl Totals {
+    /// The counters of these connections, now. `consumed` is read before `produced`, so that it never is the larger.
+    pub fn of<'a>(links: impl IntoIterator<Item = &'a Link>) -> Totals {
+        let mut totals = Totals::default();
+        for link in links {
+            totals.add(link);
+        }
+        totals
+    }
+
+    fn add(&mut self, link: &Link) {
+        let tally = link.tally();
+        self.consumed += link.consumed();
+        self.produced += link.produced();
+        self.verified += tally.verified;
+        self.frames += link.frames();
+        self.lost += tally.lost;
+        self.duplicated += tally.duplicated;
+        self.reordered += tally.reordered;
+        self.mismatched += tally.mismatched;
+        self.first_fault = self.first_fault.or(tally.first_fault);
+        self.longest_stall = self.longest_stall.max(link.longest_stall());
+        self.stalled += u32::from(link.stalled().is_some());
+        self.open += u32::from(link.ending().is_none());
+    }
+}
+
+impl Ending {
+    /// Whether it is no fault of the server's.
+    pub fn is_good(&self) -> bool {
+        matches!(self, Ending::Complete | Ending::LeftUnread | Ending::Stopped)
+    }
+
+    pub(crate) fn failed(call: &'static str, error: &io::Error, at: Duration) -> Ending {
+        let how = Hangup::Failed { call, kind: error.kind(), message: error.to_string() };
+        Ending::HungUp { how, at }
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ending::Complete => f.write_str("complete"),
+            Ending::LeftUnread => f.write_str("left unread"),
+            Ending::Stopped => f.write_str("stopped"),
+            Ending::HungUp { how: Hangup::EndOfStream, at } => {
+                write!(f, "the server closed the connection after {:.1} s", at.as_secs_f64())
+            }
+            Ending::HungUp { how: Hangup::Failed { call, message, .. }, at } => {
+                let seconds = at.as_secs_f64();
+                write!(f, "the server ended the connection after {seconds:.1} s ({call}: {message})")
+            }
+            Ending::GaveUp(patience) => {
+                write!(f, "the server neither took nor gave a byte for {:.1} s", patience.as_secs_f64())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Content => f.write_str("a byte that is not the one sent"),
+            Fault::Number => f.write_str("a frame whose number was never sent on its connection"),
+            Fault::Length(length) => {
+                write!(f, "a length prefix of {length} bytes, which no frame had: the rest could not be cut")
+            }
+        }
+    }
+}

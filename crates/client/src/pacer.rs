@@ -1,0 +1,165 @@
+//! The pacer: when the next bytes may go, so that a rate is kept.
+//!
+//! Being late has two causes, and they are treated differently:
+//!
+//! ```text
+//! due      |----|----|----|----|----|----|            one chunk each
+//! timer    |------|--|---|-----|----|----|            a timer fires late: caught up, or the rate would fall short
+//! peer     |----|#########|----|----|----|            the peer held us back: forgiven, the plan moves by that time
+//! ```
+//!
+//! Were a stall caught up as well, a server that resumes would be hit by a burst with no pause in it, and the rise of
+//! its memory could not be told from a jump.
+//!
+//! It reads no clock: `now` is passed in.
+
+use std::time::{Duration, Instant};
+
+use crate::Rate;
+
+/// Keeps one direction of one connection at a rate.
+#[derive(Debug, Clone)]
+pub struct Pacer {
+    /// Bytes a second; `None` where there is no limit.
+    rate: Option<u64>,
+    /// When the next byte may go.
+    due: Instant,
+}
+
+impl Pacer {
+    /// A pacer whose first byte may go at `now`.
+    pub fn new(rate: Rate, now: Instant) -> Pacer {
+        let rate = match rate {
+            Rate::Max => None,
+            Rate::Limited(rate) => Some(rate.max(1)),
+        };
+        Pacer { rate, due: now }
+    }
+
+    /// When to ask again, or `None` if the next chunk may go now.
+    pub fn wait(&mut self, now: Instant) -> Option<Instant> {
+        self.rate?;
+        if self.due > now {
+            return Some(self.due);
+        }
+        if now - self.due > MOST_CAUGHT_UP {
+            self.due = now - MOST_CAUGHT_UP;
+        }
+        None
+    }
+
+    /// How many bytes to move at a time, at most `most`: small enough that a slow rate looks like a flow.
+    pub fn chunk(&self, most: usize) -> usize {
+        match self.rate {
+            None => most,
+            Some(rate) => most.min((rate / CHUNKS_A_SECOND).clamp(1, usize::MAX as u64) as usize),
+        }
+    }
+
+    /// Counts `bytes` as moved.
+    pub fn spent(&mut self, bytes: usize) {
+        if let Some(rate) = self.rate {
+            self.due += Duration::from_nanos((bytes as u128 * 1_000_000_000 / u128::from(rate)) as u64);
+        }
+    }
+
+    /// Moves the plan by a time for which the peer held us back.
+    pub fn forgive(&mut self, held_back: Duration) {
+        self.due += held_back;
+    }
+
+    /// Lets go of the rate.
+    pub fn lift(&mut self) {
+        self.rate = None;
+    }
+}
+
+/// Chunks a second, where chunks are smaller than a write: more cost wake-ups, fewer look like steps in a chart of 20
+/// samples a second.
+const CHUNKS_A_SECOND: u64 = 100;
+
+/// Lateness that is caught up; what is beyond it (a suspended machine) is not, or it would come as a burst.
+const MOST_CAUGHT_UP: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Moves chunks of up to 1,000 bytes until `until`, with timers that fire late by what `lateness` says.
+    fn run(
+        pacer: &mut Pacer,
+        from: Instant,
+        until: Instant,
+        mut lateness: impl FnMut(u32) -> Duration,
+    ) -> u64 {
+        let (mut now, mut moved, mut turn) = (from, 0, 0);
+        while now < until {
+            match pacer.wait(now) {
+                Some(due) => now = due + lateness(turn),
+                None => {
+                    let chunk = pacer.chunk(1000);
+                    pacer.spent(chunk);
+                    moved += chunk as u64;
+                }
+            }
+            turn += 1;
+        }
+        moved
+    }
+
+    #[test]
+    fn late_timers_do_not_lower_the_rate() {
+        let start = Instant::now();
+        let mut pacer = Pacer::new(Rate::Limited(1_000_000), start);
+
+        let moved = run(&mut pacer, start, start + 1000 * MS, |turn| MS * (turn % 23));
+
+        assert!((950_000..=1_050_000).contains(&moved), "{moved}");
+    }
+
+    #[test]
+    fn a_stall_is_not_followed_by_a_burst() {
+        let start = Instant::now();
+        let mut pacer = Pacer::new(Rate::Limited(1_000_000), start);
+        run(&mut pacer, start, start + 100 * MS, |_| Duration::ZERO);
+
+        pacer.forgive(400 * MS);
+        let moved = run(&mut pacer, start + 500 * MS, start + 510 * MS, |_| Duration::ZERO);
+
+        assert!(moved <= 11_000, "{moved} bytes in 10 ms at 1 MB/s");
+    }
+
+    #[test]
+    fn a_suspended_machine_does_not_make_up_for_hours() {
+        let start = Instant::now();
+        let mut pacer = Pacer::new(Rate::Limited(1_000_000), start);
+
+        let moved = run(&mut pacer, start + 3_600_000 * MS, start + 3_600_001 * MS, |_| Duration::ZERO);
+
+        assert!(moved <= 502_000, "{moved}");
+    }
+
+    #[test]
+    fn slow_rates_move_small_chunks() {
+        let now = Instant::now();
+
+        assert_eq!(Pacer::new(Rate::Limited(1000), now).chunk(65536), 10);
+        assert_eq!(Pacer::new(Rate::Limited(10), now).chunk(65536), 1);
+        assert_eq!(Pacer::new(Rate::Limited(1 << 30), now).chunk(65536), 65536);
+        assert_eq!(Pacer::new(Rate::Max, now).chunk(65536), 65536);
+    }
+
+    #[test]
+    fn without_a_rate_there_is_no_wait() {
+        let now = Instant::now();
+        let mut pacer = Pacer::new(Rate::Limited(10), now);
+        pacer.spent(1000);
+        assert!(pacer.wait(now).is_some());
+
+        pacer.lift();
+
+        assert_eq!(pacer.wait(now), None);
+    }
+}

@@ -1,0 +1,138 @@
+//! The source: the endless stream of one connection's frames, handed out in pieces of any size.
+//!
+//! It is a cursor and nothing else. A writer fills a block from a copy of the cursor, and moves the cursor on by what the
+//! kernel took: the rest of the block need not be kept, it can be made again. So a connection that is held back for an hour
+//! holds no buffer. The check of a stream without framing compares with the same cursor.
+
+use crate::{Frame, Recipe};
+
+/// A place in the stream of a connection.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The frame it stands in.
+    frame: Frame,
+    /// How far into the frame. Invariant: `at < frame.size`.
+    at: u64,
+    /// Bytes before it in the stream.
+    position: u64,
+}
+
+impl Source {
+    /// The beginning of the stream.
+    pub fn new(recipe: &Recipe) -> Source {
+        Source { frame: recipe.frame(0), at: 0, position: 0 }
+    }
+
+    /// Fills `out` with the bytes that follow, and moves behind them.
+    pub fn fill(&mut self, recipe: &Recipe, out: &mut [u8]) {
+        let mut filled = 0;
+        while filled < out.len() {
+            let piece = recipe.piece(&self.frame, self.at);
+            let length = piece.len().min(out.len() - filled);
+            out[filled..filled + length].copy_from_slice(&piece[..length]);
+            filled += length;
+            self.step(recipe, length as u64);
+        }
+    }
+
+    /// Moves on by `bytes`.
+    pub fn advance(&mut self, recipe: &Recipe, mut bytes: u64) {
+        while bytes > 0 {
+            let step = bytes.min(self.frame.size - self.at);
+            self.step(recipe, step);
+            bytes -= step;
+        }
+    }
+
+    /// How many of `bytes` are the ones that follow; moves behind those.
+    pub fn compare(&mut self, recipe: &Recipe, bytes: &[u8]) -> usize {
+        let mut same = 0;
+        while same < bytes.len() {
+            let piece = recipe.piece(&self.frame, self.at);
+            let length = piece.len().min(bytes.len() - same);
+            let (expected, found) = (&piece[..length], &bytes[same..same + length]);
+            if expected != found {
+                let equal = expected.iter().zip(found).take_while(|(a, b)| a == b).count();
+                self.step(recipe, equal as u64);
+                return same + equal;
+            }
+            same += length;
+            self.step(recipe, length as u64);
+        }
+        same
+    }
+
+    /// Bytes before this place.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Whole frames before this place.
+    pub fn frames(&self) -> u64 {
+        self.frame.number
+    }
+
+    /// Bytes to the end of the frame it stands in; 0 between two frames.
+    pub fn to_frame_end(&self) -> u64 {
+        if self.at == 0 { 0 } else { self.frame.size - self.at }
+    }
+
+    /// Moves on by `bytes`, at most to the end of the frame.
+    fn step(&mut self, recipe: &Recipe, bytes: u64) {
+        self.at += bytes;
+        self.position += bytes;
+        if self.at == self.frame.size {
+            self.frame = recipe.frame(self.frame.number + 1);
+            self.at = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use echoctl_proto::Framing;
+
+    use super::*;
+    use crate::Pool;
+
+    #[test]
+    fn the_stream_is_the_same_however_it_is_taken() {
+        let recipe = Recipe::new(Pool::new(1), Framing::U16, &(10..=3000), 4);
+        let mut at_once = vec![0; 100_000];
+        Source::new(&recipe).fill(&recipe, &mut at_once);
+
+        let (mut source, mut piecemeal) = (Source::new(&recipe), Vec::new());
+        for length in (1..).take_while(|length| length * (length + 1) / 2 <= 100_000) {
+            let mut piece = vec![0; length];
+            source.clone().fill(&recipe, &mut piece);
+            source.advance(&recipe, length as u64);
+            piecemeal.extend(piece);
+        }
+
+        assert_eq!(piecemeal, at_once[..piecemeal.len()]);
+        assert_eq!(source.position(), piecemeal.len() as u64);
+        assert_eq!(Source::new(&recipe).compare(&recipe, &at_once), at_once.len());
+    }
+
+    #[test]
+    fn a_difference_is_found_to_the_byte() {
+        let recipe = Recipe::new(Pool::new(1), Framing::Raw, &(100..=100), 0);
+        let mut bytes = vec![0; 1000];
+        Source::new(&recipe).fill(&recipe, &mut bytes);
+        bytes[777] ^= 1;
+
+        assert_eq!(Source::new(&recipe).compare(&recipe, &bytes), 777);
+    }
+
+    #[test]
+    fn it_knows_how_far_a_frame_reaches() {
+        let recipe = Recipe::new(Pool::new(1), Framing::Lines, &(100..=100), 0);
+        let mut source = Source::new(&recipe);
+
+        assert_eq!((source.to_frame_end(), source.frames()), (0, 0));
+        source.advance(&recipe, 230);
+        assert_eq!((source.to_frame_end(), source.frames()), (70, 2));
+        source.advance(&recipe, 70);
+        assert_eq!((source.to_frame_end(), source.frames()), (0, 3));
+    }
+}

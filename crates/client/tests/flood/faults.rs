@@ -1,0 +1,112 @@
+//! What a server does wrong is found out, and told apart.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::time::Duration;
+
+use echoctl_client::{Config, Ending, Error, Flood, Hangup, Outcome, Reading};
+use echoctl_proto::Framing;
+
+use crate::support::Server;
+
+async fn flood(server: &Server, framing: Framing) -> Outcome {
+    let config = Config {
+        framing,
+        bytes: Some(2 << 20),
+        patience: Duration::from_secs(1),
+        ..Config::new(server.addr)
+    };
+    Flood::connect(config).await.unwrap().run().await
+}
+
+/// Damages the first piece that comes after 300,000 bytes.
+fn once(damage: impl Fn(&mut Vec<u8>) + Send + Sync + 'static) -> Server {
+    let done = std::sync::atomic::AtomicBool::new(false);
+    Server::echo(move |before, piece| {
+        if before > 300_000 && !done.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            damage(piece);
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_byte_is_a_mismatch() {
+    for framing in Framing::ALL {
+        let server = once(|piece| {
+            let at = piece.len() / 2;
+            piece[at] ^= 1;
+        });
+
+        let outcome = flood(&server, framing).await;
+
+        assert!(outcome.totals.mismatched >= 1, "{framing}: {outcome:?}");
+        assert!(outcome.totals.first_fault.is_some_and(|(_, at)| at > 299_000));
+        assert!(!outcome.is_good());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_byte_is_found_in_every_framing() {
+    for framing in Framing::ALL {
+        let server = once(|piece| {
+            piece.remove(piece.len() / 2);
+        });
+
+        let outcome = flood(&server, framing).await;
+
+        assert!(outcome.totals.mismatched >= 1, "{framing}: {outcome:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_answers_nothing_lost_every_frame() {
+    let server = Server::start(|mut stream| std::io::copy(&mut stream, &mut std::io::sink()).map(|_| ()));
+
+    let outcome = flood(&server, Framing::Lines).await;
+
+    assert_eq!(outcome.endings, [Ending::Complete]);
+    assert_eq!(outcome.totals.lost, outcome.totals.frames);
+    assert_eq!((outcome.totals.mismatched, outcome.totals.verified), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_closes_unasked_is_told_plainly() {
+    for reading in [Reading::All, Reading::Nothing] {
+        let server = Server::start(|mut stream| {
+            let mut block = vec![0; 100_000];
+            stream.read_exact(&mut block)?;
+            stream.write_all(&block)
+        });
+        let config = Config { reading, ..Config::new(server.addr) };
+
+        let outcome = Flood::connect(config).await.unwrap().run().await;
+
+        assert!(matches!(outcome.endings[..], [Ending::HungUp { .. }]), "{reading:?}: {outcome:?}");
+        assert!(!outcome.is_good());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_early_end_of_stream_is_no_end_in_order() {
+    let server = Server::start(|mut stream| {
+        stream.shutdown(Shutdown::Write)?;
+        std::io::copy(&mut stream, &mut std::io::sink()).map(|_| ())
+    });
+    let config = Config { for_: Some(Duration::from_secs(30)), ..Config::new(server.addr) };
+
+    let outcome = Flood::connect(config).await.unwrap().run().await;
+
+    assert!(matches!(outcome.endings[..], [Ending::HungUp { how: Hangup::EndOfStream, .. }]), "{outcome:?}");
+    assert_eq!(outcome.totals.lost, 0, "what was not read to its end is not judged");
+}
+
+#[tokio::test]
+async fn nobody_listening_is_an_error_that_names_the_address() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    drop(listener);
+
+    let error = Flood::connect(Config::new(addr)).await.unwrap_err();
+
+    assert!(matches!(&error, Error::Connect { .. }) && error.to_string().contains(&addr.to_string()));
+}

@@ -1,0 +1,79 @@
+//! A flood ends when it is told to, and says so.
+
+use std::time::Duration;
+
+use echoctl_client::{Config, Ending, Flood, Rate, Reading};
+
+use crate::support::{self, Server};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_never_reads_is_held_back_by_the_server_and_leaves() {
+    let server = Server::honest();
+    let config = Config { reading: Reading::Nothing, ..Config::new(server.addr) };
+    let flood = Flood::connect(config).await.unwrap();
+    let handle = flood.stop_handle();
+    let run = tokio::spawn(flood.run());
+
+    support::until("a write waits", || handle.totals().stalled == 1).await;
+    handle.stop();
+    let outcome = run.await.unwrap();
+
+    assert_eq!(outcome.endings, [Ending::LeftUnread]);
+    assert_eq!(outcome.totals.consumed, 0);
+    assert!(outcome.is_good());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_throttle_of_the_reader_does_not_slow_the_writer() {
+    // It takes everything at once, and gives it back whenever it is read: an echo without backpressure.
+    let server = Server::start(|mut stream| {
+        let mut all = Vec::new();
+        std::io::Read::read_to_end(&mut stream, &mut all)?;
+        std::io::Write::write_all(&mut stream, &all)
+    });
+    let config = Config { reading: Reading::AtRate(1000), bytes: Some(32 << 20), ..Config::new(server.addr) };
+    let flood = Flood::connect(config).await.unwrap();
+    let link = flood.links()[0].clone();
+    let handle = flood.stop_handle();
+    let run = tokio::spawn(flood.run());
+
+    support::until("all is sent", || link.produced() == 32 << 20).await;
+    let consumed = link.consumed();
+    handle.abort();
+    run.await.unwrap();
+
+    assert!(consumed < 1 << 20, "{consumed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aborting_ends_a_flood_in_any_phase() {
+    for reading in [Reading::All, Reading::Nothing, Reading::AtRate(10)] {
+        let server = Server::honest();
+        let config = Config { reading, rate: Rate::Limited(1 << 20), ..Config::new(server.addr) };
+        let flood = Flood::connect(config).await.unwrap();
+        let handle = flood.stop_handle();
+        let run = tokio::spawn(flood.run());
+
+        support::until("it sends", || handle.totals().produced > 0).await;
+        handle.abort();
+        let outcome = run.await.unwrap();
+
+        assert_eq!(outcome.endings, [Ending::Stopped], "{reading:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn patience_with_a_server_that_does_nothing_has_an_end() {
+    let server = Server::start(|stream| {
+        // Held open, never read: until the client leaves, which shows as an error only to a writer, so for good.
+        std::mem::forget(stream);
+        Ok(())
+    });
+    let patience = Duration::from_millis(200);
+    let config = Config { for_: Some(patience), patience, ..Config::new(server.addr) };
+
+    let outcome = Flood::connect(config).await.unwrap().run().await;
+
+    assert_eq!(outcome.endings, [Ending::GaveUp(patience)]);
+    assert!(!outcome.is_good());
+}
