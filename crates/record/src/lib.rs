@@ -4,7 +4,7 @@
 //!
 //! - [`Sample`]: six cumulative byte counters on the path from producer to consumer, and the memory beside them.
 //! - [`Queues`]: the bytes between neighbouring counters: where every byte is.
-//! - [`Verdict`]: what a run says of the server.
+//! - [`Verdict`]: what a run says of the server; [`Evidence`] is what an audit judges by.
 //! - [`Summary`]: how a run ended.
 //! - [`Bytes`], [`Rate`], [`Seconds`]: the one way in which sizes, rates and times are printed.
 
@@ -20,7 +20,7 @@ pub use queues::Queues;
 pub use sample::Sample;
 pub use summary::Summary;
 pub use units::{Bytes, Rate, Seconds};
-pub use verdict::Verdict;
+pub use verdict::{Ended, Ending, Evidence, Judgement, Point, ReadOut, Stopped, Verdict};
 
 /// The version of every JSON object and file that this program writes. It rises when a field changes its meaning or
 /// goes away; fields may be added without it.

@@ -1,8 +1,20 @@
 //! The verdict: what a run says of a server whose client does not read.
+//!
+//! - [`Verdict`]: the words.
+//! - [`Evidence`]: what an attack recorded.
+//! - [`Evidence::judge`]: the rule that leads from one to the other, a pure function.
+
+mod evidence;
+mod facts;
+mod judge;
+mod trend;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use evidence::{Ended, Ending, Evidence, Point, ReadOut, Stopped};
+pub use judge::Judgement;
 
 /// What a run says of the server. See `echoctl audit` for what each rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,0 +1,134 @@
+//! The evidence: what an attack on a server recorded, in full, so that the verdict can be found again from the file.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Sample;
+
+/// What an attack recorded.
+///
+/// The input is what was sent to the server, by the victim or by a feeder in its place; the output is what the server
+/// sends to the victim, which does not read. In [`Sample`] the first three counters are the input's, the last three the
+/// output's, so that `s_read - s_written` is what the server has taken in and not passed on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Whether the stimulus was sent again and again; else it was sent once.
+    pub repeats: bool,
+    /// Whether all that is sent should come back.
+    pub echo: bool,
+    /// Bytes of input that are enough to call a server unbounded that took them all.
+    pub budget: u64,
+    /// The longest that the attack may take, in seconds.
+    pub patience: f64,
+    /// The most bytes that kernels hold between two sockets on this machine.
+    pub slack: u64,
+    /// Whether the server passes on to somebody whose memory is not visible here.
+    #[serde(default)]
+    pub hidden_upstream: bool,
+    /// What was seen, in order of time.
+    pub points: Vec<Point>,
+    /// How the connection ended while it was attacked, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
+    /// What came back when the victim read at last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_out: Option<ReadOut>,
+}
+
+/// One sample of an attack, and what a verdict needs beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Point {
+    /// The counters, memory and time.
+    #[serde(flatten)]
+    pub sample: Sample,
+    /// Whether there was more to send and the kernel took none of it.
+    #[serde(default)]
+    pub blocked: bool,
+    /// Processor time that the server's processes have used, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processor: Option<f64>,
+    /// Bytes that they wrote to disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<u64>,
+}
+
+impl Point {
+    /// Bytes of input that the server has taken, as near to the server as this system shows it.
+    pub fn taken(&self) -> u64 {
+        self.sample.s_read.or(self.sample.s_received).unwrap_or(self.sample.produced)
+    }
+
+    /// Bytes of output that the server has written.
+    pub fn given(&self) -> u64 {
+        self.sample.s_written.or(self.sample.c_received).unwrap_or(self.sample.consumed)
+    }
+
+    /// Bytes of output that wait in the server's kernel because the victim does not read.
+    pub fn output_waiting(&self) -> u64 {
+        match (self.sample.s_written, self.sample.c_received) {
+            (Some(written), Some(received)) => written.saturating_sub(received),
+            // Without the server's end, a receive queue that is filled shows the same from the other side.
+            _ => self.sample.c_received.unwrap_or(0).saturating_sub(self.sample.consumed),
+        }
+    }
+}
+
+/// How a connection ended while it was attacked.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Ending {
+    /// Seconds since the attack began.
+    pub t: f64,
+    /// Who ended it, and how.
+    pub how: Ended,
+}
+
+/// Ways in which a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ended {
+    /// The server sent FIN, perhaps stuck behind unread data.
+    Closed,
+    /// The connection was reset.
+    Reset,
+    /// The server's process died.
+    Crashed,
+}
+
+/// What came back when the victim read at last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReadOut {
+    /// Bytes that came back.
+    pub bytes: u64,
+    /// Of them, those that were in the two kernels when the reading began.
+    pub in_kernels: u64,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// Why the reading stopped.
+    pub stopped: Stopped,
+    /// Bytes that came back, over time: seconds since the reading began, and the sum so far.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curve: Vec<(f64, u64)>,
+    /// The first place where an echo differs from what was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damaged_at: Option<u64>,
+}
+
+impl ReadOut {
+    /// Bytes that were held outside the two kernels: by the server, or by somebody behind it.
+    pub fn beyond_kernels(&self) -> u64 {
+        self.bytes.saturating_sub(self.in_kernels)
+    }
+}
+
+/// Why the reading stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stopped {
+    /// Everything that an echo owes had come back.
+    Complete,
+    /// Nothing more came.
+    Quiet,
+    /// The server ended the connection.
+    Ended,
+    /// More than was needed had come, or for long enough.
+    Enough,
+}

@@ -1,0 +1,114 @@
+//! Facts: what stands in the evidence, as the few figures that the rule asks for.
+
+use super::evidence::{Evidence, Point};
+use super::trend::{Movement, Series};
+
+/// Figures of an attack. Sizes in bytes, times in seconds.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    /// How long it has lasted.
+    pub(crate) t: f64,
+    /// Input that the server has taken.
+    pub(crate) taken: u64,
+    /// Input that was sent, as the kernel counts it.
+    pub(crate) produced: u64,
+    /// Output that the server has written.
+    pub(crate) given: u64,
+    /// For how long neither input nor output has moved, up to now.
+    pub(crate) still: f64,
+    /// Whether something waits in a kernel: input that the server does not take, or output that the victim does not.
+    pub(crate) pressed: bool,
+    /// Whether output waits in the server's kernel.
+    pub(crate) output_waits: bool,
+    /// Growth of the server's memory since the beginning; `None` where it is not visible.
+    pub(crate) growth: Option<u64>,
+    /// The most growth that was seen at any time.
+    pub(crate) peak: Option<u64>,
+    /// Floor of the memory against input taken: bytes kept for each byte taken.
+    pub(crate) kept: Option<f64>,
+    /// Movement of memory over time, while everything else was still.
+    pub(crate) memory_while_still: Option<Movement>,
+    /// The same, over the last seconds of it alone.
+    pub(crate) memory_lately: Option<Movement>,
+    /// Movement of memory over the whole attack.
+    pub(crate) memory_in_all: Option<Movement>,
+    /// Movement of disk writes while everything else was still.
+    pub(crate) disk_while_still: Option<Movement>,
+    /// Bytes written to disk since the beginning.
+    pub(crate) disk: Option<u64>,
+    /// Cores that the server kept busy while everything was still.
+    pub(crate) busy_while_still: Option<f64>,
+}
+
+impl Facts {
+    /// The figures, or `None` when nothing was recorded.
+    pub(crate) fn of(evidence: &Evidence) -> Option<Facts> {
+        let points = &evidence.points;
+        let (first, last) = (points.first()?, points.last()?);
+        let moved = |point: &Point| {
+            last.taken().saturating_sub(point.taken()) > STILL_BYTES
+                || last.given().saturating_sub(point.given()) > STILL_BYTES
+        };
+        // With input left to send, stillness is the server's doing only while the kernel takes none of it.
+        let idle = |point: &Point| evidence.repeats && !point.blocked && point.taken() < last.taken();
+        let since = points.iter().rev().take_while(|point| !moved(point) && !idle(point)).last();
+        let still = since.map_or(0.0, |point| last.sample.t - point.sample.t);
+        let settled = last.sample.t - (still - SETTLE).max(0.0);
+        let lately = last.sample.t - (super::judge::WATCH - SETTLE).min(still - SETTLE).max(0.0);
+        let input_waits = last.blocked || last.sample.produced.saturating_sub(last.taken()) > 0;
+        let memory = series(points, |point| point.sample.server_memory);
+        let base = first.sample.server_memory;
+        let disk = series(points, |point| point.disk);
+        let processor: Vec<(f64, f64)> = points
+            .iter()
+            .filter(|point| point.sample.t >= settled)
+            .filter_map(|point| Some((point.sample.t, point.processor?)))
+            .collect();
+        Some(Facts {
+            t: last.sample.t,
+            taken: last.taken(),
+            produced: last.sample.produced,
+            given: last.given(),
+            still,
+            pressed: (evidence.repeats && input_waits) || last.output_waiting() > 0,
+            output_waits: last.output_waiting() > 0,
+            growth: last.sample.server_memory.zip(base).map(|(now, base)| now.saturating_sub(base)),
+            peak: base.and_then(|base| {
+                let peak = points.iter().filter_map(|point| point.sample.server_memory).max();
+                peak.map(|peak| peak.saturating_sub(base))
+            }),
+            kept: memory.as_ref().map(|_| kept(points)),
+            memory_while_still: memory.as_ref().map(|memory| memory.since(settled).movement()),
+            memory_lately: memory.as_ref().map(|memory| memory.since(lately).movement()),
+            memory_in_all: memory.as_ref().map(Series::movement),
+            disk_while_still: disk.as_ref().map(|disk| disk.since(settled).movement()),
+            disk: last.disk.zip(first.disk).map(|(now, base)| now.saturating_sub(base)),
+            busy_while_still: processor
+                .first()
+                .zip(processor.last())
+                .and_then(|(from, to)| (to.0 - from.0 > 0.5).then(|| (to.1 - from.1) / (to.0 - from.0))),
+        })
+    }
+}
+
+/// Memory or disk over time; `None` when it is not visible.
+fn series(points: &[Point], value: impl Fn(&Point) -> Option<u64>) -> Option<Series> {
+    let seen: Vec<(f64, f64)> =
+        points.iter().filter_map(|point| Some((point.sample.t, value(point)? as f64))).collect();
+    (!seen.is_empty()).then(|| Series::new(seen))
+}
+
+/// The slope of the memory's floor over input taken. The last tenth of the input is left out when there is enough of it:
+/// a floor knows nothing yet of what is given back later.
+fn kept(points: &[Point]) -> f64 {
+    let by_input = Series::new(
+        points.iter().filter_map(|point| Some((point.taken() as f64, point.sample.server_memory? as f64))),
+    );
+    by_input.floor().slope()
+}
+
+/// Less than this in either direction is standing still: pings and window probes go on for ever.
+const STILL_BYTES: u64 = 4096;
+
+/// Seconds at the beginning of a still phase in which memory may yet move: the last read is still being worked on.
+const SETTLE: f64 = 0.3;

@@ -1,0 +1,154 @@
+//! Trends: what a series of measurements does, told apart from what a garbage collector makes of it.
+//!
+//! Memory of a managed runtime is a saw-tooth over a floor. Single samples of it mean nothing, so all is judged on medians
+//! of windows, and on the floor: the least that is reached from a moment on. A queue raises its floor, garbage does not.
+
+/// A series of (x, y), x ascending: time or bytes against memory.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Series(Vec<(f64, f64)>);
+
+impl Series {
+    /// A series of points in ascending order of x.
+    pub(crate) fn new(points: impl IntoIterator<Item = (f64, f64)>) -> Series {
+        Series(points.into_iter().collect())
+    }
+
+    /// The part from `x` on.
+    pub(crate) fn since(&self, x: f64) -> Series {
+        Series(self.0.iter().copied().filter(|point| point.0 >= x).collect())
+    }
+
+    /// The range of x.
+    pub(crate) fn span(&self) -> f64 {
+        match (self.0.first(), self.0.last()) {
+            (Some(first), Some(last)) => last.0 - first.0,
+            _ => 0.0,
+        }
+    }
+
+    /// The least y from each point on. Growth of it is growth that was not given back.
+    pub(crate) fn floor(&self) -> Series {
+        let mut floor = self.0.clone();
+        for i in (1..floor.len()).rev() {
+            floor[i - 1].1 = floor[i - 1].1.min(floor[i].1);
+        }
+        Series(floor)
+    }
+
+    /// How the series moves: the median of each of [`WINDOWS`] equal windows of x, compared.
+    pub(crate) fn movement(&self) -> Movement {
+        let Some(&(start, first)) = self.0.first() else { return Movement::default() };
+        let width = self.span() / WINDOWS as f64;
+        if width <= 0.0 {
+            return Movement { first, last: first, ..Movement::default() };
+        }
+        let medians: Vec<f64> = (0..WINDOWS)
+            .filter_map(|window| {
+                let inside = |x: f64| ((x - start) / width).min(WINDOWS as f64 - 0.5) as usize == window;
+                median(self.0.iter().filter(|point| inside(point.0)).map(|point| point.1).collect())
+            })
+            .collect();
+        let steps = medians.windows(2).map(|pair| pair[1] - pair[0]);
+        Movement {
+            first: medians.first().copied().unwrap_or(first),
+            last: medians.last().copied().unwrap_or(first),
+            up: steps.clone().filter(|step| *step > 0.0).count(),
+            steps: medians.len().saturating_sub(1),
+            least: medians.iter().copied().fold(f64::INFINITY, f64::min),
+        }
+    }
+
+    /// The slope by Theil and Sen, the median of the slopes of all pairs: a third of the points may be anything.
+    pub(crate) fn slope(&self) -> f64 {
+        // 120 points make 7,140 pairs: below a millisecond, and more points would not make it better.
+        let stride = self.0.len().div_ceil(120).max(1);
+        let points: Vec<(f64, f64)> = self.0.iter().copied().step_by(stride).collect();
+        let mut slopes = Vec::with_capacity(points.len() * points.len() / 2);
+        for (i, a) in points.iter().enumerate() {
+            slopes.extend(points[i + 1..].iter().filter(|b| b.0 > a.0).map(|b| (b.1 - a.1) / (b.0 - a.0)));
+        }
+        median(slopes).unwrap_or(0.0)
+    }
+}
+
+/// How a series moves over its windows.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Movement {
+    /// The median of the first window.
+    pub(crate) first: f64,
+    /// The median of the last window.
+    pub(crate) last: f64,
+    /// Windows that are above the one before.
+    pub(crate) up: usize,
+    /// Comparisons made.
+    pub(crate) steps: usize,
+    /// The lowest median.
+    pub(crate) least: f64,
+}
+
+impl Movement {
+    /// Growth from the first window to the last; negative if it fell.
+    pub(crate) fn rise(&self) -> f64 {
+        self.last - self.first
+    }
+
+    /// Whether it went up all the time, but for one step.
+    pub(crate) fn is_steady(&self) -> bool {
+        self.steps >= WINDOWS / 2 && self.up + 1 >= self.steps
+    }
+}
+
+/// The middle value; `None` of nothing.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    if values.is_empty() {
+        return None;
+    }
+    let middle = values.len() / 2;
+    Some(*values.select_nth_unstable_by(middle, f64::total_cmp).1)
+}
+
+/// Windows in which movement is judged: enough to tell steady from once, and still several samples each in 3.5 seconds.
+const WINDOWS: usize = 7;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(f: impl Fn(f64) -> f64) -> Series {
+        Series::new((0..70).map(|i| (f64::from(i) / 10.0, f(f64::from(i) / 10.0))))
+    }
+
+    #[test]
+    fn a_line_has_its_slope_and_rises_steadily() {
+        let line = series(|x| 5.0 + 2.0 * x);
+
+        assert!((line.slope() - 2.0).abs() < 1e-9);
+        assert!(line.movement().is_steady());
+        assert!((line.floor().slope() - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_saw_tooth_has_a_flat_floor() {
+        let teeth = series(|x| 100.0 * (x % 1.5));
+
+        assert!(teeth.floor().since(0.0).slope() < 10.0);
+        assert!(!teeth.movement().is_steady());
+    }
+
+    #[test]
+    fn a_step_is_no_steady_rise() {
+        assert!(!series(|x| if x < 3.0 { 0.0 } else { 50.0 }).movement().is_steady());
+    }
+
+    #[test]
+    fn outliers_do_not_bend_the_slope() {
+        assert!((series(|x| if (x * 10.0) as i32 % 7 == 0 { 1e9 } else { x }).slope() - 1.0).abs() < 0.05);
+    }
+
+    #[test]
+    fn empty_and_single_series_have_no_movement() {
+        assert_eq!(Series::default().movement().rise(), 0.0);
+        assert_eq!(Series::new([(1.0, 5.0)]).movement().rise(), 0.0);
+        assert_eq!(Series::default().slope(), 0.0);
+    }
+}
