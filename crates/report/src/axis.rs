@@ -24,8 +24,10 @@ impl Unit {
         let (sign, size) = if value < 0.0 { ("-", -value) } else { ("", value) };
         match self {
             Unit::Bytes => format!("{sign}{}", Bytes(size.round() as u64)),
-            Unit::Rate => format!("{sign}{}", Rate(size)),
-            Unit::Seconds => format!("{sign}{}", Seconds(size)),
+            // As sizes do, rates end where 64 bits end: no more digits than a label has room for.
+            Unit::Rate => format!("{sign}{}", Rate(size.min(u64::MAX as f64))),
+            Unit::Seconds if size < 1e12 => format!("{sign}{}", Seconds(size)),
+            Unit::Seconds => format!("{sign}{} s", short(size)),
             Unit::Plain => format!("{sign}{}", short(size)),
         }
     }
@@ -107,8 +109,11 @@ fn decimal_step(least: f64) -> f64 {
     factor.unwrap_or(10.0) * power
 }
 
-/// A number with at most three decimals, and none that are 0.
+/// A number with at most three decimals, and none that are 0; as a power of ten where it would be longer than a word.
 fn short(value: f64) -> String {
+    if value >= 1e12 {
+        return format!("{value:.2e}");
+    }
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

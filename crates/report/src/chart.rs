@@ -134,15 +134,15 @@ impl Chart {
 
     /// The time axis, with at most so many intervals.
     pub(crate) fn time_axis(&self, intervals: usize) -> Axis {
-        let ends = self.series.iter().filter_map(|series| series.finite().last()).map(|(t, _)| t);
-        let last = ends.chain(self.phases.iter().map(|phase| phase.to)).fold(0.0, f64::max);
+        let ends = self.series.iter().filter_map(|series| series.points().last()).map(|(t, _)| *t);
+        let last = ends.chain(self.sound_phases().map(|phase| phase.to)).fold(0.0, f64::max);
         Axis::exact(Unit::Seconds, self.until.unwrap_or(last), intervals)
     }
 
     /// The value axis, with at most so many intervals.
     pub(crate) fn value_axis(&self, intervals: usize) -> Axis {
         let tops = self.outlines().into_iter().flatten().map(|(_, value)| value);
-        let marks = self.marks.iter().map(|mark| match mark {
+        let marks = self.sound_marks().map(|mark| match mark {
             Mark::Limit { value, .. } | Mark::Point { value, .. } => *value,
         });
         let largest =
@@ -150,25 +150,45 @@ impl Chart {
         Axis::rounded(self.unit, largest, intervals)
     }
 
+    /// The phases that have a length.
+    pub(crate) fn sound_phases(&self) -> impl Iterator<Item = &Phase> {
+        self.phases
+            .iter()
+            .filter(|phase| phase.from.is_finite() && phase.to.is_finite() && phase.from < phase.to)
+    }
+
+    /// The marks that have a place.
+    pub(crate) fn sound_marks(&self) -> impl Iterator<Item = &Mark> {
+        self.marks.iter().filter(|mark| match mark {
+            Mark::Limit { value, .. } => value.is_finite(),
+            Mark::Point { t, value, .. } => t.is_finite() && value.is_finite(),
+        })
+    }
+
+    /// All times at which any series has a point.
+    pub(crate) fn times(&self) -> Vec<f64> {
+        let points = self.series.iter().flat_map(|series| series.points());
+        let mut times: Vec<f64> = points.map(|(t, _)| *t).collect();
+        times.sort_by(f64::total_cmp);
+        times.dedup();
+        times
+    }
+
     /// The upper outline of every series: its line, or the top of its band.
     pub(crate) fn outlines(&self) -> Vec<Vec<(f64, f64)>> {
         match self.form {
-            Form::Lines => self.series.iter().map(|series| series.finite().collect()).collect(),
+            Form::Lines => self.series.iter().map(|series| series.points().to_vec()).collect(),
             Form::Bands => self.stacked(),
         }
     }
 
     /// The tops of the bands, all at the same times. Where a series has no value it is nothing; bands are never below 0.
     fn stacked(&self) -> Vec<Vec<(f64, f64)>> {
-        let mut times: Vec<f64> =
-            self.series.iter().flat_map(|series| series.finite()).map(|(t, _)| t).collect();
-        times.sort_by(f64::total_cmp);
-        times.dedup();
+        let times = self.times();
         let mut below = vec![0.0; times.len()];
         let stack = |series: &Series| {
-            let clean = Series { points: series.finite().collect(), ..series.clone() };
             let tops = times.iter().zip(&mut below).map(|(t, below)| {
-                *below += clean.at(*t).unwrap_or(0.0).max(0.0);
+                *below += series.at(*t).unwrap_or(0.0).max(0.0);
                 (*t, *below)
             });
             tops.collect()

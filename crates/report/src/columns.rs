@@ -1,6 +1,6 @@
 //! Columns: series in step with each other, for those who read numbers.
 
-use crate::{Chart, Series};
+use crate::Chart;
 
 /// Rows of a data table: a time, and what each series had at it.
 pub(crate) struct Columns {
@@ -13,9 +13,7 @@ pub(crate) struct Columns {
 impl Columns {
     /// The values of `chart` at `most` of its times or fewer, evenly chosen, the first and the last among them.
     pub(crate) fn of(chart: &Chart, most: usize) -> Columns {
-        let mut times: Vec<f64> = chart.series.iter().flat_map(Series::finite).map(|(t, _)| t).collect();
-        times.sort_by(f64::total_cmp);
-        times.dedup();
+        let mut times = chart.times();
         let total = times.len();
         if total > most {
             let last = (total - 1) as f64;
@@ -30,7 +28,7 @@ impl Columns {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Ink, Stroke, Unit};
+    use crate::{Ink, Series, Stroke, Unit};
 
     #[test]
     fn thinned_columns_keep_both_ends_and_say_how_many_there_were() {

@@ -9,8 +9,8 @@ pub struct Series {
     pub ink: Ink,
     /// How its line is broken, or its area filled.
     pub stroke: Stroke,
-    /// Seconds and value, by rising time. A point that is no number is left out by every writer.
-    pub points: Vec<(f64, f64)>,
+    /// Invariant: all numbers are finite, and times do not fall.
+    points: Vec<(f64, f64)>,
 }
 
 /// The colours: two that people of all kinds of colour vision tell apart, on white and on black, and a neutral one.
@@ -38,19 +38,22 @@ pub enum Stroke {
 }
 
 impl Series {
-    /// A series of `points` (seconds, value), by rising time.
-    pub fn new(label: impl Into<String>, ink: Ink, stroke: Stroke, points: Vec<(f64, f64)>) -> Series {
+    /// A series of `points` (seconds, value). Points that are no numbers are left out, and all are put in order of time,
+    /// for they may come from a file that somebody wrote by hand.
+    pub fn new(label: impl Into<String>, ink: Ink, stroke: Stroke, mut points: Vec<(f64, f64)>) -> Series {
+        points.retain(|(t, value)| t.is_finite() && value.is_finite());
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
         Series { label: label.into(), ink, stroke, points }
     }
 
-    /// The points that are numbers.
-    pub(crate) fn finite(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
-        self.points.iter().copied().filter(|(t, value)| t.is_finite() && value.is_finite())
+    /// Seconds and values, in order of time.
+    pub fn points(&self) -> &[(f64, f64)] {
+        &self.points
     }
 
     /// The largest value, if there is any.
     pub fn peak(&self) -> Option<f64> {
-        self.finite().map(|(_, value)| value).max_by(f64::total_cmp)
+        self.points.iter().map(|(_, value)| *value).max_by(f64::total_cmp)
     }
 
     /// The value at time `t`: between two points on the line that joins them, before the first and after the last none.

@@ -60,7 +60,7 @@ struct Grid<'a> {
 
 impl<'a> Grid<'a> {
     fn new(chart: &'a Chart, width: usize, height: usize, glyphs: &'a Glyphs) -> Option<Grid<'a>> {
-        let top = 1 + usize::from(!chart.phases.is_empty());
+        let top = 1 + usize::from(chart.sound_phases().next().is_some());
         let key = match chart.form {
             Form::Bands => key_places(chart, glyphs, width).last().map_or(0, |(_, _, row)| row + 1),
             Form::Lines => 0,
@@ -90,7 +90,7 @@ impl<'a> Grid<'a> {
             canvas.put(column, bottom, self.glyphs.horizontal, None);
         }
         canvas.put(self.left - 1, bottom, self.glyphs.corner, None);
-        for (index, phase) in self.chart.phases.iter().enumerate() {
+        for (index, phase) in self.chart.sound_phases().enumerate() {
             let (from, to) = (self.column(phase.from), self.column(phase.to));
             if index > 0 {
                 for row in self.top - 1..bottom {
@@ -148,7 +148,7 @@ impl<'a> Grid<'a> {
 
     fn marks_and_labels(&self, canvas: &mut Canvas) {
         let area = Rect { left: 0.0, top: 0.0, right: self.columns as f64, bottom: self.rows as f64 };
-        let limits = self.chart.marks.iter().filter_map(|mark| match mark {
+        let limits = self.chart.sound_marks().filter_map(|mark| match mark {
             Mark::Limit { value, label } => {
                 Some(((1.0 - self.value.place(*value)) * self.rows as f64, label))
             }
@@ -181,7 +181,7 @@ impl<'a> Grid<'a> {
             let place = placer.beside(self.outlines.len() + index, label.chars().count() as f64, 1.0);
             write(canvas, place, &label, None);
         }
-        for mark in &self.chart.marks {
+        for mark in self.chart.sound_marks() {
             let Mark::Point { t, value, label } = mark else { continue };
             let (x, y) = (self.time.place(*t) * area.right, (1.0 - self.value.place(*value)) * area.bottom);
             let row = self.top + (y.floor() as usize).min(self.rows - 1);

@@ -24,11 +24,11 @@ impl Frame {
         let (left, right) = (widest + 0.7 * size.font, size.width - size.font);
         let phases = title.len() as f64 * size.line() + 0.5 * size.font;
         let end = chart.time_axis(1).end;
-        let rows = chart.phases.iter().map(|phase| {
+        let rows = chart.sound_phases().map(|phase| {
             let width = (phase.to - phase.from).max(0.0) / end * (right - left);
             size.wrap(&phase.label, width).len()
         });
-        let strip = rows.max().map_or(0.0, |rows| rows as f64 * size.line());
+        let strip = rows.max().map_or(0.0, |rows| rows as f64 * size.line() + 0.6 * size.font);
         let plot = Rect { left, top: phases + strip, right, bottom: size.height - key - 2.0 * size.font };
         Frame { plot, phases, title }
     }

@@ -64,7 +64,8 @@ impl Key {
     }
 }
 
-fn entry(chart: &Chart, index: usize) -> String {
+/// The name of a band and the most it ever was.
+pub(super) fn entry(chart: &Chart, index: usize) -> String {
     let series = &chart.series[index];
     match series.peak() {
         Some(peak) => format!("{}: at most {}", series.label, chart.unit.print(peak)),

@@ -1,0 +1,91 @@
+//! The labels of a drawing: beside their lines, within their bands.
+
+use std::fmt::{self, Formatter};
+
+use super::frame::Frame;
+use super::key::entry;
+use super::{Drawing, Size, text};
+use crate::labels::{Placer, Rect, span_of};
+use crate::{Form, Mark};
+
+impl Drawing<'_> {
+    /// Limits and points, then the labels of all, each in a place of its own.
+    pub(super) fn labels(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Frame { plot, .. } = self.frame;
+        let font = self.size.font;
+        let mut lines = self.outlines.clone();
+        let limits = self.chart.sound_marks().filter_map(|mark| match mark {
+            Mark::Limit { value, label } => Some((self.frame.y(self.value.place(*value)), label)),
+            Mark::Point { .. } => None,
+        });
+        let limits: Vec<(f64, &String)> = limits.collect();
+        lines.extend(limits.iter().map(|(y, _)| vec![(plot.left, *y), (plot.right, *y)]));
+        let mut placer = Placer::new(plot, lines, 0.35 * font);
+        let write = |f: &mut Formatter<'_>, class: &str, rect: Rect, label: &str| {
+            text(f, class, "middle", ((rect.left + rect.right) / 2.0, rect.top + 0.85 * font), label)
+        };
+
+        for (index, series) in self.chart.series.iter().enumerate() {
+            if self.chart.form == Form::Lines {
+                let width = self.size.text(&series.label) + 0.4 * font;
+                if let Some(rect) = placer.beside(index, width, 1.15 * font) {
+                    write(f, &format!("label {}", series.ink.name()), rect, &series.label)?;
+                }
+                continue;
+            }
+            let within = |name: &str| room(&self.frame, &self.outlines, index, self.size, name);
+            let (full, short) = (entry(self.chart, index), &series.label);
+            if let Some((name, rect)) =
+                within(&full).map(|rect| (&full, rect)).or(within(short).map(|rect| (short, rect)))
+            {
+                placer.take(rect);
+                write(f, "label", rect, name)?;
+            }
+        }
+        for (index, (y, label)) in limits.iter().enumerate() {
+            writeln!(
+                f,
+                "<line class=\"limit\" x1=\"{:.1}\" y1=\"{y:.1}\" x2=\"{:.1}\" y2=\"{y:.1}\"/>",
+                plot.left, plot.right
+            )?;
+            if let Some(rect) = placer.beside(self.outlines.len() + index, self.size.text(label), 1.15 * font)
+            {
+                write(f, "label limit-name", rect, label)?;
+            }
+        }
+        for mark in self.chart.sound_marks() {
+            let Mark::Point { t, value, label } = mark else { continue };
+            let (x, y) = (self.frame.x(self.time.place(*t)), self.frame.y(self.value.place(*value)));
+            writeln!(f, "<circle class=\"point\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{:.1}\"/>", 0.35 * font)?;
+            if let Some(rect) = placer.at(x, y, self.size.text(label), 1.15 * font) {
+                write(f, "label", rect, label)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The place in a band where it is high enough for a label, and highest.
+pub(super) fn room(
+    frame: &Frame,
+    outlines: &[Vec<(f64, f64)>],
+    band: usize,
+    size: Size,
+    label: &str,
+) -> Option<Rect> {
+    let (width, height) = (size.text(label) + 0.6 * size.font, 1.3 * size.font);
+    let steps = 60;
+    let place = |step: i32| {
+        let left = frame.plot.left
+            + (frame.plot.right - frame.plot.left - width) * f64::from(step) / f64::from(steps);
+        let (_, ceiling) = span_of(&outlines[band], left, left + width)?;
+        let floor = match outlines.get(band + 1) {
+            Some(below) => span_of(below, left, left + width)?.0,
+            None => frame.plot.bottom,
+        };
+        let covered = outlines[band].first()?.0 <= left && outlines[band].last()?.0 >= left + width;
+        let rect = Rect::sized(left, (floor + ceiling - height) / 2.0, width, height);
+        (covered && floor - ceiling >= height && left >= frame.plot.left).then_some((rect, floor - ceiling))
+    };
+    (0..=steps).filter_map(place).max_by(|a, b| a.1.total_cmp(&b.1)).map(|(rect, _)| rect)
+}

@@ -1,0 +1,125 @@
+//! What holds for every chart, however odd, in every form: it is whole, in bounds, and free of what is no number.
+
+use echoctl_report::terminal::Colour;
+use echoctl_report::{Chart, Form, Ink, Page, Section, Series, Stroke, Unit, csv, plain, svg, terminal};
+
+/// Charts of nothing, of a point, of what is no number, of too much, each as lines and as bands.
+fn odd_charts() -> Vec<Chart> {
+    let nan = f64::NAN;
+    let many = (0..5000).map(|i| (f64::from(i) / 20.0, f64::from(i % 97) * 1e7)).collect();
+    let points: [Vec<(f64, f64)>; 8] = [
+        vec![],
+        vec![(0.0, 0.0)],
+        vec![(3.0, 5e9)],
+        vec![(nan, 1.0), (1.0, nan), (2.0, f64::INFINITY), (3.0, f64::NEG_INFINITY)],
+        vec![(0.0, -5.0), (1.0, -1e12)],
+        vec![(-2.0, 1.0), (5.0, 1.0), (5.0, 2.0), (5.0, 0.0)],
+        vec![(0.0, 1e300), (1e9, 1e-300)],
+        many,
+    ];
+    let mut charts = vec![Chart::default(), Chart::bands("", Unit::Rate).until(nan).up_to(nan)];
+    for points in points {
+        for (form, unit) in
+            [(Form::Lines, Unit::Bytes), (Form::Bands, Unit::Rate), (Form::Lines, Unit::Plain)]
+        {
+            let one = Series::new("the first of the series", Ink::Orange, Stroke::Solid, points.clone());
+            let other = Series::new("ON µ…\u{1b}[31m", Ink::Blue, Stroke::Dashed, points.clone());
+            let chart = Chart::lines("A title of some length, for the narrow drawing to wrap", unit)
+                .describe("What there is to be seen.")
+                .series(one)
+                .series(other)
+                .phase(0.0, 1.0, "reads")
+                .phase(1.0, 9.0, "stops reading")
+                .phase(9.0, 2.0, "the wrong way round")
+                .limit(4.0, "limit")
+                .limit(nan, "no limit")
+                .point(1.0, 1.0, "here")
+                .point(nan, nan, "nowhere");
+            charts.push(Chart { form, ..chart });
+        }
+    }
+    charts
+}
+
+#[test]
+fn rows_and_columns_keep_to_what_the_caller_has() {
+    for chart in odd_charts() {
+        for (width, height) in [(0, 0), (1, 1), (10, 3), (24, 8), (40, 12), (80, 24), (200, 60)] {
+            for drawn in
+                [terminal::draw(&chart, width, height, Colour::None), plain::draw(&chart, width, height)]
+            {
+                let widest = drawn.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+                assert!(widest <= width, "{widest} of {width} columns:\n{drawn}");
+                assert!(drawn.lines().count() <= height, "more than {height} rows:\n{drawn}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_plain_chart_is_ascii_without_control_characters() {
+    for chart in odd_charts() {
+        let drawn = plain::draw(&chart, 80, 24);
+
+        assert!(drawn.chars().all(|c| c == '\n' || (' '..='~').contains(&c)), "{drawn}");
+    }
+}
+
+#[test]
+fn colour_adds_escape_codes_and_changes_nothing_else() {
+    for chart in odd_charts() {
+        let without = terminal::draw(&chart, 80, 24, Colour::None);
+        assert!(!without.contains('\u{1b}'), "{without}");
+
+        for colour in [Colour::Ansi16, Colour::Ansi256] {
+            let mut stripped = terminal::draw(&chart, 80, 24, colour);
+            while let Some(start) = stripped.find('\u{1b}') {
+                let end = start + stripped[start..].find('m').expect("a colour code ends with m");
+                stripped.replace_range(start..=end, "");
+            }
+            assert_eq!(stripped, without);
+        }
+    }
+}
+
+#[test]
+fn drawings_and_pages_hold_numbers_and_close_what_they_open() {
+    for chart in odd_charts() {
+        let page = Page::new("p", "l").section(Section::new("s").chart(chart.clone())).to_string();
+        for text in [svg::draw(&chart, svg::Size::WIDE), svg::draw(&chart, svg::Size::NARROW), page] {
+            for nonsense in ["NaN\"", "inf\"", "NaN ", "inf ", "-inf", "MNaN", "=\"-"] {
+                let at = text.find(nonsense).map(|at| &text[..at + nonsense.len()]);
+                assert_eq!(at.map(|before| before.lines().last()), None, "{nonsense}");
+            }
+            assert_eq!(unclosed(&text), Vec::<String>::new(), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_file_of_numbers_has_a_field_for_every_series_in_every_row() {
+    for chart in odd_charts() {
+        let text = csv::write(&chart);
+
+        for row in text.split_terminator("\r\n") {
+            assert_eq!(row.split(',').count(), chart.series.len() + 1, "{row}");
+        }
+        assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
+    }
+}
+
+/// The elements that are open at the end; the text must hold no bare `<`.
+fn unclosed(markup: &str) -> Vec<String> {
+    const VOID: [&str; 2] = ["meta", "!doctype"];
+    let mut open: Vec<String> = Vec::new();
+    for tag in markup.split('<').skip(1) {
+        let (tag, _) = tag.split_once('>').expect("every < has its >");
+        let name = tag.split([' ', '/']).find(|part| !part.is_empty()).unwrap_or("").to_owned();
+        if tag.starts_with('/') {
+            assert_eq!(open.pop().as_ref(), Some(&name), "closed out of order");
+        } else if !tag.ends_with('/') && !VOID.contains(&name.as_str()) {
+            open.push(name);
+        }
+    }
+    open
+}
