@@ -105,8 +105,10 @@ impl Cutter {
             let window = self.line_window(&unread[end..]);
             match memrchr(b'\n', &window[self.searched..]) {
                 Some(at) => {
-                    end += self.searched + at + 1;
-                    self.searched = 0;
+                    let line_end = self.searched + at + 1;
+                    end += line_end;
+                    // The search came from behind, so what follows the newline within the window is known already.
+                    self.searched = window.len() - line_end;
                 }
                 None if end > 0 && window.len() > self.max_frame => return Ok(end),
                 None => return self.unfinished_line(window.len()).map(|()| end),
@@ -148,8 +150,9 @@ impl Cutter {
         if length > self.max_frame as u64 {
             return Err(FrameTooLong { length, max_frame: self.max_frame });
         }
-        let end = N + length as usize;
-        Ok(Some(end).filter(|&end| end <= unread.len()))
+        // Compared before it is added to: on 32 bits a length near 4 GiB and its prefix have no sum.
+        let length = length as usize;
+        Ok((length <= unread.len() - N).then(|| N + length))
     }
 }
 

@@ -1,0 +1,48 @@
+//! Promise: whatever is done to a buffer, it holds what a `Vec` would hold and never passes its limit.
+
+mod support;
+
+use echoctl_proto::Buffer;
+use proptest::prelude::*;
+
+use support::buffer::{Operation, check, run};
+use support::strategies::config;
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let count = || prop_oneof![6 => 0..100_usize, 2 => 0..3000_usize, 1 => 0..100_000_usize];
+    prop_oneof![
+        4 => count().prop_map(Operation::Append),
+        2 => (count(), count()).prop_map(|(wanted, filled)| Operation::Fill(wanted, filled)),
+        4 => count().prop_map(Operation::Consume),
+        1 => Just(Operation::Shrink),
+        1 => Just(Operation::Clear),
+    ]
+}
+
+fn limit() -> impl Strategy<Value = usize> {
+    prop_oneof![0..100_usize, 1000..5000_usize, Just(Buffer::RETAINED), Just(3 * Buffer::RETAINED)]
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn no_sequence_of_operations_passes_the_limit_or_differs_from_a_vec(
+        limit in limit(),
+        operations in prop::collection::vec(operation(), 0..60),
+    ) {
+        run(limit, &operations);
+    }
+
+    #[test]
+    fn a_scenario_from_any_bytes_holds_too(input in prop::collection::vec(any::<u8>(), 0..100)) {
+        check(&input);
+    }
+}
+
+#[test]
+fn the_seeds_of_the_fuzz_target_hold() {
+    check(include_bytes!("../../../fuzz/seeds/buffer/grow"));
+    check(include_bytes!("../../../fuzz/seeds/buffer/refuse"));
+    check(include_bytes!("../../../fuzz/seeds/buffer/reuse"));
+}

@@ -1,0 +1,48 @@
+//! Promise: the cutter, which looks at each byte once, says what a naive decoder says that looks at all of them each time.
+
+mod support;
+
+use echoctl_proto::Framing;
+use proptest::prelude::*;
+
+use support::framing::{Ask, check, run};
+use support::strategies::{any_framing, config, split, splits, stream};
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn cutter_and_naive_decoder_agree_on_streams_of_frames(
+        (framing, stream) in any_framing().prop_flat_map(|framing| (Just(framing), stream(framing))),
+        max_frame in prop_oneof![0..30_usize, Just(1000), Just(usize::MAX)],
+        splits in splits(),
+    ) {
+        run(framing, max_frame, &split(&stream, &splits));
+    }
+
+    #[test]
+    fn cutter_and_naive_decoder_agree_on_anything(
+        framing in any_framing(),
+        input in prop::collection::vec(any::<u8>(), 0..300),
+    ) {
+        check(framing, &input);
+    }
+}
+
+#[test]
+fn cutter_and_naive_decoder_agree_on_the_seeds_of_the_fuzz_targets() {
+    check(Framing::Lines, include_bytes!("../../../fuzz/seeds/framing_lines/mixed"));
+    check(Framing::U16, include_bytes!("../../../fuzz/seeds/framing_u16/mixed"));
+    check(Framing::U32, include_bytes!("../../../fuzz/seeds/framing_u32/mixed"));
+    check(Framing::Raw, include_bytes!("../../../fuzz/seeds/framing_raw/mixed"));
+}
+
+#[test]
+fn a_good_frame_is_cut_before_a_bad_one_is_refused() {
+    for ask in [Ask::Cut, Ask::Whole] {
+        let outcome = run(Framing::U16, 3, &[(b"\0\x03abc\xff\xff", ask)]);
+
+        assert_eq!(outcome.frames, [b"\0\x03abc"]);
+        assert!(outcome.rest.is_err());
+    }
+}

@@ -1,0 +1,40 @@
+//! Promise: however the stream was split on its way, the same frames come out of it.
+
+mod support;
+
+use proptest::prelude::*;
+
+use support::framing::{Ask, run};
+use support::strategies::{config, marked_framing, split, splits, stream};
+
+/// A framing, a stream made for it, and two ways to split that.
+fn scenario() -> impl Strategy<Value = (echoctl_proto::Framing, Vec<u8>)> {
+    marked_framing().prop_flat_map(|framing| (Just(framing), stream(framing)))
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn any_split_of_the_input_gives_the_same_frames(
+        (framing, stream) in scenario(),
+        max_frame in prop_oneof![0..30_usize, Just(1000)],
+        splits in splits(),
+    ) {
+        let in_one_piece = run(framing, max_frame, &[(&stream, Ask::Cut)]);
+        let in_pieces = run(framing, max_frame, &split(&stream, &splits));
+
+        prop_assert_eq!(in_pieces, in_one_piece);
+    }
+
+    #[test]
+    fn without_framing_any_split_gives_the_same_bytes(
+        stream in prop::collection::vec(any::<u8>(), 0..2000),
+        splits in splits(),
+    ) {
+        let outcome = run(echoctl_proto::Framing::Raw, 0, &split(&stream, &splits));
+
+        prop_assert_eq!(outcome.frames.concat(), stream);
+        prop_assert_eq!(outcome.rest, Ok(Vec::new()));
+    }
+}

@@ -1,0 +1,127 @@
+//! Operations on a buffer, each followed by a comparison with a `Vec` that does the same in the plainest way.
+
+use echoctl_proto::{Buffer, Full};
+
+/// One thing that can be done to a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// Append so many bytes.
+    Append(usize),
+    /// Ask for so much room, and fill as much of it as the second number says, or all.
+    Fill(usize, usize),
+    /// Consume so many bytes, or all.
+    Consume(usize),
+    Clear,
+    Shrink,
+}
+
+/// Does the operations in order.
+///
+/// # Panics
+/// When the buffer differs from its model, or passes a bound that it promises.
+pub(crate) fn run(limit: usize, operations: &[Operation]) {
+    let mut pair = Pair { buffer: Buffer::new(limit), model: Vec::new(), written: 0 };
+    for &operation in operations {
+        pair.apply(operation);
+        pair.compare();
+    }
+}
+
+/// Reads `input` as a limit and operations, and runs them. For fuzzing.
+///
+/// ```text
+/// byte 0          the limit: one of LIMITS
+/// then, each      an operation (lowest 3 bits; the others of its first number), and one byte for each number
+/// ```
+pub(crate) fn check(input: &[u8]) {
+    let Some((&limit, input)) = input.split_first() else { return };
+    let mut bytes = input.iter().map(|&byte| usize::from(byte));
+    let mut operations = Vec::new();
+    while let (Some(code), Some(low)) = (bytes.next(), bytes.next()) {
+        // Squared, so that small steps are common, and the largest passes what a buffer retains.
+        let count = low + (code >> 3) * (code >> 3) * 70;
+        operations.push(match code & 7 {
+            0 | 1 => Operation::Append(count),
+            2 | 3 => Operation::Fill(count, bytes.next().unwrap_or(0) * (code >> 3).max(1)),
+            4 | 5 => Operation::Consume(count),
+            6 => Operation::Clear,
+            _ => Operation::Shrink,
+        });
+    }
+    run(LIMITS[usize::from(limit) % LIMITS.len()], &operations);
+}
+
+/// Limits around the buffer's own thresholds: none at all, its first allocation, and what it retains.
+const LIMITS: [usize; 8] = [0, 1, 63, 64, 1000, 4096, Buffer::RETAINED, Buffer::RETAINED * 2 + 1];
+
+struct Pair {
+    buffer: Buffer,
+    model: Vec<u8>,
+    /// Bytes ever written: their content counts up, so that a byte in the wrong place shows.
+    written: usize,
+}
+
+impl Pair {
+    fn apply(&mut self, operation: Operation) {
+        match operation {
+            Operation::Append(count) => {
+                let bytes = self.next_bytes(count);
+                let expected = self.room_for(count);
+                assert_eq!(self.buffer.append(&bytes), expected);
+                if expected.is_ok() {
+                    self.model.extend_from_slice(&bytes);
+                }
+            }
+            Operation::Fill(wanted, filled) => {
+                let bytes = self.next_bytes(filled.min(wanted));
+                let expected = self.room_for(wanted);
+                match self.buffer.spare(wanted) {
+                    Ok(room) => {
+                        assert!(room.len() >= wanted);
+                        room[..bytes.len()].copy_from_slice(&bytes);
+                        self.buffer.filled(bytes.len());
+                        self.model.extend_from_slice(&bytes);
+                        assert_eq!(expected, Ok(()));
+                    }
+                    Err(full) => assert_eq!(expected, Err(full)),
+                }
+            }
+            Operation::Consume(count) => {
+                let count = count.min(self.model.len());
+                self.buffer.consume(count);
+                self.model.drain(..count);
+                assert!(!self.model.is_empty() || self.buffer.capacity() <= Buffer::RETAINED);
+            }
+            Operation::Clear => {
+                self.buffer.clear();
+                self.model.clear();
+                assert!(self.buffer.capacity() <= Buffer::RETAINED);
+            }
+            Operation::Shrink => {
+                self.buffer.shrink();
+                assert_eq!(self.buffer.capacity(), self.model.len());
+            }
+        }
+    }
+
+    fn compare(&self) {
+        assert_eq!(self.buffer.unread(), self.model);
+        assert_eq!(self.buffer.len(), self.model.len());
+        assert_eq!(self.buffer.is_empty(), self.model.is_empty());
+        assert!(self.buffer.len() <= self.buffer.limit(), "{:?}", self.buffer);
+        assert!(self.buffer.capacity() <= self.buffer.limit(), "{:?}", self.buffer);
+    }
+
+    /// What the model says to so many more bytes.
+    fn room_for(&self, wanted: usize) -> Result<(), Full> {
+        let (limit, held) = (self.buffer.limit(), self.model.len());
+        if held + wanted > limit { Err(Full { limit, held, wanted }) } else { Ok(()) }
+    }
+
+    fn next_bytes(&mut self, count: usize) -> Vec<u8> {
+        // A prime below 256, so that the pattern does not repeat with powers of two, as allocations do.
+        let bytes = (self.written..self.written + count).map(|at| (at % 251) as u8).collect();
+        self.written += count;
+        bytes
+    }
+}

@@ -1,0 +1,113 @@
+//! A stream cut piece by piece, each answer compared with the naive decoder's.
+
+use echoctl_proto::{Buffer, Cutter, FrameTooLong, Framing};
+
+use super::naive;
+
+/// Which question is asked once a piece has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// Frame by frame, with `cut`.
+    Cut,
+    /// For the extent of all whole frames, with `whole`.
+    Whole,
+}
+
+/// One piece of the stream, as one read might give it, and what is asked then.
+pub(crate) type Piece<'a> = (&'a [u8], Ask);
+
+/// What came out of a stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// The whole frames, in order.
+    pub(crate) frames: Vec<Vec<u8>>,
+    /// What remains unread, or why the stream cannot be cut any more.
+    pub(crate) rest: Result<Vec<u8>, FrameTooLong>,
+}
+
+/// Cuts the pieces as they come, by the cutter's contract.
+///
+/// # Panics
+/// When any answer differs from the naive decoder's.
+pub(crate) fn run(framing: Framing, max_frame: usize, pieces: &[Piece]) -> Outcome {
+    let (mut buffer, mut cutter) = (Buffer::new(usize::MAX), Cutter::new(framing, max_frame));
+    let mut frames = Vec::new();
+    for &(piece, ask) in pieces {
+        buffer.append(piece).expect("a buffer without a limit");
+        let answer = match ask {
+            Ask::Cut => cut(&mut cutter, &mut buffer, &mut frames),
+            Ask::Whole => whole(&mut cutter, &mut buffer, &mut frames),
+        };
+        if let Err(too_long) = answer {
+            return Outcome { frames, rest: Err(too_long) };
+        }
+    }
+    Outcome { frames, rest: Ok(buffer.unread().to_vec()) }
+}
+
+/// Reads `input` as a maximum, a pattern of pieces and a stream, and runs it. For fuzzing.
+///
+/// ```text
+/// byte 0          the maximum: one of MAXIMA
+/// bytes 1 to 4    lengths of the pieces, in turn; the lowest bit says which question follows
+/// the rest        the stream
+/// ```
+pub(crate) fn check(framing: Framing, input: &[u8]) {
+    let Some((&[maximum, ref lengths @ ..], mut stream)) = input.split_first_chunk::<5>() else { return };
+    let max_frame = MAXIMA[usize::from(maximum) % MAXIMA.len()];
+    let mut pieces = Vec::new();
+    for length in lengths.iter().cycle() {
+        // 1 to 128 bytes: a stream must get shorter, or it would never end.
+        let (piece, later) = stream.split_at(stream.len().min(usize::from(length / 2) + 1));
+        pieces.push((piece, if length % 2 == 0 { Ask::Cut } else { Ask::Whole }));
+        stream = later;
+        if stream.is_empty() {
+            break;
+        }
+    }
+    run(framing, max_frame, &pieces);
+}
+
+/// Maxima that short inputs reach, and one that they never do.
+const MAXIMA: [usize; 6] = [0, 1, 5, 40, 300, usize::MAX];
+
+fn cut(cutter: &mut Cutter, buffer: &mut Buffer, frames: &mut Vec<Vec<u8>>) -> Result<(), FrameTooLong> {
+    let (framing, max_frame) = (cutter.framing(), cutter.max_frame());
+    loop {
+        let expected = naive::first_end(framing, max_frame, buffer.unread());
+        let answer = cutter.cut(buffer.unread());
+        assert_eq!(
+            answer.map(|frame| frame.map(|frame| frame.whole.len())),
+            expected,
+            "{framing} {buffer:?}"
+        );
+        let Some(frame) = answer? else { return Ok(()) };
+        assert_eq!(frame.payload, naive::payload(framing, frame.whole));
+        let length = frame.whole.len();
+        take(buffer, length, frames);
+    }
+}
+
+fn whole(cutter: &mut Cutter, buffer: &mut Buffer, frames: &mut Vec<Vec<u8>>) -> Result<(), FrameTooLong> {
+    let (framing, max_frame) = (cutter.framing(), cutter.max_frame());
+    loop {
+        let expected = naive::whole(framing, max_frame, buffer.unread());
+        let answer = cutter.whole(buffer.unread());
+        assert_eq!(answer, expected, "{framing} {buffer:?}");
+        let mut extent = answer?;
+        if extent == 0 {
+            return Ok(());
+        }
+        while extent > 0 {
+            let first = naive::first_end(framing, max_frame, &buffer.unread()[..extent]);
+            let length = first.ok().flatten().expect("an extent covers whole frames");
+            take(buffer, length, frames);
+            extent -= length;
+        }
+    }
+}
+
+fn take(buffer: &mut Buffer, length: usize, frames: &mut Vec<Vec<u8>>) {
+    frames.push(buffer.unread()[..length].to_vec());
+    buffer.consume(length);
+}

@@ -1,0 +1,7 @@
+//! Any bytes, in any pieces, as a stream of `lines` frames: the cutter agrees with the naive decoder.
+#![no_main]
+
+#[path = "../../crates/proto/tests/support/mod.rs"]
+mod support;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| support::framing::check(echoctl_proto::Framing::Lines, input));
