@@ -21,9 +21,9 @@ fn echoed(framing: Framing, payloads: &[Vec<u8>], limit: usize, step: usize) -> 
             };
         }
         let moved = step.min(sender.len()).min(limit - receiver.len());
-        receiver.append(&sender.unread()[..moved]).unwrap();
+        receiver.append(&sender.unread()[..moved]).expect("no more than its room was moved");
         sender.consume(moved);
-        while let Some(frame) = cutter.cut(receiver.unread()).unwrap() {
+        while let Some(frame) = cutter.cut(receiver.unread()).expect("no frame is longer than the limit") {
             arrived.push(frame.payload.to_vec());
             let length = frame.whole.len();
             receiver.consume(length);
