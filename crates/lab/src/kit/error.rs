@@ -9,7 +9,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum LessonError {
     /// A system call failed that the experiment needs.
-    #[error("{doing}: {source}")]
+    #[error("{doing}")]
     Io {
         /// What was attempted.
         doing: String,
@@ -43,6 +43,24 @@ impl LessonError {
 /// Calls whose failure needs no explanation beyond the system's own words: the sockets of an experiment that works.
 impl From<io::Error> for LessonError {
     fn from(source: io::Error) -> LessonError {
-        LessonError::Io { doing: "the experiment's sockets".to_owned(), source }
+        match source.kind() {
+            io::ErrorKind::Unsupported => LessonError::NotVisible(source.to_string()),
+            _ => LessonError::Io { doing: "the experiment's sockets".to_owned(), source },
+        }
+    }
+}
+
+impl From<echoctl_observe::Error> for LessonError {
+    fn from(error: echoctl_observe::Error) -> LessonError {
+        match error {
+            echoctl_observe::Error::NotVisible { .. } => LessonError::NotVisible(error.to_string()),
+            _ => LessonError::Part(error.to_string()),
+        }
+    }
+}
+
+impl From<crate::Error> for LessonError {
+    fn from(error: crate::Error) -> LessonError {
+        LessonError::Part(error.to_string())
     }
 }

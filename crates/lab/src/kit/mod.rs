@@ -9,6 +9,7 @@
 mod ask;
 mod claim;
 mod error;
+pub mod kernel;
 mod lesson;
 pub mod measure;
 mod table;
@@ -19,4 +20,4 @@ pub use claim::Claim;
 pub use error::LessonError;
 pub use lesson::{Code, Lesson, Setting};
 pub use table::Table;
-pub use tell::{Finding, wrap};
+pub use tell::{Finding, count, wrap};

@@ -61,6 +61,12 @@ impl Finding {
     }
 }
 
+/// A number with its noun: "1 read", "4 reads".
+pub fn count(number: impl Into<u64>, noun: &str) -> String {
+    let number = number.into();
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Breaks text into lines of at most `width` characters, at spaces. A longer word stands alone on its line.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];

@@ -1,13 +1,31 @@
 //! The course: each file is one lesson, read from top to bottom.
 
 mod buffer;
+mod dns;
+mod duplex;
 mod framing;
+mod half_close;
+mod handshake;
 mod race;
+mod send_buffer;
+mod stream;
+mod write;
 
 use crate::kit::Lesson;
 
 /// All lessons, in the order of the course.
-pub const ALL: &[Lesson] = &[framing::LESSON, race::LESSON, buffer::LESSON];
+pub const ALL: &[Lesson] = &[
+    stream::LESSON,
+    framing::LESSON,
+    dns::LESSON,
+    handshake::LESSON,
+    duplex::LESSON,
+    half_close::LESSON,
+    write::LESSON,
+    send_buffer::LESSON,
+    race::LESSON,
+    buffer::LESSON,
+];
 
 /// The lesson of this name.
 pub fn find(name: &str) -> Option<&'static Lesson> {
