@@ -1,11 +1,20 @@
 //! The audit: can a client that does not read exhaust this server? An attack on any TCP server, and what it showed.
 //!
 //! - [`Script`]: what is done to the server, as data; [`Shape`] makes one for the usual protocols.
-//! - [`Target`]: a server that the audit starts and stops itself.
+//! - [`Target`]: a server that the audit starts, and stops with all that it started.
+//! - [`Plan`]: the attack; its [`Outcome`] has the verdict and everything that it rests on.
+//!
+//! The rule that leads from evidence to verdict is [`echoctl_record::Evidence::judge`]: here is only what makes evidence.
+
+mod attack;
 mod error;
 mod script;
 mod shape;
+mod sys;
+mod target;
 
+pub use attack::{DEFAULT_BUDGET, DEFAULT_PATIENCE, DEFAULT_RATE, Outcome, Plan, Served};
 pub use error::Error;
 pub use script::{Feeder, Part, Payload, Script, Sent, Step, Stimulus, unescape};
 pub use shape::Shape;
+pub use target::Target;

@@ -65,10 +65,10 @@ impl Shape {
         }
         let argument = argument.or(default).unwrap_or_default();
         // A space or a line end would end the request line early and make another request of the rest.
-        if argument.is_empty() || argument.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            if default.is_some() {
-                return Err(format!("the argument of shape '{name}' must be a word without spaces"));
-            }
+        let is_word =
+            !argument.is_empty() && !argument.contains(|c: char| c.is_whitespace() || c.is_control());
+        if default.is_some() && !is_word {
+            return Err(format!("the argument of shape '{name}' must be a word without spaces"));
         }
         let argument = argument.to_owned();
         Ok(match name {

@@ -165,7 +165,7 @@ fn from_hex(text: &str) -> Result<Vec<u8>, String> {
         .filter(|c| !c.is_whitespace())
         .map(|c| c.to_digit(16).ok_or_else(|| format!("field 'hex': '{c}' is no hexadecimal digit")))
         .collect::<Result<_, _>>()?;
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return Err(format!("field 'hex': {} digits are no whole bytes", digits.len()));
     }
     Ok(digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect())

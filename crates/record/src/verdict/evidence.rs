@@ -21,6 +21,8 @@ pub struct Evidence {
     pub patience: f64,
     /// The most bytes that kernels hold between two sockets on this machine.
     pub slack: u64,
+    /// Growth of the server's memory at which the attack ends for the machine's sake.
+    pub memory_limit: u64,
     /// Whether the server passes on to somebody whose memory is not visible here.
     #[serde(default)]
     pub hidden_upstream: bool,

@@ -49,10 +49,16 @@ impl Evidence {
         u64::MAX
     }
 
+    /// Bytes from beyond the kernels that prove a queue when they are read out.
+    pub fn queue_proof(&self) -> u64 {
+        // A relay has two more sockets, whose kernels' queues are not the victim's.
+        self.slack + self.slack / 4
+    }
+
     /// Whether the attack has shown enough, so that the victim may read.
     pub fn is_enough(&self) -> bool {
         let Some(facts) = Facts::of(self) else { return false };
-        if self.ending.is_some() || facts.t >= self.patience || is_past_brake(&facts) {
+        if self.ending.is_some() || facts.t >= self.patience || is_past_brake(self, &facts) {
             return true;
         }
         if facts.still >= WATCH {
@@ -75,7 +81,7 @@ impl Evidence {
         if let Some(judgement) = ended(self, &facts) {
             return judgement;
         }
-        if is_past_brake(&facts) {
+        if is_past_brake(self, &facts) {
             return Judgement::new(
                 Verdict::Unbounded,
                 format!(
@@ -353,18 +359,18 @@ fn wants_more(evidence: &Evidence, facts: &Facts) -> bool {
 }
 
 /// More memory than any bound that is still worth the name.
-fn is_past_brake(facts: &Facts) -> bool {
-    facts.growth.is_some_and(|growth| growth >= 2 * facts.produced + BRAKE)
+fn is_past_brake(evidence: &Evidence, facts: &Facts) -> bool {
+    let brake = (2 * facts.produced + BRAKE).min(evidence.memory_limit);
+    facts.growth.is_some_and(|growth| growth >= brake)
 }
 
 fn is_flat(memory: super::trend::Movement) -> bool {
     memory.rise() <= FLAT_RISE
 }
 
-/// Bytes from beyond the kernels that prove a queue.
+/// [`Evidence::queue_proof`], scaled down for small budgets.
 fn queued_threshold(evidence: &Evidence, facts: &Facts) -> u64 {
-    // A relay has two more sockets, whose kernels' queues are not the victim's; small budgets are scaled.
-    (evidence.slack + (evidence.slack >> 2)).min(facts.taken / 4).max(1)
+    evidence.queue_proof().min(facts.taken / 4).max(1)
 }
 
 /// Whether output waited for at least so many seconds before the connection ended.

@@ -1,0 +1,140 @@
+//! The bystander: a healthy client beside the attack, which asks and reads its answers, and times them.
+//!
+//! It tells whether one client that does not read makes all others wait, which a verdict on memory does not say: a server
+//! that blocks on its stalled peer is bounded, and useless.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::link::{Link, find};
+use crate::script::{Script, Sent, Step};
+use crate::sys::{self, Interest};
+
+/// How a healthy client fared.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Served {
+    /// Answers that came.
+    pub answers: u64,
+    /// The time within which 99 of 100 came, in seconds.
+    pub p99: f64,
+    /// The longest wait, in seconds, that of a question without an answer included.
+    pub longest: f64,
+    /// Whether it was kept waiting for longer than [`STARVED`].
+    pub is_starved: bool,
+}
+
+/// The thread that asks.
+#[derive(Debug)]
+pub(super) struct Bystander {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Vec<Duration>>,
+}
+
+impl Bystander {
+    /// Starts to ask, if the script has a question and the server answers it now, before the attack.
+    pub(super) fn start(script: &Script, addr: SocketAddr) -> Option<Bystander> {
+        let (question, answer) = question(script)?;
+        let mut link = Link::connect(addr).ok()?;
+        link.converse("bystander", &script.setup).ok()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        ask(&mut link, &question, &answer, GREETING_PATIENCE, &stop).ok()?;
+        let told = stop.clone();
+        let thread = thread::spawn(move || {
+            let mut times = Vec::new();
+            while !told.load(Ordering::Relaxed) {
+                let asked = Instant::now();
+                match ask(&mut link, &question, &answer, Duration::MAX, &told) {
+                    // Hung up on, not kept waiting: there is nothing more to time.
+                    Err(Unanswered::Ended) => break,
+                    // The attack is over: the question still waits, for so long already.
+                    Err(Unanswered::Late) | Ok(()) => times.push(asked.elapsed()),
+                }
+                thread::sleep(BETWEEN);
+            }
+            times
+        });
+        Some(Bystander { stop, thread })
+    }
+
+    /// Stops asking; says how it went.
+    pub(super) fn finish(self) -> Option<Served> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut times = self.thread.join().ok()?;
+        times.sort_unstable();
+        let longest = times.last()?.as_secs_f64();
+        // The smallest time that 99 of 100 answers do not exceed.
+        let p99 = times[(times.len() * 99).div_ceil(100) - 1].as_secs_f64();
+        let is_starved = longest > STARVED.as_secs_f64();
+        Some(Served { answers: times.len() as u64, p99, longest, is_starved })
+    }
+}
+
+/// Why a question has no answer.
+enum Unanswered {
+    /// The server hung up.
+    Ended,
+    /// It takes too long, or the attack is over.
+    Late,
+}
+
+/// What is asked, and the answer awaited (empty: any byte).
+fn question(script: &Script) -> Option<(Vec<u8>, Vec<u8>)> {
+    if let Some(Step { send: Some(send), expect }) = &script.bystander {
+        return Some((send.bytes(), expect.as_ref().map(|payload| payload.bytes()).unwrap_or_default()));
+    }
+    // A stimulus is a fair question where each is answered and nothing about the connection is special: a second client
+    // with the same setup may be the same client to the server, or hear all that the victim says.
+    match &script.stimulus.send {
+        Sent::Repeat(payload) if script.setup.is_empty() && script.feeder.is_none() => {
+            Some((payload.bytes(), Vec::new()))
+        }
+        _ => None,
+    }
+}
+
+fn ask(
+    link: &mut Link,
+    question: &[u8],
+    answer: &[u8],
+    patience: Duration,
+    stop: &AtomicBool,
+) -> Result<(), Unanswered> {
+    let started = Instant::now();
+    let mut chunk = vec![0; 64 << 10];
+    // What is left of earlier answers is not this one's.
+    while link.read(&mut chunk) > 0 {}
+    let (mut sent, mut heard) = (0, Vec::new());
+    loop {
+        sent += link.write(&question[sent..]);
+        let count = link.read(&mut chunk);
+        heard.extend_from_slice(&chunk[..count]);
+        let is_answered = if answer.is_empty() { !heard.is_empty() } else { find(&heard, answer).is_some() };
+        if is_answered && sent == question.len() {
+            return Ok(());
+        }
+        let excess = heard.len().saturating_sub(answer.len() + chunk.len());
+        heard.drain(..excess);
+        if link.ended.is_some() {
+            return Err(Unanswered::Ended);
+        }
+        if started.elapsed() >= patience || stop.load(Ordering::Relaxed) {
+            return Err(Unanswered::Late);
+        }
+        let interest = Interest { read: true, write: sent < question.len() };
+        sys::wait(&[(link.socket(), interest)], Duration::from_millis(20));
+    }
+}
+
+/// A wait that a person calls broken; healthy servers answer in milliseconds, also under this attack.
+const STARVED: Duration = Duration::from_secs(1);
+
+/// Time for the first answer. A server that does not answer this question is not timed.
+const GREETING_PATIENCE: Duration = Duration::from_millis(250);
+
+/// Between two questions: often enough for a 99th percentile in some seconds, rarely enough to be no load.
+const BETWEEN: Duration = Duration::from_millis(25);

@@ -1,0 +1,105 @@
+//! Reading out: the victim reads at last, and all that was owed to it comes, as far as the server gives it.
+//!
+//! What comes beyond what the two kernels held was queued by somebody, wherever its memory is: in a heap that was touched
+//! before, in another user's process, in a server behind this one. It is the one proof that needs no view of the server.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use echoctl_record::{Ended, Point, ReadOut, Stopped};
+
+use super::feed::Feed;
+use super::link::Link;
+use crate::sys::{self, Interest};
+
+/// How far to read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent {
+    /// Bytes that an echo owes, when it is one.
+    pub(super) owed: Option<u64>,
+    /// Bytes after which there is no doubt left.
+    pub(super) enough: u64,
+    /// The longest that it may take.
+    pub(super) patience: Duration,
+}
+
+/// Reads all victims, and the feeder's answers beside them. `sampled` is called between reads.
+pub(super) fn read_out(
+    victims: &mut [Link],
+    senders: &mut [Link],
+    last: &Point,
+    echo: Option<&Feed>,
+    extent: Extent,
+    stop: &AtomicBool,
+    sampled: &mut dyn FnMut(&mut [Link], &mut [Link]),
+) -> ReadOut {
+    let started = Instant::now();
+    let before: u64 = victims.iter().map(|link| link.consumed).sum();
+    let in_kernels = match (last.sample.s_written, last.sample.c_received) {
+        // What the server has not read yet will be answered too, and was nobody's queue but the kernel's.
+        (Some(_), Some(_)) => {
+            last.given().saturating_sub(last.sample.consumed)
+                + last.sample.produced.saturating_sub(last.taken())
+        }
+        _ => u64::MAX,
+    };
+    let mut buffer = vec![0; BUFFER];
+    let (mut curve, mut damaged_at) = (vec![(0.0, 0)], None);
+    let mut heard = started;
+    let stopped = loop {
+        let mut any = false;
+        for link in victims.iter_mut() {
+            let offset = link.consumed;
+            let count = link.read(&mut buffer);
+            any |= count > 0;
+            if let Some(feed) = echo
+                && damaged_at.is_none()
+            {
+                damaged_at = feed.differs_at(offset, &buffer[..count]);
+            }
+        }
+        for link in senders.iter_mut() {
+            while link.read(&mut buffer) > 0 {}
+        }
+        let now = Instant::now();
+        let bytes = victims.iter().map(|link| link.consumed).sum::<u64>() - before;
+        if any {
+            heard = now;
+        }
+        let t = (now - started).as_secs_f64();
+        if curve.last().is_none_or(|point| t - point.0 >= CURVE_STEP) {
+            curve.push((t, bytes));
+            sampled(victims, senders);
+        }
+        if extent.owed.is_some_and(|owed| before + bytes >= owed) {
+            break Stopped::Complete;
+        }
+        if bytes >= extent.enough || now - started >= extent.patience || stop.load(Ordering::Relaxed) {
+            break Stopped::Enough;
+        }
+        if !any {
+            if victims.iter().all(|link| matches!(link.ended, Some(Ended::Closed | Ended::Reset))) {
+                break Stopped::Ended;
+            }
+            if now - heard >= QUIET {
+                break Stopped::Quiet;
+            }
+            let waited: Vec<_> =
+                victims.iter().map(|link| (link.socket(), Interest { read: true, write: false })).collect();
+            sys::wait(&waited, Duration::from_millis(10));
+        }
+    };
+    let bytes = victims.iter().map(|link| link.consumed).sum::<u64>() - before;
+    let seconds = started.elapsed().as_secs_f64();
+    curve.push((seconds, bytes));
+    ReadOut { bytes, in_kernels: in_kernels.min(bytes), seconds, stopped, curve, damaged_at }
+}
+
+/// A read: large, so that reading out hundreds of MiB takes a fraction of a second.
+const BUFFER: usize = 256 << 10;
+
+/// Silence after which nothing more is expected: longer than any server needs to notice that it may write again.
+const QUIET: Duration = Duration::from_millis(600);
+
+/// Seconds between two points of the curve.
+const CURVE_STEP: f64 = 0.05;

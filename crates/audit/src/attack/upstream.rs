@@ -1,0 +1,96 @@
+//! Upstreams: the servers behind a server, found by the connections that it holds.
+//!
+//! A relay in front of an unbounded server holds nothing itself; what grows is elsewhere. If that is on this host its
+//! process is watched too, with the growth since it was found. If it is not visible, the verdict must not rest on memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use echoctl_observe::{Process, ProcessTree, SocketDiag};
+
+/// Processes behind the server, as they are found.
+#[derive(Debug, Default)]
+pub(super) struct Upstreams {
+    watched: BTreeMap<u32, (Process, u64)>,
+    /// Whether it holds a connection to somebody whose process is not visible.
+    pub(super) hidden: bool,
+}
+
+impl Upstreams {
+    /// Looks for processes behind those of `tree`, whose own port is `port`.
+    pub(super) fn look(&mut self, tree: &ProcessTree, port: u16) {
+        let Ok(all) = SocketDiag::open().and_then(|mut diag| diag.connections(0)) else { return };
+        let mut ours: BTreeSet<u32> = tree.members().map(Process::pid).collect();
+        ours.extend(self.watched.keys());
+        let inodes: BTreeSet<u32> = ours.iter().flat_map(|pid| sockets_of(*pid)).collect();
+        let away = all
+            .iter()
+            .filter(|found| found.inode != 0 && inodes.contains(&found.inode) && found.local.port() != port);
+        let ends: Vec<(SocketAddr, SocketAddr)> = away.map(|found| (found.remote, found.local)).collect();
+        // The inodes of the other ends, where those are on this host and not the server's own.
+        let mut wanted = BTreeSet::new();
+        for (local, remote) in ends {
+            match all.iter().find(|found| found.local == local && found.remote == remote) {
+                Some(other) if inodes.contains(&other.inode) => {}
+                // Not accepted yet, or already closed: the next look may find it.
+                Some(other) if other.inode == 0 => {}
+                Some(other) => _ = wanted.insert(other.inode),
+                None => self.hidden = true,
+            }
+        }
+        if wanted.is_empty() {
+            return;
+        }
+        for pid in pids().filter(|pid| !ours.contains(pid) && *pid != std::process::id()) {
+            let held: Vec<u32> = sockets_of(pid).into_iter().filter(|inode| wanted.contains(inode)).collect();
+            if held.is_empty() {
+                continue;
+            }
+            for inode in held {
+                wanted.remove(&inode);
+            }
+            if let Ok(mut process) = Process::open(pid) {
+                let memory = process.memory().map_or(0, |memory| memory.total());
+                self.watched.insert(pid, (process, memory));
+            }
+        }
+        self.hidden |= !wanted.is_empty();
+    }
+
+    /// How much they have grown since they were found, together.
+    pub(super) fn growth(&mut self) -> u64 {
+        self.watched
+            .values_mut()
+            .map(|(process, base)| process.memory().map_or(0, |memory| memory.total().saturating_sub(*base)))
+            .sum()
+    }
+
+    /// Their names, for the report.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.watched
+            .values()
+            .map(|(process, _)| format!("{} (pid {})", process.name(), process.pid()))
+            .collect()
+    }
+}
+
+/// The inodes of the sockets that a process holds, as far as we may see.
+fn sockets_of(pid: u32) -> Vec<u32> {
+    std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|file| {
+            let link = std::fs::read_link(file.path()).ok()?;
+            link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+        })
+        .collect()
+}
+
+fn pids() -> impl Iterator<Item = u32> {
+    std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}

@@ -1,0 +1,118 @@
+//! The watch: one point of the evidence at a time, from all connections and the server's processes together.
+
+use std::time::Instant;
+
+use echoctl_observe::{Process, ProcessTree, SocketDiag};
+use echoctl_record::{Point, Sample};
+
+use super::link::{Ends, Link};
+use super::upstream::Upstreams;
+
+/// What is looked at while a server is attacked.
+#[derive(Debug)]
+pub(super) struct Watch {
+    started: Instant,
+    port: u16,
+    diag: Option<SocketDiag>,
+    tree: Option<ProcessTree>,
+    listeners: Vec<Process>,
+    pub(super) upstreams: Upstreams,
+    looks: usize,
+}
+
+impl Watch {
+    /// A watch over the processes `roots`, of which `listeners` are those whose death is a crash.
+    pub(super) fn new(roots: &[u32], listeners: &[u32], port: u16) -> Watch {
+        Watch {
+            started: Instant::now(),
+            port,
+            diag: SocketDiag::open().ok(),
+            tree: if roots.is_empty() { None } else { ProcessTree::new(roots.iter().copied()).ok() },
+            listeners: listeners.iter().filter_map(|pid| Process::open(*pid).ok()).collect(),
+            upstreams: Upstreams::default(),
+            looks: 0,
+        }
+    }
+
+    /// Begins to count time, and to count growth from here.
+    pub(super) fn begin(&mut self) {
+        if let Some(tree) = &mut self.tree {
+            tree.rescan();
+        }
+        self.started = Instant::now();
+    }
+
+    /// Seconds since the beginning.
+    pub(super) fn elapsed(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+
+    /// Whether the server's memory is visible.
+    pub(super) fn sees_memory(&self) -> bool {
+        self.tree.is_some()
+    }
+
+    /// The name of the server's program.
+    pub(super) fn server_name(&self) -> Option<String> {
+        self.tree.as_ref()?.name().map(str::to_owned)
+    }
+
+    /// Looks for servers behind the server, from time to time: a relay connects when it is first needed, not before.
+    pub(super) fn look_behind(&mut self) {
+        let due = LOOKS.get(self.looks).is_some_and(|at| self.elapsed() >= *at);
+        if let Some(tree) = &mut self.tree
+            && due
+        {
+            self.looks += 1;
+            tree.rescan();
+            self.upstreams.look(tree, self.port);
+        }
+    }
+
+    /// Whether a process that listens has died.
+    pub(super) fn has_crashed(&self) -> bool {
+        self.listeners.iter().any(Process::has_ended)
+    }
+
+    /// A point now. `senders` send the stimulus; `victims` do not read. Without a feeder they are the same, and `senders`
+    /// is empty.
+    pub(super) fn point(&mut self, senders: &mut [Link], victims: &mut [Link], blocked: bool) -> Point {
+        let t = self.elapsed();
+        // The reader's counter before the kernels', the writer's after: see the order of a sample in ARCHITECTURE.md.
+        let consumed = victims.iter().map(|link| link.consumed).sum();
+        let outputs: Vec<Ends> = victims.iter_mut().map(|link| link.ends(self.diag.as_mut())).collect();
+        let fed: Vec<Ends> = senders.iter_mut().map(|link| link.ends(self.diag.as_mut())).collect();
+        let (inputs, writers) = if fed.is_empty() { (&outputs, &*victims) } else { (&fed, &*senders) };
+        let produced = writers.iter().map(|link| link.produced).sum();
+        let tree = self.tree.as_mut().map(ProcessTree::read);
+        let upstream = self.upstreams.growth();
+        let both = outputs.iter().chain(&fed);
+        Point {
+            sample: Sample {
+                t,
+                connections: victims.iter().filter(|link| link.ended.is_none()).count() as u32,
+                produced,
+                s_received: sum(inputs, |ends| ends.received),
+                s_read: sum(inputs, |ends| ends.read),
+                s_written: sum(&outputs, |ends| ends.written),
+                c_received: sum(&outputs, |ends| ends.arrived),
+                consumed,
+                server_memory: tree.map(|tree| tree.memory.total() + upstream),
+                kernel_memory: both.map(|ends| ends.kernel_memory).sum(),
+                window: inputs.iter().filter_map(|ends| ends.window).min(),
+                skew: None,
+            },
+            blocked,
+            processor: tree.map(|tree| tree.processor_time.as_secs_f64()),
+            disk: tree.and_then(|tree| tree.disk_written),
+        }
+    }
+}
+
+/// The sum over all connections; `None` if one of them does not show it.
+fn sum(ends: &[Ends], value: impl Fn(&Ends) -> Option<u64>) -> Option<u64> {
+    ends.iter().map(value).sum()
+}
+
+/// When it is looked for servers behind the server, in seconds.
+const LOOKS: [f64; 5] = [0.0, 0.2, 0.7, 2.0, 5.0];
