@@ -6,6 +6,7 @@
 //!
 //! What to draw:
 //! - [`Chart`]: its [`Series`] (with their [`Ink`] and [`Stroke`]), its [`Phase`]s and [`Mark`]s.
+//! - [`charts`]: the charts of a recorded run, and of two side by side.
 //! - [`Unit`]: how values of an axis are rounded and printed.
 //!
 //! How it is written:
@@ -13,7 +14,8 @@
 //! - [`plain`]: ASCII alone.
 //! - [`svg`]: themed for light and dark, labelled on the lines.
 //! - [`csv`]: the numbers.
-//! - [`Page`]: a document with charts, tables and their data, without any reference to a network.
+//! - [`tables`]: the figures of a run, as text or in a page.
+//! - [`Page`]: a document with charts, tables and their data, without any reference to a network; [`run_page`] and [`compare_page`] fill it.
 //!
 //! This crate decides nothing about a run, and it opens no file: it turns data into text.
 
@@ -21,6 +23,7 @@
 
 mod axis;
 mod chart;
+pub mod charts;
 mod columns;
 pub mod csv;
 mod escape;
@@ -28,15 +31,18 @@ mod grid;
 mod labels;
 mod page;
 pub mod plain;
+mod run_page;
 mod series;
 mod style;
 pub mod svg;
 mod table;
+pub mod tables;
 pub mod terminal;
 mod thin;
 
 pub use axis::Unit;
 pub use chart::{Chart, Form, Mark, Phase};
 pub use page::{Block, Page, Section};
+pub use run_page::{compare_page, run_page};
 pub use series::{Ink, Series, Stroke};
 pub use table::Table;

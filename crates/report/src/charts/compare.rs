@@ -1,0 +1,52 @@
+//! Two runs on one pair of axes.
+
+use echoctl_record::{Queues, Sample};
+
+use crate::{Chart, Ink, Series, Stroke, Unit};
+
+/// The growth of the server's memory, the bytes inside it, and the bytes sent, of two runs: the first in solid orange,
+/// the second in dashed blue. What neither run could see is left out.
+pub fn compare(first: (&str, &[Sample]), second: (&str, &[Sample])) -> Vec<Chart> {
+    let pens = [(first, Ink::Orange, Stroke::Solid), (second, Ink::Blue, Stroke::Dashed)];
+    let chart = |title: &str, description: &str, value: fn(&[Sample]) -> Vec<(f64, f64)>| {
+        let series = pens.iter().filter_map(|((label, samples), ink, stroke)| {
+            let mut series = Series::new(*label, *ink, *stroke, value(samples));
+            let peak = Unit::Bytes.print(series.peak()?);
+            series.label = format!("{label}: {peak}");
+            Some(series)
+        });
+        series.fold(Chart::lines(title, Unit::Bytes).describe(description), Chart::series)
+    };
+    let charts = [
+        chart(
+            "Memory of the server, grown since the start",
+            "Figures are the most that each server's memory grew.",
+            growth,
+        ),
+        chart(
+            "Bytes inside the server",
+            "Read by the server and not yet written back, in its own memory.",
+            inside,
+        ),
+        chart(
+            "Sent",
+            "What each client had sent. Where a line is flat, its client was held back, or done.",
+            produced,
+        ),
+    ];
+    charts.into_iter().filter(|chart| !chart.series.is_empty()).collect()
+}
+
+fn growth(samples: &[Sample]) -> Vec<(f64, f64)> {
+    let seen = || samples.iter().filter_map(|sample| Some((sample.t, sample.server_memory? as f64)));
+    let start = seen().next().map_or(0.0, |(_, memory)| memory);
+    seen().map(|(t, memory)| (t, memory - start)).collect()
+}
+
+fn inside(samples: &[Sample]) -> Vec<(f64, f64)> {
+    samples.iter().filter_map(|sample| Some((sample.t, Queues::of(sample).inside_server? as f64))).collect()
+}
+
+fn produced(samples: &[Sample]) -> Vec<(f64, f64)> {
+    samples.iter().map(|sample| (sample.t, sample.produced as f64)).collect()
+}

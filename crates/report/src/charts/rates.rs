@@ -1,0 +1,32 @@
+//! The rates of a run: how fast the client sent and read.
+
+use echoctl_record::Sample;
+
+use super::finish;
+use crate::{Chart, Ink, Series, Stroke, Unit};
+
+/// Bytes sent and bytes read a second, each over [`WINDOW`].
+pub fn rates(samples: &[Sample]) -> Chart {
+    let chart = Chart::lines("Sent and read by the client, a second", Unit::Rate)
+        .series(Series::new("sent", Ink::Orange, Stroke::Solid, rate(samples, |sample| sample.produced)))
+        .series(Series::new("read", Ink::Blue, Stroke::Dashed, rate(samples, |sample| sample.consumed)));
+    finish(chart, samples, "Where sending stops while nothing is read, backpressure holds the client back.")
+}
+
+/// The growth of a counter a second, over spans of at least [`WINDOW`], each point in the middle of its span.
+fn rate(samples: &[Sample], counter: fn(&Sample) -> u64) -> Vec<(f64, f64)> {
+    let mut start = 0;
+    let point = |(end, sample): (usize, &Sample)| {
+        while start + 1 < end && sample.t - samples[start + 1].t >= WINDOW {
+            start += 1;
+        }
+        let earlier = &samples[start];
+        let seconds = sample.t - earlier.t;
+        let grown = counter(sample).saturating_sub(counter(earlier)) as f64;
+        (seconds >= WINDOW).then(|| ((sample.t + earlier.t) / 2.0, grown / seconds))
+    };
+    samples.iter().enumerate().filter_map(point).collect()
+}
+
+/// Seconds: ten samples, for loopback moves in jumps of megabytes that a shorter span would draw as spikes.
+const WINDOW: f64 = 0.5;

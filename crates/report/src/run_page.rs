@@ -1,0 +1,115 @@
+//! The page of a run: the verdict, where the bytes were, what they cost, and on which machine.
+
+use echoctl_record::{Bytes, Sample, Seconds, Summary};
+
+use crate::{Block, Chart, Page, Section, Table, charts, tables};
+
+/// The page of one run. `facts` tells of the machine, the command and the versions.
+///
+/// What has no samples has no charts; without a summary the figures are those of the last sample.
+pub fn run_page(samples: &[Sample], summary: Option<&Summary>, facts: Table) -> Page {
+    let target = summary.map_or("a server", |summary| &summary.target);
+    let mut page = Page::new(format!("A run against {target}"), summary.map_or(String::new(), lead))
+        .open(Block::Figures(figures(samples, summary)))
+        .section(where_the_bytes_were(samples))
+        .section(with_charts(
+            Section::new("What it cost in memory").paragraph(KERNEL_MEMORY),
+            [charts::memory(samples)],
+        ))
+        .section(with_charts(
+            Section::new("Who was held back").paragraph(HELD_BACK),
+            [charts::window(samples), charts::rates(samples)],
+        ));
+    if let Some(summary) = summary {
+        page = page.section(Section::new("The figures").table(tables::summary(summary)));
+    }
+    page.section(Section::new("The machine").table(facts))
+}
+
+/// The page of two runs on the same axes, each with its name.
+pub fn compare_page(
+    first: (&str, &[Sample], Option<&Summary>),
+    second: (&str, &[Sample], Option<&Summary>),
+) -> Page {
+    let page = Page::new(format!("{} and {}", first.0, second.0), "");
+    let charts = charts::compare((first.0, first.1), (second.0, second.1));
+    let page = page.section(with_charts(Section::new("Side by side"), charts));
+    match (first.2, second.2) {
+        (Some(one), Some(other)) => page.section(
+            Section::new("The figures").table(tables::side_by_side((first.0, one), (second.0, other))),
+        ),
+        _ => page,
+    }
+}
+
+fn lead(summary: &Summary) -> String {
+    let sent = Bytes(summary.produced);
+    let told = match (summary.verdict, &summary.reason) {
+        (Some(verdict), Some(reason)) => format!("Verdict: {verdict}. {}", sentence(reason)),
+        (Some(verdict), None) => format!("Verdict: {verdict}."),
+        (None, _) if summary.verified == summary.produced => {
+            format!("All {sent} came back, every byte equal.")
+        }
+        (None, _) => format!("Of {sent}, {} came back right and in order.", Bytes(summary.verified)),
+    };
+    match summary.lost + summary.duplicated + summary.mismatched {
+        0 => told,
+        _ => format!(
+            "{told} {} frames were lost, {} came back twice, {} came back wrong.",
+            summary.lost, summary.duplicated, summary.mismatched
+        ),
+    }
+}
+
+/// With a capital at its beginning and a full stop at its end.
+fn sentence(text: &str) -> String {
+    let text = text.trim().trim_end_matches('.');
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
+}
+
+fn figures(samples: &[Sample], summary: Option<&Summary>) -> Vec<(String, String)> {
+    let figure = |value: String, what: &str| (value, what.to_owned());
+    let sent = summary.map(|summary| summary.produced).or(samples.last().map(|sample| sample.produced));
+    let growth = summary.and_then(|summary| summary.server_memory_growth);
+    let inside = summary.and_then(|summary| summary.inside_server);
+    let held_back = summary.map(|summary| Seconds(summary.stalled_seconds).to_string());
+    let all = [
+        growth.map(|bytes| figure(Bytes(bytes).to_string(), "the server's memory grew, at most")),
+        inside.map(|bytes| figure(Bytes(bytes).to_string(), "inside the server, at most")),
+        held_back.map(|seconds| figure(seconds, "the client was held back, at most")),
+        sent.map(|bytes| figure(Bytes(bytes).to_string(), "sent by the client")),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+fn where_the_bytes_were(samples: &[Sample]) -> Section {
+    let section =
+        with_charts(Section::new("Where the bytes were").paragraph(QUEUES), [charts::queues(samples)]);
+    match tables::fullest(samples) {
+        Some(sample) => section.table(tables::path(sample)),
+        None => section,
+    }
+}
+
+/// The charts in which there is something to be seen; what is missing is said in words.
+fn with_charts(section: Section, charts: impl IntoIterator<Item = Chart>) -> Section {
+    charts.into_iter().fold(section, |section, chart| match chart.series.is_empty() {
+        true => section.paragraph(format!("{}: {}", chart.title, chart.description)),
+        false => section.chart(chart),
+    })
+}
+
+const QUEUES: &str = "Each band is a place where bytes wait, in the order in which they pass: the client that sends \
+    above, the client that reads below. The height of all is what was sent and not yet read back. Striped and dotted \
+    bands are queues of the kernel, which have a limit. The full orange band is inside the server: read by it and not \
+    yet written back. If that one rises while nobody reads, the server has a queue without a limit.";
+
+const KERNEL_MEMORY: &str = "Backpressure is not free: bytes that wait in the kernel's queues take memory that no \
+    process shows as its own, and a stalled connection holds it until a timeout ends it. It is bounded for each \
+    connection by the sizes of the socket buffers (--sndbuf and --rcvbuf set them), so what matters is how many \
+    connections may stall at once.";
+
+const HELD_BACK: &str = "A server that stops reading fills its receive queue; then its kernel offers a window of 0 and \
+    the client's kernel may send no more; then the client's send queue fills and its write has to wait. Held back is \
+    not dropped: the bytes go on as soon as somebody reads.";

@@ -1,0 +1,118 @@
+//! The tables of a run: where its bytes were at one moment, and how it ended. The same for terminals and pages.
+
+use echoctl_record::{Bytes, Queues, Sample, Seconds, Summary};
+
+use crate::Table;
+use crate::table::ABSENT;
+
+/// Every place on the path at the moment of `sample`, from producer to consumer: what was sent is what was read back
+/// and all that lies between.
+pub fn path(sample: &Sample) -> Table {
+    let queues = Queues::of(sample);
+    let row = |what: &str, who: &str, bytes: Option<u64>| {
+        [what.to_owned(), who.to_owned(), bytes.map_or(ABSENT.to_owned(), |bytes| Bytes(bytes).to_string())]
+    };
+    let table = Table::new(
+        format!("Where the bytes were after {}", Seconds(sample.t)),
+        ["place", "bytes are held by", "bytes"],
+    )
+    .row(row("sent by the client", "", Some(sample.produced)))
+    .row(row("  client send queue", "the client's kernel", queues.client_send))
+    .row(row("  server receive queue", "the server's kernel", queues.server_receive))
+    .row(row("  inside the server", "the server", queues.inside_server))
+    .row(row("  server send queue", "the server's kernel", queues.server_send))
+    .row(row("  client receive queue", "the client's kernel", queues.client_receive))
+    .row(row("read back by the client", "", Some(sample.consumed)));
+    match queues.clamped {
+        0 => table,
+        clamped => table.row(row("counted twice, as it moved", "", Some(clamped))),
+    }
+}
+
+/// How a run of the client ended.
+pub fn summary(summary: &Summary) -> Table {
+    let bytes = |bytes: u64| Bytes(bytes).to_string();
+    let mut table = Table::default()
+        .row(["server".to_owned(), with_pid(summary)])
+        .row(["connections".to_owned(), summary.connections.to_string()])
+        .row(["lasted".to_owned(), Seconds(summary.seconds).to_string()])
+        .row(["sent".to_owned(), bytes(summary.produced)])
+        .row(["read back".to_owned(), bytes(summary.consumed)])
+        .row(["of it right and in order".to_owned(), bytes(summary.verified)])
+        .row(["frames lost".to_owned(), summary.lost.to_string()])
+        .row(["frames duplicated".to_owned(), summary.duplicated.to_string()])
+        .row(["frames that came back wrong".to_owned(), summary.mismatched.to_string()])
+        .row(["held back for at most".to_owned(), Seconds(summary.stalled_seconds).to_string()]);
+    if let Some(growth) = summary.server_memory_growth {
+        table = table.row(["the server's memory grew by at most".to_owned(), bytes(growth)]);
+    }
+    if let Some(inside) = summary.inside_server {
+        table = table.row(["inside the server at most".to_owned(), bytes(inside)]);
+    }
+    match summary.verdict {
+        Some(verdict) => table.row(["verdict".to_owned(), verdict.to_string()]),
+        None => table,
+    }
+}
+
+/// How two runs ended, a column each.
+pub fn side_by_side(first: (&str, &Summary), second: (&str, &Summary)) -> Table {
+    let (one, other) = (summary(first.1).rows, summary(second.1).rows);
+    let value = |rows: &[Vec<String>], name: &str| {
+        rows.iter().find(|row| row[0] == name).map_or(ABSENT.to_owned(), |row| row[1].clone())
+    };
+    let mut names: Vec<&String> = one.iter().map(|row| &row[0]).collect();
+    names.extend(other.iter().map(|row| &row[0]).filter(|name| !one.iter().any(|row| row[0] == **name)));
+    let rows = names.into_iter().map(|name| vec![name.clone(), value(&one, name), value(&other, name)]);
+    Table { rows: rows.collect(), ..Table::new("", ["", first.0, second.0]) }
+}
+
+/// The moment at which most bytes were under way: sent and not yet read back.
+pub fn fullest(samples: &[Sample]) -> Option<&Sample> {
+    samples.iter().max_by_key(|sample| sample.produced.saturating_sub(sample.consumed))
+}
+
+fn with_pid(summary: &Summary) -> String {
+    match summary.server_pid {
+        Some(pid) => format!("{}, process {pid}", summary.target),
+        None => summary.target.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_adds_up_from_what_was_sent_to_what_was_read() {
+        let sample = Sample {
+            produced: 1 << 20,
+            s_received: Some(800 << 10),
+            s_read: Some(700 << 10),
+            s_written: Some(400 << 10),
+            c_received: Some(300 << 10),
+            consumed: 100 << 10,
+            ..Sample::default()
+        };
+
+        let bytes: Vec<String> = path(&sample).rows.into_iter().map(|mut row| row.remove(2)).collect();
+
+        assert_eq!(bytes, ["1 MiB", "224 KiB", "100 KiB", "300 KiB", "100 KiB", "200 KiB", "100 KiB"]);
+    }
+
+    #[test]
+    fn what_is_not_visible_says_so() {
+        let text = path(&Sample::default()).to_text();
+
+        assert_eq!(text.matches(ABSENT).count(), 5, "{text}");
+    }
+
+    #[test]
+    fn the_fullest_moment_is_the_one_with_most_under_way() {
+        let at = |t, produced, consumed| Sample { t, produced, consumed, ..Sample::default() };
+        let samples = [at(0.0, 10, 0), at(1.0, 90, 10), at(2.0, 100, 100)];
+
+        assert_eq!(fullest(&samples).map(|sample| sample.t), Some(1.0));
+        assert_eq!(fullest(&[]), None);
+    }
+}
