@@ -6,6 +6,7 @@ use crate::demo;
 use crate::dns;
 use crate::exit::Outcome;
 use crate::lesson;
+use crate::serve;
 
 /// The instrument for backpressure: see where every byte waits, learn why, and prove that a server is safe.
 ///
@@ -21,6 +22,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Args),
+    Serve(serve::Args),
     Lesson(lesson::Args),
     Dns(dns::Args),
 }
@@ -30,6 +32,7 @@ impl Cli {
     pub(crate) fn run(self) -> Outcome {
         match self.command {
             Command::Demo(args) => demo::run(args),
+            Command::Serve(args) => serve::run(args),
             Command::Lesson(args) => lesson::run(args),
             Command::Dns(args) => dns::run(args),
         }

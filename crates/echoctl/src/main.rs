@@ -3,13 +3,17 @@
 //! Parses, calls, and exits. Each subcommand is one file that holds its `Args` (whose doc comments are the help) and its
 //! `run`. The libraries below return what they have to say as data; printing is done here and nowhere else.
 
+mod ask;
 mod cli;
 mod demo;
 mod dns;
 mod exit;
+mod interrupt;
 mod lesson;
 mod output;
+mod serve;
 mod values;
+mod view;
 
 use std::process::ExitCode;
 

@@ -1,0 +1,227 @@
+//! The options of `echoctl serve`, and what they come to.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use echoctl_proto::Framing;
+use echoctl_server::{Config, Io, Policy, default_memory_limit};
+
+use crate::exit::Failure;
+use crate::values::{duration, positive_size};
+
+/// Run the echo server: each frame comes back; what happens to a peer that does not read is yours to choose
+///
+/// On a terminal it shows its connections, bytes and memory once a second. Ctrl-C ends it: what has arrived is answered
+/// first.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Listen here; port 0 lets the kernel choose one
+    #[arg(long, default_value_t = Config::ADDR, env = "ECHOCTL_ADDR", value_name = "ADDR")]
+    addr: SocketAddr,
+
+    /// Do this when replies are made faster than the peer reads them
+    #[arg(long, value_enum, default_value_t = Backpressure::Await, value_name = "POLICY")]
+    backpressure: Backpressure,
+
+    /// Cut frames so: lines end with a newline; u16 and u32 are led by a big-endian length; raw is what one read gave
+    #[arg(long, default_value_t = Framing::Lines, value_name = "lines|u16|u32|raw")]
+    framing: Framing,
+
+    /// End a connection that sends a frame with a longer payload
+    #[arg(long, value_parser = positive_size, default_value = "1MiB", value_name = "SIZE")]
+    max_frame: u64,
+
+    /// Let this many bytes of replies wait for a peer (for all peers together with budget) [default: 1MiB]
+    #[arg(long, value_parser = positive_size, value_name = "SIZE")]
+    queue_limit: Option<u64>,
+
+    /// With watermark: read again when the queue has fallen to this [default: a quarter of --queue-limit]
+    #[arg(long, value_parser = crate::values::size, value_name = "SIZE")]
+    resume_at: Option<u64>,
+
+    /// With disconnect: bear a queue over its limit for so long [default: 0s]
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    grace: Option<Duration>,
+
+    /// Reset the connection that holds most when all together hold more bytes than this, in queues and frame buffers
+    /// [default: a quarter of the memory available, at most 1GiB]
+    #[arg(long, value_parser = positive_size, value_name = "SIZE")]
+    memory_limit: Option<u64>,
+
+    /// Wait for the sockets so
+    #[arg(long, value_enum, default_value_t = IoMode::Tasks, value_name = "MODE")]
+    io: IoMode,
+
+    /// Serve with this many threads, with --io tasks [default: one a core]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..), value_name = "N")]
+    workers: Option<u16>,
+
+    /// Accept no more connections than this at a time; others wait in the kernel's backlog
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), default_value_t = Config::MAX_CONNECTIONS as u32, value_name = "N")]
+    max_connections: u32,
+
+    /// Disconnect a peer that has sent nothing, and is owed nothing, for so long [default: never]
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    idle_timeout: Option<Duration>,
+
+    /// Disconnect a peer that takes no byte for so long while bytes wait for it [default: never]
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    write_timeout: Option<Duration>,
+
+    /// Ask the kernel for send buffers of this size [default: the kernel's own, which grow as needed]
+    #[arg(long, value_parser = positive_size, value_name = "SIZE")]
+    sndbuf: Option<u64>,
+
+    /// Ask the kernel for receive buffers of this size [default: the kernel's own, which grow as needed]
+    #[arg(long, value_parser = positive_size, value_name = "SIZE")]
+    rcvbuf: Option<u64>,
+
+    /// At the end, wait so long for peers to take what they are owed
+    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
+    drain: Duration,
+
+    /// Say connections, bytes and memory this often [default: on a terminal every second, otherwise never]
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    stats_every: Option<Duration>,
+
+    /// Print one JSON object a line on stdout: listening, stats, closed, summary
+    #[arg(long)]
+    json: bool,
+
+    /// End when standard input ends, so that the server does not outlive whoever started it
+    #[arg(long, hide = true)]
+    until_stdin_ends: bool,
+}
+
+/// The policies, each with what a slow peer costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Backpressure {
+    /// No queue: do not read again before the reply is written. Holds one read a connection [also: on]
+    #[value(alias = "on")]
+    Await,
+    /// A queue without a limit: the bug. Holds all that a peer sends and does not read [also: unbounded]
+    #[value(alias = "unbounded")]
+    Off,
+    /// A queue; stop reading at its limit, go on when there is room. Holds the limit and one read a connection
+    Bounded,
+    /// A queue; stop reading at its limit, go on at --resume-at. Holds the limit and one read a connection
+    Watermark,
+    /// A queue; drop and count the newest whole frame that does not fit. Holds the limit and one read a connection
+    Drop,
+    /// A queue; disconnect a peer over the limit for --grace. Holds the limit and one read a connection
+    Disconnect,
+    /// Queues that share one limit; each connection is sure of one read. Holds the limit in total, and a read each
+    Budget,
+}
+
+/// Who waits for the sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum IoMode {
+    /// A task a connection on a thread a core (epoll)
+    Tasks,
+    /// A thread a connection, blocking: backpressure for free
+    Threads,
+    /// One thread polls all sockets and then writes blockingly: one stalled peer stops everybody, on purpose
+    OneThread,
+}
+
+impl Args {
+    /// The settings they come to.
+    pub(crate) fn config(&self) -> Result<Config, Failure> {
+        self.refuse_what_means_nothing().map_err(Failure::usage)?;
+        Ok(Config {
+            addr: self.addr,
+            framing: self.framing,
+            max_frame: bytes(self.max_frame),
+            policy: self.policy(),
+            io: self.io(),
+            memory_limit: self.memory_limit.unwrap_or_else(default_memory_limit),
+            max_connections: self.max_connections as usize,
+            idle_timeout: self.idle_timeout,
+            write_timeout: self.write_timeout,
+            send_buffer: self.sndbuf.map(bytes),
+            receive_buffer: self.rcvbuf.map(bytes),
+            drain: self.drain,
+            stats_every: self.stats_every.or(self.is_live().then_some(LIVE_EVERY)),
+        })
+    }
+
+    /// Threads of the runtime, if the number was given.
+    pub(crate) fn workers(&self) -> Option<usize> {
+        self.workers.map(usize::from)
+    }
+
+    pub(crate) fn json(&self) -> bool {
+        self.json
+    }
+
+    pub(crate) fn until_stdin_ends(&self) -> bool {
+        self.until_stdin_ends
+    }
+
+    /// Whether a line on the terminal is redrawn, rather than lines logged.
+    pub(crate) fn is_live(&self) -> bool {
+        !self.json && crate::output::is_live()
+    }
+
+    fn policy(&self) -> Policy {
+        let limit = self.queue_limit.map_or(Config::QUEUE_LIMIT, bytes);
+        match self.backpressure {
+            Backpressure::Await => Policy::Await,
+            Backpressure::Off => Policy::Off,
+            Backpressure::Bounded => Policy::Bounded { limit },
+            Backpressure::Watermark => {
+                Policy::Watermark { limit, resume_at: self.resume_at.map_or(limit / 4, bytes) }
+            }
+            Backpressure::Drop => Policy::Drop { limit },
+            Backpressure::Disconnect => Policy::Disconnect { limit, grace: self.grace.unwrap_or_default() },
+            Backpressure::Budget => Policy::Budget { limit },
+        }
+    }
+
+    fn io(&self) -> Io {
+        match self.io {
+            IoMode::Tasks => Io::Tasks,
+            IoMode::Threads => Io::Threads,
+            IoMode::OneThread => Io::OneThread,
+        }
+    }
+
+    /// An option that would have no effect is more likely a mistake than a wish.
+    fn refuse_what_means_nothing(&self) -> Result<(), String> {
+        let policy = self.policy().name();
+        if self.queue_limit.is_some() && matches!(self.backpressure, Backpressure::Await | Backpressure::Off)
+        {
+            return Err(format!("--queue-limit means nothing with --backpressure {policy}, which has none"));
+        }
+        if self.resume_at.is_some() && self.backpressure != Backpressure::Watermark {
+            return Err(format!("--resume-at is for --backpressure watermark, not {policy}"));
+        }
+        if self.grace.is_some() && self.backpressure != Backpressure::Disconnect {
+            return Err(format!("--grace is for --backpressure disconnect, not {policy}"));
+        }
+        if self.workers.is_some() && self.io != IoMode::Tasks {
+            return Err(format!("--workers is for --io tasks: --io {} has its own threads", self.io()));
+        }
+        Ok(())
+    }
+}
+
+/// Sizes that do not fit this machine's addresses cannot be reached on it either.
+fn bytes(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}
+
+/// How often the live line is redrawn.
+const LIVE_EVERY: Duration = Duration::from_secs(1);
+
+const EXAMPLES: &str = "\
+Examples:
+  echoctl serve                                      the default: flat memory, whatever a peer does
+  echoctl serve --backpressure off                   the bug; then, elsewhere: echoctl flood --no-read
+  echoctl serve --backpressure bounded --queue-limit 4MiB --write-timeout 30s
+  echoctl serve --framing raw --io threads           blocking calls, a thread a connection
+
+A stalled peer also holds megabytes in the kernel, under every policy, until --write-timeout or its own end.";

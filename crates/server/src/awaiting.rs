@@ -1,0 +1,22 @@
+//! One connection with backpressure: the page to read first.
+//!
+//! Read, cut, write, and only then read again. That order is the whole policy. While the peer does not read, the write
+//! waits; while the write waits, nothing is read; so the kernel's receive queue fills, its window closes, and the peer's
+//! own write waits in turn. No queue, no limit, no decision: the most that is held is one read.
+
+use echoctl_proto::Cutter;
+
+use crate::connection::Connection;
+use crate::event::Reason;
+
+/// Echoes whole frames until the peer closes its direction. An unfinished frame at the end is not echoed.
+pub(crate) async fn echo(connection: &mut Connection, mut cutter: Cutter) -> Result<(), Reason> {
+    loop {
+        let whole = cutter.whole(connection.frames.unread())?;
+        if whole > 0 {
+            connection.write_all(whole).await?;
+        } else if connection.read().await? == 0 {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Everything the server can be told, and the combinations that mean nothing.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use echoctl_proto::Framing;
+
+use crate::error::ConfigError;
+use crate::policy::Policy;
+
+/// How the server is to work. `Config::default()` is what `echoctl serve` does without options.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen; port 0 lets the kernel choose. Default 127.0.0.1:7007.
+    pub addr: SocketAddr,
+    /// How frames are cut. Default lines.
+    pub framing: Framing,
+    /// The longest payload accepted, in bytes; a longer frame ends its connection. Default 1 MiB. No meaning with raw.
+    pub max_frame: usize,
+    /// What to do with a peer that does not read. Default await.
+    pub policy: Policy,
+    /// Who waits for the sockets. Default tasks.
+    pub io: Io,
+    /// The most bytes queued and in frame buffers, over all connections; at the limit the connection that holds most is
+    /// reset. Default: [`default_memory_limit`](crate::default_memory_limit).
+    pub memory_limit: u64,
+    /// The most connections open at a time; further ones wait in the kernel's backlog. Default 10,000.
+    pub max_connections: usize,
+    /// Disconnect a peer that owes us nothing to take and has sent nothing for so long. Default: never.
+    pub idle_timeout: Option<Duration>,
+    /// Disconnect a peer that takes no byte for so long while bytes wait for it. Default: never.
+    pub write_timeout: Option<Duration>,
+    /// Asks the kernel for this send buffer, in bytes. Default: the kernel's own, which grows as needed.
+    pub send_buffer: Option<usize>,
+    /// Asks the kernel for this receive buffer, in bytes. Default: the kernel's own, which grows as needed.
+    pub receive_buffer: Option<usize>,
+    /// How long the end may wait for peers to take what they are owed. Default 5 s.
+    pub drain: Duration,
+    /// How often to say [`Event::Stats`](crate::Event). Default: never.
+    pub stats_every: Option<Duration>,
+}
+
+/// Who waits for the sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Io {
+    /// A task a connection, on a thread a core (epoll): waiting costs about a kilobyte.
+    #[default]
+    Tasks,
+    /// A thread a connection, with blocking calls. Backpressure comes for free, since a blocked write cannot read.
+    Threads,
+    /// One thread that polls all sockets and then writes *blockingly*: the head-of-line mistake. One peer that does not
+    /// read stops everybody. For demonstration.
+    OneThread,
+}
+
+impl Config {
+    /// The default of [`addr`](Config::addr).
+    pub const ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7007);
+    /// The default of [`max_frame`](Config::max_frame): 1 MiB.
+    pub const MAX_FRAME: usize = 1 << 20;
+    /// The default limit of a reply queue: 1 MiB.
+    pub const QUEUE_LIMIT: usize = 1 << 20;
+    /// The default of [`max_connections`](Config::max_connections).
+    pub const MAX_CONNECTIONS: usize = 10_000;
+    /// The default of [`drain`](Config::drain).
+    pub const DRAIN: Duration = Duration::from_secs(5);
+
+    /// Refuses what cannot be meant.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the two settings that do not go together.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.io != Io::Tasks && self.policy != Policy::Await {
+            return Err(ConfigError::BlockingWithQueue { io: self.io, policy: self.policy });
+        }
+        if self.io == Io::OneThread && !cfg!(unix) {
+            return Err(ConfigError::NoPoll);
+        }
+        if self.framing == Framing::Raw && matches!(self.policy, Policy::Drop { .. }) {
+            return Err(ConfigError::RawWithDrop);
+        }
+        if let Policy::Watermark { limit, resume_at } = self.policy
+            && resume_at > limit
+        {
+            return Err(ConfigError::ResumeOverLimit { limit, resume_at });
+        }
+        let zeroes = [
+            (self.max_frame == 0, "max-frame"),
+            (self.policy.limit() == Some(0), "queue-limit"),
+            (self.memory_limit == 0, "memory-limit"),
+            (self.max_connections == 0, "max-connections"),
+            (self.idle_timeout == Some(Duration::ZERO), "idle-timeout"),
+            (self.write_timeout == Some(Duration::ZERO), "write-timeout"),
+            (self.stats_every == Some(Duration::ZERO), "stats-every"),
+        ];
+        match zeroes.iter().find(|(is_zero, _)| *is_zero) {
+            Some((_, setting)) => Err(ConfigError::Zero { setting }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            addr: Config::ADDR,
+            framing: Framing::Lines,
+            max_frame: Config::MAX_FRAME,
+            policy: Policy::Await,
+            io: Io::Tasks,
+            memory_limit: crate::default_memory_limit(),
+            max_connections: Config::MAX_CONNECTIONS,
+            idle_timeout: None,
+            write_timeout: None,
+            send_buffer: None,
+            receive_buffer: None,
+            drain: Config::DRAIN,
+            stats_every: None,
+        }
+    }
+}
+
+impl Io {
+    /// Its name on the command line and in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Io::Tasks => "tasks",
+            Io::Threads => "threads",
+            Io::OneThread => "one-thread",
+        }
+    }
+}
+
+impl std::fmt::Display for Io {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_without_options_can_be_meant() {
+        assert_eq!(Config::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn combinations_that_mean_nothing_are_refused() {
+        let config = Config::default;
+        let limit = 1000;
+
+        for (bad, named) in [
+            (Config { io: Io::Threads, policy: Policy::Off, ..config() }, "threads"),
+            (Config { io: Io::OneThread, policy: Policy::Bounded { limit }, ..config() }, "one-thread"),
+            (Config { framing: Framing::Raw, policy: Policy::Drop { limit }, ..config() }, "raw"),
+            (Config { policy: Policy::Watermark { limit, resume_at: 1001 }, ..config() }, "resume"),
+            (Config { policy: Policy::Bounded { limit: 0 }, ..config() }, "queue-limit"),
+            (Config { max_frame: 0, ..config() }, "max-frame"),
+        ] {
+            let error = bad.check().expect_err(named).to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What the server has to say: it never prints, it calls back with one of these.
+//!
+//! The callback runs on the threads that serve, so it must return at once and must never wait for whoever reads the
+//! events: `echoctl serve` puts them into a bounded channel and counts what does not fit.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use echoctl_proto::FrameTooLong;
+
+/// Something that happened in the server.
+#[derive(Debug)]
+pub enum Event {
+    /// It accepts connections from now on.
+    Listening(Listening),
+    /// Its state now, every [`stats_every`](crate::Config).
+    Stats(Stats),
+    /// A connection has ended.
+    Closed {
+        /// Who was at its other end.
+        peer: SocketAddr,
+        /// Why it ended.
+        reason: Reason,
+        /// What went through it.
+        totals: Totals,
+    },
+    /// Connections cannot be accepted for want of descriptors or memory. Said once each time it begins; the server tries
+    /// again by itself.
+    AcceptPaused {
+        /// What the kernel said.
+        error: io::Error,
+    },
+}
+
+/// Where and how a server listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Listening {
+    /// The address, with the port that the kernel chose where 0 was asked for.
+    pub addr: SocketAddr,
+    /// Bytes of send buffer that each connection really has, where some were asked for (Linux doubles them).
+    pub send_buffer: Option<usize>,
+    /// Bytes of receive buffer that each connection really has, where some were asked for.
+    pub receive_buffer: Option<usize>,
+}
+
+/// What went through a connection, or through the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Bytes read from peers.
+    pub received: u64,
+    /// Bytes written to peers.
+    pub sent: u64,
+    /// Frames that the policy `drop` has dropped.
+    pub dropped_frames: u64,
+}
+
+/// The server's state at a moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Stats {
+    /// Since the server began to listen.
+    pub uptime: Duration,
+    /// Connections open now.
+    pub connections: usize,
+    /// Connections accepted so far.
+    pub accepted: u64,
+    /// Bytes so far, of open and closed connections.
+    pub totals: Totals,
+    /// Bytes in reply queues and frame buffers now: what the memory limit limits.
+    pub held: u64,
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub enum Reason {
+    /// The peer closed its direction, got all it was owed, and so did we.
+    Eof,
+    /// The connection broke: the peer reset it, or vanished.
+    Broken(io::Error),
+    /// The peer sent a frame longer than the maximum.
+    FrameTooLong(FrameTooLong),
+    /// The policy `disconnect`: more bytes were queued than the limit allows, for longer than the grace.
+    QueueOverLimit {
+        /// Bytes queued at the end.
+        queued: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// All connections together held more than the memory limit, and this one held most.
+    MemoryLimit,
+    /// Nothing was sent and nothing owed for the idle timeout.
+    IdleTimeout,
+    /// The peer took no byte for the write timeout.
+    WriteTimeout,
+    /// The server ended before the peer had taken what it was owed.
+    Shutdown,
+    /// A mistake in the server, which cost this connection alone.
+    Panicked,
+}
+
+impl Reason {
+    /// Its name in events.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Reason::Eof => "eof",
+            Reason::Broken(_) => "broken",
+            Reason::FrameTooLong(_) => "frame too long",
+            Reason::QueueOverLimit { .. } => "queue over limit",
+            Reason::MemoryLimit => "memory limit",
+            Reason::IdleTimeout => "idle timeout",
+            Reason::WriteTimeout => "write timeout",
+            Reason::Shutdown => "shutdown",
+            Reason::Panicked => "panicked",
+        }
+    }
+
+    /// Whether all went as it should.
+    pub const fn is_normal(&self) -> bool {
+        matches!(self, Reason::Eof)
+    }
+
+    /// Whether the peer is to be reset. Otherwise the kernel would keep what it has queued, megabytes of it, for minutes,
+    /// on behalf of a peer that we have just given up.
+    pub(crate) const fn resets(&self) -> bool {
+        matches!(
+            self,
+            Reason::QueueOverLimit { .. } | Reason::MemoryLimit | Reason::WriteTimeout | Reason::Shutdown
+        )
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Broken(error) => write!(f, "{error}"),
+            Reason::FrameTooLong(error) => write!(f, "{error}"),
+            Reason::QueueOverLimit { queued, limit } => {
+                write!(f, "queue over limit: {queued} bytes wait for the peer, {limit} are allowed")
+            }
+            Reason::MemoryLimit => f.write_str("memory limit: this connection held most of it"),
+            Reason::IdleTimeout => f.write_str("idle timeout: nothing sent, nothing owed"),
+            Reason::WriteTimeout => f.write_str("write timeout: the peer takes no byte"),
+            Reason::Shutdown => f.write_str("shutdown: the peer did not take what it was owed in time"),
+            Reason::Eof | Reason::Panicked => f.write_str(self.name()),
+        }
+    }
+}
+
+impl From<io::Error> for Reason {
+    fn from(error: io::Error) -> Reason {
+        Reason::Broken(error)
+    }
+}
+
+impl From<FrameTooLong> for Reason {
+    fn from(error: FrameTooLong) -> Reason {
+        Reason::FrameTooLong(error)
+    }
+}

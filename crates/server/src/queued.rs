@@ -1,0 +1,197 @@
+//! One connection with a reply queue: read and write at the same time, and let the policy say when to stop reading.
+//!
+//! One task does both. In each turn it writes what is queued as far as the kernel takes it, asks
+//! [`Backpressure`](crate::Backpressure) what to do, and obeys. A reply is written past the queue when the queue is empty: so a
+//! peer that keeps up costs no copy, and the queue is the measure of how far a peer is behind.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use echoctl_proto::Cutter;
+use tokio::time::Sleep;
+
+use crate::backpressure::{Admission, Backpressure, Next, Queued};
+use crate::connection::Connection;
+use crate::event::Reason;
+use crate::policy::Policy;
+use crate::reply_queue::ReplyQueue;
+
+/// Echoes whole frames until the peer has closed its direction and taken all it is owed, or the policy gives it up.
+pub(crate) async fn echo(connection: &mut Connection, cutter: Cutter, policy: Policy) -> Result<(), Reason> {
+    let mut echo = QueuedEcho {
+        connection,
+        cutter,
+        policy,
+        queue: ReplyQueue::default(),
+        backpressure: Backpressure::new(policy),
+        input: Input::Open,
+        alarm: None,
+    };
+    loop {
+        echo.connection.let_others_run().await;
+        match std::future::poll_fn(|cx| echo.poll_turn(cx)).await? {
+            Turn::Read => {}
+            Turn::Finished => return Ok(()),
+        }
+    }
+}
+
+struct QueuedEcho<'a> {
+    connection: &'a mut Connection,
+    cutter: Cutter,
+    policy: Policy,
+    queue: ReplyQueue,
+    backpressure: Backpressure,
+    input: Input,
+    /// Wakes the task when a grace is over. Boxed, since few connections ever need it.
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+/// What is still to come from the peer.
+enum Input {
+    Open,
+    /// Nothing more; the queue is still to be written.
+    Ended,
+    /// Something that cannot be cut; what came before it is still to be written.
+    Faulty(Reason),
+}
+
+enum Turn {
+    Read,
+    Finished,
+}
+
+impl QueuedEcho<'_> {
+    /// Writes what it can and reads once; pending while there is neither anything to read nor room to write.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<Turn, Reason>> {
+        loop {
+            if let Some(ending) = self.connection.seat.ending() {
+                return Poll::Ready(Err(ending.into()));
+            }
+            self.write_queue(cx)?;
+            if !matches!(self.input, Input::Open) {
+                return self.poll_finish();
+            }
+            let queued = Queued { own: self.queue.len(), all: self.connection.seat.held_by_all() };
+            match self.backpressure.next(queued, Instant::now()) {
+                Next::Read => return self.poll_read(cx).map_ok(|()| Turn::Read),
+                Next::Wait => return self.wait(),
+                Next::WaitAtMost(time) => {
+                    if self.poll_alarm(cx, time).is_pending() {
+                        return self.wait();
+                    }
+                }
+                Next::Disconnect => {
+                    let limit = self.policy.limit().unwrap_or_default();
+                    return Poll::Ready(Err(Reason::QueueOverLimit { queued: queued.own, limit }));
+                }
+            }
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        self.alarm = None;
+        let count = ready!(self.connection.poll_read(cx, self.queue.len()))?;
+        if count == 0 {
+            self.input = Input::Ended;
+        } else {
+            self.answer(cx)?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Echoes the whole frames that have arrived: to the socket if nothing is queued before them, the rest to the queue.
+    fn answer(&mut self, cx: &mut Context<'_>) -> Result<(), Reason> {
+        loop {
+            match self.cutter.whole(self.connection.frames.unread()) {
+                Ok(0) => break,
+                Ok(whole) => {
+                    let written = if self.queue.is_empty() { self.write_directly(cx, whole)? } else { 0 };
+                    self.enqueue(written, whole);
+                    self.connection.frames.consume(whole);
+                }
+                Err(fault) => {
+                    self.input = Input::Faulty(fault.into());
+                    break;
+                }
+            }
+        }
+        if !self.queue.is_empty() {
+            self.connection.seat.holds(self.queue.len(), true);
+        }
+        Ok(())
+    }
+
+    /// Writes the oldest bytes of the frame buffer, of which `whole` are whole frames, as far as the kernel takes them.
+    fn write_directly(&mut self, cx: &mut Context<'_>, whole: usize) -> io::Result<usize> {
+        match self.connection.poll_write_whole(cx, whole) {
+            Poll::Ready(written) => written,
+            Poll::Pending => Ok(0),
+        }
+    }
+
+    /// Queues what is not yet written of the oldest `whole` bytes of the frame buffer, as far as the policy admits it.
+    fn enqueue(&mut self, written: usize, whole: usize) {
+        let bytes = &self.connection.frames.unread()[..whole];
+        let fits = |limit| self.queue.len() + whole - written <= limit;
+        if written == whole || self.policy.limit().is_none_or(fits) {
+            return self.queue.append(&bytes[written..]);
+        }
+        // Only when the limit is passed does it matter where frames end. The cutter that found `whole` has looked on
+        // beyond it, so another one looks here.
+        let mut cutter = Cutter::new(self.cutter.framing(), self.cutter.max_frame());
+        let mut start = 0;
+        while let Ok(Some(frame)) = cutter.cut(&bytes[start..]) {
+            let end = start + frame.whole.len();
+            let is_begun = start < written && written < end;
+            if self.queue.is_empty() {
+                self.backpressure.begins_with(end.saturating_sub(written));
+            }
+            // A frame that is half written is always finished.
+            if is_begun || self.backpressure.admit(self.queue.len(), end - start) == Admission::Queue {
+                self.queue.append(&bytes[start.max(written).min(end)..end]);
+            } else {
+                self.connection.seat.dropped_frame();
+            }
+            start = end;
+        }
+    }
+
+    fn write_queue(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while !self.queue.is_empty() {
+            match self.connection.poll_write_bytes(cx, self.queue.front()) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(written) => self.queue.consume(written?),
+                Poll::Pending => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// With no more input: pending until the queue is written, then finished.
+    fn poll_finish(&mut self) -> Poll<Result<Turn, Reason>> {
+        if !self.queue.is_empty() {
+            return self.wait();
+        }
+        match std::mem::replace(&mut self.input, Input::Ended) {
+            Input::Faulty(reason) => Poll::Ready(Err(reason)),
+            Input::Open | Input::Ended => Poll::Ready(Ok(Turn::Finished)),
+        }
+    }
+
+    /// Waits for the peer to take bytes: the write that the kernel refused will wake this task.
+    fn wait(&mut self) -> Poll<Result<Turn, Reason>> {
+        self.connection.before_waiting(self.queue.len(), true);
+        Poll::Pending
+    }
+
+    fn poll_alarm(&mut self, cx: &mut Context<'_>, time: Duration) -> Poll<()> {
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
+        ready!(alarm.as_mut().poll(cx));
+        self.alarm = None;
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,115 @@
+//! The server: binds, accepts, and ends what it began.
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
+
+use crate::accept::{self, Hall};
+use crate::config::Config;
+use crate::error::Error;
+use crate::event::{Event, Listening, Stats};
+use crate::listener;
+use crate::roster::Ending;
+use crate::shared::Shared;
+use crate::steward;
+
+/// An echo server that has its port and does not accept yet.
+///
+/// ```
+/// use echoctl_server::{Config, Server};
+///
+/// let addr = "127.0.0.1:0".parse().unwrap();
+/// let server = Server::bind(Config { addr, ..Config::default() }, |event| eprintln!("{event:?}")).unwrap();
+/// assert_ne!(server.local_addr().port(), 0, "the kernel chose one");
+///
+/// let runtime = echoctl_server::runtime(None).unwrap();
+/// let totals = runtime.block_on(server.run(async {})).unwrap();
+/// assert_eq!(totals.accepted, 0, "it was told to end at once");
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    listening: Listening,
+    shared: Arc<Shared>,
+}
+
+impl Server {
+    /// Checks the settings and listens. `tell` is called with everything that happens, on the threads that serve: it must
+    /// return at once (see [`Event`]).
+    ///
+    /// # Errors
+    /// When the settings mean nothing, or the address cannot be listened on.
+    pub fn bind(config: Config, tell: impl Fn(Event) + Send + Sync + 'static) -> Result<Server, Error> {
+        config.check()?;
+        let listener = listener::listen(&config)?;
+        let listening = listener::describe(&listener, &config)
+            .map_err(|source| Error::Listen { addr: config.addr, source })?;
+        Ok(Server { listener, listening, shared: Arc::new(Shared::new(config, Arc::new(tell))) })
+    }
+
+    /// Where it listens, with the port that the kernel chose where 0 was asked for.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.listening.addr
+    }
+
+    /// Serves until `shutdown` is ready, then answers what has arrived, waits for peers to take it (at most
+    /// [`drain`](Config::drain)), and returns the totals. Must run on a tokio runtime with I/O and time (see [`runtime`]).
+    ///
+    /// # Errors
+    /// When the runtime does not take the listening socket, or a thread cannot be started.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Stats, Error> {
+        let Server { listener, listening, shared } = self;
+        let addr = listening.addr;
+        let listener =
+            tokio::net::TcpListener::from_std(listener).map_err(|source| Error::Listen { addr, source })?;
+        let hall =
+            Hall::open(shared.config.io).map_err(|source| Error::Start { what: "serving thread", source })?;
+        let steward = tokio::spawn(steward::run(shared.clone()));
+        (shared.tell)(Event::Listening(listening));
+
+        tokio::select! {
+            () = shutdown => {}
+            never = accept::accept(&listener, &shared, &hall) => match never {},
+        }
+
+        drop((listener, hall));
+        end(&shared).await;
+        steward.abort();
+        // It was aborted: there is no result to look at, only an end to wait for.
+        let _ = steward.await;
+        Ok(shared.stats())
+    }
+}
+
+/// Lets every connection finish within the drain time, and ends those that have not.
+async fn end(shared: &Shared) {
+    shared.roster.close_reading();
+    if timeout(shared.config.drain, shared.roster.is_empty()).await.is_err() {
+        shared.roster.end_all(Ending::Shutdown);
+        // They wake at once, since their sockets are shut; a loaded machine may take a moment to run them all.
+        let _ = timeout(LAST_MOMENT, shared.roster.is_empty()).await;
+    }
+}
+
+/// A runtime as the server likes it, with `workers` threads (default: one a core).
+///
+/// # Errors
+/// When the kernel gives no threads or no epoll.
+pub fn runtime(workers: Option<usize>) -> Result<Runtime, Error> {
+    let mut builder = Builder::new_multi_thread();
+    if let Some(workers) = workers {
+        builder.worker_threads(workers);
+    }
+    builder
+        .enable_all()
+        .thread_name("worker")
+        .build()
+        .map_err(|source: io::Error| Error::Start { what: "runtime", source })
+}
+
+const LAST_MOMENT: Duration = Duration::from_secs(1);

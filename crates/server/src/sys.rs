@@ -1,0 +1,114 @@
+//! What the standard library does not ask the kernel: the only `unsafe` code of the server.
+//!
+//! Each call is made in one place, wrapped in a safe function, and argued.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::net::Shutdown;
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+#[cfg(windows)]
+use std::os::windows::io::{AsRawSocket, BorrowedSocket, RawSocket};
+
+use socket2::SockRef;
+
+/// The number of a socket that somebody else owns, noted so that the socket can be shut down from elsewhere.
+///
+/// Invariant, kept by its only holder, the roster: it is noted while the socket is open, and taken out of its slot, under
+/// the slot's lock, before the socket closes. Its methods are called under the same lock.
+#[derive(Debug)]
+pub(crate) struct Descriptor(#[cfg(unix)] RawFd, #[cfg(windows)] RawSocket);
+
+impl Descriptor {
+    #[cfg(unix)]
+    pub(crate) fn of(socket: &impl AsRawFd) -> Descriptor {
+        Descriptor(socket.as_raw_fd())
+    }
+
+    #[cfg(windows)]
+    pub(crate) fn of(socket: &impl AsRawSocket) -> Descriptor {
+        Descriptor(socket.as_raw_socket())
+    }
+
+    /// Shuts one or both directions down, whatever its owner is waiting for: the owner wakes.
+    pub(crate) fn shutdown(&self, how: Shutdown) {
+        // SAFETY: the socket is open for the duration of this call (see the invariant), so the borrow is of a live socket.
+        #[cfg(unix)]
+        let socket = unsafe { BorrowedFd::borrow_raw(self.0) };
+        // SAFETY: as above.
+        #[cfg(windows)]
+        let socket = unsafe { BorrowedSocket::borrow_raw(self.0) };
+        // An error means that the peer has already gone, which the owner learns by itself.
+        let _ = SockRef::from(&socket).shutdown(how);
+    }
+
+    /// Bytes that were written to the socket and that the peer's kernel has not taken, or `None` where that is not visible.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn send_queue(&self) -> Option<u32> {
+        let mut bytes: libc::c_int = 0;
+        // SAFETY: the socket is open (see the invariant), and TIOCOUTQ writes one int, to which it is given a valid pointer.
+        let result = unsafe { libc::ioctl(self.0, libc::TIOCOUTQ, &raw mut bytes) };
+        u32::try_from(bytes).ok().filter(|_| result == 0)
+    }
+
+    /// Not visible on this system.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn send_queue(&self) -> Option<u32> {
+        None
+    }
+}
+
+/// Raises the number of descriptors that the process may have open to the most it is allowed to ask for, and returns it.
+///
+/// It concerns the whole process, so the program calls it and not the server.
+///
+/// # Errors
+/// When the kernel refuses; the limit is then as it was.
+#[cfg(unix)]
+pub fn raise_descriptor_limit() -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: getrlimit writes the struct that it is given a valid pointer to.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: setrlimit reads the struct that it is given a valid pointer to.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    #[allow(clippy::unnecessary_cast, reason = "rlim_t is 64 bits here and less on other systems")]
+    Ok(limit.rlim_cur as u64)
+}
+
+/// There is no such limit on this system.
+///
+/// # Errors
+/// None.
+#[cfg(not(unix))]
+pub fn raise_descriptor_limit() -> io::Result<u64> {
+    Ok(u64::MAX)
+}
+
+/// Gives memory that was freed back to the kernel. glibc keeps it otherwise, and a server whose queues are empty again
+/// would look as large as it was when they were full.
+pub(crate) fn trim_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: malloc_trim takes the allocator's own locks and touches free memory alone.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Waits until one of `sockets` has something to read or has ended. An interrupted wait returns at once.
+#[cfg(unix)]
+pub(crate) fn poll(sockets: &mut [libc::pollfd]) -> io::Result<()> {
+    let count = sockets.len() as libc::nfds_t;
+    // SAFETY: the pointer and the count describe one slice of pollfd, borrowed mutably for the call.
+    if unsafe { libc::poll(sockets.as_mut_ptr(), count, -1) } >= 0 {
+        return Ok(());
+    }
+    match io::Error::last_os_error() {
+        error if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+        error => Err(error),
+    }
+}
