@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
+use echoctl_report::terminal::Colour;
 use serde::Serialize;
 
 /// A JSON object with the name of its event in front: `{"event":"sample",…}`.
@@ -35,9 +36,31 @@ pub(crate) fn is_live() -> bool {
     io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Whether stdout may be coloured: a terminal, and nobody asked for none (<https://no-color.org>).
+/// The colours that a drawing on stdout may use: none where it is no terminal, or where nobody wants any
+/// (<https://no-color.org>).
+pub(crate) fn colour() -> Colour {
+    if io::stdout().is_terminal() { terminal_colour() } else { Colour::None }
+}
+
+/// Whether text on stdout may be coloured or set in bold.
 pub(crate) fn may_colour() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    colour() != Colour::None
+}
+
+/// The colours that a live view on stderr may use.
+pub(crate) fn live_colour() -> Colour {
+    if is_live() { terminal_colour() } else { Colour::None }
+}
+
+fn terminal_colour() -> Colour {
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    if !variable("NO_COLOR").is_empty() {
+        Colour::None
+    } else if variable("TERM").contains("256color") || !variable("COLORTERM").is_empty() {
+        Colour::Ansi256
+    } else {
+        Colour::Ansi16
+    }
 }
 
 /// Columns and rows of the terminal behind stderr, or 80 by 24 where there is none.

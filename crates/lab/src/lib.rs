@@ -7,8 +7,7 @@
 //!
 //! An experiment returns what it has to say as data; printing it is for the command line.
 
-// pub mod demo;
-
+pub mod demo;
 pub mod dns;
 pub mod kit;
 pub mod lessons;

@@ -1,0 +1,169 @@
+//! `echoctl demo`: the main job in one command.
+//!
+//! The experiment itself, its words and its page are `echoctl_lab::demo`; here is how it is asked for and shown.
+
+mod live;
+mod result;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use echoctl_lab::demo::{self, Moment, Plan, story};
+use echoctl_lab::kit::wrap;
+use echoctl_record::{Sample, Summary};
+use serde::Serialize;
+
+use crate::ask;
+use crate::exit::{Exit, Outcome};
+use crate::interrupt;
+use crate::output;
+use live::Live;
+
+/// Show it: two servers, one line of code apart, and a client that stops reading.
+///
+/// Starts two echo servers on this machine, one without backpressure and one with it, and gives both the same work: a
+/// client that sends 64 MiB a second, reads the replies for 3 s, does not read for 5 s, and reads again until all
+/// 512 MiB are back. Takes about 10 s and 320 MiB of memory; sends nothing off this machine.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Begin at once, without asking what will happen.
+    #[arg(long, short)]
+    yes: bool,
+
+    /// Take an eighth of the memory and the rate: for a weak or shared machine (64 MiB in all, 8 MiB a second).
+    #[arg(long)]
+    small: bool,
+
+    /// Write the page with the chart and the figures to FILE.
+    #[arg(long, value_name = "FILE", default_value = "echoctl-demo.html", conflicts_with = "no_report")]
+    report: PathBuf,
+
+    /// Write no page.
+    #[arg(long)]
+    no_report: bool,
+
+    /// Print samples and a summary as JSON, one object a line, and ask nothing.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: Args) -> Outcome {
+    let plan = if args.small { Plan::SMALL } else { Plan::FULL };
+    let guess = introduce(&args, &plan)?;
+    let program =
+        std::env::current_exe().context("cannot find the program's own path, to start servers with")?;
+
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let outcome = runtime.block_on(async {
+        let mut view = View::new(&args, plan);
+        tokio::select! {
+            outcome = demo::run(plan, &program, |moment| view.show(moment)) => outcome.map(Some),
+            () = interrupt::interrupted() => Ok(None),
+        }
+    });
+    let Some(outcome) = outcome? else { return Ok(Exit::Interrupted) };
+
+    let report = (!args.no_report).then_some(args.report.as_path());
+    let written = report.map_or(Ok(()), |file| write_page(file, &outcome));
+    let written_to = report.filter(|_| written.is_ok());
+    if args.json {
+        output::json_line("summary", &JsonSummary::of(&outcome, written_to))?;
+    } else {
+        result::print(&outcome, guess, written_to)?;
+    }
+    written?;
+    Ok(if outcome.doubts().is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+/// Says what is about to happen and, where somebody is there to answer, asks what will come of it.
+fn introduce(args: &Args, plan: &Plan) -> io::Result<Option<char>> {
+    if args.json {
+        return Ok(None);
+    }
+    let (columns, _) = output::terminal_size();
+    eprintln!("{}", wrap(&story::introduction(plan), columns.clamp(60, 100)).join("\n"));
+    if args.yes || !ask::somebody_is_there() {
+        return Ok(None);
+    }
+    ask::ask(story::QUESTION, &story::CHOICES)
+}
+
+fn write_page(file: &Path, outcome: &demo::Outcome) -> anyhow::Result<()> {
+    std::fs::write(file, demo::page(outcome)).with_context(|| {
+        format!(
+            "cannot write the page to {} (choose another file with --report, or none with --no-report)",
+            file.display()
+        )
+    })
+}
+
+/// How a running demo is shown.
+enum View {
+    /// Samples as JSON on stdout.
+    Json,
+    /// A screen that is redrawn.
+    Live(Box<Live>),
+    /// A line a second on stderr.
+    Lines { first: Option<Moment>, next: f64 },
+}
+
+impl View {
+    fn new(args: &Args, plan: Plan) -> View {
+        if args.json {
+            View::Json
+        } else if output::is_live() {
+            View::Live(Box::new(Live::new(plan)))
+        } else {
+            View::Lines { first: None, next: 0.0 }
+        }
+    }
+
+    /// Shows one moment. A view that can no longer be written is no reason to end the experiment.
+    fn show(&mut self, moment: &Moment) {
+        let _ = match self {
+            View::Json => json_samples(moment),
+            View::Live(live) => live.show(moment),
+            View::Lines { first, next } => {
+                let first = first.get_or_insert(*moment);
+                if moment.t >= *next {
+                    eprintln!("{}", live::line(moment, first));
+                    *next += 1.0;
+                }
+                Ok(())
+            }
+        };
+    }
+}
+
+fn json_samples(moment: &Moment) -> io::Result<()> {
+    output::json_line("sample", &JsonSample { side: "off", sample: &moment.off })?;
+    output::json_line("sample", &JsonSample { side: "on", sample: &moment.on })
+}
+
+#[derive(Serialize)]
+struct JsonSample<'a> {
+    side: &'static str,
+    #[serde(flatten)]
+    sample: &'a Sample,
+}
+
+#[derive(Serialize)]
+struct JsonSummary<'a> {
+    schema_version: u32,
+    off: &'a Summary,
+    on: &'a Summary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<&'a Path>,
+}
+
+impl<'a> JsonSummary<'a> {
+    fn of(outcome: &'a demo::Outcome, report: Option<&'a Path>) -> JsonSummary<'a> {
+        JsonSummary {
+            schema_version: echoctl_record::SCHEMA_VERSION,
+            off: &outcome.off.summary,
+            on: &outcome.on.summary,
+            report,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Large figures: numbers that are read from the last row of a classroom.
+//!
+//! ```text
+//! ████ █████ █ █
+//!    █    █  █ █
+//!  ██    █   ███
+//!    █  █      █
+//! ████  █      █
+//! ```
+
+/// Rows of a large figure.
+pub(crate) const ROWS: usize = 5;
+
+/// `text` in large characters, one string a row. Digits, the point and the minus are known; anything else is a space.
+pub(crate) fn large(text: &str) -> [String; ROWS] {
+    let mut rows = [const { String::new() }; ROWS];
+    for (at, character) in text.chars().enumerate() {
+        for (row, bits) in rows.iter_mut().zip(glyph(character)) {
+            if at > 0 {
+                row.push(' ');
+            }
+            row.extend(bits.chars().map(|bit| if bit == '#' { '█' } else { ' ' }));
+        }
+    }
+    rows
+}
+
+/// The picture of one character. Four columns, since terminal cells are about twice as high as wide.
+fn glyph(character: char) -> [&'static str; ROWS] {
+    match character {
+        '0' => ["####", "#  #", "#  #", "#  #", "####"],
+        '1' => ["  # ", " ## ", "  # ", "  # ", " ###"],
+        '2' => ["####", "   #", "####", "#   ", "####"],
+        '3' => ["####", "   #", " ###", "   #", "####"],
+        '4' => ["#  #", "#  #", "####", "   #", "   #"],
+        '5' => ["####", "#   ", "####", "   #", "####"],
+        '6' => ["####", "#   ", "####", "#  #", "####"],
+        '7' => ["####", "   #", "  # ", " #  ", " #  "],
+        '8' => ["####", "#  #", "####", "#  #", "####"],
+        '9' => ["####", "#  #", "####", "   #", "####"],
+        '.' => ["  ", "  ", "  ", "  ", "##"],
+        '-' => ["    ", "    ", "####", "    ", "    "],
+        _ => ["  "; ROWS],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_rows_of_a_figure_are_equally_wide() {
+        let rows = large("-0123.456789 ");
+
+        let width = rows[0].chars().count();
+        assert!(rows.iter().all(|row| row.chars().count() == width), "{rows:#?}");
+    }
+
+    #[test]
+    fn every_digit_has_a_picture_of_its_own() {
+        let pictures: std::collections::HashSet<_> = ('0'..='9').map(glyph).collect();
+
+        assert_eq!(pictures.len(), 10);
+    }
+}

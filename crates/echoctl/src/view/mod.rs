@@ -1,0 +1,4 @@
+//! What a terminal shows while a command runs: parts shared by the live views.
+
+pub(crate) mod digits;
+pub(crate) mod screen;

@@ -1,0 +1,325 @@
+//! The path: every queue between producer and consumer, in the order in which a byte passes them.
+//!
+//! ```text
+//!   produced                     48 MiB                              held back 3.9 s
+//!     client send queue         4.1 MiB  ███████▎        full        steady
+//!     server receive queue      1.2 MiB  ██▏             99 %        steady
+//!     INSIDE THE SERVER          48 KiB  ▏                           steady
+//!     server send queue         4.0 MiB  ███████         full        steady
+//!     client receive queue      125 KiB  ▎               98 %        steady
+//!   consumed                      38 MiB                             steady
+//! ```
+//!
+//! Bars are on one scale, the bytes on the way, so that they show where these are; how full a queue is stands beside its
+//! bar. It only draws: what it is given is a [`Sample`] and what stands beside it.
+
+use std::collections::VecDeque;
+use std::fmt::Write;
+
+use echoctl_record::{Bytes, Queues, Rate, Sample, Seconds};
+
+/// Draws one path, moment by moment. Remembers the last second, for the trends.
+#[derive(Debug, Default)]
+pub(crate) struct PathView {
+    recent: VecDeque<Sample>,
+}
+
+/// What stands beside a sample.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Beside {
+    /// What runs, in a few words.
+    pub(crate) title: String,
+    /// The server: its name and pid, or why they are not known.
+    pub(crate) server: String,
+    /// The most that each queue of the kernels may hold now, in the order of the path.
+    pub(crate) limits: Limits,
+    /// For how long the window has been zero, in seconds.
+    pub(crate) window_zero: Option<f64>,
+    /// The congestion window, in bytes.
+    pub(crate) congestion_window: Option<u64>,
+    /// For how long the producer has been held back, in seconds.
+    pub(crate) held_back: Option<f64>,
+    /// The server's memory before the run, in bytes.
+    pub(crate) base_memory: Option<u64>,
+    /// Memory that the machine has left, in bytes.
+    pub(crate) available: Option<u64>,
+}
+
+/// The most that queues may hold, in bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Limits {
+    pub(crate) client_send: Option<u64>,
+    pub(crate) server_receive: Option<u64>,
+    pub(crate) server_send: Option<u64>,
+    pub(crate) client_receive: Option<u64>,
+}
+
+impl PathView {
+    /// Takes one more sample.
+    pub(crate) fn add(&mut self, sample: Sample) {
+        while self.recent.front().is_some_and(|oldest| sample.t - oldest.t > TREND_SECONDS) {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(sample);
+    }
+
+    /// The picture: 15 lines of at most 78 columns.
+    pub(crate) fn text(&self, beside: &Beside) -> String {
+        let Some(now) = self.recent.back() else { return String::new() };
+        let mut text = format!("{:<66.66}{:>12}\n\n", beside.title, Seconds(now.t).to_string());
+        let mut line = |line: String| {
+            text.push_str(line.trim_end());
+            text.push('\n');
+        };
+        let held_back = beside.held_back.filter(|&seconds| seconds >= HELD_BACK_SECONDS);
+        let producing = match held_back {
+            Some(seconds) => format!("HELD BACK {}", Seconds(seconds)),
+            None => self.flow(|sample| Some(sample.produced)),
+        };
+        line(format!("  {:<24}{:>9}  {:30}{producing}", "produced", Bytes(now.produced).to_string(), ""));
+        let on_the_way = now.produced.saturating_sub(now.consumed);
+        for queue in queues(beside.limits) {
+            line(self.queue(&queue, now, on_the_way));
+        }
+        let consuming = self.flow(|sample| Some(sample.consumed));
+        line(format!("  {:<24}{:>9}  {:30}{consuming}", "consumed", Bytes(now.consumed).to_string(), ""));
+        line(String::new());
+        line(format!("  {:<10}{}", "server", beside.server));
+        line(format!("  {:<10}{}", "memory", self.memory(now, beside)));
+        line(format!("  {:<10}{}", "kernel", kernel(now)));
+        line(format!("  {:<10}{}", "window", window(now, beside)));
+        line(String::new());
+        line(format!("  {}", self.saying(now, held_back)));
+        text
+    }
+
+    fn queue(&self, queue: &Queue, now: &Sample, on_the_way: u64) -> String {
+        let Some(bytes) = (queue.bytes)(&Queues::of(now)) else {
+            return format!("    {:<22}{:>9}", queue.name, "not visible here");
+        };
+        let full = queue.limit.map(|limit| fullness(bytes, limit)).unwrap_or_default();
+        let trend = self.trend(|sample| (queue.bytes)(&Queues::of(sample)), bytes);
+        let bar = bar(bytes, on_the_way);
+        format!("    {:<22}{:>9}  {bar:<BAR$}  {full:<10}{trend}", queue.name, Bytes(bytes).to_string())
+    }
+
+    /// The server's memory, its growth and trend, and where that leads.
+    fn memory(&self, now: &Sample, beside: &Beside) -> String {
+        let Some(memory) = now.server_memory else { return "not visible here: give --pid".to_owned() };
+        let mut text = Bytes(memory).to_string();
+        if let Some(base) = beside.base_memory {
+            let _ = write!(text, ", {} more than at the start", Bytes(memory.saturating_sub(base)));
+        }
+        let _ = write!(text, ", {}", self.trend(|sample| sample.server_memory, memory));
+        let rising = self.slope(|sample| sample.server_memory).filter(|&slope| slope > RISING);
+        if let Some((slope, available)) = rising.zip(beside.available) {
+            let seconds = available as f64 / slope;
+            let _ = write!(text, ": the machine is full in {}", until(seconds));
+        }
+        text
+    }
+
+    /// What it all means, in one sentence.
+    fn saying(&self, now: &Sample, held_back: Option<f64>) -> &'static str {
+        let inside = self.slope(|sample| Queues::of(sample).inside_server).unwrap_or(0.0);
+        let memory = self.slope(|sample| sample.server_memory).unwrap_or(0.0);
+        let produced = self.slope(|sample| Some(sample.produced)).unwrap_or(0.0);
+        let consumed = self.slope(|sample| Some(sample.consumed)).unwrap_or(0.0);
+        if held_back.is_some() {
+            "Backpressure: the server stopped reading, so the producer has to wait."
+        } else if inside > RISING && memory > RISING {
+            "No backpressure: the server reads on, and its memory takes what nobody reads."
+        } else if inside > RISING {
+            "The server reads on, and keeps what nobody reads."
+        } else if produced > RISING && consumed > 0.8 * produced {
+            "It flows: what is produced is consumed."
+        } else if now.produced == 0 {
+            "Nothing has been sent yet."
+        } else if consumed > produced + RISING {
+            "The consumer catches up: the queues drain."
+        } else {
+            "The producer is faster than the consumer: the queues of the kernels fill first."
+        }
+    }
+
+    /// `+64 MiB/s`, `-2 MiB/s` or `steady`, for a queue of `bytes`.
+    fn trend(&self, of: impl Fn(&Sample) -> Option<u64>, bytes: u64) -> String {
+        match self.slope(of) {
+            None => String::new(),
+            Some(slope) if slope.abs() < STEADY.max(bytes as f64 / 50.0) => "steady".to_owned(),
+            Some(slope) if slope > 0.0 => format!("+{}", Rate(slope)),
+            Some(slope) => format!("-{}", Rate(-slope)),
+        }
+    }
+
+    /// The rate of a cumulative counter.
+    fn flow(&self, of: impl Fn(&Sample) -> Option<u64>) -> String {
+        self.slope(of).map(|slope| Rate(slope.max(0.0)).to_string()).unwrap_or_default()
+    }
+
+    /// Change a second over the last second; `None` in the first tenths of a second.
+    fn slope(&self, of: impl Fn(&Sample) -> Option<u64>) -> Option<f64> {
+        let (then, now) = (self.recent.front()?, self.recent.back()?);
+        let seconds = now.t - then.t;
+        (seconds > 0.2).then_some(())?;
+        Some((of(now)? as f64 - of(then)? as f64) / seconds)
+    }
+}
+
+/// One queue of the path, and where to find its bytes.
+struct Queue {
+    name: &'static str,
+    bytes: fn(&Queues) -> Option<u64>,
+    limit: Option<u64>,
+}
+
+fn queues(limits: Limits) -> [Queue; 5] {
+    let queue = |name, bytes, limit| Queue { name, bytes, limit };
+    [
+        queue("client send queue", |queues| queues.client_send, limits.client_send),
+        queue("server receive queue", |queues| queues.server_receive, limits.server_receive),
+        queue("INSIDE THE SERVER", |queues| queues.inside_server, None),
+        queue("server send queue", |queues| queues.server_send, limits.server_send),
+        queue("client receive queue", |queues| queues.client_receive, limits.client_receive),
+    ]
+}
+
+/// The table that adds up: where the bytes of one moment were, largest name first to last on the path.
+pub(crate) fn table(sample: &Sample) -> String {
+    let mut text = format!("  {:<26}{:>10}\n", "produced", Bytes(sample.produced).to_string());
+    for queue in queues(Limits::default()) {
+        let bytes = (queue.bytes)(&Queues::of(sample));
+        let bytes = bytes.map_or("not visible".to_owned(), |bytes| Bytes(bytes).to_string());
+        let _ = writeln!(text, "    {:<24}{bytes:>10}", queue.name);
+    }
+    let _ = write!(text, "  {:<26}{:>10}", "consumed", Bytes(sample.consumed).to_string());
+    text
+}
+
+fn kernel(now: &Sample) -> String {
+    match now.kernel_memory {
+        Some(bytes) => format!("{} of memory for the queues of both ends", Bytes(bytes)),
+        None => "not visible here".to_owned(),
+    }
+}
+
+fn window(now: &Sample, beside: &Beside) -> String {
+    let mut text = match (now.window, beside.window_zero) {
+        (None, _) => "not visible here".to_owned(),
+        (Some(0), Some(seconds)) => format!("0 for {}: the server's kernel takes no more", Seconds(seconds)),
+        (Some(bytes), _) => format!("the server's kernel takes {} more", Bytes(bytes)),
+    };
+    if let Some(bytes) = beside.congestion_window {
+        let _ = write!(text, " (congestion window {})", Bytes(bytes));
+    }
+    text
+}
+
+/// How full a queue is. Limits count bookkeeping, so a queue that takes no more can be some percent below its own.
+fn fullness(bytes: u64, limit: u64) -> String {
+    match bytes * 100 / limit.max(1) {
+        0 => String::new(),
+        percent if percent >= 95 => "full".to_owned(),
+        percent => format!("{percent} %"),
+    }
+}
+
+/// A bar for `part` of `whole`, in eighths of a column; a part that is not nothing is never invisible.
+fn bar(part: u64, whole: u64) -> String {
+    if part == 0 || whole == 0 {
+        return String::new();
+    }
+    let eighths = (u128::from(part) * BAR as u128 * 8 / u128::from(whole)).clamp(1, BAR as u128 * 8) as usize;
+    let mut bar = "█".repeat(eighths / 8);
+    bar.extend(["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8].chars());
+    bar
+}
+
+/// A time to come, as one would say it.
+fn until(seconds: f64) -> String {
+    match seconds {
+        s if s < 90.0 => format!("{s:.0} s"),
+        s if s < 5400.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.0} h", s / 3600.0),
+    }
+}
+
+/// Columns of a bar.
+const BAR: usize = 18;
+
+/// Seconds over which a trend is taken: shorter ones tremble, longer ones lag.
+const TREND_SECONDS: f64 = 1.0;
+
+/// Bytes a second below which a queue is steady: a tenth of the slowest rate one would watch.
+const STEADY: f64 = 100.0 * 1024.0;
+
+/// Bytes a second above which a queue rises.
+const RISING: f64 = 256.0 * 1024.0;
+
+/// Shorter waits than this are the kernel's ordinary business: a send queue wakes its writer when a third is free.
+const HELD_BACK_SECONDS: f64 = 0.5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(t: f64, inside: u64) -> Sample {
+        const MIB: u64 = 1 << 20;
+        Sample {
+            t,
+            connections: 1,
+            produced: 9 * MIB + inside,
+            s_received: Some(5 * MIB + inside),
+            s_read: Some(4 * MIB + inside),
+            s_written: Some(4 * MIB),
+            c_received: Some(128 << 10),
+            consumed: 0,
+            server_memory: Some(3 * MIB + inside),
+            kernel_memory: Some(9 * MIB),
+            window: Some(0),
+            skew: None,
+        }
+    }
+
+    #[test]
+    fn the_picture_fits_a_terminal_of_80_by_24() {
+        let mut view = PathView::default();
+        view.add(sample(1.0, 0));
+        view.add(sample(2.0, 64 << 20));
+        let beside = Beside {
+            title: "x".repeat(200),
+            limits: Limits { client_send: Some(4 << 20), ..Limits::default() },
+            window_zero: Some(1.0),
+            congestion_window: Some(1 << 20),
+            base_memory: Some(3 << 20),
+            available: Some(1 << 33),
+            ..Beside::default()
+        };
+
+        let text = view.text(&beside);
+
+        assert!(text.lines().count() <= 23, "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 79), "{text}");
+        assert!(text.contains("+64 MiB/s") && text.contains("full in"), "{text}");
+        assert!(text.contains("No backpressure"), "{text}");
+    }
+
+    #[test]
+    fn a_producer_that_is_held_back_is_said_to_be() {
+        let mut view = PathView::default();
+        view.add(sample(1.0, 0));
+        view.add(sample(2.0, 0));
+
+        let text = view.text(&Beside { held_back: Some(1.5), ..Beside::default() });
+
+        assert!(text.contains("HELD BACK 1.5 s") && text.contains("Backpressure:"), "{text}");
+    }
+
+    #[test]
+    fn the_bars_add_up_to_the_bytes_on_the_way() {
+        assert_eq!(bar(0, 100), "");
+        assert_eq!(bar(1, 1_000_000), "▏");
+        assert_eq!(bar(50, 100).chars().count(), BAR / 2);
+        assert_eq!(bar(100, 100).chars().count(), BAR);
+    }
+}

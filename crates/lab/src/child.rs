@@ -1,0 +1,127 @@
+//! A child server: `echoctl serve` in a process of its own, so that its memory is its own.
+//!
+//! The program's path comes from above, because `current_exe` inside a library may be a test binary. The child ends when
+//! its standard input ends (`--until-stdin-ends`), which the kernel sees to even when this process is killed: no child is
+//! left behind, whatever happens here.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use crate::Error;
+
+/// A running `echoctl serve`. Dropping it ends it.
+#[derive(Debug)]
+pub struct ChildServer {
+    process: Child,
+    addr: SocketAddr,
+}
+
+impl ChildServer {
+    /// Starts `program serve` on a free port of 127.0.0.1 with `args` added, and waits until it listens.
+    ///
+    /// # Errors
+    /// When the program cannot be started, ends early (its own words are in the error), or does not listen in time.
+    pub fn start(program: &Path, args: &[&str]) -> Result<ChildServer, Error> {
+        let start_failed = |what: String| Error::Server { program: program.to_owned(), what };
+        let mut process = Command::new(program)
+            .args(["serve", "--json", "--until-stdin-ends", "--addr", "127.0.0.1:0"])
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| start_failed(error.to_string()))?;
+
+        let stdout = process.stdout.take().expect("its stdout was asked to be a pipe");
+        let stderr = process.stderr.take().expect("its stderr was asked to be a pipe");
+        let words = std::thread::spawn(move || last_words(stderr));
+        let listening = listening_address(stdout);
+
+        match listening.recv_timeout(START_TIMEOUT) {
+            Ok(addr) => Ok(ChildServer { process, addr }),
+            Err(RecvTimeoutError::Timeout) => {
+                end(&mut process);
+                Err(start_failed(format!("did not listen within {} s", START_TIMEOUT.as_secs())))
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                end(&mut process);
+                Err(start_failed(words.join().unwrap_or_default().trim().to_owned()))
+            }
+        }
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+}
+
+impl Drop for ChildServer {
+    fn drop(&mut self) {
+        end(&mut self.process);
+    }
+}
+
+/// The first event that `serve --json` prints.
+#[derive(Deserialize)]
+struct Listening {
+    addr: SocketAddr,
+}
+
+/// Reads the child's stdout to its end, so that it never waits for us, and sends on the address it listens at.
+/// The channel closes without one when the child ends first.
+fn listening_address(stdout: impl Read + Send + 'static) -> mpsc::Receiver<SocketAddr> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        let mut sender = Some(sender);
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if let (Some(channel), Ok(event)) = (&sender, serde_json::from_str::<Listening>(&line)) {
+                // Nobody waits any more after the timeout; the line is of no use then.
+                let _ = channel.send(event.addr);
+                sender = None;
+            }
+        }
+    });
+    receiver
+}
+
+/// Reads the child's stderr to its end and keeps the beginning, where the reason for an early end stands.
+fn last_words(mut stderr: impl Read) -> String {
+    let mut words = String::new();
+    // What is no text, or comes after the first kilobytes, is of no use in an error message.
+    let _ = stderr.by_ref().take(4096).read_to_string(&mut words);
+    let _ = std::io::copy(&mut stderr, &mut std::io::sink());
+    words
+}
+
+/// Closes the child's standard input, gives it a moment to end by itself, then ends it.
+fn end(process: &mut Child) {
+    drop(process.stdin.take());
+    let deadline = Instant::now() + END_TIMEOUT;
+    while Instant::now() < deadline {
+        if !matches!(process.try_wait(), Ok(None)) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // Both fail only when it has already ended.
+    let _ = process.kill();
+    let _ = process.wait();
+}
+
+/// A loaded machine may take a second to start a process; ten means that something is wrong.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Ending is a matter of milliseconds for a server whose peers are gone.
+const END_TIMEOUT: Duration = Duration::from_secs(1);

@@ -1,0 +1,77 @@
+//! The picture: both servers' memory on one pair of axes, and where the bytes were.
+
+use echoctl_record::{Bytes, Queues, Sample};
+use echoctl_report::{Chart, Ink, Series, Stroke, Table, Unit};
+
+use super::{Outcome, Plan, SideOutcome};
+
+/// The growth of both servers' memory since the beginning, with what the clients did meanwhile. Also for a run under way.
+pub fn memory(plan: &Plan, off: &[Sample], on: &[Sample]) -> Chart {
+    let now = off.last().map_or(0.0, |sample| sample.t);
+    let until = now.max(plan.resumes_at() + 2.0);
+    Chart::lines("Memory of the two servers, grown since the start", Unit::Bytes)
+        .describe(
+            "OFF rises as long as the client does not read, since every reply waits in the server's memory. ON stays \
+             flat, since the server stops reading as soon as its replies are not taken.",
+        )
+        .series(growth("OFF", Ink::Orange, Stroke::Solid, off))
+        .series(growth("ON", Ink::Blue, Stroke::Dashed, on))
+        .phase(0.0, plan.read.as_secs_f64(), "reads")
+        .phase(plan.read.as_secs_f64(), plan.resumes_at(), "stops reading")
+        .phase(plan.resumes_at(), until, "reads again")
+        .until(until)
+        .up_to((plan.rate * plan.stop.as_secs()) as f64)
+}
+
+/// What each client had sent, and got back, over time.
+pub(super) fn progress(outcome: &Outcome) -> Chart {
+    let points = |side: &SideOutcome, value: fn(&Sample) -> u64| {
+        side.samples.iter().map(|sample| (sample.t, value(sample) as f64)).collect()
+    };
+    let plan = &outcome.plan;
+    Chart::lines("Sent by the two clients", Unit::Bytes)
+        .describe(
+            "The client of OFF is never stopped. The client of ON is held back while it does not read, and sends the \
+             rest afterwards: nothing is dropped.",
+        )
+        .series(Series::new("OFF", Ink::Orange, Stroke::Solid, points(&outcome.off, |sample| sample.produced)))
+        .series(Series::new("ON", Ink::Blue, Stroke::Dashed, points(&outcome.on, |sample| sample.produced)))
+        .phase(0.0, plan.read.as_secs_f64(), "reads")
+        .phase(plan.read.as_secs_f64(), plan.resumes_at(), "stops reading")
+        .limit(plan.total as f64, "all")
+}
+
+/// Every place on the path where bytes can be, at the end of the time in which the clients did not read.
+pub fn where_the_bytes_were(outcome: &Outcome) -> Table {
+    let plan = &outcome.plan;
+    let caption = format!("Where the bytes were after {} s, when the clients read again", plan.resumes_at());
+    let (off, on) = (outcome.off.when_stopped(plan), outcome.on.when_stopped(plan));
+    let (off_queues, on_queues) = (Queues::of(&off), Queues::of(&on));
+    let row = |name: &str, off: Option<u64>, on: Option<u64>| [name.to_owned(), shown(off), shown(on)];
+    Table::new(caption, ["", "OFF", "ON"])
+        .row(row("sent by the client", Some(off.produced), Some(on.produced)))
+        .row(row("  in the client's send queue (kernel)", off_queues.client_send, on_queues.client_send))
+        .row(row(
+            "  in the server's receive queue (kernel)",
+            off_queues.server_receive,
+            on_queues.server_receive,
+        ))
+        .row(row("  inside the server (its own memory)", off_queues.inside_server, on_queues.inside_server))
+        .row(row("  in the server's send queue (kernel)", off_queues.server_send, on_queues.server_send))
+        .row(row(
+            "  in the client's receive queue (kernel)",
+            off_queues.client_receive,
+            on_queues.client_receive,
+        ))
+        .row(row("read back by the client", Some(off.consumed), Some(on.consumed)))
+}
+
+fn growth(label: &str, ink: Ink, stroke: Stroke, samples: &[Sample]) -> Series {
+    let first = samples.first().and_then(|sample| sample.server_memory).unwrap_or(0);
+    let point = |sample: &Sample| Some((sample.t, sample.server_memory?.saturating_sub(first) as f64));
+    Series::new(label, ink, stroke, samples.iter().filter_map(point).collect())
+}
+
+fn shown(bytes: Option<u64>) -> String {
+    bytes.map_or_else(|| "not visible".to_owned(), |bytes| Bytes(bytes).to_string())
+}

@@ -1,0 +1,77 @@
+//! The outcome: what both sides came to, and whether it bears the claim out.
+
+use echoctl_record::{Bytes, Queues, Sample, Summary, Verdict};
+
+use super::Plan;
+
+/// What the demo measured.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The work that was done.
+    pub plan: Plan,
+    /// The side without backpressure.
+    pub off: SideOutcome,
+    /// The side with it.
+    pub on: SideOutcome,
+}
+
+/// What one side measured.
+#[derive(Debug, Clone)]
+pub struct SideOutcome {
+    /// How it ended.
+    pub summary: Summary,
+    /// What was seen on the way, oldest first; never empty.
+    pub samples: Vec<Sample>,
+}
+
+impl Outcome {
+    /// What did not come out as the demo claims, one sentence each. Empty when the claim holds.
+    pub fn doubts(&self) -> Vec<String> {
+        let mut doubts = Vec::new();
+        for (name, side) in [("OFF", &self.off), ("ON", &self.on)] {
+            let summary = &side.summary;
+            if summary.verified != self.plan.total {
+                doubts.push(format!(
+                    "{name}: {} of {} came back right ({} frames wrong, {} lost)",
+                    Bytes(summary.verified),
+                    Bytes(self.plan.total),
+                    summary.mismatched,
+                    summary.lost
+                ));
+            }
+            if summary.server_memory_growth.is_none() {
+                doubts.push(format!("{name}: this system does not show the server's memory"));
+            }
+        }
+        for (name, side, expected) in
+            [("OFF", &self.off, Verdict::Unbounded), ("ON", &self.on, Verdict::Bounded)]
+        {
+            if side.summary.verdict != Some(expected) {
+                let found = side.summary.verdict.map_or("nothing", Verdict::name);
+                let reason = side.summary.reason.as_deref().unwrap_or("no reason given");
+                doubts.push(format!("{name}: expected {expected}, the run says {found}: {reason}"));
+            }
+        }
+        doubts
+    }
+}
+
+impl SideOutcome {
+    /// The most that the server's memory grew, in bytes; 0 where it is not visible (then [`Outcome::doubts`] says so).
+    pub fn growth(&self) -> Bytes {
+        Bytes(self.summary.server_memory_growth.unwrap_or(0))
+    }
+
+    /// Where all bytes were at the end of the time in which the client did not read.
+    pub fn when_stopped(&self, plan: &Plan) -> Sample {
+        let before = |sample: &&Sample| sample.t < plan.resumes_at();
+        *self.samples.iter().rev().find(before).unwrap_or(&self.samples[0])
+    }
+}
+
+/// Bytes that wait in the kernel's buffers of both ends, where both ends are visible.
+pub fn in_kernel(sample: &Sample) -> Option<Bytes> {
+    let queues = Queues::of(sample);
+    let parts = [queues.client_send, queues.server_receive, queues.server_send, queues.client_receive];
+    parts.into_iter().sum::<Option<u64>>().map(Bytes)
+}

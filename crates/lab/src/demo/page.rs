@@ -1,0 +1,50 @@
+//! The page: what the demo showed, as one file to keep, print and hand on.
+
+use echoctl_record::{Bytes, Seconds};
+use echoctl_report::{Block, Page, Section, Table};
+
+use super::{Outcome, SideOutcome, chart, story};
+
+/// The outcome as a page of HTML.
+pub fn page(outcome: &Outcome) -> String {
+    let plan = &outcome.plan;
+    let (off, on) = (&outcome.off, &outcome.on);
+    let mut why = Section::new("Why one line rises and the other is flat");
+    for paragraph in story::explanation(outcome) {
+        why = why.paragraph(paragraph);
+    }
+    for doubt in outcome.doubts() {
+        why = why.paragraph(format!("This run does not show what it should. {doubt}"));
+    }
+    let commands = story::NEXT.map(|(command, what)| format!("{command:<38} # {what}")).join("\n");
+    Page::new("Backpressure, off and on", story::conclusion(outcome))
+        .open(Block::Figures(vec![
+            (off.growth().to_string(), format!("of memory: OFF, {}", story::OFF_LINE)),
+            (on.growth().to_string(), format!("of memory: ON, {}", story::ON_LINE)),
+        ]))
+        .open(Block::Chart(Box::new(chart::memory(plan, &off.samples, &on.samples))))
+        .section(why)
+        .section(Section::new("Where the bytes were").table(chart::where_the_bytes_were(outcome)))
+        .section(Section::new("What it cost the clients").chart(chart::progress(outcome)))
+        .section(Section::new("The figures").table(figures(outcome)))
+        .section(Section::new("Try next").code(commands))
+        .footer(concat!("Made by echoctl ", env!("CARGO_PKG_VERSION"), " demo"))
+        .to_string()
+}
+
+fn figures(outcome: &Outcome) -> Table {
+    let row = |name: &str, value: fn(&SideOutcome) -> String| {
+        [name.to_owned(), value(&outcome.off), value(&outcome.on)]
+    };
+    Table::new("", ["", "OFF", "ON"])
+        .row(row("sent", |side| Bytes(side.summary.produced).to_string()))
+        .row(row("came back, every byte equal", |side| Bytes(side.summary.verified).to_string()))
+        .row(row("frames lost", |side| side.summary.lost.to_string()))
+        .row(row("frames that came back wrong", |side| side.summary.mismatched.to_string()))
+        .row(row("the server's memory grew by", |side| side.growth().to_string()))
+        .row(row("client held back for", |side| Seconds(side.summary.stalled_seconds).to_string()))
+        .row(row("all came back after", |side| Seconds(side.summary.seconds).to_string()))
+        .row(row("verdict", |side| {
+            side.summary.verdict.map_or("none".to_owned(), |verdict| verdict.to_string())
+        }))
+}

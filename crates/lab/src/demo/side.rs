@@ -1,0 +1,137 @@
+//! One side of the demo: a server in a process of its own, a client in this one, and what is seen of both.
+
+use std::path::Path;
+use std::time::Duration;
+
+use echoctl_client::{Config, Flood, Outcome, Rate, Reading, StopHandle};
+use echoctl_observe::ProcessTree;
+use echoctl_record::{Sample, Summary};
+use tokio::task::JoinHandle;
+
+use super::{Plan, SideOutcome};
+use crate::{ChildServer, Error};
+
+/// Which of the two servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Without backpressure: the bug.
+    Off,
+    /// With it.
+    On,
+}
+
+impl Side {
+    /// What `--backpressure` is called with.
+    pub const fn policy(self) -> &'static str {
+        match self {
+            Side::Off => "off",
+            Side::On => "on",
+        }
+    }
+}
+
+/// A server that listens and a client that is connected to it. Nothing is sent yet.
+pub(super) struct Ready {
+    plan: Plan,
+    server: ChildServer,
+    memory: ProcessTree,
+    flood: Flood,
+}
+
+impl Ready {
+    /// Starts the server, connects the client.
+    pub(super) async fn new(side: Side, plan: &Plan, program: &Path) -> Result<Ready, Error> {
+        let limit = plan.memory_limit.to_string();
+        let args = ["--backpressure", side.policy(), "--memory-limit", &limit, "--drain", "1s"];
+        let server = ChildServer::start(program, &args)?;
+        let memory = ProcessTree::new([server.pid()])?;
+        let frame = usize::try_from(plan.frame).expect("a plan's frame is a few kilobytes");
+        let flood = Flood::connect(Config {
+            sizes: frame..=frame,
+            rate: Rate::Limited(plan.rate),
+            // Once the clients read again nothing is left to be seen by going slowly.
+            rate_until: Some(plan.read + plan.stop),
+            reading: Reading::Except { from: plan.read, until: plan.read + plan.stop },
+            bytes: Some(plan.total),
+            patience: PATIENCE,
+            ..Config::new(server.addr())
+        })
+        .await?;
+        Ok(Ready { plan: *plan, server, memory, flood })
+    }
+
+    /// Lets the client begin.
+    pub(super) fn go(self) -> Running {
+        let client = self.flood.stop_handle();
+        let run = tokio::spawn(self.flood.run());
+        Running {
+            plan: self.plan,
+            server: self.server,
+            memory: self.memory,
+            client,
+            run,
+            samples: Vec::new(),
+        }
+    }
+}
+
+/// A client at work on a server.
+pub(super) struct Running {
+    plan: Plan,
+    server: ChildServer,
+    memory: ProcessTree,
+    client: StopHandle,
+    run: JoinHandle<Outcome>,
+    samples: Vec<Sample>,
+}
+
+impl Running {
+    /// Whether the client has nothing more to do.
+    pub(super) fn is_done(&self) -> bool {
+        self.run.is_finished()
+    }
+
+    /// Looks at everything once, `t` seconds after the beginning.
+    pub(super) fn sample(&mut self, t: f64) -> Sample {
+        let memory = self.memory.read();
+        let totals = self.client.totals();
+        let sample = Sample {
+            t,
+            connections: totals.open,
+            produced: totals.produced,
+            consumed: totals.consumed,
+            server_memory: Some(memory.memory.total()),
+            ..Sample::default()
+        };
+        self.samples.push(sample);
+        sample
+    }
+
+    /// Sums up, and ends the server.
+    pub(super) async fn finish(self) -> Result<SideOutcome, Error> {
+        let outcome = self.run.await.expect("a flood does not panic");
+        let totals = &outcome.totals;
+        let memory = |sample: &Sample| sample.server_memory;
+        let first = self.samples.iter().find_map(memory);
+        let most = self.samples.iter().filter_map(memory).max();
+        let summary = Summary {
+            seconds: outcome.elapsed.as_secs_f64(),
+            connections: 1,
+            produced: totals.produced,
+            consumed: totals.consumed,
+            verified: totals.verified,
+            lost: totals.lost,
+            duplicated: totals.duplicated,
+            mismatched: totals.mismatched,
+            stalled_seconds: totals.longest_stall.as_secs_f64(),
+            server_pid: Some(self.server.pid()),
+            server_memory_growth: most.zip(first).map(|(most, first)| most - first),
+            ..Summary::new(self.server.addr().to_string())
+        };
+        let _ = self.plan;
+        Ok(SideOutcome { summary, samples: self.samples })
+    }
+}
+
+/// Longer than the clients do not read, so that the server that is held back is not given up.
+const PATIENCE: Duration = Duration::from_secs(15);

@@ -1,0 +1,24 @@
+//! What can stop an experiment from running.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// An experiment could not be run. (One that ran and did not show its claim is no error: it says so in its outcome.)
+#[derive(Debug, Error)]
+pub enum Error {
+    /// A child server did not start.
+    #[error("cannot start a server with '{} serve': {what}", program.display())]
+    Server {
+        /// The program that was run.
+        program: PathBuf,
+        /// What it said, or what the system said of it.
+        what: String,
+    },
+    /// The client could not connect.
+    #[error(transparent)]
+    Client(#[from] echoctl_client::Error),
+    /// A server's process could not be looked at.
+    #[error(transparent)]
+    Observe(#[from] echoctl_observe::Error),
+}
