@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use echoctl_record::{Queues, Sample};
+
 use crate::columns::Columns;
 use crate::{Chart, Unit};
 
@@ -23,8 +25,38 @@ pub fn write(chart: &Chart) -> String {
     out
 }
 
+/// The samples of a run as they were recorded, with the queues between their counters; what was not visible is empty.
+pub fn samples(samples: &[Sample]) -> String {
+    let mut out = row(SAMPLE_COLUMNS.iter().map(|name| (*name).to_owned()));
+    for sample in samples {
+        let queues = Queues::of(sample);
+        let bytes = [
+            Some(sample.connections.into()),
+            Some(sample.produced),
+            sample.s_received,
+            sample.s_read,
+            sample.s_written,
+            sample.c_received,
+            Some(sample.consumed),
+            queues.client_send,
+            queues.server_receive,
+            queues.inside_server,
+            queues.server_send,
+            queues.client_receive,
+            sample.server_memory,
+            sample.kernel_memory,
+            sample.window,
+            sample.skew,
+        ];
+        let fields =
+            bytes.map(|value: Option<u64>| value.map_or_else(String::new, |value| value.to_string()));
+        out.push_str(&row(std::iter::once(number(sample.t)).chain(fields)));
+    }
+    out
+}
+
 /// One row with its line end.
-pub(crate) fn row(fields: impl Iterator<Item = String>) -> String {
+fn row(fields: impl Iterator<Item = String>) -> String {
     let quoted: Vec<String> = fields.map(|field| quote(&field).into_owned()).collect();
     quoted.join(",") + "\r\n"
 }
@@ -47,6 +79,27 @@ fn number(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// The names that the fields of a sample and its queues have in JSON and in code.
+const SAMPLE_COLUMNS: [&str; 17] = [
+    "t",
+    "connections",
+    "produced",
+    "s_received",
+    "s_read",
+    "s_written",
+    "c_received",
+    "consumed",
+    "client_send",
+    "server_receive",
+    "inside_server",
+    "server_send",
+    "client_receive",
+    "server_memory",
+    "kernel_memory",
+    "window",
+    "skew",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +114,20 @@ mod tests {
         assert_eq!(
             write(&chart),
             "seconds,\"a, \"\"b\"\" (bytes)\",\"'=cmd() (bytes)\"\r\n0.05,1,\r\n0.1,2.5,-3\r\n"
+        );
+    }
+
+    #[test]
+    fn samples_keep_their_columns_when_a_counter_is_not_visible() {
+        let sample = Sample { t: 0.05, produced: 9, consumed: 4, window: Some(0), ..Sample::default() };
+
+        let text = samples(&[sample]);
+
+        let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+        assert_eq!(rows[0].len(), rows[1].len());
+        assert_eq!(
+            (rows[1][0], rows[1][2], rows[1][3], rows[1][7], rows[1][15]),
+            ("0.05", "9", "", "4", "0")
         );
     }
 }

@@ -31,7 +31,16 @@ pub fn compare_page(
     first: (&str, &[Sample], Option<&Summary>),
     second: (&str, &[Sample], Option<&Summary>),
 ) -> Page {
-    let page = Page::new(format!("{} and {}", first.0, second.0), "");
+    let outcome = |(name, _, summary): (&str, &[Sample], Option<&Summary>)| {
+        let summary = summary?;
+        let verdict = summary.verdict.map_or(String::new(), |verdict| format!("{verdict}, "));
+        let memory = summary
+            .server_memory_growth
+            .map(|growth| format!("its server's memory grew by {}", Bytes(growth)));
+        Some(format!("{name}: {verdict}{}.", memory.unwrap_or(format!("{} sent", Bytes(summary.produced)))))
+    };
+    let lead: Vec<String> = [outcome(first), outcome(second)].into_iter().flatten().collect();
+    let page = Page::new(format!("{} and {}", first.0, second.0), lead.join(" "));
     let charts = charts::compare((first.0, first.1), (second.0, second.1));
     let page = page.section(with_charts(Section::new("Side by side"), charts));
     match (first.2, second.2) {
@@ -73,7 +82,8 @@ fn figures(samples: &[Sample], summary: Option<&Summary>) -> Vec<(String, String
     let sent = summary.map(|summary| summary.produced).or(samples.last().map(|sample| sample.produced));
     let growth = summary.and_then(|summary| summary.server_memory_growth);
     let inside = summary.and_then(|summary| summary.inside_server);
-    let held_back = summary.map(|summary| Seconds(summary.stalled_seconds).to_string());
+    let stalled = summary.map(|summary| summary.stalled_seconds).filter(|seconds| *seconds > 0.0);
+    let held_back = stalled.map(|seconds| Seconds(seconds).to_string());
     let all = [
         growth.map(|bytes| figure(Bytes(bytes).to_string(), "the server's memory grew, at most")),
         inside.map(|bytes| figure(Bytes(bytes).to_string(), "inside the server, at most")),

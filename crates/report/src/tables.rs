@@ -42,7 +42,7 @@ pub fn summary(summary: &Summary) -> Table {
         .row(["frames lost".to_owned(), summary.lost.to_string()])
         .row(["frames duplicated".to_owned(), summary.duplicated.to_string()])
         .row(["frames that came back wrong".to_owned(), summary.mismatched.to_string()])
-        .row(["held back for at most".to_owned(), Seconds(summary.stalled_seconds).to_string()]);
+        .row(["held back for at most".to_owned(), held_back(summary)]);
     if let Some(growth) = summary.server_memory_growth {
         table = table.row(["the server's memory grew by at most".to_owned(), bytes(growth)]);
     }
@@ -70,6 +70,13 @@ pub fn side_by_side(first: (&str, &Summary), second: (&str, &Summary)) -> Table 
 /// The moment at which most bytes were under way: sent and not yet read back.
 pub fn fullest(samples: &[Sample]) -> Option<&Sample> {
     samples.iter().max_by_key(|sample| sample.produced.saturating_sub(sample.consumed))
+}
+
+fn held_back(summary: &Summary) -> String {
+    match summary.stalled_seconds {
+        0.0 => "not at all".to_owned(),
+        seconds => Seconds(seconds).to_string(),
+    }
 }
 
 fn with_pid(summary: &Summary) -> String {

@@ -22,6 +22,10 @@ impl Grid<'_> {
                         continue;
                     }
                     let (column, row) = (x / self.glyphs.across, y / self.glyphs.down);
+                    // Where two lines of characters share their cells, they take turns.
+                    if self.glyphs.down == 1 && column % 4 < 2 && cells[row * self.columns + column].0 != 0 {
+                        continue;
+                    }
                     let bit = x % self.glyphs.across + self.glyphs.across * (y % self.glyphs.down);
                     let cell = &mut cells[row * self.columns + column];
                     *cell = (cell.0 | 1 << bit, index, series.ink);

@@ -23,7 +23,7 @@ pub(crate) use glyphs::Glyphs;
 use crate::axis::Axis;
 use crate::labels::{Placer, Rect, span_of};
 use crate::thin::thin;
-use crate::{Chart, Form, Ink, Mark};
+use crate::{Chart, Form, Ink, Mark, Series};
 
 /// The chart in `width` by `height` cells. Where that leaves no room for a plot, its title alone.
 pub(crate) fn compose(chart: &Chart, width: usize, height: usize, glyphs: &Glyphs) -> Canvas {
@@ -68,7 +68,8 @@ impl<'a> Grid<'a> {
         let rows = height.checked_sub(top + 2 + key).filter(|rows| *rows >= 2)?;
         let value = chart.value_axis((rows / 2).clamp(1, 8));
         let widest = value.ticks.iter().map(|tick| glyphs.text(&value.label(*tick)).chars().count()).max()?;
-        let left = widest + 2;
+        // Charts of one run stand one below the other: those of bytes begin at the same column.
+        let left = widest.max("512 MiB".len()) + 2;
         let columns = width.checked_sub(left).filter(|columns| *columns >= 8)?;
         let time = chart.time_axis((columns / 9).max(1));
         let place =
@@ -123,18 +124,15 @@ impl<'a> Grid<'a> {
         }
     }
 
-    /// Fills each cell with the band that its middle lies in.
+    /// Fills each cell with the band that takes most of it.
     fn bands(&self, canvas: &mut Canvas) {
         for column in 0..self.columns {
             let (from, to) = (column as f64, column as f64 + 1.0);
-            // The highest that each band reaches within the column, so that a short peak is not lost between two cells.
+            // The highest that each band reaches within the column, so that a short peak is not lost.
             let tops = self.outlines.iter().map(|line| span_of(line, from, to).map(|(top, _)| top));
             let tops: Vec<Option<f64>> = tops.collect();
             for row in 0..self.rows {
-                let middle = row as f64 + 0.5;
-                let band = tops.iter().rposition(|top| top.is_some_and(|top| top <= middle));
-                if let Some(band) = band {
-                    let series = &self.chart.series[band];
+                if let Some(series) = self.widest_in(&tops, row as f64) {
                     canvas.put(
                         self.left + column,
                         self.top + row,
@@ -144,6 +142,21 @@ impl<'a> Grid<'a> {
                 }
             }
         }
+    }
+
+    /// The band that fills most of a cell, of those whose tops are at `tops`; none where most of it is empty.
+    fn widest_in(&self, tops: &[Option<f64>], row: f64) -> Option<&Series> {
+        let part = |top: f64, bottom: f64| bottom.min(row + 1.0) - top.max(row);
+        let mut widest = None;
+        let mut most = part(0.0, tops.iter().flatten().copied().reduce(f64::min)?);
+        for (index, top) in tops.iter().enumerate() {
+            let bottom = tops[index + 1..].iter().flatten().next().copied().unwrap_or(self.rows as f64);
+            let here = part((*top)?, bottom);
+            if here > most {
+                (widest, most) = (Some(&self.chart.series[index]), here);
+            }
+        }
+        widest
     }
 
     fn marks_and_labels(&self, canvas: &mut Canvas) {
@@ -213,7 +226,7 @@ impl<'a> Grid<'a> {
 /// The text, column and row of each entry of the key.
 fn key_places(chart: &Chart, glyphs: &Glyphs, width: usize) -> Vec<(String, usize, usize)> {
     let (mut column, mut row) = (0, 0);
-    let place = |series: &crate::Series| {
+    let place = |series: &Series| {
         let most = series
             .peak()
             .map_or("not visible".to_owned(), |peak| format!("at most {}", chart.unit.print(peak)));

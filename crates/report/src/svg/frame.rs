@@ -1,14 +1,16 @@
 //! The frame of a drawing: what is left for the plot once title, phases, axes and key have their room.
 
 use super::Size;
-use crate::Chart;
 use crate::axis::Axis;
 use crate::labels::Rect;
+use crate::{Chart, Form};
 
 /// Where the parts of a drawing are.
 pub(super) struct Frame {
     /// Where the series are drawn.
     pub(super) plot: Rect,
+    /// Room above the plot for the label of a line that reaches its top.
+    pub(super) headroom: f64,
     /// The top of the strip with the names of the phases.
     pub(super) phases: f64,
     /// The title, in lines that fit.
@@ -18,7 +20,9 @@ pub(super) struct Frame {
 impl Frame {
     /// The frame of `chart` above a key of height `key`.
     pub(super) fn new(chart: &Chart, size: Size, value: &Axis, key: f64) -> Frame {
-        let widest = value.ticks.iter().map(|tick| size.text(&value.label(*tick))).fold(0.0, f64::max);
+        // Wide drawings stand one below the other: their plots begin at the same place, so that a moment is a vertical.
+        let usual = if size.width >= Size::WIDE.width { size.text("512 MiB/s") } else { 0.0 };
+        let widest = value.ticks.iter().map(|tick| size.text(&value.label(*tick))).fold(usual, f64::max);
         // Bold letters are wider.
         let title = size.wrap(&chart.title, 0.92 * size.width);
         let (left, right) = (widest + 0.7 * size.font, size.width - size.font);
@@ -28,9 +32,14 @@ impl Frame {
             let width = (phase.to - phase.from).max(0.0) / end * (right - left);
             size.wrap(&phase.label, width).len()
         });
-        let strip = rows.max().map_or(0.0, |rows| rows as f64 * size.line() + 0.6 * size.font);
-        let plot = Rect { left, top: phases + strip, right, bottom: size.height - key - 2.0 * size.font };
-        Frame { plot, phases, title }
+        let strip = rows.max().map_or(0.0, |rows| rows as f64 * size.line());
+        let headroom = match chart.form {
+            Form::Lines => 1.6 * size.font,
+            Form::Bands => 0.6 * size.font,
+        };
+        let plot =
+            Rect { left, top: phases + strip + headroom, right, bottom: size.height - key - 2.0 * size.font };
+        Frame { plot, headroom, phases, title }
     }
 
     /// The place of a part (0 to 1) of the time axis.

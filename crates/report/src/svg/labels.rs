@@ -20,7 +20,8 @@ impl Drawing<'_> {
         });
         let limits: Vec<(f64, &String)> = limits.collect();
         lines.extend(limits.iter().map(|(y, _)| vec![(plot.left, *y), (plot.right, *y)]));
-        let mut placer = Placer::new(plot, lines, 0.35 * font);
+        let area = Rect { top: plot.top - self.frame.headroom, ..plot };
+        let mut placer = Placer::new(area, lines, 0.35 * font);
         let write = |f: &mut Formatter<'_>, class: &str, rect: Rect, label: &str| {
             text(f, class, "middle", ((rect.left + rect.right) / 2.0, rect.top + 0.85 * font), label)
         };
