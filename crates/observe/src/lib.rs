@@ -16,9 +16,7 @@ mod process;
 pub use error::Error;
 pub use process::{Memory, Process, ProcessTree, TreeReading};
 
-#[cfg(target_os = "linux")]
 mod diag;
-#[cfg(target_os = "linux")]
 pub use diag::{Found, SocketDiag, Timer};
 
 mod listener;

@@ -120,7 +120,8 @@ fn own_uid() -> Option<u32> {
     crate::Process::open(std::process::id()).ok()?.uid()
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::net::TcpListener;
 

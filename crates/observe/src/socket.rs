@@ -59,7 +59,8 @@ impl SocketBuffers {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};

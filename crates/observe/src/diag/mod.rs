@@ -4,193 +4,20 @@
 //! A look-up of one connection by its two addresses costs 3 to 4 µs; `/proc/net/tcp` has less in it and costs
 //! milliseconds, since it walks all sockets.
 
+mod found;
+pub use found::{Found, Timer};
+
+#[cfg(target_os = "linux")]
 mod message;
 
-use std::io::{Read, Write};
-use std::net::SocketAddr;
-use std::time::Duration;
-
-use socket2::{Domain, Protocol, Socket, Type};
-
-use crate::{Error, SocketMemory, TcpInfo, TcpState};
-use message::{Answer, Messages, Question};
-
-/// A line to the kernel's socket tables.
-#[derive(Debug)]
-pub struct SocketDiag {
-    netlink: Socket,
-    sequence: u32,
-    answer: Vec<u8>,
-}
-
-impl SocketDiag {
-    /// Opens the line. Needs no privilege.
-    ///
-    /// # Errors
-    /// When the kernel has no sock_diag, or a sandbox forbids netlink.
-    pub fn open() -> Result<SocketDiag, Error> {
-        let open = || {
-            let netlink = Socket::new(
-                Domain::from(libc::AF_NETLINK),
-                Type::RAW,
-                Some(Protocol::from(libc::NETLINK_SOCK_DIAG)),
-            )?;
-            // The answer to a look-up stands in the queue when the question has been sent; this is for the kernel that
-            // would not answer at all.
-            netlink.set_read_timeout(Some(Duration::from_secs(1)))?;
-            Ok(netlink)
-        };
-        let netlink = open().map_err(Error::kernel("open a sock_diag socket"))?;
-        Ok(SocketDiag { netlink, sequence: 0, answer: vec![0; 64 << 10] })
-    }
-
-    /// Looks one socket up by its own address and its peer's. `None` when there is no such connection (any more).
-    ///
-    /// For the *other* end of a connection of ours, pass `(peer, local)`.
-    ///
-    /// # Errors
-    /// When the kernel refuses the question.
-    pub fn find(&mut self, local: SocketAddr, remote: SocketAddr) -> Result<Option<Found>, Error> {
-        self.ask(&Question::Exact { local, remote })?;
-        let length = self.receive()?;
-        let mut found = None;
-        for message in Messages::new(&self.answer[..length], self.sequence) {
-            match message {
-                // Where the exact connection is gone the kernel answers with the socket that listens at its port.
-                Answer::Socket(socket) if socket.is_between(local, remote) => found = Some(socket),
-                Answer::Refused(libc::ENOENT) => {}
-                Answer::Refused(code) => return Err(refused(code)),
-                Answer::Socket(_) | Answer::Done => {}
-                Answer::Malformed => return Err(Error::Malformed { what: WHAT }),
-            }
-        }
-        Ok(found)
-    }
-
-    /// All listening TCP sockets of this host.
-    ///
-    /// # Errors
-    /// When the kernel refuses the question.
-    pub fn listening(&mut self) -> Result<Vec<Found>, Error> {
-        let mut all = Vec::new();
-        for family in [libc::AF_INET, libc::AF_INET6] {
-            self.dump(&Question::All { family, states: 1 << LISTEN, port: 0 }, &mut |found| all.push(found))?;
-        }
-        Ok(all)
-    }
-
-    /// All connections whose own port is `port` (0: all connections), in any state but time-wait: the connections of a
-    /// server. Walks all sockets of the host: 0.2 ms with few of them, 14 ms with ten thousand.
-    ///
-    /// # Errors
-    /// When the kernel refuses the question.
-    pub fn connections(&mut self, port: u16) -> Result<Vec<Found>, Error> {
-        let mut all = Vec::new();
-        for family in [libc::AF_INET, libc::AF_INET6] {
-            self.dump(&Question::All { family, states: CONNECTED, port }, &mut |found| all.push(found))?;
-        }
-        Ok(all)
-    }
-
-    fn dump(&mut self, question: &Question, each: &mut dyn FnMut(Found)) -> Result<(), Error> {
-        self.ask(question)?;
-        loop {
-            let length = self.receive()?;
-            for message in Messages::new(&self.answer[..length], self.sequence) {
-                match message {
-                    Answer::Socket(socket) => each(socket),
-                    Answer::Done => return Ok(()),
-                    Answer::Refused(code) => return Err(refused(code)),
-                    Answer::Malformed => return Err(Error::Malformed { what: WHAT }),
-                }
-            }
-        }
-    }
-
-    fn ask(&mut self, question: &Question) -> Result<(), Error> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let bytes = question.encode(self.sequence);
-        let sent = self.netlink.write(&bytes).map_err(Error::kernel(WHAT))?;
-        debug_assert_eq!(sent, bytes.len(), "netlink takes a message whole or not at all");
-        Ok(())
-    }
-
-    fn receive(&mut self) -> Result<usize, Error> {
-        self.netlink.read(&mut self.answer).map_err(Error::kernel(WHAT))
-    }
-}
-
-/// What the kernel said of one socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Found {
-    /// Its own address.
-    pub local: SocketAddr,
-    /// Its peer's address.
-    pub remote: SocketAddr,
-    /// Its state.
-    pub state: TcpState,
-    /// Bytes that arrived and were not read. A FIN of the peer counts as one: see [`Found::unread`].
-    /// Of a listening socket: connections that wait for accept.
-    pub rqueue: u32,
-    /// Bytes written and not acknowledged, sent or not. A FIN counts as one: see [`Found::unacknowledged`].
-    /// Of a listening socket: how many connections may wait.
-    pub wqueue: u32,
-    /// The user that it belongs to.
-    pub uid: u32,
-    /// Its number, by which `/proc/PID/fd` names it. 0: no process holds it any more.
-    pub inode: u32,
-    /// The timer that runs, if any.
-    pub timer: Option<Timer>,
-    /// For a listening IPv6 socket: takes no IPv4 connections.
-    pub only_v6: bool,
-    /// What the kernel counts of it.
-    pub info: Option<TcpInfo>,
-    /// Its memory in the kernel.
-    pub memory: Option<SocketMemory>,
-}
-
-impl Found {
-    /// Bytes of payload that arrived and were not read.
-    pub fn unread(&self) -> u64 {
-        // The FIN stands behind all payload. Once the reader has seen the end it is out of the count, which is 0 then.
-        u64::from(self.rqueue).saturating_sub(u64::from(self.state.has_received_fin()))
-    }
-
-    /// Bytes of payload written and not acknowledged.
-    pub fn unacknowledged(&self) -> u64 {
-        u64::from(self.wqueue).saturating_sub(u64::from(self.state.has_queued_fin()))
-    }
-
-    /// Whether it is the connection between these two addresses, and not what listens there.
-    fn is_between(&self, local: SocketAddr, remote: SocketAddr) -> bool {
-        self.state != TcpState::Listen
-            && self.local.port() == local.port()
-            && self.remote.port() == remote.port()
-    }
-}
-
-/// What a socket waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Timer {
-    /// To send again what was not acknowledged.
-    Retransmit,
-    /// To see whether a silent peer is still there.
-    KeepAlive,
-    /// To forget the connection.
-    TimeWait,
-    /// To ask whether the peer's window has opened: the sign that a peer does not read.
-    ZeroWindowProbe,
-}
-
-fn refused(code: i32) -> Error {
-    Error::Kernel { what: WHAT, source: std::io::Error::from_raw_os_error(code) }
-}
-
-const WHAT: &str = "ask the kernel for a socket (sock_diag)";
-const LISTEN: u32 = 10;
-/// All states that a connection with data can be in: not time-wait (6), closed (7) and listen (10); nor the requests
-/// (12) that have no socket yet.
-const CONNECTED: u32 = 0xfff & !(1 << 6 | 1 << 7 | 1 << LISTEN | 1);
+#[cfg(target_os = "linux")]
+#[path = "linux.rs"]
+mod system;
+#[cfg(not(target_os = "linux"))]
+#[path = "other.rs"]
+mod system;
+pub use system::SocketDiag;
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests;

@@ -1,1 +1,167 @@
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
+
+use super::message::{Answer, Messages, Question};
+use super::*;
+use crate::TcpState;
+
+/// Captured on Linux 6.18, x86_64: the answer to a look-up of the server's end of a loopback connection which has 128,512
+/// bytes unread.
+const ANSWER: &str = "\
+    c00100001400000001000000c0600000020100009cb5d6e07f0000010000000000000000000000007f00000100000000000000000000000000\
+    00000016000000000000000000000000f60100000000000000000002c20000050008000000000008000f00000000000c001500010000000000\
+    0000060016005200000028000700c0ff01000000020000000000001e3c0040100000000000000000000000000000030000001c010200010000\
+    000007aa01e01c0300803801000080000000ba00000000000000000000000000000000000000000000b004000000000000b0030000b0030000\
+    ffff0000007401000c00000007000000ffffff7f0b000000cbff00000300000012000000cbff0000000000002336f5920f000000ffffffffff\
+    ffffff2c0100000000000000f6010000000000050000000a000000000000000500000005000000010000000000a08601000000000000000000\
+    00000000000000000000000000000000000002000000000000002c010000000000000000000000000000000000000000000000000000000001\
+    00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000";
+
+#[test]
+#[cfg(target_endian = "little")]
+fn a_captured_answer_is_read_whole() {
+    let all: Vec<Answer> = Messages::new(&bytes(ANSWER), 1).collect();
+
+    let [Answer::Socket(found)] = all.as_slice() else { panic!("not one socket: {all:?}") };
+    assert_eq!(found.local, SocketAddr::from(([127, 0, 0, 1], 40117)));
+    assert_eq!(found.remote, SocketAddr::from(([127, 0, 0, 1], 55008)));
+    assert_eq!((found.state, found.rqueue, found.wqueue), (TcpState::Established, 128_512, 0));
+    assert_eq!((found.uid, found.inode, found.timer), (0, 49666, None));
+    let info = found.info.unwrap();
+    assert_eq!((info.bytes_received, info.snd_cwnd), (Some(128_512), 11));
+    assert_eq!(found.memory.unwrap().receive, 0x1ffc0);
+}
+
+#[test]
+fn an_answer_to_another_question_is_skipped() {
+    assert_eq!(Messages::new(&bytes(ANSWER), 2).count(), 0);
+}
+
+#[test]
+fn an_answer_that_is_cut_or_garbled_anywhere_is_malformed_and_never_a_panic() {
+    let whole = bytes(ANSWER);
+
+    for end in 1..whole.len() {
+        let all: Vec<Answer> = Messages::new(&whole[..end], 1).collect();
+        assert!(matches!(all.as_slice(), [Answer::Malformed]), "cut at {end}");
+    }
+    for at in 0..whole.len() {
+        for bit in 0..8 {
+            let mut garbled = whole.clone();
+            garbled[at] ^= 1 << bit;
+            // It may be read as something else, but it must come to an end.
+            let _ = Messages::new(&garbled, 1).take(1000).count();
+        }
+    }
+}
+
+#[test]
+fn a_question_has_the_form_of_the_kernels_headers() {
+    let question = Question::Exact {
+        local: SocketAddr::from(([127, 0, 0, 1], 0x1234)),
+        remote: SocketAddr::from((Ipv6Addr::LOCALHOST, 0x5678)),
+    };
+
+    let bytes = question.encode(9);
+
+    assert_eq!(bytes[0..4], 72u32.to_ne_bytes());
+    assert_eq!(bytes[16..20], [libc::AF_INET as u8, 6, 0b100_0010, 0]);
+    assert_eq!(bytes[24..28], [0x12, 0x34, 0x56, 0x78]);
+    assert_eq!(bytes[28..32], [127, 0, 0, 1]);
+    assert_eq!(bytes[64..72], [0xff; 8]);
+}
+
+#[test]
+fn the_peers_end_is_found_over_ipv4_ipv6_and_ipv4_into_an_ipv6_socket() {
+    let any_v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+    let cases = [
+        (SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Ipv4Addr::LOCALHOST.into()),
+        (SocketAddr::from((Ipv6Addr::LOCALHOST, 0)), Ipv6Addr::LOCALHOST.into()),
+        (any_v6, std::net::IpAddr::from(Ipv4Addr::LOCALHOST)),
+    ];
+    for (bind, connect) in cases {
+        let listener = TcpListener::bind(bind).unwrap();
+        let mut client = TcpStream::connect((connect, listener.local_addr().unwrap().port())).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        client.write_all(b"three words here").unwrap();
+        server.read_exact(&mut [0; 6]).unwrap();
+
+        let found = find_when(&client, |found| found.unread() == 10);
+
+        assert_eq!(found.local, client.peer_addr().unwrap(), "bound to {bind}");
+        assert_eq!(found.remote, client.local_addr().unwrap());
+        assert_eq!(found.info.unwrap().payload_received(), Some(16));
+        assert!(found.memory.unwrap().total() > 0 && found.inode != 0);
+    }
+}
+
+#[test]
+fn a_connection_that_is_gone_is_not_mistaken_for_its_listener() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = listener.local_addr().unwrap();
+    // Bound and never connected: nobody else can make this connection meanwhile.
+    let never = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    never.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let client = never.local_addr().unwrap().as_socket().unwrap();
+    let mut diag = SocketDiag::open().unwrap();
+
+    assert_eq!(diag.find(server, client).unwrap(), None);
+    assert!(diag.listening().unwrap().iter().any(|found| found.local == server));
+}
+
+#[test]
+fn a_fin_is_counted_by_the_kernel_and_not_by_us() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (_server, _) = listener.accept().unwrap();
+    client.write_all(&[1; 1000]).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+
+    let found = find_when(&client, |found| found.state == TcpState::CloseWait);
+
+    assert_eq!((found.rqueue, found.unread()), (1001, 1000));
+    assert_eq!(found.info.unwrap().payload_received(), Some(1000));
+}
+
+#[test]
+fn the_connections_of_a_port_are_listed_and_those_of_other_ports_are_not() {
+    let (ours, others) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("[::1]:0").unwrap());
+    let connect = |listener: &TcpListener| {
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (client, listener.accept().unwrap().0)
+    };
+    let pairs = [connect(&ours), connect(&ours), connect(&others)];
+    let mut diag = SocketDiag::open().unwrap();
+
+    let all = diag.connections(ours.local_addr().unwrap().port()).unwrap();
+
+    let mut remotes: Vec<SocketAddr> = all.iter().map(|found| found.remote).collect();
+    let mut expected: Vec<SocketAddr> =
+        pairs[..2].iter().map(|(client, _)| client.local_addr().unwrap()).collect();
+    remotes.sort();
+    expected.sort();
+    assert_eq!(remotes, expected);
+}
+
+/// The server's end of `client`, once it is as wanted.
+#[track_caller]
+fn find_when(client: &TcpStream, wanted: impl Fn(&Found) -> bool) -> Found {
+    let (local, peer) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
+    let mut diag = SocketDiag::open().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Some(found) = diag.find(peer, local).unwrap().filter(&wanted) {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "did not come true within 10 s");
+        std::thread::yield_now();
+    }
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).unwrap() as u8;
+    hex.as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+}

@@ -1,1 +1,91 @@
+use super::*;
 
+/// Captured with getsockopt on Linux 6.18, x86_64: the client's end of a connection whose peer does not read, 2.4 s
+/// after it began. `ss -tmi` said at that moment: backoff:3 mss:47616 cwnd:15 bytes_sent:176128 bytes_retrans:47616
+/// bytes_acked:128513 bytes_received:300 segs_out:11 segs_in:7 rwnd_limited:2412ms notsent:4163072.
+const STALLED: &str = "\
+    010000000307aa00802c0300409c000000ba000018020000000000000000000000000000000000000000000060080000000000006009000084\
+    020000ffff0000d7ff0000de12000097250000ffffff7f0f000000cbff00000300000000000000d7ff000001000000fb3092e40a000000ffff\
+    ffffffffffff01f60100000000002c010000000000000b0000000700000000863f000a000000010000000500000000c09a5e00000000009f24\
+    0000000000009f2400000000000000000000000000060000000000000000b002000000000000ba000000000000010000000000000000000000\
+    00000000000001000000000000000000000000000000000000000000000000000000000000000000000000000000000000";
+
+#[test]
+#[cfg(target_endian = "little")]
+fn a_captured_snapshot_reads_as_ss_printed_it() {
+    let info = TcpInfo::parse(&bytes(STALLED)).unwrap();
+
+    assert_eq!((info.state, info.backoff), (TcpState::Established, 3));
+    assert_eq!((info.snd_mss, info.rcv_mss, info.snd_cwnd), (47_616, 536, 15));
+    assert_eq!((info.unacked, info.retransmits), (0, 1));
+    assert_eq!((info.bytes_acked, info.bytes_received), (Some(128_513), Some(300)));
+    assert_eq!((info.segs_out, info.segs_in), (Some(11), Some(7)));
+    assert_eq!((info.data_segs_out, info.data_segs_in), (Some(5), Some(1)));
+    assert_eq!((info.bytes_sent, info.bytes_retransmitted), (Some(176_128), Some(47_616)));
+    assert_eq!(info.notsent, Some(4_163_072));
+    assert_eq!(info.rwnd_limited, Some(Duration::from_millis(2400)));
+    assert_eq!((info.snd_wnd, info.rcv_wnd), (Some(0), Some(65_536)));
+    assert_eq!(info.rtt, Duration::from_micros(4830));
+}
+
+#[test]
+fn the_syn_is_no_payload() {
+    let info = TcpInfo::parse(&bytes(STALLED)).unwrap();
+
+    assert_eq!(info.payload_acked(Side::Connecting), Some(128_512));
+    assert_eq!(info.payload_received(), Some(300));
+}
+
+#[test]
+fn an_older_kernels_shorter_structure_leaves_its_missing_tail_none() {
+    // What musl's headers know ends behind snd_wnd, Linux 4.9's behind the segments, Linux 3's behind retransmits.
+    let at_snd_wnd = TcpInfo::parse(&bytes(STALLED)[..232]).unwrap();
+    let at_segments = TcpInfo::parse(&bytes(STALLED)[..160]).unwrap();
+    let at_retransmits = TcpInfo::parse(&bytes(STALLED)[..104]).unwrap();
+
+    assert_eq!((at_snd_wnd.snd_wnd, at_snd_wnd.rcv_wnd), (Some(0), None));
+    assert_eq!((at_segments.notsent, at_segments.rwnd_limited), (Some(4_163_072), None));
+    assert_eq!((at_retransmits.retransmits, at_retransmits.bytes_acked), (1, None));
+}
+
+#[test]
+fn every_length_is_read_or_refused_without_a_panic() {
+    let bytes = bytes(STALLED);
+
+    let read = |length: &usize| TcpInfo::parse(&bytes[..*length]).is_some();
+
+    assert_eq!((0..=bytes.len()).find(read), Some(104), "shorter than any kernel's: refused");
+    assert!((104..=bytes.len()).all(|length| read(&length)));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn both_ends_of_a_half_closed_connection_count_payload_alone() {
+    use std::io::{Read, Write};
+    use std::net::{Shutdown, TcpListener, TcpStream};
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut server, _) = listener.accept().unwrap();
+    client.write_all(&[1; 1000]).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut all = Vec::new();
+    server.read_to_end(&mut all).unwrap();
+
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while TcpInfo::of(&client).unwrap().state != TcpState::FinWait2 {
+        assert!(std::time::Instant::now() < deadline, "the FIN was not acknowledged within 10 s");
+        std::thread::yield_now();
+    }
+    let (client, server) = (TcpInfo::of(&client).unwrap(), TcpInfo::of(&server).unwrap());
+
+    assert_eq!((client.bytes_acked, client.payload_acked(Side::Connecting)), (Some(1002), Some(1000)));
+    assert_eq!(server.state, TcpState::CloseWait);
+    assert_eq!((server.bytes_received, server.payload_received()), (Some(1001), Some(1000)));
+    assert_eq!(server.payload_acked(Side::Accepting), Some(0));
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).unwrap() as u8;
+    hex.as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+}

@@ -1,0 +1,93 @@
+//! A process tree follows what a server starts, and notices what has ended.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use echoctl_observe::ProcessTree;
+
+#[test]
+fn processes_started_later_become_members_and_all_are_seen_to_end() {
+    let mut shell = shell("read line; cat | cat; true");
+    let mut tree = ProcessTree::new([shell.id()]).unwrap();
+    assert_eq!(tree.read().processes, 1, "the shell waits for a line and has started nothing");
+
+    use std::io::Write;
+    shell.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+    wait_for(|| {
+        tree.rescan();
+        tree.members().filter(|process| process.name() == "cat").count() == 2
+    });
+    let reading = tree.read();
+    assert_eq!(reading.processes, 3);
+    assert!(reading.memory.anonymous > 0);
+    assert_eq!(tree.ended_root(), None);
+
+    drop(shell.stdin.take());
+    wait_for(|| tree.ended_root() == Some(shell.id()));
+    wait_for(|| tree.read().processes == 0);
+    shell.wait().unwrap();
+}
+
+#[test]
+fn memory_of_a_grandchild_counts() {
+    // The inner shell holds a string of 32 MiB when it is told to, until its input ends.
+    let mut shell = shell(
+        "INNER='read line; s=$(head -c 33554432 /dev/zero | tr \"\\0\" x); echo ready; read line; true'
+        sh -c \"$INNER\"; true",
+    );
+    let mut tree = ProcessTree::new([shell.id()]).unwrap();
+    wait_for(|| {
+        tree.rescan();
+        tree.read().processes == 2
+    });
+    let before = tree.read().memory.total();
+
+    use std::io::{BufRead, Write};
+    shell.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+    let mut line = String::new();
+    std::io::BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let after = tree.read().memory.total();
+
+    assert_eq!(line.trim(), "ready");
+    assert!(after >= before + (32 << 20), "{before} {after}");
+    drop(shell.stdin.take());
+    shell.wait().unwrap();
+}
+
+#[test]
+fn what_a_process_did_stays_in_the_sums_when_it_has_ended() {
+    let mut shell = shell("read line; i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; read line; true");
+    let mut tree = ProcessTree::new([std::process::id(), shell.id()]).unwrap();
+    use std::io::Write;
+    shell.stdin.as_mut().unwrap().write_all(b"count\n").unwrap();
+    let pid = shell.id();
+    wait_for(|| {
+        tree.rescan();
+        let busy = tree.members().find(|process| process.pid() == pid).unwrap();
+        busy.processor_time().unwrap() >= Duration::from_millis(20)
+    });
+    tree.rescan();
+    let before = tree.read().processor_time;
+
+    drop(shell.stdin.take());
+    shell.wait().unwrap();
+    tree.rescan();
+
+    assert_eq!(tree.ended_root(), Some(pid));
+    assert!(tree.read().processor_time >= before);
+}
+
+fn shell(script: &str) -> Child {
+    Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+#[track_caller]
+fn wait_for(mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < deadline, "did not come true within 20 s");
+        std::thread::yield_now();
+    }
+}
