@@ -17,6 +17,7 @@
 //! - [`Config`]: what to send, how fast, what to read, when to stop.
 //! - [`Flood`]: connects, runs, and says how it ended ([`Outcome`]); a [`StopHandle`] ends it early.
 //! - [`Link`]: one connection; whoever samples a run reads its counters and its socket at any time.
+//! - [`Ping`]: apart from all that, the time that a frame takes to the server and back.
 //! - [`Recipe`], [`Source`], [`Checker`], [`Pacer`], [`Schedule`]: the parts without a socket or a clock.
 //!
 //! Nothing is stored of what was sent: a frame is made again from its number to check it. So the memory of a run does
@@ -32,6 +33,7 @@ mod link;
 mod number;
 mod outcome;
 mod pacer;
+mod ping;
 mod producer;
 mod recipe;
 mod schedule;
@@ -45,6 +47,7 @@ pub use flood::{Flood, StopHandle};
 pub use link::{Link, Phase};
 pub use outcome::{Ending, Hangup, Outcome, Totals};
 pub use pacer::Pacer;
+pub use ping::{Latencies, Ping, PingConfig, PingFault, PingOutcome, PingStop};
 pub use recipe::{Frame, Pool, Recipe};
 pub use schedule::{Pace, Schedule};
 pub use source::Source;

@@ -35,11 +35,13 @@ pub(crate) fn run(limit: usize, operations: &[Operation]) {
 /// ```
 pub(crate) fn check(input: &[u8]) {
     let Some((&limit, input)) = input.split_first() else { return };
+    let limit = LIMITS[usize::from(limit) % LIMITS.len()];
     let mut bytes = input.iter().map(|&byte| usize::from(byte));
     let mut operations = Vec::new();
     while let (Some(code), Some(low)) = (bytes.next(), bytes.next()) {
-        // Squared, so that small steps are common, and the largest passes what a buffer retains.
-        let count = low + (code >> 3) * (code >> 3) * 70;
+        // Squared, so that small steps are common, and the largest passes what a buffer retains. More than the limit is
+        // refused, no matter how much more.
+        let count = (low + (code >> 3) * (code >> 3) * 70).min(limit + 1);
         operations.push(match code & 7 {
             0 | 1 => Operation::Append(count),
             2 | 3 => Operation::Fill(count, bytes.next().unwrap_or(0) * (code >> 3).max(1)),
@@ -48,7 +50,7 @@ pub(crate) fn check(input: &[u8]) {
             _ => Operation::Shrink,
         });
     }
-    run(LIMITS[usize::from(limit) % LIMITS.len()], &operations);
+    run(limit, &operations);
 }
 
 /// Limits around the buffer's own thresholds: none at all, its first allocation, and what it retains.

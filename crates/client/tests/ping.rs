@@ -1,0 +1,153 @@
+//! Promise: a ping measures what a waiting user would have waited, and tells what went wrong instead of hanging.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use echoctl_client::{Error, Ping, PingConfig, PingFault};
+use echoctl_proto::Framing;
+
+/// A server on a port of its own that does `serve` with each connection.
+fn server(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = listener.local_addr().expect("a bound socket has an address");
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let serve = serve.clone();
+            thread::spawn(move || serve(stream));
+        }
+    });
+    addr
+}
+
+/// Echoes frames of [`SIZE`] bytes, and calls `before` with the number of each before it answers.
+fn echo(mut stream: TcpStream, before: impl Fn(u64)) {
+    let mut frame = [0; SIZE];
+    for number in 0.. {
+        if stream.read_exact(&mut frame).is_err() {
+            return;
+        }
+        before(number);
+        if stream.write_all(&frame).is_err() {
+            return;
+        }
+    }
+}
+
+fn config(addr: SocketAddr) -> PingConfig {
+    PingConfig {
+        addr,
+        framing: Framing::Lines,
+        size: SIZE,
+        connections: 1,
+        rate: None,
+        count: Some(400),
+        time: None,
+        patience: Duration::from_secs(30),
+    }
+}
+
+const SIZE: usize = 32;
+
+const STALL: Duration = Duration::from_millis(200);
+
+fn stall_once(number: u64) {
+    if number == 100 {
+        thread::sleep(STALL);
+    }
+}
+
+#[test]
+fn every_ping_is_counted_once_over_all_connections() {
+    let addr = server(|stream| echo(stream, |_| ()));
+
+    let outcome = Ping::connect(PingConfig { connections: 3, ..config(addr) }).unwrap().run();
+
+    assert_eq!(outcome.latencies.count(), 400);
+    assert!(outcome.faults.is_empty(), "{:?}", outcome.faults);
+    assert_eq!(outcome.unsent, 0);
+    assert!(outcome.latencies.min() <= outcome.latencies.quantile(0.5));
+    assert!(outcome.latencies.quantile(0.5) <= outcome.latencies.max());
+}
+
+#[test]
+fn at_a_fixed_rate_a_stall_counts_for_every_ping_that_was_due_meanwhile() {
+    let addr = server(|stream| echo(stream, stall_once));
+
+    let outcome = Ping::connect(PingConfig { rate: Some(1000), ..config(addr) }).unwrap().run();
+
+    // Of 400 pings, 1 ms apart, the 100 due in the first half of the stall each waited for its other half at least.
+    assert_eq!(outcome.latencies.count(), 400);
+    assert!(outcome.latencies.quantile(0.76) >= Some(STALL / 2), "{:?}", outcome.latencies.quantile(0.76));
+}
+
+#[test]
+fn in_a_closed_loop_a_stall_is_seen_by_the_ping_that_met_it() {
+    let addr = server(|stream| echo(stream, stall_once));
+
+    let outcome = Ping::connect(config(addr)).unwrap().run();
+
+    assert!(outcome.latencies.max() >= Some(STALL));
+}
+
+#[test]
+fn pings_that_a_slow_server_left_no_time_for_are_told() {
+    let addr = server(|stream| echo(stream, |_| thread::sleep(Duration::from_millis(20))));
+    let time = Some(Duration::from_millis(200));
+
+    let outcome =
+        Ping::connect(PingConfig { rate: Some(1000), count: None, time, ..config(addr) }).unwrap().run();
+
+    // 200 were due. In 200 ms the server answers 10 at most, and one more may have been on its way.
+    assert!(outcome.latencies.count() <= 11, "{}", outcome.latencies.count());
+    assert_eq!(outcome.latencies.count() + outcome.unsent, 200);
+}
+
+#[test]
+fn a_server_that_answers_something_else_is_found_out() {
+    let addr = server(|mut stream| {
+        let _ = stream.write_all(&[b'?'; SIZE]);
+        let _ = stream.read(&mut [0; SIZE]);
+    });
+
+    let outcome = Ping::connect(config(addr)).unwrap().run();
+
+    assert!(matches!(outcome.faults[..], [PingFault::Differs]), "{:?}", outcome.faults);
+    assert_eq!(outcome.latencies.count(), 0);
+}
+
+#[test]
+fn a_server_that_hangs_up_is_told_from_one_that_is_silent() {
+    let hangs_up = server(|mut stream| drop(stream.read(&mut [0; SIZE])));
+    let is_silent = server(|mut stream| drop(stream.read_to_end(&mut Vec::new())));
+    let patience = Duration::from_millis(50);
+
+    let hung_up = Ping::connect(config(hangs_up)).unwrap().run();
+    let silent = Ping::connect(PingConfig { patience, ..config(is_silent) }).unwrap().run();
+
+    assert!(matches!(hung_up.faults[..], [PingFault::HungUp]), "{:?}", hung_up.faults);
+    assert!(matches!(silent.faults[..], [PingFault::Silent(_)]), "{:?}", silent.faults);
+}
+
+#[test]
+fn stopping_ends_a_ping_that_waits_for_its_reply() {
+    let addr = server(|mut stream| drop(stream.read_to_end(&mut Vec::new())));
+    let ping = Ping::connect(config(addr)).unwrap();
+    let stopper = ping.stopper();
+
+    let running = thread::spawn(|| ping.run());
+    stopper.stop();
+
+    assert!(running.join().unwrap().faults.is_empty(), "being stopped is no fault");
+}
+
+#[test]
+fn where_nobody_listens_connecting_says_so() {
+    // Bound and never made to listen: nobody else can take the port meanwhile.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let addr = socket.local_addr().unwrap().as_socket().unwrap();
+
+    assert!(matches!(Ping::connect(config(addr)), Err(Error::Connect { .. })));
+}
