@@ -40,13 +40,15 @@ pub fn draw(chart: &Chart, size: Size) -> String {
 
 /// Charts one below the other as one SVG file, so that a moment is the same vertical in all of them.
 pub fn sheet(charts: &[Chart], size: Size) -> String {
-    let (width, height) = (size.width, size.height * charts.len() as f64);
+    // A blank line between one chart's key and the next one's title.
+    let pitch = size.height + size.font;
+    let (width, height) = (size.width, pitch * charts.len() as f64);
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" viewBox=\"0 0 {width} {height}\">\n<style>{STYLE}</style>\n\
          <rect class=\"paper\" width=\"{width}\" height=\"{height}\"/>\n"
     );
     for (index, chart) in charts.iter().enumerate() {
-        let y = size.height * index as f64;
+        let y = pitch * index as f64;
         out.push_str(&format!("<svg y=\"{y}\" width=\"{width}\" height=\"{}\">\n", size.height));
         out.push_str(&embed(chart, size, &format!("chart{}", index + 1)));
         out.push_str("</svg>\n");
