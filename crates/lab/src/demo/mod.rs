@@ -13,6 +13,7 @@
 //! [`run`] does it and hands each moment to its caller; [`story`] has the words; [`page`] makes the report.
 
 mod chart;
+mod judge;
 mod outcome;
 mod page;
 mod plan;

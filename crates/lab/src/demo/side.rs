@@ -8,6 +8,7 @@ use echoctl_observe::ProcessTree;
 use echoctl_record::{Sample, Summary};
 use tokio::task::JoinHandle;
 
+use super::judge::judge;
 use super::{Plan, SideOutcome};
 use crate::{ChildServer, Error};
 
@@ -114,6 +115,7 @@ impl Running {
         let memory = |sample: &Sample| sample.server_memory;
         let first = self.samples.iter().find_map(memory);
         let most = self.samples.iter().filter_map(memory).max();
+        let (verdict, reason) = judge(&self.plan, &self.samples);
         let summary = Summary {
             seconds: outcome.elapsed.as_secs_f64(),
             connections: 1,
@@ -126,9 +128,10 @@ impl Running {
             stalled_seconds: totals.longest_stall.as_secs_f64(),
             server_pid: Some(self.server.pid()),
             server_memory_growth: most.zip(first).map(|(most, first)| most - first),
+            verdict: Some(verdict),
+            reason: Some(reason),
             ..Summary::new(self.server.addr().to_string())
         };
-        let _ = self.plan;
         Ok(SideOutcome { summary, samples: self.samples })
     }
 }
