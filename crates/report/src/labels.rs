@@ -45,7 +45,7 @@ impl Placer {
 
     /// A place for a label of `width` and `height` at the line of index `line`.
     pub(crate) fn beside(&mut self, line: usize, width: f64, height: f64) -> Option<Rect> {
-        let anchors = self.anchors(line);
+        let anchors = self.anchors(line, height);
         let candidates = anchors.iter().flat_map(|(x, y, distance)| {
             let around = [
                 // Above, below; then to the sides, for where the line is steep.
@@ -66,9 +66,9 @@ impl Placer {
         self.beside(self.lines.len() - 1, width, height)
     }
 
-    /// Places along a line, each with how far it is from where one would like to read the label: at its highest point
-    /// when the line has one, else towards its end.
-    fn anchors(&self, line: usize) -> Vec<(f64, f64, f64)> {
+    /// Places along a line, each with how much it is disliked. One would like to read the label at the highest point when
+    /// the line has one, else towards its end, and where other lines are far.
+    fn anchors(&self, line: usize, height: f64) -> Vec<(f64, f64, f64)> {
         let points = &self.lines[line];
         let (Some(first), Some(last)) = (points.first(), points.last()) else { return Vec::new() };
         let highest = points.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or(*first);
@@ -78,7 +78,16 @@ impl Placer {
         let width = (self.area.right - self.area.left).max(1.0);
         let steps = (0..=ANCHORS).map(|step| first.0 + (last.0 - first.0) * step as f64 / ANCHORS as f64);
         let along = steps.chain([highest.0]).filter_map(|x| Some((x, height_at(points, x)?)));
-        along.map(|(x, y)| (x, y, 3.0 * (x - liked).abs() / width)).collect()
+        let dislike = |x: f64, y: f64| 3.0 * (x - liked).abs() / width + 2.0 * self.crowd(line, x, y, height);
+        along.map(|(x, y)| (x, y, dislike(x, y))).collect()
+    }
+
+    /// How near another line comes: 1 where it lies on this one, where no reader knows which is meant, and 0 from three
+    /// lines of text on.
+    fn crowd(&self, line: usize, x: f64, y: f64, height: f64) -> f64 {
+        let others = self.lines.iter().enumerate().filter(|(index, _)| *index != line);
+        let nearest = others.filter_map(|(_, points)| height_at(points, x)).map(|other| (other - y).abs());
+        1.0 - nearest.fold(3.0 * height, f64::min) / (3.0 * height)
     }
 
     fn anywhere(&self, width: f64, height: f64) -> Vec<(Rect, f64)> {
