@@ -4,6 +4,7 @@
 //!
 //! - [`ProcessTree`], [`Process`]: memory, processor time and disk writes of a server and all that it started.
 //! - [`listener`]: which processes own a listening port.
+//! - [`Sampler`], [`SamplerThread`]: where every byte of a set of connections is, again and again.
 //! - [`SocketDiag`]: the state and queues of any TCP socket of this host, looked up by its two addresses.
 //!
 //! What a system cannot show is `None` or [`Error::NotVisible`], never a guess. Linux shows everything; what macOS and
@@ -33,3 +34,8 @@ pub use tcp_state::TcpState;
 
 mod socket;
 pub use socket::{AsHandle, SocketBuffers, receive_queue, send_queue};
+
+mod sampler;
+pub use sampler::{
+    AT_ONCE, Connection, Cut, End, Filled, Observation, OwnEnd, Pace, Path, Sampler, SamplerThread, Watched,
+};

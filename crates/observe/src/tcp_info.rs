@@ -105,13 +105,15 @@ impl TcpInfo {
         })
     }
 
-    /// Bytes of payload that arrived here: `bytes_received` without the peer's FIN.
+    /// Bytes of payload that arrived here: `bytes_received` without the peer's FIN. In the state closed the kernel does not
+    /// tell any more whether there was one: then it may be 1 too many.
     pub fn payload_received(&self) -> Option<u64> {
         let fin = u64::from(self.state.has_received_fin());
         Some(self.bytes_received?.saturating_sub(fin))
     }
 
-    /// Bytes of payload that the peer acknowledged: `bytes_acked` without SYN and FIN.
+    /// Bytes of payload that the peer acknowledged: `bytes_acked` without SYN and FIN. In the state closed it may be 1 too
+    /// many, as above.
     pub fn payload_acked(&self, side: Side) -> Option<u64> {
         let syn = u64::from(side == Side::Connecting);
         let fin = u64::from(self.state.has_acknowledged_fin());

@@ -1,0 +1,150 @@
+//! An echo server that counts for itself, and a client to watch: the truth that the ledger is held against.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use echoctl_observe::{OwnEnd, Watched};
+
+/// One write and one read of the server's.
+pub(crate) const CHUNK: usize = 64 << 10;
+
+/// What a party has done by its own count.
+#[derive(Debug, Default)]
+pub(crate) struct Count {
+    pub(crate) read: AtomicU64,
+    pub(crate) written: AtomicU64,
+}
+
+impl Count {
+    pub(crate) fn read(&self) -> u64 {
+        self.read.load(SeqCst)
+    }
+
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(SeqCst)
+    }
+}
+
+/// An echo server, a thread a connection, that reads a chunk and writes it before it reads on.
+pub(crate) struct Echo {
+    pub(crate) addr: SocketAddr,
+    listener: TcpListener,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// A connection to it. Both ends count.
+pub(crate) struct Line {
+    pub(crate) client: Arc<TcpStream>,
+    pub(crate) own: Arc<Count>,
+    pub(crate) server: Arc<Count>,
+}
+
+impl Echo {
+    pub(crate) fn start() -> Echo {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Echo { addr: listener.local_addr().unwrap(), listener, threads: Vec::new() }
+    }
+
+    /// Opens one more connection; `buffers` bytes for each queue, or as the kernel likes with 0.
+    pub(crate) fn connect(&mut self, buffers: usize) -> Line {
+        let limit = |socket: socket2::SockRef<'_>| {
+            if buffers > 0 {
+                socket.set_recv_buffer_size(buffers).unwrap();
+                socket.set_send_buffer_size(buffers).unwrap();
+            }
+        };
+        limit((&self.listener).into());
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        limit((&socket).into());
+        socket.connect(&self.addr.into()).unwrap();
+        let (peer, _) = self.listener.accept().unwrap();
+        let server = Arc::new(Count::default());
+        let count = Arc::clone(&server);
+        self.threads.push(std::thread::spawn(move || echo(peer, &count)));
+        Line { client: Arc::new(socket.into()), own: Arc::default(), server }
+    }
+
+    /// Waits until all connections are served; the clients must have closed theirs.
+    pub(crate) fn join(self) {
+        for thread in self.threads {
+            thread.join().unwrap();
+        }
+    }
+}
+
+impl Line {
+    pub(crate) fn watched(&self) -> Watched {
+        let own = Arc::clone(&self.own);
+        Watched {
+            local: self.client.local_addr().unwrap(),
+            peer: self.client.peer_addr().unwrap(),
+            own: Some(OwnEnd {
+                socket: Arc::clone(&self.client) as _,
+                counters: Box::new(move || (own.written(), own.read())),
+            }),
+        }
+    }
+
+    /// Writes as much as the kernel takes now; the socket must not block.
+    pub(crate) fn write_what_fits(&self) {
+        let chunk = [7; CHUNK];
+        loop {
+            match (&*self.client).write(&chunk) {
+                Ok(written) => self.own.written.fetch_add(written as u64, SeqCst),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => panic!("write: {error}"),
+            };
+        }
+    }
+
+    /// Reads on a blocking socket until as much has come back as was sent.
+    pub(crate) fn read_all_owed(&self) {
+        let mut chunk = [0; CHUNK];
+        while self.own.read() < self.own.written() {
+            let read = (&*self.client).read(&mut chunk).unwrap();
+            assert!(read > 0, "the server hung up");
+            self.own.read.fetch_add(read as u64, SeqCst);
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        self.client.shutdown(Shutdown::Both).unwrap();
+    }
+}
+
+fn echo(mut peer: TcpStream, count: &Count) {
+    let mut chunk = [0; CHUNK];
+    loop {
+        match peer.read(&mut chunk) {
+            Ok(0) | Err(_) => return,
+            Ok(read) => {
+                count.read.fetch_add(read as u64, SeqCst);
+                if peer.write_all(&chunk[..read]).is_err() {
+                    return;
+                }
+                count.written.fetch_add(read as u64, SeqCst);
+            }
+        }
+    }
+}
+
+/// Calls `state` until it has not changed for `quiet`, and gives the last.
+#[track_caller]
+pub(crate) fn settled<T: PartialEq>(quiet: Duration, mut state: impl FnMut() -> T) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut last = state();
+    let mut since = Instant::now();
+    while since.elapsed() < quiet {
+        assert!(Instant::now() < deadline, "did not come to rest within 60 s");
+        std::thread::sleep(Duration::from_millis(5));
+        let now = state();
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+    }
+    last
+}
