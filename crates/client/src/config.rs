@@ -181,7 +181,10 @@ mod tests {
 
     #[test]
     fn an_empty_range_and_an_empty_run_are_refused() {
-        assert!(matches!(Config { sizes: 90..=30, ..config() }.check(), Err(Error::Sizes { .. })));
+        assert!(matches!(
+            Config { sizes: RangeInclusive::new(90, 30), ..config() }.check(),
+            Err(Error::Sizes { .. })
+        ));
         assert!(matches!(Config { connections: 0, ..config() }.check(), Err(Error::NoConnections)));
         assert!(matches!(Config { write_size: 0, ..config() }.check(), Err(Error::WriteSize { .. })));
     }

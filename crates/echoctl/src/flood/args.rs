@@ -1,0 +1,197 @@
+//! The options of `echoctl flood`, and what they come to.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use echoctl_client::{Config, Rate, Reading};
+use echoctl_proto::Framing;
+
+use crate::exit::Failure;
+use crate::guard::Consent;
+use crate::values;
+
+/// Overproduce: send to a server as fast as you like, read the replies slowly or never, and see where the bytes go
+///
+/// Reads everything back and checks every byte, unless told otherwise: --no-read, --read-rate and --read-for make the slow
+/// consumer that a server needs backpressure for. The reader's throttle never slows the writer. Exit code 1 when bytes
+/// came back wrong or the server hung up unasked.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Send to this server, host:port
+    #[arg(env = "ECHOCTL_ADDR", default_value = "127.0.0.1:7007", value_name = "ADDR")]
+    pub(super) addr: String,
+
+    /// Open so many connections; rates and bytes are for all of them together
+    #[arg(long, default_value = "1", value_name = "N", value_parser = connections)]
+    connections: usize,
+
+    /// Mark frames as lines, u16, u32 or raw; the server's --framing must be the same
+    #[arg(long, default_value = "lines", value_name = "FRAMING")]
+    framing: Framing,
+
+    /// Send frames of this size, or of random sizes as in 64..4KiB; marks included
+    #[arg(long, default_value = "1KiB", value_name = "SIZE", value_parser = sizes)]
+    size: RangeInclusive<usize>,
+
+    /// Make sizes and contents from this number: the same seed sends the same bytes
+    #[arg(long, default_value = "1", value_name = "N")]
+    seed: u64,
+
+    /// Write so much at a time, whole or part of frames
+    #[arg(long, default_value = "64KiB", value_name = "SIZE", value_parser = write_size)]
+    write_size: usize,
+
+    /// Send so many bytes a second, or max [default: max; 64MiB when the reader is stopped or slow]
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    rate: Option<Rate>,
+
+    /// Send for so long [default: 10s, unless --bytes is given]
+    #[arg(long = "for", value_name = "TIME", value_parser = values::duration)]
+    for_: Option<Duration>,
+
+    /// Send so many bytes, the last frame finished
+    #[arg(long, value_name = "SIZE", value_parser = values::positive_size)]
+    bytes: Option<u64>,
+
+    /// Never read: the client that takes a server without backpressure down
+    #[arg(long, conflicts_with_all = ["read_rate", "read_for"])]
+    no_read: bool,
+
+    /// Read so many bytes a second
+    #[arg(long, value_name = "RATE", value_parser = values::rate, conflicts_with = "read_for")]
+    read_rate: Option<u64>,
+
+    /// Read for so long, and then no more
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    read_for: Option<Duration>,
+
+    /// At the end read all that is owed, to check that nothing was lost
+    #[arg(long)]
+    then_read: bool,
+
+    /// Set our send buffer (SO_SNDBUF) [default: the kernel's, which grows to some MiB]
+    #[arg(long, value_name = "SIZE", value_parser = values::positive_size)]
+    sndbuf: Option<u64>,
+
+    /// Set our receive buffer (SO_RCVBUF) [default: the kernel's, which grows to some MiB]
+    #[arg(long, value_name = "SIZE", value_parser = values::positive_size)]
+    rcvbuf: Option<u64>,
+
+    /// Stop when the server's memory has grown by so much
+    #[arg(long, default_value = "1GiB", value_name = "SIZE", value_parser = values::positive_size)]
+    pub(super) memory_limit: u64,
+
+    /// Watch the memory of this process (and its children) [default: whoever listens at ADDR]
+    #[arg(long, value_name = "PID")]
+    pub(super) pid: Option<u32>,
+
+    /// Print one JSON object a line on stdout: 20 samples a second, then the summary
+    #[arg(long)]
+    pub(super) json: bool,
+
+    /// Print a line a second instead of the live view
+    #[arg(long)]
+    pub(super) plain: bool,
+
+    #[command(flatten)]
+    pub(super) consent: Consent,
+}
+
+impl Args {
+    /// What the client is to do, but for the address.
+    ///
+    /// # Errors
+    /// Exit 2, naming the option, when values do not fit each other.
+    pub(super) fn config(&self, addr: std::net::SocketAddr) -> Result<Config, Failure> {
+        let reading = match (self.no_read, self.read_rate, self.read_for) {
+            (true, ..) => Reading::Nothing,
+            (_, Some(rate), _) => Reading::AtRate(rate),
+            (_, _, Some(time)) => Reading::For(time),
+            _ => Reading::All,
+        };
+        let buffer = |bytes: Option<u64>| bytes.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        let config = Config {
+            connections: self.connections,
+            framing: self.framing,
+            sizes: self.size.clone(),
+            seed: self.seed,
+            write_size: self.write_size,
+            rate: self.rate.unwrap_or(Rate::default_for(&reading)),
+            reading,
+            for_: self.for_.or(self.bytes.is_none().then_some(FOR)),
+            bytes: self.bytes,
+            then_read: self.then_read,
+            sndbuf: buffer(self.sndbuf),
+            rcvbuf: buffer(self.rcvbuf),
+            ..Config::new(addr)
+        };
+        // All other values were checked as they were read.
+        config.check().map_err(|error| Failure::usage(format_args!("--size: {error}")))?;
+        Ok(config)
+    }
+}
+
+fn connections(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&count| count > 0).ok_or_else(|| "must be a number, at least 1".to_owned())
+}
+
+fn sizes(text: &str) -> Result<RangeInclusive<usize>, String> {
+    let size = |text| {
+        let size = values::positive_size(text)?;
+        usize::try_from(size).map_err(|_| "is more than this machine can address".to_owned())
+    };
+    let (from, to) = match text.split_once("..") {
+        None => (size(text)?, size(text)?),
+        Some((from, to)) => (size(from)?, size(to.trim_start_matches('='))?),
+    };
+    if from > to {
+        return Err("the first size must not be the larger: write it as 64..4KiB".to_owned());
+    }
+    Ok(from..=to)
+}
+
+fn write_size(text: &str) -> Result<usize, String> {
+    let bytes = values::positive_size(text)?;
+    let fits = usize::try_from(bytes).ok().filter(|&bytes| bytes <= Config::MOST_WRITE);
+    fits.ok_or_else(|| format!("at most {}", echoctl_record::Bytes(Config::MOST_WRITE as u64)))
+}
+
+fn rate(text: &str) -> Result<Rate, String> {
+    if text == "max" {
+        return Ok(Rate::Max);
+    }
+    values::rate(text).map(Rate::Limited).map_err(|error| format!("{error}, or max"))
+}
+
+/// How long to send when neither time nor bytes are given: long enough for a verdict, short enough to wait for.
+const FOR: Duration = Duration::from_secs(10);
+
+const EXAMPLES: &str = "\
+Examples:
+  echoctl flood                                     send and read back at full speed, every byte checked
+  echoctl flood --no-read                           send and never read: what does the server do?
+  echoctl flood --no-read --for 5s --then-read      and then read: has it kept every byte?
+  echoctl flood --rate 64MiB --read-rate 1MiB       a consumer that is slower than the producer
+  echoctl flood --framing u16 --size 64..4KiB       frames of random sizes, as in DNS over TCP";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_one_or_a_range() {
+        assert_eq!(sizes("1KiB"), Ok(1024..=1024));
+        assert_eq!(sizes("64..4KiB"), Ok(64..=4096));
+        assert!(sizes("9..3").is_err());
+        assert!(sizes("0").is_err());
+        assert!(sizes("..").is_err());
+    }
+
+    #[test]
+    fn a_rate_is_a_number_or_max() {
+        assert_eq!(rate("max"), Ok(Rate::Max));
+        assert_eq!(rate("20MiB/s"), Ok(Rate::Limited(20 << 20)));
+        assert!(rate("fast").is_err_and(|error| error.contains("max")));
+    }
+}

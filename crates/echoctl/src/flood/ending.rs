@@ -1,0 +1,164 @@
+//! The ending: the table that adds up, one plain sentence, and the exit code.
+
+use std::io;
+
+use echoctl_client::{Ending, Hangup, Outcome, Reading};
+use echoctl_record::{Bytes, Ended, Evidence, Judgement, Rate, Seconds, Summary};
+
+use super::session::Session;
+use crate::exit::Exit;
+use crate::output::{json_line, say};
+use crate::view::path;
+
+impl Session {
+    /// Says how the run ended, and finds the exit code.
+    pub(super) fn end(self, outcome: &Outcome) -> io::Result<Exit> {
+        let judgement = self.judge(outcome);
+        let summary = self.summary(outcome, judgement.as_ref());
+        if self.json {
+            json_line("summary", &summary)?;
+        } else {
+            self.tell(outcome, &summary)?;
+        }
+        let faults = faults(outcome);
+        for fault in &faults {
+            eprintln!("echoctl: {fault}");
+        }
+        Ok(if outcome.is_good() && !self.server_ended && !self.closed_by_server {
+            Exit::Done
+        } else {
+            Exit::Failed
+        })
+    }
+
+    /// The verdict on the server, where the run put it to the test.
+    fn judge(&self, outcome: &Outcome) -> Option<Judgement> {
+        let tested = !matches!(self.config.reading, Reading::All | Reading::Except { .. });
+        if !tested || self.points.is_empty() {
+            return None;
+        }
+        let hung_up = outcome.endings.iter().find_map(|ending| match ending {
+            Ending::HungUp { how: Hangup::EndOfStream, at } => Some((Ended::Closed, at.as_secs_f64())),
+            Ending::HungUp { how: Hangup::Failed { .. }, at } => Some((Ended::Reset, at.as_secs_f64())),
+            _ => None,
+        });
+        let ending = match hung_up {
+            _ if self.server_ended => Some((Ended::Crashed, self.last.t)),
+            None if self.closed_by_server => Some((Ended::Closed, self.last.t)),
+            found => found,
+        };
+        let evidence = Evidence {
+            repeats: true,
+            echo: true,
+            budget: BUDGET,
+            patience: outcome.elapsed.as_secs_f64(),
+            slack: KERNEL_SLACK,
+            memory_limit: self.memory_limit,
+            hidden_upstream: false,
+            points: self.points.clone(),
+            ending: ending.map(|(how, t)| echoctl_record::Ending { t, how }),
+            read_out: None,
+        };
+        Some(evidence.judge())
+    }
+
+    fn summary(&self, outcome: &Outcome, judgement: Option<&Judgement>) -> Summary {
+        let totals = outcome.totals;
+        let grown = self.most_memory.zip(self.first.and_then(|first| first.server_memory));
+        Summary {
+            seconds: outcome.elapsed.as_secs_f64(),
+            connections: self.config.connections as u32,
+            produced: totals.produced,
+            consumed: totals.consumed,
+            verified: totals.verified,
+            lost: totals.lost,
+            duplicated: totals.duplicated,
+            mismatched: totals.mismatched,
+            stalled_seconds: totals.longest_stall.as_secs_f64(),
+            server_pid: self.pids.first().copied(),
+            server_memory_growth: grown.map(|(most, base)| most.saturating_sub(base)),
+            inside_server: self.most_inside,
+            verdict: judgement.map(|judgement| judgement.verdict),
+            reason: judgement.map(|judgement| judgement.reason.clone()),
+            ..Summary::new(self.target.clone())
+        }
+    }
+
+    fn tell(&self, outcome: &Outcome, summary: &Summary) -> io::Result<()> {
+        if self.fullest.produced > 0 && summary.consumed < summary.produced || summary.verdict.is_some() {
+            let at = Seconds(self.fullest.t);
+            say(format_args!("\nWhere the bytes were after {at}, when most were on the way:\n"))?;
+            say(path::table(&self.fullest))?;
+        }
+        say(format_args!("\n{}", self.sentence(outcome, summary)))?;
+        if self.over_memory {
+            let limit = Bytes(self.memory_limit);
+            say(format_args!(
+                "Stopped because the server's memory had grown by {limit} (see --memory-limit)."
+            ))?;
+        }
+        if let (Some(verdict), Some(reason)) = (summary.verdict, &summary.reason) {
+            say(format_args!("Verdict: {verdict}: {reason}."))?;
+        }
+        Ok(())
+    }
+
+    /// What came of the bytes, in one or two sentences.
+    fn sentence(&self, outcome: &Outcome, summary: &Summary) -> String {
+        let sent = Bytes(summary.produced);
+        let rate = Rate(summary.produced as f64 / summary.seconds.max(0.001));
+        let complete = outcome.endings.iter().all(|ending| *ending == Ending::Complete);
+        let mut text = if complete && summary.verified == summary.produced {
+            format!("All {sent} came back, every byte as it was sent, in {} ({rate}).", Seconds(summary.seconds))
+        } else if summary.verified == summary.consumed {
+            format!(
+                "{sent} were sent and {} read back, every byte of those as it was sent.",
+                Bytes(summary.consumed)
+            )
+        } else {
+            format!("{sent} were sent, {} read back.", Bytes(summary.consumed))
+        };
+        if summary.stalled_seconds >= 0.5 {
+            text.push_str(&format!(
+                " The client was held back for {}: it waited, and nothing of that was lost.",
+                Seconds(summary.stalled_seconds)
+            ));
+        }
+        text
+    }
+}
+
+/// What was wrong, a line each.
+fn faults(outcome: &Outcome) -> Vec<String> {
+    let totals = &outcome.totals;
+    let mut faults = Vec::new();
+    for (count, what) in [
+        (totals.lost, "did not come back"),
+        (totals.duplicated, "came back once more"),
+        (totals.reordered, "came back after a later one"),
+        (totals.mismatched, "came back wrong"),
+    ] {
+        if count > 0 {
+            let frames = if count == 1 { "frame" } else { "frames" };
+            faults.push(format!("{count} {frames} of {} {what}", totals.frames));
+        }
+    }
+    if let Some((fault, at)) = totals.first_fault {
+        faults.push(format!("the first fault: {fault}, {at} bytes into what came back"));
+    }
+    let bad: Vec<&Ending> = outcome.endings.iter().filter(|ending| !ending.is_good()).collect();
+    if let Some(first) = bad.first() {
+        let more = match bad.len() {
+            1 => String::new(),
+            many => format!(" (and {} more connections ended so or alike)", many - 1),
+        };
+        faults.push(format!("{first}{more}"));
+    }
+    faults
+}
+
+/// Bytes that are enough to call a server unbounded that took them all: many times what kernels hold.
+const BUDGET: u64 = 256 << 20;
+
+/// The most that kernels hold between two sockets by Linux's default limits: 6 MiB to receive, twice 4 MiB to send.
+const KERNEL_SLACK: u64 = 14 << 20;

@@ -1,0 +1,60 @@
+//! `echoctl flood`: sends to a server, reads the replies slowly or never, and shows where the bytes are.
+//!
+//! - [`args`]: the options.
+//! - [`session`]: the run, sampled 20 times a second.
+//! - [`eyes`]: one sample.
+//! - [`ending`]: what is said at the end, and the exit code.
+
+mod args;
+mod ending;
+mod eyes;
+mod session;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::mpsc;
+
+use anyhow::anyhow;
+use echoctl_client::{Error, Flood};
+
+pub(crate) use args::Args;
+use session::Session;
+
+use crate::exit::{Exit, Failure, Outcome};
+use crate::interrupt;
+
+pub(crate) fn run(args: Args) -> Outcome {
+    let target = args.consent.find(&args.addr)?;
+    let config = args.config(target.addr)?;
+    // One thread to write and one to read; more would only take processor time from the server on this host.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let flood = runtime.block_on(Flood::connect(config.clone())).map_err(unreachable)?;
+    let mut session = Session::new(&args, &target, &config, &flood)?;
+
+    let stop = flood.stop_handle();
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let (done, outcome) = mpsc::sync_channel(1);
+    let (flag, handle) = (Arc::clone(&interrupted), stop.clone());
+    runtime.spawn(async move {
+        interrupt::interrupted().await;
+        flag.store(true, SeqCst);
+        handle.abort();
+    });
+    runtime.spawn(async move { done.send(flood.run().await) });
+    let outcome = session.watch(&outcome, &stop)?;
+
+    let exit = session.end(&outcome)?;
+    Ok(if interrupted.load(SeqCst) { Exit::Interrupted } else { exit })
+}
+
+/// No connection came about: says what to do.
+fn unreachable(error: Error) -> Failure {
+    let Error::Connect { addr, source } = error else { return Failure::usage(error) };
+    let advice = match source.kind() {
+        std::io::ErrorKind::ConnectionRefused => {
+            format!("; nobody listens there: start one with: echoctl serve --addr {addr}")
+        }
+        _ => String::new(),
+    };
+    Failure::new(Exit::Unreachable, anyhow!("cannot connect to {addr}: {source}{advice}"))
+}

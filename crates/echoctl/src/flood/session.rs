@@ -1,0 +1,302 @@
+//! The session: a run, looked at 20 times a second, shown as it goes, and kept for the verdict.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use echoctl_client::{Config, Flood, Link, Outcome, Phase, Rate, Reading, StopHandle, Totals};
+use echoctl_observe::Owner;
+use echoctl_record::{Bytes, Point, Queues, Sample, Seconds};
+
+use super::args::Args;
+use super::eyes::{Eyes, Look};
+use crate::exit::Failure;
+use crate::guard::Target;
+use crate::output::{is_live, json_line};
+use crate::view::path::{Beside, PathView};
+use crate::view::screen::Screen;
+
+/// A run under way.
+pub(super) struct Session {
+    pub(super) config: Config,
+    pub(super) target: String,
+    pub(super) pids: Vec<u32>,
+    pub(super) json: bool,
+    pub(super) memory_limit: u64,
+    /// The server's name and pid, or why they are not known.
+    pub(super) server: String,
+    /// What the verdict will rest on: the time in which we sent and did not read freely.
+    pub(super) points: Vec<Point>,
+    /// The first sample.
+    pub(super) first: Option<Sample>,
+    /// The sample with most bytes on the way.
+    pub(super) fullest: Sample,
+    pub(super) last: Sample,
+    /// The most that was inside the server, and the most memory that it had.
+    pub(super) most_inside: Option<u64>,
+    pub(super) most_memory: Option<u64>,
+    /// Whether the memory limit ended the run.
+    pub(super) over_memory: bool,
+    pub(super) server_ended: bool,
+    pub(super) closed_by_server: bool,
+    eyes: Eyes,
+    links: Vec<Arc<Link>>,
+    started: Instant,
+    show: Show,
+}
+
+/// How a run is shown while it goes.
+enum Show {
+    Json,
+    Lines { next: f64 },
+    Live { screen: Screen, view: PathView, next: f64 },
+}
+
+impl Session {
+    /// Connected, and about to send.
+    pub(super) fn new(
+        args: &Args,
+        target: &Target,
+        config: &Config,
+        flood: &Flood,
+    ) -> Result<Session, Failure> {
+        let owners = target.listener.as_ref().map(|listener| listener.owners.as_slice()).unwrap_or_default();
+        let pids: Vec<u32> = match args.pid {
+            Some(pid) => vec![pid],
+            None => owners.iter().map(|Owner { pid, .. }| *pid).collect(),
+        };
+        if let Some(pid) = args.pid
+            && let Err(error) = echoctl_observe::Process::open(pid)
+        {
+            return Err(Failure::usage(format_args!("--pid {pid}: {error}")));
+        }
+        let eyes = Eyes::new(flood.links(), &pids);
+        let server = eyes.server().unwrap_or_else(|| match &target.listener {
+            Some(listener) => listener.to_string(),
+            None => "process not visible: give --pid".to_owned(),
+        });
+        let show = if args.json {
+            Show::Json
+        } else if is_live() && !args.plain {
+            Show::Live { screen: Screen::new(), view: PathView::default(), next: 0.0 }
+        } else {
+            Show::Lines { next: 0.0 }
+        };
+        Ok(Session {
+            config: config.clone(),
+            target: args.addr.clone(),
+            pids,
+            json: args.json,
+            memory_limit: args.memory_limit,
+            server,
+            points: Vec::new(),
+            first: None,
+            fullest: Sample::default(),
+            last: Sample::default(),
+            most_inside: None,
+            most_memory: None,
+            over_memory: false,
+            server_ended: false,
+            closed_by_server: false,
+            eyes,
+            links: flood.links().to_vec(),
+            started: Instant::now(),
+            show,
+        })
+    }
+
+    /// Samples and shows the run until its outcome comes.
+    pub(super) fn watch(
+        &mut self,
+        outcome: &Receiver<Outcome>,
+        stop: &StopHandle,
+    ) -> Result<Outcome, Failure> {
+        let mut due = self.started;
+        loop {
+            match outcome.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                Ok(outcome) => {
+                    self.sample(stop)?;
+                    return Ok(outcome);
+                }
+                Err(RecvTimeoutError::Timeout) => self.sample(stop)?,
+                Err(RecvTimeoutError::Disconnected) => return Err(anyhow!("the client failed").into()),
+            }
+            // A reader of our output that is slow makes samples late: then the next comes at once, and none is made up for.
+            due = (due + INTERVAL).max(Instant::now());
+        }
+    }
+
+    /// One sample: kept, shown, and acted upon.
+    fn sample(&mut self, stop: &StopHandle) -> io::Result<()> {
+        let look = self.eyes.look(self.started.elapsed().as_secs_f64());
+        let totals = stop.totals();
+        self.keep(&look, &totals);
+        let grown = self.growth(&look.sample).unwrap_or(0);
+        if grown >= self.memory_limit && !self.over_memory {
+            self.over_memory = true;
+            stop.stop();
+        }
+        if !self.server_ended && self.eyes.server_has_ended() {
+            self.server_ended = true;
+        }
+        if look.closed_by_server == self.links.len() && !self.closed_by_server {
+            self.closed_by_server = true;
+            stop.stop();
+        }
+        self.show(&look, &totals)
+    }
+
+    /// How much more memory the server has than at the start.
+    pub(super) fn growth(&self, now: &Sample) -> Option<u64> {
+        Some(now.server_memory?.saturating_sub(self.first?.server_memory?))
+    }
+
+    fn keep(&mut self, look: &Look, totals: &Totals) {
+        let sample = look.sample;
+        self.first.get_or_insert(sample);
+        self.last = sample;
+        self.most_memory = self.most_memory.max(sample.server_memory);
+        self.most_inside = self.most_inside.max(Queues::of(&sample).inside_server);
+        let on_the_way = |sample: &Sample| sample.produced.saturating_sub(sample.consumed);
+        if on_the_way(&sample) >= on_the_way(&self.fullest) {
+            self.fullest = sample;
+        }
+        if self.is_evidence(sample.t) {
+            self.points.push(Point {
+                sample,
+                blocked: totals.stalled > 0 && totals.stalled == totals.open,
+                processor: look.server.map(|server| server.processor_time.as_secs_f64()),
+                disk: look.server.and_then(|server| server.disk_written),
+            });
+            thin_out(&mut self.points);
+        }
+    }
+
+    /// Whether what is seen now says how the server treats a client that does not read, or not enough.
+    fn is_evidence(&self, t: f64) -> bool {
+        let sending = self.links.iter().any(|link| link.phase() == Phase::Sending);
+        let starved = match self.config.reading {
+            Reading::Nothing | Reading::AtRate(_) => true,
+            Reading::For(time) => t >= time.as_secs_f64(),
+            Reading::All | Reading::Except { .. } => false,
+        };
+        sending && starved
+    }
+
+    fn show(&mut self, look: &Look, totals: &Totals) -> io::Result<()> {
+        let t = look.sample.t;
+        match &mut self.show {
+            Show::Json => return json_line("sample", &look.sample),
+            Show::Lines { next } if t >= *next => *next = t.floor() + 1.0,
+            Show::Live { view, next, .. } => {
+                view.add(look.sample);
+                if t < *next {
+                    return Ok(());
+                }
+                *next = t + REDRAW_SECONDS;
+            }
+            Show::Lines { .. } => return Ok(()),
+        }
+        let beside = self.beside(look, totals);
+        match &mut self.show {
+            Show::Live { screen, view, .. } => screen.draw(&view.text(&beside)),
+            _ => {
+                eprintln!("{}", self.line(&look.sample, totals));
+                Ok(())
+            }
+        }
+    }
+
+    /// One line on a moment, for logs and pipes.
+    fn line(&self, now: &Sample, totals: &Totals) -> String {
+        let queues = Queues::of(now);
+        let shown = |bytes: Option<u64>| bytes.map_or("?".to_owned(), |bytes| Bytes(bytes).to_string());
+        let held_back = match self.held_back(totals) {
+            Some(time) if time >= Duration::from_millis(500) => {
+                format!("   held back {}", Seconds(time.as_secs_f64()))
+            }
+            _ => String::new(),
+        };
+        format!(
+            "{:4.0} s   sent {:<9} read back {:<9} inside the server {:<9} server memory +{:<9}{held_back}",
+            now.t,
+            shown(Some(now.produced)),
+            shown(Some(now.consumed)),
+            shown(queues.inside_server),
+            shown(self.growth(now)),
+        )
+        .trim_end()
+        .to_owned()
+    }
+
+    fn beside(&self, look: &Look, totals: &Totals) -> Beside {
+        Beside {
+            title: format!("flood to {}: {}", self.target, self.what()),
+            server: self.server.clone(),
+            limits: look.limits,
+            window_zero: look.window_zero.map(|time| time.as_secs_f64()),
+            congestion_window: look.congestion_window,
+            held_back: self.held_back(totals).map(|time| time.as_secs_f64()),
+            base_memory: self.first.and_then(|first| first.server_memory),
+            available: available_memory(),
+        }
+    }
+
+    /// For how long no connection could write.
+    fn held_back(&self, totals: &Totals) -> Option<Duration> {
+        if totals.open == 0 || totals.stalled < totals.open {
+            return None;
+        }
+        self.links.iter().filter_map(|link| link.stalled()).min()
+    }
+
+    /// What this run does, in a few words.
+    fn what(&self) -> String {
+        let config = &self.config;
+        let rate = match config.rate {
+            Rate::Max => "full speed".to_owned(),
+            Rate::Limited(rate) => format!("{}/s", Bytes(rate)),
+        };
+        let reads = match config.reading {
+            Reading::All => "reads all".to_owned(),
+            Reading::Nothing => "reads nothing".to_owned(),
+            Reading::AtRate(rate) => format!("reads {}/s", Bytes(rate)),
+            Reading::For(time) => format!("reads for {}", Seconds(time.as_secs_f64())),
+            Reading::Except { .. } => "reads, stops, reads".to_owned(),
+        };
+        match config.connections {
+            1 => format!("{rate}, {reads}"),
+            many => format!("{many} connections, {rate}, {reads}"),
+        }
+    }
+}
+
+/// Drops every other point when there are many: a verdict needs the shape of a run, and our own memory stays flat.
+fn thin_out(points: &mut Vec<Point>) {
+    if points.len() < MOST_POINTS {
+        return;
+    }
+    let mut keep = false;
+    points.retain(|_| {
+        keep = !keep;
+        keep
+    });
+}
+
+/// Memory that this machine has left, in bytes.
+fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.split_ascii_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
+/// Between two samples.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Seconds between two pictures: figures that change faster cannot be read.
+const REDRAW_SECONDS: f64 = 0.2;
+
+/// Points kept: 5 minutes at 20 a second, and no more memory however long the run.
+const MOST_POINTS: usize = 6000;
