@@ -111,9 +111,9 @@ fn with_charts(section: Section, charts: impl IntoIterator<Item = Chart>) -> Sec
 }
 
 const QUEUES: &str = "Each band is a place where bytes wait, in the order in which they pass: the client that sends \
-    above, the client that reads below. The height of all is what was sent and not yet read back. Striped and dotted \
-    bands are queues of the kernel, which have a limit. The full orange band is inside the server: read by it and not \
-    yet written back. If that one rises while nobody reads, the server has a queue without a limit.";
+    above, the client that reads below. The height of all is what was sent and not yet read back. The band named inside \
+    the server is what the server had read and not yet written back; all others are queues of the kernel, which have a \
+    limit. If that band rises while nobody reads, the server has a queue without a limit.";
 
 const KERNEL_MEMORY: &str = "Backpressure is not free: bytes that wait in the kernel's queues take memory that no \
     process shows as its own, and a stalled connection holds it until a timeout ends it. It is bounded for each \

@@ -15,7 +15,7 @@ impl Size {
     /// For a page on a screen, a projector or paper.
     pub const WIDE: Size = Size { width: 960.0, height: 460.0, font: 18.0 };
     /// For a telephone.
-    pub const NARROW: Size = Size { width: 400.0, height: 400.0, font: 15.0 };
+    pub const NARROW: Size = Size { width: 400.0, height: 440.0, font: 15.0 };
 
     /// The width of `text` in letters of this size: an upper estimate, since the font is the reader's.
     pub(crate) fn text(&self, text: &str) -> f64 {
