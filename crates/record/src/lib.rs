@@ -6,17 +6,22 @@
 //! - [`Queues`]: the bytes between neighbouring counters: where every byte is.
 //! - [`Verdict`]: what a run says of the server; [`Evidence`] is what an audit judges by.
 //! - [`Summary`]: how a run ended.
+//! - [`Run`]: the file that keeps a run, with the [`Machine`] that it was made on.
 //! - [`Bytes`], [`Rate`], [`Seconds`]: the one way in which sizes, rates and times are printed.
 
 #![forbid(unsafe_code)]
 
+mod machine;
 mod queues;
+mod run;
 mod sample;
 mod summary;
 mod units;
 mod verdict;
 
+pub use machine::Machine;
 pub use queues::Queues;
+pub use run::{Run, RunError};
 pub use sample::Sample;
 pub use summary::Summary;
 pub use units::{Bytes, Rate, Seconds};

@@ -33,7 +33,7 @@ pub struct Sample {
     pub c_received: Option<u64>,
     /// Read by the client.
     pub consumed: u64,
-    /// Anonymous memory of the server's process tree (RssAnon and swap), which its queues are part of.
+    /// Memory of the server's process tree that is its own: anonymous, shared and swapped. Its queues are part of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_memory: Option<u64>,
     /// Kernel memory of both ends' sockets, which no process's memory shows.
