@@ -51,6 +51,9 @@ pub struct Plan {
     pub patience: Duration,
     /// The server's processes; empty: found by who listens.
     pub pids: Vec<u32>,
+    /// Whether the server was started just now, so that what it needs may still be starting: a relay hangs up as long as
+    /// there is nothing behind it.
+    pub is_fresh: bool,
 }
 
 impl Plan {
@@ -64,6 +67,7 @@ impl Plan {
             rate: DEFAULT_RATE,
             patience: DEFAULT_PATIENCE,
             pids: Vec::new(),
+            is_fresh: false,
         }
     }
 
@@ -73,6 +77,22 @@ impl Plan {
     /// When no attack could be made: no connection, a step of the script without its answer, or `stop` was set.
     pub fn attack(&self, stop: &AtomicBool, watched: &mut dyn FnMut(&Sample)) -> Result<Outcome, Error> {
         let began = Instant::now();
+        let outcome = loop {
+            let outcome = self.attack_once(stop, watched);
+            let was_refused = match &outcome {
+                Ok(outcome) => outcome.evidence.was_refused(),
+                Err(Error::Step { .. } | Error::Connect { .. }) => true,
+                Err(_) => false,
+            };
+            if !(self.is_fresh && was_refused) || began.elapsed() >= WARMING_UP {
+                break outcome?;
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        };
+        Ok(Outcome { seconds: began.elapsed().as_secs_f64(), ..outcome })
+    }
+
+    fn attack_once(&self, stop: &AtomicBool, watched: &mut dyn FnMut(&Sample)) -> Result<Outcome, Error> {
         let listeners: Vec<u32> = listener(self.addr).iter().flat_map(|listener| listener.pids()).collect();
         let mut roots = self.pids.clone();
         roots.extend(listeners.iter().filter(|pid| !self.pids.contains(pid)));
@@ -114,7 +134,7 @@ impl Plan {
             evidence,
             samples,
             bystander: served,
-            seconds: began.elapsed().as_secs_f64(),
+            seconds: watch.elapsed(),
             sees_memory: watch.sees_memory(),
             server: watch.server_name(),
             pids: roots,
@@ -306,11 +326,15 @@ impl Run<'_> {
             enough: if is_echo { u64::MAX } else { waiting + 2 * beyond },
             patience: if self.evidence.repeats { READ_PATIENCE } else { STREAM_PATIENCE },
         };
+        // Reading frees a server that is past its brake to take in even more: then it ends at once.
+        let most = self.evidence.points.iter().filter_map(|point| point.sample.server_memory).max();
+        let brake = most.map(|most| most.max(self.evidence.brake(&last)).saturating_add(MORE_WHILE_READING));
         let (samples, watched) = (&mut self.samples, &mut *self.watched);
         let mut sampled = |victims: &mut [Link], senders: &mut [Link]| {
             let point = watch.point(senders, victims, false);
             samples.push(point.sample);
             watched(&point.sample);
+            point.sample.server_memory.zip(brake).is_none_or(|(memory, brake)| memory < brake)
         };
         let new = read_out(&mut self.victims, &mut self.senders, &last, one, extent, self.stop, &mut sampled);
         // A second reading adds to the first: what was owed then and is owed now is owed in all.
@@ -368,6 +392,9 @@ pub const DEFAULT_RATE: u64 = 128 << 20;
 /// `--for`: four times as long as a stall is watched.
 pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(15);
 
+/// Time in which a server that was just started may hang up without having taken anything.
+const WARMING_UP: Duration = Duration::from_secs(3);
+
 /// Between two points.
 const INTERVAL: Duration = Duration::from_millis(50);
 
@@ -379,6 +406,9 @@ const POINT_BYTES: u64 = 8 << 20;
 
 /// The smallest write while the pace allows more soon.
 const SMALLEST: usize = 16 << 10;
+
+/// Memory that a server may gain while it is read out. What the kernels still hold makes it do more work.
+const MORE_WHILE_READING: u64 = 256 << 20;
 
 /// Time between the last sign of a connection and the end of its process.
 const DYING: Duration = Duration::from_millis(150);

@@ -62,6 +62,7 @@ impl Target {
         };
         let mut target = Target::spawn(command, addr)?;
         target.await_listener(patience, stop)?;
+        target.settle(stop);
         Ok(target)
     }
 
@@ -167,6 +168,24 @@ impl Target {
                 });
             }
             thread::sleep(LISTEN_POLL);
+        }
+    }
+
+    /// Waits until it has come to rest, at most [`SETTLING`]: what it allocates while it still starts is not growth, and a
+    /// proxy often listens before what is behind it.
+    fn settle(&self, stop: &AtomicBool) {
+        let deadline = Instant::now() + SETTLING;
+        let Ok(mut tree) = ProcessTree::new(self.roots()) else { return };
+        let mut used = None;
+        while Instant::now() < deadline && !stop.load(Ordering::Relaxed) {
+            tree.rescan();
+            let now = tree.read().processor_time;
+            // Processor time is counted in steps of 10 ms: one step in a tenth of a second is rest.
+            if used.is_some_and(|used| now.saturating_sub(used) <= Duration::from_millis(10)) {
+                return;
+            }
+            used = Some(now);
+            thread::sleep(Duration::from_millis(100));
         }
     }
 
@@ -309,6 +328,9 @@ const MARK: &str = "ECHOCTL_TARGET";
 
 /// How often it is looked whether the target listens: small beside the start of any interpreter.
 const LISTEN_POLL: Duration = Duration::from_millis(10);
+
+/// The longest that it is waited for rest. A server that is always busy must be attacked as it is.
+const SETTLING: Duration = Duration::from_millis(1500);
 
 /// Time for a clean end. Long enough for a JVM; what takes longer does not want to.
 const GRACE: Duration = Duration::from_millis(400);

@@ -25,7 +25,7 @@ pub use run::{Run, RunError};
 pub use sample::Sample;
 pub use summary::Summary;
 pub use units::{Bytes, Rate, Seconds};
-pub use verdict::{Ended, Ending, Evidence, Judgement, Point, ReadOut, Stopped, Verdict};
+pub use verdict::{Ended, Ending, Evidence, Figures, Judgement, Point, ReadOut, Stopped, Verdict};
 
 /// The version of every JSON object and file that this program writes. It rises when a field changes its meaning or
 /// goes away; fields may be added without it.

@@ -6,6 +6,7 @@
 
 mod evidence;
 mod facts;
+mod figures;
 mod judge;
 mod trend;
 
@@ -14,6 +15,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use evidence::{Ended, Ending, Evidence, Point, ReadOut, Stopped};
+pub use figures::Figures;
 pub use judge::Judgement;
 
 /// What a run says of the server. See `echoctl audit` for what each rests on.

@@ -23,7 +23,7 @@ pub(super) struct Extent {
     pub(super) patience: Duration,
 }
 
-/// Reads all victims, and the feeder's answers beside them. `sampled` is called between reads.
+/// Reads all victims, and the feeder's answers beside them. `sampled` is called between reads, and ends it with `false`.
 pub(super) fn read_out(
     victims: &mut [Link],
     senders: &mut [Link],
@@ -31,7 +31,7 @@ pub(super) fn read_out(
     echo: Option<&Feed>,
     extent: Extent,
     stop: &AtomicBool,
-    sampled: &mut dyn FnMut(&mut [Link], &mut [Link]),
+    sampled: &mut dyn FnMut(&mut [Link], &mut [Link]) -> bool,
 ) -> ReadOut {
     let started = Instant::now();
     let before: u64 = victims.iter().map(|link| link.consumed).sum();
@@ -69,7 +69,9 @@ pub(super) fn read_out(
         let t = (now - started).as_secs_f64();
         if curve.last().is_none_or(|point| t - point.0 >= CURVE_STEP) {
             curve.push((t, bytes));
-            sampled(victims, senders);
+            if !sampled(victims, senders) {
+                break Stopped::Enough;
+            }
         }
         if extent.owed.is_some_and(|owed| before + bytes >= owed) {
             break Stopped::Complete;

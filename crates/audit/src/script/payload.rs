@@ -34,6 +34,11 @@ impl Payload {
         self.0.iter().all(|part| part.len() == 0)
     }
 
+    /// Whether it is one thing over and over, so that any part of it is as good as the whole.
+    pub fn is_uniform(&self) -> bool {
+        matches!(self.0.as_slice(), [Part::Fill { fill, .. }] if fill.len() == 1 && fill != "\n")
+    }
+
     /// All bytes. Files count only once they were loaded.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.0.iter().map(Part::len).sum());

@@ -10,8 +10,6 @@ pub(crate) struct Facts {
     pub(crate) t: f64,
     /// Input that the server has taken.
     pub(crate) taken: u64,
-    /// Input that was sent, as the kernel counts it.
-    pub(crate) produced: u64,
     /// Output that the server has written.
     pub(crate) given: u64,
     /// For how long neither input nor output has moved, up to now.
@@ -67,7 +65,6 @@ impl Facts {
         Some(Facts {
             t: last.sample.t,
             taken: last.taken(),
-            produced: last.sample.produced,
             given: last.given(),
             still,
             pressed: (evidence.repeats && input_waits) || last.output_waiting() > 0,

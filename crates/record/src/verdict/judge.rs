@@ -12,7 +12,7 @@
 //! own, and where they are not all met the answer is `inconclusive`, with the reason. Sizes alone decide nothing:
 //! hundreds of MiB can be a bound, and 20 can be a leak that is young.
 
-use super::evidence::{Ended, Evidence, ReadOut};
+use super::evidence::{Ended, Evidence, Point, ReadOut};
 use super::facts::Facts;
 use crate::{Bytes, Seconds, Verdict};
 
@@ -55,10 +55,23 @@ impl Evidence {
         self.slack + self.slack / 4
     }
 
+    /// Whether the server hung up at once, without having taken anything.
+    pub fn was_refused(&self) -> bool {
+        let taken_nothing = self.points.iter().all(|point| point.taken() == 0 && point.given() == 0);
+        self.ending.is_some_and(|ending| ending.how != Ended::Crashed && ending.t < 1.0) && taken_nothing
+    }
+
+    /// Memory at which the attack ends, given its last point: none that is larger is needed to prove anything.
+    pub fn brake(&self, last: &Point) -> u64 {
+        let base = self.points.first().and_then(|point| point.sample.server_memory).unwrap_or(0);
+        let growth = last.sample.produced.saturating_mul(2).saturating_add(BRAKE).min(self.memory_limit);
+        base.saturating_add(growth)
+    }
+
     /// Whether the attack has shown enough, so that the victim may read.
     pub fn is_enough(&self) -> bool {
         let Some(facts) = Facts::of(self) else { return false };
-        if self.ending.is_some() || facts.t >= self.patience || is_past_brake(self, &facts) {
+        if self.ending.is_some() || facts.t >= self.patience || is_past_brake(self) {
             return true;
         }
         if facts.still >= WATCH {
@@ -81,7 +94,7 @@ impl Evidence {
         if let Some(judgement) = ended(self, &facts) {
             return judgement;
         }
-        if is_past_brake(self, &facts) {
+        if is_past_brake(self) {
             return Judgement::new(
                 Verdict::Unbounded,
                 format!(
@@ -359,9 +372,9 @@ fn wants_more(evidence: &Evidence, facts: &Facts) -> bool {
 }
 
 /// More memory than any bound that is still worth the name.
-fn is_past_brake(evidence: &Evidence, facts: &Facts) -> bool {
-    let brake = (2 * facts.produced + BRAKE).min(evidence.memory_limit);
-    facts.growth.is_some_and(|growth| growth >= brake)
+fn is_past_brake(evidence: &Evidence) -> bool {
+    let last = evidence.points.last();
+    last.is_some_and(|last| last.sample.server_memory.is_some_and(|memory| memory >= evidence.brake(last)))
 }
 
 fn is_flat(memory: super::trend::Movement) -> bool {
