@@ -6,6 +6,7 @@
 //! - [`listener`]: which processes own a listening port.
 //! - [`Sampler`], [`SamplerThread`]: where every byte of a set of connections is, again and again.
 //! - [`SocketDiag`]: the state and queues of any TCP socket of this host, looked up by its two addresses.
+//! - [`machine()`], [`QueueLimits`], [`TcpMemory`], [`memory_available`]: what bounds the queues on this machine.
 //!
 //! What a system cannot show is `None` or [`Error::NotVisible`], never a guess. Linux shows everything; what macOS and
 //! Windows show is said at each item.
@@ -39,3 +40,8 @@ mod sampler;
 pub use sampler::{
     AT_ONCE, Connection, Cut, End, Filled, Observation, OwnEnd, Pace, Path, Sampler, SamplerThread, Watched,
 };
+
+mod cgroup;
+mod machine;
+pub use cgroup::Cgroup;
+pub use machine::{QueueLimits, TcpMemory, Triple, machine, memory_available};

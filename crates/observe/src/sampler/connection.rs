@@ -171,10 +171,11 @@ impl Tracked {
                 let server = find(peer, local);
                 let (produced, consumed_after) = (own.counters)();
                 let skew = produced.saturating_sub(produced_before) + consumed_after.saturating_sub(consumed);
-                self.update(client, server, Some((produced, consumed)), skew);
                 // A closed end does not tell any more which FINs its kernel counted: 1 byte too many would stay for good.
-                if client.is_some_and(|end| end.info.state == TcpState::Closed) {
-                    let unread = receive_queue(&*own.socket).unwrap_or(0);
+                let closed = client.filter(|end| end.info.state == TcpState::Closed);
+                let unread = closed.map(|_| receive_queue(&*own.socket).unwrap_or(0));
+                self.update(client, server, Some((produced, consumed)), skew);
+                if let Some(unread) = unread {
                     let cut = &mut self.last.cut;
                     cut.c_received = latest(before.c_received, Some(consumed + unread));
                     cut.s_written = latest(before.s_written, cut.c_received);
