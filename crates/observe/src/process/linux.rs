@@ -81,13 +81,18 @@ impl Process {
         Ok(Memory { anonymous: statm.anonymous() * self.page, ..self.beside })
     }
 
-    /// Reads what a sample has no time for: shared memory and swap, 9 µs.
+    /// Reads what a sample has no time for: shared memory and swap, and the name, which a new process changes when it begins
+    /// to run its program. 12 µs.
     ///
     /// # Errors
     /// When the process has ended.
     pub fn refresh(&mut self) -> io::Result<()> {
         let status: Status = read(&self.status, Status::parse)?;
         self.beside = Memory { anonymous: 0, shared: status.shared_memory, swapped: status.swapped };
+        let stat: Stat = read(&self.stat, Stat::parse)?;
+        if stat.name != self.name {
+            self.name = stat.name;
+        }
         Ok(())
     }
 
