@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -179,10 +179,14 @@ async fn open(config: &Config) -> io::Result<TcpStream> {
     if let Some(bytes) = config.rcvbuf {
         socket.set_recv_buffer_size(clamped(bytes))?;
     }
-    let stream = socket.connect(config.addr).await?;
+    let connected = tokio::time::timeout(CONNECT_WITHIN, socket.connect(config.addr)).await;
+    let stream = connected.map_err(|_| io::ErrorKind::TimedOut)??;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
+
+/// The longest that a handshake may take: three SYNs are lost before that. The kernel itself would try for two minutes.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
 /// The part of `whole` that falls to number `index` of `parts`; the parts add up.
 fn share(whole: u64, parts: usize, index: usize) -> u64 {

@@ -105,7 +105,8 @@ mod tests {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = server.local_addr().unwrap();
 
-        let target = NONE.find(&format!("localhost:{}", addr.port())).or_else(|_| NONE.find(&addr.to_string()));
+        let target =
+            NONE.find(&format!("localhost:{}", addr.port())).or_else(|_| NONE.find(&addr.to_string()));
 
         assert_eq!(target.unwrap().addr.port(), addr.port());
     }

@@ -1,12 +1,18 @@
 //! A simulated echo that damages what it sends back, and what the check says of it.
 
+use std::sync::{Arc, OnceLock};
+
+use proptest::prelude::*;
+
 use super::*;
 use crate::Pool;
 
 const FRAMINGS: [Framing; 3] = [Framing::Lines, Framing::U16, Framing::U32];
 
 fn recipe(framing: Framing) -> Recipe {
-    Recipe::new(Pool::new(9), framing, &(64..=300), 3)
+    static POOL: OnceLock<Arc<Pool>> = OnceLock::new();
+    let pool = POOL.get_or_init(|| Pool::new(9));
+    Recipe::new(Arc::clone(pool), framing, &(64..=300), 3)
 }
 
 /// The first `count` frames, each with its bytes.
@@ -203,4 +209,77 @@ fn pieces_of_64_kib_that_change_places_in_a_large_frame_are_found_out() {
     checker.feed(&stream, 1);
 
     assert_eq!(checker.tally().mismatched, 1);
+}
+
+/// What a server does with one frame.
+#[derive(Debug, Clone, Copy)]
+enum Deed {
+    Echo,
+    Drop,
+    Repeat,
+    Damage { at: usize, with: u8 },
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    prop_oneof![
+        5 => Just(Deed::Echo),
+        1 => Just(Deed::Drop),
+        1 => Just(Deed::Repeat),
+        1 => (4usize..60, 1u8..).prop_map(|(at, with)| Deed::Damage { at, with }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_deed_of_a_server_is_counted_as_what_it_is(
+        framing in prop::sample::select(FRAMINGS.to_vec()),
+        deeds in prop::collection::vec(deed(), 1..40),
+        split in 1usize..2000,
+    ) {
+        let (mut back, mut verified) = (Vec::new(), 0);
+        let (mut lost, mut duplicated, mut mismatched) = (0, 0, 0);
+        for (frame, deed) in frames(framing, deeds.len() as u64).into_iter().zip(&deeds) {
+            match *deed {
+                Deed::Echo => verified += frame.len() as u64,
+                Deed::Repeat => {
+                    verified += frame.len() as u64;
+                    duplicated += 1;
+                    back.push(frame.clone());
+                }
+                Deed::Drop => {
+                    lost += 1;
+                    continue;
+                }
+                Deed::Damage { at, with } => {
+                    let mut frame = frame;
+                    frame[at] ^= with;
+                    // A newline in its midst would make two wrong lines of one, and another test's business.
+                    if framing == Framing::Lines && frame[at] == b'\n' {
+                        frame[at] = 0;
+                    }
+                    mismatched += 1;
+                    back.push(frame);
+                    continue;
+                }
+            }
+            back.push(frame);
+        }
+
+        let tally = check_split(framing, &back, deeds.len() as u64, split);
+
+        prop_assert_eq!(faults(tally), (lost, duplicated, 0, mismatched));
+        prop_assert_eq!(tally.verified, verified);
+    }
+
+    #[test]
+    fn no_bytes_whatever_make_the_check_fail_itself(
+        framing in prop::sample::select(Framing::ALL.to_vec()),
+        bytes in prop::collection::vec(any::<u8>(), 0..2000),
+        split in 1usize..300,
+    ) {
+        let tally = check_split(framing, std::slice::from_ref(&bytes), 5, split);
+
+        prop_assert_eq!(tally.bytes, bytes.len() as u64);
+        prop_assert!(tally.verified <= tally.bytes);
+    }
 }

@@ -5,6 +5,7 @@ use std::io;
 use echoctl_client::{Ending, Hangup, Outcome, Reading};
 use echoctl_record::{Bytes, Ended, Evidence, Judgement, Rate, Seconds, Summary};
 
+use super::judge::judge;
 use super::session::Session;
 use crate::exit::Exit;
 use crate::output::{json_line, say};
@@ -13,7 +14,7 @@ use crate::view::path;
 impl Session {
     /// Says how the run ended, and finds the exit code.
     pub(super) fn end(self, outcome: &Outcome) -> io::Result<Exit> {
-        let judgement = self.judge(outcome);
+        let judgement = self.judgement(outcome);
         let summary = self.summary(outcome, judgement.as_ref());
         if self.json {
             json_line("summary", &summary)?;
@@ -32,7 +33,7 @@ impl Session {
     }
 
     /// The verdict on the server, where the run put it to the test.
-    fn judge(&self, outcome: &Outcome) -> Option<Judgement> {
+    fn judgement(&self, outcome: &Outcome) -> Option<Judgement> {
         let tested = !matches!(self.config.reading, Reading::All | Reading::Except { .. });
         if !tested || self.points.is_empty() {
             return None;
@@ -59,7 +60,7 @@ impl Session {
             ending: ending.map(|(how, t)| echoctl_record::Ending { t, how }),
             read_out: None,
         };
-        Some(evidence.judge())
+        Some(judge(&evidence))
     }
 
     fn summary(&self, outcome: &Outcome, judgement: Option<&Judgement>) -> Summary {
@@ -109,7 +110,12 @@ impl Session {
         let rate = Rate(summary.produced as f64 / summary.seconds.max(0.001));
         let complete = outcome.endings.iter().all(|ending| *ending == Ending::Complete);
         let mut text = if complete && summary.verified == summary.produced {
-            format!("All {sent} came back, every byte as it was sent, in {} ({rate}).", Seconds(summary.seconds))
+            format!(
+                "All {sent} came back, every byte as it was sent, in {} ({rate}).",
+                Seconds(summary.seconds)
+            )
+        } else if summary.consumed == 0 {
+            format!("{sent} were sent, and nothing was read.")
         } else if summary.verified == summary.consumed {
             format!(
                 "{sent} were sent and {} read back, every byte of those as it was sent.",

@@ -2,12 +2,12 @@
 //!
 //! - [`args`]: the options.
 //! - [`session`]: the run, sampled 20 times a second.
-//! - [`eyes`]: one sample.
+//! - [`judge`]: the verdict on the server.
 //! - [`ending`]: what is said at the end, and the exit code.
 
 mod args;
 mod ending;
-mod eyes;
+mod judge;
 mod session;
 
 use std::sync::Arc;

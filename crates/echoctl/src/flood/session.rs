@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use echoctl_client::{Config, Flood, Link, Outcome, Phase, Rate, Reading, StopHandle, Totals};
-use echoctl_observe::Owner;
+use echoctl_observe::{Observation, OwnEnd, Owner, ProcessTree, Sampler, TcpState, Watched};
 use echoctl_record::{Bytes, Point, Queues, Sample, Seconds};
 
 use super::args::Args;
-use super::eyes::{Eyes, Look};
 use crate::exit::Failure;
 use crate::guard::Target;
 use crate::output::{is_live, json_line};
@@ -41,9 +40,8 @@ pub(super) struct Session {
     pub(super) over_memory: bool,
     pub(super) server_ended: bool,
     pub(super) closed_by_server: bool,
-    eyes: Eyes,
+    sampler: Sampler,
     links: Vec<Arc<Link>>,
-    started: Instant,
     show: Show,
 }
 
@@ -72,11 +70,12 @@ impl Session {
         {
             return Err(Failure::usage(format_args!("--pid {pid}: {error}")));
         }
-        let eyes = Eyes::new(flood.links(), &pids);
-        let server = eyes.server().unwrap_or_else(|| match &target.listener {
-            Some(listener) => listener.to_string(),
-            None => "process not visible: give --pid".to_owned(),
-        });
+        let tree = if pids.is_empty() { None } else { ProcessTree::new(pids.iter().copied()).ok() };
+        let sampler = Sampler::new(flood.links().iter().map(watched).collect(), tree);
+        let server = match &target.listener {
+            Some(listener) if args.pid.is_none() => listener.to_string(),
+            _ => args.pid.map_or("process not visible: give --pid".to_owned(), |pid| format!("pid {pid}")),
+        };
         let show = if args.json {
             Show::Json
         } else if is_live() && !args.plain {
@@ -100,9 +99,8 @@ impl Session {
             over_memory: false,
             server_ended: false,
             closed_by_server: false,
-            eyes,
+            sampler,
             links: flood.links().to_vec(),
-            started: Instant::now(),
             show,
         })
     }
@@ -113,7 +111,7 @@ impl Session {
         outcome: &Receiver<Outcome>,
         stop: &StopHandle,
     ) -> Result<Outcome, Failure> {
-        let mut due = self.started;
+        let mut due = Instant::now();
         loop {
             match outcome.recv_timeout(due.saturating_duration_since(Instant::now())) {
                 Ok(outcome) => {
@@ -130,7 +128,7 @@ impl Session {
 
     /// One sample: kept, shown, and acted upon.
     fn sample(&mut self, stop: &StopHandle) -> io::Result<()> {
-        let look = self.eyes.look(self.started.elapsed().as_secs_f64());
+        let look = self.sampler.sample();
         let totals = stop.totals();
         self.keep(&look, &totals);
         let grown = self.growth(&look.sample).unwrap_or(0);
@@ -138,10 +136,8 @@ impl Session {
             self.over_memory = true;
             stop.stop();
         }
-        if !self.server_ended && self.eyes.server_has_ended() {
-            self.server_ended = true;
-        }
-        if look.closed_by_server == self.links.len() && !self.closed_by_server {
+        self.server_ended |= look.server_ended.is_some();
+        if !self.closed_by_server && self.has_been_closed() {
             self.closed_by_server = true;
             stop.stop();
         }
@@ -153,7 +149,7 @@ impl Session {
         Some(now.server_memory?.saturating_sub(self.first?.server_memory?))
     }
 
-    fn keep(&mut self, look: &Look, totals: &Totals) {
+    fn keep(&mut self, look: &Observation, totals: &Totals) {
         let sample = look.sample;
         self.first.get_or_insert(sample);
         self.last = sample;
@@ -167,8 +163,8 @@ impl Session {
             self.points.push(Point {
                 sample,
                 blocked: totals.stalled > 0 && totals.stalled == totals.open,
-                processor: look.server.map(|server| server.processor_time.as_secs_f64()),
-                disk: look.server.and_then(|server| server.disk_written),
+                processor: look.tree.map(|tree| tree.processor_time.as_secs_f64()),
+                disk: look.tree.and_then(|tree| tree.disk_written),
             });
             thin_out(&mut self.points);
         }
@@ -185,7 +181,21 @@ impl Session {
         sending && starved
     }
 
-    fn show(&mut self, look: &Look, totals: &Totals) -> io::Result<()> {
+    /// Whether the server has ended all connections while they were sending. Its FIN may be stuck behind what we do not read:
+    /// then it shows at its end alone, and no read or write of ours would tell.
+    fn has_been_closed(&self) -> bool {
+        let sending = self.links.iter().all(|link| link.phase() == Phase::Sending);
+        let has_sent_fin = |state: TcpState| {
+            matches!(state, TcpState::FinWait1 | TcpState::FinWait2 | TcpState::Closing | TcpState::LastAck)
+        };
+        sending
+            && self.sampler.connections().all(|connection| {
+                connection.client.is_some_and(|end| end.info.state == TcpState::CloseWait)
+                    || connection.server.is_some_and(|end| has_sent_fin(end.info.state))
+            })
+    }
+
+    fn show(&mut self, look: &Observation, totals: &Totals) -> io::Result<()> {
         let t = look.sample.t;
         match &mut self.show {
             Show::Json => return json_line("sample", &look.sample),
@@ -231,13 +241,11 @@ impl Session {
         .to_owned()
     }
 
-    fn beside(&self, look: &Look, totals: &Totals) -> Beside {
+    fn beside(&self, look: &Observation, totals: &Totals) -> Beside {
         Beside {
             title: format!("flood to {}: {}", self.target, self.what()),
             server: self.server.clone(),
-            limits: look.limits,
-            window_zero: look.window_zero.map(|time| time.as_secs_f64()),
-            congestion_window: look.congestion_window,
+            path: look.path,
             held_back: self.held_back(totals).map(|time| time.as_secs_f64()),
             base_memory: self.first.and_then(|first| first.server_memory),
             available: available_memory(),
@@ -271,6 +279,17 @@ impl Session {
             many => format!("{many} connections, {rate}, {reads}"),
         }
     }
+}
+
+/// A connection as the sampler wants it.
+fn watched(link: &Arc<Link>) -> Watched {
+    let counted = Arc::clone(link);
+    let counters = Box::new(move || {
+        let consumed = counted.consumed();
+        (counted.produced(), consumed)
+    });
+    let own = OwnEnd { socket: Arc::clone(link) as _, counters };
+    Watched { local: link.local_addr(), peer: link.peer_addr(), own: Some(own) }
 }
 
 /// Drops every other point when there are many: a verdict needs the shape of a run, and our own memory stays flat.

@@ -16,6 +16,7 @@
 use std::collections::VecDeque;
 use std::fmt::Write;
 
+use echoctl_observe::{Filled, Path};
 use echoctl_record::{Bytes, Queues, Rate, Sample, Seconds};
 
 /// Draws one path, moment by moment. Remembers the last second, for the trends.
@@ -31,27 +32,14 @@ pub(crate) struct Beside {
     pub(crate) title: String,
     /// The server: its name and pid, or why they are not known.
     pub(crate) server: String,
-    /// The most that each queue of the kernels may hold now, in the order of the path.
-    pub(crate) limits: Limits,
-    /// For how long the window has been zero, in seconds.
-    pub(crate) window_zero: Option<f64>,
-    /// The congestion window, in bytes.
-    pub(crate) congestion_window: Option<u64>,
+    /// Windows, and the limits of the kernels' queues.
+    pub(crate) path: Path,
     /// For how long the producer has been held back, in seconds.
     pub(crate) held_back: Option<f64>,
     /// The server's memory before the run, in bytes.
     pub(crate) base_memory: Option<u64>,
     /// Memory that the machine has left, in bytes.
     pub(crate) available: Option<u64>,
-}
-
-/// The most that queues may hold, in bytes.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Limits {
-    pub(crate) client_send: Option<u64>,
-    pub(crate) server_receive: Option<u64>,
-    pub(crate) server_send: Option<u64>,
-    pub(crate) client_receive: Option<u64>,
 }
 
 impl PathView {
@@ -63,7 +51,7 @@ impl PathView {
         self.recent.push_back(sample);
     }
 
-    /// The picture: 15 lines of at most 78 columns.
+    /// The picture: 17 lines of at most 79 columns.
     pub(crate) fn text(&self, beside: &Beside) -> String {
         let Some(now) = self.recent.back() else { return String::new() };
         let mut text = format!("{:<66.66}{:>12}\n\n", beside.title, Seconds(now.t).to_string());
@@ -78,32 +66,33 @@ impl PathView {
         };
         line(format!("  {:<24}{:>9}  {:30}{producing}", "produced", Bytes(now.produced).to_string(), ""));
         let on_the_way = now.produced.saturating_sub(now.consumed);
-        for queue in queues(beside.limits) {
-            line(self.queue(&queue, now, on_the_way));
+        for queue in &QUEUES {
+            line(self.queue(queue, now, on_the_way, &beside.path));
         }
         let consuming = self.flow(|sample| Some(sample.consumed));
         line(format!("  {:<24}{:>9}  {:30}{consuming}", "consumed", Bytes(now.consumed).to_string(), ""));
         line(String::new());
         line(format!("  {:<10}{}", "server", beside.server));
         line(format!("  {:<10}{}", "memory", self.memory(now, beside)));
+        line(format!("  {:<10}{}", "", self.exhaustion(beside)));
         line(format!("  {:<10}{}", "kernel", kernel(now)));
-        line(format!("  {:<10}{}", "window", window(now, beside)));
+        line(format!("  {:<10}{}", "window", window(&beside.path)));
         line(String::new());
         line(format!("  {}", self.saying(now, held_back)));
         text
     }
 
-    fn queue(&self, queue: &Queue, now: &Sample, on_the_way: u64) -> String {
+    fn queue(&self, queue: &Queue, now: &Sample, on_the_way: u64, path: &Path) -> String {
         let Some(bytes) = (queue.bytes)(&Queues::of(now)) else {
             return format!("    {:<22}{:>9}", queue.name, "not visible here");
         };
-        let full = queue.limit.map(|limit| fullness(bytes, limit)).unwrap_or_default();
+        let full = (queue.filled)(path).and_then(Filled::part).map(fullness).unwrap_or_default();
         let trend = self.trend(|sample| (queue.bytes)(&Queues::of(sample)), bytes);
         let bar = bar(bytes, on_the_way);
         format!("    {:<22}{:>9}  {bar:<BAR$}  {full:<10}{trend}", queue.name, Bytes(bytes).to_string())
     }
 
-    /// The server's memory, its growth and trend, and where that leads.
+    /// The server's memory, its growth and its trend.
     fn memory(&self, now: &Sample, beside: &Beside) -> String {
         let Some(memory) = now.server_memory else { return "not visible here: give --pid".to_owned() };
         let mut text = Bytes(memory).to_string();
@@ -111,12 +100,15 @@ impl PathView {
             let _ = write!(text, ", {} more than at the start", Bytes(memory.saturating_sub(base)));
         }
         let _ = write!(text, ", {}", self.trend(|sample| sample.server_memory, memory));
-        let rising = self.slope(|sample| sample.server_memory).filter(|&slope| slope > RISING);
-        if let Some((slope, available)) = rising.zip(beside.available) {
-            let seconds = available as f64 / slope;
-            let _ = write!(text, ": the machine is full in {}", until(seconds));
-        }
         text
+    }
+
+    /// Where the growth of the server's memory leads, if it grows.
+    fn exhaustion(&self, beside: &Beside) -> String {
+        let rising = self.slope(|sample| sample.server_memory).filter(|&slope| slope > RISING);
+        let Some((slope, available)) = rising.zip(beside.available) else { return String::new() };
+        let seconds = available as f64 / slope;
+        format!("at this rate the machine's memory is used up in {}", until(seconds))
     }
 
     /// What it all means, in one sentence.
@@ -166,28 +158,43 @@ impl PathView {
     }
 }
 
-/// One queue of the path, and where to find its bytes.
+/// One queue of the path, and where to find what is known of it.
 struct Queue {
     name: &'static str,
     bytes: fn(&Queues) -> Option<u64>,
-    limit: Option<u64>,
+    /// `None` for a queue that no kernel limits.
+    filled: fn(&Path) -> Option<Filled>,
 }
 
-fn queues(limits: Limits) -> [Queue; 5] {
-    let queue = |name, bytes, limit| Queue { name, bytes, limit };
-    [
-        queue("client send queue", |queues| queues.client_send, limits.client_send),
-        queue("server receive queue", |queues| queues.server_receive, limits.server_receive),
-        queue("INSIDE THE SERVER", |queues| queues.inside_server, None),
-        queue("server send queue", |queues| queues.server_send, limits.server_send),
-        queue("client receive queue", |queues| queues.client_receive, limits.client_receive),
-    ]
-}
+/// The queues, in the order in which a byte passes them.
+const QUEUES: [Queue; 5] = [
+    Queue {
+        name: "client send queue",
+        bytes: |queues| queues.client_send,
+        filled: |path| Some(path.client_send),
+    },
+    Queue {
+        name: "server receive queue",
+        bytes: |queues| queues.server_receive,
+        filled: |path| Some(path.server_receive),
+    },
+    Queue { name: "INSIDE THE SERVER", bytes: |queues| queues.inside_server, filled: |_| None },
+    Queue {
+        name: "server send queue",
+        bytes: |queues| queues.server_send,
+        filled: |path| Some(path.server_send),
+    },
+    Queue {
+        name: "client receive queue",
+        bytes: |queues| queues.client_receive,
+        filled: |path| Some(path.client_receive),
+    },
+];
 
-/// The table that adds up: where the bytes of one moment were, largest name first to last on the path.
+/// The table that adds up: where the bytes of one moment were.
 pub(crate) fn table(sample: &Sample) -> String {
     let mut text = format!("  {:<26}{:>10}\n", "produced", Bytes(sample.produced).to_string());
-    for queue in queues(Limits::default()) {
+    for queue in &QUEUES {
         let bytes = (queue.bytes)(&Queues::of(sample));
         let bytes = bytes.map_or("not visible".to_owned(), |bytes| Bytes(bytes).to_string());
         let _ = writeln!(text, "    {:<24}{bytes:>10}", queue.name);
@@ -203,22 +210,25 @@ fn kernel(now: &Sample) -> String {
     }
 }
 
-fn window(now: &Sample, beside: &Beside) -> String {
-    let mut text = match (now.window, beside.window_zero) {
+fn window(path: &Path) -> String {
+    let mut text = match (path.window, path.window_zero_for) {
         (None, _) => "not visible here".to_owned(),
-        (Some(0), Some(seconds)) => format!("0 for {}: the server's kernel takes no more", Seconds(seconds)),
+        (Some(0), Some(time)) => {
+            format!("0 for {}: the server's kernel takes no more", Seconds(time.as_secs_f64()))
+        }
         (Some(bytes), _) => format!("the server's kernel takes {} more", Bytes(bytes)),
     };
-    if let Some(bytes) = beside.congestion_window {
+    if let Some(bytes) = path.congestion_window {
         let _ = write!(text, " (congestion window {})", Bytes(bytes));
     }
     text
 }
 
-/// How full a queue is. Limits count bookkeeping, so a queue that takes no more can be some percent below its own.
-fn fullness(bytes: u64, limit: u64) -> String {
-    match bytes * 100 / limit.max(1) {
+/// How full a queue is, from the part of its memory that is used.
+fn fullness(part: f64) -> String {
+    match (part * 100.0) as u64 {
         0 => String::new(),
+        // A queue takes no more a little before its limit: what is left would not hold a segment.
         percent if percent >= 95 => "full".to_owned(),
         percent => format!("{percent} %"),
     }
@@ -288,9 +298,13 @@ mod tests {
         view.add(sample(2.0, 64 << 20));
         let beside = Beside {
             title: "x".repeat(200),
-            limits: Limits { client_send: Some(4 << 20), ..Limits::default() },
-            window_zero: Some(1.0),
-            congestion_window: Some(1 << 20),
+            path: Path {
+                window: Some(0),
+                window_zero_for: Some(std::time::Duration::from_secs(100)),
+                congestion_window: Some(1_023_000),
+                client_send: Filled { memory: 4 << 20, limit: 4 << 20 },
+                ..Path::default()
+            },
             base_memory: Some(3 << 20),
             available: Some(1 << 33),
             ..Beside::default()
@@ -300,7 +314,8 @@ mod tests {
 
         assert!(text.lines().count() <= 23, "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 79), "{text}");
-        assert!(text.contains("+64 MiB/s") && text.contains("full in"), "{text}");
+        assert!(text.contains("+64 MiB/s") && text.contains("used up in 2 min"), "{text}");
+        assert!(text.contains("full "), "{text}");
         assert!(text.contains("No backpressure"), "{text}");
     }
 
