@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use echoctl_record::{Sample, Summary, Verdict};
+use echoctl_record::{Machine, Run, Sample, Summary, Verdict};
 use echoctl_report::terminal::Colour;
-use echoctl_report::{Chart, Table, charts, compare_page, csv, plain, run_page, svg, tables, terminal};
+use echoctl_report::{Chart, charts, compare_page, csv, plain, run_page, svg, tables, terminal};
 
 fn main() -> std::io::Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
@@ -21,14 +21,21 @@ fn main() -> std::io::Result<()> {
     std::fs::write(folder.join("sheet.svg"), svg::sheet(&drawn, svg::Size::WIDE))?;
     println!("{}", tables::summary(&summary(&off, Verdict::Unbounded)).to_text());
 
-    let (off_summary, on_summary) = (summary(&off, Verdict::Unbounded), summary(&on, Verdict::Bounded));
+    let (off, on) = (run(off, Verdict::Unbounded), run(on, Verdict::Bounded));
+    std::fs::write(folder.join("off.html"), run_page(&off).footer("Made-up numbers.").to_string())?;
+    std::fs::write(folder.join("on.html"), run_page(&on).to_string())?;
+    std::fs::write(folder.join("compare.html"), compare_page(("OFF", &off), ("ON", &on)).to_string())
+}
+
+fn run(samples: Vec<Sample>, verdict: Verdict) -> Run {
+    let sysctls = [("net.ipv4.tcp_rmem".to_owned(), "4096\t131072\t33554432".to_owned())];
     let machine =
-        Table::default().row(["kernel", "Linux 6.18"]).row(["net.ipv4.tcp_rmem", "4096 131072 33554432"]);
-    let page = run_page(&off, Some(&off_summary), machine.clone()).footer("Made-up numbers.");
-    std::fs::write(folder.join("off.html"), page.to_string())?;
-    std::fs::write(folder.join("on.html"), run_page(&on, Some(&on_summary), machine).to_string())?;
-    let page = compare_page(("OFF", &off, Some(&off_summary)), ("ON", &on, Some(&on_summary)));
-    std::fs::write(folder.join("compare.html"), page.to_string())
+        Machine { system: "linux".to_owned(), processors: 2, sysctls: sysctls.into(), ..Machine::default() };
+    let command = ["echoctl", "flood", "--read-for", "3s"].map(str::to_owned).to_vec();
+    let summary = Some(summary(&samples, verdict));
+    let mut run = Run::new("0.0.0", command, 1_800_000_000, "127.0.0.1:7007".to_owned(), machine);
+    (run.samples, run.summary) = (samples, summary);
+    run
 }
 
 fn write(folder: &Path, number: usize, chart: &Chart) -> std::io::Result<()> {

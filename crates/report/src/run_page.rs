@@ -1,15 +1,16 @@
 //! The page of a run: the verdict, where the bytes were, what they cost, and on which machine.
+//!
+//! A run without samples has words for its charts; one without a summary was cut short, and says so.
 
-use echoctl_record::{Bytes, Sample, Seconds, Summary};
+use echoctl_record::{Bytes, Run, Sample, Seconds, Summary};
 
 use crate::{Block, Chart, Page, Section, Table, charts, tables};
 
-/// The page of one run. `facts` tells of the machine, the command and the versions.
-///
-/// What has no samples has no charts; without a summary the figures are those of the last sample.
-pub fn run_page(samples: &[Sample], summary: Option<&Summary>, facts: Table) -> Page {
-    let target = summary.map_or("a server", |summary| &summary.target);
-    let mut page = Page::new(format!("A run against {target}"), summary.map_or(String::new(), lead))
+/// The page of one run: charts, figures and the machine.
+pub fn run_page(run: &Run) -> Page {
+    let (samples, summary) = (run.samples.as_slice(), run.summary.as_ref());
+    let lead = summary.map_or_else(|| "The run was cut short: it has no ending.".to_owned(), lead);
+    let mut page = Page::new(format!("A run against {}", run.target), lead)
         .open(Block::Figures(figures(samples, summary)))
         .section(where_the_bytes_were(samples))
         .section(with_charts(
@@ -23,16 +24,13 @@ pub fn run_page(samples: &[Sample], summary: Option<&Summary>, facts: Table) -> 
     if let Some(summary) = summary {
         page = page.section(Section::new("The figures").table(tables::summary(summary)));
     }
-    page.section(Section::new("The machine").table(facts))
+    with_facts(page, "The machine", tables::facts(run))
 }
 
 /// The page of two runs on the same axes, each with its name.
-pub fn compare_page(
-    first: (&str, &[Sample], Option<&Summary>),
-    second: (&str, &[Sample], Option<&Summary>),
-) -> Page {
-    let outcome = |(name, _, summary): (&str, &[Sample], Option<&Summary>)| {
-        let summary = summary?;
+pub fn compare_page(first: (&str, &Run), second: (&str, &Run)) -> Page {
+    let outcome = |(name, run): (&str, &Run)| {
+        let summary = run.summary.as_ref()?;
         let verdict = summary.verdict.map_or(String::new(), |verdict| format!("{verdict}, "));
         let memory = summary
             .server_memory_growth
@@ -40,14 +38,23 @@ pub fn compare_page(
         Some(format!("{name}: {verdict}{}.", memory.unwrap_or(format!("{} sent", Bytes(summary.produced)))))
     };
     let lead: Vec<String> = [outcome(first), outcome(second)].into_iter().flatten().collect();
-    let page = Page::new(format!("{} and {}", first.0, second.0), lead.join(" "));
-    let charts = charts::compare((first.0, first.1), (second.0, second.1));
-    let page = page.section(with_charts(Section::new("Side by side"), charts));
-    match (first.2, second.2) {
-        (Some(one), Some(other)) => page.section(
+    let charts = charts::compare((first.0, &first.1.samples), (second.0, &second.1.samples));
+    let mut page = Page::new(format!("{} and {}", first.0, second.0), lead.join(" "))
+        .section(with_charts(Section::new("Side by side"), charts));
+    if let (Some(one), Some(other)) = (&first.1.summary, &second.1.summary) {
+        let (one, other) = (tables::summary(one), tables::summary(other));
+        page = page.section(
             Section::new("The figures").table(tables::side_by_side((first.0, one), (second.0, other))),
-        ),
-        _ => page,
+        );
+    }
+    let facts = tables::side_by_side((first.0, tables::facts(first.1)), (second.0, tables::facts(second.1)));
+    with_facts(page, "The machines", facts)
+}
+
+fn with_facts(page: Page, heading: &str, facts: Table) -> Page {
+    match facts.rows.is_empty() {
+        true => page,
+        false => page.section(Section::new(heading).table(facts)),
     }
 }
 

@@ -1,6 +1,11 @@
-//! The tables of a run: where its bytes were at one moment, and how it ended. The same for terminals and pages.
+//! The tables of a run: where its bytes were at one moment, how it ended, and on which machine. The same for terminals
+//! and pages.
+
+mod facts;
 
 use echoctl_record::{Bytes, Queues, Sample, Seconds, Summary};
+
+pub use facts::facts;
 
 use crate::Table;
 use crate::table::ABSENT;
@@ -55,15 +60,17 @@ pub fn summary(summary: &Summary) -> Table {
     }
 }
 
-/// How two runs ended, a column each.
-pub fn side_by_side(first: (&str, &Summary), second: (&str, &Summary)) -> Table {
-    let (one, other) = (summary(first.1).rows, summary(second.1).rows);
+/// Two tables of names and values as one, a column each; what only one of them has is empty in the other.
+pub fn side_by_side(first: (&str, Table), second: (&str, Table)) -> Table {
     let value = |rows: &[Vec<String>], name: &str| {
-        rows.iter().find(|row| row[0] == name).map_or(ABSENT.to_owned(), |row| row[1].clone())
+        let row = rows.iter().find(|row| row.first().is_some_and(|first| first == name));
+        row.and_then(|row| row.get(1)).cloned().unwrap_or_default()
     };
-    let mut names: Vec<&String> = one.iter().map(|row| &row[0]).collect();
-    names.extend(other.iter().map(|row| &row[0]).filter(|name| !one.iter().any(|row| row[0] == **name)));
-    let rows = names.into_iter().map(|name| vec![name.clone(), value(&one, name), value(&other, name)]);
+    let (one, other) = (first.1.rows, second.1.rows);
+    let names =
+        one.iter().chain(other.iter().filter(|row| !one.iter().any(|other| other.first() == row.first())));
+    let rows = names.filter_map(|row| row.first());
+    let rows = rows.map(|name| vec![name.clone(), value(&one, name), value(&other, name)]);
     Table { rows: rows.collect(), ..Table::new("", ["", first.0, second.0]) }
 }
 
@@ -112,6 +119,16 @@ mod tests {
         let text = path(&Sample::default()).to_text();
 
         assert_eq!(text.matches(ABSENT).count(), 5, "{text}");
+    }
+
+    #[test]
+    fn two_tables_stand_side_by_side_row_by_row() {
+        let one = Table::default().row(["sent", "1 MiB"]).row(["verdict", "bounded"]);
+        let other = Table::default().row(["sent", "2 MiB"]).row(["lost", "0"]);
+
+        let both = side_by_side(("a", one), ("b", other));
+
+        assert_eq!(both.rows, [["sent", "1 MiB", "2 MiB"], ["verdict", "bounded", ""], ["lost", "", "0"]]);
     }
 
     #[test]

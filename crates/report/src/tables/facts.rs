@@ -1,0 +1,78 @@
+//! The facts of a run: what it was made with, when, and on which machine.
+
+use echoctl_record::{Bytes, Run};
+
+use crate::Table;
+
+/// The command, the versions, the machine and its settings. What the record does not tell is left out.
+pub fn facts(run: &Run) -> Table {
+    let machine = &run.machine;
+    let system =
+        [Some(machine.system.as_str()), machine.kernel.as_deref(), Some(machine.architecture.as_str())];
+    let system: Vec<&str> = system.into_iter().flatten().filter(|part| !part.is_empty()).collect();
+    let bytes = |bytes: Option<u64>| bytes.map_or_else(String::new, |bytes| Bytes(bytes).to_string());
+    let rows = [
+        ("command", run.command.join(" ")),
+        ("began", if run.began > 0 { utc(run.began) } else { String::new() }),
+        ("echoctl", run.version.clone()),
+        ("system", system.join(" ")),
+        ("processors", if machine.processors > 0 { machine.processors.to_string() } else { String::new() }),
+        ("memory", bytes(machine.memory)),
+        ("the kernel holds, a connection, at most", bytes(machine.slack)),
+    ];
+    let rows = rows.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let sysctls = machine.sysctls.iter().map(|(name, value)| (name.clone(), value.replace('\t', " ")));
+    let told = rows.chain(sysctls).filter(|(_, value)| !value.is_empty());
+    told.fold(Table::default(), |table, (name, value)| table.row([name, value]))
+}
+
+/// Seconds since 1970 as a date and a time of day.
+fn utc(seconds: u64) -> String {
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // The calendar repeats every 400 years of 146,097 days. Years begin in March here, so that the day that leap years add
+    // is their last, and the months before it follow one pattern of 153 days in five.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day_of_month = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let (hour, minute) = (second / 3_600, second / 60 % 60);
+    format!("{}-{month:02}-{day_of_month:02} {hour:02}:{minute:02} UTC", year + era * 400 + next)
+}
+
+#[cfg(test)]
+mod tests {
+    use echoctl_record::Machine;
+
+    use super::*;
+
+    #[test]
+    fn times_are_told_as_dates() {
+        let told = [0, 951_782_400, 951_868_799, 1_709_164_800, 4_102_444_799].map(utc);
+
+        assert_eq!(
+            told,
+            [
+                "1970-01-01 00:00 UTC",
+                "2000-02-29 00:00 UTC",
+                "2000-02-29 23:59 UTC",
+                "2024-02-29 00:00 UTC",
+                "2099-12-31 23:59 UTC"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_has_no_row() {
+        let run = Run::new("", vec![], 0, "127.0.0.1:7".to_owned(), Machine::default());
+        assert_eq!(facts(&run), Table::default());
+
+        let machine = Machine { system: "linux".to_owned(), processors: 2, ..Machine::default() };
+        let run =
+            Run::new("0.1.0", vec!["echoctl".to_owned(), "flood".to_owned()], 0, "x".to_owned(), machine);
+        let names: Vec<String> = facts(&run).rows.into_iter().map(|mut row| row.remove(0)).collect();
+        assert_eq!(names, ["command", "echoctl", "system", "processors"]);
+    }
+}
