@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use echoctl_proto::Cutter;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::Io;
@@ -83,18 +82,10 @@ impl Hall {
 }
 
 /// The roster is the task's owner: it ends the connection, and so the task, and waits for it.
-fn serve_in_task(mut connection: Connection) {
-    let config = connection.seat.config();
-    let (policy, cutter) = (config.policy, Cutter::new(config.framing, config.max_frame));
-    match policy {
-        Policy::Await => tokio::spawn(async move {
-            let end = awaiting::echo(&mut connection, cutter).await;
-            connection.close(end);
-        }),
-        _ => tokio::spawn(async move {
-            let end = queued::echo(&mut connection, cutter, policy).await;
-            connection.close(end);
-        }),
+fn serve_in_task(connection: Connection) {
+    match connection.seat.config().policy {
+        Policy::Await => tokio::spawn(awaiting::serve(connection)),
+        _ => tokio::spawn(queued::serve(connection)),
     };
 }
 

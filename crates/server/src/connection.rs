@@ -3,11 +3,12 @@
 //! A connection that waits holds no buffer but the bytes it cannot do without, and is counted with those. So each call that
 //! may wait ends in [`before_waiting`](Connection::before_waiting) when it does.
 
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 
-use echoctl_proto::Framing;
+use echoctl_proto::{Cutter, FrameTooLong, Framing};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -24,43 +25,44 @@ pub(crate) struct Connection {
     pub(crate) seat: Seat,
     stream: TcpStream,
     pub(crate) frames: FrameBuffer,
+    cutter: Cutter,
     /// Reads since the connection last let others run.
     turns: u8,
 }
 
 impl Connection {
     pub(crate) fn new(stream: TcpStream, seat: Seat) -> Connection {
-        let frames = FrameBuffer::new(longest_frame(seat.config()));
-        Connection { seat, stream, frames, turns: 0 }
+        let config = seat.config();
+        let frames = FrameBuffer::new(longest_frame(config));
+        let cutter = Cutter::new(config.framing, config.max_frame);
+        Connection { seat, stream, frames, cutter, turns: 0 }
+    }
+
+    /// How many of the oldest unread bytes are whole frames; 0 when more must be read first.
+    pub(crate) fn whole_frames(&mut self) -> Result<usize, FrameTooLong> {
+        self.cutter.whole(self.frames.unread())
     }
 
     /// Reads what there is, and waits for something if there is nothing. Returns the number of bytes, 0 at the end of the
     /// stream.
-    pub(crate) async fn read(&mut self) -> io::Result<usize> {
-        self.let_others_run().await;
-        std::future::poll_fn(|cx| self.poll_read(cx, 0)).await
+    pub(crate) fn read(&mut self) -> impl Future<Output = io::Result<usize>> {
+        poll_fn(|cx| self.poll_read(cx, 0))
     }
 
     /// Writes the oldest `count` unread bytes, and waits while the kernel takes no more. This wait *is* the backpressure:
     /// meanwhile nothing is read.
-    pub(crate) async fn write_all(&mut self, mut count: usize) -> io::Result<()> {
-        while count > 0 {
-            count -= std::future::poll_fn(|cx| self.poll_write(cx, count)).await?;
-        }
-        Ok(())
-    }
-
-    /// Gives the other connections of this thread their turn, when this one has had enough of them in a row.
-    pub(crate) async fn let_others_run(&mut self) {
-        if self.turns >= TURNS {
-            self.turns = 0;
-            self.frames.settle();
-            tokio::task::yield_now().await;
-        }
+    pub(crate) fn write_all(&mut self, mut count: usize) -> impl Future<Output = io::Result<()>> {
+        poll_fn(move |cx| {
+            while count > 0 {
+                count -= ready!(self.poll_write(cx, count))?;
+            }
+            Poll::Ready(Ok(()))
+        })
     }
 
     /// One read into the frame buffer. `queued` bytes wait elsewhere for the same peer.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, queued: usize) -> Poll<io::Result<usize>> {
+        ready!(self.poll_my_turn(cx));
         let room = self.frames.room().map_err(io::Error::other)?;
         let mut room = ReadBuf::new(room);
         match Pin::new(&mut self.stream).poll_read(cx, &mut room) {
@@ -123,6 +125,18 @@ impl Connection {
         written
     }
 
+    /// Pending, once, when this connection has had enough turns in a row: then the others of this thread have theirs.
+    fn poll_my_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.turns < TURNS {
+            return Poll::Ready(());
+        }
+        self.turns = 0;
+        self.frames.settle();
+        // Its first poll arranges that this task is woken after the others and after a look at the sockets. There is no
+        // second poll: `turns` remembers what the future would.
+        pin!(tokio::task::yield_now()).poll(cx)
+    }
+
     /// Gives back what a waiting connection does not need, and counts the rest: the frame buffer, and `queued` bytes
     /// elsewhere. `owes` says whether the peer has bytes to take.
     pub(crate) fn before_waiting(&mut self, queued: usize, owes: bool) {
@@ -161,3 +175,19 @@ pub(crate) fn longest_frame(config: &Config) -> usize {
 /// Reads in a row before a connection lets others run: 4 × 64 KiB. Tokio's own budget allows 64, and then one busy peer
 /// makes another wait for tens of milliseconds; one read in a row costs a poll of all sockets each time.
 const TURNS: u8 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_fits_into_the_smallest_task() {
+        fn size<F>(_: impl FnOnce(Connection) -> F) -> usize {
+            size_of::<F>()
+        }
+
+        let size = size(crate::awaiting::serve);
+
+        assert!(size <= 160, "{size} bytes");
+    }
+}

@@ -17,18 +17,23 @@ use echoctl_proto::{Buffer, Full};
 use crate::spare::{self, READ};
 
 /// Bytes that arrived and are not yet answered, in a buffer that is there only while it is needed.
+///
+/// It is small itself, since every idle connection has one.
 #[derive(Debug)]
 pub(crate) struct FrameBuffer {
-    own: Buffer,
-    /// Invariant: while it is lent, `own` is empty and without an allocation.
-    spare: Option<Box<Buffer>>,
+    /// `None` while nothing is unread.
+    bytes: Option<Box<Buffer>>,
+    /// Whether `bytes` is lent by the thread.
+    is_spare: bool,
+    /// The limit in bytes of a buffer of its own.
+    limit: usize,
 }
 
 impl FrameBuffer {
     /// A buffer for frames of at most `longest` bytes, marks included. It allocates nothing.
     pub(crate) fn new(longest: usize) -> FrameBuffer {
         // One read more than the longest frame: the one that finds its end, with what came behind it.
-        FrameBuffer { own: Buffer::new(longest.saturating_add(READ)), spare: None }
+        FrameBuffer { bytes: None, is_spare: false, limit: longest.saturating_add(READ) }
     }
 
     /// Room for the next read, at least one byte. Takes the thread's spare buffer unless a long frame is under way.
@@ -36,75 +41,74 @@ impl FrameBuffer {
     /// # Errors
     /// [`Full`] when the caller has let a frame grow longer than it said.
     pub(crate) fn room(&mut self) -> Result<&mut [u8], Full> {
-        let most = if self.spare.is_some() { READ / 2 } else { MOVED };
-        if self.unread().len() <= most {
-            return self.lend().map(Self::all_room);
+        let unread = self.unread().len();
+        if unread <= if self.is_spare { READ / 2 } else { MOVED } {
+            let spare = self.lend();
+            let room = spare.limit() - spare.len();
+            return spare.spare(room);
         }
-        self.settle();
+        if self.is_spare {
+            self.settle();
+        }
         // As much again as there is already: a long frame is read in a number of pieces that grows with its logarithm.
-        let wanted = self.own.len().clamp(MOVED, READ).min(self.own.limit() - self.own.len()).max(1);
-        self.own.spare(wanted)
+        let wanted = unread.clamp(MOVED, READ).min(self.limit - unread).max(1);
+        self.bytes.as_mut().expect("it holds the unread bytes").spare(wanted)
     }
 
     /// Counts the first `count` bytes of the room as arrived.
     pub(crate) fn filled(&mut self, count: usize) {
-        self.current().filled(count);
+        self.bytes.as_mut().expect("room was lent in it").filled(count);
     }
 
     /// Forgets the oldest `count` bytes: they are answered.
     pub(crate) fn consume(&mut self, count: usize) {
-        self.current().consume(count);
+        if let Some(bytes) = &mut self.bytes {
+            bytes.consume(count);
+        }
     }
 
     /// Gives the spare buffer back and keeps what is left. Called before every wait. Returns the bytes allocated.
     pub(crate) fn settle(&mut self) -> usize {
-        if let Some(spare) = self.spare.take() {
-            if !spare.is_empty() {
-                self.own.append(spare.unread()).expect("the limit of own has room for one read");
-            }
+        if std::mem::take(&mut self.is_spare) {
+            let spare = self.bytes.take().expect("the spare buffer is lent");
+            self.keep(spare.unread());
             spare::give_back(spare);
-        } else if self.own.len() <= MOVED {
-            self.own.shrink();
+        } else if self.unread().is_empty() {
+            self.bytes = None;
+        } else if self.unread().len() <= MOVED {
+            self.bytes.iter_mut().for_each(|own| own.shrink());
         }
-        self.own.capacity()
+        self.bytes.as_ref().map_or(0, |own| own.capacity())
     }
 
     /// The bytes that arrived and are not answered, oldest first.
     pub(crate) fn unread(&self) -> &[u8] {
-        match &self.spare {
-            Some(spare) => spare.unread(),
-            None => self.own.unread(),
-        }
+        self.bytes.as_ref().map_or(&[], |bytes| bytes.unread())
     }
 
-    fn current(&mut self) -> &mut Buffer {
-        match &mut self.spare {
-            Some(spare) => spare,
-            None => &mut self.own,
-        }
-    }
-
-    /// The spare buffer with the bytes left over in it.
-    fn lend(&mut self) -> Result<&mut Buffer, Full> {
-        if self.spare.is_none() {
+    /// The thread's spare buffer, with the bytes left over in it.
+    fn lend(&mut self) -> &mut Buffer {
+        if !self.is_spare {
             let mut spare = spare::take();
-            spare.append(self.own.unread())?;
-            self.own.clear();
-            self.own.shrink();
-            self.spare = Some(spare);
+            spare.append(self.unread()).expect("few bytes are left over, and the spare is empty");
+            self.bytes = Some(spare);
+            self.is_spare = true;
         }
-        Ok(self.spare.as_mut().expect("it was put there above"))
+        self.bytes.as_mut().expect("it was put there above")
     }
 
-    fn all_room(spare: &mut Buffer) -> &mut [u8] {
-        let room = spare.limit() - spare.len();
-        spare.spare(room).expect("no more is asked for than the limit leaves")
+    fn keep(&mut self, unread: &[u8]) {
+        if !unread.is_empty() {
+            let mut own = Buffer::new(self.limit);
+            own.append(unread).expect("the limit has room for one read");
+            self.bytes = Some(Box::new(own));
+        }
     }
 }
 
 impl Drop for FrameBuffer {
     fn drop(&mut self) {
-        if let Some(spare) = self.spare.take() {
+        if let Some(spare) = self.bytes.take().filter(|_| self.is_spare) {
             spare::give_back(spare);
         }
     }
@@ -118,6 +122,7 @@ const MOVED: usize = 4 * 1024;
 mod tests {
     use super::*;
 
+    /// Bytes come as reads give them.
     fn arrive(frames: &mut FrameBuffer, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let room = frames.room().unwrap();

@@ -19,11 +19,23 @@ use crate::event::Reason;
 use crate::policy::Policy;
 use crate::reply_queue::ReplyQueue;
 
+/// Serves one connection to its end.
+#[allow(
+    clippy::manual_async_fn,
+    reason = "an async fn would keep its argument twice: 100 bytes a connection"
+)]
+pub(crate) fn serve(mut connection: Connection) -> impl Future<Output = ()> {
+    async move {
+        let end = echo(&mut connection).await;
+        connection.close(end);
+    }
+}
+
 /// Echoes whole frames until the peer has closed its direction and taken all it is owed, or the policy gives it up.
-pub(crate) async fn echo(connection: &mut Connection, cutter: Cutter, policy: Policy) -> Result<(), Reason> {
+async fn echo(connection: &mut Connection) -> Result<(), Reason> {
+    let policy = connection.seat.config().policy;
     let mut echo = QueuedEcho {
         connection,
-        cutter,
         policy,
         queue: ReplyQueue::default(),
         backpressure: Backpressure::new(policy),
@@ -31,7 +43,6 @@ pub(crate) async fn echo(connection: &mut Connection, cutter: Cutter, policy: Po
         alarm: None,
     };
     loop {
-        echo.connection.let_others_run().await;
         match std::future::poll_fn(|cx| echo.poll_turn(cx)).await? {
             Turn::Read => {}
             Turn::Finished => return Ok(()),
@@ -41,7 +52,6 @@ pub(crate) async fn echo(connection: &mut Connection, cutter: Cutter, policy: Po
 
 struct QueuedEcho<'a> {
     connection: &'a mut Connection,
-    cutter: Cutter,
     policy: Policy,
     queue: ReplyQueue,
     backpressure: Backpressure,
@@ -106,7 +116,7 @@ impl QueuedEcho<'_> {
     /// Echoes the whole frames that have arrived: to the socket if nothing is queued before them, the rest to the queue.
     fn answer(&mut self, cx: &mut Context<'_>) -> Result<(), Reason> {
         loop {
-            match self.cutter.whole(self.connection.frames.unread()) {
+            match self.connection.whole_frames() {
                 Ok(0) => break,
                 Ok(whole) => {
                     let written = if self.queue.is_empty() { self.write_directly(cx, whole)? } else { 0 };
@@ -142,7 +152,8 @@ impl QueuedEcho<'_> {
         }
         // Only when the limit is passed does it matter where frames end. The cutter that found `whole` has looked on
         // beyond it, so another one looks here.
-        let mut cutter = Cutter::new(self.cutter.framing(), self.cutter.max_frame());
+        let config = self.connection.seat.config();
+        let mut cutter = Cutter::new(config.framing, config.max_frame);
         let mut start = 0;
         while let Ok(Some(frame)) = cutter.cut(&bytes[start..]) {
             let end = start + frame.whole.len();

@@ -68,7 +68,7 @@ impl Roster {
         let totals = Totals {
             received: slot.received.swap(0, Relaxed),
             sent: slot.sent.swap(0, Relaxed),
-            dropped_frames: slot.dropped_frames.swap(0, Relaxed),
+            dropped_frames: u64::from(slot.dropped_frames.swap(0, Relaxed)),
         };
         self.places().vacant.push(index);
         (listed.peer, totals)
@@ -128,7 +128,7 @@ impl Roster {
         self.each(|slot| {
             totals.received += slot.received.load(Relaxed);
             totals.sent += slot.sent.load(Relaxed);
-            totals.dropped_frames += slot.dropped_frames.load(Relaxed);
+            totals.dropped_frames += u64::from(slot.dropped_frames.load(Relaxed));
         });
         totals
     }
@@ -165,7 +165,7 @@ pub(crate) struct Slot {
     pub(crate) held: AtomicUsize,
     pub(crate) received: AtomicU64,
     pub(crate) sent: AtomicU64,
-    pub(crate) dropped_frames: AtomicU64,
+    pub(crate) dropped_frames: AtomicU32,
     /// When it last made progress, in milliseconds on the steward's clock.
     pub(crate) stamp: AtomicU32,
     /// Bytes in the kernel's send queue when the steward last looked.

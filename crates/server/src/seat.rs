@@ -42,7 +42,8 @@ impl Seat {
 
     /// Counts a frame dropped by the policy.
     pub(crate) fn dropped_frame(&self) {
-        add(&self.slot().dropped_frames, 1);
+        let dropped = &self.slot().dropped_frames;
+        dropped.store(dropped.load(Relaxed).saturating_add(1), Relaxed);
     }
 
     /// Notes what the connection holds and whether it waits for its peer to take bytes. Called before every wait, and by

@@ -24,6 +24,8 @@ pub(crate) struct Shared {
     accepted: AtomicU64,
     /// Bytes counted against the memory limit.
     held: AtomicU64,
+    /// The most it was since the steward last looked.
+    peak: AtomicU64,
     /// What went through the connections that have ended.
     closed: Mutex<Totals>,
     /// Held by whoever is choosing a connection to end for the memory limit.
@@ -40,6 +42,7 @@ impl Shared {
             started: Instant::now(),
             accepted: AtomicU64::new(0),
             held: AtomicU64::new(0),
+            peak: AtomicU64::new(0),
             closed: Mutex::default(),
             choosing: Mutex::default(),
         }
@@ -67,6 +70,11 @@ impl Shared {
         self.held.load(Relaxed)
     }
 
+    /// The most bytes that were held since this was last asked.
+    pub(crate) fn take_peak(&self) -> u64 {
+        self.peak.swap(0, Relaxed).max(self.held())
+    }
+
     pub(crate) fn started(&self) -> Instant {
         self.started
     }
@@ -91,6 +99,9 @@ impl Shared {
             return;
         }
         let total = self.held.fetch_add((after - before) as u64, Relaxed) + (after - before) as u64;
+        if total > self.peak.load(Relaxed) {
+            self.peak.fetch_max(total, Relaxed);
+        }
         if total > self.config.memory_limit {
             self.end_largest();
         }

@@ -73,19 +73,24 @@ async fn tell_stats(shared: &Shared) {
     }
 }
 
-/// Watches what connections hold, and has the allocator give memory back after a fall.
+/// Watches what connections hold, and has the allocator give memory back when it has lain free for a while.
 async fn give_memory_back(shared: &Shared) {
+    sys::keep_freed_memory();
     let mut ticks = every(MEMORY_LOOK);
-    let mut high = 0;
+    let (mut high, mut lay_free) = (0, false);
     loop {
         ticks.tick().await;
-        let used = shared.held() + shared.roster.open() as u64 * A_CONNECTION;
-        high = high.max(used);
-        if high - used >= WORTH_IT {
+        let connections = shared.roster.open() as u64 * A_CONNECTION;
+        high = high.max(shared.take_peak() + connections);
+        let used = shared.held() + connections;
+        let lies_free = high.saturating_sub(used) >= WORTH_IT;
+        // Memory that was in use at the last look may be again at the next.
+        if lies_free && lay_free {
             high = used;
             // Half a gigabyte takes tens of milliseconds, which no connection should wait for.
             let _ = tokio::task::spawn_blocking(sys::trim_memory).await;
         }
+        lay_free = lies_free;
     }
 }
 

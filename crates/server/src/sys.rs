@@ -89,8 +89,18 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     Ok(u64::MAX)
 }
 
-/// Gives memory that was freed back to the kernel. glibc keeps it otherwise, and a server whose queues are empty again
-/// would look as large as it was when they were full.
+/// From now on freed memory is kept until [`trim_memory`] is called. glibc decides with each `free` otherwise: a queue that
+/// fills and empties would return its pages and fault them in again each time, and yet keep those that lie below a live
+/// byte for ever.
+pub(crate) fn keep_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: mallopt takes the allocator's own locks and changes a threshold.
+    unsafe {
+        libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
+    }
+}
+
+/// Gives all freed memory back to the kernel.
 pub(crate) fn trim_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: malloc_trim takes the allocator's own locks and touches free memory alone.
