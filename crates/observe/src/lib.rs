@@ -5,6 +5,7 @@
 //! - [`ProcessTree`], [`Process`]: memory, processor time and disk writes of a server and all that it started.
 //! - [`listener`]: which processes own a listening port.
 //! - [`Sampler`], [`SamplerThread`]: where every byte of a set of connections is, again and again.
+//! - [`Follow`]: the connections of a live server, as they come and go.
 //! - [`SocketDiag`]: the state and queues of any TCP socket of this host, looked up by its two addresses.
 //! - [`machine()`], [`QueueLimits`], [`TcpMemory`], [`memory_available`]: what bounds the queues on this machine.
 //!
@@ -23,7 +24,7 @@ pub use diag::{Found, SocketDiag, Timer};
 
 mod listener;
 mod users;
-pub use listener::{Listener, Owner, listener};
+pub use listener::{Listener, Owner, addresses_of, listener};
 pub use users::user_name;
 
 mod socket_memory;
@@ -45,3 +46,6 @@ mod cgroup;
 mod machine;
 pub use cgroup::Cgroup;
 pub use machine::{QueueLimits, TcpMemory, Triple, machine, memory_available};
+
+mod follow;
+pub use follow::Follow;

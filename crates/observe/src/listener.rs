@@ -96,23 +96,56 @@ pub fn listener(_: SocketAddr) -> Result<Listener, Error> {
     Err(Error::NotVisible { what: "which process listens (give --pid)" })
 }
 
+/// The addresses at which these processes listen, sorted. Empty when they listen nowhere, or when their files are not
+/// visible: another user's.
+///
+/// # Errors
+/// [`Error::NotVisible`] on a system that does not tell.
+#[cfg(target_os = "linux")]
+pub fn addresses_of(pids: impl IntoIterator<Item = u32>) -> Result<Vec<SocketAddr>, Error> {
+    let listening = crate::SocketDiag::open()?.listening()?;
+    let mut addrs = Vec::new();
+    for pid in pids {
+        for link in links(pid) {
+            let inode = link.to_str().and_then(|name| name.strip_prefix("socket:[")?.strip_suffix(']'));
+            let inode: Option<u32> = inode.and_then(|inode| inode.parse().ok());
+            addrs
+                .extend(listening.iter().filter(|found| Some(found.inode) == inode).map(|found| found.local));
+        }
+    }
+    addrs.sort();
+    addrs.dedup();
+    Ok(addrs)
+}
+
+/// Not visible on this system.
+///
+/// # Errors
+/// Always: where a process listens is not visible.
+#[cfg(not(target_os = "linux"))]
+pub fn addresses_of(_: impl IntoIterator<Item = u32>) -> Result<Vec<SocketAddr>, Error> {
+    Err(Error::NotVisible { what: "where a process listens" })
+}
+
 /// The processes that have one of these sockets open, as far as we may see.
 #[cfg(target_os = "linux")]
 fn holders(inodes: &[u32]) -> Vec<Owner> {
     let names: Vec<String> = inodes.iter().map(|inode| format!("socket:[{inode}]")).collect();
-    let holds = |pid: &u32| {
-        let files = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-        files.into_iter().any(|file| {
-            std::fs::read_link(file.path())
-                .is_ok_and(|target| names.iter().any(|name| target.as_os_str() == name.as_str()))
-        })
-    };
+    let holds =
+        |pid: &u32| links(*pid).any(|link| names.iter().any(|name| link.as_os_str() == name.as_str()));
     let mut owners: Vec<Owner> = crate::process::pids()
         .filter(holds)
         .filter_map(|pid| Some(Owner { pid, name: crate::Process::open(pid).ok()?.name().to_owned() }))
         .collect();
     owners.sort_by_key(|owner| owner.pid);
     owners
+}
+
+/// What a process's open files are; nothing for a process whose files we may not see.
+#[cfg(target_os = "linux")]
+fn links(pid: u32) -> impl Iterator<Item = std::path::PathBuf> {
+    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    files.filter_map(|file| std::fs::read_link(file.path()).ok())
 }
 
 /// The user that this program runs as.
@@ -142,6 +175,15 @@ mod tests {
         assert_eq!(found.is_of_another_user(), Some(false));
         assert_eq!(behind.addr, any.local_addr().unwrap());
         assert_eq!(behind.pids().collect::<Vec<_>>(), [std::process::id()]);
+    }
+
+    #[test]
+    fn the_addresses_of_a_process_are_where_it_listens() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+
+        let addrs = addresses_of([std::process::id()]).unwrap();
+
+        assert!(addrs.contains(&listener.local_addr().unwrap()));
     }
 
     #[test]

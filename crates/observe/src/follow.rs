@@ -1,0 +1,144 @@
+//! Following a live server: its connections as they come and go, without a byte sent.
+//!
+//! Once a second the kernel is asked for all connections of the server's ports (a walk over all sockets of the host);
+//! in between only those known are looked up.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+
+use crate::{Error, Observation, ProcessTree, Sampler, SocketDiag, TcpState, Watched};
+
+/// A server's connections, followed.
+#[derive(Debug)]
+pub struct Follow {
+    diag: SocketDiag,
+    addrs: Vec<SocketAddr>,
+    sampler: Sampler,
+    known: HashSet<(SocketAddr, SocketAddr)>,
+    came: u64,
+}
+
+impl Follow {
+    /// Follows the connections that are made to any of `addrs`; a wildcard (`0.0.0.0`) means every address of its port.
+    ///
+    /// # Errors
+    /// When this system does not show the sockets of other processes.
+    pub fn new(addrs: Vec<SocketAddr>, tree: Option<ProcessTree>) -> Result<Follow, Error> {
+        let mut follow = Follow {
+            diag: SocketDiag::open()?,
+            addrs,
+            sampler: Sampler::new(Vec::new(), tree),
+            known: HashSet::new(),
+            came: 0,
+        };
+        follow.refresh()?;
+        Ok(follow)
+    }
+
+    /// Asks which connections there are now: new ones are watched, those that are gone are let go.
+    ///
+    /// # Errors
+    /// When the kernel refuses the question.
+    pub fn refresh(&mut self) -> Result<(), Error> {
+        let mut ports: Vec<u16> = self.addrs.iter().map(SocketAddr::port).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        let mut now = HashSet::new();
+        for port in ports {
+            for found in self.diag.connections(port)? {
+                // A server's own end that no process holds any more and that has closed is the kernel's to finish.
+                if self.is_served(found.local) && found.state != TcpState::Closed {
+                    now.insert((found.remote, found.local));
+                }
+            }
+        }
+        self.sampler.retain(|connection| now.contains(&(connection.local, connection.peer)));
+        for &(local, peer) in now.difference(&self.known) {
+            self.sampler.watch(Watched { local, peer, own: None });
+            self.came += 1;
+        }
+        self.known = now;
+        Ok(())
+    }
+
+    /// Takes a sample of the connections known; of many, a part in turn.
+    pub fn sample(&mut self) -> Observation {
+        if self.known.len() <= ALL_AT_ONCE { self.sampler.sample_all() } else { self.sampler.sample() }
+    }
+
+    /// The connections, and the processes.
+    pub fn sampler(&self) -> &Sampler {
+        &self.sampler
+    }
+
+    /// Connections seen so far, those that have gone included.
+    pub fn came(&self) -> u64 {
+        self.came
+    }
+
+    /// Where the server listens.
+    pub fn addrs(&self) -> &[SocketAddr] {
+        &self.addrs
+    }
+
+    fn is_served(&self, local: SocketAddr) -> bool {
+        self.addrs.iter().any(|addr| {
+            addr.port() == local.port()
+                && (addr.ip().is_unspecified() || addr.ip().to_canonical() == local.ip())
+        })
+    }
+}
+
+/// Connections that are all read in one sample: 4 ms' work, at four samples a second.
+const ALL_AT_ONCE: usize = 1000;
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn connections_are_followed_as_they_come_and_go() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let mut follow = Follow::new(vec![addr], None).unwrap();
+        assert_eq!(follow.sample().sample.connections, 0);
+
+        let mut first = TcpStream::connect(addr).unwrap();
+        let second = TcpStream::connect(addr).unwrap();
+        let accepted = [listener.accept().unwrap().0, listener.accept().unwrap().0];
+        first.write_all(&[1; 5000]).unwrap();
+        follow.refresh().unwrap();
+        let sample = follow.sample().sample;
+
+        assert_eq!((sample.connections, sample.produced, sample.s_read), (2, 5000, Some(0)));
+        let one =
+            follow.sampler().connections().find(|one| one.local == first.local_addr().unwrap()).unwrap();
+        assert_eq!(one.peer, addr);
+        assert!(one.client.is_some() && one.server.is_some());
+
+        drop((second, accepted));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while follow.sampler().connections().count() > 1 {
+            assert!(Instant::now() < deadline, "an ended connection is still followed after 10 s");
+            follow.refresh().unwrap();
+        }
+        assert_eq!(follow.came(), 2);
+    }
+
+    #[test]
+    fn a_wildcard_covers_every_address_of_its_port() {
+        let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let _client = TcpStream::connect(("127.0.0.1", addr.port())).unwrap();
+        let _accepted = listener.accept().unwrap();
+
+        let follow = Follow::new(vec![addr], None).unwrap();
+
+        assert_eq!(follow.sampler().connections().count(), 1);
+    }
+}
