@@ -2,10 +2,14 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::completions;
 use crate::demo;
 use crate::dns;
 use crate::exit::Outcome;
 use crate::lesson;
+use crate::man;
+use crate::ping;
+use crate::send;
 use crate::serve;
 
 /// The instrument for backpressure: see where every byte waits, learn why, and prove that a server is safe.
@@ -25,6 +29,10 @@ enum Command {
     Serve(serve::Args),
     Lesson(lesson::Args),
     Dns(dns::Args),
+    Send(send::Args),
+    Ping(ping::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 impl Cli {
@@ -35,6 +43,10 @@ impl Cli {
             Command::Serve(args) => serve::run(args),
             Command::Lesson(args) => lesson::run(args),
             Command::Dns(args) => dns::run(args),
+            Command::Send(args) => send::run(args),
+            Command::Ping(args) => ping::run(args),
+            Command::Completions(args) => completions::run(args),
+            Command::Man(args) => man::run(args),
         }
     }
 }

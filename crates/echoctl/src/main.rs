@@ -5,12 +5,16 @@
 
 mod ask;
 mod cli;
+mod completions;
 mod demo;
 mod dns;
 mod exit;
 mod interrupt;
 mod lesson;
+mod man;
 mod output;
+mod ping;
+mod send;
 mod serve;
 mod values;
 mod view;

@@ -1,0 +1,138 @@
+//! `echoctl ping`: how long a frame takes to the server and back.
+
+mod result;
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use echoctl_client::{Error, Ping, PingConfig};
+use echoctl_proto::Framing;
+use tokio::sync::oneshot;
+
+use crate::exit::{Exit, Failure, Outcome};
+use crate::guard::Consent;
+use crate::interrupt::interrupted;
+use crate::output::{json_line, say};
+use crate::values;
+use result::Summary;
+
+/// Time frames to a server and back, and check each reply
+///
+/// Without --rate each connection sends the next frame when the last is back, which times the server at its best. With
+/// --rate a frame is due by a plan and its time counts from then, so that a stall shows in every frame that was due
+/// meanwhile, as it would to users. Exit code 1 when a reply was wrong or did not come, 3 when the server did not keep up.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Send to this server, host:port
+    #[arg(env = "ECHOCTL_ADDR", default_value = "127.0.0.1:7007", value_name = "ADDR")]
+    addr: String,
+
+    /// Open so many connections, each with one frame on its way at most
+    #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_CONNECTIONS))]
+    connections: u16,
+
+    /// Mark frames as lines, u16, u32 or raw; the server's --framing must be the same
+    #[arg(long, default_value = "lines", value_name = "FRAMING")]
+    framing: Framing,
+
+    /// Send frames of this size, marks included; at most 64KiB
+    #[arg(long, default_value = "64", value_name = "SIZE", value_parser = values::positive_size)]
+    size: u64,
+
+    /// Send so many frames a second over all connections [default: the next when the last is back]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_A_SECOND))]
+    rate: Option<u64>,
+
+    /// Send so many frames in all
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+
+    /// Send for so long [default: 5s, unless --count is given]
+    #[arg(long = "for", value_name = "TIME", value_parser = values::duration)]
+    for_: Option<Duration>,
+
+    /// Give a reply up after so long
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = positive_duration)]
+    timeout: Duration,
+
+    /// Print the result as one JSON object
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    consent: Consent,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  echoctl ping                                  5 seconds, one frame after the other
+  echoctl ping --connections 64 --count 100000  how much slower when 64 ask at once
+  echoctl ping --rate 1000 --for 30s            what users would wait, stalls included";
+
+pub(crate) fn run(args: Args) -> Outcome {
+    let target = args.consent.find(&args.addr)?;
+    let config = PingConfig {
+        addr: target.addr,
+        framing: args.framing,
+        size: usize::try_from(args.size).unwrap_or(usize::MAX),
+        connections: args.connections.into(),
+        rate: args.rate,
+        count: args.count,
+        time: args.for_.or(args.count.is_none().then_some(DEFAULT_TIME)),
+        patience: args.timeout,
+    };
+    let ping = Ping::connect(config.clone()).map_err(failure)?;
+    let stopper = ping.stopper();
+    let (ended, mut end) = oneshot::channel();
+    std::thread::spawn(move || ended.send(ping.run()));
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (outcome, is_interrupted) = runtime.block_on(async {
+        tokio::select! {
+            outcome = &mut end => (outcome, false),
+            () = interrupted() => {
+                stopper.stop();
+                (end.await, true)
+            }
+        }
+    });
+    let outcome = outcome.map_err(|_| anyhow!("the pinging thread is gone"))?;
+
+    let summary = Summary::new(&config, &outcome);
+    if args.json {
+        json_line("summary", &summary)?;
+    } else {
+        say(&summary)?;
+    }
+    if is_interrupted {
+        return Ok(Exit::Interrupted);
+    }
+    if let Some(fault) = outcome.faults.into_iter().next() {
+        return Err(anyhow!(fault).context(format!("pinging {}", config.addr)).into());
+    }
+    Ok(if summary.has_kept_up() { Exit::Done } else { Exit::Unsure })
+}
+
+fn failure(error: Error) -> Failure {
+    match error {
+        Error::Connect { .. } => Failure::new(Exit::Unreachable, error),
+        error => Failure::usage(error),
+    }
+}
+
+fn positive_duration(text: &str) -> Result<Duration, String> {
+    match values::duration(text)? {
+        Duration::ZERO => Err("must be more than 0".to_owned()),
+        time => Ok(time),
+    }
+}
+
+/// Long enough for a p99.9 that means something, short enough to wait for.
+const DEFAULT_TIME: Duration = Duration::from_secs(5);
+
+/// A thread each: beyond this the scheduler is measured, not the server.
+const MOST_CONNECTIONS: i64 = 1000;
+
+/// Beyond a million a second the clock's own cost would show.
+const MOST_A_SECOND: u64 = 1_000_000;

@@ -1,0 +1,249 @@
+//! `echoctl send`: standard input to frames, replies to standard output. What `nc` is to bytes, with frames.
+//!
+//! Two threads, one a direction, because each must be able to wait while the other goes on: whoever first writes
+//! everything and only then reads is stuck as soon as all queues on the path are full (`echoctl lesson duplex`).
+//!
+//! ```text
+//! stdin  ── sender ────> socket ──> server
+//! stdout <─ receiver ─── socket <──────┘        its end of the stream ends the command
+//! ```
+//!
+//! The end of the input ends our half of the stream (FIN) and no more: what the server still has to say is read.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use echoctl_proto::{Buffer, Cutter, Framing};
+use tokio::sync::oneshot;
+
+use crate::exit::{Exit, Failure, Outcome};
+use crate::guard::resolve;
+use crate::interrupt::interrupted;
+use crate::values;
+
+/// Send what comes on standard input, a frame a line, and print the replies
+///
+/// Ends when the server has ended its side, after the input has ended. Exit code 1 when the server hung up before.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Send to this server, host:port
+    #[arg(env = "ECHOCTL_ADDR", default_value = "127.0.0.1:7007", value_name = "ADDR")]
+    addr: String,
+
+    /// Mark frames as lines, u16, u32 or raw (bytes as they come); the server's --framing must be the same
+    #[arg(long, default_value = "lines", value_name = "FRAMING")]
+    framing: Framing,
+
+    /// Refuse payloads longer than this, ours and the server's, where u16 or u32 leads them
+    #[arg(long, default_value = "1MiB", value_name = "SIZE", value_parser = values::positive_size)]
+    max_frame: u64,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  echo hello | echoctl send                     one frame to our own server, and its reply
+  echoctl send --framing u16 < lines.txt        each line led by its length in 2 bytes
+  printf 'GET / HTTP/1.0\\r\\n\\r\\n' | echoctl send 127.0.0.1:8080 --framing raw";
+
+pub(crate) fn run(args: Args) -> Outcome {
+    let addr = resolve(&args.addr)?;
+    let conversation = Arc::new(Conversation::begin(addr, &args)?);
+    let (ended, end) = oneshot::channel();
+    let sender = Arc::clone(&conversation);
+    thread::spawn(move || sender.send_all());
+    // The sender is not waited for: it may be waiting for a line from a terminal, which nobody is going to type.
+    thread::spawn(move || ended.send(conversation.receive_all()));
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        tokio::select! {
+            end = end => end.unwrap_or_else(|_| Err(anyhow!("the receiving thread is gone").into())),
+            () = interrupted() => Ok(Exit::Interrupted),
+        }
+    })
+}
+
+/// A connection and how far its sender is.
+struct Conversation {
+    stream: TcpStream,
+    framing: Framing,
+    max_frame: usize,
+    sending: Mutex<Sending>,
+}
+
+enum Sending {
+    Going,
+    Done,
+    /// The input could not be read or framed.
+    Failed(anyhow::Error),
+}
+
+impl Conversation {
+    fn begin(addr: SocketAddr, args: &Args) -> Result<Conversation, Failure> {
+        let stream = TcpStream::connect_timeout(&addr, CONNECT_WITHIN)
+            .with_context(|| format!("cannot connect to {addr}"))
+            .map_err(|error| Failure::new(Exit::Unreachable, error))?;
+        // A frame is one write, and is to go at once, even if the one before is not acknowledged yet.
+        stream.set_nodelay(true)?;
+        let max_frame =
+            usize::try_from(args.max_frame).unwrap_or(usize::MAX).min(args.framing.longest_payload());
+        Ok(Conversation { stream, framing: args.framing, max_frame, sending: Mutex::new(Sending::Going) })
+    }
+
+    /// Sends the input, then ends our half of the stream, so that the receiver comes to its end too.
+    fn send_all(&self) {
+        let result = match self.framing {
+            Framing::Lines | Framing::Raw => self.send_as_it_is(),
+            Framing::U16 | Framing::U32 => self.send_lines_led_by_length(),
+        };
+        *self.sending() = match result {
+            Ok(()) => Sending::Done,
+            // The server is gone: the receiver meets that, too, and knows what was received until then.
+            Err(error) if error.is::<HungUp>() => Sending::Going,
+            Err(error) => Sending::Failed(error),
+        };
+        // An error says that the connection is closed already.
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    fn send_as_it_is(&self) -> anyhow::Result<()> {
+        let (mut chunk, mut last) = (vec![0; CHUNK], b'\n');
+        while let Some(bytes) = read(&mut chunk)? {
+            last = bytes[bytes.len() - 1];
+            self.write(bytes)?;
+        }
+        if self.framing == Framing::Lines && last != b'\n' {
+            self.write(b"\n")?;
+        }
+        Ok(())
+    }
+
+    fn send_lines_led_by_length(&self) -> anyhow::Result<()> {
+        // The end of the input ends its last line.
+        let mut input = Buffer::new(self.max_frame.saturating_add(CHUNK + 1));
+        let mut lines = Cutter::new(Framing::Lines, self.max_frame);
+        let mut frame = Buffer::new(self.max_frame.saturating_add(self.framing.overhead()));
+        let (mut chunk, mut number, mut has_ended) = (vec![0; CHUNK], 0_u64, false);
+        while !has_ended {
+            match read(&mut chunk)? {
+                Some(bytes) => input.append(bytes)?,
+                None => {
+                    has_ended = true;
+                    if !input.is_empty() {
+                        input.append(b"\n")?;
+                    }
+                }
+            }
+            loop {
+                let line =
+                    lines.cut(input.unread()).with_context(|| format!("line {} of the input", number + 1))?;
+                let Some(line) = line else { break };
+                number += 1;
+                self.framing.encode(line.payload, &mut frame)?;
+                self.write(frame.unread())?;
+                frame.clear();
+                let length = line.whole.len();
+                input.consume(length);
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<(), HungUp> {
+        (&self.stream).write_all(bytes).map_err(|_| HungUp)
+    }
+
+    /// Prints replies until the server ends its side, and says how it all went.
+    fn receive_all(&self) -> Outcome {
+        match self.framing {
+            Framing::Lines | Framing::Raw => self.receive_as_it_is()?,
+            Framing::U16 | Framing::U32 => self.receive_payloads()?,
+        }
+        match std::mem::replace(&mut *self.sending(), Sending::Done) {
+            Sending::Done => Ok(Exit::Done),
+            Sending::Going => Err(anyhow!("the server hung up before all was sent").into()),
+            Sending::Failed(error) => Err(error.into()),
+        }
+    }
+
+    fn receive_as_it_is(&self) -> anyhow::Result<()> {
+        let (mut chunk, mut last) = (vec![0; CHUNK], b'\n');
+        let mut stdout = io::stdout().lock();
+        while let Some(bytes) = self.read(&mut chunk)? {
+            last = bytes[bytes.len() - 1];
+            stdout.write_all(bytes)?;
+            stdout.flush()?;
+        }
+        if self.framing == Framing::Lines && last != b'\n' {
+            bail!("the server hung up within a line");
+        }
+        Ok(())
+    }
+
+    fn receive_payloads(&self) -> anyhow::Result<()> {
+        let mut arrived = Buffer::new(self.max_frame.saturating_add(self.framing.overhead() + CHUNK));
+        let mut replies = Cutter::new(self.framing, self.max_frame);
+        let mut chunk = vec![0; CHUNK];
+        let mut stdout = io::BufWriter::with_capacity(CHUNK, io::stdout().lock());
+        while let Some(bytes) = self.read(&mut chunk)? {
+            arrived.append(bytes)?;
+            while let Some(reply) = replies.cut(arrived.unread()).context("the server's reply")? {
+                stdout.write_all(reply.payload)?;
+                stdout.write_all(b"\n")?;
+                let length = reply.whole.len();
+                arrived.consume(length);
+            }
+            stdout.flush()?;
+        }
+        if !arrived.is_empty() {
+            bail!("the server hung up within a frame: {} bytes of it came", arrived.len());
+        }
+        Ok(())
+    }
+
+    fn read<'a>(&self, chunk: &'a mut [u8]) -> anyhow::Result<Option<&'a [u8]>> {
+        read_from(&mut &self.stream, chunk).context("the server broke the connection off")
+    }
+
+    fn sending(&self) -> MutexGuard<'_, Sending> {
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The server takes no more.
+#[derive(Debug)]
+struct HungUp;
+
+impl std::fmt::Display for HungUp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the server hung up")
+    }
+}
+
+impl std::error::Error for HungUp {}
+
+/// The next bytes of the input; `None` at its end.
+fn read(chunk: &mut [u8]) -> anyhow::Result<Option<&[u8]>> {
+    read_from(&mut io::stdin().lock(), chunk).context("cannot read standard input")
+}
+
+fn read_from<'a>(from: &mut impl Read, chunk: &'a mut [u8]) -> io::Result<Option<&'a [u8]>> {
+    loop {
+        match from.read(chunk) {
+            Ok(length) => return Ok(Some(&chunk[..length]).filter(|bytes| !bytes.is_empty())),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Bytes of one read: as much as a pipe holds on Linux.
+const CHUNK: usize = 64 * 1024;
+
+/// The longest that connecting may take: what a person waits for before they suspect the program.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);

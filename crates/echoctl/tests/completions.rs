@@ -1,0 +1,47 @@
+//! Promise: shells and `man` are told every command that the program has.
+
+mod peer;
+
+use peer::{echoctl, text};
+
+/// The commands that `--help` lists.
+fn commands() -> Vec<String> {
+    let help = text(&echoctl(&["--help"]).output().unwrap().stdout);
+    let list =
+        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let is_name = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
+    list.filter(is_name).filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_shell_completes_every_command() {
+    let commands = commands();
+    assert!(commands.len() > 4, "{commands:?}");
+
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let output = echoctl(&["completions", shell]).output().unwrap();
+
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        let script = text(&output.stdout);
+        for command in &commands {
+            assert!(script.contains(command.as_str()), "{shell} does not know {command}");
+        }
+    }
+}
+
+#[test]
+fn the_manual_page_names_every_command_and_each_has_its_own() {
+    let page = text(&echoctl(&["man"]).output().unwrap().stdout);
+    assert!(page.contains(".TH echoctl 1"), "{page}");
+
+    for command in commands() {
+        assert!(page.contains(&command), "the page does not name {command}");
+        let own = text(&echoctl(&["man", &command]).output().unwrap().stdout);
+        assert!(own.contains(&format!(".TH echoctl-{command} 1")), "{command}:\n{own}");
+    }
+}
+
+#[test]
+fn what_is_no_command_has_no_page() {
+    echoctl(&["man", "banana"]).assert().code(2);
+}

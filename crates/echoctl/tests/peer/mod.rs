@@ -1,0 +1,55 @@
+//! Peers for the commands under test: small servers that do with each connection what a test says.
+
+// Each test file is a program of its own and uses only a part of this.
+#![allow(dead_code)]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use assert_cmd::Command;
+
+/// The program under test. Far longer than any test takes; only a test that would hang for ever meets it.
+pub(crate) fn echoctl(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_echoctl"));
+    command.args(arguments).env_remove("ECHOCTL_ADDR").timeout(Duration::from_secs(120));
+    command
+}
+
+/// A server on a port of its own that does `serve` with each connection, for as long as the test runs.
+pub(crate) fn server(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = listener.local_addr().expect("a bound socket has an address");
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let serve = serve.clone();
+            thread::spawn(move || serve(stream));
+        }
+    });
+    addr.to_string()
+}
+
+/// Sends everything back as it comes, reading on only when it is written, until the peer ends.
+pub(crate) fn echo(mut stream: TcpStream) {
+    let mut chunk = [0; 4096];
+    while let Ok(length @ 1..) = stream.read(&mut chunk) {
+        if stream.write_all(&chunk[..length]).is_err() {
+            return;
+        }
+    }
+}
+
+/// An address where nobody listens, and a socket that keeps others from doing so.
+pub(crate) fn nobody() -> (socket2::Socket, String) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+    let addr =
+        socket.local_addr().ok().and_then(|addr| addr.as_socket()).expect("a bound socket has an address");
+    (socket, addr.to_string())
+}
+
+/// What a finished command printed.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -1,0 +1,133 @@
+//! Promise: `echoctl send` sends each line as a frame, prints every reply, and ends when both sides have ended.
+
+mod peer;
+
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+
+use peer::{echo, echoctl, nobody, server, text};
+
+#[test]
+fn each_line_comes_back_as_a_line_with_every_framing_of_its_own() {
+    for framing in ["lines", "u16", "u32"] {
+        let output = echoctl(&["send", &server(echo), "--framing", framing])
+            .write_stdin("one\n\nthree\n")
+            .output()
+            .unwrap();
+
+        assert_eq!(text(&output.stdout), "one\n\nthree\n", "{framing}");
+        assert_eq!(output.status.code(), Some(0), "{framing}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn frames_are_marked_on_the_wire_and_a_last_line_without_newline_is_one_too() {
+    for (framing, expected) in [
+        ("lines", &b"ab\nc\n"[..]),
+        ("u16", b"\0\x02ab\0\x01c"),
+        ("u32", b"\0\0\0\x02ab\0\0\0\x01c"),
+        ("raw", b"ab\nc"),
+    ] {
+        let (received, wire) = mpsc::channel();
+        let addr = server(move |mut stream| {
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).expect("the client ends its half");
+            received.send(all).expect("the test waits for it");
+        });
+
+        echoctl(&["send", &addr, "--framing", framing]).write_stdin("ab\nc").assert().success();
+
+        assert_eq!(wire.recv().unwrap(), expected, "{framing}");
+    }
+}
+
+#[test]
+fn replies_that_come_after_the_end_of_the_input_are_read() {
+    let addr = server(|mut stream| {
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).expect("the client ends its half");
+        stream.write_all(&all).expect("and reads on");
+    });
+
+    echoctl(&["send", &addr]).write_stdin("late\n").assert().success().stdout("late\n");
+}
+
+#[test]
+fn input_larger_than_all_queues_does_not_deadlock() {
+    // The echo server reads on only when its reply is written, so somebody must read while we write.
+    let input = "x".repeat(99) + "\n";
+    let input = input.repeat(300_000);
+
+    for framing in ["lines", "u32"] {
+        let output = echoctl(&["send", &server(echo), "--framing", framing])
+            .write_stdin(input.clone())
+            .output()
+            .unwrap();
+
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert!(
+            output.stdout == input.as_bytes(),
+            "{framing}: {} of {} bytes",
+            output.stdout.len(),
+            input.len()
+        );
+    }
+}
+
+#[test]
+fn a_server_that_hangs_up_before_the_input_has_ended_is_told() {
+    let addr = server(drop);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_echoctl"))
+        .args(["send", &addr])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+
+    // Held open: the input has not ended when the server hangs up.
+    let stdin = child.stdin.take();
+    let mut complaint = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
+
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert!(complaint.contains("hung up before all was sent"), "{complaint}");
+    drop(stdin);
+}
+
+#[test]
+fn a_reply_cut_in_the_middle_is_told() {
+    for (framing, cut) in [("lines", &b"half"[..]), ("u16", b"\0\x09half")] {
+        let addr = server(move |mut stream| {
+            stream.read_to_end(&mut Vec::new()).expect("the client ends its half");
+            stream.write_all(cut).expect("and reads on");
+        });
+
+        let output = echoctl(&["send", &addr, "--framing", framing]).write_stdin("x\n").output().unwrap();
+
+        assert_eq!(output.status.code(), Some(1), "{framing}");
+        assert!(text(&output.stderr).contains("hung up within a"), "{framing}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_line_too_long_to_be_a_frame_is_named_and_what_went_before_is_answered() {
+    let output = echoctl(&["send", &server(echo), "--framing", "u16", "--max-frame", "4"])
+        .write_stdin("good\ntoo long\n")
+        .output()
+        .unwrap();
+
+    assert_eq!(text(&output.stdout), "good\n");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("line 2"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn where_nobody_listens_the_exit_code_is_4_and_the_address_is_named() {
+    let (_held, addr) = nobody();
+
+    let output = echoctl(&["send", &addr]).write_stdin("x\n").output().unwrap();
+
+    assert_eq!(output.status.code(), Some(4));
+    assert!(text(&output.stderr).contains(&addr), "{}", text(&output.stderr));
+}
