@@ -3,7 +3,7 @@
 //! - [`demo`]: the same work against a server without backpressure and one with it.
 //! - [`lessons`]: each idea of socket programming as an experiment; [`kit`] is what they are made with.
 //! - [`dns`]: an authoritative answerer, for the lesson of that name and for `dig`.
-//! - [`ChildServer`]: a server in a process of its own.
+//! - [`ChildServer`]: a server in a process of its own; [`watched`] lets a client's connections be sampled.
 //!
 //! An experiment returns what it has to say as data; printing it is for the command line.
 
@@ -14,6 +14,8 @@ pub mod lessons;
 
 mod child;
 mod error;
+mod watched;
 
 pub use child::ChildServer;
 pub use error::Error;
+pub use watched::watched;

@@ -57,7 +57,7 @@ pub async fn run(plan: Plan, program: &Path, mut show: impl FnMut(&Moment)) -> R
     let off = Ready::new(Side::Off, &plan, program).await?;
     let on = Ready::new(Side::On, &plan, program).await?;
     let begin = Instant::now();
-    let (mut off, mut on) = (off.go(), on.go());
+    let (mut off, mut on) = (off.go()?, on.go()?);
 
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -68,7 +68,7 @@ pub async fn run(plan: Plan, program: &Path, mut show: impl FnMut(&Moment)) -> R
         let t = begin.elapsed().as_secs_f64();
         let done = off.is_done() && on.is_done();
         let phase = plan.phase(t, done);
-        show(&Moment { t, phase, off: off.sample(t), on: on.sample(t) });
+        show(&Moment { t, phase, off: off.sample(), on: on.sample() });
         if done && ended.is_none() {
             ended = Some(Instant::now());
         }

@@ -24,7 +24,12 @@ pub fn page(outcome: &Outcome) -> String {
         ]))
         .open(Block::Chart(Box::new(chart::memory(plan, &off.samples, &on.samples))))
         .section(why)
-        .section(Section::new("Where the bytes were").table(chart::where_the_bytes_were(outcome)))
+        .section(
+            Section::new("Where the bytes were")
+                .table(chart::where_the_bytes_were(outcome))
+                .chart(chart::queues("OFF", outcome, off))
+                .chart(chart::queues("ON", outcome, on)),
+        )
         .section(Section::new("What it cost the clients").chart(chart::progress(outcome)))
         .section(Section::new("The figures").table(figures(outcome)))
         .section(Section::new("Try next").code(commands))

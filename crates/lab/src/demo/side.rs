@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use echoctl_client::{Config, Flood, Outcome, Rate, Reading, StopHandle};
-use echoctl_observe::ProcessTree;
-use echoctl_record::{Sample, Summary};
+use echoctl_client::{Config, Flood, Outcome, Rate, Reading};
+use echoctl_observe::{ProcessTree, Sampler};
+use echoctl_record::{Queues, Sample, Summary};
 use tokio::task::JoinHandle;
 
 use super::judge::judge;
 use super::{Plan, SideOutcome};
-use crate::{ChildServer, Error};
+use crate::{ChildServer, Error, watched};
 
 /// Which of the two servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,6 @@ impl Side {
 pub(super) struct Ready {
     plan: Plan,
     server: ChildServer,
-    memory: ProcessTree,
     flood: Flood,
 }
 
@@ -45,7 +44,6 @@ impl Ready {
         let limit = plan.memory_limit.to_string();
         let args = ["--backpressure", side.policy(), "--memory-limit", &limit, "--drain", "1s"];
         let server = ChildServer::start(program, &args)?;
-        let memory = ProcessTree::new([server.pid()])?;
         let frame = usize::try_from(plan.frame).expect("a plan's frame is a few kilobytes");
         let flood = Flood::connect(Config {
             sizes: frame..=frame,
@@ -58,21 +56,16 @@ impl Ready {
             ..Config::new(server.addr())
         })
         .await?;
-        Ok(Ready { plan: *plan, server, memory, flood })
+        Ok(Ready { plan: *plan, server, flood })
     }
 
     /// Lets the client begin.
-    pub(super) fn go(self) -> Running {
-        let client = self.flood.stop_handle();
+    pub(super) fn go(self) -> Result<Running, Error> {
+        let memory = ProcessTree::new([self.server.pid()])?;
+        let connections = self.flood.links().iter().map(watched).collect();
+        let sampler = Sampler::new(connections, Some(memory));
         let run = tokio::spawn(self.flood.run());
-        Running {
-            plan: self.plan,
-            server: self.server,
-            memory: self.memory,
-            client,
-            run,
-            samples: Vec::new(),
-        }
+        Ok(Running { plan: self.plan, server: self.server, sampler, run, samples: Vec::new() })
     }
 }
 
@@ -80,8 +73,7 @@ impl Ready {
 pub(super) struct Running {
     plan: Plan,
     server: ChildServer,
-    memory: ProcessTree,
-    client: StopHandle,
+    sampler: Sampler,
     run: JoinHandle<Outcome>,
     samples: Vec<Sample>,
 }
@@ -92,18 +84,9 @@ impl Running {
         self.run.is_finished()
     }
 
-    /// Looks at everything once, `t` seconds after the beginning.
-    pub(super) fn sample(&mut self, t: f64) -> Sample {
-        let memory = self.memory.read();
-        let totals = self.client.totals();
-        let sample = Sample {
-            t,
-            connections: totals.open,
-            produced: totals.produced,
-            consumed: totals.consumed,
-            server_memory: Some(memory.memory.total()),
-            ..Sample::default()
-        };
+    /// Looks at everything once.
+    pub(super) fn sample(&mut self) -> Sample {
+        let sample = self.sampler.sample().sample;
         self.samples.push(sample);
         sample
     }
@@ -127,6 +110,7 @@ impl Running {
             mismatched: totals.mismatched,
             stalled_seconds: totals.longest_stall.as_secs_f64(),
             server_pid: Some(self.server.pid()),
+            inside_server: self.samples.iter().filter_map(|sample| Queues::of(sample).inside_server).max(),
             server_memory_growth: most.zip(first).map(|(most, first)| most - first),
             verdict: Some(verdict),
             reason: Some(reason),
