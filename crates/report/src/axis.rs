@@ -56,9 +56,14 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// An axis that shows `largest`, ends at a tick, and has at most `intervals` (at least 1) between ticks.
+    /// An axis that shows `largest`, ends at a tick, and has at most `intervals` (at least 1) between ticks. What is only
+    /// just above a tick gets no further one: 161 MiB end an axis that has its last tick at 160.
     pub(crate) fn rounded(unit: Unit, largest: f64, intervals: usize) -> Axis {
         let axis = Axis::exact(unit, largest, intervals);
+        let over = axis.end / axis.step - (axis.ticks.len() - 1) as f64;
+        if axis.ticks.len() > 2 && over > 0.0 && over < 0.15 {
+            return axis;
+        }
         let count = (axis.end / axis.step - 1e-9).ceil().max(1.0);
         Axis { end: count * axis.step, ticks: ticks(axis.step, count), ..axis }
     }
@@ -149,6 +154,14 @@ mod tests {
             labels(&Axis::exact(Unit::Seconds, 36_000.0, 5)),
             ["0 h", "2 h", "4 h", "6 h", "8 h", "10 h"]
         );
+    }
+
+    #[test]
+    fn what_is_just_above_a_tick_needs_no_further_one() {
+        let axis = Axis::rounded(Unit::Bytes, 161.0 * 1048576.0, 6);
+
+        assert_eq!(axis.end, 161.0 * 1048576.0);
+        assert_eq!(labels(&axis).last().map(String::as_str), Some("160 MiB"));
     }
 
     #[test]

@@ -30,7 +30,8 @@ pub(crate) fn compose(chart: &Chart, width: usize, height: usize, glyphs: &Glyph
     let mut canvas = Canvas::new(width, height);
     canvas.write(0, 0, &glyphs.text(&chart.title), None);
     if let Some(grid) = Grid::new(chart, width, height, glyphs) {
-        grid.ground(&mut canvas);
+        grid.axes(&mut canvas);
+        grid.phases(&mut canvas);
         match chart.form {
             Form::Lines => grid.lines(&mut canvas),
             Form::Bands => grid.bands(&mut canvas),
@@ -81,8 +82,7 @@ impl<'a> Grid<'a> {
         Some(Grid { chart, glyphs, width, left, columns, top, rows, time, value, outlines })
     }
 
-    /// Phases and axes: what lies behind the series.
-    fn ground(&self, canvas: &mut Canvas) {
+    fn axes(&self, canvas: &mut Canvas) {
         let bottom = self.top + self.rows;
         for row in self.top..bottom {
             canvas.put(self.left - 1, row, self.glyphs.vertical, None);
@@ -91,18 +91,6 @@ impl<'a> Grid<'a> {
             canvas.put(column, bottom, self.glyphs.horizontal, None);
         }
         canvas.put(self.left - 1, bottom, self.glyphs.corner, None);
-        for (index, phase) in self.chart.sound_phases().enumerate() {
-            let (from, to) = (self.column(phase.from), self.column(phase.to));
-            if index > 0 {
-                for row in self.top - 1..bottom {
-                    canvas.put(from, row, self.glyphs.border, Some(Ink::Grey));
-                }
-            }
-            let room = to.saturating_sub(from + 1);
-            let label: String = self.glyphs.text(&phase.label).chars().take(room).collect();
-            let start = from + 1 + (room - label.chars().count()) / 2;
-            canvas.write(start, self.top - 1, &label, None);
-        }
         for tick in &self.value.ticks {
             let row = self.top + ((1.0 - self.value.place(*tick)) * self.rows as f64).round() as usize;
             let label = self.glyphs.text(&self.value.label(*tick));
@@ -120,6 +108,29 @@ impl<'a> Grid<'a> {
             if start >= free {
                 canvas.write(start, bottom + 1, &label, None);
                 free = start + length + 1;
+            }
+        }
+    }
+
+    /// The names of the phases, and the borders between them.
+    fn phases(&self, canvas: &mut Canvas) {
+        // The column behind the last name.
+        let mut named = 0;
+        for (index, phase) in self.chart.sound_phases().enumerate() {
+            let (from, to) = (self.column(phase.from), self.column(phase.to));
+            if index > 0 {
+                for row in self.top - 1..self.top + self.rows {
+                    canvas.put(from, row, self.glyphs.border, Some(Ink::Grey));
+                }
+            }
+            // A name wider than its phase stays in the chart, and off the name before it.
+            let label = self.glyphs.text(&phase.label);
+            let length = label.chars().count();
+            let start = (from + 1 + to).saturating_sub(length) / 2;
+            let start = start.min(self.width.saturating_sub(length));
+            if start >= named {
+                canvas.write(start, self.top - 1, &label, None);
+                named = start + length + 1;
             }
         }
     }

@@ -23,6 +23,11 @@ impl Key {
         }
     }
 
+    /// Whether a series stands in it.
+    pub(super) fn has(&self, series: usize) -> bool {
+        self.series.contains(&series)
+    }
+
     /// The height it takes.
     pub(super) fn height(&self, chart: &Chart, size: Size) -> f64 {
         match self.places(chart, size).last() {

@@ -34,6 +34,9 @@ impl Drawing<'_> {
                 }
                 continue;
             }
+            if self.key.has(index) {
+                continue;
+            }
             let within = |name: &str| room(&self.frame, &self.outlines, index, self.size, name);
             let (full, short) = (entry(self.chart, index), &series.label);
             if let Some((name, rect)) =

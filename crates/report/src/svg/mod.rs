@@ -120,13 +120,15 @@ impl<'a> Drawing<'a> {
         defs::write(f, id, &self.chart.series)
     }
 
-    /// The title, the phases and the axes: what lies behind the series.
+    /// The title, and the phases with their shades and names.
     fn ground(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Frame { plot, .. } = self.frame;
         for (index, line) in self.frame.title.iter().enumerate() {
             let y = self.size.font + index as f64 * self.size.line();
             text(f, "title", "start", (4.0, y), line)?;
         }
+        // The right edge of the last name.
+        let mut named = 0.0;
         for (index, phase) in self.chart.sound_phases().enumerate() {
             let (from, to) =
                 (self.frame.x(self.time.place(phase.from)), self.frame.x(self.time.place(phase.to)));
@@ -144,11 +146,24 @@ impl<'a> Drawing<'a> {
                     "<line class=\"border\" x1=\"{from:.1}\" y1=\"{y1:.1}\" x2=\"{from:.1}\" y2=\"{y2:.1}\"/>"
                 )?;
             }
-            for (row, line) in self.size.wrap(&phase.label, to - from).iter().enumerate() {
+            let lines = self.size.wrap(&phase.label, to - from);
+            let widest = lines.iter().map(|line| self.size.text(line)).fold(0.0, f64::max);
+            // A name wider than its phase stays in the drawing, and off the name before it.
+            let x = ((from + to) / 2.0).min(self.size.width - widest / 2.0);
+            if x - widest / 2.0 < named {
+                continue;
+            }
+            named = x + widest / 2.0;
+            for (row, line) in lines.iter().enumerate() {
                 let y = top + (row as f64 + 0.75) * self.size.line();
-                text(f, "phase-name", "middle", ((from + to) / 2.0, y), line)?;
+                text(f, "phase-name", "middle", (x, y), line)?;
             }
         }
+        Ok(())
+    }
+
+    fn axes(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Frame { plot, .. } = self.frame;
         for tick in &self.value.ticks {
             let y = self.frame.y(self.value.place(*tick));
             let class = if *tick == 0.0 { "zero" } else { "grid" };
@@ -174,6 +189,7 @@ impl fmt::Display for Drawing<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         self.head(f)?;
         self.ground(f)?;
+        self.axes(f)?;
         self.series(f)?;
         self.labels(f)?;
         self.key.write(f, self.chart, self.size, self.id)?;
