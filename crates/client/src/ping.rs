@@ -122,7 +122,8 @@ impl Ping {
         });
         let ended = Instant::now();
         let unsent = shared.unsent(ended);
-        PingOutcome { latencies: shared.into_latencies(), seconds: ended - begun, unsent, faults }
+        let (latencies, lateness) = shared.into_times();
+        PingOutcome { latencies, lateness, seconds: ended - begun, unsent, faults }
     }
 }
 
@@ -149,6 +150,9 @@ impl PingStop {
 pub struct PingOutcome {
     /// The time of each frame that came back whole and right.
     pub latencies: Latencies,
+    /// By how much we ourselves sent too late, where a connection was free and only we slept on: the part of the latencies
+    /// that is the instrument's and not the server's. Empty in a closed loop.
+    pub lateness: Latencies,
     /// How long it took in all.
     pub seconds: Duration,
     /// Frames that were due and never sent, because no connection was free in time: the server did not keep up with the

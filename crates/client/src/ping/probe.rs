@@ -23,12 +23,15 @@ pub(super) struct Shared<'a> {
     sent: AtomicU64,
     /// One for all, because a histogram has some hundred KiB; a lock that is hardly ever contended costs 20 ns.
     latencies: Mutex<Latencies>,
+    /// By how much we ourselves woke too late, where a connection was free in time.
+    lateness: Mutex<Latencies>,
 }
 
 impl Shared<'_> {
     pub(super) fn new(plan: Plan, patience: Duration, stop: &AtomicBool) -> Shared<'_> {
-        let latencies = Mutex::new(Latencies::new());
-        Shared { plan, patience, stop, next: AtomicU64::new(0), sent: AtomicU64::new(0), latencies }
+        let (next, sent) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (latencies, lateness) = (Mutex::new(Latencies::new()), Mutex::new(Latencies::new()));
+        Shared { plan, patience, stop, next, sent, latencies, lateness }
     }
 
     /// Pings that were due before `now` and were not sent.
@@ -36,8 +39,10 @@ impl Shared<'_> {
         self.plan.due_before(now).unwrap_or(0).saturating_sub(self.sent.load(Relaxed))
     }
 
-    pub(super) fn into_latencies(self) -> Latencies {
-        self.latencies.into_inner().unwrap_or_else(PoisonError::into_inner)
+    /// The latencies, and our own lateness.
+    pub(super) fn into_times(self) -> (Latencies, Latencies) {
+        let inner = |times: Mutex<Latencies>| times.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (inner(self.latencies), inner(self.lateness))
     }
 
     fn is_stopped(&self) -> bool {
@@ -46,12 +51,16 @@ impl Shared<'_> {
 
     /// Waits until `due`, or until stopped.
     fn wait(&self, due: Instant) {
+        let mut has_waited = false;
         while !self.is_stopped() {
-            match due.saturating_duration_since(Instant::now()) {
+            let now = Instant::now();
+            match due.saturating_duration_since(now) {
+                Duration::ZERO if has_waited => return record(&self.lateness, now - due),
                 Duration::ZERO => return,
                 left if left <= WAKE_UP => thread::yield_now(),
                 left => thread::sleep((left - WAKE_UP).min(NAP)),
             }
+            has_waited = true;
         }
     }
 }
@@ -79,8 +88,12 @@ fn ping(mut stream: &TcpStream, mut message: Message, shared: &Shared) -> Result
         if reply != frame {
             return Err(PingFault::Differs);
         }
-        shared.latencies.lock().unwrap_or_else(PoisonError::into_inner).record(time);
+        record(&shared.latencies, time);
     }
+}
+
+fn record(times: &Mutex<Latencies>, time: Duration) {
+    times.lock().unwrap_or_else(PoisonError::into_inner).record(time);
 }
 
 /// What ended a connection of a ping before its time.

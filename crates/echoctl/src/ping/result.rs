@@ -21,6 +21,11 @@ pub(super) struct Summary {
     unsent: u64,
     #[serde(flatten)]
     times: Option<Times>,
+    /// The instrument's own part of the times at a fixed rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    late_p50: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    late_p99: Option<f64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     faults: Vec<String>,
 }
@@ -49,6 +54,8 @@ impl Summary {
             count: outcome.latencies.count(),
             unsent: outcome.unsent,
             times: Times::of(outcome),
+            late_p50: seconds(outcome.lateness.quantile(0.5)),
+            late_p99: seconds(outcome.lateness.quantile(0.99)),
             faults: outcome.faults.iter().map(ToString::to_string).collect(),
         }
     }
@@ -63,7 +70,6 @@ impl Summary {
 impl Times {
     fn of(outcome: &PingOutcome) -> Option<Times> {
         let latencies = &outcome.latencies;
-        let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
         let quantile = |quantile| seconds(latencies.quantile(quantile));
         Some(Times {
             min: seconds(latencies.min())?,
@@ -106,6 +112,9 @@ impl fmt::Display for Summary {
             }
             write!(f, "\n\n{:.0} frames a second", self.count as f64 / self.seconds)?;
         }
+        if let (Some(p50), Some(p99)) = (self.late_p50, self.late_p99) {
+            write!(f, "; of the times, our own late wake-ups are p50 {}, p99 {}", time(p50), time(p99))?;
+        }
         if self.unsent > 0 {
             write!(f, "; {} more were due and not sent before the time was over", self.unsent)?;
         }
@@ -117,6 +126,10 @@ impl fmt::Display for Summary {
         }
         Ok(())
     }
+}
+
+fn seconds(time: Option<Duration>) -> Option<f64> {
+    time.map(|time| time.as_secs_f64())
 }
 
 /// A time with four digits at most, in the unit that suits it.
