@@ -1,6 +1,7 @@
 //! The options of `echoctl flood`, and what they come to.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use echoctl_client::{Config, Rate, Reading};
@@ -85,6 +86,14 @@ pub(crate) struct Args {
     /// Watch the memory of this process (and its children) [default: whoever listens at ADDR]
     #[arg(long, value_name = "PID")]
     pub(super) pid: Option<u32>,
+
+    /// Record all samples in this file, for echoctl report and echoctl compare
+    #[arg(long, value_name = "FILE.json")]
+    pub(super) record: Option<PathBuf>,
+
+    /// Draw the run in this page, which needs no network
+    #[arg(long, value_name = "FILE.html")]
+    pub(super) report: Option<PathBuf>,
 
     /// Print one JSON object a line on stdout: 20 samples a second, then the summary
     #[arg(long)]

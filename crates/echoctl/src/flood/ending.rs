@@ -13,7 +13,7 @@ use crate::view::path;
 
 impl Session {
     /// Says how the run ended, and finds the exit code.
-    pub(super) fn end(self, outcome: &Outcome) -> io::Result<Exit> {
+    pub(super) fn end(self, outcome: &Outcome) -> anyhow::Result<Exit> {
         let judgement = self.judgement(outcome);
         let summary = self.summary(outcome, judgement.as_ref());
         if self.json {
@@ -21,15 +21,12 @@ impl Session {
         } else {
             self.tell(outcome, &summary)?;
         }
-        let faults = faults(outcome);
-        for fault in &faults {
+        for fault in faults(outcome) {
             eprintln!("echoctl: {fault}");
         }
-        Ok(if outcome.is_good() && !self.server_ended && !self.closed_by_server {
-            Exit::Done
-        } else {
-            Exit::Failed
-        })
+        let is_good = outcome.is_good() && !self.server_ended && !self.closed_by_server;
+        self.keeper.finish(&summary)?;
+        Ok(if is_good { Exit::Done } else { Exit::Failed })
     }
 
     /// The verdict on the server, where the run put it to the test.
@@ -53,7 +50,7 @@ impl Session {
             echo: true,
             budget: BUDGET,
             patience: outcome.elapsed.as_secs_f64(),
-            slack: KERNEL_SLACK,
+            slack: self.slack.unwrap_or(KERNEL_SLACK),
             memory_limit: self.memory_limit,
             hidden_upstream: false,
             points: self.points.clone(),

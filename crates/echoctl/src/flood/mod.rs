@@ -3,11 +3,13 @@
 //! - [`args`]: the options.
 //! - [`session`]: the run, sampled 20 times a second.
 //! - [`judge`]: the verdict on the server.
+//! - [`keep`]: the record and the page.
 //! - [`ending`]: what is said at the end, and the exit code.
 
 mod args;
 mod ending;
 mod judge;
+mod keep;
 mod session;
 
 use std::sync::Arc;

@@ -11,6 +11,7 @@ use echoctl_observe::{Observation, OwnEnd, Owner, ProcessTree, Sampler, TcpState
 use echoctl_record::{Bytes, Point, Queues, Sample, Seconds};
 
 use super::args::Args;
+use super::keep::{Keeper, thin_out};
 use crate::exit::Failure;
 use crate::guard::Target;
 use crate::output::{is_live, json_line};
@@ -40,6 +41,9 @@ pub(super) struct Session {
     pub(super) over_memory: bool,
     pub(super) server_ended: bool,
     pub(super) closed_by_server: bool,
+    /// The most that kernels hold between two sockets here.
+    pub(super) slack: Option<u64>,
+    pub(super) keeper: Keeper,
     sampler: Sampler,
     links: Vec<Arc<Link>>,
     show: Show,
@@ -76,6 +80,7 @@ impl Session {
             Some(listener) if args.pid.is_none() => listener.to_string(),
             _ => args.pid.map_or("process not visible: give --pid".to_owned(), |pid| format!("pid {pid}")),
         };
+        let machine = echoctl_observe::machine();
         let show = if args.json {
             Show::Json
         } else if is_live() && !args.plain {
@@ -99,6 +104,8 @@ impl Session {
             over_memory: false,
             server_ended: false,
             closed_by_server: false,
+            slack: machine.slack,
+            keeper: Keeper::new(args, machine)?,
             sampler,
             links: flood.links().to_vec(),
             show,
@@ -153,6 +160,7 @@ impl Session {
         let sample = look.sample;
         self.first.get_or_insert(sample);
         self.last = sample;
+        self.keeper.add(sample);
         self.most_memory = self.most_memory.max(sample.server_memory);
         self.most_inside = self.most_inside.max(Queues::of(&sample).inside_server);
         let on_the_way = |sample: &Sample| sample.produced.saturating_sub(sample.consumed);
@@ -166,7 +174,9 @@ impl Session {
                 processor: look.tree.map(|tree| tree.processor_time.as_secs_f64()),
                 disk: look.tree.and_then(|tree| tree.disk_written),
             });
-            thin_out(&mut self.points);
+            if self.points.len() == MOST_POINTS {
+                thin_out(&mut self.points);
+            }
         }
     }
 
@@ -248,7 +258,7 @@ impl Session {
             path: look.path,
             held_back: self.held_back(totals).map(|time| time.as_secs_f64()),
             base_memory: self.first.and_then(|first| first.server_memory),
-            available: available_memory(),
+            available: echoctl_observe::memory_available(),
         }
     }
 
@@ -290,25 +300,6 @@ fn watched(link: &Arc<Link>) -> Watched {
     });
     let own = OwnEnd { socket: Arc::clone(link) as _, counters };
     Watched { local: link.local_addr(), peer: link.peer_addr(), own: Some(own) }
-}
-
-/// Drops every other point when there are many: a verdict needs the shape of a run, and our own memory stays flat.
-fn thin_out(points: &mut Vec<Point>) {
-    if points.len() < MOST_POINTS {
-        return;
-    }
-    let mut keep = false;
-    points.retain(|_| {
-        keep = !keep;
-        keep
-    });
-}
-
-/// Memory that this machine has left, in bytes.
-fn available_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    Some(line.split_ascii_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
 /// Between two samples.
