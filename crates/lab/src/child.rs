@@ -28,10 +28,30 @@ impl ChildServer {
     /// # Errors
     /// When the program cannot be started, ends early (its own words are in the error), or does not listen in time.
     pub fn start(program: &Path, args: &[&str]) -> Result<ChildServer, Error> {
+        let mut command = Command::new(program);
+        command.args(SERVE).args(args);
+        ChildServer::from_command(command, program)
+    }
+
+    /// The same with at most `limit` open descriptors. The shell lowers the limit for itself and then becomes the server,
+    /// so that nothing else is limited; only for systems with a shell.
+    ///
+    /// # Errors
+    /// As [`start`](ChildServer::start).
+    pub fn start_with_descriptors(program: &Path, limit: u32, args: &[&str]) -> Result<ChildServer, Error> {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")])
+            .arg(program)
+            .args(SERVE)
+            .args(args);
+        ChildServer::from_command(command, program)
+    }
+
+    /// Runs a command that becomes `program serve --json`, and waits until it listens.
+    fn from_command(mut command: Command, program: &Path) -> Result<ChildServer, Error> {
         let start_failed = |what: String| Error::Server { program: program.to_owned(), what };
-        let mut process = Command::new(program)
-            .args(["serve", "--json", "--until-stdin-ends", "--addr", "127.0.0.1:0"])
-            .args(args)
+        let mut process = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -119,6 +139,9 @@ fn end(process: &mut Child) {
     let _ = process.kill();
     let _ = process.wait();
 }
+
+/// A server on a free port that tells where, and ends when it is left alone.
+const SERVE: [&str; 5] = ["serve", "--json", "--until-stdin-ends", "--addr", "127.0.0.1:0"];
 
 /// A loaded machine may take a second to start a process; ten means that something is wrong.
 const START_TIMEOUT: Duration = Duration::from_secs(10);

@@ -5,8 +5,9 @@ use std::io;
 use console::Style;
 use echoctl_lab::kit::{Finding, Lesson, wrap};
 use echoctl_lab::lessons;
+use echoctl_report::terminal;
 
-use crate::output::{may_colour, say};
+use crate::output::{colour, may_colour, say};
 
 /// Prints a lesson part by part, or nothing where the output is JSON.
 pub(crate) struct Sheet {
@@ -57,6 +58,9 @@ impl Sheet {
         for table in &finding.tables {
             self.say(&indented(&table.to_string()))?;
             self.say("")?;
+        }
+        if let Some(chart) = &finding.chart {
+            self.say(&terminal::draw(chart, WIDTH, CHART_ROWS, colour()))?;
         }
         self.say(&answer(lesson, finding, prediction))?;
         self.say("")?;
@@ -126,3 +130,6 @@ fn indented(text: &str) -> String {
 
 /// Two less than the narrowest terminal, which also leaves room to paste the text into a mail.
 const WIDTH: usize = 78;
+
+/// Rows of a chart: with the table above it and the answer below it fits on a screen.
+const CHART_ROWS: usize = 14;

@@ -10,9 +10,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::LessonError;
 
-/// Kernel buffer sizes for a connection's two ends, in bytes as given to the kernel (Linux doubles them).
-/// `None` leaves them to the kernel, which grows them as it sees fit.
-#[derive(Debug, Clone, Copy, Default)]
+/// What a connection's two ends are held to: buffer sizes in bytes as given to the kernel (Linux doubles them).
+/// `None` leaves it to the kernel, which lets buffers grow as it sees fit.
+#[derive(Debug, Clone, Copy)]
 pub struct Clamp {
     /// The connecting side's send buffer.
     pub client_send: Option<usize>,
@@ -22,14 +22,30 @@ pub struct Clamp {
     pub server_send: Option<usize>,
     /// The accepting side's receive buffer.
     pub server_receive: Option<usize>,
+    /// The largest segment. Loopback's own are 64 KiB, far from those of a network.
+    pub segment: Option<u32>,
 }
+
+impl Clamp {
+    /// Everything is left to the kernel.
+    pub const NONE: Clamp = Clamp {
+        client_send: None,
+        client_receive: None,
+        server_send: None,
+        server_receive: None,
+        segment: None,
+    };
+}
+
+/// The payload of an Ethernet frame less the headers of IP and TCP: segments as on a network.
+pub const ETHERNET: u32 = 1460;
 
 /// A connection over 127.0.0.1: the connecting end and the accepted one.
 ///
 /// # Errors
 /// When the system refuses sockets.
 pub fn connection() -> Result<(TcpStream, TcpStream), LessonError> {
-    connection_with(Clamp::default())
+    connection_with(Clamp::NONE)
 }
 
 /// A connection over 127.0.0.1 with buffers of given sizes. They must be set before `listen` and `connect`: the window
@@ -44,6 +60,10 @@ pub fn connection_with(clamp: Clamp) -> Result<(TcpStream, TcpStream), LessonErr
     let listener = TcpListener::from(listener);
 
     let client = tcp_socket(clamp.client_send, clamp.client_receive)?;
+    #[cfg(unix)]
+    if let Some(bytes) = clamp.segment {
+        client.set_tcp_mss(bytes)?;
+    }
     client.connect(&listener.local_addr()?.into())?;
     let (server, _) = listener.accept()?;
     Ok((client.into(), server))

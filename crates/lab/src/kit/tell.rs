@@ -1,5 +1,6 @@
 //! What an experiment found: evidence, claims, and the explanation.
 
+use echoctl_report::Chart;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -14,6 +15,8 @@ pub struct Finding {
     pub evidence: Value,
     /// The evidence as people read it.
     pub tables: Vec<Table>,
+    /// What happened over time, for lessons about motion.
+    pub chart: Option<Chart>,
     /// What is claimed, in the order of the explanation.
     pub claims: Vec<Claim>,
     /// The explanation: paragraphs of plain sentences.
@@ -24,7 +27,14 @@ impl Finding {
     /// A finding of measured values. They must serialise to an object.
     pub fn new<E: Serialize>(evidence: &E) -> Finding {
         let evidence = serde_json::to_value(evidence).expect("numbers, texts and lists always serialise");
-        Finding { measured: None, evidence, tables: Vec::new(), claims: Vec::new(), told: Vec::new() }
+        Finding {
+            measured: None,
+            evidence,
+            tables: Vec::new(),
+            chart: None,
+            claims: Vec::new(),
+            told: Vec::new(),
+        }
     }
 
     /// Says which choice the values bear out.
@@ -38,6 +48,13 @@ impl Finding {
     #[must_use]
     pub fn table(mut self, table: Table) -> Finding {
         self.tables.push(table);
+        self
+    }
+
+    /// Adds what happened over time.
+    #[must_use]
+    pub fn chart(mut self, chart: Chart) -> Finding {
+        self.chart = Some(chart);
         self
     }
 

@@ -1,13 +1,17 @@
 //! The course: each file is one lesson, read from top to bottom.
 
+mod backpressure;
 mod buffer;
 mod dns;
 mod duplex;
+mod flow_control;
 mod framing;
 mod half_close;
 mod handshake;
+mod pause;
 mod race;
 mod send_buffer;
+mod sockets;
 mod stream;
 mod write;
 
@@ -19,10 +23,14 @@ pub const ALL: &[Lesson] = &[
     framing::LESSON,
     dns::LESSON,
     handshake::LESSON,
+    sockets::LESSON,
     duplex::LESSON,
     half_close::LESSON,
     write::LESSON,
+    flow_control::LESSON,
     send_buffer::LESSON,
+    backpressure::LESSON,
+    pause::LESSON,
     race::LESSON,
     buffer::LESSON,
 ];

@@ -205,12 +205,7 @@ const OFFERED: usize = 8 << 20;
 const CHUNK: usize = 4096;
 
 /// Small buffers at both ends, since the default ones are megabytes and move in jumps.
-const SMALL: Clamp = Clamp {
-    client_send: Some(64 << 10),
-    client_receive: None,
-    server_send: None,
-    server_receive: Some(64 << 10),
-};
+const SMALL: Clamp = Clamp { client_send: Some(64 << 10), server_receive: Some(64 << 10), ..Clamp::NONE };
 
 /// A writer that has written nothing for so long is waiting.
 const QUIET: Duration = Duration::from_millis(600);

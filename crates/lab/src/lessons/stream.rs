@@ -2,7 +2,7 @@
 //! machine hides that. Beside it UDP, which keeps messages apart and loses them.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
+use std::net::{Shutdown, TcpStream, UdpSocket};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use std::time::Instant;
 use echoctl_observe::TcpInfo;
 use serde::Serialize;
 
-use crate::kit::measure::{connection, is_not_now, loopback, tcp_socket};
+use crate::kit::measure::{Clamp, ETHERNET, connection, connection_with, is_not_now, loopback};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, count};
 
 /// The lesson.
@@ -74,7 +74,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let seconds = started.elapsed().as_secs_f64();
     let slow = paced(PACED_WRITES)?;
     let large = back_to_back(connection()?, 1, LARGE)?;
-    let ethernet = back_to_back(connection_of_small_segments()?, 1, MANY_SEGMENTS)?;
+    let ethernet = back_to_back(connection_with(AS_ON_ETHERNET)?, 1, MANY_SEGMENTS)?;
     let (udp_sent, udp_received) = datagrams()?;
     Ok(tell(&Evidence {
         writes: fast.writes,
@@ -143,17 +143,6 @@ fn finish(
     let reads = seen + reads.iter().count();
     let segments = TcpInfo::of(&writer)?.data_segs_out;
     Ok(Counts { writes, segments, reads })
-}
-
-/// A connection whose segments are as on Ethernet. Loopback's own are 64 KiB.
-fn connection_of_small_segments() -> Result<(TcpStream, TcpStream), LessonError> {
-    let listener = TcpListener::bind(loopback())?;
-    let client = tcp_socket(None, None)?;
-    #[cfg(unix)]
-    client.set_tcp_mss(ETHERNET_MSS)?;
-    client.connect(&listener.local_addr()?.into())?;
-    let (server, _) = listener.accept()?;
-    Ok((client.into(), server))
 }
 
 /// Sends datagrams to a receiver that begins to read when all are sent.
@@ -259,8 +248,8 @@ const LARGE: usize = 1 << 20;
 /// One write of some twenty Ethernet segments.
 const MANY_SEGMENTS: usize = 32_000;
 
-/// The payload of an Ethernet frame less the headers of IP and TCP.
-const ETHERNET_MSS: u32 = 1460;
+/// Segments of Ethernet's size.
+const AS_ON_ETHERNET: Clamp = Clamp { segment: Some(ETHERNET), ..Clamp::NONE };
 
 /// Datagrams sent: far more than the 200 KiB that a socket holds by default.
 const DATAGRAMS: usize = 5000;

@@ -1,0 +1,306 @@
+//! `backpressure`: the same work against three echo servers. One reads on whatever happens, one awaits each write, one uses
+//! a blocking thread a connection. Then a reader that is slow instead of stopped.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use echoctl_client::{Config, Flood, Outcome, Rate, Reading, StopHandle};
+use echoctl_observe::ProcessTree;
+use echoctl_record::Bytes;
+use echoctl_report::{Chart, Ink, Series, Stroke, Unit};
+use serde::Serialize;
+use tokio::task::JoinHandle;
+
+use crate::ChildServer;
+use crate::kit::measure::PATIENCE;
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
+
+/// The lesson.
+pub(super) const LESSON: Lesson = Lesson {
+    name: "backpressure",
+    idea: "off, await and threads: who holds the bytes when a reader stops",
+    question: Question {
+        text: "A client sends 32 MiB a second to an echo server and reads the replies. After a second it stops reading, tries \
+               to send on, and after two more seconds reads again. The server waits for each write before it reads again. \
+               What happens while the client does not read?",
+        choices: &[
+            "the server's memory grows, but slowly",
+            "replies are lost",
+            "the client's sending is held back, and nothing is lost",
+        ],
+    },
+    code: Code {
+        source: concat!(
+            "// [show]\n",
+            "// off: replies are queued, and the next bytes are read whatever happens\n",
+            "loop {\n",
+            "    let frames = read(&mut socket).await?;\n",
+            "    queue.push(frames);                   // another task writes them, when the peer takes them\n",
+            "}\n\n",
+            "// on: the next read begins when the last write is complete\n",
+            "loop {\n",
+            "    let frames = read(&mut socket).await?;\n",
+            "    write_all(&mut socket, frames).await?;\n",
+            "}\n\n",
+            "// threads: the same, and the waiting is done by the operating system\n",
+            "thread::spawn(move || loop {\n",
+            "    let read = socket.read(&mut buffer)?;\n",
+            "    socket.write_all(&buffer[..read])?;   // the thread sleeps here\n",
+            "});\n\n",
+            "// fn echo in crates/server/src/awaiting.rs is the real loop, with framing\n",
+            "// [/show]\n",
+        ),
+        node: Some(
+            "// off\n\
+             socket.on('data', data => socket.write(data));\n\n\
+             // on\n\
+             while (true) {\n    \
+                 const data = await soRead(conn);\n    \
+                 if (data.length === 0) break;\n    \
+                 await soWrite(conn, data);\n\
+             }",
+        ),
+    },
+    next: &[
+        ("echoctl demo", "the same, larger, live, with a picture to keep"),
+        ("echoctl lesson pause", "the third way: a queue with two marks"),
+        ("echoctl audit 127.0.0.1:PORT", "does your own server do it? This is the test"),
+        ("yes | sleep 5", "backpressure without TCP: a pipe holds 64 KiB, then yes waits"),
+    ],
+    run,
+};
+
+#[derive(Serialize)]
+struct Evidence {
+    /// Sent by each client, and wanted back.
+    total: u64,
+    off_growth: u64,
+    on_growth: u64,
+    threads_growth: u64,
+    off_verified: u64,
+    on_verified: u64,
+    threads_verified: u64,
+    /// The most that was sent and not yet read back, by server.
+    off_between: u64,
+    on_between: u64,
+    on_held_back_seconds: f64,
+    /// The reader reads slowly for two seconds, and never stops.
+    slow_off_growth: u64,
+    slow_on_growth: u64,
+}
+
+fn run(setting: &Setting) -> Result<Finding, LessonError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let program = &setting.program;
+        // Sabotage: the bug is left out.
+        let bug: &[&str] = if setting.sabotage { ON } else { OFF };
+        let (off, on) = (Side::start(program, bug, STOPS).await?, Side::start(program, ON, STOPS).await?);
+        let threads = Side::start(program, THREADS, STOPS).await?;
+        let [off, on, threads] = watch([off, on, threads], None).await?;
+
+        let slow = [Side::start(program, bug, SLOW).await?, Side::start(program, ON, SLOW).await?];
+        let [slow_off, slow_on] = watch(slow, Some(STOP)).await?;
+        Ok(tell(&off, &on, &threads, [&slow_off, &slow_on]))
+    })
+}
+
+/// A server, and a client at work on it.
+struct Side {
+    server: ChildServer,
+    memory: ProcessTree,
+    client: StopHandle,
+    run: JoinHandle<Outcome>,
+    seen: Seen,
+}
+
+/// What was seen of a side.
+#[derive(Default)]
+struct Seen {
+    /// Seconds, and by how much the server's memory had grown.
+    memory: Vec<(f64, f64)>,
+    first: Option<u64>,
+    growth: u64,
+    between: u64,
+    verified: u64,
+    held_back: f64,
+}
+
+impl Side {
+    async fn start(program: &Path, args: &[&str], reading: Reading) -> Result<Side, LessonError> {
+        let server = ChildServer::start(program, args)?;
+        let mut memory = ProcessTree::new([server.pid()])?;
+        let first = memory.read().memory.total();
+        let config = Config {
+            rate: Rate::Limited(RATE),
+            rate_until: Some(READ + STOP),
+            reading,
+            bytes: Some(TOTAL),
+            patience: PATIENCE,
+            ..Config::new(server.addr())
+        };
+        let flood = Flood::connect(config).await.map_err(crate::Error::from)?;
+        let client = flood.stop_handle();
+        let run = tokio::spawn(flood.run());
+        Ok(Side { server, memory, client, run, seen: Seen { first: Some(first), ..Seen::default() } })
+    }
+
+    fn look(&mut self, t: f64) {
+        let (memory, totals) = (self.memory.read().memory.total(), self.client.totals());
+        let growth = memory.saturating_sub(self.seen.first.unwrap_or(memory));
+        self.seen.memory.push((t, growth as f64));
+        self.seen.growth = self.seen.growth.max(growth);
+        self.seen.between = self.seen.between.max(totals.produced.saturating_sub(totals.consumed));
+        self.seen.held_back = self.seen.held_back.max(totals.longest_stall.as_secs_f64());
+    }
+
+    async fn finish(mut self, abort: bool) -> Result<Seen, LessonError> {
+        if abort {
+            self.client.abort();
+        }
+        let outcome = self.run.await.map_err(|error| LessonError::Part(error.to_string()))?;
+        self.seen.verified = outcome.totals.verified;
+        drop(self.server);
+        Ok(self.seen)
+    }
+}
+
+/// Watches sides until their clients have ended, or for so long.
+async fn watch<const N: usize>(
+    mut sides: [Side; N],
+    for_: Option<Duration>,
+) -> Result<[Seen; N], LessonError> {
+    let started = Instant::now();
+    let is_over = |sides: &[Side; N]| match for_ {
+        Some(for_) => started.elapsed() > for_,
+        None => sides.iter().all(|side| side.run.is_finished()) || started.elapsed() > PATIENCE,
+    };
+    while !is_over(&sides) {
+        tokio::time::sleep(TICK).await;
+        let t = started.elapsed().as_secs_f64();
+        sides.iter_mut().for_each(|side| side.look(t));
+    }
+    let mut seen = [(); N].map(|()| Seen::default());
+    for (seen, side) in seen.iter_mut().zip(sides) {
+        let unfinished = !side.run.is_finished();
+        *seen = side.finish(unfinished).await?;
+    }
+    Ok(seen)
+}
+
+fn tell(off: &Seen, on: &Seen, threads: &Seen, [slow_off, slow_on]: [&Seen; 2]) -> Finding {
+    let e = Evidence {
+        total: TOTAL,
+        off_growth: off.growth,
+        on_growth: on.growth,
+        threads_growth: threads.growth,
+        off_verified: off.verified,
+        on_verified: on.verified,
+        threads_verified: threads.verified,
+        off_between: off.between,
+        on_between: on.between,
+        on_held_back_seconds: on.held_back,
+        slow_off_growth: slow_off.growth,
+        slow_on_growth: slow_on.growth,
+    };
+    let end = off.memory.last().map_or(0.0, |&(t, _)| t);
+    let (stops, again) = (READ.as_secs_f64(), (READ + STOP).as_secs_f64());
+    let chart = Chart::lines("Growth of the server's memory", Unit::Bytes)
+        .describe("Without backpressure it grows while the client does not read; with it, in either way, it does not.")
+        .series(Series::new("off", Ink::Orange, Stroke::Solid, off.memory.clone()))
+        .series(Series::new("await", Ink::Blue, Stroke::Dashed, on.memory.clone()))
+        .series(Series::new("threads", Ink::Grey, Stroke::Dotted, threads.memory.clone()))
+        .phase(0.0, stops, "reads")
+        .phase(stops, again, "stops reading")
+        .phase(again, end.max(again), "reads again");
+    let row = |what: &str, growth: u64, slow: Option<u64>, verified: u64| {
+        let slow = slow.map_or_else(String::new, |slow| Bytes(slow).to_string());
+        [what.to_owned(), Bytes(growth).to_string(), slow, Bytes(verified).to_string()]
+    };
+    let finding = Finding::new(&e)
+        .chart(chart)
+        .table(
+            Table::new(["server", "memory grew by", "slow reader", "came back"])
+                .row(row("off", e.off_growth, Some(e.slow_off_growth), e.off_verified))
+                .row(row("await", e.on_growth, Some(e.slow_on_growth), e.on_verified))
+                .row(row("threads", e.threads_growth, None, e.threads_verified)),
+        )
+        .tell(format!(
+            "All three did the same work: {} came back to each client, every byte checked. For that the server without \
+             backpressure needed {} of memory, the one that awaits its writes {}, the one with threads {}.",
+            Bytes(e.total),
+            Bytes(e.off_growth),
+            Bytes(e.on_growth),
+            Bytes(e.threads_growth),
+        ))
+        .tell(format!(
+            "While the client did not read, the awaiting server's write could not complete, so it did not read either; the \
+             kernel's queues filled, {} between the client's write and its read; and then the client's sending was held \
+             back (for {:.1} s at a time). Held back is not lost: TCP keeps every byte. The other server went on reading, \
+             and kept what it could not write: its memory held what the client's program refused to take.",
+            Bytes(e.on_between),
+            e.on_held_back_seconds,
+        ))
+        .tell(format!(
+            "It needs no reader that stops. With one that only reads more slowly than it sends (4 against 32 MiB a second) \
+             the server without backpressure grew by {} in {} s, the other by {}. Only the time to the crash is longer.",
+            Bytes(e.slow_off_growth),
+            STOP.as_secs(),
+            Bytes(e.slow_on_growth),
+        ))
+        .tell(
+            "Four roles: the client produces requests and consumes replies, the server consumes requests and produces \
+             replies. The mismatch is between the server, as producer of replies, and the client, as their consumer. \
+             Backpressure carries it back to the first producer. Flat is not free, though: the kernel's memory is in no \
+             process's figures, and a client that never reads keeps it until a timeout ends the connection.",
+        )
+        .claim(
+            "without backpressure memory grows more than 20 times as much",
+            e.off_growth > 20 * e.on_growth.max(1),
+            format!("{} against {}", Bytes(e.off_growth), Bytes(e.on_growth)),
+        )
+        .claim(
+            "nothing is lost, with either",
+            e.off_verified == e.total && e.on_verified == e.total && e.threads_verified == e.total,
+            format!("{}, {}, {} of {} bytes", e.off_verified, e.on_verified, e.threads_verified, e.total),
+        )
+        .claim(
+            "blocking threads are backpressure, too",
+            e.off_growth > 20 * e.threads_growth.max(1),
+            Bytes(e.threads_growth).to_string(),
+        )
+        .claim(
+            "a slow reader is enough",
+            e.slow_off_growth > 20 * e.slow_on_growth.max(1),
+            format!("{} against {}", Bytes(e.slow_off_growth), Bytes(e.slow_on_growth)),
+        );
+    match e.on_verified == e.total && e.on_growth < RATE / 4 {
+        true => finding.measured('c'),
+        false => finding.measured('a'),
+    }
+}
+
+const OFF: &[&str] = &["--backpressure", "off", "--memory-limit", "512MiB", "--drain", "0s"];
+const ON: &[&str] = &["--backpressure", "await", "--drain", "0s"];
+const THREADS: &[&str] = &["--io", "threads", "--drain", "0s"];
+
+/// Bytes that each client sends a second while it does not catch up.
+const RATE: u64 = 32 << 20;
+
+/// Bytes that each client sends, and wants back: what goes out at the rate in four seconds.
+const TOTAL: u64 = 128 << 20;
+
+/// For how long the clients read at first.
+const READ: Duration = Duration::from_secs(1);
+
+/// For how long they then do not.
+const STOP: Duration = Duration::from_millis(2500);
+
+/// The reader that stops, and reads again.
+const STOPS: Reading = Reading::Except { from: READ, until: Duration::from_millis(3500) };
+
+/// The reader that is slow: an eighth of what it sends.
+const SLOW: Reading = Reading::AtRate(RATE / 8);
+
+/// Between two looks.
+const TICK: Duration = Duration::from_millis(50);
