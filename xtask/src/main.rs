@@ -1,10 +1,11 @@
-//! Developer commands: `cargo xtask check`, `tidy`, `demo`, `fuzz`.
+//! Developer commands: `cargo xtask check`, `tidy`, `demo`, `docs`, `fuzz`.
 //!
 //! The pattern is that of <https://github.com/matklad/cargo-xtask>: an ordinary member of the workspace and one alias in
 //! `.cargo/config.toml`, so that nothing but the Rust toolchain has to be installed. One file a command.
 
 mod check;
 mod demo;
+mod docs;
 mod fuzz;
 mod process;
 mod tidy;
@@ -31,6 +32,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["check"] => check::run(),
         ["tidy"] => tidy::run(),
         ["demo"] => demo::run(),
+        ["docs"] => docs::run(),
         ["fuzz", options @ ..] => fuzz::run(options),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
@@ -45,4 +47,5 @@ const USAGE: &str = "\
 cargo xtask check                       everything that CI checks, in its order: format, clippy, tidy, tests, docs, demo
 cargo xtask tidy                        the house rules alone
 cargo xtask demo                        the short demo of the program as it stands
+cargo xtask docs                        the picture of the README, measured and drawn anew (release build)
 cargo xtask fuzz [TARGET…] [--for 60s]  random input for every fuzz target, or for those named, so long each";
