@@ -1,0 +1,283 @@
+//! `echoctl watch`: the queues of a live server, without a byte sent.
+
+mod picture;
+mod rows;
+mod target;
+
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use echoctl_observe::{Follow, Observation, ProcessTree};
+use echoctl_record::{Bytes, SCHEMA_VERSION, Sample};
+use serde::Serialize;
+
+use crate::exit::{Exit, Failure, Outcome};
+use crate::interrupt::interrupted;
+use crate::output::{is_live, json_line, say};
+use crate::values;
+use crate::view::screen::Screen;
+use picture::Picture;
+use rows::Row;
+use target::Target;
+
+/// Watch the queues, windows and memory of a live server and its connections, without sending a byte
+///
+/// Any server of this host, in any language, while it does its work: which connections hold bytes, who does not read, and
+/// what that costs in the server's memory and in the kernel's. The client's queues are shown where the client is on this
+/// host too. Needs Linux; the memory of another user's server needs root.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Watch this port, process or address; a number is a port if somebody listens there, else a pid
+    #[arg(value_name = "PORT|PID|ADDR", required_unless_present = "pid")]
+    target: Option<String>,
+
+    /// Watch the memory of this process; without a target, all addresses where it listens
+    #[arg(long, value_name = "PID")]
+    pid: Option<u32>,
+
+    /// Stop after so long [default: Ctrl-C]
+    #[arg(long = "for", value_name = "TIME", value_parser = values::duration)]
+    for_: Option<Duration>,
+
+    /// Print a line, or a JSON sample, so often
+    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = positive)]
+    every: Duration,
+
+    /// Name so many connections in each JSON sample, those that hold most first
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    top: usize,
+
+    /// Print lines, also on a terminal
+    #[arg(long)]
+    plain: bool,
+
+    /// Print samples and a summary as JSON, one object a line
+    #[arg(long, conflicts_with = "plain")]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  echoctl watch 6379                            a Redis on its usual port
+  echoctl watch 127.0.0.1:8080 --for 30s        half a minute of one address
+  echoctl watch --pid 4711 --json               all ports of a process, for a program to read";
+
+pub(crate) fn run(args: Args) -> Outcome {
+    let target = Target::find(args.target.as_deref(), args.pid)?;
+    let tree = match args.pid {
+        Some(pid) => Some(ProcessTree::new([pid])?),
+        // A server that ends at this moment is still worth its connections.
+        None => Some(&target.pids)
+            .filter(|pids| !pids.is_empty())
+            .and_then(|pids| ProcessTree::new(pids.iter().copied()).ok()),
+    };
+    let follow = Follow::new(target.addrs.clone(), tree)
+        .map_err(|error| Failure::new(Exit::Unsure, anyhow::Error::from(error)))?;
+    let show = if args.json {
+        Show::Json { top: args.top }
+    } else if is_live() && !args.plain {
+        Show::Live(Screen::new())
+    } else {
+        Show::Lines
+    };
+    if args.json {
+        json_line("watching", &Watching { addr: &target.addrs, pid: target.pids.first().copied() })?;
+    } else if matches!(show, Show::Lines) {
+        eprintln!("watching {}", target.title());
+    }
+    Watch {
+        every: args.every,
+        ends: args.for_,
+        follow,
+        picture: Picture::new(target.title()),
+        show,
+        peaks: Peaks::default(),
+    }
+    .run(&interruption())
+}
+
+/// A watch under way.
+struct Watch {
+    every: Duration,
+    ends: Option<Duration>,
+    follow: Follow,
+    picture: Picture,
+    show: Show,
+    peaks: Peaks,
+}
+
+/// How it is shown.
+enum Show {
+    Json { top: usize },
+    Lines,
+    Live(Screen),
+}
+
+impl Watch {
+    /// Looks until the time is over, the server has ended, or the user has seen enough.
+    fn run(mut self, interruption: &Receiver<()>) -> Outcome {
+        let began = self.follow.sampler().began();
+        let (mut look, mut list, mut line) = (began, began, began);
+        loop {
+            let now = Instant::now();
+            if now >= list {
+                self.follow.refresh()?;
+                list = now + LIST_EVERY;
+            }
+            let observation = self.follow.sample();
+            self.peaks.add(&observation);
+            let rows = Row::all(&self.follow);
+            self.picture.add(&observation, &rows);
+            let is_due = now >= line;
+            if is_due {
+                line = (line + self.every).max(now);
+            }
+            self.show(&observation, &rows, is_due)?;
+
+            let is_over = self.ends.is_some_and(|ends| now.duration_since(began) >= ends);
+            if is_over || observation.server_ended.is_some() {
+                return self.finish(&observation, Exit::Done);
+            }
+            look = (look + LOOK_EVERY.min(self.every)).max(now);
+            let next = self.ends.map_or(look, |ends| look.min(began + ends));
+            match interruption.recv_timeout(next.saturating_duration_since(Instant::now())) {
+                Err(RecvTimeoutError::Timeout) => {}
+                _ => return self.finish(&observation, Exit::Interrupted),
+            }
+        }
+    }
+
+    fn show(&mut self, observation: &Observation, rows: &[Row], is_due: bool) -> std::io::Result<()> {
+        match &mut self.show {
+            Show::Live(screen) => screen.draw(&self.picture.text(observation, rows, &self.follow)),
+            Show::Json { top } if is_due => {
+                json_line("sample", &Seen { sample: &observation.sample, top: &rows[..rows.len().min(*top)] })
+            }
+            Show::Lines if is_due => say(self.picture.line(observation)),
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(mut self, last: &Observation, exit: Exit) -> Outcome {
+        let ended = last.server_ended;
+        let seconds = last.sample.t;
+        let growth = self.peaks.memory_growth();
+        if let Show::Json { .. } = self.show {
+            json_line(
+                "summary",
+                &Summary {
+                    schema_version: SCHEMA_VERSION,
+                    seconds,
+                    connections_seen: self.follow.came(),
+                    most_connections: self.peaks.connections,
+                    most_held: self.peaks.held,
+                    server_memory_growth: growth,
+                    most_kernel_memory: self.peaks.kernel_memory,
+                    server_ended: ended,
+                },
+            )?;
+            return Ok(exit);
+        }
+        // The screen's last picture stays where it is, and the cursor comes back.
+        self.show = Show::Lines;
+        if let Some(pid) = ended {
+            say(format_args!("The server (pid {pid}) has ended."))?;
+        }
+        let memory = growth.map_or(String::new(), |bytes| format!(", memory up {}", Bytes(bytes)));
+        say(format_args!(
+            "{} connections seen, {} at once; their queues held at most {}{memory}.",
+            self.follow.came(),
+            self.peaks.connections,
+            Bytes(self.peaks.held),
+        ))?;
+        Ok(exit)
+    }
+}
+
+/// The most of everything that was seen.
+#[derive(Debug, Default)]
+struct Peaks {
+    connections: u32,
+    held: u64,
+    kernel_memory: Option<u64>,
+    first_memory: Option<u64>,
+    memory: Option<u64>,
+}
+
+impl Peaks {
+    fn add(&mut self, observation: &Observation) {
+        let sample = &observation.sample;
+        self.connections = self.connections.max(sample.connections);
+        self.held = self.held.max(rows::held(sample));
+        self.kernel_memory = self.kernel_memory.max(sample.kernel_memory);
+        self.first_memory = self.first_memory.or(sample.server_memory);
+        self.memory = self.memory.max(sample.server_memory);
+    }
+
+    fn memory_growth(&self) -> Option<u64> {
+        Some(self.memory?.saturating_sub(self.first_memory?))
+    }
+}
+
+/// The first event.
+#[derive(Serialize)]
+struct Watching<'a> {
+    addr: &'a [std::net::SocketAddr],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+}
+
+/// A sample, and the connections that hold most.
+#[derive(Serialize)]
+struct Seen<'a> {
+    #[serde(flatten)]
+    sample: &'a Sample,
+    top: &'a [Row],
+}
+
+/// The last event.
+#[derive(Serialize)]
+struct Summary {
+    schema_version: u32,
+    seconds: f64,
+    connections_seen: u64,
+    most_connections: u32,
+    most_held: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_memory_growth: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    most_kernel_memory: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_ended: Option<u32>,
+}
+
+/// A word when the user has seen enough.
+fn interruption() -> Receiver<()> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+            // The signals keep their usual effect then; the receiver must not take the sender's end for one.
+            std::mem::forget(sender);
+            return;
+        };
+        runtime.block_on(interrupted());
+        // Nobody waits any more when the watch has ended by itself.
+        let _ = sender.send(());
+    });
+    receiver
+}
+
+/// Reads a time that is not 0.
+fn positive(text: &str) -> Result<Duration, String> {
+    match values::duration(text)? {
+        Duration::ZERO => Err("must be longer than 0".to_owned()),
+        time => Ok(time),
+    }
+}
+
+/// How often the known connections are looked up: often enough for a picture that moves.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// How often all sockets of the host are asked for new connections.
+const LIST_EVERY: Duration = Duration::from_secs(1);

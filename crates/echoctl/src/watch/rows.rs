@@ -1,0 +1,117 @@
+//! The rows: a server's connections, those that hold most bytes first.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use echoctl_observe::{Connection, Follow, TcpState, Timer};
+use echoctl_record::{Queues, Sample};
+use serde::Serialize;
+
+/// One connection as it is shown, and printed as JSON. Sizes in bytes, times in seconds.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Row {
+    pub(super) client: SocketAddr,
+    pub(super) server: SocketAddr,
+    /// The state of the server's end.
+    #[serde(serialize_with = "printed")]
+    pub(super) state: TcpState,
+    /// Bytes that came in since the connection began.
+    pub(super) received: u64,
+    /// Bytes that the server has written since the connection began.
+    pub(super) written: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) client_send: Option<u64>,
+    pub(super) server_receive: u64,
+    pub(super) server_send: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) client_receive: Option<u64>,
+    /// What the client would take now: the window that it last advertised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) client_window: Option<u32>,
+    /// What the server's kernel would take now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) window: Option<u32>,
+    /// For how long that has been nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) window_zero_seconds: Option<f64>,
+    pub(super) kernel_memory: u64,
+    /// Who does not read, as far as it shows.
+    pub(super) waits_for: WaitsFor,
+}
+
+/// Whose reading a connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum WaitsFor {
+    /// For nobody: bytes flow, or there are none.
+    Nobody,
+    /// The client does not read what the server writes.
+    Client,
+    /// The server does not read what the client writes.
+    Server,
+    /// Neither reads.
+    Both,
+}
+
+impl Row {
+    /// All connections, those that hold most first.
+    pub(super) fn all(follow: &Follow) -> Vec<Row> {
+        let now = Instant::now();
+        let mut rows: Vec<Row> =
+            follow.sampler().connections().filter_map(|connection| Row::of(connection, now)).collect();
+        rows.sort_by(|a, b| b.held().cmp(&a.held()).then(a.client.cmp(&b.client)));
+        rows
+    }
+
+    fn of(connection: &Connection, now: Instant) -> Option<Row> {
+        let server = connection.server?;
+        let cut = connection.cut;
+        let between = |before: Option<u64>, after: Option<u64>| Some(before?.saturating_sub(after?));
+        let is_here = connection.client.is_some();
+        let server_send = between(cut.s_written, cut.c_received).unwrap_or(0);
+        let client_window = server.info.snd_wnd;
+        let window = connection.window();
+        let client_is_full = client_window == Some(0) || server.timer == Some(Timer::ZeroWindowProbe);
+        let waits_for = match (client_is_full && server_send > 0, window == Some(0)) {
+            (true, true) => WaitsFor::Both,
+            (true, false) => WaitsFor::Client,
+            (false, true) => WaitsFor::Server,
+            (false, false) => WaitsFor::Nobody,
+        };
+        Some(Row {
+            client: connection.local,
+            server: connection.peer,
+            state: server.info.state,
+            received: cut.s_received.unwrap_or(0),
+            written: cut.s_written.unwrap_or(0),
+            client_send: between(Some(cut.produced), cut.s_received).filter(|_| is_here),
+            server_receive: between(cut.s_received, cut.s_read).unwrap_or(0),
+            server_send,
+            client_receive: between(cut.c_received, Some(cut.consumed)).filter(|_| is_here),
+            client_window,
+            window,
+            window_zero_seconds: connection.window_zero_for(now).map(|time| time.as_secs_f64()),
+            kernel_memory: connection.kernel_memory().unwrap_or(0),
+            waits_for,
+        })
+    }
+
+    /// Bytes in the kernels' queues of this connection.
+    pub(super) fn held(&self) -> u64 {
+        self.client_send.unwrap_or(0)
+            + self.server_receive
+            + self.server_send
+            + self.client_receive.unwrap_or(0)
+    }
+}
+
+/// Bytes in the kernels' queues of all connections.
+pub(super) fn held(sample: &Sample) -> u64 {
+    let queues = Queues::of(sample);
+    let kernel = [queues.client_send, queues.server_receive, queues.server_send, queues.client_receive];
+    kernel.into_iter().flatten().sum()
+}
+
+fn printed<S: serde::Serializer>(state: &TcpState, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(state)
+}

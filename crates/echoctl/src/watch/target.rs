@@ -1,0 +1,97 @@
+//! What to watch: from a port, a pid or an address to the sockets that listen and the processes that hold them.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use anyhow::anyhow;
+use echoctl_observe::{Listener, Process, ProcessTree, addresses_of, listener};
+
+use crate::exit::{Exit, Failure};
+use crate::guard::resolve;
+
+/// A server to watch.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// Where it listens.
+    pub(super) addrs: Vec<SocketAddr>,
+    /// Its processes, as far as they are visible.
+    pub(super) pids: Vec<u32>,
+    /// Its name and pid, or why they are not known.
+    server: String,
+}
+
+impl Target {
+    /// Finds what `target` names, or where `pid` listens.
+    ///
+    /// # Errors
+    /// Exit 4 when nothing listens there; exit 2 when it is no port, pid or address.
+    pub(super) fn find(target: Option<&str>, pid: Option<u32>) -> Result<Target, Failure> {
+        let found = match target {
+            Some(text) => match text.parse::<u32>() {
+                Ok(number) => Target::numbered(number)?,
+                Err(_) => Target::of(&listener(resolve(text)?).map_err(unreachable)?),
+            },
+            None => Target::of_process(pid.unwrap_or_default())?,
+        };
+        Ok(match pid {
+            Some(pid) => Target { pids: vec![pid], server: named(pid)?, ..found },
+            None => found,
+        })
+    }
+
+    /// The server and its addresses in one line.
+    pub(super) fn title(&self) -> String {
+        let addrs: Vec<String> = self.addrs.iter().take(3).map(SocketAddr::to_string).collect();
+        let more = if self.addrs.len() > 3 { " and more" } else { "" };
+        format!("{}{more}: {}", addrs.join(", "), self.server)
+    }
+
+    /// A port if somebody listens there, else a pid.
+    fn numbered(number: u32) -> Result<Target, Failure> {
+        let at_port = |port| {
+            let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+            loopback
+                .into_iter()
+                .find_map(|ip| listener(SocketAddr::new(ip, port)).ok())
+                .or_else(|| on_any(port))
+        };
+        if let Some(listener) = u16::try_from(number).ok().filter(|&port| port > 0).and_then(at_port) {
+            return Ok(Target::of(&listener));
+        }
+        Process::open(number).map_err(|_| {
+            unreachable(anyhow!("nobody listens at port {number} here, and no process has that pid"))
+        })?;
+        Target::of_process(number)
+    }
+
+    fn of(listener: &Listener) -> Target {
+        Target { addrs: vec![listener.addr], pids: listener.pids().collect(), server: listener.to_string() }
+    }
+
+    /// A process and all that it started.
+    fn of_process(pid: u32) -> Result<Target, Failure> {
+        let tree = ProcessTree::new([pid]).map_err(unreachable)?;
+        let addrs = addresses_of(tree.members().map(Process::pid))?;
+        if addrs.is_empty() {
+            return Err(unreachable(anyhow!(
+                "process {pid} listens nowhere that is visible here: name its port"
+            )));
+        }
+        Ok(Target { addrs, pids: vec![pid], server: named(pid)? })
+    }
+}
+
+/// Who listens at this port of another address than loopback.
+fn on_any(port: u16) -> Option<Listener> {
+    let listening = echoctl_observe::SocketDiag::open().ok()?.listening().ok()?;
+    let addr = listening.iter().find(|found| found.local.port() == port)?.local;
+    listener(addr).ok()
+}
+
+fn named(pid: u32) -> Result<String, Failure> {
+    let process = Process::open(pid).map_err(unreachable)?;
+    Ok(format!("{} (pid {pid})", process.name()))
+}
+
+fn unreachable(error: impl Into<anyhow::Error>) -> Failure {
+    Failure::new(Exit::Unreachable, error)
+}
