@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::compare;
 use crate::completions;
 use crate::demo;
 use crate::dns;
@@ -9,6 +10,7 @@ use crate::exit::Outcome;
 use crate::lesson;
 use crate::man;
 use crate::ping;
+use crate::report;
 use crate::send;
 use crate::serve;
 
@@ -31,6 +33,8 @@ enum Command {
     Dns(dns::Args),
     Send(send::Args),
     Ping(ping::Args),
+    Report(report::Args),
+    Compare(compare::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -45,6 +49,8 @@ impl Cli {
             Command::Dns(args) => dns::run(args),
             Command::Send(args) => send::run(args),
             Command::Ping(args) => ping::run(args),
+            Command::Report(args) => report::run(args),
+            Command::Compare(args) => compare::run(args),
             Command::Completions(args) => completions::run(args),
             Command::Man(args) => man::run(args),
         }

@@ -5,6 +5,7 @@
 
 mod ask;
 mod cli;
+mod compare;
 mod completions;
 mod demo;
 mod dns;
@@ -14,6 +15,7 @@ mod lesson;
 mod man;
 mod output;
 mod ping;
+mod report;
 mod send;
 mod serve;
 mod values;

@@ -9,3 +9,18 @@ use crate::style::Colour;
 pub fn draw(chart: &Chart, width: usize, height: usize) -> String {
     compose(chart, width, height, &Glyphs::ASCII).print(Colour::None)
 }
+
+/// A text, a table or a description, in ASCII: common signs by their nearest letters (`us` for `µs`), others as `?`.
+pub fn text(text: &str) -> String {
+    text.split('\n').map(|line| Glyphs::ASCII.text(line)).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_keep_their_lines_and_lose_what_is_not_ascii() {
+        assert_eq!(text("50 µs…\n“a” – b\t\u{1b}\n"), "50 us...\n\"a\" - b  \n");
+    }
+}

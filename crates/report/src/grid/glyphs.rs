@@ -80,7 +80,7 @@ impl Glyphs {
     }
 
     /// A text as this set can show it.
-    pub(super) fn text(&self, text: &str) -> String {
+    pub(crate) fn text(&self, text: &str) -> String {
         let text = printable(text);
         if !self.is_ascii {
             return text;

@@ -1,0 +1,85 @@
+//! `echoctl compare`: draws two records on one axis.
+
+use std::path::{Path, PathBuf};
+
+use echoctl_report::{charts, compare_page, tables};
+
+use crate::exit::{Exit, Outcome};
+use crate::report::sketch::Sketch;
+use crate::report::{source, write};
+
+/// Draw two recorded runs on one axis: the same work against two servers, or against one before and after a change
+///
+/// Draws on the terminal, unless a page is asked for. The first run is drawn in solid orange, the second in dashed blue.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Draw this record as the first
+    #[arg(value_name = "A")]
+    first: PathBuf,
+
+    /// Draw this record as the second
+    #[arg(value_name = "B")]
+    second: PathBuf,
+
+    /// Write a page to keep, print or hand in; - for stdout
+    #[arg(short, long, value_name = "FILE.html")]
+    output: Option<PathBuf>,
+
+    /// Draw on the terminal in ASCII alone, for a log or a mail
+    #[arg(long)]
+    plain: bool,
+}
+
+pub(crate) fn run(args: Args) -> Outcome {
+    let (one, other) = (source::read(&args.first)?, source::read(&args.second)?);
+    let (first, second) = names(&args.first, &args.second);
+
+    if let Some(file) = &args.output {
+        let page = compare_page((&first, &one), (&second, &other))
+            .footer(concat!("Made by echoctl ", env!("CARGO_PKG_VERSION")));
+        write(file, &page.to_string())?;
+    }
+    if args.output.is_none() || args.plain {
+        let sketch = Sketch::new(args.plain);
+        for chart in charts::compare((&first, &one.samples), (&second, &other.samples)) {
+            sketch.chart(&chart)?;
+        }
+        if let (Some(one), Some(other)) = (&one.summary, &other.summary) {
+            sketch.table(&tables::side_by_side(
+                (&first, tables::summary(one)),
+                (&second, tables::summary(other)),
+            ))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// What the runs are called: their files' names, or their paths where those are alike.
+fn names(first: &Path, second: &Path) -> (String, String) {
+    let short =
+        |path: &Path| path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let long = |path: &Path| path.display().to_string();
+    let (one, other) = (short(first), short(second));
+    if one != other && !one.is_empty() && !other.is_empty() {
+        return (one, other);
+    }
+    match (long(first), long(second)) {
+        (one, other) if one == other => (format!("{one} (first)"), format!("{other} (second)")),
+        different => different,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_have_short_names_where_these_differ() {
+        let named = |one: &str, other: &str| names(Path::new(one), Path::new(other));
+        let pair = |one: &str, other: &str| (one.to_owned(), other.to_owned());
+
+        assert_eq!(named("runs/off.json", "runs/on.json"), pair("off", "on"));
+        assert_eq!(named("a/run.json", "b/run.json"), pair("a/run.json", "b/run.json"));
+        assert_eq!(named("run.json", "run.json"), pair("run.json (first)", "run.json (second)"));
+    }
+}

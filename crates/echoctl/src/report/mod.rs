@@ -1,0 +1,107 @@
+//! `echoctl report`: draws a record.
+//!
+//! - [`source`]: the file it is read from.
+//! - [`sketch`]: charts and tables on a terminal; `echoctl compare` uses both too.
+
+pub(crate) mod sketch;
+pub(crate) mod source;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use echoctl_record::{Bytes, Run, Sample};
+use echoctl_report::{Chart, charts, csv, run_page, svg, tables};
+
+use crate::exit::{Exit, Outcome};
+use crate::output;
+use sketch::Sketch;
+
+/// Draw a recorded run: where its bytes were, what they cost in memory, who was held back
+///
+/// Draws on the terminal, unless files are asked for. The page is one HTML file that needs no network, in light and dark,
+/// with the numbers under each chart.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Draw this record: what flood --record wrote, or the lines that flood --json printed
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Write a page to keep, print or hand in; - for stdout
+    #[arg(short, long, value_name = "FILE.html")]
+    output: Option<PathBuf>,
+
+    /// Write all samples as CSV, for a spreadsheet or a program; - for stdout
+    #[arg(long, value_name = "FILE.csv")]
+    csv: Option<PathBuf>,
+
+    /// Write the charts as one drawing, for a slide or a paper; - for stdout
+    #[arg(long, value_name = "FILE.svg")]
+    svg: Option<PathBuf>,
+
+    /// Draw on the terminal in ASCII alone, for a log or a mail
+    #[arg(long)]
+    plain: bool,
+}
+
+pub(crate) fn run(args: Args) -> Outcome {
+    let run = source::read(&args.file)?;
+
+    if let Some(file) = &args.output {
+        write(
+            file,
+            &run_page(&run).footer(concat!("Made by echoctl ", env!("CARGO_PKG_VERSION"))).to_string(),
+        )?;
+    }
+    if let Some(file) = &args.csv {
+        write(file, &csv::samples(&run.samples))?;
+    }
+    if let Some(file) = &args.svg {
+        write(file, &svg::sheet(&visible(&run.samples), svg::Size::WIDE))?;
+    }
+    let nothing_asked = args.output.is_none() && args.csv.is_none() && args.svg.is_none();
+    if nothing_asked || args.plain {
+        draw(&run, &Sketch::new(args.plain))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn draw(run: &Run, sketch: &Sketch) -> std::io::Result<()> {
+    for chart in visible(&run.samples) {
+        sketch.chart(&chart)?;
+    }
+    if let Some(sample) = tables::fullest(&run.samples) {
+        sketch.table(&tables::path(sample))?;
+    }
+    if let Some(summary) = &run.summary {
+        sketch.table(&tables::summary(summary))?;
+        if let Some(reason) = &summary.reason {
+            sketch.sentence(&format!("The verdict rests on this: {reason}."))?;
+        }
+    }
+    Ok(())
+}
+
+/// The charts of a run that have something to show.
+fn visible(samples: &[Sample]) -> Vec<Chart> {
+    let all =
+        [charts::queues(samples), charts::memory(samples), charts::window(samples), charts::rates(samples)];
+    all.into_iter().filter(|chart| !chart.series.is_empty()).collect()
+}
+
+/// Writes a text to a file, and says so on stderr; `-` is stdout.
+pub(crate) fn write(file: &Path, text: &str) -> anyhow::Result<()> {
+    if file == Path::new("-") {
+        return Ok(output::say(text.trim_end())?);
+    }
+    std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    eprintln!("{}: {}", file.display(), Bytes(text.len() as u64));
+    Ok(())
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  echoctl flood --no-read --record run.json     record a run
+  echoctl report run.json                       see it in the terminal
+  echoctl report run.json -o run.html           a page to keep, print or hand in
+  echoctl report run.json --csv - | head        its numbers";

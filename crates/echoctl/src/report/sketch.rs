@@ -1,0 +1,50 @@
+//! The sketch: charts and tables as a terminal, or a log, shows them.
+
+use std::io;
+
+use echoctl_report::{Chart, Table, plain, terminal};
+
+use crate::output::{colour, say, terminal_size};
+
+/// How charts are drawn on stdout.
+pub(crate) struct Sketch {
+    columns: usize,
+    is_plain: bool,
+}
+
+impl Sketch {
+    /// For the terminal that is there, in ASCII alone if `is_plain`.
+    pub(crate) fn new(is_plain: bool) -> Sketch {
+        Sketch { columns: terminal_size().0.clamp(40, 120), is_plain }
+    }
+
+    /// A chart, and what there is to be seen in it.
+    pub(crate) fn chart(&self, chart: &Chart) -> io::Result<()> {
+        let drawn = match self.is_plain {
+            true => plain::draw(chart, self.columns, ROWS),
+            false => terminal::draw(chart, self.columns, ROWS, colour()),
+        };
+        let words = echoctl_lab::kit::wrap(&chart.description, self.columns.min(100));
+        say(format_args!("{drawn}{}\n", self.words(&words.join("\n"))))
+    }
+
+    /// A table under its caption.
+    pub(crate) fn table(&self, table: &Table) -> io::Result<()> {
+        if !table.caption.is_empty() {
+            say(format_args!("{}:\n", self.words(&table.caption)))?;
+        }
+        say(self.words(&table.to_text()))
+    }
+
+    /// A sentence.
+    pub(crate) fn sentence(&self, text: &str) -> io::Result<()> {
+        say(self.words(&echoctl_lab::kit::wrap(text, self.columns.min(100)).join("\n")))
+    }
+
+    fn words(&self, text: &str) -> String {
+        if self.is_plain { plain::text(text) } else { text.to_owned() }
+    }
+}
+
+/// High enough to read the shape of five bands with their key, low enough to fit a terminal of 24 rows with its words.
+const ROWS: usize = 19;

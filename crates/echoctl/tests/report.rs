@@ -1,0 +1,112 @@
+//! `echoctl report` and `echoctl compare` draw a record, and say what is wrong with what is none.
+
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use echoctl_record::{Machine, Run, Sample, Summary, Verdict};
+
+/// A record in `folder`: a client that reads for two seconds and stops for two; `kept` of what it then sends stays inside.
+fn record(folder: &Path, name: &str, kept: f64) -> PathBuf {
+    let sample = |step: u64| {
+        let t = step as f64 / 20.0;
+        let consumed = step.min(40) << 20;
+        let produced = consumed + ((step.saturating_sub(40) << 20) as f64 * kept) as u64;
+        Sample {
+            t,
+            connections: 1,
+            produced,
+            s_received: Some(produced),
+            s_read: Some(produced),
+            s_written: Some(consumed),
+            c_received: Some(consumed),
+            consumed,
+            server_memory: Some((1 << 20) + produced - consumed),
+            ..Sample::default()
+        }
+    };
+    let machine = Machine { system: "linux".to_owned(), ..Machine::default() };
+    let mut run = Run::new("0.1.0", vec!["echoctl".to_owned()], 0, "127.0.0.1:7007".to_owned(), machine);
+    run.samples = (0..=80).map(sample).collect();
+    run.summary =
+        Some(Summary { verdict: Some(Verdict::Unbounded), ..Summary::new("127.0.0.1:7007".to_owned()) });
+    let path = folder.join(name);
+    run.write(std::fs::File::create(&path).unwrap()).unwrap();
+    path
+}
+
+fn echoctl(arguments: &[&Path]) -> Command {
+    let mut command = Command::cargo_bin("echoctl").unwrap();
+    command.args(arguments);
+    command
+}
+
+fn stdout(command: &mut Command) -> String {
+    String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
+}
+
+#[test]
+fn a_record_is_drawn_without_escape_codes_where_there_is_no_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = record(folder.path(), "run.json", 1.0);
+
+    let drawn = stdout(&mut echoctl(&["report".as_ref(), &file]));
+    let plain = stdout(echoctl(&["report".as_ref(), &file]).arg("--plain"));
+
+    for text in [&drawn, &plain] {
+        assert!(text.contains("inside the server: at most 40 MiB"), "{text}");
+        assert!(text.contains("stops reading") && text.contains("unbounded"), "{text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    }
+    assert!(drawn.contains('█') && plain.is_ascii(), "{plain}");
+}
+
+#[test]
+fn a_page_a_table_and_a_drawing_are_written_where_they_are_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = record(folder.path(), "run.json", 1.0);
+    let to = |name: &str| folder.path().join(name);
+
+    let mut command = echoctl(&["report".as_ref(), &file, "-o".as_ref(), &to("page.html")]);
+    let shown = stdout(command.arg("--csv").arg(to("run.csv")).arg("--svg").arg(to("run.svg")));
+
+    assert_eq!(shown, "", "results went to the files");
+    let page = std::fs::read_to_string(to("page.html")).unwrap();
+    assert!(page.contains("<svg") && page.contains("prefers-color-scheme"));
+    assert!(!page.contains("src=") && !page.contains("href="), "a page needs no network");
+    assert_eq!(std::fs::read_to_string(to("run.csv")).unwrap().lines().count(), 1 + 81);
+    assert!(std::fs::read_to_string(to("run.svg")).unwrap().starts_with("<svg"));
+
+    let numbers = stdout(echoctl(&["report".as_ref(), &file]).args(["--csv", "-"]));
+    assert!(numbers.starts_with("t,connections,produced"), "{numbers}");
+}
+
+#[test]
+fn two_records_share_one_axis() {
+    let folder = tempfile::tempdir().unwrap();
+    let (off, on) = (record(folder.path(), "off.json", 1.0), record(folder.path(), "on.json", 0.0));
+    let page = folder.path().join("both.html");
+
+    let drawn = stdout(&mut echoctl(&["compare".as_ref(), &off, &on]));
+    echoctl(&["compare".as_ref(), &off, &on, "-o".as_ref(), &page]).assert().success();
+
+    assert!(drawn.contains("off: 40 MiB") && drawn.contains("on: 0 B"), "{drawn}");
+    assert!(std::fs::read_to_string(page).unwrap().contains("<h1>off and on</h1>"));
+}
+
+#[test]
+fn what_is_no_record_is_refused_by_name_and_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = std::fs::read(record(folder.path(), "run.json", 1.0)).unwrap();
+    let bad = folder.path().join("bad.json");
+
+    for (content, reason) in
+        [(&whole[..whole.len() / 2], "cut off"), (b"root:x:0:0", "no record"), (b"", "empty")]
+    {
+        std::fs::write(&bad, content).unwrap();
+        let assert = echoctl(&["report".as_ref(), &bad]).assert().code(1);
+        let error = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        assert!(error.contains("bad.json") && error.contains(reason), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
