@@ -1,9 +1,9 @@
 //! The story: what the demo says in words, the same in the terminal and on the page.
 
-use echoctl_record::{Bytes, Rate, Seconds};
+use echoctl_record::{Bytes, Queues, Rate, Sample, Seconds};
 
 use super::outcome::in_kernel;
-use super::{Outcome, Plan};
+use super::{Outcome, Plan, SideOutcome};
 
 /// What is about to happen, before the question.
 pub fn introduction(plan: &Plan) -> String {
@@ -63,6 +63,7 @@ pub fn explanation(outcome: &Outcome) -> Vec<String> {
     let off = outcome.off.when_stopped(plan);
     let on = outcome.on.when_stopped(plan);
     let kernel = |sample| in_kernel(sample).map_or_else(|| "some".to_owned(), |bytes| bytes.to_string());
+    let inside = Queues::of(&off).inside_server.map_or(outcome.off.growth(), Bytes);
     vec![
         format!(
             "What was sent: {} to each server in lines of {}, {} while all went well. Each line comes back as it is. \
@@ -76,25 +77,39 @@ pub fn explanation(outcome: &Outcome) -> Vec<String> {
         format!(
             "OFF rose because its server went on reading. It put each reply into a queue that has no limit, in its own \
              memory, and nothing told the client to slow down: when the client read again, {} had been sent and not \
-             read back, {} of it inside the server and {} in the kernel's buffers. A client that never reads again ends \
-             such a server.",
-            Bytes(off.produced - off.consumed),
-            off.s_read.zip(off.s_written).map_or_else(
-                || outcome.off.growth().to_string(),
-                |(read, written)| Bytes(read.saturating_sub(written)).to_string()
-            ),
-            kernel(&off)
+             read back, {inside} of it inside the server and {} in the kernel's buffers. A client that never reads \
+             again ends such a server.{}",
+            Bytes(off.produced.saturating_sub(off.consumed)),
+            kernel(&off),
+            kept_memory(&outcome.off)
         ),
         format!(
             "ON stayed flat because its server reads the next line only when the last reply is written. With the \
              kernel's buffers full ({} wait there), the write did not complete; so the server stopped reading, TCP's \
              receive window closed, and the client's own writes stopped too. It was held back for {}. Held back is not \
-             dropped: it sent the rest later. That is backpressure.",
+             dropped: it sent the rest later. That is backpressure. It is not free: what waits in the kernel stays \
+             there, and the connection with it, until the client reads or a timeout ends it.",
             kernel(&on),
             Seconds(outcome.on.summary.stalled_seconds)
         ),
     ]
 }
+
+/// A sentence on memory that stays with a process after its queue is empty, where that was so.
+fn kept_memory(side: &SideOutcome) -> String {
+    let memory = |sample: &Sample| sample.server_memory;
+    let left = side.samples.last().and_then(memory).zip(side.samples.first().and_then(memory));
+    match left.map(|(last, first)| last.saturating_sub(first)) {
+        Some(kept) if kept >= NOTABLE => format!(
+            " (The queue is empty at the end; the {} that stay are free, and kept by the memory allocator for later.)",
+            Bytes(kept)
+        ),
+        _ => String::new(),
+    }
+}
+
+/// Memory worth a sentence, in bytes: it shows in the picture.
+const NOTABLE: u64 = 8 << 20;
 
 /// Commands to try next, each with what it shows.
 pub const NEXT: [(&str, &str); 4] = [

@@ -1,0 +1,21 @@
+//! Draws the picture of the README: runs the demo with the program given, and writes its chart as SVG to the file given.
+//!
+//! `cargo xtask docs` calls it with the release build.
+
+use std::path::Path;
+
+use echoctl_lab::demo::{self, Plan};
+use echoctl_report::svg::{self, Size};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [program, file] = arguments.as_slice() else { return Err("usage: picture PROGRAM FILE.svg".into()) };
+    let outcome = demo::run(Plan::FULL, Path::new(program), |_| {}).await?;
+    if let Some(doubt) = outcome.doubts().first() {
+        return Err(doubt.clone().into());
+    }
+    let chart = demo::memory_chart(&outcome.plan, &outcome.off.samples, &outcome.on.samples);
+    std::fs::write(file, svg::draw(&chart, Size::WIDE))?;
+    Ok(())
+}
