@@ -30,3 +30,60 @@ async fn echo(connection: &mut Connection) -> Result<(), Reason> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering::Relaxed;
+    use std::thread;
+
+    use echoctl_proto::Framing;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::connection::TURNS;
+    use crate::seat::Seat;
+    use crate::shared::Shared;
+    use crate::spare::READ;
+    use crate::sys::Descriptor;
+
+    /// A peer that sends without a pause and reads everything. Its connection is returned, with its index in the roster.
+    fn busy_connection(shared: &Arc<Shared>) -> (Connection, u32) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut writer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut reader = writer.try_clone().unwrap();
+        let (socket, peer) = listener.accept().unwrap();
+        thread::spawn(move || while reader.read(&mut [0; 1 << 18]).is_ok_and(|count| count > 0) {});
+        thread::spawn(move || {
+            (0..64).try_for_each(|_| writer.write_all(&[b'x'; 1 << 20])).unwrap();
+            writer.shutdown(std::net::Shutdown::Write).unwrap();
+        });
+        socket.set_nonblocking(true).unwrap();
+        let index = shared.roster.enter(Descriptor::of(&socket), peer, 0).unwrap();
+        let stream = tokio::net::TcpStream::from_std(socket).unwrap();
+        (Connection::new(stream, Seat::new(shared.clone(), index)), index)
+    }
+
+    #[tokio::test]
+    async fn a_busy_peer_lets_others_run_after_a_few_reads() {
+        let config = Config { framing: Framing::Raw, ..Config::default() };
+        let shared = Arc::new(Shared::new(config, Arc::new(|_| ())));
+        let (connection, index) = busy_connection(&shared);
+        let received = || shared.roster.slot(index).received.load(Relaxed);
+
+        let task = tokio::spawn(serve(connection));
+        let (mut before, mut longest) = (0, 0);
+        while !task.is_finished() {
+            tokio::task::yield_now().await;
+            let now = received();
+            longest = longest.max(now.saturating_sub(before));
+            before = now;
+        }
+
+        assert!(longest > 0, "it ran");
+        let most = u64::from(TURNS) * READ as u64;
+        assert!(longest <= most, "{longest} bytes at a stretch, {most} allowed");
+    }
+}

@@ -174,7 +174,7 @@ pub(crate) fn longest_frame(config: &Config) -> usize {
 
 /// Reads in a row before a connection lets others run: 4 × 64 KiB. Tokio's own budget allows 64, and then one busy peer
 /// makes another wait for tens of milliseconds; one read in a row costs a poll of all sockets each time.
-const TURNS: u8 = 4;
+pub(crate) const TURNS: u8 = 4;
 
 #[cfg(test)]
 mod tests {

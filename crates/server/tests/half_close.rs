@@ -1,0 +1,91 @@
+//! A peer that closes its direction gets all that it is owed, and then the end: in every policy, I/O and framing.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::io::Write;
+use std::net::Shutdown;
+use std::time::Duration;
+
+use echoctl_proto::Framing;
+use echoctl_server::{Config, Io, Policy, Reason};
+use support::*;
+
+#[test]
+fn everything_sent_before_the_half_close_comes_back_and_then_the_end() {
+    let sent = lines(100, 2 << 20);
+    let queues = [
+        Policy::Await,
+        Policy::Off,
+        Policy::Bounded { limit: 10_000 },
+        Policy::Watermark { limit: 10_000, resume_at: 100 },
+        Policy::Disconnect { limit: 10_000, grace: Duration::from_secs(3600) },
+        Policy::Budget { limit: 10_000 },
+    ];
+    let blocking = [Io::Threads, Io::OneThread];
+    let configs = queues
+        .map(|policy| Config { policy, ..Config::default() })
+        .into_iter()
+        .chain(blocking.map(|io| Config { io, ..Config::default() }));
+
+    for config in configs {
+        let what = format!("{} with {}", config.policy, config.io);
+        let server = TestServer::start(config);
+
+        let got = echo_all(&mut server.peer(), &sent);
+
+        assert!(got == sent, "{what}: {} bytes came back of {}", got.len(), sent.len());
+        let (reason, totals) = server.next_closed();
+        assert!(matches!(reason, Reason::Eof), "{what}: {reason}");
+        assert_eq!((totals.received, totals.sent), (sent.len() as u64, sent.len() as u64), "{what}");
+    }
+}
+
+#[test]
+fn an_unfinished_frame_at_the_end_is_not_echoed() {
+    for io in [Io::Tasks, Io::Threads, Io::OneThread] {
+        for policy in [Policy::Await, Policy::Off] {
+            if io != Io::Tasks && policy != Policy::Await {
+                continue;
+            }
+            let server = TestServer::start(Config { io, policy, ..Config::default() });
+            let mut peer = server.peer();
+
+            peer.write_all(b"whole\nunfinished").unwrap();
+            peer.shutdown(Shutdown::Write).unwrap();
+
+            assert_eq!(read_to_end(&mut peer), b"whole\n", "{io} {policy}");
+        }
+    }
+}
+
+#[test]
+fn without_framing_every_byte_is_whole() {
+    for policy in [Policy::Await, Policy::Bounded { limit: 1000 }] {
+        let server = TestServer::start(Config { framing: Framing::Raw, policy, ..Config::default() });
+        let sent: Vec<u8> = (0..1_000_000u32).map(|n| (n % 251) as u8).collect();
+
+        assert!(echo_all(&mut server.peer(), &sent) == sent, "{policy}");
+    }
+}
+
+#[test]
+fn frames_come_back_exactly_however_they_are_split() {
+    for (framing, frames) in [
+        (Framing::Lines, &b"\none\r\nand another\n\n"[..]),
+        (Framing::U16, b"\0\0\0\x03one\0\x01\n\0\x02ab"),
+        (Framing::U32, b"\0\0\0\0\0\0\0\x03one\0\0\0\x01\n"),
+        (Framing::Raw, b"anything"),
+    ] {
+        let server = TestServer::start(Config { framing, ..Config::default() });
+        for split in 0..=frames.len() {
+            let mut peer = server.peer();
+            peer.write_all(&frames[..split]).unwrap();
+            peer.write_all(&frames[split..]).unwrap();
+            peer.shutdown(Shutdown::Write).unwrap();
+
+            assert_eq!(read_to_end(&mut peer), frames, "{framing}, split at {split}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The limits: what passes one costs one connection, and the server serves on.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::io::Write;
+use std::time::Duration;
+
+use echoctl_proto::Framing;
+use echoctl_server::{Config, Error, Event, Io, Policy, Reason, Server};
+use support::*;
+
+#[test]
+fn at_the_memory_limit_the_connection_that_holds_most_is_reset_and_the_others_stay() {
+    let memory_limit = 1 << 20;
+    let server = TestServer::start(Config { policy: Policy::Off, memory_limit, ..Config::default() });
+    let (mut modest, mut greedy) = (server.peer(), server.peer());
+    let queued = lines(1000, 400_000);
+    modest.write_all(&queued).unwrap();
+    server.wait_for("the modest peer's bytes are queued", |stats| stats.totals.received == 400_000);
+
+    let sender = send_in_background(&greedy, lines(1000, 64 << 20));
+    let (reason, totals) = server.next_closed();
+    sender.join().unwrap();
+
+    assert!(matches!(reason, Reason::MemoryLimit), "{reason}");
+    assert!(totals.received > 400_000, "it is the greedy one");
+    wait_for_the_end(&mut greedy);
+    let mut got = vec![0; queued.len()];
+    std::io::Read::read_exact(&mut modest, &mut got).unwrap();
+    assert!(got == queued, "the modest peer loses nothing");
+    server.wait_for("everything is given back", |stats| stats.held == 0);
+}
+
+#[test]
+fn the_memory_limit_counts_unfinished_frames_too() {
+    let (memory_limit, max_frame) = (1 << 20, 16 << 20);
+    let server = TestServer::start(Config { memory_limit, max_frame, ..Config::default() });
+    let peer = server.peer();
+
+    let sender = send_in_background(&peer, vec![b'x'; 8 << 20]);
+    let (reason, _) = server.next_closed();
+    sender.join().unwrap();
+
+    assert!(matches!(reason, Reason::MemoryLimit), "{reason}");
+}
+
+#[test]
+fn a_frame_over_the_maximum_ends_its_connection_and_the_frames_before_it_come_back() {
+    for policy in [Policy::Await, Policy::Bounded { limit: 1000 }] {
+        let config = Config { framing: Framing::U32, max_frame: 100, policy, ..Config::default() };
+        let server = TestServer::start(config);
+        let (mut bad, mut good) = (server.peer(), server.peer());
+
+        bad.write_all(b"\0\0\0\x02ok\0\0\0\x65").unwrap();
+        assert_eq!(read_to_end(&mut bad), b"\0\0\0\x02ok", "{policy}");
+
+        let (reason, _) = server.next_closed();
+        assert!(matches!(reason, Reason::FrameTooLong(_)), "{policy}: {reason}");
+        assert_eq!(round_trip(&mut good, b"\0\0\0\x01x"), b"\0\0\0\x01x", "{policy}");
+    }
+}
+
+#[test]
+fn no_more_connections_are_served_than_allowed_and_a_place_given_back_is_taken() {
+    let server = TestServer::start(Config { max_connections: 2, ..Config::default() });
+    let (mut first, mut second) = (server.peer(), server.peer());
+    round_trip(&mut first, b"a\n");
+    round_trip(&mut second, b"b\n");
+
+    let mut third = server.peer();
+    third.write_all(b"c\n").unwrap();
+    assert_eq!(round_trip(&mut first, b"the server is not stuck\n"), b"the server is not stuck\n");
+    server.wait_for("two are accepted", |stats| stats.accepted == 2);
+
+    drop(second);
+    let mut got = [0; 2];
+    std::io::Read::read_exact(&mut third, &mut got).unwrap();
+    assert_eq!(&got, b"c\n", "the third was served when the second had gone");
+}
+
+#[test]
+fn a_peer_that_takes_no_byte_for_the_write_timeout_is_disconnected() {
+    for (io, policy) in [(Io::Tasks, Policy::Await), (Io::Tasks, Policy::Off), (Io::Threads, Policy::Await)] {
+        let write_timeout = Some(Duration::from_millis(50));
+        let server = TestServer::start(Config { io, policy, write_timeout, ..Config::default() });
+        let (mut idle, peer) = (server.peer(), server.peer());
+        round_trip(&mut idle, b"hello\n");
+
+        let sender = send_in_background(&peer, lines(1000, 4 << 20));
+        let (reason, _) = server.next_closed();
+        sender.join().unwrap();
+
+        assert!(matches!(reason, Reason::WriteTimeout), "{io} {policy}: {reason}");
+        assert_eq!(round_trip(&mut idle, b"idle is no fault\n"), b"idle is no fault\n", "{io} {policy}");
+    }
+}
+
+#[test]
+fn a_peer_that_is_owed_nothing_and_sends_nothing_for_the_idle_timeout_is_disconnected() {
+    for io in [Io::Tasks, Io::Threads, Io::OneThread] {
+        let idle_timeout = Some(Duration::from_millis(50));
+        let server = TestServer::start(Config { io, idle_timeout, ..Config::default() });
+        let mut peer = server.peer();
+
+        wait_for_the_end(&mut peer);
+        let (reason, _) = server.next_closed();
+        assert!(matches!(reason, Reason::IdleTimeout), "{io}: {reason}");
+    }
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let server = TestServer::with(Policy::Await);
+
+    let config = Config { addr: server.addr, ..Config::default() };
+    let error = Server::bind(config, |_: Event| ()).expect_err("the port is taken");
+
+    assert!(matches!(error, Error::AddressInUse { addr } if addr == server.addr), "{error}");
+    assert!(error.to_string().contains(&server.addr.to_string()), "{error}");
+}

@@ -1,0 +1,72 @@
+//! The end: what has arrived is answered, peers may take what they are owed, and nobody can hold the end up.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::time::Duration;
+
+use echoctl_server::{Config, Io, Policy, Reason};
+use support::*;
+
+#[test]
+fn what_is_owed_is_still_delivered_after_the_server_was_asked_to_end() {
+    let sent = lines(1000, 4 << 20);
+    let mut server = TestServer::with(Policy::Off);
+    let mut peer = server.peer();
+    let sender = send_in_background(&peer, sent.clone());
+    server.wait_for("everything is taken", |stats| stats.totals.received == sent.len() as u64);
+
+    server.ask_to_end();
+    let got = read_to_end(&mut peer);
+
+    sender.join().unwrap();
+    assert!(got == sent, "{} bytes came back of {}", got.len(), sent.len());
+    let totals = server.end();
+    assert_eq!((totals.accepted, totals.connections), (1, 0));
+    assert_eq!(totals.totals.sent, sent.len() as u64);
+}
+
+#[test]
+fn idle_peers_see_the_end_at_once() {
+    for io in [Io::Tasks, Io::Threads, Io::OneThread] {
+        let mut server = TestServer::start(Config { io, drain: FOR_EVER, ..Config::default() });
+        let mut peers: Vec<_> = (0..20).map(|_| server.peer()).collect();
+        for peer in &mut peers {
+            round_trip(peer, b"hello\n");
+        }
+
+        server.ask_to_end();
+
+        for peer in &mut peers {
+            wait_for_the_end(peer);
+        }
+        assert_eq!(server.end().connections, 0, "{io}");
+    }
+}
+
+#[test]
+fn a_peer_that_never_reads_does_not_hold_the_end_up() {
+    for (io, policy) in [
+        (Io::Tasks, Policy::Await),
+        (Io::Tasks, Policy::Bounded { limit: 100_000 }),
+        (Io::Threads, Policy::Await),
+        (Io::OneThread, Policy::Await),
+    ] {
+        let drain = Duration::from_millis(20);
+        let mut server = TestServer::start(Config { io, policy, drain, ..Config::default() });
+        let mut peer = server.peer();
+        let sender = send_in_background(&peer, lines(1000, 4 << 20));
+        server.wait_for_a_stall();
+
+        server.ask_to_end();
+        let (reason, _) = server.next_closed();
+
+        sender.join().unwrap();
+        assert!(matches!(reason, Reason::Shutdown), "{io} {policy}: {reason}");
+        wait_for_the_end(&mut peer);
+        assert_eq!(server.end().connections, 0, "{io} {policy}");
+    }
+}
+
+const FOR_EVER: Duration = Duration::from_secs(3600);

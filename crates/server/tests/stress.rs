@@ -1,0 +1,193 @@
+//! Hundreds of peers that send, stall, half-close, reset in the middle of a frame and break the rules, in an order drawn from
+//! a seed, against every policy and every kind of I/O: the bytes that come back are right, memory stays bounded, and
+//! descriptors and threads are those of the start when all is over.
+//!
+//! A failure prints its seed; `STRESS_SEED=n cargo test -p echoctl-server --test stress` repeats it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::io::{ErrorKind, Write};
+use std::net::{Shutdown, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use echoctl_server::{Config, Io, Policy};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use support::*;
+
+/// What a peer does.
+#[derive(Debug, Clone, Copy)]
+enum Behaviour {
+    /// Sends and reads at the same time, then half-closes and reads the rest.
+    Polite,
+    /// Sends until nothing more is taken, and only then reads; then as above.
+    Late,
+    /// Sends until nothing more is taken, and goes without having read a byte.
+    Stalled,
+    /// Sends half a frame and resets the connection.
+    Broken,
+    /// Sends a frame longer than the maximum.
+    Faulty,
+    /// Says nothing and goes.
+    Silent,
+}
+
+#[test]
+fn whatever_peers_do_the_bytes_are_right_and_nothing_is_left_behind() {
+    let seed = std::env::var("STRESS_SEED").ok().map_or(7, |seed| seed.parse().expect("a number"));
+    // What a process opens once and keeps (the runtime's pipe for signals) is open from here on.
+    TestServer::with(Policy::Await).end();
+    for (number, (io, policy)) in configurations().into_iter().enumerate() {
+        let what = format!("STRESS_SEED={seed}, {policy} with {io}");
+        let (descriptors, threads) = (entries("fd"), entries("task"));
+
+        attack(io, policy, StdRng::seed_from_u64(seed + number as u64), &what);
+
+        if let (Some(descriptors), Some(threads)) = (descriptors, threads) {
+            eventually(&format!("{what}: descriptors and threads are back"), || {
+                entries("fd") == Some(descriptors) && entries("task") == Some(threads)
+            });
+        }
+    }
+}
+
+fn configurations() -> Vec<(Io, Policy)> {
+    let policies = [
+        Policy::Await,
+        Policy::Off,
+        Policy::Bounded { limit: LIMIT },
+        Policy::Watermark { limit: LIMIT, resume_at: LIMIT / 4 },
+        Policy::Drop { limit: LIMIT },
+        Policy::Disconnect { limit: LIMIT, grace: Duration::from_secs(3600) },
+        Policy::Budget { limit: LIMIT },
+    ];
+    let tasks = policies.map(|policy| (Io::Tasks, policy));
+    tasks.into_iter().chain([Io::Threads, Io::OneThread].map(|io| (io, Policy::Await))).collect()
+}
+
+fn attack(io: Io, policy: Policy, mut random: StdRng, what: &str) {
+    let server = TestServer::start(Config { io, policy, max_frame: MAX_FRAME, ..Config::default() });
+    let peers: Vec<_> = (0..PEERS)
+        .map(|_| {
+            let behaviour = BEHAVIOURS[random.random_range(0..BEHAVIOURS.len())];
+            let bytes = random_lines(&mut random);
+            let cut = random.random_range(1..60);
+            let socket = server.peer();
+            let is_lossy = matches!(policy, Policy::Drop { .. });
+            let name = format!("{what}, a {behaviour:?} peer");
+            thread::spawn(move || behave(behaviour, socket, &bytes, cut, is_lossy, &name))
+        })
+        .collect();
+
+    peers.into_iter().for_each(|peer| peer.join().unwrap());
+
+    server.wait_for("all have gone", |stats| stats.connections == 0 && stats.accepted == PEERS as u64);
+    let peak = server.peak();
+    let bound = bound(policy);
+    assert!(peak <= bound, "{what}: {peak} bytes held, {bound} allowed");
+    let stats = server.end();
+    assert_eq!((stats.connections, stats.held), (0, 0), "{what}");
+}
+
+fn behave(behaviour: Behaviour, mut peer: TcpStream, bytes: &[u8], cut: usize, is_lossy: bool, name: &str) {
+    match behaviour {
+        Behaviour::Polite => check(&echo_all(&mut peer, bytes), bytes, is_lossy, name),
+        Behaviour::Late => {
+            let taken = send_until_stuck(&peer, bytes);
+            let rest = send_in_background(&peer, bytes[taken..].to_vec());
+            let half_closer = thread::spawn(move || rest.join().unwrap().shutdown(Shutdown::Write));
+            check(&read_to_end(&mut peer), bytes, is_lossy, name);
+            half_closer.join().unwrap().unwrap();
+        }
+        Behaviour::Stalled => {
+            send_until_stuck(&peer, bytes);
+        }
+        Behaviour::Broken => {
+            peer.write_all(&bytes[..cut]).unwrap();
+            socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+        Behaviour::Faulty => {
+            // The server may have hung up before it has all of it.
+            let _ = peer.write_all(&[b'x'; 2 * MAX_FRAME]);
+            wait_for_the_end(&mut peer);
+        }
+        Behaviour::Silent => {}
+    }
+}
+
+/// What came back is what was sent, or, where frames may be dropped, some of its lines in their order.
+fn check(got: &[u8], sent: &[u8], is_lossy: bool, name: &str) {
+    if !is_lossy {
+        assert!(got == sent, "{name}: {} bytes came back of {}", got.len(), sent.len());
+        return;
+    }
+    let mut originals = sent.split_inclusive(|&byte| byte == b'\n');
+    for line in got.split_inclusive(|&byte| byte == b'\n') {
+        assert!(originals.any(|original| original == line), "{name}: a line came back that was not sent");
+    }
+}
+
+/// Writes until everything is sent or nothing more is taken for a moment. Returns how much was taken.
+fn send_until_stuck(mut peer: &TcpStream, bytes: &[u8]) -> usize {
+    peer.set_write_timeout(Some(Duration::from_millis(30))).unwrap();
+    let mut taken = 0;
+    while taken < bytes.len() {
+        match peer.write(&bytes[taken..]) {
+            Ok(count) => taken += count,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
+            Err(error) => panic!("the server ended a stalled connection: {error}"),
+        }
+    }
+    peer.set_write_timeout(None).unwrap();
+    taken
+}
+
+/// Numbered lines of random length, some longer than a read.
+fn random_lines(random: &mut StdRng) -> Vec<u8> {
+    let total = random.random_range(1000..600_000);
+    let mut bytes = Vec::with_capacity(total + MAX_FRAME);
+    while bytes.len() < total {
+        let longest = if random.random_ratio(1, 20) { MAX_FRAME } else { 2000 };
+        let length = random.random_range(60..longest);
+        let start = bytes.len();
+        write!(bytes, "{start} ").unwrap();
+        bytes.resize(start + length, random.random_range(b'a'..=b'z'));
+        bytes.push(b'\n');
+    }
+    bytes
+}
+
+/// The most bytes that all peers together may make the server hold.
+fn bound(policy: Policy) -> u64 {
+    let peers = PEERS as u64;
+    // One read may end in the middle of the longest frame, which may lie in a buffer of twice its size.
+    let one_read = READ + 2 * (MAX_FRAME as u64);
+    match policy {
+        Policy::Await => peers * one_read,
+        // It promises nothing; that is what is wrong with it.
+        Policy::Off => u64::MAX,
+        Policy::Budget { limit } => limit as u64 + peers * one_read,
+        _ => peers * (LIMIT as u64 + one_read),
+    }
+}
+
+/// Entries of a directory of this process in /proc, where there is one.
+fn entries(directory: &str) -> Option<usize> {
+    Some(std::fs::read_dir(format!("/proc/self/{directory}")).ok()?.count())
+}
+
+const BEHAVIOURS: [Behaviour; 6] = [
+    Behaviour::Polite,
+    Behaviour::Late,
+    Behaviour::Stalled,
+    Behaviour::Broken,
+    Behaviour::Faulty,
+    Behaviour::Silent,
+];
+
+const PEERS: usize = 200;
+const LIMIT: usize = 32 * 1024;
+const MAX_FRAME: usize = 100_000;

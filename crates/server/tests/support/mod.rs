@@ -1,0 +1,219 @@
+//! A server in this process, and peers made of plain blocking sockets.
+//!
+//! Nothing here waits for time to pass: conditions are waited for, with a deadline that only a hung server reaches.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use echoctl_server::{Config, Event, Policy, Reason, Server, Stats, Totals, runtime};
+use tokio::sync::oneshot;
+
+/// A running server. Dropping it ends it.
+pub(crate) struct TestServer {
+    pub(crate) addr: SocketAddr,
+    told: Arc<Mutex<Told>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<Stats>>,
+}
+
+#[derive(Default)]
+struct Told {
+    stats: Vec<Stats>,
+    closed: Vec<(SocketAddr, Reason, Totals)>,
+}
+
+impl TestServer {
+    /// Starts it on a free port, with small kernel buffers, so that a peer that does not read is felt soon.
+    pub(crate) fn start(config: Config) -> TestServer {
+        let told = Arc::<Mutex<Told>>::default();
+        let config = Config {
+            addr: "127.0.0.1:0".parse().unwrap(),
+            send_buffer: Some(KERNEL_BUFFER),
+            receive_buffer: Some(KERNEL_BUFFER),
+            stats_every: Some(Duration::from_millis(2)),
+            ..config
+        };
+        let notebook = told.clone();
+        let server = Server::bind(config, move |event| notebook.lock().unwrap().note(event)).unwrap();
+        let addr = server.local_addr();
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::spawn(move || {
+            runtime(Some(2))
+                .unwrap()
+                .block_on(server.run(async {
+                    let _ = stopped.await;
+                }))
+                .unwrap()
+        });
+        TestServer { addr, told, stop: Some(stop), thread: Some(thread) }
+    }
+
+    pub(crate) fn with(policy: Policy) -> TestServer {
+        TestServer::start(Config { policy, ..Config::default() })
+    }
+
+    /// Connects a peer, with small kernel buffers of its own.
+    pub(crate) fn peer(&self) -> TcpStream {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(KERNEL_BUFFER).unwrap();
+        socket.set_send_buffer_size(KERNEL_BUFFER).unwrap();
+        socket.connect(&self.addr.into()).unwrap();
+        let peer = TcpStream::from(socket);
+        peer.set_read_timeout(Some(DEADLINE)).unwrap();
+        peer.set_nodelay(true).unwrap();
+        peer
+    }
+
+    /// The newest stats.
+    pub(crate) fn stats(&self) -> Stats {
+        self.told.lock().unwrap().stats.last().copied().unwrap_or_default()
+    }
+
+    /// The most bytes that all connections held at any look.
+    pub(crate) fn peak(&self) -> u64 {
+        self.told.lock().unwrap().stats.iter().map(|stats| stats.held).max().unwrap_or_default()
+    }
+
+    /// Waits until the stats say so.
+    pub(crate) fn wait_for(&self, what: &str, condition: impl Fn(&Stats) -> bool) {
+        eventually(what, || condition(&self.stats()));
+    }
+
+    /// Waits until the server holds something that it cannot get rid of: nothing moves at many looks in a row.
+    pub(crate) fn wait_for_a_stall(&self) {
+        eventually("the server stalls", || {
+            let stats = &self.told.lock().unwrap().stats;
+            let recent = &stats[stats.len().saturating_sub(STALL_LOOKS)..];
+            let is_still =
+                |stats: &Stats| stats.held > 0 && Some(stats.totals) == recent.last().map(|last| last.totals);
+            recent.len() == STALL_LOOKS && recent.iter().all(is_still)
+        });
+    }
+
+    /// Waits for the next connection to end, and says why it did.
+    pub(crate) fn next_closed(&self) -> (Reason, Totals) {
+        let mut closed = None;
+        eventually("a connection ends", || {
+            let mut told = self.told.lock().unwrap();
+            if !told.closed.is_empty() {
+                closed = Some(told.closed.remove(0));
+            }
+            closed.is_some()
+        });
+        let (_, reason, totals) = closed.unwrap();
+        (reason, totals)
+    }
+
+    /// Asks it to end, without waiting.
+    pub(crate) fn ask_to_end(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+    }
+
+    /// Ends it and returns its totals.
+    pub(crate) fn end(mut self) -> Stats {
+        self.ask_to_end();
+        self.thread.take().unwrap().join().unwrap()
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.ask_to_end();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Told {
+    fn note(&mut self, event: Event) {
+        match event {
+            Event::Stats(stats) => self.stats.push(stats),
+            Event::Closed { peer, reason, totals } => self.closed.push((peer, reason, totals)),
+            Event::Listening(_) | Event::AcceptPaused { .. } => {}
+        }
+    }
+}
+
+/// Lines of `length` bytes, newline included, numbered so that each is unlike the others; about `total` bytes in all.
+pub(crate) fn lines(length: usize, total: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(total);
+    for number in 0..total / length {
+        let start = bytes.len();
+        write!(bytes, "{number:08} ").unwrap();
+        bytes.resize(start + length - 1, b'a' + (number % 26) as u8);
+        bytes.push(b'\n');
+    }
+    bytes
+}
+
+/// Writes everything from a thread of its own; the peer can be read meanwhile, or not.
+pub(crate) fn send_in_background(peer: &TcpStream, bytes: Vec<u8>) -> JoinHandle<TcpStream> {
+    let mut writer = peer.try_clone().unwrap();
+    thread::spawn(move || {
+        // The server may end the connection: whoever expects otherwise compares what came back.
+        let _ = writer.write_all(&bytes);
+        writer
+    })
+}
+
+/// Sends everything, closes that direction, and reads to the end at the same time.
+pub(crate) fn echo_all(peer: &mut TcpStream, bytes: &[u8]) -> Vec<u8> {
+    let sender = send_in_background(peer, bytes.to_vec());
+    let half_closer = thread::spawn(move || sender.join().unwrap().shutdown(Shutdown::Write));
+    let got = read_to_end(peer);
+    half_closer.join().unwrap().unwrap();
+    got
+}
+
+/// Reads to the end of the stream.
+pub(crate) fn read_to_end(peer: &mut TcpStream) -> Vec<u8> {
+    let mut got = Vec::new();
+    peer.read_to_end(&mut got).unwrap();
+    got
+}
+
+/// Sends one frame and reads as many bytes.
+pub(crate) fn round_trip(peer: &mut TcpStream, frame: &[u8]) -> Vec<u8> {
+    peer.write_all(frame).unwrap();
+    let mut got = vec![0; frame.len()];
+    peer.read_exact(&mut got).unwrap();
+    got
+}
+
+/// Reads until the connection ends: closed or reset. (Which of the two a reader sees depends on whether a writer at the
+/// same socket has seen the reset before.)
+pub(crate) fn wait_for_the_end(peer: &mut TcpStream) {
+    match std::io::copy(peer, &mut std::io::sink()) {
+        Ok(_) => {}
+        Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {}
+        Err(error) => panic!("the connection has not ended: {error}"),
+    }
+}
+
+/// Waits for a condition.
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited {DEADLINE:?} in vain until {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Bytes of one read: what a policy may pass its limit by.
+pub(crate) const READ: u64 = 64 * 1024;
+
+/// Bytes asked for each kernel buffer (Linux takes twice as much).
+pub(crate) const KERNEL_BUFFER: usize = 16 * 1024;
+
+/// Looks at the stats without a change that make a stall. A server that has work gets the processor in between.
+const STALL_LOOKS: usize = 100;
+
+/// Only a hung server takes so long.
+const DEADLINE: Duration = Duration::from_secs(30);
