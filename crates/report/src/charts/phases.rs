@@ -9,11 +9,12 @@ use crate::Phase;
 pub fn phases(samples: &[Sample]) -> Vec<Phase> {
     let mut phases: Vec<Phase> = Vec::new();
     for (from, to, reads) in spans(samples) {
-        let label = match (reads, phases.is_empty()) {
-            (true, true) => "reads",
-            (true, false) => "reads again",
-            (false, true) => "does not read",
-            (false, false) => "stops reading",
+        // Spans alternate, so the second before this one is of its kind.
+        let label = match (reads, phases.len()) {
+            (true, 0 | 1) => "reads",
+            (true, _) => "reads again",
+            (false, 0) => "does not read",
+            (false, _) => "stops reading",
         };
         phases.push(Phase { from, to, label: label.to_owned() });
     }
@@ -21,7 +22,7 @@ pub fn phases(samples: &[Sample]) -> Vec<Phase> {
 }
 
 /// From, to, and whether anything was read. Pauses shorter than [`PAUSE`] belong to the reading around them; so does
-/// the time after all has been read, when there is nothing to read.
+/// the time after all has been read, when there is nothing to read. Before the first byte is read, nobody reads.
 fn spans(samples: &[Sample]) -> Vec<(f64, f64, bool)> {
     let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return Vec::new() };
     let mut spans: Vec<(f64, f64, bool)> = Vec::new();
@@ -34,7 +35,7 @@ fn spans(samples: &[Sample]) -> Vec<(f64, f64, bool)> {
     let mut quiet = first.t;
     for pair in samples.windows(2) {
         let read = pair[1].consumed > pair[0].consumed;
-        let is_done = pair[0].consumed == pair[0].produced;
+        let is_done = pair[0].consumed == pair[0].produced && pair[0].consumed > 0;
         if !read && !is_done {
             continue;
         }

@@ -58,6 +58,19 @@ fn phases_are_told_from_what_was_read() {
 }
 
 #[test]
+fn a_client_that_begins_by_not_reading_has_no_phase_before_that() {
+    let mut samples = stalled_run();
+    samples.iter_mut().filter(|sample| sample.t < 6.0).for_each(|sample| sample.consumed = 0);
+
+    let phases = phases(&samples);
+
+    let named: Vec<(&str, f64)> = phases.iter().map(|phase| (phase.label.as_str(), phase.from)).collect();
+    assert_eq!(named.len(), 2, "{named:?}");
+    assert_eq!(named[0], ("does not read", 0.0));
+    assert_eq!(named[1].0, "reads");
+}
+
+#[test]
 fn a_client_that_reads_all_the_time_has_no_phases() {
     let mut samples = stalled_run();
     samples.iter_mut().for_each(|sample| sample.consumed = sample.produced);

@@ -114,15 +114,18 @@ impl<'a> Grid<'a> {
 
     /// The names of the phases, and the borders between them.
     fn phases(&self, canvas: &mut Canvas) {
-        // The column behind the last name.
-        let mut named = 0;
         for (index, phase) in self.chart.sound_phases().enumerate() {
-            let (from, to) = (self.column(phase.from), self.column(phase.to));
             if index > 0 {
+                let column = self.column(phase.from);
                 for row in self.top - 1..self.top + self.rows {
-                    canvas.put(from, row, self.glyphs.border, Some(Ink::Grey));
+                    canvas.put(column, row, self.glyphs.border, Some(Ink::Grey));
                 }
             }
+        }
+        // The column behind the last name.
+        let mut named = 0;
+        for phase in self.chart.sound_phases() {
+            let (from, to) = (self.column(phase.from), self.column(phase.to));
             // A name wider than its phase stays in the chart, and off the name before it.
             let label = self.glyphs.text(&phase.label);
             let length = label.chars().count();
