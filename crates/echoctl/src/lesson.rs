@@ -4,11 +4,15 @@
 //! claimed, what to try next. Lessons are data from `echoctl_lab`; all printing is here.
 
 mod course;
+mod page;
 mod sheet;
 
 use std::io::{self, BufRead, IsTerminal, Write};
-use std::time::Instant;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
 
+use anyhow::Context;
 use echoctl_lab::kit::{Lesson, LessonError, Setting};
 use echoctl_lab::lessons;
 use serde::Serialize;
@@ -42,9 +46,21 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 
+    /// Write the lesson as one HTML file, with its chart and data
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+
     /// Show the code that matters instead of running it
     #[arg(long)]
     show_code: bool,
+
+    /// Choose the order of what is shuffled, to have it twice
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// Be one of the servers of the lesson "unbounded" until stdin ends
+    #[arg(long, hide = true, value_name = "NAME")]
+    candidate: Option<String>,
 
     /// Prevent the phenomenon, so that the check must fail
     #[arg(long, hide = true)]
@@ -69,7 +85,17 @@ pub(crate) struct Handed {
     seconds: f64,
 }
 
+/// What a server of a lesson tells whoever started it.
+#[derive(Serialize)]
+struct Listening {
+    addr: SocketAddr,
+}
+
 pub(crate) fn run(args: Args) -> Outcome {
+    if let Some(name) = &args.candidate {
+        lessons::serve_candidate(name, |addr| json_line("listening", &Listening { addr }))?;
+        return Ok(Exit::Done);
+    }
     match args.name_of_lesson.as_deref() {
         None => course::list().map(|()| Exit::Done),
         Some("all") => course::run_all(&args),
@@ -85,12 +111,16 @@ pub(crate) fn run(args: Args) -> Outcome {
 
 /// Runs one lesson from its question to its check. Returns how it ended and, where it ran, what it came to.
 pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Option<Handed>), Failure> {
+    let setting = Setting {
+        sabotage: args.sabotage,
+        seed: args.seed.unwrap_or_else(|| now().subsec_nanos().into()),
+        program: std::env::current_exe()?,
+    };
     let sheet = Sheet::new(args.json);
-    sheet.question(lesson)?;
+    sheet.question(lesson, &setting)?;
     let prediction = prediction(lesson, args)?;
     sheet.running(prediction)?;
 
-    let setting = Setting { sabotage: args.sabotage, program: std::env::current_exe()? };
     let started = Instant::now();
     let finding = match (lesson.run)(&setting) {
         Ok(finding) => finding,
@@ -117,6 +147,11 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
     sheet.finding(lesson, &finding, prediction)?;
     if args.json {
         json_line("summary", &handed)?;
+    }
+    if let Some(path) = &args.report {
+        let page = page::page(lesson, &finding, &handed);
+        std::fs::write(path, page.to_string()).with_context(|| format!("cannot write {}", path.display()))?;
+        eprintln!("written: {}", path.display());
     }
     Ok((if handed.holds { Exit::Done } else { Exit::Failed }, Some(handed)))
 }
@@ -164,6 +199,11 @@ fn show_code(lesson: &Lesson) -> Outcome {
 fn unknown(name: &str) -> Failure {
     let known: Vec<&str> = lessons::ALL.iter().map(|lesson| lesson.name).collect();
     Failure::usage(format!("there is no lesson '{name}': choose one of {}, or all", known.join(", ")))
+}
+
+/// The time of day, for a seed.
+fn now() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 fn spaced(letters: &str) -> String {

@@ -48,6 +48,16 @@ impl ChildServer {
         ChildServer::from_command(command, program)
     }
 
+    /// Starts `program lesson` with `args`: a small server that is part of a lesson.
+    ///
+    /// # Errors
+    /// As [`start`](ChildServer::start).
+    pub(crate) fn start_lesson(program: &Path, args: &[&str]) -> Result<ChildServer, Error> {
+        let mut command = Command::new(program);
+        command.arg("lesson").args(args);
+        ChildServer::from_command(command, program)
+    }
+
     /// Runs a command that becomes `program serve --json`, and waits until it listens.
     fn from_command(mut command: Command, program: &Path) -> Result<ChildServer, Error> {
         let start_failed = |what: String| Error::Server { program: program.to_owned(), what };

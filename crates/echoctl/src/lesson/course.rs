@@ -22,8 +22,8 @@ pub(super) fn list() -> Result<(), Failure> {
 
 /// Runs every lesson. A lesson that cannot be run does not keep the others from running.
 pub(super) fn run_all(args: &Args) -> Outcome {
-    if args.predict.is_some() || args.show_code {
-        return Err(Failure::usage("--predict and --show-code are for one lesson at a time"));
+    if args.report.is_some() || args.predict.is_some() || args.show_code {
+        return Err(Failure::usage("--report, --predict and --show-code are for one lesson at a time"));
     }
     let mut table = Table::new(["lesson", "you said", "measured", "result", "time"]);
     let mut worst = Exit::Done;

@@ -3,7 +3,7 @@
 use std::io;
 
 use console::Style;
-use echoctl_lab::kit::{Finding, Lesson, wrap};
+use echoctl_lab::kit::{Finding, Lesson, Setting, wrap};
 use echoctl_lab::lessons;
 use echoctl_report::terminal;
 
@@ -21,12 +21,16 @@ impl Sheet {
     }
 
     /// The name, the idea, and the question with its choices.
-    pub(crate) fn question(&self, lesson: &Lesson) -> io::Result<()> {
+    pub(crate) fn question(&self, lesson: &Lesson, setting: &Setting) -> io::Result<()> {
         let number = lessons::ALL.iter().position(|other| other.name == lesson.name).map_or(0, |at| at + 1);
         let title = format!("Lesson {number} of {}: {}", lessons::ALL.len(), lesson.name);
         self.say(&self.strong.apply_to(title).to_string())?;
         self.say(&paragraph(lesson.idea, ""))?;
         self.say("")?;
+        if let Some(before) = lesson.before {
+            self.say(&before(setting))?;
+            self.say("")?;
+        }
         self.say(&Self::question_text(lesson))?;
         self.say("")
     }

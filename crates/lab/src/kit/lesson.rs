@@ -17,6 +17,8 @@ pub struct Lesson {
     pub code: Code,
     /// What to try next: commands, and what each shows.
     pub next: &'static [(&'static str, &'static str)],
+    /// What is to be read before the question, where it changes with the run.
+    pub before: Option<fn(&Setting) -> String>,
     /// The experiment. It takes seconds, uses 127.0.0.1 alone and leaves nothing behind.
     pub run: fn(&Setting) -> Result<Finding, LessonError>,
 }
@@ -26,6 +28,8 @@ pub struct Lesson {
 pub struct Setting {
     /// Prevents the phenomenon, so that an honest check must fail: the lesson's own test.
     pub sabotage: bool,
+    /// For what must differ from run to run, as an order that should not be handed on.
+    pub seed: u64,
     /// The `echoctl` program, for experiments that need a process of its own.
     pub program: PathBuf,
 }

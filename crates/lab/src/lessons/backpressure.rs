@@ -67,6 +67,7 @@ pub(super) const LESSON: Lesson = Lesson {
         ("echoctl audit 127.0.0.1:PORT", "does your own server do it? This is the test"),
         ("yes | sleep 5", "backpressure without TCP: a pipe holds 64 KiB, then yes waits"),
     ],
+    before: None,
     run,
 };
 

@@ -43,6 +43,7 @@ pub(super) const LESSON: Lesson = Lesson {
         ("echoctl lesson buffer --show-code", "the two ways, side by side, and the same in Node"),
         ("echoctl lesson framing", "what the buffer is for: cutting messages from the stream"),
     ],
+    before: None,
     run,
 };
 

@@ -36,6 +36,7 @@ pub(super) const LESSON: Lesson = Lesson {
         ("dig @127.0.0.1 -p 5354 4000.txt.test TXT", "the last lines say (TCP) and the size of the message"),
         ("echoctl lesson framing", "lengths and delimiters compared"),
     ],
+    before: None,
     run,
 };
 

@@ -36,6 +36,7 @@ pub(super) const LESSON: Lesson = Lesson {
         ),
         ("echoctl lesson send-buffer", "the queue that filled up"),
     ],
+    before: None,
     run,
 };
 

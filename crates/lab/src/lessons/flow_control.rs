@@ -36,6 +36,7 @@ pub(super) const LESSON: Lesson = Lesson {
         ("echoctl lesson send-buffer", "what the sender's program sees of it"),
         ("echoctl lesson backpressure", "what a server does that is held back"),
     ],
+    before: None,
     run,
 };
 

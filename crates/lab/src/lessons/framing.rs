@@ -45,6 +45,7 @@ pub(super) const LESSON: Lesson = Lesson {
             "an echo server answers whole lines alone (start one: echoctl serve)",
         ),
     ],
+    before: None,
     run,
 };
 

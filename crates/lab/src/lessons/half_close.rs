@@ -44,6 +44,7 @@ pub(super) const LESSON: Lesson = Lesson {
         ),
         ("echoctl lesson write", "what is lost when the other side is gone"),
     ],
+    before: None,
     run,
 };
 

@@ -40,6 +40,7 @@ pub(super) const LESSON: Lesson = Lesson {
         ("ss -tln", "listening sockets; Recv-Q is the connections not yet accepted, Send-Q the backlog"),
         ("echoctl lesson half-close", "how a connection ends"),
     ],
+    before: None,
     run,
 };
 

@@ -13,7 +13,10 @@ mod race;
 mod send_buffer;
 mod sockets;
 mod stream;
+mod unbounded;
 mod write;
+
+pub use unbounded::serve_candidate;
 
 use crate::kit::Lesson;
 
@@ -33,6 +36,7 @@ pub const ALL: &[Lesson] = &[
     pause::LESSON,
     race::LESSON,
     buffer::LESSON,
+    unbounded::LESSON,
 ];
 
 /// The lesson of this name.

@@ -49,6 +49,7 @@ pub(super) const LESSON: Lesson = Lesson {
         ("echoctl flood --rate 4MiB --read-rate 2MiB", "in another terminal: a client like this one"),
         ("echoctl lesson backpressure", "the ways compared by their memory"),
     ],
+    before: None,
     run,
 };
 

@@ -47,6 +47,7 @@ pub(super) const LESSON: Lesson = Lesson {
         ("echoctl lesson unbounded", "what happens when nothing bounds the messages in flight"),
         ("echoctl lesson backpressure", "what awaiting the write brings along"),
     ],
+    before: None,
     run,
 };
 

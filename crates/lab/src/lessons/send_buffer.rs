@@ -41,6 +41,7 @@ pub(super) const LESSON: Lesson = Lesson {
         ("yes | sleep 5", "the same in a pipe: yes is held back when 64 KiB are full"),
         ("echoctl serve --io threads", "a server with blocking writes, a thread a connection"),
     ],
+    before: None,
     run,
 };
 

@@ -38,6 +38,7 @@ pub(super) const LESSON: Lesson = Lesson {
         ("(ulimit -n 32; echoctl serve)", "the server of this lesson, to try it by hand"),
         ("echoctl lesson handshake", "why a client is connected although nobody has accepted it"),
     ],
+    before: None,
     run,
 };
 

@@ -36,6 +36,7 @@ pub(super) const LESSON: Lesson = Lesson {
         ("echoctl lesson dns", "the same message as a datagram and in a stream"),
         ("echoctl lesson flow-control", "what TCP does so that nothing is lost"),
     ],
+    before: None,
     run,
 };
 

@@ -49,6 +49,7 @@ pub(super) const LESSON: Lesson = Lesson {
             "how to know that the peer has read everything: its answer, or its EOF",
         ),
     ],
+    before: None,
     run,
 };
 

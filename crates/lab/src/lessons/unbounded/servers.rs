@@ -1,0 +1,149 @@
+//! Four small echo servers. One of them has a queue without a limit. Each is a loop over one connection; the listening
+//! around it is the same for all.
+//!
+//! Their names stay out of what the learner is shown: see [`listing`].
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Mutex, mpsc};
+
+use crate::kit::measure::loopback;
+
+/// One of the servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Candidate {
+    Pieces,
+    Lines,
+    Counted,
+    Spawned,
+}
+
+impl Candidate {
+    pub(super) const ALL: [Candidate; 4] =
+        [Candidate::Pieces, Candidate::Lines, Candidate::Counted, Candidate::Spawned];
+
+    /// Its name for the child process that is this server.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Candidate::Pieces => "pieces",
+            Candidate::Lines => "lines",
+            Candidate::Counted => "counted",
+            Candidate::Spawned => "spawned",
+        }
+    }
+
+    pub(super) fn find(name: &str) -> Option<Candidate> {
+        Candidate::ALL.into_iter().find(|candidate| candidate.name() == name)
+    }
+
+    /// Its code, the function called `letter`.
+    pub(super) fn listing(self, letter: char) -> String {
+        let begin = format!("async fn {}(", self.name());
+        let from = SOURCE.find(&begin).expect("each candidate is a function of its name");
+        let body = &SOURCE[from..];
+        let end = body.find("\n}\n").expect("a function ends with a brace of its own") + 2;
+        body[..end].replacen(&begin, &format!("async fn {letter}("), 1)
+    }
+}
+
+/// Serves on a free port until `stop` completes; `listening` is told where.
+pub(super) async fn serve(
+    candidate: Candidate,
+    listening: impl FnOnce(SocketAddr) -> io::Result<()>,
+    stop: impl Future,
+) -> io::Result<()> {
+    let listener = TcpListener::bind(loopback()).await?;
+    listening(listener.local_addr()?)?;
+    let accepting = async {
+        loop {
+            let (socket, _) = listener.accept().await?;
+            // A connection's end, good or bad, is the connection's affair.
+            match candidate {
+                Candidate::Pieces => drop(tokio::spawn(pieces(socket))),
+                Candidate::Lines => drop(tokio::spawn(lines(socket))),
+                Candidate::Counted => drop(tokio::spawn(counted(socket))),
+                Candidate::Spawned => drop(tokio::spawn(spawned(socket))),
+            }
+        }
+    };
+    tokio::select! {
+        ended = accepting => ended,
+        _ = stop => Ok(()),
+    }
+}
+
+async fn pieces(mut socket: TcpStream) -> io::Result<()> {
+    let mut room = vec![0; 16 * 1024];
+    loop {
+        let read = socket.read(&mut room).await?;
+        if read == 0 {
+            return Ok(());
+        }
+        socket.write_all(&room[..read]).await?;
+    }
+}
+
+async fn lines(socket: TcpStream) -> io::Result<()> {
+    let (reader, mut writer) = socket.into_split();
+    let (mut reader, mut line) = (BufReader::new(reader), Vec::new());
+    while reader.read_until(b'\n', &mut line).await? > 0 {
+        writer.write_all(&line).await?;
+        line.clear();
+    }
+    Ok(())
+}
+
+async fn counted(socket: TcpStream) -> io::Result<()> {
+    let (reader, mut writer) = socket.into_split();
+    let (queue, mut replies) = mpsc::channel::<Vec<u8>>(1000);
+    tokio::spawn(async move {
+        while let Some(reply) = replies.recv().await {
+            writer.write_all(&reply).await?;
+        }
+        io::Result::Ok(())
+    });
+    let mut lines = BufReader::new(reader).split(b'\n');
+    while let Some(line) = lines.next_segment().await? {
+        if queue.send([&line[..], b"\n"].concat()).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn spawned(socket: TcpStream) -> io::Result<()> {
+    let (reader, writer) = socket.into_split();
+    let writer = Arc::new(Mutex::new(writer));
+    let mut lines = BufReader::new(reader).split(b'\n');
+    while let Some(line) = lines.next_segment().await? {
+        let writer = writer.clone();
+        tokio::spawn(async move {
+            let reply = [&line[..], b"\n"].concat();
+            writer.lock().await.write_all(&reply).await
+        });
+    }
+    Ok(())
+}
+
+const SOURCE: &str = include_str!("servers.rs");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_is_one_function_and_does_not_tell_its_name() {
+        for candidate in Candidate::ALL {
+            let listing = candidate.listing('a');
+
+            assert!(listing.starts_with("async fn a(") && listing.ends_with('}'), "{listing}");
+            assert_eq!(listing.matches("async fn").count(), 1);
+            assert!(!listing.contains(candidate.name()) || candidate == Candidate::Lines, "{listing}");
+        }
+    }
+}
