@@ -8,6 +8,7 @@
 //! - [`Follow`]: the connections of a live server, as they come and go.
 //! - [`SocketDiag`]: the state and queues of any TCP socket of this host, looked up by its two addresses.
 //! - [`machine()`], [`QueueLimits`], [`TcpMemory`], [`memory_available`]: what bounds the queues on this machine.
+//! - [`SelfTest`]: what a sample costs here, and how true it is.
 //!
 //! What a system cannot show is `None` or [`Error::NotVisible`], never a guess. Linux shows everything; what macOS and
 //! Windows show is said at each item.
@@ -24,7 +25,7 @@ pub use diag::{Found, SocketDiag, Timer};
 
 mod listener;
 mod users;
-pub use listener::{Listener, Owner, addresses_of, listener};
+pub use listener::{Listener, Owner, addresses_of, listener, sees_other_users};
 pub use users::user_name;
 
 mod socket_memory;
@@ -49,3 +50,6 @@ pub use machine::{QueueLimits, TcpMemory, Triple, machine, memory_available};
 
 mod follow;
 pub use follow::Follow;
+
+mod self_test;
+pub use self_test::SelfTest;

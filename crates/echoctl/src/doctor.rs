@@ -1,0 +1,255 @@
+//! `echoctl doctor`: what this machine lets us see, and whether the figures can be trusted.
+
+use std::fmt::{self, Write};
+
+use echoctl_observe::{
+    Cgroup, QueueLimits, SelfTest, SocketDiag, TcpMemory, Triple, machine, memory_available, sees_other_users,
+};
+use echoctl_record::{Bytes, Machine, Rate, SCHEMA_VERSION, Seconds};
+use serde::Serialize;
+
+use crate::exit::{Exit, Outcome};
+use crate::output::{json_line, say};
+
+/// Tell what is visible on this machine, how large its queues are, and whether the figures can be trusted
+///
+/// Takes two seconds: a short self-test on loopback holds the ledger against an echo that counts for itself. Exit code 3
+/// when the figures cannot be trusted, or when this system does not show the server's end of a connection.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Print the findings as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: Args) -> Outcome {
+    let findings = Findings::gather()?;
+    if args.json {
+        json_line("summary", &findings.as_json())?;
+    } else {
+        say(&findings)?;
+    }
+    Ok(if findings.doubts().is_empty() { Exit::Done } else { Exit::Unsure })
+}
+
+/// What was found.
+struct Findings {
+    machine: Machine,
+    /// Why the server's end of a connection is not visible.
+    blind: Option<String>,
+    sees_other_users: bool,
+    available: Option<u64>,
+    cgroup: Option<Cgroup>,
+    limits: Option<QueueLimits>,
+    tcp: Option<TcpMemory>,
+    test: SelfTest,
+}
+
+impl Findings {
+    fn gather() -> Result<Findings, echoctl_observe::Error> {
+        Ok(Findings {
+            machine: machine(),
+            blind: SocketDiag::open().err().map(|error| error.to_string()),
+            sees_other_users: sees_other_users(),
+            available: memory_available(),
+            cgroup: Cgroup::own(),
+            limits: QueueLimits::here(),
+            // Before the self-test, whose own queues are in it.
+            tcp: TcpMemory::now(),
+            test: SelfTest::run()?,
+        })
+    }
+
+    /// Why the figures cannot be trusted; none when they can.
+    fn doubts(&self) -> Vec<String> {
+        let mut doubts = Vec::new();
+        if let Some(why) = &self.blind {
+            doubts.push(format!("the bytes inside a server are not visible: {why}"));
+        } else if self.test.stalled_error != Some(0) {
+            let wrong = self.test.stalled_error.map_or("-".to_owned(), |bytes| Bytes(bytes).to_string());
+            doubts.push(format!("the ledger was wrong by {wrong} about an echo at rest"));
+        } else if !self.test.is_good() {
+            doubts.push("the ledger lags behind an echo in motion: is the machine busy?".to_owned());
+        }
+        if let Some(tcp) = self.tcp.filter(|tcp| tcp.strain() > MOST_STRAIN) {
+            doubts.push(format!(
+                "other programs' connections have {} of kernel memory; from {} on the kernel shrinks all queues",
+                Bytes(tcp.used),
+                Bytes(tcp.pressure)
+            ));
+        }
+        doubts
+    }
+
+    /// How many stalled connections bring the kernel to shrink queues, if each is filled to the slack that is usual for
+    /// a client that never reads.
+    fn connections_to_pressure(&self) -> Option<u64> {
+        let (limits, tcp) = (self.limits?, self.tcp?);
+        let each = limits.send[2] + limits.receive[1];
+        Some(tcp.pressure.saturating_sub(tcp.used) / each.max(1))
+    }
+
+    fn as_json(&self) -> Json<'_> {
+        let test = &self.test;
+        Json {
+            schema_version: SCHEMA_VERSION,
+            machine: &self.machine,
+            sees_server_end: self.blind.is_none(),
+            sees_other_users: self.sees_other_users,
+            memory_available: self.available,
+            cgroup_left: self.cgroup.and_then(|group| group.left()),
+            tcp_memory: self.tcp.map(|tcp| tcp.used),
+            tcp_memory_pressure: self.tcp.map(|tcp| tcp.pressure),
+            sample_cost: test.cost_median.as_secs_f64(),
+            sample_cost_p99: test.cost_p99.as_secs_f64(),
+            stalled_error: test.stalled_error,
+            running_error: test.running_error_median,
+            running_error_p95: test.running_error_p95,
+            running_rate: test.running_rate,
+            trusted: self.doubts().is_empty(),
+            doubts: self.doubts(),
+        }
+    }
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&visible(self))?;
+        f.write_str(&here(self))?;
+        f.write_str(&queues(self))?;
+        f.write_str(&tested(&self.test))?;
+        let doubts = self.doubts();
+        if doubts.is_empty() {
+            return write!(f, "The figures can be trusted on this machine.");
+        }
+        write!(f, "The figures cannot be trusted in full:")?;
+        doubts.iter().try_for_each(|doubt| write!(f, "\n  {doubt}"))
+    }
+}
+
+fn visible(findings: &Findings) -> String {
+    let mut text = "What is visible here\n".to_owned();
+    let linux = cfg!(target_os = "linux");
+    let server = match &findings.blind {
+        None => "yes: both its queues, of any program and user".to_owned(),
+        Some(why) => format!("no: {why}"),
+    };
+    let processes = match (linux, findings.sees_other_users) {
+        (false, _) => "no: give --pid",
+        (true, true) => "yes, of all users",
+        (true, false) => "of your own servers; for another user's give --pid",
+    };
+    row(&mut text, "our end of a connection", "yes");
+    row(&mut text, "the server's end of it", &server);
+    row(
+        &mut text,
+        "memory of a process",
+        if linux { "yes, of any user, given its pid" } else { "given its pid" },
+    );
+    row(&mut text, "who listens at a port", processes);
+    row(&mut text, "what a process writes to disk", if linux { processes } else { "no" });
+    text + "\n"
+}
+
+fn here(findings: &Findings) -> String {
+    let machine = &findings.machine;
+    let mut text = "This machine\n".to_owned();
+    let kernel = machine.kernel.as_deref().unwrap_or("");
+    row(&mut text, "system", &format!("{} {kernel}, {}", machine.system, machine.architecture));
+    row(&mut text, "processors", &machine.processors.to_string());
+    if let (Some(memory), Some(available)) = (machine.memory, findings.available) {
+        row(&mut text, "memory", &format!("{}, of which {} can be had", Bytes(memory), Bytes(available)));
+    }
+    if let Some(left) = findings.cgroup.and_then(|group| group.left()) {
+        row(&mut text, "its control group", &format!("leaves {}", Bytes(left)));
+    }
+    text + "\n"
+}
+
+fn queues(findings: &Findings) -> String {
+    let mut text = "Its queues, of one connection\n".to_owned();
+    let Some(limits) = findings.limits else {
+        row(&mut text, "sizes", "not visible here");
+        return text + "\n";
+    };
+    let sizes = |[least, first, most]: Triple| {
+        format!("{} at first, {} at least, {} at most", Bytes(first), Bytes(least), Bytes(most))
+    };
+    row(&mut text, "a receive queue", &sizes(limits.receive));
+    row(&mut text, "a send queue", &sizes(limits.send));
+    row(
+        &mut text,
+        "the slack",
+        &format!("{}: no more can wait in both kernels together,", Bytes(limits.slack())),
+    );
+    row(&mut text, "", "and what a server holds shows only beyond what does");
+    if let Some(tcp) = findings.tcp {
+        let used = format!("{} for {} sockets of this host", Bytes(tcp.used), tcp.sockets);
+        row(&mut text, "kernel memory of TCP", &used);
+        row(
+            &mut text,
+            "  is under pressure",
+            &format!("from {} on, and ends at {}", Bytes(tcp.pressure), Bytes(tcp.most)),
+        );
+    }
+    if let Some(count) = findings.connections_to_pressure() {
+        row(&mut text, "  which takes", &format!("{count} clients that never read"));
+    }
+    text + "\n"
+}
+
+fn tested(test: &SelfTest) -> String {
+    let mut text = "The self-test\n".to_owned();
+    let seconds = |time: std::time::Duration| Seconds(time.as_secs_f64()).to_string();
+    let cost = format!(
+        "{} a connection, {} at worst in a hundred",
+        seconds(test.cost_median),
+        seconds(test.cost_p99)
+    );
+    row(&mut text, "a sample takes", &cost);
+    if let Some(error) = test.stalled_error {
+        let error = format!("off by {} with {} on the way", Bytes(error), Bytes(test.stalled_bytes));
+        row(&mut text, "the ledger at rest", &error);
+    }
+    if let (Some(median), Some(p95)) = (test.running_error_median, test.running_error_p95) {
+        let error = format!("off by {}, by {} in one of twenty", Bytes(median), Bytes(p95));
+        row(&mut text, "the ledger in motion", &error);
+        row(&mut text, "", &format!("while {} went through", Rate(test.running_rate)));
+    }
+    text + "\n"
+}
+
+fn row(text: &mut String, name: &str, value: &str) {
+    let _ = writeln!(text, "  {name:<31}{value}");
+}
+
+/// The findings for a program. Sizes in bytes, times in seconds.
+#[derive(Serialize)]
+struct Json<'a> {
+    schema_version: u32,
+    machine: &'a Machine,
+    sees_server_end: bool,
+    sees_other_users: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_available: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cgroup_left: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tcp_memory: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tcp_memory_pressure: Option<u64>,
+    sample_cost: f64,
+    sample_cost_p99: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stalled_error: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    running_error: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    running_error_p95: Option<u64>,
+    running_rate: f64,
+    trusted: bool,
+    doubts: Vec<String>,
+}
+
+/// Above this part of the way to pressure, a run of many connections may cross it and have its queues shrunk.
+const MOST_STRAIN: f64 = 0.5;

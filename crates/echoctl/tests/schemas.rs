@@ -1,0 +1,110 @@
+//! Promise: what the program keeps in a record is of the published shape, and the shapes refuse what is not.
+
+mod schema;
+
+use echoctl_record::{Machine, Run, Sample, Summary, Verdict};
+use schema::{conforms, schema};
+use serde_json::{Value, json};
+
+#[test]
+fn a_record_is_of_the_published_shape() {
+    let machine = Machine {
+        system: "linux".to_owned(),
+        kernel: Some("6.18".to_owned()),
+        architecture: "x86_64".to_owned(),
+        processors: 2,
+        memory: Some(1 << 34),
+        sysctls: [("net.ipv4.tcp_rmem".to_owned(), "1 2 3".to_owned())].into(),
+        slack: Some(1 << 25),
+    };
+    let mut run = Run::new("0.1.0", vec!["echoctl".to_owned()], 1, "127.0.0.1:1".to_owned(), machine);
+    let bare = as_json(&run);
+    run.samples = vec![Sample::default(), full_sample()];
+    run.summary = Some(full_summary());
+
+    assert_eq!(conforms(&bare, &schema("run")), Ok(()));
+    assert_eq!(conforms(&as_json(&run), &schema("run")), Ok(()));
+}
+
+#[test]
+fn every_field_of_a_sample_and_a_summary_is_published() {
+    let with = |event: &str, mut value: Value| {
+        value["event"] = event.into();
+        value
+    };
+    let sample = with("sample", serde_json::to_value(full_sample()).unwrap());
+    let summary = with("summary", serde_json::to_value(full_summary()).unwrap());
+
+    assert_eq!(conforms(&sample, &schema("sample")), Ok(()));
+    assert_eq!(conforms(&summary, &schema("summary")), Ok(()));
+    for (value, name) in [(sample, "sample"), (summary, "summary")] {
+        for field in schema(name)["properties"].as_object().unwrap().keys().filter(|&field| field != "side") {
+            assert!(
+                value.get(field).is_some(),
+                "{name}.json publishes {field}, and the program has no such field"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_schemas_refuse_what_is_not_of_their_shape() {
+    let good = json!({"event": "sample", "t": 0.5, "connections": 1, "produced": 3, "consumed": 0});
+    assert_eq!(conforms(&good, &schema("sample")), Ok(()));
+
+    for (field, wrong) in [
+        ("t", json!(-1.0)),
+        ("connections", json!(1.5)),
+        ("produced", json!("3")),
+        ("event", json!("summary")),
+        ("weather", json!("rain")),
+        ("s_read", Value::Null),
+    ] {
+        let mut bad = good.clone();
+        bad[field] = wrong;
+        assert!(conforms(&bad, &schema("sample")).is_err(), "{bad} was taken");
+    }
+}
+
+#[test]
+fn every_schema_has_a_title_and_names_its_draft() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/schema");
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let schema: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert!(schema["$schema"].is_string() && schema["title"].is_string(), "{}", path.display());
+    }
+}
+
+fn full_sample() -> Sample {
+    Sample {
+        t: 1.5,
+        connections: 1,
+        produced: 6,
+        s_received: Some(5),
+        s_read: Some(4),
+        s_written: Some(3),
+        c_received: Some(2),
+        consumed: 1,
+        server_memory: Some(7),
+        kernel_memory: Some(8),
+        window: Some(0),
+        skew: Some(0),
+    }
+}
+
+fn full_summary() -> Summary {
+    let mut summary = Summary::new("127.0.0.1:1".to_owned());
+    summary.server_pid = Some(1);
+    summary.server_memory_growth = Some(2);
+    summary.inside_server = Some(3);
+    summary.verdict = Some(Verdict::Bounded);
+    summary.reason = Some("it stopped reading".to_owned());
+    summary
+}
+
+fn as_json(run: &Run) -> Value {
+    let mut bytes = Vec::new();
+    run.write(&mut bytes).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}

@@ -1,0 +1,269 @@
+//! The self-test: what a sample costs on this machine, and how true the ledger is, measured on an echo whose every byte
+//! is counted by itself too. It takes about two seconds, 127.0.0.1 only, and at most a megabyte of queues.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use echoctl_record::Queues;
+use socket2::{Domain, SockRef, Socket, Type};
+
+use crate::{Error, OwnEnd, Sampler, Watched};
+
+/// What the self-test measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SelfTest {
+    /// Time that a sample of one connection takes: the median.
+    pub cost_median: Duration,
+    /// The same, of the slowest of a hundred.
+    pub cost_p99: Duration,
+    /// Bytes by which the ledger was wrong about a stalled echo, boundaries and sum together. `None`: the server's end is
+    /// not visible here.
+    pub stalled_error: Option<u64>,
+    /// Bytes that were on the way then.
+    pub stalled_bytes: u64,
+    /// Bytes by which a boundary was wrong beside a running echo: the median of the samples.
+    pub running_error_median: Option<u64>,
+    /// The same, of the worst of twenty.
+    pub running_error_p95: Option<u64>,
+    /// How fast the echo ran meanwhile, in bytes a second.
+    pub running_rate: f64,
+}
+
+impl SelfTest {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// When the kernel refuses a socket on loopback.
+    pub fn run() -> Result<SelfTest, Error> {
+        run().map_err(Error::kernel("run the self-test on loopback"))
+    }
+
+    /// Whether figures taken on this machine now can be trusted: at rest to the byte, in motion to a few writes.
+    pub fn is_good(&self) -> bool {
+        self.stalled_error == Some(0)
+            && self.running_error_median.is_some_and(|error| error <= 4 * CHUNK as u64)
+    }
+}
+
+fn run() -> io::Result<SelfTest> {
+    let line = Line::open()?;
+    let mut sampler = Sampler::new(vec![line.watched()?], None);
+
+    let (stalled_error, stalled_bytes) = stalled(&line, &mut sampler)?;
+    let mut costs: Vec<Duration> = (0..COST_SAMPLES).map(|_| sampler.sample().took).collect();
+    costs.sort();
+
+    let began = Instant::now();
+    let before = line.own.read.load(SeqCst);
+    let errors = running(&line, &mut sampler)?;
+    let running_rate = (line.own.read.load(SeqCst) - before) as f64 / began.elapsed().as_secs_f64();
+    let error_at =
+        |part: usize| errors.as_ref().and_then(|errors| errors.get(errors.len() * part / 100).copied());
+    Ok(SelfTest {
+        cost_median: costs[COST_SAMPLES / 2],
+        cost_p99: costs[COST_SAMPLES * 99 / 100],
+        stalled_error,
+        stalled_bytes,
+        running_error_median: error_at(50),
+        running_error_p95: error_at(95),
+        running_rate,
+    })
+}
+
+/// Fills every queue, waits until nothing moves, and compares.
+fn stalled(line: &Line, sampler: &mut Sampler) -> io::Result<(Option<u64>, u64)> {
+    line.client.set_nonblocking(true)?;
+    let deadline = Instant::now() + STALL_WITHIN;
+    let mut last = sampler.sample().sample;
+    let mut since = Instant::now();
+    while since.elapsed() < STILL && Instant::now() < deadline {
+        line.write_what_fits()?;
+        std::thread::sleep(Duration::from_millis(5));
+        let now = sampler.sample().sample;
+        let moved = |sample: &echoctl_record::Sample| {
+            (sample.produced, sample.s_received, sample.s_read, sample.s_written)
+        };
+        if moved(&now) != moved(&last) {
+            since = Instant::now();
+        }
+        last = now;
+    }
+    let on_the_way = last.produced - last.consumed;
+    let (Some(read), Some(written)) = (last.s_read, last.s_written) else { return Ok((None, on_the_way)) };
+    // The write that waits is in the kernel in part, and counted by the server when it returns.
+    let counted = line.server.written.load(SeqCst);
+    let wrong = line.server.read.load(SeqCst).abs_diff(read)
+        + outside(written, counted, counted + CHUNK as u64)
+        + line.own.written.load(SeqCst).abs_diff(last.produced)
+        + Queues::of(&last).clamped;
+    Ok((Some(wrong), on_the_way))
+}
+
+/// Samples while the echo runs as fast as it can; the errors, sorted. `None`: nothing to compare with.
+fn running(line: &Line, sampler: &mut Sampler) -> io::Result<Option<Vec<u64>>> {
+    line.client.set_nonblocking(false)?;
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            loop {
+                if done.load(SeqCst) || line.write().is_err() {
+                    break;
+                }
+            }
+            // The server sees the end, answers what is left, and closes: so the reader comes to an end as well.
+            let _ = line.client.shutdown(Shutdown::Write);
+        });
+        scope.spawn(|| while matches!(line.read(), Ok(1..)) {});
+        let ends = Instant::now() + RUN_FOR;
+        let mut errors = Vec::new();
+        while Instant::now() < ends {
+            let before = line.server.both();
+            let sample = sampler.sample().sample;
+            let after = line.server.both();
+            if let (Some(read), Some(written)) = (sample.s_read, sample.s_written) {
+                errors.push(outside(read, before.0, after.0).max(outside(written, before.1, after.1)));
+            }
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        done.store(true, SeqCst);
+        writer.join().map_err(|_| io::Error::other("the writer failed"))?;
+        errors.sort_unstable();
+        Ok((!errors.is_empty()).then_some(errors))
+    })
+}
+
+/// By how much `value` lies outside of what is possible.
+fn outside(value: u64, least: u64, most: u64) -> u64 {
+    least.saturating_sub(value) + value.saturating_sub(most)
+}
+
+/// Bytes read and written by one party, by its own count.
+#[derive(Debug, Default)]
+struct Count {
+    read: AtomicU64,
+    written: AtomicU64,
+}
+
+impl Count {
+    fn both(&self) -> (u64, u64) {
+        (self.read.load(SeqCst), self.written.load(SeqCst))
+    }
+}
+
+/// A connection to an echo in a thread of its own, which ends with the connection.
+struct Line {
+    client: Arc<TcpStream>,
+    own: Arc<Count>,
+    server: Arc<Count>,
+}
+
+impl Line {
+    fn open() -> io::Result<Line> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let client = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        for socket in [SockRef::from(&listener), SockRef::from(&client)] {
+            socket.set_send_buffer_size(BUFFER)?;
+            socket.set_recv_buffer_size(BUFFER)?;
+        }
+        client.connect(&listener.local_addr()?.into())?;
+        let (peer, _) = listener.accept()?;
+        let server = Arc::new(Count::default());
+        let count = Arc::clone(&server);
+        std::thread::spawn(move || echo(peer, &count));
+        Ok(Line { client: Arc::new(client.into()), own: Arc::default(), server })
+    }
+
+    fn watched(&self) -> io::Result<Watched> {
+        let own = Arc::clone(&self.own);
+        Ok(Watched {
+            local: self.client.local_addr()?,
+            peer: self.client.peer_addr()?,
+            own: Some(OwnEnd {
+                socket: Arc::clone(&self.client) as _,
+                counters: Box::new(move || (own.written.load(SeqCst), own.read.load(SeqCst))),
+            }),
+        })
+    }
+
+    fn write(&self) -> io::Result<()> {
+        let written = (&*self.client).write(&[b'x'; CHUNK])?;
+        self.own.written.fetch_add(written as u64, SeqCst);
+        Ok(())
+    }
+
+    fn read(&self) -> io::Result<usize> {
+        let read = (&*self.client).read(&mut [0; CHUNK])?;
+        self.own.read.fetch_add(read as u64, SeqCst);
+        Ok(read)
+    }
+
+    fn write_what_fits(&self) -> io::Result<()> {
+        loop {
+            match self.write() {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        // It fails when the connection has ended already, and that is all it is for.
+        let _ = self.client.shutdown(Shutdown::Both);
+    }
+}
+
+/// Reads a chunk, writes it, and only then reads on.
+fn echo(mut peer: TcpStream, count: &Count) {
+    let mut chunk = [0; CHUNK];
+    while let Ok(read @ 1..) = peer.read(&mut chunk) {
+        count.read.fetch_add(read as u64, SeqCst);
+        if peer.write_all(&chunk[..read]).is_err() {
+            return;
+        }
+        count.written.fetch_add(read as u64, SeqCst);
+    }
+}
+
+/// One write and one read.
+const CHUNK: usize = 64 << 10;
+
+/// Small queues stall soon: the kernel doubles this.
+const BUFFER: usize = 64 << 10;
+
+/// Longer than the steps of a stalling connection: delayed acknowledgement (40 ms), first window probe (200 ms).
+const STILL: Duration = Duration::from_millis(450);
+
+/// A stall of such small queues is there after 0.3 s; a loaded machine may take longer.
+const STALL_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long the running echo is sampled.
+const RUN_FOR: Duration = Duration::from_millis(700);
+
+const COST_SAMPLES: usize = 1000;
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ledger_is_right_to_the_byte_when_nothing_moves() {
+        let test = SelfTest::run().unwrap();
+
+        assert_eq!(test.stalled_error, Some(0), "{test:?}");
+        assert!(test.stalled_bytes > BUFFER as u64, "{test:?}");
+        assert!(test.running_error_median.is_some() && test.running_rate > 0.0, "{test:?}");
+        assert!(test.cost_median > Duration::ZERO && test.cost_median <= test.cost_p99);
+    }
+
+    #[test]
+    fn the_distance_to_what_is_possible_is_nothing_inside_it() {
+        assert_eq!([outside(5, 3, 8), outside(1, 3, 8), outside(10, 3, 8)], [0, 2, 2]);
+    }
+}
