@@ -3,12 +3,13 @@
 use std::io;
 
 use echoctl_client::{Ending, Hangup, Outcome, Reading};
+use echoctl_lab::kit::wrap;
 use echoctl_record::{Bytes, Ended, Evidence, Judgement, Rate, Seconds, Summary};
 
 use super::judge::judge;
 use super::session::Session;
 use crate::exit::Exit;
-use crate::output::{json_line, say};
+use crate::output::{json_line, say, terminal_size};
 use crate::view::path;
 
 impl Session {
@@ -53,6 +54,7 @@ impl Session {
             slack: self.slack.unwrap_or(KERNEL_SLACK),
             memory_limit: self.memory_limit,
             hidden_upstream: false,
+            is_relay: false,
             points: self.points.clone(),
             ending: ending.map(|(how, t)| echoctl_record::Ending { t, how }),
             read_out: None,
@@ -88,15 +90,20 @@ impl Session {
             say(format_args!("\nWhere the bytes were after {at}, when most were on the way:\n"))?;
             say(path::table(&self.fullest))?;
         }
-        say(format_args!("\n{}", self.sentence(outcome, summary)))?;
+        let mut text = self.sentence(outcome, summary);
         if self.over_memory {
             let limit = Bytes(self.memory_limit);
-            say(format_args!(
-                "Stopped because the server's memory had grown by {limit} (see --memory-limit)."
-            ))?;
+            text.push_str(&format!(
+                " Stopped because the server's memory had grown by {limit} (see --memory-limit)."
+            ));
         }
-        if let (Some(verdict), Some(reason)) = (summary.verdict, &summary.reason) {
-            say(format_args!("Verdict: {verdict}: {reason}."))?;
+        let verdict = summary.verdict.zip(summary.reason.as_ref());
+        let verdict = verdict.map(|(verdict, reason)| format!("Verdict: {verdict}: {reason}."));
+        say("")?;
+        for text in [Some(text), verdict].into_iter().flatten() {
+            for line in wrap(&text, terminal_size().0.min(WIDEST)) {
+                say(line)?;
+            }
         }
         Ok(())
     }
@@ -159,6 +166,9 @@ fn faults(outcome: &Outcome) -> Vec<String> {
     }
     faults
 }
+
+/// Columns of text that are read with ease.
+const WIDEST: usize = 100;
 
 /// Bytes that are enough to call a server unbounded that took them all: many times what kernels hold.
 const BUDGET: u64 = 256 << 20;

@@ -3,6 +3,7 @@
 //! - [`args`]: the options.
 //! - [`session`]: the run, sampled 20 times a second.
 //! - [`judge`]: the verdict on the server.
+//! - [`server`]: the processes that are watched.
 //! - [`keep`]: the record and the page.
 //! - [`ending`]: what is said at the end, and the exit code.
 
@@ -10,6 +11,7 @@ mod args;
 mod ending;
 mod judge;
 mod keep;
+mod server;
 mod session;
 
 use std::sync::Arc;
@@ -20,6 +22,8 @@ use anyhow::anyhow;
 use echoctl_client::{Error, Flood};
 
 pub(crate) use args::Args;
+use keep::Keeper;
+use server::Server;
 use session::Session;
 
 use crate::exit::{Exit, Failure, Outcome};
@@ -28,10 +32,13 @@ use crate::interrupt;
 pub(crate) fn run(args: Args) -> Outcome {
     let target = args.consent.find(&args.addr)?;
     let config = args.config(target.addr)?;
+    let server = Server::find(&target, args.pid)?;
+    let machine = echoctl_observe::machine();
+    let keeper = Keeper::new(&args, machine.clone())?;
     // One thread to write and one to read; more would only take processor time from the server on this host.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let flood = runtime.block_on(Flood::connect(config.clone())).map_err(unreachable)?;
-    let mut session = Session::new(&args, &target, &config, &flood)?;
+    let mut session = Session::new(&args, &config, server, &machine, keeper, &flood);
 
     let stop = flood.stop_handle();
     let interrupted = Arc::new(AtomicBool::new(false));

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use echoctl_client::{Config, Flood, Link, Outcome, Phase, Rate, Reading, StopHandle, Totals};
-use echoctl_observe::{Observation, OwnEnd, Owner, ProcessTree, Sampler, TcpState, Watched};
-use echoctl_record::{Bytes, Point, Queues, Sample, Seconds};
+use echoctl_observe::{Observation, OwnEnd, Sampler, TcpState, Watched};
+use echoctl_record::{Bytes, Machine, Point, Queues, Sample, Seconds};
 
 use super::args::Args;
 use super::keep::{Keeper, thin_out};
+use super::server::Server;
 use crate::exit::Failure;
-use crate::guard::Target;
 use crate::output::{is_live, json_line};
 use crate::view::path::{Beside, PathView};
 use crate::view::screen::Screen;
@@ -60,27 +60,12 @@ impl Session {
     /// Connected, and about to send.
     pub(super) fn new(
         args: &Args,
-        target: &Target,
         config: &Config,
+        server: Server,
+        machine: &Machine,
+        keeper: Keeper,
         flood: &Flood,
-    ) -> Result<Session, Failure> {
-        let owners = target.listener.as_ref().map(|listener| listener.owners.as_slice()).unwrap_or_default();
-        let pids: Vec<u32> = match args.pid {
-            Some(pid) => vec![pid],
-            None => owners.iter().map(|Owner { pid, .. }| *pid).collect(),
-        };
-        if let Some(pid) = args.pid
-            && let Err(error) = echoctl_observe::Process::open(pid)
-        {
-            return Err(Failure::usage(format_args!("--pid {pid}: {error}")));
-        }
-        let tree = if pids.is_empty() { None } else { ProcessTree::new(pids.iter().copied()).ok() };
-        let sampler = Sampler::new(flood.links().iter().map(watched).collect(), tree);
-        let server = match &target.listener {
-            Some(listener) if args.pid.is_none() => listener.to_string(),
-            _ => args.pid.map_or("process not visible: give --pid".to_owned(), |pid| format!("pid {pid}")),
-        };
-        let machine = echoctl_observe::machine();
+    ) -> Session {
         let show = if args.json {
             Show::Json
         } else if is_live() && !args.plain {
@@ -88,13 +73,13 @@ impl Session {
         } else {
             Show::Lines { next: 0.0 }
         };
-        Ok(Session {
+        Session {
             config: config.clone(),
             target: args.addr.clone(),
-            pids,
+            pids: server.pids,
             json: args.json,
             memory_limit: args.memory_limit,
-            server,
+            server: server.label,
             points: Vec::new(),
             first: None,
             fullest: Sample::default(),
@@ -105,11 +90,11 @@ impl Session {
             server_ended: false,
             closed_by_server: false,
             slack: machine.slack,
-            keeper: Keeper::new(args, machine)?,
-            sampler,
+            keeper,
+            sampler: Sampler::new(flood.links().iter().map(watched).collect(), server.tree),
             links: flood.links().to_vec(),
             show,
-        })
+        }
     }
 
     /// Samples and shows the run until its outcome comes.

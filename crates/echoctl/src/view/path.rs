@@ -1,13 +1,13 @@
 //! The path: every queue between producer and consumer, in the order in which a byte passes them.
 //!
 //! ```text
-//!   produced                     48 MiB                              held back 3.9 s
-//!     client send queue         4.1 MiB  ███████▎        full        steady
-//!     server receive queue      1.2 MiB  ██▏             99 %        steady
-//!     INSIDE THE SERVER          48 KiB  ▏                           steady
-//!     server send queue         4.0 MiB  ███████         full        steady
-//!     client receive queue      125 KiB  ▎               98 %        steady
-//!   consumed                      38 MiB                             steady
+//!   produced                  8.7 MiB  HELD BACK for 2.5 s           0 B/s
+//!     client send queue       3.9 MiB  ████████            full      steady
+//!     server receive queue    763 KiB  █▌                  full      steady
+//!     INSIDE THE SERVER        16 KiB  ▏                             steady
+//!     server send queue       3.9 MiB  ████████▏           full      steady
+//!     client receive queue    126 KiB  ▎                   full      steady
+//!   consumed                      0 B                                0 B/s
 //! ```
 //!
 //! Bars are on one scale, the bytes on the way, so that they show where these are; how full a queue is stands beside its
@@ -51,7 +51,7 @@ impl PathView {
         self.recent.push_back(sample);
     }
 
-    /// The picture: 17 lines of at most 79 columns.
+    /// The picture: 18 lines of at most 79 columns.
     pub(crate) fn text(&self, beside: &Beside) -> String {
         let Some(now) = self.recent.back() else { return String::new() };
         let mut text = format!("{:<66.66}{:>12}\n\n", beside.title, Seconds(now.t).to_string());
@@ -60,23 +60,22 @@ impl PathView {
             text.push('\n');
         };
         let held_back = beside.held_back.filter(|&seconds| seconds >= HELD_BACK_SECONDS);
-        let producing = match held_back {
-            Some(seconds) => format!("HELD BACK {}", Seconds(seconds)),
-            None => self.flow(|sample| Some(sample.produced)),
-        };
-        line(format!("  {:<24}{:>9}  {:30}{producing}", "produced", Bytes(now.produced).to_string(), ""));
+        let waiting = held_back.map(|seconds| format!("HELD BACK for {}", Seconds(seconds)));
+        let producing = self.flow(|sample| Some(sample.produced));
+        line(counter("produced", now.produced, waiting.as_deref().unwrap_or_default(), &producing));
         let on_the_way = now.produced.saturating_sub(now.consumed);
         for queue in &QUEUES {
             line(self.queue(queue, now, on_the_way, &beside.path));
         }
         let consuming = self.flow(|sample| Some(sample.consumed));
-        line(format!("  {:<24}{:>9}  {:30}{consuming}", "consumed", Bytes(now.consumed).to_string(), ""));
+        line(counter("consumed", now.consumed, "", &consuming));
         line(String::new());
         line(format!("  {:<10}{}", "server", beside.server));
         line(format!("  {:<10}{}", "memory", self.memory(now, beside)));
         line(format!("  {:<10}{}", "", self.exhaustion(beside)));
         line(format!("  {:<10}{}", "kernel", kernel(now)));
         line(format!("  {:<10}{}", "window", window(&beside.path)));
+        line(format!("  {:<10}{}", "", congestion_window(&beside.path)));
         line(String::new());
         line(format!("  {}", self.saying(now, held_back)));
         text
@@ -210,18 +209,28 @@ fn kernel(now: &Sample) -> String {
     }
 }
 
+/// One end of the path: a cumulative counter, what is to be said of it, and its rate.
+fn counter(name: &str, bytes: u64, remark: &str, flow: &str) -> String {
+    let width = BAR + 10;
+    format!("  {name:<24}{:>9}  {remark:<width$}  {flow}", Bytes(bytes).to_string())
+}
+
 fn window(path: &Path) -> String {
-    let mut text = match (path.window, path.window_zero_for) {
+    match (path.window, path.window_zero_for) {
         (None, _) => "not visible here".to_owned(),
         (Some(0), Some(time)) => {
             format!("0 for {}: the server's kernel takes no more", Seconds(time.as_secs_f64()))
         }
-        (Some(bytes), _) => format!("the server's kernel takes {} more", Bytes(bytes)),
-    };
-    if let Some(bytes) = path.congestion_window {
-        let _ = write!(text, " (congestion window {})", Bytes(bytes));
+        (Some(bytes), _) => format!("{}: so much more the server's kernel takes", Bytes(bytes)),
     }
-    text
+}
+
+/// The other window, which is no matter of the peer's.
+fn congestion_window(path: &Path) -> String {
+    match path.congestion_window {
+        None => String::new(),
+        Some(bytes) => format!("the congestion window, what the network may hold, is {}", Bytes(bytes)),
+    }
 }
 
 /// How full a queue is, from the part of its memory that is used.
@@ -327,7 +336,7 @@ mod tests {
 
         let text = view.text(&Beside { held_back: Some(1.5), ..Beside::default() });
 
-        assert!(text.contains("HELD BACK 1.5 s") && text.contains("Backpressure:"), "{text}");
+        assert!(text.contains("HELD BACK for 1.5 s") && text.contains("Backpressure:"), "{text}");
     }
 
     #[test]

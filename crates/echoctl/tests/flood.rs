@@ -1,0 +1,185 @@
+//! Promise: `echoctl flood` tells how every byte came back, asks before it floods what is not ours, and its exit code says
+//! what was wrong.
+
+mod peer;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+use echoctl_record::{Run, Summary};
+use peer::{echo, echoctl, nobody, server, text};
+use serde_json::Value;
+
+fn events(stdout: &[u8]) -> Vec<Value> {
+    text(stdout).lines().map(|line| serde_json::from_str(line).expect("one JSON object a line")).collect()
+}
+
+fn summary(stdout: &[u8]) -> Summary {
+    let events = events(stdout);
+    let last = events.last().expect("a summary");
+    assert_eq!(last["event"], "summary");
+    serde_json::from_value(last.clone()).expect("the summary is of the shape that echoctl-record publishes")
+}
+
+/// Sends everything back, with the byte at `at` of the stream changed.
+fn liar(at: usize) -> impl Fn(TcpStream) + Clone + Send + 'static {
+    move |mut stream| {
+        let (mut chunk, mut before) = ([0; 4096], 0);
+        while let Ok(length @ 1..) = stream.read(&mut chunk) {
+            if (before..before + length).contains(&at) {
+                chunk[at - before] ^= 1;
+            }
+            before += length;
+            if stream.write_all(&chunk[..length]).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+#[test]
+fn every_byte_that_comes_back_is_verified() {
+    for more in [&["--framing", "u16", "--size", "64..4KiB"][..], &["--connections", "5"], &[]] {
+        let addr = server(echo);
+        let arguments = [&["flood", &addr, "--bytes", "2MiB", "--json"], more].concat();
+
+        let output = echoctl(&arguments).output().unwrap();
+
+        let summary = summary(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert!(summary.produced >= 2 << 20, "{summary:?}");
+        assert_eq!((summary.consumed, summary.verified), (summary.produced, summary.produced));
+        assert_eq!((summary.lost, summary.duplicated, summary.mismatched), (0, 0, 0));
+        assert_eq!(summary.verdict, None, "a client that reads everything puts no server to the test");
+    }
+}
+
+#[test]
+fn a_client_that_does_not_read_consumes_nothing_and_each_sample_falls_along_the_path() {
+    let addr = server(echo);
+
+    let output = echoctl(&["flood", &addr, "--no-read", "--for", "1s", "--json"]).output().unwrap();
+
+    let summary = summary(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(summary.consumed, 0);
+    assert!(summary.produced > 0 && summary.verdict.is_some(), "{summary:?}");
+    for sample in events(&output.stdout).iter().filter(|event| event["event"] == "sample") {
+        let order = ["produced", "s_received", "s_read", "c_received", "consumed"];
+        let counters: Vec<u64> = order.iter().filter_map(|name| sample[name].as_u64()).collect();
+        assert!(counters.is_sorted_by(|a, b| a >= b), "{sample}");
+    }
+}
+
+#[test]
+fn then_read_gets_back_all_that_is_owed() {
+    let addr = server(echo);
+
+    let output =
+        echoctl(&["flood", &addr, "--no-read", "--for", "500ms", "--then-read", "--json"]).output().unwrap();
+
+    let summary = summary(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!((summary.consumed, summary.verified), (summary.produced, summary.produced));
+}
+
+#[test]
+fn a_wrong_byte_is_told_with_its_place_and_fails() {
+    let addr = server(liar(300_000));
+
+    let output = echoctl(&["flood", &addr, "--bytes", "1MiB"]).output().unwrap();
+
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("came back wrong") && told.contains("bytes into what came back"), "{told}");
+}
+
+#[test]
+fn a_server_that_hangs_up_is_told_and_fails() {
+    let addr = server(|mut stream| {
+        let _ = stream.read_exact(&mut [0; 100_000]);
+    });
+
+    let output = echoctl(&["flood", &addr, "--for", "30s"]).output().unwrap();
+
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("the server ended the connection") || told.contains("closed the connection"),
+        "{told}"
+    );
+}
+
+#[test]
+fn what_is_not_on_loopback_is_refused_with_the_word_of_consent() {
+    let output = echoctl(&["flood", "192.0.2.1:7", "--no-read"]).output().unwrap();
+
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(told.contains("192.0.2.1:7") && told.contains("--allow-remote"), "{told}");
+}
+
+#[test]
+fn where_nobody_listens_the_address_and_a_remedy_are_told() {
+    let (_socket, addr) = nobody();
+
+    let output = echoctl(&["flood", &addr]).output().unwrap();
+
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(told.contains(&addr) && told.contains("echoctl serve"), "{told}");
+}
+
+#[test]
+fn options_that_make_no_sense_are_named_and_nothing_is_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
+    for wrong in [
+        &["--size", "0"][..],
+        &["--size", "9..3"],
+        &["--size", "8"],
+        &["--framing", "u16", "--size", "70KiB"],
+        &["--rate", "fast"],
+        &["--connections", "0"],
+        &["--write-size", "1GiB"],
+        &["--no-read", "--read-for", "3s"],
+        &["--pid", "999999999"],
+    ] {
+        let output = echoctl(&[&["flood", &addr], wrong].concat()).output().unwrap();
+
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}: {told}");
+        let option = wrong.iter().rfind(|word| word.starts_with("--")).unwrap();
+        assert!(told.contains(option), "{wrong:?}: {told}");
+        assert!(listener.accept().is_err(), "{wrong:?}: a connection was made");
+    }
+}
+
+#[test]
+fn a_run_is_kept_in_a_record_that_can_be_read_and_in_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (record, page) = (file("run.json"), file("run.html"));
+    let addr = server(echo);
+
+    let output = echoctl(&["flood", &addr, "--bytes", "1MiB", "--record", &record, "--report", &page]);
+    let status = { output }.output().unwrap().status;
+
+    let run = Run::read(&std::fs::read(&record).unwrap()[..]).unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(run.target, addr);
+    assert_eq!(run.samples.last().map(|last| last.consumed), run.summary.map(|summary| summary.verified));
+    assert!(std::fs::read_to_string(&page).unwrap().starts_with("<!doctype html>"));
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_told_before_the_run() {
+    let addr = server(echo);
+
+    let output =
+        echoctl(&["flood", &addr, "--for", "60s", "--record", "/nowhere/run.json"]).output().unwrap();
+
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("/nowhere/run.json"));
+}
