@@ -49,7 +49,7 @@ pub(crate) struct Args {
     count: Option<u64>,
 
     /// Send for so long [default: 5s, unless --count is given]
-    #[arg(long = "for", value_name = "TIME", value_parser = values::duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = positive_duration)]
     for_: Option<Duration>,
 
     /// Give a reply up after so long

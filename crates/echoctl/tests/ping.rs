@@ -116,7 +116,7 @@ fn what_cannot_be_meant_is_exit_code_2_and_nothing_is_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap().to_string();
 
-    for arguments in [&["--size", "1"][..], &["--rate", "0"], &["--count", "0"], &["--connections", "0"]] {
+    for arguments in [&["--size", "1"][..], &["--rate", "0"], &["--count", "0"], &["--for", "0"]] {
         echoctl(&[&["ping", &addr], arguments].concat()).assert().code(2);
     }
     echoctl(&["ping", "192.0.2.1:7"]).assert().code(2);
