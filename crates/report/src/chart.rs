@@ -56,6 +56,8 @@ pub struct Phase {
     pub to: f64,
     /// What happens in it, in a word or two.
     pub label: String,
+    /// Whether it stands out: the phase to look at.
+    pub is_shaded: bool,
 }
 
 /// Something worth pointing at.
@@ -102,9 +104,10 @@ impl Chart {
         self
     }
 
-    /// Names a span of time.
+    /// Names a span of time. Every second one is shaded.
     pub fn phase(mut self, from: f64, to: f64, label: impl Into<String>) -> Chart {
-        self.phases.push(Phase { from, to, label: label.into() });
+        let is_shaded = self.phases.len() % 2 == 1;
+        self.phases.push(Phase { from, to, label: label.into(), is_shaded });
         self
     }
 

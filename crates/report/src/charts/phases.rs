@@ -4,8 +4,8 @@ use echoctl_record::Sample;
 
 use crate::Phase;
 
-/// The spans in which bytes were read and those in which none were. Empty when it read all the time, never, or by fits
-/// and starts too many to name.
+/// The spans in which bytes were read and those in which none were, which are shaded. Empty when it read all the time, or
+/// by fits and starts too many to name.
 pub fn phases(samples: &[Sample]) -> Vec<Phase> {
     let mut phases: Vec<Phase> = Vec::new();
     for (from, to, reads) in spans(samples) {
@@ -16,9 +16,10 @@ pub fn phases(samples: &[Sample]) -> Vec<Phase> {
             (false, 0) => "does not read",
             (false, _) => "stops reading",
         };
-        phases.push(Phase { from, to, label: label.to_owned() });
+        phases.push(Phase { from, to, label: label.to_owned(), is_shaded: !reads });
     }
-    if (2..=MOST).contains(&phases.len()) { phases } else { Vec::new() }
+    let is_told = phases.len() <= MOST && phases.iter().any(|phase| phase.is_shaded);
+    if is_told { phases } else { Vec::new() }
 }
 
 /// From, to, and whether anything was read. Pauses shorter than [`PAUSE`] belong to the reading around them; so does

@@ -5,7 +5,7 @@ use echoctl_record::Sample;
 use super::finish;
 use crate::{Chart, Ink, Series, Stroke, Unit};
 
-/// Bytes sent and bytes read a second, each over [`WINDOW`].
+/// Bytes sent and bytes read a second, each over half a second.
 pub fn rates(samples: &[Sample]) -> Chart {
     let chart = Chart::lines("Sent and read by the client, a second", Unit::Rate)
         .series(Series::new("sent", Ink::Orange, Stroke::Solid, rate(samples, |sample| sample.produced)))
@@ -13,7 +13,7 @@ pub fn rates(samples: &[Sample]) -> Chart {
     finish(chart, samples, "Where sending stops while nothing is read, backpressure holds the client back.")
 }
 
-/// The growth of a counter a second, over spans of at least [`WINDOW`], each point in the middle of its span.
+/// The growth of a counter a second, over spans of at least `WINDOW`, each point in the middle of its span.
 fn rate(samples: &[Sample], counter: fn(&Sample) -> u64) -> Vec<(f64, f64)> {
     let mut start = 0;
     let point = |(end, sample): (usize, &Sample)| {

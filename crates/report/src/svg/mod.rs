@@ -132,7 +132,7 @@ impl<'a> Drawing<'a> {
         for (index, phase) in self.chart.sound_phases().enumerate() {
             let (from, to) =
                 (self.frame.x(self.time.place(phase.from)), self.frame.x(self.time.place(phase.to)));
-            let shade = if index % 2 == 1 { "phase shaded" } else { "phase" };
+            let shade = if phase.is_shaded { "phase shaded" } else { "phase" };
             let (top, height) = (self.frame.phases, plot.bottom - self.frame.phases);
             writeln!(
                 f,
