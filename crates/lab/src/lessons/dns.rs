@@ -19,7 +19,7 @@ use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
     name: "dns",
-    idea: "one message, two ways: a datagram, or a stream with a length in front",
+    idea: "the same message as a datagram, and behind its length in a stream",
     question: Question {
         text: "A DNS server has a reply of 4000 bytes for a client that asks over UDP and says nothing about its limits. \
                What happens?",

@@ -68,8 +68,8 @@ struct Look {
     taken: u64,
 }
 
+// [show]
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
-    // [show]
     let (writer, reader) = connection_with(SMALL)?;
     let taken = Arc::new(AtomicU64::new(0));
     let look = Looks { writer: &writer, reader: &reader, taken: &taken, started: Instant::now() };
@@ -85,9 +85,9 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let none = look.until(|_, closed_for| closed_for > CLOSED_FOR)?;
     reads_every.set(TICK); // now it reads 8 KiB every 4 ms
     let fast = look.until(|look, _| look.t > look.phase_began + OPEN_FOR && look.window > 0)?;
-    // [/show]
     Ok(tell(&slow, &none, &fast))
 }
+// [/show]
 
 /// Writes at a steady pace until the experiment is over. What was not written while it was held back is not made up for.
 fn send(mut writer: TcpStream) {

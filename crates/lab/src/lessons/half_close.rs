@@ -13,7 +13,7 @@ use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
     name: "half-close",
-    idea: "FIN ends one direction; EOF is a read of zero bytes; a reset is neither",
+    idea: "FIN ends one direction; EOF is a read of zero bytes; resets",
     question: Question {
         text: "A client has sent all that it has, and ends its direction: shutdown, which sends a FIN. What can the server \
                still do on this connection?",
@@ -67,8 +67,8 @@ struct Evidence {
     reset_after: bool,
 }
 
+// [show]
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
-    // [show]
     let (mut client, mut server) = connection()?;
     client.write_all(b"all I have")?;
     let before = TcpInfo::of(&client)?.segs_out;
@@ -85,7 +85,6 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     drop(server); // and ends with a FIN of its own
     let mut after = Vec::new();
     let read = client.read_to_end(&mut after);
-    // [/show]
     let (stalled_client, stalled_server, stalled_bytes) = fin_behind_data()?;
     let (reset_arrived, reset_after) = close_with_unread_input()?;
     Ok(tell(&Evidence {
@@ -102,6 +101,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
         reset_after,
     }))
 }
+// [/show]
 
 /// Ends a direction that is full of data which the server does not read. Returns both states, and the bytes in front of
 /// the FIN.

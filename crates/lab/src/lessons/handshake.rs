@@ -64,6 +64,7 @@ struct Evidence {
     seconds_until_next: f64,
 }
 
+// [show]
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let listener = tcp_socket(None, None)?;
     listener.bind(&loopback().into())?;
@@ -74,7 +75,6 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let listener = TcpListener::from(listener);
     let addr = listener.local_addr()?;
 
-    // [show]
     // Nobody has called accept.
     let mut client = match TcpStream::connect(addr) {
         Ok(client) => client,
@@ -91,7 +91,6 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let (mut accepted, _) = listener.accept()?;
     let mut room = [0; 64];
     let read = accepted.read(&mut room)?;
-    // [/show]
 
     let (connected, seconds_until_next) = full_backlog()?;
     Ok(tell(&Evidence {
@@ -108,6 +107,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
         seconds_until_next,
     }))
 }
+// [/show]
 
 /// Lets more clients connect than the backlog holds, then accepts one. Returns how many had got in before, and how long
 /// it took until the next did.

@@ -16,7 +16,7 @@ use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
     name: "send-buffer",
-    idea: "a blocking write waits; a non-blocking one takes part, then WouldBlock",
+    idea: "a blocking write waits; a non-blocking one takes a part",
     question: Question {
         text: "A program offers 8 MiB to a non-blocking socket in a single write. The peer reads nothing. What does write \
                return?",
@@ -50,6 +50,8 @@ struct Evidence {
     /// To a non-blocking socket, in one call.
     offered: usize,
     taken: usize,
+    /// Until it refused.
+    taken_in_all: usize,
     would_block: bool,
     /// How long a blocking write had waited when the peer began to read.
     blocked_seconds: f64,
@@ -60,12 +62,13 @@ struct Evidence {
 }
 
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
-    let (taken, would_block) = if setting.sabotage { with_a_reader()? } else { without_waiting()? };
+    let offer = if setting.sabotage { with_a_reader()? } else { without_waiting()? };
     let blocked = waiting()?;
     Ok(tell(&Evidence {
         offered: OFFERED,
-        taken,
-        would_block,
+        taken: offer.taken,
+        taken_in_all: offer.in_all,
+        would_block: offer.would_block,
         blocked_seconds: blocked.seconds,
         drained_before_wake: blocked.drained,
         held_when_blocked: blocked.held,
@@ -74,17 +77,18 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
 
 // [show]
 /// A non-blocking socket: the first write takes what fits, the next takes nothing and says "would block".
-fn without_waiting() -> Result<(usize, bool), LessonError> {
+fn without_waiting() -> Result<Offer, LessonError> {
     let (writer, _peer) = connection()?;
     writer.set_nonblocking(true)?;
     let taken = (&writer).write(&vec![b'x'; OFFERED])?; // a short write
+    let mut in_all = taken;
     let next = loop {
         match (&writer).write(&[b'x'; 1 << 16]) {
-            Ok(_) => continue, // the kernel found a little more room
+            Ok(more) => in_all += more, // the kernel has found a little more room
             Err(error) => break error,
         }
     };
-    Ok((taken, is_not_now(&next)))
+    Ok(Offer { taken, in_all, would_block: is_not_now(&next) })
 }
 
 /// A blocking socket: the thread sleeps in write until the peer has read enough.
@@ -110,6 +114,13 @@ fn waiting() -> Result<Blocked, LessonError> {
 }
 // [/show]
 
+/// What became of an offer to a socket that does not wait.
+struct Offer {
+    taken: usize,
+    in_all: usize,
+    would_block: bool,
+}
+
 /// What was seen of a writer that blocks.
 struct Blocked {
     seconds: f64,
@@ -131,13 +142,13 @@ fn quiet(counter: &AtomicU64) -> Result<(u64, Instant), LessonError> {
 }
 
 /// The sabotage: a peer that reads, and a writer that waits for it. Then everything is taken.
-fn with_a_reader() -> Result<(usize, bool), LessonError> {
+fn with_a_reader() -> Result<Offer, LessonError> {
     let (mut writer, mut peer) = connection()?;
     let reader = thread::spawn(move || peer.read_exact(&mut vec![0; OFFERED]));
     writer.set_write_timeout(Some(PATIENCE))?;
     writer.write_all(&vec![b'x'; OFFERED])?;
     match reader.join() {
-        Ok(Ok(())) => Ok((OFFERED, false)),
+        Ok(Ok(())) => Ok(Offer { taken: OFFERED, in_all: OFFERED, would_block: false }),
         _ => Err(LessonError::Part("the reader failed".to_owned())),
     }
 }
@@ -148,6 +159,7 @@ fn tell(e: &Evidence) -> Finding {
             Table::new(["non-blocking", ""])
                 .row(["offered", &Bytes(e.offered as u64).to_string()])
                 .row(["taken by the first write", &Bytes(e.taken as u64).to_string()])
+                .row(["taken until it refused", &Bytes(e.taken_in_all as u64).to_string()])
                 .row(["then", if e.would_block { "\"would block\"" } else { "no refusal" }]),
         )
         .table(

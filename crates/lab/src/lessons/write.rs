@@ -66,8 +66,8 @@ struct Evidence {
     write_seconds: f64,
 }
 
+// [show]
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
-    // [show]
     let (mut writer, mut peer) = connection()?;
     let started = std::time::Instant::now();
     writer.write_all(&vec![b'x'; WRITTEN])?; // success: the kernel has taken all of it
@@ -80,7 +80,6 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
 
     until("the news is here", || Ok(Some(()).filter(|()| is_closed(&writer))))?;
     let next = writer.write(b"and more"); // only now does the writer learn of it
-    // [/show]
     Ok(tell(&Evidence {
         written: WRITTEN as u64,
         in_own_send_queue: own,
@@ -90,6 +89,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
         write_seconds,
     }))
 }
+// [/show]
 
 /// The bytes in both queues, once they have stopped moving.
 fn settled(writer: &TcpStream, peer: &TcpStream) -> Result<(Option<u64>, u64), LessonError> {

@@ -21,7 +21,7 @@ use servers::Candidate;
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
     name: "unbounded",
-    idea: "find the queue without a limit: four servers, your guess, a verdict",
+    idea: "find the queue without a limit: four servers, your guess",
     question: Question {
         text: "The audit sends lines of 1 KiB to each of the four servers above, as fast as they are taken, and does not \
                read the replies. The memory of one of them grows without end. Which one?",
@@ -213,7 +213,7 @@ fn tell(found: &[Found], endless_line: Verdict) -> Finding {
         .claim(
             "exactly one of the four is unbounded, and it is the one that nobody waits for",
             unbounded == [e.culprit],
-            format!("{}", found.iter().map(|f| format!("{}: {}", f.letter, f.verdict)).collect::<Vec<_>>().join(", ")),
+            found.iter().map(|f| format!("{}: {}", f.letter, f.verdict)).collect::<Vec<_>>().join(", "),
         )
         .claim(
             "a line without an end makes a bounded server unbounded",

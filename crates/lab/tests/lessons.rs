@@ -1,0 +1,83 @@
+//! Every lesson shows what it claims on this machine, and its check fails when the phenomenon is prevented.
+//!
+//! Lessons that start servers of their own need the program; they are run in the tests of `echoctl`.
+
+use std::path::PathBuf;
+
+use echoctl_lab::kit::{Finding, LessonError, Setting};
+use echoctl_lab::lessons;
+
+/// Runs a lesson; `None` where this system cannot show it.
+fn run(name: &str, sabotage: bool) -> Option<Finding> {
+    let lesson = lessons::find(name).expect("the lesson exists");
+    let setting = Setting { sabotage, seed: 1, program: PathBuf::new() };
+    match (lesson.run)(&setting) {
+        Ok(finding) => Some(finding),
+        Err(LessonError::NotVisible(what)) => {
+            eprintln!("lesson {name}: {what}");
+            None
+        }
+        Err(error) => panic!("lesson {name}: {error}"),
+    }
+}
+
+fn holds(name: &str) {
+    let Some(finding) = run(name, false) else { return };
+    assert!(finding.holds(), "{name}: {:#?}", finding.claims);
+    assert!(finding.measured.is_some(), "{name}: none of the choices was measured");
+}
+
+fn fails_when_sabotaged(name: &str) {
+    let Some(finding) = run(name, true) else { return };
+    assert!(!finding.holds(), "{name} claims what did not happen: {:#?}", finding.claims);
+}
+
+macro_rules! lessons {
+    ($($module:ident: $name:literal),* $(,)?) => {$(
+        mod $module {
+            #[test]
+            fn shows_what_it_claims() {
+                super::holds($name);
+            }
+
+            #[test]
+            fn fails_when_the_phenomenon_is_prevented() {
+                super::fails_when_sabotaged($name);
+            }
+        }
+    )*};
+}
+
+lessons! {
+    stream: "stream",
+    framing: "framing",
+    dns: "dns",
+    handshake: "handshake",
+    duplex: "duplex",
+    half_close: "half-close",
+    write: "write",
+    flow_control: "flow-control",
+    send_buffer: "send-buffer",
+    pause: "pause",
+    race: "race",
+    buffer: "buffer",
+}
+
+#[test]
+fn every_lesson_can_be_read_on_a_narrow_terminal() {
+    for lesson in lessons::ALL {
+        assert!(lesson.idea.chars().count() <= 65, "{}: the idea does not fit beside the name", lesson.name);
+        assert!(lesson.question.text.ends_with('?'), "{}: asks nothing", lesson.name);
+        assert!((2..=5).contains(&lesson.question.choices.len()));
+        assert!(lesson.code.excerpt().contains("fn "), "{}: shows no code", lesson.name);
+        assert!(lesson.next.iter().any(|(command, _)| command.contains("echoctl ")));
+    }
+}
+
+#[test]
+fn names_are_unique_and_found() {
+    for lesson in lessons::ALL {
+        assert_eq!(lessons::find(lesson.name).map(|found| found.idea), Some(lesson.idea));
+    }
+    assert!(lessons::find("nonsense").is_none());
+}
