@@ -5,7 +5,7 @@ use std::fmt::{self, Formatter};
 use crate::columns::Columns;
 use crate::escape::Escaped;
 use crate::svg::{self, Size};
-use crate::table::{ABSENT, is_absent};
+use crate::table::is_absent;
 use crate::{Chart, Table};
 
 /// Something that stands in a section.
@@ -63,7 +63,8 @@ fn write_chart(f: &mut Formatter<'_>, chart: &Chart, number: usize) -> fmt::Resu
     let head = std::iter::once("Time").chain(chart.series.iter().map(|series| series.label.as_str()));
     let mut table = Table::new("", head);
     for (t, values) in columns.rows {
-        let field = |value: Option<f64>| value.map_or(ABSENT.to_owned(), |value| chart.unit.print(value));
+        // Two runs end at different times: a field may be empty without anything being hidden.
+        let field = |value: Option<f64>| value.map_or(String::new(), |value| chart.unit.print(value));
         let time = std::iter::once(format!("{t:.2} s"));
         table.rows.push(time.chain(values.into_iter().map(field)).collect());
     }
