@@ -197,7 +197,12 @@ impl Session {
             Show::Lines { next } if t >= *next => *next = t.floor() + 1.0,
             Show::Live { view, next, .. } => {
                 view.add(look.sample);
-                if t < *next {
+                if t < *next && totals.open > 0 {
+                    return Ok(());
+                }
+                // What was left unread is shown as it was, not as it is when nobody sends any more.
+                let is_over = totals.open == 0 && look.sample.produced > look.sample.consumed;
+                if is_over {
                     return Ok(());
                 }
                 *next = t + REDRAW_SECONDS;

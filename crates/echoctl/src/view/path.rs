@@ -126,10 +126,12 @@ impl PathView {
             "It flows: what is produced is consumed."
         } else if now.produced == 0 {
             "Nothing has been sent yet."
+        } else if now.produced == now.consumed {
+            "No byte is on the way: all that was produced is consumed."
         } else if consumed > produced + RISING {
             "The consumer catches up: the queues drain."
         } else {
-            "The producer is faster than the consumer: the queues of the kernels fill first."
+            "The producer is faster than the consumer: the kernels' queues fill first."
         }
     }
 
@@ -148,12 +150,18 @@ impl PathView {
         self.slope(of).map(|slope| Rate(slope.max(0.0)).to_string()).unwrap_or_default()
     }
 
-    /// Change a second over the last second; `None` in the first tenths of a second.
+    /// Change a second, over the last second and over the last half of it, whichever is less: so a jump that is over is no
+    /// trend, and neither is one that has just begun. `None` in the first tenths of a second.
     fn slope(&self, of: impl Fn(&Sample) -> Option<u64>) -> Option<f64> {
-        let (then, now) = (self.recent.front()?, self.recent.back()?);
-        let seconds = now.t - then.t;
-        (seconds > 0.2).then_some(())?;
-        Some((of(now)? as f64 - of(then)? as f64) / seconds)
+        let (oldest, now) = (self.recent.front()?, self.recent.back()?);
+        let middle = self.recent.get((self.recent.len() - 1) / 2)?;
+        (now.t - oldest.t > LEAST_TREND_SECONDS).then_some(())?;
+        let since = |then: &Sample| Some((of(now)? as f64 - of(then)? as f64) / (now.t - then.t));
+        let (whole, half) = (since(oldest)?, since(middle)?);
+        if whole.signum() != half.signum() {
+            return Some(0.0);
+        }
+        Some(if whole.abs() < half.abs() { whole } else { half })
     }
 }
 
@@ -221,7 +229,7 @@ fn window(path: &Path) -> String {
         (Some(0), Some(time)) => {
             format!("0 for {}: the server's kernel takes no more", Seconds(time.as_secs_f64()))
         }
-        (Some(bytes), _) => format!("{}: so much more the server's kernel takes", Bytes(bytes)),
+        (Some(bytes), _) => format!("{}: what the server's kernel would still take", Bytes(bytes)),
     }
 }
 
@@ -268,6 +276,9 @@ const BAR: usize = 18;
 
 /// Seconds over which a trend is taken: shorter ones tremble, longer ones lag.
 const TREND_SECONDS: f64 = 1.0;
+
+/// Seconds below which nothing is called a trend.
+const LEAST_TREND_SECONDS: f64 = 0.3;
 
 /// Bytes a second below which a queue is steady: a tenth of the slowest rate one would watch.
 const STEADY: f64 = 100.0 * 1024.0;
@@ -337,6 +348,19 @@ mod tests {
         let text = view.text(&Beside { held_back: Some(1.5), ..Beside::default() });
 
         assert!(text.contains("HELD BACK for 1.5 s") && text.contains("Backpressure:"), "{text}");
+    }
+
+    #[test]
+    fn a_jump_that_is_over_is_no_trend() {
+        let mut view = PathView::default();
+        for twentieth in 0..20 {
+            view.add(sample(f64::from(twentieth) / 20.0, if twentieth < 3 { 0 } else { 1 << 20 }));
+        }
+
+        let text = view.text(&Beside::default());
+
+        assert!(text.lines().any(|line| line.contains("INSIDE") && line.ends_with("steady")), "{text}");
+        assert!(!text.contains("No backpressure"), "{text}");
     }
 
     #[test]
