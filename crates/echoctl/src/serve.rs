@@ -1,6 +1,7 @@
 //! `echoctl serve`: the echo server, with backpressure in seven ways, or without.
 
 mod args;
+mod fields;
 mod printer;
 
 use std::future::Future;

@@ -60,7 +60,9 @@ pub enum ConfigError {
     #[error("--backpressure drop drops whole frames, and --framing raw has none: choose lines, u16 or u32")]
     RawWithDrop,
     /// A queue that resumes above the level it stops at.
-    #[error("--resume-at {resume_at} is above --queue-limit {limit}: reading would resume before it stops")]
+    #[error(
+        "--resume-at ({resume_at} bytes) is above --queue-limit ({limit} bytes): reading would resume before it stops"
+    )]
     ResumeOverLimit {
         /// Where reading stops.
         limit: usize,

@@ -26,6 +26,13 @@ pub enum Event {
         /// What went through it.
         totals: Totals,
     },
+    /// It was asked to end, and waits for the connections that are still open.
+    Ending {
+        /// How many there are.
+        connections: usize,
+        /// How long it waits at most.
+        drain: Duration,
+    },
     /// Connections cannot be accepted for want of descriptors or memory. Said once each time it begins; the server tries
     /// again by itself.
     AcceptPaused {

@@ -106,3 +106,42 @@ impl Drop for Seat {
 fn add(counter: &AtomicU64, bytes: usize) {
     counter.store(counter.load(Relaxed) + bytes as u64, Relaxed);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::event::Stats;
+    use crate::sys::Descriptor;
+
+    #[test]
+    fn a_panic_gives_back_what_the_connection_held_and_is_told() {
+        let reasons = Arc::<Mutex<Vec<&str>>>::default();
+        let told = reasons.clone();
+        let tell = move |event| {
+            if let Event::Closed { reason, .. } = event {
+                told.lock().unwrap().push(reason.name());
+            }
+        };
+        let shared = Arc::new(Shared::new(Config::default(), Arc::new(tell)));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let index = shared.roster.enter(Descriptor::of(&socket), socket.peer_addr().unwrap(), 0).unwrap();
+        let seat = Seat::new(shared.clone(), index);
+        seat.received(10);
+        seat.holds(1000, true);
+        assert_eq!((shared.held(), shared.stats().connections), (1000, 1));
+
+        let thread = std::thread::spawn(move || {
+            let _seat = seat;
+            panic!("a mistake in the server, made on purpose");
+        });
+        thread.join().unwrap_err();
+
+        assert_eq!(*reasons.lock().unwrap(), ["panicked"]);
+        let Stats { connections, held, totals, .. } = shared.stats();
+        assert_eq!((connections, held, totals.received), (0, 0, 10));
+    }
+}

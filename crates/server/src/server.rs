@@ -88,8 +88,10 @@ impl Server {
 
 /// Lets every connection finish within the drain time, and ends those that have not.
 async fn end(shared: &Shared) {
+    let drain = shared.config.drain;
+    (shared.tell)(Event::Ending { connections: shared.roster.open(), drain });
     shared.roster.close_reading();
-    if timeout(shared.config.drain, shared.roster.is_empty()).await.is_err() {
+    if timeout(drain, shared.roster.is_empty()).await.is_err() {
         shared.roster.end_all(Ending::Shutdown);
         // They wake at once, since their sockets are shut; a loaded machine may take a moment to run them all.
         let _ = timeout(LAST_MOMENT, shared.roster.is_empty()).await;

@@ -4,7 +4,6 @@
 //! Ctrl-S) the channel fills, further events are counted instead of kept, and the server serves on.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -12,12 +11,12 @@ use std::thread;
 use std::time::Duration;
 
 use echoctl_record::{Bytes, Rate};
-use echoctl_server::{
-    Config, Event, Listening, Policy, Reason, Stats, Totals, anonymous_memory, kernel_tcp_memory,
-};
-use serde::Serialize;
+use echoctl_server::{Config, Event, Listening, Policy, Reason, Stats, anonymous_memory, kernel_tcp_memory};
 
 use super::Args;
+use super::fields::{
+    AcceptPausedFields, ClosedFields, EndingFields, ListeningFields, StatsFields, SummaryFields,
+};
 use crate::output::{json_line, say, terminal_size};
 
 /// The printing thread, and the way to it.
@@ -105,7 +104,9 @@ impl Page {
     fn print(&mut self, line: Line) -> io::Result<()> {
         match (self.style, line) {
             (Style::Json, Line::Event(event)) => self.print_json(&event),
-            (Style::Json, Line::Summary(stats)) => json_line("summary", &self.summary(&stats)),
+            (Style::Json, Line::Summary(stats)) => {
+                json_line("summary", &SummaryFields::of(&stats, self.lost.load(Relaxed)))
+            }
             (Style::Text { is_live }, Line::Event(event)) => self.print_text(is_live, event),
             (Style::Text { is_live }, Line::Summary(stats)) => {
                 clear(is_live)?;
@@ -116,17 +117,17 @@ impl Page {
 
     fn print_json(&self, event: &Event) -> io::Result<()> {
         match event {
-            Event::Listening(listening) => json_line("listening", &self.listening(listening)),
+            Event::Listening(listening) => {
+                json_line("listening", &ListeningFields::of(listening, &self.config))
+            }
             Event::Stats(stats) => json_line("stats", &StatsFields::of(stats)),
-            Event::Closed { peer, reason, totals } => json_line(
-                "closed",
-                &ClosedFields {
-                    peer: *peer,
-                    reason: reason.name(),
-                    detail: (!reason.is_normal()).then(|| reason.to_string()),
-                    totals: totals.into(),
-                },
-            ),
+            Event::Closed { peer, reason, totals } => {
+                json_line("closed", &ClosedFields::of(*peer, reason, totals))
+            }
+            Event::Ending { connections, drain } => {
+                let (connections, drain) = (*connections, drain.as_secs_f64());
+                json_line("ending", &EndingFields { connections, drain })
+            }
             Event::AcceptPaused { error } => {
                 json_line("accept_paused", &AcceptPausedFields { error: error.to_string() })
             }
@@ -137,7 +138,7 @@ impl Page {
         match event {
             Event::Listening(listening) => self.log(is_live, &self.greeting(&listening)),
             Event::Stats(stats) => {
-                let line = self.live_line(&stats);
+                let line = self.live_line(is_live, &stats);
                 self.last = stats;
                 if is_live { redraw(&line) } else { self.log(is_live, &line) }
             }
@@ -145,6 +146,12 @@ impl Page {
             Event::Closed { peer, reason, totals } => {
                 let (received, sent) = (Bytes(totals.received), Bytes(totals.sent));
                 self.log(is_live, &format!("{peer} closed ({received} in, {sent} out): {reason}"))
+            }
+            Event::Ending { connections: 0, .. } => Ok(()),
+            Event::Ending { connections, drain } => {
+                let (open, drain) =
+                    (counted(connections as u64, "connection"), humantime::format_duration(drain));
+                self.log(is_live, &format!("ending: {open} may take what is owed, for {drain} at most"))
             }
             Event::AcceptPaused { error } => {
                 self.log(is_live, &format!("no more connections for now, trying again: {error}"))
@@ -188,78 +195,58 @@ impl Page {
         text
     }
 
-    fn live_line(&self, stats: &Stats) -> String {
-        let seconds = (stats.uptime - self.last.uptime).as_secs_f64().max(1e-3);
-        let rate = |now: u64, before: u64| Rate(now.saturating_sub(before) as f64 / seconds);
+    /// One line of figures: with rates where there is room for them.
+    fn live_line(&self, is_live: bool, stats: &Stats) -> String {
+        let long = self.figures(stats, true);
+        let (columns, _) = terminal_size();
+        if is_live && long.chars().count() >= columns { self.figures(stats, false) } else { long }
+    }
+
+    fn figures(&self, stats: &Stats, with_rates: bool) -> String {
+        let seconds = stats.uptime.saturating_sub(self.last.uptime).as_secs_f64().max(1e-3);
+        let flow = |now: u64, before: u64| match with_rates {
+            true => format!("{} ({})", Bytes(now), Rate(now.saturating_sub(before) as f64 / seconds)),
+            false => Bytes(now).to_string(),
+        };
         let mut line = format!(
-            "{} connections   in {} ({})   out {} ({})   queued {}",
-            stats.connections,
-            Bytes(stats.totals.received),
-            rate(stats.totals.received, self.last.totals.received),
-            Bytes(stats.totals.sent),
-            rate(stats.totals.sent, self.last.totals.sent),
+            "{}  in {}  out {}  queued {}",
+            counted(stats.connections as u64, if with_rates { "connection" } else { "peer" }),
+            flow(stats.totals.received, self.last.totals.received),
+            flow(stats.totals.sent, self.last.totals.sent),
             Bytes(stats.held),
         );
         if matches!(self.config.policy, Policy::Drop { .. }) {
-            line += &format!("   dropped {} frames", stats.totals.dropped_frames);
+            line += &format!("  dropped {}", counted(stats.totals.dropped_frames, "frame"));
         }
         if let Some(memory) = anonymous_memory() {
-            line += &format!("   memory {}", Bytes(memory));
+            line += &format!("  memory {}", Bytes(memory));
         }
         if let Some(memory) = kernel_tcp_memory() {
-            line += &format!("   kernel {}", Bytes(memory));
+            line += &format!("  kernel {}", Bytes(memory));
         }
         line
-    }
-
-    fn listening(&self, listening: &Listening) -> ListeningFields {
-        let resume_at = match self.config.policy {
-            Policy::Watermark { resume_at, .. } => Some(resume_at),
-            _ => None,
-        };
-        ListeningFields {
-            addr: listening.addr,
-            pid: std::process::id(),
-            backpressure: self.config.policy.name(),
-            framing: self.config.framing.name(),
-            io: self.config.io.name(),
-            max_frame: self.config.max_frame,
-            queue_limit: self.config.policy.limit(),
-            resume_at,
-            memory_limit: self.config.memory_limit,
-            max_connections: self.config.max_connections,
-            idle_timeout: self.config.idle_timeout.map(|time| time.as_secs_f64()),
-            write_timeout: self.config.write_timeout.map(|time| time.as_secs_f64()),
-            send_buffer: listening.send_buffer,
-            receive_buffer: listening.receive_buffer,
-        }
-    }
-
-    fn summary(&self, stats: &Stats) -> SummaryFields {
-        SummaryFields {
-            schema_version: 1,
-            seconds: stats.uptime.as_secs_f64(),
-            accepted: stats.accepted,
-            totals: (&stats.totals).into(),
-            lost_events: self.lost.load(Relaxed),
-        }
     }
 }
 
 fn closing_sentence(stats: &Stats, lost: u64) -> String {
     let mut text = format!(
-        "served {} connections: {} in, {} out",
-        stats.accepted,
+        "served {}: {} in, {} out",
+        counted(stats.accepted, "connection"),
         Bytes(stats.totals.received),
         Bytes(stats.totals.sent)
     );
     if stats.totals.dropped_frames > 0 {
-        text += &format!(", {} frames dropped", stats.totals.dropped_frames);
+        text += &format!(", {} dropped", counted(stats.totals.dropped_frames, "frame"));
     }
     if lost > 0 {
-        text += &format!(" ({lost} events were not printed, since nobody read them in time)");
+        text += &format!(" ({} not printed, since nobody read in time)", counted(lost, "event"));
     }
     text
+}
+
+/// `1 frame`, `2 frames`.
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// Draws over the line before; cut to the terminal's width, since a wrapped line could not be drawn over.
@@ -273,97 +260,6 @@ fn redraw(line: &str) -> io::Result<()> {
 
 fn clear(is_live: bool) -> io::Result<()> {
     if is_live { write!(io::stderr().lock(), "\r\x1b[2K") } else { Ok(()) }
-}
-
-#[derive(Serialize)]
-struct ListeningFields {
-    addr: SocketAddr,
-    pid: u32,
-    backpressure: &'static str,
-    framing: &'static str,
-    io: &'static str,
-    max_frame: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    queue_limit: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resume_at: Option<usize>,
-    memory_limit: u64,
-    max_connections: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    idle_timeout: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    write_timeout: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    send_buffer: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    receive_buffer: Option<usize>,
-}
-
-#[derive(Serialize)]
-struct StatsFields {
-    t: f64,
-    connections: usize,
-    accepted: u64,
-    #[serde(flatten)]
-    totals: TotalsFields,
-    queued: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    memory: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kernel_memory: Option<u64>,
-}
-
-impl StatsFields {
-    fn of(stats: &Stats) -> StatsFields {
-        StatsFields {
-            t: stats.uptime.as_secs_f64(),
-            connections: stats.connections,
-            accepted: stats.accepted,
-            totals: (&stats.totals).into(),
-            queued: stats.held,
-            memory: anonymous_memory(),
-            kernel_memory: kernel_tcp_memory(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct ClosedFields {
-    peer: SocketAddr,
-    reason: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
-    #[serde(flatten)]
-    totals: TotalsFields,
-}
-
-#[derive(Serialize)]
-struct AcceptPausedFields {
-    error: String,
-}
-
-#[derive(Serialize)]
-struct SummaryFields {
-    schema_version: u32,
-    seconds: f64,
-    accepted: u64,
-    #[serde(flatten)]
-    totals: TotalsFields,
-    lost_events: u64,
-}
-
-#[derive(Serialize)]
-struct TotalsFields {
-    received: u64,
-    sent: u64,
-    dropped_frames: u64,
-}
-
-impl From<&Totals> for TotalsFields {
-    fn from(totals: &Totals) -> TotalsFields {
-        let Totals { received, sent, dropped_frames } = *totals;
-        TotalsFields { received, sent, dropped_frames }
-    }
 }
 
 /// Events kept while nobody reads: a burst of closings fits, and they are a few hundred bytes each.

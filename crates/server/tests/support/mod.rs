@@ -136,7 +136,7 @@ impl Told {
         match event {
             Event::Stats(stats) => self.stats.push(stats),
             Event::Closed { peer, reason, totals } => self.closed.push((peer, reason, totals)),
-            Event::Listening(_) | Event::AcceptPaused { .. } => {}
+            Event::Listening(_) | Event::Ending { .. } | Event::AcceptPaused { .. } => {}
         }
     }
 }

@@ -1,0 +1,149 @@
+//! The JSON that `serve` prints: the fields of each event.
+//!
+//! Sizes in bytes, times in seconds; what is not set, or not visible on this system, is absent.
+
+use std::net::SocketAddr;
+
+use echoctl_server::{Config, Listening, Policy, Reason, Stats, Totals, anonymous_memory, kernel_tcp_memory};
+use serde::Serialize;
+
+#[derive(Serialize)]
+pub(super) struct ListeningFields {
+    addr: SocketAddr,
+    pid: u32,
+    backpressure: &'static str,
+    framing: &'static str,
+    io: &'static str,
+    max_frame: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_limit: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resume_at: Option<usize>,
+    memory_limit: u64,
+    max_connections: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle_timeout: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    write_timeout: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    send_buffer: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receive_buffer: Option<usize>,
+}
+
+impl ListeningFields {
+    pub(super) fn of(listening: &Listening, config: &Config) -> ListeningFields {
+        let resume_at = match config.policy {
+            Policy::Watermark { resume_at, .. } => Some(resume_at),
+            _ => None,
+        };
+        ListeningFields {
+            addr: listening.addr,
+            pid: std::process::id(),
+            backpressure: config.policy.name(),
+            framing: config.framing.name(),
+            io: config.io.name(),
+            max_frame: config.max_frame,
+            queue_limit: config.policy.limit(),
+            resume_at,
+            memory_limit: config.memory_limit,
+            max_connections: config.max_connections,
+            idle_timeout: config.idle_timeout.map(|time| time.as_secs_f64()),
+            write_timeout: config.write_timeout.map(|time| time.as_secs_f64()),
+            send_buffer: listening.send_buffer,
+            receive_buffer: listening.receive_buffer,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct StatsFields {
+    t: f64,
+    connections: usize,
+    accepted: u64,
+    #[serde(flatten)]
+    totals: TotalsFields,
+    queued: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kernel_memory: Option<u64>,
+}
+
+impl StatsFields {
+    pub(super) fn of(stats: &Stats) -> StatsFields {
+        StatsFields {
+            t: stats.uptime.as_secs_f64(),
+            connections: stats.connections,
+            accepted: stats.accepted,
+            totals: (&stats.totals).into(),
+            queued: stats.held,
+            memory: anonymous_memory(),
+            kernel_memory: kernel_tcp_memory(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct ClosedFields {
+    peer: SocketAddr,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(flatten)]
+    totals: TotalsFields,
+}
+
+impl ClosedFields {
+    pub(super) fn of(peer: SocketAddr, reason: &Reason, totals: &Totals) -> ClosedFields {
+        let detail = (!reason.is_normal()).then(|| reason.to_string());
+        ClosedFields { peer, reason: reason.name(), detail, totals: totals.into() }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct EndingFields {
+    pub(super) connections: usize,
+    pub(super) drain: f64,
+}
+
+#[derive(Serialize)]
+pub(super) struct AcceptPausedFields {
+    pub(super) error: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct SummaryFields {
+    schema_version: u32,
+    seconds: f64,
+    accepted: u64,
+    #[serde(flatten)]
+    totals: TotalsFields,
+    lost_events: u64,
+}
+
+impl SummaryFields {
+    pub(super) fn of(stats: &Stats, lost_events: u64) -> SummaryFields {
+        SummaryFields {
+            schema_version: 1,
+            seconds: stats.uptime.as_secs_f64(),
+            accepted: stats.accepted,
+            totals: (&stats.totals).into(),
+            lost_events,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct TotalsFields {
+    received: u64,
+    sent: u64,
+    dropped_frames: u64,
+}
+
+impl From<&Totals> for TotalsFields {
+    fn from(totals: &Totals) -> TotalsFields {
+        let Totals { received, sent, dropped_frames } = *totals;
+        TotalsFields { received, sent, dropped_frames }
+    }
+}
