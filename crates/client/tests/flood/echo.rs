@@ -84,7 +84,7 @@ async fn then_read_reads_all_that_is_owed() {
     let config = Config {
         reading: Reading::Nothing,
         then_read: true,
-        for_: Some(Duration::from_millis(300)),
+        for_: Some(Duration::from_secs(3600)),
         ..Config::new(server.addr)
     };
     let flood = Flood::connect(config).await.unwrap();
@@ -93,6 +93,7 @@ async fn then_read_reads_all_that_is_owed() {
 
     support::until("the kernel's queues are full and a write waits", || handle.totals().stalled == 1).await;
     assert_eq!(handle.totals().consumed, 0, "nothing is read while it sends");
+    handle.stop();
     let outcome = run.await.unwrap();
 
     assert_all_came_back(&outcome);
