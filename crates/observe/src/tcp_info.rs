@@ -105,18 +105,47 @@ impl TcpInfo {
         })
     }
 
+    /// One of which only the state is known.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn unknown(state: TcpState) -> TcpInfo {
+        TcpInfo {
+            state,
+            backoff: 0,
+            snd_mss: 0,
+            rcv_mss: 0,
+            unacked: 0,
+            snd_cwnd: 0,
+            rtt: Duration::ZERO,
+            retransmits: 0,
+            bytes_acked: None,
+            bytes_received: None,
+            segs_out: None,
+            segs_in: None,
+            data_segs_in: None,
+            data_segs_out: None,
+            notsent: None,
+            busy: None,
+            rwnd_limited: None,
+            sndbuf_limited: None,
+            bytes_sent: None,
+            bytes_retransmitted: None,
+            snd_wnd: None,
+            rcv_wnd: None,
+        }
+    }
+
     /// Bytes of payload that arrived here: `bytes_received` without the peer's FIN. In the state closed the kernel does not
     /// tell any more whether there was one: then it may be 1 too many.
     pub fn payload_received(&self) -> Option<u64> {
-        let fin = u64::from(self.state.has_received_fin());
+        let fin = u64::from(COUNTS_FLAGS && self.state.has_received_fin());
         Some(self.bytes_received?.saturating_sub(fin))
     }
 
     /// Bytes of payload that the peer acknowledged: `bytes_acked` without SYN and FIN. In the state closed it may be 1 too
     /// many, as above.
     pub fn payload_acked(&self, side: Side) -> Option<u64> {
-        let syn = u64::from(side == Side::Connecting);
-        let fin = u64::from(self.state.has_acknowledged_fin());
+        let syn = u64::from(COUNTS_FLAGS && side == Side::Connecting);
+        let fin = u64::from(COUNTS_FLAGS && self.state.has_acknowledged_fin());
         Some(self.bytes_acked?.saturating_sub(syn + fin))
     }
 }
@@ -141,6 +170,9 @@ fn of_system(socket: &(impl AsHandle + ?Sized)) -> io::Result<TcpInfo> {
 fn of_system(socket: &(impl AsHandle + ?Sized)) -> io::Result<TcpInfo> {
     crate::sys::tcp_info(socket)
 }
+
+/// Whether the kernel counts SYN and FIN as bytes: Linux does.
+const COUNTS_FLAGS: bool = cfg!(target_os = "linux");
 
 /// More than any kernel gives (280 bytes in Linux 6.18): a longer structure is cut by the kernel, not refused.
 #[cfg(target_os = "linux")]

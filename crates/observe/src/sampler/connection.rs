@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::tcp_info::Side;
-use crate::{AsHandle, Found, SocketDiag, SocketMemory, TcpInfo, TcpState, Timer, receive_queue};
+use crate::{AsHandle, Found, SocketDiag, SocketMemory, TcpInfo, TcpState, Timer, receive_queue, send_queue};
 
 /// A connection to be sampled.
 pub struct Watched {
@@ -203,6 +203,7 @@ impl Tracked {
         let before = self.last.cut;
         let acked = client.and_then(|end| end.info.payload_acked(Side::Connecting));
         let c_received = client.and_then(|end| end.info.payload_received());
+        let (acked, c_received) = self.or_by_queues(acked, c_received, counters);
         let mut cut = Cut { skew, ..Cut::default() };
         match server.as_ref().and_then(|found| Some((found, found.info?))) {
             Some((found, info)) => {
@@ -242,6 +243,24 @@ impl Tracked {
             Some(0) => self.last.window_zero_since.or_else(|| Some(Instant::now())),
             _ => None,
         };
+    }
+}
+
+impl Tracked {
+    /// Where the system does not count what was acknowledged and received (macOS), it still tells what stands in the
+    /// queues of our own end.
+    fn or_by_queues(
+        &self,
+        acked: Option<u64>,
+        received: Option<u64>,
+        counters: Option<(u64, u64)>,
+    ) -> (Option<u64>, Option<u64>) {
+        let (Some(own), Some((produced, consumed))) = (&self.watched.own, counters) else {
+            return (acked, received);
+        };
+        let by_send_queue = || Some(produced.saturating_sub(send_queue(&*own.socket).ok()??));
+        let by_receive_queue = || Some(consumed + receive_queue(&*own.socket).ok()?);
+        (acked.or_else(by_send_queue), received.or_else(by_receive_queue))
     }
 }
 

@@ -1,0 +1,72 @@
+//! macOS: what XNU tells of a process and of one's own socket.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use super::unix::getsockopt;
+use crate::{AsHandle, TcpInfo, TcpState};
+
+/// The physical footprint of a process, compressed pages included, in bytes. Of one's own user's processes.
+pub(crate) fn process_memory(pid: u32) -> io::Result<u64> {
+    let pid = libc::c_int::try_from(pid).map_err(|_| io::ErrorKind::NotFound)?;
+    let mut usage = std::mem::MaybeUninit::<libc::rusage_info_v4>::zeroed();
+    // SAFETY: the flavour asked for is the one of the structure pointed to, which lives across the call.
+    let result = unsafe { libc::proc_pid_rusage(pid, libc::RUSAGE_INFO_V4, usage.as_mut_ptr().cast()) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it is plain numbers, all of them valid when zero, and the kernel has filled them.
+    Ok(unsafe { usage.assume_init() }.ri_phys_footprint)
+}
+
+/// Bytes in the send buffer, sent or not: SO_NWRITE counts until they are acknowledged.
+pub(crate) fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut bytes = [0; 4];
+    getsockopt(socket, libc::SOL_SOCKET, libc::SO_NWRITE, &mut bytes)?;
+    Ok(u32::from_ne_bytes(bytes))
+}
+
+/// TCP_CONNECTION_INFO, read by the offsets of `netinet/tcp.h`, where fifteen flags share the four bytes at 52.
+pub(crate) fn tcp_info(socket: &(impl AsHandle + ?Sized)) -> io::Result<TcpInfo> {
+    let mut bytes = [0; 256];
+    let length = getsockopt(socket.as_fd(), libc::IPPROTO_TCP, libc::TCP_CONNECTION_INFO, &mut bytes)?;
+    parse(&bytes[..length]).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+fn parse(bytes: &[u8]) -> Option<TcpInfo> {
+    let u32_at = |at: usize| Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    let u64_at = |at: usize| Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+    let mss = u32_at(16)?;
+    Some(TcpInfo {
+        snd_mss: mss,
+        rcv_mss: mss,
+        // A window in bytes here; in segments, as everywhere else in this program.
+        snd_cwnd: u32_at(24)? / mss.max(1),
+        snd_wnd: u32_at(28),
+        rcv_wnd: u32_at(36),
+        rtt: Duration::from_millis(u32_at(44)?.into()),
+        bytes_sent: u64_at(64),
+        bytes_retransmitted: u64_at(72),
+        retransmits: u64_at(104).map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX)),
+        ..TcpInfo::unknown(state(*bytes.first()?))
+    })
+}
+
+/// From the numbers of `netinet/tcp_fsm.h`.
+fn state(number: u8) -> TcpState {
+    match number {
+        0 => TcpState::Closed,
+        1 => TcpState::Listen,
+        2 => TcpState::SynSent,
+        3 => TcpState::SynReceived,
+        4 => TcpState::Established,
+        5 => TcpState::CloseWait,
+        6 => TcpState::FinWait1,
+        7 => TcpState::Closing,
+        8 => TcpState::LastAck,
+        9 => TcpState::FinWait2,
+        10 => TcpState::TimeWait,
+        other => TcpState::Unknown(other),
+    }
+}

@@ -1,0 +1,113 @@
+//! Windows: what it tells of a process and of one's own socket.
+
+use std::io;
+use std::mem::{MaybeUninit, size_of};
+use std::os::windows::io::{AsRawSocket, BorrowedSocket};
+use std::ptr::null_mut;
+use std::time::Duration;
+
+use windows_sys::Win32::Foundation::CloseHandle;
+use windows_sys::Win32::Networking::WinSock::{
+    FIONREAD, SIO_TCP_INFO, SOCKET, TCP_INFO_v0, WSAIoctl, ioctlsocket,
+};
+use windows_sys::Win32::System::ProcessStatus::{
+    K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS, PROCESS_MEMORY_COUNTERS_EX,
+};
+use windows_sys::Win32::System::Threading::{OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION};
+
+use crate::{AsHandle, TcpInfo, TcpState};
+
+/// The private memory that a process has committed, in bytes.
+pub(crate) fn process_memory(pid: u32) -> io::Result<u64> {
+    // SAFETY: plain numbers in, a handle or null out.
+    let process = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, pid) };
+    if process.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    let size = size_of::<PROCESS_MEMORY_COUNTERS_EX>() as u32;
+    let mut counters = MaybeUninit::<PROCESS_MEMORY_COUNTERS_EX>::zeroed();
+    let place: *mut PROCESS_MEMORY_COUNTERS = counters.as_mut_ptr().cast();
+    // SAFETY: the handle is open; the longer structure begins with the shorter one, its true size goes with it, and it
+    // lives across the call.
+    let read = unsafe { K32GetProcessMemoryInfo(process, place, size) };
+    let error = io::Error::last_os_error();
+    // SAFETY: the handle is open and not used after this.
+    unsafe { CloseHandle(process) };
+    if read == 0 {
+        return Err(error);
+    }
+    // SAFETY: it is plain numbers, all of them valid when zero, and the call has filled them.
+    Ok(unsafe { counters.assume_init() }.PrivateUsage as u64)
+}
+
+/// Bytes that can be read.
+pub(crate) fn unread(socket: BorrowedSocket<'_>) -> io::Result<u32> {
+    let mut count = 0;
+    // SAFETY: the socket is open, since it is borrowed; FIONREAD writes one u32, which lives across the call.
+    let result = unsafe { ioctlsocket(socket.as_raw_socket() as SOCKET, FIONREAD, &mut count) };
+    if result == 0 { Ok(count) } else { Err(io::Error::last_os_error()) }
+}
+
+/// SIO_TCP_INFO, version 0: Windows 10 1703 and later.
+pub(crate) fn tcp_info(socket: &(impl AsHandle + ?Sized)) -> io::Result<TcpInfo> {
+    let version: u32 = 0;
+    let mut info = MaybeUninit::<TCP_INFO_v0>::zeroed();
+    let mut returned = 0;
+    // SAFETY: the socket is open, since it is borrowed; the input is one u32 and the output the structure of that
+    // version, each with its size, and both live across the call, which is not overlapped.
+    let result = unsafe {
+        WSAIoctl(
+            socket.as_socket().as_raw_socket() as SOCKET,
+            SIO_TCP_INFO,
+            (&raw const version).cast(),
+            size_of::<u32>() as u32,
+            info.as_mut_ptr().cast(),
+            size_of::<TCP_INFO_v0>() as u32,
+            &mut returned,
+            null_mut(),
+            None,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it is plain numbers, all of them valid when zero, and the call has filled them.
+    let info = unsafe { info.assume_init() };
+    Ok(TcpInfo {
+        snd_mss: info.Mss,
+        rcv_mss: info.Mss,
+        // A window in bytes here; in segments, as everywhere else in this program.
+        snd_cwnd: info.Cwnd / info.Mss.max(1),
+        snd_wnd: Some(info.SndWnd),
+        rcv_wnd: Some(info.RcvWnd),
+        rtt: Duration::from_micros(info.RttUs.into()),
+        bytes_acked: Some(info.BytesOut.saturating_sub(info.BytesInFlight.into())),
+        bytes_received: Some(info.BytesIn),
+        bytes_sent: Some(info.BytesOut),
+        bytes_retransmitted: Some(info.BytesRetrans.into()),
+        ..TcpInfo::unknown(state(info.State))
+    })
+}
+
+/// From the numbers of `mstcpip.h`.
+fn state(number: i32) -> TcpState {
+    match number {
+        0 => TcpState::Closed,
+        1 => TcpState::Listen,
+        2 => TcpState::SynSent,
+        3 => TcpState::SynReceived,
+        4 => TcpState::Established,
+        5 => TcpState::FinWait1,
+        6 => TcpState::FinWait2,
+        7 => TcpState::CloseWait,
+        8 => TcpState::Closing,
+        9 => TcpState::LastAck,
+        10 => TcpState::TimeWait,
+        other => TcpState::Unknown(u8::try_from(other).unwrap_or(u8::MAX)),
+    }
+}
+
+/// Bytes in a page of memory, as the processors that Windows runs on have them.
+pub(crate) fn page_size() -> u64 {
+    4096
+}
