@@ -144,7 +144,11 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
         claims: finding.claims.clone(),
         seconds: started.elapsed().as_secs_f64(),
     };
-    sheet.finding(lesson, &finding, prediction)?;
+    sheet.evidence(lesson, &finding, prediction)?;
+    if prediction.is_some() && args.predict.is_none() && !args.json {
+        wait_for_enter()?;
+    }
+    sheet.explanation(lesson, &finding)?;
     if args.json {
         json_line("summary", &handed)?;
     }
@@ -186,6 +190,13 @@ fn prediction(lesson: &Lesson, args: &Args) -> Result<Option<char>, Failure> {
             None => eprintln!("That is none of the letters."),
         }
     }
+}
+
+/// Lets the learner look at the evidence before the explanation moves it up the screen.
+fn wait_for_enter() -> io::Result<()> {
+    eprint!("Enter: what it shows ");
+    io::stderr().flush()?;
+    io::stdin().lock().read_line(&mut String::new()).map(drop)
 }
 
 fn show_code(lesson: &Lesson) -> Outcome {

@@ -51,8 +51,8 @@ impl Sheet {
         }
     }
 
-    /// Evidence, explanation, claims, and what to try next.
-    pub(crate) fn finding(
+    /// The evidence, and the answer to the question.
+    pub(crate) fn evidence(
         &self,
         lesson: &Lesson,
         finding: &Finding,
@@ -67,7 +67,11 @@ impl Sheet {
             self.say(&terminal::draw(chart, WIDTH, CHART_ROWS, colour()))?;
         }
         self.say(&answer(lesson, finding, prediction))?;
-        self.say("")?;
+        self.say("")
+    }
+
+    /// The explanation, the claims, and what to try next.
+    pub(crate) fn explanation(&self, lesson: &Lesson, finding: &Finding) -> io::Result<()> {
         self.heading("What it shows")?;
         if finding.holds() {
             for told in &finding.told {

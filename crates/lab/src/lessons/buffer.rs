@@ -208,8 +208,8 @@ fn timed(collect: fn(u64) -> u64) -> ([u64; 3], f64) {
     (copied, seconds)
 }
 
-/// n, 2n and 4n: at 512 KiB the slow way copies 2 GiB, which is felt and still done in about a second.
-const SIZES: [u64; 3] = [128 << 10, 256 << 10, 512 << 10];
+/// n, 2n and 4n: at 256 KiB the slow way copies 512 MiB, which can be felt.
+const SIZES: [u64; 3] = [64 << 10, 128 << 10, 256 << 10];
 
 /// A small write of a peer.
 const PIECE: [u8; 64] = [b'x'; 64];

@@ -226,8 +226,8 @@ fn tell(found: &[Found], endless_line: Verdict) -> Finding {
     }
 }
 
-/// Input that is enough to call a server unbounded: more than twice what the kernel's queues hold here.
-const BUDGET: u64 = 128 << 20;
+/// Input that is enough to call a server unbounded: about twice what the kernel's queues hold here.
+const BUDGET: u64 = 80 << 20;
 
 /// Bytes a second for each of five servers at once.
-const RATE: u64 = 48 << 20;
+const RATE: u64 = 40 << 20;
