@@ -150,6 +150,7 @@ impl Plan {
             patience: self.patience.as_secs_f64(),
             slack: kernel_slack(),
             memory_limit: memory_limit(),
+            is_relay: false,
             hidden_upstream: false,
             points: Vec::new(),
             ending: None,
@@ -290,6 +291,7 @@ impl Run<'_> {
         let point = watch.point(&mut self.senders, &mut self.victims, blocked);
         self.evidence.points.push(point);
         self.evidence.hidden_upstream = watch.upstreams.hidden;
+        self.evidence.is_relay = watch.upstreams.hidden || !watch.upstreams.is_empty();
         self.samples.push(point.sample);
         (self.watched)(&point.sample);
         point
@@ -319,11 +321,12 @@ impl Run<'_> {
         let is_echo = self.evidence.echo && self.senders.is_empty();
         let one = (self.victims.len() == 1).then_some(&self.feeds[0]).filter(|_| is_echo);
         let beyond = self.evidence.queue_proof();
-        let waiting = last.given().saturating_sub(last.sample.consumed)
-            + last.sample.produced.saturating_sub(last.taken());
+        // Where the server's end is not visible, all that comes may have been in the kernels.
+        let sees_ends = last.sample.s_written.is_some();
+        let in_kernels = if sees_ends { self.evidence.in_kernels() } else { self.evidence.slack };
         let extent = Extent {
             owed: is_echo.then_some(last.sample.produced),
-            enough: if is_echo { u64::MAX } else { waiting + 2 * beyond },
+            enough: if is_echo { u64::MAX } else { in_kernels.saturating_add(2 * beyond) },
             patience: if self.evidence.repeats { READ_PATIENCE } else { STREAM_PATIENCE },
         };
         // Reading frees a server that is past its brake to take in even more: then it ends at once.
@@ -336,7 +339,8 @@ impl Run<'_> {
             watched(&point.sample);
             point.sample.server_memory.zip(brake).is_none_or(|(memory, brake)| memory < brake)
         };
-        let new = read_out(&mut self.victims, &mut self.senders, &last, one, extent, self.stop, &mut sampled);
+        let new =
+            read_out(&mut self.victims, &mut self.senders, in_kernels, one, extent, self.stop, &mut sampled);
         // A second reading adds to the first: what was owed then and is owed now is owed in all.
         let sum = match self.evidence.read_out.take() {
             Some(old) => ReadOut {

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use echoctl_record::{Ended, Point, ReadOut, Stopped};
+use echoctl_record::{Ended, ReadOut, Stopped};
 
 use super::feed::Feed;
 use super::link::Link;
@@ -27,7 +27,7 @@ pub(super) struct Extent {
 pub(super) fn read_out(
     victims: &mut [Link],
     senders: &mut [Link],
-    last: &Point,
+    in_kernels: u64,
     echo: Option<&Feed>,
     extent: Extent,
     stop: &AtomicBool,
@@ -35,14 +35,6 @@ pub(super) fn read_out(
 ) -> ReadOut {
     let started = Instant::now();
     let before: u64 = victims.iter().map(|link| link.consumed).sum();
-    let in_kernels = match (last.sample.s_written, last.sample.c_received) {
-        // What the server has not read yet will be answered too, and was nobody's queue but the kernel's.
-        (Some(_), Some(_)) => {
-            last.given().saturating_sub(last.sample.consumed)
-                + last.sample.produced.saturating_sub(last.taken())
-        }
-        _ => u64::MAX,
-    };
     let mut buffer = vec![0; BUFFER];
     let (mut curve, mut damaged_at) = (vec![(0.0, 0)], None);
     let mut heard = started;

@@ -57,6 +57,11 @@ impl Upstreams {
         self.hidden |= !wanted.is_empty();
     }
 
+    /// Whether none is watched.
+    pub(super) fn is_empty(&self) -> bool {
+        self.watched.is_empty()
+    }
+
     /// How much they have grown since they were found, together.
     pub(super) fn growth(&mut self) -> u64 {
         self.watched

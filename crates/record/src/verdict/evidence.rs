@@ -23,6 +23,9 @@ pub struct Evidence {
     pub slack: u64,
     /// Growth of the server's memory at which the attack ends for the machine's sake.
     pub memory_limit: u64,
+    /// Whether the server passes on to another one at all.
+    #[serde(default)]
+    pub is_relay: bool,
     /// Whether the server passes on to somebody whose memory is not visible here.
     #[serde(default)]
     pub hidden_upstream: bool,

@@ -16,8 +16,10 @@ pub(crate) struct Facts {
     pub(crate) still: f64,
     /// Whether something waits in a kernel: input that the server does not take, or output that the victim does not.
     pub(crate) pressed: bool,
-    /// Whether output waits in the server's kernel.
-    pub(crate) output_waits: bool,
+    /// Whether the output has filled the kernel's queues: some waits, and no more was taken for a while.
+    pub(crate) output_is_full: bool,
+    /// Output that the input taken since then has earned, by what was answered before.
+    pub(crate) owed: u64,
     /// Growth of the server's memory since the beginning; `None` where it is not visible.
     pub(crate) growth: Option<u64>,
     /// The most growth that was seen at any time.
@@ -28,6 +30,8 @@ pub(crate) struct Facts {
     pub(crate) memory_while_still: Option<Movement>,
     /// The same, over the last seconds of it alone.
     pub(crate) memory_lately: Option<Movement>,
+    /// The same, over the later half of it.
+    pub(crate) memory_later_half: Option<Movement>,
     /// Movement of memory over the whole attack.
     pub(crate) memory_in_all: Option<Movement>,
     /// Movement of disk writes while everything else was still.
@@ -68,7 +72,8 @@ impl Facts {
             given: last.given(),
             still,
             pressed: (evidence.repeats && input_waits) || last.output_waiting() > 0,
-            output_waits: last.output_waiting() > 0,
+            output_is_full: output_is_full(points, last),
+            owed: owed(points, last),
             growth: last.sample.server_memory.zip(base).map(|(now, base)| now.saturating_sub(base)),
             peak: base.and_then(|base| {
                 let peak = points.iter().filter_map(|point| point.sample.server_memory).max();
@@ -77,6 +82,9 @@ impl Facts {
             kept: memory.as_ref().map(|_| kept(points)),
             memory_while_still: memory.as_ref().map(|memory| memory.since(settled).movement()),
             memory_lately: memory.as_ref().map(|memory| memory.since(lately).movement()),
+            memory_later_half: memory
+                .as_ref()
+                .map(|memory| memory.since(last.sample.t - (still - SETTLE).max(0.0) / 2.0).movement()),
             memory_in_all: memory.as_ref().map(Series::movement),
             disk_while_still: disk.as_ref().map(|disk| disk.since(settled).movement()),
             disk: last.disk.zip(first.disk).map(|(now, base)| now.saturating_sub(base)),
@@ -86,6 +94,27 @@ impl Facts {
                 .and_then(|(from, to)| (to.0 - from.0 > 0.5).then(|| (to.1 - from.1) / (to.0 - from.0))),
         })
     }
+}
+
+/// Whether output waits, and the server could write no more of it for the last [`FULL_FOR`].
+fn output_is_full(points: &[Point], last: &Point) -> bool {
+    let before = points.iter().rev().find(|point| last.sample.t - point.sample.t >= FULL_FOR);
+    last.output_waiting() > 0
+        && before.is_some_and(|before| last.given().saturating_sub(before.given()) <= STILL_BYTES)
+}
+
+/// What the input earned and was not given, by the ratio that held before the output was full.
+fn owed(points: &[Point], last: &Point) -> u64 {
+    let earned = answer_ratio(points).map_or(0.0, |ratio| ratio * last.taken() as f64) as u64;
+    earned.saturating_sub(last.given())
+}
+
+/// Bytes of output for each byte of input while the output was not full yet. `None` when there was no input.
+pub(super) fn answer_ratio(points: &[Point]) -> Option<f64> {
+    // The first point at which (almost) all output of today was written.
+    let last = points.last()?;
+    let full = points.iter().find(|point| point.given() + STILL_BYTES >= last.given())?;
+    (full.taken() > 0).then(|| full.given() as f64 / full.taken() as f64)
 }
 
 /// Memory or disk over time; `None` when it is not visible.
@@ -106,6 +135,9 @@ fn kept(points: &[Point]) -> f64 {
 
 /// Less than this in either direction is standing still: pings and window probes go on for ever.
 const STILL_BYTES: u64 = 4096;
+
+/// Seconds without a byte of output after which a queue in the kernel is full: its last steps come 200 ms apart.
+const FULL_FOR: f64 = 0.3;
 
 /// Seconds at the beginning of a still phase in which memory may yet move: the last read is still being worked on.
 const SETTLE: f64 = 0.3;

@@ -13,7 +13,7 @@
 //! hundreds of MiB can be a bound, and 20 can be a leak that is young.
 
 use super::evidence::{Ended, Evidence, Point, ReadOut};
-use super::facts::Facts;
+use super::facts::{Facts, answer_ratio};
 use crate::{Bytes, Seconds, Verdict};
 
 /// A verdict and what it rests on.
@@ -61,6 +61,15 @@ impl Evidence {
         self.ending.is_some_and(|ending| ending.how != Ended::Crashed && ending.t < 1.0) && taken_nothing
     }
 
+    /// Output that was nobody's queue but the kernels' at the end of the attack: what was written and not read, and the
+    /// answers to what the server had not read yet.
+    pub fn in_kernels(&self) -> u64 {
+        let Some(last) = self.points.last() else { return 0 };
+        let unread = last.sample.produced.saturating_sub(last.taken()) as f64;
+        let answers = answer_ratio(&self.points).unwrap_or(1.0) * unread;
+        last.given().saturating_sub(last.sample.consumed) + answers as u64
+    }
+
     /// Memory at which the attack ends, given its last point: none that is larger is needed to prove anything.
     pub fn brake(&self, last: &Point) -> u64 {
         let base = self.points.first().and_then(|point| point.sample.server_memory).unwrap_or(0);
@@ -75,13 +84,7 @@ impl Evidence {
             return true;
         }
         if facts.still >= WATCH {
-            return match facts.memory_lately {
-                None => true,
-                // Busy while nothing moves: it may be filling memory that it got long ago.
-                Some(lately) => {
-                    is_flat(lately) && facts.busy_while_still.is_none_or(|cores| cores < BUSY_CORES)
-                }
-            };
+            return is_at_rest(self, &facts) || facts.memory_lately.is_none();
         }
         self.repeats && facts.taken >= self.budget && !wants_more(self, &facts)
     }
@@ -165,7 +168,7 @@ fn stood_still(evidence: &Evidence, facts: &Facts) -> Judgement {
             format!("{still}, while the server went on writing to disk: {}", Bytes(disk.rise() as u64)),
         );
     }
-    if is_flat(lately) {
+    if is_at_rest(evidence, facts) {
         if let Some(backlog) = evidence.read_out.as_ref().and_then(backlog_of_a_stream)
             && !evidence.repeats
         {
@@ -248,7 +251,9 @@ fn unseen_memory(evidence: &Evidence, facts: &Facts, still: &str) -> Judgement {
 fn took_it_all(evidence: &Evidence, facts: &Facts) -> Judgement {
     let taken = format!("took {} without a pause", Bytes(facts.taken));
     let back = evidence.read_out.as_ref().map_or(0, ReadOut::beyond_kernels);
-    let queued = back >= queued_threshold(evidence, facts);
+    // All that was owed came: nothing had been dropped. A relay's other sockets would hide that.
+    let all_came = !evidence.is_relay && facts.owed >= LEAST_OWED && back >= facts.owed / 2;
+    let queued = back >= queued_threshold(evidence, facts) || all_came;
     let on_disk = facts.disk.is_some_and(|disk| disk >= facts.taken / 2);
     let kept = facts.kept.unwrap_or(0.0);
     let grown = match facts.growth {
@@ -294,10 +299,7 @@ fn took_it_all(evidence: &Evidence, facts: &Facts) -> Judgement {
             "give --pid",
         );
     }
-    if facts.given > STILL_OUTPUT
-        && !facts.output_waits
-        && evidence.read_out.as_ref().is_none_or(|out| out.in_kernels > 0)
-    {
+    if facts.given > STILL_OUTPUT && (!facts.output_is_full || facts.owed < LEAST_OWED) {
         return Judgement::unsure(
             Verdict::Inconclusive,
             format!(
@@ -361,10 +363,10 @@ fn crept(evidence: &Evidence, facts: &Facts) -> Judgement {
 fn wants_more(evidence: &Evidence, facts: &Facts) -> bool {
     if facts.taken >= SURELY_ENOUGH * evidence.budget {
         // Answers that are tiny beside the requests need many more of them to fill a kernel's queue.
-        return facts.given > STILL_OUTPUT && !facts.output_waits;
+        return facts.given > STILL_OUTPUT && (!facts.output_is_full || facts.owed < LEAST_OWED);
     }
-    if facts.output_waits {
-        return false;
+    if facts.output_is_full {
+        return facts.owed < LEAST_OWED;
     }
     // The output has not filled the kernel's queue yet; or there is none, and memory rises all the same: garbage rises
     // until the collector comes, what is kept rises for ever.
@@ -375,6 +377,23 @@ fn wants_more(evidence: &Evidence, facts: &Facts) -> bool {
 fn is_past_brake(evidence: &Evidence) -> bool {
     let last = evidence.points.last();
     last.is_some_and(|last| last.sample.server_memory.is_some_and(|memory| memory >= evidence.brake(last)))
+}
+
+/// Whether a server that stands still has come to rest, and not just to a landing of its stairs: heaps grow in steps, of
+/// which one may last for seconds. Who uses no processor time queues nothing; who does is watched for longer.
+fn is_at_rest(evidence: &Evidence, facts: &Facts) -> bool {
+    let (Some(whole), Some(lately), Some(half)) =
+        (facts.memory_while_still, facts.memory_lately, facts.memory_later_half)
+    else {
+        return false;
+    };
+    // What a bystander asks keeps a server a little busy where there is one.
+    let busy = if evidence.repeats { BUSY_CORES } else { IDLE_CORES };
+    let is_idle = facts.busy_while_still.is_none_or(|cores| cores <= busy);
+    if is_idle && is_flat(lately) && (!evidence.repeats || whole.rise() <= LEAST_RISE) {
+        return true;
+    }
+    facts.still >= LONG_WATCH && is_flat(half) && (is_idle || facts.t >= evidence.patience)
 }
 
 fn is_flat(memory: super::trend::Movement) -> bool {
@@ -442,8 +461,17 @@ const BRAKE: u64 = 1 << 30;
 /// Output below this is a greeting.
 const STILL_OUTPUT: u64 = 64 * 1024;
 
-/// Cores that a server keeps busy while it waits for its peer, at most.
+/// Cores that a server keeps busy while it waits for its peer and answers a bystander, at most, …
 const BUSY_CORES: f64 = 0.25;
+
+/// … and without a bystander: one step of the kernel's clock in some seconds.
+const IDLE_CORES: f64 = 0.005;
+
+/// Seconds after which the later half of a still phase is long enough for the landings of a growing heap.
+const LONG_WATCH: f64 = 10.0;
+
+/// Output owed from which on its absence tells something.
+const LEAST_OWED: u64 = 1 << 20;
 
 /// What comes from a stream at once and is more than any sensible buffer.
 const BACKLOG: u64 = 48 << 20;

@@ -1,0 +1,270 @@
+//! `echoctl audit`: a verdict on any TCP server.
+
+mod junit;
+mod kept;
+mod remedies;
+mod shapes;
+mod summary;
+mod told;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use clap::ValueHint;
+use echoctl_audit::{Error, Outcome as Attack, Plan, Target};
+use echoctl_record::{Bytes, Sample, Verdict};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::exit::{Exit, Failure, Outcome};
+use crate::guard::Consent;
+use crate::interrupt::interrupted;
+use crate::output::{is_live, json_line, say};
+use crate::values;
+use shapes::Stimulus;
+use summary::Summary;
+
+/// Prove it: can a client that does not read exhaust this server? A verdict in seconds, for any TCP server
+///
+/// Attacks a running server, or starts one itself: the command is told its port as $PORT and wherever it says {port}, is
+/// braked when its memory runs away, and is stopped with all that it started. The server is sent a stimulus and nothing of
+/// its answers is read; at the end everything is. A verdict holds for its stimulus: choose the one that fits the protocol
+/// with --shape, or write one with --script.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The server to attack; with a command, where that will listen [default: 127.0.0.1:7007; a command: a free port]
+    #[arg(value_name = "ADDR", value_hint = ValueHint::Other)]
+    addr: Option<String>,
+
+    /// A command that starts the server
+    #[arg(last = true, value_name = "CMD", value_hint = ValueHint::CommandWithArguments)]
+    command: Vec<OsString>,
+
+    #[command(flatten)]
+    stimulus: Stimulus,
+
+    /// Attack over so many connections at once, to see whether the bound is one for each or one for all
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    connections: u32,
+
+    /// Say what the bound of one connection comes to for so many, kernel memory counted
+    #[arg(long, value_name = "M")]
+    project: Option<u64>,
+
+    /// Send so many bytes before a server that takes them all is called unbounded; more where that proves nothing yet
+    #[arg(long, default_value = "256MiB", value_name = "SIZE", value_parser = values::positive_size)]
+    bytes: u64,
+
+    /// Send so many bytes a second
+    #[arg(long, default_value = "128MiB", value_name = "RATE", value_parser = values::rate)]
+    rate: u64,
+
+    /// Attack for at most so long; raise it for servers that are slow, or that hang up late
+    #[arg(long = "for", default_value = "15s", value_name = "TIME", value_parser = values::duration)]
+    patience: Duration,
+
+    /// Watch the memory of this process, when the server's is not found by who listens
+    #[arg(long, value_name = "PID")]
+    pid: Option<u32>,
+
+    /// Give a command so long until it listens; raise it for one that compiles first
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = values::duration)]
+    ready_timeout: Duration,
+
+    /// Succeed (exit 0) if the verdict is this one, and only then
+    #[arg(long, value_name = "VERDICT", value_parser = verdict)]
+    expect: Option<Verdict>,
+
+    /// Print one JSON object a line: samples, then the summary
+    #[arg(long)]
+    json: bool,
+
+    /// Write the result as JUnit XML, which CI systems show as a test
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+
+    /// Write a page with the verdict, its evidence and charts
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+
+    /// Keep all that was recorded, as JSON
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+
+    #[command(flatten)]
+    consent: Consent,
+}
+
+pub(crate) fn run(args: Args) -> Outcome {
+    let host = args.addr.as_deref().unwrap_or(DEFAULT_ADDR);
+    let (shape, script) = args.stimulus.script(host)?;
+    if args.stimulus.show_script {
+        say(script.to_toml().trim_end())?;
+        return Ok(Exit::Done);
+    }
+    let stop = stop_on_interrupt()?;
+    let target = match args.command.as_slice() {
+        [] => None,
+        command => {
+            let addr = args.addr.as_deref().map(|addr| args.consent.find(&supported(addr)?)).transpose()?;
+            let addr = addr.map(|target| target.addr);
+            Some(Target::start(command, addr, args.ready_timeout, &stop).map_err(failure)?)
+        }
+    };
+    let addr: SocketAddr = match &target {
+        Some(target) => target.addr(),
+        None => args.consent.find(&supported(host)?)?.addr,
+    };
+    let mut pids: Vec<u32> = args.pid.into_iter().collect();
+    pids.extend(target.iter().flat_map(Target::roots));
+    let plan = Plan {
+        connections: args.connections,
+        budget: args.bytes,
+        rate: args.rate,
+        patience: args.patience,
+        pids,
+        is_fresh: target.is_some(),
+        ..Plan::new(addr, script)
+    };
+    let attack = attack(&plan, args.json, &stop).map_err(failure);
+    let output = target.as_ref().map(Target::output).unwrap_or_default();
+    let name = target.as_ref().map_or_else(|| addr.to_string(), |target| target.command().to_owned());
+    // Stopped before anything is told, so that nothing runs on while somebody reads.
+    drop(target);
+    let attack = attack?;
+    let summary = Summary::new(&attack, &name, addr, &shape, &plan, args.project);
+    write_files(&args, &summary, &attack)?;
+    if args.json {
+        json_line("summary", &summary)?;
+    } else {
+        say(told::told(&summary, &attack, &output))?;
+    }
+    Ok(exit(summary.verdict, args.expect))
+}
+
+/// Attacks, and shows how that goes: samples as JSON, or a line on a terminal.
+fn attack(plan: &Plan, json: bool, stop: &AtomicBool) -> Result<Attack, Error> {
+    let bar = if json || !is_live() { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+    if let Ok(style) = ProgressStyle::with_template("{elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    let mut first = None;
+    let mut watched = |sample: &Sample| {
+        if json {
+            // Nobody reads any more: the summary will notice.
+            let _ = json_line("sample", sample);
+        }
+        let base = *first.get_or_insert(sample.server_memory.unwrap_or(0));
+        let grown = sample.server_memory.map_or(0, |memory| memory.saturating_sub(base));
+        bar.set_message(format!(
+            "sent {}, taken {}, memory +{}, read {}",
+            Bytes(sample.produced),
+            Bytes(sample.s_read.or(sample.s_received).unwrap_or(0)),
+            Bytes(grown),
+            Bytes(sample.consumed)
+        ));
+    };
+    let attack = plan.attack(stop, &mut watched);
+    bar.finish_and_clear();
+    attack
+}
+
+fn write_files(args: &Args, summary: &Summary, attack: &Attack) -> Result<(), Failure> {
+    let write = |path: &PathBuf, text: String| {
+        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+    };
+    if let Some(path) = &args.junit {
+        write(path, junit::junit(summary, args.expect))?;
+    }
+    if let Some(path) = &args.report {
+        write(path, kept::page(summary, attack).to_string())?;
+    }
+    if let Some(path) = &args.record {
+        write(path, kept::record(summary, attack)?)?;
+    }
+    Ok(())
+}
+
+/// The exit code of a verdict, or of its agreement with what was expected.
+fn exit(verdict: Verdict, expected: Option<Verdict>) -> Exit {
+    match (expected, verdict) {
+        (Some(expected), verdict) if expected == verdict => Exit::Done,
+        (Some(_), _) => Exit::Failed,
+        (None, Verdict::Bounded | Verdict::Disconnects | Verdict::Discards) => Exit::Done,
+        (None, Verdict::Unbounded | Verdict::Spills | Verdict::Crashes) => Exit::Failed,
+        (None, Verdict::Slow | Verdict::Inconclusive) => Exit::Unsure,
+    }
+}
+
+fn failure(error: Error) -> Failure {
+    let exit = match &error {
+        Error::Interrupted => Exit::Interrupted,
+        Error::Script { .. } => Exit::Usage,
+        error if error.is_unreachable() => Exit::Unreachable,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, error)
+}
+
+/// An address that this program can speak to, or a plain word that it cannot.
+fn supported(addr: &str) -> Result<String, Failure> {
+    let refused =
+        |what| Failure::usage(format_args!("{what} not supported: audit the plain TCP port behind it"));
+    if addr.starts_with("unix:") || addr.starts_with('/') {
+        return Err(refused("Unix sockets are"));
+    }
+    if ["tls:", "https:", "wss:"].iter().any(|scheme| addr.starts_with(scheme)) {
+        return Err(refused("TLS is"));
+    }
+    Ok(addr.to_owned())
+}
+
+/// A flag that is set when the user or the system wants an end. A second signal ends the process as usual.
+fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = stop.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| anyhow!("cannot wait for signals: {error}"))?;
+    std::thread::spawn(move || {
+        runtime.block_on(interrupted());
+        told.store(true, Ordering::Relaxed);
+    });
+    Ok(stop)
+}
+
+fn verdict(text: &str) -> Result<Verdict, String> {
+    const ALL: [Verdict; 8] = [
+        Verdict::Bounded,
+        Verdict::Disconnects,
+        Verdict::Discards,
+        Verdict::Spills,
+        Verdict::Unbounded,
+        Verdict::Crashes,
+        Verdict::Slow,
+        Verdict::Inconclusive,
+    ];
+    ALL.into_iter().find(|verdict| verdict.name() == text).ok_or_else(|| {
+        let names = ALL.map(Verdict::name).join(", ");
+        format!("no verdict: use one of {names}")
+    })
+}
+
+const DEFAULT_ADDR: &str = "127.0.0.1:7007";
+
+const EXAMPLES: &str = "\
+Verdicts: bounded, disconnects, discards (exit 0); unbounded, spills, crashes (exit 1); slow, inconclusive (exit 3).
+
+Examples:
+  echoctl audit 127.0.0.1:7007                                     a running echo server
+  echoctl audit --shape raw -- node server.js                      start it, attack it, stop it; it reads $PORT
+  echoctl audit --shape http-get /events 127.0.0.1:8080            one request with a large or endless answer
+  echoctl audit --request 'PING\\r\\n' --repeat -- ./server {port}   anything else
+  echoctl audit --shape redis-get k --show-script > mine.toml      a script to edit
+  echoctl audit --script mine.toml --expect bounded --junit audit.xml -- ./server";

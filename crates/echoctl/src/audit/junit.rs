@@ -1,0 +1,70 @@
+//! JUnit XML: the verdict as a test case, in the form that CI systems show.
+
+use std::fmt::Write;
+
+use echoctl_record::Verdict;
+
+use super::summary::Summary;
+
+/// The result as a test suite of one case.
+pub(super) fn junit(summary: &Summary, expected: Option<Verdict>) -> String {
+    let verdict = summary.verdict;
+    let wrong = match expected {
+        Some(expected) if expected != verdict => Some(format!("{verdict} instead of {expected}")),
+        Some(_) => None,
+        None => match verdict {
+            Verdict::Unbounded | Verdict::Spills | Verdict::Crashes => Some(verdict.to_string()),
+            _ => None,
+        },
+    };
+    let is_unsure = expected.is_none() && matches!(verdict, Verdict::Slow | Verdict::Inconclusive);
+    let (failures, skipped) = (u8::from(wrong.is_some()), u8::from(is_unsure));
+    let (time, reason) = (summary.seconds, escape(&summary.reason));
+    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        xml,
+        "<testsuite name=\"echoctl audit\" tests=\"1\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\" time=\"{time:.3}\">"
+    );
+    let _ = writeln!(
+        xml,
+        "  <testcase classname=\"echoctl.audit\" name=\"{}: {}\" time=\"{time:.3}\">",
+        escape(&summary.target),
+        escape(&summary.shape)
+    );
+    if let Some(wrong) = wrong {
+        let _ = writeln!(xml, "    <failure message=\"{}\">{reason}</failure>", escape(&wrong));
+    } else if is_unsure {
+        let _ = writeln!(xml, "    <skipped message=\"{verdict}: {reason}\"/>");
+    }
+    let _ = writeln!(xml, "    <system-out>{verdict}: {reason}</system-out>");
+    xml += "  </testcase>\n</testsuite>\n";
+    xml
+}
+
+/// Text for XML 1.0, which has no way at all to write most control characters.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped += "&amp;",
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            '"' => escaped += "&quot;",
+            '\n' | '\t' => escaped.push(' '),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_cannot_end_the_attribute_it_stands_in() {
+        assert_eq!(escape("a\"<b>&\u{1b}\n"), "a&quot;&lt;b&gt;&amp;\u{fffd} ");
+    }
+}

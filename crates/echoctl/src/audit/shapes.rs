@@ -1,0 +1,83 @@
+//! The options that say what is sent: a shape, a script, or a request.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use echoctl_audit::{Part, Payload, Script, Sent, Shape, unescape};
+
+use crate::exit::{Exit, Failure};
+
+/// What is sent, by one of three ways.
+#[derive(Debug, Args)]
+pub(super) struct Stimulus {
+    /// Send what this protocol makes of it: echo, raw, u16, http-get PATH, http-pipeline PATH, sse PATH, websocket PATH,
+    /// websocket-subscribe PATH, redis-get KEY, redis-subscribe CHANNEL
+    #[arg(long, num_args = 1..=2, value_names = ["NAME", "ARG"], default_values = ["echo"],
+          conflicts_with_all = ["script", "request"])]
+    shape: Vec<String>,
+
+    /// Send what a script says, TOML or JSON; start from one that --show-script prints
+    #[arg(long, value_name = "FILE", conflicts_with = "request")]
+    script: Option<PathBuf>,
+
+    /// Send this text, with \r \n \t \0 \\ and \x0a as in most languages, or the content of @FILE
+    #[arg(long, value_name = "TEXT|@FILE")]
+    request: Option<String>,
+
+    /// With --request: send it once, and nothing more
+    #[arg(long, requires = "request", conflicts_with = "repeat")]
+    once: bool,
+
+    /// With --request: send it again and again (default)
+    #[arg(long, requires = "request")]
+    repeat: bool,
+
+    /// Print the script that would be carried out, as TOML, and do nothing
+    #[arg(long)]
+    pub(super) show_script: bool,
+}
+
+impl Stimulus {
+    /// The script, and what reports call it.
+    ///
+    /// # Errors
+    /// Exit 2, when it makes no sense.
+    pub(super) fn script(&self, host: &str) -> Result<(String, Script), Failure> {
+        if let Some(path) = &self.script {
+            let script = Script::read(path).map_err(|error| Failure::new(Exit::Usage, error))?;
+            let kind = script.stimulus.kind.clone();
+            return Ok((kind.unwrap_or_else(|| path.display().to_string()), script));
+        }
+        if let Some(request) = &self.request {
+            let part = match request.strip_prefix('@') {
+                Some(path) => {
+                    let content = std::fs::read(path).map_err(|error| {
+                        Failure::usage(format_args!("cannot read the request {path}: {error}"))
+                    })?;
+                    Part::Hex(content)
+                }
+                None => {
+                    let bytes = unescape(request).map_err(Failure::usage)?;
+                    String::from_utf8(bytes).map_or_else(|error| Part::Hex(error.into_bytes()), Part::Text)
+                }
+            };
+            let payload = Payload::new(vec![part]);
+            if payload.is_empty() {
+                return Err(Failure::usage("the request is empty"));
+            }
+            let (kind, send) = if self.once {
+                ("request once", Sent::Once(payload))
+            } else {
+                ("request", Sent::Repeat(payload))
+            };
+            let stimulus = echoctl_audit::Stimulus { kind: Some(kind.to_owned()), send };
+            return Ok((kind.to_owned(), Script::new(stimulus)));
+        }
+        // Quoted as one word it is the same: --shape 'http-get /'.
+        let mut words = self.shape.iter().flat_map(|word| word.split_ascii_whitespace());
+        let name = words.next().unwrap_or_default();
+        let shape = Shape::parse(name, words.next()).map_err(Failure::usage)?;
+        let script = shape.script(host);
+        Ok((shape.to_string(), script))
+    }
+}
