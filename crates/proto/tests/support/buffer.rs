@@ -38,7 +38,9 @@ pub(crate) fn check(input: &[u8]) {
     let limit = LIMITS[usize::from(limit) % LIMITS.len()];
     let mut bytes = input.iter().map(|&byte| usize::from(byte));
     let mut operations = Vec::new();
-    while let (Some(code), Some(low)) = (bytes.next(), bytes.next()) {
+    while operations.len() < MOST_OPERATIONS
+        && let (Some(code), Some(low)) = (bytes.next(), bytes.next())
+    {
         // Squared, so that small steps are common, and the largest passes what a buffer retains. More than the limit is
         // refused, no matter how much more.
         let count = (low + (code >> 3) * (code >> 3) * 70).min(limit + 1);
@@ -52,6 +54,9 @@ pub(crate) fn check(input: &[u8]) {
     }
     run(limit, &operations);
 }
+
+/// A few growths, compactions and refusals fit into so many; longer scenarios only take longer.
+const MOST_OPERATIONS: usize = 60;
 
 /// Limits around the buffer's own thresholds: none at all, its first allocation, and what it retains.
 const LIMITS: [usize; 8] = [0, 1, 63, 64, 1000, 4096, Buffer::RETAINED, Buffer::RETAINED * 2 + 1];
