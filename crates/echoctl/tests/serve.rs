@@ -1,0 +1,155 @@
+//! Promise: `echoctl serve` says what it does in events of the published shape, refuses what cannot be meant, does not depend
+//! on anybody reading what it prints, and ends cleanly when it is asked to.
+
+mod peer;
+mod schema;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use peer::{echoctl, text};
+use schema::{conforms, schema};
+use serde_json::Value;
+
+/// A running `echoctl serve --json` that ends when the test lets go of it.
+struct Serve {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    listening: Value,
+}
+
+impl Serve {
+    fn start(arguments: &[&str]) -> Serve {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_echoctl"))
+            .args(["serve", "--json", "--addr", "127.0.0.1:0", "--until-stdin-ends"])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        Serve { child, stdout, listening: serde_json::from_str(&line).unwrap() }
+    }
+
+    fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.listening["addr"].as_str().unwrap()).unwrap()
+    }
+
+    /// Closes its standard input, and returns its exit code and the events that it has printed since it listens.
+    fn end(mut self) -> (Option<i32>, Vec<Value>) {
+        drop(self.child.stdin.take());
+        let mut rest = Vec::new();
+        self.stdout.read_to_end(&mut rest).unwrap();
+        (self.child.wait().unwrap().code(), schema::events(&rest))
+    }
+}
+
+fn round_trip(mut stream: &TcpStream, frame: &[u8]) {
+    stream.write_all(frame).unwrap();
+    let mut got = vec![0; frame.len()];
+    stream.read_exact(&mut got).unwrap();
+    assert_eq!(got, frame);
+}
+
+#[test]
+fn every_event_is_of_the_published_shape() {
+    let serve = Serve::start(&[
+        "--backpressure=watermark",
+        "--queue-limit=64KiB",
+        "--max-frame=10",
+        "--sndbuf=64KiB",
+        "--stats-every=5ms",
+        "--idle-timeout=1h",
+        "--write-timeout=1h",
+    ]);
+    let schema = schema("serve");
+    assert_eq!(conforms(&serve.listening, &schema), Ok(()));
+    assert_eq!(serve.listening["resume_at"], 16 << 10);
+    assert!(serve.listening["send_buffer"].as_u64() >= Some(64 << 10));
+
+    let (good, mut bad) = (serve.connect(), serve.connect());
+    round_trip(&good, b"fine\n");
+    drop(good);
+    bad.write_all(b"much too long a line\n").unwrap();
+    // Whether it sees the end or a reset, the connection is over.
+    let _ = bad.read_to_end(&mut Vec::new());
+    let (code, events) = serve.end();
+
+    assert_eq!(code, Some(0));
+    for event in &events {
+        assert_eq!(conforms(event, &schema), Ok(()), "{event}");
+    }
+    let reasons: Vec<_> =
+        events.iter().filter(|event| event["event"] == "closed").map(|event| &event["reason"]).collect();
+    assert!(reasons.contains(&&"eof".into()) && reasons.contains(&&"frame too long".into()), "{reasons:?}");
+    let summary = events.last().unwrap();
+    assert_eq!((&summary["event"], &summary["accepted"]), (&"summary".into(), &2.into()));
+    assert_eq!(summary["sent"], 5);
+}
+
+#[test]
+fn it_serves_on_when_nobody_reads_what_it_prints() {
+    let serve = Serve::start(&[]);
+
+    // Each connection that ends is an event: together far more than the pipe and the channel before it hold.
+    for _ in 0..4000 {
+        round_trip(&serve.connect(), b"x\n");
+    }
+    round_trip(&serve.connect(), b"still here\n");
+    let (code, events) = serve.end();
+
+    assert_eq!(code, Some(0));
+    let lost = events.last().and_then(|summary| summary["lost_events"].as_u64());
+    assert!(lost > Some(0), "{:?}", events.last());
+}
+
+#[test]
+fn it_ends_when_its_standard_input_ends_and_answers_first_what_has_arrived() {
+    let serve = Serve::start(&[]);
+    let mut peer = serve.connect();
+    round_trip(&peer, b"hello\n");
+
+    let (code, events) = serve.end();
+
+    assert_eq!(code, Some(0));
+    assert_eq!(peer.read_to_end(&mut Vec::new()).unwrap(), 0, "the peer sees the end");
+    assert_eq!(events.last().unwrap()["received"], 6);
+}
+
+#[test]
+fn what_cannot_be_meant_is_exit_code_2_and_names_the_options() {
+    for (arguments, named) in [
+        (&["--io=threads", "--backpressure=bounded"][..], "--io threads"),
+        (&["--io=one-thread", "--backpressure=off"], "--io one-thread"),
+        (&["--framing=raw", "--backpressure=drop"], "--framing raw"),
+        (&["--queue-limit=1MiB"], "--queue-limit"),
+        (&["--backpressure=bounded", "--resume-at=1KiB"], "--resume-at"),
+        (&["--backpressure=watermark", "--queue-limit=1KiB", "--resume-at=2KiB"], "--resume-at"),
+        (&["--grace=1s"], "--grace"),
+        (&["--io=threads", "--workers=2"], "--workers"),
+        (&["--write-timeout=0"], "--write-timeout"),
+        (&["--max-frame=0"], "--max-frame"),
+        (&["--queue-limit=banana"], "--queue-limit"),
+        (&["--addr=nowhere"], "--addr"),
+    ] {
+        let output = echoctl(&[&["serve"], arguments].concat()).output().unwrap();
+
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(named), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let serve = Serve::start(&[]);
+    let addr = serve.listening["addr"].as_str().unwrap();
+
+    let output = echoctl(&["serve", "--addr", addr]).output().unwrap();
+
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains(addr), "{}", text(&output.stderr));
+}
