@@ -16,12 +16,16 @@
 //! ours has means that the boundaries are lost, and the rest of the stream can only be counted. Without framing the
 //! stream is compared by position, so after the first difference there is nothing to go by.
 
+mod tally;
+
+use echoctl_proto::Framing;
+
+pub use tally::{Fault, Tally};
+
 use crate::gaps::Gaps;
 use crate::number::DIGITS;
 use crate::recipe::{Frame, Recipe};
 use crate::source::Source;
-
-use echoctl_proto::Framing;
 
 /// Checks the stream that comes back on one connection. Sans-IO: it is fed with bytes, in pieces of any size.
 ///
@@ -53,36 +57,6 @@ pub struct Checker {
     /// How many bytes came before the frame it is in.
     start: u64,
     tally: Tally,
-}
-
-/// What a check has found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
-    /// Bytes of frames that came back right and in order; without framing, bytes that were right.
-    pub verified: u64,
-    /// Frames that did not come back.
-    pub lost: u64,
-    /// Frames that came back once more.
-    pub duplicated: u64,
-    /// Frames that came back after a later one.
-    pub reordered: u64,
-    /// Frames that came back wrong.
-    pub mismatched: u64,
-    /// Bytes that came back.
-    pub bytes: u64,
-    /// The first thing that was wrong, and after how many bytes the wrong frame begins; without framing, the wrong byte.
-    pub first_fault: Option<(Fault, u64)>,
-}
-
-/// What was wrong with a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// A byte of it was not the one that was sent.
-    Content,
-    /// Its number is none that was sent on this connection.
-    Number,
-    /// Its length prefix gives so many bytes of payload, which no frame had: where frames end is not known any more.
-    Length(u64),
 }
 
 #[derive(Debug)]

@@ -150,15 +150,3 @@ impl fmt::Display for Ending {
         }
     }
 }
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Fault::Content => f.write_str("a byte that is not the one sent"),
-            Fault::Number => f.write_str("a frame whose number was never sent on its connection"),
-            Fault::Length(length) => {
-                write!(f, "a length prefix of {length} bytes, which no frame had: the rest could not be cut")
-            }
-        }
-    }
-}

@@ -1,6 +1,6 @@
 //! The ending: the table that adds up, one plain sentence, and the exit code.
 
-use std::io;
+use std::io::{self, Write};
 
 use echoctl_client::{Ending, Hangup, Outcome, Reading};
 use echoctl_lab::kit::wrap;
@@ -23,7 +23,7 @@ impl Session {
             self.tell(outcome, &summary)?;
         }
         for fault in faults(outcome) {
-            eprintln!("echoctl: {fault}");
+            writeln!(io::stderr(), "echoctl: {fault}")?;
         }
         let is_good = outcome.is_good() && !self.server_ended && !self.closed_by_server;
         self.keeper.finish(&summary)?;

@@ -80,8 +80,7 @@ impl Output {
         write(&mut file)
             .and_then(|()| Ok(file.flush()?))
             .with_context(|| format!("cannot write {}", self.path.display()))?;
-        eprintln!("kept in {}", self.path.display());
-        Ok(())
+        Ok(writeln!(std::io::stderr(), "kept in {}", self.path.display())?)
     }
 }
 

@@ -3,6 +3,7 @@
 //! - [`args`]: the options.
 //! - [`session`]: the run, sampled 20 times a second.
 //! - [`judge`]: the verdict on the server.
+//! - [`show`]: how it is shown while it goes.
 //! - [`server`]: the processes that are watched.
 //! - [`keep`]: the record and the page.
 //! - [`ending`]: what is said at the end, and the exit code.
@@ -13,6 +14,7 @@ mod judge;
 mod keep;
 mod server;
 mod session;
+mod show;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -48,6 +50,9 @@ pub(crate) fn run(args: Args) -> Outcome {
         interrupt::interrupted().await;
         flag.store(true, SeqCst);
         handle.abort();
+        // Whoever asks twice does not want to wait, not even for a reader of our output that has stopped reading.
+        interrupt::interrupted().await;
+        std::process::exit(Exit::Interrupted as i32);
     });
     runtime.spawn(async move { done.send(flood.run().await) });
     let outcome = session.watch(&outcome, &stop)?;

@@ -6,17 +6,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use echoctl_client::{Config, Flood, Link, Outcome, Phase, Rate, Reading, StopHandle, Totals};
-use echoctl_observe::{Observation, OwnEnd, Sampler, TcpState, Watched};
-use echoctl_record::{Bytes, Machine, Point, Queues, Sample, Seconds};
+use echoctl_client::{Config, Flood, Link, Outcome, Phase, Reading, StopHandle, Totals};
+use echoctl_observe::{AT_ONCE, Observation, OwnEnd, Sampler, TcpState, Watched};
+use echoctl_record::{Machine, Point, Queues, Sample};
 
 use super::args::Args;
 use super::keep::{Keeper, thin_out};
 use super::server::Server;
+use super::show::{Moment, Show};
 use crate::exit::Failure;
-use crate::output::{is_live, json_line};
-use crate::view::path::{Beside, PathView};
-use crate::view::screen::Screen;
 
 /// A run under way.
 pub(super) struct Session {
@@ -49,13 +47,6 @@ pub(super) struct Session {
     show: Show,
 }
 
-/// How a run is shown while it goes.
-enum Show {
-    Json,
-    Lines { next: f64 },
-    Live { screen: Screen, view: PathView, next: f64 },
-}
-
 impl Session {
     /// Connected, and about to send.
     pub(super) fn new(
@@ -66,13 +57,6 @@ impl Session {
         keeper: Keeper,
         flood: &Flood,
     ) -> Session {
-        let show = if args.json {
-            Show::Json
-        } else if is_live() && !args.plain {
-            Show::Live { screen: Screen::new(), view: PathView::default(), next: 0.0 }
-        } else {
-            Show::Lines { next: 0.0 }
-        };
         Session {
             config: config.clone(),
             target: args.addr.clone(),
@@ -93,7 +77,7 @@ impl Session {
             keeper,
             sampler: Sampler::new(flood.links().iter().map(watched).collect(), server.tree),
             links: flood.links().to_vec(),
-            show,
+            show: Show::new(args, config),
         }
     }
 
@@ -103,24 +87,32 @@ impl Session {
         outcome: &Receiver<Outcome>,
         stop: &StopHandle,
     ) -> Result<Outcome, Failure> {
-        let mut due = Instant::now();
+        let (mut due, mut moved) = (Instant::now(), 0);
         loop {
-            match outcome.recv_timeout(due.saturating_duration_since(Instant::now())) {
+            let wait = due.saturating_duration_since(Instant::now()).min(GLANCE);
+            match outcome.recv_timeout(wait) {
                 Ok(outcome) => {
-                    self.sample(stop)?;
+                    self.sample(stop, true)?;
                     return Ok(outcome);
                 }
-                Err(RecvTimeoutError::Timeout) => self.sample(stop)?,
                 Err(RecvTimeoutError::Disconnected) => return Err(anyhow!("the client failed").into()),
+                Err(RecvTimeoutError::Timeout) => {}
             }
-            // A reader of our output that is slow makes samples late: then the next comes at once, and none is made up for.
-            due = (due + INTERVAL).max(Instant::now());
+            let is_regular = Instant::now() >= due;
+            if is_regular || self.moved() - moved >= BYTES_A_SAMPLE {
+                moved = self.moved();
+                self.sample(stop, is_regular)?;
+            }
+            if is_regular {
+                // A slow reader of our output makes samples late: the next then comes at once, and none is made up for.
+                due = (due + INTERVAL).max(Instant::now());
+            }
         }
     }
 
     /// One sample: kept, shown, and acted upon.
-    fn sample(&mut self, stop: &StopHandle) -> io::Result<()> {
-        let look = self.sampler.sample();
+    fn sample(&mut self, stop: &StopHandle, is_regular: bool) -> io::Result<()> {
+        let look = Observation { is_regular, ..self.sampler.sample() };
         let totals = stop.totals();
         self.keep(&look, &totals);
         let grown = self.growth(&look.sample).unwrap_or(0);
@@ -133,7 +125,10 @@ impl Session {
             self.closed_by_server = true;
             stop.stop();
         }
-        self.show(&look, &totals)
+        let held_back = self.held_back(&totals);
+        let first = self.first.unwrap_or(look.sample);
+        let moment = Moment { look: &look, totals: &totals, server: &self.server, first, held_back };
+        self.show.show(&moment)
     }
 
     /// How much more memory the server has than at the start.
@@ -190,68 +185,6 @@ impl Session {
             })
     }
 
-    fn show(&mut self, look: &Observation, totals: &Totals) -> io::Result<()> {
-        let t = look.sample.t;
-        match &mut self.show {
-            Show::Json => return json_line("sample", &look.sample),
-            Show::Lines { next } if t >= *next => *next = t.floor() + 1.0,
-            Show::Live { view, next, .. } => {
-                view.add(look.sample);
-                if t < *next && totals.open > 0 {
-                    return Ok(());
-                }
-                // What was left unread is shown as it was, not as it is when nobody sends any more.
-                let is_over = totals.open == 0 && look.sample.produced > look.sample.consumed;
-                if is_over {
-                    return Ok(());
-                }
-                *next = t + REDRAW_SECONDS;
-            }
-            Show::Lines { .. } => return Ok(()),
-        }
-        let beside = self.beside(look, totals);
-        match &mut self.show {
-            Show::Live { screen, view, .. } => screen.draw(&view.text(&beside)),
-            _ => {
-                eprintln!("{}", self.line(&look.sample, totals));
-                Ok(())
-            }
-        }
-    }
-
-    /// One line on a moment, for logs and pipes.
-    fn line(&self, now: &Sample, totals: &Totals) -> String {
-        let queues = Queues::of(now);
-        let shown = |bytes: Option<u64>| bytes.map_or("?".to_owned(), |bytes| Bytes(bytes).to_string());
-        let held_back = match self.held_back(totals) {
-            Some(time) if time >= Duration::from_millis(500) => {
-                format!("   held back {}", Seconds(time.as_secs_f64()))
-            }
-            _ => String::new(),
-        };
-        format!(
-            "{:4.0} s   sent {:<9} read back {:<9} inside the server {:<9} server memory +{:<9}{held_back}",
-            now.t,
-            shown(Some(now.produced)),
-            shown(Some(now.consumed)),
-            shown(queues.inside_server),
-            shown(self.growth(now)),
-        )
-        .trim_end()
-        .to_owned()
-    }
-
-    fn beside(&self, look: &Observation, totals: &Totals) -> Beside {
-        Beside {
-            title: format!("flood to {}: {}", self.target, self.what()),
-            server: self.server.clone(),
-            path: look.path,
-            held_back: self.held_back(totals).map(|time| time.as_secs_f64()),
-            base_memory: self.first.and_then(|first| first.server_memory),
-            available: echoctl_observe::memory_available(),
-        }
-    }
-
     /// For how long no connection could write.
     fn held_back(&self, totals: &Totals) -> Option<Duration> {
         if totals.open == 0 || totals.stalled < totals.open {
@@ -260,24 +193,9 @@ impl Session {
         self.links.iter().filter_map(|link| link.stalled()).min()
     }
 
-    /// What this run does, in a few words.
-    fn what(&self) -> String {
-        let config = &self.config;
-        let rate = match config.rate {
-            Rate::Max => "full speed".to_owned(),
-            Rate::Limited(rate) => format!("{}/s", Bytes(rate)),
-        };
-        let reads = match config.reading {
-            Reading::All => "reads all".to_owned(),
-            Reading::Nothing => "reads nothing".to_owned(),
-            Reading::AtRate(rate) => format!("reads {}/s", Bytes(rate)),
-            Reading::For(time) => format!("reads for {}", Seconds(time.as_secs_f64())),
-            Reading::Except { .. } => "reads, stops, reads".to_owned(),
-        };
-        match config.connections {
-            1 => format!("{rate}, {reads}"),
-            many => format!("{many} connections, {rate}, {reads}"),
-        }
+    /// Bytes written so far, as far as a short look tells.
+    fn moved(&self) -> u64 {
+        self.links.iter().take(AT_ONCE).map(|link| link.produced()).sum()
     }
 }
 
@@ -292,11 +210,14 @@ fn watched(link: &Arc<Link>) -> Watched {
     Watched { local: link.local_addr(), peer: link.peer_addr(), own: Some(own) }
 }
 
-/// Between two samples.
+/// Between two regular samples.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Seconds between two pictures: figures that change faster cannot be read.
-const REDRAW_SECONDS: f64 = 0.2;
+/// Bytes after which a sample is taken in between: at 1 GiB/s regular ones are 50 MiB apart, too few to judge by.
+const BYTES_A_SAMPLE: u64 = 8 << 20;
 
-/// Points kept: 5 minutes at 20 a second, and no more memory however long the run.
+/// How often it is looked whether so many have moved. A look costs less than 1 µs a connection.
+const GLANCE: Duration = Duration::from_millis(4);
+
+/// Points kept: minutes of them, and no more memory however long the run.
 const MOST_POINTS: usize = 6000;

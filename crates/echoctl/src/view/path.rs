@@ -13,16 +13,17 @@
 //! Bars are on one scale, the bytes on the way, so that they show where these are; how full a queue is stands beside its
 //! bar. It only draws: what it is given is a [`Sample`] and what stands beside it.
 
-use std::collections::VecDeque;
 use std::fmt::Write;
 
 use echoctl_observe::{Filled, Path};
-use echoctl_record::{Bytes, Queues, Rate, Sample, Seconds};
+use echoctl_record::{Bytes, Queues, Sample, Seconds};
+
+use super::trend::Recent;
 
 /// Draws one path, moment by moment. Remembers the last second, for the trends.
 #[derive(Debug, Default)]
 pub(crate) struct PathView {
-    recent: VecDeque<Sample>,
+    recent: Recent,
 }
 
 /// What stands beside a sample.
@@ -45,15 +46,12 @@ pub(crate) struct Beside {
 impl PathView {
     /// Takes one more sample.
     pub(crate) fn add(&mut self, sample: Sample) {
-        while self.recent.front().is_some_and(|oldest| sample.t - oldest.t > TREND_SECONDS) {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(sample);
+        self.recent.add(sample);
     }
 
     /// The picture: 18 lines of at most 79 columns.
     pub(crate) fn text(&self, beside: &Beside) -> String {
-        let Some(now) = self.recent.back() else { return String::new() };
+        let Some(now) = self.recent.last() else { return String::new() };
         let mut text = format!("{:<66.66}{:>12}\n\n", beside.title, Seconds(now.t).to_string());
         let mut line = |line: String| {
             text.push_str(line.trim_end());
@@ -61,13 +59,13 @@ impl PathView {
         };
         let held_back = beside.held_back.filter(|&seconds| seconds >= HELD_BACK_SECONDS);
         let waiting = held_back.map(|seconds| format!("HELD BACK for {}", Seconds(seconds)));
-        let producing = self.flow(|sample| Some(sample.produced));
+        let producing = self.recent.flow(|sample| Some(sample.produced));
         line(counter("produced", now.produced, waiting.as_deref().unwrap_or_default(), &producing));
         let on_the_way = now.produced.saturating_sub(now.consumed);
         for queue in &QUEUES {
             line(self.queue(queue, now, on_the_way, &beside.path));
         }
-        let consuming = self.flow(|sample| Some(sample.consumed));
+        let consuming = self.recent.flow(|sample| Some(sample.consumed));
         line(counter("consumed", now.consumed, "", &consuming));
         line(String::new());
         line(format!("  {:<10}{}", "server", beside.server));
@@ -86,7 +84,7 @@ impl PathView {
             return format!("    {:<22}{:>9}", queue.name, "not visible here");
         };
         let full = (queue.filled)(path).and_then(Filled::part).map(fullness).unwrap_or_default();
-        let trend = self.trend(|sample| (queue.bytes)(&Queues::of(sample)), bytes);
+        let trend = self.recent.trend(|sample| (queue.bytes)(&Queues::of(sample)), bytes);
         let bar = bar(bytes, on_the_way);
         format!("    {:<22}{:>9}  {bar:<BAR$}  {full:<10}{trend}", queue.name, Bytes(bytes).to_string())
     }
@@ -98,13 +96,13 @@ impl PathView {
         if let Some(base) = beside.base_memory {
             let _ = write!(text, ", {} more than at the start", Bytes(memory.saturating_sub(base)));
         }
-        let _ = write!(text, ", {}", self.trend(|sample| sample.server_memory, memory));
+        let _ = write!(text, ", {}", self.recent.trend(|sample| sample.server_memory, memory));
         text
     }
 
     /// Where the growth of the server's memory leads, if it grows.
     fn exhaustion(&self, beside: &Beside) -> String {
-        let rising = self.slope(|sample| sample.server_memory).filter(|&slope| slope > RISING);
+        let rising = self.recent.slope(|sample| sample.server_memory).filter(|&slope| slope > RISING);
         let Some((slope, available)) = rising.zip(beside.available) else { return String::new() };
         let seconds = available as f64 / slope;
         format!("at this rate the machine's memory is used up in {}", until(seconds))
@@ -112,10 +110,10 @@ impl PathView {
 
     /// What it all means, in one sentence.
     fn saying(&self, now: &Sample, held_back: Option<f64>) -> &'static str {
-        let inside = self.slope(|sample| Queues::of(sample).inside_server).unwrap_or(0.0);
-        let memory = self.slope(|sample| sample.server_memory).unwrap_or(0.0);
-        let produced = self.slope(|sample| Some(sample.produced)).unwrap_or(0.0);
-        let consumed = self.slope(|sample| Some(sample.consumed)).unwrap_or(0.0);
+        let inside = self.recent.slope(|sample| Queues::of(sample).inside_server).unwrap_or(0.0);
+        let memory = self.recent.slope(|sample| sample.server_memory).unwrap_or(0.0);
+        let produced = self.recent.slope(|sample| Some(sample.produced)).unwrap_or(0.0);
+        let consumed = self.recent.slope(|sample| Some(sample.consumed)).unwrap_or(0.0);
         if held_back.is_some() {
             "Backpressure: the server stopped reading, so the producer has to wait."
         } else if inside > RISING && memory > RISING {
@@ -133,35 +131,6 @@ impl PathView {
         } else {
             "The producer is faster than the consumer: the kernels' queues fill first."
         }
-    }
-
-    /// `+64 MiB/s`, `-2 MiB/s` or `steady`, for a queue of `bytes`.
-    fn trend(&self, of: impl Fn(&Sample) -> Option<u64>, bytes: u64) -> String {
-        match self.slope(of) {
-            None => String::new(),
-            Some(slope) if slope.abs() < STEADY.max(bytes as f64 / 50.0) => "steady".to_owned(),
-            Some(slope) if slope > 0.0 => format!("+{}", Rate(slope)),
-            Some(slope) => format!("-{}", Rate(-slope)),
-        }
-    }
-
-    /// The rate of a cumulative counter.
-    fn flow(&self, of: impl Fn(&Sample) -> Option<u64>) -> String {
-        self.slope(of).map(|slope| Rate(slope.max(0.0)).to_string()).unwrap_or_default()
-    }
-
-    /// Change a second, over the last second and over the last half of it, whichever is less: so a jump that is over is no
-    /// trend, and neither is one that has just begun. `None` in the first tenths of a second.
-    fn slope(&self, of: impl Fn(&Sample) -> Option<u64>) -> Option<f64> {
-        let (oldest, now) = (self.recent.front()?, self.recent.back()?);
-        let middle = self.recent.get((self.recent.len() - 1) / 2)?;
-        (now.t - oldest.t > LEAST_TREND_SECONDS).then_some(())?;
-        let since = |then: &Sample| Some((of(now)? as f64 - of(then)? as f64) / (now.t - then.t));
-        let (whole, half) = (since(oldest)?, since(middle)?);
-        if whole.signum() != half.signum() {
-            return Some(0.0);
-        }
-        Some(if whole.abs() < half.abs() { whole } else { half })
     }
 }
 
@@ -274,15 +243,6 @@ fn until(seconds: f64) -> String {
 /// Columns of a bar.
 const BAR: usize = 18;
 
-/// Seconds over which a trend is taken: shorter ones tremble, longer ones lag.
-const TREND_SECONDS: f64 = 1.0;
-
-/// Seconds below which nothing is called a trend.
-const LEAST_TREND_SECONDS: f64 = 0.3;
-
-/// Bytes a second below which a queue is steady: a tenth of the slowest rate one would watch.
-const STEADY: f64 = 100.0 * 1024.0;
-
 /// Bytes a second above which a queue rises.
 const RISING: f64 = 256.0 * 1024.0;
 
@@ -290,84 +250,4 @@ const RISING: f64 = 256.0 * 1024.0;
 const HELD_BACK_SECONDS: f64 = 0.5;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample(t: f64, inside: u64) -> Sample {
-        const MIB: u64 = 1 << 20;
-        Sample {
-            t,
-            connections: 1,
-            produced: 9 * MIB + inside,
-            s_received: Some(5 * MIB + inside),
-            s_read: Some(4 * MIB + inside),
-            s_written: Some(4 * MIB),
-            c_received: Some(128 << 10),
-            consumed: 0,
-            server_memory: Some(3 * MIB + inside),
-            kernel_memory: Some(9 * MIB),
-            window: Some(0),
-            skew: None,
-        }
-    }
-
-    #[test]
-    fn the_picture_fits_a_terminal_of_80_by_24() {
-        let mut view = PathView::default();
-        view.add(sample(1.0, 0));
-        view.add(sample(2.0, 64 << 20));
-        let beside = Beside {
-            title: "x".repeat(200),
-            path: Path {
-                window: Some(0),
-                window_zero_for: Some(std::time::Duration::from_secs(100)),
-                congestion_window: Some(1_023_000),
-                client_send: Filled { memory: 4 << 20, limit: 4 << 20 },
-                ..Path::default()
-            },
-            base_memory: Some(3 << 20),
-            available: Some(1 << 33),
-            ..Beside::default()
-        };
-
-        let text = view.text(&beside);
-
-        assert!(text.lines().count() <= 23, "{text}");
-        assert!(text.lines().all(|line| line.chars().count() <= 79), "{text}");
-        assert!(text.contains("+64 MiB/s") && text.contains("used up in 2 min"), "{text}");
-        assert!(text.contains("full "), "{text}");
-        assert!(text.contains("No backpressure"), "{text}");
-    }
-
-    #[test]
-    fn a_producer_that_is_held_back_is_said_to_be() {
-        let mut view = PathView::default();
-        view.add(sample(1.0, 0));
-        view.add(sample(2.0, 0));
-
-        let text = view.text(&Beside { held_back: Some(1.5), ..Beside::default() });
-
-        assert!(text.contains("HELD BACK for 1.5 s") && text.contains("Backpressure:"), "{text}");
-    }
-
-    #[test]
-    fn a_jump_that_is_over_is_no_trend() {
-        let mut view = PathView::default();
-        for twentieth in 0..20 {
-            view.add(sample(f64::from(twentieth) / 20.0, if twentieth < 3 { 0 } else { 1 << 20 }));
-        }
-
-        let text = view.text(&Beside::default());
-
-        assert!(text.lines().any(|line| line.contains("INSIDE") && line.ends_with("steady")), "{text}");
-        assert!(!text.contains("No backpressure"), "{text}");
-    }
-
-    #[test]
-    fn the_bars_add_up_to_the_bytes_on_the_way() {
-        assert_eq!(bar(0, 100), "");
-        assert_eq!(bar(1, 1_000_000), "▏");
-        assert_eq!(bar(50, 100).chars().count(), BAR / 2);
-        assert_eq!(bar(100, 100).chars().count(), BAR);
-    }
-}
+mod tests;

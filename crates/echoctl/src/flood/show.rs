@@ -1,0 +1,132 @@
+//! How a run is shown while it goes: the path on a terminal, a line a second elsewhere, or every sample as JSON.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use echoctl_client::{Config, Rate, Reading, Totals};
+use echoctl_observe::Observation;
+use echoctl_record::{Bytes, Queues, Sample, Seconds};
+
+use super::args::Args;
+use crate::output::{is_live, json_line};
+use crate::view::path::{Beside, PathView};
+use crate::view::screen::Screen;
+
+/// One of three ways to show a run.
+pub(super) enum Show {
+    /// Each regular sample as a line of JSON on stdout.
+    Json,
+    /// A line a second on stderr.
+    Lines { next: f64 },
+    /// The path on stderr, drawn again and again.
+    Live { screen: Screen, view: PathView, next: f64, title: String },
+}
+
+/// One moment of a run, and what it is seen against.
+pub(super) struct Moment<'a> {
+    pub(super) look: &'a Observation,
+    pub(super) totals: &'a Totals,
+    /// The server's name and pid, or why they are not known.
+    pub(super) server: &'a str,
+    /// The first sample.
+    pub(super) first: Sample,
+    /// For how long no connection could write.
+    pub(super) held_back: Option<Duration>,
+}
+
+impl Show {
+    /// The way that fits these options and this terminal.
+    pub(super) fn new(args: &Args, config: &Config) -> Show {
+        if args.json {
+            Show::Json
+        } else if is_live() && !args.plain {
+            let title = format!("flood to {}: {}", args.addr, what(config));
+            Show::Live { screen: Screen::new(), view: PathView::default(), next: 0.0, title }
+        } else {
+            Show::Lines { next: 0.0 }
+        }
+    }
+
+    /// Shows one moment, if it is time for it.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub(super) fn show(&mut self, moment: &Moment) -> io::Result<()> {
+        let sample = &moment.look.sample;
+        match self {
+            Show::Json if moment.look.is_regular => json_line("sample", sample),
+            Show::Json => Ok(()),
+            Show::Lines { next } if sample.t < *next => Ok(()),
+            Show::Lines { next } => {
+                *next = sample.t.floor() + 1.0;
+                writeln!(io::stderr(), "{}", line(moment))
+            }
+            Show::Live { screen, view, next, title } => {
+                view.add(*sample);
+                let is_over = moment.totals.open == 0;
+                // What was left unread stays on the screen as it was, not as it is when nobody sends any more.
+                let is_left = is_over && sample.produced > sample.consumed;
+                if is_left || (sample.t < *next && !is_over) {
+                    return Ok(());
+                }
+                *next = sample.t + REDRAW_SECONDS;
+                screen.draw(&view.text(&beside(moment, title)))
+            }
+        }
+    }
+}
+
+/// One line on a moment, for logs and pipes.
+fn line(moment: &Moment) -> String {
+    let now = &moment.look.sample;
+    let shown = |bytes: Option<u64>| bytes.map_or("?".to_owned(), |bytes| Bytes(bytes).to_string());
+    let held_back = moment.held_back.filter(|time| *time >= HELD_BACK).map(|time| time.as_secs_f64());
+    let held_back = held_back.map(|time| format!("   held back {}", Seconds(time)));
+    let growth = now.server_memory.zip(moment.first.server_memory);
+    let text = format!(
+        "{:4.0} s   sent {:<9} read back {:<9} inside the server {:<9} server memory +{:<9}{}",
+        now.t,
+        shown(Some(now.produced)),
+        shown(Some(now.consumed)),
+        shown(Queues::of(now).inside_server),
+        shown(growth.map(|(now, first)| now.saturating_sub(first))),
+        held_back.unwrap_or_default(),
+    );
+    text.trim_end().to_owned()
+}
+
+fn beside(moment: &Moment, title: &str) -> Beside {
+    Beside {
+        title: title.to_owned(),
+        server: moment.server.to_owned(),
+        path: moment.look.path,
+        held_back: moment.held_back.map(|time| time.as_secs_f64()),
+        base_memory: moment.first.server_memory,
+        available: echoctl_observe::memory_available(),
+    }
+}
+
+/// What a run does, in a few words.
+fn what(config: &Config) -> String {
+    let rate = match config.rate {
+        Rate::Max => "full speed".to_owned(),
+        Rate::Limited(rate) => format!("{}/s", Bytes(rate)),
+    };
+    let reads = match config.reading {
+        Reading::All => "reads all".to_owned(),
+        Reading::Nothing => "reads nothing".to_owned(),
+        Reading::AtRate(rate) => format!("reads {}/s", Bytes(rate)),
+        Reading::For(time) => format!("reads for {}", Seconds(time.as_secs_f64())),
+        Reading::Except { .. } => "reads, stops, reads".to_owned(),
+    };
+    match config.connections {
+        1 => format!("{rate}, {reads}"),
+        many => format!("{many} connections, {rate}, {reads}"),
+    }
+}
+
+/// Seconds between two pictures: figures that change faster cannot be read.
+const REDRAW_SECONDS: f64 = 0.2;
+
+/// Shorter waits are the kernel's ordinary business and not worth a word.
+const HELD_BACK: Duration = Duration::from_millis(500);

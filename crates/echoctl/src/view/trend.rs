@@ -1,0 +1,64 @@
+//! Trends: in which direction a counter or a queue has been moving, and how fast.
+
+use std::collections::VecDeque;
+
+use echoctl_record::{Rate, Sample};
+
+/// The samples of the last second.
+#[derive(Debug, Default)]
+pub(crate) struct Recent {
+    samples: VecDeque<Sample>,
+}
+
+impl Recent {
+    /// Takes one more sample, and forgets those that are too old.
+    pub(crate) fn add(&mut self, sample: Sample) {
+        while self.samples.front().is_some_and(|oldest| sample.t - oldest.t > TREND_SECONDS) {
+            self.samples.pop_front();
+        }
+        self.samples.push_back(sample);
+    }
+
+    /// The newest sample.
+    pub(crate) fn last(&self) -> Option<&Sample> {
+        self.samples.back()
+    }
+
+    /// `+64 MiB/s`, `-2 MiB/s` or `steady`, for a queue of `bytes`.
+    pub(crate) fn trend(&self, of: impl Fn(&Sample) -> Option<u64>, bytes: u64) -> String {
+        match self.slope(of) {
+            None => String::new(),
+            Some(slope) if slope.abs() < STEADY.max(bytes as f64 / 50.0) => "steady".to_owned(),
+            Some(slope) if slope > 0.0 => format!("+{}", Rate(slope)),
+            Some(slope) => format!("-{}", Rate(-slope)),
+        }
+    }
+
+    /// The rate of a cumulative counter.
+    pub(crate) fn flow(&self, of: impl Fn(&Sample) -> Option<u64>) -> String {
+        self.slope(of).map(|slope| Rate(slope.max(0.0)).to_string()).unwrap_or_default()
+    }
+
+    /// Change a second, over the last second and over the last half of it, whichever is less: so a jump that is over is no
+    /// trend, and neither is one that has just begun. `None` in the first tenths of a second.
+    pub(crate) fn slope(&self, of: impl Fn(&Sample) -> Option<u64>) -> Option<f64> {
+        let (oldest, now) = (self.samples.front()?, self.samples.back()?);
+        let middle = self.samples.get((self.samples.len() - 1) / 2)?;
+        (now.t - oldest.t > LEAST_TREND_SECONDS).then_some(())?;
+        let since = |then: &Sample| Some((of(now)? as f64 - of(then)? as f64) / (now.t - then.t));
+        let (whole, half) = (since(oldest)?, since(middle)?);
+        if whole.signum() != half.signum() {
+            return Some(0.0);
+        }
+        Some(if whole.abs() < half.abs() { whole } else { half })
+    }
+}
+
+/// Seconds over which a trend is taken: shorter ones tremble, longer ones lag.
+const TREND_SECONDS: f64 = 1.0;
+
+/// Seconds below which nothing is called a trend.
+const LEAST_TREND_SECONDS: f64 = 0.3;
+
+/// Bytes a second below which a queue is steady: a tenth of the slowest rate one would watch.
+const STEADY: f64 = 100.0 * 1024.0;
