@@ -105,10 +105,11 @@ fn tell(e: &Evidence, truncated: bool, truncated_with_edns: bool, message: &[u8]
                 .row(["the length, then the message", &Seconds(e.two_writes_seconds).to_string()]),
         )
         .tell(format!(
-            "UDP can carry it: a datagram of {} bytes arrived whole, and only {} were refused. There are three limits, and \
-             the smallest one counts: the protocol's (65507 bytes over IPv4), the network's (what passes in one piece, often \
-             1500), and what the client says it is ready for. This client said nothing, which means 512 by the DNS standard, \
-             so the server replied with {} bytes and the flag TC. A client that allowed 4500 got {}.",
+            "UDP can carry it: a datagram of {} bytes arrived whole, and only {} were refused. There are three limits: the \
+             protocol's (65507 bytes over IPv4); the network's (a datagram of more than some 1500 bytes travels in \
+             fragments, and if one is lost all are); and what the client says it is ready for. The last one decided here. \
+             This client said nothing, which means 512 by the DNS standard, so the server replied with {} bytes and the \
+             flag TC. A client that allowed 4500 got {}.",
             e.udp_largest, e.udp_too_large, e.truncated_at, e.allowed_with_edns,
         ))
         .tell(format!(

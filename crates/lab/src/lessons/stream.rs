@@ -186,12 +186,12 @@ fn tell(e: &Evidence) -> Finding {
                 .row([format!("{DATAGRAM} bytes each"), e.udp_sent.to_string(), e.udp_received.to_string()]),
         )
         .tell(format!(
-            "{} writes came out of {} reads. What is written is put behind what waits to be sent, and a read takes all that \
+            "{} writes came out of {}. What is written is put behind what waits to be sent, and a read takes all that \
              has arrived by then. Who writes small pieces fast is even helped by the kernel to merge them (Nagle's \
              algorithm: while something is unacknowledged, small pieces wait and are sent together), so that they left in \
              {} segments.",
             e.writes,
-            e.reads,
+            count(e.reads as u64, "read"),
             segments(e.segments),
         ))
         .tell(format!(
