@@ -98,6 +98,7 @@ impl Findings {
             sees_other_users: self.sees_other_users,
             memory_available: self.available,
             cgroup_left: self.cgroup.and_then(|group| group.left()),
+            cgroup_sockets: self.cgroup.and_then(|group| group.sockets),
             tcp_memory: self.tcp.map(|tcp| tcp.used),
             tcp_memory_pressure: self.tcp.map(|tcp| tcp.pressure),
             sample_cost: test.cost_median.as_secs_f64(),
@@ -162,6 +163,9 @@ fn here(findings: &Findings) -> String {
     }
     if let Some(left) = findings.cgroup.and_then(|group| group.left()) {
         row(&mut text, "its control group", &format!("leaves {}", Bytes(left)));
+    }
+    if let Some(sockets) = findings.cgroup.and_then(|group| group.sockets) {
+        row(&mut text, "  kernel memory of its sockets", &Bytes(sockets).to_string());
     }
     text + "\n"
 }
@@ -234,6 +238,8 @@ struct Json<'a> {
     memory_available: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cgroup_left: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cgroup_sockets: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tcp_memory: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -185,12 +185,12 @@ impl Watch {
             say(format_args!("The server (pid {pid}) has ended."))?;
         }
         let memory = growth.map_or(String::new(), |bytes| format!(", memory up {}", Bytes(bytes)));
-        say(format_args!(
-            "{} connections seen, {} at once; their queues held at most {}{memory}.",
-            self.follow.came(),
-            self.peaks.connections,
-            Bytes(self.peaks.held),
-        ))?;
+        let came = match self.follow.came() {
+            1 => "1 connection".to_owned(),
+            count => format!("{count} connections"),
+        };
+        let (most, held) = (self.peaks.connections, Bytes(self.peaks.held));
+        say(format_args!("{came} seen, {most} at once; their queues held at most {held}{memory}."))?;
         Ok(exit)
     }
 }

@@ -73,7 +73,8 @@ fn left_at(level: &Path, version: Version) -> Option<u64> {
 
 fn sockets_at(group: &Path, version: Version) -> Option<u64> {
     match version {
-        Version::One => number(group.join("memory.kmem.tcp.usage_in_bytes")),
+        // Counted only once somebody has set a limit, and 0 until then.
+        Version::One => number(group.join("memory.kmem.tcp.usage_in_bytes")).filter(|&bytes| bytes > 0),
         Version::Two => {
             let stat = std::fs::read_to_string(group.join("memory.stat")).ok()?;
             stat.lines().find_map(|line| line.strip_prefix("sock "))?.trim().parse().ok()

@@ -1,16 +1,17 @@
 //! The picture: a live server in a screen of text, and in one line.
 //!
 //! ```text
-//! 127.0.0.1:6379: redis-server (pid 512)                                12.3 s
+//! 127.0.0.1:7118: echoctl (pid 25767)                                       2.3 s
 //!
-//!   connections       50, 3 whose client does not read
-//!   memory         12 MiB  +1.2 MiB/s        kernel 8.4 MiB in the queues
-//!   in            1.2 GiB   64 MiB/s          out 1.1 GiB   60 MiB/s
+//!   connections  30 now, 30 since; 27 whose client does not read
+//!   flow         in 0 B/s, out 0 B/s
+//!   memory       2.6 MiB, steady
+//!   kernel       25 MiB of memory for 25 MiB in queues
 //!
-//!   in the queues of  client send  server receive  server send  client receive
-//!   all                   4.1 MiB         1.2 MiB      4.0 MiB         125 KiB
-//!
-//!   127.0.0.1:51234       4.1 MiB         1.2 MiB      4.0 MiB         125 KiB  client is slow
+//!   bytes in queues         client    server    server    client
+//!                             send   receive      send   receive
+//!   all connections            0 B       0 B    21 MiB   3.5 MiB
+//!   127.0.0.1:39300            0 B       0 B   1.5 MiB   126 KiB  client is slow
 //! ```
 
 use std::collections::{HashMap, VecDeque};
@@ -136,9 +137,8 @@ impl Picture {
             format!("{}{trend}", Bytes(bytes))
         });
         let _ = write!(text, "\n  {:<13}{memory}", "memory");
-        let kernel = sample.kernel_memory.map_or("none".to_owned(), |bytes| Bytes(bytes).to_string());
-        let _ =
-            writeln!(text, "\n  {:<13}{kernel} of memory for {} in queues", "kernel", Bytes(held(sample)));
+        let (kernel, held) = (Bytes(sample.kernel_memory.unwrap_or(0)), Bytes(held(sample)));
+        let _ = writeln!(text, "\n  {:<13}{kernel} of memory for {held} in queues", "kernel");
         text
     }
 
@@ -223,79 +223,4 @@ const RATE_SECONDS: f64 = 2.0;
 const STEADY: f64 = 100.0 * 1024.0;
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use echoctl_observe::{Path, TcpState};
-
-    use super::*;
-
-    #[test]
-    fn the_screen_fits_a_terminal_of_80_by_24() {
-        let rows: Vec<Row> = (0..200).map(row).collect();
-        let mut picture = Picture::new("0.0.0.0:6379: ".to_owned() + &"x".repeat(200));
-        let observation = observation(3.2, 200);
-        picture.add(&observation, &rows);
-
-        let text = picture.fitted(&observation, &rows, 1_000_000, 80, 24);
-
-        assert!(text.lines().count() <= 23, "{text}");
-        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-        assert!(text.contains("200 whose client does not read"), "{text}");
-        assert!(text.contains("more that hold less"), "{text}");
-    }
-
-    #[test]
-    fn what_moved_before_a_connection_was_seen_is_no_rate() {
-        let mut picture = Picture::new(String::new());
-
-        picture.add(&observation(0.0, 1), &[row(5)]);
-        let mut moved = row(5);
-        moved.received += 1000;
-        picture.add(&observation(0.1, 2), &[moved, row(6)]);
-
-        assert_eq!(picture.moved, (1000, 0));
-    }
-
-    fn observation(t: f64, connections: u32) -> Observation {
-        let sample = Sample {
-            t,
-            connections,
-            produced: 1 << 40,
-            s_received: Some(1 << 39),
-            s_read: Some(1 << 38),
-            s_written: Some(1 << 37),
-            c_received: Some(1 << 36),
-            server_memory: Some(999 << 30),
-            kernel_memory: Some(1 << 30),
-            ..Sample::default()
-        };
-        Observation {
-            sample,
-            path: Path::default(),
-            tree: None,
-            server_ended: None,
-            took: Duration::ZERO,
-            is_regular: true,
-        }
-    }
-
-    fn row(number: u16) -> Row {
-        Row {
-            client: format!("[2001:db8:1:2:3:4:5:6]:{}", 40_000 + number).parse().unwrap(),
-            server: "127.0.0.1:80".parse().unwrap(),
-            state: TcpState::Established,
-            received: 1 << 40,
-            written: 1 << 40,
-            client_send: Some(4_194_304),
-            server_receive: 1_048_575,
-            server_send: 999 << 20,
-            client_receive: None,
-            client_window: Some(0),
-            window: Some(1),
-            window_zero_seconds: None,
-            kernel_memory: 1,
-            waits_for: WaitsFor::Client,
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,74 @@
+use std::time::Duration;
+
+use echoctl_observe::{Path, TcpState};
+
+use super::*;
+
+#[test]
+fn the_screen_fits_a_terminal_of_80_by_24() {
+    let rows: Vec<Row> = (0..200).map(row).collect();
+    let mut picture = Picture::new("0.0.0.0:6379: ".to_owned() + &"x".repeat(200));
+    let observation = observation(3.2, 200);
+    picture.add(&observation, &rows);
+
+    let text = picture.fitted(&observation, &rows, 1_000_000, 80, 24);
+
+    assert!(text.lines().count() <= 23, "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(text.contains("200 whose client does not read"), "{text}");
+    assert!(text.contains("more that hold less"), "{text}");
+}
+
+#[test]
+fn what_moved_before_a_connection_was_seen_is_no_rate() {
+    let mut picture = Picture::new(String::new());
+
+    picture.add(&observation(0.0, 1), &[row(5)]);
+    let mut moved = row(5);
+    moved.received += 1000;
+    picture.add(&observation(0.1, 2), &[moved, row(6)]);
+
+    assert_eq!(picture.moved, (1000, 0));
+}
+
+fn observation(t: f64, connections: u32) -> Observation {
+    let sample = Sample {
+        t,
+        connections,
+        produced: 1 << 40,
+        s_received: Some(1 << 39),
+        s_read: Some(1 << 38),
+        s_written: Some(1 << 37),
+        c_received: Some(1 << 36),
+        server_memory: Some(999 << 30),
+        kernel_memory: Some(1 << 30),
+        ..Sample::default()
+    };
+    Observation {
+        sample,
+        path: Path::default(),
+        tree: None,
+        server_ended: None,
+        took: Duration::ZERO,
+        is_regular: true,
+    }
+}
+
+fn row(number: u16) -> Row {
+    Row {
+        client: format!("[2001:db8:1:2:3:4:5:6]:{}", 40_000 + number).parse().unwrap(),
+        server: "127.0.0.1:80".parse().unwrap(),
+        state: TcpState::Established,
+        received: 1 << 40,
+        written: 1 << 40,
+        client_send: Some(4_194_304),
+        server_receive: 1_048_575,
+        server_send: 999 << 20,
+        client_receive: None,
+        client_window: Some(0),
+        window: Some(1),
+        window_zero_seconds: None,
+        kernel_memory: 1,
+        waits_for: WaitsFor::Client,
+    }
+}
