@@ -2,17 +2,21 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::audit;
 use crate::compare;
 use crate::completions;
 use crate::demo;
 use crate::dns;
+use crate::doctor;
 use crate::exit::Outcome;
+use crate::flood;
 use crate::lesson;
 use crate::man;
 use crate::ping;
 use crate::report;
 use crate::send;
 use crate::serve;
+use crate::watch;
 
 /// The instrument for backpressure: see where every byte waits, learn why, and prove that a server is safe.
 ///
@@ -29,12 +33,16 @@ pub(crate) struct Cli {
 enum Command {
     Demo(demo::Args),
     Serve(serve::Args),
+    Flood(flood::Args),
+    Watch(watch::Args),
+    Audit(audit::Args),
     Lesson(lesson::Args),
     Dns(dns::Args),
     Send(send::Args),
     Ping(ping::Args),
     Report(report::Args),
     Compare(compare::Args),
+    Doctor(doctor::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -45,12 +53,16 @@ impl Cli {
         match self.command {
             Command::Demo(args) => demo::run(args),
             Command::Serve(args) => serve::run(args),
+            Command::Flood(args) => flood::run(args),
+            Command::Watch(args) => watch::run(args),
+            Command::Audit(args) => audit::run(args),
             Command::Lesson(args) => lesson::run(args),
             Command::Dns(args) => dns::run(args),
             Command::Send(args) => send::run(args),
             Command::Ping(args) => ping::run(args),
             Command::Report(args) => report::run(args),
             Command::Compare(args) => compare::run(args),
+            Command::Doctor(args) => doctor::run(args),
             Command::Completions(args) => completions::run(args),
             Command::Man(args) => man::run(args),
         }
@@ -61,4 +73,5 @@ const EXAMPLES: &str = "\
 Examples:
   echoctl demo                                  see it happen: 10 seconds, one page to keep
   echoctl serve --backpressure off              in one terminal: an echo server with the bug
-  echoctl flood --no-read                       in another: a client that sends and never reads";
+  echoctl flood --no-read                       in another: a client that sends and never reads
+  echoctl lesson                                learn why: fifteen questions, each with an experiment";

@@ -7,7 +7,7 @@ mod course;
 mod page;
 mod sheet;
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
@@ -17,6 +17,7 @@ use echoctl_lab::kit::{Lesson, LessonError, Setting};
 use echoctl_lab::lessons;
 use serde::Serialize;
 
+use crate::ask::somebody_is_there;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{json_line, say};
 use sheet::Sheet;
@@ -171,7 +172,7 @@ fn prediction(lesson: &Lesson, args: &Args) -> Result<Option<char>, Failure> {
             }
         };
     }
-    if args.yes || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if args.yes || !somebody_is_there() {
         return Ok(None);
     }
     // On stderr, so that `--json > file` still asks.

@@ -1,7 +1,10 @@
 //! `echoctl lesson`: what it prints, keeps and returns, and the lessons that start servers of their own.
 
+mod schema;
+
 use std::process::{Command, Output};
 
+use schema::{conforms, schema};
 use serde_json::Value;
 
 fn lesson(args: &[&str]) -> Output {
@@ -42,6 +45,7 @@ fn an_unknown_lesson_is_wrong_usage_and_the_known_ones_are_named() {
 fn a_prediction_and_a_name_are_kept_beside_what_was_measured() {
     let summary = summary(&lesson(&["race", "--json", "--predict", "A", "--name", "Ada"]));
 
+    assert_eq!(conforms(&summary, &schema("lesson")), Ok(()));
     assert_eq!(summary["event"], "summary");
     assert_eq!(summary["lesson"], "race");
     assert_eq!(summary["prediction"], "a");

@@ -59,6 +59,9 @@ struct Evidence {
 }
 
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
+    if cfg!(windows) {
+        return Err(LessonError::NotVisible("a limit of descriptors for one process".to_owned()));
+    }
     // Sabotage: room for all.
     let limit = if setting.sabotage { 256 } else { LIMIT };
     let server = ChildServer::start_with_descriptors(&setting.program, limit, &[])?;
