@@ -348,6 +348,7 @@ impl Run<'_> {
                 in_kernels: old.in_kernels + new.in_kernels,
                 seconds: old.seconds + new.seconds,
                 damaged_at: old.damaged_at.or(new.damaged_at),
+                said: old.said.or(new.said),
                 ..new
             },
             None => new,

@@ -23,7 +23,7 @@ pub enum Error {
         reason: String,
     },
     /// The command could not be started at all.
-    #[error("cannot start '{command}': {source}")]
+    #[error("cannot start '{command}'")]
     Start {
         /// The command as given.
         command: String,
@@ -62,7 +62,7 @@ pub enum Error {
     )]
     PortTaken(u16),
     /// No connection.
-    #[error("cannot connect to {addr}: {source}")]
+    #[error("cannot connect to {addr}")]
     Connect {
         /// The target.
         addr: SocketAddr,
@@ -81,7 +81,7 @@ pub enum Error {
     #[error("interrupted")]
     Interrupted,
     /// A system call failed that should not.
-    #[error("{what}: {source}")]
+    #[error("cannot {what}")]
     System {
         /// What was attempted.
         what: &'static str,

@@ -84,7 +84,7 @@ impl Target {
     /// The pids that are the roots of its process tree: the command, and whoever listens.
     pub fn roots(&self) -> Vec<u32> {
         let mut roots = BTreeSet::new();
-        if self.ended.is_none() {
+        if is_running(self.child.id()) {
             roots.insert(self.child.id());
         }
         roots.extend(listener(self.addr).iter().flat_map(|listener| listener.pids()));

@@ -36,7 +36,7 @@ pub(super) fn read_out(
     let started = Instant::now();
     let before: u64 = victims.iter().map(|link| link.consumed).sum();
     let mut buffer = vec![0; BUFFER];
-    let (mut curve, mut damaged_at) = (vec![(0.0, 0)], None);
+    let (mut curve, mut damaged_at, mut said) = (vec![(0.0, 0)], None, None);
     let mut heard = started;
     let stopped = loop {
         let mut any = false;
@@ -44,6 +44,9 @@ pub(super) fn read_out(
             let offset = link.consumed;
             let count = link.read(&mut buffer);
             any |= count > 0;
+            if count > 0 {
+                said.get_or_insert_with(|| buffer[..count.min(SAID)].escape_ascii().to_string());
+            }
             if let Some(feed) = echo
                 && damaged_at.is_none()
             {
@@ -86,11 +89,14 @@ pub(super) fn read_out(
     let bytes = victims.iter().map(|link| link.consumed).sum::<u64>() - before;
     let seconds = started.elapsed().as_secs_f64();
     curve.push((seconds, bytes));
-    ReadOut { bytes, in_kernels: in_kernels.min(bytes), seconds, stopped, curve, damaged_at }
+    ReadOut { bytes, in_kernels: in_kernels.min(bytes), seconds, stopped, curve, damaged_at, said }
 }
 
 /// A read: large, so that reading out hundreds of MiB takes a fraction of a second.
 const BUFFER: usize = 256 << 10;
+
+/// Bytes of the answer that are kept to be shown: a status line, an error.
+const SAID: usize = 64;
 
 /// Silence after which nothing more is expected: longer than any server needs to notice that it may write again.
 const QUIET: Duration = Duration::from_millis(600);

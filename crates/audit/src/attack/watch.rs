@@ -23,11 +23,13 @@ pub(super) struct Watch {
 impl Watch {
     /// A watch over the processes `roots`, of which `listeners` are those whose death is a crash.
     pub(super) fn new(roots: &[u32], listeners: &[u32], port: u16) -> Watch {
+        // One that has ended meanwhile must not hide the others.
+        let roots: Vec<u32> = roots.iter().copied().filter(|pid| Process::open(*pid).is_ok()).collect();
         Watch {
             started: Instant::now(),
             port,
             diag: SocketDiag::open().ok(),
-            tree: if roots.is_empty() { None } else { ProcessTree::new(roots.iter().copied()).ok() },
+            tree: if roots.is_empty() { None } else { ProcessTree::new(roots).ok() },
             listeners: listeners.iter().filter_map(|pid| Process::open(*pid).ok()).collect(),
             upstreams: Upstreams::default(),
             looks: 0,

@@ -63,8 +63,20 @@ pub(super) fn headline(summary: &Summary) -> String {
     } else {
         String::new()
     };
-    format!("{}, {}: {meaning}{to}", summary.target, summary.shape)
+    format!("{}, {}: {meaning}{to}", short(&summary.target), summary.shape)
 }
+
+/// A command as one short line.
+fn short(target: &str) -> String {
+    let line = target.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= LONGEST_NAME {
+        return line;
+    }
+    line.chars().take(LONGEST_NAME - 1).chain(['…']).collect()
+}
+
+/// Characters of a command in a headline.
+const LONGEST_NAME: usize = 60;
 
 /// Why, in three lines at most.
 pub(super) fn why(summary: &Summary, attack: &Outcome) -> Vec<String> {
@@ -119,7 +131,9 @@ pub(super) fn evidence(summary: &Summary) -> Table {
         let lost = if lost == 0 { "nothing".to_owned() } else { Bytes(lost).to_string() };
         table = table.row(["lost of the echo".to_owned(), lost]);
     }
-    if let Some(at) = summary.damaged_at {
+    if summary.damaged_at == Some(0) {
+        table = table.row(["the answers".to_owned(), "are no echo".to_owned()]);
+    } else if let Some(at) = summary.damaged_at {
         table = table.row(["first damage in the echo at byte".to_owned(), at.to_string()]);
     }
     if let Some(projection) = &summary.projection {

@@ -112,6 +112,9 @@ pub struct ReadOut {
     /// Bytes that came back, over time: seconds since the reading began, and the sum so far.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub curve: Vec<(f64, u64)>,
+    /// The first bytes that came, as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
     /// The first place where an echo differs from what was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damaged_at: Option<u64>,

@@ -142,7 +142,16 @@ fn ended(evidence: &Evidence, facts: &Facts) -> Option<Judgement> {
         ));
     }
     let how = if ending.how == Ended::Reset { "reset the connection" } else { "closed the connection" };
-    Some(Judgement::new(Verdict::Disconnects, format!("the server {how} {after}")))
+    let mut judgement = Judgement::new(Verdict::Disconnects, format!("the server {how} {after}"));
+    if facts.taken < LITTLE_INPUT && ending.t < 1.0 && !was_pressed_for(evidence, 0.1) {
+        let said = evidence.read_out.as_ref().and_then(|read_out| read_out.said.as_deref());
+        let said = said.map(|said| format!(" It said: \"{said}\".")).unwrap_or_default();
+        judgement.try_next = Some(format!(
+            "it hung up before anything had to wait, so perhaps it did not understand what it was sent.{said} \
+             If it needs a greeting, give it one in a script's setup"
+        ));
+    }
+    Some(judgement)
 }
 
 /// Input and output stood still for long enough.
@@ -155,13 +164,13 @@ fn stood_still(evidence: &Evidence, facts: &Facts) -> Judgement {
             "check the script: a request that the server answers at length, or one sent again and again",
         );
     }
-    let Some((memory, lately)) = facts.memory_while_still.zip(facts.memory_lately) else {
+    let Some(memory) = facts.memory_while_still else {
         return unseen_memory(evidence, facts, &still);
     };
     if let Some(disk) = facts.disk_while_still
         && disk.rise() >= SURE_RISE
         && disk.is_steady()
-        && is_flat(lately)
+        && memory.rise() <= disk.rise() / 8.0
     {
         return Judgement::new(
             Verdict::Spills,
@@ -252,7 +261,7 @@ fn took_it_all(evidence: &Evidence, facts: &Facts) -> Judgement {
     let taken = format!("took {} without a pause", Bytes(facts.taken));
     let back = evidence.read_out.as_ref().map_or(0, ReadOut::beyond_kernels);
     // All that was owed came: nothing had been dropped. A relay's other sockets would hide that.
-    let all_came = !evidence.is_relay && facts.owed >= LEAST_OWED && back >= facts.owed / 2;
+    let all_came = !evidence.is_relay && facts.owed >= LEAST_OWED / 2 && back >= facts.owed / 2;
     let queued = back >= queued_threshold(evidence, facts) || all_came;
     let on_disk = facts.disk.is_some_and(|disk| disk >= facts.taken / 2);
     let kept = facts.kept.unwrap_or(0.0);
@@ -292,14 +301,14 @@ fn took_it_all(evidence: &Evidence, facts: &Facts) -> Judgement {
             facts.t < evidence.patience && facts.taken < SURELY_ENOUGH * evidence.budget;
         return judgement;
     }
-    if facts.growth.is_none() && evidence.read_out.is_none() {
+    if facts.growth.is_none() {
         return Judgement::unsure(
             Verdict::Inconclusive,
-            format!("the server {taken}; {grown}"),
-            "give --pid",
+            format!("the server {taken} and gave nothing of it back, but {grown}: it may keep it all"),
+            "give --pid, run as the server's user, or let the audit start the server itself",
         );
     }
-    if facts.given > STILL_OUTPUT && (!facts.output_is_full || facts.owed < LEAST_OWED) {
+    if facts.given > STILL_OUTPUT && (!facts.output_is_full || facts.owed < LEAST_OWED / 2) {
         return Judgement::unsure(
             Verdict::Inconclusive,
             format!(
@@ -449,6 +458,9 @@ const KEPT: f64 = 0.4;
 /// … and below this it does not (measured: up to 0.02).
 const DOUBTFUL: f64 = 0.1;
 
+/// Input below this, at once, is not yet a flood to a server.
+const LITTLE_INPUT: u64 = 1 << 20;
+
 /// Input that shows a trend at all.
 const ENOUGH_INPUT: u64 = 32 << 20;
 
@@ -470,7 +482,7 @@ const IDLE_CORES: f64 = 0.005;
 /// Seconds after which the later half of a still phase is long enough for the landings of a growing heap.
 const LONG_WATCH: f64 = 10.0;
 
-/// Output owed from which on its absence tells something.
+/// Output owed at which an attack may end; from half of it on its absence tells something.
 const LEAST_OWED: u64 = 1 << 20;
 
 /// What comes from a stream at once and is more than any sensible buffer.

@@ -1,0 +1,112 @@
+//! The rule, held against recordings of real attacks: thinned to about sixty points, otherwise as they were recorded.
+
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::{Evidence, Verdict};
+
+#[derive(Deserialize)]
+struct Recording {
+    verdict: Verdict,
+    evidence: Evidence,
+}
+
+fn recordings() -> Vec<(String, Recording)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/verdict/recordings");
+    let mut all: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            (name, serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap())
+        })
+        .collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+fn is_safe(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Bounded | Verdict::Disconnects | Verdict::Discards)
+}
+
+#[test]
+fn each_recording_is_judged_as_its_server_is() {
+    let all = recordings();
+    assert!(all.len() >= 20, "the recordings are gone");
+    for (name, Recording { verdict, evidence }) in all {
+        let judgement = evidence.judge();
+        assert_eq!(judgement.verdict, verdict, "{name}: {}", judgement.reason);
+    }
+}
+
+#[test]
+fn an_unbounded_server_is_called_safe_at_no_moment_at_which_the_attack_may_end() {
+    for (name, Recording { evidence, .. }) in
+        recordings().into_iter().filter(|r| r.1.verdict == Verdict::Unbounded)
+    {
+        for length in 1..evidence.points.len() {
+            let mut early = Evidence { points: evidence.points[..length].to_vec(), ..evidence.clone() };
+            // At the very end the attack has come to its end by itself, and what was read out belongs to that.
+            early.ending = None;
+            if early.is_enough() {
+                let judgement = early.judge();
+                let t = early.points[length - 1].sample.t;
+                assert!(
+                    !is_safe(judgement.verdict),
+                    "{name} at {t} s: {} ({})",
+                    judgement.verdict,
+                    judgement.reason
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn an_unbounded_server_whose_memory_is_hidden_is_never_called_safe() {
+    for (name, Recording { mut evidence, .. }) in
+        recordings().into_iter().filter(|r| r.1.verdict == Verdict::Unbounded)
+    {
+        for point in &mut evidence.points {
+            point.sample.server_memory = None;
+            point.processor = None;
+            point.disk = None;
+        }
+
+        let judgement = evidence.judge();
+
+        assert!(!is_safe(judgement.verdict), "{name}: {} ({})", judgement.verdict, judgement.reason);
+    }
+}
+
+#[test]
+fn each_doubtful_verdict_says_what_to_try_next() {
+    for (name, Recording { evidence, .. }) in recordings() {
+        let judgement = evidence.judge();
+        if matches!(judgement.verdict, Verdict::Slow | Verdict::Inconclusive) {
+            assert!(judgement.try_next.is_some(), "{name}");
+        }
+        assert!(!judgement.reason.is_empty());
+    }
+}
+
+#[test]
+fn evidence_without_a_point_is_inconclusive_and_no_panic() {
+    let (_, Recording { mut evidence, .. }) = recordings().remove(0);
+    evidence.points.clear();
+    evidence.ending = None;
+
+    assert_eq!(evidence.judge().verdict, Verdict::Inconclusive);
+    assert!(!evidence.is_enough());
+    assert_eq!(evidence.figures(), crate::Figures::default());
+}
+
+#[test]
+fn evidence_goes_through_json_unchanged() {
+    for (name, Recording { evidence, .. }) in recordings() {
+        let text = serde_json::to_string(&evidence).unwrap();
+        assert_eq!(serde_json::from_str::<Evidence>(&text).unwrap(), evidence, "{name}");
+    }
+}
