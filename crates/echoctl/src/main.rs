@@ -4,12 +4,16 @@
 //! `run`. The libraries below return what they have to say as data; printing is done here and nowhere else.
 
 mod ask;
+mod audit;
 mod cli;
 mod compare;
 mod completions;
 mod demo;
 mod dns;
+mod doctor;
 mod exit;
+mod flood;
+mod guard;
 mod interrupt;
 mod lesson;
 mod man;
@@ -20,6 +24,7 @@ mod send;
 mod serve;
 mod values;
 mod view;
+mod watch;
 
 use std::process::ExitCode;
 
