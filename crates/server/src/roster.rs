@@ -259,7 +259,7 @@ impl Places {
 const ENDINGS: [Ending; 4] =
     [Ending::MemoryLimit, Ending::IdleTimeout, Ending::WriteTimeout, Ending::Shutdown];
 
-/// Slots in a chunk: 24 KiB, so that a server with few connections pays for few.
+/// Slots in a chunk: 22 KiB, so that a server with few connections pays for few.
 const CHUNK: usize = 256;
 
 #[cfg(test)]
