@@ -1,6 +1,8 @@
 //! Promise: `echoctl serve` says what it does in events of the published shape, refuses what cannot be meant, does not depend
 //! on anybody reading what it prints, and ends cleanly when it is asked to.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod peer;
 mod schema;
 
