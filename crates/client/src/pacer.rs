@@ -48,12 +48,12 @@ impl Pacer {
         None
     }
 
-    /// How many bytes to move at a time, at most `most`: small enough that a slow rate looks like a flow.
+    /// How many bytes to move at a time, at most `most`: small enough that a rate looks like a flow, and not so small that
+    /// thousands of slow connections do nothing but wake up.
     pub fn chunk(&self, most: usize) -> usize {
-        match self.rate {
-            None => most,
-            Some(rate) => most.min((rate / CHUNKS_A_SECOND).clamp(1, usize::MAX as u64) as usize),
-        }
+        let Some(rate) = self.rate else { return most };
+        let chunk = (rate / CHUNKS_A_SECOND).max(SMALL_CHUNK.min(rate / FEWEST_CHUNKS_A_SECOND)).max(1);
+        most.min(usize::try_from(chunk).unwrap_or(usize::MAX))
     }
 
     /// Counts `bytes` as moved.
@@ -77,6 +77,12 @@ impl Pacer {
 /// Chunks a second, where chunks are smaller than a write: more cost wake-ups, fewer look like steps in a chart of 20
 /// samples a second.
 const CHUNKS_A_SECOND: u64 = 100;
+
+/// Bytes below which a chunk is not made smaller: a write of them costs little more than one of a byte.
+const SMALL_CHUNK: u64 = 4096;
+
+/// Chunks a second even at the slowest rates, where it is a byte or more.
+const FEWEST_CHUNKS_A_SECOND: u64 = 4;
 
 /// Lateness that is caught up; what is beyond it (a suspended machine) is not, or it would come as a burst.
 const MOST_CAUGHT_UP: Duration = Duration::from_millis(500);
@@ -145,8 +151,10 @@ mod tests {
     fn slow_rates_move_small_chunks() {
         let now = Instant::now();
 
-        assert_eq!(Pacer::new(Rate::Limited(1000), now).chunk(65536), 10);
-        assert_eq!(Pacer::new(Rate::Limited(10), now).chunk(65536), 1);
+        assert_eq!(Pacer::new(Rate::Limited(1), now).chunk(65536), 1);
+        assert_eq!(Pacer::new(Rate::Limited(1000), now).chunk(65536), 250);
+        assert_eq!(Pacer::new(Rate::Limited(32 << 10), now).chunk(65536), 4096);
+        assert_eq!(Pacer::new(Rate::Limited(1 << 20), now).chunk(65536), 10485);
         assert_eq!(Pacer::new(Rate::Limited(1 << 30), now).chunk(65536), 65536);
         assert_eq!(Pacer::new(Rate::Max, now).chunk(65536), 65536);
     }
