@@ -29,7 +29,8 @@ use sheet::Sheet;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The lesson to run, or "all" for the whole course; without a name they are listed
-    name_of_lesson: Option<String>,
+    #[arg(value_name = "LESSON")]
+    lesson: Option<String>,
 
     /// Ask nothing
     #[arg(long)]
@@ -97,7 +98,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         lessons::serve_candidate(name, |addr| json_line("listening", &Listening { addr }))?;
         return Ok(Exit::Done);
     }
-    match args.name_of_lesson.as_deref() {
+    match args.lesson.as_deref() {
         None => course::list().map(|()| Exit::Done),
         Some("all") => course::run_all(&args),
         Some(name) => {

@@ -73,8 +73,8 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let (writer, reader) = connection_with(SMALL)?;
     let taken = Arc::new(AtomicU64::new(0));
     let look = Looks { writer: &writer, reader: &reader, taken: &taken, started: Instant::now() };
-    // Sabotage: the reader is fast from the beginning.
-    let reads_every = Pause::new(if setting.sabotage { TICK } else { SLOW });
+    // Sabotage: the reader never waits.
+    let reads_every = Pause::new(if setting.sabotage { Duration::ZERO } else { SLOW });
     send(writer.try_clone()?); // 4 KiB every 4 ms: 1 MiB a second
     read(reader.try_clone()?, reads_every.clone(), taken.clone()); // 8 KiB every 30 ms: a quarter of it
 
@@ -83,7 +83,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
         reads_every.set(Duration::MAX); // now it reads nothing
     }
     let none = look.until(|_, closed_for| closed_for > CLOSED_FOR)?;
-    reads_every.set(TICK); // now it reads 8 KiB every 4 ms
+    reads_every.set(if setting.sabotage { Duration::ZERO } else { TICK }); // now it reads 8 KiB every 4 ms
     let fast = look.until(|look, _| look.t > look.phase_began + OPEN_FOR && look.window > 0)?;
     Ok(tell(&slow, &none, &fast))
 }

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::thread;
+use std::time::Duration;
 
 use echoctl_audit::{Payload, Plan, Script, Shape, Stimulus};
 use echoctl_record::{Bytes, Verdict};
@@ -141,8 +142,9 @@ struct Found {
 /// Starts a server and audits it. Returns the verdict, and the most by which its memory grew.
 fn attack(program: &Path, candidate: Candidate, script: Script) -> Result<(Verdict, u64), LessonError> {
     let server = ChildServer::start_lesson(program, &["unbounded", "--candidate", candidate.name()])?;
+    let pids = vec![server.pid()];
     let plan =
-        Plan { budget: BUDGET, rate: RATE, pids: vec![server.pid()], ..Plan::new(server.addr(), script) };
+        Plan { budget: BUDGET, rate: RATE, patience: AT_MOST, pids, ..Plan::new(server.addr(), script) };
     let outcome = plan
         .attack(&AtomicBool::new(false), &mut |_| {})
         .map_err(|error| LessonError::Part(format!("the audit of a server: {error}")))?;
@@ -231,3 +233,6 @@ const BUDGET: u64 = 80 << 20;
 
 /// Bytes a second for each of five servers at once.
 const RATE: u64 = 40 << 20;
+
+/// An audit takes about 4 s here; one that takes so long ends without a verdict.
+const AT_MOST: Duration = Duration::from_secs(12);

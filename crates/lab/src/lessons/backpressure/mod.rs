@@ -1,19 +1,17 @@
 //! `backpressure`: the same work against three echo servers. One reads on whatever happens, one awaits each write, one uses
 //! a blocking thread a connection. Then a reader that is slow instead of stopped.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+mod side;
 
-use echoctl_client::{Config, Flood, Outcome, Rate, Reading, StopHandle};
-use echoctl_observe::ProcessTree;
+use std::time::Duration;
+
+use echoctl_client::Reading;
 use echoctl_record::Bytes;
 use echoctl_report::{Chart, Ink, Series, Stroke, Unit};
 use serde::Serialize;
-use tokio::task::JoinHandle;
 
-use crate::ChildServer;
-use crate::kit::measure::PATIENCE;
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
+use side::{Seen, Side, watch};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -104,89 +102,6 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
         let [slow_off, slow_on] = watch(slow, Some(STOP)).await?;
         Ok(tell(&off, &on, &threads, [&slow_off, &slow_on]))
     })
-}
-
-/// A server, and a client at work on it.
-struct Side {
-    server: ChildServer,
-    memory: ProcessTree,
-    client: StopHandle,
-    run: JoinHandle<Outcome>,
-    seen: Seen,
-}
-
-/// What was seen of a side.
-#[derive(Default)]
-struct Seen {
-    /// Seconds, and by how much the server's memory had grown.
-    memory: Vec<(f64, f64)>,
-    first: Option<u64>,
-    growth: u64,
-    between: u64,
-    verified: u64,
-    held_back: f64,
-}
-
-impl Side {
-    async fn start(program: &Path, args: &[&str], reading: Reading) -> Result<Side, LessonError> {
-        let server = ChildServer::start(program, args)?;
-        let mut memory = ProcessTree::new([server.pid()])?;
-        let first = memory.read().memory.total();
-        let config = Config {
-            rate: Rate::Limited(RATE),
-            rate_until: Some(READ + STOP),
-            reading,
-            bytes: Some(TOTAL),
-            patience: PATIENCE,
-            ..Config::new(server.addr())
-        };
-        let flood = Flood::connect(config).await.map_err(crate::Error::from)?;
-        let client = flood.stop_handle();
-        let run = tokio::spawn(flood.run());
-        Ok(Side { server, memory, client, run, seen: Seen { first: Some(first), ..Seen::default() } })
-    }
-
-    fn look(&mut self, t: f64) {
-        let (memory, totals) = (self.memory.read().memory.total(), self.client.totals());
-        let growth = memory.saturating_sub(self.seen.first.unwrap_or(memory));
-        self.seen.memory.push((t, growth as f64));
-        self.seen.growth = self.seen.growth.max(growth);
-        self.seen.between = self.seen.between.max(totals.produced.saturating_sub(totals.consumed));
-        self.seen.held_back = self.seen.held_back.max(totals.longest_stall.as_secs_f64());
-    }
-
-    async fn finish(mut self, abort: bool) -> Result<Seen, LessonError> {
-        if abort {
-            self.client.abort();
-        }
-        let outcome = self.run.await.map_err(|error| LessonError::Part(error.to_string()))?;
-        self.seen.verified = outcome.totals.verified;
-        drop(self.server);
-        Ok(self.seen)
-    }
-}
-
-/// Watches sides until their clients have ended, or for so long.
-async fn watch<const N: usize>(
-    mut sides: [Side; N],
-    for_: Option<Duration>,
-) -> Result<[Seen; N], LessonError> {
-    let started = Instant::now();
-    let is_over = |sides: &[Side; N]| match for_ {
-        Some(for_) => started.elapsed() > for_,
-        None => sides.iter().all(|side| side.run.is_finished()) || started.elapsed() > PATIENCE,
-    };
-    while !is_over(&sides) {
-        tokio::time::sleep(TICK).await;
-        let t = started.elapsed().as_secs_f64();
-        sides.iter_mut().for_each(|side| side.look(t));
-    }
-    let mut seen = [(); N].map(|()| Seen::default());
-    for (seen, side) in seen.iter_mut().zip(sides) {
-        let unfinished = !side.run.is_finished();
-        *seen = side.finish(unfinished).await?;
-    }
-    Ok(seen)
 }
 
 fn tell(off: &Seen, on: &Seen, threads: &Seen, [slow_off, slow_on]: [&Seen; 2]) -> Finding {
@@ -302,6 +217,3 @@ const STOPS: Reading = Reading::Except { from: READ, until: Duration::from_milli
 
 /// The reader that is slow: an eighth of what it sends.
 const SLOW: Reading = Reading::AtRate(RATE / 8);
-
-/// Between two looks.
-const TICK: Duration = Duration::from_millis(50);
