@@ -6,7 +6,8 @@
 //! ```
 //!
 //! What is absent is the point: `proto` and `record` know nobody, `audit` attacks any server and so knows none of ours,
-//! `observe` fills records without knowing who made the traffic. A test that needs a forbidden crate stands too low.
+//! `observe` fills records without knowing who made the traffic, and nobody knows `bench`, whose programs stand aside. A
+//! test that needs a forbidden crate stands too low.
 
 use super::Finding;
 use super::tree::{File, Tree};
@@ -16,7 +17,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
 }
 
 /// For each crate those of ours that it may depend on, in tests too.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("proto", &[]),
     ("server", &["proto"]),
     ("client", &["proto"]),
@@ -26,16 +27,17 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("audit", &["observe", "record"]),
     ("lab", &["audit", "client", "observe", "proto", "record", "report", "server"]),
     ("echoctl", &["audit", "client", "lab", "observe", "proto", "record", "report", "server"]),
+    ("bench", &["client", "observe", "proto", "record", "report", "server"]),
     ("xtask", &[]),
 ];
 
 /// What only some crates may take from outside, and why.
 const RESERVED: [(&str, &[&str], &str); 3] = [
-    ("anyhow", &["echoctl", "xtask"], "a library's errors are enums that its caller can match on"),
+    ("anyhow", &["echoctl", "bench", "xtask"], "a library's errors are enums that its caller can match on"),
     ("clap", &["echoctl"], "the command line is read in one place"),
     (
         "tokio",
-        &["server", "client", "lab", "echoctl"],
+        &["server", "client", "lab", "echoctl", "bench"],
         "the other crates are called from any runtime, or from none",
     ),
 ];
