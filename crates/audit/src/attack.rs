@@ -146,6 +146,7 @@ impl Plan {
         Evidence {
             repeats: matches!(self.script.stimulus.send, Sent::Repeat(_)),
             echo: self.script.echo,
+            unit: self.script.stimulus.unit(),
             budget: self.budget,
             patience: self.patience.as_secs_f64(),
             slack: kernel_slack(),
@@ -325,7 +326,7 @@ impl Run<'_> {
         let sees_ends = last.sample.s_written.is_some();
         let in_kernels = if sees_ends { self.evidence.in_kernels() } else { self.evidence.slack };
         let extent = Extent {
-            owed: is_echo.then_some(last.sample.produced),
+            owed: self.evidence.owed_by_echo().filter(|_| is_echo),
             enough: if is_echo { u64::MAX } else { in_kernels.saturating_add(2 * beyond) },
             patience: if self.evidence.repeats { READ_PATIENCE } else { STREAM_PATIENCE },
         };

@@ -199,6 +199,14 @@ impl Stimulus {
     }
 }
 
+impl Stimulus {
+    /// Bytes that an answer needs: those of one stimulus, or any one where there is no framing.
+    pub fn unit(&self) -> u64 {
+        let (Sent::Repeat(payload) | Sent::Once(payload)) = &self.send;
+        if payload.is_uniform() { 1 } else { payload.bytes().len() as u64 }
+    }
+}
+
 /// The bytes of a stimulus, and how often they are sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sent {

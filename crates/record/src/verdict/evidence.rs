@@ -15,6 +15,9 @@ pub struct Evidence {
     pub repeats: bool,
     /// Whether all that is sent should come back.
     pub echo: bool,
+    /// Bytes of one stimulus: an echo of whole ones owes nothing for a part of one.
+    #[serde(default = "one")]
+    pub unit: u64,
     /// Bytes of input that are enough to call a server unbounded that took them all.
     pub budget: u64,
     /// The longest that the attack may take, in seconds.
@@ -37,6 +40,10 @@ pub struct Evidence {
     /// What came back when the victim read at last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_out: Option<ReadOut>,
+}
+
+fn one() -> u64 {
+    1
 }
 
 /// One sample of an attack, and what a verdict needs beside it.

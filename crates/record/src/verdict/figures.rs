@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Stopped};
 use super::facts::Facts;
 
 /// The numbers of an attack. Sizes in bytes, times in seconds; `None` where something was not visible.
@@ -64,19 +64,28 @@ impl Evidence {
             kernel_memory: self.points.iter().filter_map(|point| point.sample.kernel_memory).max(),
             still: facts.still,
             attacked: facts.t,
-            lost: self.lost(last.sample.produced),
+            lost: self.lost(),
         }
     }
 
+    /// Bytes that an echo owes by the end of the attack: whole stimuli, of each connection.
+    pub fn owed_by_echo(&self) -> Option<u64> {
+        let last = self.points.last().filter(|_| self.echo)?.sample;
+        // With several connections it is not known how much of its last stimulus each has sent: half-sent ones are let go.
+        let unfinished = match last.connections {
+            0 | 1 => last.produced % self.unit.max(1),
+            many => u64::from(many) * (self.unit.max(1) - 1),
+        };
+        Some(last.produced.saturating_sub(unfinished))
+    }
+
     /// What of an echo did not come back, if it was read until nothing more came.
-    fn lost(&self, produced: u64) -> Option<u64> {
-        use super::evidence::Stopped;
-        let read_out = self.read_out.as_ref().filter(|_| self.echo && self.ending.is_none())?;
+    fn lost(&self) -> Option<u64> {
+        let read_out = self.read_out.as_ref().filter(|_| self.ending.is_none())?;
+        let before = self.points.last()?.sample.consumed;
         match read_out.stopped {
-            Stopped::Complete => Some(0),
-            Stopped::Quiet => {
-                let before = self.points.last().map_or(0, |point| point.sample.consumed);
-                Some(produced.saturating_sub(before + read_out.bytes))
+            Stopped::Complete | Stopped::Quiet => {
+                Some(self.owed_by_echo()?.saturating_sub(before + read_out.bytes))
             }
             Stopped::Ended | Stopped::Enough => None,
         }

@@ -1,0 +1,126 @@
+//! Promise: a target is ready when it listens, is told its port, and nothing of it is left when it is dropped.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use echoctl_audit::{Error, Plan, Shape, Target};
+use echoctl_observe::Process;
+use echoctl_record::Verdict;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn start(command: &[&str]) -> Result<Target, Error> {
+    let command: Vec<OsString> = command.iter().map(OsString::from).collect();
+    Target::start(&command, None, PATIENCE, &AtomicBool::new(false))
+}
+
+/// An echo server in a language that every Linux has.
+const ECHO: &str = "use IO::Socket::INET; my $l = IO::Socket::INET->new(LocalAddr => '127.0.0.1', \
+    LocalPort => $ARGV[0] || $ENV{PORT}, Listen => 9, ReuseAddr => 1) or die; \
+    while (my $c = $l->accept) { next if fork; while (sysread($c, my $b, 65536)) { my $o = 0; \
+    while ($o < length $b) { $o += syswrite($c, $b, length($b) - $o, $o) or exit } } exit }";
+
+#[track_caller]
+fn wait_until(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "did not come true within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn echoes(target: &Target) {
+    let mut stream = TcpStream::connect(target.addr()).unwrap();
+    stream.write_all(b"hello").unwrap();
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"hello");
+}
+
+#[test]
+fn the_port_is_given_in_the_environment_and_in_the_arguments() {
+    echoes(&start(&["perl", "-e", ECHO]).unwrap());
+    echoes(&start(&["env", "-u", "PORT", "perl", "-e", ECHO, "{port}"]).unwrap());
+}
+
+#[test]
+fn a_server_that_goes_into_the_background_is_found_measured_and_stopped() {
+    let target =
+        start(&["sh", "-c", &format!("setsid perl -e '{}' & exit 0", ECHO.replace('\'', "\""))]).unwrap();
+    let pids = target.roots();
+    echoes(&target);
+    assert!(!pids.is_empty());
+
+    drop(target);
+
+    wait_until(|| pids.iter().all(|pid| Process::open(*pid).is_err()));
+}
+
+#[test]
+fn nothing_is_left_of_a_target_with_children_of_its_own() {
+    let target =
+        start(&["sh", "-c", &format!("sleep 1000 & perl -e '{}'; true", ECHO.replace('\'', "\""))]).unwrap();
+    let leader = target.roots()[0];
+    let tree = echoctl_observe::ProcessTree::new([leader]).unwrap();
+    let pids: Vec<u32> = tree.members().map(Process::pid).collect();
+    assert!(pids.len() >= 3, "the shell, the sleeper and the server: {pids:?}");
+
+    drop(target);
+
+    wait_until(|| pids.iter().all(|pid| Process::open(*pid).is_err()));
+}
+
+#[test]
+fn an_address_that_is_taken_is_refused_before_anything_is_started() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap();
+
+    let refused = Target::start(&["true".into()], Some(addr), PATIENCE, &AtomicBool::new(false));
+
+    assert!(matches!(refused, Err(Error::PortTaken(port)) if port == addr.port()));
+}
+
+#[test]
+fn a_server_that_forks_for_each_connection_is_bounded() {
+    let target = start(&["perl", "-e", ECHO]).unwrap();
+    let plan = Plan {
+        pids: target.roots(),
+        is_fresh: true,
+        ..Plan::new(target.addr(), Shape::Raw.script("127.0.0.1"))
+    };
+
+    let outcome = plan.attack(&AtomicBool::new(false), &mut |_| {}).unwrap();
+
+    assert_eq!(outcome.judgement.verdict, Verdict::Bounded, "{}", outcome.judgement.reason);
+    assert!(outcome.sees_memory && outcome.evidence.figures().lost == Some(0));
+}
+
+#[test]
+fn a_setup_without_its_answer_says_which_step_and_what_came() {
+    let target = start(&["perl", "-e", ECHO]).unwrap();
+    let script = echoctl_audit::Script::from_json(
+        r#"{"setup":[{"send":[{"text":"HELLO"}],"expect":[{"text":"HELLO"}]},{"send":[{"text":"exit"}]}],
+            "stimulus":{"once":[]}}"#,
+    )
+    .unwrap();
+    let wrong = echoctl_audit::Script {
+        setup: vec![echoctl_audit::Step::ask(
+            echoctl_audit::Payload::text("GET"),
+            echoctl_audit::Payload::text("welcome"),
+        )],
+        ..script
+    };
+    let stop = AtomicBool::new(false);
+
+    let error = Plan::new(target.addr(), wrong).attack(&stop, &mut |_| {}).unwrap_err().to_string();
+
+    assert!(
+        error.contains("setup, step 1") && error.contains("\"welcome\"") && error.contains("\"GET\""),
+        "{error}"
+    );
+}

@@ -1,0 +1,142 @@
+//! Promise: `echoctl audit` says of a server what it is, of our own in every policy too, and says plainly when there is
+//! nothing to say.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod peer;
+mod schema;
+
+use peer::{echoctl, nobody, server, text};
+use schema::{conforms, schema};
+use serde_json::Value;
+
+/// Audits with `options` and `--json`; the summary, and the exit code.
+fn audit(options: &[&str]) -> (Value, i32) {
+    let output = echoctl(&[&["audit", "--json"], options].concat()).output().unwrap();
+    let line = text(&output.stdout).lines().last().map(str::to_owned);
+    let line = line.unwrap_or_else(|| panic!("no summary: {}", text(&output.stderr)));
+    (serde_json::from_str(&line).unwrap(), output.status.code().unwrap())
+}
+
+/// Audits our own server with a policy; checks that the summary has its published shape.
+fn own(policy: &[&str]) -> (Value, i32) {
+    let serve = [env!("CARGO_BIN_EXE_echoctl"), "serve", "--addr", "127.0.0.1:{port}", "--backpressure"];
+    let options = [&["--shape", "echo", "--bytes", "64MiB", "--"], &serve[..], policy].concat();
+    let (summary, code) = audit(&options);
+    assert_eq!(conforms(&summary, &schema("audit")), Ok(()));
+    (summary, code)
+}
+
+#[test]
+fn our_server_without_backpressure_is_unbounded() {
+    let (summary, code) = own(&["off"]);
+
+    assert_eq!((summary["verdict"].as_str(), code), (Some("unbounded"), 1), "{summary}");
+    assert!(summary["memory_growth"].as_u64().unwrap() > 32 << 20, "{summary}");
+    assert!(summary["read_out_beyond_kernels"].as_u64().unwrap() > 16 << 20, "{summary}");
+}
+
+#[test]
+fn our_server_that_awaits_or_bounds_is_bounded_and_loses_nothing() {
+    for policy in ["await", "bounded", "watermark"] {
+        let (summary, code) = own(&[policy]);
+
+        assert_eq!((summary["verdict"].as_str(), code), (Some("bounded"), 0), "{policy}: {summary}");
+        assert_eq!(summary["lost"], 0, "{policy}: {summary}");
+        assert_eq!(summary["damaged_at"], Value::Null, "{policy}: {summary}");
+    }
+}
+
+#[test]
+fn our_server_that_drops_discards_and_one_that_disconnects_disconnects() {
+    let (drop, code) = own(&["drop"]);
+    assert_eq!((drop["verdict"].as_str(), code), (Some("discards"), 0), "{drop}");
+
+    let (disconnect, code) = own(&["disconnect"]);
+    assert_eq!((disconnect["verdict"].as_str(), code), (Some("disconnects"), 0), "{disconnect}");
+}
+
+#[test]
+fn what_was_expected_decides_the_exit_code() {
+    let files = tempfile::tempdir().unwrap();
+    let junit = files.path().join("audit.xml");
+    let addr = server(|stream| drop(stream));
+    let options = ["audit", &addr, "--expect", "bounded", "--junit", junit.to_str().unwrap()];
+
+    let output = echoctl(&options).output().unwrap();
+
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).starts_with("DISCONNECTS"), "{}", text(&output.stdout));
+    let xml = std::fs::read_to_string(junit).unwrap();
+    assert!(xml.contains("failures=\"1\"") && xml.contains("disconnects instead of bounded"), "{xml}");
+    assert_eq!(
+        echoctl(&["audit", &addr, "--expect", "disconnects"]).output().unwrap().status.code(),
+        Some(0)
+    );
+}
+
+#[test]
+fn a_command_that_dies_or_never_listens_is_shown_with_its_last_words() {
+    let cases = [
+        (
+            &["--", "sh", "-c", "echo no such config >&2; exit 3"][..],
+            &["no such config", "exit status: 3"][..],
+        ),
+        (&["--ready-timeout", "300ms", "--", "sleep", "100"], &["did not listen on port", "printed nothing"]),
+        (&["--", "/no/such/server"], &["cannot start '/no/such/server'"]),
+    ];
+    for (options, said) in cases {
+        let output = echoctl(&[&["audit"], options].concat()).output().unwrap();
+
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{error}");
+        assert!(said.iter().all(|part| error.contains(part)), "{error}");
+    }
+}
+
+#[test]
+fn where_nobody_listens_the_audit_says_so() {
+    let (_held, addr) = nobody();
+
+    let output = echoctl(&["audit", &addr]).output().unwrap();
+
+    assert_eq!(output.status.code(), Some(4));
+    assert!(text(&output.stderr).contains("cannot connect"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_before_a_byte_is_sent() {
+    for (options, said) in [
+        (&["192.0.2.1:80"][..], "--allow-remote"),
+        (&["https://localhost:443"], "TLS is not supported"),
+        (&["unix:/tmp/x"], "Unix sockets are not supported"),
+        (&["--shape", "gopher"], "is no shape"),
+        (&["--expect", "fine"], "no verdict"),
+        (&["--request", "\\q"], "is no escape"),
+    ] {
+        let output = echoctl(&[&["audit"], options].concat()).output().unwrap();
+
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{options:?}: {error}");
+        assert!(error.contains(said), "{options:?}: {error}");
+    }
+}
+
+#[test]
+fn scripts_that_are_shown_are_taken_back_and_of_the_published_shape() {
+    let files = tempfile::tempdir().unwrap();
+    for shape in
+        ["echo", "u16", "http-pipeline", "sse", "websocket-subscribe", "redis-get", "redis-subscribe"]
+    {
+        let shown = echoctl(&["audit", "--shape", shape, "--show-script"]).output().unwrap();
+        let path = files.path().join("script.toml");
+        std::fs::write(&path, &shown.stdout).unwrap();
+
+        let again =
+            echoctl(&["audit", "--script", path.to_str().unwrap(), "--show-script"]).output().unwrap();
+
+        assert_eq!(text(&again.stdout), text(&shown.stdout), "{shape}");
+        let script: Value = toml::from_str(&text(&shown.stdout)).unwrap();
+        assert_eq!(conforms(&script, &schema("script")), Ok(()), "{shape}");
+    }
+}
