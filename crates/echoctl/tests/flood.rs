@@ -2,12 +2,14 @@
 //! what was wrong.
 
 mod peer;
+mod schema;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
 use echoctl_record::{Run, Summary};
 use peer::{echo, echoctl, nobody, server, text};
+use schema::{conforms, schema};
 use serde_json::Value;
 
 fn events(stdout: &[u8]) -> Vec<Value> {
@@ -18,6 +20,7 @@ fn summary(stdout: &[u8]) -> Summary {
     let events = events(stdout);
     let last = events.last().expect("a summary");
     assert_eq!(last["event"], "summary");
+    assert_eq!(conforms(last, &schema("summary")), Ok(()));
     serde_json::from_value(last.clone()).expect("the summary is of the shape that echoctl-record publishes")
 }
 
@@ -67,6 +70,7 @@ fn a_client_that_does_not_read_consumes_nothing_and_each_sample_falls_along_the_
     for sample in events(&output.stdout).iter().filter(|event| event["event"] == "sample") {
         let order = ["produced", "s_received", "s_read", "c_received", "consumed"];
         let counters: Vec<u64> = order.iter().filter_map(|name| sample[name].as_u64()).collect();
+        assert_eq!(conforms(sample, &schema("sample")), Ok(()));
         assert!(counters.is_sorted_by(|a, b| a >= b), "{sample}");
     }
 }

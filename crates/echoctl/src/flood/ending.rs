@@ -20,7 +20,8 @@ impl Session {
         if self.json {
             json_line("summary", &summary)?;
         } else {
-            self.tell(outcome, &summary)?;
+            let try_next = judgement.and_then(|judgement| judgement.try_next);
+            self.tell(outcome, &summary, try_next)?;
         }
         for fault in faults(outcome) {
             writeln!(io::stderr(), "echoctl: {fault}")?;
@@ -49,9 +50,10 @@ impl Session {
         let evidence = Evidence {
             repeats: true,
             echo: true,
+            unit: *self.config.sizes.end() as u64,
             budget: BUDGET,
             patience: outcome.elapsed.as_secs_f64(),
-            slack: self.slack.unwrap_or(KERNEL_SLACK),
+            slack: self.slack.unwrap_or(KERNEL_SLACK) * self.config.connections as u64,
             memory_limit: self.memory_limit,
             hidden_upstream: false,
             is_relay: false,
@@ -84,7 +86,7 @@ impl Session {
         }
     }
 
-    fn tell(&self, outcome: &Outcome, summary: &Summary) -> io::Result<()> {
+    fn tell(&self, outcome: &Outcome, summary: &Summary, try_next: Option<String>) -> io::Result<()> {
         if self.fullest.produced > 0 && summary.consumed < summary.produced || summary.verdict.is_some() {
             let at = Seconds(self.fullest.t);
             say(format_args!("\nWhere the bytes were after {at}, when most were on the way:\n"))?;
@@ -99,8 +101,9 @@ impl Session {
         }
         let verdict = summary.verdict.zip(summary.reason.as_ref());
         let verdict = verdict.map(|(verdict, reason)| format!("Verdict: {verdict}: {reason}."));
+        let try_next = try_next.map(|what| format!("To try next: {what}."));
         say("")?;
-        for text in [Some(text), verdict].into_iter().flatten() {
+        for text in [Some(text), verdict, try_next].into_iter().flatten() {
             for line in wrap(&text, terminal_size().0.min(WIDEST)) {
                 say(line)?;
             }
