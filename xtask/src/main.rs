@@ -3,6 +3,7 @@
 //! The pattern is that of <https://github.com/matklad/cargo-xtask>: an ordinary member of the workspace and one alias in
 //! `.cargo/config.toml`, so that nothing but the Rust toolchain has to be installed. One file a command.
 
+mod audit_table;
 mod check;
 mod demo;
 mod docs;
@@ -33,6 +34,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["tidy"] => tidy::run(),
         ["demo"] => demo::run(),
         ["docs"] => docs::run(),
+        ["audit-table", cases] => audit_table::run(cases),
         ["fuzz", options @ ..] => fuzz::run(options),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
@@ -48,4 +50,5 @@ cargo xtask check                       everything that CI checks, in its order:
 cargo xtask tidy                        the house rules alone
 cargo xtask demo                        the short demo of the program as it stands
 cargo xtask docs                        the picture of the README, measured and drawn anew (release build)
+cargo xtask audit-table CASES           docs/audited.md, from audits of the real servers that CASES lists (release build)
 cargo xtask fuzz [TARGET…] [--for 60s]  random input for every fuzz target, or for those named, so long each";
