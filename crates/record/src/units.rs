@@ -31,6 +31,7 @@ impl fmt::Display for Rate {
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self.0 {
+            0.0 => "0 s".to_owned(),
             s if s < 0.000_999_5 => format!("{:.0} µs", s * 1e6),
             s if s < 0.999_5 => format!("{:.0} ms", s * 1e3),
             s if s < 99.95 => format!("{s:.1} s"),
@@ -86,8 +87,8 @@ mod tests {
     fn rates_and_times_print_with_their_unit() {
         assert_eq!(Rate((64 << 20) as f64).to_string(), "64 MiB/s");
         assert_eq!(
-            [0.000_05, 0.25, 1.0, 4.24, 120.0].map(|s| Seconds(s).to_string()),
-            ["50 µs", "250 ms", "1.0 s", "4.2 s", "120 s"]
+            [0.0, 0.000_05, 0.25, 1.0, 4.24, 120.0].map(|s| Seconds(s).to_string()),
+            ["0 s", "50 µs", "250 ms", "1.0 s", "4.2 s", "120 s"]
         );
     }
 }
