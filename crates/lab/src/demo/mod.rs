@@ -7,10 +7,10 @@
 //! ```
 //!
 //! Both sides send and get back the same total, so that memory is the one thing in which they differ. The servers are
-//! two processes of their own ([`ChildServer`]); what is shown of them is what the kernel says ([`Sampler`]), not what
+//! two processes of their own ([`ChildServer`](crate::ChildServer)); what is shown of them is what the kernel says ([`Sampler`](echoctl_observe::Sampler)), not what
 //! they say of themselves.
 //!
-//! [`run`] does it and hands each moment to its caller; [`story`] has the words; [`page`] makes the report.
+//! [`run`] does it and hands each moment to its caller; [`story`] has the words; [`page()`] makes the report.
 
 mod chart;
 mod judge;
