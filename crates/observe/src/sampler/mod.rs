@@ -1,7 +1,8 @@
 //! The sampler: where all bytes of a run are now, and the memory beside them.
 //!
-//! A sample costs 4 to 6 µs a connection, and 1 µs a process of the server's. With many connections a rotating hundred is read
-//! each time and the others are taken as they last were, so that a sample of ten thousand costs what one of a hundred does.
+//! A sample costs 2 µs a connection and 3 µs for the server's process (Linux 6.18, release build: 5 µs for one connection,
+//! 220 µs for a hundred). With many connections a rotating hundred is read each time and the others are taken as they last
+//! were, so that a sample of ten thousand costs what one of a hundred does.
 
 mod connection;
 mod path;
