@@ -6,9 +6,55 @@
 mod peer;
 mod schema;
 
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use echoctl_observe::{Process, ProcessTree};
 use peer::{echoctl, nobody, server, text};
 use schema::{conforms, schema};
 use serde_json::Value;
+
+/// Starts an audit that waits for a server that never listens; sends it a signal when the server's processes are there, and
+/// waits until none of them is. Returns how the audit ended.
+fn signalled(signal: &str) -> ExitStatus {
+    let mut audit = std::process::Command::new(env!("CARGO_BIN_EXE_echoctl"))
+        .args(["audit", "--ready-timeout", "100s", "--", "sh", "-c", "sleep 1000 & sleep 1000; true"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let sleepers = || -> Vec<u32> {
+        let tree = ProcessTree::new([audit.id()]).unwrap();
+        tree.members().filter(|process| process.name() == "sleep").map(Process::pid).collect()
+    };
+    wait_until(|| sleepers().len() == 2);
+    let sleepers = sleepers();
+
+    let pid = audit.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+
+    let status = audit.wait().unwrap();
+    wait_until(|| sleepers.iter().all(|pid| Process::open(*pid).is_err()));
+    status
+}
+
+#[track_caller]
+fn wait_until(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < deadline, "did not come true within 30 s");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn an_interrupted_audit_stops_what_it_started() {
+    assert_eq!(signalled("INT").code(), Some(130));
+}
+
+#[test]
+fn a_killed_audit_leaves_nothing_running() {
+    assert_eq!(signalled("KILL").code(), None);
+}
 
 /// Audits with `options` and `--json`; the summary, and the exit code.
 fn audit(options: &[&str]) -> (Value, i32) {

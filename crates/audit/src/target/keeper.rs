@@ -17,7 +17,8 @@ impl Keeper {
     pub(super) fn over(leader: u32) -> Keeper {
         use std::os::unix::process::CommandExt;
         let keeper = Command::new("/bin/sh")
-            .args(["-c", "read word || kill -KILL -- \"-$0\"", &leader.to_string()])
+            // As POSIX writes it: dash takes no `kill -KILL --`.
+            .args(["-c", "read word || kill -s KILL -- \"-$0\"", &leader.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
