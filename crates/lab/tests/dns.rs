@@ -1,0 +1,88 @@
+//! The answerer: a message a datagram over UDP, messages cut by their lengths over TCP, however the stream arrives.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use echoctl_lab::dns::Answerer;
+use tokio::sync::oneshot;
+
+/// An answerer on a thread of its own, until the sender is dropped.
+fn answerer() -> (SocketAddr, oneshot::Sender<()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let answerer = runtime.block_on(Answerer::bind(SocketAddr::from(([127, 0, 0, 1], 0)))).expect("it binds");
+    let addr = answerer.local_addr();
+    let (stop, stopped) = oneshot::channel();
+    std::thread::spawn(move || runtime.block_on(answerer.run(stopped)));
+    (addr, stop)
+}
+
+/// A query for the address of `small.test`.
+fn query(id: u16) -> Vec<u8> {
+    let header = [&id.to_be_bytes()[..], &[1, 0, 0, 1, 0, 0, 0, 0, 0, 0]].concat();
+    [&header[..], b"\x05small\x04test\0\0\x01\0\x01"].concat()
+}
+
+fn led_by_its_length(message: &[u8]) -> Vec<u8> {
+    [&(message.len() as u16).to_be_bytes()[..], message].concat()
+}
+
+fn connect(addr: SocketAddr) -> TcpStream {
+    let connection = TcpStream::connect(addr).expect("it listens");
+    connection.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
+    connection.set_nodelay(true).expect("a socket");
+    connection
+}
+
+/// The id and the number of answers of the next message of a stream.
+fn next_reply(connection: &mut TcpStream) -> (u16, u16) {
+    let mut length = [0; 2];
+    connection.read_exact(&mut length).expect("a length");
+    let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
+    connection.read_exact(&mut message).expect("a message");
+    (u16::from_be_bytes([message[0], message[1]]), u16::from_be_bytes([message[6], message[7]]))
+}
+
+#[test]
+fn queries_of_one_connection_are_answered_in_order_wherever_the_stream_is_cut() {
+    let (addr, _stop) = answerer();
+    let stream: Vec<u8> = (1..=3).flat_map(|id| led_by_its_length(&query(id))).collect();
+
+    for cut in 0..stream.len() {
+        let mut connection = connect(addr);
+        connection.write_all(&stream[..cut]).expect("it reads");
+        connection.write_all(&stream[cut..]).expect("it reads");
+
+        let replies: Vec<_> = (0..3).map(|_| next_reply(&mut connection)).collect();
+        assert_eq!(replies, [(1, 1), (2, 1), (3, 1)], "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_datagram_is_answered_by_a_datagram_and_junk_by_nothing() {
+    let (addr, _stop) = answerer();
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
+
+    for junk in [&b"junk"[..], &[0xff; 12], b""] {
+        socket.send_to(junk, addr).expect("it is sent");
+    }
+    socket.send_to(&query(7), addr).expect("it is sent");
+
+    let mut reply = [0; 512];
+    let length = socket.recv(&mut reply).expect("a reply");
+    assert_eq!(&reply[..2], [0, 7], "the junk before it has no reply");
+    assert!(length > query(7).len());
+}
+
+#[test]
+fn a_stream_that_cannot_be_answered_is_closed_and_the_others_go_on() {
+    let (addr, _stop) = answerer();
+    let mut bad = connect(addr);
+    bad.write_all(&led_by_its_length(b"no message")).expect("it reads");
+
+    assert!(matches!(bad.read(&mut [0; 1]), Ok(0) | Err(_)), "it was answered");
+    let mut good = connect(addr);
+    good.write_all(&led_by_its_length(&query(9))).expect("it reads");
+    assert_eq!(next_reply(&mut good), (9, 1));
+}
