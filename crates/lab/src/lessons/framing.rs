@@ -41,8 +41,8 @@ pub(super) const LESSON: Lesson = Lesson {
         ("echoctl lesson stream", "why reads are not messages in the first place"),
         ("echoctl lesson buffer", "what keeping half a message costs"),
         (
-            "printf 'one\\ntwo\\nthr' | echoctl send",
-            "an echo server answers whole lines alone (start one: echoctl serve)",
+            "printf 'one\\ntwo\\n' | echoctl send --framing u16",
+            "each line as a frame behind its length (start echoctl serve --framing u16)",
         ),
     ],
     before: None,
