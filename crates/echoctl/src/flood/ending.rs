@@ -93,6 +93,9 @@ impl Session {
             say(path::table(&self.fullest))?;
         }
         let mut text = self.sentence(outcome, summary);
+        if let Some(doubt) = is_no_echo(summary) {
+            text.push_str(&doubt);
+        }
         if self.over_memory {
             let limit = Bytes(self.memory_limit);
             text.push_str(&format!(
@@ -139,6 +142,20 @@ impl Session {
         }
         text
     }
+}
+
+/// What the table means where a server kept much less than it read and did not write back: it answers with something
+/// else, so that the difference of the two is no queue.
+fn is_no_echo(summary: &Summary) -> Option<String> {
+    let (inside, growth) = (summary.inside_server?, summary.server_memory_growth?);
+    (inside > KERNEL_SLACK && growth < inside / 2).then(|| {
+        format!(
+            " The server read {} more than it wrote, and its memory grew by only {}: it seems to be no echo, so that its \
+             memory, and not the table, tells what it keeps (echoctl audit knows other shapes).",
+            Bytes(inside),
+            Bytes(growth)
+        )
+    })
 }
 
 /// What was wrong, a line each.

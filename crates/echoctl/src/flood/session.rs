@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use echoctl_client::{Config, Flood, Link, Outcome, Phase, Reading, StopHandle, Totals};
-use echoctl_observe::{AT_ONCE, Observation, OwnEnd, Sampler, TcpState, Watched};
+use echoctl_lab::watched;
+use echoctl_observe::{AT_ONCE, Observation, Sampler, TcpState};
 use echoctl_record::{Machine, Point, Queues, Sample};
 
 use super::args::Args;
@@ -197,17 +198,6 @@ impl Session {
     fn moved(&self) -> u64 {
         self.links.iter().take(AT_ONCE).map(|link| link.produced()).sum()
     }
-}
-
-/// A connection as the sampler wants it.
-fn watched(link: &Arc<Link>) -> Watched {
-    let counted = Arc::clone(link);
-    let counters = Box::new(move || {
-        let consumed = counted.consumed();
-        (counted.produced(), consumed)
-    });
-    let own = OwnEnd { socket: Arc::clone(link) as _, counters };
-    Watched { local: link.local_addr(), peer: link.peer_addr(), own: Some(own) }
 }
 
 /// Between two regular samples.

@@ -116,6 +116,8 @@ impl PathView {
         let consumed = self.recent.slope(|sample| Some(sample.consumed)).unwrap_or(0.0);
         if held_back.is_some() {
             "Backpressure: the server stopped reading, so the producer has to wait."
+        } else if inside > RISING && memory > RISING && memory < inside / 2.0 {
+            "The server reads on, and its memory takes a part of it: is it an echo?"
         } else if inside > RISING && memory > RISING {
             "No backpressure: the server reads on, and its memory takes what nobody reads."
         } else if inside > RISING {
