@@ -79,5 +79,6 @@ pub async fn run(plan: Plan, program: &Path, mut show: impl FnMut(&Moment)) -> R
 /// Twenty samples a second: the promise of the JSON output, and smooth enough for the eye.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Long enough to see the freed memory leave the process, short enough not to be waited for.
-const AFTERMATH: Duration = Duration::from_millis(500);
+/// Long enough to see the freed memory leave the process (the server gives it back after half a second of quiet), and
+/// short enough not to be waited for.
+const AFTERMATH: Duration = Duration::from_secs(1);

@@ -113,10 +113,10 @@ const NOTABLE: u64 = 8 << 20;
 
 /// Commands to try next, each with what it shows.
 pub const NEXT: [(&str, &str); 4] = [
-    ("echoctl serve --backpressure off", "the server with the bug, in one terminal,"),
-    ("echoctl flood --no-read", "and the client that never reads, in another"),
+    ("echoctl serve --backpressure off", "in one terminal: the bug"),
+    ("echoctl flood --no-read", "in another: a client that never reads"),
     ("echoctl serve --backpressure bounded", "a queue with a limit: what changes?"),
-    ("echoctl serve --help", "every policy, and what a slow peer sees"),
+    ("echoctl serve --help", "all policies, and what a slow peer sees"),
 ];
 
 /// What to say to a learner who guessed `guess`.
