@@ -140,4 +140,4 @@ fn indented(text: &str) -> String {
 const WIDTH: usize = 78;
 
 /// Rows of a chart: with the table above it and the answer below it fits on a screen.
-const CHART_ROWS: usize = 14;
+const CHART_ROWS: usize = 12;

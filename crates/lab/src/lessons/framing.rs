@@ -205,7 +205,8 @@ fn tell(e: &Evidence) -> Finding {
         .tell(format!(
             "The sender wrote {} messages. The program that took each read for a message saw {} of them, most with the end \
              of one and the beginning of the next. The one that kept what had arrived and cut at newlines saw {}. It did so \
-             for {} of {} ways to split the stream in two.",
+             for {} of {} ways to split the stream in two. A message \
+             that is to be kept is copied out of the buffer, since its place there is used again.",
             e.frames_sent, e.naive_messages, e.frames_cut, e.splits_right, e.splits_tried,
         ))
         .tell(format!(

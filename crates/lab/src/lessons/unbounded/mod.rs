@@ -29,7 +29,7 @@ pub(super) const LESSON: Lesson = Lesson {
         choices: &["server a", "server b", "server c", "server d"],
     },
     code: Code {
-        source: concat!("// [show]\n", include_str!("servers.rs"), "\n// [/show]\n"),
+        source: include_str!("servers.rs"),
         node: Some(
             "// the same mistake: nobody waits for what the handler has begun\n\
              socket.on('data', async data => { await write(socket, reply(data)); });\n\n\

@@ -77,6 +77,7 @@ pub(super) async fn serve(
     }
 }
 
+// [show]
 async fn pieces(mut socket: TcpStream) -> io::Result<()> {
     let mut room = vec![0; 16 * 1024];
     loop {
@@ -129,6 +130,7 @@ async fn spawned(socket: TcpStream) -> io::Result<()> {
     }
     Ok(())
 }
+// [/show]
 
 const SOURCE: &str = include_str!("servers.rs");
 
