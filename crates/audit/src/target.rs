@@ -15,13 +15,13 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use echoctl_observe::{ProcessTree, SocketDiag, listener};
+use echoctl_observe::{Found, ProcessTree, SocketDiag, listener};
 
 use crate::Error;
 use crate::sys::{self, Signal};
@@ -55,13 +55,14 @@ impl Target {
         patience: Duration,
         stop: &AtomicBool,
     ) -> Result<Target, Error> {
+        let is_ours_to_choose = addr.is_none();
         let addr = match addr {
             Some(addr) if is_listening(addr) => return Err(Error::PortTaken(addr.port())),
             Some(addr) => addr,
             None => free_addr()?,
         };
         let mut target = Target::spawn(command, addr)?;
-        target.await_listener(patience, stop)?;
+        target.await_listener(patience, is_ours_to_choose, stop)?;
         target.settle(stop);
         Ok(target)
     }
@@ -134,10 +135,14 @@ impl Target {
         })
     }
 
-    fn await_listener(&mut self, patience: Duration, stop: &AtomicBool) -> Result<(), Error> {
+    fn await_listener(&mut self, patience: Duration, any: bool, stop: &AtomicBool) -> Result<(), Error> {
         let deadline = Instant::now() + patience;
         loop {
             if is_listening(self.addr) {
+                return Ok(());
+            }
+            if any && let Some(addr) = other_address(self.addr.port()) {
+                self.addr = addr;
                 return Ok(());
             }
             if stop.load(Ordering::Relaxed) {
@@ -296,10 +301,23 @@ fn is_listening(addr: SocketAddr) -> bool {
         // Where the kernel does not tell, binding does: an address where somebody listens is refused.
         return TcpListener::bind(addr).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse);
     };
-    let covers = |local: SocketAddr| {
-        local.port() == addr.port() && (local.ip() == addr.ip() || local.ip().is_unspecified())
-    };
-    diag.listening().is_ok_and(|all| all.iter().any(|socket| covers(socket.local)))
+    diag.listening().is_ok_and(|all| all.iter().any(|socket| covers(socket, addr)))
+}
+
+/// Whether a listening socket takes connections to `addr`.
+fn covers(socket: &Found, addr: SocketAddr) -> bool {
+    let ip = socket.local.ip();
+    let is_any = ip.is_unspecified() && (ip.is_ipv4() == addr.is_ipv4() || (ip.is_ipv6() && !socket.only_v6));
+    socket.local.port() == addr.port() && (ip == addr.ip() || is_any)
+}
+
+/// Where somebody listens at this port, if not at 127.0.0.1: a server that asks for "localhost" may get `[::1]`, and one
+/// that asks for its own name the address of an interface.
+fn other_address(port: u16) -> Option<SocketAddr> {
+    let all = SocketDiag::open().and_then(|mut diag| diag.listening()).ok()?;
+    let local = all.iter().map(|socket| socket.local).find(|local| local.port() == port)?;
+    let is_any = local.ip().is_unspecified();
+    Some(if is_any { SocketAddr::from((Ipv6Addr::LOCALHOST, port)) } else { local })
 }
 
 fn listening_addrs() -> Vec<SocketAddr> {

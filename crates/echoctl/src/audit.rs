@@ -100,7 +100,10 @@ pub(crate) struct Args {
     consent: Consent,
 }
 
-pub(crate) fn run(args: Args) -> Outcome {
+pub(crate) fn run(mut args: Args) -> Outcome {
+    if args.addr.is_none() {
+        args.addr = args.stimulus.give_back_addr();
+    }
     let host = args.addr.as_deref().unwrap_or(DEFAULT_ADDR);
     let (shape, script) = args.stimulus.script(host)?;
     if args.stimulus.show_script {

@@ -144,10 +144,13 @@ fn a_command_that_dies_or_never_listens_is_shown_with_its_last_words() {
 fn where_nobody_listens_the_audit_says_so() {
     let (_held, addr) = nobody();
 
-    let output = echoctl(&["audit", &addr]).output().unwrap();
+    // An address behind a shape is no argument of that shape.
+    for options in [&["audit", &addr][..], &["audit", "--shape", "echo", &addr]] {
+        let output = echoctl(options).output().unwrap();
 
-    assert_eq!(output.status.code(), Some(4));
-    assert!(text(&output.stderr).contains("cannot connect"), "{}", text(&output.stderr));
+        assert_eq!(output.status.code(), Some(4));
+        assert!(text(&output.stderr).contains("cannot connect"), "{}", text(&output.stderr));
+    }
 }
 
 #[test]

@@ -22,6 +22,9 @@ impl Upstreams {
         let Ok(all) = SocketDiag::open().and_then(|mut diag| diag.connections(0)) else { return };
         let mut ours: BTreeSet<u32> = tree.members().map(Process::pid).collect();
         ours.extend(self.watched.keys());
+        // Another user's server may hold any connection.
+        self.hidden |=
+            ours.iter().any(|pid| std::fs::read_dir(format!("/proc/{pid}/fd")).is_err() && is_running(*pid));
         let inodes: BTreeSet<u32> = ours.iter().flat_map(|pid| sockets_of(*pid)).collect();
         let away = all
             .iter()
@@ -90,6 +93,10 @@ fn sockets_of(pid: u32) -> Vec<u32> {
             link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
         })
         .collect()
+}
+
+fn is_running(pid: u32) -> bool {
+    Process::open(pid).is_ok()
 }
 
 fn pids() -> impl Iterator<Item = u32> {

@@ -38,6 +38,16 @@ pub(super) struct Stimulus {
 }
 
 impl Stimulus {
+    /// Gives back the address that was taken for a shape's argument: `--shape echo 127.0.0.1:7007`.
+    pub(super) fn give_back_addr(&mut self) -> Option<String> {
+        let is_addr = |word: &String| {
+            word.rsplit_once(':').is_some_and(|(host, port)| {
+                !host.is_empty() && !host.starts_with('/') && port.parse::<u16>().is_ok()
+            })
+        };
+        self.shape.pop_if(|word| is_addr(word))
+    }
+
     /// The script, and what reports call it.
     ///
     /// # Errors

@@ -193,7 +193,9 @@ fn stood_still(evidence: &Evidence, facts: &Facts) -> Judgement {
         if evidence.hidden_upstream && (!evidence.repeats || facts.given > 4 * facts.taken) {
             return Judgement::unsure(
                 Verdict::Inconclusive,
-                format!("{still}, but the server fetches from another one whose memory is not visible here"),
+                format!(
+                    "{still}, but the server may fetch from another one, whose memory is not visible here"
+                ),
                 "audit the server behind it directly, or start both with one command",
             );
         }
