@@ -150,7 +150,7 @@ fn is_no_echo(summary: &Summary) -> Option<String> {
     let (inside, growth) = (summary.inside_server?, summary.server_memory_growth?);
     (inside > KERNEL_SLACK && growth < inside / 2).then(|| {
         format!(
-            " The server read {} more than it wrote, and its memory grew by only {}: it seems to be no echo, so that its \
+            " The server read {} more than it wrote, and its memory grew by only {}: it is no echo or drops replies, so that its \
              memory, and not the table, tells what it keeps (echoctl audit knows other shapes).",
             Bytes(inside),
             Bytes(growth)

@@ -117,7 +117,7 @@ impl PathView {
         if held_back.is_some() {
             "Backpressure: the server stopped reading, so the producer has to wait."
         } else if inside > RISING && memory > RISING && memory < inside / 2.0 {
-            "The server reads on, and its memory takes a part of it: is it an echo?"
+            "The server reads on, and its memory takes a part of it: no echo, or it drops replies."
         } else if inside > RISING && memory > RISING {
             "No backpressure: the server reads on, and its memory takes what nobody reads."
         } else if inside > RISING {
