@@ -44,7 +44,7 @@ pub struct Code {
 }
 
 impl Code {
-    /// The lines between each [`BEGIN`] and [`END`] marker, without the indentation that all of them share.
+    /// The lines between `// [show]` and `// [/show]`, without the indentation that all of them share.
     pub fn excerpt(&self) -> String {
         let mut shown: Vec<&str> = Vec::new();
         let mut inside = false;
