@@ -7,7 +7,10 @@
 mod evidence;
 mod facts;
 mod figures;
+mod flowing;
 mod judge;
+mod limits;
+mod still;
 mod trend;
 
 use std::fmt;

@@ -21,6 +21,8 @@ pub(super) struct Extent {
     pub(super) enough: u64,
     /// The longest that it may take.
     pub(super) patience: Duration,
+    /// Silence after which nothing more is expected.
+    pub(super) quiet: Duration,
 }
 
 /// Reads all victims, and the feeder's answers beside them. `sampled` is called between reads, and ends it with `false`.
@@ -78,7 +80,7 @@ pub(super) fn read_out(
             if victims.iter().all(|link| matches!(link.ended, Some(Ended::Closed | Ended::Reset))) {
                 break Stopped::Ended;
             }
-            if now - heard >= QUIET {
+            if now - heard >= extent.quiet {
                 break Stopped::Quiet;
             }
             let waited: Vec<_> =
@@ -97,9 +99,6 @@ const BUFFER: usize = 256 << 10;
 
 /// Bytes of the answer that are kept to be shown: a status line, an error.
 const SAID: usize = 64;
-
-/// Silence after which nothing more is expected: longer than any server needs to notice that it may write again.
-const QUIET: Duration = Duration::from_millis(600);
 
 /// Seconds between two points of the curve.
 const CURVE_STEP: f64 = 0.05;

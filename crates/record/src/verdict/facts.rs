@@ -56,7 +56,7 @@ impl Facts {
         let since = points.iter().rev().take_while(|point| !moved(point) && !idle(point)).last();
         let still = since.map_or(0.0, |point| last.sample.t - point.sample.t);
         let settled = last.sample.t - (still - SETTLE).max(0.0);
-        let lately = last.sample.t - (super::judge::WATCH - SETTLE).min(still - SETTLE).max(0.0);
+        let lately = last.sample.t - (super::limits::WATCH - SETTLE).min(still - SETTLE).max(0.0);
         let input_waits = last.blocked || last.sample.produced.saturating_sub(last.taken()) > 0;
         let memory = series(points, |point| point.sample.server_memory);
         let base = first.sample.server_memory;
