@@ -110,6 +110,10 @@ pub(crate) fn run(mut args: Args) -> Outcome {
         say(script.to_toml().trim_end())?;
         return Ok(Exit::Done);
     }
+    // A path that cannot be written is told before 10 seconds are spent on it.
+    for path in [&args.junit, &args.report, &args.record].into_iter().flatten() {
+        std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    }
     let stop = stop_on_interrupt()?;
     let target = match args.command.as_slice() {
         [] => None,
@@ -188,7 +192,8 @@ fn write_files(args: &Args, summary: &Summary, attack: &Attack) -> Result<(), Fa
         write(path, kept::page(summary, attack).to_string())?;
     }
     if let Some(path) = &args.record {
-        write(path, kept::record(summary, attack)?)?;
+        let file = std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        kept::record(summary, attack).write(std::io::BufWriter::new(file))?;
     }
     Ok(())
 }

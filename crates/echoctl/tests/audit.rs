@@ -106,7 +106,7 @@ fn our_server_that_drops_discards_and_one_that_disconnects_disconnects() {
 fn what_was_expected_decides_the_exit_code() {
     let files = tempfile::tempdir().unwrap();
     let junit = files.path().join("audit.xml");
-    let addr = server(|stream| drop(stream));
+    let addr = server(drop);
     let options = ["audit", &addr, "--expect", "bounded", "--junit", junit.to_str().unwrap()];
 
     let output = echoctl(&options).output().unwrap();
@@ -119,6 +119,24 @@ fn what_was_expected_decides_the_exit_code() {
         echoctl(&["audit", &addr, "--expect", "disconnects"]).output().unwrap().status.code(),
         Some(0)
     );
+}
+
+#[test]
+fn a_record_has_the_published_shape_and_can_be_drawn() {
+    let files = tempfile::tempdir().unwrap();
+    let path = files.path().join("audit.json");
+    let record = path.to_str().unwrap();
+    let addr = server(drop);
+
+    let output = echoctl(&["audit", &addr, "--record", record]).output().unwrap();
+
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let run: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(conforms(&run, &schema("run")), Ok(()));
+    assert_eq!(run["summary"]["verdict"], "disconnects");
+    assert!(run["evidence"]["points"].as_array().is_some_and(|points| !points.is_empty()));
+    let drawn = echoctl(&["report", record, "--plain"]).output().unwrap();
+    assert_eq!(drawn.status.code(), Some(0), "{}", text(&drawn.stderr));
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! What is kept: the page for people, and the record for programs.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use echoctl_audit::Outcome;
-use echoctl_record::Evidence;
+use echoctl_record::Run;
 use echoctl_report::{Page, Section, Table, charts};
-use serde::Serialize;
 
 use super::remedies::remedies;
 use super::summary::Summary;
@@ -36,26 +37,28 @@ pub(super) fn page(summary: &Summary, attack: &Outcome) -> Page {
     page
 }
 
-/// All that was recorded: enough to judge it again.
-#[derive(Serialize)]
-struct Record<'a> {
-    kind: &'static str,
-    program: &'static str,
-    summary: &'a Summary,
-    evidence: &'a Evidence,
-    samples: &'a [echoctl_record::Sample],
-}
-
-/// The record as JSON.
-///
-/// # Errors
-/// Never in practice: all of it can be expressed.
-pub(super) fn record(summary: &Summary, attack: &Outcome) -> serde_json::Result<String> {
-    serde_json::to_string(&Record {
-        kind: "audit",
-        program: env!("CARGO_PKG_VERSION"),
-        summary,
-        evidence: &attack.evidence,
-        samples: &attack.samples,
-    })
+/// The record: what `echoctl report` draws, with the evidence to judge it by again.
+pub(super) fn record(summary: &Summary, attack: &Outcome) -> Run {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let command = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let began = now.saturating_sub(summary.seconds as u64);
+    let mut run =
+        Run::new(env!("CARGO_PKG_VERSION"), command, began, summary.addr.to_string(), echoctl_observe::machine());
+    let last = attack.samples.last().copied().unwrap_or_default();
+    run.samples.clone_from(&attack.samples);
+    run.summary = Some(echoctl_record::Summary {
+        seconds: summary.seconds,
+        connections: summary.connections,
+        produced: last.produced,
+        consumed: last.consumed,
+        stalled_seconds: summary.figures.still,
+        server_pid: summary.pids.first().copied(),
+        server_memory_growth: summary.figures.memory_growth,
+        inside_server: summary.figures.inside_server,
+        verdict: Some(summary.verdict),
+        reason: Some(summary.reason.clone()),
+        ..echoctl_record::Summary::new(summary.addr.to_string())
+    });
+    run.evidence = Some(attack.evidence.clone());
+    run
 }
