@@ -1,6 +1,8 @@
 //! `backpressure`: the same work against three echo servers. One reads on whatever happens, one awaits each write, one uses
 //! a blocking thread a connection. Then a reader that is slow instead of stopped.
 
+#[cfg(test)]
+mod loops;
 mod side;
 
 use std::time::Duration;
@@ -28,26 +30,7 @@ pub(super) const LESSON: Lesson = Lesson {
         ],
     },
     code: Code {
-        source: concat!(
-            "// [show]\n",
-            "// off: replies are queued, and the next bytes are read whatever happens\n",
-            "loop {\n",
-            "    let frames = read(&mut socket).await?;\n",
-            "    queue.push(frames);                   // another task writes them, when the peer takes them\n",
-            "}\n\n",
-            "// on: the next read begins when the last write is complete\n",
-            "loop {\n",
-            "    let frames = read(&mut socket).await?;\n",
-            "    write_all(&mut socket, frames).await?;\n",
-            "}\n\n",
-            "// threads: the same, and the waiting is done by the operating system\n",
-            "thread::spawn(move || loop {\n",
-            "    let read = socket.read(&mut buffer)?;\n",
-            "    socket.write_all(&buffer[..read])?;   // the thread sleeps here\n",
-            "});\n\n",
-            "// fn echo in crates/server/src/awaiting.rs is the real loop, with framing\n",
-            "// [/show]\n",
-        ),
+        source: include_str!("loops.rs"),
         node: Some(
             "// off\n\
              socket.on('data', data => socket.write(data));\n\n\
