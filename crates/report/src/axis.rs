@@ -53,6 +53,8 @@ pub(crate) struct Axis {
     pub(crate) ticks: Vec<f64>,
     unit: Unit,
     step: f64,
+    /// Of the ticks; empty where their values say enough.
+    names: Vec<String>,
 }
 
 impl Axis {
@@ -72,7 +74,13 @@ impl Axis {
     pub(crate) fn exact(unit: Unit, end: f64, intervals: usize) -> Axis {
         let end = if end.is_finite() && end > 0.0 { end } else { unit.smallest_end() };
         let step = unit.step(end / intervals.max(1) as f64);
-        Axis { end, ticks: ticks(step, (end / step + 1e-9).floor()), unit, step }
+        Axis { end, ticks: ticks(step, (end / step + 1e-9).floor()), unit, step, names: Vec::new() }
+    }
+
+    /// An axis with a tick for each of `names`, at equal distances.
+    pub(crate) fn steps(names: &[String]) -> Axis {
+        let last = names.len().saturating_sub(1).max(1) as f64;
+        Axis { end: last, ticks: ticks(1.0, last), unit: Unit::Plain, step: 1.0, names: names.to_vec() }
     }
 
     /// Where `value` lies between the beginning (0) and the end (1) of the axis. What lies outside is drawn at its edge.
@@ -82,6 +90,9 @@ impl Axis {
 
     /// The label of a tick: no more digits than its neighbours differ by.
     pub(crate) fn label(&self, tick: f64) -> String {
+        if !self.names.is_empty() {
+            return self.names.get(tick as usize).cloned().unwrap_or_default();
+        }
         match self.unit {
             Unit::Seconds if self.step >= 3600.0 => format!("{} h", short(tick / 3600.0)),
             Unit::Seconds if self.step >= 60.0 => format!("{} min", short(tick / 60.0)),

@@ -31,6 +31,8 @@ pub struct Chart {
     pub phases: Vec<Phase>,
     /// Limits and single points.
     pub marks: Vec<Mark>,
+    /// Names of the places 0, 1, 2… where the horizontal axis is not time but steps: sizes, numbers of connections.
+    pub steps: Vec<String>,
     /// Seconds at which the time axis ends; by default, with the last point.
     pub until: Option<f64>,
     /// The least value at which the other axis ends, so that pictures of several runs compare; by default, the largest value.
@@ -129,14 +131,23 @@ impl Chart {
         self
     }
 
+    /// Lets the horizontal axis be steps of these names: a point at `t` 0 stands above the first, at 1 above the second.
+    pub fn steps(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Chart {
+        self.steps = names.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Lets the value axis reach at least `value`.
     pub fn up_to(mut self, value: f64) -> Chart {
         self.up_to = Some(value);
         self
     }
 
-    /// The time axis, with at most so many intervals.
+    /// The time axis, with at most so many intervals, or the axis of steps, with all of them.
     pub(crate) fn time_axis(&self, intervals: usize) -> Axis {
+        if !self.steps.is_empty() {
+            return Axis::steps(&self.steps);
+        }
         let ends = self.series.iter().filter_map(|series| series.points().last()).map(|(t, _)| *t);
         let last = ends.chain(self.sound_phases().map(|phase| phase.to)).fold(0.0, f64::max);
         Axis::exact(Unit::Seconds, self.until.unwrap_or(last), intervals)
@@ -232,6 +243,18 @@ mod tests {
 
         assert_eq!(chart.time_axis(5).end, 7.5);
         assert_eq!(chart.value_axis(5).end, 5120.0);
+    }
+
+    #[test]
+    fn steps_stand_at_equal_distances_under_their_names() {
+        let chart = Chart::lines("l", Unit::Rate)
+            .series(series(&[(0.0, 1.0), (1.0, 2.0)]))
+            .steps(["16 B", "64 B", "64 KiB"]);
+
+        let axis = chart.time_axis(1);
+
+        assert_eq!((axis.end, axis.place(1.0)), (2.0, 0.5));
+        assert_eq!([0, 1, 2].map(|tick| axis.label(axis.ticks[tick])), ["16 B", "64 B", "64 KiB"]);
     }
 
     #[test]

@@ -16,8 +16,9 @@ pub fn write(chart: &Chart) -> String {
         Unit::Seconds => " (seconds)",
         Unit::Plain => "",
     };
+    let across = if chart.steps.is_empty() { "seconds" } else { "step" };
     let names = chart.series.iter().map(|series| format!("{}{unit}", series.label));
-    let mut out = row(std::iter::once("seconds".to_owned()).chain(names));
+    let mut out = row(std::iter::once(across.to_owned()).chain(names));
     for (t, values) in Columns::of(chart, usize::MAX).rows {
         let values = values.into_iter().map(|value| value.map_or_else(String::new, number));
         out.push_str(&row(std::iter::once(number(t)).chain(values)));
