@@ -1,9 +1,10 @@
-//! Developer commands: `cargo xtask check`, `tidy`, `demo`, `docs`, `fuzz`.
+//! Developer commands: `cargo xtask check`, `tidy`, `demo`, `docs`, `bench`, `fuzz`.
 //!
 //! The pattern is that of <https://github.com/matklad/cargo-xtask>: an ordinary member of the workspace and one alias in
 //! `.cargo/config.toml`, so that nothing but the Rust toolchain has to be installed. One file a command.
 
 mod audit_table;
+mod bench;
 mod check;
 mod demo;
 mod docs;
@@ -35,6 +36,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["demo"] => demo::run(),
         ["docs"] => docs::run(),
         ["audit-table", cases] => audit_table::run(cases),
+        ["bench", options @ ..] => bench::run(options),
         ["fuzz", options @ ..] => fuzz::run(options),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
@@ -51,4 +53,5 @@ cargo xtask tidy                        the house rules alone
 cargo xtask demo                        the short demo of the program as it stands
 cargo xtask docs                        the picture of the README, measured and drawn anew (release build)
 cargo xtask audit-table CASES           docs/audited.md, from audits of the real servers that CASES lists (release build)
+cargo xtask bench [--quick]             echoctl and its peers side by side: docs/performance.md, or with --quick a glance
 cargo xtask fuzz [TARGET…] [--for 60s]  random input for every fuzz target, or for those named, so long each";

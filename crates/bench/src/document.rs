@@ -1,0 +1,112 @@
+//! The document: docs/performance.md, made of what was measured and of nothing else.
+
+use std::fmt::{self, Display, Formatter};
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use echoctl_report::svg;
+
+use crate::effort::Effort;
+use crate::machine;
+use crate::sections::Measured;
+
+/// What is being written.
+pub(crate) struct Document {
+    command: String,
+    rounds: usize,
+    steady_rounds: usize,
+    machine: String,
+    began: Instant,
+    sections: Vec<Measured>,
+}
+
+impl Document {
+    /// An empty one, for a benchmark with these options.
+    pub(crate) fn new(options: &[&str], effort: &Effort) -> Document {
+        let command = [&["cargo", "xtask", "bench"], options].concat().join(" ");
+        Document {
+            command,
+            rounds: effort.rounds,
+            steady_rounds: effort.steady_rounds,
+            machine: machine::describe(),
+            began: Instant::now(),
+            sections: Vec::new(),
+        }
+    }
+
+    /// Adds what an experiment has to say.
+    pub(crate) fn add(&mut self, measured: Measured) {
+        self.sections.push(measured);
+    }
+
+    /// Writes it and its charts into docs/, below the folder that this is run in: the root of the workspace.
+    pub(crate) fn write(&self) -> Result<()> {
+        let docs = Path::new("docs");
+        for (name, chart) in self.sections.iter().filter_map(|section| section.chart.as_ref()) {
+            let drawing = svg::draw(chart, svg::Size::WIDE);
+            std::fs::write(docs.join(format!("{name}.svg")), drawing)
+                .with_context(|| format!("cannot write docs/{name}.svg"))?;
+        }
+        std::fs::write(docs.join("performance.md"), self.to_string())
+            .context("cannot write docs/performance.md")?;
+        println!("written: docs/performance.md");
+        Ok(())
+    }
+}
+
+impl Display for Document {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "# Performance\n")?;
+        writeln!(
+            f,
+            "Everything on this page was measured and written by one run of `{}`, in {:.0} minutes. The programs run side by \
+             side: in each of {} rounds ({} where memory is measured) all of a table are measured one after the other, then \
+             backwards in the next, and figures are medians; ratios are formed within each round first. Servers and load share the machine, over \
+             loopback. `echoctl` stands in the tables twice, the same program measured the same way: what the two differ by is \
+             noise, and so is any other difference of that size.\n",
+            self.command,
+            (self.began.elapsed().as_secs_f64() / 60.0).max(1.0),
+            self.rounds,
+            self.steady_rounds,
+        )?;
+        writeln!(f, "{}", self.machine)?;
+        writeln!(
+            f,
+            "The peers: `tokio-loop` is the read/write_all loop of every tutorial, `tokio-copy` tokio's `copy` between the halves of a \
+                     socket, `threads` blocking I/O with a thread a connection, `monoio` a runtime a core on io_uring, `splice` zero copy with a \
+                     thread a connection, `node` Node's `socket.pipe(socket)`. All but Node's are in `crates/bench/src/bin/peer/`.\n"
+        )?;
+        self.goals(f)?;
+        for section in &self.sections {
+            writeln!(f, "## {}\n\n{}\n", section.title, section.text)?;
+            if let Some((name, chart)) = &section.chart {
+                writeln!(f, "![{}]({name}.svg)\n", chart.title)?;
+            }
+            if let Some(grid) = &section.grid {
+                writeln!(f, "{grid}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Document {
+    fn goals(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let goals: Vec<_> = self.sections.iter().flat_map(|section| &section.goals).collect();
+        if goals.is_empty() {
+            return Ok(());
+        }
+        let met = goals.iter().filter(|goal| goal.is_met).count();
+        writeln!(
+            f,
+            "## Goals\n\n{met} of {} are met.\n\n| | goal | measured | |\n|---|---:|---:|---|",
+            goals.len()
+        )?;
+        for goal in goals {
+            let verdict = if goal.is_met { "met" } else { "**missed**" };
+            writeln!(f, "| {} | {} | {} | {verdict} |", goal.what, goal.aim, goal.measured)?;
+        }
+        writeln!(f)
+    }
+}

@@ -1,0 +1,55 @@
+//! A goal: a figure to reach, and what was measured.
+
+/// A figure that the project has set itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Goal {
+    /// What is measured.
+    pub(crate) what: String,
+    /// The figure to reach.
+    pub(crate) aim: String,
+    /// What was measured.
+    pub(crate) measured: String,
+    /// Whether it is reached.
+    pub(crate) is_met: bool,
+}
+
+impl Goal {
+    /// `measured` is to be at least `least`; `None` when it could not be measured, and then there is no such goal today.
+    pub(crate) fn at_least(
+        what: &str,
+        measured: Option<f64>,
+        least: f64,
+        print: fn(f64) -> String,
+    ) -> Option<Goal> {
+        let measured = measured?;
+        let aim = format!("at least {}", print(least));
+        Some(Goal { what: what.to_owned(), aim, measured: print(measured), is_met: measured >= least })
+    }
+
+    /// `measured` is to be at most `most`.
+    pub(crate) fn at_most(
+        what: &str,
+        measured: Option<f64>,
+        most: f64,
+        print: fn(f64) -> String,
+    ) -> Option<Goal> {
+        let measured = measured?;
+        let aim = format!("at most {}", print(most));
+        Some(Goal { what: what.to_owned(), aim, measured: print(measured), is_met: measured <= most })
+    }
+}
+
+/// As a multiple of something.
+pub(crate) fn times(value: f64) -> String {
+    format!("{value:.2} ×")
+}
+
+/// As a part of a whole.
+pub(crate) fn percent(value: f64) -> String {
+    format!("{:.1} %", 100.0 * value)
+}
+
+/// As KiB.
+pub(crate) fn kib(value: f64) -> String {
+    format!("{value:.2} KiB")
+}

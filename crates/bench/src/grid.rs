@@ -1,0 +1,193 @@
+//! The grid: every value of every round, by row (a server) and column (what was measured of it).
+//!
+//! A ratio is formed within each round, of two values measured seconds apart, and then its median is taken: what slows the
+//! whole machine for a while slows both.
+
+use std::fmt::{self, Display, Formatter};
+
+use anyhow::Result;
+
+/// Values by row, column and round.
+#[derive(Debug)]
+pub(crate) struct Grid {
+    rows: Vec<String>,
+    columns: Vec<Column>,
+    /// Of each row and column, round by round; `None` where it could not be measured.
+    cells: Vec<Vec<Vec<Option<f64>>>>,
+}
+
+/// What was measured, and how it is printed.
+#[derive(Debug, Clone)]
+pub(crate) struct Column {
+    name: String,
+    decimals: usize,
+    /// Whether its ratio to the first row is printed too.
+    is_compared: bool,
+}
+
+impl Column {
+    /// A column printed with its ratio to the first row.
+    pub(crate) fn compared(name: impl Into<String>, decimals: usize) -> Column {
+        Column { name: name.into(), decimals, is_compared: true }
+    }
+
+    /// A column of plain numbers.
+    pub(crate) fn plain(name: impl Into<String>, decimals: usize) -> Column {
+        Column { name: name.into(), decimals, is_compared: false }
+    }
+}
+
+impl Grid {
+    /// An empty grid.
+    pub(crate) fn new(rows: impl IntoIterator<Item = impl Into<String>>, columns: Vec<Column>) -> Grid {
+        let rows: Vec<String> = rows.into_iter().map(Into::into).collect();
+        let cells = vec![vec![Vec::new(); columns.len()]; rows.len()];
+        Grid { rows, columns, cells }
+    }
+
+    /// Fills the columns from `first` on: in each of `rounds`, `measure` is called for every row (by number), and gives the
+    /// values of neighbouring columns. A row that cannot be measured stays empty, and is told.
+    pub(crate) fn fill(
+        &mut self,
+        first: usize,
+        count: usize,
+        rounds: usize,
+        mut measure: impl FnMut(usize) -> Result<Vec<f64>>,
+    ) {
+        for round in 0..rounds {
+            for step in 0..self.rows.len() {
+                let row = if round % 2 == 0 { step } else { self.rows.len() - 1 - step };
+                let values = measure(row).unwrap_or_else(|error| {
+                    eprintln!("{}, {}: {error:#}", self.rows[row], self.columns[first].name);
+                    Vec::new()
+                });
+                for column in 0..count {
+                    self.cells[row][first + column].push(values.get(column).copied());
+                }
+            }
+        }
+    }
+
+    /// The median of a cell.
+    pub(crate) fn median(&self, row: usize, column: usize) -> Option<f64> {
+        median(self.cells[row][column].iter().flatten().copied().collect())
+    }
+
+    /// The median, over the rounds, of a row's value divided by another row's.
+    pub(crate) fn ratio(&self, row: usize, base: usize, column: usize) -> Option<f64> {
+        self.ratio_of((row, column), (base, column))
+    }
+
+    /// The same, of any two cells (row, column).
+    pub(crate) fn ratio_of(&self, cell: (usize, usize), base: (usize, usize)) -> Option<f64> {
+        let pairs = self.cells[cell.0][cell.1].iter().zip(&self.cells[base.0][base.1]);
+        median(
+            pairs
+                .filter_map(|(value, base)| Some((*value)? / (*base).filter(|base| *base != 0.0)?))
+                .collect(),
+        )
+    }
+
+    /// The row with the largest median among `rows`.
+    pub(crate) fn best(&self, rows: impl IntoIterator<Item = usize>, column: usize) -> Option<usize> {
+        let of = |row: usize| self.median(row, column);
+        rows.into_iter()
+            .filter(|row| of(*row).is_some())
+            .max_by(|a, b| of(*a).partial_cmp(&of(*b)).expect("both are numbers"))
+    }
+
+    /// The number of a row.
+    pub(crate) fn row(&self, name: &str) -> Option<usize> {
+        self.rows.iter().position(|row| row == name)
+    }
+
+    /// The name of a row.
+    pub(crate) fn name(&self, row: usize) -> &str {
+        &self.rows[row]
+    }
+}
+
+/// As a Markdown table.
+impl Display for Grid {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        writeln!(f, "| | {} |\n|---|{}", names.join(" | "), "---:|".repeat(names.len()))?;
+        for (row, name) in self.rows.iter().enumerate() {
+            write!(f, "| {name} |")?;
+            for (number, column) in self.columns.iter().enumerate() {
+                match (self.median(row, number), self.ratio(row, 0, number)) {
+                    (Some(value), Some(ratio)) if column.is_compared && row > 0 => {
+                        write!(f, " {} ({ratio:.2}) |", grouped(value, column.decimals))?;
+                    }
+                    (Some(value), _) => write!(f, " {} |", grouped(value, column.decimals))?,
+                    (None, _) => write!(f, " – |")?,
+                }
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// The middle value, or the mean of the two in the middle.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.retain(|value| value.is_finite());
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        len if len % 2 == 1 => Some(values[middle]),
+        _ => Some((values[middle - 1] + values[middle]) / 2.0),
+    }
+}
+
+/// A number with its thousands apart.
+fn grouped(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let mut out = String::new();
+    for (index, digit) in whole.char_indices() {
+        if index > 0 && (whole.len() - index) % 3 == 0 && !out.ends_with('-') {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::bail;
+
+    use super::*;
+
+    #[test]
+    fn a_ratio_is_formed_within_each_round() {
+        let mut grid = Grid::new(["a", "b"], vec![Column::compared("MiB/s", 0)]);
+        // The machine is twice as slow in the second round, for both, and b is always half as fast.
+        let mut values = [1000.0, 500.0, 250.0, 500.0, 1200.0, 600.0].into_iter();
+
+        grid.fill(0, 1, 3, |_| Ok(vec![values.next().unwrap()]));
+
+        assert_eq!((grid.median(0, 0), grid.median(1, 0)), (Some(1000.0), Some(500.0)));
+        assert_eq!(grid.ratio(1, 0, 0), Some(0.5));
+        assert_eq!(grid.to_string(), "| | MiB/s |\n|---|---:|\n| a | 1,000 |\n| b | 500 (0.50) |\n");
+    }
+
+    #[test]
+    fn what_could_not_be_measured_stays_empty() {
+        let mut grid = Grid::new(["a", "b"], vec![Column::plain("p50", 1)]);
+
+        grid.fill(0, 1, 2, |row| if row == 1 { bail!("it does not run here") } else { Ok(vec![1.0]) });
+
+        assert_eq!((grid.median(1, 0), grid.ratio(1, 0, 0), grid.best([0, 1], 0)), (None, None, Some(0)));
+        assert!(grid.to_string().ends_with("| a | 1.0 |\n| b | – |\n"));
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        let printed = [0.0, 999.5, 1000.0, 1234567.0, -1234.0].map(|value| grouped(value, 0));
+
+        assert_eq!(printed, ["0", "1,000", "1,000", "1,234,567", "-1,234"]);
+    }
+}

@@ -1,0 +1,86 @@
+//! Pings: one frame there and back, again and again, each timed.
+//!
+//! In a **closed loop** the next frame is sent when the last is back: the server at its best, since a stall delays what
+//! would have been sent meanwhile. In an **open loop** each frame is due by a plan and its time counts from then, whether it
+//! could be sent or not, so that a stall shows in every frame it delays ("coordinated omission" is its absence).
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow, ensure};
+use hdrhistogram::Histogram;
+
+/// What the pings took.
+pub(crate) struct Pings {
+    /// Frames that came back, a second.
+    pub(crate) rate: f64,
+    times: Histogram<u64>,
+}
+
+impl Pings {
+    /// Microseconds within which this part (0 to 1) of the frames was back.
+    pub(crate) fn within(&self, part: f64) -> f64 {
+        self.times.value_at_quantile(part) as f64 / 1000.0
+    }
+}
+
+/// Pings with `frame` over `connections`, a thread each, for `time`: at `rate` frames a second over all, or in a closed loop.
+pub(crate) fn ping(
+    addr: SocketAddr,
+    connections: usize,
+    frame: &[u8],
+    time: Duration,
+    rate: Option<f64>,
+) -> Result<Pings> {
+    let streams = (0..connections).map(|_| super::open(addr)).collect::<Result<Vec<_>>>()?;
+    let barrier = Barrier::new(connections);
+    let all = thread::scope(|scope| {
+        let barrier = &barrier;
+        let threads: Vec<_> = (streams.iter().enumerate())
+            .map(|(index, stream)| {
+                // The connections take turns: number 0, 1, 2, …, and 0 again.
+                let pace = rate.map(|rate| (index as f64 / rate, connections as f64 / rate));
+                scope.spawn(move || {
+                    barrier.wait();
+                    one(stream, frame, time, pace)
+                })
+            })
+            .collect();
+        let mut all = Histogram::new(3)?;
+        for thread in threads {
+            all.add(thread.join().map_err(|_| anyhow!("a thread of the load panicked"))??)?;
+        }
+        anyhow::Ok(all)
+    })?;
+    Ok(Pings { rate: all.len() as f64 / time.as_secs_f64(), times: all })
+}
+
+/// `pace`: seconds until the first frame is due, and from one to the next.
+fn one(
+    mut stream: &TcpStream,
+    frame: &[u8],
+    time: Duration,
+    pace: Option<(f64, f64)>,
+) -> Result<Histogram<u64>> {
+    let mut times = Histogram::new(3)?;
+    let mut back = vec![0; frame.len()];
+    let began = Instant::now();
+    for number in 0.. {
+        let due = match pace {
+            None => Instant::now(),
+            Some((first, every)) => began + Duration::from_secs_f64(first + every * f64::from(number)),
+        };
+        if due.max(Instant::now()) >= began + time {
+            break;
+        }
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        stream.write_all(frame)?;
+        stream.read_exact(&mut back)?;
+        times.record(due.elapsed().as_nanos() as u64)?;
+        ensure!(back == frame, "wrong bytes came back");
+    }
+    Ok(times)
+}

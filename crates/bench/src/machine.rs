@@ -1,0 +1,71 @@
+//! The machine and the versions: what a figure means nothing without.
+
+use std::process::Command;
+use std::time::SystemTime;
+
+/// The machine, its kernel, and the programs and crates that were compared, as a Markdown list.
+pub(crate) fn describe() -> String {
+    let machine = echoctl_observe::machine();
+    let processor = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("model name"))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    });
+    let memory = machine
+        .memory
+        .map_or(String::new(), |bytes| format!(", {:.0} GiB of memory", bytes as f64 / 1_073_741_824.0));
+    let programs =
+        [("rustc", "--version"), ("node", "--version"), ("iperf3", "--version"), ("valgrind", "--version")];
+    let programs = programs.iter().map(|(name, option)| format!("{name} {}", version(name, option)));
+    let crates = ["tokio", "tokio-util", "bytes", "monoio"].map(|name| format!("{name} {}", locked(name)));
+    let date = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    format!(
+        "- Machine: {}, {} of them, {}{memory}\n- Kernel: {} {}\n- Programs: {}\n- Crates: {}\n- Commit: {}\n- Date: {}\n",
+        processor.unwrap_or_else(|| "an unnamed processor".to_owned()),
+        machine.processors,
+        machine.architecture,
+        machine.system,
+        machine.kernel.unwrap_or_default(),
+        programs.collect::<Vec<_>>().join(", "),
+        crates.join(", "),
+        first_line("git", &["rev-parse", "--short", "HEAD"]).unwrap_or_else(|| "unknown".to_owned()),
+        date.split('T').next().unwrap_or_default(),
+    )
+}
+
+/// The first word with a digit that a program says of its version.
+fn version(name: &str, option: &str) -> String {
+    let line = first_line(name, &[option]);
+    let word = line.as_deref().and_then(|line| {
+        line.split_whitespace().find(|word| word.contains(|c: char| c.is_ascii_digit()) && word.contains('.'))
+    });
+    word.map_or_else(
+        || "absent".to_owned(),
+        |word| word.trim_start_matches("valgrind-").trim_start_matches('v').to_owned(),
+    )
+}
+
+fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.lines().next().map(str::to_owned)
+}
+
+/// The version of a crate that this benchmark was built with.
+fn locked(name: &str) -> &'static str {
+    let entry = LOCK.split("[[package]]").find(|entry| entry.contains(&format!("\nname = \"{name}\"\n")));
+    entry.and_then(|entry| entry.split("version = \"").nth(1)?.split('"').next()).unwrap_or("unknown")
+}
+
+const LOCK: &str = include_str!("../../../Cargo.lock");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_versions_of_the_peers_are_known() {
+        for name in ["tokio", "tokio-util", "bytes", "monoio"] {
+            assert!(locked(name).starts_with(|c: char| c.is_ascii_digit()), "{name} {}", locked(name));
+        }
+        assert_eq!(locked("no-such-crate"), "unknown");
+    }
+}

@@ -1,0 +1,90 @@
+//! The benchmark: echoctl and its peers side by side, interleaved, and docs/performance.md written from what was measured.
+//!
+//! ```text
+//! sections/   one experiment a file: what is measured, which goals it has, what is drawn
+//!   |  start servers (server.rs: echoctl, the peers of bin/peer, Node)
+//!   |  load them (load/: stream, ping, crowd), and check every byte that comes back
+//!   v
+//! grid.rs     every value of every round; medians, and ratios paired by round
+//!   v
+//! document.rs docs/performance.md and its charts
+//! ```
+//!
+//! Every figure is a median of interleaved rounds, since a machine has moods: within a round all servers are measured one
+//! after the other, in turns forwards and backwards, so that none always runs in another's wake. And `echoctl` stands in
+//! each table twice, as the same program: how far the two differ is how far any two figures mean nothing.
+
+mod document;
+mod effort;
+mod goal;
+mod grid;
+mod load;
+mod machine;
+mod sections;
+mod server;
+
+use std::env;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use document::Document;
+use effort::Effort;
+use sections::SECTIONS;
+use server::Programs;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> Result<()> {
+    let mut effort = Effort::full();
+    let mut only: Vec<&str> = Vec::new();
+    let mut words_left = words.iter();
+    while let Some(word) = words_left.next() {
+        match *word {
+            "--quick" => effort = Effort { rounds: 1, ..Effort::quick() },
+            "--rounds" => {
+                let rounds = words_left.next().context("--rounds: how many?")?;
+                effort.rounds =
+                    rounds.parse().ok().filter(|rounds| *rounds > 0).context("--rounds: a number above 0")?;
+            }
+            "--only" => only = words_left.next().context("--only: which?")?.split(',').collect(),
+            _ => bail!("no such option: '{word}'\n\n{USAGE}"),
+        }
+    }
+    if let Some(name) = only.iter().find(|name| SECTIONS.iter().all(|section| section.name != **name)) {
+        let names: Vec<_> = SECTIONS.iter().map(|section| section.name).collect();
+        bail!("--only: no such section: '{name}' (there are: {})", names.join(", "));
+    }
+
+    // 15,000 connections have as many descriptors in each server and here; children inherit the limit.
+    echoctl_server::raise_descriptor_limit().context("cannot raise the limit of open files")?;
+    let programs = Programs::beside_this_one()?;
+    let began = Instant::now();
+    let mut document = Document::new(words, &effort);
+    for section in SECTIONS.iter().filter(|section| only.is_empty() || only.contains(&section.name)) {
+        eprintln!("=== {} (after {} s)", section.name, began.elapsed().as_secs());
+        document.add(
+            (section.measure)(&effort, &programs).with_context(|| format!("measuring '{}'", section.name))?,
+        );
+    }
+    // What was measured in part or in haste is for the eye, and no documentation.
+    if only.is_empty() && !effort.is_quick {
+        document.write()
+    } else {
+        println!("{document}");
+        Ok(())
+    }
+}
+
+const USAGE: &str = "cargo xtask bench [--rounds 5] [--only SECTION,…] [--quick]";

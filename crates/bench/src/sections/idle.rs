@@ -1,0 +1,109 @@
+//! Idle connections: what one costs in memory, and what a crowd costs the others.
+
+use anyhow::Result;
+use echoctl_report::{Chart, Ink, Series, Stroke, Unit};
+
+use super::Measured;
+use crate::effort::Effort;
+use crate::goal::{Goal, kib};
+use crate::grid::{Column, Grid};
+use crate::load::{Framing, connect, echo_each, frames, ping};
+use crate::server::{AGAIN, Candidate, Programs, Server};
+
+pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> {
+    let peers = ["tokio-loop", "tokio-copy", "tokio-lines", "threads", "monoio"].map(Candidate::peer);
+    let ours = ["echoctl", AGAIN].map(|name| Candidate::echoctl(name, &[]));
+    let candidates: Vec<_> = ours.into_iter().chain(peers).chain(Candidate::node()).collect();
+    let counts = effort.some(&COUNTS, 1);
+    let columns = counts.iter().flat_map(|count| {
+        [
+            Column::compared(format!("{count} open: KiB each"), 2),
+            Column::compared("after 64 KiB each", 2),
+            Column::plain("all closed: + KiB", 0),
+            Column::plain("bystander p99 µs", 0),
+        ]
+    });
+    let mut grid = Grid::new(candidates.iter().map(|candidate| &candidate.name), columns.collect());
+    for (index, &count) in counts.iter().enumerate() {
+        grid.fill(4 * index, 4, effort.steady_rounds, |row| {
+            run(candidates[row].start(programs)?, count, effort)
+        });
+    }
+
+    let mut goals = Vec::new();
+    if let Some(column) = counts.iter().position(|count| *count == 5000).map(|index| 4 * index) {
+        goals.extend(Goal::at_most(
+            "memory of an idle connection, 5,000 open",
+            grid.median(0, column),
+            1.1,
+            kib,
+        ));
+        goals.extend(Goal::at_most(
+            "the same after each has echoed 64 KiB",
+            grid.median(0, column + 1),
+            1.25,
+            kib,
+        ));
+        goals.extend(Goal::at_most(
+            "memory left when all 5,000 have closed",
+            grid.median(0, column + 2),
+            1024.0,
+            kib,
+        ));
+    }
+    if let Some(column) = counts.iter().position(|count| *count == 15_000).map(|index| 4 * index) {
+        let bystander = grid.median(0, column + 3);
+        goals.extend(Goal::at_most(
+            "p99 of a bystander, 15,000 open",
+            bystander.map(|us| us / 1000.0),
+            5.0,
+            |ms| format!("{ms:.2} ms"),
+        ));
+    }
+    Ok(Measured {
+        title: "Idle connections",
+        text: "Growth of the server's anonymous memory (RssAnon) for each open connection, once it has settled: before a \
+               byte was sent, after each has echoed 64 KiB in turn (a line, where the server cuts lines), and what is left of \
+               it when all have closed. Meanwhile a bystander sends 64-byte frames in a closed loop. Threads count with the \
+               part of their stacks that they touched."
+            .to_owned(),
+        chart: Some(("performance-idle", chart(&grid, counts))),
+        grid: Some(grid),
+        goals,
+    })
+}
+
+/// KiB a connection, idle and after an echo; KiB left over; the bystander's p99.
+fn run(mut server: Server, count: usize, effort: &Effort) -> Result<Vec<f64>> {
+    let before = server.settled_memory()?;
+    let streams = connect(server.addr, count)?;
+    let idle = server.settled_memory()?;
+    let bystander = ping(server.addr, 1, &frames(Framing::Lines, 64, 64), effort.time, None)?.within(0.99);
+    echo_each(&streams, &frames(Framing::Lines, 65_536, 65_536))?;
+    let used = server.settled_memory()?;
+    drop(streams);
+    let after = server.memory_given_back()?;
+    let growth = |memory: u64| (memory as f64 - before as f64) / 1024.0;
+    Ok(vec![growth(idle) / count as f64, growth(used) / count as f64, growth(after), bystander])
+}
+
+fn chart(grid: &Grid, counts: &[usize]) -> Chart {
+    let line = |name: &str, ink, stroke| {
+        let row = grid.row(name).expect("it was measured");
+        let points = counts.iter().enumerate().filter_map(|(index, count)| {
+            Some((index as f64 + 1.0, grid.median(row, 4 * index)? * 1024.0 * *count as f64))
+        });
+        Series::new(name, ink, stroke, [(0.0, 0.0)].into_iter().chain(points).collect())
+    };
+    Chart::lines("Memory of idle connections", Unit::Bytes)
+        .describe(
+            "Growth of the server's memory by the number of open connections over which nothing was sent.",
+        )
+        .series(line("echoctl", Ink::Blue, Stroke::Solid))
+        .series(line("tokio-copy", Ink::Orange, Stroke::Solid))
+        .series(line("tokio-lines", Ink::Grey, Stroke::Dashed))
+        .series(line("threads", Ink::Grey, Stroke::Dotted))
+        .steps(std::iter::once(0).chain(counts.iter().copied()).map(|count| format!("{count} open")))
+}
+
+const COUNTS: [usize; 3] = [1000, 5000, 15_000];

@@ -1,0 +1,54 @@
+//! The experiments, one a file, in the order of the documentation.
+
+mod cutting;
+mod flood;
+mod idle;
+mod latency;
+mod policies;
+mod stalled;
+mod throughput;
+
+use anyhow::Result;
+use echoctl_report::Chart;
+
+use crate::effort::Effort;
+use crate::goal::Goal;
+use crate::grid::Grid;
+use crate::server::Programs;
+
+/// An experiment.
+pub(crate) struct Section {
+    /// Its name on the command line.
+    pub(crate) name: &'static str,
+    /// Runs it.
+    pub(crate) measure: fn(&Effort, &Programs) -> Result<Measured>,
+}
+
+/// What an experiment has to say.
+#[derive(Debug, Default)]
+pub(crate) struct Measured {
+    /// Its heading.
+    pub(crate) title: &'static str,
+    /// What was done, and how to read it.
+    pub(crate) text: String,
+    /// What was measured.
+    pub(crate) grid: Option<Grid>,
+    /// The file name of its chart, without the extension, and the chart.
+    pub(crate) chart: Option<(&'static str, Chart)>,
+    /// The figures that it should reach.
+    pub(crate) goals: Vec<Goal>,
+}
+
+/// All experiments.
+pub(crate) const SECTIONS: [Section; 10] = [
+    Section { name: "raw", measure: throughput::raw },
+    Section { name: "framed", measure: throughput::framed },
+    Section { name: "sizes", measure: throughput::sizes },
+    Section { name: "closed-loop", measure: latency::closed_loop },
+    Section { name: "open-loop", measure: latency::open_loop },
+    Section { name: "idle", measure: idle::measure },
+    Section { name: "stalled", measure: stalled::measure },
+    Section { name: "policies", measure: policies::measure },
+    Section { name: "flood", measure: flood::measure },
+    Section { name: "cutting", measure: cutting::measure },
+];

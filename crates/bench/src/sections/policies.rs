@@ -1,0 +1,67 @@
+//! The price of each policy for peers that read well: throughput, latency, memory, beside `await`.
+
+use anyhow::Result;
+
+use super::Measured;
+use crate::effort::Effort;
+use crate::grid::{Column, Grid};
+use crate::load::{Framing, connect, frames, ping, stream};
+use crate::server::{AGAIN, Candidate, Programs};
+
+pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> {
+    // A stream writes as fast as it can, and is ahead of its reader at times: what drops or disconnects then is given a
+    // limit that it does not reach, so that the price is that of looking.
+    let limit = |policy| if ["drop", "disconnect"].contains(&policy) { "256MiB" } else { "1MiB" };
+    let policies = POLICIES.iter().map(|&policy| match policy {
+        "await" => Candidate::echoctl(policy, &[]),
+        _ => Candidate::echoctl(policy, &["--backpressure", policy, "--queue-limit", limit(policy)]),
+    });
+    let mut candidates: Vec<_> = policies.collect();
+    candidates.insert(1, Candidate::echoctl(AGAIN.replace("echoctl", "await"), &[]));
+    candidates.push(Candidate::echoctl("await, --io threads", &["--io", "threads"]));
+    let columns = vec![
+        Column::compared("1 conn., MiB/s", 0),
+        Column::compared("32 conn., MiB/s", 0),
+        Column::compared("64 conn., p50 µs", 0),
+        Column::compared("p99 µs", 0),
+        Column::compared("p99.9 µs", 0),
+        Column::compared("idle, KiB each", 2),
+    ];
+    let mut grid = Grid::new(candidates.iter().map(|candidate| &candidate.name), columns);
+    let block = frames(Framing::Lines, 64, 65_536);
+    for (column, connections) in [1, 32].into_iter().enumerate() {
+        grid.fill(column, 1, effort.rounds, |row| {
+            let server = candidates[row].start(programs)?;
+            let (bytes, seconds) = stream(server.addr, connections, &block, effort.time.mul_f64(0.6))?;
+            Ok(vec![bytes as f64 / 1_048_576.0 / seconds])
+        });
+    }
+    grid.fill(2, 3, effort.rounds, |row| {
+        let server = candidates[row].start(programs)?;
+        let pings = ping(server.addr, 64, &block[..64], effort.time.mul_f64(0.6), None)?;
+        Ok(vec![pings.within(0.5), pings.within(0.99), pings.within(0.999)])
+    });
+    grid.fill(5, 1, effort.steady_rounds, |row| {
+        let mut server = candidates[row].start(programs)?;
+        let before = server.settled_memory()?;
+        let streams = connect(server.addr, IDLE)?;
+        let growth = server.settled_memory()? as f64 - before as f64;
+        drop(streams);
+        Ok(vec![growth / 1024.0 / IDLE as f64])
+    });
+    Ok(Measured {
+        title: "The price of each policy",
+        text: "64-byte lines, peers that read all the time: what a policy costs when it has nothing to do. Throughput over 1 \
+               and 32 connections, latency in a closed loop over 64, memory of an idle connection (1,000 open). In brackets \
+               the ratio to `await`."
+            .to_owned(),
+        grid: Some(grid),
+        ..Measured::default()
+    })
+}
+
+/// All policies; the first is the one that the others are compared with.
+pub(super) const POLICIES: [&str; 7] =
+    ["await", "off", "bounded", "watermark", "drop", "disconnect", "budget"];
+
+const IDLE: usize = 1000;

@@ -1,0 +1,84 @@
+//! Stalled connections: peers that send and never read, under each policy and beside the peers.
+
+use anyhow::Result;
+
+use super::Measured;
+use crate::effort::Effort;
+use crate::goal::{Goal, kib, times};
+use crate::grid::{Column, Grid};
+use crate::load::{Framing, connect, frames, stall};
+use crate::server::{Candidate, Programs, Server};
+
+pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> {
+    let policies =
+        super::policies::POLICIES.map(|policy| Candidate::echoctl(policy, &["--backpressure", policy]));
+    let peers = ["tokio-loop", "tokio-copy", "tokio-lines", "threads", "monoio"].map(Candidate::peer);
+    let candidates: Vec<_> = policies.into_iter().chain(peers).collect();
+    let columns = vec![
+        Column::plain("KiB each", 1),
+        Column::plain("taken of each, MiB", 2),
+        Column::plain("queued, MiB", 1),
+        Column::plain("growth a byte queued", 3),
+        Column::plain("disconnected", 0),
+        Column::plain("one, sent 1 GiB: KiB", 0),
+    ];
+    let mut grid = Grid::new(candidates.iter().map(|candidate| &candidate.name), columns);
+    grid.fill(0, 5, effort.steady_rounds, |row| {
+        many(candidates[row].start(programs)?, if effort.is_quick { 20 } else { 200 })
+    });
+    grid.fill(5, 1, effort.steady_rounds, |row| one(candidates[row].start(programs)?));
+
+    let goals = [
+        Goal::at_most(
+            "growth under await, one peer that sends 1 GiB and reads nothing",
+            grid.median(0, 5),
+            256.0,
+            kib,
+        ),
+        Goal::at_most("the same of 200 such peers, each", grid.median(0, 0), 48.0, kib),
+        Goal::at_most("growth under off a byte queued, 64-byte frames", grid.median(1, 3), 1.05, times),
+    ];
+    Ok(Measured {
+        title: "Stalled connections",
+        text: format!(
+            "200 peers send 64-byte lines for as long as anybody takes them, at most {} MiB each, and read nothing; then one \
+             that sends up to 1 GiB. Growth of the server's anonymous memory; what was taken is in the kernel's queues, and \
+             under `off` in the server. `drop` takes everything and keeps its limit. Limits are the defaults (1 MiB a queue).",
+            MOST >> 20
+        ),
+        grid: Some(grid),
+        goals: goals.into_iter().flatten().collect(),
+        chart: None,
+    })
+}
+
+/// KiB each, MiB taken of each, MiB queued, growth a byte queued, peers disconnected.
+fn many(mut server: Server, count: usize) -> Result<Vec<f64>> {
+    let before = server.settled_memory()?;
+    let streams = connect(server.addr, count)?;
+    let idle = server.settled_memory()?;
+    let stalled = stall(&streams, &frames(Framing::Lines, 64, 65_536), MOST)?;
+    let growth = server.settled_memory()? as f64;
+    let mut values =
+        vec![(growth - before as f64) / 1024.0 / count as f64, stalled.taken as f64 / MIB / count as f64];
+    // Peers do not say what they queue.
+    let queued = server.stats()["queued"].as_f64().unwrap_or(f64::NAN);
+    // A queue of a few KiB says nothing about the cost of its bytes.
+    let a_byte = if queued > 16.0 * MIB { (growth - idle as f64) / queued } else { f64::NAN };
+    values.extend([queued / MIB, a_byte, stalled.ended as f64]);
+    Ok(values)
+}
+
+/// KiB of one peer.
+fn one(mut server: Server) -> Result<Vec<f64>> {
+    let before = server.settled_memory()? as f64;
+    let streams = connect(server.addr, 1)?;
+    stall(&streams, &frames(Framing::Lines, 64, 65_536), 1 << 30)?;
+    Ok(vec![(server.settled_memory()? as f64 - before) / 1024.0])
+}
+
+/// Bytes that each of many peers sends at most: more than the kernels of both ends hold of it, and of all together less
+/// than the server's memory limit.
+const MOST: u64 = 8 << 20;
+
+const MIB: f64 = 1_048_576.0;

@@ -1,0 +1,212 @@
+//! Throughput: how much is echoed a second, and what it costs the server's processor.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use echoctl_report::{Chart, Ink, Series, Stroke, Unit};
+
+use super::Measured;
+use crate::effort::Effort;
+use crate::goal::{Goal, percent, times};
+use crate::grid::{Column, Grid};
+use crate::load::{Framing, frames, stream};
+use crate::server::{AGAIN, Candidate, Programs};
+
+/// Without framing, beside all peers.
+pub(super) fn raw(effort: &Effort, programs: &Programs) -> Result<Measured> {
+    let candidates = Candidate::raw(&["tokio-loop", "tokio-copy", "threads", "monoio", "splice"]);
+    let connections = effort.some(&CONNECTIONS, 2);
+    let mut grid = grid(&candidates, connections);
+    for (index, &connections) in connections.iter().enumerate() {
+        let block = frames(Framing::Raw, WRITE, WRITE);
+        grid.fill(COLUMNS * index, COLUMNS, effort.rounds, |row| {
+            run(&candidates[row], programs, connections, &block, effort.time)
+        });
+    }
+
+    let tokio = grid.row("tokio-loop").expect("it was asked for");
+    let mut goals = Vec::new();
+    for (column, n) in [(0, 1), (COLUMNS, 32)] {
+        let what = format!("raw echo beside the tokio loop, {n} connection{}", if n == 1 { "" } else { "s" });
+        goals.extend(Goal::at_least(&what, grid.ratio(0, tokio, column), 1.0, times));
+        let best = grid.best(2..candidates.len(), column);
+        let what = format!("the same beside the best peer ({})", best.map_or("none", |row| grid.name(row)));
+        goals.extend(Goal::at_least(&what, best.and_then(|row| grid.ratio(0, row, column)), 0.95, times));
+    }
+    goals.extend(Goal::at_most(
+        "part of the server's processor time that is its own, raw, 1 connection",
+        part(&grid, 0, 0),
+        0.05,
+        percent,
+    ));
+    Ok(Measured {
+        title: "Throughput, raw",
+        text: format!("Bytes as they come, written 64 KiB at a time. {HOW}"),
+        chart: Some(("performance-connections", chart(&grid, connections))),
+        grid: Some(grid),
+        goals,
+    })
+}
+
+/// 64-byte frames, beside tokio-util's codecs and our own raw echo.
+pub(super) fn framed(effort: &Effort, programs: &Programs) -> Result<Measured> {
+    let kinds = [
+        (Candidate::echoctl("echoctl, lines", &["--framing", "lines"]), Framing::Lines),
+        (Candidate::echoctl(AGAIN, &["--framing", "lines"]), Framing::Lines),
+        (Candidate::echoctl("echoctl, u16", &["--framing", "u16"]), Framing::U16),
+        (Candidate::echoctl("echoctl, raw", &["--framing", "raw"]), Framing::Raw),
+        (Candidate::peer("tokio-lines"), Framing::Lines),
+        (Candidate::peer("tokio-u16"), Framing::U16),
+    ];
+    let candidates = kinds.each_ref().map(|(candidate, _)| candidate.clone());
+    let connections = effort.some(&CONNECTIONS, 2);
+    let mut grid = grid(&candidates, connections);
+    for (index, &connections) in connections.iter().enumerate() {
+        grid.fill(COLUMNS * index, COLUMNS, effort.rounds, |row| {
+            let block = frames(kinds[row].1, 64, WRITE);
+            run(&candidates[row], programs, connections, &block, effort.time)
+        });
+    }
+
+    let mut goals = Vec::new();
+    for (row, name, codec) in [(0, "lines", 4), (2, "u16", 5)] {
+        goals.extend(Goal::at_least(
+            &format!("64-byte {name} beside our own raw echo"),
+            grid.ratio(row, 3, 0),
+            0.9,
+            times,
+        ));
+        let what = format!("64-byte {name} beside tokio-util's codec");
+        goals.extend(Goal::at_least(&what, grid.ratio(row, codec, 0), 2.2, times));
+    }
+    goals.extend(Goal::at_most(
+        "part of the server's processor time that is its own, 64-byte lines",
+        part(&grid, 0, 0),
+        0.15,
+        percent,
+    ));
+    Ok(Measured {
+        title: "Throughput, 64-byte frames",
+        text: format!(
+            "`tokio-lines` and `tokio-u16` are tokio-util's LinesCodec and LengthDelimitedCodec. {HOW}"
+        ),
+        grid: Some(grid),
+        chart: None,
+        goals,
+    })
+}
+
+/// Lines and u16 frames of all sizes, over one connection.
+pub(super) fn sizes(effort: &Effort, programs: &Programs) -> Result<Measured> {
+    let kinds = [
+        (Candidate::echoctl("echoctl, lines", &["--framing", "lines"]), Framing::Lines),
+        (Candidate::echoctl("echoctl, u16", &["--framing", "u16"]), Framing::U16),
+        (Candidate::peer("tokio-lines"), Framing::Lines),
+        (Candidate::peer("tokio-u16"), Framing::U16),
+    ];
+    let sizes: Vec<(usize, &str)> = effort.some(&SIZES, 3).to_vec();
+    let columns = sizes.iter().map(|(_, name)| Column::plain(*name, 0)).collect();
+    let mut grid = Grid::new(kinds.iter().map(|(candidate, _)| &candidate.name), columns);
+    for (column, &(size, _)) in sizes.iter().enumerate() {
+        grid.fill(column, 1, effort.rounds, |row| {
+            let (candidate, framing) = &kinds[row];
+            let block = frames(*framing, size, WRITE);
+            run(candidate, programs, 1, &block, effort.time.mul_f64(0.6)).map(|values| vec![values[0]])
+        });
+    }
+
+    let line = |row: usize, ink, stroke| {
+        let points =
+            (0..sizes.len()).filter_map(|column| Some((column as f64, grid.median(row, column)? * MIB)));
+        Series::new(grid.name(row), ink, stroke, points.collect())
+    };
+    let chart = Chart::lines("Echo of frames, by their size, 1 connection", Unit::Rate)
+        .describe("Whole frames are answered together, so the echo of small frames is as fast as that of large ones; the codecs handle each frame by itself.")
+        .series(line(0, Ink::Blue, Stroke::Solid))
+        .series(line(1, Ink::Blue, Stroke::Dashed))
+        .series(line(2, Ink::Orange, Stroke::Solid))
+        .series(line(3, Ink::Orange, Stroke::Dashed))
+        .steps(sizes.iter().map(|(_, name)| *name));
+    Ok(Measured {
+        title: "Throughput by frame size",
+        text: "MiB/s over one connection, 64 KiB written at a time, by the size of a frame, marks included."
+            .to_owned(),
+        grid: Some(grid),
+        chart: Some(("performance-sizes", chart)),
+        goals: Vec::new(),
+    })
+}
+
+/// MiB/s, processor seconds a GiB as user and in the kernel.
+fn run(
+    candidate: &Candidate,
+    programs: &Programs,
+    connections: usize,
+    block: &[u8],
+    time: Duration,
+) -> Result<Vec<f64>> {
+    let server = candidate.start(programs)?;
+    let (user_before, system_before) = server.processor_time()?;
+    let (bytes, seconds) = stream(server.addr, connections, block, time)?;
+    let (user, system) = server.processor_time()?;
+    let gib = bytes as f64 / GIB;
+    Ok(vec![bytes as f64 / MIB / seconds, (user - user_before) / gib, (system - system_before) / gib])
+}
+
+fn grid(candidates: &[Candidate], connections: &[usize]) -> Grid {
+    let columns = connections.iter().flat_map(|connections| {
+        [
+            Column::compared(format!("{connections} conn., MiB/s"), 0),
+            Column::plain("user s/GiB", 3),
+            Column::plain("system s/GiB", 3),
+        ]
+    });
+    Grid::new(candidates.iter().map(|candidate| &candidate.name), columns.collect())
+}
+
+/// The user's part of the processor time.
+fn part(grid: &Grid, row: usize, column: usize) -> Option<f64> {
+    let (user, system) = (grid.median(row, column + 1)?, grid.median(row, column + 2)?);
+    Some(user / (user + system))
+}
+
+fn chart(grid: &Grid, connections: &[usize]) -> Chart {
+    let line = |name: &str, ink, stroke| {
+        let row = grid.row(name).expect("it was measured");
+        let points = (0..connections.len())
+            .filter_map(|index| Some((index as f64, grid.median(row, COLUMNS * index)? * MIB)));
+        Series::new(name, ink, stroke, points.collect())
+    };
+    Chart::lines("Raw echo, by the number of connections", Unit::Rate)
+        .describe("Bytes a second that come back, over all connections together.")
+        .series(line("echoctl", Ink::Blue, Stroke::Solid))
+        .series(line("tokio-loop", Ink::Orange, Stroke::Solid))
+        .series(line("threads", Ink::Grey, Stroke::Dashed))
+        .series(line("monoio", Ink::Grey, Stroke::Dotted))
+        .steps(connections.iter().map(|count| format!("{count} conn.")))
+}
+
+const CONNECTIONS: [usize; 3] = [1, 32, 256];
+
+const SIZES: [(usize, &str); 7] = [
+    (16, "16 B"),
+    (64, "64 B"),
+    (256, "256 B"),
+    (1024, "1 KiB"),
+    (4096, "4 KiB"),
+    (16384, "16 KiB"),
+    (65536, "64 KiB"),
+];
+
+/// Bytes of one write.
+const WRITE: usize = 64 * 1024;
+
+/// Columns for each number of connections.
+const COLUMNS: usize = 3;
+
+const HOW: &str = "All that is sent is read back at the same time and checked; the clock runs until the last byte is back. \
+The load's own threads run on the same processors. In brackets the ratio to the first row. Processor time is the server's, \
+a GiB echoed one way.";
+
+const MIB: f64 = 1_048_576.0;
+const GIB: f64 = 1024.0 * MIB;
