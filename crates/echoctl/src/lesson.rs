@@ -17,7 +17,7 @@ use echoctl_lab::kit::{Lesson, LessonError, Setting};
 use echoctl_lab::lessons;
 use serde::Serialize;
 
-use crate::ask::somebody_is_there;
+use crate::ask::{self, somebody_is_there};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{json_line, say};
 use sheet::Sheet;
@@ -176,22 +176,10 @@ fn prediction(lesson: &Lesson, args: &Args) -> Result<Option<char>, Failure> {
     if args.yes || !somebody_is_there() {
         return Ok(None);
     }
-    // On stderr, so that `--json > file` still asks.
     if args.json {
         eprintln!("{}", Sheet::question_text(lesson));
     }
-    loop {
-        eprint!("Your answer ({}; Enter to skip): ", spaced(&letters()));
-        io::stderr().flush()?;
-        let mut answer = String::new();
-        if io::stdin().lock().read_line(&mut answer)? == 0 || answer.trim().is_empty() {
-            return Ok(None);
-        }
-        match lesson.question.letter(&answer) {
-            Some(letter) => return Ok(Some(letter)),
-            None => eprintln!("That is none of the letters."),
-        }
-    }
+    Ok(ask::answer(&lesson.question)?)
 }
 
 /// Lets the learner look at the evidence before the explanation moves it up the screen.
@@ -217,8 +205,4 @@ fn unknown(name: &str) -> Failure {
 /// The time of day, for a seed.
 fn now() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
-}
-
-fn spaced(letters: &str) -> String {
-    letters.chars().map(String::from).collect::<Vec<_>>().join(", ")
 }

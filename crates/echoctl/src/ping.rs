@@ -85,7 +85,10 @@ pub(crate) fn run(args: Args) -> Outcome {
     let ping = Ping::connect(config.clone()).map_err(failure)?;
     let stopper = ping.stopper();
     let (ended, mut end) = oneshot::channel();
-    std::thread::spawn(move || ended.send(ping.run()));
+    std::thread::spawn(move || {
+        // It fails only when nobody waits for the outcome any more.
+        let _ = ended.send(ping.run());
+    });
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (outcome, is_interrupted) = runtime.block_on(async {

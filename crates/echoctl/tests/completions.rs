@@ -6,7 +6,7 @@ use peer::{echoctl, text};
 
 /// The commands that `--help` lists.
 fn commands() -> Vec<String> {
-    let help = text(&echoctl(&["--help"]).output().unwrap().stdout);
+    let help = text(&echoctl(&["--help"]).output().expect("the program starts").stdout);
     let list =
         help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let is_name = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");

@@ -30,18 +30,19 @@ fn record(folder: &Path, name: &str, kept: f64) -> PathBuf {
     run.summary =
         Some(Summary { verdict: Some(Verdict::Unbounded), ..Summary::new("127.0.0.1:7007".to_owned()) });
     let path = folder.join(name);
-    run.write(std::fs::File::create(&path).unwrap()).unwrap();
+    let file = std::fs::File::create(&path).expect("the folder can be written");
+    run.write(file).expect("the disk has room");
     path
 }
 
 fn echoctl(arguments: &[&Path]) -> Command {
-    let mut command = Command::cargo_bin("echoctl").unwrap();
+    let mut command = Command::cargo_bin("echoctl").expect("cargo has built the program");
     command.args(arguments);
     command
 }
 
 fn stdout(command: &mut Command) -> String {
-    String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
+    String::from_utf8(command.assert().success().get_output().stdout.clone()).expect("it prints text")
 }
 
 #[test]

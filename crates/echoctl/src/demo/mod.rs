@@ -86,7 +86,7 @@ fn introduce(args: &Args, plan: &Plan) -> io::Result<Option<char>> {
     if args.yes || !ask::somebody_is_there() {
         return Ok(None);
     }
-    ask::ask(story::QUESTION, &story::CHOICES)
+    ask::ask(&story::QUESTION)
 }
 
 fn write_page(file: &Path, outcome: &demo::Outcome) -> anyhow::Result<()> {
@@ -105,7 +105,7 @@ enum View {
     /// A screen that is redrawn.
     Live(Box<Live>),
     /// A line a second on stderr.
-    Lines { first: Option<Moment>, next: f64 },
+    Lines { first: Option<Box<Moment>>, next: f64 },
 }
 
 impl View {
@@ -125,7 +125,7 @@ impl View {
             View::Json => json_samples(moment),
             View::Live(live) => live.show(moment),
             View::Lines { first, next } => {
-                let first = first.get_or_insert(*moment);
+                let first = first.get_or_insert_with(|| Box::new(*moment));
                 if moment.t >= *next {
                     eprintln!("{}", live::line(moment, first));
                     *next += 1.0;

@@ -229,7 +229,7 @@ fn bar(part: u64, whole: u64) -> String {
     }
     let eighths = (u128::from(part) * BAR as u128 * 8 / u128::from(whole)).clamp(1, BAR as u128 * 8) as usize;
     let mut bar = "█".repeat(eighths / 8);
-    bar.extend(["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8].chars());
+    bar.push_str(["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8]);
     bar
 }
 

@@ -46,7 +46,7 @@ impl Screen {
         }
         self.drawn = lines.len();
         (&self.term).write_all(frame.as_bytes())?;
-        (&self.term).flush()
+        self.term.flush()
     }
 }
 

@@ -4,6 +4,7 @@ use echoctl_record::{Bytes, Queues, Rate, Sample, Seconds};
 
 use super::outcome::in_kernel;
 use super::{Outcome, Plan, SideOutcome};
+use crate::kit::Question;
 
 /// What is about to happen, before the question.
 pub fn introduction(plan: &Plan) -> String {
@@ -16,15 +17,15 @@ pub fn introduction(plan: &Plan) -> String {
 }
 
 /// The question that the learner answers first.
-pub const QUESTION: &str = "With backpressure on, what happens?";
-
-/// Its possible answers, by letter.
-pub const CHOICES: [(char, &str); 4] = [
-    ('a', "memory grows, but slower"),
-    ('b', "replies are lost"),
-    ('c', "the client has to stop sending"),
-    ('d', "the server crashes"),
-];
+pub const QUESTION: Question = Question {
+    text: "With backpressure on, what happens?",
+    choices: &[
+        "memory grows, but slower",
+        "replies are lost",
+        "the client has to stop sending",
+        "the server crashes",
+    ],
+};
 
 /// The letter of the answer that the run bears out.
 pub const ANSWER: char = 'c';
@@ -121,7 +122,7 @@ pub const NEXT: [(&str, &str); 4] = [
 
 /// What to say to a learner who guessed `guess`.
 pub fn verdict_on(guess: char) -> String {
-    let text = |letter| CHOICES.iter().find(|(known, _)| *known == letter).map_or("", |(_, text)| text);
+    let text = |letter| QUESTION.lettered().find(|(known, _)| *known == letter).map_or("", |(_, text)| text);
     let answer = format!("{ANSWER}) {}", text(ANSWER));
     if guess == ANSWER {
         format!("You said {answer}. So it was.")
