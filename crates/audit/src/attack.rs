@@ -123,12 +123,13 @@ impl Plan {
             victims,
             senders,
             samples: Vec::new(),
+            bystander: bystander.as_ref(),
         };
         run.feeds = vec![Feed::new(&self.script.stimulus.send); run.senders.len().max(run.victims.len())];
         let ended = run.carry_out(&mut watch);
+        let Run { evidence, samples, .. } = run;
         let served = bystander.and_then(Bystander::finish);
         let judgement = ended?;
-        let Run { evidence, samples, .. } = run;
         Ok(Outcome {
             judgement,
             evidence,

@@ -32,6 +32,7 @@ pub struct Served {
 #[derive(Debug)]
 pub(super) struct Bystander {
     stop: Arc<AtomicBool>,
+    hold: Arc<AtomicBool>,
     thread: JoinHandle<Vec<Duration>>,
 }
 
@@ -43,10 +44,15 @@ impl Bystander {
         link.converse("bystander", &script.setup).ok()?;
         let stop = Arc::new(AtomicBool::new(false));
         ask(&mut link, &question, &answer, GREETING_PATIENCE, &stop).ok()?;
-        let told = stop.clone();
+        let (told, hold) = (stop.clone(), Arc::new(AtomicBool::new(false)));
+        let held = hold.clone();
         let thread = thread::spawn(move || {
             let mut times = Vec::new();
             while !told.load(Ordering::Relaxed) {
+                if held.load(Ordering::Relaxed) {
+                    thread::sleep(BETWEEN);
+                    continue;
+                }
                 let asked = Instant::now();
                 match ask(&mut link, &question, &answer, Duration::MAX, &told) {
                     // Hung up on, not kept waiting: there is nothing more to time.
@@ -58,7 +64,12 @@ impl Bystander {
             }
             times
         });
-        Some(Bystander { stop, thread })
+        Some(Bystander { stop, hold, thread })
+    }
+
+    /// Asks no more for a while, or again: what it asks makes garbage in the server, which is not to be taken for growth.
+    pub(super) fn hold(&self, hold: bool) {
+        self.hold.store(hold, Ordering::Relaxed);
     }
 
     /// Stops asking; says how it went.

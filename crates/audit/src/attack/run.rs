@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use echoctl_record::{Ended, Ending, Evidence, Judgement, Point, ReadOut, Sample};
 
 use super::Plan;
+use super::bystander::Bystander;
 use super::feed::{Feed, Pace, WRITE};
 use super::link::Link;
 use super::read_out::{Extent, read_out};
@@ -25,6 +26,7 @@ pub(super) struct Run<'a> {
     pub(super) victims: Vec<Link>,
     pub(super) senders: Vec<Link>,
     pub(super) samples: Vec<Sample>,
+    pub(super) bystander: Option<&'a Bystander>,
 }
 
 impl Run<'_> {
@@ -66,6 +68,9 @@ impl Run<'_> {
                 watch.look_behind();
                 self.take_point(watch, progress == Progress::Blocked);
                 self.note_ending(watch);
+                if let Some(bystander) = self.bystander {
+                    bystander.hold(self.evidence.is_still());
+                }
                 if self.evidence.is_enough() {
                     return Ok(());
                 }

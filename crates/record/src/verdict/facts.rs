@@ -1,6 +1,7 @@
 //! Facts: what stands in the evidence, as the few figures that the rule asks for.
 
 use super::evidence::{Evidence, Point};
+use super::limits::{SETTLE, WATCH};
 use super::trend::{Movement, Series};
 
 /// Figures of an attack. Sizes in bytes, times in seconds.
@@ -56,7 +57,7 @@ impl Facts {
         let since = points.iter().rev().take_while(|point| !moved(point) && !idle(point)).last();
         let still = since.map_or(0.0, |point| last.sample.t - point.sample.t);
         let settled = last.sample.t - (still - SETTLE).max(0.0);
-        let lately = last.sample.t - (super::limits::WATCH - SETTLE).min(still - SETTLE).max(0.0);
+        let lately = last.sample.t - (WATCH - SETTLE).min(still - SETTLE).max(0.0);
         let input_waits = last.blocked || last.sample.produced.saturating_sub(last.taken()) > 0;
         let memory = series(points, |point| point.sample.server_memory);
         let base = first.sample.server_memory;
@@ -138,6 +139,3 @@ const STILL_BYTES: u64 = 4096;
 
 /// Seconds without a byte of output after which a queue in the kernel is full: its last steps come 200 ms apart.
 const FULL_FOR: f64 = 0.3;
-
-/// Seconds at the beginning of a still phase in which memory may yet move: the last read is still being worked on.
-const SETTLE: f64 = 0.3;

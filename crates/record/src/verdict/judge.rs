@@ -90,6 +90,11 @@ impl Evidence {
         base.saturating_add(growth)
     }
 
+    /// Whether neither input nor output moves now.
+    pub fn is_still(&self) -> bool {
+        Facts::of(self).is_some_and(|facts| facts.still >= SETTLE)
+    }
+
     /// Whether the attack has shown enough, so that the victim may read.
     pub fn is_enough(&self) -> bool {
         let Some(facts) = Facts::of(self) else { return false };

@@ -50,3 +50,6 @@ pub(super) const LEAST_OWED: u64 = 1 << 20;
 
 /// What comes from a stream at once and is more than any sensible buffer.
 pub(super) const BACKLOG: u64 = 48 << 20;
+
+/// Seconds at the beginning of a still phase in which memory may yet move: the last read is still being worked on.
+pub(super) const SETTLE: f64 = 0.3;
