@@ -41,7 +41,9 @@ impl Bystander {
     pub(super) fn start(script: &Script, addr: SocketAddr) -> Option<Bystander> {
         let (question, answer) = question(script)?;
         let mut link = Link::connect(addr).ok()?;
-        link.converse("bystander", &script.setup).ok()?;
+        // It greets as those do who ask: a subscriber, which the victim is where there is a feeder, often may not.
+        let setup = script.feeder.as_ref().map_or(&script.setup, |feeder| &feeder.setup);
+        link.converse("bystander", setup).ok()?;
         let stop = Arc::new(AtomicBool::new(false));
         ask(&mut link, &question, &answer, GREETING_PATIENCE, &stop).ok()?;
         let (told, hold) = (stop.clone(), Arc::new(AtomicBool::new(false)));
