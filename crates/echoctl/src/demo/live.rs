@@ -28,8 +28,9 @@ impl Live {
         self.off.push(moment.off);
         self.on.push(moment.on);
         let (columns, rows) = output::terminal_size();
-        let left = Figure::of("OFF", story::OFF_LINE, &self.off);
-        let right = Figure::of("ON", story::ON_LINE, &self.on);
+        let since = self.plan.began(moment.phase);
+        let left = Figure::of("OFF", story::OFF_LINE, &self.off, since);
+        let right = Figure::of("ON", story::ON_LINE, &self.on, since);
         let mut text = format!("{}\n\n", headline(&self.plan, moment));
         for (left, right) in left.lines().into_iter().zip(right.lines()) {
             text.push_str(&format!("  {left:<38}  {right}\n"));
@@ -46,20 +47,11 @@ impl Live {
 /// One line on a moment, for logs and pipes.
 pub(super) fn line(moment: &Moment, first: &Moment) -> String {
     let side = |now: &Sample, start: &Sample| {
-        format!(
-            "memory +{:<8} sent {:<8} read back {:<8}",
-            Bytes(growth(now, start)).to_string(),
-            Bytes(now.produced).to_string(),
-            Bytes(now.consumed).to_string()
-        )
+        let (memory, sent) = (Bytes(growth(now, start)).to_string(), Bytes(now.produced).to_string());
+        format!("+{memory:<8} sent {sent:<8}")
     };
-    let phase = moment.phase;
-    format!(
-        "{:4.0} s  {phase:13}  OFF {}  ON {}",
-        moment.t,
-        side(&moment.off, &first.off),
-        side(&moment.on, &first.on).trim_end()
-    )
+    let (off, on) = (side(&moment.off, &first.off), side(&moment.on, &first.on));
+    format!("{:3.0} s  {:13}  OFF {off}  ON {}", moment.t, moment.phase, on.trim_end())
 }
 
 /// What the clients are doing, in a sentence.
@@ -89,10 +81,12 @@ struct Figure {
 }
 
 impl Figure {
-    fn of(name: &str, line: &str, samples: &[Sample]) -> Figure {
+    /// The figure of a side of which `samples` are known, in a phase that began at `since`.
+    fn of(name: &str, line: &str, samples: &[Sample], since: f64) -> Figure {
         let (first, now) = (&samples[0], &samples[samples.len() - 1]);
-        // One second is long enough for a steady trend and short enough to follow a change.
-        let before = samples.iter().rev().find(|sample| now.t - sample.t >= 1.0).unwrap_or(first);
+        // One second is long enough for a steady trend; what was before the phase says nothing about it.
+        let is_recent = |sample: &&Sample| now.t - sample.t <= 1.0 && sample.t >= since;
+        let before = samples.iter().find(is_recent).unwrap_or(now);
         let seconds = (now.t - before.t).max(0.001);
         let change = (growth(now, first) as f64 - growth(before, first) as f64) / seconds;
         let trend = match change {
@@ -107,7 +101,7 @@ impl Figure {
             trend,
             flow: format!("sent {}, read back {}", Bytes(now.produced), Bytes(now.consumed)),
             held: match (held > 0.4, in_kernel(now)) {
-                (true, Some(kernel)) => format!("held back for {}, {kernel} in the kernel", Seconds(held)),
+                (true, Some(kernel)) => format!("held back {}, kernel holds {kernel}", Seconds(held)),
                 (true, None) => format!("client held back for {}", Seconds(held)),
                 (false, _) => String::new(),
             },

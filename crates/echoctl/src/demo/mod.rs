@@ -15,7 +15,7 @@ use echoctl_record::{Sample, Summary};
 use serde::Serialize;
 
 use crate::ask;
-use crate::exit::{Exit, Outcome};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt;
 use crate::output;
 use live::Live;
@@ -48,8 +48,19 @@ pub(crate) struct Args {
     json: bool,
 }
 
+impl Args {
+    /// The folder that the page is to be written to, if it does not exist: better said before the run than after it.
+    fn missing_folder(&self) -> Option<&Path> {
+        let folder = self.report.parent().filter(|folder| !folder.as_os_str().is_empty())?;
+        (!self.no_report && !folder.is_dir()).then_some(folder)
+    }
+}
+
 pub(crate) fn run(args: Args) -> Outcome {
     let plan = if args.small { Plan::SMALL } else { Plan::FULL };
+    if let Some(folder) = args.missing_folder() {
+        return Err(Failure::usage(format!("--report: there is no folder {}", folder.display())));
+    }
     let guess = introduce(&args, &plan)?;
     let program =
         std::env::current_exe().context("cannot find the program's own path, to start servers with")?;
@@ -62,7 +73,11 @@ pub(crate) fn run(args: Args) -> Outcome {
             () = interrupt::interrupted() => Ok(None),
         }
     });
-    let Some(outcome) = outcome? else { return Ok(Exit::Interrupted) };
+    let Some(outcome) = outcome? else {
+        // The terminal has put "^C" at the end of the last line.
+        eprintln!("\ninterrupted; both servers have ended");
+        return Ok(Exit::Interrupted);
+    };
 
     let report = (!args.no_report).then_some(args.report.as_path());
     let written = report.map_or(Ok(()), |file| write_page(file, &outcome));

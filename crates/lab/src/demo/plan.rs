@@ -47,6 +47,15 @@ impl Plan {
         }
     }
 
+    /// When a phase began, in seconds after the beginning.
+    pub fn began(&self, phase: Phase) -> f64 {
+        match phase {
+            Phase::Reads => 0.0,
+            Phase::Stopped => self.read.as_secs_f64(),
+            Phase::ReadsAgain | Phase::Done => self.resumes_at(),
+        }
+    }
+
     /// When the clients read again, in seconds after the beginning.
     pub fn resumes_at(&self) -> f64 {
         (self.read + self.stop).as_secs_f64()
