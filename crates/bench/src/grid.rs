@@ -73,6 +73,11 @@ impl Grid {
         median(self.cells[row][column].iter().flatten().copied().collect())
     }
 
+    /// The sum of a cell over all rounds, for what is counted too coarsely in one.
+    pub(crate) fn sum(&self, row: usize, column: usize) -> f64 {
+        self.cells[row][column].iter().flatten().sum()
+    }
+
     /// The median, over the rounds, of a row's value divided by another row's.
     pub(crate) fn ratio(&self, row: usize, base: usize, column: usize) -> Option<f64> {
         self.ratio_of((row, column), (base, column))
