@@ -42,8 +42,13 @@ pub(super) fn record(summary: &Summary, attack: &Outcome) -> Run {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let command = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let began = now.saturating_sub(summary.seconds as u64);
-    let mut run =
-        Run::new(env!("CARGO_PKG_VERSION"), command, began, summary.addr.to_string(), echoctl_observe::machine());
+    let mut run = Run::new(
+        env!("CARGO_PKG_VERSION"),
+        command,
+        began,
+        summary.addr.to_string(),
+        echoctl_observe::machine(),
+    );
     let last = attack.samples.last().copied().unwrap_or_default();
     run.samples.clone_from(&attack.samples);
     run.summary = Some(echoctl_record::Summary {
