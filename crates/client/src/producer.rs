@@ -122,15 +122,18 @@ impl Producer {
         scratch::with(length, |block| {
             let mut behind = source.clone();
             behind.fill(&self.recipe, block);
-            self.link.begins(behind.frames() + u64::from(behind.to_frame_end() > 0));
-            let written = self.link.stream.try_write(block)?;
+            self.link.begins(behind.begun());
+            let outcome = self.link.stream.try_write(block);
+            let written = *outcome.as_ref().unwrap_or(&0);
             self.link.wrote(written);
             if written == length {
                 *source = behind;
             } else {
                 source.advance(&self.recipe, written as u64);
+                // Taken back: what was announced and not written is owed by nobody, and this may have been the last write.
+                self.link.begins(source.begun());
             }
-            Ok(written)
+            outcome
         })
     }
 

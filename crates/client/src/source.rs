@@ -72,6 +72,11 @@ impl Source {
         self.frame.number
     }
 
+    /// Frames begun before this place, the one it stands in included.
+    pub(crate) fn begun(&self) -> u64 {
+        self.frame.number + u64::from(self.at > 0)
+    }
+
     /// Bytes to the end of the frame it stands in; 0 between two frames.
     pub fn to_frame_end(&self) -> u64 {
         if self.at == 0 { 0 } else { self.frame.size - self.at }

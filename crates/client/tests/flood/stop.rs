@@ -24,6 +24,22 @@ async fn a_reader_that_never_reads_is_held_back_by_the_server_and_leaves() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frames_of_a_write_that_never_happened_are_owed_by_nobody() {
+    let server = Server::honest();
+    let config = Config { reading: Reading::Nothing, sizes: 1024..=1024, ..Config::new(server.addr) };
+    let flood = Flood::connect(config).await.unwrap();
+    let handle = flood.stop_handle();
+    let run = tokio::spawn(flood.run());
+
+    // A write that waits has been announced: its time ends before it is made.
+    support::until("a write waits", || handle.totals().stalled == 1).await;
+    handle.stop();
+    let totals = run.await.unwrap().totals;
+
+    assert_eq!(totals.frames, totals.produced.div_ceil(1024));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_throttle_of_the_reader_does_not_slow_the_writer() {
     // It takes everything at once, and gives it back whenever it is read: an echo without backpressure.
     let server = Server::start(|mut stream| {
