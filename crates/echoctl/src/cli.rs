@@ -74,4 +74,5 @@ Examples:
   echoctl demo                                  see it happen: 10 seconds, one page to keep
   echoctl serve --backpressure off              in one terminal: an echo server with the bug
   echoctl flood --no-read                       in another: a client that sends and never reads
+  echoctl audit -- node server.js               prove it: can a client that does not read exhaust this server?
   echoctl lesson                                learn why: fifteen questions, each with an experiment";
