@@ -152,8 +152,8 @@ pub(crate) async fn sleep_or_change(due: Instant, phases: &mut watch::Receiver<P
     let _ = tokio::time::timeout_at(due.into(), phases.changed()).await;
 }
 
-/// Writes or reads that succeed at once before the other tasks of the thread have their turn: 1 MiB of the default size,
-/// a fraction of a millisecond.
+/// Writes or reads that succeed at once before the other tasks of the thread have their turn: 1 MiB of the default size, 4
+/// at full speed, a millisecond or less.
 pub(crate) const TURNS: u32 = 16;
 
 /// What a wait without an end is given as its end.

@@ -39,9 +39,9 @@ pub(crate) struct Args {
     #[arg(long, default_value = "1", value_name = "N")]
     seed: u64,
 
-    /// Write so much at a time, whole or part of frames
-    #[arg(long, default_value = "64KiB", value_name = "SIZE", value_parser = write_size)]
-    write_size: usize,
+    /// Write so much at a time, whole or part of frames [default: 64KiB; 256KiB with --rate max]
+    #[arg(long, value_name = "SIZE", value_parser = write_size)]
+    write_size: Option<usize>,
 
     /// Send so many bytes a second, or max [default: max; 64MiB when the reader is stopped or slow]
     #[arg(long, value_name = "RATE", value_parser = rate)]
@@ -119,14 +119,19 @@ impl Args {
             (_, _, Some(time)) => Reading::For(time),
             _ => Reading::All,
         };
+        let rate = self.rate.unwrap_or(Rate::default_for(&reading));
+        let write_size = match rate {
+            Rate::Max => Config::FULL_SPEED_WRITE_SIZE,
+            Rate::Limited(_) => Config::WRITE_SIZE,
+        };
         let buffer = |bytes: Option<u64>| bytes.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         let config = Config {
             connections: self.connections,
             framing: self.framing,
             sizes: self.size.clone(),
             seed: self.seed,
-            write_size: self.write_size,
-            rate: self.rate.unwrap_or(Rate::default_for(&reading)),
+            write_size: self.write_size.unwrap_or(write_size),
+            rate,
             reading,
             for_: self.for_.or(self.bytes.is_none().then_some(FOR)),
             bytes: self.bytes,
