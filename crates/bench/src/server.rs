@@ -1,6 +1,7 @@
 //! Servers under test: echoctl and its peers, each a process of its own, on a port of the kernel's choice.
 
 use std::env;
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use echoctl_observe::Process;
 use serde_json::Value;
 
@@ -20,12 +21,16 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// They are built into the same folder as this one.
+    /// They are built into the same folder as this one. Copies of them are measured, so that a build in the meantime changes
+    /// nothing halfway.
     pub(crate) fn beside_this_one() -> Result<Programs> {
         let own = env::current_exe().context("cannot tell where this program stands")?;
-        let programs = Programs { folder: own.parent().context("a program stands in a folder")?.to_owned() };
+        let built = own.parent().context("a program stands in a folder")?;
+        let programs = Programs { folder: built.join("measured") };
+        fs::create_dir_all(&programs.folder).context("cannot make a folder for the programs")?;
         for name in ["echoctl", "echoctl-peer", "echoctl-cut"] {
-            ensure!(programs.path(name).exists(), "{name} is not built; `cargo xtask bench` builds it");
+            fs::copy(built.join(name), programs.path(name))
+                .with_context(|| format!("cannot copy {name}, which `cargo xtask bench` builds"))?;
         }
         Ok(programs)
     }
