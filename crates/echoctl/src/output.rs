@@ -63,8 +63,38 @@ fn terminal_colour() -> Colour {
     }
 }
 
+/// Text for stderr: on a terminal broken at spaces, so that it breaks no word; later lines are set in by two blanks.
+pub(crate) fn folded(text: &str) -> String {
+    if io::stderr().is_terminal() { fold(text, terminal_size().0) } else { text.to_owned() }
+}
+
+fn fold(text: &str, columns: usize) -> String {
+    let fits = |line: &str| line.chars().count() <= columns;
+    let line = |line: &str| match fits(line) {
+        true => line.to_owned(),
+        // The first line loses two columns so that the others can be set in.
+        false => echoctl_lab::kit::wrap(line, columns.saturating_sub(2).max(20)).join("\n  "),
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
 /// Columns and rows of the terminal behind stderr, or 80 by 24 where there is none.
 pub(crate) fn terminal_size() -> (usize, usize) {
     let (rows, columns) = console::Term::stderr().size_checked().unwrap_or((24, 80));
     (usize::from(columns), usize::from(rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_folded_between_words_and_short_ones_stay_as_they_are() {
+        let text = "short  line\nthis line is longer than the terminal and is folded";
+
+        let folded = fold(text, 30);
+
+        assert_eq!(folded, "short  line\nthis line is longer than the\n  terminal and is folded");
+        assert!(folded.lines().all(|line| line.len() <= 30), "{folded}");
+    }
 }

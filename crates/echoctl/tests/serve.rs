@@ -24,7 +24,8 @@ struct Serve {
 impl Serve {
     fn start(arguments: &[&str]) -> Serve {
         let mut child = Command::new(env!("CARGO_BIN_EXE_echoctl"))
-            .args(["serve", "--json", "--addr", "127.0.0.1:0", "--until-stdin-ends"])
+            .args(["serve", "--json", "--until-stdin-ends"])
+            .env("ECHOCTL_ADDR", "127.0.0.1:0")
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -143,6 +144,15 @@ fn what_cannot_be_meant_is_exit_code_2_and_names_the_options() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
         assert!(said.contains(named), "{arguments:?}: {said}");
     }
+}
+
+#[test]
+fn it_listens_on_a_name() {
+    let serve = Serve::start(&["--addr=localhost:0"]);
+
+    let addr: std::net::SocketAddr = serve.listening["addr"].as_str().unwrap().parse().unwrap();
+    assert!(addr.ip().is_loopback() && addr.port() > 0, "{addr}");
+    round_trip(&serve.connect(), b"hello\n");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What can keep a server from starting. A peer's fault is none of these: see [`Reason`](crate::Reason).
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
@@ -61,7 +62,9 @@ pub enum ConfigError {
     RawWithDrop,
     /// A queue that resumes above the level it stops at.
     #[error(
-        "--resume-at ({resume_at} bytes) is above --queue-limit ({limit} bytes): reading would resume before it stops"
+        "--resume-at ({}) is above --queue-limit ({}): reading would resume before it stops",
+        Limit(*.resume_at),
+        Limit(*.limit)
     )]
     ResumeOverLimit {
         /// Where reading stops.
@@ -75,4 +78,30 @@ pub enum ConfigError {
         /// The option's name.
         setting: &'static str,
     },
+}
+
+/// A limit that somebody has set, in bytes: printed in the largest unit that divides it (`4 MiB`), so never rounded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit(pub(crate) usize);
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+        match units.into_iter().find(|(bits, _)| self.0 > 0 && self.0.is_multiple_of(1 << bits)) {
+            Some((bits, unit)) => write!(f, "{} {unit}", self.0 >> bits),
+            None => write!(f, "{} bytes", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_print_in_the_unit_that_divides_them() {
+        let printed = [0, 1000, 4096, 3 << 19, 4 << 20, 1 << 30].map(|limit| Limit(limit).to_string());
+
+        assert_eq!(printed, ["0 bytes", "1000 bytes", "4 KiB", "1536 KiB", "4 MiB", "1 GiB"]);
+    }
 }

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use echoctl_proto::FrameTooLong;
 
+use crate::error::Limit;
+
 /// Something that happened in the server.
 #[derive(Debug)]
 pub enum Event {
@@ -76,6 +78,9 @@ pub struct Stats {
     pub totals: Totals,
     /// Bytes in reply queues and frame buffers now: what the memory limit limits.
     pub held: u64,
+    /// Bytes of memory that the sockets of open connections take in the kernel now: their queues, bookkeeping included.
+    /// `None` where that is not visible.
+    pub kernel_memory: Option<u64>,
 }
 
 /// Why a connection ended.
@@ -93,6 +98,8 @@ pub enum Reason {
         queued: usize,
         /// The limit in bytes.
         limit: usize,
+        /// How long it was borne.
+        grace: Duration,
     },
     /// All connections together held more than the memory limit, and this one held most.
     MemoryLimit,
@@ -140,10 +147,18 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Reason::Broken(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                f.write_str("the peer reset the connection")
+            }
             Reason::Broken(error) => write!(f, "{error}"),
             Reason::FrameTooLong(error) => write!(f, "{error}"),
-            Reason::QueueOverLimit { queued, limit } => {
-                write!(f, "queue over limit: {queued} bytes wait for the peer, {limit} are allowed")
+            // How many waited says nothing: nothing is read during the grace, so it is always the limit and one read.
+            Reason::QueueOverLimit { limit, grace, .. } => {
+                write!(f, "queue over limit: more than {} waited for the peer, ", Limit(*limit))?;
+                match *grace {
+                    Duration::ZERO => f.write_str("and no grace is set (see --grace)"),
+                    grace => write!(f, "for all the grace of {grace:?}"),
+                }
             }
             Reason::MemoryLimit => f.write_str("memory limit: this connection held most of it"),
             Reason::IdleTimeout => f.write_str("idle timeout: nothing sent, nothing owed"),

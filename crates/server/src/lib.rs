@@ -41,7 +41,7 @@ pub use backpressure::{Admission, Backpressure, Next, Queued};
 pub use config::{Config, Io};
 pub use error::{ConfigError, Error};
 pub use event::{Event, Listening, Reason, Stats, Totals};
-pub use memory::{anonymous_memory, default_memory_limit, kernel_tcp_memory};
+pub use memory::{anonymous_memory, default_memory_limit};
 pub use policy::{Policy, UnknownPolicy};
 pub use reply_queue::ReplyQueue;
 pub use server::{Server, runtime};

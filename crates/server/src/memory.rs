@@ -1,4 +1,4 @@
-//! Memory: what this process has, what it may have, and what the kernel's sockets have.
+//! Memory: what this process has, and what it may have. (What its sockets have in the kernel: see `sys`.)
 //!
 //! Where a system does not show a figure the answer is `None`, not a guess.
 
@@ -11,12 +11,6 @@ pub fn anonymous_memory() -> Option<u64> {
     let mut pages = statm.split_ascii_whitespace().skip(1).map(|field| field.parse::<u64>().ok());
     let (resident, shared) = (pages.next()??, pages.next()??);
     Some(resident.saturating_sub(shared) * PAGE)
-}
-
-/// Bytes that the kernel uses for all TCP sockets of this machine (network namespace): their send and receive queues.
-pub fn kernel_tcp_memory() -> Option<u64> {
-    let sockstat = fs::read_to_string("/proc/net/sockstat").ok()?;
-    tcp_pages(&sockstat).map(|pages| pages * PAGE)
 }
 
 /// The memory limit where none is given: a quarter of the memory available to this process, and at most 1 GiB.
@@ -51,15 +45,8 @@ fn available_kib(meminfo: &str) -> Option<u64> {
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
-fn tcp_pages(sockstat: &str) -> Option<u64> {
-    let line = sockstat.lines().find_map(|line| line.strip_prefix("TCP:"))?;
-    let mut fields = line.split_ascii_whitespace();
-    fields.find(|&field| field == "mem")?;
-    fields.next()?.parse().ok()
-}
-
-/// Bytes of a page in the kernel's own counts. Other sizes exist (16 KiB and 64 KiB on some ARM machines); there these two
-/// figures, which are shown and not acted upon, come out too small.
+/// Bytes of a page in the kernel's own counts. Other sizes exist (16 KiB and 64 KiB on some ARM machines); there the
+/// figure, which is shown and not acted upon, comes out too small.
 const PAGE: u64 = 4096;
 
 /// The most that the default limit comes to, in bytes.
@@ -75,11 +62,7 @@ mod tests {
     #[test]
     fn the_kernels_texts_are_read() {
         assert_eq!(available_kib("MemTotal:  100 kB\nMemAvailable:   24282112 kB\n"), Some(24_282_112));
-        assert_eq!(
-            tcp_pages("sockets: used 9\nTCP: inuse 4 orphan 0 tw 0 alloc 4 mem 17\nUDP: inuse 0\n"),
-            Some(17)
-        );
-        assert_eq!(tcp_pages("UDP: inuse 0 mem 3\n"), None);
+        assert_eq!(available_kib("MemTotal:  100 kB\n"), None);
     }
 
     #[test]

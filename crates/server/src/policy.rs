@@ -102,6 +102,14 @@ impl Policy {
             | Policy::Budget { limit } => Some(limit),
         }
     }
+
+    /// How long a queue over its limit is borne: with disconnect alone it is ever over it.
+    pub(crate) const fn grace(self) -> Duration {
+        match self {
+            Policy::Disconnect { grace, .. } => grace,
+            _ => Duration::ZERO,
+        }
+    }
 }
 
 impl fmt::Display for Policy {

@@ -95,8 +95,8 @@ impl QueuedEcho<'_> {
                     }
                 }
                 Next::Disconnect => {
-                    let limit = self.policy.limit().unwrap_or_default();
-                    return Poll::Ready(Err(Reason::QueueOverLimit { queued: queued.own, limit }));
+                    let (limit, grace) = (self.policy.limit().unwrap_or_default(), self.policy.grace());
+                    return Poll::Ready(Err(Reason::QueueOverLimit { queued: queued.own, limit, grace }));
                 }
             }
         }

@@ -133,6 +133,17 @@ impl Roster {
         totals
     }
 
+    /// Bytes of memory that the sockets of all connections take in the kernel; `None` where that is not visible.
+    pub(crate) fn kernel_memory(&self) -> Option<u64> {
+        let mut sum = cfg!(target_os = "linux").then_some(0);
+        self.each(|slot| {
+            if let Some(listed) = &*slot.listed() {
+                sum = sum.zip(listed.descriptor.kernel_memory()).map(|(sum, memory)| sum + memory);
+            }
+        });
+        sum
+    }
+
     /// Calls `body` with each slot that was ever used.
     pub(crate) fn each<'a>(&'a self, body: impl FnMut(&'a Slot)) {
         self.chunks.iter().map_while(OnceLock::get).flat_map(|chunk| chunk.iter()).for_each(body);

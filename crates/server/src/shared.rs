@@ -62,6 +62,7 @@ impl Shared {
                 dropped_frames: closed.dropped_frames + open.dropped_frames,
             },
             held: self.held(),
+            kernel_memory: self.roster.kernel_memory(),
         }
     }
 

@@ -86,7 +86,9 @@ impl BlockingConnection {
         }
     }
 
-    /// Gives the thread's buffer back, for a thread that serves others before it comes back here.
+    /// Gives the thread's buffer back, for a thread that serves others before it comes back here: `one_thread`, which needs
+    /// poll(2).
+    #[cfg(unix)]
     pub(crate) fn settle(&mut self) {
         let held = self.frames.settle();
         self.seat.holds(held, false);

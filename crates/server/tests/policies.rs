@@ -116,6 +116,7 @@ fn disconnect_ends_a_peer_over_its_limit_and_serves_the_others() {
     sender.join().unwrap();
 
     assert!(matches!(reason, Reason::QueueOverLimit { queued, .. } if queued > limit), "{reason}");
+    assert!(reason.to_string().contains("more than 256 KiB waited"), "{reason}");
     assert!(totals.received < 64 << 20, "it was ended on the way");
     wait_for_the_end(&mut peer);
     assert!(server.peak() <= limit as u64 + READ + 1000, "{} bytes held", server.peak());
@@ -159,4 +160,21 @@ fn budget_is_shared_by_all_and_nobody_goes_without() {
     }
     let bound = limit as u64 + (peers as u64) * (READ + 1000);
     assert!(server.peak() <= bound, "{} bytes held, {bound} allowed", server.peak());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn kernel_memory_is_that_of_the_servers_own_connections_alone() {
+    let (busy, idle) = (TestServer::with(Policy::Await), TestServer::with(Policy::Await));
+    let peer = busy.peer();
+
+    let sender = send_in_background(&peer, lines(1000, 64 << 20));
+    busy.wait_for_a_stall();
+
+    busy.wait_for("what waits for the peer is counted", |stats| {
+        stats.kernel_memory > Some(KERNEL_BUFFER as u64)
+    });
+    idle.wait_for("a server without connections has none", |stats| stats.kernel_memory == Some(0));
+    peer.shutdown(Shutdown::Both).unwrap();
+    sender.join().unwrap();
 }

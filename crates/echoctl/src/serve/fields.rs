@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use echoctl_server::{Config, Listening, Policy, Reason, Stats, Totals, anonymous_memory, kernel_tcp_memory};
+use echoctl_server::{Config, Listening, Policy, Reason, Stats, Totals, anonymous_memory};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -79,7 +79,7 @@ impl StatsFields {
             totals: (&stats.totals).into(),
             queued: stats.held,
             memory: anonymous_memory(),
-            kernel_memory: kernel_tcp_memory(),
+            kernel_memory: stats.kernel_memory,
         }
     }
 }

@@ -11,13 +11,13 @@ use std::thread;
 use std::time::Duration;
 
 use echoctl_record::{Bytes, Rate};
-use echoctl_server::{Config, Event, Listening, Policy, Reason, Stats, anonymous_memory, kernel_tcp_memory};
+use echoctl_server::{Config, Event, Listening, Policy, Reason, Stats, anonymous_memory};
 
 use super::Args;
 use super::fields::{
     AcceptPausedFields, ClosedFields, EndingFields, ListeningFields, StatsFields, SummaryFields,
 };
-use crate::output::{json_line, say, terminal_size};
+use crate::output::{folded, json_line, say, terminal_size};
 
 /// The printing thread, and the way to it.
 pub(crate) struct Printer {
@@ -161,7 +161,7 @@ impl Page {
 
     fn log(&self, is_live: bool, text: &str) -> io::Result<()> {
         clear(is_live)?;
-        writeln!(io::stderr().lock(), "{text}")
+        writeln!(io::stderr().lock(), "{}", folded(text))
     }
 
     fn greeting(&self, listening: &Listening) -> String {
@@ -195,38 +195,56 @@ impl Page {
         text
     }
 
-    /// One line of figures: with rates where there is room for them.
+    /// One line of figures: with rates where there is room for them, and without those that are missed least where there
+    /// is little.
     fn live_line(&self, is_live: bool, stats: &Stats) -> String {
-        let long = self.figures(stats, true);
-        let (columns, _) = terminal_size();
-        if is_live && long.chars().count() >= columns { self.figures(stats, false) } else { long }
+        let room = if is_live { terminal_size().0.saturating_sub(1) } else { usize::MAX };
+        let long = self.figures(stats, true).join("  ");
+        if long.chars().count() <= room {
+            return long;
+        }
+        fitting(self.figures(stats, false), room)
     }
 
-    fn figures(&self, stats: &Stats, with_rates: bool) -> String {
+    /// Connections, bytes in and bytes out, and then what waits where.
+    fn figures(&self, stats: &Stats, with_rates: bool) -> Vec<String> {
         let seconds = stats.uptime.saturating_sub(self.last.uptime).as_secs_f64().max(1e-3);
         let flow = |now: u64, before: u64| match with_rates {
             true => format!("{} ({})", Bytes(now), Rate(now.saturating_sub(before) as f64 / seconds)),
             false => Bytes(now).to_string(),
         };
-        let mut line = format!(
-            "{}  in {}  out {}  queued {}",
+        let mut figures = vec![
             counted(stats.connections as u64, if with_rates { "connection" } else { "peer" }),
-            flow(stats.totals.received, self.last.totals.received),
-            flow(stats.totals.sent, self.last.totals.sent),
-            Bytes(stats.held),
-        );
+            format!("in {}", flow(stats.totals.received, self.last.totals.received)),
+            format!("out {}", flow(stats.totals.sent, self.last.totals.sent)),
+            format!("queued {}", Bytes(stats.held)),
+        ];
         if matches!(self.config.policy, Policy::Drop { .. }) {
-            line += &format!("  dropped {}", counted(stats.totals.dropped_frames, "frame"));
+            let dropped = stats.totals.dropped_frames;
+            figures.push(match with_rates {
+                true => format!("dropped {}", counted(dropped, "frame")),
+                false => format!("dropped {dropped}"),
+            });
         }
-        if let Some(memory) = anonymous_memory() {
-            line += &format!("  memory {}", Bytes(memory));
-        }
-        if let Some(memory) = kernel_tcp_memory() {
-            line += &format!("  kernel {}", Bytes(memory));
-        }
-        line
+        figures.extend(anonymous_memory().map(|memory| format!("memory {}", Bytes(memory))));
+        figures.extend(stats.kernel_memory.map(|memory| format!("kernel {}", Bytes(memory))));
+        figures
     }
 }
+
+/// The figures in at most `room` columns: what went out is missed least, then what came in; both are in the closing totals.
+fn fitting(mut figures: Vec<String>, room: usize) -> String {
+    for missed_least in [OUT, IN] {
+        if figures.join("  ").chars().count() > room && figures.len() > missed_least {
+            figures.remove(missed_least);
+        }
+    }
+    figures.join("  ")
+}
+
+/// Where these stand among the figures.
+const IN: usize = 1;
+const OUT: usize = 2;
 
 fn closing_sentence(stats: &Stats, lost: u64) -> String {
     let mut text = format!(
@@ -268,3 +286,18 @@ const KEPT: usize = 1024;
 /// How long the end waits for a reader that is slow, in all and in steps.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 const LAST_TRIES: u32 = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrow_line_loses_whole_figures_and_never_what_waits() {
+        let figures =
+            || ["1 peer", "in 1 GiB", "out 41 MiB", "queued 1 MiB", "kernel 7 MiB"].map(str::to_owned);
+
+        assert_eq!(fitting(figures().into(), 80), "1 peer  in 1 GiB  out 41 MiB  queued 1 MiB  kernel 7 MiB");
+        assert_eq!(fitting(figures().into(), 50), "1 peer  in 1 GiB  queued 1 MiB  kernel 7 MiB");
+        assert_eq!(fitting(figures().into(), 40), "1 peer  queued 1 MiB  kernel 7 MiB");
+    }
+}
