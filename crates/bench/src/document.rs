@@ -60,10 +60,11 @@ impl Display for Document {
         writeln!(f, "# Performance\n")?;
         writeln!(
             f,
-            "Everything on this page was measured and written by one run of `{}`, in {:.0} minutes. The programs run side by \
-             side: in each of {} rounds ({} where memory is measured) all of a table are measured one after the other, then \
-             backwards in the next, and figures are medians; ratios are formed within each round first. Servers and load share the machine, over \
-             loopback. `echoctl` stands in the tables twice, the same program measured the same way: what the two differ by is \
+            "Everything on this page was measured and written by one run of `{}`, in {:.0} minutes. The programs \
+             run side by side: in each of {} rounds ({} where memory is measured) all of a table are measured one after \
+             the other, then backwards in the next, and figures are medians; ratios are formed within each round first. \
+             Servers and load share the machine, over loopback. `echoctl` stands in the tables twice, the same program \
+             measured the same way: what the two differ by is \
              noise, and so is any other difference of that size.\n",
             self.command,
             (self.began.elapsed().as_secs_f64() / 60.0).max(1.0),
@@ -73,9 +74,10 @@ impl Display for Document {
         writeln!(f, "{}", self.machine)?;
         writeln!(
             f,
-            "The peers: `tokio-loop` is the read/write_all loop of every tutorial, `tokio-copy` tokio's `copy` between the halves of a \
-                     socket, `threads` blocking I/O with a thread a connection, `monoio` a runtime a core on io_uring, `splice` zero copy with a \
-                     thread a connection, `node` Node's `socket.pipe(socket)`. All but Node's are in `crates/bench/src/bin/peer/`.\n"
+            "The peers: `tokio-loop` is the read/write_all loop of every tutorial, `tokio-copy` tokio's `copy` between \
+             the halves of a socket, `threads` blocking I/O with a thread a connection, `monoio` a runtime a core on \
+             io_uring, `splice` zero copy with a thread a connection, `node` Node's `socket.pipe(socket)`. All but \
+             Node's are in `crates/bench/src/bin/peer/`.\n"
         )?;
         self.goals(f)?;
         for section in &self.sections {

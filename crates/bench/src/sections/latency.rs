@@ -51,9 +51,9 @@ pub(super) fn closed_loop(effort: &Effort, programs: &Programs) -> Result<Measur
     Ok(Measured {
         title: "Latency, closed loop",
         text: "One 64-byte frame on its way on each connection; the next is sent when the last is back. A thread a \
-               connection, so 64 connections keep all processors busy, and their times are those of a full machine, which the kernel shares out by threads: `threads` has as many as the \
-               load has, the others have two. In \
-               brackets the ratio to the first row: above 1 is slower."
+               connection, so 64 connections keep all processors busy, and their times are those of a full machine, which \
+               the kernel shares out by threads: `threads` has as many as the load has, the others have two. In brackets \
+               the ratio to the first row: above 1 is slower."
             .to_owned(),
         grid: Some(grid),
         goals,
