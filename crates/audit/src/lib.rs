@@ -16,5 +16,5 @@ mod target;
 pub use attack::{DEFAULT_BUDGET, DEFAULT_PATIENCE, DEFAULT_RATE, Outcome, Plan, Served};
 pub use error::Error;
 pub use script::{Feeder, Part, Payload, Script, Sent, Step, Stimulus, unescape};
-pub use shape::Shape;
+pub use shape::{Argument, Shape};
 pub use target::Target;

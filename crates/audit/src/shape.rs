@@ -30,44 +30,50 @@ pub enum Shape {
     WebSocket(String),
     /// A WebSocket that is sent what another one says.
     WebSocketSubscribe(String),
-    /// Redis GETs of a 64 KiB value.
+    /// Redis GETs of one value.
     RedisGet(String),
     /// A Redis subscriber, with a publisher beside it.
     RedisSubscribe(String),
 }
 
 impl Shape {
-    /// The names on the command line, each with the argument it takes, if any, and that argument's default.
-    pub const NAMES: [(&'static str, Option<&'static str>); 10] = [
-        ("echo", None),
-        ("raw", None),
-        ("u16", None),
-        ("http-get", Some("/")),
-        ("http-pipeline", Some("/")),
-        ("sse", Some("/")),
-        ("websocket", Some("/")),
-        ("websocket-subscribe", Some("/")),
-        ("redis-get", Some("echoctl")),
-        ("redis-subscribe", Some("echoctl")),
+    /// The names on the command line, each with the argument it takes.
+    pub const NAMES: [(&'static str, Argument); 10] = [
+        ("echo", Argument::None),
+        ("raw", Argument::None),
+        ("u16", Argument::None),
+        ("http-get", Argument::Path),
+        ("http-pipeline", Argument::Path),
+        ("sse", Argument::Path),
+        ("websocket", Argument::Path),
+        ("websocket-subscribe", Argument::Path),
+        ("redis-get", Argument::Needed("KEY")),
+        ("redis-subscribe", Argument::Needed("CHANNEL")),
     ];
 
-    /// The shape called `name`, with the path, key or channel `argument` (its default if there is none).
+    /// The shape called `name`, with the path, key or channel `argument`.
     ///
     /// # Errors
-    /// A sentence that lists the names, or says that this shape takes no argument.
+    /// A sentence that lists the names, or says that this shape takes no argument, or needs one.
     pub fn parse(name: &str, argument: Option<&str>) -> Result<Shape, String> {
-        let Some((name, default)) = Shape::NAMES.into_iter().find(|(known, _)| *known == name) else {
+        let Some((name, takes)) = Shape::NAMES.into_iter().find(|(known, _)| *known == name) else {
             let names = Shape::NAMES.map(|(name, _)| name).join(", ");
             return Err(format!("'{name}' is no shape: use one of {names}"));
         };
-        if let (None, Some(argument)) = (default, argument) {
-            return Err(format!("shape '{name}' takes no argument, but was given '{argument}'"));
-        }
-        let argument = argument.or(default).unwrap_or_default();
+        let argument = match (takes, argument) {
+            (Argument::None, Some(argument)) => {
+                return Err(format!("shape '{name}' takes no argument, but was given '{argument}'"));
+            }
+            (Argument::Needed(what), None) => {
+                return Err(format!("shape '{name}' needs its {what}: --shape {name} {what}"));
+            }
+            (Argument::Path, None) => "/",
+            (_, argument) => argument.unwrap_or_default(),
+        };
         // A space or a line end would end the request line early and make another request of the rest.
         let is_word =
             !argument.is_empty() && !argument.contains(|c: char| c.is_whitespace() || c.is_control());
-        if default.is_some() && !is_word {
+        if takes != Argument::None && !is_word {
             return Err(format!("the argument of shape '{name}' must be a word without spaces"));
         }
         let argument = argument.to_owned();
@@ -102,6 +108,17 @@ impl Shape {
     }
 }
 
+/// The argument that a shape takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Argument {
+    /// It takes none.
+    None,
+    /// A path, `/` if it is left out.
+    Path,
+    /// What is called so, and must be given: there is no name of a key or a channel that is surely nobody's.
+    Needed(&'static str),
+}
+
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -125,8 +142,8 @@ mod tests {
 
     #[test]
     fn every_name_makes_a_script_that_toml_reads_back() {
-        for (name, _) in Shape::NAMES {
-            let shape = Shape::parse(name, None).unwrap();
+        for (name, takes) in Shape::NAMES {
+            let shape = Shape::parse(name, (takes != Argument::None).then_some("word")).unwrap();
             let script = shape.script("127.0.0.1:7007");
 
             assert!(shape.to_string().starts_with(name));
@@ -139,5 +156,7 @@ mod tests {
         assert!(Shape::parse("telnet", None).unwrap_err().contains("websocket-subscribe"));
         assert!(Shape::parse("echo", Some("/x")).unwrap_err().contains("takes no argument"));
         assert!(Shape::parse("http-get", Some("/a b")).unwrap_err().contains("without spaces"));
+        assert!(Shape::parse("redis-get", None).unwrap_err().contains("needs its KEY"));
+        assert_eq!(Shape::parse("sse", None), Ok(Shape::Sse("/".to_owned())));
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 /// What a socket is waited on for.
 #[derive(Debug, Clone, Copy, Default)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "where sockets cannot be waited for all are tried"))]
 pub(crate) struct Interest {
     /// Until it can be read.
     pub(crate) read: bool,

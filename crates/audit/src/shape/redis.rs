@@ -1,22 +1,34 @@
 //! Redis shapes: replies much larger than requests, and messages from elsewhere.
+//!
+//! An audit may be pointed at data that somebody needs: a key that exists is read as it stands, never written.
 
 use crate::script::{Feeder, Part, Payload, Script, Step, Stimulus};
 
-/// GETs of a 64 KiB value, which is set first: 30 bytes in, 64 KiB out.
+/// GETs of a value, which is set to 64 KiB where there is none: 30 bytes in, 64 KiB out.
 pub(super) fn get(key: &str) -> Script {
-    let set = command(&["SET", key], Some(65536));
+    // SET answers +OK or, to NX and an existing key, a nil: both are well. What counts is that there is a byte to GET,
+    // which GETRANGE tells: it answers one byte for a string, none for an empty one, an error for any other type.
+    let set = command(&["SET", key], Some(65536), &["NX"]);
+    let first_byte = command(&["GETRANGE", key, "0", "0"], None, &[]);
     Script {
-        prepare: vec![Step::ask(set, Payload::text("+OK"))],
+        about: Some(format!(
+            "GETs of the key '{key}'; where it does not exist it is first set to 64 KiB of 'x' and stays so \
+             (SET NX); where it exists it is kept as it is"
+        )),
+        prepare: vec![Step { send: Some(set), expect: None }, Step::ask(first_byte, Payload::text("$1\r\n"))],
         bystander: Some(ping()),
-        ..Script::new(Stimulus::repeat("Redis GETs of a 64 KiB value", command(&["GET", key], None)))
+        ..Script::new(Stimulus::repeat("Redis GETs of one value", command(&["GET", key], None, &[])))
     }
 }
 
 /// A subscriber that does not read, and a publisher of 16 KiB messages.
 pub(super) fn subscribe(channel: &str) -> Script {
-    let publish = command(&["PUBLISH", channel], Some(16384));
+    let publish = command(&["PUBLISH", channel], Some(16384), &[]);
     Script {
-        setup: vec![Step::ask(command(&["SUBSCRIBE", channel], None), Payload::text("subscribe"))],
+        about: Some(format!(
+            "messages of 16 KiB published to the channel '{channel}': whoever else subscribes to it gets them too"
+        )),
+        setup: vec![Step::ask(command(&["SUBSCRIBE", channel], None, &[]), Payload::text("subscribe"))],
         feeder: Some(Feeder::default()),
         bystander: Some(ping()),
         ..Script::new(Stimulus::repeat("Redis messages of 16 KiB, published by another client", publish))
@@ -24,22 +36,20 @@ pub(super) fn subscribe(channel: &str) -> Script {
 }
 
 fn ping() -> Step {
-    Step::ask(command(&["PING"], None), Payload::text("+PONG"))
+    Step::ask(command(&["PING"], None, &[]), Payload::text("+PONG"))
 }
 
-/// A command in RESP: an array of bulk strings, the last one optionally `fill` bytes of 'x'.
-fn command(words: &[&str], fill: Option<usize>) -> Payload {
-    let count = words.len() + usize::from(fill.is_some());
-    let mut text = format!("*{count}\r\n");
-    for word in words {
-        text += &format!("${}\r\n{word}\r\n", word.len());
-    }
-    let Some(fill) = fill else { return Payload::text(text) };
-    text += &format!("${fill}\r\n");
+/// A command in RESP: an array of bulk strings; behind `words` come `fill` bytes of 'x', if any, then `options`.
+fn command(words: &[&str], fill: Option<usize>, options: &[&str]) -> Payload {
+    let bulk = |word: &&str| format!("${}\r\n{word}\r\n", word.len());
+    let count = words.len() + usize::from(fill.is_some()) + options.len();
+    let before: String = words.iter().map(bulk).collect();
+    let after: String = options.iter().map(bulk).collect();
+    let Some(fill) = fill else { return Payload::text(format!("*{count}\r\n{before}{after}")) };
     Payload::new(vec![
-        Part::Text(text),
+        Part::Text(format!("*{count}\r\n{before}${fill}\r\n")),
         Part::Fill { fill: "x".to_owned(), count: fill },
-        Part::Text("\r\n".to_owned()),
+        Part::Text(format!("\r\n{after}")),
     ])
 }
 
@@ -49,7 +59,19 @@ mod tests {
 
     #[test]
     fn commands_are_arrays_of_bulk_strings() {
-        assert_eq!(command(&["GET", "k"], None).bytes(), b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n");
-        assert_eq!(command(&["SET", "k"], Some(2)).bytes(), b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\nxx\r\n");
+        assert_eq!(command(&["GET", "k"], None, &[]).bytes(), b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n");
+        assert_eq!(
+            command(&["SET", "k"], Some(2), &["NX"]).bytes(),
+            b"*4\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\nxx\r\n$2\r\nNX\r\n"
+        );
+    }
+
+    #[test]
+    fn a_value_that_exists_is_never_overwritten() {
+        for step in get("k").prepare {
+            let sent = String::from_utf8(step.send.unwrap().bytes()).unwrap();
+
+            assert!(!sent.contains("SET\r\n") || sent.ends_with("\r\n$2\r\nNX\r\n"), "{sent}");
+        }
     }
 }

@@ -5,7 +5,7 @@
 //! pipe ends, and it kills the target's whole group. A word over the pipe dismisses it.
 
 use std::io::Write;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 
 /// The shell that waits.
 #[derive(Debug)]
@@ -16,6 +16,7 @@ impl Keeper {
     #[cfg(unix)]
     pub(super) fn over(leader: u32) -> Keeper {
         use std::os::unix::process::CommandExt;
+        use std::process::{Command, Stdio};
         let keeper = Command::new("/bin/sh")
             // As POSIX writes it: dash takes no `kill -KILL --`.
             .args(["-c", "read word || kill -s KILL -- \"-$0\"", &leader.to_string()])

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::{Evidence, Stopped};
 use super::facts::Facts;
+use super::limits::{ENOUGH_INPUT, WATCH};
 
 /// The numbers of an attack. Sizes in bytes, times in seconds; `None` where something was not visible.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -24,7 +25,8 @@ pub struct Figures {
     /// Growth of the server's memory, at its most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_growth: Option<u64>,
-    /// Bytes of memory kept for each byte of input taken, by the trend of the memory's floor.
+    /// Bytes of memory kept for each byte of input taken, by the trend of the memory's floor. Only of a server that went
+    /// on taking, and took enough: one that stopped filled its bounded queues, and the ratio of that is about 1 too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slope: Option<f64>,
     /// Bytes of output for each byte of input.
@@ -49,6 +51,7 @@ impl Evidence {
             return Figures::default();
         };
         let amplification = (facts.taken > 0).then(|| facts.given as f64 / facts.taken as f64);
+        let is_flood = self.repeats && facts.taken >= ENOUGH_INPUT.min(self.budget) && facts.still < WATCH;
         let is_like_input = self.repeats && facts.given <= 2 * facts.taken;
         Figures {
             accepted: last.sample.s_received.unwrap_or(last.sample.produced),
@@ -59,7 +62,7 @@ impl Evidence {
             read_out: self.read_out.as_ref().map_or(0, |read_out| read_out.bytes),
             read_out_beyond_kernels: self.read_out.as_ref().map_or(0, |read_out| read_out.beyond_kernels()),
             memory_growth: facts.peak,
-            slope: facts.kept.filter(|_| self.repeats),
+            slope: facts.kept.filter(|_| is_flood),
             amplification,
             kernel_memory: self.points.iter().filter_map(|point| point.sample.kernel_memory).max(),
             still: facts.still,

@@ -38,7 +38,7 @@ pub(super) fn took_it_all(evidence: &Evidence, facts: &Facts) -> Judgement {
         let mut judgement = if steady && facts.growth.unwrap_or(0) as f64 >= LEAST_KEPT {
             Judgement::new(
                 Verdict::Unbounded,
-                format!("the server {taken}, and {grown}: {kept:.2} bytes a byte taken"),
+                format!("the server {taken}, and {grown}, by {kept:.2} bytes for each byte it took"),
             )
         } else {
             Judgement::unsure(
@@ -72,9 +72,11 @@ pub(super) fn took_it_all(evidence: &Evidence, facts: &Facts) -> Judgement {
         let mut judgement = Judgement::unsure(
             Verdict::Inconclusive,
             format!(
-                "the server {taken}; {grown}: {kept:.2} bytes a byte taken is too much for none and too little for all"
+                "the server {taken}; {grown}, by {kept:.2} bytes for each byte it took: it keeps a part of what it \
+                 takes, or of shorter answers to it, or there is garbage that is not collected yet"
             ),
-            "send more: --bytes 2GiB --for 60s",
+            "send more, so that garbage is collected and what is kept shows: --bytes 2GiB --for 60s; \
+             or a request with a larger answer",
         );
         judgement.more_would_help = facts.t < evidence.patience;
         return judgement;

@@ -53,8 +53,10 @@ pub(super) fn stood_still(evidence: &Evidence, facts: &Facts) -> Judgement {
             );
         }
         let flat = match facts.growth {
-            Some(growth) => format!("and memory stayed flat, {} over where it began", Bytes(growth)),
-            None => "and memory stayed flat".to_owned(),
+            Some(growth) => {
+                format!("and its memory, {} over where it began, did not grow any more", Bytes(growth))
+            }
+            None => "and its memory did not grow any more".to_owned(),
         };
         let what = if evidence.repeats {
             format!("the server stopped reading after {} of input: {still}", Bytes(facts.taken))

@@ -82,6 +82,17 @@ fn an_unbounded_server_whose_memory_is_hidden_is_never_called_safe() {
 }
 
 #[test]
+fn only_a_server_that_went_on_taking_has_a_ratio_of_memory_to_input() {
+    let ratio_of = |wanted: &str| {
+        let (_, recording) = recordings().into_iter().find(|(name, _)| name == wanted).unwrap();
+        recording.evidence.figures().slope
+    };
+
+    assert_eq!(ratio_of("pauses-at-a-water-mark"), None);
+    assert!(ratio_of("queue-in-a-slice").is_some_and(|ratio| ratio > 0.4));
+}
+
+#[test]
 fn each_doubtful_verdict_says_what_to_try_next() {
     for (name, Recording { evidence, .. }) in recordings() {
         let judgement = evidence.judge();
