@@ -3,6 +3,7 @@
 //! A flood is an attack when it is not one's own server that is flooded. So targets that are not this host's loopback, and
 //! servers of other users, need a word of consent each.
 
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::mpsc;
 use std::thread;
@@ -67,8 +68,12 @@ pub(crate) fn resolve(target: &str) -> Result<SocketAddr, Failure> {
     if let Ok(addr) = target.parse() {
         return Ok(addr);
     }
-    if !target.contains(':') {
+    let Some((_, port)) = target.rsplit_once(':') else {
         return Err(Failure::usage(format_args!("'{target}' is no address: write it as host:port")));
+    };
+    if port.parse::<u16>().is_err() {
+        let why = "a port is a number up to 65535";
+        return Err(Failure::usage(format_args!("'{target}' is no address: {why}")));
     }
     let unreachable = |why: String| Failure::new(Exit::Unreachable, anyhow!("cannot find {target}: {why}"));
     // A resolver without a network may take half a minute to say so: it is asked aside, and left behind if need be.
@@ -81,6 +86,19 @@ pub(crate) fn resolve(target: &str) -> Result<SocketAddr, Failure> {
         Ok(Err(error)) => Err(unreachable(error.to_string())),
         Err(_) => Err(unreachable(format!("no answer within {} s", RESOLVE_WITHIN.as_secs()))),
     }
+}
+
+/// No connection to `addr` came about: exit 4, and where nobody listens on this host, what to do.
+pub(crate) fn no_connection(addr: SocketAddr, error: &io::Error) -> Failure {
+    let is_here = addr.ip().to_canonical().is_loopback();
+    let why = match error.kind() {
+        io::ErrorKind::ConnectionRefused if is_here => {
+            format!("nobody listens there: start a server with: echoctl serve --addr {addr}")
+        }
+        io::ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
+        _ => error.to_string(),
+    };
+    Failure::new(Exit::Unreachable, anyhow!("cannot connect to {addr}: {why}"))
 }
 
 /// The longest that a name may take: what a person waits for before they suspect the program.
@@ -112,7 +130,18 @@ mod tests {
     }
 
     #[test]
+    fn where_nobody_listens_on_this_host_the_way_out_is_named() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let said = |addr: &str| no_connection(addr.parse().unwrap(), &refused).to_string();
+
+        assert!(said("127.0.0.1:7007").contains("echoctl serve --addr 127.0.0.1:7007"));
+        assert!(!said("192.0.2.1:7007").contains("serve"), "another host's server is not ours to start");
+    }
+
+    #[test]
     fn what_is_no_address_says_how_to_write_one() {
-        assert!(resolve("banana").is_err());
+        for wrong in ["banana", "127.0.0.1:99999", "[::1]:http", "localhost:"] {
+            assert!(resolve(wrong).is_err_and(|failure| failure.to_string().contains("is no address")), "{wrong}");
+        }
     }
 }

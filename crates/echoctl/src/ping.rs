@@ -5,12 +5,12 @@ mod result;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use echoctl_client::{Error, Ping, PingConfig};
+use echoctl_client::{Error, Ping, PingConfig, PingFault};
 use echoctl_proto::Framing;
 use tokio::sync::oneshot;
 
 use crate::exit::{Exit, Failure, Outcome};
-use crate::guard::Consent;
+use crate::guard::{Consent, no_connection};
 use crate::interrupt::interrupted;
 use crate::output::{json_line, say};
 use crate::values;
@@ -112,15 +112,26 @@ pub(crate) fn run(args: Args) -> Outcome {
         return Ok(Exit::Interrupted);
     }
     if let Some(fault) = outcome.faults.into_iter().next() {
-        return Err(anyhow!(fault).context(format!("pinging {}", config.addr)).into());
+        let hint = hint(&fault, outcome.latencies.count());
+        return Err(anyhow!("pinging {}: {:#}{hint}", config.addr, anyhow!(fault)).into());
     }
     Ok(if summary.has_kept_up() { Exit::Done } else { Exit::Unsure })
 }
 
 fn failure(error: Error) -> Failure {
     match error {
-        Error::Connect { .. } => Failure::new(Exit::Unreachable, error),
+        Error::Connect { addr, source } => no_connection(addr, &source),
         error => Failure::usage(error),
+    }
+}
+
+/// What may be amiss where no frame ever came back.
+fn hint(fault: &PingFault, replies: u64) -> &'static str {
+    match fault {
+        PingFault::Silent(_) | PingFault::HungUp if replies == 0 => {
+            ": does it echo, and with the same --framing?"
+        }
+        _ => "",
     }
 }
 

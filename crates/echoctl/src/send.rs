@@ -12,22 +12,26 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use echoctl_proto::{Buffer, Cutter, Framing};
+use echoctl_record::Bytes;
+use echoctl_server::Config;
 use tokio::sync::oneshot;
 
 use crate::exit::{Exit, Failure, Outcome};
-use crate::guard::resolve;
+use crate::guard::{no_connection, resolve};
 use crate::interrupt::interrupted;
 use crate::values;
 
 /// Send what comes on standard input, a frame a line, and print the replies
 ///
-/// Ends when the server has ended its side, after the input has ended. Exit code 1 when the server hung up before.
+/// Ends when the server has ended its side, after the input has ended. Exit code 1 when the server hung up before, or when
+/// fewer frames came back than were sent (with raw there are none to count).
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -74,6 +78,26 @@ struct Conversation {
     framing: Framing,
     max_frame: usize,
     sending: Mutex<Sending>,
+    sent: Sent,
+}
+
+/// The frames that were sent. Counted by the sender and read by the receiver.
+#[derive(Default)]
+struct Sent {
+    count: AtomicU64,
+    /// Bytes of the longest, without its marks.
+    longest: AtomicU64,
+}
+
+impl Sent {
+    /// Notes a frame of so many bytes before it is written: the server may hang up because of it.
+    fn begin(&self, length: u64) {
+        self.longest.fetch_max(length, SeqCst);
+    }
+
+    fn end(&self) {
+        self.count.fetch_add(1, SeqCst);
+    }
 }
 
 enum Sending {
@@ -85,14 +109,14 @@ enum Sending {
 
 impl Conversation {
     fn begin(addr: SocketAddr, args: &Args) -> Result<Conversation, Failure> {
-        let stream = TcpStream::connect_timeout(&addr, CONNECT_WITHIN)
-            .with_context(|| format!("cannot connect to {addr}"))
-            .map_err(|error| Failure::new(Exit::Unreachable, error))?;
+        let stream =
+            TcpStream::connect_timeout(&addr, CONNECT_WITHIN).map_err(|error| no_connection(addr, &error))?;
         // A frame is one write, and is to go at once, even if the one before is not acknowledged yet.
         stream.set_nodelay(true)?;
         let max_frame =
             usize::try_from(args.max_frame).unwrap_or(usize::MAX).min(args.framing.longest_payload());
-        Ok(Conversation { stream, framing: args.framing, max_frame, sending: Mutex::new(Sending::Going) })
+        let (framing, sending) = (args.framing, Mutex::new(Sending::Going));
+        Ok(Conversation { stream, framing, max_frame, sending, sent: Sent::default() })
     }
 
     /// Sends the input, then ends our half of the stream, so that the receiver comes to its end too.
@@ -112,15 +136,33 @@ impl Conversation {
     }
 
     fn send_as_it_is(&self) -> anyhow::Result<()> {
-        let (mut chunk, mut last) = (vec![0; CHUNK], b'\n');
+        let (mut chunk, mut unended) = (vec![0; CHUNK], 0_u64);
         while let Some(bytes) = read(&mut chunk)? {
-            last = bytes[bytes.len() - 1];
+            if self.framing == Framing::Lines {
+                unended = self.note_lines(bytes, unended);
+            }
             self.write(bytes)?;
         }
-        if self.framing == Framing::Lines && last != b'\n' {
+        if unended > 0 {
+            self.sent.end();
             self.write(b"\n")?;
         }
         Ok(())
+    }
+
+    /// Notes the lines in `bytes`, of which the first began `unended` bytes before; returns the length of the last, if it has
+    /// no end yet.
+    fn note_lines(&self, bytes: &[u8], mut unended: u64) -> u64 {
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let has_ended = line.ends_with(b"\n");
+            unended += line.len() as u64 - u64::from(has_ended);
+            self.sent.begin(unended);
+            if has_ended {
+                self.sent.end();
+                unended = 0;
+            }
+        }
+        unended
     }
 
     fn send_lines_led_by_length(&self) -> anyhow::Result<()> {
@@ -144,6 +186,8 @@ impl Conversation {
                     lines.cut(input.unread()).with_context(|| format!("line {} of the input", number + 1))?;
                 let Some(line) = line else { break };
                 number += 1;
+                self.sent.begin(line.payload.len() as u64);
+                self.sent.end();
                 self.framing.encode(line.payload, &mut frame)?;
                 self.write(frame.unread())?;
                 frame.clear();
@@ -160,39 +204,65 @@ impl Conversation {
 
     /// Prints replies until the server ends its side, and says how it all went.
     fn receive_all(&self) -> Outcome {
-        match self.framing {
+        let replies = match self.framing {
             Framing::Lines | Framing::Raw => self.receive_as_it_is()?,
             Framing::U16 | Framing::U32 => self.receive_payloads()?,
-        }
+        };
         match std::mem::replace(&mut *self.sending(), Sending::Done) {
-            Sending::Done => Ok(Exit::Done),
-            Sending::Going => Err(anyhow!("the server hung up before all was sent").into()),
+            Sending::Done => self.has_all(replies),
+            Sending::Going => Err(anyhow!("the server hung up before all was sent{}", self.hint()).into()),
             Sending::Failed(error) => Err(error.into()),
         }
     }
 
-    fn receive_as_it_is(&self) -> anyhow::Result<()> {
-        let (mut chunk, mut last) = (vec![0; CHUNK], b'\n');
+    /// Whether as many frames came back as were sent.
+    fn has_all(&self, replies: u64) -> Outcome {
+        let sent = self.sent.count.load(SeqCst);
+        if replies >= sent {
+            return Ok(Exit::Done);
+        }
+        let hint = if replies == 0 { ": does the server echo, and with the same --framing?" } else { "" };
+        Err(anyhow!("{replies} of {sent} frames came back{hint}{}", self.hint()).into())
+    }
+
+    /// What may be why a server hangs up.
+    fn hint(&self) -> String {
+        match self.sent.longest.load(SeqCst) {
+            longest if longest <= Config::MAX_FRAME as u64 => String::new(),
+            longest => format!(
+                "; a frame of {} was sent, and echoctl serve takes no longer ones than its --max-frame, {} by default",
+                Bytes(longest),
+                Bytes(Config::MAX_FRAME as u64)
+            ),
+        }
+    }
+
+    /// Returns the number of lines that came, or 0 with raw.
+    fn receive_as_it_is(&self) -> anyhow::Result<u64> {
+        let (mut chunk, mut last, mut lines) = (vec![0; CHUNK], b'\n', 0);
         let mut stdout = io::stdout().lock();
         while let Some(bytes) = self.read(&mut chunk)? {
             last = bytes[bytes.len() - 1];
+            lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
             stdout.write_all(bytes)?;
             stdout.flush()?;
         }
         if self.framing == Framing::Lines && last != b'\n' {
             bail!("the server hung up within a line");
         }
-        Ok(())
+        Ok(lines)
     }
 
-    fn receive_payloads(&self) -> anyhow::Result<()> {
+    /// Returns the number of frames that came.
+    fn receive_payloads(&self) -> anyhow::Result<u64> {
         let mut arrived = Buffer::new(self.max_frame.saturating_add(self.framing.overhead() + CHUNK));
         let mut replies = Cutter::new(self.framing, self.max_frame);
-        let mut chunk = vec![0; CHUNK];
+        let (mut chunk, mut count) = (vec![0; CHUNK], 0);
         let mut stdout = io::BufWriter::with_capacity(CHUNK, io::stdout().lock());
         while let Some(bytes) = self.read(&mut chunk)? {
             arrived.append(bytes)?;
             while let Some(reply) = replies.cut(arrived.unread()).context("the server's reply")? {
+                count += 1;
                 stdout.write_all(reply.payload)?;
                 stdout.write_all(b"\n")?;
                 let length = reply.whole.len();
@@ -203,11 +273,12 @@ impl Conversation {
         if !arrived.is_empty() {
             bail!("the server hung up within a frame: {} bytes of it came", arrived.len());
         }
-        Ok(())
+        Ok(count)
     }
 
     fn read<'a>(&self, chunk: &'a mut [u8]) -> anyhow::Result<Option<&'a [u8]>> {
-        read_from(&mut &self.stream, chunk).context("the server broke the connection off")
+        read_from(&mut &self.stream, chunk)
+            .with_context(|| format!("the server broke the connection off{}", self.hint()))
     }
 
     fn sending(&self) -> MutexGuard<'_, Sending> {

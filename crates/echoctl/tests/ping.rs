@@ -129,7 +129,23 @@ fn what_cannot_be_meant_is_exit_code_2_and_nothing_is_sent() {
 fn where_nobody_listens_the_exit_code_is_4() {
     let (_held, addr) = nobody();
 
-    echoctl(&["ping", &addr]).assert().code(4);
+    let output = echoctl(&["ping", &addr]).output().unwrap();
+
+    assert_eq!(output.status.code(), Some(4));
+    let way_out = format!("echoctl serve --addr {addr}");
+    assert!(text(&output.stderr).contains(&way_out), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_server_that_answers_nothing_may_frame_otherwise() {
+    let addr = server(|mut stream| {
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+
+    let output = echoctl(&["ping", &addr, "--count=1", "--timeout=50ms"]).output().unwrap();
+
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("with the same --framing?"), "{}", text(&output.stderr));
 }
 
 #[cfg(unix)]

@@ -36,7 +36,9 @@ fn frames_are_marked_on_the_wire_and_a_last_line_without_newline_is_one_too() {
             received.send(all).expect("the test waits for it");
         });
 
-        echoctl(&["send", &addr, "--framing", framing]).write_stdin("ab\nc").assert().success();
+        // It answers nothing, which is told: with raw there are no frames to miss.
+        let code = i32::from(framing != "raw");
+        echoctl(&["send", &addr, "--framing", framing]).write_stdin("ab\nc").assert().code(code);
 
         assert_eq!(wire.recv().unwrap(), expected, "{framing}");
     }
@@ -96,6 +98,34 @@ fn a_server_that_hangs_up_before_the_input_has_ended_is_told() {
 }
 
 #[test]
+fn frames_that_do_not_come_back_are_counted_and_the_exit_code_is_1() {
+    for (answer, said) in
+        [(&b""[..], "0 of 3 frames came back: does the server echo"), (b"one\n", "1 of 3 frames")]
+    {
+        let addr = server(move |mut stream| {
+            stream.read_to_end(&mut Vec::new()).expect("the client ends its half");
+            stream.write_all(answer).expect("and reads on");
+        });
+
+        let output = echoctl(&["send", &addr]).write_stdin("one\ntwo\nthree").output().unwrap();
+
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains(said), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_server_that_hangs_up_on_a_very_long_line_is_told_with_its_limit() {
+    // It reads as much as a frame may have and no more, so that the rest makes the kernel reset the connection.
+    let addr = server(|mut stream| stream.read_exact(&mut vec![0; (1 << 20) + 1]).expect("a line comes"));
+
+    let output = echoctl(&["send", &addr]).write_stdin("x".repeat(2 << 20)).output().unwrap();
+
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("--max-frame"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn a_reply_cut_in_the_middle_is_told() {
     for (framing, cut) in [("lines", &b"half"[..]), ("u16", b"\0\x09half")] {
         let addr = server(move |mut stream| {
@@ -129,5 +159,6 @@ fn where_nobody_listens_the_exit_code_is_4_and_the_address_is_named() {
     let output = echoctl(&["send", &addr]).write_stdin("x\n").output().unwrap();
 
     assert_eq!(output.status.code(), Some(4));
-    assert!(text(&output.stderr).contains(&addr), "{}", text(&output.stderr));
+    let way_out = format!("echoctl serve --addr {addr}");
+    assert!(text(&output.stderr).contains(&way_out), "{}", text(&output.stderr));
 }
