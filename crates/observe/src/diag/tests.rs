@@ -1,3 +1,5 @@
+//! Look-ups held against captured netlink messages and against sockets of our own.
+
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};

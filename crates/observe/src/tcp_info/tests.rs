@@ -1,3 +1,5 @@
+//! Counters held against bytes captured from a real kernel, whole and cut short.
+
 use super::*;
 
 /// Captured with getsockopt on Linux 6.18, x86_64: the client's end of a connection whose peer does not read, 2.4 s

@@ -1,3 +1,5 @@
+//! The picture of `watch` drawn from observations made by hand.
+
 use std::time::Duration;
 
 use echoctl_observe::{Path, TcpState};
@@ -6,7 +8,8 @@ use super::*;
 
 #[test]
 fn the_screen_fits_a_terminal_of_80_by_24() {
-    let rows: Vec<Row> = (0..200).map(row).collect();
+    let mut rows: Vec<Row> = (0..200).map(row).collect();
+    rows[7].waits_for = WaitsFor::Both;
     let mut picture = Picture::new("0.0.0.0:6379: ".to_owned() + &"x".repeat(200));
     let observation = observation(3.2, 200);
     picture.add(&observation, &rows);
@@ -15,8 +18,10 @@ fn the_screen_fits_a_terminal_of_80_by_24() {
 
     assert!(text.lines().count() <= 23, "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-    assert!(text.contains("200 whose client does not read"), "{text}");
+    assert!(text.contains("200 now, 1000000 seen; wait for: client 200, server 1\n"), "{text}");
     assert!(text.contains("more that hold less"), "{text}");
+    let line = picture.line(&observation);
+    assert!(line.chars().count() <= 80, "{line}");
 }
 
 #[test]
