@@ -1,4 +1,6 @@
-//! `echoctl dns`: a small authoritative DNS server to try `dig` on.
+//! `echoctl dns`: a small authoritative DNS server to try `dig` on, which shows each message.
+
+mod log;
 
 use std::net::SocketAddr;
 
@@ -8,11 +10,13 @@ use serde::Serialize;
 
 use crate::exit::{Exit, Outcome};
 use crate::output::{json_line, say};
+use log::Log;
 
 /// Ask it: a DNS server for the zone test., on UDP and TCP, to see messages with and without a length in front
 ///
 /// Every name under test. has an A and an AAAA record; 4000.txt.test has a TXT record of 4000 bytes, and so on up to
-/// 64800. Replies that are larger than the asker is ready for are truncated over UDP and whole over TCP.
+/// 64800. Replies that are larger than the asker is ready for are truncated over UDP and whole over TCP. A line for each
+/// query shows the first bytes of its reply, over TCP with the two bytes of its length in front: [0f db].
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -44,11 +48,12 @@ pub(crate) fn run(args: Args) -> Outcome {
             json_line("listening", &Listening { addr, pid: std::process::id(), zone: "test." })?;
         } else {
             let (ip, port) = (addr.ip(), addr.port());
-            say(format_args!(
-                "answering for test. at {addr}, UDP and TCP; try: dig @{ip} -p {port} 4000.txt.test TXT"
-            ))?;
+            say(format_args!("answering for test. at {addr} over UDP and TCP, until Ctrl-C"))?;
+            say(format_args!("try: dig @{ip} -p {port} 4000.txt.test TXT"))?;
         }
-        answerer.run(stopped).await;
+        let log = Log::start(args.json)?;
+        answerer.run(stopped, log.listener()).await;
+        log.finish();
         Ok(Exit::Done)
     })
 }
@@ -76,7 +81,11 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 
 const EXAMPLES: &str = "\
 Examples:
-  echoctl dns                                              in one terminal
-  dig @127.0.0.1 -p 5354 small.test                        in another: one datagram each way
-  dig @127.0.0.1 -p 5354 +ignore +noedns 4000.txt.test TXT   flags: tc, truncated at 512 bytes
-  dig @127.0.0.1 -p 5354 4000.txt.test TXT                 dig asks again over TCP by itself";
+  echoctl dns
+      in one terminal
+  dig @127.0.0.1 -p 5354 small.test
+      in another: one datagram each way
+  dig @127.0.0.1 -p 5354 +ignore +noedns 4000.txt.test TXT
+      flags: tc, truncated at 512 bytes
+  dig @127.0.0.1 -p 5354 4000.txt.test TXT
+      dig asks again over TCP by itself";

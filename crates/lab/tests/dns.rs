@@ -13,7 +13,7 @@ fn answerer() -> (SocketAddr, oneshot::Sender<()>) {
     let answerer = runtime.block_on(Answerer::bind(SocketAddr::from(([127, 0, 0, 1], 0)))).expect("it binds");
     let addr = answerer.local_addr();
     let (stop, stopped) = oneshot::channel();
-    std::thread::spawn(move || runtime.block_on(answerer.run(stopped)));
+    std::thread::spawn(move || runtime.block_on(answerer.run(stopped, |_| {})));
     (addr, stop)
 }
 

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::{Limit, reply};
+use super::{Exchange, Limit, Transport, reply};
 
 /// A DNS server for `test.`, bound to one address on UDP and TCP.
 #[derive(Debug)]
@@ -50,39 +50,49 @@ impl Answerer {
     }
 
     /// Answers until `shutdown` completes. What an asker does wrong ends that asker's connection alone.
-    pub async fn run(self, shutdown: impl Future) {
+    ///
+    /// `seen` is told of each message, answered or not. It must return at once: the next asker waits for it.
+    pub async fn run(self, shutdown: impl Future, seen: impl Fn(&Exchange) + Send + Sync + 'static) {
+        let seen: Arc<Seen> = Arc::new(seen);
         tokio::select! {
-            _ = datagrams(&self.udp) => {}
-            _ = streams(&self.tcp) => {}
+            _ = datagrams(&self.udp, &*seen) => {}
+            _ = streams(&self.tcp, &seen) => {}
             _ = shutdown => {}
         }
     }
 }
 
+/// Who is told of each message.
+type Seen = dyn Fn(&Exchange) + Send + Sync;
+
 /// Answers datagrams one by one. A datagram is a message: there is nothing to cut.
-async fn datagrams(udp: &UdpSocket) {
+async fn datagrams(udp: &UdpSocket, seen: &Seen) {
     let mut datagram = vec![0; usize::from(u16::MAX)];
     loop {
         // An error here is about an earlier datagram whose asker is gone (ICMP): the socket is well.
-        let Ok((length, asker)) = udp.recv_from(&mut datagram).await else { continue };
-        if let Some(reply) = reply(&datagram[..length], Limit::Datagram) {
+        let Ok((length, peer)) = udp.recv_from(&mut datagram).await else { continue };
+        let query = &datagram[..length];
+        let reply = reply(query, Limit::Datagram);
+        if let Some(reply) = &reply {
             // Who asks over UDP knows that a reply may be lost, and asks again.
-            let _ = udp.send_to(&reply, asker).await;
+            let _ = udp.send_to(reply, peer).await;
         }
+        seen(&Exchange { transport: Transport::Udp, peer, query, reply: reply.as_deref() });
     }
 }
 
 /// Accepts connections, a bounded number at a time; the others wait in the backlog.
-async fn streams(tcp: &TcpListener) {
+async fn streams(tcp: &TcpListener, seen: &Arc<Seen>) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
         let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
         match tcp.accept().await {
-            Ok((connection, _)) => {
+            Ok((connection, peer)) => {
+                let seen = seen.clone();
                 tokio::spawn(async move {
                     let _place = place;
                     // Whatever ended it, the connection is over and nobody else is concerned.
-                    let _ = answer_stream(connection).await;
+                    let _ = answer_stream(connection, peer, &*seen).await;
                 });
             }
             // Out of descriptors, most likely: wait until some are given back.
@@ -93,14 +103,16 @@ async fn streams(tcp: &TcpListener) {
 
 // [show]
 /// Answers the queries of one connection in order, however the stream is cut on its way here.
-async fn answer_stream(mut connection: TcpStream) -> io::Result<()> {
+async fn answer_stream(mut connection: TcpStream, peer: SocketAddr, seen: &Seen) -> io::Result<()> {
     connection.set_nodelay(true)?;
     let (mut buffer, mut cutter) = (Buffer::new(LONGEST), Cutter::new(Framing::U16, usize::from(u16::MAX)));
     let mut chunk = [0; 2048];
     loop {
         while let Some(frame) = cutter.cut(buffer.unread()).map_err(io::Error::other)? {
-            let Some(reply) = reply(frame.payload, Limit::Stream) else { return Ok(()) };
-            let used = frame.whole.len();
+            let (query, used) = (frame.payload, frame.whole.len());
+            let reply = reply(query, Limit::Stream);
+            seen(&Exchange { transport: Transport::Tcp, peer, query, reply: reply.as_deref() });
+            let Some(reply) = reply else { return Ok(()) };
             buffer.consume(used);
             let mut message = (reply.len() as u16).to_be_bytes().to_vec();
             message.extend(reply); // length and message in one write, see the lesson

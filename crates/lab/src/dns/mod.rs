@@ -4,17 +4,21 @@
 //! datagram and needs no mark; over TCP each message is led by its length in two bytes (RFC 1035, section 4.2.2).
 //!
 //! - [`reply`]: the answer to one query. Bytes in, bytes out.
-//! - [`Answerer`]: the sockets around it.
+//! - [`Answerer`]: the sockets around it; it tells each [`Exchange`] to whoever wants to see the messages.
 //!
 //! | name | type | answer |
 //! |---|---|---|
 //! | any name under `test.` | A, AAAA | 127.0.0.1, ::1 |
 //! | `4000.txt.test.` | TXT | a text of 4000 bytes |
 //! | any other name under `test.` | TXT | a short text |
+//! | `test.` itself | SOA, NS | the zone's own |
+//! | any name under `test.` | another type, or a TXT that no message can hold | none: SOA beside it says so (RFC 2308) |
 //! | any name elsewhere | | refused |
 
 mod answerer;
+mod exchange;
 mod reply;
 
 pub use answerer::Answerer;
+pub use exchange::{Answer, Exchange, Transport};
 pub use reply::{Limit, reply};

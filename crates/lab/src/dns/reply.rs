@@ -5,7 +5,7 @@
 //! answered by an empty message with the flag TC, truncated. The asker then asks again over TCP, where the limit is that
 //! of a length in two bytes: 65,535.
 
-use simple_dns::rdata::{A, AAAA, OPT, RData, TXT};
+use simple_dns::rdata::{A, AAAA, NS, OPT, RData, SOA, TXT};
 use simple_dns::{
     CLASS, CharacterString, Name, OPCODE, Packet, PacketFlag, QCLASS, QTYPE, RCODE, ResourceRecord, TYPE,
 };
@@ -40,6 +40,7 @@ pub fn reply(query: &[u8], limit: Limit) -> Option<Vec<u8>> {
         return Some(bytes);
     }
     reply.answers.clear();
+    reply.name_servers.clear();
     reply.set_flags(PacketFlag::TRUNCATION);
     reply.build_bytes_vec_compressed().ok()
 }
@@ -56,25 +57,47 @@ fn answer<'a>(query: &Packet<'a>, reply: &mut Packet<'a>) -> RCODE {
     let labels: Vec<String> =
         question.qname.get_labels().iter().map(|label| label.to_string().to_ascii_lowercase()).collect();
     let of_our_class = matches!(question.qclass, QCLASS::CLASS(CLASS::IN) | QCLASS::ANY);
-    if labels.last().is_none_or(|zone| zone != "test") || !of_our_class {
+    if labels.last().is_none_or(|zone| zone != ZONE) || !of_our_class {
         return RCODE::Refused;
     }
     reply.set_flags(PacketFlag::AUTHORITATIVE_ANSWER);
     let rdata = match question.qtype {
         QTYPE::TYPE(TYPE::A) | QTYPE::ANY => RData::A(A { address: u32::from_be_bytes([127, 0, 0, 1]) }),
         QTYPE::TYPE(TYPE::AAAA) => RData::AAAA(AAAA { address: 1 }),
+        QTYPE::TYPE(TYPE::SOA) if labels.len() == 1 => RData::SOA(start_of_authority()),
+        QTYPE::TYPE(TYPE::NS) if labels.len() == 1 => RData::NS(NS(Name::new_unchecked(NAME_SERVER))),
         QTYPE::TYPE(TYPE::TXT) => match text_length(&labels) {
-            Some(length) if length > LONGEST_TEXT => return RCODE::NameError,
+            Some(length) if length > LONGEST_TEXT => return no_data(reply),
             Some(length) => RData::TXT(text_of(length)),
             None => RData::TXT(
                 TXT::new().with_char_string(string(b"ask for 4000.txt.test: the number is the length")),
             ),
         },
-        // The name exists, this type of it does not.
-        _ => return RCODE::NoError,
+        _ => return no_data(reply),
     };
     reply.answers.push(record(question.qname.clone(), rdata));
     RCODE::NoError
+}
+
+/// The name exists, as every name of the zone does, but this type of it does not: no error, no answer, and the zone's SOA
+/// beside it, by which the asker knows that this is the whole truth (RFC 2308, section 2.2).
+fn no_data(reply: &mut Packet<'_>) -> RCODE {
+    reply.name_servers.push(record(Name::new_unchecked(ZONE), RData::SOA(start_of_authority())));
+    RCODE::NoError
+}
+
+/// The zone's SOA. Nobody copies this zone, and nobody is to keep what it says: all times are 0 but those that are for
+/// copies, which are what RIPE-203 recommends.
+fn start_of_authority<'a>() -> SOA<'a> {
+    SOA {
+        mname: Name::new_unchecked(NAME_SERVER),
+        rname: Name::new_unchecked("hostmaster.test"),
+        serial: 1,
+        refresh: 86_400,
+        retry: 7_200,
+        expire: 3_600_000,
+        minimum: TTL_SECONDS,
+    }
 }
 
 /// The most bytes that the reply may have.
@@ -93,7 +116,10 @@ fn record<'a>(name: Name<'a>, rdata: RData<'a>) -> ResourceRecord<'a> {
 /// The length in `4000.txt.test`, or `None` for other names.
 fn text_length(labels: &[String]) -> Option<usize> {
     match labels {
-        [length, kind, _] if kind == "txt" => length.parse().ok(),
+        // A number too large for the machine is still a length: one that no message can hold.
+        [length, kind, _] if kind == "txt" && length.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(length.parse().unwrap_or(usize::MAX))
+        }
         _ => None,
     }
 }
@@ -107,6 +133,10 @@ fn text_of<'a>(length: usize) -> TXT<'a> {
 fn string<'a>(bytes: &[u8]) -> CharacterString<'a> {
     CharacterString::new(bytes).expect("no longer than a string may be").into_owned()
 }
+
+/// The zone, and the name of its server: like every name in it, it has the addresses 127.0.0.1 and ::1.
+const ZONE: &str = "test";
+const NAME_SERVER: &str = "ns.test";
 
 /// The largest datagram that an asker without EDNS is ready for (RFC 1035, section 4.2.1).
 const WITHOUT_EDNS: usize = 512;
@@ -163,16 +193,24 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_text_fits_in_a_stream_message_and_a_longer_one_does_not_exist() {
+    fn the_longest_text_fits_in_a_stream_message_and_a_longer_one_is_no_data_of_a_name_that_exists() {
         let ask = |length: usize| {
             reply(&query(&format!("{length}.txt.test"), TYPE::TXT, Some(1232)), Limit::Stream)
         };
+        let too_long = [LONGEST_TEXT + 1, usize::MAX].map(|length| format!("{length}.txt.test"));
 
         let longest = ask(LONGEST_TEXT).unwrap();
         assert!(longest.len() <= 65_535 && !is_truncated(&longest));
 
-        let longer = ask(LONGEST_TEXT + 1).unwrap();
-        assert_eq!(Packet::parse(&longer).unwrap().rcode(), RCODE::NameError);
+        for name in too_long.iter().map(String::as_str).chain(["99999999999999999999999.txt.test"]) {
+            let txt = reply(&query(name, TYPE::TXT, None), Limit::Datagram).unwrap();
+            let a = reply(&query(name, TYPE::A, None), Limit::Datagram).unwrap();
+            let (txt, a) = (Packet::parse(&txt).unwrap(), Packet::parse(&a).unwrap());
+
+            assert_eq!((txt.rcode(), txt.answers.len()), (RCODE::NoError, 0), "{name}");
+            assert!(!txt.has_flags(PacketFlag::TRUNCATION), "{name}: a stream would not have it either");
+            assert_eq!((a.rcode(), a.answers.len()), (RCODE::NoError, 1), "{name}");
+        }
     }
 
     #[test]
@@ -188,6 +226,26 @@ mod tests {
         assert_eq!(ask("small.test", TYPE::MX), (RCODE::NoError, 0));
         assert_eq!(ask("nothing.example", TYPE::A), (RCODE::Refused, 0));
         assert_eq!(ask("contest", TYPE::A), (RCODE::Refused, 0));
+    }
+
+    #[test]
+    fn the_zone_has_an_soa_at_its_top_and_beside_every_answer_that_is_empty() {
+        let sections = |name, qtype| {
+            let bytes = reply(&query(name, qtype, None), Limit::Datagram).unwrap();
+            let packet = Packet::parse(&bytes).unwrap();
+            let kinds = |records: &[ResourceRecord]| -> Vec<(String, TYPE)> {
+                records.iter().map(|record| (record.name.to_string(), record.rdata.type_code())).collect()
+            };
+            (kinds(&packet.answers), kinds(&packet.name_servers))
+        };
+        let soa = || vec![("test".to_owned(), TYPE::SOA)];
+
+        assert_eq!(sections("test", TYPE::SOA), (soa(), vec![]));
+        assert_eq!(sections("test", TYPE::NS), (vec![("test".to_owned(), TYPE::NS)], vec![]));
+        assert_eq!(sections("test", TYPE::MX), (vec![], soa()));
+        assert_eq!(sections("small.test", TYPE::SOA), (vec![], soa()));
+        assert_eq!(sections("64801.txt.test", TYPE::TXT), (vec![], soa()));
+        assert_eq!(sections("nothing.example", TYPE::A), (vec![], vec![]), "refused: not our zone");
     }
 
     #[test]

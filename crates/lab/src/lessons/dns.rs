@@ -31,7 +31,10 @@ pub(super) const LESSON: Lesson = Lesson {
     },
     code: Code { source: include_str!("../dns/answerer.rs"), node: None },
     next: &[
-        ("echoctl dns", "the same server, for dig (from the package dnsutils) in another terminal:"),
+        (
+            "echoctl dns",
+            "the same server, which shows each message; ask it with dig (of the package dnsutils) in another terminal:",
+        ),
         ("dig @127.0.0.1 -p 5354 +ignore +noedns 4000.txt.test TXT", "look for \"tc\" among the flags"),
         ("dig @127.0.0.1 -p 5354 4000.txt.test TXT", "the last lines say (TCP) and the size of the message"),
         ("echoctl lesson framing", "lengths and delimiters compared"),
@@ -90,9 +93,9 @@ fn tell(e: &Evidence, truncated: bool, truncated_with_edns: bool, message: &[u8]
         .table(
             Table::new(["the reply for 4000.txt.test", "bytes", ""])
                 .row(["UDP, the client says nothing", &e.truncated_at.to_string(), "truncated: TC is set"])
-                .row(["UDP, the client says \"4500 is fine\"", &e.allowed_with_edns.to_string(), "whole"])
+                .row(["UDP, the client allows 4500", &e.allowed_with_edns.to_string(), "whole"])
                 .row(["... read with room for 512", &e.cut_read.to_string(), "the rest is gone for good"])
-                .row(["TCP", &e.tcp_message.to_string(), "whole, with 2 more bytes in front"]),
+                .row(["TCP", &e.tcp_message.to_string(), "whole, 2 more bytes in front"]),
         )
         .table(
             Table::new(["the first bytes", ""])
@@ -261,7 +264,7 @@ impl Server {
         let answerer = runtime.block_on(Answerer::bind(loopback()))?;
         let addr = answerer.local_addr();
         let (stop, stopped) = oneshot::channel();
-        let thread = thread::spawn(move || runtime.block_on(answerer.run(stopped)));
+        let thread = thread::spawn(move || runtime.block_on(answerer.run(stopped, |_| {})));
         Ok(Server { addr, stop: Some(stop), thread: Some(thread) })
     }
 }

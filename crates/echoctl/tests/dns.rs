@@ -1,0 +1,131 @@
+//! Promise: `echoctl dns` shows each message as it is on the wire, in events of the published shape, and answers on whether
+//! or not anybody reads them.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod schema;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use schema::{conforms, schema};
+use serde_json::Value;
+
+/// A running `echoctl dns --json` that ends when the test lets go of it.
+struct Dns {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    listening: Value,
+}
+
+impl Dns {
+    fn start() -> Dns {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_echoctl"))
+            .args(["dns", "--json", "--addr", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        Dns { child, stdout, listening: serde_json::from_str(&line).unwrap() }
+    }
+
+    fn addr(&self) -> SocketAddr {
+        self.listening["addr"].as_str().unwrap().parse().unwrap()
+    }
+
+    fn terminate(&self) {
+        let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+    }
+
+    /// Ends it, and returns its exit code and the events since it listens.
+    fn end(mut self) -> (Option<i32>, Vec<Value>) {
+        self.terminate();
+        let mut rest = Vec::new();
+        self.stdout.read_to_end(&mut rest).unwrap();
+        (self.child.wait().unwrap().code(), schema::events(&rest))
+    }
+}
+
+impl Drop for Dns {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A query for `4000.txt.test TXT`, without EDNS.
+fn query() -> Vec<u8> {
+    let header = [0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    [&header[..], b"\x044000\x03txt\x04test\0\0\x10\0\x01"].concat()
+}
+
+fn ask_udp(addr: SocketAddr, message: &[u8]) -> Vec<u8> {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    socket.send_to(message, addr).unwrap();
+    let mut reply = vec![0; 512];
+    let length = socket.recv(&mut reply).unwrap();
+    reply.truncate(length);
+    reply
+}
+
+fn ask_tcp(addr: SocketAddr, message: &[u8]) -> Vec<u8> {
+    let mut connection = TcpStream::connect(addr).unwrap();
+    connection.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    connection.write_all(&[&(message.len() as u16).to_be_bytes(), message].concat()).unwrap();
+    let mut length = [0; 2];
+    connection.read_exact(&mut length).unwrap();
+    let mut reply = vec![0; usize::from(u16::from_be_bytes(length))];
+    connection.read_exact(&mut reply).unwrap();
+    reply
+}
+
+#[test]
+fn each_message_is_an_event_of_the_published_shape_with_its_length_over_tcp_alone() {
+    let dns = Dns::start();
+    let addr = dns.addr();
+    let published = schema("dns");
+    assert_eq!(conforms(&dns.listening, &published), Ok(()));
+
+    UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"junk", addr).unwrap();
+    let short = ask_udp(addr, &query());
+    let long = ask_tcp(addr, &query());
+    let (code, events) = dns.end();
+
+    assert_eq!(code, Some(0));
+    for event in &events {
+        assert_eq!(conforms(event, &published), Ok(()), "{event}");
+    }
+    let [junk, udp, tcp, summary] = &events[..] else { panic!("{events:#?}") };
+    assert!(junk.get("reply").is_none() && junk.get("name").is_none(), "{junk}");
+    assert_eq!((&udp["transport"], &udp["name"]), (&"UDP".into(), &"4000.txt.test".into()));
+    assert_eq!((&udp["truncated"], &udp["reply"]["bytes"]), (&true.into(), &short.len().into()));
+    assert!(udp["reply"].get("length").is_none(), "a datagram needs no length: {udp}");
+    assert_eq!((&tcp["transport"], &tcp["type"]), (&"TCP".into(), &"TXT".into()));
+    assert_eq!((&tcp["truncated"], &tcp["reply"]["bytes"]), (&false.into(), &long.len().into()));
+    assert_eq!(tcp["reply"]["length"], format!("{:02x} {:02x}", long.len() >> 8, long.len() & 0xff));
+    assert_eq!(
+        (&summary["udp"], &summary["tcp"], &summary["events_lost"]),
+        (&2.into(), &1.into(), &0.into())
+    );
+}
+
+#[test]
+fn it_answers_and_ends_though_nobody_reads_what_it_prints() {
+    let mut dns = Dns::start();
+    let addr = dns.addr();
+
+    // Some 300 bytes each: more than the pipe, the reader's room and the log hold together.
+    for _ in 0..2000 {
+        assert_eq!(ask_udp(addr, &query())[..2], [0x12, 0x34]);
+    }
+    dns.terminate();
+
+    // Nothing is read meanwhile: it ends all the same.
+    assert_eq!(dns.child.wait().unwrap().code(), Some(0));
+}
