@@ -7,12 +7,12 @@ mod course;
 mod page;
 mod sheet;
 
-use std::io::{self, BufRead, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
+use clap::builder::PossibleValuesParser;
 use echoctl_lab::kit::{Lesson, LessonError, Setting};
 use echoctl_lab::lessons;
 use serde::Serialize;
@@ -29,7 +29,7 @@ use sheet::Sheet;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The lesson to run, or "all" for the whole course; without a name they are listed
-    #[arg(value_name = "LESSON")]
+    #[arg(value_name = "LESSON", value_parser = names())]
     lesson: Option<String>,
 
     /// Ask nothing
@@ -102,7 +102,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         None => course::list().map(|()| Exit::Done),
         Some("all") => course::run_all(&args),
         Some(name) => {
-            let lesson = lessons::find(name).ok_or_else(|| unknown(name))?;
+            let lesson = lessons::find(name).expect("only names of lessons are taken");
             if args.show_code {
                 return show_code(lesson);
             }
@@ -118,9 +118,14 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
         seed: args.seed.unwrap_or_else(|| now().subsec_nanos().into()),
         program: std::env::current_exe()?,
     };
-    let sheet = Sheet::new(args.json);
+    let predicted = args.predict.as_deref().map(|answer| letter(lesson, answer)).transpose()?;
+    let is_asked = predicted.is_none() && !args.yes && somebody_is_there();
+    let sheet = Sheet::new(args.json, is_asked);
     sheet.question(lesson, &setting)?;
-    let prediction = prediction(lesson, args)?;
+    if args.json && is_asked {
+        eprintln!("{}", Sheet::question_text(lesson));
+    }
+    let prediction = if is_asked { ask::answer(&lesson.question)? } else { predicted };
     sheet.running(prediction)?;
 
     let started = Instant::now();
@@ -147,9 +152,8 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
         seconds: started.elapsed().as_secs_f64(),
     };
     sheet.evidence(lesson, &finding, prediction)?;
-    if prediction.is_some() && args.predict.is_none() && !args.json {
-        wait_for_enter()?;
-    }
+    // The evidence is looked at before the explanation moves it up the screen.
+    sheet.pause("what it shows")?;
     sheet.explanation(lesson, &finding)?;
     if args.json {
         json_line("summary", &handed)?;
@@ -162,31 +166,12 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
     Ok((if handed.holds { Exit::Done } else { Exit::Failed }, Some(handed)))
 }
 
-/// The learner's answer: from the command line, or asked for at a terminal.
-fn prediction(lesson: &Lesson, args: &Args) -> Result<Option<char>, Failure> {
-    let letters = || lesson.question.lettered().map(|(letter, _)| letter).collect::<String>();
-    if let Some(answer) = &args.predict {
-        return match lesson.question.letter(answer) {
-            Some(letter) => Ok(Some(letter)),
-            None => {
-                Err(Failure::usage(format!("--predict: '{answer}' is no choice, use one of {}", letters())))
-            }
-        };
-    }
-    if args.yes || !somebody_is_there() {
-        return Ok(None);
-    }
-    if args.json {
-        eprintln!("{}", Sheet::question_text(lesson));
-    }
-    Ok(ask::answer(&lesson.question)?)
-}
-
-/// Lets the learner look at the evidence before the explanation moves it up the screen.
-fn wait_for_enter() -> io::Result<()> {
-    eprint!("Enter: what it shows ");
-    io::stderr().flush()?;
-    io::stdin().lock().read_line(&mut String::new()).map(drop)
+/// The choice that `--predict` names.
+fn letter(lesson: &Lesson, answer: &str) -> Result<char, Failure> {
+    lesson.question.letter(answer).ok_or_else(|| {
+        let letters: Vec<String> = lesson.question.lettered().map(|(letter, _)| letter.to_string()).collect();
+        Failure::usage(format!("--predict: '{answer}' is no choice, use one of {}", letters.join(", ")))
+    })
 }
 
 fn show_code(lesson: &Lesson) -> Outcome {
@@ -197,9 +182,9 @@ fn show_code(lesson: &Lesson) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn unknown(name: &str) -> Failure {
-    let known: Vec<&str> = lessons::ALL.iter().map(|lesson| lesson.name).collect();
-    Failure::usage(format!("there is no lesson '{name}': choose one of {}, or all", known.join(", ")))
+/// What may be run. Given to clap, which so completes a name in the shell and knows which one is meant by a misspelt one.
+fn names() -> PossibleValuesParser {
+    PossibleValuesParser::new(lessons::ALL.iter().map(|lesson| lesson.name).chain(["all"]))
 }
 
 /// The time of day, for a seed.

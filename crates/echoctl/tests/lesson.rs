@@ -42,6 +42,53 @@ fn an_unknown_lesson_is_wrong_usage_and_the_known_ones_are_named() {
 }
 
 #[test]
+fn a_misspelt_lesson_is_guessed() {
+    let output = lesson(&["rase"]);
+
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("'race'"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_whole_course_can_be_read_on_80_columns_and_ends_with_its_result() {
+    let output = lesson(&["all", "--yes", "--seed", "1"]);
+
+    let told = text(&output.stdout);
+    assert_eq!(text(&output.stderr), "");
+    for line in told.lines() {
+        assert!(line.chars().count() <= 80, "{} columns: {line}", line.chars().count());
+    }
+    // People are told sizes in units; the exact figures are in the JSON.
+    assert!(!told.split_whitespace().any(|word| is_digits(word, 6)), "{told}");
+    let lines: Vec<&str> = told.lines().filter(|line| !line.is_empty()).collect();
+    let all = lines.iter().filter(|line| line.starts_with("Lesson ")).count();
+    assert!(
+        all > 10 && lines.last().is_some_and(|last| last.contains(&format!(" of {all} hold ("))),
+        "{told}"
+    );
+}
+
+fn is_digits(word: &str, many: usize) -> bool {
+    let word = word.trim_matches(|c: char| c.is_ascii_punctuation());
+    word.len() >= many && word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[test]
+fn the_page_about_the_lessons_asks_as_they_do_and_has_a_row_for_each() {
+    let page = include_str!("../../../docs/lessons.md");
+    let told = text(&lesson(&["stream", "--yes"]).stdout);
+    let asked = told.split("Measured on").next().expect("a first part");
+    let course =
+        page.split("## The course").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("a part");
+
+    assert!(page.contains(asked), "the sample does not ask this: {asked}");
+    let list = text(&lesson(&[]).stdout);
+    for name in list.lines().skip(2).map_while(|line| line.split_whitespace().next()) {
+        assert!(course.contains(&format!("| `{name}` |")), "{name} is not in the table of the course");
+    }
+}
+
+#[test]
 fn a_prediction_and_a_name_are_kept_beside_what_was_measured() {
     let summary = summary(&lesson(&["race", "--json", "--predict", "A", "--name", "Ada"]));
 
@@ -60,7 +107,8 @@ fn a_prediction_that_is_no_choice_is_refused() {
     let output = lesson(&["race", "--predict", "z"]);
 
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("--predict"));
+    assert!(text(&output.stderr).contains("--predict") && text(&output.stderr).contains("a, b, c"));
+    assert_eq!(text(&output.stdout), "", "it was asked before it was refused");
 }
 
 #[test]

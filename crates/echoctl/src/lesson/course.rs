@@ -1,6 +1,7 @@
 //! The course: the list of lessons, and all of them in order with a summary.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use echoctl_lab::kit::Table;
 use echoctl_lab::lessons;
@@ -26,12 +27,13 @@ pub(super) fn run_all(args: &Args) -> Outcome {
         return Err(Failure::usage("--report, --predict and --show-code are for one lesson at a time"));
     }
     let mut table = Table::new(["lesson", "you said", "measured", "result", "time"]);
-    let mut worst = Exit::Done;
+    let (mut worst, mut held, started) = (Exit::Done, 0, Instant::now());
     for lesson in lessons::ALL {
         let (exit, handed) = run_one(lesson, args).unwrap_or_else(|failure| {
             eprintln!("echoctl: {failure}");
             (Exit::Failed, None)
         });
+        held += usize::from(exit == Exit::Done);
         let letter = |letter: Option<char>| letter.map_or_else(|| "-".to_owned(), String::from);
         let result = match exit {
             Exit::Done => "holds",
@@ -45,11 +47,12 @@ pub(super) fn run_all(args: &Args) -> Outcome {
         worst = if exit == Exit::Failed || worst == Exit::Done { exit } else { worst };
     }
     if !args.json {
-        summary(&table)?;
+        summary(&table, held, started.elapsed())?;
     }
     Ok(worst)
 }
 
-fn summary(table: &Table) -> io::Result<()> {
-    say(format_args!("The course\n\n{table}"))
+fn summary(table: &Table, held: usize, took: Duration) -> io::Result<()> {
+    let (all, took) = (lessons::ALL.len(), Seconds(took.as_secs_f64()));
+    say(format_args!("The course\n\n{table}\n\n{held} of {all} hold ({took})"))
 }

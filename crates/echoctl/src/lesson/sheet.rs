@@ -1,23 +1,38 @@
 //! The sheet: a lesson as it is read in a terminal, at most 78 columns wide, or in a log.
+//!
+//! Who is asked reads along, on a screen of perhaps 24 lines: so it stops before a part that would push what is not yet
+//! read off the screen. Where nobody is asked it never stops.
 
-use std::io;
+use std::cell::Cell;
+use std::io::{self, BufRead, IsTerminal, Write};
 
 use console::Style;
 use echoctl_lab::kit::{Finding, Lesson, Setting, wrap};
 use echoctl_lab::lessons;
 use echoctl_report::terminal;
 
-use crate::output::{colour, may_colour, say};
+use crate::output::{colour, may_colour, say, terminal_size};
 
 /// Prints a lesson part by part, or nothing where the output is JSON.
 pub(crate) struct Sheet {
     silent: bool,
     strong: Style,
+    /// The lines of the screen, where somebody reads along.
+    rows: Option<usize>,
+    /// Lines since the reader was last waited for.
+    shown: Cell<usize>,
 }
 
 impl Sheet {
-    pub(crate) fn new(silent: bool) -> Sheet {
-        Sheet { silent, strong: Style::new().bold().force_styling(may_colour()) }
+    /// A sheet that prints nothing if `silent`, and waits for its reader if `is_asked`.
+    pub(crate) fn new(silent: bool, is_asked: bool) -> Sheet {
+        let reads_along = is_asked && !silent && io::stdout().is_terminal();
+        Sheet {
+            silent,
+            strong: Style::new().bold().force_styling(may_colour()),
+            rows: reads_along.then(|| terminal_size().1),
+            shown: Cell::new(0),
+        }
     }
 
     /// The name, the idea, and the question with its choices.
@@ -28,8 +43,9 @@ impl Sheet {
         self.say(&paragraph(lesson.idea, ""))?;
         self.say("")?;
         if let Some(before) = lesson.before {
-            self.say(&before(setting))?;
-            self.say("")?;
+            for part in before(setting).split("\n\n") {
+                self.say(&format!("{part}\n"))?;
+            }
         }
         self.say(&Self::question_text(lesson))?;
         self.say("")
@@ -43,8 +59,9 @@ impl Sheet {
         format!("{}\n{}", paragraph(lesson.question.text, ""), choices.join("\n"))
     }
 
-    /// That the experiment runs now.
+    /// That the experiment runs now. Whoever was asked has answered, and so has read what stands above.
     pub(crate) fn running(&self, prediction: Option<char>) -> io::Result<()> {
+        self.shown.set(0);
         match prediction {
             Some(letter) => self.say(&format!("You say {letter}. The experiment runs ...\n")),
             None => self.say("The experiment runs ...\n"),
@@ -60,8 +77,7 @@ impl Sheet {
     ) -> io::Result<()> {
         self.heading("Measured on this machine, just now")?;
         for table in &finding.tables {
-            self.say(&indented(&table.to_string()))?;
-            self.say("")?;
+            self.say(&format!("{}\n", indented(&table.to_string())))?;
         }
         if let Some(chart) = &finding.chart {
             self.say(&terminal::draw(chart, WIDTH, CHART_ROWS, colour()))?;
@@ -75,24 +91,39 @@ impl Sheet {
         self.heading("What it shows")?;
         if finding.holds() {
             for told in &finding.told {
-                self.say(&paragraph(told, "  "))?;
-                self.say("")?;
+                self.say(&format!("{}\n", paragraph(told, "  ")))?;
             }
         } else {
             self.say("  Not what it was meant to: see below. The explanation is left out.\n")?;
         }
-        self.heading("Checked")?;
-        for claim in &finding.claims {
+        let claims = finding.claims.iter().map(|claim| {
             let mark = if claim.holds { "  holds  " } else { "  FAILS  " };
-            self.say(&hanging(mark, &format!("{} (seen: {})", claim.claim, claim.seen)))?;
+            hanging(mark, &format!("{} (seen: {})", claim.claim, claim.seen))
+        });
+        self.section("Checked", "what was checked", claims)?;
+        let next =
+            lesson.next.iter().map(|(command, shows)| format!("  {command}\n{}", paragraph(shows, "      ")));
+        self.section("Try next", "what to try next", next)
+    }
+
+    /// Waits for Enter where somebody reads along: what comes next is `what`.
+    pub(crate) fn pause(&self, what: &str) -> io::Result<()> {
+        if self.rows.is_none() {
+            return Ok(());
         }
-        self.say("")?;
-        self.heading("Try next")?;
-        for (command, shows) in lesson.next {
-            self.say(&format!("  {command}"))?;
-            self.say(&paragraph(shows, "      "))?;
-        }
-        self.say("")
+        eprint!("Enter: {what} ");
+        io::stderr().flush()?;
+        io::stdin().lock().read_line(&mut String::new())?;
+        self.shown.set(0);
+        Ok(())
+    }
+
+    /// A part with its heading and an empty line behind it, in one piece.
+    fn section(&self, title: &str, what: &str, lines: impl Iterator<Item = String>) -> io::Result<()> {
+        let lines: Vec<String> = lines.collect();
+        let text = format!("{}\n{}\n", self.strong.apply_to(title), lines.join("\n"));
+        self.make_room(&text, what)?;
+        self.say(&text)
     }
 
     fn heading(&self, text: &str) -> io::Result<()> {
@@ -100,8 +131,24 @@ impl Sheet {
     }
 
     fn say(&self, text: &str) -> io::Result<()> {
-        if self.silent { Ok(()) } else { say(text) }
+        if self.silent {
+            return Ok(());
+        }
+        self.make_room(text, "more")?;
+        self.shown.set(self.shown.get() + rows_of(text));
+        say(text)
     }
+
+    /// Waits before `text` where it would push lines that are not yet read off the screen.
+    fn make_room(&self, text: &str, what: &str) -> io::Result<()> {
+        let fits = self.rows.is_none_or(|rows| self.shown.get() + rows_of(text) < rows);
+        if fits || self.shown.get() == 0 || text.is_empty() { Ok(()) } else { self.pause(what) }
+    }
+}
+
+/// The lines that a text takes when it is printed; an empty one at its end counts.
+fn rows_of(text: &str) -> usize {
+    text.split('\n').count()
 }
 
 /// "You said b; measured c", or what was measured where nothing was said.

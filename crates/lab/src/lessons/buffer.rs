@@ -144,6 +144,7 @@ fn tell(e: &Evidence) -> Finding {
     let grows = |copied: [u64; 3], low: f64, high: f64| {
         copied.windows(2).all(|pair| (low..high).contains(&(pair[1] as f64 / pair[0] as f64)))
     };
+    let all = |copied: [u64; 3]| copied.map(|bytes| Bytes(bytes).to_string()).join(", ");
     let finding = Finding::new(e)
         .table(table)
         .tell(format!(
@@ -177,17 +178,17 @@ fn tell(e: &Evidence) -> Finding {
         .claim(
             "concatenating copies 4 times as much for twice the bytes",
             grows(e.copied_concat, 3.5, 4.5),
-            format!("{:?} bytes copied", e.copied_concat),
+            format!("{} copied", all(e.copied_concat)),
         )
         .claim(
             "doubling copies twice as much for twice the bytes",
             grows(e.copied_doubling, 1.5, 2.5),
-            format!("{:?} bytes copied", e.copied_doubling),
+            format!("{} copied", all(e.copied_doubling)),
         )
         .claim(
             "popping by an offset copies nothing, popping by moving 4 times as much for twice the bytes",
             e.copied_pop_offset == [0; 3] && grows(e.copied_pop_moving, 3.5, 4.5),
-            format!("{:?} and {:?} bytes copied", e.copied_pop_offset, e.copied_pop_moving),
+            format!("{} and {} copied", all(e.copied_pop_offset), all(e.copied_pop_moving)),
         );
     match growth {
         g if g < 1.5 => finding.measured('a'),

@@ -32,7 +32,7 @@ pub(super) const LESSON: Lesson = Lesson {
         ("echoctl lesson duplex --show-code", "the client that gets stuck, and the one that does not"),
         (
             "head -c 64M /dev/zero | tr '\\0' x | fold | echoctl send | wc -c",
-            "64 MiB through an echo: send reads while it writes",
+            "64 MiB through an echo: send reads while it writes (start echoctl serve)",
         ),
         ("echoctl lesson send-buffer", "the queue that filled up"),
     ],
@@ -180,10 +180,10 @@ fn ended(thread: JoinHandle<()>) -> Result<(), LessonError> {
 }
 
 fn tell(e: &Evidence) -> Finding {
-    let done = |done| if done { "yes" } else { "no: it stood still" };
+    let done = |done| if done { "done" } else { "stood still" };
     let finding = Finding::new(e)
         .table(
-            Table::new(["through an echo", "bytes", "written", "done"])
+            Table::new(["through an echo", "bytes", "written", "in the end"])
                 .row(["write all, then read", &Bytes(e.small_bytes).to_string(), &Bytes(e.small_bytes).to_string(), done(e.small_done)])
                 .row([
                     "write all, then read",
@@ -231,7 +231,7 @@ fn tell(e: &Evidence) -> Finding {
         .claim(
             "writing all, then reading works with little",
             e.small_done,
-            format!("{} done: {}", Bytes(e.small_bytes), e.small_done),
+            format!("{}: {}", Bytes(e.small_bytes), done(e.small_done)),
         )
         .claim(
             "and stands still with much",

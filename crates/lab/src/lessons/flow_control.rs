@@ -225,9 +225,10 @@ fn tell(slow: &[Look], none: &[Look], fast: &[Look]) -> Finding {
             Bytes(e.window_min.into()),
         ))
         .tell(format!(
-            "For {:.1} s the program read nothing, and nothing moved. When it read again, the window stayed 0 until {} had \
-             been read, and then opened to as much as {}. It opens late on purpose: a window of a few bytes would make the sender send a few bytes at a time \
-             (\"silly window\").",
+            "For {:.1} s the program read nothing, and nothing moved. Then it read fast, and after {} the window was seen open. \
+             It opens late on purpose, only when a good part of the buffer is free: a window of a few bytes would make the \
+             sender send a few bytes at a time (\"silly window\"). And it went on to open, to {}, as the program read \
+             faster than the sender sent and its queue emptied.",
             e.zero_seconds,
             Bytes(e.read_until_open),
             Bytes(e.window_reopened.into()),
@@ -235,14 +236,14 @@ fn tell(slow: &[Look], none: &[Look], fast: &[Look]) -> Finding {
         .tell(format!(
             "This is flow control: it protects the receiver. Congestion control is another limit, the sender's own guess of \
              what the network bears, and at that moment it would have allowed {}. The sender keeps to the smaller of the \
-             two. Nothing was lost here; what tools count as \"retransmits\" in such a moment are questions to the receiver \
-             whether its window is still 0 (window probes).",
+             two. Nothing was lost here. While the window is 0 the sender asks now and then whether it still is (window probes), \
+             and some kernels and tools count these among the \"retransmits\": a number there is no proof of loss.",
             Bytes(e.cwnd_at_zero),
         ))
         .claim(
             "the window falls to 0",
             e.window_min == 0 && e.window_start > 0,
-            format!("from {} to {}", e.window_start, e.window_min),
+            format!("from {} to {}", Bytes(e.window_start.into()), Bytes(e.window_min.into())),
         )
         .claim(
             "and opens again when the program reads",

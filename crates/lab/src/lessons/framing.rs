@@ -194,7 +194,7 @@ fn tell(e: &Evidence) -> Finding {
                 .row(["cut at the newlines".to_owned(), e.frames_cut.to_string()]),
         )
         .table(
-            Table::new(["", "ended by a newline", "led by 2 length bytes"])
+            Table::new(["", "newline behind", "length in front"])
                 .row(["messages lost with one byte".to_owned(), e.lines_lost.to_string(), e.u16_lost.to_string()])
                 .row([
                     "messages seen for one \"two\\nlines\"".to_owned(),

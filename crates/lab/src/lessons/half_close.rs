@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use echoctl_observe::{TcpInfo, TcpState};
+use echoctl_record::Bytes;
 use serde::Serialize;
 
 use crate::kit::measure::{PATIENCE, connection, is_not_now, until};
@@ -168,35 +169,38 @@ fn tell(e: &Evidence) -> Finding {
         )
         .table(
             Table::new(["", "bytes"])
-                .row(["the server's read at the end of the stream", &e.eof_read.to_string()])
-                .row(["read by the client after its own FIN", &e.bytes_after_fin.to_string()])
-                .row(["written by a server that closes with unread input", &e.reset_written.to_string()])
-                .row(["... of which the client could read", &e.reset_arrived.to_string()]),
+                .row(["the server's read at the end of the stream", &Bytes(e.eof_read as u64).to_string()])
+                .row(["read by the client after its own FIN", &Bytes(e.bytes_after_fin as u64).to_string()])
+                .row(["written by a server that closes with unread input", &Bytes(e.reset_written as u64).to_string()])
+                .row(["... of which the client could read", &Bytes(e.reset_arrived as u64).to_string()]),
         )
         .tell(format!(
             "The FIN was {}, and it ended one direction. The server learnt of it by reading: a read of {} bytes is EOF. \
-             Then the client was in {} and the server in {}: half-closed. The server went on, and all {} bytes that it \
+             Then the client was in {} and the server in {}: half-closed. The server went on, and all {} that it \
              wrote came to the client, which had long stopped sending.",
             e.fin_segments.map_or_else(|| "a segment".to_owned(), |count| format!("{count} segment")),
             e.eof_read,
             e.client_state,
             e.server_state,
-            e.bytes_after_fin,
+            Bytes(e.bytes_after_fin as u64),
         ))
         .tell(
             "That is how \"I have asked everything, now answer\" is said. An echo server must not close when it reads EOF: it \
              still owes what it has not written. And CLOSE-WAIT lasts until the program closes: seen for long, it is a bug.",
         )
         .tell(format!(
-            "A FIN stands in line behind the data: with {} bytes before it that nobody read, the client was in {} and the \
+            "A FIN stands in line behind the data: with {} before it that nobody read, the client was in {} and the \
              server still in {}, knowing nothing. EOF, too, is learnt only by reading.",
-            e.stalled_bytes, e.stalled_client_state, e.stalled_server_state,
+            Bytes(e.stalled_bytes as u64),
+            e.stalled_client_state,
+            e.stalled_server_state,
         ))
         .tell(format!(
-            "A read ends in data, in EOF or in an error. A server that wrote {} bytes and closed while input of the client \
-             was unread sent no FIN but a reset (RST): the client could read {} bytes, and then \"connection reset\". The \
+            "A read ends in data, in EOF or in an error. A server that wrote {} and closed while input of the client \
+             was unread sent no FIN but a reset (RST): the client could read {}, and then \"connection reset\". The \
              rest is lost, though write had succeeded. So read to EOF before you close.",
-            e.reset_written, e.reset_arrived,
+            Bytes(e.reset_written as u64),
+            Bytes(e.reset_arrived as u64),
         ))
         .claim(
             "one direction is ended: FIN-WAIT-2 and CLOSE-WAIT",
@@ -207,7 +211,7 @@ fn tell(e: &Evidence) -> Finding {
         .claim(
             "the other direction still carries data",
             e.bytes_after_fin == AFTER_FIN,
-            format!("{} of {AFTER_FIN} bytes", e.bytes_after_fin),
+            format!("{} of {}", Bytes(e.bytes_after_fin as u64), Bytes(AFTER_FIN as u64)),
         )
         .claim(
             "a FIN waits behind unread data",
@@ -217,7 +221,12 @@ fn tell(e: &Evidence) -> Finding {
         .claim(
             "closing with unread input resets, and loses what was written",
             e.reset_after && e.reset_arrived < e.reset_written,
-            format!("reset: {}, {} of {} bytes arrived", e.reset_after, e.reset_arrived, e.reset_written),
+            format!(
+                "{}, {} of {} arrived",
+                if e.reset_after { "reset" } else { "no reset" },
+                Bytes(e.reset_arrived as u64),
+                Bytes(e.reset_written as u64),
+            ),
         );
     match e.bytes_after_fin {
         0 => finding,
@@ -226,7 +235,7 @@ fn tell(e: &Evidence) -> Finding {
 }
 
 /// Written by the server after the client's FIN.
-const AFTER_FIN: usize = 100_000;
+const AFTER_FIN: usize = 100 << 10;
 
 /// Written by the server that closes with unread input: more than the client's kernel takes at first.
-const RESET_WRITTEN: usize = 300_000;
+const RESET_WRITTEN: usize = 300 << 10;

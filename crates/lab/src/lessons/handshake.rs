@@ -211,7 +211,10 @@ fn tell(e: &Evidence) -> Finding {
             format!("{} and {}", e.client_state, e.server_state),
         )
         .claim("what the client wrote waits", e.bytes_waiting == 5, count(e.bytes_waiting, "byte"))
-        .claim("no program holds the server's end", e.server_inode == 0, format!("inode {}", e.server_inode))
+        .claim("no program holds the server's end", e.server_inode == 0, match e.server_inode {
+            0 => "its socket has no file".to_owned(),
+            inode => format!("file {inode}"),
+        })
         .claim(
             "a full backlog keeps clients out until one is accepted",
             (1..e.clients).contains(&e.connected_before_accept),

@@ -22,9 +22,10 @@ pub(super) const LESSON: Lesson = Lesson {
     idea: "a callback that returned is not done: replies out of order",
     question: Question {
         text: "A client sends the messages 1 2 3 4 5 over one TCP connection. For each message that arrives, the server \
-               starts a handler that works for a while (most for 1, least for 5) and then writes the reply. It does not \
+               starts a handler that works for a while (5 turns of the event loop for 1, 4 for 2, and so on to 1 turn for 5) and \
+               then writes the reply. It does not \
                wait for a handler before it starts the next. In what order do the replies arrive?",
-        choices: &["1 2 3 4 5: TCP keeps the order", "5 4 3 2 1", "1 2 3 4 5, but slower"],
+        choices: &["1 2 3 4 5: TCP keeps the order", "5 4 3 2 1", "1 2 3 4 5, each as late as the first"],
     },
     code: Code {
         source: include_str!("race.rs"),
@@ -194,7 +195,9 @@ fn tell(e: &Evidence) -> Finding {
         .tell(format!(
             "The server that starts a handler and goes on had {} messages in flight, and the replies came as {}. TCP \
              reordered nothing: it delivered 1 2 3 4 5, and delivered the replies in the order in which they were written. \
-             The order was lost between reading and writing, in the program.",
+             The order was lost between reading and writing, in the program. (The work was counted in turns of the event \
+             loop, some microseconds each, so that the result is the same on every machine. A database or a disk takes \
+             milliseconds, and as long as it likes.)",
             e.in_flight_wrong,
             spaced(&e.order_wrong),
         ))
@@ -220,9 +223,9 @@ fn tell(e: &Evidence) -> Finding {
         .claim(
             "started at once, the replies come out of order",
             !e.order_wrong.is_sorted() && e.order_wrong.len() == e.sent.len(),
-            format!("{:?}", e.order_wrong),
+            spaced(&e.order_wrong),
         )
-        .claim("awaited, they come in order", e.order_right == e.sent, format!("{:?}", e.order_right))
+        .claim("awaited, they come in order", e.order_right == e.sent, spaced(&e.order_right))
         .claim(
             "more than one in flight against exactly one",
             e.in_flight_wrong > 1 && e.in_flight_right == 1,
@@ -231,7 +234,7 @@ fn tell(e: &Evidence) -> Finding {
         .claim(
             "replies of two writes are mixed up in the first server alone",
             !are_replies(&e.halves_wrong) && are_replies(&e.halves_right),
-            format!("{:?} against {:?}", e.halves_wrong, e.halves_right),
+            format!("{} against {}", quoted(&e.halves_wrong), quoted(&e.halves_right)),
         );
     match e.order_wrong.is_sorted() {
         true => finding.measured('a'),

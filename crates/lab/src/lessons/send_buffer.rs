@@ -192,7 +192,12 @@ fn tell(e: &Evidence) -> Finding {
         .claim(
             "a part is taken, then the socket would block",
             0 < e.taken && e.taken < e.offered && e.would_block,
-            format!("{} of {} taken, would block: {}", e.taken, e.offered, e.would_block),
+            format!(
+                "{} of {} taken, then {}",
+                Bytes(e.taken as u64),
+                Bytes(e.offered as u64),
+                if e.would_block { "\"would block\"" } else { "no refusal" },
+            ),
         )
         .claim(
             "a blocking write waits while nobody reads",

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use echoctl_observe::TcpInfo;
+use echoctl_record::Bytes;
 use serde::Serialize;
 
 use crate::kit::measure::{Clamp, ETHERNET, connection, connection_with, is_not_now, loopback};
@@ -175,9 +176,9 @@ fn tell(e: &Evidence) -> Finding {
             Table::new(["over TCP", "writes", "segments", "reads"])
                 .row(row("10 bytes each, as fast as it can", e.writes, segments(e.segments), e.reads))
                 .row(row("10 bytes each, the last one read first", e.paced_writes, String::new(), e.paced_reads))
-                .row(row(&format!("{} bytes", e.large_write), 1, String::new(), e.large_reads))
+                .row(row(&Bytes(e.large_write as u64).to_string(), 1, String::new(), e.large_reads))
                 .row(row(
-                    &format!("{} bytes, segments as on Ethernet", e.ethernet_write),
+                    &format!("{}, segments as on Ethernet", Bytes(e.ethernet_write as u64)),
                     1,
                     segments(e.ethernet_segments),
                     e.ethernet_reads,
@@ -203,12 +204,12 @@ fn tell(e: &Evidence) -> Finding {
             e.paced_writes, e.paced_reads,
         ))
         .tell(format!(
-            "It splits as well as it joins: one write of {} bytes came out of {} reads. Nor are segments (\"TCP packets\") \
-             reads: {} bytes in segments of Ethernet's size were {} segments and {}. A program sees neither writes \
+            "It splits as well as it joins: one write of {} came out of {} reads. Nor are segments (\"TCP packets\") \
+             reads: {} in segments of Ethernet's size were {} segments and {}. A program sees neither writes \
              nor segments of its peer, only bytes in order.",
-            e.large_write,
+            Bytes(e.large_write as u64),
             e.large_reads,
-            e.ethernet_write,
+            Bytes(e.ethernet_write as u64),
             segments(e.ethernet_segments),
             count(e.ethernet_reads as u64, "read"),
         ))
@@ -254,7 +255,7 @@ const SIZE: usize = 10;
 const LARGE: usize = 1 << 20;
 
 /// One write of some twenty Ethernet segments.
-const MANY_SEGMENTS: usize = 32_000;
+const MANY_SEGMENTS: usize = 32 << 10;
 
 /// Segments of Ethernet's size.
 const AS_ON_ETHERNET: Clamp = Clamp { segment: Some(ETHERNET), ..Clamp::NONE };

@@ -148,7 +148,7 @@ fn tell(e: &Evidence) -> Finding {
         .claim(
             "write succeeded and nothing was read",
             e.written > 0 && e.read_by_peer == 0,
-            format!("{} written, {} read", e.written, e.read_by_peer),
+            format!("{} written, {} read", Bytes(e.written), Bytes(e.read_by_peer)),
         )
         .claim(
             "the bytes were in the two kernels",

@@ -161,7 +161,13 @@ fn tell(off: &Seen, on: &Seen, threads: &Seen, [slow_off, slow_on]: [&Seen; 2]) 
         .claim(
             "nothing is lost, with either",
             e.off_verified == e.total && e.on_verified == e.total && e.threads_verified == e.total,
-            format!("{}, {}, {} of {} bytes", e.off_verified, e.on_verified, e.threads_verified, e.total),
+            format!(
+                "{}, {}, {} of {}",
+                Bytes(e.off_verified),
+                Bytes(e.on_verified),
+                Bytes(e.threads_verified),
+                Bytes(e.total),
+            ),
         )
         .claim(
             "blocking threads are backpressure, too",
