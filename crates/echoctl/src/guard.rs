@@ -141,7 +141,10 @@ mod tests {
     #[test]
     fn what_is_no_address_says_how_to_write_one() {
         for wrong in ["banana", "127.0.0.1:99999", "[::1]:http", "localhost:"] {
-            assert!(resolve(wrong).is_err_and(|failure| failure.to_string().contains("is no address")), "{wrong}");
+            assert!(
+                resolve(wrong).is_err_and(|failure| failure.to_string().contains("is no address")),
+                "{wrong}"
+            );
         }
     }
 }

@@ -7,13 +7,14 @@ mod target;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use echoctl_lab::kit::wrap;
 use echoctl_observe::{Follow, Observation, ProcessTree};
 use echoctl_record::{Bytes, SCHEMA_VERSION, Sample};
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt::interrupted;
-use crate::output::{is_live, json_line, say};
+use crate::output::{folded, is_live, json_line, say, terminal_size};
 use crate::values;
 use crate::view::screen::Screen;
 use picture::Picture;
@@ -84,7 +85,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     if args.json {
         json_line("watching", &Watching { addr: &target.addrs, pid: target.pids.first().copied() })?;
     } else if matches!(show, Show::Lines) {
-        eprintln!("watching {}", target.title());
+        eprintln!("{}", folded(&format!("watching {}", target.title())));
     }
     Watch {
         every: args.every,
@@ -190,7 +191,10 @@ impl Watch {
             count => format!("{count} connections"),
         };
         let (most, held) = (self.peaks.connections, Bytes(self.peaks.held));
-        say(format_args!("{came} seen, {most} at once; their queues held at most {held}{memory}."))?;
+        let text = format!("{came} seen, {most} at once; their queues held at most {held}{memory}.");
+        for line in wrap(&text, terminal_size().0) {
+            say(line)?;
+        }
         Ok(exit)
     }
 }

@@ -25,6 +25,9 @@ pub struct Summary {
     pub lost: u64,
     /// Frames that came back more than once.
     pub duplicated: u64,
+    /// Frames that came back after a later one.
+    #[serde(default)]
+    pub reordered: u64,
     /// Frames that came back wrong.
     pub mismatched: u64,
     /// The longest time for which the server took no byte while there was one to send.
@@ -59,6 +62,7 @@ impl Summary {
             verified: 0,
             lost: 0,
             duplicated: 0,
+            reordered: 0,
             mismatched: 0,
             stalled_seconds: 0.0,
             server_pid: None,

@@ -68,11 +68,11 @@ fn lead(summary: &Summary) -> String {
         }
         (None, _) => format!("Of {sent}, {} came back right and in order.", Bytes(summary.verified)),
     };
-    match summary.lost + summary.duplicated + summary.mismatched {
+    match summary.lost + summary.duplicated + summary.reordered + summary.mismatched {
         0 => told,
         _ => format!(
-            "{told} {} frames were lost, {} came back twice, {} came back wrong.",
-            summary.lost, summary.duplicated, summary.mismatched
+            "{told} {} frames were lost, {} came back twice, {} out of order, {} wrong.",
+            summary.lost, summary.duplicated, summary.reordered, summary.mismatched
         ),
     }
 }

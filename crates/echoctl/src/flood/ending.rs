@@ -4,12 +4,12 @@ use std::io::{self, Write};
 
 use echoctl_client::{Ending, Hangup, Outcome, Reading};
 use echoctl_lab::kit::wrap;
-use echoctl_record::{Bytes, Ended, Evidence, Judgement, Rate, Seconds, Summary};
+use echoctl_record::{Bytes, Ended, Evidence, Judgement, Rate, Seconds, Summary, Verdict};
 
-use super::judge::judge;
+use super::judge::{Known, judge, since_it_stopped_reading};
 use super::session::Session;
 use crate::exit::Exit;
-use crate::output::{json_line, say, terminal_size};
+use crate::output::{folded, json_line, say, terminal_size};
 use crate::view::path;
 
 impl Session {
@@ -24,7 +24,7 @@ impl Session {
             self.tell(outcome, &summary, try_next)?;
         }
         for fault in faults(outcome) {
-            writeln!(io::stderr(), "echoctl: {fault}")?;
+            writeln!(io::stderr(), "{}", folded(&format!("echoctl: {fault}")))?;
         }
         let is_good = outcome.is_good() && !self.server_ended && !self.closed_by_server;
         self.keeper.finish(&summary)?;
@@ -47,6 +47,10 @@ impl Session {
             None if self.closed_by_server => Some((Ended::Closed, self.last.t)),
             found => found,
         };
+        let mut points = self.points.clone();
+        if let Reading::For(_) = self.config.reading {
+            since_it_stopped_reading(&mut points);
+        }
         let evidence = Evidence {
             repeats: true,
             echo: true,
@@ -57,11 +61,16 @@ impl Session {
             memory_limit: self.memory_limit,
             hidden_upstream: false,
             is_relay: false,
-            points: self.points.clone(),
+            points,
             ending: ending.map(|(how, t)| echoctl_record::Ending { t, how }),
             read_out: None,
         };
-        Some(judge(&evidence))
+        let stall = outcome.totals.longest_stall.as_secs_f64();
+        let mut judgement = judge(&evidence, Known { stall, unwritten: self.most_inside.unwrap_or(0) });
+        if let Reading::For(_) = self.config.reading {
+            judgement.reason.insert_str(0, "once the reader had stopped, ");
+        }
+        Some(judgement)
     }
 
     fn summary(&self, outcome: &Outcome, judgement: Option<&Judgement>) -> Summary {
@@ -75,6 +84,7 @@ impl Session {
             verified: totals.verified,
             lost: totals.lost,
             duplicated: totals.duplicated,
+            reordered: totals.reordered,
             mismatched: totals.mismatched,
             stalled_seconds: totals.longest_stall.as_secs_f64(),
             server_pid: self.pids.first().copied(),
@@ -87,13 +97,17 @@ impl Session {
     }
 
     fn tell(&self, outcome: &Outcome, summary: &Summary, try_next: Option<String>) -> io::Result<()> {
-        if self.fullest.produced > 0 && summary.consumed < summary.produced || summary.verdict.is_some() {
+        let is_worth_it = summary.consumed < summary.produced || summary.verdict.is_some();
+        if self.fullest.produced > 0 && is_worth_it {
             let at = Seconds(self.fullest.t);
-            say(format_args!("\nWhere the bytes were after {at}, when most were on the way:\n"))?;
-            say(path::table(&self.fullest))?;
+            say(format_args!("\nWhere the bytes were after {at}, when most were sent and not read back:\n"))?;
+            say(path::table(&self.fullest, self.first.and_then(|first| first.server_memory)))?;
         }
         let mut text = self.sentence(outcome, summary);
-        if let Some(doubt) = is_no_echo(summary) {
+        // An inconclusive verdict says so itself.
+        if summary.verdict != Some(Verdict::Inconclusive)
+            && let Some(doubt) = is_not_held(summary)
+        {
             text.push_str(&doubt);
         }
         if self.over_memory {
@@ -135,27 +149,36 @@ impl Session {
             format!("{sent} were sent, {} read back.", Bytes(summary.consumed))
         };
         if summary.stalled_seconds >= 0.5 {
-            text.push_str(&format!(
-                " The client was held back for {}: it waited, and nothing of that was lost.",
-                Seconds(summary.stalled_seconds)
-            ));
+            let held_back = Seconds(summary.stalled_seconds);
+            let and_then = if self.server_ended || self.closed_by_server || hung_up(outcome) {
+                ", and then the server ended the connection: what was still on the way is lost."
+            } else if outcome.is_good() {
+                ": it waited, and that loses nothing."
+            } else {
+                "."
+            };
+            text.push_str(&format!(" The client was held back for {held_back}{and_then}"));
         }
         text
     }
 }
 
-/// What the table means where a server kept much less than it read and did not write back: it answers with something
-/// else, so that the difference of the two is no queue.
-fn is_no_echo(summary: &Summary) -> Option<String> {
-    let (inside, growth) = (summary.inside_server?, summary.server_memory_growth?);
-    (inside > KERNEL_SLACK && growth < inside / 2).then(|| {
+/// What the table means where a server kept much less than it read and did not write back: the difference is no queue.
+fn is_not_held(summary: &Summary) -> Option<String> {
+    let (unwritten, growth) = (summary.inside_server?, summary.server_memory_growth?);
+    path::is_not_held(unwritten, growth).then(|| {
         format!(
-            " The server read {} more than it wrote, and its memory grew by only {}: it is no echo or drops replies, so that its \
-             memory, and not the table, tells what it keeps (echoctl audit knows other shapes).",
-            Bytes(inside),
+            " The server read {} more than it wrote back, and its memory grew by only {}: its memory does not hold the \
+             rest. It drops replies, its answers are no echo, or it uses memory again that it had before.",
+            Bytes(unwritten),
             Bytes(growth)
         )
     })
+}
+
+/// Whether the server ended a connection unasked.
+fn hung_up(outcome: &Outcome) -> bool {
+    outcome.endings.iter().any(|ending| matches!(ending, Ending::HungUp { .. }))
 }
 
 /// What was wrong, a line each.

@@ -1,97 +1,242 @@
-//! The verdict of a flood: the audit's rule where it is sure, and a shorter look where it is not.
+//! The verdict of a flood: the audit's rule where it is sure, and what a flood knows where it is not.
 //!
-//! An audit watches a stopped server for 3.5 s before it calls it safe, because some disconnect, leak or collect garbage
-//! only then. A flood runs as long as the user says, and its reader sees the picture: a producer that has been held back for
-//! [`HELD_BACK`] at the end, while memory was flat, has met backpressure. What might come later is the audit's question.
+//! An audit watches a stopped server for 3.5 s before it calls it safe, and reads out what is owed. A flood runs as long as
+//! the user says, may read slowly or stop reading after a while, and knows for how long its producer was held back:
+//!
+//! ```text
+//! the server died or hung up, or its memory passed every limit     the rule's word
+//! held back at the end, and the server keeps no more (see `hold`)  bounded
+//! memory that follows the input                                    unbounded, the rule's word
+//! all else                                                         slow or inconclusive, with the reason
+//! ```
+//!
+//! It never says `discards`: memory that does not grow may be memory used again, and only reading out would tell.
 
 use echoctl_record::{Bytes, Evidence, Judgement, Point, Seconds, Verdict};
 
+use super::hold::{Hold, PRESSURE, STANDSTILL};
+
+/// What a flood knows beside its evidence.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Known {
+    /// The longest time for which the producer was held back, in seconds.
+    pub(super) stall: f64,
+    /// The most bytes that the server had read and not written back.
+    pub(super) unwritten: u64,
+}
+
 /// What this evidence says of the server.
-pub(super) fn judge(evidence: &Evidence) -> Judgement {
-    let judgement = evidence.judge();
-    if judgement.verdict != Verdict::Slow {
-        return judgement;
+pub(super) fn judge(evidence: &Evidence, known: Known) -> Judgement {
+    let ruled = evidence.judge();
+    let case = Case::of(evidence, known);
+    match ruled.verdict {
+        Verdict::Disconnects | Verdict::Crashes | Verdict::Spills => ruled,
+        Verdict::Bounded => Judgement { reason: case.stopped(), ..ruled },
+        Verdict::Unbounded if case.hold.still >= STANDSTILL => unsure(case.late(), LONGER),
+        Verdict::Unbounded if case.is_held_back() && ruled.reason.contains(WITHOUT_A_PAUSE) => {
+            Judgement { reason: case.kept(), ..ruled }
+        }
+        Verdict::Unbounded => ruled,
+        Verdict::Slow | Verdict::Inconclusive | Verdict::Discards => case.doubtful(ruled),
     }
-    match held_back(&evidence.points) {
-        Some(seconds) if seconds >= HELD_BACK => Judgement {
-            verdict: Verdict::Bounded,
-            reason: format!(
-                "the server stopped reading after {}: the producer was held back for {}, and memory stayed flat",
-                Bytes(evidence.points.last().map_or(0, Point::taken)),
-                Seconds(seconds)
+}
+
+/// Evidence of a reader that read before it stopped: what was consumed by then was never anybody's queue.
+pub(super) fn since_it_stopped_reading(points: &mut [Point]) {
+    let Some(before) = points.last().map(|point| point.sample.consumed) else { return };
+    for Point { sample, .. } in points {
+        let counters = [&mut sample.produced, &mut sample.consumed];
+        let seen =
+            [&mut sample.s_received, &mut sample.s_read, &mut sample.s_written, &mut sample.c_received];
+        for counter in counters.into_iter().chain(seen.into_iter().flatten()) {
+            *counter = counter.saturating_sub(before);
+        }
+    }
+}
+
+/// The figures of a flood. Sizes in bytes.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    hold: Hold,
+    /// The longest time for which the producer was held back, in seconds.
+    stall: f64,
+    taken: u64,
+    /// The most that was taken and not written back.
+    unwritten: u64,
+    /// Sent and not read back at the end.
+    on_the_way: u64,
+    /// The most that memory grew; `None` where it is not visible.
+    growth: Option<u64>,
+    /// What kernels hold at most.
+    slack: u64,
+}
+
+impl Case {
+    fn of(evidence: &Evidence, known: Known) -> Case {
+        let last = evidence.points.last().copied().unwrap_or_default();
+        Case {
+            hold: Hold::of(&evidence.points),
+            stall: known.stall,
+            taken: last.taken(),
+            unwritten: known.unwritten.max(last.taken().saturating_sub(last.given())),
+            on_the_way: last.sample.produced.saturating_sub(last.sample.consumed),
+            growth: evidence.figures().memory_growth,
+            slack: evidence.slack,
+        }
+    }
+
+    fn is_held_back(&self) -> bool {
+        self.stall >= HELD_BACK
+    }
+
+    /// Whether it kept so much of what it took that a short pause is no proof: collectors stop the world, too.
+    fn has_kept_much(&self) -> bool {
+        self.taken >= MUCH && self.growth.is_some_and(|growth| growth >= self.taken / 5 * 2)
+    }
+
+    /// What the rule calls slow, inconclusive or discarding.
+    fn doubtful(&self, ruled: Judgement) -> Judgement {
+        let hold = &self.hold;
+        let taken = Bytes(self.taken);
+        if hold.is_backpressure() && self.has_kept_much() {
+            return unsure(self.late(), LONGER);
+        }
+        if hold.still >= STANDSTILL {
+            return bounded(self.stopped());
+        }
+        if hold.is_backpressure() {
+            return bounded(self.pressed());
+        }
+        if hold.still >= HELD_BACK {
+            return unsure(
+                format!(
+                    "the server stopped reading after {taken} of input and held the producer back for {}, shorter than the \
+                     {STANDSTILL:.0} s that tell a limit from a pause",
+                    // The wait that is over with the flood, in the figure that all else shows.
+                    Seconds(if self.stall < STANDSTILL { self.stall } else { hold.still })
+                ),
+                LONGER,
+            );
+        }
+        let Some(growth) = self.growth else {
+            return unsure(
+                format!("the server took {taken}, and its memory is not visible: it may keep it all"),
+                "give --pid, run as the server's user, or let echoctl audit start the server itself",
+            );
+        };
+        let growth = Bytes(growth);
+        if self.unwritten > self.slack && self.growth < Some(self.unwritten / 2) {
+            return unsure(
+                format!(
+                    "the server read {} more than it wrote back, and its memory grew by {growth}: its answers are no echo, \
+                     it drops them, or it uses memory again that it had before",
+                    Bytes(self.unwritten)
+                ),
+                "echoctl audit, which knows other shapes and reads out what is owed; start the server anew before",
+            );
+        }
+        if self.is_held_back() {
+            return unsure(
+                format!(
+                    "the producer was held back for {} at most, but the server did not show for {PRESSURE:.1} s that it keeps \
+                     no more than before: it took {taken}, and its memory grew by {growth}",
+                    Seconds(self.stall)
+                ),
+                LONGER,
+            );
+        }
+        if ruled.verdict == Verdict::Slow {
+            return ruled;
+        }
+        if self.on_the_way <= self.slack {
+            return unsure(
+                format!(
+                    "only {} waited between producer and reader at the end, which the kernels' queues hold alone: the server \
+                     was never put to the test",
+                    Bytes(self.on_the_way)
+                ),
+                "read less, or send more: --no-read, or a higher --rate",
+            );
+        }
+        unsure(
+            format!(
+                "the server took {taken}, and its memory grew by {growth}: too much for none and too little for all"
             ),
-            try_next: None,
-            ..judgement
-        },
-        _ => judgement,
+            "send more: --bytes 2GiB --for 60s",
+        )
+    }
+
+    fn stopped(&self) -> String {
+        format!(
+            "the server stopped reading after {} of input and held the producer back for {}{}",
+            Bytes(self.taken),
+            Seconds(self.stall),
+            self.memory()
+        )
+    }
+
+    fn pressed(&self) -> String {
+        format!(
+            "the server read only as its replies were read, and held the producer back for most of the last {} ({} at most \
+             at a time){}",
+            Seconds(self.hold.pressed),
+            Seconds(self.stall),
+            self.memory()
+        )
+    }
+
+    fn memory(&self) -> String {
+        match self.growth {
+            Some(growth) => format!(", and its memory stayed within {} of where it began", Bytes(growth)),
+            None => "; seen on the wire alone, since its memory is not visible".to_owned(),
+        }
+    }
+
+    /// It kept what it took, and then it stopped.
+    fn late(&self) -> String {
+        format!(
+            "the server kept {} of input{}, and then held the producer back for {}: a high limit, or a pause",
+            Bytes(self.taken),
+            self.growth.map(|growth| format!(", its memory up by {}", Bytes(growth))).unwrap_or_default(),
+            Seconds(self.hold.still)
+        )
+    }
+
+    /// It keeps what it takes, though not all at once.
+    fn kept(&self) -> String {
+        format!(
+            "the server took {}, and its memory grew by {}, though it held the producer back for up to {}",
+            Bytes(self.taken),
+            Bytes(self.growth.unwrap_or(0)),
+            Seconds(self.stall)
+        )
     }
 }
 
-/// For how long, up to the end, the server took nothing, gave nothing and kept its memory, while there was more to send.
-fn held_back(points: &[Point]) -> Option<f64> {
-    let last = points.last()?;
-    let is_like_the_end = |point: &Point| {
-        let memory = |point: &Point| point.sample.server_memory.unwrap_or(0);
-        point.blocked
-            && last.taken() - point.taken() <= STILL
-            && last.given().saturating_sub(point.given()) <= STILL
-            && memory(last).abs_diff(memory(point)) <= FLAT
-    };
-    let since = points.iter().rev().take_while(|point| is_like_the_end(point)).last()?;
-    Some(last.sample.t - since.sample.t)
+fn bounded(reason: String) -> Judgement {
+    Judgement { verdict: Verdict::Bounded, reason, try_next: None, more_would_help: false }
 }
 
-/// Seconds: ten times the longest pause of a server that goes on reading (a window probe after 0.2 s).
-const HELD_BACK: f64 = 2.0;
+fn unsure(reason: String, try_next: &str) -> Judgement {
+    Judgement {
+        verdict: Verdict::Inconclusive,
+        reason,
+        try_next: Some(try_next.to_owned()),
+        more_would_help: false,
+    }
+}
 
-/// Bytes that may move in a standstill: window probes.
-const STILL: u64 = 4096;
+/// Seconds: shorter waits are the kernel's ordinary business, and not worth a word.
+const HELD_BACK: f64 = 0.5;
 
-/// Bytes by which memory may move in a standstill: an allocator's housekeeping.
-const FLAT: u64 = 1 << 20;
+/// Input that, if it is kept, is more than most limits.
+const MUCH: u64 = 64 << 20;
+
+/// The advice where time is what was missing.
+const LONGER: &str = "watch it for longer: --for 30s";
+
+/// What the rule says of a server that took everything, and what must not be said when it held the producer back.
+const WITHOUT_A_PAUSE: &str = "without a pause";
 
 #[cfg(test)]
-mod tests {
-    use echoctl_record::Sample;
-
-    use super::*;
-
-    /// 4 s of a server that takes `taken(t)` bytes and has `memory(t)`, sampled ten times a second.
-    fn points(taken: impl Fn(f64) -> u64, memory: impl Fn(f64) -> u64) -> Vec<Point> {
-        (0..=40)
-            .map(|tenth| {
-                let t = f64::from(tenth) / 10.0;
-                let sample = Sample {
-                    t,
-                    produced: taken(t) + (4 << 20),
-                    s_read: Some(taken(t)),
-                    s_written: Some(taken(t)),
-                    server_memory: Some(memory(t)),
-                    ..Sample::default()
-                };
-                Point { sample, blocked: t > 0.3, ..Point::default() }
-            })
-            .collect()
-    }
-
-    #[test]
-    fn a_server_that_stops_is_held_to_have_stopped_from_its_last_read_on() {
-        let points = points(|t| if t < 0.95 { 4 << 20 } else { 5 << 20 }, |_| 3 << 20);
-
-        assert!(held_back(&points).is_some_and(|seconds| (2.9..3.1).contains(&seconds)));
-    }
-
-    #[test]
-    fn memory_that_rises_in_the_standstill_is_no_standstill() {
-        let points = points(|_| 4 << 20, |t| (t * 10e6) as u64);
-
-        assert!(held_back(&points).is_some_and(|seconds| seconds < 0.3));
-    }
-
-    #[test]
-    fn a_server_that_reads_on_was_never_stopped() {
-        let points = points(|t| (t * 64e6) as u64, |_| 3 << 20);
-
-        assert!(held_back(&points).is_some_and(|seconds| seconds < 0.1));
-    }
-}
+mod tests;

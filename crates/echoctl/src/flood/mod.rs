@@ -2,7 +2,7 @@
 //!
 //! - [`args`]: the options.
 //! - [`session`]: the run, sampled 20 times a second.
-//! - [`judge`]: the verdict on the server.
+//! - [`hold`]: for how long it was held back; [`judge`]: the verdict on the server.
 //! - [`show`]: how it is shown while it goes.
 //! - [`server`]: the processes that are watched.
 //! - [`keep`]: the record and the page.
@@ -10,6 +10,7 @@
 
 mod args;
 mod ending;
+mod hold;
 mod judge;
 mod keep;
 mod server;
@@ -20,7 +21,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc;
 
-use anyhow::anyhow;
 use echoctl_client::{Error, Flood};
 
 pub(crate) use args::Args;
@@ -29,6 +29,7 @@ use server::Server;
 use session::Session;
 
 use crate::exit::{Exit, Failure, Outcome};
+use crate::guard::no_connection;
 use crate::interrupt;
 
 pub(crate) fn run(args: Args) -> Outcome {
@@ -64,11 +65,5 @@ pub(crate) fn run(args: Args) -> Outcome {
 /// No connection came about: says what to do.
 fn unreachable(error: Error) -> Failure {
     let Error::Connect { addr, source } = error else { return Failure::usage(error) };
-    let advice = match source.kind() {
-        std::io::ErrorKind::ConnectionRefused => {
-            format!("; nobody listens there: start one with: echoctl serve --addr {addr}")
-        }
-        _ => String::new(),
-    };
-    Failure::new(Exit::Unreachable, anyhow!("cannot connect to {addr}: {source}{advice}"))
+    no_connection(addr, &source)
 }

@@ -30,7 +30,7 @@ pub(super) struct Session {
     pub(super) points: Vec<Point>,
     /// The first sample.
     pub(super) first: Option<Sample>,
-    /// The sample with most bytes on the way.
+    /// The sample with most bytes on the way, while all connections were alive.
     pub(super) fullest: Sample,
     pub(super) last: Sample,
     /// The most that was inside the server, and the most memory that it had.
@@ -128,7 +128,9 @@ impl Session {
         }
         let held_back = self.held_back(&totals);
         let first = self.first.unwrap_or(look.sample);
-        let moment = Moment { look: &look, totals: &totals, server: &self.server, first, held_back };
+        let is_alive = self.is_alive();
+        let moment =
+            Moment { look: &look, totals: &totals, server: &self.server, first, held_back, is_alive };
         self.show.show(&moment)
     }
 
@@ -143,6 +145,10 @@ impl Session {
         self.last = sample;
         self.keeper.add(sample);
         self.most_memory = self.most_memory.max(sample.server_memory);
+        if !self.is_alive() {
+            // The queues of a dead connection are gone, and what was in them looks as if it had been read.
+            return;
+        }
         self.most_inside = self.most_inside.max(Queues::of(&sample).inside_server);
         let on_the_way = |sample: &Sample| sample.produced.saturating_sub(sample.consumed);
         if on_the_way(&sample) >= on_the_way(&self.fullest) {
@@ -184,6 +190,20 @@ impl Session {
                 connection.client.is_some_and(|end| end.info.state == TcpState::CloseWait)
                     || connection.server.is_some_and(|end| has_sent_fin(end.info.state))
             })
+    }
+
+    /// Whether no end of any connection has been closed by the server: its counters then say where bytes are.
+    fn is_alive(&self) -> bool {
+        use TcpState::{CloseWait, Established, FinWait1, FinWait2};
+        self.sampler.connections().all(|connection| {
+            let is_gone = connection.server.is_none() && connection.server_was_seen;
+            // Our own FIN, which asks for the rest, closes nothing yet.
+            let client = connection.client.map(|end| end.info.state);
+            let server = connection.server.map(|end| end.info.state);
+            !is_gone
+                && client.is_none_or(|state| matches!(state, Established | FinWait1 | FinWait2))
+                && server.is_none_or(|state| matches!(state, Established | CloseWait))
+        })
     }
 
     /// For how long no connection could write.

@@ -9,7 +9,7 @@ use echoctl_record::{Bytes, Queues, Sample, Seconds};
 
 use super::args::Args;
 use crate::output::{is_live, json_line};
-use crate::view::path::{Beside, PathView};
+use crate::view::path::{self, Beside, PathView};
 use crate::view::screen::Screen;
 
 /// One of three ways to show a run.
@@ -19,7 +19,7 @@ pub(super) enum Show {
     /// A line a second on stderr.
     Lines { next: f64 },
     /// The path on stderr, drawn again and again.
-    Live { screen: Screen, view: PathView, next: f64, title: String },
+    Live { screen: Screen, view: PathView, next: f64, title: String, shown: Option<Beside> },
 }
 
 /// One moment of a run, and what it is seen against.
@@ -32,6 +32,8 @@ pub(super) struct Moment<'a> {
     pub(super) first: Sample,
     /// For how long no connection could write.
     pub(super) held_back: Option<Duration>,
+    /// Whether no connection has been closed by the server.
+    pub(super) is_alive: bool,
 }
 
 impl Show {
@@ -41,7 +43,7 @@ impl Show {
             Show::Json
         } else if is_live() && !args.plain {
             let title = format!("flood to {}: {}", args.addr, what(config));
-            Show::Live { screen: Screen::new(), view: PathView::default(), next: 0.0, title }
+            Show::Live { screen: Screen::new(), view: PathView::default(), next: 0.0, title, shown: None }
         } else {
             Show::Lines { next: 0.0 }
         }
@@ -61,35 +63,49 @@ impl Show {
                 *next = sample.t.floor() + 1.0;
                 writeln!(io::stderr(), "{}", line(moment))
             }
-            Show::Live { screen, view, next, title } => {
-                view.add(*sample);
+            Show::Live { screen, view, next, title, shown } => {
                 let is_over = moment.totals.open == 0;
                 // What was left unread stays on the screen as it was, not as it is when nobody sends any more.
-                let is_left = is_over && sample.produced > sample.consumed;
-                if is_left || (sample.t < *next && !is_over) {
+                if (is_over && sample.produced > sample.consumed) || !moment.is_alive {
+                    let Some(mut left) = shown.take() else { return Ok(()) };
+                    if left.held_back.is_some() {
+                        // The same figure as in the sentence below.
+                        left.held_back = Some(moment.totals.longest_stall.as_secs_f64());
+                    }
+                    return screen.draw(&view.text(&left));
+                }
+                view.add(*sample);
+                if sample.t < *next && !is_over {
                     return Ok(());
                 }
                 *next = sample.t + REDRAW_SECONDS;
-                screen.draw(&view.text(&beside(moment, title)))
+                let beside = beside(moment, title);
+                screen.draw(&view.text(&beside))?;
+                *shown = Some(beside);
+                Ok(())
             }
         }
     }
 }
 
-/// One line on a moment, for logs and pipes.
+/// One line on a moment, for logs and pipes: 80 columns, whatever the figures.
 fn line(moment: &Moment) -> String {
     let now = &moment.look.sample;
     let shown = |bytes: Option<u64>| bytes.map_or("?".to_owned(), |bytes| Bytes(bytes).to_string());
     let held_back = moment.held_back.filter(|time| *time >= HELD_BACK).map(|time| time.as_secs_f64());
-    let held_back = held_back.map(|time| format!("   held back {}", Seconds(time)));
+    let held_back = held_back.map(|time| format!("held back {}", Seconds(time)));
     let growth = now.server_memory.zip(moment.first.server_memory);
+    let growth = growth.map(|(now, first)| now.saturating_sub(first));
+    let inside = Queues::of(now).inside_server;
+    let not_held = inside.zip(growth).is_some_and(|(inside, growth)| path::is_not_held(inside, growth));
     let text = format!(
-        "{:4.0} s   sent {:<9} read back {:<9} inside the server {:<9} server memory +{:<9}{}",
+        "{:3.0} s  sent {:<7}  read {:<7}  {} {:<7}  mem +{:<7}  {}",
         now.t,
         shown(Some(now.produced)),
         shown(Some(now.consumed)),
-        shown(Queues::of(now).inside_server),
-        shown(growth.map(|(now, first)| now.saturating_sub(first))),
+        if not_held { "not written" } else { "inside" },
+        shown(inside),
+        shown(growth),
         held_back.unwrap_or_default(),
     );
     text.trim_end().to_owned()

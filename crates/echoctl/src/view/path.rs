@@ -63,7 +63,7 @@ impl PathView {
         line(counter("produced", now.produced, waiting.as_deref().unwrap_or_default(), &producing));
         let on_the_way = now.produced.saturating_sub(now.consumed);
         for queue in &QUEUES {
-            line(self.queue(queue, now, on_the_way, &beside.path));
+            line(self.queue(queue, now, on_the_way, beside));
         }
         let consuming = self.recent.flow(|sample| Some(sample.consumed));
         line(counter("consumed", now.consumed, "", &consuming));
@@ -72,21 +72,22 @@ impl PathView {
         line(format!("  {:<10}{}", "memory", self.memory(now, beside)));
         line(format!("  {:<10}{}", "", self.exhaustion(beside)));
         line(format!("  {:<10}{}", "kernel", kernel(now)));
-        line(format!("  {:<10}{}", "window", window(&beside.path)));
+        line(format!("  {:<10}{}", "window", window(&beside.path, held_back)));
         line(format!("  {:<10}{}", "", congestion_window(&beside.path)));
         line(String::new());
-        line(format!("  {}", self.saying(now, held_back)));
+        line(format!("  {}", self.saying(now, beside, held_back)));
         text
     }
 
-    fn queue(&self, queue: &Queue, now: &Sample, on_the_way: u64, path: &Path) -> String {
+    fn queue(&self, queue: &Queue, now: &Sample, on_the_way: u64, beside: &Beside) -> String {
+        let name = queue.name(now, beside.base_memory);
         let Some(bytes) = (queue.bytes)(&Queues::of(now)) else {
-            return format!("    {:<22}{:>9}", queue.name, "not visible here");
+            return format!("    {name:<22}{:>9}", "not visible here");
         };
-        let full = (queue.filled)(path).and_then(Filled::part).map(fullness).unwrap_or_default();
+        let full = (queue.filled)(&beside.path).and_then(Filled::part).map(fullness).unwrap_or_default();
         let trend = self.recent.trend(|sample| (queue.bytes)(&Queues::of(sample)), bytes);
         let bar = bar(bytes, on_the_way);
-        format!("    {:<22}{:>9}  {bar:<BAR$}  {full:<10}{trend}", queue.name, Bytes(bytes).to_string())
+        format!("    {name:<22}{:>9}  {bar:<BAR$}  {full:<10}{trend}", Bytes(bytes).to_string())
     }
 
     /// The server's memory, its growth and its trend.
@@ -109,19 +110,19 @@ impl PathView {
     }
 
     /// What it all means, in one sentence.
-    fn saying(&self, now: &Sample, held_back: Option<f64>) -> &'static str {
+    fn saying(&self, now: &Sample, beside: &Beside, held_back: Option<f64>) -> &'static str {
         let inside = self.recent.slope(|sample| Queues::of(sample).inside_server).unwrap_or(0.0);
         let memory = self.recent.slope(|sample| sample.server_memory).unwrap_or(0.0);
         let produced = self.recent.slope(|sample| Some(sample.produced)).unwrap_or(0.0);
         let consumed = self.recent.slope(|sample| Some(sample.consumed)).unwrap_or(0.0);
         if held_back.is_some() {
             "Backpressure: the server stopped reading, so the producer has to wait."
-        } else if inside > RISING && memory > RISING && memory < inside / 2.0 {
-            "The server reads on, and its memory takes a part of it: no echo, or it drops replies."
+        } else if inside > RISING && does_not_hold(now, beside.base_memory) {
+            "The server reads on, but its memory does not hold it: no echo, or it drops."
         } else if inside > RISING && memory > RISING {
             "No backpressure: the server reads on, and its memory takes what nobody reads."
         } else if inside > RISING {
-            "The server reads on, and keeps what nobody reads."
+            "The server reads on, though nobody reads its replies."
         } else if produced > RISING && consumed > 0.8 * produced {
             "It flows: what is produced is consumed."
         } else if now.produced == 0 {
@@ -144,6 +145,26 @@ struct Queue {
     filled: fn(&Path) -> Option<Filled>,
 }
 
+impl Queue {
+    /// What it is called. Only an echo that keeps what it owes has a queue inside: where memory shows that it does not, the
+    /// difference of the two counters is called what it is.
+    fn name(&self, now: &Sample, base_memory: Option<u64>) -> &'static str {
+        if self.name == INSIDE && does_not_hold(now, base_memory) { "READ, NOT WRITTEN" } else { self.name }
+    }
+}
+
+/// Whether the server's memory does not hold what it has read and not written back.
+fn does_not_hold(now: &Sample, base_memory: Option<u64>) -> bool {
+    let unwritten = Queues::of(now).inside_server;
+    let growth = now.server_memory.zip(base_memory).map(|(now, base)| now.saturating_sub(base));
+    unwritten.zip(growth).is_some_and(|(unwritten, growth)| is_not_held(unwritten, growth))
+}
+
+/// Whether so much that was read and not written back cannot be in memory that grew by `growth`. Bytes.
+pub(crate) fn is_not_held(unwritten: u64, growth: u64) -> bool {
+    unwritten > WORTH_A_DOUBT && growth < unwritten / 2
+}
+
 /// The queues, in the order in which a byte passes them.
 const QUEUES: [Queue; 5] = [
     Queue {
@@ -156,7 +177,7 @@ const QUEUES: [Queue; 5] = [
         bytes: |queues| queues.server_receive,
         filled: |path| Some(path.server_receive),
     },
-    Queue { name: "INSIDE THE SERVER", bytes: |queues| queues.inside_server, filled: |_| None },
+    Queue { name: INSIDE, bytes: |queues| queues.inside_server, filled: |_| None },
     Queue {
         name: "server send queue",
         bytes: |queues| queues.server_send,
@@ -170,12 +191,12 @@ const QUEUES: [Queue; 5] = [
 ];
 
 /// The table that adds up: where the bytes of one moment were.
-pub(crate) fn table(sample: &Sample) -> String {
+pub(crate) fn table(sample: &Sample, base_memory: Option<u64>) -> String {
     let mut text = format!("  {:<26}{:>10}\n", "produced", Bytes(sample.produced).to_string());
     for queue in &QUEUES {
         let bytes = (queue.bytes)(&Queues::of(sample));
         let bytes = bytes.map_or("not visible".to_owned(), |bytes| Bytes(bytes).to_string());
-        let _ = writeln!(text, "    {:<24}{bytes:>10}", queue.name);
+        let _ = writeln!(text, "    {:<24}{bytes:>10}", queue.name(sample, base_memory));
     }
     let _ = write!(text, "  {:<26}{:>10}", "consumed", Bytes(sample.consumed).to_string());
     text
@@ -194,9 +215,11 @@ fn counter(name: &str, bytes: u64, remark: &str, flow: &str) -> String {
     format!("  {name:<24}{:>9}  {remark:<width$}  {flow}", Bytes(bytes).to_string())
 }
 
-fn window(path: &Path) -> String {
+fn window(path: &Path, held_back: Option<f64>) -> String {
     match (path.window, path.window_zero_for) {
         (None, _) => "not visible here".to_owned(),
+        // The same wait as the producer's, begun a moment later: one figure for it is enough.
+        (Some(0), _) if held_back.is_some() => "0: the server's kernel takes no more".to_owned(),
         (Some(0), Some(time)) => {
             format!("0 for {}: the server's kernel takes no more", Seconds(time.as_secs_f64()))
         }
@@ -241,6 +264,12 @@ fn until(seconds: f64) -> String {
         s => format!("{:.0} h", s / 3600.0),
     }
 }
+
+/// What an echo holds.
+const INSIDE: &str = "INSIDE THE SERVER";
+
+/// Bytes below which memory says nothing of a queue: a heap has as much to spare.
+const WORTH_A_DOUBT: u64 = 8 << 20;
 
 /// Columns of a bar.
 const BAR: usize = 18;

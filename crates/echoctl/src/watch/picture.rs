@@ -3,7 +3,7 @@
 //! ```text
 //! 127.0.0.1:7118: echoctl (pid 25767)                                       2.3 s
 //!
-//!   connections  30 now, 30 since; 27 whose client does not read
+//!   connections  30 now, 30 seen; wait for: client 27
 //!   flow         in 0 B/s, out 0 B/s
 //!   memory       2.6 MiB, steady
 //!   kernel       25 MiB of memory for 25 MiB in queues
@@ -11,7 +11,7 @@
 //!   bytes in queues         client    server    server    client
 //!                             send   receive      send   receive
 //!   all connections            0 B       0 B    21 MiB   3.5 MiB
-//!   127.0.0.1:39300            0 B       0 B   1.5 MiB   126 KiB  client is slow
+//!   127.0.0.1:39300            0 B       0 B   1.5 MiB   126 KiB  waits: client
 //! ```
 
 use std::collections::{HashMap, VecDeque};
@@ -70,21 +70,19 @@ impl Picture {
         self.moments.push_back(moment);
     }
 
-    /// One line, for a log.
+    /// One line of at most 80 columns, for a log: the queues are the server's.
     pub(super) fn line(&self, observation: &Observation) -> String {
         let sample = &observation.sample;
         let queues = Queues::of(sample);
         let size = |bytes: Option<u64>| bytes.map_or("-".to_owned(), |bytes| Bytes(bytes).to_string());
         let (received, written) = self.rates();
         format!(
-            "{:>7}  {} connections  in {received}  out {written}  server receive {}  server send {}  memory {}  kernel {}  zero windows {}",
-            Seconds(sample.t).to_string(),
+            "{}  {} open  in {received}  out {written}  receive {}  send {}  mem {}",
+            Seconds(sample.t),
             sample.connections,
             size(queues.server_receive),
             size(queues.server_send),
             size(sample.server_memory),
-            size(sample.kernel_memory),
-            observation.path.zero_windows,
         )
     }
 
@@ -124,10 +122,12 @@ impl Picture {
         let sample = &observation.sample;
         let waiting =
             |who| rows.iter().filter(|row| row.waits_for == who || row.waits_for == WaitsFor::Both).count();
-        let mut text = format!("  {:<13}{} now, {came} since", "connections", sample.connections);
+        let mut text = format!("  {:<13}{} now, {came} seen", "connections", sample.connections);
+        let mut joint = "; wait for:";
         for (who, what) in [(WaitsFor::Client, "client"), (WaitsFor::Server, "server")] {
             if waiting(who) > 0 {
-                let _ = write!(text, "; {} whose {what} does not read", waiting(who));
+                let _ = write!(text, "{joint} {what} {}", waiting(who));
+                joint = ",";
             }
         }
         let (received, written) = self.rates();
@@ -172,9 +172,9 @@ fn of_all(sample: &Sample) -> String {
 fn of_one(row: &Row) -> String {
     let waits = match row.waits_for {
         WaitsFor::Nobody => "",
-        WaitsFor::Client => "client is slow",
-        WaitsFor::Server => "server is slow",
-        WaitsFor::Both => "both are slow",
+        WaitsFor::Client => "waits: client",
+        WaitsFor::Server => "waits: server",
+        WaitsFor::Both => "waits: both",
     };
     let queues = columns(row.client_send, row.server_receive, row.server_send, row.client_receive);
     let line = format!("{queues}  {waits}");

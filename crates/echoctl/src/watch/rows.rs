@@ -35,7 +35,7 @@ pub(super) struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) window_zero_seconds: Option<f64>,
     pub(super) kernel_memory: u64,
-    /// Who does not read, as far as it shows.
+    /// Whose reading it waits for at this moment, as far as it shows: for a slow reader on and off.
     pub(super) waits_for: WaitsFor,
 }
 
@@ -45,11 +45,11 @@ pub(super) struct Row {
 pub(super) enum WaitsFor {
     /// For nobody: bytes flow, or there are none.
     Nobody,
-    /// The client does not read what the server writes.
+    /// The client has no room for what the server writes: it reads slowly or not at all.
     Client,
-    /// The server does not read what the client writes.
+    /// The server's kernel has no room for what the client writes: the server reads slowly or not at all.
     Server,
-    /// Neither reads.
+    /// Neither has room.
     Both,
 }
 

@@ -107,6 +107,7 @@ impl Running {
             verified: totals.verified,
             lost: totals.lost,
             duplicated: totals.duplicated,
+            reordered: totals.reordered,
             mismatched: totals.mismatched,
             stalled_seconds: totals.longest_stall.as_secs_f64(),
             server_pid: Some(self.server.pid()),

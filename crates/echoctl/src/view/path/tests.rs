@@ -60,6 +60,23 @@ fn a_producer_that_is_held_back_is_said_to_be() {
 }
 
 #[test]
+fn bytes_that_memory_does_not_hold_are_not_said_to_be_inside() {
+    let mut view = PathView::default();
+    let (before, mut now) = (sample(1.0, 0), sample(2.0, 200 << 20));
+    now.server_memory = before.server_memory.map(|memory| memory + (1 << 20));
+    view.add(before);
+    view.add(now);
+
+    let text = view.text(&Beside { base_memory: before.server_memory, ..Beside::default() });
+
+    assert!(text.contains("READ, NOT WRITTEN       200 MiB") && !text.contains("INSIDE"), "{text}");
+    assert!(text.contains("memory does not hold it"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 79), "{text}");
+    assert!(table(&now, before.server_memory).contains("READ, NOT WRITTEN "));
+    assert!(table(&sample(2.0, 200 << 20), before.server_memory).contains("INSIDE THE SERVER "));
+}
+
+#[test]
 fn a_jump_that_is_over_is_no_trend() {
     let mut view = PathView::default();
     for twentieth in 0..20 {
