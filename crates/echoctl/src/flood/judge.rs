@@ -177,8 +177,8 @@ impl Case {
 
     fn pressed(&self) -> String {
         format!(
-            "the server read only as its replies were read, and held the producer back for most of the last {} ({} at most \
-             at a time){}",
+            "the server read only as its replies were read: for most of the last {} input waited before it, the producer \
+             held back for {} at most at a time{}",
             Seconds(self.hold.pressed),
             Seconds(self.stall),
             self.memory()

@@ -19,7 +19,7 @@ pub(super) enum Show {
     /// A line a second on stderr.
     Lines { next: f64 },
     /// The path on stderr, drawn again and again.
-    Live { screen: Screen, view: PathView, next: f64, title: String, shown: Option<Beside> },
+    Live { screen: Screen, view: PathView, next: f64, title: String, shown: Option<Box<Beside>> },
 }
 
 /// One moment of a run, and what it is seen against.
@@ -81,7 +81,7 @@ impl Show {
                 *next = sample.t + REDRAW_SECONDS;
                 let beside = beside(moment, title);
                 screen.draw(&view.text(&beside))?;
-                *shown = Some(beside);
+                *shown = Some(Box::new(beside));
                 Ok(())
             }
         }
