@@ -24,7 +24,7 @@ pub struct Served {
     pub p99: f64,
     /// The longest wait, in seconds, that of a question without an answer included.
     pub longest: f64,
-    /// Whether it was kept waiting for longer than [`STARVED`].
+    /// Whether it was kept waiting for longer than a second.
     pub is_starved: bool,
 }
 
