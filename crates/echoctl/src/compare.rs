@@ -13,7 +13,7 @@ use crate::report::{source, write};
 /// Draws on the terminal, unless a page is asked for. The first run is drawn in solid orange, the second in dashed blue.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Draw this record as the first
+    /// Draw this record as the first; - for stdin
     #[arg(value_name = "A")]
     first: PathBuf,
 

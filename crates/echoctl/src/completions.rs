@@ -1,9 +1,16 @@
 //! `echoctl completions`: what a shell needs to know to complete this command line.
+//!
+//! Shells are told of a copy of the command line, without what is hidden, and with the names that an argument may have where
+//! the program itself takes any text, so as to explain what is wrong with it.
 
 use std::io::{self, Write};
 
-use clap::CommandFactory;
+use clap::builder::PossibleValuesParser;
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
+use echoctl_audit::Shape;
+use echoctl_lab::lessons;
+use echoctl_proto::Framing;
 
 use crate::cli::Cli;
 use crate::exit::{Exit, Outcome};
@@ -23,7 +30,59 @@ Examples:
 
 pub(crate) fn run(args: Args) -> Outcome {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "echoctl", &mut script);
+    clap_complete::generate(args.shell, &mut visible(&Cli::command()), "echoctl", &mut script);
     io::stdout().lock().write_all(&script)?;
     Ok(Exit::Done)
+}
+
+/// The command without what is hidden: the generators would offer that too.
+fn visible(command: &Command) -> Command {
+    let shown = command.get_arguments().filter(|arg| !arg.is_hide_set());
+    let args = shown.map(|arg| match names(command.get_name(), arg.get_id().as_str()) {
+        Some(names) => arg.clone().value_parser(PossibleValuesParser::new(names)),
+        None => arg.clone(),
+    });
+    let copy = match command.get_version() {
+        Some(_) => Command::new(named(command)).version(env!("CARGO_PKG_VERSION")),
+        None => Command::new(named(command)),
+    };
+    copy.about(command.get_about().cloned().unwrap_or_default())
+        .disable_help_subcommand(true)
+        .args(args)
+        .subcommands(command.get_subcommands().filter(|command| !command.is_hide_set()).map(visible))
+}
+
+/// What an argument of a command may be, where the command line alone does not tell.
+fn names(command: &str, argument: &str) -> Option<Vec<&'static str>> {
+    Some(match (command, argument) {
+        ("lesson", "lesson") => lessons::ALL.iter().map(|lesson| lesson.name).chain(["all"]).collect(),
+        ("man", "command") => Cli::command().get_subcommands().map(named).collect(),
+        ("audit", "shape") => Shape::NAMES.iter().map(|(name, _)| *name).collect(),
+        (_, "framing") => Framing::ALL.iter().map(|framing| framing.name()).collect(),
+        _ => return None,
+    })
+}
+
+/// The command's name for as long as clap wants it, which is for ever: a dozen words of a program about to end.
+fn named(command: &Command) -> &'static str {
+    command.get_name().to_owned().leak()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_with_names_of_their_own_are_where_they_are_looked_for() {
+        for (command, argument) in
+            [("lesson", "lesson"), ("man", "command"), ("audit", "shape"), ("ping", "framing")]
+        {
+            assert!(names(command, argument).is_some_and(|names| !names.is_empty()), "{command} {argument}");
+            let program = Cli::command();
+            let found = program
+                .find_subcommand(command)
+                .and_then(|command| command.get_arguments().find(|arg| arg.get_id() == argument));
+            assert!(found.is_some(), "{command} has no argument {argument}");
+        }
+    }
 }

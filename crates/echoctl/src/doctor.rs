@@ -177,16 +177,13 @@ fn queues(findings: &Findings) -> String {
         return text + "\n";
     };
     let sizes = |[least, first, most]: Triple| {
-        format!("{} at first, {} at least, {} at most", Bytes(first), Bytes(least), Bytes(most))
+        format!("{} at first, from {} to {}", Bytes(first), Bytes(least), Bytes(most))
     };
     row(&mut text, "a receive queue", &sizes(limits.receive));
     row(&mut text, "a send queue", &sizes(limits.send));
-    row(
-        &mut text,
-        "the slack",
-        &format!("{}: no more can wait in both kernels together,", Bytes(limits.slack())),
-    );
-    row(&mut text, "", "and what a server holds shows only beyond what does");
+    row(&mut text, "the slack", &format!("{}: the most that both kernels", Bytes(limits.slack())));
+    row(&mut text, "", "hold together; what a server holds");
+    row(&mut text, "", "shows only beyond that");
     if let Some(tcp) = findings.tcp {
         let used = format!("{} for {} sockets of this host", Bytes(tcp.used), tcp.sockets);
         row(&mut text, "kernel memory of TCP", &used);
@@ -205,11 +202,8 @@ fn queues(findings: &Findings) -> String {
 fn tested(test: &SelfTest) -> String {
     let mut text = "The self-test\n".to_owned();
     let seconds = |time: std::time::Duration| Seconds(time.as_secs_f64()).to_string();
-    let cost = format!(
-        "{} a connection, {} at worst in a hundred",
-        seconds(test.cost_median),
-        seconds(test.cost_p99)
-    );
+    let cost =
+        format!("{} a connection, {} in one of 100", seconds(test.cost_median), seconds(test.cost_p99));
     row(&mut text, "a sample takes", &cost);
     if let Some(error) = test.stalled_error {
         let error = format!("off by {} with {} on the way", Bytes(error), Bytes(test.stalled_bytes));

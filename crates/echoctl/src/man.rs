@@ -1,9 +1,13 @@
 //! `echoctl man`: the manual, made from the same text as `--help`.
+//!
+//! Two sections are not as clap_mangen makes them. The synopsis names the values of options, and the text after the help
+//! becomes sections of its own: its examples are commands with a line about each, which filled text would run together.
 
 use std::io::{self, Write};
 
-use clap::CommandFactory;
+use clap::{Arg, Command, CommandFactory};
 use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
 
 use crate::cli::Cli;
 use crate::exit::{Exit, Failure, Outcome};
@@ -32,8 +36,110 @@ pub(crate) fn run(args: Args) -> Outcome {
             Failure::usage(format_args!("there is no command '{name}': see echoctl --help"))
         })?,
     };
-    let mut page = Vec::new();
-    Man::new(command.clone()).render(&mut page)?;
-    io::stdout().lock().write_all(&page)?;
+    io::stdout().lock().write_all(&page(command)?)?;
     Ok(Exit::Done)
+}
+
+/// The page of a command that has been built.
+fn page(command: &Command) -> io::Result<Vec<u8>> {
+    let man = Man::new(command.clone().override_usage(synopsis(command)));
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    // A list of options is neither justified nor hyphenated: an option broken in two is no option.
+    page.write_all(b".ad l\n.nh\n")?;
+    man.render_synopsis_section(&mut page)?;
+    page.write_all(b".hy\n.ad b\n")?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    if command.has_subcommands() {
+        man.render_subcommands_section(&mut page)?;
+    }
+    if let Some(text) = command.get_after_long_help().or(command.get_after_help()) {
+        closing(&text.to_string()).to_writer(&mut page)?;
+    }
+    if command.get_version().is_some() {
+        man.render_version_section(&mut page)?;
+    }
+    Ok(page)
+}
+
+/// The command with all its options and their values.
+fn synopsis(command: &Command) -> String {
+    let word = |arg: &Arg| match arg {
+        arg if arg.is_last_set() => format!("[-- {arg}]"),
+        arg if arg.is_positional() => arg.to_string(),
+        arg => match arg.get_short() {
+            Some(short) => format!("[-{short}|{arg}]"),
+            None => format!("[{arg}]"),
+        },
+    };
+    let shown = || command.get_arguments().filter(|arg| !arg.is_hide_set());
+    let (positional, options): (Vec<&Arg>, Vec<&Arg>) = shown().partition(|arg| arg.is_positional());
+    let name = command.get_bin_name().unwrap_or_else(|| command.get_name()).to_owned();
+    let words = options.into_iter().chain(positional).map(word);
+    let subcommand = command.has_subcommands().then(|| "<COMMAND>".to_owned());
+    std::iter::once(name).chain(words).chain(subcommand).collect::<Vec<_>>().join(" ")
+}
+
+/// The text after the help. A line such as `Examples:` begins a section, an indented line in it is a command with what it
+/// does after two blanks or more, or indented further on the next line; all else is a paragraph.
+fn closing(text: &str) -> Roff {
+    let mut page = Roff::new();
+    let mut has_section = false;
+    for line in text.lines() {
+        let indent = line.len() - line.trim_start().len();
+        match line.trim() {
+            "" => {}
+            heading if indent == 0 && heading.ends_with(':') && !heading.contains(' ') => {
+                page.control("SH", [heading.trim_end_matches(':').to_uppercase().as_str()]);
+                has_section = true;
+            }
+            paragraph if indent == 0 => {
+                if !has_section {
+                    page.control("SH", ["NOTES"]);
+                    has_section = true;
+                }
+                page.control("PP", []).text([roman(paragraph)]);
+            }
+            explanation if indent > 2 => drop(page.text([roman(explanation)])),
+            example => {
+                let (command, explanation) = example.split_once("  ").unwrap_or((example, ""));
+                page.control("TP", []).text([bold(command)]);
+                if !explanation.is_empty() {
+                    page.text([roman(explanation.trim_start())]);
+                }
+            }
+        }
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page_of(name: &str) -> String {
+        let mut program = Cli::command();
+        program.build();
+        let command = program.find_subcommand(name).expect("it is a command");
+        String::from_utf8(page(command).expect("memory takes everything")).expect("it is text")
+    }
+
+    #[test]
+    fn the_synopsis_names_the_values_of_options() {
+        let page = page_of("serve");
+
+        assert!(page.contains("[\\-\\-queue\\-limit <SIZE>]"), "{page}");
+        assert!(!page.contains("until\\-stdin\\-ends"), "what is hidden stays hidden");
+    }
+
+    #[test]
+    fn each_example_is_a_command_with_its_explanation_below() {
+        let page = page_of("report");
+
+        assert!(page.contains(".SH EXAMPLES\n.TP\n\\fBechoctl flood"), "{page}");
+        assert!(page.contains("\\fR\nsee it in the terminal\n"), "{page}");
+        assert!(!page.contains("EXTRA"));
+    }
 }

@@ -30,6 +30,22 @@ fn every_shell_completes_every_command() {
 }
 
 #[test]
+fn shells_are_told_names_and_nothing_that_is_hidden() {
+    for shell in ["bash", "fish", "zsh"] {
+        let script = text(&echoctl(&["completions", shell]).output().unwrap().stdout);
+
+        // What an argument without an option may be, the generator for fish does not tell.
+        let lesson = (shell != "fish").then_some("half-close");
+        for name in lesson.into_iter().chain(["websocket-subscribe", "u32"]) {
+            assert!(script.contains(name), "{shell} does not know {name}");
+        }
+        for hidden in ["sabotage", "candidate", "until-stdin-ends"] {
+            assert!(!script.contains(hidden), "{shell} offers {hidden}");
+        }
+    }
+}
+
+#[test]
 fn the_manual_page_names_every_command_and_each_has_its_own() {
     let page = text(&echoctl(&["man"]).output().unwrap().stdout);
     assert!(page.contains(".TH echoctl 1"), "{page}");

@@ -63,6 +63,18 @@ fn a_record_is_drawn_without_escape_codes_where_there_is_no_terminal() {
 }
 
 #[test]
+fn a_record_is_read_from_standard_input_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = record(folder.path(), "run.json", 1.0);
+
+    let named = stdout(&mut echoctl(&["report".as_ref(), &file]));
+    let piped =
+        stdout(echoctl(&["report".as_ref(), "-".as_ref()]).write_stdin(std::fs::read(&file).unwrap()));
+
+    assert_eq!(piped, named);
+}
+
+#[test]
 fn a_page_a_table_and_a_drawing_are_written_where_they_are_wanted() {
     let folder = tempfile::tempdir().unwrap();
     let file = record(folder.path(), "run.json", 1.0);

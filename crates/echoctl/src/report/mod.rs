@@ -23,7 +23,7 @@ use sketch::Sketch;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Draw this record: what flood --record wrote, or the lines that flood --json printed
+    /// Draw this record: what flood --record wrote, or the lines that flood --json printed; - for stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
 

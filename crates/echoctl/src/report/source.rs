@@ -1,18 +1,28 @@
 //! The source: a recorded run, read from a file.
 
+use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
 use echoctl_record::{Machine, Run, RunError, Sample, Summary};
 use serde::Deserialize;
 
-/// Reads a record, or the JSON lines of a run; it has samples.
+/// Reads a record, or the JSON lines of a run; it has samples. `-` is standard input.
 ///
 /// # Errors
 /// What is wrong with the file.
 pub(crate) fn read(file: &Path) -> anyhow::Result<Run> {
-    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    parse(&bytes).with_context(|| format!("cannot draw {}", file.display()))
+    let is_stdin = file == Path::new("-");
+    let name = if is_stdin { "standard input".into() } else { file.to_string_lossy() };
+    let bytes = match is_stdin {
+        true => {
+            let mut bytes = Vec::new();
+            io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+        }
+        false => std::fs::read(file),
+    };
+    let bytes = bytes.with_context(|| format!("cannot read {name}"))?;
+    parse(&bytes).with_context(|| format!("cannot draw {name}"))
 }
 
 fn parse(bytes: &[u8]) -> anyhow::Result<Run> {

@@ -225,9 +225,9 @@ const LIVE_EVERY: Duration = Duration::from_secs(1);
 
 const EXAMPLES: &str = "\
 Examples:
-  echoctl serve                                      the default: flat memory, whatever a peer does
-  echoctl serve --backpressure off                   the bug; then, elsewhere: echoctl flood --no-read
+  echoctl serve                              flat memory, whatever a peer does
+  echoctl serve --backpressure off           the bug: see it with echoctl flood
+  echoctl serve --framing raw --io threads   blocking calls, a thread each
   echoctl serve --backpressure bounded --queue-limit 4MiB --write-timeout 30s
-  echoctl serve --framing raw --io threads           blocking calls, a thread a connection
 
 A stalled peer also holds megabytes in the kernel, under every policy, until --write-timeout or its own end.";
