@@ -18,7 +18,7 @@ pub(crate) struct Effort {
 impl Effort {
     /// For the documentation: a quarter of an hour.
     pub(crate) fn full() -> Effort {
-        Effort { rounds: 5, steady_rounds: 2, time: Duration::from_millis(700), is_quick: false }
+        Effort { rounds: 5, steady_rounds: 1, time: Duration::from_millis(700), is_quick: false }
     }
 
     /// For a glance: two minutes.

@@ -25,7 +25,7 @@ mod server;
 
 use std::env;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -58,6 +58,11 @@ fn run(words: &[&str]) -> Result<()> {
                 effort.rounds =
                     rounds.parse().ok().filter(|rounds| *rounds > 0).context("--rounds: a number above 0")?;
             }
+            "--seconds" => {
+                let seconds = words_left.next().and_then(|seconds| seconds.parse().ok());
+                let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+                effort.time = time.filter(|time| !time.is_zero()).context("--seconds: a number above 0")?;
+            }
             "--only" => only = words_left.next().context("--only: which?")?.split(',').collect(),
             _ => bail!("no such option: '{word}'\n\n{USAGE}"),
         }
@@ -87,4 +92,4 @@ fn run(words: &[&str]) -> Result<()> {
     }
 }
 
-const USAGE: &str = "cargo xtask bench [--rounds 5] [--only SECTION,…] [--quick]";
+const USAGE: &str = "cargo xtask bench [--rounds 5] [--seconds 0.7] [--only SECTION,…] [--quick]";

@@ -17,11 +17,12 @@ mod tokio_u16;
 
 use std::env;
 use std::io::{self, Read, Write};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::thread;
 
 use anyhow::{Context, Result, bail};
+use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
     match run(&env::args().nth(1).unwrap_or_default()) {
@@ -51,7 +52,10 @@ fn run(name: &str) -> Result<()> {
 }
 
 fn listen() -> Result<TcpListener> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("cannot listen")?;
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+    socket.listen(BACKLOG).context("cannot listen")?;
+    let listener = TcpListener::from(socket);
     say(listener.local_addr()?.port())?;
     Ok(listener)
 }
@@ -69,3 +73,7 @@ fn end_with_standard_input() {
         std::process::exit(0);
     });
 }
+
+/// Connections that wait to be accepted. With the standard library's 128, newcomers of a crowd are turned away and come again
+/// a second later, which would measure their patience.
+const BACKLOG: i32 = 4096;

@@ -23,7 +23,7 @@ fn listen(port: u16) -> Result<TcpListener> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_reuse_port(true)?;
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
-    socket.listen(1024)?;
+    socket.listen(crate::BACKLOG)?;
     Ok(socket.into())
 }
 
