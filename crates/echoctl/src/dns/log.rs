@@ -31,7 +31,8 @@ struct Counts {
 }
 
 enum Line {
-    Message(Message),
+    // Boxed: a place in the channel would else be as large as the largest of them.
+    Message(Box<Message>),
     Summary(Summary),
 }
 
@@ -99,7 +100,7 @@ impl Log {
                 Transport::Tcp => &counts.tcp,
             };
             of_its_kind.fetch_add(1, Relaxed);
-            if sender.try_send(Line::Message(Message::of(exchange))).is_err() {
+            if sender.try_send(Line::Message(Box::new(Message::of(exchange)))).is_err() {
                 counts.lost.fetch_add(1, Relaxed);
             }
         }
@@ -174,7 +175,7 @@ impl Message {
 
 fn print(line: &Line, json: bool) -> io::Result<()> {
     match line {
-        Line::Message(message) if json => json_line("message", message),
+        Line::Message(message) if json => json_line("message", &**message),
         Line::Summary(summary) if json => json_line("summary", summary),
         Line::Message(message) => writeln!(io::stderr().lock(), "{}", message.line()),
         Line::Summary(Summary { udp, tcp, events_lost }) => {
