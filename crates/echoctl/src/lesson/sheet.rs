@@ -79,11 +79,13 @@ impl Sheet {
         for table in &finding.tables {
             self.say(&format!("{}\n", indented(&table.to_string())))?;
         }
-        if let Some(chart) = &finding.chart {
-            self.say(&terminal::draw(chart, WIDTH, CHART_ROWS, colour()))?;
-        }
-        self.say(&answer(lesson, finding, prediction))?;
-        self.say("")
+        let answer = answer(lesson, finding, prediction);
+        // In one piece with the answer, so that nobody has to wait for two more lines.
+        let shown = match &finding.chart {
+            Some(chart) => format!("{}\n{answer}\n", terminal::draw(chart, WIDTH, CHART_ROWS, colour())),
+            None => format!("{answer}\n"),
+        };
+        self.say(&shown)
     }
 
     /// The explanation, the claims, and what to try next.

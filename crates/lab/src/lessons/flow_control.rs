@@ -226,8 +226,8 @@ fn tell(slow: &[Look], none: &[Look], fast: &[Look]) -> Finding {
         ))
         .tell(format!(
             "For {:.1} s the program read nothing, and nothing moved. Then it read fast, and after {} the window was seen open. \
-             It opens late on purpose, only when a good part of the buffer is free: a window of a few bytes would make the \
-             sender send a few bytes at a time (\"silly window\"). And it went on to open, to {}, as the program read \
+             It does not open for every byte: that would make the sender send a few bytes at a time (\"silly window\"), so \
+             a receiver announces room when it is worth a segment at least. And it went on to open, to {}, as the program read \
              faster than the sender sent and its queue emptied.",
             e.zero_seconds,
             Bytes(e.read_until_open),
