@@ -217,8 +217,8 @@ fn tell(e: &Evidence) -> Finding {
              order and backpressure in one: while it waits it does not read, and the sender is held back by TCP.",
         )
         .tell(
-            "Rust's ownership forbids data races: two handlers cannot share the writer by accident, the code above has to \
-             say so. It does not forbid this race, which is one of order: every single write above is correct.",
+            "Rust's ownership forbids data races: two handlers cannot share the writer by accident, its code (--show-code) has to \
+             say so. It does not forbid this race, which is one of order: every single write there is correct.",
         )
         .claim(
             "started at once, the replies come out of order",
