@@ -8,6 +8,7 @@ mod summary;
 mod told;
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,6 +35,9 @@ use summary::Summary;
 /// braked when its memory runs away, and is stopped with all that it started. The server is sent a stimulus and nothing of
 /// its answers is read; at the end everything is. A verdict holds for its stimulus: choose the one that fits the protocol
 /// with --shape, or write one with --script.
+///
+/// The best target is a fresh process (-- CMD) with data of its own: memory that a running server freed before is used
+/// again without growing, and a shape may write what it reads (redis-get sets its key where there is none).
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -216,7 +220,23 @@ fn failure(error: Error) -> Failure {
         error if error.is_unreachable() => Exit::Unreachable,
         _ => Exit::Failed,
     };
-    Failure::new(exit, error)
+    match what_to_do(&error) {
+        Some(advice) => Failure::new(exit, anyhow!("{:#}; {advice}", anyhow!(error))),
+        None => Failure::new(exit, error),
+    }
+}
+
+/// What helps against the two mistakes that are made most.
+fn what_to_do(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::Connect { source, .. } if source.kind() == ErrorKind::ConnectionRefused => {
+            Some("nobody listens there: start the server, or let the audit start it: echoctl audit -- CMD")
+        }
+        Error::Start { source, .. } if source.kind() == ErrorKind::NotFound => Some(
+            "there is no such program here or in PATH: behind -- comes the command that starts the server",
+        ),
+        _ => None,
+    }
 }
 
 /// An address that this program can speak to, or a plain word that it cannot.

@@ -167,7 +167,9 @@ fn where_nobody_listens_the_audit_says_so() {
         let output = echoctl(options).output().unwrap();
 
         assert_eq!(output.status.code(), Some(4));
-        assert!(text(&output.stderr).contains("cannot connect"), "{}", text(&output.stderr));
+        let error = text(&output.stderr);
+        assert!(error.contains("cannot connect") && error.contains("echoctl audit -- CMD"), "{error}");
+        assert_eq!(error.matches("Connection refused").count(), 1, "{error}");
     }
 }
 
@@ -178,6 +180,8 @@ fn what_makes_no_sense_is_refused_before_a_byte_is_sent() {
         (&["https://localhost:443"], "TLS is not supported"),
         (&["unix:/tmp/x"], "Unix sockets are not supported"),
         (&["--shape", "gopher"], "is no shape"),
+        (&["--shape", "redis-get"], "needs its KEY"),
+        (&["--shape", "redis-get", "127.0.0.1:9"], "needs its KEY"),
         (&["--expect", "fine"], "no verdict"),
         (&["--request", "\\q"], "is no escape"),
     ] {
@@ -193,7 +197,7 @@ fn what_makes_no_sense_is_refused_before_a_byte_is_sent() {
 fn scripts_that_are_shown_are_taken_back_and_of_the_published_shape() {
     let files = tempfile::tempdir().unwrap();
     for shape in
-        ["echo", "u16", "http-pipeline", "sse", "websocket-subscribe", "redis-get", "redis-subscribe"]
+        ["echo", "u16", "http-pipeline", "sse", "websocket-subscribe", "redis-get k", "redis-subscribe c"]
     {
         let shown = echoctl(&["audit", "--shape", shape, "--show-script"]).output().unwrap();
         let path = files.path().join("script.toml");

@@ -17,12 +17,13 @@ pub(super) fn page(summary: &Summary, attack: &Outcome) -> Page {
     for line in why(summary, attack) {
         reasons = reasons.paragraph(line);
     }
-    let mut page = Page::new(title, headline(summary)).section(reasons.table(evidence(summary))).section(
-        Section::new("How it went")
-            .chart(charts::memory(&attack.samples))
-            .chart(charts::queues(&attack.samples))
-            .chart(charts::window(&attack.samples)),
-    );
+    let mut page =
+        Page::new(title, headline(summary)).section(reasons.table(evidence(summary, attack))).section(
+            Section::new("How it went")
+                .chart(charts::memory(&attack.samples))
+                .chart(charts::queues(&attack.samples))
+                .chart(charts::window(&attack.samples)),
+        );
     let advice = remedies(summary.verdict);
     if !advice.is_empty() {
         let mut table = Table::new("Remedies", ["remedy", "what it is, and what it costs"]);

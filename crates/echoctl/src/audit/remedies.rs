@@ -8,7 +8,8 @@ pub(super) fn remedies(verdict: Verdict) -> &'static [(&'static str, &'static st
         Verdict::Unbounded | Verdict::Crashes | Verdict::Spills => &[
             (
                 "await the write",
-                "read on only when the write is done; costs nothing, and one slow peer waits alone",
+                "read on only when the write is done; costs no queue, but a slow peer's connection and its kernel memory \
+                 stay until it reads, or a timeout ends it",
             ),
             (
                 "bound the queue",

@@ -12,6 +12,10 @@ use crate::exit::{Exit, Failure};
 pub(super) struct Stimulus {
     /// Send what this protocol makes of it: echo, raw, u16, http-get PATH, http-pipeline PATH, sse PATH, websocket PATH,
     /// websocket-subscribe PATH, redis-get KEY, redis-subscribe CHANNEL
+    ///
+    /// PATH is / if it is left out. redis-get writes: where KEY does not exist it is set to 64 KiB of 'x' and stays so;
+    /// where it exists it is kept, and should be large (64 KiB) for the test to be short. redis-subscribe publishes 16 KiB
+    /// messages to CHANNEL, which its other subscribers get too. --show-script shows every byte.
     #[arg(long, num_args = 1..=2, value_names = ["NAME", "ARG"], default_values = ["echo"],
           conflicts_with_all = ["script", "request"])]
     shape: Vec<String>,

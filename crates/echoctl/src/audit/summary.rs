@@ -39,6 +39,12 @@ pub(super) struct Summary {
     pub(super) upstreams: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) projection: Option<Projection>,
+    /// What the script does, in its own words.
+    #[serde(skip)]
+    pub(super) about: Option<String>,
+    /// Whether the server was started for this attack.
+    #[serde(skip)]
+    pub(super) is_fresh: bool,
 }
 
 /// What the bound of one connection comes to for many.
@@ -87,6 +93,8 @@ impl Summary {
             server: attack.server.clone(),
             pids: attack.pids.clone(),
             upstreams: attack.upstreams.clone(),
+            about: plan.script.about.clone(),
+            is_fresh: plan.is_fresh,
             projection: project.map(|many| Projection {
                 connections: many,
                 server_memory: each(figures.memory_growth, many),

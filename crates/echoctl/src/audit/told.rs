@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use echoctl_audit::Outcome;
-use echoctl_record::{Bytes, Seconds, Verdict};
+use echoctl_lab::kit::wrap;
+use echoctl_record::{Bytes, Sample, Seconds, Verdict};
 use echoctl_report::{Table, charts, plain, terminal};
 
 use super::remedies::remedies;
@@ -12,17 +13,19 @@ use crate::output::{colour, terminal_size};
 
 /// The whole report for a terminal or a log.
 pub(super) fn told(summary: &Summary, attack: &Outcome, output: &str) -> String {
-    let mut text = format!("{}  {}\n", summary.verdict.name().to_uppercase(), headline(summary));
-    // Writing to a String cannot fail.
-    for line in why(summary, attack) {
-        let _ = writeln!(text, "  {line}");
-    }
-    let _ = write!(text, "\n{}", evidence(summary).to_text());
     let (columns, _) = terminal_size();
+    let columns = columns.clamp(LEAST_COLUMNS, MOST_COLUMNS);
+    let mut text =
+        hung(&format!("{}  {}", summary.verdict.name().to_uppercase(), headline(summary)), 0, columns);
+    for line in why(summary, attack) {
+        text += &hung(&line, 2, columns);
+    }
+    // Writing to a String cannot fail.
+    let _ = write!(text, "\n{}", evidence(summary, attack).to_text());
     let chart = charts::memory(&attack.samples);
     let colour = colour();
     let drawn = if std::io::IsTerminal::is_terminal(&std::io::stdout()) {
-        terminal::draw(&chart, columns.min(100), 12, colour)
+        terminal::draw(&chart, columns, 12, colour)
     } else {
         plain::draw(&chart, 78, 12)
     };
@@ -36,15 +39,35 @@ pub(super) fn told(summary: &Summary, attack: &Outcome, output: &str) -> String 
     if !remedies.is_empty() {
         text += "\nWhat to do:\n";
         for (name, what) in remedies {
-            let _ = writeln!(text, "  {name}: {what}");
+            text += &hung(&format!("{name}: {what}"), 2, columns);
         }
     }
     if let Some(next) = &summary.try_next {
-        let _ = writeln!(text, "\nTry next: {next}");
+        text.push('\n');
+        text += &hung(&format!("Try next: {next}"), 0, columns);
     }
     text.truncate(text.trim_end().len());
     text
 }
+
+/// A paragraph of at most `columns`, set in by `indent`, its later lines by two more.
+fn hung(text: &str, indent: usize, columns: usize) -> String {
+    let (first, later) = (" ".repeat(indent), " ".repeat(indent + 2));
+    let lines = wrap(text, columns - indent - 2);
+    let mut hung = String::new();
+    for (index, line) in lines.iter().enumerate() {
+        hung += if index == 0 { &first } else { &later };
+        hung += line;
+        hung.push('\n');
+    }
+    hung
+}
+
+/// Columns for text: below these a word often does not fit, …
+const LEAST_COLUMNS: usize = 40;
+
+/// … and above these lines are hard to read, and charts say no more.
+const MOST_COLUMNS: usize = 100;
 
 /// What the verdict says, in words.
 pub(super) fn headline(summary: &Summary) -> String {
@@ -78,9 +101,10 @@ fn short(target: &str) -> String {
 /// Characters of a command in a headline.
 const LONGEST_NAME: usize = 60;
 
-/// Why, in three lines at most.
+/// Why, in a few lines.
 pub(super) fn why(summary: &Summary, attack: &Outcome) -> Vec<String> {
     let mut lines = vec![summary.reason.clone()];
+    lines.extend(summary.about.iter().map(|about| format!("it was sent: {about}")));
     let rests = match (attack.sees_memory, &attack.upstreams[..]) {
         (false, _) => "it rests on the wire alone: the server's memory is not visible here".to_owned(),
         (true, []) => {
@@ -89,6 +113,15 @@ pub(super) fn why(summary: &Summary, attack: &Outcome) -> Vec<String> {
         (true, behind) => format!("watched too, as it stands behind the server: {}", behind.join(", ")),
     };
     lines.push(rests);
+    let trusts_memory =
+        !matches!(summary.verdict, Verdict::Unbounded | Verdict::Crashes | Verdict::Disconnects);
+    if attack.sees_memory && trusts_memory && !summary.is_fresh {
+        lines.push(
+            "the server was running before: memory that it freed earlier is used again without growing, so a fresh \
+             process is the surer target (echoctl audit -- CMD)"
+                .to_owned(),
+        );
+    }
     if let Some(served) = &attack.bystander {
         lines.push(format!(
             "a healthy client beside it was {}: 99 % of its {} answers came within {}, the longest wait was {}",
@@ -101,11 +134,12 @@ pub(super) fn why(summary: &Summary, attack: &Outcome) -> Vec<String> {
     lines
 }
 
-/// The figures as a table.
-pub(super) fn evidence(summary: &Summary) -> Table {
+/// The figures as a table: first the bytes, then memory as the chart shows it and the part of it that is growth.
+pub(super) fn evidence(summary: &Summary, attack: &Outcome) -> Table {
     let figures = &summary.figures;
     let none = "not visible here".to_owned();
     let bytes = |value: Option<u64>| value.map_or_else(|| none.clone(), |value| Bytes(value).to_string());
+    let most = |memory: fn(&Sample) -> Option<u64>| attack.samples.iter().filter_map(memory).max();
     let mut table = Table::new("Evidence", [] as [String; 0])
         .row(["accepted by its kernel".to_owned(), Bytes(figures.accepted).to_string()])
         .row(["read by the server".to_owned(), Bytes(figures.taken).to_string()])
@@ -119,22 +153,29 @@ pub(super) fn evidence(summary: &Summary) -> Table {
             "  of it not in the kernel's queues".to_owned(),
             Bytes(figures.read_out_beyond_kernels).to_string(),
         ])
-        .row(["server memory grew by".to_owned(), bytes(figures.memory_growth)]);
+        .row(["server memory, in all, at most".to_owned(), bytes(most(|sample| sample.server_memory))])
+        .row(["  grown while nobody read".to_owned(), bytes(figures.memory_growth)]);
     if let Some(slope) = figures.slope {
-        table = table.row(["  kept a byte taken".to_owned(), format!("{slope:.2}")]);
+        table = table.row(["  grown for each byte it read".to_owned(), format!("{slope:.2} bytes")]);
     }
     table = table
-        .row(["kernel memory of its sockets".to_owned(), bytes(figures.kernel_memory)])
-        .row(["nothing moved for".to_owned(), Seconds(figures.still).to_string()])
-        .row(["attacked for".to_owned(), Seconds(figures.attacked).to_string()]);
-    if let Some(lost) = figures.lost {
-        let lost = if lost == 0 { "nothing".to_owned() } else { Bytes(lost).to_string() };
-        table = table.row(["lost of the echo".to_owned(), lost]);
-    }
+        .row(["kernel memory, both ends, at most".to_owned(), bytes(most(|sample| sample.kernel_memory))])
+        .row(["  while nobody read".to_owned(), bytes(figures.kernel_memory)]);
+    table = match figures.still {
+        still if still < LEAST_STILL => table.row(["moved until the attack ended", "yes"]),
+        still => table.row(["input and output stood still for".to_owned(), Seconds(still).to_string()]),
+    };
+    table = table.row(["attacked for".to_owned(), Seconds(figures.attacked).to_string()]);
     if summary.damaged_at == Some(0) {
-        table = table.row(["the answers".to_owned(), "are no echo".to_owned()]);
-    } else if let Some(at) = summary.damaged_at {
-        table = table.row(["first damage in the echo at byte".to_owned(), at.to_string()]);
+        table = table.row(["the answers", "differ from what was sent: no echo server"]);
+    } else {
+        if let Some(lost) = figures.lost {
+            let lost = if lost == 0 { "none".to_owned() } else { Bytes(lost).to_string() };
+            table = table.row(["echo that never came back".to_owned(), lost]);
+        }
+        if let Some(at) = summary.damaged_at {
+            table = table.row(["echo differs first at byte".to_owned(), at.to_string()]);
+        }
     }
     if let Some(projection) = &summary.projection {
         table = table.row([
@@ -147,4 +188,25 @@ pub(super) fn evidence(summary: &Summary) -> Table {
         ]);
     }
     table
+}
+
+/// Seconds without movement below which there was none to speak of: a sample or two.
+const LEAST_STILL: f64 = 0.2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paragraphs_break_between_words_and_keep_to_the_columns() {
+        let text = "the server stopped reading after 4.2 MiB of input: nothing moved for 3.6 s";
+
+        let hung = hung(text, 2, 40);
+
+        assert!(hung.lines().all(|line| line.chars().count() <= 40), "{hung}");
+        assert!(
+            hung.starts_with("  the server") && hung.lines().skip(1).all(|line| line.starts_with("    "))
+        );
+        assert_eq!(hung.split_whitespace().collect::<Vec<_>>(), text.split_whitespace().collect::<Vec<_>>());
+    }
 }
