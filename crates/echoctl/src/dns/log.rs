@@ -166,8 +166,8 @@ impl Message {
         };
         let lead = reply.length.as_ref().map_or_else(String::new, |length| format!("[{length}] "));
         let head = format!("{from}: {} bytes{how}: {lead}", reply.bytes);
-        // Each byte takes three columns, and three are for the dots behind them.
-        let fit = (COLUMNS.saturating_sub(head.chars().count() + 3) / 3).clamp(FEWEST_SHOWN, MOST_SHOWN);
+        // Each byte takes three columns, the last of them two; three are for the dots behind them.
+        let fit = (COLUMNS.saturating_sub(head.chars().count() + 2) / 3).clamp(FEWEST_SHOWN, MOST_SHOWN);
         let starts: String = reply.starts.chars().take(fit * 3 - 1).collect();
         format!("{head}{starts} ..")
     }
@@ -250,7 +250,10 @@ mod tests {
             over_udp,
             "UDP 127.0.0.1:54321 4000.txt.test TXT: 31 bytes, truncated: 12 34 87 00 00 01 .."
         );
-        assert_eq!(over_tcp, "TCP 127.0.0.1:54321 4000.txt.test TXT: 4059 bytes: [0f db] 12 34 85 00 ..");
+        assert_eq!(
+            over_tcp,
+            "TCP 127.0.0.1:54321 4000.txt.test TXT: 4059 bytes: [0f db] 12 34 85 00 00 01 .."
+        );
     }
 
     #[test]
