@@ -9,12 +9,12 @@ use crate::load::{Framing, connect, frames, ping, stream};
 use crate::server::{AGAIN, Candidate, Programs};
 
 pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> {
-    // A stream writes as fast as it can, and is ahead of its reader at times: what drops or disconnects then is given a
-    // limit that it does not reach, so that the price is that of looking.
-    let limit = |policy| if ["drop", "disconnect"].contains(&policy) { "256MiB" } else { "1MiB" };
-    let policies = POLICIES.iter().map(|&policy| match policy {
-        "await" => Candidate::echoctl(policy, &[]),
-        _ => Candidate::echoctl(policy, &["--backpressure", policy, "--queue-limit", limit(policy)]),
+    let policies = POLICIES.iter().map(|&policy| {
+        // A stream writes as fast as it can, and is ahead of its reader at times: what drops or disconnects then is given a
+        // limit that it does not reach, so that the price is that of looking.
+        let limit: &[&str] =
+            if ["drop", "disconnect"].contains(&policy) { &["--queue-limit", "256MiB"] } else { &[] };
+        Candidate::echoctl(policy, &[&["--backpressure", policy], limit].concat())
     });
     let mut candidates: Vec<_> = policies.collect();
     candidates.insert(1, Candidate::echoctl(AGAIN.replace("echoctl", "await"), &[]));
