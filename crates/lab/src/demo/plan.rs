@@ -21,7 +21,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// For a laptop: 512 MiB in about 9 seconds, of which up to 312 MiB wait in one server's memory.
+    /// For a laptop: 512 MiB in about 9 seconds, of which up to 315 MiB wait in one server's memory.
     pub const FULL: Plan = Plan {
         rate: 64 * MIB,
         total: 512 * MIB,
