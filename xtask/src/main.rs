@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask check`, `tidy`, `demo`, `docs`, `bench`, `fuzz`.
+//! Developer commands: `cargo xtask check`, `tidy`, `demo`, `docs`, `bench`, `soak`, `fuzz`.
 //!
 //! The pattern is that of <https://github.com/matklad/cargo-xtask>: an ordinary member of the workspace and one alias in
 //! `.cargo/config.toml`, so that nothing but the Rust toolchain has to be installed. One file a command.
@@ -10,6 +10,7 @@ mod demo;
 mod docs;
 mod fuzz;
 mod process;
+mod soak;
 mod tidy;
 
 use std::env;
@@ -37,6 +38,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["docs"] => docs::run(),
         ["audit-table", cases] => audit_table::run(cases),
         ["bench", options @ ..] => bench::run(options),
+        ["soak", options @ ..] => soak::run(options),
         ["fuzz", options @ ..] => fuzz::run(options),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
@@ -54,4 +56,5 @@ cargo xtask demo                        the short demo of the program as it stan
 cargo xtask docs                        the picture of the README, measured and drawn anew (release build)
 cargo xtask audit-table CASES           docs/audited.md, from audits of the real servers that CASES lists (release build)
 cargo xtask bench [--quick]             echoctl and its peers side by side: docs/performance.md, or with --quick a glance
+cargo xtask soak [--minutes 30] […]     1,000 peers that come, flood, stall, read, reset and go: the server is where it began
 cargo xtask fuzz [TARGET…] [--for 60s]  random input for every fuzz target, or for those named, so long each";

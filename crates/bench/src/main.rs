@@ -13,6 +13,8 @@
 //! Every figure is a median of interleaved rounds, since a machine has moods: within a round all servers are measured one
 //! after the other, in turns forwards and backwards, so that none always runs in another's wake. And `echoctl` stands in
 //! each table twice, as the same program: how far the two differ is how far any two figures mean nothing.
+//!
+//! `soak/` is another use of the same servers: whether one is, after half an hour of a thousand peers, what it was before.
 
 mod document;
 mod effort;
@@ -22,6 +24,7 @@ mod load;
 mod machine;
 mod sections;
 mod server;
+mod soak;
 
 use std::env;
 use std::process::ExitCode;
@@ -37,13 +40,23 @@ use server::Programs;
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match run(&words) {
+    let done = match words.as_slice() {
+        ["soak", words @ ..] => soak(words),
+        words => run(words),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// `echoctl-bench soak`: not a measurement but a test, with the same servers. See `soak/`.
+fn soak(words: &[&str]) -> Result<()> {
+    echoctl_server::raise_descriptor_limit().context("cannot raise the limit of open files")?;
+    soak::run(words)
 }
 
 fn run(words: &[&str]) -> Result<()> {

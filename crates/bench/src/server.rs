@@ -1,5 +1,6 @@
 //! Servers under test: echoctl and its peers, each a process of its own, on a port of the kernel's choice.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -24,15 +25,25 @@ impl Programs {
     /// They are built into the same folder as this one. Copies of them are measured, so that a build in the meantime changes
     /// nothing halfway.
     pub(crate) fn beside_this_one() -> Result<Programs> {
-        let own = env::current_exe().context("cannot tell where this program stands")?;
-        let built = own.parent().context("a program stands in a folder")?;
-        let programs = Programs { folder: built.join("measured") };
+        let built = Programs::built()?;
+        let programs = Programs::within(&built.path("measured"));
         fs::create_dir_all(&programs.folder).context("cannot make a folder for the programs")?;
         for name in ["echoctl", "echoctl-peer", "echoctl-cut"] {
-            fs::copy(built.join(name), programs.path(name))
+            fs::copy(built.path(name), programs.path(name))
                 .with_context(|| format!("cannot copy {name}, which `cargo xtask bench` builds"))?;
         }
         Ok(programs)
+    }
+
+    /// Those in a folder, as they are there.
+    pub(crate) fn within(folder: &Path) -> Programs {
+        Programs { folder: folder.to_owned() }
+    }
+
+    /// Those that stand beside this one, as they are: for who starts each but once.
+    pub(crate) fn built() -> Result<Programs> {
+        let own = env::current_exe().context("cannot tell where this program stands")?;
+        Ok(Programs::within(own.parent().context("a program stands in a folder")?))
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -106,7 +117,7 @@ impl Candidate {
             child,
             _input: input,
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            stats: Arc::default(),
+            told: Arc::default(),
         };
         server.listen(output).with_context(|| format!("starting {}", self.name))?;
         Ok(server)
@@ -121,7 +132,16 @@ pub(crate) struct Server {
     child: Child,
     /// Whoever started it is there as long as this is.
     _input: Option<ChildStdin>,
-    stats: Arc<Mutex<Value>>,
+    told: Arc<Mutex<Told>>,
+}
+
+/// What echoctl has printed.
+#[derive(Default)]
+struct Told {
+    /// Its last `stats`.
+    stats: Value,
+    /// How many connections have ended for each reason.
+    endings: BTreeMap<String, u64>,
 }
 
 impl Server {
@@ -166,7 +186,26 @@ impl Server {
 
     /// The `stats` that echoctl printed last; null for another server.
     pub(crate) fn stats(&self) -> Value {
-        self.stats.lock().map(|stats| stats.clone()).unwrap_or_default()
+        self.told.lock().map(|told| told.stats.clone()).unwrap_or_default()
+    }
+
+    /// Why connections have ended, as echoctl printed it: how many for each reason; nothing for another server.
+    pub(crate) fn endings(&self) -> BTreeMap<String, u64> {
+        self.told.lock().map(|told| told.endings.clone()).unwrap_or_default()
+    }
+
+    /// Files that it has open, sockets among them.
+    pub(crate) fn descriptors(&self) -> Result<usize> {
+        self.entries("fd")
+    }
+
+    /// Its threads.
+    pub(crate) fn threads(&self) -> Result<usize> {
+        self.entries("task")
+    }
+
+    fn entries(&self, folder: &str) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/{folder}", self.child.id())).context("the server is gone")?.count())
     }
 
     fn listen(&mut self, output: ChildStdout) -> Result<()> {
@@ -177,15 +216,28 @@ impl Server {
             listening => self.addr = listening["addr"].as_str().context("no address")?.parse()?,
         }
         // Its output is read to the end: a server that cannot print would wait.
-        let stats = self.stats.clone();
+        let told = self.told.clone();
         thread::spawn(move || {
-            for line in lines.map_while(Result::ok).filter(|line| line.contains("\"stats\"")) {
-                if let (Ok(event), Ok(mut stats)) = (serde_json::from_str(&line), stats.lock()) {
-                    *stats = event;
+            for line in lines.map_while(Result::ok) {
+                if let (Ok(event), Ok(mut told)) = (serde_json::from_str(&line), told.lock()) {
+                    told.note(event);
                 }
             }
         });
         Ok(())
+    }
+}
+
+impl Told {
+    fn note(&mut self, event: Value) {
+        match event["event"].as_str() {
+            Some("stats") => self.stats = event,
+            Some("closed") => {
+                let reason = event["reason"].as_str().unwrap_or_default();
+                *self.endings.entry(reason.to_owned()).or_default() += 1;
+            }
+            _ => {}
+        }
     }
 }
 

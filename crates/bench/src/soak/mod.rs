@@ -1,0 +1,176 @@
+//! The soak: a thousand peers that come, flood, stall, read, reset and go, again and again, and a server that must be
+//! afterwards what it was before.
+//!
+//! ```text
+//! plan.rs      the options                       life.rs  what a peer does, drawn from a seed
+//! crowd.rs     the peers, all on one thread      peer.rs, conversation.rs, block.rs  how it does it, every byte checked
+//!   |          ten crowds, and one before them that warms the server up
+//!   v
+//! sample.rs    the server in the crowd, and at rest when all have gone
+//!   v
+//! record.rs    the table      trend.rs, verdict.rs  what is not where it began
+//! ```
+//!
+//! A leak is looked for where nothing else moves: after each crowd all peers leave, and what the server then has is compared
+//! with what it had after the crowd before. The figures taken in the crowd are shown, and not judged.
+
+mod block;
+mod conversation;
+mod crowd;
+mod life;
+mod peer;
+mod plan;
+mod record;
+mod sample;
+mod trend;
+mod verdict;
+mod world;
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::server::{Candidate, Programs, Server};
+use block::Block;
+use crowd::crowd;
+use plan::{Plan, TENTHS};
+use record::{HEAD, Line, Record, Round, mib};
+use sample::{Crowded, Sample, Threads};
+use world::World;
+
+/// Soaks each policy of the plan in turn.
+///
+/// # Errors
+/// When an option makes no sense, something could not be measured, or anything is not where it began.
+pub(crate) fn run(words: &[&str]) -> Result<()> {
+    let plan = Plan::parse(words)?;
+    let programs = match &plan.folder {
+        Some(folder) => Programs::within(folder),
+        None => Programs::built()?,
+    };
+    let mut failed = Vec::new();
+    for policy in &plan.policies {
+        let soak = Soak::begin(&plan, &programs, policy)?;
+        if soak.run().with_context(|| format!("soaking '{policy}'"))? > 0 {
+            failed.push(policy.as_str());
+        }
+    }
+    ensure!(failed.is_empty(), "not where it began: {}", failed.join(", "));
+    Ok(())
+}
+
+/// One server, and its peers.
+struct Soak<'a> {
+    plan: &'a Plan,
+    server: Server,
+    world: Rc<World>,
+    record: Record,
+    crowds: u64,
+    began: Instant,
+}
+
+impl<'a> Soak<'a> {
+    fn begin(plan: &'a Plan, programs: &Programs, policy: &str) -> Result<Soak<'a>> {
+        let options = plan.options(policy);
+        println!(
+            "=== serve {}: {} peers for {:.1} minutes, seed {}",
+            options.join(" "),
+            plan.peers,
+            plan.time.as_secs_f64() / 60.0,
+            plan.seed
+        );
+        let server = Candidate::echoctl(policy, &options).start(programs)?;
+        let block = Block::new(plan.framing, plan.seed);
+        let world = Rc::new(World::new(server.addr, block, plan.longest_pause(), policy));
+        Ok(Soak { plan, server, world, record: Record::default(), crowds: 0, began: Instant::now() })
+    }
+
+    /// Returns the number of things that are not where they began.
+    fn run(mut self) -> Result<usize> {
+        self.record.fresh = Sample::fresh(&mut self.server)?;
+        println!("{HEAD}");
+        println!("{}", Line("fresh", &Round { rest: self.record.fresh, ..Round::default() }));
+
+        self.record.warm = self.round((self.plan.time / TENTHS).min(WARM_UP), Threads::InTheirTime)?;
+        println!("{}", Line("warmed up", &self.record.warm));
+        for tenth in 1..=TENTHS {
+            let threads = if tenth == TENTHS { Threads::Ended } else { Threads::InTheirTime };
+            let round = self.round(self.plan.time / TENTHS, threads)?;
+            println!("{}", Line(&format!("crowd {tenth}"), &round));
+            self.record.tenths.push(round);
+            if self.world.tally.wrong.get() > 0 {
+                break;
+            }
+        }
+        Ok(self.judge())
+    }
+
+    /// A crowd comes, and leaves after `time`.
+    fn round(&mut self, time: Duration, threads: Threads) -> Result<Round> {
+        let Soak { plan, world, server, .. } = self;
+        self.crowds += 1;
+        let mut samples = Vec::new();
+        let every = (plan.time / TENTHS / 20).min(SAMPLE_EVERY);
+        let seed = plan.seed.wrapping_mul(1000).wrapping_add(self.crowds);
+        crowd(world, plan.peers, time, seed, every, || {
+            let sample = Sample::take(server)?;
+            world.is_kernel_full.set(sample.kernel > KERNEL_FULL);
+            samples.push(sample);
+            Ok(())
+        })?;
+        Ok(Round {
+            crowded: Crowded::of(&samples),
+            rest: Sample::at_rest(server, &self.record.fresh, threads)?,
+            opened: world.tally.opened.get(),
+            checked: world.tally.checked.get(),
+        })
+    }
+
+    fn judge(&self) -> usize {
+        let Soak { record, server, world, .. } = self;
+        let (tally, endings, end) = (&world.tally, server.endings(), record.end());
+        let told: Vec<_> = endings.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        println!(
+            "\n{} connections in {:.1} minutes, {} accepted, {} disconnected as the policy says; {:.2} GiB came back and were right",
+            end.opened,
+            self.began.elapsed().as_secs_f64() / 60.0,
+            server.stats()["accepted"],
+            tally.disconnected.get(),
+            mib(end.checked) / 1024.0,
+        );
+        println!("the server's own account of their ends: {}", told.join(", "));
+        println!(
+            "memory at rest: {:.2} MiB fresh, {:.2} warmed up, {:.2} at the end",
+            mib(record.fresh.memory),
+            mib(record.warm.rest.memory),
+            mib(end.rest.memory)
+        );
+        if let Some((trend, growth)) = verdict::memory_trend(record) {
+            println!(
+                "its trend: {:+.2} bytes a life, {:+.2} MiB from the first tenth to the last, tau {:+.2}",
+                trend.slope,
+                growth / 1_048_576.0,
+                trend.tau
+            );
+        }
+        let found = verdict::findings(record, tally, &endings, self.plan.peers);
+        for finding in &found {
+            println!("NOT WHERE IT BEGAN: {finding}");
+        }
+        if found.is_empty() {
+            println!("all is where it began");
+        }
+        println!();
+        found.len()
+    }
+}
+
+/// How long the first crowd stays at most: each peer lives a few lives.
+const WARM_UP: Duration = Duration::from_secs(30);
+
+/// How often to look at the server in a crowd, at most: a look reads a thousand entries of /proc.
+const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+
+/// Bytes in the kernel's TCP queues, over all sockets of the host, from which on nobody floods.
+const KERNEL_FULL: u64 = 1 << 30;

@@ -1,0 +1,138 @@
+//! The plan of a soak: its options, and what they come to.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::load::Framing;
+
+/// What is to be soaked, with whom, and for how long.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Plan {
+    /// How long the crowds are there, all ten together; their rests come on top.
+    pub(super) time: Duration,
+    /// Peers in a crowd.
+    pub(super) peers: usize,
+    /// What every peer's choices are drawn from. When they meet with the server's is up to the machine.
+    pub(super) seed: u64,
+    /// Soaked one after the other, each for the whole time.
+    pub(super) policies: Vec<String>,
+    /// How the server cuts frames, and so what is sent.
+    pub(super) framing: Framing,
+    /// Options that `echoctl serve` is given besides.
+    pub(super) serve: Vec<String>,
+    /// Where `echoctl` stands; `None`: beside this program.
+    pub(super) folder: Option<PathBuf>,
+}
+
+impl Plan {
+    /// # Errors
+    /// When an option is unknown, or its value makes no sense.
+    pub(super) fn parse(words: &[&str]) -> Result<Plan> {
+        let mut plan = Plan {
+            time: Duration::from_secs(30 * 60),
+            peers: 1000,
+            seed: 7,
+            policies: vec!["await".to_owned()],
+            framing: Framing::Lines,
+            serve: Vec::new(),
+            folder: None,
+        };
+        let mut words = words.iter();
+        while let Some(&option) = words.next() {
+            if option == "--" {
+                plan.serve = words.map(|&word| word.to_owned()).collect();
+                break;
+            }
+            let value = words.next().with_context(|| format!("{option}: no value\n\n{USAGE}"))?;
+            plan.set(option, value).with_context(|| format!("{option} {value}"))?;
+        }
+        Ok(plan)
+    }
+
+    /// The longest time that a peer does nothing at a stretch: long enough for a server to forget about it, and short enough
+    /// for a life to end within a crowd.
+    pub(super) fn longest_pause(&self) -> Duration {
+        (self.time / TENTHS / 4).min(Duration::from_secs(10))
+    }
+
+    /// What `echoctl serve` is told.
+    pub(super) fn options<'a>(&'a self, policy: &'a str) -> Vec<&'a str> {
+        let own = ["--backpressure", policy, "--framing", self.framing.name()];
+        own.into_iter().chain(self.serve.iter().map(String::as_str)).collect()
+    }
+
+    fn set(&mut self, option: &str, value: &str) -> Result<()> {
+        match option {
+            "--minutes" => {
+                let seconds = 60.0 * value.parse::<f64>()?;
+                self.time = Duration::try_from_secs_f64(seconds)?;
+                ensure!(self.time >= SHORTEST, "at least 0.05: a tenth of less is no crowd");
+            }
+            "--peers" => {
+                self.peers = value.parse()?;
+                ensure!((1..=MOST_PEERS).contains(&self.peers), "1 to {MOST_PEERS}");
+            }
+            "--seed" => self.seed = value.parse()?,
+            "--policy" | "--policies" => {
+                self.policies = value.split(',').map(str::to_owned).collect();
+                for policy in &self.policies {
+                    ensure!(POLICIES.contains(&policy.as_str()), "there are {}", POLICIES.join(", "));
+                }
+            }
+            "--framing" => self.framing = value.parse()?,
+            "--folder" => self.folder = Some(value.into()),
+            _ => bail!("no such option\n\n{USAGE}"),
+        }
+        Ok(())
+    }
+}
+
+/// Crowds that come and go, the first one, which warms the server up, not counted.
+pub(super) const TENTHS: u32 = 10;
+
+const SHORTEST: Duration = Duration::from_secs(3);
+
+/// With as many descriptors here, and ports from which to come.
+const MOST_PEERS: usize = 15_000;
+
+/// All but `drop`, with which not all that was sent comes back, and which has tests of its own.
+const POLICIES: [&str; 6] = ["await", "off", "bounded", "watermark", "disconnect", "budget"];
+
+pub(super) const USAGE: &str = "cargo xtask soak [--minutes 30] [--peers 1000] [--seed 7] [--policies await,…] \
+                                [--framing lines|u16|u32|raw] [--folder WHERE ECHOCTL IS] [-- OPTIONS OF SERVE]";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_and_those_of_serve_are_passed_on() {
+        let words = ["--minutes", "0.5", "--policies", "bounded,budget", "--", "--queue-limit", "64KiB"];
+
+        let plan = Plan::parse(&words).unwrap();
+
+        assert_eq!(plan.time, Duration::from_secs(30));
+        assert_eq!(plan.policies, ["bounded", "budget"]);
+        assert_eq!(
+            plan.options("budget"),
+            ["--backpressure", "budget", "--framing", "lines", "--queue-limit", "64KiB"]
+        );
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for words in [
+            ["--minutes", "0"],
+            ["--minutes", "-1"],
+            ["--peers", "0"],
+            ["--policies", "await,drop"],
+            ["--framing", "u8"],
+            ["--hours", "1"],
+        ] {
+            assert!(Plan::parse(&words).is_err(), "{words:?}");
+        }
+        assert!(Plan::parse(&["--seed"]).is_err());
+    }
+}

@@ -1,0 +1,139 @@
+//! A sample: what the server has at a moment, as the kernel tells it, and as the server tells it.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use echoctl_observe::TcpMemory;
+
+use crate::server::Server;
+
+/// What a server has at a moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Sample {
+    /// Bytes of anonymous memory (RssAnon).
+    pub(super) memory: u64,
+    /// Open files, sockets among them: no connection can hide from this figure.
+    pub(super) descriptors: usize,
+    /// Threads. A runtime keeps its idle helpers for some seconds.
+    pub(super) threads: usize,
+    /// Connections, by the server's own count. Each is a task, which gives its place back as the last thing it does; and a
+    /// task that never ends keeps its socket, and so shows among the descriptors.
+    pub(super) connections: u64,
+    /// Bytes in reply queues and frame buffers, by the server's own count.
+    pub(super) held: u64,
+    /// Bytes of kernel memory of all TCP sockets of the host, those of the peers included. 0 where it is not visible.
+    pub(super) kernel: u64,
+}
+
+impl Sample {
+    /// The server now; its own counts are as old as the `stats` that it printed last, at most 100 ms.
+    pub(super) fn take(server: &mut Server) -> Result<Sample> {
+        let stats = server.stats();
+        Ok(Sample {
+            memory: server.memory()?,
+            descriptors: server.descriptors()?,
+            threads: server.threads()?,
+            connections: stats["connections"].as_u64().unwrap_or(0),
+            held: stats["queued"].as_u64().unwrap_or(0),
+            kernel: TcpMemory::now().map_or(0, |memory| memory.used),
+        })
+    }
+
+    /// The server before its first peer.
+    pub(super) fn fresh(server: &mut Server) -> Result<Sample> {
+        Sample::once(server, |_| true)
+    }
+
+    /// The server once it has its peers' leaving behind it: no connections, as many descriptors as `before` (when `threads`
+    /// says so, as many threads, too), and memory that does not change. After a deadline, the server as it is.
+    pub(super) fn at_rest(server: &mut Server, before: &Sample, threads: Threads) -> Result<Sample> {
+        Sample::once(server, |sample| {
+            sample.connections == 0
+                && sample.descriptors == before.descriptors
+                && (sample.threads == before.threads || threads == Threads::InTheirTime)
+        })
+    }
+
+    /// Waits until a sample is as it should be, with `stats` that were told after this moment, and then for memory.
+    fn once(server: &mut Server, is_settled: impl Fn(&Sample) -> bool) -> Result<Sample> {
+        let deadline = Instant::now() + SETTLES_WITHIN;
+        let since = server.stats()["t"].as_f64().unwrap_or(0.0);
+        loop {
+            let sample = Sample::take(server)?;
+            let is_told = server.stats()["t"].as_f64().is_some_and(|now| now >= since + 2.0 * STATS_EVERY);
+            if (is_told && is_settled(&sample)) || Instant::now() >= deadline {
+                break;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        server.memory_given_back()?;
+        Sample::take(server)
+    }
+}
+
+/// Which threads are waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Threads {
+    /// None: they end when they have been idle for some seconds.
+    InTheirTime,
+    /// All that were not there before.
+    Ended,
+}
+
+/// What a crowd came to, from the samples taken while it was there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Crowded {
+    /// The median of each figure for itself.
+    pub(super) median: Sample,
+    /// The most of each figure for itself.
+    pub(super) most: Sample,
+}
+
+impl Crowded {
+    pub(super) fn of(samples: &[Sample]) -> Crowded {
+        let each = |pick: fn(&mut [u64]) -> u64| {
+            let figure = |of: fn(&Sample) -> u64| pick(&mut samples.iter().map(of).collect::<Vec<_>>());
+            Sample {
+                memory: figure(|sample| sample.memory),
+                descriptors: figure(|sample| sample.descriptors as u64) as usize,
+                threads: figure(|sample| sample.threads as u64) as usize,
+                connections: figure(|sample| sample.connections),
+                held: figure(|sample| sample.held),
+                kernel: figure(|sample| sample.kernel),
+            }
+        };
+        Crowded { median: each(median), most: each(|values| values.iter().copied().max().unwrap_or(0)) }
+    }
+}
+
+fn median(values: &mut [u64]) -> u64 {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied().unwrap_or(0)
+}
+
+/// Why the server's connections have ended, by its own account: how many of each reason.
+pub(super) type Endings = BTreeMap<String, u64>;
+
+/// Seconds between the server's own `stats`.
+const STATS_EVERY: f64 = 0.1;
+
+/// Far longer than the ten seconds for which tokio keeps an idle helper thread.
+const SETTLES_WITHIN: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_is_told_by_the_median_and_the_most_of_each_figure() {
+        let sample = |memory, descriptors| Sample { memory, descriptors, ..Sample::default() };
+
+        let crowded = Crowded::of(&[sample(5, 3), sample(900, 1), sample(7, 2)]);
+
+        assert_eq!(crowded.median, sample(7, 2));
+        assert_eq!(crowded.most, sample(900, 3));
+        assert_eq!(Crowded::of(&[]), Crowded::default());
+    }
+}
