@@ -59,7 +59,7 @@ impl Act {
             1 => Act::CatchUp,
             2 => Act::Silence(longest.mul_f64(random.random())),
             // Half of all acts, since it is what servers die of. As many small floods as large ones: a small one stays in the
-            // kernel, a large one is more than peer, kernel and server together take.
+            // kernel, a large one is more than both kernels take, so that the server has to stop it.
             _ => Act::Flood {
                 bytes: random.random_range(SMALLEST_FLOOD.ilog2() as f64..LARGEST_FLOOD.ilog2() as f64).exp2()
                     as u64,

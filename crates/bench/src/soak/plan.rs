@@ -57,10 +57,17 @@ impl Plan {
         (self.time / TENTHS / 4).min(Duration::from_secs(10))
     }
 
-    /// What `echoctl serve` is told.
+    /// What `echoctl serve` is told. Its sockets have small buffers, unless the options say otherwise: with the kernel's own,
+    /// which take megabytes each, no flood that a thousand peers can afford would ever reach the server's own limits.
     pub(super) fn options<'a>(&'a self, policy: &'a str) -> Vec<&'a str> {
-        let own = ["--backpressure", policy, "--framing", self.framing.name()];
-        own.into_iter().chain(self.serve.iter().map(String::as_str)).collect()
+        let mut options = vec!["--backpressure", policy, "--framing", self.framing.name()];
+        for option in ["--sndbuf", "--rcvbuf"] {
+            if !self.serve.iter().any(|given| given.starts_with(option)) {
+                options.extend([option, KERNEL_BUFFER]);
+            }
+        }
+        options.extend(self.serve.iter().map(String::as_str));
+        options
     }
 
     fn set(&mut self, option: &str, value: &str) -> Result<()> {
@@ -92,6 +99,9 @@ impl Plan {
 /// Crowds that come and go, the first one, which warms the server up, not counted.
 pub(super) const TENTHS: u32 = 10;
 
+/// What the peers' own sockets have, too.
+const KERNEL_BUFFER: &str = "64KiB";
+
 const SHORTEST: Duration = Duration::from_secs(3);
 
 /// With as many descriptors here, and ports from which to come.
@@ -109,7 +119,7 @@ mod tests {
 
     #[test]
     fn options_are_read_and_those_of_serve_are_passed_on() {
-        let words = ["--minutes", "0.5", "--policies", "bounded,budget", "--", "--queue-limit", "64KiB"];
+        let words = ["--minutes", "0.5", "--policies", "bounded,budget", "--", "--rcvbuf", "1MiB"];
 
         let plan = Plan::parse(&words).unwrap();
 
@@ -117,7 +127,7 @@ mod tests {
         assert_eq!(plan.policies, ["bounded", "budget"]);
         assert_eq!(
             plan.options("budget"),
-            ["--backpressure", "budget", "--framing", "lines", "--queue-limit", "64KiB"]
+            ["--backpressure", "budget", "--framing", "lines", "--sndbuf", "64KiB", "--rcvbuf", "1MiB"]
         );
     }
 

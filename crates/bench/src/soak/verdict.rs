@@ -22,6 +22,9 @@ pub(super) fn findings(record: &Record, tally: &Tally, endings: &Endings, peers:
         if most < peers as u64 / 2 {
             found.push(format!("crowd {number} was none: never more than {most} connections"));
         }
+        if round.crowded.most.held == 0 {
+            found.push(format!("crowd {number} was too tame: the server never had to hold a byte"));
+        }
     }
     let (threads, before) = (record.end().rest.threads, record.fresh.threads);
     if threads != before {
@@ -99,7 +102,7 @@ mod tests {
     /// A soak of 100 peers whose tenths end with these KiB of memory more than after the first crowd.
     fn soaked(more_kib: [u64; 10]) -> Record {
         let rest = Sample { memory: 2 << 20, descriptors: 12, threads: 4, ..Sample::default() };
-        let present = Sample { connections: 95, ..rest };
+        let present = Sample { connections: 95, held: 5000, ..rest };
         let round = |number: u64, more_kib: u64| Round {
             crowded: Crowded { median: present, most: present },
             rest: Sample { memory: rest.memory + 1024 * more_kib, ..rest },
@@ -160,11 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_that_was_none_is_found() {
+    fn a_crowd_that_was_none_or_never_stalled_the_server_is_found() {
         let mut record = soaked([0; 10]);
         record.tenths[0].crowded.most.connections = 49;
-
         finds(&record, "crowd 1 was none");
+
+        let mut record = soaked([0; 10]);
+        record.warm.crowded.most.held = 0;
+        finds(&record, "crowd 0 was too tame");
     }
 
     #[test]
