@@ -27,7 +27,7 @@
 //! whole ([`Full`]), and nothing of it is stored.
 //!
 //! **Shrinking.** When the last unread byte is consumed both offsets return to 0, and an allocation of more than
-//! [`Buffer::RETAINED`] bytes is given back. [`Buffer::shrink`] gives back all but the unread bytes at any time, for an
+//! [`Buffer::RETAINED`] bytes is given back, unless the owner wants it [kept](Buffer::keeping). [`Buffer::shrink`] gives back all but the unread bytes at any time, for an
 //! owner who is going to wait.
 //!
 //! | operation | cost |
@@ -62,15 +62,22 @@ pub struct Buffer {
     start: usize,
     end: usize,
     limit: usize,
+    /// The largest allocation that is kept when it is empty.
+    kept: usize,
 }
 
 impl Buffer {
-    /// The largest allocation, in bytes, that an emptied buffer keeps for its next bytes: one large read.
+    /// The largest allocation, in bytes, that an emptied buffer keeps for its next bytes: one usual read.
     pub const RETAINED: usize = 64 * 1024;
 
     /// An empty buffer that refuses to hold more than `limit` bytes. It allocates nothing until bytes arrive.
     pub const fn new(limit: usize) -> Buffer {
-        Buffer { bytes: Vec::new(), start: 0, end: 0, limit }
+        Buffer { bytes: Vec::new(), start: 0, end: 0, limit, kept: Self::RETAINED }
+    }
+
+    /// The same, for an owner who fills and empties it again and again: it keeps its allocation, whatever its size.
+    pub const fn keeping(limit: usize) -> Buffer {
+        Buffer { bytes: Vec::new(), start: 0, end: 0, limit, kept: limit }
     }
 
     /// Stores `bytes` behind the unread ones.
@@ -124,7 +131,7 @@ impl Buffer {
     pub fn clear(&mut self) {
         self.start = 0;
         self.end = 0;
-        if self.capacity() > Self::RETAINED {
+        if self.capacity() > self.kept {
             self.bytes = Vec::new();
         }
     }
@@ -273,6 +280,17 @@ mod tests {
         buffer.append(&[0; 100]).unwrap();
         buffer.consume(100);
         assert!(buffer.capacity() >= 100);
+    }
+
+    #[test]
+    fn a_keeping_buffer_gives_nothing_back_until_it_is_asked() {
+        let mut buffer = Buffer::keeping(1 << 20);
+        buffer.append(&[0; 1 << 20]).unwrap();
+        buffer.consume(1 << 20);
+        assert_eq!(buffer.capacity(), 1 << 20);
+
+        buffer.shrink();
+        assert_eq!(buffer.capacity(), 0);
     }
 
     #[test]

@@ -43,10 +43,10 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::connection::TURNS;
+    use crate::connection::TURN;
+    use crate::read_size::LARGE_READ;
     use crate::seat::Seat;
     use crate::shared::Shared;
-    use crate::spare::READ;
     use crate::sys::Descriptor;
 
     /// A peer that sends without a pause and reads everything. Its connection is returned, with its index in the roster.
@@ -83,7 +83,7 @@ mod tests {
         }
 
         assert!(longest > 0, "it ran");
-        let most = u64::from(TURNS) * READ as u64;
+        let most = u64::from(TURN) + LARGE_READ as u64;
         assert!(longest <= most, "{longest} bytes at a stretch, {most} allowed");
     }
 }

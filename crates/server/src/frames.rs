@@ -5,16 +5,17 @@
 //! ```text
 //!             room(), few bytes left over             settle(), before waiting
 //!   own  ------------------------------->  spare  ------------------------------->  own
-//!   exactly what is left, often nothing    64 KiB, the thread's                     exactly what is left
+//!   exactly what is left, often nothing    room for a read, the thread's            exactly what is left
 //! ```
 //!
-//! A long unfinished frame (more than [`MOVED`] bytes after a wait, or half of the spare) stays in `own` and grows there by
+//! A long unfinished frame (more than [`MOVED`] bytes after a wait, or half of a read) stays in `own` and grows there by
 //! doubling, since moving it to and fro with each piece that arrives would copy it again and again. So a waiting connection holds the bytes that it must
 //! hold and no room, and one that waits in the middle of a long frame at most twice as much.
 
 use echoctl_proto::{Buffer, Full};
 
-use crate::spare::{self, READ};
+use crate::read_size::{LARGE_READ, READ};
+use crate::spare;
 
 /// Bytes that arrived and are not yet answered, in a buffer that is there only while it is needed.
 ///
@@ -33,19 +34,19 @@ impl FrameBuffer {
     /// A buffer for frames of at most `longest` bytes, marks included. It allocates nothing.
     pub(crate) fn new(longest: usize) -> FrameBuffer {
         // One read more than the longest frame: the one that finds its end, with what came behind it.
-        FrameBuffer { bytes: None, is_spare: false, limit: longest.saturating_add(READ) }
+        FrameBuffer { bytes: None, is_spare: false, limit: longest.saturating_add(LARGE_READ) }
     }
 
-    /// Room for the next read, at least one byte. Takes the thread's spare buffer unless a long frame is under way.
+    /// Room for the next read, `wanted` bytes with what is left over before it, or as many as a long frame under way needs:
+    /// at least one. Takes the thread's spare buffer unless a long frame is under way.
     ///
     /// # Errors
     /// [`Full`] when the caller has let a frame grow longer than it said.
-    pub(crate) fn room(&mut self) -> Result<&mut [u8], Full> {
+    pub(crate) fn room(&mut self, wanted: usize) -> Result<&mut [u8], Full> {
         let unread = self.unread().len();
         if unread <= if self.is_spare { READ / 2 } else { MOVED } {
-            let spare = self.lend();
-            let room = spare.limit() - spare.len();
-            return spare.spare(room);
+            let room = wanted - unread;
+            return Ok(&mut self.lend().spare(room)?[..room]);
         }
         if self.is_spare {
             self.settle();
@@ -125,7 +126,7 @@ mod tests {
     /// Bytes come as reads give them.
     fn arrive(frames: &mut FrameBuffer, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let room = frames.room().unwrap();
+            let room = frames.room(READ).unwrap();
             let count = room.len().min(bytes.len());
             room[..count].copy_from_slice(&bytes[..count]);
             frames.filled(count);

@@ -9,7 +9,8 @@
 //! - `awaiting` is the page to read first: one connection with backpressure, and nothing else.
 //! - `queued` is the same with a reply queue; what it does when the queue is full is decided by [`Backpressure`], a plain
 //!   value without a socket, and the bytes are held by [`ReplyQueue`].
-//! - `connection`, `frames` and `spare` lend a reading connection its buffer, so that a waiting one holds none.
+//! - `connection`, `frames` and `spare` lend a reading connection its buffer, so that a waiting one holds none; `read_size`
+//!   says how large it is.
 //! - `roster` and `seat` know every open connection: for the totals, the memory limit, the timeouts, and the end.
 //! - `threads` and `one_thread` are the two other ways to do I/O, for comparison.
 //! - `sys` is where the kernel is asked what the standard library does not ask; the only `unsafe` code.
@@ -27,6 +28,7 @@ mod memory;
 mod one_thread;
 mod policy;
 mod queued;
+mod read_size;
 mod reply_queue;
 mod roster;
 mod seat;

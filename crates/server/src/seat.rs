@@ -70,6 +70,16 @@ impl Seat {
         self.shared.held()
     }
 
+    /// Bytes that the peer's kernel has not taken, where that is visible.
+    pub(crate) fn send_queue(&self) -> Option<u32> {
+        self.slot().kernel_send_queue()
+    }
+
+    /// Whether the threads outnumber the connections, so that nobody waits for the thread that this one runs on.
+    pub(crate) fn has_thread_to_itself(&self) -> bool {
+        self.shared.roster.open() < self.shared.workers.load(Relaxed)
+    }
+
     /// The server's settings.
     pub(crate) fn config(&self) -> &Config {
         &self.shared.config

@@ -4,9 +4,10 @@ use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::timeout;
 
 use crate::accept::{self, Hall};
@@ -69,6 +70,7 @@ impl Server {
             tokio::net::TcpListener::from_std(listener).map_err(|source| Error::Listen { addr, source })?;
         let hall =
             Hall::open(shared.config.io).map_err(|source| Error::Start { what: "serving thread", source })?;
+        shared.workers.store(Handle::current().metrics().num_workers(), Relaxed);
         let steward = tokio::spawn(steward::run(shared.clone()));
         (shared.tell)(Event::Listening(listening));
 

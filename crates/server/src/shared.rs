@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
 use crate::config::Config;
@@ -20,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) tell: Listener,
     /// Milliseconds since `started`, as the steward last saw them: a clock that costs one load to read.
     pub(crate) clock: AtomicU32,
+    /// Threads that run the connections' tasks; 0 until the server runs.
+    pub(crate) workers: AtomicUsize,
     started: Instant,
     accepted: AtomicU64,
     /// Bytes counted against the memory limit.
@@ -39,6 +41,7 @@ impl Shared {
             config,
             tell,
             clock: AtomicU32::new(0),
+            workers: AtomicUsize::new(0),
             started: Instant::now(),
             accepted: AtomicU64::new(0),
             held: AtomicU64::new(0),

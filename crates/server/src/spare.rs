@@ -1,6 +1,7 @@
-//! The spare buffer: 64 KiB that a worker thread lends to whichever connection it is running.
+//! The spare buffer: room for one read, which a worker thread lends to whichever connection it is running.
 //!
-//! A thread runs one connection at a time, so one large buffer a thread is enough, however many connections wait. A
+//! A thread runs one connection at a time, so one large buffer a thread is enough, however many connections wait. It has
+//! 64 KiB until somebody has earned a [large read](crate::read_size). A
 //! connection takes the spare when it reads, and gives it back, empty, before it waits; what is left over then it keeps in
 //! an allocation of exactly that size (see [`FrameBuffer`](crate::frames::FrameBuffer)).
 
@@ -8,12 +9,11 @@ use std::cell::Cell;
 
 use echoctl_proto::Buffer;
 
-/// Bytes of one read: what a spare buffer holds. Larger reads gain nothing measurable; smaller ones cost system calls.
-pub(crate) const READ: usize = Buffer::RETAINED;
+use crate::read_size::LARGE_READ;
 
 /// Takes the thread's spare buffer, or a new one where it is lent out or was never made. It is empty.
 pub(crate) fn take() -> Box<Buffer> {
-    SPARE.take().unwrap_or_else(|| Box::new(Buffer::new(READ)))
+    SPARE.take().unwrap_or_else(|| Box::new(Buffer::keeping(LARGE_READ)))
 }
 
 /// Gives a buffer back to the thread that runs now, which need not be the one it was taken from.
@@ -33,7 +33,7 @@ mod tests {
     #[test]
     fn what_is_given_back_is_lent_again_and_empty() {
         let mut buffer = take();
-        buffer.append(&[1; READ]).unwrap();
+        buffer.append(&[1; LARGE_READ]).unwrap();
         let place = buffer.unread().as_ptr();
         give_back(buffer);
 

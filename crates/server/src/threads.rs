@@ -13,6 +13,7 @@ use socket2::SockRef;
 use crate::connection::longest_frame;
 use crate::event::Reason;
 use crate::frames::FrameBuffer;
+use crate::read_size::ReadSize;
 use crate::seat::Seat;
 
 /// Serves a connection on a thread of its own.
@@ -36,6 +37,7 @@ pub(crate) struct BlockingConnection {
     pub(crate) stream: TcpStream,
     frames: FrameBuffer,
     cutter: Cutter,
+    read_size: ReadSize,
 }
 
 /// What a turn came to.
@@ -52,7 +54,7 @@ impl BlockingConnection {
         let config = seat.config();
         let cutter = Cutter::new(config.framing, config.max_frame);
         let frames = FrameBuffer::new(longest_frame(config));
-        BlockingConnection { seat, stream, frames, cutter }
+        BlockingConnection { seat, stream, frames, cutter, read_size: ReadSize::default() }
     }
 
     /// Turns until the connection ends.
@@ -69,13 +71,16 @@ impl BlockingConnection {
 
     /// One blocking read, then blocking writes of all the whole frames there are.
     pub(crate) fn turn(&mut self) -> Result<Progress, Reason> {
-        let room = self.frames.room().map_err(io::Error::other)?;
+        let wanted = self.read_size.next(|| self.seat.send_queue());
+        let room = self.frames.room(wanted).map_err(io::Error::other)?;
+        let asked = room.len();
         let count = match self.stream.read(room) {
             Ok(0) => return Ok(Progress::Finished),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Progress::Open),
             Err(error) => return Err(error.into()),
         };
+        self.read_size.read(count, asked);
         self.frames.filled(count);
         self.seat.received(count);
         loop {
