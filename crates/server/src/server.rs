@@ -17,7 +17,7 @@ use crate::event::{Event, Listening, Stats};
 use crate::listener;
 use crate::roster::Ending;
 use crate::shared::Shared;
-use crate::steward;
+use crate::{steward, sys};
 
 /// An echo server that has its port and does not accept yet.
 ///
@@ -100,11 +100,13 @@ async fn end(shared: &Shared) {
     }
 }
 
-/// A runtime as the server likes it, with `workers` threads (default: one a core).
+/// A runtime as the server likes it, with `workers` threads (default: one a core). The process's threads share one heap from
+/// now on, so that its memory can be given back to the kernel when peers have gone.
 ///
 /// # Errors
 /// When the kernel gives no threads or no epoll.
 pub fn runtime(workers: Option<usize>) -> Result<Runtime, Error> {
+    sys::share_one_heap();
     let mut builder = Builder::new_multi_thread();
     if let Some(workers) = workers {
         builder.worker_threads(workers);

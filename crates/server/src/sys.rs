@@ -122,6 +122,17 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     Ok(u64::MAX)
 }
 
+/// From now on all threads allocate from one heap. glibc gives each thread a heap of its own otherwise, and
+/// [`trim_memory`] gives back the end of the first alone: after a crowd of a thousand peers had gone, 2 to 12 MiB stayed.
+/// Connections allocate seldom enough not to wait for each other. A heap once made stays, so this comes before any thread.
+pub(crate) fn share_one_heap() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: mallopt takes the allocator's own locks and changes a limit.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
 /// From now on freed memory is kept until [`trim_memory`] is called. glibc decides with each `free` otherwise: a queue that
 /// fills and empties would return its pages and fault them in again each time, and yet keep those that lie below a live
 /// byte for ever.
