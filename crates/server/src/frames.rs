@@ -9,8 +9,8 @@
 //! ```
 //!
 //! A long unfinished frame (more than [`MOVED`] bytes after a wait, or half of a read) stays in `own` and grows there by
-//! doubling, since moving it to and fro with each piece that arrives would copy it again and again. So a waiting connection holds the bytes that it must
-//! hold and no room, and one that waits in the middle of a long frame at most twice as much.
+//! doubling, since moving it to and fro with each piece that arrives would copy it again and again. So a waiting connection
+//! holds the bytes that it must hold and no room, and one that waits in the middle of a long frame at most twice as much.
 
 use echoctl_proto::{Buffer, Full};
 
@@ -37,8 +37,8 @@ impl FrameBuffer {
         FrameBuffer { bytes: None, is_spare: false, limit: longest.saturating_add(LARGE_READ) }
     }
 
-    /// Room for the next read, `wanted` bytes with what is left over before it, or as many as a long frame under way needs:
-    /// at least one. Takes the thread's spare buffer unless a long frame is under way.
+    /// Room for the next read, at least one byte: in the thread's spare buffer, so that it holds `wanted` bytes with those left
+    /// over; or, while a long frame is under way, in its own.
     ///
     /// # Errors
     /// [`Full`] when the caller has let a frame grow longer than it said.
