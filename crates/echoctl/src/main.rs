@@ -15,6 +15,7 @@ mod exit;
 mod flood;
 mod guard;
 mod interrupt;
+mod keep;
 mod lesson;
 mod man;
 mod output;

@@ -1,7 +1,6 @@
 //! The options of `echoctl flood`, and what they come to.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use echoctl_client::{Config, Rate, Reading};
@@ -9,6 +8,7 @@ use echoctl_proto::Framing;
 
 use crate::exit::Failure;
 use crate::guard::Consent;
+use crate::keep::Files;
 use crate::values;
 
 /// Overproduce: send to a server as fast as you like, read the replies slowly or never, and see where the bytes go
@@ -87,13 +87,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PID")]
     pub(super) pid: Option<u32>,
 
-    /// Record all samples in this file, for echoctl report and echoctl compare
-    #[arg(long, value_name = "FILE.json")]
-    pub(super) record: Option<PathBuf>,
-
-    /// Draw the run in this page, which needs no network
-    #[arg(long, value_name = "FILE.html")]
-    pub(super) report: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) files: Files,
 
     /// Print one JSON object a line on stdout: 20 samples a second, then the summary
     #[arg(long)]

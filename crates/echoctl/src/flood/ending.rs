@@ -27,7 +27,7 @@ impl Session {
             writeln!(io::stderr(), "{}", folded(&format!("echoctl: {fault}")))?;
         }
         let is_good = outcome.is_good() && !self.server_ended && !self.closed_by_server;
-        self.keeper.finish(&summary)?;
+        self.keeper.finish(|run| run.summary = Some(summary))?;
         Ok(if is_good { Exit::Done } else { Exit::Failed })
     }
 
@@ -74,25 +74,14 @@ impl Session {
     }
 
     fn summary(&self, outcome: &Outcome, judgement: Option<&Judgement>) -> Summary {
-        let totals = outcome.totals;
         let grown = self.most_memory.zip(self.first.and_then(|first| first.server_memory));
         Summary {
-            seconds: outcome.elapsed.as_secs_f64(),
-            connections: self.config.connections as u32,
-            produced: totals.produced,
-            consumed: totals.consumed,
-            verified: totals.verified,
-            lost: totals.lost,
-            duplicated: totals.duplicated,
-            reordered: totals.reordered,
-            mismatched: totals.mismatched,
-            stalled_seconds: totals.longest_stall.as_secs_f64(),
             server_pid: self.pids.first().copied(),
             server_memory_growth: grown.map(|(most, base)| most.saturating_sub(base)),
             inside_server: self.most_inside,
             verdict: judgement.map(|judgement| judgement.verdict),
             reason: judgement.map(|judgement| judgement.reason.clone()),
-            ..Summary::new(self.target.clone())
+            ..echoctl_lab::summary(outcome, self.target.clone())
         }
     }
 

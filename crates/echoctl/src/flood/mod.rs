@@ -5,14 +5,12 @@
 //! - [`hold`]: for how long it was held back; [`judge`]: the verdict on the server.
 //! - [`show`]: how it is shown while it goes.
 //! - [`server`]: the processes that are watched.
-//! - [`keep`]: the record and the page.
 //! - [`ending`]: what is said at the end, and the exit code.
 
 mod args;
 mod ending;
 mod hold;
 mod judge;
-mod keep;
 mod server;
 mod session;
 mod show;
@@ -24,20 +22,20 @@ use std::sync::mpsc;
 use echoctl_client::{Error, Flood};
 
 pub(crate) use args::Args;
-use keep::Keeper;
 use server::Server;
 use session::Session;
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::guard::no_connection;
 use crate::interrupt;
+use crate::keep::Keeper;
 
 pub(crate) fn run(args: Args) -> Outcome {
     let target = args.consent.find(&args.addr)?;
     let config = args.config(target.addr)?;
     let server = Server::find(&target, args.pid)?;
     let machine = echoctl_observe::machine();
-    let keeper = Keeper::new(&args, machine.clone())?;
+    let keeper = Keeper::new(&args.files, args.addr.clone(), machine.clone())?;
     // One thread to write and one to read; more would only take processor time from the server on this host.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let flood = runtime.block_on(Flood::connect(config.clone())).map_err(unreachable)?;

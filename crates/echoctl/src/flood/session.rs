@@ -12,10 +12,10 @@ use echoctl_observe::{AT_ONCE, Observation, Sampler, TcpState};
 use echoctl_record::{Machine, Point, Queues, Sample};
 
 use super::args::Args;
-use super::keep::{Keeper, thin_out};
 use super::server::Server;
 use super::show::{Moment, Show};
 use crate::exit::Failure;
+use crate::keep::{Keeper, thin_out};
 
 /// A run under way.
 pub(super) struct Session {

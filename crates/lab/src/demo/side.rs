@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::judge::judge;
 use super::{Plan, SideOutcome};
-use crate::{ChildServer, Error, watched};
+use crate::{ChildServer, Error, summary, watched};
 
 /// Which of the two servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,28 +94,17 @@ impl Running {
     /// Sums up, and ends the server.
     pub(super) async fn finish(self) -> Result<SideOutcome, Error> {
         let outcome = self.run.await.expect("a flood does not panic");
-        let totals = &outcome.totals;
         let memory = |sample: &Sample| sample.server_memory;
         let first = self.samples.iter().find_map(memory);
         let most = self.samples.iter().filter_map(memory).max();
         let (verdict, reason) = judge(&self.plan, &self.samples);
         let summary = Summary {
-            seconds: outcome.elapsed.as_secs_f64(),
-            connections: 1,
-            produced: totals.produced,
-            consumed: totals.consumed,
-            verified: totals.verified,
-            lost: totals.lost,
-            duplicated: totals.duplicated,
-            reordered: totals.reordered,
-            mismatched: totals.mismatched,
-            stalled_seconds: totals.longest_stall.as_secs_f64(),
             server_pid: Some(self.server.pid()),
             inside_server: self.samples.iter().filter_map(|sample| Queues::of(sample).inside_server).max(),
             server_memory_growth: most.zip(first).map(|(most, first)| most - first),
             verdict: Some(verdict),
             reason: Some(reason),
-            ..Summary::new(self.server.addr().to_string())
+            ..summary(&outcome, self.server.addr().to_string())
         };
         Ok(SideOutcome { summary, samples: self.samples })
     }

@@ -6,13 +6,23 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use echoctl_record::{Machine, Run, Sample, Summary};
+use echoctl_record::{Machine, Run, Sample};
 use echoctl_report::run_page;
 
-use super::args::Args;
+/// Where a run is to be kept.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Files {
+    /// Record all samples in this file, for echoctl report and echoctl compare
+    #[arg(long, value_name = "FILE.json")]
+    record: Option<PathBuf>,
+
+    /// Draw the run in this page, which needs no network
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+}
 
 /// Collects the samples of a run, if it is to be kept.
-pub(super) struct Keeper {
+pub(crate) struct Keeper {
     run: Run,
     record: Option<Output>,
     report: Option<Output>,
@@ -25,22 +35,22 @@ struct Output {
 }
 
 impl Keeper {
-    /// A keeper for what `args` ask for.
+    /// A keeper of a run against `target`.
     ///
     /// # Errors
     /// When a file cannot be made.
-    pub(super) fn new(args: &Args, machine: Machine) -> anyhow::Result<Keeper> {
+    pub(crate) fn new(files: &Files, target: String, machine: Machine) -> anyhow::Result<Keeper> {
         let began = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let command = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
         Ok(Keeper {
-            run: Run::new(env!("CARGO_PKG_VERSION"), command, began, args.addr.clone(), machine),
-            record: args.record.as_deref().map(Output::create).transpose()?,
-            report: args.report.as_deref().map(Output::create).transpose()?,
+            run: Run::new(env!("CARGO_PKG_VERSION"), command, began, target, machine),
+            record: files.record.as_deref().map(Output::create).transpose()?,
+            report: files.report.as_deref().map(Output::create).transpose()?,
         })
     }
 
     /// Takes one sample.
-    pub(super) fn add(&mut self, sample: Sample) {
+    pub(crate) fn add(&mut self, sample: Sample) {
         if self.record.is_none() && self.report.is_none() {
             return;
         }
@@ -50,12 +60,12 @@ impl Keeper {
         }
     }
 
-    /// Writes what was asked for, and says so on stderr.
+    /// Writes what was asked for, with the ending that `end` gives it, and says so on stderr.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub(super) fn finish(mut self, summary: &Summary) -> anyhow::Result<()> {
-        self.run.summary = Some(summary.clone());
+    pub(crate) fn finish(mut self, end: impl FnOnce(&mut Run)) -> anyhow::Result<()> {
+        end(&mut self.run);
         if let Some(record) = self.record.take() {
             let to_write = |file: &mut BufWriter<File>| Ok(self.run.write(file)?);
             record.write(to_write)?;
@@ -85,7 +95,7 @@ impl Output {
 }
 
 /// Drops every other element: the shape of a run stays, and our own memory is bounded however long it takes.
-pub(super) fn thin_out<T>(elements: &mut Vec<T>) {
+pub(crate) fn thin_out<T>(elements: &mut Vec<T>) {
     let mut keep = false;
     elements.retain(|_| {
         keep = !keep;

@@ -1,0 +1,59 @@
+//! The summary of a flood, from what its client counted.
+//!
+//! The client knows nothing of records, and records know nothing of our client: here is where the one becomes the other.
+
+use echoctl_client::Outcome;
+use echoctl_record::Summary;
+
+/// How a flood of `target` ended, as far as its client can tell. What was seen of the server, and the verdict on it, are
+/// for the caller to add.
+pub fn summary(outcome: &Outcome, target: String) -> Summary {
+    let totals = &outcome.totals;
+    Summary {
+        seconds: outcome.elapsed.as_secs_f64(),
+        connections: u32::try_from(outcome.endings.len()).unwrap_or(u32::MAX),
+        produced: totals.produced,
+        consumed: totals.consumed,
+        verified: totals.verified,
+        lost: totals.lost,
+        duplicated: totals.duplicated,
+        reordered: totals.reordered,
+        mismatched: totals.mismatched,
+        stalled_seconds: totals.longest_stall.as_secs_f64(),
+        ..Summary::new(target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use echoctl_client::{Ending, Totals};
+
+    use super::*;
+
+    #[test]
+    fn everything_that_the_client_counted_is_in_the_summary_under_its_name() {
+        let totals = Totals {
+            produced: 1,
+            consumed: 2,
+            verified: 3,
+            lost: 4,
+            duplicated: 5,
+            reordered: 6,
+            mismatched: 7,
+            longest_stall: Duration::from_secs(8),
+            ..Totals::default()
+        };
+        let endings = vec![Ending::Complete, Ending::LeftUnread];
+        let outcome = Outcome { elapsed: Duration::from_secs(9), totals, endings };
+
+        let summary = summary(&outcome, "127.0.0.1:7007".to_owned());
+
+        let bytes = [summary.produced, summary.consumed, summary.verified];
+        let frames = [summary.lost, summary.duplicated, summary.reordered, summary.mismatched];
+        assert_eq!((bytes, frames), ([1, 2, 3], [4, 5, 6, 7]));
+        assert_eq!((summary.stalled_seconds, summary.seconds, summary.connections), (8.0, 9.0, 2));
+        assert_eq!((summary.target.as_str(), summary.verdict), ("127.0.0.1:7007", None));
+    }
+}
