@@ -44,11 +44,8 @@ pub(crate) fn run(args: Args) -> Outcome {
         for chart in charts::compare((&first, &one.samples), (&second, &other.samples)) {
             sketch.chart(&chart)?;
         }
-        if let (Some(one), Some(other)) = (&one.summary, &other.summary) {
-            sketch.table(&tables::side_by_side(
-                (&first, tables::summary(one)),
-                (&second, tables::summary(other)),
-            ))?;
+        if let (Some(one), Some(other)) = (tables::ending(&one), tables::ending(&other)) {
+            sketch.table(&tables::side_by_side((&first, one), (&second, other)))?;
         }
     }
     Ok(Exit::Done)

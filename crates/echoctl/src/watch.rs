@@ -1,5 +1,6 @@
 //! `echoctl watch`: the queues of a live server, without a byte sent.
 
+mod kept;
 mod picture;
 mod rows;
 mod target;
@@ -7,16 +8,18 @@ mod target;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use echoctl_lab::kit::wrap;
+use echoctl_lab::kit::{count, wrap};
 use echoctl_observe::{Follow, Observation, ProcessTree};
-use echoctl_record::{Bytes, SCHEMA_VERSION, Sample};
+use echoctl_record::{Bytes, Sample, Watched};
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt::interrupted;
+use crate::keep::{Files, Keeper};
 use crate::output::{folded, is_live, json_line, say, terminal_size};
 use crate::values;
 use crate::view::screen::Screen;
+use kept::Kept;
 use picture::Picture;
 use rows::Row;
 use target::Target;
@@ -49,6 +52,9 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 10, value_name = "N")]
     top: usize,
 
+    #[command(flatten)]
+    files: Files,
+
     /// Print lines, also on a terminal
     #[arg(long)]
     plain: bool,
@@ -62,7 +68,8 @@ const EXAMPLES: &str = "\
 Examples:
   echoctl watch 6379                            a Redis on its usual port
   echoctl watch 127.0.0.1:8080 --for 30s        half a minute of one address
-  echoctl watch --pid 4711 --json               all ports of a process, for a program to read";
+  echoctl watch --pid 4711 --json               all ports of a process, for a program to read
+  echoctl watch 8080 --record run.json          keep what is seen, for echoctl report and echoctl compare";
 
 pub(crate) fn run(args: Args) -> Outcome {
     let target = Target::find(args.target.as_deref(), args.pid)?;
@@ -75,6 +82,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     };
     let follow = Follow::new(target.addrs.clone(), tree)
         .map_err(|error| Failure::new(Exit::Unsure, anyhow::Error::from(error)))?;
+    let keeper = Keeper::new(&args.files, target.addresses(), echoctl_observe::machine())?;
     let show = if args.json {
         Show::Json { top: args.top }
     } else if is_live() && !args.plain {
@@ -94,6 +102,8 @@ pub(crate) fn run(args: Args) -> Outcome {
         picture: Picture::new(target.title()),
         show,
         peaks: Peaks::default(),
+        kept: Kept::default(),
+        keeper,
     }
     .run(&interruption())
 }
@@ -106,6 +116,8 @@ struct Watch {
     picture: Picture,
     show: Show,
     peaks: Peaks,
+    kept: Kept,
+    keeper: Keeper,
 }
 
 /// How it is shown.
@@ -126,7 +138,9 @@ impl Watch {
                 self.follow.refresh()?;
                 list = now + LIST_EVERY;
             }
-            let observation = self.follow.sample();
+            let mut observation = self.follow.sample();
+            let kept = self.kept.add(&mut observation.sample, self.follow.sampler().connections());
+            self.keeper.add(kept);
             self.peaks.add(&observation);
             let rows = Row::all(&self.follow);
             self.picture.add(&observation, &rows);
@@ -161,42 +175,34 @@ impl Watch {
     }
 
     fn finish(mut self, last: &Observation, exit: Exit) -> Outcome {
-        let ended = last.server_ended;
-        let seconds = last.sample.t;
-        let growth = self.peaks.memory_growth();
-        if let Show::Json { .. } = self.show {
-            json_line(
-                "summary",
-                &Summary {
-                    schema_version: SCHEMA_VERSION,
-                    seconds,
-                    connections_seen: self.follow.came(),
-                    most_connections: self.peaks.connections,
-                    most_held: self.peaks.held,
-                    server_memory_growth: growth,
-                    most_kernel_memory: self.peaks.kernel_memory,
-                    server_ended: ended,
-                },
-            )?;
-            return Ok(exit);
-        }
-        // The screen's last picture stays where it is, and the cursor comes back.
-        self.show = Show::Lines;
-        if let Some(pid) = ended {
-            say(format_args!("The server (pid {pid}) has ended."))?;
-        }
-        let memory = growth.map_or(String::new(), |bytes| format!(", memory up {}", Bytes(bytes)));
-        let came = match self.follow.came() {
-            1 => "1 connection".to_owned(),
-            count => format!("{count} connections"),
+        let watched = Watched {
+            connections_seen: self.follow.came(),
+            server_ended: last.server_ended,
+            ..self.peaks.watched(last.sample.t)
         };
-        let (most, held) = (self.peaks.connections, Bytes(self.peaks.held));
-        let text = format!("{came} seen, {most} at once; their queues held at most {held}{memory}.");
-        for line in wrap(&text, terminal_size().0) {
-            say(line)?;
+        if let Show::Json { .. } = self.show {
+            json_line("summary", &watched)?;
+        } else {
+            // The screen's last picture stays where it is, and the cursor comes back.
+            self.show = Show::Lines;
+            tell(&watched)?;
         }
+        self.keeper.finish(|run| run.watched = Some(watched))?;
         Ok(exit)
     }
+}
+
+/// Says what was seen, in a sentence.
+fn tell(watched: &Watched) -> std::io::Result<()> {
+    if let Some(pid) = watched.server_ended {
+        say(format_args!("The server (pid {pid}) has ended."))?;
+    }
+    let memory =
+        watched.server_memory_growth.map_or(String::new(), |bytes| format!(", memory up {}", Bytes(bytes)));
+    let came = count(watched.connections_seen, "connection");
+    let (most, held) = (watched.most_connections, Bytes(watched.most_held));
+    let text = format!("{came} seen, {most} at once; their queues held at most {held}{memory}.");
+    wrap(&text, terminal_size().0).into_iter().try_for_each(say)
 }
 
 /// The most of everything that was seen.
@@ -219,8 +225,15 @@ impl Peaks {
         self.memory = self.memory.max(sample.server_memory);
     }
 
-    fn memory_growth(&self) -> Option<u64> {
-        Some(self.memory?.saturating_sub(self.first_memory?))
+    fn watched(&self, seconds: f64) -> Watched {
+        let growth = self.memory.zip(self.first_memory).map(|(most, first)| most.saturating_sub(first));
+        Watched {
+            most_connections: self.connections,
+            most_held: self.held,
+            server_memory_growth: growth,
+            most_kernel_memory: self.kernel_memory,
+            ..Watched::new(seconds)
+        }
     }
 }
 
@@ -238,22 +251,6 @@ struct Seen<'a> {
     #[serde(flatten)]
     sample: &'a Sample,
     top: &'a [Row],
-}
-
-/// The last event.
-#[derive(Serialize)]
-struct Summary {
-    schema_version: u32,
-    seconds: f64,
-    connections_seen: u64,
-    most_connections: u32,
-    most_held: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    server_memory_growth: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    most_kernel_memory: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    server_ended: Option<u32>,
 }
 
 /// A word when the user has seen enough.

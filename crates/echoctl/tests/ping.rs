@@ -6,9 +6,9 @@ mod peer;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use peer::{echo, echoctl, nobody, server, text};
+use peer::{echo, echoctl, nobody, server, text, wait_until_it_catches_interrupts};
 use serde_json::Value;
 
 /// Whether `value` has the fields and types that `schema` says, and no others.
@@ -173,21 +173,4 @@ fn an_interrupt_ends_it_with_a_summary_and_exit_code_130() {
 
     assert_eq!(output.status.code(), Some(130));
     assert_eq!(conforms(&summary(&output.stdout), &schema()), Ok(()));
-}
-
-/// Reads the mask of caught signals, where the system shows it.
-#[cfg(unix)]
-fn wait_until_it_catches_interrupts(pid: u32) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let catches = |status: String| {
-        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?.trim().to_owned();
-        Some(u64::from_str_radix(&mask, 16).ok()? & 0b10 != 0)
-    };
-    while let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) {
-        if catches(status) == Some(true) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "it never caught SIGINT");
-        thread::yield_now();
-    }
 }

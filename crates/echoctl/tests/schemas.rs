@@ -3,7 +3,7 @@
 
 mod schema;
 
-use echoctl_record::{Machine, Run, Sample, Summary, Verdict};
+use echoctl_record::{Machine, Run, Sample, Summary, Verdict, Watched};
 use schema::{conforms, schema};
 use serde_json::{Value, json};
 
@@ -25,6 +25,26 @@ fn a_record_is_of_the_published_shape() {
 
     assert_eq!(conforms(&bare, &schema("run")), Ok(()));
     assert_eq!(conforms(&as_json(&run), &schema("run")), Ok(()));
+}
+
+#[test]
+fn a_record_of_a_watch_is_of_the_published_shape_with_all_that_may_be_seen() {
+    let seen = Watched {
+        server_memory_growth: Some(1),
+        most_kernel_memory: Some(2),
+        server_ended: Some(3),
+        ..Watched::new(1.5)
+    };
+    let mut run = Run::new("0.1.0", Vec::new(), 1, "127.0.0.1:1".to_owned(), Machine::default());
+    run.samples = vec![Sample { far_clients: Some(1), is_echo: Some(false), ..full_sample() }];
+    run.watched = Some(seen);
+
+    let value = as_json(&run);
+
+    assert_eq!(conforms(&value, &schema("run")), Ok(()));
+    let published = schema("run")["properties"]["watched"]["properties"].as_object().unwrap().len();
+    assert_eq!(value["watched"].as_object().unwrap().len(), published);
+    assert_eq!(Run::read(value.to_string().as_bytes()).unwrap(), run);
 }
 
 #[test]
@@ -91,6 +111,7 @@ fn full_sample() -> Sample {
         kernel_memory: Some(8),
         window: Some(0),
         skew: Some(0),
+        ..Sample::default()
     }
 }
 

@@ -5,12 +5,13 @@
 mod peer;
 mod schema;
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc;
+use std::process::{Child, ChildStdout, Command, Stdio};
 
-use peer::{echoctl, nobody, text};
+use peer::{echoctl, nobody, text, wait_until_it_catches_interrupts};
 use schema::{conforms, events, schema};
+use serde_json::Value;
 
 /// A server of which we are a client, with bytes that it has not read.
 fn unread(bytes: usize) -> (TcpListener, TcpStream, TcpStream) {
@@ -55,29 +56,73 @@ fn a_pid_stands_for_all_that_the_process_listens_at() {
     assert!(first["addr"].as_array().unwrap().iter().any(|one| one == addr.as_str()), "{first}");
 }
 
+/// A watch of `addr`, and the lines that it prints.
+fn watching(addr: &str, more: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_echoctl"))
+        .args(["watch", addr, "--plain", "--every", "50ms", "--for", "2m"])
+        .args(more)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    (child, lines)
+}
+
+/// Ends a watch as Ctrl-C does, and gives what it printed until then and its exit code.
+fn interrupted(mut child: Child, lines: Lines<BufReader<ChildStdout>>) -> (String, Option<i32>) {
+    wait_until_it_catches_interrupts(child.id());
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let said: Vec<String> = lines.map(|line| line.unwrap()).collect();
+    (said.join("\n"), child.wait().unwrap().code())
+}
+
 #[test]
 fn connections_that_come_while_it_runs_are_counted() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
-    let (done, running) = mpsc::channel::<()>();
-    // One connection after the other, as long as it is watched.
-    let clients = std::thread::spawn(move || {
-        let mut held = Vec::new();
-        while running.try_recv() == Err(mpsc::TryRecvError::Empty) {
-            held.push((TcpStream::connect(addr).unwrap(), listener.accept().unwrap()));
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-    });
+    let (child, mut lines) = watching(&addr.to_string(), &[]);
+    let mut open = Vec::new();
 
-    let output = echoctl(&["watch", &addr.to_string(), "--plain", "--for", "2500ms"]).output().unwrap();
-    drop(done);
-    clients.join().unwrap();
+    for count in 1..=2 {
+        open.push((TcpStream::connect(addr).unwrap(), listener.accept().unwrap()));
+        let seen = format!("  {count} open");
+        assert!(lines.any(|line| line.unwrap().contains(&seen)), "{seen} was never printed");
+    }
+    let (said, code) = interrupted(child, lines);
 
-    let said = text(&output.stdout);
+    assert_eq!(code, Some(130));
     assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
-    let total = said.lines().find(|line| line.contains("connections seen")).unwrap();
-    let seen: u32 = total.split(' ').next().unwrap().parse().unwrap();
-    assert!(seen >= 2, "{said}");
+    assert!(said.contains("2 connections seen, 2 at once"), "{said}");
+}
+
+#[test]
+fn a_record_of_a_watch_has_its_samples_and_what_was_seen_and_is_drawn_and_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (record, page) = (path("run.json"), path("run.html"));
+    let (listener, _client, _server) = unread(5000);
+    let addr = listener.local_addr().unwrap().to_string();
+    let (child, mut lines) = watching(&addr, &["--record", &record, "--report", &page]);
+
+    assert!(lines.any(|line| line.unwrap().contains("1 open")));
+    interrupted(child, lines);
+
+    let run: Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+    assert_eq!(conforms(&run, &schema("run")), Ok(()));
+    assert_eq!((&run["target"], &run["watched"]["most_held"]), (&addr.clone().into(), &5000.into()));
+    assert_eq!(run["summary"], Value::Null, "a watch is no client: it has verified and lost nothing");
+    for sample in run["samples"].as_array().unwrap() {
+        assert_eq!((&sample["s_received"], &sample["s_read"]), (&5000.into(), &0.into()));
+        assert_eq!(sample["is_echo"], false, "nobody knows what is inside the server");
+    }
+    assert!(std::fs::read_to_string(&page).unwrap().contains("without a byte sent: 1 connection was seen"));
+    for arguments in [vec!["report", &record, "--plain"], vec!["compare", &record, &record, "--plain"]] {
+        let output = echoctl(&arguments).output().unwrap();
+        let drawn = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert!(drawn.contains("connections seen"), "{drawn}");
+        assert!(!drawn.contains("frames lost"), "{drawn}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! - [`Sample`]: six cumulative byte counters on the path from producer to consumer, and the memory beside them.
 //! - [`Queues`]: the bytes between neighbouring counters: where every byte is.
 //! - [`Verdict`]: what a run says of the server; [`Evidence`] is what an audit judges by.
-//! - [`Summary`]: how a run ended.
+//! - [`Summary`]: how a run ended; [`Watched`]: what a watch saw of a server that others use.
 //! - [`Run`]: the file that keeps a run, with the [`Machine`] that it was made on.
 //! - [`Bytes`], [`Rate`], [`Seconds`]: the one way in which sizes, rates and times are printed.
 
@@ -18,6 +18,7 @@ mod sample;
 mod summary;
 mod units;
 mod verdict;
+mod watched;
 
 pub use machine::Machine;
 pub use queues::Queues;
@@ -26,6 +27,7 @@ pub use sample::Sample;
 pub use summary::Summary;
 pub use units::{Bytes, Rate, Seconds};
 pub use verdict::{Ended, Ending, Evidence, Figures, Judgement, Point, ReadOut, Stopped, Verdict};
+pub use watched::Watched;
 
 /// The version of every JSON object and file that this program writes. It rises when a field changes its meaning or
 /// goes away; fields may be added without it.

@@ -28,14 +28,29 @@ impl Queues {
             clamped += after.saturating_sub(before);
             Some(before.saturating_sub(after))
         };
+        let clients_are_here = sample.far_clients.unwrap_or(0) == 0;
+        let (produced, consumed) = (Some(sample.produced), Some(sample.consumed));
+        let is_echo = sample.is_echo.unwrap_or(true);
         Queues {
-            client_send: between(Some(sample.produced), sample.s_received),
+            client_send: between(produced.filter(|_| clients_are_here), sample.s_received),
             server_receive: between(sample.s_received, sample.s_read),
-            inside_server: between(sample.s_read, sample.s_written),
+            inside_server: between(sample.s_read.filter(|_| is_echo), sample.s_written),
             server_send: between(sample.s_written, sample.c_received),
-            client_receive: between(sample.c_received, Some(sample.consumed)),
+            client_receive: between(sample.c_received, consumed.filter(|_| clients_are_here)),
             clamped,
         }
+    }
+
+    /// Bytes in all queues that are visible.
+    pub fn held(&self) -> u64 {
+        let all = [
+            self.client_send,
+            self.server_receive,
+            self.inside_server,
+            self.server_send,
+            self.client_receive,
+        ];
+        all.into_iter().flatten().sum()
     }
 }
 
@@ -66,6 +81,27 @@ mod tests {
         ];
         assert_eq!(all, [20, 10, 30, 10, 20].map(Some));
         assert_eq!(queues.clamped, 0);
+    }
+
+    #[test]
+    fn queues_of_far_clients_and_the_inside_of_what_is_no_echo_are_not_visible() {
+        let sample = Sample {
+            produced: 80,
+            s_received: Some(80),
+            s_read: Some(70),
+            s_written: Some(900),
+            c_received: Some(600),
+            consumed: 600,
+            far_clients: Some(1),
+            is_echo: Some(false),
+            ..Sample::default()
+        };
+
+        let queues = Queues::of(&sample);
+
+        let visible = Queues { server_receive: Some(10), server_send: Some(300), ..Queues::default() };
+        assert_eq!(queues, visible);
+        assert_eq!(sample.under_way(), 310);
     }
 
     #[test]

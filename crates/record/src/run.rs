@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Evidence, Machine, SCHEMA_VERSION, Sample, Summary};
+use crate::{Evidence, Machine, SCHEMA_VERSION, Sample, Summary, Watched};
 
 /// A recorded run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,9 +31,12 @@ pub struct Run {
     pub machine: Machine,
     /// The samples, in order of time.
     pub samples: Vec<Sample>,
-    /// How it ended; absent when it was interrupted before.
+    /// How it ended; absent when it was interrupted before, and for a watch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<Summary>,
+    /// What was seen, in a run that watched a live server and was no client of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched: Option<Watched>,
     /// What an audit judged by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
@@ -91,6 +94,7 @@ impl Run {
             machine,
             samples: Vec::new(),
             summary: None,
+            watched: None,
             evidence: None,
         }
     }
@@ -146,8 +150,9 @@ impl Run {
             }
             before = sample.t;
         }
-        let seconds = self.summary.iter().flat_map(|summary| [summary.seconds, summary.stalled_seconds]);
-        match seconds.into_iter().find(|seconds| !(0.0..=LONGEST).contains(seconds)) {
+        let summary = self.summary.iter().flat_map(|summary| [summary.seconds, summary.stalled_seconds]);
+        let mut seconds = summary.chain(self.watched.iter().map(|watched| watched.seconds));
+        match seconds.find(|seconds| !(0.0..=LONGEST).contains(seconds)) {
             Some(seconds) => Err(RunError::Damaged { why: format!("its summary tells of {seconds} s") }),
             None => Ok(()),
         }

@@ -10,6 +10,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Queues;
+
 /// Cumulative byte counters of all connections of a run, and the memory beside them. Sizes in bytes, times in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Sample {
@@ -45,4 +47,23 @@ pub struct Sample {
     /// How far the counters moved while this sample was taken: the most by which a boundary between queues may be off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skew: Option<u64>,
+    /// Connections of whose clients nothing is visible, as they are elsewhere: `produced` is what arrived of them and
+    /// `consumed` what their kernels have acknowledged. Their queues are not known. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub far_clients: Option<u32>,
+    /// Whether the server is known to write what it reads; if not, the difference says nothing of what is inside it.
+    /// Absent: it is an echo, as with every run of our own client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_echo: Option<bool>,
+}
+
+impl Sample {
+    /// Bytes on their way at this instant: produced and not consumed or, where the server need not be an echo, in all
+    /// queues that are visible.
+    pub fn under_way(&self) -> u64 {
+        match self.is_echo {
+            Some(false) => Queues::of(self).held(),
+            _ => self.produced.saturating_sub(self.consumed),
+        }
+    }
 }

@@ -2,14 +2,18 @@
 //!
 //! A run without samples has words for its charts; one without a summary was cut short, and says so.
 
-use echoctl_record::{Bytes, Run, Sample, Seconds, Summary};
+use echoctl_record::{Bytes, Run, Sample, Seconds, Summary, Watched};
 
 use crate::{Block, Chart, Page, Section, Table, charts, tables};
 
 /// The page of one run: charts, figures and the machine.
 pub fn run_page(run: &Run) -> Page {
     let (samples, summary) = (run.samples.as_slice(), run.summary.as_ref());
-    let lead = summary.map_or_else(|| "The run was cut short: it has no ending.".to_owned(), lead);
+    let lead = match (summary, &run.watched) {
+        (Some(summary), _) => lead(summary),
+        (None, Some(watched)) => seen(watched),
+        (None, None) => "The run was cut short: it has no ending.".to_owned(),
+    };
     let mut page = Page::new(format!("A run against {}", run.target), lead)
         .open(Block::Figures(figures(samples, summary)))
         .section(where_the_bytes_were(samples))
@@ -21,8 +25,8 @@ pub fn run_page(run: &Run) -> Page {
             Section::new("Who was held back").paragraph(HELD_BACK),
             [charts::window(samples), charts::rates(samples)],
         ));
-    if let Some(summary) = summary {
-        page = page.section(Section::new("The figures").table(tables::summary(summary)));
+    if let Some(table) = tables::ending(run) {
+        page = page.section(Section::new("The figures").table(table));
     }
     with_facts(page, "The machine", tables::facts(run))
 }
@@ -41,8 +45,7 @@ pub fn compare_page(first: (&str, &Run), second: (&str, &Run)) -> Page {
     let charts = charts::compare((first.0, &first.1.samples), (second.0, &second.1.samples));
     let mut page = Page::new(format!("{} and {}", first.0, second.0), lead.join(" "))
         .section(with_charts(Section::new("Side by side"), charts));
-    if let (Some(one), Some(other)) = (&first.1.summary, &second.1.summary) {
-        let (one, other) = (tables::summary(one), tables::summary(other));
+    if let (Some(one), Some(other)) = (tables::ending(first.1), tables::ending(second.1)) {
         page = page.section(
             Section::new("The figures").table(tables::side_by_side((first.0, one), (second.0, other))),
         );
@@ -77,6 +80,23 @@ fn lead(summary: &Summary) -> String {
     }
 }
 
+/// What a watch saw.
+fn seen(watched: &Watched) -> String {
+    let connections = match watched.connections_seen {
+        1 => "1 connection was".to_owned(),
+        count => format!("{count} connections were"),
+    };
+    let (most, held) = (watched.most_connections, Bytes(watched.most_held));
+    let memory = watched
+        .server_memory_growth
+        .map_or(String::new(), |bytes| format!(" The server's memory grew by at most {}.", Bytes(bytes)));
+    let seconds = Seconds(watched.seconds);
+    format!(
+        "Watched for {seconds}, without a byte sent: {connections} seen, {most} at once, and at most {held} stood in \
+         their queues.{memory}"
+    )
+}
+
 /// With a capital at its beginning and a full stop at its end.
 fn sentence(text: &str) -> String {
     let text = text.trim().trim_end_matches('.');
@@ -86,7 +106,10 @@ fn sentence(text: &str) -> String {
 
 fn figures(samples: &[Sample], summary: Option<&Summary>) -> Vec<(String, String)> {
     let figure = |value: String, what: &str| (value, what.to_owned());
-    let sent = summary.map(|summary| summary.produced).or(samples.last().map(|sample| sample.produced));
+    let sent = summary.map(|summary| summary.produced).or_else(|| {
+        // What a watched server was sent before, nobody knows.
+        samples.last().filter(|sample| sample.is_echo.is_none()).map(|sample| sample.produced)
+    });
     let growth = summary.and_then(|summary| summary.server_memory_growth);
     let inside = summary.and_then(|summary| summary.inside_server);
     let stalled = summary.map(|summary| summary.stalled_seconds).filter(|seconds| *seconds > 0.0);

@@ -102,7 +102,7 @@ impl Watch {
                 server_memory: tree.map(|tree| tree.memory.total() + upstream),
                 kernel_memory: both.map(|ends| ends.kernel_memory).sum(),
                 window: inputs.iter().filter_map(|ends| ends.window).min(),
-                skew: None,
+                ..Sample::default()
             },
             blocked,
             processor: tree.map(|tree| tree.processor_time.as_secs_f64()),

@@ -23,7 +23,7 @@ use sketch::Sketch;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Draw this record: what flood --record wrote, or the lines that flood --json printed; - for stdin
+    /// Draw this record: what --record wrote, or the lines that flood --json printed; - for stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
@@ -73,11 +73,11 @@ fn draw(run: &Run, sketch: &Sketch) -> std::io::Result<()> {
     if let Some(sample) = tables::fullest(&run.samples) {
         sketch.table(&tables::path(sample))?;
     }
-    if let Some(summary) = &run.summary {
-        sketch.table(&tables::summary(summary))?;
-        if let Some(reason) = &summary.reason {
-            sketch.sentence(&format!("The verdict rests on this: {reason}."))?;
-        }
+    if let Some(table) = tables::ending(run) {
+        sketch.table(&table)?;
+    }
+    if let Some(reason) = run.summary.as_ref().and_then(|summary| summary.reason.as_ref()) {
+        sketch.sentence(&format!("The verdict rests on this: {reason}."))?;
     }
     Ok(())
 }

@@ -40,9 +40,14 @@ impl Target {
 
     /// The server and its addresses in one line.
     pub(super) fn title(&self) -> String {
+        format!("{}: {}", self.addresses(), self.server)
+    }
+
+    /// Where it listens, as far as that fits in a line.
+    pub(super) fn addresses(&self) -> String {
         let addrs: Vec<String> = self.addrs.iter().take(3).map(SocketAddr::to_string).collect();
         let more = if self.addrs.len() > 3 { " and more" } else { "" };
-        format!("{}{more}: {}", addrs.join(", "), self.server)
+        format!("{}{more}", addrs.join(", "))
     }
 
     /// A port if somebody listens there, else a pid.

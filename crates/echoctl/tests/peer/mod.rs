@@ -6,7 +6,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 
@@ -52,4 +52,22 @@ pub(crate) fn nobody() -> (socket2::Socket, String) {
 /// What a finished command printed.
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Waits until a process handles Ctrl-C, by its mask of caught signals, where the system shows it: before, a signal just
+/// kills it.
+#[cfg(unix)]
+pub(crate) fn wait_until_it_catches_interrupts(pid: u32) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let catches = |status: String| {
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?.trim().to_owned();
+        Some(u64::from_str_radix(&mask, 16).ok()? & 0b10 != 0)
+    };
+    while let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) {
+        if catches(status) == Some(true) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "it never caught SIGINT");
+        thread::yield_now();
+    }
 }

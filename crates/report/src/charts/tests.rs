@@ -26,7 +26,7 @@ fn stalled_run() -> Vec<Sample> {
             server_memory: Some(1_000_000 + s_received - consumed),
             kernel_memory: None,
             window: Some(if is_shut { 0 } else { 65_536 }),
-            skew: None,
+            ..Sample::default()
         }
     };
     (0..=180).map(sample).collect()

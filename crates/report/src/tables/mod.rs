@@ -3,7 +3,7 @@
 
 mod facts;
 
-use echoctl_record::{Bytes, Queues, Sample, Seconds, Summary};
+use echoctl_record::{Bytes, Queues, Run, Sample, Seconds, Summary, Watched};
 
 pub use facts::facts;
 
@@ -31,6 +31,34 @@ pub fn path(sample: &Sample) -> Table {
     match queues.clamped {
         0 => table,
         clamped => table.row(row("counted twice, as it moved", "", Some(clamped))),
+    }
+}
+
+/// How a run ended, of a client or of a watch; `None` for one that was cut short.
+pub fn ending(run: &Run) -> Option<Table> {
+    run.summary.as_ref().map(summary).or_else(|| Some(watched(&run.target, run.watched.as_ref()?)))
+}
+
+/// What a watch of a live server saw.
+fn watched(target: &str, watched: &Watched) -> Table {
+    let mut table = Table::default()
+        .row(["server".to_owned(), target.to_owned()])
+        .row(["connections seen".to_owned(), watched.connections_seen.to_string()])
+        .row(["of them at once".to_owned(), watched.most_connections.to_string()])
+        .row(["lasted".to_owned(), Seconds(watched.seconds).to_string()])
+        .row(["in all queues at most".to_owned(), Bytes(watched.most_held).to_string()]);
+    let bytes = [
+        ("the server's memory grew by at most", watched.server_memory_growth),
+        ("the kernel's memory for them at most", watched.most_kernel_memory),
+    ];
+    for (name, bytes) in bytes {
+        if let Some(bytes) = bytes {
+            table = table.row([name.to_owned(), Bytes(bytes).to_string()]);
+        }
+    }
+    match watched.server_ended {
+        Some(pid) => table.row(["ended meanwhile".to_owned(), format!("process {pid}")]),
+        None => table,
     }
 }
 
@@ -80,7 +108,7 @@ pub fn side_by_side(first: (&str, Table), second: (&str, Table)) -> Table {
 
 /// The moment at which most bytes were under way: sent and not yet read back.
 pub fn fullest(samples: &[Sample]) -> Option<&Sample> {
-    samples.iter().max_by_key(|sample| sample.produced.saturating_sub(sample.consumed))
+    samples.iter().max_by_key(|sample| sample.under_way())
 }
 
 fn held_back(summary: &Summary) -> String {

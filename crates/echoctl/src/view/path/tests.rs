@@ -16,7 +16,7 @@ fn sample(t: f64, inside: u64) -> Sample {
         server_memory: Some(3 * MIB + inside),
         kernel_memory: Some(9 * MIB),
         window: Some(0),
-        skew: None,
+        ..Sample::default()
     }
 }
 

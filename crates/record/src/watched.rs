@@ -1,0 +1,45 @@
+//! What a watch has seen: how it ended for one who sends nothing and reads nothing.
+
+use serde::{Deserialize, Serialize};
+
+use crate::SCHEMA_VERSION;
+
+/// The most of everything that a watch of a live server has seen. Sizes in bytes, times in seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Watched {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// For how long it was watched.
+    pub seconds: f64,
+    /// Connections that were seen, those that have gone included.
+    pub connections_seen: u64,
+    /// Connections that were open at once.
+    pub most_connections: u32,
+    /// Bytes that were in the kernels' queues of all connections at once.
+    pub most_held: u64,
+    /// What the server's memory grew over where it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_memory_growth: Option<u64>,
+    /// Memory that the kernel took for the connections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_kernel_memory: Option<u64>,
+    /// The process of a server that ended meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_ended: Option<u32>,
+}
+
+impl Watched {
+    /// A watch that has seen nothing in `seconds`.
+    pub fn new(seconds: f64) -> Watched {
+        Watched {
+            schema_version: SCHEMA_VERSION,
+            seconds,
+            connections_seen: 0,
+            most_connections: 0,
+            most_held: 0,
+            server_memory_growth: None,
+            most_kernel_memory: None,
+            server_ended: None,
+        }
+    }
+}
