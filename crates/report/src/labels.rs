@@ -1,8 +1,9 @@
 //! Placing labels: beside the line they name, never on each other, and off the other lines where there is room.
 //!
-//! Each label is tried at places along its line, above and below it. A place costs by what it covers: lines, most of all
-//! those of others. It must lie in the picture and off all labels placed before; where no such place is beside the line,
-//! any free one will do, and where there is none at all the label is left out rather than printed over another.
+//! Each label is tried at places along its line, around each of them, and then anywhere. It must lie in the picture and
+//! off all labels placed before. A place off all lines is worth more than any wish about where to stand; only where there
+//! is none does a label cover a line, as little as it can, and where there is no place at all the label is left out
+//! rather than printed over another.
 //!
 //! Coordinates are the picture's: to the right and down.
 
@@ -47,17 +48,22 @@ impl Placer {
     pub(crate) fn beside(&mut self, line: usize, width: f64, height: f64) -> Option<Rect> {
         let anchors = self.anchors(line, height);
         let candidates = anchors.iter().flat_map(|(x, y, distance)| {
+            let (gap, above, below) = (self.gap, y - self.gap - height, y + self.gap);
             let around = [
-                // Above, below; then to the sides, for where the line is steep.
-                (x - width / 2.0, y - self.gap - height, 0.0),
-                (x - width / 2.0, y + self.gap, 0.4),
-                (x - width - 1.5 * self.gap, y - height / 2.0, 0.2),
-                (x + 1.5 * self.gap, y - height / 2.0, 0.2),
+                // Above, below; then the corners, for a slope, and the sides, for where the line is steep.
+                (x - width / 2.0, above, 0.0),
+                (x - width / 2.0, below, 0.4),
+                (x - width - gap, above, 0.1),
+                (x + gap, above, 0.1),
+                (x - width - gap, below, 0.5),
+                (x + gap, below, 0.5),
+                (x - width - 1.5 * gap, y - height / 2.0, 0.2),
+                (x + 1.5 * gap, y - height / 2.0, 0.2),
             ];
             around.map(|(left, top, dislike)| (Rect::sized(left, top, width, height), dislike + distance))
         });
-        self.cheapest(candidates.collect(), line)
-            .or_else(|| self.cheapest(self.anywhere(width, height), line))
+        let all = candidates.chain(self.anywhere(line, width, height)).collect();
+        self.cheapest(all, line)
     }
 
     /// A place for a label of `width` and `height` at a single point.
@@ -90,13 +96,17 @@ impl Placer {
         1.0 - nearest.fold(3.0 * height, f64::min) / (3.0 * height)
     }
 
-    fn anywhere(&self, width: f64, height: f64) -> Vec<(Rect, f64)> {
+    /// Places all over the picture, each worse than any beside the line, and the worse the further from it.
+    fn anywhere(&self, line: usize, width: f64, height: f64) -> Vec<(Rect, f64)> {
         let (rows, columns) = (24, 12);
         let down = (self.area.bottom - self.area.top - height) / f64::from(rows);
         let across = (self.area.right - self.area.left - width) / f64::from(columns);
         let place = |row, column| {
-            let left = self.area.left + across * f64::from(column);
-            (Rect::sized(left, self.area.top + down * f64::from(row), width, height), 0.1 * f64::from(row))
+            let (left, top) =
+                (self.area.left + across * f64::from(column), self.area.top + down * f64::from(row));
+            let away = height_at(&self.lines[line], left + width / 2.0)
+                .map_or(self.area.bottom - self.area.top, |y| (y - top - height / 2.0).abs());
+            (Rect::sized(left, top, width, height), BESIDE + away / height)
         };
         (0..=rows).flat_map(|row| (0..=columns).map(move |column| place(row, column))).collect()
     }
@@ -107,8 +117,11 @@ impl Placer {
             |rect: &Rect| rect.is_within(&self.area) && !self.taken.iter().any(|taken| taken.overlaps(rect));
         let cost = |rect: &Rect| -> f64 {
             let covered = self.lines.iter().enumerate().map(|(index, points)| {
+                if !rect.touches(points, self.clearance()) {
+                    return 0.0;
+                }
                 let weight = if index == line { 2.0 } else { 4.0 };
-                weight * rect.covers(points).min(3.0)
+                COVERING + weight * rect.covers(points)
             });
             covered.sum()
         };
@@ -122,6 +135,14 @@ impl Placer {
             .min_by(|a, b| a.1.total_cmp(&b.1))?;
         self.taken.push(best.0);
         Some(best.0)
+    }
+}
+
+impl Placer {
+    /// How far a label stays from the middle of a line. Drawn lines are thick: less than the gap, but not nothing. A line
+    /// of cells fills the cells that it passes through, and no more.
+    fn clearance(&self) -> f64 {
+        if self.in_cells { 0.0 } else { 0.6 * self.gap }
     }
 }
 
@@ -146,6 +167,12 @@ impl Rect {
             && self.right <= other.right
             && self.top >= other.top
             && self.bottom <= other.bottom
+    }
+
+    /// Whether a line comes nearer than `clearance` to it. A line is unbroken, so what it spans over the width tells.
+    fn touches(&self, points: &[(f64, f64)], clearance: f64) -> bool {
+        span_of(points, self.left - clearance, self.right + clearance)
+            .is_some_and(|(top, bottom)| top <= self.bottom + clearance && bottom >= self.top - clearance)
     }
 
     /// How much of a line it covers, in its own widths.
@@ -187,6 +214,12 @@ pub(crate) fn span_of(points: &[(f64, f64)], from: f64, to: f64) -> Option<(f64,
 /// How many places along a line are tried: enough to find a gap as wide as a short label.
 const ANCHORS: usize = 32;
 
+/// What a place away from the line costs: more than all wishes about places beside it.
+const BESIDE: f64 = 20.0;
+
+/// What a line under the label costs: more than any place off the lines.
+const COVERING: f64 = 1000.0;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,6 +256,31 @@ mod tests {
         let rect = placer.beside(0, 100.0, 18.0).expect("there is room");
 
         assert_eq!(rect.covers(&peak), 0.0, "{rect:?}");
+    }
+
+    #[test]
+    fn labels_touch_no_line_on_slopes_crossings_and_ends_at_zero() {
+        let pictures = [
+            // One run grows without end, the other rises, stops, and stays.
+            vec![vec![(0.0, 200.0), (400.0, 0.0)], vec![(0.0, 200.0), (60.0, 150.0), (400.0, 150.0)]],
+            // Two lines cross.
+            vec![vec![(0.0, 200.0), (400.0, 0.0)], vec![(0.0, 0.0), (400.0, 200.0)]],
+            // Both rise together and part late.
+            vec![vec![(0.0, 200.0), (400.0, 10.0)], vec![(0.0, 200.0), (200.0, 105.0), (400.0, 90.0)]],
+            // One falls to zero, the other lies there all the time.
+            vec![vec![(0.0, 0.0), (300.0, 200.0), (400.0, 200.0)], vec![(0.0, 200.0), (400.0, 200.0)]],
+        ];
+        for (lines, width) in pictures.iter().flat_map(|lines| [60.0, 150.0].map(|width| (lines, width))) {
+            let mut placer = Placer::new(AREA, lines.clone(), 6.0);
+            let placed: Vec<Rect> =
+                (0..2).map(|line| placer.beside(line, width, 20.0).expect("there is room")).collect();
+
+            assert!(!placed[0].overlaps(&placed[1]), "{placed:?}");
+            for rect in &placed {
+                assert!(rect.is_within(&AREA), "{rect:?}");
+                assert!(!lines.iter().any(|line| rect.touches(line, 3.0)), "{rect:?} on {lines:?}");
+            }
+        }
     }
 
     #[test]

@@ -78,6 +78,7 @@ pub fn summary(summary: &Summary) -> Table {
         .row(["of it right and in order".to_owned(), bytes(summary.verified)])
         .row(["frames lost".to_owned(), summary.lost.to_string()])
         .row(["frames duplicated".to_owned(), summary.duplicated.to_string()])
+        .row(["frames out of order".to_owned(), summary.reordered.to_string()])
         .row(["frames that came back wrong".to_owned(), summary.mismatched.to_string()])
         .row(["held back for at most".to_owned(), held_back(summary)]);
     if let Some(growth) = summary.server_memory_growth {
@@ -144,6 +145,18 @@ mod tests {
         let text = path(&Sample::default()).to_text();
 
         assert_eq!(text.matches(ABSENT).count(), 5, "{text}");
+    }
+
+    #[test]
+    fn a_summary_counts_every_way_in_which_a_frame_can_fail() {
+        let mut ending = Summary::new("127.0.0.1:7007".to_owned());
+        (ending.lost, ending.duplicated, ending.reordered, ending.mismatched) = (11, 12, 13, 14);
+
+        let rows = summary(&ending).rows;
+
+        for (name, count) in [("lost", "11"), ("duplicated", "12"), ("out of order", "13"), ("wrong", "14")] {
+            assert!(rows.iter().any(|row| row[0].ends_with(name) && row[1] == count), "{name}: {rows:?}");
+        }
     }
 
     #[test]
