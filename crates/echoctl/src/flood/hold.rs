@@ -102,7 +102,7 @@ const STILL: u64 = 4096;
 const FLAT: u64 = 1 << 20;
 
 /// Bytes by which the peaks of a full queue differ: one read of a connection, seen or not seen.
-const READ: u64 = 64 << 10;
+const READ: u64 = 128 << 10;
 
 #[cfg(test)]
 mod tests {
