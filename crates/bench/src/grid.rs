@@ -46,7 +46,8 @@ impl Grid {
     }
 
     /// Fills the columns from `first` on: in each of `rounds`, `measure` is called for every row (by number), and gives the
-    /// values of neighbouring columns. A row that cannot be measured stays empty, and is told.
+    /// values of neighbouring columns. A row that cannot be measured stays empty, and is told. Each round begins with another
+    /// row, and every second runs backwards, so that none always runs in another's wake.
     pub(crate) fn fill(
         &mut self,
         first: usize,
@@ -56,7 +57,9 @@ impl Grid {
     ) {
         for round in 0..rounds {
             for step in 0..self.rows.len() {
-                let row = if round % 2 == 0 { step } else { self.rows.len() - 1 - step };
+                let rows = self.rows.len();
+                let row =
+                    (round * rows / rounds + if round % 2 == 0 { step } else { rows - 1 - step }) % rows;
                 let values = measure(row).unwrap_or_else(|error| {
                     eprintln!("{}, {}: {error:#}", self.rows[row], self.columns[first].name);
                     Vec::new()
@@ -91,6 +94,11 @@ impl Grid {
                 .filter_map(|(value, base)| Some((*value)? / (*base).filter(|base| *base != 0.0)?))
                 .collect(),
         )
+    }
+
+    /// How far the first two rows, the same program twice, differ: the part by which any two may without a reason.
+    pub(crate) fn noise(&self, column: usize) -> f64 {
+        self.ratio(1, 0, column).map_or(0.0, |ratio| (ratio - 1.0).abs().max((1.0 / ratio - 1.0).abs()))
     }
 
     /// The row with the largest median among `rows`.
@@ -170,9 +178,12 @@ mod tests {
     fn a_ratio_is_formed_within_each_round() {
         let mut grid = Grid::new(["a", "b"], vec![Column::compared("MiB/s", 0)]);
         // The machine is twice as slow in the second round, for both, and b is always half as fast.
-        let mut values = [1000.0, 500.0, 250.0, 500.0, 1200.0, 600.0].into_iter();
+        let (speeds, mut calls) = ([1000.0, 500.0, 1200.0], 0);
 
-        grid.fill(0, 1, 3, |_| Ok(vec![values.next().unwrap()]));
+        grid.fill(0, 1, 3, |row| {
+            calls += 1;
+            Ok(vec![speeds[(calls - 1) / 2] / [1.0, 2.0][row]])
+        });
 
         assert_eq!((grid.median(0, 0), grid.median(1, 0)), (Some(1000.0), Some(500.0)));
         assert_eq!(grid.ratio(1, 0, 0), Some(0.5));

@@ -11,7 +11,8 @@
 //! ```
 //!
 //! Every figure is a median of interleaved rounds, since a machine has moods: within a round all servers are measured one
-//! after the other, in turns forwards and backwards, so that none always runs in another's wake. And `echoctl` stands in
+//! after the other, from another first one each time and in turns forwards and backwards, so that none always runs in
+//! another's wake. And `echoctl` stands in
 //! each table twice, as the same program: how far the two differ is how far any two figures mean nothing.
 //!
 //! `soak/` is another use of the same servers: whether one is, after half an hour of a thousand peers, what it was before.

@@ -73,6 +73,11 @@ impl Candidate {
         Candidate { name: name.into(), what: What::Echoctl(options) }
     }
 
+    /// The same, which tells its `stats` ten times a second. That costs a look at each of its sockets.
+    pub(crate) fn telling(name: impl Into<String>, options: &[&str]) -> Candidate {
+        Candidate::echoctl(name, &[&["--stats-every", "100ms"], options].concat())
+    }
+
     /// One of our own, see `bin/peer`.
     pub(crate) fn peer(name: &'static str) -> Candidate {
         Candidate { name: name.to_owned(), what: What::Peer(name) }
@@ -96,7 +101,7 @@ impl Candidate {
             What::Echoctl(options) => {
                 let mut command = Command::new(programs.path("echoctl"));
                 command.args(["serve", "--addr", "127.0.0.1:0", "--max-connections", "20000", "--json"]);
-                command.args(["--stats-every", "100ms", "--until-stdin-ends"]).args(options);
+                command.arg("--until-stdin-ends").args(options);
                 command
             }
             What::Peer(name) => {

@@ -1,5 +1,7 @@
 //! Latency: how long a 64-byte frame takes there and back.
 
+use std::ops::Range;
+
 use anyhow::{Context, Result};
 
 use super::Measured;
@@ -11,7 +13,9 @@ use crate::server::{Candidate, Programs};
 
 /// The next frame when the last is back.
 pub(super) fn closed_loop(effort: &Effort, programs: &Programs) -> Result<Measured> {
-    let candidates = Candidate::raw(&PEERS);
+    let mut candidates = Candidate::raw(&PEERS);
+    let peers = 2..candidates.len();
+    candidates.push(Candidate::echoctl("echoctl, --io threads", &["--framing", "raw", "--io", "threads"]));
     let frame = frames(Framing::Raw, 64, 64);
     let columns = CONNECTIONS.iter().flat_map(|connections| {
         [
@@ -34,12 +38,8 @@ pub(super) fn closed_loop(effort: &Effort, programs: &Programs) -> Result<Measur
     for (index, connections) in CONNECTIONS.into_iter().enumerate() {
         for (offset, name) in [(1, "p50"), (2, "p99"), (3, "p99.9")] {
             let column = 4 * index + offset;
-            let best = best_of_peers(&grid, candidates.len(), column);
-            // The A/A row says how much two measurements of one program differ, and so what is the same.
-            let noise = grid
-                .ratio(1, 0, column)
-                .map_or(0.0, |ratio| (ratio - 1.0).abs().max((1.0 / ratio - 1.0).abs()));
-            let most = 1.0 + noise.max(LEAST_NOISE);
+            let best = best_of_peers(&grid, peers.clone(), column);
+            let most = 1.0 + grid.noise(column).max(LEAST_NOISE);
             let what = format!(
                 "{name} beside the best peer's ({}), {connections} connection{}",
                 best.map_or("none", |row| grid.name(row)),
@@ -52,7 +52,7 @@ pub(super) fn closed_loop(effort: &Effort, programs: &Programs) -> Result<Measur
         title: "Latency, closed loop",
         text: "One 64-byte frame on its way on each connection; the next is sent when the last is back. A thread a \
                connection, so 64 connections keep all processors busy, and their times are those of a full machine, which \
-               the kernel shares out by threads: `threads` has as many as the load has, the others have two. In brackets \
+               the kernel shares out by threads: `threads` has as many as the load has, and so has our own `--io threads`; the others have two. In brackets \
                the ratio to the first row: above 1 is slower."
             .to_owned(),
         grid: Some(grid),
@@ -109,10 +109,10 @@ pub(super) fn open_loop(effort: &Effort, programs: &Programs) -> Result<Measured
     })
 }
 
-/// The peer with the least median in a column of times. The first two rows are ours.
-fn best_of_peers(grid: &Grid, rows: usize, column: usize) -> Option<usize> {
+/// The peer with the least median in a column of times.
+fn best_of_peers(grid: &Grid, peers: Range<usize>, column: usize) -> Option<usize> {
     let of = |row: usize| grid.median(row, column);
-    (2..rows)
+    peers
         .filter(|row| of(*row).is_some())
         .min_by(|a, b| of(*a).partial_cmp(&of(*b)).expect("both are numbers"))
 }

@@ -1,5 +1,7 @@
 //! The experiments, one a file, in the order of the documentation.
 
+mod beside;
+mod build;
 mod cutting;
 mod flood;
 mod idle;
@@ -7,6 +9,7 @@ mod latency;
 mod policies;
 mod stalled;
 mod throughput;
+mod time;
 
 use anyhow::Result;
 use echoctl_report::Chart;
@@ -40,15 +43,18 @@ pub(crate) struct Measured {
 }
 
 /// All experiments.
-pub(crate) const SECTIONS: [Section; 10] = [
+pub(crate) const SECTIONS: [Section; 13] = [
     Section { name: "raw", measure: throughput::raw },
     Section { name: "framed", measure: throughput::framed },
     Section { name: "sizes", measure: throughput::sizes },
     Section { name: "closed-loop", measure: latency::closed_loop },
     Section { name: "open-loop", measure: latency::open_loop },
+    Section { name: "beside", measure: beside::measure },
     Section { name: "idle", measure: idle::measure },
     Section { name: "stalled", measure: stalled::measure },
+    Section { name: "time", measure: time::measure },
     Section { name: "policies", measure: policies::measure },
     Section { name: "flood", measure: flood::measure },
     Section { name: "cutting", measure: cutting::measure },
+    Section { name: "build", measure: build::measure },
 ];

@@ -36,6 +36,7 @@ use block::Block;
 use crowd::crowd;
 use plan::{Plan, TENTHS};
 use record::{HEAD, Line, Record, Round, mib};
+pub(crate) use sample::Sample as Rest;
 use sample::{Crowded, Sample, Threads};
 use world::World;
 
@@ -51,13 +52,47 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
     };
     let mut failed = Vec::new();
     for policy in &plan.policies {
-        let soak = Soak::begin(&plan, &programs, policy)?;
-        if soak.run().with_context(|| format!("soaking '{policy}'"))? > 0 {
+        let mut soak = Soak::begin(&plan, &programs, policy)?;
+        if !soak.run().with_context(|| format!("soaking '{policy}'"))?.is_empty() {
             failed.push(policy.as_str());
         }
     }
     ensure!(failed.is_empty(), "not where it began: {}", failed.join(", "));
     Ok(())
+}
+
+/// What a soak came to, crowd by crowd.
+pub(crate) struct Soaked {
+    /// The server before anybody came.
+    pub(crate) fresh: Rest,
+    /// The crowds, the one that warms it up first.
+    pub(crate) crowds: Vec<Crowd>,
+    /// What is not where it began.
+    pub(crate) findings: Vec<String>,
+}
+
+/// A crowd that came and went.
+pub(crate) struct Crowd {
+    /// Connections opened so far, by all crowds.
+    pub(crate) opened: u64,
+    /// Bytes of the server's memory while it was there, the median.
+    pub(crate) memory: u64,
+    /// The server after it.
+    pub(crate) rest: Rest,
+}
+
+/// Soaks one server, as a part of something larger.
+///
+/// # Errors
+/// As [`run`], but for what is not where it began: that is in the result.
+pub(crate) fn record(words: &[&str], programs: &Programs) -> Result<Soaked> {
+    let plan = Plan::parse(words)?;
+    let mut soak = Soak::begin(&plan, programs, &plan.policies[0])?;
+    let findings = soak.run()?;
+    let Record { fresh, warm, tenths } = soak.record;
+    let crowd =
+        |round: Round| Crowd { opened: round.opened, memory: round.crowded.median.memory, rest: round.rest };
+    Ok(Soaked { fresh, crowds: std::iter::once(warm).chain(tenths).map(crowd).collect(), findings })
 }
 
 /// One server, and its peers.
@@ -80,14 +115,14 @@ impl<'a> Soak<'a> {
             plan.time.as_secs_f64() / 60.0,
             plan.seed
         );
-        let server = Candidate::echoctl(policy, &options).start(programs)?;
+        let server = Candidate::telling(policy, &options).start(programs)?;
         let block = Block::new(plan.framing, plan.seed);
         let world = Rc::new(World::new(server.addr, block, plan.longest_pause(), policy));
         Ok(Soak { plan, server, world, record: Record::default(), crowds: 0, began: Instant::now() })
     }
 
-    /// Returns the number of things that are not where they began.
-    fn run(mut self) -> Result<usize> {
+    /// Returns what is not where it began.
+    fn run(&mut self) -> Result<Vec<String>> {
         self.record.fresh = Sample::fresh(&mut self.server)?;
         println!("{HEAD}");
         println!("{}", Line("fresh", &Round { rest: self.record.fresh, ..Round::default() }));
@@ -127,7 +162,7 @@ impl<'a> Soak<'a> {
         })
     }
 
-    fn judge(&self) -> usize {
+    fn judge(&self) -> Vec<String> {
         let Soak { record, server, world, .. } = self;
         let (tally, endings, end) = (&world.tally, server.endings(), record.end());
         let told: Vec<_> = endings.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
@@ -162,7 +197,7 @@ impl<'a> Soak<'a> {
             println!("all is where it began");
         }
         println!();
-        found.len()
+        found
     }
 }
 

@@ -11,20 +11,20 @@ use crate::server::Server;
 
 /// What a server has at a moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
     /// Bytes of anonymous memory (RssAnon).
-    pub(super) memory: u64,
+    pub(crate) memory: u64,
     /// Open files, sockets among them: no connection can hide from this figure.
-    pub(super) descriptors: usize,
+    pub(crate) descriptors: usize,
     /// Threads. A runtime keeps its idle helpers for some seconds.
-    pub(super) threads: usize,
+    pub(crate) threads: usize,
     /// Connections, by the server's own count. Each is a task, which gives its place back as the last thing it does; and a
     /// task that never ends keeps its socket, and so shows among the descriptors.
-    pub(super) connections: u64,
+    pub(crate) connections: u64,
     /// Bytes in reply queues and frame buffers, by the server's own count.
-    pub(super) held: u64,
+    pub(crate) held: u64,
     /// Bytes of kernel memory of all TCP sockets of the host, those of the peers included. 0 where it is not visible.
-    pub(super) kernel: u64,
+    pub(crate) kernel: u64,
 }
 
 impl Sample {

@@ -1,0 +1,59 @@
+//! A peer among streams: what those wait who send little, while others keep the server busy.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+
+use super::Measured;
+use crate::effort::Effort;
+use crate::grid::{Column, Grid};
+use crate::load::{Framing, frames, ping, stream};
+use crate::server::{Candidate, Programs};
+
+pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> {
+    let candidates = Candidate::raw(&["tokio-loop", "tokio-copy", "threads", "monoio"]);
+    let columns = vec![
+        Column::compared("p50 ms", 2),
+        Column::compared("p99 ms", 2),
+        Column::compared("p99.9 ms", 2),
+        Column::compared("streams, MiB/s", 0),
+    ];
+    let mut grid = Grid::new(candidates.iter().map(|candidate| &candidate.name), columns);
+    grid.fill(0, 4, effort.rounds, |row| run(&candidates[row], programs, effort.time));
+    Ok(Measured {
+        title: "Latency beside streams",
+        text: format!(
+            "{PINGERS} connections with one 64-byte frame on its way each, while {STREAMS} others stream as fast as they can \
+             and keep all processors busy. What a server serves for long at a stretch, others wait for: so this is how it \
+             divides itself. In brackets the ratio to the first row: above 1 is slower for the times, faster for the streams."
+        ),
+        grid: Some(grid),
+        ..Measured::default()
+    })
+}
+
+/// Milliseconds of the pings, MiB/s of the streams.
+fn run(candidate: &Candidate, programs: &Programs, time: Duration) -> Result<Vec<f64>> {
+    let server = candidate.start(programs)?;
+    let (frame, block) = (frames(Framing::Raw, 64, 64), frames(Framing::Raw, 65_536, 65_536));
+    let (pings, (bytes, seconds)) = thread::scope(|scope| {
+        // They begin before the pings and end after them.
+        let streams = scope.spawn(|| stream(server.addr, STREAMS, &block, time + 2 * MARGIN));
+        thread::sleep(MARGIN);
+        let pings = ping(server.addr, PINGERS, &frame, time, None)?;
+        let streams = streams.join().map_err(|_| anyhow!("a stream of the load panicked"))??;
+        anyhow::Ok((pings, streams))
+    })?;
+    let milliseconds = |part| pings.within(part) / 1000.0;
+    let rate = bytes as f64 / MIB / seconds;
+    Ok(vec![milliseconds(0.5), milliseconds(0.99), milliseconds(0.999), rate])
+}
+
+const PINGERS: usize = 8;
+const STREAMS: usize = 16;
+
+/// For the streams to fill the kernel's queues.
+const MARGIN: Duration = Duration::from_millis(200);
+
+const MIB: f64 = 1_048_576.0;

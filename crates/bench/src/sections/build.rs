@@ -1,0 +1,90 @@
+//! The build: how long one waits for the program, how large it is, and how soon it answers.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+
+use super::Measured;
+use crate::effort::Effort;
+use crate::goal::Goal;
+use crate::grid::{Column, Grid};
+use crate::server::Programs;
+
+pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> {
+    let columns = vec![
+        Column::plain("clean build, s", 1),
+        Column::plain("binary, MiB", 2),
+        Column::plain("--version, ms", 2),
+        Column::plain("crates", 0),
+    ];
+    let mut grid = Grid::new(["echoctl"], columns);
+    if !effort.is_quick {
+        grid.fill(0, 1, effort.steady_rounds, |_| Ok(vec![clean_build()?]));
+    }
+    grid.fill(1, 1, 1, |_| Ok(vec![fs::metadata(programs.path("echoctl"))?.len() as f64 / MIB]));
+    grid.fill(2, 1, STARTS, |_| Ok(vec![start(programs)?]));
+    grid.fill(3, 1, 1, |_| Ok(vec![crates()?]));
+
+    let goals = [
+        Goal::at_most("clean build, release, all cores", grid.median(0, 0), 75.0, |s| format!("{s:.0} s")),
+        Goal::at_most("the program, stripped", grid.median(0, 1), 8.0, |mib| format!("{mib:.1} MiB")),
+        Goal::at_most("`echoctl --version`", grid.median(0, 2), 5.0, |ms| format!("{ms:.1} ms")),
+    ];
+    Ok(Measured {
+        title: "The build",
+        text: format!(
+            "`cargo build --release --locked` into an empty folder, with all dependencies fetched and two jobs; the program \
+             that comes of it; the median of {STARTS} starts; and the crates that it is made of, its own among them \
+             (`cargo tree --edges normal`)."
+        ),
+        grid: Some(grid),
+        goals: goals.into_iter().flatten().collect(),
+        chart: None,
+    })
+}
+
+/// Seconds.
+fn clean_build() -> Result<f64> {
+    let folder = std::env::temp_dir().join(format!("echoctl-bench-build-{}", std::process::id()));
+    let began = Instant::now();
+    let built = cargo()
+        .args(["build", "--release", "--locked", "--quiet", "--jobs", "2", "--target-dir"])
+        .arg(&folder)
+        .status();
+    let seconds = began.elapsed().as_secs_f64();
+    // It is half a gigabyte, whatever became of it; where nothing was built there is nothing to remove.
+    let _ = fs::remove_dir_all(&folder);
+    ensure!(built.context("cannot start cargo")?.success(), "the build failed");
+    Ok(seconds)
+}
+
+/// Milliseconds.
+fn start(programs: &Programs) -> Result<f64> {
+    let began = Instant::now();
+    let output = Command::new(programs.path("echoctl")).arg("--version").output()?;
+    let took = began.elapsed();
+    ensure!(output.status.success(), "`echoctl --version` failed");
+    Ok(1000.0 * took.as_secs_f64())
+}
+
+fn crates() -> Result<f64> {
+    let tree = cargo()
+        .args(["tree", "--locked", "--package", "echoctl", "--edges", "normal", "--prefix", "none"])
+        .output()?;
+    ensure!(tree.status.success(), "cargo tree failed");
+    let tree = String::from_utf8(tree.stdout)?;
+    let names: BTreeSet<_> =
+        tree.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>()).collect();
+    Ok(names.len() as f64)
+}
+
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+const STARTS: usize = 50;
+
+const MIB: f64 = 1_048_576.0;

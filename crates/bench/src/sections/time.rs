@@ -1,0 +1,93 @@
+//! Cost over time: a server whose peers come and go, and what is left of them.
+
+use std::fmt::Write;
+use std::iter;
+
+use anyhow::Result;
+use echoctl_report::{Chart, Ink, Series, Stroke, Unit};
+
+use super::Measured;
+use crate::effort::Effort;
+use crate::goal::Goal;
+use crate::grid::{Column, Grid};
+use crate::server::Programs;
+use crate::soak::{self, Soaked};
+
+pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> {
+    let minutes = if effort.is_quick { "0.2" } else { "2" };
+    let soaked = soak::record(&["--minutes", minutes], programs)?;
+
+    let mut rows = vec![("fresh".to_owned(), 0)];
+    rows.extend(
+        soaked
+            .crowds
+            .iter()
+            .enumerate()
+            .map(|(number, crowd)| (format!("after crowd {number}"), crowd.opened)),
+    );
+    let columns = vec![
+        Column::plain("connections so far", 0),
+        Column::plain("memory at rest, MiB", 2),
+        Column::plain("descriptors", 0),
+        Column::plain("connections open", 0),
+        Column::plain("memory in the crowd, MiB", 1),
+    ];
+    let mut grid = Grid::new(rows.iter().map(|(name, _)| name), columns);
+    grid.fill(0, 5, 1, |row| Ok(values(&soaked, row)));
+
+    let findings = soaked.findings.iter().fold(String::new(), |mut text, finding| {
+        let _ = write!(text, " Not where it began: {finding}.");
+        text
+    });
+    Ok(Measured {
+        title: "Cost over time",
+        text: format!(
+            "Crowds of 1,000 peers, one after the other, {minutes} minutes in all: each peer comes, pings, floods without \
+             reading, stalls, reads and checks every byte, resets or leaves, and comes again. After each crowd all leave, and \
+             the server at rest is measured. Crowd 0 warms it up. `cargo xtask soak` does the same for half an hour, under any \
+             policy.{findings}"
+        ),
+        chart: Some(("performance-time", chart(&soaked))),
+        grid: Some(grid),
+        goals: Goal::at_most(
+            "what a soak leaves behind (descriptors, connections, threads, rising memory): findings",
+            Some(soaked.findings.len() as f64),
+            0.0,
+            |count| format!("{count:.0}"),
+        )
+        .into_iter()
+        .collect(),
+    })
+}
+
+fn values(soaked: &Soaked, row: usize) -> Vec<f64> {
+    let at_rest =
+        |sample: &soak::Rest| vec![mib(sample.memory), sample.descriptors as f64, sample.connections as f64];
+    match row.checked_sub(1).map(|number| &soaked.crowds[number]) {
+        None => [vec![0.0], at_rest(&soaked.fresh)].concat(),
+        Some(crowd) => [vec![crowd.opened as f64], at_rest(&crowd.rest), vec![mib(crowd.memory)]].concat(),
+    }
+}
+
+fn chart(soaked: &Soaked) -> Chart {
+    let rests = iter::once(soaked.fresh.memory).chain(soaked.crowds.iter().map(|crowd| crowd.rest.memory));
+    let crowds = iter::once(soaked.fresh.memory).chain(soaked.crowds.iter().map(|crowd| crowd.memory));
+    let line = |name: &str, ink, stroke, values: &mut dyn Iterator<Item = u64>| {
+        Series::new(
+            name,
+            ink,
+            stroke,
+            values.enumerate().map(|(at, bytes)| (at as f64, bytes as f64)).collect(),
+        )
+    };
+    let opened = iter::once(0).chain(soaked.crowds.iter().map(|crowd| crowd.opened));
+    Chart::lines("Memory, by the number of connections that have come and gone", Unit::Bytes)
+        .describe("The server's memory in each crowd of 1,000 peers, and at rest when all have left.")
+        .series(line("in the crowd", Ink::Orange, Stroke::Solid, &mut { crowds }))
+        .series(line("at rest", Ink::Blue, Stroke::Solid, &mut { rests }))
+        .steps(opened.map(|count| format!("{:.0}k", count as f64 / 1000.0)))
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / 1_048_576.0
+}
