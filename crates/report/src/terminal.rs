@@ -16,7 +16,9 @@ use crate::grid::{Glyphs, compose};
 pub use crate::style::Colour;
 
 /// The chart in at most `width` columns and exactly `height` rows, each ended by a line feed. Without colour it holds no
-/// escape code. Where there is no room for a plot, only the title is shown.
+/// escape code, and each of several lines has a mark of its own, which stands before its label too. Where there is no room for
+/// a plot, only the title is shown.
 pub fn draw(chart: &Chart, width: usize, height: usize, colour: Colour) -> String {
-    compose(chart, width, height, &Glyphs::UNICODE).print(colour)
+    let glyphs = if colour == Colour::None { Glyphs::UNCOLOURED } else { Glyphs::UNICODE };
+    compose(chart, width, height, &glyphs).print(colour)
 }

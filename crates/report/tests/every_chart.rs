@@ -66,19 +66,22 @@ fn a_plain_chart_is_ascii_without_control_characters() {
 }
 
 #[test]
-fn colour_adds_escape_codes_and_changes_nothing_else() {
+fn colour_stands_for_the_marks_of_lines_and_every_depth_of_it_draws_the_same() {
     for chart in odd_charts() {
         let without = terminal::draw(&chart, 80, 24, Colour::None);
         assert!(!without.contains('\u{1b}'), "{without}");
 
-        for colour in [Colour::Ansi16, Colour::Ansi256] {
+        let stripped = [Colour::Ansi16, Colour::Ansi256].map(|colour| {
             let mut stripped = terminal::draw(&chart, 80, 24, colour);
             while let Some(start) = stripped.find('\u{1b}') {
                 let end = start + stripped[start..].find('m').expect("a colour code ends with m");
                 stripped.replace_range(start..=end, "");
             }
-            assert_eq!(stripped, without);
-        }
+            stripped
+        });
+        assert_eq!(stripped[0], stripped[1]);
+        let lines = |text: &str| text.lines().count();
+        assert_eq!(lines(&without), lines(&stripped[0]), "{without}");
     }
 }
 

@@ -51,6 +51,20 @@ fn a_solid_line_is_unbroken_and_a_dashed_one_has_gaps() {
 }
 
 #[test]
+fn lines_without_colour_have_a_mark_each_and_labels_that_show_it() {
+    let chart = two_series(Form::Lines);
+    let (bare, coloured) =
+        (terminal::draw(&chart, 80, 24, Colour::None), terminal::draw(&chart, 80, 24, Colour::Ansi16));
+
+    for (mark, label) in [('■', "■ OFF"), ('○', "○ ON")] {
+        assert!(bare.contains(label) && bare.matches(mark).count() > 3, "{bare}");
+        assert!(!coloured.contains(mark), "{coloured}");
+    }
+    let ascii = plain::draw(&chart, 80, 24);
+    assert!(ascii.contains("# OFF") && ascii.contains("o ON"), "{ascii}");
+}
+
+#[test]
 fn bands_differ_by_their_fill() {
     let drawn = plain::draw(&two_series(Form::Bands), 80, 24);
 

@@ -21,6 +21,8 @@ pub(crate) struct Glyphs {
     pub(super) point: char,
     /// Fills of bands: the server's own memory, then the others from heavy to light.
     bands: [char; 5],
+    /// What is set on lines now and then, one for each series, where colours do not tell them apart.
+    marks: Option<[char; 5]>,
     is_ascii: bool,
 }
 
@@ -38,8 +40,13 @@ impl Glyphs {
         limit: '╌',
         point: '●',
         bands: ['█', '▓', '▒', '░', '╳'],
+        marks: None,
         is_ascii: false,
     };
+
+    /// The same where there is no colour.
+    pub(crate) const UNCOLOURED: Glyphs =
+        Glyphs { marks: Some(['■', '○', '▲', '◇', '▽']), ..Glyphs::UNICODE };
 
     /// ASCII alone.
     pub(crate) const ASCII: Glyphs = Glyphs {
@@ -54,6 +61,7 @@ impl Glyphs {
         limit: '-',
         point: '@',
         bands: ['#', '=', '/', '.', 'x'],
+        marks: None,
         is_ascii: true,
     };
 
@@ -77,6 +85,17 @@ impl Glyphs {
         let order = [0, 3, 1, 4, 2, 5, 6, 7];
         let pattern = (0..8).filter(|bit| dots & (1 << bit) != 0).map(|bit| 1 << order[bit]).sum::<u32>();
         char::from_u32(0x2800 + pattern).unwrap_or(' ')
+    }
+
+    /// What is set on the line of the series of index `series`, if anything is.
+    pub(super) fn mark(&self, series: usize) -> Option<char> {
+        self.marks.map(|marks| marks[series % marks.len()])
+    }
+
+    /// The sign by which a label says which line it means, if not by its colour.
+    pub(super) fn sign(&self, series: usize) -> Option<char> {
+        let line = self.is_ascii.then(|| ASCII_LINES[series % ASCII_LINES.len()]);
+        line.or_else(|| self.mark(series))
     }
 
     /// A text as this set can show it.

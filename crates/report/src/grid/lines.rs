@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::{Canvas, Grid};
-use crate::labels::span_of;
+use crate::labels::{height_at, span_of};
 use crate::{Ink, Stroke};
 
 impl Grid<'_> {
@@ -36,6 +36,22 @@ impl Grid<'_> {
             let (column, row) = (self.left + place % self.columns, self.top + place / self.columns);
             canvas.put(column, row, self.glyphs.dots(dots, series), Some(ink));
         }
+        self.marks(canvas);
+    }
+
+    /// The marks of each series, in columns of its own, so that lines on top of each other show both theirs.
+    fn marks(&self, canvas: &mut Canvas) {
+        if self.chart.series.len() < 2 {
+            return;
+        }
+        for (index, outline) in self.outlines.iter().enumerate() {
+            let Some(mark) = self.glyphs.mark(index) else { return };
+            for column in (2 + 4 * (index % 3)..self.columns).step_by(MARKS_APART) {
+                let Some(y) = height_at(outline, column as f64 + 0.5) else { continue };
+                let row = (y.max(0.0) as usize).min(self.rows - 1);
+                canvas.put(self.left + column, self.top + row, mark, Some(self.chart.series[index].ink));
+            }
+        }
     }
 
     /// The dots, counted from the top, that a line covers in the column `x` of dots: two at least where dots are small,
@@ -67,3 +83,6 @@ fn is_inked(stroke: Stroke, way: usize) -> bool {
         Stroke::DashDot => matches!(way % 14, 0..6 | 9..11),
     }
 }
+
+/// Columns between two marks of a line: room for those of two others, and for enough of the line between them.
+const MARKS_APART: usize = 12;

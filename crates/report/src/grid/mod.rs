@@ -193,7 +193,9 @@ impl<'a> Grid<'a> {
 
         for (index, series) in self.chart.series.iter().enumerate() {
             // A blank on each side keeps the label off lines and borders.
-            let label = format!(" {} ", self.glyphs.text(&series.label));
+            let sign = self.glyphs.sign(index).filter(|_| self.chart.series.len() > 1);
+            let sign = sign.map_or(String::new(), |sign| format!("{sign} "));
+            let label = format!(" {sign}{} ", self.glyphs.text(&series.label));
             if self.chart.form == Form::Lines && !series.label.is_empty() {
                 let place = placer.beside(index, label.chars().count() as f64, 1.0);
                 write(canvas, place, &label, Some(series.ink));
