@@ -130,14 +130,22 @@ impl Cutter {
         Ok(())
     }
 
+    /// Walks from prefix to prefix. Where each stands is known only when the one before has come from memory, and that wait is
+    /// all it costs; so after each frame it goes on in steps of the same length for as long as the prefix is the same one,
+    /// which the processor can do ahead of memory.
     fn whole_prefixed<const N: usize>(&self, unread: &[u8]) -> Result<usize, FrameTooLong> {
         let mut end = 0;
         loop {
-            match self.prefixed_end::<N>(&unread[end..]) {
-                Ok(Some(length)) => end += length,
+            let length = match self.prefixed_end::<N>(&unread[end..]) {
+                Ok(Some(length)) => length,
                 Ok(None) => return Ok(end),
                 Err(_) if end > 0 => return Ok(end),
                 Err(too_long) => return Err(too_long),
+            };
+            let prefix = unread[end..].first_chunk::<N>();
+            end += length;
+            while unread.len() - end >= length && unread[end..].first_chunk::<N>() == prefix {
+                end += length;
             }
         }
     }
@@ -188,6 +196,16 @@ mod tests {
         assert_eq!(whole(Framing::U32, b"\0\0\0\x01a\0\0\0"), 5);
         assert_eq!(whole(Framing::Raw, b"anything"), 8);
         assert_eq!(whole(Framing::Lines, b""), 0);
+    }
+
+    #[test]
+    fn runs_of_one_length_end_where_another_length_or_a_part_of_a_frame_begins() {
+        let whole = |unread: &[u8]| Cutter::new(Framing::U16, 3).whole(unread);
+
+        assert_eq!(whole(b"\0\x01a\0\x01b\0\x02cd\0\x02ef\0\x02g"), Ok(14));
+        assert_eq!(whole(b"\0\0\0\0\0\0\0"), Ok(6), "empty frames");
+        assert_eq!(whole(b"\0\x01a\0\x01b\0"), Ok(6), "half a prefix");
+        assert_eq!(whole(b"\0\x01a\0\x01b\0\x04"), Ok(6), "one too long is refused when it is the first");
     }
 
     #[test]
