@@ -86,6 +86,19 @@ fn colour_stands_for_the_marks_of_lines_and_every_depth_of_it_draws_the_same() {
 }
 
 #[test]
+fn a_long_label_below_the_last_tick_stays_in_the_drawing() {
+    let line = Series::new("a", Ink::Blue, Stroke::Solid, vec![(0.0, 1.0), (1.0, 2.0)]);
+    let chart = Chart::lines("t", Unit::Bytes).series(line).steps(["0 open", "15000 open"]);
+
+    let drawn = svg::draw(&chart, svg::Size::WIDE);
+
+    let before = drawn.split(">15000 open<").next().unwrap();
+    let x: f64 = before[before.rfind("x=\"").unwrap() + 3..].split('"').next().unwrap().parse().unwrap();
+    // Letters of sans-serif fonts are about half as wide as high.
+    assert!(x + 0.5 * svg::Size::WIDE.font * 5.0 <= svg::Size::WIDE.width, "{x}");
+}
+
+#[test]
 fn drawings_and_pages_hold_numbers_and_close_what_they_open() {
     for chart in odd_charts() {
         let page = Page::new("p", "l").section(Section::new("s").chart(chart.clone())).to_string();

@@ -179,7 +179,10 @@ impl<'a> Drawing<'a> {
             let x = self.frame.x(self.time.place(*tick));
             let (y1, y2) = (plot.bottom, plot.bottom + 0.3 * self.size.font);
             writeln!(f, "<line class=\"zero\" x1=\"{x:.1}\" y1=\"{y1:.1}\" x2=\"{x:.1}\" y2=\"{y2:.1}\"/>")?;
-            text(f, "tick", "middle", (x, plot.bottom + 1.4 * self.size.font), &self.time.label(*tick))?;
+            let label = self.time.label(*tick);
+            // That of the last tick may be too long to stand below its middle.
+            let x = x.min(self.size.width - self.size.text(&label) / 2.0);
+            text(f, "tick", "middle", (x, plot.bottom + 1.4 * self.size.font), &label)?;
         }
         Ok(())
     }
