@@ -40,10 +40,8 @@ impl Keeper {
     /// # Errors
     /// When a file cannot be made.
     pub(crate) fn new(files: &Files, target: String, machine: Machine) -> anyhow::Result<Keeper> {
-        let began = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let command = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
         Ok(Keeper {
-            run: Run::new(env!("CARGO_PKG_VERSION"), command, began, target, machine),
+            run: begun(0, target, machine),
             record: files.record.as_deref().map(Output::create).transpose()?,
             report: files.report.as_deref().map(Output::create).transpose()?,
         })
@@ -92,6 +90,13 @@ impl Output {
             .with_context(|| format!("cannot write {}", self.path.display()))?;
         Ok(writeln!(std::io::stderr(), "kept in {}", self.path.display())?)
     }
+}
+
+/// An empty record of a run of this command against `target`, which began so many seconds ago.
+pub(crate) fn begun(seconds_ago: u64, target: String, machine: Machine) -> Run {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let command = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    Run::new(env!("CARGO_PKG_VERSION"), command, now.saturating_sub(seconds_ago), target, machine)
 }
 
 /// Drops every other element: the shape of a run stays, and our own memory is bounded however long it takes.

@@ -1,7 +1,5 @@
 //! What is kept: the page for people, and the record for programs.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use echoctl_audit::Outcome;
 use echoctl_record::Run;
 use echoctl_report::{Page, Section, Table, charts};
@@ -9,6 +7,7 @@ use echoctl_report::{Page, Section, Table, charts};
 use super::remedies::remedies;
 use super::summary::Summary;
 use super::told::{evidence, headline, why};
+use crate::keep::begun;
 
 /// The page of an audit.
 pub(super) fn page(summary: &Summary, attack: &Outcome) -> Page {
@@ -40,16 +39,7 @@ pub(super) fn page(summary: &Summary, attack: &Outcome) -> Page {
 
 /// The record: what `echoctl report` draws, with the evidence to judge it by again.
 pub(super) fn record(summary: &Summary, attack: &Outcome) -> Run {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let command = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    let began = now.saturating_sub(summary.seconds as u64);
-    let mut run = Run::new(
-        env!("CARGO_PKG_VERSION"),
-        command,
-        began,
-        summary.addr.to_string(),
-        echoctl_observe::machine(),
-    );
+    let mut run = begun(summary.seconds as u64, summary.addr.to_string(), echoctl_observe::machine());
     let last = attack.samples.last().copied().unwrap_or_default();
     run.samples.clone_from(&attack.samples);
     run.summary = Some(echoctl_record::Summary {
