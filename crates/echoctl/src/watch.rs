@@ -69,7 +69,7 @@ Examples:
   echoctl watch 6379                            a Redis on its usual port
   echoctl watch 127.0.0.1:8080 --for 30s        half a minute of one address
   echoctl watch --pid 4711 --json               all ports of a process, for a program to read
-  echoctl watch 8080 --record run.json          keep what is seen, for echoctl report and echoctl compare";
+  echoctl watch 8080 --record run.json          keep it for echoctl report and compare";
 
 pub(crate) fn run(args: Args) -> Outcome {
     let target = Target::find(args.target.as_deref(), args.pid)?;
