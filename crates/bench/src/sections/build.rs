@@ -29,7 +29,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
     grid.fill(3, 1, 1, |_| Ok(vec![crates()?]));
 
     let goals = [
-        Goal::at_most("clean build, release, all cores", grid.median(0, 0), 75.0, |s| format!("{s:.0} s")),
+        Goal::at_most("clean build, release, two jobs", grid.median(0, 0), 75.0, |s| format!("{s:.0} s")),
         Goal::at_most("the program, stripped", grid.median(0, 1), 8.0, |mib| format!("{mib:.1} MiB")),
         Goal::at_most("`echoctl --version`", grid.median(0, 2), 5.0, |ms| format!("{ms:.1} ms")),
     ];

@@ -17,14 +17,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
     let minutes = if effort.is_quick { "0.2" } else { "2" };
     let soaked = soak::record(&["--minutes", minutes], programs)?;
 
-    let mut rows = vec![("fresh".to_owned(), 0)];
-    rows.extend(
-        soaked
-            .crowds
-            .iter()
-            .enumerate()
-            .map(|(number, crowd)| (format!("after crowd {number}"), crowd.opened)),
-    );
+    let crowds = (0..soaked.crowds.len()).map(|number| format!("after crowd {number}"));
     let columns = vec![
         Column::plain("connections so far", 0),
         Column::plain("memory at rest, MiB", 2),
@@ -32,7 +25,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
         Column::plain("connections open", 0),
         Column::plain("memory in the crowd, MiB", 1),
     ];
-    let mut grid = Grid::new(rows.iter().map(|(name, _)| name), columns);
+    let mut grid = Grid::new(iter::once("fresh".to_owned()).chain(crowds), columns);
     grid.fill(0, 5, 1, |row| Ok(values(&soaked, row)));
 
     let findings = soaked.findings.iter().fold(String::new(), |mut text, finding| {

@@ -14,7 +14,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::peer;
 use super::world::World;
 
-/// Has `peers` come, has them leave after `time`, and returns when the last has gone. `look` is called every `every` as long as any are there.
+/// Has `peers` come, has them leave after `time`, and returns when the last has gone. `look` is called every `every` as long
+/// as any are there.
 pub(super) fn crowd(
     world: &Rc<World>,
     peers: usize,
