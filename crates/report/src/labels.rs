@@ -136,9 +136,7 @@ impl Placer {
         self.taken.push(best.0);
         Some(best.0)
     }
-}
 
-impl Placer {
     /// How far a label stays from the middle of a line. Drawn lines are thick: less than the gap, but not nothing. A line
     /// of cells fills the cells that it passes through, and no more.
     fn clearance(&self) -> f64 {
