@@ -37,6 +37,7 @@ pub(crate) struct BlockingConnection {
     pub(crate) stream: TcpStream,
     frames: FrameBuffer,
     cutter: Cutter,
+    /// It is never told of a wait, since a call that blocked does not say so: what the kernel's send queue holds must do.
     read_size: ReadSize,
 }
 
