@@ -49,11 +49,11 @@ pub(crate) struct Args {
     count: Option<u64>,
 
     /// Send for so long [default: 5s, unless --count is given]
-    #[arg(long = "for", value_name = "TIME", value_parser = positive_duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = values::positive_duration)]
     for_: Option<Duration>,
 
     /// Give a reply up after so long
-    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = positive_duration)]
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = values::positive_duration)]
     timeout: Duration,
 
     /// Print the result as one JSON object
@@ -132,13 +132,6 @@ fn hint(fault: &PingFault, replies: u64) -> &'static str {
             ": does it echo, and with the same --framing?"
         }
         _ => "",
-    }
-}
-
-fn positive_duration(text: &str) -> Result<Duration, String> {
-    match values::duration(text)? {
-        Duration::ZERO => Err("must be more than 0".to_owned()),
-        time => Ok(time),
     }
 }
 

@@ -1,18 +1,27 @@
 //! Values of options: sizes, rates and times as people write them.
+//!
+//! All are exact decimals with a unit, within bounds that arithmetic on offsets and on clocks bears: no sum of two sizes
+//! wraps, and no clock reading plus a time overflows. What exceeds a bound is refused with the bound, never clamped.
 
 use std::time::Duration;
 
-use bytesize::ByteSize;
-
 /// Reads a size in bytes: `64KiB`, `1.5 MiB`, `4096`. Decimal units (`64KB`) are taken at their word.
+///
+/// # Errors
+/// What is not a size, or exceeds [`MOST_BYTES`].
 pub(crate) fn size(text: &str) -> Result<u64, String> {
-    text.trim()
-        .parse::<ByteSize>()
-        .map(|size| size.as_u64())
-        .map_err(|_| "not a size: write it as 64KiB, 1MiB or a plain number of bytes".to_owned())
+    let (number, unit) = split(text);
+    let factor = bytes_in(unit).filter(|_| is_number(number)).ok_or(
+        "not a size: expected a number of bytes, or one with a unit as in 64KiB or 1.5MiB, \
+         at most 9223372036854775807 bytes",
+    )?;
+    scaled(number, factor)
+        .filter(|&bytes| bytes <= u128::from(MOST_BYTES))
+        .map(|bytes| bytes as u64)
+        .ok_or_else(|| format!("too large: at most {MOST_BYTES} bytes, one less than 8EiB"))
 }
 
-/// Reads a size that must not be 0.
+/// Reads a size that is not 0.
 pub(crate) fn positive_size(text: &str) -> Result<u64, String> {
     match size(text)? {
         0 => Err("must be at least 1 byte".to_owned()),
@@ -20,46 +29,219 @@ pub(crate) fn positive_size(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Reads bytes a second: `64MiB` or `64MiB/s`.
+/// Reads bytes per second: `64MiB` or `64MiB/s`.
+///
+/// # Errors
+/// What is not a rate, is 0, or exceeds [`MOST_BYTES`] per second.
 pub(crate) fn rate(text: &str) -> Result<u64, String> {
-    positive_size(text.trim().trim_end_matches("/s"))
-        .map_err(|_| "not a rate: write it as 64MiB or 64MiB/s (bytes a second)".to_owned())
+    let text = text.trim();
+    positive_size(text.strip_suffix("/s").unwrap_or(text)).map_err(|error| {
+        if error.starts_with("not a size") {
+            format!(
+                "not a rate: expected bytes per second as in 64MiB or 64MiB/s, at most {MOST_BYTES} bytes"
+            )
+        } else {
+            format!("{error} per second")
+        }
+    })
 }
 
-/// Reads a time: `250ms`, `3s`, `1m 30s`. A unit is needed, but for 0.
+/// Reads a time: `250ms`, `3s`, `1.5h`, `1m 30s`. A bare number is in seconds.
+///
+/// # Errors
+/// What is not a time, or exceeds [`MOST_DAYS`]: an `Instant` plus any accepted time does not overflow.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    if text.trim() == "0" {
-        return Ok(Duration::ZERO);
+    let mut rest = text.trim();
+    let mut total = Some(0_u128);
+    let is_bare = is_number(rest);
+    loop {
+        let (number, behind) = split(rest);
+        let ends = behind.find(|c: char| c.is_ascii_digit() || c.is_whitespace()).unwrap_or(behind.len());
+        let (unit, behind) = behind.split_at(ends);
+        let factor = if is_bare { Some(SECOND) } else { nanoseconds_in(unit) };
+        let factor = factor.filter(|_| is_number(number)).ok_or(
+            "not a time: expected seconds, or a number with a unit as in 250ms, 3s, 2m or 1h 30m, at most 365d",
+        )?;
+        total = total.zip(scaled(number, factor)).and_then(|(total, more)| total.checked_add(more));
+        rest = behind.trim_start();
+        if rest.is_empty() {
+            break;
+        }
     }
-    humantime::parse_duration(text.trim()).map_err(|_| "not a time: write it as 250ms, 3s or 2m".to_owned())
+    let most = u128::from(MOST_DAYS) * DAY;
+    total
+        .filter(|&nanoseconds| nanoseconds <= most)
+        .map(|nanoseconds| Duration::new((nanoseconds / SECOND) as u64, (nanoseconds % SECOND) as u32))
+        .ok_or_else(|| format!("too long: at most {MOST_DAYS}d"))
 }
+
+/// Reads a time that is not 0.
+pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be more than 0".to_owned()),
+        time => Ok(time),
+    }
+}
+
+/// Reads a process id. It is positive, and signed in the kernel, where 0 and less name process groups.
+pub(crate) fn pid() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=i64::from(i32::MAX))
+}
+
+/// The largest size and rate: what a signed offset in a file or a stream can express, so that two of them can be added.
+pub(crate) const MOST_BYTES: u64 = i64::MAX as u64;
+
+/// The longest time, in days: no run is longer, and every clock can be read that far ahead.
+pub(crate) const MOST_DAYS: u64 = 365;
+
+/// The number in front, and what is behind it without the space between them.
+fn split(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, behind) = text.split_at(end);
+    (number, behind.trim_start())
+}
+
+/// Whether this is a decimal number without sign and exponent.
+fn is_number(text: &str) -> bool {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_digits(whole) && is_digits(fraction)
+}
+
+/// A [number](is_number) times `factor`, rounded down; `None` when that is more than any bound here.
+fn scaled(number: &str, factor: u128) -> Option<u128> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let fraction = &fraction[..fraction.len().min(FRACTION_DIGITS)];
+    let part = fraction.parse::<u128>().ok()? * factor / 10_u128.pow(fraction.len() as u32);
+    // A whole that fits 64 bits leaves the product room in 128.
+    Some(u128::from(whole.parse::<u64>().ok()?) * factor + part)
+}
+
+/// Digits behind the point that count: times the largest factor (2⁶⁰) they fit 128 bits.
+const FRACTION_DIGITS: usize = 18;
+
+/// Bytes of a unit, in any case: `KiB` and `Ki` are binary, `KB` and `K` decimal.
+fn bytes_in(unit: &str) -> Option<u128> {
+    let unit = unit.to_ascii_lowercase();
+    let unit = unit.strip_suffix('b').unwrap_or(&unit);
+    let (prefix, base) = unit.strip_suffix('i').map_or((unit, 1000_u128), |prefix| (prefix, 1024));
+    match prefix {
+        "" => (base == 1000).then_some(1),
+        prefix => {
+            let power = ["k", "m", "g", "t", "p", "e"].iter().position(|known| *known == prefix)?;
+            Some(base.pow(power as u32 + 1))
+        }
+    }
+}
+
+/// Nanoseconds of a unit. Months and years have no length of their own, so they are not units.
+fn nanoseconds_in(unit: &str) -> Option<u128> {
+    Some(match unit {
+        "ns" | "nsec" => 1,
+        "us" | "µs" | "usec" => 1_000,
+        "ms" | "msec" => 1_000_000,
+        "s" | "sec" | "secs" | "second" | "seconds" => SECOND,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60 * SECOND,
+        "h" | "hr" | "hrs" | "hour" | "hours" => 3600 * SECOND,
+        "d" | "day" | "days" => DAY,
+        "w" | "week" | "weeks" => 7 * DAY,
+        _ => return None,
+    })
+}
+
+/// Nanoseconds.
+const SECOND: u128 = 1_000_000_000;
+
+/// Nanoseconds.
+const DAY: u128 = 86_400 * SECOND;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
 
     #[test]
     fn sizes_are_read_as_people_write_them() {
         assert_eq!(size("64KiB"), Ok(64 << 10));
         assert_eq!(size(" 1.5 MiB"), Ok(3 << 19));
         assert_eq!(size("4096"), Ok(4096));
+        assert_eq!(size("64KB"), Ok(64_000));
+        assert_eq!(size("64kib"), size("64Ki"));
+        assert_eq!(size("2GiB"), Ok(2 << 30));
         assert_eq!(rate("64MiB/s"), Ok(64 << 20));
         assert_eq!(rate("64MiB"), Ok(64 << 20));
     }
 
     #[test]
-    fn what_is_no_size_is_refused_with_an_example() {
-        for text in ["", "banana", "-1", "64Kib/s/s", "1e99GiB"] {
-            assert!(size(text).is_err_and(|error| error.contains("64KiB")), "{text:?} was taken");
-        }
-        assert!(positive_size("0").is_err());
-        assert!(rate("fast").is_err());
+    fn large_sizes_are_exact_up_to_the_bound() {
+        assert_eq!(size("9223372036854775807"), Ok(MOST_BYTES));
+        assert_eq!(size("9007199254740993"), Ok((1 << 53) + 1));
+        assert_eq!(size("7EiB"), Ok(7 << 60));
+        assert_eq!(size("0.5EiB"), Ok(1 << 59));
     }
 
     #[test]
-    fn times_need_a_unit() {
-        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+    fn sizes_and_rates_over_the_bound_name_it() {
+        let numbers = ["8EiB", "16EiB", "9223372036854775808", "18446744073709551616", "99999999999GiB"];
+        let long = "9".repeat(400);
+        for text in numbers.into_iter().chain([long.as_str(), "9.9e18", "1e30", "1e99GiB"]) {
+            for read in [size, positive_size, rate] {
+                let error = read(text).expect_err(text);
+                assert!(error.contains("at most 9223372036854775807 bytes"), "{text}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_size_is_refused_with_an_example() {
+        for text in
+            ["", "banana", "-1", "+1", "NaN", "inf", "1.", ".5", "1..2", "0x10", "64Kib/s/s", "1iB", "KiB"]
+        {
+            assert!(size(text).is_err_and(|error| error.contains("64KiB")), "{text:?} was accepted");
+        }
+        assert!(positive_size("0").is_err() && positive_size("0.5").is_err());
+        assert!(rate("fast").is_err_and(|error| error.contains("64MiB/s")));
+        assert!(rate("64MiB/s/s").is_err());
+        assert!(rate("0").is_err());
+    }
+
+    #[test]
+    fn times_have_a_unit_or_are_in_seconds() {
+        assert_eq!(duration("250ms"), Ok(250 * MS));
         assert_eq!(duration("0"), Ok(Duration::ZERO));
-        assert!(duration("3").is_err());
+        assert_eq!(duration("3"), Ok(3000 * MS));
+        assert_eq!(duration(" 0.25 "), Ok(250 * MS));
+        assert_eq!(duration("1.5s"), Ok(1500 * MS));
+        assert_eq!(duration("1m 30s"), Ok(90_000 * MS));
+        assert_eq!(duration("1m30s"), Ok(90_000 * MS));
+        assert_eq!(duration("2 h"), Ok(7_200_000 * MS));
+        assert_eq!(duration("365d"), Ok(Duration::from_secs(365 * 86_400)));
+        assert_eq!(positive_duration("1ns"), Ok(Duration::from_nanos(1)));
+    }
+
+    #[test]
+    fn times_over_the_bound_name_it() {
+        let long = "9".repeat(400);
+        for text in [
+            "366d",
+            "53w",
+            "365d 1ns",
+            "18446744073709551615s",
+            "18446744073709551615s 1000ms",
+            "18446744073709551616ns",
+            long.as_str(),
+        ] {
+            assert!(duration(text).is_err_and(|error| error.contains("at most 365d")), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_time_is_refused_with_an_example() {
+        for text in ["", "soon", "-1s", "1e3", "NaN", "inf", "5 3", "1y", "1s 5", "s", "1.s", "٣s"] {
+            assert!(duration(text).is_err_and(|error| error.contains("250ms")), "{text:?} was accepted");
+        }
+        assert!(positive_duration("0ms").is_err());
     }
 }

@@ -37,7 +37,7 @@ pub(crate) struct Args {
     target: Option<String>,
 
     /// Watch the memory of this process; without a target, all addresses where it listens
-    #[arg(long, value_name = "PID")]
+    #[arg(long, value_name = "PID", value_parser = values::pid())]
     pid: Option<u32>,
 
     /// Stop after so long [default: Ctrl-C]
@@ -45,12 +45,12 @@ pub(crate) struct Args {
     for_: Option<Duration>,
 
     /// Print a line, or a JSON sample, so often
-    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = positive)]
+    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = values::positive_duration)]
     every: Duration,
 
     /// Name so many connections in each JSON sample, those that hold most first
-    #[arg(long, default_value_t = 10, value_name = "N")]
-    top: usize,
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(..=MOST_TOP))]
+    top: u32,
 
     #[command(flatten)]
     files: Files,
@@ -84,7 +84,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         .map_err(|error| Failure::new(Exit::Unsure, anyhow::Error::from(error)))?;
     let keeper = Keeper::new(&args.files, target.addresses(), echoctl_observe::machine())?;
     let show = if args.json {
-        Show::Json { top: args.top }
+        Show::Json { top: args.top as usize }
     } else if is_live() && !args.plain {
         Show::Live(Screen::new())
     } else {
@@ -269,13 +269,8 @@ fn interruption() -> Receiver<()> {
     receiver
 }
 
-/// Reads a time that is not 0.
-fn positive(text: &str) -> Result<Duration, String> {
-    match values::duration(text)? {
-        Duration::ZERO => Err("must be longer than 0".to_owned()),
-        time => Ok(time),
-    }
-}
+/// Connections in a JSON sample: more than a line that programs read should hold.
+const MOST_TOP: i64 = 100_000;
 
 /// How often the known connections are looked up: often enough for a picture that moves.
 const LOOK_EVERY: Duration = Duration::from_millis(250);

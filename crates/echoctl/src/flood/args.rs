@@ -84,7 +84,7 @@ pub(crate) struct Args {
     pub(super) memory_limit: u64,
 
     /// Watch the memory of this process (and its children) [default: whoever listens at ADDR]
-    #[arg(long, value_name = "PID")]
+    #[arg(long, value_name = "PID", value_parser = values::pid())]
     pub(super) pid: Option<u32>,
 
     #[command(flatten)]
