@@ -53,7 +53,11 @@ impl Tree {
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = format!("{prefix}{name}");
             let kind = entry.file_type().with_context(cannot)?;
-            if kind.is_dir() && !SKIPPED.contains(&name.as_str()) {
+            // Directories, but for `.git`, which is a file in a linked worktree.
+            if SKIPPED.contains(&name.as_str()) {
+                continue;
+            }
+            if kind.is_dir() {
                 self.enter(&entry.path(), &format!("{path}/"))?;
             }
             // A file that is gone since it was listed, or is not UTF-8, was not written by a person for others to read.
