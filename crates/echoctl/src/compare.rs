@@ -14,6 +14,8 @@ use crate::report::{source, write};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Draw this record as the first; - for stdin
+    ///
+    /// A record has at most 1 GiB and 3,000,000 samples; a larger file is refused.
     #[arg(value_name = "A")]
     first: PathBuf,
 

@@ -108,14 +108,36 @@ fn two_records_share_one_axis() {
 }
 
 #[test]
+#[cfg(unix)]
+fn what_has_no_end_or_no_record_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = folder.path().join("long.json");
+    std::fs::File::create(&long).and_then(|file| file.set_len(10 << 30)).expect("a hole takes no room");
+
+    for (path, reason) in [
+        (Path::new("/dev/zero"), "no record"),
+        (folder.path(), "directory"),
+        (&long, "more than 1 GiB"),
+        (&folder.path().join("missing"), "cannot read"),
+    ] {
+        let assert = echoctl(&["report".as_ref(), path]).assert().code(1);
+        let error = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
 fn what_is_no_record_is_refused_by_name_and_reason() {
     let folder = tempfile::tempdir().unwrap();
     let whole = std::fs::read(record(folder.path(), "run.json", 1.0)).unwrap();
     let bad = folder.path().join("bad.json");
 
-    for (content, reason) in
-        [(&whole[..whole.len() / 2], "cut off"), (b"root:x:0:0", "no record"), (b"", "empty")]
-    {
+    for (content, reason) in [
+        (&whole[..whole.len() / 2], "cut off"),
+        (b"root:x:0:0", "no record"),
+        (b"", "empty"),
+        (b"{\"event\":\"x\"}", "no samples"),
+    ] {
         std::fs::write(&bad, content).unwrap();
         let assert = echoctl(&["report".as_ref(), &bad]).assert().code(1);
         let error = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();

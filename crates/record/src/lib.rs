@@ -6,13 +6,16 @@
 //! - [`Queues`]: the bytes between neighbouring counters: where every byte is.
 //! - [`Verdict`]: what a run says of the server; [`Evidence`] is what an audit judges by.
 //! - [`Summary`]: how a run ended; [`Watched`]: what a watch saw of a server that others use.
-//! - [`Run`]: the file that keeps a run, with the [`Machine`] that it was made on.
+//! - [`Run`]: the file that keeps a run, with the [`Machine`] that it was made on; [`Limit`] is the most that it may be.
 //! - [`Bytes`], [`Rate`], [`Seconds`]: the one way in which sizes, rates and times are printed.
 
 #![forbid(unsafe_code)]
 
+mod intake;
+mod lines;
 mod machine;
 mod queues;
+mod reading;
 mod run;
 mod sample;
 mod summary;
@@ -20,6 +23,7 @@ mod units;
 mod verdict;
 mod watched;
 
+pub use intake::Limit;
 pub use machine::Machine;
 pub use queues::Queues;
 pub use run::{Run, RunError};

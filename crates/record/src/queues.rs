@@ -25,7 +25,7 @@ impl Queues {
         let mut clamped = 0;
         let mut between = |before: Option<u64>, after: Option<u64>| {
             let (before, after) = (before?, after?);
-            clamped += after.saturating_sub(before);
+            clamped = u64::saturating_add(clamped, after.saturating_sub(before));
             Some(before.saturating_sub(after))
         };
         let clients_are_here = sample.far_clients.unwrap_or(0) == 0;
@@ -50,7 +50,7 @@ impl Queues {
             self.server_send,
             self.client_receive,
         ];
-        all.into_iter().flatten().sum()
+        all.into_iter().flatten().fold(0, u64::saturating_add)
     }
 }
 

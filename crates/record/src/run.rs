@@ -5,20 +5,21 @@
 //! the kernel and its settings; and it is read with suspicion: cut off, damaged, foreign or too new, each has its own
 //! error, and none a panic.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use thiserror::Error;
 
-use crate::{Evidence, Machine, SCHEMA_VERSION, Sample, Summary, Watched};
+use crate::intake::{Intake, Metered};
+use crate::{Evidence, Limit, Machine, SCHEMA_VERSION, Sample, Summary, Watched, lines, reading};
 
 /// A recorded run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Run {
     /// Always [`Run::FILE`].
-    file: String,
+    pub(crate) file: String,
     /// [`SCHEMA_VERSION`] of the program that wrote it.
-    schema_version: u32,
+    pub(crate) schema_version: u32,
     /// The version of the program that wrote it.
     pub version: String,
     /// The command line, word by word.
@@ -32,13 +33,13 @@ pub struct Run {
     /// The samples, in order of time.
     pub samples: Vec<Sample>,
     /// How it ended; absent when it was interrupted before, and for a watch.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<Summary>,
     /// What was seen, in a run that watched a live server and was no client of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub watched: Option<Watched>,
     /// What an audit judged by.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
 }
 
@@ -48,6 +49,15 @@ pub enum RunError {
     /// It could not be written.
     #[error("write the record: {0}")]
     Write(#[from] io::Error),
+    /// It could not be read.
+    #[error("read the record: {0}")]
+    Read(io::Error),
+    /// It exceeds what a record may be: it is endless, or inflated.
+    #[error("the record is too large: {limit}")]
+    TooLarge {
+        /// The limit.
+        limit: Limit,
+    },
     /// It ends in the middle.
     #[error("the record is cut off: it ends in the middle of line {line}, column {column}")]
     CutOff {
@@ -69,6 +79,14 @@ pub enum RunError {
     TooNew {
         /// The version found.
         found: u32,
+    },
+    /// It is lines of JSON, and one of them is none of a run.
+    #[error("line {number}: {why}")]
+    BadLine {
+        /// The line, counted from 1.
+        number: u64,
+        /// What is wrong with it.
+        why: String,
     },
     /// It is a record, and something in it makes no sense.
     #[error("the record is damaged: {why}")]
@@ -110,27 +128,31 @@ impl Run {
         Ok(())
     }
 
-    /// Reads what [`Run::write`] wrote, whatever has happened to it since.
+    /// Reads a record from memory, as [`Run::read_from`] does from a file.
     ///
     /// # Errors
     /// A [`RunError`] that says what is wrong with it.
     pub fn read(bytes: &[u8]) -> Result<Run, RunError> {
-        let head: Head = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
-            serde_json::error::Category::Eof if !bytes.trim_ascii().is_empty() => cut_off(&error),
-            serde_json::error::Category::Eof => RunError::Foreign { why: "it is empty".to_owned() },
-            serde_json::error::Category::Data => {
-                RunError::Foreign { why: format!("it is other JSON ({error})") }
-            }
-            _ if looks_like_a_record(bytes) => damaged(bytes, &error),
-            _ => RunError::Foreign { why: format!("it is no JSON ({error})") },
-        })?;
-        if head.file != Run::FILE {
-            return Err(RunError::Foreign { why: format!("it calls itself {:?}", shortened(&head.file)) });
-        }
-        if head.schema_version > SCHEMA_VERSION {
-            return Err(RunError::TooNew { found: head.schema_version });
-        }
-        let run: Run = serde_json::from_slice(bytes).map_err(|error| damaged(bytes, &error))?;
+        Run::read_from(bytes)
+    }
+
+    /// Reads what [`Run::write`] wrote, whatever has happened to it since, or the JSON lines of `flood --json`. Memory is
+    /// in proportion to the samples; an endless file is refused when it exceeds a [`Limit`](crate::Limit).
+    ///
+    /// # Errors
+    /// A [`RunError`] that says what is wrong with it.
+    pub fn read_from(source: impl Read) -> Result<Run, RunError> {
+        let intake = Intake::default();
+        let mut reader = BufReader::with_capacity(CHUNK, Metered::new(source, &intake));
+        let read = head(&mut reader).and_then(|head| {
+            let is_lines = lines::begin(&head);
+            let reader = head.as_slice().chain(reader);
+            if is_lines { lines::read(reader, &intake) } else { reading::read(reader, &intake) }
+        });
+        let run = match intake.exceeded() {
+            Some(limit) => return Err(RunError::TooLarge { limit }),
+            None => read?,
+        };
         run.check()?;
         Ok(run)
     }
@@ -140,55 +162,60 @@ impl Run {
         self.schema_version
     }
 
-    /// Whoever draws a run relies on this: times are finite, rise, and are no longer than a year.
+    /// Who draws or judges a run relies on this: times are finite, do not fall, and are no longer than a year.
     fn check(&self) -> Result<(), RunError> {
-        let mut before = 0.0;
-        for (number, sample) in self.samples.iter().enumerate() {
-            if !(before..=LONGEST).contains(&sample.t) {
-                let why = format!("sample {number} is at {} s, after one at {before} s", sample.t);
-                return Err(RunError::Damaged { why });
-            }
-            before = sample.t;
-        }
+        in_order("sample", self.samples.iter().map(|sample| sample.t))?;
         let summary = self.summary.iter().flat_map(|summary| [summary.seconds, summary.stalled_seconds]);
         let mut seconds = summary.chain(self.watched.iter().map(|watched| watched.seconds));
-        match seconds.find(|seconds| !(0.0..=LONGEST).contains(seconds)) {
-            Some(seconds) => Err(RunError::Damaged { why: format!("its summary tells of {seconds} s") }),
+        if let Some(seconds) = seconds.find(|seconds| !(0.0..=LONGEST).contains(seconds)) {
+            return Err(damaged(format!("its summary tells of {seconds:?} s")));
+        }
+        let Some(evidence) = &self.evidence else { return Ok(()) };
+        in_order("point of the evidence", evidence.points.iter().map(|point| point.sample.t))?;
+        let read_out = evidence.read_out.as_ref();
+        in_order(
+            "point of the reading",
+            read_out.iter().flat_map(|read_out| &read_out.curve).map(|point| point.0),
+        )?;
+        let processor = evidence.points.iter().filter_map(|point| point.processor);
+        let ending = evidence.ending.iter().map(|ending| ending.t);
+        let took = read_out.iter().map(|read_out| read_out.seconds);
+        let times = [evidence.patience].into_iter().chain(ending).chain(took).chain(processor);
+        match times.into_iter().find(|time| !(0.0..=f64::MAX).contains(time)) {
+            Some(time) => Err(damaged(format!("its evidence tells of {time:?} s"))),
             None => Ok(()),
         }
     }
 }
 
-/// The fields by which a record is known.
-#[derive(Deserialize)]
-struct Head {
-    file: String,
-    schema_version: u32,
-}
-
-/// Whether text that is no JSON began as a record: then it is a damaged one and not a foreign file.
-fn looks_like_a_record(bytes: &[u8]) -> bool {
-    let start = &bytes[..bytes.len().min(64)];
-    start.windows(Run::FILE.len()).any(|window| window == Run::FILE.as_bytes())
-}
-
-fn cut_off(error: &serde_json::Error) -> RunError {
-    RunError::CutOff { line: error.line(), column: error.column() }
-}
-
-fn damaged(bytes: &[u8], error: &serde_json::Error) -> RunError {
-    // A number cut in two is an invalid number to the parser and not an end; a whole record ends with its brace.
-    if error.is_eof() || !bytes.trim_ascii_end().ends_with(b"}") {
-        cut_off(error)
-    } else {
-        RunError::Damaged { why: error.to_string() }
+/// Refuses times that fall, or that no run reaches.
+fn in_order(what: &str, times: impl Iterator<Item = f64>) -> Result<(), RunError> {
+    let mut before = 0.0;
+    for (number, t) in (1..).zip(times) {
+        if !(before..=LONGEST).contains(&t) {
+            return Err(damaged(format!("{what} {number} is at {t:?} s, after {before:?} s")));
+        }
+        before = t;
     }
+    Ok(())
 }
 
-/// Enough of a foreign text for an error message.
-fn shortened(text: &str) -> String {
-    text.chars().take(40).collect()
+fn damaged(why: String) -> RunError {
+    RunError::Damaged { why }
 }
+
+/// The first line, or as much of it as tells a record from lines of samples.
+fn head(reader: &mut impl BufRead) -> Result<Vec<u8>, RunError> {
+    let mut head = Vec::new();
+    reader.take(HEAD).read_until(b'\n', &mut head).map_err(RunError::Read)?;
+    Ok(head)
+}
+
+/// Bytes read from a file at a time.
+const CHUNK: usize = 64 * 1024;
+
+/// Bytes that are looked at first: ten times the first event of a run.
+const HEAD: u64 = 4096;
 
 /// A year, in seconds.
 const LONGEST: f64 = 366.0 * 24.0 * 3600.0;

@@ -1,7 +1,11 @@
 //! A record comes back as it was written, and whatever else is in the file gets a clear error and never a panic.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use echoctl_record::{Machine, Run, RunError, SCHEMA_VERSION, Sample, Summary, Verdict};
+use std::io::Read;
+
+use echoctl_record::{
+    Evidence, Machine, Point, Queues, Run, RunError, SCHEMA_VERSION, Sample, Summary, Verdict,
+};
 use proptest::prelude::*;
 
 #[test]
@@ -27,12 +31,11 @@ fn a_record_cut_off_anywhere_says_so() {
 
 #[test]
 fn other_files_are_told_to_be_other_files() {
-    let foreign: [&[u8]; 8] = [
+    let foreign: [&[u8]; 7] = [
         b"",
         b"  \n",
         b"PNG\x00\xff",
         b"[1, 2, 3]",
-        b"{\"event\":\"summary\"}",
         b"{\"file\":\"holiday photographs\",\"schema_version\":1}",
         b"null",
         b"t,produced\n0,1\n",
@@ -70,6 +73,104 @@ fn times_that_run_backwards_or_away_are_damage() {
         let error = Run::read(&written(&run)).unwrap_err();
         assert!(matches!(error, RunError::Damaged { .. }), "{t}: {error}");
     }
+}
+
+#[test]
+fn times_of_the_evidence_are_checked_as_well() {
+    let point = |t| Point { sample: Sample { t, ..Sample::default() }, ..Point::default() };
+    let evidence = Evidence { points: vec![point(1.0), point(0.5)], ..evidence() };
+
+    let error = Run::read(&written(&with(evidence))).unwrap_err();
+
+    assert!(error.to_string().contains("point of the evidence 2 is at 0.5 s"), "{error}");
+}
+
+#[test]
+fn extreme_figures_are_read_and_judged_without_a_panic() {
+    let most = u64::MAX;
+    let sample = |t| Sample {
+        t,
+        connections: u32::MAX,
+        produced: most,
+        s_received: Some(most),
+        s_read: Some(0),
+        s_written: Some(most),
+        c_received: Some(0),
+        consumed: most,
+        server_memory: Some(if t > 1.0 { most } else { 0 }),
+        ..Sample::default()
+    };
+    let points =
+        [0.0, 5e-324, 2.0, 40.0].map(|t| Point { sample: sample(t), blocked: true, ..Point::default() });
+    for (repeats, echo, budget) in [(true, true, 0), (false, true, most), (true, false, most)] {
+        let evidence = Evidence { repeats, echo, budget, points: points.to_vec(), ..evidence() };
+        let mut run = with(evidence);
+        run.samples = points.map(|point| point.sample).to_vec();
+
+        let read = Run::read(&written(&run)).unwrap();
+
+        let evidence = read.evidence.unwrap();
+        let _ = (evidence.judge(), evidence.figures(), evidence.in_kernels(), evidence.is_enough());
+        assert_eq!(Queues::of(&read.samples[0]).held(), most);
+    }
+}
+
+#[test]
+fn a_field_given_twice_is_damage() {
+    let text = String::from_utf8(written(&example())).unwrap();
+    let twice = text.replacen("\"target\":", "\"target\":\"x\",\"target\":", 1);
+
+    let error = Run::read(twice.as_bytes()).unwrap_err();
+
+    assert!(matches!(error, RunError::Damaged { .. }) && error.to_string().contains("duplicate"), "{error}");
+}
+
+#[test]
+fn errors_quote_no_more_of_a_file_than_a_line() {
+    let text = String::from_utf8(written(&example())).unwrap();
+    let long = text.replacen("\"bounded\"", &format!("\"{}\"", "A".repeat(1_000_000)), 1);
+
+    let error = Run::read(long.as_bytes()).unwrap_err().to_string();
+
+    assert!(error.len() < 500 && error.contains("column"), "{error}");
+}
+
+#[test]
+fn lines_of_a_flood_are_a_run() {
+    let sample = r#"{"event":"sample","t":0.05,"connections":1,"produced":9,"consumed":4}"#;
+    let lines = format!("{sample}\n\n{{\"event\":\"news\",\"x\":1}}\n{sample}\n");
+
+    let run = Run::read(lines.as_bytes()).unwrap();
+
+    assert_eq!(run.samples.iter().map(|sample| sample.produced).collect::<Vec<_>>(), [9, 9]);
+    assert_eq!(run.summary, None);
+}
+
+#[test]
+fn lines_that_are_no_run_are_refused_by_number() {
+    let sample = r#"{"event":"sample","t":0.05,"connections":1,"produced":9,"consumed":4}"#;
+    let demo = sample.replacen("\"t\"", "\"side\":\"off\",\"t\"", 1);
+    for (lines, why) in [
+        (format!("{sample}\n{}", &sample[..30]), "line 2: it is cut off"),
+        (demo, "line 1: it holds both sides"),
+        (format!("{sample}\n{{\"event\":\"sample\",\"t\":\"x\"}}"), "line 2: invalid type"),
+        (format!("{sample}\n{}", sample.replacen("0.05", "0.04", 1)), "sample 2 is at 0.04 s, after 0.05 s"),
+    ] {
+        let error = Run::read(lines.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+#[test]
+fn an_endless_file_is_refused_at_its_first_byte_or_at_a_limit() {
+    for byte in [0, b'x', b'['] {
+        let error = Run::read_from(std::io::repeat(byte)).unwrap_err();
+        assert!(matches!(error, RunError::Foreign { .. }), "{byte}: {error}");
+    }
+
+    let line = format!("{{\"event\":\"{}", "x".repeat(4096));
+    let error = Run::read_from(line.as_bytes().chain(std::io::repeat(b'x'))).unwrap_err();
+    assert!(error.to_string().contains("longer than any event"), "{error}");
 }
 
 #[test]
@@ -143,6 +244,30 @@ fn example() -> Run {
     summary.verdict = Some(Verdict::Bounded);
     run.summary = Some(summary);
     run
+}
+
+fn with(evidence: Evidence) -> Run {
+    let mut run = example();
+    run.evidence = Some(evidence);
+    run
+}
+
+/// Evidence of nothing yet.
+fn evidence() -> Evidence {
+    Evidence {
+        repeats: true,
+        echo: true,
+        unit: u64::MAX,
+        budget: 1,
+        patience: 15.0,
+        slack: u64::MAX,
+        memory_limit: u64::MAX,
+        is_relay: false,
+        hidden_upstream: false,
+        points: Vec::new(),
+        ending: None,
+        read_out: None,
+    }
 }
 
 fn written(run: &Run) -> Vec<u8> {

@@ -71,8 +71,10 @@ impl Axis {
     }
 
     /// An axis that ends exactly at `end`, with at most `intervals` (at least 1) between ticks.
+    /// An end that no axis can have is one of an axis over nothing: below [`LEAST_END`] there are no steps.
     pub(crate) fn exact(unit: Unit, end: f64, intervals: usize) -> Axis {
-        let end = if end.is_finite() && end > 0.0 { end } else { unit.smallest_end() };
+        let end =
+            if (LEAST_END..f64::INFINITY).contains(&end) { end.min(MOST_END) } else { unit.smallest_end() };
         let step = unit.step(end / intervals.max(1) as f64);
         Axis { end, ticks: ticks(step, (end / step + 1e-9).floor()), unit, step, names: Vec::new() }
     }
@@ -133,6 +135,12 @@ fn short(value: f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
+
+/// The least end of an axis, in any unit: a nanosecond.
+const LEAST_END: f64 = 1e-9;
+
+/// The largest end of an axis, in any unit: far above all that 64 bits count, and far below where steps are no numbers.
+const MOST_END: f64 = 1e30;
 
 /// Seconds between ticks above 5 s, as clocks divide time.
 const TIMES: [f64; 10] = [10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0];
@@ -198,6 +206,19 @@ mod tests {
 
             assert_eq!(axis.end, 1024.0);
             assert_eq!(axis.place(largest.max(0.0)), if largest == f64::INFINITY { 1.0 } else { 0.0 });
+        }
+    }
+
+    #[test]
+    fn an_axis_of_any_length_has_few_ticks() {
+        for unit in [Unit::Bytes, Unit::Rate, Unit::Seconds, Unit::Plain] {
+            for end in [5e-324, f64::MIN_POSITIVE, 1e-300, 1e-9, 1e30, 1e300, f64::MAX] {
+                for axis in [Axis::rounded(unit, end, 6), Axis::exact(unit, end, 6)] {
+                    assert!(axis.ticks.len() <= 7, "{unit:?} {end}: {}", axis.ticks.len());
+                    assert!(axis.end.is_finite() && axis.end > 0.0, "{unit:?} {end}");
+                    assert!((0.0..=1.0).contains(&axis.place(end)), "{unit:?} {end}");
+                }
+            }
         }
     }
 

@@ -71,8 +71,8 @@ fn lead(summary: &Summary) -> String {
         }
         (None, _) => format!("Of {sent}, {} came back right and in order.", Bytes(summary.verified)),
     };
-    match summary.lost + summary.duplicated + summary.reordered + summary.mismatched {
-        0 => told,
+    match [summary.lost, summary.duplicated, summary.reordered, summary.mismatched] {
+        [0, 0, 0, 0] => told,
         _ => format!(
             "{told} {} frames were lost, {} came back twice, {} out of order, {} wrong.",
             summary.lost, summary.duplicated, summary.reordered, summary.mismatched

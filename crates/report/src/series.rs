@@ -39,9 +39,13 @@ pub enum Stroke {
 
 impl Series {
     /// A series of `points` (seconds, value). Points that are no numbers are left out, and all are put in order of time,
-    /// for they may come from a file that somebody wrote by hand.
+    /// for they may come from a file that somebody wrote by hand. Numbers end at [`MOST`], so that their sums and
+    /// differences are numbers too.
     pub fn new(label: impl Into<String>, ink: Ink, stroke: Stroke, mut points: Vec<(f64, f64)>) -> Series {
         points.retain(|(t, value)| t.is_finite() && value.is_finite());
+        points
+            .iter_mut()
+            .for_each(|(t, value)| (*t, *value) = (t.clamp(-MOST, MOST), value.clamp(-MOST, MOST)));
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         Series { label: label.into(), ink, stroke, points }
     }
@@ -90,6 +94,9 @@ impl Stroke {
         }
     }
 }
+
+/// The largest number of a series, in any unit: far above all that 64 bits count.
+const MOST: f64 = 1e30;
 
 #[cfg(test)]
 mod tests {

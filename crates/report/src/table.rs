@@ -33,18 +33,20 @@ impl Table {
         column > 0 && fields().next().is_some() && fields().all(|field| is_figure(field) || is_absent(field))
     }
 
-    /// The table in columns of text, two blanks apart, each row ended by a line feed.
+    /// The table in columns of text, two blanks apart, each row ended by a line feed. A field longer than [`WIDEST`] sticks out
+    /// of its column, instead of widening all rows.
     pub fn to_text(&self) -> String {
         let rows = || self.rows.iter().chain((!self.head.is_empty()).then_some(&self.head));
         let columns = rows().map(Vec::len).max().unwrap_or(0);
         let length = |field: &String| field.chars().count();
-        let widths = (0..columns)
-            .map(|column| rows().filter_map(|row| row.get(column)).map(length).max().unwrap_or(0));
-        let widths: Vec<usize> = widths.collect();
+        let widths = (0..columns).map(|column| {
+            rows().filter_map(|row| row.get(column)).map(length).max().unwrap_or(0).min(WIDEST)
+        });
+        let forms: Vec<(usize, bool)> = widths.zip((0..).map(|column| self.is_figures(column))).collect();
         let line = |row: &Vec<String>| {
-            let fields = row.iter().enumerate().map(|(column, field)| match self.is_figures(column) {
-                true => format!("{field:>width$}", width = widths[column]),
-                false => format!("{field:<width$}", width = widths[column]),
+            let fields = row.iter().zip(&forms).map(|(field, (width, is_figures))| match is_figures {
+                true => format!("{field:>width$}"),
+                false => format!("{field:<width$}"),
             });
             fields.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
         };
@@ -58,6 +60,9 @@ pub(crate) fn is_absent(field: &str) -> bool {
     field.is_empty() || field == ABSENT
 }
 
+/// Columns of text that a table makes room for: more than any figure or address, less than a command line.
+const WIDEST: usize = 100;
+
 /// What stands where a figure is not to be had.
 pub(crate) const ABSENT: &str = "not visible";
 
@@ -70,6 +75,14 @@ mod tests {
         let table = Table::new("t", ["queue", "bytes"]).row(["inside", "9 KiB"]).row(["send", "120 KiB"]);
 
         assert_eq!(table.to_text(), "queue     bytes\ninside    9 KiB\nsend    120 KiB\n");
+    }
+
+    #[test]
+    fn a_long_field_widens_no_other_row() {
+        let long = "x".repeat(1000);
+        let text = Table::default().row([long.as_str(), "1"]).row(["sent", "2"]).to_text();
+
+        assert_eq!(text.lines().map(str::len).collect::<Vec<_>>(), [1003, 103]);
     }
 
     #[test]

@@ -24,6 +24,8 @@ use sketch::Sketch;
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Draw this record: what --record wrote, or the lines that flood --json printed; - for stdin
+    ///
+    /// A record has at most 1 GiB and 3,000,000 samples; a larger file is refused.
     #[arg(value_name = "FILE")]
     file: PathBuf,
 

@@ -114,7 +114,7 @@ fn owed(points: &[Point], last: &Point) -> u64 {
 pub(super) fn answer_ratio(points: &[Point]) -> Option<f64> {
     // The first point at which (almost) all output of today was written.
     let last = points.last()?;
-    let full = points.iter().find(|point| point.given() + STILL_BYTES >= last.given())?;
+    let full = points.iter().find(|point| point.given().saturating_add(STILL_BYTES) >= last.given())?;
     (full.taken() > 0).then(|| full.given() as f64 / full.taken() as f64)
 }
 

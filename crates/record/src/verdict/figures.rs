@@ -52,7 +52,7 @@ impl Evidence {
         };
         let amplification = (facts.taken > 0).then(|| facts.given as f64 / facts.taken as f64);
         let is_flood = self.repeats && facts.taken >= ENOUGH_INPUT.min(self.budget) && facts.still < WATCH;
-        let is_like_input = self.repeats && facts.given <= 2 * facts.taken;
+        let is_like_input = self.repeats && facts.given <= facts.taken.saturating_mul(2);
         Figures {
             accepted: last.sample.s_received.unwrap_or(last.sample.produced),
             taken: facts.taken,
@@ -77,7 +77,7 @@ impl Evidence {
         // With several connections it is not known how much of its last stimulus each has sent: half-sent ones are let go.
         let unfinished = match last.connections {
             0 | 1 => last.produced % self.unit.max(1),
-            many => u64::from(many) * (self.unit.max(1) - 1),
+            many => u64::from(many).saturating_mul(self.unit.max(1) - 1),
         };
         Some(last.produced.saturating_sub(unfinished))
     }
@@ -88,7 +88,7 @@ impl Evidence {
         let before = self.points.last()?.sample.consumed;
         match read_out.stopped {
             Stopped::Complete | Stopped::Quiet => {
-                Some(self.owed_by_echo()?.saturating_sub(before + read_out.bytes))
+                Some(self.owed_by_echo()?.saturating_sub(before.saturating_add(read_out.bytes)))
             }
             Stopped::Ended | Stopped::Enough => None,
         }

@@ -48,7 +48,7 @@ pub(super) fn took_it_all(evidence: &Evidence, facts: &Facts) -> Judgement {
             )
         };
         judgement.more_would_help =
-            facts.t < evidence.patience && facts.taken < SURELY_ENOUGH * evidence.budget;
+            facts.t < evidence.patience && facts.taken < evidence.budget.saturating_mul(SURELY_ENOUGH);
         return judgement;
     }
     if facts.growth.is_none() {
@@ -131,7 +131,7 @@ pub(super) fn crept(evidence: &Evidence, facts: &Facts) -> Judgement {
 
 /// Whether more input than the budget is needed for a verdict.
 pub(super) fn wants_more(evidence: &Evidence, facts: &Facts) -> bool {
-    if facts.taken >= SURELY_ENOUGH * evidence.budget {
+    if facts.taken >= evidence.budget.saturating_mul(SURELY_ENOUGH) {
         // Answers that are tiny beside the requests need many more of them to fill a kernel's queue.
         return facts.given > STILL_OUTPUT && (!facts.output_is_full || facts.owed < LEAST_OWED);
     }

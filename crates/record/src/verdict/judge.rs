@@ -59,7 +59,7 @@ impl Evidence {
     /// Bytes from beyond the kernels that prove a queue when they are read out.
     pub fn queue_proof(&self) -> u64 {
         // A relay has two more sockets, whose kernels' queues are not the victim's.
-        self.slack + self.slack / 4
+        self.slack.saturating_add(self.slack / 4)
     }
 
     /// Whether the server hung up at once, without having taken anything.
@@ -74,7 +74,7 @@ impl Evidence {
         let Some(last) = self.points.last() else { return 0 };
         let unread = last.sample.produced.saturating_sub(last.taken()) as f64;
         let answers = answer_ratio(&self.points).unwrap_or(1.0) * unread;
-        last.given().saturating_sub(last.sample.consumed) + answers as u64
+        last.given().saturating_sub(last.sample.consumed).saturating_add(answers as u64)
     }
 
     /// Whether the verdict hangs on what the reading out gives: the server took everything and answered some of it.

@@ -43,7 +43,7 @@ pub(super) fn stood_still(evidence: &Evidence, facts: &Facts) -> Judgement {
                 "give --pid of the process that makes the data, or audit it directly",
             );
         }
-        if evidence.hidden_upstream && (!evidence.repeats || facts.given > 4 * facts.taken) {
+        if evidence.hidden_upstream && (!evidence.repeats || facts.given > facts.taken.saturating_mul(4)) {
             return Judgement::unsure(
                 Verdict::Inconclusive,
                 format!(
@@ -97,7 +97,7 @@ pub(super) fn stood_still(evidence: &Evidence, facts: &Facts) -> Judgement {
 /// It stood still, and memory is not visible.
 fn unseen_memory(evidence: &Evidence, facts: &Facts, still: &str) -> Judgement {
     // Output that is no larger than input cannot grow once input has stopped.
-    if evidence.repeats && facts.given <= 2 * facts.taken.max(evidence.slack / 16) {
+    if evidence.repeats && facts.given <= facts.taken.max(evidence.slack / 16).saturating_mul(2) {
         return Judgement::new(
             Verdict::Bounded,
             format!(

@@ -3,6 +3,8 @@
 
 mod facts;
 
+use std::collections::HashMap;
+
 use echoctl_record::{Bytes, Queues, Run, Sample, Seconds, Summary, Watched};
 
 pub use facts::facts;
@@ -95,15 +97,18 @@ pub fn summary(summary: &Summary) -> Table {
 
 /// Two tables of names and values as one, a column each; what only one of them has is empty in the other.
 pub fn side_by_side(first: (&str, Table), second: (&str, Table)) -> Table {
-    let value = |rows: &[Vec<String>], name: &str| {
-        let row = rows.iter().find(|row| row.first().is_some_and(|first| first == name));
-        row.and_then(|row| row.get(1)).cloned().unwrap_or_default()
+    let pairs = |table: &Table| -> Vec<(String, String)> {
+        let pair = |row: &Vec<String>| Some((row.first()?.clone(), row.get(1).cloned().unwrap_or_default()));
+        table.rows.iter().filter_map(pair).collect()
     };
-    let (one, other) = (first.1.rows, second.1.rows);
-    let names =
-        one.iter().chain(other.iter().filter(|row| !one.iter().any(|other| other.first() == row.first())));
-    let rows = names.filter_map(|row| row.first());
-    let rows = rows.map(|name| vec![name.clone(), value(&one, name), value(&other, name)]);
+    let (one, other) = (pairs(&first.1), pairs(&second.1));
+    // A record may name thousands of settings.
+    let values = |pairs: &[(String, String)]| pairs.iter().cloned().collect::<HashMap<_, _>>();
+    let (values_of_one, values_of_other) = (values(&one), values(&other));
+    let names = one.iter().chain(other.iter().filter(|(name, _)| !values_of_one.contains_key(name)));
+    let value = |values: &HashMap<String, String>, name| values.get(name).cloned().unwrap_or_default();
+    let rows =
+        names.map(|(name, _)| vec![name.clone(), value(&values_of_one, name), value(&values_of_other, name)]);
     Table { rows: rows.collect(), ..Table::new("", ["", first.0, second.0]) }
 }
 

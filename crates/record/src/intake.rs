@@ -1,0 +1,207 @@
+//! Reads foreign JSON as a stream, with limits, so that an endless or inflated file is refused before it fills the memory.
+//!
+//! A record is small but for its samples. So each file may have [`BESIDE_SAMPLES`] bytes of anything, and
+//! [`BYTES_PER_SAMPLE`] more for each sample that was read; what exceeds that, or [`MOST_BYTES`] or [`MOST_SAMPLES`], ends the
+//! reading. Memory is in proportion to the samples kept.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io::{self, Read};
+
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error, SeqAccess, Visitor};
+
+use crate::Sample;
+
+/// What has been read so far. Shared by the [`Metered`] reader and by the parser, which counts the samples.
+#[derive(Debug, Default)]
+pub(crate) struct Intake {
+    bytes: Cell<u64>,
+    samples: Cell<u64>,
+    exceeded: Cell<Option<Limit>>,
+    has_text: Cell<bool>,
+    has_ended: Cell<bool>,
+}
+
+/// What a file exceeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// [`Limit::BYTES`] in all.
+    Bytes,
+    /// [`Limit::SAMPLES`] samples.
+    Samples,
+    /// More text than any record has beside its samples.
+    Text,
+}
+
+impl Limit {
+    /// Most bytes of a file: 1 GiB.
+    pub const BYTES: u64 = MOST_BYTES;
+
+    /// Most samples of a run: 3,000,000, which are 41 hours at 20 per second.
+    pub const SAMPLES: u64 = MOST_SAMPLES;
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Limit::Bytes => write!(f, "more than {} GiB", MOST_BYTES >> 30),
+            Limit::Samples => f.write_str("more than 3,000,000 samples"),
+            Limit::Text => write!(f, "more than {} MiB beside its samples", BESIDE_SAMPLES >> 20),
+        }
+    }
+}
+
+impl Intake {
+    /// The limit that was exceeded, if one was.
+    pub(crate) fn exceeded(&self) -> Option<Limit> {
+        self.exceeded.get()
+    }
+
+    /// Whether the end of the file was met.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended.get()
+    }
+
+    /// Whether anything but white space was read.
+    pub(crate) fn has_text(&self) -> bool {
+        self.has_text.get()
+    }
+
+    /// Counts one sample more.
+    ///
+    /// # Errors
+    /// [`Limit::Samples`] when that is one too many.
+    pub(crate) fn add_sample(&self) -> Result<(), Limit> {
+        self.samples.set(self.samples.get() + 1);
+        if self.samples.get() > MOST_SAMPLES { Err(self.refuse(Limit::Samples)) } else { Ok(()) }
+    }
+
+    fn add_bytes(&self, bytes: &[u8]) -> Result<(), Limit> {
+        self.bytes.set(self.bytes.get() + bytes.len() as u64);
+        if !self.has_text.get() && !bytes.trim_ascii().is_empty() {
+            self.has_text.set(true);
+        }
+        let allowed = BESIDE_SAMPLES + BYTES_PER_SAMPLE * self.samples.get();
+        match self.bytes.get() {
+            bytes if bytes > MOST_BYTES => Err(self.refuse(Limit::Bytes)),
+            bytes if bytes > allowed => Err(self.refuse(Limit::Text)),
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse(&self, limit: Limit) -> Limit {
+        self.exceeded.set(Some(limit));
+        limit
+    }
+}
+
+/// A reader that counts into an [`Intake`], and fails where a limit is exceeded. What buffers it reads ahead, so limits hold to
+/// within a buffer.
+pub(crate) struct Metered<'a, R> {
+    reader: R,
+    intake: &'a Intake,
+}
+
+impl<'a, R: Read> Metered<'a, R> {
+    /// Counts what is read from `reader` into `intake`.
+    pub(crate) fn new(reader: R, intake: &'a Intake) -> Metered<'a, R> {
+        Metered { reader, intake }
+    }
+}
+
+impl<R: Read> Read for Metered<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.reader.read(buffer)?;
+        if length == 0 && !buffer.is_empty() {
+            self.intake.has_ended.set(true);
+        }
+        self.intake.add_bytes(&buffer[..length]).map_err(|limit| io::Error::other(limit.to_string()))?;
+        Ok(length)
+    }
+}
+
+/// Reads a list of samples, counting each.
+pub(crate) struct Samples<'a>(pub(crate) &'a Intake);
+
+impl<'de> DeserializeSeed<'de> for Samples<'_> {
+    type Value = Vec<Sample>;
+
+    fn deserialize<D: Deserializer<'de>>(self, list: D) -> Result<Vec<Sample>, D::Error> {
+        list.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Samples<'_> {
+    type Value = Vec<Sample>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of samples")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Sample>, A::Error> {
+        let mut samples = Vec::new();
+        while let Some(sample) = list.next_element()? {
+            self.0.add_sample().map_err(A::Error::custom)?;
+            samples.push(sample);
+        }
+        Ok(samples)
+    }
+}
+
+/// Bytes of a file: five times a record of [`MOST_SAMPLES`] as this program writes it.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// Samples of a run: some 0.7 GB as JSON, and 0.6 GB of memory. The commands keep 18,000 at most.
+const MOST_SAMPLES: u64 = 3_000_000;
+
+/// Bytes of command, machine, summary and evidence. Evidence grows by 20 points of some 300 bytes per second: an hour and a
+/// half of it fits.
+const BESIDE_SAMPLES: u64 = 32 << 20;
+
+/// Bytes of one sample as JSON: 14 numbers of 20 digits and their names are 600; the rest is for indentation.
+const BYTES_PER_SAMPLE: u64 = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads `byte` without end, and returns how many bytes came.
+    fn endless(intake: &Intake) -> u64 {
+        let mut buffer = vec![0; 1 << 20];
+        let mut reader = Metered::new(io::repeat(b'x'), intake);
+        let mut read = 0;
+        while let Ok(length) = reader.read(&mut buffer) {
+            read += length as u64;
+        }
+        read
+    }
+
+    #[test]
+    fn text_without_samples_ends_at_its_limit() {
+        let intake = Intake::default();
+
+        assert_eq!(endless(&intake), BESIDE_SAMPLES);
+        assert_eq!(intake.exceeded(), Some(Limit::Text));
+    }
+
+    #[test]
+    fn samples_bring_room_for_their_text() {
+        let intake = Intake::default();
+        (0..4096).try_for_each(|_| intake.add_sample()).expect("these are few");
+
+        assert_eq!(endless(&intake), BESIDE_SAMPLES + (4 << 20));
+    }
+
+    #[test]
+    fn samples_end_at_their_limit_whatever_their_size() {
+        let intake = Intake::default();
+
+        let counted = (0..MOST_SAMPLES).try_for_each(|_| intake.add_sample());
+
+        assert_eq!(counted, Ok(()));
+        assert_eq!(intake.add_sample(), Err(Limit::Samples));
+        assert_eq!(endless(&intake), MOST_BYTES);
+        assert_eq!(intake.exceeded(), Some(Limit::Bytes));
+    }
+}

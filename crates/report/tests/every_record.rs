@@ -1,0 +1,202 @@
+//! What holds for every record, however odd: it is refused with a reason, or drawn in every way, in bounds and whole.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use echoctl_record::{
+    Ended, Ending, Evidence, Machine, Point, ReadOut, Run, Sample, Stopped, Summary, Watched,
+};
+use proptest::prelude::*;
+use support::record::{check, check_run};
+
+/// Times that can stand in a file, each the odd ones more often than chance would have them.
+fn time() -> impl Strategy<Value = f64> {
+    const ODD: [f64; 9] = [0.0, 5e-324, f64::MIN_POSITIVE, 1e-300, 1e-9, 0.05, 1.0, 1e7, 31_622_400.0];
+    prop_oneof![prop::sample::select(&ODD[..]), 0.0..100.0]
+}
+
+fn counter() -> impl Strategy<Value = u64> {
+    prop_oneof![prop::sample::select(&[0, 1, 4096, 1 << 32, u64::MAX - 1, u64::MAX][..]), 0..1_000_000u64]
+}
+
+fn seen() -> impl Strategy<Value = Option<u64>> {
+    prop::option::of(counter())
+}
+
+prop_compose! {
+    fn sample()(
+        t in time(),
+        connections in any::<u32>(),
+        sent in (counter(), seen(), seen()),
+        back in (seen(), seen(), counter()),
+        memory in (seen(), seen(), seen(), seen()),
+        far_clients in prop::option::of(0..3u32),
+        is_echo in prop::option::of(any::<bool>()),
+    ) -> Sample {
+        Sample {
+            t,
+            connections,
+            produced: sent.0,
+            s_received: sent.1,
+            s_read: sent.2,
+            s_written: back.0,
+            c_received: back.1,
+            consumed: back.2,
+            server_memory: memory.0,
+            kernel_memory: memory.1,
+            window: memory.2,
+            skew: memory.3,
+            far_clients,
+            is_echo,
+        }
+    }
+}
+
+/// Samples in order of time, from none to a few.
+fn samples() -> impl Strategy<Value = Vec<Sample>> {
+    prop::collection::vec(sample(), 0..12).prop_map(|mut samples| {
+        samples.sort_by(|a, b| a.t.total_cmp(&b.t));
+        samples
+    })
+}
+
+prop_compose! {
+    fn evidence()(
+        samples in samples(),
+        flags in any::<[bool; 5]>(),
+        limits in (counter(), counter(), counter(), counter()),
+        patience in time(),
+        ending in prop::option::of((time(), prop::sample::select(&[Ended::Closed, Ended::Reset, Ended::Crashed][..]))),
+        bytes in (counter(), counter()),
+        stopped in prop::sample::select(&[Stopped::Complete, Stopped::Quiet, Stopped::Ended, Stopped::Enough][..]),
+    ) -> Evidence {
+        let point = |(index, sample): (usize, &Sample)| Point {
+            sample: *sample,
+            blocked: flags[4],
+            processor: Some(sample.t / 2.0),
+            disk: Some(index as u64),
+        };
+        Evidence {
+            repeats: flags[0],
+            echo: flags[1],
+            unit: limits.0,
+            budget: limits.1,
+            patience,
+            slack: limits.2,
+            memory_limit: limits.3,
+            is_relay: flags[2],
+            hidden_upstream: flags[3],
+            points: samples.iter().enumerate().map(point).collect(),
+            ending: ending.map(|(t, how)| Ending { t, how }),
+            read_out: Some(ReadOut {
+                bytes: bytes.0,
+                in_kernels: bytes.1,
+                seconds: patience,
+                stopped,
+                curve: samples.iter().map(|sample| (sample.t, sample.produced)).collect(),
+                said: Some("\u{1b}[31m".to_owned()),
+                damaged_at: None,
+            }),
+        }
+    }
+}
+
+prop_compose! {
+    fn run()(
+        samples in samples(),
+        evidence in prop::option::of(evidence()),
+        words in prop::collection::vec(any::<String>(), 0..4),
+        began in counter(),
+        counts in (counter(), counter(), counter(), counter()),
+        seconds in (time(), time()),
+        has_ended in any::<bool>(),
+    ) -> Run {
+        let target = words.first().cloned().unwrap_or_default();
+        let mut run = Run::new("", words.clone(), began, target.clone(), Machine {
+            memory: Some(counts.0),
+            slack: Some(counts.1),
+            sysctls: words.iter().map(|word| (word.clone(), word.clone())).collect(),
+            ..Machine::default()
+        });
+        run.summary = has_ended.then(|| Summary {
+            seconds: seconds.0,
+            stalled_seconds: seconds.1,
+            produced: counts.0,
+            lost: counts.1,
+            duplicated: counts.2,
+            mismatched: counts.3,
+            reason: words.last().cloned(),
+            ..Summary::new(target)
+        });
+        run.watched = Some(Watched { most_held: counts.0, connections_seen: counts.1, ..Watched::new(seconds.0) });
+        (run.samples, run.evidence) = (samples, evidence);
+        run
+    }
+}
+
+fn written(run: &Run) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    run.write(&mut bytes).unwrap();
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 20, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_record_of_extremes_is_read_and_drawn(run in run()) {
+        let bytes = written(&run);
+
+        let read = Run::read(&bytes).unwrap();
+
+        check_run(&read, bytes.len());
+    }
+
+    #[test]
+    fn a_record_with_digits_changed_is_refused_or_drawn(
+        run in run(),
+        changes in prop::collection::vec(
+            (any::<prop::sample::Index>(), prop::sample::select(&b"0123456789-e.,:\"{}[]"[..])),
+            1..8,
+        ),
+    ) {
+        let mut bytes = written(&run);
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        check(&bytes);
+    }
+}
+
+/// A second of samples at these times.
+fn at(times: &[f64]) -> Run {
+    let mut run = Run::new("", vec![], 0, "x".to_owned(), Machine::default());
+    run.samples = times
+        .iter()
+        .zip(0..)
+        .map(|(t, step)| Sample { t: *t, produced: step << 20, s_read: Some(step), ..Sample::default() })
+        .collect();
+    run
+}
+
+#[test]
+fn a_record_of_tiny_times_is_drawn() {
+    for times in [&[5e-324][..], &[0.0, 5e-324, 1e-323], &[1e-300, 1e-299], &[0.0, 0.0, 0.0], &[]] {
+        let bytes = written(&at(times));
+        check_run(&Run::read(&bytes).unwrap(), bytes.len());
+    }
+}
+
+#[test]
+fn a_record_of_long_and_hostile_names_is_drawn_within_bounds() {
+    let mut run = at(&[0.0, 1.0]);
+    run.target = "\u{1b}]0;x\u{7}\u{202e}\u{9b}".repeat(100_000);
+    run.command = vec![run.target.clone(), String::new()];
+    run.machine.sysctls = (0..20_000).map(|number| (format!("n{number}"), "1".to_owned())).collect();
+    run.machine.sysctls.insert("x".repeat(1_000_000), "2".to_owned());
+    run.summary = Some(Summary { reason: Some("word ".repeat(200_000)), ..Summary::new(run.target.clone()) });
+    let bytes = written(&run);
+
+    check_run(&Run::read(&bytes).unwrap(), bytes.len());
+}

@@ -1,0 +1,79 @@
+//! Any bytes, read as a record and drawn in every way: nothing panics, and every drawing is bounded and whole.
+
+use echoctl_record::{Machine, Run};
+use echoctl_report::terminal::Colour;
+use echoctl_report::{Chart, charts, compare_page, csv, plain, run_page, svg, tables, terminal};
+
+/// Reads `input` as a record or as lines of a run; what is one is drawn, what is none has an error of one line.
+pub(crate) fn check(input: &[u8]) {
+    match Run::read(input) {
+        Ok(run) => check_run(&run, input.len()),
+        Err(error) => assert!(error.to_string().chars().count() < 600, "{error}"),
+    }
+}
+
+/// Draws `run`, which was `length` bytes long as JSON.
+pub(crate) fn check_run(run: &Run, length: usize) {
+    let samples = run.samples.as_slice();
+    let own =
+        [charts::queues(samples), charts::memory(samples), charts::window(samples), charts::rates(samples)];
+    let empty = Run::new("", Vec::new(), 0, String::new(), Machine::default());
+    let compared = [(run, run), (run, &empty), (&empty, run)].map(|(one, other)| {
+        check_markup(&compare_page(("one", one), ("two", other)).to_string(), length);
+        charts::compare(("one", &one.samples), ("two", &other.samples))
+    });
+    for chart in own.iter().chain(compared.iter().flatten()) {
+        check_chart(chart);
+    }
+    check_markup(&svg::sheet(&own, svg::Size::WIDE), 0);
+    check_markup(&run_page(run).to_string(), length);
+    check_numbers(&csv::samples(samples), samples.len());
+
+    let mut told = vec![tables::facts(run)];
+    told.extend(tables::ending(run));
+    told.extend(tables::fullest(samples).map(tables::path));
+    told.push(tables::side_by_side(("one", tables::facts(run)), ("two", tables::facts(run))));
+    for table in told {
+        let rows = table.rows.len() + 1;
+        assert!(table.to_text().chars().count() <= 4 * length + 400 * rows, "{table:?}");
+    }
+    if let Some(evidence) = &run.evidence {
+        let judgement = evidence.judge();
+        assert!(!judgement.reason.is_empty());
+        let _ = (evidence.figures(), evidence.is_enough(), evidence.allowance(), evidence.in_kernels());
+    }
+}
+
+fn check_chart(chart: &Chart) {
+    for (width, height) in [(0, 0), (24, 8), (40, 19), (120, 19)] {
+        let plain = plain::draw(chart, width, height);
+        let bare = terminal::draw(chart, width, height, Colour::None);
+        for drawn in [&plain, &bare] {
+            assert!(drawn.lines().count() <= height, "{drawn}");
+            assert!(drawn.lines().all(|line| line.chars().count() <= width), "{drawn}");
+            assert!(!drawn.chars().any(|c| c.is_control() && c != '\n'), "{drawn:?}");
+        }
+        terminal::draw(chart, width, height, Colour::Ansi256);
+    }
+    for size in [svg::Size::WIDE, svg::Size::NARROW] {
+        check_markup(&svg::draw(chart, size), 0);
+    }
+    let rows = chart.series.iter().map(|series| series.points().len()).sum();
+    check_numbers(&csv::write(chart), rows);
+}
+
+/// SVG and HTML: coordinates are numbers, and the drawing is small whatever was measured. Text has its own length.
+fn check_markup(markup: &str, text: usize) {
+    assert!(markup.len() < (3 << 20) + 60 * text, "{} bytes for a text of {text}", markup.len());
+    for nonsense in ["=\"NaN", "=\"inf", "=\"-inf", "MNaN", "LNaN", "Minf", "Linf", " NaN", " inf"] {
+        let found = markup.lines().find(|line| line.trim_start().starts_with('<') && line.contains(nonsense));
+        let is_text = |line: &str| line.contains("<td") || line.contains("<h") || line.contains("<t");
+        assert!(found.is_none_or(is_text), "{nonsense} in {found:?}");
+    }
+}
+
+fn check_numbers(csv: &str, rows: usize) {
+    assert!(csv.split_terminator("\r\n").count() <= rows + 1);
+    assert!(!csv.contains("NaN") && !csv.contains("inf"), "{csv}");
+    assert!(csv.len() <= 400 * (rows + 1), "{} bytes for {rows} rows", csv.len());
+}
