@@ -2,14 +2,14 @@
 
 mod log;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::Context;
-use echoctl_lab::dns::Answerer;
+use echoctl_lab::dns::{Answerer, UNPROVEN};
 use serde::Serialize;
 
 use crate::exit::{Exit, Outcome};
-use crate::output::{json_line, say};
+use crate::output::{folded, json_line, say};
 use log::Log;
 
 /// Ask it: a DNS server for the zone test., on UDP and TCP, to see messages with and without a length in front
@@ -43,11 +43,14 @@ pub(crate) fn run(args: Args) -> Outcome {
             format!("cannot answer at {} (is something else there? choose with --addr)", args.addr)
         })?;
         let addr = answerer.local_addr();
+        if !addr.ip().to_canonical().is_loopback() {
+            eprintln!("{}", folded(&open_to_others(addr)));
+        }
         let stopped = stop_signal().context("cannot wait for Ctrl-C")?;
         if args.json {
             json_line("listening", &Listening { addr, pid: std::process::id(), zone: "test." })?;
         } else {
-            let (ip, port) = (addr.ip(), addr.port());
+            let (ip, port) = (reached_at(addr.ip()), addr.port());
             say(format_args!("answering for test. at {addr} over UDP and TCP, until Ctrl-C"))?;
             say(format_args!("try: dig @{ip} -p {port} 4000.txt.test TXT"))?;
         }
@@ -56,6 +59,24 @@ pub(crate) fn run(args: Args) -> Outcome {
         log.finish();
         Ok(Exit::Done)
     })
+}
+
+/// What whoever opens the server to other hosts should know.
+fn open_to_others(addr: SocketAddr) -> String {
+    format!(
+        "echoctl: warning: {addr} is not loopback: other hosts can query this server, and there is no rate limit. \
+         Over UDP a forged sender gets at most {UNPROVEN} bytes per query (30 times its size); \
+         over TCP 512 clients are served at a time"
+    )
+}
+
+/// Where a client on this host reaches a server: any address of the host stands for its loopback, too.
+fn reached_at(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    }
 }
 
 /// Completes when the program is asked to end.

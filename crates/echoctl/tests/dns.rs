@@ -129,3 +129,39 @@ fn it_answers_and_ends_though_nobody_reads_what_it_prints() {
     // Nothing is read meanwhile: it ends all the same.
     assert_eq!(dns.child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn an_address_that_others_can_reach_is_warned_about() {
+    for (addr, is_open) in [("0.0.0.0:0", true), ("127.0.0.1:0", false)] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_echoctl"))
+            .args(["dns", "--json", "--addr", addr])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+
+        assert!(killed.success() && line.contains("listening"), "{line}");
+        assert_eq!(said.contains("warning") && said.contains("no rate limit"), is_open, "{addr}: {said}");
+    }
+}
+
+/// The fault that this stands for: a length prefix that was cut to 16 bits let the client choose where messages begin.
+#[test]
+fn a_hostile_query_is_answered_by_one_short_message() {
+    let dns = Dns::start();
+    let labels = [&[63][..], &[b'a'; 63]].concat().repeat(3);
+    let mut hostile = [&[0, 9, 1, 0, 0x1f, 0x40, 0, 0, 0, 0, 0, 0][..], &labels, &[0, 0, 1, 0, 1]].concat();
+    while hostile.len() + 6 <= 65_535 {
+        hostile.extend([0xc0, 12, 0, 1, 0, 1]);
+    }
+
+    let reply = ask_tcp(dns.addr(), &hostile);
+    let short = ask_udp(dns.addr(), &hostile[..700]);
+
+    assert_eq!((reply.len(), reply[3] & 15), (12, 1), "FORMERR and a header");
+    assert_eq!((short.len(), short[3] & 15), (12, 1));
+}

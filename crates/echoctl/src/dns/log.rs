@@ -232,11 +232,7 @@ mod tests {
             query.extend_from_slice(label.as_bytes());
         }
         query.extend([0, 0, 16, 0, 1]);
-        let limit = match transport {
-            Transport::Udp => echoctl_lab::dns::Limit::Datagram,
-            Transport::Tcp => echoctl_lab::dns::Limit::Stream,
-        };
-        let reply = echoctl_lab::dns::reply(&query, limit);
+        let reply = echoctl_lab::dns::reply(&query, transport, 0);
         let peer = SocketAddr::from(([127, 0, 0, 1], 54321));
         Message::of(&Exchange { transport, peer, query: &query, reply: reply.as_deref() })
     }

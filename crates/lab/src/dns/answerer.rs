@@ -1,6 +1,7 @@
 //! The answerer's sockets: datagrams are answered as they come, streams are cut by the two length bytes.
 
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,10 +10,10 @@ use std::time::Duration;
 use echoctl_proto::{Buffer, Cutter, Framing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Exchange, Limit, Transport, reply};
+use super::places::{Heard, Places};
+use super::{Exchange, Transport, reply};
 
 /// A DNS server for `test.`, bound to one address on UDP and TCP.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub struct Answerer {
     udp: UdpSocket,
     tcp: TcpListener,
     addr: SocketAddr,
+    most_connections: usize,
 }
 
 impl Answerer {
@@ -34,7 +36,9 @@ impl Answerer {
             let tcp = TcpListener::bind(addr).await?;
             let bound = tcp.local_addr()?;
             match UdpSocket::bind(bound).await {
-                Ok(udp) => return Ok(Answerer { udp, tcp, addr: bound }),
+                Ok(udp) => {
+                    return Ok(Answerer { udp, tcp, addr: bound, most_connections: MOST_CONNECTIONS });
+                }
                 // The kernel chose the port for TCP alone; on UDP somebody has it already.
                 Err(error)
                     if error.kind() == io::ErrorKind::AddrInUse && addr.port() == 0 && tries < BIND_TRIES => {
@@ -54,9 +58,10 @@ impl Answerer {
     /// `seen` is told of each message, answered or not. It must return at once: the next asker waits for it.
     pub async fn run(self, shutdown: impl Future, seen: impl Fn(&Exchange) + Send + Sync + 'static) {
         let seen: Arc<Seen> = Arc::new(seen);
+        let secrets = RandomState::new();
         tokio::select! {
-            _ = datagrams(&self.udp, &*seen) => {}
-            _ = streams(&self.tcp, &seen) => {}
+            _ = datagrams(&self.udp, &secrets, &*seen) => {}
+            _ = streams(&self.tcp, self.most_connections, &secrets, &seen) => {}
             _ = shutdown => {}
         }
     }
@@ -65,14 +70,22 @@ impl Answerer {
 /// Who is told of each message.
 type Seen = dyn Fn(&Exchange) + Send + Sync;
 
+/// What only this server knows of an asker's address: cookies are made from it.
+fn secret(secrets: &RandomState, peer: SocketAddr) -> u64 {
+    secrets.hash_one(peer.ip())
+}
+
 /// Answers datagrams one by one. A datagram is a message: there is nothing to cut.
-async fn datagrams(udp: &UdpSocket, seen: &Seen) {
+async fn datagrams(udp: &UdpSocket, secrets: &RandomState, seen: &Seen) {
     let mut datagram = vec![0; usize::from(u16::MAX)];
     loop {
-        // An error here is about an earlier datagram whose asker is gone (ICMP): the socket is well.
-        let Ok((length, peer)) = udp.recv_from(&mut datagram).await else { continue };
+        let Ok((length, peer)) = udp.recv_from(&mut datagram).await else {
+            // An error here is about an earlier datagram whose asker is gone (ICMP): the socket is well.
+            tokio::task::yield_now().await;
+            continue;
+        };
         let query = &datagram[..length];
-        let reply = reply(query, Limit::Datagram);
+        let reply = reply(query, Transport::Udp, secret(secrets, peer));
         if let Some(reply) = &reply {
             // Who asks over UDP knows that a reply may be lost, and asks again.
             let _ = udp.send_to(reply, peer).await;
@@ -81,44 +94,59 @@ async fn datagrams(udp: &UdpSocket, seen: &Seen) {
     }
 }
 
-/// Accepts connections, a bounded number at a time; the others wait in the backlog.
-async fn streams(tcp: &TcpListener, seen: &Arc<Seen>) {
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+/// Accepts connections, a bounded number at a time.
+async fn streams(tcp: &TcpListener, most: usize, secrets: &RandomState, seen: &Arc<Seen>) {
+    let mut places = Places::new(most);
     loop {
-        let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
         match tcp.accept().await {
             Ok((connection, peer)) => {
-                let seen = seen.clone();
-                tokio::spawn(async move {
-                    let _place = place;
+                let (seen, secret, heard) = (seen.clone(), secret(secrets, peer), places.heard());
+                let its_own = heard.clone();
+                let task = tokio::spawn(async move {
                     // Whatever ended it, the connection is over and nobody else is concerned.
-                    let _ = answer_stream(connection, peer, &*seen).await;
+                    let _ = answer_stream(connection, peer, secret, &*seen, &its_own).await;
                 });
+                places.take(task.abort_handle(), heard);
             }
-            // Out of descriptors, most likely: wait until some are given back.
-            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            // Gone before it was accepted.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            // Out of descriptors, most likely: one that is not in use is given back, or else waited for.
+            Err(_) => {
+                places.give_up_quietest();
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
         }
     }
 }
 
 // [show]
 /// Answers the queries of one connection in order, however the stream is cut on its way here.
-async fn answer_stream(mut connection: TcpStream, peer: SocketAddr, seen: &Seen) -> io::Result<()> {
+async fn answer_stream(
+    mut connection: TcpStream,
+    peer: SocketAddr,
+    secret: u64,
+    seen: &Seen,
+    heard: &Heard,
+) -> io::Result<()> {
     connection.set_nodelay(true)?;
     let (mut buffer, mut cutter) = (Buffer::new(LONGEST), Cutter::new(Framing::U16, usize::from(u16::MAX)));
     let mut chunk = [0; 2048];
+    let mut deadline = Instant::now() + PATIENCE; // for the next whole query: a byte now and then is not enough
     loop {
         while let Some(frame) = cutter.cut(buffer.unread()).map_err(io::Error::other)? {
             let (query, used) = (frame.payload, frame.whole.len());
-            let reply = reply(query, Limit::Stream);
+            let reply = reply(query, Transport::Tcp, secret);
             seen(&Exchange { transport: Transport::Tcp, peer, query, reply: reply.as_deref() });
             let Some(reply) = reply else { return Ok(()) };
             buffer.consume(used);
-            let mut message = (reply.len() as u16).to_be_bytes().to_vec();
+            let length = u16::try_from(reply.len()).map_err(io::Error::other)?;
+            let mut message = length.to_be_bytes().to_vec();
             message.extend(reply); // length and message in one write, see the lesson
             timeout(PATIENCE, connection.write_all(&message)).await??;
+            heard.now();
+            deadline = Instant::now() + PATIENCE;
         }
-        let read = timeout(PATIENCE, connection.read(&mut chunk)).await??;
+        let read = timeout_at(deadline, connection.read(&mut chunk)).await??;
         if read == 0 {
             return Ok(());
         }
@@ -130,14 +158,80 @@ async fn answer_stream(mut connection: TcpStream, peer: SocketAddr, seen: &Seen)
 /// The most unread bytes of a connection: the longest message with its length, and one read.
 const LONGEST: usize = 2 + u16::MAX as usize + 2048;
 
-/// Connections served at once; at worst each holds a message, 33 MiB in all.
+/// Connections served at once; at worst each holds a query and a reply, 66 MiB in all.
 const MOST_CONNECTIONS: usize = 512;
 
-/// How long an asker may be silent, or take none of its reply (RFC 7766, section 6.2.3, asks for seconds).
+/// How long an asker may take for a whole query, or for taking its reply (RFC 7766, section 6.2.3, asks for seconds).
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Between two tries to accept when the system refuses.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// Ports tried until one is free on both UDP and TCP.
 const BIND_TRIES: u32 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::query;
+
+    /// An answerer with few places, as a task that ends with the test.
+    async fn answerer(most_connections: usize) -> SocketAddr {
+        let answerer = Answerer::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let addr = answerer.local_addr();
+        tokio::spawn(Answerer { most_connections, ..answerer }.run(std::future::pending::<()>(), |_| {}));
+        addr
+    }
+
+    async fn ask(connection: &mut TcpStream, id: u16) -> io::Result<u16> {
+        let query = query(id, "small.test", None);
+        let length = u16::try_from(query.len()).map_err(io::Error::other)?;
+        connection.write_all(&[&length.to_be_bytes()[..], &query].concat()).await?;
+        let length = connection.read_u16().await?;
+        let mut reply = vec![0; length.into()];
+        connection.read_exact(&mut reply).await?;
+        Ok(u16::from_be_bytes([reply[0], reply[1]]))
+    }
+
+    fn on_a_runtime(test: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { timeout(Duration::from_secs(60), test).await.expect("it ends") });
+    }
+
+    #[test]
+    fn silent_connections_keep_nobody_out() {
+        on_a_runtime(async {
+            let addr = answerer(4).await;
+            let mut talks = TcpStream::connect(addr).await.unwrap();
+            let mut silent = Vec::new();
+            for id in 1..=12 {
+                // Each newcomer takes the place of the one that has been silent for longest.
+                silent.push(TcpStream::connect(addr).await.unwrap());
+                let mut newcomer = TcpStream::connect(addr).await.unwrap();
+                assert_eq!(ask(&mut newcomer, id).await.unwrap(), id);
+                assert_eq!(ask(&mut talks, id).await.unwrap(), id, "it is not the quietest");
+            }
+            assert!(matches!(silent[0].read(&mut [0]).await, Ok(0) | Err(_)), "it has lost its place");
+        });
+    }
+
+    #[test]
+    fn a_client_that_takes_no_replies_is_held_back() {
+        on_a_runtime(async {
+            let addr = answerer(4).await;
+            let mut greedy = TcpStream::connect(addr).await.unwrap();
+            let query = query(1, "60000.txt.test", None);
+            let led = [&u16::try_from(query.len()).unwrap().to_be_bytes()[..], &query].concat().repeat(2000);
+
+            // The two kernels hold some megabytes of queries; a server that read on would take any number.
+            let (most, mut sent) = (256 << 20, 0);
+            while let Ok(written) = timeout(Duration::from_millis(500), greedy.write(&led)).await {
+                sent += written.unwrap();
+                assert!(sent < most, "{sent} bytes of queries were taken, and no reply");
+            }
+
+            let mut other = TcpStream::connect(addr).await.unwrap();
+            assert_eq!(ask(&mut other, 2).await.unwrap(), 2);
+        });
+    }
+}

@@ -5,7 +5,9 @@
 
 use std::net::SocketAddr;
 
-use simple_dns::{Packet, PacketFlag, RCODE};
+use super::message::{Header, Walk};
+use super::query::OPT;
+use super::reply::{self, TRUNCATED};
 
 /// One query and what became of it.
 #[derive(Debug, Clone, Copy)]
@@ -51,28 +53,19 @@ pub struct Answer {
 }
 
 impl Exchange<'_> {
-    /// The name and the type that were asked for. What is not printable in the name stands as `\ddd`, as in `dig`: a
-    /// name may hold any byte, also such as would move the cursor of a terminal.
+    /// The name and the type that were asked for, where exactly one question was. What is not printable in the name stands
+    /// as `\ddd`, as in `dig`: a name may hold any byte, also such as would move the cursor of a terminal.
     pub fn question(&self) -> Option<(String, String)> {
-        let query = Packet::parse(self.query).ok()?;
-        let question = query.questions.first()?;
-        let name: String = question.qname.to_string().chars().map(printable).collect();
-        let name = if name.is_empty() { ".".to_owned() } else { name };
-        let kind = match question.qtype {
-            simple_dns::QTYPE::TYPE(kind) => format!("{kind:?}"),
-            other => format!("{other:?}"),
-        };
-        Some((name, kind))
+        Header::read(self.query).filter(|header| header.questions == 1)?;
+        let question = Walk::after_header(self.query).question()?;
+        let labels: Vec<String> = question.labels().map(printable).collect();
+        let name = if labels.is_empty() { ".".to_owned() } else { labels.join(".") };
+        Some((name, type_name(question.kind)))
     }
 
     /// What the reply says; `None` where there is none.
     pub fn answer(&self) -> Option<Answer> {
-        let reply = Packet::parse(self.reply?).ok()?;
-        Some(Answer {
-            status: status(reply.rcode()),
-            records: reply.answers.len(),
-            is_truncated: reply.has_flags(PacketFlag::TRUNCATION),
-        })
+        Answer::read(self.reply?)
     }
 
     /// The two bytes in front of `message` in a stream; `None` in a datagram.
@@ -84,29 +77,84 @@ impl Exchange<'_> {
     }
 }
 
-fn printable(c: char) -> String {
-    if c.is_ascii_graphic() {
-        return c.to_string();
+impl Answer {
+    /// What `reply` says, which may come from a stranger: `None` where it is no reply, or ends before it should.
+    pub fn read(reply: &[u8]) -> Option<Answer> {
+        let header = Header::read(reply).filter(|header| header.is_response())?;
+        let mut walk = Walk::after_header(reply);
+        for _ in 0..header.questions {
+            walk.question()?;
+        }
+        let mut status = header.flags & 15;
+        for _ in 0..header.records() {
+            let record = walk.record()?;
+            if record.kind == OPT && record.is_root {
+                let [high, ..] = record.ttl.to_be_bytes();
+                status |= u16::from(high) << 4;
+            }
+        }
+        Some(Answer {
+            status: status_name(status),
+            records: header.answers.into(),
+            is_truncated: header.flags & TRUNCATED != 0,
+        })
     }
-    c.to_string().bytes().map(|byte| format!("\\{byte:03}")).collect()
 }
 
-/// The name of a response code on the wire of today; others are not sent by this server.
-const fn status(code: RCODE) -> &'static str {
-    match code {
-        RCODE::NoError => "NOERROR",
-        RCODE::FormatError => "FORMERR",
-        RCODE::NotImplemented => "NOTIMP",
-        RCODE::Refused => "REFUSED",
-        RCODE::BADVERS => "BADVERS",
-        _ => "SERVFAIL",
+/// A label as `dig` writes it: a dot in it is no end of it, and what is no letter of ASCII stands as its number.
+fn printable(label: &[u8]) -> String {
+    let written = |&byte: &u8| match byte {
+        b'.' | b'\\' => format!("\\{}", char::from(byte)),
+        _ if byte.is_ascii_graphic() => char::from(byte).to_string(),
+        _ => format!("\\{byte:03}"),
+    };
+    label.iter().map(written).collect()
+}
+
+/// The name of a type that people ask for; others are `TYPE` and their number (RFC 3597, section 5).
+fn type_name(kind: u16) -> String {
+    let name = match kind {
+        1 => "A",
+        2 => "NS",
+        5 => "CNAME",
+        6 => "SOA",
+        12 => "PTR",
+        15 => "MX",
+        16 => "TXT",
+        28 => "AAAA",
+        33 => "SRV",
+        43 => "DS",
+        48 => "DNSKEY",
+        64 => "SVCB",
+        65 => "HTTPS",
+        251 => "IXFR",
+        252 => "AXFR",
+        255 => "ANY",
+        257 => "CAA",
+        _ => return format!("TYPE{kind}"),
+    };
+    name.to_owned()
+}
+
+/// The name of a status; others are not sent by this server.
+const fn status_name(status: u16) -> &'static str {
+    match status {
+        reply::NOERROR => "NOERROR",
+        reply::FORMERR => "FORMERR",
+        reply::SERVFAIL => "SERVFAIL",
+        3 => "NXDOMAIN",
+        reply::NOTIMP => "NOTIMP",
+        reply::REFUSED => "REFUSED",
+        reply::BADVERS => "BADVERS",
+        reply::BADCOOKIE => "BADCOOKIE",
+        _ => "another",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::{Limit, reply};
+    use crate::dns::reply;
 
     /// A query for a TXT record of `name`, its labels written by hand: they may hold any byte.
     fn query(labels: &[&[u8]]) -> Vec<u8> {
@@ -126,7 +174,8 @@ mod tests {
     #[test]
     fn an_exchange_says_what_was_asked_and_what_was_answered() {
         let query = query(&[b"4000", b"txt", b"test"]);
-        let (short, long) = (reply(&query, Limit::Datagram).unwrap(), reply(&query, Limit::Stream).unwrap());
+        let (short, long) =
+            (reply(&query, Transport::Udp, 0).unwrap(), reply(&query, Transport::Tcp, 0).unwrap());
         let over_udp = exchange(Transport::Udp, &query, Some(&short));
         let over_tcp = exchange(Transport::Tcp, &query, Some(&long));
 
@@ -140,12 +189,12 @@ mod tests {
 
     #[test]
     fn a_name_cannot_move_the_cursor_of_a_terminal() {
-        let query = query(&[b"\x1b[2J \n", b"test"]);
+        let query = query(&[b"\x1b[2J \n", b"a.b\\\xff", b"test"]);
 
         let (name, _) = exchange(Transport::Udp, &query, None).question().unwrap();
 
         assert!(name.chars().all(|c| c.is_ascii_graphic()), "{name:?}");
-        assert!(name.contains("\\027"), "{name}");
+        assert_eq!(name, "\\027[2J\\032\\010.a\\.b\\\\\\255.test");
     }
 
     #[test]

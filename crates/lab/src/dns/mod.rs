@@ -3,7 +3,7 @@
 //! DNS is the everyday protocol that is spoken both ways, so it shows what framing is for: over UDP a message is a
 //! datagram and needs no mark; over TCP each message is led by its length in two bytes (RFC 1035, section 4.2.2).
 //!
-//! - [`reply`]: the answer to one query. Bytes in, bytes out.
+//! - [`reply`]: the answer to one query, which may be hostile. Bytes in, bytes out; [`Answer`] reads one.
 //! - [`Answerer`]: the sockets around it; it tells each [`Exchange`] to whoever wants to see the messages.
 //!
 //! | name | type | answer |
@@ -17,8 +17,13 @@
 
 mod answerer;
 mod exchange;
+mod message;
+mod places;
+mod query;
 mod reply;
+mod zone;
 
 pub use answerer::Answerer;
 pub use exchange::{Answer, Exchange, Transport};
-pub use reply::{Limit, reply};
+pub(crate) use query::write as query;
+pub use reply::{UNPROVEN, reply};

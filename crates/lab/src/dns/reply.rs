@@ -1,259 +1,202 @@
 //! The reply to one query, and who decides that it is too large.
 //!
-//! UDP carries datagrams of up to 65,507 bytes. A reply over UDP is cut shorter than that for another reason: the
-//! asker says how large a datagram it is ready for (EDNS, RFC 6891; 512 bytes if it says nothing), and what is larger is
-//! answered by an empty message with the flag TC, truncated. The asker then asks again over TCP, where the limit is that
-//! of a length in two bytes: 65,535.
+//! UDP carries datagrams of up to 65,507 bytes. A reply over UDP is cut shorter than that for two other reasons: the
+//! asker says how large a datagram it is ready for (EDNS, RFC 6891; 512 bytes if it says nothing), and whoever asks over
+//! UDP can write any sender's address on the query. So that a stranger cannot be flooded with replies in this way, an
+//! asker gets at most [`UNPROVEN`] bytes, some 30 times its query, until it has proved its address by giving back a cookie
+//! (RFC 7873). What is larger is answered by an empty message with the flag TC, truncated. The asker then asks again over
+//! TCP, where the limit is that of a length in two bytes: 65,535.
+//!
+//! | query | reply |
+//! |---|---|
+//! | less than a header, or itself a reply | none: two servers must not answer each other for ever |
+//! | another opcode than QUERY | NOTIMP, a header |
+//! | not exactly one question, cut off, two OPT records | FORMERR, a header |
+//! | EDNS of a version above 0 | BADVERS |
+//! | another zone or class, a transfer | REFUSED |
 
-use simple_dns::rdata::{A, AAAA, NS, OPT, RData, SOA, TXT};
-use simple_dns::{
-    CLASS, CharacterString, Name, OPCODE, Packet, PacketFlag, QCLASS, QTYPE, RCODE, ResourceRecord, TYPE,
-};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// How the reply travels, which limits its length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Limit {
-    /// A datagram: 512 bytes, or what the query's EDNS record allows.
-    Datagram,
-    /// A stream: 65,535 bytes, the most that a length in two bytes can tell.
-    Stream,
-}
+use super::Transport;
+use super::message::{HEADER, Header, OPCODE, RESPONSE};
+use super::query::{COOKIE, Cookie, OPT, Query};
+use super::zone::{self, Found};
 
-/// The reply to `query`, or `None` where it deserves none: it is no DNS message, or is itself a reply.
-pub fn reply(query: &[u8], limit: Limit) -> Option<Vec<u8>> {
-    let query = Packet::parse(query).ok()?;
-    if query.has_flags(PacketFlag::RESPONSE) {
+/// The reply to `query`, or `None` where it deserves none: it is no DNS message, or is itself a reply. It has at most 65,535
+/// bytes over TCP, and at most 512 over UDP, or what the query allows up to 1,232 (4,096 for an asker with a cookie).
+///
+/// `secret` stands for this server and the asker's address: cookies are made from it, and only an asker who has received
+/// one knows what it was. The time is in proportion to the bytes of the query, and the reply depends on nothing else.
+pub fn reply(query: &[u8], transport: Transport, secret: u64) -> Option<Vec<u8>> {
+    let header = Header::read(query)?;
+    if header.is_response() {
         return None;
     }
-    let mut reply = Packet::new_reply(query.id());
-    *reply.opcode_mut() = query.opcode();
-    if query.has_flags(PacketFlag::RECURSION_DESIRED) {
-        reply.set_flags(PacketFlag::RECURSION_DESIRED);
+    if header.opcode() != QUERY {
+        return Some(bare(header, NOTIMP));
     }
-    *reply.opt_mut() =
-        query.opt().map(|_| OPT { opt_codes: Vec::new(), udp_packet_size: OUR_SIZE, version: 0 });
-    reply.questions.clone_from(&query.questions);
-    *reply.rcode_mut() = answer(&query, &mut reply);
-
-    let bytes = reply.build_bytes_vec_compressed().ok()?;
-    if bytes.len() <= most(&query, limit) {
-        return Some(bytes);
+    match Query::read(header, query) {
+        Err(_) => Some(bare(header, FORMERR)),
+        Ok(query) => Some(answer(&query, transport, secret)),
     }
-    reply.answers.clear();
-    reply.name_servers.clear();
-    reply.set_flags(PacketFlag::TRUNCATION);
-    reply.build_bytes_vec_compressed().ok()
 }
 
-/// Puts the answers into `reply` and says how it went.
-fn answer<'a>(query: &Packet<'a>, reply: &mut Packet<'a>) -> RCODE {
-    if query.opcode() != OPCODE::StandardQuery {
-        return RCODE::NotImplemented;
+/// A reply that is a header alone, of a message whose content was not, or cannot be, understood.
+fn bare(header: Header, status: u16) -> Vec<u8> {
+    let flags = RESPONSE | header.flags & (OPCODE | RECURSION_DESIRED) | status;
+    [header.id, flags, 0, 0, 0, 0].into_iter().flat_map(u16::to_be_bytes).collect()
+}
+
+fn answer(query: &Query, transport: Transport, secret: u64) -> Vec<u8> {
+    let draft = Draft::new(query, secret);
+    if query.edns.is_some_and(|edns| edns.version > 0) {
+        return draft.finish(BADVERS);
     }
-    if query.opt().is_some_and(|opt| opt.version > 0) {
-        return RCODE::BADVERS;
-    }
-    let [question] = &query.questions[..] else { return RCODE::FormatError };
-    let labels: Vec<String> =
-        question.qname.get_labels().iter().map(|label| label.to_string().to_ascii_lowercase()).collect();
-    let of_our_class = matches!(question.qclass, QCLASS::CLASS(CLASS::IN) | QCLASS::ANY);
-    if labels.last().is_none_or(|zone| zone != ZONE) || !of_our_class {
-        return RCODE::Refused;
-    }
-    reply.set_flags(PacketFlag::AUTHORITATIVE_ANSWER);
-    let rdata = match question.qtype {
-        QTYPE::TYPE(TYPE::A) | QTYPE::ANY => RData::A(A { address: u32::from_be_bytes([127, 0, 0, 1]) }),
-        QTYPE::TYPE(TYPE::AAAA) => RData::AAAA(AAAA { address: 1 }),
-        QTYPE::TYPE(TYPE::SOA) if labels.len() == 1 => RData::SOA(start_of_authority()),
-        QTYPE::TYPE(TYPE::NS) if labels.len() == 1 => RData::NS(NS(Name::new_unchecked(NAME_SERVER))),
-        QTYPE::TYPE(TYPE::TXT) => match text_length(&labels) {
-            Some(length) if length > LONGEST_TEXT => return no_data(reply),
-            Some(length) => RData::TXT(text_of(length)),
-            None => RData::TXT(
-                TXT::new().with_char_string(string(b"ask for 4000.txt.test: the number is the length")),
-            ),
-        },
-        _ => return no_data(reply),
+    let whole = match zone::find(query.question) {
+        Found::Data { kind, data } => draft.answer(kind, &data),
+        Found::NoData => draft.no_data(),
+        Found::Refused => return draft.finish(REFUSED),
+        Found::Malformed => return bare(query.header, FORMERR),
+        Found::NotImplemented => return draft.finish(NOTIMP),
     };
-    reply.answers.push(record(question.qname.clone(), rdata));
-    RCODE::NoError
-}
-
-/// The name exists, as every name of the zone does, but this type of it does not: no error, no answer, and the zone's SOA
-/// beside it, by which the asker knows that this is the whole truth (RFC 2308, section 2.2).
-fn no_data(reply: &mut Packet<'_>) -> RCODE {
-    reply.name_servers.push(record(Name::new_unchecked(ZONE), RData::SOA(start_of_authority())));
-    RCODE::NoError
-}
-
-/// The zone's SOA. Nobody copies this zone, and nobody is to keep what it says: all times are 0 but those that are for
-/// copies, which are what RIPE-203 recommends.
-fn start_of_authority<'a>() -> SOA<'a> {
-    SOA {
-        mname: Name::new_unchecked(NAME_SERVER),
-        rname: Name::new_unchecked("hostmaster.test"),
-        serial: 1,
-        refresh: 86_400,
-        retry: 7_200,
-        expire: 3_600_000,
-        minimum: TTL_SECONDS,
-    }
-}
-
-/// The most bytes that the reply may have.
-fn most(query: &Packet, limit: Limit) -> usize {
-    let allowed = || query.opt().map_or(0, |opt| usize::from(opt.udp_packet_size));
-    match limit {
-        Limit::Stream => usize::from(u16::MAX),
-        Limit::Datagram => allowed().clamp(WITHOUT_EDNS, LARGEST_DATAGRAM),
-    }
-}
-
-fn record<'a>(name: Name<'a>, rdata: RData<'a>) -> ResourceRecord<'a> {
-    ResourceRecord::new(name, CLASS::IN, TTL_SECONDS, rdata)
-}
-
-/// The length in `4000.txt.test`, or `None` for other names.
-fn text_length(labels: &[String]) -> Option<usize> {
-    match labels {
-        // A number too large for the machine is still a length: one that no message can hold.
-        [length, kind, _] if kind == "txt" && length.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Some(length.parse().unwrap_or(usize::MAX))
+    let requested = query.edns.map_or(0, |edns| usize::from(edns.size)).max(WITHOUT_EDNS);
+    let cookie = query.edns.and_then(|edns| edns.cookie);
+    let most = match transport {
+        Transport::Tcp => usize::from(u16::MAX),
+        Transport::Udp if cookie.is_some_and(|cookie| is_ours(cookie, secret)) => requested.min(PROVEN),
+        Transport::Udp => requested.min(UNPROVEN),
+    };
+    match whole {
+        Some(whole) if whole.len() <= most => whole,
+        // It fits if only the address is proved: the asker is told the cookie to do so with, and asks again.
+        Some(whole) if cookie.is_some() && (most + 1..=requested.min(PROVEN)).contains(&whole.len()) => {
+            Draft::new(query, secret).finish(BADCOOKIE)
         }
-        _ => None,
+        _ if transport == Transport::Tcp => Draft::new(query, secret).finish(SERVFAIL),
+        _ => Draft { flags: AUTHORITATIVE | TRUNCATED, ..Draft::new(query, secret) }.finish(NOERROR),
     }
 }
 
-/// A text of `length` bytes: the alphabet again and again, in strings of at most 255 bytes as TXT wants them.
-fn text_of<'a>(length: usize) -> TXT<'a> {
-    let text: Vec<u8> = (b'a'..=b'z').cycle().take(length).collect();
-    text.chunks(LONGEST_STRING).fold(TXT::new(), |txt, chunk| txt.with_char_string(string(chunk)))
+/// A reply under way. Its question is that of the query, byte for byte.
+struct Draft<'a> {
+    query: &'a Query<'a>,
+    /// What the asker is to give back next time.
+    cookie: Option<[u8; 16]>,
+    flags: u16,
+    /// Records in the answer and in the authority section, and their bytes.
+    counts: [u16; 2],
+    records: Vec<u8>,
 }
 
-fn string<'a>(bytes: &[u8]) -> CharacterString<'a> {
-    CharacterString::new(bytes).expect("no longer than a string may be").into_owned()
+impl<'a> Draft<'a> {
+    fn new(query: &'a Query, secret: u64) -> Draft<'a> {
+        let cookie = query.edns.and_then(|edns| edns.cookie).map(|cookie| {
+            let mut both = [0; 16];
+            both[..8].copy_from_slice(&cookie.client);
+            both[8..].copy_from_slice(&server_cookie(cookie, secret));
+            both
+        });
+        Draft { query, cookie, flags: 0, counts: [0, 0], records: Vec::new() }
+    }
+
+    /// With one record of the name asked for; `None` when its data is longer than a record's may be.
+    fn answer(mut self, kind: u16, data: &[u8]) -> Option<Vec<u8>> {
+        (self.flags, self.counts) = (AUTHORITATIVE, [1, 0]);
+        self.record(&THE_NAME_ASKED_FOR, kind, data)?;
+        Some(self.finish(NOERROR))
+    }
+
+    /// Without an answer, and with the zone's SOA.
+    fn no_data(mut self) -> Option<Vec<u8>> {
+        (self.flags, self.counts) = (AUTHORITATIVE, [0, 1]);
+        self.record(b"\x04test\0", zone::SOA, &zone::start_of_authority())?;
+        Some(self.finish(NOERROR))
+    }
+
+    fn record(&mut self, name: &[u8], kind: u16, data: &[u8]) -> Option<()> {
+        let length = u16::try_from(data.len()).ok()?;
+        self.records.extend_from_slice(name);
+        self.records.extend([kind, zone::INTERNET].into_iter().flat_map(u16::to_be_bytes));
+        self.records.extend(zone::TTL_SECONDS.to_be_bytes());
+        self.records.extend(length.to_be_bytes());
+        self.records.extend_from_slice(data);
+        Some(())
+    }
+
+    /// The message. A status above 15 has its upper bits in the OPT record, which is there because such a status answers
+    /// one.
+    fn finish(self, status: u16) -> Vec<u8> {
+        let Header { id, flags, .. } = self.query.header;
+        let asked = self.query.question.raw;
+        let [low, high] = [status & 15, status >> 4];
+        let flags = RESPONSE | flags & (RECURSION_DESIRED | CHECKING_DISABLED) | self.flags | low;
+        let [answers, authorities] = self.counts;
+        let additional = u16::from(self.query.edns.is_some());
+        let mut message = Vec::with_capacity(HEADER + asked.len() + self.records.len() + LONGEST_OPT);
+        message
+            .extend([id, flags, 1, answers, authorities, additional].into_iter().flat_map(u16::to_be_bytes));
+        message.extend_from_slice(asked);
+        message.extend(self.records);
+        if self.query.edns.is_some() {
+            message.push(0); // the root
+            message.extend([OPT, OUR_SIZE, high << 8, 0].into_iter().flat_map(u16::to_be_bytes));
+            match self.cookie {
+                Some(cookie) => {
+                    message.extend([20, COOKIE, 16].into_iter().flat_map(u16::to_be_bytes));
+                    message.extend(cookie);
+                }
+                None => message.extend([0, 0]),
+            }
+        }
+        message
+    }
 }
 
-/// The zone, and the name of its server: like every name in it, it has the addresses 127.0.0.1 and ::1.
-const ZONE: &str = "test";
-const NAME_SERVER: &str = "ns.test";
+/// Whether the asker has given back the cookie that it can only know by having received it at its address.
+fn is_ours(cookie: Cookie, secret: u64) -> bool {
+    cookie.server == server_cookie(cookie, secret)
+}
+
+/// This server's half of a cookie: a keyed hash of the other half (RFC 7873, appendix B, asks for no certain one).
+fn server_cookie(cookie: Cookie, secret: u64) -> [u8; 8] {
+    let mut hasher = DefaultHasher::new();
+    (secret, cookie.client).hash(&mut hasher);
+    hasher.finish().to_be_bytes()
+}
+
+/// A name that is a pointer to the one behind the header.
+const THE_NAME_ASKED_FOR: [u8; 2] = [0xc0, HEADER as u8];
 
 /// The largest datagram that an asker without EDNS is ready for (RFC 1035, section 4.2.1).
 const WITHOUT_EDNS: usize = 512;
 
-/// The largest UDP payload over IPv4: 65,535 less the headers of IP and UDP.
-const LARGEST_DATAGRAM: usize = 65_507;
+/// The largest datagram for an address that may be forged. It passes practically every network in one piece (DNS flag
+/// day 2020), and is some 30 times the shortest query that it answers.
+pub const UNPROVEN: usize = 1232;
 
-/// What we say of ourselves in EDNS: the size that passes practically every network in one piece (DNS flag day 2020).
+/// The largest datagram for an asker with a cookie: more is better asked for over TCP (RFC 6891, section 6.2.5).
+const PROVEN: usize = 4096;
+
+/// What this server says of itself in EDNS.
 const OUR_SIZE: u16 = 1232;
 
-/// The most bytes in one string of a TXT record: its length has one byte.
-const LONGEST_STRING: usize = 255;
+/// Bytes of an OPT record with a cookie in it.
+const LONGEST_OPT: usize = 31;
 
-/// The longest text that fits in a message over TCP with the longest name in front, each string led by its length.
-const LONGEST_TEXT: usize = 64_800;
+/// The kind of query that is a question.
+const QUERY: u16 = 0;
 
-/// Names for experiments change with the experiment: no resolver should keep them.
-const TTL_SECONDS: u32 = 0;
+/// Flags.
+const AUTHORITATIVE: u16 = 0x0400;
+pub(super) const TRUNCATED: u16 = 0x0200;
+const RECURSION_DESIRED: u16 = 0x0100;
+const CHECKING_DISABLED: u16 = 0x0010;
 
-#[cfg(test)]
-mod tests {
-    use simple_dns::Question;
-
-    use super::*;
-
-    fn query(name: &str, qtype: TYPE, edns: Option<u16>) -> Vec<u8> {
-        let mut packet = Packet::new_query(7);
-        let name = Name::new(name).unwrap();
-        packet.questions.push(Question::new(name, qtype.into(), CLASS::IN.into(), false));
-        *packet.opt_mut() =
-            edns.map(|udp_packet_size| OPT { opt_codes: Vec::new(), udp_packet_size, version: 0 });
-        packet.build_bytes_vec().unwrap()
-    }
-
-    fn is_truncated(reply: &[u8]) -> bool {
-        Packet::parse(reply).unwrap().has_flags(PacketFlag::TRUNCATION)
-    }
-
-    #[test]
-    fn the_asker_decides_what_is_too_large_for_a_datagram() {
-        for (edns, text, truncated) in
-            [(None, 400, false), (None, 600, true), (Some(1232), 1100, false), (Some(1232), 1300, true)]
-        {
-            let asked = query(&format!("{text}.txt.test"), TYPE::TXT, edns);
-
-            let over_udp = reply(&asked, Limit::Datagram).unwrap();
-            let over_tcp = reply(&asked, Limit::Stream).unwrap();
-
-            assert_eq!(is_truncated(&over_udp), truncated, "{text} bytes with EDNS {edns:?}");
-            assert!(!is_truncated(&over_tcp));
-            assert!(over_udp.len() <= edns.map_or(512, usize::from));
-            assert!(over_tcp.len() > text);
-        }
-    }
-
-    #[test]
-    fn the_longest_text_fits_in_a_stream_message_and_a_longer_one_is_no_data_of_a_name_that_exists() {
-        let ask = |length: usize| {
-            reply(&query(&format!("{length}.txt.test"), TYPE::TXT, Some(1232)), Limit::Stream)
-        };
-        let too_long = [LONGEST_TEXT + 1, usize::MAX].map(|length| format!("{length}.txt.test"));
-
-        let longest = ask(LONGEST_TEXT).unwrap();
-        assert!(longest.len() <= 65_535 && !is_truncated(&longest));
-
-        for name in too_long.iter().map(String::as_str).chain(["99999999999999999999999.txt.test"]) {
-            let txt = reply(&query(name, TYPE::TXT, None), Limit::Datagram).unwrap();
-            let a = reply(&query(name, TYPE::A, None), Limit::Datagram).unwrap();
-            let (txt, a) = (Packet::parse(&txt).unwrap(), Packet::parse(&a).unwrap());
-
-            assert_eq!((txt.rcode(), txt.answers.len()), (RCODE::NoError, 0), "{name}");
-            assert!(!txt.has_flags(PacketFlag::TRUNCATION), "{name}: a stream would not have it either");
-            assert_eq!((a.rcode(), a.answers.len()), (RCODE::NoError, 1), "{name}");
-        }
-    }
-
-    #[test]
-    fn other_zones_are_refused_and_other_types_have_no_answer() {
-        let ask = |name, qtype| {
-            let bytes = reply(&query(name, qtype, None), Limit::Datagram).unwrap();
-            let packet = Packet::parse(&bytes).unwrap();
-            (packet.rcode(), packet.answers.len())
-        };
-
-        assert_eq!(ask("small.test", TYPE::A), (RCODE::NoError, 1));
-        assert_eq!(ask("SMALL.TEST", TYPE::AAAA), (RCODE::NoError, 1));
-        assert_eq!(ask("small.test", TYPE::MX), (RCODE::NoError, 0));
-        assert_eq!(ask("nothing.example", TYPE::A), (RCODE::Refused, 0));
-        assert_eq!(ask("contest", TYPE::A), (RCODE::Refused, 0));
-    }
-
-    #[test]
-    fn the_zone_has_an_soa_at_its_top_and_beside_every_answer_that_is_empty() {
-        let sections = |name, qtype| {
-            let bytes = reply(&query(name, qtype, None), Limit::Datagram).unwrap();
-            let packet = Packet::parse(&bytes).unwrap();
-            let kinds = |records: &[ResourceRecord]| -> Vec<(String, TYPE)> {
-                records.iter().map(|record| (record.name.to_string(), record.rdata.type_code())).collect()
-            };
-            (kinds(&packet.answers), kinds(&packet.name_servers))
-        };
-        let soa = || vec![("test".to_owned(), TYPE::SOA)];
-
-        assert_eq!(sections("test", TYPE::SOA), (soa(), vec![]));
-        assert_eq!(sections("test", TYPE::NS), (vec![("test".to_owned(), TYPE::NS)], vec![]));
-        assert_eq!(sections("test", TYPE::MX), (vec![], soa()));
-        assert_eq!(sections("small.test", TYPE::SOA), (vec![], soa()));
-        assert_eq!(sections("64801.txt.test", TYPE::TXT), (vec![], soa()));
-        assert_eq!(sections("nothing.example", TYPE::A), (vec![], vec![]), "refused: not our zone");
-    }
-
-    #[test]
-    fn junk_and_replies_are_not_answered() {
-        let answered = reply(&query("small.test", TYPE::A, None), Limit::Datagram).unwrap();
-
-        for junk in [&b""[..], b"junk", &[0xff; 12], &[0xff; 600], &answered] {
-            assert_eq!(reply(junk, Limit::Datagram), None);
-        }
-    }
-}
+/// Statuses (the registry is that of RFC 6895).
+pub(super) const NOERROR: u16 = 0;
+pub(super) const FORMERR: u16 = 1;
+pub(super) const SERVFAIL: u16 = 2;
+pub(super) const NOTIMP: u16 = 4;
+pub(super) const REFUSED: u16 = 5;
+pub(super) const BADVERS: u16 = 16;
+pub(super) const BADCOOKIE: u16 = 23;

@@ -8,11 +8,9 @@ use std::time::Instant;
 
 use echoctl_record::Seconds;
 use serde::Serialize;
-use simple_dns::rdata::OPT;
-use simple_dns::{CLASS, Name, Packet, PacketFlag, Question as Asked, TYPE};
 use tokio::sync::oneshot;
 
-use crate::dns::Answerer;
+use crate::dns::{self, Answer, Answerer};
 use crate::kit::measure::{PATIENCE, loopback};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
 
@@ -48,13 +46,15 @@ struct Evidence {
     /// The largest datagram that arrived whole, and the smallest that was refused.
     udp_largest: usize,
     udp_too_large: usize,
-    /// The length of the reply of 4000 bytes over UDP without EDNS, which says TC; with EDNS for 4500.
+    /// The length of the reply of 4000 bytes over UDP without EDNS, which says TC.
     truncated_at: usize,
+    /// The same of a reply of 1000 bytes with EDNS for 1232, and of that of 4000 with EDNS for 4500.
     allowed_with_edns: usize,
+    truncated_by_server: usize,
     /// The two bytes in front of the message over TCP, and the message's length.
     tcp_prefix: usize,
     tcp_message: usize,
-    /// Of a datagram of 4000 bytes read with room for 512.
+    /// Of a datagram of 1000 bytes read with room for 512.
     cut_read: usize,
     /// A round trip with the length and the message in one write, and in two; medians, without TCP_NODELAY.
     one_write_seconds: f64,
@@ -64,15 +64,17 @@ struct Evidence {
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let server = Server::start()?;
     let (udp_largest, udp_too_large) = datagram_limits()?;
-    let plain = ask_udp(server.addr, &query(None), 65_535)?;
-    let allowed = ask_udp(server.addr, &query(Some(4500)), 65_535)?;
-    let cut = ask_udp(server.addr, &query(Some(4500)), 512)?;
-    let (prefix, message) = ask_tcp(server.addr, &query(None))?;
+    let plain = ask_udp(server.addr, &query(LONG, None), 65_535)?;
+    let allowed = ask_udp(server.addr, &query(SHORT, Some(1232)), 65_535)?;
+    let too_much = ask_udp(server.addr, &query(LONG, Some(4500)), 65_535)?;
+    let cut = ask_udp(server.addr, &query(SHORT, Some(1232)), 512)?;
+    let (prefix, message) = ask_tcp(server.addr, &query(LONG, None))?;
     let evidence = Evidence {
         udp_largest,
         udp_too_large,
         truncated_at: plain.len(),
         allowed_with_edns: allowed.len(),
+        truncated_by_server: too_much.len(),
         tcp_prefix: prefix,
         tcp_message: message.len(),
         cut_read: cut.len(),
@@ -83,24 +85,27 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
             if setting.sabotage { Writes::One } else { Writes::Two },
         )?,
     };
-    Ok(tell(&evidence, is_truncated(&plain), is_truncated(&allowed), &message))
+    Ok(tell(&evidence, [&plain, &allowed, &too_much].map(|reply| is_truncated(reply)), &message))
 }
 
-fn tell(e: &Evidence, truncated: bool, truncated_with_edns: bool, message: &[u8]) -> Finding {
+fn tell(e: &Evidence, is_truncated: [bool; 3], message: &[u8]) -> Finding {
+    let [truncated, truncated_with_edns, truncated_by_server] = is_truncated;
+    let first = &message[..message.len().min(8)];
     let bytes = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
     let length = (e.tcp_prefix as u16).to_be_bytes();
     let finding = Finding::new(e)
         .table(
-            Table::new(["the reply for 4000.txt.test", "bytes", ""])
-                .row(["UDP, the client says nothing", &e.truncated_at.to_string(), "truncated: TC is set"])
-                .row(["UDP, the client allows 4500", &e.allowed_with_edns.to_string(), "whole"])
-                .row(["... read with room for 512", &e.cut_read.to_string(), "the rest is gone for good"])
-                .row(["TCP", &e.tcp_message.to_string(), "whole, 2 more bytes in front"]),
+            Table::new(["the reply", "bytes", ""])
+                .row(["4000 over UDP, the client sends no limit", &e.truncated_at.to_string(), how(truncated)])
+                .row(["1000 over UDP, the client allows 1232", &e.allowed_with_edns.to_string(), how(truncated_with_edns)])
+                .row(["  ... read into 512 bytes", &e.cut_read.to_string(), "the rest is discarded"])
+                .row(["4000 over UDP, the client allows 4500", &e.truncated_by_server.to_string(), how(truncated_by_server)])
+                .row(["4000 over TCP", &e.tcp_message.to_string(), "complete, 2 more bytes in front"]),
         )
         .table(
             Table::new(["the first bytes", ""])
-                .row(["datagram", &format!("      {} ...", bytes(&message[..8]))])
-                .row(["stream", &format!("{} {} ...", bytes(&length), bytes(&message[..8]))]),
+                .row(["datagram", &format!("      {} ...", bytes(first))])
+                .row(["stream", &format!("{} {} ...", bytes(&length), bytes(first))]),
         )
         .table(
             Table::new(["a query and its reply over TCP", "time"])
@@ -112,8 +117,16 @@ fn tell(e: &Evidence, truncated: bool, truncated_with_edns: bool, message: &[u8]
              protocol's (65507 bytes over IPv4); the network's (a datagram of more than some 1500 bytes travels in \
              fragments, and if one is lost all are); and what the client says it is ready for. The last one decided here. \
              This client said nothing, which means 512 by the DNS standard, so the server replied with {} bytes and the \
-             flag TC. A client that allowed 4500 got {}.",
+             flag TC. A client that allowed 1232 got a reply of {} in one datagram.",
             e.udp_largest, e.udp_too_large, e.truncated_at, e.allowed_with_edns,
+        ))
+        .tell(format!(
+            "The server has a limit of its own: a client that allowed 4500 got {} bytes{}. Anyone can write another host's \
+             address on a datagram, and that host would get the reply; so this server sends no more than 1232 bytes to an \
+             address that has not been proved, some 30 times its query. (dig +bufsize=4500 \
+             proves its address with a cookie, and then gets all of it.)",
+            e.truncated_by_server,
+            if truncated_by_server { " and TC" } else { "" },
         ))
         .tell(format!(
             "A datagram is a message. Whoever reads it with too little room gets {} bytes, and the rest is not there at the \
@@ -141,12 +154,12 @@ fn tell(e: &Evidence, truncated: bool, truncated_with_edns: bool, message: &[u8]
         )
         .claim(
             "the reply is truncated for a client that says nothing and whole for one that allows it",
-            truncated && e.truncated_at <= 512 && !truncated_with_edns && e.allowed_with_edns > 4000,
+            truncated && e.truncated_at <= 512 && !truncated_with_edns && e.allowed_with_edns > SHORT,
             format!("{} and {} bytes", e.truncated_at, e.allowed_with_edns),
         )
         .claim(
             "over TCP the length stands in front",
-            e.tcp_prefix == e.tcp_message && e.tcp_message > 4000,
+            e.tcp_prefix == e.tcp_message && e.tcp_message > LONG,
             format!("{} in front of {} bytes", e.tcp_prefix, e.tcp_message),
         )
         .claim(
@@ -158,6 +171,10 @@ fn tell(e: &Evidence, truncated: bool, truncated_with_edns: bool, message: &[u8]
         true => finding.measured('c'),
         false => finding,
     }
+}
+
+fn how(is_truncated: bool) -> &'static str {
+    if is_truncated { "truncated: TC is set" } else { "complete" }
 }
 
 /// How a message is written to a stream.
@@ -173,7 +190,7 @@ enum Writes {
 fn round_trip(server: SocketAddr, writes: Writes) -> Result<f64, LessonError> {
     let mut connection = TcpStream::connect(server)?;
     connection.set_read_timeout(Some(PATIENCE))?;
-    let query = query(None);
+    let query = query(LONG, None);
     let length = (query.len() as u16).to_be_bytes();
     let mut times = Vec::new();
     for _ in 0..ROUND_TRIPS {
@@ -237,18 +254,13 @@ fn datagram_limits() -> Result<(usize, usize), LessonError> {
     Err(LessonError::NotVisible("this system sends datagrams of any size".to_owned()))
 }
 
-/// A query for a text of 4000 bytes; `edns` is the size of datagram that the client allows.
-fn query(edns: Option<u16>) -> Vec<u8> {
-    let mut packet = Packet::new_query(0x1234);
-    let name = Name::new_unchecked("4000.txt.test");
-    packet.questions.push(Asked::new(name, TYPE::TXT.into(), CLASS::IN.into(), false));
-    *packet.opt_mut() =
-        edns.map(|udp_packet_size| OPT { opt_codes: Vec::new(), udp_packet_size, version: 0 });
-    packet.build_bytes_vec().expect("a query of one short name fits")
+/// A query for a text of this many bytes; `edns` is the size of datagram that the client allows.
+fn query(bytes: usize, edns: Option<u16>) -> Vec<u8> {
+    dns::query(0x1234, &format!("{bytes}.txt.test"), edns)
 }
 
 fn is_truncated(reply: &[u8]) -> bool {
-    Packet::parse(reply).is_ok_and(|packet| packet.has_flags(PacketFlag::TRUNCATION))
+    Answer::read(reply).is_some_and(|answer| answer.is_truncated)
 }
 
 /// The answerer on a thread of its own. Dropping it ends it.
@@ -278,6 +290,11 @@ impl Drop for Server {
         }
     }
 }
+
+/// Bytes of the texts that are asked for: one that no client without EDNS is sent over UDP, and one that fits into what it
+/// usually allows.
+const LONG: usize = 4000;
+const SHORT: usize = 1000;
 
 /// Round trips measured each way: the slow ones take 40 ms each.
 const ROUND_TRIPS: usize = 11;

@@ -1,0 +1,210 @@
+//! Walks a DNS message from a stranger: header, questions, records. One pass, no allocation, no pointer followed.
+//!
+//! ```text
+//! | id | flags | 4 counts | question ... | record ... |
+//!   2    2       8          name type class  name type class ttl length data
+//! ```
+//!
+//! Every step checks what is left, so that a message costs time in proportion to its bytes, whatever its counts and names
+//! claim (RFC 1035, section 4.1). It does not know what a good query is (see `query`), and it builds nothing (see `reply`).
+
+/// The first 12 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) id: u16,
+    pub(super) flags: u16,
+    pub(super) questions: u16,
+    pub(super) answers: u16,
+    pub(super) authorities: u16,
+    pub(super) additional: u16,
+}
+
+impl Header {
+    /// The header of `message`, or `None` where there are not even 12 bytes.
+    pub(super) fn read(message: &[u8]) -> Option<Header> {
+        let mut walk = Walk { message, at: 0 };
+        let mut next = || walk.u16();
+        Some(Header {
+            id: next()?,
+            flags: next()?,
+            questions: next()?,
+            answers: next()?,
+            authorities: next()?,
+            additional: next()?,
+        })
+    }
+
+    pub(super) const fn is_response(self) -> bool {
+        self.flags & RESPONSE != 0
+    }
+
+    /// What kind of query it is, in place in the flags; 0 is QUERY.
+    pub(super) const fn opcode(self) -> u16 {
+        self.flags & OPCODE
+    }
+
+    /// Records of all three sections together, as claimed.
+    pub(super) fn records(self) -> u32 {
+        [self.answers, self.authorities, self.additional].into_iter().map(u32::from).sum()
+    }
+}
+
+/// A place in a message, from which it is read on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Walk<'a> {
+    message: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// Behind the header.
+    pub(super) fn after_header(message: &'a [u8]) -> Walk<'a> {
+        Walk { message, at: HEADER }
+    }
+
+    /// The next question; `None` where it is cut off, or its name is compressed or too long. A first name has nothing
+    /// before it that a pointer could mean.
+    pub(super) fn question(&mut self) -> Option<Question<'a>> {
+        let begin = self.at;
+        let name = self.name()?;
+        if !name.is_whole {
+            return None;
+        }
+        let (kind, class) = (self.u16()?, self.u16()?);
+        let raw = self.message.get(begin..self.at)?;
+        Some(Question { raw, name: name.labels, kind, class })
+    }
+
+    /// The next record; `None` where it is cut off.
+    pub(super) fn record(&mut self) -> Option<Record<'a>> {
+        let name = self.name()?;
+        let (kind, class) = (self.u16()?, self.u16()?);
+        let ttl = self.take(4)?.try_into().map(u32::from_be_bytes).ok()?;
+        let length = self.u16()?;
+        let data = self.take(usize::from(length))?;
+        Some(Record { is_root: name.is_whole && name.labels == [0], kind, class, ttl, data })
+    }
+
+    pub(super) fn u16(&mut self) -> Option<u16> {
+        self.take(2)?.try_into().map(u16::from_be_bytes).ok()
+    }
+
+    pub(super) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let taken = self.message.get(self.at..)?.get(..length)?;
+        self.at += length;
+        Some(taken)
+    }
+
+    /// The labels of a name up to its end, or up to a pointer, which also ends it here.
+    fn name(&mut self) -> Option<Name<'a>> {
+        let begin = self.at;
+        loop {
+            let length = *self.take(1)?.first()?;
+            match length {
+                0 => return Some(Name { labels: self.message.get(begin..self.at)?, is_whole: true }),
+                POINTER.. => {
+                    self.take(1)?;
+                    return Some(Name { labels: self.message.get(begin..self.at)?, is_whole: false });
+                }
+                1..=LONGEST_LABEL => self.take(usize::from(length))?,
+                // Label types that were never used, or given up (RFC 6891, section 5).
+                _ => return None,
+            };
+            if self.at - begin >= LONGEST_NAME {
+                return None;
+            }
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Question<'a> {
+    /// All of it, as it came.
+    pub(super) raw: &'a [u8],
+    name: &'a [u8],
+    pub(super) kind: u16,
+    pub(super) class: u16,
+}
+
+impl<'a> Question<'a> {
+    /// The labels of the name, without those of the root.
+    pub(super) fn labels(self) -> impl Iterator<Item = &'a [u8]> {
+        let mut walk = Walk { message: self.name, at: 0 };
+        std::iter::from_fn(move || {
+            let length = *walk.take(1)?.first()?;
+            walk.take(usize::from(length)).filter(|label| !label.is_empty())
+        })
+    }
+}
+
+/// A record of any section, its name left aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Record<'a> {
+    /// Whether its name is the root's, as that of an OPT record must be.
+    pub(super) is_root: bool,
+    pub(super) kind: u16,
+    pub(super) class: u16,
+    pub(super) ttl: u32,
+    pub(super) data: &'a [u8],
+}
+
+struct Name<'a> {
+    labels: &'a [u8],
+    /// Whether it ends here, and not elsewhere by a pointer.
+    is_whole: bool,
+}
+
+/// The flag of a reply.
+pub(super) const RESPONSE: u16 = 0x8000;
+
+/// The four bits that say what kind of query it is.
+pub(super) const OPCODE: u16 = 0x7800;
+
+/// Bytes of a header.
+pub(super) const HEADER: usize = 12;
+
+/// From here on a length byte is the first half of a pointer.
+const POINTER: u8 = 0xc0;
+
+/// Bytes of a label, and of a name with its lengths (RFC 1035, section 2.3.4).
+pub(super) const LONGEST_LABEL: u8 = 63;
+const LONGEST_NAME: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(name: &[u8]) -> Option<usize> {
+        let message = [&[0; HEADER], name, &[0, 16, 0, 1]].concat();
+        let mut walk = Walk::after_header(&message);
+        walk.question().map(|question| question.labels().count())
+    }
+
+    #[test]
+    fn a_name_has_at_most_255_bytes_and_no_pointer() {
+        let labels = |count: usize| [[1, b'a'].repeat(count), vec![0]].concat();
+
+        assert_eq!(question(&labels(0)), Some(0), "the root");
+        assert_eq!(question(&labels(127)), Some(127));
+        assert_eq!(question(&labels(128)), None);
+        for compressed in [&[0xc0, 12][..], b"\x01a\xc0\x0c", &[0xff, 0xff], &[0x40, 0], &[0x80, 0]] {
+            assert_eq!(question(compressed), None, "{compressed:x?}");
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_is_nothing() {
+        let message =
+            [&[0; HEADER][..], b"\x04test\0\0\x10\0\x01", b"\xc0\x0c\0\x10\0\x01\0\0\0\0\0\x02ab"].concat();
+
+        for cut in HEADER..message.len() {
+            let mut walk = Walk::after_header(&message[..cut]);
+            assert!(walk.question().and_then(|_| walk.record()).is_none(), "cut at {cut}");
+        }
+        let mut walk = Walk::after_header(&message);
+        walk.question().unwrap();
+        assert_eq!(walk.record().unwrap().data, b"ab");
+        assert_eq!(Header::read(&message[..HEADER - 1]), None);
+    }
+}

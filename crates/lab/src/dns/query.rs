@@ -1,0 +1,189 @@
+//! The one question of a query, and what its asker says of itself by EDNS (RFC 6891).
+//!
+//! A query has one question, no records but additional ones, and at most one OPT record. Anything else is a
+//! [`Malformed`] query, which is told as FORMERR without a copy of what it held: a reply must not be larger because
+//! nonsense was.
+
+use super::message::{Header, LONGEST_LABEL, Question, Walk};
+use super::zone;
+
+/// A query that can be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Query<'a> {
+    pub(super) header: Header,
+    pub(super) question: Question<'a>,
+    pub(super) edns: Option<Edns<'a>>,
+}
+
+/// A query that nobody can answer. The reply is FORMERR.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+impl<'a> Query<'a> {
+    /// The query in `message`, whose `header` says that it is one, of opcode QUERY.
+    pub(super) fn read(header: Header, message: &'a [u8]) -> Result<Query<'a>, Malformed> {
+        // The counts come first: they cost nothing, and whoever claims 8,000 questions is not read any further.
+        if header.questions != 1
+            || header.answers != 0
+            || header.authorities > 1
+            || header.additional > MOST_ADDITIONAL
+        {
+            return Err(Malformed);
+        }
+        let mut walk = Walk::after_header(message);
+        let question = walk.question().ok_or(Malformed)?;
+        // Only an incremental transfer says by a record what it has already (RFC 1995, section 3).
+        if header.authorities > 0 && question.kind != INCREMENTAL_TRANSFER {
+            return Err(Malformed);
+        }
+        if header.authorities > 0 {
+            walk.record().ok_or(Malformed)?;
+        }
+        let mut edns = None;
+        for _ in 0..header.additional {
+            let record = walk.record().ok_or(Malformed)?;
+            if record.kind != OPT {
+                continue;
+            }
+            if edns.is_some() || !record.is_root {
+                return Err(Malformed);
+            }
+            let [_, version, ..] = record.ttl.to_be_bytes();
+            edns = Some(Edns { size: record.class, version, cookie: cookie(record.data)? });
+        }
+        Ok(Query { header, question, edns })
+    }
+}
+
+/// A query for the records of type TXT of `name`; `edns` is the size of datagram that the asker allows. Labels beyond 63
+/// bytes are cut.
+pub(crate) fn write(id: u16, name: &str, edns: Option<u16>) -> Vec<u8> {
+    let words = |words: &[u16]| words.iter().copied().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
+    let mut query = words(&[id, 0, 1, 0, 0, u16::from(edns.is_some())]);
+    for label in name.split('.') {
+        let length = u8::try_from(label.len()).unwrap_or(u8::MAX).min(LONGEST_LABEL);
+        query.push(length);
+        query.extend(label.bytes().take(length.into()));
+    }
+    query.push(0);
+    query.extend(words(&[zone::TXT, zone::INTERNET]));
+    if let Some(size) = edns {
+        query.push(0);
+        query.extend(words(&[OPT, size, 0, 0, 0]));
+    }
+    query
+}
+
+/// What an OPT record says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Edns<'a> {
+    /// The largest datagram that the asker is ready for.
+    pub(super) size: u16,
+    pub(super) version: u8,
+    pub(super) cookie: Option<Cookie<'a>>,
+}
+
+/// What the asker says to prove its address (RFC 7873).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cookie<'a> {
+    /// Its own half, to be given back.
+    pub(super) client: [u8; 8],
+    /// What it was given by this server before, if anything.
+    pub(super) server: &'a [u8],
+}
+
+/// The first cookie among the options of an OPT record.
+fn cookie(options: &[u8]) -> Result<Option<Cookie<'_>>, Malformed> {
+    let mut rest = options;
+    let mut found = None;
+    while let Some((head, behind)) = rest.split_first_chunk::<4>() {
+        let [kind_high, kind_low, high, low] = *head;
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        let data = behind.get(..length).ok_or(Malformed)?;
+        rest = &behind[length..];
+        if u16::from_be_bytes([kind_high, kind_low]) == COOKIE && found.is_none() {
+            let (client, server) = data.split_first_chunk().ok_or(Malformed)?;
+            if !server.is_empty() && !(SHORTEST_SERVER_COOKIE..=LONGEST_SERVER_COOKIE).contains(&server.len())
+            {
+                return Err(Malformed);
+            }
+            found = Some(Cookie { client: *client, server });
+        }
+    }
+    if rest.is_empty() { Ok(found) } else { Err(Malformed) }
+}
+
+/// The type of the record that carries EDNS, and the option in it that is a cookie.
+pub(super) const OPT: u16 = 41;
+pub(super) const COOKIE: u16 = 10;
+
+/// Additional records of a query: its OPT, a signature, and room for what may come. A message full of them is no query.
+const MOST_ADDITIONAL: u16 = 16;
+
+/// The type of a question for what has changed in a zone.
+const INCREMENTAL_TRANSFER: u16 = 251;
+
+/// Bytes of a server's half of a cookie (RFC 7873, section 4).
+const SHORTEST_SERVER_COOKIE: usize = 8;
+const LONGEST_SERVER_COOKIE: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUESTION: &[u8] = b"\x04test\0\0\x01\0\x01";
+    const RECORD: &[u8] = b"\x04test\0\0\x01\0\x01\0\0\0\0\0\x00";
+
+    fn opt(options: &[u8]) -> Vec<u8> {
+        [&b"\0\0\x29\x04\xd0\0\0\0\0\0"[..], &[options.len() as u8], options].concat()
+    }
+
+    fn read(counts: [u16; 4], body: &[&[u8]]) -> Result<Option<u16>, Malformed> {
+        let counts: Vec<u8> = counts.into_iter().flat_map(u16::to_be_bytes).collect();
+        let message = [&[0, 7, 1, 0], &counts[..], &body.concat()].concat();
+        let header = Header::read(&message).unwrap();
+        Query::read(header, &message).map(|query| query.edns.map(|edns| edns.size))
+    }
+
+    #[test]
+    fn a_query_has_one_question_and_at_most_one_opt_record() {
+        let opt = &opt(&[])[..];
+
+        assert_eq!(read([1, 0, 0, 0], &[QUESTION]), Ok(None));
+        assert_eq!(read([1, 0, 0, 1], &[QUESTION, opt]), Ok(Some(1232)));
+        assert_eq!(read([1, 0, 0, 2], &[QUESTION, RECORD, opt]), Ok(Some(1232)));
+        for (counts, body) in [
+            ([0, 0, 0, 0], &[][..]),
+            ([0, 0, 0, 1], &[opt]),
+            ([2, 0, 0, 0], &[QUESTION, QUESTION]),
+            ([8000, 0, 0, 0], &[QUESTION]),
+            ([1, 1, 0, 0], &[QUESTION, RECORD]),
+            ([1, 0, 1, 0], &[QUESTION, RECORD]),
+            ([1, 0, 0, 2], &[QUESTION, opt, opt]),
+            ([1, 0, 0, 1], &[QUESTION]),
+            ([1, 0, 0, 1], &[QUESTION, b"\x04test", opt]),
+            ([1, 0, 0, 65_535], &[QUESTION, opt]),
+            ([1, 0, 0, 17], &[QUESTION, &RECORD.repeat(17)]),
+        ] {
+            assert_eq!(read(counts, body), Err(Malformed), "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_of_a_wrong_length_is_malformed() {
+        let ask = |length: u8| {
+            read([1, 0, 0, 1], &[QUESTION, &opt(&[vec![0, 10, 0, length], vec![1; length.into()]].concat())])
+        };
+
+        for (length, is_right) in
+            [(0, false), (7, false), (8, true), (9, false), (15, false), (16, true), (40, true), (41, false)]
+        {
+            assert_eq!(ask(length).is_ok(), is_right, "{length} bytes");
+        }
+        assert_eq!(
+            read([1, 0, 0, 1], &[QUESTION, &opt(&[0, 3, 0, 9, 1])]),
+            Err(Malformed),
+            "an option that is cut off"
+        );
+    }
+}
