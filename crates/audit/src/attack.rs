@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use echoctl_observe::listener;
+use echoctl_observe::{MemoryShare, listener};
 use echoctl_record::{Evidence, Judgement, Sample};
 
 pub use bystander::Served;
@@ -118,7 +118,7 @@ impl Plan {
             plan: self,
             stop,
             watched,
-            evidence: self.empty_evidence(),
+            evidence: self.empty_evidence(&roots),
             feeds: Vec::new(),
             victims,
             senders,
@@ -143,7 +143,7 @@ impl Plan {
         })
     }
 
-    fn empty_evidence(&self) -> Evidence {
+    fn empty_evidence(&self, pids: &[u32]) -> Evidence {
         Evidence {
             repeats: matches!(self.script.stimulus.send, Sent::Repeat(_)),
             echo: self.script.echo,
@@ -151,7 +151,7 @@ impl Plan {
             budget: self.budget,
             patience: self.patience.as_secs_f64(),
             slack: kernel_slack(),
-            memory_limit: memory_limit(),
+            memory_limit: MemoryShare::with(pids).limit,
             is_relay: false,
             hidden_upstream: false,
             points: Vec::new(),
@@ -191,15 +191,6 @@ fn kernel_slack() -> u64 {
         text.split_ascii_whitespace().last()?.parse::<u64>().ok()
     };
     largest("tcp_rmem").unwrap_or(6 << 20) + 2 * largest("tcp_wmem").unwrap_or(4 << 20)
-}
-
-/// Growth at which an attack must end for the machine's sake: half of what is available.
-fn memory_limit() -> u64 {
-    let available = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-        line.split_ascii_whitespace().next()?.parse::<u64>().ok()
-    });
-    available.map_or(u64::MAX, |kibibytes| kibibytes * 1024 / 2)
 }
 
 /// `--bytes`: many times what kernels hold, and no harm to any machine.

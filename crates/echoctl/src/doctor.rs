@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use echoctl_observe::{
-    Cgroup, QueueLimits, SelfTest, SocketDiag, TcpMemory, Triple, machine, memory_available, sees_other_users,
+    Cgroup, QueueLimits, SelfTest, SocketDiag, TcpMemory, Triple, available_memory, machine, sees_other_users,
 };
 use echoctl_record::{Bytes, Machine, Rate, SCHEMA_VERSION, Seconds};
 use serde::Serialize;
@@ -51,7 +51,7 @@ impl Findings {
             machine: machine(),
             blind: SocketDiag::open().err().map(|error| error.to_string()),
             sees_other_users: sees_other_users(),
-            available: memory_available(),
+            available: available_memory(),
             cgroup: Cgroup::own(),
             limits: QueueLimits::here(),
             // Before the self-test, whose own queues are in it.

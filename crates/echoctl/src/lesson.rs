@@ -131,7 +131,7 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
     let started = Instant::now();
     let finding = match (lesson.run)(&setting) {
         Ok(finding) => finding,
-        Err(error @ LessonError::NotVisible(_)) => {
+        Err(error @ (LessonError::NotVisible(_) | LessonError::TooLittleMemory { .. })) => {
             eprintln!("echoctl: lesson {}: {error}", lesson.name);
             return Ok((Exit::Unsure, None));
         }

@@ -18,12 +18,13 @@ pub(crate) use args::Args;
 
 /// Serves until Ctrl-C or SIGTERM (or the end of standard input, for a child of the demo), then prints the totals.
 pub(crate) fn run(args: Args) -> Outcome {
-    let config = args.config()?;
+    let memory = args.memory();
+    let config = args.config(memory)?;
     // Where it cannot be raised there will be fewer connections: the server says so when it runs out.
     let _ = raise_descriptor_limit();
 
     let runtime = runtime(args.workers()).map_err(failure)?;
-    let printer = printer::Printer::start(&args, &config)?;
+    let printer = printer::Printer::start(&args, &config, memory)?;
     let server = Server::bind(config, printer.listener()).map_err(failure)?;
     let until_stdin_ends = args.until_stdin_ends();
 

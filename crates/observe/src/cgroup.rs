@@ -1,9 +1,21 @@
-//! The control group: the memory that a container may take, which can be far less than the machine's.
+//! The control group of a process: the memory that a container may take, which can be far less than the machine's.
 //!
-//! Version 2 has one tree, version 1 one for each resource; some systems have both mounted. A limit may stand at any level
-//! between the group and the root, so all are asked and the tightest counts.
+//! Version 2 has one tree, version 1 one per resource, and some systems mount both. Limits can be set at any level from the
+//! group to the root, so all levels of both versions are read, and the smallest counts:
+//!
+//! ```text
+//! /proc/PID/cgroup     4:memory:/docker/1f…         which group
+//! /proc/self/mountinfo … /docker/1f… /sys/fs/cgroup/memory … - cgroup … memory        where it is mounted, from which root
+//! left at a level      limit − (usage − inactive_file)
+//! ```
+//!
+//! Page cache that the kernel reclaims first (`inactive_file`) is not usage, as the kubelet and `docker stats` count it:
+//! otherwise a group that has read large files would look full. References: the kernel's `admin-guide/cgroup-v2.rst`
+//! ("Memory Interface Files") and `admin-guide/cgroup-v1/memory.rst`; cgroups(7) for the two files in `/proc`.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+
+use crate::proc_file::read_text;
 
 /// The memory of a control group, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,20 +29,34 @@ pub struct Cgroup {
 impl Cgroup {
     /// The group of this program. `None` where there is none.
     pub fn own() -> Option<Cgroup> {
-        let text = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-        let (version, path) = memory_group(&text)?;
-        let root = Path::new(match version {
-            Version::One => "/sys/fs/cgroup/memory",
-            Version::Two => "/sys/fs/cgroup",
-        });
-        let group = root.join(path.trim_start_matches('/'));
-        // Inside a container the path may name a place that only the host sees: then the root is the own group.
-        let group = if group.is_dir() { group } else { root.to_owned() };
-        let levels = || group.ancestors().take_while(|level| level.starts_with(root));
-        Some(Cgroup {
-            left: levels().filter_map(|level| left_at(level, version)).min(),
-            sockets: sockets_at(&group, version),
-        })
+        Cgroup::read("self")
+    }
+
+    /// The group of another process. `None` where there is none, or where it is not visible from here.
+    pub(crate) fn of(pid: u32) -> Option<Cgroup> {
+        Cgroup::read(&pid.to_string())
+    }
+
+    fn read(process: &str) -> Option<Cgroup> {
+        let membership = read_text(format!("/proc/{process}/cgroup"))?;
+        let mounts = read_text("/proc/self/mountinfo")?;
+        let mut found = None;
+        for mount in memory_mounts(&mounts) {
+            let Some(group) = group_path(&membership, mount.version) else { continue };
+            // The path may name a place that only the host sees. Then the own group is the root of what is mounted, and
+            // another process's group is unknown.
+            let group = match mount.folder(group).filter(|folder| folder.is_dir()) {
+                Some(folder) => folder,
+                None if process == "self" => mount.point.clone(),
+                None => continue,
+            };
+            let levels = group.ancestors().take_while(|level| level.starts_with(&mount.point));
+            let left = levels.filter_map(|level| left_at(mount.version, &file_in(level))).min();
+            let cgroup: &mut Cgroup = found.get_or_insert_default();
+            cgroup.left = cgroup.left.into_iter().chain(left).min();
+            cgroup.sockets = cgroup.sockets.or_else(|| sockets_at(mount.version, &file_in(&group)));
+        }
+        found
     }
 
     /// What may still be taken.
@@ -39,88 +65,128 @@ impl Cgroup {
     }
 }
 
-/// Which form of control groups counts memory.
+/// The two forms of control groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Version {
     One,
     Two,
 }
 
-/// The group that counts this process's memory, from `/proc/self/cgroup`: lines of `number:resources:path`.
-fn memory_group(text: &str) -> Option<(Version, &str)> {
-    let mut unified = None;
-    for line in text.lines() {
-        let mut parts = line.splitn(3, ':');
-        let (_, Some(resources), Some(path)) = (parts.next(), parts.next(), parts.next()) else { continue };
-        if resources.split(',').any(|resource| resource == "memory") {
-            return Some((Version::One, path));
-        }
-        if resources.is_empty() {
-            unified = Some((Version::Two, path));
-        }
-    }
-    unified
+/// A tree of groups that can limit memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mount {
+    version: Version,
+    /// The group that is mounted: `/`, or in a container often that of the container.
+    root: String,
+    /// Where it is mounted.
+    point: PathBuf,
 }
 
-fn left_at(level: &Path, version: Version) -> Option<u64> {
-    let (limit, used) = match version {
-        Version::One => ("memory.limit_in_bytes", "memory.usage_in_bytes"),
-        Version::Two => ("memory.max", "memory.current"),
+impl Mount {
+    /// The folder of a group, if it is within what is mounted.
+    fn folder(&self, group: &str) -> Option<PathBuf> {
+        let inside = Path::new(group).strip_prefix(&self.root).ok()?;
+        // A group outside of this process's cgroup namespace has a path that begins with `/..`.
+        let is_within = inside.components().all(|part| matches!(part, Component::Normal(_)));
+        is_within.then(|| self.point.join(inside))
+    }
+}
+
+/// The mounts that can limit memory, from `mountinfo`: lines of
+/// `id parent device root point options [tags …] - type source options`.
+fn memory_mounts(text: &str) -> Vec<Mount> {
+    let mount = |line: &str| {
+        let (place, kind) = line.split_once(" - ")?;
+        let mut kind = kind.split(' ');
+        let version = match (kind.next()?, kind.nth(1)?) {
+            ("cgroup", options) if options.split(',').any(|option| option == "memory") => Version::One,
+            ("cgroup2", _) => Version::Two,
+            _ => return None,
+        };
+        let mut place = place.split(' ').skip(3).map(unescape);
+        Some(Mount { version, root: place.next()?, point: place.next()?.into() })
     };
-    let limit = number(level.join(limit)).filter(|&limit| limit < UNLIMITED)?;
-    Some(limit.saturating_sub(number(level.join(used)).unwrap_or(0)))
+    text.lines().filter_map(mount).collect()
 }
 
-fn sockets_at(group: &Path, version: Version) -> Option<u64> {
-    match version {
-        // Counted only once somebody has set a limit, and 0 until then.
-        Version::One => number(group.join("memory.kmem.tcp.usage_in_bytes")).filter(|&bytes| bytes > 0),
-        Version::Two => {
-            let stat = std::fs::read_to_string(group.join("memory.stat")).ok()?;
-            stat.lines().find_map(|line| line.strip_prefix("sock "))?.trim().parse().ok()
+/// `mountinfo` writes space, tab, newline and backslash as a backslash and three octal digits.
+fn unescape(text: &str) -> String {
+    let mut parts = text.split('\\');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let code = part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match code.filter(u8::is_ascii) {
+            Some(code) => {
+                plain.push(code.into());
+                plain.push_str(&part[3..]);
+            }
+            None => {
+                plain.push('\\');
+                plain.push_str(part);
+            }
         }
+    }
+    plain
+}
+
+/// The path of a process's group, from `/proc/PID/cgroup`: lines of `number:resources:path`, where version 2 has no
+/// resources.
+fn group_path(text: &str, version: Version) -> Option<&str> {
+    text.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':');
+        let (_, resources, path) = (parts.next()?, parts.next()?, parts.next()?);
+        let counts_memory = match version {
+            Version::One => resources.split(',').any(|resource| resource == "memory"),
+            Version::Two => resources.is_empty(),
+        };
+        counts_memory.then_some(path)
+    })
+}
+
+/// The text of a file of a group, by its name.
+type FileText<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+fn file_in(level: &Path) -> impl Fn(&str) -> Option<String> {
+    move |name| read_text(level.join(name))
+}
+
+/// What one level leaves to take; `None` without a limit.
+fn left_at(version: Version, file: &FileText) -> Option<u64> {
+    let number = |name: &str| file(name)?.trim().parse::<u64>().ok();
+    let stat = file("memory.stat").unwrap_or_default();
+    let (limits, usage, cache) = match version {
+        // The hierarchical limit is the smallest up to the true root, which a container does not see.
+        Version::One => (
+            [number("memory.limit_in_bytes"), value(&stat, "hierarchical_memory_limit")],
+            "memory.usage_in_bytes",
+            "total_inactive_file",
+        ),
+        // Above `high` processes are slowed down until they all but stand still.
+        Version::Two => ([number("memory.max"), number("memory.high")], "memory.current", "inactive_file"),
+    };
+    let limit = limits.into_iter().flatten().filter(|&limit| limit < UNLIMITED).min()?;
+    let used = number(usage).unwrap_or(0).saturating_sub(value(&stat, cache).unwrap_or(0));
+    Some(limit.saturating_sub(used))
+}
+
+fn sockets_at(version: Version, file: &FileText) -> Option<u64> {
+    match version {
+        // Counted only once a limit has been set, and 0 until then.
+        Version::One => {
+            file("memory.kmem.tcp.usage_in_bytes")?.trim().parse().ok().filter(|&bytes: &u64| bytes > 0)
+        }
+        Version::Two => value(&file("memory.stat")?, "sock"),
     }
 }
 
-/// A file with one number in it; `max`, as version 2 says for no limit, is none.
-fn number(path: PathBuf) -> Option<u64> {
-    std::fs::read_to_string(path).ok()?.trim().parse().ok()
+/// A value of `memory.stat`, which has lines of `name value`.
+fn value(stat: &str, name: &str) -> Option<u64> {
+    stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?.trim().parse().ok()
 }
 
-/// Version 1 says the largest multiple of a page below 2^63 where there is no limit. No machine has an eighth of it.
+/// Version 1 reports no limit as the largest multiple of a page below 2^63 (version 2 as `max`, which is not a number). No
+/// machine has an eighth of it.
 const UNLIMITED: u64 = 1 << 60;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_version_that_counts_memory_is_found() {
-        let both = "9:name=systemd:/\n8:pids:/\n4:memory:/jobs/a:b\n0::/\n";
-        let unified = "0::/user.slice/session.scope\n";
-        let joined = "5:cpuset,memory:/x\n";
-
-        assert_eq!(memory_group(both), Some((Version::One, "/jobs/a:b")));
-        assert_eq!(memory_group(unified), Some((Version::Two, "/user.slice/session.scope")));
-        assert_eq!(memory_group(joined), Some((Version::One, "/x")));
-        assert_eq!(memory_group("nonsense\n\n1:\n"), None);
-    }
-
-    #[test]
-    fn the_limit_of_a_level_is_what_is_left_of_it() {
-        let level = std::env::temp_dir().join(format!("echoctl-cgroup-{}", std::process::id()));
-        std::fs::create_dir_all(&level).unwrap();
-        let write = |name: &str, text: &str| std::fs::write(level.join(name), text).unwrap();
-        write("memory.max", "1000000\n");
-        write("memory.current", "400000\n");
-        write("memory.stat", "anon 1\nsock 8192\nshmem 0\n");
-        write("memory.limit_in_bytes", "9223372036854771712\n");
-
-        assert_eq!(left_at(&level, Version::Two), Some(600_000));
-        assert_eq!(sockets_at(&level, Version::Two), Some(8192));
-        assert_eq!(left_at(&level, Version::One), None, "that number means no limit");
-        write("memory.max", "max\n");
-        assert_eq!(left_at(&level, Version::Two), None);
-        std::fs::remove_dir_all(&level).unwrap();
-    }
-}
+mod tests;

@@ -7,13 +7,15 @@
 //! - [`Sampler`], [`SamplerThread`]: where every byte of a set of connections is, again and again.
 //! - [`Follow`]: the connections of a live server, as they come and go.
 //! - [`SocketDiag`]: the state and queues of any TCP socket of this host, looked up by its two addresses.
-//! - [`machine()`], [`QueueLimits`], [`TcpMemory`], [`memory_available`]: what bounds the queues on this machine.
+//! - [`machine()`], [`QueueLimits`], [`TcpMemory`]: what bounds the queues on this machine.
+//! - [`available_memory`], [`MemoryShare`], [`Cgroup`]: the memory that is left to a process, and a limit that fits into it.
 //! - [`SelfTest`]: what a sample costs here, and how true it is.
 //!
 //! What a system cannot show is `None` or [`Error::NotVisible`], never a guess. Linux shows everything; what macOS and
 //! Windows show is said at each item.
 
 mod error;
+mod proc_file;
 mod sys;
 
 mod process;
@@ -43,10 +45,12 @@ pub use sampler::{
     AT_ONCE, Connection, Cut, End, Filled, Observation, OwnEnd, Pace, Path, Sampler, SamplerThread, Watched,
 };
 
+mod available;
 mod cgroup;
 mod machine;
+pub use available::{MemoryShare, available_memory, available_memory_of};
 pub use cgroup::Cgroup;
-pub use machine::{QueueLimits, TcpMemory, Triple, machine, memory_available};
+pub use machine::{QueueLimits, TcpMemory, Triple, machine};
 
 mod follow;
 pub use follow::Follow;

@@ -1,4 +1,4 @@
-//! The machine: kernel settings that bound the queues, the memory that is left, and how much of it TCP has.
+//! The machine: kernel settings that bound the queues, and how much memory TCP has.
 //!
 //! **The slack** is the most that the kernels of both ends can hold of one connection, with buffers that the kernel sizes
 //! itself: two send queues, the receive queue of a server that reads, and that of a client that never does (which is never
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use echoctl_record::Machine;
 
-use crate::cgroup;
+use crate::proc_file::read_text;
 use crate::sys;
 
 /// Three settings of one name, in the kernel's order: least, default (or pressure), most.
@@ -60,11 +60,11 @@ impl TcpMemory {
     /// Of this host now. `None` where it is not visible.
     pub fn now() -> Option<TcpMemory> {
         let limits = triple(&sysctl("net.ipv4.tcp_mem")?)?;
-        let stat = std::fs::read_to_string("/proc/net/sockstat").ok()?;
+        let stat = read_text("/proc/net/sockstat")?;
         let (sockets, pages) = tcp_of_sockstat(&stat)?;
         let page = sys::page_size();
         let [_, pressure, most] = limits.map(|pages| pages.saturating_mul(page));
-        Some(TcpMemory { used: pages * page, pressure, most, sockets })
+        Some(TcpMemory { used: pages.saturating_mul(page), pressure, most, sockets })
     }
 
     /// The part of the way to pressure that is gone: above 0.5 figures of many connections cannot be trusted, above 1
@@ -89,17 +89,9 @@ pub fn machine() -> Machine {
     }
 }
 
-/// Memory that this program could still take, in bytes: what the machine has left, or its control group where that is
-/// less. `None` where it is not visible.
-pub fn memory_available() -> Option<u64> {
-    let machine = meminfo("MemAvailable:");
-    let group = cgroup::Cgroup::own().and_then(|group| group.left());
-    machine.into_iter().chain(group).min()
-}
-
 /// A kernel setting by its name, `net.ipv4.tcp_rmem`, with single spaces between its parts.
-fn sysctl(name: &str) -> Option<String> {
-    let text = std::fs::read_to_string(format!("/proc/sys/{}", name.replace('.', "/"))).ok()?;
+pub(crate) fn sysctl(name: &str) -> Option<String> {
+    let text = read_text(format!("/proc/sys/{}", name.replace('.', "/")))?;
     Some(text.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
 }
 
@@ -110,10 +102,11 @@ fn triple(text: &str) -> Option<Triple> {
 
 /// A line of `/proc/meminfo`, in bytes.
 fn meminfo(label: &str) -> Option<u64> {
-    kibibytes(&std::fs::read_to_string("/proc/meminfo").ok()?, label)
+    kibibytes(&read_text("/proc/meminfo")?, label)
 }
 
-fn kibibytes(text: &str, label: &str) -> Option<u64> {
+/// A line of `/proc/meminfo` or `/proc/PID/status` that has a number of kB, in bytes.
+pub(crate) fn kibibytes(text: &str, label: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(label))?;
     line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()?.checked_mul(1024)
 }
@@ -188,7 +181,6 @@ mod tests {
         assert!(machine.kernel.is_some() && machine.memory > Some(1 << 20));
         assert!(machine.sysctls.contains_key("net.ipv4.tcp_rmem"));
         assert!(machine.slack.unwrap() > 1 << 16);
-        assert!(memory_available() <= machine.memory);
         assert!(TcpMemory::now().unwrap().pressure > 0);
     }
 }

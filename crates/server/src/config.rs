@@ -22,7 +22,7 @@ pub struct Config {
     /// Who waits for the sockets. Default tasks.
     pub io: Io,
     /// The most bytes queued and in frame buffers, over all connections; at the limit the connection that holds most is
-    /// reset. Default: [`default_memory_limit`](crate::default_memory_limit).
+    /// reset. Default 1 GiB; a caller that can see how much memory is left to the process sets a share of it.
     pub memory_limit: u64,
     /// The most connections open at a time; further ones wait in the kernel's backlog. Default 10,000.
     pub max_connections: usize,
@@ -60,6 +60,8 @@ impl Config {
     pub const MAX_FRAME: usize = 1 << 20;
     /// The default limit of a reply queue: 1 MiB.
     pub const QUEUE_LIMIT: usize = 1 << 20;
+    /// The default of [`memory_limit`](Config::memory_limit): 1 GiB.
+    pub const MEMORY_LIMIT: u64 = 1 << 30;
     /// The default of [`max_connections`](Config::max_connections).
     pub const MAX_CONNECTIONS: usize = 10_000;
     /// The default of [`drain`](Config::drain).
@@ -108,7 +110,7 @@ impl Default for Config {
             max_frame: Config::MAX_FRAME,
             policy: Policy::Await,
             io: Io::Tasks,
-            memory_limit: crate::default_memory_limit(),
+            memory_limit: Config::MEMORY_LIMIT,
             max_connections: Config::MAX_CONNECTIONS,
             idle_timeout: None,
             write_timeout: None,

@@ -43,7 +43,7 @@ pub use backpressure::{Admission, Backpressure, Next, Queued};
 pub use config::{Config, Io};
 pub use error::{ConfigError, Error};
 pub use event::{Event, Listening, Reason, Stats, Totals};
-pub use memory::{anonymous_memory, default_memory_limit};
+pub use memory::anonymous_memory;
 pub use policy::{Policy, UnknownPolicy};
 pub use reply_queue::ReplyQueue;
 pub use server::{Server, runtime};

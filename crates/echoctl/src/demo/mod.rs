@@ -8,10 +8,11 @@ mod result;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use echoctl_lab::demo::{self, Moment, Plan, story};
 use echoctl_lab::kit::wrap;
-use echoctl_record::{Sample, Summary};
+use echoctl_observe::available_memory;
+use echoctl_record::{Bytes, Sample, Summary};
 use serde::Serialize;
 
 use crate::ask;
@@ -24,7 +25,8 @@ use live::Live;
 ///
 /// Starts two echo servers on this machine, one without backpressure and one with it, and gives both the same work: a
 /// client that sends 64 MiB a second, reads the replies for 3 s, does not read for 5 s, and reads again until all
-/// 512 MiB are back. Takes about 10 s and 320 MiB of memory; sends nothing off this machine.
+/// 512 MiB are back. Takes about 10 s and 320 MiB of memory, or an eighth of it where less than 544 MiB is left (as with
+/// --small); sends nothing off this machine.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Begin at once, without asking what will happen.
@@ -49,6 +51,27 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// The plan that was asked for, or a smaller one that fits into the memory that is left.
+    ///
+    /// # Errors
+    /// Exit 3 when not even the small plan fits.
+    fn plan(&self) -> Result<Plan, Failure> {
+        let plan = if self.small { Plan::SMALL } else { Plan::FULL };
+        let left = available_memory();
+        let Some(fitting) = plan.fitting(left) else {
+            let (needs, left) = (Bytes(Plan::SMALL.needs()), Bytes(left.unwrap_or(0)));
+            return Err(Failure::new(
+                Exit::Unsure,
+                anyhow!("run the demo: needs {needs} of memory, {left} left"),
+            ));
+        };
+        if fitting != plan {
+            let (needs, left) = (Bytes(plan.needs()), Bytes(left.unwrap_or(0)));
+            eprintln!("Running the small demo: the full one needs {needs} of memory, {left} left.");
+        }
+        Ok(fitting)
+    }
+
     /// The folder that the page is to be written to, if it does not exist: better said before the run than after it.
     fn missing_folder(&self) -> Option<&Path> {
         let folder = self.report.parent().filter(|folder| !folder.as_os_str().is_empty())?;
@@ -57,10 +80,10 @@ impl Args {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
-    let plan = if args.small { Plan::SMALL } else { Plan::FULL };
     if let Some(folder) = args.missing_folder() {
         return Err(Failure::usage(format!("--report: there is no folder {}", folder.display())));
     }
+    let plan = args.plan()?;
     let guess = introduce(&args, &plan)?;
     let program =
         std::env::current_exe().context("cannot find the program's own path, to start servers with")?;

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use echoctl_client::{Config, Rate, Reading};
+use echoctl_observe::MemoryShare;
 use echoctl_proto::Framing;
 
 use crate::exit::Failure;
@@ -79,9 +80,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SIZE", value_parser = values::positive_size)]
     rcvbuf: Option<u64>,
 
-    /// Stop when the server's memory has grown by so much
-    #[arg(long, default_value = "1GiB", value_name = "SIZE", value_parser = values::positive_size)]
-    pub(super) memory_limit: u64,
+    /// Stop when the server's memory has grown by this much [default: a quarter of the memory left, at most 1GiB]
+    ///
+    /// What is left to this process or to the server, whichever is less: of their control groups (both versions, every
+    /// level), RLIMIT_AS, RLIMIT_DATA and the machine. The default is at least 16MiB.
+    #[arg(long, value_name = "SIZE", value_parser = values::positive_size)]
+    memory_limit: Option<u64>,
 
     /// Watch the memory of this process (and its children) [default: whoever listens at ADDR]
     #[arg(long, value_name = "PID", value_parser = values::pid())]
@@ -103,6 +107,11 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// The limit of the server's growth, with its reason where it was not given.
+    pub(super) fn memory(&self, server_pids: &[u32]) -> MemoryShare {
+        self.memory_limit.map_or_else(|| MemoryShare::with(server_pids), MemoryShare::given)
+    }
+
     /// What the client is to do, but for the address.
     ///
     /// # Errors

@@ -58,7 +58,7 @@ impl Session {
             budget: BUDGET,
             patience: outcome.elapsed.as_secs_f64(),
             slack: self.slack.unwrap_or(KERNEL_SLACK) * self.config.connections as u64,
-            memory_limit: self.memory_limit,
+            memory_limit: self.memory.limit,
             hidden_upstream: false,
             is_relay: false,
             points,
@@ -100,9 +100,9 @@ impl Session {
             text.push_str(&doubt);
         }
         if self.over_memory {
-            let limit = Bytes(self.memory_limit);
             text.push_str(&format!(
-                " Stopped because the server's memory had grown by {limit} (see --memory-limit)."
+                " Stopped because the server's memory had grown by {} (see --memory-limit).",
+                self.memory
             ));
         }
         let verdict = summary.verdict.zip(summary.reason.as_ref());

@@ -34,12 +34,16 @@ pub(crate) fn run(args: Args) -> Outcome {
     let target = args.consent.find(&args.addr)?;
     let config = args.config(target.addr)?;
     let server = Server::find(&target, args.pid)?;
+    let memory = args.memory(&server.pids);
+    if memory.is_scarce() {
+        eprintln!("memory limit {memory}");
+    }
     let machine = echoctl_observe::machine();
     let keeper = Keeper::new(&args.files, args.addr.clone(), machine.clone())?;
     // One thread to write and one to read; more would only take processor time from the server on this host.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let flood = runtime.block_on(Flood::connect(config.clone())).map_err(unreachable)?;
-    let mut session = Session::new(&args, &config, server, &machine, keeper, &flood);
+    let mut session = Session::new(&args, &config, server, memory, &machine, keeper, &flood);
 
     let stop = flood.stop_handle();
     let interrupted = Arc::new(AtomicBool::new(false));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use echoctl_client::{Config, Flood, Link, Outcome, Phase, Reading, StopHandle, Totals};
 use echoctl_lab::watched;
-use echoctl_observe::{AT_ONCE, Observation, Sampler, TcpState};
+use echoctl_observe::{AT_ONCE, MemoryShare, Observation, Sampler, TcpState};
 use echoctl_record::{Machine, Point, Queues, Sample};
 
 use super::args::Args;
@@ -23,7 +23,8 @@ pub(super) struct Session {
     pub(super) target: String,
     pub(super) pids: Vec<u32>,
     pub(super) json: bool,
-    pub(super) memory_limit: u64,
+    /// The growth of the server's memory that ends the run.
+    pub(super) memory: MemoryShare,
     /// The server's name and pid, or why they are not known.
     pub(super) server: String,
     /// What the verdict will rest on: the time in which we sent and did not read freely.
@@ -54,6 +55,7 @@ impl Session {
         args: &Args,
         config: &Config,
         server: Server,
+        memory: MemoryShare,
         machine: &Machine,
         keeper: Keeper,
         flood: &Flood,
@@ -61,9 +63,9 @@ impl Session {
         Session {
             config: config.clone(),
             target: args.addr.clone(),
+            memory,
             pids: server.pids,
             json: args.json,
-            memory_limit: args.memory_limit,
             server: server.label,
             points: Vec::new(),
             first: None,
@@ -117,7 +119,7 @@ impl Session {
         let totals = stop.totals();
         self.keep(&look, &totals);
         let grown = self.growth(&look.sample).unwrap_or(0);
-        if grown >= self.memory_limit && !self.over_memory {
+        if grown >= self.memory.limit && !self.over_memory {
             self.over_memory = true;
             stop.stop();
         }

@@ -118,7 +118,7 @@ fn beside(moment: &Moment, title: &str) -> Beside {
         path: moment.look.path,
         held_back: moment.held_back.map(|time| time.as_secs_f64()),
         base_memory: moment.first.server_memory,
-        available: echoctl_observe::memory_available(),
+        available: echoctl_observe::available_memory(),
     }
 }
 

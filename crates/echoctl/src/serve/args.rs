@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use echoctl_observe::MemoryShare;
 use echoctl_proto::Framing;
-use echoctl_server::{Config, Io, Policy, default_memory_limit};
+use echoctl_server::{Config, Io, Policy};
 
 use crate::exit::Failure;
 use crate::guard::resolve;
@@ -47,7 +48,10 @@ pub(crate) struct Args {
     grace: Option<Duration>,
 
     /// Reset the connection that holds most when all together hold more bytes than this, in queues and frame buffers
-    /// [default: a quarter of the memory available, at most 1GiB]
+    /// [default: a quarter of the memory left, at most 1GiB]
+    ///
+    /// What is left to this process: the least of its control groups (both versions, every level), RLIMIT_AS, RLIMIT_DATA
+    /// and the machine. The default is at least 16MiB.
     #[arg(long, value_parser = positive_size, value_name = "SIZE")]
     memory_limit: Option<u64>,
 
@@ -130,7 +134,7 @@ enum IoMode {
 
 impl Args {
     /// The settings they come to.
-    pub(crate) fn config(&self) -> Result<Config, Failure> {
+    pub(crate) fn config(&self, memory: MemoryShare) -> Result<Config, Failure> {
         self.refuse_what_means_nothing().map_err(Failure::usage)?;
         Ok(Config {
             addr: self.addr,
@@ -138,7 +142,7 @@ impl Args {
             max_frame: bytes(self.max_frame),
             policy: self.policy(),
             io: self.io(),
-            memory_limit: self.memory_limit.unwrap_or_else(default_memory_limit),
+            memory_limit: memory.limit,
             max_connections: self.max_connections as usize,
             idle_timeout: self.idle_timeout,
             write_timeout: self.write_timeout,
@@ -147,6 +151,11 @@ impl Args {
             drain: self.drain,
             stats_every: self.stats_every.or(self.is_live().then_some(LIVE_EVERY)),
         })
+    }
+
+    /// The memory limit, with its reason where it was not given.
+    pub(crate) fn memory(&self) -> MemoryShare {
+        self.memory_limit.map_or_else(MemoryShare::own, MemoryShare::given)
     }
 
     /// Threads of the runtime, if the number was given.

@@ -10,6 +10,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::Duration;
 
+use echoctl_observe::MemoryShare;
 use echoctl_record::{Bytes, Rate};
 use echoctl_server::{Config, Event, Listening, Policy, Reason, Stats, anonymous_memory};
 
@@ -32,13 +33,14 @@ enum Line {
 }
 
 impl Printer {
-    pub(crate) fn start(args: &Args, config: &Config) -> io::Result<Printer> {
+    pub(crate) fn start(args: &Args, config: &Config, memory: MemoryShare) -> io::Result<Printer> {
         let (sender, lines) = mpsc::sync_channel(KEPT);
         let (done, finished) = mpsc::channel::<()>();
         let lost = Arc::new(AtomicU64::new(0));
         let mut page = Page {
             style: if args.json() { Style::Json } else { Style::Text { is_live: args.is_live() } },
             config: config.clone(),
+            memory,
             lost: lost.clone(),
             last: Stats::default(),
         };
@@ -95,6 +97,8 @@ enum Style {
 struct Page {
     style: Style,
     config: Config,
+    /// The memory limit, with its reason.
+    memory: MemoryShare,
     lost: Arc<AtomicU64>,
     /// The stats before, for rates.
     last: Stats,
@@ -165,12 +169,12 @@ impl Page {
     }
 
     fn greeting(&self, listening: &Listening) -> String {
-        let Config { framing, policy, io, memory_limit, .. } = &self.config;
+        let Config { framing, policy, io, .. } = &self.config;
         let mut text = format!("listening on {}: {framing}, backpressure {policy}", listening.addr);
         if let Some(limit) = policy.limit() {
             text += &format!(" (queue limit {})", Bytes(limit as u64));
         }
-        text += &format!(", io {io}, memory limit {}", Bytes(*memory_limit));
+        text += &format!(", io {io}, memory limit {}", self.memory);
         let buffers = [
             ("send", self.config.send_buffer, listening.send_buffer),
             ("receive", self.config.receive_buffer, listening.receive_buffer),

@@ -34,6 +34,17 @@ impl Plan {
     /// For a weak or shared machine: an eighth of everything but the time.
     pub const SMALL: Plan = Plan { rate: 8 * MIB, total: 64 * MIB, memory_limit: 64 * MIB, ..Plan::FULL };
 
+    /// Bytes of memory that must be left: one server may queue up to its limit, and the other and the clients need some.
+    pub fn needs(&self) -> u64 {
+        self.memory_limit + OVERHEAD
+    }
+
+    /// This plan, or the small one where only that fits into the memory that is left; `None` where neither does.
+    pub fn fitting(self, left: Option<u64>) -> Option<Plan> {
+        let fits = |plan: &Plan| left.is_none_or(|left| plan.needs() <= left);
+        [self, Plan::SMALL].into_iter().find(fits)
+    }
+
     /// What the clients do `t` seconds after the beginning.
     pub fn phase(&self, t: f64, done: bool) -> Phase {
         if done {
@@ -87,3 +98,20 @@ impl fmt::Display for Phase {
 }
 
 const MIB: u64 = 1 << 20;
+
+/// Bytes that the three processes need beside the queue: some 15 MiB were measured.
+const OVERHEAD: u64 = 32 * MIB;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_that_does_not_fit_becomes_the_small_one() {
+        assert_eq!(Plan::FULL.fitting(Some(1 << 30)), Some(Plan::FULL));
+        assert_eq!(Plan::FULL.fitting(Some(300 * MIB)), Some(Plan::SMALL));
+        assert_eq!(Plan::SMALL.fitting(Some(96 * MIB)), Some(Plan::SMALL));
+        assert_eq!(Plan::SMALL.fitting(Some(95 * MIB)), None);
+        assert_eq!(Plan::FULL.fitting(None), Some(Plan::FULL), "what is left is not visible");
+    }
+}

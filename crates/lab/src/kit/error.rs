@@ -2,6 +2,7 @@
 
 use std::io;
 
+use echoctl_record::Bytes;
 use thiserror::Error;
 
 /// A lesson that could not be run to its end. A lesson that ran and showed something else is no error: its
@@ -30,9 +31,28 @@ pub enum LessonError {
     /// This system does not show what the lesson is about. Not a fault: the answer is "cannot be seen here".
     #[error("not visible here: {0}")]
     NotVisible(String),
+    /// What the experiment shows is memory that grows, and too little is left for it. Not a fault either.
+    #[error("run the experiment: needs {needs} of memory, {left} left")]
+    TooLittleMemory {
+        /// What it needs, all its processes together.
+        needs: Bytes,
+        /// What is left to this process.
+        left: Bytes,
+    },
 }
 
 impl LessonError {
+    /// Refuses an experiment that needs this many bytes of memory where less is left, before the kernel ends it half way.
+    ///
+    /// # Errors
+    /// [`LessonError::TooLittleMemory`].
+    pub(crate) fn unless_left(needs: u64) -> Result<(), LessonError> {
+        match echoctl_observe::available_memory().filter(|&left| left < needs) {
+            Some(left) => Err(LessonError::TooLittleMemory { needs: Bytes(needs), left: Bytes(left) }),
+            None => Ok(()),
+        }
+    }
+
     /// For `map_err`: names what was attempted when an I/O call failed.
     pub fn io<E: Into<io::Error>>(doing: impl Into<String>) -> impl FnOnce(E) -> LessonError {
         let doing = doing.into();

@@ -72,6 +72,7 @@ struct Evidence {
 }
 
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
+    LessonError::unless_left(MEMORY)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let program = &setting.program;
@@ -185,7 +186,7 @@ fn tell(off: &Seen, on: &Seen, threads: &Seen, [slow_off, slow_on]: [&Seen; 2]) 
     }
 }
 
-const OFF: &[&str] = &["--backpressure", "off", "--memory-limit", "512MiB", "--drain", "0s"];
+const OFF: &[&str] = &["--backpressure", "off", "--memory-limit", "128MiB", "--drain", "0s"];
 const ON: &[&str] = &["--backpressure", "await", "--drain", "0s"];
 const THREADS: &[&str] = &["--io", "threads", "--drain", "0s"];
 
@@ -194,6 +195,10 @@ const RATE: u64 = 32 << 20;
 
 /// Bytes that each client sends, and wants back: what goes out at the rate in four seconds.
 const TOTAL: u64 = 128 << 20;
+
+/// Bytes of memory that must be left: the queue of the server without backpressure is at most all that is sent, and the
+/// other processes need some 20 MiB.
+const MEMORY: u64 = TOTAL + (32 << 20);
 
 /// For how long the clients read at first.
 const READ: Duration = Duration::from_secs(1);

@@ -1,0 +1,73 @@
+//! Memory limits that nobody gave: each is a share of the memory that is left where the process runs, and says so.
+
+#![cfg(target_os = "linux")] // nothing else shows what a process has left
+#![allow(clippy::unwrap_used)] // the helpers of tests are tests, which clippy cannot see
+
+mod peer;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use peer::{echoctl, text};
+
+/// A process that is ended with the test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// `echoctl` with an address space of this many KiB, as `ulimit -v` sets it.
+fn limited(kibibytes: u32, arguments: &[&str]) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &format!("ulimit -v {kibibytes} && exec \"$0\" \"$@\"")])
+        .arg(env!("CARGO_BIN_EXE_echoctl"))
+        .args(arguments)
+        .stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn serve_limits_itself_to_a_quarter_of_its_address_space() {
+    let serve = ["serve", "--addr", "127.0.0.1:0", "--until-stdin-ends"];
+
+    let told = limited(600_000, &serve).output().unwrap();
+    let json = limited(600_000, &[&serve[..], &["--json"]].concat()).output().unwrap();
+
+    let stderr = text(&told.stderr);
+    assert!(stderr.contains("a quarter of the") && stderr.contains("left"), "{stderr}");
+    let first = text(&json.stdout).lines().next().unwrap().to_owned();
+    let limit = serde_json::from_str::<serde_json::Value>(&first).unwrap()["memory_limit"].as_u64().unwrap();
+    assert!((16 << 20..600_000 * 1024 / 4).contains(&limit), "{first}");
+}
+
+#[test]
+fn flood_stops_for_what_is_left_to_the_server() {
+    let serve =
+        ["serve", "--addr", "127.0.0.1:0", "--json", "--backpressure", "off", "--memory-limit", "8GiB"];
+    let mut server = Ended(limited(400_000, &serve).stdout(Stdio::piped()).spawn().unwrap());
+    let mut line = String::new();
+    BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let addr = serde_json::from_str::<serde_json::Value>(&line).unwrap()["addr"].as_str().unwrap().to_owned();
+
+    let output = echoctl(&["flood", &addr, "--no-read", "--for", "60s", "--plain"]).output().unwrap();
+
+    let told = text(&output.stdout).replace('\n', " ");
+    assert!(told.contains("a quarter of the") && told.contains("--memory-limit"), "{told}");
+    assert!(server.0.try_wait().unwrap().is_none(), "the server lives on");
+}
+
+#[test]
+fn demo_takes_the_small_plan_where_only_that_fits() {
+    let mut demo = limited(500_000, &["demo", "--yes", "--json", "--no-report"]);
+    let mut demo = Ended(demo.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut line = String::new();
+
+    BufReader::new(demo.0.stderr.take().unwrap()).read_line(&mut line).unwrap();
+
+    assert!(line.starts_with("Running the small demo: the full one needs 544 MiB"), "{line}");
+}

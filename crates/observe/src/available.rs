@@ -1,0 +1,201 @@
+//! The memory that is left to a process, and the share of it that a limit takes where none is given.
+//!
+//! The smallest of everything that can end an allocation:
+//!
+//! | bound | read from | what happens at it |
+//! |---|---|---|
+//! | the control group, both versions, every level | [`Cgroup`] | the kernel kills a process of the group |
+//! | RLIMIT_AS less the address space | `/proc/PID/limits`, `VmSize` of `/proc/PID/status` | an allocation fails |
+//! | RLIMIT_DATA less private memory | the same, `VmData` | an allocation fails |
+//! | memory of the machine | `MemAvailable` of `/proc/meminfo` | the kernel kills a process |
+//! | promised memory, with `vm.overcommit_memory` 2 | `CommitLimit` less `Committed_AS` | an allocation fails |
+//!
+//! References: getrlimit(2), proc_pid_status(5), proc_meminfo(5), the kernel's `mm/overcommit-accounting.rst`.
+
+use std::fmt;
+
+use echoctl_record::Bytes;
+
+use crate::Cgroup;
+use crate::machine::{kibibytes, sysctl};
+use crate::proc_file::read_text;
+
+/// Memory that this process could still take, in bytes: the smallest of what its control groups, its resource limits and
+/// the machine leave. `None` where none of them is visible, as outside Linux.
+pub fn available_memory() -> Option<u64> {
+    let own = std::process::id();
+    least([machine(), Cgroup::own().and_then(|group| group.left()), resource_limits(own)])
+}
+
+/// The same for another process, as far as it is visible from here.
+pub fn available_memory_of(pid: u32) -> Option<u64> {
+    least([machine(), Cgroup::of(pid).and_then(|group| group.left()), resource_limits(pid)])
+}
+
+/// A memory limit for whoever gives none: a quarter of what is left, at least 16 MiB and at most 1 GiB.
+///
+/// A quarter, since the limit counts payload alone: buffers that grow, allocators and kernel queues take their part beside
+/// it, and other programs of the group live on the same memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryShare {
+    /// The limit, in bytes.
+    pub limit: u64,
+    /// What it is a share of, in bytes: `None` where that is not visible, and of a limit that was given.
+    pub left: Option<u64>,
+}
+
+impl MemoryShare {
+    /// A share of what is left to this process.
+    pub fn own() -> MemoryShare {
+        MemoryShare::of_left(available_memory())
+    }
+
+    /// A share of what is left to this process and to each of `pids`: where the memory of a server is to be bounded,
+    /// it may run in a smaller container than its client.
+    pub fn with(pids: &[u32]) -> MemoryShare {
+        let theirs = pids.iter().filter_map(|&pid| available_memory_of(pid));
+        MemoryShare::of_left(theirs.chain(available_memory()).min())
+    }
+
+    /// A limit that the user gave, whatever is left.
+    pub fn given(limit: u64) -> MemoryShare {
+        MemoryShare { limit, left: None }
+    }
+
+    /// A share of this many bytes.
+    pub fn of_left(left: Option<u64>) -> MemoryShare {
+        MemoryShare { limit: left.map_or(MOST, |left| (left / 4).clamp(LEAST, MOST)), left }
+    }
+
+    /// Whether so little is left that the limit itself may not fit.
+    pub fn is_scarce(&self) -> bool {
+        self.left.is_some_and(|left| left < SCARCE)
+    }
+}
+
+/// The limit and its reason: `75 MiB, a quarter of the 300 MiB left`.
+impl fmt::Display for MemoryShare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limit = Bytes(self.limit);
+        match self.left.map(Bytes) {
+            Some(left) if self.is_scarce() => write!(f, "{limit}, although only {left} is left"),
+            Some(left) if self.limit < MOST => write!(f, "{limit}, a quarter of the {left} left"),
+            _ => write!(f, "{limit}"),
+        }
+    }
+}
+
+fn least<const N: usize>(bounds: [Option<u64>; N]) -> Option<u64> {
+    bounds.into_iter().flatten().min()
+}
+
+/// What the machine has left.
+fn machine() -> Option<u64> {
+    let meminfo = read_text("/proc/meminfo")?;
+    let available = kibibytes(&meminfo, "MemAvailable:");
+    let is_strict = sysctl("vm.overcommit_memory").is_some_and(|mode| mode == "2");
+    let unpromised = if is_strict { unpromised(&meminfo) } else { None };
+    least([available, unpromised])
+}
+
+/// What may still be promised to processes, from `/proc/meminfo`.
+fn unpromised(meminfo: &str) -> Option<u64> {
+    Some(kibibytes(meminfo, "CommitLimit:")?.saturating_sub(kibibytes(meminfo, "Committed_AS:")?))
+}
+
+/// What the resource limits of a process leave to it.
+fn resource_limits(pid: u32) -> Option<u64> {
+    let limits = read_text(format!("/proc/{pid}/limits"))?;
+    let status = read_text(format!("/proc/{pid}/status")).unwrap_or_default();
+    left_by_limits(&limits, &status)
+}
+
+/// The same, from the texts of `limits` and `status`.
+fn left_by_limits(limits: &str, status: &str) -> Option<u64> {
+    let left = |limit: &str, used: &str| {
+        Some(soft_limit(limits, limit)?.saturating_sub(kibibytes(status, used).unwrap_or(0)))
+    };
+    least([left("Max address space ", "VmSize:"), left("Max data size ", "VmData:")])
+}
+
+/// The soft limit of a line of `/proc/PID/limits`: `name  soft  hard  unit`. `None` where it is `unlimited`.
+fn soft_limit(limits: &str, name: &str) -> Option<u64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// The most that a share comes to, in bytes: many times what the kernels hold of one connection, which is what has to be
+/// seen beyond, and harmless on a machine that has four times as much.
+const MOST: u64 = 1 << 30;
+
+/// The least that a share comes to, in bytes: below this even a demonstration has no room.
+const LEAST: u64 = 16 << 20;
+
+/// Bytes left of which the least share is a quarter.
+const SCARCE: u64 = 4 * LEAST;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Captured on Linux 6.18 after `ulimit -Sv 600000; ulimit -d 400000`.
+    const LIMITS: &str = "\
+Limit                     Soft Limit           Hard Limit           Units     \n\
+Max cpu time              unlimited            unlimited            seconds   \n\
+Max data size             409600000            409600000            bytes     \n\
+Max stack size            8388608              unlimited            bytes     \n\
+Max address space         614400000            unlimited            bytes     \n";
+    const STATUS: &str = "Name:\tserver\nVmPeak:\t   90000 kB\nVmSize:\t  100000 kB\nVmData:\t   40000 kB\n";
+
+    #[test]
+    fn resource_limits_leave_what_is_not_used_of_them() {
+        let unlimited = "Max address space         unlimited            unlimited            bytes     \n";
+
+        assert_eq!(left_by_limits(LIMITS, STATUS), Some(409_600_000 - 40_000 * 1024));
+        assert_eq!(left_by_limits(LIMITS, "VmSize: 590000 kB\n"), Some(614_400_000 - 590_000 * 1024));
+        assert_eq!(left_by_limits(LIMITS, "VmSize: 900000 kB\n"), Some(0), "the limit came later");
+        assert_eq!(left_by_limits(LIMITS, ""), Some(409_600_000), "a process whose memory is hidden");
+        assert_eq!(left_by_limits(unlimited, STATUS), None);
+        assert_eq!(left_by_limits("", STATUS), None);
+    }
+
+    #[test]
+    fn strict_overcommit_leaves_what_is_not_promised() {
+        let meminfo = "CommitLimit:    1000 kB\nCommitted_AS:    400 kB\n";
+
+        assert_eq!(unpromised(meminfo), Some(600 * 1024));
+        assert_eq!(unpromised("CommitLimit:    1000 kB\nCommitted_AS:   1400 kB\n"), Some(0));
+        assert_eq!(unpromised("CommitLimit:    1000 kB\n"), None);
+    }
+
+    #[test]
+    fn a_share_is_a_quarter_within_its_bounds() {
+        let share = |left| MemoryShare::of_left(left).limit;
+
+        assert_eq!(share(Some(300 << 20)), 75 << 20);
+        assert_eq!(share(Some(1 << 40)), 1 << 30);
+        assert_eq!(share(Some(0)), 16 << 20);
+        assert_eq!(share(None), 1 << 30);
+    }
+
+    #[test]
+    fn a_share_says_what_it_is_a_quarter_of() {
+        let text = |left| MemoryShare::of_left(left).to_string();
+
+        assert_eq!(text(Some(300 << 20)), "75 MiB, a quarter of the 300 MiB left");
+        assert_eq!(text(Some(40 << 20)), "16 MiB, although only 40 MiB is left");
+        assert_eq!(text(Some(1 << 40)), "1 GiB");
+        assert_eq!(text(None), "1 GiB");
+        assert_eq!(MemoryShare::given(40 << 20).to_string(), "40 MiB");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_is_left_is_visible_and_less_than_the_machine_has() {
+        let own = available_memory().unwrap();
+
+        assert!(own < crate::machine().memory.unwrap());
+        assert!(available_memory_of(std::process::id()).is_some());
+        assert!(MemoryShare::with(&[std::process::id(), u32::MAX]).left <= Some(u64::MAX));
+    }
+}
