@@ -116,14 +116,7 @@ impl Evidence {
             return judgement;
         }
         if is_past_brake(self) {
-            return Judgement::new(
-                Verdict::Unbounded,
-                format!(
-                    "memory grew by {} and was still growing when the attack was stopped, after {} of input",
-                    Bytes(facts.growth.unwrap_or(0)),
-                    Bytes(facts.taken)
-                ),
-            );
+            return past_brake(&facts);
         }
         if facts.still >= WATCH {
             return stood_still(self, &facts);
@@ -170,6 +163,25 @@ fn ended(evidence: &Evidence, facts: &Facts) -> Option<Judgement> {
         ));
     }
     Some(judgement)
+}
+
+/// The attack was stopped for the memory that the server took. Where little memory was left to take, that is no proof: a
+/// queue with a limit may be as large.
+fn past_brake(facts: &Facts) -> Judgement {
+    let growth = facts.growth.unwrap_or(0);
+    let grew = format!(
+        "memory grew by {} and was still growing when the attack was stopped, after {} of input",
+        Bytes(growth),
+        Bytes(facts.taken)
+    );
+    if growth >= ENOUGH_GROWTH {
+        return Judgement::new(Verdict::Unbounded, grew);
+    }
+    Judgement::unsure(
+        Verdict::Inconclusive,
+        format!("{grew}: a queue with a limit may be as large"),
+        "run it where more memory is left, or raise --memory-limit if it was given",
+    )
 }
 
 /// More memory than any bound that is still worth the name.

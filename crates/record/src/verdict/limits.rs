@@ -33,6 +33,9 @@ pub(super) const SURELY_ENOUGH: u64 = 4;
 /// Growth that stops an attack, beside twice the bytes sent.
 pub(super) const BRAKE: u64 = 1 << 30;
 
+/// Growth at which an attack that was stopped for it has shown enough: more than a queue for one peer should be.
+pub(super) const ENOUGH_GROWTH: u64 = 32 << 20;
+
 /// Output below this is a greeting.
 pub(super) const STILL_OUTPUT: u64 = 64 * 1024;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::{Evidence, Verdict};
+use crate::{Evidence, Point, Sample, Verdict};
 
 #[derive(Deserialize)]
 struct Recording {
@@ -112,6 +112,28 @@ fn evidence_without_a_point_is_inconclusive_and_no_panic() {
     assert_eq!(evidence.judge().verdict, Verdict::Inconclusive);
     assert!(!evidence.is_enough());
     assert_eq!(evidence.figures(), crate::Figures::default());
+}
+
+#[test]
+fn growth_up_to_a_small_memory_limit_proves_nothing() {
+    let stopped_at = |memory_limit: u64| {
+        let point = |t: f64, grown: u64| Point {
+            sample: Sample {
+                t,
+                produced: 2 * grown,
+                server_memory: Some((10 << 20) + grown),
+                ..Sample::default()
+            },
+            ..Point::default()
+        };
+        let (_, Recording { evidence, .. }) = recordings().swap_remove(0);
+        let points = vec![point(0.0, 0), point(0.5, memory_limit)];
+        Evidence { points, memory_limit, ending: None, read_out: None, ..evidence }
+    };
+
+    assert!(stopped_at(20 << 20).is_enough());
+    assert_eq!(stopped_at(20 << 20).judge().verdict, Verdict::Inconclusive);
+    assert_eq!(stopped_at(32 << 20).judge().verdict, Verdict::Unbounded);
 }
 
 #[test]
