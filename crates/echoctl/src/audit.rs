@@ -11,21 +11,20 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::ValueHint;
 use echoctl_audit::{Error, Outcome as Attack, Plan, Target};
 use echoctl_record::{Bytes, Sample, Verdict};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::guard::Consent;
-use crate::interrupt::interrupted;
-use crate::output::{is_live, json_line, say};
+use crate::interrupt;
+use crate::output::{is_live, json_line, json_offer, say};
 use crate::values;
+use crate::view::screen::Screen;
 use shapes::Stimulus;
 use summary::Summary;
 
@@ -118,13 +117,14 @@ pub(crate) fn run(mut args: Args) -> Outcome {
     for path in [&args.junit, &args.report, &args.record].into_iter().flatten() {
         std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let stop = stop_on_interrupt()?;
+    interrupt::in_order(STOPPING);
+    let stop = interrupt::flag();
     let target = match args.command.as_slice() {
         [] => None,
         command => {
             let addr = args.addr.as_deref().map(|addr| args.consent.find(&supported(addr)?)).transpose()?;
             let addr = addr.map(|target| target.addr);
-            Some(Target::start(command, addr, args.ready_timeout, &stop).map_err(failure)?)
+            Some(Target::start(command, addr, args.ready_timeout, stop).map_err(failure)?)
         }
     };
     let addr: SocketAddr = match &target {
@@ -142,7 +142,7 @@ pub(crate) fn run(mut args: Args) -> Outcome {
         is_fresh: target.is_some(),
         ..Plan::new(addr, script)
     };
-    let attack = attack(&plan, args.json, &stop).map_err(failure);
+    let attack = attack(&plan, args.json, stop).map_err(failure);
     let output = target.as_ref().map(Target::output).unwrap_or_default();
     let name = target.as_ref().map_or_else(|| addr.to_string(), |target| target.command().to_owned());
     // Stopped before anything is told, so that nothing runs on while somebody reads.
@@ -160,20 +160,22 @@ pub(crate) fn run(mut args: Args) -> Outcome {
 
 /// Attacks, and shows how that goes: samples as JSON, or a line on a terminal.
 fn attack(plan: &Plan, json: bool, stop: &AtomicBool) -> Result<Attack, Error> {
-    let bar = if json || !is_live() { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
-    if let Ok(style) = ProgressStyle::with_template("{elapsed} {msg}") {
-        bar.set_style(style);
-    }
+    let mut screen = (!json && is_live()).then(Screen::new);
+    let mut next = 0.0;
     let mut first = None;
     let mut watched = |sample: &Sample| {
         if json {
             // Nobody reads any more: the summary will notice.
-            let _ = json_line("sample", sample);
+            let _ = json_offer("sample", sample);
         }
         let base = *first.get_or_insert(sample.server_memory.unwrap_or(0));
         let grown = sample.server_memory.map_or(0, |memory| memory.saturating_sub(base));
-        bar.set_message(format!(
-            "sent {}, taken {}, memory +{}, read {}",
+        let Some(screen) = screen.as_mut().filter(|_| sample.t >= next) else { return };
+        next = sample.t + REDRAW_SECONDS;
+        // As with the JSON.
+        let _ = screen.draw(&format!(
+            "{:.0}s sent {}, taken {}, memory +{}, read {}",
+            sample.t,
             Bytes(sample.produced),
             Bytes(sample.s_read.or(sample.s_received).unwrap_or(0)),
             Bytes(grown),
@@ -181,7 +183,9 @@ fn attack(plan: &Plan, json: bool, stop: &AtomicBool) -> Result<Attack, Error> {
         ));
     };
     let attack = plan.attack(stop, &mut watched);
-    bar.finish_and_clear();
+    if let Some(screen) = screen {
+        screen.clear();
+    }
     attack
 }
 
@@ -252,21 +256,6 @@ fn supported(addr: &str) -> Result<String, Failure> {
     Ok(addr.to_owned())
 }
 
-/// A flag that is set when the user or the system wants an end. A second signal ends the process as usual.
-fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let told = stop.clone();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| anyhow!("cannot wait for signals: {error}"))?;
-    std::thread::spawn(move || {
-        runtime.block_on(interrupted());
-        told.store(true, Ordering::Relaxed);
-    });
-    Ok(stop)
-}
-
 fn verdict(text: &str) -> Result<Verdict, String> {
     const ALL: [Verdict; 8] = [
         Verdict::Bounded,
@@ -283,6 +272,12 @@ fn verdict(text: &str) -> Result<Verdict, String> {
         format!("no verdict: use one of {names}")
     })
 }
+
+/// The longest that stopping a target takes: it is asked to end, waited for, and killed with all that it started.
+const STOPPING: Duration = Duration::from_secs(3);
+
+/// Seconds between two lines of progress: figures that change faster cannot be read.
+const REDRAW_SECONDS: f64 = 0.2;
 
 const DEFAULT_ADDR: &str = "127.0.0.1:7007";
 

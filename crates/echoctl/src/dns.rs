@@ -3,13 +3,15 @@
 mod log;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use anyhow::Context;
 use echoctl_lab::dns::{Answerer, UNPROVEN};
 use serde::Serialize;
 
 use crate::exit::{Exit, Outcome};
-use crate::output::{folded, json_line, say};
+use crate::interrupt;
+use crate::output::{folded, json_line, note, say};
 use log::Log;
 
 /// Ask it: a DNS server for the zone test., on UDP and TCP, to see messages with and without a length in front
@@ -44,9 +46,9 @@ pub(crate) fn run(args: Args) -> Outcome {
         })?;
         let addr = answerer.local_addr();
         if !addr.ip().to_canonical().is_loopback() {
-            eprintln!("{}", folded(&open_to_others(addr)));
+            note(folded(&open_to_others(addr)));
         }
-        let stopped = stop_signal().context("cannot wait for Ctrl-C")?;
+        interrupt::in_order(Duration::ZERO);
         if args.json {
             json_line("listening", &Listening { addr, pid: std::process::id(), zone: "test." })?;
         } else {
@@ -55,9 +57,8 @@ pub(crate) fn run(args: Args) -> Outcome {
             say(format_args!("try: dig @{ip} -p {port} 4000.txt.test TXT"))?;
         }
         let log = Log::start(args.json)?;
-        answerer.run(stopped, log.listener()).await;
-        log.finish();
-        Ok(Exit::Done)
+        answerer.run(interrupt::interrupted(), log.listener()).await;
+        Ok(if log.finish() { Exit::Done } else { Exit::Interrupted })
     })
 }
 
@@ -77,27 +78,6 @@ fn reached_at(ip: IpAddr) -> IpAddr {
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     }
-}
-
-/// Completes when the program is asked to end.
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (mut interrupt, mut terminate) =
-            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        })
-    }
-    #[cfg(not(unix))]
-    Ok(async {
-        // Where no signal can be waited for, the program is ended from outside.
-        let _ = tokio::signal::ctrl_c().await;
-    })
 }
 
 const EXAMPLES: &str = "\

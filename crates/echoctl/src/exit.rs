@@ -4,7 +4,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use crate::output::folded;
+use crate::interrupt;
+use crate::output::{self, folded, note};
 
 /// How a command ended. The numbers are a promise to scripts and CI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,14 +61,18 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 
 /// Says on stderr what went wrong, if anything, and turns the outcome into the process's exit code.
 ///
-/// A broken pipe on stdout is no fault: whoever read the output has seen enough.
+/// A broken pipe on stdout is no fault: whoever read the output has seen enough. Where an interruption ended the wait for a
+/// reader that has stopped, the exit code says that instead.
 pub(crate) fn report(outcome: Outcome) -> ExitCode {
     let exit = outcome.unwrap_or_else(|failure| match failure.error.downcast_ref::<io::Error>() {
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         _ => {
-            eprintln!("{}", folded(&format!("echoctl: {:#}", failure.error)));
+            note(folded(&format!("echoctl: {:#}", failure.error)));
             failure.exit
         }
     });
+    if output::finish() {
+        interrupt::end_now();
+    }
     ExitCode::from(exit as u8)
 }

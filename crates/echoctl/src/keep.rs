@@ -9,6 +9,8 @@ use anyhow::Context;
 use echoctl_record::{Machine, Run, Sample};
 use echoctl_report::run_page;
 
+use crate::output::note;
+
 /// Where a run is to be kept.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Files {
@@ -88,7 +90,8 @@ impl Output {
         write(&mut file)
             .and_then(|()| Ok(file.flush()?))
             .with_context(|| format!("cannot write {}", self.path.display()))?;
-        Ok(writeln!(std::io::stderr(), "kept in {}", self.path.display())?)
+        note(format_args!("kept in {}", self.path.display()));
+        Ok(())
     }
 }
 

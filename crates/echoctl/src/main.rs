@@ -23,6 +23,7 @@ mod ping;
 mod report;
 mod send;
 mod serve;
+mod sys;
 mod values;
 mod view;
 mod watch;
@@ -32,5 +33,6 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    interrupt::prepare();
     exit::report(cli::Cli::parse().run())
 }

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::guard::{Consent, no_connection};
-use crate::interrupt::interrupted;
+use crate::interrupt::{self, interrupted};
 use crate::output::{json_line, say};
 use crate::values;
 use result::Summary;
@@ -83,6 +83,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         patience: args.timeout,
     };
     let ping = Ping::connect(config.clone()).map_err(failure)?;
+    interrupt::in_order(Duration::ZERO);
     let stopper = ping.stopper();
     let (ended, mut end) = oneshot::channel();
     std::thread::spawn(move || {

@@ -21,11 +21,9 @@ use anyhow::{Context, anyhow, bail};
 use echoctl_proto::{Buffer, Cutter, Framing};
 use echoctl_record::Bytes;
 use echoctl_server::Config;
-use tokio::sync::oneshot;
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::guard::{no_connection, resolve};
-use crate::interrupt::interrupted;
 use crate::values;
 
 /// Send what comes on standard input, a frame a line, and print the replies
@@ -57,19 +55,11 @@ Examples:
 pub(crate) fn run(args: Args) -> Outcome {
     let addr = resolve(&args.addr)?;
     let conversation = Arc::new(Conversation::begin(addr, &args)?);
-    let (ended, end) = oneshot::channel();
     let sender = Arc::clone(&conversation);
-    thread::spawn(move || sender.send_all());
     // The sender is not waited for: it may be waiting for a line from a terminal, which nobody is going to type.
-    thread::spawn(move || ended.send(conversation.receive_all()));
-
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        tokio::select! {
-            end = end => end.unwrap_or_else(|_| Err(anyhow!("the receiving thread is gone").into())),
-            () = interrupted() => Ok(Exit::Interrupted),
-        }
-    })
+    thread::spawn(move || sender.send_all());
+    // A signal has its usual effect: what has come is printed, and there is nothing else to put in order.
+    conversation.receive_all()
 }
 
 /// A connection and how far its sender is.

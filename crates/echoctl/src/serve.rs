@@ -4,15 +4,12 @@ mod args;
 mod fields;
 mod printer;
 
-use std::future::Future;
 use std::io::{self, Read};
-use std::pin::pin;
-use std::task::Poll;
 
 use echoctl_server::{Error, Server, raise_descriptor_limit, runtime};
 
 use crate::exit::{Exit, Failure, Outcome};
-use crate::interrupt::interrupted;
+use crate::interrupt::{self, interrupted};
 
 pub(crate) use args::Args;
 
@@ -25,30 +22,22 @@ pub(crate) fn run(args: Args) -> Outcome {
 
     let runtime = runtime(args.workers()).map_err(failure)?;
     let printer = printer::Printer::start(&args, &config, memory)?;
+    let drain = config.drain;
     let server = Server::bind(config, printer.listener()).map_err(failure)?;
     let until_stdin_ends = args.until_stdin_ends();
 
-    let totals = runtime.block_on(async {
-        let mut stop = pin!(async {
-            tokio::select! {
-                () = interrupted() => {}
-                () = stdin_ended(), if until_stdin_ends => {}
-            }
-        });
-        // Polled once, so that the signals are caught before anybody is told that the server listens.
-        let already = std::future::poll_fn(|cx| Poll::Ready(stop.as_mut().poll(cx).is_ready())).await;
-        server
-            .run(async {
-                if !already {
-                    stop.await;
-                }
-            })
-            .await
-    });
+    // Before anybody is told that the server listens.
+    interrupt::in_order(drain);
+    let totals = runtime.block_on(server.run(async {
+        tokio::select! {
+            () = interrupted() => {}
+            () = stdin_ended(), if until_stdin_ends => interrupt::ask_to_end(),
+        }
+    }));
     // Tasks that did not end in time are not waited for a second time.
     runtime.shutdown_background();
-    printer.finish(totals.map_err(failure)?)?;
-    Ok(Exit::Done)
+    let was_read = printer.finish(totals.map_err(failure)?);
+    Ok(if was_read { Exit::Done } else { Exit::Interrupted })
 }
 
 /// Waits for the end of standard input. A thread reads it, since it cannot be waited for otherwise everywhere.

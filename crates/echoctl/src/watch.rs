@@ -5,7 +5,6 @@ mod picture;
 mod rows;
 mod target;
 
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use echoctl_lab::kit::{count, wrap};
@@ -14,9 +13,9 @@ use echoctl_record::{Bytes, Sample, Watched};
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure, Outcome};
-use crate::interrupt::interrupted;
+use crate::interrupt;
 use crate::keep::{Files, Keeper};
-use crate::output::{folded, is_live, json_line, say, terminal_size};
+use crate::output::{folded, is_live, json_line, json_offer, note, say, say_offer, terminal_size};
 use crate::values;
 use crate::view::screen::Screen;
 use kept::Kept;
@@ -90,10 +89,11 @@ pub(crate) fn run(args: Args) -> Outcome {
     } else {
         Show::Lines
     };
+    interrupt::in_order(Duration::ZERO);
     if args.json {
         json_line("watching", &Watching { addr: &target.addrs, pid: target.pids.first().copied() })?;
     } else if matches!(show, Show::Lines) {
-        eprintln!("{}", folded(&format!("watching {}", target.title())));
+        note(folded(&format!("watching {}", target.title())));
     }
     Watch {
         every: args.every,
@@ -105,7 +105,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         kept: Kept::default(),
         keeper,
     }
-    .run(&interruption())
+    .run()
 }
 
 /// A watch under way.
@@ -129,7 +129,7 @@ enum Show {
 
 impl Watch {
     /// Looks until the time is over, the server has ended, or the user has seen enough.
-    fn run(mut self, interruption: &Receiver<()>) -> Outcome {
+    fn run(mut self) -> Outcome {
         let began = self.follow.sampler().began();
         let (mut look, mut list, mut line) = (began, began, began);
         loop {
@@ -146,7 +146,7 @@ impl Watch {
             self.picture.add(&observation, &rows);
             let is_due = now >= line;
             if is_due {
-                line = (line + self.every).max(now);
+                line = after(line, self.every).max(now);
             }
             self.show(&observation, &rows, is_due)?;
 
@@ -155,10 +155,9 @@ impl Watch {
                 return self.finish(&observation, Exit::Done);
             }
             look = (look + LOOK_EVERY.min(self.every)).max(now);
-            let next = self.ends.map_or(look, |ends| look.min(began + ends));
-            match interruption.recv_timeout(next.saturating_duration_since(Instant::now())) {
-                Err(RecvTimeoutError::Timeout) => {}
-                _ => return self.finish(&observation, Exit::Interrupted),
+            let next = self.ends.map_or(look, |ends| look.min(after(began, ends)));
+            if interrupt::wait(next.saturating_duration_since(Instant::now())) {
+                return self.finish(&observation, Exit::Interrupted);
             }
         }
     }
@@ -166,10 +165,11 @@ impl Watch {
     fn show(&mut self, observation: &Observation, rows: &[Row], is_due: bool) -> std::io::Result<()> {
         match &mut self.show {
             Show::Live(screen) => screen.draw(&self.picture.text(observation, rows, &self.follow)),
-            Show::Json { top } if is_due => {
-                json_line("sample", &Seen { sample: &observation.sample, top: &rows[..rows.len().min(*top)] })
-            }
-            Show::Lines if is_due => say(self.picture.line(observation)),
+            Show::Json { top } if is_due => json_offer(
+                "sample",
+                &Seen { sample: &observation.sample, top: &rows[..rows.len().min(*top)] },
+            ),
+            Show::Lines if is_due => say_offer(self.picture.line(observation)),
             _ => Ok(()),
         }
     }
@@ -253,24 +253,16 @@ struct Seen<'a> {
     top: &'a [Row],
 }
 
-/// A word when the user has seen enough.
-fn interruption() -> Receiver<()> {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-            // The signals keep their usual effect then; the receiver must not take the sender's end for one.
-            std::mem::forget(sender);
-            return;
-        };
-        runtime.block_on(interrupted());
-        // Nobody waits any more when the watch has ended by itself.
-        let _ = sender.send(());
-    });
-    receiver
+/// A time so much later, or, where clocks do not reach so far, one that no watch lives to see.
+fn after(time: Instant, duration: Duration) -> Instant {
+    time.checked_add(duration).unwrap_or(time + AN_AGE)
 }
 
 /// Connections in a JSON sample: more than a line that programs read should hold.
 const MOST_TOP: i64 = 100_000;
+
+/// A hundred years.
+const AN_AGE: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// How often the known connections are looked up: often enough for a picture that moves.
 const LOOK_EVERY: Duration = Duration::from_millis(250);

@@ -105,7 +105,7 @@ fn it_serves_on_when_nobody_reads_what_it_prints() {
     let (code, events) = serve.end();
 
     assert_eq!(code, Some(0));
-    let lost = events.last().and_then(|summary| summary["lost_events"].as_u64());
+    let lost = events.last().and_then(|summary| summary["missed"].as_u64());
     assert!(lost > Some(0), "{:?}", events.last());
 }
 

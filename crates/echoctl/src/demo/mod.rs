@@ -7,6 +7,7 @@ mod result;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use echoctl_lab::demo::{self, Moment, Plan, story};
@@ -18,7 +19,7 @@ use serde::Serialize;
 use crate::ask;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt;
-use crate::output;
+use crate::output::{self, note, note_offer};
 use live::Live;
 
 /// Show it: two servers, one line of code apart, and a client that stops reading.
@@ -88,6 +89,8 @@ pub(crate) fn run(args: Args) -> Outcome {
     let program =
         std::env::current_exe().context("cannot find the program's own path, to start servers with")?;
 
+    // The question, before, is ended by the signal itself.
+    interrupt::in_order(Duration::ZERO);
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let outcome = runtime.block_on(async {
         let mut view = View::new(&args, plan);
@@ -98,7 +101,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     });
     let Some(outcome) = outcome? else {
         // The terminal has put "^C" at the end of the last line.
-        eprintln!("\ninterrupted; both servers have ended");
+        note("\ninterrupted; both servers have ended");
         return Ok(Exit::Interrupted);
     };
 
@@ -120,7 +123,7 @@ fn introduce(args: &Args, plan: &Plan) -> io::Result<Option<char>> {
         return Ok(None);
     }
     let (columns, _) = output::terminal_size();
-    eprintln!("{}", wrap(&story::introduction(plan), columns.clamp(60, 100)).join("\n"));
+    note(wrap(&story::introduction(plan), columns.clamp(60, 100)).join("\n"));
     if args.yes || !ask::somebody_is_there() {
         return Ok(None);
     }
@@ -165,7 +168,7 @@ impl View {
             View::Lines { first, next } => {
                 let first = first.get_or_insert_with(|| Box::new(*moment));
                 if moment.t >= *next {
-                    eprintln!("{}", live::line(moment, first));
+                    note_offer(live::line(moment, first));
                     *next += 1.0;
                 }
                 Ok(())
@@ -175,8 +178,8 @@ impl View {
 }
 
 fn json_samples(moment: &Moment) -> io::Result<()> {
-    output::json_line("sample", &JsonSample { side: "off", sample: &moment.off })?;
-    output::json_line("sample", &JsonSample { side: "on", sample: &moment.on })
+    output::json_offer("sample", &JsonSample { side: "off", sample: &moment.off })?;
+    output::json_offer("sample", &JsonSample { side: "on", sample: &moment.on })
 }
 
 #[derive(Serialize)]

@@ -6,14 +6,14 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use echoctl_lab::dns::{Exchange, Transport};
 use serde::Serialize;
 
-use crate::output::{json_line, say};
+use crate::output::{READER_GRACE, gap, json_now};
 
 /// The printing thread, and the way to it.
 pub(super) struct Log {
@@ -27,7 +27,7 @@ pub(super) struct Log {
 struct Counts {
     udp: AtomicU64,
     tcp: AtomicU64,
-    lost: AtomicU64,
+    missed: AtomicU64,
 }
 
 enum Line {
@@ -71,24 +71,29 @@ struct Bytes {
 struct Summary {
     udp: u64,
     tcp: u64,
-    /// Messages whose lines could not be printed in time.
-    events_lost: u64,
 }
 
 impl Log {
     pub(super) fn start(json: bool) -> io::Result<Log> {
         let (sender, lines) = mpsc::sync_channel(KEPT);
         let (done, finished) = mpsc::channel::<()>();
+        let counts = Arc::new(Counts::default());
+        let missed = Arc::clone(&counts);
         thread::Builder::new().name("log".to_owned()).spawn(move || {
-            let _when_done = done;
+            let mut told = 0;
             while let Ok(line) = lines.recv() {
+                let missed = missed.missed.load(Relaxed);
+                let is_last = matches!(line, Line::Summary(_));
+                let new = missed - std::mem::replace(&mut told, missed);
                 // An error means that nobody reads any more: a server whose log is gone still answers.
-                if print(&line, json).is_err() || matches!(line, Line::Summary(_)) {
-                    return;
+                if print(&line, json, if is_last { missed } else { new }).is_err() || is_last {
+                    break;
                 }
             }
+            // Nobody hears it any more if the end did not wait so long.
+            let _ = done.send(());
         })?;
-        Ok(Log { sender, counts: Arc::default(), finished })
+        Ok(Log { sender, counts, finished })
     }
 
     /// What the answerer is to call for each message: it returns at once.
@@ -101,27 +106,28 @@ impl Log {
             };
             of_its_kind.fetch_add(1, Relaxed);
             if sender.try_send(Line::Message(Box::new(Message::of(exchange)))).is_err() {
-                counts.lost.fetch_add(1, Relaxed);
+                counts.missed.fetch_add(1, Relaxed);
             }
         }
     }
 
-    /// Prints the totals, and waits a moment for all that is still to be printed.
-    pub(super) fn finish(self) {
+    /// Prints the totals, and waits [`READER_GRACE`] for all that is still to be printed. Whether there was enough of it, or
+    /// no reader any more.
+    pub(super) fn finish(self) -> bool {
         let Log { sender, counts, finished } = self;
         let read = |count: &AtomicU64| count.load(Relaxed);
-        let (udp, tcp, events_lost) = (read(&counts.udp), read(&counts.tcp), read(&counts.lost));
-        let mut line = Line::Summary(Summary { udp, tcp, events_lost });
-        for _ in 0..LAST_TRIES {
+        let began = Instant::now();
+        let mut line = Line::Summary(Summary { udp: read(&counts.udp), tcp: read(&counts.tcp) });
+        while began.elapsed() < READER_GRACE {
             match sender.try_send(line) {
                 Err(TrySendError::Full(again)) => line = again,
                 _ => break,
             }
-            thread::sleep(LAST_WAIT / LAST_TRIES);
+            thread::sleep(LAST_STEP);
         }
-        drop(sender);
-        // Ends when the thread has printed everything; a stalled reader is not waited for.
-        let _ = finished.recv_timeout(LAST_WAIT);
+        let left = READER_GRACE.saturating_sub(began.elapsed());
+        // The thread's end, by a panic too, is no stopped reader.
+        !matches!(finished.recv_timeout(left), Err(RecvTimeoutError::Timeout))
     }
 }
 
@@ -173,17 +179,20 @@ impl Message {
     }
 }
 
-fn print(line: &Line, json: bool) -> io::Result<()> {
+/// Prints a line. `missed` says how many were not: before a message since the last one, at the end in all.
+fn print(line: &Line, json: bool, missed: u64) -> io::Result<()> {
     match line {
-        Line::Message(message) if json => json_line("message", &**message),
-        Line::Summary(summary) if json => json_line("summary", summary),
-        Line::Message(message) => writeln!(io::stderr().lock(), "{}", message.line()),
-        Line::Summary(Summary { udp, tcp, events_lost }) => {
-            let lost = match events_lost {
+        Line::Message(message) if json => json_now("message", &**message, missed),
+        Line::Summary(summary) if json => json_now("summary", summary, missed),
+        Line::Message(message) => writeln!(io::stderr().lock(), "{}{}", gap(missed), message.line()),
+        Line::Summary(Summary { udp, tcp }) => {
+            let lost = match missed {
                 0 => String::new(),
-                lost => format!(" ({lost} not shown: nobody read the lines in time)"),
+                missed => format!(" ({missed} not shown: nobody read the lines in time)"),
             };
-            say(format_args!("messages received: {udp} over UDP, {tcp} over TCP{lost}"))
+            let mut stdout = io::stdout().lock();
+            writeln!(stdout, "messages received: {udp} over UDP, {tcp} over TCP{lost}")?;
+            stdout.flush()
         }
     }
 }
@@ -215,9 +224,8 @@ const MOST_SHOWN: usize = 6;
 const COLUMNS: usize = 80;
 const LONGEST_NAME: usize = 18;
 
-/// How long the end waits for a reader of the last lines.
-const LAST_WAIT: Duration = Duration::from_secs(1);
-const LAST_TRIES: u32 = 50;
+/// How often the end tries to put its line behind the others.
+const LAST_STEP: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {
@@ -275,6 +283,6 @@ mod tests {
             seen(&Exchange { transport: Transport::Udp, peer, query: b"junk", reply: None });
         }
 
-        assert_eq!((log.counts.udp.load(Relaxed), log.counts.lost.load(Relaxed)), (5, 3));
+        assert_eq!((log.counts.udp.load(Relaxed), log.counts.missed.load(Relaxed)), (5, 3));
     }
 }

@@ -1,6 +1,6 @@
 //! The ending: the table that adds up, one plain sentence, and the exit code.
 
-use std::io::{self, Write};
+use std::io;
 
 use echoctl_client::{Ending, Hangup, Outcome, Reading};
 use echoctl_lab::kit::wrap;
@@ -9,7 +9,7 @@ use echoctl_record::{Bytes, Ended, Evidence, Judgement, Rate, Seconds, Summary, 
 use super::judge::{Known, judge, since_it_stopped_reading};
 use super::session::Session;
 use crate::exit::Exit;
-use crate::output::{folded, json_line, say, terminal_size};
+use crate::output::{folded, json_line, note, say, terminal_size};
 use crate::view::path;
 
 impl Session {
@@ -24,7 +24,7 @@ impl Session {
             self.tell(outcome, &summary, try_next)?;
         }
         for fault in faults(outcome) {
-            writeln!(io::stderr(), "{}", folded(&format!("echoctl: {fault}")))?;
+            note(folded(&format!("echoctl: {fault}")));
         }
         let is_good = outcome.is_good() && !self.server_ended && !self.closed_by_server;
         self.keeper.finish(|run| run.summary = Some(summary))?;

@@ -15,9 +15,8 @@ mod server;
 mod session;
 mod show;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc;
+use std::time::Duration;
 
 use echoctl_client::{Error, Flood};
 
@@ -43,25 +42,24 @@ pub(crate) fn run(args: Args) -> Outcome {
     // One thread to write and one to read; more would only take processor time from the server on this host.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let flood = runtime.block_on(Flood::connect(config.clone())).map_err(unreachable)?;
+    // Until here there was nothing to put in order.
+    interrupt::in_order(Duration::ZERO);
     let mut session = Session::new(&args, &config, server, memory, &machine, keeper, &flood);
 
     let stop = flood.stop_handle();
-    let interrupted = Arc::new(AtomicBool::new(false));
     let (done, outcome) = mpsc::sync_channel(1);
-    let (flag, handle) = (Arc::clone(&interrupted), stop.clone());
+    let handle = stop.clone();
     runtime.spawn(async move {
         interrupt::interrupted().await;
-        flag.store(true, SeqCst);
         handle.abort();
-        // Whoever asks twice does not want to wait, not even for a reader of our output that has stopped reading.
-        interrupt::interrupted().await;
-        std::process::exit(Exit::Interrupted as i32);
     });
     runtime.spawn(async move { done.send(flood.run().await) });
     let outcome = session.watch(&outcome, &stop)?;
+    // What comes while the end is told does not change how the run ended.
+    let is_interrupted = interrupt::since().is_some();
 
     let exit = session.end(&outcome)?;
-    Ok(if interrupted.load(SeqCst) { Exit::Interrupted } else { exit })
+    Ok(if is_interrupted { Exit::Interrupted } else { exit })
 }
 
 /// No connection came about: says what to do.

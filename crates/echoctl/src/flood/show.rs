@@ -1,6 +1,6 @@
 //! How a run is shown while it goes: the path on a terminal, a line a second elsewhere, or every sample as JSON.
 
-use std::io::{self, Write};
+use std::io;
 use std::time::Duration;
 
 use echoctl_client::{Config, Rate, Reading, Totals};
@@ -8,7 +8,7 @@ use echoctl_observe::Observation;
 use echoctl_record::{Bytes, Queues, Sample, Seconds};
 
 use super::args::Args;
-use crate::output::{is_live, json_line};
+use crate::output::{is_live, json_offer, note_offer};
 use crate::view::path::{self, Beside, PathView};
 use crate::view::screen::Screen;
 
@@ -56,12 +56,13 @@ impl Show {
     pub(super) fn show(&mut self, moment: &Moment) -> io::Result<()> {
         let sample = &moment.look.sample;
         match self {
-            Show::Json if moment.look.is_regular => json_line("sample", sample),
+            Show::Json if moment.look.is_regular => json_offer("sample", sample),
             Show::Json => Ok(()),
             Show::Lines { next } if sample.t < *next => Ok(()),
             Show::Lines { next } => {
                 *next = sample.t.floor() + 1.0;
-                writeln!(io::stderr(), "{}", line(moment))
+                note_offer(line(moment));
+                Ok(())
             }
             Show::Live { screen, view, next, title, shown } => {
                 let is_over = moment.totals.open == 0;
@@ -72,7 +73,8 @@ impl Show {
                         // The same figure as in the sentence below.
                         left.held_back = Some(moment.totals.longest_stall.as_secs_f64());
                     }
-                    return screen.draw(&view.text(&left));
+                    screen.draw_last(&view.text(&left));
+                    return Ok(());
                 }
                 view.add(*sample);
                 if sample.t < *next && !is_over {
@@ -80,7 +82,10 @@ impl Show {
                 }
                 *next = sample.t + REDRAW_SECONDS;
                 let beside = beside(moment, title);
-                screen.draw(&view.text(&beside))?;
+                match is_over {
+                    true => screen.draw_last(&view.text(&beside)),
+                    false => screen.draw(&view.text(&beside))?,
+                }
                 *shown = Some(Box::new(beside));
                 Ok(())
             }

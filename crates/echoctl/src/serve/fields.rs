@@ -119,17 +119,15 @@ pub(super) struct SummaryFields {
     accepted: u64,
     #[serde(flatten)]
     totals: TotalsFields,
-    lost_events: u64,
 }
 
 impl SummaryFields {
-    pub(super) fn of(stats: &Stats, lost_events: u64) -> SummaryFields {
+    pub(super) fn of(stats: &Stats) -> SummaryFields {
         SummaryFields {
             schema_version: 1,
             seconds: stats.uptime.as_secs_f64(),
             accepted: stats.accepted,
             totals: (&stats.totals).into(),
-            lost_events,
         }
     }
 }

@@ -6,9 +6,9 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use echoctl_observe::MemoryShare;
 use echoctl_record::{Bytes, Rate};
@@ -18,12 +18,13 @@ use super::Args;
 use super::fields::{
     AcceptPausedFields, ClosedFields, EndingFields, ListeningFields, StatsFields, SummaryFields,
 };
-use crate::output::{folded, json_line, say, terminal_size};
+use crate::output::{READER_GRACE, folded, gap, json_now, terminal_size};
 
 /// The printing thread, and the way to it.
 pub(crate) struct Printer {
     sender: SyncSender<Line>,
-    lost: Arc<AtomicU64>,
+    is_text: bool,
+    missed: Arc<AtomicU64>,
     finished: Receiver<()>,
 }
 
@@ -36,52 +37,59 @@ impl Printer {
     pub(crate) fn start(args: &Args, config: &Config, memory: MemoryShare) -> io::Result<Printer> {
         let (sender, lines) = mpsc::sync_channel(KEPT);
         let (done, finished) = mpsc::channel::<()>();
-        let lost = Arc::new(AtomicU64::new(0));
+        let missed = Arc::new(AtomicU64::new(0));
         let mut page = Page {
             style: if args.json() { Style::Json } else { Style::Text { is_live: args.is_live() } },
             config: config.clone(),
             memory,
-            lost: lost.clone(),
+            missed: missed.clone(),
+            told: 0,
             last: Stats::default(),
         };
         thread::Builder::new().name("printer".to_owned()).spawn(move || {
-            let _when_done = done;
             while let Ok(line) = lines.recv() {
                 let is_last = matches!(line, Line::Summary(_));
                 // An error means that nobody reads any more: a server whose log is gone still serves.
                 if page.print(line).is_err() || is_last {
-                    return;
+                    break;
                 }
             }
+            // Nobody hears it any more if the end did not wait so long.
+            let _ = done.send(());
         })?;
-        Ok(Printer { sender, lost, finished })
+        Ok(Printer { sender, is_text: !args.json(), missed, finished })
     }
 
     /// What the server is to call: it returns at once.
     pub(crate) fn listener(&self) -> impl Fn(Event) + Send + Sync + 'static {
-        let (sender, lost) = (self.sender.clone(), self.lost.clone());
+        let (sender, lost, is_text) = (self.sender.clone(), self.missed.clone(), self.is_text);
         move |event| {
+            if is_text && matches!(event, Event::Closed { reason: Reason::Eof, .. }) {
+                // The usual end of a connection is worth no line.
+                return;
+            }
             if sender.try_send(Line::Event(event)).is_err() {
                 lost.fetch_add(1, Relaxed);
             }
         }
     }
 
-    /// Prints the totals, and waits a moment for all that is still to be printed.
-    pub(crate) fn finish(self, totals: Stats) -> io::Result<()> {
+    /// Prints the totals, and waits [`READER_GRACE`] for all that is still to be printed. Whether there was enough of it, or
+    /// no reader any more.
+    pub(crate) fn finish(self, totals: Stats) -> bool {
         let Printer { sender, finished, .. } = self;
+        let began = Instant::now();
         let mut summary = Line::Summary(totals);
-        for _ in 0..LAST_TRIES {
+        while began.elapsed() < READER_GRACE {
             match sender.try_send(summary) {
                 Err(mpsc::TrySendError::Full(line)) => summary = line,
                 _ => break,
             }
-            thread::sleep(LAST_WAIT / LAST_TRIES);
+            thread::sleep(LAST_STEP);
         }
-        drop(sender);
-        // Ends when the thread has printed everything; a stalled reader is not waited for.
-        let _ = finished.recv_timeout(LAST_WAIT);
-        Ok(())
+        let left = READER_GRACE.saturating_sub(began.elapsed());
+        // The printer's end, by a panic too, is no stopped reader.
+        !matches!(finished.recv_timeout(left), Err(RecvTimeoutError::Timeout))
     }
 }
 
@@ -99,7 +107,9 @@ struct Page {
     config: Config,
     /// The memory limit, with its reason.
     memory: MemoryShare,
-    lost: Arc<AtomicU64>,
+    /// Events that did not get here, and how many of those the reader knows of.
+    missed: Arc<AtomicU64>,
+    told: u64,
     /// The stats before, for rates.
     last: Stats,
 }
@@ -109,44 +119,55 @@ impl Page {
         match (self.style, line) {
             (Style::Json, Line::Event(event)) => self.print_json(&event),
             (Style::Json, Line::Summary(stats)) => {
-                json_line("summary", &SummaryFields::of(&stats, self.lost.load(Relaxed)))
+                json_now("summary", &SummaryFields::of(&stats), self.missed.load(Relaxed))
             }
             (Style::Text { is_live }, Line::Event(event)) => self.print_text(is_live, event),
             (Style::Text { is_live }, Line::Summary(stats)) => {
                 clear(is_live)?;
-                say(format_args!("{}", closing_sentence(&stats, self.lost.load(Relaxed))))
+                let mut stdout = io::stdout().lock();
+                writeln!(stdout, "{}", closing_sentence(&stats, self.missed.load(Relaxed)))?;
+                stdout.flush()
             }
         }
     }
 
-    fn print_json(&self, event: &Event) -> io::Result<()> {
+    fn print_json(&mut self, event: &Event) -> io::Result<()> {
+        let missed = self.newly_missed();
         match event {
             Event::Listening(listening) => {
-                json_line("listening", &ListeningFields::of(listening, &self.config))
+                json_now("listening", &ListeningFields::of(listening, &self.config), missed)
             }
-            Event::Stats(stats) => json_line("stats", &StatsFields::of(stats)),
+            Event::Stats(stats) => json_now("stats", &StatsFields::of(stats), missed),
             Event::Closed { peer, reason, totals } => {
-                json_line("closed", &ClosedFields::of(*peer, reason, totals))
+                json_now("closed", &ClosedFields::of(*peer, reason, totals), missed)
             }
             Event::Ending { connections, drain } => {
                 let (connections, drain) = (*connections, drain.as_secs_f64());
-                json_line("ending", &EndingFields { connections, drain })
+                json_now("ending", &EndingFields { connections, drain }, missed)
             }
             Event::AcceptPaused { error } => {
-                json_line("accept_paused", &AcceptPausedFields { error: error.to_string() })
+                json_now("accept_paused", &AcceptPausedFields { error: error.to_string() }, missed)
             }
         }
+    }
+
+    /// How many events did not get here since this was last asked.
+    fn newly_missed(&mut self) -> u64 {
+        let missed = self.missed.load(Relaxed);
+        missed - std::mem::replace(&mut self.told, missed)
     }
 
     fn print_text(&mut self, is_live: bool, event: Event) -> io::Result<()> {
         match event {
-            Event::Listening(listening) => self.log(is_live, &self.greeting(&listening)),
+            Event::Listening(listening) => {
+                let greeting = self.greeting(&listening);
+                self.log(is_live, &greeting)
+            }
             Event::Stats(stats) => {
                 let line = self.live_line(is_live, &stats);
                 self.last = stats;
                 if is_live { redraw(&line) } else { self.log(is_live, &line) }
             }
-            Event::Closed { reason: Reason::Eof, .. } => Ok(()),
             Event::Closed { peer, reason, totals } => {
                 let (received, sent) = (Bytes(totals.received), Bytes(totals.sent));
                 self.log(is_live, &format!("{peer} closed ({received} in, {sent} out): {reason}"))
@@ -163,9 +184,10 @@ impl Page {
         }
     }
 
-    fn log(&self, is_live: bool, text: &str) -> io::Result<()> {
+    fn log(&mut self, is_live: bool, text: &str) -> io::Result<()> {
         clear(is_live)?;
-        writeln!(io::stderr().lock(), "{}", folded(text))
+        let gap = gap(self.newly_missed());
+        writeln!(io::stderr().lock(), "{gap}{}", folded(text))
     }
 
     fn greeting(&self, listening: &Listening) -> String {
@@ -287,9 +309,8 @@ fn clear(is_live: bool) -> io::Result<()> {
 /// Events kept while nobody reads: a burst of closings fits, and they are a few hundred bytes each.
 const KEPT: usize = 1024;
 
-/// How long the end waits for a reader that is slow, in all and in steps.
-const LAST_WAIT: Duration = Duration::from_secs(1);
-const LAST_TRIES: u32 = 50;
+/// How often the end tries to put its line behind the others.
+const LAST_STEP: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {

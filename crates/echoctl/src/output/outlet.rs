@@ -1,0 +1,297 @@
+//! A stream to a reader who may be slow, or have stopped: a bounded queue of lines and the one thread that waits for them.
+//!
+//! ```text
+//! offer ── room? ── queue ── the outlet's thread ── stdout or stderr
+//!            └ no: counted as missed
+//! write ── waits until its line is written, however long the reader takes: only an interruption ends that
+//! ```
+//!
+//! So what is measured is never held up by who reads about it, our memory is flat whatever they do, and what they missed
+//! is told: in the next line that gets through, and in the last.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::interrupt;
+
+/// A stream with a bounded queue in front.
+pub(crate) struct Outlet {
+    /// What the thread writes to.
+    stream: fn(&[u8]) -> io::Result<()>,
+    /// Bytes that may wait.
+    limit: usize,
+    state: Mutex<State>,
+    /// Something was queued, or written.
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    queue: VecDeque<Vec<u8>>,
+    /// Bytes in the queue.
+    queued: usize,
+    has_thread: bool,
+    /// The thread is in the midst of a write.
+    is_writing: bool,
+    /// Lines that did not fit, and how many of those the reader knows of.
+    missed: u64,
+    told: u64,
+    /// The stream cannot be written any more.
+    broken: Option<io::ErrorKind>,
+    /// An interruption has ended the wait for the reader: nothing more is written.
+    has_given_up: bool,
+}
+
+impl Outlet {
+    /// An outlet that writes with `stream`, in front of which at most `limit` bytes wait. A longer line waits alone.
+    pub(crate) const fn new(stream: fn(&[u8]) -> io::Result<()>, limit: usize) -> Outlet {
+        let state = State {
+            queue: VecDeque::new(),
+            queued: 0,
+            has_thread: false,
+            is_writing: false,
+            missed: 0,
+            told: 0,
+            broken: None,
+            has_given_up: false,
+        };
+        Outlet { stream, limit, state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// Queues a line if there is room for it, and returns at once. `line` is told how many were missed since the last that
+    /// got through.
+    ///
+    /// # Errors
+    /// When the stream cannot be written any more: the reader has gone.
+    pub(crate) fn offer(
+        &'static self,
+        line: impl FnOnce(u64) -> serde_json::Result<Vec<u8>>,
+    ) -> io::Result<()> {
+        let mut state = self.state();
+        state.check()?;
+        let line = line(state.missed - state.told)?;
+        if state.has_given_up || (state.is_busy() && state.queued + line.len() > self.limit) {
+            state.missed += 1;
+            return Ok(());
+        }
+        state.told = state.missed;
+        self.queue(&mut state, line)
+    }
+
+    /// Queues what replaces what went before, if all of that is written: a picture, of which a late one is of no use.
+    /// Whether it was taken.
+    ///
+    /// # Errors
+    /// As [`offer`](Outlet::offer).
+    pub(crate) fn offer_picture(&'static self, picture: impl FnOnce() -> Vec<u8>) -> io::Result<bool> {
+        let mut state = self.state();
+        state.check()?;
+        if state.has_given_up || state.is_busy() {
+            return Ok(false);
+        }
+        self.queue(&mut state, picture())?;
+        Ok(true)
+    }
+
+    /// Writes a line behind all others and waits until it is written. An interruption ends the wait [`READER_GRACE`] later;
+    /// then nothing more is written, and [`has_given_up`](Outlet::has_given_up). `line` is told how many were missed in all.
+    ///
+    /// # Errors
+    /// As [`offer`](Outlet::offer).
+    pub(crate) fn write(
+        &'static self,
+        line: impl FnOnce(u64) -> serde_json::Result<Vec<u8>>,
+    ) -> io::Result<()> {
+        let began = Instant::now();
+        let mut state = self.wait_until_idle(self.state(), began)?;
+        if state.has_given_up {
+            return Ok(());
+        }
+        state.told = state.missed;
+        let line = line(state.missed)?;
+        self.queue(&mut state, line)?;
+        self.wait_until_idle(state, began).map(drop)
+    }
+
+    /// Waits until all is written that was offered, as [`write`](Outlet::write) does.
+    pub(crate) fn finish(&'static self) {
+        // Where the reader has gone there is nothing to wait for.
+        drop(self.wait_until_idle(self.state(), Instant::now()));
+    }
+
+    /// Whether the reader had stopped, and an interruption ended the wait for it.
+    pub(crate) fn has_given_up(&self) -> bool {
+        self.state().has_given_up
+    }
+
+    fn queue(&'static self, state: &mut State, line: Vec<u8>) -> io::Result<()> {
+        if !state.has_thread {
+            thread::Builder::new().name("output".to_owned()).spawn(|| self.write_all())?;
+            state.has_thread = true;
+        }
+        state.queued += line.len();
+        state.queue.push_back(line);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    fn wait_until_idle<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        began: Instant,
+    ) -> io::Result<MutexGuard<'a, State>> {
+        loop {
+            state.check()?;
+            if state.has_given_up || !state.is_busy() {
+                return Ok(state);
+            }
+            let since = interrupt::since().map(|interrupted| interrupted.max(began));
+            if since.is_some_and(|since| since.elapsed() >= READER_GRACE) {
+                state.has_given_up = true;
+                return Ok(state);
+            }
+            state = self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The thread: writes what is queued for as long as the process lives.
+    fn write_all(&self) {
+        let mut state = self.state();
+        loop {
+            let Some(line) = state.queue.pop_front() else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            state.queued -= line.len();
+            state.is_writing = true;
+            drop(state);
+            let written = (self.stream)(&line);
+            state = self.state();
+            state.is_writing = false;
+            if let Err(error) = written {
+                state.broken = Some(error.kind());
+                state.queue = VecDeque::new();
+                state.queued = 0;
+            }
+            self.changed.notify_all();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_busy(&self) -> bool {
+        self.is_writing || !self.queue.is_empty()
+    }
+
+    fn check(&self) -> io::Result<()> {
+        self.broken.map_or(Ok(()), |kind| Err(kind.into()))
+    }
+}
+
+/// How much longer than an interruption the last lines wait for a reader: one that is only slow takes them meanwhile.
+/// Half of [`interrupt::GRACE`], so that what else is to be put in order, as a record, has its time.
+pub(crate) const READER_GRACE: Duration = Duration::from_secs(1);
+
+/// How often a wait looks whether there was an interruption. It has no say in how soon a line is written.
+const LOOK: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, MutexGuard};
+
+    use super::*;
+
+    /// A reader that takes nothing as long as the gate is held, and what it has read.
+    struct Reader {
+        gate: Mutex<()>,
+        read: Mutex<Vec<String>>,
+    }
+
+    impl Reader {
+        const fn new() -> Reader {
+            Reader { gate: Mutex::new(()), read: Mutex::new(Vec::new()) }
+        }
+
+        fn take(&self, bytes: &[u8]) -> io::Result<()> {
+            let _open = self.gate.lock();
+            self.read.lock().unwrap().push(String::from_utf8_lossy(bytes).into_owned());
+            Ok(())
+        }
+
+        fn stop(&self) -> MutexGuard<'_, ()> {
+            self.gate.lock().unwrap()
+        }
+    }
+
+    fn line(text: &str) -> impl FnOnce(u64) -> serde_json::Result<Vec<u8>> {
+        move |missed| Ok(format!("{text} {missed}").into_bytes())
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted_and_told() {
+        static READER: Reader = Reader::new();
+        static OUTLET: Outlet = Outlet::new(|bytes| READER.take(bytes), 8);
+        let stopped = READER.stop();
+
+        OUTLET.offer(line("a")).unwrap();
+        while !OUTLET.state().is_writing {
+            thread::yield_now();
+        }
+        for text in ["b", "c", "d", "e", "f"] {
+            OUTLET.offer(line(text)).unwrap();
+        }
+        assert_eq!(OUTLET.state().queued, 6, "two lines of three bytes fit in eight");
+        drop(stopped);
+        OUTLET.finish();
+        OUTLET.offer(line("g")).unwrap();
+        OUTLET.write(line("end")).unwrap();
+
+        assert_eq!(*READER.read.lock().unwrap(), ["a 0", "b 0", "c 0", "g 3", "end 3"]);
+    }
+
+    #[test]
+    fn a_picture_is_taken_only_when_the_last_is_out() {
+        static READER: Reader = Reader::new();
+        static OUTLET: Outlet = Outlet::new(|bytes| READER.take(bytes), 1024);
+        let stopped = READER.stop();
+
+        let first = OUTLET.offer_picture(|| b"1".to_vec()).unwrap();
+        let second = OUTLET.offer_picture(|| b"2".to_vec()).unwrap();
+        drop(stopped);
+        OUTLET.finish();
+        let third = OUTLET.offer_picture(|| b"3".to_vec()).unwrap();
+        OUTLET.finish();
+
+        assert_eq!((first, second, third), (true, false, true));
+        assert_eq!(*READER.read.lock().unwrap(), ["1", "3"]);
+    }
+
+    #[test]
+    fn a_line_longer_than_the_limit_waits_alone() {
+        static READER: Reader = Reader::new();
+        static OUTLET: Outlet = Outlet::new(|bytes| READER.take(bytes), 2);
+
+        OUTLET.offer(line("long")).unwrap();
+        OUTLET.write(line("longer")).unwrap();
+
+        assert_eq!(*READER.read.lock().unwrap(), ["long 0", "longer 0"]);
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_an_error_of_the_next_line() {
+        static OUTLET: Outlet = Outlet::new(|_| Err(io::ErrorKind::BrokenPipe.into()), 1024);
+
+        let first = OUTLET.write(line("a")).unwrap_err();
+        let second = OUTLET.offer(line("b")).unwrap_err();
+
+        assert_eq!((first.kind(), second.kind()), (io::ErrorKind::BrokenPipe, io::ErrorKind::BrokenPipe));
+        assert!(OUTLET.state().queue.is_empty());
+    }
+}

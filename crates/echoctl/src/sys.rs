@@ -1,0 +1,121 @@
+//! Signals and the last write to a terminal: the only `unsafe` code of the command line.
+//!
+//! What a signal handler may call is little (signal-safety(7)): system calls without locks or memory. So the handler itself
+//! is in [`interrupt`](crate::interrupt), in safe code over atomics, and what it calls is here.
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+use std::io;
+
+/// What is done when a signal comes. It may touch atomics and call [`end_now`], and must not lock or allocate.
+pub(crate) type Handler = extern "C" fn(c_int);
+
+/// Gives Ctrl-C and SIGTERM their usual effect, also where whoever started us has had them ignored, as a shell does for
+/// commands in its background: what cannot be ended is worse.
+#[cfg(unix)]
+pub(crate) fn usual_effect() {
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        // It fails for no signal that exists.
+        let _ = set(signal, libc::SIG_DFL);
+    }
+}
+
+/// Signals keep the effect that the system gives them.
+#[cfg(not(unix))]
+pub(crate) fn usual_effect() {}
+
+/// Has `handler` called for SIGINT, SIGTERM and SIGHUP. SIGHUP stays ignored where it is: so `nohup` wants it.
+///
+/// # Errors
+/// The system's; it knows no reason for one.
+#[cfg(unix)]
+pub(crate) fn handle(handler: Handler) -> io::Result<()> {
+    let function = handler as *const () as libc::sighandler_t;
+    set(libc::SIGINT, function)?;
+    set(libc::SIGTERM, function)?;
+    if action(libc::SIGHUP)? != libc::SIG_IGN {
+        set(libc::SIGHUP, function)?;
+    }
+    Ok(())
+}
+
+/// Writes a few bytes to the terminal behind stderr, if it takes them within a fifth of a second, and ends the process without
+/// running anything else: no destructor, no other thread and no reader can hold it up. For signal handlers too.
+#[cfg(unix)]
+pub(crate) fn end_now(code: i32, farewell: &[u8]) -> ! {
+    if !farewell.is_empty() {
+        say_farewell(farewell);
+    }
+    // SAFETY: it takes no pointer, does not return, and is async-signal-safe.
+    unsafe { libc::_exit(code) }
+}
+
+/// Ends the process.
+#[cfg(not(unix))]
+pub(crate) fn end_now(code: i32, _farewell: &[u8]) -> ! {
+    std::process::exit(code)
+}
+
+/// Writes to a description of its own, which does not block: a terminal that is stopped, or written by another thread,
+/// refuses instead of holding us up.
+#[cfg(unix)]
+fn say_farewell(mut bytes: &[u8]) {
+    let flags = libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: the path is a C string that lives for ever; open is async-signal-safe.
+    let mut fd = unsafe { libc::open(TERMINAL.as_ptr(), flags) };
+    if fd < 0 {
+        // It is another user's, as after `sudo -u`: stderr itself will do, and an alarm ends the wait should it block.
+        fd = libc::STDERR_FILENO;
+        // SAFETY: it takes no pointer, and is async-signal-safe. Nobody handles SIGALRM here: it ends the process.
+        unsafe { libc::alarm(1) };
+    }
+    for _ in 0..FAREWELL.1 {
+        let mut waited = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+        // SAFETY: `waited` is one initialized pollfd that lives across the call; poll is async-signal-safe.
+        unsafe { libc::poll(&raw mut waited, 1, FAREWELL.0) };
+        // SAFETY: the pointer and the length are those of a live slice; write is async-signal-safe.
+        let written = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
+        bytes = usize::try_from(written).ok().and_then(|written| bytes.get(written..)).unwrap_or(bytes);
+        if bytes.is_empty() {
+            return;
+        }
+    }
+}
+
+#[cfg(unix)]
+fn set(signal: c_int, function: libc::sighandler_t) -> io::Result<()> {
+    // SAFETY: a sigaction of zeros is a valid one: no flags, an empty mask, the default action.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = function;
+    // System calls of ours that wait go on behind the handler: who is to stop waiting is woken otherwise.
+    action.sa_flags = libc::SA_RESTART;
+    // SAFETY: `action` is initialized and names SIG_DFL or a function of the type that a handler without SA_SIGINFO has;
+    // the old action is not asked for.
+    match unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// What a signal does now.
+#[cfg(unix)]
+fn action(signal: c_int) -> io::Result<libc::sighandler_t> {
+    // SAFETY: as in `set`.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: no new action is given, and the old one is written to a sigaction that is ours.
+    match unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) } {
+        0 => Ok(action.sa_sigaction),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The terminal behind stderr, to be opened once more.
+#[cfg(target_os = "linux")]
+const TERMINAL: &std::ffi::CStr = c"/proc/self/fd/2";
+#[cfg(all(unix, not(target_os = "linux")))]
+const TERMINAL: &std::ffi::CStr = c"/dev/tty";
+
+/// Milliseconds that each try to write waits, and tries: long enough for a terminal that is only busy, and at once for a
+/// person.
+#[cfg(unix)]
+const FAREWELL: (c_int, u32) = (50, 4);
