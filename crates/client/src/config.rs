@@ -38,6 +38,8 @@ pub struct Config {
     pub then_read: bool,
     /// How long to wait at the end for a server that neither takes nor gives a byte.
     pub patience: Duration,
+    /// The longest that a handshake may take. More than 0.
+    pub connect_within: Duration,
     /// SO_SNDBUF of each connection. `None`: the kernel's choice, which grows.
     pub sndbuf: Option<usize>,
     /// SO_RCVBUF of each connection. `None`: the kernel's choice, which grows.
@@ -58,6 +60,8 @@ impl Config {
     pub const WATCHABLE_RATE: u64 = 64 << 20;
     /// The default patience: several times the longest pause seen on a busy machine, and short enough to sit out.
     pub const PATIENCE: Duration = Duration::from_secs(5);
+    /// The default time for a handshake: three SYNs are lost before that. The kernel itself would try for two minutes.
+    pub const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
     /// One connection to `addr` that sends lines of 1 KiB as fast as it can, reads and checks everything, and goes on
     /// until it is stopped.
@@ -76,6 +80,7 @@ impl Config {
             bytes: None,
             then_read: false,
             patience: Self::PATIENCE,
+            connect_within: Self::CONNECT_WITHIN,
             sndbuf: None,
             rcvbuf: None,
         }

@@ -14,6 +14,8 @@ pub enum Error {
     Connect {
         /// Where to.
         addr: SocketAddr,
+        /// How many connections were made before it.
+        made: usize,
         /// What the kernel said.
         source: io::Error,
     },

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::checker::Checker;
 use crate::config::{Config, Rate, Reading};
+use crate::connect::{ConnectTime, refuse_itself};
 use crate::consumer::Consumer;
 use crate::error::Error;
 use crate::link::{Link, Phase};
@@ -44,13 +45,19 @@ impl Flood {
     /// Opens all connections, one after the other, so that no backlog overflows. Nothing is sent yet.
     ///
     /// # Errors
-    /// When the configuration is out of bounds ([`Config::check`]) or a connection cannot be made.
+    /// When the configuration is out of bounds ([`Config::check`]) or a connection cannot be made within
+    /// [`Config::connect_within`], or all of them within half a minute.
     pub async fn connect(config: Config) -> Result<Flood, Error> {
         config.check()?;
-        let mut links = Vec::with_capacity(config.connections);
-        for _ in 0..config.connections {
-            let link = open(&config).await.and_then(Link::new);
-            links.push(Arc::new(link.map_err(|source| Error::Connect { addr: config.addr, source })?));
+        let (time, count) = (ConnectTime::begin(config.connect_within), config.connections);
+        // It grows: the number was asked for, and descriptors may be fewer.
+        let mut links = Vec::new();
+        for made in 0..count {
+            let link = open(&config, time.left()).await.and_then(Link::new);
+            let failed = |error| time.failure(error, made, count);
+            let link =
+                link.map_err(failed).map_err(|source| Error::Connect { addr: config.addr, made, source })?;
+            links.push(Arc::new(link));
         }
         Ok(Flood { config, links: links.into() })
     }
@@ -167,7 +174,7 @@ impl StopHandle {
 }
 
 /// One connection, its buffers set before the handshake: the window scale is agreed in it.
-async fn open(config: &Config) -> io::Result<TcpStream> {
+async fn open(config: &Config, within: Duration) -> io::Result<TcpStream> {
     let socket = match config.addr {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
@@ -179,14 +186,12 @@ async fn open(config: &Config) -> io::Result<TcpStream> {
     if let Some(bytes) = config.rcvbuf {
         socket.set_recv_buffer_size(clamped(bytes))?;
     }
-    let connected = tokio::time::timeout(CONNECT_WITHIN, socket.connect(config.addr)).await;
+    let connected = tokio::time::timeout(within, socket.connect(config.addr)).await;
     let stream = connected.map_err(|_| io::ErrorKind::TimedOut)??;
+    refuse_itself(stream.local_addr()?, stream.peer_addr()?)?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
-
-/// The longest that a handshake may take: three SYNs are lost before that. The kernel itself would try for two minutes.
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
 /// The part of `whole` that falls to number `index` of `parts`; the parts add up.
 fn share(whole: u64, parts: usize, index: usize) -> u64 {

@@ -18,6 +18,7 @@
 //! - [`Flood`]: connects, runs, and says how it ended ([`Outcome`]); a [`StopHandle`] ends it early.
 //! - [`Link`]: one connection; whoever samples a run reads its counters and its socket at any time.
 //! - [`Ping`]: apart from all that, the time that a frame takes to the server and back.
+//! - [`connect()`]: a blocking connection that is none with itself.
 //! - [`Recipe`], [`Source`], [`Checker`], [`Pacer`], [`Schedule`]: the parts without a socket or a clock.
 //!
 //! Nothing is stored of what was sent: a frame is made again from its number to check it. So the memory of a run does
@@ -25,6 +26,7 @@
 
 mod checker;
 mod config;
+mod connect;
 mod consumer;
 mod error;
 mod flood;
@@ -42,6 +44,7 @@ mod source;
 
 pub use checker::{Checker, Fault, Tally};
 pub use config::{Config, Rate, Reading};
+pub use connect::connect;
 pub use error::Error;
 pub use flood::{Flood, StopHandle};
 pub use link::{Link, Phase};

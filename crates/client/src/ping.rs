@@ -36,6 +36,7 @@ use self::plan::Plan;
 pub use self::probe::PingFault;
 use self::probe::Shared;
 use crate::Error;
+use crate::connect::{ConnectTime, connect};
 
 /// What to ask, how often, and when to stop.
 #[derive(Debug, Clone)]
@@ -54,8 +55,10 @@ pub struct PingConfig {
     pub count: Option<u64>,
     /// For how long frames are sent; `None` is without end.
     pub time: Option<Duration>,
-    /// How long a connection may take, and then each reply, until the server counts as silent. More than 0.
+    /// How long each reply may take, from its sending to its last byte, until the server counts as silent. More than 0.
     pub patience: Duration,
+    /// The longest that a handshake may take. More than 0.
+    pub connect_within: Duration,
 }
 
 impl PingConfig {
@@ -76,15 +79,19 @@ impl Ping {
     /// Opens all connections.
     ///
     /// # Errors
-    /// When the frame is too short or too long, there are no connections to open, or one cannot be opened.
+    /// When the frame is too short or too long, there are no connections to open, or one cannot be opened in time.
     pub fn connect(config: PingConfig) -> Result<Ping, Error> {
         if config.connections == 0 {
             return Err(Error::NoConnections);
         }
         let message = Message::new(config.framing, config.size)?;
-        let connect = |_| {
-            let refused = |source| Error::Connect { addr: config.addr, source };
-            let stream = TcpStream::connect_timeout(&config.addr, config.patience).map_err(refused)?;
+        let time = ConnectTime::begin(config.connect_within);
+        let connect = |made| {
+            let refused = |error| {
+                let source = time.failure(error, made, config.connections);
+                Error::Connect { addr: config.addr, made, source }
+            };
+            let stream = connect(config.addr, time.left()).map_err(refused)?;
             // Nagle would hold a frame back that follows an unacknowledged one; the timeouts keep a dead server from
             // holding us for ever.
             stream.set_nodelay(true).map_err(refused)?;

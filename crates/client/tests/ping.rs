@@ -45,6 +45,7 @@ fn config(addr: SocketAddr) -> PingConfig {
         count: Some(400),
         time: None,
         patience: Duration::from_secs(30),
+        connect_within: Duration::from_secs(30),
     }
 }
 

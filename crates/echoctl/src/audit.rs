@@ -123,13 +123,13 @@ pub(crate) fn run(mut args: Args) -> Outcome {
         [] => None,
         command => {
             let addr = args.addr.as_deref().map(|addr| args.consent.find(&supported(addr)?)).transpose()?;
-            let addr = addr.map(|target| target.addr);
+            let addr = addr.map(|target| target.first());
             Some(Target::start(command, addr, args.ready_timeout, stop).map_err(failure)?)
         }
     };
     let addr: SocketAddr = match &target {
         Some(target) => target.addr(),
-        None => args.consent.find(&supported(host)?)?.addr,
+        None => args.consent.find(&supported(host)?)?.answering()?,
     };
     let mut pids: Vec<u32> = args.pid.into_iter().collect();
     pids.extend(target.iter().flat_map(Target::roots));

@@ -22,8 +22,8 @@ use log::Log;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Where to answer, on UDP and on TCP
-    #[arg(long, default_value = "127.0.0.1:5354", value_name = "ADDR")]
+    /// Where to answer, on UDP and on TCP: host:port, or a port of loopback
+    #[arg(long, value_parser = crate::address::to_listen, default_value = "127.0.0.1:5354", value_name = "ADDR")]
     addr: SocketAddr,
 
     /// Print one JSON object a line

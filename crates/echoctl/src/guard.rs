@@ -1,17 +1,17 @@
 //! The guard: whom the program may send to. Asked before a byte is sent, by every command that floods.
 //!
 //! A flood is an attack when it is not one's own server that is flooded. So targets that are not this host's loopback, and
-//! servers of other users, need a word of consent each.
+//! servers of other users, need a word of consent each. The check is by address and not by name: a name may have several
+//! addresses, each is checked, and only those that passed are connected to.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use echoctl_observe::{Listener, listener};
 
+use crate::address;
 use crate::exit::{Exit, Failure};
 
 /// Consent to flood what is not one's own.
@@ -26,125 +26,310 @@ pub(crate) struct Consent {
     allow_other_user: bool,
 }
 
-/// A target that may be flooded.
-#[derive(Debug, Clone)]
+impl Consent {
+    /// Resolves `target` (`host:port`, a port) once, and keeps the addresses that may be flooded.
+    ///
+    /// # Errors
+    /// Exit 4 when the name leads nowhere, exit 2 when consent is missing for all its addresses.
+    pub(crate) fn find(self, target: &str) -> Result<Target, Failure> {
+        self.allow(target, address::to_connect(target)?)
+    }
+
+    fn allow(self, name: &str, addrs: Vec<SocketAddr>) -> Result<Target, Failure> {
+        let (mut allowed, mut refused) = (Vec::new(), Vec::new());
+        for addr in addrs {
+            match self.check(addr) {
+                Ok(_) => allowed.push(addr),
+                Err(refusal) => refused.push((addr, refusal)),
+            }
+        }
+        match refused.first() {
+            Some((addr, refusal)) if allowed.is_empty() => Err(refusal.failure(*addr)),
+            _ => Ok(Target { name: name.to_owned(), consent: self, allowed, refused }),
+        }
+    }
+
+    /// Whether this address may be flooded, and who listens there, as far as that is visible.
+    fn check(self, addr: SocketAddr) -> Result<Option<Listener>, Refusal> {
+        if !addr.ip().to_canonical().is_loopback() && !self.allow_remote {
+            return Err(Refusal::Remote);
+        }
+        // Where no listener is visible the connection will tell: a port may be forwarded from another network namespace.
+        let listener = listener(addr).ok();
+        match &listener {
+            Some(found) if found.is_of_another_user() == Some(true) && !self.allow_other_user => {
+                let name = found.uid.and_then(echoctl_observe::user_name);
+                Err(Refusal::OtherUser(
+                    name.unwrap_or_else(|| format!("uid {}", found.uid.unwrap_or_default())),
+                ))
+            }
+            _ => Ok(listener),
+        }
+    }
+}
+
+/// Why an address must not be flooded.
+#[derive(Debug)]
+enum Refusal {
+    Remote,
+    /// The server's user, by name.
+    OtherUser(String),
+}
+
+impl Refusal {
+    fn failure(&self, addr: SocketAddr) -> Failure {
+        Failure::usage(match self {
+            Refusal::Remote => format!(
+                "{addr} is not on this host's loopback, and nothing was sent to it\n\
+                 hint: if its owner agrees to be flooded, give --allow-remote"
+            ),
+            Refusal::OtherUser(user) => format!(
+                "the server at {addr} runs as another user ({user}), and nothing was sent to it\n\
+                 hint: if they agree to be flooded, give --allow-other-user"
+            ),
+        })
+    }
+
+    fn reason(&self) -> String {
+        match self {
+            Refusal::Remote => "not on this host's loopback, not tried without --allow-remote".to_owned(),
+            Refusal::OtherUser(user) => {
+                format!("runs as another user ({user}), not tried without --allow-other-user")
+            }
+        }
+    }
+}
+
+/// A target that may be flooded: the addresses behind its name for which there is consent.
+#[derive(Debug)]
 pub(crate) struct Target {
-    /// Where it is.
+    name: String,
+    consent: Consent,
+    allowed: Vec<SocketAddr>,
+    refused: Vec<(SocketAddr, Refusal)>,
+}
+
+/// What was opened, to which address, and who listens there, as far as that is visible.
+#[derive(Debug)]
+pub(crate) struct Opened<T> {
+    pub(crate) connection: T,
     pub(crate) addr: SocketAddr,
-    /// Who listens there, as far as that is visible.
     pub(crate) listener: Option<Listener>,
 }
 
-impl Consent {
-    /// Finds `target` (`host:port`), and refuses it where consent is missing.
+impl Target {
+    /// Opens a connection to the first of its addresses that accepts one.
     ///
     /// # Errors
-    /// Exit 4 when the name leads nowhere, exit 2 when consent is missing.
-    pub(crate) fn find(self, target: &str) -> Result<Target, Failure> {
-        let addr = resolve(target)?;
-        if !addr.ip().to_canonical().is_loopback() && !self.allow_remote {
-            return Err(Failure::usage(format_args!(
-                "{addr} is not on this host's loopback, and nothing was sent to it: \
-                 if its owner agrees to be flooded, give --allow-remote"
-            )));
+    /// Those of [`open_first`]; exit 2 when the server turns out to be of another user, once it has accepted.
+    pub(crate) fn open<T>(
+        &self,
+        open: impl FnMut(SocketAddr, Duration) -> Result<io::Result<T>, Failure>,
+    ) -> Result<Opened<T>, Failure> {
+        let refused = self.refused.iter().map(|(addr, refusal)| (*addr, refusal.reason()));
+        let (addr, connection) = open_first(&self.name, &self.allowed, &refused.collect::<Vec<_>>(), open)?;
+        // Asked again: what listened when the address was checked may be gone, and another program in its place.
+        let listener = self.consent.check(addr).map_err(|refusal| refusal.failure(addr))?;
+        Ok(Opened { connection, addr, listener })
+    }
+
+    /// The first of its addresses where a server listens: one that is visible, or else accepts a connection.
+    ///
+    /// # Errors
+    /// Exit 4, with each address and why it does not do.
+    pub(crate) fn answering(&self) -> Result<SocketAddr, Failure> {
+        match self.allowed.iter().find(|addr| listener(**addr).is_ok()) {
+            Some(addr) => Ok(*addr),
+            None => {
+                self.open(|addr, within| Ok(echoctl_client::connect(addr, within))).map(|opened| opened.addr)
+            }
         }
-        // Where nobody is to be seen the connection will tell: a port may be forwarded from another network namespace.
-        let listener = listener(addr).ok();
-        let others = listener.as_ref().filter(|listener| listener.is_of_another_user() == Some(true));
-        if let Some(listener) = others.filter(|_| !self.allow_other_user) {
-            let user = listener.uid.and_then(echoctl_observe::user_name);
-            let user = user.unwrap_or_else(|| format!("uid {}", listener.uid.unwrap_or_default()));
-            return Err(Failure::usage(format_args!(
-                "the server at {addr} runs as another user ({user}), and nothing was sent to it: \
-                 if they agree to be flooded, give --allow-other-user"
-            )));
-        }
-        Ok(Target { addr, listener })
+    }
+
+    /// The first of its addresses, for a server that is yet to be started.
+    pub(crate) fn first(&self) -> SocketAddr {
+        self.allowed[0]
     }
 }
 
-/// The address behind `host:port`; the first, where a name has several.
-pub(crate) fn resolve(target: &str) -> Result<SocketAddr, Failure> {
-    if let Ok(addr) = target.parse() {
-        return Ok(addr);
+/// Opens a connection to the first of `addrs` that accepts one, within [`CONNECT_WITHIN`] in all. `open` gets the address and
+/// the longest that it may take; its own error ends the search. `others` are further addresses of the name and why they
+/// are left out.
+///
+/// # Errors
+/// Exit 4, with each address and what happened there.
+pub(crate) fn open_first<T>(
+    name: &str,
+    addrs: &[SocketAddr],
+    others: &[(SocketAddr, String)],
+    mut open: impl FnMut(SocketAddr, Duration) -> Result<io::Result<T>, Failure>,
+) -> Result<(SocketAddr, T), Failure> {
+    let deadline = Instant::now() + CONNECT_WITHIN;
+    let mut tried = Vec::new();
+    for (index, &addr) in addrs.iter().enumerate() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let within = (left / (addrs.len() - index) as u32).max(SHORTEST_TRY);
+        match open(addr, within)? {
+            Ok(connection) => return Ok((addr, connection)),
+            Err(error) => tried.push(Tried { addr, error, within }),
+        }
     }
-    let Some((_, port)) = target.rsplit_once(':') else {
-        return Err(Failure::usage(format_args!("'{target}' is no address: write it as host:port")));
+    Err(unreachable(name, &tried, others))
+}
+
+/// Exit 4: no address of `name` did, and why, and what to do where it is this host that nothing listens on.
+fn unreachable(name: &str, tried: &[Tried], others: &[(SocketAddr, String)]) -> Failure {
+    let mut reasons: Vec<String> =
+        tried.iter().map(|tried| format!("{}: {}", tried.addr, tried.reason())).collect();
+    reasons.extend(others.iter().map(|(addr, reason)| format!("{addr}: {reason}")));
+    let mut told = match reasons.as_slice() {
+        // The address need not be said twice.
+        [reason] if reason.starts_with(&format!("{name}: ")) => format!("cannot connect to {reason}"),
+        _ => format!("cannot connect to {name}: {}", reasons.join("; ")),
     };
-    if port.parse::<u16>().is_err() {
-        let why = "a port is a number up to 65535";
-        return Err(Failure::usage(format_args!("'{target}' is no address: {why}")));
-    }
-    let unreachable = |why: String| Failure::new(Exit::Unreachable, anyhow!("cannot find {target}: {why}"));
-    // A resolver without a network may take half a minute to say so: it is asked aside, and left behind if need be.
-    let (answer, answers) = mpsc::sync_channel(1);
-    let name = target.to_owned();
-    thread::spawn(move || answer.send(name.to_socket_addrs().map(|mut addrs| addrs.next())));
-    match answers.recv_timeout(RESOLVE_WITHIN) {
-        Ok(Ok(Some(addr))) => Ok(addr),
-        Ok(Ok(None)) => Err(unreachable("the name has no address".to_owned())),
-        Ok(Err(error)) => Err(unreachable(error.to_string())),
-        Err(_) => Err(unreachable(format!("no answer within {} s", RESOLVE_WITHIN.as_secs()))),
-    }
-}
-
-/// No connection to `addr` came about: exit 4, and where nobody listens on this host, what to do.
-pub(crate) fn no_connection(addr: SocketAddr, error: &io::Error) -> Failure {
-    let is_here = addr.ip().to_canonical().is_loopback();
-    let why = match error.kind() {
-        io::ErrorKind::ConnectionRefused if is_here => {
-            format!("nobody listens there: start a server with: echoctl serve --addr {addr}")
-        }
-        io::ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
-        _ => error.to_string(),
+    let is_free = |tried: &&Tried| {
+        tried.error.kind() == io::ErrorKind::ConnectionRefused && tried.addr.ip().is_loopback()
     };
-    Failure::new(Exit::Unreachable, anyhow!("cannot connect to {addr}: {why}"))
+    if let Some(tried) = tried.iter().find(is_free) {
+        told.push_str(&format!(
+            "\nhint: nothing listens there; to start a server: echoctl serve --addr {}",
+            tried.addr
+        ));
+    }
+    Failure::new(Exit::Unreachable, anyhow!(told))
 }
 
-/// The longest that a name may take: what a person waits for before they suspect the program.
-const RESOLVE_WITHIN: Duration = Duration::from_secs(4);
+/// An address that did not do.
+struct Tried {
+    addr: SocketAddr,
+    error: io::Error,
+    /// How long it was given.
+    within: Duration,
+}
+
+impl Tried {
+    fn reason(&self) -> String {
+        match self.error.kind() {
+            io::ErrorKind::TimedOut if self.error.get_ref().is_none() => {
+                format!("no answer within {:.1} s", self.within.as_secs_f64())
+            }
+            // A connection to itself is refused by us, with the same words.
+            io::ErrorKind::ConnectionRefused if self.error.get_ref().is_none() => {
+                "connection refused".to_owned()
+            }
+            _ => self.error.to_string(),
+        }
+    }
+}
+
+/// The longest that connecting may take, all addresses of a name together: three SYNs are lost before that.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+
+/// What each address gets where a name has many.
+const SHORTEST_TRY: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
 
     use super::*;
 
     const NONE: Consent = Consent { allow_remote: false, allow_other_user: false };
 
+    fn addrs(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    /// An address where nothing listens, and the socket that keeps it so.
+    fn free() -> (socket2::Socket, SocketAddr) {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        let addr = socket.local_addr().unwrap().as_socket().unwrap();
+        (socket, addr)
+    }
+
+    fn open(addr: SocketAddr, within: Duration) -> Result<io::Result<TcpStream>, Failure> {
+        Ok(echoctl_client::connect(addr, within))
+    }
+
     #[test]
     fn a_remote_target_needs_consent() {
-        assert!(NONE.find("192.0.2.1:7").is_err());
+        for remote in ["192.0.2.1:7", "[::ffff:192.0.2.1]:7", "[64:ff9b::7f00:1]:7", "[fe80::1%1]:7"] {
+            let refused = NONE.find(remote).expect_err(remote).to_string();
+            assert!(refused.contains("--allow-remote"), "{refused}");
+        }
         assert!(Consent { allow_remote: true, ..NONE }.find("192.0.2.1:7").is_ok());
     }
 
     #[test]
-    fn our_own_server_on_loopback_is_found_with_its_owner() {
+    fn a_remote_address_of_a_local_name_is_not_tried() {
+        let (_socket, addr) = free();
+        let target = NONE.allow("two.test:7", vec![addr, "192.0.2.1:7".parse().unwrap()]).unwrap();
+
+        let mut tried = Vec::new();
+        let failure = target.open(|addr, within| {
+            tried.push(addr);
+            open(addr, within)
+        });
+
+        assert_eq!(tried, [addr]);
+        let told = failure.unwrap_err().to_string();
+        assert!(told.contains("192.0.2.1:7: not on this host's loopback"), "{told}");
+    }
+
+    #[test]
+    fn a_name_with_remote_addresses_only_is_refused() {
+        let refused = NONE.allow("far.test:7", addrs(&["192.0.2.1:7", "192.0.2.2:7"]));
+
+        assert!(refused.is_err_and(|failure| failure.to_string().contains("nothing was sent")));
+    }
+
+    #[test]
+    fn the_next_address_of_a_name_is_tried() {
+        let (_socket, nothing) = free();
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = server.local_addr().unwrap();
 
-        let target =
-            NONE.find(&format!("localhost:{}", addr.port())).or_else(|_| NONE.find(&addr.to_string()));
+        let opened = NONE.allow("localhost:7", vec![nothing, addr]).unwrap().open(open).unwrap();
 
-        assert_eq!(target.unwrap().addr.port(), addr.port());
+        assert_eq!((opened.addr, opened.connection.peer_addr().unwrap()), (addr, addr));
+        assert!(opened.listener.is_none_or(|listener| listener.pids().any(|pid| pid == std::process::id())));
     }
 
     #[test]
-    fn where_nobody_listens_on_this_host_the_way_out_is_named() {
-        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
-        let said = |addr: &str| no_connection(addr.parse().unwrap(), &refused).to_string();
+    fn an_error_names_every_address_and_its_reason() {
+        let ((_first, first), (_second, second)) = (free(), free());
 
-        assert!(said("127.0.0.1:7007").contains("echoctl serve --addr 127.0.0.1:7007"));
-        assert!(!said("192.0.2.1:7007").contains("serve"), "another host's server is not ours to start");
+        let failure = NONE.allow("localhost:7", vec![first, second]).unwrap().open(open).unwrap_err();
+
+        let told = failure.to_string();
+        let reasons = format!("localhost:7: {first}: connection refused; {second}: connection refused");
+        assert!(told.contains(&reasons), "{told}");
+        assert!(told.contains(&format!(
+            "hint: nothing listens there; to start a server: echoctl serve --addr {first}"
+        )));
     }
 
     #[test]
-    fn what_is_no_address_says_how_to_write_one() {
-        for wrong in ["banana", "127.0.0.1:99999", "[::1]:http", "localhost:"] {
-            assert!(
-                resolve(wrong).is_err_and(|failure| failure.to_string().contains("is no address")),
-                "{wrong}"
-            );
-        }
+    fn connecting_to_many_addresses_has_one_bound() {
+        let mut times = Vec::new();
+        let many = addrs(&["127.0.0.1:7"; 4]);
+        let failure = open_first("many.test:7", &many, &[], |_, within| {
+            times.push(within);
+            Ok(io::Result::<()>::Err(io::ErrorKind::TimedOut.into()))
+        });
+
+        assert!(times[0] <= CONNECT_WITHIN / 4 && times[3] <= CONNECT_WITHIN, "{times:?}");
+        assert!(failure.unwrap_err().to_string().contains("no answer within 2.5 s"));
+    }
+
+    #[test]
+    fn only_this_host_is_told_how_to_start_a_server() {
+        let error = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let tried = Tried { addr: "192.0.2.1:7007".parse().unwrap(), error, within: CONNECT_WITHIN };
+
+        let told = unreachable("192.0.2.1:7007", &[tried], &[]).to_string();
+
+        assert_eq!(told, "cannot connect to 192.0.2.1:7007: connection refused");
     }
 }

@@ -3,6 +3,7 @@
 //! Parses, calls, and exits. Each subcommand is one file that holds its `Args` (whose doc comments are the help) and its
 //! `run`. The libraries below return what they have to say as data; printing is done here and nowhere else.
 
+mod address;
 mod ask;
 mod audit;
 mod cli;

@@ -2,6 +2,7 @@
 
 mod result;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -9,8 +10,9 @@ use echoctl_client::{Error, Ping, PingConfig, PingFault};
 use echoctl_proto::Framing;
 use tokio::sync::oneshot;
 
+use crate::address;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::guard::{Consent, no_connection};
+use crate::guard::Consent;
 use crate::interrupt::{self, interrupted};
 use crate::output::{json_line, say};
 use crate::values;
@@ -24,12 +26,12 @@ use result::Summary;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Send to this server, host:port
-    #[arg(env = "ECHOCTL_ADDR", default_value = "127.0.0.1:7007", value_name = "ADDR")]
+    /// Send to this server: host:port, or a port of loopback
+    #[arg(env = "ECHOCTL_ADDR", default_value = address::DEFAULT, value_name = "ADDR")]
     addr: String,
 
     /// Open so many connections, each with one frame on its way at most
-    #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_CONNECTIONS))]
+    #[arg(long, default_value = "1", value_name = "N", value_parser = values::number::<u16>(1..=MOST_CONNECTIONS))]
     connections: u16,
 
     /// Mark frames as lines, u16, u32 or raw; the server's --framing must be the same
@@ -41,11 +43,11 @@ pub(crate) struct Args {
     size: u64,
 
     /// Send so many frames a second over all connections [default: the next when the last is back]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_A_SECOND))]
+    #[arg(long, value_name = "N", value_parser = values::number::<u64>(1..=MOST_A_SECOND))]
     rate: Option<u64>,
 
     /// Send so many frames in all
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = values::number::<u64>(1..=MOST_COUNT))]
     count: Option<u64>,
 
     /// Send for so long [default: 5s, unless --count is given]
@@ -72,17 +74,19 @@ Examples:
 
 pub(crate) fn run(args: Args) -> Outcome {
     let target = args.consent.find(&args.addr)?;
-    let config = PingConfig {
-        addr: target.addr,
-        framing: args.framing,
-        size: usize::try_from(args.size).unwrap_or(usize::MAX),
-        connections: args.connections.into(),
-        rate: args.rate,
-        count: args.count,
-        time: args.for_.or(args.count.is_none().then_some(DEFAULT_TIME)),
-        patience: args.timeout,
-    };
-    let ping = Ping::connect(config.clone()).map_err(failure)?;
+    let opened = target.open(|addr, within| {
+        let config = args.config(addr, within);
+        match Ping::connect(config.clone()) {
+            Ok(ping) => Ok(Ok((config, ping))),
+            Err(Error::Connect { source, made: 0, .. }) => Ok(Err(source)),
+            // Where one connection was made and the next was not, another address is no help.
+            Err(Error::Connect { addr, source, .. }) => {
+                Err(Failure::new(Exit::Unreachable, anyhow!("cannot connect to {addr}: {source}")))
+            }
+            Err(error) => Err(Failure::usage(error)),
+        }
+    })?;
+    let (config, ping) = opened.connection;
     interrupt::in_order(Duration::ZERO);
     let stopper = ping.stopper();
     let (ended, mut end) = oneshot::channel();
@@ -119,10 +123,20 @@ pub(crate) fn run(args: Args) -> Outcome {
     Ok(if summary.has_kept_up() { Exit::Done } else { Exit::Unsure })
 }
 
-fn failure(error: Error) -> Failure {
-    match error {
-        Error::Connect { addr, source } => no_connection(addr, &source),
-        error => Failure::usage(error),
+impl Args {
+    /// What to ask at this address.
+    fn config(&self, addr: SocketAddr, connect_within: Duration) -> PingConfig {
+        PingConfig {
+            addr,
+            framing: self.framing,
+            size: usize::try_from(self.size).unwrap_or(usize::MAX),
+            connections: self.connections.into(),
+            rate: self.rate,
+            count: self.count,
+            time: self.for_.or(self.count.is_none().then_some(DEFAULT_TIME)),
+            patience: self.timeout,
+            connect_within,
+        }
     }
 }
 
@@ -140,7 +154,10 @@ fn hint(fault: &PingFault, replies: u64) -> &'static str {
 const DEFAULT_TIME: Duration = Duration::from_secs(5);
 
 /// A thread each: beyond this the scheduler is measured, not the server.
-const MOST_CONNECTIONS: i64 = 1000;
+const MOST_CONNECTIONS: u64 = 1000;
+
+/// More than any run sends in a year, and a sum of two does not overflow.
+const MOST_COUNT: u64 = i64::MAX as u64;
 
 /// Beyond a million a second the clock's own cost would show.
 const MOST_A_SECOND: u64 = 1_000_000;

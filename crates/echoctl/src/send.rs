@@ -11,19 +11,20 @@
 //! The end of the input ends our half of the stream (FIN) and no more: what the server still has to say is read.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use echoctl_client::connect;
 use echoctl_proto::{Buffer, Cutter, Framing};
 use echoctl_record::Bytes;
 use echoctl_server::Config;
 
-use crate::exit::{Exit, Failure, Outcome};
-use crate::guard::{no_connection, resolve};
+use crate::address;
+use crate::exit::{Exit, Outcome};
+use crate::guard::open_first;
 use crate::values;
 
 /// Send what comes on standard input, a frame a line, and print the replies
@@ -33,8 +34,8 @@ use crate::values;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Send to this server, host:port
-    #[arg(env = "ECHOCTL_ADDR", default_value = "127.0.0.1:7007", value_name = "ADDR")]
+    /// Send to this server: host:port, or a port of loopback
+    #[arg(env = "ECHOCTL_ADDR", default_value = address::DEFAULT, value_name = "ADDR")]
     addr: String,
 
     /// Mark frames as lines, u16, u32 or raw (bytes as they come); the server's --framing must be the same
@@ -53,8 +54,9 @@ Examples:
   printf 'GET / HTTP/1.0\\r\\n\\r\\n' | echoctl send 127.0.0.1:8080 --framing raw";
 
 pub(crate) fn run(args: Args) -> Outcome {
-    let addr = resolve(&args.addr)?;
-    let conversation = Arc::new(Conversation::begin(addr, &args)?);
+    let addrs = address::to_connect(&args.addr)?;
+    let (_, stream) = open_first(&args.addr, &addrs, &[], |addr, within| Ok(connect(addr, within)))?;
+    let conversation = Arc::new(Conversation::begin(stream, &args)?);
     let sender = Arc::clone(&conversation);
     // The sender is not waited for: it may be waiting for a line from a terminal, which nobody is going to type.
     thread::spawn(move || sender.send_all());
@@ -98,9 +100,7 @@ enum Sending {
 }
 
 impl Conversation {
-    fn begin(addr: SocketAddr, args: &Args) -> Result<Conversation, Failure> {
-        let stream =
-            TcpStream::connect_timeout(&addr, CONNECT_WITHIN).map_err(|error| no_connection(addr, &error))?;
+    fn begin(stream: TcpStream, args: &Args) -> io::Result<Conversation> {
         // A frame is one write, and is to go at once, even if the one before is not acknowledged yet.
         stream.set_nodelay(true)?;
         let max_frame =
@@ -305,6 +305,3 @@ fn read_from<'a>(from: &mut impl Read, chunk: &'a mut [u8]) -> io::Result<Option
 
 /// Bytes of one read: as much as a pipe holds on Linux.
 const CHUNK: usize = 64 * 1024;
-
-/// The longest that connecting may take: what a person waits for before they suspect the program.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);

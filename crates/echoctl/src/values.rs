@@ -3,6 +3,7 @@
 //! All are exact decimals with a unit, within bounds that arithmetic on offsets and on clocks bears: no sum of two sizes
 //! wraps, and no clock reading plus a time overflows. What exceeds a bound is refused with the bound, never clamped.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Reads a size in bytes: `64KiB`, `1.5 MiB`, `4096`. Decimal units (`64KB`) are taken at their word.
@@ -83,10 +84,20 @@ pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Reads a process id. It is positive, and signed in the kernel, where 0 and less name process groups.
-pub(crate) fn pid() -> clap::builder::RangedI64ValueParser<u32> {
-    clap::value_parser!(u32).range(1..=i64::from(i32::MAX))
+/// Reads a number of the given range. What clap's own parser says of numbers beyond 64 bits does not name the range.
+pub(crate) fn number<T: TryFrom<u64>>(
+    range: RangeInclusive<u64>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let number = text.trim().parse::<u64>().ok().filter(|number| range.contains(number));
+        number
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or_else(|| format!("expected a number from {} to {}", range.start(), range.end()))
+    }
 }
+
+/// Process ids: positive, and signed in the kernel, where 0 and less name process groups.
+pub(crate) const PIDS: RangeInclusive<u64> = 1..=i32::MAX as u64;
 
 /// The largest size and rate: what a signed offset in a file or a stream can express, so that two of them can be added.
 pub(crate) const MOST_BYTES: u64 = i64::MAX as u64;
@@ -205,6 +216,16 @@ mod tests {
         assert!(rate("fast").is_err_and(|error| error.contains("64MiB/s")));
         assert!(rate("64MiB/s/s").is_err());
         assert!(rate("0").is_err());
+    }
+
+    #[test]
+    fn numbers_out_of_range_name_it() {
+        let read = number::<u16>(1..=65535);
+
+        assert_eq!((read("1"), read("65535")), (Ok(1), Ok(65535)));
+        for text in ["0", "-1", "65536", "18446744073709551616", "1.5", "many", ""] {
+            assert_eq!(read(text), Err("expected a number from 1 to 65535".to_owned()), "{text}");
+        }
     }
 
     #[test]

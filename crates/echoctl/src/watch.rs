@@ -36,7 +36,7 @@ pub(crate) struct Args {
     target: Option<String>,
 
     /// Watch the memory of this process; without a target, all addresses where it listens
-    #[arg(long, value_name = "PID", value_parser = values::pid())]
+    #[arg(long, value_name = "PID", value_parser = values::number::<u32>(values::PIDS))]
     pid: Option<u32>,
 
     /// Stop after so long [default: Ctrl-C]
@@ -48,7 +48,7 @@ pub(crate) struct Args {
     every: Duration,
 
     /// Name so many connections in each JSON sample, those that hold most first
-    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(..=MOST_TOP))]
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = values::number::<u32>(0..=MOST_TOP))]
     top: u32,
 
     #[command(flatten)]
@@ -259,7 +259,7 @@ fn after(time: Instant, duration: Duration) -> Instant {
 }
 
 /// Connections in a JSON sample: more than a line that programs read should hold.
-const MOST_TOP: i64 = 100_000;
+const MOST_TOP: u64 = 100_000;
 
 /// A hundred years.
 const AN_AGE: Duration = Duration::from_secs(100 * 365 * 86_400);

@@ -8,8 +8,8 @@ use std::net::TcpListener;
 
 use peer::{echoctl, text};
 
-/// Runs with the address of a listener in front of `options`; expects exit 2, no connection, and `bound` on stderr.
-fn assert_refused(command: &str, options: &[&str], bound: &str) {
+/// Runs with the address of a listener in front of `options`; expects exit 2, no connection, and the option and its `bound` on stderr.
+fn assert_refused(command: &str, options: &[&str], option: &str, bound: &str) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let addr = listener.local_addr().unwrap().to_string();
@@ -18,7 +18,7 @@ fn assert_refused(command: &str, options: &[&str], bound: &str) {
 
     let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{command} {options:?}: {told}");
-    assert!(told.contains(bound) && told.contains(options[0]), "{command} {options:?}: {told}");
+    assert!(told.contains(bound) && told.contains(option), "{command} {options:?}: {told}");
     assert!(listener.accept().is_err(), "{command} {options:?}: a connection was made");
 }
 
@@ -26,12 +26,17 @@ fn assert_refused(command: &str, options: &[&str], bound: &str) {
 fn sizes_and_rates_beyond_the_bound_name_it() {
     for option in ["--size", "--write-size", "--rate", "--bytes", "--read-rate", "--sndbuf", "--rcvbuf"] {
         for value in ["99999999999GiB", "18446744073709551616", "8EiB", "1e30"] {
-            assert_refused("flood", &[option, value], "at most 9223372036854775807 bytes");
+            assert_refused("flood", &[option, value], option, "at most 9223372036854775807 bytes");
         }
     }
-    assert_refused("flood", &["--memory-limit", "16EiB"], "at most 9223372036854775807 bytes");
-    assert_refused("send", &["--max-frame", "16EiB"], "at most 9223372036854775807 bytes");
-    assert_refused("ping", &["--size", "16EiB"], "at most 9223372036854775807 bytes");
+    assert_refused(
+        "flood",
+        &["--memory-limit", "16EiB"],
+        "--memory-limit",
+        "at most 9223372036854775807 bytes",
+    );
+    assert_refused("send", &["--max-frame", "16EiB"], "--max-frame", "at most 9223372036854775807 bytes");
+    assert_refused("ping", &["--size", "16EiB"], "--size", "at most 9223372036854775807 bytes");
 }
 
 #[test]
@@ -45,19 +50,26 @@ fn times_beyond_the_bound_name_it() {
         ("watch", "--every"),
     ] {
         for value in ["18446744073709551615s", "366d", "1e30"] {
-            assert_refused(command, &[option, value], "at most 365d");
+            assert_refused(command, &[option, value], option, "at most 365d");
         }
     }
 }
 
 #[test]
 fn numbers_beyond_the_bound_name_it() {
-    assert_refused("ping", &["--connections", "1001"], "1..=1000");
-    assert_refused("ping", &["--rate", "1000001"], "1..=1000000");
-    assert_refused("watch", &["--top", "4294967295"], "100000");
-    for command in ["flood", "watch"] {
-        for value in ["0", "2147483648", "4294967295"] {
-            assert_refused(command, &["--pid", value], "1..=2147483647");
+    let over = ["0", "-1", "18446744073709551615", "99999999999999999999"];
+    for (command, option, most) in [
+        ("flood", "--connections", 65_535),
+        ("flood", "--pid", 2_147_483_647),
+        ("ping", "--connections", 1000),
+        ("ping", "--rate", 1_000_000),
+        ("ping", "--count", i64::MAX),
+        ("watch", "--pid", 2_147_483_647),
+    ] {
+        for value in over {
+            let given = format!("{option}={value}");
+            assert_refused(command, &[&given], option, &format!("from 1 to {most}"));
         }
     }
+    assert_refused("watch", &["--top=4294967295"], "--top", "from 0 to 100000");
 }

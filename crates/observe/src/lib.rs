@@ -9,6 +9,7 @@
 //! - [`SocketDiag`]: the state and queues of any TCP socket of this host, looked up by its two addresses.
 //! - [`machine()`], [`QueueLimits`], [`TcpMemory`]: what bounds the queues on this machine.
 //! - [`available_memory`], [`MemoryShare`], [`Cgroup`]: the memory that is left to a process, and a limit that fits into it.
+//! - [`loopback()`]: this host's loopback address, also where it is IPv6 alone.
 //! - [`SelfTest`]: what a sample costs here, and how true it is.
 //!
 //! What a system cannot show is `None` or [`Error::NotVisible`], never a guess. Linux shows everything; what macOS and
@@ -51,6 +52,9 @@ mod machine;
 pub use available::{MemoryShare, available_memory, available_memory_of};
 pub use cgroup::Cgroup;
 pub use machine::{QueueLimits, TcpMemory, Triple, machine};
+
+mod loopback;
+pub use loopback::loopback;
 
 mod follow;
 pub use follow::Follow;

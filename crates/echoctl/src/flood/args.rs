@@ -1,12 +1,15 @@
 //! The options of `echoctl flood`, and what they come to.
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use echoctl_client::{Config, Rate, Reading};
 use echoctl_observe::MemoryShare;
 use echoctl_proto::Framing;
+use echoctl_server::raise_descriptor_limit;
 
+use crate::address;
 use crate::exit::Failure;
 use crate::guard::Consent;
 use crate::keep::Files;
@@ -20,13 +23,13 @@ use crate::values;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Send to this server, host:port
-    #[arg(env = "ECHOCTL_ADDR", default_value = "127.0.0.1:7007", value_name = "ADDR")]
+    /// Send to this server: host:port, or a port of loopback
+    #[arg(env = "ECHOCTL_ADDR", default_value = address::DEFAULT, value_name = "ADDR")]
     pub(super) addr: String,
 
     /// Open so many connections; rates and bytes are for all of them together
-    #[arg(long, default_value = "1", value_name = "N", value_parser = connections)]
-    connections: usize,
+    #[arg(long, default_value = "1", value_name = "N", value_parser = values::number::<u16>(1..=MOST_CONNECTIONS))]
+    connections: u16,
 
     /// Mark frames as lines, u16, u32 or raw; the server's --framing must be the same
     #[arg(long, default_value = "lines", value_name = "FRAMING")]
@@ -88,7 +91,7 @@ pub(crate) struct Args {
     memory_limit: Option<u64>,
 
     /// Watch the memory of this process (and its children) [default: whoever listens at ADDR]
-    #[arg(long, value_name = "PID", value_parser = values::pid())]
+    #[arg(long, value_name = "PID", value_parser = values::number::<u32>(values::PIDS))]
     pub(super) pid: Option<u32>,
 
     #[command(flatten)]
@@ -112,11 +115,29 @@ impl Args {
         self.memory_limit.map_or_else(|| MemoryShare::with(server_pids), MemoryShare::given)
     }
 
-    /// What the client is to do, but for the address.
+    /// Raises the limit of open files as far as the connections need it.
+    ///
+    /// # Errors
+    /// Exit 2 when it cannot be raised that far: told before anything is sent, not by the last connection.
+    pub(super) fn check_descriptors(&self) -> Result<(), Failure> {
+        let needs = u64::from(self.connections) + OWN_DESCRIPTORS;
+        match raise_descriptor_limit() {
+            Ok(limit) if limit < needs => Err(Failure::usage(format_args!(
+                "--connections {}: needs {needs} file descriptors, the limit is {limit}\n\
+                 hint: ask for at most {}, or raise the limit (ulimit -n)",
+                self.connections,
+                limit.saturating_sub(OWN_DESCRIPTORS)
+            ))),
+            // Where the limit is not known, connecting will tell.
+            _ => Ok(()),
+        }
+    }
+
+    /// What the client is to do at this address.
     ///
     /// # Errors
     /// Exit 2, naming the option, when values do not fit each other.
-    pub(super) fn config(&self, addr: std::net::SocketAddr) -> Result<Config, Failure> {
+    pub(super) fn config(&self, addr: SocketAddr, connect_within: Duration) -> Result<Config, Failure> {
         let reading = match (self.no_read, self.read_rate, self.read_for) {
             (true, ..) => Reading::Nothing,
             (_, Some(rate), _) => Reading::AtRate(rate),
@@ -130,7 +151,7 @@ impl Args {
         };
         let buffer = |bytes: Option<u64>| bytes.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         let config = Config {
-            connections: self.connections,
+            connections: self.connections.into(),
             framing: self.framing,
             sizes: self.size.clone(),
             seed: self.seed,
@@ -142,16 +163,13 @@ impl Args {
             then_read: self.then_read,
             sndbuf: buffer(self.sndbuf),
             rcvbuf: buffer(self.rcvbuf),
+            connect_within,
             ..Config::new(addr)
         };
         // All other values were checked as they were read.
         config.check().map_err(|error| Failure::usage(format_args!("--size: {error}")))?;
         Ok(config)
     }
-}
-
-fn connections(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|&count| count > 0).ok_or_else(|| "must be a number, at least 1".to_owned())
 }
 
 fn sizes(text: &str) -> Result<RangeInclusive<usize>, String> {
@@ -181,6 +199,12 @@ fn rate(text: &str) -> Result<Rate, String> {
     }
     values::rate(text).map(Rate::Limited).map_err(|error| format!("{error}, or max"))
 }
+
+/// One local port for each connection to a server, of the 65535 that there are.
+const MOST_CONNECTIONS: u64 = 65_535;
+
+/// File descriptors beside the connections: the runtime's, the kernel's answers, files to write, a page of `/proc` per process.
+const OWN_DESCRIPTORS: u64 = 64;
 
 /// How long to send when neither time nor bytes are given: long enough for a verdict, short enough to wait for.
 const FOR: Duration = Duration::from_secs(10);

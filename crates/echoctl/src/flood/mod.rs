@@ -18,6 +18,7 @@ mod show;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use anyhow::anyhow;
 use echoctl_client::{Error, Flood};
 
 pub(crate) use args::Args;
@@ -25,23 +26,35 @@ use server::Server;
 use session::Session;
 
 use crate::exit::{Exit, Failure, Outcome};
-use crate::guard::no_connection;
 use crate::interrupt;
 use crate::keep::Keeper;
 
 pub(crate) fn run(args: Args) -> Outcome {
     let target = args.consent.find(&args.addr)?;
-    let config = args.config(target.addr)?;
-    let server = Server::find(&target, args.pid)?;
+    let given = args.pid.map(Server::of_pid).transpose()?;
+    // One thread to write and one to read; more would only take processor time from the server on this host.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    args.check_descriptors()?;
+    let machine = echoctl_observe::machine();
+    let keeper = Keeper::new(&args.files, args.addr.clone(), machine.clone())?;
+    let opened = target.open(|addr, within| {
+        let config = args.config(addr, within)?;
+        match runtime.block_on(Flood::connect(config.clone())) {
+            Ok(flood) => Ok(Ok((config, flood))),
+            Err(Error::Connect { source, made: 0, .. }) => Ok(Err(source)),
+            // Where one connection was made and the next was not, another address is no help.
+            Err(Error::Connect { addr, source, .. }) => {
+                Err(Failure::new(Exit::Unreachable, anyhow!("cannot connect to {addr}: {source}")))
+            }
+            Err(error) => Err(Failure::usage(error)),
+        }
+    })?;
+    let (config, flood) = opened.connection;
+    let server = given.unwrap_or_else(|| Server::of_listener(opened.listener.as_ref()));
     let memory = args.memory(&server.pids);
     if memory.is_scarce() {
         eprintln!("memory limit {memory}");
     }
-    let machine = echoctl_observe::machine();
-    let keeper = Keeper::new(&args.files, args.addr.clone(), machine.clone())?;
-    // One thread to write and one to read; more would only take processor time from the server on this host.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let flood = runtime.block_on(Flood::connect(config.clone())).map_err(unreachable)?;
     // Until here there was nothing to put in order.
     interrupt::in_order(Duration::ZERO);
     let mut session = Session::new(&args, &config, server, memory, &machine, keeper, &flood);
@@ -60,10 +73,4 @@ pub(crate) fn run(args: Args) -> Outcome {
 
     let exit = session.end(&outcome)?;
     Ok(if is_interrupted { Exit::Interrupted } else { exit })
-}
-
-/// No connection came about: says what to do.
-fn unreachable(error: Error) -> Failure {
-    let Error::Connect { addr, source } = error else { return Failure::usage(error) };
-    no_connection(addr, &source)
 }

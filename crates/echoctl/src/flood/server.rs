@@ -1,9 +1,8 @@
 //! The server that is flooded: its processes, as far as they are visible.
 
-use echoctl_observe::{Process, ProcessTree};
+use echoctl_observe::{Listener, Process, ProcessTree};
 
 use crate::exit::Failure;
-use crate::guard::Target;
 
 /// Which processes are watched, and what they are called.
 pub(super) struct Server {
@@ -16,23 +15,25 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Finds the processes: `pid`, or who listens at the target.
+    /// The process that the user gave.
     ///
     /// # Errors
-    /// Exit 2 when the user gave a pid that is not to be seen.
-    pub(super) fn find(target: &Target, pid: Option<u32>) -> Result<Server, Failure> {
-        if let Some(pid) = pid {
-            let usage = |error| Failure::usage(format_args!("--pid {pid}: {error}"));
-            let label = format!("{} (pid {pid})", Process::open(pid).map_err(usage)?.name());
-            let tree = ProcessTree::new([pid]).map_err(usage)?;
-            return Ok(Server { pids: vec![pid], label, tree: Some(tree) });
-        }
-        let Some(listener) = &target.listener else {
+    /// Exit 2 when it is not to be seen.
+    pub(super) fn of_pid(pid: u32) -> Result<Server, Failure> {
+        let usage = |error| Failure::usage(format_args!("--pid {pid}: {error}"));
+        let label = format!("{} (pid {pid})", Process::open(pid).map_err(usage)?.name());
+        let tree = ProcessTree::new([pid]).map_err(usage)?;
+        Ok(Server { pids: vec![pid], label, tree: Some(tree) })
+    }
+
+    /// Those that listen, where that is visible.
+    pub(super) fn of_listener(listener: Option<&Listener>) -> Server {
+        let Some(listener) = listener else {
             let label = "process not visible: give --pid".to_owned();
-            return Ok(Server { pids: Vec::new(), label, tree: None });
+            return Server { pids: Vec::new(), label, tree: None };
         };
         let pids: Vec<u32> = listener.pids().collect();
         let tree = if pids.is_empty() { None } else { ProcessTree::new(pids.iter().copied()).ok() };
-        Ok(Server { pids, label: listener.to_string(), tree })
+        Server { pids, label: listener.to_string(), tree }
     }
 }

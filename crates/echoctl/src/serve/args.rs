@@ -8,8 +8,8 @@ use echoctl_observe::MemoryShare;
 use echoctl_proto::Framing;
 use echoctl_server::{Config, Io, Policy};
 
+use crate::address;
 use crate::exit::Failure;
-use crate::guard::resolve;
 use crate::values::{duration, positive_size};
 
 /// Run the echo server: each frame comes back; what happens to a peer that does not read is yours to choose
@@ -19,8 +19,8 @@ use crate::values::{duration, positive_size};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Listen here, host:port; port 0 lets the kernel choose one
-    #[arg(long, value_parser = listen_address, default_value_t = Config::ADDR, env = "ECHOCTL_ADDR", value_name = "ADDR")]
+    /// Listen here: host:port, or a port of loopback; port 0 lets the kernel choose one
+    #[arg(long, value_parser = address::to_listen, default_value_t = Config::ADDR, env = "ECHOCTL_ADDR", value_name = "ADDR")]
     addr: SocketAddr,
 
     /// Do this when replies are made faster than the peer reads them
@@ -217,11 +217,6 @@ impl Args {
         }
         Ok(())
     }
-}
-
-/// An address to listen on; a name (`localhost:7007`) stands for the first address that it has.
-fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    resolve(text).map_err(|failure| failure.to_string())
 }
 
 /// Sizes that do not fit this machine's addresses cannot be reached on it either.

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use anyhow::anyhow;
 use echoctl_observe::{Listener, Process, ProcessTree, addresses_of, listener};
 
+use crate::address;
 use crate::exit::{Exit, Failure};
-use crate::guard::resolve;
 
 /// A server to watch.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl Target {
         let found = match target {
             Some(text) => match text.parse::<u32>() {
                 Ok(number) => Target::numbered(number)?,
-                Err(_) => Target::of(&listener(resolve(text)?).map_err(unreachable)?),
+                Err(_) => Target::at(text)?,
             },
             None => Target::of_process(pid.unwrap_or_default())?,
         };
@@ -66,6 +66,18 @@ impl Target {
             unreachable(anyhow!("nobody listens at port {number} here, and no process has that pid"))
         })?;
         Target::of_process(number)
+    }
+
+    /// The first address of `text` where somebody listens.
+    fn at(text: &str) -> Result<Target, Failure> {
+        let mut problems = Vec::new();
+        for addr in address::to_connect(text)? {
+            match listener(addr) {
+                Ok(found) => return Ok(Target::of(&found)),
+                Err(problem) => problems.push(problem.to_string()),
+            }
+        }
+        Err(unreachable(anyhow!(problems.join("; "))))
     }
 
     fn of(listener: &Listener) -> Target {

@@ -1,0 +1,102 @@
+//! Connecting, and not to oneself.
+//!
+//! Where nothing listens at a port from which outgoing connections are made, the kernel may choose that very port for the
+//! connecting socket. Its SYN then meets itself, as in a simultaneous open, and the connection is established: an echo that
+//! returns every byte, with no server. Only the two addresses tell, which are equal.
+
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::producer::LONG;
+
+/// Connects to `addr` within `within`, which is more than 0.
+///
+/// # Errors
+/// What the kernel said; [`ErrorKind::ConnectionRefused`] also for a connection that met itself.
+pub fn connect(addr: SocketAddr, within: Duration) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&addr, within)?;
+    refuse_itself(stream.local_addr()?, stream.peer_addr()?)?;
+    Ok(stream)
+}
+
+/// An error when a connection with these ends is one with itself.
+pub(crate) fn refuse_itself(local: SocketAddr, peer: SocketAddr) -> io::Result<()> {
+    if local == peer { Err(ErrorKind::ConnectionRefused.into()) } else { Ok(()) }
+}
+
+/// The time for the connections of one run: each has a bound, and so have all together, so that a server that accepts ever
+/// more slowly ends the run.
+#[derive(Debug)]
+pub(crate) struct ConnectTime {
+    each: Duration,
+    end: Instant,
+}
+
+impl ConnectTime {
+    /// Begins now, with at most `each` for one connection.
+    pub(crate) fn begin(each: Duration) -> ConnectTime {
+        ConnectTime { each, end: Instant::now() + each.max(ALL).min(LONG) }
+    }
+
+    /// The longest that the next connection may take, more than 0.
+    pub(crate) fn left(&self) -> Duration {
+        self.each.min(self.end.saturating_duration_since(Instant::now())).max(Duration::from_millis(1))
+    }
+
+    /// The error of connection `index` of `count`, with both where there are several.
+    pub(crate) fn failure(&self, error: io::Error, index: usize, count: usize) -> io::Error {
+        if index == 0 {
+            return error;
+        }
+        let why = match error.kind() {
+            ErrorKind::TimedOut => "no answer in time".to_owned(),
+            _ => error.to_string(),
+        };
+        io::Error::new(error.kind(), format!("connection {} of {count}: {why}", index + 1))
+    }
+}
+
+/// For all connections of a run: 10,000 take a second or two, and a backlog that is full lets one in every few seconds.
+const ALL: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_connection_to_itself_is_refused() {
+        // Bound and connected to its own port: what happens by chance within the range of ephemeral ports.
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        let own = socket.local_addr().unwrap();
+        socket.connect(&own).unwrap();
+        let stream = TcpStream::from(socket);
+
+        let ends = (stream.local_addr().unwrap(), stream.peer_addr().unwrap());
+
+        assert_eq!(
+            refuse_itself(ends.0, ends.1).map_err(|error| error.kind()),
+            Err(ErrorKind::ConnectionRefused)
+        );
+    }
+
+    #[test]
+    fn a_connection_to_a_server_is_made() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+
+        assert!(connect(server.local_addr().unwrap(), 10 * SECOND).is_ok());
+    }
+
+    #[test]
+    fn all_connections_together_have_a_bound() {
+        let time = ConnectTime { each: 10 * SECOND, end: Instant::now() };
+
+        assert!(time.left() < SECOND);
+        assert!(ConnectTime::begin(10 * SECOND).left() == 10 * SECOND);
+    }
+}

@@ -1,0 +1,195 @@
+//! Addresses as people write them: `host:port`, `[::1]:7007`, a bare port or `:port`, resolved once.
+//!
+//! A name stands for all its addresses, in the resolver's order. What comes out is what is checked and connected to: no
+//! address is resolved twice, and each has one spelling. IPv4 within IPv6 (`[::ffff:192.0.2.1]`) becomes IPv4, and zones are
+//! dropped where they mean nothing, so that a check by address cannot be evaded by another spelling of it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use echoctl_observe::loopback;
+
+use crate::exit::{Exit, Failure};
+
+/// Where servers listen and clients connect by default. On a host without IPv4 loopback it stands for `[::1]:7007`.
+pub(crate) const DEFAULT: &str = "127.0.0.1:7007";
+
+/// The addresses that `target` stands for, at least one, each once, in the order in which to try them.
+///
+/// A bare port or `:port` means this host's loopback, and so does a wildcard: that is where a server on `0.0.0.0` or `[::]` is
+/// found from its own host.
+///
+/// # Errors
+/// Exit 2 when it is not an address; exit 4 when the name cannot be resolved within [`RESOLVE_WITHIN`].
+pub(crate) fn to_connect(target: &str) -> Result<Vec<SocketAddr>, Failure> {
+    let addrs = addresses(target, lookup)?;
+    if addrs.iter().any(|addr| addr.port() == 0) {
+        return Err(invalid(target, "nothing can be connected to at port 0"));
+    }
+    Ok(distinct(addrs.into_iter().map(at_loopback)))
+}
+
+/// The address to listen on that `text` stands for: of several, the first that this host has. A bare port or `:port` is one of
+/// loopback.
+///
+/// # Errors
+/// What [`to_connect`] says, as a text.
+pub(crate) fn to_listen(text: &str) -> Result<SocketAddr, String> {
+    let addrs = addresses(text, lookup).map_err(|failure| failure.to_string())?;
+    let is_ours = |addr: &&SocketAddr| UdpSocket::bind((addr.ip(), 0)).is_ok();
+    addrs.iter().find(is_ours).or(addrs.first()).copied().ok_or_else(|| "the name has no address".to_owned())
+}
+
+/// The addresses behind `target`, of which names are resolved by `lookup`.
+fn addresses(
+    target: &str,
+    lookup: impl FnOnce(&str, u16) -> Result<Vec<SocketAddr>, String>,
+) -> Result<Vec<SocketAddr>, Failure> {
+    if target == DEFAULT {
+        let port = target.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or_default();
+        return Ok(vec![SocketAddr::new(loopback(), port)]);
+    }
+    if let Ok(addr) = target.parse() {
+        return Ok(vec![canonical(addr)]);
+    }
+    let (host, port) = target.rsplit_once(':').unwrap_or(("", target));
+    let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(port) = port.parse::<u16>().ok().filter(|_| is_number) else {
+        let is_host = host.is_empty() && !is_number;
+        return Err(invalid(
+            target,
+            if is_host { "expected host:port or a port" } else { "a port is 0 to 65535" },
+        ));
+    };
+    if host.is_empty() {
+        let both = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
+        return Ok(both.map(|ip| SocketAddr::new(ip, port)).to_vec());
+    }
+    // `[fe80::1%eth0]`: the resolver knows the names of interfaces, and no brackets.
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let unreachable = |why| Failure::new(Exit::Unreachable, anyhow!("cannot resolve {target}: {why}"));
+    let addrs = distinct(lookup(host, port).map_err(unreachable)?.into_iter().map(canonical));
+    if addrs.is_empty() { Err(unreachable("the name has no address".to_owned())) } else { Ok(addrs) }
+}
+
+/// Asks the system's resolver. Without a network it may take half a minute to answer: it is asked on a thread of its own, which
+/// is left behind then.
+fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    let (answer, answers) = mpsc::sync_channel(1);
+    let host = host.to_owned();
+    thread::spawn(move || answer.send((host.as_str(), port).to_socket_addrs().map(Vec::from_iter)));
+    match answers.recv_timeout(RESOLVE_WITHIN) {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", RESOLVE_WITHIN.as_secs())),
+    }
+}
+
+/// The one spelling of an address: IPv4 where it is, and a zone only where it says which network is meant.
+fn canonical(addr: SocketAddr) -> SocketAddr {
+    match addr {
+        SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() => addr,
+        _ => SocketAddr::new(addr.ip().to_canonical(), addr.port()),
+    }
+}
+
+/// The loopback address of the same family where `addr` is a wildcard, else `addr`.
+fn at_loopback(addr: SocketAddr) -> SocketAddr {
+    let ip = match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        _ => return addr,
+    };
+    SocketAddr::new(ip, addr.port())
+}
+
+/// Each once, in their order.
+fn distinct(addrs: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let mut distinct = Vec::new();
+    for addr in addrs {
+        if !distinct.contains(&addr) {
+            distinct.push(addr);
+        }
+    }
+    distinct
+}
+
+fn invalid(target: &str, why: &str) -> Failure {
+    Failure::usage(format_args!("invalid address '{target}': {why}"))
+}
+
+/// The longest that a name may take to resolve: what a person waits for before they suspect the program.
+const RESOLVE_WITHIN: Duration = Duration::from_secs(4);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn no_lookup(host: &str, _: u16) -> Result<Vec<SocketAddr>, String> {
+        panic!("{host} was looked up")
+    }
+
+    fn texts(addrs: impl IntoIterator<Item = SocketAddr>) -> Vec<String> {
+        addrs.into_iter().map(|addr| addr.to_string()).collect()
+    }
+
+    #[test]
+    fn a_name_stands_for_all_its_addresses_in_order() {
+        let lookup = |host: &str, port| {
+            assert_eq!((host, port), ("example.test", 7));
+            let of = |text: &str| SocketAddr::new(text.parse().unwrap(), port);
+            Ok(["::1", "127.0.0.1", "::1", "::ffff:127.0.0.1"].map(of).to_vec())
+        };
+
+        assert_eq!(texts(addresses("example.test:7", lookup).unwrap()), ["[::1]:7", "127.0.0.1:7"]);
+    }
+
+    #[test]
+    fn a_name_without_addresses_is_unreachable() {
+        let error = |answer: Result<Vec<SocketAddr>, String>| {
+            addresses("example.test:7", |_, _| answer).expect_err("unresolved").to_string()
+        };
+
+        assert!(error(Ok(Vec::new())).contains("no address"));
+        assert!(
+            error(Err("no such host".to_owned())).contains("cannot resolve example.test:7: no such host")
+        );
+    }
+
+    #[test]
+    fn a_bare_port_is_one_of_loopback() {
+        for text in ["7007", ":7007"] {
+            assert_eq!(texts(addresses(text, no_lookup).unwrap()), ["127.0.0.1:7007", "[::1]:7007"]);
+        }
+        assert!(to_listen(":0").unwrap().ip().is_loopback());
+    }
+
+    #[test]
+    fn an_address_has_one_spelling() {
+        for (text, plain) in [
+            ("[::ffff:192.0.2.1]:7", "192.0.2.1:7"),
+            ("[::ffff:127.0.0.1]:7", "127.0.0.1:7"),
+            ("[::ffff:0.0.0.0]:7", "127.0.0.1:7"),
+            ("[::1%3]:7", "[::1]:7"),
+            ("[fe80::1%3]:7", "[fe80::1%3]:7"),
+            ("[64:ff9b::7f00:1]:7", "[64:ff9b::7f00:1]:7"),
+            ("0.0.0.0:7", "127.0.0.1:7"),
+            ("[::]:7", "[::1]:7"),
+        ] {
+            assert_eq!(texts(to_connect(text).unwrap()), [plain], "{text}");
+        }
+        assert_eq!(to_listen("0.0.0.0:7").map(|addr| addr.to_string()), Ok("0.0.0.0:7".to_owned()));
+    }
+
+    #[test]
+    fn what_is_not_an_address_is_told_with_an_example() {
+        for wrong in
+            ["banana", "", "127.0.0.1:99999", "[::1]:http", "localhost:", "localhost:+7", "70000", ":0"]
+        {
+            let error = to_connect(wrong).expect_err(wrong).to_string();
+            assert!(error.contains(&format!("invalid address '{wrong}': ")), "{error}");
+        }
+    }
+}
