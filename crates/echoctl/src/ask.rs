@@ -1,8 +1,10 @@
 //! Asking: a question with choices, answered with a letter, before an experiment shows which one is right.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal};
 
 use echoctl_lab::kit::Question;
+
+use crate::output::{note, prompt};
 
 /// Whether there is somebody to ask: a terminal to read from and one to write to.
 pub(crate) fn somebody_is_there() -> bool {
@@ -14,12 +16,10 @@ pub(crate) fn somebody_is_there() -> bool {
 /// # Errors
 /// When the terminal cannot be written or read.
 pub(crate) fn ask(question: &Question) -> io::Result<Option<char>> {
-    let mut terminal = io::stderr().lock();
-    writeln!(terminal, "\n{}", question.text)?;
+    note(format_args!("\n{}", question.text));
     for (letter, choice) in question.lettered() {
-        writeln!(terminal, "   {letter}) {choice}")?;
+        note(format_args!("   {letter}) {choice}"));
     }
-    drop(terminal);
     answer(question)
 }
 
@@ -29,18 +29,16 @@ pub(crate) fn ask(question: &Question) -> io::Result<Option<char>> {
 /// When the terminal cannot be written or read.
 pub(crate) fn answer(question: &Question) -> io::Result<Option<char>> {
     // On stderr, so that `--json > file` still asks.
-    let mut terminal = io::stderr().lock();
     let letters: Vec<String> = question.lettered().map(|(letter, _)| letter.to_string()).collect();
     loop {
-        write!(terminal, "Your answer ({}; Enter to skip): ", letters.join(", "))?;
-        terminal.flush()?;
+        prompt(format_args!("Your answer ({}; Enter to skip): ", letters.join(", ")));
         let mut line = String::new();
         if io::stdin().lock().read_line(&mut line)? == 0 || line.trim().is_empty() {
             return Ok(None);
         }
         match question.letter(&line) {
             Some(letter) => return Ok(Some(letter)),
-            None => writeln!(terminal, "'{}' is none of the letters.", line.trim())?,
+            None => note(format_args!("'{}' is none of the letters.", line.trim())),
         }
     }
 }

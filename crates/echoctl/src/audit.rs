@@ -8,7 +8,7 @@ mod summary;
 mod told;
 
 use std::ffi::OsString;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -22,7 +22,7 @@ use echoctl_record::{Bytes, Sample, Verdict};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::guard::Consent;
 use crate::interrupt;
-use crate::output::{is_live, json_line, json_offer, say};
+use crate::output::{Data, is_live, json_line, json_offer, say_styled};
 use crate::values;
 use crate::view::screen::Screen;
 use shapes::Stimulus;
@@ -110,7 +110,7 @@ pub(crate) fn run(mut args: Args) -> Outcome {
     let host = args.addr.as_deref().unwrap_or(DEFAULT_ADDR);
     let (shape, script) = args.stimulus.script(host)?;
     if args.stimulus.show_script {
-        say(script.to_toml().trim_end())?;
+        writeln!(Data::new(), "{}", script.to_toml().trim_end())?;
         return Ok(Exit::Done);
     }
     // A path that cannot be written is told before 10 seconds are spent on it.
@@ -153,7 +153,7 @@ pub(crate) fn run(mut args: Args) -> Outcome {
     if args.json {
         json_line("summary", &summary)?;
     } else {
-        say(told::told(&summary, &attack, &output))?;
+        say_styled(&told::told(&summary, &attack, &output))?;
     }
     Ok(exit(summary.verdict, args.expect))
 }
@@ -173,7 +173,7 @@ fn attack(plan: &Plan, json: bool, stop: &AtomicBool) -> Result<Attack, Error> {
         let Some(screen) = screen.as_mut().filter(|_| sample.t >= next) else { return };
         next = sample.t + REDRAW_SECONDS;
         // As with the JSON.
-        let _ = screen.draw(&format!(
+        let _ = screen.draw(format!(
             "{:.0}s sent {}, taken {}, memory +{}, read {}",
             sample.t,
             Bytes(sample.produced),

@@ -1,6 +1,10 @@
 //! The commands: what `echoctl --help` lists.
 
+use std::process;
+
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
+use echoctl_record::printable;
 
 use crate::audit;
 use crate::compare;
@@ -8,10 +12,11 @@ use crate::completions;
 use crate::demo;
 use crate::dns;
 use crate::doctor;
-use crate::exit::Outcome;
+use crate::exit::{Failure, Outcome};
 use crate::flood;
 use crate::lesson;
 use crate::man;
+use crate::output;
 use crate::ping;
 use crate::report;
 use crate::send;
@@ -48,6 +53,25 @@ enum Command {
 }
 
 impl Cli {
+    /// The command line of this process. Ends the process where that asks for help or is none: clap would print it too, but
+    /// arguments as they are.
+    ///
+    /// # Errors
+    /// When the help cannot be printed.
+    pub(crate) fn from_arguments() -> Result<Cli, Failure> {
+        let error = match Cli::try_parse() {
+            Ok(cli) => return Ok(cli),
+            Err(error) => quotable(error),
+        };
+        let text = error.render().to_string();
+        if error.use_stderr() {
+            output::note(text.trim_end());
+        } else {
+            output::say(text.trim_end())?;
+        }
+        process::exit(error.exit_code())
+    }
+
     /// Runs the command that was asked for.
     pub(crate) fn run(self) -> Outcome {
         match self.command {
@@ -67,6 +91,25 @@ impl Cli {
             Command::Man(args) => man::run(args),
         }
     }
+}
+
+/// The same error with the words that it quotes on one line each.
+fn quotable(mut error: clap::Error) -> clap::Error {
+    let quoted: Vec<(ContextKind, ContextValue)> = error
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(word) => Some((kind, ContextValue::String(printable(word).into_owned()))),
+            ContextValue::Strings(words) => {
+                let words = words.iter().map(|word| printable(word).into_owned()).collect();
+                Some((kind, ContextValue::Strings(words)))
+            }
+            _ => None,
+        })
+        .collect();
+    for (kind, value) in quoted {
+        error.insert(kind, value);
+    }
+    error
 }
 
 const EXAMPLES: &str = "\

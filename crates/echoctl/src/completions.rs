@@ -3,7 +3,7 @@
 //! Shells are told of a copy of the command line, without what is hidden, and with the names that an argument may have where
 //! the program itself takes any text, so as to explain what is wrong with it.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Command, CommandFactory};
@@ -14,6 +14,7 @@ use echoctl_proto::Framing;
 
 use crate::cli::Cli;
 use crate::exit::{Exit, Outcome};
+use crate::output::Data;
 
 /// Print the completions of this command line for a shell
 #[derive(Debug, clap::Args)]
@@ -31,7 +32,7 @@ Examples:
 pub(crate) fn run(args: Args) -> Outcome {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut visible(&Cli::command()), "echoctl", &mut script);
-    io::stdout().lock().write_all(&script)?;
+    Data::new().write_all(&script)?;
     Ok(Exit::Done)
 }
 

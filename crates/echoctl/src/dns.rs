@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::exit::{Exit, Outcome};
 use crate::interrupt;
-use crate::output::{folded, json_line, note, say};
+use crate::output::{json_line, note, say};
 use log::Log;
 
 /// Ask it: a DNS server for the zone test., on UDP and TCP, to see messages with and without a length in front
@@ -46,7 +46,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         })?;
         let addr = answerer.local_addr();
         if !addr.ip().to_canonical().is_loopback() {
-            note(folded(&open_to_others(addr)));
+            note(open_to_others(addr));
         }
         interrupt::in_order(Duration::ZERO);
         if args.json {

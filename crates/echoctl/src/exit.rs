@@ -5,7 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::interrupt;
-use crate::output::{self, folded, note};
+use crate::output::{self, note};
 
 /// How a command ended. The numbers are a promise to scripts and CI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,18 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     }
 }
 
+/// The message of a failure: lines after the first are set in, but for the remedy, so that none of them can pass for a
+/// message of its own.
+fn message(failure: &Failure) -> String {
+    let text = failure.to_string();
+    let set_in = |(number, line): (usize, &str)| match number {
+        0 => format!("echoctl: {line}"),
+        _ if line.starts_with("hint: ") => format!("\n{line}"),
+        _ => format!("\n  {line}"),
+    };
+    text.trim_end().split('\n').enumerate().map(set_in).collect()
+}
+
 /// Says on stderr what went wrong, if anything, and turns the outcome into the process's exit code.
 ///
 /// A broken pipe on stdout is no fault: whoever read the output has seen enough. Where an interruption ended the wait for a
@@ -67,7 +79,7 @@ pub(crate) fn report(outcome: Outcome) -> ExitCode {
     let exit = outcome.unwrap_or_else(|failure| match failure.error.downcast_ref::<io::Error>() {
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         _ => {
-            note(folded(&format!("echoctl: {:#}", failure.error)));
+            note(message(&failure));
             failure.exit
         }
     });
@@ -75,4 +87,16 @@ pub(crate) fn report(outcome: Outcome) -> ExitCode {
         interrupt::end_now();
     }
     ExitCode::from(exit as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_of_a_message_passes_for_another_message() {
+        let failure = Failure::usage("no file a\nechoctl: all is well\nhint: name another\n");
+
+        assert_eq!(message(&failure), "echoctl: no file a\n  echoctl: all is well\nhint: name another");
+    }
 }

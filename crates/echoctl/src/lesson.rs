@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::ask::{self, somebody_is_there};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output::{json_line, say};
+use crate::output::{json_line, note, say};
 use sheet::Sheet;
 
 /// Learn it: each idea as a question and an experiment on your own machine
@@ -123,7 +123,7 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
     let sheet = Sheet::new(args.json, is_asked);
     sheet.question(lesson, &setting)?;
     if args.json && is_asked {
-        eprintln!("{}", Sheet::question_text(lesson));
+        note(Sheet::question_text(lesson));
     }
     let prediction = if is_asked { ask::answer(&lesson.question)? } else { predicted };
     sheet.running(prediction)?;
@@ -132,7 +132,7 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
     let finding = match (lesson.run)(&setting) {
         Ok(finding) => finding,
         Err(error @ (LessonError::NotVisible(_) | LessonError::TooLittleMemory { .. })) => {
-            eprintln!("echoctl: lesson {}: {error}", lesson.name);
+            note(format_args!("echoctl: lesson {}: {error}", lesson.name));
             return Ok((Exit::Unsure, None));
         }
         Err(error) => {
@@ -161,7 +161,7 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
     if let Some(path) = &args.report {
         let page = page::page(lesson, &finding, &handed);
         std::fs::write(path, page.to_string()).with_context(|| format!("cannot write {}", path.display()))?;
-        eprintln!("written: {}", path.display());
+        note(format_args!("written: {}", path.display()));
     }
     Ok((if handed.holds { Exit::Done } else { Exit::Failed }, Some(handed)))
 }

@@ -31,9 +31,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
     interrupt::prepare();
-    exit::report(cli::Cli::parse().run())
+    exit::report(cli::Cli::from_arguments().and_then(cli::Cli::run))
 }

@@ -11,6 +11,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 
 use crate::cli::Cli;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::output::Data;
 
 /// Print a manual page: the program's, or that of one command
 #[derive(Debug, clap::Args)]
@@ -36,7 +37,7 @@ pub(crate) fn run(args: Args) -> Outcome {
             Failure::usage(format_args!("there is no command '{name}': see echoctl --help"))
         })?,
     };
-    io::stdout().lock().write_all(&page(command)?)?;
+    Data::new().write_all(&page(command)?)?;
     Ok(Exit::Done)
 }
 

@@ -25,12 +25,14 @@ use echoctl_server::Config;
 use crate::address;
 use crate::exit::{Exit, Outcome};
 use crate::guard::open_first;
+use crate::output::Data;
 use crate::values;
 
 /// Send what comes on standard input, a frame a line, and print the replies
 ///
 /// Ends when the server has ended its side, after the input has ended. Exit code 1 when the server hung up before, or when
-/// fewer frames came back than were sent (with raw there are none to count).
+/// fewer frames came back than were sent (with raw there are none to count). A file or a pipe gets the replies byte for byte, a
+/// terminal what of them can be printed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -230,7 +232,7 @@ impl Conversation {
     /// Returns the number of lines that came, or 0 with raw.
     fn receive_as_it_is(&self) -> anyhow::Result<u64> {
         let (mut chunk, mut last, mut lines) = (vec![0; CHUNK], b'\n', 0);
-        let mut stdout = io::stdout().lock();
+        let mut stdout = Data::new();
         while let Some(bytes) = self.read(&mut chunk)? {
             last = bytes[bytes.len() - 1];
             lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
@@ -248,7 +250,7 @@ impl Conversation {
         let mut arrived = Buffer::new(self.max_frame.saturating_add(self.framing.overhead() + CHUNK));
         let mut replies = Cutter::new(self.framing, self.max_frame);
         let (mut chunk, mut count) = (vec![0; CHUNK], 0);
-        let mut stdout = io::BufWriter::with_capacity(CHUNK, io::stdout().lock());
+        let mut stdout = io::BufWriter::with_capacity(CHUNK, Data::new());
         while let Some(bytes) = self.read(&mut chunk)? {
             arrived.append(bytes)?;
             while let Some(reply) = replies.cut(arrived.unread()).context("the server's reply")? {

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt;
 use crate::keep::{Files, Keeper};
-use crate::output::{folded, is_live, json_line, json_offer, note, say, say_offer, terminal_size};
+use crate::output::{is_live, json_line, json_offer, note, say, say_offer, terminal_size};
 use crate::values;
 use crate::view::screen::Screen;
 use kept::Kept;
@@ -93,7 +93,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     if args.json {
         json_line("watching", &Watching { addr: &target.addrs, pid: target.pids.first().copied() })?;
     } else if matches!(show, Show::Lines) {
-        note(folded(&format!("watching {}", target.title())));
+        note(format_args!("watching {}", target.title()));
     }
     Watch {
         every: args.every,
@@ -164,7 +164,7 @@ impl Watch {
 
     fn show(&mut self, observation: &Observation, rows: &[Row], is_due: bool) -> std::io::Result<()> {
         match &mut self.show {
-            Show::Live(screen) => screen.draw(&self.picture.text(observation, rows, &self.follow)),
+            Show::Live(screen) => screen.draw(self.picture.text(observation, rows, &self.follow)),
             Show::Json { top } if is_due => json_offer(
                 "sample",
                 &Seen { sample: &observation.sample, top: &rows[..rows.len().min(*top)] },

@@ -7,6 +7,7 @@
 //! - [`Verdict`]: what a run says of the server; [`Evidence`] is what an audit judges by.
 //! - [`Summary`]: how a run ended; [`Watched`]: what a watch saw of a server that others use.
 //! - [`Run`]: the file that keeps a run, with the [`Machine`] that it was made on; [`Limit`] is the most that it may be.
+//! - [`printable`]: other people's text as one that a terminal only shows.
 //! - [`Bytes`], [`Rate`], [`Seconds`]: the one way in which sizes, rates and times are printed.
 
 #![forbid(unsafe_code)]
@@ -14,6 +15,7 @@
 mod intake;
 mod lines;
 mod machine;
+mod printable;
 mod queues;
 mod reading;
 mod run;
@@ -25,6 +27,7 @@ mod watched;
 
 pub use intake::Limit;
 pub use machine::Machine;
+pub use printable::{printable, printable_lines};
 pub use queues::Queues;
 pub use run::{Run, RunError};
 pub use sample::Sample;

@@ -26,11 +26,6 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Text for a terminal or a log: no character in it moves the cursor or changes a colour.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,10 +38,5 @@ mod tests {
 
         assert!(!escaped.contains(['<', '>', '"', '\'', '\u{1b}', '\0']), "{escaped}");
         assert!(escaped.starts_with("&lt;/title&gt;&lt;script&gt;"));
-    }
-
-    #[test]
-    fn no_text_can_move_the_cursor() {
-        assert_eq!(printable("a\u{1b}[2Jb\rc\u{9b}d"), "a [2Jb c d");
     }
 }

@@ -21,6 +21,6 @@ mod tests {
 
     #[test]
     fn texts_keep_their_lines_and_lose_what_is_not_ascii() {
-        assert_eq!(text("50 µs…\n“a” – b\t\u{1b}\n"), "50 us...\n\"a\" - b  \n");
+        assert_eq!(text("50 µs…\n“a” – b\t\u{1b}\n"), "50 us...\n\"a\" - b ?\n");
     }
 }

@@ -22,7 +22,7 @@ pub enum Colour {
 
 impl Colour {
     /// The escape code that begins to write in `ink`, empty without colour.
-    pub(crate) const fn begin(self, ink: Ink) -> &'static str {
+    pub const fn begin(self, ink: Ink) -> &'static str {
         match (self, ink) {
             (Colour::None, _) => "",
             // Yellow is as near to orange as sixteen colours come, and further from red for those who cannot tell it.
@@ -36,7 +36,7 @@ impl Colour {
     }
 
     /// The escape code that ends it.
-    pub(crate) const fn end(self) -> &'static str {
+    pub const fn end(self) -> &'static str {
         match self {
             Colour::None => "",
             _ => "\x1b[0m",

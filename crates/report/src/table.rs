@@ -1,5 +1,7 @@
 //! A table: a head and rows of text, for pages and terminals.
 
+use echoctl_record::printable;
+
 /// Rows under a head. The first column names the row; columns whose fields begin with digits are set to the right.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Table {
@@ -38,6 +40,7 @@ impl Table {
     pub fn to_text(&self) -> String {
         let rows = || self.rows.iter().chain((!self.head.is_empty()).then_some(&self.head));
         let columns = rows().map(Vec::len).max().unwrap_or(0);
+        // A field is one line; replaced one for one, it has the length that it will have on a terminal.
         let length = |field: &String| field.chars().count();
         let widths = (0..columns).map(|column| {
             rows().filter_map(|row| row.get(column)).map(length).max().unwrap_or(0).min(WIDEST)
@@ -45,8 +48,8 @@ impl Table {
         let forms: Vec<(usize, bool)> = widths.zip((0..).map(|column| self.is_figures(column))).collect();
         let line = |row: &Vec<String>| {
             let fields = row.iter().zip(&forms).map(|(field, (width, is_figures))| match is_figures {
-                true => format!("{field:>width$}"),
-                false => format!("{field:<width$}"),
+                true => format!("{:>width$}", printable(field)),
+                false => format!("{:<width$}", printable(field)),
             });
             fields.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
         };
@@ -75,6 +78,13 @@ mod tests {
         let table = Table::new("t", ["queue", "bytes"]).row(["inside", "9 KiB"]).row(["send", "120 KiB"]);
 
         assert_eq!(table.to_text(), "queue     bytes\ninside    9 KiB\nsend    120 KiB\n");
+    }
+
+    #[test]
+    fn a_field_stays_on_its_line_whatever_it_holds() {
+        let text = Table::default().row(["a\nb\u{1b}[2J", "1"]).row(["sent", "2"]).to_text();
+
+        assert_eq!(text, "a␊b␛[2J  1\nsent     2\n");
     }
 
     #[test]

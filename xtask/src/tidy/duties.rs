@@ -1,7 +1,8 @@
 //! Duties: what only a few places may do. Everything else returns data to them.
 //!
 //! - **Printing** is the duty of `echoctl` (and of the developers' tools). A library that prints cannot be used for anything else. Its
-//!   examples are programs, and may.
+//!   examples are programs, and may. In `echoctl` it is the duty of [`EDGE`]: what is printed elsewhere is not made printable, and
+//!   other people's text reaches the terminal as it is.
 //! - **`unsafe`** is the duty of the few small modules in [`UNSAFE`], each of which wraps kernel calls and argues each
 //!   block. The list makes a new one a decision, not an accident.
 
@@ -12,7 +13,7 @@ use super::tree::{File, Tree};
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     tree.rust()
         .filter(|file| file.is_member())
-        .flat_map(|file| [printing(file), unsafe_code(file)].concat())
+        .flat_map(|file| [printing(file), past_the_edge(file), unsafe_code(file)].concat())
         .collect()
 }
 
@@ -25,6 +26,26 @@ fn printing(file: &File) -> Vec<Finding> {
         if let Some(word) = PRINTING.iter().find(|word| has_word(line, word)) {
             let what = format!("`{word}` in {}, a library", file.member());
             let remedy = "return it as data or call a callback; echoctl prints";
+            findings.push(Finding::new(&file.path, number, what, remedy));
+        }
+    }
+    findings
+}
+
+fn past_the_edge(file: &File) -> Vec<Finding> {
+    let is_edge = EDGE.iter().any(|module| file.path.starts_with(module));
+    if is_edge || file.is_test() || !file.path.starts_with("crates/echoctl/src/") {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    for (number, line) in Source::of(&file.text).without_tests() {
+        // Whether a stream is a terminal may be asked anywhere.
+        let asked = STREAMS
+            .iter()
+            .fold(line.to_owned(), |line, stream| line.replace(&format!("{stream}.is_terminal()"), ""));
+        if let Some(word) = PRINTING.iter().chain(&STREAMS).find(|word| has_word(&asked, word)) {
+            let what = format!("`{word}` past the edge of echoctl");
+            let remedy = "print with output::say, output::note or output::Data, which make other people's text printable";
             findings.push(Finding::new(&file.path, number, what, remedy));
         }
     }
@@ -64,6 +85,13 @@ const PRINTERS: [&str; 3] = ["echoctl", "bench", "xtask"];
 
 const PRINTING: [&str; 5] = ["print!", "println!", "eprint!", "eprintln!", "dbg!"];
 
+/// The streams of a process.
+const STREAMS: [&str; 2] = ["stdout()", "stderr()"];
+
+/// Where `echoctl` writes to its streams: the edge, and what a signal or a panic leaves to be written.
+const EDGE: [&str; 3] =
+    ["crates/echoctl/src/output/", "crates/echoctl/src/interrupt.rs", "crates/echoctl/src/sys.rs"];
+
 /// The modules that may say `#![allow(unsafe_code)]`: a file, or a directory with all in it.
 const UNSAFE: [&str; 5] = [
     "crates/audit/src/sys.rs",
@@ -86,11 +114,23 @@ mod tests {
             ("crates/lab/src/a.rs", text),
             ("crates/lab/tests/b.rs", text),
             ("crates/lab/examples/c.rs", text),
-            ("crates/echoctl/src/main.rs", text),
+            ("crates/echoctl/src/output/mod.rs", text),
             ("xtask/src/main.rs", text),
         ];
 
         assert_eq!(places(check, &files), ["crates/lab/src/a.rs:2"]);
+    }
+
+    #[test]
+    fn printing_past_the_edge_of_echoctl_is_found() {
+        let text = "eprintln!(\"x\");\nlet a = io::stdout().is_terminal();\nio::stderr().lock();\n";
+        let files = [
+            ("crates/echoctl/src/watch.rs", text),
+            ("crates/echoctl/src/output/data.rs", text),
+            ("crates/echoctl/tests/watch.rs", text),
+        ];
+
+        assert_eq!(places(check, &files), ["crates/echoctl/src/watch.rs:1", "crates/echoctl/src/watch.rs:3"]);
     }
 
     #[test]

@@ -1,18 +1,20 @@
 //! What is told to people: the verdict in a line, why in three, the evidence, the chart, what to do.
 
 use std::fmt::Write;
+use std::io::IsTerminal;
 
 use echoctl_audit::Outcome;
 use echoctl_lab::kit::wrap;
 use echoctl_record::{Bytes, Sample, Seconds, Verdict};
-use echoctl_report::{Table, charts, plain, terminal};
+use echoctl_report::{Table, charts, plain};
 
 use super::remedies::remedies;
 use super::summary::Summary;
+use crate::output::Styled;
 use crate::output::{colour, terminal_size};
 
 /// The whole report for a terminal or a log.
-pub(super) fn told(summary: &Summary, attack: &Outcome, output: &str) -> String {
+pub(super) fn told(summary: &Summary, attack: &Outcome, output: &str) -> Styled {
     let (columns, _) = terminal_size();
     let columns = columns.clamp(LEAST_COLUMNS, MOST_COLUMNS);
     let mut text =
@@ -22,16 +24,17 @@ pub(super) fn told(summary: &Summary, attack: &Outcome, output: &str) -> String 
     }
     // Writing to a String cannot fail.
     let _ = write!(text, "\n{}", evidence(summary, attack).to_text());
-    let chart = charts::memory(&attack.samples);
-    let colour = colour();
-    let drawn = if std::io::IsTerminal::is_terminal(&std::io::stdout()) {
-        terminal::draw(&chart, columns, 12, colour)
-    } else {
-        plain::draw(&chart, 78, 12)
-    };
+    let mut told = Styled::from(text);
     if attack.sees_memory {
-        let _ = write!(text, "\n{}\n", drawn.trim_end());
+        let chart = charts::memory(&attack.samples);
+        let drawn = if std::io::stdout().is_terminal() {
+            Styled::chart(&chart, columns, 12, colour())
+        } else {
+            plain::draw(&chart, 78, 12).into()
+        };
+        told = told.then("\n").then(drawn.trimmed()).then("\n");
     }
+    let mut text = String::new();
     if summary.verdict == Verdict::Crashes && !output.is_empty() {
         let _ = write!(text, "\nIt printed:\n{output}\n");
     }
@@ -46,8 +49,7 @@ pub(super) fn told(summary: &Summary, attack: &Outcome, output: &str) -> String 
         text.push('\n');
         text += &hung(&format!("Try next: {next}"), 0, columns);
     }
-    text.truncate(text.trim_end().len());
-    text
+    told.then(text).trimmed()
 }
 
 /// A paragraph of at most `columns`, set in by `indent`, its later lines by two more.

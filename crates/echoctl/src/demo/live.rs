@@ -4,9 +4,9 @@ use std::io;
 
 use echoctl_lab::demo::{self, Moment, Phase, Plan, in_kernel, story};
 use echoctl_record::{Bytes, Rate, Sample, Seconds};
-use echoctl_report::terminal;
 
 use crate::output;
+use crate::output::Styled;
 use crate::view::digits::large;
 use crate::view::screen::Screen;
 
@@ -39,8 +39,8 @@ impl Live {
         let used = text.lines().count();
         let height = rows.saturating_sub(used + 1).clamp(6, 20);
         let chart = demo::memory_chart(&self.plan, &self.off, &self.on);
-        text.push_str(&terminal::draw(&chart, columns.min(110), height, output::live_colour()));
-        self.screen.draw(&text)
+        let chart = Styled::chart(&chart, columns.min(110), height, output::live_colour());
+        self.screen.draw(Styled::from(text).then(chart))
     }
 }
 

@@ -68,7 +68,7 @@ impl Args {
         };
         if fitting != plan {
             let (needs, left) = (Bytes(plan.needs()), Bytes(left.unwrap_or(0)));
-            eprintln!("Running the small demo: the full one needs {needs} of memory, {left} left.");
+            note(format_args!("Running the small demo: the full one needs {needs} of memory, {left} left."));
         }
         Ok(fitting)
     }

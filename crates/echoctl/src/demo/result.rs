@@ -5,9 +5,9 @@ use std::path::Path;
 
 use echoctl_lab::demo::{self, Outcome, story};
 use echoctl_lab::kit::wrap;
-use echoctl_report::terminal;
 
 use crate::output;
+use crate::output::Styled;
 
 /// Prints the result for people to stdout. Where the live view was shown its last frame, with the chart, still stands.
 pub(super) fn print(outcome: &Outcome, guess: Option<char>, page: Option<&Path>) -> io::Result<()> {
@@ -17,7 +17,7 @@ pub(super) fn print(outcome: &Outcome, guess: Option<char>, page: Option<&Path>)
 
     if !output::is_live() {
         let chart = demo::memory_chart(&outcome.plan, &outcome.off.samples, &outcome.on.samples);
-        output::say(terminal::draw(&chart, width, CHART_ROWS, output::colour()))?;
+        output::say_styled(&Styled::chart(&chart, width, CHART_ROWS, output::colour()))?;
     }
     let table = demo::where_the_bytes_were(outcome);
     output::say(format_args!("\n{}:\n\n{}", table.caption, table.to_text()))?;

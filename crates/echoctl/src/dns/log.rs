@@ -3,7 +3,7 @@
 //! The answerer puts messages into a bounded channel and never waits: when the terminal stalls (Ctrl-S, a full pipe) the
 //! channel fills, and what does not fit is counted instead of kept.
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use echoctl_lab::dns::{Exchange, Transport};
 use serde::Serialize;
 
-use crate::output::{READER_GRACE, gap, json_now};
+use crate::output::{READER_GRACE, json_now, note_now, say_now};
 
 /// The printing thread, and the way to it.
 pub(super) struct Log {
@@ -184,15 +184,13 @@ fn print(line: &Line, json: bool, missed: u64) -> io::Result<()> {
     match line {
         Line::Message(message) if json => json_now("message", &**message, missed),
         Line::Summary(summary) if json => json_now("summary", summary, missed),
-        Line::Message(message) => writeln!(io::stderr().lock(), "{}{}", gap(missed), message.line()),
+        Line::Message(message) => note_now(message.line(), missed),
         Line::Summary(Summary { udp, tcp }) => {
             let lost = match missed {
                 0 => String::new(),
                 missed => format!(" ({missed} not shown: nobody read the lines in time)"),
             };
-            let mut stdout = io::stdout().lock();
-            writeln!(stdout, "messages received: {udp} over UDP, {tcp} over TCP{lost}")?;
-            stdout.flush()
+            say_now(format_args!("messages received: {udp} over UDP, {tcp} over TCP{lost}"))
         }
     }
 }

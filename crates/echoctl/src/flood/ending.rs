@@ -9,7 +9,7 @@ use echoctl_record::{Bytes, Ended, Evidence, Judgement, Rate, Seconds, Summary, 
 use super::judge::{Known, judge, since_it_stopped_reading};
 use super::session::Session;
 use crate::exit::Exit;
-use crate::output::{folded, json_line, note, say, terminal_size};
+use crate::output::{json_line, note, say, terminal_size};
 use crate::view::path;
 
 impl Session {
@@ -24,7 +24,7 @@ impl Session {
             self.tell(outcome, &summary, try_next)?;
         }
         for fault in faults(outcome) {
-            note(folded(&format!("echoctl: {fault}")));
+            note(format_args!("echoctl: {fault}"));
         }
         let is_good = outcome.is_good() && !self.server_ended && !self.closed_by_server;
         self.keeper.finish(|run| run.summary = Some(summary))?;

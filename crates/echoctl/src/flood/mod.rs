@@ -28,6 +28,7 @@ use session::Session;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt;
 use crate::keep::Keeper;
+use crate::output::note;
 
 pub(crate) fn run(args: Args) -> Outcome {
     let target = args.consent.find(&args.addr)?;
@@ -53,7 +54,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let server = given.unwrap_or_else(|| Server::of_listener(opened.listener.as_ref()));
     let memory = args.memory(&server.pids);
     if memory.is_scarce() {
-        eprintln!("memory limit {memory}");
+        note(format_args!("memory limit {memory}"));
     }
     // Until here there was nothing to put in order.
     interrupt::in_order(Duration::ZERO);

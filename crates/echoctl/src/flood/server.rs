@@ -1,6 +1,7 @@
 //! The server that is flooded: its processes, as far as they are visible.
 
 use echoctl_observe::{Listener, Process, ProcessTree};
+use echoctl_record::printable;
 
 use crate::exit::Failure;
 
@@ -21,7 +22,7 @@ impl Server {
     /// Exit 2 when it is not to be seen.
     pub(super) fn of_pid(pid: u32) -> Result<Server, Failure> {
         let usage = |error| Failure::usage(format_args!("--pid {pid}: {error}"));
-        let label = format!("{} (pid {pid})", Process::open(pid).map_err(usage)?.name());
+        let label = format!("{} (pid {pid})", printable(Process::open(pid).map_err(usage)?.name()));
         let tree = ProcessTree::new([pid]).map_err(usage)?;
         Ok(Server { pids: vec![pid], label, tree: Some(tree) })
     }
@@ -34,6 +35,6 @@ impl Server {
         };
         let pids: Vec<u32> = listener.pids().collect();
         let tree = if pids.is_empty() { None } else { ProcessTree::new(pids.iter().copied()).ok() };
-        Server { pids, label: listener.to_string(), tree }
+        Server { pids, label: printable(&listener.to_string()).into_owned(), tree }
     }
 }

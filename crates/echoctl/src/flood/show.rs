@@ -73,7 +73,7 @@ impl Show {
                         // The same figure as in the sentence below.
                         left.held_back = Some(moment.totals.longest_stall.as_secs_f64());
                     }
-                    screen.draw_last(&view.text(&left));
+                    screen.draw_last(view.text(&left));
                     return Ok(());
                 }
                 view.add(*sample);
@@ -83,8 +83,8 @@ impl Show {
                 *next = sample.t + REDRAW_SECONDS;
                 let beside = beside(moment, title);
                 match is_over {
-                    true => screen.draw_last(&view.text(&beside)),
-                    false => screen.draw(&view.text(&beside))?,
+                    true => screen.draw_last(view.text(&beside)),
+                    false => screen.draw(view.text(&beside))?,
                 }
                 *shown = Some(Box::new(beside));
                 Ok(())

@@ -9,7 +9,7 @@ use echoctl_record::Seconds;
 
 use super::{Args, run_one};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output::say;
+use crate::output::{note, say};
 
 /// Lists the lessons, one line each.
 pub(super) fn list() -> Result<(), Failure> {
@@ -30,7 +30,7 @@ pub(super) fn run_all(args: &Args) -> Outcome {
     let (mut worst, mut held, started) = (Exit::Done, 0, Instant::now());
     for lesson in lessons::ALL {
         let (exit, handed) = run_one(lesson, args).unwrap_or_else(|failure| {
-            eprintln!("echoctl: {failure}");
+            note(format_args!("echoctl: {failure}"));
             (Exit::Failed, None)
         });
         held += usize::from(exit == Exit::Done);

@@ -4,19 +4,17 @@
 //! read off the screen. Where nobody is asked it never stops.
 
 use std::cell::Cell;
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal};
 
-use console::Style;
 use echoctl_lab::kit::{Finding, Lesson, Setting, wrap};
 use echoctl_lab::lessons;
-use echoctl_report::terminal;
 
-use crate::output::{colour, may_colour, say, terminal_size};
+use crate::output::Styled;
+use crate::output::{colour, prompt, say_styled, terminal_size};
 
 /// Prints a lesson part by part, or nothing where the output is JSON.
 pub(crate) struct Sheet {
     silent: bool,
-    strong: Style,
     /// The lines of the screen, where somebody reads along.
     rows: Option<usize>,
     /// Lines since the reader was last waited for.
@@ -27,27 +25,22 @@ impl Sheet {
     /// A sheet that prints nothing if `silent`, and waits for its reader if `is_asked`.
     pub(crate) fn new(silent: bool, is_asked: bool) -> Sheet {
         let reads_along = is_asked && !silent && io::stdout().is_terminal();
-        Sheet {
-            silent,
-            strong: Style::new().bold().force_styling(may_colour()),
-            rows: reads_along.then(|| terminal_size().1),
-            shown: Cell::new(0),
-        }
+        Sheet { silent, rows: reads_along.then(|| terminal_size().1), shown: Cell::new(0) }
     }
 
     /// The name, the idea, and the question with its choices.
     pub(crate) fn question(&self, lesson: &Lesson, setting: &Setting) -> io::Result<()> {
         let number = lessons::ALL.iter().position(|other| other.name == lesson.name).map_or(0, |at| at + 1);
         let title = format!("Lesson {number} of {}: {}", lessons::ALL.len(), lesson.name);
-        self.say(&self.strong.apply_to(title).to_string())?;
-        self.say(&paragraph(lesson.idea, ""))?;
+        self.say(Styled::strong(title))?;
+        self.say(paragraph(lesson.idea, ""))?;
         self.say("")?;
         if let Some(before) = lesson.before {
             for part in before(setting).split("\n\n") {
-                self.say(&format!("{part}\n"))?;
+                self.say(format!("{part}\n"))?;
             }
         }
-        self.say(&Self::question_text(lesson))?;
+        self.say(Self::question_text(lesson))?;
         self.say("")
     }
 
@@ -63,7 +56,7 @@ impl Sheet {
     pub(crate) fn running(&self, prediction: Option<char>) -> io::Result<()> {
         self.shown.set(0);
         match prediction {
-            Some(letter) => self.say(&format!("You say {letter}. The experiment runs ...\n")),
+            Some(letter) => self.say(format!("You say {letter}. The experiment runs ...\n")),
             None => self.say("The experiment runs ...\n"),
         }
     }
@@ -77,15 +70,15 @@ impl Sheet {
     ) -> io::Result<()> {
         self.heading("Measured on this machine, just now")?;
         for table in &finding.tables {
-            self.say(&format!("{}\n", indented(&table.to_string())))?;
+            self.say(format!("{}\n", indented(&table.to_string())))?;
         }
         let answer = answer(lesson, finding, prediction);
         // In one piece with the answer, so that nobody has to wait for two more lines.
         let shown = match &finding.chart {
-            Some(chart) => format!("{}\n{answer}\n", terminal::draw(chart, WIDTH, CHART_ROWS, colour())),
-            None => format!("{answer}\n"),
+            Some(chart) => Styled::chart(chart, WIDTH, CHART_ROWS, colour()).then(format!("\n{answer}\n")),
+            None => format!("{answer}\n").into(),
         };
-        self.say(&shown)
+        self.say(shown)
     }
 
     /// The explanation, the claims, and what to try next.
@@ -93,7 +86,7 @@ impl Sheet {
         self.heading("What it shows")?;
         if finding.holds() {
             for told in &finding.told {
-                self.say(&format!("{}\n", paragraph(told, "  ")))?;
+                self.say(format!("{}\n", paragraph(told, "  ")))?;
             }
         } else {
             self.say("  Not what it was meant to: see below. The explanation is left out.\n")?;
@@ -113,8 +106,7 @@ impl Sheet {
         if self.rows.is_none() {
             return Ok(());
         }
-        eprint!("Enter: {what} ");
-        io::stderr().flush()?;
+        prompt(format_args!("Enter: {what} "));
         io::stdin().lock().read_line(&mut String::new())?;
         self.shown.set(0);
         Ok(())
@@ -123,34 +115,32 @@ impl Sheet {
     /// A part with its heading and an empty line behind it, in one piece.
     fn section(&self, title: &str, what: &str, lines: impl Iterator<Item = String>) -> io::Result<()> {
         let lines: Vec<String> = lines.collect();
-        let text = format!("{}\n{}\n", self.strong.apply_to(title), lines.join("\n"));
-        self.make_room(&text, what)?;
-        self.say(&text)
+        let text = Styled::strong(title).then(format!("\n{}\n", lines.join("\n")));
+        self.make_room(text.rows(), what)?;
+        self.say(text)
     }
 
     fn heading(&self, text: &str) -> io::Result<()> {
-        self.say(&self.strong.apply_to(text).to_string())
+        self.say(Styled::strong(text))
     }
 
-    fn say(&self, text: &str) -> io::Result<()> {
+    fn say(&self, text: impl Into<Styled>) -> io::Result<()> {
         if self.silent {
             return Ok(());
         }
-        self.make_room(text, "more")?;
-        self.shown.set(self.shown.get() + rows_of(text));
-        say(text)
+        let text = text.into();
+        if !text.is_empty() {
+            self.make_room(text.rows(), "more")?;
+        }
+        self.shown.set(self.shown.get() + text.rows());
+        say_styled(&text)
     }
 
-    /// Waits before `text` where it would push lines that are not yet read off the screen.
-    fn make_room(&self, text: &str, what: &str) -> io::Result<()> {
-        let fits = self.rows.is_none_or(|rows| self.shown.get() + rows_of(text) < rows);
-        if fits || self.shown.get() == 0 || text.is_empty() { Ok(()) } else { self.pause(what) }
+    /// Waits before a text of `lines` where it would push lines that are not yet read off the screen.
+    fn make_room(&self, lines: usize, what: &str) -> io::Result<()> {
+        let fits = self.rows.is_none_or(|rows| self.shown.get() + lines < rows);
+        if fits || self.shown.get() == 0 { Ok(()) } else { self.pause(what) }
     }
-}
-
-/// The lines that a text takes when it is printed; an empty one at its end counts.
-fn rows_of(text: &str) -> usize {
-    text.split('\n').count()
 }
 
 /// "You said b; measured c", or what was measured where nothing was said.

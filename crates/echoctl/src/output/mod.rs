@@ -1,18 +1,28 @@
-//! Output: lines on stdout and stderr, for readers that may have stopped, and whether a stream is a terminal.
+//! The one edge where text leaves the program: for readers that may have stopped, and for terminals that obey what they are sent.
+//!
+//! Whatever is printed passes here, and is made printable on its way: other people's text (names of processes, words in
+//! files, answers of servers, arguments) reaches no terminal as it is. What text looks like is [`Styled`]'s, never its own.
+//! Only [`Data`] to a file or a pipe goes out as it is. `cargo xtask tidy` refuses printing elsewhere.
 //!
 //! What a reader must have (results, the first and the last event) waits for them; what comes by itself while a command
 //! runs (samples, lines, pictures) is missed by a reader that is too slow, and counted: see [`outlet`].
 
+mod data;
 mod outlet;
+mod styled;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
+use echoctl_record::{printable, printable_lines};
 use echoctl_report::terminal::Colour;
 use serde::Serialize;
 
+pub(crate) use data::Data;
 use outlet::Outlet;
 pub(crate) use outlet::READER_GRACE;
+pub(crate) use styled::Styled;
 
 /// A JSON object with the name of its event in front: `{"event":"sample",…}`.
 #[derive(Serialize)]
@@ -27,9 +37,24 @@ struct Event<'a, T: Serialize> {
 /// One event as one line of JSON. `missed` says how many the reader has not got: of an event those since the last, of a
 /// summary all of them.
 fn json<T: Serialize>(event: &'static str, fields: &T, missed: u64) -> serde_json::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(&Event { event, fields, missed })?;
-    line.push(b'\n');
-    Ok(line)
+    let line = serde_json::to_string(&Event { event, fields, missed })?;
+    Ok((escaped(&line) + "\n").into_bytes())
+}
+
+/// JSON without what a terminal would obey: JSON itself escapes the control characters of ASCII alone. All else of the kind
+/// stands in strings, where it may be escaped.
+fn escaped(json: &str) -> String {
+    let mut units = [0; 2];
+    json.chars().fold(String::with_capacity(json.len()), |mut escaped, character| {
+        match printable(character.encode_utf8(&mut [0; 4])) {
+            Cow::Borrowed(_) => escaped.push(character),
+            Cow::Owned(_) => {
+                escaped
+                    .extend(character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+            }
+        }
+        escaped
+    })
 }
 
 /// Writes an event that must not be missed as one line of JSON to stdout, and waits until the reader has taken it.
@@ -47,26 +72,57 @@ pub(crate) fn json_offer<T: Serialize>(event: &'static str, fields: &T) -> io::R
     STDOUT.offer(|missed| json(event, fields, missed))
 }
 
-/// Writes text to stdout as it is, and waits until the reader has taken it. Unlike `print!` it does not panic when nobody
+/// Writes text to stdout, and waits until the reader has taken it. Unlike `print!` it does not panic when nobody
 /// reads any more (`echoctl … | head`): the error ends the command, and [`report`](crate::exit::report) takes a broken pipe
 /// for what it is.
 pub(crate) fn say(text: impl fmt::Display) -> io::Result<()> {
-    STDOUT.write(|_| Ok(format!("{text}\n").into_bytes()))
+    say_styled(&text.to_string().into())
+}
+
+/// Writes text with its look to stdout, as [`say`] does.
+pub(crate) fn say_styled(text: &Styled) -> io::Result<()> {
+    STDOUT.write(|_| Ok(line(text.print(colour()), 0)))
+}
+
+/// Writes text to stdout, for threads that have nothing else to do than to wait for the reader.
+pub(crate) fn say_now(text: impl fmt::Display) -> io::Result<()> {
+    write_to_stdout(&line(printable_lines(&text.to_string()), 0))
 }
 
 /// Offers a line to stdout, as one of many.
 pub(crate) fn say_offer(text: impl fmt::Display) -> io::Result<()> {
-    STDOUT.offer(|missed| Ok(line(&text, missed)))
+    STDOUT.offer(|missed| Ok(line(printable_lines(&text.to_string()), missed)))
 }
 
-/// Writes text to stderr, and waits until it is written. Where it cannot be there is nobody to tell.
+/// Writes a message to stderr, and waits until it is written. On a terminal it is broken at spaces, so that it breaks no
+/// word. Where it cannot be written there is nobody to tell.
 pub(crate) fn note(text: impl fmt::Display) {
-    let _ = STDERR.write(|_| Ok(format!("{text}\n").into_bytes()));
+    let _ = STDERR.write(|_| Ok(line(message(text), 0)));
+}
+
+/// Writes a message to stderr, for threads that have nothing else to do than to wait for the reader. `missed` says how many
+/// the reader has not got since the last.
+pub(crate) fn note_now(text: impl fmt::Display, missed: u64) -> io::Result<()> {
+    io::stderr().lock().write_all(&line(message(text), missed))
+}
+
+/// Writes a question to stderr, and leaves the cursor behind it.
+pub(crate) fn prompt(text: impl fmt::Display) {
+    let text = text.to_string();
+    let _ = STDERR.write(|_| Ok(printable_lines(&text).into_owned().into_bytes()));
+}
+
+/// Draws a line on a live stderr over the one before, cut to the terminal's width: a wrapped line could not be drawn over.
+/// Without one, clears it. For threads that may wait for the reader.
+pub(crate) fn redraw_now(line: Option<&str>) -> io::Result<()> {
+    let shown = line.map(printable_lines).unwrap_or_default();
+    let cut: String = shown.chars().take(terminal_size().0.saturating_sub(1)).collect();
+    io::stderr().lock().write_all(format!("\r\x1b[2K{cut}").as_bytes())
 }
 
 /// Offers a line to stderr, as one of many.
 pub(crate) fn note_offer(text: impl fmt::Display) {
-    let _ = STDERR.offer(|missed| Ok(line(&text, missed)));
+    let _ = STDERR.offer(|missed| Ok(line(message(&text), missed)));
 }
 
 /// Writes a picture to the terminal behind stderr, made when all before it is written, and waits until it is written. Whether
@@ -92,11 +148,18 @@ fn line(text: impl fmt::Display, missed: u64) -> Vec<u8> {
 }
 
 /// What stands before a line where lines are missing.
-pub(crate) fn gap(missed: u64) -> String {
+fn gap(missed: u64) -> String {
     match missed {
         0 => String::new(),
         missed => format!("(lines not shown, since they were not read in time: {missed})\n"),
     }
+}
+
+/// A message as it is shown on stderr.
+fn message(text: impl fmt::Display) -> String {
+    let text = text.to_string();
+    let text = printable_lines(&text);
+    if io::stderr().is_terminal() { fold(&text, terminal_size().0) } else { text.into_owned() }
 }
 
 fn write_to_stdout(bytes: &[u8]) -> io::Result<()> {
@@ -111,7 +174,12 @@ fn is_zero(number: &u64) -> bool {
 
 /// Whether stderr is a terminal on which lines may be redrawn.
 pub(crate) fn is_live() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    io::stderr().is_terminal() && !is_dumb(&variable("TERM"))
+}
+
+/// Whether a terminal of this type obeys no escape code, by its own word.
+fn is_dumb(term: &str) -> bool {
+    term == "dumb"
 }
 
 /// The colours that a drawing on stdout may use: none where it is no terminal, or where nobody wants any
@@ -120,19 +188,23 @@ pub(crate) fn colour() -> Colour {
     if io::stdout().is_terminal() { terminal_colour() } else { Colour::None }
 }
 
-/// Whether text on stdout may be coloured or set in bold.
-pub(crate) fn may_colour() -> bool {
-    colour() != Colour::None
-}
-
 /// The colours that a live view on stderr may use.
 pub(crate) fn live_colour() -> Colour {
     if is_live() { terminal_colour() } else { Colour::None }
 }
 
 fn terminal_colour() -> Colour {
-    let variable = |name| std::env::var(name).unwrap_or_default();
-    if !variable("NO_COLOR").is_empty() {
+    colour_of(variable)
+}
+
+/// A variable of the environment; empty where it is not set.
+fn variable(name: &str) -> String {
+    std::env::var_os(name).map_or_else(String::new, |value| value.to_string_lossy().into_owned())
+}
+
+/// The colours of a terminal with these variables.
+fn colour_of(variable: impl Fn(&str) -> String) -> Colour {
+    if !variable("NO_COLOR").is_empty() || is_dumb(&variable("TERM")) {
         Colour::None
     } else if variable("TERM").contains("256color") || !variable("COLORTERM").is_empty() {
         Colour::Ansi256
@@ -141,11 +213,7 @@ fn terminal_colour() -> Colour {
     }
 }
 
-/// Text for stderr: on a terminal broken at spaces, so that it breaks no word; later lines are set in by two blanks.
-pub(crate) fn folded(text: &str) -> String {
-    if io::stderr().is_terminal() { fold(text, terminal_size().0) } else { text.to_owned() }
-}
-
+/// Text broken at spaces into lines that fit; later lines are set in by two blanks.
 fn fold(text: &str, columns: usize) -> String {
     let fits = |line: &str| line.chars().count() <= columns;
     let line = |line: &str| match fits(line) {
@@ -173,6 +241,29 @@ const WAITING: usize = 256 << 10;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dumb_terminal_and_one_without_colour_get_none() {
+        let of = |variables: &[(&str, &str)]| {
+            let value =
+                |name: &str| variables.iter().find(|(known, _)| *known == name).map_or("", |found| found.1);
+            colour_of(|name| value(name).to_owned())
+        };
+
+        assert_eq!(of(&[("TERM", "dumb"), ("COLORTERM", "truecolor")]), Colour::None);
+        assert_eq!(of(&[("TERM", "xterm-256color"), ("NO_COLOR", "1")]), Colour::None);
+        assert_eq!(of(&[("TERM", "xterm-256color"), ("NO_COLOR", "")]), Colour::Ansi256);
+        assert_eq!(of(&[("TERM", "xterm")]), Colour::Ansi16);
+        assert_eq!(of(&[]), Colour::Ansi16);
+    }
+
+    #[test]
+    fn json_on_a_terminal_is_only_shown() {
+        let line = json("x", &serde_json::json!({ "name": "\u{9b}31m\u{202e}\u{7f}é" }), 0).unwrap();
+
+        let text = String::from_utf8(line).unwrap();
+        assert_eq!(text, "{\"event\":\"x\",\"name\":\"\\u009b31m\\u202e\\u007fé\"}\n");
+    }
 
     #[test]
     fn long_lines_are_folded_between_words_and_short_ones_stay_as_they_are() {

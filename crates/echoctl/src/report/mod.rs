@@ -6,6 +6,7 @@
 pub(crate) mod sketch;
 pub(crate) mod source;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -13,7 +14,7 @@ use echoctl_record::{Bytes, Run, Sample};
 use echoctl_report::{Chart, charts, csv, run_page, svg, tables};
 
 use crate::exit::{Exit, Outcome};
-use crate::output;
+use crate::output::{self, Data};
 use sketch::Sketch;
 
 /// Draw a recorded run: where its bytes were, what they cost in memory, who was held back
@@ -94,10 +95,10 @@ fn visible(samples: &[Sample]) -> Vec<Chart> {
 /// Writes a text to a file, and says so on stderr; `-` is stdout.
 pub(crate) fn write(file: &Path, text: &str) -> anyhow::Result<()> {
     if file == Path::new("-") {
-        return Ok(output::say(text.trim_end())?);
+        return Ok(Data::new().write_all(text.as_bytes())?);
     }
     std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
-    eprintln!("{}: {}", file.display(), Bytes(text.len() as u64));
+    output::note(format_args!("{}: {}", file.display(), Bytes(text.len() as u64)));
     Ok(())
 }
 

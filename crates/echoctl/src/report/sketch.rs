@@ -2,9 +2,10 @@
 
 use std::io;
 
-use echoctl_report::{Chart, Table, plain, terminal};
+use echoctl_report::{Chart, Table, plain};
 
-use crate::output::{colour, say, terminal_size};
+use crate::output::Styled;
+use crate::output::{colour, say, say_styled, terminal_size};
 
 /// How charts are drawn on stdout.
 pub(crate) struct Sketch {
@@ -21,11 +22,11 @@ impl Sketch {
     /// A chart, and what there is to be seen in it.
     pub(crate) fn chart(&self, chart: &Chart) -> io::Result<()> {
         let drawn = match self.is_plain {
-            true => plain::draw(chart, self.columns, ROWS),
-            false => terminal::draw(chart, self.columns, ROWS, colour()),
+            true => plain::draw(chart, self.columns, ROWS).into(),
+            false => Styled::chart(chart, self.columns, ROWS, colour()),
         };
         let words = echoctl_lab::kit::wrap(&chart.description, self.columns.min(100));
-        say(format_args!("{drawn}{}\n", self.words(&words.join("\n"))))
+        say_styled(&drawn.then(self.words(&words.join("\n"))).then("\n"))
     }
 
     /// A table under its caption.

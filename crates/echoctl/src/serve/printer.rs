@@ -3,7 +3,7 @@
 //! The server's threads put events into a bounded channel and never wait: when stdout stalls (a full pipe, a terminal with
 //! Ctrl-S) the channel fills, further events are counted instead of kept, and the server serves on.
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
@@ -18,7 +18,7 @@ use super::Args;
 use super::fields::{
     AcceptPausedFields, ClosedFields, EndingFields, ListeningFields, StatsFields, SummaryFields,
 };
-use crate::output::{READER_GRACE, folded, gap, json_now, terminal_size};
+use crate::output::{READER_GRACE, json_now, note_now, redraw_now, say_now, terminal_size};
 
 /// The printing thread, and the way to it.
 pub(crate) struct Printer {
@@ -124,9 +124,7 @@ impl Page {
             (Style::Text { is_live }, Line::Event(event)) => self.print_text(is_live, event),
             (Style::Text { is_live }, Line::Summary(stats)) => {
                 clear(is_live)?;
-                let mut stdout = io::stdout().lock();
-                writeln!(stdout, "{}", closing_sentence(&stats, self.missed.load(Relaxed)))?;
-                stdout.flush()
+                say_now(closing_sentence(&stats, self.missed.load(Relaxed)))
             }
         }
     }
@@ -166,7 +164,7 @@ impl Page {
             Event::Stats(stats) => {
                 let line = self.live_line(is_live, &stats);
                 self.last = stats;
-                if is_live { redraw(&line) } else { self.log(is_live, &line) }
+                if is_live { redraw_now(Some(&line)) } else { self.log(is_live, &line) }
             }
             Event::Closed { peer, reason, totals } => {
                 let (received, sent) = (Bytes(totals.received), Bytes(totals.sent));
@@ -186,8 +184,7 @@ impl Page {
 
     fn log(&mut self, is_live: bool, text: &str) -> io::Result<()> {
         clear(is_live)?;
-        let gap = gap(self.newly_missed());
-        writeln!(io::stderr().lock(), "{gap}{}", folded(text))
+        note_now(text, self.newly_missed())
     }
 
     fn greeting(&self, listening: &Listening) -> String {
@@ -293,17 +290,8 @@ fn counted(count: u64, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
-/// Draws over the line before; cut to the terminal's width, since a wrapped line could not be drawn over.
-fn redraw(line: &str) -> io::Result<()> {
-    let (columns, _) = terminal_size();
-    let cut: String = line.chars().take(columns.saturating_sub(1)).collect();
-    let mut stderr = io::stderr().lock();
-    write!(stderr, "\r\x1b[2K{cut}")?;
-    stderr.flush()
-}
-
 fn clear(is_live: bool) -> io::Result<()> {
-    if is_live { write!(io::stderr().lock(), "\r\x1b[2K") } else { Ok(()) }
+    if is_live { redraw_now(None) } else { Ok(()) }
 }
 
 /// Events kept while nobody reads: a burst of closings fits, and they are a few hundred bytes each.

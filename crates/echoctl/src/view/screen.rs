@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use console::truncate_str;
 
-use crate::output;
+use crate::output::{self, Styled};
 
 /// A block of lines on stderr that is redrawn in place. Only for terminals: see [`output::is_live`].
 pub(crate) struct Screen {
@@ -31,13 +31,15 @@ impl Screen {
     ///
     /// # Errors
     /// When stderr cannot be written.
-    pub(crate) fn draw(&mut self, text: &str) -> io::Result<()> {
-        output::draw_offer(|| self.frame(text)).map(drop)
+    pub(crate) fn draw(&mut self, text: impl Into<Styled>) -> io::Result<()> {
+        let text = text.into();
+        output::draw_offer(|| self.frame(&text)).map(drop)
     }
 
     /// Replaces it as [`draw`](Screen::draw) does, and waits until the terminal has taken it: the last picture stays.
-    pub(crate) fn draw_last(&mut self, text: &str) {
-        output::draw(|| self.frame(text));
+    pub(crate) fn draw_last(&mut self, text: impl Into<Styled>) {
+        let text = text.into();
+        output::draw(|| self.frame(&text));
     }
 
     /// Removes the block, and shows the cursor where it began.
@@ -46,7 +48,8 @@ impl Screen {
     }
 
     /// What redraws the block with `text` in it.
-    fn frame(&mut self, text: &str) -> Vec<u8> {
+    fn frame(&mut self, text: &Styled) -> Vec<u8> {
+        let text = text.print(output::live_colour());
         let (columns, rows) = output::terminal_size();
         let mut frame = String::new();
         if self.drawn > 0 {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::anyhow;
 use echoctl_observe::{Listener, Process, ProcessTree, addresses_of, listener};
+use echoctl_record::printable;
 
 use crate::address;
 use crate::exit::{Exit, Failure};
@@ -81,7 +82,8 @@ impl Target {
     }
 
     fn of(listener: &Listener) -> Target {
-        Target { addrs: vec![listener.addr], pids: listener.pids().collect(), server: listener.to_string() }
+        let server = printable(&listener.to_string()).into_owned();
+        Target { addrs: vec![listener.addr], pids: listener.pids().collect(), server }
     }
 
     /// A process and all that it started.
@@ -106,7 +108,7 @@ fn on_any(port: u16) -> Option<Listener> {
 
 fn named(pid: u32) -> Result<String, Failure> {
     let process = Process::open(pid).map_err(unreachable)?;
-    Ok(format!("{} (pid {pid})", process.name()))
+    Ok(format!("{} (pid {pid})", printable(process.name())))
 }
 
 fn unreachable(error: impl Into<anyhow::Error>) -> Failure {

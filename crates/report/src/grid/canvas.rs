@@ -41,19 +41,27 @@ impl Canvas {
         }
     }
 
-    /// All rows, without blanks at their ends, each ended by a line feed.
-    pub(crate) fn print(&self, colour: Colour) -> String {
-        let mut out = String::new();
+    /// All rows, without blanks at their ends, each ended by a line feed: in pieces of one ink.
+    pub(crate) fn runs(&self) -> Vec<(Option<Ink>, String)> {
+        let mut runs = Vec::new();
         for row in self.cells.chunks(self.width.max(1)) {
             let used = row.iter().rposition(|(glyph, _)| *glyph != ' ').map_or(0, |last| last + 1);
-            let runs = row[..used].chunk_by(|a, b| a.1 == b.1);
-            for run in runs {
+            for run in row[..used].chunk_by(|a, b| a.1 == b.1) {
                 let ink = run.first().and_then(|(_, ink)| *ink);
-                out.push_str(ink.map_or("", |ink| colour.begin(ink)));
-                out.extend(run.iter().map(|(glyph, _)| glyph));
-                out.push_str(ink.map_or("", |_| colour.end()));
+                runs.push((ink, run.iter().map(|(glyph, _)| glyph).collect()));
             }
-            out.push('\n');
+            runs.push((None, "\n".to_owned()));
+        }
+        runs
+    }
+
+    /// The same as text with its escape codes.
+    pub(crate) fn print(&self, colour: Colour) -> String {
+        let mut out = String::new();
+        for (ink, text) in self.runs() {
+            out.push_str(ink.map_or("", |ink| colour.begin(ink)));
+            out.push_str(&text);
+            out.push_str(ink.map_or("", |_| colour.end()));
         }
         out
     }

@@ -1,6 +1,7 @@
 //! The glyphs: what axes, lines and bands are made of.
 
-use crate::escape::printable;
+use echoctl_record::printable;
+
 use crate::{Ink, Series, Stroke};
 
 /// A set of characters to draw with.
@@ -102,7 +103,7 @@ impl Glyphs {
     pub(crate) fn text(&self, text: &str) -> String {
         let text = printable(text);
         if !self.is_ascii {
-            return text;
+            return text.into_owned();
         }
         let replace = |character: char| match character {
             '\u{20}'..='\u{7e}' => character,
