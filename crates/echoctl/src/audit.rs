@@ -22,9 +22,9 @@ use echoctl_record::{Bytes, Sample, Verdict};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::guard::Consent;
 use crate::interrupt;
-use crate::output::{Data, is_live, json_line, json_offer, say_styled};
+use crate::output::{Data, json_line, json_offer, say_styled};
 use crate::values;
-use crate::view::screen::Screen;
+use crate::view::progress::Progress;
 use shapes::Stimulus;
 use summary::Summary;
 
@@ -160,33 +160,24 @@ pub(crate) fn run(mut args: Args) -> Outcome {
 
 /// Attacks, and shows how that goes: samples as JSON, or a line on a terminal.
 fn attack(plan: &Plan, json: bool, stop: &AtomicBool) -> Result<Attack, Error> {
-    let mut screen = (!json && is_live()).then(Screen::new);
-    let mut next = 0.0;
+    let progress = Progress::new(!json);
     let mut first = None;
     let mut watched = |sample: &Sample| {
         if json {
-            // Nobody reads any more: the summary will notice.
+            // A reader that has gone: the summary will notice.
             let _ = json_offer("sample", sample);
         }
         let base = *first.get_or_insert(sample.server_memory.unwrap_or(0));
         let grown = sample.server_memory.map_or(0, |memory| memory.saturating_sub(base));
-        let Some(screen) = screen.as_mut().filter(|_| sample.t >= next) else { return };
-        next = sample.t + REDRAW_SECONDS;
-        // As with the JSON.
-        let _ = screen.draw(format!(
-            "{:.0}s sent {}, taken {}, memory +{}, read {}",
-            sample.t,
+        progress.show(format!(
+            "sent {}, taken {}, memory +{}, read {}",
             Bytes(sample.produced),
             Bytes(sample.s_read.or(sample.s_received).unwrap_or(0)),
             Bytes(grown),
             Bytes(sample.consumed)
         ));
     };
-    let attack = plan.attack(stop, &mut watched);
-    if let Some(screen) = screen {
-        screen.clear();
-    }
-    attack
+    plan.attack(stop, &mut watched)
 }
 
 fn write_files(args: &Args, summary: &Summary, attack: &Attack) -> Result<(), Failure> {
@@ -275,9 +266,6 @@ fn verdict(text: &str) -> Result<Verdict, String> {
 
 /// The longest that stopping a target takes: it is asked to end, waited for, and killed with all that it started.
 const STOPPING: Duration = Duration::from_secs(3);
-
-/// Seconds between two lines of progress: figures that change faster cannot be read.
-const REDRAW_SECONDS: f64 = 0.2;
 
 const DEFAULT_ADDR: &str = "127.0.0.1:7007";
 

@@ -2,5 +2,6 @@
 
 pub(crate) mod digits;
 pub(crate) mod path;
+pub(crate) mod progress;
 pub(crate) mod screen;
 pub(crate) mod trend;

@@ -42,11 +42,6 @@ impl Screen {
         output::draw(|| self.frame(&text));
     }
 
-    /// Removes the block, and shows the cursor where it began.
-    pub(crate) fn clear(mut self) {
-        self.draw_last("");
-    }
-
     /// What redraws the block with `text` in it.
     fn frame(&mut self, text: &Styled) -> Vec<u8> {
         let text = text.print(output::live_colour());

@@ -1,0 +1,130 @@
+//! Progress: one line on stderr, made by indicatif and drawn through the bounded [`output`].
+//!
+//! indicatif writes to the terminal on the thread that reports progress. Here that is the thread that measures, and a
+//! terminal that has stopped (Ctrl-S) must not hold it up. So each picture is collected and offered to the outlet; one that
+//! is not taken is left out. That is safe for a single line, which each picture clears before it is written again.
+
+use std::fmt::Write;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+
+use crate::output;
+
+/// The time so far and a message, on one line that disappears at the end.
+pub(crate) struct Progress(ProgressBar);
+
+impl Progress {
+    /// The line, or none of it where stderr is not a terminal that can be redrawn, or `is_wanted` is false.
+    pub(crate) fn new(is_wanted: bool) -> Progress {
+        if !is_wanted || !output::is_live() {
+            return Progress(ProgressBar::hidden());
+        }
+        let target = ProgressDrawTarget::term_like_with_hz(Box::<Line>::default(), REDRAWS_PER_SECOND);
+        let style = ProgressStyle::with_template("{elapsed} {wide_msg}");
+        let style = style.expect("invariant: the template is a constant that a test reads");
+        Progress(ProgressBar::with_draw_target(None, target).with_style(style))
+    }
+
+    /// Replaces the message.
+    pub(crate) fn show(&self, message: String) {
+        self.0.set_message(message);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if !self.0.is_hidden() {
+            self.0.finish_and_clear();
+            // The picture without it may have been left out.
+            output::draw(|| CLEAR.as_bytes().to_vec());
+        }
+    }
+}
+
+/// A terminal of one line, whose pictures go out whole.
+#[derive(Debug, Default)]
+struct Line(Mutex<String>);
+
+impl Line {
+    fn push(&self, text: impl std::fmt::Display) -> io::Result<()> {
+        let mut picture = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        write!(picture, "{text}").map_err(io::Error::other)
+    }
+
+    fn push_move(&self, columns_or_rows: usize, direction: char) -> io::Result<()> {
+        if columns_or_rows > 0 {
+            self.push(format_args!("\x1b[{columns_or_rows}{direction}"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl TermLike for Line {
+    fn width(&self) -> u16 {
+        u16::try_from(output::terminal_size().0).unwrap_or(u16::MAX)
+    }
+
+    fn move_cursor_up(&self, rows: usize) -> io::Result<()> {
+        self.push_move(rows, 'A')
+    }
+
+    fn move_cursor_down(&self, rows: usize) -> io::Result<()> {
+        self.push_move(rows, 'B')
+    }
+
+    fn move_cursor_right(&self, columns: usize) -> io::Result<()> {
+        self.push_move(columns, 'C')
+    }
+
+    fn move_cursor_left(&self, columns: usize) -> io::Result<()> {
+        self.push_move(columns, 'D')
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.push(format_args!("{text}\n"))
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.push(text)
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.push(CLEAR)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let picture = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        if picture.is_empty() { Ok(()) } else { output::draw_offer(|| picture.into_bytes()).map(drop) }
+    }
+}
+
+/// Goes to the first column and clears the line.
+const CLEAR: &str = "\r\x1b[2K";
+
+/// Often enough for a person to see it move.
+const REDRAWS_PER_SECOND: u8 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_is_one_that_indicatif_reads() {
+        assert!(ProgressStyle::with_template("{elapsed} {wide_msg}").is_ok());
+    }
+
+    #[test]
+    fn a_picture_is_collected_until_it_is_flushed() {
+        let line = Line::default();
+
+        line.clear_line().unwrap();
+        line.write_str("sent 1 MiB").unwrap();
+        line.move_cursor_up(0).unwrap();
+        line.move_cursor_left(2).unwrap();
+
+        assert_eq!(*line.0.lock().unwrap(), "\r\x1b[2Ksent 1 MiB\x1b[2D");
+    }
+}
