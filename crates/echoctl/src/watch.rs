@@ -27,7 +27,8 @@ use target::Target;
 ///
 /// Any server of this host, in any language, while it does its work: which connections hold bytes, who does not read, and
 /// what that costs in the server's memory and in the kernel's. The client's queues are shown where the client is on this
-/// host too. Needs Linux; the memory of another user's server needs root.
+/// host too. Of more than 10,000 connections, each sample reads the new ones and 10,000 of the others, in turn. Needs Linux;
+/// the memory of another user's server needs root.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -61,9 +61,10 @@ impl Follow {
         Ok(())
     }
 
-    /// Takes a sample of the connections known; of many, a part in turn.
+    /// Takes a sample of all connections known. Of more than 10,000, the new ones and the next 10,000 are read, and the
+    /// others are taken as they last were: those at most `connections / 10,000` samples ago.
     pub fn sample(&mut self) -> Observation {
-        if self.known.len() <= ALL_AT_ONCE { self.sampler.sample_all() } else { self.sampler.sample() }
+        self.sampler.sample_some(ALL_AT_ONCE)
     }
 
     /// The connections, and the processes.
@@ -89,8 +90,8 @@ impl Follow {
     }
 }
 
-/// Connections that are all read in one sample: 4 ms' work, at four samples a second.
-const ALL_AT_ONCE: usize = 1000;
+/// Connections that are all read in one sample: 40 ms' work, at four samples a second.
+const ALL_AT_ONCE: usize = 10_000;
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]

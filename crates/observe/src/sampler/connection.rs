@@ -137,6 +137,8 @@ impl Connection {
 pub(super) struct Tracked {
     watched: Watched,
     pub(super) last: Connection,
+    /// Whether it has been read at least once: until then `last` is empty.
+    pub(super) was_read: bool,
 }
 
 impl Tracked {
@@ -150,7 +152,7 @@ impl Tracked {
             window_zero_since: None,
             server_was_seen: false,
         };
-        Tracked { watched, last }
+        Tracked { watched, last, was_read: false }
     }
 
     /// Bytes produced by now, without asking the kernel. 0 for a connection that is not ours.
@@ -160,6 +162,7 @@ impl Tracked {
 
     /// Reads all counters anew, in the order of the module's docs.
     pub(super) fn read(&mut self, diag: Option<&mut SocketDiag>) {
+        self.was_read = true;
         let Watched { local, peer, .. } = self.watched;
         let before = self.last.cut;
         let mut diag = diag;
@@ -210,7 +213,7 @@ impl Tracked {
                 cut.s_received = info.payload_received();
                 cut.s_read = cut.s_received.map(|received| received.saturating_sub(found.unread()));
                 let sent = info.payload_acked(Side::Accepting);
-                cut.s_written = sent.map(|sent| sent + found.unacknowledged());
+                cut.s_written = sent.map(|sent| sent.saturating_add(found.unacknowledged()));
                 cut.c_received = c_received.or(sent);
                 self.last.server_was_seen = true;
             }
@@ -273,7 +276,7 @@ fn own_end(socket: &(dyn AsHandle + Send + Sync)) -> Option<End> {
 /// (produced, consumed) of a client's end that is another process's: what its kernel took and gave.
 fn counters_of(found: &Found) -> Option<(u64, u64)> {
     let info = found.info?;
-    let produced = info.payload_acked(Side::Connecting)? + found.unacknowledged();
+    let produced = info.payload_acked(Side::Connecting)?.saturating_add(found.unacknowledged());
     let consumed = info.payload_received()?.saturating_sub(found.unread());
     Some((produced, consumed))
 }

@@ -77,7 +77,7 @@ impl Path {
             self.congestion_window = smallest(self.congestion_window, Some(congestion_window));
             self.backoff = self.backoff.max(info.backoff);
             self.window_limited = self.window_limited.max(info.rwnd_limited);
-            self.retransmitted += info.bytes_retransmitted.unwrap_or(0);
+            self.retransmitted = self.retransmitted.saturating_add(info.bytes_retransmitted.unwrap_or(0));
             if let Some(memory) = memory {
                 self.client_send.add(memory.send, memory.send_limit);
                 self.client_receive.add(memory.receive, memory.receive_limit);

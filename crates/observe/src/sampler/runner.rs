@@ -54,7 +54,7 @@ impl SamplerThread {
                 }
                 if is_regular {
                     // One that comes late is not made up for: the next is due a whole period after it.
-                    due = if due + pace.every > now { due + pace.every } else { now + pace.every };
+                    due = next(due, now, pace.every);
                 }
                 match orders.recv_timeout(GLANCE.min(due.saturating_duration_since(Instant::now()))) {
                     Ok(watched) => sampler.watch(watched),
@@ -99,6 +99,15 @@ impl Drop for SamplerThread {
         }
     }
 }
+
+/// When the next sample is due. A pace of centuries, which the clock cannot add, is taken for one of a year.
+fn next(due: Instant, now: Instant, every: Duration) -> Instant {
+    let every = every.min(LONGEST_PACE);
+    if due + every > now { due + every } else { now + every }
+}
+
+/// Longer than any run is watched.
+const LONGEST_PACE: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// How often the thread looks whether enough bytes have moved: at 1 GiB/s 4 MiB move in it. A look costs less than 1 µs.
 const GLANCE: Duration = Duration::from_millis(4);
