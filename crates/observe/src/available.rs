@@ -124,6 +124,14 @@ fn soft_limit(limits: &str, name: &str) -> Option<u64> {
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
+/// Any texts as the files that are read: what is left is within what there is.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn check(limits: &str, status: &str) {
+    let limit = least([soft_limit(limits, "Max address space "), soft_limit(limits, "Max data size ")]);
+    assert!(left_by_limits(limits, status) <= limit);
+    assert!(unpromised(limits) <= kibibytes(limits, "CommitLimit:"));
+}
+
 /// The most that a share comes to, in bytes: many times what the kernels hold of one connection, which is what has to be
 /// seen beyond, and harmless on a machine that has four times as much.
 const MOST: u64 = 1 << 30;

@@ -188,5 +188,21 @@ fn value(stat: &str, name: &str) -> Option<u64> {
 /// machine has an eighth of it.
 const UNLIMITED: u64 = 1 << 60;
 
+/// Any texts as the files that are read: a folder is below its mount, and what is left is within the limit.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn check(mounts: &str, membership: &str) {
+    for version in [Version::One, Version::Two] {
+        let group = group_path(membership, version);
+        for mount in memory_mounts(mounts) {
+            let folder = group.and_then(|group| mount.folder(group));
+            assert!(folder.is_none_or(|folder| folder.starts_with(&mount.point)));
+        }
+        // Every file of the group has the one text or the other.
+        let file = |name: &str| Some(if name == "memory.stat" { mounts } else { membership }.to_owned());
+        assert!(left_at(version, &file).is_none_or(|left| left < UNLIMITED));
+        let _ = sockets_at(version, &file);
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,8 @@
 //! Windows show is said at each item.
 
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 mod proc_file;
 mod sys;
 

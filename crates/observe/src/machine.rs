@@ -32,14 +32,14 @@ impl QueueLimits {
 
     /// The most bytes that both kernels can hold of one connection of an echo.
     pub fn slack(&self) -> u64 {
-        self.receive[2] + 2 * self.send[2] + self.receive[1]
+        self.slack_with(None, None)
     }
 
     /// The same with queues of a fixed size at the client's end (`--sndbuf`, `--rcvbuf`; the kernel doubles them).
     pub fn slack_with(&self, client_send: Option<u64>, client_receive: Option<u64>) -> u64 {
-        let client_send = client_send.map_or(self.send[2], |bytes| 2 * bytes);
-        let client_receive = client_receive.map_or(self.receive[1], |bytes| 2 * bytes);
-        client_send + self.receive[2] + self.send[2] + client_receive
+        let client_send = client_send.map_or(self.send[2], |bytes| bytes.saturating_mul(2));
+        let client_receive = client_receive.map_or(self.receive[1], |bytes| bytes.saturating_mul(2));
+        [client_send, self.receive[2], self.send[2], client_receive].into_iter().fold(0, u64::saturating_add)
     }
 }
 
@@ -120,6 +120,16 @@ fn tcp_of_sockstat(text: &str) -> Option<(u64, u64)> {
         words.get(at + 1)?.parse().ok()
     };
     Some((value("inuse")?, value("mem")?))
+}
+
+/// Any text as the files that are read.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn check(text: &str) {
+    let _ = (tcp_of_sockstat(text), kibibytes(text, "MemAvailable:"));
+    if let Some(sizes) = triple(text) {
+        let limits = QueueLimits { receive: sizes, send: sizes };
+        assert!(limits.slack() >= limits.receive[2].max(limits.send[2]));
+    }
 }
 
 /// Settings that decide how much stands in queues, and when it moves.

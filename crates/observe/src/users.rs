@@ -1,8 +1,10 @@
 //! Users: the name behind a user id, as `/etc/passwd` has it.
 
+use crate::proc_file::read_text;
+
 /// The name of a user of this host. `None` where the file has no such user (directory services are not asked).
 pub fn user_name(uid: u32) -> Option<String> {
-    name_in(&std::fs::read_to_string("/etc/passwd").ok()?, uid)
+    name_in(&read_text("/etc/passwd")?, uid)
 }
 
 /// Looks a user id up in text of the form of passwd(5): `name:password:uid:…`.
@@ -12,6 +14,12 @@ fn name_in(passwd: &str, uid: u32) -> Option<String> {
         let (name, id) = (fields.next()?, fields.nth(1)?);
         (id.parse() == Ok(uid)).then(|| name.to_owned())
     })
+}
+
+/// Any text as a file of users: a name is one field of it.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn check(passwd: &str) {
+    assert!(name_in(passwd, 0).is_none_or(|name| passwd.contains(&name) && !name.contains([':', '\n'])));
 }
 
 #[cfg(test)]

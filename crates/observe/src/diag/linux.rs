@@ -1,6 +1,6 @@
 //! Linux: netlink, family sock_diag.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -47,19 +47,21 @@ impl SocketDiag {
     /// When the kernel refuses the question.
     pub fn find(&mut self, local: SocketAddr, remote: SocketAddr) -> Result<Option<Found>, Error> {
         self.ask(&Question::Exact { local, remote })?;
-        let length = self.receive()?;
-        let mut found = None;
-        for message in Messages::new(&self.answer[..length], self.sequence) {
-            match message {
-                // Where the exact connection is gone the kernel answers with the socket that listens at its port.
-                Answer::Socket(socket) if socket.is_between(local, remote) => found = Some(socket),
-                Answer::Refused(libc::ENOENT) => {}
-                Answer::Refused(code) => return Err(refused(code)),
-                Answer::Socket(_) | Answer::Done => {}
-                Answer::Malformed => return Err(Error::Malformed { what: WHAT }),
+        loop {
+            let length = self.receive()?;
+            // One message answers it. What a question before left behind, as after a list that was given up, is passed over.
+            if let Some(answer) = Messages::new(&self.answer[..length], self.sequence).next() {
+                return match answer {
+                    // Where the exact connection is gone the kernel answers with the socket that listens at its port.
+                    Answer::Socket(socket) => {
+                        Ok(Some(socket).filter(|socket| socket.is_between(local, remote)))
+                    }
+                    Answer::Refused(libc::ENOENT) | Answer::Done => Ok(None),
+                    Answer::Refused(code) => Err(refused(code)),
+                    Answer::Malformed => Err(Error::Malformed { what: WHAT }),
+                };
             }
         }
-        Ok(found)
     }
 
     /// All listening TCP sockets of this host.
@@ -69,7 +71,7 @@ impl SocketDiag {
     pub fn listening(&mut self) -> Result<Vec<Found>, Error> {
         let mut all = Vec::new();
         for family in [libc::AF_INET, libc::AF_INET6] {
-            self.dump(&Question::All { family, states: 1 << LISTEN, port: 0 }, &mut |found| all.push(found))?;
+            all.extend(self.list(&Question::All { family, states: 1 << LISTEN, port: 0 })?);
         }
         Ok(all)
     }
@@ -82,19 +84,36 @@ impl SocketDiag {
     pub fn connections(&mut self, port: u16) -> Result<Vec<Found>, Error> {
         let mut all = Vec::new();
         for family in [libc::AF_INET, libc::AF_INET6] {
-            self.dump(&Question::All { family, states: CONNECTED, port }, &mut |found| all.push(found))?;
+            all.extend(self.list(&Question::All { family, states: CONNECTED, port })?);
         }
         Ok(all)
     }
 
-    fn dump(&mut self, question: &Question, each: &mut dyn FnMut(Found)) -> Result<(), Error> {
+    /// All sockets that a question asks for. A list that changed while the kernel wrote it is asked for again, a few times:
+    /// where sockets come and go all the time none is exact.
+    fn list(&mut self, question: &Question) -> Result<Vec<Found>, Error> {
+        for _ in 1..LIST_TRIES {
+            if let (all, Listed::Whole) = self.list_once(question)? {
+                return Ok(all);
+            }
+        }
+        Ok(self.list_once(question)?.0)
+    }
+
+    fn list_once(&mut self, question: &Question) -> Result<(Vec<Found>, Listed), Error> {
         self.ask(question)?;
+        let mut all = Vec::new();
+        let mut listed = Listed::Whole;
         loop {
             let length = self.receive()?;
-            for message in Messages::new(&self.answer[..length], self.sequence) {
+            let mut messages = Messages::new(&self.answer[..length], self.sequence);
+            while let Some(message) = messages.next() {
+                if messages.was_interrupted() {
+                    listed = Listed::Interrupted;
+                }
                 match message {
-                    Answer::Socket(socket) => each(socket),
-                    Answer::Done => return Ok(()),
+                    Answer::Socket(socket) => all.push(socket),
+                    Answer::Done => return Ok((all, listed)),
                     Answer::Refused(code) => return Err(refused(code)),
                     Answer::Malformed => return Err(Error::Malformed { what: WHAT }),
                 }
@@ -102,17 +121,29 @@ impl SocketDiag {
         }
     }
 
-    fn ask(&mut self, question: &Question) -> Result<(), Error> {
+    pub(super) fn ask(&mut self, question: &Question) -> Result<(), Error> {
         self.sequence = self.sequence.wrapping_add(1);
         let bytes = question.encode(self.sequence);
-        let sent = self.netlink.write(&bytes).map_err(Error::kernel(WHAT))?;
-        debug_assert_eq!(sent, bytes.len(), "netlink takes a message whole or not at all");
-        Ok(())
+        // Netlink takes a message whole or not at all, and a signal never comes between.
+        self.netlink.write_all(&bytes).map_err(Error::kernel(WHAT))
     }
 
     fn receive(&mut self) -> Result<usize, Error> {
-        self.netlink.read(&mut self.answer).map_err(Error::kernel(WHAT))
+        loop {
+            match self.netlink.read(&mut self.answer) {
+                // A socket with a time limit reports every signal, also one that is handled and ends nothing.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => return result.map_err(Error::kernel(WHAT)),
+            }
+        }
     }
+}
+
+/// How a list came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listed {
+    Whole,
+    Interrupted,
 }
 
 fn refused(code: i32) -> Error {
@@ -120,6 +151,10 @@ fn refused(code: i32) -> Error {
 }
 
 const WHAT: &str = "ask the kernel for a socket (sock_diag)";
+
+/// How often a list is asked for that changes while it is written.
+const LIST_TRIES: u32 = 3;
+
 const LISTEN: u32 = 10;
 /// All states that a connection with data can be in: not time-wait (6), closed (7) and listen (10); nor the requests
 /// (12) that have no socket yet.

@@ -78,11 +78,18 @@ pub(super) enum Answer {
 pub(super) struct Messages<'a> {
     rest: &'a [u8],
     sequence: u32,
+    interrupted: bool,
 }
 
 impl<'a> Messages<'a> {
     pub(super) fn new(bytes: &'a [u8], sequence: u32) -> Messages<'a> {
-        Messages { rest: bytes, sequence }
+        Messages { rest: bytes, sequence, interrupted: false }
+    }
+
+    /// Whether the list changed while the kernel wrote it, as far as the messages read so far say: it may lack a socket
+    /// or name one twice.
+    pub(super) fn was_interrupted(&self) -> bool {
+        self.interrupted
     }
 }
 
@@ -94,12 +101,14 @@ impl Iterator for Messages<'_> {
             if self.rest.is_empty() {
                 return None;
             }
-            let header = (u32_at(self.rest, 0), u16_at(self.rest, 4), u32_at(self.rest, 8));
-            let (Some(length), Some(kind), Some(sequence)) = header else {
+            let header =
+                (u32_at(self.rest, 0), u16_at(self.rest, 4), u16_at(self.rest, 6), u32_at(self.rest, 8));
+            let (Some(length), Some(kind), Some(flags), Some(sequence)) = header else {
                 self.rest = &[];
                 return Some(Answer::Malformed);
             };
-            let length = length as usize;
+            // A length that does not fit is longer than any read.
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
             let Some(body) = self.rest.get(16..length) else {
                 self.rest = &[];
                 return Some(Answer::Malformed);
@@ -108,14 +117,31 @@ impl Iterator for Messages<'_> {
             if sequence != self.sequence {
                 continue;
             }
+            self.interrupted |= flags & INTERRUPTED != 0;
             return Some(match kind {
-                DONE => Answer::Done,
-                ERROR => u32_at(body, 0).map_or(Answer::Malformed, |code| Answer::Refused(-(code as i32))),
+                // The end of a list has a code too: a list that failed half way ends with an error.
+                DONE => body.get(..4).map_or(Answer::Done, outcome),
+                ERROR => outcome(body),
+                SOCK_DIAG_BY_FAMILY if !is_tcp_family(body) => continue,
                 SOCK_DIAG_BY_FAMILY => socket(body).map_or(Answer::Malformed, Answer::Socket),
                 _ => continue,
             });
         }
     }
+}
+
+/// What a code means: 0 is success, anything else a negative errno.
+fn outcome(code: &[u8]) -> Answer {
+    match u32_at(code, 0).map(u32::cast_signed) {
+        None => Answer::Malformed,
+        Some(0) => Answer::Done,
+        Some(code) => Answer::Refused(code.checked_neg().unwrap_or(i32::MAX)),
+    }
+}
+
+/// Whether a socket is of a family that was asked for. An empty message is, so that it is called malformed.
+fn is_tcp_family(body: &[u8]) -> bool {
+    body.first().is_none_or(|&family| matches!(i32::from(family), libc::AF_INET | libc::AF_INET6))
 }
 
 /// Reads `inet_diag_msg` and the attributes behind it.
@@ -149,7 +175,7 @@ fn socket(body: &[u8]) -> Option<Found> {
     while let (Some(length), Some(kind)) = (u16_at(rest, 0), u16_at(rest, 2)) {
         let length = usize::from(length);
         let value = rest.get(4..length)?;
-        match kind {
+        match kind & KIND {
             INFO => found.info = TcpInfo::parse(value),
             MEMORY => found.memory = SocketMemory::parse(value),
             ONLY_V6 => found.only_v6 = value.first() == Some(&1),
@@ -185,9 +211,34 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
+/// Any bytes as what one read gave: an end comes, and a count without its FIN is no larger than with it.
+#[cfg(any(test, fuzzing))]
+pub fn check_messages(input: &[u8]) {
+    // The number of the question stands in the first message: otherwise hardly any would be read.
+    let mut messages = Messages::new(input, u32_at(input, 8).unwrap_or(0));
+    let mut count = 0;
+    for message in messages.by_ref() {
+        count += 1;
+        match message {
+            Answer::Socket(found) => {
+                assert!(
+                    found.unread() <= found.rqueue.into() && found.unacknowledged() <= found.wqueue.into()
+                );
+                assert_ne!(found.is_between(found.local, found.remote), found.state == TcpState::Listen);
+            }
+            Answer::Refused(code) => assert_ne!(code, 0),
+            Answer::Done | Answer::Malformed => {}
+        }
+    }
+    // Each has a header, but for the one that is cut short.
+    assert!(count <= input.len() / 16 + 1);
+    let _ = messages.was_interrupted();
+}
+
 // linux/netlink.h
 const REQUEST: u16 = 1;
 const DUMP: u16 = 0x300;
+const INTERRUPTED: u16 = 0x10;
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
 
@@ -196,5 +247,7 @@ const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const INFO: u16 = 2;
 const MEMORY: u16 = 7;
 const ONLY_V6: u16 = 11;
+/// An attribute's number without the two flags that netlink may put above it.
+const KIND: u16 = 0x3fff;
 const WITH_INFO: u8 = 1 << (INFO - 1);
 const WITH_MEMORY: u8 = 1 << (MEMORY - 1);

@@ -9,6 +9,8 @@ pub use found::{Found, Timer};
 
 #[cfg(target_os = "linux")]
 mod message;
+#[cfg(all(target_os = "linux", any(test, fuzzing)))]
+pub use message::check_messages;
 
 #[cfg(target_os = "linux")]
 #[path = "linux.rs"]

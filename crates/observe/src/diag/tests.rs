@@ -42,6 +42,66 @@ fn an_answer_to_another_question_is_skipped() {
     assert_eq!(Messages::new(&bytes(ANSWER), 2).count(), 0);
 }
 
+/// A message of the kernel: `nlmsghdr`, and what follows it.
+fn message(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(16 + body.len()).unwrap();
+    let header = [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), &flags.to_ne_bytes(), &1u32.to_ne_bytes()];
+    [&header.concat()[..], &[0; 4], body].concat()
+}
+
+#[test]
+fn codes_of_errors_and_of_lists_are_told_apart() {
+    let outcome = |kind: u16, body: &[u8]| Messages::new(&message(kind, 0, body), 1).next();
+
+    assert!(matches!(outcome(2, &(-libc::EPERM).to_ne_bytes()), Some(Answer::Refused(libc::EPERM))));
+    assert!(matches!(outcome(2, &0i32.to_ne_bytes()), Some(Answer::Done)), "an acknowledgement is no error");
+    assert!(matches!(outcome(2, &i32::MIN.to_ne_bytes()), Some(Answer::Refused(i32::MAX))));
+    assert!(matches!(outcome(2, &[]), Some(Answer::Malformed)));
+    assert!(matches!(outcome(3, &0i32.to_ne_bytes()), Some(Answer::Done)));
+    assert!(matches!(outcome(3, &[]), Some(Answer::Done)));
+    let half_way = outcome(3, &(-libc::ENOMEM).to_ne_bytes());
+    assert!(matches!(half_way, Some(Answer::Refused(libc::ENOMEM))), "a list that failed half way");
+}
+
+#[test]
+fn a_list_that_changed_while_it_was_written_says_so() {
+    let list = [message(3, 2, &[0; 4]), message(3, 2 | 0x10, &[0; 4])].concat();
+    let mut messages = Messages::new(&list, 1);
+
+    assert!(messages.next().is_some() && !messages.was_interrupted());
+    assert!(messages.next().is_some() && messages.was_interrupted());
+}
+
+#[test]
+#[cfg(target_endian = "little")]
+fn a_socket_of_another_family_is_skipped_and_an_attribute_without_length_is_malformed() {
+    let mut other = bytes(ANSWER);
+    other[16] = libc::AF_UNIX as u8;
+    assert_eq!(Messages::new(&other, 1).count(), 0);
+
+    let socket = &bytes(ANSWER)[16..88];
+    let bare = message(20, 0, socket);
+    assert!(matches!(Messages::new(&bare, 1).next(), Some(Answer::Socket(found)) if found.info.is_none()));
+    let unknown = message(20, 0, &[socket, &[5, 0, 0x63, 0, 1, 0, 0, 0]].concat());
+    assert!(matches!(Messages::new(&unknown, 1).next(), Some(Answer::Socket(_))));
+    let empty = message(20, 0, &[socket, &[0; 8]].concat());
+    assert!(matches!(Messages::new(&empty, 1).next(), Some(Answer::Malformed)));
+}
+
+#[test]
+fn what_a_list_left_behind_does_not_answer_the_next_question() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let mut diag = SocketDiag::open().unwrap();
+    // A list that is given up before it is read.
+    diag.ask(&Question::All { family: libc::AF_INET, states: u32::MAX, port: 0 }).unwrap();
+
+    for _ in 0..2 {
+        let found = diag.find(client.peer_addr().unwrap(), client.local_addr().unwrap()).unwrap();
+        assert!(found.is_some());
+    }
+}
+
 #[test]
 fn an_answer_that_is_cut_or_garbled_anywhere_is_malformed_and_never_a_panic() {
     let whole = bytes(ANSWER);

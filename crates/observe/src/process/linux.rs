@@ -78,7 +78,7 @@ impl Process {
             self.shared_pages = statm.shared;
             self.refresh()?;
         }
-        Ok(Memory { anonymous: statm.anonymous() * self.page, ..self.beside })
+        Ok(Memory { anonymous: statm.anonymous().saturating_mul(self.page), ..self.beside })
     }
 
     /// Reads what a sample has no time for: shared memory and swap, and the name, which a new process changes when it begins

@@ -9,6 +9,8 @@ pub use tree::{ProcessTree, TreeReading};
 
 #[cfg(target_os = "linux")]
 mod text;
+#[cfg(all(target_os = "linux", any(test, fuzzing)))]
+pub(crate) use text::check_texts;
 
 #[cfg(target_os = "linux")]
 #[path = "linux.rs"]
@@ -36,6 +38,6 @@ pub struct Memory {
 impl Memory {
     /// All of it: what the process would free by ending, program files aside.
     pub fn total(self) -> u64 {
-        self.anonymous + self.shared + self.swapped
+        self.anonymous.saturating_add(self.shared).saturating_add(self.swapped)
     }
 }

@@ -55,7 +55,7 @@ impl Stat {
             name,
             state,
             parent: u32::try_from(field(4)?).ok()?,
-            ticks: field(14)? + field(15)?,
+            ticks: field(14)?.saturating_add(field(15)?),
             threads: field(20)?,
             started: field(22)?,
         })
@@ -81,7 +81,7 @@ pub(super) struct Status {
 impl Status {
     pub(super) fn parse(text: &[u8]) -> Option<Status> {
         let uid = u32::try_from(labelled(text, b"Uid:")?).ok()?;
-        let kibibytes = |label| labelled(text, label).unwrap_or(0) * 1024;
+        let kibibytes = |label| labelled(text, label).unwrap_or(0).saturating_mul(1024);
         Some(Status { uid, shared_memory: kibibytes(b"RssShmem:"), swapped: kibibytes(b"VmSwap:") })
     }
 }
@@ -102,6 +102,20 @@ fn numbers(text: &[u8]) -> impl Iterator<Item = Option<u64>> {
     text.split(|byte| byte.is_ascii_whitespace())
         .filter(|word| !word.is_empty())
         .map(|word| std::str::from_utf8(word).ok()?.parse().ok())
+}
+
+/// Any bytes as each of the files: a name is a part of the text, and no figure overflows.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn check_texts(text: &[u8]) {
+    if let Some(stat) = Stat::parse(text) {
+        // Each byte that is not UTF-8 becomes a character of three.
+        assert!(stat.name.len() <= 3 * text.len());
+        let _ = stat.has_ended();
+    }
+    if let Some(statm) = Statm::parse(text) {
+        assert!(statm.anonymous() <= statm.resident);
+    }
+    let _ = (Status::parse(text), disk_written(text));
 }
 
 #[cfg(test)]
@@ -141,6 +155,28 @@ mod tests {
         assert_eq!((stat.name.as_str(), stat.parent, stat.ticks), ("a b) (c", 1, 42));
         assert_eq!((stat.threads, stat.started), (9, 991));
         assert!(stat.has_ended());
+    }
+
+    #[test]
+    fn a_name_of_control_characters_and_figures_is_only_a_name() {
+        // What prctl(PR_SET_NAME) takes: 15 bytes of any kind. In `status` the kernel escapes them, in `stat` it does not.
+        let stat = b"78 (\x1b[2J) R 1\n1) S 4100 4121 4100 34816 4121 4194304 102 0 0 0 3 5 0 0 20 0 1 0 881 430 351\n";
+        let status = b"Name:\ta\\nUid:\\t0\nUid:\t1000\t1000\t1000\t1000\n";
+
+        let stat = Stat::parse(stat).unwrap();
+
+        assert_eq!((stat.name.as_str(), stat.state, stat.parent), ("\x1b[2J) R 1\n1", b'S', 4100));
+        assert_eq!(Status::parse(status).unwrap().uid, 1000);
+    }
+
+    #[test]
+    fn figures_beyond_all_bounds_are_taken_for_the_largest() {
+        let stat = b"7 (a) S 1 0 0 0 0 0 0 0 0 0 18446744073709551615 18446744073709551615 0 0 20 0 1 0 9\n";
+        let status = b"Uid:\t0\nRssShmem:\t18446744073709551615 kB\n";
+
+        assert_eq!(Stat::parse(stat).unwrap().ticks, u64::MAX);
+        assert_eq!(Status::parse(status).unwrap().shared_memory, u64::MAX);
+        assert_eq!(Status::parse(b"Uid:\t18446744073709551616\n"), None);
     }
 
     #[test]
