@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 /// Bytes to send or to wait for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "Vec<Part>", into = "Vec<Part>")]
 pub struct Payload(Vec<Part>);
 
 impl Payload {
@@ -29,9 +29,14 @@ impl Payload {
         Payload(vec![Part::Text(text.into())])
     }
 
+    /// Its bytes; those of files count once they are loaded.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(Part::len).fold(0, usize::saturating_add)
+    }
+
     /// Whether it has no byte.
     pub fn is_empty(&self) -> bool {
-        self.0.iter().all(|part| part.len() == 0)
+        self.len() == 0
     }
 
     /// Whether it is one thing over and over, so that any part of it is as good as the whole.
@@ -41,7 +46,7 @@ impl Payload {
 
     /// All bytes. Files count only once they were loaded.
     pub fn bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.0.iter().map(Part::len).sum());
+        let mut bytes = Vec::with_capacity(self.len());
         for part in &self.0 {
             match part {
                 Part::Text(text) => bytes.extend_from_slice(text.as_bytes()),
@@ -63,7 +68,30 @@ impl Payload {
                 *content = read(&folder.join(&*path)).map_err(|error| format!("file '{path}': {error}"))?;
             }
         }
+        self.check()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.len() > LARGEST {
+            return Err(format!("a payload is at most {} MiB", LARGEST >> 20));
+        }
         Ok(())
+    }
+}
+
+impl TryFrom<Vec<Part>> for Payload {
+    type Error = String;
+
+    fn try_from(parts: Vec<Part>) -> Result<Payload, String> {
+        let payload = Payload(parts);
+        payload.check()?;
+        Ok(payload)
+    }
+}
+
+impl From<Payload> for Vec<Part> {
+    fn from(payload: Payload) -> Vec<Part> {
+        payload.0
     }
 }
 
@@ -96,7 +124,7 @@ impl Part {
         match self {
             Part::Text(text) => text.len(),
             Part::Hex(hex) => hex.len(),
-            Part::Fill { fill, count } => fill.len() * count,
+            Part::Fill { fill, count } => fill.len().saturating_mul(*count),
             Part::File { content, .. } => content.len(),
         }
     }
@@ -131,7 +159,7 @@ impl TryFrom<Written> for Part {
             }
             Written { text: None, hex: None, fill: Some(fill), count: Some(count), file: None } => {
                 match fill.len().checked_mul(count) {
-                    Some(bytes) if bytes <= LARGEST => Ok(Part::Fill { fill, count }),
+                    Some(bytes) if bytes <= LARGEST && count <= LARGEST => Ok(Part::Fill { fill, count }),
                     _ => Err(format!("field 'count': fill and count make more than {} MiB", LARGEST >> 20)),
                 }
             }
@@ -189,7 +217,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     Ok(content)
 }
 
-/// The most bytes of one part: 64 MiB, well over what any kernel queues for one socket, so that `once` can overfill one.
+/// The most bytes of one payload, and so of one part of it: 64 MiB, well over what any kernel queues for one socket, so that `once` can overfill one.
 const LARGEST: usize = 64 << 20;
 
 #[cfg(test)]
@@ -214,12 +242,20 @@ mod tests {
             (r#"[{"hex":"012"}]"#, "field 'hex': 3 digits"),
             (r#"[{"fill":"x"}]"#, "field 'fill' needs 'count'"),
             (r#"[{"fill":"xx","count":99999999}]"#, "field 'count'"),
+            (r#"[{"fill":"","count":67108865}]"#, "field 'count'"),
             (r#"[{"text":"x","hex":"00"}]"#, "exactly one of"),
             (r#"[{"txt":"x"}]"#, "unknown field `txt`"),
         ] {
             let error = payload(json).unwrap_err();
             assert!(error.contains(field) && error.contains("line 1"), "{json} gave: {error}");
         }
+    }
+
+    #[test]
+    fn parts_that_fit_and_are_too_much_together_are_refused() {
+        let error = payload(r#"[{"fill":"x","count":67108864},{"text":"x"}]"#).unwrap_err();
+
+        assert!(error.contains("a payload is at most 64 MiB"), "{error}");
     }
 
     #[test]

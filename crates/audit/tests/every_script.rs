@@ -1,0 +1,33 @@
+//! Any script, right or wrong: the seeds of the fuzz targets, cut anywhere and with any byte changed, keep the promises.
+
+#![allow(clippy::unwrap_used)] // the helpers of tests are tests, which clippy cannot see
+
+mod support;
+
+use support::script::{check_json, check_toml};
+
+fn check_seeds(target: &str, check: fn(&[u8])) {
+    let folder = format!("{}/../../fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
+    for file in std::fs::read_dir(folder).unwrap() {
+        let seed = std::fs::read(file.unwrap().path()).unwrap();
+        check(&seed);
+        (0..seed.len()).for_each(|end| check(&seed[..end]));
+        for at in 0..seed.len() {
+            for byte in *b"\0\n\"'\\[]{}=,0e\xff" {
+                let mut garbled = seed.clone();
+                garbled[at] = byte;
+                check(&garbled);
+            }
+        }
+    }
+}
+
+#[test]
+fn garbled_scripts_in_toml_keep_the_promises() {
+    check_seeds("script_toml", check_toml);
+}
+
+#[test]
+fn garbled_scripts_in_json_keep_the_promises() {
+    check_seeds("script_json", check_json);
+}

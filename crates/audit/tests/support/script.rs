@@ -1,0 +1,37 @@
+//! Any bytes as a script in TOML and in JSON: an error of bounded length, or a script that can be printed and read back.
+
+use echoctl_audit::{Payload, Script, Sent, unescape};
+
+/// Reads `input` as TOML.
+pub(crate) fn check_toml(input: &[u8]) {
+    check(input, Script::from_toml);
+}
+
+/// Reads `input` as JSON.
+pub(crate) fn check_json(input: &[u8]) {
+    check(input, Script::from_json);
+}
+
+fn check(input: &[u8], read: fn(&str) -> Result<Script, String>) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let _ = unescape(text).map(|bytes| assert!(bytes.len() <= text.len()));
+    match read(text) {
+        Err(error) => assert!(error.len() <= 3 * text.len() + 400, "{} bytes of error", error.len()),
+        Ok(script) => {
+            check_sizes(&script);
+            assert_eq!(Script::from_toml(&script.to_toml()).as_ref(), Ok(&script), "{text}");
+        }
+    }
+}
+
+/// No payload takes more memory than is promised, whatever the script says.
+fn check_sizes(script: &Script) {
+    let feeder = script.feeder.iter().flat_map(|feeder| &feeder.setup);
+    let steps = script.prepare.iter().chain(&script.setup).chain(feeder).chain(&script.bystander);
+    let (Sent::Repeat(stimulus) | Sent::Once(stimulus)) = &script.stimulus.send;
+    let payloads = steps.flat_map(|step| step.send.iter().chain(&step.expect)).chain([stimulus]);
+    assert!(payloads.map(Payload::len).max() <= Some(64 << 20));
+    if stimulus.len() <= 1 << 20 {
+        assert!(script.stimulus.unit() <= stimulus.bytes().len().max(1) as u64);
+    }
+}
