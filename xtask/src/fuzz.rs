@@ -1,7 +1,7 @@
 //! `cargo xtask fuzz`: random input for each fuzz target in turn, until the time is over or one finds something.
 //!
 //! The targets stand in `fuzz/`, a workspace of its own, so that nobody who does not fuzz builds them. What they call is
-//! also called by proto's ordinary tests.
+//! also called by ordinary tests of the crate that it is from.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -81,7 +81,20 @@ fn seconds(text: &str) -> Option<Duration> {
 }
 
 /// The targets, as `fuzz/Cargo.toml` names them.
-const TARGETS: [&str; 5] = ["buffer", "framing_lines", "framing_u16", "framing_u32", "framing_raw"];
+const TARGETS: [&str; 12] = [
+    "buffer",
+    "framing_lines",
+    "framing_u16",
+    "framing_u32",
+    "framing_raw",
+    "sock_diag",
+    "kernel_text",
+    "record",
+    "dns_query",
+    "dns_reply",
+    "script_toml",
+    "script_json",
+];
 
 #[cfg(test)]
 mod tests {

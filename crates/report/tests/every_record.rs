@@ -200,3 +200,16 @@ fn a_record_of_long_and_hostile_names_is_drawn_within_bounds() {
 
     check_run(&Run::read(&bytes).unwrap(), bytes.len());
 }
+
+#[test]
+fn the_seeds_of_the_fuzz_target_are_records() {
+    let folder = format!("{}/../../fuzz/seeds/record", env!("CARGO_MANIFEST_DIR"));
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let seed = std::fs::read(&path).unwrap();
+
+        check(&seed);
+
+        assert!(Run::read(&seed).is_ok(), "{}", path.display());
+    }
+}

@@ -1,0 +1,7 @@
+//! A DNS query: any bytes, answered within the limits of each transport.
+#![no_main]
+
+#[path = "../../crates/lab/tests/support/mod.rs"]
+mod support;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| support::dns::check_query(input));
