@@ -4,10 +4,13 @@
 //! is in [`interrupt`](crate::interrupt), in safe code over atomics, and what it calls is here.
 #![allow(unsafe_code)]
 
+#[cfg(unix)]
 use std::ffi::c_int;
+#[cfg(unix)]
 use std::io;
 
 /// What is done when a signal comes. It may touch atomics and call [`end_now`], and must not lock or allocate.
+#[cfg(unix)]
 pub(crate) type Handler = extern "C" fn(c_int);
 
 /// Gives Ctrl-C and SIGTERM their usual effect, also where whoever started us has had them ignored, as a shell does for
@@ -69,7 +72,10 @@ fn say_farewell(mut bytes: &[u8]) {
         // SAFETY: it takes no pointer, and is async-signal-safe. Nobody handles SIGALRM here: it ends the process.
         unsafe { libc::alarm(1) };
     }
-    for _ in 0..FAREWELL.1 {
+    for turn in 0..FAREWELL.1 {
+        if turn == 1 {
+            start_again(fd);
+        }
         let mut waited = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
         // SAFETY: `waited` is one initialized pollfd that lives across the call; poll is async-signal-safe.
         unsafe { libc::poll(&raw mut waited, 1, FAREWELL.0) };
@@ -80,6 +86,20 @@ fn say_farewell(mut bytes: &[u8]) {
             return;
         }
     }
+}
+
+/// Drops what a terminal has not shown yet, and lets it go on where Ctrl-S has stopped it: what would come is a picture of
+/// a process that is gone, and Ctrl-C at the terminal itself does the same.
+#[cfg(unix)]
+fn start_again(fd: c_int) {
+    // A process in the background would be stopped for this instead. It fails for no signal that exists.
+    let _ = set(libc::SIGTTOU, libc::SIG_IGN);
+    // SAFETY: they take no pointer and are async-signal-safe; what is no terminal refuses them.
+    unsafe { libc::tcflush(fd, libc::TCOFLUSH) };
+    // SAFETY: as above. Output that Ctrl-S has stopped is not started by TCOON alone.
+    unsafe { libc::tcflow(fd, libc::TCOOFF) };
+    // SAFETY: as above.
+    unsafe { libc::tcflow(fd, libc::TCOON) };
 }
 
 #[cfg(unix)]

@@ -1,0 +1,177 @@
+//! Promise: the first signal ends every command, the second at once, whoever has stopped reading, and the cursor is shown.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod peer;
+mod pty;
+mod running;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+use std::thread;
+
+use peer::{echo, server};
+use pty::Terminal;
+use running::{Running, Stream, catches_interrupts, command, is_waiting};
+use serde_json::Value;
+
+/// A server that takes connections and never says anything.
+fn silent() -> String {
+    server(|mut stream| drop(stream.read_to_end(&mut Vec::new())))
+}
+
+/// How a command ends at a signal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    /// It has something to put in order, and exits with 130.
+    InOrder,
+    /// It has not: the signal itself ends it.
+    Plainly,
+}
+
+/// Commands that run for minutes, or until somebody reads what they print.
+fn commands() -> Vec<(String, Ends)> {
+    use Ends::{InOrder, Plainly};
+    let (echo, silent) = (server(echo), silent());
+    let serve = format!("{} serve --addr 127.0.0.1:{{port}}", env!("CARGO_BIN_EXE_echoctl"));
+    vec![
+        ("serve --addr 127.0.0.1:0 --json".to_owned(), InOrder),
+        ("serve --addr 127.0.0.1:0".to_owned(), InOrder),
+        ("dns --addr 127.0.0.1:0 --json".to_owned(), InOrder),
+        ("dns --addr 127.0.0.1:0".to_owned(), InOrder),
+        (format!("watch {echo} --json --every 1ms"), InOrder),
+        (format!("watch {echo}"), InOrder),
+        (format!("flood {echo} --json --rate 1MiB --for 10m"), InOrder),
+        (format!("flood {echo} --rate 1MiB --for 10m"), InOrder),
+        (format!("flood {silent} --rate 1MiB --for 10m"), InOrder),
+        (format!("ping {silent} --for 10m --timeout 10m"), InOrder),
+        (format!("audit {echo} --json --rate 64KiB --for 10m"), InOrder),
+        ("audit --ready-timeout 10m -- sleep 600".to_owned(), InOrder),
+        (format!("audit --rate 64KiB --for 10m -- {serve}"), InOrder),
+        ("demo --json --small --no-report".to_owned(), InOrder),
+        ("demo --small --yes --no-report".to_owned(), Plainly),
+        (format!("send {silent}"), Plainly),
+        ("lesson sockets --yes".to_owned(), Plainly),
+        ("lesson all --yes --json".to_owned(), Plainly),
+        ("report -".to_owned(), Plainly),
+        ("compare - -".to_owned(), Plainly),
+        ("completions bash".to_owned(), Plainly),
+        ("man".to_owned(), Plainly),
+        ("doctor".to_owned(), Plainly),
+    ]
+}
+
+/// Starts a command whose output nobody reads, sends it the signals, and sees how it ends.
+fn signalled(line: &str, ends: Ends, signals: &[&str]) {
+    let stopped = Stream::stopped();
+    // Open, so that who reads it waits.
+    let (stdin, _input) = std::io::pipe().unwrap();
+    let words: Vec<&str> = line.split(' ').collect();
+    let child = command(&words).stdin(stdin).stdout(stopped.stdio()).stderr(stopped.stdio()).spawn().unwrap();
+    let mut running = Running(child);
+    match ends {
+        Ends::InOrder => running.wait_until("it catches signals", catches_interrupts),
+        Ends::Plainly => running.wait_until("it waits", is_waiting),
+    }
+
+    signals.iter().for_each(|signal| running.signal(signal));
+
+    let status = running.end(&format!("{line}, {signals:?}"));
+    match ends {
+        Ends::InOrder => assert_eq!(status.code(), Some(130), "{line}, {signals:?}: {status}"),
+        Ends::Plainly => assert!(status.signal().is_some(), "{line}, {signals:?}: {status}"),
+    }
+}
+
+#[test]
+fn signals_end_every_command_though_nobody_reads() {
+    let commands = commands();
+    thread::scope(|scope| {
+        for (index, (line, ends)) in commands.iter().enumerate() {
+            scope.spawn(move || {
+                // Each signal for a third of the commands, a second one for all.
+                signalled(line, *ends, &[["INT", "TERM", "HUP"][index % 3]]);
+                signalled(line, *ends, &["INT", "TERM"]);
+            });
+        }
+    });
+}
+
+#[test]
+fn a_second_signal_ends_a_drain_of_minutes() {
+    for signals in [["INT", "INT"], ["TERM", "INT"]] {
+        let arguments = ["serve", "--addr=127.0.0.1:0", "--json", "--backpressure=bounded", "--drain=10m"];
+        let mut running = Running(command(&arguments).stdout(Stdio::piped()).spawn().unwrap());
+        let mut events = BufReader::new(running.0.stdout.take().unwrap()).lines().map(|line| {
+            let line = line.unwrap();
+            serde_json::from_str::<Value>(&line).expect(&line)
+        });
+        let listening = events.next().unwrap();
+        let peer = stalled_peer(listening["addr"].as_str().unwrap());
+
+        running.signal(signals[0]);
+        let ending = events.find(|event| event["event"] == "ending").unwrap();
+        assert_eq!((&ending["connections"], &ending["drain"]), (&1.into(), &600.0.into()));
+        // Two at once are one request that came twice: what is sent now is another.
+        thread::sleep(std::time::Duration::from_millis(50));
+        running.signal(signals[1]);
+
+        assert_eq!(running.end("serve --drain 10m").code(), Some(130));
+        drop(peer);
+    }
+}
+
+/// A peer that is owed more than both kernels hold, and reads nothing.
+fn stalled_peer(addr: &str) -> TcpStream {
+    let mut peer = TcpStream::connect(addr).unwrap();
+    peer.set_nonblocking(true).unwrap();
+    let frames = b"0123456789abcde\n".repeat(4096);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let mut refused = 0;
+    // It is stalled when nothing was taken in many tries, between which the server could run.
+    while refused < 50 {
+        match peer.write(&frames) {
+            Ok(_) => refused = 0,
+            Err(_) => refused += 1,
+        }
+        assert!(std::time::Instant::now() < deadline, "the server takes everything");
+        thread::sleep(std::time::Duration::from_millis(1));
+    }
+    peer
+}
+
+#[test]
+fn the_cursor_is_shown_after_one_signal_and_after_two() {
+    let echo = server(echo);
+    let live = [
+        format!("flood {echo} --rate 1MiB --for 10m"),
+        format!("watch {echo}"),
+        format!("audit {echo} --rate 64KiB --for 10m"),
+        "demo --small --yes --no-report".to_owned(),
+    ];
+    for line in &live {
+        for signals in [&["INT"][..], &["INT", "INT"], &["TERM", "INT"]] {
+            let terminal = Terminal::open();
+            let words: Vec<&str> = line.split(' ').collect();
+            let child = command(&words)
+                .stdin(terminal.stdio())
+                .stdout(terminal.stdio())
+                .stderr(terminal.stdio())
+                .spawn()
+                .unwrap();
+            let mut running = Running(child);
+            running.wait_until("it hides the cursor", |_| terminal.shows(HIDE));
+
+            signals.iter().for_each(|signal| running.signal(signal));
+
+            assert_eq!(running.end(line).code(), Some(130), "{line}, {signals:?}");
+            let shown = terminal.close();
+            assert!(shown.rfind(SHOW) > shown.rfind(HIDE), "{line}, {signals:?}: {shown:?}");
+        }
+    }
+}
+
+const HIDE: &str = "\x1b[?25l";
+const SHOW: &str = "\x1b[?25h";
