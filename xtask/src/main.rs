@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask check`, `tidy`, `demo`, `docs`, `bench`, `soak`, `fuzz`.
+//! Developer commands: `cargo xtask check`, `tidy`, `demo`, `docs`, `bench`, `soak`, `fuzz`, `faults`.
 //!
 //! The pattern is that of <https://github.com/matklad/cargo-xtask>: an ordinary member of the workspace and one alias in
 //! `.cargo/config.toml`, so that nothing but the Rust toolchain has to be installed. One file a command.
@@ -8,6 +8,8 @@ mod bench;
 mod check;
 mod demo;
 mod docs;
+#[cfg(target_os = "linux")]
+mod faults;
 mod fuzz;
 mod process;
 mod soak;
@@ -40,6 +42,15 @@ fn run(words: &[&str]) -> Result<()> {
         ["bench", options @ ..] => bench::run(options),
         ["soak", options @ ..] => soak::run(options),
         ["fuzz", options @ ..] => fuzz::run(options),
+        #[cfg(target_os = "linux")]
+        ["faults", options @ ..] => faults::run(options),
+        // The parts of `faults` that are processes of their own.
+        #[cfg(target_os = "linux")]
+        ["__faults", options @ ..] => faults::run_cases(options),
+        #[cfg(target_os = "linux")]
+        ["__peer", rest @ ..] => faults::peer::run(rest),
+        #[cfg(not(target_os = "linux"))]
+        ["faults", ..] => bail!("faults needs Linux"),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())
@@ -57,4 +68,5 @@ cargo xtask docs                        the picture of the README, measured and 
 cargo xtask audit-table CASES           docs/audited.md, from audits of the real servers that CASES lists (release build)
 cargo xtask bench [--quick]             echoctl and its peers side by side: docs/performance.md, or with --quick a glance
 cargo xtask soak [--minutes 30] […]     1,000 peers that come, flood, stall, read, reset and go: the server is where it began
-cargo xtask fuzz [TARGET…] [--for 60s]  random input for every fuzz target, or for those named, so long each";
+cargo xtask fuzz [TARGET…] [--for 60s]  random input for every fuzz target, or for those named, so long each
+cargo xtask faults [--short] [NAME…]    every kind of fault, tried from outside on the release build, or --bin PATH; --busy, --list";

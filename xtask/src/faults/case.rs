@@ -1,0 +1,64 @@
+//! One thing that must be true of `echoctl`, and how it is tried.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::kit::{Skip, World, tree};
+
+/// A case of one kind.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    /// Whether it is quick, and stands for its kind in the short run.
+    pub(crate) in_short: bool,
+    try_it: fn(&World) -> Result<()>,
+}
+
+/// A case of the full run.
+pub(crate) const fn case(name: &'static str, try_it: fn(&World) -> Result<()>) -> Case {
+    Case { name, in_short: false, try_it }
+}
+
+/// A case of both runs.
+pub(crate) const fn quick(name: &'static str, try_it: fn(&World) -> Result<()>) -> Case {
+    Case { name, in_short: true, try_it }
+}
+
+/// How a case came out.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    Passed,
+    /// What was seen, and what was expected.
+    Failed(String),
+    /// Why it could not be tried.
+    Skipped(String),
+}
+
+impl Case {
+    /// Tries it on the program `bin`; whatever it started is ended then. Returns the verdict and the time it took.
+    pub(crate) fn run(&self, bin: &Path) -> (Verdict, Duration) {
+        let began = Instant::now();
+        let result = World::new(bin).and_then(|world| {
+            let result = (self.try_it)(&world);
+            let immortal = tree::end_all();
+            anyhow::ensure!(immortal.is_empty(), "processes that cannot be ended: {immortal:?}");
+            result
+        });
+        let verdict = match result {
+            Ok(()) => Verdict::Passed,
+            Err(error) => match error.downcast_ref::<Skip>() {
+                Some(reason) => Verdict::Skipped(reason.to_string()),
+                // Whatever it quotes was printed by a hostile program.
+                None => Verdict::Failed(escaped(&format!("{error:#}"))),
+            },
+        };
+        (verdict, began.elapsed())
+    }
+}
+
+/// The text with its control characters written out; lines stay lines.
+fn escaped(text: &str) -> String {
+    let harmless = |c: char| c == '\n' || !c.is_control();
+    text.chars().map(|c| if harmless(c) { c.to_string() } else { c.escape_default().to_string() }).collect()
+}

@@ -1,0 +1,328 @@
+//! Every run ends: by itself within its time and a grace, whatever the server does; at the first signal in order, and at
+//! the second at once, whatever our own reader does.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+
+use super::case::{Case, case, quick};
+use super::kit::text::shows_cursor;
+use super::kit::{Findings, Launch, Running, World, tree, wait_until};
+
+pub(super) const CASES: &[Case] = &[
+    quick("flood-against-the-worst-servers", |world| {
+        against(world, &["garbage", "drip", "silent", "backlog"], &[&["flood", "--for", "1s", "--plain"]])
+    }),
+    case("flood-against-hostile-servers", |world| {
+        let floods: [&[&str]; 4] = [
+            &["flood", "--for", "1s", "--plain"],
+            &["flood", "--for", "1s", "--plain", "--framing", "u32", "--connections", "8"],
+            &["flood", "--for", "1s", "--plain", "--no-read", "--then-read"],
+            &["flood", "--bytes", "1MiB", "--read-rate", "64KiB", "--rate", "8MiB", "--json", "--for", "1s"],
+        ];
+        against(world, HOSTILE, &floods)
+    }),
+    quick("ping-against-the-worst-servers", |world| {
+        against(world, &["garbage", "drip", "drip-back", "silent"], &[PING])
+    }),
+    case("ping-against-hostile-servers", |world| {
+        let open_loop = &["ping", "--rate", "100", "--for", "1s", "--timeout", "1s", "--connections", "4"];
+        against(
+            world,
+            HOSTILE,
+            &[PING, open_loop, &["ping", "--count", "2", "--timeout", "1s", "--framing", "u16"]],
+        )
+    }),
+    case("audit-against-hostile-servers", |world| {
+        let websocket = &["audit", "--shape", "websocket", "/", "--for", "2s", "--bytes", "32MiB"];
+        let redis = &["audit", "--shape", "redis-subscribe", "c", "--for", "2s", "--bytes", "32MiB"];
+        against(world, HOSTILE, &[&["audit", "--for", "2s", "--bytes", "32MiB"], websocket, redis])
+    }),
+    case("watch-of-hostile-servers", |world| {
+        against(world, HOSTILE, &[&["watch", "--for", "1s", "--plain"]])
+    }),
+    quick("send-ends-with-its-server", |world| {
+        against(world, &["reset", "close", "reset-late"], &[&["send"], &["send", "--framing", "u16"]])
+    }),
+    case("send-is-ended-by-signals", |world| {
+        let mut findings = Findings::default();
+        for mode in HOSTILE {
+            let (_server, addr) = world.start_peer(mode, "0")?;
+            let send = world.echoctl(&["send", &addr]).start()?;
+            findings.add(mode, ended_by(send, &[libc::SIGINT, libc::SIGINT], SECOND));
+        }
+        findings.verdict()
+    }),
+    quick("serve-with-a-stalled-peer", draining),
+    quick("every-command-at-sigint", |world| at_signal(world, libc::SIGINT)),
+    case("every-command-at-sigterm", |world| at_signal(world, libc::SIGTERM)),
+    quick("at-a-question", questions),
+    case("a-json-reader-that-stopped", |world| stopped_reader(world, JSON, Launch::unread)),
+    quick("a-watch-whose-reader-stopped", |world| stopped_reader(world, &JSON[..1], Launch::unread)),
+    case("a-terminal-that-stopped", |world| stopped_reader(world, LIVE, |launch| launch.terminal().unread())),
+    case("a-reader-that-left", departed_reader),
+    quick("the-cursor-of-a-flood", |world| {
+        cursor(world, &LIVE[..1], &[&[libc::SIGINT; 2], &[libc::SIGTERM]])
+    }),
+    case("the-cursor-of-every-view", |world| {
+        let endings: [&[i32]; 6] = [
+            &[libc::SIGINT],
+            &[libc::SIGINT; 2],
+            &[libc::SIGINT, libc::SIGTERM],
+            &[libc::SIGTERM; 2],
+            &[libc::SIGHUP],
+            &[libc::SIGQUIT],
+        ];
+        cursor(world, LIVE, &endings)
+    }),
+];
+
+const PING: &[&str] = &["ping", "--count", "3", "--timeout", "1s"];
+
+/// All servers that never do what a client hopes for.
+const HOSTILE: &[&str] = &[
+    "garbage",
+    "lines",
+    "drip",
+    "drip-back",
+    "silent",
+    "swallow",
+    "half-close",
+    "half-close-late",
+    "reset",
+    "reset-late",
+    "close",
+    "flip",
+    "double",
+    "stuck",
+    "huge",
+    "evil",
+    "backlog",
+];
+
+/// Runs each command against each server, a few at a time; all end by themselves within [`GRACE`] beyond their time.
+fn against(world: &World, modes: &[&str], commands: &[&[&str]]) -> Result<()> {
+    let mut findings = Findings::default();
+    for command in commands {
+        for few in modes.chunks(4) {
+            let mut begun = Vec::new();
+            for mode in few {
+                let (server, addr) = world.start_peer(mode, "0")?;
+                let launch = world.echoctl(&command[..1]).args(&[addr]).args(&command[1..]);
+                begun.push((*mode, server, launch.start()?));
+            }
+            let deadline = Instant::now() + Duration::from_secs(3) + GRACE;
+            for (mode, _server, running) in begun {
+                let ended = running.end(deadline.saturating_duration_since(Instant::now()));
+                let result = ended.and_then(|ended| ended.in_order());
+                findings.add(format!("{} against {mode}", command.join(" ")), result);
+            }
+        }
+    }
+    findings.verdict()
+}
+
+/// A peer that reads nothing: the end waits for it as long as it is told, and no longer than the second signal.
+fn draining(world: &World) -> Result<()> {
+    use std::io::Write;
+    let mut findings = Findings::default();
+    for io in ["tasks", "threads", "one-thread"] {
+        for signals in
+            [[libc::SIGINT, libc::SIGINT], [libc::SIGTERM, libc::SIGTERM], [libc::SIGTERM, libc::SIGINT]]
+        {
+            let (server, addr) = world.serve(&["--drain", "10m", "--io", io])?;
+            let mut peer = std::net::TcpStream::connect(&addr)?;
+            peer.set_write_timeout(Some(Duration::from_millis(300)))?;
+            while peer.write(&b"a line that is echoed\n".repeat(3000)).is_ok() {}
+            findings.add(format!("--io {io}, signals {signals:?}"), ended_by(server, &signals, SECOND));
+        }
+        let (server, addr) = world.serve(&["--drain", "500ms", "--io", io])?;
+        let _peer = std::net::TcpStream::connect(&addr)?;
+        findings.add(format!("--io {io}, --drain 500ms"), ended_by(server, &[libc::SIGTERM], GRACE));
+    }
+    findings.verdict()
+}
+
+/// Sends the first signal, gives it a moment to do its work, sends the next; after the last it ends `within` that time.
+fn ended_by(running: Running, signals: &[i32], within: Duration) -> Result<()> {
+    for (number, &signal) in signals.iter().enumerate() {
+        if number > 0 && wait_until(BETWEEN, || !running.is_alive()) {
+            break;
+        }
+        running.signal(signal);
+    }
+    let ended = running.end(within)?;
+    let is_own = ended.signal.is_none_or(|signal| signals.contains(&signal));
+    ensure!(is_own, "another signal ended it: {ended}");
+    ensure!(ended.code != Some(101) && !ended.printed().contains("panicked at"), "it panicked: {ended}");
+    Ok(())
+}
+
+fn at_signal(world: &World, signal: i32) -> Result<()> {
+    let (_server, addr) = world.serve(&[])?;
+    let bin = world.bin.to_string_lossy().into_owned();
+    let known = tree::descendants();
+    let mut findings = Findings::default();
+    for command in [
+        &["serve", "--addr", "127.0.0.1:0"][..],
+        &["flood", &addr, "--for", "1h", "--plain"],
+        &["flood", &addr, "--for", "1h", "--no-read", "--then-read", "--plain"],
+        &["ping", &addr, "--for", "1h"],
+        &["ping", &addr, "--for", "1h", "--rate", "10"],
+        &["watch", &addr, "--plain"],
+        &["watch", &addr, "--plain", "--every", "1h"],
+        &["audit", &addr, "--for", "1h", "--rate", "1KiB"],
+        &["audit", "--ready-timeout", "1h", "--", "sleep", "3600"],
+        &["audit", "--for", "1h", "--rate", "1KiB", "--", &bin, "serve", "--addr", "127.0.0.1:{port}"],
+        &["dns", "--addr", "127.0.0.1:0"],
+        &["demo", "--yes", "--no-report"],
+        &["demo", "--yes", "--json", "--no-report"],
+        &["lesson", "all", "--yes"],
+        &["lesson", "sockets", "--yes"],
+        &["lesson", "unbounded", "--yes"],
+        &["doctor"],
+    ] {
+        let running = world.echoctl(command).start()?;
+        // It is in the middle of its work once its process has slept and worked for a while.
+        wait_until(UNDER_WAY, || !running.is_alive());
+        let result = ended_by(running, &[signal], GRACE).and_then(|()| {
+            let left = tree::left_behind(&known, GRACE);
+            ensure!(left.is_empty(), "left behind: {}", left.join(", "));
+            Ok(())
+        });
+        findings.add(command.join(" "), result);
+    }
+    findings.verdict()
+}
+
+/// Ctrl-C, typed where a command waits for an answer.
+fn questions(world: &World) -> Result<()> {
+    let mut findings = Findings::default();
+    for command in
+        [&["demo", "--no-report"][..], &["lesson", "stream"], &["lesson", "sockets"], &["lesson", "all"]]
+    {
+        for keys in ["\x03", "\x03\x03", "\x04"] {
+            let mut running = world.echoctl(command).terminal().start()?;
+            let is_asked = wait_until(GRACE, || {
+                running.printed().trim_end().ends_with(['?', ':', '>', ']']) || !running.is_alive()
+            });
+            // Without a question there is the middle of its work, which must end as well.
+            let _ = is_asked;
+            running.type_in(keys)?;
+            let name = format!("{} at {:?}", command.join(" "), keys);
+            if keys == "\x04" {
+                // The end of input is an answer; what follows may take its time, and ends at Ctrl-C.
+                wait_until(Duration::from_secs(1), || !running.is_alive());
+                let _ = running.type_in("\x03");
+            }
+            findings.add(
+                name,
+                running.end(GRACE).and_then(|ended| {
+                    ensure!(shows_cursor(&ended.out), "the cursor stays hidden: {ended}");
+                    ensure!(!ended.printed().contains("panicked at"), "it panicked: {ended}");
+                    Ok(())
+                }),
+            );
+        }
+    }
+    findings.verdict()
+}
+
+/// Commands that print JSON for as long as they run; `ADDR` stands for a server's.
+const JSON: &[&[&str]] = &[
+    &["watch", "ADDR", "--json", "--every", "1ms"],
+    &["flood", "ADDR", "--json", "--for", "1h", "--rate", "1MiB"],
+    &["audit", "ADDR", "--json", "--for", "1h", "--rate", "1KiB"],
+    &["demo", "--json", "--no-report"],
+    &["serve", "--addr", "127.0.0.1:0", "--json", "--stats-every", "1ms"],
+    &["lesson", "all", "--json", "--yes"],
+];
+
+/// Commands that draw a live view.
+const LIVE: &[&[&str]] = &[
+    &["flood", "ADDR", "--for", "1h", "--rate", "1MiB"],
+    &["watch", "ADDR", "--every", "10ms"],
+    &["serve", "--addr", "127.0.0.1:0", "--stats-every", "1ms"],
+    &["audit", "ADDR", "--for", "1h", "--rate", "1KiB"],
+    &["demo", "--yes", "--no-report"],
+];
+
+fn stopped_reader(world: &World, commands: &[&[&str]], stop: fn(Launch) -> Launch) -> Result<()> {
+    let (_server, addr) = world.serve(&[])?;
+    let mut findings = Findings::default();
+    for command in commands {
+        for signals in [[libc::SIGINT, libc::SIGINT], [libc::SIGTERM, libc::SIGTERM]] {
+            let running = stop(world.echoctl(&with_addr(command, &addr))).start()?;
+            // A command that prints little may end before its reader is full, which is as good.
+            wait_until(FULL, || running.await_blocked(Duration::ZERO).is_ok() || !running.is_alive());
+            findings
+                .add(format!("{} at {signals:?}", command.join(" ")), ended_by(running, &signals, SECOND));
+        }
+    }
+    findings.verdict()
+}
+
+/// As with `| head -1`: who prints for ever ends when nobody reads any more.
+fn departed_reader(world: &World) -> Result<()> {
+    let (_server, addr) = world.serve(&[])?;
+    let mut findings = Findings::default();
+    for command in [
+        &["watch", &addr, "--json", "--every", "1ms"][..],
+        &["watch", &addr, "--plain", "--every", "1ms"],
+        &["flood", &addr, "--json", "--for", "3s"],
+        &["audit", &addr, "--json", "--for", "2s"],
+        &["demo", "--small", "--json", "--no-report"],
+        &["lesson"],
+        &["--help"],
+        &["man"],
+    ] {
+        let mut running = world.echoctl(command).unread().start()?;
+        running.close_output();
+        let ended = running.end(Duration::from_secs(10) + GRACE);
+        findings.add(command.join(" "), ended.and_then(|ended| ended.in_order()));
+    }
+    findings.verdict()
+}
+
+fn cursor(world: &World, commands: &[&[&str]], endings: &[&[i32]]) -> Result<()> {
+    let (_server, addr) = world.serve(&[])?;
+    let mut findings = Findings::default();
+    for command in commands {
+        for signals in endings {
+            // Two signals at once race with what the first one does, so they are tried more often.
+            for _ in 0..if signals.len() > 1 { 5 } else { 1 } {
+                let running = world.echoctl(&with_addr(command, &addr)).terminal().start()?;
+                wait_until(UNDER_WAY, || running.printed().contains("\x1b[?25l") || !running.is_alive());
+                for &signal in *signals {
+                    running.signal(signal);
+                }
+                let result = running.end(GRACE).and_then(|ended| {
+                    ensure!(shows_cursor(&ended.out), "the cursor stays hidden: {ended}");
+                    Ok(())
+                });
+                findings.add(format!("{} at {signals:?}", command.join(" ")), result);
+            }
+        }
+    }
+    findings.verdict()
+}
+
+fn with_addr<'a>(command: &[&'a str], addr: &'a str) -> Vec<&'a str> {
+    command.iter().map(|word| if *word == "ADDR" { addr } else { word }).collect()
+}
+
+/// How long a command may take beyond its own time, and after the first signal: more than any states, because the
+/// machine may be busy and the program a debug build.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// How long it may take after the second signal.
+const SECOND: Duration = Duration::from_secs(5);
+
+/// The time between two signals, in which the first may do its work.
+const BETWEEN: Duration = Duration::from_secs(2);
+
+/// The time after which a command is in the middle of its work.
+const UNDER_WAY: Duration = Duration::from_millis(700);
+
+/// The time in which output that nobody reads is full.
+const FULL: Duration = Duration::from_secs(8);

@@ -1,0 +1,289 @@
+//! Text from outside reaches a terminal as text: no escape sequence but our own, no control character, no change of
+//! direction; and none at all in a pipe or where `TERM` is `dumb`.
+//!
+//! Each way in is given [`EVIL`], and what comes out is read from a pipe, from a terminal, and from a dumb one.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde_json::Value;
+
+use super::case::{Case, case, quick};
+use super::kit::text::{EVIL, Medium, harmless};
+use super::kit::{Ended, Findings, Launch, World, own_program};
+use super::records;
+
+pub(super) const CASES: &[Case] = &[
+    quick("in-a-record", |world| drawn(world, &world.record()?, false)),
+    case("in-a-record-in-every-drawing", |world| drawn(world, &world.record()?, true)),
+    case("in-a-record-of-an-audit", |world| drawn(world, &audited(world)?, true)),
+    case("in-a-record-of-a-watch", |world| drawn(world, &watched(world)?, true)),
+    quick("in-a-script", scripts),
+    quick("in-an-address", |world| {
+        let mut findings = Findings::default();
+        for addr in
+            [EVIL.to_owned(), format!("{EVIL}:7007"), format!("127.0.0.1:{EVIL}"), format!("[{EVIL}]:1")]
+        {
+            for command in ["ping", "flood", "send", "watch", "audit"] {
+                findings.add(command, on_each_medium(|| world.echoctl(&[command, &addr])));
+            }
+            for command in ["serve", "dns"] {
+                findings.add(command, on_each_medium(|| world.echoctl(&[command, "--addr", &addr])));
+            }
+            let variable = || world.echoctl(&["ping"]).env("ECHOCTL_ADDR", &addr);
+            findings.add("ECHOCTL_ADDR", on_each_medium(variable));
+        }
+        findings.verdict()
+    }),
+    quick("in-a-file-name", file_names),
+    quick("in-an-option", options),
+    quick("in-the-name-of-a-process", process_name),
+    case("in-an-answer", answers),
+    quick("in-what-a-command-prints", |world| {
+        let mut findings = Findings::default();
+        let script = format!("printf '%s\\n' '{EVIL}'; exit 1");
+        let printed = || world.echoctl(&["audit", "--ready-timeout", "5s", "--", "sh", "-c", &script]);
+        findings.add("its output", on_each_medium(printed));
+        findings.add("its name", on_each_medium(|| world.echoctl(&["audit", "--", EVIL])));
+        findings.add("its arguments", on_each_medium(|| world.echoctl(&["audit", "--", "false", EVIL])));
+        findings.verdict()
+    }),
+    case("in-the-name-of-a-student", |world| {
+        on_each_medium(|| world.echoctl(&["lesson", "stream", "--yes", "--name", EVIL]))?;
+        on_each_medium(|| world.echoctl(&["lesson", "stream", "--yes", "--json", "--name", EVIL]))
+    }),
+    quick("a-dumb-terminal-gets-none", dumb),
+];
+
+/// Runs the command on a pipe, on a terminal and on a dumb terminal, and checks all that it prints.
+fn on_each_medium(launch: impl Fn() -> Launch) -> Result<()> {
+    let mut findings = Findings::default();
+    findings.add("in a pipe", launch().run(SOON).and_then(|ended| is_clean(&ended, Medium::Plain)));
+    let terminal = launch().terminal().run(SOON);
+    findings.add("on a terminal", terminal.and_then(|ended| is_clean(&ended, Medium::Terminal)));
+    findings.add("on a dumb terminal", on_dumb_terminal(launch()));
+    findings.verdict()
+}
+
+fn on_dumb_terminal(launch: Launch) -> Result<()> {
+    let mut ended = launch.env("TERM", "dumb").terminal().run(SOON)?;
+    // A terminal ends each line so by itself.
+    ended.out = String::from_utf8_lossy(&ended.out).replace("\r\n", "\n").into_bytes();
+    is_clean(&ended, Medium::Plain)
+}
+
+fn is_clean(ended: &Ended, medium: Medium) -> Result<()> {
+    ended.in_order()?;
+    harmless(&ended.out, medium)?;
+    harmless(&ended.err, medium)
+}
+
+fn drawn(world: &World, record: &Value, is_full: bool) -> Result<()> {
+    let mut findings = Findings::default();
+    let file = world.file("good.json", record.to_string())?;
+    for (place, record) in [records::with_text(record, EVIL), records::with_key(record, EVIL)].concat() {
+        let evil = world.file("evil.json", record.to_string())?;
+        if !is_full {
+            let ended = world.echoctl(&["report", &evil]).terminal().run(SOON)?;
+            findings.add(place, is_clean(&ended, Medium::Terminal));
+            continue;
+        }
+        findings.add(format!("{place}: report"), on_each_medium(|| world.echoctl(&["report", &evil])));
+        findings.add(
+            format!("{place}: --plain"),
+            on_each_medium(|| world.echoctl(&["report", "--plain", &evil])),
+        );
+        findings
+            .add(format!("{place}: compare"), on_each_medium(|| world.echoctl(&["compare", &file, &evil])));
+        for option in ["-o", "--csv", "--svg"] {
+            let ended = world.echoctl(&["report", &evil, option, "-"]).run(SOON)?;
+            findings.add(format!("{place}: {option}"), is_clean(&ended, Medium::Plain));
+        }
+    }
+    findings.verdict()
+}
+
+fn audited(world: &World) -> Result<Value> {
+    let (_server, addr) = world.serve(&["--backpressure", "off"])?;
+    let command = ["audit", &addr, "--for", "1s", "--bytes", "8MiB", "--record", "audit.json"];
+    world.echoctl(&command).run(SOON)?.in_order()?;
+    Ok(serde_json::from_slice(&std::fs::read(world.path("audit.json"))?)?)
+}
+
+fn watched(world: &World) -> Result<Value> {
+    let (_server, addr) = world.serve(&[])?;
+    let command = ["watch", &addr, "--for", "300ms", "--plain", "--record", "watch.json"];
+    world.echoctl(&command).run(SOON)?.in_order()?;
+    Ok(serde_json::from_slice(&std::fs::read(world.path("watch.json"))?)?)
+}
+
+fn scripts(world: &World) -> Result<()> {
+    // Written as TOML and JSON write it, and raw, which neither allows: the error shows the place.
+    let escaped = r"\u001b]0;PWNED\u0007\u001b[7;36;45mEVIL\u009b31m\u202elru";
+    let toml = [
+        EVIL.to_owned(),
+        format!("[{EVIL}]"),
+        format!("echo = \"{EVIL}\""),
+        format!("\"{escaped}\" = 1"),
+        format!("echo = \"{escaped}\""),
+        format!("[\"{escaped}\"]\nkind = 1"),
+        format!("[stimulus]\nkind = \"x\"\n\"{escaped}\" = 1"),
+        format!("[stimulus]\nkind = \"{escaped}\"\n[[stimulus.repeat]]\nhex = \"{escaped}\""),
+        format!("[stimulus]\nkind = \"x\"\n[[stimulus.repeat]]\nfile = \"{escaped}\""),
+        format!("[stimulus]\nkind = \"{escaped}\"\n[[stimulus.repeat]]\ntext = \"{escaped}\""),
+    ];
+    let json = [
+        format!("{{\"{escaped}\": 1}}"),
+        format!("{{\"echo\": \"{escaped}\"}}"),
+        format!("{{\"stimulus\": {{\"kind\": \"x\", \"repeat\": [{{\"hex\": \"{escaped}\"}}]}}}}"),
+        format!("{{\"stimulus\": {{\"kind\": \"x\", \"{escaped}\": 1}}}}"),
+        format!("{{\"echo\": \"{EVIL}"),
+    ];
+    let mut findings = Findings::default();
+    let named = |name: &'static str| move |text: String| (name, text);
+    for (name, text) in toml.into_iter().map(named("s.toml")).chain(json.into_iter().map(named("s.json"))) {
+        let file = world.file(name, &text)?;
+        let shown = text.escape_debug().to_string();
+        findings.add(&shown, on_each_medium(|| world.echoctl(&["audit", "--script", &file, "127.0.0.1:9"])));
+        let show = || world.echoctl(&["audit", "--script", &file, "--show-script"]);
+        findings.add(format!("--show-script {shown}"), on_each_medium(show));
+    }
+    findings.verdict()
+}
+
+fn file_names(world: &World) -> Result<()> {
+    let missing = format!("{EVIL}.json");
+    let nowhere = format!("/nowhere/{EVIL}");
+    let damaged = world.file(&format!("damaged{EVIL}.json"), "{\"file\":")?;
+    let (_server, addr) = world.serve(&[])?;
+    let mut findings = Findings::default();
+    for command in [
+        &["report", &missing][..],
+        &["report", &damaged],
+        &["compare", &damaged, &missing],
+        &["audit", "--script", &missing, &addr],
+        &["audit", "--request", &format!("@{missing}"), &addr],
+        &["audit", "--junit", &nowhere, &addr],
+        &["flood", &addr, "--bytes", "1KiB", "--record", &nowhere],
+        &["flood", &addr, "--bytes", "1KiB", "--record", &missing],
+        &["flood", &addr, "--bytes", "1KiB", "--report", &missing],
+        &["watch", &addr, "--for", "50ms", "--record", &nowhere],
+        &["demo", "--yes", "--small", "--report", &nowhere],
+        &["lesson", "stream", "--yes", "--report", &nowhere],
+    ] {
+        findings.add(command.join(" ").escape_debug(), on_each_medium(|| world.echoctl(command)));
+    }
+    findings.verdict()
+}
+
+fn options(world: &World) -> Result<()> {
+    let mut findings = Findings::default();
+    let unknown = format!("--{EVIL}");
+    for command in [
+        &[EVIL][..],
+        &[&unknown],
+        &["help", EVIL],
+        &["serve", &unknown],
+        &["serve", "--backpressure", EVIL],
+        &["serve", "--queue-limit", EVIL],
+        &["serve", "--drain", EVIL],
+        &["serve", "--workers", EVIL],
+        &["flood", "--size", EVIL],
+        &["flood", "--rate", EVIL],
+        &["flood", "--framing", EVIL],
+        &["audit", "--expect", EVIL],
+        &["audit", "--shape", EVIL],
+        &["audit", "--shape", "http-get", EVIL, "127.0.0.1:9"],
+        &["audit", "--request", EVIL, "--show-script"],
+        &["lesson", EVIL],
+        &["lesson", "stream", "--yes", "--predict", EVIL],
+        &["completions", EVIL],
+        &["man", EVIL],
+        &["report", "a", EVIL],
+    ] {
+        findings.add(command.join(" ").escape_debug(), on_each_medium(|| world.echoctl(command)));
+    }
+    findings.verdict()
+}
+
+fn process_name(world: &World) -> Result<()> {
+    let (_server, addr) = world.start_peer("named", "0")?;
+    let program = own_program()?.to_string_lossy().into_owned();
+    let mut findings = Findings::default();
+    for command in [
+        &["watch", &addr, "--for", "1s"][..],
+        &["watch", &addr, "--for", "200ms", "--plain"],
+        &["watch", &addr, "--for", "200ms", "--json"],
+        &["flood", &addr, "--for", "1s", "--no-read"],
+        &["flood", &addr, "--for", "200ms", "--plain"],
+        &["audit", "--for", "1s", "--bytes", "4MiB", "--", &program, "__peer", "named", "{port}"],
+    ] {
+        findings.add(command[..1].join(" "), on_each_medium(|| world.echoctl(command)));
+    }
+    findings.verdict()
+}
+
+fn answers(world: &World) -> Result<()> {
+    let (_server, addr) = world.start_peer("evil", "0")?;
+    let mut findings = Findings::default();
+    for command in [
+        &["flood", &addr, "--bytes", "64KiB"][..],
+        &["flood", &addr, "--bytes", "64KiB", "--framing", "u16"],
+        &["ping", &addr, "--count", "3", "--timeout", "2s"],
+        &["audit", &addr, "--for", "1s", "--bytes", "4MiB"],
+        &["audit", &addr, "--shape", "http-get", "/", "--for", "1s", "--bytes", "4MiB"],
+        &["audit", &addr, "--shape", "redis-get", "k", "--for", "1s", "--bytes", "4MiB"],
+        &["audit", &addr, "--shape", "websocket", "/", "--for", "1s", "--bytes", "4MiB"],
+    ] {
+        findings.add(command.join(" "), on_each_medium(|| world.echoctl(command)));
+    }
+    findings.verdict()
+}
+
+fn dumb(world: &World) -> Result<()> {
+    let record = world.record()?;
+    let file = world.file("run.json", record.to_string())?;
+    let (_server, addr) = world.serve(&[])?;
+    let mut findings = Findings::default();
+    for command in [
+        &["--help"][..],
+        &["report", &file],
+        &["compare", &file, &file],
+        &["flood", &addr, "--for", "1s"],
+        &["watch", &addr, "--for", "1s"],
+        &["ping", &addr, "--count", "10"],
+        &["lesson", "stream", "--yes"],
+        &["lesson"],
+        &["demo", "--small", "--yes", "--no-report"],
+        &["audit", &addr, "--for", "1s", "--bytes", "4MiB"],
+        &["doctor"],
+        &["serve", "--nonsense"],
+    ] {
+        let mut result = on_dumb_terminal(world.echoctl(command));
+        if result.is_ok() {
+            // Whoever wants no colours gets none, on a terminal that has them too.
+            let ended = world.echoctl(command).env("NO_COLOR", "1").terminal().run(SOON)?;
+            let text = String::from_utf8_lossy(&ended.out);
+            result = (|| {
+                ensure!(
+                    !["\x1b[3", "\x1b[38;5"].iter().any(|colour| is_colour(&text, colour)),
+                    "a colour with NO_COLOR: {ended}"
+                );
+                Ok(())
+            })();
+        }
+        findings.add(command[0], result);
+    }
+    findings.verdict()
+}
+
+/// Whether a sequence that begins so sets a colour: it ends with `m`.
+fn is_colour(text: &str, start: &str) -> bool {
+    text.match_indices(start).any(|(at, _)| {
+        let end = text[at + 2..].find(|c: char| !c.is_ascii_digit() && c != ';');
+        end.is_some_and(|end| text[at + 2 + end..].starts_with('m') && end > 1)
+    })
+}
+
+/// Time for what takes some seconds, on a busy machine.
+const SOON: Duration = Duration::from_secs(60);

@@ -1,0 +1,186 @@
+//! Files that are read: no record, script or request does harm, however long, broken or absurd it is.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::case::{Case, case, quick};
+use super::kit::{Ended, Findings, Launch, World};
+use super::records;
+
+pub(super) const CASES: &[Case] = &[
+    quick("an-endless-file-ends", endless),
+    quick("what-is-not-a-record-is-refused", not_records),
+    case("a-record-cut-anywhere", |world| cut(world, 60)),
+    quick("a-record-cut-somewhere", |world| cut(world, 7)),
+    quick("a-record-with-absurd-numbers", |world| numbers(world, &[json!(5e-324), json!(1e308)], false)),
+    case("a-record-with-every-absurd-number", |world| {
+        let values = [
+            json!(0),
+            json!(-1),
+            json!(5e-324),
+            json!(1e-9),
+            json!(1e308),
+            json!(-1e308),
+            json!(u64::MAX),
+            json!(i64::MIN),
+            json!(1.5),
+            json!(null),
+            json!("x"),
+            json!([]),
+            json!({}),
+        ];
+        numbers(world, &values, true)
+    }),
+    quick("a-record-with-absurd-times", times),
+];
+
+fn endless(world: &World) -> Result<()> {
+    let huge = world.path("huge.json");
+    fs::File::create(&huge)?.set_len(64 << 30).context("cannot make a sparse file")?;
+    let mut findings = Findings::default();
+    for file in ["/dev/zero", "/dev/urandom", "huge.json"] {
+        for command in
+            [&["report", file][..], &["compare", file, file], &["audit", "--script", file, "127.0.0.1:9"]]
+        {
+            findings.add(
+                command.join(" "),
+                bounded(world.echoctl(command)).and_then(|ended| ended.with_code(&[1, 2])),
+            );
+        }
+    }
+    let request = ["audit", "--request", "@/dev/zero", "127.0.0.1:9"];
+    findings.add("--request", bounded(world.echoctl(&request)).and_then(|ended| ended.with_code(&[1, 2])));
+    let zero = || fs::File::open("/dev/zero").context("no /dev/zero");
+    let ended = bounded(world.echoctl(&["report", "-"]).stdin(zero()?));
+    findings.add("report -", ended.and_then(|ended| ended.with_code(&[1, 2])));
+    let (server, addr) = world.serve(&[])?;
+    // `send` passes on what comes, but a line of a frame that never ends is too long.
+    let ended = bounded(world.echoctl(&["send", &addr]).stdin(zero()?));
+    findings.add("send", ended.and_then(|ended| ended.with_code(&[1, 2])));
+    drop(server);
+    for text in ["{\"samples\":[", "[", "\"", " ", "9", "{\"event\":\"sample\",\"t\":1}\n"] {
+        let endless = world.peer(&["spout", "0", text])?.start_source()?;
+        let ended = bounded(world.echoctl(&["report", "-"]).stdin(endless));
+        findings.add(format!("endless {text:?}"), ended.and_then(|ended| ended.with_code(&[1, 2])));
+    }
+    findings.verdict()
+}
+
+fn bounded(launch: Launch) -> Result<Ended> {
+    launch.limit(libc::RLIMIT_AS, 6 << 30).run(Duration::from_secs(120))
+}
+
+fn not_records(world: &World) -> Result<()> {
+    let good = world.record()?.to_string();
+    let deep = |open: &str, count: usize| open.repeat(count);
+    let twice = good.replacen('{', "{\"samples\":[],\"summary\":null,", 1);
+    let mut findings = Findings::default();
+    for (name, text) in [
+        ("nothing", String::new()),
+        ("blanks", " \n\n".to_owned()),
+        ("null", "null".to_owned()),
+        ("a number", "1e999".to_owned()),
+        ("NaN", good.replacen("\"t\":", "\"t\":NaN,\"x\":", 1)),
+        ("infinity", good.replacen("\"t\":", "\"t\":1e999,\"x\":", 1)),
+        ("keys twice", twice),
+        ("a key twice in a sample", good.replacen("\"t\":", "\"t\":0,\"t\":", 1)),
+        ("deep arrays", deep("[", 200_000)),
+        ("deep objects", deep("{\"a\":", 200_000)),
+        ("deep samples", format!("{{\"samples\":{}", deep("[", 200_000))),
+        ("two records", format!("{good}\n{good}")),
+        ("junk behind it", format!("{good}\nx")),
+        ("no UTF-8", "\u{fffd}".to_owned()),
+        ("another version", good.replace("\"schema_version\":1", "\"schema_version\":18446744073709551615")),
+        ("a mark of byte order", format!("\u{feff}{good}")),
+        ("many lines", "{\"event\":\"sample\"}\n".repeat(10_000)),
+        ("an empty object", "{}".to_owned()),
+    ] {
+        let file = world.file("bad.json", &text)?;
+        for command in [&["report", &file][..], &["report", &file, "-o", "-"], &["compare", &file, &file]] {
+            findings.add(name, bounded(world.echoctl(command)).and_then(|ended| ended.with_code(&[0, 1])));
+        }
+    }
+    for file in [".", "/proc/self/mem", "/dev/null", "/proc/self/environ", "missing.json"] {
+        findings.add(file, bounded(world.echoctl(&["report", file])).and_then(|ended| ended.with_code(&[1])));
+    }
+    findings.verdict()
+}
+
+fn cut(world: &World, places: usize) -> Result<()> {
+    let good = world.record()?.to_string();
+    let mut findings = Findings::default();
+    for number in 0..places {
+        let at = good.len() * number / places;
+        let file = world.file("cut.json", &good.as_bytes()[..at])?;
+        let ended = world.echoctl(&["report", &file]).run(SOON)?;
+        findings.add(format!("cut at {at}"), ended.with_code(&[1]));
+    }
+    findings.verdict()
+}
+
+fn numbers(world: &World, values: &[Value], is_full: bool) -> Result<()> {
+    let good = world.record()?;
+    let other = world.file("good.json", good.to_string())?;
+    let mut findings = Findings::default();
+    for (name, record) in records::with_number(&good, values) {
+        // The machine is told in words only; one of its numbers stands for all.
+        if name.starts_with("machine") && !name.starts_with("machine.slack") {
+            continue;
+        }
+        draw(world, &mut findings, &name, &record, is_full.then_some(other.as_str()))?;
+    }
+    findings.verdict()
+}
+
+fn times(world: &World) -> Result<()> {
+    let good = world.record()?;
+    let other = world.file("good.json", good.to_string())?;
+    let mut findings = Findings::default();
+    let of = |count, time: fn(usize) -> f64| records::with_times(&good, count, time);
+    for (name, record) in [
+        ("no samples", of(0, |_| 0.0)),
+        ("one sample", of(1, |_| 0.0)),
+        ("one late sample", of(1, |_| 1e300)),
+        ("equal times", of(50, |_| 1.0)),
+        ("falling times", of(50, |number| 50.0 - number as f64)),
+        ("negative times", of(50, |number| number as f64 - 1e9)),
+        ("tiny times", of(50, |number| number as f64 * 5e-324)),
+        ("neighbouring times", of(50, |number| 1e15 + number as f64)),
+        ("huge times", of(50, |number| number as f64 * 1e306)),
+        ("times of both signs", of(3, |number| (number as f64 - 1.0) * 1.7e308)),
+        ("very many samples", of(30_000, |number| number as f64)),
+    ] {
+        draw(world, &mut findings, name, &record, Some(&other))?;
+    }
+    findings.verdict()
+}
+
+/// Draws a record in every way; whatever it holds, that ends in order, soon, and with little memory.
+fn draw(
+    world: &World,
+    findings: &mut Findings,
+    name: &str,
+    record: &Value,
+    other: Option<&str>,
+) -> Result<()> {
+    let file = world.file("odd.json", record.to_string())?;
+    let mut commands = vec![vec!["report", &file], vec!["report", &file, "-o", "-"]];
+    if let Some(other) = other {
+        commands.push(vec!["report", &file, "--svg", "-"]);
+        commands.push(vec!["report", &file, "--csv", "-"]);
+        commands.push(vec!["report", &file, "--plain"]);
+        commands.push(vec!["compare", &file, other]);
+        commands.push(vec!["compare", other, &file, "-o", "-"]);
+    }
+    for command in commands {
+        let ended = bounded(world.echoctl(&command));
+        findings.add(format!("{name}: {}", command[0]), ended.and_then(|ended| ended.with_code(&[0, 1])));
+    }
+    Ok(())
+}
+
+/// Time for what takes some seconds, on a busy machine.
+const SOON: Duration = Duration::from_secs(60);

@@ -1,0 +1,278 @@
+//! Limits: memory stays below what was set, and below what the surroundings give; no one is killed or aborts.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::case::{Case, case, quick};
+use super::kit::{Findings, Launch, MemoryGroup, Running, World, tree, wait_until};
+
+pub(super) const CASES: &[Case] = &[
+    quick("serve-in-a-small-group", |world| small_group(world, 200, &["--backpressure", "off"])),
+    case("serve-in-a-small-group-with-threads", |world| {
+        small_group(world, 200, &["--backpressure", "off", "--io", "threads"])
+    }),
+    case("serve-in-a-group-of-300", |world| {
+        small_group(world, 300, &["--backpressure", "bounded", "--queue-limit", "1GiB"])
+    }),
+    case("flood-spares-the-group-it-shares", |world| {
+        let group = MemoryGroup::new(300 * MIB)?;
+        let options = ["serve", "--addr", "127.0.0.1:0", "--backpressure", "off", "--memory-limit", "8GiB"];
+        let (server, addr) = world.started(world.echoctl(&options).group(&group)?)?;
+        let flood =
+            world.echoctl(&["flood", &addr, "--no-read", "--rate", "200MiB", "--for", "6s", "--plain"]);
+        let ended = flood.group(&group)?.run(RUN)?;
+        ensure!(group.killed() == 0, "the kernel killed {} in the group: {ended}", group.killed());
+        ensure!(server.is_alive(), "the server is gone: {ended}");
+        ended.in_order()
+    }),
+    case("audit-in-a-small-group", |world| {
+        let group = MemoryGroup::new(300 * MIB)?;
+        let bin = world.bin.to_string_lossy();
+        let serve =
+            ["serve", "--addr", "127.0.0.1:{port}", "--backpressure", "off", "--memory-limit", "8GiB"];
+        let ended = world.echoctl(&["audit", "--json", "--", &bin]).args(&serve).group(&group)?.run(RUN)?;
+        ensure!(group.killed() == 0, "the kernel killed {} in the group: {ended}", group.killed());
+        ended.with_code(&[1])?;
+        ended.says(&["\"unbounded\""])
+    }),
+    case("demo-in-a-small-group", |world| {
+        let group = MemoryGroup::new(300 * MIB)?;
+        let ended = world.echoctl(&["demo", "--yes", "--no-report"]).group(&group)?.run(RUN)?;
+        ensure!(group.killed() == 0, "the kernel killed {} in the group: {ended}", group.killed());
+        ended.in_order()
+    }),
+    quick("serve-with-little-address-space", |world| {
+        little(world, libc::RLIMIT_AS, 600, &["--backpressure", "off"])
+    }),
+    case("serve-with-little-data", |world| little(world, libc::RLIMIT_DATA, 200, &["--backpressure", "off"])),
+    case("threads-with-little-address-space", |world| {
+        little(world, libc::RLIMIT_AS, 600, &["--backpressure", "off", "--io", "threads"])
+    }),
+    case("more-threads-than-fit", many_threads),
+    case("clients-with-little-address-space", clients),
+    quick("memory-limit-of-tasks", |world| holds(world, &["tasks"], &["lines"], &["await", "off"])),
+    quick("memory-limit-of-threads", |world| holds(world, &["threads"], &["lines"], &["await"])),
+    case("memory-limit-of-everything", |world| {
+        let policies = ["await", "off", "bounded", "watermark", "drop", "disconnect", "budget"];
+        holds(world, &["tasks", "threads", "one-thread"], &["lines", "u16", "u32", "raw"], &policies)
+    }),
+    quick("a-frame-beyond-the-limit-is-refused-early", long_frame),
+];
+
+const MIB: u64 = 1 << 20;
+
+/// A server in a group of so many MiB under a flood that nobody reads: the kernel has nothing to kill.
+fn small_group(world: &World, mebibytes: u64, options: &[&str]) -> Result<()> {
+    let group = MemoryGroup::new(mebibytes * MIB)?;
+    let launch = world.echoctl(&["serve", "--addr", "127.0.0.1:0"]).args(options).group(&group)?;
+    let (server, addr) = world.started(launch)?;
+    stays(world, &server, &addr)?;
+    ensure!(group.killed() == 0, "the kernel killed {} in the group", group.killed());
+    Ok(())
+}
+
+/// A server that may have only so many MiB of a resource.
+fn little(
+    world: &World,
+    resource: libc::__rlimit_resource_t,
+    mebibytes: u64,
+    options: &[&str],
+) -> Result<()> {
+    let launch = world.echoctl(&["serve", "--addr", "127.0.0.1:0"]).args(options);
+    let (server, addr) = world.started(launch.limit(resource, mebibytes * MIB))?;
+    stays(world, &server, &addr)
+}
+
+/// Floods the server with more than it may hold. It lives, and serves others after that.
+fn stays(world: &World, server: &Running, addr: &str) -> Result<()> {
+    let flood =
+        ["flood", addr, "--no-read", "--connections", "4", "--rate", "300MiB", "--for", "3s", "--plain"];
+    let ended = world.echoctl(&flood).run(RUN)?;
+    ended.in_order()?;
+    ensure!(server.is_alive(), "the server is gone and printed {:?}: {ended}", server.printed());
+    ensure!(!server.printed().contains("panicked at"), "it panicked: {:?}", server.printed());
+    let ping = world.echoctl(&["ping", addr, "--count", "1"]).run(RUN)?;
+    ping.with_code(&[0]).context("it serves nobody after the flood")
+}
+
+/// Peers whose threads do not fit into the address space are sent away; the server stays.
+fn many_threads(world: &World) -> Result<()> {
+    let launch = world.echoctl(&["serve", "--addr", "127.0.0.1:0", "--io", "threads"]);
+    let (server, addr) = world.started(launch.limit(libc::RLIMIT_AS, 600 * MIB))?;
+    let crowd: Vec<_> = (0..1500).filter_map(|_| TcpStream::connect(&addr).ok()).collect();
+    ensure!(!crowd.is_empty(), "nobody got a connection");
+    // All have been met once the kernel's backlog is empty, which is when one who comes now is answered or sent away.
+    let answered = wait_until(RUN, || !server.is_alive() || is_met(&addr));
+    ensure!(server.is_alive(), "the server is gone and printed {:?}", server.printed());
+    ensure!(answered, "one who comes now is neither answered nor sent away");
+    drop(crowd);
+    let is_back = wait_until(RUN, || {
+        let ping = world.echoctl(&["ping", &addr, "--count", "1"]).run(RUN);
+        ping.is_ok_and(|ended| ended.code == Some(0))
+    });
+    ensure!(is_back, "it serves nobody once the crowd has gone");
+    Ok(())
+}
+
+/// Whether a new peer gets an answer or an end.
+fn is_met(addr: &str) -> bool {
+    let Ok(mut stream) = TcpStream::connect(addr) else { return false };
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+    let _ = stream.write_all(b"x\n");
+    // Its reply and its end are as good as a reset: only silence is not.
+    let reply = stream.read(&mut [0; 8]);
+    reply.map_or_else(|error| error.kind() == std::io::ErrorKind::ConnectionReset, |_| true)
+}
+
+fn clients(world: &World) -> Result<()> {
+    let (_server, addr) = world.serve(&[])?;
+    let bin = world.bin.to_string_lossy().into_owned();
+    let mut findings = Findings::default();
+    let limits = [
+        (libc::RLIMIT_AS, 500),
+        (libc::RLIMIT_AS, 200),
+        (libc::RLIMIT_DATA, 100),
+        (libc::RLIMIT_NOFILE, 40),
+        (libc::RLIMIT_NOFILE, 12),
+    ];
+    for (resource, amount) in limits {
+        let value = if resource == libc::RLIMIT_NOFILE { amount } else { amount * MIB };
+        for command in [
+            &["flood", &addr, "--for", "500ms", "--plain"][..],
+            &["flood", &addr, "--for", "500ms", "--connections", "100", "--plain"],
+            &["ping", &addr, "--count", "10", "--connections", "50"],
+            &["watch", &addr, "--for", "100ms", "--plain"],
+            &["audit", "--for", "1s", "--bytes", "16MiB", "--", &bin, "serve", "--addr", "127.0.0.1:{port}"],
+            &["demo", "--yes", "--small", "--no-report"],
+            &["doctor"],
+            &["lesson", "unbounded", "--yes"],
+            &["lesson", "buffer", "--yes"],
+        ] {
+            let ended = world.echoctl(command).limit(resource, value).run(RUN);
+            findings.add(
+                format!("{} with {amount} of resource {resource}", command.join(" ")),
+                ended.and_then(|ended| ended.in_order()),
+            );
+        }
+    }
+    findings.verdict()
+}
+
+/// `--memory-limit` holds whatever the peers send, in every combination.
+fn holds(world: &World, ios: &[&str], framings: &[&str], policies: &[&str]) -> Result<()> {
+    let mut findings = Findings::default();
+    let mut tried = 0;
+    for io in ios {
+        for framing in framings {
+            for policy in policies {
+                let options =
+                    ["--io", io, "--framing", framing, "--backpressure", policy, "--queue-limit", "16MiB"];
+                let limit = ["serve", "--addr", "127.0.0.1:0", "--memory-limit", "64MiB", "--max-frame"];
+                // A frame longer than all memory may be refused beforehand: then frames are as long as they may be.
+                for longest in ["256MiB", "48MiB"] {
+                    let Some((server, addr)) = taken(world.echoctl(&limit).args(&[longest]).args(&options))?
+                    else {
+                        continue;
+                    };
+                    tried += 1;
+                    findings.add(options.join(" "), peak(&server, &addr, framing));
+                    break;
+                }
+            }
+        }
+    }
+    ensure!(tried > 0, "no combination was taken");
+    findings.verdict()
+}
+
+/// A server, unless its options do not go together.
+fn taken(launch: Launch) -> Result<Option<(Running, String)>> {
+    let server = launch.start()?;
+    wait_until(RUN, || !server.is_alive() || server.printed().contains("listening on "));
+    if !server.is_alive() {
+        server.end(RUN)?.with_code(&[2])?;
+        return Ok(None);
+    }
+    let addr = server.await_text("listening on ", RUN)?;
+    Ok(Some((server, addr.trim_end_matches(':').to_owned())))
+}
+
+/// 150 peers with most of a MiB of a frame each, and then four that send as fast as they can, all of whom read nothing.
+fn peak(server: &Running, addr: &str, framing: &str) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(3);
+    let mut most = 0;
+    thread::scope(|scope| {
+        let senders: Vec<_> = (0..4).map(|_| scope.spawn(|| send_fast(addr, framing, deadline))).collect();
+        let mut crowd = Vec::new();
+        while senders.iter().any(|sender| !sender.is_finished()) {
+            if crowd.len() < 150
+                && let Ok(mut peer) = TcpStream::connect(addr)
+            {
+                let _ = peer.set_nonblocking(true);
+                let _ = peer.write(&begin(framing, 1 << 20));
+                let _ = peer.write(&vec![b'x'; 1_000_000]);
+                crowd.push(peer);
+            }
+            most = most.max(tree::anonymous_memory(server.pid()).unwrap_or(0));
+            thread::sleep(Duration::from_millis(2));
+        }
+    });
+    ensure!(server.is_alive(), "the server is gone and printed {:?}", server.printed());
+    ensure!(most <= ALLOWED, "{} MiB, where 64 are the limit and {} are let pass", most / MIB, ALLOWED / MIB);
+    Ok(())
+}
+
+/// Sends a frame that never ends, until 200 MiB are sent, the time is over, or the server has had enough, again and again.
+fn send_fast(addr: &str, framing: &str, deadline: Instant) {
+    let piece = vec![b'x'; 64 << 10];
+    while Instant::now() < deadline {
+        let Ok(mut stream) = TcpStream::connect(addr) else { continue };
+        let _ = stream.set_write_timeout(Some(Duration::from_millis(500)));
+        let mut sent = stream.write(&begin(framing, 200 << 20)).unwrap_or(0);
+        while sent < 200 << 20 && Instant::now() < deadline {
+            match stream.write(&piece) {
+                Ok(length) => sent += length,
+                Err(_) => break,
+            }
+        }
+    }
+}
+
+/// What stands before a payload of so many bytes.
+fn begin(framing: &str, bytes: usize) -> Vec<u8> {
+    match framing {
+        "u16" => u16::MAX.to_be_bytes().to_vec(),
+        "u32" => u32::try_from(bytes).unwrap_or(u32::MAX).to_be_bytes().to_vec(),
+        _ => vec![b'x'; 4],
+    }
+}
+
+/// The length alone tells that a frame can never fit, so its peer is sent away before it sends it.
+fn long_frame(world: &World) -> Result<()> {
+    for io in ["tasks", "threads", "one-thread"] {
+        let options =
+            ["serve", "--addr", "127.0.0.1:0", "--io", io, "--framing", "u32", "--max-frame", "1GiB"];
+        let Some((_server, addr)) = taken(world.echoctl(&options).args(&["--memory-limit", "64MiB"]))? else {
+            continue;
+        };
+        let mut stream = TcpStream::connect(&addr)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(&begin("u32", 512 << 20))?;
+        match stream.read(&mut [0; 8]) {
+            Ok(0) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
+            other => bail!("--io {io}: a frame of 512 MiB under a limit of 64 MiB is waited for: {other:?}"),
+        }
+    }
+    Ok(())
+}
+
+/// The limit of 64 MiB, and what the program, its stacks and one read of each peer may take beside it.
+const ALLOWED: u64 = 128 * MIB;
+
+/// Time for a run of some seconds on a busy machine.
+const RUN: Duration = Duration::from_secs(90);

@@ -1,0 +1,333 @@
+//! Numbers: every option that takes a size, rate, time or count, with absurd values.
+//!
+//! The options are read from `echoctl COMMAND --help`, so that a new one is tried without a word here. A value is refused
+//! (exit 2, and the message says what is allowed) or the command works: it ends by itself or goes on until it is asked
+//! to end. It never panics, aborts, hangs or takes much memory.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::case::{Case, case, quick};
+use super::kit::{Findings, Launch, Running, World, tree, wait_until};
+
+pub(super) const CASES: &[Case] = &[
+    quick("what-no-machine-has-is-refused", |world| {
+        each_option(
+            world,
+            |kind| match kind {
+                Kind::Size => &["99999999999GiB", "18446744073709551616"],
+                Kind::Rate => &["99999999999GiB", "18446744073709551616MiB/s"],
+                Kind::Time => &["18446744073709551616s", "99999999999999y"],
+                Kind::Count => &["18446744073709551616", "99999999999999999999"],
+            },
+            Expectation::Refused,
+        )
+    }),
+    case("the-largest-and-the-smallest", |world| {
+        each_option(
+            world,
+            |kind| match kind {
+                Kind::Size => &[
+                    "18446744073709551615",
+                    "9223372036854775808",
+                    "9223372036854775807",
+                    "1PiB",
+                    "4GiB",
+                    "2147483648",
+                    "2147483647",
+                    "1",
+                    "0",
+                    "0.4B",
+                ],
+                Kind::Rate => &["18446744073709551615", "9223372036854775807", "1PiB", "1", "0"],
+                Kind::Time => &["18446744073709551615s", "584554531y", "1000y", "1ns", "0", "0s"],
+                Kind::Count => &[
+                    "18446744073709551615",
+                    "9223372036854775807",
+                    "4294967296",
+                    "4294967295",
+                    "99999999999",
+                    "2147483648",
+                    "65536",
+                    "65535",
+                    "1",
+                    "0",
+                ],
+            },
+            Expectation::Either,
+        )
+    }),
+    case("what-is-not-a-number", |world| {
+        each_option(
+            world,
+            |_| {
+                &[
+                    "",
+                    " ",
+                    "-1",
+                    "nan",
+                    "inf",
+                    "1e400",
+                    "0x10",
+                    "١",
+                    "1,5",
+                    "--",
+                    "1e-400GiB",
+                    "..",
+                    "5..1",
+                    "1..99999999999GiB",
+                ]
+            },
+            Expectation::Either,
+        )
+    }),
+    case("pairs-that-do-not-fit", pairs),
+    case("socket-buffers-do-not-wrap", buffers),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Size,
+    Rate,
+    Time,
+    Count,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expectation {
+    /// Exit 2, with a bound.
+    Refused,
+    /// Exit 2, or it works.
+    Either,
+}
+
+/// An option as its command's help shows it.
+#[derive(Debug, PartialEq, Eq)]
+struct Number {
+    name: String,
+    kind: Kind,
+}
+
+fn each_option(
+    world: &World,
+    values: impl Fn(Kind) -> &'static [&'static str],
+    expected: Expectation,
+) -> Result<()> {
+    let (_server, addr) = world.serve(&[])?;
+    let mut findings = Findings::default();
+    let mut tried = 0;
+    for command in commands(world)? {
+        let help = world.echoctl(&[&command, "--help"]).run(SOON)?.printed();
+        for option in numbers(&help) {
+            for value in values(option.kind) {
+                tried += 1;
+                let launch = launch(world, &command, &option, value, &addr);
+                let result = launch.start().and_then(|running| settle(running, expected, &option.name));
+                findings.add(format!("{command} {} {value:?}", option.name), result);
+            }
+        }
+    }
+    // Were the help not understood, nothing would be tried, and nothing found.
+    ensure!(tried >= 25, "only {tried} options were found in the help");
+    findings.verdict()
+}
+
+/// The command line with this option, and what else it needs to end soon on this machine.
+fn launch(world: &World, command: &str, option: &Number, value: &str, addr: &str) -> Launch {
+    let own = format!("{}={value}", option.name);
+    let mut arguments = vec![command];
+    match command {
+        "serve" => arguments.extend(["--addr", "127.0.0.1:0"]),
+        "flood" => {
+            arguments.extend([addr, "--plain"]);
+            arguments.extend(if option.name == "--for" { ["--bytes", "1KiB"] } else { ["--for", "100ms"] });
+        }
+        "ping" => {
+            arguments.push(addr);
+            arguments.extend(if option.name == "--count" { ["--for", "100ms"] } else { ["--count", "1"] });
+        }
+        "watch" => {
+            arguments.extend([addr, "--plain"]);
+            arguments.extend(if option.name == "--for" { [].as_slice() } else { &["--for", "100ms"] });
+        }
+        "audit" => {
+            arguments.push(addr);
+            arguments.extend(if option.name == "--for" { ["--bytes", "1MiB"] } else { ["--for", "200ms"] });
+        }
+        "send" => arguments.push(addr),
+        "lesson" => arguments.extend(["buffer", "--yes"]),
+        _ => {}
+    }
+    // The option comes first, so that what follows cannot be its value.
+    arguments.insert(1, &own);
+    world.echoctl(&arguments).limit(libc::RLIMIT_AS, 8 << 30)
+}
+
+/// Waits until it has refused, worked, or shown that it goes on; what goes on is asked to end.
+fn settle(running: Running, expected: Expectation, option: &str) -> Result<()> {
+    let has_begun = |running: &Running| running.printed().contains("listening on ");
+    wait_until(LONG_ENOUGH, || !running.is_alive() || has_begun(&running));
+    let goes_on = running.is_alive();
+    let memory = tree::anonymous_memory(running.pid()).unwrap_or(0);
+    ensure!(memory < MUCH, "it holds {} MiB", memory >> 20);
+    if goes_on {
+        running.signal(libc::SIGINT);
+        let ended = running.end(SOON)?;
+        ensure!(expected == Expectation::Either, "it was taken: {ended}");
+        return ended.in_order();
+    }
+    let ended = running.end(SOON)?;
+    ended.in_order()?;
+    if ended.code != Some(2) {
+        ensure!(expected == Expectation::Either, "it was taken: {ended}");
+        return ended.with_code(&[0, 1, 3, 4, 130]);
+    }
+    ended.says(&[option])?;
+    if expected == Expectation::Refused {
+        ended.says(&BOUND)?;
+    }
+    Ok(())
+}
+
+/// How a message names what is allowed.
+const BOUND: [&str; 8] = ["at most", "largest", "maximum", "up to", "between", "..=", " to ", "not in"];
+
+/// Options that are fine alone and not together: refused in words, or they work.
+fn pairs(world: &World) -> Result<()> {
+    let (_server, addr) = world.serve(&[])?;
+    let mut findings = Findings::default();
+    for command in [
+        &[
+            "serve",
+            "--addr",
+            "127.0.0.1:0",
+            "--backpressure",
+            "watermark",
+            "--queue-limit",
+            "1KiB",
+            "--resume-at",
+            "2KiB",
+        ][..],
+        &["serve", "--addr", "127.0.0.1:0", "--max-frame", "4GiB", "--memory-limit", "1MiB"],
+        &["serve", "--addr", "127.0.0.1:0", "--framing", "u16", "--max-frame", "1GiB"],
+        &["serve", "--addr", "127.0.0.1:0", "--queue-limit", "1B", "--memory-limit", "1B"],
+        &["serve", "--addr", "127.0.0.1:0", "--io", "threads", "--workers", "3"],
+        &["serve", "--addr", "127.0.0.1:0", "--io", "one-thread", "--backpressure", "budget"],
+        &["flood", &addr, "--size", "1GiB", "--bytes", "1KiB", "--plain"],
+        &["flood", &addr, "--size", "2GiB", "--framing", "u16", "--for", "100ms", "--plain"],
+        &["flood", &addr, "--size", "1", "--framing", "u32", "--for", "100ms", "--plain"],
+        &["flood", &addr, "--write-size", "1GiB", "--for", "100ms", "--plain"],
+        &["flood", &addr, "--connections", "65535", "--bytes", "1KiB", "--plain"],
+        &["flood", &addr, "--no-read", "--read-rate", "1KiB", "--for", "100ms", "--plain"],
+        &["flood", &addr, "--read-rate", "1", "--then-read", "--for", "100ms", "--bytes", "1KiB", "--plain"],
+        &["ping", &addr, "--size", "64KiB", "--framing", "u16", "--count", "1"],
+        &["ping", &addr, "--connections", "65535", "--count", "1"],
+        &["ping", &addr, "--rate", "4294967295", "--for", "100ms"],
+        &["audit", &addr, "--connections", "65535", "--for", "200ms"],
+        &["audit", &addr, "--project", "18446744073709551615", "--for", "200ms"],
+    ] {
+        let result = world.echoctl(command).limit(libc::RLIMIT_AS, 8 << 30).start();
+        findings.add(command.join(" "), result.and_then(|running| settle(running, Expectation::Either, "")));
+    }
+    findings.verdict()
+}
+
+/// A buffer of 4 GiB is refused, or is at least no smaller than one of 1 MiB: how much goes in before it is full?
+fn buffers(world: &World) -> Result<()> {
+    let mut findings = Findings::default();
+    for option in ["--rcvbuf", "--sndbuf"] {
+        let modest = taken(world, option, "1MiB")?.context("1 MiB is refused")?;
+        for size in ["2147483647", "2147483648", "4294967296", "4294967297", "1TiB"] {
+            let result = taken(world, option, size).and_then(|taken| {
+                let is_right = taken.is_none_or(|taken| taken * 2 > modest);
+                ensure!(is_right, "{taken:?} bytes go in, where {modest} do with 1 MiB");
+                Ok(())
+            });
+            findings.add(format!("{option} {size}"), result);
+        }
+    }
+    findings.verdict()
+}
+
+/// How many bytes a server takes from a client that reads nothing, if it starts at all.
+fn taken(world: &World, option: &str, size: &str) -> Result<Option<usize>> {
+    use std::io::Write;
+    let server = world.echoctl(&["serve", "--addr", "127.0.0.1:0", option, size]).start()?;
+    wait_until(SOON, || !server.is_alive() || server.printed().contains("listening on "));
+    if !server.is_alive() {
+        server.end(SOON)?.with_code(&[2])?;
+        return Ok(None);
+    }
+    let addr = server.await_text("listening on ", SOON)?;
+    let mut client = std::net::TcpStream::connect(addr.trim_end_matches(':'))?;
+    client.set_write_timeout(Some(Duration::from_secs(1)))?;
+    let piece = "0123456\n".repeat(512);
+    let mut taken = 0;
+    while let Ok(length) = client.write(piece.as_bytes()) {
+        taken += length;
+    }
+    Ok(Some(taken))
+}
+
+/// The commands that `echoctl --help` lists.
+fn commands(world: &World) -> Result<Vec<String>> {
+    let help = world.echoctl(&["--help"]).run(SOON)?.printed();
+    let list = help.split_once("Commands:\n").context("the help lists no commands")?.1;
+    let lines = list.lines().take_while(|line| !line.trim().is_empty());
+    let is_name = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
+    let names = lines.filter(is_name).filter_map(|line| line.split_whitespace().next());
+    Ok(names.filter(|name| *name != "help").map(str::to_owned).collect())
+}
+
+/// The options of a help text that take a number, by the name of their value.
+fn numbers(help: &str) -> Vec<Number> {
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for line in help.lines().map(str::trim) {
+        let Some((names, rest)) = line.split_once(" <") else { continue };
+        let Some(name) = names.split(", ").find(|name| name.starts_with("--")) else { continue };
+        let value = rest.split('>').next().unwrap_or_default();
+        let kind = match value {
+            "SIZE" => Kind::Size,
+            "RATE" => Kind::Rate,
+            "TIME" | "DURATION" => Kind::Time,
+            "N" | "M" | "PID" | "COUNT" => Kind::Count,
+            _ => continue,
+        };
+        if seen.insert(name.to_owned()) {
+            found.push(Number { name: name.to_owned(), kind });
+        }
+    }
+    found
+}
+
+/// Time in which a command refuses, or has shown that it goes on.
+const LONG_ENOUGH: Duration = Duration::from_millis(1500);
+
+/// More than any of these commands needs: a tenth of a small machine.
+const MUCH: u64 = 400 << 20;
+
+/// Time for what takes a second or less, on a busy machine.
+const SOON: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_with_numbers_are_found_in_a_help_text() {
+        let help = "  -s, --size <SIZE>\n          Frames of --size <SIZE> bytes\n      --addr <ADDR>\n\
+                    \x20     --for <TIME>   How long\n      --workers <N>\n      --rate <RATE>\n  -h, --help\n";
+        let found: Vec<_> = numbers(help).into_iter().map(|number| (number.name, number.kind)).collect();
+        let expected = [
+            ("--size", Kind::Size),
+            ("--for", Kind::Time),
+            ("--workers", Kind::Count),
+            ("--rate", Kind::Rate),
+        ];
+
+        assert_eq!(found, expected.map(|(name, kind)| (name.to_owned(), kind)));
+    }
+}
