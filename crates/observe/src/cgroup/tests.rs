@@ -61,7 +61,8 @@ fn files<'a>(files: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String>
 
 #[test]
 fn version_1_leaves_the_limit_less_usage_without_cache() {
-    let stat = "cache 90000\ninactive_file 1\nhierarchical_memory_limit 700000\ntotal_inactive_file 50000\n";
+    let stat = "cache 90000\ninactive_file 1\nhierarchical_memory_limit 700000\ntotal_mapped_file 30000\n\
+        total_inactive_file 50000\ntotal_active_file 80000\n";
     let group = [
         ("memory.limit_in_bytes", "1000000\n"),
         ("memory.usage_in_bytes", "400000\n"),
@@ -69,10 +70,18 @@ fn version_1_leaves_the_limit_less_usage_without_cache() {
         ("memory.kmem.tcp.usage_in_bytes", "0\n"),
     ];
 
-    assert_eq!(left_at(Version::One, &files(&group)), Some(700_000 - 350_000));
+    assert_eq!(left_at(Version::One, &files(&group)), Some(700_000 - 300_000));
     assert_eq!(left_at(Version::One, &files(&group[..1])), Some(1_000_000), "usage is not visible");
     assert_eq!(left_at(Version::Two, &files(&group)), None);
     assert_eq!(sockets_at(Version::One, &files(&group)), None);
+}
+
+#[test]
+fn inactive_page_cache_is_never_usage() {
+    let stat = "inactive_file 50000\nactive_file 10000\nfile_mapped 40000\n";
+    let group = [("memory.max", "100000"), ("memory.current", "90000"), ("memory.stat", stat)];
+
+    assert_eq!(left_at(Version::Two, &files(&group)), Some(60_000), "shared memory may be mapped too");
 }
 
 #[test]
