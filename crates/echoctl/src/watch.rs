@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use echoctl_lab::kit::{count, wrap};
 use echoctl_observe::{Follow, Observation, ProcessTree};
 use echoctl_record::{Bytes, Sample, Watched};
+use echoctl_server::raise_descriptor_limit;
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure, Outcome};
@@ -72,6 +73,8 @@ Examples:
   echoctl watch 8080 --record run.json          keep it for echoctl report and compare";
 
 pub(crate) fn run(args: Args) -> Outcome {
+    // Three files stay open for each process of the server. Where the limit cannot be raised, fewer processes are seen.
+    let _ = raise_descriptor_limit();
     let target = Target::find(args.target.as_deref(), args.pid)?;
     let tree = match args.pid {
         Some(pid) => Some(ProcessTree::new([pid])?),

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::Memory;
 use super::text::{self, Stat, Statm, Status};
 use crate::Error;
+use crate::proc_file::{read_bytes, read_text};
 use crate::sys;
 
 /// A process that is being watched.
@@ -110,7 +111,7 @@ impl Process {
 
     /// Bytes that it has caused to be written to disk. `None` for a process of another user.
     pub fn disk_written(&self) -> Option<u64> {
-        let text = std::fs::read(path(self.pid, "io")).ok()?;
+        let text = read_bytes(path(self.pid, "io"))?;
         // The file was opened by the pid's number: make sure that it was still this process's.
         if self.has_ended() { None } else { text::disk_written(&text) }
     }
@@ -152,7 +153,7 @@ impl Process {
         let mut children = Vec::new();
         let mut any = false;
         for thread in std::fs::read_dir(path(self.pid, "task")).ok()?.flatten() {
-            if let Ok(text) = std::fs::read_to_string(thread.path().join("children")) {
+            if let Some(text) = read_text(thread.path().join("children")) {
                 any = true;
                 children.extend(text.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
             }
@@ -165,7 +166,7 @@ impl Process {
 fn children_by_parent(parent: u32) -> Vec<u32> {
     pids()
         .filter(|&pid| {
-            let stat = std::fs::read(path(pid, "stat")).ok().and_then(|text| Stat::parse(&text));
+            let stat = read_bytes(path(pid, "stat")).and_then(|text| Stat::parse(&text));
             stat.is_some_and(|stat| stat.parent == parent)
         })
         .collect()

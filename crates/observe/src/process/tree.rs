@@ -14,7 +14,9 @@ use crate::Error;
 pub struct ProcessTree {
     roots: Vec<u32>,
     members: BTreeMap<u32, Member>,
+    /// When it was last looked through, and the time from there to the next.
     scanned: Instant,
+    pause: Duration,
     /// Processor time and disk writes of members that have ended, so that the sums never fall.
     ended: Totals,
     roots_ended: Vec<u32>,
@@ -45,6 +47,7 @@ impl ProcessTree {
             roots: Vec::new(),
             members: BTreeMap::new(),
             scanned: Instant::now(),
+            pause: RESCAN,
             ended: Totals::default(),
             roots_ended: Vec::new(),
         };
@@ -59,7 +62,7 @@ impl ProcessTree {
     /// The tree now: less than 1 µs a process, and 25 µs more four times a second, when it is
     /// looked through for new ones.
     pub fn read(&mut self) -> TreeReading {
-        if self.scanned.elapsed() >= RESCAN {
+        if self.scanned.elapsed() >= self.pause {
             self.rescan();
         }
         let mut reading = TreeReading {
@@ -105,6 +108,7 @@ impl ProcessTree {
                 }
             }
         }
+        self.pause = (self.scanned.elapsed() * SHARE).max(RESCAN);
     }
 
     /// The processes that the tree was made of.
@@ -187,6 +191,9 @@ impl Default for Totals {
 fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
     Some(a? + b?)
 }
+
+/// Looking through a tree takes at most one part in this many of a core, however many processes it has.
+const SHARE: u32 = 20;
 
 /// How often a tree is looked through for new processes. A connection's process that is missed for so long has held at
 /// most a quarter of a second's bytes unseen; looking costs some 100 µs, so it takes 0.05 % of a core.
