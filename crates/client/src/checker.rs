@@ -131,6 +131,11 @@ impl Checker {
         }
     }
 
+    /// Says that more has come back than was sent, wherever in the stream the excess is.
+    pub fn exceed(&mut self) {
+        self.fault(Fault::Excess);
+    }
+
     /// What it has found so far.
     pub fn tally(&self) -> Tally {
         self.tally

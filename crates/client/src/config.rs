@@ -36,8 +36,13 @@ pub struct Config {
     pub bytes: Option<u64>,
     /// At the end of sending, read all that is owed, whatever `reading` says.
     pub then_read: bool,
-    /// How long to wait at the end for a server that neither takes nor gives a byte.
+    /// What is read at the end is given up when less than [`Config::LEAST`] moves in this time.
     pub patience: Duration,
+    /// The longest that reading at the end may take, beside twice the time of the sending.
+    pub drain: Duration,
+    /// Ends the sending, as if its time were over, when all connections wait to write and less than [`Config::LEAST`] has
+    /// moved in this time. `None`: never.
+    pub idle: Option<Duration>,
     /// The longest that a handshake may take. More than 0.
     pub connect_within: Duration,
     /// SO_SNDBUF of each connection. `None`: the kernel's choice, which grows.
@@ -60,6 +65,11 @@ impl Config {
     pub const WATCHABLE_RATE: u64 = 64 << 20;
     /// The default patience: several times the longest pause seen on a busy machine, and short enough to sit out.
     pub const PATIENCE: Duration = Duration::from_secs(5);
+    /// Bytes that have to move within the patience, of all connections together: fewer are no server at work. With a patience
+    /// of 5 s it is 13 KB/s.
+    pub const LEAST: u64 = 64 * 1024;
+    /// The default time for what is read at the end: what is pending then was sent in the time that is added to it.
+    pub const DRAIN: Duration = Duration::from_secs(30);
     /// The default time for a handshake: three SYNs are lost before that. The kernel itself would try for two minutes.
     pub const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
@@ -80,6 +90,8 @@ impl Config {
             bytes: None,
             then_read: false,
             patience: Self::PATIENCE,
+            drain: Self::DRAIN,
+            idle: None,
             connect_within: Self::CONNECT_WITHIN,
             sndbuf: None,
             rcvbuf: None,

@@ -17,6 +17,7 @@ use crate::link::{Link, Phase};
 use crate::outcome::{Ending, Outcome, Totals};
 use crate::pacer::Pacer;
 use crate::producer::{LONG, Producer};
+use crate::progress::Progress;
 use crate::recipe::{Pool, Recipe};
 use crate::schedule::Schedule;
 
@@ -83,7 +84,9 @@ impl Flood {
         let deadline = tokio::time::sleep_until(end.into());
         tokio::pin!(deadline);
         let mut in_time = true;
+        let mut idle = self.config.idle.map(|idle| Idle::begin(idle, &self.links));
         loop {
+            let look = idle.as_ref().map(Idle::look).filter(|_| in_time);
             tokio::select! {
                 task = tasks.join_next() => match task {
                     Some(Ok(())) => {}
@@ -93,6 +96,12 @@ impl Flood {
                 () = &mut deadline, if in_time => {
                     in_time = false;
                     self.stop_handle().stop();
+                }
+                () = tokio::time::sleep_until(look.unwrap_or(started).into()), if look.is_some() => {
+                    if idle.as_mut().is_some_and(|idle| idle.is_over(&self.links)) {
+                        in_time = false;
+                        self.stop_handle().stop();
+                    }
                 }
             }
         }
@@ -127,6 +136,9 @@ impl Flood {
                 drains: config.drains(),
                 then_read: config.then_read,
                 patience: config.patience,
+                least: Config::LEAST / config.connections as u64,
+                drain: config.drain,
+                draining: None,
                 started,
             };
             let producer = Producer {
@@ -173,13 +185,41 @@ impl StopHandle {
     }
 }
 
+/// Finds out that a server no longer takes what is sent.
+struct Idle(Progress);
+
+impl Idle {
+    fn begin(window: Duration, links: &[Arc<Link>]) -> Idle {
+        Idle(Progress::begin(window.min(LONG), Config::LEAST, Instant::now(), moved(links)))
+    }
+
+    /// When to look next: several times within a window, so that one that was interrupted is noticed soon after.
+    fn look(&self) -> Instant {
+        self.0.ends().min(Instant::now() + self.0.window() / 4).max(Instant::now() + LOOK)
+    }
+
+    fn is_over(&mut self, links: &[Arc<Link>]) -> bool {
+        let waits = |link: &Arc<Link>| link.ending().is_some() || link.stalled().is_some();
+        self.0.is_too_slow(Instant::now(), moved(links)).is_some() && links.iter().all(waits)
+    }
+}
+
+/// Bytes written and read.
+fn moved(links: &[Arc<Link>]) -> u64 {
+    links.iter().map(|link| link.produced() + link.consumed()).sum()
+}
+
+/// Between two looks at an idle server whose pause is not over.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// One connection, its buffers set before the handshake: the window scale is agreed in it.
 async fn open(config: &Config, within: Duration) -> io::Result<TcpStream> {
     let socket = match config.addr {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    let clamped = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+    // The option is a signed 32-bit number; the kernel's own maximum is less.
+    let clamped = |bytes: usize| i32::try_from(bytes).unwrap_or(i32::MAX).unsigned_abs();
     if let Some(bytes) = config.sndbuf {
         socket.set_send_buffer_size(clamped(bytes))?;
     }

@@ -37,6 +37,7 @@ mod outcome;
 mod pacer;
 mod ping;
 mod producer;
+mod progress;
 mod recipe;
 mod schedule;
 mod scratch;

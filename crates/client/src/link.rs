@@ -24,6 +24,8 @@ pub struct Link {
     produced: AtomicU64,
     consumed: AtomicU64,
     frames_begun: AtomicU64,
+    /// Bytes that the producer has handed to the kernel, or is about to.
+    announced: AtomicU64,
     /// Nanoseconds after `epoch`, plus 1; 0 while no write waits.
     blocked_since: AtomicU64,
     longest_stall: AtomicU64,
@@ -55,6 +57,7 @@ impl Link {
             produced: AtomicU64::new(0),
             consumed: AtomicU64::new(0),
             frames_begun: AtomicU64::new(0),
+            announced: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
             longest_stall: AtomicU64::new(0),
             tally: Mutex::default(),
@@ -140,9 +143,16 @@ impl Link {
         self.produced.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// Says, before the write, how many frames will then be begun: their echo may be back before the write returns.
-    pub(crate) fn begins(&self, frames: u64) {
+    /// Says, before the write, how many frames will then be begun, and bytes sent: their echo may be back before the write
+    /// returns.
+    pub(crate) fn announce(&self, frames: u64, bytes: u64) {
         self.frames_begun.store(frames, Relaxed);
+        self.announced.store(bytes, Relaxed);
+    }
+
+    /// Whether more was read than can have been sent: no echo does that.
+    pub(crate) fn has_excess(&self) -> bool {
+        self.consumed() > self.announced.load(Relaxed)
     }
 
     /// Counts `bytes` as read, and keeps what the check says of all so far.

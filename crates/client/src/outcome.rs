@@ -63,8 +63,22 @@ pub enum Ending {
         /// So long after the start of the run.
         at: Duration,
     },
-    /// All was to be sent and read, and the server neither took nor gave a byte for so long.
-    GaveUp(Duration),
+    /// The server sent more than it was sent, and reading on would have had no end.
+    Excess {
+        /// Bytes that came back.
+        consumed: u64,
+        /// Bytes that were sent.
+        produced: u64,
+    },
+    /// What was still pending at the end did not come back in time.
+    TimedOut {
+        /// Bytes that were sent or came back within this time.
+        moved: u64,
+        /// The patience, or the whole time for reading at the end.
+        within: Duration,
+        /// Bytes that had not come back.
+        pending: u64,
+    },
 }
 
 /// In which way a server ended a connection.
@@ -144,9 +158,22 @@ impl fmt::Display for Ending {
                 let seconds = at.as_secs_f64();
                 write!(f, "the server ended the connection after {seconds:.1} s ({call}: {message})")
             }
-            Ending::GaveUp(patience) => {
-                write!(f, "the server neither took nor gave a byte for {:.1} s", patience.as_secs_f64())
+            Ending::Excess { consumed, produced } => {
+                write!(f, "more came back than was sent: {consumed} bytes for {produced}")
             }
+            Ending::TimedOut { moved: 0, within, pending: 0 } => write!(
+                f,
+                "all bytes came back, and then the server did not end the connection for {:.1} s",
+                within.as_secs_f64()
+            ),
+            Ending::TimedOut { moved: 0, within, .. } => {
+                write!(f, "the server neither took nor gave a byte for {:.1} s", within.as_secs_f64())
+            }
+            Ending::TimedOut { moved, within, pending } => write!(
+                f,
+                "the server was too slow: {moved} bytes moved in {:.1} s, and {pending} had not come back",
+                within.as_secs_f64()
+            ),
         }
     }
 }

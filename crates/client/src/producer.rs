@@ -122,7 +122,7 @@ impl Producer {
         scratch::with(length, |block| {
             let mut behind = source.clone();
             behind.fill(&self.recipe, block);
-            self.link.begins(behind.begun());
+            self.link.announce(behind.begun(), behind.position());
             let outcome = self.link.stream.try_write(block);
             let written = *outcome.as_ref().unwrap_or(&0);
             self.link.wrote(written);
@@ -131,7 +131,7 @@ impl Producer {
             } else {
                 source.advance(&self.recipe, written as u64);
                 // Taken back: what was announced and not written is owed by nobody, and this may have been the last write.
-                self.link.begins(source.begun());
+                self.link.announce(source.begun(), source.position());
             }
             outcome
         })

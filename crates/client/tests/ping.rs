@@ -135,6 +135,47 @@ fn a_server_that_hangs_up_is_told_from_one_that_is_silent() {
 }
 
 #[test]
+fn the_patience_is_for_a_whole_reply() {
+    let trickles = server(|mut stream| {
+        let mut frame = [0; SIZE];
+        while stream.read_exact(&mut frame).is_ok() {
+            for byte in frame {
+                // Each byte comes well within the patience, and all of them never do.
+                thread::sleep(Duration::from_millis(20));
+                if stream.write_all(&[byte]).is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    let patience = Duration::from_millis(200);
+
+    let outcome = Ping::connect(PingConfig { patience, ..config(trickles) }).unwrap().run();
+
+    assert!(matches!(outcome.faults[..], [PingFault::Silent(_)]), "{:?}", outcome.faults);
+    assert_eq!(outcome.latencies.count(), 0);
+}
+
+#[test]
+fn a_reply_in_pieces_that_is_in_time_is_a_reply() {
+    let pieces = server(|mut stream| {
+        let mut frame = [0; SIZE];
+        while stream.read_exact(&mut frame).is_ok() {
+            for piece in frame.chunks(10) {
+                thread::sleep(Duration::from_millis(1));
+                if stream.write_all(piece).is_err() {
+                    return;
+                }
+            }
+        }
+    });
+
+    let outcome = Ping::connect(PingConfig { count: Some(5), ..config(pieces) }).unwrap().run();
+
+    assert_eq!((outcome.latencies.count(), outcome.faults.len()), (5, 0), "{:?}", outcome.faults);
+}
+
+#[test]
 fn stopping_ends_a_ping_that_waits_for_its_reply() {
     let addr = server(|mut stream| drop(stream.read_to_end(&mut Vec::new())));
     let ping = Ping::connect(config(addr)).unwrap();

@@ -6,6 +6,7 @@ mod schema;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
 
 use echoctl_record::{Run, Summary};
 use peer::{echo, echoctl, nobody, server, text};
@@ -112,6 +113,47 @@ fn a_server_that_hangs_up_is_told_and_fails() {
         told.contains("the server ended the connection") || told.contains("closed the connection"),
         "{told}"
     );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_that_is_killed_has_crashed_each_time() {
+    for round in 0..20 {
+        let mut serve = std::process::Command::new(env!("CARGO_BIN_EXE_echoctl"));
+        serve.args([
+            "serve",
+            "--addr",
+            "127.0.0.1:0",
+            "--backpressure",
+            "off",
+            "--json",
+            "--until-stdin-ends",
+        ]);
+        let mut server = serve.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let listening: Value = lines(server.stdout.take().unwrap()).next().unwrap();
+        let addr = listening["addr"].as_str().unwrap();
+        let mut flood = std::process::Command::new(env!("CARGO_BIN_EXE_echoctl"));
+        flood.args(["flood", addr, "--no-read", "--for", "60s", "--json"]);
+        let mut flood = flood.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut events = lines(flood.stdout.take().unwrap());
+
+        let sends = events.find(|event| event["produced"].as_u64() > Some(round << 20));
+        server.kill().unwrap();
+        let summary = events.last();
+        server.wait().unwrap();
+        let status = flood.wait().unwrap();
+
+        assert!(sends.is_some(), "round {round}");
+        assert_eq!(summary.unwrap()["verdict"], "crashes", "round {round}");
+        assert_eq!(status.code(), Some(1), "round {round}");
+    }
+}
+
+/// The events of a running program, as they come.
+#[cfg(target_os = "linux")]
+fn lines(output: impl Read) -> impl Iterator<Item = Value> {
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(output));
+    lines.map(|line| serde_json::from_str(&line.expect("output is read")).expect("one JSON object per line"))
 }
 
 #[test]

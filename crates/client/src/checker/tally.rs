@@ -28,6 +28,8 @@ pub enum Fault {
     Content,
     /// Its number is none that was sent on this connection.
     Number,
+    /// More came back than was sent.
+    Excess,
     /// Its length prefix gives so many bytes of payload, which no frame had: where frames end is not known any more.
     Length(u64),
 }
@@ -37,6 +39,7 @@ impl fmt::Display for Fault {
         match self {
             Fault::Content => f.write_str("a byte that is not the one sent"),
             Fault::Number => f.write_str("a frame whose number was never sent on its connection"),
+            Fault::Excess => f.write_str("more bytes than were sent"),
             Fault::Length(length) => {
                 write!(f, "a length prefix of {length} bytes, which no frame had: the rest could not be cut")
             }

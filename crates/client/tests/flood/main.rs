@@ -4,5 +4,6 @@
 
 mod echo;
 mod faults;
+mod hostile;
 mod stop;
 mod support;

@@ -51,7 +51,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "RATE", value_parser = rate)]
     rate: Option<Rate>,
 
-    /// Send for so long [default: 10s, unless --bytes is given]
+    /// Duration of the sending [default: 10s; with --bytes 10m, or twice what the rate needs]
+    ///
+    /// Where everything is read, reading goes on until all has come back: while at least 64KiB move in 5 s, and for at most
+    /// 30 s plus twice the duration. A server that sends more than it was sent ends the run at once. With --bytes and without
+    /// --for, sending also ends when the server has taken less than 64KiB in 5 s.
     #[arg(long = "for", value_name = "TIME", value_parser = values::duration)]
     for_: Option<Duration>,
 
@@ -71,7 +75,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     read_for: Option<Duration>,
 
-    /// At the end read all that is owed, to check that nothing was lost
+    /// Afterwards, read all pending replies and check that none is lost; bounded as --for says
     #[arg(long)]
     then_read: bool,
 
@@ -158,7 +162,8 @@ impl Args {
             write_size: self.write_size.unwrap_or(write_size),
             rate,
             reading,
-            for_: self.for_.or(self.bytes.is_none().then_some(FOR)),
+            for_: Some(self.for_.unwrap_or_else(|| self.default_time(rate))),
+            idle: (self.for_.is_none() && self.bytes.is_some()).then_some(Config::PATIENCE),
             bytes: self.bytes,
             then_read: self.then_read,
             sndbuf: buffer(self.sndbuf),
@@ -169,6 +174,15 @@ impl Args {
         // All other values were checked as they were read.
         config.check().map_err(|error| Failure::usage(format_args!("--size: {error}")))?;
         Ok(config)
+    }
+
+    /// The longest sending where no time is given.
+    fn default_time(&self, rate: Rate) -> Duration {
+        let Some(bytes) = self.bytes else { return FOR };
+        match rate {
+            Rate::Max => FOR_BYTES,
+            Rate::Limited(rate) => FOR_BYTES.max(Duration::from_secs((bytes / rate).saturating_mul(2))),
+        }
     }
 }
 
@@ -202,6 +216,9 @@ fn rate(text: &str) -> Result<Rate, String> {
 
 /// One local port for each connection to a server, of the 65535 that there are.
 const MOST_CONNECTIONS: u64 = 65_535;
+
+/// The same when bytes are given: a server that is at work takes them far sooner.
+const FOR_BYTES: Duration = Duration::from_secs(600);
 
 /// File descriptors beside the connections: the runtime's, the kernel's answers, files to write, a page of `/proc` per process.
 const OWN_DESCRIPTORS: u64 = 64;

@@ -105,6 +105,16 @@ impl Session {
                 self.memory
             ));
         }
+        if let Some(bytes) = self.config.bytes
+            && summary.produced < bytes
+            && outcome.endings.iter().all(|ending| matches!(ending, Ending::Complete | Ending::LeftUnread))
+            && !self.over_memory
+        {
+            text.push_str(&format!(
+                " Stopped before all {} were sent: --for gives it more time.",
+                Bytes(bytes)
+            ));
+        }
         let verdict = summary.verdict.zip(summary.reason.as_ref());
         let verdict = verdict.map(|(verdict, reason)| format!("Verdict: {verdict}: {reason}."));
         let try_next = try_next.map(|what| format!("To try next: {what}."));
@@ -182,7 +192,9 @@ fn faults(outcome: &Outcome) -> Vec<String> {
     ] {
         if count > 0 {
             let frames = if count == 1 { "frame" } else { "frames" };
-            faults.push(format!("{count} {frames} of {} {what}", totals.frames));
+            // A server that makes frames up can send more of them than it got.
+            let sent = if count <= totals.frames { format!(" of {}", totals.frames) } else { String::new() };
+            faults.push(format!("{count} {frames}{sent} {what}"));
         }
     }
     if let Some((fault, at)) = totals.first_fault {

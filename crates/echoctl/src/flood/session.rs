@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use echoctl_client::{Config, Flood, Link, Outcome, Phase, Reading, StopHandle, Totals};
+use echoctl_client::{Config, Ending, Flood, Link, Outcome, Phase, Reading, StopHandle, Totals};
 use echoctl_lab::watched;
 use echoctl_observe::{AT_ONCE, MemoryShare, Observation, Sampler, TcpState};
 use echoctl_record::{Machine, Point, Queues, Sample};
@@ -95,6 +95,7 @@ impl Session {
             let wait = due.saturating_duration_since(Instant::now()).min(GLANCE);
             match outcome.recv_timeout(wait) {
                 Ok(outcome) => {
+                    self.await_end_of_server(&outcome);
                     self.sample(stop, true)?;
                     return Ok(outcome);
                 }
@@ -110,6 +111,20 @@ impl Session {
                 // A slow reader of our output makes samples late: the next then comes at once, and none is made up for.
                 due = (due + INTERVAL).max(Instant::now());
             }
+        }
+    }
+
+    /// Waits for the server's process where its connections have ended: one that is killed closes its sockets first, and is
+    /// gone a moment later. A server that only disconnects costs the whole wait.
+    fn await_end_of_server(&mut self, outcome: &Outcome) {
+        let hung_up = |ending: &Ending| matches!(ending, Ending::HungUp { .. });
+        if !self.closed_by_server && !outcome.endings.iter().any(hung_up) {
+            return;
+        }
+        let deadline = Instant::now() + END_OF_SERVER;
+        while !self.server_ended && Instant::now() < deadline {
+            self.server_ended = self.sampler.sample().server_ended.is_some();
+            std::thread::sleep(GLANCE);
         }
     }
 
@@ -227,6 +242,9 @@ const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Bytes after which a sample is taken in between: at 1 GiB/s regular ones are 50 MiB apart, too few to judge by.
 const BYTES_A_SAMPLE: u64 = 8 << 20;
+
+/// For a process to be gone after its sockets: a few milliseconds, and more where all cores are busy.
+const END_OF_SERVER: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether so many have moved. A look costs less than 1 µs a connection.
 const GLANCE: Duration = Duration::from_millis(4);
