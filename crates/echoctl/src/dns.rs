@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use echoctl_lab::dns::{Answerer, UNPROVEN};
+use echoctl_observe::loopback;
 use serde::Serialize;
 
 use crate::exit::{Exit, Outcome};
@@ -22,9 +23,10 @@ use log::Log;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Where to answer, on UDP and on TCP: host:port, or a port of loopback
-    #[arg(long, value_parser = crate::address::to_listen, default_value = "127.0.0.1:5354", value_name = "ADDR")]
-    addr: SocketAddr,
+    /// Address for UDP and TCP: host:port, or a port of loopback [default: port 5354 of 127.0.0.1, or of ::1 where there is
+    /// no IPv4]
+    #[arg(long, value_parser = crate::address::to_listen, value_name = "ADDR")]
+    addr: Option<SocketAddr>,
 
     /// Print one JSON object a line
     #[arg(long)]
@@ -40,9 +42,10 @@ struct Listening {
 
 pub(crate) fn run(args: Args) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let asked = args.addr.unwrap_or_else(|| SocketAddr::from((loopback(), PORT)));
     runtime.block_on(async {
-        let answerer = Answerer::bind(args.addr).await.with_context(|| {
-            format!("cannot answer at {} (is something else there? choose with --addr)", args.addr)
+        let answerer = Answerer::bind(asked).await.with_context(|| {
+            format!("cannot answer at {} (is something else there? choose with --addr)", asked)
         })?;
         let addr = answerer.local_addr();
         if !addr.ip().to_canonical().is_loopback() {
@@ -79,6 +82,9 @@ fn reached_at(ip: IpAddr) -> IpAddr {
         ip => ip,
     }
 }
+
+/// That of DNS (53) needs privileges, and 5353 is that of multicast DNS.
+const PORT: u16 = 5354;
 
 const EXAMPLES: &str = "\
 Examples:

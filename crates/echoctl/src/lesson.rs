@@ -129,7 +129,7 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
     sheet.running(prediction)?;
 
     let started = Instant::now();
-    let finding = match (lesson.run)(&setting) {
+    let finding = match lesson.measure(&setting) {
         Ok(finding) => finding,
         Err(error @ (LessonError::NotVisible(_) | LessonError::TooLittleMemory { .. })) => {
             note(format_args!("echoctl: lesson {}: {error}", lesson.name));

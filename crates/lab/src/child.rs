@@ -8,28 +8,30 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
 use crate::Error;
+use crate::kit::measure::loopback;
 
 /// A running `echoctl serve`. Dropping it ends it.
 #[derive(Debug)]
 pub struct ChildServer {
     process: Child,
     addr: SocketAddr,
+    words: Receiver<String>,
 }
 
 impl ChildServer {
-    /// Starts `program serve` on a free port of 127.0.0.1 with `args` added, and waits until it listens.
+    /// Starts `program serve` on a free port of loopback with `args` added, and waits until it listens.
     ///
     /// # Errors
     /// When the program cannot be started, ends early (its own words are in the error), or does not listen in time.
     pub fn start(program: &Path, args: &[&str]) -> Result<ChildServer, Error> {
         let mut command = Command::new(program);
-        command.args(SERVE).args(args);
+        command.args(SERVE).arg(loopback().to_string()).args(args);
         ChildServer::from_command(command, program)
     }
 
@@ -44,6 +46,7 @@ impl ChildServer {
             .args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")])
             .arg(program)
             .args(SERVE)
+            .arg(loopback().to_string())
             .args(args);
         ChildServer::from_command(command, program)
     }
@@ -70,18 +73,18 @@ impl ChildServer {
 
         let stdout = process.stdout.take().expect("its stdout was asked to be a pipe");
         let stderr = process.stderr.take().expect("its stderr was asked to be a pipe");
-        let words = std::thread::spawn(move || last_words(stderr));
+        let words = last_words(stderr);
         let listening = listening_address(stdout);
 
         match listening.recv_timeout(START_TIMEOUT) {
-            Ok(addr) => Ok(ChildServer { process, addr }),
+            Ok(addr) => Ok(ChildServer { process, addr, words }),
             Err(RecvTimeoutError::Timeout) => {
                 end(&mut process);
                 Err(start_failed(format!("did not listen within {} s", START_TIMEOUT.as_secs())))
             }
             Err(RecvTimeoutError::Disconnected) => {
                 end(&mut process);
-                Err(start_failed(words.join().unwrap_or_default().trim().to_owned()))
+                Err(start_failed(words.recv_timeout(END_TIMEOUT).unwrap_or_default()))
             }
         }
     }
@@ -94,6 +97,22 @@ impl ChildServer {
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Whether it still runs: an experiment on a server that has ended measures nothing.
+    ///
+    /// # Errors
+    /// [`Error::ServerEnded`] when something else than this program has ended it.
+    pub fn check(&mut self) -> Result<(), Error> {
+        match self.process.try_wait() {
+            Ok(Some(status)) => {
+                let words = self.words.recv_timeout(END_TIMEOUT).unwrap_or_default();
+                let words = if words.is_empty() { words } else { format!(" ({words})") };
+                Err(Error::ServerEnded { pid: self.pid(), how: format!("{status}{words}") })
+            }
+            // That it cannot be asked after does not mean that it has ended.
+            Ok(None) | Err(_) => Ok(()),
+        }
     }
 }
 
@@ -111,7 +130,7 @@ struct Listening {
 
 /// Reads the child's stdout to its end, so that it never waits for us, and sends on the address it listens at.
 /// The channel closes without one when the child ends first.
-fn listening_address(stdout: impl Read + Send + 'static) -> mpsc::Receiver<SocketAddr> {
+fn listening_address(stdout: impl Read + Send + 'static) -> Receiver<SocketAddr> {
     let (sender, receiver) = mpsc::sync_channel(1);
     std::thread::spawn(move || {
         let mut sender = Some(sender);
@@ -126,13 +145,18 @@ fn listening_address(stdout: impl Read + Send + 'static) -> mpsc::Receiver<Socke
     receiver
 }
 
-/// Reads the child's stderr to its end and keeps the beginning, where the reason for an early end stands.
-fn last_words(mut stderr: impl Read) -> String {
-    let mut words = String::new();
-    // What is no text, or comes after the first kilobytes, is of no use in an error message.
-    let _ = stderr.by_ref().take(4096).read_to_string(&mut words);
-    let _ = std::io::copy(&mut stderr, &mut std::io::sink());
-    words
+/// Reads the child's stderr to its end and sends the beginning, where the reason for an early end stands.
+fn last_words(mut stderr: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        let mut words = Vec::new();
+        // What cannot be read, or comes after the first kilobytes, is of no use in an error message.
+        let _ = stderr.by_ref().take(4096).read_to_end(&mut words);
+        let _ = std::io::copy(&mut stderr, &mut std::io::sink());
+        // Nobody asks for it where all went well.
+        let _ = sender.send(String::from_utf8_lossy(&words).trim().to_owned());
+    });
+    receiver
 }
 
 /// Closes the child's standard input, gives it a moment to end by itself, then ends it.
@@ -150,8 +174,8 @@ fn end(process: &mut Child) {
     let _ = process.wait();
 }
 
-/// A server on a free port that tells where, and ends when it is left alone.
-const SERVE: [&str; 5] = ["serve", "--json", "--until-stdin-ends", "--addr", "127.0.0.1:0"];
+/// A server that says where it listens, and ends when it is left alone; its address comes behind.
+const SERVE: [&str; 4] = ["serve", "--json", "--until-stdin-ends", "--addr"];
 
 /// A loaded machine may take a second to start a process; ten means that something is wrong.
 const START_TIMEOUT: Duration = Duration::from_secs(10);

@@ -11,7 +11,7 @@ use echoctl_lab::lessons;
 fn run(name: &str, sabotage: bool) -> Option<Finding> {
     let lesson = lessons::find(name).expect("the lesson exists");
     let setting = Setting { sabotage, seed: 1, program: PathBuf::new() };
-    match (lesson.run)(&setting) {
+    match lesson.measure(&setting) {
         Ok(finding) => Some(finding),
         Err(LessonError::NotVisible(what)) => {
             eprintln!("lesson {name}: {what}");

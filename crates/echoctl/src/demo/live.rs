@@ -61,7 +61,10 @@ fn headline(plan: &Plan, moment: &Moment) -> String {
         Phase::Reads => format!("Both clients send {rate} and READ the replies."),
         Phase::Stopped => format!("Both clients STOPPED READING and still try to send {rate}."),
         Phase::ReadsAgain => "Both clients READ AGAIN, and send what is left.".to_owned(),
-        Phase::Done => format!("All {} came back to both clients.", Bytes(plan.total)),
+        Phase::Done if [moment.off, moment.on].iter().all(|side| side.consumed == plan.total) => {
+            format!("All {} came back to both clients.", Bytes(plan.total))
+        }
+        Phase::Done => "Both clients have ended, and not all came back.".to_owned(),
     };
     format!("{:5.1} s  {what}", moment.t)
 }

@@ -29,7 +29,7 @@ pub(super) fn print(outcome: &Outcome, guess: Option<char>, page: Option<&Path>)
         paragraph(&format!("This run does not show what it should. {doubt}"))?;
     }
     if let Some(guess) = guess {
-        paragraph(&story::verdict_on(guess))?;
+        paragraph(&story::verdict_on(guess, outcome))?;
     }
     output::say("Try next:")?;
     for (command, what) in story::NEXT {

@@ -11,8 +11,8 @@ pub fn memory(plan: &Plan, off: &[Sample], on: &[Sample]) -> Chart {
     let until = now.max(plan.resumes_at() + 2.0);
     Chart::lines("Memory of the two servers, grown since the start", Unit::Bytes)
         .describe(
-            "OFF rises as long as the client does not read, since every reply waits in the server's memory. ON stays \
-             flat, since the server stops reading as soon as its replies are not taken.",
+            "How much memory each of the two servers had taken since the start, while the clients read, did not read, and \
+             read again. Memory that rises while they do not read holds replies that nobody takes.",
         )
         .series(growth("OFF", Ink::Orange, Stroke::Solid, off))
         .series(growth("ON", Ink::Blue, Stroke::Dashed, on))
@@ -31,8 +31,7 @@ pub(super) fn progress(outcome: &Outcome) -> Chart {
     let plan = &outcome.plan;
     Chart::lines("Sent by the two clients", Unit::Bytes)
         .describe(
-            "The client of OFF is never stopped. The client of ON is held back while it does not read, and sends the \
-             rest afterwards: nothing is dropped.",
+            "How much each client had sent. A line that is level below the total is that of a client which was held back.",
         )
         .series(Series::new("OFF", Ink::Orange, Stroke::Solid, points(&outcome.off, |sample| sample.produced)))
         .series(Series::new("ON", Ink::Blue, Stroke::Dashed, points(&outcome.on, |sample| sample.produced)))

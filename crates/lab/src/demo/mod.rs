@@ -51,7 +51,8 @@ pub struct Moment {
 /// Runs the demo with two servers started from `program` (the path of `echoctl`), and calls `show` twenty times a second.
 ///
 /// # Errors
-/// When a server cannot be started, or a client cannot connect or be measured. What the run itself shows, good or bad, is
+/// When a server cannot be started or ends in the middle, a client cannot connect or be measured, or the run is not over
+/// after 30 s. What the run itself shows, good or bad, is
 /// in the [`Outcome`].
 pub async fn run(plan: Plan, program: &Path, mut show: impl FnMut(&Moment)) -> Result<Outcome, Error> {
     let off = Ready::new(Side::Off, &plan, program).await?;
@@ -66,7 +67,10 @@ pub async fn run(plan: Plan, program: &Path, mut show: impl FnMut(&Moment)) -> R
     while ended.is_none_or(|ended| ended.elapsed() < AFTERMATH) {
         ticks.tick().await;
         let t = begin.elapsed().as_secs_f64();
-        let done = off.is_done() && on.is_done();
+        let done = off.is_done()? & on.is_done()?;
+        if !done && begin.elapsed() > AT_MOST {
+            return Err(Error::Stalled { seconds: AT_MOST.as_secs() });
+        }
         let phase = plan.phase(t, done);
         show(&Moment { t, phase, off: off.sample(), on: on.sample() });
         if done && ended.is_none() {
@@ -75,6 +79,9 @@ pub async fn run(plan: Plan, program: &Path, mut show: impl FnMut(&Moment)) -> R
     }
     Ok(Outcome { plan, off: off.finish().await?, on: on.finish().await? })
 }
+
+/// The longest that a run may take: one of 9 s on a laptop that needs so long is on a machine too busy to tell anything.
+const AT_MOST: Duration = Duration::from_secs(30);
 
 /// Twenty samples a second: the promise of the JSON output, and smooth enough for the eye.
 const TICK: Duration = Duration::from_millis(50);

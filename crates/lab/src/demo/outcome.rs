@@ -25,6 +25,11 @@ pub struct SideOutcome {
 }
 
 impl Outcome {
+    /// Whether both sides showed what they were to show, the one as the other's counterpart.
+    pub fn shows_it(&self) -> bool {
+        self.off.is(Verdict::Unbounded) && self.on.is(Verdict::Bounded)
+    }
+
     /// What did not come out as the demo claims, one sentence each. Empty when the claim holds.
     pub fn doubts(&self) -> Vec<String> {
         let mut doubts = Vec::new();
@@ -46,7 +51,7 @@ impl Outcome {
         for (name, side, expected) in
             [("OFF", &self.off, Verdict::Unbounded), ("ON", &self.on, Verdict::Bounded)]
         {
-            if side.summary.verdict != Some(expected) {
+            if !side.is(expected) {
                 let found = side.summary.verdict.map_or("nothing", Verdict::name);
                 let reason = side.summary.reason.as_deref().unwrap_or("no reason given");
                 doubts.push(format!("{name}: expected {expected}, the run says {found}: {reason}"));
@@ -57,9 +62,16 @@ impl Outcome {
 }
 
 impl SideOutcome {
-    /// The most that the server's memory grew, in bytes; 0 where it is not visible (then [`Outcome::doubts`] says so).
-    pub fn growth(&self) -> Bytes {
-        Bytes(self.summary.server_memory_growth.unwrap_or(0))
+    /// The most that the server's memory grew, as text; where it is not visible, that.
+    pub fn growth(&self) -> String {
+        self.summary
+            .server_memory_growth
+            .map_or_else(|| "not visible".to_owned(), |bytes| Bytes(bytes).to_string())
+    }
+
+    /// Whether the run says of this side what it was to say.
+    pub fn is(&self, expected: Verdict) -> bool {
+        self.summary.verdict == Some(expected)
     }
 
     /// Where all bytes were at the end of the time in which the client did not read.

@@ -9,7 +9,7 @@ use super::{Outcome, SideOutcome, chart, story};
 pub fn page(outcome: &Outcome) -> String {
     let plan = &outcome.plan;
     let (off, on) = (&outcome.off, &outcome.on);
-    let mut why = Section::new("Why one line rises and the other is flat");
+    let mut why = Section::new(story::heading(outcome));
     for paragraph in story::explanation(outcome) {
         why = why.paragraph(paragraph);
     }
@@ -19,8 +19,8 @@ pub fn page(outcome: &Outcome) -> String {
     let commands = story::NEXT.map(|(command, what)| format!("{command:<38} # {what}")).join("\n");
     Page::new("Backpressure, off and on", story::conclusion(outcome))
         .open(Block::Figures(vec![
-            (off.growth().to_string(), format!("of memory: OFF, {}", story::OFF_LINE)),
-            (on.growth().to_string(), format!("of memory: ON, {}", story::ON_LINE)),
+            (off.growth(), format!("of memory: OFF, {}", story::OFF_LINE)),
+            (on.growth(), format!("of memory: ON, {}", story::ON_LINE)),
         ]))
         .open(Block::Chart(Box::new(chart::memory(plan, &off.samples, &on.samples))))
         .section(why)
@@ -46,7 +46,7 @@ fn figures(outcome: &Outcome) -> Table {
         .row(row("came back, every byte equal", |side| Bytes(side.summary.verified).to_string()))
         .row(row("frames lost", |side| side.summary.lost.to_string()))
         .row(row("frames that came back wrong", |side| side.summary.mismatched.to_string()))
-        .row(row("the server's memory grew by", |side| side.growth().to_string()))
+        .row(row("the server's memory grew by", SideOutcome::growth))
         .row(row("client held back for", |side| Seconds(side.summary.stalled_seconds).to_string()))
         .row(row("all came back after", |side| Seconds(side.summary.seconds).to_string()))
         .row(row("verdict", |side| {

@@ -80,8 +80,14 @@ pub(super) struct Running {
 
 impl Running {
     /// Whether the client has nothing more to do.
-    pub(super) fn is_done(&self) -> bool {
-        self.run.is_finished()
+    ///
+    /// # Errors
+    /// When its server has ended.
+    pub(super) fn is_done(&mut self) -> Result<bool, Error> {
+        // First the client: a server that ends behind it has taken nothing from it.
+        let done = self.run.is_finished();
+        self.server.check()?;
+        Ok(done)
     }
 
     /// Looks at everything once.
@@ -93,7 +99,7 @@ impl Running {
 
     /// Sums up, and ends the server.
     pub(super) async fn finish(self) -> Result<SideOutcome, Error> {
-        let outcome = self.run.await.expect("a flood does not panic");
+        let outcome = self.run.await.map_err(|error| Error::Part(error.to_string()))?;
         let memory = |sample: &Sample| sample.server_memory;
         let first = self.samples.iter().find_map(memory);
         let most = self.samples.iter().filter_map(memory).max();

@@ -1,6 +1,6 @@
 //! The story: what the demo says in words, the same in the terminal and on the page.
 
-use echoctl_record::{Bytes, Queues, Rate, Sample, Seconds};
+use echoctl_record::{Bytes, Queues, Rate, Sample, Seconds, Verdict};
 
 use super::outcome::in_kernel;
 use super::{Outcome, Plan, SideOutcome};
@@ -41,14 +41,14 @@ pub fn conclusion(outcome: &Outcome) -> String {
     let (off, on) = (&outcome.off, &outcome.on);
     if off.summary.verified == outcome.plan.total && on.summary.verified == outcome.plan.total {
         format!(
-            "All {} came back to each client, every byte equal. OFF needed {} of memory for that, ON {}.",
+            "All {} came back to each client, every byte equal. Memory that it took: OFF {}, ON {}.",
             Bytes(outcome.plan.total),
             off.growth(),
             on.growth()
         )
     } else {
         format!(
-            "Of {} each, {} came back right from OFF and {} from ON. OFF grew by {}, ON by {}.",
+            "Of {} each, {} came back right from OFF and {} from ON. Memory that it took: OFF {}, ON {}.",
             Bytes(outcome.plan.total),
             Bytes(off.summary.verified),
             Bytes(on.summary.verified),
@@ -58,42 +58,99 @@ pub fn conclusion(outcome: &Outcome) -> String {
     }
 }
 
-/// Why the one line rises and the other is flat, a paragraph each, with the figures of this run.
+/// The heading of [`explanation`].
+pub fn heading(outcome: &Outcome) -> &'static str {
+    if outcome.shows_it() { "Why one line rises and the other is flat" } else { "What this run showed" }
+}
+
+/// Why the lines are as they are, a paragraph each, with the figures of this run. What a side did not show is not
+/// explained as if it had: then its figures are told, and where its bytes were.
 pub fn explanation(outcome: &Outcome) -> Vec<String> {
     let plan = &outcome.plan;
-    let off = outcome.off.when_stopped(plan);
-    let on = outcome.on.when_stopped(plan);
-    let kernel = |sample| in_kernel(sample).map_or_else(|| "some".to_owned(), |bytes| bytes.to_string());
-    let inside = Queues::of(&off).inside_server.map_or(outcome.off.growth(), Bytes);
-    vec![
-        format!(
-            "What was sent: {} to each server in lines of {}, {} while all went well. Each line comes back as it is. \
-             From {} s to {} s the clients did not read what came back.",
-            Bytes(plan.total),
-            Bytes(plan.frame),
-            Rate(plan.rate as f64),
-            plan.read.as_secs(),
-            plan.resumes_at()
-        ),
-        format!(
-            "OFF rose because its server went on reading. It put each reply into a queue that has no limit, in its own \
-             memory, and nothing told the client to slow down: when the client read again, {} had been sent and not \
-             read back, {inside} of it inside the server and {} in the kernel's buffers. A client that never reads \
-             again ends such a server.{}",
-            Bytes(off.produced.saturating_sub(off.consumed)),
-            kernel(&off),
-            kept_memory(&outcome.off)
-        ),
-        format!(
-            "ON stayed flat because its server reads the next line only when the last reply is written. With the \
-             kernel's buffers full ({} wait there), the write did not complete; so the server stopped reading, TCP's \
-             receive window closed, and the client's own writes stopped too. It was held back for {}. Held back is not \
-             dropped: it sent the rest later. That is backpressure. It is not free: what waits in the kernel stays \
-             there, and the connection with it, until the client reads or a timeout ends it.",
-            kernel(&on),
-            Seconds(outcome.on.summary.stalled_seconds)
-        ),
-    ]
+    let what_was_sent = format!(
+        "What was sent: {} to each server in lines of {}, {} while all went well. Each line comes back as it is. \
+         From {} s to {} s the clients did not read what came back.",
+        Bytes(plan.total),
+        Bytes(plan.frame),
+        Rate(plan.rate as f64),
+        plan.read.as_secs(),
+        plan.resumes_at()
+    );
+    let off = if outcome.off.is(Verdict::Unbounded) {
+        rose(plan, &outcome.off)
+    } else {
+        unlike("OFF", plan, &outcome.off)
+    };
+    let on = if outcome.on.is(Verdict::Bounded) {
+        stayed_flat(plan, &outcome.on)
+    } else {
+        unlike("ON", plan, &outcome.on)
+    };
+    vec![what_was_sent, off, on]
+}
+
+/// Why the server without backpressure rose.
+fn rose(plan: &Plan, off: &SideOutcome) -> String {
+    let stopped = off.when_stopped(plan);
+    let inside =
+        Queues::of(&stopped).inside_server.map_or_else(|| off.growth(), |bytes| Bytes(bytes).to_string());
+    format!(
+        "OFF rose because its server went on reading. It put each reply into a queue that has no limit, in its own \
+         memory, and nothing told the client to slow down: when the client read again, {} had been sent and not \
+         read back, {inside} of it inside the server and {} in the kernel's buffers. A client that never reads \
+         again ends such a server.{}",
+        pending(&stopped),
+        kernel(&stopped),
+        kept_memory(off)
+    )
+}
+
+/// Why the server with backpressure did not.
+fn stayed_flat(plan: &Plan, on: &SideOutcome) -> String {
+    let rest = if on.summary.produced == plan.total {
+        " Held back is not dropped: it sent the rest later."
+    } else {
+        ""
+    };
+    format!(
+        "ON stayed flat because its server reads the next line only when the last reply is written. With the \
+         kernel's buffers full ({} wait there), the write did not complete; so the server stopped reading, TCP's \
+         receive window closed, and the client's own writes stopped too. It was held back for {}.{rest} \
+         That is backpressure. It is not free: what waits in the kernel stays \
+         there, and the connection with it, until the client reads or a timeout ends it.",
+        kernel(&on.when_stopped(plan)),
+        Seconds(on.summary.stalled_seconds)
+    )
+}
+
+/// What a side did that is not what it is there to show.
+fn unlike(name: &str, plan: &Plan, side: &SideOutcome) -> String {
+    let stopped = side.when_stopped(plan);
+    let reason = side.summary.reason.as_deref().unwrap_or("no reason is known");
+    let pending_bytes = stopped.produced.saturating_sub(stopped.consumed);
+    let cause = match in_kernel(&stopped) {
+        // The rest may be anywhere; this is where it was.
+        Some(Bytes(kernel)) if kernel > 0 && kernel >= pending_bytes / 2 => {
+            " The kernel's buffers are so large here that they took most of it: the server had nothing to hold, and the \
+             client nothing to wait for (net.ipv4.tcp_rmem and tcp_wmem set their sizes)."
+        }
+        _ => "",
+    };
+    format!(
+        "{name} did not show what it should: {reason}. When the client read again, {} had been sent and not read back, {} \
+         of it in the kernel's buffers.{cause}",
+        pending(&stopped),
+        kernel(&stopped),
+    )
+}
+
+/// Sent by the client and not read back.
+fn pending(sample: &Sample) -> Bytes {
+    Bytes(sample.produced.saturating_sub(sample.consumed))
+}
+
+fn kernel(sample: &Sample) -> String {
+    in_kernel(sample).map_or_else(|| "some".to_owned(), |bytes| bytes.to_string())
 }
 
 /// A sentence on memory that stays with a process after its queue is empty, where that was so.
@@ -121,12 +178,60 @@ pub const NEXT: [(&str, &str); 4] = [
 ];
 
 /// What to say to a learner who guessed `guess`.
-pub fn verdict_on(guess: char) -> String {
+pub fn verdict_on(guess: char, outcome: &Outcome) -> String {
     let text = |letter| QUESTION.lettered().find(|(known, _)| *known == letter).map_or("", |(_, text)| text);
     let answer = format!("{ANSWER}) {}", text(ANSWER));
-    if guess == ANSWER {
+    if !outcome.on.is(Verdict::Bounded) {
+        format!("You said {guess}) {}. This run shows neither that nor anything else.", text(guess))
+    } else if guess == ANSWER {
         format!("You said {answer}. So it was.")
     } else {
         format!("You said {guess}) {}. Measured: {answer}.", text(guess))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use echoctl_record::Summary;
+
+    use super::*;
+
+    /// A side of which the run says `verdict`.
+    fn side(verdict: Verdict) -> SideOutcome {
+        let sample = Sample { t: 5.0, produced: 100 << 20, ..Sample::default() };
+        let reason = Some("the reason".to_owned());
+        let summary = Summary { verdict: Some(verdict), reason, ..Summary::new("127.0.0.1:1".to_owned()) };
+        SideOutcome { summary, samples: vec![sample] }
+    }
+
+    fn outcome(off: Verdict, on: Verdict) -> Outcome {
+        Outcome { plan: Plan::FULL, off: side(off), on: side(on) }
+    }
+
+    #[test]
+    fn what_is_explained_is_what_was_measured() {
+        for off in [Verdict::Unbounded, Verdict::Bounded, Verdict::Inconclusive] {
+            for on in [Verdict::Bounded, Verdict::Unbounded, Verdict::Inconclusive] {
+                let outcome = outcome(off, on);
+                let told = format!("{} {}", heading(&outcome), explanation(&outcome).join(" "));
+
+                assert_eq!(told.contains("OFF rose"), off == Verdict::Unbounded, "{off}, {on}: {told}");
+                assert_eq!(told.contains("ON stayed flat"), on == Verdict::Bounded, "{off}, {on}: {told}");
+                assert_eq!(told.contains("Why one line rises"), outcome.shows_it(), "{off}, {on}: {told}");
+                assert_eq!(told.contains("the reason"), !outcome.shows_it(), "{off}, {on}: {told}");
+                assert_eq!(
+                    verdict_on(ANSWER, &outcome).contains("So it was"),
+                    on == Verdict::Bounded,
+                    "{off}, {on}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn memory_that_is_not_visible_is_not_called_zero() {
+        let told = conclusion(&outcome(Verdict::Inconclusive, Verdict::Inconclusive));
+
+        assert!(told.contains("OFF not visible, ON not visible"), "{told}");
     }
 }

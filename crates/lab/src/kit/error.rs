@@ -5,6 +5,8 @@ use std::io;
 use echoctl_record::Bytes;
 use thiserror::Error;
 
+use super::measure::is_not_now;
+
 /// A lesson that could not be run to its end. A lesson that ran and showed something else is no error: its
 /// [`Claim`](super::Claim)s say so.
 #[derive(Debug, Error)]
@@ -53,6 +55,15 @@ impl LessonError {
         }
     }
 
+    /// Whether something took longer than it should, which may be the system's doing.
+    pub(super) fn is_about_time(&self) -> bool {
+        match self {
+            LessonError::Waited { .. } => true,
+            LessonError::Io { source, .. } => is_not_now(source),
+            LessonError::Part(_) | LessonError::NotVisible(_) | LessonError::TooLittleMemory { .. } => false,
+        }
+    }
+
     /// For `map_err`: names what was attempted when an I/O call failed.
     pub fn io<E: Into<io::Error>>(doing: impl Into<String>) -> impl FnOnce(E) -> LessonError {
         let doing = doing.into();
@@ -65,7 +76,13 @@ impl From<io::Error> for LessonError {
     fn from(source: io::Error) -> LessonError {
         match source.kind() {
             io::ErrorKind::Unsupported => LessonError::NotVisible(source.to_string()),
-            _ => LessonError::Io { doing: "the experiment's sockets".to_owned(), source },
+            io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => LessonError::NotVisible(format!(
+                "no local port is left for the experiment: {source} (net.ipv4.ip_local_port_range)"
+            )),
+            _ if source.raw_os_error() == Some(TOO_MANY_OPEN_FILES) => LessonError::NotVisible(format!(
+                "the experiment needs more open files than this process may have: {source} (ulimit -n)"
+            )),
+            _ => LessonError::Io { doing: "use the experiment's sockets".to_owned(), source },
         }
     }
 }
@@ -84,3 +101,6 @@ impl From<crate::Error> for LessonError {
         LessonError::Part(error.to_string())
     }
 }
+
+/// EMFILE, on every Unix. It has no kind of its own.
+const TOO_MANY_OPEN_FILES: i32 = 24;

@@ -19,8 +19,9 @@ pub struct Lesson {
     pub next: &'static [(&'static str, &'static str)],
     /// What is to be read before the question, where it changes with the run.
     pub before: Option<fn(&Setting) -> String>,
-    /// The experiment. It takes seconds, uses 127.0.0.1 alone and leaves nothing behind.
-    pub run: fn(&Setting) -> Result<Finding, LessonError>,
+    /// The experiment. It takes seconds, uses loopback only and leaves nothing behind. Run it with
+    /// [`measure`](Lesson::measure), which ends.
+    pub(crate) run: fn(&Setting) -> Result<Finding, LessonError>,
 }
 
 /// What an experiment is told about the run it is part of.

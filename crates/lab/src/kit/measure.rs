@@ -3,7 +3,7 @@
 //! An experiment never sleeps for "long enough": it waits until what it needs is so, and fails by a deadline.
 
 use std::io::{self, ErrorKind, Read};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -40,7 +40,8 @@ impl Clamp {
 /// The payload of an Ethernet frame less the headers of IP and TCP: segments as on a network.
 pub const ETHERNET: u32 = 1460;
 
-/// A connection over 127.0.0.1: the connecting end and the accepted one.
+/// A connection over loopback: the connecting end and the accepted one. Blocking reads and writes of both end after
+/// [`PATIENCE`].
 ///
 /// # Errors
 /// When the system refuses sockets.
@@ -48,7 +49,7 @@ pub fn connection() -> Result<(TcpStream, TcpStream), LessonError> {
     connection_with(Clamp::NONE)
 }
 
-/// A connection over 127.0.0.1 with buffers of given sizes. They must be set before `listen` and `connect`: the window
+/// A connection over loopback with buffers of given sizes. They must be set before `listen` and `connect`: the window
 /// that TCP offers is agreed upon in the handshake.
 ///
 /// # Errors
@@ -64,9 +65,57 @@ pub fn connection_with(clamp: Clamp) -> Result<(TcpStream, TcpStream), LessonErr
     if let Some(bytes) = clamp.segment {
         client.set_tcp_mss(bytes)?;
     }
-    client.connect(&listener.local_addr()?.into())?;
-    let (server, _) = listener.accept()?;
-    Ok((client.into(), server))
+    client.connect_timeout(&listener.local_addr()?.into(), PATIENCE)?;
+    let client = TcpStream::from(client);
+    limit_waiting(&client)?;
+    let server = accept(&listener, client.local_addr()?)?;
+    Ok((client, server))
+}
+
+/// Connects to a server of the experiment. This, and blocking reads and writes, end after [`PATIENCE`].
+///
+/// # Errors
+/// The system's own.
+pub fn connect(server: SocketAddr) -> io::Result<TcpStream> {
+    let client = TcpStream::connect_timeout(&server, PATIENCE)?;
+    limit_waiting(&client)?;
+    Ok(client)
+}
+
+/// Datagrams from `one` to `other` and back; those of strangers arrive at neither.
+///
+/// # Errors
+/// When the system refuses sockets.
+pub fn datagrams() -> io::Result<(UdpSocket, UdpSocket)> {
+    let (one, other) = (UdpSocket::bind(loopback())?, UdpSocket::bind(loopback())?);
+    one.connect(other.local_addr()?)?;
+    other.connect(one.local_addr()?)?;
+    for end in [&one, &other] {
+        end.set_read_timeout(Some(PATIENCE))?;
+    }
+    Ok((one, other))
+}
+
+fn limit_waiting(end: &TcpStream) -> io::Result<()> {
+    end.set_read_timeout(Some(PATIENCE))?;
+    end.set_write_timeout(Some(PATIENCE))
+}
+
+/// Accepts the connection that comes from `client`, limited as those of [`connect`]. Any other is a stranger's, who found the port, and is closed.
+///
+/// # Errors
+/// When it has not come after [`PATIENCE`].
+pub fn accept(listener: &TcpListener, client: SocketAddr) -> Result<TcpStream, LessonError> {
+    listener.set_nonblocking(true)?;
+    let accepted = until("the experiment's own connection is accepted", || match listener.accept() {
+        Ok((connection, peer)) => Ok(Some(connection).filter(|_| peer == client)),
+        Err(error) if is_not_now(&error) || error.kind() == ErrorKind::ConnectionAborted => Ok(None),
+        Err(error) => Err(error.into()),
+    })?;
+    listener.set_nonblocking(false)?;
+    accepted.set_nonblocking(false)?;
+    limit_waiting(&accepted)?;
+    Ok(accepted)
 }
 
 /// A TCP socket that is not yet bound, with its buffers set.
@@ -74,7 +123,7 @@ pub fn connection_with(clamp: Clamp) -> Result<(TcpStream, TcpStream), LessonErr
 /// # Errors
 /// When the system refuses it.
 pub fn tcp_socket(send: Option<usize>, receive: Option<usize>) -> Result<Socket, LessonError> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(Domain::for_address(loopback()), Type::STREAM, Some(Protocol::TCP))?;
     if let Some(bytes) = send {
         socket.set_send_buffer_size(bytes)?;
     }
@@ -84,9 +133,9 @@ pub fn tcp_socket(send: Option<usize>, receive: Option<usize>) -> Result<Socket,
     Ok(socket)
 }
 
-/// 127.0.0.1 and a port that the kernel chooses.
+/// 127.0.0.1, or ::1 on a host with IPv6 only, and a port that the kernel chooses.
 pub fn loopback() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 0))
+    SocketAddr::from((echoctl_observe::loopback(), 0))
 }
 
 /// Asks again and again until `found` has an answer.

@@ -8,10 +8,12 @@
 
 mod ask;
 mod claim;
+mod deadline;
 mod error;
 pub mod kernel;
 mod lesson;
 pub mod measure;
+mod queues;
 mod table;
 mod tell;
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::dns::{self, Answer, Answerer};
-use crate::kit::measure::{PATIENCE, loopback};
+use crate::kit::measure::{PATIENCE, connect, datagrams, loopback};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
 
 /// The lesson.
@@ -114,7 +114,7 @@ fn tell(e: &Evidence, is_truncated: [bool; 3], message: &[u8]) -> Finding {
         )
         .tell(format!(
             "UDP can carry it: a datagram of {} bytes arrived whole, and only {} were refused. There are three limits: the \
-             protocol's (65507 bytes over IPv4); the network's (a datagram of more than some 1500 bytes travels in \
+             protocol's (65507 bytes over IPv4, 65527 over IPv6); the network's (a datagram of more than some 1500 bytes travels in \
              fragments, and if one is lost all are); and what the client says it is ready for. The last one decided here. \
              This client said nothing, which means 512 by the DNS standard, so the server replied with {} bytes and the \
              flag TC. A client that allowed 1232 got a reply of {} in one datagram.",
@@ -188,8 +188,7 @@ enum Writes {
 
 /// The median time of a query and its reply on one connection, which is as a program leaves it: without TCP_NODELAY.
 fn round_trip(server: SocketAddr, writes: Writes) -> Result<f64, LessonError> {
-    let mut connection = TcpStream::connect(server)?;
-    connection.set_read_timeout(Some(PATIENCE))?;
+    let mut connection = connect(server)?;
     let query = query(LONG, None);
     let length = (query.len() as u16).to_be_bytes();
     let mut times = Vec::new();
@@ -220,8 +219,7 @@ fn read_message(connection: &mut TcpStream) -> Result<(usize, Vec<u8>), LessonEr
 }
 
 fn ask_tcp(server: SocketAddr, query: &[u8]) -> Result<(usize, Vec<u8>), LessonError> {
-    let mut connection = TcpStream::connect(server)?;
-    connection.set_read_timeout(Some(PATIENCE))?;
+    let mut connection = connect(server)?;
     connection.write_all(&[&(query.len() as u16).to_be_bytes(), query].concat())?;
     read_message(&mut connection)
 }
@@ -230,7 +228,8 @@ fn ask_tcp(server: SocketAddr, query: &[u8]) -> Result<(usize, Vec<u8>), LessonE
 fn ask_udp(server: SocketAddr, query: &[u8], room: usize) -> Result<Vec<u8>, LessonError> {
     let socket = UdpSocket::bind(loopback())?;
     socket.set_read_timeout(Some(PATIENCE))?;
-    socket.send_to(query, server)?;
+    socket.connect(server)?; // a stranger's datagram is no reply
+    socket.send(query)?;
     let mut reply = vec![0; room];
     let length = socket.recv(&mut reply)?;
     reply.truncate(length);
@@ -239,11 +238,11 @@ fn ask_udp(server: SocketAddr, query: &[u8], room: usize) -> Result<Vec<u8>, Les
 
 /// The largest datagram that arrives, and the smallest that the system refuses to send.
 fn datagram_limits() -> Result<(usize, usize), LessonError> {
-    let (sender, receiver) = (UdpSocket::bind(loopback())?, UdpSocket::bind(loopback())?);
-    receiver.set_read_timeout(Some(PATIENCE))?;
+    let (sender, receiver) = datagrams()?;
     let (mut largest, mut room) = (0, vec![0; 1 << 17]);
-    for size in [512, 1232, 4000, 32_000, 65_507, 65_508] {
-        match sender.send_to(&vec![b'x'; size], receiver.local_addr()?) {
+    let most = 65_507 + if loopback().is_ipv6() { 20 } else { 0 };
+    for size in [512, 1232, 4000, 32_000, most, most + 1] {
+        match sender.send(&vec![b'x'; size]) {
             Ok(_) if receiver.recv(&mut room)? == size => largest = size,
             Ok(_) => return Err(LessonError::Part(format!("a datagram of {size} bytes arrived cut"))),
             // EMSGSIZE has no name in std; any other refusal would be about the socket, not the size.

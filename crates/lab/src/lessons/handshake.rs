@@ -2,7 +2,7 @@
 //! connection that is there already, with what has arrived on it.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::time::Instant;
 
 use echoctl_observe::{TcpInfo, TcpState};
@@ -11,7 +11,7 @@ use serde::Serialize;
 use socket2::Socket;
 
 use crate::kit::kernel::end_of;
-use crate::kit::measure::{loopback, tcp_socket, until};
+use crate::kit::measure::{accept, connect, loopback, tcp_socket, until};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, count};
 
 /// The lesson.
@@ -76,7 +76,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let addr = listener.local_addr()?;
 
     // Nobody has called accept.
-    let mut client = match TcpStream::connect(addr) {
+    let mut client = match connect(addr) {
         Ok(client) => client,
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Ok(refused()),
         Err(error) => return Err(error.into()),
@@ -88,7 +88,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     })?;
 
     // Now accept: it takes a connection that has long been there.
-    let (mut accepted, _) = listener.accept()?;
+    let mut accepted = accept(&listener, client.local_addr()?)?;
     let mut room = [0; 64];
     let read = accepted.read(&mut room)?;
 
@@ -140,6 +140,7 @@ fn begin_to_connect(addr: SocketAddr) -> Result<Socket, LessonError> {
     socket.set_nonblocking(true)?;
     match socket.connect(&addr.into()) {
         Ok(()) => Ok(socket),
+        Err(error) if error.kind() == ErrorKind::AddrNotAvailable => Err(error.into()), // no port is left
         // EINPROGRESS on Unix has no kind of its own; a socket that is really refused shows it in its state.
         Err(_) => Ok(socket),
     }

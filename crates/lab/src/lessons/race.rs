@@ -9,11 +9,12 @@ use std::rc::Rc;
 
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
 use tokio::task::{LocalSet, spawn_local, yield_now};
 
+use crate::kit::measure;
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
 
 /// The lesson.
@@ -141,9 +142,7 @@ async fn handle(number: u32, parts: usize, writer: Shared, counts: Rc<InFlight>)
 
 /// Sends all messages in one write, and returns the lines that come back and the most handlers that were at work.
 async fn replies(way: Way, parts: usize) -> Result<(Vec<String>, u32), LessonError> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let mut client = TcpStream::connect(listener.local_addr()?).await?;
-    let (connection, _) = listener.accept().await?;
+    let (mut client, connection) = connection()?;
     let messages: String = (1..=MESSAGES).map(|number| format!("{number}\n")).collect();
     client.write_all(messages.as_bytes()).await?;
     client.shutdown().await?;
@@ -154,6 +153,16 @@ async fn replies(way: Way, parts: usize) -> Result<(Vec<String>, u32), LessonErr
     client.read_to_string(&mut text).await?;
     server.await.map_err(|error| LessonError::Part(error.to_string()))??;
     Ok((text.lines().map(str::to_owned).collect(), counts.most.get()))
+}
+
+/// A connection: the client's end and the server's.
+fn connection() -> Result<(TcpStream, TcpStream), LessonError> {
+    let (client, server) = measure::connection()?;
+    let of_tokio = |end: std::net::TcpStream| {
+        end.set_nonblocking(true)?;
+        TcpStream::from_std(end)
+    };
+    Ok((of_tokio(client)?, of_tokio(server)?))
 }
 
 /// The half of a connection that replies go to, shared by handlers.

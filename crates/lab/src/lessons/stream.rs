@@ -2,7 +2,7 @@
 //! machine hides that. Beside it UDP, which keeps messages apart and loses them.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream, UdpSocket};
+use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use echoctl_observe::TcpInfo;
 use echoctl_record::Bytes;
 use serde::Serialize;
 
-use crate::kit::measure::{Clamp, ETHERNET, connection, connection_with, is_not_now, loopback};
+use crate::kit::measure::{self, Clamp, ETHERNET, connection, connection_with, is_not_now};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, count};
 
 /// The lesson.
@@ -151,10 +151,9 @@ fn finish(
 
 /// Sends datagrams to a receiver that begins to read when all are sent.
 fn datagrams() -> Result<(usize, usize), LessonError> {
-    let (sender, receiver) = (UdpSocket::bind(loopback())?, UdpSocket::bind(loopback())?);
+    let (sender, receiver) = measure::datagrams()?;
     receiver.set_nonblocking(true)?;
-    let to = receiver.local_addr()?;
-    let sent = (0..DATAGRAMS).filter(|_| sender.send_to(&[b'x'; DATAGRAM], to).is_ok()).count();
+    let sent = (0..DATAGRAMS).filter(|_| sender.send(&[b'x'; DATAGRAM]).is_ok()).count();
     let mut received = 0;
     loop {
         match receiver.recv(&mut [0; DATAGRAM]) {

@@ -66,6 +66,7 @@ impl Side {
         if abort {
             self.client.abort();
         }
+        self.server.check()?;
         let outcome = self.run.await.map_err(|error| LessonError::Part(error.to_string()))?;
         self.seen.verified = outcome.totals.verified;
         drop(self.server);
