@@ -8,13 +8,18 @@
 //! stdout <─ receiver ─── socket <──────┘        its end of the stream ends the command
 //! ```
 //!
-//! The end of the input ends our half of the stream (FIN) and no more: what the server still has to say is read.
+//! The end of the input ends our half of the stream (FIN) and no more: what the server still has to say is read. What bounds
+//! that is silence: as long as bytes come they are copied, as `nc` does. While the input is waited for, nothing is awaited of
+//! the server.
+
+mod sent;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use echoctl_client::connect;
@@ -25,14 +30,16 @@ use echoctl_server::Config;
 use crate::address;
 use crate::exit::{Exit, Outcome};
 use crate::guard::open_first;
-use crate::output::Data;
+use crate::output::{Data, note};
 use crate::values;
+use sent::Sent;
 
 /// Send what comes on standard input, a frame a line, and print the replies
 ///
-/// Ends when the server has ended its side, after the input has ended. Exit code 1 when the server hung up before, or when
-/// fewer frames came back than were sent (with raw there are none to count). A file or a pipe gets the replies byte for byte, a
-/// terminal what of them can be printed.
+/// Ends when the server has ended its side, after the input has ended, or has been silent for --timeout; a server that sends
+/// without end is copied without end. Exit code 1 when the server hung up before, when fewer frames came back than were
+/// sent, or when it neither took nor sent a byte in time. A file or a pipe gets the replies byte for byte, a terminal what
+/// of them can be printed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -45,8 +52,12 @@ pub(crate) struct Args {
     framing: Framing,
 
     /// Refuse payloads longer than this, ours and the server's, where u16 or u32 leads them
-    #[arg(long, default_value = "1MiB", value_name = "SIZE", value_parser = values::positive_size)]
-    max_frame: u64,
+    #[arg(long, default_value = "1MiB", value_name = "SIZE", value_parser = max_frame)]
+    max_frame: usize,
+
+    /// Give the server up after this long without a byte, in or out, unless the input is what is waited for
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = values::positive_duration)]
+    timeout: Duration,
 }
 
 const EXAMPLES: &str = "\
@@ -71,27 +82,11 @@ struct Conversation {
     stream: TcpStream,
     framing: Framing,
     max_frame: usize,
+    timeout: Duration,
     sending: Mutex<Sending>,
     sent: Sent,
-}
-
-/// The frames that were sent. Counted by the sender and read by the receiver.
-#[derive(Default)]
-struct Sent {
-    count: AtomicU64,
-    /// Bytes of the longest, without its marks.
-    longest: AtomicU64,
-}
-
-impl Sent {
-    /// Notes a frame of so many bytes before it is written: the server may hang up because of it.
-    fn begin(&self, length: u64) {
-        self.longest.fetch_max(length, SeqCst);
-    }
-
-    fn end(&self) {
-        self.count.fetch_add(1, SeqCst);
-    }
+    /// Whether the server was silent for the timeout.
+    is_given_up: AtomicBool,
 }
 
 enum Sending {
@@ -105,10 +100,16 @@ impl Conversation {
     fn begin(stream: TcpStream, args: &Args) -> io::Result<Conversation> {
         // A frame is one write, and is to go at once, even if the one before is not acknowledged yet.
         stream.set_nodelay(true)?;
-        let max_frame =
-            usize::try_from(args.max_frame).unwrap_or(usize::MAX).min(args.framing.longest_payload());
-        let (framing, sending) = (args.framing, Mutex::new(Sending::Going));
-        Ok(Conversation { stream, framing, max_frame, sending, sent: Sent::default() })
+        stream.set_read_timeout(Some(args.timeout))?;
+        Ok(Conversation {
+            stream,
+            framing: args.framing,
+            max_frame: args.max_frame.min(args.framing.longest_payload()),
+            timeout: args.timeout,
+            sending: Mutex::new(Sending::Going),
+            sent: Sent::default(),
+            is_given_up: AtomicBool::new(false),
+        })
     }
 
     /// Sends the input, then ends our half of the stream, so that the receiver comes to its end too.
@@ -129,7 +130,7 @@ impl Conversation {
 
     fn send_as_it_is(&self) -> anyhow::Result<()> {
         let (mut chunk, mut unended) = (vec![0; CHUNK], 0_u64);
-        while let Some(bytes) = read(&mut chunk)? {
+        while let Some(bytes) = self.input(&mut chunk)? {
             if self.framing == Framing::Lines {
                 unended = self.note_lines(bytes, unended);
             }
@@ -164,7 +165,7 @@ impl Conversation {
         let mut frame = Buffer::new(self.max_frame.saturating_add(self.framing.overhead()));
         let (mut chunk, mut number, mut has_ended) = (vec![0; CHUNK], 0_u64, false);
         while !has_ended {
-            match read(&mut chunk)? {
+            match self.input(&mut chunk)? {
                 Some(bytes) => input.append(bytes)?,
                 None => {
                     has_ended = true;
@@ -190,8 +191,34 @@ impl Conversation {
         Ok(())
     }
 
-    fn write(&self, bytes: &[u8]) -> Result<(), HungUp> {
-        (&self.stream).write_all(bytes).map_err(|_| HungUp)
+    /// The next bytes of the input; `None` at its end.
+    fn input<'a>(&self, chunk: &'a mut [u8]) -> anyhow::Result<Option<&'a [u8]>> {
+        let length = self.sent.while_awaiting(|| {
+            let mut stdin = io::stdin().lock();
+            loop {
+                match stdin.read(chunk) {
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    result => return result,
+                }
+            }
+        });
+        let length = length.context("cannot read standard input")?;
+        Ok(Some(&chunk[..length]).filter(|bytes| !bytes.is_empty()))
+    }
+
+    fn write(&self, mut bytes: &[u8]) -> Result<(), HungUp> {
+        while !bytes.is_empty() {
+            match (&self.stream).write(bytes) {
+                Ok(0) => return Err(HungUp),
+                Ok(taken) => {
+                    self.sent.took(taken);
+                    bytes = &bytes[taken..];
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Err(HungUp),
+            }
+        }
+        Ok(())
     }
 
     /// Prints replies until the server ends its side, and says how it all went.
@@ -200,16 +227,43 @@ impl Conversation {
             Framing::Lines | Framing::Raw => self.receive_as_it_is()?,
             Framing::U16 | Framing::U32 => self.receive_payloads()?,
         };
+        let is_given_up = self.is_given_up.load(SeqCst);
         match std::mem::replace(&mut *self.sending(), Sending::Done) {
+            Sending::Done if is_given_up => self.has_all_but_the_end(replies),
+            Sending::Going if is_given_up => Err(anyhow!(
+                "the server neither took nor sent a byte for {:.1} s: {} were sent and {replies} frames came back",
+                self.timeout.as_secs_f64(),
+                Bytes(self.sent.bytes())
+            )
+            .into()),
             Sending::Done => self.has_all(replies),
             Sending::Going => Err(anyhow!("the server hung up before all was sent{}", self.hint()).into()),
             Sending::Failed(error) => Err(error.into()),
         }
     }
 
+    /// What it comes to that the server did not end its side.
+    fn has_all_but_the_end(&self, replies: u64) -> Outcome {
+        let silence = format!(
+            "the server did not end the connection, and sent nothing for {:.1} s after the end of the input",
+            self.timeout.as_secs_f64()
+        );
+        let sent = self.sent.frames();
+        if self.framing != Framing::Raw && replies >= sent {
+            note(format_args!("echoctl: {silence}"));
+            return Ok(Exit::Done);
+        }
+        let frames = if self.framing == Framing::Raw {
+            String::new()
+        } else {
+            format!(": {replies} of {sent} frames came back")
+        };
+        Err(anyhow!("{silence}{frames}{}", self.hint()).into())
+    }
+
     /// Whether as many frames came back as were sent.
     fn has_all(&self, replies: u64) -> Outcome {
-        let sent = self.sent.count.load(SeqCst);
+        let sent = self.sent.frames();
         if replies >= sent {
             return Ok(Exit::Done);
         }
@@ -219,7 +273,7 @@ impl Conversation {
 
     /// What may be why a server hangs up.
     fn hint(&self) -> String {
-        match self.sent.longest.load(SeqCst) {
+        match self.sent.longest() {
             longest if longest <= Config::MAX_FRAME as u64 => String::new(),
             longest => format!(
                 "; a frame of {} was sent, and echoctl serve takes no longer ones than its --max-frame, {} by default",
@@ -239,7 +293,7 @@ impl Conversation {
             stdout.write_all(bytes)?;
             stdout.flush()?;
         }
-        if self.framing == Framing::Lines && last != b'\n' {
+        if self.framing == Framing::Lines && last != b'\n' && !self.is_given_up.load(SeqCst) {
             bail!("the server hung up within a line");
         }
         Ok(lines)
@@ -262,15 +316,33 @@ impl Conversation {
             }
             stdout.flush()?;
         }
-        if !arrived.is_empty() {
+        if !arrived.is_empty() && !self.is_given_up.load(SeqCst) {
             bail!("the server hung up within a frame: {} bytes of it came", arrived.len());
         }
         Ok(count)
     }
 
+    /// The next bytes of the server; `None` at its end, or when it is given up.
     fn read<'a>(&self, chunk: &'a mut [u8]) -> anyhow::Result<Option<&'a [u8]>> {
-        read_from(&mut &self.stream, chunk)
-            .with_context(|| format!("the server broke the connection off{}", self.hint()))
+        let length = loop {
+            let taken = self.sent.bytes();
+            match (&self.stream).read(chunk) {
+                Ok(length) => break length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // Which of the two a timeout is depends on the system.
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    if !self.sent.awaits_input() && self.sent.bytes() == taken {
+                        self.is_given_up.store(true, SeqCst);
+                        return Ok(None);
+                    }
+                }
+                Err(error) => {
+                    return Err(error)
+                        .with_context(|| format!("the server broke the connection off{}", self.hint()));
+                }
+            }
+        };
+        Ok(Some(&chunk[..length]).filter(|bytes| !bytes.is_empty()))
     }
 
     fn sending(&self) -> MutexGuard<'_, Sending> {
@@ -290,20 +362,15 @@ impl std::fmt::Display for HungUp {
 
 impl std::error::Error for HungUp {}
 
-/// The next bytes of the input; `None` at its end.
-fn read(chunk: &mut [u8]) -> anyhow::Result<Option<&[u8]>> {
-    read_from(&mut io::stdin().lock(), chunk).context("cannot read standard input")
+/// The longest payload: memory is taken for a frame as it arrives.
+fn max_frame(text: &str) -> Result<usize, String> {
+    let bytes = values::positive_size(text)?;
+    let fits = usize::try_from(bytes).ok().filter(|&bytes| bytes <= MOST_FRAME);
+    fits.ok_or_else(|| format!("too large: at most {}", Bytes(MOST_FRAME as u64)))
 }
 
-fn read_from<'a>(from: &mut impl Read, chunk: &'a mut [u8]) -> io::Result<Option<&'a [u8]>> {
-    loop {
-        match from.read(chunk) {
-            Ok(length) => return Ok(Some(&chunk[..length]).filter(|bytes| !bytes.is_empty())),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
+/// Bytes of the largest frame that may be asked for: what a flood sends at most, too.
+const MOST_FRAME: usize = 1 << 30;
 
 /// Bytes of one read: as much as a pipe holds on Linux.
 const CHUNK: usize = 64 * 1024;

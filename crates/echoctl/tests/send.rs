@@ -1,10 +1,13 @@
 //! Promise: `echoctl send` sends each line as a frame, prints every reply, and ends when both sides have ended.
 
+#![allow(clippy::unwrap_used)] // the helpers of tests are tests, which clippy cannot see
+
 mod peer;
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use peer::{echo, echoctl, nobody, server, text};
 
@@ -161,4 +164,86 @@ fn where_nobody_listens_the_exit_code_is_4_and_the_address_is_named() {
     assert_eq!(output.status.code(), Some(4));
     let way_out = format!("echoctl serve --addr {addr}");
     assert!(text(&output.stderr).contains(&way_out), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_server_that_never_ends_its_side_is_given_up() {
+    // It answers everything, or nothing, and keeps the connection open after the end of the input.
+    let stays = |mut stream: std::net::TcpStream| {
+        echo(stream.try_clone().expect("a second handle"));
+        let _ = stream.read(&mut [0]);
+        loop {
+            std::thread::park();
+        }
+    };
+    let is_mute = |mut stream: std::net::TcpStream| loop {
+        match stream.read(&mut [0; 4096]) {
+            Ok(1..) => {}
+            _ => std::thread::park(),
+        }
+    };
+
+    let answered =
+        echoctl(&["send", &server(stays), "--timeout", "200ms"]).write_stdin("one\n").output().unwrap();
+    let mute =
+        echoctl(&["send", &server(is_mute), "--timeout", "200ms"]).write_stdin("one\n").output().unwrap();
+
+    assert_eq!((answered.status.code(), text(&answered.stdout)), (Some(0), "one\n".to_owned()));
+    assert!(text(&answered.stderr).contains("did not end the connection"), "{}", text(&answered.stderr));
+    assert_eq!(mute.status.code(), Some(1));
+    assert!(text(&mute.stderr).contains("0 of 1 frames came back"), "{}", text(&mute.stderr));
+}
+
+#[test]
+fn a_server_that_takes_nothing_is_given_up() {
+    let addr = server(|stream| {
+        let _open = stream;
+        loop {
+            std::thread::park();
+        }
+    });
+    // More than all queues hold.
+    let input = vec![b'x'; 64 << 20];
+
+    let output = echoctl(&["send", &addr, "--framing", "raw", "--timeout", "500ms"])
+        .write_stdin(input)
+        .output()
+        .unwrap();
+
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("neither took nor sent a byte"), "{}", text(&output.stderr));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn input_that_is_slow_to_come_is_waited_for() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_echoctl"));
+    command.args(["send", &server(echo), "--timeout", "1ms"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut reply = [0; 4];
+    for line in [b"one\n", b"two\n"] {
+        wait_for_sleeps(child.id(), 20);
+        stdin.write_all(line).unwrap();
+        stdout.read_exact(&mut reply).unwrap();
+        assert_eq!(&reply, line);
+    }
+    drop(stdin);
+
+    assert!(child.wait().unwrap().success());
+}
+
+/// Waits until the first thread of a process, which reads replies, has gone to sleep so many times more: each is a timeout.
+#[cfg(target_os = "linux")]
+fn wait_for_sleeps(pid: u32, count: u64) {
+    let sleeps = || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.and_then(|number| number.trim().parse::<u64>().ok()).expect("Linux counts them")
+    };
+    let (before, deadline) = (sleeps(), Instant::now() + Duration::from_secs(60));
+    while sleeps() < before + count {
+        assert!(Instant::now() < deadline, "it does not wait for the server");
+        std::thread::yield_now();
+    }
 }
