@@ -31,6 +31,25 @@ fn processes_started_later_become_members_and_all_are_seen_to_end() {
 }
 
 #[test]
+fn a_tree_below_a_process_leaves_that_process_out() {
+    let mut shell = shell("read line; cat | cat; true");
+    let mut tree = ProcessTree::new([]).unwrap();
+    tree.add_below(shell.id()).unwrap();
+    assert_eq!(tree.read().processes, 0);
+
+    use std::io::Write;
+    shell.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+    wait_for(|| {
+        tree.rescan();
+        tree.members().filter(|process| process.name() == "cat").count() == 2
+    });
+
+    assert!(tree.members().all(|process| process.pid() != shell.id()));
+    drop(shell.stdin.take());
+    shell.wait().unwrap();
+}
+
+#[test]
 fn memory_of_a_grandchild_counts() {
     // The inner shell holds a string of 32 MiB when it is told to, until its input ends.
     let mut shell = shell(

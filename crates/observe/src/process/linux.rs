@@ -141,11 +141,13 @@ impl Process {
         self.started
     }
 
-    /// The pids of its children now.
-    pub(super) fn children(&self) -> Vec<u32> {
+    /// The pids of its children now; none once it has ended.
+    pub fn children(&self) -> Vec<u32> {
         let few_threads = read(&self.stat, Stat::parse).is_ok_and(|stat: Stat| stat.threads <= MANY_THREADS);
         let listed = if few_threads { self.listed_children() } else { None };
-        listed.unwrap_or_else(|| children_by_parent(self.pid))
+        let children = listed.unwrap_or_else(|| children_by_parent(self.pid));
+        // They were looked up by its number, which is another process's once this one has ended.
+        if self.has_ended() { Vec::new() } else { children }
     }
 
     /// Children as each thread lists those that it started; `None` where the kernel was built without that.

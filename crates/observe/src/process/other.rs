@@ -77,7 +77,8 @@ impl Process {
         0
     }
 
-    pub(super) fn children(&self) -> Vec<u32> {
+    /// Not visible here.
+    pub fn children(&self) -> Vec<u32> {
         Vec::new()
     }
 }

@@ -4,6 +4,7 @@
 //! the bytes are held there. Whoever has once been a member stays one, also when its parent ends before it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::{Duration, Instant};
 
 use super::{Memory, Process};
@@ -13,6 +14,8 @@ use crate::Error;
 #[derive(Debug)]
 pub struct ProcessTree {
     roots: Vec<u32>,
+    /// Processes whose descendants are members, while they themselves are not.
+    parents: Vec<Process>,
     members: BTreeMap<u32, Member>,
     /// When it was last looked through, and the time from there to the next.
     scanned: Instant,
@@ -45,6 +48,7 @@ impl ProcessTree {
     pub fn new(roots: impl IntoIterator<Item = u32>) -> Result<ProcessTree, Error> {
         let mut tree = ProcessTree {
             roots: Vec::new(),
+            parents: Vec::new(),
             members: BTreeMap::new(),
             scanned: Instant::now(),
             pause: RESCAN,
@@ -57,6 +61,28 @@ impl ProcessTree {
         }
         tree.rescan();
         Ok(tree)
+    }
+
+    /// Adds a process, and with it all that it starts. One that is a member already stays one.
+    ///
+    /// # Errors
+    /// When it does not run or cannot be seen.
+    pub fn add(&mut self, pid: u32) -> Result<(), Error> {
+        if let Entry::Vacant(place) = self.members.entry(pid) {
+            place.insert(Member::new(Process::open(pid)?));
+        }
+        Ok(())
+    }
+
+    /// Adds the descendants of `parent`, now and at each later scan, but not `parent` itself: what a supervisor started, and
+    /// the orphans that it adopts.
+    ///
+    /// # Errors
+    /// When `parent` does not run or cannot be seen.
+    pub fn add_below(&mut self, parent: u32) -> Result<(), Error> {
+        self.parents.push(Process::open(parent)?);
+        self.rescan();
+        Ok(())
     }
 
     /// The tree now: less than 1 µs a process, and 25 µs more four times a second, when it is
@@ -88,6 +114,10 @@ impl ProcessTree {
     pub fn rescan(&mut self) {
         self.scanned = Instant::now();
         let mut unseen: Vec<u32> = self.members.keys().copied().collect();
+        let below: Vec<u32> = self.parents.iter().flat_map(Process::children).collect();
+        for child in below {
+            self.admit(child, &mut unseen);
+        }
         while let Some(pid) = unseen.pop() {
             let Some(member) = self.members.get_mut(&pid) else { continue };
             if member.update().is_err() {
@@ -99,16 +129,20 @@ impl ProcessTree {
                 continue;
             }
             for child in member.process.children() {
-                // A child that ends before it is opened leaves nothing to watch.
-                if !self.members.contains_key(&child)
-                    && let Ok(process) = Process::open(child)
-                {
-                    self.members.insert(child, Member::new(process));
-                    unseen.push(child);
-                }
+                self.admit(child, &mut unseen);
             }
         }
         self.pause = (self.scanned.elapsed() * SHARE).max(RESCAN);
+    }
+
+    /// Makes `pid` a member, if it is new. A child that ends before it is opened leaves nothing to watch.
+    fn admit(&mut self, pid: u32, unseen: &mut Vec<u32>) {
+        if !self.members.contains_key(&pid)
+            && let Ok(process) = Process::open(pid)
+        {
+            self.members.insert(pid, Member::new(process));
+            unseen.push(pid);
+        }
     }
 
     /// The processes that the tree was made of.
