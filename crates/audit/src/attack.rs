@@ -11,6 +11,7 @@
 
 mod bystander;
 mod feed;
+mod gate;
 mod link;
 mod read_out;
 mod run;
@@ -25,12 +26,14 @@ use echoctl_observe::{MemoryShare, listener};
 use echoctl_record::{Evidence, Judgement, Sample};
 
 pub use bystander::Served;
+pub use gate::Permitted;
 
 use crate::Error;
+use crate::listeners::{Holding, Listeners};
 use crate::script::{Script, Sent};
 use bystander::Bystander;
 use feed::Feed;
-use link::Link;
+use gate::Gate;
 use run::Run;
 use watch::Watch;
 
@@ -51,6 +54,8 @@ pub struct Plan {
     pub patience: Duration,
     /// The server's processes; empty: found by who listens.
     pub pids: Vec<u32>,
+    /// Whose listening sockets may be attacked. Looked at whenever a connection is made, before anything is sent over it.
+    pub permitted: Permitted,
     /// Whether the server was started just now, so that what it needs may still be starting: a relay hangs up as long as
     /// there is nothing behind it.
     pub is_fresh: bool,
@@ -67,18 +72,24 @@ impl Plan {
             rate: DEFAULT_RATE,
             patience: DEFAULT_PATIENCE,
             pids: Vec::new(),
+            permitted: Permitted::default(),
             is_fresh: false,
         }
     }
 
     /// Attacks. `watched` is given each sample as it is taken.
     ///
+    /// Whatever the server does, this ends at most 10 s after [`Plan::patience`] (and 20 ms later for each connection): 5 s
+    /// for the steps before the attack, 4 s for reading what is owed after it, and what it takes to stop.
+    ///
     /// # Errors
     /// When no attack could be made: no connection, a step of the script without its answer, or `stop` was set.
     pub fn attack(&self, stop: &AtomicBool, watched: &mut dyn FnMut(&Sample)) -> Result<Outcome, Error> {
         let began = Instant::now();
+        // All attempts share it: a server that never answers is not given its time again.
+        let deadline = began + PREPARING + PREPARING_EACH * self.connections;
         let outcome = loop {
-            let outcome = self.attack_once(stop, watched);
+            let outcome = self.attack_once(deadline, stop, watched);
             let was_refused = match &outcome {
                 Ok(outcome) => outcome.evidence.was_refused(),
                 Err(Error::Step { .. } | Error::Connect { .. }) => true,
@@ -92,28 +103,39 @@ impl Plan {
         Ok(Outcome { seconds: began.elapsed().as_secs_f64(), ..outcome })
     }
 
-    fn attack_once(&self, stop: &AtomicBool, watched: &mut dyn FnMut(&Sample)) -> Result<Outcome, Error> {
-        let listeners: Vec<u32> = listener(self.addr).iter().flat_map(|listener| listener.pids()).collect();
+    fn attack_once(
+        &self,
+        deadline: Instant,
+        stop: &AtomicBool,
+        watched: &mut dyn FnMut(&Sample),
+    ) -> Result<Outcome, Error> {
+        let listeners = self.listening();
         let mut roots = self.pids.clone();
         roots.extend(listeners.iter().filter(|pid| !self.pids.contains(pid)));
-        let mut watch = Watch::new(&roots, &listeners, self.addr.port());
+        let target = match self.permitted {
+            Permitted::Target(target) => Some(target),
+            Permitted::User(_) | Permitted::Anybody => None,
+        };
+        let mut watch = Watch::new(&roots, &listeners, target, self.addr.port());
+        let mut gate = Gate::new(self.addr, self.permitted, deadline, stop);
         if !self.script.prepare.is_empty() {
-            Link::connect(self.addr)?.converse("prepare", &self.script.prepare)?;
+            let mut link = gate.connect()?;
+            gate.converse(&mut link, "prepare", &self.script.prepare)?;
         }
         let mut victims = Vec::new();
         for _ in 0..self.connections {
-            let mut link = Link::connect(self.addr)?;
-            link.converse("setup", &self.script.setup)?;
+            let mut link = gate.connect()?;
+            gate.converse(&mut link, "setup", &self.script.setup)?;
             victims.push(link);
         }
         let mut senders = Vec::new();
         if let Some(feeder) = &self.script.feeder {
-            let mut link = Link::connect(self.addr)?;
-            link.converse("feeder's setup", &feeder.setup)?;
+            let mut link = gate.connect()?;
+            gate.converse(&mut link, "feeder's setup", &feeder.setup)?;
             senders.push(link);
         }
         // After the victims: a server that serves one connection at a time must serve the victim.
-        let bystander = Bystander::start(&self.script, self.addr);
+        let bystander = Bystander::start(&self.script, &mut gate)?;
         let mut run = Run {
             plan: self,
             stop,
@@ -125,6 +147,7 @@ impl Plan {
             samples: Vec::new(),
             bystander: bystander.as_ref(),
         };
+        // One block in memory for all of them.
         run.feeds = vec![Feed::new(&self.script.stimulus.send); run.senders.len().max(run.victims.len())];
         let ended = run.carry_out(&mut watch);
         let Run { evidence, samples, .. } = run;
@@ -141,6 +164,19 @@ impl Plan {
             pids: roots,
             upstreams: watch.upstreams.names(),
         })
+    }
+
+    /// The processes that listen at the address, as far as they are visible and may be attacked.
+    fn listening(&self) -> Vec<u32> {
+        if let Permitted::Target(target) = self.permitted {
+            let holding = Listeners::open().and_then(|mut all| all.holding(self.addr, target));
+            return match holding {
+                Ok(Holding::Target { pids, .. }) => pids,
+                // If somebody else listens there the gate refuses, and says who.
+                Ok(Holding::Nobody | Holding::Stranger(_)) | Err(_) => Vec::new(),
+            };
+        }
+        listener(self.addr).iter().flat_map(|listener| listener.pids()).collect()
     }
 
     fn empty_evidence(&self, pids: &[u32]) -> Evidence {
@@ -201,6 +237,13 @@ pub const DEFAULT_RATE: u64 = 128 << 20;
 
 /// `--for`: four times as long as a stall is watched.
 pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Time for all connections to be made and all steps before the attack to be answered: these take milliseconds, or a server
+/// that answers never, …
+const PREPARING: Duration = Duration::from_secs(5);
+
+/// … and for each of many connections a little more.
+const PREPARING_EACH: Duration = Duration::from_millis(20);
 
 /// Time in which a server that was just started may hang up without having taken anything.
 const WARMING_UP: Duration = Duration::from_secs(3);

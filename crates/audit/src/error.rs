@@ -11,6 +11,8 @@ use std::time::Duration;
 use echoctl_record::Seconds;
 use thiserror::Error;
 
+use crate::listeners::Stranger;
+
 /// Why there is no audit.
 #[derive(Debug, Error)]
 pub enum Error {
@@ -56,11 +58,35 @@ pub enum Error {
         /// The end of what it printed, ready to be appended.
         output: String,
     },
-    /// Somebody else listens where the command was to.
+    /// Somebody listens already where the command was to.
+    #[error("cannot start the command: {} already listens on {addr}", named(stranger.as_ref()))]
+    Taken {
+        /// Where the command was to listen.
+        addr: SocketAddr,
+        /// Who listens there, on a system that tells.
+        stranger: Option<Stranger>,
+    },
+    /// Somebody else listens where the command was to. It was left alone.
     #[error(
-        "port {0} is taken: something listens there already; give another address, or none for a free one"
+        "cannot audit '{command}': {stranger} listens on {}, and is not a process of the command; nothing was sent to it, \
+         and it was not signalled",
+        stranger.addr
     )]
-    PortTaken(u16),
+    Stranger {
+        /// The command as given.
+        command: String,
+        /// Who listens there.
+        stranger: Stranger,
+    },
+    /// The address is no longer that of a server that may be attacked: somebody else listens there. It was left alone.
+    #[error(
+        "cannot go on: {0} now listens on {addr} and may not be attacked; nothing was sent to it",
+        addr = .0.addr
+    )]
+    ChangedHands(Stranger),
+    /// The system does not show who listens, so that a stranger could not be told from the command.
+    #[error("cannot see who listens: {0}")]
+    Unseen(echoctl_observe::Error),
     /// No connection.
     #[error("cannot connect to {addr}")]
     Connect {
@@ -98,9 +124,16 @@ impl Error {
             Error::Start { .. }
                 | Error::Ended { .. }
                 | Error::NeverListened { .. }
-                | Error::PortTaken(_)
+                | Error::Taken { .. }
+                | Error::Stranger { .. }
+                | Error::ChangedHands(_)
+                | Error::Unseen(_)
                 | Error::Connect { .. }
                 | Error::Step { .. }
         )
     }
+}
+
+fn named(stranger: Option<&Stranger>) -> String {
+    stranger.map_or_else(|| "another process".to_owned(), Stranger::to_string)
 }

@@ -1,10 +1,14 @@
-//! The few system calls that std does not have: signals to process groups, and waiting on several sockets at once.
+//! The few system calls that std does not have: signals, sessions and orphans, and waiting for several sockets at once.
 
 #![allow(unsafe_code)]
 
+#[cfg(unix)]
 use std::io;
 use std::net::TcpStream;
 use std::time::Duration;
+
+#[cfg(target_os = "linux")]
+use echoctl_observe::Process;
 
 /// What a socket is waited on for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,6 +47,7 @@ pub(crate) fn wait(_: &[(&TcpStream, Interest)], timeout: Duration) {
 }
 
 /// A signal that stops processes.
+#[cfg(unix)]
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Signal {
     /// Asks to end.
@@ -51,42 +56,66 @@ pub(crate) enum Signal {
     Kill,
 }
 
-/// Sends a signal to a process.
+/// Sends a signal to the process that was opened, never to another one that has got its pid since.
 ///
 /// # Errors
-/// When there is no such process, or it is another user's.
-pub(crate) fn signal_process(pid: u32, signal: Signal) -> io::Result<()> {
-    kill(i64::from(pid), signal)
+/// When it has ended, or is another user's.
+#[cfg(target_os = "linux")]
+pub(crate) fn signal(process: &Process, signal: Signal) -> io::Result<()> {
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+    let number = signal.number();
+    let pid = process.pid() as libc::pid_t;
+    // SAFETY: pidfd_open takes two plain numbers and touches no memory of ours.
+    let opened = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if opened < 0 {
+        let error = io::Error::last_os_error();
+        return match error.raw_os_error() {
+            // Before Linux 5.3, or in a sandbox that forbids the call: its open files in /proc tell whether it still runs.
+            Some(libc::ENOSYS | libc::EPERM) if !process.has_ended() => kill(pid, number),
+            _ => Err(error),
+        };
+    }
+    // SAFETY: the call returned a new file descriptor, which nobody else owns.
+    let descriptor = unsafe { OwnedFd::from_raw_fd(opened as libc::c_int) };
+    // The pid was its own until now, so it was when the descriptor was opened.
+    if process.has_ended() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let (descriptor, none) = (descriptor.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
+    // SAFETY: the descriptor is open across the call, and without a siginfo the kernel reads no memory of ours.
+    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, descriptor, number, none, 0) };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Sends a signal to all processes of a group.
-///
-/// # Errors
-/// When nobody is in it any more.
+/// Sends a signal to all processes of the group that `leader` leads: the nearest to "all descendants" where the system does
+/// not list them. The group's number is not another's as long as `leader` has not been waited for.
+#[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) fn signal_group(leader: u32, signal: Signal) -> io::Result<()> {
-    kill(-i64::from(leader), signal)
+    match libc::pid_t::try_from(leader) {
+        // 0 and -1 would be our own group and everybody.
+        Ok(leader @ 2..) => kill(-leader, signal.number()),
+        _ => Err(io::ErrorKind::InvalidInput.into()),
+    }
 }
 
 #[cfg(unix)]
-fn kill(target: i64, signal: Signal) -> io::Result<()> {
-    // 0 and -1 would be our own group and everybody.
-    assert!(target.abs() > 1, "invariant: a pid or group that we started");
-    let number = match signal {
-        Signal::Terminate => libc::SIGTERM,
-        Signal::Kill => libc::SIGKILL,
-    };
+fn kill(target: libc::pid_t, number: libc::c_int) -> io::Result<()> {
     // SAFETY: kill takes two plain numbers and touches no memory of ours.
-    let result = unsafe { libc::kill(target as libc::pid_t, number) };
+    let result = unsafe { libc::kill(target, number) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-#[cfg(not(unix))]
-fn kill(_: i64, _: Signal) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+#[cfg(unix)]
+impl Signal {
+    fn number(self) -> libc::c_int {
+        match self {
+            Signal::Terminate => libc::SIGTERM,
+            Signal::Kill => libc::SIGKILL,
+        }
+    }
 }
 
-/// Makes this process the parent of its descendants' orphans, so that a server that puts itself into the background is
-/// still below us: to be measured, and to be stopped.
+/// Makes this process the parent of its descendants' orphans.
 #[cfg(target_os = "linux")]
 pub(crate) fn adopt_orphans() {
     // SAFETY: PR_SET_CHILD_SUBREAPER takes one plain number and changes nothing but who orphans are given to. A kernel
@@ -97,15 +126,51 @@ pub(crate) fn adopt_orphans() {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn adopt_orphans() {}
 
-/// Waits for those of `pids` that have ended, so that none is left as a zombie. Never blocks.
+/// Puts this process out of reach of what ends its parent: into a session of its own, where neither Ctrl-C nor the end of
+/// the terminal reaches it, and with all signals blocked that can be. Programs that it starts get them unblocked by std.
 #[cfg(unix)]
-pub(crate) fn reap(pids: &[u32]) {
-    for &pid in pids {
-        // SAFETY: waitpid with WNOHANG and no place for a status touches no memory of ours. It fails for a process that
-        // is not our child, which is of no interest here.
-        unsafe { libc::waitpid(pid as libc::pid_t, std::ptr::null_mut(), libc::WNOHANG) };
+pub(crate) fn stand_apart() {
+    // SAFETY: setsid takes nothing; it fails where this process leads a group already, which is then good enough. The set is
+    // filled before it is used, and no thread but this one runs yet. SIGCHLD gets back its default, since a parent may have
+    // had it ignored, and how children ended would be lost.
+    unsafe {
+        libc::setsid();
+        let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), std::ptr::null_mut());
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
     }
 }
 
-#[cfg(not(unix))]
-pub(crate) fn reap(_: &[u32]) {}
+/// Waits until a child ends; its pid, and how it ended. `None` when there is no child.
+#[cfg(target_os = "linux")]
+pub(crate) fn wait_for_child() -> Option<(u32, std::process::ExitStatus)> {
+    use std::os::unix::process::ExitStatusExt;
+    loop {
+        let mut status = 0;
+        // SAFETY: the kernel writes one int through the pointer, which lives across the call.
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, 0) };
+        if pid > 0 {
+            return Some((pid as u32, ExitStatusExt::from_raw(status)));
+        }
+        if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            return None;
+        }
+    }
+}
+
+/// Waits for `pid` if it is a child of ours that has ended, so that it is not left as a zombie. Never blocks.
+#[cfg(target_os = "linux")]
+pub(crate) fn reap(pid: u32) {
+    // SAFETY: waitpid with WNOHANG and no place for a status touches no memory of ours. It fails for a process that is not
+    // our child, which is of no interest here.
+    unsafe { libc::waitpid(pid as libc::pid_t, std::ptr::null_mut(), libc::WNOHANG) };
+}
+
+/// The session of a process.
+#[cfg(target_os = "linux")]
+pub(crate) fn session_of(pid: u32) -> Option<u32> {
+    // SAFETY: getsid takes a plain number and touches no memory of ours.
+    let session = unsafe { libc::getsid(pid as libc::pid_t) };
+    u32::try_from(session).ok()
+}

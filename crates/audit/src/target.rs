@@ -1,68 +1,77 @@
 //! The target: a server that the audit starts, and stops with everything that it started.
 //!
-//! ```text
-//! echoctl ─┬─ the command, leader of a process group of its own ── workers, upstreams, a process a connection …
-//!          └─ the keeper: kills that group should echoctl itself be killed
-//! ```
-//!
-//! The command is told its port as `$PORT` and wherever its arguments say `{port}`. It is ready when somebody listens
-//! there: no connection is made to find out, since some servers serve just one.
+//! The command is told its port as `$PORT` and wherever its arguments say `{port}`. It is ready when it listens there, which
+//! the kernel's socket tables tell: no connection is made to find out, since some servers serve just one. A socket counts
+//! only if processes of the command hold it, and nobody else; a stranger that listens there is neither connected to nor
+//! signalled. Who the command's processes are is the supervisor's to know: see [`supervise`](crate::supervise()).
 
-mod keeper;
 mod output;
+mod port;
+mod supervisor;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr, TcpListener};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use echoctl_observe::{Found, ProcessTree, SocketDiag, listener};
+use echoctl_observe::ProcessTree;
 
 use crate::Error;
-use crate::sys::{self, Signal};
-use keeper::Keeper;
+use crate::attack::Permitted;
+use crate::descendants::Descendants;
+use crate::listeners::{Holding, Listeners, Stranger};
 use output::Output;
+use port::free_addr;
+use supervisor::Supervisor;
+
+/// A command to start, and how.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The program and its arguments; `{port}` in any of them stands for the port.
+    pub command: Vec<OsString>,
+    /// Where it will listen; `None`: at a free port of loopback.
+    pub addr: Option<SocketAddr>,
+    /// How long it may take until it listens.
+    pub patience: Duration,
+    /// A program, with its first arguments, that calls [`supervise`](crate::supervise()) with the words that follow.
+    pub supervisor: Vec<OsString>,
+}
 
 /// A running server. Dropping it stops it and all that it started.
 #[derive(Debug)]
 pub struct Target {
     command: String,
     addr: SocketAddr,
-    /// The value of [`MARK`] in the environment of all its processes.
-    mark: String,
-    child: Child,
-    /// Open as long as the target is wanted: a command that ends with its input ends with us.
-    _stdin: Option<std::process::ChildStdin>,
     output: Output,
-    ended: Option<ExitStatus>,
-    tree: Option<ProcessTree>,
-    _keeper: Keeper,
+    descendants: Descendants,
+    supervisor: Supervisor,
 }
 
 impl Target {
-    /// Starts a command and waits until it listens at `addr`, or at a free port of 127.0.0.1 if there is none.
+    /// Starts a command and waits until it listens.
     ///
     /// # Errors
-    /// When it cannot be started, ends, or does not listen within `patience`; each with the end of what it printed.
-    pub fn start(
-        command: &[OsString],
-        addr: Option<SocketAddr>,
-        patience: Duration,
-        stop: &AtomicBool,
-    ) -> Result<Target, Error> {
-        let is_ours_to_choose = addr.is_none();
-        let addr = match addr {
-            Some(addr) if is_listening(addr) => return Err(Error::PortTaken(addr.port())),
-            Some(addr) => addr,
-            None => free_addr()?,
+    /// When it cannot be started, ends, or does not listen in time, each with the end of what it printed; when somebody
+    /// else listens at its address ([`Error::Taken`] before it is started, [`Error::Stranger`] after).
+    pub fn start(launch: &Launch, stop: &AtomicBool) -> Result<Target, Error> {
+        let mut listeners = match Listeners::open() {
+            Ok(listeners) => Some(listeners),
+            // Without them a stranger could not be told from the command.
+            Err(source) if cfg!(target_os = "linux") => return Err(Error::Unseen(source)),
+            Err(_) => None,
         };
-        let mut target = Target::spawn(command, addr)?;
-        target.await_listener(patience, is_ours_to_choose, stop)?;
+        let addr = match launch.addr {
+            Some(addr) => {
+                refuse_taken(addr, listeners.as_mut())?;
+                addr
+            }
+            None => free_addr(listeners.as_mut())?,
+        };
+        let mut target = Target::spawn(launch, addr)?;
+        target.await_listener(launch, &mut listeners, stop)?;
         target.settle(stop);
         Ok(target)
     }
@@ -82,19 +91,35 @@ impl Target {
         self.output.tail()
     }
 
-    /// The pids that are the roots of its process tree: the command, and whoever listens.
+    /// The pids that are the roots of its process tree: the command, and those of its processes that listen.
     pub fn roots(&self) -> Vec<u32> {
         let mut roots = BTreeSet::new();
-        if is_running(self.child.id()) {
-            roots.insert(self.child.id());
+        let command = self.supervisor.command();
+        if echoctl_observe::Process::open(command).is_ok() {
+            roots.insert(command);
         }
-        roots.extend(listener(self.addr).iter().flat_map(|listener| listener.pids()));
+        let holding = Listeners::open().and_then(|mut all| all.holding(self.addr, self.descendants));
+        if let Ok(Holding::Target { pids, .. }) = holding {
+            roots.extend(pids);
+        }
         roots.into_iter().collect()
     }
 
-    fn spawn(command: &[OsString], addr: SocketAddr) -> Result<Target, Error> {
+    /// The permission to attack this target, and nobody in its place.
+    pub fn permitted(&self) -> Permitted {
+        Permitted::Target(self.descendants)
+    }
+
+    /// Stops it and all that it started, as dropping it does. Returns the names of processes that could not be stopped, if
+    /// there are any: another user's.
+    pub fn stop(mut self) -> Option<String> {
+        self.supervisor.stop().map(str::to_owned)
+    }
+
+    fn spawn(launch: &Launch, addr: SocketAddr) -> Result<Target, Error> {
         let port = addr.port().to_string();
-        let words: Vec<OsString> = command
+        let words: Vec<OsString> = launch
+            .command
             .iter()
             .map(|word| match word.to_str() {
                 Some(text) => text.replace("{port}", &port).into(),
@@ -102,73 +127,57 @@ impl Target {
             })
             .collect();
         let line = words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
-        let failed = |source| Error::Start { command: line.clone(), source };
-        let (program, arguments) =
-            words.split_first().ok_or_else(|| failed(io::Error::other("no command was given")))?;
-        sys::adopt_orphans();
-        let mark = format!("{:016x}", random());
-        let (reader, writer) = io::pipe().map_err(failed)?;
-        let mut process = Command::new(program);
-        process
-            .args(arguments)
-            .env("PORT", &port)
-            .env(MARK, &mark)
-            .stdin(Stdio::piped())
-            .stdout(writer.try_clone().map_err(failed)?)
-            .stderr(writer);
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut process, 0);
-        let mut child = process.spawn().map_err(failed)?;
-        // The command itself still holds our ends of the pipe; without them the output ends with the target.
-        drop(process);
-        let keeper = Keeper::over(child.id());
-        Ok(Target {
-            command: line,
-            addr,
-            mark,
-            _stdin: child.stdin.take(),
-            output: Output::follow(reader),
-            ended: None,
-            tree: ProcessTree::new([child.id()]).ok(),
-            child,
-            _keeper: keeper,
-        })
+        let started = io::pipe().and_then(|(reader, writer)| {
+            let supervisor = Supervisor::start(&launch.supervisor, &words, ("PORT", &port), writer)?;
+            Ok((supervisor, Output::follow(reader)))
+        });
+        let (supervisor, output) =
+            started.map_err(|source| Error::Start { command: line.clone(), source })?;
+        let descendants = Descendants::of(supervisor.pid());
+        Ok(Target { command: line, addr, output, descendants, supervisor })
     }
 
-    fn await_listener(&mut self, patience: Duration, any: bool, stop: &AtomicBool) -> Result<(), Error> {
-        let deadline = Instant::now() + patience;
+    fn await_listener(
+        &mut self,
+        launch: &Launch,
+        listeners: &mut Option<Listeners>,
+        stop: &AtomicBool,
+    ) -> Result<(), Error> {
+        let began = Instant::now();
         loop {
-            if is_listening(self.addr) {
-                return Ok(());
-            }
-            if any && let Some(addr) = other_address(self.addr.port()) {
-                self.addr = addr;
-                return Ok(());
-            }
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            if self.ended.is_none() {
-                self.ended = self.child.try_wait().ok().flatten();
+            // Looked at before the listeners are: what is found ended could have listened until then.
+            let ended = self.has_ended();
+            match self.holding(self.addr, listeners)? {
+                Holding::Target { .. } => return Ok(()),
+                Holding::Stranger(stranger) => {
+                    return Err(Error::Stranger { command: self.command.clone(), stranger });
+                }
+                Holding::Nobody => {}
             }
-            // A command that ends well may have left a server in the background, which needs a moment to listen.
-            let gone = self.ended.filter(|status| !status.success() || !self.has_descendants());
-            if let Some(status) = gone
-                && !is_listening(self.addr)
+            if launch.addr.is_none()
+                && let Some(addr) = self.address(Some(self.addr.port()), listeners)?
+                && let Holding::Target { .. } = self.holding(addr, listeners)?
             {
+                self.addr = addr;
+                return Ok(());
+            }
+            if let Some(how) = ended {
                 return Err(Error::Ended {
                     command: self.command.clone(),
-                    how: status.to_string(),
+                    how,
                     port: self.addr.port(),
                     output: self.printed(),
                 });
             }
-            if Instant::now() >= deadline {
+            if began.elapsed() >= launch.patience {
                 return Err(Error::NeverListened {
                     command: self.command.clone(),
                     port: self.addr.port(),
-                    waited: patience,
-                    elsewhere: self.elsewhere(),
+                    waited: launch.patience,
+                    elsewhere: self.elsewhere(listeners)?,
                     output: self.printed(),
                 });
             }
@@ -176,11 +185,39 @@ impl Target {
         }
     }
 
+    /// How the command ended, if nothing will listen any more: it failed, or all that it started has ended as well. A
+    /// command that ends well may have left a server in the background, which needs a moment to listen.
+    fn has_ended(&mut self) -> Option<String> {
+        let ending = self.supervisor.ended()?.clone();
+        let is_alone = self.supervisor.tree().members().next().is_none();
+        (!ending.success || is_alone).then_some(ending.how)
+    }
+
+    fn holding(&self, addr: SocketAddr, listeners: &mut Option<Listeners>) -> Result<Holding, Error> {
+        match listeners {
+            Some(listeners) => listeners.holding(addr, self.descendants).map_err(Error::Unseen),
+            None if is_bound(addr) => Ok(Holding::Target { pids: Vec::new(), inodes: BTreeSet::new() }),
+            None => Ok(Holding::Nobody),
+        }
+    }
+
+    /// Where it listens, at `port` or at all: a server that asks for "localhost" may get `[::1]`, and one that asks for its
+    /// own name the address of an interface.
+    fn address(
+        &self,
+        port: Option<u16>,
+        listeners: &mut Option<Listeners>,
+    ) -> Result<Option<SocketAddr>, Error> {
+        let Some(listeners) = listeners else { return Ok(None) };
+        listeners.address_of(self.descendants, port).map_err(Error::Unseen)
+    }
+
     /// Waits until it has come to rest, at most [`SETTLING`]: what it allocates while it still starts is not growth, and a
     /// proxy often listens before what is behind it.
     fn settle(&self, stop: &AtomicBool) {
         let deadline = Instant::now() + SETTLING;
         let Ok(mut tree) = ProcessTree::new(self.roots()) else { return };
+        self.descendants.add_to(&mut tree);
         let mut used = None;
         while Instant::now() < deadline && !stop.load(Ordering::Relaxed) {
             tree.rescan();
@@ -195,17 +232,13 @@ impl Target {
     }
 
     /// Where its processes listen, if not where they should: the most likely mistake is a fixed port.
-    fn elsewhere(&mut self) -> String {
-        let members = self.members();
-        let found = listening_addrs().into_iter().find(|addr| {
-            listener(*addr).is_ok_and(|listener| listener.pids().any(|pid| members.contains(&pid)))
-        });
-        match found {
+    fn elsewhere(&self, listeners: &mut Option<Listeners>) -> Result<String, Error> {
+        Ok(match self.address(None, listeners)? {
             Some(addr) => format!(
                 "; it listens on {addr}: let it use $PORT or {{port}}, or name that address before the '--'"
             ),
             None => String::new(),
-        }
+        })
     }
 
     fn printed(&self) -> String {
@@ -216,139 +249,26 @@ impl Target {
             tail => format!("; it printed:\n{tail}"),
         }
     }
-
-    fn has_descendants(&mut self) -> bool {
-        !self.members().is_empty()
-    }
-
-    /// All its processes that run: the tree below the command, and orphans that became ours.
-    fn members(&mut self) -> BTreeSet<u32> {
-        let mut members = BTreeSet::new();
-        if let Some(tree) = &mut self.tree {
-            tree.rescan();
-            members.extend(tree.members().map(echoctl_observe::Process::pid));
-        }
-        members.extend(self.orphans());
-        members
-    }
-
-    /// Processes of the target whose parent has gone and that were given to us: known by their group, or, when they have
-    /// left it as a daemon does, by the mark in their environment.
-    fn orphans(&self) -> Vec<u32> {
-        let Ok(own) = ProcessTree::new([std::process::id()]) else { return Vec::new() };
-        let is_ours = |pid: &u32| {
-            *pid != std::process::id() && (group_of(*pid) == Some(self.child.id()) || self.has_marked(*pid))
-        };
-        own.members().map(echoctl_observe::Process::pid).filter(is_ours).collect()
-    }
-
-    fn has_marked(&self, pid: u32) -> bool {
-        let mark = format!("{MARK}={}", self.mark);
-        std::fs::read(format!("/proc/{pid}/environ"))
-            .is_ok_and(|environment| environment.split(|&byte| byte == 0).any(|word| word == mark.as_bytes()))
-    }
-
-    /// Ends everything: asks first, so that sockets and temporary files are cleaned up, and does not wait for long.
-    fn stop(&mut self) {
-        let mut members = self.members();
-        members.extend(listener(self.addr).iter().flat_map(|listener| listener.pids()));
-        members.remove(&std::process::id());
-        let leader = self.child.id();
-        let _ = sys::signal_group(leader, Signal::Terminate);
-        for &pid in members.iter().filter(|pid| group_of(**pid) != Some(leader)) {
-            let _ = sys::signal_process(pid, Signal::Terminate);
-        }
-        let deadline = Instant::now() + GRACE;
-        while Instant::now() < deadline && members.iter().any(|pid| is_running(*pid)) {
-            // Without waiting for it, the command would be there for ever.
-            let _ = self.child.try_wait();
-            thread::sleep(Duration::from_millis(5));
-        }
-        let _ = sys::signal_group(leader, Signal::Kill);
-        for &pid in members.iter().filter(|pid| is_running(**pid)) {
-            let _ = sys::signal_process(pid, Signal::Kill);
-        }
-        let _ = self.child.wait();
-        sys::reap(&members.into_iter().collect::<Vec<_>>());
-    }
 }
 
-impl Drop for Target {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-/// A random number, from the seed that std gives each hash map: enough to be unlike the others.
-fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
-}
-
-/// An address of 127.0.0.1 with a port that is free, as is the next one: proxies often put their upstream there.
-fn free_addr() -> Result<SocketAddr, Error> {
-    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    // Below the range that the kernel takes clients' ports from (from 32,768 on), so that none sits there already.
-    (0..1000)
-        .map(|_| 20_000 + (random() % 12_000) as u16)
-        .find(|&port| free(port) && free(port + 1))
-        .map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
-        .ok_or(Error::System { what: "find a free port", source: io::ErrorKind::AddrInUse.into() })
-}
-
-/// Whether somebody listens at `addr`, or at a wildcard that covers it.
-fn is_listening(addr: SocketAddr) -> bool {
-    let Ok(mut diag) = SocketDiag::open() else {
-        // Where the kernel does not tell, binding does: an address where somebody listens is refused.
-        return TcpListener::bind(addr).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse);
+/// Refuses an address that somebody listens at already.
+fn refuse_taken(addr: SocketAddr, listeners: Option<&mut Listeners>) -> Result<(), Error> {
+    let Some(listeners) = listeners else {
+        return if is_bound(addr) { Err(Error::Taken { addr, stranger: None }) } else { Ok(()) };
     };
-    diag.listening().is_ok_and(|all| all.iter().any(|socket| covers(socket, addr)))
+    match listeners.accepting(addr).map_err(Error::Unseen)?.first() {
+        Some(socket) => Err(Error::Taken { addr, stranger: Some(Stranger::of(socket)) }),
+        None => Ok(()),
+    }
 }
 
-/// Whether a listening socket takes connections to `addr`.
-fn covers(socket: &Found, addr: SocketAddr) -> bool {
-    let ip = socket.local.ip();
-    let is_any = ip.is_unspecified() && (ip.is_ipv4() == addr.is_ipv4() || (ip.is_ipv6() && !socket.only_v6));
-    socket.local.port() == addr.port() && (ip == addr.ip() || is_any)
+/// Whether something listens at `addr`, where the system does not tell: an address that is taken cannot be bound.
+fn is_bound(addr: SocketAddr) -> bool {
+    TcpListener::bind(addr).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
-
-/// Where somebody listens at this port, if not at 127.0.0.1: a server that asks for "localhost" may get `[::1]`, and one
-/// that asks for its own name the address of an interface.
-fn other_address(port: u16) -> Option<SocketAddr> {
-    let all = SocketDiag::open().and_then(|mut diag| diag.listening()).ok()?;
-    let local = all.iter().map(|socket| socket.local).find(|local| local.port() == port)?;
-    let is_any = local.ip().is_unspecified();
-    Some(if is_any { SocketAddr::from((Ipv6Addr::LOCALHOST, port)) } else { local })
-}
-
-fn listening_addrs() -> Vec<SocketAddr> {
-    let found = SocketDiag::open().and_then(|mut diag| diag.listening());
-    found.into_iter().flatten().map(|socket| socket.local).collect()
-}
-
-fn is_running(pid: u32) -> bool {
-    echoctl_observe::Process::open(pid).is_ok()
-}
-
-/// The process group of a process, from the fields behind the name in `/proc/PID/stat`.
-#[cfg(target_os = "linux")]
-fn group_of(pid: u32) -> Option<u32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(2)?.parse().ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn group_of(_: u32) -> Option<u32> {
-    None
-}
-
-/// The variable in the target's environment that tells its processes from all others.
-const MARK: &str = "ECHOCTL_TARGET";
 
 /// How often it is looked whether the target listens: small beside the start of any interpreter.
 const LISTEN_POLL: Duration = Duration::from_millis(10);
 
 /// The longest that it is waited for rest. A server that is always busy must be attacked as it is.
 const SETTLING: Duration = Duration::from_millis(1500);
-
-/// Time for a clean end. Long enough for a JVM; what takes longer does not want to.
-const GRACE: Duration = Duration::from_millis(400);

@@ -2,37 +2,16 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::ffi::OsString;
+mod support;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
 
-use echoctl_audit::{Error, Plan, Shape, Target};
+use echoctl_audit::{Error, Launch, Plan, Shape, Target};
 use echoctl_observe::Process;
 use echoctl_record::Verdict;
-
-const PATIENCE: Duration = Duration::from_secs(30);
-
-fn start(command: &[&str]) -> Result<Target, Error> {
-    let command: Vec<OsString> = command.iter().map(OsString::from).collect();
-    Target::start(&command, None, PATIENCE, &AtomicBool::new(false))
-}
-
-/// An echo server in a language that every Linux has.
-const ECHO: &str = "use IO::Socket::INET; my $l = IO::Socket::INET->new(LocalAddr => '127.0.0.1', \
-    LocalPort => $ARGV[0] || $ENV{PORT}, Listen => 9, ReuseAddr => 1) or die; \
-    while (my $c = $l->accept) { next if fork; while (sysread($c, my $b, 65536)) { my $o = 0; \
-    while ($o < length $b) { $o += syswrite($c, $b, length($b) - $o, $o) or exit } } exit }";
-
-#[track_caller]
-fn wait_until(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "did not come true within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
+use support::command::{ECHO, launch, start, wait_until};
 
 fn echoes(target: &Target) {
     let mut stream = TcpStream::connect(target.addr()).unwrap();
@@ -50,8 +29,7 @@ fn the_port_is_given_in_the_environment_and_in_the_arguments() {
 
 #[test]
 fn a_server_that_goes_into_the_background_is_found_measured_and_stopped() {
-    let target =
-        start(&["sh", "-c", &format!("setsid perl -e '{}' & exit 0", ECHO.replace('\'', "\""))]).unwrap();
+    let target = start(&["sh", "-c", &format!("setsid perl -e '{ECHO}' & exit 0")]).unwrap();
     let pids = target.roots();
     echoes(&target);
     assert!(!pids.is_empty());
@@ -63,8 +41,7 @@ fn a_server_that_goes_into_the_background_is_found_measured_and_stopped() {
 
 #[test]
 fn nothing_is_left_of_a_target_with_children_of_its_own() {
-    let target =
-        start(&["sh", "-c", &format!("sleep 1000 & perl -e '{}'; true", ECHO.replace('\'', "\""))]).unwrap();
+    let target = start(&["sh", "-c", &format!("sleep 1000 & perl -e '{ECHO}'; true")]).unwrap();
     let leader = target.roots()[0];
     let tree = echoctl_observe::ProcessTree::new([leader]).unwrap();
     let pids: Vec<u32> = tree.members().map(Process::pid).collect();
@@ -80,9 +57,10 @@ fn an_address_that_is_taken_is_refused_before_anything_is_started() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap();
 
-    let refused = Target::start(&["true".into()], Some(addr), PATIENCE, &AtomicBool::new(false));
+    let refused = Target::start(&Launch { addr: Some(addr), ..launch(&["true"]) }, &AtomicBool::new(false));
 
-    assert!(matches!(refused, Err(Error::PortTaken(port)) if port == addr.port()));
+    let Err(Error::Taken { stranger: Some(stranger), .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!(stranger.pid, Some(std::process::id()));
 }
 
 #[test]

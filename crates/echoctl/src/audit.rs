@@ -1,5 +1,6 @@
 //! `echoctl audit`: a verdict on any TCP server.
 
+mod failure;
 mod junit;
 mod kept;
 mod remedies;
@@ -8,23 +9,25 @@ mod summary;
 mod told;
 
 use std::ffi::OsString;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use clap::ValueHint;
-use echoctl_audit::{Error, Outcome as Attack, Plan, Target};
+use echoctl_audit::{Error, Launch, Outcome as Attack, Permitted, Plan, Target};
 use echoctl_record::{Bytes, Sample, Verdict};
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::guard::Consent;
 use crate::interrupt;
-use crate::output::{Data, json_line, json_offer, say_styled};
+use crate::output::{Data, json_line, json_offer, note, say_styled};
+use crate::supervise;
 use crate::values;
 use crate::view::progress::Progress;
+use failure::failure;
 use shapes::Stimulus;
 use summary::Summary;
 
@@ -123,8 +126,13 @@ pub(crate) fn run(mut args: Args) -> Outcome {
         [] => None,
         command => {
             let addr = args.addr.as_deref().map(|addr| args.consent.find(&supported(addr)?)).transpose()?;
-            let addr = addr.map(|target| target.first());
-            Some(Target::start(command, addr, args.ready_timeout, stop).map_err(failure)?)
+            let launch = Launch {
+                command: command.to_vec(),
+                addr: addr.map(|target| target.first()),
+                patience: args.ready_timeout,
+                supervisor: supervise::words().context("cannot find the program's own path")?,
+            };
+            Some(Target::start(&launch, stop).map_err(failure)?)
         }
     };
     let addr: SocketAddr = match &target {
@@ -133,12 +141,17 @@ pub(crate) fn run(mut args: Args) -> Outcome {
     };
     let mut pids: Vec<u32> = args.pid.into_iter().collect();
     pids.extend(target.iter().flat_map(Target::roots));
+    let permitted = match &target {
+        Some(target) => target.permitted(),
+        None => args.consent.only_user(addr).map_or(Permitted::Anybody, Permitted::User),
+    };
     let plan = Plan {
         connections: args.connections,
         budget: args.bytes,
         rate: args.rate,
         patience: args.patience,
         pids,
+        permitted,
         is_fresh: target.is_some(),
         ..Plan::new(addr, script)
     };
@@ -146,7 +159,9 @@ pub(crate) fn run(mut args: Args) -> Outcome {
     let output = target.as_ref().map(Target::output).unwrap_or_default();
     let name = target.as_ref().map_or_else(|| addr.to_string(), |target| target.command().to_owned());
     // Stopped before anything is told, so that nothing runs on while somebody reads.
-    drop(target);
+    if let Some(left) = target.and_then(Target::stop) {
+        note(format_args!("echoctl: cannot stop {left}: still running, perhaps as another user"));
+    }
     let attack = attack?;
     let summary = Summary::new(&attack, &name, addr, &shape, &plan, args.project);
     write_files(&args, &summary, &attack)?;
@@ -205,32 +220,6 @@ fn exit(verdict: Verdict, expected: Option<Verdict>) -> Exit {
         (None, Verdict::Bounded | Verdict::Disconnects | Verdict::Discards) => Exit::Done,
         (None, Verdict::Unbounded | Verdict::Spills | Verdict::Crashes) => Exit::Failed,
         (None, Verdict::Slow | Verdict::Inconclusive) => Exit::Unsure,
-    }
-}
-
-fn failure(error: Error) -> Failure {
-    let exit = match &error {
-        Error::Interrupted => Exit::Interrupted,
-        Error::Script { .. } => Exit::Usage,
-        error if error.is_unreachable() => Exit::Unreachable,
-        _ => Exit::Failed,
-    };
-    match what_to_do(&error) {
-        Some(advice) => Failure::new(exit, anyhow!("{:#}; {advice}", anyhow!(error))),
-        None => Failure::new(exit, error),
-    }
-}
-
-/// What helps against the two mistakes that are made most.
-fn what_to_do(error: &Error) -> Option<&'static str> {
-    match error {
-        Error::Connect { source, .. } if source.kind() == ErrorKind::ConnectionRefused => {
-            Some("nobody listens there: start the server, or let the audit start it: echoctl audit -- CMD")
-        }
-        Error::Start { source, .. } if source.kind() == ErrorKind::NotFound => Some(
-            "there is no such program here or in PATH: behind -- comes the command that starts the server",
-        ),
-        _ => None,
     }
 }
 

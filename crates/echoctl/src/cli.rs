@@ -21,6 +21,7 @@ use crate::ping;
 use crate::report;
 use crate::send;
 use crate::serve;
+use crate::supervise;
 use crate::watch;
 
 /// The instrument for backpressure: see where every byte waits, learn why, and prove that a server is safe.
@@ -50,6 +51,8 @@ enum Command {
     Doctor(doctor::Args),
     Completions(completions::Args),
     Man(man::Args),
+    #[command(hide = true)]
+    Supervise(supervise::Args),
 }
 
 impl Cli {
@@ -89,6 +92,7 @@ impl Cli {
             Command::Doctor(args) => doctor::run(args),
             Command::Completions(args) => completions::run(args),
             Command::Man(args) => man::run(args),
+            Command::Supervise(args) => supervise::run(&args),
         }
     }
 }

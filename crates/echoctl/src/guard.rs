@@ -35,6 +35,13 @@ impl Consent {
         self.allow(target, address::to_connect(target)?)
     }
 
+    /// The user whose servers alone may be flooded at `addr`: one's own. `None` where there is consent for others' too, and on
+    /// another host, whose users are not known.
+    pub(crate) fn only_user(self, addr: SocketAddr) -> Option<u32> {
+        let is_open = self.allow_other_user || !addr.ip().to_canonical().is_loopback();
+        if is_open { None } else { echoctl_observe::Process::open(std::process::id()).ok()?.uid() }
+    }
+
     fn allow(self, name: &str, addrs: Vec<SocketAddr>) -> Result<Target, Failure> {
         let (mut allowed, mut refused) = (Vec::new(), Vec::new());
         for addr in addrs {

@@ -24,6 +24,7 @@ mod ping;
 mod report;
 mod send;
 mod serve;
+mod supervise;
 mod sys;
 mod values;
 mod view;

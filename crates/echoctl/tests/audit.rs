@@ -14,11 +14,11 @@ use peer::{echoctl, nobody, server, text};
 use schema::{conforms, schema};
 use serde_json::Value;
 
-/// Starts an audit that waits for a server that never listens; sends it a signal when the server's processes are there, and
-/// waits until none of them is. Returns how the audit ended.
-fn signalled(signal: &str) -> ExitStatus {
+/// Starts an audit that waits for a server that never listens; sends it signals when the server's `count` processes are
+/// there, and waits until none of them is. Returns how the audit ended.
+fn signalled(signals: &[&str], command: &str, count: usize) -> ExitStatus {
     let mut audit = std::process::Command::new(env!("CARGO_BIN_EXE_echoctl"))
-        .args(["audit", "--ready-timeout", "100s", "--", "sh", "-c", "sleep 1000 & sleep 1000; true"])
+        .args(["audit", "--ready-timeout", "100s", "--", "sh", "-c", command])
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
@@ -26,16 +26,23 @@ fn signalled(signal: &str) -> ExitStatus {
         let tree = ProcessTree::new([audit.id()]).unwrap();
         tree.members().filter(|process| process.name() == "sleep").map(Process::pid).collect()
     };
-    wait_until(|| sleepers().len() == 2);
+    wait_until(|| sleepers().len() == count);
     let sleepers = sleepers();
 
     let pid = audit.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+    for signal in signals {
+        // By the second one it may have ended.
+        let _ = std::process::Command::new("kill").args(["-s", signal, &pid]).stderr(Stdio::null()).status();
+    }
 
     let status = audit.wait().unwrap();
     wait_until(|| sleepers.iter().all(|pid| Process::open(*pid).is_err()));
     status
 }
+
+/// Processes that leave the group, the session and the environment, and one that ignores SIGTERM.
+const RUNAWAYS: &str =
+    "setsid -f env -i sleep 1000; (trap '' TERM HUP; exec setsid sleep 1000) & sleep 1000 & exit 0";
 
 #[track_caller]
 fn wait_until(condition: impl Fn() -> bool) {
@@ -48,12 +55,49 @@ fn wait_until(condition: impl Fn() -> bool) {
 
 #[test]
 fn an_interrupted_audit_stops_what_it_started() {
-    assert_eq!(signalled("INT").code(), Some(130));
+    assert_eq!(signalled(&["INT"], "sleep 1000 & sleep 1000; true", 2).code(), Some(130));
+    assert_eq!(signalled(&["INT"], RUNAWAYS, 3).code(), Some(130));
+}
+
+#[test]
+fn an_audit_interrupted_twice_leaves_nothing_running() {
+    assert_eq!(signalled(&["INT", "INT"], RUNAWAYS, 3).code(), Some(130));
 }
 
 #[test]
 fn a_killed_audit_leaves_nothing_running() {
-    assert_eq!(signalled("KILL").code(), None);
+    assert_eq!(signalled(&["KILL"], "sleep 1000 & sleep 1000; true", 2).code(), None);
+    assert_eq!(signalled(&["KILL"], RUNAWAYS, 3).code(), None);
+}
+
+#[test]
+fn an_audit_ended_by_sighup_leaves_nothing_running() {
+    signalled(&["HUP"], RUNAWAYS, 3);
+}
+
+#[test]
+fn a_stranger_at_the_address_is_exit_4_and_unharmed() {
+    let (held, addr) = nobody();
+    let folder = tempfile::tempdir().unwrap();
+    let started = folder.path().join("started");
+    let command = format!("touch {}; exec sleep 1000", started.display());
+    let mut audit = echoctl(&["audit", &addr, "--ready-timeout", "100s", "--", "sh", "-c", &command]);
+    let audit = std::thread::spawn(move || audit.output().unwrap());
+    // Bound by this process, which is not the command's, and which begins to listen while the command is waited for.
+    wait_until(|| started.exists());
+    held.listen(9).unwrap();
+
+    let output = audit.join().unwrap();
+
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{error}");
+    for said in
+        ["listens on", &format!("(pid {}", std::process::id()), "not a process of the command", "hint: "]
+    {
+        assert!(error.contains(said), "{said}: {error}");
+    }
+    held.set_nonblocking(true).unwrap();
+    assert!(held.accept().is_err(), "not even a connection was made");
 }
 
 /// Audits with `options` and `--json`; the summary, and the exit code.
@@ -168,8 +212,8 @@ fn where_nobody_listens_the_audit_says_so() {
 
         assert_eq!(output.status.code(), Some(4));
         let error = text(&output.stderr);
-        assert!(error.contains("cannot connect") && error.contains("echoctl audit -- CMD"), "{error}");
-        assert_eq!(error.matches("Connection refused").count(), 1, "{error}");
+        assert!(error.contains("cannot connect") && error.contains("hint: nothing listens there"), "{error}");
+        assert_eq!(error.matches("connection refused").count(), 1, "{error}");
     }
 }
 

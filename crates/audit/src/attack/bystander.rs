@@ -3,7 +3,6 @@
 //! It tells whether one client that does not read makes all others wait, which a verdict on memory does not say: a server
 //! that blocks on its stalled peer is bounded, and useless.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -11,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::gate::Gate;
 use super::link::{Link, find};
+use crate::Error;
 use crate::script::{Script, Sent, Step};
 use crate::sys::{self, Interest};
 
@@ -38,12 +39,25 @@ pub(super) struct Bystander {
 
 impl Bystander {
     /// Starts to ask, if the script has a question and the server answers it now, before the attack.
-    pub(super) fn start(script: &Script, addr: SocketAddr) -> Option<Bystander> {
-        let (question, answer) = question(script)?;
-        let mut link = Link::connect(addr).ok()?;
+    ///
+    /// # Errors
+    /// When somebody else listens at the address by now, or the audit is to stop.
+    pub(super) fn start(script: &Script, gate: &mut Gate<'_>) -> Result<Option<Bystander>, Error> {
+        let Some((question, answer)) = question(script) else { return Ok(None) };
         // It greets as those do who ask: a subscriber, which the victim is where there is a feeder, often may not.
         let setup = script.feeder.as_ref().map_or(&script.setup, |feeder| &feeder.setup);
-        link.converse("bystander", setup).ok()?;
+        let link = gate.connect().and_then(|mut link| {
+            gate.converse(&mut link, "bystander", setup)?;
+            Ok(link)
+        });
+        match link {
+            Ok(link) => Ok(Bystander::ask_on(link, question, answer)),
+            Err(Error::Connect { .. } | Error::Step { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn ask_on(mut link: Link, question: Vec<u8>, answer: Vec<u8>) -> Option<Bystander> {
         let stop = Arc::new(AtomicBool::new(false));
         ask(&mut link, &question, &answer, GREETING_PATIENCE, &stop).ok()?;
         let (told, hold) = (stop.clone(), Arc::new(AtomicBool::new(false)));
@@ -123,7 +137,7 @@ fn ask(
     let started = Instant::now();
     let mut chunk = vec![0; 64 << 10];
     // What is left of earlier answers is not this one's.
-    while link.read(&mut chunk) > 0 {}
+    link.discard(&mut chunk);
     let (mut sent, mut heard) = (0, Vec::new());
     loop {
         sent += link.write(&question[sent..]);

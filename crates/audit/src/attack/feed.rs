@@ -1,5 +1,6 @@
 //! The feed: the stimulus as a stream without end, handed out in large pieces at a given rate.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::script::Sent;
@@ -7,8 +8,8 @@ use crate::script::Sent;
 /// What a sender sends, and how far it has got.
 #[derive(Debug, Clone)]
 pub(super) struct Feed {
-    /// Whole stimuli, several if they are small, so that a write is large.
-    block: Vec<u8>,
+    /// Whole stimuli, several if they are small, so that a write is large. All connections share it: it may be large.
+    block: Arc<[u8]>,
     repeats: bool,
     at: usize,
     done: bool,
@@ -21,7 +22,7 @@ impl Feed {
             Sent::Once(payload) => (payload.bytes(), false),
         };
         let copies = if repeats { WRITE.div_ceil(payload.len().max(1)) } else { 1 };
-        Feed { done: payload.is_empty(), block: payload.repeat(copies), repeats, at: 0 }
+        Feed { done: payload.is_empty(), block: payload.repeat(copies).into(), repeats, at: 0 }
     }
 
     /// The next bytes to send; empty when there are no more.

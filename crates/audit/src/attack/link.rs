@@ -4,10 +4,11 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{Side, SocketDiag, SocketMemory, TcpInfo, TcpState};
-use echoctl_record::Ended;
+use echoctl_record::{Ended, Seconds};
 
 use crate::Error;
 use crate::script::Step;
@@ -30,22 +31,24 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Connects.
-    pub(super) fn connect(addr: SocketAddr) -> Result<Link, Error> {
+    /// Connects within `patience`, which is not 0.
+    pub(super) fn connect(addr: SocketAddr, patience: Duration) -> Result<Link, Error> {
         let failed = |source| Error::Connect { addr, source };
-        let socket = TcpStream::connect_timeout(&addr, CONNECT_PATIENCE).map_err(failed)?;
+        let socket = TcpStream::connect_timeout(&addr, patience).map_err(failed)?;
+        let (local, peer) = (socket.local_addr().map_err(failed)?, socket.peer_addr().map_err(failed)?);
+        if local == peer {
+            // Where nothing listens at a port that the kernel takes clients' ports from, a connection can meet itself.
+            return Err(failed(ErrorKind::ConnectionRefused.into()));
+        }
         socket.set_nonblocking(true).map_err(failed)?;
         // A request that is smaller than a segment is sent at once, as a client in a hurry would.
         socket.set_nodelay(true).map_err(failed)?;
-        Ok(Link {
-            local: socket.local_addr().map_err(failed)?,
-            peer: socket.peer_addr().map_err(failed)?,
-            socket,
-            produced: 0,
-            consumed: 0,
-            ended: None,
-            seen: false,
-        })
+        Ok(Link { local, peer, socket, produced: 0, consumed: 0, ended: None, seen: false })
+    }
+
+    /// The server's address and ours.
+    pub(super) fn ends_at(&self) -> (SocketAddr, SocketAddr) {
+        (self.peer, self.local)
     }
 
     /// Its socket, to be waited for.
@@ -88,6 +91,12 @@ impl Link {
         }
     }
 
+    /// Reads what has arrived and forgets it, at most [`MOST_DISCARDED`] bytes: a server may send faster than this reads.
+    pub(super) fn discard(&mut self, buffer: &mut [u8]) {
+        let enough = self.consumed.saturating_add(MOST_DISCARDED);
+        while self.consumed < enough && self.read(buffer) > 0 {}
+    }
+
     fn note(&mut self, error: &io::Error) {
         if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) {
             self.ended.get_or_insert(Ended::Reset);
@@ -97,21 +106,38 @@ impl Link {
     /// Carries out the steps of a script, reading and writing at once.
     ///
     /// # Errors
-    /// [`Error::Step`] when an answer does not come within [`STEP_PATIENCE`], or the server hangs up before.
-    pub(super) fn converse(&mut self, name: &str, steps: &[Step]) -> Result<(), Error> {
+    /// [`Error::Step`] when an answer does not come before `deadline`, or the server hangs up before;
+    /// [`Error::Interrupted`] when `stop` is set.
+    pub(super) fn converse(
+        &mut self,
+        name: &str,
+        steps: &[Step],
+        deadline: Instant,
+        stop: &AtomicBool,
+    ) -> Result<(), Error> {
         // What came behind one answer is where the next is looked for.
         let mut heard = Vec::new();
         for (index, step) in steps.iter().enumerate() {
-            self.take_step(step, &mut heard)
-                .map_err(|reason| Error::Step { step: format!("{name}, step {}", index + 1), reason })?;
+            if let Err(reason) = self.take_step(step, &mut heard, deadline, stop) {
+                if stop.load(Ordering::Relaxed) {
+                    return Err(Error::Interrupted);
+                }
+                return Err(Error::Step { step: format!("{name}, step {}", index + 1), reason });
+            }
         }
         Ok(())
     }
 
-    fn take_step(&mut self, step: &Step, heard: &mut Vec<u8>) -> Result<(), String> {
+    fn take_step(
+        &mut self,
+        step: &Step,
+        heard: &mut Vec<u8>,
+        deadline: Instant,
+        stop: &AtomicBool,
+    ) -> Result<(), String> {
         let send = step.send.as_ref().map(|payload| payload.bytes()).unwrap_or_default();
         let expected = step.expect.as_ref().map(|payload| payload.bytes()).unwrap_or_default();
-        let deadline = Instant::now() + STEP_PATIENCE;
+        let began = Instant::now();
         let mut sent = 0;
         let mut chunk = vec![0; 64 << 10];
         loop {
@@ -131,8 +157,10 @@ impl Link {
             let excess = heard.len().saturating_sub(expected.len().max(HEARD_KEPT));
             heard.drain(..excess);
             let problem = match self.ended {
-                Some(_) => "the server hung up",
-                None if Instant::now() >= deadline => "no such answer came within 10 s",
+                Some(_) => "the server hung up".to_owned(),
+                None if Instant::now() >= deadline || stop.load(Ordering::Relaxed) => {
+                    format!("no such answer came within {}", Seconds(began.elapsed().as_secs_f64()))
+                }
                 None => {
                     let interest = Interest { read: !expected.is_empty(), write: sent < send.len() };
                     sys::wait(&[(&self.socket, interest)], Duration::from_millis(100));
@@ -211,7 +239,8 @@ pub(super) fn find(hay: &[u8], needle: &[u8]) -> Option<usize> {
     if needle.is_empty() {
         return Some(0);
     }
-    hay.windows(needle.len()).position(|window| window == needle)
+    // In linear time whatever both hold: neither is ours.
+    memchr::memmem::find(hay, needle)
 }
 
 /// Bytes as text for an error, at most [`SHOWN`] of them.
@@ -224,11 +253,8 @@ fn shown(bytes: &[u8]) -> String {
     format!("\"{}\"{more}", start.escape_ascii())
 }
 
-/// Time for a connection to be made: the kernel makes it without the server's help, so that more is of no use.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
-
-/// Time for an answer in a step: long enough for a server that has just been started.
-const STEP_PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes that are read and forgotten at a time: some milliseconds' worth.
+const MOST_DISCARDED: u64 = 16 << 20;
 
 /// Bytes of an answer that are kept to be looked through.
 const HEARD_KEPT: usize = 1 << 20;

@@ -56,7 +56,7 @@ pub(super) fn read_out(
             }
         }
         for link in senders.iter_mut() {
-            while link.read(&mut buffer) > 0 {}
+            link.discard(&mut buffer);
         }
         let now = Instant::now();
         let bytes = victims.iter().map(|link| link.consumed).sum::<u64>() - before;

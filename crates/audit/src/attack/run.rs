@@ -38,6 +38,10 @@ impl Run<'_> {
         loop {
             self.press(watch)?;
             self.let_read(watch);
+            if self.stop.load(Ordering::Relaxed) {
+                // What was read by then is not all, and allows no verdict.
+                return Err(Error::Interrupted);
+            }
             let judgement = self.evidence.judge();
             let is_over = self.evidence.ending.is_some() || watch.elapsed() >= self.evidence.patience;
             if !judgement.more_would_help || is_over {
@@ -58,7 +62,7 @@ impl Run<'_> {
                 return Err(Error::Interrupted);
             }
             for link in &mut self.senders {
-                while link.read(&mut discarded) > 0 {}
+                link.discard(&mut discarded);
             }
             let progress = self.send(&mut pace, allowance);
             let produced = self.produced();

@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 
 use echoctl_observe::{Process, ProcessTree, SocketDiag};
 
+use crate::listeners::{pids, sockets_of};
+
 /// Processes behind the server, as they are found.
 #[derive(Debug, Default)]
 pub(super) struct Upstreams {
@@ -32,12 +34,14 @@ impl Upstreams {
         let ends: Vec<(SocketAddr, SocketAddr)> = away.map(|found| (found.remote, found.local)).collect();
         // The inodes of the other ends, where those are on this host and not the server's own.
         let mut wanted = BTreeSet::new();
-        for (local, remote) in ends {
-            match all.iter().find(|found| found.local == local && found.remote == remote) {
-                Some(other) if inodes.contains(&other.inode) => {}
+        let by_ends: BTreeMap<(SocketAddr, SocketAddr), u32> =
+            all.iter().map(|found| ((found.local, found.remote), found.inode)).collect();
+        for ends in ends {
+            match by_ends.get(&ends) {
+                Some(inode) if inodes.contains(inode) => {}
                 // Not accepted yet, or already closed: the next look may find it.
-                Some(other) if other.inode == 0 => {}
-                Some(other) => _ = wanted.insert(other.inode),
+                Some(0) => {}
+                Some(&inode) => _ = wanted.insert(inode),
                 None => self.hidden = true,
             }
         }
@@ -82,27 +86,6 @@ impl Upstreams {
     }
 }
 
-/// The inodes of the sockets that a process holds, as far as we may see.
-fn sockets_of(pid: u32) -> Vec<u32> {
-    std::fs::read_dir(format!("/proc/{pid}/fd"))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|file| {
-            let link = std::fs::read_link(file.path()).ok()?;
-            link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-        })
-        .collect()
-}
-
 fn is_running(pid: u32) -> bool {
     Process::open(pid).is_ok()
-}
-
-fn pids() -> impl Iterator<Item = u32> {
-    std::fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }

@@ -7,6 +7,7 @@ use echoctl_record::{Point, Sample};
 
 use super::link::{Ends, Link};
 use super::upstream::Upstreams;
+use crate::descendants::Descendants;
 
 /// What is looked at while a server is attacked.
 #[derive(Debug)]
@@ -21,15 +22,19 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// A watch over the processes `roots`, of which `listeners` are those whose death is a crash.
-    pub(super) fn new(roots: &[u32], listeners: &[u32], port: u16) -> Watch {
+    /// A watch over the processes `roots`, of which `listeners` are those whose death is a crash, and over all of `target`.
+    pub(super) fn new(roots: &[u32], listeners: &[u32], target: Option<Descendants>, port: u16) -> Watch {
         // One that has ended meanwhile must not hide the others.
         let roots: Vec<u32> = roots.iter().copied().filter(|pid| Process::open(*pid).is_ok()).collect();
+        let mut tree = ProcessTree::new(roots).ok();
+        if let Some((tree, target)) = tree.as_mut().zip(target) {
+            target.add_to(tree);
+        }
         Watch {
             started: Instant::now(),
             port,
             diag: SocketDiag::open().ok(),
-            tree: if roots.is_empty() { None } else { ProcessTree::new(roots).ok() },
+            tree: tree.filter(|tree| tree.members().next().is_some()),
             listeners: listeners.iter().filter_map(|pid| Process::open(*pid).ok()).collect(),
             upstreams: Upstreams::default(),
             looks: 0,

@@ -1,0 +1,226 @@
+//! Listening sockets: which of them could take a connection to an address, and whose they are.
+//!
+//! sock_diag names each socket by its inode, and `/proc/PID/fd` the processes that hold it. A target is attacked only when
+//! every socket that could take the connection is held by its own processes and by no other: siblings by SO_REUSEPORT and
+//! wildcards count, since the kernel chooses among them, or falls back to them.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::thread;
+use std::time::Duration;
+
+use echoctl_observe::{Error, Found, Process, SocketDiag, user_name};
+
+use crate::descendants::Descendants;
+
+/// The listening sockets of this host.
+#[derive(Debug)]
+pub(crate) struct Listeners(SocketDiag);
+
+impl Listeners {
+    /// Opens the kernel's socket tables.
+    ///
+    /// # Errors
+    /// Where the system does not show them.
+    pub(crate) fn open() -> Result<Listeners, Error> {
+        SocketDiag::open().map(Listeners)
+    }
+
+    /// All sockets that could take a connection to `addr`.
+    ///
+    /// # Errors
+    /// When the kernel refuses the question.
+    pub(crate) fn accepting(&mut self, addr: SocketAddr) -> Result<Vec<Found>, Error> {
+        let all = self.0.listening()?;
+        Ok(all.into_iter().filter(|socket| accepts(socket, addr)).collect())
+    }
+
+    /// Whether nothing listens at `port`, on any address.
+    ///
+    /// # Errors
+    /// When the kernel refuses the question.
+    pub(crate) fn is_free(&mut self, port: u16) -> Result<bool, Error> {
+        Ok(self.0.listening()?.iter().all(|socket| socket.local.port() != port))
+    }
+
+    /// Who holds the sockets that could take a connection to `addr`, as `target` is concerned.
+    ///
+    /// # Errors
+    /// When the kernel refuses the question.
+    pub(crate) fn holding(&mut self, addr: SocketAddr, target: Descendants) -> Result<Holding, Error> {
+        let mut looks = 1;
+        loop {
+            match self.look(addr, target)? {
+                // A worker may have been forked, or a socket opened, between the look at the processes and that at their
+                // files: only what stays is a stranger's.
+                Holding::Stranger(_) if looks < LOOKS => thread::sleep(BETWEEN_LOOKS),
+                holding => return Ok(holding),
+            }
+            looks += 1;
+        }
+    }
+
+    fn look(&mut self, addr: SocketAddr, target: Descendants) -> Result<Holding, Error> {
+        let sockets = self.accepting(addr)?;
+        if sockets.is_empty() {
+            return Ok(Holding::Nobody);
+        }
+        let own = target.pids();
+        let held: BTreeSet<u32> = own.iter().flat_map(|pid| sockets_of(*pid)).collect();
+        let inodes: BTreeSet<u32> = sockets.iter().map(|socket| socket.inode).collect();
+        // A socket that a process outside shares would be attacked in that process.
+        let outside = pids().filter(|pid| !own.contains(pid));
+        let sharing: Vec<(u32, u32)> = outside
+            .flat_map(|pid| sockets_of(pid).into_iter().map(move |inode| (inode, pid)))
+            .filter(|(inode, _)| inodes.contains(inode))
+            .collect();
+        for socket in &sockets {
+            let shared = sharing.iter().find(|(inode, _)| *inode == socket.inode);
+            if shared.is_some() || !held.contains(&socket.inode) {
+                let process = shared.map(|(_, pid)| *pid);
+                return Ok(Holding::Stranger(Stranger::new(socket, process)));
+            }
+        }
+        let pids = own.into_iter().filter(|pid| sockets_of(*pid).iter().any(|inode| inodes.contains(inode)));
+        Ok(Holding::Target { pids: pids.collect(), inodes })
+    }
+
+    /// Who holds the socket at the server's end of a connection, if it is not `target`. Nobody does before it is accepted.
+    pub(crate) fn stranger_at(
+        &mut self,
+        (server, client): (SocketAddr, SocketAddr),
+        target: Descendants,
+    ) -> Option<Stranger> {
+        let mut looks = 1;
+        loop {
+            let socket = self.0.find(server, client).ok().flatten().filter(|socket| socket.inode != 0)?;
+            if target.pids().into_iter().flat_map(sockets_of).any(|inode| inode == socket.inode) {
+                return None;
+            }
+            if looks == LOOKS {
+                return Some(Stranger::of(&socket));
+            }
+            looks += 1;
+            thread::sleep(BETWEEN_LOOKS);
+        }
+    }
+
+    /// Where `target` listens at `port`, if it does: on loopback if possible. Wildcards stand for the loopback address.
+    ///
+    /// # Errors
+    /// When the kernel refuses the question.
+    pub(crate) fn address_of(
+        &mut self,
+        target: Descendants,
+        port: Option<u16>,
+    ) -> Result<Option<SocketAddr>, Error> {
+        let held: BTreeSet<u32> = target.pids().into_iter().flat_map(sockets_of).collect();
+        let all = self.0.listening()?;
+        let own = all.iter().filter(|socket| held.contains(&socket.inode));
+        let at = own.map(|socket| socket.local).filter(|local| port.is_none_or(|port| local.port() == port));
+        Ok(at.map(reachable).min_by_key(|local| (!local.ip().is_loopback(), *local)))
+    }
+}
+
+/// Looks before somebody is called a stranger, …
+const LOOKS: u32 = 3;
+
+/// … and the time between them.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+
+/// Who holds the sockets at an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Holding {
+    /// Nothing listens there.
+    Nobody,
+    /// The target, with these processes, and nobody else.
+    Target {
+        /// The processes that hold a socket: a server and its workers may share one.
+        pids: Vec<u32>,
+        /// The sockets.
+        inodes: BTreeSet<u32>,
+    },
+    /// Somebody else, alone or beside the target.
+    Stranger(Stranger),
+}
+
+/// Somebody who listens and is not part of a target, as far as that is visible.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stranger {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// Its user's id.
+    pub uid: u32,
+    /// The process; `None` when it is not visible.
+    pub pid: Option<u32>,
+    /// The process's name, where visible.
+    pub name: Option<String>,
+}
+
+impl Stranger {
+    /// The holder of `socket`, which is the process `pid`, if that is known.
+    fn new(socket: &Found, pid: Option<u32>) -> Stranger {
+        let name = pid.and_then(|pid| Some(Process::open(pid).ok()?.name().to_owned()));
+        Stranger { addr: socket.local, uid: socket.uid, pid, name }
+    }
+
+    /// Any holder of `socket`, by a look at all processes.
+    pub(crate) fn of(socket: &Found) -> Stranger {
+        Stranger::new(socket, pids().find(|pid| sockets_of(*pid).contains(&socket.inode)))
+    }
+}
+
+/// `nginx (pid 7, user root)`
+impl fmt::Display for Stranger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = user_name(self.uid).unwrap_or_else(|| self.uid.to_string());
+        let name = self.name.as_deref().unwrap_or("a process");
+        match self.pid {
+            Some(pid) => write!(f, "{name} (pid {pid}, user {user})"),
+            None => write!(f, "a process that is not visible here (user {user})"),
+        }
+    }
+}
+
+/// Whether a listening socket takes connections to `addr`.
+fn accepts(socket: &Found, addr: SocketAddr) -> bool {
+    let (bound, wanted) = (socket.local.ip().to_canonical(), addr.ip().to_canonical());
+    let is_any = bound.is_unspecified()
+        && (bound.is_ipv4() == wanted.is_ipv4() || (bound.is_ipv6() && !socket.only_v6));
+    // To connect to a wildcard is to connect to loopback, and what listens there.
+    let is_same = bound == wanted || (wanted.is_unspecified() && bound.is_loopback());
+    socket.local.port() == addr.port() && (is_same || is_any)
+}
+
+/// An address at which a listening socket can be reached.
+fn reachable(local: SocketAddr) -> SocketAddr {
+    let ip = match local.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        _ => return local,
+    };
+    SocketAddr::new(ip, local.port())
+}
+
+/// The inodes of the sockets that a process holds, as far as we may see.
+pub(crate) fn sockets_of(pid: u32) -> Vec<u32> {
+    std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|file| {
+            let link = std::fs::read_link(file.path()).ok()?;
+            link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+        })
+        .collect()
+}
+
+/// All pids that are visible.
+pub(crate) fn pids() -> impl Iterator<Item = u32> {
+    std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}

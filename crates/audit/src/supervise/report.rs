@@ -1,0 +1,83 @@
+//! What a supervisor reports to the audit that started it: one line of text each, parsed back on the other side.
+
+use std::fmt;
+
+/// One line from a supervisor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Report {
+    /// The command runs, with this pid.
+    Started(u32),
+    /// The command could not be started; the system's error number, 0 where it has none.
+    Failed {
+        /// As `errno` has it.
+        code: i32,
+    },
+    /// The command has ended. What it started may still run.
+    Ended {
+        /// Whether it ended well.
+        success: bool,
+        /// How, e.g. `exit status: 1`.
+        how: String,
+    },
+    /// These did not end, though they were killed.
+    Left(String),
+    /// Everything has ended, or was given up; this is the last line.
+    Over,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Report::Started(pid) => writeln!(f, "started {pid}"),
+            Report::Failed { code } => writeln!(f, "failed {code}"),
+            Report::Ended { success, how } => writeln!(f, "ended {success} {how}"),
+            Report::Left(names) => writeln!(f, "left {}", names.replace('\n', " ")),
+            Report::Over => writeln!(f, "over "),
+        }
+    }
+}
+
+impl Report {
+    /// Reads a line as it was written; `None` for any other.
+    pub(crate) fn parse(line: &str) -> Option<Report> {
+        let (word, rest) = line.split_once(' ')?;
+        Some(match word {
+            "started" => Report::Started(rest.parse().ok()?),
+            "failed" => Report::Failed { code: rest.parse().ok()? },
+            "ended" => {
+                let (success, how) = rest.split_once(' ')?;
+                Report::Ended { success: success.parse().ok()?, how: how.to_owned() }
+            }
+            "left" => Report::Left(rest.to_owned()),
+            "over" => Report::Over,
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_read_back_as_it_was_written() {
+        for report in [
+            Report::Started(7),
+            Report::Failed { code: 2 },
+            Report::Ended { success: false, how: "signal: 9 (SIGKILL)".to_owned() },
+            Report::Left("sudo (pid 7)".to_owned()),
+            Report::Over,
+        ] {
+            let line = report.to_string();
+
+            assert_eq!(Report::parse(line.trim_end_matches('\n')), Some(report));
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_report_is_passed_over() {
+        for line in ["", "over", "started x", "ended maybe so", "running 1 test"] {
+            assert_eq!(Report::parse(line), None, "{line}");
+        }
+    }
+}

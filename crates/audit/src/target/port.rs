@@ -1,0 +1,61 @@
+//! A free port for a target, on the loopback address that this host has.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use echoctl_observe::loopback;
+
+use crate::Error;
+use crate::listeners::Listeners;
+
+/// An address of loopback with a port that is free, as is the next one: proxies often put their upstream there. Free means
+/// on every address of both families, since a command may listen on any of them.
+pub(super) fn free_addr(mut listeners: Option<&mut Listeners>) -> Result<SocketAddr, Error> {
+    let failed = |source| Error::System { what: "find a free port", source };
+    let ip = loopback();
+    let mut free = |port: u16| {
+        let nobody = listeners.as_mut().is_none_or(|listeners| listeners.is_free(port).unwrap_or(false));
+        nobody && TcpListener::bind((ip, port)).is_ok()
+    };
+    (0..TRIES)
+        .map(|_| LOWEST + (random() % u64::from(PORTS)) as u16)
+        .find(|&port| free(port) && free(port + 1))
+        .map(|port| SocketAddr::from((ip, port)))
+        .ok_or_else(|| failed(io::ErrorKind::AddrInUse.into()))
+}
+
+/// A random number, from the seed that std gives each hash map: enough to be unlike the others.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// Below the range that the kernel takes clients' ports from (from 32,768 on), so that none sits there already, …
+const LOWEST: u16 = 20_000;
+
+/// … and above most services.
+const PORTS: u16 = 12_000;
+
+/// More than enough: a host on which a thousand ports are taken in a row has no free one.
+const TRIES: u32 = 1000;
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+
+    #[test]
+    fn a_port_taken_on_any_address_is_not_free() {
+        let mut listeners = Listeners::open().unwrap();
+        for ip in ["127.0.0.1", "127.0.0.2", "::1"] {
+            // A host without IPv6 has nothing to be mistaken about.
+            let Ok(taken) = TcpListener::bind((ip.parse::<IpAddr>().unwrap(), 0)) else { continue };
+
+            assert!(!listeners.is_free(taken.local_addr().unwrap().port()).unwrap(), "{ip}");
+        }
+        let port = free_addr(Some(&mut listeners)).unwrap().port();
+        assert!(listeners.is_free(port).unwrap());
+    }
+}

@@ -1,0 +1,228 @@
+//! The audit's side of a supervisor: starts it, hears what it reports, and has it end everything.
+//!
+//! The pipe to its standard input is the order to go on. It ends when this process does, by whatever means, and then the
+//! supervisor ends all that it started. Should the supervisor itself be killed, its orphans become children of this
+//! process, which is why this process adopts orphans as well, and ends them in its place.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, PipeWriter, Read};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use echoctl_observe::ProcessTree;
+
+use crate::supervise::{GRACE, KILLING, Report};
+use crate::sys;
+
+/// A supervisor and its command.
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    process: Child,
+    /// Held open while the target is wanted.
+    control: Option<ChildStdin>,
+    reports: Receiver<Report>,
+    command: u32,
+    ended: Option<Ending>,
+    state: State,
+    /// Its descendants, as last seen.
+    tree: ProcessTree,
+    /// Processes that did not end, by name and pid.
+    left: Option<String>,
+}
+
+/// How the command ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ending {
+    /// Whether it ended well.
+    pub(super) success: bool,
+    /// How, e.g. `exit status: 1`.
+    pub(super) how: String,
+}
+
+/// What has become of the supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Running,
+    /// It has done its work: nothing is below it.
+    Over,
+    /// It ended without having done it: somebody killed it.
+    Lost,
+}
+
+impl Supervisor {
+    /// Starts `program` (with its first arguments), which is to call [`supervise`](crate::supervise()) with `command`.
+    /// `environment` is added for the command, whose output goes to `output`.
+    ///
+    /// # Errors
+    /// What the system said to the supervisor or to the command.
+    pub(super) fn start(
+        program: &[OsString],
+        command: &[OsString],
+        environment: (&str, &str),
+        output: PipeWriter,
+    ) -> io::Result<Supervisor> {
+        let (path, arguments) = program.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        sys::adopt_orphans();
+        let mut process = Command::new(path)
+            .args(arguments)
+            .args(command)
+            .env(environment.0, environment.1)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(output)
+            .spawn()
+            .map_err(|error| io::Error::other(format!("cannot start its supervisor: {error}")))?;
+        let control = process.stdin.take();
+        let reports = process.stdout.take().map(follow).ok_or(io::ErrorKind::BrokenPipe)?;
+        let mut tree = ProcessTree::new([]).map_err(io::Error::other)?;
+        let first = reports.recv_timeout(STARTING);
+        // On a system that lists no descendants there are none to be seen.
+        let below = tree.add_below(process.id());
+        let mut supervisor = Supervisor {
+            process,
+            control,
+            reports,
+            command: 0,
+            ended: None,
+            state: State::Running,
+            tree,
+            left: None,
+        };
+        match first {
+            Ok(Report::Started(pid)) => {
+                supervisor.command = pid;
+                // It may have ended since, and its command with it.
+                drop(below);
+                Ok(supervisor)
+            }
+            Ok(Report::Failed { code }) if code != 0 => Err(io::Error::from_raw_os_error(code)),
+            _ => Err(io::Error::other("its supervisor did not start it")),
+        }
+    }
+
+    /// Its pid.
+    pub(super) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The pid of the command, which may have ended.
+    pub(super) fn command(&self) -> u32 {
+        self.command
+    }
+
+    /// How the command ended, if it has.
+    pub(super) fn ended(&mut self) -> Option<&Ending> {
+        while let Ok(report) = self.reports.try_recv() {
+            self.note(report);
+        }
+        self.ended.as_ref()
+    }
+
+    /// The running processes below it, as of now.
+    pub(super) fn tree(&mut self) -> &ProcessTree {
+        self.tree.rescan();
+        &self.tree
+    }
+
+    /// Ends everything below it. Returns the names of what could not be ended, if any.
+    pub(super) fn stop(&mut self) -> Option<&str> {
+        self.tree.rescan();
+        self.control = None;
+        let deadline = Instant::now() + GRACE + KILLING + STARTING;
+        loop {
+            match self.reports.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(report) => self.note(report),
+                Err(RecvTimeoutError::Disconnected) => break,
+                // It was stopped, or hangs: what is below it becomes ours.
+                Err(RecvTimeoutError::Timeout) => {
+                    let _ = self.process.kill();
+                    break;
+                }
+            }
+        }
+        if self.state == State::Running {
+            self.state = State::Lost;
+        }
+        // Waited for only now: until then its pid, which is also its session, is not another's.
+        let _ = self.process.wait();
+        if self.state == State::Lost {
+            self.end_orphans();
+        }
+        self.left.as_deref()
+    }
+
+    fn note(&mut self, report: Report) {
+        match report {
+            Report::Ended { success, how } => self.ended = Some(Ending { success, how }),
+            Report::Left(names) => self.left = Some(names),
+            Report::Over => self.state = State::Over,
+            Report::Started(_) | Report::Failed { .. } => {}
+        }
+    }
+
+    /// Ends what a lost supervisor leaves: known members of its tree, and children of ours that are in its session. Others
+    /// of our children are not touched.
+    #[cfg(target_os = "linux")]
+    fn end_orphans(&mut self) {
+        use echoctl_observe::Process;
+
+        use crate::sys::Signal;
+        let deadline = Instant::now() + KILLING;
+        let session = self.process.id();
+        while Instant::now() < deadline {
+            let own = Process::open(std::process::id()).map(|own| own.children()).unwrap_or_default();
+            for pid in own.into_iter().filter(|pid| sys::session_of(*pid) == Some(session)) {
+                // All of them ended with the supervisor's own end, or are below it.
+                let _ = self.tree.add(pid);
+            }
+            self.tree.rescan();
+            let running: Vec<u32> = self.tree.members().map(Process::pid).collect();
+            for process in self.tree.members() {
+                let _ = sys::signal(process, Signal::Kill);
+            }
+            if running.is_empty() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
+            running.into_iter().for_each(sys::reap);
+        }
+        let names = self.tree.members().map(|process| format!("{} (pid {})", process.name(), process.pid()));
+        self.left = Some(names.collect::<Vec<_>>().join(", "));
+    }
+
+    /// Elsewhere orphans are the system's.
+    #[cfg(not(target_os = "linux"))]
+    fn end_orphans(&mut self) {}
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Hears what a supervisor reports until it ends.
+fn follow(reports: impl Read + Send + 'static) -> Receiver<Report> {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let mut reports = BufReader::new(reports.take(MOST_REPORTED));
+        let mut line = String::new();
+        while let Ok(1..) = reports.read_line(&mut line) {
+            if let Some(report) = Report::parse(line.trim_end_matches('\n'))
+                && tell.send(report).is_err()
+            {
+                break;
+            }
+            line.clear();
+        }
+    });
+    told
+}
+
+/// Time for a supervisor to start the command, and to have its last line heard: milliseconds, but on an overloaded machine.
+const STARTING: Duration = Duration::from_secs(10);
+
+/// Bytes that a supervisor may report: its few lines are far shorter, and another program in its place is not to be trusted.
+const MOST_REPORTED: u64 = 64 << 10;
