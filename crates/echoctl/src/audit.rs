@@ -24,10 +24,12 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::guard::Consent;
 use crate::interrupt;
 use crate::output::{Data, json_line, json_offer, note, say_styled};
+use crate::output_file::after_the_result;
 use crate::supervise;
 use crate::values;
 use crate::view::progress::Progress;
 use failure::failure;
+use kept::Files;
 use shapes::Stimulus;
 use summary::Summary;
 
@@ -116,10 +118,7 @@ pub(crate) fn run(mut args: Args) -> Outcome {
         writeln!(Data::new(), "{}", script.to_toml().trim_end())?;
         return Ok(Exit::Done);
     }
-    // A path that cannot be written is told before 10 seconds are spent on it.
-    for path in [&args.junit, &args.report, &args.record].into_iter().flatten() {
-        std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-    }
+    let files = Files::new(args.junit.as_deref(), args.report.as_deref(), args.record.as_deref())?;
     interrupt::in_order(STOPPING);
     let stop = interrupt::flag();
     let target = match args.command.as_slice() {
@@ -164,12 +163,14 @@ pub(crate) fn run(mut args: Args) -> Outcome {
     }
     let attack = attack?;
     let summary = Summary::new(&attack, &name, addr, &shape, &plan, args.project);
-    write_files(&args, &summary, &attack)?;
-    if args.json {
-        json_line("summary", &summary)?;
-    } else {
-        say_styled(&told::told(&summary, &attack, &output))?;
-    }
+    let printed = match args.json {
+        true => json_line("summary", &summary),
+        false => say_styled(&told::told(&summary, &attack, &output)),
+    };
+    // Whatever became of the one, the other is done.
+    let written = files.write(&summary, &attack, args.expect);
+    printed?;
+    after_the_result(written)?;
     Ok(exit(summary.verdict, args.expect))
 }
 
@@ -193,23 +194,6 @@ fn attack(plan: &Plan, json: bool, stop: &AtomicBool) -> Result<Attack, Error> {
         ));
     };
     plan.attack(stop, &mut watched)
-}
-
-fn write_files(args: &Args, summary: &Summary, attack: &Attack) -> Result<(), Failure> {
-    let write = |path: &PathBuf, text: String| {
-        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
-    };
-    if let Some(path) = &args.junit {
-        write(path, junit::junit(summary, args.expect))?;
-    }
-    if let Some(path) = &args.report {
-        write(path, kept::page(summary, attack).to_string())?;
-    }
-    if let Some(path) = &args.record {
-        let file = std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-        kept::record(summary, attack).write(std::io::BufWriter::new(file))?;
-    }
-    Ok(())
 }
 
 /// The exit code of a verdict, or of its agreement with what was expected.

@@ -12,7 +12,7 @@ use crate::completions;
 use crate::demo;
 use crate::dns;
 use crate::doctor;
-use crate::exit::{Failure, Outcome};
+use crate::exit::{Failure, Outcome, set_in};
 use crate::flood;
 use crate::lesson;
 use crate::man;
@@ -66,7 +66,11 @@ impl Cli {
             Ok(cli) => return Ok(cli),
             Err(error) => quotable(error),
         };
-        let text = error.render().to_string();
+        let mut text = error.render().to_string();
+        // What a value's own parser says of it may quote it too.
+        if let Some(source) = std::error::Error::source(&error).map(ToString::to_string) {
+            text = text.replace(&source, &set_in(&source));
+        }
         if error.use_stderr() {
             output::note(text.trim_end());
         } else {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use echoctl_report::{charts, compare_page, tables};
 
 use crate::exit::{Exit, Outcome};
+use crate::output_file::OutputFile;
 use crate::report::sketch::Sketch;
 use crate::report::{source, write};
 
@@ -33,15 +34,22 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
+    let read = |file| Some(Path::new(file)).filter(|file| *file != Path::new("-"));
+    let page = args.output.as_deref();
+    for (name, file) in [("A", &args.first), ("B", &args.second)] {
+        OutputFile::refuse_same(&[(name, read(file)), ("--output", page)])?;
+    }
+    let page = page.map(OutputFile::new).transpose()?;
+    let is_drawn = page.is_none() || args.plain;
     let (one, other) = (source::read(&args.first)?, source::read(&args.second)?);
     let (first, second) = names(&args.first, &args.second);
 
-    if let Some(file) = &args.output {
+    if let Some(file) = page {
         let page = compare_page((&first, &one), (&second, &other))
             .footer(concat!("Made by echoctl ", env!("CARGO_PKG_VERSION")));
         write(file, &page.to_string())?;
     }
-    if args.output.is_none() || args.plain {
+    if is_drawn {
         let sketch = Sketch::new(args.plain);
         for chart in charts::compare((&first, &one.samples), (&second, &other.samples)) {
             sketch.chart(&chart)?;

@@ -59,16 +59,13 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     }
 }
 
-/// The message of a failure: lines after the first are set in, but for the remedy, so that none of them can pass for a
-/// message of its own.
-fn message(failure: &Failure) -> String {
-    let text = failure.to_string();
-    let set_in = |(number, line): (usize, &str)| match number {
-        0 => format!("echoctl: {line}"),
-        _ if line.starts_with("hint: ") => format!("\n{line}"),
-        _ => format!("\n  {line}"),
-    };
-    text.trim_end().split('\n').enumerate().map(set_in).collect()
+/// The words of an error, with lines after the first set in, but for the remedy: so none of them can pass for a message of
+/// its own.
+pub(crate) fn set_in(error: &str) -> String {
+    let set_in =
+        |line: &str| if line.starts_with("hint: ") { format!("\n{line}") } else { format!("\n  {line}") };
+    let mut lines = error.trim_end().split('\n');
+    lines.next().into_iter().map(str::to_owned).chain(lines.map(set_in)).collect()
 }
 
 /// Says on stderr what went wrong, if anything, and turns the outcome into the process's exit code.
@@ -79,7 +76,7 @@ pub(crate) fn report(outcome: Outcome) -> ExitCode {
     let exit = outcome.unwrap_or_else(|failure| match failure.error.downcast_ref::<io::Error>() {
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         _ => {
-            note(message(&failure));
+            note(format_args!("echoctl: {}", set_in(&failure.to_string())));
             failure.exit
         }
     });
@@ -95,8 +92,8 @@ mod tests {
 
     #[test]
     fn no_line_of_a_message_passes_for_another_message() {
-        let failure = Failure::usage("no file a\nechoctl: all is well\nhint: name another\n");
+        let set_in = set_in("no file a\nechoctl: all is well\nhint: name another\n");
 
-        assert_eq!(message(&failure), "echoctl: no file a\n  echoctl: all is well\nhint: name another");
+        assert_eq!(set_in, "no file a\n  echoctl: all is well\nhint: name another");
     }
 }

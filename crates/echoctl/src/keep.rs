@@ -1,15 +1,15 @@
 //! What is kept of a run: the record for programs (`--record`), and the page for people (`--report`).
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
 use echoctl_record::{Machine, Run, Sample};
 use echoctl_report::run_page;
 
+use crate::exit::Failure;
 use crate::output::note;
+use crate::output_file::{OutputFile, after_the_result};
 
 /// Where a run is to be kept.
 #[derive(Debug, clap::Args)]
@@ -26,26 +26,22 @@ pub(crate) struct Files {
 /// Collects the samples of a run, if it is to be kept.
 pub(crate) struct Keeper {
     run: Run,
-    record: Option<Output>,
-    report: Option<Output>,
-}
-
-/// A file that is open before the run begins: a path that cannot be written is told before 10 s are spent on it.
-struct Output {
-    path: PathBuf,
-    file: File,
+    record: Option<OutputFile>,
+    report: Option<OutputFile>,
 }
 
 impl Keeper {
     /// A keeper of a run against `target`.
     ///
     /// # Errors
-    /// When a file cannot be made.
-    pub(crate) fn new(files: &Files, target: String, machine: Machine) -> anyhow::Result<Keeper> {
+    /// When a file cannot be written, or both are the same.
+    pub(crate) fn new(files: &Files, target: String, machine: Machine) -> Result<Keeper, Failure> {
+        let named = [("--record", files.record.as_deref()), ("--report", files.report.as_deref())];
+        OutputFile::refuse_same(&named)?;
         Ok(Keeper {
             run: begun(0, target, machine),
-            record: files.record.as_deref().map(Output::create).transpose()?,
-            report: files.report.as_deref().map(Output::create).transpose()?,
+            record: files.record.as_deref().map(OutputFile::new).transpose()?,
+            report: files.report.as_deref().map(OutputFile::new).transpose()?,
         })
     }
 
@@ -60,39 +56,29 @@ impl Keeper {
         }
     }
 
-    /// Writes what was asked for, with the ending that `end` gives it, and says so on stderr.
+    /// Writes what was asked for, with the ending that `end` gives it, and says so on stderr. The result is printed by then.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// When a file cannot be written; the other one is written all the same.
     pub(crate) fn finish(mut self, end: impl FnOnce(&mut Run)) -> anyhow::Result<()> {
         end(&mut self.run);
-        if let Some(record) = self.record.take() {
-            let to_write = |file: &mut BufWriter<File>| Ok(self.run.write(file)?);
-            record.write(to_write)?;
-        }
-        if let Some(report) = self.report.take() {
+        let record =
+            self.record.take().map(|file| keep(file, |to| self.run.write(to).map_err(io::Error::other)));
+        let report = self.report.take().map(|file| {
             let footer = concat!("Made by echoctl ", env!("CARGO_PKG_VERSION"));
             let page = run_page(&self.run).footer(footer).to_string();
-            report.write(|file| Ok(file.write_all(page.as_bytes())?))?;
-        }
-        Ok(())
+            keep(file, |to| to.write_all(page.as_bytes()))
+        });
+        after_the_result([record, report].into_iter().flatten().collect::<anyhow::Result<()>>())
     }
 }
 
-impl Output {
-    fn create(path: &Path) -> anyhow::Result<Output> {
-        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Output { path: path.to_owned(), file })
-    }
-
-    fn write(self, write: impl FnOnce(&mut BufWriter<File>) -> anyhow::Result<()>) -> anyhow::Result<()> {
-        let mut file = BufWriter::new(self.file);
-        write(&mut file)
-            .and_then(|()| Ok(file.flush()?))
-            .with_context(|| format!("cannot write {}", self.path.display()))?;
-        note(format_args!("kept in {}", self.path.display()));
-        Ok(())
-    }
+/// Writes a file, and says so on stderr.
+fn keep(file: OutputFile, content: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> anyhow::Result<()> {
+    let name = file.path().display().to_string();
+    file.write(content)?;
+    note(format_args!("kept in {name}"));
+    Ok(())
 }
 
 /// An empty record of a run of this command against `target`, which began so many seconds ago.

@@ -7,19 +7,20 @@ mod course;
 mod page;
 mod sheet;
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::Context;
 use clap::builder::PossibleValuesParser;
-use echoctl_lab::kit::{Lesson, LessonError, Setting};
+use echoctl_lab::kit::{Finding, Lesson, LessonError, Setting};
 use echoctl_lab::lessons;
 use serde::Serialize;
 
 use crate::ask::{self, somebody_is_there};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{json_line, note, say};
+use crate::output_file::{OutputFile, after_the_result};
 use sheet::Sheet;
 
 /// Learn it: each idea as a question and an experiment on your own machine
@@ -118,6 +119,7 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
         seed: args.seed.unwrap_or_else(|| now().subsec_nanos().into()),
         program: std::env::current_exe()?,
     };
+    let file = args.report.as_deref().map(OutputFile::new).transpose()?;
     let predicted = args.predict.as_deref().map(|answer| letter(lesson, answer)).transpose()?;
     let is_asked = predicted.is_none() && !args.yes && somebody_is_there();
     let sheet = Sheet::new(args.json, is_asked);
@@ -151,19 +153,25 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
         claims: finding.claims.clone(),
         seconds: started.elapsed().as_secs_f64(),
     };
-    sheet.evidence(lesson, &finding, prediction)?;
+    let printed = print(&sheet, lesson, &finding, &handed, args.json);
+    // The page is written also where nobody reads the rest.
+    let written = file.map_or(Ok(()), |file| {
+        let page = page::page(lesson, &finding, &handed).to_string();
+        let name = file.path().display().to_string();
+        file.write(|to| to.write_all(page.as_bytes())).map(|_| note(format_args!("written: {name}")))
+    });
+    printed?;
+    after_the_result(written)?;
+    Ok((if handed.holds { Exit::Done } else { Exit::Failed }, Some(handed)))
+}
+
+/// Prints what came of an experiment.
+fn print(sheet: &Sheet, lesson: &Lesson, finding: &Finding, handed: &Handed, json: bool) -> io::Result<()> {
+    sheet.evidence(lesson, finding, handed.prediction)?;
     // The evidence is looked at before the explanation moves it up the screen.
     sheet.pause("what it shows")?;
-    sheet.explanation(lesson, &finding)?;
-    if args.json {
-        json_line("summary", &handed)?;
-    }
-    if let Some(path) = &args.report {
-        let page = page::page(lesson, &finding, &handed);
-        std::fs::write(path, page.to_string()).with_context(|| format!("cannot write {}", path.display()))?;
-        note(format_args!("written: {}", path.display()));
-    }
-    Ok((if handed.holds { Exit::Done } else { Exit::Failed }, Some(handed)))
+    sheet.explanation(lesson, finding)?;
+    if json { json_line("summary", handed) } else { Ok(()) }
 }
 
 /// The choice that `--predict` names.

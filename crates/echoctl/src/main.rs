@@ -20,6 +20,7 @@ mod keep;
 mod lesson;
 mod man;
 mod output;
+mod output_file;
 mod ping;
 mod report;
 mod send;

@@ -152,7 +152,11 @@ impl Watch {
             if is_due {
                 line = after(line, self.every).max(now);
             }
-            self.show(&observation, &rows, is_due)?;
+            if let Err(error) = self.show(&observation, &rows, is_due) {
+                // The reader has gone: the rest is put in order as ever, and says the same.
+                self.finish(&observation, Exit::Done)?;
+                return Err(error.into());
+            }
 
             let is_over = self.ends.is_some_and(|ends| now.duration_since(began) >= ends);
             if is_over || observation.server_ended.is_some() {
@@ -184,14 +188,17 @@ impl Watch {
             server_ended: last.server_ended,
             ..self.peaks.watched(last.sample.t)
         };
-        if let Show::Json { .. } = self.show {
-            json_line("summary", &watched)?;
+        let printed = if let Show::Json { .. } = self.show {
+            json_line("summary", &watched)
         } else {
             // The screen's last picture stays where it is, and the cursor comes back.
             self.show = Show::Lines;
-            tell(&watched)?;
-        }
-        self.keeper.finish(|run| run.watched = Some(watched))?;
+            tell(&watched)
+        };
+        // What was recorded is kept also where nobody reads the result.
+        let kept = self.keeper.finish(|run| run.watched = Some(watched));
+        printed?;
+        kept?;
         Ok(exit)
     }
 }

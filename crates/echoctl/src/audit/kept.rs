@@ -1,16 +1,65 @@
-//! What is kept: the page for people, and the record for programs.
+//! What is kept: the page for people, the record for programs, and the test for CI.
+
+use std::io;
+use std::path::Path;
 
 use echoctl_audit::Outcome;
-use echoctl_record::Run;
+use echoctl_record::{Run, Verdict};
 use echoctl_report::{Page, Section, Table, charts};
 
+use super::junit::junit;
 use super::remedies::remedies;
 use super::summary::Summary;
 use super::told::{evidence, headline, why};
+use crate::exit::Failure;
 use crate::keep::begun;
+use crate::output_file::OutputFile;
+
+/// The files that an audit writes when it is over.
+pub(super) struct Files {
+    junit: Option<OutputFile>,
+    report: Option<OutputFile>,
+    record: Option<OutputFile>,
+}
+
+impl Files {
+    /// Those that are wanted.
+    ///
+    /// # Errors
+    /// When one cannot be written, before any time is spent on the audit; exit 2 when two are the same.
+    pub(super) fn new(
+        junit: Option<&Path>,
+        report: Option<&Path>,
+        record: Option<&Path>,
+    ) -> Result<Files, Failure> {
+        OutputFile::refuse_same(&[("--junit", junit), ("--report", report), ("--record", record)])?;
+        let file = |path: Option<&Path>| path.map(OutputFile::new).transpose();
+        Ok(Files { junit: file(junit)?, report: file(report)?, record: file(record)? })
+    }
+
+    /// Writes them: each, whatever becomes of the others.
+    ///
+    /// # Errors
+    /// That of the first that could not be written.
+    pub(super) fn write(
+        self,
+        summary: &Summary,
+        attack: &Outcome,
+        expected: Option<Verdict>,
+    ) -> anyhow::Result<()> {
+        let text = |file: OutputFile, text: String| file.write(|to| to.write_all(text.as_bytes()));
+        let written = [
+            self.junit.map(|file| text(file, junit(summary, expected))),
+            self.report.map(|file| text(file, page(summary, attack).to_string())),
+            self.record
+                .map(|file| file.write(|to| record(summary, attack).write(to).map_err(io::Error::other))),
+        ];
+        written.into_iter().flatten().try_for_each(|written| written.map(drop))
+    }
+}
 
 /// The page of an audit.
-pub(super) fn page(summary: &Summary, attack: &Outcome) -> Page {
+fn page(summary: &Summary, attack: &Outcome) -> Page {
     let title = format!("{}: {}", summary.verdict.name(), summary.target);
     let mut reasons = Section::new("Why");
     for line in why(summary, attack) {
@@ -38,7 +87,7 @@ pub(super) fn page(summary: &Summary, attack: &Outcome) -> Page {
 }
 
 /// The record: what `echoctl report` draws, with the evidence to judge it by again.
-pub(super) fn record(summary: &Summary, attack: &Outcome) -> Run {
+fn record(summary: &Summary, attack: &Outcome) -> Run {
     let mut run = begun(summary.seconds as u64, summary.addr.to_string(), echoctl_observe::machine());
     let last = attack.samples.last().copied().unwrap_or_default();
     run.samples.clone_from(&attack.samples);

@@ -5,6 +5,7 @@
 mod live;
 mod result;
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::ask;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt;
 use crate::output::{self, note, note_offer};
+use crate::output_file::{OutputFile, after_the_result};
 use live::Live;
 
 /// Show it: two servers, one line of code apart, and a client that stops reading.
@@ -73,17 +75,17 @@ impl Args {
         Ok(fitting)
     }
 
-    /// The folder that the page is to be written to, if it does not exist: better said before the run than after it.
-    fn missing_folder(&self) -> Option<&Path> {
-        let folder = self.report.parent().filter(|folder| !folder.as_os_str().is_empty())?;
-        (!self.no_report && !folder.is_dir()).then_some(folder)
+    /// The file of the page, if there is to be one: that it cannot be written is better said before the run than after it.
+    fn page(&self) -> anyhow::Result<Option<OutputFile>> {
+        let page = (!self.no_report).then(|| OutputFile::new(&self.report)).transpose();
+        page.map_err(|error| {
+            anyhow!("{error:#}\nhint: choose another file with --report, or none with --no-report")
+        })
     }
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
-    if let Some(folder) = args.missing_folder() {
-        return Err(Failure::usage(format!("--report: there is no folder {}", folder.display())));
-    }
+    let page = args.page()?;
     let plan = args.plan()?;
     let guess = introduce(&args, &plan)?;
     let program =
@@ -105,15 +107,14 @@ pub(crate) fn run(args: Args) -> Outcome {
         return Ok(Exit::Interrupted);
     };
 
-    let report = (!args.no_report).then_some(args.report.as_path());
-    let written = report.map_or(Ok(()), |file| write_page(file, &outcome));
-    let written_to = report.filter(|_| written.is_ok());
+    let written = page.map_or(Ok(0), |file| file.write(|to| to.write_all(demo::page(&outcome).as_bytes())));
+    let written_to = (!args.no_report && written.is_ok()).then_some(args.report.as_path());
     if args.json {
         output::json_line("summary", &JsonSummary::of(&outcome, written_to))?;
     } else {
         result::print(&outcome, guess, written_to)?;
     }
-    written?;
+    after_the_result(written)?;
     Ok(if outcome.doubts().is_empty() { Exit::Done } else { Exit::Failed })
 }
 
@@ -128,15 +129,6 @@ fn introduce(args: &Args, plan: &Plan) -> io::Result<Option<char>> {
         return Ok(None);
     }
     ask::ask(&story::QUESTION)
-}
-
-fn write_page(file: &Path, outcome: &demo::Outcome) -> anyhow::Result<()> {
-    std::fs::write(file, demo::page(outcome)).with_context(|| {
-        format!(
-            "cannot write the page to {} (choose another file with --report, or none with --no-report)",
-            file.display()
-        )
-    })
 }
 
 /// How a running demo is shown.
@@ -195,7 +187,7 @@ struct JsonSummary<'a> {
     off: &'a Summary,
     on: &'a Summary,
     #[serde(skip_serializing_if = "Option::is_none")]
-    report: Option<&'a Path>,
+    report: Option<Cow<'a, str>>,
 }
 
 impl<'a> JsonSummary<'a> {
@@ -204,7 +196,8 @@ impl<'a> JsonSummary<'a> {
             schema_version: echoctl_record::SCHEMA_VERSION,
             off: &outcome.off.summary,
             on: &outcome.on.summary,
-            report,
+            // A name that is no text is told as near as text comes to it.
+            report: report.map(Path::to_string_lossy),
         }
     }
 }

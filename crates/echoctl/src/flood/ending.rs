@@ -17,17 +17,21 @@ impl Session {
     pub(super) fn end(self, outcome: &Outcome) -> anyhow::Result<Exit> {
         let judgement = self.judgement(outcome);
         let summary = self.summary(outcome, judgement.as_ref());
-        if self.json {
-            json_line("summary", &summary)?;
-        } else {
-            let try_next = judgement.and_then(|judgement| judgement.try_next);
-            self.tell(outcome, &summary, try_next)?;
-        }
+        let printed = match self.json {
+            true => json_line("summary", &summary),
+            false => {
+                let try_next = judgement.and_then(|judgement| judgement.try_next);
+                self.tell(outcome, &summary, try_next)
+            }
+        };
         for fault in faults(outcome) {
             note(format_args!("echoctl: {fault}"));
         }
         let is_good = outcome.is_good() && !self.server_ended && !self.closed_by_server;
-        self.keeper.finish(|run| run.summary = Some(summary))?;
+        // What was recorded is kept also where nobody reads the result.
+        let kept = self.keeper.finish(|run| run.summary = Some(summary));
+        printed?;
+        kept?;
         Ok(if is_good { Exit::Done } else { Exit::Failed })
     }
 

@@ -68,7 +68,14 @@ pub(crate) fn run(args: Args) -> Outcome {
         handle.abort();
     });
     runtime.spawn(async move { done.send(flood.run().await) });
-    let outcome = session.watch(&outcome, &stop)?;
+    let outcome = match session.watch(&outcome, &stop) {
+        Ok(outcome) => outcome,
+        Err(failure) => {
+            // As where the reader has gone: what was recorded until then is kept.
+            session.keeper.finish(|_| ())?;
+            return Err(failure);
+        }
+    };
     // What comes while the end is told does not change how the run ended.
     let is_interrupted = interrupt::since().is_some();
 

@@ -6,15 +6,14 @@
 pub(crate) mod sketch;
 pub(crate) mod source;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use echoctl_record::{Bytes, Run, Sample};
 use echoctl_report::{Chart, charts, csv, run_page, svg, tables};
 
 use crate::exit::{Exit, Outcome};
-use crate::output::{self, Data};
+use crate::output;
+use crate::output_file::OutputFile;
 use sketch::Sketch;
 
 /// Draw a recorded run: where its bytes were, what they cost in memory, who was held back
@@ -48,21 +47,24 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
+    let (page, numbers, drawing) = (args.output.as_deref(), args.csv.as_deref(), args.svg.as_deref());
+    let read = Some(args.file.as_path()).filter(|file| *file != Path::new("-"));
+    OutputFile::refuse_same(&[("FILE", read), ("--output", page), ("--csv", numbers), ("--svg", drawing)])?;
+    let [page, numbers, drawing] = [page, numbers, drawing].map(|path| path.map(OutputFile::new).transpose());
+    let (page, numbers, drawing) = (page?, numbers?, drawing?);
     let run = source::read(&args.file)?;
 
-    if let Some(file) = &args.output {
-        write(
-            file,
-            &run_page(&run).footer(concat!("Made by echoctl ", env!("CARGO_PKG_VERSION"))).to_string(),
-        )?;
+    let nothing_asked = page.is_none() && numbers.is_none() && drawing.is_none();
+    if let Some(file) = page {
+        let footer = concat!("Made by echoctl ", env!("CARGO_PKG_VERSION"));
+        write(file, &run_page(&run).footer(footer).to_string())?;
     }
-    if let Some(file) = &args.csv {
+    if let Some(file) = numbers {
         write(file, &csv::samples(&run.samples))?;
     }
-    if let Some(file) = &args.svg {
+    if let Some(file) = drawing {
         write(file, &svg::sheet(&visible(&run.samples), svg::Size::WIDE))?;
     }
-    let nothing_asked = args.output.is_none() && args.csv.is_none() && args.svg.is_none();
     if nothing_asked || args.plain {
         draw(&run, &Sketch::new(args.plain))?;
     }
@@ -92,13 +94,13 @@ fn visible(samples: &[Sample]) -> Vec<Chart> {
     all.into_iter().filter(|chart| !chart.series.is_empty()).collect()
 }
 
-/// Writes a text to a file, and says so on stderr; `-` is stdout.
-pub(crate) fn write(file: &Path, text: &str) -> anyhow::Result<()> {
-    if file == Path::new("-") {
-        return Ok(Data::new().write_all(text.as_bytes())?);
+/// Writes a text to a file, and says so on stderr, unless it is stdout.
+pub(crate) fn write(file: OutputFile, text: &str) -> anyhow::Result<()> {
+    let name = file.path().to_owned();
+    let bytes = file.write(|to| to.write_all(text.as_bytes()))?;
+    if name != Path::new("-") {
+        output::note(format_args!("{}: {}", name.display(), Bytes(bytes)));
     }
-    std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
-    output::note(format_args!("{}: {}", file.display(), Bytes(text.len() as u64)));
     Ok(())
 }
 

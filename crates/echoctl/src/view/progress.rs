@@ -8,6 +8,7 @@ use std::fmt::Write;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
+use echoctl_record::printable;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use crate::output;
@@ -29,7 +30,7 @@ impl Progress {
 
     /// Replaces the message.
     pub(crate) fn show(&self, message: String) {
-        self.0.set_message(message);
+        self.0.set_message(printable(&message).into_owned());
     }
 }
 

@@ -1,0 +1,315 @@
+//! A file that is replaced as a whole or not at all: written beside its place, and renamed into it when it is complete.
+//!
+//! ```text
+//! start   a file is made beside the target and removed again: what cannot be written is told before the run
+//! run     nothing is there: however the run ends, an old file is what it was
+//! end     written beside, flushed, renamed over the target, which keeps its permissions and its owner
+//! ```
+//!
+//! What cannot be replaced (a device, a pipe, a file of a folder that cannot be written) is opened at the end and written in
+//! place. Where the process is killed within the last step, a hidden `.echoctl-PID-N.tmp` may stay.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process;
+
+use anyhow::Context;
+
+use crate::exit::Failure;
+use crate::output::Data;
+
+/// A file to be written at the end of a command, or stdout (`-`).
+#[derive(Debug)]
+pub(crate) struct OutputFile {
+    /// As the user named it.
+    path: PathBuf,
+    place: Place,
+}
+
+/// Where it goes.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    Stdout,
+    /// Beside this path, and then to it.
+    Beside(PathBuf),
+    /// Into what is there; a regular file is emptied first.
+    Within {
+        empty: bool,
+    },
+}
+
+impl OutputFile {
+    /// A file that can be written, as far as that can be known now.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub(crate) fn new(path: &Path) -> anyhow::Result<OutputFile> {
+        let place = Place::of(path).with_context(|| cannot_write(path))?;
+        Ok(OutputFile { path: path.to_owned(), place })
+    }
+
+    /// As the user named it.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes it, and returns how many bytes it has.
+    ///
+    /// # Errors
+    /// When it cannot be written; an old file is then what it was.
+    pub(crate) fn write(self, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<u64> {
+        let written = match &self.place {
+            Place::Stdout => written_to(Data::new(), content),
+            Place::Beside(target) => replace(target, content),
+            Place::Within { empty } => {
+                let file = OpenOptions::new().write(true).truncate(*empty).append(!*empty).open(&self.path);
+                file.and_then(|file| written_to(file, content))
+            }
+        };
+        written.with_context(|| cannot_write(&self.path))
+    }
+
+    /// Refuses two options that name the same file: one would replace the other's. Devices and pipes take both.
+    ///
+    /// # Errors
+    /// Exit 2, with their names.
+    pub(crate) fn refuse_same(files: &[(&str, Option<&Path>)]) -> Result<(), Failure> {
+        let files: Vec<(&str, &Path, Identity)> = files
+            .iter()
+            .filter_map(|(option, path)| Some((*option, (*path)?, Identity::of((*path)?)?)))
+            .collect();
+        for (index, (option, path, identity)) in files.iter().enumerate() {
+            if let Some((other, ..)) = files[..index].iter().find(|(.., other)| other == identity) {
+                let path = path.display();
+                return Err(Failure::usage(format_args!("{other} and {option} name the same file: {path}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An error of a file that was written when the result had been printed.
+pub(crate) fn after_the_result<T>(written: anyhow::Result<T>) -> anyhow::Result<T> {
+    written.map_err(|error| {
+        anyhow::anyhow!("{error:#}\nhint: the result above stands, only the file is missing")
+    })
+}
+
+impl Place {
+    fn of(path: &Path) -> io::Result<Place> {
+        if path == Path::new("-") {
+            return Ok(Place::Stdout);
+        }
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) => Some(metadata),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        if let Some(metadata) = &metadata {
+            if metadata.is_dir() {
+                return Err(ErrorKind::IsADirectory.into());
+            }
+            let is_replaceable = metadata.is_file() && !is_of_the_system(path);
+            if !is_replaceable {
+                // Opened now only where that does not wait for a reader.
+                if !is_pipe(metadata) {
+                    OpenOptions::new().append(true).open(path)?;
+                }
+                return Ok(Place::Within { empty: false });
+            }
+            // A file that is protected against writing is not replaced either.
+            OpenOptions::new().append(true).open(path)?;
+        }
+        let target = behind_links(path)?;
+        // A folder that is not there is no name of a file either.
+        if target.file_name().is_none() || target.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            return Err(ErrorKind::IsADirectory.into());
+        }
+        match Beside::new(&target) {
+            Ok(beside) => {
+                drop(beside);
+                Ok(Place::Beside(target))
+            }
+            Err(error) if metadata.is_some() && error.kind() == ErrorKind::PermissionDenied => {
+                Ok(Place::Within { empty: true })
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What tells whether two paths are the same file.
+#[derive(Debug, PartialEq, Eq)]
+enum Identity {
+    Stdout,
+    /// Of a file that exists: its device and its number there.
+    #[cfg(unix)]
+    Node(u64, u64),
+    /// Of one that does not: its folder as it is, and its name.
+    Path(PathBuf),
+}
+
+impl Identity {
+    /// Of a file that is written once; `None` of devices and pipes.
+    fn of(path: &Path) -> Option<Identity> {
+        if path == Path::new("-") {
+            return Some(Identity::Stdout);
+        }
+        if let Ok(metadata) = fs::metadata(path) {
+            if !metadata.is_file() {
+                return None;
+            }
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::MetadataExt;
+                return Some(Identity::Node(metadata.dev(), metadata.ino()));
+            }
+        }
+        let target = behind_links(path).ok()?;
+        let folder = fs::canonicalize(folder_of(&target)).ok()?;
+        Some(Identity::Path(folder.join(target.file_name()?)))
+    }
+}
+
+/// Writes beside `target` and renames.
+fn replace(target: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<u64> {
+    let old = fs::metadata(target).ok();
+    let mut beside = Beside::new(target)?;
+    if let Some(old) = &old {
+        beside.take_after(old)?;
+    }
+    let bytes = written_to(&beside.file, content)?;
+    beside.rename(target)?;
+    Ok(bytes)
+}
+
+/// Writes `content` through a buffer, and flushes it. Returns the number of bytes.
+fn written_to(to: impl Write, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<u64> {
+    let mut counted = Counted { to: BufWriter::with_capacity(BUFFER, to), bytes: 0 };
+    content(&mut counted)?;
+    counted.flush()?;
+    Ok(counted.bytes)
+}
+
+/// A writer that counts.
+struct Counted<W: Write> {
+    to: BufWriter<W>,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let length = self.to.write(buffer)?;
+        self.bytes += length as u64;
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+/// A file of our own beside another, which is gone when this is dropped.
+struct Beside {
+    file: File,
+    path: PathBuf,
+    is_renamed: bool,
+}
+
+impl Beside {
+    /// Makes it, under a name that is not taken.
+    fn new(target: &Path) -> io::Result<Beside> {
+        let folder = folder_of(target);
+        let mut tries = 0..MOST_NAMES;
+        loop {
+            let number = tries.next().ok_or(ErrorKind::AlreadyExists)?;
+            let path = folder.join(format!(".echoctl-{}-{number}.tmp", process::id()));
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(file) => return Ok(Beside { file, path, is_renamed: false }),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Gives it the owner and the permissions of the file that it replaces, before anything is in it.
+    fn take_after(&self, old: &Metadata) -> io::Result<()> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::{MetadataExt, fchown};
+            let own = self.file.metadata()?;
+            if (own.uid(), own.gid()) != (old.uid(), old.gid()) {
+                // Who may not give files away keeps the new one; the permissions are the old one's all the same.
+                let _ = fchown(&self.file, Some(old.uid()), Some(old.gid()));
+            }
+        }
+        self.file.set_permissions(old.permissions())
+    }
+
+    fn rename(&mut self, target: &Path) -> io::Result<()> {
+        fs::rename(&self.path, target)?;
+        self.is_renamed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if !self.is_renamed {
+            // It is hidden, and named for what made it.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// The file that a chain of links leads to, whether it exists or not.
+fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match fs::read_link(&path) {
+            Ok(next) => path = folder_of(&path).join(next),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::other("too many symbolic links"))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Whether a path is a name for something that is open, as `/dev/stdout`: what is behind it may be a file, but others write to
+/// that file too.
+fn is_of_the_system(path: &Path) -> bool {
+    ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder))
+}
+
+#[cfg(unix)]
+fn is_pipe(metadata: &Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &Metadata) -> bool {
+    false
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("cannot write {}", path.display())
+}
+
+/// Bytes written at a time.
+const BUFFER: usize = 64 * 1024;
+
+/// Names that are tried beside a file: those of runs that were killed, by processes of this very number.
+const MOST_NAMES: u32 = 1000;
+
+/// Links that lead from one to the next, as many as Linux follows.
+const MOST_LINKS: u32 = 40;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! Tests of files that are replaced as a whole or not at all.
+
+use super::*;
+
+fn write(path: &Path, text: &str) -> anyhow::Result<u64> {
+    OutputFile::new(path)?.write(|to| to.write_all(text.as_bytes()))
+}
+
+/// The names in a folder.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("it is a folder");
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("it can be read").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_file_is_made_or_replaced_and_nothing_else_is_left() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let path = folder.path().join("run.json");
+
+    assert_eq!(write(&path, "first").expect("it can be written"), 5);
+    assert_eq!(write(&path, "second").expect("it can be written"), 6);
+
+    assert_eq!(fs::read_to_string(&path).expect("it is there"), "second");
+    assert_eq!(names(folder.path()), ["run.json"]);
+}
+
+#[test]
+fn an_old_file_stays_until_the_new_one_is_complete() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let path = folder.path().join("run.json");
+    write(&path, "old").expect("it can be written");
+
+    // A run that never comes to its end, …
+    let file = OutputFile::new(&path).expect("it can be written");
+    assert_eq!(names(folder.path()), ["run.json"]);
+    drop(file);
+    // … and one whose file cannot be written to its end.
+    let error = OutputFile::new(&path).expect("it can be written").write(|to| {
+        to.write_all(&vec![b'x'; 3 * BUFFER])?;
+        Err(io::Error::from(ErrorKind::StorageFull))
+    });
+
+    assert!(error.is_err_and(|error| format!("{error:#}").starts_with("cannot write ")));
+    assert_eq!(fs::read_to_string(&path).expect("it is there"), "old");
+    assert_eq!(names(folder.path()), ["run.json"]);
+}
+
+#[test]
+fn a_panic_while_writing_leaves_the_old_file_alone() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let path = folder.path().join("run.json");
+    write(&path, "old").expect("it can be written");
+
+    let file = OutputFile::new(&path).expect("it can be written");
+    let panic = std::panic::catch_unwind(|| file.write(|_| panic!("in the midst of it")));
+
+    assert!(panic.is_err());
+    assert_eq!(fs::read_to_string(&path).expect("it is there"), "old");
+    assert_eq!(names(folder.path()), ["run.json"]);
+}
+
+#[test]
+fn what_cannot_be_written_is_told_at_the_start() {
+    let folder = tempfile::tempdir().expect("there is room");
+
+    for path in [
+        folder.path().join("missing/run.json"),
+        folder.path().to_owned(),
+        folder.path().join("x/.."),
+        folder.path().join("x/"),
+        PathBuf::new(),
+    ] {
+        assert!(OutputFile::new(&path).is_err(), "{}", path.display());
+    }
+    assert_eq!(names(folder.path()), [""; 0]);
+}
+
+#[test]
+fn a_file_of_a_killed_run_is_in_nobodys_way() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let left = format!(".echoctl-{}-0.tmp", process::id());
+    fs::write(folder.path().join(&left), "left").expect("it can be written");
+
+    write(&folder.path().join("run.json"), "new").expect("it can be written");
+
+    assert_eq!(names(folder.path()), [left.as_str(), "run.json"]);
+}
+
+#[test]
+fn options_with_the_same_file_are_refused_by_name() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("old"), "").expect("it can be written");
+    let refused = |one: &Path, other: &Path| {
+        OutputFile::refuse_same(&[("--record", Some(one)), ("--none", None), ("--report", Some(other))])
+    };
+
+    for (one, other) in [("new", "new"), ("new", "./new"), ("old", "./old"), ("old", "old")] {
+        let error = refused(&path(one), &path(other)).map_err(|error| error.to_string());
+        assert!(error.is_err_and(|error| error.contains("--record and --report")), "{one} {other}");
+    }
+    assert!(refused(Path::new("-"), Path::new("-")).is_err());
+    assert!(refused(&path("new"), &path("old")).is_ok());
+    assert!(refused(Path::new("/dev/null"), Path::new("/dev/null")).is_ok());
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn permissions_of_the_old_file_are_kept() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let path = folder.path().join("run.json");
+        fs::write(&path, "old").expect("it can be written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("it is ours");
+
+        write(&path, "new").expect("it can be written");
+
+        assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn links_are_followed_and_stay_also_to_what_is_not_there_yet() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let inner = folder.path().join("inner");
+        fs::create_dir(&inner).expect("it can be made");
+        symlink("inner/second", folder.path().join("first")).expect("it can be made");
+        symlink("run.json", inner.join("second")).expect("it can be made");
+
+        for text in ["made", "replaced"] {
+            write(&folder.path().join("first"), text).expect("it can be written");
+
+            assert_eq!(fs::read_to_string(inner.join("run.json")).expect("it is there"), text);
+            assert_eq!(names(&inner), ["run.json", "second"]);
+        }
+        let same = OutputFile::refuse_same(&[
+            ("--csv", Some(&folder.path().join("first"))),
+            ("--svg", Some(&inner.join("run.json"))),
+        ]);
+        assert!(same.is_err());
+    }
+
+    #[test]
+    fn links_in_a_circle_are_an_error() {
+        let folder = tempfile::tempdir().expect("there is room");
+        symlink("round", folder.path().join("round")).expect("it can be made");
+
+        assert!(OutputFile::new(&folder.path().join("round")).is_err());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_device_is_written_in_place_and_its_error_is_told() {
+        write(Path::new("/dev/null"), "x").expect("it takes everything");
+
+        let error = write(Path::new("/dev/full"), "x").map_err(|error| format!("{error:#}"));
+
+        assert!(error.is_err_and(|error| error.starts_with("cannot write /dev/full: ")));
+        assert!(fs::metadata("/dev/full").is_ok_and(|metadata| !metadata.is_file()));
+    }
+}

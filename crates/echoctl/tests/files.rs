@@ -1,0 +1,153 @@
+//! Promise: a file that a command writes is complete or what it was before, and the result is printed whatever becomes of it.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod peer;
+
+use std::fs;
+use std::path::Path;
+
+use echoctl_record::Run;
+use peer::{echo, echoctl, nobody, server, text};
+
+/// The arguments, with `FOLDER` in each of them replaced.
+fn within(folder: &Path, arguments: &[&str]) -> Vec<String> {
+    arguments.iter().map(|argument| argument.replace("FOLDER", &folder.display().to_string())).collect()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_run_that_cannot_begin_leaves_old_files_alone() {
+    let (_held, addr) = nobody();
+    for arguments in [
+        &["flood", &addr, "--record", "FOLDER/old", "--report", "FOLDER/page"][..],
+        &["audit", &addr, "--junit", "FOLDER/old", "--record", "FOLDER/run", "--report", "FOLDER/page"],
+        &["audit", "--junit", "FOLDER/old", "--", "FOLDER/no-such-program"],
+        &["watch", &addr, "--record", "FOLDER/old"],
+        &["report", "FOLDER/missing", "-o", "FOLDER/old"],
+        &["compare", "FOLDER/missing", "FOLDER/missing", "-o", "FOLDER/old"],
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("old"), "old").unwrap();
+        let arguments = within(folder.path(), arguments);
+
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let output = echoctl(&arguments).output().unwrap();
+
+        assert!(!output.status.success(), "{arguments:?}");
+        assert_eq!(fs::read_to_string(folder.path().join("old")).unwrap(), "old", "{arguments:?}");
+        assert_eq!(names(folder.path()), ["old"], "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_told_before_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["flood", "--record", "FOLDER/missing/run.json"][..],
+        &["audit", "--junit", "FOLDER/missing/x.xml", "--", "sleep", "1000"],
+        &["demo", "--yes", "--report", "FOLDER/missing/page.html"],
+        &["lesson", "framing", "--yes", "--report", "FOLDER"],
+    ] {
+        let arguments = within(folder.path(), arguments);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+
+        let output = echoctl(&arguments).output().unwrap();
+
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(text(&output.stderr).contains("cannot write "), "{arguments:?}: {}", text(&output.stderr));
+        assert_eq!(text(&output.stdout), "", "{arguments:?}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_result_is_printed_where_its_file_cannot_be_written() {
+    let addr = server(echo);
+    let program = env!("CARGO_BIN_EXE_echoctl");
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("run.json").display().to_string();
+    for (arguments, result) in [
+        (
+            &["flood", &addr, "--bytes", "1MiB", "--report", "/dev/full", "--record", &other][..],
+            "All 1 MiB came back",
+        ),
+        (
+            &[
+                "audit",
+                "--junit",
+                "/dev/full",
+                "--record",
+                &other,
+                "--",
+                program,
+                "serve",
+                "--addr",
+                "127.0.0.1:{port}",
+            ],
+            "BOUNDED",
+        ),
+    ] {
+        let output = echoctl(arguments).output().unwrap();
+
+        let (printed, error) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(1), "{printed}{error}");
+        assert!(printed.contains(result), "{printed}{error}");
+        assert!(
+            error.contains("cannot write /dev/full: ") && error.contains("the result above stands"),
+            "{error}"
+        );
+        Run::read(&fs::read(&other).unwrap()).expect("the other file is complete");
+        fs::remove_file(&other).unwrap();
+    }
+}
+
+#[test]
+fn two_options_may_not_name_the_same_file() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("run.json"), "a record").unwrap();
+    std::os::unix::fs::symlink("run.json", folder.path().join("link")).unwrap();
+    for arguments in [
+        &["flood", "--record", "FOLDER/x", "--report", "FOLDER/./x"][..],
+        &["audit", "--junit", "FOLDER/run.json", "--report", "FOLDER/link", "--", "sleep", "1000"],
+        &["report", "FOLDER/run.json", "-o", "FOLDER/link"],
+        &["report", "FOLDER/run.json", "--csv", "-", "--svg", "-"],
+        &["compare", "FOLDER/other.json", "FOLDER/run.json", "-o", "FOLDER/run.json"],
+    ] {
+        let arguments = within(folder.path(), arguments);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+
+        let output = echoctl(&arguments).output().unwrap();
+
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&output.stderr).contains("name the same file"), "{}", text(&output.stderr));
+    }
+    assert_eq!(fs::read_to_string(folder.path().join("run.json")).unwrap(), "a record");
+}
+
+#[test]
+fn a_record_is_kept_where_nobody_reads_the_result() {
+    let addr = server(echo);
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("run.json");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+
+    let status = std::process::Command::new(env!("CARGO_BIN_EXE_echoctl"))
+        .args(["flood", &addr, "--bytes", "1MiB", "--record"])
+        .arg(&record)
+        .stdout(writer)
+        .status()
+        .unwrap();
+
+    assert_eq!(status.code(), Some(0));
+    assert!(Run::read(&fs::read(&record).unwrap()).unwrap().summary.is_some());
+}
