@@ -65,34 +65,9 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     // Sabotage: room for all.
     let limit = if setting.sabotage { 256 } else { LIMIT };
     let mut server = ChildServer::start_with_descriptors(&setting.program, limit, &[])?;
-    let mut clients = Vec::new();
-    let (began, mut backlog_is_full) = (Instant::now(), false);
-    while clients.len() < CLIENTS && !backlog_is_full {
-        match Client::connect(server.addr()) {
-            Ok(client) => {
-                clients.push(client);
-                backlog_is_full = began.elapsed() > TO_CONNECT;
-            }
-            // A system may allow a shorter backlog than was asked for.
-            Err(error) if error.kind() == ErrorKind::TimedOut => backlog_is_full = true,
-            Err(error) => return Err(error.into()),
-        }
-    }
-    let connected = clients.len();
-    let accepted = answered_in_the_end(&mut clients)
-        .or_else(|error| server.check().map_or_else(|ended| Err(ended.into()), |()| Err(error)))?;
-
-    if backlog_is_full && accepted == connected {
-        let why = "this system's backlog is too short for clients to wait in (net.core.somaxconn)";
-        return Err(LessonError::NotVisible(why.to_owned()));
-    }
-
-    let gone = clients.iter().position(|client| client.answered).map(|at| clients.remove(at));
-    drop(gone);
-    let next_served = accepted == connected
-        || until("a client that waited is served", || {
-            Ok(Some(true).filter(|_| clients.iter_mut().any(|client| !client.answered && client.look())))
-        })?;
+    let crowd = crowd(server.addr());
+    server.check()?; // what was seen of a server that has ended is nothing
+    let (connected, accepted, next_served) = crowd?;
     let (leaked_eof, closed_eof) = leak()?;
     let (connections, local_addresses) = one_listener()?;
     Ok(tell(&Evidence {
@@ -105,6 +80,39 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
         connections,
         local_addresses,
     }))
+}
+
+/// More clients than the server has descriptors for. Returns how many connected, how many of them were served, and whether
+/// one more was when one of these had gone.
+fn crowd(server: SocketAddr) -> Result<(usize, usize, bool), LessonError> {
+    let mut clients = Vec::new();
+    let (began, mut backlog_is_full) = (Instant::now(), false);
+    while clients.len() < CLIENTS && !backlog_is_full {
+        match Client::connect(server) {
+            Ok(client) => {
+                clients.push(client);
+                backlog_is_full = began.elapsed() > TO_CONNECT;
+            }
+            // A system may allow a shorter backlog than was asked for.
+            Err(error) if error.kind() == ErrorKind::TimedOut => backlog_is_full = true,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let connected = clients.len();
+    let accepted = answered_in_the_end(&mut clients)?;
+
+    if backlog_is_full && accepted == connected {
+        let why = "this system's backlog is too short for clients to wait in (net.core.somaxconn)";
+        return Err(LessonError::NotVisible(why.to_owned()));
+    }
+
+    let gone = clients.iter().position(|client| client.answered).map(|at| clients.remove(at));
+    drop(gone);
+    let next_served = accepted == connected
+        || until("a client that waited is served", || {
+            Ok(Some(true).filter(|_| clients.iter_mut().any(|client| !client.answered && client.look())))
+        })?;
+    Ok((connected, accepted, next_served))
 }
 
 // [show]

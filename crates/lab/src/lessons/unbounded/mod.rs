@@ -142,13 +142,14 @@ struct Found {
 
 /// Starts a server and audits it. Returns the verdict, and the most by which its memory grew.
 fn attack(program: &Path, candidate: Candidate, script: Script) -> Result<(Verdict, u64), LessonError> {
-    let server = ChildServer::start_lesson(program, &["unbounded", "--candidate", candidate.name()])?;
+    let mut server = ChildServer::start_lesson(program, &["unbounded", "--candidate", candidate.name()])?;
     let pids = vec![server.pid()];
     let plan =
         Plan { budget: BUDGET, rate: RATE, patience: AT_MOST, pids, ..Plan::new(server.addr(), script) };
     let outcome = plan
         .attack(&AtomicBool::new(false), &mut |_| {})
         .map_err(|error| LessonError::Part(format!("the audit of a server: {error}")))?;
+    server.check()?;
     let memory = || outcome.samples.iter().filter_map(|sample| sample.server_memory);
     let growth = memory().max().zip(memory().next()).map_or(0, |(most, first)| most.saturating_sub(first));
     Ok((outcome.judgement.verdict, growth))

@@ -1,0 +1,174 @@
+//! Promise: the demo, the doctor and the lessons run on hosts that are set up otherwise, or say why not; and a server that
+//! ends, or a parent that is killed, leaves neither a wrong result nor a process behind.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const ECHOCTL: &str = env!("CARGO_BIN_EXE_echoctl");
+
+/// Runs a command line of echoctl in a network of its own, prepared by `setup`; `None` where the system allows no such
+/// network.
+fn on_host(setup: &str, args: &str) -> Option<Output> {
+    let inside = |script: &str| Command::new("unshare").args(["-rn", "sh", "-c", script]).output().ok();
+    let prepare = format!("ip link set lo up && {setup}");
+    if !inside(&prepare).is_some_and(|prepared| prepared.status.success()) {
+        eprintln!("not tested: this system allows no network of one's own with: {setup}");
+        return None;
+    }
+    inside(&format!("{prepare} && exec '{ECHOCTL}' {args}"))
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn all_of_it_runs_on_a_host_with_ipv6_only() {
+    for args in [
+        "lesson handshake --json",
+        "lesson dns --json",
+        "lesson race --json",
+        "lesson sockets --json",
+        "demo --small --json --no-report",
+    ] {
+        let Some(output) = on_host("ip addr del 127.0.0.1/8 dev lo", args) else { return };
+
+        assert!(output.status.success(), "{args}: {}", said(&output));
+    }
+    let doctor = on_host("ip addr del 127.0.0.1/8 dev lo", "doctor --json").unwrap();
+    // Whether its figures can be trusted depends on how busy the machine is.
+    assert!(matches!(doctor.status.code(), Some(0 | 3)), "{}", said(&doctor));
+    assert!(said(&doctor).contains("\"stalled_error\":0"), "{}", said(&doctor));
+}
+
+#[test]
+fn a_lesson_says_why_it_cannot_be_measured_here() {
+    for (setup, args, why) in [
+        ("sysctl -qw net.ipv4.tcp_rmem='4096 268435456 268435456'", "lesson stream --json", "tcp_rmem"),
+        (
+            "sysctl -qw net.ipv4.ip_local_port_range='40000 40003'",
+            "lesson sockets --json",
+            "ip_local_port_range",
+        ),
+        ("sysctl -qw net.core.somaxconn=1", "lesson sockets --json", "somaxconn"),
+        ("ulimit -n 40", "lesson sockets --json", "ulimit -n"),
+    ] {
+        let Some(output) = on_host(setup, args) else { continue };
+
+        assert_eq!(output.status.code(), Some(3), "{setup}: {}", said(&output));
+        assert!(said(&output).contains(why) && output.stdout.is_empty(), "{setup}: {}", said(&output));
+    }
+}
+
+#[test]
+fn a_demo_without_its_effect_does_not_explain_it() {
+    let setup = "sysctl -qw net.ipv4.tcp_rmem='4096 268435456 268435456' \
+                 && sysctl -qw net.ipv4.tcp_wmem='4096 268435456 268435456'";
+    let Some(output) = on_host(setup, "demo --small --yes --no-report") else { return };
+
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("did not show what it should") && said.contains("tcp_rmem"), "{said}");
+    assert!(!said.contains("OFF rose") && !said.contains("ON stayed flat"), "{said}");
+}
+
+/// A command whose servers can be looked for.
+struct Run(Child);
+
+impl Run {
+    fn start(args: &[&str]) -> Run {
+        let child = Command::new(ECHOCTL)
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Run(child)
+    }
+
+    /// Its children, once there are `count`.
+    fn servers(&self, count: usize) -> Vec<u32> {
+        let pid = self.0.id();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            // A thread that starts a child is its parent: each has a list of its own.
+            let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+            let lists =
+                threads.flatten().filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+            let found: Vec<u32> = lists
+                .flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>())
+                .collect();
+            if found.len() >= count {
+                return found;
+            }
+            assert!(Instant::now() < deadline, "{} of {count} servers were started", found.len());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn kill(pid: u32) {
+    assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success());
+}
+
+/// Whether a process is there. One that nobody has waited for yet is not.
+fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).unwrap_or_default();
+    stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next()).is_some_and(|state| state != "Z")
+}
+
+fn all_end(pids: &[u32]) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while pids.iter().any(|&pid| is_alive(pid)) {
+        assert!(Instant::now() < deadline, "a server is left: {pids:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_is_an_error_of_the_run() {
+    for (args, servers) in [
+        (&["demo", "--small", "--json", "--no-report"][..], 2),
+        (&["lesson", "backpressure", "--json"], 3),
+        (&["lesson", "sockets", "--json"], 1),
+    ] {
+        let mut run = Run::start(args);
+        let pids = run.servers(servers);
+
+        kill(pids[0]);
+
+        let mut said = String::new();
+        std::io::Read::read_to_string(run.0.stderr.as_mut().unwrap(), &mut said).unwrap();
+        assert_eq!(run.0.wait().unwrap().code(), Some(1), "{args:?}: {said}");
+        assert!(said.contains("server") && !said.contains("panicked"), "{args:?}: {said}");
+        all_end(&pids);
+    }
+}
+
+#[test]
+fn servers_end_when_their_parent_is_killed() {
+    for (args, servers) in [
+        (&["demo", "--small", "--json", "--no-report"][..], 2),
+        (&["lesson", "backpressure", "--json"], 3),
+        (&["lesson", "unbounded", "--json"], 5),
+    ] {
+        let run = Run::start(args);
+        let pids = run.servers(servers);
+
+        kill(run.0.id());
+
+        all_end(&pids);
+    }
+}
