@@ -21,7 +21,7 @@ use crate::machine::{kibibytes, sysctl};
 use crate::proc_file::read_text;
 
 /// Memory that this process could still take, in bytes: the smallest of what its control groups, its resource limits and
-/// the machine leave. `None` where none of them is visible, as outside Linux.
+/// the machine leave. Windows shows what the machine leaves; `None` where nothing is visible (macOS).
 pub fn available_memory() -> Option<u64> {
     let own = std::process::id();
     least([machine(), Cgroup::own().and_then(|group| group.left()), resource_limits(own)])
@@ -91,6 +91,15 @@ fn least<const N: usize>(bounds: [Option<u64>; N]) -> Option<u64> {
 
 /// What the machine has left.
 fn machine() -> Option<u64> {
+    #[cfg(windows)]
+    let told = crate::sys::memory_left();
+    #[cfg(not(windows))]
+    let told = None;
+    least([told, meminfo_left()])
+}
+
+/// The same on Linux; nothing where there is no `/proc`.
+fn meminfo_left() -> Option<u64> {
     let meminfo = read_text("/proc/meminfo")?;
     let available = kibibytes(&meminfo, "MemAvailable:");
     let is_strict = sysctl("vm.overcommit_memory").is_some_and(|mode| mode == "2");

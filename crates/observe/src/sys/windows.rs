@@ -13,6 +13,7 @@ use windows_sys::Win32::Networking::WinSock::{
 use windows_sys::Win32::System::ProcessStatus::{
     K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS, PROCESS_MEMORY_COUNTERS_EX,
 };
+use windows_sys::Win32::System::SystemInformation::{GlobalMemoryStatusEx, MEMORYSTATUSEX};
 use windows_sys::Win32::System::Threading::{OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION};
 
 use crate::{AsHandle, TcpInfo, TcpState};
@@ -38,6 +39,14 @@ pub(crate) fn process_memory(pid: u32) -> io::Result<u64> {
     }
     // SAFETY: it is plain numbers, all of them valid when zero, and the call has filled them.
     Ok(unsafe { counters.assume_init() }.PrivateUsage as u64)
+}
+
+/// Memory that the machine has left, in bytes: in RAM, or still to be promised where that is less.
+pub(crate) fn memory_left() -> Option<u64> {
+    let mut status = MEMORYSTATUSEX { dwLength: size_of::<MEMORYSTATUSEX>() as u32, ..Default::default() };
+    // SAFETY: the structure says its own size, and lives across the call, which only writes to it.
+    let result = unsafe { GlobalMemoryStatusEx(&mut status) };
+    (result != 0).then(|| status.ullAvailPhys.min(status.ullAvailPageFile))
 }
 
 /// Bytes that can be read.
