@@ -8,6 +8,7 @@ mod peer;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use echoctl_record::{Machine, Run, Sample};
 use peer::{echoctl, text};
 
 /// A process that is ended with the test.
@@ -70,4 +71,19 @@ fn demo_takes_the_small_plan_where_only_that_fits() {
     BufReader::new(demo.0.stderr.take().unwrap()).read_line(&mut line).unwrap();
 
     assert!(line.starts_with("Running the small demo: the full one needs 544 MiB"), "{line}");
+}
+
+#[test]
+fn report_refuses_a_record_that_does_not_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.json");
+    let mut run = Run::new("", Vec::new(), 0, "x".to_owned(), Machine::default());
+    run.samples = (0..110_000).map(|index| Sample { t: f64::from(index), ..Sample::default() }).collect();
+    run.write(std::fs::File::create(&path).unwrap()).unwrap();
+
+    let output = limited(100_000, &["report", path.to_str().unwrap()]).output().unwrap();
+
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("the memory left has room for"), "{told}");
 }

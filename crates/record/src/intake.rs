@@ -1,8 +1,8 @@
 //! Reads foreign JSON as a stream, with limits, so that an endless or inflated file is refused before it fills the memory.
 //!
 //! A record is small but for its samples. So each file may have [`BESIDE_SAMPLES`] bytes of anything, and
-//! [`BYTES_PER_SAMPLE`] more for each sample that was read; what exceeds that, or [`MOST_BYTES`] or [`MOST_SAMPLES`], ends the
-//! reading. Memory is in proportion to the samples kept.
+//! [`BYTES_PER_SAMPLE`] more for each sample that was read; what exceeds that, or [`MOST_BYTES`], or the samples that the caller
+//! has memory for, ends the reading. Memory is in proportion to the samples kept.
 
 use std::cell::Cell;
 use std::fmt;
@@ -14,8 +14,9 @@ use serde::de::{DeserializeSeed, Error, SeqAccess, Visitor};
 use crate::Sample;
 
 /// What has been read so far. Shared by the [`Metered`] reader and by the parser, which counts the samples.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Intake {
+    most_samples: u64,
     bytes: Cell<u64>,
     samples: Cell<u64>,
     exceeded: Cell<Option<Limit>>,
@@ -28,8 +29,8 @@ pub(crate) struct Intake {
 pub enum Limit {
     /// [`Limit::BYTES`] in all.
     Bytes,
-    /// [`Limit::SAMPLES`] samples.
-    Samples,
+    /// This many samples.
+    Samples(u64),
     /// More text than any record has beside its samples.
     Text,
 }
@@ -46,13 +47,25 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Limit::Bytes => write!(f, "more than {} GiB", MOST_BYTES >> 30),
-            Limit::Samples => f.write_str("more than 3,000,000 samples"),
+            Limit::Samples(most) => write!(f, "more than {most} samples"),
             Limit::Text => write!(f, "more than {} MiB beside its samples", BESIDE_SAMPLES >> 20),
         }
     }
 }
 
 impl Intake {
+    /// Nothing read yet, and room for this many samples, at most [`Limit::SAMPLES`].
+    pub(crate) fn new(most_samples: u64) -> Intake {
+        Intake {
+            most_samples: most_samples.min(MOST_SAMPLES),
+            bytes: Cell::default(),
+            samples: Cell::default(),
+            exceeded: Cell::default(),
+            has_text: Cell::default(),
+            has_ended: Cell::default(),
+        }
+    }
+
     /// The limit that was exceeded, if one was.
     pub(crate) fn exceeded(&self) -> Option<Limit> {
         self.exceeded.get()
@@ -74,7 +87,10 @@ impl Intake {
     /// [`Limit::Samples`] when that is one too many.
     pub(crate) fn add_sample(&self) -> Result<(), Limit> {
         self.samples.set(self.samples.get() + 1);
-        if self.samples.get() > MOST_SAMPLES { Err(self.refuse(Limit::Samples)) } else { Ok(()) }
+        if self.samples.get() > self.most_samples {
+            return Err(self.refuse(Limit::Samples(self.most_samples)));
+        }
+        Ok(())
     }
 
     fn add_bytes(&self, bytes: &[u8]) -> Result<(), Limit> {
@@ -179,7 +195,7 @@ mod tests {
 
     #[test]
     fn text_without_samples_ends_at_its_limit() {
-        let intake = Intake::default();
+        let intake = Intake::new(u64::MAX);
 
         assert_eq!(endless(&intake), BESIDE_SAMPLES);
         assert_eq!(intake.exceeded(), Some(Limit::Text));
@@ -187,7 +203,7 @@ mod tests {
 
     #[test]
     fn samples_bring_room_for_their_text() {
-        let intake = Intake::default();
+        let intake = Intake::new(u64::MAX);
         (0..4096).try_for_each(|_| intake.add_sample()).expect("these are few");
 
         assert_eq!(endless(&intake), BESIDE_SAMPLES + (4 << 20));
@@ -195,12 +211,12 @@ mod tests {
 
     #[test]
     fn samples_end_at_their_limit_whatever_their_size() {
-        let intake = Intake::default();
+        let intake = Intake::new(u64::MAX);
 
         let counted = (0..MOST_SAMPLES).try_for_each(|_| intake.add_sample());
 
         assert_eq!(counted, Ok(()));
-        assert_eq!(intake.add_sample(), Err(Limit::Samples));
+        assert_eq!(intake.add_sample(), Err(Limit::Samples(MOST_SAMPLES)));
         assert_eq!(endless(&intake), MOST_BYTES);
         assert_eq!(intake.exceeded(), Some(Limit::Bytes));
     }

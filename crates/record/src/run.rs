@@ -142,7 +142,15 @@ impl Run {
     /// # Errors
     /// A [`RunError`] that says what is wrong with it.
     pub fn read_from(source: impl Read) -> Result<Run, RunError> {
-        let intake = Intake::default();
+        Run::read_within(source, Limit::SAMPLES)
+    }
+
+    /// The same where there is memory for `most` samples only: to read and draw one takes some 450 bytes.
+    ///
+    /// # Errors
+    /// A [`RunError`] that says what is wrong with it.
+    pub fn read_within(source: impl Read, most: u64) -> Result<Run, RunError> {
+        let intake = Intake::new(most);
         let mut reader = BufReader::with_capacity(CHUNK, Metered::new(source, &intake));
         let read = head(&mut reader).and_then(|head| {
             let is_lines = lines::begin(&head);

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
+use echoctl_observe::available_memory;
 use echoctl_record::{Bytes, Limit, Run, RunError};
 
 /// Reads a record, or the JSON lines of a run; it has samples. `-` is standard input.
@@ -20,7 +21,7 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<Run> {
     let is_stdin = file == Path::new("-");
     let name = if is_stdin { "standard input".into() } else { file.to_string_lossy() };
     let run = match is_stdin {
-        true => Run::read_from(io::stdin().lock()),
+        true => Run::read_within(io::stdin().lock(), most_samples()),
         false => {
             let source = open(file).with_context(|| format!("cannot read {name}"))?;
             let length = source.metadata().map_or(0, |metadata| metadata.len());
@@ -28,15 +29,23 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<Run> {
                 let limit = Limit::Bytes;
                 return Err(anyhow!("cannot draw {name}: it has {}, {limit}", Bytes(length)));
             }
-            Run::read_from(source)
+            Run::read_within(source, most_samples())
         }
     };
     let run = run.map_err(|error| match error {
         RunError::Read(error) => anyhow!(error).context(format!("cannot read {name}")),
+        RunError::TooLarge { limit: Limit::Samples(most) } if most < Limit::SAMPLES => {
+            anyhow!("cannot draw {name}: the memory left has room for {most} samples, and it has more")
+        }
         error => anyhow!(error).context(format!("cannot draw {name}")),
     })?;
     ensure!(!run.samples.is_empty(), "cannot draw {name}: it has no samples: the run ended before the first");
     Ok(run)
+}
+
+/// Samples that the memory left has room for: a container of 200 MiB is killed by what a laptop draws in seconds.
+fn most_samples() -> u64 {
+    available_memory().map_or(Limit::SAMPLES, |left| left / BYTES_PER_SAMPLE)
 }
 
 /// Opens a file. To open a pipe with a name waits until something writes to it: not for ever.
@@ -53,6 +62,10 @@ fn open(file: &Path) -> io::Result<File> {
         Err(io::Error::new(io::ErrorKind::TimedOut, what))
     })
 }
+
+/// Memory for a sample, in bytes: 450 were measured for reading and drawing three million of them; as much again is for what
+/// a machine needs beside it.
+const BYTES_PER_SAMPLE: u64 = 1024;
 
 /// The longest that a pipe with a name may have no writer: longer than a command needs to start.
 const OPEN_WITHIN: Duration = Duration::from_secs(5);
