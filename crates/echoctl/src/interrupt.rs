@@ -97,7 +97,7 @@ fn listen(promise: Duration) -> io::Result<()> {
 
 #[cfg(unix)]
 fn listen_to_signals() -> io::Result<()> {
-    sys::handle(on_signal)
+    sys::handle(on_signal, on_death, on_stop)
 }
 
 #[cfg(not(unix))]
@@ -121,6 +121,18 @@ extern "C" fn on_signal(_: c_int) {
         Some(first) if first.elapsed() < BURST => IS_URGENT.store(true, SeqCst),
         _ => end_now(),
     }
+}
+
+/// SIGQUIT or an abort: it has its usual effect, and the cursor is shown.
+#[cfg(unix)]
+extern "C" fn on_death(signal: c_int) {
+    sys::give_way(signal, on_death, screen::farewell(), b"");
+}
+
+/// Ctrl-Z: it has its usual effect, and the cursor is shown meanwhile.
+#[cfg(unix)]
+extern "C" fn on_stop(signal: c_int) {
+    sys::give_way(signal, on_stop, screen::farewell(), screen::welcome());
 }
 
 /// Notes that the process is to end, and wakes the thread that hands it on. Whether this was the first time.

@@ -27,28 +27,54 @@ pub(crate) fn usual_effect() {
 #[cfg(not(unix))]
 pub(crate) fn usual_effect() {}
 
-/// Has `handler` called for SIGINT, SIGTERM and SIGHUP. SIGHUP stays ignored where it is: so `nohup` wants it.
+/// Has `ends` called for SIGINT, SIGTERM and SIGHUP, `dies` for SIGQUIT and SIGABRT, and `stops` for Ctrl-Z. What is ignored
+/// stays so, but for the first two: SIGHUP under `nohup`, Ctrl-Z without job control.
 ///
 /// # Errors
 /// The system's; it knows no reason for one.
 #[cfg(unix)]
-pub(crate) fn handle(handler: Handler) -> io::Result<()> {
-    let function = handler as *const () as libc::sighandler_t;
-    set(libc::SIGINT, function)?;
-    set(libc::SIGTERM, function)?;
-    if action(libc::SIGHUP)? != libc::SIG_IGN {
-        set(libc::SIGHUP, function)?;
+pub(crate) fn handle(ends: Handler, dies: Handler, stops: Handler) -> io::Result<()> {
+    let function = |handler: Handler| handler as *const () as libc::sighandler_t;
+    set(libc::SIGINT, function(ends))?;
+    set(libc::SIGTERM, function(ends))?;
+    let others = [(libc::SIGHUP, ends), (libc::SIGQUIT, dies), (libc::SIGABRT, dies), (libc::SIGTSTP, stops)];
+    for (signal, handler) in others {
+        if action(signal)? != libc::SIG_IGN {
+            set(signal, function(handler))?;
+        }
     }
     Ok(())
 }
 
-/// Writes a few bytes to the terminal behind stderr, if it takes them within a fifth of a second, and ends the process without
-/// running anything else: no destructor, no other thread and no reader can hold it up. For signal handlers too.
+/// Gives a signal that is handled its usual effect, now: the process ends, or stops until it is continued. Before that it
+/// writes `before` to the terminal behind stderr, and when it goes on, `after`. For signal handlers.
+#[cfg(unix)]
+pub(crate) fn give_way(signal: c_int, handler: Handler, before: &[u8], after: &[u8]) {
+    // SAFETY: it gives the address of this thread's errno, which lives as long as the thread.
+    let errno = unsafe { errno() };
+    // SAFETY: as above. What the handler has interrupted may be about to read it.
+    let kept = unsafe { errno.read() };
+    write_now(before);
+    // It fails for no signal that exists, nor does the other.
+    let _ = set(signal, libc::SIG_DFL);
+    // SAFETY: it takes no pointer, and is async-signal-safe. The signal is not blocked in its handler: see `set`.
+    unsafe { libc::raise(signal) };
+    let _ = set(signal, handler as *const () as libc::sighandler_t);
+    write_now(after);
+    // SAFETY: as above.
+    unsafe { errno.write(kept) };
+}
+
+#[cfg(target_os = "linux")]
+use libc::__errno_location as errno;
+#[cfg(all(unix, not(target_os = "linux")))]
+use libc::__error as errno;
+
+/// Writes a few bytes to the terminal behind stderr, as [`write_now`] does, and ends the process without running anything
+/// else: no destructor, no other thread and no reader can hold it up. For signal handlers too.
 #[cfg(unix)]
 pub(crate) fn end_now(code: i32, farewell: &[u8]) -> ! {
-    if !farewell.is_empty() {
-        say_farewell(farewell);
-    }
+    write_now(farewell);
     // SAFETY: it takes no pointer, does not return, and is async-signal-safe.
     unsafe { libc::_exit(code) }
 }
@@ -59,10 +85,15 @@ pub(crate) fn end_now(code: i32, _farewell: &[u8]) -> ! {
     std::process::exit(code)
 }
 
-/// Writes to a description of its own, which does not block: a terminal that is stopped, or written by another thread,
+/// Writes a few bytes to the terminal behind stderr, if it takes them within a fifth of a second. For signal handlers too.
+///
+/// It writes to a description of its own, which does not block: a terminal that is stopped, or written by another thread,
 /// refuses instead of holding us up.
 #[cfg(unix)]
-fn say_farewell(mut bytes: &[u8]) {
+pub(crate) fn write_now(mut bytes: &[u8]) {
+    if bytes.is_empty() {
+        return;
+    }
     let flags = libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
     // SAFETY: the path is a C string that lives for ever; open is async-signal-safe.
     let mut fd = unsafe { libc::open(TERMINAL.as_ptr(), flags) };
@@ -72,19 +103,23 @@ fn say_farewell(mut bytes: &[u8]) {
         // SAFETY: it takes no pointer, and is async-signal-safe. Nobody handles SIGALRM here: it ends the process.
         unsafe { libc::alarm(1) };
     }
-    for turn in 0..FAREWELL.1 {
+    for turn in 0..TRIES {
         if turn == 1 {
             start_again(fd);
         }
         let mut waited = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
         // SAFETY: `waited` is one initialized pollfd that lives across the call; poll is async-signal-safe.
-        unsafe { libc::poll(&raw mut waited, 1, FAREWELL.0) };
+        unsafe { libc::poll(&raw mut waited, 1, TRY_MILLIS) };
         // SAFETY: the pointer and the length are those of a live slice; write is async-signal-safe.
         let written = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
         bytes = usize::try_from(written).ok().and_then(|written| bytes.get(written..)).unwrap_or(bytes);
         if bytes.is_empty() {
-            return;
+            break;
         }
+    }
+    if fd != libc::STDERR_FILENO {
+        // SAFETY: it was opened above, and nobody else knows of it; close is async-signal-safe.
+        unsafe { libc::close(fd) };
     }
 }
 
@@ -107,8 +142,9 @@ fn set(signal: c_int, function: libc::sighandler_t) -> io::Result<()> {
     // SAFETY: a sigaction of zeros is a valid one: no flags, an empty mask, the default action.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = function;
-    // System calls of ours that wait go on behind the handler: who is to stop waiting is woken otherwise.
-    action.sa_flags = libc::SA_RESTART;
+    // System calls of ours that wait go on behind the handler: who is to stop waiting is woken otherwise. And a second
+    // signal does not wait for the handler of the first.
+    action.sa_flags = libc::SA_RESTART | libc::SA_NODEFER;
     // SAFETY: `action` is initialized and names SIG_DFL or a function of the type that a handler without SA_SIGINFO has;
     // the old action is not asked for.
     match unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) } {
@@ -135,7 +171,9 @@ const TERMINAL: &std::ffi::CStr = c"/proc/self/fd/2";
 #[cfg(all(unix, not(target_os = "linux")))]
 const TERMINAL: &std::ffi::CStr = c"/dev/tty";
 
-/// Milliseconds that each try to write waits, and tries: long enough for a terminal that is only busy, and at once for a
-/// person.
+/// How long each try to write waits, in milliseconds, and how many there are: long enough for a terminal that is only busy,
+/// and at once for a person.
 #[cfg(unix)]
-const FAREWELL: (c_int, u32) = (50, 4);
+const TRY_MILLIS: c_int = 50;
+#[cfg(unix)]
+const TRIES: u32 = 4;

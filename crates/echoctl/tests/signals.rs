@@ -14,7 +14,7 @@ use std::thread;
 
 use peer::{echo, server};
 use pty::Terminal;
-use running::{Running, Stream, catches_interrupts, command, is_waiting};
+use running::{Running, Stream, catches_interrupts, command, is_stopped, is_waiting};
 use serde_json::Value;
 
 /// A server that takes connections and never says anything.
@@ -148,7 +148,6 @@ fn the_cursor_is_shown_after_one_signal_and_after_two() {
     let live = [
         format!("flood {echo} --rate 1MiB --for 10m"),
         format!("watch {echo}"),
-        format!("audit {echo} --rate 64KiB --for 10m"),
         "demo --small --yes --no-report".to_owned(),
     ];
     for line in &live {
@@ -170,6 +169,34 @@ fn the_cursor_is_shown_after_one_signal_and_after_two() {
             let shown = terminal.close();
             assert!(shown.rfind(SHOW) > shown.rfind(HIDE), "{line}, {signals:?}: {shown:?}");
         }
+    }
+}
+
+#[test]
+fn the_cursor_is_shown_while_it_is_stopped_and_after_a_core_dump() {
+    for (signal, dies) in [("TSTP", false), ("QUIT", true), ("ABRT", true)] {
+        let terminal = Terminal::open();
+        let addr = server(echo);
+        // In one statement: the command holds the terminal open, too.
+        let child = command(&["watch", &addr]).stderr(terminal.stdio()).spawn().unwrap();
+        let mut running = Running(child);
+        running.wait_until("it hides the cursor", |_| terminal.shows(HIDE));
+        running.wait_until("it catches signals", catches_interrupts);
+
+        running.signal(signal);
+
+        if dies {
+            assert!(running.end(signal).signal().is_some());
+        } else {
+            running.wait_until("it is stopped", is_stopped);
+            assert!(terminal.shows(SHOW));
+            running.signal("CONT");
+            running.wait_until("it goes on", |pid| !is_stopped(pid));
+            running.signal("INT");
+            assert_eq!(running.end(signal).code(), Some(130));
+        }
+        let shown = terminal.close();
+        assert!(shown.rfind(SHOW) > shown.rfind(HIDE), "{signal}: {shown:?}");
     }
 }
 

@@ -78,6 +78,11 @@ pub(crate) fn farewell() -> &'static [u8] {
     if IS_HIDDEN.load(SeqCst) { FAREWELL } else { b"" }
 }
 
+/// What a terminal must be sent when the process goes on behind such a farewell.
+pub(crate) fn welcome() -> &'static [u8] {
+    if IS_HIDDEN.load(SeqCst) { HIDE } else { b"" }
+}
+
 /// Whether the cursor is hidden, or about to be.
 static IS_HIDDEN: AtomicBool = AtomicBool::new(false);
 

@@ -109,6 +109,11 @@ pub(crate) fn is_waiting(pid: u32) -> bool {
     field(pid, "status", "State:").is_some_and(|state| state.starts_with('S'))
 }
 
+/// Whether a process is stopped, as by Ctrl-Z.
+pub(crate) fn is_stopped(pid: u32) -> bool {
+    field(pid, "status", "State:").is_some_and(|state| state.starts_with('T'))
+}
+
 /// How many reads of files a process has made.
 pub(crate) fn reads(pid: u32) -> u64 {
     field(pid, "io", "syscr:").and_then(|count| count.parse().ok()).unwrap_or(0)
