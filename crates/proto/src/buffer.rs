@@ -6,25 +6,29 @@
 //! ```
 //!
 //! Bytes enter at `end` and leave at `start`. Leaving costs nothing: [`Buffer::consume`] only moves `start`. When the
-//! room behind `end` is too small for what is to come, one of two things happens, whichever is cheaper in the long run:
+//! room behind `end` is too small for what is to come, the unread bytes move to the front, and then one of two things
+//! happens, whichever is cheaper in the long run:
 //!
-//! - **Compaction**, when at least half of the bytes before `end` are consumed (and then the room suffices):
-//!   the unread bytes move to the front. Each byte moved is paid for by a byte consumed since the last move.
+//! - **Compaction** is all, when at least half of the bytes before `end` are consumed (and then the room suffices).
+//!   Each byte moved is paid for by a byte consumed since the last move.
 //!
 //!   ```text
 //!   before  | consumed consumed | unread | room |
 //!   after   | unread | room                     |
 //!   ```
 //!
-//! - **Growth** otherwise: a new allocation of at least twice the old capacity (and never less than [`FIRST`]), into which
-//!   only the unread bytes are copied. Doubling makes the copying amortised: *n* bytes appended in pieces, however small,
-//!   cost fewer than 2*n* bytes copied, where growing by each piece would cost n²/2 divided by the piece.
+//! - **Growth** otherwise: the allocation is extended to at least twice its capacity (and never less than [`FIRST`]).
+//!   Doubling makes the copying amortised: *n* bytes appended in pieces, however small, cost fewer than 2*n* bytes copied,
+//!   where growing by each piece would cost n²/2 divided by the piece. It is extended in place (`realloc`), so that the
+//!   system can move the pages of a large one instead of having both for a moment. [`Buffer::growth`] tells by how much,
+//!   for an owner who counts memory before it is taken.
 //!
 //! An allocation that has reached the limit cannot grow, so there compaction is the only way, paid for or not: a buffer
 //! kept full to the brim and used in small steps pays for it. The owner chooses a limit above what it means to hold.
 //!
 //! **Limit.** Unread bytes never pass `limit`, and neither does the allocation: what does not fit is refused as a
-//! whole ([`Full`]), and nothing of it is stored.
+//! whole ([`Full`]), and nothing of it is stored. So it is when the system has no memory
+//! ([`OutOfMemory`](BufferError::OutOfMemory)): nothing here aborts.
 //!
 //! **Shrinking.** When the last unread byte is consumed both offsets return to 0, and an allocation of more than
 //! [`Buffer::RETAINED`] bytes is given back, unless the owner wants it [kept](Buffer::keeping). [`Buffer::shrink`] gives back all but the unread bytes at any time, for an
@@ -39,6 +43,7 @@
 //!
 //! What the bytes mean is for [`Cutter`](crate::Cutter) to say; where they come from, for the owner.
 
+use std::collections::TryReserveError;
 use std::fmt;
 
 use thiserror::Error;
@@ -83,11 +88,12 @@ impl Buffer {
     /// Stores `bytes` behind the unread ones.
     ///
     /// # Errors
-    /// [`Full`] when they would pass the limit; then nothing is stored.
-    pub fn append(&mut self, bytes: &[u8]) -> Result<(), Full> {
+    /// [`Full`] when they would exceed the limit, or when there is no memory; then nothing is stored.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), BufferError> {
         self.reserve(bytes.len())?;
         let overwritten = bytes.len().min(self.bytes.len() - self.end);
         self.bytes[self.end..self.end + overwritten].copy_from_slice(&bytes[..overwritten]);
+        // Within the capacity, which was reserved above.
         self.bytes.extend_from_slice(&bytes[overwritten..]);
         self.end += bytes.len();
         Ok(())
@@ -97,8 +103,8 @@ impl Buffer {
     /// with [`filled`](Buffer::filled). Its content before that is arbitrary, but initialised.
     ///
     /// # Errors
-    /// [`Full`] when `wanted` more bytes would pass the limit.
-    pub fn spare(&mut self, wanted: usize) -> Result<&mut [u8], Full> {
+    /// [`Full`] when `wanted` more bytes would exceed the limit, or when there is no memory.
+    pub fn spare(&mut self, wanted: usize) -> Result<&mut [u8], BufferError> {
         self.reserve(wanted)?;
         if self.bytes.len() < self.end + wanted {
             self.bytes.resize(self.end + wanted, 0);
@@ -136,10 +142,13 @@ impl Buffer {
         }
     }
 
-    /// Gives back all memory but the unread bytes': for an owner who is going to wait and expects no byte soon.
+    /// Gives back all memory but the unread bytes': for an owner who is going to wait and expects no byte soon. Keeps it
+    /// all when there is no memory for a copy of them.
     pub fn shrink(&mut self) {
-        if self.capacity() > self.len() {
-            self.bytes = self.unread().to_vec();
+        let mut exact = Vec::new();
+        if self.capacity() > self.len() && exact.try_reserve_exact(self.len()).is_ok() {
+            exact.extend_from_slice(self.unread());
+            self.bytes = exact;
             self.end -= self.start;
             self.start = 0;
         }
@@ -170,26 +179,39 @@ impl Buffer {
         self.limit
     }
 
-    /// Makes room for `wanted` bytes behind `end`, by compaction or by growth.
-    fn reserve(&mut self, wanted: usize) -> Result<(), Full> {
+    /// Bytes by which the allocation will grow when room for `wanted` more is asked for: 0 when there is room.
+    ///
+    /// # Errors
+    /// [`Full`] when `wanted` more bytes would exceed the limit.
+    pub fn growth(&self, wanted: usize) -> Result<usize, Full> {
         let needed = self.len().saturating_add(wanted);
         if needed > self.limit {
             return Err(Full { limit: self.limit, held: self.len(), wanted });
         }
+        let pays = self.start >= self.len() || self.capacity() >= self.limit;
+        if self.capacity() - self.end >= wanted || (pays && needed <= self.capacity()) {
+            return Ok(0);
+        }
+        let doubled = self.capacity().saturating_mul(2).clamp(FIRST, self.limit.max(FIRST));
+        Ok(needed.max(doubled.min(self.limit)) - self.capacity())
+    }
+
+    /// Makes room for `wanted` bytes behind the unread ones, by compaction or by growth.
+    ///
+    /// # Errors
+    /// [`Full`] when `wanted` more bytes would exceed the limit, or when there is no memory.
+    pub fn reserve(&mut self, wanted: usize) -> Result<(), BufferError> {
+        let growth = self.growth(wanted)?;
         if self.capacity() - self.end >= wanted {
             return Ok(());
         }
-        let pays = self.start >= self.len() || self.capacity() >= self.limit;
-        if pays && needed <= self.capacity() {
+        if self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
-        } else {
-            let doubled = self.capacity().saturating_mul(2).clamp(FIRST, self.limit.max(FIRST));
-            let mut grown = Vec::with_capacity(needed.max(doubled.min(self.limit)));
-            grown.extend_from_slice(self.unread());
-            self.bytes = grown;
+            self.end -= self.start;
+            self.start = 0;
         }
-        self.end -= self.start;
-        self.start = 0;
+        let capacity = self.capacity() + growth;
+        self.bytes.try_reserve_exact(capacity - self.bytes.len())?;
         Ok(())
     }
 }
@@ -203,6 +225,17 @@ impl fmt::Debug for Buffer {
             .field("limit", &self.limit)
             .finish()
     }
+}
+
+/// A buffer has no room for more bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BufferError {
+    /// Its limit does not allow them.
+    #[error(transparent)]
+    Full(#[from] Full),
+    /// The system has no memory for them.
+    #[error("could not buffer more bytes: out of memory")]
+    OutOfMemory(#[from] TryReserveError),
 }
 
 /// A buffer was asked to hold more than its limit.
@@ -267,7 +300,34 @@ mod tests {
             assert!(buffer.capacity() <= 1000, "{buffer:?}");
         }
 
-        assert_eq!(buffer.append(b"x"), Err(Full { limit: 1000, held: 1000, wanted: 1 }));
+        assert_eq!(buffer.append(b"x"), Err(Full { limit: 1000, held: 1000, wanted: 1 }.into()));
+    }
+
+    #[test]
+    fn what_no_memory_can_hold_is_an_error_and_stores_nothing() {
+        let mut buffer = Buffer::new(usize::MAX);
+        buffer.append(b"kept").unwrap();
+        buffer.consume(1);
+
+        // More than an address space has: the allocator refuses without trying.
+        let refused = buffer.spare(isize::MAX as usize).map(|room| room.len());
+
+        assert!(matches!(refused, Err(BufferError::OutOfMemory(_))), "{refused:?}");
+        assert_eq!(buffer.unread(), b"ept");
+        buffer.append(b" on").unwrap();
+        assert_eq!(buffer.unread(), b"ept on");
+    }
+
+    #[test]
+    fn growth_is_what_the_allocation_grows_by() {
+        let mut buffer = Buffer::new(1000);
+        for (wanted, consumed) in [(10, 3), (60, 0), (500, 400), (300, 100), (100, 0)] {
+            let (growth, before) = (buffer.growth(wanted).unwrap(), buffer.capacity());
+            buffer.append(&vec![0; wanted]).unwrap();
+            assert_eq!(buffer.capacity(), before + growth, "{buffer:?}");
+            buffer.consume(consumed);
+        }
+        assert!(buffer.growth(1000).is_err());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::{Buffer, Full};
+use crate::{Buffer, BufferError, Full};
 
 /// How frames are marked in the byte stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,8 +51,10 @@ impl Framing {
         }
         let whole = self.overhead() + payload.len();
         if whole > out.limit() - out.len() {
-            return Err(Full { limit: out.limit(), held: out.len(), wanted: whole }.into());
+            return Err(BufferError::from(Full { limit: out.limit(), held: out.len(), wanted: whole }).into());
         }
+        // At once, so that the second append cannot be refused when the first was not.
+        out.reserve(whole)?;
         match self {
             Framing::Lines => out.append(payload).and_then(|()| out.append(b"\n"))?,
             Framing::U16 => {
@@ -140,7 +142,7 @@ pub enum EncodeError {
     Delimiter,
     /// The buffer has no room for the frame.
     #[error(transparent)]
-    Full(#[from] Full),
+    Buffer(#[from] BufferError),
 }
 
 /// A name that is no framing.
@@ -172,7 +174,7 @@ mod tests {
 
         assert_eq!(Framing::Lines.encode(b"two\nlines", &mut out), Err(EncodeError::Delimiter));
         assert!(matches!(Framing::U16.encode(&[0; 65536], &mut out), Err(EncodeError::TooLong { .. })));
-        assert!(matches!(Framing::U32.encode(b"7 bytes", &mut out), Err(EncodeError::Full(_))));
+        assert!(matches!(Framing::U32.encode(b"7 bytes", &mut out), Err(EncodeError::Buffer(_))));
         assert!(out.is_empty());
     }
 

@@ -32,6 +32,6 @@ mod buffer;
 mod cutter;
 mod framing;
 
-pub use buffer::{Buffer, Full};
+pub use buffer::{Buffer, BufferError, Full};
 pub use cutter::{Cutter, Frame, FrameTooLong};
 pub use framing::{EncodeError, Framing, UnknownFraming};

@@ -16,7 +16,7 @@ fn echoed(framing: Framing, payloads: &[Vec<u8>], limit: usize, step: usize) -> 
         while let Some(payload) = waiting.peek() {
             match framing.encode(payload, &mut sender) {
                 Ok(()) => waiting.next(),
-                Err(EncodeError::Full(_)) => break,
+                Err(EncodeError::Buffer(_)) => break,
                 Err(error) => panic!("{error}"),
             };
         }

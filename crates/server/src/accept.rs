@@ -32,9 +32,10 @@ pub(crate) async fn accept(listener: &TcpListener, shared: &Arc<Shared>, hall: &
         };
         match taken_in {
             Ok(()) => shortage.is_over(),
-            Err(error) if is_shortage(&error) => shortage.pause(shared, error).await,
-            // The newcomer went while it waited to be accepted: nobody to serve, nothing to say.
-            Err(_) => tokio::task::yield_now().await,
+            // The newcomer went while it waited to be accepted: no connection to serve, nothing to report.
+            Err(error) if is_about_the_peer(&error) => tokio::task::yield_now().await,
+            // Whatever else it is may last, so it must not be retried in a tight loop.
+            Err(error) => shortage.pause(shared, error).await,
         }
     }
 }
@@ -60,25 +61,39 @@ impl Hall {
     }
 
     fn take_in(&self, shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
-        // Elsewhere than on Linux the listening socket's choice is not inherited. An error means that the peer has gone.
+        // Elsewhere than on Linux the listening socket's choices are not inherited. An error means that the peer has gone.
         #[cfg(not(target_os = "linux"))]
-        let _ = stream.set_nodelay(true);
-        let now = shared.clock.load(std::sync::atomic::Ordering::Relaxed);
-        let index = shared
-            .roster
-            .enter(Descriptor::of(&stream), peer, now)
-            .expect("only this loop takes places, and it waited until there was one");
-        let seat = Seat::new(shared.clone(), index);
-        shared.count_accepted();
+        let _ = (stream.set_nodelay(true), socket2::SockRef::from(&stream).set_out_of_band_inline(true));
         match self {
             Hall::Tasks => {
+                let seat = seat(shared, Descriptor::of(&stream), peer)?;
                 serve_in_task(Connection::new(stream, seat));
                 Ok(())
             }
-            Hall::Threads => threads::serve(blocking(stream)?, seat),
-            Hall::OneThread(thread) => thread.serve(blocking(stream)?, seat),
+            // Made blocking before it is listed: should that fail, the socket closes and stands in no list.
+            Hall::Threads => {
+                let stream = blocking(stream)?;
+                let seat = seat(shared, Descriptor::of(&stream), peer)?;
+                threads::serve(stream, seat)
+            }
+            Hall::OneThread(thread) => {
+                let stream = blocking(stream)?;
+                let seat = seat(shared, Descriptor::of(&stream), peer)?;
+                thread.serve(stream, seat)
+            }
         }
     }
+}
+
+/// A seat for a newcomer.
+///
+/// # Errors
+/// When there is no memory for one. (There is a place: only the loop above takes places, and it waited until there was one.)
+fn seat(shared: &Arc<Shared>, descriptor: Descriptor, peer: SocketAddr) -> io::Result<Seat> {
+    let now = shared.clock.load(std::sync::atomic::Ordering::Relaxed);
+    let index = shared.roster.enter(descriptor, peer, now)?;
+    shared.count_accepted();
+    Ok(Seat::new(shared.clone(), index))
 }
 
 /// The roster is the task's owner: it ends the connection, and so the task, and waits for it.
@@ -95,14 +110,12 @@ fn blocking(stream: TcpStream) -> io::Result<std::net::TcpStream> {
     Ok(stream)
 }
 
-/// Whether something has run out that others may give back.
-fn is_shortage(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    let codes = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EAGAIN];
-    // WSAEMFILE, WSAENOBUFS.
-    #[cfg(windows)]
-    let codes = [10024, 10055];
-    error.raw_os_error().is_some_and(|code| codes.contains(&code))
+/// Whether only this newcomer is lost, to whom the error came before it was accepted (see accept(2)).
+fn is_about_the_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, NotConnected, TimedOut};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | NotConnected | TimedOut)
+        || matches!(error.kind(), io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable)
+        || matches!(error.kind(), io::ErrorKind::NetworkDown | io::ErrorKind::BrokenPipe)
 }
 
 /// How long to pause while something has run out, and whether that has been said.

@@ -7,6 +7,7 @@ use echoctl_proto::Framing;
 
 use crate::error::ConfigError;
 use crate::policy::Policy;
+use crate::read_size::LARGE_READ;
 
 /// How the server is to work. `Config::default()` is what `echoctl serve` does without options.
 #[derive(Debug, Clone)]
@@ -24,7 +25,8 @@ pub struct Config {
     /// The most bytes queued and in frame buffers, over all connections; at the limit the connection that holds most is
     /// reset. Default 1 GiB; a caller that can see how much memory is left to the process sets a share of it.
     pub memory_limit: u64,
-    /// The most connections open at a time; further ones wait in the kernel's backlog. Default 10,000.
+    /// The most connections open at a time; further ones wait in the kernel's backlog. Default 10,000, at most
+    /// [`MOST_CONNECTIONS`](Config::MOST_CONNECTIONS).
     pub max_connections: usize,
     /// Disconnect a peer that owes us nothing to take and has sent nothing for so long. Default: never.
     pub idle_timeout: Option<Duration>,
@@ -64,8 +66,35 @@ impl Config {
     pub const MEMORY_LIMIT: u64 = 1 << 30;
     /// The default of [`max_connections`](Config::max_connections).
     pub const MAX_CONNECTIONS: usize = 10_000;
+    /// The most that [`max_connections`](Config::max_connections) may be: as many descriptors as a process may have, unless
+    /// an administrator has raised the kernel's ceiling (`fs.nr_open`).
+    pub const MOST_CONNECTIONS: usize = 1 << 20;
+    /// The most threads of a [`runtime`](crate::runtime): more than any machine has cores that one server could use.
+    pub const MOST_WORKERS: usize = 1024;
+    /// The most bytes that may be asked for as [`send_buffer`](Config::send_buffer) and
+    /// [`receive_buffer`](Config::receive_buffer): 1 GiB. The kernel keeps twice the number in a signed 32-bit integer.
+    pub const LARGEST_KERNEL_BUFFER: usize = 1 << 30;
+    /// The longest [`idle_timeout`](Config::idle_timeout) and [`write_timeout`](Config::write_timeout): 24 days. They are
+    /// measured by a clock of 32 bits, in milliseconds, which tells before from after for 24.8 days.
+    pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 86_400);
     /// The default of [`drain`](Config::drain).
     pub const DRAIN: Duration = Duration::from_secs(5);
+
+    /// The longest payload in bytes that is accepted: [`max_frame`](Config::max_frame), or as much as the memory limit allows
+    /// a buffer that also has room for a read.
+    pub fn longest_payload(&self) -> usize {
+        let room = (LARGE_READ + self.framing.overhead()) as u64;
+        let most = self.memory_limit.saturating_sub(room).max(self.memory_limit / 2);
+        self.max_frame.min(usize::try_from(most).unwrap_or(usize::MAX))
+    }
+
+    /// Bytes of the longest frame that is accepted, marks included.
+    pub(crate) fn longest_frame(&self) -> usize {
+        match self.framing {
+            Framing::Raw => 0,
+            framing => self.longest_payload().saturating_add(framing.overhead()),
+        }
+    }
 
     /// Refuses what cannot be meant.
     ///
@@ -95,10 +124,30 @@ impl Config {
             (self.write_timeout == Some(Duration::ZERO), "write-timeout"),
             (self.stats_every == Some(Duration::ZERO), "stats-every"),
         ];
-        match zeroes.iter().find(|(is_zero, _)| *is_zero) {
-            Some((_, setting)) => Err(ConfigError::Zero { setting }),
-            None => Ok(()),
+        if let Some((_, setting)) = zeroes.iter().find(|(is_zero, _)| *is_zero) {
+            return Err(ConfigError::Zero { setting });
         }
+        self.check_bounds()
+    }
+
+    fn check_bounds(&self) -> Result<(), ConfigError> {
+        let buffer = Config::LARGEST_KERNEL_BUFFER;
+        for (setting, value, most) in [
+            ("max-connections", Some(self.max_connections), Config::MOST_CONNECTIONS),
+            ("sndbuf", self.send_buffer, buffer),
+            ("rcvbuf", self.receive_buffer, buffer),
+        ] {
+            if let Some(value) = value.filter(|value| !(1..=most).contains(value)) {
+                return Err(ConfigError::OutOfRange { setting, value: value as u64, most: most as u64 });
+            }
+        }
+        let most = Config::LONGEST_TIMEOUT;
+        for (setting, value) in [("idle-timeout", self.idle_timeout), ("write-timeout", self.write_timeout)] {
+            if let Some(value) = value.filter(|&value| value > most) {
+                return Err(ConfigError::TooLong { setting, value, most });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -160,9 +209,28 @@ mod tests {
             (Config { policy: Policy::Watermark { limit, resume_at: 1001 }, ..config() }, "resume"),
             (Config { policy: Policy::Bounded { limit: 0 }, ..config() }, "queue-limit"),
             (Config { max_frame: 0, ..config() }, "max-frame"),
+            (Config { max_connections: Config::MOST_CONNECTIONS + 1, ..config() }, "max-connections"),
+            (Config { send_buffer: Some(i32::MAX as usize), ..config() }, "sndbuf"),
+            (Config { receive_buffer: Some(usize::MAX), ..config() }, "rcvbuf"),
+            (Config { receive_buffer: Some(0), ..config() }, "rcvbuf"),
+            (Config { idle_timeout: Some(Duration::MAX), ..config() }, "idle-timeout"),
+            (Config { write_timeout: Some(Duration::from_secs(25 * 86_400)), ..config() }, "write-timeout"),
         ] {
             let error = bad.check().expect_err(named).to_string();
             assert!(error.contains(named), "{error}");
         }
+    }
+
+    #[test]
+    fn the_memory_limit_bounds_the_longest_payload() {
+        let longest = |max_frame, memory_limit| {
+            let framing = Framing::U32;
+            Config { framing, max_frame, memory_limit, ..Config::default() }.longest_payload()
+        };
+
+        assert_eq!(longest(1 << 20, 64 << 20), 1 << 20);
+        let most = longest(1 << 40, 64 << 20);
+        assert!(most < 64 << 20 && most > 63 << 20, "{most}");
+        assert_eq!(longest(usize::MAX, 1000), 500);
     }
 }

@@ -1,23 +1,25 @@
 //! One connection's socket, frame buffer and seat: reading and writing, and what must happen before each wait.
 //!
 //! A connection that waits holds no buffer but the bytes it cannot do without, and is counted with those. So each call that
-//! may wait ends in [`before_waiting`](Connection::before_waiting) when it does.
+//! may wait ends in [`before_waiting`](Connection::before_waiting) when it does. One that needs more than the memory limit
+//! leaves waits too, [for others to go](Connection::poll_for_room), or is ended.
 
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use echoctl_proto::{Cutter, FrameTooLong, Framing};
+use echoctl_proto::{Cutter, Full};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::config::Config;
 use crate::event::Reason;
-use crate::frames::FrameBuffer;
+use crate::frames::{FrameBuffer, Need, Room};
 use crate::read_size::{READ, ReadSize};
 use crate::seat::Seat;
+use crate::shared::NoRoom;
+use crate::sys;
 
 /// A connection with a peer.
 #[derive(Debug)]
@@ -35,25 +37,25 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn new(stream: TcpStream, seat: Seat) -> Connection {
         let config = seat.config();
-        let frames = FrameBuffer::new(longest_frame(config));
-        let cutter = Cutter::new(config.framing, config.max_frame);
+        let frames = FrameBuffer::new(config.longest_frame(), Room::Lent);
+        let cutter = Cutter::new(config.framing, config.longest_payload());
         Connection { seat, stream, frames, cutter, read_size: ReadSize::default(), turn: 0 }
     }
 
     /// How many of the oldest unread bytes are whole frames; 0 when more must be read first.
-    pub(crate) fn whole_frames(&mut self) -> Result<usize, FrameTooLong> {
-        self.cutter.whole(self.frames.unread())
+    pub(crate) fn whole_frames(&mut self) -> Result<usize, Reason> {
+        self.cutter.whole(self.frames.unread()).map_err(|fault| self.seat.frame_fault(fault))
     }
 
     /// Reads what there is, and waits for something if there is nothing. Returns the number of bytes, 0 at the end of the
     /// stream.
-    pub(crate) fn read(&mut self) -> impl Future<Output = io::Result<usize>> {
+    pub(crate) fn read(&mut self) -> impl Future<Output = Result<usize, Reason>> {
         poll_fn(|cx| self.poll_read(cx, 0))
     }
 
     /// Writes the oldest `count` unread bytes, and waits while the kernel takes no more. This wait *is* the backpressure:
     /// meanwhile nothing is read.
-    pub(crate) fn write_all(&mut self, mut count: usize) -> impl Future<Output = io::Result<()>> {
+    pub(crate) fn write_all(&mut self, mut count: usize) -> impl Future<Output = Result<(), Reason>> {
         poll_fn(move |cx| {
             while count > 0 {
                 count -= ready!(self.poll_write(cx, count))?;
@@ -62,12 +64,19 @@ impl Connection {
         })
     }
 
-    /// One read into the frame buffer. `queued` bytes wait elsewhere for the same peer.
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, queued: usize) -> Poll<io::Result<usize>> {
-        ready!(self.poll_my_turn(cx));
+    /// One read into the frame buffer. `queued` bytes are allocated elsewhere for the same peer.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, queued: usize) -> Poll<Result<usize, Reason>> {
+        ready!(self.poll_my_turn(cx, queued))?;
         let wanted = if queued > 0 { READ } else { self.read_size.next(|| self.seat.send_queue()) };
-        let mut room = ReadBuf::new(self.frames.room(wanted).map_err(io::Error::other)?);
-        match Pin::new(&mut self.stream).poll_read(cx, &mut room) {
+        if let Err(no_room) = self.count_need(wanted, queued)? {
+            return self.poll_for_room(cx, no_room, queued);
+        }
+        let mut room = ReadBuf::new(self.frames.room(wanted)?);
+        let read = match Pin::new(&mut self.stream).poll_read(cx, &mut room) {
+            Poll::Pending => sys::read_past_mark(&self.stream, &mut room),
+            ready => ready,
+        };
+        match read {
             Poll::Ready(Ok(())) => {
                 let count = room.filled().len();
                 self.read_size.read(count, room.capacity());
@@ -76,49 +85,85 @@ impl Connection {
                 self.turn = self.turn.saturating_add(count as u32);
                 Poll::Ready(Ok(count))
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
             Poll::Pending => {
                 self.read_size.waited();
-                self.before_waiting(queued, queued > 0);
+                self.before_waiting(queued, queued > 0)?;
                 Poll::Pending
             }
         }
     }
 
+    /// Counts what room for a read will take. While the memory limit is not near, that costs one load.
+    fn count_need(&self, wanted: usize, queued: usize) -> Result<Result<(), NoRoom>, Full> {
+        let need = self.frames.need(wanted)?;
+        if need == Need::Growth(0) || (need == Need::Spare && self.seat.has_room()) {
+            return Ok(Ok(()));
+        }
+        // What was freed since the last wait must not stand in the way.
+        self.seat.holds(self.frames.allocated() + queued);
+        Ok(match need {
+            Need::Spare => self.seat.make_room(),
+            Need::Growth(bytes) => self.seat.grow(bytes),
+        })
+    }
+
+    /// What comes of having no room: the end, or a wait for others to go. They have been woken, so this task only lets all
+    /// that are ready run before it tries again.
+    pub(crate) fn poll_for_room<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        no_room: NoRoom,
+        queued: usize,
+    ) -> Poll<Result<T, Reason>> {
+        if no_room == NoRoom::Ended {
+            return Poll::Ready(Err(Reason::MemoryLimit));
+        }
+        self.before_waiting(queued, queued > 0)?;
+        if poll_others(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
     /// One write of at most the oldest `count` bytes of the frame buffer, which forgets what was written.
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, count: usize) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, count: usize) -> Poll<Result<usize, Reason>> {
         match Pin::new(&mut self.stream).poll_write(cx, &self.frames.unread()[..count]) {
-            Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into())),
             Poll::Ready(Ok(written)) => {
                 self.frames.consume(written);
                 self.seat.sent(written);
                 Poll::Ready(Ok(written))
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
             Poll::Pending => {
                 self.read_size.waited();
-                self.before_waiting(0, true);
+                self.before_waiting(0, true)?;
                 Poll::Pending
             }
         }
     }
 
-    /// Writes of the oldest `count` bytes until they are all written or the kernel takes no more. Returns how many it took;
-    /// the frame buffer keeps them all. Pending when it took none: the caller puts them elsewhere and goes on.
-    pub(crate) fn poll_write_whole(&mut self, cx: &mut Context<'_>, count: usize) -> Poll<io::Result<usize>> {
-        let mut written = 0;
+    /// Writes the oldest `count` bytes, of which the first `written` are written already, until the kernel takes no more.
+    /// Returns how many are written then; the frame buffer keeps them all.
+    pub(crate) fn write_whole(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut written: usize,
+        count: usize,
+    ) -> io::Result<usize> {
         while written < count {
             match Pin::new(&mut self.stream).poll_write(cx, &self.frames.unread()[written..count]) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(more)) => {
                     self.seat.sent(more);
                     written += more;
                 }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => break,
             }
         }
-        if written == 0 { Poll::Pending } else { Poll::Ready(Ok(written)) }
+        Ok(written)
     }
 
     /// One write of bytes that lie elsewhere. It leaves the frame buffer alone, so the caller sees to it before it waits.
@@ -131,23 +176,22 @@ impl Connection {
     }
 
     /// Pending, once, when this connection has had its turn: then the others of this thread have theirs.
-    fn poll_my_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_my_turn(&mut self, cx: &mut Context<'_>, queued: usize) -> Poll<Result<(), Reason>> {
         if self.turn < TURN || self.seat.has_thread_to_itself() {
-            return Poll::Ready(());
+            return Poll::Ready(Ok(()));
         }
-        self.turn = 0;
-        self.frames.settle();
-        // Its first poll arranges that this task is woken after the others and after a look at the sockets. There is no
-        // second poll: `turn` remembers what the future would.
-        pin!(tokio::task::yield_now()).poll(cx)
+        self.before_waiting(queued, queued > 0)?;
+        poll_others(cx).map(Ok)
     }
 
     /// Gives back what a waiting connection does not need, and counts the rest: the frame buffer, and `queued` bytes
-    /// elsewhere. `owes` says whether the peer has bytes to take.
-    pub(crate) fn before_waiting(&mut self, queued: usize, owes: bool) {
+    /// allocated elsewhere. `owes` says whether the peer has bytes to take.
+    pub(crate) fn before_waiting(&mut self, queued: usize, owes: bool) -> Result<(), Reason> {
         self.turn = 0;
-        let buffered = self.frames.settle();
-        self.seat.holds(buffered + queued, owes);
+        self.frames.settle()?;
+        self.seat.owes(owes);
+        self.seat.holds(self.frames.allocated() + queued);
+        Ok(())
     }
 
     /// Closes the socket and tells why: the reason of whoever ended it from outside, if somebody did.
@@ -161,20 +205,18 @@ impl Connection {
             let _ = SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO));
         }
         let Connection { mut seat, stream, frames, .. } = self;
-        seat.leave(reason);
         drop(frames);
+        seat.leave(reason);
         drop(stream);
         // Last, because it says that the connection is gone altogether.
         drop(seat);
     }
 }
 
-/// Bytes of the longest frame that a server with these settings accepts, marks included.
-pub(crate) fn longest_frame(config: &Config) -> usize {
-    match config.framing {
-        Framing::Raw => 0,
-        framing => config.max_frame.saturating_add(framing.overhead()),
-    }
+/// Pending: the task is woken after all that are ready and after a look at the sockets. There is no second poll of the future
+/// that arranges it: the caller remembers that it has let others run.
+fn poll_others(cx: &mut Context<'_>) -> Poll<()> {
+    pin!(tokio::task::yield_now()).poll(cx)
 }
 
 /// Bytes that a connection reads before it lets others run: eight usual reads, or four large ones. Each time costs a look at

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -71,6 +72,26 @@ pub enum ConfigError {
         limit: usize,
         /// Where it would resume.
         resume_at: usize,
+    },
+    /// A number or size beyond what can be served, or 0.
+    #[error("--{setting} must be at least 1 and at most {most}, not {value}")]
+    OutOfRange {
+        /// The option's name.
+        setting: &'static str,
+        /// What was asked for.
+        value: u64,
+        /// The largest allowed.
+        most: u64,
+    },
+    /// A time longer than the clocks that measure it.
+    #[error("--{setting} must be at most {} days, not {value:?}", .most.as_secs() / 86_400)]
+    TooLong {
+        /// The option's name.
+        setting: &'static str,
+        /// What was asked for.
+        value: Duration,
+        /// The longest allowed.
+        most: Duration,
     },
     /// A limit or time of zero.
     #[error("--{setting} must be more than 0")]

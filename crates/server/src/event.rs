@@ -3,12 +3,13 @@
 //! The callback runs on the threads that serve, so it must return at once and must never wait for whoever reads the
 //! events: `echoctl serve` puts them into a bounded channel and counts what does not fit.
 
+use std::collections::TryReserveError;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use echoctl_proto::FrameTooLong;
+use echoctl_proto::{BufferError, FrameTooLong, Full};
 
 use crate::error::Limit;
 
@@ -103,6 +104,15 @@ pub enum Reason {
     },
     /// All connections together held more than the memory limit, and this one held most.
     MemoryLimit,
+    /// The frame is longer than the memory limit allows: no buffer may hold it.
+    FrameOverMemory {
+        /// The declared length, or, where there is none, as much of the frame as has arrived.
+        length: u64,
+        /// The memory limit in bytes.
+        limit: u64,
+    },
+    /// The system has no memory for what the peer sent.
+    OutOfMemory,
     /// Nothing was sent and nothing owed for the idle timeout.
     IdleTimeout,
     /// The peer took no byte for the write timeout.
@@ -119,9 +129,10 @@ impl Reason {
         match self {
             Reason::Eof => "eof",
             Reason::Broken(_) => "broken",
-            Reason::FrameTooLong(_) => "frame too long",
+            Reason::FrameTooLong(_) | Reason::FrameOverMemory { .. } => "frame too long",
             Reason::QueueOverLimit { .. } => "queue over limit",
             Reason::MemoryLimit => "memory limit",
+            Reason::OutOfMemory => "out of memory",
             Reason::IdleTimeout => "idle timeout",
             Reason::WriteTimeout => "write timeout",
             Reason::Shutdown => "shutdown",
@@ -139,7 +150,11 @@ impl Reason {
     pub(crate) const fn resets(&self) -> bool {
         matches!(
             self,
-            Reason::QueueOverLimit { .. } | Reason::MemoryLimit | Reason::WriteTimeout | Reason::Shutdown
+            Reason::QueueOverLimit { .. }
+                | Reason::MemoryLimit
+                | Reason::OutOfMemory
+                | Reason::WriteTimeout
+                | Reason::Shutdown
         )
     }
 }
@@ -161,6 +176,14 @@ impl fmt::Display for Reason {
                 }
             }
             Reason::MemoryLimit => f.write_str("memory limit: this connection held most of it"),
+            Reason::FrameOverMemory { length, limit } => {
+                let limit = Limit(usize::try_from(*limit).unwrap_or(usize::MAX));
+                write!(
+                    f,
+                    "a frame of {length} bytes or more does not fit the memory limit of {limit} (see --memory-limit)"
+                )
+            }
+            Reason::OutOfMemory => f.write_str("could not buffer what the peer sent: out of memory"),
             Reason::IdleTimeout => f.write_str("idle timeout: nothing sent, nothing owed"),
             Reason::WriteTimeout => f.write_str("write timeout: the peer takes no byte"),
             Reason::Shutdown => f.write_str("shutdown: the peer did not take what it was owed in time"),
@@ -172,6 +195,27 @@ impl fmt::Display for Reason {
 impl From<io::Error> for Reason {
     fn from(error: io::Error) -> Reason {
         Reason::Broken(error)
+    }
+}
+
+impl From<BufferError> for Reason {
+    fn from(error: BufferError) -> Reason {
+        match error {
+            BufferError::OutOfMemory(_) => Reason::OutOfMemory,
+            error @ BufferError::Full(_) => Reason::Broken(io::Error::other(error)),
+        }
+    }
+}
+
+impl From<Full> for Reason {
+    fn from(error: Full) -> Reason {
+        BufferError::from(error).into()
+    }
+}
+
+impl From<TryReserveError> for Reason {
+    fn from(_: TryReserveError) -> Reason {
+        Reason::OutOfMemory
     }
 }
 

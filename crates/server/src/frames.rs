@@ -11,8 +11,15 @@
 //! A long unfinished frame (more than [`MOVED`] bytes after a wait, or half of a read) stays in `own` and grows there by
 //! doubling, since moving it to and fro with each piece that arrives would copy it again and again. So a waiting connection
 //! holds the bytes that it must hold and no room, and one that waits in the middle of a long frame at most twice as much.
+//!
+//! A connection with a thread of its own has no thread to borrow from: all its room is its own ([`Room::Own`]).
+//!
+//! **What counts.** The capacity of `own` counts against the memory limit; the caller asks [`need`](FrameBuffer::need) and
+//! counts growth before [`room`](FrameBuffer::room) allocates it. The threads' buffers do not count: each worker has one.
+//! What is left over in one moves to `own` without a question, since it is there already. So the limit may be exceeded by one
+//! read for each worker, and by no more, because a connection may not borrow while the limit is reached.
 
-use echoctl_proto::{Buffer, Full};
+use echoctl_proto::{Buffer, BufferError, Full};
 
 use crate::read_size::{LARGE_READ, READ};
 use crate::spare;
@@ -26,34 +33,67 @@ pub(crate) struct FrameBuffer {
     bytes: Option<Box<Buffer>>,
     /// Whether `bytes` is lent by the thread.
     is_spare: bool,
+    room: Room,
     /// The limit in bytes of a buffer of its own.
     limit: usize,
 }
 
+/// Where a connection has the room for a read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// The thread that runs it lends its buffer, for as long as it runs it.
+    Lent,
+    /// It allocates its own.
+    Own,
+}
+
+/// What the room for the next read takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// The thread's buffer.
+    Spare,
+    /// So many bytes more in a buffer of its own; 0 when there is room.
+    Growth(usize),
+}
+
 impl FrameBuffer {
     /// A buffer for frames of at most `longest` bytes, marks included. It allocates nothing.
-    pub(crate) fn new(longest: usize) -> FrameBuffer {
+    pub(crate) fn new(longest: usize, room: Room) -> FrameBuffer {
         // One read more than the longest frame: the one that finds its end, with what came behind it.
-        FrameBuffer { bytes: None, is_spare: false, limit: longest.saturating_add(LARGE_READ) }
+        FrameBuffer { bytes: None, is_spare: false, room, limit: longest.saturating_add(LARGE_READ) }
     }
 
-    /// Room for the next read, at least one byte: in the thread's spare buffer, so that it holds `wanted` bytes with those left
-    /// over; or, while a long frame is under way, in its own.
+    /// What [`room`](FrameBuffer::room) for `wanted` bytes will take.
     ///
     /// # Errors
     /// [`Full`] when the caller has let a frame grow longer than it said.
-    pub(crate) fn room(&mut self, wanted: usize) -> Result<&mut [u8], Full> {
+    pub(crate) fn need(&self, wanted: usize) -> Result<Need, Full> {
+        if self.borrows() {
+            return Ok(Need::Spare);
+        }
         let unread = self.unread().len();
-        if unread <= if self.is_spare { READ / 2 } else { MOVED } {
-            let room = wanted - unread;
-            return Ok(&mut self.lend().spare(room)?[..room]);
+        let room = self.own_room(wanted);
+        Ok(Need::Growth(match &self.bytes {
+            Some(own) if !self.is_spare => own.growth(room)?,
+            _ => Buffer::new(self.limit).growth(unread + room)?,
+        }))
+    }
+
+    /// Room for the next read, at least one byte: in the thread's spare buffer, so that it holds `wanted` bytes with those left
+    /// over; or, while a long frame is under way or nobody lends one, in its own.
+    ///
+    /// # Errors
+    /// When there is no memory, or the caller has let a frame grow longer than it said.
+    pub(crate) fn room(&mut self, wanted: usize) -> Result<&mut [u8], BufferError> {
+        if self.borrows() {
+            let room = wanted - self.unread().len();
+            return Ok(&mut self.lend()?.spare(room)?[..room]);
         }
-        if self.is_spare {
-            self.settle();
+        let room = self.own_room(wanted);
+        if self.is_spare || self.bytes.is_none() {
+            self.move_to_own(room)?;
         }
-        // As much again as there is already: a long frame is read in a number of pieces that grows with its logarithm.
-        let wanted = unread.clamp(MOVED, READ).min(self.limit - unread).max(1);
-        self.bytes.as_mut().expect("it holds the unread bytes").spare(wanted)
+        self.bytes.as_mut().expect("it was put there above").spare(room)
     }
 
     /// Counts the first `count` bytes of the room as arrived.
@@ -68,18 +108,19 @@ impl FrameBuffer {
         }
     }
 
-    /// Gives the spare buffer back and keeps what is left. Called before every wait. Returns the bytes allocated.
-    pub(crate) fn settle(&mut self) -> usize {
-        if std::mem::take(&mut self.is_spare) {
-            let spare = self.bytes.take().expect("the spare buffer is lent");
-            self.keep(spare.unread());
-            spare::give_back(spare);
-        } else if self.unread().is_empty() {
-            self.bytes = None;
+    /// Gives the spare buffer back and keeps what is left. Called before every wait.
+    ///
+    /// # Errors
+    /// When there is no memory for what is left: it is lost.
+    pub(crate) fn settle(&mut self) -> Result<(), BufferError> {
+        if self.unread().is_empty() {
+            self.give_up();
+        } else if self.is_spare {
+            self.move_to_own(0)?;
         } else if self.unread().len() <= MOVED {
             self.bytes.iter_mut().for_each(|own| own.shrink());
         }
-        self.bytes.as_ref().map_or(0, |own| own.capacity())
+        Ok(())
     }
 
     /// The bytes that arrived and are not answered, oldest first.
@@ -87,31 +128,63 @@ impl FrameBuffer {
         self.bytes.as_ref().map_or(&[], |bytes| bytes.unread())
     }
 
+    /// Bytes allocated in a buffer of its own: what counts against the memory limit.
+    pub(crate) fn allocated(&self) -> usize {
+        self.bytes.as_ref().filter(|_| !self.is_spare).map_or(0, |own| own.capacity())
+    }
+
+    /// Whether the next read goes into the thread's buffer.
+    fn borrows(&self) -> bool {
+        self.room == Room::Lent && self.unread().len() <= if self.is_spare { READ / 2 } else { MOVED }
+    }
+
+    /// Bytes of room for the next read in a buffer of its own. As much again as there is already: a long frame is read in a
+    /// number of pieces that grows with its logarithm.
+    fn own_room(&self, wanted: usize) -> usize {
+        let unread = self.unread().len();
+        let room = if unread <= MOVED { wanted } else { unread.clamp(MOVED, READ) };
+        room.min(self.limit.saturating_sub(unread)).max(1)
+    }
+
     /// The thread's spare buffer, with the bytes left over in it.
-    fn lend(&mut self) -> &mut Buffer {
+    fn lend(&mut self) -> Result<&mut Buffer, BufferError> {
         if !self.is_spare {
             let mut spare = spare::take();
-            spare.append(self.unread()).expect("few bytes are left over, and the spare is empty");
+            if let Err(error) = spare.append(self.unread()) {
+                spare::give_back(spare);
+                return Err(error);
+            }
             self.bytes = Some(spare);
             self.is_spare = true;
         }
-        self.bytes.as_mut().expect("it was put there above")
+        Ok(self.bytes.as_mut().expect("it was put there above"))
     }
 
-    fn keep(&mut self, unread: &[u8]) {
-        if !unread.is_empty() {
-            let mut own = Buffer::new(self.limit);
-            own.append(unread).expect("the limit has room for one read");
-            self.bytes = Some(Box::new(own));
+    /// Moves what is left over, if anything, to a buffer of its own, with room for `room` more.
+    fn move_to_own(&mut self, room: usize) -> Result<(), BufferError> {
+        let mut own = match self.room {
+            Room::Lent => Buffer::new(self.limit),
+            // It is given up before each wait anyway; meanwhile it is filled and emptied again and again.
+            Room::Own => Buffer::keeping(self.limit),
+        };
+        let moved = own.reserve(self.unread().len() + room).and_then(|()| own.append(self.unread()));
+        self.give_up();
+        moved?;
+        self.bytes = Some(Box::new(own));
+        Ok(())
+    }
+
+    /// Gives the buffer back to the thread, or frees it.
+    fn give_up(&mut self) {
+        if let Some(spare) = self.bytes.take().filter(|_| std::mem::take(&mut self.is_spare)) {
+            spare::give_back(spare);
         }
     }
 }
 
 impl Drop for FrameBuffer {
     fn drop(&mut self) {
-        if let Some(spare) = self.bytes.take().filter(|_| self.is_spare) {
-            spare::give_back(spare);
-        }
+        self.give_up();
     }
 }
 
@@ -136,44 +209,46 @@ mod tests {
 
     #[test]
     fn a_waiting_connection_with_nothing_left_over_holds_nothing() {
-        let mut frames = FrameBuffer::new(1 << 20);
+        let mut frames = FrameBuffer::new(1 << 20, Room::Lent);
         arrive(&mut frames, b"a whole frame\n");
         frames.consume(14);
 
-        assert_eq!(frames.settle(), 0);
+        frames.settle().unwrap();
+        assert_eq!(frames.allocated(), 0);
     }
 
     #[test]
     fn a_waiting_connection_holds_what_is_left_over_and_no_room() {
-        let mut frames = FrameBuffer::new(1 << 20);
+        let mut frames = FrameBuffer::new(1 << 20, Room::Lent);
         arrive(&mut frames, &[7; 1000]);
         frames.consume(800);
 
-        assert_eq!(frames.settle(), 200);
+        frames.settle().unwrap();
+        assert_eq!(frames.allocated(), 200);
         assert_eq!(frames.unread(), [7; 200]);
     }
 
     #[test]
     fn a_long_frame_in_pieces_is_copied_a_few_times_and_not_with_each_piece() {
-        let mut frames = FrameBuffer::new(1 << 20);
+        let mut frames = FrameBuffer::new(1 << 20, Room::Lent);
         let mut moves = 0;
 
         for piece in 0..1000 {
             arrive(&mut frames, &[piece as u8; 1000]);
             let place = frames.unread().as_ptr();
-            frames.settle();
+            frames.settle().unwrap();
             moves += usize::from(frames.unread().as_ptr() != place);
         }
 
         assert_eq!(frames.unread().len(), 1_000_000);
         assert!((0..1000).all(|piece| frames.unread()[piece * 1000..][..1000] == [piece as u8; 1000]));
         assert!(moves <= 8, "{moves} moves into a buffer of its own");
-        assert!(frames.settle() <= 2_000_000, "{frames:?}");
+        assert!(frames.allocated() <= 2_000_000, "{frames:?}");
     }
 
     #[test]
     fn bytes_keep_their_order_through_every_move() {
-        let mut frames = FrameBuffer::new(1 << 20);
+        let mut frames = FrameBuffer::new(1 << 20, Room::Lent);
         let sent: Vec<u8> = (0..200_000u32).map(|n| (n % 251) as u8).collect();
         let mut got = Vec::new();
 
@@ -183,11 +258,38 @@ mod tests {
             got.extend_from_slice(&frames.unread()[..count]);
             frames.consume(count);
             if turn % 3 == 0 {
-                frames.settle();
+                frames.settle().unwrap();
             }
         }
         got.extend_from_slice(frames.unread());
 
         assert_eq!(got, sent);
+    }
+
+    #[test]
+    fn what_is_allocated_was_announced_unless_one_read_left_it_over() {
+        for place in [Room::Lent, Room::Own] {
+            let mut frames = FrameBuffer::new(1 << 20, place);
+            let mut announced = 0;
+            for (turn, size) in (0..400).map(|turn| (turn, 1 + turn * 7919 % 5000)) {
+                let need = frames.need(READ).unwrap();
+                let growth = if let Need::Growth(more) = need { more } else { 0 };
+                let counted = frames.allocated() + growth;
+                announced += growth;
+                let room = frames.room(READ).unwrap();
+                let count = room.len().min(size);
+                frames.filled(count);
+                assert!(frames.allocated() <= counted, "{place:?}, turn {turn}: {frames:?}");
+                assert_eq!(need == Need::Spare, frames.is_spare);
+                if turn % 20 == 0 {
+                    frames.consume(frames.unread().len() - frames.unread().len().min(10));
+                    frames.settle().unwrap();
+                }
+                if turn % 150 == 149 {
+                    frames.consume(frames.unread().len());
+                }
+            }
+            assert!(announced > 100_000, "{place:?}: long frames grew");
+        }
     }
 }

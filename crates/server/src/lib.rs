@@ -11,11 +11,13 @@
 //!   value without a socket, and the bytes are held by [`ReplyQueue`].
 //! - `connection`, `frames` and `spare` lend a reading connection its buffer, so that a waiting one holds none; `read_size`
 //!   says how large it is.
-//! - `roster` and `seat` know every open connection: for the totals, the memory limit, the timeouts, and the end.
+//! - `roster` and `seat` know every open connection: for the totals, the memory limit, the timeouts, and the end; `account`
+//!   counts what they hold before they do, and `shared` chooses whom to end when there is no room.
 //! - `threads` and `one_thread` are the two other ways to do I/O, for comparison.
 //! - `sys` is where the kernel is asked what the standard library does not ask; the only `unsafe` code.
 
 mod accept;
+mod account;
 mod awaiting;
 mod backpressure;
 mod config;

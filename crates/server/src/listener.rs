@@ -43,6 +43,8 @@ fn bound(config: &Config) -> io::Result<Socket> {
         socket.set_recv_buffer_size(bytes)?;
     }
     socket.set_tcp_nodelay(true)?;
+    // A byte sent as urgent is one of the stream: left out of it, its frame would not come back.
+    socket.set_out_of_band_inline(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&config.addr.into())?;
     socket.listen(BACKLOG)?;

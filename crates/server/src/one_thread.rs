@@ -21,8 +21,10 @@ mod with_poll {
     use std::os::unix::net::UnixStream;
     use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
     use std::thread;
+    use std::time::Duration;
 
     use super::*;
+    use crate::event::Reason;
     use crate::sys;
     use crate::threads::{BlockingConnection, Progress};
 
@@ -62,7 +64,11 @@ mod with_poll {
         let mut polled = vec![awaited(ringing)];
         let mut is_open = true;
         while is_open || !connections.is_empty() {
-            sys::poll(&mut polled).expect("poll fails for want of memory alone, given valid arguments");
+            if sys::poll(&mut polled).is_err() {
+                // Only for want of memory, given valid arguments: what it says of the sockets is old, so ask again.
+                thread::sleep(PAUSE);
+                continue;
+            }
             // From the back, so that removing one leaves those still to be looked at where they are.
             for i in (0..connections.len()).rev() {
                 if polled[i + 1].revents != 0 && serve_one(&mut connections, i) == Progress::Finished {
@@ -77,9 +83,10 @@ mod with_poll {
 
     /// One turn of a connection; it is removed when it has ended.
     fn serve_one(connections: &mut Vec<BlockingConnection>, i: usize) -> Progress {
-        let turn = connections[i].turn();
-        if let Ok(Progress::Open) = turn {
-            connections[i].settle();
+        let connection = &mut connections[i];
+        // Without room it stays as it is: those that were ended have something to read, namely the end.
+        let turn = connection.turn().and_then(|turn| connection.settle().map(|()| turn));
+        if let Ok(Progress::Open | Progress::NoRoom) = turn {
             return Progress::Open;
         }
         connections.swap_remove(i).close(turn.map(|_| ()));
@@ -97,6 +104,10 @@ mod with_poll {
         loop {
             match door.try_recv() {
                 Ok(connection) => {
+                    if polled.try_reserve(1).and(connections.try_reserve(1)).is_err() {
+                        connection.close(Err(Reason::OutOfMemory));
+                        continue;
+                    }
                     polled.push(awaited(&connection.stream));
                     connections.push(connection);
                 }
@@ -109,6 +120,9 @@ mod with_poll {
             }
         }
     }
+
+    /// How long to pause when the kernel has no memory for a poll.
+    const PAUSE: Duration = Duration::from_millis(10);
 
     fn awaited(socket: &impl AsRawFd) -> libc::pollfd {
         libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 }

@@ -4,6 +4,7 @@
 //! [`Backpressure`](crate::Backpressure) what to do, and obeys. A reply is written past the queue when the queue is empty: so a
 //! peer that keeps up costs no copy, and the queue is the measure of how far a peer is behind.
 
+use std::collections::TryReserveError;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -18,6 +19,7 @@ use crate::connection::Connection;
 use crate::event::Reason;
 use crate::policy::Policy;
 use crate::reply_queue::ReplyQueue;
+use crate::shared::NoRoom;
 
 /// Serves one connection to its end.
 #[allow(
@@ -39,6 +41,8 @@ async fn echo(connection: &mut Connection) -> Result<(), Reason> {
         policy,
         queue: ReplyQueue::default(),
         backpressure: Backpressure::new(policy),
+        whole: 0,
+        written: 0,
         input: Input::Open,
         alarm: None,
     };
@@ -55,6 +59,11 @@ struct QueuedEcho<'a> {
     policy: Policy,
     queue: ReplyQueue,
     backpressure: Backpressure,
+    /// Of the frame buffer, the oldest bytes that are whole frames and not answered yet: more than none only while they
+    /// wait for room in memory.
+    whole: usize,
+    /// Of these, how many are written already.
+    written: usize,
     input: Input,
     /// Wakes the task when a grace is over. Boxed, since few connections ever need it.
     alarm: Option<Pin<Box<Sleep>>>,
@@ -82,6 +91,9 @@ impl QueuedEcho<'_> {
                 return Poll::Ready(Err(ending.into()));
             }
             self.write_queue(cx)?;
+            if self.whole > 0 {
+                return self.poll_answer(cx).map_ok(|()| Turn::Read);
+            }
             if !matches!(self.input, Input::Open) {
                 return self.poll_finish();
             }
@@ -104,47 +116,67 @@ impl QueuedEcho<'_> {
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
         self.alarm = None;
-        let count = ready!(self.connection.poll_read(cx, self.queue.len()))?;
+        let count = ready!(self.connection.poll_read(cx, self.queue.allocated()))?;
         if count == 0 {
             self.input = Input::Ended;
-        } else {
-            self.answer(cx)?;
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_answer(cx)
+    }
+
+    /// Echoes the whole frames that have arrived: to the socket if nothing is queued before them, the rest to the queue.
+    /// Pending when there is no room in memory for them: they stay where they are meanwhile.
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        loop {
+            if self.whole == 0 {
+                match self.connection.whole_frames() {
+                    Ok(0) => break,
+                    Ok(whole) => (self.whole, self.written) = (whole, 0),
+                    Err(fault) => {
+                        self.input = Input::Faulty(fault);
+                        break;
+                    }
+                }
+            }
+            if self.queue.is_empty() {
+                self.written = self.connection.write_whole(cx, self.written, self.whole)?;
+            }
+            if let Err(no_room) = self.count_growth() {
+                return self.connection.poll_for_room(cx, no_room, self.queue.allocated());
+            }
+            self.enqueue()?;
+            self.connection.frames.consume(self.whole);
+            self.whole = 0;
+        }
+        if !self.queue.is_empty() {
+            self.connection.seat.owes(true);
+            self.connection.seat.holds(self.queue.allocated() + self.connection.frames.allocated());
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Echoes the whole frames that have arrived: to the socket if nothing is queued before them, the rest to the queue.
-    fn answer(&mut self, cx: &mut Context<'_>) -> Result<(), Reason> {
-        loop {
-            match self.connection.whole_frames() {
-                Ok(0) => break,
-                Ok(whole) => {
-                    let written = if self.queue.is_empty() { self.write_directly(cx, whole)? } else { 0 };
-                    self.enqueue(written, whole);
-                    self.connection.frames.consume(whole);
-                }
-                Err(fault) => {
-                    self.input = Input::Faulty(fault.into());
-                    break;
-                }
+    /// Counts what the queue will grow by, before it does.
+    fn count_growth(&self) -> Result<(), NoRoom> {
+        let rest = self.whole - self.written;
+        let most = match self.policy {
+            Policy::Drop { limit } if !self.queue.is_empty() => {
+                rest.min(limit.saturating_sub(self.queue.len()))
+            }
+            _ => rest,
+        };
+        match self.queue.growth(most) {
+            0 => Ok(()),
+            bytes => {
+                // What was freed since the last wait must not stand in the way.
+                self.connection.seat.holds(self.queue.allocated() + self.connection.frames.allocated());
+                self.connection.seat.grow(bytes)
             }
         }
-        if !self.queue.is_empty() {
-            self.connection.seat.holds(self.queue.len(), true);
-        }
-        Ok(())
     }
 
-    /// Writes the oldest bytes of the frame buffer, of which `whole` are whole frames, as far as the kernel takes them.
-    fn write_directly(&mut self, cx: &mut Context<'_>, whole: usize) -> io::Result<usize> {
-        match self.connection.poll_write_whole(cx, whole) {
-            Poll::Ready(written) => written,
-            Poll::Pending => Ok(0),
-        }
-    }
-
-    /// Queues what is not yet written of the oldest `whole` bytes of the frame buffer, as far as the policy admits it.
-    fn enqueue(&mut self, written: usize, whole: usize) {
+    /// Queues what is not yet written of the whole frames, as far as the policy admits it.
+    fn enqueue(&mut self) -> Result<(), TryReserveError> {
+        let (written, whole) = (self.written, self.whole);
         let bytes = &self.connection.frames.unread()[..whole];
         let fits = |limit| self.queue.len() + whole - written <= limit;
         if written == whole || self.policy.limit().is_none_or(fits) {
@@ -153,7 +185,7 @@ impl QueuedEcho<'_> {
         // Only when the limit is passed does it matter where frames end. The cutter that found `whole` has looked on
         // beyond it, so another one looks here.
         let config = self.connection.seat.config();
-        let mut cutter = Cutter::new(config.framing, config.max_frame);
+        let mut cutter = Cutter::new(config.framing, config.longest_payload());
         let mut start = 0;
         while let Ok(Some(frame)) = cutter.cut(&bytes[start..]) {
             let end = start + frame.whole.len();
@@ -163,12 +195,13 @@ impl QueuedEcho<'_> {
             }
             // A frame that is half written is always finished.
             if is_begun || self.backpressure.admit(self.queue.len(), end - start) == Admission::Queue {
-                self.queue.append(&bytes[start.max(written).min(end)..end]);
+                self.queue.append(&bytes[start.max(written).min(end)..end])?;
             } else {
                 self.connection.seat.dropped_frame();
             }
             start = end;
         }
+        Ok(())
     }
 
     fn write_queue(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
@@ -195,7 +228,7 @@ impl QueuedEcho<'_> {
 
     /// Waits for the peer to take bytes: the write that the kernel refused will wake this task.
     fn wait(&mut self) -> Poll<Result<Turn, Reason>> {
-        self.connection.before_waiting(self.queue.len(), true);
+        self.connection.before_waiting(self.queue.allocated(), true)?;
         Poll::Pending
     }
 

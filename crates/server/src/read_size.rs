@@ -34,6 +34,11 @@ impl ReadSize {
         READ
     }
 
+    /// Whether the last read brought as much as was asked for, so that there may be more.
+    pub(crate) fn streams(&self) -> bool {
+        self.streak > 0
+    }
+
     /// Notes that a read into `room` bytes brought `count`.
     pub(crate) fn read(&mut self, count: usize, room: usize) {
         self.streak = if count < room.min(READ) { 0 } else { self.streak.saturating_add(1) };

@@ -11,9 +11,10 @@
 //! segment grows by doubling, so that a queue of a few bytes costs a few bytes; so the overhead is at most one segment, and
 //! per byte queued next to nothing. A segment is freed when its last byte is written, and all memory when the queue is empty.
 //!
-//! It has no limit of its own: whether to append is for [`Backpressure`](crate::Backpressure) to say.
+//! It has no limit of its own: whether to append is for [`Backpressure`](crate::Backpressure) to say, and whether there is
+//! memory for what [`growth`](ReplyQueue::growth) announces, for whoever counts it. When the system has none, it refuses.
 
-use std::collections::VecDeque;
+use std::collections::{TryReserveError, VecDeque};
 
 /// Bytes in order, in segments.
 ///
@@ -21,7 +22,7 @@ use std::collections::VecDeque;
 /// use echoctl_server::ReplyQueue;
 ///
 /// let mut queue = ReplyQueue::default();
-/// queue.append(b"one\ntwo\n");
+/// queue.append(b"one\ntwo\n").unwrap();
 /// queue.consume(4);
 /// assert_eq!(queue.front(), b"two\n");
 /// ```
@@ -31,6 +32,8 @@ pub struct ReplyQueue {
     /// Bytes of the first segment that are gone. Invariant: less than its length.
     head: usize,
     len: usize,
+    /// Bytes allocated in the segments.
+    in_segments: usize,
 }
 
 impl ReplyQueue {
@@ -38,21 +41,55 @@ impl ReplyQueue {
     pub const SEGMENT: usize = 64 * 1024;
 
     /// Puts `bytes` at the end.
-    pub fn append(&mut self, mut bytes: &[u8]) {
-        self.len += bytes.len();
+    ///
+    /// # Errors
+    /// When the system has no memory for them. Some of them may be queued then: the stream has a hole, so end it.
+    pub fn append(&mut self, mut bytes: &[u8]) -> Result<(), TryReserveError> {
         while !bytes.is_empty() {
             if self.segments.back().is_none_or(|last| last.len() == Self::SEGMENT) {
-                self.begin_segment(bytes.len());
+                self.segments.try_reserve(1)?;
+                self.segments.push_back(Vec::new());
             }
+            let is_first = self.segments.len() == 1;
             let last = self.segments.back_mut().expect("one was begun if there was none");
             let count = bytes.len().min(Self::SEGMENT - last.len());
             if last.capacity() - last.len() < count {
-                let doubled = (last.capacity() * 2).clamp(last.len() + count, Self::SEGMENT);
-                last.reserve_exact(doubled - last.len());
+                let capacity = capacity_for(is_first, last, bytes.len());
+                let before = last.capacity();
+                last.try_reserve_exact(capacity - last.len())?;
+                self.in_segments += last.capacity() - before;
             }
             last.extend_from_slice(&bytes[..count]);
+            self.len += count;
             bytes = &bytes[count..];
         }
+        Ok(())
+    }
+
+    /// Bytes by which what is [allocated](ReplyQueue::allocated) grows, at most, when `count` bytes are appended.
+    pub fn growth(&self, count: usize) -> usize {
+        let last = self.segments.back().map_or(&[][..], |last| last);
+        let free = self.segments.back().map_or(0, |last| last.capacity() - last.len());
+        if count <= free {
+            return 0;
+        }
+        let left_in_last = if self.segments.is_empty() { 0 } else { Self::SEGMENT - last.len() };
+        let in_last = match self.segments.back() {
+            Some(last) if left_in_last > 0 => {
+                capacity_for(self.segments.len() == 1, last, count) - last.capacity()
+            }
+            _ => 0,
+        };
+        let beyond = count.saturating_sub(left_in_last);
+        let begun = beyond.div_ceil(Self::SEGMENT);
+        let in_new = match self.segments.is_empty() && beyond < Self::SEGMENT {
+            true => beyond,
+            false => begun * Self::SEGMENT,
+        };
+        let ring = (self.segments.len() + begun).saturating_sub(self.segments.capacity());
+        // The ring doubles when it is full; the first has room for four.
+        let ring = if ring > 0 { ring.max(self.segments.capacity()).max(4) } else { 0 };
+        in_last + in_new + ring * size_of::<Vec<u8>>()
     }
 
     /// Forgets the oldest `count` bytes: they are written.
@@ -64,7 +101,9 @@ impl ReplyQueue {
         self.len -= count;
         self.head += count;
         while self.segments.front().is_some_and(|first| first.len() <= self.head) {
-            self.head -= self.segments.pop_front().map_or(0, |first| first.len());
+            let gone = self.segments.pop_front().unwrap_or_default();
+            self.head -= gone.len();
+            self.in_segments -= gone.capacity();
         }
         if self.len == 0 {
             // The ring of segments, too: it is half a megabyte after a gigabyte.
@@ -89,19 +128,15 @@ impl ReplyQueue {
 
     /// Bytes allocated: what the queue costs now.
     pub fn allocated(&self) -> usize {
-        self.segments.iter().map(Vec::capacity).sum::<usize>()
-            + self.segments.capacity() * size_of::<Vec<u8>>()
+        self.in_segments + self.segments.capacity() * size_of::<Vec<u8>>()
     }
+}
 
-    fn begin_segment(&mut self, wanted: usize) {
-        let capacity = if self.is_short() { wanted.min(Self::SEGMENT) } else { Self::SEGMENT };
-        self.segments.push_back(Vec::with_capacity(capacity));
-    }
-
-    /// Whether a full segment would be much for what is queued.
-    fn is_short(&self) -> bool {
-        self.segments.is_empty()
-    }
+/// The capacity that a segment grows to when `more` bytes do not fit: all of it at once, unless it is the first, in which
+/// a full segment would be much for what is queued.
+fn capacity_for(is_first: bool, segment: &Vec<u8>, more: usize) -> usize {
+    let needed = segment.len().saturating_add(more).min(ReplyQueue::SEGMENT);
+    if is_first { (segment.capacity() * 2).clamp(needed, ReplyQueue::SEGMENT) } else { ReplyQueue::SEGMENT }
 }
 
 #[cfg(test)]
@@ -114,7 +149,7 @@ mod tests {
         let sent: Vec<u8> = (0..1_000_000u32).map(|n| (n % 253) as u8).collect();
 
         for (turn, piece) in sent.chunks(7919).enumerate() {
-            queue.append(piece);
+            queue.append(piece).unwrap();
             if turn % 2 == 0 {
                 let count = queue.front().len().min(5000);
                 out.extend_from_slice(&queue.front()[..count]);
@@ -135,7 +170,7 @@ mod tests {
         let mut queue = ReplyQueue::default();
 
         for _ in 0..16 << 14 {
-            queue.append(&[b'x'; 64]);
+            queue.append(&[b'x'; 64]).unwrap();
         }
 
         assert_eq!(queue.len(), 16 << 20);
@@ -147,7 +182,7 @@ mod tests {
     fn a_few_bytes_cost_a_few_bytes() {
         let mut queue = ReplyQueue::default();
 
-        queue.append(b"short");
+        queue.append(b"short").unwrap();
 
         assert!(queue.allocated() < 256, "{} bytes", queue.allocated());
     }
@@ -155,12 +190,29 @@ mod tests {
     #[test]
     fn memory_goes_back_when_it_is_empty() {
         let mut queue = ReplyQueue::default();
-        queue.append(&vec![0; 10 << 20]);
+        queue.append(&vec![0; 10 << 20]).unwrap();
         let full = queue.allocated();
 
         queue.consume(9 << 20);
         assert!(queue.allocated() < full / 8, "freed as it is written");
         queue.consume(1 << 20);
         assert_eq!(queue.allocated(), 0);
+    }
+
+    #[test]
+    fn it_grows_by_no_more_than_it_announces() {
+        for piece in [1, 7, 100, 5000, ReplyQueue::SEGMENT, 3 * ReplyQueue::SEGMENT + 1] {
+            let mut queue = ReplyQueue::default();
+            for step in 0..(1 << 20) / piece {
+                let announced = queue.allocated() + queue.growth(piece);
+                queue.append(&vec![0; piece]).unwrap();
+                let counted = queue.segments.iter().map(Vec::capacity).sum::<usize>()
+                    + queue.segments.capacity() * size_of::<Vec<u8>>();
+
+                assert_eq!(queue.allocated(), counted);
+                assert!(counted <= announced, "pieces of {piece}, step {step}: {counted} over {announced}");
+                queue.consume(if step % 3 == 0 { piece / 2 } else { 0 });
+            }
+        }
     }
 }

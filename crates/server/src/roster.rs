@@ -13,12 +13,15 @@
 //! ([`largest`](Roster::largest)), and the timeouts (see `steward`). It knows nothing of tasks: whoever is ended wakes
 //! because its socket is shut down, and finds in its slot why.
 
+use std::collections::TryReserveError;
+use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::account::Account;
 use crate::event::{Reason, Totals};
 use crate::sys::Descriptor;
 
@@ -45,33 +48,38 @@ impl Roster {
         }
     }
 
-    /// Lists a connection, or `None` when there is no place left. Returns the index of its slot.
-    pub(crate) fn enter(&self, descriptor: Descriptor, peer: SocketAddr, now: u32) -> Option<u32> {
+    /// Lists a connection. Returns the index of its slot. Called by one task at a time.
+    ///
+    /// # Errors
+    /// When there is no place left, or no memory for one more slot.
+    pub(crate) fn enter(&self, descriptor: Descriptor, peer: SocketAddr, now: u32) -> io::Result<u32> {
         let index = self.places().take(self.capacity)?;
+        self.add_chunk_for(index).inspect_err(|_| self.places().vacant.push(index))?;
         let slot = self.slot(index);
         slot.ending.store(0, Relaxed);
         slot.owes.store(false, Relaxed);
         slot.stamp.store(now, Relaxed);
         *slot.listed() = Some(Listed { descriptor, peer });
         self.open.fetch_add(1, Relaxed);
-        Some(index)
+        Ok(index)
     }
 
-    /// Takes a connection off the list; its socket may be closed from now on, and not earlier. Returns who it was, and what
-    /// went through it.
+    /// Takes a connection off the list; its socket may be closed from now on, and not earlier. Returns who it was, what
+    /// went through it, and what was promised when it was ended for the memory limit.
     ///
     /// # Panics
     /// When nobody is listed there.
-    pub(crate) fn leave(&self, index: u32) -> (SocketAddr, Totals) {
+    pub(crate) fn leave(&self, index: u32) -> (SocketAddr, Totals, usize) {
         let slot = self.slot(index);
         let listed = slot.listed().take().expect("a seat leaves once, and it was listed when it was taken");
         let totals = Totals {
             received: slot.received.swap(0, Relaxed),
             sent: slot.sent.swap(0, Relaxed),
-            dropped_frames: u64::from(slot.dropped_frames.swap(0, Relaxed)),
+            dropped_frames: slot.dropped_frames.swap(0, Relaxed),
         };
+        let promised = slot.promised.swap(0, Relaxed);
         self.places().vacant.push(index);
-        (listed.peer, totals)
+        (listed.peer, totals, promised)
     }
 
     /// Says that the connection that left is gone altogether.
@@ -128,7 +136,7 @@ impl Roster {
         self.each(|slot| {
             totals.received += slot.received.load(Relaxed);
             totals.sent += slot.sent.load(Relaxed);
-            totals.dropped_frames += u64::from(slot.dropped_frames.load(Relaxed));
+            totals.dropped_frames += slot.dropped_frames.load(Relaxed);
         });
         totals
     }
@@ -157,8 +165,20 @@ impl Roster {
     /// The slot at `index`, which was given out by [`enter`](Roster::enter).
     pub(crate) fn slot(&self, index: u32) -> &Slot {
         let index = index as usize;
-        let chunk = self.chunks[index / CHUNK].get_or_init(|| (0..CHUNK).map(|_| Slot::default()).collect());
+        let chunk = self.chunks[index / CHUNK].get().expect("it was made when the index was given out");
         &chunk[index % CHUNK]
+    }
+
+    /// Makes the chunk in which `index` lies, if it is not there yet.
+    fn add_chunk_for(&self, index: u32) -> Result<(), TryReserveError> {
+        let chunk = &self.chunks[index as usize / CHUNK];
+        if chunk.get().is_none() {
+            let mut slots = Vec::new();
+            slots.try_reserve_exact(CHUNK)?;
+            slots.resize_with(CHUNK, Slot::default);
+            chunk.get_or_init(|| slots.into_boxed_slice());
+        }
+        Ok(())
     }
 
     fn places(&self) -> MutexGuard<'_, Places> {
@@ -172,11 +192,13 @@ impl Roster {
 pub(crate) struct Slot {
     /// `None` while nobody sits here. While this lock is held the descriptor stays open.
     listed: Mutex<Option<Listed>>,
-    /// Bytes counted against the memory limit: queued, and in the frame buffer while the connection waits.
+    /// Bytes counted against the memory limit for this connection, which alone writes it.
     pub(crate) held: AtomicUsize,
+    /// What it held when it was ended for the memory limit, until it has gone.
+    promised: AtomicUsize,
     pub(crate) received: AtomicU64,
     pub(crate) sent: AtomicU64,
-    pub(crate) dropped_frames: AtomicU32,
+    pub(crate) dropped_frames: AtomicU64,
     /// When it last made progress, in milliseconds on the steward's clock.
     pub(crate) stamp: AtomicU32,
     /// Bytes in the kernel's send queue when the steward last looked.
@@ -193,6 +215,18 @@ impl Slot {
         let listed = self.listed();
         let Some(listed) = &*listed else { return };
         if self.ending.compare_exchange(0, ending as u8, Relaxed, Relaxed).is_ok() {
+            listed.descriptor.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Ends the connection that sits here for the memory limit, and promises what it holds to whoever waits for room.
+    pub(crate) fn end_for_memory(&self, account: &Account) {
+        let listed = self.listed();
+        let Some(listed) = &*listed else { return };
+        if self.ending.compare_exchange(0, Ending::MemoryLimit as u8, Relaxed, Relaxed).is_ok() {
+            let held = self.held.load(Relaxed);
+            self.promised.store(held, Relaxed);
+            account.promise(held);
             listed.descriptor.shutdown(Shutdown::Both);
         }
     }
@@ -256,21 +290,24 @@ struct Places {
 }
 
 impl Places {
-    fn take(&mut self, capacity: usize) -> Option<u32> {
+    fn take(&mut self, capacity: usize) -> io::Result<u32> {
         if let Some(index) = self.vacant.pop() {
-            return Some(index);
+            return Ok(index);
         }
-        (self.used as usize).lt(&capacity).then(|| {
-            self.used += 1;
-            self.used - 1
-        })
+        if self.used as usize >= capacity {
+            return Err(io::Error::other("no place is left for one more connection"));
+        }
+        // So that giving the place back needs no memory.
+        self.vacant.try_reserve(self.used as usize + 1)?;
+        self.used += 1;
+        Ok(self.used - 1)
     }
 }
 
 const ENDINGS: [Ending; 4] =
     [Ending::MemoryLimit, Ending::IdleTimeout, Ending::WriteTimeout, Ending::Shutdown];
 
-/// Slots in a chunk: 22 KiB, so that a server with few connections pays for few.
+/// Slots in a chunk: 26 KiB, so that a server with few connections pays for few.
 const CHUNK: usize = 256;
 
 #[cfg(test)]
@@ -287,7 +324,7 @@ mod tests {
     }
 
     fn enter(roster: &Roster, socket: &TcpStream) -> Option<u32> {
-        roster.enter(Descriptor::of(socket), socket.peer_addr().unwrap(), 0)
+        roster.enter(Descriptor::of(socket), socket.peer_addr().unwrap(), 0).ok()
     }
 
     #[test]
@@ -312,7 +349,7 @@ mod tests {
         }
         assert_eq!(roster.totals().received, 1200);
 
-        let (_, totals) = roster.leave(seats[0]);
+        let (_, totals, _) = roster.leave(seats[0]);
 
         assert_eq!(totals.received, 2);
         assert_eq!(roster.totals().received, 1198);

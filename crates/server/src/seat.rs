@@ -6,10 +6,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use echoctl_proto::FrameTooLong;
+
 use crate::config::Config;
 use crate::event::{Event, Reason};
 use crate::roster::{Ending, Slot};
-use crate::shared::Shared;
+use crate::shared::{NoRoom, Shared};
 
 /// A place in the roster.
 #[derive(Debug)]
@@ -46,17 +48,65 @@ impl Seat {
         dropped.store(dropped.load(Relaxed).saturating_add(1), Relaxed);
     }
 
-    /// Notes what the connection holds and whether it waits for its peer to take bytes. Called before every wait, and by
-    /// queues whenever they grow; it touches shared memory only when the answer has changed.
-    pub(crate) fn holds(&self, bytes: usize, owes: bool) {
+    /// Counts `bytes` more against the memory limit, before they are allocated.
+    ///
+    /// # Errors
+    /// When they must not be.
+    pub(crate) fn grow(&self, bytes: usize) -> Result<(), NoRoom> {
+        let slot = self.slot();
+        if slot.ending().is_some() {
+            return Err(NoRoom::Ended);
+        }
+        self.shared.grow(slot, bytes)?;
+        slot.held.store(slot.held.load(Relaxed) + bytes, Relaxed);
+        Ok(())
+    }
+
+    /// Whether the memory limit leaves room for what a read into the thread's buffer may leave over. Costs one load.
+    pub(crate) fn has_room(&self) -> bool {
+        self.shared.account.fits(1)
+    }
+
+    /// Sees to it that the memory limit leaves room for what a read into the thread's buffer may leave over.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub(crate) fn make_room(&self) -> Result<(), NoRoom> {
+        self.shared.make_room(self.slot(), 1)
+    }
+
+    /// Notes what the connection holds: called before every wait, and where queues change. It touches shared memory only
+    /// when the answer has changed. Growth was counted before, but for what is left over of one read.
+    pub(crate) fn holds(&self, bytes: usize) {
+        let slot = self.slot();
+        let before = slot.held.load(Relaxed);
+        if bytes == before {
+            return;
+        }
+        slot.held.store(bytes, Relaxed);
+        if bytes < before {
+            self.shared.account.give_back(before - bytes);
+        } else if !self.shared.account.take(bytes - before) {
+            // Whether another is ended or this one, it is noticed when they next run.
+            let _ = self.shared.make_room(slot, 0);
+        }
+    }
+
+    /// Notes whether the connection waits for its peer to take bytes.
+    pub(crate) fn owes(&self, owes: bool) {
         let slot = self.slot();
         if slot.owes.load(Relaxed) != owes {
             slot.owes.store(owes, Relaxed);
             self.stamp();
         }
-        // What a connection about to end holds has already been taken off the count.
-        if slot.held.load(Relaxed) != bytes && (bytes == 0 || slot.ending().is_none()) {
-            self.shared.count_held(slot.held.swap(bytes, Relaxed), bytes);
+    }
+
+    /// Why a frame is too long: for the setting, or for the memory limit.
+    pub(crate) fn frame_fault(&self, fault: FrameTooLong) -> Reason {
+        let config = self.config();
+        match fault.max_frame < config.max_frame {
+            true => Reason::FrameOverMemory { length: fault.length, limit: config.memory_limit },
+            false => fault.into(),
         }
     }
 
@@ -67,7 +117,7 @@ impl Seat {
 
     /// Bytes held by all connections together.
     pub(crate) fn held_by_all(&self) -> u64 {
-        self.shared.held()
+        self.shared.account.held()
     }
 
     /// Bytes that the peer's kernel has not taken, where that is visible.
@@ -90,8 +140,9 @@ impl Seat {
         if std::mem::replace(&mut self.left, true) {
             return;
         }
-        self.holds(0, false);
-        let (peer, totals) = self.shared.roster.leave(self.index);
+        self.holds(0);
+        let (peer, totals, promised) = self.shared.roster.leave(self.index);
+        self.shared.account.keep_promise(promised);
         self.shared.count_closed(totals);
         (self.shared.tell)(Event::Closed { peer, reason, totals });
     }
@@ -141,8 +192,8 @@ mod tests {
         let index = shared.roster.enter(Descriptor::of(&socket), socket.peer_addr().unwrap(), 0).unwrap();
         let seat = Seat::new(shared.clone(), index);
         seat.received(10);
-        seat.holds(1000, true);
-        assert_eq!((shared.held(), shared.stats().connections), (1000, 1));
+        seat.holds(1000);
+        assert_eq!((shared.account.held(), shared.stats().connections), (1000, 1));
 
         let thread = std::thread::spawn(move || {
             let _seat = seat;

@@ -3,8 +3,9 @@
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -12,11 +13,12 @@ use tokio::time::timeout;
 
 use crate::accept::{self, Hall};
 use crate::config::Config;
-use crate::error::Error;
+use crate::error::{ConfigError, Error};
 use crate::event::{Event, Listening, Stats};
 use crate::listener;
 use crate::roster::Ending;
 use crate::shared::Shared;
+use crate::threads::room_for_a_thread;
 use crate::{steward, sys};
 
 /// An echo server that has its port and does not accept yet.
@@ -104,18 +106,35 @@ async fn end(shared: &Shared) {
 /// now on, so that its memory can be given back to the kernel when peers have gone.
 ///
 /// # Errors
-/// When the kernel gives no threads or no epoll.
+/// When the number of threads is 0 or exceeds [`Config::MOST_WORKERS`], or the kernel gives no threads or no epoll.
 pub fn runtime(workers: Option<usize>) -> Result<Runtime, Error> {
     sys::share_one_heap();
-    let mut builder = Builder::new_multi_thread();
-    if let Some(workers) = workers {
-        builder.worker_threads(workers);
+    let cores = || thread::available_parallelism().map_or(1, usize::from).min(Config::MOST_WORKERS);
+    let workers = workers.unwrap_or_else(cores);
+    if !(1..=Config::MOST_WORKERS).contains(&workers) {
+        let most = Config::MOST_WORKERS as u64;
+        return Err(ConfigError::OutOfRange { setting: "workers", value: workers as u64, most }.into());
     }
-    builder
+    try_threads(workers).map_err(|source| Error::Start { what: "runtime's threads", source })?;
+    Builder::new_multi_thread()
+        .worker_threads(workers)
         .enable_all()
         .thread_name("worker")
         .build()
         .map_err(|source: io::Error| Error::Start { what: "runtime", source })
+}
+
+/// Whether so many threads can be had at a time. The runtime panics when one of its own cannot.
+fn try_threads(count: usize) -> io::Result<()> {
+    let gate = Mutex::new(());
+    thread::scope(|scope| {
+        // They wait at the gate, so that all are there together; it opens at the end of this closure, whatever came of it.
+        let _closed = gate.lock();
+        (0..count).try_for_each(|_| {
+            room_for_a_thread()?;
+            thread::Builder::new().spawn_scoped(scope, || drop(gate.lock())).map(drop)
+        })
+    })
 }
 
 const LAST_MOMENT: Duration = Duration::from_secs(1);

@@ -1,14 +1,14 @@
 //! What all connections of a server share: its settings, the roster, the counts, and whom to tell.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use crate::account::Account;
 use crate::config::Config;
 use crate::event::{Event, Stats, Totals};
-use crate::roster::{Ending, Roster};
+use crate::roster::{Roster, Slot};
 
 /// Whom the server tells what happens. See [`Event`] for what is expected of it.
 pub(crate) type Listener = Arc<dyn Fn(Event) + Send + Sync>;
@@ -25,9 +25,7 @@ pub(crate) struct Shared {
     started: Instant,
     accepted: AtomicU64,
     /// Bytes counted against the memory limit.
-    held: AtomicU64,
-    /// The most it was since the steward last looked.
-    peak: AtomicU64,
+    pub(crate) account: Account,
     /// What went through the connections that have ended.
     closed: Mutex<Totals>,
     /// Held by whoever is choosing a connection to end for the memory limit.
@@ -38,14 +36,13 @@ impl Shared {
     pub(crate) fn new(config: Config, tell: Listener) -> Shared {
         Shared {
             roster: Roster::new(config.max_connections),
+            account: Account::new(config.memory_limit),
             config,
             tell,
             clock: AtomicU32::new(0),
             workers: AtomicUsize::new(0),
             started: Instant::now(),
             accepted: AtomicU64::new(0),
-            held: AtomicU64::new(0),
-            peak: AtomicU64::new(0),
             closed: Mutex::default(),
             choosing: Mutex::default(),
         }
@@ -64,19 +61,9 @@ impl Shared {
                 sent: closed.sent + open.sent,
                 dropped_frames: closed.dropped_frames + open.dropped_frames,
             },
-            held: self.held(),
+            held: self.account.held(),
             kernel_memory: self.roster.kernel_memory(),
         }
-    }
-
-    /// Bytes in reply queues and frame buffers.
-    pub(crate) fn held(&self) -> u64 {
-        self.held.load(Relaxed)
-    }
-
-    /// The most bytes that were held since this was last asked.
-    pub(crate) fn take_peak(&self) -> u64 {
-        self.peak.swap(0, Relaxed).max(self.held())
     }
 
     pub(crate) fn started(&self) -> Instant {
@@ -95,32 +82,48 @@ impl Shared {
         }
     }
 
-    /// Counts that a connection which held `before` bytes now holds `after`, and keeps to the memory limit: while all
-    /// together hold more, the one that holds most is ended, be it the caller itself or another.
-    pub(crate) fn count_held(&self, before: usize, after: usize) {
-        if after <= before {
-            self.held.fetch_sub((before - after) as u64, Relaxed);
-            return;
+    /// Counts `bytes` more for the connection at `slot`, before it allocates them.
+    ///
+    /// # Errors
+    /// When they do not fit: what is to be done about it.
+    pub(crate) fn grow(&self, slot: &Slot, bytes: usize) -> Result<(), NoRoom> {
+        while !self.account.try_take(bytes) {
+            self.make_room(slot, bytes)?;
         }
-        let total = self.held.fetch_add((after - before) as u64, Relaxed) + (after - before) as u64;
-        if total > self.peak.load(Relaxed) {
-            self.peak.fetch_max(total, Relaxed);
-        }
-        if total > self.config.memory_limit {
-            self.end_largest();
-        }
+        Ok(())
     }
 
-    /// What an ended connection holds is no longer counted, at once, though its task has yet to wake and give it back:
-    /// otherwise the next one that asks would end another in its stead.
-    fn end_largest(&self) {
-        let Ok(_choosing) = self.choosing.lock() else { return };
-        while self.held() > self.config.memory_limit {
-            let Some(slot) = self.roster.largest() else { return };
-            slot.end(Ending::MemoryLimit);
-            self.held.fetch_sub(slot.held.swap(0, Relaxed) as u64, Relaxed);
+    /// Sees to it that `bytes` more fit, for the connection at `slot`: ends the one that would hold most, be it that one
+    /// itself or another, until they do, or will when those that were ended have gone.
+    ///
+    /// # Errors
+    /// When they do not fit yet, or the connection is to end.
+    pub(crate) fn make_room(&self, slot: &Slot, bytes: usize) -> Result<(), NoRoom> {
+        let _choosing = self.choosing.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if slot.ending().is_some() {
+                return Err(NoRoom::Ended);
+            }
+            if self.account.fits(bytes) {
+                return Ok(());
+            }
+            if self.account.will_fit(bytes) {
+                return Err(NoRoom::Soon);
+            }
+            let with_growth = slot.held.load(Relaxed).saturating_add(bytes);
+            let largest = self.roster.largest().filter(|largest| largest.held.load(Relaxed) > with_growth);
+            largest.unwrap_or(slot).end_for_memory(&self.account);
         }
     }
+}
+
+/// Why a connection may not hold more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoRoom {
+    /// There will be room when connections that were ended have gone: soon.
+    Soon,
+    /// It is to end itself.
+    Ended,
 }
 
 impl fmt::Debug for Shared {

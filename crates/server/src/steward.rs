@@ -8,6 +8,7 @@
 use std::future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
 use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
@@ -16,6 +17,7 @@ use crate::event::Event;
 use crate::roster::{Ending, Slot};
 use crate::shared::Shared;
 use crate::sys;
+use crate::threads::room_for_a_thread;
 
 /// Works until it is dropped.
 pub(crate) async fn run(shared: Arc<Shared>) {
@@ -81,16 +83,31 @@ async fn give_memory_back(shared: &Shared) {
     loop {
         ticks.tick().await;
         let connections = shared.roster.open() as u64 * A_CONNECTION;
-        high = high.max(shared.take_peak() + connections);
-        let used = shared.held() + connections;
+        high = high.max(shared.account.take_peak() + connections);
+        let used = shared.account.held() + connections;
         let lies_free = high.saturating_sub(used) >= WORTH_IT;
         // Memory that was in use at the last look may be again at the next.
         if lies_free && lay_free {
             high = used;
-            // Half a gigabyte takes tens of milliseconds, which no connection should wait for.
-            let _ = tokio::task::spawn_blocking(sys::trim_memory).await;
+            trim().await;
         }
         lay_free = lies_free;
+    }
+}
+
+/// Half a gigabyte takes tens of milliseconds, which no connection should wait for: so a thread of its own does it, if there
+/// is one to be had. (tokio's would be waited for without end when there is none.)
+async fn trim() {
+    let (done, end) = tokio::sync::oneshot::channel::<()>();
+    let thread = room_for_a_thread().and_then(|()| {
+        thread::Builder::new().name("trim".to_owned()).spawn(move || {
+            sys::trim_memory();
+            drop(done);
+        })
+    });
+    if thread.is_ok() {
+        // Nothing is ever sent: the channel closes when the thread is done.
+        let _ = end.await;
     }
 }
 

@@ -4,13 +4,18 @@
 #![allow(unsafe_code)]
 
 use std::io;
+#[cfg(target_os = "linux")]
+use std::io::Read;
 use std::net::Shutdown;
 #[cfg(unix)]
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 #[cfg(windows)]
 use std::os::windows::io::{AsRawSocket, BorrowedSocket, RawSocket};
+use std::task::Poll;
 
 use socket2::SockRef;
+use tokio::io::ReadBuf;
+use tokio::net::TcpStream;
 
 /// The number of a socket that somebody else owns, noted so that the socket can be shut down from elsewhere.
 ///
@@ -84,6 +89,40 @@ impl Descriptor {
         None
     }
 }
+
+/// Reads beyond an urgent mark, for when a non-blocking read has said that there is nothing left.
+///
+/// A read ends at the place that a peer has marked urgent, though there is more behind it; tokio takes a short read for the
+/// last one until more arrives, which with bytes already there may be never. `Pending` where there is no mark.
+#[cfg(target_os = "linux")]
+pub(crate) fn read_past_mark(socket: &TcpStream, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    let mut is_at_mark: libc::c_int = 0;
+    // SAFETY: the socket is borrowed, so it is open, and SIOCATMARK writes one int, to which it is given a valid pointer.
+    let asked = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCATMARK, &raw mut is_at_mark) };
+    if asked != 0 || is_at_mark == 0 {
+        return Poll::Pending;
+    }
+    match (&*SockRef::from(socket)).read(room.initialize_unfilled()) {
+        Ok(count) => {
+            room.advance(count);
+            Poll::Ready(Ok(()))
+        }
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+            Poll::Pending
+        }
+        Err(error) => Poll::Ready(Err(error)),
+    }
+}
+
+/// Whether others stop at urgent marks is not known: nothing is read there.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn read_past_mark(_: &TcpStream, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    Poll::Pending
+}
+
+/// From `include/uapi/asm-generic/sockios.h`; the libc crate does not have it for every architecture.
+#[cfg(target_os = "linux")]
+const SIOCATMARK: libc::Ioctl = 0x8905;
 
 /// From `include/uapi/asm-generic/socket.h`; the libc crate does not have it. It fills an array of nine `u32`.
 #[cfg(target_os = "linux")]

@@ -1,32 +1,52 @@
 //! A thread a connection, with blocking calls: backpressure for free.
 //!
-//! A thread that is blocked in a write cannot read. Nothing had to be written to get that; what it costs is a stack and a
-//! buffer for each connection, and the kernel's scheduler between them.
+//! A thread that is blocked in a write cannot read. Nothing had to be written to get that; what it costs is a stack for each
+//! connection, and the kernel's scheduler between them. Its buffer is its own and is counted; it waits for bytes without it.
 
 use std::io::{self, Read, Write};
+#[cfg(unix)]
+use std::mem::MaybeUninit;
 use std::net::TcpStream;
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use echoctl_proto::Cutter;
 use socket2::SockRef;
 
-use crate::connection::longest_frame;
 use crate::event::Reason;
-use crate::frames::FrameBuffer;
+use crate::frames::{FrameBuffer, Need, Room};
 use crate::read_size::ReadSize;
 use crate::seat::Seat;
+use crate::shared::NoRoom;
 
 /// Serves a connection on a thread of its own.
 ///
 /// # Errors
-/// When the kernel gives no thread; the connection is then closed.
+/// When the kernel gives no thread; the connection is then closed, and its end is told.
 pub(crate) fn serve(stream: TcpStream, seat: Seat) -> io::Result<()> {
     let connection = BlockingConnection::new(stream, seat);
-    thread::Builder::new()
-        .name("connection".to_owned())
-        .stack_size(STACK)
-        .spawn(move || connection.serve())?;
-    Ok(())
+    // Handed over when the thread runs: a closure that is never run would drop it without a reason, and threads that are
+    // begun faster than they start would each find room where there is room for one (see `room_for_a_thread`).
+    let (sender, handed_over) = mpsc::sync_channel::<BlockingConnection>(0);
+    let thread = room_for_a_thread().and_then(|()| {
+        thread::Builder::new().name("connection".to_owned()).stack_size(STACK).spawn(move || {
+            if let Ok(connection) = handed_over.recv() {
+                connection.serve();
+            }
+        })
+    });
+    match thread {
+        Ok(_) => {
+            // The thread is there to take it, so this cannot fail.
+            let _ = sender.send(connection);
+            Ok(())
+        }
+        Err(error) => {
+            connection.close(Err(Reason::OutOfMemory));
+            Err(error)
+        }
+    }
 }
 
 /// A connection whose reads and writes block.
@@ -48,21 +68,28 @@ pub(crate) enum Progress {
     Open,
     /// The peer has closed its direction, and all its whole frames are answered.
     Finished,
+    /// Nothing: there is no room in memory until others, who have been ended, have gone.
+    NoRoom,
 }
 
 impl BlockingConnection {
     pub(crate) fn new(stream: TcpStream, seat: Seat) -> BlockingConnection {
         let config = seat.config();
-        let cutter = Cutter::new(config.framing, config.max_frame);
-        let frames = FrameBuffer::new(longest_frame(config));
+        let cutter = Cutter::new(config.framing, config.longest_payload());
+        let frames = FrameBuffer::new(config.longest_frame(), Room::Own);
         BlockingConnection { seat, stream, frames, cutter, read_size: ReadSize::default() }
     }
 
     /// Turns until the connection ends.
     fn serve(mut self) {
+        let mut pause = FIRST_PAUSE;
         let end = loop {
-            match self.turn() {
-                Ok(Progress::Open) => {}
+            match self.wait_for_bytes().and_then(|()| self.turn()) {
+                Ok(Progress::Open) => pause = FIRST_PAUSE,
+                Ok(Progress::NoRoom) => {
+                    thread::sleep(pause);
+                    pause = LONGEST_PAUSE.min(2 * pause);
+                }
                 Ok(Progress::Finished) => break Ok(()),
                 Err(reason) => break Err(reason),
             }
@@ -70,10 +97,33 @@ impl BlockingConnection {
         self.close(end);
     }
 
+    /// Waits for something to read, and holds no room meanwhile.
+    fn wait_for_bytes(&mut self) -> Result<(), Reason> {
+        self.settle()?;
+        loop {
+            match self.stream.peek(&mut [0]) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
     /// One blocking read, then blocking writes of all the whole frames there are.
     pub(crate) fn turn(&mut self) -> Result<Progress, Reason> {
-        let wanted = self.read_size.next(|| self.seat.send_queue());
-        let room = self.frames.room(wanted).map_err(io::Error::other)?;
+        // A peer that sends a little is read with little, so that a crowd of them needs little.
+        let wanted = match self.read_size.streams() {
+            true => self.read_size.next(|| self.seat.send_queue()),
+            false => SMALL_READ,
+        };
+        if let Need::Growth(bytes @ 1..) = self.frames.need(wanted)? {
+            match self.seat.grow(bytes) {
+                Ok(()) => {}
+                Err(NoRoom::Soon) => return Ok(Progress::NoRoom),
+                Err(NoRoom::Ended) => return Err(Reason::MemoryLimit),
+            }
+        }
+        let room = self.frames.room(wanted)?;
         let asked = room.len();
         let count = match self.stream.read(room) {
             Ok(0) => return Ok(Progress::Finished),
@@ -85,19 +135,20 @@ impl BlockingConnection {
         self.frames.filled(count);
         self.seat.received(count);
         loop {
-            match self.cutter.whole(self.frames.unread())? {
+            match self.cutter.whole(self.frames.unread()).map_err(|fault| self.seat.frame_fault(fault))? {
                 0 => return Ok(Progress::Open),
                 whole => self.write_all(whole)?,
             }
         }
     }
 
-    /// Gives the thread's buffer back, for a thread that serves others before it comes back here: `one_thread`, which needs
-    /// poll(2).
-    #[cfg(unix)]
-    pub(crate) fn settle(&mut self) {
-        let held = self.frames.settle();
-        self.seat.holds(held, false);
+    /// Gives the buffer up, but for what is left over in it; a stream that goes on keeps it.
+    pub(crate) fn settle(&mut self) -> Result<(), Reason> {
+        if !(self.read_size.streams() && has_bytes(&self.stream)) {
+            self.frames.settle()?;
+        }
+        self.seat.holds(self.frames.allocated());
+        Ok(())
     }
 
     pub(crate) fn close(self, end: Result<(), Reason>) {
@@ -107,9 +158,10 @@ impl BlockingConnection {
         };
         if reason.resets() {
             // An error means that there is nothing left to reset.
-            let _ = SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO));
+            let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
         }
-        let BlockingConnection { mut seat, stream, .. } = self;
+        let BlockingConnection { mut seat, stream, frames, .. } = self;
+        drop(frames);
         seat.leave(reason);
         drop(stream);
         // Last, because it says that the connection is gone altogether.
@@ -118,9 +170,9 @@ impl BlockingConnection {
 
     fn write_all(&mut self, whole: usize) -> Result<(), Reason> {
         let mut left = whole;
+        // Whether a write blocks is known when it is too late to say so, so each is announced.
+        self.seat.owes(true);
         while left > 0 {
-            // Whether a write blocks is known when it is too late to say so, so each is announced.
-            self.seat.holds(self.frames.unread().len(), true);
             match self.stream.write(&self.frames.unread()[..left]) {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
                 Ok(written) => {
@@ -132,10 +184,47 @@ impl BlockingConnection {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.seat.holds(self.frames.unread().len(), false);
+        self.seat.owes(false);
         Ok(())
     }
 }
+
+/// Whether there is address space for a thread, and some to spare.
+///
+/// The standard library gives each new thread a signal stack, and aborts the process when there is no memory for that: a
+/// thread must not be begun with the last of it.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn room_for_a_thread() -> io::Result<()> {
+    let mut room = Vec::<u8>::new();
+    room.try_reserve_exact(ROOM_FOR_A_THREAD)?;
+    // Otherwise the compiler would see that nobody uses it, and not ask for it.
+    std::hint::black_box(&room);
+    Ok(())
+}
+
+/// Bytes of address space: a stack (2 MiB where none is chosen), a signal stack, and what other threads may take meanwhile.
+/// Untouched, so it costs two system calls.
+const ROOM_FOR_A_THREAD: usize = 4 << 20;
+
+/// Whether there is something to read now.
+fn has_bytes(stream: &TcpStream) -> bool {
+    #[cfg(unix)]
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    // Elsewhere it cannot be asked without waiting, so a stream that stops keeps its buffer, which is counted.
+    #[cfg(not(unix))]
+    return true;
+    #[cfg(unix)]
+    SockRef::from(stream).recv_with_flags(&mut [MaybeUninit::uninit()], flags).is_ok_and(|count| count > 0)
+}
+
+/// Bytes of the first read after a wait: a page, as large as most messages are not.
+const SMALL_READ: usize = 4 * 1024;
+
+/// How long to wait for room in memory. Those that were ended are awake already, and need the processor for a moment.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 /// Bytes of a thread's stack: its calls are a few frames deep and keep nothing large there. Untouched pages cost nothing.
 const STACK: usize = 128 * 1024;

@@ -4,11 +4,11 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use echoctl_proto::Framing;
-use echoctl_server::{Config, Error, Event, Io, Policy, Reason, Server};
+use echoctl_server::{Config, Error, Event, Io, Policy, Reason, Server, runtime};
 use support::*;
 
 #[test]
@@ -31,19 +31,6 @@ fn at_the_memory_limit_the_connection_that_holds_most_is_reset_and_the_others_st
     std::io::Read::read_exact(&mut modest, &mut got).unwrap();
     assert!(got == queued, "the modest peer loses nothing");
     server.wait_for("everything is given back", |stats| stats.held == 0);
-}
-
-#[test]
-fn the_memory_limit_counts_unfinished_frames_too() {
-    let (memory_limit, max_frame) = (1 << 20, 16 << 20);
-    let server = TestServer::start(Config { memory_limit, max_frame, ..Config::default() });
-    let peer = server.peer();
-
-    let sender = send_in_background(&peer, vec![b'x'; 8 << 20]);
-    let (reason, _) = server.next_closed();
-    sender.join().unwrap();
-
-    assert!(matches!(reason, Reason::MemoryLimit), "{reason}");
 }
 
 #[test]
@@ -107,6 +94,38 @@ fn a_peer_that_is_owed_nothing_and_sends_nothing_for_the_idle_timeout_is_disconn
         wait_for_the_end(&mut peer);
         let (reason, _) = server.next_closed();
         assert!(matches!(reason, Reason::IdleTimeout), "{io}: {reason}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_byte_sent_as_urgent_comes_back_in_its_place() {
+    for (io, policy) in [
+        (Io::Tasks, Policy::Await),
+        (Io::Tasks, Policy::Bounded { limit: 1000 }),
+        (Io::Threads, Policy::Await),
+        (Io::OneThread, Policy::Await),
+    ] {
+        let server = TestServer::start(Config { io, policy, ..Config::default() });
+        let mut peer = server.peer();
+        // All of it has arrived before the server reads, when it is lucky: so more than once.
+        for _ in 0..50 {
+            peer.write_all(b"one\ntw").unwrap();
+            socket2::SockRef::from(&peer).send_out_of_band(b"o").unwrap();
+            peer.write_all(b"\nthree\n").unwrap();
+
+            let mut got = [0; 14];
+            peer.read_exact(&mut got).unwrap();
+            assert_eq!(&got, b"one\ntwo\nthree\n", "{io} {policy}");
+        }
+    }
+}
+
+#[test]
+fn a_runtime_has_at_least_one_worker_and_not_too_many() {
+    for workers in [0, Config::MOST_WORKERS + 1, usize::MAX] {
+        let error = runtime(Some(workers)).err().map(|error| error.to_string());
+        assert!(error.is_some_and(|error| error.contains("--workers")), "{workers}");
     }
 }
 

@@ -169,8 +169,8 @@ fn bound(policy: Policy) -> u64 {
         Policy::Await => peers * one_read,
         // It promises nothing; that is what is wrong with it.
         Policy::Off => u64::MAX,
-        Policy::Budget { limit } => limit as u64 + peers * one_read,
-        _ => peers * (LIMIT as u64 + one_read),
+        Policy::Budget { limit } => limit as u64 + peers * (one_read + SEGMENTS),
+        _ => peers * (LIMIT as u64 + one_read + SEGMENTS),
     }
 }
 

@@ -139,7 +139,7 @@ fn serve(socket: &TcpStream, policy: Policy) -> Result<Course, LessonError> {
         if !paused {
             let mut room = [0; PIECE];
             if let Some(read) = now(read_from(socket, &mut room))? {
-                queue.append(&room[..read]); // an echo: the reply is what was read
+                queue.append(&room[..read]).map_err(io::Error::from)?; // an echo: the reply is what was read
                 course.received += read as u64;
                 course.peak = course.peak.max(queue.len());
                 continue;

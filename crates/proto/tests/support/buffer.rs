@@ -1,6 +1,6 @@
 //! Operations on a buffer, each followed by a comparison with a `Vec` that does the same in the plainest way.
 
-use echoctl_proto::{Buffer, Full};
+use echoctl_proto::{Buffer, BufferError, Full};
 
 /// One thing that can be done to a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,9 @@ impl Pair {
             Operation::Append(count) => {
                 let bytes = self.next_bytes(count);
                 let expected = self.room_for(count);
+                let capacity = self.buffer.growth(count).map(|growth| self.buffer.capacity() + growth);
                 assert_eq!(self.buffer.append(&bytes), expected);
+                assert!(capacity.is_err() || capacity == Ok(self.buffer.capacity()), "{:?}", self.buffer);
                 if expected.is_ok() {
                     self.model.extend_from_slice(&bytes);
                 }
@@ -120,9 +122,9 @@ impl Pair {
     }
 
     /// What the model says to so many more bytes.
-    fn room_for(&self, wanted: usize) -> Result<(), Full> {
+    fn room_for(&self, wanted: usize) -> Result<(), BufferError> {
         let (limit, held) = (self.buffer.limit(), self.model.len());
-        if held + wanted > limit { Err(Full { limit, held, wanted }) } else { Ok(()) }
+        if held + wanted > limit { Err(Full { limit, held, wanted }.into()) } else { Ok(()) }
     }
 
     fn next_bytes(&mut self, count: usize) -> Vec<u8> {

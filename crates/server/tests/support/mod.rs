@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use echoctl_server::{Config, Event, Policy, Reason, Server, Stats, Totals, runtime};
+use echoctl_server::{Config, Event, Policy, Reason, ReplyQueue, Server, Stats, Totals, runtime};
 use tokio::sync::oneshot;
 
 /// A running server. Dropping it ends it.
@@ -42,7 +42,7 @@ impl TestServer {
         let addr = server.local_addr();
         let (stop, stopped) = oneshot::channel();
         let thread = thread::spawn(move || {
-            runtime(Some(2))
+            runtime(Some(WORKERS))
                 .unwrap()
                 .block_on(server.run(async {
                     let _ = stopped.await;
@@ -106,6 +106,11 @@ impl TestServer {
         });
         let (_, reason, totals) = closed.unwrap();
         (reason, totals)
+    }
+
+    /// The reasons of all connections that have ended and were not waited for.
+    pub(crate) fn closed(&self) -> Vec<String> {
+        self.told.lock().unwrap().closed.iter().map(|(_, reason, _)| reason.name().to_owned()).collect()
     }
 
     /// Asks it to end, without waiting.
@@ -208,6 +213,16 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// Bytes of one read: what a policy may pass its limit by.
 pub(crate) const READ: u64 = 64 * 1024;
+
+/// Bytes that a reply queue may have allocated beyond what waits in it: the rest of its first segment and of its last, and
+/// the ring that they stand in.
+pub(crate) const SEGMENTS: u64 = 2 * ReplyQueue::SEGMENT as u64 + 1000;
+
+/// Bytes by which the memory limit may be exceeded: what one large read left over, for each of the runtime's workers.
+pub(crate) const OVERSHOOT: u64 = WORKERS as u64 * 128 * 1024;
+
+/// Threads of the runtime.
+const WORKERS: usize = 2;
 
 /// Bytes asked for each kernel buffer (Linux takes twice as much).
 pub(crate) const KERNEL_BUFFER: usize = 16 * 1024;

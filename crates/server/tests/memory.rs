@@ -1,0 +1,163 @@
+//! The memory limit holds in every kind of I/O, policy and framing: whatever peers send, what is held stays below it, the
+//! connection that holds most is reset, and peers that hold little are served on.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use echoctl_proto::Framing;
+use echoctl_server::{Config, Io, Policy, Reason};
+use support::*;
+
+/// Every way to hold bytes.
+fn configs() -> impl Iterator<Item = Config> {
+    let limit = 64 << 20;
+    let policies = [
+        Policy::Await,
+        Policy::Off,
+        Policy::Bounded { limit },
+        Policy::Watermark { limit, resume_at: 0 },
+        Policy::Drop { limit },
+        Policy::Disconnect { limit, grace: Duration::from_secs(3600) },
+        Policy::Budget { limit },
+    ];
+    let tasks = policies.into_iter().map(|policy| (Io::Tasks, policy));
+    let all = tasks.chain([Io::Threads, Io::OneThread].map(|io| (io, Policy::Await)));
+    let max_frame = 1 << 30;
+    all.map(move |(io, policy)| Config { io, policy, max_frame, memory_limit: LIMIT, ..Config::default() })
+}
+
+/// Peers that all send `bytes` and read nothing, until the server has taken or refused them.
+fn flood(server: &TestServer, bytes: &[u8], peers: usize) -> Vec<TcpStream> {
+    let senders: Vec<_> = (0..peers).map(|_| send_in_background(&server.peer(), bytes.to_vec())).collect();
+    senders.into_iter().map(|sender| sender.join().unwrap()).collect()
+}
+
+/// Whether nobody was given up but for the limit, and it was never exceeded by more than reads that were under way.
+fn check(server: &TestServer, what: &str) {
+    let allowed = LIMIT + OVERSHOOT;
+    assert!(server.peak() <= allowed, "{what}: {} bytes held, {allowed} allowed", server.peak());
+    let closed = server.closed();
+    assert!(!closed.is_empty(), "{what}: the limit was reached");
+    assert!(closed.iter().all(|reason| reason == "memory limit"), "{what}: {closed:?}");
+}
+
+#[test]
+fn unfinished_frames_stay_within_the_memory_limit() {
+    for (config, (framing, frame)) in
+        configs().flat_map(|config| unfinished().map(|frame| (config.clone(), frame)))
+    {
+        let what = format!("{} with {}, {framing}", config.policy, config.io);
+        let server = TestServer::start(Config { framing, ..config });
+        let mut modest = server.peer();
+        let (word, part) = match framing {
+            Framing::Lines => (&b"a word\n"[..], &b"half a"[..]),
+            _ => (&b"\0\0\0\x04word"[..], &b"\0\0\0\x04wo"[..]),
+        };
+        assert_eq!(round_trip(&mut modest, word), word, "{what}");
+        modest.write_all(part).unwrap();
+
+        let peers = flood(&server, &frame, 12);
+
+        check(&server, &what);
+        // The half of a frame that the modest peer has sent was held all the time.
+        modest.write_all(&word[part.len()..]).unwrap();
+        let mut got = vec![0; word.len()];
+        modest.read_exact(&mut got).unwrap();
+        assert_eq!(&got[..part.len()], part, "{what}");
+        drop((peers, modest));
+        server.wait_for("everything is given back", |stats| stats.held == 0 && stats.connections == 0);
+    }
+}
+
+/// A megabyte of a frame that is half as long again.
+fn unfinished() -> [(Framing, Vec<u8>); 2] {
+    let prefixed = [&(3_u32 << 19).to_be_bytes()[..], &vec![b'x'; 1 << 20]].concat();
+    [(Framing::Lines, vec![b'x'; 1 << 20]), (Framing::U32, prefixed)]
+}
+
+#[test]
+fn fast_senders_of_one_endless_line_stay_within_the_memory_limit() {
+    for config in configs() {
+        let what = format!("{} with {}", config.policy, config.io);
+        let server = TestServer::start(config);
+
+        flood(&server, &vec![b'x'; 16 << 20], 4);
+
+        let allowed = LIMIT + OVERSHOOT;
+        assert!(server.peak() <= allowed, "{what}: {} bytes held, {allowed} allowed", server.peak());
+        eventually("all are refused", || server.closed().len() == 4);
+        let closed = server.closed();
+        assert!(
+            closed.iter().all(|reason| ["memory limit", "frame too long"].contains(&&**reason)),
+            "{closed:?}"
+        );
+        assert_eq!(round_trip(&mut server.peer(), b"still here\n"), b"still here\n", "{what}");
+    }
+}
+
+#[test]
+fn replies_that_nobody_reads_stay_within_the_memory_limit() {
+    for policy in [Policy::Off, Policy::Bounded { limit: 64 << 20 }] {
+        let server = TestServer::start(Config { policy, memory_limit: LIMIT, ..Config::default() });
+        let mut modest = server.peer();
+
+        let peers = flood(&server, &lines(100_000, 2 << 20), 8);
+
+        check(&server, policy.name());
+        assert_eq!(round_trip(&mut modest, b"still here\n"), b"still here\n", "{policy}");
+        drop(peers);
+    }
+}
+
+#[test]
+fn a_frame_too_long_for_the_memory_limit_is_refused_from_its_length() {
+    for config in configs().filter(|config| !matches!(config.policy, Policy::Drop { .. })) {
+        let what = format!("{} with {}", config.policy, config.io);
+        let server = TestServer::start(Config { framing: Framing::U32, ..config });
+        let mut peer = server.peer();
+
+        peer.write_all(&[&b"\0\0\0\x02ok"[..], &(LIMIT as u32).to_be_bytes()].concat()).unwrap();
+
+        assert_eq!(read_to_end(&mut peer), b"\0\0\0\x02ok", "{what}");
+        let (reason, totals) = server.next_closed();
+        assert!(matches!(reason, Reason::FrameOverMemory { .. }), "{what}: {reason}");
+        assert!(reason.to_string().contains("--memory-limit"), "{reason}");
+        assert_eq!(totals.received, 10, "{what}");
+    }
+}
+
+#[test]
+fn the_longest_frame_that_the_memory_limit_allows_comes_back() {
+    for io in [Io::Tasks, Io::Threads, Io::OneThread] {
+        let config = Config { io, max_frame: 1 << 30, memory_limit: LIMIT, ..Config::default() };
+        let longest = config.longest_payload();
+        let server = TestServer::start(config);
+        let line = lines(longest + 1, longest + 1);
+
+        let got = echo_all(&mut server.peer(), &line);
+
+        assert!(got == line, "{io}: {} bytes came back of {}", got.len(), line.len());
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn idle_peers_of_threads_hold_nothing_when_they_have_been_served() {
+    let server = TestServer::start(Config { io: Io::Threads, ..Config::default() });
+    let mut peers: Vec<_> = (0..20).map(|_| server.peer()).collect();
+
+    for peer in &mut peers {
+        // As much as a read asks for, so that it looks as if more might come.
+        let line = lines(4096, 64 << 10);
+        assert!(round_trip(peer, &line) == line);
+    }
+
+    server.wait_for("nothing is held", |stats| stats.held == 0 && stats.connections == 20);
+}
+
+const LIMIT: u64 = 2 << 20;
