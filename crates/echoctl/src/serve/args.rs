@@ -6,11 +6,12 @@ use std::time::Duration;
 use clap::ValueEnum;
 use echoctl_observe::MemoryShare;
 use echoctl_proto::Framing;
+use echoctl_record::Bytes;
 use echoctl_server::{Config, Io, Policy};
 
 use crate::address;
 use crate::exit::Failure;
-use crate::values::{duration, positive_size};
+use crate::values::{duration, positive_duration, positive_size};
 
 /// Run the echo server: each frame comes back; what happens to a peer that does not read is yours to choose
 ///
@@ -31,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = Framing::Lines, value_name = "lines|u16|u32|raw")]
     framing: Framing,
 
-    /// End a connection that sends a frame with a longer payload
+    /// Maximum payload of a frame; a longer one closes its connection. --memory-limit lowers it where it is less
     #[arg(long, value_parser = positive_size, default_value = "1MiB", value_name = "SIZE")]
     max_frame: u64,
 
@@ -59,36 +60,36 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = IoMode::Tasks, value_name = "MODE")]
     io: IoMode,
 
-    /// Serve with this many threads, with --io tasks [default: one a core]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..), value_name = "N")]
+    /// Number of runtime threads, with --io tasks; at most 1024 [default: one per core]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=Config::MOST_WORKERS as i64), value_name = "N")]
     workers: Option<u16>,
 
-    /// Accept no more connections than this at a time; others wait in the kernel's backlog
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), default_value_t = Config::MAX_CONNECTIONS as u32, value_name = "N")]
+    /// Maximum number of open connections, at most 1048576; others wait in the kernel's backlog
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=Config::MOST_CONNECTIONS as i64), default_value_t = Config::MAX_CONNECTIONS as u32, value_name = "N")]
     max_connections: u32,
 
-    /// Disconnect a peer that has sent nothing, and is owed nothing, for so long [default: never]
-    #[arg(long, value_parser = duration, value_name = "TIME")]
+    /// Disconnect a peer after this long without input or pending replies [default: never]
+    #[arg(long, value_parser = timeout, value_name = "TIME")]
     idle_timeout: Option<Duration>,
 
-    /// Disconnect a peer that takes no byte for so long while bytes wait for it [default: never]
-    #[arg(long, value_parser = duration, value_name = "TIME")]
+    /// Disconnect a peer that accepts no byte for this long while replies are pending [default: never]
+    #[arg(long, value_parser = timeout, value_name = "TIME")]
     write_timeout: Option<Duration>,
 
     /// Ask the kernel for send buffers of this size [default: the kernel's own, which grow as needed]
-    #[arg(long, value_parser = positive_size, value_name = "SIZE")]
+    #[arg(long, value_parser = kernel_buffer, value_name = "SIZE")]
     sndbuf: Option<u64>,
 
     /// Ask the kernel for receive buffers of this size [default: the kernel's own, which grow as needed]
-    #[arg(long, value_parser = positive_size, value_name = "SIZE")]
+    #[arg(long, value_parser = kernel_buffer, value_name = "SIZE")]
     rcvbuf: Option<u64>,
 
     /// At the end, wait so long for peers to take what they are owed
     #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
     drain: Duration,
 
-    /// Say connections, bytes and memory this often [default: on a terminal every second, otherwise never]
-    #[arg(long, value_parser = duration, value_name = "TIME")]
+    /// Interval between status lines [default: 1s on a terminal, otherwise never]
+    #[arg(long, value_parser = positive_duration, value_name = "TIME")]
     stats_every: Option<Duration>,
 
     /// Print one JSON object a line on stdout: listening, stats, closed, summary
@@ -217,6 +218,23 @@ impl Args {
         }
         Ok(())
     }
+}
+
+/// The size of a kernel buffer.
+fn kernel_buffer(text: &str) -> Result<u64, String> {
+    let most = Config::LARGEST_KERNEL_BUFFER as u64;
+    positive_size(text).and_then(|size| {
+        if size <= most { Ok(size) } else { Err(format!("must be at most {}", Bytes(most))) }
+    })
+}
+
+/// A time that the server's own clock can measure.
+fn timeout(text: &str) -> Result<Duration, String> {
+    let most = Config::LONGEST_TIMEOUT;
+    positive_duration(text).and_then(|time| match time <= most {
+        true => Ok(time),
+        false => Err(format!("must be at most {}", humantime::format_duration(most))),
+    })
 }
 
 /// Sizes that do not fit this machine's addresses cannot be reached on it either.

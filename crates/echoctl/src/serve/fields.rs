@@ -43,7 +43,7 @@ impl ListeningFields {
             backpressure: config.policy.name(),
             framing: config.framing.name(),
             io: config.io.name(),
-            max_frame: config.max_frame,
+            max_frame: config.longest_payload(),
             queue_limit: config.policy.limit(),
             resume_at,
             memory_limit: config.memory_limit,

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use echoctl_observe::MemoryShare;
+use echoctl_proto::Framing;
 use echoctl_record::{Bytes, Rate};
 use echoctl_server::{Config, Event, Listening, Policy, Reason, Stats, anonymous_memory};
 
@@ -203,6 +204,12 @@ impl Page {
                 let (asked, given) = (Bytes(asked as u64), Bytes(given as u64));
                 text += &format!("\n{name} buffer: asked for {asked}, the kernel gave {given}");
             }
+        }
+        let longest = self.config.longest_payload();
+        if longest < self.config.max_frame && *framing != Framing::Raw {
+            let (longest, asked) = (Bytes(longest as u64), Bytes(self.config.max_frame as u64));
+            text +=
+                &format!("\nmaximum payload {longest}, not {asked}: the memory limit has no room for more");
         }
         match self.config.write_timeout {
             Some(timeout) => {

@@ -1,0 +1,150 @@
+//! Promise: `echoctl serve` survives a system that has no memory for it: what cannot be stored closes its connection.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// A server whose address space is limited, and that believes that it has far more.
+struct Server {
+    child: Child,
+    events: std::io::Lines<BufReader<std::process::ChildStdout>>,
+    addr: String,
+}
+
+impl Server {
+    fn start(arguments: &str) -> Server {
+        let program = env!("CARGO_BIN_EXE_echoctl");
+        let command = format!(
+            "ulimit -v {ADDRESS_SPACE_KIB}; exec {program} serve --addr 127.0.0.1:0 --json --until-stdin-ends \
+             --workers 2 --memory-limit 8GiB {arguments}"
+        );
+        // `--workers` is for tasks alone.
+        let command = if arguments.contains("--io") { command.replace("--workers 2", "") } else { command };
+        let mut child = Command::new("sh")
+            .args(["-c", &command])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut events = BufReader::new(child.stdout.take().unwrap()).lines();
+        let listening: Value = serde_json::from_str(&events.next().unwrap().unwrap()).unwrap();
+        let addr = listening["addr"].as_str().unwrap().to_owned();
+        Server { child, events, addr }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let peer = TcpStream::connect(&self.addr).unwrap();
+        peer.set_read_timeout(Some(DEADLINE)).unwrap();
+        peer
+    }
+
+    /// Why the next connection is closed.
+    fn next_closed(&mut self) -> String {
+        loop {
+            let line = self.events.next().expect("it has not ended").unwrap();
+            let event: Value = serde_json::from_str(&line).unwrap();
+            if event["event"] == "closed" {
+                return event["reason"].as_str().unwrap().to_owned();
+            }
+        }
+    }
+
+    /// Ends it, and returns its exit code and why connections were closed.
+    fn end(mut self) -> (Option<i32>, Vec<String>) {
+        drop(self.child.stdin.take());
+        let reasons = self
+            .events
+            .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap())
+            .filter(|event| event["event"] == "closed")
+            .map(|event| event["reason"].as_str().unwrap().to_owned())
+            .collect();
+        (self.child.wait().unwrap().code(), reasons)
+    }
+}
+
+/// Sends without reading until the server has ended the connection.
+fn flood_to_the_end(mut peer: TcpStream, piece: &[u8]) {
+    let mut sent = 0;
+    while sent < 4 * (ADDRESS_SPACE_KIB << 10) && peer.write_all(piece).is_ok() {
+        sent += piece.len();
+    }
+    let _ = peer.shutdown(Shutdown::Both);
+}
+
+fn echo(peer: &mut TcpStream, line: &[u8]) {
+    peer.write_all(line).unwrap();
+    let mut got = vec![0; line.len()];
+    peer.read_exact(&mut got).unwrap();
+    assert_eq!(got, line);
+}
+
+#[test]
+fn an_allocation_that_fails_closes_its_connection_and_no_other() {
+    let endless = vec![b'x'; 1 << 20];
+    let lines = b"a line of thirty-two bytes, say.\n".repeat(1 << 15);
+    for (arguments, piece) in [
+        ("--max-frame 4GiB", &endless),
+        ("--max-frame 4GiB --io threads", &endless),
+        ("--max-frame 4GiB --io one-thread", &endless),
+        ("--backpressure off", &lines),
+        ("--backpressure off --max-frame 4GiB", &endless),
+    ] {
+        let server = Server::start(arguments);
+        let mut bystander = server.connect();
+        echo(&mut bystander, b"before\n");
+
+        for _ in 0..3 {
+            flood_to_the_end(server.connect(), piece);
+            echo(&mut bystander, b"still here\n");
+        }
+        echo(&mut server.connect(), b"and others are served\n");
+        drop(bystander);
+        let (code, reasons) = server.end();
+
+        assert_eq!(code, Some(0), "{arguments}");
+        let closed = reasons.iter().filter(|reason| *reason == "out of memory").count();
+        assert_eq!(closed, 3, "{arguments}: {reasons:?}");
+    }
+}
+
+#[test]
+fn a_thread_that_cannot_be_had_closes_its_connection_and_no_other() {
+    let mut server = Server::start("--io threads");
+    let mut bystander = server.connect();
+    echo(&mut bystander, b"before\n");
+
+    // Each needs a stack of 128 KiB: they do not all fit.
+    let crowd: Vec<TcpStream> = (0..ADDRESS_SPACE_KIB / 128 + 10).map(|_| server.connect()).collect();
+    let first = server.next_closed();
+    echo(&mut bystander, b"still here\n");
+    drop(crowd);
+    drop(bystander);
+    let (code, _) = server.end();
+
+    assert_eq!((code, first.as_str()), (Some(0), "out of memory"));
+}
+
+#[test]
+fn workers_that_cannot_be_had_are_an_error_and_no_panic() {
+    let program = env!("CARGO_BIN_EXE_echoctl");
+    let command =
+        format!("ulimit -v {ADDRESS_SPACE_KIB}; exec {program} serve --addr 127.0.0.1:0 --workers 1024");
+
+    let output = Command::new("sh").args(["-c", &command]).output().unwrap();
+
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("threads") && !said.contains("panicked"), "{said}");
+}
+
+/// Enough for the program and its threads, and little beside.
+const ADDRESS_SPACE_KIB: usize = 96 << 10;
+
+/// Only a hung server takes so long.
+const DEADLINE: Duration = Duration::from_secs(30);
