@@ -18,8 +18,9 @@ use log::Log;
 /// Ask it: a DNS server for the zone test., on UDP and TCP, to see messages with and without a length in front
 ///
 /// Every name under test. has an A and an AAAA record; 4000.txt.test has a TXT record of 4000 bytes, and so on up to
-/// 64800. Replies that are larger than the asker is ready for are truncated over UDP and whole over TCP. A line for each
-/// query shows the first bytes of its reply, over TCP with the two bytes of its length in front: [0f db].
+/// 64800. Replies larger than the client's advertised size are truncated over UDP and complete over TCP. Over UDP a reply
+/// has at most 1232 bytes, and up to 4096 for a client that returns a DNS cookie, as dig does. A line for each query shows
+/// the first bytes of its reply, over TCP with the two bytes of its length in front: [0f db].
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

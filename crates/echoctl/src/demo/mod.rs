@@ -28,7 +28,7 @@ use live::Live;
 ///
 /// Starts two echo servers on this machine, one without backpressure and one with it, and gives both the same work: a
 /// client that sends 64 MiB a second, reads the replies for 3 s, does not read for 5 s, and reads again until all
-/// 512 MiB are back. Takes about 10 s and 320 MiB of memory, or an eighth of it where less than 544 MiB is left (as with
+/// 512 MiB are back. Takes about 10 s (at most 30) and 320 MiB of memory, or an eighth of it where less than 544 MiB is left (as with
 /// --small); sends nothing off this machine.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -43,7 +43,9 @@ pub(super) fn progress(outcome: &Outcome) -> Chart {
 /// Every queue on the path of one side, over time, on the same scale for both.
 pub(super) fn queues(name: &str, outcome: &Outcome, side: &SideOutcome) -> Chart {
     let plan = &outcome.plan;
-    let most = |side: &SideOutcome| side.samples.iter().map(|sample| sample.produced - sample.consumed).max();
+    let most = |side: &SideOutcome| {
+        side.samples.iter().map(|sample| sample.produced.saturating_sub(sample.consumed)).max()
+    };
     let chart = charts::queues(&side.samples);
     Chart { title: format!("{name}: bytes on their way, by where they wait"), phases: Vec::new(), ..chart }
         .phase(0.0, plan.read.as_secs_f64(), "reads")
