@@ -46,7 +46,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["faults", options @ ..] => faults::run(options),
         // The parts of `faults` that are processes of their own.
         #[cfg(target_os = "linux")]
-        ["__faults", options @ ..] => faults::run_cases(options),
+        ["__fault", options @ ..] => faults::run_case(options),
         #[cfg(target_os = "linux")]
         ["__peer", rest @ ..] => faults::peer::run(rest),
         #[cfg(not(target_os = "linux"))]

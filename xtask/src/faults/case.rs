@@ -1,7 +1,6 @@
 //! One thing that must be true of `echoctl`, and how it is tried.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
@@ -36,24 +35,22 @@ pub(crate) enum Verdict {
 }
 
 impl Case {
-    /// Tries it on the program `bin`; whatever it started is ended then. Returns the verdict and the time it took.
-    pub(crate) fn run(&self, bin: &Path) -> (Verdict, Duration) {
-        let began = Instant::now();
+    /// Tries it on the program `bin`; whatever it started is ended then.
+    pub(crate) fn run(&self, bin: &Path) -> Verdict {
         let result = World::new(bin).and_then(|world| {
             let result = (self.try_it)(&world);
             let immortal = tree::end_all();
             anyhow::ensure!(immortal.is_empty(), "processes that cannot be ended: {immortal:?}");
             result
         });
-        let verdict = match result {
+        match result {
             Ok(()) => Verdict::Passed,
             Err(error) => match error.downcast_ref::<Skip>() {
                 Some(reason) => Verdict::Skipped(reason.to_string()),
                 // Whatever it quotes was printed by a hostile program.
                 None => Verdict::Failed(escaped(&format!("{error:#}"))),
             },
-        };
-        (verdict, began.elapsed())
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! Every run ends: by itself within its time and a grace, whatever the server does; at the first signal in order, and at
 //! the second at once, whatever our own reader does.
 
-use std::time::{Duration, Instant};
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
@@ -46,14 +48,23 @@ pub(super) const CASES: &[Case] = &[
     }),
     case("send-is-ended-by-signals", |world| {
         let mut findings = Findings::default();
-        for mode in HOSTILE {
-            let (_server, addr) = world.start_peer(mode, "0")?;
-            let send = world.echoctl(&["send", &addr]).start()?;
-            findings.add(mode, ended_by(send, &[libc::SIGINT, libc::SIGINT], SECOND));
-        }
+        findings.each(
+            HOSTILE,
+            |mode| (*mode).to_owned(),
+            |mode| {
+                let (_server, addr) = world.start_peer(mode, "0")?;
+                ended_by(world.echoctl(&["send", &addr]).start()?, &[libc::SIGINT, libc::SIGINT], SECOND)
+            },
+        );
         findings.verdict()
     }),
-    quick("serve-with-a-stalled-peer", draining),
+    quick("serve-with-a-stalled-peer", |world| draining(world, &[[libc::SIGINT, libc::SIGINT]])),
+    case("serve-with-a-stalled-peer-and-other-signals", |world| {
+        draining(
+            world,
+            &[[libc::SIGTERM, libc::SIGTERM], [libc::SIGTERM, libc::SIGINT], [libc::SIGINT, libc::SIGTERM]],
+        )
+    }),
     quick("every-command-at-sigint", |world| at_signal(world, libc::SIGINT)),
     case("every-command-at-sigterm", |world| at_signal(world, libc::SIGTERM)),
     quick("at-a-question", questions),
@@ -100,46 +111,49 @@ const HOSTILE: &[&str] = &[
     "backlog",
 ];
 
-/// Runs each command against each server, a few at a time; all end by themselves within [`GRACE`] beyond their time.
+/// Runs each command against each server; all end by themselves within [`GRACE`] beyond their time.
 fn against(world: &World, modes: &[&str], commands: &[&[&str]]) -> Result<()> {
+    let tries: Vec<_> =
+        commands.iter().flat_map(|command| modes.iter().map(move |mode| (*command, *mode))).collect();
     let mut findings = Findings::default();
-    for command in commands {
-        for few in modes.chunks(4) {
-            let mut begun = Vec::new();
-            for mode in few {
-                let (server, addr) = world.start_peer(mode, "0")?;
-                let launch = world.echoctl(&command[..1]).args(&[addr]).args(&command[1..]);
-                begun.push((*mode, server, launch.start()?));
-            }
-            let deadline = Instant::now() + Duration::from_secs(3) + GRACE;
-            for (mode, _server, running) in begun {
-                let ended = running.end(deadline.saturating_duration_since(Instant::now()));
-                let result = ended.and_then(|ended| ended.in_order());
-                findings.add(format!("{} against {mode}", command.join(" ")), result);
-            }
-        }
-    }
+    findings.each(
+        &tries,
+        |(command, mode)| format!("{} against {mode}", command.join(" ")),
+        |(command, mode)| {
+            let (_server, addr) = world.start_peer(mode, "0")?;
+            let launch = world.echoctl(&command[..1]).args(&[addr]).args(&command[1..]);
+            launch.run(LONGEST + GRACE)?.in_order()
+        },
+    );
     findings.verdict()
 }
 
 /// A peer that reads nothing: the end waits for it as long as it is told, and no longer than the second signal.
-fn draining(world: &World) -> Result<()> {
-    use std::io::Write;
+fn draining(world: &World, signals: &[[i32; 2]]) -> Result<()> {
+    let ios = ["tasks", "threads", "one-thread"];
+    let tries: Vec<_> =
+        ios.iter().flat_map(|io| signals.iter().map(move |signals| (*io, *signals))).collect();
     let mut findings = Findings::default();
-    for io in ["tasks", "threads", "one-thread"] {
-        for signals in
-            [[libc::SIGINT, libc::SIGINT], [libc::SIGTERM, libc::SIGTERM], [libc::SIGTERM, libc::SIGINT]]
-        {
+    findings.each(
+        &tries,
+        |(io, signals)| format!("--io {io}, signals {signals:?}"),
+        |(io, signals)| {
             let (server, addr) = world.serve(&["--drain", "10m", "--io", io])?;
-            let mut peer = std::net::TcpStream::connect(&addr)?;
+            let mut peer = TcpStream::connect(&addr)?;
             peer.set_write_timeout(Some(Duration::from_millis(300)))?;
             while peer.write(&b"a line that is echoed\n".repeat(3000)).is_ok() {}
-            findings.add(format!("--io {io}, signals {signals:?}"), ended_by(server, &signals, SECOND));
-        }
-        let (server, addr) = world.serve(&["--drain", "500ms", "--io", io])?;
-        let _peer = std::net::TcpStream::connect(&addr)?;
-        findings.add(format!("--io {io}, --drain 500ms"), ended_by(server, &[libc::SIGTERM], GRACE));
-    }
+            ended_by(server, signals, SECOND)
+        },
+    );
+    findings.each(
+        &ios,
+        |io| format!("--io {io}, --drain 500ms"),
+        |io| {
+            let (server, addr) = world.serve(&["--drain", "500ms", "--io", io])?;
+            let _peer = TcpStream::connect(&addr)?;
+            ended_by(server, &[libc::SIGTERM], GRACE)
+        },
+    );
     findings.verdict()
 }
 
@@ -162,8 +176,7 @@ fn at_signal(world: &World, signal: i32) -> Result<()> {
     let (_server, addr) = world.serve(&[])?;
     let bin = world.bin.to_string_lossy().into_owned();
     let known = tree::descendants();
-    let mut findings = Findings::default();
-    for command in [
+    let commands = [
         &["serve", "--addr", "127.0.0.1:0"][..],
         &["flood", &addr, "--for", "1h", "--plain"],
         &["flood", &addr, "--for", "1h", "--no-read", "--then-read", "--plain"],
@@ -181,50 +194,50 @@ fn at_signal(world: &World, signal: i32) -> Result<()> {
         &["lesson", "sockets", "--yes"],
         &["lesson", "unbounded", "--yes"],
         &["doctor"],
-    ] {
-        let running = world.echoctl(command).start()?;
-        // It is in the middle of its work once its process has slept and worked for a while.
-        wait_until(UNDER_WAY, || !running.is_alive());
-        let result = ended_by(running, &[signal], GRACE).and_then(|()| {
-            let left = tree::left_behind(&known, GRACE);
-            ensure!(left.is_empty(), "left behind: {}", left.join(", "));
-            Ok(())
-        });
-        findings.add(command.join(" "), result);
-    }
+    ];
+    let mut findings = Findings::default();
+    findings.each(
+        &commands,
+        |command| command.join(" "),
+        |command| {
+            let running = world.echoctl(command).start()?;
+            // It is in the middle of its work when it has had time to begin.
+            wait_until(UNDER_WAY, || !running.is_alive());
+            ended_by(running, &[signal], GRACE)
+        },
+    );
+    let left = tree::left_behind(&known, GRACE);
+    ensure!(left.is_empty(), "left behind: {}", left.join(", "));
     findings.verdict()
 }
 
 /// Ctrl-C, typed where a command waits for an answer.
 fn questions(world: &World) -> Result<()> {
+    let commands: [&[&str]; 4] =
+        [&["demo", "--no-report"], &["lesson", "stream"], &["lesson", "sockets"], &["lesson", "all"]];
+    let all_keys = ["\x03", "\x03\x03", "\x04"];
+    let tries: Vec<_> = commands.iter().flat_map(|command| all_keys.map(|keys| (*command, keys))).collect();
     let mut findings = Findings::default();
-    for command in
-        [&["demo", "--no-report"][..], &["lesson", "stream"], &["lesson", "sockets"], &["lesson", "all"]]
-    {
-        for keys in ["\x03", "\x03\x03", "\x04"] {
+    findings.each(
+        &tries,
+        |(command, keys)| format!("{} at {keys:?}", command.join(" ")),
+        |(command, keys)| {
             let mut running = world.echoctl(command).terminal().start()?;
-            let is_asked = wait_until(GRACE, || {
-                running.printed().trim_end().ends_with(['?', ':', '>', ']']) || !running.is_alive()
-            });
-            // Without a question there is the middle of its work, which must end as well.
-            let _ = is_asked;
+            // Where no question comes, this is the middle of its work, which must end as well.
+            let is_asked = |running: &Running| running.printed().trim_end().ends_with(['?', ':', '>', ']']);
+            wait_until(GRACE, || is_asked(&running) || !running.is_alive());
             running.type_in(keys)?;
-            let name = format!("{} at {:?}", command.join(" "), keys);
-            if keys == "\x04" {
+            if *keys == "\x04" {
                 // The end of input is an answer; what follows may take its time, and ends at Ctrl-C.
-                wait_until(Duration::from_secs(1), || !running.is_alive());
+                wait_until(UNDER_WAY, || !running.is_alive());
                 let _ = running.type_in("\x03");
             }
-            findings.add(
-                name,
-                running.end(GRACE).and_then(|ended| {
-                    ensure!(shows_cursor(&ended.out), "the cursor stays hidden: {ended}");
-                    ensure!(!ended.printed().contains("panicked at"), "it panicked: {ended}");
-                    Ok(())
-                }),
-            );
-        }
-    }
+            let ended = running.end(GRACE)?;
+            ensure!(shows_cursor(&ended.out), "the cursor stays hidden: {ended}");
+            ensure!(!ended.printed().contains("panicked at"), "it panicked: {ended}");
+            Ok(())
+        },
+    );
     findings.verdict()
 }
 
@@ -249,25 +262,27 @@ const LIVE: &[&[&str]] = &[
 
 fn stopped_reader(world: &World, commands: &[&[&str]], stop: fn(Launch) -> Launch) -> Result<()> {
     let (_server, addr) = world.serve(&[])?;
+    let both = [[libc::SIGINT, libc::SIGINT], [libc::SIGTERM, libc::SIGTERM]];
+    let tries: Vec<_> = commands.iter().flat_map(|command| both.map(|signals| (*command, signals))).collect();
     let mut findings = Findings::default();
-    for command in commands {
-        for signals in [[libc::SIGINT, libc::SIGINT], [libc::SIGTERM, libc::SIGTERM]] {
+    findings.each(
+        &tries,
+        |(command, signals)| format!("{} at {signals:?}", command.join(" ")),
+        |(command, signals)| {
             let running = stop(world.echoctl(&with_addr(command, &addr))).start()?;
-            // A command that prints little may end before its reader is full, which is as good.
-            wait_until(FULL, || running.await_blocked(Duration::ZERO).is_ok() || !running.is_alive());
-            findings
-                .add(format!("{} at {signals:?}", command.join(" ")), ended_by(running, &signals, SECOND));
-        }
-    }
+            // A command that prints little may not fill its reader, which is as good.
+            let _ = running.await_blocked(FULL);
+            ended_by(running, signals, SECOND)
+        },
+    );
     findings.verdict()
 }
 
 /// As with `| head -1`: who prints for ever ends when nobody reads any more.
 fn departed_reader(world: &World) -> Result<()> {
     let (_server, addr) = world.serve(&[])?;
-    let mut findings = Findings::default();
-    for command in [
-        &["watch", &addr, "--json", "--every", "1ms"][..],
+    let commands: [&[&str]; 8] = [
+        &["watch", &addr, "--json", "--every", "1ms"],
         &["watch", &addr, "--plain", "--every", "1ms"],
         &["flood", &addr, "--json", "--for", "3s"],
         &["audit", &addr, "--json", "--for", "2s"],
@@ -275,35 +290,45 @@ fn departed_reader(world: &World) -> Result<()> {
         &["lesson"],
         &["--help"],
         &["man"],
-    ] {
-        let mut running = world.echoctl(command).unread().start()?;
-        running.close_output();
-        let ended = running.end(Duration::from_secs(10) + GRACE);
-        findings.add(command.join(" "), ended.and_then(|ended| ended.in_order()));
-    }
+    ];
+    let mut findings = Findings::default();
+    findings.each(
+        &commands,
+        |command| command.join(" "),
+        |command| {
+            let mut running = world.echoctl(command).unread().start()?;
+            running.close_output();
+            running.end(Duration::from_secs(10) + GRACE)?.in_order()
+        },
+    );
     findings.verdict()
 }
 
 fn cursor(world: &World, commands: &[&[&str]], endings: &[&[i32]]) -> Result<()> {
     let (_server, addr) = world.serve(&[])?;
+    // Two signals at once race with what the first one does, so they are tried more often.
+    let times = |signals: &[i32]| if signals.len() > 1 { 5 } else { 1 };
+    let repeated: Vec<_> = endings.iter().flat_map(|signals| vec![*signals; times(signals)]).collect();
+    let tries: Vec<_> = commands
+        .iter()
+        .flat_map(|command| repeated.iter().map(move |signals| (*command, *signals)))
+        .collect();
     let mut findings = Findings::default();
-    for command in commands {
-        for signals in endings {
-            // Two signals at once race with what the first one does, so they are tried more often.
-            for _ in 0..if signals.len() > 1 { 5 } else { 1 } {
-                let running = world.echoctl(&with_addr(command, &addr)).terminal().start()?;
-                wait_until(UNDER_WAY, || running.printed().contains("\x1b[?25l") || !running.is_alive());
-                for &signal in *signals {
-                    running.signal(signal);
-                }
-                let result = running.end(GRACE).and_then(|ended| {
-                    ensure!(shows_cursor(&ended.out), "the cursor stays hidden: {ended}");
-                    Ok(())
-                });
-                findings.add(format!("{} at {signals:?}", command.join(" ")), result);
+    findings.each(
+        &tries,
+        |(command, signals)| format!("{} at {signals:?}", command.join(" ")),
+        |(command, signals)| {
+            let running = world.echoctl(&with_addr(command, &addr)).terminal().start()?;
+            let is_drawn = |running: &Running| running.printed().contains("\x1b[?25l");
+            wait_until(GRACE, || is_drawn(&running) || !running.is_alive() || running.printed().len() > MUCH);
+            for &signal in *signals {
+                running.signal(signal);
             }
-        }
-    }
+            let ended = running.end(GRACE)?;
+            ensure!(shows_cursor(&ended.out), "the cursor stays hidden: {ended}");
+            Ok(())
+        },
+    );
     findings.verdict()
 }
 
@@ -323,6 +348,12 @@ const BETWEEN: Duration = Duration::from_secs(2);
 
 /// The time after which a command is in the middle of its work.
 const UNDER_WAY: Duration = Duration::from_millis(700);
+
+/// The time that any of the runs against hostile servers is given, for itself and for timeouts in a row.
+const LONGEST: Duration = Duration::from_secs(3);
+
+/// Bytes after which a view that hides no cursor is drawn as well.
+const MUCH: usize = 4000;
 
 /// The time in which output that nobody reads is full.
 const FULL: Duration = Duration::from_secs(8);

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::case::{Case, case, quick};
@@ -19,22 +19,7 @@ pub(super) const CASES: &[Case] = &[
     case("in-a-record-of-an-audit", |world| drawn(world, &audited(world)?, true)),
     case("in-a-record-of-a-watch", |world| drawn(world, &watched(world)?, true)),
     quick("in-a-script", scripts),
-    quick("in-an-address", |world| {
-        let mut findings = Findings::default();
-        for addr in
-            [EVIL.to_owned(), format!("{EVIL}:7007"), format!("127.0.0.1:{EVIL}"), format!("[{EVIL}]:1")]
-        {
-            for command in ["ping", "flood", "send", "watch", "audit"] {
-                findings.add(command, on_each_medium(|| world.echoctl(&[command, &addr])));
-            }
-            for command in ["serve", "dns"] {
-                findings.add(command, on_each_medium(|| world.echoctl(&[command, "--addr", &addr])));
-            }
-            let variable = || world.echoctl(&["ping"]).env("ECHOCTL_ADDR", &addr);
-            findings.add("ECHOCTL_ADDR", on_each_medium(variable));
-        }
-        findings.verdict()
-    }),
+    quick("in-an-address", addresses),
     quick("in-a-file-name", file_names),
     quick("in-an-option", options),
     quick("in-the-name-of-a-process", process_name),
@@ -57,16 +42,17 @@ pub(super) const CASES: &[Case] = &[
 
 /// Runs the command on a pipe, on a terminal and on a dumb terminal, and checks all that it prints.
 fn on_each_medium(launch: impl Fn() -> Launch) -> Result<()> {
+    let pipe = launch().start()?;
+    let terminal = launch().terminal().start()?;
+    let dumb = launch().env("TERM", "dumb").terminal().start()?;
     let mut findings = Findings::default();
-    findings.add("in a pipe", launch().run(SOON).and_then(|ended| is_clean(&ended, Medium::Plain)));
-    let terminal = launch().terminal().run(SOON);
-    findings.add("on a terminal", terminal.and_then(|ended| is_clean(&ended, Medium::Terminal)));
-    findings.add("on a dumb terminal", on_dumb_terminal(launch()));
+    findings.add("in a pipe", pipe.end(SOON).and_then(|ended| is_clean(&ended, Medium::Plain)));
+    findings.add("on a terminal", terminal.end(SOON).and_then(|ended| is_clean(&ended, Medium::Terminal)));
+    findings.add("on a dumb terminal", dumb.end(SOON).and_then(is_clean_on_dumb_terminal));
     findings.verdict()
 }
 
-fn on_dumb_terminal(launch: Launch) -> Result<()> {
-    let mut ended = launch.env("TERM", "dumb").terminal().run(SOON)?;
+fn is_clean_on_dumb_terminal(mut ended: Ended) -> Result<()> {
     // A terminal ends each line so by itself.
     ended.out = String::from_utf8_lossy(&ended.out).replace("\r\n", "\n").into_bytes();
     is_clean(&ended, Medium::Plain)
@@ -78,28 +64,50 @@ fn is_clean(ended: &Ended, medium: Medium) -> Result<()> {
     harmless(&ended.err, medium)
 }
 
-fn drawn(world: &World, record: &Value, is_full: bool) -> Result<()> {
+/// Checks that commands print nothing harmful on any medium.
+fn all_clean(world: &World, commands: &[&[&str]]) -> Result<()> {
     let mut findings = Findings::default();
-    let file = world.file("good.json", record.to_string())?;
-    for (place, record) in [records::with_text(record, EVIL), records::with_key(record, EVIL)].concat() {
-        let evil = world.file("evil.json", record.to_string())?;
-        if !is_full {
-            let ended = world.echoctl(&["report", &evil]).terminal().run(SOON)?;
-            findings.add(place, is_clean(&ended, Medium::Terminal));
-            continue;
-        }
-        findings.add(format!("{place}: report"), on_each_medium(|| world.echoctl(&["report", &evil])));
-        findings.add(
-            format!("{place}: --plain"),
-            on_each_medium(|| world.echoctl(&["report", "--plain", &evil])),
-        );
-        findings
-            .add(format!("{place}: compare"), on_each_medium(|| world.echoctl(&["compare", &file, &evil])));
-        for option in ["-o", "--csv", "--svg"] {
-            let ended = world.echoctl(&["report", &evil, option, "-"]).run(SOON)?;
-            findings.add(format!("{place}: {option}"), is_clean(&ended, Medium::Plain));
-        }
+    let name = |command: &&[&str]| command.join(" ").escape_debug().to_string();
+    findings.each(commands, name, |command| on_each_medium(|| world.echoctl(command)));
+    findings.verdict()
+}
+
+fn addresses(world: &World) -> Result<()> {
+    let addrs = [EVIL.to_owned(), format!("{EVIL}:7007"), format!("127.0.0.1:{EVIL}"), format!("[{EVIL}]:1")];
+    let mut commands: Vec<Vec<&str>> = Vec::new();
+    for addr in &addrs {
+        commands.extend(["ping", "flood", "send", "watch", "audit"].map(|command| vec![command, addr]));
+        commands.extend(["serve", "dns"].map(|command| vec![command, "--addr", addr]));
     }
+    all_clean(world, &commands.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+    on_each_medium(|| world.echoctl(&["ping"]).env("ECHOCTL_ADDR", &addrs[1]))
+}
+
+fn drawn(world: &World, record: &Value, is_full: bool) -> Result<()> {
+    let file = world.file("good.json", record.to_string())?;
+    let changed = [records::with_text(record, EVIL), records::with_key(record, EVIL)].concat();
+    let mut findings = Findings::default();
+    let numbered: Vec<_> = changed.iter().enumerate().collect();
+    findings.each(
+        &numbered,
+        |(_, (place, _))| place.clone(),
+        |(number, (_, record))| {
+            let evil = world.file(&format!("evil-{number}.json"), record.to_string())?;
+            if !is_full {
+                let ended = world.echoctl(&["report", &evil]).terminal().run(SOON)?;
+                return is_clean(&ended, Medium::Terminal);
+            }
+            for command in [&["report", &evil][..], &["report", "--plain", &evil], &["compare", &file, &evil]]
+            {
+                on_each_medium(|| world.echoctl(command)).with_context(|| command[..2].join(" "))?;
+            }
+            for option in ["-o", "--csv", "--svg"] {
+                let ended = world.echoctl(&["report", &evil, option, "-"]).run(SOON)?;
+                is_clean(&ended, Medium::Plain).context(option)?;
+            }
+            Ok(())
+        },
+    );
     findings.verdict()
 }
 
@@ -139,15 +147,19 @@ fn scripts(world: &World) -> Result<()> {
         format!("{{\"stimulus\": {{\"kind\": \"x\", \"{escaped}\": 1}}}}"),
         format!("{{\"echo\": \"{EVIL}"),
     ];
+    let named = toml.iter().map(|text| ("toml", text)).chain(json.iter().map(|text| ("json", text)));
+    let numbered: Vec<_> = named.enumerate().collect();
     let mut findings = Findings::default();
-    let named = |name: &'static str| move |text: String| (name, text);
-    for (name, text) in toml.into_iter().map(named("s.toml")).chain(json.into_iter().map(named("s.json"))) {
-        let file = world.file(name, &text)?;
-        let shown = text.escape_debug().to_string();
-        findings.add(&shown, on_each_medium(|| world.echoctl(&["audit", "--script", &file, "127.0.0.1:9"])));
-        let show = || world.echoctl(&["audit", "--script", &file, "--show-script"]);
-        findings.add(format!("--show-script {shown}"), on_each_medium(show));
-    }
+    findings.each(
+        &numbered,
+        |(_, (_, text))| text.escape_debug().to_string(),
+        |(number, (kind, text))| {
+            let file = world.file(&format!("{number}.{kind}"), text)?;
+            on_each_medium(|| world.echoctl(&["audit", "--script", &file, "127.0.0.1:9"]))?;
+            on_each_medium(|| world.echoctl(&["audit", "--script", &file, "--show-script"]))
+                .context("--show-script")
+        },
+    );
     findings.verdict()
 }
 
@@ -156,8 +168,7 @@ fn file_names(world: &World) -> Result<()> {
     let nowhere = format!("/nowhere/{EVIL}");
     let damaged = world.file(&format!("damaged{EVIL}.json"), "{\"file\":")?;
     let (_server, addr) = world.serve(&[])?;
-    let mut findings = Findings::default();
-    for command in [
+    let commands = [
         &["report", &missing][..],
         &["report", &damaged],
         &["compare", &damaged, &missing],
@@ -170,16 +181,13 @@ fn file_names(world: &World) -> Result<()> {
         &["watch", &addr, "--for", "50ms", "--record", &nowhere],
         &["demo", "--yes", "--small", "--report", &nowhere],
         &["lesson", "stream", "--yes", "--report", &nowhere],
-    ] {
-        findings.add(command.join(" ").escape_debug(), on_each_medium(|| world.echoctl(command)));
-    }
-    findings.verdict()
+    ];
+    all_clean(world, &commands)
 }
 
 fn options(world: &World) -> Result<()> {
-    let mut findings = Findings::default();
     let unknown = format!("--{EVIL}");
-    for command in [
+    let commands = [
         &[EVIL][..],
         &[&unknown],
         &["help", EVIL],
@@ -200,33 +208,27 @@ fn options(world: &World) -> Result<()> {
         &["completions", EVIL],
         &["man", EVIL],
         &["report", "a", EVIL],
-    ] {
-        findings.add(command.join(" ").escape_debug(), on_each_medium(|| world.echoctl(command)));
-    }
-    findings.verdict()
+    ];
+    all_clean(world, &commands)
 }
 
 fn process_name(world: &World) -> Result<()> {
     let (_server, addr) = world.start_peer("named", "0")?;
     let program = own_program()?.to_string_lossy().into_owned();
-    let mut findings = Findings::default();
-    for command in [
+    let commands = [
         &["watch", &addr, "--for", "1s"][..],
         &["watch", &addr, "--for", "200ms", "--plain"],
         &["watch", &addr, "--for", "200ms", "--json"],
         &["flood", &addr, "--for", "1s", "--no-read"],
         &["flood", &addr, "--for", "200ms", "--plain"],
         &["audit", "--for", "1s", "--bytes", "4MiB", "--", &program, "__peer", "named", "{port}"],
-    ] {
-        findings.add(command[..1].join(" "), on_each_medium(|| world.echoctl(command)));
-    }
-    findings.verdict()
+    ];
+    all_clean(world, &commands)
 }
 
 fn answers(world: &World) -> Result<()> {
     let (_server, addr) = world.start_peer("evil", "0")?;
-    let mut findings = Findings::default();
-    for command in [
+    let commands = [
         &["flood", &addr, "--bytes", "64KiB"][..],
         &["flood", &addr, "--bytes", "64KiB", "--framing", "u16"],
         &["ping", &addr, "--count", "3", "--timeout", "2s"],
@@ -234,18 +236,15 @@ fn answers(world: &World) -> Result<()> {
         &["audit", &addr, "--shape", "http-get", "/", "--for", "1s", "--bytes", "4MiB"],
         &["audit", &addr, "--shape", "redis-get", "k", "--for", "1s", "--bytes", "4MiB"],
         &["audit", &addr, "--shape", "websocket", "/", "--for", "1s", "--bytes", "4MiB"],
-    ] {
-        findings.add(command.join(" "), on_each_medium(|| world.echoctl(command)));
-    }
-    findings.verdict()
+    ];
+    all_clean(world, &commands)
 }
 
 fn dumb(world: &World) -> Result<()> {
     let record = world.record()?;
     let file = world.file("run.json", record.to_string())?;
     let (_server, addr) = world.serve(&[])?;
-    let mut findings = Findings::default();
-    for command in [
+    let commands = [
         &["--help"][..],
         &["report", &file],
         &["compare", &file, &file],
@@ -258,22 +257,25 @@ fn dumb(world: &World) -> Result<()> {
         &["audit", &addr, "--for", "1s", "--bytes", "4MiB"],
         &["doctor"],
         &["serve", "--nonsense"],
-    ] {
-        let mut result = on_dumb_terminal(world.echoctl(command));
-        if result.is_ok() {
+    ];
+    let mut findings = Findings::default();
+    findings.each(
+        &commands,
+        |command| command.join(" "),
+        |command| {
+            let dumb = world.echoctl(command).env("TERM", "dumb").terminal().start()?;
             // Whoever wants no colours gets none, on a terminal that has them too.
-            let ended = world.echoctl(command).env("NO_COLOR", "1").terminal().run(SOON)?;
+            let colourless = world.echoctl(command).env("NO_COLOR", "1").terminal().start()?;
+            is_clean_on_dumb_terminal(dumb.end(SOON)?)?;
+            let ended = colourless.end(SOON)?;
             let text = String::from_utf8_lossy(&ended.out);
-            result = (|| {
-                ensure!(
-                    !["\x1b[3", "\x1b[38;5"].iter().any(|colour| is_colour(&text, colour)),
-                    "a colour with NO_COLOR: {ended}"
-                );
-                Ok(())
-            })();
-        }
-        findings.add(command[0], result);
-    }
+            ensure!(
+                !["\x1b[3", "\x1b[9"].iter().any(|start| is_colour(&text, start)),
+                "a colour with NO_COLOR: {ended}"
+            );
+            Ok(())
+        },
+    );
     findings.verdict()
 }
 

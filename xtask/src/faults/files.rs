@@ -66,8 +66,7 @@ fn full_device(world: &World) -> Result<()> {
     let (_server, addr) = world.serve(&[])?;
     let made = world.record()?;
     let record = world.file("run.json", made.to_string())?;
-    let mut findings = Findings::default();
-    for (command, result) in [
+    let tries = [
         (&["flood", &addr, "--bytes", "64KiB", "--record", FULL][..], "came back"),
         (&["flood", &addr, "--bytes", "64KiB", "--report", FULL], "came back"),
         (&["flood", &addr, "--bytes", "64KiB", "--json", "--record", FULL], "\"summary\""),
@@ -82,18 +81,21 @@ fn full_device(world: &World) -> Result<()> {
         (&["report", &record, "-o", FULL], ""),
         (&["report", &record, "--svg", FULL], ""),
         (&["compare", &record, &record, "-o", FULL], ""),
-    ] {
-        let ended = world.echoctl(command).run(SOON)?;
-        let said = ended.with_code(&[1]).and(ended.says(&["no space", "full"])).and(ended.says(&[FULL]));
-        let is_shown = String::from_utf8_lossy(&ended.out).to_lowercase().contains(result);
-        findings.add(
-            command.join(" "),
-            said.and_then(|()| {
-                ensure!(is_shown, "its result was not printed: {ended}");
-                Ok(())
-            }),
-        );
-    }
+    ];
+    let mut findings = Findings::default();
+    findings.each(
+        &tries,
+        |(command, _)| command.join(" "),
+        |(command, result)| {
+            let ended = world.echoctl(command).run(SOON)?;
+            ended.with_code(&[1])?;
+            ended.says(&["no space", "full"])?;
+            ended.says(&[FULL])?;
+            let is_shown = String::from_utf8_lossy(&ended.out).to_lowercase().contains(result);
+            ensure!(is_shown, "its result was not printed: {ended}");
+            Ok(())
+        },
+    );
     findings.verdict()
 }
 

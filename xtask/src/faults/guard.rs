@@ -29,8 +29,7 @@ fn host() -> Host {
 fn spellings(world: &World) -> Result<()> {
     within(world, &host(), || {
         let tunnel = Tunnel::open()?;
-        let mut findings = Findings::default();
-        for spelling in [
+        let spellings = [
             "192.0.2.9:80",
             "[::ffff:192.0.2.9]:80",
             "[::ffff:c000:209]:80",
@@ -60,27 +59,24 @@ fn spellings(world: &World) -> Result<()> {
             "http://192.0.2.9:80",
             " 192.0.2.9:80",
             "192.0.2.9 :80",
-        ] {
-            for command in [
-                &["flood", "--for", "300ms", "--no-read"][..],
-                &["ping", "--count", "1"],
-                &["audit", "--for", "300ms"],
-            ] {
-                let before = tunnel.sent();
-                let ended = world.echoctl(command).args(&["--", spelling]);
-                // What follows `--` is a command for an audit.
-                let ended =
-                    if command[0] == "audit" { world.echoctl(command).args(&[spelling]) } else { ended };
-                let ended = ended.run(SOON)?;
-                let result = ended.with_code(&[2, 4]).and_then(|()| {
-                    ensure!(tunnel.sent() == before, "{} packets were sent", tunnel.sent() - before);
-                    Ok(())
-                });
-                findings.add(format!("{} {spelling}", command[0]), result);
-            }
-        }
-        findings.verdict()
+        ];
+        let mut findings = Findings::default();
+        findings.each(&spellings, |spelling| (*spelling).to_owned(), |spelling| refused(world, spelling));
+        findings.verdict()?;
+        ensure!(tunnel.sent() == 0, "{} packets were sent", tunnel.sent());
+        Ok(())
     })
+}
+
+/// Every command that sends refuses to send there.
+fn refused(world: &World, addr: &str) -> Result<()> {
+    let flood = world.echoctl(&["flood", "--for", "300ms", "--no-read", "--", addr]).start()?;
+    let ping = world.echoctl(&["ping", "--count", "1", "--", addr]).start()?;
+    let audit = world.echoctl(&["audit", "--for", "300ms", addr]).start()?;
+    for running in [flood, ping, audit] {
+        running.end(SOON)?.with_code(&[2, 4])?;
+    }
+    Ok(())
 }
 
 /// This host's address on a network is not its loopback: others may be behind it, as with a forwarded port.

@@ -11,7 +11,9 @@ use super::kit::{Ended, Findings, Launch, World};
 use super::records;
 
 pub(super) const CASES: &[Case] = &[
-    quick("an-endless-file-ends", endless),
+    quick("an-endless-file-ends", |world| endless(world, &["/dev/zero"])),
+    case("every-endless-file-ends", |world| endless(world, &["/dev/zero", "/dev/urandom", "huge.json"])),
+    case("endless-input-ends", endless_input),
     quick("what-is-not-a-record-is-refused", not_records),
     case("a-record-cut-anywhere", |world| cut(world, 60)),
     quick("a-record-cut-somewhere", |world| cut(world, 7)),
@@ -35,37 +37,47 @@ pub(super) const CASES: &[Case] = &[
         numbers(world, &values, true)
     }),
     quick("a-record-with-absurd-times", times),
+    case("a-record-with-many-samples", many_samples),
 ];
 
-fn endless(world: &World) -> Result<()> {
-    let huge = world.path("huge.json");
-    fs::File::create(&huge)?.set_len(64 << 30).context("cannot make a sparse file")?;
+/// Files that never end, or are far longer than any record.
+fn endless(world: &World, files: &[&str]) -> Result<()> {
+    fs::File::create(world.path("huge.json"))?.set_len(64 << 30).context("cannot make a sparse file")?;
+    let mut commands = Vec::new();
+    for file in files {
+        commands.extend([
+            vec!["report", file],
+            vec!["compare", file, file],
+            vec!["audit", "--script", file, "127.0.0.1:9"],
+        ]);
+    }
+    commands.push(vec!["audit", "--request", "@/dev/zero", "127.0.0.1:9"]);
     let mut findings = Findings::default();
-    for file in ["/dev/zero", "/dev/urandom", "huge.json"] {
-        for command in
-            [&["report", file][..], &["compare", file, file], &["audit", "--script", file, "127.0.0.1:9"]]
-        {
-            findings.add(
-                command.join(" "),
-                bounded(world.echoctl(command)).and_then(|ended| ended.with_code(&[1, 2])),
-            );
-        }
-    }
-    let request = ["audit", "--request", "@/dev/zero", "127.0.0.1:9"];
-    findings.add("--request", bounded(world.echoctl(&request)).and_then(|ended| ended.with_code(&[1, 2])));
+    findings.each(
+        &commands,
+        |command| command.join(" "),
+        |command| bounded(world.echoctl(command))?.with_code(&[1, 2]),
+    );
+    findings.verdict()
+}
+
+/// Standard input that never ends.
+fn endless_input(world: &World) -> Result<()> {
+    let (_server, addr) = world.serve(&[])?;
     let zero = || fs::File::open("/dev/zero").context("no /dev/zero");
-    let ended = bounded(world.echoctl(&["report", "-"]).stdin(zero()?));
-    findings.add("report -", ended.and_then(|ended| ended.with_code(&[1, 2])));
-    let (server, addr) = world.serve(&[])?;
-    // `send` passes on what comes, but a line of a frame that never ends is too long.
-    let ended = bounded(world.echoctl(&["send", &addr]).stdin(zero()?));
-    findings.add("send", ended.and_then(|ended| ended.with_code(&[1, 2])));
-    drop(server);
-    for text in ["{\"samples\":[", "[", "\"", " ", "9", "{\"event\":\"sample\",\"t\":1}\n"] {
-        let endless = world.peer(&["spout", "0", text])?.start_source()?;
-        let ended = bounded(world.echoctl(&["report", "-"]).stdin(endless));
-        findings.add(format!("endless {text:?}"), ended.and_then(|ended| ended.with_code(&[1, 2])));
-    }
+    bounded(world.echoctl(&["report", "-"]).stdin(zero()?))?.with_code(&[1, 2])?;
+    // A line that never ends becomes a frame that is too long.
+    bounded(world.echoctl(&["send", &addr]).stdin(zero()?))?.with_code(&[1, 2])?;
+    let texts = ["{\"samples\":[", "[", "\"", " ", "9", "{\"event\":\"sample\",\"t\":1}\n"];
+    let mut findings = Findings::default();
+    findings.each(
+        &texts,
+        |text| format!("endless {text:?}"),
+        |text| {
+            let endless = world.peer(&["spout", "0", text])?.start_source()?;
+            bounded(world.echoctl(&["report", "-"]).stdin(endless))?.with_code(&[1, 2])
+        },
+    );
     findings.verdict()
 }
 
@@ -123,24 +135,16 @@ fn cut(world: &World, places: usize) -> Result<()> {
 
 fn numbers(world: &World, values: &[Value], is_full: bool) -> Result<()> {
     let good = world.record()?;
-    let other = world.file("good.json", good.to_string())?;
-    let mut findings = Findings::default();
-    for (name, record) in records::with_number(&good, values) {
-        // The machine is told in words only; one of its numbers stands for all.
-        if name.starts_with("machine") && !name.starts_with("machine.slack") {
-            continue;
-        }
-        draw(world, &mut findings, &name, &record, is_full.then_some(other.as_str()))?;
-    }
-    findings.verdict()
+    let mut changed = records::with_number(&good, values);
+    // The machine is told in words only; one of its numbers stands for all.
+    changed.retain(|(name, _)| !name.starts_with("machine") || name.starts_with("machine.slack"));
+    draw(world, &good, &changed, is_full)
 }
 
 fn times(world: &World) -> Result<()> {
     let good = world.record()?;
-    let other = world.file("good.json", good.to_string())?;
-    let mut findings = Findings::default();
     let of = |count, time: fn(usize) -> f64| records::with_times(&good, count, time);
-    for (name, record) in [
+    let changed = [
         ("no samples", of(0, |_| 0.0)),
         ("one sample", of(1, |_| 0.0)),
         ("one late sample", of(1, |_| 1e300)),
@@ -151,35 +155,41 @@ fn times(world: &World) -> Result<()> {
         ("neighbouring times", of(50, |number| 1e15 + number as f64)),
         ("huge times", of(50, |number| number as f64 * 1e306)),
         ("times of both signs", of(3, |number| (number as f64 - 1.0) * 1.7e308)),
-        ("very many samples", of(30_000, |number| number as f64)),
-    ] {
-        draw(world, &mut findings, name, &record, Some(&other))?;
-    }
-    findings.verdict()
+    ];
+    draw(world, &good, &changed.map(|(name, record)| (name.to_owned(), record)), true)
 }
 
-/// Draws a record in every way; whatever it holds, that ends in order, soon, and with little memory.
-fn draw(
-    world: &World,
-    findings: &mut Findings,
-    name: &str,
-    record: &Value,
-    other: Option<&str>,
-) -> Result<()> {
-    let file = world.file("odd.json", record.to_string())?;
-    let mut commands = vec![vec!["report", &file], vec!["report", &file, "-o", "-"]];
-    if let Some(other) = other {
-        commands.push(vec!["report", &file, "--svg", "-"]);
-        commands.push(vec!["report", &file, "--csv", "-"]);
-        commands.push(vec!["report", &file, "--plain"]);
-        commands.push(vec!["compare", &file, other]);
-        commands.push(vec!["compare", other, &file, "-o", "-"]);
-    }
-    for command in commands {
-        let ended = bounded(world.echoctl(&command));
-        findings.add(format!("{name}: {}", command[0]), ended.and_then(|ended| ended.with_code(&[0, 1])));
-    }
-    Ok(())
+fn many_samples(world: &World) -> Result<()> {
+    let good = world.record()?;
+    let many = records::with_times(&good, 30_000, |number| number as f64);
+    draw(world, &good, &[("30,000 samples".to_owned(), many)], true)
+}
+
+/// Draws records in every way; whatever they hold, that ends in order, soon, and with little memory.
+fn draw(world: &World, good: &Value, changed: &[(String, Value)], is_full: bool) -> Result<()> {
+    let other = world.file("good.json", good.to_string())?;
+    let numbered: Vec<_> = changed.iter().enumerate().collect();
+    let mut findings = Findings::default();
+    findings.each(
+        &numbered,
+        |(_, (name, _))| name.clone(),
+        |(number, (_, record))| {
+            let file = world.file(&format!("odd-{number}.json"), record.to_string())?;
+            let mut commands = vec![vec!["report", &file], vec!["report", &file, "-o", "-"]];
+            if is_full {
+                commands.push(vec!["report", &file, "--svg", "-"]);
+                commands.push(vec!["report", &file, "--csv", "-"]);
+                commands.push(vec!["report", &file, "--plain"]);
+                commands.push(vec!["compare", &file, &other]);
+                commands.push(vec!["compare", &other, &file, "-o", "-"]);
+            }
+            for command in commands {
+                bounded(world.echoctl(&command))?.with_code(&[0, 1])?;
+            }
+            Ok(())
+        },
+    );
+    findings.verdict()
 }
 
 /// Time for what takes some seconds, on a busy machine.

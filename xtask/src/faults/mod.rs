@@ -1,12 +1,13 @@
 //! `cargo xtask faults`: every kind of fault that `echoctl` must bear, tried from outside on the built program.
 //!
 //! ```text
-//! xtask faults ── xtask __faults ──┬─ echoctl …           a case starts what it needs, looks, and decides
-//! the watchdog      the cases      └─ xtask __peer MODE   misbehaving servers, strangers, daemons
+//! xtask faults ─┬─ xtask __fault NAME ─┬─ echoctl …           a case starts what it needs, looks, and decides
+//! the watchdog  │       a case         └─ xtask __peer MODE   misbehaving servers, strangers, daemons
+//!               └─ xtask __fault NAME …
 //! ```
 //!
-//! The watchdog ends everything below it however the cases end, and the cases end everything below them when the watchdog
-//! is killed, so that nothing is left in any case. One file holds the cases of one kind. A case judges by what a user gets:
+//! The watchdog ends everything below it however the cases end, and a case ends everything below it when the watchdog is
+//! killed, so that nothing is left in any event. One file holds the cases of one kind. A case judges by what a user gets:
 //! exit codes, text, memory, processes; it waits for conditions, and its deadlines leave room for a busy machine.
 
 mod addresses;
@@ -27,9 +28,7 @@ mod plan;
 mod records;
 mod watchdog;
 
-use std::time::Duration;
-
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use case::{Case, Verdict};
 use kit::{sys, tree};
@@ -37,37 +36,27 @@ use plan::Plan;
 
 pub(crate) use watchdog::run;
 
-/// Tries the cases: what the watchdog starts.
-pub(crate) fn run_cases(options: &[&str]) -> Result<()> {
+/// Tries one case and prints its verdict: what the watchdog starts for each.
+pub(crate) fn run_case(options: &[&str]) -> Result<()> {
     let plan = Plan::parse(options)?;
     let bin = plan.bin.clone().context("which program? --bin PATH")?;
+    let name = options.first().copied().unwrap_or_default();
+    let (_, case) = plan
+        .cases()
+        .find(|(kind, case)| name == format!("{kind}/{}", case.name))
+        .with_context(|| format!("no case is called '{name}'"))?;
+    sys::end_after(LONGEST_CASE);
     sys::adopt_orphans();
     end_on_signals();
-    if plan.is_busy {
-        keep_busy();
+    let verdict = case.run(&bin);
+    let left = tree::descendants();
+    ensure!(left.is_empty(), "{} processes cannot be ended", left.len());
+    match verdict {
+        Verdict::Passed => println!("ok"),
+        Verdict::Failed(why) => println!("FAIL {why}"),
+        Verdict::Skipped(why) => println!("skip {why}"),
     }
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    for (kind, case) in plan.cases() {
-        let (verdict, took) = case.run(&bin);
-        let (word, detail) = match verdict {
-            Verdict::Passed => ("ok  ", String::new()),
-            Verdict::Failed(why) => ("FAIL", format!(": {why}")),
-            Verdict::Skipped(why) => ("skip", format!(": {why}")),
-        };
-        println!("{word} {kind}/{} ({:.1} s){detail}", case.name, took.as_secs_f64());
-        match word {
-            "ok  " => passed += 1,
-            "FAIL" => failed += 1,
-            _ => skipped += 1,
-        }
-    }
-    let left = tree::left_behind(&Default::default(), Duration::from_secs(5));
-    println!("{passed} passed, {failed} failed, {skipped} skipped");
-    ensure!(left.is_empty(), "processes are left: {}", left.join(", "));
-    match failed {
-        0 => Ok(()),
-        _ => bail!("{failed} cases failed"),
-    }
+    Ok(())
 }
 
 /// All cases, by kind.
@@ -95,13 +84,5 @@ fn end_on_signals() {
     });
 }
 
-/// Keeps two processors busy for as long as this process lives.
-fn keep_busy() {
-    for _ in 0..2 {
-        std::thread::spawn(|| {
-            loop {
-                std::hint::black_box(0);
-            }
-        });
-    }
-}
+/// In seconds: the longest that any case may take; what it has started is then ended by the watchdog.
+const LONGEST_CASE: u32 = 900;

@@ -104,7 +104,7 @@ enum Expectation {
 }
 
 /// An option as its command's help shows it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Number {
     name: String,
     kind: Kind,
@@ -116,21 +116,23 @@ fn each_option(
     expected: Expectation,
 ) -> Result<()> {
     let (_server, addr) = world.serve(&[])?;
-    let mut findings = Findings::default();
-    let mut tried = 0;
+    let mut tries = Vec::new();
     for command in commands(world)? {
         let help = world.echoctl(&[&command, "--help"]).run(SOON)?.printed();
         for option in numbers(&help) {
             for value in values(option.kind) {
-                tried += 1;
-                let launch = launch(world, &command, &option, value, &addr);
-                let result = launch.start().and_then(|running| settle(running, expected, &option.name));
-                findings.add(format!("{command} {} {value:?}", option.name), result);
+                tries.push((command.clone(), option.clone(), *value));
             }
         }
     }
     // Were the help not understood, nothing would be tried, and nothing found.
-    ensure!(tried >= 25, "only {tried} options were found in the help");
+    ensure!(tries.len() >= 25, "only {} options were found in the help", tries.len());
+    let mut findings = Findings::default();
+    let name =
+        |(command, option, value): &(String, Number, &str)| format!("{command} {} {value:?}", option.name);
+    findings.each(&tries, name, |(command, option, value)| {
+        settle(launch(world, command, option, value, &addr).start()?, expected, &option.name)
+    });
     findings.verdict()
 }
 
@@ -197,8 +199,7 @@ const BOUND: [&str; 8] = ["at most", "largest", "maximum", "up to", "between", "
 /// Options that are fine alone and not together: refused in words, or they work.
 fn pairs(world: &World) -> Result<()> {
     let (_server, addr) = world.serve(&[])?;
-    let mut findings = Findings::default();
-    for command in [
+    let commands = [
         &[
             "serve",
             "--addr",
@@ -227,10 +228,15 @@ fn pairs(world: &World) -> Result<()> {
         &["ping", &addr, "--rate", "4294967295", "--for", "100ms"],
         &["audit", &addr, "--connections", "65535", "--for", "200ms"],
         &["audit", &addr, "--project", "18446744073709551615", "--for", "200ms"],
-    ] {
-        let result = world.echoctl(command).limit(libc::RLIMIT_AS, 8 << 30).start();
-        findings.add(command.join(" "), result.and_then(|running| settle(running, Expectation::Either, "")));
-    }
+    ];
+    let mut findings = Findings::default();
+    findings.each(
+        &commands,
+        |command| command.join(" "),
+        |command| {
+            settle(world.echoctl(command).limit(libc::RLIMIT_AS, 8 << 30).start()?, Expectation::Either, "")
+        },
+    );
     findings.verdict()
 }
 

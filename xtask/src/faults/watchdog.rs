@@ -1,79 +1,157 @@
-//! The process above the cases, which ends everything that they leave, whatever ends them.
+//! The process above the cases: it runs several at a time, prints and counts their verdicts, and ends everything that
+//! they leave, whatever ends them.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::collections::VecDeque;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
+use super::case::Case;
 use super::kit::sys::{self, Setup};
 use super::kit::{own_program, tree};
 use super::plan::Plan;
 use crate::process;
 
-/// Builds the program unless one is named, and tries the cases on it in a process of their own.
+/// Builds the program unless one is named, and tries the cases on it, each in a process of its own.
 pub(crate) fn run(options: &[&str]) -> Result<()> {
     let plan = Plan::parse(options)?;
     if plan.is_list {
-        for (kind, case) in plan.cases() {
-            println!("{kind}/{}", case.name);
-        }
+        plan.cases().for_each(|(kind, case)| println!("{kind}/{}", case.name));
         return Ok(());
     }
-    let bin = match plan.bin {
+    let bin = match &plan.bin {
         Some(bin) => std::path::absolute(bin)?,
         None => build()?,
     };
     ensure!(bin.is_file(), "there is no program at {}", bin.display());
-    let others = without_bin(options);
     sys::adopt_orphans();
     sys::block(&ENDING);
-    let mut command = Command::new(own_program()?);
-    command.arg("__faults").args(others).arg("--bin").arg(&bin);
-    // Should this process be killed, the cases are told to end, and end what is below them.
-    sys::set_up(&mut command, Setup { parent_death: Some(libc::SIGTERM), ..Setup::default() });
-    let mut cases = command.spawn()?;
-    let pid = cases.id();
-    std::thread::spawn(move || {
+    if plan.is_busy {
+        keep_busy();
+    }
+    let pool = Pool { waiting: Mutex::new(plan.cases().collect()), ..Pool::default() };
+    let pool = &pool;
+    // It lives as long as the process does, and so is not one of the scope's threads.
+    let (tell, told) = std::sync::mpsc::channel();
+    thread::spawn(move || {
         loop {
             sys::await_signal(&ENDING);
-            // It ends everything below it, and then itself.
-            let _ = sys::signal(pid, libc::SIGTERM);
+            let _ = tell.send(());
         }
     });
-    let status = cases.wait()?;
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..JOBS).map(|_| scope.spawn(|| pool.work(&bin))).collect();
+        while workers.iter().any(|worker| !worker.is_finished()) {
+            if told.recv_timeout(std::time::Duration::from_millis(50)).is_ok() {
+                pool.stop();
+            }
+        }
+    });
     let left = tree::descendants();
     tree::end_all();
+    let tally = lock(&pool.tally);
+    println!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
     ensure!(left.is_empty(), "{} processes were left, and are ended now", left.len());
-    ensure!(status.success(), "not all cases passed");
+    ensure!(tally.failed == 0 && !tally.is_stopped, "not all cases passed");
     Ok(())
+}
+
+/// The cases that wait, those that run, and what came of the others.
+#[derive(Default)]
+struct Pool {
+    waiting: Mutex<VecDeque<(&'static str, &'static Case)>>,
+    running: Mutex<Vec<u32>>,
+    tally: Mutex<Tally>,
+}
+
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+    is_stopped: bool,
+}
+
+impl Pool {
+    /// Takes one case after the other until none waits.
+    fn work(&self, bin: &Path) {
+        loop {
+            let next = lock(&self.waiting).pop_front();
+            let Some((kind, case)) = next else { return };
+            let name = format!("{kind}/{}", case.name);
+            let began = Instant::now();
+            let said = self.try_apart(&name, bin).unwrap_or_else(|error| format!("FAIL {error:#}"));
+            let (word, detail) = said.trim_end().split_once(' ').unwrap_or((said.trim_end(), ""));
+            let colon = if detail.is_empty() { "" } else { ": " };
+            let mut tally = lock(&self.tally);
+            println!("{word:4} {name} ({:.1} s){colon}{detail}", began.elapsed().as_secs_f64());
+            match word {
+                "ok" => tally.passed += 1,
+                "skip" => tally.skipped += 1,
+                _ => tally.failed += 1,
+            }
+        }
+    }
+
+    /// Tries a case in a process of its own. Returns what that printed: the verdict, and why.
+    fn try_apart(&self, name: &str, bin: &Path) -> Result<String> {
+        let mut command = Command::new(own_program()?);
+        command.arg("__fault").arg(name).arg("--bin").arg(bin).stdin(Stdio::null()).stdout(Stdio::piped());
+        // Should this process be killed, the case is told to end, and ends what is below it.
+        sys::set_up(&mut command, Setup { parent_death: Some(libc::SIGTERM), ..Setup::default() });
+        let mut case = command.spawn().context("cannot start the case")?;
+        lock(&self.running).push(case.id());
+        let mut said = String::new();
+        if let Some(mut stdout) = case.stdout.take() {
+            stdout.read_to_string(&mut said)?;
+        }
+        let status = case.wait()?;
+        lock(&self.running).retain(|pid| *pid != case.id());
+        ensure!(status.success(), "the case itself ended with {status} and printed {said:?}");
+        Ok(said)
+    }
+
+    /// Starts no further case, and asks those that run to end.
+    fn stop(&self) {
+        lock(&self.waiting).clear();
+        lock(&self.tally).is_stopped = true;
+        for pid in lock(&self.running).iter() {
+            // It ends everything below it, and then itself.
+            let _ = sys::signal(*pid, libc::SIGTERM);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps two processors busy for as long as this process lives.
+fn keep_busy() {
+    for _ in 0..2 {
+        thread::spawn(|| {
+            loop {
+                std::hint::black_box(0);
+            }
+        });
+    }
 }
 
 /// The release build of the program.
 fn build() -> Result<PathBuf> {
     process::run(&mut process::cargo(&["build", "--quiet", "--release", "--package", "echoctl"]))?;
-    let target =
-        own_program()?.parent().and_then(|profile| profile.parent()).map(|target| target.join("release"));
-    Ok(target.unwrap_or_default().join("echoctl"))
-}
-
-fn without_bin<'a>(options: &[&'a str]) -> Vec<&'a str> {
-    let mut kept = options.to_vec();
-    if let Some(at) = kept.iter().position(|option| *option == "--bin") {
-        kept.drain(at..(at + 2).min(kept.len()));
-    }
-    kept
+    let own = own_program()?;
+    let target = own.parent().and_then(Path::parent).context("this program stands in no target directory")?;
+    Ok(target.join("release/echoctl"))
 }
 
 /// The signals that ask for an end.
 pub(super) const ENDING: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_named_program_is_taken_out_wherever_it_stands() {
-        assert_eq!(without_bin(&["--short", "--bin", "x", "harm"]), ["--short", "harm"]);
-        assert_eq!(without_bin(&["harm"]), ["harm"]);
-    }
-}
+/// Cases that run at the same time: most wait most of the time.
+const JOBS: usize = 4;

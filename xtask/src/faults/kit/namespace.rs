@@ -131,10 +131,12 @@ fn count(mut file: File, sent: &AtomicU64, stop: &AtomicBool) {
     }
 }
 
-/// Whether a packet is TCP or UDP over IPv4, not the kernel's own IGMP or neighbour discovery.
+/// Whether a packet is TCP or UDP over IPv4, not the kernel's own IGMP or neighbour discovery, and no question to a name
+/// server, which is how a name is found.
 fn is_traffic(packet: &[u8]) -> bool {
     let is_v4 = packet.first().is_some_and(|first| first >> 4 == 4);
-    is_v4 && packet.get(9).is_some_and(|protocol| matches!(protocol, 6 | 17))
+    let is_to_name_server = packet.get(22..24) == Some(&[0, 53]);
+    is_v4 && !is_to_name_server && packet.get(9).is_some_and(|protocol| matches!(protocol, 6 | 17))
 }
 
 /// The address that is this host's own, but not on its loopback: of the range for documentation (RFC 5737).
@@ -151,6 +153,10 @@ mod tests {
         let packet = |first: u8, protocol: u8| [first, 0, 0, 0, 0, 0, 0, 0, 64, protocol];
 
         assert!(is_traffic(&packet(0x45, 6)) && is_traffic(&packet(0x45, 17)));
+        let mut question = [0; 28];
+        question[..10].copy_from_slice(&packet(0x45, 17));
+        question[23] = 53;
+        assert!(!is_traffic(&question));
         assert!(!is_traffic(&packet(0x46, 2)) && !is_traffic(&packet(0x60, 6)) && !is_traffic(&[]));
     }
 }

@@ -94,12 +94,14 @@ impl Running {
             (None, None) => 0,
         };
         let mut last = (0, Instant::now());
-        let is_full = wait_until(within, || {
+        let mut is_full = false;
+        wait_until(within, || {
             let now = waiting();
             if now != last.0 {
                 last = (now, Instant::now());
             }
-            now > 2048 && last.1.elapsed() > STILL
+            is_full = now > 2048 && last.1.elapsed() > STILL;
+            is_full || !self.is_alive()
         });
         ensure!(is_full, "`{}` never filled the output that nobody reads ({} B)", self.line, waiting());
         Ok(())

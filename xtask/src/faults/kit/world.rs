@@ -3,6 +3,9 @@
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -98,6 +101,37 @@ impl Findings {
         }
     }
 
+    /// Tries all of `items`, several at a time: most tries wait most of the time.
+    pub(crate) fn each<T: Sync>(
+        &mut self,
+        items: &[T],
+        name: impl Fn(&T) -> String,
+        try_it: impl Fn(&T) -> Result<()> + Sync,
+    ) {
+        let next = AtomicUsize::new(0);
+        let found = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for _ in 0..AT_ONCE.min(items.len()) {
+                // A thread is where the one that starts it is: in the same namespaces.
+                scope.spawn(|| {
+                    while let Some((number, item)) = {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        items.get(number).map(|item| (number, item))
+                    } {
+                        if let Err(error) = try_it(item) {
+                            found.lock().unwrap_or_else(PoisonError::into_inner).push((number, error));
+                        }
+                    }
+                });
+            }
+        });
+        let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        found.sort_by_key(|(number, _)| *number);
+        for (number, error) in found {
+            self.add(name(&items[number]), Err(error));
+        }
+    }
+
     /// The result of the case.
     ///
     /// # Errors
@@ -118,6 +152,9 @@ impl Findings {
 fn one_line(finding: &str) -> String {
     finding.replace('\n', " ").chars().take(WIDEST).collect()
 }
+
+/// Tries of one case that run at the same time.
+const AT_ONCE: usize = 6;
 
 /// Findings of one case that are shown: enough to see what they have in common.
 const SHOWN: usize = 6;
