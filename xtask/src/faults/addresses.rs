@@ -160,7 +160,9 @@ fn urgent(world: &World) -> Result<()> {
     let mut findings = Findings::default();
     for io in ["tasks", "threads", "one-thread"] {
         let (_server, addr) = world.serve(&["--io", io])?;
-        findings.add(format!("--io {io}"), urgent_echo(&addr));
+        // Where the mark falls among the server's reads is chance, so it is tried more than once.
+        let result = (0..20).try_for_each(|_| urgent_echo(&addr));
+        findings.add(format!("--io {io}"), result);
     }
     findings.verdict()
 }
@@ -168,7 +170,7 @@ fn urgent(world: &World) -> Result<()> {
 fn urgent_echo(addr: &str) -> Result<()> {
     let mut client = TcpStream::connect(addr)?;
     client.set_nodelay(true)?;
-    client.set_read_timeout(Some(SOON))?;
+    client.set_read_timeout(Some(ANSWER))?;
     client.write_all(b"before\n")?;
     SockRef::from(&client).send_out_of_band(b"!")?;
     client.write_all(b"behind\n")?;
@@ -176,7 +178,7 @@ fn urgent_echo(addr: &str) -> Result<()> {
     let mut piece = [0; 64];
     while !String::from_utf8_lossy(&echoed).ends_with("behind\n") {
         let length = client.read(&mut piece).with_context(|| {
-            format!("no more came within {} s than {:?}", SOON.as_secs(), String::from_utf8_lossy(&echoed))
+            format!("no more came within {} s than {:?}", ANSWER.as_secs(), String::from_utf8_lossy(&echoed))
         })?;
         ensure!(length > 0, "it hung up after {:?}", String::from_utf8_lossy(&echoed));
         echoed.extend_from_slice(&piece[..length]);
@@ -201,6 +203,9 @@ const LESSONS: [&str; 15] = [
     "buffer",
     "unbounded",
 ];
+
+/// Time for an echo on a busy machine.
+const ANSWER: Duration = Duration::from_secs(8);
 
 /// Time for what takes a second or less, on a busy machine.
 const SOON: Duration = Duration::from_secs(30);

@@ -26,6 +26,7 @@ mod numbers;
 pub(crate) mod peer;
 mod plan;
 mod records;
+mod signals;
 mod watchdog;
 
 use anyhow::{Context, Result, ensure};
@@ -60,11 +61,12 @@ pub(crate) fn run_case(options: &[&str]) -> Result<()> {
 }
 
 /// All cases, by kind.
-const KINDS: [(&str, &[Case]); 11] = [
+const KINDS: [(&str, &[Case]); 12] = [
     ("harm", harm::CASES),
     ("leftovers", leftovers::CASES),
     ("escapes", escapes::CASES),
     ("endings", endings::CASES),
+    ("signals", signals::CASES),
     ("limits", limits::CASES),
     ("files", files::CASES),
     ("inputs", inputs::CASES),
