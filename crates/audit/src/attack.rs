@@ -29,7 +29,7 @@ pub use bystander::Served;
 pub use gate::Permitted;
 
 use crate::Error;
-use crate::listeners::{Holding, Listeners};
+use crate::listeners::Listeners;
 use crate::script::{Script, Sent};
 use bystander::Bystander;
 use feed::Feed;
@@ -169,12 +169,9 @@ impl Plan {
     /// The processes that listen at the address, as far as they are visible and may be attacked.
     fn listening(&self) -> Vec<u32> {
         if let Permitted::Target(target) = self.permitted {
-            let holding = Listeners::open().and_then(|mut all| all.holding(self.addr, target));
-            return match holding {
-                Ok(Holding::Target { pids, .. }) => pids,
-                // If somebody else listens there the gate refuses, and says who.
-                Ok(Holding::Nobody | Holding::Stranger(_)) | Err(_) => Vec::new(),
-            };
+            // If somebody else listens there the gate refuses, and says who.
+            let holders = Listeners::open().and_then(|mut all| all.holders(self.addr, target));
+            return holders.unwrap_or_default();
         }
         listener(self.addr).iter().flat_map(|listener| listener.pids()).collect()
     }

@@ -24,6 +24,14 @@ pub enum Error {
         /// What is wrong, with line and field.
         reason: String,
     },
+    /// A request cannot be read from its file.
+    #[error("cannot read the request {path}: {reason}")]
+    Request {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The command could not be started at all.
     #[error("cannot start '{command}'")]
     Start {
@@ -68,9 +76,10 @@ pub enum Error {
     },
     /// Somebody else listens where the command was to. It was left alone.
     #[error(
-        "cannot audit '{command}': {stranger} listens on {}, and is not a process of the command; nothing was sent to it, \
-         and it was not signalled",
-        stranger.addr
+        "cannot audit '{command}': {stranger} listens on {}, and {} a process of the command; nothing was sent to \
+         it, and it was not signalled",
+        stranger.addr,
+        if stranger.pid.is_some() { "is not" } else { "is not known to be" },
     )]
     Stranger {
         /// The command as given.

@@ -71,10 +71,15 @@ impl Listeners {
         let inodes: BTreeSet<u32> = sockets.iter().map(|socket| socket.inode).collect();
         // A socket that a process outside shares would be attacked in that process.
         let outside = pids().filter(|pid| !own.contains(pid));
-        let sharing: Vec<(u32, u32)> = outside
+        let mut sharing: Vec<(u32, u32)> = outside
             .flat_map(|pid| sockets_of(pid).into_iter().map(move |inode| (inode, pid)))
             .filter(|(inode, _)| inodes.contains(inode))
             .collect();
+        if !sharing.is_empty() {
+            // Servers that fork for each connection have new processes at any time, some of which have ended by now.
+            let later = target.pids();
+            sharing.retain(|(_, pid)| !later.contains(pid) && Process::open(*pid).is_ok());
+        }
         for socket in &sockets {
             let shared = sharing.iter().find(|(inode, _)| *inode == socket.inode);
             if shared.is_some() || !held.contains(&socket.inode) {
@@ -82,8 +87,17 @@ impl Listeners {
                 return Ok(Holding::Stranger(Stranger::new(socket, process)));
             }
         }
-        let pids = own.into_iter().filter(|pid| sockets_of(*pid).iter().any(|inode| inodes.contains(inode)));
-        Ok(Holding::Target { pids: pids.collect(), inodes })
+        Ok(Holding::Target { inodes })
+    }
+
+    /// The processes of `target` that hold a socket which could take a connection to `addr`: a server and its workers may share
+    /// one. Others that hold it as well are not looked for.
+    ///
+    /// # Errors
+    /// When the kernel refuses the question.
+    pub(crate) fn holders(&mut self, addr: SocketAddr, target: Descendants) -> Result<Vec<u32>, Error> {
+        let inodes: BTreeSet<u32> = self.accepting(addr)?.iter().map(|socket| socket.inode).collect();
+        Ok(holding_any(target.pids(), &inodes))
     }
 
     /// Who holds the socket at the server's end of a connection, if it is not `target`. Nobody does before it is accepted.
@@ -134,10 +148,8 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 pub(crate) enum Holding {
     /// Nothing listens there.
     Nobody,
-    /// The target, with these processes, and nobody else.
+    /// The target, and nobody else.
     Target {
-        /// The processes that hold a socket: a server and its workers may share one.
-        pids: Vec<u32>,
         /// The sockets.
         inodes: BTreeSet<u32>,
     },
@@ -191,6 +203,12 @@ fn accepts(socket: &Found, addr: SocketAddr) -> bool {
     // To connect to a wildcard is to connect to loopback, and what listens there.
     let is_same = bound == wanted || (wanted.is_unspecified() && bound.is_loopback());
     socket.local.port() == addr.port() && (is_same || is_any)
+}
+
+/// Those of `pids` that hold one of the sockets.
+fn holding_any(pids: Vec<u32>, inodes: &BTreeSet<u32>) -> Vec<u32> {
+    let holds = |pid: &u32| sockets_of(*pid).iter().any(|inode| inodes.contains(inode));
+    pids.into_iter().filter(holds).collect()
 }
 
 /// An address at which a listening socket can be reached.

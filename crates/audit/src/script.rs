@@ -69,7 +69,7 @@ impl Script {
     /// [`Error::Script`], with the line and the field at fault.
     pub fn read(path: &Path) -> Result<Script, Error> {
         let wrong = |reason: String| Error::Script { path: path.to_owned(), reason };
-        let content = payload::read(path).map_err(wrong)?;
+        let content = payload::read(path, payload::LARGEST_SCRIPT).map_err(wrong)?;
         let text = String::from_utf8(content).map_err(|_| wrong("it is no UTF-8 text".to_owned()))?;
         let is_json =
             path.extension().is_some_and(|suffix| suffix == "json") || text.trim_start().starts_with('{');
@@ -102,19 +102,20 @@ impl Script {
 
     /// Loads the files and checks what parsing cannot.
     fn load(&mut self, folder: &Path) -> Result<(), String> {
+        let mut left = payload::ALL_FILES;
         for (name, steps) in [("prepare", &mut self.prepare), ("setup", &mut self.setup)] {
-            load_steps(name, steps, folder)?;
+            load_steps(name, steps, folder, &mut left)?;
         }
         if let Some(feeder) = &mut self.feeder {
-            load_steps("feeder.setup", &mut feeder.setup, folder)?;
+            load_steps("feeder.setup", &mut feeder.setup, folder, &mut left)?;
         }
         if let Some(bystander) = &mut self.bystander {
-            bystander.load(folder).map_err(|error| format!("bystander: {error}"))?;
+            bystander.load(folder, &mut left).map_err(|error| format!("bystander: {error}"))?;
         }
         let stimulus = match &mut self.stimulus.send {
             Sent::Repeat(payload) | Sent::Once(payload) => payload,
         };
-        stimulus.load(folder).map_err(|error| format!("stimulus: {error}"))?;
+        stimulus.load(folder, &mut left).map_err(|error| format!("stimulus: {error}"))?;
         if stimulus.is_empty() && matches!(self.stimulus.send, Sent::Repeat(_)) {
             return Err("field 'stimulus': 'repeat' of nothing sends nothing".to_owned());
         }
@@ -122,9 +123,9 @@ impl Script {
     }
 }
 
-fn load_steps(name: &str, steps: &mut [Step], folder: &Path) -> Result<(), String> {
+fn load_steps(name: &str, steps: &mut [Step], folder: &Path, left: &mut usize) -> Result<(), String> {
     for (index, step) in steps.iter_mut().enumerate() {
-        step.load(folder).map_err(|error| format!("{name}[{index}]: {error}"))?;
+        step.load(folder, left).map_err(|error| format!("{name}[{index}]: {error}"))?;
     }
     Ok(())
 }
@@ -152,13 +153,13 @@ impl Step {
         Step { send: None, expect: Some(Payload::text(text)) }
     }
 
-    fn load(&mut self, folder: &Path) -> Result<(), String> {
+    fn load(&mut self, folder: &Path, left: &mut usize) -> Result<(), String> {
         let fields = [("send", &mut self.send), ("expect", &mut self.expect)];
         let mut none = true;
         for (name, payload) in fields {
             if let Some(payload) = payload {
                 none = false;
-                payload.load(folder).map_err(|error| format!("{name}: {error}"))?;
+                payload.load(folder, left).map_err(|error| format!("{name}: {error}"))?;
                 if payload.is_empty() {
                     return Err(format!("field '{name}' is empty"));
                 }
@@ -203,7 +204,7 @@ impl Stimulus {
     /// Bytes that an answer needs: those of one stimulus, or any one where there is no framing.
     pub fn unit(&self) -> u64 {
         let (Sent::Repeat(payload) | Sent::Once(payload)) = &self.send;
-        if payload.is_uniform() { 1 } else { payload.bytes().len() as u64 }
+        if payload.is_uniform() { 1 } else { payload.len() as u64 }
     }
 }
 

@@ -98,10 +98,8 @@ impl Target {
         if echoctl_observe::Process::open(command).is_ok() {
             roots.insert(command);
         }
-        let holding = Listeners::open().and_then(|mut all| all.holding(self.addr, self.descendants));
-        if let Ok(Holding::Target { pids, .. }) = holding {
-            roots.extend(pids);
-        }
+        let holders = Listeners::open().and_then(|mut all| all.holders(self.addr, self.descendants));
+        roots.extend(holders.into_iter().flatten());
         roots.into_iter().collect()
     }
 
@@ -196,7 +194,7 @@ impl Target {
     fn holding(&self, addr: SocketAddr, listeners: &mut Option<Listeners>) -> Result<Holding, Error> {
         match listeners {
             Some(listeners) => listeners.holding(addr, self.descendants).map_err(Error::Unseen),
-            None if is_bound(addr) => Ok(Holding::Target { pids: Vec::new(), inodes: BTreeSet::new() }),
+            None if is_bound(addr) => Ok(Holding::Target { inodes: BTreeSet::new() }),
             None => Ok(Holding::Nobody),
         }
     }

@@ -73,7 +73,7 @@ pub(crate) struct Args {
     rate: u64,
 
     /// Attack for at most so long; raise it for servers that are slow, or that hang up late
-    #[arg(long = "for", default_value = "15s", value_name = "TIME", value_parser = values::duration)]
+    #[arg(long = "for", default_value = "15s", value_name = "TIME", value_parser = attack_time)]
     patience: Duration,
 
     /// Watch the memory of this process, when the server's is not found by who listens
@@ -220,6 +220,12 @@ fn supported(addr: &str) -> Result<String, Failure> {
     Ok(addr.to_owned())
 }
 
+/// A time for an attack, of which twenty samples a second are kept.
+fn attack_time(text: &str) -> Result<Duration, String> {
+    let time = values::duration(text)?;
+    if time > LONGEST_ATTACK { Err("too long: at most 1h".to_owned()) } else { Ok(time) }
+}
+
 fn verdict(text: &str) -> Result<Verdict, String> {
     const ALL: [Verdict; 8] = [
         Verdict::Bounded,
@@ -236,6 +242,9 @@ fn verdict(text: &str) -> Result<Verdict, String> {
         format!("no verdict: use one of {names}")
     })
 }
+
+/// The longest attack: its samples take some 40 MiB then, and each is judged by all before it.
+const LONGEST_ATTACK: Duration = Duration::from_secs(3600);
 
 /// The longest that stopping a target takes: it is asked to end, waited for, and killed with all that it started.
 const STOPPING: Duration = Duration::from_secs(3);

@@ -106,7 +106,7 @@ impl Gate<'_> {
                 }
                 match listeners.holding(self.addr, target).map_err(Error::Unseen)? {
                     Holding::Nobody => {}
-                    Holding::Target { inodes, .. } => self.known.extend(inodes),
+                    Holding::Target { inodes } => self.known.extend(inodes),
                     Holding::Stranger(stranger) => return Err(Error::ChangedHands(stranger)),
                 }
             }

@@ -11,7 +11,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use echoctl_record::Bytes;
 use serde::{Deserialize, Serialize};
+
+use crate::Error;
 
 /// Bytes to send or to wait for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -58,14 +61,26 @@ impl Payload {
         bytes
     }
 
-    /// Reads the files that parts name, relative to `folder`.
+    /// Reads a payload from a file, as it is: at most [`LARGEST`] bytes.
     ///
     /// # Errors
-    /// A sentence when a file cannot be read or is larger than [`LARGEST`].
-    pub(super) fn load(&mut self, folder: &Path) -> Result<(), String> {
+    /// [`Error::Request`] when the file cannot be read or is larger.
+    pub fn read(path: &Path) -> Result<Payload, Error> {
+        let content =
+            read(path, LARGEST).map_err(|reason| Error::Request { path: path.to_owned(), reason })?;
+        Ok(Payload(vec![Part::Hex(content)]))
+    }
+
+    /// Reads the files that parts name, relative to `folder`. Of `left` is taken what they hold.
+    ///
+    /// # Errors
+    /// A sentence when a file cannot be read, or is larger than [`LARGEST`] or than what is left.
+    pub(super) fn load(&mut self, folder: &Path, left: &mut usize) -> Result<(), String> {
         for part in &mut self.0 {
             if let Part::File { path, content } = part {
-                *content = read(&folder.join(&*path)).map_err(|error| format!("file '{path}': {error}"))?;
+                *content = read(&folder.join(&*path), LARGEST.min(*left))
+                    .map_err(|error| format!("file '{path}': {error}"))?;
+                *left -= content.len();
             }
         }
         self.check()
@@ -204,21 +219,27 @@ fn from_hex(text: &str) -> Result<Vec<u8>, String> {
     Ok(digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect())
 }
 
-/// Reads a file of at most [`LARGEST`] bytes.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
+/// Reads a file of at most `most` bytes.
+pub(crate) fn read(path: &Path, most: usize) -> Result<Vec<u8>, String> {
     let mut content = Vec::new();
     // One byte more than allowed is asked for, so that a file that grows meanwhile (or /dev/zero) ends here too.
     File::open(path)
-        .and_then(|file| file.take(LARGEST as u64 + 1).read_to_end(&mut content))
+        .and_then(|file| file.take(most as u64 + 1).read_to_end(&mut content))
         .map_err(|error| error.to_string())?;
-    if content.len() > LARGEST {
-        return Err(format!("larger than {} MiB", LARGEST >> 20));
+    if content.len() > most {
+        return Err(format!("larger than {}", Bytes(most as u64)));
     }
     Ok(content)
 }
 
 /// The most bytes of one payload, and so of one part of it: 64 MiB, well over what any kernel queues for one socket, so that `once` can overfill one.
 const LARGEST: usize = 64 << 20;
+
+/// The most bytes of all files that a script names: they are in memory together.
+pub(super) const ALL_FILES: usize = 4 * LARGEST;
+
+/// The most bytes of a script itself, which takes some forty times its size while it is parsed: what is larger is in files.
+pub(super) const LARGEST_SCRIPT: usize = 8 << 20;
 
 #[cfg(test)]
 mod tests {

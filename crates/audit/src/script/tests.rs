@@ -76,5 +76,25 @@ fn a_step_that_does_nothing_and_a_stimulus_of_nothing_are_refused() {
 #[test]
 fn a_file_without_end_is_refused_and_not_read_to_the_end() {
     let error = Script::read(Path::new("/dev/zero")).unwrap_err().to_string();
+    assert!(error.contains("larger than 8 MiB"), "{error}");
+}
+
+#[test]
+fn the_files_of_a_script_are_bounded_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("script.toml");
+    // A sparse file: 40 MiB that take no room on the disk.
+    std::fs::File::create(folder.path().join("body")).unwrap().set_len(40 << 20).unwrap();
+    let step = "[[prepare]]\nsend = [{ file = \"body\" }]\n";
+    std::fs::write(&path, format!("{}[stimulus]\nonce = []\n", step.repeat(7))).unwrap();
+
+    let error = Script::read(&path).unwrap_err().to_string();
+
+    assert!(error.contains("prepare[6]") && error.contains("larger than 16 MiB"), "{error}");
+}
+
+#[test]
+fn a_request_without_end_is_refused() {
+    let error = Payload::read(Path::new("/dev/zero")).unwrap_err().to_string();
     assert!(error.contains("larger than 64 MiB"), "{error}");
 }

@@ -11,7 +11,7 @@ use crate::exit::{Exit, Failure};
 pub(super) fn failure(error: Error) -> Failure {
     let exit = match &error {
         Error::Interrupted => Exit::Interrupted,
-        Error::Script { .. } => Exit::Usage,
+        Error::Script { .. } | Error::Request { .. } => Exit::Usage,
         error if error.is_unreachable() => Exit::Unreachable,
         _ => Exit::Failed,
     };

@@ -1,6 +1,6 @@
 //! The options that say what is sent: a shape, a script, or a request.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use echoctl_audit::{Part, Payload, Script, Sent, Shape, unescape};
@@ -63,19 +63,17 @@ impl Stimulus {
             return Ok((kind.unwrap_or_else(|| path.display().to_string()), script));
         }
         if let Some(request) = &self.request {
-            let part = match request.strip_prefix('@') {
+            let payload = match request.strip_prefix('@') {
                 Some(path) => {
-                    let content = std::fs::read(path).map_err(|error| {
-                        Failure::usage(format_args!("cannot read the request {path}: {error}"))
-                    })?;
-                    Part::Hex(content)
+                    Payload::read(Path::new(path)).map_err(|error| Failure::new(Exit::Usage, error))?
                 }
                 None => {
                     let bytes = unescape(request).map_err(Failure::usage)?;
-                    String::from_utf8(bytes).map_or_else(|error| Part::Hex(error.into_bytes()), Part::Text)
+                    let part = String::from_utf8(bytes)
+                        .map_or_else(|error| Part::Hex(error.into_bytes()), Part::Text);
+                    Payload::new(vec![part])
                 }
             };
-            let payload = Payload::new(vec![part]);
             if payload.is_empty() {
                 return Err(Failure::usage("the request is empty"));
             }

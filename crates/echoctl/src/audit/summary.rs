@@ -69,7 +69,8 @@ impl Summary {
     ) -> Summary {
         let figures = attack.evidence.figures();
         let each = |total: Option<u64>, many: u64| {
-            (u128::from(total.unwrap_or(0)) * u128::from(many) / u128::from(plan.connections.max(1))) as u64
+            let all = u128::from(total.unwrap_or(0)) * u128::from(many) / u128::from(plan.connections.max(1));
+            u64::try_from(all).unwrap_or(u64::MAX)
         };
         Summary {
             schema_version: SCHEMA_VERSION,
