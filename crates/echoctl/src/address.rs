@@ -64,14 +64,24 @@ fn addresses(
             if is_host { "expected host:port or a port" } else { "a port is 0 to 65535" },
         ));
     };
+    let both =
+        [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()].map(|ip| SocketAddr::new(ip, port));
     if host.is_empty() {
-        let both = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
-        return Ok(both.map(|ip| SocketAddr::new(ip, port)).to_vec());
+        return Ok(both.to_vec());
     }
     // `[fe80::1%eth0]`: the resolver knows the names of interfaces, and no brackets.
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let unreachable = |why| Failure::new(Exit::Unreachable, anyhow!("cannot resolve {target}: {why}"));
-    let addrs = distinct(lookup(host, port).map_err(unreachable)?.into_iter().map(canonical));
+    let is_localhost = host.eq_ignore_ascii_case("localhost");
+    let mut addrs = match lookup(host, port) {
+        Err(_) if is_localhost => Vec::new(),
+        answer => answer.map_err(unreachable)?,
+    };
+    if is_localhost {
+        // Many a hosts file has it for IPv4 alone, and servers that listen at "localhost" may be at either.
+        addrs.extend(both);
+    }
+    let addrs = distinct(addrs.into_iter().map(canonical));
     if addrs.is_empty() { Err(unreachable("the name has no address".to_owned())) } else { Ok(addrs) }
 }
 
@@ -164,6 +174,13 @@ mod tests {
             assert_eq!(texts(addresses(text, no_lookup).unwrap()), ["127.0.0.1:7007", "[::1]:7007"]);
         }
         assert!(to_listen(":0").unwrap().ip().is_loopback());
+    }
+
+    #[test]
+    fn localhost_means_both_loopback_addresses() {
+        let only_v6 = |_: &str, port| Ok(vec![SocketAddr::new(Ipv6Addr::LOCALHOST.into(), port)]);
+
+        assert_eq!(texts(addresses("localhost:7", only_v6).unwrap()), ["[::1]:7", "127.0.0.1:7"]);
     }
 
     #[test]

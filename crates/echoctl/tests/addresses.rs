@@ -26,7 +26,8 @@ fn server_on_v6() -> Option<u16> {
 #[test]
 fn a_port_is_found_at_either_loopback_address() {
     let Some(port) = server_on_v6() else { return };
-    for target in [format!("{port}"), format!(":{port}"), format!("[::]:{port}")] {
+    for target in [format!("{port}"), format!(":{port}"), format!("[::]:{port}"), format!("localhost:{port}")]
+    {
         for arguments in [
             &["ping", &target, "--count", "3", "--json"][..],
             &["flood", &target, "--bytes", "1MiB", "--json"],
