@@ -79,6 +79,7 @@ pub(crate) fn farewell() -> &'static [u8] {
 }
 
 /// What a terminal must be sent when the process goes on behind such a farewell.
+#[cfg(unix)]
 pub(crate) fn welcome() -> &'static [u8] {
     if IS_HIDDEN.load(SeqCst) { HIDE } else { b"" }
 }
