@@ -1,7 +1,7 @@
 //! `cargo xtask check`: everything that CI checks, in the same order, up to the first failure.
 //!
 //! The cheap and the most often broken come first. Clippy and the tests are built in the same (debug) profile, and the
-//! demo runs the program that the tests have built.
+//! demo and the faults run the program that the tests have built.
 
 use std::process::Command;
 use std::time::Instant;
@@ -28,13 +28,14 @@ struct Step {
     run: fn() -> Result<()>,
 }
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     Step { name: "format", remedy: "run `cargo fmt --all`", run: format },
     Step { name: "clippy", remedy: "see the warnings above; none is let pass", run: clippy },
     Step { name: "tidy", remedy: "each finding above names its remedy", run: tidy::run },
     Step { name: "tests", remedy: "see the failed test above; run it alone by its name", run: tests },
     Step { name: "docs", remedy: "see rustdoc's warnings above; none is let pass", run: docs },
     Step { name: "demo", remedy: "run it by hand: `cargo run -- demo --small`", run: demo::run },
+    Step { name: "faults", remedy: "try one by hand: `cargo xtask faults NAME`", run: faults },
 ];
 
 fn format() -> Result<()> {
@@ -53,4 +54,14 @@ fn tests() -> Result<()> {
 fn docs() -> Result<()> {
     let mut rustdoc: Command = process::cargo(&["doc", "--workspace", "--no-deps"]);
     process::run(rustdoc.env("RUSTDOCFLAGS", "--deny warnings"))
+}
+
+/// The quick cases of every kind of fault, on the program that the demo has just run.
+fn faults() -> Result<()> {
+    if !cfg!(target_os = "linux") {
+        eprintln!("skipped: faults needs Linux");
+        return Ok(());
+    }
+    let bin = process::sibling("echoctl")?;
+    process::run(Command::new(process::sibling("xtask")?).args(["faults", "--short", "--bin"]).arg(bin))
 }

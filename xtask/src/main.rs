@@ -61,7 +61,7 @@ fn run(words: &[&str]) -> Result<()> {
 }
 
 const USAGE: &str = "\
-cargo xtask check                       everything that CI checks, in its order: format, clippy, tidy, tests, docs, demo
+cargo xtask check                       everything that CI checks, in its order: format, clippy, tidy, tests, docs, demo, faults
 cargo xtask tidy                        the house rules alone
 cargo xtask demo                        the short demo of the program as it stands
 cargo xtask docs                        the picture of the README, measured and drawn anew (release build)

@@ -170,7 +170,7 @@ fn deaf(world: &World) -> Result<()> {
     let mut message = query(&["64800", "txt", "test"], TXT, None);
     message.splice(0..0, (message.len() as u16).to_be_bytes());
     let mut crowd = Vec::new();
-    for _ in 0..100 {
+    for _ in 0..40 {
         let mut stream = connect(&addr)?;
         // Far more answers than the queues of both kernels hold.
         stream.set_nonblocking(true)?;
@@ -200,7 +200,7 @@ fn warning(world: &World) -> Result<()> {
 fn answers(addr: &str) -> Result<()> {
     let message = query(&["small", "test"], A, None);
     // A datagram may be lost where many were sent, so it is asked more than once.
-    let over_udp = (0..3).find_map(|_| ask_udp(addr, &message).ok().flatten());
+    let over_udp = (0..5).find_map(|_| ask_udp(addr, &message).ok().flatten());
     ensure!(over_udp.is_some_and(|answer| answer[3] & 15 == 0), "a good question is not answered over UDP");
     let answer = ask_tcp(addr, &message).context("a good question is not answered over TCP")?;
     ensure!(answer[3] & 15 == 0, "a good question gets response code {} over TCP", answer[3] & 15);

@@ -12,9 +12,7 @@ use super::kit::{Findings, Launch, MemoryGroup, Running, World, tree, wait_until
 
 pub(super) const CASES: &[Case] = &[
     quick("serve-in-a-small-group", |world| small_group(world, 200, &["--backpressure", "off"])),
-    case("serve-in-a-small-group-with-threads", |world| {
-        small_group(world, 200, &["--backpressure", "off", "--io", "threads"])
-    }),
+    case("serve-in-a-small-group-with-threads", |world| small_group(world, 200, &["--io", "threads"])),
     case("serve-in-a-group-of-300", |world| {
         small_group(world, 300, &["--backpressure", "bounded", "--queue-limit", "1GiB"])
     }),
@@ -50,7 +48,7 @@ pub(super) const CASES: &[Case] = &[
     }),
     case("serve-with-little-data", |world| little(world, libc::RLIMIT_DATA, 200, &["--backpressure", "off"])),
     case("threads-with-little-address-space", |world| {
-        little(world, libc::RLIMIT_AS, 600, &["--backpressure", "off", "--io", "threads"])
+        little(world, libc::RLIMIT_AS, 600, &["--io", "threads"])
     }),
     case("more-threads-than-fit", many_threads),
     case("clients-with-little-address-space", clients),

@@ -29,6 +29,8 @@ mod records;
 mod signals;
 mod watchdog;
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, ensure};
 
 use case::{Case, Verdict};
@@ -48,8 +50,10 @@ pub(crate) fn run_case(options: &[&str]) -> Result<()> {
         .with_context(|| format!("no case is called '{name}'"))?;
     sys::end_after(LONGEST_CASE);
     sys::adopt_orphans();
-    end_on_signals();
-    let verdict = case.run(&bin);
+    let folder = tempfile::Builder::new().prefix("echoctl-faults-").tempdir();
+    let folder = folder.context("cannot make a temporary folder")?;
+    end_on_signals(folder.path().to_owned());
+    let verdict = case.run(&bin, folder.path());
     let left = tree::descendants();
     ensure!(left.is_empty(), "{} processes cannot be ended", left.len());
     match verdict {
@@ -76,12 +80,14 @@ const KINDS: [(&str, &[Case]); 12] = [
     ("dns", dns::CASES),
 ];
 
-/// Ends everything below this process when it is asked to end.
-fn end_on_signals() {
+/// Ends everything below this process, and removes its folder, when it is asked to end.
+fn end_on_signals(folder: PathBuf) {
     sys::block(&watchdog::ENDING);
-    std::thread::spawn(|| {
+    std::thread::spawn(move || {
         sys::await_signal(&watchdog::ENDING);
         tree::end_all();
+        // What cannot be removed is empty or in use, and in the system's own folder for such things.
+        let _ = std::fs::remove_dir_all(&folder);
         std::process::exit(130);
     });
 }

@@ -7,8 +7,10 @@ use anyhow::{Result, bail};
 pub(crate) enum Medium {
     /// A terminal with colours that is drawn on: sequences for colour, cursor and erasing are ours.
     Terminal,
-    /// A pipe, a file, or a terminal that understands no sequences.
+    /// Text in a pipe, or on a terminal that understands no sequences.
     Plain,
+    /// A page, a table or a script in a file or a pipe: data in UTF-8, in which only control characters of ASCII are wrong.
+    Data,
 }
 
 /// Text that is sent through every way in. Its escape sequences must not come out again anywhere.
@@ -48,7 +50,9 @@ fn is_harmful(c: char, medium: Medium) -> bool {
         '\n' | '\t' => false,
         // A terminal ends its lines so, and a line is drawn over from there.
         '\r' => medium == Medium::Plain,
-        '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' => true,
+        '\u{0}'..='\u{1f}' | '\u{7f}' => true,
+        _ if medium == Medium::Data => false,
+        '\u{80}'..='\u{9f}' => true,
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
         _ => false,
     }
@@ -103,6 +107,12 @@ mod tests {
         assert!(harmless(drawn.as_bytes(), Medium::Terminal).is_ok());
         assert!(harmless(drawn.as_bytes(), Medium::Plain).is_err());
         assert!(harmless("64 KiB, µ and ─\n".as_bytes(), Medium::Plain).is_ok());
+    }
+
+    #[test]
+    fn data_may_hold_any_text_but_no_control_characters_of_ascii() {
+        assert!(harmless("a,b\r\n\u{202e}\u{9b}".as_bytes(), Medium::Data).is_ok());
+        assert!(harmless(b"\x1b[31m", Medium::Data).is_err());
     }
 
     #[test]

@@ -17,24 +17,23 @@ use super::{Launch, Running, sys};
 pub(crate) struct World {
     /// The `echoctl` under test.
     pub(crate) bin: PathBuf,
-    folder: tempfile::TempDir,
+    folder: PathBuf,
 }
 
 impl World {
     /// Surroundings with an empty folder.
-    pub(crate) fn new(bin: &Path) -> Result<World> {
-        let folder = tempfile::Builder::new().prefix("echoctl-faults-").tempdir();
-        Ok(World { bin: bin.to_owned(), folder: folder.context("cannot make a temporary folder")? })
+    pub(crate) fn new(bin: &Path, folder: &Path) -> World {
+        World { bin: bin.to_owned(), folder: folder.to_owned() }
     }
 
     /// The folder of the case, which goes with it.
     pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
+        &self.folder
     }
 
     /// A file of the case's folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder.join(name)
     }
 
     /// Writes a file into the case's folder.
