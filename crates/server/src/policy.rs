@@ -6,6 +6,8 @@
 //! "One read" below is at most 64 KiB, or one frame where a frame is longer ([`Config::max_frame`](crate::Config)): what
 //! has been read must be put somewhere. "Stopped" means that the server does not read: its receive queue fills, TCP's
 //! window closes, the peer's send queue fills, and then the peer's write blocks. So the one who waits is the producer.
+//! A queue is allocated in segments of 64 KiB, so it costs up to two of them more than the bytes that wait in it; that is
+//! what [`Config::memory_limit`](crate::Config) counts.
 
 use std::fmt;
 use std::time::Duration;
