@@ -131,6 +131,32 @@ fn a_thread_that_cannot_be_had_closes_its_connection_and_no_other() {
 }
 
 #[test]
+fn a_crowd_that_memory_is_too_small_for_harms_no_other() {
+    let mut server = Server::start("");
+    let mut bystander = server.connect();
+    echo(&mut bystander, b"before\n");
+
+    // Together they want twice the address space.
+    let piece = vec![b'x'; 500 << 10];
+    let crowd: Vec<TcpStream> = (0..2 * ADDRESS_SPACE_KIB / 500)
+        .map(|_| {
+            let peer = server.connect();
+            peer.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
+            // It is refused, or nobody takes it: either is right.
+            let _ = (&peer).write_all(&piece);
+            peer
+        })
+        .collect();
+
+    assert_eq!(server.next_closed(), "out of memory");
+    echo(&mut bystander, b"still here\n");
+    drop(crowd);
+    echo(&mut server.connect(), b"and others are served\n");
+    drop(bystander);
+    assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
 fn workers_that_cannot_be_had_are_an_error_and_no_panic() {
     let program = env!("CARGO_BIN_EXE_echoctl");
     let command =

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::config::Io;
 use crate::connection::Connection;
 use crate::event::Event;
+use crate::memory;
 use crate::one_thread::OneThread;
 use crate::policy::Policy;
 use crate::seat::Seat;
@@ -26,9 +27,9 @@ pub(crate) async fn accept(listener: &TcpListener, shared: &Arc<Shared>, hall: &
     let mut shortage = Shortage::default();
     loop {
         shared.roster.has_place().await;
-        let taken_in = match listener.accept().await {
-            Ok((stream, peer)) => hall.take_in(shared, stream, peer),
-            Err(error) => Err(error),
+        let taken_in = match memory::check_left(ROOM_FOR_A_CONNECTION) {
+            Ok(()) => listener.accept().await.and_then(|(stream, peer)| hall.take_in(shared, stream, peer)),
+            Err(error) => Err(error.into()),
         };
         match taken_in {
             Ok(()) => shortage.is_over(),
@@ -139,6 +140,10 @@ impl Shortage {
         self.pauses = (self.pauses + 1).min(10);
     }
 }
+
+/// Bytes of memory that must be left when a connection is accepted. It takes one KiB; the rest is for the small things that those
+/// who are open may need before the next is accepted.
+const ROOM_FOR_A_CONNECTION: usize = 1 << 20;
 
 /// Long enough not to spin on a full table, short enough that nobody notices one that was full for a moment.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);

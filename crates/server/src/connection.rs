@@ -116,8 +116,10 @@ impl Connection {
         no_room: NoRoom,
         queued: usize,
     ) -> Poll<Result<T, Reason>> {
-        if no_room == NoRoom::Ended {
-            return Poll::Ready(Err(Reason::MemoryLimit));
+        match no_room {
+            NoRoom::Soon => {}
+            NoRoom::Ended => return Poll::Ready(Err(Reason::MemoryLimit)),
+            NoRoom::OutOfMemory => return Poll::Ready(Err(Reason::OutOfMemory)),
         }
         self.before_waiting(queued, queued > 0)?;
         if poll_others(cx).is_ready() {

@@ -124,6 +124,8 @@ pub(crate) enum NoRoom {
     Soon,
     /// It is to end itself.
     Ended,
+    /// The system has no memory.
+    OutOfMemory,
 }
 
 impl fmt::Debug for Shared {

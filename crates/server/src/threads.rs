@@ -16,6 +16,7 @@ use socket2::SockRef;
 
 use crate::event::Reason;
 use crate::frames::{FrameBuffer, Need, Room};
+use crate::memory;
 use crate::read_size::ReadSize;
 use crate::seat::Seat;
 use crate::shared::NoRoom;
@@ -121,6 +122,7 @@ impl BlockingConnection {
                 Ok(()) => {}
                 Err(NoRoom::Soon) => return Ok(Progress::NoRoom),
                 Err(NoRoom::Ended) => return Err(Reason::MemoryLimit),
+                Err(NoRoom::OutOfMemory) => return Err(Reason::OutOfMemory),
             }
         }
         let room = self.frames.room(wanted)?;
@@ -197,11 +199,7 @@ impl BlockingConnection {
 /// # Errors
 /// When there is none.
 pub(crate) fn room_for_a_thread() -> io::Result<()> {
-    let mut room = Vec::<u8>::new();
-    room.try_reserve_exact(ROOM_FOR_A_THREAD)?;
-    // Otherwise the compiler would see that nobody uses it, and not ask for it.
-    std::hint::black_box(&room);
-    Ok(())
+    Ok(memory::check_left(ROOM_FOR_A_THREAD)?)
 }
 
 /// Bytes of address space: a stack (2 MiB where none is chosen), a signal stack, and what other threads may take meanwhile.
