@@ -24,7 +24,6 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::guard::Consent;
 use crate::interrupt;
 use crate::output::{Data, json_line, json_offer, note, say_styled};
-use crate::output_file::after_the_result;
 use crate::supervise;
 use crate::values;
 use crate::view::progress::Progress;
@@ -170,7 +169,7 @@ pub(crate) fn run(mut args: Args) -> Outcome {
     // Whatever became of the one, the other is done.
     let written = files.write(&summary, &attack, args.expect);
     printed?;
-    after_the_result(written)?;
+    written?;
     Ok(exit(summary.verdict, args.expect))
 }
 

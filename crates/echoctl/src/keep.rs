@@ -4,12 +4,12 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use echoctl_record::{Machine, Run, Sample};
+use echoctl_record::{Machine, Run, Sample, thin_out};
 use echoctl_report::run_page;
 
 use crate::exit::Failure;
 use crate::output::note;
-use crate::output_file::{OutputFile, after_the_result};
+use crate::output_file::{OutputFile, after_the_result, write_record};
 
 /// Where a run is to be kept.
 #[derive(Debug, clap::Args)]
@@ -51,9 +51,7 @@ impl Keeper {
             return;
         }
         self.run.samples.push(sample);
-        if self.run.samples.len() == MOST_SAMPLES {
-            thin_out(&mut self.run.samples);
-        }
+        thin_out(&mut self.run.samples, MOST_SAMPLES);
     }
 
     /// Writes what was asked for, with the ending that `end` gives it, and says so on stderr. The result is printed by then.
@@ -62,14 +60,13 @@ impl Keeper {
     /// When a file cannot be written; the other one is written all the same.
     pub(crate) fn finish(mut self, end: impl FnOnce(&mut Run)) -> anyhow::Result<()> {
         end(&mut self.run);
-        let record =
-            self.record.take().map(|file| keep(file, |to| self.run.write(to).map_err(io::Error::other)));
+        let record = self.record.take().map(|file| keep(file, |to| write_record(&self.run, to)));
         let report = self.report.take().map(|file| {
             let footer = concat!("Made by echoctl ", env!("CARGO_PKG_VERSION"));
             let page = run_page(&self.run).footer(footer).to_string();
             keep(file, |to| to.write_all(page.as_bytes()))
         });
-        after_the_result([record, report].into_iter().flatten().collect::<anyhow::Result<()>>())
+        after_the_result([record, report].into_iter().flatten())
     }
 }
 
@@ -88,28 +85,5 @@ pub(crate) fn begun(seconds_ago: u64, target: String, machine: Machine) -> Run {
     Run::new(env!("CARGO_PKG_VERSION"), command, now.saturating_sub(seconds_ago), target, machine)
 }
 
-/// Drops every other element: the shape of a run stays, and our own memory is bounded however long it takes.
-pub(crate) fn thin_out<T>(elements: &mut Vec<T>) {
-    let mut keep = false;
-    elements.retain(|_| {
-        keep = !keep;
-        keep
-    });
-}
-
 /// Samples kept: 15 minutes at 20 a second, 3 MiB.
 const MOST_SAMPLES: usize = 18_000;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thinning_out_keeps_the_first_and_every_other() {
-        let mut elements = vec![0, 1, 2, 3, 4];
-
-        thin_out(&mut elements);
-
-        assert_eq!(elements, [0, 2, 4]);
-    }
-}

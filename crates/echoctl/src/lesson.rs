@@ -161,7 +161,7 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
         file.write(|to| to.write_all(page.as_bytes())).map(|_| note(format_args!("written: {name}")))
     });
     printed?;
-    after_the_result(written)?;
+    after_the_result([written])?;
     Ok((if handed.holds { Exit::Done } else { Exit::Failed }, Some(handed)))
 }
 

@@ -14,7 +14,8 @@ use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use echoctl_record::{Run, RunError};
 
 use crate::exit::Failure;
 use crate::output::Data;
@@ -89,16 +90,34 @@ impl OutputFile {
     }
 }
 
-/// An error of a file that was written when the result had been printed.
-pub(crate) fn after_the_result<T>(written: anyhow::Result<T>) -> anyhow::Result<T> {
-    written.map_err(|error| {
-        anyhow::anyhow!("{error:#}\nhint: the result above stands, only the file is missing")
+/// What came of files that were written when the result had been printed.
+///
+/// # Errors
+/// Which could not be written, each with its reason.
+pub(crate) fn after_the_result<T>(
+    written: impl IntoIterator<Item = anyhow::Result<T>>,
+) -> anyhow::Result<()> {
+    let failed = written.into_iter().filter_map(Result::err).map(|error| format!("{error:#}"));
+    let failed: Vec<String> = failed.collect();
+    ensure!(
+        failed.is_empty(),
+        "{}\nhint: the result above stands, it is only not in the file",
+        failed.join("; ")
+    );
+    Ok(())
+}
+
+/// Writes a record, with the error of the writer.
+pub(crate) fn write_record(run: &Run, to: &mut dyn Write) -> io::Result<()> {
+    run.write(to).map_err(|error| match error {
+        RunError::Write(error) => error,
+        error => io::Error::other(error),
     })
 }
 
 impl Place {
     fn of(path: &Path) -> io::Result<Place> {
-        if path == Path::new("-") {
+        if is_stdout(path) {
             return Ok(Place::Stdout);
         }
         let metadata = match fs::metadata(path) {
@@ -153,7 +172,7 @@ enum Identity {
 impl Identity {
     /// Of a file that is written once; `None` of devices and pipes.
     fn of(path: &Path) -> Option<Identity> {
-        if path == Path::new("-") {
+        if is_stdout(path) {
             return Some(Identity::Stdout);
         }
         if let Ok(metadata) = fs::metadata(path) {
@@ -282,7 +301,13 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Whether a path is a name for something that is open, as `/dev/stdout`: what is behind it may be a file, but others write to
+/// Whether a path is a name for stdout: opened by that name once more, it may be another user's, or overwrite what stands
+/// in the file behind it.
+fn is_stdout(path: &Path) -> bool {
+    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
+}
+
+/// Whether a path is a name for something that is open, as `/dev/fd/3`: what is behind it may be a file, but others write to
 /// that file too.
 fn is_of_the_system(path: &Path) -> bool {
     ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder))

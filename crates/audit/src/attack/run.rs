@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use echoctl_record::{Ended, Ending, Evidence, Judgement, Point, ReadOut, Sample};
+use echoctl_record::{Ended, Ending, Evidence, Judgement, Point, ReadOut, Sample, thin_out};
 
 use super::Plan;
 use super::bystander::Bystander;
@@ -132,9 +132,11 @@ impl Run<'_> {
     fn take_point(&mut self, watch: &mut Watch, blocked: bool) -> Point {
         let point = watch.point(&mut self.senders, &mut self.victims, blocked);
         self.evidence.points.push(point);
+        thin_out(&mut self.evidence.points, MOST_POINTS);
         self.evidence.hidden_upstream = watch.upstreams.hidden;
         self.evidence.is_relay = watch.upstreams.hidden || !watch.upstreams.is_empty();
         self.samples.push(point.sample);
+        thin_out(&mut self.samples, MOST_POINTS);
         (self.watched)(&point.sample);
         point
     }
@@ -215,6 +217,10 @@ enum Progress {
 
 /// Between two points.
 const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Points kept: ten minutes of them, and no more memory however long the attack. Where a verdict takes that long, half the
+/// resolution is enough for it.
+const MOST_POINTS: usize = 12_000;
 
 /// With more connections than this, points are taken a quarter as often: each costs 10 µs a connection.
 const MANY: usize = 100;

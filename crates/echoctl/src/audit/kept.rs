@@ -1,6 +1,5 @@
 //! What is kept: the page for people, the record for programs, and the test for CI.
 
-use std::io;
 use std::path::Path;
 
 use echoctl_audit::Outcome;
@@ -13,7 +12,7 @@ use super::summary::Summary;
 use super::told::{evidence, headline, why};
 use crate::exit::Failure;
 use crate::keep::begun;
-use crate::output_file::OutputFile;
+use crate::output_file::{OutputFile, after_the_result, write_record};
 
 /// The files that an audit writes when it is over.
 pub(super) struct Files {
@@ -40,7 +39,7 @@ impl Files {
     /// Writes them: each, whatever becomes of the others.
     ///
     /// # Errors
-    /// That of the first that could not be written.
+    /// Which could not be written.
     pub(super) fn write(
         self,
         summary: &Summary,
@@ -51,10 +50,9 @@ impl Files {
         let written = [
             self.junit.map(|file| text(file, junit(summary, expected))),
             self.report.map(|file| text(file, page(summary, attack).to_string())),
-            self.record
-                .map(|file| file.write(|to| record(summary, attack).write(to).map_err(io::Error::other))),
+            self.record.map(|file| file.write(|to| write_record(&record(summary, attack), to))),
         ];
-        written.into_iter().flatten().try_for_each(|written| written.map(drop))
+        after_the_result(written.into_iter().flatten())
     }
 }
 

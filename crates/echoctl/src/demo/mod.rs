@@ -114,7 +114,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     } else {
         result::print(&outcome, guess, written_to)?;
     }
-    after_the_result(written)?;
+    after_the_result([written])?;
     Ok(if outcome.doubts().is_empty() { Exit::Done } else { Exit::Failed })
 }
 

@@ -9,13 +9,13 @@ use anyhow::anyhow;
 use echoctl_client::{Config, Ending, Flood, Link, Outcome, Phase, Reading, StopHandle, Totals};
 use echoctl_lab::watched;
 use echoctl_observe::{AT_ONCE, MemoryShare, Observation, Sampler, TcpState};
-use echoctl_record::{Machine, Point, Queues, Sample};
+use echoctl_record::{Machine, Point, Queues, Sample, thin_out};
 
 use super::args::Args;
 use super::server::Server;
 use super::show::{Moment, Show};
 use crate::exit::Failure;
-use crate::keep::{Keeper, thin_out};
+use crate::keep::Keeper;
 
 /// A run under way.
 pub(super) struct Session {
@@ -178,9 +178,7 @@ impl Session {
                 processor: look.tree.map(|tree| tree.processor_time.as_secs_f64()),
                 disk: look.tree.and_then(|tree| tree.disk_written),
             });
-            if self.points.len() == MOST_POINTS {
-                thin_out(&mut self.points);
-            }
+            thin_out(&mut self.points, MOST_POINTS);
         }
     }
 

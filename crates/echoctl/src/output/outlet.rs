@@ -191,7 +191,8 @@ impl State {
     }
 
     fn check(&self) -> io::Result<()> {
-        self.broken.map_or(Ok(()), |kind| Err(kind.into()))
+        let error = |kind| io::Error::new(kind, format!("cannot write the output: {kind}"));
+        self.broken.map_or(Ok(()), |kind| Err(error(kind)))
     }
 }
 
