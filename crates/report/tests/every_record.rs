@@ -213,3 +213,16 @@ fn the_seeds_of_the_fuzz_target_are_records() {
         assert!(Run::read(&seed).is_ok(), "{}", path.display());
     }
 }
+
+/// Found by fuzzing: the check took a word of the reason for a number of the drawing.
+#[test]
+fn a_reason_that_speaks_of_infinity_is_no_coordinate() {
+    let mut run = at(&[0.0, 1.0]);
+    run.summary = Some(Summary {
+        reason: Some("fill the queues an infow NaN".to_owned()),
+        ..Summary::new("x".to_owned())
+    });
+    run.summary.as_mut().unwrap().verdict = Some(echoctl_record::Verdict::Slow);
+
+    check_run(&run, written(&run).len());
+}
