@@ -96,11 +96,11 @@ fn tell(e: &Evidence, is_truncated: [bool; 3], message: &[u8]) -> Finding {
     let finding = Finding::new(e)
         .table(
             Table::new(["the reply", "bytes", ""])
-                .row(["4000 over UDP, the client sends no limit", &e.truncated_at.to_string(), how(truncated)])
+                .row(["4000 over UDP, the client has no limit", &e.truncated_at.to_string(), how(truncated)])
                 .row(["1000 over UDP, the client allows 1232", &e.allowed_with_edns.to_string(), how(truncated_with_edns)])
                 .row(["  ... read into 512 bytes", &e.cut_read.to_string(), "the rest is discarded"])
                 .row(["4000 over UDP, the client allows 4500", &e.truncated_by_server.to_string(), how(truncated_by_server)])
-                .row(["4000 over TCP", &e.tcp_message.to_string(), "complete, 2 more bytes in front"]),
+                .row(["4000 over TCP", &e.tcp_message.to_string(), "complete, behind its length"]),
         )
         .table(
             Table::new(["the first bytes", ""])
