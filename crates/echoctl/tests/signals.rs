@@ -189,7 +189,7 @@ fn the_cursor_is_shown_while_it_is_stopped_and_after_a_core_dump() {
             assert!(running.end(signal).signal().is_some());
         } else {
             running.wait_until("it is stopped", is_stopped);
-            assert!(terminal.shows(SHOW));
+            running.wait_until("the cursor is shown", |_| terminal.shows(SHOW));
             running.signal("CONT");
             running.wait_until("it goes on", |pid| !is_stopped(pid));
             running.signal("INT");

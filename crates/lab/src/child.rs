@@ -114,6 +114,24 @@ impl ChildServer {
             Ok(None) | Err(_) => Ok(()),
         }
     }
+
+    /// `result`, unless it failed because the server has ended: then that.
+    ///
+    /// # Errors
+    /// [`Error::ServerEnded`], or the error of `result`.
+    pub fn or_ended<T, E: Into<Error>>(&mut self, result: Result<T, E>) -> Result<T, Error> {
+        let error = match result {
+            Ok(value) => return Ok(value),
+            Err(error) => error.into(),
+        };
+        // A process that dies closes its sockets first, and is gone a moment later.
+        let deadline = Instant::now() + DYING;
+        while Instant::now() < deadline {
+            self.check()?;
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Err(error)
+    }
 }
 
 impl Drop for ChildServer {
@@ -182,3 +200,6 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Ending is a matter of milliseconds for a server whose peers are gone.
 const END_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Time between the last sign of a server and the end of its process.
+const DYING: Duration = Duration::from_millis(200);

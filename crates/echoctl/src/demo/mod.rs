@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use echoctl_lab::demo::{self, Moment, Plan, story};
 use echoctl_lab::kit::wrap;
 use echoctl_observe::available_memory;
@@ -40,9 +40,9 @@ pub(crate) struct Args {
     #[arg(long)]
     small: bool,
 
-    /// Write the page with the chart and the figures to FILE.
-    #[arg(long, value_name = "FILE", default_value = "echoctl-demo.html", conflicts_with = "no_report")]
-    report: PathBuf,
+    /// Write the page with the chart and the figures to FILE [default: echoctl-demo.html].
+    #[arg(long, value_name = "FILE", conflicts_with = "no_report")]
+    report: Option<PathBuf>,
 
     /// Write no page.
     #[arg(long)]
@@ -75,12 +75,41 @@ impl Args {
         Ok(fitting)
     }
 
-    /// The file of the page, if there is to be one: that it cannot be written is better said before the run than after it.
-    fn page(&self) -> anyhow::Result<Option<OutputFile>> {
-        let page = (!self.no_report).then(|| OutputFile::new(&self.report)).transpose();
-        page.map_err(|error| {
-            anyhow!("{error:#}\nhint: choose another file with --report, or none with --no-report")
-        })
+    /// The file of the page, if there is to be one. That it cannot be written is told before the run: one that was asked for
+    /// ends the demo, for the usual one it runs all the same.
+    fn page(&self) -> anyhow::Result<Page> {
+        let path = match &self.report {
+            _ if self.no_report => return Ok(Page { path: None, file: Ok(None) }),
+            Some(path) => path.as_path(),
+            None => Path::new(DEFAULT_PAGE),
+        };
+        let file = OutputFile::new(path).map(Some);
+        if let Err(error) = &file {
+            let hint = "hint: choose another file with --report, or none with --no-report";
+            if self.report.is_some() {
+                bail!("{error:#}\n{hint}");
+            }
+            note(format_args!("warning: {error:#}: the demo runs without its page\n{hint}"));
+        }
+        Ok(Page { path: Some(path.to_owned()), file })
+    }
+}
+
+/// Where the page goes.
+struct Page {
+    path: Option<PathBuf>,
+    /// An error for a page that cannot be written; `None` where there is to be none.
+    file: anyhow::Result<Option<OutputFile>>,
+}
+
+impl Page {
+    /// Writes it. Returns where it is, if it is there, and whether all went well.
+    fn write(self, outcome: &demo::Outcome) -> (Option<PathBuf>, anyhow::Result<()>) {
+        let written = self.file.and_then(|file| match file {
+            Some(file) => file.write(|to| to.write_all(demo::page(outcome).as_bytes())).map(drop),
+            None => Ok(()),
+        });
+        (self.path.filter(|_| written.is_ok()), written)
     }
 }
 
@@ -107,12 +136,11 @@ pub(crate) fn run(args: Args) -> Outcome {
         return Ok(Exit::Interrupted);
     };
 
-    let written = page.map_or(Ok(0), |file| file.write(|to| to.write_all(demo::page(&outcome).as_bytes())));
-    let written_to = (!args.no_report && written.is_ok()).then_some(args.report.as_path());
+    let (path, written) = page.write(&outcome);
     if args.json {
-        output::json_line("summary", &JsonSummary::of(&outcome, written_to))?;
+        output::json_line("summary", &JsonSummary::of(&outcome, path.as_deref()))?;
     } else {
-        result::print(&outcome, guess, written_to)?;
+        result::print(&outcome, guess, path.as_deref())?;
     }
     after_the_result([written])?;
     Ok(if outcome.doubts().is_empty() { Exit::Done } else { Exit::Failed })
@@ -201,3 +229,6 @@ impl<'a> JsonSummary<'a> {
         }
     }
 }
+
+/// The page, in the folder where the demo is run.
+const DEFAULT_PAGE: &str = "echoctl-demo.html";

@@ -43,9 +43,9 @@ impl Ready {
     pub(super) async fn new(side: Side, plan: &Plan, program: &Path) -> Result<Ready, Error> {
         let limit = plan.memory_limit.to_string();
         let args = ["--backpressure", side.policy(), "--memory-limit", &limit, "--drain", "1s"];
-        let server = ChildServer::start(program, &args)?;
+        let mut server = ChildServer::start(program, &args)?;
         let frame = usize::try_from(plan.frame).expect("a plan's frame is a few kilobytes");
-        let flood = Flood::connect(Config {
+        let config = Config {
             sizes: frame..=frame,
             rate: Rate::Limited(plan.rate),
             // Once the clients read again nothing is left to be seen by going slowly.
@@ -54,14 +54,17 @@ impl Ready {
             bytes: Some(plan.total),
             patience: PATIENCE,
             ..Config::new(server.addr())
-        })
-        .await?;
+        };
+        let flood = server.or_ended(Flood::connect(config).await)?;
         Ok(Ready { plan: *plan, server, flood })
     }
 
     /// Lets the client begin.
-    pub(super) fn go(self) -> Result<Running, Error> {
-        let memory = ProcessTree::new([self.server.pid()])?;
+    ///
+    /// # Errors
+    /// When its server has ended.
+    pub(super) fn go(mut self) -> Result<Running, Error> {
+        let memory = self.server.or_ended(ProcessTree::new([self.server.pid()]))?;
         let connections = self.flood.links().iter().map(watched).collect();
         let sampler = Sampler::new(connections, Some(memory));
         let run = tokio::spawn(self.flood.run());

@@ -36,8 +36,8 @@ pub(super) struct Seen {
 impl Side {
     /// Starts a server with `args`, and a client that reads as told.
     pub(super) async fn start(program: &Path, args: &[&str], reading: Reading) -> Result<Side, LessonError> {
-        let server = ChildServer::start(program, args)?;
-        let mut memory = ProcessTree::new([server.pid()])?;
+        let mut server = ChildServer::start(program, args)?;
+        let mut memory = server.or_ended(ProcessTree::new([server.pid()]))?;
         let first = memory.read().memory.total();
         let config = Config {
             rate: Rate::Limited(RATE),
@@ -47,7 +47,7 @@ impl Side {
             patience: PATIENCE,
             ..Config::new(server.addr())
         };
-        let flood = Flood::connect(config).await.map_err(crate::Error::from)?;
+        let flood = server.or_ended(Flood::connect(config).await)?;
         let client = flood.stop_handle();
         let run = tokio::spawn(flood.run());
         Ok(Side { server, memory, client, run, seen: Seen { first: Some(first), ..Seen::default() } })
