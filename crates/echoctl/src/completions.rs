@@ -57,7 +57,10 @@ fn visible(command: &Command) -> Command {
 fn names(command: &str, argument: &str) -> Option<Vec<&'static str>> {
     Some(match (command, argument) {
         ("lesson", "lesson") => lessons::ALL.iter().map(|lesson| lesson.name).chain(["all"]).collect(),
-        ("man", "command") => Cli::command().get_subcommands().map(named).collect(),
+        ("man", "command") => {
+            let program = Cli::command();
+            program.get_subcommands().filter(|command| !command.is_hide_set()).map(named).collect()
+        }
         ("audit", "shape") => Shape::NAMES.iter().map(|(name, _)| *name).collect(),
         (_, "framing") => Framing::ALL.iter().map(|framing| framing.name()).collect(),
         _ => return None,

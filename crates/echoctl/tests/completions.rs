@@ -39,7 +39,7 @@ fn shells_are_told_names_and_nothing_that_is_hidden() {
         for name in lesson.into_iter().chain(["websocket-subscribe", "u32"]) {
             assert!(script.contains(name), "{shell} does not know {name}");
         }
-        for hidden in ["sabotage", "candidate", "until-stdin-ends"] {
+        for hidden in ["sabotage", "candidate", "until-stdin-ends", "supervise"] {
             assert!(!script.contains(hidden), "{shell} offers {hidden}");
         }
     }
