@@ -46,7 +46,7 @@ pub(crate) fn wait(_: &[(&TcpStream, Interest)], timeout: Duration) {
     std::thread::sleep(timeout.min(Duration::from_millis(2)));
 }
 
-/// A signal that stops processes.
+/// A signal that ends processes, or prepares that.
 #[cfg(unix)]
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Signal {
@@ -54,6 +54,9 @@ pub(crate) enum Signal {
     Terminate,
     /// Ends.
     Kill,
+    /// Lets one that was stopped go on.
+    #[cfg(target_os = "linux")]
+    Continue,
 }
 
 /// Sends a signal to the process that was opened, never to another one that has got its pid since.
@@ -111,6 +114,8 @@ impl Signal {
         match self {
             Signal::Terminate => libc::SIGTERM,
             Signal::Kill => libc::SIGKILL,
+            #[cfg(target_os = "linux")]
+            Signal::Continue => libc::SIGCONT,
         }
     }
 }

@@ -38,6 +38,9 @@ pub struct Launch {
     pub patience: Duration,
     /// A program, with its first arguments, that calls [`supervise`](crate::supervise()) with the words that follow.
     pub supervisor: Vec<OsString>,
+    /// Whether this process starts no other child, so that every orphan which it is given, should the supervisor be killed,
+    /// is the command's, and is ended. Otherwise only those are that were seen before, or are in the supervisor's session.
+    pub owns_orphans: bool,
 }
 
 /// A running server. Dropping it stops it and all that it started.
@@ -72,6 +75,8 @@ impl Target {
         };
         let mut target = Target::spawn(launch, addr)?;
         target.await_listener(launch, &mut listeners, stop)?;
+        // What listens was found by a look of its own: it must be known here as well.
+        target.supervisor.tree();
         target.settle(stop);
         Ok(target)
     }
@@ -126,7 +131,9 @@ impl Target {
             .collect();
         let line = words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
         let started = io::pipe().and_then(|(reader, writer)| {
-            let supervisor = Supervisor::start(&launch.supervisor, &words, ("PORT", &port), writer)?;
+            let environment = ("PORT", port.as_str());
+            let supervisor =
+                Supervisor::start(&launch.supervisor, &words, environment, writer, launch.owns_orphans)?;
             Ok((supervisor, Output::follow(reader)))
         });
         let (supervisor, output) =
@@ -148,6 +155,8 @@ impl Target {
             }
             // Looked at before the listeners are: what is found ended could have listened until then.
             let ended = self.has_ended();
+            // Known from before, should the supervisor be killed.
+            self.supervisor.tree();
             match self.holding(self.addr, listeners)? {
                 Holding::Target { .. } => return Ok(()),
                 Holding::Stranger(stranger) => {
@@ -186,7 +195,11 @@ impl Target {
     /// How the command ended, if nothing will listen any more: it failed, or all that it started has ended as well. A
     /// command that ends well may have left a server in the background, which needs a moment to listen.
     fn has_ended(&mut self) -> Option<String> {
-        let ending = self.supervisor.ended()?.clone();
+        let ending = self.supervisor.ended().cloned();
+        if self.supervisor.is_lost() {
+            return Some("its supervisor was killed".to_owned());
+        }
+        let ending = ending?;
         let is_alone = self.supervisor.tree().members().next().is_none();
         (!ending.success || is_alone).then_some(ending.how)
     }

@@ -113,8 +113,19 @@ fn nothing_runs_on_when_the_supervisor_is_killed() {
     wait_until(|| noted(&file).len() == 2);
     let supervisor = supervisor_of(noted(&file)[0]);
 
-    kill(supervisor);
+    signal("KILL", supervisor);
     wait_until(|| !is_running(supervisor));
+    drop(target);
+
+    wait_for_none(&file);
+}
+
+#[test]
+fn nothing_runs_on_when_the_supervisor_was_stopped() {
+    let (_folder, file) = file();
+    let target = perl(DAEMON, &file, &[]).unwrap();
+
+    signal("STOP", supervisor_of(noted(&file)[0]));
     drop(target);
 
     wait_for_none(&file);
@@ -144,7 +155,7 @@ fn children_that_are_not_the_targets_are_left_alone() {
     let mut later = Command::new("sleep").arg("1000").spawn().unwrap();
 
     // The worst case: what is left falls to this process, beside children of its own.
-    kill(supervisor_of(noted(&file)[0]));
+    signal("KILL", supervisor_of(noted(&file)[0]));
     drop(target);
 
     wait_for_none(&file);
@@ -174,6 +185,6 @@ fn supervisor_of(pid: u32) -> u32 {
     own.into_iter().find(is_above).expect("the supervisor is a child of this process")
 }
 
-fn kill(pid: u32) {
-    assert!(Command::new("kill").args(["-s", "KILL", &pid.to_string()]).status().unwrap().success());
+fn signal(name: &str, pid: u32) {
+    assert!(Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap().success());
 }

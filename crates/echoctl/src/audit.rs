@@ -129,6 +129,7 @@ pub(crate) fn run(mut args: Args) -> Outcome {
                 addr: addr.map(|target| target.first()),
                 patience: args.ready_timeout,
                 supervisor: supervise::words().context("cannot find the program's own path")?,
+                owns_orphans: true,
             };
             Some(Target::start(&launch, stop).map_err(failure)?)
         }

@@ -76,6 +76,28 @@ fn an_audit_ended_by_sighup_leaves_nothing_running() {
 }
 
 #[test]
+fn an_audit_whose_supervisor_is_killed_leaves_nothing() {
+    let mut audit = std::process::Command::new(env!("CARGO_BIN_EXE_echoctl"))
+        .args(["audit", "--ready-timeout", "100s", "--", "sh", "-c", RUNAWAYS])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let sleepers = || -> Vec<u32> {
+        let tree = ProcessTree::new([audit.id()]).unwrap();
+        tree.members().filter(|process| process.name() == "sleep").map(Process::pid).collect()
+    };
+    wait_until(|| sleepers().len() == 3);
+    let sleepers = sleepers();
+    let supervisor = Process::open(audit.id()).unwrap().children()[0].to_string();
+
+    assert!(std::process::Command::new("kill").args(["-s", "KILL", &supervisor]).status().unwrap().success());
+
+    // It ends by itself: there is nothing to wait for any more.
+    assert_eq!(audit.wait().unwrap().code(), Some(4));
+    wait_until(|| sleepers.iter().all(|pid| Process::open(*pid).is_err()));
+}
+
+#[test]
 fn a_stranger_at_the_address_is_exit_4_and_unharmed() {
     let (held, addr) = nobody();
     let folder = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, PipeWriter, Read};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,9 @@ pub(super) struct Supervisor {
     state: State,
     /// Its descendants, as last seen.
     tree: ProcessTree,
+    /// Whether every orphan that this process is given is one of them.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "elsewhere orphans are the system's"))]
+    owns_orphans: bool,
     /// Processes that did not end, by name and pid.
     left: Option<String>,
 }
@@ -53,7 +56,8 @@ enum State {
 
 impl Supervisor {
     /// Starts `program` (with its first arguments), which is to call [`supervise`](crate::supervise()) with `command`.
-    /// `environment` is added for the command, whose output goes to `output`.
+    /// `environment` is added for the command, whose output goes to `output`. With `owns_orphans` this process has no other
+    /// children.
     ///
     /// # Errors
     /// What the system said to the supervisor or to the command.
@@ -62,6 +66,7 @@ impl Supervisor {
         command: &[OsString],
         environment: (&str, &str),
         output: PipeWriter,
+        owns_orphans: bool,
     ) -> io::Result<Supervisor> {
         let (path, arguments) = program.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         sys::adopt_orphans();
@@ -88,6 +93,7 @@ impl Supervisor {
             ended: None,
             state: State::Running,
             tree,
+            owns_orphans,
             left: None,
         };
         match first {
@@ -114,10 +120,24 @@ impl Supervisor {
 
     /// How the command ended, if it has.
     pub(super) fn ended(&mut self) -> Option<&Ending> {
-        while let Ok(report) = self.reports.try_recv() {
-            self.note(report);
+        loop {
+            match self.reports.try_recv() {
+                Ok(report) => self.note(report),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    if self.state == State::Running {
+                        self.state = State::Lost;
+                    }
+                    break;
+                }
+            }
         }
         self.ended.as_ref()
+    }
+
+    /// Whether it was killed, as of the last look.
+    pub(super) fn is_lost(&self) -> bool {
+        self.state == State::Lost
     }
 
     /// The running processes below it, as of now.
@@ -130,12 +150,17 @@ impl Supervisor {
     pub(super) fn stop(&mut self) -> Option<&str> {
         self.tree.rescan();
         self.control = None;
+        #[cfg(target_os = "linux")]
+        if let Ok(process) = echoctl_observe::Process::open(self.process.id()) {
+            // A command may have stopped its parent.
+            let _ = sys::signal(&process, sys::Signal::Continue);
+        }
         let deadline = Instant::now() + GRACE + KILLING + STARTING;
         loop {
             match self.reports.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(report) => self.note(report),
                 Err(RecvTimeoutError::Disconnected) => break,
-                // It was stopped, or hangs: what is below it becomes ours.
+                // It hangs: what is below it becomes ours.
                 Err(RecvTimeoutError::Timeout) => {
                     let _ = self.process.kill();
                     break;
@@ -162,8 +187,8 @@ impl Supervisor {
         }
     }
 
-    /// Ends what a lost supervisor leaves: known members of its tree, and children of ours that are in its session. Others
-    /// of our children are not touched.
+    /// Ends what a lost supervisor leaves: known members of its tree, and children of ours that are in its session, or all of
+    /// them where they can be nobody else's. Others of our children are not touched.
     #[cfg(target_os = "linux")]
     fn end_orphans(&mut self) {
         use echoctl_observe::Process;
@@ -173,7 +198,8 @@ impl Supervisor {
         let session = self.process.id();
         while Instant::now() < deadline {
             let own = Process::open(std::process::id()).map(|own| own.children()).unwrap_or_default();
-            for pid in own.into_iter().filter(|pid| sys::session_of(*pid) == Some(session)) {
+            let is_left = |pid: &u32| self.owns_orphans || sys::session_of(*pid) == Some(session);
+            for pid in own.into_iter().filter(is_left).collect::<Vec<_>>() {
                 // All of them ended with the supervisor's own end, or are below it.
                 let _ = self.tree.add(pid);
             }

@@ -25,6 +25,8 @@ pub(crate) fn launch(command: &[&str]) -> Launch {
         addr: None,
         patience: PATIENCE,
         supervisor: vec![env!("CARGO_BIN_EXE_supervise").into()],
+        // Other tests of this process have children, too.
+        owns_orphans: false,
     }
 }
 
