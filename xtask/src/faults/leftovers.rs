@@ -18,6 +18,8 @@ pub(super) const CASES: &[Case] = &[
     case("daemon-that-listens-late", |world| ended_audit(world, "late-daemon")),
     case("server-that-ignores-sigterm", |world| ended_audit(world, "deaf")),
     quick("server-that-leaves-an-heir-on-sigterm", |world| ended_audit(world, "heir")),
+    case("server-that-is-stopped", |world| ended_audit(world, "stopped")),
+    case("audit-killed-over-a-stopped-server", |world| stopped_audit(world, "stopped", &[libc::SIGKILL])),
     case("server-that-is-restarted", |world| ended_audit(world, "restarter")),
     case("command-that-never-listens", |world| ended_audit(world, "sleeper")),
     quick("audit-killed", |world| stopped_audit(world, "daemon", &[libc::SIGKILL])),

@@ -27,6 +27,7 @@ pub(crate) mod peer;
 mod plan;
 mod records;
 mod signals;
+mod surroundings;
 mod watchdog;
 
 use std::path::PathBuf;
@@ -65,7 +66,7 @@ pub(crate) fn run_case(options: &[&str]) -> Result<()> {
 }
 
 /// All cases, by kind.
-const KINDS: [(&str, &[Case]); 12] = [
+const KINDS: [(&str, &[Case]); 13] = [
     ("harm", harm::CASES),
     ("leftovers", leftovers::CASES),
     ("escapes", escapes::CASES),
@@ -78,6 +79,7 @@ const KINDS: [(&str, &[Case]); 12] = [
     ("addresses", addresses::CASES),
     ("guard", guard::CASES),
     ("dns", dns::CASES),
+    ("surroundings", surroundings::CASES),
 ];
 
 /// Ends everything below this process, and removes its folder, when it is asked to end.

@@ -18,6 +18,8 @@ pub(crate) struct Launch {
     setup: Setup,
     streams: Streams,
     stdin: Option<Stdio>,
+    /// Rows and columns of the terminal, if there is one.
+    size: (u16, u16),
     line: String,
 }
 
@@ -43,7 +45,14 @@ impl Launch {
         }
         command.current_dir(folder).env("TERM", "xterm-256color");
         let line = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Launch { command, setup: Setup::default(), streams: Streams::Pipes, stdin: None, line }
+        Launch {
+            command,
+            setup: Setup::default(),
+            streams: Streams::Pipes,
+            stdin: None,
+            size: (24, 100),
+            line,
+        }
     }
 
     pub(crate) fn args<S: AsRef<OsStr>>(mut self, arguments: &[S]) -> Launch {
@@ -55,8 +64,14 @@ impl Launch {
         self
     }
 
-    pub(crate) fn env(mut self, name: &str, value: &str) -> Launch {
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Launch {
         self.command.env(name, value);
+        self
+    }
+
+    /// Leaves it no environment variable at all.
+    pub(crate) fn bare(mut self) -> Launch {
+        self.command.env_clear();
         self
     }
 
@@ -98,12 +113,18 @@ impl Launch {
         self
     }
 
+    /// Gives it a terminal of so many rows and columns.
+    pub(crate) fn terminal_of(mut self, rows: u16, columns: u16) -> Launch {
+        self.size = (rows, columns);
+        self.terminal()
+    }
+
     /// Starts it.
     pub(crate) fn start(mut self) -> Result<Running> {
         let cannot = || format!("cannot start `{}`", self.line);
         let mut terminal = None;
         if matches!(self.streams, Streams::Terminal | Streams::UnreadTerminal) {
-            let (ours, theirs) = sys::open_terminal().with_context(cannot)?;
+            let (ours, theirs) = sys::open_terminal(self.size.0, self.size.1).with_context(cannot)?;
             let another = || theirs.try_clone().with_context(cannot);
             self.command.stdin(another()?).stdout(another()?).stderr(another()?);
             self.setup.session = true;

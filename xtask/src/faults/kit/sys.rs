@@ -129,10 +129,10 @@ pub(crate) fn set_up(command: &mut Command, setup: Setup) {
     unsafe { command.pre_exec(in_child) };
 }
 
-/// A pseudo-terminal of 24 rows and 100 columns: our side, and the program's.
-pub(crate) fn open_terminal() -> io::Result<(OwnedFd, OwnedFd)> {
+/// A pseudo-terminal: our side, and the program's.
+pub(crate) fn open_terminal(rows: u16, columns: u16) -> io::Result<(OwnedFd, OwnedFd)> {
     let (mut ours, mut theirs) = (-1, -1);
-    let size = libc::winsize { ws_row: 24, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     let (name, modes) = (std::ptr::null_mut(), std::ptr::null());
     // SAFETY: the two descriptors and the size live across the call; no name and no modes are given.
     checked(unsafe { libc::openpty(&raw mut ours, &raw mut theirs, name, modes, &raw const size) })?;
@@ -149,6 +149,13 @@ pub(crate) fn open_terminal() -> io::Result<(OwnedFd, OwnedFd)> {
 pub(crate) fn shrink_pipe(pipe: BorrowedFd<'_>) {
     // SAFETY: takes an open descriptor and plain numbers. The kernel rounds 1 up to a page; a refusal leaves the pipe large.
     unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, 1) };
+}
+
+/// Makes a named pipe.
+pub(crate) fn make_pipe(path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_encoded_bytes())?;
+    // SAFETY: the path is terminated and lives across the call.
+    checked(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }).map(drop)
 }
 
 /// Bytes that can be read at once.
