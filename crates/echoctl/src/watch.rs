@@ -86,6 +86,8 @@ pub(crate) fn run(args: Args) -> Outcome {
     let follow = Follow::new(target.addrs.clone(), tree)
         .map_err(|error| Failure::new(Exit::Unsure, anyhow::Error::from(error)))?;
     let keeper = Keeper::new(&args.files, target.addresses(), echoctl_observe::machine())?;
+    // Before the view hides the cursor, which a signal is to show again.
+    interrupt::in_order(Duration::ZERO);
     let show = if args.json {
         Show::Json { top: args.top as usize }
     } else if is_live() && !args.plain {
@@ -93,7 +95,6 @@ pub(crate) fn run(args: Args) -> Outcome {
     } else {
         Show::Lines
     };
-    interrupt::in_order(Duration::ZERO);
     if args.json {
         json_line("watching", &Watching { addr: &target.addrs, pid: target.pids.first().copied() })?;
     } else if matches!(show, Show::Lines) {
