@@ -4,11 +4,12 @@
 //! its standard input ends (`--until-stdin-ends`), which the kernel sees to even when this process is killed: no child is
 //! left behind, whatever happens here.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -73,8 +74,14 @@ impl ChildServer {
 
         let stdout = process.stdout.take().expect("its stdout was asked to be a pipe");
         let stderr = process.stderr.take().expect("its stderr was asked to be a pipe");
-        let words = last_words(stderr);
-        let listening = listening_address(stdout);
+        let readers = last_words(stderr).and_then(|words| Ok((words, listening_address(stdout)?)));
+        let (words, listening) = match readers {
+            Ok(readers) => readers,
+            Err(error) => {
+                end(&mut process);
+                return Err(start_failed(format!("no thread to read what it prints: {error}")));
+            }
+        };
 
         match listening.recv_timeout(START_TIMEOUT) {
             Ok(addr) => Ok(ChildServer { process, addr, words }),
@@ -148,9 +155,9 @@ struct Listening {
 
 /// Reads the child's stdout to its end, so that it never waits for us, and sends on the address it listens at.
 /// The channel closes without one when the child ends first.
-fn listening_address(stdout: impl Read + Send + 'static) -> Receiver<SocketAddr> {
+fn listening_address(stdout: impl Read + Send + 'static) -> io::Result<Receiver<SocketAddr>> {
     let (sender, receiver) = mpsc::sync_channel(1);
-    std::thread::spawn(move || {
+    thread::Builder::new().spawn(move || {
         let mut sender = Some(sender);
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
             if let (Some(channel), Ok(event)) = (&sender, serde_json::from_str::<Listening>(&line)) {
@@ -159,22 +166,22 @@ fn listening_address(stdout: impl Read + Send + 'static) -> Receiver<SocketAddr>
                 sender = None;
             }
         }
-    });
-    receiver
+    })?;
+    Ok(receiver)
 }
 
 /// Reads the child's stderr to its end and sends the beginning, where the reason for an early end stands.
-fn last_words(mut stderr: impl Read + Send + 'static) -> Receiver<String> {
+fn last_words(mut stderr: impl Read + Send + 'static) -> io::Result<Receiver<String>> {
     let (sender, receiver) = mpsc::sync_channel(1);
-    std::thread::spawn(move || {
+    thread::Builder::new().spawn(move || {
         let mut words = Vec::new();
         // What cannot be read, or comes after the first kilobytes, is of no use in an error message.
         let _ = stderr.by_ref().take(4096).read_to_end(&mut words);
-        let _ = std::io::copy(&mut stderr, &mut std::io::sink());
+        let _ = io::copy(&mut stderr, &mut io::sink());
         // Nobody asks for it where all went well.
         let _ = sender.send(String::from_utf8_lossy(&words).trim().to_owned());
-    });
-    receiver
+    })?;
+    Ok(receiver)
 }
 
 /// Closes the child's standard input, gives it a moment to end by itself, then ends it.
@@ -185,7 +192,7 @@ fn end(process: &mut Child) {
         if !matches!(process.try_wait(), Ok(None)) {
             return;
         }
-        std::thread::sleep(Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(5));
     }
     // Both fail only when it has already ended.
     let _ = process.kill();

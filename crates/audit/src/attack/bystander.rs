@@ -62,7 +62,8 @@ impl Bystander {
         ask(&mut link, &question, &answer, GREETING_PATIENCE, &stop).ok()?;
         let (told, hold) = (stop.clone(), Arc::new(AtomicBool::new(false)));
         let held = hold.clone();
-        let thread = thread::spawn(move || {
+        // Where no thread can be had, as in little address space, the attack goes on without a bystander.
+        let thread = thread::Builder::new().name("bystander".to_owned()).spawn(move || {
             let mut times = Vec::new();
             while !told.load(Ordering::Relaxed) {
                 if held.load(Ordering::Relaxed) {
@@ -80,7 +81,7 @@ impl Bystander {
             }
             times
         });
-        Some(Bystander { stop, hold, thread })
+        Some(Bystander { stop, hold, thread: thread.ok()? })
     }
 
     /// Asks no more for a while, or again: what it asks makes garbage in the server, which is not to be taken for growth.

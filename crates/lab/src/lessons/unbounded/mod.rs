@@ -116,20 +116,25 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
                 let culprit = candidate == Candidate::Spawned && setting.sabotage;
                 let script = lines.clone();
                 let runs = if culprit { Candidate::Pieces } else { candidate };
-                (letter, candidate, scope.spawn(move || attack(program, runs, script)))
+                let attack =
+                    thread::Builder::new().spawn_scoped(scope, move || attack(program, runs, script));
+                (letter, candidate, attack)
             })
             .collect();
-        let endless = scope.spawn(move || attack(program, Candidate::Lines, endless));
-        let found: Result<Vec<Found>, LessonError> = attacks
+        let endless =
+            thread::Builder::new().spawn_scoped(scope, move || attack(program, Candidate::Lines, endless));
+        // All are joined before the first failure counts: the scope would panic for one that nobody has asked.
+        let found: Vec<Result<Found, LessonError>> = attacks
             .into_iter()
             .map(|(letter, candidate, attack)| {
-                let (verdict, growth) = joined(attack.join())?;
+                let (verdict, growth) = joined(attack)?;
                 Ok(Found { letter, candidate, verdict, growth })
             })
             .collect();
-        (found, joined(endless.join()))
+        (found, joined(endless))
     });
-    Ok(tell(&found?, endless_line?.0))
+    let found: Vec<Found> = found.into_iter().collect::<Result<_, _>>()?;
+    Ok(tell(&found, endless_line?.0))
 }
 
 /// A server and what the audit found.
@@ -155,8 +160,11 @@ fn attack(program: &Path, candidate: Candidate, script: Script) -> Result<(Verdi
     Ok((outcome.judgement.verdict, growth))
 }
 
-fn joined<T>(attack: thread::Result<Result<T, LessonError>>) -> Result<T, LessonError> {
-    attack.map_err(|_| LessonError::Part("an audit failed".to_owned()))?
+fn joined<T>(
+    attack: io::Result<thread::ScopedJoinHandle<'_, Result<T, LessonError>>>,
+) -> Result<T, LessonError> {
+    let attack = attack.map_err(|source| LessonError::Io { doing: "start a thread".to_owned(), source })?;
+    attack.join().map_err(|_| LessonError::Part("an audit failed".to_owned()))?
 }
 
 fn tell(found: &[Found], endless_line: Verdict) -> Finding {
