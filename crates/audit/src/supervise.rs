@@ -43,7 +43,10 @@ pub fn supervise(command: &[OsString]) {
     let mut process = Command::new(program);
     process.args(arguments).stdin(Stdio::piped()).stdout(io::stderr());
     #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(&mut process, 0);
+    {
+        std::os::unix::process::CommandExt::process_group(&mut process, 0);
+        crate::sys::unblock_signals(&mut process);
+    }
     let (events, incoming) = mpsc::channel();
     let told = events.clone();
     let control = thread::Builder::new().spawn(move || {

@@ -132,7 +132,8 @@ pub(crate) fn adopt_orphans() {
 pub(crate) fn adopt_orphans() {}
 
 /// Puts this process out of reach of what ends its parent: into a session of its own, where neither Ctrl-C nor the end of
-/// the terminal reaches it, and with all signals blocked that can be. Programs that it starts get them unblocked by std.
+/// the terminal reaches it, and with all signals blocked that can be. So would they be in programs that it starts, which is
+/// why those need [`unblock_signals`].
 #[cfg(unix)]
 pub(crate) fn stand_apart() {
     // SAFETY: setsid takes nothing; it fails where this process leads a group already, which is then good enough. The set is
@@ -145,6 +146,23 @@ pub(crate) fn stand_apart() {
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), std::ptr::null_mut());
         libc::signal(libc::SIGCHLD, libc::SIG_DFL);
     }
+}
+
+/// Has a program start with no signal blocked: it would inherit the mask of who starts it.
+#[cfg(unix)]
+pub(crate) fn unblock_signals(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt;
+    let unblock = || {
+        let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: the set is filled before it is used, and the old mask is not asked for.
+        let error = unsafe {
+            libc::sigemptyset(none.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut())
+        };
+        if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+    };
+    // SAFETY: between fork and exec it touches nothing but its own stack, and both calls are async-signal-safe.
+    unsafe { command.pre_exec(unblock) };
 }
 
 /// Waits until a child ends; its pid, and how it ended. `None` when there is no child.

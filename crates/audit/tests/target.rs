@@ -40,6 +40,28 @@ fn a_server_that_goes_into_the_background_is_found_measured_and_stopped() {
 }
 
 #[test]
+fn a_command_starts_with_no_signal_blocked() {
+    let target = start(&["perl", "-e", ECHO]).unwrap();
+
+    let status = std::fs::read_to_string(format!("/proc/{}/status", target.roots()[0])).unwrap();
+
+    let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap().trim();
+    assert_eq!(u64::from_str_radix(blocked, 16), Ok(0), "{blocked}");
+}
+
+#[test]
+fn a_server_is_asked_to_end_before_it_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let asked = folder.path().join("asked");
+    let handler = format!("$SIG{{TERM}} = sub {{ open(my $f, '>', '{}'); exit }}; ", asked.display());
+    let target = start(&["perl", "-e", &(handler + ECHO)]).unwrap();
+
+    drop(target);
+
+    assert!(asked.exists());
+}
+
+#[test]
 fn nothing_is_left_of_a_target_with_children_of_its_own() {
     let target = start(&["sh", "-c", &format!("sleep 1000 & perl -e '{ECHO}'; true")]).unwrap();
     let leader = target.roots()[0];
