@@ -23,7 +23,7 @@ use echoctl_record::{Bytes, Sample, Verdict};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::guard::Consent;
 use crate::interrupt;
-use crate::output::{Data, json_line, json_offer, note, say_styled};
+use crate::output::{Data, json_line, json_offer, note, read_or_not, say_styled};
 use crate::supervise;
 use crate::values;
 use crate::view::progress::Progress;
@@ -169,7 +169,7 @@ pub(crate) fn run(mut args: Args) -> Outcome {
     };
     // Whatever became of the one, the other is done.
     let written = files.write(&summary, &attack, args.expect);
-    printed?;
+    read_or_not(printed)?;
     written?;
     Ok(exit(summary.verdict, args.expect))
 }

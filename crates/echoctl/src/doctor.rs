@@ -9,7 +9,7 @@ use echoctl_record::{Bytes, Machine, Rate, SCHEMA_VERSION, Seconds};
 use serde::Serialize;
 
 use crate::exit::{Exit, Outcome};
-use crate::output::{json_line, say};
+use crate::output::{json_line, read_or_not, say};
 
 /// Tell what is visible on this machine, how large its queues are, and whether the figures can be trusted
 ///
@@ -24,11 +24,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Outcome {
     let findings = Findings::gather()?;
-    if args.json {
-        json_line("summary", &findings.as_json())?;
-    } else {
-        say(&findings)?;
-    }
+    read_or_not(if args.json { json_line("summary", &findings.as_json()) } else { say(&findings) })?;
     Ok(if findings.doubts().is_empty() { Exit::Done } else { Exit::Unsure })
 }
 

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::ask::{self, somebody_is_there};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output::{json_line, note, say};
+use crate::output::{json_line, note, read_or_not, say};
 use crate::output_file::{OutputFile, after_the_result};
 use sheet::Sheet;
 
@@ -171,7 +171,7 @@ fn print(sheet: &Sheet, lesson: &Lesson, finding: &Finding, handed: &Handed, jso
     // The evidence is looked at before the explanation moves it up the screen.
     sheet.pause("what it shows")?;
     sheet.explanation(lesson, finding)?;
-    if json { json_line("summary", handed) } else { Ok(()) }
+    if json { read_or_not(json_line("summary", handed)) } else { Ok(()) }
 }
 
 /// The choice that `--predict` names.

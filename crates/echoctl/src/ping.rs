@@ -14,7 +14,7 @@ use crate::address;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::guard::Consent;
 use crate::interrupt::{self, interrupted};
-use crate::output::{json_line, say};
+use crate::output::{json_line, read_or_not, say};
 use crate::values;
 use result::Summary;
 
@@ -108,11 +108,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let outcome = outcome.map_err(|_| anyhow!("the pinging thread is gone"))?;
 
     let summary = Summary::new(&config, &outcome);
-    if args.json {
-        json_line("summary", &summary)?;
-    } else {
-        say(&summary)?;
-    }
+    read_or_not(if args.json { json_line("summary", &summary) } else { say(&summary) })?;
     if is_interrupted {
         return Ok(Exit::Interrupted);
     }

@@ -14,14 +14,27 @@ use std::io;
 pub(crate) type Handler = extern "C" fn(c_int);
 
 /// Gives Ctrl-C and SIGTERM their usual effect, also where whoever started us has had them ignored, as a shell does for
-/// commands in its background: what cannot be ended is worse.
+/// commands in its background, or any signal blocked: what cannot be ended is worse. A file that reaches `ulimit -f` is an
+/// error of its write, and not the end of the process.
 #[cfg(unix)]
 pub(crate) fn usual_effect() {
     for signal in [libc::SIGINT, libc::SIGTERM] {
         // It fails for no signal that exists.
         let _ = set(signal, libc::SIG_DFL);
     }
+    // Handled rather than ignored, which programs that are started would inherit.
+    let _ = set(libc::SIGXFSZ, nothing as *const () as libc::sighandler_t);
+    let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the set is filled before it is used, and the old mask is not asked for.
+    unsafe {
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
+    }
 }
+
+/// The write that has failed says all.
+#[cfg(unix)]
+extern "C" fn nothing(_: c_int) {}
 
 /// Signals keep the effect that the system gives them.
 #[cfg(not(unix))]
@@ -117,7 +130,10 @@ pub(crate) fn write_now(mut bytes: &[u8]) {
             break;
         }
     }
-    if fd != libc::STDERR_FILENO {
+    if fd == libc::STDERR_FILENO {
+        // SAFETY: it takes no pointer, and is async-signal-safe. The wait is over, and the process may go on.
+        unsafe { libc::alarm(0) };
+    } else {
         // SAFETY: it was opened above, and nobody else knows of it; close is async-signal-safe.
         unsafe { libc::close(fd) };
     }

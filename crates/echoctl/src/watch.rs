@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt;
 use crate::keep::{Files, Keeper};
-use crate::output::{is_live, json_line, json_offer, note, say, say_offer, terminal_size};
+use crate::output::{is_live, json_line, json_offer, note, read_or_not, say, say_offer, terminal_size};
 use crate::values;
 use crate::view::screen::Screen;
 use kept::Kept;
@@ -198,7 +198,7 @@ impl Watch {
         };
         // What was recorded is kept also where nobody reads the result.
         let kept = self.keeper.finish(|run| run.watched = Some(watched));
-        printed?;
+        read_or_not(printed)?;
         kept?;
         Ok(exit)
     }

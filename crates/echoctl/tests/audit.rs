@@ -277,3 +277,21 @@ fn scripts_that_are_shown_are_taken_back_and_of_the_published_shape() {
         assert_eq!(conforms(&script, &schema("script")), Ok(()), "{shape}");
     }
 }
+
+#[test]
+fn a_reader_that_has_gone_does_not_change_the_exit_code() {
+    for format in [&["--json"][..], &[]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let audit = std::process::Command::new(env!("CARGO_BIN_EXE_echoctl"))
+            .args(["audit", "--bytes", "32MiB", "--rate", "32MiB"])
+            .args(format)
+            .args(["--", env!("CARGO_BIN_EXE_echoctl"), "serve", "--addr", "127.0.0.1:{port}"])
+            .args(["--backpressure", "off"])
+            .stdout(writer)
+            .stderr(Stdio::null())
+            .status();
+
+        assert_eq!(audit.unwrap().code(), Some(1), "{format:?}");
+    }
+}

@@ -151,3 +151,21 @@ fn a_record_is_kept_where_nobody_reads_the_result() {
     assert_eq!(status.code(), Some(0));
     assert!(Run::read(&fs::read(&record).unwrap()).unwrap().summary.is_some());
 }
+
+#[test]
+fn a_file_beyond_the_size_limit_is_an_error_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("page.html");
+    let command = format!(
+        "ulimit -f 0; exec '{}' lesson framing --yes --report '{}'",
+        env!("CARGO_BIN_EXE_echoctl"),
+        page.display()
+    );
+
+    let output = std::process::Command::new("sh").args(["-c", &command]).output().unwrap();
+
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("page.html"), "{error}");
+    assert!(names(folder.path()).is_empty(), "{:?}", names(folder.path()));
+}

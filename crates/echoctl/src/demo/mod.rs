@@ -137,11 +137,10 @@ pub(crate) fn run(args: Args) -> Outcome {
     };
 
     let (path, written) = page.write(&outcome);
-    if args.json {
-        output::json_line("summary", &JsonSummary::of(&outcome, path.as_deref()))?;
-    } else {
-        result::print(&outcome, guess, path.as_deref())?;
-    }
+    output::read_or_not(match args.json {
+        true => output::json_line("summary", &JsonSummary::of(&outcome, path.as_deref())),
+        false => result::print(&outcome, guess, path.as_deref()),
+    })?;
     after_the_result([written])?;
     Ok(if outcome.doubts().is_empty() { Exit::Done } else { Exit::Failed })
 }

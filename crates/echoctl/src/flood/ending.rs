@@ -9,7 +9,7 @@ use echoctl_record::{Bytes, Ended, Evidence, Judgement, Rate, Seconds, Summary, 
 use super::judge::{Known, judge, since_it_stopped_reading};
 use super::session::Session;
 use crate::exit::Exit;
-use crate::output::{json_line, note, say, terminal_size};
+use crate::output::{json_line, note, read_or_not, say, terminal_size};
 use crate::view::path;
 
 impl Session {
@@ -30,7 +30,7 @@ impl Session {
         let is_good = outcome.is_good() && !self.server_ended && !self.closed_by_server;
         // What was recorded is kept also where nobody reads the result.
         let kept = self.keeper.finish(|run| run.summary = Some(summary));
-        printed?;
+        read_or_not(printed)?;
         kept?;
         Ok(if is_good { Exit::Done } else { Exit::Failed })
     }

@@ -9,7 +9,7 @@ use echoctl_record::Seconds;
 
 use super::{Args, run_one};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output::{note, say};
+use crate::output::{note, read_or_not, say};
 
 /// Lists the lessons, one line each.
 pub(super) fn list() -> Result<(), Failure> {
@@ -54,5 +54,5 @@ pub(super) fn run_all(args: &Args) -> Outcome {
 
 fn summary(table: &Table, held: usize, took: Duration) -> io::Result<()> {
     let (all, took) = (lessons::ALL.len(), Seconds(took.as_secs_f64()));
-    say(format_args!("The course\n\n{table}\n\n{held} of {all} hold ({took})"))
+    read_or_not(say(format_args!("The course\n\n{table}\n\n{held} of {all} hold ({took})")))
 }

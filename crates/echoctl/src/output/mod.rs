@@ -84,6 +84,15 @@ pub(crate) fn say_styled(text: &Styled) -> io::Result<()> {
     STDOUT.write(|_| Ok(line(text.print(colour()), 0)))
 }
 
+/// What printing a result came to. A reader that has gone changes nothing about the result, nor about the exit code that
+/// stands for it: `echoctl audit … | head -3` must not pass for the success of a safe server.
+///
+/// # Errors
+/// When the result could not be printed for any other reason.
+pub(crate) fn read_or_not(printed: io::Result<()>) -> io::Result<()> {
+    printed.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
+}
+
 /// Writes text to stdout, for threads that have nothing else to do than to wait for the reader.
 pub(crate) fn say_now(text: impl fmt::Display) -> io::Result<()> {
     write_to_stdout(&line(printable_lines(&text.to_string()), 0))
