@@ -80,7 +80,7 @@ impl Met {
     /// The audit ended with the code for a target that could not be reached, and said that somebody else is there.
     fn is_told(&self) -> Result<()> {
         self.ended.with_code(&[4])?;
-        self.ended.says(&["already listens", "not a process of", "another process"])
+        self.ended.says(&["already listens", "now listens", "not a process of", "another process"])
     }
 }
 
