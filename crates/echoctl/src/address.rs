@@ -90,7 +90,8 @@ fn addresses(
 fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     let (answer, answers) = mpsc::sync_channel(1);
     let host = host.to_owned();
-    thread::spawn(move || answer.send((host.as_str(), port).to_socket_addrs().map(Vec::from_iter)));
+    let look = move || answer.send((host.as_str(), port).to_socket_addrs().map(Vec::from_iter));
+    thread::Builder::new().spawn(look).map_err(|error| format!("cannot start a thread: {error}"))?;
     match answers.recv_timeout(RESOLVE_WITHIN) {
         Ok(answer) => answer.map_err(|error| error.to_string()),
         Err(_) => Err(format!("no answer within {} s", RESOLVE_WITHIN.as_secs())),

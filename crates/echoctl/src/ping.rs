@@ -90,10 +90,10 @@ pub(crate) fn run(args: Args) -> Outcome {
     interrupt::in_order(Duration::ZERO);
     let stopper = ping.stopper();
     let (ended, mut end) = oneshot::channel();
-    std::thread::spawn(move || {
+    std::thread::Builder::new().spawn(move || {
         // It fails only when nobody waits for the outcome any more.
         let _ = ended.send(ping.run());
-    });
+    })?;
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (outcome, is_interrupted) = runtime.block_on(async {

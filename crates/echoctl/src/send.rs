@@ -72,7 +72,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let conversation = Arc::new(Conversation::begin(stream, &args)?);
     let sender = Arc::clone(&conversation);
     // The sender is not waited for: it may be waiting for a line from a terminal, which nobody is going to type.
-    thread::spawn(move || sender.send_all());
+    thread::Builder::new().spawn(move || sender.send_all()).context("cannot start a thread to send with")?;
     // A signal has its usual effect: what has come is printed, and there is nothing else to put in order.
     conversation.receive_all()
 }

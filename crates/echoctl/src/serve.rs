@@ -10,6 +10,7 @@ use echoctl_server::{Error, Server, raise_descriptor_limit, runtime};
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt::{self, interrupted};
+use crate::output::note;
 
 pub(crate) use args::Args;
 
@@ -43,7 +44,7 @@ pub(crate) fn run(args: Args) -> Outcome {
 /// Waits for the end of standard input. A thread reads it, since it cannot be waited for otherwise everywhere.
 async fn stdin_ended() {
     let (sender, ended) = tokio::sync::oneshot::channel::<()>();
-    std::thread::spawn(move || {
+    let reading = std::thread::Builder::new().spawn(move || {
         let _at_the_end = sender;
         let mut stdin = io::stdin().lock();
         let mut scrap = [0; 1024];
@@ -55,6 +56,11 @@ async fn stdin_ended() {
             }
         }
     });
+    if let Err(error) = reading {
+        // Whoever started it could not end it otherwise.
+        note(format_args!("echoctl: cannot wait for the end of standard input: {error}"));
+        return;
+    }
     // Nothing is ever sent: the channel closes when the thread ends.
     let _ = ended.await;
 }

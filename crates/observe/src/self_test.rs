@@ -184,7 +184,7 @@ impl Line {
         }
         let server = Arc::new(Count::default());
         let count = Arc::clone(&server);
-        std::thread::spawn(move || echo(peer, &count));
+        std::thread::Builder::new().spawn(move || echo(peer, &count))?;
         Ok(Line { client: Arc::new(client), own: Arc::default(), server })
     }
 

@@ -182,7 +182,8 @@ fn the_thread_samples_by_the_clock_and_by_bytes_and_ends_with_a_last_sample() {
     let pace = Pace { every: Duration::from_secs(3600), bytes: 1 << 20 };
     let thread = SamplerThread::start(Sampler::new(Vec::new(), Some(tree)), pace, move |observation, _| {
         let _ = sender.send(observation.clone());
-    });
+    })
+    .unwrap();
     let within = Duration::from_secs(20);
 
     let first = samples.recv_timeout(within).unwrap();

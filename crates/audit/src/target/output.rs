@@ -1,7 +1,7 @@
 //! The output of a command: its last words, kept in bounded memory to be shown when it fails.
 
 use std::collections::VecDeque;
-use std::io::{PipeReader, Read};
+use std::io::{self, PipeReader, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -11,17 +11,20 @@ pub(super) struct Output(Arc<Mutex<VecDeque<u8>>>);
 
 impl Output {
     /// Keeps reading from `pipe` until nobody holds its other end, so that the command never blocks on its own output.
-    pub(super) fn follow(mut pipe: PipeReader) -> Output {
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub(super) fn follow(mut pipe: PipeReader) -> io::Result<Output> {
         let output = Output::default();
         let kept = output.clone();
         // It ends with the last process that holds the pipe; nobody waits for it, since one may have been left on purpose.
-        thread::spawn(move || {
+        thread::Builder::new().spawn(move || {
             let mut chunk = [0; 4096];
             while let Ok(length @ 1..) = pipe.read(&mut chunk) {
                 kept.push(&chunk[..length]);
             }
-        });
-        output
+        })?;
+        Ok(output)
     }
 
     fn push(&self, bytes: &[u8]) {

@@ -56,7 +56,7 @@ fn open(file: &Path) -> io::Result<File> {
     let (opened, source) = mpsc::sync_channel(1);
     let path = file.to_owned();
     // Where nothing ever writes, the thread is left behind: the process is about to end.
-    thread::spawn(move || opened.send(File::open(path)));
+    thread::Builder::new().spawn(move || opened.send(File::open(path)))?;
     source.recv_timeout(OPEN_WITHIN).unwrap_or_else(|_| {
         let what = format!("nothing opened it for writing within {} s", OPEN_WITHIN.as_secs());
         Err(io::Error::new(io::ErrorKind::TimedOut, what))

@@ -33,13 +33,16 @@ pub struct SamplerThread {
 impl SamplerThread {
     /// Starts sampling: the first sample at once, a last one of all connections when it is stopped. `each` is called for
     /// every sample in the thread; the sampler is there to be asked for single connections.
+    ///
+    /// # Errors
+    /// When no thread can be started.
     pub fn start(
         mut sampler: Sampler,
         pace: Pace,
         mut each: impl FnMut(&Observation, &Sampler) + Send + 'static,
-    ) -> SamplerThread {
+    ) -> std::io::Result<SamplerThread> {
         let (control, orders) = mpsc::channel::<Watched>();
-        let thread = std::thread::spawn(move || {
+        let thread = std::thread::Builder::new().name("sampler".to_owned()).spawn(move || {
             let mut due = Instant::now();
             let mut produced = 0;
             loop {
@@ -65,8 +68,8 @@ impl SamplerThread {
             let last = sampler.sample_all();
             each(&last, &sampler);
             sampler
-        });
-        SamplerThread { control: Some(control), thread: Some(thread) }
+        })?;
+        Ok(SamplerThread { control: Some(control), thread: Some(thread) })
     }
 
     /// Watches one more connection from now on.
