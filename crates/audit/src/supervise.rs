@@ -55,6 +55,8 @@ pub fn supervise(command: &[OsString]) {
         let _ = told.send(Event::Stop);
     });
     let spawned = control.and_then(|_| process.spawn()).and_then(|mut child| {
+        // Later, since the command is to have the limit that the audit was given.
+        crate::sys::raise_descriptor_limit();
         // Open as long as the target is wanted: a command that ends with its input ends with us.
         let input = child.stdin.take();
         let pid = child.id();

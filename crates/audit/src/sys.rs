@@ -120,6 +120,23 @@ impl Signal {
     }
 }
 
+/// Lets this process open as many files as it may: a tree of processes takes a few for each of them. Programs that it
+/// starts from now on inherit that.
+#[cfg(unix)]
+pub(crate) fn raise_descriptor_limit() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the one writes, and the other reads, a struct of ours that lives across the calls. What cannot be raised stays.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) fn raise_descriptor_limit() {}
+
 /// Makes this process the parent of its descendants' orphans.
 #[cfg(target_os = "linux")]
 pub(crate) fn adopt_orphans() {

@@ -129,12 +129,12 @@ impl Target {
                 None => word.clone(),
             })
             .collect();
-        let line = words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        let line = line(&words);
         let started = io::pipe().and_then(|(reader, writer)| {
             let environment = ("PORT", port.as_str());
             let supervisor =
                 Supervisor::start(&launch.supervisor, &words, environment, writer, launch.owns_orphans)?;
-            Ok((supervisor, Output::follow(reader)))
+            Ok((supervisor, Output::follow(reader)?))
         });
         let (supervisor, output) =
             started.map_err(|source| Error::Start { command: line.clone(), source })?;
@@ -262,6 +262,15 @@ impl Target {
     }
 }
 
+/// A command as one line for people; the end of a long one is left out.
+fn line(words: &[OsString]) -> String {
+    let line = words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LONGEST_LINE) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
 /// Refuses an address that somebody listens at already.
 fn refuse_taken(addr: SocketAddr, listeners: Option<&mut Listeners>) -> Result<(), Error> {
     let Some(listeners) = listeners else {
@@ -277,6 +286,9 @@ fn refuse_taken(addr: SocketAddr, listeners: Option<&mut Listeners>) -> Result<(
 fn is_bound(addr: SocketAddr) -> bool {
     TcpListener::bind(addr).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
+
+/// Characters of a command that are shown: what tells it from others, also where it has thousands of arguments.
+const LONGEST_LINE: usize = 1000;
 
 /// How often it is looked whether the target listens: small beside the start of any interpreter.
 const LISTEN_POLL: Duration = Duration::from_millis(10);

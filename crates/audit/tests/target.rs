@@ -124,3 +124,13 @@ fn a_setup_without_its_answer_says_which_step_and_what_came() {
         "{error}"
     );
 }
+
+#[test]
+fn a_command_with_many_arguments_is_named_in_short() {
+    let mut command = vec!["false"];
+    command.resize(10_000, "argument");
+
+    let error = start(&command).unwrap_err().to_string();
+
+    assert!(error.starts_with("'false argument") && error.len() < 1200, "{error}");
+}

@@ -18,6 +18,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ValueHint;
 use echoctl_audit::{Error, Launch, Outcome as Attack, Permitted, Plan, Target};
+use echoctl_observe::Process;
 use echoctl_record::{Bytes, Sample, Verdict};
 
 use crate::exit::{Exit, Failure, Outcome};
@@ -117,6 +118,9 @@ pub(crate) fn run(mut args: Args) -> Outcome {
         writeln!(Data::new(), "{}", script.to_toml().trim_end())?;
         return Ok(Exit::Done);
     }
+    if let Some(pid) = args.pid {
+        Process::open(pid).map_err(|error| Failure::usage(format_args!("--pid: {error}")))?;
+    }
     let files = Files::new(args.junit.as_deref(), args.report.as_deref(), args.record.as_deref())?;
     interrupt::in_order(STOPPING);
     let stop = interrupt::flag();
@@ -138,6 +142,10 @@ pub(crate) fn run(mut args: Args) -> Outcome {
         Some(target) => target.addr(),
         None => args.consent.find(&supported(host)?)?.answering()?,
     };
+    if target.is_none() {
+        // Each process of the server takes a few files to watch. What cannot be raised stays.
+        let _ = echoctl_server::raise_descriptor_limit();
+    }
     let mut pids: Vec<u32> = args.pid.into_iter().collect();
     pids.extend(target.iter().flat_map(Target::roots));
     let permitted = match &target {

@@ -295,3 +295,33 @@ fn a_reader_that_has_gone_does_not_change_the_exit_code() {
         assert_eq!(audit.unwrap().code(), Some(1), "{format:?}");
     }
 }
+
+/// Forks children that only sleep, before it listens.
+const MANY: &str = "for (1..400) { if (!fork) { sleep 1000; exit } }";
+
+#[test]
+fn a_server_of_many_processes_needs_no_higher_limit() {
+    let serve = format!("exec {} serve --addr 127.0.0.1:$PORT", env!("CARGO_BIN_EXE_echoctl"));
+    let command = format!("perl -e '{MANY} exec @ARGV' sh -c 'test $(ulimit -n) = 256 && {serve}'");
+    let audit = format!(
+        "ulimit -Sn 256; exec {} audit --bytes 1MiB --for 1s --json -- sh -c \"$0\"",
+        env!("CARGO_BIN_EXE_echoctl")
+    );
+
+    let output = std::process::Command::new("sh").args(["-c", &audit, &command]).output().unwrap();
+
+    let last = text(&output.stdout).lines().last().map(str::to_owned).unwrap_or_default();
+    assert!(last.contains("verdict"), "{last}{}", text(&output.stderr));
+}
+
+#[test]
+fn a_process_to_watch_that_does_not_run_is_exit_2() {
+    let mut ended = std::process::Command::new("true").spawn().unwrap();
+    ended.wait().unwrap();
+    let pid = ended.id().to_string();
+
+    let output = echoctl(&["audit", &nobody().1, "--pid", &pid]).output().unwrap();
+
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--pid: no process"), "{}", text(&output.stderr));
+}

@@ -79,8 +79,10 @@ impl Supervisor {
             .stderr(output)
             .spawn()
             .map_err(|error| io::Error::other(format!("cannot start its supervisor: {error}")))?;
+        // The command is to have the limit that this process was given, so not before.
+        sys::raise_descriptor_limit();
         let control = process.stdin.take();
-        let reports = process.stdout.take().map(follow).ok_or(io::ErrorKind::BrokenPipe)?;
+        let reports = follow(process.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?)?;
         let mut tree = ProcessTree::new([]).map_err(io::Error::other)?;
         let first = reports.recv_timeout(STARTING);
         // On a system that lists no descendants there are none to be seen.
@@ -230,9 +232,12 @@ impl Drop for Supervisor {
 }
 
 /// Hears what a supervisor reports until it ends.
-fn follow(reports: impl Read + Send + 'static) -> Receiver<Report> {
+///
+/// # Errors
+/// When no thread can be started.
+fn follow(reports: impl Read + Send + 'static) -> io::Result<Receiver<Report>> {
     let (tell, told) = mpsc::channel();
-    thread::spawn(move || {
+    thread::Builder::new().spawn(move || {
         let mut reports = BufReader::new(reports.take(MOST_REPORTED));
         let mut line = String::new();
         while let Ok(1..) = reports.read_line(&mut line) {
@@ -243,8 +248,8 @@ fn follow(reports: impl Read + Send + 'static) -> Receiver<Report> {
             }
             line.clear();
         }
-    });
-    told
+    })?;
+    Ok(told)
 }
 
 /// Time for a supervisor to start the command, and to have its last line heard: milliseconds, but on an overloaded machine.
