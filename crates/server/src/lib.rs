@@ -49,4 +49,4 @@ pub use memory::anonymous_memory;
 pub use policy::{Policy, UnknownPolicy};
 pub use reply_queue::ReplyQueue;
 pub use server::{Server, runtime};
-pub use sys::raise_descriptor_limit;
+pub use sys::{raise_descriptor_limit, share_one_heap};

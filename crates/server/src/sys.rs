@@ -163,8 +163,9 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
 
 /// From now on all threads allocate from one heap. glibc gives each thread a heap of its own otherwise, and
 /// [`trim_memory`] gives back the end of the first alone: after a crowd of a thousand peers had gone, 2 to 12 MiB stayed.
-/// Connections allocate seldom enough not to wait for each other. A heap once made stays, so this comes before any thread.
-pub(crate) fn share_one_heap() {
+/// Connections allocate seldom enough not to wait for each other. Each heap also reserves 64 MiB of address space, of which
+/// `ulimit -v` may leave too little. A heap once made stays, so this comes before any thread.
+pub fn share_one_heap() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: mallopt takes the allocator's own locks and changes a limit.
     unsafe {
