@@ -34,21 +34,20 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
-    let read = |file| Some(Path::new(file)).filter(|file| *file != Path::new("-"));
     let page = args.output.as_deref();
     for (name, file) in [("A", &args.first), ("B", &args.second)] {
-        OutputFile::refuse_same(&[(name, read(file)), ("--output", page)])?;
+        OutputFile::refuse_same(&[(name, Some(source::path(file))), ("--output", page)])?;
     }
     let page = page.map(OutputFile::new).transpose()?;
     let is_drawn = page.is_none() || args.plain;
     let (one, other) = (source::read(&args.first)?, source::read(&args.second)?);
     let (first, second) = names(&args.first, &args.second);
 
-    if let Some(file) = page {
+    let written = page.map(|file| {
         let page = compare_page((&first, &one), (&second, &other))
             .footer(concat!("Made by echoctl ", env!("CARGO_PKG_VERSION")));
-        write(file, &page.to_string())?;
-    }
+        write(file, &page.to_string())
+    });
     if is_drawn {
         let sketch = Sketch::new(args.plain);
         for chart in charts::compare((&first, &one.samples), (&second, &other.samples)) {
@@ -58,6 +57,7 @@ pub(crate) fn run(args: Args) -> Outcome {
             sketch.table(&tables::side_by_side((&first, one), (&second, other)))?;
         }
     }
+    written.transpose()?;
     Ok(Exit::Done)
 }
 

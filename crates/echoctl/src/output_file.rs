@@ -14,7 +14,7 @@ use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use echoctl_record::{Run, RunError};
 
 use crate::exit::Failure;
@@ -41,6 +41,10 @@ enum Place {
 }
 
 impl OutputFile {
+    /// The path of standard input, where a file that is read is given by `-`: `report - --csv run.json < run.json` would lose
+    /// the record.
+    pub(crate) const STDIN: &str = "/dev/stdin";
+
     /// A file that can be written, as far as that can be known now.
     ///
     /// # Errors
@@ -71,7 +75,8 @@ impl OutputFile {
         written.with_context(|| cannot_write(&self.path))
     }
 
-    /// Refuses two options that name the same file: one would replace the other's. Devices and pipes take both.
+    /// Refuses two options that name the same file: one would replace the other's. Devices and pipes take both. What is read
+    /// from standard input is [`OutputFile::STDIN`].
     ///
     /// # Errors
     /// Exit 2, with their names.
@@ -97,13 +102,18 @@ impl OutputFile {
 pub(crate) fn after_the_result<T>(
     written: impl IntoIterator<Item = anyhow::Result<T>>,
 ) -> anyhow::Result<()> {
+    all_written(written)
+        .map_err(|failed| anyhow!("{failed}\nhint: the result above stands, it is only not in the file"))
+}
+
+/// What came of several files, each of which was tried.
+///
+/// # Errors
+/// Which could not be written, each with its reason.
+pub(crate) fn all_written<T>(written: impl IntoIterator<Item = anyhow::Result<T>>) -> anyhow::Result<()> {
     let failed = written.into_iter().filter_map(Result::err).map(|error| format!("{error:#}"));
     let failed: Vec<String> = failed.collect();
-    ensure!(
-        failed.is_empty(),
-        "{}\nhint: the result above stands, it is only not in the file",
-        failed.join("; ")
-    );
+    ensure!(failed.is_empty(), "{}", failed.join("; "));
     Ok(())
 }
 
@@ -129,7 +139,7 @@ impl Place {
             if metadata.is_dir() {
                 return Err(ErrorKind::IsADirectory.into());
             }
-            let is_replaceable = metadata.is_file() && !is_of_the_system(path);
+            let is_replaceable = metadata.is_file() && !is_open_already(path);
             if !is_replaceable {
                 // Opened now only where that does not wait for a reader.
                 if !is_pipe(metadata) {
@@ -307,10 +317,21 @@ fn is_stdout(path: &Path) -> bool {
     ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
 }
 
-/// Whether a path is a name for something that is open, as `/dev/fd/3`: what is behind it may be a file, but others write to
-/// that file too.
-fn is_of_the_system(path: &Path) -> bool {
-    ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder))
+/// Whether a path is a name for something that is open, as `/dev/fd/3` or a link to it: what is behind it may be a file, but
+/// others write to that file too. Files that only lie in `/dev`, as in `/dev/shm`, are files like any others.
+fn is_open_already(path: &Path) -> bool {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let folder = fs::canonicalize(folder_of(&path)).unwrap_or_default();
+        if folder.starts_with("/proc") || folder.starts_with("/dev/fd") {
+            return true;
+        }
+        match fs::read_link(&path) {
+            Ok(next) => path = folder_of(&path).join(next),
+            Err(_) => return false,
+        }
+    }
+    false
 }
 
 #[cfg(unix)]

@@ -6,6 +6,7 @@ mod peer;
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use echoctl_record::Run;
 use peer::{echo, echoctl, nobody, server, text};
@@ -168,4 +169,46 @@ fn a_file_beyond_the_size_limit_is_an_error_of_the_file() {
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains("page.html"), "{error}");
     assert!(names(folder.path()).is_empty(), "{:?}", names(folder.path()));
+}
+
+/// A record of a short run, in this folder.
+fn record(folder: &Path) -> String {
+    let path = folder.join("run.json").display().to_string();
+    let output = echoctl(&["flood", &server(echo), "--bytes", "1MiB", "--record", &path]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    path
+}
+
+#[test]
+fn a_record_on_standard_input_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = record(folder.path());
+    for arguments in [&["report", "-", "--csv", &path][..], &["compare", "-", &path, "-o", &path]] {
+        let before = fs::read(&path).unwrap();
+
+        let mut command = Command::new(env!("CARGO_BIN_EXE_echoctl"));
+        let output = command.args(arguments).stdin(fs::File::open(&path).unwrap()).output().unwrap();
+
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("name the same file"), "{}", text(&output.stderr));
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_that_cannot_be_written_costs_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, csv) = (record(folder.path()), folder.path().join("run.csv"));
+    let arguments = ["report", &path, "-o", "/dev/full", "--plain", "--csv", &csv.display().to_string()];
+
+    let output = echoctl(&arguments).output().unwrap();
+
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("cannot write /dev/full: "), "{}", text(&output.stderr));
+    assert!(fs::read_to_string(&csv).unwrap().lines().count() > 1);
+    assert!(!text(&output.stdout).is_empty(), "it is drawn on the terminal, too");
+    let compared = echoctl(&["compare", &path, &path, "--plain", "-o", "/dev/full"]).output().unwrap();
+    assert_eq!(compared.status.code(), Some(1));
+    assert!(!text(&compared.stdout).is_empty());
 }

@@ -165,4 +165,36 @@ mod unix {
         assert!(error.is_err_and(|error| error.starts_with("cannot write /dev/full: ")));
         assert!(fs::metadata("/dev/full").is_ok_and(|metadata| !metadata.is_file()));
     }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_in_shared_memory_is_replaced_like_any_other() {
+        let folder = tempfile::tempdir_in("/dev/shm").expect("there is room");
+        let path = folder.path().join("run.json");
+
+        for text in ["the first is the longer one", "second"] {
+            write(&path, text).expect("it can be written");
+
+            assert_eq!(fs::read_to_string(&path).expect("it is there"), text);
+        }
+        assert_eq!(names(folder.path()), ["run.json"]);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_is_open_already_is_added_to_by_any_name_for_it() {
+        use std::os::fd::AsRawFd;
+
+        let folder = tempfile::tempdir().expect("there is room");
+        let path = folder.path().join("log");
+        fs::write(&path, "old, ").expect("it can be written");
+        let open = File::open(&path).expect("it is there");
+        let name = PathBuf::from(format!("/dev/fd/{}", open.as_raw_fd()));
+        symlink(&name, folder.path().join("link")).expect("it can be made");
+
+        write(&name, "by name, ").expect("it can be written");
+        write(&folder.path().join("link"), "by link").expect("it can be written");
+
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), "old, by name, by link");
+    }
 }

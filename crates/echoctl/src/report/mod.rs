@@ -13,7 +13,7 @@ use echoctl_report::{Chart, charts, csv, run_page, svg, tables};
 
 use crate::exit::{Exit, Outcome};
 use crate::output;
-use crate::output_file::OutputFile;
+use crate::output_file::{OutputFile, all_written};
 use sketch::Sketch;
 
 /// Draw a recorded run: where its bytes were, what they cost in memory, who was held back
@@ -48,26 +48,28 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Outcome {
     let (page, numbers, drawing) = (args.output.as_deref(), args.csv.as_deref(), args.svg.as_deref());
-    let read = Some(args.file.as_path()).filter(|file| *file != Path::new("-"));
-    OutputFile::refuse_same(&[("FILE", read), ("--output", page), ("--csv", numbers), ("--svg", drawing)])?;
+    OutputFile::refuse_same(&[
+        ("FILE", Some(source::path(&args.file))),
+        ("--output", page),
+        ("--csv", numbers),
+        ("--svg", drawing),
+    ])?;
     let [page, numbers, drawing] = [page, numbers, drawing].map(|path| path.map(OutputFile::new).transpose());
     let (page, numbers, drawing) = (page?, numbers?, drawing?);
     let run = source::read(&args.file)?;
 
     let nothing_asked = page.is_none() && numbers.is_none() && drawing.is_none();
-    if let Some(file) = page {
+    // None of them is kept from us by another that cannot be written.
+    let page = page.map(|file| {
         let footer = concat!("Made by echoctl ", env!("CARGO_PKG_VERSION"));
-        write(file, &run_page(&run).footer(footer).to_string())?;
-    }
-    if let Some(file) = numbers {
-        write(file, &csv::samples(&run.samples))?;
-    }
-    if let Some(file) = drawing {
-        write(file, &svg::sheet(&visible(&run.samples), svg::Size::WIDE))?;
-    }
+        write(file, &run_page(&run).footer(footer).to_string())
+    });
+    let numbers = numbers.map(|file| write(file, &csv::samples(&run.samples)));
+    let drawing = drawing.map(|file| write(file, &svg::sheet(&visible(&run.samples), svg::Size::WIDE)));
     if nothing_asked || args.plain {
         draw(&run, &Sketch::new(args.plain))?;
     }
+    all_written([page, numbers, drawing].into_iter().flatten())?;
     Ok(Exit::Done)
 }
 

@@ -13,6 +13,8 @@ use anyhow::{Context, anyhow, ensure};
 use echoctl_observe::available_memory;
 use echoctl_record::{Bytes, Limit, Run, RunError};
 
+use crate::output_file::OutputFile;
+
 /// Reads a record, or the JSON lines of a run; it has samples. `-` is standard input.
 ///
 /// # Errors
@@ -41,6 +43,11 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<Run> {
     })?;
     ensure!(!run.samples.is_empty(), "cannot draw {name}: it has no samples: the run ended before the first");
     Ok(run)
+}
+
+/// The path of a file to be read, by which it can be told whether it is one to be written, too.
+pub(crate) fn path(file: &Path) -> &Path {
+    if file == Path::new("-") { Path::new(OutputFile::STDIN) } else { file }
 }
 
 /// Samples that the memory left has room for: a container of 200 MiB is killed by what a laptop draws in seconds.
