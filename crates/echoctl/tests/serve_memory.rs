@@ -6,7 +6,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -153,6 +153,53 @@ fn a_crowd_that_memory_is_too_small_for_harms_no_other() {
     drop(crowd);
     echo(&mut server.connect(), b"and others are served\n");
     drop(bystander);
+    assert_eq!(server.end().0, Some(0));
+}
+
+/// Bytes of anonymous memory in RAM.
+fn resident(pid: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
+    line.split_ascii_whitespace().nth(1).unwrap().parse::<usize>().unwrap() << 10
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not seen in time: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Small buffers lie in the heap, large ones in mappings of their own: what is held stays the same here, and moves.
+#[test]
+fn memory_that_lies_free_in_the_heap_is_given_back() {
+    const SMALL: usize = 60_000;
+    const LARGE: usize = 250_000;
+    let server = Server::start("--framing u32 --max-frame 1MiB");
+    let pid = server.child.id();
+    let unfinished = |size: usize| {
+        let mut peer = server.connect();
+        peer.write_all(&(size as u32 + 1).to_be_bytes()).unwrap();
+        peer.write_all(&vec![b'x'; size]).unwrap();
+        peer
+    };
+    let mut small: Vec<TcpStream> = (0..200).map(|_| unfinished(SMALL)).collect();
+    wait_until("all small frames are held", || resident(pid) > small.len() * SMALL);
+
+    let mut large = Vec::new();
+    while !small.is_empty() {
+        large.push(unfinished(LARGE));
+        for mut peer in small.split_off(small.len() - 4) {
+            peer.write_all(b"x").unwrap();
+            peer.read_exact(&mut vec![0; 4 + SMALL + 1]).unwrap();
+        }
+    }
+
+    // A frame under way holds at most twice its bytes, and the server some beside that.
+    let most = large.len() * LARGE * 22 / 10;
+    wait_until("what the small frames took is given back", || resident(pid) < most);
+    drop(large);
     assert_eq!(server.end().0, Some(0));
 }
 

@@ -11,9 +11,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::event::Event;
+use crate::memory::anonymous_memory;
 use crate::roster::{Ending, Slot};
 use crate::shared::Shared;
 use crate::sys;
@@ -75,23 +76,30 @@ async fn tell_stats(shared: &Shared) {
     }
 }
 
-/// Watches what connections hold, and has the allocator give memory back when it has lain free for a while.
+/// Watches what the process has beyond what connections hold, and has the allocator give it back: when it has lain free for a
+/// while, or at once when it is over the memory limit.
+///
+/// It is the process that is asked, since what is held does not tell: frames that grow leave the heap for mappings of their own,
+/// and hold no less, while what they have left lies free.
 async fn give_memory_back(shared: &Shared) {
     sys::keep_freed_memory();
-    let mut ticks = every(MEMORY_LOOK);
-    let (mut high, mut lay_free) = (0, false);
+    let (mut stays, mut lay_free) = (u64::MAX, false);
     loop {
-        ticks.tick().await;
+        let Some(anonymous) = anonymous_memory() else { return future::pending().await };
         let connections = shared.roster.open() as u64 * A_CONNECTION;
-        high = high.max(shared.account.take_peak() + connections);
-        let used = shared.account.held() + connections;
-        let lies_free = high.saturating_sub(used) >= WORTH_IT;
+        let free = anonymous.saturating_sub(shared.account.take_peak() + connections);
+        stays = stays.min(free);
+        let lies_free = free - stays >= WORTH_IT;
+        let limit = shared.config.memory_limit;
         // Memory that was in use at the last look may be again at the next.
-        if lies_free && lay_free {
-            high = used;
+        if lies_free && (lay_free || anonymous > limit) {
             trim().await;
+            // What could not be given back: the program's own, and what is left between live bytes.
+            (stays, lay_free) = (u64::MAX, false);
+            continue;
         }
         lay_free = lies_free;
+        sleep(if anonymous > limit / 4 * 3 { SOON } else { MEMORY_LOOK }).await;
     }
 }
 
@@ -122,6 +130,9 @@ const SLOWEST_SWEEP: Duration = Duration::from_secs(1);
 
 /// How often to see whether memory can be given back: soon enough to be seen in a live display.
 const MEMORY_LOOK: Duration = Duration::from_millis(250);
+
+/// How often near the memory limit: a look takes some 20 µs, and a peer may fill megabytes in the meantime.
+const SOON: Duration = Duration::from_millis(25);
 
 /// The fall in bytes at which giving back is worth the walk over the heap.
 const WORTH_IT: u64 = 512 * 1024;
