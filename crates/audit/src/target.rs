@@ -131,10 +131,11 @@ impl Target {
             .collect();
         let line = line(&words);
         let started = io::pipe().and_then(|(reader, writer)| {
+            let output = Output::follow(reader).map_err(io::Error::other)?;
             let environment = ("PORT", port.as_str());
             let supervisor =
                 Supervisor::start(&launch.supervisor, &words, environment, writer, launch.owns_orphans)?;
-            Ok((supervisor, Output::follow(reader)?))
+            Ok((supervisor, output))
         });
         let (supervisor, output) =
             started.map_err(|source| Error::Start { command: line.clone(), source })?;

@@ -6,11 +6,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use echoctl_observe::loopback;
+use echoctl_observe::{loopback, start_thread};
 
 use crate::exit::{Exit, Failure};
 
@@ -90,8 +89,10 @@ fn addresses(
 fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     let (answer, answers) = mpsc::sync_channel(1);
     let host = host.to_owned();
-    let look = move || answer.send((host.as_str(), port).to_socket_addrs().map(Vec::from_iter));
-    thread::Builder::new().spawn(look).map_err(|error| format!("cannot start a thread: {error}"))?;
+    start_thread("resolver", move || {
+        answer.send((host.as_str(), port).to_socket_addrs().map(Vec::from_iter))
+    })
+    .map_err(|error| error.to_string())?;
     match answers.recv_timeout(RESOLVE_WITHIN) {
         Ok(answer) => answer.map_err(|error| error.to_string()),
         Err(_) => Err(format!("no answer within {} s", RESOLVE_WITHIN.as_secs())),

@@ -19,6 +19,7 @@ use std::sync::{Condvar, LazyLock, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use echoctl_observe::start_thread;
 use tokio::sync::watch;
 
 use crate::exit::Exit;
@@ -85,13 +86,14 @@ fn listen(promise: Duration) -> io::Result<()> {
         // It has begun already; once is enough.
         return Ok(());
     }
-    thread::Builder::new().name("interrupts".to_owned()).spawn(move || {
+    start_thread("interrupts", move || {
         // The writer is a static: this ends when it is written to.
         if woken.read_exact(&mut [0]).is_ok() {
             tell();
             end_after(promise);
         }
-    })?;
+    })
+    .map_err(io::Error::other)?;
     listen_to_signals()
 }
 
@@ -103,11 +105,12 @@ fn listen_to_signals() -> io::Result<()> {
 #[cfg(not(unix))]
 fn listen_to_signals() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+    start_thread("signals", move || {
         while runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
             on_signal(0);
         }
-    })?;
+    })
+    .map_err(io::Error::other)?;
     Ok(())
 }
 

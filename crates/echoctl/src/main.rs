@@ -34,6 +34,8 @@ mod watch;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Before there is a second thread: each would reserve 64 MiB of address space for a heap of its own.
+    echoctl_server::share_one_heap();
     interrupt::prepare();
     exit::report(cli::Cli::from_arguments().and_then(cli::Cli::run))
 }

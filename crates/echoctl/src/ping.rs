@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use echoctl_client::{Error, Ping, PingConfig, PingFault};
+use echoctl_observe::start_thread;
 use echoctl_proto::Framing;
 use tokio::sync::oneshot;
 
@@ -90,7 +91,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     interrupt::in_order(Duration::ZERO);
     let stopper = ping.stopper();
     let (ended, mut end) = oneshot::channel();
-    std::thread::Builder::new().spawn(move || {
+    start_thread("ping", move || {
         // It fails only when nobody waits for the outcome any more.
         let _ = ended.send(ping.run());
     })?;

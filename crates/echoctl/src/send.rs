@@ -18,11 +18,11 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use echoctl_client::connect;
+use echoctl_observe::start_thread;
 use echoctl_proto::{Buffer, Cutter, Framing};
 use echoctl_record::Bytes;
 use echoctl_server::Config;
@@ -72,7 +72,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let conversation = Arc::new(Conversation::begin(stream, &args)?);
     let sender = Arc::clone(&conversation);
     // The sender is not waited for: it may be waiting for a line from a terminal, which nobody is going to type.
-    thread::Builder::new().spawn(move || sender.send_all()).context("cannot start a thread to send with")?;
+    start_thread("sender", move || sender.send_all())?;
     // A signal has its usual effect: what has come is printed, and there is nothing else to put in order.
     conversation.receive_all()
 }

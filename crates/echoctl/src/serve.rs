@@ -6,11 +6,12 @@ mod printer;
 
 use std::io::{self, Read};
 
+use echoctl_observe::start_thread;
 use echoctl_server::{Error, Server, raise_descriptor_limit, runtime};
+use tokio::sync::oneshot;
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt::{self, interrupted};
-use crate::output::note;
 
 pub(crate) use args::Args;
 
@@ -25,14 +26,21 @@ pub(crate) fn run(args: Args) -> Outcome {
     let printer = printer::Printer::start(&args, &config, memory)?;
     let drain = config.drain;
     let server = Server::bind(config, printer.listener()).map_err(failure)?;
-    let until_stdin_ends = args.until_stdin_ends();
+    let stdin = args.until_stdin_ends().then(read_stdin).transpose()?;
+    let stdin_ended = async {
+        match stdin {
+            // Nothing is ever sent: the channel closes when the thread ends.
+            Some(end) => drop(end.await),
+            None => std::future::pending().await,
+        }
+    };
 
     // Before anybody is told that the server listens.
     interrupt::in_order(drain);
     let totals = runtime.block_on(server.run(async {
         tokio::select! {
             () = interrupted() => {}
-            () = stdin_ended(), if until_stdin_ends => interrupt::ask_to_end(),
+            () = stdin_ended => interrupt::ask_to_end(),
         }
     }));
     // Tasks that did not end in time are not waited for a second time.
@@ -41,10 +49,14 @@ pub(crate) fn run(args: Args) -> Outcome {
     Ok(if was_read { Exit::Done } else { Exit::Interrupted })
 }
 
-/// Waits for the end of standard input. A thread reads it, since it cannot be waited for otherwise everywhere.
-async fn stdin_ended() {
-    let (sender, ended) = tokio::sync::oneshot::channel::<()>();
-    let reading = std::thread::Builder::new().spawn(move || {
+/// Reads standard input, and closes the channel at its end. A thread does it, since that end cannot be waited for otherwise
+/// everywhere.
+///
+/// # Errors
+/// When the system gives no thread.
+fn read_stdin() -> Result<oneshot::Receiver<()>, echoctl_observe::Error> {
+    let (sender, ended) = oneshot::channel::<()>();
+    start_thread("stdin", move || {
         let _at_the_end = sender;
         let mut stdin = io::stdin().lock();
         let mut scrap = [0; 1024];
@@ -55,14 +67,8 @@ async fn stdin_ended() {
                 _ => {}
             }
         }
-    });
-    if let Err(error) = reading {
-        // Whoever started it could not end it otherwise.
-        note(format_args!("echoctl: cannot wait for the end of standard input: {error}"));
-        return;
-    }
-    // Nothing is ever sent: the channel closes when the thread ends.
-    let _ = ended.await;
+    })?;
+    Ok(ended)
 }
 
 fn failure(error: Error) -> Failure {

@@ -12,6 +12,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use echoctl_observe::start_thread;
 use serde::Deserialize;
 
 use crate::Error;
@@ -74,14 +75,8 @@ impl ChildServer {
 
         let stdout = process.stdout.take().expect("its stdout was asked to be a pipe");
         let stderr = process.stderr.take().expect("its stderr was asked to be a pipe");
-        let readers = last_words(stderr).and_then(|words| Ok((words, listening_address(stdout)?)));
-        let (words, listening) = match readers {
-            Ok(readers) => readers,
-            Err(error) => {
-                end(&mut process);
-                return Err(start_failed(format!("no thread to read what it prints: {error}")));
-            }
-        };
+        let followed = last_words(stderr).and_then(|words| Ok((words, listening_address(stdout)?)));
+        let (words, listening) = followed.inspect_err(|_| end(&mut process))?;
 
         match listening.recv_timeout(START_TIMEOUT) {
             Ok(addr) => Ok(ChildServer { process, addr, words }),
@@ -155,9 +150,14 @@ struct Listening {
 
 /// Reads the child's stdout to its end, so that it never waits for us, and sends on the address it listens at.
 /// The channel closes without one when the child ends first.
-fn listening_address(stdout: impl Read + Send + 'static) -> io::Result<Receiver<SocketAddr>> {
+///
+/// # Errors
+/// When the system gives no thread.
+fn listening_address(
+    stdout: impl Read + Send + 'static,
+) -> Result<Receiver<SocketAddr>, echoctl_observe::Error> {
     let (sender, receiver) = mpsc::sync_channel(1);
-    thread::Builder::new().spawn(move || {
+    start_thread("child's stdout", move || {
         let mut sender = Some(sender);
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
             if let (Some(channel), Ok(event)) = (&sender, serde_json::from_str::<Listening>(&line)) {
@@ -171,9 +171,12 @@ fn listening_address(stdout: impl Read + Send + 'static) -> io::Result<Receiver<
 }
 
 /// Reads the child's stderr to its end and sends the beginning, where the reason for an early end stands.
-fn last_words(mut stderr: impl Read + Send + 'static) -> io::Result<Receiver<String>> {
+///
+/// # Errors
+/// When the system gives no thread.
+fn last_words(mut stderr: impl Read + Send + 'static) -> Result<Receiver<String>, echoctl_observe::Error> {
     let (sender, receiver) = mpsc::sync_channel(1);
-    thread::Builder::new().spawn(move || {
+    start_thread("child's stderr", move || {
         let mut words = Vec::new();
         // What cannot be read, or comes after the first kilobytes, is of no use in an error message.
         let _ = stderr.by_ref().take(4096).read_to_end(&mut words);

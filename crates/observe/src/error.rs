@@ -9,12 +9,13 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum Error {
     /// The kernel refused a question.
-    #[error("{what}: {source}")]
+    // Not its source: its words stand in the message, and a chain would say them twice.
+    #[error("{what}: {answer}")]
     Kernel {
         /// What was asked for.
         what: &'static str,
         /// The kernel's answer.
-        source: io::Error,
+        answer: io::Error,
     },
     /// The kernel's answer is not of the form that is documented.
     #[error("{what}: the kernel's answer makes no sense")]
@@ -34,6 +35,9 @@ pub enum Error {
         /// The address asked for.
         addr: SocketAddr,
     },
+    /// The system gives no thread, or no memory for one.
+    #[error("start a thread: {0}")]
+    NoThread(io::Error),
     /// This operating system does not show it, or not to this program.
     #[error("{what} is not visible on this system")]
     NotVisible {
@@ -45,6 +49,6 @@ pub enum Error {
 impl Error {
     /// For `map_err`: the kernel refused `what`.
     pub(crate) fn kernel(what: &'static str) -> impl FnOnce(io::Error) -> Error {
-        move |source| Error::Kernel { what, source }
+        move |answer| Error::Kernel { what, answer }
     }
 }

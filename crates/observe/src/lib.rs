@@ -10,6 +10,7 @@
 //! - [`machine()`], [`QueueLimits`], [`TcpMemory`]: what bounds the queues on this machine.
 //! - [`available_memory`], [`MemoryShare`], [`Cgroup`]: the memory that is left to a process, and a limit that fits into it.
 //! - [`loopback()`]: this host's loopback address, also where it is IPv6 alone.
+//! - [`start_thread`]: a thread, or why there is none.
 //! - [`SelfTest`]: what a sample costs here, and how true it is.
 //!
 //! What a system cannot show is `None` or [`Error::NotVisible`], never a guess. Linux shows everything; what macOS and
@@ -63,3 +64,6 @@ pub use follow::Follow;
 
 mod self_test;
 pub use self_test::SelfTest;
+
+mod thread;
+pub use thread::start_thread;

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use echoctl_record::Queues;
 use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::{Error, OwnEnd, Sampler, Watched, loopback};
+use crate::thread::start_scoped;
+use crate::{Error, OwnEnd, Sampler, Watched, loopback, start_thread};
 
 /// What the self-test measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,7 +37,7 @@ impl SelfTest {
     /// Runs it.
     ///
     /// # Errors
-    /// When the kernel refuses a socket on loopback.
+    /// When the kernel refuses a socket on loopback, or a thread.
     pub fn run() -> Result<SelfTest, Error> {
         run().map_err(Error::kernel("run the self-test on loopback"))
     }
@@ -107,7 +108,7 @@ fn running(line: &Line, sampler: &mut Sampler) -> io::Result<Option<Vec<u64>>> {
     line.client.set_nonblocking(false)?;
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let writer = scope.spawn(|| {
+        let writer = start_scoped(scope, || {
             loop {
                 if done.load(SeqCst) || line.write().is_err() {
                     break;
@@ -115,8 +116,13 @@ fn running(line: &Line, sampler: &mut Sampler) -> io::Result<Option<Vec<u64>>> {
             }
             // The server sees the end, answers what is left, and closes: so the reader comes to an end as well.
             let _ = line.client.shutdown(Shutdown::Write);
-        });
-        scope.spawn(|| while matches!(line.read(), Ok(1..)) {});
+        })
+        .map_err(io::Error::other)?;
+        if let Err(error) = start_scoped(scope, || while matches!(line.read(), Ok(1..)) {}) {
+            // The writer fails then, instead of waiting for an echo that waits for a reader.
+            let _ = line.client.shutdown(Shutdown::Both);
+            return Err(io::Error::other(error));
+        }
         let ends = Instant::now() + RUN_FOR;
         let mut errors = Vec::new();
         while Instant::now() < ends {
@@ -184,7 +190,7 @@ impl Line {
         }
         let server = Arc::new(Count::default());
         let count = Arc::clone(&server);
-        std::thread::Builder::new().spawn(move || echo(peer, &count))?;
+        start_thread("echo", move || echo(peer, &count)).map_err(io::Error::other)?;
         Ok(Line { client: Arc::new(client), own: Arc::default(), server })
     }
 

@@ -1,12 +1,13 @@
 //! The server: binds, accepts, and ends what it began.
 
+use std::fs;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::timeout;
@@ -124,17 +125,38 @@ pub fn runtime(workers: Option<usize>) -> Result<Runtime, Error> {
         .map_err(|source: io::Error| Error::Start { what: "runtime", source })
 }
 
-/// Whether so many threads can be had at a time. The runtime panics when one of its own cannot.
+/// Whether so many threads can be had at a time. The runtime panics when one of its own cannot, and then waits for ever for
+/// those that it has.
 fn try_threads(count: usize) -> io::Result<()> {
+    let before = threads_now();
     let gate = Mutex::new(());
-    thread::scope(|scope| {
-        // They wait at the gate, so that all are there together; it opens at the end of this closure, whatever came of it.
-        let _closed = gate.lock();
-        (0..count).try_for_each(|_| {
+    let tried = thread::scope(|scope| {
+        // They wait at the gate, so that all are there together.
+        let closed = gate.lock();
+        let start = |_| {
             room_for_a_thread()?;
-            thread::Builder::new().spawn_scoped(scope, || drop(gate.lock())).map(drop)
-        })
-    })
+            thread::Builder::new().spawn_scoped(scope, || drop(gate.lock()))
+        };
+        let mut threads = Vec::new();
+        let tried = (0..count).try_for_each(|i| start(i).map(|thread| threads.push(thread)));
+        drop(closed);
+        // Each gives its stack back by this, and not by the end of the scope.
+        threads.into_iter().for_each(|thread| drop(thread.join()));
+        tried
+    });
+    // The kernel counts a thread for a moment longer than it can be waited for: the runtime's would be one too many.
+    let deadline = Instant::now() + LAST_MOMENT;
+    while threads_now() > before && Instant::now() < deadline {
+        thread::sleep(Duration::from_micros(100));
+    }
+    tried
+}
+
+/// Threads that the kernel counts for this process now; 0 where it does not show them.
+fn threads_now() -> u32 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let count = status.lines().find_map(|line| line.strip_prefix("Threads:"));
+    count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
 const LAST_MOMENT: Duration = Duration::from_secs(1);

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use echoctl_observe::start_thread;
 use serde::{Deserialize, Serialize};
 
 use super::gate::Gate;
@@ -63,7 +64,7 @@ impl Bystander {
         let (told, hold) = (stop.clone(), Arc::new(AtomicBool::new(false)));
         let held = hold.clone();
         // Where no thread can be had, as in little address space, the attack goes on without a bystander.
-        let thread = thread::Builder::new().name("bystander".to_owned()).spawn(move || {
+        let thread = start_thread("bystander", move || {
             let mut times = Vec::new();
             while !told.load(Ordering::Relaxed) {
                 if held.load(Ordering::Relaxed) {

@@ -1,9 +1,10 @@
 //! The output of a command: its last words, kept in bounded memory to be shown when it fails.
 
 use std::collections::VecDeque;
-use std::io::{self, PipeReader, Read};
+use std::io::{PipeReader, Read};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+
+use echoctl_observe::{Error, start_thread};
 
 /// The last [`KEPT`] bytes that a command printed, on stdout and stderr together.
 #[derive(Debug, Clone, Default)]
@@ -13,12 +14,12 @@ impl Output {
     /// Keeps reading from `pipe` until nobody holds its other end, so that the command never blocks on its own output.
     ///
     /// # Errors
-    /// When no thread can be started.
-    pub(super) fn follow(mut pipe: PipeReader) -> io::Result<Output> {
+    /// When the system gives no thread.
+    pub(super) fn follow(mut pipe: PipeReader) -> Result<Output, Error> {
         let output = Output::default();
         let kept = output.clone();
         // It ends with the last process that holds the pipe; nobody waits for it, since one may have been left on purpose.
-        thread::Builder::new().spawn(move || {
+        start_thread("output", move || {
             let mut chunk = [0; 4096];
             while let Ok(length @ 1..) = pipe.read(&mut chunk) {
                 kept.push(&chunk[..length]);

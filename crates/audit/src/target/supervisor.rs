@@ -6,12 +6,12 @@
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, PipeWriter, Read};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use echoctl_observe::ProcessTree;
+use echoctl_observe::{ProcessTree, start_thread};
 
 use crate::supervise::{GRACE, KILLING, Report};
 use crate::sys;
@@ -69,6 +69,8 @@ impl Supervisor {
         owns_orphans: bool,
     ) -> io::Result<Supervisor> {
         let (path, arguments) = program.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        // Before there is a process, which would be left behind where there is no thread to hear it.
+        let (stdout, reports) = follow().map_err(io::Error::other)?;
         sys::adopt_orphans();
         let mut process = Command::new(path)
             .args(arguments)
@@ -82,7 +84,8 @@ impl Supervisor {
         // The command is to have the limit that this process was given, so not before.
         sys::raise_descriptor_limit();
         let control = process.stdin.take();
-        let reports = follow(process.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?)?;
+        // The thread waits for it.
+        let _ = process.stdout.take().map(|pipe| stdout.send(pipe));
         let mut tree = ProcessTree::new([]).map_err(io::Error::other)?;
         let first = reports.recv_timeout(STARTING);
         // On a system that lists no descendants there are none to be seen.
@@ -231,13 +234,15 @@ impl Drop for Supervisor {
     }
 }
 
-/// Hears what a supervisor reports until it ends.
+/// Hears what a supervisor reports until it ends, from when its standard output is sent to it.
 ///
 /// # Errors
-/// When no thread can be started.
-fn follow(reports: impl Read + Send + 'static) -> io::Result<Receiver<Report>> {
+/// When the system gives no thread.
+fn follow() -> Result<(Sender<ChildStdout>, Receiver<Report>), echoctl_observe::Error> {
     let (tell, told) = mpsc::channel();
-    thread::Builder::new().spawn(move || {
+    let (hand_over, handed_over) = mpsc::channel::<ChildStdout>();
+    start_thread("reports", move || {
+        let Ok(reports) = handed_over.recv() else { return };
         let mut reports = BufReader::new(reports.take(MOST_REPORTED));
         let mut line = String::new();
         while let Ok(1..) = reports.read_line(&mut line) {
@@ -249,7 +254,7 @@ fn follow(reports: impl Read + Send + 'static) -> io::Result<Receiver<Report>> {
             line.clear();
         }
     })?;
-    Ok(told)
+    Ok((hand_over, told))
 }
 
 /// Time for a supervisor to start the command, and to have its last line heard: milliseconds, but on an overloaded machine.

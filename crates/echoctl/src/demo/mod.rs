@@ -122,7 +122,8 @@ pub(crate) fn run(args: Args) -> Outcome {
 
     // The question, before, is ended by the signal itself.
     interrupt::in_order(Duration::ZERO);
-    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    // A thread for each of the two clients.
+    let runtime = echoctl_server::runtime(Some(2))?;
     let outcome = runtime.block_on(async {
         let mut view = View::new(&args, plan);
         tokio::select! {

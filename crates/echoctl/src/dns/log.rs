@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use echoctl_lab::dns::{Exchange, Transport};
+use echoctl_observe::start_thread;
 use serde::Serialize;
 
 use crate::output::{READER_GRACE, json_now, note_now, say_now};
@@ -74,12 +75,12 @@ struct Summary {
 }
 
 impl Log {
-    pub(super) fn start(json: bool) -> io::Result<Log> {
+    pub(super) fn start(json: bool) -> Result<Log, echoctl_observe::Error> {
         let (sender, lines) = mpsc::sync_channel(KEPT);
         let (done, finished) = mpsc::channel::<()>();
         let counts = Arc::new(Counts::default());
         let missed = Arc::clone(&counts);
-        thread::Builder::new().name("log".to_owned()).spawn(move || {
+        start_thread("log", move || {
             let mut told = 0;
             while let Ok(line) = lines.recv() {
                 let missed = missed.missed.load(Relaxed);

@@ -34,7 +34,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let target = args.consent.find(&args.addr)?;
     let given = args.pid.map(Server::of_pid).transpose()?;
     // One thread to write and one to read; more would only take processor time from the server on this host.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = echoctl_server::runtime(Some(2))?;
     args.check_descriptors()?;
     let machine = echoctl_observe::machine();
     let keeper = Keeper::new(&args.files, args.addr.clone(), machine.clone())?;

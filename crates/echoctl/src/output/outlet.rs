@@ -12,8 +12,9 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
+
+use echoctl_observe::start_thread;
 
 use crate::interrupt;
 
@@ -129,7 +130,12 @@ impl Outlet {
 
     fn queue(&'static self, state: &mut State, line: Vec<u8>) -> io::Result<()> {
         if !state.has_thread {
-            thread::Builder::new().name("output".to_owned()).spawn(|| self.write_all())?;
+            if start_thread("output", || self.write_all()).is_err() {
+                // Where no thread is to be had, this one waits for the reader: that it is so may be what is to be read.
+                let written = (self.stream)(&line);
+                state.broken = written.as_ref().err().map(io::Error::kind);
+                return written;
+            }
             state.has_thread = true;
         }
         state.queued += line.len();
@@ -206,6 +212,7 @@ const LOOK: Duration = Duration::from_millis(50);
 #[cfg(test)]
 mod tests {
     use std::sync::{Mutex, MutexGuard};
+    use std::thread;
 
     use super::*;
 

@@ -6,11 +6,10 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
-use echoctl_observe::available_memory;
+use echoctl_observe::{available_memory, start_thread};
 use echoctl_record::{Bytes, Limit, Run, RunError};
 
 use crate::output_file::OutputFile;
@@ -63,7 +62,7 @@ fn open(file: &Path) -> io::Result<File> {
     let (opened, source) = mpsc::sync_channel(1);
     let path = file.to_owned();
     // Where nothing ever writes, the thread is left behind: the process is about to end.
-    thread::Builder::new().spawn(move || opened.send(File::open(path)))?;
+    start_thread("opener", move || opened.send(File::open(path))).map_err(io::Error::other)?;
     source.recv_timeout(OPEN_WITHIN).unwrap_or_else(|_| {
         let what = format!("nothing opened it for writing within {} s", OPEN_WITHIN.as_secs());
         Err(io::Error::new(io::ErrorKind::TimedOut, what))

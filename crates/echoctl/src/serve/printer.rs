@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use echoctl_observe::MemoryShare;
+use echoctl_observe::{MemoryShare, start_thread};
 use echoctl_proto::Framing;
 use echoctl_record::{Bytes, Rate};
 use echoctl_server::{Config, Event, Listening, Policy, Reason, Stats, anonymous_memory};
@@ -35,7 +35,11 @@ enum Line {
 }
 
 impl Printer {
-    pub(crate) fn start(args: &Args, config: &Config, memory: MemoryShare) -> io::Result<Printer> {
+    pub(crate) fn start(
+        args: &Args,
+        config: &Config,
+        memory: MemoryShare,
+    ) -> Result<Printer, echoctl_observe::Error> {
         let (sender, lines) = mpsc::sync_channel(KEPT);
         let (done, finished) = mpsc::channel::<()>();
         let missed = Arc::new(AtomicU64::new(0));
@@ -47,7 +51,7 @@ impl Printer {
             told: 0,
             last: Stats::default(),
         };
-        thread::Builder::new().name("printer".to_owned()).spawn(move || {
+        start_thread("printer", move || {
             while let Ok(line) = lines.recv() {
                 let is_last = matches!(line, Line::Summary(_));
                 // An error means that nobody reads any more: a server whose log is gone still serves.

@@ -4,10 +4,9 @@
 //! foresees: a call that blocks, a child that is stopped, a stranger at one of its ports.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
 use std::time::Duration;
 
-use super::{Finding, Lesson, LessonError, Setting, queues};
+use super::{Finding, Lesson, LessonError, Setting, queues, spawn};
 
 impl Lesson {
     /// Runs the experiment, and waits for it no longer than 14 s.
@@ -43,11 +42,10 @@ fn within(
     setting: Setting,
 ) -> Result<Finding, LessonError> {
     let (sender, receiver) = mpsc::sync_channel(1);
-    let start = thread::Builder::new().name("experiment".to_owned()).spawn(move || {
+    spawn(move || {
         // Nobody waits any more after the limit.
         let _ = sender.send(run(&setting));
-    });
-    start.map_err(LessonError::io("start the experiment's thread"))?;
+    })?;
     receiver.recv_timeout(limit).unwrap_or_else(|error| {
         Err(match error {
             RecvTimeoutError::Timeout => {
@@ -76,7 +74,7 @@ mod tests {
     #[test]
     fn an_experiment_that_blocks_is_left_behind() {
         let blocks: fn(&Setting) -> Result<Finding, LessonError> = |_| loop {
-            thread::park();
+            std::thread::park();
         };
 
         let error = within(Duration::from_millis(20), blocks, setting()).expect_err("it never ends");

@@ -91,6 +91,9 @@ impl From<echoctl_observe::Error> for LessonError {
     fn from(error: echoctl_observe::Error) -> LessonError {
         match error {
             echoctl_observe::Error::NotVisible { .. } => LessonError::NotVisible(error.to_string()),
+            echoctl_observe::Error::NoThread(_) => {
+                LessonError::NotVisible(format!("{error} (ulimit -u, ulimit -v)"))
+            }
             _ => LessonError::Part(error.to_string()),
         }
     }
@@ -98,7 +101,10 @@ impl From<echoctl_observe::Error> for LessonError {
 
 impl From<crate::Error> for LessonError {
     fn from(error: crate::Error) -> LessonError {
-        LessonError::Part(error.to_string())
+        match error {
+            crate::Error::Observe(error) => error.into(),
+            error => LessonError::Part(error.to_string()),
+        }
     }
 }
 

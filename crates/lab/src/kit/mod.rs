@@ -16,6 +16,7 @@ pub mod measure;
 mod queues;
 mod table;
 mod tell;
+mod thread;
 
 pub use ask::Question;
 pub use claim::Claim;
@@ -23,3 +24,4 @@ pub use error::LessonError;
 pub use lesson::{Code, Lesson, Setting};
 pub use table::Table;
 pub use tell::{Finding, count, wrap};
+pub use thread::spawn;

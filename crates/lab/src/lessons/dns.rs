@@ -3,7 +3,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use echoctl_record::Seconds;
@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::dns::{self, Answer, Answerer};
 use crate::kit::measure::{PATIENCE, connect, datagrams, loopback};
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -275,7 +275,7 @@ impl Server {
         let answerer = runtime.block_on(Answerer::bind(loopback()))?;
         let addr = answerer.local_addr();
         let (stop, stopped) = oneshot::channel();
-        let thread = thread::spawn(move || runtime.block_on(answerer.run(stopped, |_| {})));
+        let thread = spawn(move || runtime.block_on(answerer.run(stopped, |_| {})))?;
         Ok(Server { addr, stop: Some(stop), thread: Some(thread) })
     }
 }

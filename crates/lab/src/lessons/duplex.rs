@@ -12,7 +12,7 @@ use echoctl_record::{Bytes, Rate};
 use serde::Serialize;
 
 use crate::kit::measure::{PATIENCE, connection, is_not_now};
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -78,8 +78,8 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
 
 // [show]
 /// A correct echo server: it waits until what it writes is taken, and only then reads again.
-fn echo(mut connection: TcpStream) -> JoinHandle<()> {
-    thread::spawn(move || {
+fn echo(mut connection: TcpStream) -> Result<JoinHandle<()>, LessonError> {
+    spawn(move || {
         let mut room = vec![0; CHUNK];
         while let Ok(read @ 1..) = connection.read(&mut room) {
             if connection.write_all(&room[..read]).is_err() {
@@ -92,7 +92,7 @@ fn echo(mut connection: TcpStream) -> JoinHandle<()> {
 /// Writes all, then reads all. Returns how much was written before nothing moved any more.
 fn write_then_read(total: u64) -> Result<u64, LessonError> {
     let (mut client, server) = connection()?;
-    let server = echo(server);
+    let server = echo(server)?;
     client.set_write_timeout(Some(STUCK))?;
     let mut written = 0;
     while written < total {
@@ -114,9 +114,9 @@ fn write_then_read(total: u64) -> Result<u64, LessonError> {
 /// The same with a thread that reads meanwhile. Returns what came back.
 fn read_while_writing(total: u64) -> Result<u64, LessonError> {
     let (mut client, server) = connection()?;
-    let server = echo(server);
+    let server = echo(server)?;
     let mut reader = client.try_clone()?;
-    let reader = thread::spawn(move || read_exactly(&mut reader, total));
+    let reader = spawn(move || read_exactly(&mut reader, total))?;
     for _ in 0..total / CHUNK as u64 {
         client.write_all(&[b'x'; CHUNK])?;
     }
@@ -132,22 +132,24 @@ fn both_ways() -> Result<(u64, u64, f64), LessonError> {
     let (client, server) = connection()?;
     let (out, back) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let started = Instant::now();
-    let writers = [client.try_clone()?, server.try_clone()?].map(|mut end| {
-        thread::spawn(move || {
+    let write = |mut end: TcpStream| {
+        spawn(move || {
             for _ in 0..BOTH / CHUNK as u64 {
                 end.write_all(&[b'x'; CHUNK])?;
             }
             end.shutdown(Shutdown::Write)
         })
-    });
-    let readers = [(server, out.clone()), (client, back.clone())].map(|(mut end, moved)| {
-        thread::spawn(move || {
+    };
+    let read = |mut end: TcpStream, moved: Arc<AtomicU64>| {
+        spawn(move || {
             let mut room = vec![0; CHUNK];
             while let Ok(read @ 1..) = end.read(&mut room) {
                 moved.fetch_add(read as u64, Ordering::Relaxed);
             }
         })
-    });
+    };
+    let writers = [write(client.try_clone()?)?, write(server.try_clone()?)?];
+    let readers = [read(server, out.clone())?, read(client, back.clone())?];
     let moved = || (out.load(Ordering::Relaxed), back.load(Ordering::Relaxed));
     while moved().0.max(moved().1) < BOTH && started.elapsed() < PATIENCE {
         thread::yield_now();

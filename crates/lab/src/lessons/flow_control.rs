@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{TcpInfo, receive_queue};
@@ -14,7 +14,7 @@ use echoctl_report::{Chart, Ink, Series, Stroke, Unit};
 use serde::Serialize;
 
 use crate::kit::measure::{Clamp, ETHERNET, connection_with};
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -75,8 +75,8 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let look = Looks { writer: &writer, reader: &reader, taken: &taken, started: Instant::now() };
     // Sabotage: the reader never waits.
     let reads_every = Pause::new(if setting.sabotage { Duration::ZERO } else { SLOW });
-    send(writer.try_clone()?); // 4 KiB every 4 ms: 1 MiB a second
-    read(reader.try_clone()?, reads_every.clone(), taken.clone()); // 8 KiB every 30 ms: a quarter of it
+    send(writer.try_clone()?)?; // 4 KiB every 4 ms: 1 MiB a second
+    read(reader.try_clone()?, reads_every.clone(), taken.clone())?; // 8 KiB every 30 ms: a quarter of it
 
     let slow = look.until(|look, _| look.window == 0)?;
     if !setting.sabotage {
@@ -90,17 +90,17 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
 // [/show]
 
 /// Writes at a steady pace until the experiment is over. What was not written while it was held back is not made up for.
-fn send(mut writer: TcpStream) {
-    thread::spawn(move || {
+fn send(mut writer: TcpStream) -> Result<JoinHandle<()>, LessonError> {
+    spawn(move || {
         while writer.write_all(&[b'x'; 4096]).is_ok() {
             thread::sleep(TICK);
         }
-    });
+    })
 }
 
 /// Reads 8 KiB, waits as long as it is told to, and so on.
-fn read(mut reader: TcpStream, pause: Pause, taken: Arc<AtomicU64>) {
-    thread::spawn(move || {
+fn read(mut reader: TcpStream, pause: Pause, taken: Arc<AtomicU64>) -> Result<JoinHandle<()>, LessonError> {
+    spawn(move || {
         while let Ok(count @ 1..) = reader.read(&mut [0; 8192]) {
             taken.fetch_add(count as u64, Ordering::Relaxed);
             let since = Instant::now();
@@ -108,7 +108,7 @@ fn read(mut reader: TcpStream, pause: Pause, taken: Arc<AtomicU64>) {
                 thread::sleep(TICK);
             }
         }
-    });
+    })
 }
 
 /// The time between two reads, which changes while the experiment runs. The reader ends when it alone still has it.

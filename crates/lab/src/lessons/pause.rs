@@ -15,7 +15,7 @@ use echoctl_server::{Backpressure, Next, Policy, Queued, ReplyQueue};
 use serde::Serialize;
 
 use crate::kit::measure::{Clamp, PATIENCE, connection_with, is_not_now};
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -96,7 +96,7 @@ struct Course {
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
     // Sabotage: the client reads as fast as it sends, so that nothing is ever queued.
     let read_size = if setting.sabotage { PIECE } else { PIECE / 2 };
-    let one = thread::spawn(move || course(Policy::Bounded { limit: LIMIT }, read_size));
+    let one = spawn(move || course(Policy::Bounded { limit: LIMIT }, read_size))?;
     let two = course(Policy::Watermark { limit: LIMIT, resume_at: RESUME_AT }, read_size)?;
     let one = one.join().map_err(|_| LessonError::Part("a server failed".to_owned()))??;
     Ok(tell(&two, &one))
@@ -105,8 +105,8 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
 /// Runs a client and a server with this policy.
 fn course(policy: Policy, read_size: usize) -> Result<Course, LessonError> {
     let (client, server) = connection_with(SMALL)?;
-    let writer = pace_writes(client.try_clone()?);
-    let reader = pace_reads(client.try_clone()?, read_size);
+    let writer = pace_writes(client.try_clone()?)?;
+    let reader = pace_reads(client.try_clone()?, read_size)?;
     let course = serve(&server, policy);
     // Whatever came of it, the client's threads end with the connection.
     let _ = client.shutdown(Shutdown::Both);
@@ -155,8 +155,8 @@ fn serve(socket: &TcpStream, policy: Policy) -> Result<Course, LessonError> {
 // [/show]
 
 /// Writes at a steady pace. After being held back it does not make up for it, or the queue would rise at once.
-fn pace_writes(mut client: TcpStream) -> JoinHandle<()> {
-    thread::spawn(move || {
+fn pace_writes(mut client: TcpStream) -> Result<JoinHandle<()>, LessonError> {
+    spawn(move || {
         while client.write_all(&[b'x'; PIECE]).is_ok() {
             thread::sleep(TICK);
         }
@@ -164,8 +164,8 @@ fn pace_writes(mut client: TcpStream) -> JoinHandle<()> {
 }
 
 /// Reads `size` bytes at a steady pace.
-fn pace_reads(mut client: TcpStream, size: usize) -> JoinHandle<()> {
-    thread::spawn(move || {
+fn pace_reads(mut client: TcpStream, size: usize) -> Result<JoinHandle<()>, LessonError> {
+    spawn(move || {
         while client.read_exact(&mut vec![0; size]).is_ok() {
             thread::sleep(TICK);
         }

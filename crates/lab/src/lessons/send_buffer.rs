@@ -11,7 +11,7 @@ use echoctl_record::{Bytes, Seconds};
 use serde::Serialize;
 
 use crate::kit::measure::{Clamp, PATIENCE, connection, connection_with, is_not_now, until};
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -96,12 +96,12 @@ fn waiting() -> Result<Blocked, LessonError> {
     let (mut writer, mut peer) = connection_with(SMALL)?;
     let written = Arc::new(AtomicU64::new(0));
     let progress = written.clone();
-    thread::spawn(move || {
+    spawn(move || {
         while writer.write_all(&[b'x'; CHUNK]).is_ok() {
             // no queue, no limit to think of: it just waits
             progress.fetch_add(CHUNK as u64, Ordering::Relaxed);
         }
-    });
+    })?;
     let (held, since) = quiet(&written)?; // nothing written for half a second
     let seconds = since.elapsed().as_secs_f64();
 
@@ -144,7 +144,7 @@ fn quiet(counter: &AtomicU64) -> Result<(u64, Instant), LessonError> {
 /// The sabotage: a peer that reads, and a writer that waits for it. Then everything is taken.
 fn with_a_reader() -> Result<Offer, LessonError> {
     let (mut writer, mut peer) = connection()?;
-    let reader = thread::spawn(move || peer.read_exact(&mut vec![0; OFFERED]));
+    let reader = spawn(move || peer.read_exact(&mut vec![0; OFFERED]))?;
     writer.set_write_timeout(Some(PATIENCE))?;
     writer.write_all(&vec![b'x'; OFFERED])?;
     match reader.join() {

@@ -12,7 +12,7 @@ use echoctl_record::Bytes;
 use serde::Serialize;
 
 use crate::kit::measure::{self, Clamp, ETHERNET, connection, connection_with, is_not_now};
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, count};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, count, spawn};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -100,7 +100,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
 /// Writes `writes` times as fast as it can, and counts how many reads it takes to get it all.
 fn back_to_back(pair: (TcpStream, TcpStream), writes: usize, size: usize) -> Result<Counts, LessonError> {
     let (mut writer, reader) = pair;
-    let reads = count_reads(reader);
+    let reads = count_reads(reader)?;
     for _ in 0..writes {
         writer.write_all(&vec![b'x'; size])?;
     }
@@ -110,7 +110,7 @@ fn back_to_back(pair: (TcpStream, TcpStream), writes: usize, size: usize) -> Res
 /// Writes each time only after the last write has been read: as a person types, as a test on a quiet machine runs.
 fn paced(writes: usize) -> Result<Counts, LessonError> {
     let (mut writer, reader) = connection()?;
-    let reads = count_reads(reader);
+    let reads = count_reads(reader)?;
     let mut seen = 0;
     for _ in 0..writes {
         writer.write_all(&[b'x'; SIZE])?;
@@ -121,9 +121,9 @@ fn paced(writes: usize) -> Result<Counts, LessonError> {
 }
 
 /// A thread that reads to the end, tells of each read that returned bytes, and handles what it got for a moment.
-fn count_reads(mut reader: TcpStream) -> Receiver<usize> {
+fn count_reads(mut reader: TcpStream) -> Result<Receiver<usize>, LessonError> {
     let (tell, told) = mpsc::channel();
-    thread::spawn(move || {
+    spawn(move || {
         let mut room = vec![0; LARGE];
         while let Ok(read @ 1..) = reader.read(&mut room) {
             if tell.send(read).is_err() {
@@ -131,8 +131,8 @@ fn count_reads(mut reader: TcpStream) -> Receiver<usize> {
             }
             thread::sleep(HANDLING);
         }
-    });
-    told
+    })?;
+    Ok(told)
 }
 // [/show]
 

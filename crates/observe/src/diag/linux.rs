@@ -147,7 +147,7 @@ enum Listed {
 }
 
 fn refused(code: i32) -> Error {
-    Error::Kernel { what: WHAT, source: std::io::Error::from_raw_os_error(code) }
+    Error::Kernel { what: WHAT, answer: std::io::Error::from_raw_os_error(code) }
 }
 
 const WHAT: &str = "ask the kernel for a socket (sock_diag)";

@@ -39,9 +39,9 @@ impl Process {
     /// [`Error::NoProcess`] when it does not run (any more), [`Error::Kernel`] when `/proc` hides it.
     pub fn open(pid: u32) -> Result<Process, Error> {
         let open = |name: &str| {
-            File::open(path(pid, name)).map_err(|source| match source.kind() {
+            File::open(path(pid, name)).map_err(|answer| match answer.kind() {
                 io::ErrorKind::NotFound => Error::NoProcess { pid },
-                _ => Error::Kernel { what: "open the process's files in /proc", source },
+                _ => Error::Kernel { what: "open the process's files in /proc", answer },
             })
         };
         let (statm, stat, status) = (open("statm")?, open("stat")?, open("status")?);

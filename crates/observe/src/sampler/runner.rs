@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::{Observation, Sampler, Watched};
+use crate::{Error, start_thread};
 
 /// When samples are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +36,14 @@ impl SamplerThread {
     /// every sample in the thread; the sampler is there to be asked for single connections.
     ///
     /// # Errors
-    /// When no thread can be started.
+    /// [`Error::NoThread`].
     pub fn start(
         mut sampler: Sampler,
         pace: Pace,
         mut each: impl FnMut(&Observation, &Sampler) + Send + 'static,
-    ) -> std::io::Result<SamplerThread> {
+    ) -> Result<SamplerThread, Error> {
         let (control, orders) = mpsc::channel::<Watched>();
-        let thread = std::thread::Builder::new().name("sampler".to_owned()).spawn(move || {
+        let thread = start_thread("sampler", move || {
             let mut due = Instant::now();
             let mut produced = 0;
             loop {

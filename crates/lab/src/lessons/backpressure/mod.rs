@@ -73,7 +73,10 @@ struct Evidence {
 
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
     LessonError::unless_left(MEMORY)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = echoctl_server::runtime(Some(2)).map_err(|error| match error {
+        echoctl_server::Error::Start { source, .. } => echoctl_observe::Error::NoThread(source).into(),
+        error => LessonError::Part(error.to_string()),
+    })?;
     runtime.block_on(async {
         let program = &setting.program;
         // Sabotage: the bug is left out.

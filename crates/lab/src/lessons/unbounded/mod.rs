@@ -7,16 +7,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::thread;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use echoctl_audit::{Payload, Plan, Script, Shape, Stimulus};
+use echoctl_observe::start_thread;
 use echoctl_record::{Bytes, Verdict};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::ChildServer;
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
 use servers::Candidate;
 
 /// The lesson.
@@ -73,10 +74,11 @@ pub fn serve_candidate(name: &str, listening: impl FnOnce(SocketAddr) -> io::Res
     // One thread, so that what one server needs is the same on every machine.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    thread::spawn(move || {
+    start_thread("stdin", move || {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         drop(stop);
-    });
+    })
+    .map_err(io::Error::other)?;
     runtime.block_on(servers::serve(candidate, listening, stopped))
 }
 
@@ -103,40 +105,31 @@ fn listings(setting: &Setting) -> String {
 
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
     LessonError::unless_left(MEMORY)?;
-    // Some twenty threads with a heap each would use up a small address space, and an allocation would abort.
-    echoctl_server::share_one_heap();
     let servers = lettered(setting);
     let lines = Shape::Echo.script("127.0.0.1");
     let endless = Script::new(Stimulus::repeat("a line without an end", Payload::text("x".repeat(4096))));
-    let program = &setting.program;
-
-    let (found, endless_line) = thread::scope(|scope| {
-        let attacks: Vec<_> = servers
-            .iter()
-            .map(|&(letter, candidate)| {
-                // Sabotage: the culprit is replaced by a server that waits.
-                let culprit = candidate == Candidate::Spawned && setting.sabotage;
-                let script = lines.clone();
-                let runs = if culprit { Candidate::Pieces } else { candidate };
-                let attack =
-                    thread::Builder::new().spawn_scoped(scope, move || attack(program, runs, script));
-                (letter, candidate, attack)
-            })
-            .collect();
-        let endless =
-            thread::Builder::new().spawn_scoped(scope, move || attack(program, Candidate::Lines, endless));
-        // All are joined before the first failure counts: the scope would panic for one that nobody has asked.
-        let found: Vec<Result<Found, LessonError>> = attacks
-            .into_iter()
-            .map(|(letter, candidate, attack)| {
-                let (verdict, growth) = joined(attack)?;
-                Ok(Found { letter, candidate, verdict, growth })
-            })
-            .collect();
-        (found, joined(endless))
-    });
-    let found: Vec<Found> = found.into_iter().collect::<Result<_, _>>()?;
-    Ok(tell(&found, endless_line?.0))
+    // All at once, and each waited for only when all run: where one cannot begin, none is waited for.
+    let begin = |candidate, script| {
+        let program = setting.program.clone();
+        spawn(move || attack(&program, candidate, script))
+    };
+    let mut attacks = Vec::new();
+    for (letter, candidate) in servers {
+        // Sabotage: the culprit is replaced by a server that waits.
+        let culprit = candidate == Candidate::Spawned && setting.sabotage;
+        let runs = if culprit { Candidate::Pieces } else { candidate };
+        attacks.push((letter, candidate, begin(runs, lines.clone())?));
+    }
+    let endless = begin(Candidate::Lines, endless)?;
+    let found: Result<Vec<Found>, LessonError> = attacks
+        .into_iter()
+        .map(|(letter, candidate, attack)| {
+            let (verdict, growth) = joined(attack)?;
+            Ok(Found { letter, candidate, verdict, growth })
+        })
+        .collect();
+    let endless_line = joined(endless);
+    Ok(tell(&found?, endless_line?.0))
 }
 
 /// A server and what the audit found.
@@ -162,10 +155,7 @@ fn attack(program: &Path, candidate: Candidate, script: Script) -> Result<(Verdi
     Ok((outcome.judgement.verdict, growth))
 }
 
-fn joined<T>(
-    attack: io::Result<thread::ScopedJoinHandle<'_, Result<T, LessonError>>>,
-) -> Result<T, LessonError> {
-    let attack = attack.map_err(|source| LessonError::Io { doing: "start a thread".to_owned(), source })?;
+fn joined<T>(attack: JoinHandle<Result<T, LessonError>>) -> Result<T, LessonError> {
     attack.join().map_err(|_| LessonError::Part("an audit failed".to_owned()))?
 }
 
