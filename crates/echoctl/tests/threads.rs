@@ -87,6 +87,7 @@ fn no_command_panics_with_little_address_space() {
             &["flood", &addr, "--for", "50ms", "--plain"],
             &["send", &addr],
             &["lesson", "stream", "--yes"],
+            &["lesson", "send-buffer", "--yes"],
         ] {
             let output = run(&format!("ulimit -v {kibibytes}"), program, command, None);
 

@@ -76,6 +76,9 @@ impl From<io::Error> for LessonError {
     fn from(source: io::Error) -> LessonError {
         match source.kind() {
             io::ErrorKind::Unsupported => LessonError::NotVisible(source.to_string()),
+            io::ErrorKind::OutOfMemory => LessonError::NotVisible(format!(
+                "the experiment needs more memory than this process may have: {source} (ulimit -v)"
+            )),
             io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => LessonError::NotVisible(format!(
                 "no local port is left for the experiment: {source} (net.ipv4.ip_local_port_range)"
             )),

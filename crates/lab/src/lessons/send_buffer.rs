@@ -62,6 +62,7 @@ struct Evidence {
 }
 
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
+    LessonError::unless_left(MEMORY)?;
     let offer = if setting.sabotage { with_a_reader()? } else { without_waiting()? };
     let blocked = waiting()?;
     Ok(tell(&Evidence {
@@ -218,6 +219,9 @@ fn tell(e: &Evidence) -> Finding {
 
 /// More than the kernel's send buffer grows to (4 MiB by default).
 const OFFERED: usize = 8 << 20;
+
+/// Bytes of memory that must be left: what is offered, and under sabotage also what is read, each in one piece.
+const MEMORY: u64 = 2 * OFFERED as u64;
 
 /// Written and read at a time by the blocking pair.
 const CHUNK: usize = 4096;
