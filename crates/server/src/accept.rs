@@ -14,11 +14,12 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::config::Io;
 use crate::connection::Connection;
 use crate::event::Event;
+use crate::memory;
 use crate::one_thread::OneThread;
 use crate::policy::Policy;
 use crate::seat::Seat;
 use crate::shared::Shared;
-use crate::sys::{self, Descriptor};
+use crate::sys::Descriptor;
 use crate::{awaiting, queued, threads};
 
 /// Accepts for ever; dropping the future ends it.
@@ -26,9 +27,9 @@ pub(crate) async fn accept(listener: &TcpListener, shared: &Arc<Shared>, hall: &
     let mut shortage = Shortage::default();
     loop {
         shared.roster.has_place().await;
-        let taken_in = match sys::check_left(ROOM_FOR_A_CONNECTION) {
+        let taken_in = match memory::check_left(ROOM_FOR_A_CONNECTION) {
             Ok(()) => listener.accept().await.and_then(|(stream, peer)| hall.take_in(shared, stream, peer)),
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         };
         match taken_in {
             Ok(()) => shortage.is_over(),

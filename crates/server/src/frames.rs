@@ -21,7 +21,7 @@
 
 use echoctl_proto::{Buffer, BufferError, Full};
 
-use crate::memory::{ROOM_BESIDE_GROWTH, check_allocator};
+use crate::memory::{ROOM_BESIDE_GROWTH, check_left};
 use crate::read_size::{LARGE_READ, READ};
 use crate::spare;
 
@@ -168,7 +168,7 @@ impl FrameBuffer {
             // It is given up before each wait anyway; meanwhile it is filled and emptied again and again.
             Room::Own => Buffer::keeping(self.limit),
         };
-        let moved = check_allocator(ROOM_BESIDE_GROWTH)
+        let moved = check_left(ROOM_BESIDE_GROWTH)
             .map_err(BufferError::from)
             .and_then(|()| own.reserve(self.unread().len() + room))
             .and_then(|()| own.append(self.unread()));

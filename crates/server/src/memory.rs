@@ -13,13 +13,12 @@ pub fn anonymous_memory() -> Option<u64> {
     Some(resident.saturating_sub(shared) * PAGE)
 }
 
-/// Whether the allocator would still give `bytes` of memory, for what cannot be told that it does not: a small allocation that
-/// fails aborts the process, so none is begun with the last of it. For sizes that it takes from its heap; what is larger is
-/// asked of the [system](crate::sys::check_left). Nothing is touched.
+/// Whether the system would still give `bytes` of memory, for what cannot be told that it does not: a small allocation that
+/// fails aborts the process, so none is begun with the last of it. Nothing is touched, so it costs two system calls at most.
 ///
 /// # Errors
 /// When it would not.
-pub(crate) fn check_allocator(bytes: usize) -> Result<(), TryReserveError> {
+pub(crate) fn check_left(bytes: usize) -> Result<(), TryReserveError> {
     let mut room = Vec::<u8>::new();
     room.try_reserve_exact(bytes)?;
     // Otherwise the compiler would see that nobody uses it, and not ask for it.

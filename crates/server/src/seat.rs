@@ -10,7 +10,7 @@ use echoctl_proto::FrameTooLong;
 
 use crate::config::Config;
 use crate::event::{Event, Reason};
-use crate::memory::{ROOM_BESIDE_GROWTH, check_allocator};
+use crate::memory::{ROOM_BESIDE_GROWTH, check_left};
 use crate::roster::{Ending, Slot};
 use crate::shared::{NoRoom, Shared};
 
@@ -58,7 +58,7 @@ impl Seat {
         if slot.ending().is_some() {
             return Err(NoRoom::Ended);
         }
-        check_allocator(ROOM_BESIDE_GROWTH).map_err(|_| NoRoom::OutOfMemory)?;
+        check_left(ROOM_BESIDE_GROWTH).map_err(|_| NoRoom::OutOfMemory)?;
         self.shared.grow(slot, bytes)?;
         slot.held.store(slot.held.load(Relaxed) + bytes, Relaxed);
         Ok(())

@@ -165,13 +165,22 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
 /// [`trim_memory`] gives back the end of the first alone: after a crowd of a thousand peers had gone, 2 to 12 MiB stayed.
 /// Connections allocate seldom enough not to wait for each other. Each heap also reserves 64 MiB of address space, of which
 /// `ulimit -v` may leave too little. A heap once made stays, so this comes before any thread.
+///
+/// What is larger than [`LARGEST_IN_HEAP`] stays out of it. glibc takes a large block that is freed, as the checks for room
+/// do, for a reason to serve its size from the heap from then on, which then becomes large and sparse: 1,250 idle
+/// connections took 1.6 KiB each instead of 0.95.
 pub fn share_one_heap() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: mallopt takes the allocator's own locks and changes a limit.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST_IN_HEAP);
     }
 }
+
+/// Bytes from which on glibc maps a block of its own: what it begins with (mallopt(3)).
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const LARGEST_IN_HEAP: libc::c_int = 128 * 1024;
 
 /// From now on freed memory is kept until [`trim_memory`] is called. glibc decides with each `free` otherwise: a queue that
 /// fills and empties would return its pages and fault them in again each time, and yet keep those that lie below a live
@@ -191,34 +200,6 @@ pub(crate) fn trim_memory() {
     unsafe {
         libc::malloc_trim(0);
     }
-}
-
-/// Whether the system would still give `bytes` of memory. They are mapped and given back untouched, which costs two system
-/// calls. The allocator is left out: glibc takes what it frees for a reason to serve such sizes from its heap from then on,
-/// which grew by as much and became sparse (1.6 instead of 0.95 KiB for each of 1,250 idle connections).
-///
-/// # Errors
-/// When it would not.
-#[cfg(unix)]
-pub(crate) fn check_left(bytes: usize) -> io::Result<()> {
-    let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON);
-    // SAFETY: a new private mapping at an address of the kernel's choice touches no memory of ours.
-    let mapped = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, kind, -1, 0) };
-    if mapped == libc::MAP_FAILED {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: this is the mapping made above, which nothing refers to.
-    unsafe { libc::munmap(mapped, bytes) };
-    Ok(())
-}
-
-/// The same, asked of the allocator.
-///
-/// # Errors
-/// When it would not.
-#[cfg(not(unix))]
-pub(crate) fn check_left(bytes: usize) -> io::Result<()> {
-    Ok(crate::memory::check_allocator(bytes)?)
 }
 
 /// Waits until one of `sockets` has something to read or has ended. An interrupted wait returns at once.

@@ -16,10 +16,10 @@ use socket2::SockRef;
 
 use crate::event::Reason;
 use crate::frames::{FrameBuffer, Need, Room};
+use crate::memory;
 use crate::read_size::ReadSize;
 use crate::seat::Seat;
 use crate::shared::NoRoom;
-use crate::sys;
 
 /// Serves a connection on a thread of its own.
 ///
@@ -199,7 +199,7 @@ impl BlockingConnection {
 /// # Errors
 /// When there is none.
 pub(crate) fn room_for_a_thread() -> io::Result<()> {
-    sys::check_left(ROOM_FOR_A_THREAD)
+    Ok(memory::check_left(ROOM_FOR_A_THREAD)?)
 }
 
 /// Bytes of address space: a stack (2 MiB where none is chosen), a signal stack, and what other threads may take meanwhile.
