@@ -126,13 +126,22 @@ impl ChildServer {
             Ok(value) => return Ok(value),
             Err(error) => error.into(),
         };
-        // A process that dies closes its sockets first, and is gone a moment later.
+        self.check_for_a_while()?;
+        Err(error)
+    }
+
+    /// As [`check`](ChildServer::check), when something has failed: a process that dies closes its sockets first, and is gone
+    /// a moment later.
+    ///
+    /// # Errors
+    /// [`Error::ServerEnded`].
+    pub fn check_for_a_while(&mut self) -> Result<(), Error> {
         let deadline = Instant::now() + DYING;
         while Instant::now() < deadline {
             self.check()?;
             std::thread::sleep(Duration::from_millis(5));
         }
-        Err(error)
+        Ok(())
     }
 }
 

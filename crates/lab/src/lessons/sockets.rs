@@ -66,7 +66,11 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let limit = if setting.sabotage { 256 } else { LIMIT };
     let mut server = ChildServer::start_with_descriptors(&setting.program, limit, &[])?;
     let crowd = crowd(server.addr());
-    server.check()?; // what was seen of a server that has ended is nothing
+    // What was seen of a server that has ended is nothing.
+    if crowd.is_err() {
+        server.check_for_a_while()?;
+    }
+    server.check()?;
     let (connected, accepted, next_served) = crowd?;
     let (leaked_eof, closed_eof) = leak()?;
     let (connections, local_addresses) = one_listener()?;
