@@ -8,7 +8,7 @@ mod running;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Stdio;
 use std::thread;
 
@@ -177,8 +177,9 @@ fn the_cursor_is_shown_while_it_is_stopped_and_after_a_core_dump() {
     for (signal, dies) in [("TSTP", false), ("QUIT", true), ("ABRT", true)] {
         let terminal = Terminal::open();
         let addr = server(echo);
-        // In one statement: the command holds the terminal open, too.
-        let child = command(&["watch", &addr]).stderr(terminal.stdio()).spawn().unwrap();
+        // In one statement: the command holds the terminal open, too. In a group of its own, whose parent is in another of
+        // the session: the kernel does not stop an orphaned group.
+        let child = command(&["watch", &addr]).stderr(terminal.stdio()).process_group(0).spawn().unwrap();
         let mut running = Running(child);
         running.wait_until("it hides the cursor", |_| terminal.shows(HIDE));
         running.wait_until("it catches signals", catches_interrupts);
