@@ -39,7 +39,7 @@ pub enum Stroke {
 
 impl Series {
     /// A series of `points` (seconds, value). Points that are no numbers are left out, and all are put in order of time,
-    /// for they may come from a file that somebody wrote by hand. Numbers end at [`MOST`], so that their sums and
+    /// for they may come from a file that somebody wrote by hand. Numbers end at `MOST`, so that their sums and
     /// differences are numbers too.
     pub fn new(label: impl Into<String>, ink: Ink, stroke: Stroke, mut points: Vec<(f64, f64)>) -> Series {
         points.retain(|(t, value)| t.is_finite() && value.is_finite());

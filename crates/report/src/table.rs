@@ -35,7 +35,7 @@ impl Table {
         column > 0 && fields().next().is_some() && fields().all(|field| is_figure(field) || is_absent(field))
     }
 
-    /// The table in columns of text, two blanks apart, each row ended by a line feed. A field longer than [`WIDEST`] sticks out
+    /// The table in columns of text, two blanks apart, each row ended by a line feed. A field longer than `WIDEST` sticks out
     /// of its column, instead of widening all rows.
     pub fn to_text(&self) -> String {
         let rows = || self.rows.iter().chain((!self.head.is_empty()).then_some(&self.head));

@@ -162,11 +162,11 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
 }
 
 /// From now on all threads allocate from one heap. glibc gives each thread a heap of its own otherwise, and
-/// [`trim_memory`] gives back the end of the first alone: after a crowd of a thousand peers had gone, 2 to 12 MiB stayed.
+/// trimming returns only the end of the first to the kernel: after a crowd of a thousand peers had gone, 2 to 12 MiB stayed.
 /// Connections allocate seldom enough not to wait for each other. Each heap also reserves 64 MiB of address space, of which
 /// `ulimit -v` may leave too little. A heap once made stays, so this comes before any thread.
 ///
-/// What is larger than [`LARGEST_IN_HEAP`] stays out of it. glibc takes a large block that is freed, as the checks for room
+/// Blocks larger than `LARGEST_IN_HEAP` stay out of it. glibc takes a large block that is freed, as the checks for room
 /// do, for a reason to serve its size from the heap from then on, which then becomes large and sparse: 1,250 idle
 /// connections took 1.6 KiB each instead of 0.95.
 pub fn share_one_heap() {

@@ -61,7 +61,7 @@ impl Payload {
         bytes
     }
 
-    /// Reads a payload from a file, as it is: at most [`LARGEST`] bytes.
+    /// Reads a payload from a file, as it is: at most 64 MiB.
     ///
     /// # Errors
     /// [`Error::Request`] when the file cannot be read or is larger.
