@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Context;
-use echoctl_lab::dns::{Answerer, UNPROVEN};
+use echoctl_lab::dns::{Answerer, MAX_UNVERIFIED};
 use echoctl_observe::loopback;
 use serde::Serialize;
 
@@ -70,7 +70,7 @@ pub(crate) fn run(args: Args) -> Outcome {
 fn open_to_others(addr: SocketAddr) -> String {
     format!(
         "echoctl: warning: {addr} is not loopback: other hosts can query this server, and there is no rate limit. \
-         Over UDP a forged sender gets at most {UNPROVEN} bytes per query (30 times its size); \
+         Over UDP a forged sender gets at most {MAX_UNVERIFIED} bytes per query (30 times its size); \
          over TCP 512 clients are served at a time"
     )
 }

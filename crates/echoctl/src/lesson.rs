@@ -5,7 +5,7 @@
 
 mod course;
 mod page;
-mod sheet;
+mod transcript;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use crate::ask::{self, somebody_is_there};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{json_line, note, read_or_not, say};
 use crate::output_file::{OutputFile, after_the_result};
-use sheet::Sheet;
+use transcript::Transcript;
 
 /// Learn it: each idea as a question and an experiment on your own machine
 ///
@@ -72,7 +72,7 @@ pub(crate) struct Args {
 
 /// What a lesson came to, as it stands in the JSON.
 #[derive(Debug, Serialize)]
-pub(crate) struct Handed {
+pub(crate) struct Submission {
     schema_version: u32,
     lesson: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,7 +113,7 @@ pub(crate) fn run(args: Args) -> Outcome {
 }
 
 /// Runs one lesson from its question to its check. Returns how it ended and, where it ran, what it came to.
-pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Option<Handed>), Failure> {
+pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Option<Submission>), Failure> {
     let setting = Setting {
         sabotage: args.sabotage,
         seed: args.seed.unwrap_or_else(|| now().subsec_nanos().into()),
@@ -122,13 +122,13 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
     let file = args.report.as_deref().map(OutputFile::new).transpose()?;
     let predicted = args.predict.as_deref().map(|answer| letter(lesson, answer)).transpose()?;
     let is_asked = predicted.is_none() && !args.yes && somebody_is_there();
-    let sheet = Sheet::new(args.json, is_asked);
-    sheet.question(lesson, &setting)?;
+    let transcript = Transcript::new(args.json, is_asked);
+    transcript.question(lesson, &setting)?;
     if args.json && is_asked {
-        note(Sheet::question_text(lesson));
+        note(Transcript::question_text(lesson));
     }
     let prediction = if is_asked { ask::answer(&lesson.question)? } else { predicted };
-    sheet.running(prediction)?;
+    transcript.running(prediction)?;
 
     let started = Instant::now();
     let finding = match lesson.measure(&setting) {
@@ -141,7 +141,7 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
             return Err(anyhow::Error::new(error).context(format!("lesson {}", lesson.name)).into());
         }
     };
-    let handed = Handed {
+    let submission = Submission {
         schema_version: echoctl_record::SCHEMA_VERSION,
         lesson: lesson.name,
         name: args.name.clone(),
@@ -153,25 +153,31 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
         claims: finding.claims.clone(),
         seconds: started.elapsed().as_secs_f64(),
     };
-    let printed = print(&sheet, lesson, &finding, &handed, args.json);
+    let printed = print(&transcript, lesson, &finding, &submission, args.json);
     // The page is written also where nobody reads the rest.
     let written = file.map_or(Ok(()), |file| {
-        let page = page::page(lesson, &finding, &handed).to_string();
+        let page = page::page(lesson, &finding, &submission).to_string();
         let name = file.path().display().to_string();
         file.write(|to| to.write_all(page.as_bytes())).map(|_| note(format_args!("written: {name}")))
     });
     printed?;
     after_the_result([written])?;
-    Ok((if handed.holds { Exit::Done } else { Exit::Failed }, Some(handed)))
+    Ok((if submission.holds { Exit::Done } else { Exit::Failed }, Some(submission)))
 }
 
 /// Prints what came of an experiment.
-fn print(sheet: &Sheet, lesson: &Lesson, finding: &Finding, handed: &Handed, json: bool) -> io::Result<()> {
-    sheet.evidence(lesson, finding, handed.prediction)?;
+fn print(
+    transcript: &Transcript,
+    lesson: &Lesson,
+    finding: &Finding,
+    submission: &Submission,
+    json: bool,
+) -> io::Result<()> {
+    transcript.evidence(lesson, finding, submission.prediction)?;
     // The evidence is looked at before the explanation moves it up the screen.
-    sheet.pause("what it shows")?;
-    sheet.explanation(lesson, finding)?;
-    if json { read_or_not(json_line("summary", handed)) } else { Ok(()) }
+    transcript.pause("what it shows")?;
+    transcript.explanation(lesson, finding)?;
+    if json { read_or_not(json_line("summary", submission)) } else { Ok(()) }
 }
 
 /// The choice that `--predict` names.

@@ -136,7 +136,7 @@ impl ChildServer {
     /// # Errors
     /// [`Error::ServerEnded`].
     pub fn check_for_a_while(&mut self) -> Result<(), Error> {
-        let deadline = Instant::now() + DYING;
+        let deadline = Instant::now() + EXIT_GRACE;
         while Instant::now() < deadline {
             self.check()?;
             std::thread::sleep(Duration::from_millis(5));
@@ -221,4 +221,4 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Time between the last sign of a server and the end of its process.
-const DYING: Duration = Duration::from_millis(200);
+const EXIT_GRACE: Duration = Duration::from_millis(200);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use echoctl_lab::dns::{Answer, Transport, UNPROVEN, reply};
+use echoctl_lab::dns::{Answer, MAX_UNVERIFIED, Transport, reply};
 use simple_dns::rdata::{OPT, OPTCode};
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, ResourceRecord, TYPE};
 
@@ -58,7 +58,7 @@ fn client_and_server_decide_what_is_too_large_for_udp() {
 
         assert_eq!(is_truncated(&udp), truncated, "{text} bytes with EDNS {size:?}");
         assert!(!is_truncated(&tcp));
-        assert!(udp.len() <= size.map_or(512, usize::from).clamp(512, UNPROVEN));
+        assert!(udp.len() <= size.map_or(512, usize::from).clamp(512, MAX_UNVERIFIED));
         assert!(tcp.len() > text);
     }
 }
@@ -254,7 +254,7 @@ fn any_change_to_a_query_leaves_the_reply_in_its_bounds() {
                 let (udp, tcp) =
                     (reply(&changed, Transport::Udp, SECRET), reply(&changed, Transport::Tcp, SECRET));
 
-                assert!(udp.as_ref().is_none_or(|udp| udp.len() <= UNPROVEN), "byte {at} is {byte}");
+                assert!(udp.as_ref().is_none_or(|udp| udp.len() <= MAX_UNVERIFIED), "byte {at} is {byte}");
                 assert!(tcp.is_none_or(|tcp| tcp.len() <= 65_535), "byte {at} is {byte}");
                 assert!(udp.is_none_or(|udp| Answer::read(&udp).is_some()), "byte {at} is {byte}");
             }

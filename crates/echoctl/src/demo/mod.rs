@@ -143,7 +143,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         false => result::print(&outcome, guess, path.as_deref()),
     })?;
     after_the_result([written])?;
-    Ok(if outcome.doubts().is_empty() { Exit::Done } else { Exit::Failed })
+    Ok(if outcome.problems().is_empty() { Exit::Done } else { Exit::Failed })
 }
 
 /// Says what is about to happen and, where somebody is there to answer, asks what will come of it.

@@ -25,11 +25,11 @@ pub(super) fn print(outcome: &Outcome, guess: Option<char>, page: Option<&Path>)
         paragraph(&explanation)?;
     }
     paragraph(&story::conclusion(outcome))?;
-    for doubt in outcome.doubts() {
-        paragraph(&format!("This run does not show what it should. {doubt}"))?;
+    for problem in outcome.problems() {
+        paragraph(&format!("This run does not show what it should. {problem}"))?;
     }
     if let Some(guess) = guess {
-        paragraph(&story::verdict_on(guess, outcome))?;
+        paragraph(&story::feedback(guess, outcome))?;
     }
     output::say("Try next:")?;
     for (command, what) in story::NEXT {

@@ -76,7 +76,7 @@ struct Summary {
 
 impl Log {
     pub(super) fn start(json: bool) -> Result<Log, echoctl_observe::Error> {
-        let (sender, lines) = mpsc::sync_channel(KEPT);
+        let (sender, lines) = mpsc::sync_channel(QUEUE_LINES);
         let (done, finished) = mpsc::channel::<()>();
         let counts = Arc::new(Counts::default());
         let missed = Arc::clone(&counts);
@@ -138,7 +138,7 @@ impl Message {
         let answer = exchange.answer();
         let bytes = |message: &[u8]| Bytes {
             bytes: message.len(),
-            length: exchange.lead(message).map(|lead| hex(&lead)),
+            length: exchange.length_prefix(message).map(|lead| hex(&lead)),
             starts: hex(&message[..message.len().min(SHOWN)]),
         };
         Message {
@@ -202,15 +202,15 @@ fn hex(bytes: &[u8]) -> String {
 
 /// A long name's beginning, so that the line stays one.
 fn shortened(name: &str) -> String {
-    if name.chars().count() <= LONGEST_NAME {
+    if name.chars().count() <= MAX_NAME {
         return name.to_owned();
     }
-    let kept: String = name.chars().take(LONGEST_NAME - 2).collect();
+    let kept: String = name.chars().take(MAX_NAME - 2).collect();
     format!("{kept}..")
 }
 
 /// Lines that wait for a slow reader: some 700 bytes each at worst (the longest name), 180 KiB in all.
-const KEPT: usize = 256;
+const QUEUE_LINES: usize = 256;
 
 /// First bytes of a message in the JSON: a DNS header is so long.
 const SHOWN: usize = 12;
@@ -221,7 +221,7 @@ const MOST_SHOWN: usize = 6;
 
 /// Columns of a line, and of a name in it.
 const COLUMNS: usize = 80;
-const LONGEST_NAME: usize = 18;
+const MAX_NAME: usize = 18;
 
 /// How often the end tries to put its line behind the others.
 const LAST_STEP: Duration = Duration::from_millis(20);

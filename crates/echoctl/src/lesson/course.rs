@@ -29,7 +29,7 @@ pub(super) fn run_all(args: &Args) -> Outcome {
     let mut table = Table::new(["lesson", "you said", "measured", "result", "time"]);
     let (mut worst, mut held, started) = (Exit::Done, 0, Instant::now());
     for lesson in lessons::ALL {
-        let (exit, handed) = run_one(lesson, args).unwrap_or_else(|failure| {
+        let (exit, submission) = run_one(lesson, args).unwrap_or_else(|failure| {
             note(format_args!("echoctl: {failure}"));
             (Exit::Failed, None)
         });
@@ -40,9 +40,10 @@ pub(super) fn run_all(args: &Args) -> Outcome {
             Exit::Unsure => "not visible here",
             _ => "FAILS",
         };
-        let said = letter(handed.as_ref().and_then(|handed| handed.prediction));
-        let measured = letter(handed.as_ref().and_then(|handed| handed.measured));
-        let seconds = handed.map_or_else(String::new, |handed| Seconds(handed.seconds).to_string());
+        let said = letter(submission.as_ref().and_then(|submission| submission.prediction));
+        let measured = letter(submission.as_ref().and_then(|submission| submission.measured));
+        let seconds =
+            submission.map_or_else(String::new, |submission| Seconds(submission.seconds).to_string());
         table = table.row([lesson.name, &said, &measured, result, &seconds]);
         worst = if exit == Exit::Failed || worst == Exit::Done { exit } else { worst };
     }

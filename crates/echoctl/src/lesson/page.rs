@@ -3,15 +3,15 @@
 use echoctl_lab::kit::{self, Finding, Lesson};
 use echoctl_report::{Block, Page, Section, Table};
 
-use super::Handed;
+use super::Submission;
 
 /// The lesson with its question, the answer, the evidence and the explanation.
-pub(super) fn page(lesson: &Lesson, finding: &Finding, handed: &Handed) -> Page {
+pub(super) fn page(lesson: &Lesson, finding: &Finding, submission: &Submission) -> Page {
     let mut page = Page::new(format!("Lesson: {}", lesson.name), lesson.idea);
-    if let Some(name) = &handed.name {
-        page = page.open(Block::Paragraph(format!("Handed in by {name}.")));
+    if let Some(name) = &submission.name {
+        page = page.open(Block::Paragraph(format!("Submission in by {name}.")));
     }
-    page.section(question(lesson, handed))
+    page.section(question(lesson, submission))
         .section(evidence(finding))
         .section(explanation(finding))
         .section(checked(finding))
@@ -19,8 +19,8 @@ pub(super) fn page(lesson: &Lesson, finding: &Finding, handed: &Handed) -> Page 
         .footer(format!("Made by echoctl {}: echoctl lesson {}", env!("CARGO_PKG_VERSION"), lesson.name))
 }
 
-fn question(lesson: &Lesson, handed: &Handed) -> Section {
-    let mark = |letter| match (handed.prediction == Some(letter), handed.measured == Some(letter)) {
+fn question(lesson: &Lesson, submission: &Submission) -> Section {
+    let mark = |letter| match (submission.prediction == Some(letter), submission.measured == Some(letter)) {
         (true, true) => "predicted and measured",
         (true, false) => "predicted",
         (false, true) => "measured",
@@ -47,14 +47,14 @@ fn explanation(finding: &Finding) -> Section {
         return section
             .paragraph("Not what it was meant to: see what was checked. The explanation is left out.");
     }
-    finding.told.iter().fold(section, |section, told| section.paragraph(told))
+    finding.explanation.iter().fold(section, |section, told| section.paragraph(told))
 }
 
 fn checked(finding: &Finding) -> Section {
     let table = Table::new("Each claim, and what was seen", ["", "claim", "seen"]);
     let table = finding.claims.iter().fold(table, |table, claim| {
         let holds = if claim.holds { "holds" } else { "FAILS" };
-        table.row([holds, &claim.claim, &claim.seen])
+        table.row([holds, &claim.claim, &claim.measured])
     });
     Section::new("Checked").table(table)
 }

@@ -64,12 +64,12 @@ pub async fn run(plan: Plan, program: &Path, mut show: impl FnMut(&Moment)) -> R
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ended: Option<Instant> = None;
     // Sampling goes on for a moment after the last byte, to see what the servers do with their memory.
-    while ended.is_none_or(|ended| ended.elapsed() < AFTERMATH) {
+    while ended.is_none_or(|ended| ended.elapsed() < SETTLE_TIME) {
         ticks.tick().await;
         let t = begin.elapsed().as_secs_f64();
         let done = off.is_done()? & on.is_done()?;
-        if !done && begin.elapsed() > AT_MOST {
-            return Err(Error::Stalled { seconds: AT_MOST.as_secs() });
+        if !done && begin.elapsed() > MAX_DURATION {
+            return Err(Error::Stalled { seconds: MAX_DURATION.as_secs() });
         }
         let phase = plan.phase(t, done);
         show(&Moment { t, phase, off: off.sample(), on: on.sample() });
@@ -81,11 +81,11 @@ pub async fn run(plan: Plan, program: &Path, mut show: impl FnMut(&Moment)) -> R
 }
 
 /// The longest that a run may take: one of 9 s on a laptop that needs so long is on a machine too busy to tell anything.
-const AT_MOST: Duration = Duration::from_secs(30);
+const MAX_DURATION: Duration = Duration::from_secs(30);
 
 /// Twenty samples a second: the promise of the JSON output, and smooth enough for the eye.
 const TICK: Duration = Duration::from_millis(50);
 
 /// Long enough to see the freed memory leave the process (the server gives it back after half a second of quiet), and
 /// short enough not to be waited for.
-const AFTERMATH: Duration = Duration::from_secs(1);
+const SETTLE_TIME: Duration = Duration::from_secs(1);

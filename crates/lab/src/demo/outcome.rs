@@ -26,17 +26,17 @@ pub struct SideOutcome {
 
 impl Outcome {
     /// Whether both sides showed what they were to show, the one as the other's counterpart.
-    pub fn shows_it(&self) -> bool {
+    pub fn holds(&self) -> bool {
         self.off.is(Verdict::Unbounded) && self.on.is(Verdict::Bounded)
     }
 
     /// What did not come out as the demo claims, one sentence each. Empty when the claim holds.
-    pub fn doubts(&self) -> Vec<String> {
-        let mut doubts = Vec::new();
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
         for (name, side) in [("OFF", &self.off), ("ON", &self.on)] {
             let summary = &side.summary;
             if summary.verified != self.plan.total {
-                doubts.push(format!(
+                problems.push(format!(
                     "{name}: {} of {} came back right ({} frames wrong, {} lost)",
                     Bytes(summary.verified),
                     Bytes(self.plan.total),
@@ -45,7 +45,7 @@ impl Outcome {
                 ));
             }
             if summary.server_memory_growth.is_none() {
-                doubts.push(format!("{name}: this system does not show the server's memory"));
+                problems.push(format!("{name}: this system does not show the server's memory"));
             }
         }
         for (name, side, expected) in
@@ -54,10 +54,10 @@ impl Outcome {
             if !side.is(expected) {
                 let found = side.summary.verdict.map_or("nothing", Verdict::name);
                 let reason = side.summary.reason.as_deref().unwrap_or("no reason given");
-                doubts.push(format!("{name}: expected {expected}, the run says {found}: {reason}"));
+                problems.push(format!("{name}: expected {expected}, the run says {found}: {reason}"));
             }
         }
-        doubts
+        problems
     }
 }
 

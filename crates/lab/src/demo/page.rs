@@ -13,8 +13,8 @@ pub fn page(outcome: &Outcome) -> String {
     for paragraph in story::explanation(outcome) {
         why = why.paragraph(paragraph);
     }
-    for doubt in outcome.doubts() {
-        why = why.paragraph(format!("This run does not show what it should. {doubt}"));
+    for problem in outcome.problems() {
+        why = why.paragraph(format!("This run does not show what it should. {problem}"));
     }
     let commands = story::NEXT.map(|(command, what)| format!("{command:<38} # {what}")).join("\n");
     Page::new("Backpressure, off and on", story::conclusion(outcome))

@@ -52,7 +52,7 @@ impl Ready {
             rate_until: Some(plan.read + plan.stop),
             reading: Reading::Except { from: plan.read, until: plan.read + plan.stop },
             bytes: Some(plan.total),
-            patience: PATIENCE,
+            patience: CLIENT_TIMEOUT,
             ..Config::new(server.addr())
         };
         let flood = server.or_ended(Flood::connect(config).await)?;
@@ -120,4 +120,4 @@ impl Running {
 }
 
 /// Longer than the clients do not read, so that the server that is held back is not given up.
-const PATIENCE: Duration = Duration::from_secs(15);
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(15);

@@ -60,7 +60,7 @@ pub fn conclusion(outcome: &Outcome) -> String {
 
 /// The heading of [`explanation`].
 pub fn heading(outcome: &Outcome) -> &'static str {
-    if outcome.shows_it() { "Why one line rises and the other is flat" } else { "What this run showed" }
+    if outcome.holds() { "Why one line rises and the other is flat" } else { "What this run showed" }
 }
 
 /// Why the lines are as they are, a paragraph each, with the figures of this run. What a side did not show is not
@@ -101,7 +101,7 @@ fn rose(plan: &Plan, off: &SideOutcome) -> String {
          again ends such a server.{}",
         pending(&stopped),
         kernel(&stopped),
-        kept_memory(off)
+        retained_memory(off)
     )
 }
 
@@ -154,7 +154,7 @@ fn kernel(sample: &Sample) -> String {
 }
 
 /// A sentence on memory that stays with a process after its queue is empty, where that was so.
-fn kept_memory(side: &SideOutcome) -> String {
+fn retained_memory(side: &SideOutcome) -> String {
     let memory = |sample: &Sample| sample.server_memory;
     let left = side.samples.last().and_then(memory).zip(side.samples.first().and_then(memory));
     match left.map(|(last, first)| last.saturating_sub(first)) {
@@ -178,7 +178,7 @@ pub const NEXT: [(&str, &str); 4] = [
 ];
 
 /// What to say to a learner who guessed `guess`.
-pub fn verdict_on(guess: char, outcome: &Outcome) -> String {
+pub fn feedback(guess: char, outcome: &Outcome) -> String {
     let text = |letter| QUESTION.lettered().find(|(known, _)| *known == letter).map_or("", |(_, text)| text);
     let answer = format!("{ANSWER}) {}", text(ANSWER));
     if !outcome.on.is(Verdict::Bounded) {
@@ -217,10 +217,10 @@ mod tests {
 
                 assert_eq!(told.contains("OFF rose"), off == Verdict::Unbounded, "{off}, {on}: {told}");
                 assert_eq!(told.contains("ON stayed flat"), on == Verdict::Bounded, "{off}, {on}: {told}");
-                assert_eq!(told.contains("Why one line rises"), outcome.shows_it(), "{off}, {on}: {told}");
-                assert_eq!(told.contains("the reason"), !outcome.shows_it(), "{off}, {on}: {told}");
+                assert_eq!(told.contains("Why one line rises"), outcome.holds(), "{off}, {on}: {told}");
+                assert_eq!(told.contains("the reason"), !outcome.holds(), "{off}, {on}: {told}");
                 assert_eq!(
-                    verdict_on(ANSWER, &outcome).contains("So it was"),
+                    feedback(ANSWER, &outcome).contains("So it was"),
                     on == Verdict::Bounded,
                     "{off}, {on}"
                 );

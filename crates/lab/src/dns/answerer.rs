@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::places::{Heard, Places};
+use super::connections::{Connections, LastAnswer};
 use super::{Exchange, Transport, reply};
 
 /// A DNS server for `test.`, bound to one address on UDP and TCP.
@@ -21,7 +21,7 @@ pub struct Answerer {
     udp: UdpSocket,
     tcp: TcpListener,
     addr: SocketAddr,
-    most_connections: usize,
+    max_connections: usize,
 }
 
 impl Answerer {
@@ -37,7 +37,7 @@ impl Answerer {
             let bound = tcp.local_addr()?;
             match UdpSocket::bind(bound).await {
                 Ok(udp) => {
-                    return Ok(Answerer { udp, tcp, addr: bound, most_connections: MOST_CONNECTIONS });
+                    return Ok(Answerer { udp, tcp, addr: bound, max_connections: MAX_CONNECTIONS });
                 }
                 // The kernel chose the port for TCP alone; on UDP somebody has it already.
                 Err(error)
@@ -57,18 +57,18 @@ impl Answerer {
     ///
     /// `seen` is told of each message, answered or not. It must return at once: the next asker waits for it.
     pub async fn run(self, shutdown: impl Future, seen: impl Fn(&Exchange) + Send + Sync + 'static) {
-        let seen: Arc<Seen> = Arc::new(seen);
+        let seen: Arc<Observer> = Arc::new(seen);
         let secrets = RandomState::new();
         tokio::select! {
             _ = datagrams(&self.udp, &secrets, &*seen) => {}
-            _ = streams(&self.tcp, self.most_connections, &secrets, &seen) => {}
+            _ = streams(&self.tcp, self.max_connections, &secrets, &seen) => {}
             _ = shutdown => {}
         }
     }
 }
 
 /// Who is told of each message.
-type Seen = dyn Fn(&Exchange) + Send + Sync;
+type Observer = dyn Fn(&Exchange) + Send + Sync;
 
 /// What only this server knows of an asker's address: cookies are made from it.
 fn secret(secrets: &RandomState, peer: SocketAddr) -> u64 {
@@ -76,7 +76,7 @@ fn secret(secrets: &RandomState, peer: SocketAddr) -> u64 {
 }
 
 /// Answers datagrams one by one. A datagram is a message: there is nothing to cut.
-async fn datagrams(udp: &UdpSocket, secrets: &RandomState, seen: &Seen) {
+async fn datagrams(udp: &UdpSocket, secrets: &RandomState, seen: &Observer) {
     let mut datagram = vec![0; usize::from(u16::MAX)];
     loop {
         let Ok((length, peer)) = udp.recv_from(&mut datagram).await else {
@@ -95,24 +95,25 @@ async fn datagrams(udp: &UdpSocket, secrets: &RandomState, seen: &Seen) {
 }
 
 /// Accepts connections, a bounded number at a time.
-async fn streams(tcp: &TcpListener, most: usize, secrets: &RandomState, seen: &Arc<Seen>) {
-    let mut places = Places::new(most);
+async fn streams(tcp: &TcpListener, max: usize, secrets: &RandomState, seen: &Arc<Observer>) {
+    let mut connections = Connections::new(max);
     loop {
         match tcp.accept().await {
             Ok((connection, peer)) => {
-                let (seen, secret, heard) = (seen.clone(), secret(secrets, peer), places.heard());
-                let its_own = heard.clone();
+                let (seen, secret, last_answer) =
+                    (seen.clone(), secret(secrets, peer), connections.last_answer());
+                let its_own = last_answer.clone();
                 let task = tokio::spawn(async move {
                     // Whatever ended it, the connection is over and nobody else is concerned.
                     let _ = answer_stream(connection, peer, secret, &*seen, &its_own).await;
                 });
-                places.take(task.abort_handle(), heard);
+                connections.insert(task.abort_handle(), last_answer);
             }
             // Gone before it was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             // Out of descriptors, most likely: one that is not in use is given back, or else waited for.
             Err(_) => {
-                places.give_up_quietest();
+                connections.close_quietest();
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -125,13 +126,14 @@ async fn answer_stream(
     mut connection: TcpStream,
     peer: SocketAddr,
     secret: u64,
-    seen: &Seen,
-    heard: &Heard,
+    seen: &Observer,
+    last_answer: &LastAnswer,
 ) -> io::Result<()> {
     connection.set_nodelay(true)?;
-    let (mut buffer, mut cutter) = (Buffer::new(LONGEST), Cutter::new(Framing::U16, usize::from(u16::MAX)));
+    let (mut buffer, mut cutter) =
+        (Buffer::new(MAX_BUFFERED), Cutter::new(Framing::U16, usize::from(u16::MAX)));
     let mut chunk = [0; 2048];
-    let mut deadline = Instant::now() + PATIENCE; // for the next whole query: a byte now and then is not enough
+    let mut deadline = Instant::now() + QUERY_TIMEOUT; // for the next whole query: a byte now and then is not enough
     loop {
         while let Some(frame) = cutter.cut(buffer.unread()).map_err(io::Error::other)? {
             let (query, used) = (frame.payload, frame.whole.len());
@@ -142,9 +144,9 @@ async fn answer_stream(
             let length = u16::try_from(reply.len()).map_err(io::Error::other)?;
             let mut message = length.to_be_bytes().to_vec();
             message.extend(reply); // length and message in one write, see the lesson
-            timeout(PATIENCE, connection.write_all(&message)).await??;
-            heard.now();
-            deadline = Instant::now() + PATIENCE;
+            timeout(QUERY_TIMEOUT, connection.write_all(&message)).await??;
+            last_answer.now();
+            deadline = Instant::now() + QUERY_TIMEOUT;
         }
         let read = timeout_at(deadline, connection.read(&mut chunk)).await??;
         if read == 0 {
@@ -156,13 +158,13 @@ async fn answer_stream(
 // [/show]
 
 /// The most unread bytes of a connection: the longest message with its length, and one read.
-const LONGEST: usize = 2 + u16::MAX as usize + 2048;
+const MAX_BUFFERED: usize = 2 + u16::MAX as usize + 2048;
 
 /// Connections served at once; at worst each holds a query and a reply, 66 MiB in all.
-const MOST_CONNECTIONS: usize = 512;
+const MAX_CONNECTIONS: usize = 512;
 
 /// How long an asker may take for a whole query, or for taking its reply (RFC 7766, section 6.2.3, asks for seconds).
-const PATIENCE: Duration = Duration::from_secs(10);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Between two tries to accept when the system refuses.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
@@ -175,11 +177,11 @@ mod tests {
     use super::*;
     use crate::dns::query;
 
-    /// An answerer with few places, as a task that ends with the test.
-    async fn answerer(most_connections: usize) -> SocketAddr {
+    /// An answerer with few connections, as a task that ends with the test.
+    async fn answerer(max_connections: usize) -> SocketAddr {
         let answerer = Answerer::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let addr = answerer.local_addr();
-        tokio::spawn(Answerer { most_connections, ..answerer }.run(std::future::pending::<()>(), |_| {}));
+        tokio::spawn(Answerer { max_connections, ..answerer }.run(std::future::pending::<()>(), |_| {}));
         addr
     }
 

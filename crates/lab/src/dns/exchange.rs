@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use super::message::{Header, Walk};
+use super::message::{Header, MessageReader};
 use super::query::OPT;
 use super::reply::{self, TRUNCATED};
 
@@ -57,7 +57,7 @@ impl Exchange<'_> {
     /// as `\ddd`, as in `dig`: a name may hold any byte, also such as would move the cursor of a terminal.
     pub fn question(&self) -> Option<(String, String)> {
         Header::read(self.query).filter(|header| header.questions == 1)?;
-        let question = Walk::after_header(self.query).question()?;
+        let question = MessageReader::after_header(self.query).question()?;
         let labels: Vec<String> = question.labels().map(printable).collect();
         let name = if labels.is_empty() { ".".to_owned() } else { labels.join(".") };
         Some((name, type_name(question.kind)))
@@ -69,7 +69,7 @@ impl Exchange<'_> {
     }
 
     /// The two bytes in front of `message` in a stream; `None` in a datagram.
-    pub fn lead(&self, message: &[u8]) -> Option<[u8; 2]> {
+    pub fn length_prefix(&self, message: &[u8]) -> Option<[u8; 2]> {
         match self.transport {
             Transport::Udp => None,
             Transport::Tcp => u16::try_from(message.len()).ok().map(u16::to_be_bytes),
@@ -81,7 +81,7 @@ impl Answer {
     /// What `reply` says, which may come from a stranger: `None` where it is no reply, or ends before it should.
     pub fn read(reply: &[u8]) -> Option<Answer> {
         let header = Header::read(reply).filter(|header| header.is_response())?;
-        let mut walk = Walk::after_header(reply);
+        let mut walk = MessageReader::after_header(reply);
         for _ in 0..header.questions {
             walk.question()?;
         }
@@ -183,8 +183,8 @@ mod tests {
         let truncated = Answer { status: "NOERROR", records: 0, is_truncated: true };
         assert_eq!(over_udp.answer(), Some(truncated));
         assert_eq!(over_tcp.answer(), Some(Answer { records: 1, is_truncated: false, ..truncated }));
-        assert_eq!(over_udp.lead(&short), None);
-        assert_eq!(over_tcp.lead(&long), Some((long.len() as u16).to_be_bytes()));
+        assert_eq!(over_udp.length_prefix(&short), None);
+        assert_eq!(over_tcp.length_prefix(&long), Some((long.len() as u16).to_be_bytes()));
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) struct Header {
 impl Header {
     /// The header of `message`, or `None` where there are not even 12 bytes.
     pub(super) fn read(message: &[u8]) -> Option<Header> {
-        let mut walk = Walk { message, at: 0 };
+        let mut walk = MessageReader { message, at: 0 };
         let mut next = || walk.u16();
         Some(Header {
             id: next()?,
@@ -51,15 +51,15 @@ impl Header {
 
 /// A place in a message, from which it is read on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Walk<'a> {
+pub(super) struct MessageReader<'a> {
     message: &'a [u8],
     at: usize,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> MessageReader<'a> {
     /// Behind the header.
-    pub(super) fn after_header(message: &'a [u8]) -> Walk<'a> {
-        Walk { message, at: HEADER }
+    pub(super) fn after_header(message: &'a [u8]) -> MessageReader<'a> {
+        MessageReader { message, at: HEADER }
     }
 
     /// The next question; `None` where it is cut off, or its name is compressed or too long. A first name has nothing
@@ -67,7 +67,7 @@ impl<'a> Walk<'a> {
     pub(super) fn question(&mut self) -> Option<Question<'a>> {
         let begin = self.at;
         let name = self.name()?;
-        if !name.is_whole {
+        if !name.is_complete {
             return None;
         }
         let (kind, class) = (self.u16()?, self.u16()?);
@@ -82,7 +82,7 @@ impl<'a> Walk<'a> {
         let ttl = self.take(4)?.try_into().map(u32::from_be_bytes).ok()?;
         let length = self.u16()?;
         let data = self.take(usize::from(length))?;
-        Some(Record { is_root: name.is_whole && name.labels == [0], kind, class, ttl, data })
+        Some(Record { is_root: name.is_complete && name.labels == [0], kind, class, ttl, data })
     }
 
     pub(super) fn u16(&mut self) -> Option<u16> {
@@ -101,16 +101,16 @@ impl<'a> Walk<'a> {
         loop {
             let length = *self.take(1)?.first()?;
             match length {
-                0 => return Some(Name { labels: self.message.get(begin..self.at)?, is_whole: true }),
+                0 => return Some(Name { labels: self.message.get(begin..self.at)?, is_complete: true }),
                 POINTER.. => {
                     self.take(1)?;
-                    return Some(Name { labels: self.message.get(begin..self.at)?, is_whole: false });
+                    return Some(Name { labels: self.message.get(begin..self.at)?, is_complete: false });
                 }
-                1..=LONGEST_LABEL => self.take(usize::from(length))?,
+                1..=MAX_LABEL => self.take(usize::from(length))?,
                 // Label types that were never used, or given up (RFC 6891, section 5).
                 _ => return None,
             };
-            if self.at - begin >= LONGEST_NAME {
+            if self.at - begin >= MAX_NAME {
                 return None;
             }
         }
@@ -130,7 +130,7 @@ pub(super) struct Question<'a> {
 impl<'a> Question<'a> {
     /// The labels of the name, without those of the root.
     pub(super) fn labels(self) -> impl Iterator<Item = &'a [u8]> {
-        let mut walk = Walk { message: self.name, at: 0 };
+        let mut walk = MessageReader { message: self.name, at: 0 };
         std::iter::from_fn(move || {
             let length = *walk.take(1)?.first()?;
             walk.take(usize::from(length)).filter(|label| !label.is_empty())
@@ -152,7 +152,7 @@ pub(super) struct Record<'a> {
 struct Name<'a> {
     labels: &'a [u8],
     /// Whether it ends here, and not elsewhere by a pointer.
-    is_whole: bool,
+    is_complete: bool,
 }
 
 /// The flag of a reply.
@@ -168,8 +168,8 @@ pub(super) const HEADER: usize = 12;
 const POINTER: u8 = 0xc0;
 
 /// Bytes of a label, and of a name with its lengths (RFC 1035, section 2.3.4).
-pub(super) const LONGEST_LABEL: u8 = 63;
-const LONGEST_NAME: usize = 255;
+pub(super) const MAX_LABEL: u8 = 63;
+const MAX_NAME: usize = 255;
 
 #[cfg(test)]
 mod tests {
@@ -177,7 +177,7 @@ mod tests {
 
     fn question(name: &[u8]) -> Option<usize> {
         let message = [&[0; HEADER], name, &[0, 16, 0, 1]].concat();
-        let mut walk = Walk::after_header(&message);
+        let mut walk = MessageReader::after_header(&message);
         walk.question().map(|question| question.labels().count())
     }
 
@@ -199,10 +199,10 @@ mod tests {
             [&[0; HEADER][..], b"\x04test\0\0\x10\0\x01", b"\xc0\x0c\0\x10\0\x01\0\0\0\0\0\x02ab"].concat();
 
         for cut in HEADER..message.len() {
-            let mut walk = Walk::after_header(&message[..cut]);
+            let mut walk = MessageReader::after_header(&message[..cut]);
             assert!(walk.question().and_then(|_| walk.record()).is_none(), "cut at {cut}");
         }
-        let mut walk = Walk::after_header(&message);
+        let mut walk = MessageReader::after_header(&message);
         walk.question().unwrap();
         assert_eq!(walk.record().unwrap().data, b"ab");
         assert_eq!(Header::read(&message[..HEADER - 1]), None);

@@ -16,9 +16,9 @@
 //! | any name elsewhere | | refused |
 
 mod answerer;
+mod connections;
 mod exchange;
 mod message;
-mod places;
 mod query;
 mod reply;
 mod zone;
@@ -26,4 +26,4 @@ mod zone;
 pub use answerer::Answerer;
 pub use exchange::{Answer, Exchange, Transport};
 pub(crate) use query::write as query;
-pub use reply::{UNPROVEN, reply};
+pub use reply::{MAX_UNVERIFIED, reply};

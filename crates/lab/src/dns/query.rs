@@ -4,7 +4,7 @@
 //! [`Malformed`] query, which is told as FORMERR without a copy of what it held: a reply must not be larger because
 //! nonsense was.
 
-use super::message::{Header, LONGEST_LABEL, Question, Walk};
+use super::message::{Header, MAX_LABEL, MessageReader, Question};
 use super::zone;
 
 /// A query that can be answered.
@@ -26,11 +26,11 @@ impl<'a> Query<'a> {
         if header.questions != 1
             || header.answers != 0
             || header.authorities > 1
-            || header.additional > MOST_ADDITIONAL
+            || header.additional > MAX_ADDITIONAL
         {
             return Err(Malformed);
         }
-        let mut walk = Walk::after_header(message);
+        let mut walk = MessageReader::after_header(message);
         let question = walk.question().ok_or(Malformed)?;
         // Only an incremental transfer says by a record what it has already (RFC 1995, section 3).
         if header.authorities > 0 && question.kind != INCREMENTAL_TRANSFER {
@@ -61,7 +61,7 @@ pub(crate) fn write(id: u16, name: &str, edns: Option<u16>) -> Vec<u8> {
     let words = |words: &[u16]| words.iter().copied().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
     let mut query = words(&[id, 0, 1, 0, 0, u16::from(edns.is_some())]);
     for label in name.split('.') {
-        let length = u8::try_from(label.len()).unwrap_or(u8::MAX).min(LONGEST_LABEL);
+        let length = u8::try_from(label.len()).unwrap_or(u8::MAX).min(MAX_LABEL);
         query.push(length);
         query.extend(label.bytes().take(length.into()));
     }
@@ -103,8 +103,7 @@ fn cookie(options: &[u8]) -> Result<Option<Cookie<'_>>, Malformed> {
         rest = &behind[length..];
         if u16::from_be_bytes([kind_high, kind_low]) == COOKIE && found.is_none() {
             let (client, server) = data.split_first_chunk().ok_or(Malformed)?;
-            if !server.is_empty() && !(SHORTEST_SERVER_COOKIE..=LONGEST_SERVER_COOKIE).contains(&server.len())
-            {
+            if !server.is_empty() && !(MIN_SERVER_COOKIE..=MAX_SERVER_COOKIE).contains(&server.len()) {
                 return Err(Malformed);
             }
             found = Some(Cookie { client: *client, server });
@@ -118,14 +117,14 @@ pub(super) const OPT: u16 = 41;
 pub(super) const COOKIE: u16 = 10;
 
 /// Additional records of a query: its OPT, a signature, and room for what may come. A message full of them is no query.
-const MOST_ADDITIONAL: u16 = 16;
+const MAX_ADDITIONAL: u16 = 16;
 
 /// The type of a question for what has changed in a zone.
 const INCREMENTAL_TRANSFER: u16 = 251;
 
 /// Bytes of a server's half of a cookie (RFC 7873, section 4).
-const SHORTEST_SERVER_COOKIE: usize = 8;
-const LONGEST_SERVER_COOKIE: usize = 32;
+const MIN_SERVER_COOKIE: usize = 8;
+const MAX_SERVER_COOKIE: usize = 32;
 
 #[cfg(test)]
 mod tests {

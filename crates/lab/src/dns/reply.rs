@@ -3,7 +3,7 @@
 //! UDP carries datagrams of up to 65,507 bytes. A reply over UDP is cut shorter than that for two other reasons: the
 //! asker says how large a datagram it is ready for (EDNS, RFC 6891; 512 bytes if it says nothing), and whoever asks over
 //! UDP can write any sender's address on the query. So that a stranger cannot be flooded with replies in this way, an
-//! asker gets at most [`UNPROVEN`] bytes, some 30 times its query, until it has proved its address by giving back a cookie
+//! asker gets at most [`MAX_UNVERIFIED`] bytes, some 30 times its query, until it has proved its address by giving back a cookie
 //! (RFC 7873). What is larger is answered by an empty message with the flag TC, truncated. The asker then asks again over
 //! TCP, where the limit is that of a length in two bytes: 65,535.
 //!
@@ -20,7 +20,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::Transport;
 use super::message::{HEADER, Header, OPCODE, RESPONSE};
 use super::query::{COOKIE, Cookie, OPT, Query};
-use super::zone::{self, Found};
+use super::zone::{self, Lookup};
 
 /// The reply to `query`, or `None` where it deserves none: it is no DNS message, or is itself a reply. It has at most 65,535
 /// bytes over TCP, and at most 512 over UDP, or what the query allows up to 1,232 (4,096 for an asker with a cookie).
@@ -33,16 +33,16 @@ pub fn reply(query: &[u8], transport: Transport, secret: u64) -> Option<Vec<u8>>
         return None;
     }
     if header.opcode() != QUERY {
-        return Some(bare(header, NOTIMP));
+        return Some(header_only(header, NOTIMP));
     }
     match Query::read(header, query) {
-        Err(_) => Some(bare(header, FORMERR)),
+        Err(_) => Some(header_only(header, FORMERR)),
         Ok(query) => Some(answer(&query, transport, secret)),
     }
 }
 
 /// A reply that is a header alone, of a message whose content was not, or cannot be, understood.
-fn bare(header: Header, status: u16) -> Vec<u8> {
+fn header_only(header: Header, status: u16) -> Vec<u8> {
     let flags = RESPONSE | header.flags & (OPCODE | RECURSION_DESIRED) | status;
     [header.id, flags, 0, 0, 0, 0].into_iter().flat_map(u16::to_be_bytes).collect()
 }
@@ -53,23 +53,25 @@ fn answer(query: &Query, transport: Transport, secret: u64) -> Vec<u8> {
         return draft.finish(BADVERS);
     }
     let whole = match zone::find(query.question) {
-        Found::Data { kind, data } => draft.answer(kind, &data),
-        Found::NoData => draft.no_data(),
-        Found::Refused => return draft.finish(REFUSED),
-        Found::Malformed => return bare(query.header, FORMERR),
-        Found::NotImplemented => return draft.finish(NOTIMP),
+        Lookup::Data { kind, data } => draft.answer(kind, &data),
+        Lookup::NoData => draft.no_data(),
+        Lookup::Refused => return draft.finish(REFUSED),
+        Lookup::Malformed => return header_only(query.header, FORMERR),
+        Lookup::NotImplemented => return draft.finish(NOTIMP),
     };
-    let requested = query.edns.map_or(0, |edns| usize::from(edns.size)).max(WITHOUT_EDNS);
+    let requested = query.edns.map_or(0, |edns| usize::from(edns.size)).max(DEFAULT_SIZE);
     let cookie = query.edns.and_then(|edns| edns.cookie);
     let most = match transport {
         Transport::Tcp => usize::from(u16::MAX),
-        Transport::Udp if cookie.is_some_and(|cookie| is_ours(cookie, secret)) => requested.min(PROVEN),
-        Transport::Udp => requested.min(UNPROVEN),
+        Transport::Udp if cookie.is_some_and(|cookie| is_ours(cookie, secret)) => requested.min(MAX_VERIFIED),
+        Transport::Udp => requested.min(MAX_UNVERIFIED),
     };
     match whole {
         Some(whole) if whole.len() <= most => whole,
         // It fits if only the address is proved: the asker is told the cookie to do so with, and asks again.
-        Some(whole) if cookie.is_some() && (most + 1..=requested.min(PROVEN)).contains(&whole.len()) => {
+        Some(whole)
+            if cookie.is_some() && (most + 1..=requested.min(MAX_VERIFIED)).contains(&whole.len()) =>
+        {
             Draft::new(query, secret).finish(BADCOOKIE)
         }
         _ if transport == Transport::Tcp => Draft::new(query, secret).finish(SERVFAIL),
@@ -132,7 +134,7 @@ impl<'a> Draft<'a> {
         let flags = RESPONSE | flags & (RECURSION_DESIRED | CHECKING_DISABLED) | self.flags | low;
         let [answers, authorities] = self.counts;
         let additional = u16::from(self.query.edns.is_some());
-        let mut message = Vec::with_capacity(HEADER + asked.len() + self.records.len() + LONGEST_OPT);
+        let mut message = Vec::with_capacity(HEADER + asked.len() + self.records.len() + MAX_OPT);
         message
             .extend([id, flags, 1, answers, authorities, additional].into_iter().flat_map(u16::to_be_bytes));
         message.extend_from_slice(asked);
@@ -168,20 +170,20 @@ fn server_cookie(cookie: Cookie, secret: u64) -> [u8; 8] {
 const THE_NAME_ASKED_FOR: [u8; 2] = [0xc0, HEADER as u8];
 
 /// The largest datagram that an asker without EDNS is ready for (RFC 1035, section 4.2.1).
-const WITHOUT_EDNS: usize = 512;
+const DEFAULT_SIZE: usize = 512;
 
 /// The largest datagram for an address that may be forged. It passes practically every network in one piece (DNS flag
 /// day 2020), and is some 30 times the shortest query that it answers.
-pub const UNPROVEN: usize = 1232;
+pub const MAX_UNVERIFIED: usize = 1232;
 
 /// The largest datagram for an asker with a cookie: more is better asked for over TCP (RFC 6891, section 6.2.5).
-const PROVEN: usize = 4096;
+const MAX_VERIFIED: usize = 4096;
 
 /// What this server says of itself in EDNS.
 const OUR_SIZE: u16 = 1232;
 
 /// Bytes of an OPT record with a cookie in it.
-const LONGEST_OPT: usize = 31;
+const MAX_OPT: usize = 31;
 
 /// The kind of query that is a question.
 const QUERY: u16 = 0;

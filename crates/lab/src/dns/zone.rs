@@ -4,7 +4,7 @@ use super::message::Question;
 
 /// What the zone has for a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum Lookup {
     /// One record of the name asked for.
     Data { kind: u16, data: Vec<u8> },
     /// The name exists, as every name of the zone does, but this type of it does not: no error, no answer, and the zone's
@@ -19,11 +19,11 @@ pub(super) enum Found {
 }
 
 /// What the zone answers.
-pub(super) fn find(question: Question) -> Found {
+pub(super) fn find(question: Question) -> Lookup {
     let labels: Vec<&[u8]> = question.labels().collect();
     let is_ours = labels.last().is_some_and(|zone| zone.eq_ignore_ascii_case(ZONE));
     if !is_ours || ![INTERNET, ANY].contains(&question.class) {
-        return Found::Refused;
+        return Lookup::Refused;
     }
     let is_apex = labels.len() == 1;
     let (kind, data) = match question.kind {
@@ -32,16 +32,16 @@ pub(super) fn find(question: Question) -> Found {
         SOA if is_apex => (SOA, start_of_authority()),
         NS if is_apex => (NS, NAME_SERVER.to_vec()),
         TXT => match text_length(&labels) {
-            Some(length) if length > LONGEST_TEXT => return Found::NoData,
+            Some(length) if length > MAX_TEXT => return Lookup::NoData,
             Some(length) => (TXT, text(length)),
             None => (TXT, strings(b"ask for 4000.txt.test: the number is the length")),
         },
-        IXFR | AXFR => return Found::Refused,
-        MAILB | MAILA => return Found::NotImplemented,
-        0 | OPT | TKEY | TSIG => return Found::Malformed,
-        _ => return Found::NoData,
+        IXFR | AXFR => return Lookup::Refused,
+        MAILB | MAILA => return Lookup::NotImplemented,
+        0 | OPT | TKEY | TSIG => return Lookup::Malformed,
+        _ => return Lookup::NoData,
     };
-    Found::Data { kind, data }
+    Lookup::Data { kind, data }
 }
 
 /// The data of the zone's SOA. Nobody copies this zone, and nobody is to keep what it says: all times are 0 but those that
@@ -69,10 +69,10 @@ fn text(length: usize) -> Vec<u8> {
 
 /// A text as TXT wants it: one or more strings of at most 255 bytes, each led by its length.
 fn strings(text: &[u8]) -> Vec<u8> {
-    let mut data = Vec::with_capacity(text.len() + text.len() / usize::from(LONGEST_STRING) + 1);
+    let mut data = Vec::with_capacity(text.len() + text.len() / usize::from(MAX_STRING) + 1);
     let mut rest = text;
     loop {
-        let length = u8::try_from(rest.len()).unwrap_or(LONGEST_STRING);
+        let length = u8::try_from(rest.len()).unwrap_or(MAX_STRING);
         let (string, behind) = rest.split_at(length.into());
         data.push(length);
         data.extend_from_slice(string);
@@ -90,10 +90,10 @@ pub(super) const ZONE: &[u8] = b"test";
 const NAME_SERVER: &[u8] = b"\x02ns\x04test\0";
 
 /// The most bytes in one string of a TXT record: its length has one byte.
-const LONGEST_STRING: u8 = 255;
+const MAX_STRING: u8 = 255;
 
 /// The longest text that fits in a message over TCP with the longest name in front, each string led by its length.
-pub(super) const LONGEST_TEXT: usize = 64_800;
+pub(super) const MAX_TEXT: usize = 64_800;
 
 /// Names for experiments change with the experiment: no resolver should keep them.
 pub(super) const TTL_SECONDS: u32 = 0;

@@ -8,7 +8,7 @@ pub struct Claim {
     /// What must hold, as a short sentence.
     pub claim: String,
     /// The values that were measured.
-    pub seen: String,
+    pub measured: String,
     /// Whether it held.
     pub holds: bool,
 }

@@ -16,7 +16,7 @@ impl Lesson {
     /// claim does not hold and this system's queues are far from what the lesson is made for. One that did not end is left
     /// behind on its thread; its servers end with this process.
     pub fn measure(&self, setting: &Setting) -> Result<Finding, LessonError> {
-        let outcome = within(AT_MOST, self.run, setting.clone());
+        let outcome = within(MAX_DURATION, self.run, setting.clone());
         let failed = match &outcome {
             // Sabotage wants to see the claim fail, whatever the system.
             _ if setting.sabotage => None,
@@ -24,7 +24,7 @@ impl Lesson {
                 .claims
                 .iter()
                 .find(|claim| !claim.holds)
-                .map(|claim| format!("{}: seen {}", claim.claim, claim.seen)),
+                .map(|claim| format!("{}: seen {}", claim.claim, claim.measured)),
             Err(error) => error.is_about_time().then(|| error.to_string()),
         };
         match failed.zip(queues::unusual()) {
@@ -48,9 +48,10 @@ fn within(
     })?;
     receiver.recv_timeout(limit).unwrap_or_else(|error| {
         Err(match error {
-            RecvTimeoutError::Timeout => {
-                LessonError::Waited { what: "the experiment has ended".to_owned(), seconds: limit.as_secs() }
-            }
+            RecvTimeoutError::Timeout => LessonError::TimedOut {
+                what: "the experiment has ended".to_owned(),
+                seconds: limit.as_secs(),
+            },
             // It has said on stderr what was wrong.
             RecvTimeoutError::Disconnected => LessonError::Part("the experiment panicked".to_owned()),
         })
@@ -59,7 +60,7 @@ fn within(
 
 /// The longest that a lesson may take: a second less than the 15 that a learner is promised, for starting and printing.
 /// The longest lesson takes 8 s on a quiet machine.
-const AT_MOST: Duration = Duration::from_secs(14);
+const MAX_DURATION: Duration = Duration::from_secs(14);
 
 #[cfg(test)]
 mod tests {
@@ -79,7 +80,7 @@ mod tests {
 
         let error = within(Duration::from_millis(20), blocks, setting()).expect_err("it never ends");
 
-        assert!(matches!(error, LessonError::Waited { .. }), "{error}");
+        assert!(matches!(error, LessonError::TimedOut { .. }), "{error}");
     }
 
     #[test]

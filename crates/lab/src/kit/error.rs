@@ -21,7 +21,7 @@ pub enum LessonError {
     },
     /// A condition that the experiment waits for did not come about.
     #[error("waited {seconds} s in vain until {what}")]
-    Waited {
+    TimedOut {
         /// The condition.
         what: String,
         /// How long it was waited for.
@@ -58,7 +58,7 @@ impl LessonError {
     /// Whether something took longer than it should, which may be the system's doing.
     pub(super) fn is_about_time(&self) -> bool {
         match self {
-            LessonError::Waited { .. } => true,
+            LessonError::TimedOut { .. } => true,
             LessonError::Io { source, .. } => is_not_now(source),
             LessonError::Part(_) | LessonError::NotVisible(_) | LessonError::TooLittleMemory { .. } => false,
         }

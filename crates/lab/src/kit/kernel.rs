@@ -9,7 +9,7 @@ use super::LessonError;
 
 /// One end of a connection, as the kernel sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct End {
+pub struct SocketState {
     /// Its state.
     pub state: TcpState,
     /// Bytes that have arrived and were not read.
@@ -23,9 +23,13 @@ pub struct End {
 /// # Errors
 /// [`LessonError::NotVisible`] where the system shows no socket but one's own: everywhere but on Linux.
 #[cfg(target_os = "linux")]
-pub fn end_of(local: SocketAddr, remote: SocketAddr) -> Result<Option<End>, LessonError> {
+pub fn socket_state(local: SocketAddr, remote: SocketAddr) -> Result<Option<SocketState>, LessonError> {
     let found = echoctl_observe::SocketDiag::open()?.find(local, remote)?;
-    Ok(found.map(|found| End { state: found.state, receive_queue: found.unread(), inode: found.inode }))
+    Ok(found.map(|found| SocketState {
+        state: found.state,
+        receive_queue: found.unread(),
+        inode: found.inode,
+    }))
 }
 
 /// The end of a connection that has the address `local`: not visible on this system.
@@ -33,6 +37,6 @@ pub fn end_of(local: SocketAddr, remote: SocketAddr) -> Result<Option<End>, Less
 /// # Errors
 /// Always.
 #[cfg(not(target_os = "linux"))]
-pub fn end_of(_: SocketAddr, _: SocketAddr) -> Result<Option<End>, LessonError> {
+pub fn socket_state(_: SocketAddr, _: SocketAddr) -> Result<Option<SocketState>, LessonError> {
     Err(LessonError::NotVisible("sockets that this program does not hold".to_owned()))
 }

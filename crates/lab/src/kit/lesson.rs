@@ -29,7 +29,7 @@ pub struct Lesson {
 pub struct Setting {
     /// Prevents the phenomenon, so that an honest check must fail: the lesson's own test.
     pub sabotage: bool,
-    /// For what must differ from run to run, as an order that should not be handed on.
+    /// For what must differ from run to run, as an order that should not be submission on.
     pub seed: u64,
     /// The `echoctl` program, for experiments that need a process of its own.
     pub program: PathBuf,

@@ -41,7 +41,7 @@ impl Clamp {
 pub const ETHERNET: u32 = 1460;
 
 /// A connection over loopback: the connecting end and the accepted one. Blocking reads and writes of both end after
-/// [`PATIENCE`].
+/// [`TIMEOUT`].
 ///
 /// # Errors
 /// When the system refuses sockets.
@@ -65,19 +65,19 @@ pub fn connection_with(clamp: Clamp) -> Result<(TcpStream, TcpStream), LessonErr
     if let Some(bytes) = clamp.segment {
         client.set_tcp_mss(bytes)?;
     }
-    client.connect_timeout(&listener.local_addr()?.into(), PATIENCE)?;
+    client.connect_timeout(&listener.local_addr()?.into(), TIMEOUT)?;
     let client = TcpStream::from(client);
     limit_waiting(&client)?;
     let server = accept(&listener, client.local_addr()?)?;
     Ok((client, server))
 }
 
-/// Connects to a server of the experiment. This, and blocking reads and writes, end after [`PATIENCE`].
+/// Connects to a server of the experiment. This, and blocking reads and writes, end after [`TIMEOUT`].
 ///
 /// # Errors
 /// The system's own.
 pub fn connect(server: SocketAddr) -> io::Result<TcpStream> {
-    let client = TcpStream::connect_timeout(&server, PATIENCE)?;
+    let client = TcpStream::connect_timeout(&server, TIMEOUT)?;
     limit_waiting(&client)?;
     Ok(client)
 }
@@ -91,20 +91,20 @@ pub fn datagrams() -> io::Result<(UdpSocket, UdpSocket)> {
     one.connect(other.local_addr()?)?;
     other.connect(one.local_addr()?)?;
     for end in [&one, &other] {
-        end.set_read_timeout(Some(PATIENCE))?;
+        end.set_read_timeout(Some(TIMEOUT))?;
     }
     Ok((one, other))
 }
 
 fn limit_waiting(end: &TcpStream) -> io::Result<()> {
-    end.set_read_timeout(Some(PATIENCE))?;
-    end.set_write_timeout(Some(PATIENCE))
+    end.set_read_timeout(Some(TIMEOUT))?;
+    end.set_write_timeout(Some(TIMEOUT))
 }
 
 /// Accepts the connection that comes from `client`, limited as those of [`connect`]. Any other is a stranger's, who found the port, and is closed.
 ///
 /// # Errors
-/// When it has not come after [`PATIENCE`].
+/// When it has not come after [`TIMEOUT`].
 pub fn accept(listener: &TcpListener, client: SocketAddr) -> Result<TcpStream, LessonError> {
     listener.set_nonblocking(true)?;
     let accepted = until("the experiment's own connection is accepted", || match listener.accept() {
@@ -141,19 +141,19 @@ pub fn loopback() -> SocketAddr {
 /// Asks again and again until `found` has an answer.
 ///
 /// # Errors
-/// [`LessonError::Waited`] after [`PATIENCE`], naming `what`; or the first error of `found`.
+/// [`LessonError::TimedOut`] after [`TIMEOUT`], naming `what`; or the first error of `found`.
 pub fn until<T>(
     what: &str,
     mut found: impl FnMut() -> Result<Option<T>, LessonError>,
 ) -> Result<T, LessonError> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while Instant::now() < deadline {
         if let Some(answer) = found()? {
             return Ok(answer);
         }
         std::thread::sleep(PAUSE);
     }
-    Err(LessonError::Waited { what: what.to_owned(), seconds: PATIENCE.as_secs() })
+    Err(LessonError::TimedOut { what: what.to_owned(), seconds: TIMEOUT.as_secs() })
 }
 
 /// Reads to EOF and returns the bytes of each read, in order.
@@ -177,7 +177,7 @@ pub fn is_not_now(error: &io::Error) -> bool {
 
 /// The longest that any condition of an experiment is waited for. What takes milliseconds on an idle machine may take
 /// a second on a loaded one.
-pub const PATIENCE: Duration = Duration::from_secs(8);
+pub const TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Between two looks at a condition.
 const PAUSE: Duration = Duration::from_millis(2);

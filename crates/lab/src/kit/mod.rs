@@ -6,22 +6,24 @@
 //!
 //! Nothing here prints or reads the terminal: the caller does, and so a lesson runs the same in a test.
 
-mod ask;
 mod claim;
 mod deadline;
 mod error;
+mod finding;
 pub mod kernel;
 mod lesson;
 pub mod measure;
+mod question;
 mod queues;
 mod table;
-mod tell;
+mod text;
 mod thread;
 
-pub use ask::Question;
 pub use claim::Claim;
 pub use error::LessonError;
+pub use finding::Finding;
 pub use lesson::{Code, Lesson, Setting};
+pub use question::Question;
 pub use table::Table;
-pub use tell::{Finding, count, wrap};
+pub use text::{count, wrap};
 pub use thread::spawn;

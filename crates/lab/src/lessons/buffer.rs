@@ -75,7 +75,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
         concat_seconds,
         doubling_seconds,
     };
-    Ok(tell(&evidence))
+    Ok(finding(&evidence))
 }
 
 // [show]
@@ -126,7 +126,7 @@ fn pop_by_offset(total: u64) -> u64 {
 }
 // [/show]
 
-fn tell(e: &Evidence) -> Finding {
+fn finding(e: &Evidence) -> Finding {
     let growth = e.copied_concat[1] as f64 / e.copied_concat[0] as f64;
     let per_byte = |copied: u64, at: usize| (copied as f64 / e.appended[at] as f64).round();
     let mut table =
@@ -147,13 +147,13 @@ fn tell(e: &Evidence) -> Finding {
     let all = |copied: [u64; 3]| copied.map(|bytes| Bytes(bytes).to_string()).join(", ");
     let finding = Finding::new(e)
         .table(table)
-        .tell(format!(
+        .explain(format!(
             "Twice the bytes cost {growth:.1} times the copying, because each of twice as many pieces copies a buffer that \
              is on average twice as long. That is n squared: to collect {} this way, each byte was copied {} times.",
             Bytes(e.appended[2]),
             per_byte(e.copied_concat[2], 2),
         ))
-        .tell(format!(
+        .explain(format!(
             "The dynamic buffer takes twice the room whenever it runs out. It moves its content only then, half as often \
              each time, and so each byte was copied {} times, however many there are: {} against {} in all. On this \
              machine that was {} against {}.",
@@ -163,14 +163,14 @@ fn tell(e: &Evidence) -> Finding {
             Seconds(e.doubling_seconds),
             Seconds(e.concat_seconds),
         ))
-        .tell(format!(
+        .explain(format!(
             "Taking messages out at the front is the same trap the other way round: moving the rest up for each message \
              copied {}, remembering where the unread bytes begin copied {}. The room in front is used again when it is \
              worth a move.",
             Bytes(e.copied_pop_moving[2]),
             Bytes(e.copied_pop_offset[2]),
         ))
-        .tell(
+        .explain(
             "A peer chooses how small its pieces are, so the square is not only slow: whoever sends a long line a few \
              bytes at a time keeps the processor busy with copying. And the buffer needs a limit, or a line without an end \
              fills the memory: echoctl serve calls it --max-frame.",

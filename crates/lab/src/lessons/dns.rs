@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::dns::{self, Answer, Answerer};
-use crate::kit::measure::{PATIENCE, connect, datagrams, loopback};
+use crate::kit::measure::{TIMEOUT, connect, datagrams, loopback};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
 
 /// The lesson.
@@ -85,10 +85,10 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
             if setting.sabotage { Writes::One } else { Writes::Two },
         )?,
     };
-    Ok(tell(&evidence, [&plain, &allowed, &too_much].map(|reply| is_truncated(reply)), &message))
+    Ok(finding(&evidence, [&plain, &allowed, &too_much].map(|reply| is_truncated(reply)), &message))
 }
 
-fn tell(e: &Evidence, is_truncated: [bool; 3], message: &[u8]) -> Finding {
+fn finding(e: &Evidence, is_truncated: [bool; 3], message: &[u8]) -> Finding {
     let [truncated, truncated_with_edns, truncated_by_server] = is_truncated;
     let first = &message[..message.len().min(8)];
     let bytes = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
@@ -112,7 +112,7 @@ fn tell(e: &Evidence, is_truncated: [bool; 3], message: &[u8]) -> Finding {
                 .row(["length and message in one write", &Seconds(e.one_write_seconds).to_string()])
                 .row(["the length, then the message", &Seconds(e.two_writes_seconds).to_string()]),
         )
-        .tell(format!(
+        .explain(format!(
             "UDP can carry it: a datagram of {} bytes arrived whole, and only {} were refused. There are three limits: the \
              protocol's (65507 bytes over IPv4, 65527 over IPv6); the network's (a datagram of more than some 1500 bytes travels in \
              fragments, and if one is lost all are); and what the client says it is ready for. The last one decided here. \
@@ -120,7 +120,7 @@ fn tell(e: &Evidence, is_truncated: [bool; 3], message: &[u8]) -> Finding {
              flag TC. A client that allowed 1232 got a reply of {} in one datagram.",
             e.udp_largest, e.udp_too_large, e.truncated_at, e.allowed_with_edns,
         ))
-        .tell(format!(
+        .explain(format!(
             "The server has a limit of its own: a client that allowed 4500 got {} bytes{}. Anyone can write another host's \
              address on a datagram, and that host would get the reply; so this server sends no more than 1232 bytes to an \
              address that has not been proved, some 30 times its query. (dig +bufsize=4500 \
@@ -128,18 +128,18 @@ fn tell(e: &Evidence, is_truncated: [bool; 3], message: &[u8]) -> Finding {
             e.truncated_by_server,
             if truncated_by_server { " and TC" } else { "" },
         ))
-        .tell(format!(
+        .explain(format!(
             "A datagram is a message. Whoever reads it with too little room gets {} bytes, and the rest is not there at the \
              next read.",
             e.cut_read,
         ))
-        .tell(format!(
+        .explain(format!(
             "Over TCP the client asks again, and there bytes have no ends. So each message is led by its length in two \
              bytes: {} is {}, and that many bytes followed. Two bytes also set the largest message, 65535.",
             bytes(&length),
             e.tcp_prefix,
         ))
-        .tell(format!(
+        .explain(format!(
             "Write the length and the message at once. In two writes a round trip took {} instead of {}: the message waits \
              until the length is acknowledged (Nagle's algorithm), and the peer delays that acknowledgement because it \
              expects to send a reply with it, which it cannot, having seen only a length. TCP_NODELAY switches the first \
@@ -227,7 +227,7 @@ fn ask_tcp(server: SocketAddr, query: &[u8]) -> Result<(usize, Vec<u8>), LessonE
 /// Asks over UDP and reads the reply with room for `room` bytes.
 fn ask_udp(server: SocketAddr, query: &[u8], room: usize) -> Result<Vec<u8>, LessonError> {
     let socket = UdpSocket::bind(loopback())?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
     socket.connect(server)?; // a stranger's datagram is no reply
     socket.send(query)?;
     let mut reply = vec![0; room];

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use echoctl_record::{Bytes, Rate};
 use serde::Serialize;
 
-use crate::kit::measure::{PATIENCE, connection, is_not_now};
+use crate::kit::measure::{TIMEOUT, connection, is_not_now};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
 
 /// The lesson.
@@ -63,7 +63,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let large_written = if setting.sabotage { read_while_writing(LARGE)? } else { write_then_read(LARGE)? };
     let large_read_meanwhile = read_while_writing(LARGE)?;
     let (both_out, both_in, both_seconds) = both_ways()?;
-    Ok(tell(&Evidence {
+    Ok(finding(&Evidence {
         small_bytes: SMALL,
         small_done: small_written == SMALL,
         large_bytes: LARGE,
@@ -151,7 +151,7 @@ fn both_ways() -> Result<(u64, u64, f64), LessonError> {
     let writers = [write(client.try_clone()?)?, write(server.try_clone()?)?];
     let readers = [read(server, out.clone())?, read(client, back.clone())?];
     let moved = || (out.load(Ordering::Relaxed), back.load(Ordering::Relaxed));
-    while moved().0.max(moved().1) < BOTH && started.elapsed() < PATIENCE {
+    while moved().0.max(moved().1) < BOTH && started.elapsed() < TIMEOUT {
         thread::yield_now();
     }
     let (out, back) = moved();
@@ -166,7 +166,7 @@ fn both_ways() -> Result<(u64, u64, f64), LessonError> {
 }
 
 fn read_exactly(connection: &mut TcpStream, total: u64) -> Result<u64, LessonError> {
-    connection.set_read_timeout(Some(PATIENCE))?;
+    connection.set_read_timeout(Some(TIMEOUT))?;
     let (mut read, mut room) = (0, vec![0; CHUNK]);
     while read < total {
         match connection.read(&mut room)? {
@@ -181,7 +181,7 @@ fn ended(thread: JoinHandle<()>) -> Result<(), LessonError> {
     thread.join().map_err(|_| LessonError::Part("a thread of the experiment failed".to_owned()))
 }
 
-fn tell(e: &Evidence) -> Finding {
+fn finding(e: &Evidence) -> Finding {
     let done = |done| if done { "done" } else { "stood still" };
     let finding = Finding::new(e)
         .table(
@@ -205,7 +205,7 @@ fn tell(e: &Evidence) -> Finding {
                 .row(["out", &Bytes(e.both_out).to_string(), &Rate(e.both_out as f64 / e.both_seconds).to_string()])
                 .row(["in", &Bytes(e.both_in).to_string(), &Rate(e.both_in as f64 / e.both_seconds).to_string()]),
         )
-        .tell(format!(
+        .explain(format!(
             "{} went through, and {} stood still after {} were written. The client does not read, so the echo's replies \
              fill the client's receive queue and the server's send queue. Then the server waits in write and does not read. \
              Then its receive queue and the client's send queue fill, and the client waits in write, for a server that waits \
@@ -214,19 +214,19 @@ fn tell(e: &Evidence) -> Finding {
             Bytes(e.large_bytes),
             Bytes(e.large_written),
         ))
-        .tell(format!(
+        .explain(format!(
             "The {} that fitted are the kernel's four queues. That is why it \"works\" in a test with 1 MiB, and hangs \
              with a large file, or on a machine with smaller buffers.",
             Bytes(e.large_written),
         ))
-        .tell(format!(
+        .explain(format!(
             "The cure is on the client's side: a connection is two channels, so use both at once. Reading while writing, \
              all {} came back. Both ends writing and reading at the same time moved {} out and {} in.",
             Bytes(e.large_read_meanwhile),
             Bytes(e.both_out),
             Bytes(e.both_in),
         ))
-        .tell(
+        .explain(
             "It is tempting to cure it in the server, by reading on and keeping the replies until the client takes them. \
              That is the unbounded queue: it turns a client that hangs into a server that dies.",
         )

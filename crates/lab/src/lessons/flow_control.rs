@@ -59,33 +59,36 @@ struct Evidence {
 
 /// What is seen at one moment.
 #[derive(Clone, Copy)]
-struct Look {
+struct Observation {
     t: f64,
     phase_began: f64,
     window: u32,
     cwnd: u64,
     queue: u64,
-    taken: u64,
+    bytes_read: u64,
 }
 
 // [show]
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let (writer, reader) = connection_with(SMALL)?;
-    let taken = Arc::new(AtomicU64::new(0));
-    let look = Looks { writer: &writer, reader: &reader, taken: &taken, started: Instant::now() };
+    let bytes_read = Arc::new(AtomicU64::new(0));
+    let watcher =
+        Watcher { writer: &writer, reader: &reader, bytes_read: &bytes_read, started: Instant::now() };
     // Sabotage: the reader never waits.
     let reads_every = Pause::new(if setting.sabotage { Duration::ZERO } else { SLOW });
     send(writer.try_clone()?)?; // 4 KiB every 4 ms: 1 MiB a second
-    read(reader.try_clone()?, reads_every.clone(), taken.clone())?; // 8 KiB every 30 ms: a quarter of it
+    read(reader.try_clone()?, reads_every.clone(), bytes_read.clone())?; // 8 KiB every 30 ms: a quarter of it
 
-    let slow = look.until(|look, _| look.window == 0)?;
+    let slow = watcher.until(|observation, _| observation.window == 0)?;
     if !setting.sabotage {
         reads_every.set(Duration::MAX); // now it reads nothing
     }
-    let none = look.until(|_, closed_for| closed_for > CLOSED_FOR)?;
+    let none = watcher.until(|_, closed_for| closed_for > CLOSED_FOR)?;
     reads_every.set(if setting.sabotage { Duration::ZERO } else { TICK }); // now it reads 8 KiB every 4 ms
-    let fast = look.until(|look, _| look.t > look.phase_began + OPEN_FOR && look.window > 0)?;
-    Ok(tell(&slow, &none, &fast))
+    let fast = watcher.until(|observation, _| {
+        observation.t > observation.phase_began + OPEN_FOR && observation.window > 0
+    })?;
+    Ok(finding(&slow, &none, &fast))
 }
 // [/show]
 
@@ -99,10 +102,14 @@ fn send(mut writer: TcpStream) -> Result<JoinHandle<()>, LessonError> {
 }
 
 /// Reads 8 KiB, waits as long as it is told to, and so on.
-fn read(mut reader: TcpStream, pause: Pause, taken: Arc<AtomicU64>) -> Result<JoinHandle<()>, LessonError> {
+fn read(
+    mut reader: TcpStream,
+    pause: Pause,
+    bytes_read: Arc<AtomicU64>,
+) -> Result<JoinHandle<()>, LessonError> {
     spawn(move || {
         while let Ok(count @ 1..) = reader.read(&mut [0; 8192]) {
-            taken.fetch_add(count as u64, Ordering::Relaxed);
+            bytes_read.fetch_add(count as u64, Ordering::Relaxed);
             let since = Instant::now();
             while since.elapsed() < pause.get() && !pause.is_over() {
                 thread::sleep(TICK);
@@ -134,39 +141,46 @@ impl Pause {
 }
 
 /// Looks at both ends, again and again. Dropping it ends the experiment's threads.
-struct Looks<'a> {
+struct Watcher<'a> {
     writer: &'a TcpStream,
     reader: &'a TcpStream,
     /// Bytes that the receiver's program has read.
-    taken: &'a AtomicU64,
+    bytes_read: &'a AtomicU64,
     started: Instant,
 }
 
-impl Looks<'_> {
+impl Watcher<'_> {
     /// Looks every few milliseconds until `done`, which is also told the seconds for which the window has been 0. Gives up
-    /// after a while: then the looks show what was seen instead.
-    fn until(&self, done: impl Fn(&Look, f64) -> bool) -> Result<Vec<Look>, LessonError> {
-        let (mut looks, phase_began) = (Vec::new(), self.now());
+    /// after a while: then the observations show what was seen instead.
+    fn until(&self, done: impl Fn(&Observation, f64) -> bool) -> Result<Vec<Observation>, LessonError> {
+        let (mut observations, phase_began) = (Vec::new(), self.now());
         let mut open_at = phase_began;
         loop {
-            let look = self.look(phase_began)?;
-            if look.window > 0 {
-                open_at = look.t;
+            let observation = self.observe(phase_began)?;
+            if observation.window > 0 {
+                open_at = observation.t;
             }
-            looks.push(look);
-            if done(&look, look.t - open_at) || look.t > phase_began + GIVE_UP {
-                return Ok(looks);
+            observations.push(observation);
+            if done(&observation, observation.t - open_at) || observation.t > phase_began + GIVE_UP {
+                return Ok(observations);
             }
             thread::sleep(Duration::from_millis(5));
         }
     }
 
-    fn look(&self, phase_began: f64) -> Result<Look, LessonError> {
+    fn observe(&self, phase_began: f64) -> Result<Observation, LessonError> {
         let info = TcpInfo::of(self.writer)?;
         let window = info.snd_wnd.ok_or_else(|| LessonError::NotVisible("the peer's window".to_owned()))?;
         let cwnd = u64::from(info.snd_cwnd) * u64::from(info.snd_mss);
-        let taken = self.taken.load(Ordering::Relaxed);
-        Ok(Look { t: self.now(), phase_began, window, cwnd, queue: receive_queue(self.reader)?, taken })
+        let bytes_read = self.bytes_read.load(Ordering::Relaxed);
+        Ok(Observation {
+            t: self.now(),
+            phase_began,
+            window,
+            cwnd,
+            queue: receive_queue(self.reader)?,
+            bytes_read,
+        })
     }
 
     fn now(&self) -> f64 {
@@ -174,7 +188,7 @@ impl Looks<'_> {
     }
 }
 
-impl Drop for Looks<'_> {
+impl Drop for Watcher<'_> {
     fn drop(&mut self) {
         // Both threads end at their next call; there is nothing else to do about an error.
         let _ = self.writer.shutdown(Shutdown::Both);
@@ -182,23 +196,27 @@ impl Drop for Looks<'_> {
     }
 }
 
-fn tell(slow: &[Look], none: &[Look], fast: &[Look]) -> Finding {
+fn finding(slow: &[Observation], none: &[Observation], fast: &[Observation]) -> Finding {
     let while_slow = || slow.iter().chain(none);
-    let closed = none.iter().rfind(|look| look.window == 0);
-    let opened = fast.iter().find(|look| look.window > 0);
-    let all: Vec<&Look> = while_slow().chain(fast).collect();
+    let closed = none.iter().rfind(|observation| observation.window == 0);
+    let opened = fast.iter().find(|observation| observation.window > 0);
+    let all: Vec<&Observation> = while_slow().chain(fast).collect();
     let e = Evidence {
-        window_start: slow.iter().map(|look| look.window).max().unwrap_or(0),
-        window_min: while_slow().map(|look| look.window).min().unwrap_or(0),
-        window_reopened: fast.iter().map(|look| look.window).max().unwrap_or(0),
-        queue_at_zero: closed.map_or(0, |look| look.queue),
-        read_until_open: closed.zip(opened).map_or(0, |(zero, open)| open.taken - zero.taken),
-        cwnd_at_zero: closed.map_or(0, |look| look.cwnd),
+        window_start: slow.iter().map(|observation| observation.window).max().unwrap_or(0),
+        window_min: while_slow().map(|observation| observation.window).min().unwrap_or(0),
+        window_reopened: fast.iter().map(|observation| observation.window).max().unwrap_or(0),
+        queue_at_zero: closed.map_or(0, |observation| observation.queue),
+        read_until_open: closed.zip(opened).map_or(0, |(zero, open)| open.bytes_read - zero.bytes_read),
+        cwnd_at_zero: closed.map_or(0, |observation| observation.cwnd),
         zero_seconds: closed.map_or(0.0, |last| last.t - last.phase_began),
     };
-    let began = |looks: &[Look]| looks.first().map_or(0.0, |look| look.phase_began);
-    let end = fast.last().map_or(0.0, |look| look.t);
-    let points = |value: fn(&Look) -> f64| all.iter().map(|look| (look.t, value(look))).collect();
+    let began = |observations: &[Observation]| {
+        observations.first().map_or(0.0, |observation| observation.phase_began)
+    };
+    let end = fast.last().map_or(0.0, |observation| observation.t);
+    let points = |value: fn(&Observation) -> f64| {
+        all.iter().map(|observation| (observation.t, value(observation))).collect()
+    };
     let chart = Chart::lines("The receiver's window and its queue", Unit::Bytes)
         .describe("While the program reads slowly its queue fills and the window falls to 0. When it reads again, the window opens.")
         .series(Series::new("receive queue", Ink::Orange, Stroke::Solid, points(|look| look.queue as f64)))
@@ -216,7 +234,7 @@ fn tell(slow: &[Look], none: &[Look], fast: &[Look]) -> Finding {
                 .row(["congestion window (cwnd) at that moment", &Bytes(e.cwnd_at_zero).to_string()])
                 .row(["window when it read faster", &Bytes(e.window_reopened.into()).to_string()]),
         )
-        .tell(format!(
+        .explain(format!(
             "With each segment the receiver's kernel says how much more it will take. In the beginning that was {}. The \
              program read less than came in, so {} piled up unread, and the window fell to {}: \"send nothing\". The \
              sender's kernel obeyed, its own buffer filled up, and write waited.",
@@ -224,7 +242,7 @@ fn tell(slow: &[Look], none: &[Look], fast: &[Look]) -> Finding {
             Bytes(e.queue_at_zero),
             Bytes(e.window_min.into()),
         ))
-        .tell(format!(
+        .explain(format!(
             "For {:.1} s the program read nothing, and nothing moved. Then it read fast, and after {} the window was seen open. \
              It does not open for every byte: that would make the sender send a few bytes at a time (\"silly window\"), so \
              a receiver announces room when it is worth a segment at least. And it went on to open, to {}, as the program read \
@@ -233,7 +251,7 @@ fn tell(slow: &[Look], none: &[Look], fast: &[Look]) -> Finding {
             Bytes(e.read_until_open),
             Bytes(e.window_reopened.into()),
         ))
-        .tell(format!(
+        .explain(format!(
             "This is flow control: it protects the receiver. Congestion control is another limit, the sender's own guess of \
              what the network bears, and at that moment it would have allowed {}. The sender keeps to the smaller of the \
              two. Nothing was lost here. While the window is 0 the sender asks now and then whether it still is (window probes), \

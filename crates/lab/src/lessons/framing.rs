@@ -104,7 +104,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
             .err()
             .map(|e| e.length),
     };
-    Ok(tell(&evidence))
+    Ok(finding(&evidence))
 }
 
 /// Sends each piece after the last has been read, so that pieces do not merge, and receives them both ways: with the
@@ -185,7 +185,7 @@ fn encode(framing: Framing, messages: &[Vec<u8>]) -> Vec<u8> {
     stream
 }
 
-fn tell(e: &Evidence) -> Finding {
+fn finding(e: &Evidence) -> Finding {
     let after = e.frames_sent - 3;
     let finding = Finding::new(e)
         .table(
@@ -202,14 +202,14 @@ fn tell(e: &Evidence) -> Finding {
                     e.embedded_u16.to_string(),
                 ]),
         )
-        .tell(format!(
+        .explain(format!(
             "The sender wrote {} messages. The program that took each read for a message saw {} of them, most with the end \
              of one and the beginning of the next. The one that kept what had arrived and cut at newlines saw {}. It did so \
              for {} of {} ways to split the stream in two. A message \
              that is to be kept is copied out of the buffer, since its place there is used again.",
             e.frames_sent, e.naive_messages, e.frames_cut, e.splits_right, e.splits_tried,
         ))
-        .tell(format!(
+        .explain(format!(
             "One lost byte cost {} with newlines: the receiver finds its place again at the next newline. With lengths it \
              cost {}: the byte was in the third message, so its length reaches one byte into the fourth, what is read there \
              as the next length is text, and none of the {after} messages behind it was found. (TCP itself loses no byte; \
@@ -217,7 +217,7 @@ fn tell(e: &Evidence) -> Finding {
             count(e.lines_lost),
             count(e.u16_lost),
         ))
-        .tell(format!(
+        .explain(format!(
             "The price of a newline: a payload must not contain one. The single message \"two\\nlines\" came out as {}; \
              with a length, as {}. And a line may have no end: the receiver would have to keep it for ever, an unbounded \
              queue on the receiving side. With a limit of {MAX_FRAME} bytes it was refused after {} bytes without a newline.",

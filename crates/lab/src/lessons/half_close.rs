@@ -8,7 +8,7 @@ use echoctl_observe::{TcpInfo, TcpState};
 use echoctl_record::Bytes;
 use serde::Serialize;
 
-use crate::kit::measure::{PATIENCE, connection, is_not_now, until};
+use crate::kit::measure::{TIMEOUT, connection, is_not_now, until};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
 
 /// The lesson.
@@ -88,7 +88,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let read = client.read_to_end(&mut after);
     let (stalled_client, stalled_server, stalled_bytes) = fin_behind_data()?;
     let (reset_arrived, reset_after) = close_with_unread_input()?;
-    Ok(tell(&Evidence {
+    Ok(finding(&Evidence {
         client_state: client_state.to_string(),
         server_state: server_state.to_string(),
         fin_segments,
@@ -122,7 +122,7 @@ fn fin_behind_data() -> Result<(TcpState, TcpState, usize), LessonError> {
 
     // The FIN is not lost: who reads to the end finds it there.
     let mut read = Vec::new();
-    server.set_read_timeout(Some(PATIENCE))?;
+    server.set_read_timeout(Some(TIMEOUT))?;
     server.read_to_end(&mut read)?;
     match read.len() == written {
         true => Ok((states.0, states.1, written)),
@@ -143,7 +143,7 @@ fn close_with_unread_input() -> Result<(usize, bool), LessonError> {
     })?;
     drop(server);
 
-    client.set_read_timeout(Some(PATIENCE))?;
+    client.set_read_timeout(Some(TIMEOUT))?;
     let (mut arrived, mut room) = (0, vec![0; 1 << 16]);
     loop {
         match client.read(&mut room) {
@@ -160,7 +160,7 @@ fn state_other_than(socket: &TcpStream, left: TcpState) -> Result<Option<TcpStat
     Ok(Some(TcpInfo::of(socket)?.state).filter(|&state| state != left))
 }
 
-fn tell(e: &Evidence) -> Finding {
+fn finding(e: &Evidence) -> Finding {
     let finding = Finding::new(e)
         .table(
             Table::new(["", "client's end", "server's end"])
@@ -174,7 +174,7 @@ fn tell(e: &Evidence) -> Finding {
                 .row(["written by a server that closes with unread input", &Bytes(e.reset_written as u64).to_string()])
                 .row(["... of which the client could read", &Bytes(e.reset_arrived as u64).to_string()]),
         )
-        .tell(format!(
+        .explain(format!(
             "The FIN was {}, and it ended one direction. The server learnt of it by reading: a read of {} bytes is EOF. \
              Then the client was in {} and the server in {}: half-closed. The server went on, and all {} that it \
              wrote came to the client, which had long stopped sending.",
@@ -184,18 +184,18 @@ fn tell(e: &Evidence) -> Finding {
             e.server_state,
             Bytes(e.bytes_after_fin as u64),
         ))
-        .tell(
+        .explain(
             "That is how \"I have asked everything, now answer\" is said. An echo server must not close when it reads EOF: it \
              still owes what it has not written. And CLOSE-WAIT lasts until the program closes: seen for long, it is a bug.",
         )
-        .tell(format!(
+        .explain(format!(
             "A FIN stands in line behind the data: with {} before it that nobody read, the client was in {} and the \
              server still in {}, knowing nothing. EOF, too, is learnt only by reading.",
             Bytes(e.stalled_bytes as u64),
             e.stalled_client_state,
             e.stalled_server_state,
         ))
-        .tell(format!(
+        .explain(format!(
             "A read ends in data, in EOF or in an error. A server that wrote {} and closed while input of the client \
              was unread sent no FIN but a reset (RST): the client could read {}, and then \"connection reset\". The \
              rest is lost, though write had succeeded. So read to EOF before you close.",

@@ -10,7 +10,7 @@ use echoctl_record::Seconds;
 use serde::Serialize;
 use socket2::Socket;
 
-use crate::kit::kernel::end_of;
+use crate::kit::kernel::socket_state;
 use crate::kit::measure::{accept, connect, loopback, tcp_socket, until};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, count};
 
@@ -54,7 +54,7 @@ struct Evidence {
     server_inode: u32,
     segments_out: Option<u32>,
     segments_in: Option<u32>,
-    /// What accept handed over was read whole.
+    /// What accept submission over was read whole.
     read_after_accept: usize,
     /// The number given to `listen`, the clients that tried, and those that got a connection while nobody accepted.
     backlog: u32,
@@ -84,7 +84,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let handshake = TcpInfo::of(&client)?;
     client.write_all(b"hello")?;
     let waiting = until("the 5 bytes wait on the server's side", || {
-        Ok(end_of(addr, client.local_addr()?)?.filter(|end| end.receive_queue == 5))
+        Ok(socket_state(addr, client.local_addr()?)?.filter(|end| end.receive_queue == 5))
     })?;
 
     // Now accept: it takes a connection that has long been there.
@@ -93,7 +93,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let read = accepted.read(&mut room)?;
 
     let (connected, seconds_until_next) = full_backlog()?;
-    Ok(tell(&Evidence {
+    Ok(finding(&Evidence {
         client_state: handshake.state.to_string(),
         server_state: waiting.state.to_string(),
         bytes_waiting: waiting.receive_queue,
@@ -164,7 +164,7 @@ fn refused() -> Finding {
     Finding::new(&nothing).measured('b').claim("connect succeeds before accept", false, "connect was refused")
 }
 
-fn tell(e: &Evidence) -> Finding {
+fn finding(e: &Evidence) -> Finding {
     let number =
         |count: Option<u32>| count.map_or_else(|| "not visible".to_owned(), |count| count.to_string());
     let finding = Finding::new(e)
@@ -179,7 +179,7 @@ fn tell(e: &Evidence) -> Finding {
             format!("connected, of {} clients, nobody accepting", e.clients),
             e.connected_before_accept.to_string(),
         ]).row(["from one accept to the next client in".to_owned(), Seconds(e.seconds_until_next).to_string()]))
-        .tell(format!(
+        .explain(format!(
             "Before accept was called both ends were {}, and {} from the client waited in the server's receive queue. The \
              handshake is the kernel's work: the client's segment (SYN), the server's answer (SYN and ACK), the client's \
              confirmation (ACK): {} out and {} in at the client. No program holds the server's end yet.",
@@ -188,13 +188,13 @@ fn tell(e: &Evidence) -> Finding {
             number(e.segments_out),
             number(e.segments_in),
         ))
-        .tell(format!(
+        .explain(format!(
             "accept takes the first connection from a queue of finished ones and makes it a socket of the program; the \
              {} came with it. So a client that is connected knows only that the kernel is there: the program may be \
              busy, stuck, or never come.",
             count(e.read_after_accept as u64, "byte"),
         ))
-        .tell(format!(
+        .explain(format!(
             "That queue has a limit, the backlog. With listen({}) {} of {} clients got in (Linux takes one more than the \
              number). The others are not refused: their first segment is ignored, and they send it again, after about 1, \
              3, 7 seconds. So after one accept it took {} until the next was in. Backlog {} does not mean {}: it is how \

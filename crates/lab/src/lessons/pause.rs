@@ -14,7 +14,7 @@ use echoctl_report::{Chart, Ink, Series, Stroke, Unit};
 use echoctl_server::{Backpressure, Next, Policy, Queued, ReplyQueue};
 use serde::Serialize;
 
-use crate::kit::measure::{Clamp, PATIENCE, connection_with, is_not_now};
+use crate::kit::measure::{Clamp, TIMEOUT, connection_with, is_not_now};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
 
 /// The lesson.
@@ -66,12 +66,12 @@ struct Evidence {
     received: u64,
     replied: u64,
     /// The same work with a single mark: how often it paused.
-    pauses_with_one_mark: u64,
+    pauses_with_one_limit: u64,
 }
 
 /// Something that the server did.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Did {
+enum Action {
     Pause,
     Resume,
     Nothing,
@@ -82,11 +82,11 @@ enum Did {
 struct Moment {
     t: f64,
     queued: usize,
-    did: Did,
+    action: Action,
 }
 
 /// What one server did.
-struct Course {
+struct Trace {
     moments: Vec<Moment>,
     peak: usize,
     received: u64,
@@ -95,69 +95,69 @@ struct Course {
 
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
     // Sabotage: the client reads as fast as it sends, so that nothing is ever queued.
-    let read_size = if setting.sabotage { PIECE } else { PIECE / 2 };
-    let one = spawn(move || course(Policy::Bounded { limit: LIMIT }, read_size))?;
-    let two = course(Policy::Watermark { limit: LIMIT, resume_at: RESUME_AT }, read_size)?;
+    let read_size = if setting.sabotage { CHUNK } else { CHUNK / 2 };
+    let one = spawn(move || run_server(Policy::Bounded { limit: LIMIT }, read_size))?;
+    let two = run_server(Policy::Watermark { limit: LIMIT, resume_at: RESUME_AT }, read_size)?;
     let one = one.join().map_err(|_| LessonError::Part("a server failed".to_owned()))??;
-    Ok(tell(&two, &one))
+    Ok(finding(&two, &one))
 }
 
 /// Runs a client and a server with this policy.
-fn course(policy: Policy, read_size: usize) -> Result<Course, LessonError> {
+fn run_server(policy: Policy, read_size: usize) -> Result<Trace, LessonError> {
     let (client, server) = connection_with(SMALL)?;
     let writer = pace_writes(client.try_clone()?)?;
     let reader = pace_reads(client.try_clone()?, read_size)?;
-    let course = serve(&server, policy);
+    let trace = serve(&server, policy);
     // Whatever came of it, the client's threads end with the connection.
     let _ = client.shutdown(Shutdown::Both);
     for thread in [writer, reader] {
         thread.join().map_err(|_| LessonError::Part("a client failed".to_owned()))?;
     }
-    course
+    trace
 }
 
 // [show]
 /// The server: write what can be written, ask whether to read, and read or do not.
-fn serve(socket: &TcpStream, policy: Policy) -> Result<Course, LessonError> {
+fn serve(socket: &TcpStream, policy: Policy) -> Result<Trace, LessonError> {
     socket.set_nonblocking(true)?;
     let (mut queue, mut backpressure) = (ReplyQueue::default(), Backpressure::new(policy));
-    let mut course = Course { moments: Vec::new(), peak: 0, received: 0, replied: 0 };
+    let mut trace = Trace { moments: Vec::new(), peak: 0, received: 0, replied: 0 };
     let (started, mut paused) = (Instant::now(), false);
-    while course.received < TOTAL {
+    while trace.received < TOTAL {
         while let Some(written) = now(write_to(socket, queue.front()))? {
             queue.consume(written);
-            course.replied += written as u64;
+            trace.replied += written as u64;
         }
         let queued = Queued { own: queue.len(), all: queue.len() as u64 };
-        let did = match backpressure.next(queued, Instant::now()) {
-            Next::Read if paused => Did::Resume,
-            Next::Wait if !paused => Did::Pause,
-            _ => Did::Nothing,
+        let action = match backpressure.next(queued, Instant::now()) {
+            Next::Read if paused => Action::Resume,
+            Next::Wait if !paused => Action::Pause,
+            _ => Action::Nothing,
         };
-        paused = (paused || did == Did::Pause) && did != Did::Resume;
-        course.moments.push(Moment { t: started.elapsed().as_secs_f64(), queued: queue.len(), did });
+        paused = (paused || action == Action::Pause) && action != Action::Resume;
+        trace.moments.push(Moment { t: started.elapsed().as_secs_f64(), queued: queue.len(), action });
         if !paused {
-            let mut room = [0; PIECE];
+            let mut room = [0; CHUNK];
             if let Some(read) = now(read_from(socket, &mut room))? {
                 queue.append(&room[..read]).map_err(io::Error::from)?; // an echo: the reply is what was read
-                course.received += read as u64;
-                course.peak = course.peak.max(queue.len());
+                trace.received += read as u64;
+                trace.peak = trace.peak.max(queue.len());
                 continue;
             }
         }
-        if started.elapsed() > PATIENCE {
+        if started.elapsed() > TIMEOUT {
             break;
         }
         thread::sleep(Duration::from_millis(1)); // nothing to do: a real server waits for events
     }
-    Ok(course)
+    Ok(trace)
 }
 // [/show]
 
 /// Writes at a steady pace. After being held back it does not make up for it, or the queue would rise at once.
 fn pace_writes(mut client: TcpStream) -> Result<JoinHandle<()>, LessonError> {
     spawn(move || {
-        while client.write_all(&[b'x'; PIECE]).is_ok() {
+        while client.write_all(&[b'x'; CHUNK]).is_ok() {
             thread::sleep(TICK);
         }
     })
@@ -192,11 +192,11 @@ fn now(called: io::Result<usize>) -> Result<Option<usize>, LessonError> {
     }
 }
 
-fn tell(two: &Course, one: &Course) -> Finding {
-    let times = |course: &Course, wanted| -> Vec<f64> {
-        course.moments.iter().filter(|moment| moment.did == wanted).map(|moment| moment.t).collect()
+fn finding(two: &Trace, one: &Trace) -> Finding {
+    let times = |trace: &Trace, wanted| -> Vec<f64> {
+        trace.moments.iter().filter(|moment| moment.action == wanted).map(|moment| moment.t).collect()
     };
-    let (pauses, resumes) = (times(two, Did::Pause), times(two, Did::Resume));
+    let (pauses, resumes) = (times(two, Action::Pause), times(two, Action::Resume));
     let spans = pauses.len().saturating_sub(1).max(1) as f64;
     let e = Evidence {
         queue_limit: LIMIT as u64,
@@ -207,10 +207,10 @@ fn tell(two: &Course, one: &Course) -> Finding {
         tooth_seconds: pauses.last().zip(pauses.first()).map_or(0.0, |(last, first)| (last - first) / spans),
         received: two.received,
         replied: two.replied,
-        pauses_with_one_mark: times(one, Did::Pause).len() as u64,
+        pauses_with_one_limit: times(one, Action::Pause).len() as u64,
     };
     let points =
-        |course: &Course| course.moments.iter().map(|moment| (moment.t, moment.queued as f64)).collect();
+        |trace: &Trace| trace.moments.iter().map(|moment| (moment.t, moment.queued as f64)).collect();
     let chart = Chart::lines("The reply queue", Unit::Bytes)
         .describe("With two marks the queue goes up and down between them; with one it stays at the limit.")
         .series(Series::new("two marks", Ink::Blue, Stroke::Solid, points(two)))
@@ -221,12 +221,12 @@ fn tell(two: &Course, one: &Course) -> Finding {
         .chart(chart)
         .table(
             Table::new(["", "two marks", "one mark"])
-                .row(["paused".to_owned(), e.pauses.to_string(), e.pauses_with_one_mark.to_string()])
+                .row(["paused".to_owned(), e.pauses.to_string(), e.pauses_with_one_limit.to_string()])
                 .row(["most queued".to_owned(), Bytes(e.queue_peak).to_string(), Bytes(one.peak as u64).to_string()])
                 .row(["received".to_owned(), Bytes(e.received).to_string(), Bytes(one.received).to_string()])
                 .row(["replied".to_owned(), Bytes(e.replied).to_string(), Bytes(one.replied).to_string()]),
         )
-        .tell(format!(
+        .explain(format!(
             "The server read 4 MiB a second and could reply 2, so the queue rose. At {} it paused reading. What the client \
              sent then stayed in the kernel's buffers, and when these were full the client's write waited. The queue \
              emptied at 2 MiB a second, and at {} the server read again: {} pauses and {} resumes, a tooth every {}.",
@@ -236,17 +236,17 @@ fn tell(two: &Course, one: &Course) -> Finding {
             e.resumes,
             Seconds(e.tooth_seconds),
         ))
-        .tell(format!(
+        .explain(format!(
             "On average the client sent just as fast as it read, without being told a number: that is what backpressure \
              does. And the queue never held more than {}: its limit and one read.",
             Bytes(e.queue_peak),
         ))
-        .tell(format!(
+        .explain(format!(
             "Why two marks? With one, the server read whenever a byte of room was there and paused again at once: {} times \
              instead of {} in the same work. Each pause and resume is a call into the event loop, and with threads a switch. \
              The distance of the marks is how much is worth starting for; the lower one keeps the writer busy until new data \
              is there.",
-            e.pauses_with_one_mark, e.pauses,
+            e.pauses_with_one_limit, e.pauses,
         ))
         .claim(
             "the server pauses and resumes, again and again",
@@ -255,13 +255,13 @@ fn tell(two: &Course, one: &Course) -> Finding {
         )
         .claim(
             "the queue reaches its limit and does not pass it by more than one read",
-            e.queue_peak >= e.queue_limit * 8 / 10 && e.queue_peak <= e.queue_limit + PIECE as u64,
+            e.queue_peak >= e.queue_limit * 8 / 10 && e.queue_peak <= e.queue_limit + CHUNK as u64,
             format!("{} of {}", Bytes(e.queue_peak), Bytes(e.queue_limit)),
         )
         .claim(
             "with one mark it pauses far more often",
-            e.pauses_with_one_mark > 5 * e.pauses.max(1),
-            format!("{} against {}", e.pauses_with_one_mark, e.pauses),
+            e.pauses_with_one_limit > 5 * e.pauses.max(1),
+            format!("{} against {}", e.pauses_with_one_limit, e.pauses),
         );
     if e.pauses >= 3 { finding.measured('b') } else { finding }
 }
@@ -276,7 +276,7 @@ const RESUME_AT: usize = 256 << 10;
 const TOTAL: u64 = 8 << 20;
 
 /// Written at a time by the client, and the most the server reads at a time.
-const PIECE: usize = 16 << 10;
+const CHUNK: usize = 16 << 10;
 
 /// Between two writes, and between two reads: 16 KiB every 4 ms are 4 MiB a second.
 const TICK: Duration = Duration::from_millis(4);

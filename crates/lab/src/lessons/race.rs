@@ -94,7 +94,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
             halves_right,
         })
     }))?;
-    Ok(tell(&evidence))
+    Ok(finding(&evidence))
 }
 
 // [show]
@@ -186,7 +186,7 @@ impl InFlight {
     }
 }
 
-fn tell(e: &Evidence) -> Finding {
+fn finding(e: &Evidence) -> Finding {
     let spaced = |numbers: &[u32]| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
     let quoted =
         |lines: &[String]| lines.iter().map(|line| format!("\"{line}\"")).collect::<Vec<_>>().join(" ");
@@ -201,7 +201,7 @@ fn tell(e: &Evidence) -> Finding {
                 .row(["starts all".to_owned(), quoted(&e.halves_wrong)])
                 .row(["awaits each".to_owned(), quoted(&e.halves_right)]),
         )
-        .tell(format!(
+        .explain(format!(
             "The server that starts a handler and goes on had {} messages in flight, and the replies came as {}. TCP \
              reordered nothing: it delivered 1 2 3 4 5, and delivered the replies in the order in which they were written. \
              The order was lost between reading and writing, in the program. (The work was counted in turns of the event \
@@ -210,22 +210,22 @@ fn tell(e: &Evidence) -> Finding {
             e.in_flight_wrong,
             spaced(&e.order_wrong),
         ))
-        .tell(format!(
+        .explain(format!(
             "Where a reply takes two writes, a second handler writes between them: the client read the lines {}. \
              Nobody sent these.",
             quoted(&e.halves_wrong),
         ))
-        .tell(format!(
+        .explain(format!(
             "The server that awaits each answer before it takes the next message replied {} with {} in flight. A callback \
              that has returned (or a task that has been started) has only begun: its end is what must be awaited.",
             spaced(&e.order_right),
             e.in_flight_right,
         ))
-        .tell(
+        .explain(
             "Messages in flight are a queue that nobody sees: the first server has no limit to it. Whoever awaits gets \
              order and backpressure in one: while it waits it does not read, and the sender is held back by TCP.",
         )
-        .tell(
+        .explain(
             "Rust's ownership forbids data races: two handlers cannot share the writer by accident, its code (--show-code) has to \
              say so. It does not forbid this race, which is one of order: every single write there is correct.",
         )

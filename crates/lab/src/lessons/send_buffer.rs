@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use echoctl_record::{Bytes, Seconds};
 use serde::Serialize;
 
-use crate::kit::measure::{Clamp, PATIENCE, connection, connection_with, is_not_now, until};
+use crate::kit::measure::{Clamp, TIMEOUT, connection, connection_with, is_not_now, until};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
 
 /// The lesson.
@@ -65,7 +65,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     LessonError::unless_left(MEMORY)?;
     let offer = if setting.sabotage { with_a_reader()? } else { without_waiting()? };
     let blocked = waiting()?;
-    Ok(tell(&Evidence {
+    Ok(finding(&Evidence {
         offered: OFFERED,
         taken: offer.taken,
         taken_in_all: offer.in_all,
@@ -146,7 +146,7 @@ fn quiet(counter: &AtomicU64) -> Result<(u64, Instant), LessonError> {
 fn with_a_reader() -> Result<Offer, LessonError> {
     let (mut writer, mut peer) = connection()?;
     let reader = spawn(move || peer.read_exact(&mut vec![0; OFFERED]))?;
-    writer.set_write_timeout(Some(PATIENCE))?;
+    writer.set_write_timeout(Some(TIMEOUT))?;
     writer.write_all(&vec![b'x'; OFFERED])?;
     match reader.join() {
         Ok(Ok(())) => Ok(Offer { taken: OFFERED, in_all: OFFERED, would_block: false }),
@@ -154,7 +154,7 @@ fn with_a_reader() -> Result<Offer, LessonError> {
     }
 }
 
-fn tell(e: &Evidence) -> Finding {
+fn finding(e: &Evidence) -> Finding {
     let finding = Finding::new(e)
         .table(
             Table::new(["non-blocking", ""])
@@ -169,14 +169,14 @@ fn tell(e: &Evidence) -> Finding {
                 .row(["waited, with nobody reading", &Seconds(e.blocked_seconds).to_string()])
                 .row(["read by the peer before write went on", &Bytes(e.drained_before_wake).to_string()]),
         )
-        .tell(format!(
+        .explain(format!(
             "Of {} the kernel took {}: a short write, and no error. When its send buffer was full it said \"would block\". \
              Who writes without looking at the number loses the rest; who keeps the rest has a queue of its own, and must \
              give it a limit.",
             Bytes(e.offered as u64),
             Bytes(e.taken as u64),
         ))
-        .tell(format!(
+        .explain(format!(
             "A blocking write needs no such care. The thread took {} to the kernel, then slept in write for {}, until the \
              peer began to read. That is backpressure, effortless: the program cannot produce while it sleeps. It costs a \
              thread and its stack for each connection. An event loop has one thread for all, must not sleep in write, and \
@@ -184,7 +184,7 @@ fn tell(e: &Evidence) -> Finding {
             Bytes(e.held_when_blocked),
             Seconds(e.blocked_seconds),
         ))
-        .tell(format!(
+        .explain(format!(
             "The writer did not go on with the first byte that was read, but after {}: the kernel wakes it when a good part \
              is free, so that it does not wake for every little bit. By default the buffers are megabytes; here they were \
              set to 64 KiB, so that one can watch.",

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::ChildServer;
-use crate::kit::measure::{PATIENCE, accept, connect, loopback, until};
+use crate::kit::measure::{TIMEOUT, accept, connect, loopback, until};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, count};
 
 /// The lesson.
@@ -74,7 +74,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let (connected, accepted, next_served) = crowd?;
     let (leaked_eof, closed_eof) = leak()?;
     let (connections, local_addresses) = one_listener()?;
-    Ok(tell(&Evidence {
+    Ok(finding(&Evidence {
         descriptor_limit: limit,
         connected,
         accepted,
@@ -135,7 +135,7 @@ fn leak() -> Result<(bool, bool), LessonError> {
     let leaked_eof = matches!(peer.read(&mut [0; 1]), Ok(0)); // no: it waits for the end
 
     drop(done_but_kept); // Rust closes a socket when its owner goes
-    peer.set_read_timeout(Some(PATIENCE))?;
+    peer.set_read_timeout(Some(TIMEOUT))?;
     let closed_eof = matches!(peer.read(&mut [0; 1]), Ok(0)); // now it has seen it
     Ok((leaked_eof, closed_eof))
 }
@@ -194,7 +194,7 @@ fn answered_in_the_end(clients: &mut [Client]) -> Result<usize, LessonError> {
     })
 }
 
-fn tell(e: &Evidence) -> Finding {
+fn finding(e: &Evidence) -> Finding {
     let yes = |yes| if yes { "yes" } else { "no" };
     let finding = Finding::new(e)
         .table(
@@ -208,26 +208,26 @@ fn tell(e: &Evidence) -> Finding {
                 .row(["the server is done and keeps the handle", yes(e.leaked_eof)])
                 .row(["the server closes the handle", yes(e.closed_eof)]),
         )
-        .tell(format!(
+        .explain(format!(
             "A listening socket only accepts; each connection is a socket of its own, with the same local address ({} here \
              had {}) and told apart by the peer's. Each costs the program a descriptor, an index into the kernel's table of \
              what this process has open.",
             count(e.connections as u64, "connection"),
             count(e.local_addresses as u64, "local address"),
         ))
-        .tell(format!(
+        .explain(format!(
             "With {} descriptors the server could accept {} of {} clients: the rest it needs for itself (its input and \
              outputs, the listening socket, the event loop). Then accept failed with EMFILE, \"too many open files\". Yet \
              all {} clients had connected and sent: the kernel had taken them into the backlog, where the others waited \
              without an error.",
             e.descriptor_limit, e.accepted, e.connected, e.connected,
         ))
-        .tell(
+        .explain(
             "When one of the served clients closed, its descriptor came back and the next one was served. So a server must \
              not end at EMFILE, nor try again at once for ever: it waits a little and goes on. Better still it has a limit \
              of its own (echoctl serve --max-connections) below that of the system.",
         )
-        .tell(
+        .explain(
             "A handle that nobody closes is a leak, and not only of memory: its peer saw no EOF and waits. In Rust a socket \
              is closed when its owner goes, so a leak needs a table where it is forgotten; in Node it needs only an error \
              path without destroy().",

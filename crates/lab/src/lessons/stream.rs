@@ -79,7 +79,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let large = back_to_back(connection()?, 1, LARGE)?;
     let ethernet = back_to_back(connection_with(AS_ON_ETHERNET)?, 1, MANY_SEGMENTS)?;
     let (udp_sent, udp_received) = datagrams()?;
-    Ok(tell(&Evidence {
+    Ok(finding(&Evidence {
         writes: fast.writes,
         seconds,
         segments: fast.segments,
@@ -164,7 +164,7 @@ fn datagrams() -> Result<(usize, usize), LessonError> {
     }
 }
 
-fn tell(e: &Evidence) -> Finding {
+fn finding(e: &Evidence) -> Finding {
     let segments =
         |count: Option<u32>| count.map_or_else(|| "not visible".to_owned(), |count| count.to_string());
     let row = |what: &str, writes: usize, sent: String, reads: usize| {
@@ -187,7 +187,7 @@ fn tell(e: &Evidence) -> Finding {
             Table::new(["over UDP", "sent", "received"])
                 .row([format!("{DATAGRAM} bytes each"), e.udp_sent.to_string(), e.udp_received.to_string()]),
         )
-        .tell(format!(
+        .explain(format!(
             "{} writes came out of {}. What is written is put behind what waits to be sent, and a read takes all that \
              has arrived by then. Who writes small pieces fast is even helped by the kernel to merge them (Nagle's \
              algorithm: while something is unacknowledged, small pieces wait and are sent together), so that they left in \
@@ -196,13 +196,13 @@ fn tell(e: &Evidence) -> Finding {
             count(e.reads as u64, "read"),
             segments(e.segments),
         ))
-        .tell(format!(
+        .explain(format!(
             "The trap: when each write waited until the last was read, {} writes gave {} reads. So a program that takes a \
              read for a message passes its test on a quiet machine and breaks under load. (A reader that does nothing but \
              read, on a processor of its own, now and then sees every fast write by itself, too. It is chance.)",
             e.paced_writes, e.paced_reads,
         ))
-        .tell(format!(
+        .explain(format!(
             "It splits as well as it joins: one write of {} came out of {} reads. Nor are segments (\"TCP packets\") \
              reads: {} in segments of Ethernet's size were {} segments and {}. A program sees neither writes \
              nor segments of its peer, only bytes in order.",
@@ -212,7 +212,7 @@ fn tell(e: &Evidence) -> Finding {
             segments(e.ethernet_segments),
             count(e.ethernet_reads as u64, "read"),
         ))
-        .tell(format!(
+        .explain(format!(
             "UDP does keep messages apart: a datagram is read whole or not at all. But of {} datagrams that were sent \
              without an error, {} could be read: the others found the receiver's queue full and were thrown away without a \
              word. TCP holds the sender back instead: that is flow control.",

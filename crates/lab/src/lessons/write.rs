@@ -80,7 +80,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
 
     until("the news is here", || Ok(Some(()).filter(|()| is_closed(&writer))))?;
     let next = writer.write(b"and more"); // only now does the writer learn of it
-    Ok(tell(&Evidence {
+    Ok(finding(&Evidence {
         written: WRITTEN as u64,
         in_own_send_queue: own,
         in_peers_receive_queue: peers,
@@ -114,7 +114,7 @@ fn read_all(peer: &mut TcpStream) -> Result<u64, LessonError> {
     Ok(room.len() as u64)
 }
 
-fn tell(e: &Evidence) -> Finding {
+fn finding(e: &Evidence) -> Finding {
     let own =
         e.in_own_send_queue.map_or_else(|| "not visible here".to_owned(), |bytes| Bytes(bytes).to_string());
     let finding = Finding::new(e)
@@ -125,7 +125,7 @@ fn tell(e: &Evidence) -> Finding {
                 .row(["in the peer's kernel (its receive queue)", &Bytes(e.in_peers_receive_queue).to_string()])
                 .row(["read by the peer's program", &Bytes(e.read_by_peer).to_string()]),
         )
-        .tell(format!(
+        .explain(format!(
             "write of {} succeeded, {} of it had been read. {} waited in the writer's own kernel, {} in the peer's. \
              \"Completed\" means that the operating system has taken the bytes, and that the program may use its memory \
              again. It is a promise to try, not a delivery.",
@@ -134,13 +134,13 @@ fn tell(e: &Evidence) -> Finding {
             own,
             Bytes(e.in_peers_receive_queue),
         ))
-        .tell(format!(
+        .explain(format!(
             "Then the peer's program ended. All of it was lost, and the write that had succeeded stayed a success. The \
              writer learnt of it by its next call: \"{}\". Had it closed instead of writing again, it would never have \
              known.",
             e.next_write_error,
         ))
-        .tell(
+        .explain(
             "Who must know that something arrived asks the peer's program: by an answer to each message, or by reading to \
              its EOF. And because write only fills a queue, a program that writes faster than the peer reads fills that \
              queue; what happens then is the lesson send-buffer.",

@@ -16,7 +16,7 @@ pub(crate) fn check_query(input: &[u8]) {
         assert!(input[2] & 0x80 == 0, "a reply is not answered");
         let answer = exchange.answer().expect("a reply that we wrote can be read");
         assert!(transport == Transport::Udp || !answer.is_truncated, "a stream has room");
-        let lead = exchange.lead(reply).map(|lead| usize::from(u16::from_be_bytes(lead)));
+        let lead = exchange.length_prefix(reply).map(|lead| usize::from(u16::from_be_bytes(lead)));
         assert_eq!(lead, (transport == Transport::Tcp).then_some(reply.len()));
     }
 }

@@ -13,7 +13,7 @@ use echoctl_report::{Chart, Ink, Series, Stroke, Unit};
 use serde::Serialize;
 
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
-use side::{Seen, Side, watch};
+use side::{Measurements, Side, watch};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -63,8 +63,8 @@ struct Evidence {
     on_verified: u64,
     threads_verified: u64,
     /// The most that was sent and not yet read back, by server.
-    off_between: u64,
-    on_between: u64,
+    off_pending: u64,
+    on_pending: u64,
     on_held_back_seconds: f64,
     /// The reader reads slowly for two seconds, and never stops.
     slow_off_growth: u64,
@@ -87,11 +87,16 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
 
         let slow = [Side::start(program, bug, SLOW).await?, Side::start(program, ON, SLOW).await?];
         let [slow_off, slow_on] = watch(slow, Some(STOP)).await?;
-        Ok(tell(&off, &on, &threads, [&slow_off, &slow_on]))
+        Ok(finding(&off, &on, &threads, [&slow_off, &slow_on]))
     })
 }
 
-fn tell(off: &Seen, on: &Seen, threads: &Seen, [slow_off, slow_on]: [&Seen; 2]) -> Finding {
+fn finding(
+    off: &Measurements,
+    on: &Measurements,
+    threads: &Measurements,
+    [slow_off, slow_on]: [&Measurements; 2],
+) -> Finding {
     let e = Evidence {
         total: TOTAL,
         off_growth: off.growth,
@@ -100,8 +105,8 @@ fn tell(off: &Seen, on: &Seen, threads: &Seen, [slow_off, slow_on]: [&Seen; 2]) 
         off_verified: off.verified,
         on_verified: on.verified,
         threads_verified: threads.verified,
-        off_between: off.between,
-        on_between: on.between,
+        off_pending: off.pending,
+        on_pending: on.pending,
         on_held_back_seconds: on.held_back,
         slow_off_growth: slow_off.growth,
         slow_on_growth: slow_on.growth,
@@ -128,7 +133,7 @@ fn tell(off: &Seen, on: &Seen, threads: &Seen, [slow_off, slow_on]: [&Seen; 2]) 
                 .row(row("await", e.on_growth, Some(e.slow_on_growth), e.on_verified))
                 .row(row("threads", e.threads_growth, None, e.threads_verified)),
         )
-        .tell(format!(
+        .explain(format!(
             "All three did the same work: {} came back to each client, every byte checked. For that the server without \
              backpressure needed {} of memory, the one that awaits its writes {}, the one with threads {}.",
             Bytes(e.total),
@@ -136,22 +141,22 @@ fn tell(off: &Seen, on: &Seen, threads: &Seen, [slow_off, slow_on]: [&Seen; 2]) 
             Bytes(e.on_growth),
             Bytes(e.threads_growth),
         ))
-        .tell(format!(
+        .explain(format!(
             "While the client did not read, the awaiting server's write could not complete, so it did not read either; the \
              kernel's queues filled, {} between the client's write and its read; and then the client's sending was held \
              back (for {:.1} s at a time). Held back is not lost: TCP keeps every byte. The other server went on reading, \
              and kept what it could not write: its memory held what the client's program refused to take.",
-            Bytes(e.on_between),
+            Bytes(e.on_pending),
             e.on_held_back_seconds,
         ))
-        .tell(format!(
+        .explain(format!(
             "It needs no reader that stops. With one that only reads more slowly than it sends (4 against 32 MiB a second) \
              the server without backpressure grew by {} in {} s, the other by {}. Only the time to the crash is longer.",
             Bytes(e.slow_off_growth),
             STOP.as_secs(),
             Bytes(e.slow_on_growth),
         ))
-        .tell(
+        .explain(
             "Four roles: the client produces requests and consumes replies, the server consumes requests and produces \
              replies. The mismatch is between the server, as producer of replies, and the client, as their consumer. \
              Backpressure carries it back to the first producer. Flat is not free, though: the kernel's memory is in no \

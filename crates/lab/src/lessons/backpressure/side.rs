@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::{RATE, READ, STOP, TOTAL};
 use crate::ChildServer;
 use crate::kit::LessonError;
-use crate::kit::measure::PATIENCE;
+use crate::kit::measure::TIMEOUT;
 
 /// A server, and a client at work on it.
 pub(super) struct Side {
@@ -18,17 +18,17 @@ pub(super) struct Side {
     memory: ProcessTree,
     client: StopHandle,
     run: JoinHandle<Outcome>,
-    seen: Seen,
+    measured: Measurements,
 }
 
-/// What was seen of a side.
+/// What was measured of a side.
 #[derive(Default)]
-pub(super) struct Seen {
+pub(super) struct Measurements {
     /// Seconds, and by how much the server's memory had grown.
     pub(super) memory: Vec<(f64, f64)>,
     first: Option<u64>,
     pub(super) growth: u64,
-    pub(super) between: u64,
+    pub(super) pending: u64,
     pub(super) verified: u64,
     pub(super) held_back: f64,
 }
@@ -44,61 +44,67 @@ impl Side {
             rate_until: Some(READ + STOP),
             reading,
             bytes: Some(TOTAL),
-            patience: PATIENCE,
+            patience: TIMEOUT,
             ..Config::new(server.addr())
         };
         let flood = server.or_ended(Flood::connect(config).await)?;
         let client = flood.stop_handle();
         let run = tokio::spawn(flood.run());
-        Ok(Side { server, memory, client, run, seen: Seen { first: Some(first), ..Seen::default() } })
+        Ok(Side {
+            server,
+            memory,
+            client,
+            run,
+            measured: Measurements { first: Some(first), ..Measurements::default() },
+        })
     }
 
-    fn look(&mut self, t: f64) {
+    fn sample(&mut self, t: f64) {
         let (memory, totals) = (self.memory.read().memory.total(), self.client.totals());
-        let growth = memory.saturating_sub(self.seen.first.unwrap_or(memory));
-        self.seen.memory.push((t, growth as f64));
-        self.seen.growth = self.seen.growth.max(growth);
-        self.seen.between = self.seen.between.max(totals.produced.saturating_sub(totals.consumed));
-        self.seen.held_back = self.seen.held_back.max(totals.longest_stall.as_secs_f64());
+        let growth = memory.saturating_sub(self.measured.first.unwrap_or(memory));
+        self.measured.memory.push((t, growth as f64));
+        self.measured.growth = self.measured.growth.max(growth);
+        self.measured.pending = self.measured.pending.max(totals.produced.saturating_sub(totals.consumed));
+        self.measured.held_back = self.measured.held_back.max(totals.longest_stall.as_secs_f64());
     }
 
-    async fn finish(mut self, abort: bool) -> Result<Seen, LessonError> {
+    async fn finish(mut self, abort: bool) -> Result<Measurements, LessonError> {
         if abort {
             self.client.abort();
         }
         self.server.check()?;
         let outcome = self.run.await.map_err(|error| LessonError::Part(error.to_string()))?;
-        self.seen.verified = outcome.totals.verified;
+        self.measured.verified = outcome.totals.verified;
         drop(self.server);
-        Ok(self.seen)
+        Ok(self.measured)
     }
 }
 
 /// Watches sides until their clients have ended, or for so long.
 pub(super) async fn watch<const N: usize>(
     mut sides: [Side; N],
-    for_: Option<Duration>,
-) -> Result<[Seen; N], LessonError> {
+    duration: Option<Duration>,
+) -> Result<[Measurements; N], LessonError> {
     let started = Instant::now();
-    let is_over = |sides: &[Side; N]| match for_ {
-        Some(for_) => started.elapsed() > for_,
-        None => sides.iter().all(|side| side.run.is_finished()) || started.elapsed() > AT_MOST,
+    let is_over = |sides: &[Side; N]| match duration {
+        Some(duration) => started.elapsed() > duration,
+        None => sides.iter().all(|side| side.run.is_finished()) || started.elapsed() > MAX_DURATION,
     };
     while !is_over(&sides) {
         tokio::time::sleep(TICK).await;
         let t = started.elapsed().as_secs_f64();
-        sides.iter_mut().for_each(|side| side.look(t));
+        sides.iter_mut().for_each(|side| side.sample(t));
     }
-    let mut seen = [(); N].map(|()| Seen::default());
-    for (seen, side) in seen.iter_mut().zip(sides) {
+    let mut measured = [(); N].map(|()| Measurements::default());
+    for (measured, side) in measured.iter_mut().zip(sides) {
         let unfinished = !side.run.is_finished();
-        *seen = side.finish(unfinished).await?;
+        *measured = side.finish(unfinished).await?;
     }
-    Ok(seen)
+    Ok(measured)
 }
 
 /// The first part takes 4 s; a machine that needs so long is too loaded to tell.
-const AT_MOST: Duration = Duration::from_secs(11);
+const MAX_DURATION: Duration = Duration::from_secs(11);
 
 /// Between two looks.
 const TICK: Duration = Duration::from_millis(50);

@@ -85,7 +85,7 @@ pub fn serve_candidate(name: &str, listening: impl FnOnce(SocketAddr) -> io::Res
 /// The servers by letter, in the order of this run.
 fn lettered(setting: &Setting) -> Vec<(char, Candidate)> {
     let mut order = Candidate::ALL;
-    // Fisher and Yates, with a seed of the caller: answers handed on to the next class are of no use.
+    // Fisher and Yates, with a seed of the caller: answers submission on to the next class are of no use.
     let mut random = setting.seed;
     for last in (1..order.len()).rev() {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -129,7 +129,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
         })
         .collect();
     let endless_line = joined(endless);
-    Ok(tell(&found?, endless_line?.0))
+    Ok(finding(&found?, endless_line?.0))
 }
 
 /// A server and what the audit found.
@@ -145,7 +145,7 @@ fn attack(program: &Path, candidate: Candidate, script: Script) -> Result<(Verdi
     let mut server = ChildServer::start_lesson(program, &["unbounded", "--candidate", candidate.name()])?;
     let pids = vec![server.pid()];
     let plan =
-        Plan { budget: BUDGET, rate: RATE, patience: AT_MOST, pids, ..Plan::new(server.addr(), script) };
+        Plan { budget: BUDGET, rate: RATE, patience: MAX_DURATION, pids, ..Plan::new(server.addr(), script) };
     let outcome = plan
         .attack(&AtomicBool::new(false), &mut |_| {})
         .map_err(|error| LessonError::Part(format!("the audit of a server: {error}")))?;
@@ -159,7 +159,7 @@ fn joined<T>(attack: JoinHandle<Result<T, LessonError>>) -> Result<T, LessonErro
     attack.join().map_err(|_| LessonError::Part("an audit failed".to_owned()))?
 }
 
-fn tell(found: &[Found], endless_line: Verdict) -> Finding {
+fn finding(found: &[Found], endless_line: Verdict) -> Finding {
     let letter_of =
         |wanted| found.iter().find(|found| found.candidate == wanted).map_or('?', |found| found.letter);
     let map = |value: fn(&Found) -> Value| found.iter().map(|f| (f.letter.to_string(), value(f))).collect();
@@ -192,14 +192,14 @@ fn tell(found: &[Found], endless_line: Verdict) -> Finding {
         (letter_of(Candidate::Pieces), letter_of(Candidate::Lines), letter_of(Candidate::Counted));
     let finding = Finding::new(&e)
         .table(table)
-        .tell(format!(
+        .explain(format!(
             "Server {} grew by {}. It awaits every write, but in a task of its own for each line, and nobody awaits the \
              tasks: the loop reads on at once. The tasks that wait for the writer are the queue, one that no line of the \
              code calls a queue, and it has no limit.",
             e.culprit,
             growth(Candidate::Spawned),
         ))
-        .tell(format!(
+        .explain(format!(
             "Servers {pieces} and {lines} read again when the last write is complete: nothing can pile up, they grew by {} \
              and {}. Server {counted} has a queue, and it grew by {}: with 1000 lines in it, queue.send waits, and the loop \
              does not read.",
@@ -207,7 +207,7 @@ fn tell(found: &[Found], endless_line: Verdict) -> Finding {
             growth(Candidate::Lines),
             growth(Candidate::Counted),
         ))
-        .tell(format!(
+        .explain(format!(
             "But 1000 lines are not a number of bytes: with lines of 1 MiB the same queue holds 1 GiB. Bound bytes, not \
              messages. And a line need not end at all: sent bytes without a newline, server {lines} was found {}. It \
              collects the line before it answers. A verdict holds for what was sent; so audit with what your peers can \
@@ -241,4 +241,4 @@ const MEMORY: u64 = 2 * BUDGET;
 const RATE: u64 = 40 << 20;
 
 /// An audit takes about 4 s here; one that takes so long ends without a verdict.
-const AT_MOST: Duration = Duration::from_secs(12);
+const MAX_DURATION: Duration = Duration::from_secs(12);

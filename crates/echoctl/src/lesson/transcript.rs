@@ -1,4 +1,4 @@
-//! The sheet: a lesson as it is read in a terminal, at most 78 columns wide, or in a log.
+//! The transcript: a lesson as it is read in a terminal, at most 78 columns wide, or in a log.
 //!
 //! Who is asked reads along, on a screen of perhaps 24 lines: so it stops before a part that would push what is not yet
 //! read off the screen. Where nobody is asked it never stops.
@@ -13,7 +13,7 @@ use crate::output::Styled;
 use crate::output::{colour, prompt, read_or_not, say_styled, terminal_size};
 
 /// Prints a lesson part by part, or nothing where the output is JSON.
-pub(crate) struct Sheet {
+pub(crate) struct Transcript {
     silent: bool,
     /// The lines of the screen, where somebody reads along.
     rows: Option<usize>,
@@ -21,11 +21,11 @@ pub(crate) struct Sheet {
     shown: Cell<usize>,
 }
 
-impl Sheet {
-    /// A sheet that prints nothing if `silent`, and waits for its reader if `is_asked`.
-    pub(crate) fn new(silent: bool, is_asked: bool) -> Sheet {
+impl Transcript {
+    /// A transcript that prints nothing if `silent`, and waits for its reader if `is_asked`.
+    pub(crate) fn new(silent: bool, is_asked: bool) -> Transcript {
         let reads_along = is_asked && !silent && io::stdout().is_terminal();
-        Sheet { silent, rows: reads_along.then(|| terminal_size().1), shown: Cell::new(0) }
+        Transcript { silent, rows: reads_along.then(|| terminal_size().1), shown: Cell::new(0) }
     }
 
     /// The name, the idea, and the question with its choices.
@@ -85,7 +85,7 @@ impl Sheet {
     pub(crate) fn explanation(&self, lesson: &Lesson, finding: &Finding) -> io::Result<()> {
         self.heading("What it shows")?;
         if finding.holds() {
-            for told in &finding.told {
+            for told in &finding.explanation {
                 self.say(format!("{}\n", paragraph(told, "  ")))?;
             }
         } else {
@@ -93,7 +93,7 @@ impl Sheet {
         }
         let claims = finding.claims.iter().map(|claim| {
             let mark = if claim.holds { "  holds  " } else { "  FAILS  " };
-            hanging(mark, &format!("{} (seen: {})", claim.claim, claim.seen))
+            hanging(mark, &format!("{} (seen: {})", claim.claim, claim.measured))
         });
         self.section("Checked", "what was checked", claims)?;
         let next =

@@ -12,66 +12,67 @@ use tokio::time::Instant;
 
 /// The connections that are served.
 #[derive(Debug)]
-pub(super) struct Places {
-    most: usize,
+pub(super) struct Connections {
+    max: usize,
     began: Instant,
-    taken: Vec<Taken>,
+    entries: Vec<Entry>,
 }
 
 #[derive(Debug)]
-struct Taken {
+struct Entry {
     connection: AbortHandle,
-    heard: Heard,
+    last_answer: LastAnswer,
 }
 
-impl Places {
-    pub(super) fn new(most: usize) -> Places {
-        Places { most, began: Instant::now(), taken: Vec::new() }
+impl Connections {
+    pub(super) fn new(max: usize) -> Connections {
+        Connections { max, began: Instant::now(), entries: Vec::new() }
     }
 
     /// For a connection that begins now.
-    pub(super) fn heard(&self) -> Heard {
-        let heard = Heard { began: self.began, at: Arc::default() };
-        heard.now();
-        heard
+    pub(super) fn last_answer(&self) -> LastAnswer {
+        let last_answer = LastAnswer { began: self.began, at: Arc::default() };
+        last_answer.now();
+        last_answer
     }
 
     /// Takes a place for a connection. Where all are taken, the quietest connection is closed.
-    pub(super) fn take(&mut self, connection: AbortHandle, heard: Heard) {
-        self.taken.retain(|taken| !taken.connection.is_finished());
-        if self.taken.len() >= self.most {
-            self.give_up_quietest();
+    pub(super) fn insert(&mut self, connection: AbortHandle, last_answer: LastAnswer) {
+        self.entries.retain(|entry| !entry.connection.is_finished());
+        if self.entries.len() >= self.max {
+            self.close_quietest();
         }
-        self.taken.push(Taken { connection, heard });
+        self.entries.push(Entry { connection, last_answer });
     }
 
     /// Closes the connection that has been quiet for longest. Returns whether there was one.
-    pub(super) fn give_up_quietest(&mut self) -> bool {
-        self.taken.retain(|taken| !taken.connection.is_finished());
-        let quietest = self.taken.iter().enumerate().min_by_key(|(_, taken)| taken.heard.at.load(Relaxed));
+    pub(super) fn close_quietest(&mut self) -> bool {
+        self.entries.retain(|entry| !entry.connection.is_finished());
+        let quietest =
+            self.entries.iter().enumerate().min_by_key(|(_, entry)| entry.last_answer.at.load(Relaxed));
         let Some((at, _)) = quietest else { return false };
-        self.taken.swap_remove(at).connection.abort();
+        self.entries.swap_remove(at).connection.abort();
         true
     }
 }
 
-impl Drop for Places {
+impl Drop for Connections {
     fn drop(&mut self) {
-        for taken in &self.taken {
-            taken.connection.abort();
+        for entry in &self.entries {
+            entry.connection.abort();
         }
     }
 }
 
 /// When a connection was last answered.
 #[derive(Debug, Clone)]
-pub(super) struct Heard {
+pub(super) struct LastAnswer {
     began: Instant,
     /// Microseconds since the beginning: as a number it can be read without a lock.
     at: Arc<AtomicU64>,
 }
 
-impl Heard {
+impl LastAnswer {
     /// It is answered now.
     pub(super) fn now(&self) {
         self.at.store(u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX), Relaxed);
