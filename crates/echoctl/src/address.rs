@@ -22,7 +22,7 @@ pub(crate) const DEFAULT: &str = "127.0.0.1:7007";
 /// found from its own host.
 ///
 /// # Errors
-/// Exit 2 when it is not an address; exit 4 when the name cannot be resolved within [`RESOLVE_WITHIN`].
+/// Exit 2 when it is not an address; exit 4 when the name cannot be resolved within [`RESOLVE_TIMEOUT`].
 pub(crate) fn to_connect(target: &str) -> Result<Vec<SocketAddr>, Failure> {
     let addrs = addresses(target, lookup)?;
     if addrs.iter().any(|addr| addr.port() == 0) {
@@ -93,9 +93,9 @@ fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
         answer.send((host.as_str(), port).to_socket_addrs().map(Vec::from_iter))
     })
     .map_err(|error| error.to_string())?;
-    match answers.recv_timeout(RESOLVE_WITHIN) {
+    match answers.recv_timeout(RESOLVE_TIMEOUT) {
         Ok(answer) => answer.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("no answer within {} s", RESOLVE_WITHIN.as_secs())),
+        Err(_) => Err(format!("no answer within {} s", RESOLVE_TIMEOUT.as_secs())),
     }
 }
 
@@ -133,7 +133,7 @@ fn invalid(target: &str, why: &str) -> Failure {
 }
 
 /// The longest that a name may take to resolve: what a person waits for before they suspect the program.
-const RESOLVE_WITHIN: Duration = Duration::from_secs(4);
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(4);
 
 #[cfg(test)]
 mod tests {

@@ -21,10 +21,10 @@ use echoctl_audit::{Error, Launch, Outcome as Attack, Permitted, Plan, Target};
 use echoctl_observe::Process;
 use echoctl_record::{Bytes, Sample, Verdict};
 
+use crate::consent::Consent;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::guard::Consent;
 use crate::interrupt;
-use crate::output::{Data, json_line, json_offer, note, read_or_not, say_styled};
+use crate::output::{Data, ignore_broken_pipe, json_line, note, offer_json, print_styled};
 use crate::supervise;
 use crate::values;
 use crate::view::progress::Progress;
@@ -122,7 +122,7 @@ pub(crate) fn run(mut args: Args) -> Outcome {
         Process::open(pid).map_err(|error| Failure::usage(format_args!("--pid: {error}")))?;
     }
     let files = Files::new(args.junit.as_deref(), args.report.as_deref(), args.record.as_deref())?;
-    interrupt::in_order(STOPPING);
+    interrupt::catch_signals(STOPPING);
     let stop = interrupt::flag();
     let target = match args.command.as_slice() {
         [] => None,
@@ -140,7 +140,7 @@ pub(crate) fn run(mut args: Args) -> Outcome {
     };
     let addr: SocketAddr = match &target {
         Some(target) => target.addr(),
-        None => args.consent.find(&supported(host)?)?.answering()?,
+        None => args.consent.find(&supported(host)?)?.first_listening()?,
     };
     if target.is_none() {
         // Each process of the server takes a few files to watch. What cannot be raised stays.
@@ -173,11 +173,11 @@ pub(crate) fn run(mut args: Args) -> Outcome {
     let summary = Summary::new(&attack, &name, addr, &shape, &plan, args.project);
     let printed = match args.json {
         true => json_line("summary", &summary),
-        false => say_styled(&told::told(&summary, &attack, &output)),
+        false => print_styled(&told::told(&summary, &attack, &output)),
     };
     // Whatever became of the one, the other is done.
     let written = files.write(&summary, &attack, args.expect);
-    read_or_not(printed)?;
+    ignore_broken_pipe(printed)?;
     written?;
     Ok(exit(summary.verdict, args.expect))
 }
@@ -189,7 +189,7 @@ fn attack(plan: &Plan, json: bool, stop: &AtomicBool) -> Result<Attack, Error> {
     let mut watched = |sample: &Sample| {
         if json {
             // A reader that has gone: the summary will notice.
-            let _ = json_offer("sample", sample);
+            let _ = offer_json("sample", sample);
         }
         let base = *first.get_or_insert(sample.server_memory.unwrap_or(0));
         let grown = sample.server_memory.map_or(0, |memory| memory.saturating_sub(base));
@@ -211,7 +211,7 @@ fn exit(verdict: Verdict, expected: Option<Verdict>) -> Exit {
         (Some(_), _) => Exit::Failed,
         (None, Verdict::Bounded | Verdict::Disconnects | Verdict::Discards) => Exit::Done,
         (None, Verdict::Unbounded | Verdict::Spills | Verdict::Crashes) => Exit::Failed,
-        (None, Verdict::Slow | Verdict::Inconclusive) => Exit::Unsure,
+        (None, Verdict::Slow | Verdict::Inconclusive) => Exit::Inconclusive,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::completions;
 use crate::demo;
 use crate::dns;
 use crate::doctor;
-use crate::exit::{Failure, Outcome, set_in};
+use crate::exit::{Failure, Outcome, indent_continuations};
 use crate::flood;
 use crate::lesson;
 use crate::man;
@@ -69,12 +69,12 @@ impl Cli {
         let mut text = error.render().to_string();
         // What a value's own parser says of it may quote it too.
         if let Some(source) = std::error::Error::source(&error).map(ToString::to_string) {
-            text = text.replace(&source, &set_in(&source));
+            text = text.replace(&source, &indent_continuations(&source));
         }
         if error.use_stderr() {
             output::note(text.trim_end());
         } else {
-            output::say(text.trim_end())?;
+            output::print(text.trim_end())?;
         }
         process::exit(error.exit_code())
     }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::exit::{Exit, Outcome};
 use crate::interrupt;
-use crate::output::{json_line, note, say};
+use crate::output::{json_line, note, print};
 use log::Log;
 
 /// Ask it: a DNS server for the zone test., on UDP and TCP, to see messages with and without a length in front
@@ -52,13 +52,13 @@ pub(crate) fn run(args: Args) -> Outcome {
         if !addr.ip().to_canonical().is_loopback() {
             note(open_to_others(addr));
         }
-        interrupt::in_order(Duration::ZERO);
+        interrupt::catch_signals(Duration::ZERO);
         if args.json {
             json_line("listening", &Listening { addr, pid: std::process::id(), zone: "test." })?;
         } else {
             let (ip, port) = (reached_at(addr.ip()), addr.port());
-            say(format_args!("answering for test. at {addr} over UDP and TCP, until Ctrl-C"))?;
-            say(format_args!("try: dig @{ip} -p {port} 4000.txt.test TXT"))?;
+            print(format_args!("answering for test. at {addr} over UDP and TCP, until Ctrl-C"))?;
+            print(format_args!("try: dig @{ip} -p {port} 4000.txt.test TXT"))?;
         }
         let log = Log::start(args.json)?;
         answerer.run(interrupt::interrupted(), log.listener()).await;

@@ -9,7 +9,7 @@ use echoctl_record::{Bytes, Machine, Rate, SCHEMA_VERSION, Seconds};
 use serde::Serialize;
 
 use crate::exit::{Exit, Outcome};
-use crate::output::{json_line, read_or_not, say};
+use crate::output::{ignore_broken_pipe, json_line, print};
 
 /// Tell what is visible on this machine, how large its queues are, and whether the figures can be trusted
 ///
@@ -24,15 +24,15 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Outcome {
     let findings = Findings::gather()?;
-    read_or_not(if args.json { json_line("summary", &findings.as_json()) } else { say(&findings) })?;
-    Ok(if findings.doubts().is_empty() { Exit::Done } else { Exit::Unsure })
+    ignore_broken_pipe(if args.json { json_line("summary", &findings.as_json()) } else { print(&findings) })?;
+    Ok(if findings.doubts().is_empty() { Exit::Done } else { Exit::Inconclusive })
 }
 
 /// What was found.
 struct Findings {
     machine: Machine,
     /// Why the server's end of a connection is not visible.
-    blind: Option<String>,
+    server_end_hidden: Option<String>,
     sees_other_users: bool,
     available: Option<u64>,
     cgroup: Option<Cgroup>,
@@ -45,7 +45,7 @@ impl Findings {
     fn gather() -> Result<Findings, echoctl_observe::Error> {
         Ok(Findings {
             machine: machine(),
-            blind: SocketDiag::open().err().map(|error| error.to_string()),
+            server_end_hidden: SocketDiag::open().err().map(|error| error.to_string()),
             sees_other_users: sees_other_users(),
             available: available_memory(),
             cgroup: Cgroup::own(),
@@ -59,7 +59,7 @@ impl Findings {
     /// Why the figures cannot be trusted; none when they can.
     fn doubts(&self) -> Vec<String> {
         let mut doubts = Vec::new();
-        if let Some(why) = &self.blind {
+        if let Some(why) = &self.server_end_hidden {
             doubts.push(format!("the bytes inside a server are not visible: {why}"));
         } else if self.test.stalled_error != Some(0) {
             let wrong = self.test.stalled_error.map_or("-".to_owned(), |bytes| Bytes(bytes).to_string());
@@ -67,7 +67,7 @@ impl Findings {
         } else if !self.test.is_good() {
             doubts.push("the ledger lags behind an echo in motion: is the machine busy?".to_owned());
         }
-        if let Some(tcp) = self.tcp.filter(|tcp| tcp.strain() > MOST_STRAIN) {
+        if let Some(tcp) = self.tcp.filter(|tcp| tcp.strain() > MAX_STRAIN) {
             doubts.push(format!(
                 "other programs' connections have {} of kernel memory; from {} on the kernel shrinks all queues",
                 Bytes(tcp.used),
@@ -90,7 +90,7 @@ impl Findings {
         Json {
             schema_version: SCHEMA_VERSION,
             machine: &self.machine,
-            sees_server_end: self.blind.is_none(),
+            sees_server_end: self.server_end_hidden.is_none(),
             sees_other_users: self.sees_other_users,
             memory_available: self.available,
             cgroup_left: self.cgroup.and_then(|group| group.left()),
@@ -127,7 +127,7 @@ impl fmt::Display for Findings {
 fn visible(findings: &Findings) -> String {
     let mut text = "What is visible here\n".to_owned();
     let linux = cfg!(target_os = "linux");
-    let server = match &findings.blind {
+    let server = match &findings.server_end_hidden {
         None => "yes: both its queues, of any program and user".to_owned(),
         Some(why) => format!("no: {why}"),
     };
@@ -248,4 +248,4 @@ struct Json<'a> {
 }
 
 /// Above this part of the way to pressure, a run of many connections may cross it and have its queues shrunk.
-const MOST_STRAIN: f64 = 0.5;
+const MAX_STRAIN: f64 = 0.5;

@@ -18,7 +18,7 @@ pub(crate) enum Exit {
     /// The command line makes no sense (clap uses the same number).
     Usage = 2,
     /// It ran, and there is no answer: slow, inconclusive, or not to be seen on this system.
-    Unsure = 3,
+    Inconclusive = 3,
     /// The target could not be reached or started.
     Unreachable = 4,
     /// Interrupted by Ctrl-C.
@@ -61,22 +61,22 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 
 /// The words of an error, with lines after the first set in, but for the remedy: so none of them can pass for a message of
 /// its own.
-pub(crate) fn set_in(error: &str) -> String {
-    let set_in =
+pub(crate) fn indent_continuations(error: &str) -> String {
+    let indent_continuations =
         |line: &str| if line.starts_with("hint: ") { format!("\n{line}") } else { format!("\n  {line}") };
     let mut lines = error.trim_end().split('\n');
-    lines.next().into_iter().map(str::to_owned).chain(lines.map(set_in)).collect()
+    lines.next().into_iter().map(str::to_owned).chain(lines.map(indent_continuations)).collect()
 }
 
 /// Says on stderr what went wrong, if anything, and turns the outcome into the process's exit code.
 ///
 /// A broken pipe on stdout is no fault: whoever read the output has seen enough. Where an interruption ended the wait for a
 /// reader that has stopped, the exit code says that instead.
-pub(crate) fn report(outcome: Outcome) -> ExitCode {
+pub(crate) fn into_exit_code(outcome: Outcome) -> ExitCode {
     let exit = outcome.unwrap_or_else(|failure| match failure.error.downcast_ref::<io::Error>() {
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         _ => {
-            note(format_args!("echoctl: {}", set_in(&failure.to_string())));
+            note(format_args!("echoctl: {}", indent_continuations(&failure.to_string())));
             failure.exit
         }
     });
@@ -92,8 +92,9 @@ mod tests {
 
     #[test]
     fn no_line_of_a_message_passes_for_another_message() {
-        let set_in = set_in("no file a\nechoctl: all is well\nhint: name another\n");
+        let indent_continuations =
+            indent_continuations("no file a\nechoctl: all is well\nhint: name another\n");
 
-        assert_eq!(set_in, "no file a\n  echoctl: all is well\nhint: name another");
+        assert_eq!(indent_continuations, "no file a\n  echoctl: all is well\nhint: name another");
     }
 }

@@ -1,13 +1,13 @@
 //! Interruption: Ctrl-C, SIGTERM from a service manager, SIGHUP from a terminal that has gone.
 //!
 //! ```text
-//! start ──── the usual effect: the process ends ──── in_order() ──── 1st signal ──── 2nd signal, or the grace is over
+//! start ──── the usual effect: the process ends ──── catch_signals() ──── 1st signal ──── 2nd signal, or the grace is over
 //!                                                                    the command     the process ends at once: exit 130,
 //!                                                                    comes to its    the cursor is shown, nothing else
 //!                                                                    end             is run
 //! ```
 //!
-//! A command that has something to put in order (totals to print, a target to stop) calls [`in_order`] when it has come so
+//! A command that has something to put in order (totals to print, a target to stop) calls [`catch_signals`] when it has come so
 //! far; until then, and in all other commands, a signal has its usual effect. The second signal is dealt with in the
 //! handler itself, so that nothing can hold it up: no reader that has stopped, no lock, no thread that does not run. The
 //! first ends the process too, if the command takes longer than it promised and [`GRACE`].
@@ -30,7 +30,7 @@ use crate::view::screen;
 /// takes longer than that and [`GRACE`] is ended.
 ///
 /// Where signals cannot be handled they keep their usual effect.
-pub(crate) fn in_order(promise: Duration) {
+pub(crate) fn catch_signals(promise: Duration) {
     if let Err(error) = listen(promise) {
         // Not worth ending for: a signal then ends the process as it is.
         crate::output::note(format_args!("echoctl: cannot wait for signals: {error}"));
@@ -40,36 +40,36 @@ pub(crate) fn in_order(promise: Duration) {
 /// Waits until the user or the system wants this process to end.
 pub(crate) async fn interrupted() {
     // The sender is a static: it does not go away.
-    let _ = NEWS.subscribe().wait_for(|asked| *asked).await;
+    let _ = REQUESTS.subscribe().wait_for(|requested| *requested).await;
 }
 
 /// Waits for the same at most so long, and says whether it has come.
 pub(crate) fn wait(timeout: Duration) -> bool {
-    let asked = ASKED_AND_TOLD.0.lock().unwrap_or_else(PoisonError::into_inner);
-    let waited = ASKED_AND_TOLD.1.wait_timeout_while(asked, timeout, |asked| !*asked);
+    let requested = EXIT_REQUESTED.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let waited = EXIT_REQUESTED.1.wait_timeout_while(requested, timeout, |requested| !*requested);
     *waited.unwrap_or_else(PoisonError::into_inner).0
 }
 
 /// A flag that is set when this process is to end.
 pub(crate) fn flag() -> &'static AtomicBool {
-    &ASKED
+    &REQUESTED
 }
 
 /// Since when this process is to end, if it is.
 pub(crate) fn since() -> Option<Instant> {
-    let nanos = FIRST.load(SeqCst);
-    let began = BEGAN.get().filter(|_| nanos != NEVER)?;
+    let nanos = FIRST_SIGNAL.load(SeqCst);
+    let began = EPOCH.get().filter(|_| nanos != NEVER)?;
     began.checked_add(Duration::from_nanos(nanos))
 }
 
 /// Ends in order as after a signal, because of something else that says so: the end of standard input.
-pub(crate) fn ask_to_end() {
-    ask();
+pub(crate) fn request_exit() {
+    request();
 }
 
 /// Prepares what must be so from the first moment: signals have their usual effect, and a panic shows the cursor.
 pub(crate) fn prepare() {
-    sys::usual_effect();
+    sys::restore_default_actions();
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         // A terminal that takes nothing now is no reason to panic again.
@@ -81,7 +81,7 @@ pub(crate) fn prepare() {
 /// Starts the thread that hands signals on, and then the handler that wakes it.
 fn listen(promise: Duration) -> io::Result<()> {
     let (mut woken, wake) = io::pipe()?;
-    BEGAN.get_or_init(Instant::now);
+    EPOCH.get_or_init(Instant::now);
     if WAKE.set(wake).is_err() {
         // It has begun already; once is enough.
         return Ok(());
@@ -89,7 +89,7 @@ fn listen(promise: Duration) -> io::Result<()> {
     start_thread("interrupts", move || {
         // The writer is a static: this ends when it is written to.
         if woken.read_exact(&mut [0]).is_ok() {
-            tell();
+            notify();
             end_after(promise);
         }
     })
@@ -116,7 +116,7 @@ fn listen_to_signals() -> io::Result<()> {
 
 /// Called between any two instructions of any thread: atomics, a write to a pipe that has room, and nothing else.
 extern "C" fn on_signal(_: c_int) {
-    if ask() {
+    if request() {
         return;
     }
     match since() {
@@ -129,21 +129,21 @@ extern "C" fn on_signal(_: c_int) {
 /// SIGQUIT or an abort: it has its usual effect, and the cursor is shown.
 #[cfg(unix)]
 extern "C" fn on_death(signal: c_int) {
-    sys::give_way(signal, on_death, screen::farewell(), b"");
+    sys::take_default_action(signal, on_death, screen::farewell(), b"");
 }
 
 /// Ctrl-Z: it has its usual effect, and the cursor is shown meanwhile.
 #[cfg(unix)]
 extern "C" fn on_stop(signal: c_int) {
-    sys::give_way(signal, on_stop, screen::farewell(), screen::welcome());
+    sys::take_default_action(signal, on_stop, screen::farewell(), screen::welcome());
 }
 
 /// Notes that the process is to end, and wakes the thread that hands it on. Whether this was the first time.
-fn ask() -> bool {
-    let now = BEGAN.get().map_or(0, |began| u64::try_from(began.elapsed().as_nanos()).unwrap_or(NEVER - 1));
-    let is_first = FIRST.compare_exchange(NEVER, now, SeqCst, SeqCst).is_ok();
+fn request() -> bool {
+    let now = EPOCH.get().map_or(0, |began| u64::try_from(began.elapsed().as_nanos()).unwrap_or(NEVER - 1));
+    let is_first = FIRST_SIGNAL.compare_exchange(NEVER, now, SeqCst, SeqCst).is_ok();
     if is_first {
-        ASKED.store(true, SeqCst);
+        REQUESTED.store(true, SeqCst);
         if let Some(mut wake) = WAKE.get() {
             // One byte in the life of the process: there is room for it.
             let _ = wake.write(&[0]);
@@ -153,10 +153,10 @@ fn ask() -> bool {
 }
 
 /// Wakes all who wait.
-fn tell() {
-    *ASKED_AND_TOLD.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
-    ASKED_AND_TOLD.1.notify_all();
-    NEWS.send_replace(true);
+fn notify() {
+    *EXIT_REQUESTED.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    EXIT_REQUESTED.1.notify_all();
+    REQUESTS.send_replace(true);
 }
 
 /// Ends the process when the command has not come to its end by itself.
@@ -178,18 +178,18 @@ pub(crate) fn end_now() -> ! {
 }
 
 /// When the program began to listen; times in signal handlers count from here.
-static BEGAN: OnceLock<Instant> = OnceLock::new();
+static EPOCH: OnceLock<Instant> = OnceLock::new();
 
-/// Nanoseconds from [`BEGAN`] to the first signal, or [`NEVER`].
-static FIRST: AtomicU64 = AtomicU64::new(NEVER);
+/// Nanoseconds from [`EPOCH`] to the first signal, or [`NEVER`].
+static FIRST_SIGNAL: AtomicU64 = AtomicU64::new(NEVER);
 const NEVER: u64 = u64::MAX;
 
 /// Whether the process is to end, for code that looks now and then.
-static ASKED: AtomicBool = AtomicBool::new(false);
+static REQUESTED: AtomicBool = AtomicBool::new(false);
 
 /// The same for threads and for tasks that wait.
-static ASKED_AND_TOLD: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
-static NEWS: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(false));
+static EXIT_REQUESTED: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+static REQUESTS: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(false));
 
 /// Whether the first signal came twice at once.
 static IS_URGENT: AtomicBool = AtomicBool::new(false);

@@ -9,7 +9,7 @@ use echoctl_report::run_page;
 
 use crate::exit::Failure;
 use crate::output::note;
-use crate::output_file::{OutputFile, after_the_result, write_record};
+use crate::output_file::{OutputFile, check_written_after_result, write_record};
 
 /// Where a run is to be kept.
 #[derive(Debug, clap::Args)]
@@ -66,7 +66,7 @@ impl Keeper {
             let page = run_page(&self.run).footer(footer).to_string();
             keep(file, |to| to.write_all(page.as_bytes()))
         });
-        after_the_result([record, report].into_iter().flatten())
+        check_written_after_result([record, report].into_iter().flatten())
     }
 }
 

@@ -17,10 +17,10 @@ use echoctl_lab::kit::{Finding, Lesson, LessonError, Setting};
 use echoctl_lab::lessons;
 use serde::Serialize;
 
-use crate::ask::{self, somebody_is_there};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output::{json_line, note, read_or_not, say};
-use crate::output_file::{OutputFile, after_the_result};
+use crate::output::{ignore_broken_pipe, json_line, note, print};
+use crate::output_file::{OutputFile, check_written_after_result};
+use crate::prompt::{self, is_interactive};
 use transcript::Transcript;
 
 /// Learn it: each idea as a question and an experiment on your own machine
@@ -121,13 +121,13 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
     };
     let file = args.report.as_deref().map(OutputFile::new).transpose()?;
     let predicted = args.predict.as_deref().map(|answer| letter(lesson, answer)).transpose()?;
-    let is_asked = predicted.is_none() && !args.yes && somebody_is_there();
+    let is_asked = predicted.is_none() && !args.yes && is_interactive();
     let transcript = Transcript::new(args.json, is_asked);
     transcript.question(lesson, &setting)?;
     if args.json && is_asked {
         note(Transcript::question_text(lesson));
     }
-    let prediction = if is_asked { ask::answer(&lesson.question)? } else { predicted };
+    let prediction = if is_asked { prompt::answer(&lesson.question)? } else { predicted };
     transcript.running(prediction)?;
 
     let started = Instant::now();
@@ -135,7 +135,7 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
         Ok(finding) => finding,
         Err(error @ (LessonError::NotVisible(_) | LessonError::TooLittleMemory { .. })) => {
             note(format_args!("echoctl: lesson {}: {error}", lesson.name));
-            return Ok((Exit::Unsure, None));
+            return Ok((Exit::Inconclusive, None));
         }
         Err(error) => {
             return Err(anyhow::Error::new(error).context(format!("lesson {}", lesson.name)).into());
@@ -153,7 +153,7 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
         claims: finding.claims.clone(),
         seconds: started.elapsed().as_secs_f64(),
     };
-    let printed = print(&transcript, lesson, &finding, &submission, args.json);
+    let printed = print_result(&transcript, lesson, &finding, &submission, args.json);
     // The page is written also where nobody reads the rest.
     let written = file.map_or(Ok(()), |file| {
         let page = page::page(lesson, &finding, &submission).to_string();
@@ -161,12 +161,12 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
         file.write(|to| to.write_all(page.as_bytes())).map(|_| note(format_args!("written: {name}")))
     });
     printed?;
-    after_the_result([written])?;
+    check_written_after_result([written])?;
     Ok((if submission.holds { Exit::Done } else { Exit::Failed }, Some(submission)))
 }
 
 /// Prints what came of an experiment.
-fn print(
+fn print_result(
     transcript: &Transcript,
     lesson: &Lesson,
     finding: &Finding,
@@ -177,7 +177,7 @@ fn print(
     // The evidence is looked at before the explanation moves it up the screen.
     transcript.pause("what it shows")?;
     transcript.explanation(lesson, finding)?;
-    if json { read_or_not(json_line("summary", submission)) } else { Ok(()) }
+    if json { ignore_broken_pipe(json_line("summary", submission)) } else { Ok(()) }
 }
 
 /// The choice that `--predict` names.
@@ -189,9 +189,9 @@ fn letter(lesson: &Lesson, answer: &str) -> Result<char, Failure> {
 }
 
 fn show_code(lesson: &Lesson) -> Outcome {
-    say(format_args!("// echoctl lesson {}: {}\n\n{}", lesson.name, lesson.idea, lesson.code.excerpt()))?;
+    print(format_args!("// echoctl lesson {}: {}\n\n{}", lesson.name, lesson.idea, lesson.code.excerpt()))?;
     if let Some(node) = lesson.code.node {
-        say(format_args!("\n// The same in Node:\n\n{node}"))?;
+        print(format_args!("\n// The same in Node:\n\n{node}"))?;
     }
     Ok(Exit::Done)
 }

@@ -4,17 +4,16 @@
 //! `run`. The libraries below return what they have to say as data; printing is done here and nowhere else.
 
 mod address;
-mod ask;
 mod audit;
 mod cli;
 mod compare;
 mod completions;
+mod consent;
 mod demo;
 mod dns;
 mod doctor;
 mod exit;
 mod flood;
-mod guard;
 mod interrupt;
 mod keep;
 mod lesson;
@@ -22,6 +21,7 @@ mod man;
 mod output;
 mod output_file;
 mod ping;
+mod prompt;
 mod report;
 mod send;
 mod serve;
@@ -37,5 +37,5 @@ fn main() -> ExitCode {
     // Before there is a second thread: each would reserve 64 MiB of address space for a heap of its own.
     echoctl_server::share_one_heap();
     interrupt::prepare();
-    exit::report(cli::Cli::from_arguments().and_then(cli::Cli::run))
+    exit::into_exit_code(cli::Cli::from_arguments().and_then(cli::Cli::run))
 }

@@ -32,10 +32,10 @@ pub(crate) struct OutputFile {
 #[derive(Debug, PartialEq, Eq)]
 enum Place {
     Stdout,
-    /// Beside this path, and then to it.
-    Beside(PathBuf),
+    /// Written beside this path and renamed over it.
+    Replace(PathBuf),
     /// Into what is there; a regular file is emptied first.
-    Within {
+    Existing {
         empty: bool,
     },
 }
@@ -65,11 +65,11 @@ impl OutputFile {
     /// When it cannot be written; an old file is then what it was.
     pub(crate) fn write(self, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<u64> {
         let written = match &self.place {
-            Place::Stdout => written_to(Data::new(), content),
-            Place::Beside(target) => replace(target, content),
-            Place::Within { empty } => {
+            Place::Stdout => write_buffered(Data::new(), content),
+            Place::Replace(target) => replace(target, content),
+            Place::Existing { empty } => {
                 let file = OpenOptions::new().write(true).truncate(*empty).append(!*empty).open(&self.path);
-                file.and_then(|file| written_to(file, content))
+                file.and_then(|file| write_buffered(file, content))
             }
         };
         written.with_context(|| cannot_write(&self.path))
@@ -99,10 +99,10 @@ impl OutputFile {
 ///
 /// # Errors
 /// Which could not be written, each with its reason.
-pub(crate) fn after_the_result<T>(
+pub(crate) fn check_written_after_result<T>(
     written: impl IntoIterator<Item = anyhow::Result<T>>,
 ) -> anyhow::Result<()> {
-    all_written(written)
+    check_written(written)
         .map_err(|failed| anyhow!("{failed}\nhint: the result above stands, it is only not in the file"))
 }
 
@@ -110,7 +110,7 @@ pub(crate) fn after_the_result<T>(
 ///
 /// # Errors
 /// Which could not be written, each with its reason.
-pub(crate) fn all_written<T>(written: impl IntoIterator<Item = anyhow::Result<T>>) -> anyhow::Result<()> {
+pub(crate) fn check_written<T>(written: impl IntoIterator<Item = anyhow::Result<T>>) -> anyhow::Result<()> {
     let failed = written.into_iter().filter_map(Result::err).map(|error| format!("{error:#}"));
     let failed: Vec<String> = failed.collect();
     ensure!(failed.is_empty(), "{}", failed.join("; "));
@@ -139,29 +139,29 @@ impl Place {
             if metadata.is_dir() {
                 return Err(ErrorKind::IsADirectory.into());
             }
-            let is_replaceable = metadata.is_file() && !is_open_already(path);
+            let is_replaceable = metadata.is_file() && !is_open_file_name(path);
             if !is_replaceable {
                 // Opened now only where that does not wait for a reader.
                 if !is_pipe(metadata) {
                     OpenOptions::new().append(true).open(path)?;
                 }
-                return Ok(Place::Within { empty: false });
+                return Ok(Place::Existing { empty: false });
             }
             // A file that is protected against writing is not replaced either.
             OpenOptions::new().append(true).open(path)?;
         }
-        let target = behind_links(path)?;
+        let target = follow_links(path)?;
         // A folder that is not there is no name of a file either.
         if target.file_name().is_none() || target.as_os_str().as_encoded_bytes().ends_with(b"/") {
             return Err(ErrorKind::IsADirectory.into());
         }
-        match Beside::new(&target) {
-            Ok(beside) => {
-                drop(beside);
-                Ok(Place::Beside(target))
+        match TempFile::new(&target) {
+            Ok(temp) => {
+                drop(temp);
+                Ok(Place::Replace(target))
             }
             Err(error) if metadata.is_some() && error.kind() == ErrorKind::PermissionDenied => {
-                Ok(Place::Within { empty: true })
+                Ok(Place::Existing { empty: true })
             }
             Err(error) => Err(error),
         }
@@ -195,8 +195,8 @@ impl Identity {
                 return Some(Identity::Node(metadata.dev(), metadata.ino()));
             }
         }
-        let target = behind_links(path).ok()?;
-        let folder = fs::canonicalize(folder_of(&target)).ok()?;
+        let target = follow_links(path).ok()?;
+        let folder = fs::canonicalize(parent_folder(&target)).ok()?;
         Some(Identity::Path(folder.join(target.file_name()?)))
     }
 }
@@ -204,17 +204,17 @@ impl Identity {
 /// Writes beside `target` and renames.
 fn replace(target: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<u64> {
     let old = fs::metadata(target).ok();
-    let mut beside = Beside::new(target)?;
+    let mut temp = TempFile::new(target)?;
     if let Some(old) = &old {
-        beside.take_after(old)?;
+        temp.copy_owner_and_mode(old)?;
     }
-    let bytes = written_to(&beside.file, content)?;
-    beside.rename(target)?;
+    let bytes = write_buffered(&temp.file, content)?;
+    temp.rename(target)?;
     Ok(bytes)
 }
 
 /// Writes `content` through a buffer, and flushes it. Returns the number of bytes.
-fn written_to(to: impl Write, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<u64> {
+fn write_buffered(to: impl Write, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<u64> {
     let mut counted = Counted { to: BufWriter::with_capacity(BUFFER, to), bytes: 0 };
     content(&mut counted)?;
     counted.flush()?;
@@ -240,22 +240,22 @@ impl<W: Write> Write for Counted<W> {
 }
 
 /// A file of our own beside another, which is gone when this is dropped.
-struct Beside {
+struct TempFile {
     file: File,
     path: PathBuf,
     is_renamed: bool,
 }
 
-impl Beside {
+impl TempFile {
     /// Makes it, under a name that is not taken.
-    fn new(target: &Path) -> io::Result<Beside> {
-        let folder = folder_of(target);
-        let mut tries = 0..MOST_NAMES;
+    fn new(target: &Path) -> io::Result<TempFile> {
+        let folder = parent_folder(target);
+        let mut tries = 0..MAX_NAMES;
         loop {
             let number = tries.next().ok_or(ErrorKind::AlreadyExists)?;
             let path = folder.join(format!(".echoctl-{}-{number}.tmp", process::id()));
             match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(file) => return Ok(Beside { file, path, is_renamed: false }),
+                Ok(file) => return Ok(TempFile { file, path, is_renamed: false }),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
@@ -263,7 +263,7 @@ impl Beside {
     }
 
     /// Gives it the owner and the permissions of the file that it replaces, before anything is in it.
-    fn take_after(&self, old: &Metadata) -> io::Result<()> {
+    fn copy_owner_and_mode(&self, old: &Metadata) -> io::Result<()> {
         #[cfg(unix)]
         {
             use std::os::unix::fs::{MetadataExt, fchown};
@@ -283,7 +283,7 @@ impl Beside {
     }
 }
 
-impl Drop for Beside {
+impl Drop for TempFile {
     fn drop(&mut self) {
         if !self.is_renamed {
             // It is hidden, and named for what made it.
@@ -293,18 +293,18 @@ impl Drop for Beside {
 }
 
 /// The file that a chain of links leads to, whether it exists or not.
-fn behind_links(path: &Path) -> io::Result<PathBuf> {
+fn follow_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
-    for _ in 0..MOST_LINKS {
+    for _ in 0..MAX_LINKS {
         match fs::read_link(&path) {
-            Ok(next) => path = folder_of(&path).join(next),
+            Ok(next) => path = parent_folder(&path).join(next),
             Err(_) => return Ok(path),
         }
     }
     Err(io::Error::other("too many symbolic links"))
 }
 
-fn folder_of(path: &Path) -> &Path {
+fn parent_folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -319,15 +319,15 @@ fn is_stdout(path: &Path) -> bool {
 
 /// Whether a path is a name for something that is open, as `/dev/fd/3` or a link to it: what is behind it may be a file, but
 /// others write to that file too. Files that only lie in `/dev`, as in `/dev/shm`, are files like any others.
-fn is_open_already(path: &Path) -> bool {
+fn is_open_file_name(path: &Path) -> bool {
     let mut path = path.to_owned();
-    for _ in 0..MOST_LINKS {
-        let folder = fs::canonicalize(folder_of(&path)).unwrap_or_default();
+    for _ in 0..MAX_LINKS {
+        let folder = fs::canonicalize(parent_folder(&path)).unwrap_or_default();
         if folder.starts_with("/proc") || folder.starts_with("/dev/fd") {
             return true;
         }
         match fs::read_link(&path) {
-            Ok(next) => path = folder_of(&path).join(next),
+            Ok(next) => path = parent_folder(&path).join(next),
             Err(_) => return false,
         }
     }
@@ -352,10 +352,10 @@ fn cannot_write(path: &Path) -> String {
 const BUFFER: usize = 64 * 1024;
 
 /// Names that are tried beside a file: those of runs that were killed, by processes of this very number.
-const MOST_NAMES: u32 = 1000;
+const MAX_NAMES: u32 = 1000;
 
 /// Links that lead from one to the next, as many as Linux follows.
-const MOST_LINKS: u32 = 40;
+const MAX_LINKS: u32 = 40;
 
 #[cfg(test)]
 mod tests;

@@ -12,10 +12,10 @@ use echoctl_proto::Framing;
 use tokio::sync::oneshot;
 
 use crate::address;
+use crate::consent::Consent;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::guard::Consent;
 use crate::interrupt::{self, interrupted};
-use crate::output::{json_line, read_or_not, say};
+use crate::output::{ignore_broken_pipe, json_line, print};
 use crate::values;
 use result::Summary;
 
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     addr: String,
 
     /// Open so many connections, each with one frame on its way at most
-    #[arg(long, default_value = "1", value_name = "N", value_parser = values::number::<u16>(1..=MOST_CONNECTIONS))]
+    #[arg(long, default_value = "1", value_name = "N", value_parser = values::number::<u16>(1..=MAX_CONNECTIONS))]
     connections: u16,
 
     /// Mark frames as lines, u16, u32 or raw; the server's --framing must be the same
@@ -44,16 +44,16 @@ pub(crate) struct Args {
     size: u64,
 
     /// Send so many frames a second over all connections [default: the next when the last is back]
-    #[arg(long, value_name = "N", value_parser = values::number::<u64>(1..=MOST_A_SECOND))]
+    #[arg(long, value_name = "N", value_parser = values::number::<u64>(1..=MAX_RATE))]
     rate: Option<u64>,
 
     /// Send so many frames in all
-    #[arg(long, value_name = "N", value_parser = values::number::<u64>(1..=MOST_COUNT))]
+    #[arg(long, value_name = "N", value_parser = values::number::<u64>(1..=MAX_COUNT))]
     count: Option<u64>,
 
     /// Send for so long [default: 5s, unless --count is given]
     #[arg(long = "for", value_name = "TIME", value_parser = values::positive_duration)]
-    for_: Option<Duration>,
+    duration: Option<Duration>,
 
     /// Give a reply up after so long
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = values::positive_duration)]
@@ -88,7 +88,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         }
     })?;
     let (config, ping) = opened.connection;
-    interrupt::in_order(Duration::ZERO);
+    interrupt::catch_signals(Duration::ZERO);
     let stopper = ping.stopper();
     let (ended, mut end) = oneshot::channel();
     start_thread("ping", move || {
@@ -109,7 +109,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let outcome = outcome.map_err(|_| anyhow!("the pinging thread is gone"))?;
 
     let summary = Summary::new(&config, &outcome);
-    read_or_not(if args.json { json_line("summary", &summary) } else { say(&summary) })?;
+    ignore_broken_pipe(if args.json { json_line("summary", &summary) } else { print(&summary) })?;
     if is_interrupted {
         return Ok(Exit::Interrupted);
     }
@@ -117,7 +117,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         let hint = hint(&fault, outcome.latencies.count());
         return Err(anyhow!("pinging {}: {:#}{hint}", config.addr, anyhow!(fault)).into());
     }
-    Ok(if summary.has_kept_up() { Exit::Done } else { Exit::Unsure })
+    Ok(if summary.has_kept_up() { Exit::Done } else { Exit::Inconclusive })
 }
 
 impl Args {
@@ -130,7 +130,7 @@ impl Args {
             connections: self.connections.into(),
             rate: self.rate,
             count: self.count,
-            time: self.for_.or(self.count.is_none().then_some(DEFAULT_TIME)),
+            time: self.duration.or(self.count.is_none().then_some(DEFAULT_TIME)),
             patience: self.timeout,
             connect_within,
         }
@@ -151,10 +151,10 @@ fn hint(fault: &PingFault, replies: u64) -> &'static str {
 const DEFAULT_TIME: Duration = Duration::from_secs(5);
 
 /// A thread each: beyond this the scheduler is measured, not the server.
-const MOST_CONNECTIONS: u64 = 1000;
+const MAX_CONNECTIONS: u64 = 1000;
 
 /// More than any run sends in a year, and a sum of two does not overflow.
-const MOST_COUNT: u64 = i64::MAX as u64;
+const MAX_COUNT: u64 = i64::MAX as u64;
 
 /// Beyond a million a second the clock's own cost would show.
-const MOST_A_SECOND: u64 = 1_000_000;
+const MAX_RATE: u64 = 1_000_000;

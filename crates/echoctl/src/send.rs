@@ -12,7 +12,7 @@
 //! that is silence: as long as bytes come they are copied, as `nc` does. While the input is waited for, nothing is awaited of
 //! the server.
 
-mod sent;
+mod progress;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -28,11 +28,11 @@ use echoctl_record::Bytes;
 use echoctl_server::Config;
 
 use crate::address;
+use crate::consent::open_first;
 use crate::exit::{Exit, Outcome};
-use crate::guard::open_first;
 use crate::output::{Data, note};
 use crate::values;
-use sent::Sent;
+use progress::SendProgress;
 
 /// Send what comes on standard input, a frame a line, and print the replies
 ///
@@ -84,9 +84,9 @@ struct Conversation {
     max_frame: usize,
     timeout: Duration,
     sending: Mutex<Sending>,
-    sent: Sent,
+    progress: SendProgress,
     /// Whether the server was silent for the timeout.
-    is_given_up: AtomicBool,
+    has_timed_out: AtomicBool,
 }
 
 enum Sending {
@@ -107,8 +107,8 @@ impl Conversation {
             max_frame: args.max_frame.min(args.framing.longest_payload()),
             timeout: args.timeout,
             sending: Mutex::new(Sending::Going),
-            sent: Sent::default(),
-            is_given_up: AtomicBool::new(false),
+            progress: SendProgress::default(),
+            has_timed_out: AtomicBool::new(false),
         })
     }
 
@@ -121,7 +121,7 @@ impl Conversation {
         *self.sending() = match result {
             Ok(()) => Sending::Done,
             // The server is gone: the receiver meets that, too, and knows what was received until then.
-            Err(error) if error.is::<HungUp>() => Sending::Going,
+            Err(error) if error.is::<PeerClosed>() => Sending::Going,
             Err(error) => Sending::Failed(error),
         };
         // An error says that the connection is closed already.
@@ -129,33 +129,33 @@ impl Conversation {
     }
 
     fn send_as_it_is(&self) -> anyhow::Result<()> {
-        let (mut chunk, mut unended) = (vec![0; CHUNK], 0_u64);
+        let (mut chunk, mut partial_len) = (vec![0; CHUNK], 0_u64);
         while let Some(bytes) = self.input(&mut chunk)? {
             if self.framing == Framing::Lines {
-                unended = self.note_lines(bytes, unended);
+                partial_len = self.note_lines(bytes, partial_len);
             }
             self.write(bytes)?;
         }
-        if unended > 0 {
-            self.sent.end();
+        if partial_len > 0 {
+            self.progress.record_end();
             self.write(b"\n")?;
         }
         Ok(())
     }
 
-    /// Notes the lines in `bytes`, of which the first began `unended` bytes before; returns the length of the last, if it has
+    /// Notes the lines in `bytes`, of which the first began `partial_len` bytes before; returns the length of the last, if it has
     /// no end yet.
-    fn note_lines(&self, bytes: &[u8], mut unended: u64) -> u64 {
+    fn note_lines(&self, bytes: &[u8], mut partial_len: u64) -> u64 {
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             let has_ended = line.ends_with(b"\n");
-            unended += line.len() as u64 - u64::from(has_ended);
-            self.sent.begin(unended);
+            partial_len += line.len() as u64 - u64::from(has_ended);
+            self.progress.record_start(partial_len);
             if has_ended {
-                self.sent.end();
-                unended = 0;
+                self.progress.record_end();
+                partial_len = 0;
             }
         }
-        unended
+        partial_len
     }
 
     fn send_lines_led_by_length(&self) -> anyhow::Result<()> {
@@ -179,8 +179,8 @@ impl Conversation {
                     lines.cut(input.unread()).with_context(|| format!("line {} of the input", number + 1))?;
                 let Some(line) = line else { break };
                 number += 1;
-                self.sent.begin(line.payload.len() as u64);
-                self.sent.end();
+                self.progress.record_start(line.payload.len() as u64);
+                self.progress.record_end();
                 self.framing.encode(line.payload, &mut frame)?;
                 self.write(frame.unread())?;
                 frame.clear();
@@ -193,7 +193,7 @@ impl Conversation {
 
     /// The next bytes of the input; `None` at its end.
     fn input<'a>(&self, chunk: &'a mut [u8]) -> anyhow::Result<Option<&'a [u8]>> {
-        let length = self.sent.while_awaiting(|| {
+        let length = self.progress.while_reading_input(|| {
             let mut stdin = io::stdin().lock();
             loop {
                 match stdin.read(chunk) {
@@ -206,16 +206,16 @@ impl Conversation {
         Ok(Some(&chunk[..length]).filter(|bytes| !bytes.is_empty()))
     }
 
-    fn write(&self, mut bytes: &[u8]) -> Result<(), HungUp> {
+    fn write(&self, mut bytes: &[u8]) -> Result<(), PeerClosed> {
         while !bytes.is_empty() {
             match (&self.stream).write(bytes) {
-                Ok(0) => return Err(HungUp),
+                Ok(0) => return Err(PeerClosed),
                 Ok(taken) => {
-                    self.sent.took(taken);
+                    self.progress.record_write(taken);
                     bytes = &bytes[taken..];
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return Err(HungUp),
+                Err(_) => return Err(PeerClosed),
             }
         }
         Ok(())
@@ -227,28 +227,28 @@ impl Conversation {
             Framing::Lines | Framing::Raw => self.receive_as_it_is()?,
             Framing::U16 | Framing::U32 => self.receive_payloads()?,
         };
-        let is_given_up = self.is_given_up.load(SeqCst);
+        let has_timed_out = self.has_timed_out.load(SeqCst);
         match std::mem::replace(&mut *self.sending(), Sending::Done) {
-            Sending::Done if is_given_up => self.has_all_but_the_end(replies),
-            Sending::Going if is_given_up => Err(anyhow!(
+            Sending::Done if has_timed_out => self.judge_timeout(replies),
+            Sending::Going if has_timed_out => Err(anyhow!(
                 "the server neither took nor sent a byte for {:.1} s: {} were sent and {replies} frames came back",
                 self.timeout.as_secs_f64(),
-                Bytes(self.sent.bytes())
+                Bytes(self.progress.bytes())
             )
             .into()),
-            Sending::Done => self.has_all(replies),
+            Sending::Done => self.judge_replies(replies),
             Sending::Going => Err(anyhow!("the server hung up before all was sent{}", self.hint()).into()),
             Sending::Failed(error) => Err(error.into()),
         }
     }
 
     /// What it comes to that the server did not end its side.
-    fn has_all_but_the_end(&self, replies: u64) -> Outcome {
+    fn judge_timeout(&self, replies: u64) -> Outcome {
         let silence = format!(
             "the server did not end the connection, and sent nothing for {:.1} s after the end of the input",
             self.timeout.as_secs_f64()
         );
-        let sent = self.sent.frames();
+        let sent = self.progress.frames();
         if self.framing != Framing::Raw && replies >= sent {
             note(format_args!("echoctl: {silence}"));
             return Ok(Exit::Done);
@@ -262,8 +262,8 @@ impl Conversation {
     }
 
     /// Whether as many frames came back as were sent.
-    fn has_all(&self, replies: u64) -> Outcome {
-        let sent = self.sent.frames();
+    fn judge_replies(&self, replies: u64) -> Outcome {
+        let sent = self.progress.frames();
         if replies >= sent {
             return Ok(Exit::Done);
         }
@@ -273,7 +273,7 @@ impl Conversation {
 
     /// What may be why a server hangs up.
     fn hint(&self) -> String {
-        match self.sent.longest() {
+        match self.progress.longest() {
             longest if longest <= Config::MAX_FRAME as u64 => String::new(),
             longest => format!(
                 "; a frame of {} was sent, and echoctl serve takes no longer ones than its --max-frame, {} by default",
@@ -293,7 +293,7 @@ impl Conversation {
             stdout.write_all(bytes)?;
             stdout.flush()?;
         }
-        if self.framing == Framing::Lines && last != b'\n' && !self.is_given_up.load(SeqCst) {
+        if self.framing == Framing::Lines && last != b'\n' && !self.has_timed_out.load(SeqCst) {
             bail!("the server hung up within a line");
         }
         Ok(lines)
@@ -316,7 +316,7 @@ impl Conversation {
             }
             stdout.flush()?;
         }
-        if !arrived.is_empty() && !self.is_given_up.load(SeqCst) {
+        if !arrived.is_empty() && !self.has_timed_out.load(SeqCst) {
             bail!("the server hung up within a frame: {} bytes of it came", arrived.len());
         }
         Ok(count)
@@ -325,14 +325,14 @@ impl Conversation {
     /// The next bytes of the server; `None` at its end, or when it is given up.
     fn read<'a>(&self, chunk: &'a mut [u8]) -> anyhow::Result<Option<&'a [u8]>> {
         let length = loop {
-            let taken = self.sent.bytes();
+            let taken = self.progress.bytes();
             match (&self.stream).read(chunk) {
                 Ok(length) => break length,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // Which of the two a timeout is depends on the system.
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    if !self.sent.awaits_input() && self.sent.bytes() == taken {
-                        self.is_given_up.store(true, SeqCst);
+                    if !self.progress.is_reading_input() && self.progress.bytes() == taken {
+                        self.has_timed_out.store(true, SeqCst);
                         return Ok(None);
                     }
                 }
@@ -352,25 +352,25 @@ impl Conversation {
 
 /// The server takes no more.
 #[derive(Debug)]
-struct HungUp;
+struct PeerClosed;
 
-impl std::fmt::Display for HungUp {
+impl std::fmt::Display for PeerClosed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("the server hung up")
     }
 }
 
-impl std::error::Error for HungUp {}
+impl std::error::Error for PeerClosed {}
 
 /// The longest payload: memory is taken for a frame as it arrives.
 fn max_frame(text: &str) -> Result<usize, String> {
     let bytes = values::positive_size(text)?;
-    let fits = usize::try_from(bytes).ok().filter(|&bytes| bytes <= MOST_FRAME);
-    fits.ok_or_else(|| format!("too large: at most {}", Bytes(MOST_FRAME as u64)))
+    let fits = usize::try_from(bytes).ok().filter(|&bytes| bytes <= MAX_FRAME_LIMIT);
+    fits.ok_or_else(|| format!("too large: at most {}", Bytes(MAX_FRAME_LIMIT as u64)))
 }
 
 /// Bytes of the largest frame that may be asked for: what a flood sends at most, too.
-const MOST_FRAME: usize = 1 << 30;
+const MAX_FRAME_LIMIT: usize = 1 << 30;
 
 /// Bytes of one read: as much as a pipe holds on Linux.
 const CHUNK: usize = 64 * 1024;

@@ -36,11 +36,11 @@ pub(crate) fn run(args: Args) -> Outcome {
     };
 
     // Before anybody is told that the server listens.
-    interrupt::in_order(drain);
+    interrupt::catch_signals(drain);
     let totals = runtime.block_on(server.run(async {
         tokio::select! {
             () = interrupted() => {}
-            () = stdin_ended => interrupt::ask_to_end(),
+            () = stdin_ended => interrupt::request_exit(),
         }
     }));
     // Tasks that did not end in time are not waited for a second time.

@@ -17,13 +17,13 @@ pub(crate) type Handler = extern "C" fn(c_int);
 /// commands in its background, or any signal blocked: what cannot be ended is worse. A file that reaches `ulimit -f` is an
 /// error of its write, and not the end of the process.
 #[cfg(unix)]
-pub(crate) fn usual_effect() {
+pub(crate) fn restore_default_actions() {
     for signal in [libc::SIGINT, libc::SIGTERM] {
         // It fails for no signal that exists.
         let _ = set(signal, libc::SIG_DFL);
     }
     // Handled rather than ignored, which programs that are started would inherit.
-    let _ = set(libc::SIGXFSZ, nothing as *const () as libc::sighandler_t);
+    let _ = set(libc::SIGXFSZ, ignore as *const () as libc::sighandler_t);
     let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: the set is filled before it is used, and the old mask is not asked for.
     unsafe {
@@ -34,11 +34,11 @@ pub(crate) fn usual_effect() {
 
 /// The write that has failed says all.
 #[cfg(unix)]
-extern "C" fn nothing(_: c_int) {}
+extern "C" fn ignore(_: c_int) {}
 
 /// Signals keep the effect that the system gives them.
 #[cfg(not(unix))]
-pub(crate) fn usual_effect() {}
+pub(crate) fn restore_default_actions() {}
 
 /// Has `ends` called for SIGINT, SIGTERM and SIGHUP, `dies` for SIGQUIT and SIGABRT, and `stops` for Ctrl-Z. What is ignored
 /// stays so, but for the first two: SIGHUP under `nohup`, Ctrl-Z without job control.
@@ -62,11 +62,11 @@ pub(crate) fn handle(ends: Handler, dies: Handler, stops: Handler) -> io::Result
 /// Gives a signal that is handled its usual effect, now: the process ends, or stops until it is continued. Before that it
 /// writes `before` to the terminal behind stderr, and when it goes on, `after`. For signal handlers.
 #[cfg(unix)]
-pub(crate) fn give_way(signal: c_int, handler: Handler, before: &[u8], after: &[u8]) {
+pub(crate) fn take_default_action(signal: c_int, handler: Handler, before: &[u8], after: &[u8]) {
     // SAFETY: it gives the address of this thread's errno, which lives as long as the thread.
     let errno = unsafe { errno() };
     // SAFETY: as above. What the handler has interrupted may be about to read it.
-    let kept = unsafe { errno.read() };
+    let saved = unsafe { errno.read() };
     write_now(before);
     // It fails for no signal that exists, nor does the other.
     let _ = set(signal, libc::SIG_DFL);
@@ -75,7 +75,7 @@ pub(crate) fn give_way(signal: c_int, handler: Handler, before: &[u8], after: &[
     let _ = set(signal, handler as *const () as libc::sighandler_t);
     write_now(after);
     // SAFETY: as above.
-    unsafe { errno.write(kept) };
+    unsafe { errno.write(saved) };
 }
 
 #[cfg(target_os = "linux")]
@@ -116,9 +116,9 @@ pub(crate) fn write_now(mut bytes: &[u8]) {
         // SAFETY: it takes no pointer, and is async-signal-safe. Nobody handles SIGALRM here: it ends the process.
         unsafe { libc::alarm(1) };
     }
-    for turn in 0..TRIES {
+    for turn in 0..MAX_TRIES {
         if turn == 1 {
-            start_again(fd);
+            restart_output(fd);
         }
         let mut waited = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
         // SAFETY: `waited` is one initialized pollfd that lives across the call; poll is async-signal-safe.
@@ -142,7 +142,7 @@ pub(crate) fn write_now(mut bytes: &[u8]) {
 /// Drops what a terminal has not shown yet, and lets it go on where Ctrl-S has stopped it: what would come is a picture of
 /// a process that is gone, and Ctrl-C at the terminal itself does the same.
 #[cfg(unix)]
-fn start_again(fd: c_int) {
+fn restart_output(fd: c_int) {
     // A process in the background would be stopped for this instead. It fails for no signal that exists.
     let _ = set(libc::SIGTTOU, libc::SIG_IGN);
     // SAFETY: they take no pointer and are async-signal-safe; what is no terminal refuses them.
@@ -192,4 +192,4 @@ const TERMINAL: &std::ffi::CStr = c"/dev/tty";
 #[cfg(unix)]
 const TRY_MILLIS: c_int = 50;
 #[cfg(unix)]
-const TRIES: u32 = 4;
+const MAX_TRIES: u32 = 4;

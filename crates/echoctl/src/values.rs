@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Reads a size in bytes: `64KiB`, `1.5 MiB`, `4096`. Decimal units (`64KB`) are taken at their word.
 ///
 /// # Errors
-/// What is not a size, or exceeds [`MOST_BYTES`].
+/// What is not a size, or exceeds [`MAX_BYTES`].
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text);
     let factor = bytes_in(unit).filter(|_| is_number(number)).ok_or(
@@ -17,9 +17,9 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
          at most 9223372036854775807 bytes",
     )?;
     scaled(number, factor)
-        .filter(|&bytes| bytes <= u128::from(MOST_BYTES))
+        .filter(|&bytes| bytes <= u128::from(MAX_BYTES))
         .map(|bytes| bytes as u64)
-        .ok_or_else(|| format!("too large: at most {MOST_BYTES} bytes, one less than 8EiB"))
+        .ok_or_else(|| format!("too large: at most {MAX_BYTES} bytes, one less than 8EiB"))
 }
 
 /// Reads a size that is not 0.
@@ -33,14 +33,12 @@ pub(crate) fn positive_size(text: &str) -> Result<u64, String> {
 /// Reads bytes per second: `64MiB` or `64MiB/s`.
 ///
 /// # Errors
-/// What is not a rate, is 0, or exceeds [`MOST_BYTES`] per second.
+/// What is not a rate, is 0, or exceeds [`MAX_BYTES`] per second.
 pub(crate) fn rate(text: &str) -> Result<u64, String> {
     let text = text.trim();
     positive_size(text.strip_suffix("/s").unwrap_or(text)).map_err(|error| {
         if error.starts_with("not a size") {
-            format!(
-                "not a rate: expected bytes per second as in 64MiB or 64MiB/s, at most {MOST_BYTES} bytes"
-            )
+            format!("not a rate: expected bytes per second as in 64MiB or 64MiB/s, at most {MAX_BYTES} bytes")
         } else {
             format!("{error} per second")
         }
@@ -50,7 +48,7 @@ pub(crate) fn rate(text: &str) -> Result<u64, String> {
 /// Reads a time: `250ms`, `3s`, `1.5h`, `1m 30s`. A bare number is in seconds.
 ///
 /// # Errors
-/// What is not a time, or exceeds [`MOST_DAYS`]: an `Instant` plus any accepted time does not overflow.
+/// What is not a time, or exceeds [`MAX_DAYS`]: an `Instant` plus any accepted time does not overflow.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let mut rest = text.trim();
     let mut total = Some(0_u128);
@@ -69,11 +67,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
             break;
         }
     }
-    let most = u128::from(MOST_DAYS) * DAY;
+    let most = u128::from(MAX_DAYS) * DAY;
     total
         .filter(|&nanoseconds| nanoseconds <= most)
         .map(|nanoseconds| Duration::new((nanoseconds / SECOND) as u64, (nanoseconds % SECOND) as u32))
-        .ok_or_else(|| format!("too long: at most {MOST_DAYS}d"))
+        .ok_or_else(|| format!("too long: at most {MAX_DAYS}d"))
 }
 
 /// Reads a time that is not 0.
@@ -100,10 +98,10 @@ pub(crate) fn number<T: TryFrom<u64>>(
 pub(crate) const PIDS: RangeInclusive<u64> = 1..=i32::MAX as u64;
 
 /// The largest size and rate: what a signed offset in a file or a stream can express, so that two of them can be added.
-pub(crate) const MOST_BYTES: u64 = i64::MAX as u64;
+pub(crate) const MAX_BYTES: u64 = i64::MAX as u64;
 
 /// The longest time, in days: no run is longer, and every clock can be read that far ahead.
-pub(crate) const MOST_DAYS: u64 = 365;
+pub(crate) const MAX_DAYS: u64 = 365;
 
 /// The number in front, and what is behind it without the space between them.
 fn split(text: &str) -> (&str, &str) {
@@ -187,7 +185,7 @@ mod tests {
 
     #[test]
     fn large_sizes_are_exact_up_to_the_bound() {
-        assert_eq!(size("9223372036854775807"), Ok(MOST_BYTES));
+        assert_eq!(size("9223372036854775807"), Ok(MAX_BYTES));
         assert_eq!(size("9007199254740993"), Ok((1 << 53) + 1));
         assert_eq!(size("7EiB"), Ok(7 << 60));
         assert_eq!(size("0.5EiB"), Ok(1 << 59));

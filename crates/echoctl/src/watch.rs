@@ -16,7 +16,9 @@ use serde::Serialize;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt;
 use crate::keep::{Files, Keeper};
-use crate::output::{is_live, json_line, json_offer, note, read_or_not, say, say_offer, terminal_size};
+use crate::output::{
+    ignore_broken_pipe, is_live, json_line, note, offer_json, offer_line, print, terminal_size,
+};
 use crate::values;
 use crate::view::screen::Screen;
 use kept::Kept;
@@ -84,10 +86,10 @@ pub(crate) fn run(args: Args) -> Outcome {
             .and_then(|pids| ProcessTree::new(pids.iter().copied()).ok()),
     };
     let follow = Follow::new(target.addrs.clone(), tree)
-        .map_err(|error| Failure::new(Exit::Unsure, anyhow::Error::from(error)))?;
+        .map_err(|error| Failure::new(Exit::Inconclusive, anyhow::Error::from(error)))?;
     let keeper = Keeper::new(&args.files, target.addresses(), echoctl_observe::machine())?;
     // Before the view hides the cursor, which a signal is to show again.
-    interrupt::in_order(Duration::ZERO);
+    interrupt::catch_signals(Duration::ZERO);
     let show = if args.json {
         Show::Json { top: args.top as usize }
     } else if is_live() && !args.plain {
@@ -174,11 +176,11 @@ impl Watch {
     fn show(&mut self, observation: &Observation, rows: &[Row], is_due: bool) -> std::io::Result<()> {
         match &mut self.show {
             Show::Live(screen) => screen.draw(self.picture.text(observation, rows, &self.follow)),
-            Show::Json { top } if is_due => json_offer(
+            Show::Json { top } if is_due => offer_json(
                 "sample",
                 &Seen { sample: &observation.sample, top: &rows[..rows.len().min(*top)] },
             ),
-            Show::Lines if is_due => say_offer(self.picture.line(observation)),
+            Show::Lines if is_due => offer_line(self.picture.line(observation)),
             _ => Ok(()),
         }
     }
@@ -198,7 +200,7 @@ impl Watch {
         };
         // What was recorded is kept also where nobody reads the result.
         let kept = self.keeper.finish(|run| run.watched = Some(watched));
-        read_or_not(printed)?;
+        ignore_broken_pipe(printed)?;
         kept?;
         Ok(exit)
     }
@@ -207,14 +209,14 @@ impl Watch {
 /// Says what was seen, in a sentence.
 fn tell(watched: &Watched) -> std::io::Result<()> {
     if let Some(pid) = watched.server_ended {
-        say(format_args!("The server (pid {pid}) has ended."))?;
+        print(format_args!("The server (pid {pid}) has ended."))?;
     }
     let memory =
         watched.server_memory_growth.map_or(String::new(), |bytes| format!(", memory up {}", Bytes(bytes)));
     let came = count(watched.connections_seen, "connection");
     let (most, held) = (watched.most_connections, Bytes(watched.most_held));
     let text = format!("{came} seen, {most} at once; their queues held at most {held}{memory}.");
-    wrap(&text, terminal_size().0).into_iter().try_for_each(say)
+    wrap(&text, terminal_size().0).into_iter().try_for_each(print)
 }
 
 /// The most of everything that was seen.

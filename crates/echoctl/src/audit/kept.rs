@@ -12,7 +12,7 @@ use super::summary::Summary;
 use super::told::{evidence, headline, why};
 use crate::exit::Failure;
 use crate::keep::begun;
-use crate::output_file::{OutputFile, after_the_result, write_record};
+use crate::output_file::{OutputFile, check_written_after_result, write_record};
 
 /// The files that an audit writes when it is over.
 pub(super) struct Files {
@@ -52,7 +52,7 @@ impl Files {
             self.report.map(|file| text(file, page(summary, attack).to_string())),
             self.record.map(|file| file.write(|to| write_record(&record(summary, attack), to))),
         ];
-        after_the_result(written.into_iter().flatten())
+        check_written_after_result(written.into_iter().flatten())
     }
 }
 

@@ -17,11 +17,11 @@ use echoctl_observe::available_memory;
 use echoctl_record::{Bytes, Sample, Summary};
 use serde::Serialize;
 
-use crate::ask;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt;
-use crate::output::{self, note, note_offer};
-use crate::output_file::{OutputFile, after_the_result};
+use crate::output::{self, note, offer_note};
+use crate::output_file::{OutputFile, check_written_after_result};
+use crate::prompt;
 use live::Live;
 
 /// Show it: two servers, one line of code apart, and a client that stops reading.
@@ -64,7 +64,7 @@ impl Args {
         let Some(fitting) = plan.fitting(left) else {
             let (needs, left) = (Bytes(Plan::SMALL.needs()), Bytes(left.unwrap_or(0)));
             return Err(Failure::new(
-                Exit::Unsure,
+                Exit::Inconclusive,
                 anyhow!("run the demo: needs {needs} of memory, {left} left"),
             ));
         };
@@ -121,7 +121,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         std::env::current_exe().context("cannot find the program's own path, to start servers with")?;
 
     // The question, before, is ended by the signal itself.
-    interrupt::in_order(Duration::ZERO);
+    interrupt::catch_signals(Duration::ZERO);
     // A thread for each of the two clients.
     let runtime = echoctl_server::runtime(Some(2))?;
     let outcome = runtime.block_on(async {
@@ -138,11 +138,11 @@ pub(crate) fn run(args: Args) -> Outcome {
     };
 
     let (path, written) = page.write(&outcome);
-    output::read_or_not(match args.json {
+    output::ignore_broken_pipe(match args.json {
         true => output::json_line("summary", &JsonSummary::of(&outcome, path.as_deref())),
         false => result::print(&outcome, guess, path.as_deref()),
     })?;
-    after_the_result([written])?;
+    check_written_after_result([written])?;
     Ok(if outcome.problems().is_empty() { Exit::Done } else { Exit::Failed })
 }
 
@@ -153,10 +153,10 @@ fn introduce(args: &Args, plan: &Plan) -> io::Result<Option<char>> {
     }
     let (columns, _) = output::terminal_size();
     note(wrap(&story::introduction(plan), columns.clamp(60, 100)).join("\n"));
-    if args.yes || !ask::somebody_is_there() {
+    if args.yes || !prompt::is_interactive() {
         return Ok(None);
     }
-    ask::ask(&story::QUESTION)
+    prompt::ask(&story::QUESTION)
 }
 
 /// How a running demo is shown.
@@ -188,7 +188,7 @@ impl View {
             View::Lines { first, next } => {
                 let first = first.get_or_insert_with(|| Box::new(*moment));
                 if moment.t >= *next {
-                    note_offer(live::line(moment, first));
+                    offer_note(live::line(moment, first));
                     *next += 1.0;
                 }
                 Ok(())
@@ -198,8 +198,8 @@ impl View {
 }
 
 fn json_samples(moment: &Moment) -> io::Result<()> {
-    output::json_offer("sample", &JsonSample { side: "off", sample: &moment.off })?;
-    output::json_offer("sample", &JsonSample { side: "on", sample: &moment.on })
+    output::offer_json("sample", &JsonSample { side: "off", sample: &moment.off })?;
+    output::offer_json("sample", &JsonSample { side: "on", sample: &moment.on })
 }
 
 #[derive(Serialize)]

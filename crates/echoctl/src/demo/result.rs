@@ -13,14 +13,14 @@ use crate::output::Styled;
 pub(super) fn print(outcome: &Outcome, guess: Option<char>, page: Option<&Path>) -> io::Result<()> {
     let (columns, _) = output::terminal_size();
     let width = columns.clamp(60, 100);
-    let paragraph = |text: &str| output::say(format_args!("{}\n", wrap(text, width).join("\n")));
+    let paragraph = |text: &str| output::print(format_args!("{}\n", wrap(text, width).join("\n")));
 
     if !output::is_live() {
         let chart = demo::memory_chart(&outcome.plan, &outcome.off.samples, &outcome.on.samples);
-        output::say_styled(&Styled::chart(&chart, width, CHART_ROWS, output::colour()))?;
+        output::print_styled(&Styled::chart(&chart, width, CHART_ROWS, output::colour()))?;
     }
     let table = demo::where_the_bytes_were(outcome);
-    output::say(format_args!("\n{}:\n\n{}", table.caption, table.to_text()))?;
+    output::print(format_args!("\n{}:\n\n{}", table.caption, table.to_text()))?;
     for explanation in story::explanation(outcome) {
         paragraph(&explanation)?;
     }
@@ -31,12 +31,12 @@ pub(super) fn print(outcome: &Outcome, guess: Option<char>, page: Option<&Path>)
     if let Some(guess) = guess {
         paragraph(&story::feedback(guess, outcome))?;
     }
-    output::say("Try next:")?;
+    output::print("Try next:")?;
     for (command, what) in story::NEXT {
-        output::say(format_args!("  {command:<36}  {what}"))?;
+        output::print(format_args!("  {command:<36}  {what}"))?;
     }
     if let Some(page) = page {
-        output::say(format_args!("\nThe same as a page, with all figures: {}", page.display()))?;
+        output::print(format_args!("\nThe same as a page, with all figures: {}", page.display()))?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use echoctl_lab::dns::{Exchange, Transport};
 use echoctl_observe::start_thread;
 use serde::Serialize;
 
-use crate::output::{READER_GRACE, json_now, note_now, say_now};
+use crate::output::{READER_GRACE, json_now, note_now, print_now};
 
 /// The printing thread, and the way to it.
 pub(super) struct Log {
@@ -191,7 +191,7 @@ fn print(line: &Line, json: bool, missed: u64) -> io::Result<()> {
                 0 => String::new(),
                 missed => format!(" ({missed} not shown: nobody read the lines in time)"),
             };
-            say_now(format_args!("messages received: {udp} over UDP, {tcp} over TCP{lost}"))
+            print_now(format_args!("messages received: {udp} over UDP, {tcp} over TCP{lost}"))
         }
     }
 }

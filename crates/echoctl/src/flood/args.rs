@@ -10,8 +10,8 @@ use echoctl_proto::Framing;
 use echoctl_server::raise_descriptor_limit;
 
 use crate::address;
+use crate::consent::Consent;
 use crate::exit::Failure;
-use crate::guard::Consent;
 use crate::keep::Files;
 use crate::values;
 

@@ -9,7 +9,7 @@ use echoctl_record::{Bytes, Ended, Evidence, Judgement, Rate, Seconds, Summary, 
 use super::judge::{Known, judge, since_it_stopped_reading};
 use super::session::Session;
 use crate::exit::Exit;
-use crate::output::{json_line, note, read_or_not, say, terminal_size};
+use crate::output::{ignore_broken_pipe, json_line, note, print, terminal_size};
 use crate::view::path;
 
 impl Session {
@@ -30,7 +30,7 @@ impl Session {
         let is_good = outcome.is_good() && !self.server_ended && !self.closed_by_server;
         // What was recorded is kept also where nobody reads the result.
         let kept = self.keeper.finish(|run| run.summary = Some(summary));
-        read_or_not(printed)?;
+        ignore_broken_pipe(printed)?;
         kept?;
         Ok(if is_good { Exit::Done } else { Exit::Failed })
     }
@@ -93,8 +93,10 @@ impl Session {
         let is_worth_it = summary.consumed < summary.produced || summary.verdict.is_some();
         if self.fullest.produced > 0 && is_worth_it {
             let at = Seconds(self.fullest.t);
-            say(format_args!("\nWhere the bytes were after {at}, when most were sent and not read back:\n"))?;
-            say(path::table(&self.fullest, self.first.and_then(|first| first.server_memory)))?;
+            print(format_args!(
+                "\nWhere the bytes were after {at}, when most were sent and not read back:\n"
+            ))?;
+            print(path::table(&self.fullest, self.first.and_then(|first| first.server_memory)))?;
         }
         let mut text = self.sentence(outcome, summary);
         // An inconclusive verdict says so itself.
@@ -122,10 +124,10 @@ impl Session {
         let verdict = summary.verdict.zip(summary.reason.as_ref());
         let verdict = verdict.map(|(verdict, reason)| format!("Verdict: {verdict}: {reason}."));
         let try_next = try_next.map(|what| format!("To try next: {what}."));
-        say("")?;
+        print("")?;
         for text in [Some(text), verdict, try_next].into_iter().flatten() {
             for line in wrap(&text, terminal_size().0.min(WIDEST)) {
-                say(line)?;
+                print(line)?;
             }
         }
         Ok(())

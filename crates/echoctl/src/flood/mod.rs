@@ -57,7 +57,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         note(format_args!("memory limit {memory}"));
     }
     // Until here there was nothing to put in order.
-    interrupt::in_order(Duration::ZERO);
+    interrupt::catch_signals(Duration::ZERO);
     let mut session = Session::new(&args, &config, server, memory, &machine, keeper, &flood);
 
     let stop = flood.stop_handle();

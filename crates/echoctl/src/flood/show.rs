@@ -8,7 +8,7 @@ use echoctl_observe::Observation;
 use echoctl_record::{Bytes, Queues, Sample, Seconds};
 
 use super::args::Args;
-use crate::output::{is_live, json_offer, note_offer};
+use crate::output::{is_live, offer_json, offer_note};
 use crate::view::path::{self, Beside, PathView};
 use crate::view::screen::Screen;
 
@@ -56,12 +56,12 @@ impl Show {
     pub(super) fn show(&mut self, moment: &Moment) -> io::Result<()> {
         let sample = &moment.look.sample;
         match self {
-            Show::Json if moment.look.is_regular => json_offer("sample", sample),
+            Show::Json if moment.look.is_regular => offer_json("sample", sample),
             Show::Json => Ok(()),
             Show::Lines { next } if sample.t < *next => Ok(()),
             Show::Lines { next } => {
                 *next = sample.t.floor() + 1.0;
-                note_offer(line(moment));
+                offer_note(line(moment));
                 Ok(())
             }
             Show::Live { screen, view, next, title, shown } => {

@@ -9,7 +9,7 @@ use echoctl_record::Seconds;
 
 use super::{Args, run_one};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output::{note, read_or_not, say};
+use crate::output::{ignore_broken_pipe, note, print};
 
 /// Lists the lessons, one line each.
 pub(super) fn list() -> Result<(), Failure> {
@@ -17,8 +17,8 @@ pub(super) fn list() -> Result<(), Failure> {
         lessons::ALL.iter().fold(Table::new(["lesson", "the idea it makes visible"]), |table, lesson| {
             table.row([lesson.name, lesson.idea])
         });
-    say(format_args!("{table}\n\nRun one with: echoctl lesson {}", lessons::ALL[0].name))?;
-    say("The whole course: echoctl lesson all").map_err(Failure::from)
+    print(format_args!("{table}\n\nRun one with: echoctl lesson {}", lessons::ALL[0].name))?;
+    print("The whole course: echoctl lesson all").map_err(Failure::from)
 }
 
 /// Runs every lesson. A lesson that cannot be run does not keep the others from running.
@@ -37,7 +37,7 @@ pub(super) fn run_all(args: &Args) -> Outcome {
         let letter = |letter: Option<char>| letter.map_or_else(|| "-".to_owned(), String::from);
         let result = match exit {
             Exit::Done => "holds",
-            Exit::Unsure => "not visible here",
+            Exit::Inconclusive => "not visible here",
             _ => "FAILS",
         };
         let said = letter(submission.as_ref().and_then(|submission| submission.prediction));
@@ -55,5 +55,5 @@ pub(super) fn run_all(args: &Args) -> Outcome {
 
 fn summary(table: &Table, held: usize, took: Duration) -> io::Result<()> {
     let (all, took) = (lessons::ALL.len(), Seconds(took.as_secs_f64()));
-    read_or_not(say(format_args!("The course\n\n{table}\n\n{held} of {all} hold ({took})")))
+    ignore_broken_pipe(print(format_args!("The course\n\n{table}\n\n{held} of {all} hold ({took})")))
 }

@@ -10,7 +10,7 @@ use echoctl_lab::kit::{Finding, Lesson, Setting, wrap};
 use echoctl_lab::lessons;
 
 use crate::output::Styled;
-use crate::output::{colour, prompt, read_or_not, say_styled, terminal_size};
+use crate::output::{colour, ignore_broken_pipe, print_styled, prompt, terminal_size};
 
 /// Prints a lesson part by part, or nothing where the output is JSON.
 pub(crate) struct Transcript {
@@ -133,7 +133,7 @@ impl Transcript {
             self.make_room(text.rows(), "more")?;
         }
         self.shown.set(self.shown.get() + text.rows());
-        read_or_not(say_styled(&text))
+        ignore_broken_pipe(print_styled(&text))
     }
 
     /// Waits before a text of `lines` where it would push lines that are not yet read off the screen.

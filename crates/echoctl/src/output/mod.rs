@@ -68,19 +68,19 @@ pub(crate) fn json_now<T: Serialize>(event: &'static str, fields: &T, missed: u6
 }
 
 /// Offers an event as one line of JSON to stdout. A reader that is too slow misses it.
-pub(crate) fn json_offer<T: Serialize>(event: &'static str, fields: &T) -> io::Result<()> {
+pub(crate) fn offer_json<T: Serialize>(event: &'static str, fields: &T) -> io::Result<()> {
     STDOUT.offer(|missed| json(event, fields, missed))
 }
 
 /// Writes text to stdout, and waits until the reader has taken it. Unlike `print!` it does not panic when nobody
-/// reads any more (`echoctl … | head`): the error ends the command, and [`report`](crate::exit::report) takes a broken pipe
+/// reads any more (`echoctl … | head`): the error ends the command, and [`into_exit_code`](crate::exit::into_exit_code) takes a broken pipe
 /// for what it is.
-pub(crate) fn say(text: impl fmt::Display) -> io::Result<()> {
-    say_styled(&text.to_string().into())
+pub(crate) fn print(text: impl fmt::Display) -> io::Result<()> {
+    print_styled(&text.to_string().into())
 }
 
 /// Writes text with its look to stdout, as [`say`] does.
-pub(crate) fn say_styled(text: &Styled) -> io::Result<()> {
+pub(crate) fn print_styled(text: &Styled) -> io::Result<()> {
     STDOUT.write(|_| Ok(line(text.print(colour()), 0)))
 }
 
@@ -89,30 +89,30 @@ pub(crate) fn say_styled(text: &Styled) -> io::Result<()> {
 ///
 /// # Errors
 /// When the result could not be printed for any other reason.
-pub(crate) fn read_or_not(printed: io::Result<()>) -> io::Result<()> {
+pub(crate) fn ignore_broken_pipe(printed: io::Result<()>) -> io::Result<()> {
     printed.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
 }
 
 /// Writes text to stdout, for threads that have nothing else to do than to wait for the reader.
-pub(crate) fn say_now(text: impl fmt::Display) -> io::Result<()> {
+pub(crate) fn print_now(text: impl fmt::Display) -> io::Result<()> {
     write_to_stdout(&line(printable_lines(&text.to_string()), 0))
 }
 
 /// Offers a line to stdout, as one of many.
-pub(crate) fn say_offer(text: impl fmt::Display) -> io::Result<()> {
+pub(crate) fn offer_line(text: impl fmt::Display) -> io::Result<()> {
     STDOUT.offer(|missed| Ok(line(printable_lines(&text.to_string()), missed)))
 }
 
 /// Writes a message to stderr, and waits until it is written. On a terminal it is broken at spaces, so that it breaks no
 /// word. Where it cannot be written there is nobody to tell.
 pub(crate) fn note(text: impl fmt::Display) {
-    let _ = STDERR.write(|_| Ok(line(message(text), 0)));
+    let _ = STDERR.write(|_| Ok(line(for_stderr(text), 0)));
 }
 
 /// Writes a message to stderr, for threads that have nothing else to do than to wait for the reader. `missed` says how many
 /// the reader has not got since the last.
 pub(crate) fn note_now(text: impl fmt::Display, missed: u64) -> io::Result<()> {
-    io::stderr().lock().write_all(&line(message(text), missed))
+    io::stderr().lock().write_all(&line(for_stderr(text), missed))
 }
 
 /// Writes a question to stderr, and leaves the cursor behind it.
@@ -130,8 +130,8 @@ pub(crate) fn redraw_now(line: Option<&str>) -> io::Result<()> {
 }
 
 /// Offers a line to stderr, as one of many.
-pub(crate) fn note_offer(text: impl fmt::Display) {
-    let _ = STDERR.offer(|missed| Ok(line(message(&text), missed)));
+pub(crate) fn offer_note(text: impl fmt::Display) {
+    let _ = STDERR.offer(|missed| Ok(line(for_stderr(&text), missed)));
 }
 
 /// Writes a picture to the terminal behind stderr, made when all before it is written, and waits until it is written. Whether
@@ -153,11 +153,11 @@ pub(crate) fn finish() -> bool {
 }
 
 fn line(text: impl fmt::Display, missed: u64) -> Vec<u8> {
-    format!("{}{text}\n", gap(missed)).into_bytes()
+    format!("{}{text}\n", missed_note(missed)).into_bytes()
 }
 
 /// What stands before a line where lines are missing.
-fn gap(missed: u64) -> String {
+fn missed_note(missed: u64) -> String {
     match missed {
         0 => String::new(),
         missed => format!("(lines not shown, since they were not read in time: {missed})\n"),
@@ -165,10 +165,10 @@ fn gap(missed: u64) -> String {
 }
 
 /// A message as it is shown on stderr.
-fn message(text: impl fmt::Display) -> String {
+fn for_stderr(text: impl fmt::Display) -> String {
     let text = text.to_string();
     let text = printable_lines(&text);
-    if io::stderr().is_terminal() { fold(&text, terminal_size().0) } else { text.into_owned() }
+    if io::stderr().is_terminal() { wrap(&text, terminal_size().0) } else { text.into_owned() }
 }
 
 fn write_to_stdout(bytes: &[u8]) -> io::Result<()> {
@@ -223,7 +223,7 @@ fn colour_of(variable: impl Fn(&str) -> String) -> Colour {
 }
 
 /// Text broken at spaces into lines that fit; later lines are set in by two blanks.
-fn fold(text: &str, columns: usize) -> String {
+fn wrap(text: &str, columns: usize) -> String {
     let fits = |line: &str| line.chars().count() <= columns;
     let line = |line: &str| match fits(line) {
         true => line.to_owned(),
@@ -239,13 +239,13 @@ pub(crate) fn terminal_size() -> (usize, usize) {
     (usize::from(columns), usize::from(rows))
 }
 
-static STDOUT: Outlet = Outlet::new(write_to_stdout, WAITING);
+static STDOUT: Outlet = Outlet::new(write_to_stdout, QUEUE_LIMIT);
 
-static STDERR: Outlet = Outlet::new(|bytes| io::stderr().lock().write_all(bytes), WAITING);
+static STDERR: Outlet = Outlet::new(|bytes| io::stderr().lock().write_all(bytes), QUEUE_LIMIT);
 
 /// Bytes that wait for a slow reader, of each stream: some hundred events with ten connections each, and a second of samples
 /// many times over.
-const WAITING: usize = 256 << 10;
+const QUEUE_LIMIT: usize = 256 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -276,11 +276,11 @@ mod tests {
 
     #[test]
     fn long_lines_are_folded_between_words_and_short_ones_stay_as_they_are() {
-        let text = "short  line\nthis line is longer than the terminal and is folded";
+        let text = "short  line\nthis line is longer than the terminal and is wrapped";
 
-        let folded = fold(text, 30);
+        let wrapped = wrap(text, 30);
 
-        assert_eq!(folded, "short  line\nthis line is longer than the\n  terminal and is folded");
-        assert!(folded.lines().all(|line| line.len() <= 30), "{folded}");
+        assert_eq!(wrapped, "short  line\nthis line is longer than the\n  terminal and is wrapped");
+        assert!(wrapped.lines().all(|line| line.len() <= 30), "{wrapped}");
     }
 }

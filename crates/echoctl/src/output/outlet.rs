@@ -39,7 +39,7 @@ struct State {
     is_writing: bool,
     /// Lines that did not fit, and how many of those the reader knows of.
     missed: u64,
-    told: u64,
+    reported: u64,
     /// The stream cannot be written any more.
     broken: Option<io::ErrorKind>,
     /// An interruption has ended the wait for the reader: nothing more is written.
@@ -55,14 +55,14 @@ impl Outlet {
             has_thread: false,
             is_writing: false,
             missed: 0,
-            told: 0,
+            reported: 0,
             broken: None,
             has_given_up: false,
         };
         Outlet { stream, limit, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Queues a line if there is room for it, and returns at once. `line` is told how many were missed since the last that
+    /// Queues a line if there is room for it, and returns at once. `line` is reported how many were missed since the last that
     /// got through.
     ///
     /// # Errors
@@ -73,12 +73,12 @@ impl Outlet {
     ) -> io::Result<()> {
         let mut state = self.state();
         state.check()?;
-        let line = line(state.missed - state.told)?;
+        let line = line(state.missed - state.reported)?;
         if state.has_given_up || (state.is_busy() && state.queued + line.len() > self.limit) {
             state.missed += 1;
             return Ok(());
         }
-        state.told = state.missed;
+        state.reported = state.missed;
         self.queue(&mut state, line)
     }
 
@@ -98,7 +98,7 @@ impl Outlet {
     }
 
     /// Writes a line behind all others and waits until it is written. An interruption ends the wait [`READER_GRACE`] later;
-    /// then nothing more is written, and [`has_given_up`](Outlet::has_given_up). `line` is told how many were missed in all.
+    /// then nothing more is written, and [`has_given_up`](Outlet::has_given_up). `line` is reported how many were missed in all.
     ///
     /// # Errors
     /// As [`offer`](Outlet::offer).
@@ -111,7 +111,7 @@ impl Outlet {
         if state.has_given_up {
             return Ok(());
         }
-        state.told = state.missed;
+        state.reported = state.missed;
         let line = line(state.missed)?;
         self.queue(&mut state, line)?;
         self.wait_until_idle(state, began).map(drop)
@@ -159,7 +159,8 @@ impl Outlet {
                 state.has_given_up = true;
                 return Ok(state);
             }
-            state = self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+            state =
+                self.changed.wait_timeout(state, CHECK_INTERVAL).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -207,7 +208,7 @@ impl State {
 pub(crate) const READER_GRACE: Duration = Duration::from_secs(1);
 
 /// How often a wait looks whether there was an interruption. It has no say in how soon a line is written.
-const LOOK: Duration = Duration::from_millis(50);
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {

@@ -13,7 +13,7 @@ use echoctl_report::{Chart, charts, csv, run_page, svg, tables};
 
 use crate::exit::{Exit, Outcome};
 use crate::output;
-use crate::output_file::{OutputFile, all_written};
+use crate::output_file::{OutputFile, check_written};
 use sketch::Sketch;
 
 /// Draw a recorded run: where its bytes were, what they cost in memory, who was held back
@@ -69,7 +69,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     if nothing_asked || args.plain {
         draw(&run, &Sketch::new(args.plain))?;
     }
-    all_written([page, numbers, drawing].into_iter().flatten())?;
+    check_written([page, numbers, drawing].into_iter().flatten())?;
     Ok(Exit::Done)
 }
 

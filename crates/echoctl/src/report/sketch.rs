@@ -5,7 +5,7 @@ use std::io;
 use echoctl_report::{Chart, Table, plain};
 
 use crate::output::Styled;
-use crate::output::{colour, say, say_styled, terminal_size};
+use crate::output::{colour, print, print_styled, terminal_size};
 
 /// How charts are drawn on stdout.
 pub(crate) struct Sketch {
@@ -26,20 +26,20 @@ impl Sketch {
             false => Styled::chart(chart, self.columns, ROWS, colour()),
         };
         let words = echoctl_lab::kit::wrap(&chart.description, self.columns.min(100));
-        say_styled(&drawn.then(self.words(&words.join("\n"))).then("\n"))
+        print_styled(&drawn.then(self.words(&words.join("\n"))).then("\n"))
     }
 
     /// A table under its caption.
     pub(crate) fn table(&self, table: &Table) -> io::Result<()> {
         if !table.caption.is_empty() {
-            say(format_args!("{}:\n", self.words(&table.caption)))?;
+            print(format_args!("{}:\n", self.words(&table.caption)))?;
         }
-        say(self.words(&table.to_text()))
+        print(self.words(&table.to_text()))
     }
 
     /// A sentence.
     pub(crate) fn sentence(&self, text: &str) -> io::Result<()> {
-        say(self.words(&echoctl_lab::kit::wrap(text, self.columns.min(100)).join("\n")))
+        print(self.words(&echoctl_lab::kit::wrap(text, self.columns.min(100)).join("\n")))
     }
 
     fn words(&self, text: &str) -> String {

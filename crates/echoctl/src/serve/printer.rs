@@ -19,7 +19,7 @@ use super::Args;
 use super::fields::{
     AcceptPausedFields, ClosedFields, EndingFields, ListeningFields, StatsFields, SummaryFields,
 };
-use crate::output::{READER_GRACE, json_now, note_now, redraw_now, say_now, terminal_size};
+use crate::output::{READER_GRACE, json_now, note_now, print_now, redraw_now, terminal_size};
 
 /// The printing thread, and the way to it.
 pub(crate) struct Printer {
@@ -129,7 +129,7 @@ impl Page {
             (Style::Text { is_live }, Line::Event(event)) => self.print_text(is_live, event),
             (Style::Text { is_live }, Line::Summary(stats)) => {
                 clear(is_live)?;
-                say_now(closing_sentence(&stats, self.missed.load(Relaxed)))
+                print_now(closing_sentence(&stats, self.missed.load(Relaxed)))
             }
         }
     }

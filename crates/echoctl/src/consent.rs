@@ -144,12 +144,12 @@ impl Target {
     ///
     /// # Errors
     /// Exit 4, with each address and why it does not do.
-    pub(crate) fn answering(&self) -> Result<SocketAddr, Failure> {
+    pub(crate) fn first_listening(&self) -> Result<SocketAddr, Failure> {
         match self.allowed.iter().find(|addr| listener(**addr).is_ok()) {
             Some(addr) => Ok(*addr),
-            None => {
-                self.open(|addr, within| Ok(echoctl_client::connect(addr, within))).map(|opened| opened.addr)
-            }
+            None => self
+                .open(|addr, timeout| Ok(echoctl_client::connect(addr, timeout)))
+                .map(|opened| opened.addr),
         }
     }
 
@@ -159,7 +159,7 @@ impl Target {
     }
 }
 
-/// Opens a connection to the first of `addrs` that accepts one, within [`CONNECT_WITHIN`] in all. `open` gets the address and
+/// Opens a connection to the first of `addrs` that accepts one, within [`CONNECT_TIMEOUT`] in all. `open` gets the address and
 /// the longest that it may take; its own error ends the search. `others` are further addresses of the name and why they
 /// are left out.
 ///
@@ -171,54 +171,54 @@ pub(crate) fn open_first<T>(
     others: &[(SocketAddr, String)],
     mut open: impl FnMut(SocketAddr, Duration) -> Result<io::Result<T>, Failure>,
 ) -> Result<(SocketAddr, T), Failure> {
-    let deadline = Instant::now() + CONNECT_WITHIN;
+    let deadline = Instant::now() + CONNECT_TIMEOUT;
     let mut tried = Vec::new();
     for (index, &addr) in addrs.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
-        let within = (left / (addrs.len() - index) as u32).max(SHORTEST_TRY);
-        match open(addr, within)? {
+        let timeout = (left / (addrs.len() - index) as u32).max(MIN_ATTEMPT);
+        match open(addr, timeout)? {
             Ok(connection) => return Ok((addr, connection)),
-            Err(error) => tried.push(Tried { addr, error, within }),
+            Err(error) => tried.push(FailedAttempt { addr, error, timeout }),
         }
     }
     Err(unreachable(name, &tried, others))
 }
 
 /// Exit 4: no address of `name` did, and why, and what to do where it is this host that nothing listens on.
-fn unreachable(name: &str, tried: &[Tried], others: &[(SocketAddr, String)]) -> Failure {
+fn unreachable(name: &str, tried: &[FailedAttempt], others: &[(SocketAddr, String)]) -> Failure {
     let mut reasons: Vec<String> =
         tried.iter().map(|tried| format!("{}: {}", tried.addr, tried.reason())).collect();
     reasons.extend(others.iter().map(|(addr, reason)| format!("{addr}: {reason}")));
-    let mut told = match reasons.as_slice() {
+    let mut message = match reasons.as_slice() {
         // The address need not be said twice.
         [reason] if reason.starts_with(&format!("{name}: ")) => format!("cannot connect to {reason}"),
         _ => format!("cannot connect to {name}: {}", reasons.join("; ")),
     };
-    let is_free = |tried: &&Tried| {
+    let is_free = |tried: &&FailedAttempt| {
         tried.error.kind() == io::ErrorKind::ConnectionRefused && tried.addr.ip().is_loopback()
     };
     if let Some(tried) = tried.iter().find(is_free) {
-        told.push_str(&format!(
+        message.push_str(&format!(
             "\nhint: nothing listens there; to start a server: echoctl serve --addr {}",
             tried.addr
         ));
     }
-    Failure::new(Exit::Unreachable, anyhow!(told))
+    Failure::new(Exit::Unreachable, anyhow!(message))
 }
 
 /// An address that did not do.
-struct Tried {
+struct FailedAttempt {
     addr: SocketAddr,
     error: io::Error,
     /// How long it was given.
-    within: Duration,
+    timeout: Duration,
 }
 
-impl Tried {
+impl FailedAttempt {
     fn reason(&self) -> String {
         match self.error.kind() {
             io::ErrorKind::TimedOut if self.error.get_ref().is_none() => {
-                format!("no answer within {:.1} s", self.within.as_secs_f64())
+                format!("no answer within {:.1} s", self.timeout.as_secs_f64())
             }
             // A connection to itself is refused by us, with the same words.
             io::ErrorKind::ConnectionRefused if self.error.get_ref().is_none() => {
@@ -230,10 +230,10 @@ impl Tried {
 }
 
 /// The longest that connecting may take, all addresses of a name together: three SYNs are lost before that.
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What each address gets where a name has many.
-const SHORTEST_TRY: Duration = Duration::from_millis(100);
+const MIN_ATTEMPT: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
@@ -255,8 +255,8 @@ mod tests {
         (socket, addr)
     }
 
-    fn open(addr: SocketAddr, within: Duration) -> Result<io::Result<TcpStream>, Failure> {
-        Ok(echoctl_client::connect(addr, within))
+    fn open(addr: SocketAddr, timeout: Duration) -> Result<io::Result<TcpStream>, Failure> {
+        Ok(echoctl_client::connect(addr, timeout))
     }
 
     #[test]
@@ -274,14 +274,14 @@ mod tests {
         let target = NONE.allow("two.test:7", vec![addr, "192.0.2.1:7".parse().unwrap()]).unwrap();
 
         let mut tried = Vec::new();
-        let failure = target.open(|addr, within| {
+        let failure = target.open(|addr, timeout| {
             tried.push(addr);
-            open(addr, within)
+            open(addr, timeout)
         });
 
         assert_eq!(tried, [addr]);
-        let told = failure.unwrap_err().to_string();
-        assert!(told.contains("192.0.2.1:7: not on this host's loopback"), "{told}");
+        let message = failure.unwrap_err().to_string();
+        assert!(message.contains("192.0.2.1:7: not on this host's loopback"), "{message}");
     }
 
     #[test]
@@ -309,10 +309,10 @@ mod tests {
 
         let failure = NONE.allow("localhost:7", vec![first, second]).unwrap().open(open).unwrap_err();
 
-        let told = failure.to_string();
+        let message = failure.to_string();
         let reasons = format!("localhost:7: {first}: connection refused; {second}: connection refused");
-        assert!(told.contains(&reasons), "{told}");
-        assert!(told.contains(&format!(
+        assert!(message.contains(&reasons), "{message}");
+        assert!(message.contains(&format!(
             "hint: nothing listens there; to start a server: echoctl serve --addr {first}"
         )));
     }
@@ -321,22 +321,23 @@ mod tests {
     fn connecting_to_many_addresses_has_one_bound() {
         let mut times = Vec::new();
         let many = addrs(&["127.0.0.1:7"; 4]);
-        let failure = open_first("many.test:7", &many, &[], |_, within| {
-            times.push(within);
+        let failure = open_first("many.test:7", &many, &[], |_, timeout| {
+            times.push(timeout);
             Ok(io::Result::<()>::Err(io::ErrorKind::TimedOut.into()))
         });
 
-        assert!(times[0] <= CONNECT_WITHIN / 4 && times[3] <= CONNECT_WITHIN, "{times:?}");
+        assert!(times[0] <= CONNECT_TIMEOUT / 4 && times[3] <= CONNECT_TIMEOUT, "{times:?}");
         assert!(failure.unwrap_err().to_string().contains("no answer within 2.5 s"));
     }
 
     #[test]
     fn only_this_host_is_told_how_to_start_a_server() {
         let error = io::Error::from(io::ErrorKind::ConnectionRefused);
-        let tried = Tried { addr: "192.0.2.1:7007".parse().unwrap(), error, within: CONNECT_WITHIN };
+        let tried =
+            FailedAttempt { addr: "192.0.2.1:7007".parse().unwrap(), error, timeout: CONNECT_TIMEOUT };
 
-        let told = unreachable("192.0.2.1:7007", &[tried], &[]).to_string();
+        let message = unreachable("192.0.2.1:7007", &[tried], &[]).to_string();
 
-        assert_eq!(told, "cannot connect to 192.0.2.1:7007: connection refused");
+        assert_eq!(message, "cannot connect to 192.0.2.1:7007: connection refused");
     }
 }

@@ -7,7 +7,7 @@ use echoctl_lab::kit::Question;
 use crate::output::{note, prompt};
 
 /// Whether there is somebody to ask: a terminal to read from and one to write to.
-pub(crate) fn somebody_is_there() -> bool {
+pub(crate) fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
