@@ -1,4 +1,4 @@
-//! Any bytes, in any pieces, as a stream of `raw` frames: the cutter agrees with the naive decoder.
+//! Any bytes, in any pieces, as a stream of `raw` frames: the decoder agrees with the naive decoder.
 #![no_main]
 
 #[path = "../../crates/proto/tests/support/mod.rs"]

@@ -162,7 +162,7 @@ const HEAD: usize = 4 + DIGITS;
 
 #[cfg(test)]
 mod tests {
-    use echoctl_proto::Cutter;
+    use echoctl_proto::FrameDecoder;
 
     use super::*;
 
@@ -182,9 +182,9 @@ mod tests {
             let recipe = Recipe::new(Pool::new(1), framing, &(64..=4096), 0);
             for number in 0..100 {
                 let bytes = whole(&recipe, number);
-                let frame = Cutter::new(framing, 4096).cut(&bytes).unwrap().expect("a whole frame");
+                let frame = FrameDecoder::new(framing, 4096).decode(&bytes).unwrap().expect("a whole frame");
 
-                assert_eq!(frame.whole.len(), bytes.len(), "{framing} {number}");
+                assert_eq!(frame.bytes.len(), bytes.len(), "{framing} {number}");
                 assert_eq!(recipe.number(frame.payload.first_chunk().unwrap()), Some(number));
                 assert!(!frame.payload.contains(&b'\n'));
             }

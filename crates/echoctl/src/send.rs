@@ -23,7 +23,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use echoctl_client::connect;
 use echoctl_observe::start_thread;
-use echoctl_proto::{Buffer, Cutter, Framing};
+use echoctl_proto::{Buffer, FrameDecoder, Framing};
 use echoctl_record::Bytes;
 use echoctl_server::Config;
 
@@ -161,7 +161,7 @@ impl Conversation {
     fn send_lines_led_by_length(&self) -> anyhow::Result<()> {
         // The end of the input ends its last line.
         let mut input = Buffer::new(self.max_frame.saturating_add(CHUNK + 1));
-        let mut lines = Cutter::new(Framing::Lines, self.max_frame);
+        let mut lines = FrameDecoder::new(Framing::Lines, self.max_frame);
         let mut frame = Buffer::new(self.max_frame.saturating_add(self.framing.overhead()));
         let (mut chunk, mut number, mut has_ended) = (vec![0; CHUNK], 0_u64, false);
         while !has_ended {
@@ -175,8 +175,9 @@ impl Conversation {
                 }
             }
             loop {
-                let line =
-                    lines.cut(input.unread()).with_context(|| format!("line {} of the input", number + 1))?;
+                let line = lines
+                    .decode(input.unread())
+                    .with_context(|| format!("line {} of the input", number + 1))?;
                 let Some(line) = line else { break };
                 number += 1;
                 self.progress.record_start(line.payload.len() as u64);
@@ -184,7 +185,7 @@ impl Conversation {
                 self.framing.encode(line.payload, &mut frame)?;
                 self.write(frame.unread())?;
                 frame.clear();
-                let length = line.whole.len();
+                let length = line.bytes.len();
                 input.consume(length);
             }
         }
@@ -302,16 +303,16 @@ impl Conversation {
     /// Returns the number of frames that came.
     fn receive_payloads(&self) -> anyhow::Result<u64> {
         let mut arrived = Buffer::new(self.max_frame.saturating_add(self.framing.overhead() + CHUNK));
-        let mut replies = Cutter::new(self.framing, self.max_frame);
+        let mut replies = FrameDecoder::new(self.framing, self.max_frame);
         let (mut chunk, mut count) = (vec![0; CHUNK], 0);
         let mut stdout = io::BufWriter::with_capacity(CHUNK, Data::new());
         while let Some(bytes) = self.read(&mut chunk)? {
             arrived.append(bytes)?;
-            while let Some(reply) = replies.cut(arrived.unread()).context("the server's reply")? {
+            while let Some(reply) = replies.decode(arrived.unread()).context("the server's reply")? {
                 count += 1;
                 stdout.write_all(reply.payload)?;
                 stdout.write_all(b"\n")?;
-                let length = reply.whole.len();
+                let length = reply.bytes.len();
                 arrived.consume(length);
             }
             stdout.flush()?;

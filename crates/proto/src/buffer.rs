@@ -17,7 +17,7 @@
 //!   after   | unread | room                     |
 //!   ```
 //!
-//! - **Growth** otherwise: the allocation is extended to at least twice its capacity (and never less than [`FIRST`]).
+//! - **Growth** otherwise: the allocation is extended to at least twice its capacity (and never less than [`FIRST_ALLOCATION`]).
 //!   Doubling makes the copying amortised: *n* bytes appended in pieces, however small, cost fewer than 2*n* bytes copied,
 //!   where growing by each piece would cost n²/2 divided by the piece. It is extended in place (`realloc`), so that the
 //!   system can move the pages of a large one instead of having both for a moment. [`Buffer::growth`] tells by how much,
@@ -41,7 +41,7 @@
 //! | `spare` of n bytes | amortised none; n bytes zeroed when memory is first used |
 //! | `shrink` | the unread bytes copied once |
 //!
-//! What the bytes mean is for [`Cutter`](crate::Cutter) to say; where they come from, for the owner.
+//! What the bytes mean is for [`FrameDecoder`](crate::FrameDecoder) to say; where they come from, for the owner.
 
 use std::collections::TryReserveError;
 use std::fmt;
@@ -68,7 +68,7 @@ pub struct Buffer {
     end: usize,
     limit: usize,
     /// The largest allocation that is kept when it is empty.
-    kept: usize,
+    retained: usize,
 }
 
 impl Buffer {
@@ -77,12 +77,12 @@ impl Buffer {
 
     /// An empty buffer that refuses to hold more than `limit` bytes. It allocates nothing until bytes arrive.
     pub const fn new(limit: usize) -> Buffer {
-        Buffer { bytes: Vec::new(), start: 0, end: 0, limit, kept: Self::RETAINED }
+        Buffer { bytes: Vec::new(), start: 0, end: 0, limit, retained: Self::RETAINED }
     }
 
     /// The same, for an owner who fills and empties it again and again: it keeps its allocation, whatever its size.
-    pub const fn keeping(limit: usize) -> Buffer {
-        Buffer { bytes: Vec::new(), start: 0, end: 0, limit, kept: limit }
+    pub const fn retaining(limit: usize) -> Buffer {
+        Buffer { bytes: Vec::new(), start: 0, end: 0, limit, retained: limit }
     }
 
     /// Stores `bytes` behind the unread ones.
@@ -100,7 +100,7 @@ impl Buffer {
     }
 
     /// Room for at least `wanted` bytes behind the unread ones, to be written by the caller, who then says how many
-    /// with [`filled`](Buffer::filled). Its content before that is arbitrary, but initialised.
+    /// with [`commit`](Buffer::commit). Its content before that is arbitrary, but initialised.
     ///
     /// # Errors
     /// [`Full`] when `wanted` more bytes would exceed the limit, or when there is no memory.
@@ -116,7 +116,7 @@ impl Buffer {
     ///
     /// # Panics
     /// When `count` is more than was lent.
-    pub fn filled(&mut self, count: usize) {
+    pub fn commit(&mut self, count: usize) {
         assert!(count <= self.bytes.len() - self.end, "{count} bytes filled, but fewer were lent");
         self.end += count;
     }
@@ -137,7 +137,7 @@ impl Buffer {
     pub fn clear(&mut self) {
         self.start = 0;
         self.end = 0;
-        if self.capacity() > self.kept {
+        if self.capacity() > self.retained {
             self.bytes = Vec::new();
         }
     }
@@ -186,13 +186,14 @@ impl Buffer {
     pub fn growth(&self, wanted: usize) -> Result<usize, Full> {
         let needed = self.len().saturating_add(wanted);
         if needed > self.limit {
-            return Err(Full { limit: self.limit, held: self.len(), wanted });
+            return Err(Full { limit: self.limit, buffered: self.len(), wanted });
         }
         let pays = self.start >= self.len() || self.capacity() >= self.limit;
         if self.capacity() - self.end >= wanted || (pays && needed <= self.capacity()) {
             return Ok(0);
         }
-        let doubled = self.capacity().saturating_mul(2).clamp(FIRST, self.limit.max(FIRST));
+        let doubled =
+            self.capacity().saturating_mul(2).clamp(FIRST_ALLOCATION, self.limit.max(FIRST_ALLOCATION));
         Ok(needed.max(doubled.min(self.limit)) - self.capacity())
     }
 
@@ -240,18 +241,18 @@ pub enum BufferError {
 
 /// A buffer was asked to hold more than its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("{wanted} more bytes do not fit beside the {held} held: the limit is {limit}")]
+#[error("{wanted} more bytes do not fit beside the {buffered} buffered: the limit is {limit}")]
 pub struct Full {
     /// The buffer's limit in bytes.
     pub limit: usize,
     /// Unread bytes that it held when asked.
-    pub held: usize,
+    pub buffered: usize,
     /// Bytes that were to be added.
     pub wanted: usize,
 }
 
 /// The smallest allocation in bytes: a short line or a ping fits, and malloc's own overhead stays below a quarter.
-const FIRST: usize = 64;
+const FIRST_ALLOCATION: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -267,10 +268,10 @@ mod tests {
         let (mut buffer, mut copied) = (Buffer::new(1 << 20), 0);
 
         for _ in 0..1 << 20 {
-            let (before, held) = (buffer.capacity(), buffer.len());
+            let (before, buffered) = (buffer.capacity(), buffer.len());
             buffer.append(b"x").unwrap();
             if buffer.capacity() != before {
-                copied += held;
+                copied += buffered;
             }
         }
 
@@ -300,7 +301,7 @@ mod tests {
             assert!(buffer.capacity() <= 1000, "{buffer:?}");
         }
 
-        assert_eq!(buffer.append(b"x"), Err(Full { limit: 1000, held: 1000, wanted: 1 }.into()));
+        assert_eq!(buffer.append(b"x"), Err(Full { limit: 1000, buffered: 1000, wanted: 1 }.into()));
     }
 
     #[test]
@@ -344,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_keeping_buffer_gives_nothing_back_until_it_is_asked() {
-        let mut buffer = Buffer::keeping(1 << 20);
+        let mut buffer = Buffer::retaining(1 << 20);
         buffer.append(&[0; 1 << 20]).unwrap();
         buffer.consume(1 << 20);
         assert_eq!(buffer.capacity(), 1 << 20);
@@ -369,7 +370,7 @@ mod tests {
     fn spare_room_becomes_content_once_filled() {
         let mut buffer = Buffer::new(100);
         buffer.spare(10).unwrap()[..3].copy_from_slice(b"abc");
-        buffer.filled(3);
+        buffer.commit(3);
         buffer.append(b"def").unwrap();
 
         assert_eq!(buffer.unread(), b"abcdef");

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A delimiter needs every byte looked at, but finds its way back after a lost byte; a length needs one look a frame,
-//! allows any payload, and never finds its way back. Cutting is done by [`Cutter`](crate::Cutter).
+//! allows any payload, and never finds its way back. Cutting is done by [`FrameDecoder`](crate::FrameDecoder).
 
 use std::fmt;
 use std::str::FromStr;
@@ -51,7 +51,9 @@ impl Framing {
         }
         let whole = self.overhead() + payload.len();
         if whole > out.limit() - out.len() {
-            return Err(BufferError::from(Full { limit: out.limit(), held: out.len(), wanted: whole }).into());
+            return Err(
+                BufferError::from(Full { limit: out.limit(), buffered: out.len(), wanted: whole }).into()
+            );
         }
         // At once, so that the second append cannot be refused when the first was not.
         out.reserve(whole)?;

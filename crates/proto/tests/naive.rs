@@ -1,11 +1,11 @@
-//! Promise: the cutter, which looks at each byte once, says what a naive decoder says that looks at all of them each time.
+//! Promise: the decoder, which looks at each byte once, says what a naive decoder says that looks at all of them each time.
 
 mod support;
 
 use echoctl_proto::Framing;
 use proptest::prelude::*;
 
-use support::framing::{Ask, check, run};
+use support::framing::{Query, check, run};
 use support::strategies::{any_framing, config, split, splits, stream};
 
 proptest! {
@@ -39,8 +39,8 @@ fn cutter_and_naive_decoder_agree_on_the_seeds_of_the_fuzz_targets() {
 
 #[test]
 fn a_good_frame_is_cut_before_a_bad_one_is_refused() {
-    for ask in [Ask::Cut, Ask::Whole] {
-        let outcome = run(Framing::U16, 3, &[(b"\0\x03abc\xff\xff", ask)]);
+    for query in [Query::Decode, Query::CompleteLen] {
+        let outcome = run(Framing::U16, 3, &[(b"\0\x03abc\xff\xff", query)]);
 
         assert_eq!(outcome.frames, [b"\0\x03abc"]);
         assert!(outcome.rest.is_err());

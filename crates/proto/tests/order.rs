@@ -2,7 +2,7 @@
 
 mod support;
 
-use echoctl_proto::{Buffer, Cutter, EncodeError, Framing};
+use echoctl_proto::{Buffer, EncodeError, FrameDecoder, Framing};
 use proptest::prelude::*;
 
 use support::strategies::{config, marked_framing, payloads};
@@ -10,7 +10,7 @@ use support::strategies::{config, marked_framing, payloads};
 /// Sends payloads through two bounded buffers, so many bytes at a time, as two sockets with small queues would.
 fn echoed(framing: Framing, payloads: &[Vec<u8>], limit: usize, step: usize) -> Vec<Vec<u8>> {
     let (mut sender, mut receiver) = (Buffer::new(limit), Buffer::new(limit));
-    let mut cutter = Cutter::new(framing, limit);
+    let mut decoder = FrameDecoder::new(framing, limit);
     let (mut waiting, mut arrived) = (payloads.iter().peekable(), Vec::new());
     while waiting.peek().is_some() || !sender.is_empty() {
         while let Some(payload) = waiting.peek() {
@@ -23,9 +23,10 @@ fn echoed(framing: Framing, payloads: &[Vec<u8>], limit: usize, step: usize) -> 
         let moved = step.min(sender.len()).min(limit - receiver.len());
         receiver.append(&sender.unread()[..moved]).expect("no more than its room was moved");
         sender.consume(moved);
-        while let Some(frame) = cutter.cut(receiver.unread()).expect("no frame is longer than the limit") {
+        while let Some(frame) = decoder.decode(receiver.unread()).expect("no frame is longer than the limit")
+        {
             arrived.push(frame.payload.to_vec());
-            let length = frame.whole.len();
+            let length = frame.bytes.len();
             receiver.consume(length);
         }
     }

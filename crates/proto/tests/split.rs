@@ -4,7 +4,7 @@ mod support;
 
 use proptest::prelude::*;
 
-use support::framing::{Ask, run};
+use support::framing::{Query, run};
 use support::strategies::{config, marked_framing, split, splits, stream};
 
 /// A framing, a stream made for it, and two ways to split that.
@@ -21,7 +21,7 @@ proptest! {
         max_frame in prop_oneof![0..30_usize, Just(1000)],
         splits in splits(),
     ) {
-        let in_one_piece = run(framing, max_frame, &[(&stream, Ask::Cut)]);
+        let in_one_piece = run(framing, max_frame, &[(&stream, Query::Decode)]);
         let in_pieces = run(framing, max_frame, &split(&stream, &splits));
 
         prop_assert_eq!(in_pieces, in_one_piece);

@@ -9,7 +9,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use echoctl_proto::{Cutter, Full};
+use echoctl_proto::{FrameDecoder, Full};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -28,7 +28,7 @@ pub(crate) struct Connection {
     pub(crate) seat: Seat,
     stream: TcpStream,
     pub(crate) frames: FrameBuffer,
-    cutter: Cutter,
+    decoder: FrameDecoder,
     read_size: ReadSize,
     /// Bytes read since the connection last let others run.
     turn: u32,
@@ -38,13 +38,13 @@ impl Connection {
     pub(crate) fn new(stream: TcpStream, seat: Seat) -> Connection {
         let config = seat.config();
         let frames = FrameBuffer::new(config.longest_frame(), Room::Lent);
-        let cutter = Cutter::new(config.framing, config.longest_payload());
-        Connection { seat, stream, frames, cutter, read_size: ReadSize::default(), turn: 0 }
+        let decoder = FrameDecoder::new(config.framing, config.longest_payload());
+        Connection { seat, stream, frames, decoder, read_size: ReadSize::default(), turn: 0 }
     }
 
     /// How many of the oldest unread bytes are whole frames; 0 when more must be read first.
     pub(crate) fn whole_frames(&mut self) -> Result<usize, Reason> {
-        self.cutter.whole(self.frames.unread()).map_err(|fault| self.seat.frame_fault(fault))
+        self.decoder.complete_len(self.frames.unread()).map_err(|fault| self.seat.frame_fault(fault))
     }
 
     /// Reads what there is, and waits for something if there is nothing. Returns the number of bytes, 0 at the end of the
@@ -80,7 +80,7 @@ impl Connection {
             Poll::Ready(Ok(())) => {
                 let count = room.filled().len();
                 self.read_size.read(count, room.capacity());
-                self.frames.filled(count);
+                self.frames.commit(count);
                 self.seat.received(count);
                 self.turn = self.turn.saturating_add(count as u32);
                 Poll::Ready(Ok(count))

@@ -98,8 +98,8 @@ impl FrameBuffer {
     }
 
     /// Counts the first `count` bytes of the room as arrived.
-    pub(crate) fn filled(&mut self, count: usize) {
-        self.bytes.as_mut().expect("room was lent in it").filled(count);
+    pub(crate) fn commit(&mut self, count: usize) {
+        self.bytes.as_mut().expect("room was lent in it").commit(count);
     }
 
     /// Forgets the oldest `count` bytes: they are answered.
@@ -166,7 +166,7 @@ impl FrameBuffer {
         let mut own = match self.room {
             Room::Lent => Buffer::new(self.limit),
             // It is given up before each wait anyway; meanwhile it is filled and emptied again and again.
-            Room::Own => Buffer::keeping(self.limit),
+            Room::Own => Buffer::retaining(self.limit),
         };
         let moved = check_left(ROOM_BESIDE_GROWTH)
             .map_err(BufferError::from)
@@ -206,7 +206,7 @@ mod tests {
             let room = frames.room(READ).unwrap();
             let count = room.len().min(bytes.len());
             room[..count].copy_from_slice(&bytes[..count]);
-            frames.filled(count);
+            frames.commit(count);
             bytes = &bytes[count..];
         }
     }
@@ -282,7 +282,7 @@ mod tests {
                 announced += growth;
                 let room = frames.room(READ).unwrap();
                 let count = room.len().min(size);
-                frames.filled(count);
+                frames.commit(count);
                 assert!(frames.allocated() <= counted, "{place:?}, turn {turn}: {frames:?}");
                 assert_eq!(need == Need::Spare, frames.is_spare);
                 if turn % 20 == 0 {

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use echoctl_proto::Cutter;
+use echoctl_proto::FrameDecoder;
 use tokio::time::Sleep;
 
 use crate::backpressure::{Admission, Backpressure, Next, Queued};
@@ -182,13 +182,13 @@ impl QueuedEcho<'_> {
         if written == whole || self.policy.limit().is_none_or(fits) {
             return self.queue.append(&bytes[written..]);
         }
-        // Only when the limit is passed does it matter where frames end. The cutter that found `whole` has looked on
+        // Only when the limit is passed does it matter where frames end. The decoder that found `whole` has looked on
         // beyond it, so another one looks here.
         let config = self.connection.seat.config();
-        let mut cutter = Cutter::new(config.framing, config.longest_payload());
+        let mut decoder = FrameDecoder::new(config.framing, config.longest_payload());
         let mut start = 0;
-        while let Ok(Some(frame)) = cutter.cut(&bytes[start..]) {
-            let end = start + frame.whole.len();
+        while let Ok(Some(frame)) = decoder.decode(&bytes[start..]) {
+            let end = start + frame.bytes.len();
             let is_begun = start < written && written < end;
             if self.queue.is_empty() {
                 self.backpressure.begins_with(end.saturating_sub(written));

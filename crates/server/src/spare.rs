@@ -13,7 +13,7 @@ use crate::read_size::LARGE_READ;
 
 /// Takes the thread's spare buffer, or a new one where it is lent out or was never made. It is empty.
 pub(crate) fn take() -> Box<Buffer> {
-    SPARE.take().unwrap_or_else(|| Box::new(Buffer::keeping(LARGE_READ)))
+    SPARE.take().unwrap_or_else(|| Box::new(Buffer::retaining(LARGE_READ)))
 }
 
 /// Gives a buffer back to the thread that runs now, which need not be the one it was taken from.

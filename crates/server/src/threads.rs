@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use echoctl_proto::Cutter;
+use echoctl_proto::FrameDecoder;
 use socket2::SockRef;
 
 use crate::event::Reason;
@@ -57,7 +57,7 @@ pub(crate) struct BlockingConnection {
     seat: Seat,
     pub(crate) stream: TcpStream,
     frames: FrameBuffer,
-    cutter: Cutter,
+    decoder: FrameDecoder,
     /// It is never told of a wait, since a call that blocked does not say so: what the kernel's send queue holds must do.
     read_size: ReadSize,
 }
@@ -76,9 +76,9 @@ pub(crate) enum Progress {
 impl BlockingConnection {
     pub(crate) fn new(stream: TcpStream, seat: Seat) -> BlockingConnection {
         let config = seat.config();
-        let cutter = Cutter::new(config.framing, config.longest_payload());
+        let decoder = FrameDecoder::new(config.framing, config.longest_payload());
         let frames = FrameBuffer::new(config.longest_frame(), Room::Own);
-        BlockingConnection { seat, stream, frames, cutter, read_size: ReadSize::default() }
+        BlockingConnection { seat, stream, frames, decoder, read_size: ReadSize::default() }
     }
 
     /// Turns until the connection ends.
@@ -134,10 +134,14 @@ impl BlockingConnection {
             Err(error) => return Err(error.into()),
         };
         self.read_size.read(count, asked);
-        self.frames.filled(count);
+        self.frames.commit(count);
         self.seat.received(count);
         loop {
-            match self.cutter.whole(self.frames.unread()).map_err(|fault| self.seat.frame_fault(fault))? {
+            match self
+                .decoder
+                .complete_len(self.frames.unread())
+                .map_err(|fault| self.seat.frame_fault(fault))?
+            {
                 0 => return Ok(Progress::Open),
                 whole => self.write_all(whole)?,
             }

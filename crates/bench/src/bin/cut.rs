@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use bytes::BytesMut;
-use echoctl_proto::{Buffer, Cutter, Framing};
+use echoctl_proto::{Buffer, FrameDecoder, Framing};
 use tokio_util::codec::{Decoder, LengthDelimitedCodec, LinesCodec};
 
 fn main() -> ExitCode {
@@ -80,10 +80,10 @@ fn cut_frames(stream: &[u8], way: &mut dyn FnMut(&[u8]) -> usize, mut bytes: usi
 /// All whole frames at once, as the echo server does: it has no need to look at each.
 fn whole(framing: Framing) -> impl FnMut(&[u8]) -> usize {
     let mut buffer = Buffer::new(LIMIT);
-    let mut cutter = Cutter::new(framing, LIMIT);
+    let mut decoder = FrameDecoder::new(framing, LIMIT);
     move |piece| {
         arrive(&mut buffer, piece);
-        let whole = cutter.whole(buffer.unread()).expect("frames are shorter than the limit");
+        let whole = decoder.complete_len(buffer.unread()).expect("frames are shorter than the limit");
         buffer.consume(whole);
         whole
     }
@@ -92,15 +92,15 @@ fn whole(framing: Framing) -> impl FnMut(&[u8]) -> usize {
 /// Frame by frame, as the client does, and whoever has to look at each.
 fn each(framing: Framing) -> impl FnMut(&[u8]) -> usize {
     let mut buffer = Buffer::new(LIMIT);
-    let mut cutter = Cutter::new(framing, LIMIT);
+    let mut decoder = FrameDecoder::new(framing, LIMIT);
     move |piece| {
         arrive(&mut buffer, piece);
         let (mut payloads, mut cut) = (0, 0);
         while let Some(frame) =
-            cutter.cut(&buffer.unread()[cut..]).expect("frames are shorter than the limit")
+            decoder.decode(&buffer.unread()[cut..]).expect("frames are shorter than the limit")
         {
             payloads += black_box(frame.payload).len();
-            cut += frame.whole.len();
+            cut += frame.bytes.len();
         }
         buffer.consume(cut);
         payloads
@@ -110,7 +110,7 @@ fn each(framing: Framing) -> impl FnMut(&[u8]) -> usize {
 fn arrive(buffer: &mut Buffer, piece: &[u8]) {
     let room = buffer.spare(piece.len()).expect("a piece and what a frame leaves over fit");
     room[..piece.len()].copy_from_slice(piece);
-    buffer.filled(piece.len());
+    buffer.commit(piece.len());
 }
 
 /// tokio-util's way: a codec on a `BytesMut`.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use echoctl_proto::{Buffer, Cutter, Framing};
+use echoctl_proto::{Buffer, FrameDecoder, Framing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -130,13 +130,13 @@ async fn answer_stream(
     last_answer: &LastAnswer,
 ) -> io::Result<()> {
     connection.set_nodelay(true)?;
-    let (mut buffer, mut cutter) =
-        (Buffer::new(MAX_BUFFERED), Cutter::new(Framing::U16, usize::from(u16::MAX)));
+    let (mut buffer, mut decoder) =
+        (Buffer::new(MAX_BUFFERED), FrameDecoder::new(Framing::U16, usize::from(u16::MAX)));
     let mut chunk = [0; 2048];
     let mut deadline = Instant::now() + QUERY_TIMEOUT; // for the next whole query: a byte now and then is not enough
     loop {
-        while let Some(frame) = cutter.cut(buffer.unread()).map_err(io::Error::other)? {
-            let (query, used) = (frame.payload, frame.whole.len());
+        while let Some(frame) = decoder.decode(buffer.unread()).map_err(io::Error::other)? {
+            let (query, used) = (frame.payload, frame.bytes.len());
             let reply = reply(query, Transport::Tcp, secret);
             seen(&Exchange { transport: Transport::Tcp, peer, query, reply: reply.as_deref() });
             let Some(reply) = reply else { return Ok(()) };

@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use echoctl_proto::{Buffer, Cutter, Framing};
+use echoctl_proto::{Buffer, FrameDecoder, Framing};
 use serde::Serialize;
 
 use crate::kit::measure::connection;
@@ -52,7 +52,7 @@ pub(super) const LESSON: Lesson = Lesson {
 #[derive(Serialize)]
 struct Evidence {
     frames_sent: u64,
-    /// Messages that came out with the cutter, over a socket, in pieces.
+    /// Messages that came out with the decoder, over a socket, in pieces.
     frames_cut: u64,
     /// Messages that a program sees which takes each read for one.
     naive_messages: u64,
@@ -99,8 +99,8 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
         u16_lost: lost(Framing::U16),
         embedded_lines: embedded(Framing::Lines),
         embedded_u16: embedded(Framing::U16),
-        endless_refused_at: Cutter::new(Framing::Lines, MAX_FRAME)
-            .cut(&[b'x'; 1 << 16])
+        endless_refused_at: FrameDecoder::new(Framing::Lines, MAX_FRAME)
+            .decode(&[b'x'; 1 << 16])
             .err()
             .map(|e| e.length),
     };
@@ -108,7 +108,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
 }
 
 /// Sends each piece after the last has been read, so that pieces do not merge, and receives them both ways: with the
-/// cutter, and taking each read for a message.
+/// decoder, and taking each read for a message.
 fn receive(pieces: &[&[u8]]) -> Result<(u64, u64), LessonError> {
     let (mut client, mut server) = connection()?;
     client.set_nodelay(true)?;
@@ -129,7 +129,7 @@ fn receive(pieces: &[&[u8]]) -> Result<(u64, u64), LessonError> {
 /// The right way: keep what has arrived, cut every message that is whole, keep the rest.
 struct Receiver {
     buffer: Buffer,
-    cutter: Cutter,
+    decoder: FrameDecoder,
     frames: u64,
 }
 
@@ -138,8 +138,8 @@ impl Receiver {
         let mut chunk = [0; 4096];
         let read = socket.read(&mut chunk)?; // any piece of the stream
         self.buffer.append(&chunk[..read]).map_err(part)?;
-        while let Some(frame) = self.cutter.cut(self.buffer.unread()).map_err(part)? {
-            let used = frame.whole.len(); // frame.payload is a message
+        while let Some(frame) = self.decoder.decode(self.buffer.unread()).map_err(part)? {
+            let used = frame.bytes.len(); // frame.payload is a message
             self.frames += 1;
             self.buffer.consume(used); // after this the frame is gone
         }
@@ -151,19 +151,19 @@ impl Receiver {
 impl Receiver {
     fn new() -> Receiver {
         let buffer = Buffer::new(MAX_FRAME + 4096);
-        Receiver { buffer, cutter: Cutter::new(Framing::Lines, MAX_FRAME), frames: 0 }
+        Receiver { buffer, decoder: FrameDecoder::new(Framing::Lines, MAX_FRAME), frames: 0 }
     }
 }
 
 /// The payloads that come out of a stream which arrives in two pieces, up to where it cannot be cut any more.
 fn cut(framing: Framing, pieces: [&[u8]; 2]) -> Vec<Vec<u8>> {
-    let (mut buffer, mut cutter) = (Buffer::new(1 << 20), Cutter::new(framing, MAX_FRAME));
+    let (mut buffer, mut decoder) = (Buffer::new(1 << 20), FrameDecoder::new(framing, MAX_FRAME));
     let mut payloads = Vec::new();
     for piece in pieces {
         buffer.append(piece).expect("the messages of this lesson are short");
-        while let Ok(Some(frame)) = cutter.cut(buffer.unread()) {
+        while let Ok(Some(frame)) = decoder.decode(buffer.unread()) {
             payloads.push(frame.payload.to_vec());
-            let used = frame.whole.len();
+            let used = frame.bytes.len();
             buffer.consume(used);
         }
     }

@@ -7,7 +7,7 @@ use echoctl_proto::{Buffer, BufferError, Full};
 pub(crate) enum Operation {
     /// Append so many bytes.
     Append(usize),
-    /// Ask for so much room, and fill as much of it as the second number says, or all.
+    /// Query for so much room, and fill as much of it as the second number says, or all.
     Fill(usize, usize),
     /// Consume so many bytes, or all.
     Consume(usize),
@@ -88,7 +88,7 @@ impl Pair {
                     Ok(room) => {
                         assert!(room.len() >= wanted);
                         room[..bytes.len()].copy_from_slice(&bytes);
-                        self.buffer.filled(bytes.len());
+                        self.buffer.commit(bytes.len());
                         self.model.extend_from_slice(&bytes);
                         assert_eq!(expected, Ok(()));
                     }
@@ -123,8 +123,8 @@ impl Pair {
 
     /// What the model says to so many more bytes.
     fn room_for(&self, wanted: usize) -> Result<(), BufferError> {
-        let (limit, held) = (self.buffer.limit(), self.model.len());
-        if held + wanted > limit { Err(Full { limit, held, wanted }.into()) } else { Ok(()) }
+        let (limit, buffered) = (self.buffer.limit(), self.model.len());
+        if buffered + wanted > limit { Err(Full { limit, buffered, wanted }.into()) } else { Ok(()) }
     }
 
     fn next_bytes(&mut self, count: usize) -> Vec<u8> {

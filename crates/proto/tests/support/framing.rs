@@ -1,20 +1,20 @@
 //! A stream cut piece by piece, each answer compared with the naive decoder's.
 
-use echoctl_proto::{Buffer, Cutter, FrameTooLong, Framing};
+use echoctl_proto::{Buffer, FrameDecoder, FrameTooLong, Framing};
 
 use super::naive;
 
 /// Which question is asked once a piece has arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ask {
+pub(crate) enum Query {
     /// Frame by frame, with `cut`.
-    Cut,
+    Decode,
     /// For the extent of all whole frames, with `whole`.
-    Whole,
+    CompleteLen,
 }
 
 /// One piece of the stream, as one read might give it, and what is asked then.
-pub(crate) type Piece<'a> = (&'a [u8], Ask);
+pub(crate) type Piece<'a> = (&'a [u8], Query);
 
 /// What came out of a stream.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,18 +25,18 @@ pub(crate) struct Outcome {
     pub(crate) rest: Result<Vec<u8>, FrameTooLong>,
 }
 
-/// Cuts the pieces as they come, by the cutter's contract.
+/// Cuts the pieces as they come, by the decoder's contract.
 ///
 /// # Panics
 /// When any answer differs from the naive decoder's.
 pub(crate) fn run(framing: Framing, max_frame: usize, pieces: &[Piece]) -> Outcome {
-    let (mut buffer, mut cutter) = (Buffer::new(usize::MAX), Cutter::new(framing, max_frame));
+    let (mut buffer, mut decoder) = (Buffer::new(usize::MAX), FrameDecoder::new(framing, max_frame));
     let mut frames = Vec::new();
-    for &(piece, ask) in pieces {
+    for &(piece, query) in pieces {
         buffer.append(piece).expect("a buffer without a limit");
-        let answer = match ask {
-            Ask::Cut => cut(&mut cutter, &mut buffer, &mut frames),
-            Ask::Whole => whole(&mut cutter, &mut buffer, &mut frames),
+        let answer = match query {
+            Query::Decode => decode(&mut decoder, &mut buffer, &mut frames),
+            Query::CompleteLen => complete_len(&mut decoder, &mut buffer, &mut frames),
         };
         if let Err(too_long) = answer {
             return Outcome { frames, rest: Err(too_long) };
@@ -59,7 +59,7 @@ pub(crate) fn check(framing: Framing, input: &[u8]) {
     for length in lengths.iter().cycle() {
         // 1 to 128 bytes: a stream must get shorter, or it would never end.
         let (piece, later) = stream.split_at(stream.len().min(usize::from(length / 2) + 1));
-        pieces.push((piece, if length % 2 == 0 { Ask::Cut } else { Ask::Whole }));
+        pieces.push((piece, if length % 2 == 0 { Query::Decode } else { Query::CompleteLen }));
         stream = later;
         if stream.is_empty() {
             break;
@@ -71,28 +71,36 @@ pub(crate) fn check(framing: Framing, input: &[u8]) {
 /// Maxima that short inputs reach, and one that they never do.
 const MAXIMA: [usize; 6] = [0, 1, 5, 40, 300, usize::MAX];
 
-fn cut(cutter: &mut Cutter, buffer: &mut Buffer, frames: &mut Vec<Vec<u8>>) -> Result<(), FrameTooLong> {
-    let (framing, max_frame) = (cutter.framing(), cutter.max_frame());
+fn decode(
+    decoder: &mut FrameDecoder,
+    buffer: &mut Buffer,
+    frames: &mut Vec<Vec<u8>>,
+) -> Result<(), FrameTooLong> {
+    let (framing, max_frame) = (decoder.framing(), decoder.max_frame());
     loop {
         let expected = naive::first_end(framing, max_frame, buffer.unread());
-        let answer = cutter.cut(buffer.unread());
+        let answer = decoder.decode(buffer.unread());
         assert_eq!(
-            answer.map(|frame| frame.map(|frame| frame.whole.len())),
+            answer.map(|frame| frame.map(|frame| frame.bytes.len())),
             expected,
             "{framing} {buffer:?}"
         );
         let Some(frame) = answer? else { return Ok(()) };
-        assert_eq!(frame.payload, naive::payload(framing, frame.whole));
-        let length = frame.whole.len();
+        assert_eq!(frame.payload, naive::payload(framing, frame.bytes));
+        let length = frame.bytes.len();
         take(buffer, length, frames);
     }
 }
 
-fn whole(cutter: &mut Cutter, buffer: &mut Buffer, frames: &mut Vec<Vec<u8>>) -> Result<(), FrameTooLong> {
-    let (framing, max_frame) = (cutter.framing(), cutter.max_frame());
+fn complete_len(
+    decoder: &mut FrameDecoder,
+    buffer: &mut Buffer,
+    frames: &mut Vec<Vec<u8>>,
+) -> Result<(), FrameTooLong> {
+    let (framing, max_frame) = (decoder.framing(), decoder.max_frame());
     loop {
-        let expected = naive::whole(framing, max_frame, buffer.unread());
-        let answer = cutter.whole(buffer.unread());
+        let expected = naive::complete_len(framing, max_frame, buffer.unread());
+        let answer = decoder.complete_len(buffer.unread());
         assert_eq!(answer, expected, "{framing} {buffer:?}");
         let mut extent = answer?;
         if extent == 0 {

@@ -19,7 +19,7 @@ pub(crate) fn first_end(
 }
 
 /// How many bytes at the front of `unread` are whole frames.
-pub(crate) fn whole(framing: Framing, max_frame: usize, unread: &[u8]) -> Result<usize, FrameTooLong> {
+pub(crate) fn complete_len(framing: Framing, max_frame: usize, unread: &[u8]) -> Result<usize, FrameTooLong> {
     let mut end = 0;
     loop {
         match first_end(framing, max_frame, &unread[end..]) {

@@ -3,7 +3,7 @@
 use echoctl_proto::{Buffer, Framing};
 use proptest::prelude::*;
 
-use super::framing::{Ask, Piece};
+use super::framing::{Piece, Query};
 
 /// Cases enough to be sure of, in about a second; failures are not kept in files, but become named tests.
 pub(crate) fn config() -> ProptestConfig {
@@ -37,17 +37,17 @@ pub(crate) fn payloads(framing: Framing) -> impl Strategy<Value = Vec<Vec<u8>>> 
 }
 
 /// Lengths of pieces and the questions that follow them.
-pub(crate) fn splits() -> impl Strategy<Value = Vec<(usize, Ask)>> {
+pub(crate) fn splits() -> impl Strategy<Value = Vec<(usize, Query)>> {
     let length = prop_oneof![4 => 1..4_usize, 2 => 1..50_usize, 1 => 1..1000_usize];
-    prop::collection::vec((length, prop::sample::select(vec![Ask::Cut, Ask::Whole])), 1..20)
+    prop::collection::vec((length, prop::sample::select(vec![Query::Decode, Query::CompleteLen])), 1..20)
 }
 
 /// The stream in pieces of the given lengths, in turn, until it ends.
-pub(crate) fn split<'a>(mut stream: &'a [u8], splits: &[(usize, Ask)]) -> Vec<Piece<'a>> {
+pub(crate) fn split<'a>(mut stream: &'a [u8], splits: &[(usize, Query)]) -> Vec<Piece<'a>> {
     let mut pieces = Vec::new();
-    for &(length, ask) in splits.iter().cycle() {
+    for &(length, query) in splits.iter().cycle() {
         let (piece, later) = stream.split_at(stream.len().min(length));
-        pieces.push((piece, ask));
+        pieces.push((piece, query));
         stream = later;
         if stream.is_empty() {
             break;

@@ -1,4 +1,4 @@
-//! The cutter: finds where frames end in bytes that are still in their buffer.
+//! The decoder: finds where frames end in bytes that are still in their buffer.
 //!
 //! It copies nothing and owns nothing but a number: how many of the unread bytes it has already searched in vain. So a
 //! long line that arrives a byte at a time costs one look a byte, not one look at the whole line each time.
@@ -14,7 +14,7 @@
 //! # Contract
 //!
 //! 1. Ask with all unread bytes, oldest first.
-//! 2. Consume what the answer covers (`frame.whole.len()` bytes of a cut, or all of the extent) before asking again.
+//! 2. Consume what the answer covers (`frame.bytes.len()` bytes of a cut, or all of the extent) before asking again.
 //! 3. On `None`, or an extent of 0, append more bytes behind the unread ones and ask again.
 //! 4. After an error the stream cannot be cut any more: close it.
 
@@ -25,17 +25,17 @@ use crate::Framing;
 
 /// Cuts frames of one [`Framing`] from the front of unread bytes. See the module docs for the contract.
 #[derive(Debug, Clone)]
-pub struct Cutter {
+pub struct FrameDecoder {
     framing: Framing,
     max_frame: usize,
     /// Unread bytes known to contain no delimiter.
-    searched: usize,
+    scanned: usize,
 }
 
-impl Cutter {
-    /// A cutter that refuses payloads of more than `max_frame` bytes. With [`Framing::Raw`] the maximum has no meaning.
-    pub const fn new(framing: Framing, max_frame: usize) -> Cutter {
-        Cutter { framing, max_frame, searched: 0 }
+impl FrameDecoder {
+    /// A decoder that refuses payloads of more than `max_frame` bytes. With [`Framing::Raw`] the maximum has no meaning.
+    pub const fn new(framing: Framing, max_frame: usize) -> FrameDecoder {
+        FrameDecoder { framing, max_frame, scanned: 0 }
     }
 
     /// The first frame of `unread`, or `None` while it is not whole.
@@ -43,15 +43,15 @@ impl Cutter {
     /// # Errors
     /// [`FrameTooLong`] once the payload is known to pass the maximum: a length prefix tells at once, a line as soon as
     /// `max_frame + 1` bytes hold no newline.
-    pub fn cut<'a>(&mut self, unread: &'a [u8]) -> Result<Option<Frame<'a>>, FrameTooLong> {
+    pub fn decode<'a>(&mut self, unread: &'a [u8]) -> Result<Option<Frame<'a>>, FrameTooLong> {
         let Some(end) = self.first_end(unread)? else { return Ok(None) };
-        let whole = &unread[..end];
+        let bytes = &unread[..end];
         let payload = match self.framing {
-            Framing::Lines => &whole[..end - 1],
-            Framing::U16 | Framing::U32 => &whole[self.framing.prefix()..],
-            Framing::Raw => whole,
+            Framing::Lines => &bytes[..end - 1],
+            Framing::U16 | Framing::U32 => &bytes[self.framing.prefix()..],
+            Framing::Raw => bytes,
         };
-        Ok(Some(Frame { whole, payload }))
+        Ok(Some(Frame { bytes, payload }))
     }
 
     /// How many bytes at the front of `unread` are whole frames; 0 while the first is not.
@@ -59,12 +59,12 @@ impl Cutter {
     /// # Errors
     /// [`FrameTooLong`] when the *first* frame passes the maximum. A later one is refused when it has become the first,
     /// so that the good frames before it are not lost.
-    pub fn whole(&mut self, unread: &[u8]) -> Result<usize, FrameTooLong> {
+    pub fn complete_len(&mut self, unread: &[u8]) -> Result<usize, FrameTooLong> {
         match self.framing {
             Framing::Raw => Ok(unread.len()),
-            Framing::Lines => self.whole_lines(unread),
-            Framing::U16 => self.whole_prefixed::<2>(unread),
-            Framing::U32 => self.whole_prefixed::<4>(unread),
+            Framing::Lines => self.complete_lines(unread),
+            Framing::U16 => self.complete_prefixed::<2>(unread),
+            Framing::U32 => self.complete_prefixed::<4>(unread),
         }
     }
 
@@ -86,10 +86,10 @@ impl Cutter {
             Framing::U32 => self.prefixed_end::<4>(unread),
             Framing::Lines => {
                 let window = self.line_window(unread);
-                match memchr(b'\n', &window[self.searched..]) {
+                match memchr(b'\n', &window[self.scanned..]) {
                     Some(at) => {
-                        let end = self.searched + at + 1;
-                        self.searched = 0;
+                        let end = self.scanned + at + 1;
+                        self.scanned = 0;
                         Ok(Some(end))
                     }
                     None => self.unfinished_line(window.len()).map(|()| None),
@@ -99,16 +99,16 @@ impl Cutter {
     }
 
     /// Looks for the last newline in windows as long as the longest line may be: a window without one is a line too long.
-    fn whole_lines(&mut self, unread: &[u8]) -> Result<usize, FrameTooLong> {
+    fn complete_lines(&mut self, unread: &[u8]) -> Result<usize, FrameTooLong> {
         let mut end = 0;
         loop {
             let window = self.line_window(&unread[end..]);
-            match memrchr(b'\n', &window[self.searched..]) {
+            match memrchr(b'\n', &window[self.scanned..]) {
                 Some(at) => {
-                    let line_end = self.searched + at + 1;
+                    let line_end = self.scanned + at + 1;
                     end += line_end;
                     // The search came from behind, so what follows the newline within the window is known already.
-                    self.searched = window.len() - line_end;
+                    self.scanned = window.len() - line_end;
                 }
                 None if end > 0 && window.len() > self.max_frame => return Ok(end),
                 None => return self.unfinished_line(window.len()).map(|()| end),
@@ -126,14 +126,14 @@ impl Cutter {
         if length > self.max_frame {
             return Err(FrameTooLong { length: length as u64, max_frame: self.max_frame });
         }
-        self.searched = length;
+        self.scanned = length;
         Ok(())
     }
 
     /// Walks from prefix to prefix. Where each stands is known only when the one before has come from memory, and that wait is
     /// all it costs; so after each frame it goes on in steps of the same length for as long as the prefix is the same one,
     /// which the processor can do ahead of memory.
-    fn whole_prefixed<const N: usize>(&self, unread: &[u8]) -> Result<usize, FrameTooLong> {
+    fn complete_prefixed<const N: usize>(&self, unread: &[u8]) -> Result<usize, FrameTooLong> {
         let mut end = 0;
         loop {
             let length = match self.prefixed_end::<N>(&unread[end..]) {
@@ -168,7 +168,7 @@ impl Cutter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame<'a> {
     /// All of its bytes, marks included: what to send back to echo it, and what to consume.
-    pub whole: &'a [u8],
+    pub bytes: &'a [u8],
     /// What the sender wanted to say.
     pub payload: &'a [u8],
 }
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn the_extent_covers_whole_frames_alone() {
-        let whole = |framing, unread: &[u8]| Cutter::new(framing, 100).whole(unread).unwrap();
+        let whole = |framing, unread: &[u8]| FrameDecoder::new(framing, 100).complete_len(unread).unwrap();
 
         assert_eq!(whole(Framing::Lines, b"one\ntwo\nthr"), 8);
         assert_eq!(whole(Framing::U16, b"\0\x01a\0\x02bc\0\x03d"), 7);
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn runs_of_one_length_end_where_another_length_or_a_part_of_a_frame_begins() {
-        let whole = |unread: &[u8]| Cutter::new(Framing::U16, 3).whole(unread);
+        let whole = |unread: &[u8]| FrameDecoder::new(Framing::U16, 3).complete_len(unread);
 
         assert_eq!(whole(b"\0\x01a\0\x01b\0\x02cd\0\x02ef\0\x02g"), Ok(14));
         assert_eq!(whole(b"\0\0\0\0\0\0\0"), Ok(6), "empty frames");
@@ -217,31 +217,31 @@ mod tests {
         ] {
             let refused = Err(FrameTooLong { length: 5, max_frame: 4 });
 
-            assert_eq!(Cutter::new(framing, 4).whole(good), Ok(good.len()), "{framing}");
-            assert_eq!(Cutter::new(framing, 4).whole(bad), refused, "{framing}");
-            assert_eq!(Cutter::new(framing, 4).cut(bad).map(|_| 0), refused, "{framing}");
+            assert_eq!(FrameDecoder::new(framing, 4).complete_len(good), Ok(good.len()), "{framing}");
+            assert_eq!(FrameDecoder::new(framing, 4).complete_len(bad), refused, "{framing}");
+            assert_eq!(FrameDecoder::new(framing, 4).decode(bad).map(|_| 0), refused, "{framing}");
         }
     }
 
     #[test]
     fn good_frames_before_a_long_one_are_not_lost() {
-        let mut cutter = Cutter::new(Framing::Lines, 4);
+        let mut decoder = FrameDecoder::new(Framing::Lines, 4);
 
-        assert_eq!(cutter.whole(b"ok\nfine\nmuch too long"), Ok(8));
-        assert!(cutter.whole(b"much too long").is_err());
+        assert_eq!(decoder.complete_len(b"ok\nfine\nmuch too long"), Ok(8));
+        assert!(decoder.complete_len(b"much too long").is_err());
     }
 
     #[test]
     fn a_promised_length_is_refused_before_any_payload_has_come() {
-        assert!(Cutter::new(Framing::U32, 1 << 20).cut(b"\xff\xff\xff\xff").is_err());
+        assert!(FrameDecoder::new(Framing::U32, 1 << 20).decode(b"\xff\xff\xff\xff").is_err());
     }
 
     #[test]
     fn an_unfinished_line_is_searched_once() {
-        let mut cutter = Cutter::new(Framing::Lines, 1000);
-        assert_eq!(cutter.cut(b"unfinished"), Ok(None));
+        let mut decoder = FrameDecoder::new(Framing::Lines, 1000);
+        assert_eq!(decoder.decode(b"unfinished"), Ok(None));
 
-        // The newline stands where the cutter has already looked, so a second look would find it.
-        assert_eq!(cutter.cut(b"unf\nnished and more"), Ok(None));
+        // The newline stands where the decoder has already looked, so a second look would find it.
+        assert_eq!(decoder.decode(b"unf\nnished and more"), Ok(None));
     }
 }

@@ -1,21 +1,21 @@
-//! Promise: the cutter looks at each byte of an unfinished line once, however the line comes.
+//! Promise: the decoder looks at each byte of an unfinished line once, however the line comes.
 //!
-//! Proved with decoys: after each answer, every byte that the cutter has seen is turned into a newline. Would it look at
+//! Proved with decoys: after each answer, every byte that the decoder has seen is turned into a newline. Would it look at
 //! one of them again, it would find an end where there is none. So no look is repeated, and *n* bytes cost *n* looks.
 
 mod support;
 
-use echoctl_proto::{Cutter, Framing};
+use echoctl_proto::{FrameDecoder, Framing};
 use proptest::prelude::*;
 
-use support::framing::Ask;
+use support::framing::Query;
 use support::strategies::{config, splits};
 
-/// What the cutter says to `unread`: the end of the first line, or of the last one.
-fn ask(cutter: &mut Cutter, ask: Ask, unread: &[u8]) -> usize {
+/// What the decoder says to `unread`: the end of the first line, or of the last one.
+fn ask(decoder: &mut FrameDecoder, ask: Query, unread: &[u8]) -> usize {
     match ask {
-        Ask::Cut => cutter.cut(unread).expect(ANY_LENGTH).map_or(0, |frame| frame.whole.len()),
-        Ask::Whole => cutter.whole(unread).expect(ANY_LENGTH),
+        Query::Decode => decoder.decode(unread).expect(ANY_LENGTH).map_or(0, |frame| frame.bytes.len()),
+        Query::CompleteLen => decoder.complete_len(unread).expect(ANY_LENGTH),
     }
 }
 
@@ -26,11 +26,11 @@ proptest! {
 
     #[test]
     fn a_byte_of_an_unfinished_line_is_never_looked_at_again(splits in splits(), tail in 0..50_usize) {
-        let mut cutter = Cutter::new(Framing::Lines, usize::MAX);
+        let mut decoder = FrameDecoder::new(Framing::Lines, usize::MAX);
         let mut unread = Vec::new();
         for &(length, question) in &splits {
             unread.extend(vec![b'x'; length]);
-            prop_assert_eq!(ask(&mut cutter, question, &unread), 0);
+            prop_assert_eq!(ask(&mut decoder, question, &unread), 0);
             unread.fill(b'\n');
         }
 
@@ -38,7 +38,7 @@ proptest! {
         let end = unread.len();
         unread.extend(vec![b'x'; tail]);
 
-        prop_assert_eq!(ask(&mut cutter, Ask::Cut, &unread), end);
+        prop_assert_eq!(ask(&mut decoder, Query::Decode, &unread), end);
     }
 
     #[test]
@@ -46,31 +46,31 @@ proptest! {
         lines in 1..5_usize,
         tail in 0..100_usize,
         more in 0..10_usize,
-        question in prop::sample::select(vec![Ask::Cut, Ask::Whole]),
+        question in prop::sample::select(vec![Query::Decode, Query::CompleteLen]),
     ) {
-        let mut cutter = Cutter::new(Framing::Lines, usize::MAX);
+        let mut decoder = FrameDecoder::new(Framing::Lines, usize::MAX);
         let unread = [b"line\n".repeat(lines), vec![b'x'; tail]].concat();
-        prop_assert_eq!(ask(&mut cutter, Ask::Whole, &unread), 5 * lines);
+        prop_assert_eq!(ask(&mut decoder, Query::CompleteLen, &unread), 5 * lines);
 
         // The whole lines are consumed; of the tail, only what is new may be looked at.
         let unread = [vec![b'\n'; tail], vec![b'x'; more], b"\n".to_vec()].concat();
 
-        prop_assert_eq!(ask(&mut cutter, question, &unread), tail + more + 1);
+        prop_assert_eq!(ask(&mut decoder, question, &unread), tail + more + 1);
     }
 }
 
 #[test]
 fn a_long_line_byte_by_byte_costs_one_look_a_byte() {
     const LENGTH: usize = 20_000;
-    let mut cutter = Cutter::new(Framing::Lines, LENGTH);
+    let mut decoder = FrameDecoder::new(Framing::Lines, LENGTH);
     let mut unread = Vec::with_capacity(LENGTH + 1);
 
     for _ in 0..LENGTH {
         unread.push(b'x');
-        assert_eq!(cutter.cut(&unread), Ok(None));
+        assert_eq!(decoder.decode(&unread), Ok(None));
         *unread.last_mut().unwrap() = b'\n';
     }
     unread.push(b'\n');
 
-    assert_eq!(cutter.cut(&unread).unwrap().unwrap().whole.len(), LENGTH + 1);
+    assert_eq!(decoder.decode(&unread).unwrap().unwrap().bytes.len(), LENGTH + 1);
 }
