@@ -1,7 +1,7 @@
 //! `echoctl serve`: the echo server, with backpressure in seven ways, or without.
 
 mod args;
-mod fields;
+mod events;
 mod printer;
 
 use std::io::{self, Read};

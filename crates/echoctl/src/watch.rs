@@ -1,8 +1,8 @@
 //! `echoctl watch`: the queues of a live server, without a byte sent.
 
-mod kept;
-mod picture;
+mod history;
 mod rows;
+mod screen;
 mod target;
 
 use std::time::{Duration, Instant};
@@ -15,15 +15,15 @@ use serde::Serialize;
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt;
-use crate::keep::{Files, Keeper};
 use crate::output::{
     ignore_broken_pipe, is_live, json_line, note, offer_json, offer_line, print, terminal_size,
 };
+use crate::recording::{RecordArgs, Recorder};
 use crate::values;
 use crate::view::screen::Screen;
-use kept::Kept;
-use picture::Picture;
+use history::History;
 use rows::Row;
+use screen::WatchScreen;
 use target::Target;
 
 /// Watch the queues, windows and memory of a live server and its connections, without sending a byte
@@ -56,7 +56,7 @@ pub(crate) struct Args {
     top: u32,
 
     #[command(flatten)]
-    files: Files,
+    recording: RecordArgs,
 
     /// Print lines, also on a terminal
     #[arg(long)]
@@ -87,30 +87,30 @@ pub(crate) fn run(args: Args) -> Outcome {
     };
     let follow = Follow::new(target.addrs.clone(), tree)
         .map_err(|error| Failure::new(Exit::Inconclusive, anyhow::Error::from(error)))?;
-    let keeper = Keeper::new(&args.files, target.addresses(), echoctl_observe::machine())?;
+    let recorder = Recorder::new(&args.recording, target.addresses(), echoctl_observe::machine())?;
     // Before the view hides the cursor, which a signal is to show again.
     interrupt::catch_signals(Duration::ZERO);
     let show = if args.json {
-        Show::Json { top: args.top as usize }
+        View::Json { top: args.top as usize }
     } else if is_live() && !args.plain {
-        Show::Live(Screen::new())
+        View::Live(Screen::new())
     } else {
-        Show::Lines
+        View::Lines
     };
     if args.json {
-        json_line("watching", &Watching { addr: &target.addrs, pid: target.pids.first().copied() })?;
-    } else if matches!(show, Show::Lines) {
+        json_line("watching", &WatchingEvent { addr: &target.addrs, pid: target.pids.first().copied() })?;
+    } else if matches!(show, View::Lines) {
         note(format_args!("watching {}", target.title()));
     }
     Watch {
         every: args.every,
         ends: args.for_,
         follow,
-        picture: Picture::new(target.title()),
+        screen: WatchScreen::new(target.title()),
         show,
         peaks: Peaks::default(),
-        kept: Kept::default(),
-        keeper,
+        history: History::default(),
+        recorder,
     }
     .run()
 }
@@ -120,15 +120,15 @@ struct Watch {
     every: Duration,
     ends: Option<Duration>,
     follow: Follow,
-    picture: Picture,
-    show: Show,
+    screen: WatchScreen,
+    show: View,
     peaks: Peaks,
-    kept: Kept,
-    keeper: Keeper,
+    history: History,
+    recorder: Recorder,
 }
 
 /// How it is shown.
-enum Show {
+enum View {
     Json { top: usize },
     Lines,
     Live(Screen),
@@ -146,11 +146,11 @@ impl Watch {
                 list = now + LIST_EVERY;
             }
             let mut observation = self.follow.sample();
-            let kept = self.kept.add(&mut observation.sample, self.follow.sampler().connections());
-            self.keeper.add(kept);
+            let kept = self.history.add(&mut observation.sample, self.follow.sampler().connections());
+            self.recorder.add(kept);
             self.peaks.add(&observation);
             let rows = Row::all(&self.follow);
-            self.picture.add(&observation, &rows);
+            self.screen.add(&observation, &rows);
             let is_due = now >= line;
             if is_due {
                 line = after(line, self.every).max(now);
@@ -175,12 +175,12 @@ impl Watch {
 
     fn show(&mut self, observation: &Observation, rows: &[Row], is_due: bool) -> std::io::Result<()> {
         match &mut self.show {
-            Show::Live(screen) => screen.draw(self.picture.text(observation, rows, &self.follow)),
-            Show::Json { top } if is_due => offer_json(
+            View::Live(screen) => screen.draw(self.screen.text(observation, rows, &self.follow)),
+            View::Json { top } if is_due => offer_json(
                 "sample",
-                &Seen { sample: &observation.sample, top: &rows[..rows.len().min(*top)] },
+                &SampleEvent { sample: &observation.sample, top: &rows[..rows.len().min(*top)] },
             ),
-            Show::Lines if is_due => offer_line(self.picture.line(observation)),
+            View::Lines if is_due => offer_line(self.screen.line(observation)),
             _ => Ok(()),
         }
     }
@@ -191,15 +191,15 @@ impl Watch {
             server_ended: last.server_ended,
             ..self.peaks.watched(last.sample.t)
         };
-        let printed = if let Show::Json { .. } = self.show {
+        let printed = if let View::Json { .. } = self.show {
             json_line("summary", &watched)
         } else {
-            // The screen's last picture stays where it is, and the cursor comes back.
-            self.show = Show::Lines;
+            // The screen's last screen stays where it is, and the cursor comes back.
+            self.show = View::Lines;
             tell(&watched)
         };
         // What was recorded is kept also where nobody reads the result.
-        let kept = self.keeper.finish(|run| run.watched = Some(watched));
+        let kept = self.recorder.finish(|run| run.watched = Some(watched));
         ignore_broken_pipe(printed)?;
         kept?;
         Ok(exit)
@@ -253,7 +253,7 @@ impl Peaks {
 
 /// The first event.
 #[derive(Serialize)]
-struct Watching<'a> {
+struct WatchingEvent<'a> {
     addr: &'a [std::net::SocketAddr],
     #[serde(skip_serializing_if = "Option::is_none")]
     pid: Option<u32>,
@@ -261,7 +261,7 @@ struct Watching<'a> {
 
 /// A sample, and the connections that hold most.
 #[derive(Serialize)]
-struct Seen<'a> {
+struct SampleEvent<'a> {
     #[serde(flatten)]
     sample: &'a Sample,
     top: &'a [Row],
@@ -278,7 +278,7 @@ const MOST_TOP: u64 = 100_000;
 /// A hundred years.
 const AN_AGE: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-/// How often the known connections are looked up: often enough for a picture that moves.
+/// How often the known connections are looked up: often enough for a screen that moves.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// How often all sockets of the host are asked for new connections.

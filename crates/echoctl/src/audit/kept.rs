@@ -11,8 +11,8 @@ use super::remedies::remedies;
 use super::summary::Summary;
 use super::told::{evidence, headline, why};
 use crate::exit::Failure;
-use crate::keep::begun;
 use crate::output_file::{OutputFile, check_written_after_result, write_record};
+use crate::recording::new_run;
 
 /// The files that an audit writes when it is over.
 pub(super) struct Files {
@@ -86,7 +86,7 @@ fn page(summary: &Summary, attack: &Outcome) -> Page {
 
 /// The record: what `echoctl report` draws, with the evidence to judge it by again.
 fn record(summary: &Summary, attack: &Outcome) -> Run {
-    let mut run = begun(summary.seconds as u64, summary.addr.to_string(), echoctl_observe::machine());
+    let mut run = new_run(summary.seconds as u64, summary.addr.to_string(), echoctl_observe::machine());
     let last = attack.samples.last().copied().unwrap_or_default();
     run.samples.clone_from(&attack.samples);
     run.summary = Some(echoctl_record::Summary {

@@ -12,7 +12,7 @@ use echoctl_server::raise_descriptor_limit;
 use crate::address;
 use crate::consent::Consent;
 use crate::exit::Failure;
-use crate::keep::Files;
+use crate::recording::RecordArgs;
 use crate::values;
 
 /// Overproduce: send to a server as fast as you like, read the replies slowly or never, and see where the bytes go
@@ -99,7 +99,7 @@ pub(crate) struct Args {
     pub(super) pid: Option<u32>,
 
     #[command(flatten)]
-    pub(super) files: Files,
+    pub(super) recording: RecordArgs,
 
     /// Print one JSON object a line on stdout: 20 samples a second, then the summary
     #[arg(long)]

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! the server died or hung up, or its memory passed every limit     the rule's word
-//! held back at the end, and the server keeps no more (see `hold`)  bounded
+//! held back at the end, and the server keeps no more (see `stall`)  bounded
 //! memory that follows the input                                    unbounded, the rule's word
 //! all else                                                         slow or inconclusive, with the reason
 //! ```
@@ -14,26 +14,26 @@
 
 use echoctl_record::{Bytes, Evidence, Judgement, Point, Seconds, Verdict};
 
-use super::hold::{Hold, PRESSURE, STANDSTILL};
+use super::stall::{PRESSURE_SECONDS, STALL_SECONDS, Stall};
 
 /// What a flood knows beside its evidence.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Known {
+pub(super) struct Observed {
     /// The longest time for which the producer was held back, in seconds.
-    pub(super) stall: f64,
+    pub(super) longest_wait: f64,
     /// The most bytes that the server had read and not written back.
     pub(super) unwritten: u64,
 }
 
 /// What this evidence says of the server.
-pub(super) fn judge(evidence: &Evidence, known: Known) -> Judgement {
+pub(super) fn judge(evidence: &Evidence, observed: Observed) -> Judgement {
     let ruled = evidence.judge();
-    let case = Case::of(evidence, known);
+    let case = Case::of(evidence, observed);
     match ruled.verdict {
         Verdict::Disconnects | Verdict::Crashes | Verdict::Spills => ruled,
         Verdict::Bounded => Judgement { reason: case.stopped(), ..ruled },
-        Verdict::Unbounded if case.hold.still >= STANDSTILL => unsure(case.late(), LONGER),
-        Verdict::Unbounded if case.is_held_back() && ruled.reason.contains(WITHOUT_A_PAUSE) => {
+        Verdict::Unbounded if case.stall.stalled_for >= STALL_SECONDS => inconclusive(case.late(), LONGER),
+        Verdict::Unbounded if case.is_held_back() && ruled.reason.contains(WITHOUT_PAUSE) => {
             Judgement { reason: case.kept(), ..ruled }
         }
         Verdict::Unbounded => ruled,
@@ -57,9 +57,9 @@ pub(super) fn since_it_stopped_reading(points: &mut [Point]) {
 /// The figures of a flood. Sizes in bytes.
 #[derive(Debug, Clone, Copy)]
 struct Case {
-    hold: Hold,
+    stall: Stall,
     /// The longest time for which the producer was held back, in seconds.
-    stall: f64,
+    longest_wait: f64,
     taken: u64,
     /// The most that was taken and not written back.
     unwritten: u64,
@@ -72,13 +72,13 @@ struct Case {
 }
 
 impl Case {
-    fn of(evidence: &Evidence, known: Known) -> Case {
+    fn of(evidence: &Evidence, observed: Observed) -> Case {
         let last = evidence.points.last().copied().unwrap_or_default();
         Case {
-            hold: Hold::of(&evidence.points),
-            stall: known.stall,
+            stall: Stall::of(&evidence.points),
+            longest_wait: observed.longest_wait,
             taken: last.taken(),
-            unwritten: known.unwritten.max(last.taken().saturating_sub(last.given())),
+            unwritten: observed.unwritten.max(last.taken().saturating_sub(last.given())),
             on_the_way: last.sample.produced.saturating_sub(last.sample.consumed),
             growth: evidence.figures().memory_growth,
             slack: evidence.slack,
@@ -86,7 +86,7 @@ impl Case {
     }
 
     fn is_held_back(&self) -> bool {
-        self.stall >= HELD_BACK
+        self.longest_wait >= HELD_BACK
     }
 
     /// Whether it kept so much of what it took that a short pause is no proof: collectors stop the world, too.
@@ -96,37 +96,41 @@ impl Case {
 
     /// What the rule calls slow, inconclusive or discarding.
     fn doubtful(&self, ruled: Judgement) -> Judgement {
-        let hold = &self.hold;
+        let stall = &self.stall;
         let taken = Bytes(self.taken);
-        if hold.is_backpressure() && self.has_kept_much() {
-            return unsure(self.late(), LONGER);
+        if stall.is_backpressure() && self.has_kept_much() {
+            return inconclusive(self.late(), LONGER);
         }
-        if hold.still >= STANDSTILL {
+        if stall.stalled_for >= STALL_SECONDS {
             return bounded(self.stopped());
         }
-        if hold.is_backpressure() {
+        if stall.is_backpressure() {
             return bounded(self.pressed());
         }
-        if hold.still >= HELD_BACK {
-            return unsure(
+        if stall.stalled_for >= HELD_BACK {
+            return inconclusive(
                 format!(
                     "the server stopped reading after {taken} of input and held the producer back for {}, shorter than the \
-                     {STANDSTILL:.0} s that tell a limit from a pause",
+                     {STALL_SECONDS:.0} s that tell a limit from a pause",
                     // The wait that is over with the flood, in the figure that all else shows.
-                    Seconds(if self.stall < STANDSTILL { self.stall } else { hold.still })
+                    Seconds(if self.longest_wait < STALL_SECONDS {
+                        self.longest_wait
+                    } else {
+                        stall.stalled_for
+                    })
                 ),
                 LONGER,
             );
         }
         let Some(growth) = self.growth else {
-            return unsure(
+            return inconclusive(
                 format!("the server took {taken}, and its memory is not visible: it may keep it all"),
                 "give --pid, run as the server's user, or let echoctl audit start the server itself",
             );
         };
         let growth = Bytes(growth);
         if self.unwritten > self.slack && self.growth < Some(self.unwritten / 2) {
-            return unsure(
+            return inconclusive(
                 format!(
                     "the server read {} more than it wrote back, and its memory grew by {growth}: its answers are no echo, \
                      it drops them, or it uses memory again that it had before",
@@ -136,11 +140,11 @@ impl Case {
             );
         }
         if self.is_held_back() {
-            return unsure(
+            return inconclusive(
                 format!(
-                    "the producer was held back for {} at most, but the server did not show for {PRESSURE:.1} s that it keeps \
+                    "the producer was held back for {} at most, but the server did not show for {PRESSURE_SECONDS:.1} s that it keeps \
                      no more than before: it took {taken}, and its memory grew by {growth}",
-                    Seconds(self.stall)
+                    Seconds(self.longest_wait)
                 ),
                 LONGER,
             );
@@ -149,7 +153,7 @@ impl Case {
             return ruled;
         }
         if self.on_the_way <= self.slack {
-            return unsure(
+            return inconclusive(
                 format!(
                     "only {} waited between producer and reader at the end, which the kernels' queues hold alone: the server \
                      was never put to the test",
@@ -158,7 +162,7 @@ impl Case {
                 "read less, or send more: --no-read, or a higher --rate",
             );
         }
-        unsure(
+        inconclusive(
             format!(
                 "the server took {taken}, and its memory grew by {growth}: too much for none and too little for all"
             ),
@@ -170,7 +174,7 @@ impl Case {
         format!(
             "the server stopped reading after {} of input and held the producer back for {}{}",
             Bytes(self.taken),
-            Seconds(self.stall),
+            Seconds(self.longest_wait),
             self.memory()
         )
     }
@@ -179,8 +183,8 @@ impl Case {
         format!(
             "the server read only as its replies were read: for most of the last {} input waited before it, the producer \
              held back for {} at most at a time{}",
-            Seconds(self.hold.pressed),
-            Seconds(self.stall),
+            Seconds(self.stall.pressed_for),
+            Seconds(self.longest_wait),
             self.memory()
         )
     }
@@ -198,7 +202,7 @@ impl Case {
             "the server kept {} of input{}, and then held the producer back for {}: a high limit, or a pause",
             Bytes(self.taken),
             self.growth.map(|growth| format!(", its memory up by {}", Bytes(growth))).unwrap_or_default(),
-            Seconds(self.hold.still)
+            Seconds(self.stall.stalled_for)
         )
     }
 
@@ -208,7 +212,7 @@ impl Case {
             "the server took {}, and its memory grew by {}, though it held the producer back for up to {}",
             Bytes(self.taken),
             Bytes(self.growth.unwrap_or(0)),
-            Seconds(self.stall)
+            Seconds(self.longest_wait)
         )
     }
 }
@@ -217,7 +221,7 @@ fn bounded(reason: String) -> Judgement {
     Judgement { verdict: Verdict::Bounded, reason, try_next: None, more_would_help: false }
 }
 
-fn unsure(reason: String, try_next: &str) -> Judgement {
+fn inconclusive(reason: String, try_next: &str) -> Judgement {
     Judgement {
         verdict: Verdict::Inconclusive,
         reason,
@@ -236,7 +240,7 @@ const MUCH: u64 = 64 << 20;
 const LONGER: &str = "watch it for longer: --for 30s";
 
 /// What the rule says of a server that took everything, and what must not be said when it held the producer back.
-const WITHOUT_A_PAUSE: &str = "without a pause";
+const WITHOUT_PAUSE: &str = "without a pause";
 
 #[cfg(test)]
 mod tests;

@@ -2,18 +2,18 @@
 //!
 //! - [`args`]: the options.
 //! - [`session`]: the run, sampled 20 times a second.
-//! - [`hold`]: for how long it was held back; [`judge`]: the verdict on the server.
-//! - [`show`]: how it is shown while it goes.
-//! - [`server`]: the processes that are watched.
-//! - [`ending`]: what is said at the end, and the exit code.
+//! - [`stall`]: for how long it was held back; [`judge`]: the verdict on the server.
+//! - [`progress`]: how it is shown while it goes.
+//! - [`target`]: the processes that are watched.
+//! - [`summary`]: what is said at the end, and the exit code.
 
 mod args;
-mod ending;
-mod hold;
 mod judge;
-mod server;
+mod progress;
 mod session;
-mod show;
+mod stall;
+mod summary;
+mod target;
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -22,22 +22,22 @@ use anyhow::anyhow;
 use echoctl_client::{Error, Flood};
 
 pub(crate) use args::Args;
-use server::Server;
 use session::Session;
+use target::Target;
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt;
-use crate::keep::Keeper;
 use crate::output::note;
+use crate::recording::Recorder;
 
 pub(crate) fn run(args: Args) -> Outcome {
     let target = args.consent.find(&args.addr)?;
-    let given = args.pid.map(Server::of_pid).transpose()?;
+    let given = args.pid.map(Target::of_pid).transpose()?;
     // One thread to write and one to read; more would only take processor time from the server on this host.
     let runtime = echoctl_server::runtime(Some(2))?;
     args.check_descriptors()?;
     let machine = echoctl_observe::machine();
-    let keeper = Keeper::new(&args.files, args.addr.clone(), machine.clone())?;
+    let recorder = Recorder::new(&args.recording, args.addr.clone(), machine.clone())?;
     let opened = target.open(|addr, within| {
         let config = args.config(addr, within)?;
         match runtime.block_on(Flood::connect(config.clone())) {
@@ -51,14 +51,14 @@ pub(crate) fn run(args: Args) -> Outcome {
         }
     })?;
     let (config, flood) = opened.connection;
-    let server = given.unwrap_or_else(|| Server::of_listener(opened.listener.as_ref()));
+    let server = given.unwrap_or_else(|| Target::of_listener(opened.listener.as_ref()));
     let memory = args.memory(&server.pids);
     if memory.is_scarce() {
         note(format_args!("memory limit {memory}"));
     }
     // Until here there was nothing to put in order.
     interrupt::catch_signals(Duration::ZERO);
-    let mut session = Session::new(&args, &config, server, memory, &machine, keeper, &flood);
+    let mut session = Session::new(&args, &config, server, memory, &machine, recorder, &flood);
 
     let stop = flood.stop_handle();
     let (done, outcome) = mpsc::sync_channel(1);
@@ -72,7 +72,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         Ok(outcome) => outcome,
         Err(failure) => {
             // As where the reader has gone: what was recorded until then is kept.
-            session.keeper.finish(|_| ())?;
+            session.recorder.finish(|_| ())?;
             return Err(failure);
         }
     };

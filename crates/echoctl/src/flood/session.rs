@@ -12,10 +12,10 @@ use echoctl_observe::{AT_ONCE, MemoryShare, Observation, Sampler, TcpState};
 use echoctl_record::{Machine, Point, Queues, Sample, thin_out};
 
 use super::args::Args;
-use super::server::Server;
-use super::show::{Moment, Show};
+use super::progress::{ProgressView, Update};
+use super::target::Target;
 use crate::exit::Failure;
-use crate::keep::Keeper;
+use crate::recording::Recorder;
 
 /// A run under way.
 pub(super) struct Session {
@@ -43,10 +43,10 @@ pub(super) struct Session {
     pub(super) closed_by_server: bool,
     /// The most that kernels hold between two sockets here.
     pub(super) slack: Option<u64>,
-    pub(super) keeper: Keeper,
+    pub(super) recorder: Recorder,
     sampler: Sampler,
     links: Vec<Arc<Link>>,
-    show: Show,
+    view: ProgressView,
 }
 
 impl Session {
@@ -54,10 +54,10 @@ impl Session {
     pub(super) fn new(
         args: &Args,
         config: &Config,
-        server: Server,
+        server: Target,
         memory: MemoryShare,
         machine: &Machine,
-        keeper: Keeper,
+        recorder: Recorder,
         flood: &Flood,
     ) -> Session {
         Session {
@@ -77,10 +77,10 @@ impl Session {
             server_ended: false,
             closed_by_server: false,
             slack: machine.slack,
-            keeper,
+            recorder,
             sampler: Sampler::new(flood.links().iter().map(watched).collect(), server.tree),
             links: flood.links().to_vec(),
-            show: Show::new(args, config),
+            view: ProgressView::new(args, config),
         }
     }
 
@@ -115,7 +115,7 @@ impl Session {
     }
 
     /// Waits for the server's process where its connections have ended: one that is killed closes its sockets first, and is
-    /// gone a moment later. A server that only disconnects costs the whole wait.
+    /// gone a update later. A server that only disconnects costs the whole wait.
     fn await_end_of_server(&mut self, outcome: &Outcome) {
         let hung_up = |ending: &Ending| matches!(ending, Ending::HungUp { .. });
         if !self.closed_by_server && !outcome.endings.iter().any(hung_up) {
@@ -146,9 +146,9 @@ impl Session {
         let held_back = self.held_back(&totals);
         let first = self.first.unwrap_or(look.sample);
         let is_alive = self.is_alive();
-        let moment =
-            Moment { look: &look, totals: &totals, server: &self.server, first, held_back, is_alive };
-        self.show.show(&moment)
+        let update =
+            Update { look: &look, totals: &totals, server: &self.server, first, held_back, is_alive };
+        self.view.show(&update)
     }
 
     /// How much more memory the server has than at the start.
@@ -160,7 +160,7 @@ impl Session {
         let sample = look.sample;
         self.first.get_or_insert(sample);
         self.last = sample;
-        self.keeper.add(sample);
+        self.recorder.add(sample);
         self.most_memory = self.most_memory.max(sample.server_memory);
         if !self.is_alive() {
             // The queues of a dead connection are gone, and what was in them looks as if it had been read.

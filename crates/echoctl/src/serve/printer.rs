@@ -16,9 +16,7 @@ use echoctl_record::{Bytes, Rate};
 use echoctl_server::{Config, Event, Listening, Policy, Reason, Stats, anonymous_memory};
 
 use super::Args;
-use super::fields::{
-    AcceptPausedFields, ClosedFields, EndingFields, ListeningFields, StatsFields, SummaryFields,
-};
+use super::events::{AcceptPausedEvent, ClosedEvent, EndingEvent, ListeningEvent, StatsEvent, SummaryEvent};
 use crate::output::{READER_GRACE, json_now, note_now, print_now, redraw_now, terminal_size};
 
 /// The printing thread, and the way to it.
@@ -40,22 +38,22 @@ impl Printer {
         config: &Config,
         memory: MemoryShare,
     ) -> Result<Printer, echoctl_observe::Error> {
-        let (sender, lines) = mpsc::sync_channel(KEPT);
+        let (sender, lines) = mpsc::sync_channel(QUEUE_CAPACITY);
         let (done, finished) = mpsc::channel::<()>();
         let missed = Arc::new(AtomicU64::new(0));
-        let mut page = Page {
+        let mut writer = EventWriter {
             style: if args.json() { Style::Json } else { Style::Text { is_live: args.is_live() } },
             config: config.clone(),
             memory,
             missed: missed.clone(),
-            told: 0,
+            reported: 0,
             last: Stats::default(),
         };
         start_thread("printer", move || {
             while let Ok(line) = lines.recv() {
                 let is_last = matches!(line, Line::Summary(_));
                 // An error means that nobody reads any more: a server whose log is gone still serves.
-                if page.print(line).is_err() || is_last {
+                if writer.print(line).is_err() || is_last {
                     break;
                 }
             }
@@ -90,7 +88,7 @@ impl Printer {
                 Err(mpsc::TrySendError::Full(line)) => summary = line,
                 _ => break,
             }
-            thread::sleep(LAST_STEP);
+            thread::sleep(RETRY_INTERVAL);
         }
         let left = READER_GRACE.saturating_sub(began.elapsed());
         // The printer's end, by a panic too, is no stopped reader.
@@ -107,24 +105,24 @@ enum Style {
     Text { is_live: bool },
 }
 
-struct Page {
+struct EventWriter {
     style: Style,
     config: Config,
     /// The memory limit, with its reason.
     memory: MemoryShare,
     /// Events that did not get here, and how many of those the reader knows of.
     missed: Arc<AtomicU64>,
-    told: u64,
+    reported: u64,
     /// The stats before, for rates.
     last: Stats,
 }
 
-impl Page {
+impl EventWriter {
     fn print(&mut self, line: Line) -> io::Result<()> {
         match (self.style, line) {
             (Style::Json, Line::Event(event)) => self.print_json(&event),
             (Style::Json, Line::Summary(stats)) => {
-                json_now("summary", &SummaryFields::of(&stats), self.missed.load(Relaxed))
+                json_now("summary", &SummaryEvent::of(&stats), self.missed.load(Relaxed))
             }
             (Style::Text { is_live }, Line::Event(event)) => self.print_text(is_live, event),
             (Style::Text { is_live }, Line::Summary(stats)) => {
@@ -138,18 +136,18 @@ impl Page {
         let missed = self.newly_missed();
         match event {
             Event::Listening(listening) => {
-                json_now("listening", &ListeningFields::of(listening, &self.config), missed)
+                json_now("listening", &ListeningEvent::of(listening, &self.config), missed)
             }
-            Event::Stats(stats) => json_now("stats", &StatsFields::of(stats), missed),
+            Event::Stats(stats) => json_now("stats", &StatsEvent::of(stats), missed),
             Event::Closed { peer, reason, totals } => {
-                json_now("closed", &ClosedFields::of(*peer, reason, totals), missed)
+                json_now("closed", &ClosedEvent::of(*peer, reason, totals), missed)
             }
             Event::Ending { connections, drain } => {
                 let (connections, drain) = (*connections, drain.as_secs_f64());
-                json_now("ending", &EndingFields { connections, drain }, missed)
+                json_now("ending", &EndingEvent { connections, drain }, missed)
             }
             Event::AcceptPaused { error } => {
-                json_now("accept_paused", &AcceptPausedFields { error: error.to_string() }, missed)
+                json_now("accept_paused", &AcceptPausedEvent { error: error.to_string() }, missed)
             }
         }
     }
@@ -157,7 +155,7 @@ impl Page {
     /// How many events did not get here since this was last asked.
     fn newly_missed(&mut self) -> u64 {
         let missed = self.missed.load(Relaxed);
-        missed - std::mem::replace(&mut self.told, missed)
+        missed - std::mem::replace(&mut self.reported, missed)
     }
 
     fn print_text(&mut self, is_live: bool, event: Event) -> io::Result<()> {
@@ -306,10 +304,10 @@ fn clear(is_live: bool) -> io::Result<()> {
 }
 
 /// Events kept while nobody reads: a burst of closings fits, and they are a few hundred bytes each.
-const KEPT: usize = 1024;
+const QUEUE_CAPACITY: usize = 1024;
 
 /// How often the end tries to put its line behind the others.
-const LAST_STEP: Duration = Duration::from_millis(20);
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {

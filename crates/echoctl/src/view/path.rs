@@ -10,8 +10,8 @@
 //!   consumed                      0 B                                0 B/s
 //! ```
 //!
-//! Bars are on one scale, the bytes on the way, so that they show where these are; how full a queue is stands beside its
-//! bar. It only draws: what it is given is a [`Sample`] and what stands beside it.
+//! Bars are on one scale, the bytes on the way, so that they show where these are; how full a queue is stands context its
+//! bar. It only draws: what it is given is a [`Sample`] and what stands context it.
 
 use std::fmt::Write;
 
@@ -26,9 +26,9 @@ pub(crate) struct PathView {
     recent: Recent,
 }
 
-/// What stands beside a sample.
+/// What stands context a sample.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Beside {
+pub(crate) struct Context {
     /// What runs, in a few words.
     pub(crate) title: String,
     /// The server: its name and pid, or why they are not known.
@@ -50,51 +50,51 @@ impl PathView {
     }
 
     /// The picture: 18 lines of at most 79 columns.
-    pub(crate) fn text(&self, beside: &Beside) -> String {
+    pub(crate) fn text(&self, context: &Context) -> String {
         let Some(now) = self.recent.last() else { return String::new() };
-        let mut text = format!("{:<66.66}{:>12}\n\n", beside.title, Seconds(now.t).to_string());
+        let mut text = format!("{:<66.66}{:>12}\n\n", context.title, Seconds(now.t).to_string());
         let mut line = |line: String| {
             text.push_str(line.trim_end());
             text.push('\n');
         };
-        let held_back = beside.held_back.filter(|&seconds| seconds >= HELD_BACK_SECONDS);
+        let held_back = context.held_back.filter(|&seconds| seconds >= HELD_BACK_SECONDS);
         let waiting = held_back.map(|seconds| format!("HELD BACK for {}", Seconds(seconds)));
         let producing = self.recent.flow(|sample| Some(sample.produced));
         line(counter("produced", now.produced, waiting.as_deref().unwrap_or_default(), &producing));
         let on_the_way = now.produced.saturating_sub(now.consumed);
         for queue in &QUEUES {
-            line(self.queue(queue, now, on_the_way, beside));
+            line(self.queue(queue, now, on_the_way, context));
         }
         let consuming = self.recent.flow(|sample| Some(sample.consumed));
         line(counter("consumed", now.consumed, "", &consuming));
         line(String::new());
-        line(format!("  {:<10}{}", "server", beside.server));
-        line(format!("  {:<10}{}", "memory", self.memory(now, beside)));
-        line(format!("  {:<10}{}", "", self.exhaustion(beside)));
+        line(format!("  {:<10}{}", "server", context.server));
+        line(format!("  {:<10}{}", "memory", self.memory(now, context)));
+        line(format!("  {:<10}{}", "", self.exhaustion(context)));
         line(format!("  {:<10}{}", "kernel", kernel(now)));
-        line(format!("  {:<10}{}", "window", window(&beside.path, held_back)));
-        line(format!("  {:<10}{}", "", congestion_window(&beside.path)));
+        line(format!("  {:<10}{}", "window", window(&context.path, held_back)));
+        line(format!("  {:<10}{}", "", congestion_window(&context.path)));
         line(String::new());
-        line(format!("  {}", self.saying(now, beside, held_back)));
+        line(format!("  {}", self.diagnosis(now, context, held_back)));
         text
     }
 
-    fn queue(&self, queue: &Queue, now: &Sample, on_the_way: u64, beside: &Beside) -> String {
-        let name = queue.name(now, beside.base_memory);
+    fn queue(&self, queue: &Queue, now: &Sample, on_the_way: u64, context: &Context) -> String {
+        let name = queue.name(now, context.base_memory);
         let Some(bytes) = (queue.bytes)(&Queues::of(now)) else {
             return format!("    {name:<22}{:>9}", "not visible here");
         };
-        let full = (queue.filled)(&beside.path).and_then(Filled::part).map(fullness).unwrap_or_default();
+        let full = (queue.filled)(&context.path).and_then(Filled::part).map(fullness).unwrap_or_default();
         let trend = self.recent.trend(|sample| (queue.bytes)(&Queues::of(sample)), bytes);
         let bar = bar(bytes, on_the_way);
         format!("    {name:<22}{:>9}  {bar:<BAR$}  {full:<10}{trend}", Bytes(bytes).to_string())
     }
 
     /// The server's memory, its growth and its trend.
-    fn memory(&self, now: &Sample, beside: &Beside) -> String {
+    fn memory(&self, now: &Sample, context: &Context) -> String {
         let Some(memory) = now.server_memory else { return "not visible here: give --pid".to_owned() };
         let mut text = Bytes(memory).to_string();
-        if let Some(base) = beside.base_memory {
+        if let Some(base) = context.base_memory {
             let _ = write!(text, ", {} more than at the start", Bytes(memory.saturating_sub(base)));
         }
         let _ = write!(text, ", {}", self.recent.trend(|sample| sample.server_memory, memory));
@@ -102,22 +102,22 @@ impl PathView {
     }
 
     /// Where the growth of the server's memory leads, if it grows.
-    fn exhaustion(&self, beside: &Beside) -> String {
+    fn exhaustion(&self, context: &Context) -> String {
         let rising = self.recent.slope(|sample| sample.server_memory).filter(|&slope| slope > RISING);
-        let Some((slope, available)) = rising.zip(beside.available) else { return String::new() };
+        let Some((slope, available)) = rising.zip(context.available) else { return String::new() };
         let seconds = available as f64 / slope;
         format!("at this rate the machine's memory is used up in {}", until(seconds))
     }
 
     /// What it all means, in one sentence.
-    fn saying(&self, now: &Sample, beside: &Beside, held_back: Option<f64>) -> &'static str {
+    fn diagnosis(&self, now: &Sample, context: &Context, held_back: Option<f64>) -> &'static str {
         let inside = self.recent.slope(|sample| Queues::of(sample).inside_server).unwrap_or(0.0);
         let memory = self.recent.slope(|sample| sample.server_memory).unwrap_or(0.0);
         let produced = self.recent.slope(|sample| Some(sample.produced)).unwrap_or(0.0);
         let consumed = self.recent.slope(|sample| Some(sample.consumed)).unwrap_or(0.0);
         if held_back.is_some() {
             "Backpressure: the server stopped reading, so the producer has to wait."
-        } else if inside > RISING && does_not_hold(now, beside.base_memory) {
+        } else if inside > RISING && does_not_hold(now, context.base_memory) {
             "The server reads on, but its memory does not hold it: no echo, or it drops."
         } else if inside > RISING && memory > RISING {
             "No backpressure: the server reads on, and its memory takes what nobody reads."

@@ -57,7 +57,7 @@ fn a_queue_that_fills_and_then_drains_to_a_slow_reader_is_bounded() {
         Moment { taken: (64.0 * t).min(21.0), given, memory: Some((64.0 * t).min(17.0)), blocked: t > 0.5 }
     });
 
-    let judgement = judge(&evidence, Known { stall: 5.5, unwritten: 0 });
+    let judgement = judge(&evidence, Observed { longest_wait: 5.5, unwritten: 0 });
 
     assert_eq!(judgement.verdict, Verdict::Bounded, "{judgement:?}");
     assert!(judgement.reason.contains("held the producer back for 5.5 s"), "{judgement:?}");
@@ -70,17 +70,17 @@ fn a_server_that_reads_as_fast_as_its_slow_reader_is_bounded_however_much_it_too
         Moment { taken: given + 8.0, given, memory: Some(8.0), blocked: t > 0.5 }
     });
 
-    let judgement = judge(&evidence, Known { stall: 0.9, unwritten: 0 });
+    let judgement = judge(&evidence, Observed { longest_wait: 0.9, unwritten: 0 });
 
     assert_eq!(judgement.verdict, Verdict::Bounded, "{judgement:?}");
-    assert!(!judgement.reason.contains(WITHOUT_A_PAUSE), "{judgement:?}");
+    assert!(!judgement.reason.contains(WITHOUT_PAUSE), "{judgement:?}");
 }
 
 #[test]
 fn a_stall_that_is_too_short_is_told_as_one() {
     let evidence = flood(2, |t| Moment { taken: 4.1, given: 4.0, memory: Some(0.0), blocked: t > 0.2 });
 
-    let judgement = judge(&evidence, Known { stall: 1.7, unwritten: 0 });
+    let judgement = judge(&evidence, Observed { longest_wait: 1.7, unwritten: 0 });
 
     assert_eq!(judgement.verdict, Verdict::Inconclusive, "{judgement:?}");
     assert!(judgement.reason.contains("1.7 s, shorter than the 2 s"), "{judgement:?}");
@@ -95,7 +95,10 @@ fn memory_that_follows_the_input_is_unbounded_whether_the_reader_is_slow_or_stop
             Moment { taken, given, memory: Some((taken - given).max(0.0)), blocked: false }
         });
 
-        assert_eq!(judge(&evidence, Known { stall: 0.0, unwritten: 0 }).verdict, Verdict::Unbounded);
+        assert_eq!(
+            judge(&evidence, Observed { longest_wait: 0.0, unwritten: 0 }).verdict,
+            Verdict::Unbounded
+        );
     }
 }
 
@@ -106,7 +109,7 @@ fn a_server_that_kept_much_and_then_paused_is_neither_bounded_nor_unbounded() {
         Moment { taken, given: 4.0, memory: Some(taken), blocked: t > 3.5 }
     });
 
-    let judgement = judge(&evidence, Known { stall: 2.4, unwritten: 0 });
+    let judgement = judge(&evidence, Observed { longest_wait: 2.4, unwritten: 0 });
 
     assert_eq!(judgement.verdict, Verdict::Inconclusive, "{judgement:?}");
 }
@@ -119,7 +122,7 @@ fn flat_memory_is_never_taken_for_a_server_that_discards() {
             Moment { taken: 64.0 * t, given: (64.0 * t).min(4.0), memory, blocked: false }
         });
 
-        let judgement = judge(&evidence, Known { stall: 0.0, unwritten: 0 });
+        let judgement = judge(&evidence, Observed { longest_wait: 0.0, unwritten: 0 });
 
         assert_eq!(judgement.verdict, Verdict::Inconclusive, "{judgement:?}");
         assert!(judgement.reason.contains(said) && judgement.try_next.is_some(), "{judgement:?}");

@@ -25,7 +25,7 @@ fn the_picture_fits_a_terminal_of_80_by_24() {
     let mut view = PathView::default();
     view.add(sample(1.0, 0));
     view.add(sample(2.0, 64 << 20));
-    let beside = Beside {
+    let context = Context {
         title: "x".repeat(200),
         path: Path {
             window: Some(0),
@@ -36,10 +36,10 @@ fn the_picture_fits_a_terminal_of_80_by_24() {
         },
         base_memory: Some(3 << 20),
         available: Some(1 << 33),
-        ..Beside::default()
+        ..Context::default()
     };
 
-    let text = view.text(&beside);
+    let text = view.text(&context);
 
     assert!(text.lines().count() <= 23, "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 79), "{text}");
@@ -54,7 +54,7 @@ fn a_producer_that_is_held_back_is_said_to_be() {
     view.add(sample(1.0, 0));
     view.add(sample(2.0, 0));
 
-    let text = view.text(&Beside { held_back: Some(1.5), ..Beside::default() });
+    let text = view.text(&Context { held_back: Some(1.5), ..Context::default() });
 
     assert!(text.contains("HELD BACK for 1.5 s") && text.contains("Backpressure:"), "{text}");
 }
@@ -67,7 +67,7 @@ fn bytes_that_memory_does_not_hold_are_not_said_to_be_inside() {
     view.add(before);
     view.add(now);
 
-    let text = view.text(&Beside { base_memory: before.server_memory, ..Beside::default() });
+    let text = view.text(&Context { base_memory: before.server_memory, ..Context::default() });
 
     assert!(text.contains("READ, NOT WRITTEN       200 MiB") && !text.contains("INSIDE"), "{text}");
     assert!(text.contains("memory does not hold it"), "{text}");
@@ -83,7 +83,7 @@ fn a_jump_that_is_over_is_no_trend() {
         view.add(sample(f64::from(twentieth) / 20.0, if twentieth < 3 { 0 } else { 1 << 20 }));
     }
 
-    let text = view.text(&Beside::default());
+    let text = view.text(&Context::default());
 
     assert!(text.lines().any(|line| line.contains("INSIDE") && line.ends_with("steady")), "{text}");
     assert!(!text.contains("No backpressure"), "{text}");

@@ -9,21 +9,21 @@ use echoctl_record::{Bytes, Queues, Sample, Seconds};
 
 use super::args::Args;
 use crate::output::{is_live, offer_json, offer_note};
-use crate::view::path::{self, Beside, PathView};
+use crate::view::path::{self, Context, PathView};
 use crate::view::screen::Screen;
 
 /// One of three ways to show a run.
-pub(super) enum Show {
+pub(super) enum ProgressView {
     /// Each regular sample as a line of JSON on stdout.
     Json,
     /// A line a second on stderr.
     Lines { next: f64 },
     /// The path on stderr, drawn again and again.
-    Live { screen: Screen, view: PathView, next: f64, title: String, shown: Option<Box<Beside>> },
+    Live { screen: Screen, view: PathView, next: f64, title: String, shown: Option<Box<Context>> },
 }
 
-/// One moment of a run, and what it is seen against.
-pub(super) struct Moment<'a> {
+/// One update of a run, and what it is seen against.
+pub(super) struct Update<'a> {
     pub(super) look: &'a Observation,
     pub(super) totals: &'a Totals,
     /// The server's name and pid, or why they are not known.
@@ -36,42 +36,48 @@ pub(super) struct Moment<'a> {
     pub(super) is_alive: bool,
 }
 
-impl Show {
+impl ProgressView {
     /// The way that fits these options and this terminal.
-    pub(super) fn new(args: &Args, config: &Config) -> Show {
+    pub(super) fn new(args: &Args, config: &Config) -> ProgressView {
         if args.json {
-            Show::Json
+            ProgressView::Json
         } else if is_live() && !args.plain {
             let title = format!("flood to {}: {}", args.addr, what(config));
-            Show::Live { screen: Screen::new(), view: PathView::default(), next: 0.0, title, shown: None }
+            ProgressView::Live {
+                screen: Screen::new(),
+                view: PathView::default(),
+                next: 0.0,
+                title,
+                shown: None,
+            }
         } else {
-            Show::Lines { next: 0.0 }
+            ProgressView::Lines { next: 0.0 }
         }
     }
 
-    /// Shows one moment, if it is time for it.
+    /// Shows one update, if it is time for it.
     ///
     /// # Errors
     /// When the output cannot be written.
-    pub(super) fn show(&mut self, moment: &Moment) -> io::Result<()> {
-        let sample = &moment.look.sample;
+    pub(super) fn show(&mut self, update: &Update) -> io::Result<()> {
+        let sample = &update.look.sample;
         match self {
-            Show::Json if moment.look.is_regular => offer_json("sample", sample),
-            Show::Json => Ok(()),
-            Show::Lines { next } if sample.t < *next => Ok(()),
-            Show::Lines { next } => {
+            ProgressView::Json if update.look.is_regular => offer_json("sample", sample),
+            ProgressView::Json => Ok(()),
+            ProgressView::Lines { next } if sample.t < *next => Ok(()),
+            ProgressView::Lines { next } => {
                 *next = sample.t.floor() + 1.0;
-                offer_note(line(moment));
+                offer_note(line(update));
                 Ok(())
             }
-            Show::Live { screen, view, next, title, shown } => {
-                let is_over = moment.totals.open == 0;
+            ProgressView::Live { screen, view, next, title, shown } => {
+                let is_over = update.totals.open == 0;
                 // What was left unread stays on the screen as it was, not as it is when nobody sends any more.
-                if (is_over && sample.produced > sample.consumed) || !moment.is_alive {
+                if (is_over && sample.produced > sample.consumed) || !update.is_alive {
                     let Some(mut left) = shown.take() else { return Ok(()) };
                     if left.held_back.is_some() {
                         // The same figure as in the sentence below.
-                        left.held_back = Some(moment.totals.longest_stall.as_secs_f64());
+                        left.held_back = Some(update.totals.longest_stall.as_secs_f64());
                     }
                     screen.draw_last(view.text(&left));
                     return Ok(());
@@ -81,25 +87,25 @@ impl Show {
                     return Ok(());
                 }
                 *next = sample.t + REDRAW_SECONDS;
-                let beside = beside(moment, title);
+                let context = context(update, title);
                 match is_over {
-                    true => screen.draw_last(view.text(&beside)),
-                    false => screen.draw(view.text(&beside))?,
+                    true => screen.draw_last(view.text(&context)),
+                    false => screen.draw(view.text(&context))?,
                 }
-                *shown = Some(Box::new(beside));
+                *shown = Some(Box::new(context));
                 Ok(())
             }
         }
     }
 }
 
-/// One line on a moment, for logs and pipes: 80 columns, whatever the figures.
-fn line(moment: &Moment) -> String {
-    let now = &moment.look.sample;
+/// One line on a update, for logs and pipes: 80 columns, whatever the figures.
+fn line(update: &Update) -> String {
+    let now = &update.look.sample;
     let shown = |bytes: Option<u64>| bytes.map_or("?".to_owned(), |bytes| Bytes(bytes).to_string());
-    let held_back = moment.held_back.filter(|time| *time >= HELD_BACK).map(|time| time.as_secs_f64());
+    let held_back = update.held_back.filter(|time| *time >= HELD_BACK).map(|time| time.as_secs_f64());
     let held_back = held_back.map(|time| format!("held back {}", Seconds(time)));
-    let growth = now.server_memory.zip(moment.first.server_memory);
+    let growth = now.server_memory.zip(update.first.server_memory);
     let growth = growth.map(|(now, first)| now.saturating_sub(first));
     let inside = Queues::of(now).inside_server;
     let not_held = inside.zip(growth).is_some_and(|(inside, growth)| path::is_not_held(inside, growth));
@@ -116,13 +122,13 @@ fn line(moment: &Moment) -> String {
     text.trim_end().to_owned()
 }
 
-fn beside(moment: &Moment, title: &str) -> Beside {
-    Beside {
+fn context(update: &Update, title: &str) -> Context {
+    Context {
         title: title.to_owned(),
-        server: moment.server.to_owned(),
-        path: moment.look.path,
-        held_back: moment.held_back.map(|time| time.as_secs_f64()),
-        base_memory: moment.first.server_memory,
+        server: update.server.to_owned(),
+        path: update.look.path,
+        held_back: update.held_back.map(|time| time.as_secs_f64()),
+        base_memory: update.first.server_memory,
         available: echoctl_observe::available_memory(),
     }
 }

@@ -13,7 +13,7 @@ use crate::output_file::{OutputFile, check_written_after_result, write_record};
 
 /// Where a run is to be kept.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Files {
+pub(crate) struct RecordArgs {
     /// Record all samples in this file, for echoctl report and echoctl compare
     #[arg(long, value_name = "FILE.json")]
     record: Option<PathBuf>,
@@ -24,24 +24,24 @@ pub(crate) struct Files {
 }
 
 /// Collects the samples of a run, if it is to be kept.
-pub(crate) struct Keeper {
+pub(crate) struct Recorder {
     run: Run,
     record: Option<OutputFile>,
     report: Option<OutputFile>,
 }
 
-impl Keeper {
-    /// A keeper of a run against `target`.
+impl Recorder {
+    /// A recorder of a run against `target`.
     ///
     /// # Errors
     /// When a file cannot be written, or both are the same.
-    pub(crate) fn new(files: &Files, target: String, machine: Machine) -> Result<Keeper, Failure> {
-        let named = [("--record", files.record.as_deref()), ("--report", files.report.as_deref())];
+    pub(crate) fn new(args: &RecordArgs, target: String, machine: Machine) -> Result<Recorder, Failure> {
+        let named = [("--record", args.record.as_deref()), ("--report", args.report.as_deref())];
         OutputFile::refuse_same(&named)?;
-        Ok(Keeper {
-            run: begun(0, target, machine),
-            record: files.record.as_deref().map(OutputFile::new).transpose()?,
-            report: files.report.as_deref().map(OutputFile::new).transpose()?,
+        Ok(Recorder {
+            run: new_run(0, target, machine),
+            record: args.record.as_deref().map(OutputFile::new).transpose()?,
+            report: args.report.as_deref().map(OutputFile::new).transpose()?,
         })
     }
 
@@ -51,7 +51,7 @@ impl Keeper {
             return;
         }
         self.run.samples.push(sample);
-        thin_out(&mut self.run.samples, MOST_SAMPLES);
+        thin_out(&mut self.run.samples, MAX_SAMPLES);
     }
 
     /// Writes what was asked for, with the ending that `end` gives it, and says so on stderr. The result is printed by then.
@@ -60,18 +60,21 @@ impl Keeper {
     /// When a file cannot be written; the other one is written all the same.
     pub(crate) fn finish(mut self, end: impl FnOnce(&mut Run)) -> anyhow::Result<()> {
         end(&mut self.run);
-        let record = self.record.take().map(|file| keep(file, |to| write_record(&self.run, to)));
+        let record = self.record.take().map(|file| write_file(file, |to| write_record(&self.run, to)));
         let report = self.report.take().map(|file| {
             let footer = concat!("Made by echoctl ", env!("CARGO_PKG_VERSION"));
             let page = run_page(&self.run).footer(footer).to_string();
-            keep(file, |to| to.write_all(page.as_bytes()))
+            write_file(file, |to| to.write_all(page.as_bytes()))
         });
         check_written_after_result([record, report].into_iter().flatten())
     }
 }
 
 /// Writes a file, and says so on stderr.
-fn keep(file: OutputFile, content: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> anyhow::Result<()> {
+fn write_file(
+    file: OutputFile,
+    content: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+) -> anyhow::Result<()> {
     let name = file.path().display().to_string();
     file.write(content)?;
     note(format_args!("kept in {name}"));
@@ -79,11 +82,11 @@ fn keep(file: OutputFile, content: impl FnOnce(&mut dyn io::Write) -> io::Result
 }
 
 /// An empty record of a run of this command against `target`, which began so many seconds ago.
-pub(crate) fn begun(seconds_ago: u64, target: String, machine: Machine) -> Run {
+pub(crate) fn new_run(seconds_ago: u64, target: String, machine: Machine) -> Run {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let command = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     Run::new(env!("CARGO_PKG_VERSION"), command, now.saturating_sub(seconds_ago), target, machine)
 }
 
 /// Samples kept: 15 minutes at 20 a second, 3 MiB.
-const MOST_SAMPLES: usize = 18_000;
+const MAX_SAMPLES: usize = 18_000;

@@ -6,7 +6,7 @@ use echoctl_client::{Ending, Hangup, Outcome, Reading};
 use echoctl_lab::kit::wrap;
 use echoctl_record::{Bytes, Ended, Evidence, Judgement, Rate, Seconds, Summary, Verdict};
 
-use super::judge::{Known, judge, since_it_stopped_reading};
+use super::judge::{Observed, judge, since_it_stopped_reading};
 use super::session::Session;
 use crate::exit::Exit;
 use crate::output::{ignore_broken_pipe, json_line, note, print, terminal_size};
@@ -29,7 +29,7 @@ impl Session {
         }
         let is_good = outcome.is_good() && !self.server_ended && !self.closed_by_server;
         // What was recorded is kept also where nobody reads the result.
-        let kept = self.keeper.finish(|run| run.summary = Some(summary));
+        let kept = self.recorder.finish(|run| run.summary = Some(summary));
         ignore_broken_pipe(printed)?;
         kept?;
         Ok(if is_good { Exit::Done } else { Exit::Failed })
@@ -69,8 +69,9 @@ impl Session {
             ending: ending.map(|(how, t)| echoctl_record::Ending { t, how }),
             read_out: None,
         };
-        let stall = outcome.totals.longest_stall.as_secs_f64();
-        let mut judgement = judge(&evidence, Known { stall, unwritten: self.most_inside.unwrap_or(0) });
+        let longest_wait = outcome.totals.longest_stall.as_secs_f64();
+        let mut judgement =
+            judge(&evidence, Observed { longest_wait, unwritten: self.most_inside.unwrap_or(0) });
         if let Reading::For(_) = self.config.reading {
             judgement.reason.insert_str(0, "once the reader had stopped, ");
         }

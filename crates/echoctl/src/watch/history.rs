@@ -13,22 +13,22 @@ use echoctl_record::Sample;
 
 /// Turns samples of changing connections into those of a record.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
-    known: HashMap<(SocketAddr, SocketAddr), Known>,
+pub(super) struct History {
+    known: HashMap<(SocketAddr, SocketAddr), LastSeen>,
     /// Bytes that came in and went out on connections that have gone.
     gone: (u64, u64),
 }
 
 /// A connection when it was last seen.
 #[derive(Debug, Clone, Copy)]
-struct Known {
+struct LastSeen {
     received: u64,
     written: u64,
     /// Whether its client's end was ever visible: one that was and is not has gone, and its queues with it.
     client_was_seen: bool,
 }
 
-impl Kept {
+impl History {
     /// Says in `sample` what is not known of these connections, and gives what a record keeps of it.
     pub(super) fn add<'a>(
         &mut self,
@@ -40,7 +40,7 @@ impl Kept {
         for connection in connections {
             let which = (connection.local, connection.peer);
             let before = self.known.remove(&which);
-            let known = Known {
+            let known = LastSeen {
                 received: connection.cut.s_received.unwrap_or(0),
                 written: connection.cut.s_written.unwrap_or(0),
                 client_was_seen: connection.client.is_some()
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn bytes_of_a_connection_that_has_gone_stay_counted_and_leave_the_queues_alone() {
-        let mut kept = Kept::default();
+        let mut kept = History::default();
         let sample = |received, read| Sample {
             produced: received,
             s_received: Some(received),
@@ -123,7 +123,7 @@ mod tests {
         let mut sample = Sample { s_received: Some(9), s_read: Some(5), ..Sample::default() };
         sample.s_written = Some(0);
 
-        let kept = Kept::default().add(&mut sample, [far(1, 9, 0)].iter());
+        let kept = History::default().add(&mut sample, [far(1, 9, 0)].iter());
 
         let queues = Queues::of(&kept);
         assert_eq!((queues.client_send, queues.client_receive, queues.inside_server), (None, None, None));

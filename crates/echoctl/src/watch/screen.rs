@@ -27,26 +27,26 @@ use crate::output::terminal_size;
 
 /// Draws a server, moment by moment; remembers a few seconds, for rates.
 #[derive(Debug)]
-pub(super) struct Picture {
+pub(super) struct WatchScreen {
     title: String,
     /// Bytes of each connection when it was last seen: sums over changing sets of connections have no rate.
     before: HashMap<(SocketAddr, SocketAddr), (u64, u64)>,
-    moments: VecDeque<Moment>,
+    moments: VecDeque<RatePoint>,
     /// Bytes that came in and went out while this was watched.
     moved: (u64, u64),
 }
 
 /// What rates are taken of.
 #[derive(Debug, Clone, Copy)]
-struct Moment {
+struct RatePoint {
     at: Instant,
     moved: (u64, u64),
     memory: Option<u64>,
 }
 
-impl Picture {
-    pub(super) fn new(title: String) -> Picture {
-        Picture { title, before: HashMap::new(), moments: VecDeque::new(), moved: (0, 0) }
+impl WatchScreen {
+    pub(super) fn new(title: String) -> WatchScreen {
+        WatchScreen { title, before: HashMap::new(), moments: VecDeque::new(), moved: (0, 0) }
     }
 
     /// Takes one more look.
@@ -63,7 +63,7 @@ impl Picture {
         }
         self.before = now;
         let moment =
-            Moment { at: Instant::now(), moved: self.moved, memory: observation.sample.server_memory };
+            RatePoint { at: Instant::now(), moved: self.moved, memory: observation.sample.server_memory };
         while self.moments.front().is_some_and(|old| (moment.at - old.at).as_secs_f64() > RATE_SECONDS) {
             self.moments.pop_front();
         }

@@ -8,7 +8,7 @@ use echoctl_server::{Config, Listening, Policy, Reason, Stats, Totals, anonymous
 use serde::Serialize;
 
 #[derive(Serialize)]
-pub(super) struct ListeningFields {
+pub(super) struct ListeningEvent {
     addr: SocketAddr,
     pid: u32,
     backpressure: &'static str,
@@ -31,13 +31,13 @@ pub(super) struct ListeningFields {
     receive_buffer: Option<usize>,
 }
 
-impl ListeningFields {
-    pub(super) fn of(listening: &Listening, config: &Config) -> ListeningFields {
+impl ListeningEvent {
+    pub(super) fn of(listening: &Listening, config: &Config) -> ListeningEvent {
         let resume_at = match config.policy {
             Policy::Watermark { resume_at, .. } => Some(resume_at),
             _ => None,
         };
-        ListeningFields {
+        ListeningEvent {
             addr: listening.addr,
             pid: std::process::id(),
             backpressure: config.policy.name(),
@@ -57,7 +57,7 @@ impl ListeningFields {
 }
 
 #[derive(Serialize)]
-pub(super) struct StatsFields {
+pub(super) struct StatsEvent {
     t: f64,
     connections: usize,
     accepted: u64,
@@ -70,9 +70,9 @@ pub(super) struct StatsFields {
     kernel_memory: Option<u64>,
 }
 
-impl StatsFields {
-    pub(super) fn of(stats: &Stats) -> StatsFields {
-        StatsFields {
+impl StatsEvent {
+    pub(super) fn of(stats: &Stats) -> StatsEvent {
+        StatsEvent {
             t: stats.uptime.as_secs_f64(),
             connections: stats.connections,
             accepted: stats.accepted,
@@ -85,7 +85,7 @@ impl StatsFields {
 }
 
 #[derive(Serialize)]
-pub(super) struct ClosedFields {
+pub(super) struct ClosedEvent {
     peer: SocketAddr,
     reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,26 +94,26 @@ pub(super) struct ClosedFields {
     totals: TotalsFields,
 }
 
-impl ClosedFields {
-    pub(super) fn of(peer: SocketAddr, reason: &Reason, totals: &Totals) -> ClosedFields {
+impl ClosedEvent {
+    pub(super) fn of(peer: SocketAddr, reason: &Reason, totals: &Totals) -> ClosedEvent {
         let detail = (!reason.is_normal()).then(|| reason.to_string());
-        ClosedFields { peer, reason: reason.name(), detail, totals: totals.into() }
+        ClosedEvent { peer, reason: reason.name(), detail, totals: totals.into() }
     }
 }
 
 #[derive(Serialize)]
-pub(super) struct EndingFields {
+pub(super) struct EndingEvent {
     pub(super) connections: usize,
     pub(super) drain: f64,
 }
 
 #[derive(Serialize)]
-pub(super) struct AcceptPausedFields {
+pub(super) struct AcceptPausedEvent {
     pub(super) error: String,
 }
 
 #[derive(Serialize)]
-pub(super) struct SummaryFields {
+pub(super) struct SummaryEvent {
     schema_version: u32,
     seconds: f64,
     accepted: u64,
@@ -121,9 +121,9 @@ pub(super) struct SummaryFields {
     totals: TotalsFields,
 }
 
-impl SummaryFields {
-    pub(super) fn of(stats: &Stats) -> SummaryFields {
-        SummaryFields {
+impl SummaryEvent {
+    pub(super) fn of(stats: &Stats) -> SummaryEvent {
+        SummaryEvent {
             schema_version: 1,
             seconds: stats.uptime.as_secs_f64(),
             accepted: stats.accepted,

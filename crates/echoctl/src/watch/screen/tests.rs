@@ -10,7 +10,7 @@ use super::*;
 fn the_screen_fits_a_terminal_of_80_by_24() {
     let mut rows: Vec<Row> = (0..200).map(row).collect();
     rows[7].waits_for = WaitsFor::Both;
-    let mut picture = Picture::new("0.0.0.0:6379: ".to_owned() + &"x".repeat(200));
+    let mut picture = WatchScreen::new("0.0.0.0:6379: ".to_owned() + &"x".repeat(200));
     let observation = observation(3.2, 200);
     picture.add(&observation, &rows);
 
@@ -26,7 +26,7 @@ fn the_screen_fits_a_terminal_of_80_by_24() {
 
 #[test]
 fn what_moved_before_a_connection_was_seen_is_no_rate() {
-    let mut picture = Picture::new(String::new());
+    let mut picture = WatchScreen::new(String::new());
 
     picture.add(&observation(0.0, 1), &[row(5)]);
     let mut moved = row(5);

@@ -9,48 +9,48 @@ use echoctl_record::Point;
 
 /// What the end of a flood looked like.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Hold {
+pub(super) struct Stall {
     /// Seconds up to the end in which the server took nothing, with flat memory.
-    pub(super) still: f64,
+    pub(super) stalled_for: f64,
     /// Seconds up to the end in which input waited most of the time.
-    pub(super) pressed: f64,
+    pub(super) pressed_for: f64,
     /// Whether the server kept no more in the later half of those than in the first.
-    pub(super) keeps_no_more: bool,
+    pub(super) is_flat: bool,
 }
 
-impl Hold {
+impl Stall {
     /// The hold that these points end with.
-    pub(super) fn of(points: &[Point]) -> Hold {
+    pub(super) fn of(points: &[Point]) -> Stall {
         let pressed = &points[pressed_from(points)..];
-        Hold { still: still(points), pressed: span(pressed), keeps_no_more: keeps_no_more(pressed) }
+        Stall { stalled_for: stalled_for(points), pressed_for: span(pressed), is_flat: is_flat(pressed) }
     }
 
     /// Whether that is backpressure beyond doubt.
     pub(super) fn is_backpressure(&self) -> bool {
-        self.still >= STANDSTILL || (self.pressed >= PRESSURE && self.keeps_no_more)
+        self.stalled_for >= STALL_SECONDS || (self.pressed_for >= PRESSURE_SECONDS && self.is_flat)
     }
 }
 
 /// For how long, up to the end, the server took nothing while there was more to send, and its memory did not rise.
-fn still(points: &[Point]) -> f64 {
+fn stalled_for(points: &[Point]) -> f64 {
     let Some(last) = points.last() else { return 0.0 };
     let is_like_the_end = |point: &Point| {
         let memory = |point: &Point| point.sample.server_memory.unwrap_or(0);
         point.blocked
-            && last.taken().saturating_sub(point.taken()) <= STILL
-            && memory(last) <= memory(point) + FLAT
+            && last.taken().saturating_sub(point.taken()) <= PROBE_BYTES
+            && memory(last) <= memory(point) + ALLOCATOR_NOISE
     };
     let since = points.iter().rev().take_while(|point| is_like_the_end(point)).last();
     since.map_or(0.0, |since| last.sample.t - since.sample.t)
 }
 
-/// The first point from which on input waited for [`WAITING`] of the time.
+/// The first point from which on input waited for [`WAITING_SHARE`] of the time.
 fn pressed_from(points: &[Point]) -> usize {
     let Some(last) = points.last() else { return 0 };
     let (mut from, mut waited) = (points.len() - 1, 0.0);
     for at in (0..points.len() - 1).rev().filter(|&at| input_waits(&points[at])) {
         waited += points[at + 1].sample.t - points[at].sample.t;
-        if waited >= WAITING * (last.sample.t - points[at].sample.t) {
+        if waited >= WAITING_SHARE * (last.sample.t - points[at].sample.t) {
             from = at;
         }
     }
@@ -60,11 +60,11 @@ fn pressed_from(points: &[Point]) -> usize {
 /// Whether there is more to send, or more was sent than the server takes. A kernel makes room in large steps, and while the
 /// producer fills one it is not blocked; of many connections hardly ever all are.
 fn input_waits(point: &Point) -> bool {
-    point.blocked || point.sample.produced.saturating_sub(point.taken()) >= WAITS
+    point.blocked || point.sample.produced.saturating_sub(point.taken()) >= WAITING_BYTES
 }
 
 /// Whether the peaks of the later half are those of the first: of memory, and of what was read and not written back.
-fn keeps_no_more(points: &[Point]) -> bool {
+fn is_flat(points: &[Point]) -> bool {
     let (Some(first), Some(last)) = (points.first(), points.last()) else { return false };
     let middle = f64::midpoint(first.sample.t, last.sample.t);
     let (before, after) = points.split_at(points.partition_point(|point| point.sample.t < middle));
@@ -75,8 +75,8 @@ fn keeps_no_more(points: &[Point]) -> bool {
         return false;
     };
     let connections = u64::from(last.sample.connections.max(1));
-    memory_after <= memory_before + FLAT
-        && inside(after) <= inside(before).map(|most| most + READ * connections)
+    memory_after <= memory_before + ALLOCATOR_NOISE
+        && inside(after) <= inside(before).map(|most| most + ONE_READ * connections)
 }
 
 fn span(points: &[Point]) -> f64 {
@@ -84,25 +84,25 @@ fn span(points: &[Point]) -> f64 {
 }
 
 /// Seconds: ten times the longest pause of a server that goes on reading (a window probe after 0.2 s).
-pub(super) const STANDSTILL: f64 = 2.0;
+pub(super) const STALL_SECONDS: f64 = 2.0;
 
 /// Seconds of pressure that show a trend: as long as an audit watches.
-pub(super) const PRESSURE: f64 = 3.5;
+pub(super) const PRESSURE_SECONDS: f64 = 3.5;
 
 /// The part of the time in which input waits under pressure: the rest is how it began.
-const WAITING: f64 = 0.8;
+const WAITING_SHARE: f64 = 0.8;
 
 /// Bytes of input that wait before a server that does not keep up: one that does has taken them when they are looked for.
-const WAITS: u64 = 1 << 20;
+const WAITING_BYTES: u64 = 1 << 20;
 
 /// Bytes that may move in a standstill: window probes.
-const STILL: u64 = 4096;
+const PROBE_BYTES: u64 = 4096;
 
 /// Bytes by which memory may rise: an allocator's housekeeping.
-const FLAT: u64 = 1 << 20;
+const ALLOCATOR_NOISE: u64 = 1 << 20;
 
 /// Bytes by which the peaks of a full queue differ: one read of a connection, seen or not seen.
-const READ: u64 = 128 << 10;
+const ONE_READ: u64 = 128 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -113,7 +113,7 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     /// 5 s of a server that has taken, written back and kept in memory so much at each time, ten samples a second.
-    fn hold(moment: impl Fn(f64) -> (u64, u64, u64)) -> Hold {
+    fn stall(moment: impl Fn(f64) -> (u64, u64, u64)) -> Stall {
         let points: Vec<Point> = (0..=50)
             .map(|tenth| {
                 let t = f64::from(tenth) / 10.0;
@@ -130,7 +130,7 @@ mod tests {
                 Point { sample, blocked: t > 0.3, ..Point::default() }
             })
             .collect();
-        Hold::of(&points)
+        Stall::of(&points)
     }
 
     fn of_rate(t: f64, rate: u64) -> u64 {
@@ -139,44 +139,44 @@ mod tests {
 
     #[test]
     fn a_server_that_stops_is_held_to_have_stopped_from_its_last_read_on() {
-        let hold = hold(|t| (if t < 0.95 { 4 * MIB } else { 5 * MIB }, 4 * MIB, 3 * MIB));
+        let stall = stall(|t| (if t < 0.95 { 4 * MIB } else { 5 * MIB }, 4 * MIB, 3 * MIB));
 
-        assert!((3.7..4.1).contains(&hold.still) && hold.is_backpressure(), "{hold:?}");
+        assert!((3.7..4.1).contains(&stall.stalled_for) && stall.is_backpressure(), "{stall:?}");
     }
 
     #[test]
     fn a_queue_that_drains_while_nothing_is_read_is_backpressure() {
-        let hold = hold(|t| (20 * MIB, 4 * MIB + of_rate(t, MIB), 19 * MIB - of_rate(t, MIB)));
+        let stall = stall(|t| (20 * MIB, 4 * MIB + of_rate(t, MIB), 19 * MIB - of_rate(t, MIB)));
 
-        assert!(hold.still > 4.0 && hold.is_backpressure(), "{hold:?}");
+        assert!(stall.stalled_for > 4.0 && stall.is_backpressure(), "{stall:?}");
     }
 
     #[test]
     fn a_server_that_reads_as_its_reader_does_is_backpressure() {
-        let hold = hold(|t| (8 * MIB + of_rate(t, 2 * MIB), of_rate(t, 2 * MIB), 11 * MIB));
+        let stall = stall(|t| (8 * MIB + of_rate(t, 2 * MIB), of_rate(t, 2 * MIB), 11 * MIB));
 
-        assert!(hold.still < 0.2 && hold.keeps_no_more && hold.is_backpressure(), "{hold:?}");
+        assert!(stall.stalled_for < 0.2 && stall.is_flat && stall.is_backpressure(), "{stall:?}");
     }
 
     #[test]
     fn a_slow_server_that_queues_more_and_more_is_none_though_its_producer_waits() {
         // 1 MiB/s more than its reader takes: first seen in memory, then in a heap that was there before.
         for growth in [MIB, 0] {
-            let hold = hold(|t| (of_rate(t, 3 * MIB), of_rate(t, 2 * MIB), 3 * MIB + of_rate(t, growth)));
+            let stall = stall(|t| (of_rate(t, 3 * MIB), of_rate(t, 2 * MIB), 3 * MIB + of_rate(t, growth)));
 
-            assert!(hold.pressed > 4.0 && !hold.is_backpressure(), "{hold:?}");
+            assert!(stall.pressed_for > 4.0 && !stall.is_backpressure(), "{stall:?}");
         }
     }
 
     #[test]
     fn memory_that_rises_in_the_standstill_is_no_backpressure() {
-        let hold = hold(|t| (4 * MIB, 4 * MIB, of_rate(t, 10 * MIB)));
+        let stall = stall(|t| (4 * MIB, 4 * MIB, of_rate(t, 10 * MIB)));
 
-        assert!(hold.still < 0.3 && !hold.is_backpressure(), "{hold:?}");
+        assert!(stall.stalled_for < 0.3 && !stall.is_backpressure(), "{stall:?}");
     }
 
     #[test]
     fn nothing_is_said_of_nothing() {
-        assert!(!Hold::of(&[]).is_backpressure());
+        assert!(!Stall::of(&[]).is_backpressure());
     }
 }
