@@ -51,7 +51,7 @@ pub(crate) fn run(cases: &str) -> Result<()> {
 
 /// Audits the server of one case; gives the summary.
 fn audit(program: &Path, folder: &Path, case: &Value) -> Result<Value> {
-    let fields = ["prepare", "setup", "feeder", "stimulus"];
+    let fields = ["prepare", "setup", "feeder", "publisher", "stimulus"];
     let script: Map<String, Value> =
         fields.into_iter().filter_map(|field| Some((field.to_owned(), case.get(field)?.clone()))).collect();
     let file = std::env::temp_dir().join(format!("echoctl-audit-table-{}.json", std::process::id()));

@@ -10,13 +10,14 @@
 //! ([`Evidence::is_enough`]), which is a pure function over what was recorded.
 
 mod bystander;
-mod feed;
-mod gate;
-mod link;
-mod read_out;
-mod run;
+mod connection;
+mod connector;
+mod drain;
+mod driver;
+mod monitor;
+mod stimulus_stream;
+mod token_bucket;
 mod upstream;
-mod watch;
 
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
@@ -25,33 +26,33 @@ use std::time::{Duration, Instant};
 use echoctl_observe::{MemoryShare, listener};
 use echoctl_record::{Evidence, Judgement, Sample};
 
-pub use bystander::Served;
-pub use gate::Permitted;
+pub use bystander::BystanderStats;
+pub use connector::Permitted;
 
 use crate::Error;
 use crate::listeners::Listeners;
-use crate::script::{Script, Sent};
+use crate::script::{Script, SendMode};
 use bystander::Bystander;
-use feed::Feed;
-use gate::Gate;
-use run::Run;
-use watch::Watch;
+use connector::Connector;
+use driver::AttackDriver;
+use monitor::Monitor;
+use stimulus_stream::StimulusStream;
 
 /// What to attack, and how.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct AuditConfig {
     /// Where the server listens.
     pub addr: SocketAddr,
     /// What is done to it.
     pub script: Script,
-    /// Victims, each with a connection of its own.
+    /// Slow readers, each with a connection of its own.
     pub connections: u32,
     /// Input that is enough to call a server unbounded that took it all, in bytes.
     pub budget: u64,
     /// Bytes a second, of all connections together.
     pub rate: u64,
     /// The longest that the attack takes.
-    pub patience: Duration,
+    pub max_duration: Duration,
     /// The server's processes; empty: found by who listens.
     pub pids: Vec<u32>,
     /// Whose listening sockets may be attacked. Looked at whenever a connection is made, before anything is sent over it.
@@ -61,16 +62,16 @@ pub struct Plan {
     pub is_fresh: bool,
 }
 
-impl Plan {
+impl AuditConfig {
     /// The plan of `echoctl audit` without options.
-    pub fn new(addr: SocketAddr, script: Script) -> Plan {
-        Plan {
+    pub fn new(addr: SocketAddr, script: Script) -> AuditConfig {
+        AuditConfig {
             addr,
             script,
             connections: 1,
             budget: DEFAULT_BUDGET,
             rate: DEFAULT_RATE,
-            patience: DEFAULT_PATIENCE,
+            max_duration: DEFAULT_MAX_DURATION,
             pids: Vec::new(),
             permitted: Permitted::default(),
             is_fresh: false,
@@ -79,12 +80,12 @@ impl Plan {
 
     /// Attacks. `watched` is given each sample as it is taken.
     ///
-    /// Whatever the server does, this ends at most 10 s after [`Plan::patience`] (and 20 ms later for each connection): 5 s
+    /// Whatever the server does, this ends at most 10 s after [`AuditConfig::max_duration`] (and 20 ms later for each connection): 5 s
     /// for the steps before the attack, 4 s for reading what is owed after it, and what it takes to stop.
     ///
     /// # Errors
     /// When no attack could be made: no connection, a step of the script without its answer, or `stop` was set.
-    pub fn attack(&self, stop: &AtomicBool, watched: &mut dyn FnMut(&Sample)) -> Result<Outcome, Error> {
+    pub fn attack(&self, stop: &AtomicBool, watched: &mut dyn FnMut(&Sample)) -> Result<AuditOutcome, Error> {
         let began = Instant::now();
         // All attempts share it: a server that never answers is not given its time again.
         let deadline = began + PREPARING + PREPARING_EACH * self.connections;
@@ -100,7 +101,7 @@ impl Plan {
             }
             std::thread::sleep(Duration::from_millis(200));
         };
-        Ok(Outcome { seconds: began.elapsed().as_secs_f64(), ..outcome })
+        Ok(AuditOutcome { seconds: began.elapsed().as_secs_f64(), ..outcome })
     }
 
     fn attack_once(
@@ -108,68 +109,71 @@ impl Plan {
         deadline: Instant,
         stop: &AtomicBool,
         watched: &mut dyn FnMut(&Sample),
-    ) -> Result<Outcome, Error> {
+    ) -> Result<AuditOutcome, Error> {
         let listeners = self.listening();
         let mut roots = self.pids.clone();
         roots.extend(listeners.iter().filter(|pid| !self.pids.contains(pid)));
         let target = match self.permitted {
             Permitted::Target(target) => Some(target),
-            Permitted::User(_) | Permitted::Anybody => None,
+            Permitted::User(_) | Permitted::Any => None,
         };
-        let mut watch = Watch::new(&roots, &listeners, target, self.addr.port());
-        let mut gate = Gate::new(self.addr, self.permitted, deadline, stop);
+        let mut monitor = Monitor::new(&roots, &listeners, target, self.addr.port());
+        let mut connector = Connector::new(self.addr, self.permitted, deadline, stop);
         if !self.script.prepare.is_empty() {
-            let mut link = gate.connect()?;
-            gate.converse(&mut link, "prepare", &self.script.prepare)?;
+            let mut connection = connector.connect()?;
+            connector.converse(&mut connection, "prepare", &self.script.prepare)?;
         }
-        let mut victims = Vec::new();
+        let mut slow_readers = Vec::new();
         for _ in 0..self.connections {
-            let mut link = gate.connect()?;
-            gate.converse(&mut link, "setup", &self.script.setup)?;
-            victims.push(link);
+            let mut connection = connector.connect()?;
+            connector.converse(&mut connection, "setup", &self.script.setup)?;
+            slow_readers.push(connection);
         }
         let mut senders = Vec::new();
-        if let Some(feeder) = &self.script.feeder {
-            let mut link = gate.connect()?;
-            gate.converse(&mut link, "feeder's setup", &feeder.setup)?;
-            senders.push(link);
+        if let Some(publisher) = &self.script.publisher {
+            let mut connection = connector.connect()?;
+            connector.converse(&mut connection, "publisher's setup", &publisher.setup)?;
+            senders.push(connection);
         }
-        // After the victims: a server that serves one connection at a time must serve the victim.
-        let bystander = Bystander::start(&self.script, &mut gate)?;
-        let mut run = Run {
-            plan: self,
+        // After the slow_readers: a server that serves one connection at a time must serve the slow reader.
+        let bystander = Bystander::start(&self.script, &mut connector)?;
+        let mut run = AttackDriver {
+            config: self,
             stop,
             watched,
             evidence: self.empty_evidence(&roots),
-            feeds: Vec::new(),
-            victims,
+            streams: Vec::new(),
+            slow_readers,
             senders,
             samples: Vec::new(),
             bystander: bystander.as_ref(),
         };
         // One block in memory for all of them.
-        run.feeds = vec![Feed::new(&self.script.stimulus.send); run.senders.len().max(run.victims.len())];
-        let ended = run.carry_out(&mut watch);
-        let Run { evidence, samples, .. } = run;
-        let served = bystander.and_then(Bystander::finish);
+        run.streams = vec![
+            StimulusStream::new(&self.script.stimulus.send);
+            run.senders.len().max(run.slow_readers.len())
+        ];
+        let ended = run.run(&mut monitor);
+        let AttackDriver { evidence, samples, .. } = run;
+        let stats = bystander.and_then(Bystander::finish);
         let judgement = ended?;
-        Ok(Outcome {
+        Ok(AuditOutcome {
             judgement,
             evidence,
             samples,
-            bystander: served,
-            seconds: watch.elapsed(),
-            sees_memory: watch.sees_memory(),
-            server: watch.server_name(),
+            bystander: stats,
+            seconds: monitor.elapsed(),
+            sees_memory: monitor.sees_memory(),
+            server: monitor.server_name(),
             pids: roots,
-            upstreams: watch.upstreams.names(),
+            upstreams: monitor.upstreams.names(),
         })
     }
 
     /// The processes that listen at the address, as far as they are visible and may be attacked.
     fn listening(&self) -> Vec<u32> {
         if let Permitted::Target(target) = self.permitted {
-            // If somebody else listens there the gate refuses, and says who.
+            // If somebody else listens there the connector refuses, and says who.
             let holders = Listeners::open().and_then(|mut all| all.holders(self.addr, target));
             return holders.unwrap_or_default();
         }
@@ -178,11 +182,11 @@ impl Plan {
 
     fn empty_evidence(&self, pids: &[u32]) -> Evidence {
         Evidence {
-            repeats: matches!(self.script.stimulus.send, Sent::Repeat(_)),
+            repeats: matches!(self.script.stimulus.send, SendMode::Repeat(_)),
             echo: self.script.echo,
             unit: self.script.stimulus.unit(),
             budget: self.budget,
-            patience: self.patience.as_secs_f64(),
+            patience: self.max_duration.as_secs_f64(),
             slack: kernel_slack(),
             memory_limit: MemoryShare::with(pids).limit,
             is_relay: false,
@@ -196,7 +200,7 @@ impl Plan {
 
 /// What an attack showed.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub struct AuditOutcome {
     /// The verdict, with its reason.
     pub judgement: Judgement,
     /// What it rests on.
@@ -204,7 +208,7 @@ pub struct Outcome {
     /// All samples, those of the reading out too.
     pub samples: Vec<Sample>,
     /// How a healthy client fared, where the script allows one.
-    pub bystander: Option<Served>,
+    pub bystander: Option<BystanderStats>,
     /// The whole audit, in seconds.
     pub seconds: f64,
     /// Whether the server's memory was visible.
@@ -233,7 +237,7 @@ pub const DEFAULT_BUDGET: u64 = 256 << 20;
 pub const DEFAULT_RATE: u64 = 128 << 20;
 
 /// `--for`: four times as long as a stall is watched.
-pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(15);
+pub const DEFAULT_MAX_DURATION: Duration = Duration::from_secs(15);
 
 /// Time for all connections to be made and all steps before the attack to be answered: these take milliseconds, or a server
 /// that answers never, …

@@ -11,7 +11,7 @@ use std::time::Duration;
 use echoctl_record::Seconds;
 use thiserror::Error;
 
-use crate::listeners::Stranger;
+use crate::listeners::ForeignListener;
 
 /// Why there is no audit.
 #[derive(Debug, Error)]
@@ -67,35 +67,35 @@ pub enum Error {
         output: String,
     },
     /// Somebody listens already where the command was to.
-    #[error("cannot start the command: {} already listens on {addr}", named(stranger.as_ref()))]
-    Taken {
+    #[error("cannot start the command: {} already listens on {addr}", named(listener.as_ref()))]
+    AddrInUse {
         /// Where the command was to listen.
         addr: SocketAddr,
         /// Who listens there, on a system that tells.
-        stranger: Option<Stranger>,
+        listener: Option<ForeignListener>,
     },
     /// Somebody else listens where the command was to. It was left alone.
     #[error(
-        "cannot audit '{command}': {stranger} listens on {}, and {} a process of the command; nothing was sent to \
+        "cannot audit '{command}': {listener} listens on {}, and {} a process of the command; nothing was sent to \
          it, and it was not signalled",
-        stranger.addr,
-        if stranger.pid.is_some() { "is not" } else { "is not known to be" },
+        listener.addr,
+        if listener.pid.is_some() { "is not" } else { "is not known to be" },
     )]
-    Stranger {
+    ForeignListener {
         /// The command as given.
         command: String,
         /// Who listens there.
-        stranger: Stranger,
+        listener: ForeignListener,
     },
     /// The address is no longer that of a server that may be attacked: somebody else listens there. It was left alone.
     #[error(
         "cannot go on: {0} now listens on {addr} and may not be attacked; nothing was sent to it",
         addr = .0.addr
     )]
-    ChangedHands(Stranger),
+    ListenerChanged(ForeignListener),
     /// The system does not show who listens, so that a stranger could not be told from the command.
     #[error("cannot see who listens: {0}")]
-    Unseen(echoctl_observe::Error),
+    ListenersNotVisible(echoctl_observe::Error),
     /// No connection.
     #[error("cannot connect to {addr}")]
     Connect {
@@ -133,16 +133,16 @@ impl Error {
             Error::Start { .. }
                 | Error::Ended { .. }
                 | Error::NeverListened { .. }
-                | Error::Taken { .. }
-                | Error::Stranger { .. }
-                | Error::ChangedHands(_)
-                | Error::Unseen(_)
+                | Error::AddrInUse { .. }
+                | Error::ForeignListener { .. }
+                | Error::ListenerChanged(_)
+                | Error::ListenersNotVisible(_)
                 | Error::Connect { .. }
                 | Error::Step { .. }
         )
     }
 }
 
-fn named(stranger: Option<&Stranger>) -> String {
-    stranger.map_or_else(|| "another process".to_owned(), Stranger::to_string)
+fn named(listener: Option<&ForeignListener>) -> String {
+    listener.map_or_else(|| "another process".to_owned(), ForeignListener::to_string)
 }

@@ -48,23 +48,23 @@ impl Listeners {
     ///
     /// # Errors
     /// When the kernel refuses the question.
-    pub(crate) fn holding(&mut self, addr: SocketAddr, target: Descendants) -> Result<Holding, Error> {
+    pub(crate) fn owner(&mut self, addr: SocketAddr, target: Descendants) -> Result<Owner, Error> {
         let mut looks = 1;
         loop {
             match self.look(addr, target)? {
                 // A worker may have been forked, or a socket opened, between the look at the processes and that at their
                 // files: only what stays is a stranger's.
-                Holding::Stranger(_) if looks < LOOKS => thread::sleep(BETWEEN_LOOKS),
+                Owner::ForeignListener(_) if looks < LOOKS => thread::sleep(BETWEEN_LOOKS),
                 holding => return Ok(holding),
             }
             looks += 1;
         }
     }
 
-    fn look(&mut self, addr: SocketAddr, target: Descendants) -> Result<Holding, Error> {
+    fn look(&mut self, addr: SocketAddr, target: Descendants) -> Result<Owner, Error> {
         let sockets = self.accepting(addr)?;
         if sockets.is_empty() {
-            return Ok(Holding::Nobody);
+            return Ok(Owner::NoListener);
         }
         let own = target.pids();
         let held: BTreeSet<u32> = own.iter().flat_map(|pid| sockets_of(*pid)).collect();
@@ -84,10 +84,10 @@ impl Listeners {
             let shared = sharing.iter().find(|(inode, _)| *inode == socket.inode);
             if shared.is_some() || !held.contains(&socket.inode) {
                 let process = shared.map(|(_, pid)| *pid);
-                return Ok(Holding::Stranger(Stranger::new(socket, process)));
+                return Ok(Owner::ForeignListener(ForeignListener::new(socket, process)));
             }
         }
-        Ok(Holding::Target { inodes })
+        Ok(Owner::Target { inodes })
     }
 
     /// The processes of `target` that hold a socket which could take a connection to `addr`: a server and its workers may share
@@ -101,11 +101,11 @@ impl Listeners {
     }
 
     /// Who holds the socket at the server's end of a connection, if it is not `target`. Nobody does before it is accepted.
-    pub(crate) fn stranger_at(
+    pub(crate) fn foreign_listener_at(
         &mut self,
         (server, client): (SocketAddr, SocketAddr),
         target: Descendants,
-    ) -> Option<Stranger> {
+    ) -> Option<ForeignListener> {
         let mut looks = 1;
         loop {
             let socket = self.0.find(server, client).ok().flatten().filter(|socket| socket.inode != 0)?;
@@ -113,7 +113,7 @@ impl Listeners {
                 return None;
             }
             if looks == LOOKS {
-                return Some(Stranger::of(&socket));
+                return Some(ForeignListener::of(&socket));
             }
             looks += 1;
             thread::sleep(BETWEEN_LOOKS);
@@ -137,7 +137,7 @@ impl Listeners {
     }
 }
 
-/// Looks before somebody is called a stranger, …
+/// Looks before somebody is called a listener, …
 const LOOKS: u32 = 3;
 
 /// … and the time between them.
@@ -145,21 +145,21 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// Who holds the sockets at an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Holding {
+pub(crate) enum Owner {
     /// Nothing listens there.
-    Nobody,
+    NoListener,
     /// The target, and nobody else.
     Target {
         /// The sockets.
         inodes: BTreeSet<u32>,
     },
     /// Somebody else, alone or beside the target.
-    Stranger(Stranger),
+    ForeignListener(ForeignListener),
 }
 
 /// Somebody who listens and is not part of a target, as far as that is visible.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stranger {
+pub struct ForeignListener {
     /// Where it listens.
     pub addr: SocketAddr,
     /// Its user's id.
@@ -170,21 +170,21 @@ pub struct Stranger {
     pub name: Option<String>,
 }
 
-impl Stranger {
+impl ForeignListener {
     /// The holder of `socket`, which is the process `pid`, if that is known.
-    fn new(socket: &Found, pid: Option<u32>) -> Stranger {
+    fn new(socket: &Found, pid: Option<u32>) -> ForeignListener {
         let name = pid.and_then(|pid| Some(Process::open(pid).ok()?.name().to_owned()));
-        Stranger { addr: socket.local, uid: socket.uid, pid, name }
+        ForeignListener { addr: socket.local, uid: socket.uid, pid, name }
     }
 
     /// Any holder of `socket`, by a look at all processes.
-    pub(crate) fn of(socket: &Found) -> Stranger {
-        Stranger::new(socket, pids().find(|pid| sockets_of(*pid).contains(&socket.inode)))
+    pub(crate) fn of(socket: &Found) -> ForeignListener {
+        ForeignListener::new(socket, pids().find(|pid| sockets_of(*pid).contains(&socket.inode)))
     }
 }
 
 /// `nginx (pid 7, user root)`
-impl fmt::Display for Stranger {
+impl fmt::Display for ForeignListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user = user_name(self.uid).unwrap_or_else(|| self.uid.to_string());
         let name = self.name.as_deref().unwrap_or("a process");

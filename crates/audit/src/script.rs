@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! prepare    steps on connections of their own, before anything else       SET k xxxxx…      expect +OK
-//! setup      steps on the victim's connection, the only time it reads      SUBSCRIBE c       expect subscribe
-//! stimulus   sent by the victim, or by a feeder that reads its answers     PUBLISH c yyy…    again and again, or once
+//! setup      steps on the slow reader's connection, the only time it reads      SUBSCRIBE c       expect subscribe
+//! stimulus   sent by the slow reader, or by a publisher that reads its answers     PUBLISH c yyy…    again and again, or once
 //! ```
 //!
 //! The same server is unbounded under one script and bounded under another (a line protocol given no newline never
 //! answers), so a verdict holds for its script alone. Scripts are written by hand as TOML or JSON, or made by a
-//! [`Shape`](crate::Shape). Who carries them out is [`attack`](crate::attack).
+//! [`Preset`](crate::Preset). Who carries them out is [`attack`](crate::attack).
 
 mod escape;
 pub(crate) mod payload;
@@ -32,13 +32,13 @@ pub struct Script {
     /// Steps on a connection of their own, before the attack.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prepare: Vec<Step>,
-    /// Steps on the victim's connection, the only time it reads.
+    /// Steps on the slow reader's connection, the only time it reads.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub setup: Vec<Step>,
-    /// When there is one, it sends the stimulus in the victim's place and reads its own answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub feeder: Option<Feeder>,
-    /// What is sent while the victim does not read.
+    /// When there is one, it sends the stimulus in the slow reader's place and reads its own answers.
+    #[serde(default, alias = "feeder", skip_serializing_if = "Option::is_none")]
+    pub publisher: Option<Publisher>,
+    /// What is sent while the slow reader does not read.
     pub stimulus: Stimulus,
     /// What a healthy client asks, over and over, and the answer it waits for. Without it one stimulus is the question
     /// and its first byte back the answer.
@@ -56,7 +56,7 @@ impl Script {
             about: None,
             prepare: Vec::new(),
             setup: Vec::new(),
-            feeder: None,
+            publisher: None,
             stimulus,
             bystander: None,
             echo: false,
@@ -106,17 +106,17 @@ impl Script {
         for (name, steps) in [("prepare", &mut self.prepare), ("setup", &mut self.setup)] {
             load_steps(name, steps, folder, &mut left)?;
         }
-        if let Some(feeder) = &mut self.feeder {
-            load_steps("feeder.setup", &mut feeder.setup, folder, &mut left)?;
+        if let Some(publisher) = &mut self.publisher {
+            load_steps("publisher.setup", &mut publisher.setup, folder, &mut left)?;
         }
         if let Some(bystander) = &mut self.bystander {
             bystander.load(folder, &mut left).map_err(|error| format!("bystander: {error}"))?;
         }
         let stimulus = match &mut self.stimulus.send {
-            Sent::Repeat(payload) | Sent::Once(payload) => payload,
+            SendMode::Repeat(payload) | SendMode::Once(payload) => payload,
         };
         stimulus.load(folder, &mut left).map_err(|error| format!("stimulus: {error}"))?;
-        if stimulus.is_empty() && matches!(self.stimulus.send, Sent::Repeat(_)) {
+        if stimulus.is_empty() && matches!(self.stimulus.send, SendMode::Repeat(_)) {
             return Err("field 'stimulus': 'repeat' of nothing sends nothing".to_owned());
         }
         Ok(())
@@ -169,48 +169,48 @@ impl Step {
     }
 }
 
-/// The connection that sends the stimulus in the victim's place.
+/// The connection that sends the stimulus in the slow reader's place.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Feeder {
-    /// Steps on the feeder's connection.
+pub struct Publisher {
+    /// Steps on the publisher's connection.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub setup: Vec<Step>,
 }
 
-/// What is sent while the victim does not read.
+/// What is sent while the slow reader does not read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "WrittenStimulus", into = "WrittenStimulus")]
 pub struct Stimulus {
     /// What it is, for reports.
     pub kind: Option<String>,
     /// The bytes, and how often.
-    pub send: Sent,
+    pub send: SendMode,
 }
 
 impl Stimulus {
     /// Sent again and again.
     pub fn repeat(kind: &str, payload: Payload) -> Stimulus {
-        Stimulus { kind: Some(kind.to_owned()), send: Sent::Repeat(payload) }
+        Stimulus { kind: Some(kind.to_owned()), send: SendMode::Repeat(payload) }
     }
 
     /// Sent once.
     pub fn once(kind: &str, payload: Payload) -> Stimulus {
-        Stimulus { kind: Some(kind.to_owned()), send: Sent::Once(payload) }
+        Stimulus { kind: Some(kind.to_owned()), send: SendMode::Once(payload) }
     }
 }
 
 impl Stimulus {
     /// Bytes that an answer needs: those of one stimulus, or any one where there is no framing.
     pub fn unit(&self) -> u64 {
-        let (Sent::Repeat(payload) | Sent::Once(payload)) = &self.send;
+        let (SendMode::Repeat(payload) | SendMode::Once(payload)) = &self.send;
         if payload.is_uniform() { 1 } else { payload.len() as u64 }
     }
 }
 
 /// The bytes of a stimulus, and how often they are sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sent {
+pub enum SendMode {
     /// Again and again, as fast as the server takes it.
     Repeat(Payload),
     /// Once: the server's answer is what grows.
@@ -233,8 +233,8 @@ impl TryFrom<WrittenStimulus> for Stimulus {
 
     fn try_from(written: WrittenStimulus) -> Result<Stimulus, &'static str> {
         let send = match (written.repeat, written.once) {
-            (Some(payload), None) => Sent::Repeat(payload),
-            (None, Some(payload)) => Sent::Once(payload),
+            (Some(payload), None) => SendMode::Repeat(payload),
+            (None, Some(payload)) => SendMode::Once(payload),
             _ => return Err("field 'stimulus' needs exactly one of 'repeat' and 'once'"),
         };
         Ok(Stimulus { kind: written.kind, send })
@@ -245,8 +245,8 @@ impl From<Stimulus> for WrittenStimulus {
     fn from(stimulus: Stimulus) -> WrittenStimulus {
         let kind = stimulus.kind;
         match stimulus.send {
-            Sent::Repeat(payload) => WrittenStimulus { kind, repeat: Some(payload), once: None },
-            Sent::Once(payload) => WrittenStimulus { kind, once: Some(payload), repeat: None },
+            SendMode::Repeat(payload) => WrittenStimulus { kind, repeat: Some(payload), once: None },
+            SendMode::Once(payload) => WrittenStimulus { kind, once: Some(payload), repeat: None },
         }
     }
 }

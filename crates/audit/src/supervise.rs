@@ -29,7 +29,7 @@ mod system;
 #[path = "supervise/other.rs"]
 mod system;
 
-/// The main function of the supervisor: runs `command` until it is told to end it, which is when standard input ends. The
+/// The main function of the supervisor: runs `command` until it is told to end it, which is when standard input counters. The
 /// command's output goes to standard error.
 ///
 /// Call it first thing in a program of its own, since it changes the session and the signals of the whole process.
@@ -92,7 +92,7 @@ enum Event {
     Stop,
 }
 
-/// Ends all descendants: asks first, so that sockets and temporary files are cleaned up, and does not wait for long.
+/// ConnectionCounters all descendants: asks first, so that sockets and temporary files are cleaned up, and does not wait for long.
 fn end(descendants: &mut Descendants, incoming: &Receiver<Event>) {
     descendants.terminate();
     if none_left_within(GRACE, incoming) {
@@ -110,9 +110,9 @@ fn end(descendants: &mut Descendants, incoming: &Receiver<Event>) {
     over()
 }
 
-/// Whether the last descendant ended within `patience`.
-fn none_left_within(patience: Duration, incoming: &Receiver<Event>) -> bool {
-    let deadline = Instant::now() + patience;
+/// Whether the last descendant ended within `timeout`.
+fn none_left_within(timeout: Duration, incoming: &Receiver<Event>) -> bool {
+    let deadline = Instant::now() + timeout;
     loop {
         match incoming.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(Event::NoneLeft) | Err(RecvTimeoutError::Disconnected) => return true,

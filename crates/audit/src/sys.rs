@@ -52,7 +52,7 @@ pub(crate) fn wait(_: &[(&TcpStream, Interest)], timeout: Duration) {
 pub(crate) enum Signal {
     /// Asks to end.
     Terminate,
-    /// Ends.
+    /// ConnectionCounters.
     Kill,
     /// Lets one that was stopped go on.
     #[cfg(target_os = "linux")]
@@ -152,7 +152,7 @@ pub(crate) fn adopt_orphans() {}
 /// the terminal reaches it, and with all signals blocked that can be. So would they be in programs that it starts, which is
 /// why those need [`unblock_signals`].
 #[cfg(unix)]
-pub(crate) fn stand_apart() {
+pub(crate) fn detach() {
     // SAFETY: setsid takes nothing; it fails where this process leads a group already, which is then good enough. The set is
     // filled before it is used, and no thread but this one runs yet. SIGCHLD gets back its default, since a parent may have
     // had it ignored, and how children ended would be lost.

@@ -22,7 +22,7 @@ use echoctl_observe::ProcessTree;
 use crate::Error;
 use crate::attack::Permitted;
 use crate::descendants::Descendants;
-use crate::listeners::{Holding, Listeners, Stranger};
+use crate::listeners::{ForeignListener, Listeners, Owner};
 use output::Output;
 use port::free_addr;
 use supervisor::Supervisor;
@@ -35,7 +35,7 @@ pub struct Launch {
     /// Where it will listen; `None`: at a free port of loopback.
     pub addr: Option<SocketAddr>,
     /// How long it may take until it listens.
-    pub patience: Duration,
+    pub ready_timeout: Duration,
     /// A program, with its first arguments, that calls [`supervise`](crate::supervise()) with the words that follow.
     pub supervisor: Vec<OsString>,
     /// Whether this process starts no other child, so that every orphan which it is given, should the supervisor be killed,
@@ -58,12 +58,12 @@ impl Target {
     ///
     /// # Errors
     /// When it cannot be started, ends, or does not listen in time, each with the end of what it printed; when somebody
-    /// else listens at its address ([`Error::Taken`] before it is started, [`Error::Stranger`] after).
+    /// else listens at its address ([`Error::AddrInUse`] before it is started, [`Error::ForeignListener`] after).
     pub fn start(launch: &Launch, stop: &AtomicBool) -> Result<Target, Error> {
         let mut listeners = match Listeners::open() {
             Ok(listeners) => Some(listeners),
             // Without them a stranger could not be told from the command.
-            Err(source) if cfg!(target_os = "linux") => return Err(Error::Unseen(source)),
+            Err(source) if cfg!(target_os = "linux") => return Err(Error::ListenersNotVisible(source)),
             Err(_) => None,
         };
         let addr = match launch.addr {
@@ -77,7 +77,7 @@ impl Target {
         target.await_listener(launch, &mut listeners, stop)?;
         // What listens was found by a look of its own: it must be known here as well.
         target.supervisor.tree();
-        target.settle(stop);
+        target.wait_until_idle(stop);
         Ok(target)
     }
 
@@ -158,16 +158,16 @@ impl Target {
             let ended = self.has_ended();
             // Known from before, should the supervisor be killed.
             self.supervisor.tree();
-            match self.holding(self.addr, listeners)? {
-                Holding::Target { .. } => return Ok(()),
-                Holding::Stranger(stranger) => {
-                    return Err(Error::Stranger { command: self.command.clone(), stranger });
+            match self.owner(self.addr, listeners)? {
+                Owner::Target { .. } => return Ok(()),
+                Owner::ForeignListener(listener) => {
+                    return Err(Error::ForeignListener { command: self.command.clone(), listener });
                 }
-                Holding::Nobody => {}
+                Owner::NoListener => {}
             }
             if launch.addr.is_none()
                 && let Some(addr) = self.address(Some(self.addr.port()), listeners)?
-                && let Holding::Target { .. } = self.holding(addr, listeners)?
+                && let Owner::Target { .. } = self.owner(addr, listeners)?
             {
                 self.addr = addr;
                 return Ok(());
@@ -180,11 +180,11 @@ impl Target {
                     output: self.printed(),
                 });
             }
-            if began.elapsed() >= launch.patience {
+            if began.elapsed() >= launch.ready_timeout {
                 return Err(Error::NeverListened {
                     command: self.command.clone(),
                     port: self.addr.port(),
-                    waited: launch.patience,
+                    waited: launch.ready_timeout,
                     elsewhere: self.elsewhere(listeners)?,
                     output: self.printed(),
                 });
@@ -205,11 +205,11 @@ impl Target {
         (!ending.success || is_alone).then_some(ending.how)
     }
 
-    fn holding(&self, addr: SocketAddr, listeners: &mut Option<Listeners>) -> Result<Holding, Error> {
+    fn owner(&self, addr: SocketAddr, listeners: &mut Option<Listeners>) -> Result<Owner, Error> {
         match listeners {
-            Some(listeners) => listeners.holding(addr, self.descendants).map_err(Error::Unseen),
-            None if is_bound(addr) => Ok(Holding::Target { inodes: BTreeSet::new() }),
-            None => Ok(Holding::Nobody),
+            Some(listeners) => listeners.owner(addr, self.descendants).map_err(Error::ListenersNotVisible),
+            None if is_bound(addr) => Ok(Owner::Target { inodes: BTreeSet::new() }),
+            None => Ok(Owner::NoListener),
         }
     }
 
@@ -221,12 +221,12 @@ impl Target {
         listeners: &mut Option<Listeners>,
     ) -> Result<Option<SocketAddr>, Error> {
         let Some(listeners) = listeners else { return Ok(None) };
-        listeners.address_of(self.descendants, port).map_err(Error::Unseen)
+        listeners.address_of(self.descendants, port).map_err(Error::ListenersNotVisible)
     }
 
     /// Waits until it has come to rest, at most [`SETTLING`]: what it allocates while it still starts is not growth, and a
     /// proxy often listens before what is behind it.
-    fn settle(&self, stop: &AtomicBool) {
+    fn wait_until_idle(&self, stop: &AtomicBool) {
         let deadline = Instant::now() + SETTLING;
         let Ok(mut tree) = ProcessTree::new(self.roots()) else { return };
         self.descendants.add_to(&mut tree);
@@ -275,10 +275,10 @@ fn line(words: &[OsString]) -> String {
 /// Refuses an address that somebody listens at already.
 fn refuse_taken(addr: SocketAddr, listeners: Option<&mut Listeners>) -> Result<(), Error> {
     let Some(listeners) = listeners else {
-        return if is_bound(addr) { Err(Error::Taken { addr, stranger: None }) } else { Ok(()) };
+        return if is_bound(addr) { Err(Error::AddrInUse { addr, listener: None }) } else { Ok(()) };
     };
-    match listeners.accepting(addr).map_err(Error::Unseen)?.first() {
-        Some(socket) => Err(Error::Taken { addr, stranger: Some(Stranger::of(socket)) }),
+    match listeners.accepting(addr).map_err(Error::ListenersNotVisible)?.first() {
+        Some(socket) => Err(Error::AddrInUse { addr, listener: Some(ForeignListener::of(socket)) }),
         None => Ok(()),
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use echoctl_audit::{Error, Outcome, Plan, Script, Shape};
+use echoctl_audit::{AuditConfig, AuditOutcome, Error, Preset, Script};
 
 /// Far longer than any of these takes: only one without an end meets it.
 const NEVER: Duration = Duration::from_secs(120);
@@ -28,12 +28,12 @@ fn server(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
 
 /// Attacks for a second, and returns what came of it.
 #[track_caller]
-fn attack(addr: SocketAddr, script: Script) -> Result<Outcome, Error> {
-    let plan = Plan { patience: Duration::from_secs(1), ..Plan::new(addr, script) };
+fn attack(addr: SocketAddr, script: Script) -> Result<AuditOutcome, Error> {
+    let config = AuditConfig { max_duration: Duration::from_secs(1), ..AuditConfig::new(addr, script) };
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
         // The test has failed when nobody waits for it any more.
-        let _ = tell.send(plan.attack(&AtomicBool::new(false), &mut |_| {}));
+        let _ = tell.send(config.attack(&AtomicBool::new(false), &mut |_| {}));
     });
     told.recv_timeout(NEVER).expect("it ends")
 }
@@ -87,14 +87,14 @@ fn a_setup_that_is_never_answered_ends() {
 #[test]
 fn a_server_that_sends_for_ever_is_judged_and_left() {
     for serve in [pours, pours_and_reads, drips] {
-        attack(server(serve), Shape::Raw.script("127.0.0.1")).unwrap();
+        attack(server(serve), Preset::Raw.script("127.0.0.1")).unwrap();
     }
 }
 
 #[test]
 fn a_publisher_that_is_sent_bytes_for_ever_goes_on() {
     let script = Script::from_json(
-        r#"{"feeder":{},"stimulus":{"repeat":[{"fill":"x","count":1000}]},
+        r#"{"publisher":{},"stimulus":{"repeat":[{"fill":"x","count":1000}]},
             "bystander":{"send":[{"text":"ping"}],"expect":[{"text":"pong"}]}}"#,
     )
     .unwrap();
@@ -108,7 +108,7 @@ fn a_publisher_that_is_sent_bytes_for_ever_goes_on() {
 fn a_server_that_accepts_nothing_ends() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
 
-    attack(listener.local_addr().unwrap(), Shape::Raw.script("127.0.0.1")).unwrap();
+    attack(listener.local_addr().unwrap(), Preset::Raw.script("127.0.0.1")).unwrap();
     let error = attack(listener.local_addr().unwrap(), greeted()).unwrap_err();
 
     assert!(matches!(error, Error::Step { .. }), "{error}");
@@ -119,9 +119,9 @@ fn an_interruption_ends_a_setup_that_is_never_answered() {
     let addr = server(drips);
     let stop = Arc::new(AtomicBool::new(false));
     let (tell, told) = mpsc::channel();
-    let (flag, plan) = (stop.clone(), Plan::new(addr, greeted()));
+    let (flag, config) = (stop.clone(), AuditConfig::new(addr, greeted()));
     thread::spawn(move || {
-        let _ = tell.send(plan.attack(&flag, &mut |_| {}));
+        let _ = tell.send(config.attack(&flag, &mut |_| {}));
     });
 
     stop.store(true, Ordering::Relaxed);

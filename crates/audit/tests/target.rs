@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::AtomicBool;
 
-use echoctl_audit::{Error, Launch, Plan, Shape, Target};
+use echoctl_audit::{AuditConfig, Error, Launch, Preset, Target};
 use echoctl_observe::Process;
 use echoctl_record::Verdict;
 use support::command::{ECHO, launch, start, wait_until};
@@ -81,20 +81,20 @@ fn an_address_that_is_taken_is_refused_before_anything_is_started() {
 
     let refused = Target::start(&Launch { addr: Some(addr), ..launch(&["true"]) }, &AtomicBool::new(false));
 
-    let Err(Error::Taken { stranger: Some(stranger), .. }) = refused else { panic!("{refused:?}") };
-    assert_eq!(stranger.pid, Some(std::process::id()));
+    let Err(Error::AddrInUse { listener: Some(listener), .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!(listener.pid, Some(std::process::id()));
 }
 
 #[test]
 fn a_server_that_forks_for_each_connection_is_bounded() {
     let target = start(&["perl", "-e", ECHO]).unwrap();
-    let plan = Plan {
+    let config = AuditConfig {
         pids: target.roots(),
         is_fresh: true,
-        ..Plan::new(target.addr(), Shape::Raw.script("127.0.0.1"))
+        ..AuditConfig::new(target.addr(), Preset::Raw.script("127.0.0.1"))
     };
 
-    let outcome = plan.attack(&AtomicBool::new(false), &mut |_| {}).unwrap();
+    let outcome = config.attack(&AtomicBool::new(false), &mut |_| {}).unwrap();
 
     assert_eq!(outcome.judgement.verdict, Verdict::Bounded, "{}", outcome.judgement.reason);
     assert!(outcome.sees_memory && outcome.evidence.figures().lost == Some(0));
@@ -117,7 +117,7 @@ fn a_setup_without_its_answer_says_which_step_and_what_came() {
     };
     let stop = AtomicBool::new(false);
 
-    let error = Plan::new(target.addr(), wrong).attack(&stop, &mut |_| {}).unwrap_err().to_string();
+    let error = AuditConfig::new(target.addr(), wrong).attack(&stop, &mut |_| {}).unwrap_err().to_string();
 
     assert!(
         error.contains("setup, step 1") && error.contains("\"welcome\"") && error.contains("\"GET\""),

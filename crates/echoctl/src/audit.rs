@@ -2,11 +2,13 @@
 
 mod failure;
 mod junit;
-mod kept;
+mod output_files;
+mod page;
+mod presets;
+mod record;
 mod remedies;
-mod shapes;
 mod summary;
-mod told;
+mod text;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -17,7 +19,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueHint;
-use echoctl_audit::{Error, Launch, Outcome as Attack, Permitted, Plan, Target};
+use echoctl_audit::{AuditConfig, AuditOutcome, Error, Launch, Permitted, Target};
 use echoctl_observe::Process;
 use echoctl_record::{Bytes, Sample, Verdict};
 
@@ -29,8 +31,8 @@ use crate::supervise;
 use crate::values;
 use crate::view::progress::Progress;
 use failure::failure;
-use kept::Files;
-use shapes::Stimulus;
+use output_files::OutputFiles;
+use presets::StimulusArgs;
 use summary::Summary;
 
 /// Prove it: can a client that does not read exhaust this server? A verdict in seconds, for any TCP server
@@ -54,9 +56,9 @@ pub(crate) struct Args {
     command: Vec<OsString>,
 
     #[command(flatten)]
-    stimulus: Stimulus,
+    stimulus: StimulusArgs,
 
-    /// Attack over so many connections at once, to see whether the bound is one for each or one for all
+    /// AuditOutcome over so many connections at once, to see whether the bound is one for each or one for all
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     connections: u32,
 
@@ -72,9 +74,9 @@ pub(crate) struct Args {
     #[arg(long, default_value = "128MiB", value_name = "RATE", value_parser = values::rate)]
     rate: u64,
 
-    /// Attack for at most so long; raise it for servers that are slow, or that hang up late
+    /// AuditOutcome for at most so long; raise it for servers that are slow, or that hang up late
     #[arg(long = "for", default_value = "15s", value_name = "TIME", value_parser = attack_time)]
-    patience: Duration,
+    max_duration: Duration,
 
     /// Watch the memory of this process, when the server's is not found by who listens
     #[arg(long, value_name = "PID")]
@@ -121,7 +123,7 @@ pub(crate) fn run(mut args: Args) -> Outcome {
     if let Some(pid) = args.pid {
         Process::open(pid).map_err(|error| Failure::usage(format_args!("--pid: {error}")))?;
     }
-    let files = Files::new(args.junit.as_deref(), args.report.as_deref(), args.record.as_deref())?;
+    let files = OutputFiles::new(args.junit.as_deref(), args.report.as_deref(), args.record.as_deref())?;
     interrupt::catch_signals(STOPPING);
     let stop = interrupt::flag();
     let target = match args.command.as_slice() {
@@ -131,7 +133,7 @@ pub(crate) fn run(mut args: Args) -> Outcome {
             let launch = Launch {
                 command: command.to_vec(),
                 addr: addr.map(|target| target.first()),
-                patience: args.ready_timeout,
+                ready_timeout: args.ready_timeout,
                 supervisor: supervise::words().context("cannot find the program's own path")?,
                 owns_orphans: true,
             };
@@ -150,19 +152,19 @@ pub(crate) fn run(mut args: Args) -> Outcome {
     pids.extend(target.iter().flat_map(Target::roots));
     let permitted = match &target {
         Some(target) => target.permitted(),
-        None => args.consent.only_user(addr).map_or(Permitted::Anybody, Permitted::User),
+        None => args.consent.only_user(addr).map_or(Permitted::Any, Permitted::User),
     };
-    let plan = Plan {
+    let config = AuditConfig {
         connections: args.connections,
         budget: args.bytes,
         rate: args.rate,
-        patience: args.patience,
+        max_duration: args.max_duration,
         pids,
         permitted,
         is_fresh: target.is_some(),
-        ..Plan::new(addr, script)
+        ..AuditConfig::new(addr, script)
     };
-    let attack = attack(&plan, args.json, stop).map_err(failure);
+    let attack = attack(&config, args.json, stop).map_err(failure);
     let output = target.as_ref().map(Target::output).unwrap_or_default();
     let name = target.as_ref().map_or_else(|| addr.to_string(), |target| target.command().to_owned());
     // Stopped before anything is told, so that nothing runs on while somebody reads.
@@ -170,10 +172,10 @@ pub(crate) fn run(mut args: Args) -> Outcome {
         note(format_args!("echoctl: cannot stop {left}: still running, perhaps as another user"));
     }
     let attack = attack?;
-    let summary = Summary::new(&attack, &name, addr, &shape, &plan, args.project);
+    let summary = Summary::new(&attack, &name, addr, &shape, &config, args.project);
     let printed = match args.json {
         true => json_line("summary", &summary),
-        false => print_styled(&told::told(&summary, &attack, &output)),
+        false => print_styled(&text::text(&summary, &attack, &output)),
     };
     // Whatever became of the one, the other is done.
     let written = files.write(&summary, &attack, args.expect);
@@ -183,7 +185,7 @@ pub(crate) fn run(mut args: Args) -> Outcome {
 }
 
 /// Attacks, and shows how that goes: samples as JSON, or a line on a terminal.
-fn attack(plan: &Plan, json: bool, stop: &AtomicBool) -> Result<Attack, Error> {
+fn attack(config: &AuditConfig, json: bool, stop: &AtomicBool) -> Result<AuditOutcome, Error> {
     let progress = Progress::new(!json);
     let mut first = None;
     let mut watched = |sample: &Sample| {
@@ -201,7 +203,7 @@ fn attack(plan: &Plan, json: bool, stop: &AtomicBool) -> Result<Attack, Error> {
             Bytes(sample.consumed)
         ));
     };
-    plan.attack(stop, &mut watched)
+    config.attack(stop, &mut watched)
 }
 
 /// The exit code of a verdict, or of its agreement with what was expected.

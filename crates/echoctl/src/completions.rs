@@ -8,7 +8,7 @@ use std::io::Write;
 use clap::builder::PossibleValuesParser;
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
-use echoctl_audit::Shape;
+use echoctl_audit::Preset;
 use echoctl_lab::lessons;
 use echoctl_proto::Framing;
 
@@ -61,7 +61,7 @@ fn names(command: &str, argument: &str) -> Option<Vec<&'static str>> {
             let program = Cli::command();
             program.get_subcommands().filter(|command| !command.is_hide_set()).map(named).collect()
         }
-        ("audit", "shape") => Shape::NAMES.iter().map(|(name, _)| *name).collect(),
+        ("audit", "shape") => Preset::NAMES.iter().map(|(name, _)| *name).collect(),
         (_, "framing") => Framing::ALL.iter().map(|framing| framing.name()).collect(),
         _ => return None,
     })

@@ -245,7 +245,7 @@ fn what_makes_no_sense_is_refused_before_a_byte_is_sent() {
         (&["192.0.2.1:80"][..], "--allow-remote"),
         (&["https://localhost:443"], "TLS is not supported"),
         (&["unix:/tmp/x"], "Unix sockets are not supported"),
-        (&["--shape", "gopher"], "is no shape"),
+        (&["--shape", "gopher"], "is no preset"),
         (&["--shape", "redis-get"], "needs its KEY"),
         (&["--shape", "redis-get", "127.0.0.1:9"], "needs its KEY"),
         (&["--expect", "fine"], "no verdict"),

@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 use echoctl_observe::start_thread;
 use serde::{Deserialize, Serialize};
 
-use super::gate::Gate;
-use super::link::{Link, find};
+use super::connection::{AuditConnection, find};
+use super::connector::Connector;
 use crate::Error;
-use crate::script::{Script, Sent, Step};
+use crate::script::{Script, SendMode, Step};
 use crate::sys::{self, Interest};
 
 /// How a healthy client fared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Served {
+pub struct BystanderStats {
     /// Answers that came.
     pub answers: u64,
     /// The time within which 99 of 100 came, in seconds.
@@ -43,24 +43,24 @@ impl Bystander {
     ///
     /// # Errors
     /// When somebody else listens at the address by now, or the audit is to stop.
-    pub(super) fn start(script: &Script, gate: &mut Gate<'_>) -> Result<Option<Bystander>, Error> {
+    pub(super) fn start(script: &Script, connector: &mut Connector<'_>) -> Result<Option<Bystander>, Error> {
         let Some((question, answer)) = question(script) else { return Ok(None) };
-        // It greets as those do who ask: a subscriber, which the victim is where there is a feeder, often may not.
-        let setup = script.feeder.as_ref().map_or(&script.setup, |feeder| &feeder.setup);
-        let link = gate.connect().and_then(|mut link| {
-            gate.converse(&mut link, "bystander", setup)?;
-            Ok(link)
+        // It greets as those do who ask: a subscriber, which the slow reader is where there is a publisher, often may not.
+        let setup = script.publisher.as_ref().map_or(&script.setup, |publisher| &publisher.setup);
+        let connection = connector.connect().and_then(|mut connection| {
+            connector.converse(&mut connection, "bystander", setup)?;
+            Ok(connection)
         });
-        match link {
-            Ok(link) => Ok(Bystander::ask_on(link, question, answer)),
+        match connection {
+            Ok(connection) => Ok(Bystander::ask_on(connection, question, answer)),
             Err(Error::Connect { .. } | Error::Step { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    fn ask_on(mut link: Link, question: Vec<u8>, answer: Vec<u8>) -> Option<Bystander> {
+    fn ask_on(mut connection: AuditConnection, question: Vec<u8>, answer: Vec<u8>) -> Option<Bystander> {
         let stop = Arc::new(AtomicBool::new(false));
-        ask(&mut link, &question, &answer, GREETING_PATIENCE, &stop).ok()?;
+        ask(&mut connection, &question, &answer, FIRST_ANSWER_TIMEOUT, &stop).ok()?;
         let (told, hold) = (stop.clone(), Arc::new(AtomicBool::new(false)));
         let held = hold.clone();
         // Where no thread can be had, as in little address space, the attack goes on without a bystander.
@@ -72,7 +72,7 @@ impl Bystander {
                     continue;
                 }
                 let asked = Instant::now();
-                match ask(&mut link, &question, &answer, Duration::MAX, &told) {
+                match ask(&mut connection, &question, &answer, Duration::MAX, &told) {
                     // Hung up on, not kept waiting: there is nothing more to time.
                     Err(Unanswered::Ended) => break,
                     // The attack is over: the question still waits, for so long already.
@@ -91,7 +91,7 @@ impl Bystander {
     }
 
     /// Stops asking; says how it went.
-    pub(super) fn finish(self) -> Option<Served> {
+    pub(super) fn finish(self) -> Option<BystanderStats> {
         self.stop.store(true, Ordering::Relaxed);
         let mut times = self.thread.join().ok()?;
         times.sort_unstable();
@@ -99,7 +99,7 @@ impl Bystander {
         // The smallest time that 99 of 100 answers do not exceed.
         let p99 = times[(times.len() * 99).div_ceil(100) - 1].as_secs_f64();
         let is_starved = longest > STARVED.as_secs_f64();
-        Some(Served { answers: times.len() as u64, p99, longest, is_starved })
+        Some(BystanderStats { answers: times.len() as u64, p99, longest, is_starved })
     }
 }
 
@@ -117,9 +117,9 @@ fn question(script: &Script) -> Option<(Vec<u8>, Vec<u8>)> {
         return Some((send.bytes(), expect.as_ref().map(|payload| payload.bytes()).unwrap_or_default()));
     }
     // A stimulus is a fair question where each is answered and nothing about the connection is special: a second client
-    // with the same setup may be the same client to the server, or hear all that the victim says.
+    // with the same setup may be the same client to the server, or hear all that the slow reader says.
     match &script.stimulus.send {
-        Sent::Repeat(payload) if script.setup.is_empty() && script.feeder.is_none() => {
+        SendMode::Repeat(payload) if script.setup.is_empty() && script.publisher.is_none() => {
             // Of bytes without any framing a few are as good a question, and no load.
             let mut question = payload.bytes();
             question.truncate(if payload.is_uniform() { UNIFORM } else { usize::MAX });
@@ -130,20 +130,20 @@ fn question(script: &Script) -> Option<(Vec<u8>, Vec<u8>)> {
 }
 
 fn ask(
-    link: &mut Link,
+    connection: &mut AuditConnection,
     question: &[u8],
     answer: &[u8],
-    patience: Duration,
+    timeout: Duration,
     stop: &AtomicBool,
 ) -> Result<(), Unanswered> {
     let started = Instant::now();
     let mut chunk = vec![0; 64 << 10];
     // What is left of earlier answers is not this one's.
-    link.discard(&mut chunk);
+    connection.discard(&mut chunk);
     let (mut sent, mut heard) = (0, Vec::new());
     loop {
-        sent += link.write(&question[sent..]);
-        let count = link.read(&mut chunk);
+        sent += connection.write(&question[sent..]);
+        let count = connection.read(&mut chunk);
         heard.extend_from_slice(&chunk[..count]);
         let is_answered = if answer.is_empty() { !heard.is_empty() } else { find(&heard, answer).is_some() };
         if is_answered && sent == question.len() {
@@ -151,14 +151,14 @@ fn ask(
         }
         let excess = heard.len().saturating_sub(answer.len() + chunk.len());
         heard.drain(..excess);
-        if link.ended.is_some() {
+        if connection.ended.is_some() {
             return Err(Unanswered::Ended);
         }
-        if started.elapsed() >= patience || stop.load(Ordering::Relaxed) {
+        if started.elapsed() >= timeout || stop.load(Ordering::Relaxed) {
             return Err(Unanswered::Late);
         }
         let interest = Interest { read: true, write: sent < question.len() };
-        sys::wait(&[(link.socket(), interest)], Duration::from_millis(20));
+        sys::wait(&[(connection.socket(), interest)], Duration::from_millis(20));
     }
 }
 
@@ -166,7 +166,7 @@ fn ask(
 const STARVED: Duration = Duration::from_secs(1);
 
 /// Time for the first answer. A server that does not answer this question is not timed.
-const GREETING_PATIENCE: Duration = Duration::from_millis(250);
+const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Bytes of a question that has no framing.
 const UNIFORM: usize = 64;

@@ -7,7 +7,7 @@ about = "pubsub"
 [[setup]]
 send = [{ text = "SUBSCRIBE c\r\n" }]
 expect = [{ text = "subscribe" }]
-[feeder]
+[publisher]
 [stimulus]
 kind = "publish"
 repeat = [{ text = "PUBLISH c " }, { fill = "x", count = 16 }, { text = "\r\n" }]
@@ -19,8 +19,8 @@ fn toml_and_json_say_the_same() {
     let json = Script::from_json(&serde_json::to_string(&toml).unwrap()).unwrap();
 
     assert_eq!(toml, json);
-    assert!(toml.feeder.is_some() && toml.setup.len() == 1);
-    let Sent::Repeat(payload) = toml.stimulus.send else { panic!("repeat") };
+    assert!(toml.publisher.is_some() && toml.setup.len() == 1);
+    let SendMode::Repeat(payload) = toml.stimulus.send else { panic!("repeat") };
     assert_eq!(payload.bytes(), b"PUBLISH c xxxxxxxxxxxxxxxx\r\n");
 }
 
@@ -50,7 +50,7 @@ fn files_are_read_from_beside_the_script() {
     std::fs::write(folder.path().join("body"), b"\x00body").unwrap();
     std::fs::write(&path, "[stimulus]\nonce = [{ file = \"body\" }]").unwrap();
 
-    let Sent::Once(payload) = Script::read(&path).unwrap().stimulus.send else { panic!("once") };
+    let SendMode::Once(payload) = Script::read(&path).unwrap().stimulus.send else { panic!("once") };
     assert_eq!(payload.bytes(), b"\x00body");
 
     std::fs::write(&path, "[stimulus]\nonce = [{ file = \"gone\" }]").unwrap();

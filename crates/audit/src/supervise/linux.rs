@@ -12,7 +12,7 @@ use crate::sys::{self, Signal};
 
 /// Makes this process a supervisor: alone in its session, and the parent of orphans.
 pub(super) fn prepare() {
-    sys::stand_apart();
+    sys::detach();
     sys::adopt_orphans();
 }
 
@@ -57,7 +57,7 @@ impl Descendants {
     }
 
     /// Kills all of them. The children come first: finding those takes least time, and one that forks and ends at once must
-    /// be met while it lives. Whoever is below a child becomes one when that ends.
+    /// be met while it lives. Whoever is below a child becomes one when that counters.
     pub(super) fn kill(&mut self) {
         let Ok(own) = Process::open(std::process::id()) else { return };
         for child in own.children() {

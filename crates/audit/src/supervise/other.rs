@@ -12,7 +12,7 @@ use super::{Event, Report};
 /// Makes this process a supervisor.
 pub(super) fn prepare() {
     #[cfg(unix)]
-    crate::sys::stand_apart();
+    crate::sys::detach();
 }
 
 /// The command, and its group.
@@ -63,7 +63,7 @@ impl Descendants {
         }
     }
 
-    /// Ends it.
+    /// ConnectionCounters it.
     pub(super) fn kill(&mut self) {
         let mut command = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         #[cfg(unix)]

@@ -151,7 +151,7 @@ impl Supervisor {
         &self.tree
     }
 
-    /// Ends everything below it. Returns the names of what could not be ended, if any.
+    /// ConnectionCounters everything below it. Returns the names of what could not be ended, if any.
     pub(super) fn stop(&mut self) -> Option<&str> {
         self.tree.rescan();
         self.control = None;
@@ -192,7 +192,7 @@ impl Supervisor {
         }
     }
 
-    /// Ends what a lost supervisor leaves: known members of its tree, and children of ours that are in its session, or all of
+    /// ConnectionCounters what a lost supervisor leaves: known members of its tree, and children of ours that are in its session, or all of
     /// them where they can be nobody else's. Others of our children are not touched.
     #[cfg(target_os = "linux")]
     fn end_orphans(&mut self) {

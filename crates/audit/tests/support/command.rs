@@ -10,7 +10,7 @@ use echoctl_audit::{Error, Launch, Target};
 use echoctl_observe::Process;
 
 /// The longest that anything is waited for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An echo server that forks for each connection.
 pub(crate) const ECHO: &str = "use IO::Socket::INET; my $l = IO::Socket::INET->new(LocalAddr => \"127.0.0.1\", \
@@ -23,7 +23,7 @@ pub(crate) fn launch(command: &[&str]) -> Launch {
     Launch {
         command: command.iter().map(Into::into).collect(),
         addr: None,
-        patience: PATIENCE,
+        ready_timeout: TIMEOUT,
         supervisor: vec![env!("CARGO_BIN_EXE_supervise").into()],
         // Other tests of this process have children, too.
         owns_orphans: false,
@@ -37,9 +37,9 @@ pub(crate) fn start(command: &[&str]) -> Result<Target, Error> {
 
 #[track_caller]
 pub(crate) fn wait_until(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !condition() {
-        assert!(Instant::now() < deadline, "did not come true within {PATIENCE:?}");
+        assert!(Instant::now() < deadline, "did not come true within {TIMEOUT:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

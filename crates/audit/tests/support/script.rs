@@ -1,6 +1,6 @@
 //! Any bytes as a script in TOML and in JSON: an error of bounded length, or a script that can be printed and read back.
 
-use echoctl_audit::{Payload, Script, Sent, unescape};
+use echoctl_audit::{Payload, Script, SendMode, unescape};
 
 /// Reads `input` as TOML.
 pub(crate) fn check_toml(input: &[u8]) {
@@ -26,9 +26,9 @@ fn check(input: &[u8], read: fn(&str) -> Result<Script, String>) {
 
 /// No payload takes more memory than is promised, whatever the script says.
 fn check_sizes(script: &Script) {
-    let feeder = script.feeder.iter().flat_map(|feeder| &feeder.setup);
-    let steps = script.prepare.iter().chain(&script.setup).chain(feeder).chain(&script.bystander);
-    let (Sent::Repeat(stimulus) | Sent::Once(stimulus)) = &script.stimulus.send;
+    let publisher = script.publisher.iter().flat_map(|publisher| &publisher.setup);
+    let steps = script.prepare.iter().chain(&script.setup).chain(publisher).chain(&script.bystander);
+    let (SendMode::Repeat(stimulus) | SendMode::Once(stimulus)) = &script.stimulus.send;
     let payloads = steps.flat_map(|step| step.send.iter().chain(&step.expect)).chain([stimulus]);
     assert!(payloads.map(Payload::len).max() <= Some(64 << 20));
     if stimulus.len() <= 1 << 20 {

@@ -30,16 +30,16 @@ fn hint(error: &Error) -> Option<&'static str> {
         Error::Start { source, .. } if source.kind() == ErrorKind::NotFound => {
             Some("no such program here or in PATH: behind -- comes the command that starts the server")
         }
-        Error::Taken { .. } => Some(
+        Error::AddrInUse { .. } => Some(
             "give another address, or none for a free one; to audit the server that runs there, leave out the command: \
              echoctl audit ADDR",
         ),
-        Error::Stranger { .. } => Some(
+        Error::ForeignListener { .. } => Some(
             "a server that the command has another program start (systemd, Docker, sudo) is not a process of the command: \
              start it yourself, and then use echoctl audit ADDR, with --pid for its memory and --allow-other-user if it is \
              another user's; or give another address",
         ),
-        Error::ChangedHands(_) => {
+        Error::ListenerChanged(_) => {
             Some("run it again; if that is the server to be audited: --allow-other-user")
         }
         _ => None,

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use echoctl_audit::{Outcome, Plan};
+use echoctl_audit::{AuditConfig, AuditOutcome};
 use echoctl_record::{Figures, SCHEMA_VERSION, Verdict};
 use serde::Serialize;
 
@@ -60,16 +60,17 @@ pub(super) struct Projection {
 
 impl Summary {
     pub(super) fn new(
-        attack: &Outcome,
+        attack: &AuditOutcome,
         target: &str,
         addr: SocketAddr,
         shape: &str,
-        plan: &Plan,
+        config: &AuditConfig,
         project: Option<u64>,
     ) -> Summary {
         let figures = attack.evidence.figures();
         let each = |total: Option<u64>, many: u64| {
-            let all = u128::from(total.unwrap_or(0)) * u128::from(many) / u128::from(plan.connections.max(1));
+            let all =
+                u128::from(total.unwrap_or(0)) * u128::from(many) / u128::from(config.connections.max(1));
             u64::try_from(all).unwrap_or(u64::MAX)
         };
         Summary {
@@ -80,22 +81,22 @@ impl Summary {
             target: target.to_owned(),
             addr,
             shape: shape.to_owned(),
-            connections: plan.connections,
-            bytes: plan.budget,
+            connections: config.connections,
+            bytes: config.budget,
             seconds: attack.seconds,
             figures,
             damaged_at: attack.evidence.read_out.as_ref().and_then(|read_out| read_out.damaged_at),
             bystander: attack
                 .bystander
                 .as_ref()
-                .map(|served| if served.is_starved { "starved" } else { "served" }),
-            bystander_p99: attack.bystander.as_ref().map(|served| served.p99),
-            bystander_longest: attack.bystander.as_ref().map(|served| served.longest),
+                .map(|stats| if stats.is_starved { "starved" } else { "served" }),
+            bystander_p99: attack.bystander.as_ref().map(|stats| stats.p99),
+            bystander_longest: attack.bystander.as_ref().map(|stats| stats.longest),
             server: attack.server.clone(),
             pids: attack.pids.clone(),
             upstreams: attack.upstreams.clone(),
-            about: plan.script.about.clone(),
-            is_fresh: plan.is_fresh,
+            about: config.script.about.clone(),
+            is_fresh: config.is_fresh,
             projection: project.map(|many| Projection {
                 connections: many,
                 server_memory: each(figures.memory_growth, many),

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use echoctl_audit::{Payload, Plan, Script, Shape, Stimulus};
+use echoctl_audit::{AuditConfig, Payload, Preset, Script, Stimulus};
 use echoctl_observe::start_thread;
 use echoctl_record::{Bytes, Verdict};
 use serde::Serialize;
@@ -106,7 +106,7 @@ fn listings(setting: &Setting) -> String {
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
     LessonError::unless_left(MEMORY)?;
     let servers = lettered(setting);
-    let lines = Shape::Echo.script("127.0.0.1");
+    let lines = Preset::Echo.script("127.0.0.1");
     let endless = Script::new(Stimulus::repeat("a line without an end", Payload::text("x".repeat(4096))));
     // All at once, and each waited for only when all run: where one cannot begin, none is waited for.
     let begin = |candidate, script| {
@@ -144,9 +144,14 @@ struct Found {
 fn attack(program: &Path, candidate: Candidate, script: Script) -> Result<(Verdict, u64), LessonError> {
     let mut server = ChildServer::start_lesson(program, &["unbounded", "--candidate", candidate.name()])?;
     let pids = vec![server.pid()];
-    let plan =
-        Plan { budget: BUDGET, rate: RATE, patience: MAX_DURATION, pids, ..Plan::new(server.addr(), script) };
-    let outcome = plan
+    let config = AuditConfig {
+        budget: BUDGET,
+        rate: RATE,
+        max_duration: MAX_DURATION,
+        pids,
+        ..AuditConfig::new(server.addr(), script)
+    };
+    let outcome = config
         .attack(&AtomicBool::new(false), &mut |_| {})
         .map_err(|error| LessonError::Part(format!("the audit of a server: {error}")))?;
     server.check()?;

@@ -7,43 +7,44 @@ use std::time::{Duration, Instant};
 
 use echoctl_record::{Ended, Ending, Evidence, Judgement, Point, ReadOut, Sample, thin_out};
 
-use super::Plan;
+use super::AuditConfig;
 use super::bystander::Bystander;
-use super::feed::{Feed, Pace, WRITE};
-use super::link::Link;
-use super::read_out::{Extent, read_out};
-use super::watch::Watch;
+use super::connection::AuditConnection;
+use super::drain::{DrainLimits, drain};
+use super::monitor::Monitor;
+use super::stimulus_stream::{StimulusStream, WRITE};
+use super::token_bucket::TokenBucket;
 use crate::Error;
 use crate::sys::{self, Interest};
 
 /// An attack under way.
-pub(super) struct Run<'a> {
-    pub(super) plan: &'a Plan,
+pub(super) struct AttackDriver<'a> {
+    pub(super) config: &'a AuditConfig,
     pub(super) stop: &'a AtomicBool,
     pub(super) watched: &'a mut dyn FnMut(&Sample),
     pub(super) evidence: Evidence,
-    pub(super) feeds: Vec<Feed>,
-    pub(super) victims: Vec<Link>,
-    pub(super) senders: Vec<Link>,
+    pub(super) streams: Vec<StimulusStream>,
+    pub(super) slow_readers: Vec<AuditConnection>,
+    pub(super) senders: Vec<AuditConnection>,
     pub(super) samples: Vec<Sample>,
     pub(super) bystander: Option<&'a Bystander>,
 }
 
-impl Run<'_> {
+impl AttackDriver<'_> {
     /// Attacks, reads out and judges; once more if the rule says that this would tell more.
-    pub(super) fn carry_out(&mut self, watch: &mut Watch) -> Result<Judgement, Error> {
-        watch.look_behind();
-        watch.begin();
-        self.take_point(watch, false);
+    pub(super) fn run(&mut self, monitor: &mut Monitor) -> Result<Judgement, Error> {
+        monitor.look_for_upstreams();
+        monitor.begin();
+        self.take_sample(monitor, false);
         loop {
-            self.press(watch)?;
-            self.let_read(watch);
+            self.send_until_enough(monitor)?;
+            self.drain(monitor);
             if self.stop.load(Ordering::Relaxed) {
                 // What was read by then is not all, and allows no verdict.
                 return Err(Error::Interrupted);
             }
             let judgement = self.evidence.judge();
-            let is_over = self.evidence.ending.is_some() || watch.elapsed() >= self.evidence.patience;
+            let is_over = self.evidence.ending.is_some() || monitor.elapsed() >= self.evidence.patience;
             if !judgement.more_would_help || is_over {
                 return Ok(judgement);
             }
@@ -51,27 +52,27 @@ impl Run<'_> {
     }
 
     /// Sends and does not read, until that is enough.
-    fn press(&mut self, watch: &mut Watch) -> Result<(), Error> {
-        let mut pace = Pace::new(self.plan.rate, Instant::now());
+    fn send_until_enough(&mut self, monitor: &mut Monitor) -> Result<(), Error> {
+        let mut bucket = TokenBucket::new(self.config.rate, Instant::now());
         let (mut sampled, mut sampled_at_bytes) = (Instant::now(), 0);
         let mut allowance = self.evidence.allowance();
         let mut discarded = vec![0; WRITE];
-        let interval = if self.victims.len() > MANY { INTERVAL * 4 } else { INTERVAL };
+        let interval = if self.slow_readers.len() > MANY { INTERVAL * 4 } else { INTERVAL };
         loop {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            for link in &mut self.senders {
-                link.discard(&mut discarded);
+            for connection in &mut self.senders {
+                connection.discard(&mut discarded);
             }
-            let progress = self.send(&mut pace, allowance);
+            let progress = self.send(&mut bucket, allowance);
             let produced = self.produced();
             let now = Instant::now();
             if now - sampled >= interval || produced - sampled_at_bytes >= POINT_BYTES {
                 (sampled, sampled_at_bytes) = (now, produced);
-                watch.look_behind();
-                self.take_point(watch, progress == Progress::Blocked);
-                self.note_ending(watch);
+                monitor.look_for_upstreams();
+                self.take_sample(monitor, progress == Progress::Blocked);
+                self.check_closed(monitor);
                 if let Some(bystander) = self.bystander {
                     bystander.hold(self.evidence.is_still());
                 }
@@ -80,44 +81,44 @@ impl Run<'_> {
                 }
                 let wanted = self.evidence.allowance();
                 if wanted > allowance {
-                    pace.lift();
+                    bucket.lift();
                 }
                 allowance = wanted;
             }
             if progress != Progress::Sent {
                 let write = progress == Progress::Blocked;
-                let own = if self.senders.is_empty() { &self.victims } else { &self.senders };
+                let own = if self.senders.is_empty() { &self.slow_readers } else { &self.senders };
                 let read = !self.senders.is_empty();
                 let waited: Vec<_> =
-                    own.iter().map(|link| (link.socket(), Interest { read, write })).collect();
+                    own.iter().map(|connection| (connection.socket(), Interest { read, write })).collect();
                 let until_sample = interval.saturating_sub(sampled.elapsed());
-                // Held back by the pace: a moment. Blocked or done: until there is something to do.
+                // Held back by the bucket: a moment. Blocked or done: until there is something to do.
                 let longest =
-                    if progress == Progress::Held { Duration::from_millis(1) } else { until_sample };
+                    if progress == Progress::RateLimited { Duration::from_millis(1) } else { until_sample };
                 sys::wait(&waited, longest.min(until_sample));
             }
         }
     }
 
     /// Gives each sender its turn.
-    fn send(&mut self, pace: &mut Pace, allowance: u64) -> Progress {
+    fn send(&mut self, bucket: &mut TokenBucket, allowance: u64) -> Progress {
         let mut left = allowance.saturating_sub(self.produced());
         let mut progress = Progress::Done;
-        let senders = if self.senders.is_empty() { &mut self.victims } else { &mut self.senders };
-        for (link, feed) in senders.iter_mut().zip(&mut self.feeds) {
-            let next = feed.next();
+        let senders = if self.senders.is_empty() { &mut self.slow_readers } else { &mut self.senders };
+        for (connection, stream) in senders.iter_mut().zip(&mut self.streams) {
+            let next = stream.next();
             if next.is_empty() || left == 0 {
                 continue;
             }
-            let allowed = pace.allowed(Instant::now()).min(left).min(WRITE as u64) as usize;
+            let allowed = bucket.allowed(Instant::now()).min(left).min(WRITE as u64) as usize;
             // A write of a few bytes costs as much as one of many: it waits for its pace to save up some.
             if allowed < next.len().min(SMALLEST) && (allowed as u64) < left {
-                progress = progress.max(Progress::Held);
+                progress = progress.max(Progress::RateLimited);
                 continue;
             }
-            let count = link.write(&next[..next.len().min(allowed)]);
-            feed.advance(count);
-            pace.spend(count as u64);
+            let count = connection.write(&next[..next.len().min(allowed)]);
+            stream.advance(count);
+            bucket.spend(count as u64);
             left -= count as u64;
             progress = progress.max(if count > 0 { Progress::Sent } else { Progress::Blocked });
         }
@@ -125,16 +126,16 @@ impl Run<'_> {
     }
 
     fn produced(&self) -> u64 {
-        let senders = if self.senders.is_empty() { &self.victims } else { &self.senders };
-        senders.iter().map(|link| link.produced).sum()
+        let senders = if self.senders.is_empty() { &self.slow_readers } else { &self.senders };
+        senders.iter().map(|connection| connection.produced).sum()
     }
 
-    fn take_point(&mut self, watch: &mut Watch, blocked: bool) -> Point {
-        let point = watch.point(&mut self.senders, &mut self.victims, blocked);
+    fn take_sample(&mut self, monitor: &mut Monitor, blocked: bool) -> Point {
+        let point = monitor.point(&mut self.senders, &mut self.slow_readers, blocked);
         self.evidence.points.push(point);
         thin_out(&mut self.evidence.points, MOST_POINTS);
-        self.evidence.hidden_upstream = watch.upstreams.hidden;
-        self.evidence.is_relay = watch.upstreams.hidden || !watch.upstreams.is_empty();
+        self.evidence.hidden_upstream = monitor.upstreams.hidden;
+        self.evidence.is_relay = monitor.upstreams.hidden || !monitor.upstreams.is_empty();
         self.samples.push(point.sample);
         thin_out(&mut self.samples, MOST_POINTS);
         (self.watched)(&point.sample);
@@ -142,50 +143,58 @@ impl Run<'_> {
     }
 
     /// Whether the server has hung up, and whether that was its end.
-    fn note_ending(&mut self, watch: &Watch) {
-        let hung_up = self.victims.iter().all(|link| link.ended.is_some());
-        let feeder_lost = !self.senders.is_empty() && self.senders.iter().all(|link| link.ended.is_some());
-        if !(hung_up || feeder_lost || watch.has_crashed()) {
+    fn check_closed(&mut self, monitor: &Monitor) {
+        let hung_up = self.slow_readers.iter().all(|connection| connection.ended.is_some());
+        let publisher_lost =
+            !self.senders.is_empty() && self.senders.iter().all(|connection| connection.ended.is_some());
+        if !(hung_up || publisher_lost || monitor.has_crashed()) {
             return;
         }
-        let t = watch.elapsed();
+        let t = monitor.elapsed();
         // A process that dies closes its sockets first: give it time to be gone.
         let deadline = Instant::now() + DYING;
-        while !watch.has_crashed() && Instant::now() < deadline {
+        while !monitor.has_crashed() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }
-        let how = self.victims.iter().chain(&self.senders).find_map(|link| link.ended);
-        let how = if watch.has_crashed() { Ended::Crashed } else { how.unwrap_or(Ended::Closed) };
+        let how = self.slow_readers.iter().chain(&self.senders).find_map(|connection| connection.ended);
+        let how = if monitor.has_crashed() { Ended::Crashed } else { how.unwrap_or(Ended::Closed) };
         self.evidence.ending = Some(Ending { t, how });
     }
 
     /// Reads everything that is owed.
-    fn let_read(&mut self, watch: &mut Watch) {
+    fn drain(&mut self, monitor: &mut Monitor) {
         let Some(last) = self.evidence.points.last().copied() else { return };
         let is_echo = self.evidence.echo && self.senders.is_empty();
-        let one = (self.victims.len() == 1).then_some(&self.feeds[0]).filter(|_| is_echo);
+        let one = (self.slow_readers.len() == 1).then_some(&self.streams[0]).filter(|_| is_echo);
         let beyond = self.evidence.queue_proof();
         // Where the server's end is not visible, all that comes may have been in the kernels.
         let sees_ends = last.sample.s_written.is_some();
         let in_kernels = if sees_ends { self.evidence.in_kernels() } else { self.evidence.slack };
-        let extent = Extent {
+        let limits = DrainLimits {
             owed: self.evidence.owed_by_echo().filter(|_| is_echo),
             enough: if is_echo { u64::MAX } else { in_kernels.saturating_add(2 * beyond) },
-            patience: if self.evidence.repeats { READ_PATIENCE } else { STREAM_PATIENCE },
+            timeout: if self.evidence.repeats { DRAIN_TIMEOUT } else { STREAM_TIMEOUT },
             quiet: if self.evidence.hangs_on_reading() { LONG_QUIET } else { QUIET },
         };
         // Reading frees a server that is past its brake to take in even more: then it ends at once.
         let most = self.evidence.points.iter().filter_map(|point| point.sample.server_memory).max();
         let brake = most.map(|most| most.max(self.evidence.brake(&last)).saturating_add(MORE_WHILE_READING));
         let (samples, watched) = (&mut self.samples, &mut *self.watched);
-        let mut sampled = |victims: &mut [Link], senders: &mut [Link]| {
-            let point = watch.point(senders, victims, false);
+        let mut sampled = |slow_readers: &mut [AuditConnection], senders: &mut [AuditConnection]| {
+            let point = monitor.point(senders, slow_readers, false);
             samples.push(point.sample);
             watched(&point.sample);
             point.sample.server_memory.zip(brake).is_none_or(|(memory, brake)| memory < brake)
         };
-        let new =
-            read_out(&mut self.victims, &mut self.senders, in_kernels, one, extent, self.stop, &mut sampled);
+        let new = drain(
+            &mut self.slow_readers,
+            &mut self.senders,
+            in_kernels,
+            one,
+            limits,
+            self.stop,
+            &mut sampled,
+        );
         // A second reading adds to the first: what was owed then and is owed now is owed in all.
         let sum = match self.evidence.read_out.take() {
             Some(old) => ReadOut {
@@ -210,7 +219,7 @@ enum Progress {
     /// The kernel takes nothing.
     Blocked,
     /// The pace holds it back.
-    Held,
+    RateLimited,
     /// Something was sent.
     Sent,
 }
@@ -238,10 +247,10 @@ const MORE_WHILE_READING: u64 = 256 << 20;
 const DYING: Duration = Duration::from_millis(150);
 
 /// The longest that reading out takes when it must end, …
-const READ_PATIENCE: Duration = Duration::from_secs(4);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// … and when the answer may have no end.
-const STREAM_PATIENCE: Duration = Duration::from_millis(1500);
+const STREAM_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// Silence after which nothing more is expected: longer than a server needs to notice that it may write again, …
 const QUIET: Duration = Duration::from_millis(600);

@@ -1,9 +1,9 @@
-//! WebSocket shapes: the upgrade with a fixed key, its answer checked, then masked frames of 64 KiB.
+//! WebSocket presets: the upgrade with a fixed key, its answer checked, then masked frames of 64 KiB.
 //!
 //! The mask is zero: allowed (RFC 6455, section 5.3 asks for an unpredictable one to protect proxies from scripts in
 //! browsers, which this is none), and it leaves the payload readable in a capture.
 
-use crate::script::{Feeder, Part, Payload, Script, Step, Stimulus};
+use crate::script::{Part, Payload, Publisher, Script, Step, Stimulus};
 
 /// Messages that the server sends back.
 pub(super) fn echo(path: &str, host: &str) -> Script {
@@ -19,7 +19,7 @@ pub(super) fn echo(path: &str, host: &str) -> Script {
 pub(super) fn subscribe(path: &str, host: &str) -> Script {
     Script {
         setup: upgrade(path, host),
-        feeder: Some(Feeder { setup: upgrade(path, host) }),
+        publisher: Some(Publisher { setup: upgrade(path, host) }),
         ..Script::new(Stimulus::repeat("WebSocket messages of 64 KiB, sent by another client", message()))
     }
 }

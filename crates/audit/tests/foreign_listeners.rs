@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use echoctl_audit::{Error, Launch, Permitted, Plan, Shape, Target};
+use echoctl_audit::{AuditConfig, Error, Launch, Permitted, Preset, Target};
 use echoctl_record::Verdict;
 use support::command::{ECHO, launch, start, wait_until};
 
@@ -84,8 +84,8 @@ fn taken_over(addr: SocketAddr, uid: Option<u32>) -> Error {
 fn a_stranger_that_listens_first_is_not_the_server() {
     let error = taken_over(free("127.0.0.1").unwrap(), None);
 
-    let Error::Stranger { stranger, .. } = &error else { panic!("{error}") };
-    assert!(stranger.pid.is_some() && stranger.name.as_deref() == Some("perl"), "{error}");
+    let Error::ForeignListener { listener, .. } = &error else { panic!("{error}") };
+    assert!(listener.pid.is_some() && listener.name.as_deref() == Some("perl"), "{error}");
     assert!(error.is_unreachable());
 }
 
@@ -97,8 +97,8 @@ fn another_users_server_that_listens_first_is_not_the_server() {
     }
     let error = taken_over(free("127.0.0.1").unwrap(), Some(65534));
 
-    let Error::Stranger { stranger, .. } = &error else { panic!("{error}") };
-    assert_eq!(stranger.uid, 65534);
+    let Error::ForeignListener { listener, .. } = &error else { panic!("{error}") };
+    assert_eq!(listener.uid, 65534);
     assert!(error.to_string().contains("nobody"), "{error}");
 }
 
@@ -129,13 +129,13 @@ fn a_stranger_at_another_address_of_the_port_is_left_alone() {
     });
 
     assert!(target.addr().is_ipv4(), "the command listens at 127.0.0.1");
-    let plan = Plan {
+    let config = AuditConfig {
         pids: target.roots(),
         permitted: target.permitted(),
         is_fresh: true,
-        ..Plan::new(target.addr(), Shape::Raw.script("127.0.0.1"))
+        ..AuditConfig::new(target.addr(), Preset::Raw.script("127.0.0.1"))
     };
-    let outcome = plan.attack(&AtomicBool::new(false), &mut |_| {}).unwrap();
+    let outcome = config.attack(&AtomicBool::new(false), &mut |_| {}).unwrap();
     drop(target);
 
     assert_eq!(outcome.judgement.verdict, Verdict::Bounded, "{}", outcome.judgement.reason);
@@ -150,10 +150,10 @@ fn a_stranger_that_takes_over_the_address_is_sent_nothing() {
     let mut outsider = Outsider::at(addr, None);
     wait_until(|| is_listening(addr));
 
-    let plan = Plan { permitted, ..Plan::new(addr, Shape::Raw.script("127.0.0.1")) };
-    let error = plan.attack(&AtomicBool::new(false), &mut |_| {}).unwrap_err();
+    let config = AuditConfig { permitted, ..AuditConfig::new(addr, Preset::Raw.script("127.0.0.1")) };
+    let error = config.attack(&AtomicBool::new(false), &mut |_| {}).unwrap_err();
 
-    assert!(matches!(error, Error::ChangedHands(_)), "{error}");
+    assert!(matches!(error, Error::ListenerChanged(_)), "{error}");
     outsider.is_unharmed();
 }
 
@@ -173,11 +173,14 @@ fn a_stranger_beside_the_server_on_the_same_port_is_refused() {
     let target = Target::start(&launch, &AtomicBool::new(false)).unwrap();
     own.listen(9).unwrap();
 
-    let plan = Plan { permitted: target.permitted(), ..Plan::new(addr, Shape::Raw.script("127.0.0.1")) };
-    let error = plan.attack(&AtomicBool::new(false), &mut |_| {}).unwrap_err();
+    let config = AuditConfig {
+        permitted: target.permitted(),
+        ..AuditConfig::new(addr, Preset::Raw.script("127.0.0.1"))
+    };
+    let error = config.attack(&AtomicBool::new(false), &mut |_| {}).unwrap_err();
 
-    let Error::ChangedHands(stranger) = &error else { panic!("{error}") };
-    assert_eq!(stranger.pid, Some(std::process::id()));
+    let Error::ListenerChanged(listener) = &error else { panic!("{error}") };
+    assert_eq!(listener.pid, Some(std::process::id()));
 }
 
 #[test]
@@ -193,20 +196,20 @@ fn a_socket_shared_with_a_stranger_is_refused() {
     let launch = Launch { addr: Some(addr), ..launch(&["perl", "-e", &listens]) };
     let error = Target::start(&launch, &AtomicBool::new(false)).unwrap_err();
 
-    assert!(matches!(error, Error::Stranger { .. }), "{error}");
+    assert!(matches!(error, Error::ForeignListener { .. }), "{error}");
 }
 
 #[test]
 fn only_servers_of_the_permitted_user_are_attacked() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
-    let plan = Plan {
+    let config = AuditConfig {
         permitted: Permitted::User(4_000_000_000),
-        patience: Duration::from_secs(1),
-        ..Plan::new(addr, Shape::Raw.script("127.0.0.1"))
+        max_duration: Duration::from_secs(1),
+        ..AuditConfig::new(addr, Preset::Raw.script("127.0.0.1"))
     };
 
-    let error = plan.attack(&AtomicBool::new(false), &mut |_| {}).unwrap_err();
+    let error = config.attack(&AtomicBool::new(false), &mut |_| {}).unwrap_err();
 
-    assert!(matches!(error, Error::ChangedHands(_)), "{error}");
+    assert!(matches!(error, Error::ListenerChanged(_)), "{error}");
 }

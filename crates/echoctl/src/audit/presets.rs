@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use echoctl_audit::{Part, Payload, Script, Sent, Shape, unescape};
+use echoctl_audit::{Part, Payload, Preset, Script, SendMode, unescape};
 
 use crate::exit::{Exit, Failure};
 
 /// What is sent, by one of three ways.
 #[derive(Debug, Args)]
-pub(super) struct Stimulus {
+pub(super) struct StimulusArgs {
     /// Send what this protocol makes of it: echo, raw, u16, http-get PATH, http-pipeline PATH, sse PATH, websocket PATH,
     /// websocket-subscribe PATH, redis-get KEY, redis-subscribe CHANNEL
     ///
@@ -41,7 +41,7 @@ pub(super) struct Stimulus {
     pub(super) show_script: bool,
 }
 
-impl Stimulus {
+impl StimulusArgs {
     /// Gives back the address that was taken for a shape's argument: `--shape echo 127.0.0.1:7007`.
     pub(super) fn give_back_addr(&mut self) -> Option<String> {
         let is_addr = |word: &String| {
@@ -78,9 +78,9 @@ impl Stimulus {
                 return Err(Failure::usage("the request is empty"));
             }
             let (kind, send) = if self.once {
-                ("request once", Sent::Once(payload))
+                ("request once", SendMode::Once(payload))
             } else {
-                ("request", Sent::Repeat(payload))
+                ("request", SendMode::Repeat(payload))
             };
             let stimulus = echoctl_audit::Stimulus { kind: Some(kind.to_owned()), send };
             return Ok((kind.to_owned(), Script::new(stimulus)));
@@ -88,7 +88,7 @@ impl Stimulus {
         // Quoted as one word it is the same: --shape 'http-get /'.
         let mut words = self.shape.iter().flat_map(|word| word.split_ascii_whitespace());
         let name = words.next().unwrap_or_default();
-        let shape = Shape::parse(name, words.next()).map_err(Failure::usage)?;
+        let shape = Preset::parse(name, words.next()).map_err(Failure::usage)?;
         let script = shape.script(host);
         Ok((shape.to_string(), script))
     }

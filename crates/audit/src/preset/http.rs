@@ -1,6 +1,6 @@
-//! HTTP shapes: one GET of something large or endless, or GETs without waiting for their answers.
+//! HTTP presets: one GET of something large or endless, or GETs without waiting for their answers.
 //!
-//! The one-GET shapes have no bystander: a second reader of a large body is a load of its own.
+//! The one-GET presets have no bystander: a second reader of a large body is a load of its own.
 
 use crate::script::{Payload, Script, Step, Stimulus};
 

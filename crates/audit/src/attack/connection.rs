@@ -1,6 +1,6 @@
-//! The link: one connection to the server, and what the kernel says of both its ends.
+//! The connection: one connection to the server, and what the kernel says of both its counters.
 //!
-//! Its socket never blocks, so that a writer never waits for its reader: both are driven by whoever holds the link.
+//! Its socket never blocks, so that a writer never waits for its reader: both are driven by whoever holds the connection.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -16,7 +16,7 @@ use crate::sys::{self, Interest};
 
 /// One connection to the server.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct AuditConnection {
     socket: TcpStream,
     local: SocketAddr,
     peer: SocketAddr,
@@ -30,11 +30,11 @@ pub(super) struct Link {
     seen: bool,
 }
 
-impl Link {
-    /// Connects within `patience`, which is not 0.
-    pub(super) fn connect(addr: SocketAddr, patience: Duration) -> Result<Link, Error> {
+impl AuditConnection {
+    /// Connects within `timeout`, which is not 0.
+    pub(super) fn connect(addr: SocketAddr, timeout: Duration) -> Result<AuditConnection, Error> {
         let failed = |source| Error::Connect { addr, source };
-        let socket = TcpStream::connect_timeout(&addr, patience).map_err(failed)?;
+        let socket = TcpStream::connect_timeout(&addr, timeout).map_err(failed)?;
         let (local, peer) = (socket.local_addr().map_err(failed)?, socket.peer_addr().map_err(failed)?);
         if local == peer {
             // Where nothing listens at a port that the kernel takes clients' ports from, a connection can meet itself.
@@ -43,11 +43,11 @@ impl Link {
         socket.set_nonblocking(true).map_err(failed)?;
         // A request that is smaller than a segment is sent at once, as a client in a hurry would.
         socket.set_nodelay(true).map_err(failed)?;
-        Ok(Link { local, peer, socket, produced: 0, consumed: 0, ended: None, seen: false })
+        Ok(AuditConnection { local, peer, socket, produced: 0, consumed: 0, ended: None, seen: false })
     }
 
     /// The server's address and ours.
-    pub(super) fn ends_at(&self) -> (SocketAddr, SocketAddr) {
+    pub(super) fn addresses(&self) -> (SocketAddr, SocketAddr) {
         (self.peer, self.local)
     }
 
@@ -175,7 +175,7 @@ impl Link {
     }
 
     /// What both kernels say of it now.
-    pub(super) fn ends(&mut self, diag: Option<&mut SocketDiag>) -> Ends {
+    pub(super) fn counters(&mut self, diag: Option<&mut SocketDiag>) -> ConnectionCounters {
         let own = TcpInfo::of(&self.socket).ok();
         let found = diag.and_then(|diag| diag.find(self.peer, self.local).ok()).flatten();
         let own_state = own.map(|info| info.state);
@@ -185,7 +185,7 @@ impl Link {
             _ => {}
         }
         match found.map(|found| found.state) {
-            // A FIN of the server's may be stuck behind what the victim does not read: it shows at that end alone.
+            // A FIN of the server's may be stuck behind what the slow reader does not read: it shows at that end alone.
             Some(
                 TcpState::FinWait1
                 | TcpState::FinWait2
@@ -203,7 +203,7 @@ impl Link {
         let acked_here = own.and_then(|info| info.payload_acked(Side::Connecting));
         let own_memory = SocketMemory::of(&self.socket).ok().map(|memory| memory.total());
         let peers_memory = found.and_then(|found| found.memory).map(|memory| memory.total());
-        Ends {
+        ConnectionCounters {
             received: received.or(acked_here),
             read: received.zip(found).map(|(received, found)| received.saturating_sub(found.unread())),
             written: info
@@ -219,7 +219,7 @@ impl Link {
 
 /// What both kernels say of a connection, in cumulative bytes; `None` where it is not visible.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Ends {
+pub(super) struct ConnectionCounters {
     /// Arrived at the server's kernel.
     pub(super) received: Option<u64>,
     /// Read by the server.

@@ -1,8 +1,8 @@
-//! Redis shapes: replies much larger than requests, and messages from elsewhere.
+//! Redis presets: replies much larger than requests, and messages from elsewhere.
 //!
 //! An audit may be pointed at data that somebody needs: a key that exists is read as it stands, never written.
 
-use crate::script::{Feeder, Part, Payload, Script, Step, Stimulus};
+use crate::script::{Part, Payload, Publisher, Script, Step, Stimulus};
 
 /// GETs of a value, which is set to 64 KiB where there is none: 30 bytes in, 64 KiB out.
 pub(super) fn get(key: &str) -> Script {
@@ -29,7 +29,7 @@ pub(super) fn subscribe(channel: &str) -> Script {
             "messages of 16 KiB published to the channel '{channel}': whoever else subscribes to it gets them too"
         )),
         setup: vec![Step::ask(command(&["SUBSCRIBE", channel], None, &[]), Payload::text("subscribe"))],
-        feeder: Some(Feeder::default()),
+        publisher: Some(Publisher::default()),
         bystander: Some(ping()),
         ..Script::new(Stimulus::repeat("Redis messages of 16 KiB, published by another client", publish))
     }

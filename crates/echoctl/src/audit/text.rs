@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::io::IsTerminal;
 
-use echoctl_audit::Outcome;
+use echoctl_audit::AuditOutcome;
 use echoctl_lab::kit::wrap;
 use echoctl_record::{Bytes, Sample, Seconds, Verdict};
 use echoctl_report::{Table, charts, plain};
@@ -14,7 +14,7 @@ use crate::output::Styled;
 use crate::output::{colour, terminal_size};
 
 /// The whole report for a terminal or a log.
-pub(super) fn told(summary: &Summary, attack: &Outcome, output: &str) -> Styled {
+pub(super) fn text(summary: &Summary, attack: &AuditOutcome, output: &str) -> Styled {
     let (columns, _) = terminal_size();
     let columns = columns.clamp(LEAST_COLUMNS, MOST_COLUMNS);
     let mut text =
@@ -104,7 +104,7 @@ fn short(target: &str) -> String {
 const LONGEST_NAME: usize = 60;
 
 /// Why, in a few lines.
-pub(super) fn why(summary: &Summary, attack: &Outcome) -> Vec<String> {
+pub(super) fn why(summary: &Summary, attack: &AuditOutcome) -> Vec<String> {
     let mut lines = vec![summary.reason.clone()];
     lines.extend(summary.about.iter().map(|about| format!("it was sent: {about}")));
     let rests = match (attack.sees_memory, &attack.upstreams[..]) {
@@ -124,20 +124,20 @@ pub(super) fn why(summary: &Summary, attack: &Outcome) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if let Some(served) = &attack.bystander {
+    if let Some(stats) = &attack.bystander {
         lines.push(format!(
             "a healthy client beside it was {}: 99 % of its {} answers came within {}, the longest wait was {}",
-            if served.is_starved { "STARVED" } else { "served" },
-            served.answers,
-            Seconds(served.p99),
-            Seconds(served.longest)
+            if stats.is_starved { "STARVED" } else { "served" },
+            stats.answers,
+            Seconds(stats.p99),
+            Seconds(stats.longest)
         ));
     }
     lines
 }
 
 /// The figures as a table: first the bytes, then memory as the chart shows it and the part of it that is growth.
-pub(super) fn evidence(summary: &Summary, attack: &Outcome) -> Table {
+pub(super) fn evidence(summary: &Summary, attack: &AuditOutcome) -> Table {
     let figures = &summary.figures;
     let none = "not visible here".to_owned();
     let bytes = |value: Option<u64>| value.map_or_else(|| none.clone(), |value| Bytes(value).to_string());

@@ -1,17 +1,17 @@
-//! The watch: one point of the evidence at a time, from all connections and the server's processes together.
+//! The monitor: one point of the evidence at a time, from all connections and the server's processes together.
 
 use std::time::Instant;
 
 use echoctl_observe::{Process, ProcessTree, SocketDiag};
 use echoctl_record::{Point, Sample};
 
-use super::link::{Ends, Link};
+use super::connection::{AuditConnection, ConnectionCounters};
 use super::upstream::Upstreams;
 use crate::descendants::Descendants;
 
 /// What is looked at while a server is attacked.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct Monitor {
     started: Instant,
     port: u16,
     diag: Option<SocketDiag>,
@@ -21,16 +21,16 @@ pub(super) struct Watch {
     looks: usize,
 }
 
-impl Watch {
+impl Monitor {
     /// A watch over the processes `roots`, of which `listeners` are those whose death is a crash, and over all of `target`.
-    pub(super) fn new(roots: &[u32], listeners: &[u32], target: Option<Descendants>, port: u16) -> Watch {
+    pub(super) fn new(roots: &[u32], listeners: &[u32], target: Option<Descendants>, port: u16) -> Monitor {
         // One that has ended meanwhile must not hide the others.
         let roots: Vec<u32> = roots.iter().copied().filter(|pid| Process::open(*pid).is_ok()).collect();
         let mut tree = ProcessTree::new(roots).ok();
         if let Some((tree, target)) = tree.as_mut().zip(target) {
             target.add_to(tree);
         }
-        Watch {
+        Monitor {
             started: Instant::now(),
             port,
             diag: SocketDiag::open().ok(),
@@ -65,7 +65,7 @@ impl Watch {
     }
 
     /// Looks for servers behind the server, from time to time: a relay connects when it is first needed, not before.
-    pub(super) fn look_behind(&mut self) {
+    pub(super) fn look_for_upstreams(&mut self) {
         let due = LOOKS.get(self.looks).is_some_and(|at| self.elapsed() >= *at);
         if let Some(tree) = &mut self.tree
             && due
@@ -81,32 +81,40 @@ impl Watch {
         self.listeners.iter().any(Process::has_ended)
     }
 
-    /// A point now. `senders` send the stimulus; `victims` do not read. Without a feeder they are the same, and `senders`
+    /// A point now. `senders` send the stimulus; `slow_readers` do not read. Without a publisher they are the same, and `senders`
     /// is empty.
-    pub(super) fn point(&mut self, senders: &mut [Link], victims: &mut [Link], blocked: bool) -> Point {
+    pub(super) fn point(
+        &mut self,
+        senders: &mut [AuditConnection],
+        slow_readers: &mut [AuditConnection],
+        blocked: bool,
+    ) -> Point {
         let t = self.elapsed();
         // The reader's counter before the kernels', the writer's after: see the order of a sample in ARCHITECTURE.md.
-        let consumed = victims.iter().map(|link| link.consumed).sum();
-        let outputs: Vec<Ends> = victims.iter_mut().map(|link| link.ends(self.diag.as_mut())).collect();
-        let fed: Vec<Ends> = senders.iter_mut().map(|link| link.ends(self.diag.as_mut())).collect();
-        let (inputs, writers) = if fed.is_empty() { (&outputs, &*victims) } else { (&fed, &*senders) };
-        let produced = writers.iter().map(|link| link.produced).sum();
+        let consumed = slow_readers.iter().map(|connection| connection.consumed).sum();
+        let outputs: Vec<ConnectionCounters> =
+            slow_readers.iter_mut().map(|connection| connection.counters(self.diag.as_mut())).collect();
+        let fed: Vec<ConnectionCounters> =
+            senders.iter_mut().map(|connection| connection.counters(self.diag.as_mut())).collect();
+        let (inputs, writers) = if fed.is_empty() { (&outputs, &*slow_readers) } else { (&fed, &*senders) };
+        let produced = writers.iter().map(|connection| connection.produced).sum();
         let tree = self.tree.as_mut().map(ProcessTree::read);
         let upstream = self.upstreams.growth();
         let both = outputs.iter().chain(&fed);
         Point {
             sample: Sample {
                 t,
-                connections: victims.iter().filter(|link| link.ended.is_none()).count() as u32,
+                connections: slow_readers.iter().filter(|connection| connection.ended.is_none()).count()
+                    as u32,
                 produced,
-                s_received: sum(inputs, |ends| ends.received),
-                s_read: sum(inputs, |ends| ends.read),
-                s_written: sum(&outputs, |ends| ends.written),
-                c_received: sum(&outputs, |ends| ends.arrived),
+                s_received: sum(inputs, |counters| counters.received),
+                s_read: sum(inputs, |counters| counters.read),
+                s_written: sum(&outputs, |counters| counters.written),
+                c_received: sum(&outputs, |counters| counters.arrived),
                 consumed,
                 server_memory: tree.map(|tree| tree.memory.total() + upstream),
-                kernel_memory: both.map(|ends| ends.kernel_memory).sum(),
-                window: inputs.iter().filter_map(|ends| ends.window).min(),
+                kernel_memory: both.map(|counters| counters.kernel_memory).sum(),
+                window: inputs.iter().filter_map(|counters| counters.window).min(),
                 ..Sample::default()
             },
             blocked,
@@ -117,8 +125,8 @@ impl Watch {
 }
 
 /// The sum over all connections; `None` if one of them does not show it.
-fn sum(ends: &[Ends], value: impl Fn(&Ends) -> Option<u64>) -> Option<u64> {
-    ends.iter().map(value).sum()
+fn sum(counters: &[ConnectionCounters], value: impl Fn(&ConnectionCounters) -> Option<u64>) -> Option<u64> {
+    counters.iter().map(value).sum()
 }
 
 /// When it is looked for servers behind the server, in seconds.

@@ -1,4 +1,4 @@
-//! Echo shapes: what is sent comes back, so that loss and damage can be told too.
+//! Echo presets: what is sent comes back, so that loss and damage can be told too.
 
 use crate::script::{Part, Payload, Script, Step, Stimulus};
 
