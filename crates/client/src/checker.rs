@@ -22,20 +22,20 @@ use echoctl_proto::Framing;
 
 pub use tally::{Fault, Tally};
 
+use crate::frame_stream::FrameStream;
 use crate::gaps::Gaps;
 use crate::number::DIGITS;
 use crate::recipe::{Frame, Recipe};
-use crate::source::Source;
 
 /// Checks the stream that comes back on one connection. Sans-IO: it is fed with bytes, in pieces of any size.
 ///
 /// ```
-/// use echoctl_client::{Checker, Pool, Recipe, Source};
+/// use echoctl_client::{Checker, Pool, Recipe, FrameStream};
 /// use echoctl_proto::Framing;
 ///
 /// let recipe = Recipe::new(Pool::new(1), Framing::Lines, &(100..=100), 0);
 /// let mut stream = vec![0; 1000];
-/// Source::new(&recipe).fill(&recipe, &mut stream);
+/// FrameStream::new(&recipe).fill(&recipe, &mut stream);
 /// stream.drain(250..350);                       // the server loses 100 bytes in the middle of a line
 ///
 /// let mut checker = Checker::new(recipe);
@@ -68,7 +68,7 @@ enum State {
     /// Passing over the rest of a wrong frame: so many bytes, or to the next newline.
     Skip { left: Option<u64> },
     /// Comparing by position, without frames.
-    Stream(Source),
+    Stream(FrameStream),
     /// Only counting.
     Lost,
 }
@@ -77,7 +77,7 @@ impl Checker {
     /// A check of the stream that `recipe` describes, from its beginning.
     pub fn new(recipe: Recipe) -> Checker {
         let state = match recipe.framing() {
-            Framing::Raw => State::Stream(Source::new(&recipe)),
+            Framing::Raw => State::Stream(FrameStream::new(&recipe)),
             _ => State::NEXT,
         };
         Checker {
@@ -91,21 +91,21 @@ impl Checker {
         }
     }
 
-    /// Checks `bytes`, which came behind all fed before. `begun` is how many frames the producer has begun to send: no
+    /// Checks `bytes`, which came behind all fed before. `started` is how many frames the producer has started to send: no
     /// larger number can come back.
-    pub fn feed(&mut self, mut bytes: &[u8], begun: u64) {
+    pub fn feed(&mut self, mut bytes: &[u8], started: u64) {
         while !bytes.is_empty() {
             let used = match &mut self.state {
-                State::Head { .. } => self.feed_head(bytes, begun),
+                State::Head { .. } => self.feed_head(bytes, started),
                 State::Body { .. } => self.feed_body(bytes),
                 State::Skip { .. } => self.feed_skip(bytes),
-                State::Stream(source) => {
-                    let same = source.compare(&self.recipe, bytes);
+                State::Stream(stream) => {
+                    let same = stream.compare(&self.recipe, bytes);
                     self.tally.verified += same as u64;
                     self.tally.bytes += same as u64;
                     if same < bytes.len() {
                         self.start = self.tally.bytes;
-                        self.fault(Fault::Content);
+                        self.record_fault(Fault::Content);
                         self.state = State::Lost;
                     }
                     bytes = &bytes[same..];
@@ -126,14 +126,14 @@ impl Checker {
     pub fn finish(&mut self, sent: u64) {
         match &self.state {
             State::Lost => {}
-            State::Stream(source) => self.tally.lost += sent.saturating_sub(source.frames()),
+            State::Stream(stream) => self.tally.lost += sent.saturating_sub(stream.frames()),
             _ => self.pass_over(sent),
         }
     }
 
     /// Says that more has come back than was sent, wherever in the stream the excess is.
-    pub fn exceed(&mut self) {
-        self.fault(Fault::Excess);
+    pub fn record_excess(&mut self) {
+        self.record_fault(Fault::Excess);
     }
 
     /// What it has found so far.
@@ -141,7 +141,7 @@ impl Checker {
         self.tally
     }
 
-    fn feed_head(&mut self, unread: &[u8], begun: u64) -> usize {
+    fn feed_head(&mut self, unread: &[u8], started: u64) -> usize {
         let State::Head { bytes, have } = &mut self.state else { unreachable!("called in this state") };
         let head = self.recipe.head();
         let used = unread.len().min(head - *have);
@@ -150,7 +150,7 @@ impl Checker {
             && let Some(newline) = memchr(arrived)
         {
             // A line too short for a number. It ends here, and so does the frame.
-            self.fault(Fault::Number);
+            self.record_fault(Fault::Number);
             self.state = State::NEXT;
             return newline + 1;
         }
@@ -158,27 +158,27 @@ impl Checker {
         *have += used;
         if *have == head {
             let bytes = *bytes;
-            self.state = self.judge(&bytes[..head], begun);
+            self.state = self.judge(&bytes[..head], started);
         }
         used
     }
 
     /// What follows from a whole head.
-    fn judge(&mut self, head: &[u8], begun: u64) -> State {
+    fn judge(&mut self, head: &[u8], started: u64) -> State {
         let (prefix, digits) = head.split_at(head.len() - DIGITS);
         let rest = match self.recipe.framing() {
             Framing::Lines | Framing::Raw => None,
             Framing::U16 | Framing::U32 => {
                 let payload = prefix.iter().fold(0, |length, &byte| length << 8 | u64::from(byte));
                 if !self.recipe.sizes().contains(&(payload + prefix.len() as u64)) {
-                    self.fault(Fault::Length(payload));
+                    self.record_fault(Fault::Length(payload));
                     return State::Lost;
                 }
                 Some(payload - DIGITS as u64)
             }
         };
         let digits = digits.first_chunk().expect("a head ends with all digits of a number");
-        let frame = self.recipe.number(digits).filter(|&number| number < begun);
+        let frame = self.recipe.number(digits).filter(|&number| number < started);
         match frame.map(|number| self.recipe.frame(number)) {
             // The size follows from the number: any other length is wrong, and says where the wrong frame ends.
             Some(frame) if rest.is_none_or(|rest| rest + head.len() as u64 == frame.size) => {
@@ -197,7 +197,7 @@ impl Checker {
             *at += used as u64;
             if *at == frame.size {
                 let frame = *frame;
-                self.good(&frame);
+                self.record_good(&frame);
                 self.state = State::NEXT;
             }
             return used;
@@ -229,19 +229,19 @@ impl Checker {
 
     fn begin(&mut self, frame: Frame, head: u64) -> State {
         if frame.size == head {
-            self.good(&frame);
+            self.record_good(&frame);
             return State::NEXT;
         }
         State::Body { frame, at: head }
     }
 
     fn skip(&mut self, fault: Fault, left: Option<u64>) -> State {
-        self.fault(fault);
+        self.record_fault(fault);
         if left == Some(0) { State::NEXT } else { State::Skip { left } }
     }
 
     /// Accounts for a frame that came back right.
-    fn good(&mut self, frame: &Frame) {
+    fn record_good(&mut self, frame: &Frame) {
         if frame.number >= self.expected {
             self.pass_over(frame.number);
             self.expected = frame.number + 1;
@@ -265,7 +265,7 @@ impl Checker {
         self.unnamed = 0;
     }
 
-    fn fault(&mut self, fault: Fault) {
+    fn record_fault(&mut self, fault: Fault) {
         self.tally.mismatched += 1;
         self.tally.first_fault.get_or_insert((fault, self.start));
         self.unnamed += 1;

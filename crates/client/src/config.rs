@@ -22,7 +22,7 @@ pub struct Config {
     pub sizes: RangeInclusive<usize>,
     /// What sizes and contents are made from: the same seed sends the same bytes.
     pub seed: u64,
-    /// Bytes of one write, whole or part of frames; 1 to [`Config::MOST_WRITE`].
+    /// Bytes of one write, whole or part of frames; 1 to [`Config::MAX_WRITE_SIZE`].
     pub write_size: usize,
     /// How fast to write.
     pub rate: Rate,
@@ -31,20 +31,20 @@ pub struct Config {
     /// What to read.
     pub reading: Reading,
     /// How long to send. `None`: until the bytes are sent or the flood is stopped.
-    pub for_: Option<Duration>,
+    pub duration: Option<Duration>,
     /// How much to send; the last frame is finished. `None`: until the time is over or the flood is stopped.
     pub bytes: Option<u64>,
     /// At the end of sending, read all that is owed, whatever `reading` says.
-    pub then_read: bool,
-    /// What is read at the end is given up when less than [`Config::LEAST`] moves in this time.
-    pub patience: Duration,
+    pub drain_at_end: bool,
+    /// What is read at the end is given up when less than [`Config::MIN_PROGRESS`] moves in this time.
+    pub stall_timeout: Duration,
     /// The longest that reading at the end may take, beside twice the time of the sending.
-    pub drain: Duration,
-    /// Ends the sending, as if its time were over, when all connections wait to write and less than [`Config::LEAST`] has
+    pub max_drain: Duration,
+    /// Ends the sending, as if its time were over, when all connections wait to write and less than [`Config::MIN_PROGRESS`] has
     /// moved in this time. `None`: never.
-    pub idle: Option<Duration>,
+    pub idle_timeout: Option<Duration>,
     /// The longest that a handshake may take. More than 0.
-    pub connect_within: Duration,
+    pub connect_timeout: Duration,
     /// SO_SNDBUF of each connection. `None`: the kernel's choice, which grows.
     pub sndbuf: Option<usize>,
     /// SO_RCVBUF of each connection. `None`: the kernel's choice, which grows.
@@ -60,18 +60,18 @@ impl Config {
     /// more than the processor's nearest cache holds, is slower again.
     pub const FULL_SPEED_WRITE_SIZE: usize = 256 * 1024;
     /// The largest write. A larger one would only wait in the kernel's send queue (4 MiB by default).
-    pub const MOST_WRITE: usize = 16 << 20;
+    pub const MAX_WRITE_SIZE: usize = 16 << 20;
     /// The rate when the reader is stopped or slow: slow enough to watch a queue fill.
     pub const WATCHABLE_RATE: u64 = 64 << 20;
-    /// The default patience: several times the longest pause seen on a busy machine, and short enough to sit out.
-    pub const PATIENCE: Duration = Duration::from_secs(5);
-    /// Bytes that have to move within the patience, of all connections together: fewer are no server at work. With a patience
+    /// The default stall timeout: several times the longest pause seen on a busy machine, and short enough to sit out.
+    pub const STALL_TIMEOUT: Duration = Duration::from_secs(5);
+    /// Bytes that have to move within the stall timeout, of all connections together: fewer are no server at work. With a timeout
     /// of 5 s it is 13 KB/s.
-    pub const LEAST: u64 = 64 * 1024;
+    pub const MIN_PROGRESS: u64 = 64 * 1024;
     /// The default time for what is read at the end: what is pending then was sent in the time that is added to it.
-    pub const DRAIN: Duration = Duration::from_secs(30);
+    pub const MAX_DRAIN: Duration = Duration::from_secs(30);
     /// The default time for a handshake: three SYNs are lost before that. The kernel itself would try for two minutes.
-    pub const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
     /// One connection to `addr` that sends lines of 1 KiB as fast as it can, reads and checks everything, and goes on
     /// until it is stopped.
@@ -86,13 +86,13 @@ impl Config {
             rate: Rate::Max,
             rate_until: None,
             reading: Reading::All,
-            for_: None,
+            duration: None,
             bytes: None,
-            then_read: false,
-            patience: Self::PATIENCE,
-            drain: Self::DRAIN,
-            idle: None,
-            connect_within: Self::CONNECT_WITHIN,
+            drain_at_end: false,
+            stall_timeout: Self::STALL_TIMEOUT,
+            max_drain: Self::MAX_DRAIN,
+            idle_timeout: None,
+            connect_timeout: Self::CONNECT_TIMEOUT,
             sndbuf: None,
             rcvbuf: None,
         }
@@ -103,17 +103,17 @@ impl Config {
     /// # Errors
     /// The first value that is out of bounds, with the bounds.
     pub fn check(&self) -> Result<(), Error> {
-        let (from, to) = (*self.sizes.start(), *self.sizes.end());
+        let (start, end) = (*self.sizes.start(), *self.sizes.end());
         let framing = self.framing;
-        let (least, most) = Self::frame_sizes(framing);
-        if let Some(size) = [from, to].into_iter().find(|size| !(least..=most).contains(size)) {
-            return Err(Error::Size { framing, size, least, most });
+        let (min, max) = Self::frame_sizes(framing);
+        if let Some(size) = [start, end].into_iter().find(|size| !(min..=max).contains(size)) {
+            return Err(Error::FrameSize { framing, size, min, max });
         }
-        if from > to {
-            return Err(Error::Sizes { from, to });
+        if start > end {
+            return Err(Error::SizeRange { start, end });
         }
-        if !(1..=Self::MOST_WRITE).contains(&self.write_size) {
-            return Err(Error::WriteSize { size: self.write_size, most: Self::MOST_WRITE });
+        if !(1..=Self::MAX_WRITE_SIZE).contains(&self.write_size) {
+            return Err(Error::WriteSize { size: self.write_size, max: Self::MAX_WRITE_SIZE });
         }
         if self.connections == 0 {
             return Err(Error::NoConnections);
@@ -123,13 +123,13 @@ impl Config {
 
     /// The smallest and the largest frame on the wire, in bytes, that `framing` allows.
     pub fn frame_sizes(framing: Framing) -> (usize, usize) {
-        let most = framing.longest_payload().saturating_add(framing.overhead());
-        (framing.overhead() + number::DIGITS, most.min(MOST_FRAME))
+        let max = framing.longest_payload().saturating_add(framing.overhead());
+        (framing.overhead() + number::DIGITS, max.min(MAX_FRAME))
     }
 
     /// Whether all that was sent is to be read at the end.
     pub(crate) fn drains(&self) -> bool {
-        self.then_read || matches!(self.reading, Reading::All | Reading::Except { .. })
+        self.drain_at_end || matches!(self.reading, Reading::All | Reading::Pause { .. })
     }
 }
 
@@ -164,7 +164,7 @@ pub enum Reading {
     /// It reads for so long, and then no more.
     For(Duration),
     /// It reads, stops at `from`, and reads again at `until`.
-    Except {
+    Pause {
         /// When it stops.
         from: Duration,
         /// When it goes on.
@@ -173,7 +173,7 @@ pub enum Reading {
 }
 
 /// The largest frame, in bytes: far beyond what any server takes, and far from any overflow.
-const MOST_FRAME: usize = 1 << 30;
+const MAX_FRAME: usize = 1 << 30;
 
 #[cfg(test)]
 mod tests {
@@ -203,7 +203,7 @@ mod tests {
     fn an_empty_range_and_an_empty_run_are_refused() {
         assert!(matches!(
             Config { sizes: RangeInclusive::new(90, 30), ..config() }.check(),
-            Err(Error::Sizes { .. })
+            Err(Error::SizeRange { .. })
         ));
         assert!(matches!(Config { connections: 0, ..config() }.check(), Err(Error::NoConnections)));
         assert!(matches!(Config { write_size: 0, ..config() }.check(), Err(Error::WriteSize { .. })));

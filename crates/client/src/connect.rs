@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::producer::LONG;
+use crate::producer::FAR_FUTURE;
 
 /// Connects to `addr` within `within`, which is more than 0.
 ///
@@ -28,15 +28,15 @@ pub(crate) fn refuse_itself(local: SocketAddr, peer: SocketAddr) -> io::Result<(
 /// The time for the connections of one run: each has a bound, and so have all together, so that a server that accepts ever
 /// more slowly ends the run.
 #[derive(Debug)]
-pub(crate) struct ConnectTime {
+pub(crate) struct ConnectTimer {
     each: Duration,
     end: Instant,
 }
 
-impl ConnectTime {
+impl ConnectTimer {
     /// Begins now, with at most `each` for one connection.
-    pub(crate) fn begin(each: Duration) -> ConnectTime {
-        ConnectTime { each, end: Instant::now() + each.max(ALL).min(LONG) }
+    pub(crate) fn start(each: Duration) -> ConnectTimer {
+        ConnectTimer { each, end: Instant::now() + each.max(CONNECT_ALL_TIMEOUT).min(FAR_FUTURE) }
     }
 
     /// The longest that the next connection may take, more than 0.
@@ -58,7 +58,7 @@ impl ConnectTime {
 }
 
 /// For all connections of a run: 10,000 take a second or two, and a backlog that is full lets one in every few seconds.
-const ALL: Duration = Duration::from_secs(30);
+const CONNECT_ALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
@@ -94,9 +94,9 @@ mod tests {
 
     #[test]
     fn all_connections_together_have_a_bound() {
-        let time = ConnectTime { each: 10 * SECOND, end: Instant::now() };
+        let time = ConnectTimer { each: 10 * SECOND, end: Instant::now() };
 
         assert!(time.left() < SECOND);
-        assert!(ConnectTime::begin(10 * SECOND).left() == 10 * SECOND);
+        assert!(ConnectTimer::start(10 * SECOND).left() == 10 * SECOND);
     }
 }

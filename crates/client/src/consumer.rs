@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::checker::Checker;
-use crate::link::{Link, Phase};
-use crate::outcome::{Ending, Hangup};
+use crate::connection::{Connection, Phase};
+use crate::outcome::{CloseKind, Ending};
 use crate::pacer::Pacer;
-use crate::producer::{LONG, TURNS, sleep_or_change};
+use crate::producer::{FAR_FUTURE, YIELD_EVERY, sleep_or_change};
 use crate::progress::Progress;
-use crate::schedule::{Pace, Schedule};
-use crate::scratch;
+use crate::schedule::{ReadMode, Schedule};
+use crate::thread_buffer;
 
 /// One connection's reading half.
 pub(crate) struct Consumer {
-    pub(crate) link: Arc<Link>,
+    pub(crate) connection: Arc<Connection>,
     pub(crate) checker: Checker,
     pub(crate) schedule: Schedule,
     /// Keeps the rate where the schedule asks for one.
@@ -29,11 +29,11 @@ pub(crate) struct Consumer {
     /// Whether all that is owed is read at the end.
     pub(crate) drains: bool,
     /// Whether that begins as soon as sending ends, whatever the schedule says.
-    pub(crate) then_read: bool,
-    /// The window in which [`least`](Self::least) bytes have to move while that is read, and the time for all of it.
-    pub(crate) patience: Duration,
-    pub(crate) least: u64,
-    pub(crate) drain: Duration,
+    pub(crate) drain_at_end: bool,
+    /// The window in which [`min_progress`](Self::min_progress) bytes have to move while that is read, and the time for all of it.
+    pub(crate) stall_timeout: Duration,
+    pub(crate) min_progress: u64,
+    pub(crate) max_drain: Duration,
     /// The reading at the end, once it has begun.
     pub(crate) draining: Option<Draining>,
     pub(crate) started: Instant,
@@ -43,12 +43,12 @@ impl Consumer {
     /// Reads until the end of the stream, or until nothing is left to be done, and says how the connection ended.
     pub(crate) async fn run(mut self) {
         let ending = self.read().await;
-        self.link.end(ending);
+        self.connection.end(ending);
     }
 
     async fn read(&mut self) -> Ending {
-        let mut phases = self.link.phases();
-        let mut turns = 0;
+        let mut phases = self.connection.phases();
+        let mut reads = 0;
         loop {
             let phase = *phases.borrow_and_update();
             if phase == Phase::Over {
@@ -57,9 +57,9 @@ impl Consumer {
             if phase == Phase::Sent && !self.drains {
                 return Ending::LeftUnread;
             }
-            let (most, until) = match self.turn(phase) {
-                Turn::Read { most, until } => (most, until),
-                Turn::Wait(until) => {
+            let (max, until) = match self.next_step(phase) {
+                Step::Read { max, until } => (max, until),
+                Step::Wait(until) => {
                     // A wait of our own is not the server's.
                     self.draining = None;
                     sleep_or_change(until, &mut phases).await;
@@ -71,12 +71,12 @@ impl Consumer {
             {
                 return ending;
             }
-            match self.take(most) {
+            match self.read_once(max) {
                 Ok(0) => return self.end_of_stream(),
-                Ok(_) if self.link.has_excess() => return self.excess(),
+                Ok(_) if self.connection.has_excess() => return self.excess(),
                 Ok(_) => {
-                    turns += 1;
-                    if turns % TURNS == 0 {
+                    reads += 1;
+                    if reads % YIELD_EVERY == 0 {
                         tokio::task::yield_now().await;
                     }
                 }
@@ -91,30 +91,30 @@ impl Consumer {
     }
 
     /// What the schedule asks for now.
-    fn turn(&mut self, phase: Phase) -> Turn {
+    fn next_step(&mut self, phase: Phase) -> Step {
         let pace = match phase {
             Phase::Sending => self.schedule.at(self.started.elapsed()),
-            _ if self.then_read => Pace::Full { until: None },
+            _ if self.drain_at_end => ReadMode::Unlimited { until: None },
             _ => self.schedule.at(self.started.elapsed()),
         };
         match pace {
-            Pace::Full { until } => Turn::Read { most: READ_SIZE, until: self.time(until) },
-            Pace::Stopped { until } => Turn::Wait(self.time(until)),
-            Pace::Limited(_) => match self.pacer.wait(Instant::now()) {
-                None => Turn::Read { most: self.pacer.chunk(READ_SIZE), until: self.time(None) },
-                Some(due) => Turn::Wait(due),
+            ReadMode::Unlimited { until } => Step::Read { max: READ_SIZE, until: self.time(until) },
+            ReadMode::Stopped { until } => Step::Wait(self.time(until)),
+            ReadMode::Limited(_) => match self.pacer.wait(Instant::now()) {
+                None => Step::Read { max: self.pacer.chunk(READ_SIZE), until: self.time(None) },
+                Some(due) => Step::Wait(due),
             },
         }
     }
 
-    /// Reads up to `most` bytes and checks them.
-    fn take(&mut self, most: usize) -> io::Result<usize> {
-        scratch::with(most, |block| {
-            let taken = self.link.stream.try_read(block)?;
-            self.checker.feed(&block[..taken], self.link.frames());
-            self.link.took(taken, self.checker.tally());
-            self.pacer.spent(taken);
-            Ok(taken)
+    /// Reads up to `max` bytes and checks them.
+    fn read_once(&mut self, max: usize) -> io::Result<usize> {
+        thread_buffer::with(max, |block| {
+            let count = self.connection.stream.try_read(block)?;
+            self.checker.feed(&block[..count], self.connection.frames());
+            self.connection.record_read(count, self.checker.tally());
+            self.pacer.record(count);
+            Ok(count)
         })
     }
 
@@ -123,11 +123,11 @@ impl Consumer {
         let since = Instant::now();
         let until = self.draining.map_or(until, |draining| until.min(draining.ends()));
         let outcome = tokio::select! {
-            ready = self.link.stream.readable() => ready,
+            ready = self.connection.stream.readable() => ready,
             _ = phases.changed() => Ok(()),
             () = tokio::time::sleep_until(until.into()) => Ok(()),
         };
-        self.pacer.forgive(since.elapsed());
+        self.pacer.postpone(since.elapsed());
         outcome
     }
 
@@ -135,39 +135,39 @@ impl Consumer {
     fn overdue(&mut self) -> Option<Ending> {
         let now = Instant::now();
         // What is left to be sent counts as well: a frame is finished before the end.
-        let moved = self.link.produced() + self.link.consumed();
+        let moved = self.connection.produced() + self.connection.consumed();
         let draining = self.draining.get_or_insert_with(|| {
-            let time = self.drain.saturating_add(2 * now.duration_since(self.started)).min(LONG);
-            let progress = Progress::begin(self.patience.min(LONG), self.least, now, moved);
-            Draining { progress, begun: now, from: moved, end: now + time }
+            let time = self.max_drain.saturating_add(2 * now.duration_since(self.started)).min(FAR_FUTURE);
+            let progress = Progress::start(self.stall_timeout.min(FAR_FUTURE), self.min_progress, now, moved);
+            Draining { progress, since: now, from: moved, end: now + time }
         });
-        let pending = self.link.produced().saturating_sub(self.link.consumed());
+        let pending = self.connection.produced().saturating_sub(self.connection.consumed());
         let timed_out = |moved, within| Ending::TimedOut { moved, within, pending };
         if let Some(moved) = draining.progress.is_too_slow(now, moved) {
             return Some(timed_out(moved, draining.progress.window()));
         }
-        (now >= draining.end).then(|| timed_out(moved - draining.from, now - draining.begun))
+        (now >= draining.end).then(|| timed_out(moved - draining.from, now - draining.since))
     }
 
     fn excess(&mut self) -> Ending {
-        self.checker.exceed();
-        self.link.took(0, self.checker.tally());
-        Ending::Excess { consumed: self.link.consumed(), produced: self.link.produced() }
+        self.checker.record_excess();
+        self.connection.record_read(0, self.checker.tally());
+        Ending::Excess { consumed: self.connection.consumed(), produced: self.connection.produced() }
     }
 
     fn end_of_stream(&mut self) -> Ending {
         // Asked anew: the producer may have sent its FIN since, and this is the answer to it.
-        if self.link.phase() < Phase::Sent {
-            return Ending::HungUp { how: Hangup::EndOfStream, at: self.started.elapsed() };
+        if self.connection.phase() < Phase::Sent {
+            return Ending::PeerClosed { how: CloseKind::EndOfStream, at: self.started.elapsed() };
         }
-        self.checker.finish(self.link.frames());
-        self.link.took(0, self.checker.tally());
+        self.checker.finish(self.connection.frames());
+        self.connection.record_read(0, self.checker.tally());
         Ending::Complete
     }
 
     /// The instant of a time of the run; far away for `None`.
     fn time(&self, elapsed: Option<Duration>) -> Instant {
-        self.started + elapsed.unwrap_or(LONG).min(LONG)
+        self.started + elapsed.unwrap_or(FAR_FUTURE).min(FAR_FUTURE)
     }
 }
 
@@ -175,7 +175,7 @@ impl Consumer {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Draining {
     progress: Progress,
-    begun: Instant,
+    since: Instant,
     /// Bytes that had moved when it began.
     from: u64,
     /// When it is given up, however fast it goes.
@@ -190,9 +190,9 @@ impl Draining {
 }
 
 /// What to do next.
-enum Turn {
+enum Step {
     /// Read up to so many bytes; ask again at `until`.
-    Read { most: usize, until: Instant },
+    Read { max: usize, until: Instant },
     /// Read nothing until then.
     Wait(Instant),
 }

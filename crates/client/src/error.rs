@@ -14,40 +14,40 @@ pub enum Error {
     Connect {
         /// Where to.
         addr: SocketAddr,
-        /// How many connections were made before it.
-        made: usize,
+        /// How many connections were opened before it.
+        opened: usize,
         /// What the kernel said.
         source: io::Error,
     },
     /// A frame of this size cannot be made.
     #[error(
-        "a frame of {size} bytes cannot be sent with {framing} framing: {least} to {most} bytes can, marks included"
+        "a frame of {size} bytes cannot be sent with {framing} framing: {min} to {max} bytes can, marks included"
     )]
-    Size {
+    FrameSize {
         /// The framing asked for.
         framing: Framing,
         /// The size asked for.
         size: usize,
         /// The smallest: the framing's marks and the frame's number.
-        least: usize,
+        min: usize,
         /// The largest that the framing can express.
-        most: usize,
+        max: usize,
     },
     /// A range of sizes that is empty.
-    #[error("sizes from {from} to {to} are no range: the first must not be the larger")]
-    Sizes {
+    #[error("sizes from {start} to {end} are no range: the first must not be the larger")]
+    SizeRange {
         /// The first size.
-        from: usize,
+        start: usize,
         /// The last size.
-        to: usize,
+        end: usize,
     },
     /// A size of writes out of bounds.
-    #[error("writes of {size} bytes: 1 to {most} bytes are possible")]
+    #[error("writes of {size} bytes: 1 to {max} bytes are possible")]
     WriteSize {
         /// The size asked for.
         size: usize,
         /// The largest.
-        most: usize,
+        max: usize,
     },
     /// No connection was asked for.
     #[error("0 connections can send nothing")]

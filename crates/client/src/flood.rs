@@ -10,13 +10,13 @@ use tokio::task::JoinSet;
 
 use crate::checker::Checker;
 use crate::config::{Config, Rate, Reading};
-use crate::connect::{ConnectTime, refuse_itself};
+use crate::connect::{ConnectTimer, refuse_itself};
+use crate::connection::{Connection, Phase};
 use crate::consumer::Consumer;
 use crate::error::Error;
-use crate::link::{Link, Phase};
 use crate::outcome::{Ending, Outcome, Totals};
 use crate::pacer::Pacer;
-use crate::producer::{LONG, Producer};
+use crate::producer::{FAR_FUTURE, Producer};
 use crate::progress::Progress;
 use crate::recipe::{Pool, Recipe};
 use crate::schedule::Schedule;
@@ -29,7 +29,7 @@ use crate::schedule::Schedule;
 ///
 /// # async fn flood() -> Result<(), echoctl_client::Error> {
 /// let addr = "127.0.0.1:7007".parse().unwrap();
-/// let config = Config { reading: Reading::Nothing, for_: Some(Duration::from_secs(5)), ..Config::new(addr) };
+/// let config = Config { reading: Reading::Nothing, duration: Some(Duration::from_secs(5)), ..Config::new(addr) };
 /// let flood = Flood::connect(config).await?;
 /// let outcome = flood.run().await;
 /// println!("it took {} bytes before it stopped taking", outcome.totals.produced);
@@ -39,7 +39,7 @@ use crate::schedule::Schedule;
 #[derive(Debug)]
 pub struct Flood {
     config: Config,
-    links: Arc<[Arc<Link>]>,
+    connections: Arc<[Arc<Connection>]>,
 }
 
 impl Flood {
@@ -47,46 +47,49 @@ impl Flood {
     ///
     /// # Errors
     /// When the configuration is out of bounds ([`Config::check`]) or a connection cannot be made within
-    /// [`Config::connect_within`], or all of them within half a minute.
+    /// [`Config::connect_timeout`], or all of them within half a minute.
     pub async fn connect(config: Config) -> Result<Flood, Error> {
         config.check()?;
-        let (time, count) = (ConnectTime::begin(config.connect_within), config.connections);
+        let (time, count) = (ConnectTimer::start(config.connect_timeout), config.connections);
         // It grows: the number was asked for, and descriptors may be fewer.
-        let mut links = Vec::new();
-        for made in 0..count {
-            let link = open(&config, time.left()).await.and_then(Link::new);
-            let failed = |error| time.failure(error, made, count);
-            let link =
-                link.map_err(failed).map_err(|source| Error::Connect { addr: config.addr, made, source })?;
-            links.push(Arc::new(link));
+        let mut connections = Vec::new();
+        for opened in 0..count {
+            let connection = open(&config, time.left()).await.and_then(Connection::new);
+            let failed = |error| time.failure(error, opened, count);
+            let connection = connection.map_err(failed).map_err(|source| Error::Connect {
+                addr: config.addr,
+                opened,
+                source,
+            })?;
+            connections.push(Arc::new(connection));
         }
-        Ok(Flood { config, links: links.into() })
+        Ok(Flood { config, connections: connections.into() })
     }
 
     /// Its connections, for whoever samples them. A connection closes when the flood is over **and** nobody holds its
-    /// link any more; bytes left unread then make its end a reset.
-    pub fn links(&self) -> &[Arc<Link>] {
-        &self.links
+    /// connection any more; bytes left unread then make its end a reset.
+    pub fn connections(&self) -> &[Arc<Connection>] {
+        &self.connections
     }
 
     /// What ends it early.
     pub fn stop_handle(&self) -> StopHandle {
-        StopHandle { links: Arc::clone(&self.links) }
+        StopHandle { connections: Arc::clone(&self.connections) }
     }
 
     /// Sends and reads as configured, until all connections have ended.
     ///
-    /// Cancel safe in that dropping the future ends all tasks; the counters of the links stay as they are.
+    /// Cancel safe in that dropping the future ends all tasks; the counters of the connections stay as they are.
     pub async fn run(self) -> Outcome {
         let started = Instant::now();
         let mut tasks = self.spawn(started);
-        let end = started + self.config.for_.unwrap_or(LONG).min(LONG);
+        let end = started + self.config.duration.unwrap_or(FAR_FUTURE).min(FAR_FUTURE);
         let deadline = tokio::time::sleep_until(end.into());
         tokio::pin!(deadline);
         let mut in_time = true;
-        let mut idle = self.config.idle.map(|idle| Idle::begin(idle, &self.links));
+        let mut idle = self.config.idle_timeout.map(|idle| IdleTimer::start(idle, &self.connections));
         loop {
-            let look = idle.as_ref().map(Idle::look).filter(|_| in_time);
+            let next_check = idle.as_ref().map(IdleTimer::next_check).filter(|_| in_time);
             tokio::select! {
                 task = tasks.join_next() => match task {
                     Some(Ok(())) => {}
@@ -97,18 +100,19 @@ impl Flood {
                     in_time = false;
                     self.stop_handle().stop();
                 }
-                () = tokio::time::sleep_until(look.unwrap_or(started).into()), if look.is_some() => {
-                    if idle.as_mut().is_some_and(|idle| idle.is_over(&self.links)) {
+                () = tokio::time::sleep_until(next_check.unwrap_or(started).into()), if next_check.is_some() => {
+                    if idle.as_mut().is_some_and(|idle| idle.has_expired(&self.connections)) {
                         in_time = false;
                         self.stop_handle().stop();
                     }
                 }
             }
         }
-        let endings = self.links.iter().map(|link| link.ending().cloned().unwrap_or(Ending::Stopped));
+        let endings =
+            self.connections.iter().map(|connection| connection.ending().cloned().unwrap_or(Ending::Stopped));
         Outcome {
             elapsed: started.elapsed(),
-            totals: Totals::of(self.links.iter().map(Arc::as_ref)),
+            totals: Totals::of(self.connections.iter().map(Arc::as_ref)),
             endings: endings.collect(),
         }
     }
@@ -118,7 +122,7 @@ impl Flood {
         let config = &self.config;
         let pool = Pool::new(config.seed);
         let mut tasks = JoinSet::new();
-        for (index, link) in self.links.iter().enumerate() {
+        for (index, connection) in self.connections.iter().enumerate() {
             let share = |whole| share(whole, config.connections, index);
             let pacer = |rate| match rate {
                 Rate::Max => Pacer::new(Rate::Max, started),
@@ -126,7 +130,7 @@ impl Flood {
             };
             let recipe = Recipe::new(Arc::clone(&pool), config.framing, &config.sizes, index);
             let consumer = Consumer {
-                link: Arc::clone(link),
+                connection: Arc::clone(connection),
                 checker: Checker::new(recipe.clone()),
                 schedule: Schedule::new(config.reading),
                 pacer: pacer(match config.reading {
@@ -134,18 +138,18 @@ impl Flood {
                     _ => Rate::Max,
                 }),
                 drains: config.drains(),
-                then_read: config.then_read,
-                patience: config.patience,
-                least: Config::LEAST / config.connections as u64,
-                drain: config.drain,
+                drain_at_end: config.drain_at_end,
+                stall_timeout: config.stall_timeout,
+                min_progress: Config::MIN_PROGRESS / config.connections as u64,
+                max_drain: config.max_drain,
                 draining: None,
                 started,
             };
             let producer = Producer {
-                link: Arc::clone(link),
+                connection: Arc::clone(connection),
                 recipe,
                 pacer: pacer(config.rate),
-                lift_at: config.rate_until.map(|until| started + until.min(LONG)),
+                unlimited_at: config.rate_until.map(|until| started + until.min(FAR_FUTURE)),
                 write_size: config.write_size,
                 limit: config.bytes.map(share),
                 drains: config.drains(),
@@ -161,56 +165,62 @@ impl Flood {
 /// Ends a flood early, and tells how far it is. It can be cloned and sent anywhere.
 #[derive(Debug, Clone)]
 pub struct StopHandle {
-    links: Arc<[Arc<Link>]>,
+    connections: Arc<[Arc<Connection>]>,
 }
 
 impl StopHandle {
     /// Ends the sending as if its time were over: what the run was told to read at the end is still read.
     pub fn stop(&self) {
-        for link in &*self.links {
-            link.advance(Phase::Closing);
+        for connection in &*self.connections {
+            connection.advance(Phase::Closing);
         }
     }
 
     /// Ends everything now.
     pub fn abort(&self) {
-        for link in &*self.links {
-            link.end(Ending::Stopped);
+        for connection in &*self.connections {
+            connection.end(Ending::Stopped);
         }
     }
 
     /// The totals of all connections so far.
     pub fn totals(&self) -> Totals {
-        Totals::of(self.links.iter().map(Arc::as_ref))
+        Totals::of(self.connections.iter().map(Arc::as_ref))
     }
 }
 
 /// Finds out that a server no longer takes what is sent.
-struct Idle(Progress);
+struct IdleTimer(Progress);
 
-impl Idle {
-    fn begin(window: Duration, links: &[Arc<Link>]) -> Idle {
-        Idle(Progress::begin(window.min(LONG), Config::LEAST, Instant::now(), moved(links)))
+impl IdleTimer {
+    fn start(window: Duration, connections: &[Arc<Connection>]) -> IdleTimer {
+        IdleTimer(Progress::start(
+            window.min(FAR_FUTURE),
+            Config::MIN_PROGRESS,
+            Instant::now(),
+            moved(connections),
+        ))
     }
 
     /// When to look next: several times within a window, so that one that was interrupted is noticed soon after.
-    fn look(&self) -> Instant {
-        self.0.ends().min(Instant::now() + self.0.window() / 4).max(Instant::now() + LOOK)
+    fn next_check(&self) -> Instant {
+        self.0.ends().min(Instant::now() + self.0.window() / 4).max(Instant::now() + MIN_CHECK_INTERVAL)
     }
 
-    fn is_over(&mut self, links: &[Arc<Link>]) -> bool {
-        let waits = |link: &Arc<Link>| link.ending().is_some() || link.stalled().is_some();
-        self.0.is_too_slow(Instant::now(), moved(links)).is_some() && links.iter().all(waits)
+    fn has_expired(&mut self, connections: &[Arc<Connection>]) -> bool {
+        let waits =
+            |connection: &Arc<Connection>| connection.ending().is_some() || connection.stalled().is_some();
+        self.0.is_too_slow(Instant::now(), moved(connections)).is_some() && connections.iter().all(waits)
     }
 }
 
 /// Bytes written and read.
-fn moved(links: &[Arc<Link>]) -> u64 {
-    links.iter().map(|link| link.produced() + link.consumed()).sum()
+fn moved(connections: &[Arc<Connection>]) -> u64 {
+    connections.iter().map(|connection| connection.produced() + connection.consumed()).sum()
 }
 
 /// Between two looks at an idle server whose pause is not over.
-const LOOK: Duration = Duration::from_millis(20);
+const MIN_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// One connection, its buffers set before the handshake: the window scale is agreed in it.
 async fn open(config: &Config, within: Duration) -> io::Result<TcpStream> {

@@ -1,6 +1,6 @@
 //! The gaps: which frame numbers were passed over, so that a frame that comes late is not taken for one that comes twice.
 //!
-//! Bounded: [`MOST`] gaps are remembered, the oldest forgotten first. A server that drops every other frame makes a gap a
+//! Bounded: [`MAX_GAPS`] gaps are remembered, the oldest forgotten first. A server that drops every other frame makes a gap a
 //! frame; what comes later than so many gaps counts as duplicated.
 
 use std::collections::VecDeque;
@@ -41,14 +41,14 @@ impl Gaps {
     }
 
     fn forget_the_oldest(&mut self) {
-        if self.ranges.len() > MOST {
+        if self.ranges.len() > MAX_GAPS {
             self.ranges.pop_front();
         }
     }
 }
 
 /// Gaps remembered at most: 64 KiB of them.
-const MOST: usize = 4096;
+const MAX_GAPS: usize = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -76,6 +76,6 @@ mod tests {
             gaps.remember(2 * number..2 * number + 1);
         }
 
-        assert_eq!(gaps.ranges.len(), MOST);
+        assert_eq!(gaps.ranges.len(), MAX_GAPS);
     }
 }

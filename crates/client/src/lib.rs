@@ -7,19 +7,19 @@
 //! ```text
 //!                 Flood ── connects, runs, stops, sums up
 //!                   │
-//!    ┌──────────────┴─ one Link a connection: the socket and its live counters ─┐
-//!    │ producer:  Source ─ Pacer ─> write                                       │
+//!    ┌──────────────┴─ one Connection each: the socket and its live counters ──┐
+//!    │ producer:  FrameStream ─ Pacer ─> write                                  │
 //!    │ consumer:  Schedule ─ Pacer ─> read ─> Checker                           │
 //!    └──────────────────────────────────────────────────────────────────────────┘
-//!             Recipe: which bytes frame number n has, known to Source and Checker alike
+//!             Recipe: which bytes frame number n has, known to FrameStream and Checker alike
 //! ```
 //!
 //! - [`Config`]: what to send, how fast, what to read, when to stop.
 //! - [`Flood`]: connects, runs, and says how it ended ([`Outcome`]); a [`StopHandle`] ends it early.
-//! - [`Link`]: one connection; whoever samples a run reads its counters and its socket at any time.
+//! - [`Connection`]: one connection; whoever samples a run reads its counters and its socket at any time.
 //! - [`Ping`]: apart from all that, the time that a frame takes to the server and back.
 //! - [`connect()`]: a blocking connection that is none with itself.
-//! - [`Recipe`], [`Source`], [`Checker`], [`Pacer`], [`Schedule`]: the parts without a socket or a clock.
+//! - [`Recipe`], [`FrameStream`], [`Checker`], [`Pacer`], [`Schedule`]: the parts without a socket or a clock.
 //!
 //! Nothing is stored of what was sent: a frame is made again from its number to check it. So the memory of a run does
 //! not depend on how much it sends, how large its frames are, or how long the server keeps them.
@@ -27,11 +27,12 @@
 mod checker;
 mod config;
 mod connect;
+mod connection;
 mod consumer;
 mod error;
 mod flood;
+mod frame_stream;
 mod gaps;
-mod link;
 mod number;
 mod outcome;
 mod pacer;
@@ -40,18 +41,17 @@ mod producer;
 mod progress;
 mod recipe;
 mod schedule;
-mod scratch;
-mod source;
+mod thread_buffer;
 
 pub use checker::{Checker, Fault, Tally};
 pub use config::{Config, Rate, Reading};
 pub use connect::connect;
+pub use connection::{Connection, Phase};
 pub use error::Error;
 pub use flood::{Flood, StopHandle};
-pub use link::{Link, Phase};
-pub use outcome::{Ending, Hangup, Outcome, Totals};
+pub use frame_stream::FrameStream;
+pub use outcome::{CloseKind, Ending, Outcome, Totals};
 pub use pacer::Pacer;
-pub use ping::{Latencies, Ping, PingConfig, PingFault, PingOutcome, PingStop};
+pub use ping::{Latencies, Ping, PingConfig, PingFault, PingOutcome, PingStopHandle};
 pub use recipe::{Frame, Pool, Recipe};
-pub use schedule::{Pace, Schedule};
-pub use source::Source;
+pub use schedule::{ReadMode, Schedule};

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::checker::Fault;
-use crate::link::Link;
+use crate::connection::Connection;
 
 /// How a flood ended.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// What all connections did together.
     pub totals: Totals,
-    /// How each connection ended, in the order of [`Flood::links`](crate::Flood::links), and when.
+    /// How each connection ended, in the order of [`Flood::connections`](crate::Flood::connections), and when.
     pub endings: Vec<Ending>,
 }
 
@@ -57,9 +57,9 @@ pub enum Ending {
     /// The flood was stopped.
     Stopped,
     /// The server ended the connection before it was asked to, so long after the start of the run.
-    HungUp {
+    PeerClosed {
         /// In which way.
-        how: Hangup,
+        how: CloseKind,
         /// So long after the start of the run.
         at: Duration,
     },
@@ -83,7 +83,7 @@ pub enum Ending {
 
 /// In which way a server ended a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Hangup {
+pub enum CloseKind {
     /// It sent FIN: end of stream.
     EndOfStream,
     /// A call failed, most often because of a RST.
@@ -108,28 +108,28 @@ impl Outcome {
 
 impl Totals {
     /// The counters of these connections, now. `consumed` is read before `produced`, so that it never is the larger.
-    pub fn of<'a>(links: impl IntoIterator<Item = &'a Link>) -> Totals {
+    pub fn of<'a>(connections: impl IntoIterator<Item = &'a Connection>) -> Totals {
         let mut totals = Totals::default();
-        for link in links {
-            totals.add(link);
+        for connection in connections {
+            totals.add(connection);
         }
         totals
     }
 
-    fn add(&mut self, link: &Link) {
-        let tally = link.tally();
-        self.consumed += link.consumed();
-        self.produced += link.produced();
+    fn add(&mut self, connection: &Connection) {
+        let tally = connection.tally();
+        self.consumed += connection.consumed();
+        self.produced += connection.produced();
         self.verified += tally.verified;
-        self.frames += link.frames();
+        self.frames += connection.frames();
         self.lost += tally.lost;
         self.duplicated += tally.duplicated;
         self.reordered += tally.reordered;
         self.mismatched += tally.mismatched;
         self.first_fault = self.first_fault.or(tally.first_fault);
-        self.longest_stall = self.longest_stall.max(link.longest_stall());
-        self.stalled += u32::from(link.stalled().is_some());
-        self.open += u32::from(link.ending().is_none());
+        self.longest_stall = self.longest_stall.max(connection.longest_stall());
+        self.stalled += u32::from(connection.stalled().is_some());
+        self.open += u32::from(connection.ending().is_none());
     }
 }
 
@@ -140,8 +140,8 @@ impl Ending {
     }
 
     pub(crate) fn failed(call: &'static str, error: &io::Error, at: Duration) -> Ending {
-        let how = Hangup::Failed { call, kind: error.kind(), message: error.to_string() };
-        Ending::HungUp { how, at }
+        let how = CloseKind::Failed { call, kind: error.kind(), message: error.to_string() };
+        Ending::PeerClosed { how, at }
     }
 }
 
@@ -151,10 +151,10 @@ impl fmt::Display for Ending {
             Ending::Complete => f.write_str("complete"),
             Ending::LeftUnread => f.write_str("left unread"),
             Ending::Stopped => f.write_str("stopped"),
-            Ending::HungUp { how: Hangup::EndOfStream, at } => {
+            Ending::PeerClosed { how: CloseKind::EndOfStream, at } => {
                 write!(f, "the server closed the connection after {:.1} s", at.as_secs_f64())
             }
-            Ending::HungUp { how: Hangup::Failed { call, message, .. }, at } => {
+            Ending::PeerClosed { how: CloseKind::Failed { call, message, .. }, at } => {
                 let seconds = at.as_secs_f64();
                 write!(f, "the server ended the connection after {seconds:.1} s ({call}: {message})")
             }

@@ -42,50 +42,50 @@ impl Pacer {
         if self.due > now {
             return Some(self.due);
         }
-        if now - self.due > MOST_CAUGHT_UP {
-            self.due = now - MOST_CAUGHT_UP;
+        if now - self.due > MAX_CATCH_UP {
+            self.due = now - MAX_CATCH_UP;
         }
         None
     }
 
-    /// How many bytes to move at a time, at most `most`: small enough that a rate looks like a flow, and not so small that
+    /// How many bytes to move at a time, at most `max`: small enough that a rate looks like a flow, and not so small that
     /// thousands of slow connections do nothing but wake up.
-    pub fn chunk(&self, most: usize) -> usize {
-        let Some(rate) = self.rate else { return most };
-        let chunk = (rate / CHUNKS_A_SECOND).max(SMALL_CHUNK.min(rate / FEWEST_CHUNKS_A_SECOND)).max(1);
-        most.min(usize::try_from(chunk).unwrap_or(usize::MAX))
+    pub fn chunk(&self, max: usize) -> usize {
+        let Some(rate) = self.rate else { return max };
+        let chunk = (rate / CHUNKS_PER_SECOND).max(MIN_CHUNK.min(rate / MIN_CHUNKS_PER_SECOND)).max(1);
+        max.min(usize::try_from(chunk).unwrap_or(usize::MAX))
     }
 
     /// Counts `bytes` as moved.
-    pub fn spent(&mut self, bytes: usize) {
+    pub fn record(&mut self, bytes: usize) {
         if let Some(rate) = self.rate {
             self.due += Duration::from_nanos((bytes as u128 * 1_000_000_000 / u128::from(rate)) as u64);
         }
     }
 
     /// Moves the plan by a time for which the peer held us back.
-    pub fn forgive(&mut self, held_back: Duration) {
+    pub fn postpone(&mut self, held_back: Duration) {
         self.due += held_back;
     }
 
     /// Lets go of the rate.
-    pub fn lift(&mut self) {
+    pub fn remove_limit(&mut self) {
         self.rate = None;
     }
 }
 
 /// Chunks a second, where chunks are smaller than a write: more cost wake-ups, fewer look like steps in a chart of 20
 /// samples a second.
-const CHUNKS_A_SECOND: u64 = 100;
+const CHUNKS_PER_SECOND: u64 = 100;
 
 /// Bytes below which a chunk is not made smaller: a write of them costs little more than one of a byte.
-const SMALL_CHUNK: u64 = 4096;
+const MIN_CHUNK: u64 = 4096;
 
 /// Chunks a second even at the slowest rates, where it is a byte or more.
-const FEWEST_CHUNKS_A_SECOND: u64 = 4;
+const MIN_CHUNKS_PER_SECOND: u64 = 4;
 
 /// Lateness that is caught up; what is beyond it (a suspended machine) is not, or it would come as a burst.
-const MOST_CAUGHT_UP: Duration = Duration::from_millis(500);
+const MAX_CATCH_UP: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
 mod tests {
@@ -106,7 +106,7 @@ mod tests {
                 Some(due) => now = due + lateness(turn),
                 None => {
                     let chunk = pacer.chunk(1000);
-                    pacer.spent(chunk);
+                    pacer.record(chunk);
                     moved += chunk as u64;
                 }
             }
@@ -131,7 +131,7 @@ mod tests {
         let mut pacer = Pacer::new(Rate::Limited(1_000_000), start);
         run(&mut pacer, start, start + 100 * MS, |_| Duration::ZERO);
 
-        pacer.forgive(400 * MS);
+        pacer.postpone(400 * MS);
         let moved = run(&mut pacer, start + 500 * MS, start + 510 * MS, |_| Duration::ZERO);
 
         assert!(moved <= 11_000, "{moved} bytes in 10 ms at 1 MB/s");
@@ -163,10 +163,10 @@ mod tests {
     fn without_a_rate_there_is_no_wait() {
         let now = Instant::now();
         let mut pacer = Pacer::new(Rate::Limited(10), now);
-        pacer.spent(1000);
+        pacer.record(1000);
         assert!(pacer.wait(now).is_some());
 
-        pacer.lift();
+        pacer.remove_limit();
 
         assert_eq!(pacer.wait(now), None);
     }

@@ -10,21 +10,21 @@ use std::time::{Duration, Instant};
 pub(crate) struct Progress {
     window: Duration,
     /// By how much the counter must rise in a window.
-    least: u64,
+    min_rise: u64,
     since: Instant,
     from: u64,
 }
 
 impl Progress {
-    /// Begins with the counter at `moved`, which must rise by `least` (at least 1) in each `window`.
-    pub(crate) fn begin(window: Duration, least: u64, now: Instant, moved: u64) -> Progress {
-        Progress { window, least: least.max(1), since: now, from: moved }
+    /// Begins with the counter at `moved`, which must rise by `min_rise` (at least 1) in each `window`.
+    pub(crate) fn start(window: Duration, min_rise: u64, now: Instant, moved: u64) -> Progress {
+        Progress { window, min_rise: min_rise.max(1), since: now, from: moved }
     }
 
     /// By how much the counter rose, if a window has passed in which that was too little.
     pub(crate) fn is_too_slow(&mut self, now: Instant, moved: u64) -> Option<u64> {
         let rose = moved.saturating_sub(self.from);
-        if rose >= self.least {
+        if rose >= self.min_rise {
             (self.since, self.from) = (now, moved);
             return None;
         }
@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn a_trickle_is_not_progress() {
         let start = Instant::now();
-        let mut progress = Progress::begin(5 * SECOND, 1000, start, 0);
+        let mut progress = Progress::start(5 * SECOND, 1000, start, 0);
 
         let looks = (1..100).map(|second: u32| progress.is_too_slow(start + second * SECOND, second.into()));
 
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn enough_in_each_window_goes_on() {
         let start = Instant::now();
-        let mut progress = Progress::begin(5 * SECOND, 1000, start, 0);
+        let mut progress = Progress::start(5 * SECOND, 1000, start, 0);
 
         let slow = (1..100)
             .find_map(|second: u32| progress.is_too_slow(start + second * SECOND, u64::from(second) * 300));

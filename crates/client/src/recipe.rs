@@ -29,8 +29,8 @@ use crate::number::{self, ALPHABET, DIGITS};
 pub struct Recipe {
     pool: Arc<Pool>,
     framing: Framing,
-    least: u64,
-    /// How many sizes there are: `most - least + 1`.
+    min: u64,
+    /// How many sizes there are: `max - min + 1`.
     spread: u64,
     /// Seed and connection, mixed.
     salt: u64,
@@ -45,19 +45,19 @@ impl Recipe {
         sizes: &RangeInclusive<usize>,
         connection: usize,
     ) -> Recipe {
-        let least = *sizes.start() as u64;
-        let spread = *sizes.end() as u64 - least + 1;
+        let min = *sizes.start() as u64;
+        let spread = *sizes.end() as u64 - min + 1;
         let salt = mix(pool.seed ^ (connection as u64) << 32);
-        Recipe { pool, framing, least, spread, salt }
+        Recipe { pool, framing, min, spread, salt }
     }
 
     /// Frame number `number`.
     pub fn frame(&self, number: u64) -> Frame {
         let random = mix(self.salt.wrapping_add(number));
         let size = match self.spread {
-            1 => self.least,
+            1 => self.min,
             // The high half of the product spreads evenly without a division.
-            spread => self.least + ((u128::from(random) * u128::from(spread)) >> 64) as u64,
+            spread => self.min + ((u128::from(random) * u128::from(spread)) >> 64) as u64,
         };
         let mut head = [0; HEAD];
         let prefix = self.framing.prefix();
@@ -99,7 +99,7 @@ impl Recipe {
 
     /// The sizes that its frames may have on the wire.
     pub(crate) fn sizes(&self) -> RangeInclusive<u64> {
-        self.least..=self.least + (self.spread - 1)
+        self.min..=self.min + (self.spread - 1)
     }
 
     /// How its frames are marked.

@@ -15,25 +15,25 @@ impl Schedule {
     }
 
     /// What to do `elapsed` after the start of the run.
-    pub fn at(&self, elapsed: Duration) -> Pace {
+    pub fn at(&self, elapsed: Duration) -> ReadMode {
         match self.0 {
-            Reading::All => Pace::Full { until: None },
-            Reading::Nothing => Pace::Stopped { until: None },
-            Reading::AtRate(rate) => Pace::Limited(rate),
-            Reading::For(end) if elapsed < end => Pace::Full { until: Some(end) },
-            Reading::For(_) => Pace::Stopped { until: None },
-            Reading::Except { from, .. } if elapsed < from => Pace::Full { until: Some(from) },
-            Reading::Except { until, .. } if elapsed < until => Pace::Stopped { until: Some(until) },
-            Reading::Except { .. } => Pace::Full { until: None },
+            Reading::All => ReadMode::Unlimited { until: None },
+            Reading::Nothing => ReadMode::Stopped { until: None },
+            Reading::AtRate(rate) => ReadMode::Limited(rate),
+            Reading::For(end) if elapsed < end => ReadMode::Unlimited { until: Some(end) },
+            Reading::For(_) => ReadMode::Stopped { until: None },
+            Reading::Pause { from, .. } if elapsed < from => ReadMode::Unlimited { until: Some(from) },
+            Reading::Pause { until, .. } if elapsed < until => ReadMode::Stopped { until: Some(until) },
+            Reading::Pause { .. } => ReadMode::Unlimited { until: None },
         }
     }
 }
 
 /// What the consumer is to do. Times count from the start of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
+pub enum ReadMode {
     /// Read whatever is there, and ask again at `until`.
-    Full {
+    Unlimited {
         /// When this ends, if it does.
         until: Option<Duration>,
     },
@@ -53,17 +53,17 @@ mod tests {
     #[test]
     fn reading_stops_and_goes_on_when_it_was_told_to() {
         let second = Duration::from_secs;
-        let schedule = Schedule::new(Reading::Except { from: second(3), until: second(8) });
+        let schedule = Schedule::new(Reading::Pause { from: second(3), until: second(8) });
 
-        assert_eq!(schedule.at(second(0)), Pace::Full { until: Some(second(3)) });
-        assert_eq!(schedule.at(second(3)), Pace::Stopped { until: Some(second(8)) });
-        assert_eq!(schedule.at(second(8)), Pace::Full { until: None });
+        assert_eq!(schedule.at(second(0)), ReadMode::Unlimited { until: Some(second(3)) });
+        assert_eq!(schedule.at(second(3)), ReadMode::Stopped { until: Some(second(8)) });
+        assert_eq!(schedule.at(second(8)), ReadMode::Unlimited { until: None });
     }
 
     #[test]
     fn reading_for_a_while_ends_for_good() {
         let schedule = Schedule::new(Reading::For(Duration::from_secs(2)));
 
-        assert_eq!(schedule.at(Duration::from_secs(2)), Pace::Stopped { until: None });
+        assert_eq!(schedule.at(Duration::from_secs(2)), ReadMode::Stopped { until: None });
     }
 }

@@ -43,9 +43,9 @@ fn config(addr: SocketAddr) -> PingConfig {
         connections: 1,
         rate: None,
         count: Some(400),
-        time: None,
-        patience: Duration::from_secs(30),
-        connect_within: Duration::from_secs(30),
+        duration: None,
+        timeout: Duration::from_secs(30),
+        connect_timeout: Duration::from_secs(30),
     }
 }
 
@@ -98,10 +98,10 @@ fn in_a_closed_loop_a_stall_is_seen_by_the_ping_that_met_it() {
 #[test]
 fn pings_that_a_slow_server_left_no_time_for_are_told() {
     let addr = server(|stream| echo(stream, |_| thread::sleep(Duration::from_millis(20))));
-    let time = Some(Duration::from_millis(200));
+    let duration = Some(Duration::from_millis(200));
 
     let outcome =
-        Ping::connect(PingConfig { rate: Some(1000), count: None, time, ..config(addr) }).unwrap().run();
+        Ping::connect(PingConfig { rate: Some(1000), count: None, duration, ..config(addr) }).unwrap().run();
 
     // 200 were due. In 200 ms the server answers 10 at most, and one more may have been on its way.
     assert!(outcome.latencies.count() <= 11, "{}", outcome.latencies.count());
@@ -117,7 +117,7 @@ fn a_server_that_answers_something_else_is_found_out() {
 
     let outcome = Ping::connect(config(addr)).unwrap().run();
 
-    assert!(matches!(outcome.faults[..], [PingFault::Differs]), "{:?}", outcome.faults);
+    assert!(matches!(outcome.faults[..], [PingFault::Mismatch]), "{:?}", outcome.faults);
     assert_eq!(outcome.latencies.count(), 0);
 }
 
@@ -125,13 +125,13 @@ fn a_server_that_answers_something_else_is_found_out() {
 fn a_server_that_hangs_up_is_told_from_one_that_is_silent() {
     let hangs_up = server(|mut stream| drop(stream.read(&mut [0; SIZE])));
     let is_silent = server(|mut stream| drop(stream.read_to_end(&mut Vec::new())));
-    let patience = Duration::from_millis(50);
+    let timeout = Duration::from_millis(50);
 
     let hung_up = Ping::connect(config(hangs_up)).unwrap().run();
-    let silent = Ping::connect(PingConfig { patience, ..config(is_silent) }).unwrap().run();
+    let silent = Ping::connect(PingConfig { timeout, ..config(is_silent) }).unwrap().run();
 
-    assert!(matches!(hung_up.faults[..], [PingFault::HungUp]), "{:?}", hung_up.faults);
-    assert!(matches!(silent.faults[..], [PingFault::Silent(_)]), "{:?}", silent.faults);
+    assert!(matches!(hung_up.faults[..], [PingFault::PeerClosed]), "{:?}", hung_up.faults);
+    assert!(matches!(silent.faults[..], [PingFault::TimedOut(_)]), "{:?}", silent.faults);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn the_patience_is_for_a_whole_reply() {
         let mut frame = [0; SIZE];
         while stream.read_exact(&mut frame).is_ok() {
             for byte in frame {
-                // Each byte comes well within the patience, and all of them never do.
+                // Each byte comes well within the timeout, and all of them never do.
                 thread::sleep(Duration::from_millis(20));
                 if stream.write_all(&[byte]).is_err() {
                     return;
@@ -148,11 +148,11 @@ fn the_patience_is_for_a_whole_reply() {
             }
         }
     });
-    let patience = Duration::from_millis(200);
+    let timeout = Duration::from_millis(200);
 
-    let outcome = Ping::connect(PingConfig { patience, ..config(trickles) }).unwrap().run();
+    let outcome = Ping::connect(PingConfig { timeout, ..config(trickles) }).unwrap().run();
 
-    assert!(matches!(outcome.faults[..], [PingFault::Silent(_)]), "{:?}", outcome.faults);
+    assert!(matches!(outcome.faults[..], [PingFault::TimedOut(_)]), "{:?}", outcome.faults);
     assert_eq!(outcome.latencies.count(), 0);
 }
 
@@ -179,10 +179,10 @@ fn a_reply_in_pieces_that_is_in_time_is_a_reply() {
 fn stopping_ends_a_ping_that_waits_for_its_reply() {
     let addr = server(|mut stream| drop(stream.read_to_end(&mut Vec::new())));
     let ping = Ping::connect(config(addr)).unwrap();
-    let stopper = ping.stopper();
+    let stop_handle = ping.stop_handle();
 
     let running = thread::spawn(|| ping.run());
-    stopper.stop();
+    stop_handle.stop();
 
     assert!(running.join().unwrap().faults.is_empty(), "being stopped is no fault");
 }

@@ -79,7 +79,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         let config = args.config(addr, within);
         match Ping::connect(config.clone()) {
             Ok(ping) => Ok(Ok((config, ping))),
-            Err(Error::Connect { source, made: 0, .. }) => Ok(Err(source)),
+            Err(Error::Connect { source, opened: 0, .. }) => Ok(Err(source)),
             // Where one connection was made and the next was not, another address is no help.
             Err(Error::Connect { addr, source, .. }) => {
                 Err(Failure::new(Exit::Unreachable, anyhow!("cannot connect to {addr}: {source}")))
@@ -89,7 +89,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     })?;
     let (config, ping) = opened.connection;
     interrupt::catch_signals(Duration::ZERO);
-    let stopper = ping.stopper();
+    let stopper = ping.stop_handle();
     let (ended, mut end) = oneshot::channel();
     start_thread("ping", move || {
         // It fails only when nobody waits for the outcome any more.
@@ -122,7 +122,7 @@ pub(crate) fn run(args: Args) -> Outcome {
 
 impl Args {
     /// What to ask at this address.
-    fn config(&self, addr: SocketAddr, connect_within: Duration) -> PingConfig {
+    fn config(&self, addr: SocketAddr, connect_timeout: Duration) -> PingConfig {
         PingConfig {
             addr,
             framing: self.framing,
@@ -130,9 +130,9 @@ impl Args {
             connections: self.connections.into(),
             rate: self.rate,
             count: self.count,
-            time: self.duration.or(self.count.is_none().then_some(DEFAULT_TIME)),
-            patience: self.timeout,
-            connect_within,
+            duration: self.duration.or(self.count.is_none().then_some(DEFAULT_TIME)),
+            timeout: self.timeout,
+            connect_timeout,
         }
     }
 }
@@ -140,7 +140,7 @@ impl Args {
 /// What may be amiss where no frame ever came back.
 fn hint(fault: &PingFault, replies: u64) -> &'static str {
     match fault {
-        PingFault::Silent(_) | PingFault::HungUp if replies == 0 => {
+        PingFault::TimedOut(_) | PingFault::PeerClosed if replies == 0 => {
             ": does it echo, and with the same --framing?"
         }
         _ => "",

@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use echoctl_client::Link;
+use echoctl_client::Connection;
 use echoctl_observe::{OwnEnd, Watched};
 
-/// A connection of a flood, to be sampled. It holds the link, and so its socket, until the sampler lets go of it.
-pub fn watched(link: &Arc<Link>) -> Watched {
-    let counted = Arc::clone(link);
+/// A connection of a flood, to be sampled. Its socket stays open until the sampler drops it.
+pub fn watched(connection: &Arc<Connection>) -> Watched {
+    let counted = Arc::clone(connection);
     let counters = move || {
         // Consumed before produced: what comes back in between was sent before.
         let consumed = counted.consumed();
         (counted.produced(), consumed)
     };
     Watched {
-        local: link.local_addr(),
-        peer: link.peer_addr(),
-        own: Some(OwnEnd { socket: Arc::clone(link) as _, counters: Box::new(counters) }),
+        local: connection.local_addr(),
+        peer: connection.peer_addr(),
+        own: Some(OwnEnd { socket: Arc::clone(connection) as _, counters: Box::new(counters) }),
     }
 }

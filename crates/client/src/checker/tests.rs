@@ -18,11 +18,11 @@ fn recipe(framing: Framing) -> Recipe {
 /// The first `count` frames, each with its bytes.
 fn frames(framing: Framing, count: u64) -> Vec<Vec<u8>> {
     let recipe = recipe(framing);
-    let mut source = Source::new(&recipe);
+    let mut stream = FrameStream::new(&recipe);
     (0..count)
         .map(|number| {
             let mut bytes = vec![0; recipe.frame(number).size as usize];
-            source.fill(&recipe, &mut bytes);
+            stream.fill(&recipe, &mut bytes);
             bytes
         })
         .collect()
@@ -201,7 +201,7 @@ fn without_framing_the_place_of_the_first_difference_is_told() {
 fn pieces_of_64_kib_that_change_places_in_a_large_frame_are_found_out() {
     let recipe = Recipe::new(Pool::new(1), Framing::Lines, &(1_000_000..=1_000_000), 0);
     let mut stream = vec![0; 1_000_000];
-    Source::new(&recipe).fill(&recipe, &mut stream);
+    FrameStream::new(&recipe).fill(&recipe, &mut stream);
     let (first, second) = stream.split_at_mut(131_072);
     first[65_536..].swap_with_slice(&mut second[..65_536]);
     let mut checker = Checker::new(recipe);

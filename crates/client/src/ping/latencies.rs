@@ -12,7 +12,7 @@ pub struct Latencies {
 
 impl Latencies {
     pub(super) fn new() -> Latencies {
-        let longest = LONGEST.as_nanos() as u64;
+        let longest = MAX_LATENCY.as_nanos() as u64;
         let nanoseconds = Histogram::new_with_max(longest, DIGITS);
         let nanoseconds = nanoseconds.expect("invariant: the constants are within what a histogram can keep");
         Latencies { nanoseconds }
@@ -55,7 +55,7 @@ impl Latencies {
 const DIGITS: u8 = 3;
 
 /// Longer times count as this. With it a histogram has 260 KiB.
-const LONGEST: Duration = Duration::from_secs(3600);
+const MAX_LATENCY: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {

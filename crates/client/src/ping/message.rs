@@ -8,7 +8,7 @@ use crate::Error;
 /// One frame of a fixed size, written over and over.
 #[derive(Debug, Clone)]
 pub(super) struct Message {
-    whole: Vec<u8>,
+    bytes: Vec<u8>,
     /// Where the number stands: at the front of the payload, as many of its 16 digits as fit.
     number_at: usize,
     digits: usize,
@@ -16,12 +16,12 @@ pub(super) struct Message {
 
 impl Message {
     /// # Errors
-    /// [`Error::Size`] when no frame of this size can be made, or the payload would be empty.
+    /// [`Error::FrameSize`] when no frame of this size can be made, or the payload would be empty.
     pub(super) fn new(framing: Framing, size: usize) -> Result<Message, Error> {
-        let least = framing.overhead() + 1;
-        let most = PingConfig::LONGEST.min(framing.longest_payload().saturating_add(framing.overhead()));
-        if !(least..=most).contains(&size) {
-            return Err(Error::Size { framing, size, least, most });
+        let min = framing.overhead() + 1;
+        let max = PingConfig::MAX_SIZE.min(framing.longest_payload().saturating_add(framing.overhead()));
+        if !(min..=max).contains(&size) {
+            return Err(Error::FrameSize { framing, size, min, max });
         }
         let payload = vec![b'.'; size - framing.overhead()];
         let mut frame = Buffer::new(size);
@@ -29,7 +29,7 @@ impl Message {
             .encode(&payload, &mut frame)
             .expect("invariant: the size was checked, and dots are no delimiter");
         Ok(Message {
-            whole: frame.unread().to_vec(),
+            bytes: frame.unread().to_vec(),
             number_at: framing.prefix(),
             digits: payload.len().min(DIGITS),
         })
@@ -39,9 +39,9 @@ impl Message {
     pub(super) fn numbered(&mut self, number: u64) -> &[u8] {
         for place in 0..self.digits {
             let digit = (number >> (4 * place) & 15) as usize;
-            self.whole[self.number_at + self.digits - 1 - place] = HEX[digit];
+            self.bytes[self.number_at + self.digits - 1 - place] = HEX[digit];
         }
-        &self.whole
+        &self.bytes
     }
 }
 

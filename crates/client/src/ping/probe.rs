@@ -11,12 +11,12 @@ use thiserror::Error;
 
 use super::latencies::Latencies;
 use super::message::Message;
-use super::plan::Plan;
+use super::send_schedule::SendSchedule;
 
 /// What all connections of a ping share.
 pub(super) struct Shared<'a> {
-    plan: Plan,
-    patience: Duration,
+    schedule: SendSchedule,
+    timeout: Duration,
     stop: &'a AtomicBool,
     /// The number of the next ping: whichever connection is free takes it.
     next: AtomicU64,
@@ -28,15 +28,15 @@ pub(super) struct Shared<'a> {
 }
 
 impl Shared<'_> {
-    pub(super) fn new(plan: Plan, patience: Duration, stop: &AtomicBool) -> Shared<'_> {
+    pub(super) fn new(schedule: SendSchedule, timeout: Duration, stop: &AtomicBool) -> Shared<'_> {
         let (next, sent) = (AtomicU64::new(0), AtomicU64::new(0));
         let (latencies, lateness) = (Mutex::new(Latencies::new()), Mutex::new(Latencies::new()));
-        Shared { plan, patience, stop, next, sent, latencies, lateness }
+        Shared { schedule, timeout, stop, next, sent, latencies, lateness }
     }
 
     /// Pings that were due before `now` and were not sent.
     pub(super) fn unsent(&self, now: Instant) -> u64 {
-        self.plan.due_before(now).unwrap_or(0).saturating_sub(self.sent.load(Relaxed))
+        self.schedule.due_before(now).unwrap_or(0).saturating_sub(self.sent.load(Relaxed))
     }
 
     /// The latencies, and our own lateness.
@@ -57,15 +57,15 @@ impl Shared<'_> {
             match due.saturating_duration_since(now) {
                 Duration::ZERO if has_waited => return record(&self.lateness, now - due),
                 Duration::ZERO => return,
-                left if left <= WAKE_UP => thread::yield_now(),
-                left => thread::sleep((left - WAKE_UP).min(NAP)),
+                left if left <= EARLY_WAKE => thread::yield_now(),
+                left => thread::sleep((left - EARLY_WAKE).min(MAX_SLEEP)),
             }
             has_waited = true;
         }
     }
 }
 
-/// Pings on one connection until the plan has no more. Being stopped is no fault.
+/// Pings on one connection until the schedule has no more. Being stopped is no fault.
 pub(super) fn run(stream: &TcpStream, message: Message, shared: &Shared) -> Result<(), PingFault> {
     ping(stream, message, shared).or_else(|fault| if shared.is_stopped() { Ok(()) } else { Err(fault) })
 }
@@ -74,7 +74,7 @@ fn ping(stream: &TcpStream, mut message: Message, shared: &Shared) -> Result<(),
     let mut reply = Vec::new();
     loop {
         let number = shared.next.fetch_add(1, Relaxed);
-        let Some(due) = shared.plan.due(number, Instant::now()) else { return Ok(()) };
+        let Some(due) = shared.schedule.due(number, Instant::now()) else { return Ok(()) };
         shared.wait(due);
         if shared.is_stopped() {
             return Ok(());
@@ -82,29 +82,29 @@ fn ping(stream: &TcpStream, mut message: Message, shared: &Shared) -> Result<(),
         let frame = message.numbered(number);
         reply.resize(frame.len(), 0);
         shared.sent.fetch_add(1, Relaxed);
-        let answer = exchange(stream, frame, &mut reply, shared.patience);
+        let answer = exchange(stream, frame, &mut reply, shared.timeout);
         let time = due.elapsed();
-        answer.map_err(|error| PingFault::of(error, shared.patience))?;
+        answer.map_err(|error| PingFault::of(error, shared.timeout))?;
         if reply != frame {
-            return Err(PingFault::Differs);
+            return Err(PingFault::Mismatch);
         }
         record(&shared.latencies, time);
     }
 }
 
-/// Sends `frame` and reads as many bytes, both within `patience`.
+/// Sends `frame` and reads as many bytes, both within `timeout`.
 ///
 /// A socket's timeouts are for each call, and a peer that sends a byte at a time never meets them. They stay as they were set
 /// where one quick write and one read do, which costs no system call more; else the rest of the time is set for each.
-fn exchange(mut stream: &TcpStream, frame: &[u8], reply: &mut [u8], patience: Duration) -> io::Result<()> {
-    let begun = Instant::now();
+fn exchange(mut stream: &TcpStream, frame: &[u8], reply: &mut [u8], timeout: Duration) -> io::Result<()> {
+    let started = Instant::now();
     let (mut written, mut got, mut is_set_anew) = (0, 0, false);
     while got < reply.len() {
-        let spent = begun.elapsed();
+        let spent = started.elapsed();
         let is_in_pieces = got > 0 || (1..frame.len()).contains(&written);
-        if is_in_pieces || spent > patience / 16 {
+        if is_in_pieces || spent > timeout / 16 {
             let left =
-                patience.checked_sub(spent).filter(|left| !left.is_zero()).ok_or(ErrorKind::TimedOut)?;
+                timeout.checked_sub(spent).filter(|left| !left.is_zero()).ok_or(ErrorKind::TimedOut)?;
             stream.set_write_timeout(Some(left))?;
             stream.set_read_timeout(Some(left))?;
             is_set_anew = true;
@@ -123,8 +123,8 @@ fn exchange(mut stream: &TcpStream, frame: &[u8], reply: &mut [u8], patience: Du
         }
     }
     if is_set_anew {
-        stream.set_write_timeout(Some(patience))?;
-        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(timeout))?;
+        stream.set_read_timeout(Some(timeout))?;
     }
     Ok(())
 }
@@ -138,35 +138,35 @@ fn record(times: &Mutex<Latencies>, time: Duration) {
 pub enum PingFault {
     /// The server closed or reset the connection.
     #[error("the server hung up")]
-    HungUp,
+    PeerClosed,
     /// What came back is not what was sent.
     #[error("the reply is not what was sent: the server does not echo, or frames differently")]
-    Differs,
+    Mismatch,
     /// No whole reply came in time.
     #[error("no reply within {} s", .0.as_secs_f64())]
-    Silent(Duration),
+    TimedOut(Duration),
     /// The system failed.
     #[error("the connection broke")]
-    Broken(#[source] io::Error),
+    Io(#[source] io::Error),
 }
 
 impl PingFault {
-    fn of(error: io::Error, patience: Duration) -> PingFault {
+    fn of(error: io::Error, timeout: Duration) -> PingFault {
         match error.kind() {
             // Which of the two a timeout is depends on the system.
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => PingFault::Silent(patience),
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => PingFault::TimedOut(timeout),
             ErrorKind::UnexpectedEof
             | ErrorKind::ConnectionReset
             | ErrorKind::ConnectionAborted
-            | ErrorKind::BrokenPipe => PingFault::HungUp,
-            _ => PingFault::Broken(error),
+            | ErrorKind::BrokenPipe => PingFault::PeerClosed,
+            _ => PingFault::Io(error),
         }
     }
 }
 
 /// How much earlier a sleeper is to be woken: Linux adds 50 µs of timer slack, and what is late would count as the
 /// server's. The rest is waited awake, which costs a twelfth of a core at 1,000 pings a second.
-const WAKE_UP: Duration = Duration::from_micros(80);
+const EARLY_WAKE: Duration = Duration::from_micros(80);
 
 /// The longest sleep at a time: how soon a stop is noticed.
-const NAP: Duration = Duration::from_millis(50);
+const MAX_SLEEP: Duration = Duration::from_millis(50);

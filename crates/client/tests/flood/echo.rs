@@ -68,7 +68,7 @@ async fn when_the_time_is_over_the_frame_is_finished_and_all_is_read() {
     let server = Server::honest();
     let config = Config {
         sizes: 300_000..=300_000,
-        for_: Some(Duration::from_millis(200)),
+        duration: Some(Duration::from_millis(200)),
         ..Config::new(server.addr)
     };
 
@@ -83,8 +83,8 @@ async fn then_read_reads_all_that_is_owed() {
     let server = Server::honest();
     let config = Config {
         reading: Reading::Nothing,
-        then_read: true,
-        for_: Some(Duration::from_secs(3600)),
+        drain_at_end: true,
+        duration: Some(Duration::from_secs(3600)),
         ..Config::new(server.addr)
     };
     let flood = Flood::connect(config).await.unwrap();
@@ -104,7 +104,7 @@ async fn reading_stops_in_the_middle_and_the_totals_are_equal_in_the_end() {
     let server = Server::honest();
     let ms = Duration::from_millis;
     let config = Config {
-        reading: Reading::Except { from: ms(100), until: ms(600) },
+        reading: Reading::Pause { from: ms(100), until: ms(600) },
         rate: Rate::Limited(64 * MIB),
         rate_until: Some(ms(600)),
         bytes: Some(48 * MIB),

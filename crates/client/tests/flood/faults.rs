@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::time::Duration;
 
-use echoctl_client::{Config, Ending, Error, Flood, Hangup, Outcome, Reading};
+use echoctl_client::{CloseKind, Config, Ending, Error, Flood, Outcome, Reading};
 use echoctl_proto::Framing;
 
 use crate::support::Server;
@@ -13,7 +13,7 @@ async fn flood(server: &Server, framing: Framing) -> Outcome {
     let config = Config {
         framing,
         bytes: Some(2 << 20),
-        patience: Duration::from_secs(1),
+        stall_timeout: Duration::from_secs(1),
         ..Config::new(server.addr)
     };
     Flood::connect(config).await.unwrap().run().await
@@ -81,7 +81,7 @@ async fn a_server_that_closes_unasked_is_told_plainly() {
 
         let outcome = Flood::connect(config).await.unwrap().run().await;
 
-        assert!(matches!(outcome.endings[..], [Ending::HungUp { .. }]), "{reading:?}: {outcome:?}");
+        assert!(matches!(outcome.endings[..], [Ending::PeerClosed { .. }]), "{reading:?}: {outcome:?}");
         assert!(!outcome.is_good());
     }
 }
@@ -92,11 +92,14 @@ async fn an_early_end_of_stream_is_no_end_in_order() {
         stream.shutdown(Shutdown::Write)?;
         std::io::copy(&mut stream, &mut std::io::sink()).map(|_| ())
     });
-    let config = Config { for_: Some(Duration::from_secs(30)), ..Config::new(server.addr) };
+    let config = Config { duration: Some(Duration::from_secs(30)), ..Config::new(server.addr) };
 
     let outcome = Flood::connect(config).await.unwrap().run().await;
 
-    assert!(matches!(outcome.endings[..], [Ending::HungUp { how: Hangup::EndOfStream, .. }]), "{outcome:?}");
+    assert!(
+        matches!(outcome.endings[..], [Ending::PeerClosed { how: CloseKind::EndOfStream, .. }]),
+        "{outcome:?}"
+    );
     assert_eq!(outcome.totals.lost, 0, "what was not read to its end is not judged");
 }
 

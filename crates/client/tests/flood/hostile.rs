@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use echoctl_client::{Config, Ending, Fault, Flood, Hangup, Outcome, Reading};
+use echoctl_client::{CloseKind, Config, Ending, Fault, Flood, Outcome, Reading};
 use echoctl_proto::Framing;
 
 use crate::support::Server;
@@ -14,7 +14,12 @@ const MS: Duration = Duration::from_millis(1);
 
 /// A flood of 200 ms that waits no longer than that for the rest.
 fn config(server: &Server) -> Config {
-    Config { for_: Some(200 * MS), patience: 200 * MS, drain: 200 * MS, ..Config::new(server.addr) }
+    Config {
+        duration: Some(200 * MS),
+        stall_timeout: 200 * MS,
+        max_drain: 200 * MS,
+        ..Config::new(server.addr)
+    }
 }
 
 /// Runs it; one that does not end fails the test.
@@ -90,11 +95,12 @@ async fn an_echo_and_more_behind_it_is_excess() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trickle_ends_a_flood_as_too_slow() {
-    for then_read in [false, true] {
+    for drain_at_end in [false, true] {
         let server = pours(b"A", 5 * MS);
-        let reading = if then_read { Reading::Nothing } else { Reading::All };
+        let reading = if drain_at_end { Reading::Nothing } else { Reading::All };
 
-        let outcome = flood(Config { reading, then_read, drain: 60_000 * MS, ..config(&server) }).await;
+        let outcome =
+            flood(Config { reading, drain_at_end, max_drain: 60_000 * MS, ..config(&server) }).await;
 
         let [Ending::TimedOut { within, pending, .. }] = outcome.endings[..] else { panic!("{outcome:?}") };
         assert!(within == 200 * MS && pending > 0 && !outcome.is_good());
@@ -105,7 +111,7 @@ async fn a_trickle_ends_a_flood_as_too_slow() {
 async fn a_drain_has_a_bound_however_steady_it_is() {
     // More in each window than is asked for, and far too little for what is pending.
     let server = pours(&[b'x'; 64], 2 * MS);
-    let config = Config { patience: 60_000 * MS, ..config(&server) };
+    let config = Config { stall_timeout: 60_000 * MS, ..config(&server) };
 
     let outcome = flood(config).await;
 
@@ -137,8 +143,13 @@ async fn without_a_time_a_server_that_takes_nothing_ends_it() {
             hold(&stream);
             Ok(())
         });
-        let config =
-            Config { reading, for_: None, bytes: Some(1 << 40), idle: Some(200 * MS), ..config(&server) };
+        let config = Config {
+            reading,
+            duration: None,
+            bytes: Some(1 << 40),
+            idle_timeout: Some(200 * MS),
+            ..config(&server)
+        };
 
         let outcome = flood(config).await;
 
@@ -157,9 +168,9 @@ async fn resets_and_closes_end_a_flood_at_once() {
     for serve in [resets, closes] {
         let server = Server::start(serve);
 
-        let outcome = flood(Config { for_: None, ..config(&server) }).await;
+        let outcome = flood(Config { duration: None, ..config(&server) }).await;
 
-        assert!(matches!(outcome.endings[..], [Ending::HungUp { .. }]), "{outcome:?}");
+        assert!(matches!(outcome.endings[..], [Ending::PeerClosed { .. }]), "{outcome:?}");
     }
 }
 
@@ -170,7 +181,10 @@ async fn a_half_close_while_sending_is_a_hangup() {
         swallow(stream)
     });
 
-    let outcome = flood(Config { for_: None, ..config(&server) }).await;
+    let outcome = flood(Config { duration: None, ..config(&server) }).await;
 
-    assert!(matches!(outcome.endings[..], [Ending::HungUp { how: Hangup::EndOfStream, .. }]), "{outcome:?}");
+    assert!(
+        matches!(outcome.endings[..], [Ending::PeerClosed { how: CloseKind::EndOfStream, .. }]),
+        "{outcome:?}"
+    );
 }

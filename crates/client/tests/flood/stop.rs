@@ -49,12 +49,12 @@ async fn the_throttle_of_the_reader_does_not_slow_the_writer() {
     });
     let config = Config { reading: Reading::AtRate(1000), bytes: Some(32 << 20), ..Config::new(server.addr) };
     let flood = Flood::connect(config).await.unwrap();
-    let link = flood.links()[0].clone();
+    let connection = flood.connections()[0].clone();
     let handle = flood.stop_handle();
     let run = tokio::spawn(flood.run());
 
-    support::until("all is sent", || link.produced() == 32 << 20).await;
-    let consumed = link.consumed();
+    support::until("all is sent", || connection.produced() == 32 << 20).await;
+    let consumed = connection.consumed();
     handle.abort();
     run.await.unwrap();
 
@@ -85,12 +85,12 @@ async fn patience_with_a_server_that_does_nothing_has_an_end() {
         std::mem::forget(stream);
         Ok(())
     });
-    let patience = Duration::from_millis(200);
-    let config = Config { for_: Some(patience), patience, ..Config::new(server.addr) };
+    let stall_timeout = Duration::from_millis(200);
+    let config = Config { duration: Some(stall_timeout), stall_timeout, ..Config::new(server.addr) };
 
     let outcome = Flood::connect(config).await.unwrap().run().await;
 
     let pending = outcome.totals.produced;
-    assert_eq!(outcome.endings, [Ending::TimedOut { moved: 0, within: patience, pending }]);
+    assert_eq!(outcome.endings, [Ending::TimedOut { moved: 0, within: stall_timeout, pending }]);
     assert!(!outcome.is_good());
 }

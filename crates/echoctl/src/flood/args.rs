@@ -141,7 +141,7 @@ impl Args {
     ///
     /// # Errors
     /// Exit 2, naming the option, when values do not fit each other.
-    pub(super) fn config(&self, addr: SocketAddr, connect_within: Duration) -> Result<Config, Failure> {
+    pub(super) fn config(&self, addr: SocketAddr, connect_timeout: Duration) -> Result<Config, Failure> {
         let reading = match (self.no_read, self.read_rate, self.read_for) {
             (true, ..) => Reading::Nothing,
             (_, Some(rate), _) => Reading::AtRate(rate),
@@ -162,13 +162,13 @@ impl Args {
             write_size: self.write_size.unwrap_or(write_size),
             rate,
             reading,
-            for_: Some(self.for_.unwrap_or_else(|| self.default_time(rate))),
-            idle: (self.for_.is_none() && self.bytes.is_some()).then_some(Config::PATIENCE),
+            duration: Some(self.for_.unwrap_or_else(|| self.default_time(rate))),
+            idle_timeout: (self.for_.is_none() && self.bytes.is_some()).then_some(Config::STALL_TIMEOUT),
             bytes: self.bytes,
-            then_read: self.then_read,
+            drain_at_end: self.then_read,
             sndbuf: buffer(self.sndbuf),
             rcvbuf: buffer(self.rcvbuf),
-            connect_within,
+            connect_timeout,
             ..Config::new(addr)
         };
         // All other values were checked as they were read.
@@ -203,8 +203,8 @@ fn sizes(text: &str) -> Result<RangeInclusive<usize>, String> {
 
 fn write_size(text: &str) -> Result<usize, String> {
     let bytes = values::positive_size(text)?;
-    let fits = usize::try_from(bytes).ok().filter(|&bytes| bytes <= Config::MOST_WRITE);
-    fits.ok_or_else(|| format!("at most {}", echoctl_record::Bytes(Config::MOST_WRITE as u64)))
+    let fits = usize::try_from(bytes).ok().filter(|&bytes| bytes <= Config::MAX_WRITE_SIZE);
+    fits.ok_or_else(|| format!("at most {}", echoctl_record::Bytes(Config::MAX_WRITE_SIZE as u64)))
 }
 
 fn rate(text: &str) -> Result<Rate, String> {

@@ -42,7 +42,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         let config = args.config(addr, within)?;
         match runtime.block_on(Flood::connect(config.clone())) {
             Ok(flood) => Ok(Ok((config, flood))),
-            Err(Error::Connect { source, made: 0, .. }) => Ok(Err(source)),
+            Err(Error::Connect { source, opened: 0, .. }) => Ok(Err(source)),
             // Where one connection was made and the next was not, another address is no help.
             Err(Error::Connect { addr, source, .. }) => {
                 Err(Failure::new(Exit::Unreachable, anyhow!("cannot connect to {addr}: {source}")))

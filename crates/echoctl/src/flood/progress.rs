@@ -144,7 +144,7 @@ fn what(config: &Config) -> String {
         Reading::Nothing => "reads nothing".to_owned(),
         Reading::AtRate(rate) => format!("reads {}/s", Bytes(rate)),
         Reading::For(time) => format!("reads for {}", Seconds(time.as_secs_f64())),
-        Reading::Except { .. } => "reads, stops, reads".to_owned(),
+        Reading::Pause { .. } => "reads, stops, reads".to_owned(),
     };
     match config.connections {
         1 => format!("{rate}, {reads}"),

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use echoctl_client::{Config, Ending, Flood, Link, Outcome, Phase, Reading, StopHandle, Totals};
+use echoctl_client::{Config, Connection, Ending, Flood, Outcome, Phase, Reading, StopHandle, Totals};
 use echoctl_lab::watched;
 use echoctl_observe::{AT_ONCE, MemoryShare, Observation, Sampler, TcpState};
 use echoctl_record::{Machine, Point, Queues, Sample, thin_out};
@@ -45,7 +45,7 @@ pub(super) struct Session {
     pub(super) slack: Option<u64>,
     pub(super) recorder: Recorder,
     sampler: Sampler,
-    links: Vec<Arc<Link>>,
+    connections: Vec<Arc<Connection>>,
     view: ProgressView,
 }
 
@@ -78,8 +78,8 @@ impl Session {
             closed_by_server: false,
             slack: machine.slack,
             recorder,
-            sampler: Sampler::new(flood.links().iter().map(watched).collect(), server.tree),
-            links: flood.links().to_vec(),
+            sampler: Sampler::new(flood.connections().iter().map(watched).collect(), server.tree),
+            connections: flood.connections().to_vec(),
             view: ProgressView::new(args, config),
         }
     }
@@ -115,9 +115,9 @@ impl Session {
     }
 
     /// Waits for the server's process where its connections have ended: one that is killed closes its sockets first, and is
-    /// gone a update later. A server that only disconnects costs the whole wait.
+    /// gone a moment later. A server that only disconnects costs the whole wait.
     fn await_end_of_server(&mut self, outcome: &Outcome) {
-        let hung_up = |ending: &Ending| matches!(ending, Ending::HungUp { .. });
+        let hung_up = |ending: &Ending| matches!(ending, Ending::PeerClosed { .. });
         if !self.closed_by_server && !outcome.endings.iter().any(hung_up) {
             return;
         }
@@ -184,11 +184,11 @@ impl Session {
 
     /// Whether what is seen now says how the server treats a client that does not read, or not enough.
     fn is_evidence(&self, t: f64) -> bool {
-        let sending = self.links.iter().any(|link| link.phase() == Phase::Sending);
+        let sending = self.connections.iter().any(|connection| connection.phase() == Phase::Sending);
         let starved = match self.config.reading {
             Reading::Nothing | Reading::AtRate(_) => true,
             Reading::For(time) => t >= time.as_secs_f64(),
-            Reading::All | Reading::Except { .. } => false,
+            Reading::All | Reading::Pause { .. } => false,
         };
         sending && starved
     }
@@ -196,7 +196,7 @@ impl Session {
     /// Whether the server has ended all connections while they were sending. Its FIN may be stuck behind what we do not read:
     /// then it shows at its end alone, and no read or write of ours would tell.
     fn has_been_closed(&self) -> bool {
-        let sending = self.links.iter().all(|link| link.phase() == Phase::Sending);
+        let sending = self.connections.iter().all(|connection| connection.phase() == Phase::Sending);
         let has_sent_fin = |state: TcpState| {
             matches!(state, TcpState::FinWait1 | TcpState::FinWait2 | TcpState::Closing | TcpState::LastAck)
         };
@@ -226,12 +226,12 @@ impl Session {
         if totals.open == 0 || totals.stalled < totals.open {
             return None;
         }
-        self.links.iter().filter_map(|link| link.stalled()).min()
+        self.connections.iter().filter_map(|connection| connection.stalled()).min()
     }
 
     /// Bytes written so far, as far as a short look tells.
     fn moved(&self) -> u64 {
-        self.links.iter().take(AT_ONCE).map(|link| link.produced()).sum()
+        self.connections.iter().take(AT_ONCE).map(|connection| connection.produced()).sum()
     }
 }
 

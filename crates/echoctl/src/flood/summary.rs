@@ -2,7 +2,7 @@
 
 use std::io;
 
-use echoctl_client::{Ending, Hangup, Outcome, Reading};
+use echoctl_client::{CloseKind, Ending, Outcome, Reading};
 use echoctl_lab::kit::wrap;
 use echoctl_record::{Bytes, Ended, Evidence, Judgement, Rate, Seconds, Summary, Verdict};
 
@@ -37,13 +37,15 @@ impl Session {
 
     /// The verdict on the server, where the run put it to the test.
     fn judgement(&self, outcome: &Outcome) -> Option<Judgement> {
-        let tested = !matches!(self.config.reading, Reading::All | Reading::Except { .. });
+        let tested = !matches!(self.config.reading, Reading::All | Reading::Pause { .. });
         if !tested || self.points.is_empty() {
             return None;
         }
         let hung_up = outcome.endings.iter().find_map(|ending| match ending {
-            Ending::HungUp { how: Hangup::EndOfStream, at } => Some((Ended::Closed, at.as_secs_f64())),
-            Ending::HungUp { how: Hangup::Failed { .. }, at } => Some((Ended::Reset, at.as_secs_f64())),
+            Ending::PeerClosed { how: CloseKind::EndOfStream, at } => Some((Ended::Closed, at.as_secs_f64())),
+            Ending::PeerClosed { how: CloseKind::Failed { .. }, at } => {
+                Some((Ended::Reset, at.as_secs_f64()))
+            }
             _ => None,
         });
         let ending = match hung_up {
@@ -184,7 +186,7 @@ fn is_not_held(summary: &Summary) -> Option<String> {
 
 /// Whether the server ended a connection unasked.
 fn hung_up(outcome: &Outcome) -> bool {
-    outcome.endings.iter().any(|ending| matches!(ending, Ending::HungUp { .. }))
+    outcome.endings.iter().any(|ending| matches!(ending, Ending::PeerClosed { .. }))
 }
 
 /// What was wrong, a line each.

@@ -50,7 +50,7 @@ impl Summary {
             size: config.size,
             connections: config.connections,
             rate: config.rate,
-            seconds: outcome.seconds.as_secs_f64(),
+            seconds: outcome.elapsed.as_secs_f64(),
             count: outcome.latencies.count(),
             unsent: outcome.unsent,
             times: Times::of(outcome),

@@ -50,9 +50,9 @@ impl Ready {
             rate: Rate::Limited(plan.rate),
             // Once the clients read again nothing is left to be seen by going slowly.
             rate_until: Some(plan.read + plan.stop),
-            reading: Reading::Except { from: plan.read, until: plan.read + plan.stop },
+            reading: Reading::Pause { from: plan.read, until: plan.read + plan.stop },
             bytes: Some(plan.total),
-            patience: CLIENT_TIMEOUT,
+            stall_timeout: CLIENT_TIMEOUT,
             ..Config::new(server.addr())
         };
         let flood = server.or_ended(Flood::connect(config).await)?;
@@ -65,7 +65,7 @@ impl Ready {
     /// When its server has ended.
     pub(super) fn go(mut self) -> Result<Running, Error> {
         let memory = self.server.or_ended(ProcessTree::new([self.server.pid()]))?;
-        let connections = self.flood.links().iter().map(watched).collect();
+        let connections = self.flood.connections().iter().map(watched).collect();
         let sampler = Sampler::new(connections, Some(memory));
         let run = tokio::spawn(self.flood.run());
         Ok(Running { plan: self.plan, server: self.server, sampler, run, samples: Vec::new() })

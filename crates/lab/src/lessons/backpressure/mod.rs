@@ -215,7 +215,7 @@ const READ: Duration = Duration::from_secs(1);
 const STOP: Duration = Duration::from_millis(2500);
 
 /// The reader that stops, and reads again.
-const STOPS: Reading = Reading::Except { from: READ, until: Duration::from_millis(3500) };
+const STOPS: Reading = Reading::Pause { from: READ, until: Duration::from_millis(3500) };
 
 /// The reader that is slow: an eighth of what it sends.
 const SLOW: Reading = Reading::AtRate(RATE / 8);

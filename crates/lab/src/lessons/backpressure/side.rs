@@ -44,7 +44,7 @@ impl Side {
             rate_until: Some(READ + STOP),
             reading,
             bytes: Some(TOTAL),
-            patience: TIMEOUT,
+            stall_timeout: TIMEOUT,
             ..Config::new(server.addr())
         };
         let flood = server.or_ended(Flood::connect(config).await)?;

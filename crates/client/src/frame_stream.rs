@@ -1,4 +1,4 @@
-//! The source: the endless stream of one connection's frames, handed out in pieces of any size.
+//! The stream: the endless stream of one connection's frames, handed out in pieces of any size.
 //!
 //! It is a cursor and nothing else. A writer fills a block from a copy of the cursor, and moves the cursor on by what the
 //! kernel took: the rest of the block need not be kept, it can be made again. So a connection that is held back for an hour
@@ -8,7 +8,7 @@ use crate::{Frame, Recipe};
 
 /// A place in the stream of a connection.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct FrameStream {
     /// The frame it stands in.
     frame: Frame,
     /// How far into the frame. Invariant: `at < frame.size`.
@@ -17,10 +17,10 @@ pub struct Source {
     position: u64,
 }
 
-impl Source {
+impl FrameStream {
     /// The beginning of the stream.
-    pub fn new(recipe: &Recipe) -> Source {
-        Source { frame: recipe.frame(0), at: 0, position: 0 }
+    pub fn new(recipe: &Recipe) -> FrameStream {
+        FrameStream { frame: recipe.frame(0), at: 0, position: 0 }
     }
 
     /// Fills `out` with the bytes that follow, and moves behind them.
@@ -72,8 +72,8 @@ impl Source {
         self.frame.number
     }
 
-    /// Frames begun before this place, the one it stands in included.
-    pub(crate) fn begun(&self) -> u64 {
+    /// Frames started before this place, the one it stands in included.
+    pub(crate) fn started(&self) -> u64 {
         self.frame.number + u64::from(self.at > 0)
     }
 
@@ -104,40 +104,40 @@ mod tests {
     fn the_stream_is_the_same_however_it_is_taken() {
         let recipe = Recipe::new(Pool::new(1), Framing::U16, &(10..=3000), 4);
         let mut at_once = vec![0; 100_000];
-        Source::new(&recipe).fill(&recipe, &mut at_once);
+        FrameStream::new(&recipe).fill(&recipe, &mut at_once);
 
-        let (mut source, mut piecemeal) = (Source::new(&recipe), Vec::new());
+        let (mut stream, mut piecemeal) = (FrameStream::new(&recipe), Vec::new());
         for length in (1..).take_while(|length| length * (length + 1) / 2 <= 100_000) {
             let mut piece = vec![0; length];
-            source.clone().fill(&recipe, &mut piece);
-            source.advance(&recipe, length as u64);
+            stream.clone().fill(&recipe, &mut piece);
+            stream.advance(&recipe, length as u64);
             piecemeal.extend(piece);
         }
 
         assert_eq!(piecemeal, at_once[..piecemeal.len()]);
-        assert_eq!(source.position(), piecemeal.len() as u64);
-        assert_eq!(Source::new(&recipe).compare(&recipe, &at_once), at_once.len());
+        assert_eq!(stream.position(), piecemeal.len() as u64);
+        assert_eq!(FrameStream::new(&recipe).compare(&recipe, &at_once), at_once.len());
     }
 
     #[test]
     fn a_difference_is_found_to_the_byte() {
         let recipe = Recipe::new(Pool::new(1), Framing::Raw, &(100..=100), 0);
         let mut bytes = vec![0; 1000];
-        Source::new(&recipe).fill(&recipe, &mut bytes);
+        FrameStream::new(&recipe).fill(&recipe, &mut bytes);
         bytes[777] ^= 1;
 
-        assert_eq!(Source::new(&recipe).compare(&recipe, &bytes), 777);
+        assert_eq!(FrameStream::new(&recipe).compare(&recipe, &bytes), 777);
     }
 
     #[test]
     fn it_knows_how_far_a_frame_reaches() {
         let recipe = Recipe::new(Pool::new(1), Framing::Lines, &(100..=100), 0);
-        let mut source = Source::new(&recipe);
+        let mut stream = FrameStream::new(&recipe);
 
-        assert_eq!((source.to_frame_end(), source.frames()), (0, 0));
-        source.advance(&recipe, 230);
-        assert_eq!((source.to_frame_end(), source.frames()), (70, 2));
-        source.advance(&recipe, 70);
-        assert_eq!((source.to_frame_end(), source.frames()), (0, 3));
+        assert_eq!((stream.to_frame_end(), stream.frames()), (0, 0));
+        stream.advance(&recipe, 230);
+        assert_eq!((stream.to_frame_end(), stream.frames()), (70, 2));
+        stream.advance(&recipe, 70);
+        assert_eq!((stream.to_frame_end(), stream.frames()), (0, 3));
     }
 }

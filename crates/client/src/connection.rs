@@ -1,4 +1,4 @@
-//! The link: one connection of a flood, its socket and its live counters.
+//! The connection: one connection of a flood, its socket and its live counters.
 //!
 //! Producer, consumer and whoever samples the run share it. Counters are relaxed atomics, each written by one task alone; a
 //! sampler that wants them to fall along the path reads `consumed` first and `produced` last.
@@ -17,13 +17,13 @@ use crate::outcome::Ending;
 
 /// One connection. On Unix its socket can be borrowed (`AsFd`), to ask the kernel about it.
 #[derive(Debug)]
-pub struct Link {
+pub struct Connection {
     pub(crate) stream: TcpStream,
     local: SocketAddr,
     peer: SocketAddr,
     produced: AtomicU64,
     consumed: AtomicU64,
-    frames_begun: AtomicU64,
+    frames_started: AtomicU64,
     /// Bytes that the producer has handed to the kernel, or is about to.
     announced: AtomicU64,
     /// Nanoseconds after `epoch`, plus 1; 0 while no write waits.
@@ -48,15 +48,15 @@ pub enum Phase {
     Over,
 }
 
-impl Link {
-    pub(crate) fn new(stream: TcpStream) -> io::Result<Link> {
-        Ok(Link {
+impl Connection {
+    pub(crate) fn new(stream: TcpStream) -> io::Result<Connection> {
+        Ok(Connection {
             local: stream.local_addr()?,
             peer: stream.peer_addr()?,
             stream,
             produced: AtomicU64::new(0),
             consumed: AtomicU64::new(0),
-            frames_begun: AtomicU64::new(0),
+            frames_started: AtomicU64::new(0),
             announced: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
             longest_stall: AtomicU64::new(0),
@@ -89,7 +89,7 @@ impl Link {
 
     /// Frames begun to be sent.
     pub fn frames(&self) -> u64 {
-        self.frames_begun.load(Relaxed)
+        self.frames_started.load(Relaxed)
     }
 
     /// What the check has found so far.
@@ -139,14 +139,14 @@ impl Link {
     }
 
     /// Counts `bytes` as written.
-    pub(crate) fn wrote(&self, bytes: usize) {
+    pub(crate) fn record_write(&self, bytes: usize) {
         self.produced.fetch_add(bytes as u64, Relaxed);
     }
 
     /// Says, before the write, how many frames will then be begun, and bytes sent: their echo may be back before the write
     /// returns.
     pub(crate) fn announce(&self, frames: u64, bytes: u64) {
-        self.frames_begun.store(frames, Relaxed);
+        self.frames_started.store(frames, Relaxed);
         self.announced.store(bytes, Relaxed);
     }
 
@@ -156,13 +156,13 @@ impl Link {
     }
 
     /// Counts `bytes` as read, and keeps what the check says of all so far.
-    pub(crate) fn took(&self, bytes: usize, tally: Tally) {
+    pub(crate) fn record_read(&self, bytes: usize, tally: Tally) {
         self.consumed.fetch_add(bytes as u64, Relaxed);
         *self.tally.lock().unwrap_or_else(PoisonError::into_inner) = tally;
     }
 
     /// Says that a write begins to wait, or no longer waits.
-    pub(crate) fn blocked(&self, waits: bool) {
+    pub(crate) fn set_blocked(&self, waits: bool) {
         if waits {
             self.blocked_since.store(self.epoch.elapsed().as_nanos() as u64 + 1, Relaxed);
         } else {
@@ -173,14 +173,14 @@ impl Link {
 }
 
 #[cfg(unix)]
-impl std::os::fd::AsFd for Link {
+impl std::os::fd::AsFd for Connection {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.stream.as_fd()
     }
 }
 
 #[cfg(windows)]
-impl std::os::windows::io::AsSocket for Link {
+impl std::os::windows::io::AsSocket for Connection {
     fn as_socket(&self) -> std::os::windows::io::BorrowedSocket<'_> {
         self.stream.as_socket()
     }

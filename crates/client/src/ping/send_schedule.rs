@@ -1,0 +1,104 @@
+//! The schedule: when ping number *n* is due. It reads no clock; `now` is passed in.
+
+use std::time::{Duration, Instant};
+
+/// When pings are due, and when there are no more.
+#[derive(Debug, Clone)]
+pub(super) struct SendSchedule {
+    started: Instant,
+    /// Pings a second; `None` where each is due as soon as a connection is free.
+    rate: Option<u64>,
+    count: u64,
+    end: Option<Instant>,
+}
+
+impl SendSchedule {
+    pub(super) fn new(
+        started: Instant,
+        rate: Option<u64>,
+        count: Option<u64>,
+        duration: Option<Duration>,
+    ) -> SendSchedule {
+        // A time beyond the clock's range is without end, too.
+        let end = duration.and_then(|duration| started.checked_add(duration));
+        SendSchedule { started, rate: rate.map(|rate| rate.max(1)), count: count.unwrap_or(u64::MAX), end }
+    }
+
+    /// When ping `number` is due, the moment from which its time counts; it may be past. `None` when there is no such
+    /// ping, or it is too late for it.
+    pub(super) fn due(&self, number: u64, now: Instant) -> Option<Instant> {
+        let due = match self.rate {
+            None => now,
+            Some(rate) => self.started + after(number, rate),
+        };
+        let is_in_time = self.end.is_none_or(|end| now < end && due < end);
+        (number < self.count && is_in_time).then_some(due)
+    }
+
+    /// How many pings were due before `now`; `None` where they are due only when a connection is free.
+    pub(super) fn due_before(&self, now: Instant) -> Option<u64> {
+        let rate = self.rate?;
+        let until = self.end.map_or(now, |end| end.min(now));
+        let due =
+            (until.saturating_duration_since(self.started).as_nanos() * u128::from(rate)).div_ceil(SECOND);
+        Some(self.count.min(due.min(u128::from(u64::MAX)) as u64))
+    }
+}
+
+/// When number `number` of a rate comes, after the first. Computed from the number, so that no rounding adds up.
+fn after(number: u64, rate: u64) -> Duration {
+    let (seconds, rest) = (number / rate, number % rate);
+    Duration::from_secs(seconds) + Duration::from_nanos((u128::from(rest) * SECOND / u128::from(rate)) as u64)
+}
+
+/// Nanoseconds.
+const SECOND: u128 = 1_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn at_a_rate_pings_are_due_by_the_plan_however_late_it_is() {
+        let started = Instant::now();
+        let schedule = SendSchedule::new(started, Some(1000), None, None);
+
+        assert_eq!(schedule.due(0, started), Some(started));
+        assert_eq!(schedule.due(7, started + 500 * MS), Some(started + 7 * MS));
+        assert_eq!(schedule.due(3_600_000, started), Some(started + 3_600_000 * MS));
+    }
+
+    #[test]
+    fn in_a_closed_loop_a_ping_is_due_when_it_can_be_sent() {
+        let started = Instant::now();
+        let schedule = SendSchedule::new(started, None, None, Some(100 * MS));
+
+        assert_eq!(schedule.due(7, started + 50 * MS), Some(started + 50 * MS));
+        assert_eq!(schedule.due(8, started + 100 * MS), None);
+        assert_eq!(schedule.due_before(started + 100 * MS), None);
+    }
+
+    #[test]
+    fn count_and_time_end_it_whichever_comes_first() {
+        let started = Instant::now();
+        let schedule = SendSchedule::new(started, Some(1000), Some(50), Some(100 * MS));
+
+        assert!(schedule.due(49, started).is_some());
+        assert_eq!(schedule.due(50, started), None);
+        assert_eq!(schedule.due(10, started + 100 * MS), None);
+        assert_eq!(SendSchedule::new(started, Some(10), None, Some(100 * MS)).due(1, started), None);
+    }
+
+    #[test]
+    fn pings_due_are_counted_up_to_the_end() {
+        let started = Instant::now();
+        let schedule = |count| SendSchedule::new(started, Some(1000), count, Some(100 * MS));
+
+        assert_eq!(schedule(None).due_before(started), Some(0));
+        assert_eq!(schedule(None).due_before(started + 10 * MS), Some(10));
+        assert_eq!(schedule(None).due_before(started + 900 * MS), Some(100));
+        assert_eq!(schedule(Some(30)).due_before(started + 900 * MS), Some(30));
+    }
+}
