@@ -186,14 +186,14 @@ impl AuditConfig {
             echo: self.script.echo,
             unit: self.script.stimulus.unit(),
             budget: self.budget,
-            patience: self.max_duration.as_secs_f64(),
-            slack: kernel_slack(),
+            max_duration: self.max_duration.as_secs_f64(),
+            kernel_buffering: kernel_slack(),
             memory_limit: MemoryShare::with(pids).limit,
             is_relay: false,
             hidden_upstream: false,
             points: Vec::new(),
-            ending: None,
-            read_out: None,
+            disconnect: None,
+            drain: None,
         }
     }
 }

@@ -198,7 +198,7 @@ fn attack(config: &AuditConfig, json: bool, stop: &AtomicBool) -> Result<AuditOu
         progress.show(format!(
             "sent {}, taken {}, memory +{}, read {}",
             Bytes(sample.produced),
-            Bytes(sample.s_read.or(sample.s_received).unwrap_or(0)),
+            Bytes(sample.server_read.or(sample.server_received).unwrap_or(0)),
             Bytes(grown),
             Bytes(sample.consumed)
         ));

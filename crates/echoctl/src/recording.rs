@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use echoctl_record::{Machine, Run, Sample, thin_out};
+use echoctl_record::{Machine, Run, Sample, decimate};
 use echoctl_report::run_page;
 
 use crate::exit::Failure;
@@ -51,7 +51,7 @@ impl Recorder {
             return;
         }
         self.run.samples.push(sample);
-        thin_out(&mut self.run.samples, MAX_SAMPLES);
+        decimate(&mut self.run.samples, MAX_SAMPLES);
     }
 
     /// Writes what was asked for, with the ending that `end` gives it, and says so on stderr. The result is printed by then.

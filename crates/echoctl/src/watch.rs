@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use echoctl_lab::kit::{count, wrap};
 use echoctl_observe::{Follow, Observation, ProcessTree};
-use echoctl_record::{Bytes, Sample, Watched};
+use echoctl_record::{Bytes, Sample, WatchSummary};
 use echoctl_server::raise_descriptor_limit;
 use serde::Serialize;
 
@@ -186,9 +186,9 @@ impl Watch {
     }
 
     fn finish(mut self, last: &Observation, exit: Exit) -> Outcome {
-        let watched = Watched {
+        let watched = WatchSummary {
             connections_seen: self.follow.came(),
-            server_ended: last.server_ended,
+            server_exited: last.server_ended,
             ..self.peaks.watched(last.sample.t)
         };
         let printed = if let View::Json { .. } = self.show {
@@ -199,7 +199,7 @@ impl Watch {
             tell(&watched)
         };
         // What was recorded is kept also where nobody reads the result.
-        let kept = self.recorder.finish(|run| run.watched = Some(watched));
+        let kept = self.recorder.finish(|run| run.watch = Some(watched));
         ignore_broken_pipe(printed)?;
         kept?;
         Ok(exit)
@@ -207,14 +207,14 @@ impl Watch {
 }
 
 /// Says what was seen, in a sentence.
-fn tell(watched: &Watched) -> std::io::Result<()> {
-    if let Some(pid) = watched.server_ended {
+fn tell(watched: &WatchSummary) -> std::io::Result<()> {
+    if let Some(pid) = watched.server_exited {
         print(format_args!("The server (pid {pid}) has ended."))?;
     }
     let memory =
         watched.server_memory_growth.map_or(String::new(), |bytes| format!(", memory up {}", Bytes(bytes)));
     let came = count(watched.connections_seen, "connection");
-    let (most, held) = (watched.most_connections, Bytes(watched.most_held));
+    let (most, held) = (watched.max_connections, Bytes(watched.max_queued));
     let text = format!("{came} seen, {most} at once; their queues held at most {held}{memory}.");
     wrap(&text, terminal_size().0).into_iter().try_for_each(print)
 }
@@ -239,14 +239,14 @@ impl Peaks {
         self.memory = self.memory.max(sample.server_memory);
     }
 
-    fn watched(&self, seconds: f64) -> Watched {
+    fn watched(&self, seconds: f64) -> WatchSummary {
         let growth = self.memory.zip(self.first_memory).map(|(most, first)| most.saturating_sub(first));
-        Watched {
-            most_connections: self.connections,
-            most_held: self.held,
+        WatchSummary {
+            max_connections: self.connections,
+            max_queued: self.held,
             server_memory_growth: growth,
-            most_kernel_memory: self.kernel_memory,
-            ..Watched::new(seconds)
+            max_kernel_memory: self.kernel_memory,
+            ..WatchSummary::new(seconds)
         }
     }
 }

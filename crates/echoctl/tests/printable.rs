@@ -16,8 +16,13 @@ const EVIL: &str = "\u{1b}]0;title\u{7}\u{1b}[31m\u{9b}2J\u{202e}\necho";
 fn record(path: &Path) {
     let machine = Machine { system: EVIL.to_owned(), architecture: EVIL.to_owned(), ..Machine::default() };
     let mut run = Run::new(EVIL, vec![EVIL.to_owned()], 0, EVIL.to_owned(), machine);
-    let sample =
-        |t| Sample { t, produced: 5000, s_read: Some(4000), s_written: Some(3000), ..Sample::default() };
+    let sample = |t| Sample {
+        t,
+        produced: 5000,
+        server_read: Some(4000),
+        server_written: Some(3000),
+        ..Sample::default()
+    };
     run.samples = [0.0, 1.0, 2.0].map(sample).to_vec();
     run.summary = Some(Summary {
         verdict: Some(Verdict::Bounded),

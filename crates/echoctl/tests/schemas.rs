@@ -3,7 +3,7 @@
 
 mod schema;
 
-use echoctl_record::{Machine, Run, Sample, Summary, Verdict, Watched};
+use echoctl_record::{Machine, Run, Sample, Summary, Verdict, WatchSummary};
 use schema::{conforms, schema};
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ fn a_record_is_of_the_published_shape() {
         processors: 2,
         memory: Some(1 << 34),
         sysctls: [("net.ipv4.tcp_rmem".to_owned(), "1 2 3".to_owned())].into(),
-        slack: Some(1 << 25),
+        kernel_buffering: Some(1 << 25),
     };
     let mut run = Run::new("0.1.0", vec!["echoctl".to_owned()], 1, "127.0.0.1:1".to_owned(), machine);
     let bare = as_json(&run);
@@ -29,15 +29,15 @@ fn a_record_is_of_the_published_shape() {
 
 #[test]
 fn a_record_of_a_watch_is_of_the_published_shape_with_all_that_may_be_seen() {
-    let seen = Watched {
+    let seen = WatchSummary {
         server_memory_growth: Some(1),
-        most_kernel_memory: Some(2),
-        server_ended: Some(3),
-        ..Watched::new(1.5)
+        max_kernel_memory: Some(2),
+        server_exited: Some(3),
+        ..WatchSummary::new(1.5)
     };
     let mut run = Run::new("0.1.0", Vec::new(), 1, "127.0.0.1:1".to_owned(), Machine::default());
-    run.samples = vec![Sample { far_clients: Some(1), is_echo: Some(false), ..full_sample() }];
-    run.watched = Some(seen);
+    run.samples = vec![Sample { remote_clients: Some(1), is_echo: Some(false), ..full_sample() }];
+    run.watch = Some(seen);
 
     let value = as_json(&run);
 
@@ -107,10 +107,10 @@ fn full_sample() -> Sample {
         t: 1.5,
         connections: 1,
         produced: 6,
-        s_received: Some(5),
-        s_read: Some(4),
-        s_written: Some(3),
-        c_received: Some(2),
+        server_received: Some(5),
+        server_read: Some(4),
+        server_written: Some(3),
+        client_received: Some(2),
         consumed: 1,
         server_memory: Some(7),
         kernel_memory: Some(8),

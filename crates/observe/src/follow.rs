@@ -116,7 +116,7 @@ mod tests {
         follow.refresh().unwrap();
         let sample = follow.sample().sample;
 
-        assert_eq!((sample.connections, sample.produced, sample.s_read), (2, 5000, Some(0)));
+        assert_eq!((sample.connections, sample.produced, sample.server_read), (2, 5000, Some(0)));
         let one =
             follow.sampler().connections().find(|one| one.local == first.local_addr().unwrap()).unwrap();
         assert_eq!(one.peer, addr);

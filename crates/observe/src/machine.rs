@@ -85,7 +85,7 @@ pub fn machine() -> Machine {
         processors: std::thread::available_parallelism().map_or(1, |count| count.get() as u32),
         memory: meminfo("MemTotal:"),
         sysctls,
-        slack: QueueLimits::here().map(|limits| limits.slack()),
+        kernel_buffering: QueueLimits::here().map(|limits| limits.slack()),
     }
 }
 
@@ -190,7 +190,7 @@ mod tests {
 
         assert!(machine.kernel.is_some() && machine.memory > Some(1 << 20));
         assert!(machine.sysctls.contains_key("net.ipv4.tcp_rmem"));
-        assert!(machine.slack.unwrap() > 1 << 16);
+        assert!(machine.kernel_buffering.unwrap() > 1 << 16);
         assert!(TcpMemory::now().unwrap().pressure > 0);
     }
 }

@@ -85,7 +85,7 @@ fn stalled(line: &Line, sampler: &mut Sampler) -> io::Result<(Option<u64>, u64)>
         std::thread::sleep(Duration::from_millis(5));
         let now = sampler.sample().sample;
         let moved = |sample: &echoctl_record::Sample| {
-            (sample.produced, sample.s_received, sample.s_read, sample.s_written)
+            (sample.produced, sample.server_received, sample.server_read, sample.server_written)
         };
         if moved(&now) != moved(&last) {
             since = Instant::now();
@@ -93,7 +93,9 @@ fn stalled(line: &Line, sampler: &mut Sampler) -> io::Result<(Option<u64>, u64)>
         last = now;
     }
     let on_the_way = last.produced - last.consumed;
-    let (Some(read), Some(written)) = (last.s_read, last.s_written) else { return Ok((None, on_the_way)) };
+    let (Some(read), Some(written)) = (last.server_read, last.server_written) else {
+        return Ok((None, on_the_way));
+    };
     // The write that waits is in the kernel in part, and counted by the server when it returns.
     let counted = line.server.written.load(SeqCst);
     let wrong = line.server.read.load(SeqCst).abs_diff(read)
@@ -129,7 +131,7 @@ fn running(line: &Line, sampler: &mut Sampler) -> io::Result<Option<Vec<u64>>> {
             let before = line.server.both();
             let sample = sampler.sample().sample;
             let after = line.server.both();
-            if let (Some(read), Some(written)) = (sample.s_read, sample.s_written) {
+            if let (Some(read), Some(written)) = (sample.server_read, sample.server_written) {
                 errors.push(outside(read, before.0, after.0).max(outside(written, before.1, after.1)));
             }
             std::thread::sleep(Duration::from_micros(500));

@@ -118,13 +118,13 @@ fn of_a_running_echo_no_counter_is_behind_the_truth_or_out_of_order() {
     for _ in 0..300 {
         let (read, written) = (line.server.read(), line.server.written());
         let sample = sampler.sample().sample;
-        let received = sample.s_received.unwrap();
+        let received = sample.server_received.unwrap();
 
         assert!(sample.produced >= received);
-        assert!(received >= sample.s_read.unwrap() && sample.s_read.unwrap() >= read);
-        assert!(sample.s_written.unwrap() >= written);
-        assert!(sample.s_written >= sample.c_received);
-        assert!(sample.c_received.unwrap() >= sample.consumed);
+        assert!(received >= sample.server_read.unwrap() && sample.server_read.unwrap() >= read);
+        assert!(sample.server_written.unwrap() >= written);
+        assert!(sample.server_written >= sample.client_received);
+        assert!(sample.client_received.unwrap() >= sample.consumed);
     }
 
     done.store(true, SeqCst);
@@ -217,11 +217,14 @@ fn stall(sampler: &mut Sampler, lines: &[Line]) -> Sample {
 fn check_at_rest(sample: &Sample, lines: &[Line]) {
     let sum = |of: fn(&Line) -> u64| lines.iter().map(of).sum::<u64>();
     assert_eq!(sample.produced, sum(|line| line.own.written()));
-    assert_eq!(sample.s_read, Some(sum(|line| line.server.read())));
+    assert_eq!(sample.server_read, Some(sum(|line| line.server.read())));
     // The server counts a write when it has returned; the one that waits is in the kernel in part.
-    let (counted, told) = (sum(|line| line.server.written()), sample.s_written.unwrap());
+    let (counted, told) = (sum(|line| line.server.written()), sample.server_written.unwrap());
     assert!(counted <= told && told <= counted + (lines.len() * CHUNK) as u64, "{counted} {told}");
-    assert_eq!(sample.c_received, Some(sum(|line| receive_queue(&line.client).unwrap() + line.own.read())));
+    assert_eq!(
+        sample.client_received,
+        Some(sum(|line| receive_queue(&line.client).unwrap() + line.own.read()))
+    );
     assert_eq!(sample.skew, Some(0));
     let queues = Queues::of(sample);
     assert_eq!(queues.clamped, 0);
@@ -238,7 +241,7 @@ fn check_at_rest(sample: &Sample, lines: &[Line]) {
 fn counters(sampler: &mut Sampler) -> [u64; 6] {
     let sample = sampler.sample_all().sample;
     let [received, read, written, arrived] =
-        [sample.s_received, sample.s_read, sample.s_written, sample.c_received]
+        [sample.server_received, sample.server_read, sample.server_written, sample.client_received]
             .map(|counter| counter.unwrap_or(0));
     [sample.produced, received, read, written, arrived, sample.consumed]
 }

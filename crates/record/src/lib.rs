@@ -5,13 +5,14 @@
 //! - [`Sample`]: six cumulative byte counters on the path from producer to consumer, and the memory beside them.
 //! - [`Queues`]: the bytes between neighbouring counters: where every byte is.
 //! - [`Verdict`]: what a run says of the server; [`Evidence`] is what an audit judges by.
-//! - [`Summary`]: how a run ended; [`Watched`]: what a watch saw of a server that others use.
+//! - [`Summary`]: how a run ended; [`WatchSummary`]: what a watch saw of a server that others use.
 //! - [`Run`]: the file that keeps a run, with the [`Machine`] that it was made on; [`Limit`] is the most that it may be.
 //! - [`printable`]: other people's text as one that a terminal only shows.
 //! - [`Bytes`], [`Rate`], [`Seconds`]: the one way in which sizes, rates and times are printed.
 
 #![forbid(unsafe_code)]
 
+mod decimate;
 mod intake;
 mod lines;
 mod machine;
@@ -21,11 +22,11 @@ mod reading;
 mod run;
 mod sample;
 mod summary;
-mod thin_out;
 mod units;
 mod verdict;
-mod watched;
+mod watch_summary;
 
+pub use decimate::decimate;
 pub use intake::Limit;
 pub use machine::Machine;
 pub use printable::{printable, printable_lines};
@@ -33,10 +34,11 @@ pub use queues::Queues;
 pub use run::{Run, RunError};
 pub use sample::Sample;
 pub use summary::Summary;
-pub use thin_out::thin_out;
 pub use units::{Bytes, Rate, Seconds};
-pub use verdict::{Ended, Ending, Evidence, Figures, Judgement, Point, ReadOut, Stopped, Verdict};
-pub use watched::Watched;
+pub use verdict::{
+    Disconnect, DisconnectKind, Drain, Evidence, Figures, Judgement, Point, StopReason, Verdict,
+};
+pub use watch_summary::WatchSummary;
 
 /// The version of every JSON object and file that this program writes. It rises when a field changes its meaning or
 /// goes away; fields may be added without it.

@@ -24,5 +24,6 @@ pub struct Machine {
     pub sysctls: BTreeMap<String, String>,
     /// The most bytes that the kernels of both ends can hold for one connection with these settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slack: Option<u64>,
+    #[serde(rename = "slack")]
+    pub kernel_buffering: Option<u64>,
 }

@@ -28,21 +28,21 @@ impl Queues {
             clamped = u64::saturating_add(clamped, after.saturating_sub(before));
             Some(before.saturating_sub(after))
         };
-        let clients_are_here = sample.far_clients.unwrap_or(0) == 0;
+        let clients_are_here = sample.remote_clients.unwrap_or(0) == 0;
         let (produced, consumed) = (Some(sample.produced), Some(sample.consumed));
         let is_echo = sample.is_echo.unwrap_or(true);
         Queues {
-            client_send: between(produced.filter(|_| clients_are_here), sample.s_received),
-            server_receive: between(sample.s_received, sample.s_read),
-            inside_server: between(sample.s_read.filter(|_| is_echo), sample.s_written),
-            server_send: between(sample.s_written, sample.c_received),
-            client_receive: between(sample.c_received, consumed.filter(|_| clients_are_here)),
+            client_send: between(produced.filter(|_| clients_are_here), sample.server_received),
+            server_receive: between(sample.server_received, sample.server_read),
+            inside_server: between(sample.server_read.filter(|_| is_echo), sample.server_written),
+            server_send: between(sample.server_written, sample.client_received),
+            client_receive: between(sample.client_received, consumed.filter(|_| clients_are_here)),
             clamped,
         }
     }
 
     /// Bytes in all queues that are visible.
-    pub fn held(&self) -> u64 {
+    pub fn total(&self) -> u64 {
         let all = [
             self.client_send,
             self.server_receive,
@@ -62,10 +62,10 @@ mod tests {
     fn the_queues_add_up_to_what_was_produced_and_not_consumed() {
         let sample = Sample {
             produced: 100,
-            s_received: Some(80),
-            s_read: Some(70),
-            s_written: Some(40),
-            c_received: Some(30),
+            server_received: Some(80),
+            server_read: Some(70),
+            server_written: Some(40),
+            client_received: Some(30),
             consumed: 10,
             ..Sample::default()
         };
@@ -87,12 +87,12 @@ mod tests {
     fn queues_of_far_clients_and_the_inside_of_what_is_no_echo_are_not_visible() {
         let sample = Sample {
             produced: 80,
-            s_received: Some(80),
-            s_read: Some(70),
-            s_written: Some(900),
-            c_received: Some(600),
+            server_received: Some(80),
+            server_read: Some(70),
+            server_written: Some(900),
+            client_received: Some(600),
             consumed: 600,
-            far_clients: Some(1),
+            remote_clients: Some(1),
             is_echo: Some(false),
             ..Sample::default()
         };
@@ -101,12 +101,12 @@ mod tests {
 
         let visible = Queues { server_receive: Some(10), server_send: Some(300), ..Queues::default() };
         assert_eq!(queues, visible);
-        assert_eq!(sample.under_way(), 310);
+        assert_eq!(sample.in_flight(), 310);
     }
 
     #[test]
     fn a_counter_read_too_late_is_clamped_and_the_clamp_is_told() {
-        let sample = Sample { produced: 100, s_received: Some(130), ..Sample::default() };
+        let sample = Sample { produced: 100, server_received: Some(130), ..Sample::default() };
 
         let queues = Queues::of(&sample);
 

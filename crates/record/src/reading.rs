@@ -96,9 +96,8 @@ impl<'de> Visitor<'de> for &Parser<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Run, A::Error> {
-        let (mut version, mut command, mut began, mut target) = (None, None, None, None);
-        let (mut machine, mut samples, mut summary, mut watched, mut evidence) =
-            (None, None, None, None, None);
+        let (mut version, mut command, mut started, mut target) = (None, None, None, None);
+        let (mut machine, mut samples, mut summary, mut watch, mut evidence) = (None, None, None, None, None);
         while let Some(field) = fields.next_key()? {
             match field {
                 Field::File => {
@@ -111,14 +110,14 @@ impl<'de> Visitor<'de> for &Parser<'_> {
                 }
                 Field::Version => once(&mut version, "version", fields.next_value()?)?,
                 Field::Command => once(&mut command, "command", fields.next_value()?)?,
-                Field::Began => once(&mut began, "began", fields.next_value()?)?,
+                Field::Started => once(&mut started, "began", fields.next_value()?)?,
                 Field::Target => once(&mut target, "target", fields.next_value()?)?,
                 Field::Machine => once(&mut machine, "machine", fields.next_value()?)?,
                 Field::Samples => {
                     once(&mut samples, "samples", fields.next_value_seed(Samples(self.intake))?)?
                 }
                 Field::Summary => once(&mut summary, "summary", fields.next_value()?)?,
-                Field::Watched => once(&mut watched, "watched", fields.next_value()?)?,
+                Field::Watch => once(&mut watch, "watched", fields.next_value()?)?,
                 Field::Evidence => once(&mut evidence, "evidence", fields.next_value()?)?,
                 Field::Other => drop(fields.next_value::<IgnoredAny>()?),
             }
@@ -130,12 +129,12 @@ impl<'de> Visitor<'de> for &Parser<'_> {
             schema_version: known.schema_version.ok_or_else(|| missing("schema_version"))?,
             version: version.ok_or_else(|| missing("version"))?,
             command: command.ok_or_else(|| missing("command"))?,
-            began: began.ok_or_else(|| missing("began"))?,
+            started: started.ok_or_else(|| missing("began"))?,
             target: target.ok_or_else(|| missing("target"))?,
             machine: machine.ok_or_else(|| missing("machine"))?,
             samples: samples.ok_or_else(|| missing("samples"))?,
             summary: summary.flatten(),
-            watched: watched.flatten(),
+            watch: watch.flatten(),
             evidence: evidence.flatten(),
         })
     }
@@ -157,12 +156,14 @@ enum Field {
     SchemaVersion,
     Version,
     Command,
-    Began,
+    #[serde(rename = "began")]
+    Started,
     Target,
     Machine,
     Samples,
     Summary,
-    Watched,
+    #[serde(rename = "watched")]
+    Watch,
     Evidence,
     #[serde(other)]
     Other,

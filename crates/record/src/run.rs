@@ -11,7 +11,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::intake::{Intake, Metered};
-use crate::{Evidence, Limit, Machine, SCHEMA_VERSION, Sample, Summary, Watched, lines, reading};
+use crate::{Evidence, Limit, Machine, SCHEMA_VERSION, Sample, Summary, WatchSummary, lines, reading};
 
 /// A recorded run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,8 +24,9 @@ pub struct Run {
     pub version: String,
     /// The command line, word by word.
     pub command: Vec<String>,
-    /// When it began, in seconds since 1970 (UTC).
-    pub began: u64,
+    /// When it started, in seconds since 1970 (UTC).
+    #[serde(rename = "began")]
+    pub started: u64,
     /// The server's address.
     pub target: String,
     /// The machine that it was made on.
@@ -37,7 +38,8 @@ pub struct Run {
     pub summary: Option<Summary>,
     /// What was seen, in a run that watched a live server and was no client of it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub watched: Option<Watched>,
+    #[serde(rename = "watched")]
+    pub watch: Option<WatchSummary>,
     /// What an audit judged by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
@@ -101,18 +103,18 @@ impl Run {
     pub const FILE: &str = "echoctl run";
 
     /// An empty run against `target`.
-    pub fn new(version: &str, command: Vec<String>, began: u64, target: String, machine: Machine) -> Run {
+    pub fn new(version: &str, command: Vec<String>, started: u64, target: String, machine: Machine) -> Run {
         Run {
             file: Run::FILE.to_owned(),
             schema_version: SCHEMA_VERSION,
             version: version.to_owned(),
             command,
-            began,
+            started,
             target,
             machine,
             samples: Vec::new(),
             summary: None,
-            watched: None,
+            watch: None,
             evidence: None,
         }
     }
@@ -174,21 +176,18 @@ impl Run {
     fn check(&self) -> Result<(), RunError> {
         in_order("sample", self.samples.iter().map(|sample| sample.t))?;
         let summary = self.summary.iter().flat_map(|summary| [summary.seconds, summary.stalled_seconds]);
-        let mut seconds = summary.chain(self.watched.iter().map(|watched| watched.seconds));
+        let mut seconds = summary.chain(self.watch.iter().map(|watch| watch.seconds));
         if let Some(seconds) = seconds.find(|seconds| !(0.0..=LONGEST).contains(seconds)) {
             return Err(damaged(format!("its summary tells of {seconds:?} s")));
         }
         let Some(evidence) = &self.evidence else { return Ok(()) };
         in_order("point of the evidence", evidence.points.iter().map(|point| point.sample.t))?;
-        let read_out = evidence.read_out.as_ref();
-        in_order(
-            "point of the reading",
-            read_out.iter().flat_map(|read_out| &read_out.curve).map(|point| point.0),
-        )?;
-        let processor = evidence.points.iter().filter_map(|point| point.processor);
-        let ending = evidence.ending.iter().map(|ending| ending.t);
-        let took = read_out.iter().map(|read_out| read_out.seconds);
-        let times = [evidence.patience].into_iter().chain(ending).chain(took).chain(processor);
+        let drain = evidence.drain.as_ref();
+        in_order("point of the reading", drain.iter().flat_map(|drain| &drain.curve).map(|point| point.0))?;
+        let cpu_seconds = evidence.points.iter().filter_map(|point| point.cpu_seconds);
+        let disconnect = evidence.disconnect.iter().map(|disconnect| disconnect.t);
+        let took = drain.iter().map(|drain| drain.seconds);
+        let times = [evidence.max_duration].into_iter().chain(disconnect).chain(took).chain(cpu_seconds);
         match times.into_iter().find(|time| !(0.0..=f64::MAX).contains(time)) {
             Some(time) => Err(damaged(format!("its evidence tells of {time:?} s"))),
             None => Ok(()),

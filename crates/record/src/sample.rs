@@ -1,8 +1,8 @@
 //! The sample: where all bytes of a run were at one instant.
 //!
 //! ```text
-//! produced ─ client send queue ─ s_received ─ server receive queue ─ s_read ─ INSIDE THE SERVER ─ s_written
-//!                                             ─ server send queue ─ c_received ─ client receive queue ─ consumed
+//! produced ─ client send queue ─ server_received ─ server receive queue ─ server_read ─ INSIDE THE SERVER ─ server_written
+//!                                             ─ server send queue ─ client_received ─ client receive queue ─ consumed
 //! ```
 //!
 //! All six are cumulative bytes, so each queue is the difference of two neighbours ([`Queues`](crate::Queues)) and their
@@ -23,16 +23,20 @@ pub struct Sample {
     pub produced: u64,
     /// Arrived at the server's kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub s_received: Option<u64>,
+    #[serde(rename = "s_received")]
+    pub server_received: Option<u64>,
     /// Read by the server from its kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub s_read: Option<u64>,
+    #[serde(rename = "s_read")]
+    pub server_read: Option<u64>,
     /// Written by the server to its kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub s_written: Option<u64>,
+    #[serde(rename = "s_written")]
+    pub server_written: Option<u64>,
     /// Arrived at the client's kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub c_received: Option<u64>,
+    #[serde(rename = "c_received")]
+    pub client_received: Option<u64>,
     /// Read by the client.
     pub consumed: u64,
     /// Memory of the server's process tree that is its own: anonymous, shared and swapped. Its queues are part of it.
@@ -50,7 +54,8 @@ pub struct Sample {
     /// Connections of whose clients nothing is visible, as they are elsewhere: `produced` is what arrived of them and
     /// `consumed` what their kernels have acknowledged. Their queues are not known. Absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub far_clients: Option<u32>,
+    #[serde(rename = "far_clients")]
+    pub remote_clients: Option<u32>,
     /// Whether the server is known to write what it reads; if not, the difference says nothing of what is inside it.
     /// Absent: it is an echo, as with every run of our own client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,9 +65,9 @@ pub struct Sample {
 impl Sample {
     /// Bytes on their way at this instant: produced and not consumed or, where the server need not be an echo, in all
     /// queues that are visible.
-    pub fn under_way(&self) -> u64 {
+    pub fn in_flight(&self) -> u64 {
         match self.is_echo {
-            Some(false) => Queues::of(self).held(),
+            Some(false) => Queues::of(self).total(),
             _ => self.produced.saturating_sub(self.consumed),
         }
     }

@@ -92,10 +92,10 @@ fn extreme_figures_are_read_and_judged_without_a_panic() {
         t,
         connections: u32::MAX,
         produced: most,
-        s_received: Some(most),
-        s_read: Some(0),
-        s_written: Some(most),
-        c_received: Some(0),
+        server_received: Some(most),
+        server_read: Some(0),
+        server_written: Some(most),
+        client_received: Some(0),
         consumed: most,
         server_memory: Some(if t > 1.0 { most } else { 0 }),
         ..Sample::default()
@@ -111,7 +111,7 @@ fn extreme_figures_are_read_and_judged_without_a_panic() {
 
         let evidence = read.evidence.unwrap();
         let _ = (evidence.judge(), evidence.figures(), evidence.in_kernels(), evidence.is_enough());
-        assert_eq!(Queues::of(&read.samples[0]).held(), most);
+        assert_eq!(Queues::of(&read.samples[0]).total(), most);
     }
 }
 
@@ -222,7 +222,7 @@ fn example() -> Run {
         processors: 2,
         memory: Some(24 << 30),
         sysctls: [("net.ipv4.tcp_rmem".to_owned(), "4096 131072 33554432".to_owned())].into(),
-        slack: Some(42_074_112),
+        kernel_buffering: Some(42_074_112),
     };
     let command = ["echoctl", "flood", "--no-read"].map(str::to_owned).to_vec();
     let mut run = Run::new("0.1.0", command, 1_700_000_000, "127.0.0.1:7007".to_owned(), machine);
@@ -231,8 +231,8 @@ fn example() -> Run {
             t: tick as f64 / 16.0,
             connections: 1,
             produced: tick << 20,
-            s_received: Some(tick << 20),
-            s_read: Some(tick << 19),
+            server_received: Some(tick << 20),
+            server_read: Some(tick << 19),
             consumed: tick,
             server_memory: (tick > 2).then_some(5 << 20),
             window: Some(0),
@@ -259,14 +259,14 @@ fn evidence() -> Evidence {
         echo: true,
         unit: u64::MAX,
         budget: 1,
-        patience: 15.0,
-        slack: u64::MAX,
+        max_duration: 15.0,
+        kernel_buffering: u64::MAX,
         memory_limit: u64::MAX,
         is_relay: false,
         hidden_upstream: false,
         points: Vec::new(),
-        ending: None,
-        read_out: None,
+        disconnect: None,
+        drain: None,
     }
 }
 

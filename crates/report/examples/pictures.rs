@@ -72,10 +72,10 @@ fn samples(server: Server) -> Vec<Sample> {
         let kernel = kernel.min(owed);
         let inside = owed - kernel;
         let received = sample.produced - kernel * 45 / 100;
-        sample.s_received = Some(received);
-        sample.s_read = Some(received - kernel / 10);
-        sample.s_written = Some(received - kernel / 10 - inside);
-        sample.c_received = Some(sample.consumed + kernel / 4);
+        sample.server_received = Some(received);
+        sample.server_read = Some(received - kernel / 10);
+        sample.server_written = Some(received - kernel / 10 - inside);
+        sample.client_received = Some(sample.consumed + kernel / 4);
         sample.server_memory = Some(2_100_000 + inside);
         sample.kernel_memory = Some(kernel * 13 / 10 + 20_000);
         sample.window =

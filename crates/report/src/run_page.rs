@@ -2,14 +2,14 @@
 //!
 //! A run without samples has words for its charts; one without a summary was cut short, and says so.
 
-use echoctl_record::{Bytes, Run, Sample, Seconds, Summary, Watched};
+use echoctl_record::{Bytes, Run, Sample, Seconds, Summary, WatchSummary};
 
 use crate::{Block, Chart, Page, Section, Table, charts, tables};
 
 /// The page of one run: charts, figures and the machine.
 pub fn run_page(run: &Run) -> Page {
     let (samples, summary) = (run.samples.as_slice(), run.summary.as_ref());
-    let lead = match (summary, &run.watched) {
+    let lead = match (summary, &run.watch) {
         (Some(summary), _) => lead(summary),
         (None, Some(watched)) => seen(watched),
         (None, None) => "The run was cut short: it has no ending.".to_owned(),
@@ -81,12 +81,12 @@ fn lead(summary: &Summary) -> String {
 }
 
 /// What a watch saw.
-fn seen(watched: &Watched) -> String {
+fn seen(watched: &WatchSummary) -> String {
     let connections = match watched.connections_seen {
         1 => "1 connection was".to_owned(),
         count => format!("{count} connections were"),
     };
-    let (most, held) = (watched.most_connections, Bytes(watched.most_held));
+    let (most, held) = (watched.max_connections, Bytes(watched.max_queued));
     let memory = watched
         .server_memory_growth
         .map_or(String::new(), |bytes| format!(" The server's memory grew by at most {}.", Bytes(bytes)));

@@ -4,7 +4,8 @@
 mod support;
 
 use echoctl_record::{
-    Ended, Ending, Evidence, Machine, Point, ReadOut, Run, Sample, Stopped, Summary, Watched,
+    Disconnect, DisconnectKind, Drain, Evidence, Machine, Point, Run, Sample, StopReason, Summary,
+    WatchSummary,
 };
 use proptest::prelude::*;
 use support::record::{check, check_run};
@@ -30,23 +31,23 @@ prop_compose! {
         sent in (counter(), seen(), seen()),
         back in (seen(), seen(), counter()),
         memory in (seen(), seen(), seen(), seen()),
-        far_clients in prop::option::of(0..3u32),
+        remote_clients in prop::option::of(0..3u32),
         is_echo in prop::option::of(any::<bool>()),
     ) -> Sample {
         Sample {
             t,
             connections,
             produced: sent.0,
-            s_received: sent.1,
-            s_read: sent.2,
-            s_written: back.0,
-            c_received: back.1,
+            server_received: sent.1,
+            server_read: sent.2,
+            server_written: back.0,
+            client_received: back.1,
             consumed: back.2,
             server_memory: memory.0,
             kernel_memory: memory.1,
             window: memory.2,
             skew: memory.3,
-            far_clients,
+            remote_clients,
             is_echo,
         }
     }
@@ -65,36 +66,36 @@ prop_compose! {
         samples in samples(),
         flags in any::<[bool; 5]>(),
         limits in (counter(), counter(), counter(), counter()),
-        patience in time(),
-        ending in prop::option::of((time(), prop::sample::select(&[Ended::Closed, Ended::Reset, Ended::Crashed][..]))),
+        max_duration in time(),
+        ending in prop::option::of((time(), prop::sample::select(&[DisconnectKind::Closed, DisconnectKind::Reset, DisconnectKind::Crashed][..]))),
         bytes in (counter(), counter()),
-        stopped in prop::sample::select(&[Stopped::Complete, Stopped::Quiet, Stopped::Ended, Stopped::Enough][..]),
+        stopped in prop::sample::select(&[StopReason::Complete, StopReason::Quiet, StopReason::Closed, StopReason::Enough][..]),
     ) -> Evidence {
         let point = |(index, sample): (usize, &Sample)| Point {
             sample: *sample,
             blocked: flags[4],
-            processor: Some(sample.t / 2.0),
-            disk: Some(index as u64),
+            cpu_seconds: Some(sample.t / 2.0),
+            disk_written: Some(index as u64),
         };
         Evidence {
             repeats: flags[0],
             echo: flags[1],
             unit: limits.0,
             budget: limits.1,
-            patience,
-            slack: limits.2,
+            max_duration,
+            kernel_buffering: limits.2,
             memory_limit: limits.3,
             is_relay: flags[2],
             hidden_upstream: flags[3],
             points: samples.iter().enumerate().map(point).collect(),
-            ending: ending.map(|(t, how)| Ending { t, how }),
-            read_out: Some(ReadOut {
+            disconnect: ending.map(|(t, kind)| Disconnect { t, kind }),
+            drain: Some(Drain {
                 bytes: bytes.0,
                 in_kernels: bytes.1,
-                seconds: patience,
+                seconds: max_duration,
                 stopped,
                 curve: samples.iter().map(|sample| (sample.t, sample.produced)).collect(),
-                said: Some("\u{1b}[31m".to_owned()),
+                first_text: Some("\u{1b}[31m".to_owned()),
                 damaged_at: None,
             }),
         }
@@ -106,15 +107,15 @@ prop_compose! {
         samples in samples(),
         evidence in prop::option::of(evidence()),
         words in prop::collection::vec(any::<String>(), 0..4),
-        began in counter(),
+        started in counter(),
         counts in (counter(), counter(), counter(), counter()),
         seconds in (time(), time()),
         has_ended in any::<bool>(),
     ) -> Run {
         let target = words.first().cloned().unwrap_or_default();
-        let mut run = Run::new("", words.clone(), began, target.clone(), Machine {
+        let mut run = Run::new("", words.clone(), started, target.clone(), Machine {
             memory: Some(counts.0),
-            slack: Some(counts.1),
+            kernel_buffering: Some(counts.1),
             sysctls: words.iter().map(|word| (word.clone(), word.clone())).collect(),
             ..Machine::default()
         });
@@ -128,7 +129,7 @@ prop_compose! {
             reason: words.last().cloned(),
             ..Summary::new(target)
         });
-        run.watched = Some(Watched { most_held: counts.0, connections_seen: counts.1, ..Watched::new(seconds.0) });
+        run.watch = Some(WatchSummary { max_queued: counts.0, connections_seen: counts.1, ..WatchSummary::new(seconds.0) });
         (run.samples, run.evidence) = (samples, evidence);
         run
     }
@@ -175,7 +176,7 @@ fn at(times: &[f64]) -> Run {
     run.samples = times
         .iter()
         .zip(0..)
-        .map(|(t, step)| Sample { t: *t, produced: step << 20, s_read: Some(step), ..Sample::default() })
+        .map(|(t, step)| Sample { t: *t, produced: step << 20, server_read: Some(step), ..Sample::default() })
         .collect();
     run
 }

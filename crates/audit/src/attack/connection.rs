@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{Side, SocketDiag, SocketMemory, TcpInfo, TcpState};
-use echoctl_record::{Ended, Seconds};
+use echoctl_record::{DisconnectKind, Seconds};
 
 use crate::Error;
 use crate::script::Step;
@@ -25,7 +25,7 @@ pub(super) struct AuditConnection {
     /// Bytes that we have read.
     pub(super) consumed: u64,
     /// How it ended, once it has.
-    pub(super) ended: Option<Ended>,
+    pub(super) ended: Option<DisconnectKind>,
     /// Whether the server's end was ever seen, so that its absence means that it is gone.
     seen: bool,
 }
@@ -77,7 +77,7 @@ impl AuditConnection {
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> usize {
         match (&self.socket).read(buffer) {
             Ok(0) => {
-                self.ended.get_or_insert(Ended::Closed);
+                self.ended.get_or_insert(DisconnectKind::Closed);
                 0
             }
             Ok(count) => {
@@ -99,7 +99,7 @@ impl AuditConnection {
 
     fn note(&mut self, error: &io::Error) {
         if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) {
-            self.ended.get_or_insert(Ended::Reset);
+            self.ended.get_or_insert(DisconnectKind::Reset);
         }
     }
 
@@ -180,8 +180,10 @@ impl AuditConnection {
         let found = diag.and_then(|diag| diag.find(self.peer, self.local).ok()).flatten();
         let own_state = own.map(|info| info.state);
         match own_state {
-            Some(TcpState::CloseWait | TcpState::LastAck) => _ = self.ended.get_or_insert(Ended::Closed),
-            Some(TcpState::Closed) => _ = self.ended.get_or_insert(Ended::Reset),
+            Some(TcpState::CloseWait | TcpState::LastAck) => {
+                _ = self.ended.get_or_insert(DisconnectKind::Closed)
+            }
+            Some(TcpState::Closed) => _ = self.ended.get_or_insert(DisconnectKind::Reset),
             _ => {}
         }
         match found.map(|found| found.state) {
@@ -193,8 +195,8 @@ impl AuditConnection {
                 | TcpState::LastAck
                 | TcpState::TimeWait
                 | TcpState::Closed,
-            ) => _ = self.ended.get_or_insert(Ended::Closed),
-            None if self.seen => _ = self.ended.get_or_insert(Ended::Reset),
+            ) => _ = self.ended.get_or_insert(DisconnectKind::Closed),
+            None if self.seen => _ = self.ended.get_or_insert(DisconnectKind::Reset),
             _ => {}
         }
         self.seen |= found.is_some();

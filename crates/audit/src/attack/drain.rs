@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use echoctl_record::{Ended, ReadOut, Stopped};
+use echoctl_record::{DisconnectKind, Drain, StopReason};
 
 use super::connection::AuditConnection;
 use super::stimulus_stream::StimulusStream;
@@ -34,11 +34,11 @@ pub(super) fn drain(
     limits: DrainLimits,
     stop: &AtomicBool,
     sampled: &mut dyn FnMut(&mut [AuditConnection], &mut [AuditConnection]) -> bool,
-) -> ReadOut {
+) -> Drain {
     let started = Instant::now();
     let before: u64 = slow_readers.iter().map(|connection| connection.consumed).sum();
     let mut buffer = vec![0; BUFFER];
-    let (mut curve, mut damaged_at, mut said) = (vec![(0.0, 0)], None, None);
+    let (mut curve, mut damaged_at, mut first_text) = (vec![(0.0, 0)], None, None);
     let mut heard = started;
     let stopped = loop {
         let mut any = false;
@@ -47,7 +47,7 @@ pub(super) fn drain(
             let count = connection.read(&mut buffer);
             any |= count > 0;
             if count > 0 {
-                said.get_or_insert_with(|| buffer[..count.min(SAID)].escape_ascii().to_string());
+                first_text.get_or_insert_with(|| buffer[..count.min(SAID)].escape_ascii().to_string());
             }
             if let Some(stream) = echo
                 && damaged_at.is_none()
@@ -67,24 +67,23 @@ pub(super) fn drain(
         if curve.last().is_none_or(|point| t - point.0 >= CURVE_STEP) {
             curve.push((t, bytes));
             if !sampled(slow_readers, senders) {
-                break Stopped::Enough;
+                break StopReason::Enough;
             }
         }
         if limits.owed.is_some_and(|owed| before + bytes >= owed) {
-            break Stopped::Complete;
+            break StopReason::Complete;
         }
         if bytes >= limits.enough || now - started >= limits.timeout || stop.load(Ordering::Relaxed) {
-            break Stopped::Enough;
+            break StopReason::Enough;
         }
         if !any {
-            if slow_readers
-                .iter()
-                .all(|connection| matches!(connection.ended, Some(Ended::Closed | Ended::Reset)))
-            {
-                break Stopped::Ended;
+            if slow_readers.iter().all(|connection| {
+                matches!(connection.ended, Some(DisconnectKind::Closed | DisconnectKind::Reset))
+            }) {
+                break StopReason::Closed;
             }
             if now - heard >= limits.quiet {
-                break Stopped::Quiet;
+                break StopReason::Quiet;
             }
             let waited: Vec<_> = slow_readers
                 .iter()
@@ -96,7 +95,7 @@ pub(super) fn drain(
     let bytes = slow_readers.iter().map(|connection| connection.consumed).sum::<u64>() - before;
     let seconds = started.elapsed().as_secs_f64();
     curve.push((seconds, bytes));
-    ReadOut { bytes, in_kernels: in_kernels.min(bytes), seconds, stopped, curve, damaged_at, said }
+    Drain { bytes, in_kernels: in_kernels.min(bytes), seconds, stopped, curve, damaged_at, first_text }
 }
 
 /// A read: large, so that reading out hundreds of MiB takes a fraction of a second.

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use echoctl_record::{Ended, Ending, Evidence, Judgement, Point, ReadOut, Sample, thin_out};
+use echoctl_record::{Disconnect, DisconnectKind, Drain, Evidence, Judgement, Point, Sample, decimate};
 
 use super::AuditConfig;
 use super::bystander::Bystander;
@@ -44,8 +44,9 @@ impl AttackDriver<'_> {
                 return Err(Error::Interrupted);
             }
             let judgement = self.evidence.judge();
-            let is_over = self.evidence.ending.is_some() || monitor.elapsed() >= self.evidence.patience;
-            if !judgement.more_would_help || is_over {
+            let is_over =
+                self.evidence.disconnect.is_some() || monitor.elapsed() >= self.evidence.max_duration;
+            if !judgement.wants_second_pass || is_over {
                 return Ok(judgement);
             }
         }
@@ -74,7 +75,7 @@ impl AttackDriver<'_> {
                 self.take_sample(monitor, progress == Progress::Blocked);
                 self.check_closed(monitor);
                 if let Some(bystander) = self.bystander {
-                    bystander.hold(self.evidence.is_still());
+                    bystander.hold(self.evidence.is_stalled());
                 }
                 if self.evidence.is_enough() {
                     return Ok(());
@@ -133,11 +134,11 @@ impl AttackDriver<'_> {
     fn take_sample(&mut self, monitor: &mut Monitor, blocked: bool) -> Point {
         let point = monitor.point(&mut self.senders, &mut self.slow_readers, blocked);
         self.evidence.points.push(point);
-        thin_out(&mut self.evidence.points, MOST_POINTS);
+        decimate(&mut self.evidence.points, MOST_POINTS);
         self.evidence.hidden_upstream = monitor.upstreams.hidden;
         self.evidence.is_relay = monitor.upstreams.hidden || !monitor.upstreams.is_empty();
         self.samples.push(point.sample);
-        thin_out(&mut self.samples, MOST_POINTS);
+        decimate(&mut self.samples, MOST_POINTS);
         (self.watched)(&point.sample);
         point
     }
@@ -157,8 +158,12 @@ impl AttackDriver<'_> {
             std::thread::sleep(Duration::from_millis(5));
         }
         let how = self.slow_readers.iter().chain(&self.senders).find_map(|connection| connection.ended);
-        let how = if monitor.has_crashed() { Ended::Crashed } else { how.unwrap_or(Ended::Closed) };
-        self.evidence.ending = Some(Ending { t, how });
+        let kind = if monitor.has_crashed() {
+            DisconnectKind::Crashed
+        } else {
+            how.unwrap_or(DisconnectKind::Closed)
+        };
+        self.evidence.disconnect = Some(Disconnect { t, kind });
     }
 
     /// Reads everything that is owed.
@@ -166,19 +171,20 @@ impl AttackDriver<'_> {
         let Some(last) = self.evidence.points.last().copied() else { return };
         let is_echo = self.evidence.echo && self.senders.is_empty();
         let one = (self.slow_readers.len() == 1).then_some(&self.streams[0]).filter(|_| is_echo);
-        let beyond = self.evidence.queue_proof();
+        let beyond = self.evidence.proves_queue_above();
         // Where the server's end is not visible, all that comes may have been in the kernels.
-        let sees_ends = last.sample.s_written.is_some();
-        let in_kernels = if sees_ends { self.evidence.in_kernels() } else { self.evidence.slack };
+        let sees_ends = last.sample.server_written.is_some();
+        let in_kernels = if sees_ends { self.evidence.in_kernels() } else { self.evidence.kernel_buffering };
         let limits = DrainLimits {
-            owed: self.evidence.owed_by_echo().filter(|_| is_echo),
+            owed: self.evidence.expected_echo().filter(|_| is_echo),
             enough: if is_echo { u64::MAX } else { in_kernels.saturating_add(2 * beyond) },
             timeout: if self.evidence.repeats { DRAIN_TIMEOUT } else { STREAM_TIMEOUT },
-            quiet: if self.evidence.hangs_on_reading() { LONG_QUIET } else { QUIET },
+            quiet: if self.evidence.depends_on_drain() { LONG_QUIET } else { QUIET },
         };
         // Reading frees a server that is past its brake to take in even more: then it ends at once.
         let most = self.evidence.points.iter().filter_map(|point| point.sample.server_memory).max();
-        let brake = most.map(|most| most.max(self.evidence.brake(&last)).saturating_add(MORE_WHILE_READING));
+        let brake =
+            most.map(|most| most.max(self.evidence.memory_cap(&last)).saturating_add(MORE_WHILE_READING));
         let (samples, watched) = (&mut self.samples, &mut *self.watched);
         let mut sampled = |slow_readers: &mut [AuditConnection], senders: &mut [AuditConnection]| {
             let point = monitor.point(senders, slow_readers, false);
@@ -196,18 +202,18 @@ impl AttackDriver<'_> {
             &mut sampled,
         );
         // A second reading adds to the first: what was owed then and is owed now is owed in all.
-        let sum = match self.evidence.read_out.take() {
-            Some(old) => ReadOut {
+        let sum = match self.evidence.drain.take() {
+            Some(old) => Drain {
                 bytes: old.bytes + new.bytes,
                 in_kernels: old.in_kernels + new.in_kernels,
                 seconds: old.seconds + new.seconds,
                 damaged_at: old.damaged_at.or(new.damaged_at),
-                said: old.said.or(new.said),
+                first_text: old.first_text.or(new.first_text),
                 ..new
             },
             None => new,
         };
-        self.evidence.read_out = Some(sum);
+        self.evidence.drain = Some(sum);
     }
 }
 

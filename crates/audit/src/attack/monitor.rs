@@ -107,10 +107,10 @@ impl Monitor {
                 connections: slow_readers.iter().filter(|connection| connection.ended.is_none()).count()
                     as u32,
                 produced,
-                s_received: sum(inputs, |counters| counters.received),
-                s_read: sum(inputs, |counters| counters.read),
-                s_written: sum(&outputs, |counters| counters.written),
-                c_received: sum(&outputs, |counters| counters.arrived),
+                server_received: sum(inputs, |counters| counters.received),
+                server_read: sum(inputs, |counters| counters.read),
+                server_written: sum(&outputs, |counters| counters.written),
+                client_received: sum(&outputs, |counters| counters.arrived),
                 consumed,
                 server_memory: tree.map(|tree| tree.memory.total() + upstream),
                 kernel_memory: both.map(|counters| counters.kernel_memory).sum(),
@@ -118,8 +118,8 @@ impl Monitor {
                 ..Sample::default()
             },
             blocked,
-            processor: tree.map(|tree| tree.processor_time.as_secs_f64()),
-            disk: tree.and_then(|tree| tree.disk_written),
+            cpu_seconds: tree.map(|tree| tree.processor_time.as_secs_f64()),
+            disk_written: tree.and_then(|tree| tree.disk_written),
         }
     }
 }

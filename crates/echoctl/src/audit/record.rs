@@ -16,7 +16,7 @@ pub(super) fn record(summary: &Summary, attack: &AuditOutcome) -> Run {
         connections: summary.connections,
         produced: last.produced,
         consumed: last.consumed,
-        stalled_seconds: summary.figures.still,
+        stalled_seconds: summary.figures.stalled_seconds,
         server_pid: summary.pids.first().copied(),
         server_memory_growth: summary.figures.memory_growth,
         inside_server: summary.figures.inside_server,

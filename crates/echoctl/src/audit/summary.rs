@@ -85,7 +85,7 @@ impl Summary {
             bytes: config.budget,
             seconds: attack.seconds,
             figures,
-            damaged_at: attack.evidence.read_out.as_ref().and_then(|read_out| read_out.damaged_at),
+            damaged_at: attack.evidence.drain.as_ref().and_then(|drain| drain.damaged_at),
             bystander: attack
                 .bystander
                 .as_ref()

@@ -144,16 +144,16 @@ pub(super) fn evidence(summary: &Summary, attack: &AuditOutcome) -> Table {
     let most = |memory: fn(&Sample) -> Option<u64>| attack.samples.iter().filter_map(memory).max();
     let mut table = Table::new("Evidence", [] as [String; 0])
         .row(["accepted by its kernel".to_owned(), Bytes(figures.accepted).to_string()])
-        .row(["read by the server".to_owned(), Bytes(figures.taken).to_string()])
-        .row(["written by the server".to_owned(), Bytes(figures.given).to_string()]);
+        .row(["read by the server".to_owned(), Bytes(figures.server_read).to_string()])
+        .row(["written by the server".to_owned(), Bytes(figures.server_written).to_string()]);
     if figures.inside_server.is_some() {
         table = table.row(["read and not written back".to_owned(), bytes(figures.inside_server)]);
     }
     table = table
-        .row(["read out at the end".to_owned(), Bytes(figures.read_out).to_string()])
+        .row(["read out at the end".to_owned(), Bytes(figures.drained).to_string()])
         .row([
             "  of it not in the kernel's queues".to_owned(),
-            Bytes(figures.read_out_beyond_kernels).to_string(),
+            Bytes(figures.drained_beyond_kernels).to_string(),
         ])
         .row(["server memory, in all, at most".to_owned(), bytes(most(|sample| sample.server_memory))])
         .row(["  grown while nobody read".to_owned(), bytes(figures.memory_growth)]);
@@ -163,11 +163,11 @@ pub(super) fn evidence(summary: &Summary, attack: &AuditOutcome) -> Table {
     table = table
         .row(["kernel memory, both ends, at most".to_owned(), bytes(most(|sample| sample.kernel_memory))])
         .row(["  while nobody read".to_owned(), bytes(figures.kernel_memory)]);
-    table = match figures.still {
+    table = match figures.stalled_seconds {
         still if still < LEAST_STILL => table.row(["moved until the attack ended", "yes"]),
         still => table.row(["input and output stood still for".to_owned(), Seconds(still).to_string()]),
     };
-    table = table.row(["attacked for".to_owned(), Seconds(figures.attacked).to_string()]);
+    table = table.row(["attacked for".to_owned(), Seconds(figures.attack_seconds).to_string()]);
     if summary.damaged_at == Some(0) {
         table = table.row(["the answers", "differ from what was sent: no echo server"]);
     } else {

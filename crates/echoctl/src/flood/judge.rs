@@ -46,8 +46,12 @@ pub(super) fn since_it_stopped_reading(points: &mut [Point]) {
     let Some(before) = points.last().map(|point| point.sample.consumed) else { return };
     for Point { sample, .. } in points {
         let counters = [&mut sample.produced, &mut sample.consumed];
-        let seen =
-            [&mut sample.s_received, &mut sample.s_read, &mut sample.s_written, &mut sample.c_received];
+        let seen = [
+            &mut sample.server_received,
+            &mut sample.server_read,
+            &mut sample.server_written,
+            &mut sample.client_received,
+        ];
         for counter in counters.into_iter().chain(seen.into_iter().flatten()) {
             *counter = counter.saturating_sub(before);
         }
@@ -77,11 +81,11 @@ impl Case {
         Case {
             stall: Stall::of(&evidence.points),
             longest_wait: observed.longest_wait,
-            taken: last.taken(),
-            unwritten: observed.unwritten.max(last.taken().saturating_sub(last.given())),
+            taken: last.server_read(),
+            unwritten: observed.unwritten.max(last.server_read().saturating_sub(last.server_written())),
             on_the_way: last.sample.produced.saturating_sub(last.sample.consumed),
             growth: evidence.figures().memory_growth,
-            slack: evidence.slack,
+            slack: evidence.kernel_buffering,
         }
     }
 
@@ -218,7 +222,7 @@ impl Case {
 }
 
 fn bounded(reason: String) -> Judgement {
-    Judgement { verdict: Verdict::Bounded, reason, try_next: None, more_would_help: false }
+    Judgement { verdict: Verdict::Bounded, reason, try_next: None, wants_second_pass: false }
 }
 
 fn inconclusive(reason: String, try_next: &str) -> Judgement {
@@ -226,7 +230,7 @@ fn inconclusive(reason: String, try_next: &str) -> Judgement {
         verdict: Verdict::Inconclusive,
         reason,
         try_next: Some(try_next.to_owned()),
-        more_would_help: false,
+        wants_second_pass: false,
     }
 }
 

@@ -9,7 +9,7 @@ use anyhow::anyhow;
 use echoctl_client::{Config, Connection, Ending, Flood, Outcome, Phase, Reading, StopHandle, Totals};
 use echoctl_lab::watched;
 use echoctl_observe::{AT_ONCE, MemoryShare, Observation, Sampler, TcpState};
-use echoctl_record::{Machine, Point, Queues, Sample, thin_out};
+use echoctl_record::{Machine, Point, Queues, Sample, decimate};
 
 use super::args::Args;
 use super::progress::{ProgressView, Update};
@@ -76,7 +76,7 @@ impl Session {
             over_memory: false,
             server_ended: false,
             closed_by_server: false,
-            slack: machine.slack,
+            slack: machine.kernel_buffering,
             recorder,
             sampler: Sampler::new(flood.connections().iter().map(watched).collect(), server.tree),
             connections: flood.connections().to_vec(),
@@ -175,10 +175,10 @@ impl Session {
             self.points.push(Point {
                 sample,
                 blocked: totals.stalled > 0 && totals.stalled == totals.open,
-                processor: look.tree.map(|tree| tree.processor_time.as_secs_f64()),
-                disk: look.tree.and_then(|tree| tree.disk_written),
+                cpu_seconds: look.tree.map(|tree| tree.processor_time.as_secs_f64()),
+                disk_written: look.tree.and_then(|tree| tree.disk_written),
             });
-            thin_out(&mut self.points, MOST_POINTS);
+            decimate(&mut self.points, MOST_POINTS);
         }
     }
 

@@ -37,7 +37,7 @@ fn stalled_for(points: &[Point]) -> f64 {
     let is_like_the_end = |point: &Point| {
         let memory = |point: &Point| point.sample.server_memory.unwrap_or(0);
         point.blocked
-            && last.taken().saturating_sub(point.taken()) <= PROBE_BYTES
+            && last.server_read().saturating_sub(point.server_read()) <= PROBE_BYTES
             && memory(last) <= memory(point) + ALLOCATOR_NOISE
     };
     let since = points.iter().rev().take_while(|point| is_like_the_end(point)).last();
@@ -60,7 +60,7 @@ fn pressed_from(points: &[Point]) -> usize {
 /// Whether there is more to send, or more was sent than the server takes. A kernel makes room in large steps, and while the
 /// producer fills one it is not blocked; of many connections hardly ever all are.
 fn input_waits(point: &Point) -> bool {
-    point.blocked || point.sample.produced.saturating_sub(point.taken()) >= WAITING_BYTES
+    point.blocked || point.sample.produced.saturating_sub(point.server_read()) >= WAITING_BYTES
 }
 
 /// Whether the peaks of the later half are those of the first: of memory, and of what was read and not written back.
@@ -69,7 +69,9 @@ fn is_flat(points: &[Point]) -> bool {
     let middle = f64::midpoint(first.sample.t, last.sample.t);
     let (before, after) = points.split_at(points.partition_point(|point| point.sample.t < middle));
     let memory = |half: &[Point]| half.iter().filter_map(|point| point.sample.server_memory).max();
-    let inside = |half: &[Point]| half.iter().map(|point| point.taken().saturating_sub(point.given())).max();
+    let inside = |half: &[Point]| {
+        half.iter().map(|point| point.server_read().saturating_sub(point.server_written())).max()
+    };
     let (Some(memory_before), Some(memory_after)) = (memory(before), memory(after)) else {
         // What is not seen may grow with the output: then only a standstill tells.
         return false;
@@ -122,8 +124,8 @@ mod tests {
                     t,
                     connections: 1,
                     produced: taken + 4 * MIB,
-                    s_read: Some(taken),
-                    s_written: Some(given),
+                    server_read: Some(taken),
+                    server_written: Some(given),
                     server_memory: Some(memory),
                     ..Sample::default()
                 };

@@ -4,7 +4,7 @@ use std::io;
 
 use echoctl_client::{CloseKind, Ending, Outcome, Reading};
 use echoctl_lab::kit::wrap;
-use echoctl_record::{Bytes, Ended, Evidence, Judgement, Rate, Seconds, Summary, Verdict};
+use echoctl_record::{Bytes, DisconnectKind, Evidence, Judgement, Rate, Seconds, Summary, Verdict};
 
 use super::judge::{Observed, judge, since_it_stopped_reading};
 use super::session::Session;
@@ -42,15 +42,17 @@ impl Session {
             return None;
         }
         let hung_up = outcome.endings.iter().find_map(|ending| match ending {
-            Ending::PeerClosed { how: CloseKind::EndOfStream, at } => Some((Ended::Closed, at.as_secs_f64())),
+            Ending::PeerClosed { how: CloseKind::EndOfStream, at } => {
+                Some((DisconnectKind::Closed, at.as_secs_f64()))
+            }
             Ending::PeerClosed { how: CloseKind::Failed { .. }, at } => {
-                Some((Ended::Reset, at.as_secs_f64()))
+                Some((DisconnectKind::Reset, at.as_secs_f64()))
             }
             _ => None,
         });
         let ending = match hung_up {
-            _ if self.server_ended => Some((Ended::Crashed, self.last.t)),
-            None if self.closed_by_server => Some((Ended::Closed, self.last.t)),
+            _ if self.server_ended => Some((DisconnectKind::Crashed, self.last.t)),
+            None if self.closed_by_server => Some((DisconnectKind::Closed, self.last.t)),
             found => found,
         };
         let mut points = self.points.clone();
@@ -62,14 +64,14 @@ impl Session {
             echo: true,
             unit: *self.config.sizes.end() as u64,
             budget: BUDGET,
-            patience: outcome.elapsed.as_secs_f64(),
-            slack: self.slack.unwrap_or(KERNEL_SLACK) * self.config.connections as u64,
+            max_duration: outcome.elapsed.as_secs_f64(),
+            kernel_buffering: self.slack.unwrap_or(KERNEL_SLACK) * self.config.connections as u64,
             memory_limit: self.memory.limit,
             hidden_upstream: false,
             is_relay: false,
             points,
-            ending: ending.map(|(how, t)| echoctl_record::Ending { t, how }),
-            read_out: None,
+            disconnect: ending.map(|(kind, t)| echoctl_record::Disconnect { t, kind }),
+            drain: None,
         };
         let longest_wait = outcome.totals.longest_stall.as_secs_f64();
         let mut judgement =

@@ -1,6 +1,6 @@
 //! What is kept of a watch: its samples, made such that a record of them says no more than was seen.
 //!
-//! - A client elsewhere shows nothing of its queues: its connections are counted as `far_clients`.
+//! - A client elsewhere shows nothing of its queues: its connections are counted as `remote_clients`.
 //! - A server that is watched need not be an echo, so nothing is said of what is inside it: `is_echo` is false.
 //! - A connection that goes takes its counters out of the kernel's sums. A record goes on counting its bytes, in and out,
 //!   so that rates can be taken of it. They are on both sides of each queue, so the queues stay what they are.
@@ -41,8 +41,8 @@ impl History {
             let which = (connection.local, connection.peer);
             let before = self.known.remove(&which);
             let known = LastSeen {
-                received: connection.cut.s_received.unwrap_or(0),
-                written: connection.cut.s_written.unwrap_or(0),
+                received: connection.cut.server_received.unwrap_or(0),
+                written: connection.cut.server_written.unwrap_or(0),
                 client_was_seen: connection.client.is_some()
                     || before.is_some_and(|known| known.client_was_seen),
             };
@@ -53,7 +53,7 @@ impl History {
             self.gone.0 += gone.received;
             self.gone.1 += gone.written;
         }
-        sample.far_clients = (far > 0).then_some(far);
+        sample.remote_clients = (far > 0).then_some(far);
         self.counted_on(*sample)
     }
 
@@ -63,10 +63,10 @@ impl History {
         Sample {
             is_echo: Some(false),
             produced: sample.produced + received,
-            s_received: plus(sample.s_received, received),
-            s_read: plus(sample.s_read, received),
-            s_written: plus(sample.s_written, written),
-            c_received: plus(sample.c_received, written),
+            server_received: plus(sample.server_received, received),
+            server_read: plus(sample.server_read, received),
+            server_written: plus(sample.server_written, written),
+            client_received: plus(sample.client_received, written),
             consumed: sample.consumed + written,
             ..sample
         }
@@ -83,8 +83,8 @@ mod tests {
     /// A connection of which only the server's end is visible.
     fn far(port: u16, received: u64, written: u64) -> Connection {
         let cut = Cut {
-            s_received: Some(received),
-            s_written: Some(written),
+            server_received: Some(received),
+            server_written: Some(written),
             produced: received,
             ..Cut::default()
         };
@@ -104,31 +104,34 @@ mod tests {
         let mut kept = History::default();
         let sample = |received, read| Sample {
             produced: received,
-            s_received: Some(received),
-            s_read: Some(read),
-            s_written: Some(0),
+            server_received: Some(received),
+            server_read: Some(read),
+            server_written: Some(0),
             ..Sample::default()
         };
         kept.add(&mut sample(1500, 1400), [far(1, 1000, 70), far(2, 500, 0)].iter());
 
         let later = kept.add(&mut sample(600, 590), [far(2, 600, 0)].iter());
 
-        assert_eq!((later.produced, later.s_received, later.s_read), (1600, Some(1600), Some(1590)));
-        assert_eq!((later.s_written, later.consumed), (Some(70), 70));
+        assert_eq!(
+            (later.produced, later.server_received, later.server_read),
+            (1600, Some(1600), Some(1590))
+        );
+        assert_eq!((later.server_written, later.consumed), (Some(70), 70));
         assert_eq!(Queues::of(&later).server_receive, Some(10));
     }
 
     #[test]
     fn what_is_not_known_of_far_clients_and_of_the_server_is_absent() {
-        let mut sample = Sample { s_received: Some(9), s_read: Some(5), ..Sample::default() };
-        sample.s_written = Some(0);
+        let mut sample = Sample { server_received: Some(9), server_read: Some(5), ..Sample::default() };
+        sample.server_written = Some(0);
 
         let kept = History::default().add(&mut sample, [far(1, 9, 0)].iter());
 
         let queues = Queues::of(&kept);
         assert_eq!((queues.client_send, queues.client_receive, queues.inside_server), (None, None, None));
         assert_eq!(
-            (kept.far_clients, sample.far_clients, queues.server_receive),
+            (kept.remote_clients, sample.remote_clients, queues.server_receive),
             (Some(1), Some(1), Some(4))
         );
     }

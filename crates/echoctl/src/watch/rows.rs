@@ -68,7 +68,7 @@ impl Row {
         let cut = connection.cut;
         let between = |before: Option<u64>, after: Option<u64>| Some(before?.saturating_sub(after?));
         let is_here = connection.client.is_some();
-        let server_send = between(cut.s_written, cut.c_received).unwrap_or(0);
+        let server_send = between(cut.server_written, cut.client_received).unwrap_or(0);
         let client_window = server.info.snd_wnd;
         let window = connection.window();
         let client_is_full = client_window == Some(0) || server.timer == Some(Timer::ZeroWindowProbe);
@@ -82,12 +82,12 @@ impl Row {
             client: connection.local,
             server: connection.peer,
             state: server.info.state,
-            received: cut.s_received.unwrap_or(0),
-            written: cut.s_written.unwrap_or(0),
-            client_send: between(Some(cut.produced), cut.s_received).filter(|_| is_here),
-            server_receive: between(cut.s_received, cut.s_read).unwrap_or(0),
+            received: cut.server_received.unwrap_or(0),
+            written: cut.server_written.unwrap_or(0),
+            client_send: between(Some(cut.produced), cut.server_received).filter(|_| is_here),
+            server_receive: between(cut.server_received, cut.server_read).unwrap_or(0),
             server_send,
-            client_receive: between(cut.c_received, Some(cut.consumed)).filter(|_| is_here),
+            client_receive: between(cut.client_received, Some(cut.consumed)).filter(|_| is_here),
             client_window,
             window,
             window_zero_seconds: connection.window_zero_for(now).map(|time| time.as_secs_f64()),

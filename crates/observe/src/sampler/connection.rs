@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! read      6th         3rd…5th, at once                    2nd           1st
-//!        produced ── s_received ── s_read ── s_written ── c_received ── consumed
+//!        produced ── server_received ── server_read ── server_written ── client_received ── consumed
 //! ```
 
 use std::fmt;
@@ -51,13 +51,13 @@ pub struct Cut {
     /// Written by the client.
     pub produced: u64,
     /// Arrived at the server's kernel.
-    pub s_received: Option<u64>,
+    pub server_received: Option<u64>,
     /// Read by the server.
-    pub s_read: Option<u64>,
+    pub server_read: Option<u64>,
     /// Written by the server.
-    pub s_written: Option<u64>,
+    pub server_written: Option<u64>,
     /// Arrived at the client's kernel.
-    pub c_received: Option<u64>,
+    pub client_received: Option<u64>,
     /// Read by the client.
     pub consumed: u64,
     /// How far `produced` and `consumed` moved while this was read: the most by which a boundary may be off.
@@ -180,11 +180,11 @@ impl Tracked {
                 self.update(client, server, Some((produced, consumed)), skew);
                 if let Some(unread) = unread {
                     let cut = &mut self.last.cut;
-                    cut.c_received = latest(before.c_received, Some(consumed + unread));
-                    cut.s_written = latest(before.s_written, cut.c_received);
+                    cut.client_received = latest(before.client_received, Some(consumed + unread));
+                    cut.server_written = latest(before.server_written, cut.client_received);
                     cut.produced = produced;
-                    cut.s_received = cut.s_received.map(|received| received.min(produced));
-                    cut.s_read = cut.s_read.map(|read| read.min(produced));
+                    cut.server_received = cut.server_received.map(|received| received.min(produced));
+                    cut.server_read = cut.server_read.map(|read| read.min(produced));
                 }
             }
             None => {
@@ -205,38 +205,38 @@ impl Tracked {
     ) {
         let before = self.last.cut;
         let acked = client.and_then(|end| end.info.payload_acked(Side::Connecting));
-        let c_received = client.and_then(|end| end.info.payload_received());
-        let (acked, c_received) = self.or_by_queues(acked, c_received, counters);
+        let client_received = client.and_then(|end| end.info.payload_received());
+        let (acked, client_received) = self.or_by_queues(acked, client_received, counters);
         let mut cut = Cut { skew, ..Cut::default() };
         match server.as_ref().and_then(|found| Some((found, found.info?))) {
             Some((found, info)) => {
-                cut.s_received = info.payload_received();
-                cut.s_read = cut.s_received.map(|received| received.saturating_sub(found.unread()));
+                cut.server_received = info.payload_received();
+                cut.server_read = cut.server_received.map(|received| received.saturating_sub(found.unread()));
                 let sent = info.payload_acked(Side::Accepting);
-                cut.s_written = sent.map(|sent| sent.saturating_add(found.unacknowledged()));
-                cut.c_received = c_received.or(sent);
+                cut.server_written = sent.map(|sent| sent.saturating_add(found.unacknowledged()));
+                cut.client_received = client_received.or(sent);
                 self.last.server_was_seen = true;
             }
             // The server's end is gone, and its queues with it. What is known better by now is taken, and the rest stays
             // where it was last seen.
             None if self.last.server_was_seen => {
-                cut.s_received = latest(before.s_received, acked);
-                cut.s_read = latest(before.s_read, cut.s_received);
-                cut.c_received = latest(before.c_received, c_received);
-                cut.s_written = latest(before.s_written, cut.c_received);
+                cut.server_received = latest(before.server_received, acked);
+                cut.server_read = latest(before.server_read, cut.server_received);
+                cut.client_received = latest(before.client_received, client_received);
+                cut.server_written = latest(before.server_written, cut.client_received);
             }
             // It is not visible: what the client's kernel was told is all there is.
             None => {
-                cut.s_received = acked;
-                cut.c_received = c_received;
+                cut.server_received = acked;
+                cut.client_received = client_received;
             }
         }
         let (produced, consumed) = counters.unwrap_or_else(|| {
             let known = |now: Option<u64>| now.unwrap_or(0);
-            (before.produced.max(known(cut.s_received)), before.consumed.max(known(cut.c_received)))
+            (before.produced.max(known(cut.server_received)), before.consumed.max(known(cut.client_received)))
         });
         // A write counts when it returns, and its first bytes may have arrived by then.
-        cut.produced = produced.max(cut.s_received.unwrap_or(0));
+        cut.produced = produced.max(cut.server_received.unwrap_or(0));
         cut.consumed = consumed;
 
         self.last.cut = cut;

@@ -128,10 +128,10 @@ impl Sampler {
     fn sum(&self) -> Sample {
         let zero = (!self.connections.is_empty()).then_some(0);
         let mut sum = Sample {
-            s_received: zero,
-            s_read: zero,
-            s_written: zero,
-            c_received: zero,
+            server_received: zero,
+            server_read: zero,
+            server_written: zero,
+            client_received: zero,
             skew: Some(0),
             ..Sample::default()
         };
@@ -140,10 +140,10 @@ impl Sampler {
             sum.connections += u32::from(connection.is_open());
             sum.produced = sum.produced.saturating_add(cut.produced);
             sum.consumed = sum.consumed.saturating_add(cut.consumed);
-            sum.s_received = plus(sum.s_received, cut.s_received);
-            sum.s_read = plus(sum.s_read, cut.s_read);
-            sum.s_written = plus(sum.s_written, cut.s_written);
-            sum.c_received = plus(sum.c_received, cut.c_received);
+            sum.server_received = plus(sum.server_received, cut.server_received);
+            sum.server_read = plus(sum.server_read, cut.server_read);
+            sum.server_written = plus(sum.server_written, cut.server_written);
+            sum.client_received = plus(sum.client_received, cut.client_received);
             sum.skew = plus(sum.skew, Some(cut.skew));
             if let Some(memory) = connection.kernel_memory() {
                 sum.kernel_memory = plus(sum.kernel_memory.or(Some(0)), Some(memory));

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{Evidence, Stopped};
-use super::facts::Facts;
+use super::evidence::{Evidence, StopReason};
 use super::limits::{ENOUGH_INPUT, WATCH};
+use super::signals::Signals;
 
 /// The numbers of an attack. Sizes in bytes, times in seconds; `None` where something was not visible.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -12,16 +12,20 @@ pub struct Figures {
     /// Input that arrived at the server's kernel.
     pub accepted: u64,
     /// Input that the server read.
-    pub taken: u64,
+    #[serde(rename = "taken")]
+    pub server_read: u64,
     /// Output that the server wrote.
-    pub given: u64,
+    #[serde(rename = "given")]
+    pub server_written: u64,
     /// Input that was read and not passed on, where output is about as large as input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inside_server: Option<u64>,
     /// What came back when the victim read at last.
-    pub read_out: u64,
+    #[serde(rename = "read_out")]
+    pub drained: u64,
     /// Of that, what the kernels had not held.
-    pub read_out_beyond_kernels: u64,
+    #[serde(rename = "read_out_beyond_kernels")]
+    pub drained_beyond_kernels: u64,
     /// Growth of the server's memory, at its most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_growth: Option<u64>,
@@ -36,9 +40,11 @@ pub struct Figures {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel_memory: Option<u64>,
     /// How long neither input nor output had moved when the attack ended.
-    pub still: f64,
+    #[serde(rename = "still")]
+    pub stalled_seconds: f64,
     /// How long the attack lasted.
-    pub attacked: f64,
+    #[serde(rename = "attacked")]
+    pub attack_seconds: f64,
     /// Bytes of an echo that never came back, where it was read to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<u64>,
@@ -47,32 +53,34 @@ pub struct Figures {
 impl Evidence {
     /// The numbers of this attack; all 0 when nothing was recorded.
     pub fn figures(&self) -> Figures {
-        let (Some(facts), Some(last)) = (Facts::of(self), self.points.last()) else {
+        let (Some(signals), Some(last)) = (Signals::of(self), self.points.last()) else {
             return Figures::default();
         };
-        let amplification = (facts.taken > 0).then(|| facts.given as f64 / facts.taken as f64);
-        let is_flood = self.repeats && facts.taken >= ENOUGH_INPUT.min(self.budget) && facts.still < WATCH;
-        let is_like_input = self.repeats && facts.given <= facts.taken.saturating_mul(2);
+        let amplification =
+            (signals.server_read > 0).then(|| signals.server_written as f64 / signals.server_read as f64);
+        let is_flood =
+            self.repeats && signals.server_read >= ENOUGH_INPUT.min(self.budget) && signals.stalled < WATCH;
+        let is_like_input = self.repeats && signals.server_written <= signals.server_read.saturating_mul(2);
         Figures {
-            accepted: last.sample.s_received.unwrap_or(last.sample.produced),
-            taken: facts.taken,
-            given: facts.given,
-            inside_server: (is_like_input && last.sample.s_written.is_some())
-                .then(|| facts.taken.saturating_sub(facts.given)),
-            read_out: self.read_out.as_ref().map_or(0, |read_out| read_out.bytes),
-            read_out_beyond_kernels: self.read_out.as_ref().map_or(0, |read_out| read_out.beyond_kernels()),
-            memory_growth: facts.peak,
-            slope: facts.kept.filter(|_| is_flood),
+            accepted: last.sample.server_received.unwrap_or(last.sample.produced),
+            server_read: signals.server_read,
+            server_written: signals.server_written,
+            inside_server: (is_like_input && last.sample.server_written.is_some())
+                .then(|| signals.server_read.saturating_sub(signals.server_written)),
+            drained: self.drain.as_ref().map_or(0, |drain| drain.bytes),
+            drained_beyond_kernels: self.drain.as_ref().map_or(0, |drain| drain.beyond_kernels()),
+            memory_growth: signals.peak,
+            slope: signals.retained.filter(|_| is_flood),
             amplification,
             kernel_memory: self.points.iter().filter_map(|point| point.sample.kernel_memory).max(),
-            still: facts.still,
-            attacked: facts.t,
+            stalled_seconds: signals.stalled,
+            attack_seconds: signals.t,
             lost: self.lost(),
         }
     }
 
     /// Bytes that an echo owes by the end of the attack: whole stimuli, of each connection.
-    pub fn owed_by_echo(&self) -> Option<u64> {
+    pub fn expected_echo(&self) -> Option<u64> {
         let last = self.points.last().filter(|_| self.echo)?.sample;
         // With several connections it is not known how much of its last stimulus each has sent: half-sent ones are let go.
         let unfinished = match last.connections {
@@ -84,13 +92,13 @@ impl Evidence {
 
     /// What of an echo did not come back, if it was read until nothing more came.
     fn lost(&self) -> Option<u64> {
-        let read_out = self.read_out.as_ref().filter(|_| self.ending.is_none())?;
+        let drain = self.drain.as_ref().filter(|_| self.disconnect.is_none())?;
         let before = self.points.last()?.sample.consumed;
-        match read_out.stopped {
-            Stopped::Complete | Stopped::Quiet => {
-                Some(self.owed_by_echo()?.saturating_sub(before.saturating_add(read_out.bytes)))
+        match drain.stopped {
+            StopReason::Complete | StopReason::Quiet => {
+                Some(self.expected_echo()?.saturating_sub(before.saturating_add(drain.bytes)))
             }
-            Stopped::Ended | Stopped::Enough => None,
+            StopReason::Closed | StopReason::Enough => None,
         }
     }
 }

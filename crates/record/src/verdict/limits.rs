@@ -12,14 +12,14 @@ pub(super) const LEAST_RISE: f64 = 1024.0 * 1024.0;
 /// Steady growth that is beyond doubt.
 pub(super) const SURE_RISE: f64 = 16.0 * 1024.0 * 1024.0;
 
-/// Growth over where the server began that is the least to call it kept.
-pub(super) const LEAST_KEPT: f64 = 8.0 * 1024.0 * 1024.0;
+/// Growth over where the server began that is the least to call it retained.
+pub(super) const MIN_RETAINED: f64 = 8.0 * 1024.0 * 1024.0;
 
-/// Bytes kept for a byte taken: from here on it keeps what it takes (measured: 0.6 to 2.2 for queues), …
-pub(super) const KEPT: f64 = 0.4;
+/// Bytes kept for a byte server_read: from here on it keeps what it takes (measured: 0.6 to 2.2 for queues), …
+pub(super) const RETENTION: f64 = 0.4;
 
 /// … and below this it does not (measured: up to 0.02).
-pub(super) const DOUBTFUL: f64 = 0.1;
+pub(super) const DOUBTFUL_RETENTION: f64 = 0.1;
 
 /// Input below this, at once, is not yet a flood to a server.
 pub(super) const LITTLE_INPUT: u64 = 1 << 20;
@@ -31,13 +31,13 @@ pub(super) const ENOUGH_INPUT: u64 = 32 << 20;
 pub(super) const SURELY_ENOUGH: u64 = 4;
 
 /// Growth that stops an attack, beside twice the bytes sent.
-pub(super) const BRAKE: u64 = 1 << 30;
+pub(super) const MEMORY_CAP: u64 = 1 << 30;
 
 /// Growth at which an attack that was stopped for it has shown enough: more than a queue for one peer should be.
 pub(super) const ENOUGH_GROWTH: u64 = 32 << 20;
 
 /// Output below this is a greeting.
-pub(super) const STILL_OUTPUT: u64 = 64 * 1024;
+pub(super) const GREETING_BYTES: u64 = 64 * 1024;
 
 /// Cores that a server keeps busy while it waits for its peer and answers a bystander, at most, …
 pub(super) const BUSY_CORES: f64 = 0.25;
@@ -49,7 +49,7 @@ pub(super) const IDLE_CORES: f64 = 0.005;
 pub(super) const LONG_WATCH: f64 = 10.0;
 
 /// Output owed at which an attack may end; from half of it on its absence tells something.
-pub(super) const LEAST_OWED: u64 = 1 << 20;
+pub(super) const MIN_PENDING: u64 = 1 << 20;
 
 /// What comes from a stream at once and is more than any sensible buffer.
 pub(super) const BACKLOG: u64 = 48 << 20;

@@ -49,7 +49,7 @@ fn an_unbounded_server_is_called_safe_at_no_moment_at_which_the_attack_may_end()
         for length in 1..evidence.points.len() {
             let mut early = Evidence { points: evidence.points[..length].to_vec(), ..evidence.clone() };
             // At the very end the attack has come to its end by itself, and what was read out belongs to that.
-            early.ending = None;
+            early.disconnect = None;
             if early.is_enough() {
                 let judgement = early.judge();
                 let t = early.points[length - 1].sample.t;
@@ -71,8 +71,8 @@ fn an_unbounded_server_whose_memory_is_hidden_is_never_called_safe() {
     {
         for point in &mut evidence.points {
             point.sample.server_memory = None;
-            point.processor = None;
-            point.disk = None;
+            point.cpu_seconds = None;
+            point.disk_written = None;
         }
 
         let judgement = evidence.judge();
@@ -107,7 +107,7 @@ fn each_doubtful_verdict_says_what_to_try_next() {
 fn evidence_without_a_point_is_inconclusive_and_no_panic() {
     let (_, Recording { mut evidence, .. }) = recordings().remove(0);
     evidence.points.clear();
-    evidence.ending = None;
+    evidence.disconnect = None;
 
     assert_eq!(evidence.judge().verdict, Verdict::Inconclusive);
     assert!(!evidence.is_enough());
@@ -128,7 +128,7 @@ fn growth_up_to_a_small_memory_limit_proves_nothing() {
         };
         let (_, Recording { evidence, .. }) = recordings().swap_remove(0);
         let points = vec![point(0.0, 0), point(0.5, memory_limit)];
-        Evidence { points, memory_limit, ending: None, read_out: None, ..evidence }
+        Evidence { points, memory_limit, disconnect: None, drain: None, ..evidence }
     };
 
     assert!(stopped_at(20 << 20).is_enough());

@@ -12,18 +12,18 @@ fn stalled_run() -> Vec<Sample> {
             t if t < 6.0 => 40_000,
             _ => (40_000 + 3000 * (step as u64 - 120)).min(produced),
         };
-        let s_received = produced - (produced - consumed) / 10;
+        let server_received = produced - (produced - consumed) / 10;
         let is_shut = (3.0..5.0).contains(&t);
         Sample {
             t,
             connections: 1,
             produced,
-            s_received: Some(s_received),
-            s_read: Some(s_received),
-            s_written: Some(consumed),
-            c_received: Some(consumed),
+            server_received: Some(server_received),
+            server_read: Some(server_received),
+            server_written: Some(consumed),
+            client_received: Some(consumed),
             consumed,
-            server_memory: Some(1_000_000 + s_received - consumed),
+            server_memory: Some(1_000_000 + server_received - consumed),
             kernel_memory: None,
             window: Some(if is_shut { 0 } else { 65_536 }),
             ..Sample::default()

@@ -13,12 +13,12 @@ pub fn facts(run: &Run) -> Table {
     let bytes = |bytes: Option<u64>| bytes.map_or_else(String::new, |bytes| Bytes(bytes).to_string());
     let rows = [
         ("command", run.command.join(" ")),
-        ("began", if run.began > 0 { utc(run.began) } else { String::new() }),
+        ("began", if run.started > 0 { utc(run.started) } else { String::new() }),
         ("echoctl", run.version.clone()),
         ("system", system.join(" ")),
         ("processors", if machine.processors > 0 { machine.processors.to_string() } else { String::new() }),
         ("memory", bytes(machine.memory)),
-        ("the kernel holds, a connection, at most", bytes(machine.slack)),
+        ("the kernel holds, a connection, at most", bytes(machine.kernel_buffering)),
     ];
     let rows = rows.into_iter().map(|(name, value)| (name.to_owned(), value));
     let sysctls = machine.sysctls.iter().map(|(name, value)| (name.clone(), value.replace('\t', " ")));

@@ -5,7 +5,7 @@ mod facts;
 
 use std::collections::HashMap;
 
-use echoctl_record::{Bytes, Queues, Run, Sample, Seconds, Summary, Watched};
+use echoctl_record::{Bytes, Queues, Run, Sample, Seconds, Summary, WatchSummary};
 
 pub use facts::facts;
 
@@ -38,27 +38,27 @@ pub fn path(sample: &Sample) -> Table {
 
 /// How a run ended, of a client or of a watch; `None` for one that was cut short.
 pub fn ending(run: &Run) -> Option<Table> {
-    run.summary.as_ref().map(summary).or_else(|| Some(watched(&run.target, run.watched.as_ref()?)))
+    run.summary.as_ref().map(summary).or_else(|| Some(watched(&run.target, run.watch.as_ref()?)))
 }
 
 /// What a watch of a live server saw.
-fn watched(target: &str, watched: &Watched) -> Table {
+fn watched(target: &str, watched: &WatchSummary) -> Table {
     let mut table = Table::default()
         .row(["server".to_owned(), target.to_owned()])
         .row(["connections seen".to_owned(), watched.connections_seen.to_string()])
-        .row(["of them at once".to_owned(), watched.most_connections.to_string()])
+        .row(["of them at once".to_owned(), watched.max_connections.to_string()])
         .row(["lasted".to_owned(), Seconds(watched.seconds).to_string()])
-        .row(["in all queues at most".to_owned(), Bytes(watched.most_held).to_string()]);
+        .row(["in all queues at most".to_owned(), Bytes(watched.max_queued).to_string()]);
     let bytes = [
         ("the server's memory grew by at most", watched.server_memory_growth),
-        ("the kernel's memory for them at most", watched.most_kernel_memory),
+        ("the kernel's memory for them at most", watched.max_kernel_memory),
     ];
     for (name, bytes) in bytes {
         if let Some(bytes) = bytes {
             table = table.row([name.to_owned(), Bytes(bytes).to_string()]);
         }
     }
-    match watched.server_ended {
+    match watched.server_exited {
         Some(pid) => table.row(["ended meanwhile".to_owned(), format!("process {pid}")]),
         None => table,
     }
@@ -114,7 +114,7 @@ pub fn side_by_side(first: (&str, Table), second: (&str, Table)) -> Table {
 
 /// The moment at which most bytes were under way: sent and not yet read back.
 pub fn fullest(samples: &[Sample]) -> Option<&Sample> {
-    samples.iter().max_by_key(|sample| sample.under_way())
+    samples.iter().max_by_key(|sample| sample.in_flight())
 }
 
 fn held_back(summary: &Summary) -> String {
@@ -132,10 +132,10 @@ mod tests {
     fn the_path_adds_up_from_what_was_sent_to_what_was_read() {
         let sample = Sample {
             produced: 1 << 20,
-            s_received: Some(800 << 10),
-            s_read: Some(700 << 10),
-            s_written: Some(400 << 10),
-            c_received: Some(300 << 10),
+            server_received: Some(800 << 10),
+            server_read: Some(700 << 10),
+            server_written: Some(400 << 10),
+            client_received: Some(300 << 10),
             consumed: 100 << 10,
             ..Sample::default()
         };

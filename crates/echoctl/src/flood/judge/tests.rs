@@ -24,9 +24,9 @@ fn flood(seconds: u32, moment: impl Fn(f64) -> Moment) -> Evidence {
             t,
             connections: 1,
             produced: bytes(taken + if blocked { 10.0 } else { 0.1 }),
-            s_read: Some(bytes(taken)),
-            s_written: Some(bytes(given)),
-            c_received: Some(bytes((given - 4.0).max(0.0))),
+            server_read: Some(bytes(taken)),
+            server_written: Some(bytes(given)),
+            client_received: Some(bytes((given - 4.0).max(0.0))),
             consumed: bytes((given - 5.0).max(0.0)),
             server_memory: memory.map(|memory| bytes(3.0 + memory)),
             ..Sample::default()
@@ -38,14 +38,14 @@ fn flood(seconds: u32, moment: impl Fn(f64) -> Moment) -> Evidence {
         echo: true,
         unit: 1024,
         budget: 256 * MIB,
-        patience: f64::from(seconds),
-        slack: 14 * MIB,
+        max_duration: f64::from(seconds),
+        kernel_buffering: 14 * MIB,
         memory_limit: 1 << 30,
         is_relay: false,
         hidden_upstream: false,
         points: points.collect(),
-        ending: None,
-        read_out: None,
+        disconnect: None,
+        drain: None,
     }
 }
 
@@ -136,6 +136,6 @@ fn what_a_reader_read_before_it_stopped_is_not_counted() {
     since_it_stopped_reading(&mut evidence.points);
 
     let last = evidence.points.last().unwrap();
-    assert_eq!((last.taken(), last.sample.consumed), (5 * MIB, 0));
+    assert_eq!((last.server_read(), last.sample.consumed), (5 * MIB, 0));
     assert_eq!(last.sample.produced, 15 * MIB);
 }

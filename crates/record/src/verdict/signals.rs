@@ -1,4 +1,4 @@
-//! Facts: what stands in the evidence, as the few figures that the rule asks for.
+//! Signals: what stands in the evidence, as the few figures that the rule asks for.
 
 use super::evidence::{Evidence, Point};
 use super::limits::{SETTLE, WATCH};
@@ -6,29 +6,29 @@ use super::trend::{Movement, Series};
 
 /// Figures of an attack. Sizes in bytes, times in seconds.
 #[derive(Debug, Clone)]
-pub(crate) struct Facts {
+pub(crate) struct Signals {
     /// How long it has lasted.
     pub(crate) t: f64,
     /// Input that the server has taken.
-    pub(crate) taken: u64,
+    pub(crate) server_read: u64,
     /// Output that the server has written.
-    pub(crate) given: u64,
+    pub(crate) server_written: u64,
     /// For how long neither input nor output has moved, up to now.
-    pub(crate) still: f64,
+    pub(crate) stalled: f64,
     /// Whether something waits in a kernel: input that the server does not take, or output that the victim does not.
-    pub(crate) pressed: bool,
+    pub(crate) under_pressure: bool,
     /// Whether the output has filled the kernel's queues: some waits, and no more was taken for a while.
     pub(crate) output_is_full: bool,
     /// Output that the input taken since then has earned, by what was answered before.
-    pub(crate) owed: u64,
+    pub(crate) pending_output: u64,
     /// Growth of the server's memory since the beginning; `None` where it is not visible.
     pub(crate) growth: Option<u64>,
     /// The most growth that was seen at any time.
     pub(crate) peak: Option<u64>,
-    /// Floor of the memory against input taken: bytes kept for each byte taken.
-    pub(crate) kept: Option<f64>,
+    /// Floor of the memory against input server_read: bytes kept for each byte taken.
+    pub(crate) retained: Option<f64>,
     /// Movement of memory over time, while everything else was still.
-    pub(crate) memory_while_still: Option<Movement>,
+    pub(crate) memory_while_stalled: Option<Movement>,
     /// The same, over the last seconds of it alone.
     pub(crate) memory_lately: Option<Movement>,
     /// The same, over the later half of it.
@@ -36,62 +36,66 @@ pub(crate) struct Facts {
     /// Movement of memory over the whole attack.
     pub(crate) memory_in_all: Option<Movement>,
     /// Movement of disk writes while everything else was still.
-    pub(crate) disk_while_still: Option<Movement>,
+    pub(crate) disk_while_stalled: Option<Movement>,
     /// Bytes written to disk since the beginning.
-    pub(crate) disk: Option<u64>,
+    pub(crate) disk_written: Option<u64>,
     /// Cores that the server kept busy while everything was still.
-    pub(crate) busy_while_still: Option<f64>,
+    pub(crate) busy_while_stalled: Option<f64>,
 }
 
-impl Facts {
+impl Signals {
     /// The figures, or `None` when nothing was recorded.
-    pub(crate) fn of(evidence: &Evidence) -> Option<Facts> {
+    pub(crate) fn of(evidence: &Evidence) -> Option<Signals> {
         let points = &evidence.points;
         let (first, last) = (points.first()?, points.last()?);
         let moved = |point: &Point| {
-            last.taken().saturating_sub(point.taken()) > STILL_BYTES
-                || last.given().saturating_sub(point.given()) > STILL_BYTES
+            last.server_read().saturating_sub(point.server_read()) > STALL_BYTES
+                || last.server_written().saturating_sub(point.server_written()) > STALL_BYTES
         };
         // With input left to send, stillness is the server's doing only while the kernel takes none of it.
-        let idle = |point: &Point| evidence.repeats && !point.blocked && point.taken() < last.taken();
+        let idle =
+            |point: &Point| evidence.repeats && !point.blocked && point.server_read() < last.server_read();
         let since = points.iter().rev().take_while(|point| !moved(point) && !idle(point)).last();
-        let still = since.map_or(0.0, |point| last.sample.t - point.sample.t);
-        let settled = last.sample.t - (still - SETTLE).max(0.0);
-        let lately = last.sample.t - (WATCH - SETTLE).min(still - SETTLE).max(0.0);
-        let input_waits = last.blocked || last.sample.produced.saturating_sub(last.taken()) > 0;
+        let stalled = since.map_or(0.0, |point| last.sample.t - point.sample.t);
+        let settled = last.sample.t - (stalled - SETTLE).max(0.0);
+        let lately = last.sample.t - (WATCH - SETTLE).min(stalled - SETTLE).max(0.0);
+        let input_waits = last.blocked || last.sample.produced.saturating_sub(last.server_read()) > 0;
         let memory = series(points, |point| point.sample.server_memory);
         let base = first.sample.server_memory;
-        let disk = series(points, |point| point.disk);
-        let processor: Vec<(f64, f64)> = points
+        let disk = series(points, |point| point.disk_written);
+        let cpu: Vec<(f64, f64)> = points
             .iter()
             .filter(|point| point.sample.t >= settled)
-            .filter_map(|point| Some((point.sample.t, point.processor?)))
+            .filter_map(|point| Some((point.sample.t, point.cpu_seconds?)))
             .collect();
-        Some(Facts {
+        Some(Signals {
             t: last.sample.t,
-            taken: last.taken(),
-            given: last.given(),
-            still,
-            pressed: (evidence.repeats && input_waits) || last.output_waiting() > 0,
+            server_read: last.server_read(),
+            server_written: last.server_written(),
+            stalled,
+            under_pressure: (evidence.repeats && input_waits) || last.output_waiting() > 0,
             output_is_full: output_is_full(points, last),
-            owed: owed(points, last),
+            pending_output: pending_output(points, last),
             growth: last.sample.server_memory.zip(base).map(|(now, base)| now.saturating_sub(base)),
             peak: base.and_then(|base| {
                 let peak = points.iter().filter_map(|point| point.sample.server_memory).max();
                 peak.map(|peak| peak.saturating_sub(base))
             }),
-            kept: memory.as_ref().map(|_| kept(points)),
-            memory_while_still: memory.as_ref().map(|memory| memory.since(settled).movement()),
+            retained: memory.as_ref().map(|_| retained(points)),
+            memory_while_stalled: memory.as_ref().map(|memory| memory.since(settled).movement()),
             memory_lately: memory.as_ref().map(|memory| memory.since(lately).movement()),
             memory_later_half: memory
                 .as_ref()
-                .map(|memory| memory.since(last.sample.t - (still - SETTLE).max(0.0) / 2.0).movement()),
+                .map(|memory| memory.since(last.sample.t - (stalled - SETTLE).max(0.0) / 2.0).movement()),
             memory_in_all: memory.as_ref().map(Series::movement),
-            disk_while_still: disk.as_ref().map(|disk| disk.since(settled).movement()),
-            disk: last.disk.zip(first.disk).map(|(now, base)| now.saturating_sub(base)),
-            busy_while_still: processor
+            disk_while_stalled: disk.as_ref().map(|disk| disk.since(settled).movement()),
+            disk_written: last
+                .disk_written
+                .zip(first.disk_written)
+                .map(|(now, base)| now.saturating_sub(base)),
+            busy_while_stalled: cpu
                 .first()
-                .zip(processor.last())
+                .zip(cpu.last())
                 .and_then(|(from, to)| (to.0 - from.0 > 0.5).then(|| (to.1 - from.1) / (to.0 - from.0))),
         })
     }
@@ -101,21 +105,25 @@ impl Facts {
 fn output_is_full(points: &[Point], last: &Point) -> bool {
     let before = points.iter().rev().find(|point| last.sample.t - point.sample.t >= FULL_FOR);
     last.output_waiting() > 0
-        && before.is_some_and(|before| last.given().saturating_sub(before.given()) <= STILL_BYTES)
+        && before.is_some_and(|before| {
+            last.server_written().saturating_sub(before.server_written()) <= STALL_BYTES
+        })
 }
 
 /// What the input earned and was not given, by the ratio that held before the output was full.
-fn owed(points: &[Point], last: &Point) -> u64 {
-    let earned = answer_ratio(points).map_or(0.0, |ratio| ratio * last.taken() as f64) as u64;
-    earned.saturating_sub(last.given())
+fn pending_output(points: &[Point], last: &Point) -> u64 {
+    let earned = answer_ratio(points).map_or(0.0, |ratio| ratio * last.server_read() as f64) as u64;
+    earned.saturating_sub(last.server_written())
 }
 
 /// Bytes of output for each byte of input while the output was not full yet. `None` when there was no input.
 pub(super) fn answer_ratio(points: &[Point]) -> Option<f64> {
     // The first point at which (almost) all output of today was written.
     let last = points.last()?;
-    let full = points.iter().find(|point| point.given().saturating_add(STILL_BYTES) >= last.given())?;
-    (full.taken() > 0).then(|| full.given() as f64 / full.taken() as f64)
+    let full = points
+        .iter()
+        .find(|point| point.server_written().saturating_add(STALL_BYTES) >= last.server_written())?;
+    (full.server_read() > 0).then(|| full.server_written() as f64 / full.server_read() as f64)
 }
 
 /// Memory or disk over time; `None` when it is not visible.
@@ -127,15 +135,17 @@ fn series(points: &[Point], value: impl Fn(&Point) -> Option<u64>) -> Option<Ser
 
 /// The slope of the memory's floor over input taken. The last tenth of the input is left out when there is enough of it:
 /// a floor knows nothing yet of what is given back later.
-fn kept(points: &[Point]) -> f64 {
+fn retained(points: &[Point]) -> f64 {
     let by_input = Series::new(
-        points.iter().filter_map(|point| Some((point.taken() as f64, point.sample.server_memory? as f64))),
+        points
+            .iter()
+            .filter_map(|point| Some((point.server_read() as f64, point.sample.server_memory? as f64))),
     );
     by_input.floor().slope()
 }
 
-/// Less than this in either direction is standing still: pings and window probes go on for ever.
-const STILL_BYTES: u64 = 4096;
+/// Less than this in either direction is standing stalled: pings and window probes go on for ever.
+const STALL_BYTES: u64 = 4096;
 
 /// Seconds without a byte of output after which a queue in the kernel is full: its last steps come 200 ms apart.
 const FULL_FOR: f64 = 0.3;

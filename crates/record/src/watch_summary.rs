@@ -6,7 +6,7 @@ use crate::SCHEMA_VERSION;
 
 /// The most of everything that a watch of a live server has seen. Sizes in bytes, times in seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Watched {
+pub struct WatchSummary {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
     /// For how long it was watched.
@@ -14,32 +14,36 @@ pub struct Watched {
     /// Connections that were seen, those that have gone included.
     pub connections_seen: u64,
     /// Connections that were open at once.
-    pub most_connections: u32,
+    #[serde(rename = "most_connections")]
+    pub max_connections: u32,
     /// Bytes that were in the kernels' queues of all connections at once.
-    pub most_held: u64,
+    #[serde(rename = "most_held")]
+    pub max_queued: u64,
     /// What the server's memory grew over where it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_memory_growth: Option<u64>,
     /// Memory that the kernel took for the connections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub most_kernel_memory: Option<u64>,
+    #[serde(rename = "most_kernel_memory")]
+    pub max_kernel_memory: Option<u64>,
     /// The process of a server that ended meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub server_ended: Option<u32>,
+    #[serde(rename = "server_ended")]
+    pub server_exited: Option<u32>,
 }
 
-impl Watched {
+impl WatchSummary {
     /// A watch that has seen nothing in `seconds`.
-    pub fn new(seconds: f64) -> Watched {
-        Watched {
+    pub fn new(seconds: f64) -> WatchSummary {
+        WatchSummary {
             schema_version: SCHEMA_VERSION,
             seconds,
             connections_seen: 0,
-            most_connections: 0,
-            most_held: 0,
+            max_connections: 0,
+            max_queued: 0,
             server_memory_growth: None,
-            most_kernel_memory: None,
-            server_ended: None,
+            max_kernel_memory: None,
+            server_exited: None,
         }
     }
 }

@@ -5,10 +5,10 @@
 ///
 /// ```
 /// let mut elements = vec![0, 1, 2, 3, 4];
-/// echoctl_record::thin_out(&mut elements, 4);
+/// echoctl_record::decimate(&mut elements, 4);
 /// assert_eq!(elements, [0, 2, 4]);
 /// ```
-pub fn thin_out<T>(elements: &mut Vec<T>, most: usize) {
+pub fn decimate<T>(elements: &mut Vec<T>, most: usize) {
     // Of an odd number the last is one of those that stay.
     if elements.len() <= most || elements.len().is_multiple_of(2) {
         return;
@@ -29,7 +29,7 @@ mod tests {
         let mut elements = Vec::new();
         for number in 0..10_000 {
             elements.push(number);
-            thin_out(&mut elements, 99);
+            decimate(&mut elements, 99);
             assert!(elements.len() <= 100 && elements.last() == Some(&number));
         }
 

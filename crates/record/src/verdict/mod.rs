@@ -4,20 +4,20 @@
 //! - [`Evidence`]: what an attack recorded.
 //! - [`Evidence::judge`]: the rule that leads from one to the other, a pure function.
 
+mod accepting;
 mod evidence;
-mod facts;
 mod figures;
-mod flowing;
 mod judge;
 mod limits;
-mod still;
+mod signals;
+mod stalled;
 mod trend;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use evidence::{Ended, Ending, Evidence, Point, ReadOut, Stopped};
+pub use evidence::{Disconnect, DisconnectKind, Drain, Evidence, Point, StopReason};
 pub use figures::Figures;
 pub use judge::Judgement;
 
