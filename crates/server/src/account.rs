@@ -1,40 +1,40 @@
 //! Counts the bytes that connections hold against the memory limit, before they are allocated.
 //!
 //! ```text
-//! 0                         held - promised         held            limit
+//! 0                         buffered - releasing         buffered            limit
 //! | of connections that stay | of those being ended | still free     |
 //! ```
 //!
 //! What is counted is allocated capacity: reply queues and frame buffers. Bytes are taken with one compare-and-exchange, so
-//! that growths on several threads cannot pass one check together: [`try_take`](Account::try_take) never exceeds the limit.
-//! [`take`](Account::take) may, by what one read left over: see `frames` for when that is, and `shared` for what follows.
+//! that growths on several threads cannot pass one check together: [`try_add`](Account::try_add) never exceeds the limit.
+//! [`add`](Account::add) may, by what one read left over: see `frames` for when that is, and `shared` for what follows.
 //!
 //! A connection that is ended for the limit gives its bytes back when its own task or thread has woken. Until then they are
-//! counted as held and as promised: nobody else takes them yet, and nobody else is ended in the meantime for their sake.
+//! counted as buffered and as releasing: nobody else takes them yet, and nobody else is ended in the meantime for their sake.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// The bytes held by all connections of a server.
+/// The bytes buffered by all connections of a server.
 #[derive(Debug)]
 pub(crate) struct Account {
     limit: u64,
-    held: AtomicU64,
+    buffered: AtomicU64,
     /// The most it was since somebody last looked.
     peak: AtomicU64,
-    /// Of `held`, what connections that are being ended will give back.
-    promised: AtomicU64,
+    /// Of `buffered`, what connections that are being ended will give back.
+    releasing: AtomicU64,
 }
 
 impl Account {
     /// An account of at most `limit` bytes.
     pub(crate) fn new(limit: u64) -> Account {
-        Account { limit, held: AtomicU64::new(0), peak: AtomicU64::new(0), promised: AtomicU64::new(0) }
+        Account { limit, buffered: AtomicU64::new(0), peak: AtomicU64::new(0), releasing: AtomicU64::new(0) }
     }
 
     /// Takes `bytes`, or nothing and returns false when they would exceed the limit.
-    pub(crate) fn try_take(&self, bytes: usize) -> bool {
-        let sum = |held: u64| held.checked_add(bytes as u64).filter(|&sum| sum <= self.limit);
-        let taken = self.held.fetch_update(Relaxed, Relaxed, sum);
+    pub(crate) fn try_add(&self, bytes: usize) -> bool {
+        let sum = |buffered: u64| buffered.checked_add(bytes as u64).filter(|&sum| sum <= self.limit);
+        let taken = self.buffered.fetch_update(Relaxed, Relaxed, sum);
         if let Ok(before) = taken {
             self.note_peak(before + bytes as u64);
         }
@@ -42,51 +42,51 @@ impl Account {
     }
 
     /// Takes `bytes` that are there already. Returns false when they exceed the limit.
-    pub(crate) fn take(&self, bytes: usize) -> bool {
-        let held = self.held.fetch_add(bytes as u64, Relaxed) + bytes as u64;
-        self.note_peak(held);
-        held <= self.limit
+    pub(crate) fn add(&self, bytes: usize) -> bool {
+        let buffered = self.buffered.fetch_add(bytes as u64, Relaxed) + bytes as u64;
+        self.note_peak(buffered);
+        buffered <= self.limit
     }
 
     /// Gives `bytes` back.
-    pub(crate) fn give_back(&self, bytes: usize) {
-        self.held.fetch_sub(bytes as u64, Relaxed);
+    pub(crate) fn subtract(&self, bytes: usize) {
+        self.buffered.fetch_sub(bytes as u64, Relaxed);
     }
 
-    /// Notes that `bytes` that are held will be given back soon.
-    pub(crate) fn promise(&self, bytes: usize) {
-        self.promised.fetch_add(bytes as u64, Relaxed);
+    /// Notes that `bytes` that are buffered will be given back soon.
+    pub(crate) fn begin_release(&self, bytes: usize) {
+        self.releasing.fetch_add(bytes as u64, Relaxed);
     }
 
     /// Notes that a promise is kept: the bytes have been given back.
-    pub(crate) fn keep_promise(&self, bytes: usize) {
-        self.promised.fetch_sub(bytes as u64, Relaxed);
+    pub(crate) fn finish_release(&self, bytes: usize) {
+        self.releasing.fetch_sub(bytes as u64, Relaxed);
     }
 
     /// Whether `bytes` more would fit.
     pub(crate) fn fits(&self, bytes: usize) -> bool {
-        self.held().saturating_add(bytes as u64) <= self.limit
+        self.buffered().saturating_add(bytes as u64) <= self.limit
     }
 
     /// Whether `bytes` more will fit once all promises are kept.
     pub(crate) fn will_fit(&self, bytes: usize) -> bool {
-        let staying = self.held().saturating_sub(self.promised.load(Relaxed));
+        let staying = self.buffered().saturating_sub(self.releasing.load(Relaxed));
         staying.saturating_add(bytes as u64) <= self.limit
     }
 
-    /// Bytes held now.
-    pub(crate) fn held(&self) -> u64 {
-        self.held.load(Relaxed)
+    /// Bytes buffered now.
+    pub(crate) fn buffered(&self) -> u64 {
+        self.buffered.load(Relaxed)
     }
 
-    /// The most bytes that were held since this was last asked.
+    /// The most bytes that were buffered since this was last asked.
     pub(crate) fn take_peak(&self) -> u64 {
-        self.peak.swap(0, Relaxed).max(self.held())
+        self.peak.swap(0, Relaxed).max(self.buffered())
     }
 
-    fn note_peak(&self, held: u64) {
-        if held > self.peak.load(Relaxed) {
-            self.peak.fetch_max(held, Relaxed);
+    fn note_peak(&self, buffered: u64) {
+        if buffered > self.peak.load(Relaxed) {
+            self.peak.fetch_max(buffered, Relaxed);
         }
     }
 }
@@ -111,17 +111,17 @@ mod tests {
                     for _ in 0..20_000 {
                         let bytes = random.random_range(0..30_000);
                         if random.random_bool(0.5) {
-                            match account.try_take(bytes) {
+                            match account.try_add(bytes) {
                                 true => own += bytes,
                                 false => refused += 1,
                             }
                         } else {
-                            account.give_back(bytes.min(own));
+                            account.subtract(bytes.min(own));
                             own -= bytes.min(own);
                         }
-                        assert!(account.held() <= LIMIT, "{account:?}");
+                        assert!(account.buffered() <= LIMIT, "{account:?}");
                     }
-                    account.give_back(own);
+                    account.subtract(own);
                     refused
                 }
             };
@@ -131,20 +131,20 @@ mod tests {
 
         assert!(refused > 0, "the limit was reached");
         assert!(account.take_peak() <= LIMIT, "{account:?}");
-        assert_eq!(account.held(), 0);
+        assert_eq!(account.buffered(), 0);
     }
 
     #[test]
     fn what_is_promised_is_held_until_it_is_given_back() {
         let account = Account::new(100);
-        assert!(account.try_take(90));
-        account.promise(60);
+        assert!(account.try_add(90));
+        account.begin_release(60);
 
-        assert!(!account.try_take(20) && !account.fits(20));
+        assert!(!account.try_add(20) && !account.fits(20));
         assert!(account.will_fit(20) && account.will_fit(70) && !account.will_fit(71));
 
-        account.give_back(60);
-        account.keep_promise(60);
-        assert!(account.try_take(70) && !account.will_fit(1));
+        account.subtract(60);
+        account.finish_release(60);
+        assert!(account.try_add(70) && !account.will_fit(1));
     }
 }

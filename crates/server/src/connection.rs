@@ -1,4 +1,4 @@
-//! One connection's socket, frame buffer and seat: reading and writing, and what must happen before each wait.
+//! One connection's socket, frame buffer and handle: reading and writing, and what must happen before each wait.
 //!
 //! A connection that waits holds no buffer but the bytes it cannot do without, and is counted with those. So each call that
 //! may wait ends in [`before_waiting`](Connection::before_waiting) when it does. One that needs more than the memory limit
@@ -14,48 +14,48 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::event::Reason;
+use crate::connection_handle::ConnectionHandle;
+use crate::event::CloseReason;
 use crate::frames::{FrameBuffer, Need, Room};
 use crate::read_size::{READ, ReadSize};
-use crate::seat::Seat;
 use crate::shared::NoRoom;
 use crate::sys;
 
 /// A connection with a peer.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    // Fields are dropped in this order: the seat must be left before the socket closes.
-    pub(crate) seat: Seat,
+    // Fields are dropped in this order: the handle must be left before the socket closes.
+    pub(crate) handle: ConnectionHandle,
     stream: TcpStream,
     pub(crate) frames: FrameBuffer,
     decoder: FrameDecoder,
     read_size: ReadSize,
     /// Bytes read since the connection last let others run.
-    turn: u32,
+    quantum_used: u32,
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, seat: Seat) -> Connection {
-        let config = seat.config();
+    pub(crate) fn new(stream: TcpStream, handle: ConnectionHandle) -> Connection {
+        let config = handle.config();
         let frames = FrameBuffer::new(config.longest_frame(), Room::Lent);
         let decoder = FrameDecoder::new(config.framing, config.longest_payload());
-        Connection { seat, stream, frames, decoder, read_size: ReadSize::default(), turn: 0 }
+        Connection { handle, stream, frames, decoder, read_size: ReadSize::default(), quantum_used: 0 }
     }
 
     /// How many of the oldest unread bytes are whole frames; 0 when more must be read first.
-    pub(crate) fn whole_frames(&mut self) -> Result<usize, Reason> {
-        self.decoder.complete_len(self.frames.unread()).map_err(|fault| self.seat.frame_fault(fault))
+    pub(crate) fn complete_frames(&mut self) -> Result<usize, CloseReason> {
+        self.decoder.complete_len(self.frames.unread()).map_err(|fault| self.handle.frame_error(fault))
     }
 
     /// Reads what there is, and waits for something if there is nothing. Returns the number of bytes, 0 at the end of the
     /// stream.
-    pub(crate) fn read(&mut self) -> impl Future<Output = Result<usize, Reason>> {
+    pub(crate) fn read(&mut self) -> impl Future<Output = Result<usize, CloseReason>> {
         poll_fn(|cx| self.poll_read(cx, 0))
     }
 
     /// Writes the oldest `count` unread bytes, and waits while the kernel takes no more. This wait *is* the backpressure:
     /// meanwhile nothing is read.
-    pub(crate) fn write_all(&mut self, mut count: usize) -> impl Future<Output = Result<(), Reason>> {
+    pub(crate) fn write_all(&mut self, mut count: usize) -> impl Future<Output = Result<(), CloseReason>> {
         poll_fn(move |cx| {
             while count > 0 {
                 count -= ready!(self.poll_write(cx, count))?;
@@ -65,9 +65,13 @@ impl Connection {
     }
 
     /// One read into the frame buffer. `queued` bytes are allocated elsewhere for the same peer.
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, queued: usize) -> Poll<Result<usize, Reason>> {
-        ready!(self.poll_my_turn(cx, queued))?;
-        let wanted = if queued > 0 { READ } else { self.read_size.next(|| self.seat.send_queue()) };
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        queued: usize,
+    ) -> Poll<Result<usize, CloseReason>> {
+        ready!(self.poll_quantum(cx, queued))?;
+        let wanted = if queued > 0 { READ } else { self.read_size.next(|| self.handle.send_queue()) };
         if let Err(no_room) = self.count_need(wanted, queued)? {
             return self.poll_for_room(cx, no_room, queued);
         }
@@ -79,15 +83,15 @@ impl Connection {
         match read {
             Poll::Ready(Ok(())) => {
                 let count = room.filled().len();
-                self.read_size.read(count, room.capacity());
+                self.read_size.record_read(count, room.capacity());
                 self.frames.commit(count);
-                self.seat.received(count);
-                self.turn = self.turn.saturating_add(count as u32);
+                self.handle.record_received(count);
+                self.quantum_used = self.quantum_used.saturating_add(count as u32);
                 Poll::Ready(Ok(count))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
             Poll::Pending => {
-                self.read_size.waited();
+                self.read_size.record_wait();
                 self.before_waiting(queued, queued > 0)?;
                 Poll::Pending
             }
@@ -97,14 +101,14 @@ impl Connection {
     /// Counts what room for a read will take. While the memory limit is not near, that costs one load.
     fn count_need(&self, wanted: usize, queued: usize) -> Result<Result<(), NoRoom>, Full> {
         let need = self.frames.need(wanted)?;
-        if need == Need::Growth(0) || (need == Need::Spare && self.seat.has_room()) {
+        if need == Need::Growth(0) || (need == Need::ThreadBuffer && self.handle.has_room()) {
             return Ok(Ok(()));
         }
         // What was freed since the last wait must not stand in the way.
-        self.seat.holds(self.frames.allocated() + queued);
+        self.handle.set_buffered(self.frames.allocated() + queued);
         Ok(match need {
-            Need::Spare => self.seat.make_room(),
-            Need::Growth(bytes) => self.seat.grow(bytes),
+            Need::ThreadBuffer => self.handle.make_room(),
+            Need::Growth(bytes) => self.handle.grow(bytes),
         })
     }
 
@@ -115,31 +119,35 @@ impl Connection {
         cx: &mut Context<'_>,
         no_room: NoRoom,
         queued: usize,
-    ) -> Poll<Result<T, Reason>> {
+    ) -> Poll<Result<T, CloseReason>> {
         match no_room {
             NoRoom::Soon => {}
-            NoRoom::Ended => return Poll::Ready(Err(Reason::MemoryLimit)),
-            NoRoom::OutOfMemory => return Poll::Ready(Err(Reason::OutOfMemory)),
+            NoRoom::Ended => return Poll::Ready(Err(CloseReason::MemoryLimit)),
+            NoRoom::OutOfMemory => return Poll::Ready(Err(CloseReason::OutOfMemory)),
         }
         self.before_waiting(queued, queued > 0)?;
-        if poll_others(cx).is_ready() {
+        if poll_yield(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
     }
 
     /// One write of at most the oldest `count` bytes of the frame buffer, which forgets what was written.
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, count: usize) -> Poll<Result<usize, Reason>> {
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        count: usize,
+    ) -> Poll<Result<usize, CloseReason>> {
         match Pin::new(&mut self.stream).poll_write(cx, &self.frames.unread()[..count]) {
             Poll::Ready(Ok(0)) => Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into())),
             Poll::Ready(Ok(written)) => {
                 self.frames.consume(written);
-                self.seat.sent(written);
+                self.handle.record_sent(written);
                 Poll::Ready(Ok(written))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
             Poll::Pending => {
-                self.read_size.waited();
+                self.read_size.record_wait();
                 self.before_waiting(0, true)?;
                 Poll::Pending
             }
@@ -148,7 +156,7 @@ impl Connection {
 
     /// Writes the oldest `count` bytes, of which the first `written` are written already, until the kernel takes no more.
     /// Returns how many are written then; the frame buffer keeps them all.
-    pub(crate) fn write_whole(
+    pub(crate) fn write_in_place(
         &mut self,
         cx: &mut Context<'_>,
         mut written: usize,
@@ -158,7 +166,7 @@ impl Connection {
             match Pin::new(&mut self.stream).poll_write(cx, &self.frames.unread()[written..count]) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(more)) => {
-                    self.seat.sent(more);
+                    self.handle.record_sent(more);
                     written += more;
                 }
                 Poll::Ready(Err(error)) => return Err(error),
@@ -172,52 +180,52 @@ impl Connection {
     pub(crate) fn poll_write_bytes(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         if let Poll::Ready(Ok(count)) = written {
-            self.seat.sent(count);
+            self.handle.record_sent(count);
         }
         written
     }
 
     /// Pending, once, when this connection has had its turn: then the others of this thread have theirs.
-    fn poll_my_turn(&mut self, cx: &mut Context<'_>, queued: usize) -> Poll<Result<(), Reason>> {
-        if self.turn < TURN || self.seat.has_thread_to_itself() {
+    fn poll_quantum(&mut self, cx: &mut Context<'_>, queued: usize) -> Poll<Result<(), CloseReason>> {
+        if self.quantum_used < QUANTUM || self.handle.has_thread_to_itself() {
             return Poll::Ready(Ok(()));
         }
         self.before_waiting(queued, queued > 0)?;
-        poll_others(cx).map(Ok)
+        poll_yield(cx).map(Ok)
     }
 
     /// Gives back what a waiting connection does not need, and counts the rest: the frame buffer, and `queued` bytes
-    /// allocated elsewhere. `owes` says whether the peer has bytes to take.
-    pub(crate) fn before_waiting(&mut self, queued: usize, owes: bool) -> Result<(), Reason> {
-        self.turn = 0;
-        self.frames.settle()?;
-        self.seat.owes(owes);
-        self.seat.holds(self.frames.allocated() + queued);
+    /// allocated elsewhere. `pending_output` says whether the peer has bytes to take.
+    pub(crate) fn before_waiting(&mut self, queued: usize, pending_output: bool) -> Result<(), CloseReason> {
+        self.quantum_used = 0;
+        self.frames.park()?;
+        self.handle.set_pending_output(pending_output);
+        self.handle.set_buffered(self.frames.allocated() + queued);
         Ok(())
     }
 
     /// Closes the socket and tells why: the reason of whoever ended it from outside, if somebody did.
-    pub(crate) fn close(self, end: Result<(), Reason>) {
-        let reason = match self.seat.ending() {
-            Some(ending) => ending.into(),
-            None => end.err().unwrap_or(Reason::Eof),
+    pub(crate) fn close(self, end: Result<(), CloseReason>) {
+        let reason = match self.handle.close_cause() {
+            Some(cause) => cause.into(),
+            None => end.err().unwrap_or(CloseReason::Eof),
         };
         if reason.resets() {
             // An error means that there is nothing left to reset.
             let _ = SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO));
         }
-        let Connection { mut seat, stream, frames, .. } = self;
+        let Connection { mut handle, stream, frames, .. } = self;
         drop(frames);
-        seat.leave(reason);
+        handle.release(reason);
         drop(stream);
         // Last, because it says that the connection is gone altogether.
-        drop(seat);
+        drop(handle);
     }
 }
 
 /// Pending: the task is woken after all that are ready and after a look at the sockets. There is no second poll of the future
 /// that arranges it: the caller remembers that it has let others run.
-fn poll_others(cx: &mut Context<'_>) -> Poll<()> {
+fn poll_yield(cx: &mut Context<'_>) -> Poll<()> {
     pin!(tokio::task::yield_now()).poll(cx)
 }
 
@@ -232,7 +240,7 @@ fn poll_others(cx: &mut Context<'_>) -> Poll<()> {
 /// | 1 MiB | 7.0 ms | 1.06 |
 /// | 2 MiB | 13.9 ms | 1.03 |
 /// | tokio's | 29.8 ms | 1 |
-pub(crate) const TURN: u32 = 8 * READ as u32;
+pub(crate) const QUANTUM: u32 = 8 * READ as u32;
 
 #[cfg(test)]
 mod tests {
@@ -244,7 +252,7 @@ mod tests {
             size_of::<F>()
         }
 
-        let size = size(crate::awaiting::serve);
+        let size = size(crate::direct::serve);
 
         assert!(size <= 160, "{size} bytes");
     }

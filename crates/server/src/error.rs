@@ -1,4 +1,4 @@
-//! What can keep a server from starting. A peer's fault is none of these: see [`Reason`](crate::Reason).
+//! What can keep a server from starting. A peer's fault is none of these: see [`CloseReason`](crate::CloseReason).
 
 use std::fmt;
 use std::io;

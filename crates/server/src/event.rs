@@ -25,12 +25,12 @@ pub enum Event {
         /// Who was at its other end.
         peer: SocketAddr,
         /// Why it ended.
-        reason: Reason,
+        reason: CloseReason,
         /// What went through it.
         totals: Totals,
     },
     /// It was asked to end, and waits for the connections that are still open.
-    Ending {
+    ShuttingDown {
         /// How many there are.
         connections: usize,
         /// How long it waits at most.
@@ -78,7 +78,7 @@ pub struct Stats {
     /// Bytes so far, of open and closed connections.
     pub totals: Totals,
     /// Bytes in reply queues and frame buffers now: what the memory limit limits.
-    pub held: u64,
+    pub buffered: u64,
     /// Bytes of memory that the sockets of open connections take in the kernel now: their queues, bookkeeping included.
     /// `None` where that is not visible.
     pub kernel_memory: Option<u64>,
@@ -86,7 +86,7 @@ pub struct Stats {
 
 /// Why a connection ended.
 #[derive(Debug)]
-pub enum Reason {
+pub enum CloseReason {
     /// The peer closed its direction, got all it was owed, and so did we.
     Eof,
     /// The connection broke: the peer reset it, or vanished.
@@ -123,26 +123,26 @@ pub enum Reason {
     Panicked,
 }
 
-impl Reason {
+impl CloseReason {
     /// Its name in events.
     pub const fn name(&self) -> &'static str {
         match self {
-            Reason::Eof => "eof",
-            Reason::Broken(_) => "broken",
-            Reason::FrameTooLong(_) | Reason::FrameOverMemory { .. } => "frame too long",
-            Reason::QueueOverLimit { .. } => "queue over limit",
-            Reason::MemoryLimit => "memory limit",
-            Reason::OutOfMemory => "out of memory",
-            Reason::IdleTimeout => "idle timeout",
-            Reason::WriteTimeout => "write timeout",
-            Reason::Shutdown => "shutdown",
-            Reason::Panicked => "panicked",
+            CloseReason::Eof => "eof",
+            CloseReason::Broken(_) => "broken",
+            CloseReason::FrameTooLong(_) | CloseReason::FrameOverMemory { .. } => "frame too long",
+            CloseReason::QueueOverLimit { .. } => "queue over limit",
+            CloseReason::MemoryLimit => "memory limit",
+            CloseReason::OutOfMemory => "out of memory",
+            CloseReason::IdleTimeout => "idle timeout",
+            CloseReason::WriteTimeout => "write timeout",
+            CloseReason::Shutdown => "shutdown",
+            CloseReason::Panicked => "panicked",
         }
     }
 
     /// Whether all went as it should.
     pub const fn is_normal(&self) -> bool {
-        matches!(self, Reason::Eof)
+        matches!(self, CloseReason::Eof)
     }
 
     /// Whether the peer is to be reset. Otherwise the kernel would keep what it has queued, megabytes of it, for minutes,
@@ -150,77 +150,77 @@ impl Reason {
     pub(crate) const fn resets(&self) -> bool {
         matches!(
             self,
-            Reason::QueueOverLimit { .. }
-                | Reason::MemoryLimit
-                | Reason::OutOfMemory
-                | Reason::WriteTimeout
-                | Reason::Shutdown
+            CloseReason::QueueOverLimit { .. }
+                | CloseReason::MemoryLimit
+                | CloseReason::OutOfMemory
+                | CloseReason::WriteTimeout
+                | CloseReason::Shutdown
         )
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::Broken(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+            CloseReason::Broken(error) if error.kind() == io::ErrorKind::ConnectionReset => {
                 f.write_str("the peer reset the connection")
             }
-            Reason::Broken(error) => write!(f, "{error}"),
-            Reason::FrameTooLong(error) => write!(f, "{error}"),
+            CloseReason::Broken(error) => write!(f, "{error}"),
+            CloseReason::FrameTooLong(error) => write!(f, "{error}"),
             // How many waited says nothing: nothing is read during the grace, so it is always the limit and one read.
-            Reason::QueueOverLimit { limit, grace, .. } => {
+            CloseReason::QueueOverLimit { limit, grace, .. } => {
                 write!(f, "queue over limit: more than {} waited for the peer, ", Limit(*limit))?;
                 match *grace {
                     Duration::ZERO => f.write_str("and no grace is set (see --grace)"),
                     grace => write!(f, "for all the grace of {grace:?}"),
                 }
             }
-            Reason::MemoryLimit => f.write_str("memory limit: this connection held most of it"),
-            Reason::FrameOverMemory { length, limit } => {
+            CloseReason::MemoryLimit => f.write_str("memory limit: this connection held most of it"),
+            CloseReason::FrameOverMemory { length, limit } => {
                 let limit = Limit(usize::try_from(*limit).unwrap_or(usize::MAX));
                 write!(
                     f,
                     "a frame of {length} bytes or more does not fit the memory limit of {limit} (see --memory-limit)"
                 )
             }
-            Reason::OutOfMemory => f.write_str("could not buffer what the peer sent: out of memory"),
-            Reason::IdleTimeout => f.write_str("idle timeout: nothing sent, nothing owed"),
-            Reason::WriteTimeout => f.write_str("write timeout: the peer takes no byte"),
-            Reason::Shutdown => f.write_str("shutdown: the peer did not take what it was owed in time"),
-            Reason::Eof | Reason::Panicked => f.write_str(self.name()),
+            CloseReason::OutOfMemory => f.write_str("could not buffer what the peer sent: out of memory"),
+            CloseReason::IdleTimeout => f.write_str("idle timeout: nothing sent, nothing owed"),
+            CloseReason::WriteTimeout => f.write_str("write timeout: the peer takes no byte"),
+            CloseReason::Shutdown => f.write_str("shutdown: the peer did not take what it was owed in time"),
+            CloseReason::Eof | CloseReason::Panicked => f.write_str(self.name()),
         }
     }
 }
 
-impl From<io::Error> for Reason {
-    fn from(error: io::Error) -> Reason {
-        Reason::Broken(error)
+impl From<io::Error> for CloseReason {
+    fn from(error: io::Error) -> CloseReason {
+        CloseReason::Broken(error)
     }
 }
 
-impl From<BufferError> for Reason {
-    fn from(error: BufferError) -> Reason {
+impl From<BufferError> for CloseReason {
+    fn from(error: BufferError) -> CloseReason {
         match error {
-            BufferError::OutOfMemory(_) => Reason::OutOfMemory,
-            error @ BufferError::Full(_) => Reason::Broken(io::Error::other(error)),
+            BufferError::OutOfMemory(_) => CloseReason::OutOfMemory,
+            error @ BufferError::Full(_) => CloseReason::Broken(io::Error::other(error)),
         }
     }
 }
 
-impl From<Full> for Reason {
-    fn from(error: Full) -> Reason {
+impl From<Full> for CloseReason {
+    fn from(error: Full) -> CloseReason {
         BufferError::from(error).into()
     }
 }
 
-impl From<TryReserveError> for Reason {
-    fn from(_: TryReserveError) -> Reason {
-        Reason::OutOfMemory
+impl From<TryReserveError> for CloseReason {
+    fn from(_: TryReserveError) -> CloseReason {
+        CloseReason::OutOfMemory
     }
 }
 
-impl From<FrameTooLong> for Reason {
-    fn from(error: FrameTooLong) -> Reason {
-        Reason::FrameTooLong(error)
+impl From<FrameTooLong> for CloseReason {
+    fn from(error: FrameTooLong) -> CloseReason {
+        CloseReason::FrameTooLong(error)
     }
 }

@@ -8,7 +8,7 @@
 //!   exactly what is left, often nothing    room for a read, the thread's            exactly what is left
 //! ```
 //!
-//! A long unfinished frame (more than [`MOVED`] bytes after a wait, or half of a read) stays in `own` and grows there by
+//! A long unfinished frame (more than [`MAX_MOVED`] bytes after a wait, or half of a read) stays in `own` and grows there by
 //! doubling, since moving it to and fro with each piece that arrives would copy it again and again. So a waiting connection
 //! holds the bytes that it must hold and no room, and one that waits in the middle of a long frame at most twice as much.
 //!
@@ -21,9 +21,9 @@
 
 use echoctl_proto::{Buffer, BufferError, Full};
 
-use crate::memory::{ROOM_BESIDE_GROWTH, check_left};
+use crate::memory::{GROWTH_HEADROOM, check_available};
 use crate::read_size::{LARGE_READ, READ};
-use crate::spare;
+use crate::thread_buffer;
 
 /// Bytes that arrived and are not yet answered, in a buffer that is there only while it is needed.
 ///
@@ -33,7 +33,7 @@ pub(crate) struct FrameBuffer {
     /// `None` while nothing is unread.
     bytes: Option<Box<Buffer>>,
     /// Whether `bytes` is lent by the thread.
-    is_spare: bool,
+    is_borrowed: bool,
     room: Room,
     /// The limit in bytes of a buffer of its own.
     limit: usize,
@@ -52,7 +52,7 @@ pub(crate) enum Room {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
     /// The thread's buffer.
-    Spare,
+    ThreadBuffer,
     /// So many bytes more in a buffer of its own; 0 when there is room.
     Growth(usize),
 }
@@ -61,7 +61,7 @@ impl FrameBuffer {
     /// A buffer for frames of at most `longest` bytes, marks included. It allocates nothing.
     pub(crate) fn new(longest: usize, room: Room) -> FrameBuffer {
         // One read more than the longest frame: the one that finds its end, with what came behind it.
-        FrameBuffer { bytes: None, is_spare: false, room, limit: longest.saturating_add(LARGE_READ) }
+        FrameBuffer { bytes: None, is_borrowed: false, room, limit: longest.saturating_add(LARGE_READ) }
     }
 
     /// What [`room`](FrameBuffer::room) for `wanted` bytes will take.
@@ -69,13 +69,13 @@ impl FrameBuffer {
     /// # Errors
     /// [`Full`] when the caller has let a frame grow longer than it said.
     pub(crate) fn need(&self, wanted: usize) -> Result<Need, Full> {
-        if self.borrows() {
-            return Ok(Need::Spare);
+        if self.uses_thread_buffer() {
+            return Ok(Need::ThreadBuffer);
         }
         let unread = self.unread().len();
         let room = self.own_room(wanted);
         Ok(Need::Growth(match &self.bytes {
-            Some(own) if !self.is_spare => own.growth(room)?,
+            Some(own) if !self.is_borrowed => own.growth(room)?,
             _ => Buffer::new(self.limit).growth(unread + room)?,
         }))
     }
@@ -86,12 +86,12 @@ impl FrameBuffer {
     /// # Errors
     /// When there is no memory, or the caller has let a frame grow longer than it said.
     pub(crate) fn room(&mut self, wanted: usize) -> Result<&mut [u8], BufferError> {
-        if self.borrows() {
+        if self.uses_thread_buffer() {
             let room = wanted - self.unread().len();
-            return Ok(&mut self.lend()?.spare(room)?[..room]);
+            return Ok(&mut self.borrow()?.spare(room)?[..room]);
         }
         let room = self.own_room(wanted);
-        if self.is_spare || self.bytes.is_none() {
+        if self.is_borrowed || self.bytes.is_none() {
             self.move_to_own(room)?;
         }
         self.bytes.as_mut().expect("it was put there above").spare(room)
@@ -113,12 +113,12 @@ impl FrameBuffer {
     ///
     /// # Errors
     /// When there is no memory for what is left: it is lost.
-    pub(crate) fn settle(&mut self) -> Result<(), BufferError> {
+    pub(crate) fn park(&mut self) -> Result<(), BufferError> {
         if self.unread().is_empty() {
-            self.give_up();
-        } else if self.is_spare {
+            self.release();
+        } else if self.is_borrowed {
             self.move_to_own(0)?;
-        } else if self.unread().len() <= MOVED {
+        } else if self.unread().len() <= MAX_MOVED {
             self.bytes.iter_mut().for_each(|own| own.shrink());
         }
         Ok(())
@@ -131,32 +131,32 @@ impl FrameBuffer {
 
     /// Bytes allocated in a buffer of its own: what counts against the memory limit.
     pub(crate) fn allocated(&self) -> usize {
-        self.bytes.as_ref().filter(|_| !self.is_spare).map_or(0, |own| own.capacity())
+        self.bytes.as_ref().filter(|_| !self.is_borrowed).map_or(0, |own| own.capacity())
     }
 
     /// Whether the next read goes into the thread's buffer.
-    fn borrows(&self) -> bool {
-        self.room == Room::Lent && self.unread().len() <= if self.is_spare { READ / 2 } else { MOVED }
+    fn uses_thread_buffer(&self) -> bool {
+        self.room == Room::Lent && self.unread().len() <= if self.is_borrowed { READ / 2 } else { MAX_MOVED }
     }
 
     /// Bytes of room for the next read in a buffer of its own. As much again as there is already: a long frame is read in a
     /// number of pieces that grows with its logarithm.
     fn own_room(&self, wanted: usize) -> usize {
         let unread = self.unread().len();
-        let room = if unread <= MOVED { wanted } else { unread.clamp(MOVED, READ) };
+        let room = if unread <= MAX_MOVED { wanted } else { unread.clamp(MAX_MOVED, READ) };
         room.min(self.limit.saturating_sub(unread)).max(1)
     }
 
     /// The thread's spare buffer, with the bytes left over in it.
-    fn lend(&mut self) -> Result<&mut Buffer, BufferError> {
-        if !self.is_spare {
-            let mut spare = spare::take();
-            if let Err(error) = spare.append(self.unread()) {
-                spare::give_back(spare);
+    fn borrow(&mut self) -> Result<&mut Buffer, BufferError> {
+        if !self.is_borrowed {
+            let mut lent = thread_buffer::take();
+            if let Err(error) = lent.append(self.unread()) {
+                thread_buffer::give_back(lent);
                 return Err(error);
             }
-            self.bytes = Some(spare);
-            self.is_spare = true;
+            self.bytes = Some(lent);
+            self.is_borrowed = true;
         }
         Ok(self.bytes.as_mut().expect("it was put there above"))
     }
@@ -168,33 +168,33 @@ impl FrameBuffer {
             // It is given up before each wait anyway; meanwhile it is filled and emptied again and again.
             Room::Own => Buffer::retaining(self.limit),
         };
-        let moved = check_left(ROOM_BESIDE_GROWTH)
+        let moved = check_available(GROWTH_HEADROOM)
             .map_err(BufferError::from)
             .and_then(|()| own.reserve(self.unread().len() + room))
             .and_then(|()| own.append(self.unread()));
-        self.give_up();
+        self.release();
         moved?;
         self.bytes = Some(Box::new(own));
         Ok(())
     }
 
     /// Gives the buffer back to the thread, or frees it.
-    fn give_up(&mut self) {
-        if let Some(spare) = self.bytes.take().filter(|_| std::mem::take(&mut self.is_spare)) {
-            spare::give_back(spare);
+    fn release(&mut self) {
+        if let Some(lent) = self.bytes.take().filter(|_| std::mem::take(&mut self.is_borrowed)) {
+            thread_buffer::give_back(lent);
         }
     }
 }
 
 impl Drop for FrameBuffer {
     fn drop(&mut self) {
-        self.give_up();
+        self.release();
     }
 }
 
 /// The most left-over bytes that are copied in front of a read. A copy of 4 KiB takes well under a microsecond, less than
 /// the system call that follows it.
-const MOVED: usize = 4 * 1024;
+const MAX_MOVED: usize = 4 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -217,7 +217,7 @@ mod tests {
         arrive(&mut frames, b"a whole frame\n");
         frames.consume(14);
 
-        frames.settle().unwrap();
+        frames.park().unwrap();
         assert_eq!(frames.allocated(), 0);
     }
 
@@ -227,7 +227,7 @@ mod tests {
         arrive(&mut frames, &[7; 1000]);
         frames.consume(800);
 
-        frames.settle().unwrap();
+        frames.park().unwrap();
         assert_eq!(frames.allocated(), 200);
         assert_eq!(frames.unread(), [7; 200]);
     }
@@ -240,7 +240,7 @@ mod tests {
         for piece in 0..1000 {
             arrive(&mut frames, &[piece as u8; 1000]);
             let place = frames.unread().as_ptr();
-            frames.settle().unwrap();
+            frames.park().unwrap();
             moves += usize::from(frames.unread().as_ptr() != place);
         }
 
@@ -262,7 +262,7 @@ mod tests {
             got.extend_from_slice(&frames.unread()[..count]);
             frames.consume(count);
             if turn % 3 == 0 {
-                frames.settle().unwrap();
+                frames.park().unwrap();
             }
         }
         got.extend_from_slice(frames.unread());
@@ -284,10 +284,10 @@ mod tests {
                 let count = room.len().min(size);
                 frames.commit(count);
                 assert!(frames.allocated() <= counted, "{place:?}, turn {turn}: {frames:?}");
-                assert_eq!(need == Need::Spare, frames.is_spare);
+                assert_eq!(need == Need::ThreadBuffer, frames.is_borrowed);
                 if turn % 20 == 0 {
                     frames.consume(frames.unread().len() - frames.unread().len().min(10));
-                    frames.settle().unwrap();
+                    frames.park().unwrap();
                 }
                 if turn % 150 == 149 {
                     frames.consume(frames.unread().len());

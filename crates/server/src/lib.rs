@@ -11,17 +11,19 @@
 //!   value without a socket, and the bytes are held by [`ReplyQueue`].
 //! - `connection`, `frames` and `spare` lend a reading connection its buffer, so that a waiting one holds none; `read_size`
 //!   says how large it is.
-//! - `roster` and `seat` know every open connection: for the totals, the memory limit, the timeouts, and the end; `account`
+//! - `table` and `handle` know every open connection: for the totals, the memory limit, the timeouts, and the end; `account`
 //!   counts what they hold before they do, and `shared` chooses whom to end when there is no room.
 //! - `threads` and `one_thread` are the two other ways to do I/O, for comparison.
 //! - `sys` is where the kernel is asked what the standard library does not ask; the only `unsafe` code.
 
 mod accept;
 mod account;
-mod awaiting;
 mod backpressure;
 mod config;
 mod connection;
+mod connection_handle;
+mod connection_table;
+mod direct;
 mod error;
 mod event;
 mod frames;
@@ -31,20 +33,18 @@ mod one_thread;
 mod policy;
 mod queued;
 mod read_size;
+mod reaper;
 mod reply_queue;
-mod roster;
-mod seat;
 mod server;
 mod shared;
-mod spare;
-mod steward;
 mod sys;
+mod thread_buffer;
 mod threads;
 
-pub use backpressure::{Admission, Backpressure, Next, Queued};
+pub use backpressure::{Action, Admission, Backpressure, Queued};
 pub use config::{Config, Io};
 pub use error::{ConfigError, Error};
-pub use event::{Event, Listening, Reason, Stats, Totals};
+pub use event::{CloseReason, Event, Listening, Stats, Totals};
 pub use memory::anonymous_memory;
 pub use policy::{Policy, UnknownPolicy};
 pub use reply_queue::ReplyQueue;

@@ -18,7 +18,7 @@ pub fn anonymous_memory() -> Option<u64> {
 ///
 /// # Errors
 /// When it would not.
-pub(crate) fn check_left(bytes: usize) -> Result<(), TryReserveError> {
+pub(crate) fn check_available(bytes: usize) -> Result<(), TryReserveError> {
     let mut room = Vec::<u8>::new();
     room.try_reserve_exact(bytes)?;
     // Otherwise the compiler would see that nobody uses it, and not ask for it.
@@ -28,7 +28,7 @@ pub(crate) fn check_left(bytes: usize) -> Result<(), TryReserveError> {
 
 /// Bytes that must be left when a connection's buffers grow: for the small things that others may need meanwhile, and less
 /// than what the allocator takes from the system, so that it costs no system call.
-pub(crate) const ROOM_BESIDE_GROWTH: usize = 96 * 1024;
+pub(crate) const GROWTH_HEADROOM: usize = 96 * 1024;
 
 /// Bytes of a page in the kernel's own counts. Other sizes exist (16 KiB and 64 KiB on some ARM machines); there the
 /// figure, which is shown and not acted upon, comes out too small.

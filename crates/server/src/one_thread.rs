@@ -6,7 +6,7 @@
 use std::io;
 use std::net::TcpStream;
 
-use crate::seat::Seat;
+use crate::connection_handle::ConnectionHandle;
 
 #[cfg(unix)]
 pub(crate) use with_poll::OneThread;
@@ -24,49 +24,49 @@ mod with_poll {
     use std::time::Duration;
 
     use super::*;
-    use crate::event::Reason;
+    use crate::event::CloseReason;
     use crate::sys;
     use crate::threads::{BlockingConnection, Progress};
 
     /// The thread, seen from those who bring it connections. It ends when this is dropped and its last connection has ended.
     #[derive(Debug)]
     pub(crate) struct OneThread {
-        arrivals: Sender<BlockingConnection>,
-        bell: UnixStream,
+        incoming: Sender<BlockingConnection>,
+        wake_tx: UnixStream,
     }
 
     impl OneThread {
         pub(crate) fn start() -> io::Result<OneThread> {
-            let (bell, ringing) = UnixStream::pair()?;
-            bell.set_nonblocking(true)?;
-            ringing.set_nonblocking(true)?;
-            let (arrivals, door) = mpsc::channel();
-            thread::Builder::new().name("one-thread".to_owned()).spawn(move || run(&door, &ringing))?;
-            Ok(OneThread { arrivals, bell })
+            let (wake_tx, wake_rx) = UnixStream::pair()?;
+            wake_tx.set_nonblocking(true)?;
+            wake_rx.set_nonblocking(true)?;
+            let (incoming_tx, incoming) = mpsc::channel();
+            thread::Builder::new().name("one-thread".to_owned()).spawn(move || run(&incoming, &wake_rx))?;
+            Ok(OneThread { incoming: incoming_tx, wake_tx })
         }
 
         /// Hands a connection over.
-        pub(crate) fn serve(&self, stream: TcpStream, seat: Seat) -> io::Result<()> {
-            self.arrivals
-                .send(BlockingConnection::new(stream, seat))
+        pub(crate) fn serve(&self, stream: TcpStream, handle: ConnectionHandle) -> io::Result<()> {
+            self.incoming
+                .send(BlockingConnection::new(stream, handle))
                 .map_err(|_| io::Error::other("the thread has ended"))?;
-            match (&self.bell).write(&[1]) {
-                // A bell that is rung so often that its socket is full is being heard anyway.
+            match (&self.wake_tx).write(&[1]) {
+                // A wake_tx that is rung so often that its socket is full is being heard anyway.
                 Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
                 _ => Ok(()),
             }
         }
     }
 
-    fn run(door: &Receiver<BlockingConnection>, ringing: &UnixStream) {
+    fn run(incoming: &Receiver<BlockingConnection>, wake_rx: &UnixStream) {
         let mut connections = Vec::new();
-        // The bell comes first; connection i stands at i + 1.
-        let mut polled = vec![awaited(ringing)];
+        // The wake_tx comes first; connection i stands at i + 1.
+        let mut polled = vec![poll_entry(wake_rx)];
         let mut is_open = true;
         while is_open || !connections.is_empty() {
             if sys::poll(&mut polled).is_err() {
                 // Only for want of memory, given valid arguments: what it says of the sockets is old, so ask again.
-                thread::sleep(PAUSE);
+                thread::sleep(POLL_RETRY_PAUSE);
                 continue;
             }
             // From the back, so that removing one leaves those still to be looked at where they are.
@@ -76,7 +76,7 @@ mod with_poll {
                 }
             }
             if polled[0].revents != 0 {
-                is_open = let_in(door, ringing, &mut connections, &mut polled);
+                is_open = accept_pending(incoming, wake_rx, &mut connections, &mut polled);
             }
         }
     }
@@ -85,35 +85,35 @@ mod with_poll {
     fn serve_one(connections: &mut Vec<BlockingConnection>, i: usize) -> Progress {
         let connection = &mut connections[i];
         // Without room it stays as it is: those that were ended have something to read, namely the end.
-        let turn = connection.turn().and_then(|turn| connection.settle().map(|()| turn));
-        if let Ok(Progress::Open | Progress::NoRoom) = turn {
+        let step = connection.step().and_then(|progress| connection.park().map(|()| progress));
+        if let Ok(Progress::Open | Progress::NoRoom) = step {
             return Progress::Open;
         }
-        connections.swap_remove(i).close(turn.map(|_| ()));
+        connections.swap_remove(i).close(step.map(|_| ()));
         Progress::Finished
     }
 
     /// Takes in all who have arrived. Returns whether others may still come.
-    fn let_in(
-        door: &Receiver<BlockingConnection>,
-        mut ringing: &UnixStream,
+    fn accept_pending(
+        incoming: &Receiver<BlockingConnection>,
+        mut wake_rx: &UnixStream,
         connections: &mut Vec<BlockingConnection>,
         polled: &mut Vec<libc::pollfd>,
     ) -> bool {
-        while matches!(ringing.read(&mut [0; 256]), Ok(count) if count > 0) {}
+        while matches!(wake_rx.read(&mut [0; 256]), Ok(count) if count > 0) {}
         loop {
-            match door.try_recv() {
+            match incoming.try_recv() {
                 Ok(connection) => {
                     if polled.try_reserve(1).and(connections.try_reserve(1)).is_err() {
-                        connection.close(Err(Reason::OutOfMemory));
+                        connection.close(Err(CloseReason::OutOfMemory));
                         continue;
                     }
-                    polled.push(awaited(&connection.stream));
+                    polled.push(poll_entry(&connection.stream));
                     connections.push(connection);
                 }
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => {
-                    // poll(2) passes over negative descriptors; the bell's end would be reported for ever.
+                    // poll(2) passes over negative descriptors; the wake_tx's end would be reported for ever.
                     polled[0].fd = -1;
                     return false;
                 }
@@ -122,9 +122,9 @@ mod with_poll {
     }
 
     /// How long to pause when the kernel has no memory for a poll.
-    const PAUSE: Duration = Duration::from_millis(10);
+    const POLL_RETRY_PAUSE: Duration = Duration::from_millis(10);
 
-    fn awaited(socket: &impl AsRawFd) -> libc::pollfd {
+    fn poll_entry(socket: &impl AsRawFd) -> libc::pollfd {
         libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 }
     }
 }
@@ -142,7 +142,7 @@ mod without_poll {
             Err(io::ErrorKind::Unsupported.into())
         }
 
-        pub(crate) fn serve(&self, _: TcpStream, _: Seat) -> io::Result<()> {
+        pub(crate) fn serve(&self, _: TcpStream, _: ConnectionHandle) -> io::Result<()> {
             Err(io::ErrorKind::Unsupported.into())
         }
     }

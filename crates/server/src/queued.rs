@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use echoctl_proto::FrameDecoder;
 use tokio::time::Sleep;
 
-use crate::backpressure::{Admission, Backpressure, Next, Queued};
+use crate::backpressure::{Action, Admission, Backpressure, Queued};
 use crate::connection::Connection;
-use crate::event::Reason;
+use crate::event::CloseReason;
 use crate::policy::Policy;
 use crate::reply_queue::ReplyQueue;
 use crate::shared::NoRoom;
@@ -34,22 +34,22 @@ pub(crate) fn serve(mut connection: Connection) -> impl Future<Output = ()> {
 }
 
 /// Echoes whole frames until the peer has closed its direction and taken all it is owed, or the policy gives it up.
-async fn echo(connection: &mut Connection) -> Result<(), Reason> {
-    let policy = connection.seat.config().policy;
+async fn echo(connection: &mut Connection) -> Result<(), CloseReason> {
+    let policy = connection.handle.config().policy;
     let mut echo = QueuedEcho {
         connection,
         policy,
         queue: ReplyQueue::default(),
         backpressure: Backpressure::new(policy),
-        whole: 0,
+        complete: 0,
         written: 0,
         input: Input::Open,
         alarm: None,
     };
     loop {
-        match std::future::poll_fn(|cx| echo.poll_turn(cx)).await? {
-            Turn::Read => {}
-            Turn::Finished => return Ok(()),
+        match std::future::poll_fn(|cx| echo.poll_step(cx)).await? {
+            Step::Read => {}
+            Step::Finished => return Ok(()),
         }
     }
 }
@@ -61,7 +61,7 @@ struct QueuedEcho<'a> {
     backpressure: Backpressure,
     /// Of the frame buffer, the oldest bytes that are whole frames and not answered yet: more than none only while they
     /// wait for room in memory.
-    whole: usize,
+    complete: usize,
     /// Of these, how many are written already.
     written: usize,
     input: Input,
@@ -75,46 +75,50 @@ enum Input {
     /// Nothing more; the queue is still to be written.
     Ended,
     /// Something that cannot be cut; what came before it is still to be written.
-    Faulty(Reason),
+    Faulty(CloseReason),
 }
 
-enum Turn {
+enum Step {
     Read,
     Finished,
 }
 
 impl QueuedEcho<'_> {
     /// Writes what it can and reads once; pending while there is neither anything to read nor room to write.
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<Turn, Reason>> {
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Result<Step, CloseReason>> {
         loop {
-            if let Some(ending) = self.connection.seat.ending() {
-                return Poll::Ready(Err(ending.into()));
+            if let Some(cause) = self.connection.handle.close_cause() {
+                return Poll::Ready(Err(cause.into()));
             }
             self.write_queue(cx)?;
-            if self.whole > 0 {
-                return self.poll_answer(cx).map_ok(|()| Turn::Read);
+            if self.complete > 0 {
+                return self.poll_answer(cx).map_ok(|()| Step::Read);
             }
             if !matches!(self.input, Input::Open) {
                 return self.poll_finish();
             }
-            let queued = Queued { own: self.queue.len(), all: self.connection.seat.held_by_all() };
-            match self.backpressure.next(queued, Instant::now()) {
-                Next::Read => return self.poll_read(cx).map_ok(|()| Turn::Read),
-                Next::Wait => return self.wait(),
-                Next::WaitAtMost(time) => {
+            let queued = Queued { own: self.queue.len(), all: self.connection.handle.total_buffered() };
+            match self.backpressure.decide(queued, Instant::now()) {
+                Action::Read => return self.poll_read(cx).map_ok(|()| Step::Read),
+                Action::Wait => return self.wait(),
+                Action::WaitAtMost(time) => {
                     if self.poll_alarm(cx, time).is_pending() {
                         return self.wait();
                     }
                 }
-                Next::Disconnect => {
+                Action::Disconnect => {
                     let (limit, grace) = (self.policy.limit().unwrap_or_default(), self.policy.grace());
-                    return Poll::Ready(Err(Reason::QueueOverLimit { queued: queued.own, limit, grace }));
+                    return Poll::Ready(Err(CloseReason::QueueOverLimit {
+                        queued: queued.own,
+                        limit,
+                        grace,
+                    }));
                 }
             }
         }
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         self.alarm = None;
         let count = ready!(self.connection.poll_read(cx, self.queue.allocated()))?;
         if count == 0 {
@@ -126,12 +130,12 @@ impl QueuedEcho<'_> {
 
     /// Echoes the whole frames that have arrived: to the socket if nothing is queued before them, the rest to the queue.
     /// Pending when there is no room in memory for them: they stay where they are meanwhile.
-    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         loop {
-            if self.whole == 0 {
-                match self.connection.whole_frames() {
+            if self.complete == 0 {
+                match self.connection.complete_frames() {
                     Ok(0) => break,
-                    Ok(whole) => (self.whole, self.written) = (whole, 0),
+                    Ok(complete) => (self.complete, self.written) = (complete, 0),
                     Err(fault) => {
                         self.input = Input::Faulty(fault);
                         break;
@@ -139,25 +143,25 @@ impl QueuedEcho<'_> {
                 }
             }
             if self.queue.is_empty() {
-                self.written = self.connection.write_whole(cx, self.written, self.whole)?;
+                self.written = self.connection.write_in_place(cx, self.written, self.complete)?;
             }
             if let Err(no_room) = self.count_growth() {
                 return self.connection.poll_for_room(cx, no_room, self.queue.allocated());
             }
             self.enqueue()?;
-            self.connection.frames.consume(self.whole);
-            self.whole = 0;
+            self.connection.frames.consume(self.complete);
+            self.complete = 0;
         }
         if !self.queue.is_empty() {
-            self.connection.seat.owes(true);
-            self.connection.seat.holds(self.queue.allocated() + self.connection.frames.allocated());
+            self.connection.handle.set_pending_output(true);
+            self.connection.handle.set_buffered(self.queue.allocated() + self.connection.frames.allocated());
         }
         Poll::Ready(Ok(()))
     }
 
     /// Counts what the queue will grow by, before it does.
     fn count_growth(&self) -> Result<(), NoRoom> {
-        let rest = self.whole - self.written;
+        let rest = self.complete - self.written;
         let most = match self.policy {
             Policy::Drop { limit } if !self.queue.is_empty() => {
                 rest.min(limit.saturating_sub(self.queue.len()))
@@ -168,36 +172,38 @@ impl QueuedEcho<'_> {
             0 => Ok(()),
             bytes => {
                 // What was freed since the last wait must not stand in the way.
-                self.connection.seat.holds(self.queue.allocated() + self.connection.frames.allocated());
-                self.connection.seat.grow(bytes)
+                self.connection
+                    .handle
+                    .set_buffered(self.queue.allocated() + self.connection.frames.allocated());
+                self.connection.handle.grow(bytes)
             }
         }
     }
 
     /// Queues what is not yet written of the whole frames, as far as the policy admits it.
     fn enqueue(&mut self) -> Result<(), TryReserveError> {
-        let (written, whole) = (self.written, self.whole);
-        let bytes = &self.connection.frames.unread()[..whole];
-        let fits = |limit| self.queue.len() + whole - written <= limit;
-        if written == whole || self.policy.limit().is_none_or(fits) {
+        let (written, complete) = (self.written, self.complete);
+        let bytes = &self.connection.frames.unread()[..complete];
+        let fits = |limit| self.queue.len() + complete - written <= limit;
+        if written == complete || self.policy.limit().is_none_or(fits) {
             return self.queue.append(&bytes[written..]);
         }
-        // Only when the limit is passed does it matter where frames end. The decoder that found `whole` has looked on
+        // Only when the limit is passed does it matter where frames end. The decoder that found `complete` has looked on
         // beyond it, so another one looks here.
-        let config = self.connection.seat.config();
+        let config = self.connection.handle.config();
         let mut decoder = FrameDecoder::new(config.framing, config.longest_payload());
         let mut start = 0;
         while let Ok(Some(frame)) = decoder.decode(&bytes[start..]) {
             let end = start + frame.bytes.len();
             let is_begun = start < written && written < end;
             if self.queue.is_empty() {
-                self.backpressure.begins_with(end.saturating_sub(written));
+                self.backpressure.start_with(end.saturating_sub(written));
             }
             // A frame that is half written is always finished.
             if is_begun || self.backpressure.admit(self.queue.len(), end - start) == Admission::Queue {
                 self.queue.append(&bytes[start.max(written).min(end)..end])?;
             } else {
-                self.connection.seat.dropped_frame();
+                self.connection.handle.record_dropped_frame();
             }
             start = end;
         }
@@ -216,18 +222,18 @@ impl QueuedEcho<'_> {
     }
 
     /// With no more input: pending until the queue is written, then finished.
-    fn poll_finish(&mut self) -> Poll<Result<Turn, Reason>> {
+    fn poll_finish(&mut self) -> Poll<Result<Step, CloseReason>> {
         if !self.queue.is_empty() {
             return self.wait();
         }
         match std::mem::replace(&mut self.input, Input::Ended) {
             Input::Faulty(reason) => Poll::Ready(Err(reason)),
-            Input::Open | Input::Ended => Poll::Ready(Ok(Turn::Finished)),
+            Input::Open | Input::Ended => Poll::Ready(Ok(Step::Finished)),
         }
     }
 
     /// Waits for the peer to take bytes: the write that the kernel refused will wake this task.
-    fn wait(&mut self) -> Poll<Result<Turn, Reason>> {
+    fn wait(&mut self) -> Poll<Result<Step, CloseReason>> {
         self.connection.before_waiting(self.queue.allocated(), true)?;
         Poll::Pending
     }

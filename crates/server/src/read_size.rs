@@ -35,17 +35,17 @@ impl ReadSize {
     }
 
     /// Whether the last read brought as much as was asked for, so that there may be more.
-    pub(crate) fn streams(&self) -> bool {
+    pub(crate) fn is_streaming(&self) -> bool {
         self.streak > 0
     }
 
     /// Notes that a read into `room` bytes brought `count`.
-    pub(crate) fn read(&mut self, count: usize, room: usize) {
+    pub(crate) fn record_read(&mut self, count: usize, room: usize) {
         self.streak = if count < room.min(READ) { 0 } else { self.streak.saturating_add(1) };
     }
 
     /// Notes that the server waits, for bytes or for room to write them.
-    pub(crate) fn waited(&mut self) {
+    pub(crate) fn record_wait(&mut self) {
         self.streak = 0;
     }
 }
@@ -63,7 +63,7 @@ mod tests {
 
     fn after_full_reads(count: u8) -> ReadSize {
         let mut size = ReadSize::default();
-        (0..count).for_each(|_| size.read(READ, READ));
+        (0..count).for_each(|_| size.record_read(READ, READ));
         size
     }
 
@@ -74,7 +74,7 @@ mod tests {
         let mut size = after_full_reads(STREAK);
 
         assert_eq!(size.next(|| Some(KEEPS_UP - 1)), LARGE_READ);
-        size.read(READ + 1, LARGE_READ);
+        size.record_read(READ + 1, LARGE_READ);
         assert_eq!(size.next(|| Some(0)), LARGE_READ, "more than a usual read is not short");
     }
 
@@ -91,8 +91,8 @@ mod tests {
     #[test]
     fn a_short_read_and_a_wait_end_the_streak() {
         let (mut short, mut waited) = (after_full_reads(STREAK), after_full_reads(STREAK));
-        short.read(READ - 1, LARGE_READ);
-        waited.waited();
+        short.record_read(READ - 1, LARGE_READ);
+        waited.record_wait();
 
         assert_eq!(short.next(|| Some(0)), READ);
         assert_eq!(waited.next(|| Some(0)), READ);

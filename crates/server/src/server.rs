@@ -12,15 +12,15 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::timeout;
 
-use crate::accept::{self, Hall};
+use crate::accept::{self, IoBackend};
 use crate::config::Config;
+use crate::connection_table::CloseCause;
 use crate::error::{ConfigError, Error};
 use crate::event::{Event, Listening, Stats};
 use crate::listener;
-use crate::roster::Ending;
 use crate::shared::Shared;
-use crate::threads::room_for_a_thread;
-use crate::{steward, sys};
+use crate::threads::check_thread_headroom;
+use crate::{reaper, sys};
 
 /// An echo server that has its port and does not accept yet.
 ///
@@ -43,17 +43,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// Checks the settings and listens. `tell` is called with everything that happens, on the threads that serve: it must
+    /// Checks the settings and listens. `emit` is called with everything that happens, on the threads that serve: it must
     /// return at once (see [`Event`]).
     ///
     /// # Errors
     /// When the settings mean nothing, or the address cannot be listened on.
-    pub fn bind(config: Config, tell: impl Fn(Event) + Send + Sync + 'static) -> Result<Server, Error> {
+    pub fn bind(config: Config, emit: impl Fn(Event) + Send + Sync + 'static) -> Result<Server, Error> {
         config.check()?;
         let listener = listener::listen(&config)?;
         let listening = listener::describe(&listener, &config)
             .map_err(|source| Error::Listen { addr: config.addr, source })?;
-        Ok(Server { listener, listening, shared: Arc::new(Shared::new(config, Arc::new(tell))) })
+        Ok(Server { listener, listening, shared: Arc::new(Shared::new(config, Arc::new(emit))) })
     }
 
     /// Where it listens, with the port that the kernel chose where 0 was asked for.
@@ -71,35 +71,35 @@ impl Server {
         let addr = listening.addr;
         let listener =
             tokio::net::TcpListener::from_std(listener).map_err(|source| Error::Listen { addr, source })?;
-        let hall =
-            Hall::open(shared.config.io).map_err(|source| Error::Start { what: "serving thread", source })?;
+        let backend = IoBackend::start(shared.config.io)
+            .map_err(|source| Error::Start { what: "serving thread", source })?;
         shared.workers.store(Handle::current().metrics().num_workers(), Relaxed);
-        let steward = tokio::spawn(steward::run(shared.clone()));
-        (shared.tell)(Event::Listening(listening));
+        let reaper = tokio::spawn(reaper::run(shared.clone()));
+        (shared.emit)(Event::Listening(listening));
 
         tokio::select! {
             () = shutdown => {}
-            never = accept::accept(&listener, &shared, &hall) => match never {},
+            never = accept::accept(&listener, &shared, &backend) => match never {},
         }
 
-        drop((listener, hall));
-        end(&shared).await;
-        steward.abort();
+        drop((listener, backend));
+        drain(&shared).await;
+        reaper.abort();
         // It was aborted: there is no result to look at, only an end to wait for.
-        let _ = steward.await;
+        let _ = reaper.await;
         Ok(shared.stats())
     }
 }
 
 /// Lets every connection finish within the drain time, and ends those that have not.
-async fn end(shared: &Shared) {
+async fn drain(shared: &Shared) {
     let drain = shared.config.drain;
-    (shared.tell)(Event::Ending { connections: shared.roster.open(), drain });
-    shared.roster.close_reading();
-    if timeout(drain, shared.roster.is_empty()).await.is_err() {
-        shared.roster.end_all(Ending::Shutdown);
+    (shared.emit)(Event::ShuttingDown { connections: shared.table.open(), drain });
+    shared.table.close_reading();
+    if timeout(drain, shared.table.wait_until_empty()).await.is_err() {
+        shared.table.close_all(CloseCause::Shutdown);
         // They wake at once, since their sockets are shut; a loaded machine may take a moment to run them all.
-        let _ = timeout(LAST_MOMENT, shared.roster.is_empty()).await;
+        let _ = timeout(ABORT_GRACE, shared.table.wait_until_empty()).await;
     }
 }
 
@@ -134,7 +134,7 @@ fn try_threads(count: usize) -> io::Result<()> {
         // They wait at the gate, so that all are there together.
         let closed = gate.lock();
         let start = |_| {
-            room_for_a_thread()?;
+            check_thread_headroom()?;
             thread::Builder::new().spawn_scoped(scope, || drop(gate.lock()))
         };
         let mut threads = Vec::new();
@@ -145,7 +145,7 @@ fn try_threads(count: usize) -> io::Result<()> {
         tried
     });
     // The kernel counts a thread for a moment longer than it can be waited for: the runtime's would be one too many.
-    let deadline = Instant::now() + LAST_MOMENT;
+    let deadline = Instant::now() + THREAD_EXIT_WAIT;
     while threads_now() > before && Instant::now() < deadline {
         thread::sleep(Duration::from_micros(100));
     }
@@ -159,4 +159,8 @@ fn threads_now() -> u32 {
     count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
-const LAST_MOMENT: Duration = Duration::from_secs(1);
+/// How long connections that were shut down may take to finish: a loaded machine takes a moment to run them all.
+const ABORT_GRACE: Duration = Duration::from_secs(1);
+
+/// How long the kernel may count threads that have been joined.
+const THREAD_EXIT_WAIT: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! What all connections of a server share: its settings, the roster, the counts, and whom to tell.
+//! What all connections of a server share: its settings, the table, the counts, and whom to tell.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -7,18 +7,18 @@ use std::time::Instant;
 
 use crate::account::Account;
 use crate::config::Config;
+use crate::connection_table::{ConnectionTable, Entry};
 use crate::event::{Event, Stats, Totals};
-use crate::roster::{Roster, Slot};
 
 /// Whom the server tells what happens. See [`Event`] for what is expected of it.
-pub(crate) type Listener = Arc<dyn Fn(Event) + Send + Sync>;
+pub(crate) type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// One server's common state.
 pub(crate) struct Shared {
     pub(crate) config: Config,
-    pub(crate) roster: Roster,
-    pub(crate) tell: Listener,
-    /// Milliseconds since `started`, as the steward last saw them: a clock that costs one load to read.
+    pub(crate) table: ConnectionTable,
+    pub(crate) emit: EventSink,
+    /// Milliseconds since `started`, as the reaper last saw them: a clock that costs one load to read.
     pub(crate) clock: AtomicU32,
     /// Threads that run the connections' tasks; 0 until the server runs.
     pub(crate) workers: AtomicUsize,
@@ -33,12 +33,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config, tell: Listener) -> Shared {
+    pub(crate) fn new(config: Config, emit: EventSink) -> Shared {
         Shared {
-            roster: Roster::new(config.max_connections),
+            table: ConnectionTable::new(config.max_connections),
             account: Account::new(config.memory_limit),
             config,
-            tell,
+            emit,
             clock: AtomicU32::new(0),
             workers: AtomicUsize::new(0),
             started: Instant::now(),
@@ -51,18 +51,18 @@ impl Shared {
     /// The server's state now.
     pub(crate) fn stats(&self) -> Stats {
         let closed = self.closed.lock().map(|closed| *closed).unwrap_or_default();
-        let open = self.roster.totals();
+        let open = self.table.totals();
         Stats {
             uptime: self.started.elapsed(),
-            connections: self.roster.open(),
+            connections: self.table.open(),
             accepted: self.accepted.load(Relaxed),
             totals: Totals {
                 received: closed.received + open.received,
                 sent: closed.sent + open.sent,
                 dropped_frames: closed.dropped_frames + open.dropped_frames,
             },
-            held: self.account.held(),
-            kernel_memory: self.roster.kernel_memory(),
+            buffered: self.account.buffered(),
+            kernel_memory: self.table.kernel_memory(),
         }
     }
 
@@ -82,26 +82,26 @@ impl Shared {
         }
     }
 
-    /// Counts `bytes` more for the connection at `slot`, before it allocates them.
+    /// Counts `bytes` more for the connection at `entry`, before it allocates them.
     ///
     /// # Errors
     /// When they do not fit: what is to be done about it.
-    pub(crate) fn grow(&self, slot: &Slot, bytes: usize) -> Result<(), NoRoom> {
-        while !self.account.try_take(bytes) {
-            self.make_room(slot, bytes)?;
+    pub(crate) fn grow(&self, entry: &Entry, bytes: usize) -> Result<(), NoRoom> {
+        while !self.account.try_add(bytes) {
+            self.make_room(entry, bytes)?;
         }
         Ok(())
     }
 
-    /// Sees to it that `bytes` more fit, for the connection at `slot`: ends the one that would hold most, be it that one
+    /// Sees to it that `bytes` more fit, for the connection at `entry`: ends the one that would hold most, be it that one
     /// itself or another, until they do, or will when those that were ended have gone.
     ///
     /// # Errors
     /// When they do not fit yet, or the connection is to end.
-    pub(crate) fn make_room(&self, slot: &Slot, bytes: usize) -> Result<(), NoRoom> {
+    pub(crate) fn make_room(&self, entry: &Entry, bytes: usize) -> Result<(), NoRoom> {
         let _choosing = self.choosing.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if slot.ending().is_some() {
+            if entry.close_cause().is_some() {
                 return Err(NoRoom::Ended);
             }
             if self.account.fits(bytes) {
@@ -110,9 +110,9 @@ impl Shared {
             if self.account.will_fit(bytes) {
                 return Err(NoRoom::Soon);
             }
-            let with_growth = slot.held.load(Relaxed).saturating_add(bytes);
-            let largest = self.roster.largest().filter(|largest| largest.held.load(Relaxed) > with_growth);
-            largest.unwrap_or(slot).end_for_memory(&self.account);
+            let with_growth = entry.buffered.load(Relaxed).saturating_add(bytes);
+            let largest = self.table.largest().filter(|largest| largest.buffered.load(Relaxed) > with_growth);
+            largest.unwrap_or(entry).close_for_memory(&self.account);
         }
     }
 }

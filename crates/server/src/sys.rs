@@ -19,8 +19,8 @@ use tokio::net::TcpStream;
 
 /// The number of a socket that somebody else owns, noted so that the socket can be shut down from elsewhere.
 ///
-/// Invariant, kept by its only holder, the roster: it is noted while the socket is open, and taken out of its slot, under
-/// the slot's lock, before the socket closes. Its methods are called under the same lock.
+/// Invariant, kept by its only holder, the table: it is noted while the socket is open, and taken out of its entry, under
+/// the entry's lock, before the socket closes. Its methods are called under the same lock.
 #[derive(Debug)]
 pub(crate) struct Descriptor(#[cfg(unix)] RawFd, #[cfg(windows)] RawSocket);
 
@@ -185,7 +185,7 @@ const LARGEST_IN_HEAP: libc::c_int = 128 * 1024;
 /// From now on freed memory is kept until [`trim_memory`] is called. glibc decides with each `free` otherwise: a queue that
 /// fills and empties would return its pages and fault them in again each time, and yet keep those that lie below a live
 /// byte for ever.
-pub(crate) fn keep_freed_memory() {
+pub(crate) fn retain_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: mallopt takes the allocator's own locks and changes a threshold.
     unsafe {

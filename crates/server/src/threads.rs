@@ -14,23 +14,23 @@ use std::time::Duration;
 use echoctl_proto::FrameDecoder;
 use socket2::SockRef;
 
-use crate::event::Reason;
+use crate::connection_handle::ConnectionHandle;
+use crate::event::CloseReason;
 use crate::frames::{FrameBuffer, Need, Room};
 use crate::memory;
 use crate::read_size::ReadSize;
-use crate::seat::Seat;
 use crate::shared::NoRoom;
 
 /// Serves a connection on a thread of its own.
 ///
 /// # Errors
 /// When the kernel gives no thread; the connection is then closed, and its end is told.
-pub(crate) fn serve(stream: TcpStream, seat: Seat) -> io::Result<()> {
-    let connection = BlockingConnection::new(stream, seat);
+pub(crate) fn serve(stream: TcpStream, handle: ConnectionHandle) -> io::Result<()> {
+    let connection = BlockingConnection::new(stream, handle);
     // Handed over when the thread runs: a closure that is never run would drop it without a reason, and threads that are
-    // begun faster than they start would each find room where there is room for one (see `room_for_a_thread`).
+    // begun faster than they start would each find room where there is room for one (see `check_thread_headroom`).
     let (sender, handed_over) = mpsc::sync_channel::<BlockingConnection>(0);
-    let thread = room_for_a_thread().and_then(|()| {
+    let thread = check_thread_headroom().and_then(|()| {
         thread::Builder::new().name("connection".to_owned()).stack_size(STACK).spawn(move || {
             if let Ok(connection) = handed_over.recv() {
                 connection.serve();
@@ -44,7 +44,7 @@ pub(crate) fn serve(stream: TcpStream, seat: Seat) -> io::Result<()> {
             Ok(())
         }
         Err(error) => {
-            connection.close(Err(Reason::OutOfMemory));
+            connection.close(Err(CloseReason::OutOfMemory));
             Err(error)
         }
     }
@@ -53,8 +53,8 @@ pub(crate) fn serve(stream: TcpStream, seat: Seat) -> io::Result<()> {
 /// A connection whose reads and writes block.
 #[derive(Debug)]
 pub(crate) struct BlockingConnection {
-    // Fields are dropped in this order: the seat must be left before the socket closes.
-    seat: Seat,
+    // Fields are dropped in this order: the handle must be left before the socket closes.
+    handle: ConnectionHandle,
     pub(crate) stream: TcpStream,
     frames: FrameBuffer,
     decoder: FrameDecoder,
@@ -74,18 +74,18 @@ pub(crate) enum Progress {
 }
 
 impl BlockingConnection {
-    pub(crate) fn new(stream: TcpStream, seat: Seat) -> BlockingConnection {
-        let config = seat.config();
+    pub(crate) fn new(stream: TcpStream, handle: ConnectionHandle) -> BlockingConnection {
+        let config = handle.config();
         let decoder = FrameDecoder::new(config.framing, config.longest_payload());
         let frames = FrameBuffer::new(config.longest_frame(), Room::Own);
-        BlockingConnection { seat, stream, frames, decoder, read_size: ReadSize::default() }
+        BlockingConnection { handle, stream, frames, decoder, read_size: ReadSize::default() }
     }
 
     /// Turns until the connection ends.
     fn serve(mut self) {
         let mut pause = FIRST_PAUSE;
         let end = loop {
-            match self.wait_for_bytes().and_then(|()| self.turn()) {
+            match self.wait_for_bytes().and_then(|()| self.step()) {
                 Ok(Progress::Open) => pause = FIRST_PAUSE,
                 Ok(Progress::NoRoom) => {
                     thread::sleep(pause);
@@ -99,8 +99,8 @@ impl BlockingConnection {
     }
 
     /// Waits for something to read, and holds no room meanwhile.
-    fn wait_for_bytes(&mut self) -> Result<(), Reason> {
-        self.settle()?;
+    fn wait_for_bytes(&mut self) -> Result<(), CloseReason> {
+        self.park()?;
         loop {
             match self.stream.peek(&mut [0]) {
                 Ok(_) => return Ok(()),
@@ -111,18 +111,18 @@ impl BlockingConnection {
     }
 
     /// One blocking read, then blocking writes of all the whole frames there are.
-    pub(crate) fn turn(&mut self) -> Result<Progress, Reason> {
+    pub(crate) fn step(&mut self) -> Result<Progress, CloseReason> {
         // A peer that sends a little is read with little, so that a crowd of them needs little.
-        let wanted = match self.read_size.streams() {
-            true => self.read_size.next(|| self.seat.send_queue()),
+        let wanted = match self.read_size.is_streaming() {
+            true => self.read_size.next(|| self.handle.send_queue()),
             false => SMALL_READ,
         };
         if let Need::Growth(bytes @ 1..) = self.frames.need(wanted)? {
-            match self.seat.grow(bytes) {
+            match self.handle.grow(bytes) {
                 Ok(()) => {}
                 Err(NoRoom::Soon) => return Ok(Progress::NoRoom),
-                Err(NoRoom::Ended) => return Err(Reason::MemoryLimit),
-                Err(NoRoom::OutOfMemory) => return Err(Reason::OutOfMemory),
+                Err(NoRoom::Ended) => return Err(CloseReason::MemoryLimit),
+                Err(NoRoom::OutOfMemory) => return Err(CloseReason::OutOfMemory),
             }
         }
         let room = self.frames.room(wanted)?;
@@ -133,56 +133,56 @@ impl BlockingConnection {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Progress::Open),
             Err(error) => return Err(error.into()),
         };
-        self.read_size.read(count, asked);
+        self.read_size.record_read(count, asked);
         self.frames.commit(count);
-        self.seat.received(count);
+        self.handle.record_received(count);
         loop {
             match self
                 .decoder
                 .complete_len(self.frames.unread())
-                .map_err(|fault| self.seat.frame_fault(fault))?
+                .map_err(|fault| self.handle.frame_error(fault))?
             {
                 0 => return Ok(Progress::Open),
-                whole => self.write_all(whole)?,
+                complete => self.write_all(complete)?,
             }
         }
     }
 
     /// Gives the buffer up, but for what is left over in it; a stream that goes on keeps it.
-    pub(crate) fn settle(&mut self) -> Result<(), Reason> {
-        if !(self.read_size.streams() && has_bytes(&self.stream)) {
-            self.frames.settle()?;
+    pub(crate) fn park(&mut self) -> Result<(), CloseReason> {
+        if !(self.read_size.is_streaming() && has_bytes(&self.stream)) {
+            self.frames.park()?;
         }
-        self.seat.holds(self.frames.allocated());
+        self.handle.set_buffered(self.frames.allocated());
         Ok(())
     }
 
-    pub(crate) fn close(self, end: Result<(), Reason>) {
-        let reason = match self.seat.ending() {
-            Some(ending) => ending.into(),
-            None => end.err().unwrap_or(Reason::Eof),
+    pub(crate) fn close(self, end: Result<(), CloseReason>) {
+        let reason = match self.handle.close_cause() {
+            Some(cause) => cause.into(),
+            None => end.err().unwrap_or(CloseReason::Eof),
         };
         if reason.resets() {
             // An error means that there is nothing left to reset.
             let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
         }
-        let BlockingConnection { mut seat, stream, frames, .. } = self;
+        let BlockingConnection { mut handle, stream, frames, .. } = self;
         drop(frames);
-        seat.leave(reason);
+        handle.release(reason);
         drop(stream);
         // Last, because it says that the connection is gone altogether.
-        drop(seat);
+        drop(handle);
     }
 
-    fn write_all(&mut self, whole: usize) -> Result<(), Reason> {
-        let mut left = whole;
+    fn write_all(&mut self, count: usize) -> Result<(), CloseReason> {
+        let mut left = count;
         // Whether a write blocks is known when it is too late to say so, so each is announced.
-        self.seat.owes(true);
+        self.handle.set_pending_output(true);
         while left > 0 {
             match self.stream.write(&self.frames.unread()[..left]) {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
                 Ok(written) => {
-                    self.seat.sent(written);
+                    self.handle.record_sent(written);
                     self.frames.consume(written);
                     left -= written;
                 }
@@ -190,7 +190,7 @@ impl BlockingConnection {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.seat.owes(false);
+        self.handle.set_pending_output(false);
         Ok(())
     }
 }
@@ -202,13 +202,13 @@ impl BlockingConnection {
 ///
 /// # Errors
 /// When there is none.
-pub(crate) fn room_for_a_thread() -> io::Result<()> {
-    Ok(memory::check_left(ROOM_FOR_A_THREAD)?)
+pub(crate) fn check_thread_headroom() -> io::Result<()> {
+    Ok(memory::check_available(THREAD_HEADROOM)?)
 }
 
 /// Bytes of address space: a stack (2 MiB where none is chosen), a signal stack, and what other threads may take meanwhile.
 /// Untouched, so it costs two system calls.
-const ROOM_FOR_A_THREAD: usize = 4 << 20;
+const THREAD_HEADROOM: usize = 4 << 20;
 
 /// Whether there is something to read now.
 fn has_bytes(stream: &TcpStream) -> bool {

@@ -9,7 +9,7 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use echoctl_proto::Framing;
-use echoctl_server::{Config, Io, Policy, Reason};
+use echoctl_server::{CloseReason, Config, Io, Policy};
 use support::*;
 
 #[test]
@@ -37,7 +37,7 @@ fn everything_sent_before_the_half_close_comes_back_and_then_the_end() {
 
         assert!(got == sent, "{what}: {} bytes came back of {}", got.len(), sent.len());
         let (reason, totals) = server.next_closed();
-        assert!(matches!(reason, Reason::Eof), "{what}: {reason}");
+        assert!(matches!(reason, CloseReason::Eof), "{what}: {reason}");
         assert_eq!((totals.received, totals.sent), (sent.len() as u64, sent.len() as u64), "{what}");
     }
 }

@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use echoctl_proto::Framing;
-use echoctl_server::{Config, Error, Event, Io, Policy, Reason, Server, runtime};
+use echoctl_server::{CloseReason, Config, Error, Event, Io, Policy, Server, runtime};
 use support::*;
 
 #[test]
@@ -24,13 +24,13 @@ fn at_the_memory_limit_the_connection_that_holds_most_is_reset_and_the_others_st
     let (reason, totals) = server.next_closed();
     sender.join().unwrap();
 
-    assert!(matches!(reason, Reason::MemoryLimit), "{reason}");
+    assert!(matches!(reason, CloseReason::MemoryLimit), "{reason}");
     assert!(totals.received > 400_000, "it is the greedy one");
     wait_for_the_end(&mut greedy);
     let mut got = vec![0; queued.len()];
     std::io::Read::read_exact(&mut modest, &mut got).unwrap();
     assert!(got == queued, "the modest peer loses nothing");
-    server.wait_for("everything is given back", |stats| stats.held == 0);
+    server.wait_for("everything is given back", |stats| stats.buffered == 0);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_frame_over_the_maximum_ends_its_connection_and_the_frames_before_it_come_ba
         assert_eq!(read_to_end(&mut bad), b"\0\0\0\x02ok", "{policy}");
 
         let (reason, _) = server.next_closed();
-        assert!(matches!(reason, Reason::FrameTooLong(_)), "{policy}: {reason}");
+        assert!(matches!(reason, CloseReason::FrameTooLong(_)), "{policy}: {reason}");
         assert_eq!(round_trip(&mut good, b"\0\0\0\x01x"), b"\0\0\0\x01x", "{policy}");
     }
 }
@@ -79,7 +79,7 @@ fn a_peer_that_takes_no_byte_for_the_write_timeout_is_disconnected() {
         let (reason, _) = server.next_closed();
         sender.join().unwrap();
 
-        assert!(matches!(reason, Reason::WriteTimeout), "{io} {policy}: {reason}");
+        assert!(matches!(reason, CloseReason::WriteTimeout), "{io} {policy}: {reason}");
         assert_eq!(round_trip(&mut idle, b"idle is no fault\n"), b"idle is no fault\n", "{io} {policy}");
     }
 }
@@ -93,7 +93,7 @@ fn a_peer_that_is_owed_nothing_and_sends_nothing_for_the_idle_timeout_is_disconn
 
         wait_for_the_end(&mut peer);
         let (reason, _) = server.next_closed();
-        assert!(matches!(reason, Reason::IdleTimeout), "{io}: {reason}");
+        assert!(matches!(reason, CloseReason::IdleTimeout), "{io}: {reason}");
     }
 }
 

@@ -10,7 +10,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use echoctl_proto::Framing;
-use echoctl_server::{Config, Io, Policy, Reason};
+use echoctl_server::{CloseReason, Config, Io, Policy};
 use support::*;
 
 /// Every way to hold bytes.
@@ -70,7 +70,7 @@ fn unfinished_frames_stay_within_the_memory_limit() {
         modest.read_exact(&mut got).unwrap();
         assert_eq!(&got[..part.len()], part, "{what}");
         drop((peers, modest));
-        server.wait_for("everything is given back", |stats| stats.held == 0 && stats.connections == 0);
+        server.wait_for("everything is given back", |stats| stats.buffered == 0 && stats.connections == 0);
     }
 }
 
@@ -125,7 +125,7 @@ fn a_frame_too_long_for_the_memory_limit_is_refused_from_its_length() {
 
         assert_eq!(read_to_end(&mut peer), b"\0\0\0\x02ok", "{what}");
         let (reason, totals) = server.next_closed();
-        assert!(matches!(reason, Reason::FrameOverMemory { .. }), "{what}: {reason}");
+        assert!(matches!(reason, CloseReason::FrameOverMemory { .. }), "{what}: {reason}");
         assert!(reason.to_string().contains("--memory-limit"), "{reason}");
         assert_eq!(totals.received, 10, "{what}");
     }
@@ -157,7 +157,7 @@ fn idle_peers_of_threads_hold_nothing_when_they_have_been_served() {
         assert!(round_trip(peer, &line) == line);
     }
 
-    server.wait_for("nothing is held", |stats| stats.held == 0 && stats.connections == 20);
+    server.wait_for("nothing is held", |stats| stats.buffered == 0 && stats.connections == 20);
 }
 
 const LIMIT: u64 = 2 << 20;

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::Shutdown;
 use std::time::Duration;
 
-use echoctl_server::{Policy, Reason, Stats};
+use echoctl_server::{CloseReason, Policy, Stats};
 use support::*;
 
 /// A peer sends `lines` and reads nothing until `stalled` says so; then it reads. Returns the most that was held.
@@ -28,7 +28,7 @@ fn peak_of_a_late_reader(policy: Policy, lines: &[u8], stalled: impl Fn(&Stats) 
 
 #[test]
 fn await_holds_one_read_and_loses_nothing() {
-    let peak = peak_of_a_late_reader(Policy::Await, &lines(1000, 8 << 20), |stats| stats.held > 0);
+    let peak = peak_of_a_late_reader(Policy::Await, &lines(1000, 8 << 20), |stats| stats.buffered > 0);
 
     assert!(peak <= READ, "{peak} bytes held");
 }
@@ -48,7 +48,7 @@ fn bounded_holds_its_limit_and_one_read_and_loses_nothing() {
     let limit = 256 << 10;
 
     let peak = peak_of_a_late_reader(Policy::Bounded { limit }, &lines(1000, 8 << 20), |stats| {
-        stats.held >= limit as u64
+        stats.buffered >= limit as u64
     });
 
     assert!(peak <= limit as u64 + READ + SEGMENTS, "{peak} bytes held");
@@ -60,7 +60,7 @@ fn watermark_holds_its_limit_and_one_read_and_loses_nothing() {
 
     let peak =
         peak_of_a_late_reader(Policy::Watermark { limit, resume_at }, &lines(1000, 8 << 20), |stats| {
-            stats.held >= limit as u64
+            stats.buffered >= limit as u64
         });
 
     assert!(peak <= limit as u64 + READ + SEGMENTS, "{peak} bytes held");
@@ -100,7 +100,7 @@ fn drop_never_stops_the_peer_and_drops_whole_frames_which_it_counts() {
     let mut originals = sent.split(|&byte| byte == b'\n');
     assert!(got.iter().all(|line| originals.any(|original| original == line)), "whole frames, in order");
     let (reason, totals) = server.next_closed();
-    assert!(matches!(reason, Reason::Eof), "{reason}");
+    assert!(matches!(reason, CloseReason::Eof), "{reason}");
     assert!(totals.dropped_frames > 0);
     assert_eq!(totals.dropped_frames + got.len() as u64, count);
 }
@@ -115,7 +115,7 @@ fn disconnect_ends_a_peer_over_its_limit_and_serves_the_others() {
     let (reason, totals) = server.next_closed();
     sender.join().unwrap();
 
-    assert!(matches!(reason, Reason::QueueOverLimit { queued, .. } if queued > limit), "{reason}");
+    assert!(matches!(reason, CloseReason::QueueOverLimit { queued, .. } if queued > limit), "{reason}");
     assert!(reason.to_string().contains("more than 256 KiB waited"), "{reason}");
     assert!(totals.received < 64 << 20, "it was ended on the way");
     wait_for_the_end(&mut peer);
@@ -128,7 +128,7 @@ fn disconnect_bears_a_peer_that_catches_up_within_the_grace() {
     let sent = lines(1000, 8 << 20);
     let policy = Policy::Disconnect { limit: 64 << 10, grace: Duration::from_secs(3600) };
 
-    let peak = peak_of_a_late_reader(policy, &sent, |stats| stats.held > 64 << 10);
+    let peak = peak_of_a_late_reader(policy, &sent, |stats| stats.buffered > 64 << 10);
 
     assert!(peak <= (64 << 10) + READ + SEGMENTS, "it is not read during the grace: {peak} bytes held");
 }
@@ -141,7 +141,7 @@ fn budget_is_shared_by_all_and_nobody_goes_without() {
     let stalled: Vec<_> = (0..peers).map(|_| server.peer()).collect();
 
     let senders: Vec<_> = stalled.iter().map(|peer| send_in_background(peer, sent.clone())).collect();
-    server.wait_for("the budget is used up", |stats| stats.held >= limit as u64);
+    server.wait_for("the budget is used up", |stats| stats.buffered >= limit as u64);
     assert_eq!(round_trip(&mut server.peer(), b"a word between\n"), b"a word between\n");
     let readers: Vec<_> = stalled
         .into_iter()

@@ -89,7 +89,7 @@ fn attack(io: Io, policy: Policy, mut random: StdRng, what: &str) {
     let bound = bound(policy);
     assert!(peak <= bound, "{what}: {peak} bytes held, {bound} allowed");
     let stats = server.end();
-    assert_eq!((stats.connections, stats.held), (0, 0), "{what}");
+    assert_eq!((stats.connections, stats.buffered), (0, 0), "{what}");
 }
 
 fn behave(behaviour: Behaviour, mut peer: TcpStream, bytes: &[u8], cut: usize, is_lossy: bool, name: &str) {

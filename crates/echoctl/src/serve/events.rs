@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use echoctl_server::{Config, Listening, Policy, Reason, Stats, Totals, anonymous_memory};
+use echoctl_server::{CloseReason, Config, Listening, Policy, Stats, Totals, anonymous_memory};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -77,7 +77,7 @@ impl StatsEvent {
             connections: stats.connections,
             accepted: stats.accepted,
             totals: (&stats.totals).into(),
-            queued: stats.held,
+            queued: stats.buffered,
             memory: anonymous_memory(),
             kernel_memory: stats.kernel_memory,
         }
@@ -95,7 +95,7 @@ pub(super) struct ClosedEvent {
 }
 
 impl ClosedEvent {
-    pub(super) fn of(peer: SocketAddr, reason: &Reason, totals: &Totals) -> ClosedEvent {
+    pub(super) fn of(peer: SocketAddr, reason: &CloseReason, totals: &Totals) -> ClosedEvent {
         let detail = (!reason.is_normal()).then(|| reason.to_string());
         ClosedEvent { peer, reason: reason.name(), detail, totals: totals.into() }
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use echoctl_observe::{MemoryShare, start_thread};
 use echoctl_proto::Framing;
 use echoctl_record::{Bytes, Rate};
-use echoctl_server::{Config, Event, Listening, Policy, Reason, Stats, anonymous_memory};
+use echoctl_server::{CloseReason, Config, Event, Listening, Policy, Stats, anonymous_memory};
 
 use super::Args;
 use super::events::{AcceptPausedEvent, ClosedEvent, EndingEvent, ListeningEvent, StatsEvent, SummaryEvent};
@@ -67,7 +67,7 @@ impl Printer {
     pub(crate) fn listener(&self) -> impl Fn(Event) + Send + Sync + 'static {
         let (sender, lost, is_text) = (self.sender.clone(), self.missed.clone(), self.is_text);
         move |event| {
-            if is_text && matches!(event, Event::Closed { reason: Reason::Eof, .. }) {
+            if is_text && matches!(event, Event::Closed { reason: CloseReason::Eof, .. }) {
                 // The usual end of a connection is worth no line.
                 return;
             }
@@ -142,7 +142,7 @@ impl EventWriter {
             Event::Closed { peer, reason, totals } => {
                 json_now("closed", &ClosedEvent::of(*peer, reason, totals), missed)
             }
-            Event::Ending { connections, drain } => {
+            Event::ShuttingDown { connections, drain } => {
                 let (connections, drain) = (*connections, drain.as_secs_f64());
                 json_now("ending", &EndingEvent { connections, drain }, missed)
             }
@@ -173,8 +173,8 @@ impl EventWriter {
                 let (received, sent) = (Bytes(totals.received), Bytes(totals.sent));
                 self.log(is_live, &format!("{peer} closed ({received} in, {sent} out): {reason}"))
             }
-            Event::Ending { connections: 0, .. } => Ok(()),
-            Event::Ending { connections, drain } => {
+            Event::ShuttingDown { connections: 0, .. } => Ok(()),
+            Event::ShuttingDown { connections, drain } => {
                 let (open, drain) =
                     (counted(connections as u64, "connection"), humantime::format_duration(drain));
                 self.log(is_live, &format!("ending: {open} may take what is owed, for {drain} at most"))
@@ -249,7 +249,7 @@ impl EventWriter {
             counted(stats.connections as u64, if with_rates { "connection" } else { "peer" }),
             format!("in {}", flow(stats.totals.received, self.last.totals.received)),
             format!("out {}", flow(stats.totals.sent, self.last.totals.sent)),
-            format!("queued {}", Bytes(stats.held)),
+            format!("queued {}", Bytes(stats.buffered)),
         ];
         if matches!(self.config.policy, Policy::Drop { .. }) {
             let dropped = stats.totals.dropped_frames;

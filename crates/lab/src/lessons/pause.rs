@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use echoctl_record::{Bytes, Seconds};
 use echoctl_report::{Chart, Ink, Series, Stroke, Unit};
-use echoctl_server::{Backpressure, Next, Policy, Queued, ReplyQueue};
+use echoctl_server::{Action as Decision, Backpressure, Policy, Queued, ReplyQueue};
 use serde::Serialize;
 
 use crate::kit::measure::{Clamp, TIMEOUT, connection_with, is_not_now};
@@ -129,9 +129,9 @@ fn serve(socket: &TcpStream, policy: Policy) -> Result<Trace, LessonError> {
             trace.replied += written as u64;
         }
         let queued = Queued { own: queue.len(), all: queue.len() as u64 };
-        let action = match backpressure.next(queued, Instant::now()) {
-            Next::Read if paused => Action::Resume,
-            Next::Wait if !paused => Action::Pause,
+        let action = match backpressure.decide(queued, Instant::now()) {
+            Decision::Read if paused => Action::Resume,
+            Decision::Wait if !paused => Action::Pause,
             _ => Action::Nothing,
         };
         paused = (paused || action == Action::Pause) && action != Action::Resume;

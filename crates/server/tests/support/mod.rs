@@ -9,27 +9,27 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use echoctl_server::{Config, Event, Policy, Reason, ReplyQueue, Server, Stats, Totals, runtime};
+use echoctl_server::{CloseReason, Config, Event, Policy, ReplyQueue, Server, Stats, Totals, runtime};
 use tokio::sync::oneshot;
 
 /// A running server. Dropping it ends it.
 pub(crate) struct TestServer {
     pub(crate) addr: SocketAddr,
-    told: Arc<Mutex<Told>>,
+    log: Arc<Mutex<EventLog>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Stats>>,
 }
 
 #[derive(Default)]
-struct Told {
+struct EventLog {
     stats: Vec<Stats>,
-    closed: Vec<(SocketAddr, Reason, Totals)>,
+    closed: Vec<(SocketAddr, CloseReason, Totals)>,
 }
 
 impl TestServer {
     /// Starts it on a free port, with small kernel buffers, so that a peer that does not read is felt soon.
     pub(crate) fn start(config: Config) -> TestServer {
-        let told = Arc::<Mutex<Told>>::default();
+        let log = Arc::<Mutex<EventLog>>::default();
         let config = Config {
             addr: "127.0.0.1:0".parse().unwrap(),
             send_buffer: Some(KERNEL_BUFFER),
@@ -37,8 +37,8 @@ impl TestServer {
             stats_every: Some(Duration::from_millis(2)),
             ..config
         };
-        let notebook = told.clone();
-        let server = Server::bind(config, move |event| notebook.lock().unwrap().note(event)).unwrap();
+        let sink = log.clone();
+        let server = Server::bind(config, move |event| sink.lock().unwrap().record(event)).unwrap();
         let addr = server.local_addr();
         let (stop, stopped) = oneshot::channel();
         let thread = thread::spawn(move || {
@@ -49,7 +49,7 @@ impl TestServer {
                 }))
                 .unwrap()
         });
-        TestServer { addr, told, stop: Some(stop), thread: Some(thread) }
+        TestServer { addr, log, stop: Some(stop), thread: Some(thread) }
     }
 
     pub(crate) fn with(policy: Policy) -> TestServer {
@@ -70,12 +70,12 @@ impl TestServer {
 
     /// The newest stats.
     pub(crate) fn stats(&self) -> Stats {
-        self.told.lock().unwrap().stats.last().copied().unwrap_or_default()
+        self.log.lock().unwrap().stats.last().copied().unwrap_or_default()
     }
 
     /// The most bytes that all connections held at any look.
     pub(crate) fn peak(&self) -> u64 {
-        self.told.lock().unwrap().stats.iter().map(|stats| stats.held).max().unwrap_or_default()
+        self.log.lock().unwrap().stats.iter().map(|stats| stats.buffered).max().unwrap_or_default()
     }
 
     /// Waits until the stats say so.
@@ -86,21 +86,22 @@ impl TestServer {
     /// Waits until the server holds something that it cannot get rid of: nothing moves at many looks in a row.
     pub(crate) fn wait_for_a_stall(&self) {
         eventually("the server stalls", || {
-            let stats = &self.told.lock().unwrap().stats;
+            let stats = &self.log.lock().unwrap().stats;
             let recent = &stats[stats.len().saturating_sub(STALL_LOOKS)..];
-            let is_still =
-                |stats: &Stats| stats.held > 0 && Some(stats.totals) == recent.last().map(|last| last.totals);
+            let is_still = |stats: &Stats| {
+                stats.buffered > 0 && Some(stats.totals) == recent.last().map(|last| last.totals)
+            };
             recent.len() == STALL_LOOKS && recent.iter().all(is_still)
         });
     }
 
     /// Waits for the next connection to end, and says why it did.
-    pub(crate) fn next_closed(&self) -> (Reason, Totals) {
+    pub(crate) fn next_closed(&self) -> (CloseReason, Totals) {
         let mut closed = None;
         eventually("a connection ends", || {
-            let mut told = self.told.lock().unwrap();
-            if !told.closed.is_empty() {
-                closed = Some(told.closed.remove(0));
+            let mut log = self.log.lock().unwrap();
+            if !log.closed.is_empty() {
+                closed = Some(log.closed.remove(0));
             }
             closed.is_some()
         });
@@ -110,7 +111,7 @@ impl TestServer {
 
     /// The reasons of all connections that have ended and were not waited for.
     pub(crate) fn closed(&self) -> Vec<String> {
-        self.told.lock().unwrap().closed.iter().map(|(_, reason, _)| reason.name().to_owned()).collect()
+        self.log.lock().unwrap().closed.iter().map(|(_, reason, _)| reason.name().to_owned()).collect()
     }
 
     /// Asks it to end, without waiting.
@@ -136,12 +137,12 @@ impl Drop for TestServer {
     }
 }
 
-impl Told {
-    fn note(&mut self, event: Event) {
+impl EventLog {
+    fn record(&mut self, event: Event) {
         match event {
             Event::Stats(stats) => self.stats.push(stats),
             Event::Closed { peer, reason, totals } => self.closed.push((peer, reason, totals)),
-            Event::Listening(_) | Event::Ending { .. } | Event::AcceptPaused { .. } => {}
+            Event::Listening(_) | Event::ShuttingDown { .. } | Event::AcceptPaused { .. } => {}
         }
     }
 }

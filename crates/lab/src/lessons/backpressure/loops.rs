@@ -1,5 +1,5 @@
 //! The three ways in their shortest form, to be read in class: what `--show-code` shows. The experiment runs the full server,
-//! whose loop is `echo` in `crates/server/src/awaiting.rs`; these here are run by the test below.
+//! whose loop is `echo` in `crates/server/src/direct.rs`; these here are run by the test below.
 
 use std::io::{self, Read, Write};
 

@@ -5,7 +5,7 @@
 //! own write waits in turn. No queue, no limit, no decision: the most that is held is one read.
 
 use crate::connection::Connection;
-use crate::event::Reason;
+use crate::event::CloseReason;
 
 /// Serves one connection to its end.
 #[allow(
@@ -20,11 +20,11 @@ pub(crate) fn serve(mut connection: Connection) -> impl Future<Output = ()> {
 }
 
 /// Echoes whole frames until the peer closes its direction. An unfinished frame at the end is not echoed.
-async fn echo(connection: &mut Connection) -> Result<(), Reason> {
+async fn echo(connection: &mut Connection) -> Result<(), CloseReason> {
     loop {
-        let whole = connection.whole_frames()?;
-        if whole > 0 {
-            connection.write_all(whole).await?;
+        let complete = connection.complete_frames()?;
+        if complete > 0 {
+            connection.write_all(complete).await?;
         } else if connection.read().await? == 0 {
             return Ok(());
         }
@@ -43,13 +43,13 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::connection::TURN;
+    use crate::connection::QUANTUM;
+    use crate::connection_handle::ConnectionHandle;
     use crate::read_size::LARGE_READ;
-    use crate::seat::Seat;
     use crate::shared::Shared;
     use crate::sys::Descriptor;
 
-    /// A peer that sends without a pause and reads everything. Its connection is returned, with its index in the roster.
+    /// A peer that sends without a pause and reads everything. Its connection is returned, with its index in the table.
     fn busy_connection(shared: &Arc<Shared>) -> (Connection, u32) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut writer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -61,9 +61,9 @@ mod tests {
             writer.shutdown(std::net::Shutdown::Write).unwrap();
         });
         socket.set_nonblocking(true).unwrap();
-        let index = shared.roster.enter(Descriptor::of(&socket), peer, 0).unwrap();
+        let index = shared.table.insert(Descriptor::of(&socket), peer, 0).unwrap();
         let stream = tokio::net::TcpStream::from_std(socket).unwrap();
-        (Connection::new(stream, Seat::new(shared.clone(), index)), index)
+        (Connection::new(stream, ConnectionHandle::new(shared.clone(), index)), index)
     }
 
     #[tokio::test]
@@ -71,7 +71,7 @@ mod tests {
         let config = Config { framing: Framing::Raw, ..Config::default() };
         let shared = Arc::new(Shared::new(config, Arc::new(|_| ())));
         let (connection, index) = busy_connection(&shared);
-        let received = || shared.roster.slot(index).received.load(Relaxed);
+        let received = || shared.table.entry(index).received.load(Relaxed);
 
         let task = tokio::spawn(serve(connection));
         let (mut before, mut longest) = (0, 0);
@@ -83,7 +83,7 @@ mod tests {
         }
 
         assert!(longest > 0, "it ran");
-        let most = u64::from(TURN) + LARGE_READ as u64;
+        let most = u64::from(QUANTUM) + LARGE_READ as u64;
         assert!(longest <= most, "{longest} bytes at a stretch, {most} allowed");
     }
 }

@@ -1,8 +1,8 @@
-//! The spare buffer: room for one read, which a worker thread lends to whichever connection it is running.
+//! The buffer buffer: room for one read, which a worker thread lends to whichever connection it is running.
 //!
 //! A thread runs one connection at a time, so one large buffer a thread is enough, however many connections wait. It has
 //! 64 KiB until somebody has earned a [large read](crate::read_size). A
-//! connection takes the spare when it reads, and gives it back, empty, before it waits; what is left over then it keeps in
+//! connection takes the buffer when it reads, and gives it back, empty, before it waits; what is left over then it keeps in
 //! an allocation of exactly that size (see [`FrameBuffer`](crate::frames::FrameBuffer)).
 
 use std::cell::Cell;
@@ -11,19 +11,19 @@ use echoctl_proto::Buffer;
 
 use crate::read_size::LARGE_READ;
 
-/// Takes the thread's spare buffer, or a new one where it is lent out or was never made. It is empty.
+/// Takes the thread's buffer buffer, or a new one where it is lent out or was never made. It is empty.
 pub(crate) fn take() -> Box<Buffer> {
-    SPARE.take().unwrap_or_else(|| Box::new(Buffer::retaining(LARGE_READ)))
+    BUFFER.take().unwrap_or_else(|| Box::new(Buffer::retaining(LARGE_READ)))
 }
 
 /// Gives a buffer back to the thread that runs now, which need not be the one it was taken from.
 pub(crate) fn give_back(mut buffer: Box<Buffer>) {
     buffer.clear();
-    SPARE.set(Some(buffer));
+    BUFFER.set(Some(buffer));
 }
 
 thread_local! {
-    static SPARE: Cell<Option<Box<Buffer>>> = const { Cell::new(None) };
+    static BUFFER: Cell<Option<Box<Buffer>>> = const { Cell::new(None) };
 }
 
 #[cfg(test)]

@@ -1,0 +1,210 @@
+//! A handle: one connection's place in the table, and all that it reports from there.
+//!
+//! Whoever owns a socket owns its handle, and leaves it before the socket closes; dropping it leaves too, so that a panic in
+//! one connection gives back what it buffered and is reported like any other end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use echoctl_proto::FrameTooLong;
+
+use crate::config::Config;
+use crate::connection_table::{CloseCause, Entry};
+use crate::event::{CloseReason, Event};
+use crate::memory::{GROWTH_HEADROOM, check_available};
+use crate::shared::{NoRoom, Shared};
+
+/// A place in the table.
+#[derive(Debug)]
+pub(crate) struct ConnectionHandle {
+    shared: Arc<Shared>,
+    index: u32,
+    released: bool,
+}
+
+impl ConnectionHandle {
+    /// The handle at `index`, which the table has just given out.
+    pub(crate) fn new(shared: Arc<Shared>, index: u32) -> ConnectionHandle {
+        ConnectionHandle { shared, index, released: false }
+    }
+
+    /// Counts bytes read from the peer.
+    pub(crate) fn record_received(&self, bytes: usize) {
+        let entry = self.entry();
+        add(&entry.received, bytes);
+        if !entry.has_pending_output.load(Relaxed) {
+            self.record_progress();
+        }
+    }
+
+    /// Counts bytes that the kernel took for the peer.
+    pub(crate) fn record_sent(&self, bytes: usize) {
+        add(&self.entry().sent, bytes);
+        self.record_progress();
+    }
+
+    /// Counts a frame dropped by the policy.
+    pub(crate) fn record_dropped_frame(&self) {
+        let dropped = &self.entry().dropped_frames;
+        dropped.store(dropped.load(Relaxed).saturating_add(1), Relaxed);
+    }
+
+    /// Counts `bytes` more against the memory limit, before they are allocated.
+    ///
+    /// # Errors
+    /// When they must not be.
+    pub(crate) fn grow(&self, bytes: usize) -> Result<(), NoRoom> {
+        let entry = self.entry();
+        if entry.close_cause().is_some() {
+            return Err(NoRoom::Ended);
+        }
+        check_available(GROWTH_HEADROOM).map_err(|_| NoRoom::OutOfMemory)?;
+        self.shared.grow(entry, bytes)?;
+        entry.buffered.store(entry.buffered.load(Relaxed) + bytes, Relaxed);
+        Ok(())
+    }
+
+    /// Whether the memory limit leaves room for what a read into the thread's buffer may leave over. Costs one load.
+    pub(crate) fn has_room(&self) -> bool {
+        self.shared.account.fits(1)
+    }
+
+    /// Sees to it that the memory limit leaves room for what a read into the thread's buffer may leave over.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub(crate) fn make_room(&self) -> Result<(), NoRoom> {
+        self.shared.make_room(self.entry(), 1)
+    }
+
+    /// Notes what the connection holds: called before every wait, and where queues change. It touches shared memory only
+    /// when the answer has changed. Growth was counted before, but for what is left over of one read.
+    pub(crate) fn set_buffered(&self, bytes: usize) {
+        let entry = self.entry();
+        let before = entry.buffered.load(Relaxed);
+        if bytes == before {
+            return;
+        }
+        entry.buffered.store(bytes, Relaxed);
+        if bytes < before {
+            self.shared.account.subtract(before - bytes);
+        } else if !self.shared.account.add(bytes - before) {
+            // Whether another is ended or this one, it is noticed when they next run.
+            let _ = self.shared.make_room(entry, 0);
+        }
+    }
+
+    /// Notes whether the connection waits for its peer to take bytes.
+    pub(crate) fn set_pending_output(&self, pending: bool) {
+        let entry = self.entry();
+        if entry.has_pending_output.load(Relaxed) != pending {
+            entry.has_pending_output.store(pending, Relaxed);
+            self.record_progress();
+        }
+    }
+
+    /// Why a frame is too long: for the setting, or for the memory limit.
+    pub(crate) fn frame_error(&self, fault: FrameTooLong) -> CloseReason {
+        let config = self.config();
+        match fault.max_frame < config.max_frame {
+            true => CloseReason::FrameOverMemory { length: fault.length, limit: config.memory_limit },
+            false => fault.into(),
+        }
+    }
+
+    /// Why somebody else wants this connection to end, if so.
+    pub(crate) fn close_cause(&self) -> Option<CloseCause> {
+        self.entry().close_cause()
+    }
+
+    /// Bytes buffered by all connections together.
+    pub(crate) fn total_buffered(&self) -> u64 {
+        self.shared.account.buffered()
+    }
+
+    /// Bytes that the peer's kernel has not taken, where that is visible.
+    pub(crate) fn send_queue(&self) -> Option<u32> {
+        self.entry().kernel_send_queue()
+    }
+
+    /// Whether the threads outnumber the connections, so that nobody waits for the thread that this one runs on.
+    pub(crate) fn has_thread_to_itself(&self) -> bool {
+        self.shared.table.open() < self.shared.workers.load(Relaxed)
+    }
+
+    /// The server's settings.
+    pub(crate) fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// Leaves, and tells why. From now on the socket may be closed, and not before.
+    pub(crate) fn release(&mut self, reason: CloseReason) {
+        if std::mem::replace(&mut self.released, true) {
+            return;
+        }
+        self.set_buffered(0);
+        let (peer, totals, releasing) = self.shared.table.remove(self.index);
+        self.shared.account.finish_release(releasing);
+        self.shared.count_closed(totals);
+        (self.shared.emit)(Event::Closed { peer, reason, totals });
+    }
+
+    fn entry(&self) -> &Entry {
+        self.shared.table.entry(self.index)
+    }
+
+    fn record_progress(&self) {
+        self.entry().last_progress.store(self.shared.clock.load(Relaxed), Relaxed);
+    }
+}
+
+impl Drop for ConnectionHandle {
+    fn drop(&mut self) {
+        self.release(if std::thread::panicking() { CloseReason::Panicked } else { CloseReason::Shutdown });
+        self.shared.table.released();
+    }
+}
+
+/// Adds to a counter that nobody else writes: a load and a store, where an atomic addition would lock the cache line.
+fn add(counter: &AtomicU64, bytes: usize) {
+    counter.store(counter.load(Relaxed) + bytes as u64, Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::event::Stats;
+    use crate::sys::Descriptor;
+
+    #[test]
+    fn a_panic_gives_back_what_the_connection_held_and_is_told() {
+        let reasons = Arc::<Mutex<Vec<&str>>>::default();
+        let log = reasons.clone();
+        let emit = move |event| {
+            if let Event::Closed { reason, .. } = event {
+                log.lock().unwrap().push(reason.name());
+            }
+        };
+        let shared = Arc::new(Shared::new(Config::default(), Arc::new(emit)));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let index = shared.table.insert(Descriptor::of(&socket), socket.peer_addr().unwrap(), 0).unwrap();
+        let handle = ConnectionHandle::new(shared.clone(), index);
+        handle.record_received(10);
+        handle.set_buffered(1000);
+        assert_eq!((shared.account.buffered(), shared.stats().connections), (1000, 1));
+
+        let thread = std::thread::spawn(move || {
+            let _handle = handle;
+            panic!("a mistake in the server, made on purpose");
+        });
+        thread.join().unwrap_err();
+
+        assert_eq!(*reasons.lock().unwrap(), ["panicked"]);
+        let Stats { connections, buffered, totals, .. } = shared.stats();
+        assert_eq!((connections, buffered, totals.received), (0, 0, 10));
+    }
+}
