@@ -6,7 +6,7 @@ use echoctl_report::{charts, compare_page, tables};
 
 use crate::exit::{Exit, Outcome};
 use crate::output_file::OutputFile;
-use crate::report::sketch::Sketch;
+use crate::report::terminal::Terminal;
 use crate::report::{source, write};
 
 /// Draw two recorded runs on one axis: the same work against two servers, or against one before and after a change
@@ -49,12 +49,12 @@ pub(crate) fn run(args: Args) -> Outcome {
         write(file, &page.to_string())
     });
     if is_drawn {
-        let sketch = Sketch::new(args.plain);
+        let terminal = Terminal::new(args.plain);
         for chart in charts::compare((&first, &one.samples), (&second, &other.samples)) {
-            sketch.chart(&chart)?;
+            terminal.chart(&chart)?;
         }
         if let (Some(one), Some(other)) = (tables::ending(&one), tables::ending(&other)) {
-            sketch.table(&tables::side_by_side((&first, one), (&second, other)))?;
+            terminal.table(&tables::side_by_side((&first, one), (&second, other)))?;
         }
     }
     written.transpose()?;

@@ -149,14 +149,14 @@ impl Chart {
             return Axis::steps(&self.steps);
         }
         let ends = self.series.iter().filter_map(|series| series.points().last()).map(|(t, _)| *t);
-        let last = ends.chain(self.sound_phases().map(|phase| phase.to)).fold(0.0, f64::max);
+        let last = ends.chain(self.valid_phases().map(|phase| phase.to)).fold(0.0, f64::max);
         Axis::exact(Unit::Seconds, self.until.unwrap_or(last), intervals)
     }
 
     /// The value axis, with at most so many intervals.
     pub(crate) fn value_axis(&self, intervals: usize) -> Axis {
         let tops = self.outlines().into_iter().flatten().map(|(_, value)| value);
-        let marks = self.sound_marks().map(|mark| match mark {
+        let marks = self.valid_marks().map(|mark| match mark {
             Mark::Limit { value, .. } | Mark::Point { value, .. } => *value,
         });
         let largest =
@@ -165,14 +165,14 @@ impl Chart {
     }
 
     /// The phases that have a length.
-    pub(crate) fn sound_phases(&self) -> impl Iterator<Item = &Phase> {
+    pub(crate) fn valid_phases(&self) -> impl Iterator<Item = &Phase> {
         self.phases
             .iter()
             .filter(|phase| phase.from.is_finite() && phase.to.is_finite() && phase.from < phase.to)
     }
 
     /// The marks that have a place.
-    pub(crate) fn sound_marks(&self) -> impl Iterator<Item = &Mark> {
+    pub(crate) fn valid_marks(&self) -> impl Iterator<Item = &Mark> {
         self.marks.iter().filter(|mark| match mark {
             Mark::Limit { value, .. } => value.is_finite(),
             Mark::Point { t, value, .. } => t.is_finite() && value.is_finite(),

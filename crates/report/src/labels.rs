@@ -21,7 +21,7 @@ pub(crate) struct Placer {
     area: Rect,
     /// The lines of the picture, as drawn.
     lines: Vec<Vec<(f64, f64)>>,
-    taken: Vec<Rect>,
+    occupied: Vec<Rect>,
     /// The distance kept between a label and its own line.
     gap: f64,
     /// Whether coordinates are cells, which a label fills as a whole.
@@ -31,7 +31,7 @@ pub(crate) struct Placer {
 impl Placer {
     /// Nothing placed yet in `area`, through which `lines` run.
     pub(crate) fn new(area: Rect, lines: Vec<Vec<(f64, f64)>>, gap: f64) -> Placer {
-        Placer { area, lines, taken: Vec::new(), gap, in_cells: false }
+        Placer { area, lines, occupied: Vec::new(), gap, in_cells: false }
     }
 
     /// The same for a picture of character cells.
@@ -40,8 +40,8 @@ impl Placer {
     }
 
     /// Keeps labels out of `rect`.
-    pub(crate) fn take(&mut self, rect: Rect) {
-        self.taken.push(rect);
+    pub(crate) fn occupy(&mut self, rect: Rect) {
+        self.occupied.push(rect);
     }
 
     /// A place for a label of `width` and `height` at the line of index `line`.
@@ -113,8 +113,9 @@ impl Placer {
 
     /// Takes the candidate that costs least, of those that are possible at all.
     fn cheapest(&mut self, candidates: Vec<(Rect, f64)>, line: usize) -> Option<Rect> {
-        let possible =
-            |rect: &Rect| rect.is_within(&self.area) && !self.taken.iter().any(|taken| taken.overlaps(rect));
+        let possible = |rect: &Rect| {
+            rect.is_within(&self.area) && !self.occupied.iter().any(|occupied| occupied.overlaps(rect))
+        };
         let cost = |rect: &Rect| -> f64 {
             let covered = self.lines.iter().enumerate().map(|(index, points)| {
                 if !rect.touches(points, self.clearance()) {
@@ -133,7 +134,7 @@ impl Placer {
             .filter(|(rect, _)| possible(rect))
             .map(|(rect, dislike)| (rect, dislike + cost(&rect)))
             .min_by(|a, b| a.1.total_cmp(&b.1))?;
-        self.taken.push(best.0);
+        self.occupied.push(best.0);
         Some(best.0)
     }
 
@@ -241,7 +242,7 @@ mod tests {
     #[test]
     fn a_label_that_fits_nowhere_is_left_out() {
         let mut placer = Placer::new(AREA, vec![vec![(0.0, 50.0), (400.0, 50.0)]], 4.0);
-        placer.take(AREA);
+        placer.occupy(AREA);
 
         assert_eq!(placer.beside(0, 100.0, 18.0), None);
     }

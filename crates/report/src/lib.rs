@@ -26,6 +26,7 @@ mod chart;
 pub mod charts;
 mod columns;
 pub mod csv;
+mod downsample;
 mod escape;
 mod grid;
 mod labels;
@@ -38,7 +39,6 @@ pub mod svg;
 mod table;
 pub mod tables;
 pub mod terminal;
-mod thin;
 
 pub use axis::Unit;
 pub use chart::{Chart, Form, Mark, Phase};

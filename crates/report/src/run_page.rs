@@ -28,7 +28,7 @@ pub fn run_page(run: &Run) -> Page {
     if let Some(table) = tables::ending(run) {
         page = page.section(Section::new("The figures").table(table));
     }
-    with_facts(page, "The machine", tables::facts(run))
+    with_environment(page, "The machine", tables::environment(run))
 }
 
 /// The page of two runs on the same axes, each with its name.
@@ -50,14 +50,17 @@ pub fn compare_page(first: (&str, &Run), second: (&str, &Run)) -> Page {
             Section::new("The figures").table(tables::side_by_side((first.0, one), (second.0, other))),
         );
     }
-    let facts = tables::side_by_side((first.0, tables::facts(first.1)), (second.0, tables::facts(second.1)));
-    with_facts(page, "The machines", facts)
+    let environment = tables::side_by_side(
+        (first.0, tables::environment(first.1)),
+        (second.0, tables::environment(second.1)),
+    );
+    with_environment(page, "The machines", environment)
 }
 
-fn with_facts(page: Page, heading: &str, facts: Table) -> Page {
-    match facts.rows.is_empty() {
+fn with_environment(page: Page, heading: &str, environment: Table) -> Page {
+    match environment.rows.is_empty() {
         true => page,
-        false => page.section(Section::new(heading).table(facts)),
+        false => page.section(Section::new(heading).table(environment)),
     }
 }
 
@@ -126,7 +129,7 @@ fn figures(samples: &[Sample], summary: Option<&Summary>) -> Vec<(String, String
 fn where_the_bytes_were(samples: &[Sample]) -> Section {
     let section =
         with_charts(Section::new("Where the bytes were").paragraph(QUEUES), [charts::queues(samples)]);
-    match tables::fullest(samples) {
+    match tables::peak_sample(samples) {
         Some(sample) => section.table(tables::path(sample)),
         None => section,
     }

@@ -1,10 +1,10 @@
 //! `echoctl report`: draws a record.
 //!
 //! - [`source`]: the file it is read from.
-//! - [`sketch`]: charts and tables on a terminal; `echoctl compare` uses both too.
+//! - [`terminal`]: charts and tables on a terminal; `echoctl compare` uses both too.
 
-pub(crate) mod sketch;
 pub(crate) mod source;
+pub(crate) mod terminal;
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use echoctl_report::{Chart, charts, csv, run_page, svg, tables};
 use crate::exit::{Exit, Outcome};
 use crate::output;
 use crate::output_file::{OutputFile, check_written};
-use sketch::Sketch;
+use terminal::Terminal;
 
 /// Draw a recorded run: where its bytes were, what they cost in memory, who was held back
 ///
@@ -67,24 +67,24 @@ pub(crate) fn run(args: Args) -> Outcome {
     let numbers = numbers.map(|file| write(file, &csv::samples(&run.samples)));
     let drawing = drawing.map(|file| write(file, &svg::sheet(&visible(&run.samples), svg::Size::WIDE)));
     if nothing_asked || args.plain {
-        draw(&run, &Sketch::new(args.plain))?;
+        draw(&run, &Terminal::new(args.plain))?;
     }
     check_written([page, numbers, drawing].into_iter().flatten())?;
     Ok(Exit::Done)
 }
 
-fn draw(run: &Run, sketch: &Sketch) -> std::io::Result<()> {
+fn draw(run: &Run, terminal: &Terminal) -> std::io::Result<()> {
     for chart in visible(&run.samples) {
-        sketch.chart(&chart)?;
+        terminal.chart(&chart)?;
     }
-    if let Some(sample) = tables::fullest(&run.samples) {
-        sketch.table(&tables::path(sample))?;
+    if let Some(sample) = tables::peak_sample(&run.samples) {
+        terminal.table(&tables::path(sample))?;
     }
     if let Some(table) = tables::ending(run) {
-        sketch.table(&table)?;
+        terminal.table(&table)?;
     }
     if let Some(reason) = run.summary.as_ref().and_then(|summary| summary.reason.as_ref()) {
-        sketch.sentence(&format!("The verdict rests on this: {reason}."))?;
+        terminal.sentence(&format!("The verdict rests on this: {reason}."))?;
     }
     Ok(())
 }

@@ -76,7 +76,7 @@ pub fn window(samples: &[Sample]) -> Chart {
         Chart::lines("Receive window: how much more the client may send", Unit::Bytes),
         [Series::new("window", Ink::Blue, Stroke::Solid, window)],
     );
-    let closed = shut(samples);
+    let closed = closed_seconds(samples);
     let said = if closed > 0.0 {
         format!(
             "The window was 0 for {} in all: backpressure had reached the client's kernel.",
@@ -113,7 +113,7 @@ fn most(chart: &Chart, name: &str) -> Option<f64> {
 }
 
 /// Seconds for which the window was 0: from the first sample that says so to the first that does not.
-fn shut(samples: &[Sample]) -> f64 {
+fn closed_seconds(samples: &[Sample]) -> f64 {
     let is_shut = |pair: &&[Sample]| pair[0].window == Some(0);
     samples.windows(2).filter(is_shut).map(|pair| (pair[1].t - pair[0].t).max(0.0)).sum()
 }

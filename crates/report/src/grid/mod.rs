@@ -21,8 +21,8 @@ pub(crate) use canvas::Canvas;
 pub(crate) use glyphs::Glyphs;
 
 use crate::axis::Axis;
+use crate::downsample::downsample;
 use crate::labels::{Placer, Rect, span_of};
-use crate::thin::thin;
 use crate::{Chart, Form, Ink, Mark, Series};
 
 /// The chart in `width` by `height` cells. Where that leaves no room for a plot, its title alone.
@@ -61,7 +61,7 @@ struct Grid<'a> {
 
 impl<'a> Grid<'a> {
     fn new(chart: &'a Chart, width: usize, height: usize, glyphs: &'a Glyphs) -> Option<Grid<'a>> {
-        let top = 1 + usize::from(chart.sound_phases().next().is_some());
+        let top = 1 + usize::from(chart.valid_phases().next().is_some());
         let key = match chart.form {
             Form::Bands => key_places(chart, glyphs, width).last().map_or(0, |(_, _, row)| row + 1),
             Form::Lines => 0,
@@ -78,7 +78,7 @@ impl<'a> Grid<'a> {
         let fine = columns * glyphs.across;
         let outlines = chart.outlines().into_iter();
         let outlines =
-            outlines.map(|line| thin(&line, time.end, fine).into_iter().map(place).collect()).collect();
+            outlines.map(|line| downsample(&line, time.end, fine).into_iter().map(place).collect()).collect();
         Some(Grid { chart, glyphs, width, left, columns, top, rows, time, value, outlines })
     }
 
@@ -114,7 +114,7 @@ impl<'a> Grid<'a> {
 
     /// The names of the phases, and the borders between them.
     fn phases(&self, canvas: &mut Canvas) {
-        for (index, phase) in self.chart.sound_phases().enumerate() {
+        for (index, phase) in self.chart.valid_phases().enumerate() {
             if index > 0 {
                 let column = self.column(phase.from);
                 for row in self.top - 1..self.top + self.rows {
@@ -124,7 +124,7 @@ impl<'a> Grid<'a> {
         }
         // The column behind the last name.
         let mut named = 0;
-        for phase in self.chart.sound_phases() {
+        for phase in self.chart.valid_phases() {
             let (from, to) = (self.column(phase.from), self.column(phase.to));
             // A name wider than its phase stays in the chart, and off the name before it.
             let label = self.glyphs.text(&phase.label);
@@ -175,7 +175,7 @@ impl<'a> Grid<'a> {
 
     fn marks_and_labels(&self, canvas: &mut Canvas) {
         let area = Rect { left: 0.0, top: 0.0, right: self.columns as f64, bottom: self.rows as f64 };
-        let limits = self.chart.sound_marks().filter_map(|mark| match mark {
+        let limits = self.chart.valid_marks().filter_map(|mark| match mark {
             Mark::Limit { value, label } => {
                 Some(((1.0 - self.value.place(*value)) * self.rows as f64, label))
             }
@@ -210,7 +210,7 @@ impl<'a> Grid<'a> {
             let place = placer.beside(self.outlines.len() + index, label.chars().count() as f64, 1.0);
             write(canvas, place, &label, None);
         }
-        for mark in self.chart.sound_marks() {
+        for mark in self.chart.valid_marks() {
             let Mark::Point { t, value, label } = mark else { continue };
             let (x, y) = (self.time.place(*t) * area.right, (1.0 - self.value.place(*value)) * area.bottom);
             let row = self.top + (y.floor() as usize).min(self.rows - 1);

@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Formatter};
 
-use super::frame::Frame;
 use super::key::entry;
+use super::layout::Layout;
 use super::{Drawing, Size, text};
 use crate::labels::{Placer, Rect, span_of};
 use crate::{Form, Mark};
@@ -11,16 +11,16 @@ use crate::{Form, Mark};
 impl Drawing<'_> {
     /// Limits and points, then the labels of all, each in a place of its own.
     pub(super) fn labels(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Frame { plot, .. } = self.frame;
+        let Layout { plot, .. } = self.layout;
         let font = self.size.font;
         let mut lines = self.outlines.clone();
-        let limits = self.chart.sound_marks().filter_map(|mark| match mark {
-            Mark::Limit { value, label } => Some((self.frame.y(self.value.place(*value)), label)),
+        let limits = self.chart.valid_marks().filter_map(|mark| match mark {
+            Mark::Limit { value, label } => Some((self.layout.y(self.value.place(*value)), label)),
             Mark::Point { .. } => None,
         });
         let limits: Vec<(f64, &String)> = limits.collect();
         lines.extend(limits.iter().map(|(y, _)| vec![(plot.left, *y), (plot.right, *y)]));
-        let area = Rect { top: plot.top - self.frame.headroom, ..plot };
+        let area = Rect { top: plot.top - self.layout.headroom, ..plot };
         let mut placer = Placer::new(area, lines, 0.35 * font);
         let write = |f: &mut Formatter<'_>, class: &str, rect: Rect, label: &str| {
             text(f, class, "middle", ((rect.left + rect.right) / 2.0, rect.top + 0.85 * font), label)
@@ -37,12 +37,12 @@ impl Drawing<'_> {
             if self.key.has(index) {
                 continue;
             }
-            let within = |name: &str| room(&self.frame, &self.outlines, index, self.size, name);
+            let within = |name: &str| room(&self.layout, &self.outlines, index, self.size, name);
             let (full, short) = (entry(self.chart, index), &series.label);
             if let Some((name, rect)) =
                 within(&full).map(|rect| (&full, rect)).or(within(short).map(|rect| (short, rect)))
             {
-                placer.take(rect);
+                placer.occupy(rect);
                 write(f, "label", rect, name)?;
             }
         }
@@ -57,9 +57,9 @@ impl Drawing<'_> {
                 write(f, "label limit-name", rect, label)?;
             }
         }
-        for mark in self.chart.sound_marks() {
+        for mark in self.chart.valid_marks() {
             let Mark::Point { t, value, label } = mark else { continue };
-            let (x, y) = (self.frame.x(self.time.place(*t)), self.frame.y(self.value.place(*value)));
+            let (x, y) = (self.layout.x(self.time.place(*t)), self.layout.y(self.value.place(*value)));
             writeln!(f, "<circle class=\"point\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{:.1}\"/>", 0.35 * font)?;
             if let Some(rect) = placer.at(x, y, self.size.text(label), 1.15 * font) {
                 write(f, "label", rect, label)?;
@@ -71,7 +71,7 @@ impl Drawing<'_> {
 
 /// The place in a band where it is high enough for a label, and highest.
 pub(super) fn room(
-    frame: &Frame,
+    layout: &Layout,
     outlines: &[Vec<(f64, f64)>],
     band: usize,
     size: Size,
@@ -80,16 +80,16 @@ pub(super) fn room(
     let (width, height) = (size.text(label) + 0.6 * size.font, 1.3 * size.font);
     let steps = 60;
     let place = |step: i32| {
-        let left = frame.plot.left
-            + (frame.plot.right - frame.plot.left - width) * f64::from(step) / f64::from(steps);
+        let left = layout.plot.left
+            + (layout.plot.right - layout.plot.left - width) * f64::from(step) / f64::from(steps);
         let (_, ceiling) = span_of(&outlines[band], left, left + width)?;
         let floor = match outlines.get(band + 1) {
             Some(below) => span_of(below, left, left + width)?.0,
-            None => frame.plot.bottom,
+            None => layout.plot.bottom,
         };
         let covered = outlines[band].first()?.0 <= left && outlines[band].last()?.0 >= left + width;
         let rect = Rect::sized(left, (floor + ceiling - height) / 2.0, width, height);
-        (covered && floor - ceiling >= height && left >= frame.plot.left).then_some((rect, floor - ceiling))
+        (covered && floor - ceiling >= height && left >= layout.plot.left).then_some((rect, floor - ceiling))
     };
     (0..=steps).filter_map(place).max_by(|a, b| a.1.total_cmp(&b.1)).map(|(rect, _)| rect)
 }

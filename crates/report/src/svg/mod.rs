@@ -14,23 +14,23 @@
 //! [`Size`]s and shows the one that fits.
 
 mod defs;
-mod frame;
 mod key;
 mod labels;
+mod layout;
 mod series;
 mod size;
 
 use std::fmt::{self, Formatter};
 
-use frame::Frame;
 use key::Key;
 use labels::room;
+use layout::Layout;
 pub use size::Size;
 
 use crate::axis::Axis;
+use crate::downsample::downsample;
 use crate::escape::Escaped;
 use crate::style::STYLE;
-use crate::thin::thin;
 use crate::{Chart, Form};
 
 /// The chart as an SVG file of its own, with its style in it.
@@ -67,7 +67,7 @@ struct Drawing<'a> {
     size: Size,
     id: &'a str,
     is_file: bool,
-    frame: Frame,
+    layout: Layout,
     time: Axis,
     value: Axis,
     /// The line of each series, or the top of its band, in the drawing's coordinates.
@@ -80,27 +80,29 @@ impl<'a> Drawing<'a> {
         let value = chart.value_axis((size.height / size.font / 4.0) as usize);
         let time = chart.time_axis((size.width / size.font / 5.0) as usize);
         let tops = chart.outlines();
-        let outlines = |frame: &Frame| -> Vec<Vec<(f64, f64)>> {
+        let outlines = |layout: &Layout| -> Vec<Vec<(f64, f64)>> {
             // Two pixels a column: as fine as the lines are thick.
-            let columns = ((frame.plot.right - frame.plot.left) / 2.0) as usize;
-            let place = |(t, v)| (frame.x(time.place(t)), frame.y(value.place(v)));
-            tops.iter().map(|top| thin(top, time.end, columns).into_iter().map(place).collect()).collect()
+            let columns = ((layout.plot.right - layout.plot.left) / 2.0) as usize;
+            let place = |(t, v)| (layout.x(time.place(t)), layout.y(value.place(v)));
+            tops.iter()
+                .map(|top| downsample(top, time.end, columns).into_iter().map(place).collect())
+                .collect()
         };
 
         // Whether a band can hold its label depends on the height that the key leaves. With the key of all bands the
         // height is the least, so what holds its label then holds it with a shorter key too.
         let mut key = Key::of_all(chart);
-        let mut frame = Frame::new(chart, size, &value, key.height(chart, size));
+        let mut layout = Layout::new(chart, size, &value, key.height(chart, size));
         if chart.form == Form::Bands {
-            let lines = outlines(&frame);
+            let lines = outlines(&layout);
             key = Key::new(
                 (0..chart.series.len())
-                    .filter(|band| room(&frame, &lines, *band, size, &chart.series[*band].label).is_none()),
+                    .filter(|band| room(&layout, &lines, *band, size, &chart.series[*band].label).is_none()),
             );
-            frame = Frame::new(chart, size, &value, key.height(chart, size));
+            layout = Layout::new(chart, size, &value, key.height(chart, size));
         }
-        let outlines = outlines(&frame);
-        Drawing { chart, size, id, is_file, frame, time, value, outlines, key }
+        let outlines = outlines(&layout);
+        Drawing { chart, size, id, is_file, layout, time, value, outlines, key }
     }
 
     fn head(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -122,18 +124,18 @@ impl<'a> Drawing<'a> {
 
     /// The title, and the phases with their shades and names.
     fn ground(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Frame { plot, .. } = self.frame;
-        for (index, line) in self.frame.title.iter().enumerate() {
+        let Layout { plot, .. } = self.layout;
+        for (index, line) in self.layout.title.iter().enumerate() {
             let y = self.size.font + index as f64 * self.size.line();
             text(f, "title", "start", (4.0, y), line)?;
         }
         // The right edge of the last name.
         let mut named = 0.0;
-        for (index, phase) in self.chart.sound_phases().enumerate() {
+        for (index, phase) in self.chart.valid_phases().enumerate() {
             let (from, to) =
-                (self.frame.x(self.time.place(phase.from)), self.frame.x(self.time.place(phase.to)));
+                (self.layout.x(self.time.place(phase.from)), self.layout.x(self.time.place(phase.to)));
             let shade = if phase.is_shaded { "phase shaded" } else { "phase" };
-            let (top, height) = (self.frame.phases, plot.bottom - self.frame.phases);
+            let (top, height) = (self.layout.phases, plot.bottom - self.layout.phases);
             writeln!(
                 f,
                 "<rect class=\"{shade}\" x=\"{from:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{height:.1}\"/>",
@@ -163,9 +165,9 @@ impl<'a> Drawing<'a> {
     }
 
     fn axes(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Frame { plot, .. } = self.frame;
+        let Layout { plot, .. } = self.layout;
         for tick in &self.value.ticks {
-            let y = self.frame.y(self.value.place(*tick));
+            let y = self.layout.y(self.value.place(*tick));
             let class = if *tick == 0.0 { "zero" } else { "grid" };
             writeln!(
                 f,
@@ -176,7 +178,7 @@ impl<'a> Drawing<'a> {
             text(f, "tick", "end", at, &self.value.label(*tick))?;
         }
         for tick in &self.time.ticks {
-            let x = self.frame.x(self.time.place(*tick));
+            let x = self.layout.x(self.time.place(*tick));
             let (y1, y2) = (plot.bottom, plot.bottom + 0.3 * self.size.font);
             writeln!(f, "<line class=\"zero\" x1=\"{x:.1}\" y1=\"{y1:.1}\" x2=\"{x:.1}\" y2=\"{y2:.1}\"/>")?;
             let label = self.time.label(*tick);

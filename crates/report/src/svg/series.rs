@@ -31,7 +31,7 @@ impl Drawing<'_> {
     /// A breath of colour below an unbroken line: what rises weighs more than what is flat.
     fn tint(&self, f: &mut Formatter<'_>, series: &Series, outline: &[(f64, f64)]) -> fmt::Result {
         let (Some(first), Some(last)) = (outline.first(), outline.last()) else { return Ok(()) };
-        let (ink, bottom) = (series.ink.name(), self.frame.plot.bottom);
+        let (ink, bottom) = (series.ink.name(), self.layout.plot.bottom);
         writeln!(
             f,
             "<path class=\"tint {ink}\" d=\"{}L{:.1} {bottom:.1}L{:.1} {bottom:.1}Z\"/>",
@@ -49,7 +49,7 @@ impl Drawing<'_> {
         outline: &[(f64, f64)],
         floor: &[(f64, f64)],
     ) -> fmt::Result {
-        let bottom = self.frame.plot.bottom;
+        let bottom = self.layout.plot.bottom;
         let mut edge = outline.to_vec();
         match (outline.first(), outline.last()) {
             (Some(first), Some(last)) if floor.is_empty() => {

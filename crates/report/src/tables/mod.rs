@@ -1,13 +1,13 @@
 //! The tables of a run: where its bytes were at one moment, how it ended, and on which machine. The same for terminals
 //! and pages.
 
-mod facts;
+mod environment;
 
 use std::collections::HashMap;
 
 use echoctl_record::{Bytes, Queues, Run, Sample, Seconds, Summary, WatchSummary};
 
-pub use facts::facts;
+pub use environment::environment;
 
 use crate::Table;
 use crate::table::ABSENT;
@@ -113,7 +113,7 @@ pub fn side_by_side(first: (&str, Table), second: (&str, Table)) -> Table {
 }
 
 /// The moment at which most bytes were under way: sent and not yet read back.
-pub fn fullest(samples: &[Sample]) -> Option<&Sample> {
+pub fn peak_sample(samples: &[Sample]) -> Option<&Sample> {
     samples.iter().max_by_key(|sample| sample.in_flight())
 }
 
@@ -179,7 +179,7 @@ mod tests {
         let at = |t, produced, consumed| Sample { t, produced, consumed, ..Sample::default() };
         let samples = [at(0.0, 10, 0), at(1.0, 90, 10), at(2.0, 100, 100)];
 
-        assert_eq!(fullest(&samples).map(|sample| sample.t), Some(1.0));
-        assert_eq!(fullest(&[]), None);
+        assert_eq!(peak_sample(&samples).map(|sample| sample.t), Some(1.0));
+        assert_eq!(peak_sample(&[]), None);
     }
 }

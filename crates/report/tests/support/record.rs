@@ -29,10 +29,10 @@ pub(crate) fn check_run(run: &Run, length: usize) {
     check_markup(&run_page(run).to_string(), length);
     check_numbers(&csv::samples(samples), samples.len());
 
-    let mut told = vec![tables::facts(run)];
+    let mut told = vec![tables::environment(run)];
     told.extend(tables::ending(run));
-    told.extend(tables::fullest(samples).map(tables::path));
-    told.push(tables::side_by_side(("one", tables::facts(run)), ("two", tables::facts(run))));
+    told.extend(tables::peak_sample(samples).map(tables::path));
+    told.push(tables::side_by_side(("one", tables::environment(run)), ("two", tables::environment(run))));
     for table in told {
         let rows = table.rows.len() + 1;
         assert!(table.to_text().chars().count() <= 4 * length + 400 * rows, "{table:?}");

@@ -5,7 +5,7 @@ use echoctl_record::{Bytes, Run};
 use crate::Table;
 
 /// The command, the versions, the machine and its settings. What the record does not tell is left out.
-pub fn facts(run: &Run) -> Table {
+pub fn environment(run: &Run) -> Table {
     let machine = &run.machine;
     let system =
         [Some(machine.system.as_str()), machine.kernel.as_deref(), Some(machine.architecture.as_str())];
@@ -67,12 +67,12 @@ mod tests {
     #[test]
     fn what_is_not_known_has_no_row() {
         let run = Run::new("", vec![], 0, "127.0.0.1:7".to_owned(), Machine::default());
-        assert_eq!(facts(&run), Table::default());
+        assert_eq!(environment(&run), Table::default());
 
         let machine = Machine { system: "linux".to_owned(), processors: 2, ..Machine::default() };
         let run =
             Run::new("0.1.0", vec!["echoctl".to_owned(), "flood".to_owned()], 0, "x".to_owned(), machine);
-        let names: Vec<String> = facts(&run).rows.into_iter().map(|mut row| row.remove(0)).collect();
+        let names: Vec<String> = environment(&run).rows.into_iter().map(|mut row| row.remove(0)).collect();
         assert_eq!(names, ["command", "echoctl", "system", "processors"]);
     }
 }

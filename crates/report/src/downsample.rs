@@ -4,7 +4,7 @@
 //! between them lies within that column and between those heights, so the picture is the one that all points would give.
 
 /// `points` (by rising first coordinate) thinned for a picture of `columns` columns between 0 and `end`.
-pub(crate) fn thin(points: &[(f64, f64)], end: f64, columns: usize) -> Vec<(f64, f64)> {
+pub(crate) fn downsample(points: &[(f64, f64)], end: f64, columns: usize) -> Vec<(f64, f64)> {
     if points.len() <= columns {
         return points.to_vec();
     }
@@ -31,7 +31,7 @@ mod tests {
         points[4_321].1 = 1e9;
         points[8_765].1 = -1e9;
 
-        let thinned = thin(&points, 9_999.0, 50);
+        let thinned = downsample(&points, 9_999.0, 50);
 
         assert!(thinned.len() <= 4 * 50, "{} points stayed", thinned.len());
         assert!(thinned.contains(&(4_321.0, 1e9)) && thinned.contains(&(8_765.0, -1e9)));
@@ -41,14 +41,14 @@ mod tests {
 
     #[test]
     fn few_points_stay_as_they_are() {
-        assert_eq!(thin(&[], 1.0, 5), []);
-        assert_eq!(thin(&[(0.5, 2.0)], 1.0, 5), [(0.5, 2.0)]);
+        assert_eq!(downsample(&[], 1.0, 5), []);
+        assert_eq!(downsample(&[(0.5, 2.0)], 1.0, 5), [(0.5, 2.0)]);
     }
 
     #[test]
     fn points_outside_the_picture_count_to_its_edge_columns() {
         let points: Vec<(f64, f64)> = (-50..150).map(|i| (f64::from(i), 1.0)).collect();
 
-        assert!(thin(&points, 100.0, 10).len() <= 40);
+        assert!(downsample(&points, 100.0, 10).len() <= 40);
     }
 }

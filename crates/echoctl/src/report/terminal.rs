@@ -1,4 +1,4 @@
-//! The sketch: charts and tables as a terminal, or a log, shows them.
+//! The terminal: charts and tables as a terminal, or a log, shows them.
 
 use std::io;
 
@@ -8,15 +8,15 @@ use crate::output::Styled;
 use crate::output::{colour, print, print_styled, terminal_size};
 
 /// How charts are drawn on stdout.
-pub(crate) struct Sketch {
+pub(crate) struct Terminal {
     columns: usize,
     is_plain: bool,
 }
 
-impl Sketch {
+impl Terminal {
     /// For the terminal that is there, in ASCII alone if `is_plain`.
-    pub(crate) fn new(is_plain: bool) -> Sketch {
-        Sketch { columns: terminal_size().0.clamp(40, 120), is_plain }
+    pub(crate) fn new(is_plain: bool) -> Terminal {
+        Terminal { columns: terminal_size().0.clamp(40, 120), is_plain }
     }
 
     /// A chart, and what there is to be seen in it.

@@ -1,4 +1,4 @@
-//! The frame of a drawing: what is left for the plot once title, phases, axes and key have their room.
+//! The layout of a drawing: what is left for the plot once title, phases, axes and key have their room.
 
 use super::Size;
 use crate::axis::Axis;
@@ -6,7 +6,7 @@ use crate::labels::Rect;
 use crate::{Chart, Form};
 
 /// Where the parts of a drawing are.
-pub(super) struct Frame {
+pub(super) struct Layout {
     /// Where the series are drawn.
     pub(super) plot: Rect,
     /// Room above the plot for the label of a line that reaches its top.
@@ -17,9 +17,9 @@ pub(super) struct Frame {
     pub(super) title: Vec<String>,
 }
 
-impl Frame {
-    /// The frame of `chart` above a key of height `key`.
-    pub(super) fn new(chart: &Chart, size: Size, value: &Axis, key: f64) -> Frame {
+impl Layout {
+    /// The layout of `chart` above a key of height `key`.
+    pub(super) fn new(chart: &Chart, size: Size, value: &Axis, key: f64) -> Layout {
         // Wide drawings stand one below the other: their plots begin at the same place, so that a moment is a vertical.
         let usual = if size.width >= Size::WIDE.width { size.text("512 MiB/s") } else { 0.0 };
         let widest = value.ticks.iter().map(|tick| size.text(&value.label(*tick))).fold(usual, f64::max);
@@ -28,7 +28,7 @@ impl Frame {
         let (left, right) = (widest + 0.7 * size.font, size.width - size.font);
         let phases = title.len() as f64 * size.line() + 0.5 * size.font;
         let end = chart.time_axis(1).end;
-        let rows = chart.sound_phases().map(|phase| {
+        let rows = chart.valid_phases().map(|phase| {
             let width = (phase.to - phase.from).max(0.0) / end * (right - left);
             size.wrap(&phase.label, width).len()
         });
@@ -39,7 +39,7 @@ impl Frame {
         };
         let plot =
             Rect { left, top: phases + strip + headroom, right, bottom: size.height - key - 2.0 * size.font };
-        Frame { plot, headroom, phases, title }
+        Layout { plot, headroom, phases, title }
     }
 
     /// The place of a part (0 to 1) of the time axis.
