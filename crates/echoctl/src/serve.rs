@@ -6,8 +6,9 @@ mod printer;
 
 use std::io::{self, Read};
 
+use anyhow::anyhow;
 use echoctl_observe::start_thread;
-use echoctl_server::{Error, Server, raise_descriptor_limit, runtime};
+use echoctl_server::{Error, Server, Setting, raise_descriptor_limit, runtime};
 use tokio::sync::oneshot;
 
 use crate::exit::{Exit, Failure, Outcome};
@@ -71,9 +72,34 @@ fn read_stdin() -> Result<oneshot::Receiver<()>, echoctl_observe::Error> {
     Ok(ended)
 }
 
+/// The failure with what to do about it, in terms of the command line.
 fn failure(error: Error) -> Failure {
     match error {
-        Error::Config(error) => Failure::usage(error),
+        Error::Config(error) => {
+            Failure::usage(format_args!("invalid value for {}: {error}", option(error.setting())))
+        }
+        error @ Error::AddressInUse { .. } => {
+            Failure::new(Exit::Failed, anyhow!("{error}\nhint: choose another port with --addr"))
+        }
         error => Failure::new(Exit::Failed, error),
+    }
+}
+
+/// The option that sets `setting`.
+fn option(setting: Setting) -> &'static str {
+    match setting {
+        Setting::Framing => "--framing",
+        Setting::MaxFrame => "--max-frame",
+        Setting::Io => "--io",
+        Setting::QueueLimit => "--queue-limit",
+        Setting::ResumeAt => "--resume-at",
+        Setting::MemoryLimit => "--memory-limit",
+        Setting::MaxConnections => "--max-connections",
+        Setting::IdleTimeout => "--idle-timeout",
+        Setting::WriteTimeout => "--write-timeout",
+        Setting::SendBuffer => "--sndbuf",
+        Setting::ReceiveBuffer => "--rcvbuf",
+        Setting::StatsEvery => "--stats-every",
+        Setting::Workers => "--workers",
     }
 }

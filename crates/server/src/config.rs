@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use echoctl_proto::Framing;
 
-use crate::error::ConfigError;
+use crate::error::{ConfigError, Setting};
 use crate::policy::Policy;
 use crate::read_size::LARGE_READ;
 
@@ -116,16 +116,16 @@ impl Config {
             return Err(ConfigError::ResumeOverLimit { limit, resume_at });
         }
         let zeroes = [
-            (self.max_frame == 0, "max-frame"),
-            (self.policy.limit() == Some(0), "queue-limit"),
-            (self.memory_limit == 0, "memory-limit"),
-            (self.max_connections == 0, "max-connections"),
-            (self.idle_timeout == Some(Duration::ZERO), "idle-timeout"),
-            (self.write_timeout == Some(Duration::ZERO), "write-timeout"),
-            (self.stats_every == Some(Duration::ZERO), "stats-every"),
+            (self.max_frame == 0, Setting::MaxFrame),
+            (self.policy.limit() == Some(0), Setting::QueueLimit),
+            (self.memory_limit == 0, Setting::MemoryLimit),
+            (self.max_connections == 0, Setting::MaxConnections),
+            (self.idle_timeout == Some(Duration::ZERO), Setting::IdleTimeout),
+            (self.write_timeout == Some(Duration::ZERO), Setting::WriteTimeout),
+            (self.stats_every == Some(Duration::ZERO), Setting::StatsEvery),
         ];
         if let Some((_, setting)) = zeroes.iter().find(|(is_zero, _)| *is_zero) {
-            return Err(ConfigError::Zero { setting });
+            return Err(ConfigError::Zero { setting: *setting });
         }
         self.check_bounds()
     }
@@ -133,16 +133,18 @@ impl Config {
     fn check_bounds(&self) -> Result<(), ConfigError> {
         let buffer = Config::LARGEST_KERNEL_BUFFER;
         for (setting, value, most) in [
-            ("max-connections", Some(self.max_connections), Config::MOST_CONNECTIONS),
-            ("sndbuf", self.send_buffer, buffer),
-            ("rcvbuf", self.receive_buffer, buffer),
+            (Setting::MaxConnections, Some(self.max_connections), Config::MOST_CONNECTIONS),
+            (Setting::SendBuffer, self.send_buffer, buffer),
+            (Setting::ReceiveBuffer, self.receive_buffer, buffer),
         ] {
             if let Some(value) = value.filter(|value| !(1..=most).contains(value)) {
                 return Err(ConfigError::OutOfRange { setting, value: value as u64, most: most as u64 });
             }
         }
         let most = Config::LONGEST_TIMEOUT;
-        for (setting, value) in [("idle-timeout", self.idle_timeout), ("write-timeout", self.write_timeout)] {
+        for (setting, value) in
+            [(Setting::IdleTimeout, self.idle_timeout), (Setting::WriteTimeout, self.write_timeout)]
+        {
             if let Some(value) = value.filter(|&value| value > most) {
                 return Err(ConfigError::TooLong { setting, value, most });
             }
@@ -202,22 +204,25 @@ mod tests {
         let config = Config::default;
         let limit = 1000;
 
-        for (bad, named) in [
-            (Config { io: Io::Threads, policy: Policy::Off, ..config() }, "threads"),
-            (Config { io: Io::OneThread, policy: Policy::Bounded { limit }, ..config() }, "one-thread"),
-            (Config { framing: Framing::Raw, policy: Policy::Drop { limit }, ..config() }, "raw"),
-            (Config { policy: Policy::Watermark { limit, resume_at: 1001 }, ..config() }, "resume"),
-            (Config { policy: Policy::Bounded { limit: 0 }, ..config() }, "queue-limit"),
-            (Config { max_frame: 0, ..config() }, "max-frame"),
-            (Config { max_connections: Config::MOST_CONNECTIONS + 1, ..config() }, "max-connections"),
-            (Config { send_buffer: Some(i32::MAX as usize), ..config() }, "sndbuf"),
-            (Config { receive_buffer: Some(usize::MAX), ..config() }, "rcvbuf"),
-            (Config { receive_buffer: Some(0), ..config() }, "rcvbuf"),
-            (Config { idle_timeout: Some(Duration::MAX), ..config() }, "idle-timeout"),
-            (Config { write_timeout: Some(Duration::from_secs(25 * 86_400)), ..config() }, "write-timeout"),
+        for (bad, setting) in [
+            (Config { io: Io::Threads, policy: Policy::Off, ..config() }, Setting::Io),
+            (Config { io: Io::OneThread, policy: Policy::Bounded { limit }, ..config() }, Setting::Io),
+            (Config { framing: Framing::Raw, policy: Policy::Drop { limit }, ..config() }, Setting::Framing),
+            (Config { policy: Policy::Watermark { limit, resume_at: 1001 }, ..config() }, Setting::ResumeAt),
+            (Config { policy: Policy::Bounded { limit: 0 }, ..config() }, Setting::QueueLimit),
+            (Config { max_frame: 0, ..config() }, Setting::MaxFrame),
+            (Config { max_connections: Config::MOST_CONNECTIONS + 1, ..config() }, Setting::MaxConnections),
+            (Config { send_buffer: Some(i32::MAX as usize), ..config() }, Setting::SendBuffer),
+            (Config { receive_buffer: Some(usize::MAX), ..config() }, Setting::ReceiveBuffer),
+            (Config { receive_buffer: Some(0), ..config() }, Setting::ReceiveBuffer),
+            (Config { idle_timeout: Some(Duration::MAX), ..config() }, Setting::IdleTimeout),
+            (
+                Config { write_timeout: Some(Duration::from_secs(25 * 86_400)), ..config() },
+                Setting::WriteTimeout,
+            ),
         ] {
-            let error = bad.check().expect_err(named).to_string();
-            assert!(error.contains(named), "{error}");
+            let error = bad.check().expect_err(&setting.to_string());
+            assert_eq!(error.setting(), setting, "{error}");
         }
     }
 

@@ -43,7 +43,7 @@ mod threads;
 
 pub use backpressure::{Action, Admission, Backpressure, Queued};
 pub use config::{Config, Io};
-pub use error::{ConfigError, Error};
+pub use error::{ConfigError, Error, Setting};
 pub use event::{CloseReason, Event, Listening, Stats, Totals};
 pub use memory::anonymous_memory;
 pub use policy::{Policy, UnknownPolicy};

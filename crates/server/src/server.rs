@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::accept::{self, IoBackend};
 use crate::config::Config;
 use crate::connection_table::CloseCause;
-use crate::error::{ConfigError, Error};
+use crate::error::{ConfigError, Error, Setting};
 use crate::event::{Event, Listening, Stats};
 use crate::listener;
 use crate::shared::Shared;
@@ -114,7 +114,7 @@ pub fn runtime(workers: Option<usize>) -> Result<Runtime, Error> {
     let workers = workers.unwrap_or_else(cores);
     if !(1..=Config::MOST_WORKERS).contains(&workers) {
         let most = Config::MOST_WORKERS as u64;
-        return Err(ConfigError::OutOfRange { setting: "workers", value: workers as u64, most }.into());
+        return Err(ConfigError::OutOfRange { setting: Setting::Workers, value: workers as u64, most }.into());
     }
     try_threads(workers).map_err(|source| Error::Start { what: "runtime's threads", source })?;
     Builder::new_multi_thread()

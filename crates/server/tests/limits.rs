@@ -125,7 +125,7 @@ fn a_byte_sent_as_urgent_comes_back_in_its_place() {
 fn a_runtime_has_at_least_one_worker_and_not_too_many() {
     for workers in [0, Config::MOST_WORKERS + 1, usize::MAX] {
         let error = runtime(Some(workers)).err().map(|error| error.to_string());
-        assert!(error.is_some_and(|error| error.contains("--workers")), "{workers}");
+        assert!(error.is_some_and(|error| error.contains("number of workers")), "{workers}");
     }
 }
 
