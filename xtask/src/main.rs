@@ -5,6 +5,7 @@
 
 mod audit_table;
 mod bench;
+mod bless;
 mod check;
 mod demo;
 mod docs;
@@ -36,6 +37,7 @@ fn run(words: &[&str]) -> Result<()> {
     match words {
         ["check"] => check::run(),
         ["tidy"] => tidy::run(),
+        ["bless", filters @ ..] => bless::run(filters),
         ["demo"] => demo::run(),
         ["docs"] => docs::run(),
         ["audit-table", cases] => audit_table::run(cases),
@@ -63,6 +65,7 @@ fn run(words: &[&str]) -> Result<()> {
 const USAGE: &str = "\
 cargo xtask check                       everything that CI checks, in its order: format, clippy, tidy, tests, docs, demo, faults
 cargo xtask tidy                        the house rules alone
+cargo xtask bless [TEST…]               accept what the program prints now as its snapshots (of all tests, or those named)
 cargo xtask demo                        the short demo of the program as it stands
 cargo xtask docs                        the picture of the README, measured and drawn anew (release build)
 cargo xtask audit-table CASES           docs/audited.md, from audits of the real servers that CASES lists (release build)

@@ -50,30 +50,6 @@ fn a_misspelt_lesson_is_guessed() {
 }
 
 #[test]
-fn the_whole_course_can_be_read_on_80_columns_and_ends_with_its_result() {
-    let output = lesson(&["all", "--yes", "--seed", "1"]);
-
-    let told = text(&output.stdout);
-    assert_eq!(text(&output.stderr), "");
-    for line in told.lines() {
-        assert!(line.chars().count() <= 80, "{} columns: {line}", line.chars().count());
-    }
-    // People are told sizes in units; the exact figures are in the JSON.
-    assert!(!told.split_whitespace().any(|word| is_digits(word, 6)), "{told}");
-    let lines: Vec<&str> = told.lines().filter(|line| !line.is_empty()).collect();
-    let all = lines.iter().filter(|line| line.starts_with("Lesson ")).count();
-    assert!(
-        all > 10 && lines.last().is_some_and(|last| last.contains(&format!(" of {all} hold ("))),
-        "{told}"
-    );
-}
-
-fn is_digits(word: &str, many: usize) -> bool {
-    let word = word.trim_matches(|c: char| c.is_ascii_punctuation());
-    word.len() >= many && word.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-#[test]
 fn the_page_about_the_lessons_asks_as_they_do_and_has_a_row_for_each() {
     let page = include_str!("../../../docs/lessons.md");
     let told = text(&lesson(&["stream", "--yes"]).stdout);
