@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use echoctl_observe::{MemoryShare, listener};
+use echoctl_observe::{MemoryShare, listener_at};
 use echoctl_record::{Evidence, Judgement, Sample};
 
 pub use bystander::BystanderStats;
@@ -177,7 +177,7 @@ impl AuditConfig {
             let holders = Listeners::open().and_then(|mut all| all.holders(self.addr, target));
             return holders.unwrap_or_default();
         }
-        listener(self.addr).iter().flat_map(|listener| listener.pids()).collect()
+        listener_at(self.addr).iter().flat_map(|listener| listener.pids()).collect()
     }
 
     fn empty_evidence(&self, pids: &[u32]) -> Evidence {

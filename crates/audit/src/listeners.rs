@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::thread;
 use std::time::Duration;
 
-use echoctl_observe::{Error, Found, Process, SocketDiag, user_name};
+use echoctl_observe::{Error, Process, SocketDiag, SocketEntry, user_name};
 
 use crate::descendants::Descendants;
 
@@ -31,7 +31,7 @@ impl Listeners {
     ///
     /// # Errors
     /// When the kernel refuses the question.
-    pub(crate) fn accepting(&mut self, addr: SocketAddr) -> Result<Vec<Found>, Error> {
+    pub(crate) fn accepting(&mut self, addr: SocketAddr) -> Result<Vec<SocketEntry>, Error> {
         let all = self.0.listening()?;
         Ok(all.into_iter().filter(|socket| accepts(socket, addr)).collect())
     }
@@ -172,13 +172,13 @@ pub struct ForeignListener {
 
 impl ForeignListener {
     /// The holder of `socket`, which is the process `pid`, if that is known.
-    fn new(socket: &Found, pid: Option<u32>) -> ForeignListener {
+    fn new(socket: &SocketEntry, pid: Option<u32>) -> ForeignListener {
         let name = pid.and_then(|pid| Some(Process::open(pid).ok()?.name().to_owned()));
         ForeignListener { addr: socket.local, uid: socket.uid, pid, name }
     }
 
     /// Any holder of `socket`, by a look at all processes.
-    pub(crate) fn of(socket: &Found) -> ForeignListener {
+    pub(crate) fn of(socket: &SocketEntry) -> ForeignListener {
         ForeignListener::new(socket, pids().find(|pid| sockets_of(*pid).contains(&socket.inode)))
     }
 }
@@ -196,7 +196,7 @@ impl fmt::Display for ForeignListener {
 }
 
 /// Whether a listening socket takes connections to `addr`.
-fn accepts(socket: &Found, addr: SocketAddr) -> bool {
+fn accepts(socket: &SocketEntry, addr: SocketAddr) -> bool {
     let (bound, wanted) = (socket.local.ip().to_canonical(), addr.ip().to_canonical());
     let is_any = bound.is_unspecified()
         && (bound.is_ipv4() == wanted.is_ipv4() || (bound.is_ipv6() && !socket.only_v6));

@@ -74,14 +74,14 @@ pub(crate) fn signal(process: &Process, signal: Signal) -> io::Result<()> {
         let error = io::Error::last_os_error();
         return match error.raw_os_error() {
             // Before Linux 5.3, or in a sandbox that forbids the call: its open files in /proc tell whether it still runs.
-            Some(libc::ENOSYS | libc::EPERM) if !process.has_ended() => kill(pid, number),
+            Some(libc::ENOSYS | libc::EPERM) if !process.has_exited() => kill(pid, number),
             _ => Err(error),
         };
     }
     // SAFETY: the call returned a new file descriptor, which nobody else owns.
     let descriptor = unsafe { OwnedFd::from_raw_fd(opened as libc::c_int) };
     // The pid was its own until now, so it was when the descriptor was opened.
-    if process.has_ended() {
+    if process.has_exited() {
         return Err(io::ErrorKind::NotFound.into());
     }
     let (descriptor, none) = (descriptor.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());

@@ -55,7 +55,7 @@ fn free(ip: &str) -> Option<SocketAddr> {
 }
 
 fn is_listening(addr: SocketAddr) -> bool {
-    echoctl_observe::listener(addr).is_ok()
+    echoctl_observe::listener_at(addr).is_ok()
 }
 
 /// Begins to listen at `addr` when the command has started, and audits the command there.

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use echoctl_observe::{Listener, listener};
+use echoctl_observe::{Listener, listener_at};
 
 use crate::address;
 use crate::exit::{Exit, Failure};
@@ -62,7 +62,7 @@ impl Consent {
             return Err(Refusal::Remote);
         }
         // Where no listener is visible the connection will tell: a port may be forwarded from another network namespace.
-        let listener = listener(addr).ok();
+        let listener = listener_at(addr).ok();
         match &listener {
             Some(found) if found.is_of_another_user() == Some(true) && !self.allow_other_user => {
                 let name = found.uid.and_then(echoctl_observe::user_name);
@@ -145,7 +145,7 @@ impl Target {
     /// # Errors
     /// Exit 4, with each address and why it does not do.
     pub(crate) fn first_listening(&self) -> Result<SocketAddr, Failure> {
-        match self.allowed.iter().find(|addr| listener(**addr).is_ok()) {
+        match self.allowed.iter().find(|addr| listener_at(**addr).is_ok()) {
             Some(addr) => Ok(*addr),
             None => self
                 .open(|addr, timeout| Ok(echoctl_client::connect(addr, timeout)))

@@ -3,7 +3,8 @@
 use std::fmt::{self, Write};
 
 use echoctl_observe::{
-    Cgroup, QueueLimits, SelfTest, SocketDiag, TcpMemory, Triple, available_memory, machine, sees_other_users,
+    Cgroup, QueueLimits, SelfTest, SocketDiag, SysctlRange, TcpMemory, available_memory, machine,
+    sees_other_users,
 };
 use echoctl_record::{Bytes, Machine, Rate, SCHEMA_VERSION, Seconds};
 use serde::Serialize;
@@ -67,7 +68,7 @@ impl Findings {
         } else if !self.test.is_good() {
             doubts.push("the ledger lags behind an echo in motion: is the machine busy?".to_owned());
         }
-        if let Some(tcp) = self.tcp.filter(|tcp| tcp.strain() > MAX_STRAIN) {
+        if let Some(tcp) = self.tcp.filter(|tcp| tcp.utilization() > MAX_STRAIN) {
             doubts.push(format!(
                 "other programs' connections have {} of kernel memory; from {} on the kernel shrinks all queues",
                 Bytes(tcp.used),
@@ -81,7 +82,7 @@ impl Findings {
     /// a client that never reads.
     fn connections_to_pressure(&self) -> Option<u64> {
         let (limits, tcp) = (self.limits?, self.tcp?);
-        let each = limits.send[2] + limits.receive[1];
+        let each = limits.send.max + limits.receive.default;
         Some(tcp.pressure.saturating_sub(tcp.used) / each.max(1))
     }
 
@@ -93,7 +94,7 @@ impl Findings {
             sees_server_end: self.server_end_hidden.is_none(),
             sees_other_users: self.sees_other_users,
             memory_available: self.available,
-            cgroup_left: self.cgroup.and_then(|group| group.left()),
+            cgroup_left: self.cgroup.and_then(|group| group.available()),
             cgroup_sockets: self.cgroup.and_then(|group| group.sockets),
             tcp_memory: self.tcp.map(|tcp| tcp.used),
             tcp_memory_pressure: self.tcp.map(|tcp| tcp.pressure),
@@ -157,7 +158,7 @@ fn here(findings: &Findings) -> String {
     if let (Some(memory), Some(available)) = (machine.memory, findings.available) {
         row(&mut text, "memory", &format!("{}, of which {} can be had", Bytes(memory), Bytes(available)));
     }
-    if let Some(left) = findings.cgroup.and_then(|group| group.left()) {
+    if let Some(left) = findings.cgroup.and_then(|group| group.available()) {
         row(&mut text, "its control group", &format!("leaves {}", Bytes(left)));
     }
     if let Some(sockets) = findings.cgroup.and_then(|group| group.sockets) {
@@ -172,12 +173,12 @@ fn queues(findings: &Findings) -> String {
         row(&mut text, "sizes", "not visible here");
         return text + "\n";
     };
-    let sizes = |[least, first, most]: Triple| {
-        format!("{} at first, from {} to {}", Bytes(first), Bytes(least), Bytes(most))
+    let sizes = |SysctlRange { min, default, max }: SysctlRange| {
+        format!("{} at first, from {} to {}", Bytes(default), Bytes(min), Bytes(max))
     };
     row(&mut text, "a receive queue", &sizes(limits.receive));
     row(&mut text, "a send queue", &sizes(limits.send));
-    row(&mut text, "the slack", &format!("{}: the most that both kernels", Bytes(limits.slack())));
+    row(&mut text, "the slack", &format!("{}: the most that both kernels", Bytes(limits.kernel_buffering())));
     row(&mut text, "", "hold together; what a server holds");
     row(&mut text, "", "shows only beyond that");
     if let Some(tcp) = findings.tcp {
@@ -186,7 +187,7 @@ fn queues(findings: &Findings) -> String {
         row(
             &mut text,
             "  is under pressure",
-            &format!("from {} on, and ends at {}", Bytes(tcp.pressure), Bytes(tcp.most)),
+            &format!("from {} on, and ends at {}", Bytes(tcp.pressure), Bytes(tcp.max)),
         );
     }
     if let Some(count) = findings.connections_to_pressure() {

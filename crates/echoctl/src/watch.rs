@@ -8,7 +8,7 @@ mod target;
 use std::time::{Duration, Instant};
 
 use echoctl_lab::kit::{count, wrap};
-use echoctl_observe::{Follow, Observation, ProcessTree};
+use echoctl_observe::{ConnectionTracker, Observation, ProcessTree};
 use echoctl_record::{Bytes, Sample, WatchSummary};
 use echoctl_server::raise_descriptor_limit;
 use serde::Serialize;
@@ -85,7 +85,7 @@ pub(crate) fn run(args: Args) -> Outcome {
             .filter(|pids| !pids.is_empty())
             .and_then(|pids| ProcessTree::new(pids.iter().copied()).ok()),
     };
-    let follow = Follow::new(target.addrs.clone(), tree)
+    let tracker = ConnectionTracker::new(target.addrs.clone(), tree)
         .map_err(|error| Failure::new(Exit::Inconclusive, anyhow::Error::from(error)))?;
     let recorder = Recorder::new(&args.recording, target.addresses(), echoctl_observe::machine())?;
     // Before the view hides the cursor, which a signal is to show again.
@@ -105,7 +105,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     Watch {
         every: args.every,
         ends: args.for_,
-        follow,
+        tracker,
         screen: WatchScreen::new(target.title()),
         show,
         peaks: Peaks::default(),
@@ -119,7 +119,7 @@ pub(crate) fn run(args: Args) -> Outcome {
 struct Watch {
     every: Duration,
     ends: Option<Duration>,
-    follow: Follow,
+    tracker: ConnectionTracker,
     screen: WatchScreen,
     show: View,
     peaks: Peaks,
@@ -137,19 +137,19 @@ enum View {
 impl Watch {
     /// Looks until the time is over, the server has ended, or the user has seen enough.
     fn run(mut self) -> Outcome {
-        let began = self.follow.sampler().began();
+        let began = self.tracker.sampler().began();
         let (mut look, mut list, mut line) = (began, began, began);
         loop {
             let now = Instant::now();
             if now >= list {
-                self.follow.refresh()?;
+                self.tracker.refresh()?;
                 list = now + LIST_EVERY;
             }
-            let mut observation = self.follow.sample();
-            let kept = self.history.add(&mut observation.sample, self.follow.sampler().connections());
+            let mut observation = self.tracker.sample();
+            let kept = self.history.add(&mut observation.sample, self.tracker.sampler().connections());
             self.recorder.add(kept);
             self.peaks.add(&observation);
-            let rows = Row::all(&self.follow);
+            let rows = Row::all(&self.tracker);
             self.screen.add(&observation, &rows);
             let is_due = now >= line;
             if is_due {
@@ -175,7 +175,7 @@ impl Watch {
 
     fn show(&mut self, observation: &Observation, rows: &[Row], is_due: bool) -> std::io::Result<()> {
         match &mut self.show {
-            View::Live(screen) => screen.draw(self.screen.text(observation, rows, &self.follow)),
+            View::Live(screen) => screen.draw(self.screen.text(observation, rows, &self.tracker)),
             View::Json { top } if is_due => offer_json(
                 "sample",
                 &SampleEvent { sample: &observation.sample, top: &rows[..rows.len().min(*top)] },
@@ -187,7 +187,7 @@ impl Watch {
 
     fn finish(mut self, last: &Observation, exit: Exit) -> Outcome {
         let watched = WatchSummary {
-            connections_seen: self.follow.came(),
+            connections_seen: self.tracker.connections_seen(),
             server_exited: last.server_ended,
             ..self.peaks.watched(last.sample.t)
         };

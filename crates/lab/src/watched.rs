@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use echoctl_client::Connection;
-use echoctl_observe::{OwnEnd, Watched};
+use echoctl_observe::{LocalEndpoint, WatchedConnection};
 
 /// A connection of a flood, to be sampled. Its socket stays open until the sampler drops it.
-pub fn watched(connection: &Arc<Connection>) -> Watched {
+pub fn watched(connection: &Arc<Connection>) -> WatchedConnection {
     let counted = Arc::clone(connection);
-    let counters = move || {
+    let counts = move || {
         // Consumed before produced: what comes back in between was sent before.
         let consumed = counted.consumed();
         (counted.produced(), consumed)
     };
-    Watched {
+    WatchedConnection {
         local: connection.local_addr(),
         peer: connection.peer_addr(),
-        own: Some(OwnEnd { socket: Arc::clone(connection) as _, counters: Box::new(counters) }),
+        endpoint: Some(LocalEndpoint { socket: Arc::clone(connection) as _, counts: Box::new(counts) }),
     }
 }

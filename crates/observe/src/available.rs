@@ -24,12 +24,12 @@ use crate::proc_file::read_text;
 /// the machine leave. Windows shows what the machine leaves; `None` where nothing is visible (macOS).
 pub fn available_memory() -> Option<u64> {
     let own = std::process::id();
-    least([machine(), Cgroup::own().and_then(|group| group.left()), resource_limits(own)])
+    min_known([machine(), Cgroup::own().and_then(|group| group.available()), resource_limits(own)])
 }
 
 /// The same for another process, as far as it is visible from here.
 pub fn available_memory_of(pid: u32) -> Option<u64> {
-    least([machine(), Cgroup::of(pid).and_then(|group| group.left()), resource_limits(pid)])
+    min_known([machine(), Cgroup::of(pid).and_then(|group| group.available()), resource_limits(pid)])
 }
 
 /// A memory limit for whoever gives none: a quarter of what is left, at least 16 MiB and at most 1 GiB.
@@ -41,35 +41,38 @@ pub struct MemoryShare {
     /// The limit, in bytes.
     pub limit: u64,
     /// What it is a share of, in bytes: `None` where that is not visible, and of a limit that was given.
-    pub left: Option<u64>,
+    pub available: Option<u64>,
 }
 
 impl MemoryShare {
     /// A share of what is left to this process.
     pub fn own() -> MemoryShare {
-        MemoryShare::of_left(available_memory())
+        MemoryShare::of_available(available_memory())
     }
 
     /// A share of what is left to this process and to each of `pids`: where the memory of a server is to be bounded,
     /// it may run in a smaller container than its client.
     pub fn with(pids: &[u32]) -> MemoryShare {
         let theirs = pids.iter().filter_map(|&pid| available_memory_of(pid));
-        MemoryShare::of_left(theirs.chain(available_memory()).min())
+        MemoryShare::of_available(theirs.chain(available_memory()).min())
     }
 
     /// A limit that the user gave, whatever is left.
-    pub fn given(limit: u64) -> MemoryShare {
-        MemoryShare { limit, left: None }
+    pub fn fixed(limit: u64) -> MemoryShare {
+        MemoryShare { limit, available: None }
     }
 
     /// A share of this many bytes.
-    pub fn of_left(left: Option<u64>) -> MemoryShare {
-        MemoryShare { limit: left.map_or(MOST, |left| (left / 4).clamp(LEAST, MOST)), left }
+    pub fn of_available(available: Option<u64>) -> MemoryShare {
+        MemoryShare {
+            limit: available.map_or(MAX_SHARE, |bytes| (bytes / 4).clamp(MIN_SHARE, MAX_SHARE)),
+            available,
+        }
     }
 
     /// Whether so little is left that the limit itself may not fit.
     pub fn is_scarce(&self) -> bool {
-        self.left.is_some_and(|left| left < SCARCE)
+        self.available.is_some_and(|bytes| bytes < SCARCE_MEMORY)
     }
 }
 
@@ -77,38 +80,38 @@ impl MemoryShare {
 impl fmt::Display for MemoryShare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let limit = Bytes(self.limit);
-        match self.left.map(Bytes) {
+        match self.available.map(Bytes) {
             Some(left) if self.is_scarce() => write!(f, "{limit}, although only {left} is left"),
-            Some(left) if self.limit < MOST => write!(f, "{limit}, a quarter of the {left} left"),
+            Some(left) if self.limit < MAX_SHARE => write!(f, "{limit}, a quarter of the {left} left"),
             _ => write!(f, "{limit}"),
         }
     }
 }
 
-fn least<const N: usize>(bounds: [Option<u64>; N]) -> Option<u64> {
+fn min_known<const N: usize>(bounds: [Option<u64>; N]) -> Option<u64> {
     bounds.into_iter().flatten().min()
 }
 
 /// What the machine has left.
 fn machine() -> Option<u64> {
     #[cfg(windows)]
-    let told = crate::sys::memory_left();
+    let reported = crate::sys::memory_left();
     #[cfg(not(windows))]
-    let told = None;
-    least([told, meminfo_left()])
+    let reported = None;
+    min_known([reported, meminfo_available()])
 }
 
 /// The same on Linux; nothing where there is no `/proc`.
-fn meminfo_left() -> Option<u64> {
+fn meminfo_available() -> Option<u64> {
     let meminfo = read_text("/proc/meminfo")?;
     let available = kibibytes(&meminfo, "MemAvailable:");
     let is_strict = sysctl("vm.overcommit_memory").is_some_and(|mode| mode == "2");
-    let unpromised = if is_strict { unpromised(&meminfo) } else { None };
-    least([available, unpromised])
+    let uncommitted = if is_strict { uncommitted(&meminfo) } else { None };
+    min_known([available, uncommitted])
 }
 
 /// What may still be promised to processes, from `/proc/meminfo`.
-fn unpromised(meminfo: &str) -> Option<u64> {
+fn uncommitted(meminfo: &str) -> Option<u64> {
     Some(kibibytes(meminfo, "CommitLimit:")?.saturating_sub(kibibytes(meminfo, "Committed_AS:")?))
 }
 
@@ -116,15 +119,15 @@ fn unpromised(meminfo: &str) -> Option<u64> {
 fn resource_limits(pid: u32) -> Option<u64> {
     let limits = read_text(format!("/proc/{pid}/limits"))?;
     let status = read_text(format!("/proc/{pid}/status")).unwrap_or_default();
-    left_by_limits(&limits, &status)
+    available_by_limits(&limits, &status)
 }
 
 /// The same, from the texts of `limits` and `status`.
-fn left_by_limits(limits: &str, status: &str) -> Option<u64> {
+fn available_by_limits(limits: &str, status: &str) -> Option<u64> {
     let left = |limit: &str, used: &str| {
         Some(soft_limit(limits, limit)?.saturating_sub(kibibytes(status, used).unwrap_or(0)))
     };
-    least([left("Max address space ", "VmSize:"), left("Max data size ", "VmData:")])
+    min_known([left("Max address space ", "VmSize:"), left("Max data size ", "VmData:")])
 }
 
 /// The soft limit of a line of `/proc/PID/limits`: `name  soft  hard  unit`. `None` where it is `unlimited`.
@@ -136,20 +139,20 @@ fn soft_limit(limits: &str, name: &str) -> Option<u64> {
 /// Any texts as the files that are read: what is left is within what there is.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn check(limits: &str, status: &str) {
-    let limit = least([soft_limit(limits, "Max address space "), soft_limit(limits, "Max data size ")]);
-    assert!(left_by_limits(limits, status) <= limit);
-    assert!(unpromised(limits) <= kibibytes(limits, "CommitLimit:"));
+    let limit = min_known([soft_limit(limits, "Max address space "), soft_limit(limits, "Max data size ")]);
+    assert!(available_by_limits(limits, status) <= limit);
+    assert!(uncommitted(limits) <= kibibytes(limits, "CommitLimit:"));
 }
 
 /// The most that a share comes to, in bytes: many times what the kernels hold of one connection, which is what has to be
 /// seen beyond, and harmless on a machine that has four times as much.
-const MOST: u64 = 1 << 30;
+const MAX_SHARE: u64 = 1 << 30;
 
 /// The least that a share comes to, in bytes: below this even a demonstration has no room.
-const LEAST: u64 = 16 << 20;
+const MIN_SHARE: u64 = 16 << 20;
 
 /// Bytes left of which the least share is a quarter.
-const SCARCE: u64 = 4 * LEAST;
+const SCARCE_MEMORY: u64 = 4 * MIN_SHARE;
 
 #[cfg(test)]
 mod tests {
@@ -168,26 +171,26 @@ Max address space         614400000            unlimited            bytes     \n
     fn resource_limits_leave_what_is_not_used_of_them() {
         let unlimited = "Max address space         unlimited            unlimited            bytes     \n";
 
-        assert_eq!(left_by_limits(LIMITS, STATUS), Some(409_600_000 - 40_000 * 1024));
-        assert_eq!(left_by_limits(LIMITS, "VmSize: 590000 kB\n"), Some(614_400_000 - 590_000 * 1024));
-        assert_eq!(left_by_limits(LIMITS, "VmSize: 900000 kB\n"), Some(0), "the limit came later");
-        assert_eq!(left_by_limits(LIMITS, ""), Some(409_600_000), "a process whose memory is hidden");
-        assert_eq!(left_by_limits(unlimited, STATUS), None);
-        assert_eq!(left_by_limits("", STATUS), None);
+        assert_eq!(available_by_limits(LIMITS, STATUS), Some(409_600_000 - 40_000 * 1024));
+        assert_eq!(available_by_limits(LIMITS, "VmSize: 590000 kB\n"), Some(614_400_000 - 590_000 * 1024));
+        assert_eq!(available_by_limits(LIMITS, "VmSize: 900000 kB\n"), Some(0), "the limit came later");
+        assert_eq!(available_by_limits(LIMITS, ""), Some(409_600_000), "a process whose memory is hidden");
+        assert_eq!(available_by_limits(unlimited, STATUS), None);
+        assert_eq!(available_by_limits("", STATUS), None);
     }
 
     #[test]
     fn strict_overcommit_leaves_what_is_not_promised() {
         let meminfo = "CommitLimit:    1000 kB\nCommitted_AS:    400 kB\n";
 
-        assert_eq!(unpromised(meminfo), Some(600 * 1024));
-        assert_eq!(unpromised("CommitLimit:    1000 kB\nCommitted_AS:   1400 kB\n"), Some(0));
-        assert_eq!(unpromised("CommitLimit:    1000 kB\n"), None);
+        assert_eq!(uncommitted(meminfo), Some(600 * 1024));
+        assert_eq!(uncommitted("CommitLimit:    1000 kB\nCommitted_AS:   1400 kB\n"), Some(0));
+        assert_eq!(uncommitted("CommitLimit:    1000 kB\n"), None);
     }
 
     #[test]
     fn a_share_is_a_quarter_within_its_bounds() {
-        let share = |left| MemoryShare::of_left(left).limit;
+        let share = |left| MemoryShare::of_available(left).limit;
 
         assert_eq!(share(Some(300 << 20)), 75 << 20);
         assert_eq!(share(Some(1 << 40)), 1 << 30);
@@ -197,13 +200,13 @@ Max address space         614400000            unlimited            bytes     \n
 
     #[test]
     fn a_share_says_what_it_is_a_quarter_of() {
-        let text = |left| MemoryShare::of_left(left).to_string();
+        let text = |left| MemoryShare::of_available(left).to_string();
 
         assert_eq!(text(Some(300 << 20)), "75 MiB, a quarter of the 300 MiB left");
         assert_eq!(text(Some(40 << 20)), "16 MiB, although only 40 MiB is left");
         assert_eq!(text(Some(1 << 40)), "1 GiB");
         assert_eq!(text(None), "1 GiB");
-        assert_eq!(MemoryShare::given(40 << 20).to_string(), "40 MiB");
+        assert_eq!(MemoryShare::fixed(40 << 20).to_string(), "40 MiB");
     }
 
     #[test]
@@ -213,6 +216,6 @@ Max address space         614400000            unlimited            bytes     \n
 
         assert!(own < crate::machine().memory.unwrap());
         assert!(available_memory_of(std::process::id()).is_some());
-        assert!(MemoryShare::with(&[std::process::id(), u32::MAX]).left <= Some(u64::MAX));
+        assert!(MemoryShare::with(&[std::process::id(), u32::MAX]).available <= Some(u64::MAX));
     }
 }

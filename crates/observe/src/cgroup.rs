@@ -23,7 +23,7 @@ use crate::proc_file::read_text;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cgroup {
     /// The least that any level leaves to take; `None` without a limit.
-    left: Option<u64>,
+    available: Option<u64>,
     /// Kernel memory of the group's sockets, where the kernel counts it.
     pub sockets: Option<u64>,
 }
@@ -53,17 +53,17 @@ impl Cgroup {
                 None => continue,
             };
             let levels = group.ancestors().take_while(|level| level.starts_with(&mount.point));
-            let left = levels.filter_map(|level| left_at(mount.version, &file_in(level))).min();
+            let left = levels.filter_map(|level| available_at(mount.version, &file_in(level))).min();
             let cgroup: &mut Cgroup = found.get_or_insert_default();
-            cgroup.left = cgroup.left.into_iter().chain(left).min();
+            cgroup.available = cgroup.available.into_iter().chain(left).min();
             cgroup.sockets = cgroup.sockets.or_else(|| sockets_at(mount.version, &file_in(&group)));
         }
         found
     }
 
     /// What may still be taken.
-    pub fn left(&self) -> Option<u64> {
-        self.left
+    pub fn available(&self) -> Option<u64> {
+        self.available
     }
 }
 
@@ -153,7 +153,7 @@ fn file_in(level: &Path) -> impl Fn(&str) -> Option<String> {
 }
 
 /// What one level leaves to take; `None` without a limit.
-fn left_at(version: Version, file: &FileText) -> Option<u64> {
+fn available_at(version: Version, file: &FileText) -> Option<u64> {
     let number = |name: &str| file(name)?.trim().parse::<u64>().ok();
     let stat = file("memory.stat").unwrap_or_default();
     let (limits, usage, cache) = match version {
@@ -208,7 +208,7 @@ pub(crate) fn check(mounts: &str, membership: &str) {
         }
         // Every file of the group has the one text or the other.
         let file = |name: &str| Some(if name == "memory.stat" { mounts } else { membership }.to_owned());
-        assert!(left_at(version, &file).is_none_or(|left| left < UNLIMITED));
+        assert!(available_at(version, &file).is_none_or(|left| left < UNLIMITED));
         let _ = sockets_at(version, &file);
     }
 }

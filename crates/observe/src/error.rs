@@ -10,18 +10,18 @@ use thiserror::Error;
 pub enum Error {
     /// The kernel refused a question.
     // Not its source: its words stand in the message, and a chain would say them twice.
-    #[error("{what}: {answer}")]
+    #[error("{operation}: {error}")]
     Kernel {
         /// What was asked for.
-        what: &'static str,
-        /// The kernel's answer.
-        answer: io::Error,
+        operation: &'static str,
+        /// The kernel's error.
+        error: io::Error,
     },
     /// The kernel's answer is not of the form that is documented.
-    #[error("{what}: the kernel's answer makes no sense")]
+    #[error("{operation}: the kernel's answer makes no sense")]
     Malformed {
         /// What was asked for.
-        what: &'static str,
+        operation: &'static str,
     },
     /// There is no such process, or it has ended.
     #[error("no process has the pid {pid}")]
@@ -31,7 +31,7 @@ pub enum Error {
     },
     /// No socket of this host listens at the address.
     #[error("nobody listens at {addr} on this host")]
-    NobodyListens {
+    NotListening {
         /// The address asked for.
         addr: SocketAddr,
     },
@@ -48,7 +48,7 @@ pub enum Error {
 
 impl Error {
     /// For `map_err`: the kernel refused `what`.
-    pub(crate) fn kernel(what: &'static str) -> impl FnOnce(io::Error) -> Error {
-        move |answer| Error::Kernel { what, answer }
+    pub(crate) fn kernel(operation: &'static str) -> impl FnOnce(io::Error) -> Error {
+        move |error| Error::Kernel { operation, error }
     }
 }

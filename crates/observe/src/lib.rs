@@ -3,9 +3,9 @@
 //! Everything here only reads, and needs no help from the server that is looked at: any owner, any language.
 //!
 //! - [`ProcessTree`], [`Process`]: memory, processor time and disk writes of a server and all that it started.
-//! - [`listener`]: which processes own a listening port.
+//! - [`listener_at`]: which processes own a listening port.
 //! - [`Sampler`], [`SamplerThread`]: where every byte of a set of connections is, again and again.
-//! - [`Follow`]: the connections of a live server, as they come and go.
+//! - [`ConnectionTracker`]: the connections of a live server, as they come and go.
 //! - [`SocketDiag`]: the state and queues of any TCP socket of this host, looked up by its two addresses.
 //! - [`machine()`], [`QueueLimits`], [`TcpMemory`]: what bounds the queues on this machine.
 //! - [`available_memory`], [`MemoryShare`], [`Cgroup`]: the memory that is left to a process, and a limit that fits into it.
@@ -27,11 +27,11 @@ pub use error::Error;
 pub use process::{Memory, Process, ProcessTree, TreeReading};
 
 mod diag;
-pub use diag::{Found, SocketDiag, Timer};
+pub use diag::{SocketDiag, SocketEntry, Timer};
 
 mod listener;
 mod users;
-pub use listener::{Listener, Owner, addresses_of, listener, sees_other_users};
+pub use listener::{Listener, Owner, listener_at, listening_addresses, sees_other_users};
 pub use users::user_name;
 
 mod socket_memory;
@@ -46,7 +46,8 @@ pub use socket::{AsHandle, SocketBuffers, receive_queue, send_queue};
 
 mod sampler;
 pub use sampler::{
-    AT_ONCE, Connection, Cut, End, Filled, Observation, OwnEnd, Pace, Path, Sampler, SamplerThread, Watched,
+    Connection, Counters, Endpoint, LocalEndpoint, MAX_PER_SAMPLE, Observation, Occupancy, PathState,
+    Sampler, SamplerThread, SamplingInterval, WatchedConnection,
 };
 
 mod available;
@@ -54,13 +55,13 @@ mod cgroup;
 mod machine;
 pub use available::{MemoryShare, available_memory, available_memory_of};
 pub use cgroup::Cgroup;
-pub use machine::{QueueLimits, TcpMemory, Triple, machine};
+pub use machine::{QueueLimits, SysctlRange, TcpMemory, machine};
 
 mod loopback;
 pub use loopback::loopback;
 
-mod follow;
-pub use follow::Follow;
+mod connection_tracker;
+pub use connection_tracker::ConnectionTracker;
 
 mod self_test;
 pub use self_test::SelfTest;

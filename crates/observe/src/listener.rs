@@ -64,25 +64,25 @@ impl fmt::Display for Listener {
 /// Takes 20 to 100 ms on a busy host, since the files of all processes are looked through.
 ///
 /// # Errors
-/// [`Error::NobodyListens`]; [`Error::NotVisible`] on a system that does not tell.
+/// [`Error::NotListening`]; [`Error::NotVisible`] on a system that does not tell.
 #[cfg(target_os = "linux")]
-pub fn listener(addr: SocketAddr) -> Result<Listener, Error> {
+pub fn listener_at(addr: SocketAddr) -> Result<Listener, Error> {
     let listening = crate::SocketDiag::open()?.listening()?;
-    let at = |wanted: fn(&crate::Found, SocketAddr) -> bool| {
+    let at = |wanted: fn(&crate::SocketEntry, SocketAddr) -> bool| {
         let all: Vec<_> = listening
             .iter()
             .filter(|found| found.local.port() == addr.port() && wanted(found, addr))
             .collect();
         (!all.is_empty()).then_some(all)
     };
-    let exact = |found: &crate::Found, addr: SocketAddr| found.local.ip() == addr.ip().to_canonical();
-    let wildcard = |found: &crate::Found, addr: SocketAddr| {
+    let exact = |found: &crate::SocketEntry, addr: SocketAddr| found.local.ip() == addr.ip().to_canonical();
+    let wildcard = |found: &crate::SocketEntry, addr: SocketAddr| {
         let ip = found.local.ip();
         ip.is_unspecified()
             && (ip.is_ipv4() == addr.ip().to_canonical().is_ipv4() || ip.is_ipv6() && !found.only_v6)
     };
     // With SO_REUSEPORT several sockets, of one user, listen at the same address.
-    let Some(sockets) = at(exact).or_else(|| at(wildcard)) else { return Err(Error::NobodyListens { addr }) };
+    let Some(sockets) = at(exact).or_else(|| at(wildcard)) else { return Err(Error::NotListening { addr }) };
     let inodes: Vec<u32> = sockets.iter().map(|found| found.inode).collect();
     Ok(Listener { addr: sockets[0].local, uid: Some(sockets[0].uid), owners: holders(&inodes) })
 }
@@ -92,7 +92,7 @@ pub fn listener(addr: SocketAddr) -> Result<Listener, Error> {
 /// # Errors
 /// Always: which process listens is not visible.
 #[cfg(not(target_os = "linux"))]
-pub fn listener(_: SocketAddr) -> Result<Listener, Error> {
+pub fn listener_at(_: SocketAddr) -> Result<Listener, Error> {
     Err(Error::NotVisible { what: "which process listens (give --pid)" })
 }
 
@@ -102,7 +102,7 @@ pub fn listener(_: SocketAddr) -> Result<Listener, Error> {
 /// # Errors
 /// [`Error::NotVisible`] on a system that does not tell.
 #[cfg(target_os = "linux")]
-pub fn addresses_of(pids: impl IntoIterator<Item = u32>) -> Result<Vec<SocketAddr>, Error> {
+pub fn listening_addresses(pids: impl IntoIterator<Item = u32>) -> Result<Vec<SocketAddr>, Error> {
     let listening = crate::SocketDiag::open()?.listening()?;
     let mut addrs = Vec::new();
     for pid in pids {
@@ -123,7 +123,7 @@ pub fn addresses_of(pids: impl IntoIterator<Item = u32>) -> Result<Vec<SocketAdd
 /// # Errors
 /// Always: where a process listens is not visible.
 #[cfg(not(target_os = "linux"))]
-pub fn addresses_of(_: impl IntoIterator<Item = u32>) -> Result<Vec<SocketAddr>, Error> {
+pub fn listening_addresses(_: impl IntoIterator<Item = u32>) -> Result<Vec<SocketAddr>, Error> {
     Err(Error::NotVisible { what: "where a process listens" })
 }
 
@@ -174,8 +174,8 @@ mod tests {
         let addr = exact.local_addr().unwrap();
         let port = any.local_addr().unwrap().port();
 
-        let found = listener(addr).unwrap();
-        let behind = listener(SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
+        let found = listener_at(addr).unwrap();
+        let behind = listener_at(SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
 
         assert_eq!(found.addr, addr);
         assert_eq!(found.pids().collect::<Vec<_>>(), [std::process::id()]);
@@ -188,7 +188,7 @@ mod tests {
     fn the_addresses_of_a_process_are_where_it_listens() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
 
-        let addrs = addresses_of([std::process::id()]).unwrap();
+        let addrs = listening_addresses([std::process::id()]).unwrap();
 
         assert!(addrs.contains(&listener.local_addr().unwrap()));
     }
@@ -200,7 +200,7 @@ mod tests {
         socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
         let addr = socket.local_addr().unwrap().as_socket().unwrap();
 
-        let error = listener(addr).unwrap_err();
+        let error = listener_at(addr).unwrap_err();
 
         assert_eq!(error.to_string(), format!("nobody listens at {addr} on this host"));
     }

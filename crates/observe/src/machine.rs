@@ -12,34 +12,44 @@ use crate::proc_file::read_text;
 use crate::sys;
 
 /// Three settings of one name, in the kernel's order: least, default (or pressure), most.
-pub type Triple = [u64; 3];
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SysctlRange {
+    /// The least.
+    pub min: u64,
+    /// Where it begins (of `tcp_mem`: where the kernel is under pressure).
+    pub default: u64,
+    /// The most.
+    pub max: u64,
+}
 
 /// The sizes of one connection's queues, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueLimits {
     /// `net.ipv4.tcp_rmem`: what a receive queue may take.
-    pub receive: Triple,
+    pub receive: SysctlRange,
     /// `net.ipv4.tcp_wmem`: what a send queue may take.
-    pub send: Triple,
+    pub send: SysctlRange,
 }
 
 impl QueueLimits {
     /// As this machine has them. `None` where they are not visible.
     pub fn here() -> Option<QueueLimits> {
-        let triple = |name: &str| triple(&sysctl(name)?);
-        Some(QueueLimits { receive: triple("net.ipv4.tcp_rmem")?, send: triple("net.ipv4.tcp_wmem")? })
+        let range = |name: &str| range(&sysctl(name)?);
+        Some(QueueLimits { receive: range("net.ipv4.tcp_rmem")?, send: range("net.ipv4.tcp_wmem")? })
     }
 
     /// The most bytes that both kernels can hold of one connection of an echo.
-    pub fn slack(&self) -> u64 {
-        self.slack_with(None, None)
+    pub fn kernel_buffering(&self) -> u64 {
+        self.kernel_buffering_with(None, None)
     }
 
     /// The same with queues of a fixed size at the client's end (`--sndbuf`, `--rcvbuf`; the kernel doubles them).
-    pub fn slack_with(&self, client_send: Option<u64>, client_receive: Option<u64>) -> u64 {
-        let client_send = client_send.map_or(self.send[2], |bytes| bytes.saturating_mul(2));
-        let client_receive = client_receive.map_or(self.receive[1], |bytes| bytes.saturating_mul(2));
-        [client_send, self.receive[2], self.send[2], client_receive].into_iter().fold(0, u64::saturating_add)
+    pub fn kernel_buffering_with(&self, client_send: Option<u64>, client_receive: Option<u64>) -> u64 {
+        let client_send = client_send.map_or(self.send.max, |bytes| bytes.saturating_mul(2));
+        let client_receive = client_receive.map_or(self.receive.default, |bytes| bytes.saturating_mul(2));
+        [client_send, self.receive.max, self.send.max, client_receive]
+            .into_iter()
+            .fold(0, u64::saturating_add)
     }
 }
 
@@ -51,7 +61,7 @@ pub struct TcpMemory {
     /// Where the kernel begins to shrink everybody's queues.
     pub pressure: u64,
     /// The most that it gets.
-    pub most: u64,
+    pub max: u64,
     /// TCP sockets of the host that are in use.
     pub sockets: u64,
 }
@@ -59,17 +69,22 @@ pub struct TcpMemory {
 impl TcpMemory {
     /// Of this host now. `None` where it is not visible.
     pub fn now() -> Option<TcpMemory> {
-        let limits = triple(&sysctl("net.ipv4.tcp_mem")?)?;
+        let limits = range(&sysctl("net.ipv4.tcp_mem")?)?;
         let stat = read_text("/proc/net/sockstat")?;
         let (sockets, pages) = tcp_of_sockstat(&stat)?;
         let page = sys::page_size();
-        let [_, pressure, most] = limits.map(|pages| pages.saturating_mul(page));
-        Some(TcpMemory { used: pages.saturating_mul(page), pressure, most, sockets })
+        let bytes = |pages: u64| pages.saturating_mul(page);
+        Some(TcpMemory {
+            used: bytes(pages),
+            pressure: bytes(limits.default),
+            max: bytes(limits.max),
+            sockets,
+        })
     }
 
     /// The part of the way to pressure that is gone: above 0.5 figures of many connections cannot be trusted, above 1
     /// the kernel shrinks queues.
-    pub fn strain(&self) -> f64 {
+    pub fn utilization(&self) -> f64 {
         self.used as f64 / self.pressure.max(1) as f64
     }
 }
@@ -85,7 +100,7 @@ pub fn machine() -> Machine {
         processors: std::thread::available_parallelism().map_or(1, |count| count.get() as u32),
         memory: meminfo("MemTotal:"),
         sysctls,
-        kernel_buffering: QueueLimits::here().map(|limits| limits.slack()),
+        kernel_buffering: QueueLimits::here().map(|limits| limits.kernel_buffering()),
     }
 }
 
@@ -95,9 +110,10 @@ pub(crate) fn sysctl(name: &str) -> Option<String> {
     Some(text.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-fn triple(text: &str) -> Option<Triple> {
+fn range(text: &str) -> Option<SysctlRange> {
     let numbers: Option<Vec<u64>> = text.split_ascii_whitespace().map(|word| word.parse().ok()).collect();
-    numbers?.try_into().ok()
+    let [min, default, max] = numbers?.try_into().ok()?;
+    Some(SysctlRange { min, default, max })
 }
 
 /// A line of `/proc/meminfo`, in bytes.
@@ -126,9 +142,9 @@ fn tcp_of_sockstat(text: &str) -> Option<(u64, u64)> {
 #[cfg(any(test, fuzzing))]
 pub(crate) fn check(text: &str) {
     let _ = (tcp_of_sockstat(text), kibibytes(text, "MemAvailable:"));
-    if let Some(sizes) = triple(text) {
+    if let Some(sizes) = range(text) {
         let limits = QueueLimits { receive: sizes, send: sizes };
-        assert!(limits.slack() >= limits.receive[2].max(limits.send[2]));
+        assert!(limits.kernel_buffering() >= limits.receive.max.max(limits.send.max));
     }
 }
 
@@ -158,11 +174,17 @@ mod tests {
 
     #[test]
     fn the_slack_is_what_two_kernels_can_hold() {
-        let limits = QueueLimits { receive: [4096, 131_072, 33_554_432], send: [4096, 16_384, 4_194_304] };
+        let limits = QueueLimits {
+            receive: SysctlRange { min: 4096, default: 131_072, max: 33_554_432 },
+            send: SysctlRange { min: 4096, default: 16_384, max: 4_194_304 },
+        };
 
-        assert_eq!(limits.slack(), 33_554_432 + 2 * 4_194_304 + 131_072);
-        assert_eq!(limits.slack_with(None, None), limits.slack());
-        assert_eq!(limits.slack_with(Some(8192), Some(4096)), 16_384 + 33_554_432 + 4_194_304 + 8192);
+        assert_eq!(limits.kernel_buffering(), 33_554_432 + 2 * 4_194_304 + 131_072);
+        assert_eq!(limits.kernel_buffering_with(None, None), limits.kernel_buffering());
+        assert_eq!(
+            limits.kernel_buffering_with(Some(8192), Some(4096)),
+            16_384 + 33_554_432 + 4_194_304 + 8192
+        );
     }
 
     #[test]
@@ -170,8 +192,11 @@ mod tests {
         assert_eq!(tcp_of_sockstat(SOCKSTAT), Some((7, 141)));
         assert_eq!(kibibytes(MEMINFO, "MemAvailable:"), Some(21_011_000 * 1024));
         assert_eq!(kibibytes(MEMINFO, "SwapTotal:"), None);
-        assert_eq!(triple("4096 131072 33554432"), Some([4096, 131_072, 33_554_432]));
-        assert_eq!(triple("4096 131072"), None);
+        assert_eq!(
+            range("4096 131072 33554432"),
+            Some(SysctlRange { min: 4096, default: 131_072, max: 33_554_432 })
+        );
+        assert_eq!(range("4096 131072"), None);
     }
 
     #[test]

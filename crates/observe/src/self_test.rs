@@ -11,7 +11,7 @@ use echoctl_record::Queues;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::thread::start_scoped;
-use crate::{Error, OwnEnd, Sampler, Watched, loopback, start_thread};
+use crate::{Error, LocalEndpoint, Sampler, WatchedConnection, loopback, start_thread};
 
 /// What the self-test measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,17 +50,18 @@ impl SelfTest {
 }
 
 fn run() -> io::Result<SelfTest> {
-    let line = Line::open()?;
-    let mut sampler = Sampler::new(vec![line.watched()?], None);
+    let connection = EchoConnection::open()?;
+    let mut sampler = Sampler::new(vec![connection.watched()?], None);
 
-    let (stalled_error, stalled_bytes) = stalled(&line, &mut sampler)?;
+    let (stalled_error, stalled_bytes) = stalled(&connection, &mut sampler)?;
     let mut costs: Vec<Duration> = (0..COST_SAMPLES).map(|_| sampler.sample().took).collect();
     costs.sort();
 
     let began = Instant::now();
-    let before = line.own.read.load(SeqCst);
-    let errors = running(&line, &mut sampler)?;
-    let running_rate = (line.own.read.load(SeqCst) - before) as f64 / began.elapsed().as_secs_f64();
+    let before = connection.client_count.read.load(SeqCst);
+    let errors = running(&connection, &mut sampler)?;
+    let running_rate =
+        (connection.client_count.read.load(SeqCst) - before) as f64 / began.elapsed().as_secs_f64();
     let error_at =
         |part: usize| errors.as_ref().and_then(|errors| errors.get(errors.len() * part / 100).copied());
     Ok(SelfTest {
@@ -75,13 +76,13 @@ fn run() -> io::Result<SelfTest> {
 }
 
 /// Fills every queue, waits until nothing moves, and compares.
-fn stalled(line: &Line, sampler: &mut Sampler) -> io::Result<(Option<u64>, u64)> {
-    line.client.set_nonblocking(true)?;
-    let deadline = Instant::now() + STALL_WITHIN;
+fn stalled(connection: &EchoConnection, sampler: &mut Sampler) -> io::Result<(Option<u64>, u64)> {
+    connection.client.set_nonblocking(true)?;
+    let deadline = Instant::now() + STALL_TIMEOUT;
     let mut last = sampler.sample().sample;
     let mut since = Instant::now();
-    while since.elapsed() < STILL && Instant::now() < deadline {
-        line.write_what_fits()?;
+    while since.elapsed() < QUIET_TIME && Instant::now() < deadline {
+        connection.write_what_fits()?;
         std::thread::sleep(Duration::from_millis(5));
         let now = sampler.sample().sample;
         let moved = |sample: &echoctl_record::Sample| {
@@ -97,40 +98,40 @@ fn stalled(line: &Line, sampler: &mut Sampler) -> io::Result<(Option<u64>, u64)>
         return Ok((None, on_the_way));
     };
     // The write that waits is in the kernel in part, and counted by the server when it returns.
-    let counted = line.server.written.load(SeqCst);
-    let wrong = line.server.read.load(SeqCst).abs_diff(read)
+    let counted = connection.server_count.written.load(SeqCst);
+    let wrong = connection.server_count.read.load(SeqCst).abs_diff(read)
         + outside(written, counted, counted + CHUNK as u64)
-        + line.own.written.load(SeqCst).abs_diff(last.produced)
+        + connection.client_count.written.load(SeqCst).abs_diff(last.produced)
         + Queues::of(&last).clamped;
     Ok((Some(wrong), on_the_way))
 }
 
 /// Samples while the echo runs as fast as it can; the errors, sorted. `None`: nothing to compare with.
-fn running(line: &Line, sampler: &mut Sampler) -> io::Result<Option<Vec<u64>>> {
-    line.client.set_nonblocking(false)?;
+fn running(connection: &EchoConnection, sampler: &mut Sampler) -> io::Result<Option<Vec<u64>>> {
+    connection.client.set_nonblocking(false)?;
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let writer = start_scoped(scope, || {
             loop {
-                if done.load(SeqCst) || line.write().is_err() {
+                if done.load(SeqCst) || connection.write().is_err() {
                     break;
                 }
             }
             // The server sees the end, answers what is left, and closes: so the reader comes to an end as well.
-            let _ = line.client.shutdown(Shutdown::Write);
+            let _ = connection.client.shutdown(Shutdown::Write);
         })
         .map_err(io::Error::other)?;
-        if let Err(error) = start_scoped(scope, || while matches!(line.read(), Ok(1..)) {}) {
+        if let Err(error) = start_scoped(scope, || while matches!(connection.read(), Ok(1..)) {}) {
             // The writer fails then, instead of waiting for an echo that waits for a reader.
-            let _ = line.client.shutdown(Shutdown::Both);
+            let _ = connection.client.shutdown(Shutdown::Both);
             return Err(io::Error::other(error));
         }
-        let ends = Instant::now() + RUN_FOR;
+        let ends = Instant::now() + RUN_DURATION;
         let mut errors = Vec::new();
         while Instant::now() < ends {
-            let before = line.server.both();
+            let before = connection.server_count.load();
             let sample = sampler.sample().sample;
-            let after = line.server.both();
+            let after = connection.server_count.load();
             if let (Some(read), Some(written)) = (sample.server_read, sample.server_written) {
                 errors.push(outside(read, before.0, after.0).max(outside(written, before.1, after.1)));
             }
@@ -156,20 +157,20 @@ struct Count {
 }
 
 impl Count {
-    fn both(&self) -> (u64, u64) {
+    fn load(&self) -> (u64, u64) {
         (self.read.load(SeqCst), self.written.load(SeqCst))
     }
 }
 
 /// A connection to an echo in a thread of its own, which ends with the connection.
-struct Line {
+struct EchoConnection {
     client: Arc<TcpStream>,
-    own: Arc<Count>,
-    server: Arc<Count>,
+    client_count: Arc<Count>,
+    server_count: Arc<Count>,
 }
 
-impl Line {
-    fn open() -> io::Result<Line> {
+impl EchoConnection {
+    fn open() -> io::Result<EchoConnection> {
         let listener = TcpListener::bind((loopback(), 0))?;
         let addr = listener.local_addr()?;
         let client = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
@@ -177,7 +178,7 @@ impl Line {
             socket.set_send_buffer_size(BUFFER)?;
             socket.set_recv_buffer_size(BUFFER)?;
         }
-        client.connect_timeout(&addr.into(), STUCK)?;
+        client.connect_timeout(&addr.into(), IO_TIMEOUT)?;
         let client = TcpStream::from(client);
         let peer = loop {
             // Ours is in the queue by now; any other is a stranger's, who found the port.
@@ -187,36 +188,36 @@ impl Line {
             }
         };
         for end in [&client, &peer] {
-            end.set_read_timeout(Some(STUCK))?;
-            end.set_write_timeout(Some(STUCK))?;
+            end.set_read_timeout(Some(IO_TIMEOUT))?;
+            end.set_write_timeout(Some(IO_TIMEOUT))?;
         }
-        let server = Arc::new(Count::default());
-        let count = Arc::clone(&server);
+        let server_count = Arc::new(Count::default());
+        let count = Arc::clone(&server_count);
         start_thread("echo", move || echo(peer, &count)).map_err(io::Error::other)?;
-        Ok(Line { client: Arc::new(client), own: Arc::default(), server })
+        Ok(EchoConnection { client: Arc::new(client), client_count: Arc::default(), server_count })
     }
 
-    fn watched(&self) -> io::Result<Watched> {
-        let own = Arc::clone(&self.own);
-        Ok(Watched {
+    fn watched(&self) -> io::Result<WatchedConnection> {
+        let count = Arc::clone(&self.client_count);
+        Ok(WatchedConnection {
             local: self.client.local_addr()?,
             peer: self.client.peer_addr()?,
-            own: Some(OwnEnd {
+            endpoint: Some(LocalEndpoint {
                 socket: Arc::clone(&self.client) as _,
-                counters: Box::new(move || (own.written.load(SeqCst), own.read.load(SeqCst))),
+                counts: Box::new(move || (count.written.load(SeqCst), count.read.load(SeqCst))),
             }),
         })
     }
 
     fn write(&self) -> io::Result<()> {
         let written = (&*self.client).write(&[b'x'; CHUNK])?;
-        self.own.written.fetch_add(written as u64, SeqCst);
+        self.client_count.written.fetch_add(written as u64, SeqCst);
         Ok(())
     }
 
     fn read(&self) -> io::Result<usize> {
         let read = (&*self.client).read(&mut [0; CHUNK])?;
-        self.own.read.fetch_add(read as u64, SeqCst);
+        self.client_count.read.fetch_add(read as u64, SeqCst);
         Ok(read)
     }
 
@@ -231,7 +232,7 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for EchoConnection {
     fn drop(&mut self) {
         // It fails when the connection has ended already, and that is all it is for.
         let _ = self.client.shutdown(Shutdown::Both);
@@ -257,16 +258,16 @@ const CHUNK: usize = 64 << 10;
 const BUFFER: usize = 64 << 10;
 
 /// Longer than the steps of a stalling connection: delayed acknowledgement (40 ms), first window probe (200 ms).
-const STILL: Duration = Duration::from_millis(450);
+const QUIET_TIME: Duration = Duration::from_millis(450);
 
 /// A stall of such small queues is there after 0.3 s; a loaded machine may take longer.
-const STALL_WITHIN: Duration = Duration::from_secs(5);
+const STALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A call on these sockets that takes so long does not end: then the test ends without it.
-const STUCK: Duration = Duration::from_secs(8);
+const IO_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How long the running echo is sampled.
-const RUN_FOR: Duration = Duration::from_millis(700);
+const RUN_DURATION: Duration = Duration::from_millis(700);
 
 const COST_SAMPLES: usize = 1000;
 

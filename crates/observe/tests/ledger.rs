@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use echoctl_observe::{Pace, ProcessTree, Sampler, SamplerThread, TcpState, receive_queue};
+use echoctl_observe::{ProcessTree, Sampler, SamplerThread, SamplingInterval, TcpState, receive_queue};
 use echoctl_record::{Queues, Sample};
-use support::{CHUNK, Echo, Line, settled};
+use support::{CHUNK, Echo, EchoConnection, settled};
 
 /// Longer than the steps in which a stalled connection still moves: delayed acknowledgement, first window probe.
 const REST: Duration = Duration::from_secs(1);
@@ -19,84 +19,89 @@ const REST: Duration = Duration::from_secs(1);
 #[test]
 fn of_a_stalled_echo_every_byte_is_where_the_server_says_it_is() {
     let mut echo = Echo::start();
-    let line = echo.connect(0);
-    let mut sampler = Sampler::new(vec![line.watched()], None);
-    line.client.set_nonblocking(true).unwrap();
+    let connection = echo.connect(0);
+    let mut sampler = Sampler::new(vec![connection.watched()], None);
+    connection.client.set_nonblocking(true).unwrap();
 
-    let sample = stall(&mut sampler, std::slice::from_ref(&line));
+    let sample = stall(&mut sampler, std::slice::from_ref(&connection));
 
-    check_at_rest(&sample, std::slice::from_ref(&line));
+    check_at_rest(&sample, std::slice::from_ref(&connection));
     assert_eq!(sample.window, Some(0));
-    let connection = *sampler.connections().next().unwrap();
-    assert!(connection.window_zero_since.is_some());
+    let last = *sampler.connections().next().unwrap();
+    assert!(last.window_zero_since.is_some());
     let full = sampler.sample().path;
     assert_eq!((full.zero_windows, full.server_state), (1, Some(TcpState::Established)));
-    assert!(full.client_send.part().unwrap() > 0.9, "{full:?}");
+    assert!(full.client_send.fraction().unwrap() > 0.9, "{full:?}");
     assert!(sample.kernel_memory.unwrap() > sample.produced / 2, "what is stalled is in the kernel's memory");
 
-    line.client.set_nonblocking(false).unwrap();
-    line.read_all_owed();
+    connection.client.set_nonblocking(false).unwrap();
+    connection.drain();
     let drained = settled(REST / 4, || counters(&mut sampler));
-    assert_eq!(drained, [line.own.written(); 6], "all six counters meet when nothing is on the way");
+    assert_eq!(
+        drained,
+        [connection.client_count.written(); 6],
+        "all six counters meet when nothing is on the way"
+    );
     assert_eq!(sampler.sample().path.window_zero_for, None);
-    line.close();
+    connection.close();
     echo.join();
 }
 
 #[test]
 fn of_a_hundred_stalled_connections_the_sums_are_right() {
     let mut echo = Echo::start();
-    let lines: Vec<Line> = (0..100).map(|_| echo.connect(16 << 10)).collect();
-    let mut sampler = Sampler::new(lines.iter().map(Line::watched).collect(), None);
-    for line in &lines {
-        line.client.set_nonblocking(true).unwrap();
+    let connections: Vec<EchoConnection> = (0..100).map(|_| echo.connect(16 << 10)).collect();
+    let mut sampler = Sampler::new(connections.iter().map(EchoConnection::watched).collect(), None);
+    for connection in &connections {
+        connection.client.set_nonblocking(true).unwrap();
     }
 
-    let sample = stall(&mut sampler, &lines);
+    let sample = stall(&mut sampler, &connections);
 
     assert_eq!(sample.connections, 100);
-    check_at_rest(&sample, &lines);
+    check_at_rest(&sample, &connections);
 
-    for line in &lines {
-        line.client.set_nonblocking(false).unwrap();
-        line.read_all_owed();
+    for connection in &connections {
+        connection.client.set_nonblocking(false).unwrap();
+        connection.drain();
     }
-    let sent: u64 = lines.iter().map(|line| line.own.written()).sum();
+    let sent: u64 = connections.iter().map(|connection| connection.client_count.written()).sum();
     assert_eq!(settled(REST / 4, || counters(&mut sampler)), [sent; 6]);
-    lines.iter().for_each(Line::close);
+    connections.iter().for_each(EchoConnection::close);
     echo.join();
 }
 
 #[test]
 fn more_connections_than_fit_a_sample_are_all_read_in_turn() {
     let mut echo = Echo::start();
-    let lines: Vec<Line> = (0..150).map(|_| echo.connect(16 << 10)).collect();
-    let mut sampler = Sampler::new(lines.iter().map(Line::watched).collect(), None);
+    let connections: Vec<EchoConnection> = (0..150).map(|_| echo.connect(16 << 10)).collect();
+    let mut sampler = Sampler::new(connections.iter().map(EchoConnection::watched).collect(), None);
     let produced = |sampler: &mut Sampler| {
         let sample = sampler.sample().sample;
         (sample.produced, sample.connections)
     };
     assert_eq!(produced(&mut sampler), (0, 150), "what was never read is read at once");
-    for line in &lines {
-        (&*line.client).write_all(&[1; 100]).unwrap();
-        line.own.written.fetch_add(100, SeqCst);
-        line.read_all_owed();
+    for connection in &connections {
+        (&*connection.client).write_all(&[1; 100]).unwrap();
+        connection.client_count.written.fetch_add(100, SeqCst);
+        connection.drain();
     }
 
     assert_eq!(produced(&mut sampler), (10_000, 150), "a hundred connections of a hundred bytes");
     assert_eq!(produced(&mut sampler), (15_000, 150));
     assert_eq!(sampler.sample_all().sample.consumed, 15_000);
-    lines.iter().for_each(Line::close);
+    connections.iter().for_each(EchoConnection::close);
     echo.join();
 }
 
 #[test]
 fn of_a_running_echo_no_counter_is_behind_the_truth_or_out_of_order() {
     let mut echo = Echo::start();
-    let line = echo.connect(0);
+    let connection = echo.connect(0);
     let done = Arc::new(AtomicBool::new(false));
     let writer = {
-        let (client, own, done) = (Arc::clone(&line.client), Arc::clone(&line.own), Arc::clone(&done));
+        let (client, own, done) =
+            (Arc::clone(&connection.client), Arc::clone(&connection.client_count), Arc::clone(&done));
         std::thread::spawn(move || {
             while !done.load(SeqCst) {
                 let written = (&*client).write(&[7; CHUNK]).unwrap();
@@ -105,7 +110,7 @@ fn of_a_running_echo_no_counter_is_behind_the_truth_or_out_of_order() {
         })
     };
     let reader = {
-        let (client, own) = (Arc::clone(&line.client), Arc::clone(&line.own));
+        let (client, own) = (Arc::clone(&connection.client), Arc::clone(&connection.client_count));
         std::thread::spawn(move || {
             let mut chunk = [0; CHUNK];
             while let Ok(read @ 1..) = (&*client).read(&mut chunk) {
@@ -113,10 +118,10 @@ fn of_a_running_echo_no_counter_is_behind_the_truth_or_out_of_order() {
             }
         })
     };
-    let mut sampler = Sampler::new(vec![line.watched()], None);
+    let mut sampler = Sampler::new(vec![connection.watched()], None);
 
     for _ in 0..300 {
-        let (read, written) = (line.server.read(), line.server.written());
+        let (read, written) = (connection.server_count.read(), connection.server_count.written());
         let sample = sampler.sample().sample;
         let received = sample.server_received.unwrap();
 
@@ -130,8 +135,8 @@ fn of_a_running_echo_no_counter_is_behind_the_truth_or_out_of_order() {
     done.store(true, SeqCst);
     writer.join().unwrap();
     let drained = settled(REST / 4, || counters(&mut sampler));
-    assert_eq!(drained, [line.own.written(); 6]);
-    line.close();
+    assert_eq!(drained, [connection.client_count.written(); 6]);
+    connection.close();
     reader.join().unwrap();
     echo.join();
 }
@@ -139,14 +144,14 @@ fn of_a_running_echo_no_counter_is_behind_the_truth_or_out_of_order() {
 #[test]
 fn a_connection_that_ended_well_leaves_no_bytes_behind() {
     let mut echo = Echo::start();
-    let line = echo.connect(0);
-    let mut sampler = Sampler::new(vec![line.watched()], None);
+    let connection = echo.connect(0);
+    let mut sampler = Sampler::new(vec![connection.watched()], None);
     sampler.sample();
 
-    (&*line.client).write_all(&[1; 1000]).unwrap();
-    line.own.written.fetch_add(1000, SeqCst);
-    line.read_all_owed();
-    line.close();
+    (&*connection.client).write_all(&[1; 1000]).unwrap();
+    connection.client_count.written.fetch_add(1000, SeqCst);
+    connection.drain();
+    connection.close();
     echo.join();
 
     let gone = settled(REST / 4, || counters(&mut sampler));
@@ -157,56 +162,57 @@ fn a_connection_that_ended_well_leaves_no_bytes_behind() {
 #[test]
 fn a_connection_of_others_is_told_from_the_kernel_alone() {
     let mut echo = Echo::start();
-    let line = echo.connect(0);
-    line.client.set_nonblocking(true).unwrap();
-    let mut watched = line.watched();
-    watched.own = None;
+    let connection = echo.connect(0);
+    connection.client.set_nonblocking(true).unwrap();
+    let mut watched = connection.watched();
+    watched.endpoint = None;
     let mut sampler = Sampler::new(vec![watched], None);
 
-    let sample = stall(&mut sampler, std::slice::from_ref(&line));
+    let sample = stall(&mut sampler, std::slice::from_ref(&connection));
 
-    check_at_rest(&sample, std::slice::from_ref(&line));
-    line.client.set_nonblocking(false).unwrap();
-    line.read_all_owed();
-    line.close();
+    check_at_rest(&sample, std::slice::from_ref(&connection));
+    connection.client.set_nonblocking(false).unwrap();
+    connection.drain();
+    connection.close();
     echo.join();
 }
 
 #[test]
 fn the_thread_samples_by_the_clock_and_by_bytes_and_ends_with_a_last_sample() {
     let mut echo = Echo::start();
-    let line = echo.connect(0);
-    line.client.set_nonblocking(true).unwrap();
+    let connection = echo.connect(0);
+    connection.client.set_nonblocking(true).unwrap();
     let (sender, samples) = std::sync::mpsc::channel();
     let tree = ProcessTree::new([std::process::id()]).unwrap();
-    let pace = Pace { every: Duration::from_secs(3600), bytes: 1 << 20 };
-    let thread = SamplerThread::start(Sampler::new(Vec::new(), Some(tree)), pace, move |observation, _| {
-        let _ = sender.send(observation.clone());
-    })
-    .unwrap();
+    let interval = SamplingInterval { time: Duration::from_secs(3600), bytes: 1 << 20 };
+    let thread =
+        SamplerThread::start(Sampler::new(Vec::new(), Some(tree)), interval, move |observation, _| {
+            let _ = sender.send(observation.clone());
+        })
+        .unwrap();
     let within = Duration::from_secs(20);
 
     let first = samples.recv_timeout(within).unwrap();
-    thread.watch(line.watched());
-    line.write_what_fits();
+    thread.watch(connection.watched());
+    connection.write_what_fits();
     let early = samples.recv_timeout(within).unwrap();
     let sampler = thread.stop();
     let last = samples.iter().last().unwrap();
 
     assert!(first.is_regular && first.sample.server_memory.is_some());
     assert!(!early.is_regular && early.sample.produced >= 1 << 20);
-    assert_eq!(last.sample.produced, line.own.written());
+    assert_eq!(last.sample.produced, connection.client_count.written());
     assert_eq!(sampler.connections().count(), 1);
-    line.client.set_nonblocking(false).unwrap();
-    line.read_all_owed();
-    line.close();
+    connection.client.set_nonblocking(false).unwrap();
+    connection.drain();
+    connection.close();
     echo.join();
 }
 
-/// Sends on all lines until nothing moves any more.
-fn stall(sampler: &mut Sampler, lines: &[Line]) -> Sample {
+/// Sends on all connections until nothing moves any more.
+fn stall(sampler: &mut Sampler, connections: &[EchoConnection]) -> Sample {
     settled(REST, || {
-        lines.iter().for_each(Line::write_what_fits);
+        connections.iter().for_each(EchoConnection::write_what_fits);
         counters(sampler)
     });
     sampler.sample_all().sample
@@ -214,16 +220,17 @@ fn stall(sampler: &mut Sampler, lines: &[Line]) -> Sample {
 
 /// Nothing moves: each counter is what the parties themselves have counted.
 #[track_caller]
-fn check_at_rest(sample: &Sample, lines: &[Line]) {
-    let sum = |of: fn(&Line) -> u64| lines.iter().map(of).sum::<u64>();
-    assert_eq!(sample.produced, sum(|line| line.own.written()));
-    assert_eq!(sample.server_read, Some(sum(|line| line.server.read())));
+fn check_at_rest(sample: &Sample, connections: &[EchoConnection]) {
+    let sum = |of: fn(&EchoConnection) -> u64| connections.iter().map(of).sum::<u64>();
+    assert_eq!(sample.produced, sum(|connection| connection.client_count.written()));
+    assert_eq!(sample.server_read, Some(sum(|connection| connection.server_count.read())));
     // The server counts a write when it has returned; the one that waits is in the kernel in part.
-    let (counted, told) = (sum(|line| line.server.written()), sample.server_written.unwrap());
-    assert!(counted <= told && told <= counted + (lines.len() * CHUNK) as u64, "{counted} {told}");
+    let (counted, told) =
+        (sum(|connection| connection.server_count.written()), sample.server_written.unwrap());
+    assert!(counted <= told && told <= counted + (connections.len() * CHUNK) as u64, "{counted} {told}");
     assert_eq!(
         sample.client_received,
-        Some(sum(|line| receive_queue(&line.client).unwrap() + line.own.read()))
+        Some(sum(|connection| receive_queue(&connection.client).unwrap() + connection.client_count.read()))
     );
     assert_eq!(sample.skew, Some(0));
     let queues = Queues::of(sample);

@@ -22,10 +22,10 @@ fn processes_started_later_become_members_and_all_are_seen_to_end() {
     let reading = tree.read();
     assert_eq!(reading.processes, 3);
     assert!(reading.memory.anonymous > 0);
-    assert_eq!(tree.ended_root(), None);
+    assert_eq!(tree.exited_root(), None);
 
     drop(shell.stdin.take());
-    wait_for(|| tree.ended_root() == Some(shell.id()));
+    wait_for(|| tree.exited_root() == Some(shell.id()));
     wait_for(|| tree.read().processes == 0);
     shell.wait().unwrap();
 }
@@ -94,7 +94,7 @@ fn what_a_process_did_stays_in_the_sums_when_it_has_ended() {
     shell.wait().unwrap();
     tree.rescan();
 
-    assert_eq!(tree.ended_root(), Some(pid));
+    assert_eq!(tree.exited_root(), Some(pid));
     assert!(tree.read().processor_time >= before);
 }
 

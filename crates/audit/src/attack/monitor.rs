@@ -78,7 +78,7 @@ impl Monitor {
 
     /// Whether a process that listens has died.
     pub(super) fn has_crashed(&self) -> bool {
-        self.listeners.iter().any(Process::has_ended)
+        self.listeners.iter().any(Process::has_exited)
     }
 
     /// A point now. `senders` send the stimulus; `slow_readers` do not read. Without a publisher they are the same, and `senders`

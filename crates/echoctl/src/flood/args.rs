@@ -116,7 +116,7 @@ pub(crate) struct Args {
 impl Args {
     /// The limit of the server's growth, with its reason where it was not given.
     pub(super) fn memory(&self, server_pids: &[u32]) -> MemoryShare {
-        self.memory_limit.map_or_else(|| MemoryShare::with(server_pids), MemoryShare::given)
+        self.memory_limit.map_or_else(|| MemoryShare::with(server_pids), MemoryShare::fixed)
     }
 
     /// Raises the limit of open files as far as the connections need it.

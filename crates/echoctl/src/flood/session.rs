@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use echoctl_client::{Config, Connection, Ending, Flood, Outcome, Phase, Reading, StopHandle, Totals};
 use echoctl_lab::watched;
-use echoctl_observe::{AT_ONCE, MemoryShare, Observation, Sampler, TcpState};
+use echoctl_observe::{MAX_PER_SAMPLE, MemoryShare, Observation, Sampler, TcpState};
 use echoctl_record::{Machine, Point, Queues, Sample, decimate};
 
 use super::args::Args;
@@ -231,7 +231,7 @@ impl Session {
 
     /// Bytes written so far, as far as a short look tells.
     fn moved(&self) -> u64 {
-        self.connections.iter().take(AT_ONCE).map(|connection| connection.produced()).sum()
+        self.connections.iter().take(MAX_PER_SAMPLE).map(|connection| connection.produced()).sum()
     }
 }
 

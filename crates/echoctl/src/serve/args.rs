@@ -156,7 +156,7 @@ impl Args {
 
     /// The memory limit, with its reason where it was not given.
     pub(crate) fn memory(&self) -> MemoryShare {
-        self.memory_limit.map_or_else(MemoryShare::own, MemoryShare::given)
+        self.memory_limit.map_or_else(MemoryShare::own, MemoryShare::fixed)
     }
 
     /// Threads of the runtime, if the number was given.

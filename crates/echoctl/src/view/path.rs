@@ -15,7 +15,7 @@
 
 use std::fmt::Write;
 
-use echoctl_observe::{Filled, Path};
+use echoctl_observe::{Occupancy, PathState};
 use echoctl_record::{Bytes, Queues, Sample, Seconds};
 
 use super::trend::Recent;
@@ -34,7 +34,7 @@ pub(crate) struct Context {
     /// The server: its name and pid, or why they are not known.
     pub(crate) server: String,
     /// Windows, and the limits of the kernels' queues.
-    pub(crate) path: Path,
+    pub(crate) path: PathState,
     /// For how long the producer has been held back, in seconds.
     pub(crate) held_back: Option<f64>,
     /// The server's memory before the run, in bytes.
@@ -84,7 +84,8 @@ impl PathView {
         let Some(bytes) = (queue.bytes)(&Queues::of(now)) else {
             return format!("    {name:<22}{:>9}", "not visible here");
         };
-        let full = (queue.filled)(&context.path).and_then(Filled::part).map(fullness).unwrap_or_default();
+        let full =
+            (queue.occupancy)(&context.path).and_then(Occupancy::fraction).map(fullness).unwrap_or_default();
         let trend = self.recent.trend(|sample| (queue.bytes)(&Queues::of(sample)), bytes);
         let bar = bar(bytes, on_the_way);
         format!("    {name:<22}{:>9}  {bar:<BAR$}  {full:<10}{trend}", Bytes(bytes).to_string())
@@ -142,7 +143,7 @@ struct Queue {
     name: &'static str,
     bytes: fn(&Queues) -> Option<u64>,
     /// `None` for a queue that no kernel limits.
-    filled: fn(&Path) -> Option<Filled>,
+    occupancy: fn(&PathState) -> Option<Occupancy>,
 }
 
 impl Queue {
@@ -170,23 +171,23 @@ const QUEUES: [Queue; 5] = [
     Queue {
         name: "client send queue",
         bytes: |queues| queues.client_send,
-        filled: |path| Some(path.client_send),
+        occupancy: |path| Some(path.client_send),
     },
     Queue {
         name: "server receive queue",
         bytes: |queues| queues.server_receive,
-        filled: |path| Some(path.server_receive),
+        occupancy: |path| Some(path.server_receive),
     },
-    Queue { name: INSIDE, bytes: |queues| queues.inside_server, filled: |_| None },
+    Queue { name: INSIDE, bytes: |queues| queues.inside_server, occupancy: |_| None },
     Queue {
         name: "server send queue",
         bytes: |queues| queues.server_send,
-        filled: |path| Some(path.server_send),
+        occupancy: |path| Some(path.server_send),
     },
     Queue {
         name: "client receive queue",
         bytes: |queues| queues.client_receive,
-        filled: |path| Some(path.client_receive),
+        occupancy: |path| Some(path.client_receive),
     },
 ];
 
@@ -215,7 +216,7 @@ fn counter(name: &str, bytes: u64, remark: &str, flow: &str) -> String {
     format!("  {name:<24}{:>9}  {remark:<width$}  {flow}", Bytes(bytes).to_string())
 }
 
-fn window(path: &Path, held_back: Option<f64>) -> String {
+fn window(path: &PathState, held_back: Option<f64>) -> String {
     match (path.window, path.window_zero_for) {
         (None, _) => "not visible here".to_owned(),
         // The same wait as the producer's, begun a moment later: one figure for it is enough.
@@ -228,7 +229,7 @@ fn window(path: &Path, held_back: Option<f64>) -> String {
 }
 
 /// The other window, which is no matter of the peer's.
-fn congestion_window(path: &Path) -> String {
+fn congestion_window(path: &PathState) -> String {
     match path.congestion_window {
         None => String::new(),
         Some(bytes) => format!("the congestion window, what the network may hold, is {}", Bytes(bytes)),

@@ -41,8 +41,8 @@ impl History {
             let which = (connection.local, connection.peer);
             let before = self.known.remove(&which);
             let known = LastSeen {
-                received: connection.cut.server_received.unwrap_or(0),
-                written: connection.cut.server_written.unwrap_or(0),
+                received: connection.counters.server_received.unwrap_or(0),
+                written: connection.counters.server_written.unwrap_or(0),
                 client_was_seen: connection.client.is_some()
                     || before.is_some_and(|known| known.client_was_seen),
             };
@@ -75,23 +75,23 @@ impl History {
 
 #[cfg(test)]
 mod tests {
-    use echoctl_observe::Cut;
+    use echoctl_observe::Counters;
     use echoctl_record::Queues;
 
     use super::*;
 
     /// A connection of which only the server's end is visible.
     fn far(port: u16, received: u64, written: u64) -> Connection {
-        let cut = Cut {
+        let counters = Counters {
             server_received: Some(received),
             server_written: Some(written),
             produced: received,
-            ..Cut::default()
+            ..Counters::default()
         };
         Connection {
             local: SocketAddr::from(([127, 0, 0, 2], port)),
             peer: SocketAddr::from(([127, 0, 0, 1], 7007)),
-            cut,
+            counters,
             client: None,
             server: None,
             window_zero_since: None,

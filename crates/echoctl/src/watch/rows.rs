@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use echoctl_observe::{Connection, Follow, TcpState, Timer};
+use echoctl_observe::{Connection, ConnectionTracker, TcpState, Timer};
 use echoctl_record::{Queues, Sample};
 use serde::Serialize;
 
@@ -55,20 +55,20 @@ pub(super) enum WaitsFor {
 
 impl Row {
     /// All connections, those that hold most first.
-    pub(super) fn all(follow: &Follow) -> Vec<Row> {
+    pub(super) fn all(tracker: &ConnectionTracker) -> Vec<Row> {
         let now = Instant::now();
         let mut rows: Vec<Row> =
-            follow.sampler().connections().filter_map(|connection| Row::of(connection, now)).collect();
+            tracker.sampler().connections().filter_map(|connection| Row::of(connection, now)).collect();
         rows.sort_by(|a, b| b.held().cmp(&a.held()).then(a.client.cmp(&b.client)));
         rows
     }
 
     fn of(connection: &Connection, now: Instant) -> Option<Row> {
         let server = connection.server?;
-        let cut = connection.cut;
+        let counters = connection.counters;
         let between = |before: Option<u64>, after: Option<u64>| Some(before?.saturating_sub(after?));
         let is_here = connection.client.is_some();
-        let server_send = between(cut.server_written, cut.client_received).unwrap_or(0);
+        let server_send = between(counters.server_written, counters.client_received).unwrap_or(0);
         let client_window = server.info.snd_wnd;
         let window = connection.window();
         let client_is_full = client_window == Some(0) || server.timer == Some(Timer::ZeroWindowProbe);
@@ -82,12 +82,12 @@ impl Row {
             client: connection.local,
             server: connection.peer,
             state: server.info.state,
-            received: cut.server_received.unwrap_or(0),
-            written: cut.server_written.unwrap_or(0),
-            client_send: between(Some(cut.produced), cut.server_received).filter(|_| is_here),
-            server_receive: between(cut.server_received, cut.server_read).unwrap_or(0),
+            received: counters.server_received.unwrap_or(0),
+            written: counters.server_written.unwrap_or(0),
+            client_send: between(Some(counters.produced), counters.server_received).filter(|_| is_here),
+            server_receive: between(counters.server_received, counters.server_read).unwrap_or(0),
             server_send,
-            client_receive: between(cut.client_received, Some(cut.consumed)).filter(|_| is_here),
+            client_receive: between(counters.client_received, Some(counters.consumed)).filter(|_| is_here),
             client_window,
             window,
             window_zero_seconds: connection.window_zero_for(now).map(|time| time.as_secs_f64()),

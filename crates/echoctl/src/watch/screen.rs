@@ -19,7 +19,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use echoctl_observe::{Follow, Observation};
+use echoctl_observe::{ConnectionTracker, Observation};
 use echoctl_record::{Bytes, Queues, Rate, Sample, Seconds};
 
 use super::rows::{Row, WaitsFor, held};
@@ -87,9 +87,14 @@ impl WatchScreen {
     }
 
     /// The screen: at most as many lines and columns as the terminal has.
-    pub(super) fn text(&self, observation: &Observation, rows: &[Row], follow: &Follow) -> String {
+    pub(super) fn text(
+        &self,
+        observation: &Observation,
+        rows: &[Row],
+        tracker: &ConnectionTracker,
+    ) -> String {
         let (columns, lines) = terminal_size();
-        self.fitted(observation, rows, follow.came(), columns.min(100), lines)
+        self.fitted(observation, rows, tracker.connections_seen(), columns.min(100), lines)
     }
 
     fn fitted(

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::anyhow;
-use echoctl_observe::{Listener, Process, ProcessTree, addresses_of, listener};
+use echoctl_observe::{Listener, Process, ProcessTree, listener_at, listening_addresses};
 use echoctl_record::printable;
 
 use crate::address;
@@ -57,7 +57,7 @@ impl Target {
             let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
             loopback
                 .into_iter()
-                .find_map(|ip| listener(SocketAddr::new(ip, port)).ok())
+                .find_map(|ip| listener_at(SocketAddr::new(ip, port)).ok())
                 .or_else(|| on_any(port))
         };
         if let Some(listener) = u16::try_from(number).ok().filter(|&port| port > 0).and_then(at_port) {
@@ -73,7 +73,7 @@ impl Target {
     fn at(text: &str) -> Result<Target, Failure> {
         let mut problems = Vec::new();
         for addr in address::to_connect(text)? {
-            match listener(addr) {
+            match listener_at(addr) {
                 Ok(found) => return Ok(Target::of(&found)),
                 Err(problem) => problems.push(problem.to_string()),
             }
@@ -89,7 +89,7 @@ impl Target {
     /// A process and all that it started.
     fn of_process(pid: u32) -> Result<Target, Failure> {
         let tree = ProcessTree::new([pid]).map_err(unreachable)?;
-        let addrs = addresses_of(tree.members().map(Process::pid))?;
+        let addrs = listening_addresses(tree.members().map(Process::pid))?;
         if addrs.is_empty() {
             return Err(unreachable(anyhow!(
                 "process {pid} listens nowhere that is visible here: name its port"
@@ -103,7 +103,7 @@ impl Target {
 fn on_any(port: u16) -> Option<Listener> {
     let listening = echoctl_observe::SocketDiag::open().ok()?.listening().ok()?;
     let addr = listening.iter().find(|found| found.local.port() == port)?.local;
-    listener(addr).ok()
+    listener_at(addr).ok()
 }
 
 fn named(pid: u32) -> Result<String, Failure> {

@@ -3,7 +3,7 @@
 //! Several experiments fill the kernel's queues, or count on a write that does not fit. Where an administrator has set
 //! their sizes far from the usual, a claim may fail though all is well: then the system cannot show it.
 
-use echoctl_observe::{QueueLimits, Triple};
+use echoctl_observe::{QueueLimits, SysctlRange};
 use echoctl_record::Bytes;
 
 /// What is unusual about the queues, or `None` where nothing is, or where it cannot be seen.
@@ -12,9 +12,9 @@ pub(super) fn unusual() -> Option<String> {
 }
 
 fn unusual_in(limits: &QueueLimits) -> Option<String> {
-    let is_usual = |[_, first, most]: Triple| first <= MOST_AT_FIRST && (LEAST..=MOST).contains(&most);
-    let of = |name: &str, [_, first, most]: Triple| {
-        format!("net.ipv4.{name} is {} at first and {} at most", Bytes(first), Bytes(most))
+    let is_usual = |range: SysctlRange| range.default <= MAX_DEFAULT && (MIN..=MAX).contains(&range.max);
+    let of = |name: &str, range: SysctlRange| {
+        format!("net.ipv4.{name} is {} at first and {} at most", Bytes(range.default), Bytes(range.max))
     };
     match (is_usual(limits.receive), is_usual(limits.send)) {
         (true, true) => None,
@@ -25,19 +25,20 @@ fn unusual_in(limits: &QueueLimits) -> Option<String> {
 
 /// Bytes of a queue as a connection begins: Linux has 128 KiB to receive and 16 KiB to send, and the lessons write 1 MiB
 /// at least where it is not to fit.
-const MOST_AT_FIRST: u64 = 512 << 10;
+const MAX_DEFAULT: u64 = 512 << 10;
 
 /// Bytes of a queue at most: Linux has 6 MiB or 32 MiB to receive and 4 MiB to send. The lessons send 64 MiB where it is not
 /// to fit, and 1 MiB where it is, into four queues.
-const LEAST: u64 = 1 << 20;
-const MOST: u64 = 40 << 20;
+const MIN: u64 = 1 << 20;
+const MAX: u64 = 40 << 20;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn limits(receive: Triple, send: Triple) -> Option<String> {
-        unusual_in(&QueueLimits { receive, send })
+    fn limits(receive: [u64; 3], send: [u64; 3]) -> Option<String> {
+        let range = |[min, default, max]: [u64; 3]| SysctlRange { min, default, max };
+        unusual_in(&QueueLimits { receive: range(receive), send: range(send) })
     }
 
     #[test]

@@ -70,9 +70,9 @@ fn version_1_leaves_the_limit_less_usage_without_cache() {
         ("memory.kmem.tcp.usage_in_bytes", "0\n"),
     ];
 
-    assert_eq!(left_at(Version::One, &files(&group)), Some(700_000 - 300_000));
-    assert_eq!(left_at(Version::One, &files(&group[..1])), Some(1_000_000), "usage is not visible");
-    assert_eq!(left_at(Version::Two, &files(&group)), None);
+    assert_eq!(available_at(Version::One, &files(&group)), Some(700_000 - 300_000));
+    assert_eq!(available_at(Version::One, &files(&group[..1])), Some(1_000_000), "usage is not visible");
+    assert_eq!(available_at(Version::Two, &files(&group)), None);
     assert_eq!(sockets_at(Version::One, &files(&group)), None);
 }
 
@@ -81,7 +81,7 @@ fn inactive_page_cache_is_never_usage() {
     let stat = "inactive_file 50000\nactive_file 10000\nfile_mapped 40000\n";
     let group = [("memory.max", "100000"), ("memory.current", "90000"), ("memory.stat", stat)];
 
-    assert_eq!(left_at(Version::Two, &files(&group)), Some(60_000), "shared memory may be mapped too");
+    assert_eq!(available_at(Version::Two, &files(&group)), Some(60_000), "shared memory may be mapped too");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn version_1_reports_no_limit_as_a_very_large_one() {
     let stat = "hierarchical_memory_limit 9223372036854771712\n";
     let group = [("memory.limit_in_bytes", "9223372036854771712\n"), ("memory.stat", stat)];
 
-    assert_eq!(left_at(Version::One, &files(&group)), None);
+    assert_eq!(available_at(Version::One, &files(&group)), None);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn version_2_leaves_the_smaller_of_max_and_high() {
     let with = |max: &'static str, high: &'static str| {
         let group =
             [("memory.max", max), ("memory.high", high), ("memory.current", "400000"), ("memory.stat", stat)];
-        (left_at(Version::Two, &files(&group)), sockets_at(Version::Two, &files(&group)))
+        (available_at(Version::Two, &files(&group)), sockets_at(Version::Two, &files(&group)))
     };
 
     assert_eq!(with("1000000\n", "max\n"), (Some(700_000), Some(8192)));

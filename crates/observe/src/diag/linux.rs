@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::Found;
-use super::message::{Answer, Messages, Question};
+use super::SocketEntry;
+use super::message::{Messages, Reply, Request};
 use crate::Error;
 
 /// A line to the kernel's socket tables.
@@ -15,7 +15,7 @@ use crate::Error;
 pub struct SocketDiag {
     netlink: Socket,
     sequence: u32,
-    answer: Vec<u8>,
+    reply: Vec<u8>,
 }
 
 impl SocketDiag {
@@ -30,13 +30,13 @@ impl SocketDiag {
                 Type::RAW,
                 Some(Protocol::from(libc::NETLINK_SOCK_DIAG)),
             )?;
-            // The answer to a look-up stands in the queue when the question has been sent; this is for the kernel that
+            // The answer to a look-up stands in the queue when the request has been sent; this is for the kernel that
             // would not answer at all.
             netlink.set_read_timeout(Some(Duration::from_secs(1)))?;
             Ok(netlink)
         };
         let netlink = open().map_err(Error::kernel("open a sock_diag socket"))?;
-        Ok(SocketDiag { netlink, sequence: 0, answer: vec![0; 64 << 10] })
+        Ok(SocketDiag { netlink, sequence: 0, reply: vec![0; 64 << 10] })
     }
 
     /// Looks one socket up by its own address and its peer's. `None` when there is no such connection (any more).
@@ -44,21 +44,21 @@ impl SocketDiag {
     /// For the *other* end of a connection of ours, pass `(peer, local)`.
     ///
     /// # Errors
-    /// When the kernel refuses the question.
-    pub fn find(&mut self, local: SocketAddr, remote: SocketAddr) -> Result<Option<Found>, Error> {
-        self.ask(&Question::Exact { local, remote })?;
+    /// When the kernel refuses the request.
+    pub fn find(&mut self, local: SocketAddr, remote: SocketAddr) -> Result<Option<SocketEntry>, Error> {
+        self.send(&Request::Exact { local, remote })?;
         loop {
             let length = self.receive()?;
-            // One message answers it. What a question before left behind, as after a list that was given up, is passed over.
-            if let Some(answer) = Messages::new(&self.answer[..length], self.sequence).next() {
-                return match answer {
+            // One message answers it. What a request before left behind, as after a list that was given up, is passed over.
+            if let Some(reply) = Messages::new(&self.reply[..length], self.sequence).next() {
+                return match reply {
                     // Where the exact connection is gone the kernel answers with the socket that listens at its port.
-                    Answer::Socket(socket) => {
+                    Reply::Socket(socket) => {
                         Ok(Some(socket).filter(|socket| socket.is_between(local, remote)))
                     }
-                    Answer::Refused(libc::ENOENT) | Answer::Done => Ok(None),
-                    Answer::Refused(code) => Err(refused(code)),
-                    Answer::Malformed => Err(Error::Malformed { what: WHAT }),
+                    Reply::Errno(libc::ENOENT) | Reply::Done => Ok(None),
+                    Reply::Errno(code) => Err(kernel_error(code)),
+                    Reply::Malformed => Err(Error::Malformed { operation: OPERATION }),
                 };
             }
         }
@@ -67,11 +67,11 @@ impl SocketDiag {
     /// All listening TCP sockets of this host.
     ///
     /// # Errors
-    /// When the kernel refuses the question.
-    pub fn listening(&mut self) -> Result<Vec<Found>, Error> {
+    /// When the kernel refuses the request.
+    pub fn listening(&mut self) -> Result<Vec<SocketEntry>, Error> {
         let mut all = Vec::new();
         for family in [libc::AF_INET, libc::AF_INET6] {
-            all.extend(self.list(&Question::All { family, states: 1 << LISTEN, port: 0 })?);
+            all.extend(self.list(&Request::All { family, states: 1 << LISTEN, port: 0 })?);
         }
         Ok(all)
     }
@@ -80,60 +80,60 @@ impl SocketDiag {
     /// server. Walks all sockets of the host: 0.2 ms with few of them, 14 ms with ten thousand.
     ///
     /// # Errors
-    /// When the kernel refuses the question.
-    pub fn connections(&mut self, port: u16) -> Result<Vec<Found>, Error> {
+    /// When the kernel refuses the request.
+    pub fn connections(&mut self, port: u16) -> Result<Vec<SocketEntry>, Error> {
         let mut all = Vec::new();
         for family in [libc::AF_INET, libc::AF_INET6] {
-            all.extend(self.list(&Question::All { family, states: CONNECTED, port })?);
+            all.extend(self.list(&Request::All { family, states: CONNECTED, port })?);
         }
         Ok(all)
     }
 
-    /// All sockets that a question asks for. A list that changed while the kernel wrote it is asked for again, a few times:
+    /// All sockets that a request asks for. A list that changed while the kernel wrote it is asked for again, a few times:
     /// where sockets come and go all the time none is exact.
-    fn list(&mut self, question: &Question) -> Result<Vec<Found>, Error> {
-        for _ in 1..LIST_TRIES {
-            if let (all, Listed::Whole) = self.list_once(question)? {
+    fn list(&mut self, request: &Request) -> Result<Vec<SocketEntry>, Error> {
+        for _ in 1..MAX_LIST_ATTEMPTS {
+            if let (all, Listed::Complete) = self.list_once(request)? {
                 return Ok(all);
             }
         }
-        Ok(self.list_once(question)?.0)
+        Ok(self.list_once(request)?.0)
     }
 
-    fn list_once(&mut self, question: &Question) -> Result<(Vec<Found>, Listed), Error> {
-        self.ask(question)?;
+    fn list_once(&mut self, request: &Request) -> Result<(Vec<SocketEntry>, Listed), Error> {
+        self.send(request)?;
         let mut all = Vec::new();
-        let mut listed = Listed::Whole;
+        let mut listed = Listed::Complete;
         loop {
             let length = self.receive()?;
-            let mut messages = Messages::new(&self.answer[..length], self.sequence);
+            let mut messages = Messages::new(&self.reply[..length], self.sequence);
             while let Some(message) = messages.next() {
                 if messages.was_interrupted() {
                     listed = Listed::Interrupted;
                 }
                 match message {
-                    Answer::Socket(socket) => all.push(socket),
-                    Answer::Done => return Ok((all, listed)),
-                    Answer::Refused(code) => return Err(refused(code)),
-                    Answer::Malformed => return Err(Error::Malformed { what: WHAT }),
+                    Reply::Socket(socket) => all.push(socket),
+                    Reply::Done => return Ok((all, listed)),
+                    Reply::Errno(code) => return Err(kernel_error(code)),
+                    Reply::Malformed => return Err(Error::Malformed { operation: OPERATION }),
                 }
             }
         }
     }
 
-    pub(super) fn ask(&mut self, question: &Question) -> Result<(), Error> {
+    pub(super) fn send(&mut self, request: &Request) -> Result<(), Error> {
         self.sequence = self.sequence.wrapping_add(1);
-        let bytes = question.encode(self.sequence);
+        let bytes = request.encode(self.sequence);
         // Netlink takes a message whole or not at all, and a signal never comes between.
-        self.netlink.write_all(&bytes).map_err(Error::kernel(WHAT))
+        self.netlink.write_all(&bytes).map_err(Error::kernel(OPERATION))
     }
 
     fn receive(&mut self) -> Result<usize, Error> {
         loop {
-            match self.netlink.read(&mut self.answer) {
+            match self.netlink.read(&mut self.reply) {
                 // A socket with a time limit reports every signal, also one that is handled and ends nothing.
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                result => return result.map_err(Error::kernel(WHAT)),
+                result => return result.map_err(Error::kernel(OPERATION)),
             }
         }
     }
@@ -142,18 +142,18 @@ impl SocketDiag {
 /// How a list came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Listed {
-    Whole,
+    Complete,
     Interrupted,
 }
 
-fn refused(code: i32) -> Error {
-    Error::Kernel { what: WHAT, answer: std::io::Error::from_raw_os_error(code) }
+fn kernel_error(code: i32) -> Error {
+    Error::Kernel { operation: OPERATION, error: std::io::Error::from_raw_os_error(code) }
 }
 
-const WHAT: &str = "ask the kernel for a socket (sock_diag)";
+const OPERATION: &str = "ask the kernel for a socket (sock_diag)";
 
 /// How often a list is asked for that changes while it is written.
-const LIST_TRIES: u32 = 3;
+const MAX_LIST_ATTEMPTS: u32 = 3;
 
 const LISTEN: u32 = 10;
 /// All states that a connection with data can be in: not time-wait (6), closed (7) and listen (10); nor the requests

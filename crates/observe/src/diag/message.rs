@@ -1,7 +1,7 @@
 //! The messages of sock_diag: `linux/netlink.h` and `linux/inet_diag.h`, written and read by hand.
 //!
 //! ```text
-//! question   nlmsghdr 16 | inet_diag_req_v2 56
+//! request   nlmsghdr 16 | inet_diag_req_v2 56
 //! answer     nlmsghdr 16 | inet_diag_msg    72 | attributes: length 2, kind 2, value, padded to 4 …
 //! ```
 //!
@@ -9,25 +9,25 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{Found, Timer};
+use super::{SocketEntry, Timer};
 use crate::{SocketMemory, TcpInfo, TcpState};
 
 /// What is asked of the kernel.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Question {
+pub(super) enum Request {
     /// The one socket with these addresses.
     Exact { local: SocketAddr, remote: SocketAddr },
     /// All sockets of a family (`AF_INET`, `AF_INET6`) in any of `states` (a bit each) with this local port, or any if 0.
     All { family: i32, states: u32, port: u16 },
 }
 
-impl Question {
+impl Request {
     /// The 72 bytes to send.
     pub(super) fn encode(&self, sequence: u32) -> [u8; 72] {
         let (family, states, flags) = match *self {
-            Question::Exact { local, .. } if local.is_ipv4() => (libc::AF_INET, u32::MAX, REQUEST),
-            Question::Exact { .. } => (libc::AF_INET6, u32::MAX, REQUEST),
-            Question::All { family, states, .. } => (family, states, REQUEST | DUMP),
+            Request::Exact { local, .. } if local.is_ipv4() => (libc::AF_INET, u32::MAX, REQUEST),
+            Request::Exact { .. } => (libc::AF_INET6, u32::MAX, REQUEST),
+            Request::All { family, states, .. } => (family, states, REQUEST | DUMP),
         };
         let mut bytes = [0; 72];
         bytes[0..4].copy_from_slice(&72u32.to_ne_bytes());
@@ -39,7 +39,7 @@ impl Question {
         bytes[18] = WITH_INFO | WITH_MEMORY;
         bytes[20..24].copy_from_slice(&states.to_ne_bytes());
         match *self {
-            Question::Exact { local, remote } => {
+            Request::Exact { local, remote } => {
                 bytes[24..26].copy_from_slice(&local.port().to_be_bytes());
                 bytes[26..28].copy_from_slice(&remote.port().to_be_bytes());
                 write_ip(&mut bytes[28..44], local.ip());
@@ -49,7 +49,7 @@ impl Question {
                     bytes[60..64].copy_from_slice(&remote.scope_id().to_ne_bytes());
                 }
             }
-            Question::All { port, .. } => bytes[24..26].copy_from_slice(&port.to_be_bytes()),
+            Request::All { port, .. } => bytes[24..26].copy_from_slice(&port.to_be_bytes()),
         }
         // No cookie is known: the socket is named by its addresses alone.
         bytes[64..72].fill(0xff);
@@ -63,18 +63,18 @@ impl Question {
     clippy::large_enum_variant,
     reason = "one lives at a time, on the stack; a box would cost more than the look-up"
 )]
-pub(super) enum Answer {
+pub(super) enum Reply {
     /// A socket.
-    Socket(Found),
+    Socket(SocketEntry),
     /// The list is at its end.
     Done,
     /// An error, as a positive errno.
-    Refused(i32),
+    Errno(i32),
     /// Not as documented.
     Malformed,
 }
 
-/// The messages in what one read gave. Those of another question than `sequence` are skipped.
+/// The messages in what one read gave. Those of another request than `sequence` are skipped.
 pub(super) struct Messages<'a> {
     rest: &'a [u8],
     sequence: u32,
@@ -94,9 +94,9 @@ impl<'a> Messages<'a> {
 }
 
 impl Iterator for Messages<'_> {
-    type Item = Answer;
+    type Item = Reply;
 
-    fn next(&mut self) -> Option<Answer> {
+    fn next(&mut self) -> Option<Reply> {
         loop {
             if self.rest.is_empty() {
                 return None;
@@ -105,13 +105,13 @@ impl Iterator for Messages<'_> {
                 (u32_at(self.rest, 0), u16_at(self.rest, 4), u16_at(self.rest, 6), u32_at(self.rest, 8));
             let (Some(length), Some(kind), Some(flags), Some(sequence)) = header else {
                 self.rest = &[];
-                return Some(Answer::Malformed);
+                return Some(Reply::Malformed);
             };
             // A length that does not fit is longer than any read.
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             let Some(body) = self.rest.get(16..length) else {
                 self.rest = &[];
-                return Some(Answer::Malformed);
+                return Some(Reply::Malformed);
             };
             self.rest = self.rest.get(length.next_multiple_of(4)..).unwrap_or_default();
             if sequence != self.sequence {
@@ -120,10 +120,10 @@ impl Iterator for Messages<'_> {
             self.interrupted |= flags & INTERRUPTED != 0;
             return Some(match kind {
                 // The end of a list has a code too: a list that failed half way ends with an error.
-                DONE => body.get(..4).map_or(Answer::Done, outcome),
+                DONE => body.get(..4).map_or(Reply::Done, outcome),
                 ERROR => outcome(body),
                 SOCK_DIAG_BY_FAMILY if !is_tcp_family(body) => continue,
-                SOCK_DIAG_BY_FAMILY => socket(body).map_or(Answer::Malformed, Answer::Socket),
+                SOCK_DIAG_BY_FAMILY => socket(body).map_or(Reply::Malformed, Reply::Socket),
                 _ => continue,
             });
         }
@@ -131,11 +131,11 @@ impl Iterator for Messages<'_> {
 }
 
 /// What a code means: 0 is success, anything else a negative errno.
-fn outcome(code: &[u8]) -> Answer {
+fn outcome(code: &[u8]) -> Reply {
     match u32_at(code, 0).map(u32::cast_signed) {
-        None => Answer::Malformed,
-        Some(0) => Answer::Done,
-        Some(code) => Answer::Refused(code.checked_neg().unwrap_or(i32::MAX)),
+        None => Reply::Malformed,
+        Some(0) => Reply::Done,
+        Some(code) => Reply::Errno(code.checked_neg().unwrap_or(i32::MAX)),
     }
 }
 
@@ -145,14 +145,14 @@ fn is_tcp_family(body: &[u8]) -> bool {
 }
 
 /// Reads `inet_diag_msg` and the attributes behind it.
-fn socket(body: &[u8]) -> Option<Found> {
+fn socket(body: &[u8]) -> Option<SocketEntry> {
     let family = i32::from(*body.first()?);
     let state = TcpState::from_linux(*body.get(1)?);
     let addr = |port: usize, ip: usize| {
         let port = u16::from_be_bytes(body.get(port..port + 2)?.try_into().ok()?);
         Some(SocketAddr::new(read_ip(body.get(ip..ip + 16)?, family)?, port))
     };
-    let mut found = Found {
+    let mut found = SocketEntry {
         local: addr(4, 8)?,
         remote: addr(6, 24)?,
         state,
@@ -214,20 +214,20 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 /// Any bytes as what one read gave: an end comes, and a count without its FIN is no larger than with it.
 #[cfg(any(test, fuzzing))]
 pub fn check_messages(input: &[u8]) {
-    // The number of the question stands in the first message: otherwise hardly any would be read.
+    // The number of the request stands in the first message: otherwise hardly any would be read.
     let mut messages = Messages::new(input, u32_at(input, 8).unwrap_or(0));
     let mut count = 0;
     for message in messages.by_ref() {
         count += 1;
         match message {
-            Answer::Socket(found) => {
+            Reply::Socket(found) => {
                 assert!(
                     found.unread() <= found.rqueue.into() && found.unacknowledged() <= found.wqueue.into()
                 );
                 assert_ne!(found.is_between(found.local, found.remote), found.state == TcpState::Listen);
             }
-            Answer::Refused(code) => assert_ne!(code, 0),
-            Answer::Done | Answer::Malformed => {}
+            Reply::Errno(code) => assert_ne!(code, 0),
+            Reply::Done | Reply::Malformed => {}
         }
     }
     // Each has a header, but for the one that is cut short.

@@ -4,8 +4,8 @@
 //! A look-up of one connection by its two addresses costs 3 to 4 µs; `/proc/net/tcp` has less in it and costs
 //! milliseconds, since it walks all sockets.
 
-mod found;
-pub use found::{Found, Timer};
+mod socket_entry;
+pub use socket_entry::{SocketEntry, Timer};
 
 #[cfg(target_os = "linux")]
 mod message;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::Found;
+use super::SocketEntry;
 use crate::Error;
 
 /// A line to the kernel's socket tables, which this system does not have: it cannot be opened.
@@ -22,7 +22,7 @@ impl SocketDiag {
     ///
     /// # Errors
     /// Never called.
-    pub fn find(&mut self, _: SocketAddr, _: SocketAddr) -> Result<Option<Found>, Error> {
+    pub fn find(&mut self, _: SocketAddr, _: SocketAddr) -> Result<Option<SocketEntry>, Error> {
         match *self {}
     }
 
@@ -30,7 +30,7 @@ impl SocketDiag {
     ///
     /// # Errors
     /// Never called.
-    pub fn listening(&mut self) -> Result<Vec<Found>, Error> {
+    pub fn listening(&mut self) -> Result<Vec<SocketEntry>, Error> {
         match *self {}
     }
 
@@ -38,7 +38,7 @@ impl SocketDiag {
     ///
     /// # Errors
     /// Never called.
-    pub fn connections(&mut self, _: u16) -> Result<Vec<Found>, Error> {
+    pub fn connections(&mut self, _: u16) -> Result<Vec<SocketEntry>, Error> {
         match *self {}
     }
 }

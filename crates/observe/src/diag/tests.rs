@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
-use super::message::{Answer, Messages, Question};
+use super::message::{Messages, Reply, Request};
 use super::*;
 use crate::TcpState;
 
 /// Captured on Linux 6.18, x86_64: the answer to a look-up of the server's end of a loopback connection which has 128,512
 /// bytes unread.
-const ANSWER: &str = "\
+const REPLY: &str = "\
     c00100001400000001000000c0600000020100009cb5d6e07f0000010000000000000000000000007f00000100000000000000000000000000\
     00000016000000000000000000000000f60100000000000000000002c20000050008000000000008000f00000000000c001500010000000000\
     0000060016005200000028000700c0ff01000000020000000000001e3c0040100000000000000000000000000000030000001c010200010000\
@@ -25,9 +25,9 @@ const ANSWER: &str = "\
 #[test]
 #[cfg(target_endian = "little")]
 fn a_captured_answer_is_read_whole() {
-    let all: Vec<Answer> = Messages::new(&bytes(ANSWER), 1).collect();
+    let all: Vec<Reply> = Messages::new(&bytes(REPLY), 1).collect();
 
-    let [Answer::Socket(found)] = all.as_slice() else { panic!("not one socket: {all:?}") };
+    let [Reply::Socket(found)] = all.as_slice() else { panic!("not one socket: {all:?}") };
     assert_eq!(found.local, SocketAddr::from(([127, 0, 0, 1], 40117)));
     assert_eq!(found.remote, SocketAddr::from(([127, 0, 0, 1], 55008)));
     assert_eq!((found.state, found.rqueue, found.wqueue), (TcpState::Established, 128_512, 0));
@@ -39,7 +39,7 @@ fn a_captured_answer_is_read_whole() {
 
 #[test]
 fn an_answer_to_another_question_is_skipped() {
-    assert_eq!(Messages::new(&bytes(ANSWER), 2).count(), 0);
+    assert_eq!(Messages::new(&bytes(REPLY), 2).count(), 0);
 }
 
 /// A message of the kernel: `nlmsghdr`, and what follows it.
@@ -53,14 +53,14 @@ fn message(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
 fn codes_of_errors_and_of_lists_are_told_apart() {
     let outcome = |kind: u16, body: &[u8]| Messages::new(&message(kind, 0, body), 1).next();
 
-    assert!(matches!(outcome(2, &(-libc::EPERM).to_ne_bytes()), Some(Answer::Refused(libc::EPERM))));
-    assert!(matches!(outcome(2, &0i32.to_ne_bytes()), Some(Answer::Done)), "an acknowledgement is no error");
-    assert!(matches!(outcome(2, &i32::MIN.to_ne_bytes()), Some(Answer::Refused(i32::MAX))));
-    assert!(matches!(outcome(2, &[]), Some(Answer::Malformed)));
-    assert!(matches!(outcome(3, &0i32.to_ne_bytes()), Some(Answer::Done)));
-    assert!(matches!(outcome(3, &[]), Some(Answer::Done)));
+    assert!(matches!(outcome(2, &(-libc::EPERM).to_ne_bytes()), Some(Reply::Errno(libc::EPERM))));
+    assert!(matches!(outcome(2, &0i32.to_ne_bytes()), Some(Reply::Done)), "an acknowledgement is no error");
+    assert!(matches!(outcome(2, &i32::MIN.to_ne_bytes()), Some(Reply::Errno(i32::MAX))));
+    assert!(matches!(outcome(2, &[]), Some(Reply::Malformed)));
+    assert!(matches!(outcome(3, &0i32.to_ne_bytes()), Some(Reply::Done)));
+    assert!(matches!(outcome(3, &[]), Some(Reply::Done)));
     let half_way = outcome(3, &(-libc::ENOMEM).to_ne_bytes());
-    assert!(matches!(half_way, Some(Answer::Refused(libc::ENOMEM))), "a list that failed half way");
+    assert!(matches!(half_way, Some(Reply::Errno(libc::ENOMEM))), "a list that failed half way");
 }
 
 #[test]
@@ -75,17 +75,17 @@ fn a_list_that_changed_while_it_was_written_says_so() {
 #[test]
 #[cfg(target_endian = "little")]
 fn a_socket_of_another_family_is_skipped_and_an_attribute_without_length_is_malformed() {
-    let mut other = bytes(ANSWER);
+    let mut other = bytes(REPLY);
     other[16] = libc::AF_UNIX as u8;
     assert_eq!(Messages::new(&other, 1).count(), 0);
 
-    let socket = &bytes(ANSWER)[16..88];
+    let socket = &bytes(REPLY)[16..88];
     let bare = message(20, 0, socket);
-    assert!(matches!(Messages::new(&bare, 1).next(), Some(Answer::Socket(found)) if found.info.is_none()));
+    assert!(matches!(Messages::new(&bare, 1).next(), Some(Reply::Socket(found)) if found.info.is_none()));
     let unknown = message(20, 0, &[socket, &[5, 0, 0x63, 0, 1, 0, 0, 0]].concat());
-    assert!(matches!(Messages::new(&unknown, 1).next(), Some(Answer::Socket(_))));
+    assert!(matches!(Messages::new(&unknown, 1).next(), Some(Reply::Socket(_))));
     let empty = message(20, 0, &[socket, &[0; 8]].concat());
-    assert!(matches!(Messages::new(&empty, 1).next(), Some(Answer::Malformed)));
+    assert!(matches!(Messages::new(&empty, 1).next(), Some(Reply::Malformed)));
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn what_a_list_left_behind_does_not_answer_the_next_question() {
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let mut diag = SocketDiag::open().unwrap();
     // A list that is given up before it is read.
-    diag.ask(&Question::All { family: libc::AF_INET, states: u32::MAX, port: 0 }).unwrap();
+    diag.send(&Request::All { family: libc::AF_INET, states: u32::MAX, port: 0 }).unwrap();
 
     for _ in 0..2 {
         let found = diag.find(client.peer_addr().unwrap(), client.local_addr().unwrap()).unwrap();
@@ -104,11 +104,11 @@ fn what_a_list_left_behind_does_not_answer_the_next_question() {
 
 #[test]
 fn an_answer_that_is_cut_or_garbled_anywhere_is_malformed_and_never_a_panic() {
-    let whole = bytes(ANSWER);
+    let whole = bytes(REPLY);
 
     for end in 1..whole.len() {
-        let all: Vec<Answer> = Messages::new(&whole[..end], 1).collect();
-        assert!(matches!(all.as_slice(), [Answer::Malformed]), "cut at {end}");
+        let all: Vec<Reply> = Messages::new(&whole[..end], 1).collect();
+        assert!(matches!(all.as_slice(), [Reply::Malformed]), "cut at {end}");
     }
     for at in 0..whole.len() {
         for bit in 0..8 {
@@ -122,12 +122,12 @@ fn an_answer_that_is_cut_or_garbled_anywhere_is_malformed_and_never_a_panic() {
 
 #[test]
 fn a_question_has_the_form_of_the_kernels_headers() {
-    let question = Question::Exact {
+    let request = Request::Exact {
         local: SocketAddr::from(([127, 0, 0, 1], 0x1234)),
         remote: SocketAddr::from((Ipv6Addr::LOCALHOST, 0x5678)),
     };
 
-    let bytes = question.encode(9);
+    let bytes = request.encode(9);
 
     assert_eq!(bytes[0..4], 72u32.to_ne_bytes());
     assert_eq!(bytes[16..20], [libc::AF_INET as u8, 6, 0b100_0010, 0]);
@@ -210,7 +210,7 @@ fn the_connections_of_a_port_are_listed_and_those_of_other_ports_are_not() {
 
 /// The server's end of `client`, once it is as wanted.
 #[track_caller]
-fn find_when(client: &TcpStream, wanted: impl Fn(&Found) -> bool) -> Found {
+fn find_when(client: &TcpStream, wanted: impl Fn(&SocketEntry) -> bool) -> SocketEntry {
     let (local, peer) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
     let mut diag = SocketDiag::open().unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);

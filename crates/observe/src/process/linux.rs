@@ -26,10 +26,10 @@ pub struct Process {
     statm: File,
     stat: File,
     status: File,
-    /// `shared` of statm when `beside` was read.
+    /// `shared` of statm when `other_memory` was read.
     shared_pages: u64,
     /// The parts of the memory that statm does not tell apart or does not have.
-    beside: Memory,
+    other_memory: Memory,
 }
 
 impl Process {
@@ -39,14 +39,14 @@ impl Process {
     /// [`Error::NoProcess`] when it does not run (any more), [`Error::Kernel`] when `/proc` hides it.
     pub fn open(pid: u32) -> Result<Process, Error> {
         let open = |name: &str| {
-            File::open(path(pid, name)).map_err(|answer| match answer.kind() {
+            File::open(path(pid, name)).map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => Error::NoProcess { pid },
-                _ => Error::Kernel { what: "open the process's files in /proc", answer },
+                _ => Error::Kernel { operation: "open the process's files in /proc", error },
             })
         };
         let (statm, stat, status) = (open("statm")?, open("stat")?, open("status")?);
         let now: Stat = read(&stat, Stat::parse).map_err(|_| Error::NoProcess { pid })?;
-        if now.has_ended() {
+        if now.has_exited() {
             return Err(Error::NoProcess { pid });
         }
         let owner: Status = read(&status, Status::parse).map_err(|_| Error::NoProcess { pid })?;
@@ -60,7 +60,7 @@ impl Process {
             stat,
             status,
             shared_pages: u64::MAX,
-            beside: Memory::default(),
+            other_memory: Memory::default(),
         })
     }
 
@@ -79,7 +79,7 @@ impl Process {
             self.shared_pages = statm.shared;
             self.refresh()?;
         }
-        Ok(Memory { anonymous: statm.anonymous().saturating_mul(self.page), ..self.beside })
+        Ok(Memory { anonymous: statm.anonymous().saturating_mul(self.page), ..self.other_memory })
     }
 
     /// Reads what a sample has no time for: shared memory and swap, and the name, which a new process changes when it begins
@@ -89,7 +89,7 @@ impl Process {
     /// When the process has ended.
     pub fn refresh(&mut self) -> io::Result<()> {
         let status: Status = read(&self.status, Status::parse)?;
-        self.beside = Memory { anonymous: 0, shared: status.shared_memory, swapped: status.swapped };
+        self.other_memory = Memory { anonymous: 0, shared: status.shared_memory, swapped: status.swapped };
         let stat: Stat = read(&self.stat, Stat::parse)?;
         if stat.name != self.name {
             self.name = stat.name;
@@ -103,7 +103,7 @@ impl Process {
     /// When the process has ended.
     pub fn processor_time(&self) -> io::Result<Duration> {
         let stat: Stat = read(&self.stat, Stat::parse)?;
-        if stat.has_ended() {
+        if stat.has_exited() {
             return Err(io::ErrorKind::NotFound.into());
         }
         Ok(Duration::from_millis(stat.ticks.saturating_mul(1000) / sys::clock_ticks()))
@@ -113,12 +113,12 @@ impl Process {
     pub fn disk_written(&self) -> Option<u64> {
         let text = read_bytes(path(self.pid, "io"))?;
         // The file was opened by the pid's number: make sure that it was still this process's.
-        if self.has_ended() { None } else { text::disk_written(&text) }
+        if self.has_exited() { None } else { text::disk_written(&text) }
     }
 
     /// Whether it has ended.
-    pub fn has_ended(&self) -> bool {
-        read(&self.stat, Stat::parse).map_or(true, |stat: Stat| stat.has_ended())
+    pub fn has_exited(&self) -> bool {
+        read(&self.stat, Stat::parse).map_or(true, |stat: Stat| stat.has_exited())
     }
 
     /// Its pid.
@@ -143,11 +143,12 @@ impl Process {
 
     /// The pids of its children now; none once it has ended.
     pub fn children(&self) -> Vec<u32> {
-        let few_threads = read(&self.stat, Stat::parse).is_ok_and(|stat: Stat| stat.threads <= MANY_THREADS);
+        let few_threads =
+            read(&self.stat, Stat::parse).is_ok_and(|stat: Stat| stat.threads <= MAX_LISTED_THREADS);
         let listed = if few_threads { self.listed_children() } else { None };
         let children = listed.unwrap_or_else(|| children_by_parent(self.pid));
         // They were looked up by its number, which is another process's once this one has ended.
-        if self.has_ended() { Vec::new() } else { children }
+        if self.has_exited() { Vec::new() } else { children }
     }
 
     /// Children as each thread lists those that it started; `None` where the kernel was built without that.
@@ -196,7 +197,7 @@ fn path(pid: u32, name: &str) -> PathBuf {
 }
 
 /// With more threads than this, asking all processes for their parent is cheaper than all threads for their children.
-const MANY_THREADS: u64 = 200;
+const MAX_LISTED_THREADS: u64 = 200;
 
 #[cfg(test)]
 mod tests {
@@ -233,19 +234,19 @@ mod tests {
             .spawn()
             .unwrap();
         let mut process = Process::open(child.id()).unwrap();
-        assert!(!process.has_ended());
+        assert!(!process.has_exited());
         assert!(process.memory().is_ok());
 
         drop(child.stdin.take());
         let deadline = std::time::Instant::now() + Duration::from_secs(10);
-        while !process.has_ended() && std::time::Instant::now() < deadline {
+        while !process.has_exited() && std::time::Instant::now() < deadline {
             std::thread::yield_now();
         }
-        assert!(process.has_ended(), "cat ends with its input, a zombie until it is waited for");
+        assert!(process.has_exited(), "cat ends with its input, a zombie until it is waited for");
         assert!(process.memory().is_err());
         assert!(matches!(Process::open(child.id()), Err(Error::NoProcess { .. })));
 
         child.wait().unwrap();
-        assert!(process.has_ended() && process.memory().is_err() && process.processor_time().is_err());
+        assert!(process.has_exited() && process.memory().is_err() && process.processor_time().is_err());
     }
 }

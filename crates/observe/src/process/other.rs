@@ -53,7 +53,7 @@ impl Process {
     }
 
     /// Whether it has ended.
-    pub fn has_ended(&self) -> bool {
+    pub fn has_exited(&self) -> bool {
         sys::process_memory(self.pid).is_err()
     }
 

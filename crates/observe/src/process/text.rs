@@ -62,7 +62,7 @@ impl Stat {
     }
 
     /// Whether it has ended and only waits to be waited for.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(super) fn has_exited(&self) -> bool {
         matches!(self.state, b'Z' | b'X' | b'x')
     }
 }
@@ -110,7 +110,7 @@ pub(crate) fn check_texts(text: &[u8]) {
     if let Some(stat) = Stat::parse(text) {
         // Each byte that is not UTF-8 becomes a character of three.
         assert!(stat.name.len() <= 3 * text.len());
-        let _ = stat.has_ended();
+        let _ = stat.has_exited();
     }
     if let Some(statm) = Statm::parse(text) {
         assert!(statm.anonymous() <= statm.resident);
@@ -145,7 +145,7 @@ mod tests {
         let stat = Stat::parse(STAT).unwrap();
 
         assert_eq!((stat.name.as_str(), stat.parent, stat.ticks, stat.started), ("cat", 4100, 8, 8_812_345));
-        assert!(!stat.has_ended());
+        assert!(!stat.has_exited());
     }
 
     #[test]
@@ -154,7 +154,7 @@ mod tests {
 
         assert_eq!((stat.name.as_str(), stat.parent, stat.ticks), ("a b) (c", 1, 42));
         assert_eq!((stat.threads, stat.started), (9, 991));
-        assert!(stat.has_ended());
+        assert!(stat.has_exited());
     }
 
     #[test]

@@ -18,11 +18,11 @@ pub struct ProcessTree {
     parents: Vec<Process>,
     members: BTreeMap<u32, Member>,
     /// When it was last looked through, and the time from there to the next.
-    scanned: Instant,
-    pause: Duration,
+    last_scan: Instant,
+    scan_interval: Duration,
     /// Processor time and disk writes of members that have ended, so that the sums never fall.
-    ended: Totals,
-    roots_ended: Vec<u32>,
+    exited: Totals,
+    exited_roots: Vec<u32>,
 }
 
 /// A tree at one moment. Sums over its processes.
@@ -50,10 +50,10 @@ impl ProcessTree {
             roots: Vec::new(),
             parents: Vec::new(),
             members: BTreeMap::new(),
-            scanned: Instant::now(),
-            pause: RESCAN,
-            ended: Totals::default(),
-            roots_ended: Vec::new(),
+            last_scan: Instant::now(),
+            scan_interval: SCAN_INTERVAL,
+            exited: Totals::default(),
+            exited_roots: Vec::new(),
         };
         for pid in roots {
             tree.roots.push(pid);
@@ -88,14 +88,14 @@ impl ProcessTree {
     /// The tree now: less than 1 µs a process, and 25 µs more four times a second, when it is
     /// looked through for new ones.
     pub fn read(&mut self) -> TreeReading {
-        if self.scanned.elapsed() >= self.pause {
+        if self.last_scan.elapsed() >= self.scan_interval {
             self.rescan();
         }
         let mut reading = TreeReading {
             processes: 0,
             memory: Memory::default(),
-            processor_time: self.ended.processor_time,
-            disk_written: self.ended.disk_written,
+            processor_time: self.exited.processor_time,
+            disk_written: self.exited.disk_written,
         };
         for member in self.members.values_mut() {
             reading.processor_time += member.totals.processor_time;
@@ -112,7 +112,7 @@ impl ProcessTree {
 
     /// Looks for new members now, lets go of those that have ended, and reads what changes slowly.
     pub fn rescan(&mut self) {
-        self.scanned = Instant::now();
+        self.last_scan = Instant::now();
         let mut unseen: Vec<u32> = self.members.keys().copied().collect();
         let below: Vec<u32> = self.parents.iter().flat_map(Process::children).collect();
         for child in below {
@@ -121,9 +121,9 @@ impl ProcessTree {
         while let Some(pid) = unseen.pop() {
             let Some(member) = self.members.get_mut(&pid) else { continue };
             if member.update().is_err() {
-                self.ended.add(member.totals);
+                self.exited.add(member.totals);
                 if self.roots.contains(&pid) {
-                    self.roots_ended.push(pid);
+                    self.exited_roots.push(pid);
                 }
                 self.members.remove(&pid);
                 continue;
@@ -132,7 +132,7 @@ impl ProcessTree {
                 self.admit(child, &mut unseen);
             }
         }
-        self.pause = (self.scanned.elapsed() * SHARE).max(RESCAN);
+        self.scan_interval = (self.last_scan.elapsed() * SCAN_SHARE).max(SCAN_INTERVAL);
     }
 
     /// Makes `pid` a member, if it is new. A child that ends before it is opened leaves nothing to watch.
@@ -156,9 +156,9 @@ impl ProcessTree {
     }
 
     /// A root that has ended, if any has: asks the system now.
-    pub fn ended_root(&mut self) -> Option<u32> {
-        let ended = |pid: &&u32| self.members.get(pid).is_none_or(|member| member.process.has_ended());
-        self.roots_ended.first().copied().or_else(|| self.roots.iter().find(ended).copied())
+    pub fn exited_root(&mut self) -> Option<u32> {
+        let ended = |pid: &&u32| self.members.get(pid).is_none_or(|member| member.process.has_exited());
+        self.exited_roots.first().copied().or_else(|| self.roots.iter().find(ended).copied())
     }
 
     /// The name of the first root, while it runs.
@@ -184,7 +184,7 @@ impl Member {
     }
 
     fn update(&mut self) -> std::io::Result<()> {
-        if self.process.has_ended() {
+        if self.process.has_exited() {
             return Err(std::io::ErrorKind::NotFound.into());
         }
         // A system that does not show one of these still shows memory.
@@ -194,7 +194,7 @@ impl Member {
         }
         match self.process.disk_written() {
             // It ended in between: what was read before stays.
-            None if self.process.has_ended() => {}
+            None if self.process.has_exited() => {}
             disk_written => self.totals.disk_written = disk_written,
         }
         Ok(())
@@ -227,8 +227,8 @@ fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
 }
 
 /// Looking through a tree takes at most one part in this many of a core, however many processes it has.
-const SHARE: u32 = 20;
+const SCAN_SHARE: u32 = 20;
 
 /// How often a tree is looked through for new processes. A connection's process that is missed for so long has held at
 /// most a quarter of a second's bytes unseen; looking costs some 100 µs, so it takes 0.05 % of a core.
-const RESCAN: Duration = Duration::from_millis(250);
+const SCAN_INTERVAL: Duration = Duration::from_millis(250);

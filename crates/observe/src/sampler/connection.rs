@@ -15,30 +15,32 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::tcp_info::Side;
-use crate::{AsHandle, Found, SocketDiag, SocketMemory, TcpInfo, TcpState, Timer, receive_queue, send_queue};
+use crate::{
+    AsHandle, SocketDiag, SocketEntry, SocketMemory, TcpInfo, TcpState, Timer, receive_queue, send_queue,
+};
 
 /// A connection to be sampled.
-pub struct Watched {
+pub struct WatchedConnection {
     /// The client's address.
     pub local: SocketAddr,
     /// The server's address.
     pub peer: SocketAddr,
     /// The client's end, where it is this process's own; without it both ends are looked up.
-    pub own: Option<OwnEnd>,
+    pub endpoint: Option<LocalEndpoint>,
 }
 
 /// The client's end of a connection, held by this process.
-pub struct OwnEnd {
+pub struct LocalEndpoint {
     /// The socket.
     pub socket: Arc<dyn AsHandle + Send + Sync>,
     /// Bytes (produced, consumed) so far: what write took and what read gave. Called from the sampling thread, twice a
     /// sample; should cost no more than two atomic loads.
-    pub counters: Box<dyn Fn() -> (u64, u64) + Send + Sync>,
+    pub counts: Box<dyn Fn() -> (u64, u64) + Send + Sync>,
 }
 
-impl fmt::Debug for Watched {
+impl fmt::Debug for WatchedConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watched")
+        f.debug_struct("WatchedConnection")
             .field("local", &self.local)
             .field("peer", &self.peer)
             .finish_non_exhaustive()
@@ -47,7 +49,7 @@ impl fmt::Debug for Watched {
 
 /// The six counters of one connection, cumulative payload bytes. `None`: not visible on this system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Cut {
+pub struct Counters {
     /// Written by the client.
     pub produced: u64,
     /// Arrived at the server's kernel.
@@ -66,7 +68,7 @@ pub struct Cut {
 
 /// One end of a connection as the kernel tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct End {
+pub struct Endpoint {
     /// What TCP counts.
     pub info: TcpInfo,
     /// Its memory in the kernel, and the limits of its queues.
@@ -75,9 +77,9 @@ pub struct End {
     pub timer: Option<Timer>,
 }
 
-impl End {
-    fn found(found: &Found) -> Option<End> {
-        Some(End { info: found.info?, memory: found.memory, timer: found.timer })
+impl Endpoint {
+    fn from_entry(entry: &SocketEntry) -> Option<Endpoint> {
+        Some(Endpoint { info: entry.info?, memory: entry.memory, timer: entry.timer })
     }
 }
 
@@ -89,11 +91,11 @@ pub struct Connection {
     /// The server's address.
     pub peer: SocketAddr,
     /// Its counters.
-    pub cut: Cut,
+    pub counters: Counters,
     /// The client's end; `None` when it is not on this host, not visible, or gone.
-    pub client: Option<End>,
+    pub client: Option<Endpoint>,
     /// The server's end; `None` when it is not on this host, not visible, or gone.
-    pub server: Option<End>,
+    pub server: Option<Endpoint>,
     /// Since when the server's window has been zero, while it is.
     pub window_zero_since: Option<Instant>,
     /// Whether the kernel has shown the server's end at least once.
@@ -118,13 +120,15 @@ impl Connection {
 
     /// Whether the connection is still there.
     pub fn is_open(&self) -> bool {
-        let open = |end: Option<End>| end.is_some_and(|end| end.info.state != TcpState::Closed);
+        let open = |endpoint: Option<Endpoint>| {
+            endpoint.is_some_and(|endpoint| endpoint.info.state != TcpState::Closed)
+        };
         open(self.client) || open(self.server)
     }
 
     /// Kernel memory of both ends, as far as it is visible.
     pub fn kernel_memory(&self) -> Option<u64> {
-        let of = |end: Option<End>| Some(end?.memory?.total());
+        let of = |endpoint: Option<Endpoint>| Some(endpoint?.memory?.total());
         match (of(self.client), of(self.server)) {
             (None, None) => None,
             (client, server) => Some(client.unwrap_or(0) + server.unwrap_or(0)),
@@ -134,114 +138,119 @@ impl Connection {
 
 /// A watched connection and what is known of it.
 #[derive(Debug)]
-pub(super) struct Tracked {
-    watched: Watched,
+pub(super) struct TrackedConnection {
+    watched: WatchedConnection,
     pub(super) last: Connection,
     /// Whether it has been read at least once: until then `last` is empty.
     pub(super) was_read: bool,
 }
 
-impl Tracked {
-    pub(super) fn new(watched: Watched) -> Tracked {
+impl TrackedConnection {
+    pub(super) fn new(watched: WatchedConnection) -> TrackedConnection {
         let last = Connection {
             local: watched.local,
             peer: watched.peer,
-            cut: Cut::default(),
+            counters: Counters::default(),
             client: None,
             server: None,
             window_zero_since: None,
             server_was_seen: false,
         };
-        Tracked { watched, last, was_read: false }
+        TrackedConnection { watched, last, was_read: false }
     }
 
     /// Bytes produced by now, without asking the kernel. 0 for a connection that is not ours.
     pub(super) fn produced(&self) -> u64 {
-        self.watched.own.as_ref().map_or(0, |own| (own.counters)().0)
+        self.watched.endpoint.as_ref().map_or(0, |endpoint| (endpoint.counts)().0)
     }
 
     /// Reads all counters anew, in the order of the module's docs.
     pub(super) fn read(&mut self, diag: Option<&mut SocketDiag>) {
         self.was_read = true;
-        let Watched { local, peer, .. } = self.watched;
-        let before = self.last.cut;
+        let WatchedConnection { local, peer, .. } = self.watched;
+        let before = self.last.counters;
         let mut diag = diag;
         let mut find = |from, to| diag.as_mut().and_then(|diag| diag.find(from, to).ok().flatten());
-        match &self.watched.own {
-            Some(own) => {
-                let (produced_before, consumed) = (own.counters)();
-                let client = own_end(&*own.socket);
+        match &self.watched.endpoint {
+            Some(endpoint) => {
+                let (produced_before, consumed) = (endpoint.counts)();
+                let client = local_endpoint(&*endpoint.socket);
                 let server = find(peer, local);
-                let (produced, consumed_after) = (own.counters)();
+                let (produced, consumed_after) = (endpoint.counts)();
                 let skew = produced.saturating_sub(produced_before) + consumed_after.saturating_sub(consumed);
                 // A closed end does not tell any more which FINs its kernel counted: 1 byte too many would stay for good.
-                let closed = client.filter(|end| end.info.state == TcpState::Closed);
-                let unread = closed.map(|_| receive_queue(&*own.socket).unwrap_or(0));
+                let closed = client.filter(|endpoint| endpoint.info.state == TcpState::Closed);
+                let unread = closed.map(|_| receive_queue(&*endpoint.socket).unwrap_or(0));
                 self.update(client, server, Some((produced, consumed)), skew);
                 if let Some(unread) = unread {
-                    let cut = &mut self.last.cut;
-                    cut.client_received = latest(before.client_received, Some(consumed + unread));
-                    cut.server_written = latest(before.server_written, cut.client_received);
-                    cut.produced = produced;
-                    cut.server_received = cut.server_received.map(|received| received.min(produced));
-                    cut.server_read = cut.server_read.map(|read| read.min(produced));
+                    let counters = &mut self.last.counters;
+                    counters.client_received = latest(before.client_received, Some(consumed + unread));
+                    counters.server_written = latest(before.server_written, counters.client_received);
+                    counters.produced = produced;
+                    counters.server_received =
+                        counters.server_received.map(|received| received.min(produced));
+                    counters.server_read = counters.server_read.map(|read| read.min(produced));
                 }
             }
             None => {
                 let client = find(local, peer);
                 let server = find(peer, local);
-                let counters = client.as_ref().and_then(counters_of);
-                self.update(client.as_ref().and_then(End::found), server, counters, 0);
+                let counts = client.as_ref().and_then(counts_of);
+                self.update(client.as_ref().and_then(Endpoint::from_entry), server, counts, 0);
             }
         }
     }
 
     fn update(
         &mut self,
-        client: Option<End>,
-        server: Option<Found>,
-        counters: Option<(u64, u64)>,
+        client: Option<Endpoint>,
+        server: Option<SocketEntry>,
+        counts: Option<(u64, u64)>,
         skew: u64,
     ) {
-        let before = self.last.cut;
-        let acked = client.and_then(|end| end.info.payload_acked(Side::Connecting));
-        let client_received = client.and_then(|end| end.info.payload_received());
-        let (acked, client_received) = self.or_by_queues(acked, client_received, counters);
-        let mut cut = Cut { skew, ..Cut::default() };
-        match server.as_ref().and_then(|found| Some((found, found.info?))) {
-            Some((found, info)) => {
-                cut.server_received = info.payload_received();
-                cut.server_read = cut.server_received.map(|received| received.saturating_sub(found.unread()));
+        let before = self.last.counters;
+        let acked = client.and_then(|endpoint| endpoint.info.payload_acked(Side::Connecting));
+        let client_received = client.and_then(|endpoint| endpoint.info.payload_received());
+        let (acked, client_received) = self.or_by_queues(acked, client_received, counts);
+        let mut counters = Counters { skew, ..Counters::default() };
+        match server.as_ref().and_then(|entry| Some((entry, entry.info?))) {
+            Some((entry, info)) => {
+                counters.server_received = info.payload_received();
+                counters.server_read =
+                    counters.server_received.map(|received| received.saturating_sub(entry.unread()));
                 let sent = info.payload_acked(Side::Accepting);
-                cut.server_written = sent.map(|sent| sent.saturating_add(found.unacknowledged()));
-                cut.client_received = client_received.or(sent);
+                counters.server_written = sent.map(|sent| sent.saturating_add(entry.unacknowledged()));
+                counters.client_received = client_received.or(sent);
                 self.last.server_was_seen = true;
             }
             // The server's end is gone, and its queues with it. What is known better by now is taken, and the rest stays
             // where it was last seen.
             None if self.last.server_was_seen => {
-                cut.server_received = latest(before.server_received, acked);
-                cut.server_read = latest(before.server_read, cut.server_received);
-                cut.client_received = latest(before.client_received, client_received);
-                cut.server_written = latest(before.server_written, cut.client_received);
+                counters.server_received = latest(before.server_received, acked);
+                counters.server_read = latest(before.server_read, counters.server_received);
+                counters.client_received = latest(before.client_received, client_received);
+                counters.server_written = latest(before.server_written, counters.client_received);
             }
             // It is not visible: what the client's kernel was told is all there is.
             None => {
-                cut.server_received = acked;
-                cut.client_received = client_received;
+                counters.server_received = acked;
+                counters.client_received = client_received;
             }
         }
-        let (produced, consumed) = counters.unwrap_or_else(|| {
+        let (produced, consumed) = counts.unwrap_or_else(|| {
             let known = |now: Option<u64>| now.unwrap_or(0);
-            (before.produced.max(known(cut.server_received)), before.consumed.max(known(cut.client_received)))
+            (
+                before.produced.max(known(counters.server_received)),
+                before.consumed.max(known(counters.client_received)),
+            )
         });
         // A write counts when it returns, and its first bytes may have arrived by then.
-        cut.produced = produced.max(cut.server_received.unwrap_or(0));
-        cut.consumed = consumed;
+        counters.produced = produced.max(counters.server_received.unwrap_or(0));
+        counters.consumed = consumed;
 
-        self.last.cut = cut;
+        self.last.counters = counters;
         self.last.client = client;
-        self.last.server = server.as_ref().and_then(End::found);
+        self.last.server = server.as_ref().and_then(Endpoint::from_entry);
         self.last.window_zero_since = match self.last.window() {
             Some(0) => self.last.window_zero_since.or_else(|| Some(Instant::now())),
             _ => None,
@@ -249,35 +258,35 @@ impl Tracked {
     }
 }
 
-impl Tracked {
+impl TrackedConnection {
     /// Where the system does not count what was acknowledged and received (macOS), it still tells what stands in the
     /// queues of our own end.
     fn or_by_queues(
         &self,
         acked: Option<u64>,
         received: Option<u64>,
-        counters: Option<(u64, u64)>,
+        counts: Option<(u64, u64)>,
     ) -> (Option<u64>, Option<u64>) {
-        let (Some(own), Some((produced, consumed))) = (&self.watched.own, counters) else {
+        let (Some(endpoint), Some((produced, consumed))) = (&self.watched.endpoint, counts) else {
             return (acked, received);
         };
-        let by_send_queue = || Some(produced.saturating_sub(send_queue(&*own.socket).ok()??));
-        let by_receive_queue = || Some(consumed + receive_queue(&*own.socket).ok()?);
+        let by_send_queue = || Some(produced.saturating_sub(send_queue(&*endpoint.socket).ok()??));
+        let by_receive_queue = || Some(consumed + receive_queue(&*endpoint.socket).ok()?);
         (acked.or_else(by_send_queue), received.or_else(by_receive_queue))
     }
 }
 
 /// The client's end, held by us.
-fn own_end(socket: &(dyn AsHandle + Send + Sync)) -> Option<End> {
+fn local_endpoint(socket: &(dyn AsHandle + Send + Sync)) -> Option<Endpoint> {
     let info = TcpInfo::of(socket).ok()?;
-    Some(End { info, memory: SocketMemory::of(socket).ok(), timer: None })
+    Some(Endpoint { info, memory: SocketMemory::of(socket).ok(), timer: None })
 }
 
 /// (produced, consumed) of a client's end that is another process's: what its kernel took and gave.
-fn counters_of(found: &Found) -> Option<(u64, u64)> {
-    let info = found.info?;
-    let produced = info.payload_acked(Side::Connecting)?.saturating_add(found.unacknowledged());
-    let consumed = info.payload_received()?.saturating_sub(found.unread());
+fn counts_of(entry: &SocketEntry) -> Option<(u64, u64)> {
+    let info = entry.info?;
+    let produced = info.payload_acked(Side::Connecting)?.saturating_add(entry.unacknowledged());
+    let consumed = info.payload_received()?.saturating_sub(entry.unread());
     Some((produced, consumed))
 }
 

@@ -6,24 +6,24 @@
 //! all of them, so that each sample counts every connection.
 
 mod connection;
-mod path;
+mod path_state;
 mod runner;
 
 use std::time::{Duration, Instant};
 
 use echoctl_record::Sample;
 
-pub use connection::{Connection, Cut, End, OwnEnd, Watched};
-pub use path::{Filled, Path};
-pub use runner::{Pace, SamplerThread};
+pub use connection::{Connection, Counters, Endpoint, LocalEndpoint, WatchedConnection};
+pub use path_state::{Occupancy, PathState};
+pub use runner::{SamplerThread, SamplingInterval};
 
 use crate::{ProcessTree, SocketDiag, TreeReading};
-use connection::Tracked;
+use connection::TrackedConnection;
 
 /// Takes samples of a set of connections and of a server's processes. [`SamplerThread`] runs one at a steady pace.
 #[derive(Debug)]
 pub struct Sampler {
-    connections: Vec<Tracked>,
+    connections: Vec<TrackedConnection>,
     tree: Option<ProcessTree>,
     diag: Option<SocketDiag>,
     began: Instant,
@@ -37,7 +37,7 @@ pub struct Observation {
     /// The counters.
     pub sample: Sample,
     /// Windows, limits and states.
-    pub path: Path,
+    pub path: PathState,
     /// The server's processes; `None` when none are watched.
     pub tree: Option<TreeReading>,
     /// A process that the tree was made of and that has ended.
@@ -51,9 +51,9 @@ pub struct Observation {
 
 impl Sampler {
     /// A sampler whose time begins now. Connections may be added later; without a tree no server memory is read.
-    pub fn new(watched: Vec<Watched>, tree: Option<ProcessTree>) -> Sampler {
+    pub fn new(watched: Vec<WatchedConnection>, tree: Option<ProcessTree>) -> Sampler {
         Sampler {
-            connections: watched.into_iter().map(Tracked::new).collect(),
+            connections: watched.into_iter().map(TrackedConnection::new).collect(),
             tree,
             // A system or sandbox that does not have it shows what is left: the client's end.
             diag: SocketDiag::open().ok(),
@@ -63,8 +63,8 @@ impl Sampler {
     }
 
     /// Watches one more connection.
-    pub fn watch(&mut self, watched: Watched) {
-        self.connections.push(Tracked::new(watched));
+    pub fn watch(&mut self, watched: WatchedConnection) {
+        self.connections.push(TrackedConnection::new(watched));
     }
 
     /// Lets go of the connections for which `keep` is false. Their bytes leave all sums.
@@ -72,9 +72,9 @@ impl Sampler {
         self.connections.retain(|tracked| keep(&tracked.last));
     }
 
-    /// Takes a sample; of more than [`AT_ONCE`] connections, those that are new and the next hundred are read.
+    /// Takes a sample; of more than [`MAX_PER_SAMPLE`] connections, those that are new and the next hundred are read.
     pub fn sample(&mut self) -> Observation {
-        self.sample_some(AT_ONCE)
+        self.sample_some(MAX_PER_SAMPLE)
     }
 
     /// Takes a sample in which the new connections and `count` of the others, in turn, are read.
@@ -115,8 +115,8 @@ impl Sampler {
             self.next = at + 1;
         }
         let tree = self.tree.as_mut().map(ProcessTree::read);
-        let server_ended = self.tree.as_mut().and_then(ProcessTree::ended_root);
-        let path = Path::of(self.connections(), start);
+        let server_ended = self.tree.as_mut().and_then(ProcessTree::exited_root);
+        let path = PathState::of(self.connections(), start);
         let mut sample = self.sum();
         sample.t = start.duration_since(self.began).as_secs_f64();
         sample.server_memory = tree.filter(|tree| tree.processes > 0).map(|tree| tree.memory.total());
@@ -136,15 +136,15 @@ impl Sampler {
             ..Sample::default()
         };
         for connection in self.connections() {
-            let cut = connection.cut;
+            let counters = connection.counters;
             sum.connections += u32::from(connection.is_open());
-            sum.produced = sum.produced.saturating_add(cut.produced);
-            sum.consumed = sum.consumed.saturating_add(cut.consumed);
-            sum.server_received = plus(sum.server_received, cut.server_received);
-            sum.server_read = plus(sum.server_read, cut.server_read);
-            sum.server_written = plus(sum.server_written, cut.server_written);
-            sum.client_received = plus(sum.client_received, cut.client_received);
-            sum.skew = plus(sum.skew, Some(cut.skew));
+            sum.produced = sum.produced.saturating_add(counters.produced);
+            sum.consumed = sum.consumed.saturating_add(counters.consumed);
+            sum.server_received = plus(sum.server_received, counters.server_received);
+            sum.server_read = plus(sum.server_read, counters.server_read);
+            sum.server_written = plus(sum.server_written, counters.server_written);
+            sum.client_received = plus(sum.client_received, counters.client_received);
+            sum.skew = plus(sum.skew, Some(counters.skew));
             if let Some(memory) = connection.kernel_memory() {
                 sum.kernel_memory = plus(sum.kernel_memory.or(Some(0)), Some(memory));
             }
@@ -154,7 +154,7 @@ impl Sampler {
 
     /// Bytes produced so far, without asking the kernel: of the first hundred connections that are ours.
     fn produced(&self) -> u64 {
-        self.connections.iter().take(AT_ONCE).map(Tracked::produced).sum()
+        self.connections.iter().take(MAX_PER_SAMPLE).map(TrackedConnection::produced).sum()
     }
 }
 
@@ -164,7 +164,7 @@ fn plus(a: Option<u64>, b: Option<u64>) -> Option<u64> {
 }
 
 /// Connections read anew in one sample: half a millisecond's work, 1 % of a core at 20 samples a second.
-pub const AT_ONCE: usize = 100;
+pub const MAX_PER_SAMPLE: usize = 100;
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]
@@ -182,12 +182,12 @@ mod tests {
             client.write_all(&[7; 10]).unwrap();
             (client, listener.accept().unwrap().0)
         };
-        let watched = |(client, _): &(TcpStream, TcpStream)| Watched {
+        let watched = |(client, _): &(TcpStream, TcpStream)| WatchedConnection {
             local: client.local_addr().unwrap(),
             peer: client.peer_addr().unwrap(),
-            own: None,
+            endpoint: None,
         };
-        let pairs: Vec<_> = (0..2 * AT_ONCE).map(|_| connect()).collect();
+        let pairs: Vec<_> = (0..2 * MAX_PER_SAMPLE).map(|_| connect()).collect();
         let mut sampler = Sampler::new(pairs.iter().map(watched).collect(), None);
 
         let first = sampler.sample().sample;

@@ -4,30 +4,30 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{Observation, Sampler, Watched};
+use super::{Observation, Sampler, WatchedConnection};
 use crate::{Error, start_thread};
 
 /// When samples are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
+pub struct SamplingInterval {
     /// Time between two regular samples.
-    pub every: Duration,
+    pub time: Duration,
     /// Bytes produced after which one is taken in between: at 1 GiB/s twenty samples a second would be 50 MiB apart.
     /// Connections that are not this process's own produce nothing in this sense.
     pub bytes: u64,
 }
 
-impl Default for Pace {
+impl Default for SamplingInterval {
     /// Twenty a second, and one each 8 MiB.
-    fn default() -> Pace {
-        Pace { every: Duration::from_millis(50), bytes: 8 << 20 }
+    fn default() -> SamplingInterval {
+        SamplingInterval { time: Duration::from_millis(50), bytes: 8 << 20 }
     }
 }
 
 /// A thread that takes samples until it is stopped or dropped.
 #[derive(Debug)]
 pub struct SamplerThread {
-    control: Option<Sender<Watched>>,
+    control: Option<Sender<WatchedConnection>>,
     thread: Option<JoinHandle<Sampler>>,
 }
 
@@ -39,10 +39,10 @@ impl SamplerThread {
     /// [`Error::NoThread`].
     pub fn start(
         mut sampler: Sampler,
-        pace: Pace,
+        interval: SamplingInterval,
         mut each: impl FnMut(&Observation, &Sampler) + Send + 'static,
     ) -> Result<SamplerThread, Error> {
-        let (control, orders) = mpsc::channel::<Watched>();
+        let (control, incoming) = mpsc::channel::<WatchedConnection>();
         let thread = start_thread("sampler", move || {
             let mut due = Instant::now();
             let mut produced = 0;
@@ -50,7 +50,7 @@ impl SamplerThread {
                 let now = Instant::now();
                 let is_regular = now >= due;
                 let moved = sampler.produced();
-                if is_regular || moved.saturating_sub(produced) >= pace.bytes {
+                if is_regular || moved.saturating_sub(produced) >= interval.bytes {
                     let mut observation = sampler.sample();
                     observation.is_regular = is_regular;
                     produced = moved;
@@ -58,9 +58,10 @@ impl SamplerThread {
                 }
                 if is_regular {
                     // One that comes late is not made up for: the next is due a whole period after it.
-                    due = next(due, now, pace.every);
+                    due = next(due, now, interval.time);
                 }
-                match orders.recv_timeout(GLANCE.min(due.saturating_duration_since(Instant::now()))) {
+                match incoming.recv_timeout(CHECK_INTERVAL.min(due.saturating_duration_since(Instant::now())))
+                {
                     Ok(watched) => sampler.watch(watched),
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => break,
@@ -74,7 +75,7 @@ impl SamplerThread {
     }
 
     /// Watches one more connection from now on.
-    pub fn watch(&self, watched: Watched) {
+    pub fn watch(&self, watched: WatchedConnection) {
         // It fails only when the callback has panicked and the thread with it: `stop` will tell.
         let _ = self.control.as_ref().map(|control| control.send(watched));
     }
@@ -105,13 +106,13 @@ impl Drop for SamplerThread {
 }
 
 /// When the next sample is due. A pace of centuries, which the clock cannot add, is taken for one of a year.
-fn next(due: Instant, now: Instant, every: Duration) -> Instant {
-    let every = every.min(LONGEST_PACE);
-    if due + every > now { due + every } else { now + every }
+fn next(due: Instant, now: Instant, interval: Duration) -> Instant {
+    let interval = interval.min(MAX_INTERVAL);
+    if due + interval > now { due + interval } else { now + interval }
 }
 
 /// Longer than any run is watched.
-const LONGEST_PACE: Duration = Duration::from_secs(366 * 24 * 3600);
+const MAX_INTERVAL: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// How often the thread looks whether enough bytes have moved: at 1 GiB/s 4 MiB move in it. A look costs less than 1 µs.
-const GLANCE: Duration = Duration::from_millis(4);
+const CHECK_INTERVAL: Duration = Duration::from_millis(4);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use echoctl_observe::{OwnEnd, Watched};
+use echoctl_observe::{LocalEndpoint, WatchedConnection};
 
 /// One write and one read of the server's.
 pub(crate) const CHUNK: usize = 64 << 10;
@@ -37,10 +37,10 @@ pub(crate) struct Echo {
 }
 
 /// A connection to it. Both ends count.
-pub(crate) struct Line {
+pub(crate) struct EchoConnection {
     pub(crate) client: Arc<TcpStream>,
-    pub(crate) own: Arc<Count>,
-    pub(crate) server: Arc<Count>,
+    pub(crate) client_count: Arc<Count>,
+    pub(crate) server_count: Arc<Count>,
 }
 
 impl Echo {
@@ -50,7 +50,7 @@ impl Echo {
     }
 
     /// Opens one more connection; `buffers` bytes for each queue, or as the kernel likes with 0.
-    pub(crate) fn connect(&mut self, buffers: usize) -> Line {
+    pub(crate) fn connect(&mut self, buffers: usize) -> EchoConnection {
         let limit = |socket: socket2::SockRef<'_>| {
             if buffers > 0 {
                 socket.set_recv_buffer_size(buffers).unwrap();
@@ -62,10 +62,10 @@ impl Echo {
         limit((&socket).into());
         socket.connect(&self.addr.into()).unwrap();
         let (peer, _) = self.listener.accept().unwrap();
-        let server = Arc::new(Count::default());
-        let count = Arc::clone(&server);
+        let server_count = Arc::new(Count::default());
+        let count = Arc::clone(&server_count);
         self.threads.push(std::thread::spawn(move || echo(peer, &count)));
-        Line { client: Arc::new(socket.into()), own: Arc::default(), server }
+        EchoConnection { client: Arc::new(socket.into()), client_count: Arc::default(), server_count }
     }
 
     /// Waits until all connections are served; the clients must have closed theirs.
@@ -76,15 +76,15 @@ impl Echo {
     }
 }
 
-impl Line {
-    pub(crate) fn watched(&self) -> Watched {
-        let own = Arc::clone(&self.own);
-        Watched {
+impl EchoConnection {
+    pub(crate) fn watched(&self) -> WatchedConnection {
+        let count = Arc::clone(&self.client_count);
+        WatchedConnection {
             local: self.client.local_addr().unwrap(),
             peer: self.client.peer_addr().unwrap(),
-            own: Some(OwnEnd {
+            endpoint: Some(LocalEndpoint {
                 socket: Arc::clone(&self.client) as _,
-                counters: Box::new(move || (own.written(), own.read())),
+                counts: Box::new(move || (count.written(), count.read())),
             }),
         }
     }
@@ -94,7 +94,7 @@ impl Line {
         let chunk = [7; CHUNK];
         loop {
             match (&*self.client).write(&chunk) {
-                Ok(written) => self.own.written.fetch_add(written as u64, SeqCst),
+                Ok(written) => self.client_count.written.fetch_add(written as u64, SeqCst),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => panic!("write: {error}"),
             };
@@ -102,12 +102,12 @@ impl Line {
     }
 
     /// Reads on a blocking socket until as much has come back as was sent.
-    pub(crate) fn read_all_owed(&self) {
+    pub(crate) fn drain(&self) {
         let mut chunk = [0; CHUNK];
-        while self.own.read() < self.own.written() {
+        while self.client_count.read() < self.client_count.written() {
             let read = (&*self.client).read(&mut chunk).unwrap();
             assert!(read > 0, "the server hung up");
-            self.own.read.fetch_add(read as u64, SeqCst);
+            self.client_count.read.fetch_add(read as u64, SeqCst);
         }
     }
 

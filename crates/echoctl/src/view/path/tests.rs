@@ -27,12 +27,12 @@ fn the_picture_fits_a_terminal_of_80_by_24() {
     view.add(sample(2.0, 64 << 20));
     let context = Context {
         title: "x".repeat(200),
-        path: Path {
+        path: PathState {
             window: Some(0),
             window_zero_for: Some(std::time::Duration::from_secs(100)),
             congestion_window: Some(1_023_000),
-            client_send: Filled { memory: 4 << 20, limit: 4 << 20 },
-            ..Path::default()
+            client_send: Occupancy { memory: 4 << 20, limit: 4 << 20 },
+            ..PathState::default()
         },
         base_memory: Some(3 << 20),
         available: Some(1 << 33),

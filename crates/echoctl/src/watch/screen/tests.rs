@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use echoctl_observe::{Path, TcpState};
+use echoctl_observe::{PathState, TcpState};
 
 use super::*;
 
@@ -51,7 +51,7 @@ fn observation(t: f64, connections: u32) -> Observation {
     };
     Observation {
         sample,
-        path: Path::default(),
+        path: PathState::default(),
         tree: None,
         server_ended: None,
         took: Duration::ZERO,

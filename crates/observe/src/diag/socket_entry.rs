@@ -6,17 +6,17 @@ use crate::{SocketMemory, TcpInfo, TcpState};
 
 /// What the kernel said of one socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Found {
+pub struct SocketEntry {
     /// Its own address.
     pub local: SocketAddr,
     /// Its peer's address.
     pub remote: SocketAddr,
     /// Its state.
     pub state: TcpState,
-    /// Bytes that arrived and were not read. A FIN of the peer counts as one: see [`Found::unread`].
+    /// Bytes that arrived and were not read. A FIN of the peer counts as one: see [`SocketEntry::unread`].
     /// Of a listening socket: connections that wait for accept.
     pub rqueue: u32,
-    /// Bytes written and not acknowledged, sent or not. A FIN counts as one: see [`Found::unacknowledged`].
+    /// Bytes written and not acknowledged, sent or not. A FIN counts as one: see [`SocketEntry::unacknowledged`].
     /// Of a listening socket: how many connections may wait.
     pub wqueue: u32,
     /// The user that it belongs to.
@@ -33,7 +33,7 @@ pub struct Found {
     pub memory: Option<SocketMemory>,
 }
 
-impl Found {
+impl SocketEntry {
     /// Bytes of payload that arrived and were not read.
     pub fn unread(&self) -> u64 {
         // The FIN stands behind all payload. Once the reader has seen the end it is out of the count, which is 0 then.
