@@ -83,8 +83,7 @@ fn sentences(line: &str) -> Vec<String> {
 
 #[test]
 fn paragraphs_are_one_sentence_per_line() {
-    let text =
-        "Title\nOne line that is so long that the word behind it went to the next\nline. Four\n\n\nEnd.";
+    let text = "Title\nOne line that is so long that the word behind it went to the next line below\nthis. 4 MiB\n\n\nEnd.";
 
     let expected = "Title\nOne line that is so long that the word behind it went to the next line below this.\n4 MiB\n\nEnd.\n";
     assert_eq!(prose(text), expected);
