@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::thread;
 use std::time::Duration;
 
-use echoctl_observe::{Error, Process, SocketDiag, SocketEntry, user_name};
+use echoctl_observe::{Error, Process, SocketDiag, SocketEntry, pids, socket_inodes, user_name};
 
 use crate::descendants::Descendants;
 
@@ -67,12 +67,12 @@ impl Listeners {
             return Ok(Owner::NoListener);
         }
         let own = target.pids();
-        let held: BTreeSet<u32> = own.iter().flat_map(|pid| sockets_of(*pid)).collect();
+        let held: BTreeSet<u32> = own.iter().flat_map(|pid| socket_inodes(*pid)).collect();
         let inodes: BTreeSet<u32> = sockets.iter().map(|socket| socket.inode).collect();
         // A socket that a process outside shares would be attacked in that process.
         let outside = pids().filter(|pid| !own.contains(pid));
         let mut sharing: Vec<(u32, u32)> = outside
-            .flat_map(|pid| sockets_of(pid).into_iter().map(move |inode| (inode, pid)))
+            .flat_map(|pid| socket_inodes(pid).map(move |inode| (inode, pid)))
             .filter(|(inode, _)| inodes.contains(inode))
             .collect();
         if !sharing.is_empty() {
@@ -109,7 +109,7 @@ impl Listeners {
         let mut looks = 1;
         loop {
             let socket = self.0.find(server, client).ok().flatten().filter(|socket| socket.inode != 0)?;
-            if target.pids().into_iter().flat_map(sockets_of).any(|inode| inode == socket.inode) {
+            if target.pids().into_iter().flat_map(socket_inodes).any(|inode| inode == socket.inode) {
                 return None;
             }
             if looks == LOOKS {
@@ -129,7 +129,7 @@ impl Listeners {
         target: Descendants,
         port: Option<u16>,
     ) -> Result<Option<SocketAddr>, Error> {
-        let held: BTreeSet<u32> = target.pids().into_iter().flat_map(sockets_of).collect();
+        let held: BTreeSet<u32> = target.pids().into_iter().flat_map(socket_inodes).collect();
         let all = self.0.listening()?;
         let own = all.iter().filter(|socket| held.contains(&socket.inode));
         let at = own.map(|socket| socket.local).filter(|local| port.is_none_or(|port| local.port() == port));
@@ -179,7 +179,10 @@ impl ForeignListener {
 
     /// Any holder of `socket`, by a look at all processes.
     pub(crate) fn of(socket: &SocketEntry) -> ForeignListener {
-        ForeignListener::new(socket, pids().find(|pid| sockets_of(*pid).contains(&socket.inode)))
+        ForeignListener::new(
+            socket,
+            pids().find(|pid| socket_inodes(*pid).any(|inode| inode == socket.inode)),
+        )
     }
 }
 
@@ -207,7 +210,7 @@ fn accepts(socket: &SocketEntry, addr: SocketAddr) -> bool {
 
 /// Those of `pids` that hold one of the sockets.
 fn holding_any(pids: Vec<u32>, inodes: &BTreeSet<u32>) -> Vec<u32> {
-    let holds = |pid: &u32| sockets_of(*pid).iter().any(|inode| inodes.contains(inode));
+    let holds = |pid: &u32| socket_inodes(*pid).any(|inode| inodes.contains(&inode));
     pids.into_iter().filter(holds).collect()
 }
 
@@ -219,26 +222,4 @@ fn reachable(local: SocketAddr) -> SocketAddr {
         _ => return local,
     };
     SocketAddr::new(ip, local.port())
-}
-
-/// The inodes of the sockets that a process holds, as far as we may see.
-pub(crate) fn sockets_of(pid: u32) -> Vec<u32> {
-    std::fs::read_dir(format!("/proc/{pid}/fd"))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|file| {
-            let link = std::fs::read_link(file.path()).ok()?;
-            link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-        })
-        .collect()
-}
-
-/// All pids that are visible.
-pub(crate) fn pids() -> impl Iterator<Item = u32> {
-    std::fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }

@@ -24,7 +24,7 @@ mod sys;
 
 mod process;
 pub use error::Error;
-pub use process::{Memory, Process, ProcessTree, TreeReading};
+pub use process::{Memory, Process, ProcessTree, TreeReading, pids, socket_inodes};
 
 mod diag;
 pub use diag::{SocketDiag, SocketEntry, Timer};

@@ -7,6 +7,8 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use crate::Error;
+#[cfg(target_os = "linux")]
+use crate::socket_inodes;
 use crate::users::user_name;
 
 /// What listens at an address.
@@ -106,11 +108,8 @@ pub fn listening_addresses(pids: impl IntoIterator<Item = u32>) -> Result<Vec<So
     let listening = crate::SocketDiag::open()?.listening()?;
     let mut addrs = Vec::new();
     for pid in pids {
-        for link in links(pid) {
-            let inode = link.to_str().and_then(|name| name.strip_prefix("socket:[")?.strip_suffix(']'));
-            let inode: Option<u32> = inode.and_then(|inode| inode.parse().ok());
-            addrs
-                .extend(listening.iter().filter(|found| Some(found.inode) == inode).map(|found| found.local));
+        for inode in socket_inodes(pid) {
+            addrs.extend(listening.iter().filter(|found| found.inode == inode).map(|found| found.local));
         }
     }
     addrs.sort();
@@ -130,10 +129,8 @@ pub fn listening_addresses(_: impl IntoIterator<Item = u32>) -> Result<Vec<Socke
 /// The processes that have one of these sockets open, as far as we may see.
 #[cfg(target_os = "linux")]
 fn holders(inodes: &[u32]) -> Vec<Owner> {
-    let names: Vec<String> = inodes.iter().map(|inode| format!("socket:[{inode}]")).collect();
-    let holds =
-        |pid: &u32| links(*pid).any(|link| names.iter().any(|name| link.as_os_str() == name.as_str()));
-    let mut owners: Vec<Owner> = crate::process::pids()
+    let holds = |pid: &u32| socket_inodes(*pid).any(|inode| inodes.contains(&inode));
+    let mut owners: Vec<Owner> = crate::pids()
         .filter(holds)
         .filter_map(|pid| Some(Owner { pid, name: crate::Process::open(pid).ok()?.name().to_owned() }))
         .collect();
@@ -146,13 +143,6 @@ fn holders(inodes: &[u32]) -> Vec<Owner> {
 pub fn sees_other_users() -> bool {
     // The first process is root's, except in a container, where it may be ours: then all that we see is.
     std::fs::read_dir("/proc/1/fd").is_ok()
-}
-
-/// What a process's open files are; nothing for a process whose files we may not see.
-#[cfg(target_os = "linux")]
-fn links(pid: u32) -> impl Iterator<Item = std::path::PathBuf> {
-    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    files.filter_map(|file| std::fs::read_link(file.path()).ok())
 }
 
 /// The user that this program runs as.

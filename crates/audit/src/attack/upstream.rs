@@ -6,9 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use echoctl_observe::{Process, ProcessTree, SocketDiag};
-
-use crate::listeners::{pids, sockets_of};
+use echoctl_observe::{Process, ProcessTree, SocketDiag, pids, socket_inodes};
 
 /// Processes behind the server, as they are found.
 #[derive(Debug, Default)]
@@ -27,7 +25,7 @@ impl Upstreams {
         // Another user's server may hold any connection.
         self.hidden |=
             ours.iter().any(|pid| std::fs::read_dir(format!("/proc/{pid}/fd")).is_err() && is_running(*pid));
-        let inodes: BTreeSet<u32> = ours.iter().flat_map(|pid| sockets_of(*pid)).collect();
+        let inodes: BTreeSet<u32> = ours.iter().flat_map(|pid| socket_inodes(*pid)).collect();
         let away = all
             .iter()
             .filter(|found| found.inode != 0 && inodes.contains(&found.inode) && found.local.port() != port);
@@ -49,7 +47,7 @@ impl Upstreams {
             return;
         }
         for pid in pids().filter(|pid| !ours.contains(pid) && *pid != std::process::id()) {
-            let held: Vec<u32> = sockets_of(pid).into_iter().filter(|inode| wanted.contains(inode)).collect();
+            let held: Vec<u32> = socket_inodes(pid).filter(|inode| wanted.contains(inode)).collect();
             if held.is_empty() {
                 continue;
             }

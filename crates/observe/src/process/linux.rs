@@ -9,8 +9,8 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Memory;
 use super::text::{self, Stat, Statm, Status};
+use super::{Memory, pids};
 use crate::Error;
 use crate::proc_file::{read_bytes, read_text};
 use crate::sys;
@@ -173,15 +173,6 @@ fn children_by_parent(parent: u32) -> Vec<u32> {
             stat.is_some_and(|stat| stat.parent == parent)
         })
         .collect()
-}
-
-/// All pids that `/proc` shows.
-pub(crate) fn pids() -> impl Iterator<Item = u32> {
-    std::fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// Reads an open file of `/proc` from its start and parses it.

@@ -4,6 +4,9 @@
 //! tens of megabytes of shared program files in it, and would be a wrong base line. Beside it stand **shared memory**
 //! (memfd, `/dev/shm`, some Java heaps), and **swap**, without which a queue that was swapped out looks freed.
 
+mod pids;
+pub use pids::{pids, socket_inodes};
+
 mod tree;
 pub use tree::{ProcessTree, TreeReading};
 
@@ -20,8 +23,6 @@ mod system;
 mod system;
 
 pub use system::Process;
-#[cfg(target_os = "linux")]
-pub(crate) use system::pids;
 
 /// Memory of one process or of a tree of them, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,0 +1,40 @@
+//! Lists the processes of this host and the sockets that each has open.
+//!
+//! Read from `/proc`; a system without it lists nothing.
+
+use std::fs;
+
+/// The pids of all processes that `/proc` shows.
+pub fn pids() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The inodes of the sockets that a process has open; empty for another user's process, whose files are hidden.
+pub fn socket_inodes(pid: u32) -> impl Iterator<Item = u32> {
+    let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    files.filter_map(|file| {
+        let link = fs::read_link(file.path()).ok()?;
+        link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    })
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::net::TcpListener;
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    fn the_own_process_and_its_sockets_are_listed() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let link = fs::read_link(format!("/proc/self/fd/{}", listener.as_raw_fd())).unwrap();
+
+        let inodes: Vec<u32> = socket_inodes(std::process::id()).collect();
+
+        assert!(pids().any(|pid| pid == std::process::id()));
+        assert!(inodes.iter().any(|inode| link.as_os_str() == format!("socket:[{inode}]").as_str()));
+    }
+}
