@@ -1,7 +1,6 @@
-//! What can go wrong before or instead of a verdict.
+//! Errors that prevent a verdict.
 //!
-//! A finding about the server (it died, it hung up) is never an error: it is evidence. Errors are what keeps an audit
-//! from being made at all, each with what was attempted, what happened, and what to try.
+//! A finding about the server (it exited, it closed the connection) is evidence and not an error.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,120 +12,130 @@ use thiserror::Error;
 
 use crate::listeners::ForeignListener;
 
-/// Why there is no audit.
+/// Why an audit did not take place.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The script cannot be read or makes no sense.
-    #[error("cannot use the script {path}: {reason}")]
+    /// The script cannot be read or is invalid.
+    #[error("cannot read script {path}: {reason}")]
     Script {
         /// Where it was read from.
         path: PathBuf,
         /// What is wrong, with line and field.
         reason: String,
     },
+    /// A text is not a preset.
+    #[error("{reason}")]
+    Preset {
+        /// What is wrong, with what is expected.
+        reason: String,
+    },
     /// A request cannot be read from its file.
-    #[error("cannot read the request {path}: {reason}")]
+    #[error("cannot read request {path}: {reason}")]
     Request {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
-    /// The command could not be started at all.
+    /// The command could not be started.
     #[error("cannot start '{command}'")]
     Start {
         /// The command as given.
         command: String,
-        /// What the system said.
+        /// The error from the operating system.
         source: io::Error,
     },
-    /// The command ended before it listened.
-    #[error("'{command}' ended ({how}) before it listened on port {port}{output}")]
+    /// The command exited before it listened.
+    #[error("'{command}' exited before it listened on port {port} ({how}){output}")]
     Ended {
         /// The command as given.
         command: String,
-        /// How it ended, e.g. `exit status: 1`.
+        /// How it exited, e.g. `exit status: 1`.
         how: String,
-        /// The port it was to listen on.
+        /// The port on which it was to listen.
         port: u16,
-        /// The end of what it printed, ready to be appended.
+        /// Its last output, ready to be appended.
         output: String,
     },
-    /// The command runs and does not listen where it should.
-    #[error("'{command}' did not listen on port {port} within {}{elsewhere}{output}", Seconds(.waited.as_secs_f64()))]
+    /// The command is running and does not listen where it should.
+    #[error(
+        "'{command}' did not listen on port {port} within {}{}{output}",
+        Seconds(.waited.as_secs_f64()),
+        elsewhere.map(|addr| format!("; it listens on {addr}")).unwrap_or_default()
+    )]
     NeverListened {
         /// The command as given.
         command: String,
-        /// The port it was to listen on.
+        /// The port on which it was to listen.
         port: u16,
-        /// How long it was given.
+        /// How long the audit waited.
         waited: Duration,
-        /// Where it listens instead, ready to be appended.
-        elsewhere: String,
-        /// The end of what it printed, ready to be appended.
+        /// Where it listens instead.
+        elsewhere: Option<SocketAddr>,
+        /// Its last output, ready to be appended.
         output: String,
     },
-    /// Somebody listens already where the command was to.
+    /// Another process already listens where the command was to listen.
     #[error("cannot start the command: {} already listens on {addr}", named(listener.as_ref()))]
     AddrInUse {
         /// Where the command was to listen.
         addr: SocketAddr,
-        /// Who listens there, on a system that tells.
+        /// The process that listens there, where the system shows it.
         listener: Option<ForeignListener>,
     },
-    /// Somebody else listens where the command was to. It was left alone.
+    /// A process that is not the command's listens where the command was to listen. It was not attacked.
     #[error(
-        "cannot audit '{command}': {listener} listens on {}, and {} a process of the command; nothing was sent to \
-         it, and it was not signalled",
+        "cannot audit '{command}': {listener} listens on {} and {} a process of the command; it was sent nothing and not \
+         signalled",
         listener.addr,
         if listener.pid.is_some() { "is not" } else { "is not known to be" },
     )]
     ForeignListener {
         /// The command as given.
         command: String,
-        /// Who listens there.
+        /// The process that listens there.
         listener: ForeignListener,
     },
-    /// The address is no longer that of a server that may be attacked: somebody else listens there. It was left alone.
+    /// A process that may not be attacked now listens at the address. It was not attacked.
     #[error(
-        "cannot go on: {0} now listens on {addr} and may not be attacked; nothing was sent to it",
+        "cannot continue: {0} now listens on {addr} and may not be attacked; it was sent nothing",
         addr = .0.addr
     )]
     ListenerChanged(ForeignListener),
-    /// The system does not show who listens, so that a stranger could not be told from the command.
-    #[error("cannot see who listens: {0}")]
+    /// The system does not show which process listens, so the command cannot be told from another process.
+    #[error("cannot determine which process listens: {0}")]
     ListenersNotVisible(echoctl_observe::Error),
-    /// No connection.
+    /// No connection could be made.
     #[error("cannot connect to {addr}")]
     Connect {
         /// The target.
         addr: SocketAddr,
-        /// What the system said.
+        /// The error from the operating system.
         source: io::Error,
     },
-    /// A step of `prepare` or `setup` did not get its answer.
+    /// A step of the script did not get its answer.
     #[error("{step}: {reason}")]
     Step {
         /// Which step, e.g. `setup, step 2`.
         step: String,
-        /// What was awaited, and what came.
+        /// What was expected, and what arrived.
         reason: String,
     },
-    /// The audit was told to stop.
+    /// The audit was interrupted.
     #[error("interrupted")]
     Interrupted,
-    /// A system call failed that should not.
+    /// A system call failed unexpectedly.
     #[error("cannot {what}")]
     System {
         /// What was attempted.
         what: &'static str,
-        /// What the system said.
+        /// The error from the operating system.
         source: io::Error,
     },
 }
 
 impl Error {
-    /// Whether the target could not be reached or started: exit code 4 rather than 1.
+    /// Whether the target could not be reached or started.
     pub fn is_unreachable(&self) -> bool {
         matches!(
             self,

@@ -23,7 +23,7 @@ pub use attack::{
 pub use descendants::Descendants;
 pub use error::Error;
 pub use listeners::ForeignListener;
-pub use preset::{Argument, Preset};
+pub use preset::{Argument, Preset, PresetInfo};
 pub use script::{Part, Payload, Publisher, Script, SendMode, Step, Stimulus, unescape};
 pub use supervise::supervise;
 pub use target::{Launch, Target};

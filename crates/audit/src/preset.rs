@@ -1,6 +1,6 @@
-//! Presets: scripts for the protocols that one meets most, each made by one small function.
+//! Ready scripts for common protocols, each made by one small function.
 //!
-//! A preset is nothing but a way to write a [`Script`]: `--show-script` prints what it makes, ready to be edited.
+//! A preset only saves typing: the command line prints the script that it makes, ready to be edited.
 
 mod http;
 mod lines;
@@ -8,73 +8,116 @@ mod redis;
 mod websocket;
 
 use std::fmt;
+use std::str::FromStr;
 
-use crate::Script;
+use crate::{Error, Script};
 
-/// A protocol that a script is made for.
+/// A protocol with a ready script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Preset {
-    /// Lines of 1 KiB, again and again, each echoed.
+    /// Lines of 1 KiB, sent repeatedly and echoed.
     Echo,
-    /// Bytes without any framing, echoed.
+    /// Bytes without framing, sent repeatedly and echoed.
     Raw,
-    /// Payloads led by their length in two bytes, echoed.
+    /// Payloads after a 2-byte length, sent repeatedly and echoed.
     U16,
     /// One GET of a large body.
     HttpGet(String),
-    /// GETs without waiting for their answers.
+    /// Pipelined GETs.
     HttpPipeline(String),
-    /// One GET of a stream of events.
+    /// One GET of a stream of server-sent events.
     Sse(String),
-    /// Messages over a WebSocket, each echoed.
+    /// WebSocket messages, each echoed.
     WebSocket(String),
-    /// A WebSocket that is sent what another one says.
+    /// A WebSocket client that receives the messages of another client.
     WebSocketSubscribe(String),
     /// Redis GETs of one value.
     RedisGet(String),
-    /// A Redis subscriber, with a publisher beside it.
+    /// A Redis subscriber and a publisher.
     RedisSubscribe(String),
 }
 
 impl Preset {
-    /// The names on the command line, each with the argument it takes.
-    pub const NAMES: [(&'static str, Argument); 10] = [
-        ("echo", Argument::None),
-        ("raw", Argument::None),
-        ("u16", Argument::None),
-        ("http-get", Argument::Path),
-        ("http-pipeline", Argument::Path),
-        ("sse", Argument::Path),
-        ("websocket", Argument::Path),
-        ("websocket-subscribe", Argument::Path),
-        ("redis-get", Argument::Required("KEY")),
-        ("redis-subscribe", Argument::Required("CHANNEL")),
+    /// All presets.
+    pub const ALL: [PresetInfo; 10] = [
+        PresetInfo::new("echo", Argument::None, "lines of 1 KiB, echoed"),
+        PresetInfo::new("raw", Argument::None, "bytes without framing, echoed"),
+        PresetInfo::new("u16", Argument::None, "frames with a 2-byte length, echoed"),
+        PresetInfo::new("http-get", Argument::Path, "one GET of a large body"),
+        PresetInfo::new("http-pipeline", Argument::Path, "pipelined GETs"),
+        PresetInfo::new("sse", Argument::Path, "one GET of a stream of server-sent events"),
+        PresetInfo::new("websocket", Argument::Path, "WebSocket messages, each echoed"),
+        PresetInfo::new("websocket-subscribe", Argument::Path, "WebSocket messages sent by a second client"),
+        PresetInfo::new("redis-get", Argument::Required("key"), "GETs of a large value"),
+        PresetInfo::new(
+            "redis-subscribe",
+            Argument::Required("channel"),
+            "messages published by a second client",
+        ),
     ];
 
-    /// The preset called `name`, with the path, key or channel `argument`.
-    ///
+    /// The script, for a server that is called `host` in protocols whose requests name the host.
+    pub fn script(&self, host: &str) -> Script {
+        match self {
+            Preset::Echo => lines::echo(),
+            Preset::Raw => lines::raw(),
+            Preset::U16 => lines::u16(),
+            Preset::HttpGet(path) => http::get(path, host),
+            Preset::HttpPipeline(path) => http::pipeline(path, host),
+            Preset::Sse(path) => http::sse(path, host),
+            Preset::WebSocket(path) => websocket::echo(path, host),
+            Preset::WebSocketSubscribe(path) => websocket::subscribe(path, host),
+            Preset::RedisGet(key) => redis::get(key),
+            Preset::RedisSubscribe(channel) => redis::subscribe(channel),
+        }
+    }
+
+    fn parts(&self) -> (&'static str, Option<&str>) {
+        match self {
+            Preset::Echo => ("echo", None),
+            Preset::Raw => ("raw", None),
+            Preset::U16 => ("u16", None),
+            Preset::HttpGet(path) => ("http-get", Some(path)),
+            Preset::HttpPipeline(path) => ("http-pipeline", Some(path)),
+            Preset::Sse(path) => ("sse", Some(path)),
+            Preset::WebSocket(path) => ("websocket", Some(path)),
+            Preset::WebSocketSubscribe(path) => ("websocket-subscribe", Some(path)),
+            Preset::RedisGet(key) => ("redis-get", Some(key)),
+            Preset::RedisSubscribe(channel) => ("redis-subscribe", Some(channel)),
+        }
+    }
+}
+
+/// Parses `NAME` or `NAME:ARG`. The first colon ends the name, so the argument may contain others.
+impl FromStr for Preset {
+    type Err = Error;
+
     /// # Errors
-    /// A sentence that lists the names, or says that this preset takes no argument, or needs one.
-    pub fn parse(name: &str, argument: Option<&str>) -> Result<Preset, String> {
-        let Some((name, takes)) = Preset::NAMES.into_iter().find(|(known, _)| *known == name) else {
-            let names = Preset::NAMES.map(|(name, _)| name).join(", ");
-            return Err(format!("'{name}' is no preset: use one of {names}"));
+    /// [`Error::Preset`], which lists the presets, or has an example of the argument.
+    fn from_str(text: &str) -> Result<Preset, Error> {
+        let (name, argument) = match text.split_once(':') {
+            Some((name, argument)) => (name, Some(argument)),
+            None => (text, None),
         };
-        let argument = match (takes, argument) {
-            (Argument::None, Some(argument)) => {
-                return Err(format!("preset '{name}' takes no argument, but was given '{argument}'"));
+        let Some(info) = Preset::ALL.into_iter().find(|info| info.name == name) else {
+            return Err(invalid(format!("no such preset: expected {}", all_names())));
+        };
+        let name = info.name;
+        let argument = match (info.argument, argument) {
+            (Argument::None, Some(_)) => {
+                return Err(invalid(format!("{name} accepts no argument: use {name}")));
             }
-            (Argument::Required(what), None) => {
-                return Err(format!("preset '{name}' needs its {what}: --preset {name} {what}"));
+            (Argument::Required(what), None | Some("")) => {
+                return Err(invalid(format!("{name} needs a {what}: for example {name}:{}", example(what))));
             }
-            (Argument::Path, None) => "/",
+            (Argument::Path, None | Some("")) => "/",
             (_, argument) => argument.unwrap_or_default(),
         };
-        // A space or a line end would end the request line early and make another request of the rest.
-        let is_word =
-            !argument.is_empty() && !argument.contains(|c: char| c.is_whitespace() || c.is_control());
-        if takes != Argument::None && !is_word {
-            return Err(format!("the argument of preset '{name}' must be a word without spaces"));
+        // A space or a line end would end the request line early and turn the rest into another request.
+        if argument.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            let reason =
+                format!("the argument of {name} must be a word without spaces or control characters");
+            return Err(invalid(reason));
         }
         let argument = argument.to_owned();
         Ok(match name {
@@ -90,50 +133,76 @@ impl Preset {
             _ => Preset::RedisSubscribe(argument),
         })
     }
+}
 
-    /// The script, for a server that is called `host` (in protocols that name it).
-    pub fn script(&self, host: &str) -> Script {
-        match self {
-            Preset::Echo => lines::echo(),
-            Preset::Raw => lines::raw(),
-            Preset::U16 => lines::u16(),
-            Preset::HttpGet(path) => http::get(path, host),
-            Preset::HttpPipeline(path) => http::pipeline(path, host),
-            Preset::Sse(path) => http::sse(path, host),
-            Preset::WebSocket(path) => websocket::echo(path, host),
-            Preset::WebSocketSubscribe(path) => websocket::subscribe(path, host),
-            Preset::RedisGet(key) => redis::get(key),
-            Preset::RedisSubscribe(channel) => redis::subscribe(channel),
+/// `NAME` or `NAME:ARG`, as it is parsed.
+impl fmt::Display for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.parts() {
+            (name, Some(argument)) => write!(f, "{name}:{argument}"),
+            (name, None) => f.write_str(name),
         }
     }
 }
 
-/// The argument that a preset takes.
+/// What there is to know about a preset before it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PresetInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// The argument that it accepts.
+    pub argument: Argument,
+    /// What it sends, as a noun phrase.
+    pub about: &'static str,
+}
+
+impl PresetInfo {
+    const fn new(name: &'static str, argument: Argument, about: &'static str) -> PresetInfo {
+        PresetInfo { name, argument, about }
+    }
+}
+
+/// `NAME` or `NAME:ARG`, as it is written on the command line.
+impl fmt::Display for PresetInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.name, self.argument)
+    }
+}
+
+/// The argument that a preset accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Argument {
-    /// It takes none.
+    /// None.
     None,
-    /// A path, `/` if it is left out.
+    /// A path; `/` if it is omitted.
     Path,
-    /// What is called so, and must be given: there is no name of a key or a channel that is surely nobody's.
+    /// A name of this kind. It has no default, because any default could be a key or channel that is in use.
     Required(&'static str),
 }
 
-impl fmt::Display for Preset {
+/// `:PATH`, `:KEY` or nothing, as it is written after the name in help texts.
+impl fmt::Display for Argument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Preset::Echo => f.write_str("echo"),
-            Preset::Raw => f.write_str("raw"),
-            Preset::U16 => f.write_str("u16"),
-            Preset::HttpGet(path) => write!(f, "http-get {path}"),
-            Preset::HttpPipeline(path) => write!(f, "http-pipeline {path}"),
-            Preset::Sse(path) => write!(f, "sse {path}"),
-            Preset::WebSocket(path) => write!(f, "websocket {path}"),
-            Preset::WebSocketSubscribe(path) => write!(f, "websocket-subscribe {path}"),
-            Preset::RedisGet(key) => write!(f, "redis-get {key}"),
-            Preset::RedisSubscribe(channel) => write!(f, "redis-subscribe {channel}"),
+            Argument::None => Ok(()),
+            Argument::Path => f.write_str(":PATH"),
+            Argument::Required(what) => write!(f, ":{}", what.to_uppercase()),
         }
     }
+}
+
+/// All presets, each with its argument, as a list for people.
+fn all_names() -> String {
+    Preset::ALL.map(|info| info.to_string()).join(", ")
+}
+
+fn invalid(reason: String) -> Error {
+    Error::Preset { reason }
+}
+
+/// A name of the kind that [`Argument::Required`] says, for an error.
+fn example(what: &str) -> &'static str {
+    if what == "key" { "mykey" } else { "news" }
 }
 
 #[cfg(test)]
@@ -141,22 +210,55 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_makes_a_script_that_toml_reads_back() {
-        for (name, takes) in Preset::NAMES {
-            let preset = Preset::parse(name, (takes != Argument::None).then_some("word")).unwrap();
+    fn each_name_makes_a_script_that_toml_reads_back() {
+        for PresetInfo { name, argument, .. } in Preset::ALL {
+            let text = if argument == Argument::None { name.to_owned() } else { format!("{name}:word") };
+            let preset: Preset = text.parse().unwrap();
             let script = preset.script("127.0.0.1:7007");
 
-            assert!(preset.to_string().starts_with(name));
+            assert_eq!(preset.to_string(), text);
             assert_eq!(Script::from_toml(&script.to_toml()).as_ref(), Ok(&script), "{name}");
         }
     }
 
     #[test]
-    fn a_wrong_name_or_argument_is_refused_with_what_is_right() {
-        assert!(Preset::parse("telnet", None).unwrap_err().contains("websocket-subscribe"));
-        assert!(Preset::parse("echo", Some("/x")).unwrap_err().contains("takes no argument"));
-        assert!(Preset::parse("http-get", Some("/a b")).unwrap_err().contains("without spaces"));
-        assert!(Preset::parse("redis-get", None).unwrap_err().contains("needs its KEY"));
-        assert_eq!(Preset::parse("sse", None), Ok(Preset::Sse("/".to_owned())));
+    fn the_first_colon_ends_the_name() {
+        let preset = |text: &str| text.parse::<Preset>().unwrap();
+
+        assert_eq!(preset("redis-get:user:7:name"), Preset::RedisGet("user:7:name".to_owned()));
+        assert_eq!(preset("sse:/a?at=10:30"), Preset::Sse("/a?at=10:30".to_owned()));
+        assert_eq!(preset("redis-get::"), Preset::RedisGet(":".to_owned()));
+    }
+
+    #[test]
+    fn a_missing_path_is_the_root() {
+        for text in ["sse", "sse:"] {
+            assert_eq!(text.parse::<Preset>().unwrap(), Preset::Sse("/".to_owned()));
+        }
+    }
+
+    #[test]
+    fn errors_name_what_is_accepted() {
+        let error = |text: &str| text.parse::<Preset>().unwrap_err().to_string();
+
+        let unknown = error("telnet");
+        assert!(unknown.starts_with("no such preset: expected echo, raw, "), "{unknown}");
+        assert!(
+            unknown.contains("http-get:PATH") && unknown.ends_with("redis-subscribe:CHANNEL"),
+            "{unknown}"
+        );
+        for text in ["echo:/x", "echo:"] {
+            assert_eq!(error(text), "echo accepts no argument: use echo");
+        }
+        for text in ["redis-get", "redis-get:"] {
+            assert_eq!(error(text), "redis-get needs a key: for example redis-get:mykey");
+        }
+        assert_eq!(
+            error("redis-subscribe"),
+            "redis-subscribe needs a channel: for example redis-subscribe:news"
+        );
+        for text in ["http-get:/a b", "http-get:/a\r\nDELETE"] {
+            assert!(error(text).contains("without spaces"));
+        }
     }
 }

@@ -185,7 +185,8 @@ impl Target {
                     command: self.command.clone(),
                     port: self.addr.port(),
                     waited: launch.ready_timeout,
-                    elsewhere: self.elsewhere(listeners)?,
+                    // The most likely mistake is a fixed port.
+                    elsewhere: self.address(None, listeners)?,
                     output: self.printed(),
                 });
             }
@@ -243,22 +244,12 @@ impl Target {
         }
     }
 
-    /// Where its processes listen, if not where they should: the most likely mistake is a fixed port.
-    fn elsewhere(&self, listeners: &mut Option<Listeners>) -> Result<String, Error> {
-        Ok(match self.address(None, listeners)? {
-            Some(addr) => format!(
-                "; it listens on {addr}: let it use $PORT or {{port}}, or name that address before the '--'"
-            ),
-            None => String::new(),
-        })
-    }
-
     fn printed(&self) -> String {
         // The last words of a command that has just ended may still be on their way through the pipe.
         thread::sleep(Duration::from_millis(20));
         match self.output.tail() {
             tail if tail.is_empty() => "; it printed nothing".to_owned(),
-            tail => format!("; it printed:\n{tail}"),
+            tail => format!("; its last output:\n{tail}"),
         }
     }
 }

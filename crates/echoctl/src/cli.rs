@@ -86,7 +86,7 @@ impl Cli {
             Command::Serve(args) => serve::run(args),
             Command::Flood(args) => flood::run(args),
             Command::Watch(args) => watch::run(args),
-            Command::Audit(args) => audit::run(args),
+            Command::Audit(args) => audit::run(&args),
             Command::Lesson(args) => lesson::run(args),
             Command::Dns(args) => dns::run(args),
             Command::Send(args) => send::run(args),

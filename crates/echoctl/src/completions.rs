@@ -61,7 +61,7 @@ fn names(command: &str, argument: &str) -> Option<Vec<&'static str>> {
             let program = Cli::command();
             program.get_subcommands().filter(|command| !command.is_hide_set()).map(named).collect()
         }
-        ("audit", "shape") => Preset::NAMES.iter().map(|(name, _)| *name).collect(),
+        ("audit", "preset") => Preset::ALL.iter().map(|preset| preset.name).collect(),
         (_, "framing") => Framing::ALL.iter().map(|framing| framing.name()).collect(),
         _ => return None,
     })
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn arguments_with_names_of_their_own_are_where_they_are_looked_for() {
         for (command, argument) in
-            [("lesson", "lesson"), ("man", "command"), ("audit", "shape"), ("ping", "framing")]
+            [("lesson", "lesson"), ("man", "command"), ("audit", "preset"), ("ping", "framing")]
         {
             assert!(names(command, argument).is_some_and(|names| !names.is_empty()), "{command} {argument}");
             let program = Cli::command();

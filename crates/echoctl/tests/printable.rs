@@ -122,7 +122,7 @@ fn words_of_the_command_line_are_only_shown() {
         &["lesson", EVIL],
         &["lesson", "framing", "--predict", EVIL],
         &["audit", EVIL],
-        &["audit", "--shape", EVIL],
+        &["audit", "--preset", EVIL],
         &["audit", "--expect", EVIL],
         &["audit", "--", EVIL],
         &["audit", "--junit", EVIL, "--report", EVIL],

@@ -34,8 +34,8 @@ pub(super) const CASES: &[Case] = &[
         )
     }),
     case("audit-against-hostile-servers", |world| {
-        let websocket = &["audit", "--shape", "websocket", "/", "--for", "2s", "--bytes", "32MiB"];
-        let redis = &["audit", "--shape", "redis-subscribe", "c", "--for", "2s", "--bytes", "32MiB"];
+        let websocket = &["audit", "--preset", "websocket:/", "--for", "2s", "--bytes", "32MiB"];
+        let redis = &["audit", "--preset", "redis-subscribe:c", "--for", "2s", "--bytes", "32MiB"];
         against(world, HOSTILE, &[&["audit", "--for", "2s", "--bytes", "32MiB"], websocket, redis])
     }),
     case("watch-of-hostile-servers", |world| {

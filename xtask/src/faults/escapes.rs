@@ -191,7 +191,7 @@ fn file_names(world: &World) -> Result<()> {
 }
 
 fn options(world: &World) -> Result<()> {
-    let unknown = format!("--{EVIL}");
+    let (unknown, path) = (format!("--{EVIL}"), format!("http-get:{EVIL}"));
     let commands = [
         &[EVIL][..],
         &[&unknown],
@@ -205,8 +205,8 @@ fn options(world: &World) -> Result<()> {
         &["flood", "--rate", EVIL],
         &["flood", "--framing", EVIL],
         &["audit", "--expect", EVIL],
-        &["audit", "--shape", EVIL],
-        &["audit", "--shape", "http-get", EVIL, "127.0.0.1:9"],
+        &["audit", "--preset", EVIL],
+        &["audit", "--preset", &path, "127.0.0.1:9"],
         &["lesson", EVIL],
         &["lesson", "stream", "--yes", "--predict", EVIL],
         &["completions", EVIL],
@@ -238,9 +238,9 @@ fn answers(world: &World) -> Result<()> {
         &["flood", &addr, "--bytes", "64KiB", "--framing", "u16"],
         &["ping", &addr, "--count", "3", "--timeout", "2s"],
         &["audit", &addr, "--for", "1s", "--bytes", "4MiB"],
-        &["audit", &addr, "--shape", "http-get", "/", "--for", "1s", "--bytes", "4MiB"],
-        &["audit", &addr, "--shape", "redis-get", "k", "--for", "1s", "--bytes", "4MiB"],
-        &["audit", &addr, "--shape", "websocket", "/", "--for", "1s", "--bytes", "4MiB"],
+        &["audit", &addr, "--preset", "http-get:/", "--for", "1s", "--bytes", "4MiB"],
+        &["audit", &addr, "--preset", "redis-get:k", "--for", "1s", "--bytes", "4MiB"],
+        &["audit", &addr, "--preset", "websocket:/", "--for", "1s", "--bytes", "4MiB"],
     ];
     all_clean(world, &commands)
 }

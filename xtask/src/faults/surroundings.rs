@@ -53,7 +53,7 @@ fn not_text(world: &World) -> Result<()> {
     for option in ["--record", "--report", "--size", "--framing", "--for"] {
         commands.push(vec!["flood".into(), "127.0.0.1:9".into(), option.into(), bytes.into()]);
     }
-    for option in ["--script", "--request", "--junit", "--expect", "--shape"] {
+    for option in ["--script", "--request", "--junit", "--expect", "--preset"] {
         commands.push(vec!["audit".into(), "127.0.0.1:9".into(), option.into(), bytes.into()]);
     }
     commands.push(vec!["audit".into(), "--".into(), bytes.into()]);

@@ -1,12 +1,12 @@
-//! Text escapes: how bytes that no keyboard has are written in `--request`.
+//! Escapes in the text of a request, for bytes that cannot be typed.
 //!
-//! `\r`, `\n`, `\t`, `\0`, `\\` and `\xHH`; anything else stands for itself in UTF-8. Scripts do not need them: JSON and
-//! TOML have their own.
+//! They are `\r`, `\n`, `\t`, `\0`, `\\` and `\xHH`; any other character means itself in UTF-8. Scripts do not need them,
+//! because JSON and TOML have escapes of their own.
 
-/// The bytes that `text` stands for.
+/// The bytes that `text` means.
 ///
 /// # Errors
-/// A sentence that names the escape that is none.
+/// A text that names the invalid escape.
 pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.chars();
@@ -25,13 +25,18 @@ pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
                 let digit = |c: Option<char>| c.and_then(|c| c.to_digit(16));
                 match (digit(rest.next()), digit(rest.next())) {
                     (Some(high), Some(low)) => (high * 16 + low) as u8,
-                    _ => return Err("'\\x' needs two hexadecimal digits, as in \\x0a".to_owned()),
+                    _ => {
+                        return Err("incomplete escape '\\x': expected two hexadecimal digits, as in \\x0a"
+                            .to_owned());
+                    }
                 }
             }
             Some(other) => {
-                return Err(format!("'\\{other}' is no escape: use \\r \\n \\t \\0 \\\\ or \\x0a"));
+                return Err(format!(
+                    "unknown escape '\\{other}': expected \\r, \\n, \\t, \\0, \\\\ or \\x0a"
+                ));
             }
-            None => return Err("a '\\' at the end: write '\\\\' for one backslash".to_owned()),
+            None => return Err("incomplete escape '\\' at the end: write '\\\\' for a backslash".to_owned()),
         });
     }
     Ok(bytes)
@@ -47,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_escape_is_named() {
+    fn an_invalid_escape_is_named() {
         for (text, part) in [(r"\q", r"'\q'"), (r"\x0", "two hexadecimal"), ("end\\", "at the end")] {
             assert!(unescape(text).unwrap_err().contains(part), "{text}");
         }

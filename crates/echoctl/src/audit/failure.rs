@@ -1,4 +1,4 @@
-//! Failures of an audit: the exit code of each error, and what helps against it.
+//! The exit code and the hint for each error of an audit.
 
 use std::io::ErrorKind;
 
@@ -21,26 +21,29 @@ pub(super) fn failure(error: Error) -> Failure {
     }
 }
 
-/// What helps against the mistakes that are made most.
+/// The remedy for the most frequent mistakes.
 fn hint(error: &Error) -> Option<&'static str> {
     match error {
         Error::Connect { source, .. } if source.kind() == ErrorKind::ConnectionRefused => {
-            Some("nothing listens there: start the server, or let the audit start it: echoctl audit -- CMD")
+            Some("start the server, or let the audit start it: echoctl audit -- CMD")
         }
-        Error::Start { source, .. } if source.kind() == ErrorKind::NotFound => {
-            Some("no such program here or in PATH: behind -- comes the command that starts the server")
+        Error::Start { source, .. } if source.kind() == ErrorKind::NotFound => Some(
+            "the words after -- are the command that starts the server; its program must be here or in PATH",
+        ),
+        Error::NeverListened { elsewhere: Some(_), .. } => {
+            Some("make the command listen on $PORT or {port}, or give its address before --")
         }
         Error::AddrInUse { .. } => Some(
-            "give another address, or none for a free one; to audit the server that runs there, leave out the command: \
-             echoctl audit ADDR",
+            "omit ADDR to use a free port, or give another address; to audit the server that is running there, omit the \
+             command: echoctl audit ADDR",
         ),
         Error::ForeignListener { .. } => Some(
-            "a server that the command has another program start (systemd, Docker, sudo) is not a process of the command: \
-             start it yourself, and then use echoctl audit ADDR, with --pid for its memory and --allow-other-user if it is \
-             another user's; or give another address",
+            "a server that the command starts through another program (systemd, Docker, sudo) is not a process of the \
+             command: start it yourself, then run echoctl audit ADDR, with --pid to watch its memory and --allow-other-user \
+             if it runs as another user",
         ),
         Error::ListenerChanged(_) => {
-            Some("run it again; if that is the server to be audited: --allow-other-user")
+            Some("run the audit again; if this is the server to audit, add --allow-other-user")
         }
         _ => None,
     }

@@ -1,4 +1,4 @@
-//! JUnit XML: the verdict as a test case, in the form that CI systems show.
+//! JUnit XML, in which CI systems show the verdict as a test case.
 
 use std::fmt::Write;
 
@@ -6,19 +6,19 @@ use echoctl_record::Verdict;
 
 use super::summary::Summary;
 
-/// The result as a test suite of one case.
+/// The result as a test suite with one test case.
 pub(super) fn junit(summary: &Summary, expected: Option<Verdict>) -> String {
     let verdict = summary.verdict;
     let wrong = match expected {
-        Some(expected) if expected != verdict => Some(format!("{verdict} instead of {expected}")),
+        Some(expected) if expected != verdict => Some(format!("expected {expected}, got {verdict}")),
         Some(_) => None,
         None => match verdict {
             Verdict::Unbounded | Verdict::Spills | Verdict::Crashes => Some(verdict.to_string()),
             _ => None,
         },
     };
-    let is_unsure = expected.is_none() && matches!(verdict, Verdict::Slow | Verdict::Inconclusive);
-    let (failures, skipped) = (u8::from(wrong.is_some()), u8::from(is_unsure));
+    let is_inconclusive = expected.is_none() && matches!(verdict, Verdict::Slow | Verdict::Inconclusive);
+    let (failures, skipped) = (u8::from(wrong.is_some()), u8::from(is_inconclusive));
     let (time, reason) = (summary.seconds, escape(&summary.reason));
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     // Writing to a String cannot fail.
@@ -30,11 +30,11 @@ pub(super) fn junit(summary: &Summary, expected: Option<Verdict>) -> String {
         xml,
         "  <testcase classname=\"echoctl.audit\" name=\"{}: {}\" time=\"{time:.3}\">",
         escape(&summary.target),
-        escape(&summary.shape)
+        escape(&summary.preset)
     );
     if let Some(wrong) = wrong {
         let _ = writeln!(xml, "    <failure message=\"{}\">{reason}</failure>", escape(&wrong));
-    } else if is_unsure {
+    } else if is_inconclusive {
         let _ = writeln!(xml, "    <skipped message=\"{verdict}: {reason}\"/>");
     }
     let _ = writeln!(xml, "    <system-out>{verdict}: {reason}</system-out>");
@@ -42,7 +42,7 @@ pub(super) fn junit(summary: &Summary, expected: Option<Verdict>) -> String {
     xml
 }
 
-/// Text for XML 1.0, which has no way at all to write most control characters.
+/// Escapes text for XML 1.0, which cannot represent most control characters.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_cannot_end_the_attribute_it_stands_in() {
+    fn text_cannot_end_its_attribute() {
         assert_eq!(escape("a\"<b>&\u{1b}\n"), "a&quot;&lt;b&gt;&amp;\u{fffd} ");
     }
 }

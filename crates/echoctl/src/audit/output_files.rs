@@ -20,10 +20,10 @@ pub(super) struct OutputFiles {
 }
 
 impl OutputFiles {
-    /// Those that are wanted.
+    /// Checks that the requested files can be written, before the audit begins.
     ///
     /// # Errors
-    /// When one cannot be written, before any time is spent on the audit; exit 2 when two are the same.
+    /// When one of them cannot; exit 2 when two are the same.
     pub(super) fn new(
         junit: Option<&Path>,
         report: Option<&Path>,
@@ -34,10 +34,10 @@ impl OutputFiles {
         Ok(OutputFiles { junit: file(junit)?, report: file(report)?, record: file(record)? })
     }
 
-    /// Writes them: each, whatever becomes of the others.
+    /// Writes all of them, even if one fails.
     ///
     /// # Errors
-    /// Which could not be written.
+    /// Names the files that could not be written.
     pub(super) fn write(
         self,
         summary: &Summary,

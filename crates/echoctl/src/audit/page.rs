@@ -14,23 +14,25 @@ pub(super) fn page(summary: &Summary, attack: &AuditOutcome) -> Page {
     for line in why(summary, attack) {
         reasons = reasons.paragraph(line);
     }
-    let mut page =
-        Page::new(title, headline(summary)).section(reasons.table(evidence(summary, attack))).section(
-            Section::new("How it went")
-                .chart(charts::memory(&attack.samples))
-                .chart(charts::queues(&attack.samples))
-                .chart(charts::window(&attack.samples)),
-        );
-    let advice = remedies(summary.verdict);
-    if !advice.is_empty() {
-        let mut table = Table::new("Remedies", ["remedy", "what it is, and what it costs"]);
-        for (name, what) in advice {
+    let over_time = Section::new("Over time")
+        .chart(charts::memory(&attack.samples))
+        .chart(charts::queues(&attack.samples));
+    // A single request never fills the window, so it says nothing about the server.
+    let over_time =
+        if summary.is_repeated { over_time.chart(charts::window(&attack.samples)) } else { over_time };
+    let mut page = Page::new(title, headline(summary))
+        .section(reasons.table(evidence(summary, attack)))
+        .section(over_time);
+    let remedies = remedies(summary.verdict);
+    if !remedies.is_empty() {
+        let mut table = Table::new("", ["remedy", "what it does and costs"]);
+        for (name, what) in remedies {
             table = table.row([*name, *what]);
         }
-        page = page.section(Section::new("What to do").table(table));
+        page = page.section(Section::new("Remedies").table(table));
     }
     if let Some(next) = &summary.try_next {
-        page = page.section(Section::new("What to try next").paragraph(next.clone()));
+        page = page.section(Section::new("Try next").paragraph(next.clone()));
     }
     page
 }

@@ -1,61 +1,59 @@
-//! The options that say what is sent: a shape, a script, or a request.
+//! The options that choose what is sent: a preset, a script, or a request.
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
-use echoctl_audit::{Part, Payload, Preset, Script, SendMode, unescape};
+use clap::builder::UnknownArgumentValueParser;
+use clap::{ArgAction, Args};
+use echoctl_audit::{Part, Payload, Preset, Script, SendMode, Stimulus, unescape};
 
 use crate::exit::{Exit, Failure};
 
-/// What is sent, by one of three ways.
+/// What is sent, chosen in one of three ways.
 #[derive(Debug, Args)]
 pub(super) struct StimulusArgs {
-    /// Send what this protocol makes of it: echo, raw, u16, http-get PATH, http-pipeline PATH, sse PATH, websocket PATH,
-    /// websocket-subscribe PATH, redis-get KEY, redis-subscribe CHANNEL
-    ///
-    /// PATH is / if it is left out. redis-get writes: where KEY does not exist it is set to 64 KiB of 'x' and stays so;
-    /// where it exists it is kept, and should be large (64 KiB) for the test to be short. redis-subscribe publishes 16 KiB
-    /// messages to CHANNEL, which its other subscribers get too. --show-script shows every byte.
-    #[arg(long, num_args = 1..=2, value_names = ["NAME", "ARG"], default_values = ["echo"],
-          conflicts_with_all = ["script", "request"])]
-    shape: Vec<String>,
+    /// Script for a common protocol
+    #[arg(long, value_name = "NAME[:ARG]", default_value = "echo", long_help = preset_help(),
+          conflicts_with_all = ["script", "request"], help_heading = "Load")]
+    preset: Preset,
 
-    /// Send what a script says, TOML or JSON; start from one that --show-script prints
-    #[arg(long, value_name = "FILE", conflicts_with = "request")]
+    /// The old name of `--preset`, refused with a hint.
+    #[arg(long, hide = true, action = ArgAction::SetTrue,
+          value_parser = UnknownArgumentValueParser::suggest_arg("--preset"))]
+    shape: Option<String>,
+
+    /// Script file, TOML or JSON
+    ///
+    /// Start from one that --show-script prints. It is sent exactly as written.
+    #[arg(long, value_name = "FILE", conflicts_with = "request", help_heading = "Load")]
     script: Option<PathBuf>,
 
-    /// Send this text, with \r \n \t \0 \\ and \x0a as in most languages, or the content of @FILE
-    #[arg(long, value_name = "TEXT|@FILE")]
+    /// Text to send, or a file
+    ///
+    /// TEXT may contain \r, \n, \t, \0, \\ and \x0a (any byte in hexadecimal). @FILE sends the content of a file. It is sent
+    /// repeatedly unless --once is given.
+    #[arg(long, value_name = "TEXT|@FILE", help_heading = "Load")]
     request: Option<String>,
 
-    /// With --request: send it once, and nothing more
-    #[arg(long, requires = "request", conflicts_with = "repeat")]
+    /// Send the request once
+    #[arg(
+        long,
+        requires = "request",
+        conflicts_with = "repeat",
+        hide_short_help = true,
+        help_heading = "Load"
+    )]
     once: bool,
 
-    /// With --request: send it again and again (default)
-    #[arg(long, requires = "request")]
+    /// Send the request repeatedly (the default)
+    #[arg(long, requires = "request", hide_short_help = true, help_heading = "Load")]
     repeat: bool,
-
-    /// Print the script that would be carried out, as TOML, and do nothing
-    #[arg(long)]
-    pub(super) show_script: bool,
 }
 
 impl StimulusArgs {
-    /// Gives back the address that was taken for a shape's argument: `--shape echo 127.0.0.1:7007`.
-    pub(super) fn give_back_addr(&mut self) -> Option<String> {
-        let is_addr = |word: &String| {
-            word.rsplit_once(':').is_some_and(|(host, port)| {
-                !host.is_empty() && !host.starts_with('/') && port.parse::<u16>().is_ok()
-            })
-        };
-        self.shape.pop_if(|word| is_addr(word))
-    }
-
-    /// The script, and what reports call it.
+    /// The script, and its name in reports.
     ///
     /// # Errors
-    /// Exit 2, when it makes no sense.
+    /// Exit 2 when the file or the request is invalid.
     pub(super) fn script(&self, host: &str) -> Result<(String, Script), Failure> {
         if let Some(path) = &self.script {
             let script = Script::read(path).map_err(|error| Failure::new(Exit::Usage, error))?;
@@ -68,28 +66,36 @@ impl StimulusArgs {
                     Payload::read(Path::new(path)).map_err(|error| Failure::new(Exit::Usage, error))?
                 }
                 None => {
-                    let bytes = unescape(request).map_err(Failure::usage)?;
+                    let bytes = unescape(request)
+                        .map_err(|error| Failure::usage(format_args!("--request: {error}")))?;
                     let part = String::from_utf8(bytes)
                         .map_or_else(|error| Part::Hex(error.into_bytes()), Part::Text);
                     Payload::new(vec![part])
                 }
             };
             if payload.is_empty() {
-                return Err(Failure::usage("the request is empty"));
+                return Err(Failure::usage("--request: the request is empty"));
             }
             let (kind, send) = if self.once {
                 ("request once", SendMode::Once(payload))
             } else {
                 ("request", SendMode::Repeat(payload))
             };
-            let stimulus = echoctl_audit::Stimulus { kind: Some(kind.to_owned()), send };
+            let stimulus = Stimulus { kind: Some(kind.to_owned()), send };
             return Ok((kind.to_owned(), Script::new(stimulus)));
         }
-        // Quoted as one word it is the same: --shape 'http-get /'.
-        let mut words = self.shape.iter().flat_map(|word| word.split_ascii_whitespace());
-        let name = words.next().unwrap_or_default();
-        let shape = Preset::parse(name, words.next()).map_err(Failure::usage)?;
-        let script = shape.script(host);
-        Ok((shape.to_string(), script))
+        Ok((self.preset.to_string(), self.preset.script(host)))
     }
+}
+
+/// The long help of `--preset`, with a line per preset.
+fn preset_help() -> String {
+    let list: String =
+        Preset::ALL.iter().map(|info| format!("{:<24} {}\n", info.to_string(), info.about)).collect();
+    format!(
+        "Script for a common protocol\n\n{list}\n\
+         PATH is / if it is omitted. redis-get writes: if KEY does not exist, it is set to 64 KiB of 'x' and stays; an \
+         existing key is only read, and should be large (64 KiB) for a short audit. redis-subscribe publishes messages of \
+         16 KiB to CHANNEL, which its other subscribers receive too. --show-script prints every byte."
+    )
 }

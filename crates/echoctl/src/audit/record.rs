@@ -6,7 +6,7 @@ use echoctl_record::Run;
 use super::summary::Summary;
 use crate::recording::new_run;
 
-/// The record: what `echoctl report` draws, with the evidence to judge it by again.
+/// The record of an audit.
 pub(super) fn record(summary: &Summary, attack: &AuditOutcome) -> Run {
     let mut run = new_run(summary.seconds as u64, summary.addr.to_string(), echoctl_observe::machine());
     let last = attack.samples.last().copied().unwrap_or_default();

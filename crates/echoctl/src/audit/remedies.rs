@@ -1,34 +1,40 @@
-//! The remedies: what to do about a verdict, by name, each with what it costs.
+//! Remedies for each verdict, with what each one costs.
 
 use echoctl_record::Verdict;
 
-/// Ways to bound a server, as a list for people; none where nothing is wrong.
+/// Ways to bound a server, by name; none if nothing is wrong.
 pub(super) fn remedies(verdict: Verdict) -> &'static [(&'static str, &'static str)] {
     match verdict {
         Verdict::Unbounded | Verdict::Crashes | Verdict::Spills => &[
             (
                 "await the write",
-                "read on only when the write is done; costs no queue, but a slow peer's connection and its kernel memory \
-                 stay until it reads, or a timeout ends it",
+                "read the next input only when the write has completed; needs no queue, but a slow client's connection and \
+                 its kernel memory stay until it reads or times out",
             ),
             (
                 "bound the queue",
-                "a limit between reader and writer, wait when full; costs the limit a connection",
+                "put a bounded queue between reader and writer, and wait while it is full; costs up to the limit per connection",
             ),
             (
                 "pause and resume",
-                "stop reading at a high mark, go on at a low one; costs the mark a connection",
+                "stop reading at a high watermark and resume at a low one; costs up to the high watermark per connection",
             ),
             (
                 "drop",
-                "throw away what does not fit and say so; costs data, for feeds where only the newest counts",
+                "drop what does not fit, and count it; loses data, so use it for feeds in which only the newest value counts",
             ),
-            ("disconnect", "hang up on a peer that is over the limit; costs that peer its connection"),
-            ("time out", "hang up on a peer that takes nothing for some seconds; costs slow peers theirs"),
+            (
+                "disconnect",
+                "disconnect a client whose queue exceeds the limit; costs that client its connection",
+            ),
+            (
+                "time out",
+                "disconnect a client that accepts no bytes for some seconds; costs slow clients their connections",
+            ),
         ],
         Verdict::Discards => &[(
-            "say what is dropped",
-            "the server is safe, but a peer that reads later misses data: count it, log it, or tell the peer",
+            "report what is dropped",
+            "memory is safe, but a client that reads later misses data: count it, log it, or inform the client",
         )],
         _ => &[],
     }

@@ -1,4 +1,4 @@
-//! The summary: what an audit says, as one JSON object (`schema/audit.json`).
+//! The result of an audit as one JSON object (`schema/audit.json`).
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use echoctl_audit::{AuditConfig, AuditOutcome};
 use echoctl_record::{Figures, SCHEMA_VERSION, Verdict};
 use serde::Serialize;
 
-/// What an audit says. Sizes in bytes, times in seconds; absent: not visible here.
+/// The result. Sizes are in bytes, times in seconds; absent means not visible here or not counted.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Summary {
     pub(super) schema_version: u32,
@@ -14,12 +14,12 @@ pub(super) struct Summary {
     pub(super) reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) try_next: Option<String>,
-    /// The command, or the address.
+    /// The command that started the server, or its address.
     pub(super) target: String,
     pub(super) addr: SocketAddr,
-    pub(super) shape: String,
+    pub(super) preset: String,
     pub(super) connections: u32,
-    /// The budget that an "unbounded" is meant by.
+    /// Bytes of input that prove that a server is unbounded, if it buffers them.
     pub(super) bytes: u64,
     pub(super) seconds: f64,
     #[serde(flatten)]
@@ -39,23 +39,28 @@ pub(super) struct Summary {
     pub(super) upstreams: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) projection: Option<Projection>,
-    /// What the script does, in its own words.
+    /// The script's description of itself.
     #[serde(skip)]
     pub(super) about: Option<String>,
     /// Whether the server was started for this attack.
     #[serde(skip)]
     pub(super) is_fresh: bool,
+    /// Whether the stimulus was sent repeatedly.
+    #[serde(skip)]
+    pub(super) is_repeated: bool,
 }
 
-/// What the bound of one connection comes to for many.
+/// The memory of the attacked connections, extrapolated to many.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Projection {
-    /// Connections.
+    /// Number of connections.
     pub(super) connections: u64,
     /// Memory of the server.
-    pub(super) server_memory: u64,
-    /// Memory of the kernel.
-    pub(super) kernel_memory: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) server_memory: Option<u64>,
+    /// Memory of the kernel, of both ends of the connections.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) kernel_memory: Option<u64>,
 }
 
 impl Summary {
@@ -63,15 +68,14 @@ impl Summary {
         attack: &AuditOutcome,
         target: &str,
         addr: SocketAddr,
-        shape: &str,
+        preset: &str,
         config: &AuditConfig,
         project: Option<u64>,
     ) -> Summary {
         let figures = attack.evidence.figures();
         let each = |total: Option<u64>, many: u64| {
-            let all =
-                u128::from(total.unwrap_or(0)) * u128::from(many) / u128::from(config.connections.max(1));
-            u64::try_from(all).unwrap_or(u64::MAX)
+            let all = u128::from(total?) * u128::from(many) / u128::from(config.connections.max(1));
+            Some(u64::try_from(all).unwrap_or(u64::MAX))
         };
         Summary {
             schema_version: SCHEMA_VERSION,
@@ -80,7 +84,7 @@ impl Summary {
             try_next: attack.judgement.try_next.clone(),
             target: target.to_owned(),
             addr,
-            shape: shape.to_owned(),
+            preset: preset.to_owned(),
             connections: config.connections,
             bytes: config.budget,
             seconds: attack.seconds,
@@ -97,6 +101,7 @@ impl Summary {
             upstreams: attack.upstreams.clone(),
             about: config.script.about.clone(),
             is_fresh: config.is_fresh,
+            is_repeated: attack.evidence.repeats,
             projection: project.map(|many| Projection {
                 connections: many,
                 server_memory: each(figures.memory_growth, many),

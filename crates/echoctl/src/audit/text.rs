@@ -1,4 +1,4 @@
-//! What is told to people: the verdict in a line, why in three, the evidence, the chart, what to do.
+//! The result as text: the verdict in one line, the reasons, the evidence, a chart, and remedies.
 
 use std::fmt::Write;
 use std::io::IsTerminal;
@@ -13,85 +13,86 @@ use super::summary::Summary;
 use crate::output::Styled;
 use crate::output::{colour, terminal_size};
 
-/// The whole report for a terminal or a log.
-pub(super) fn text(summary: &Summary, attack: &AuditOutcome, output: &str) -> Styled {
+/// The result for a terminal or a log. `output` is what the server printed last.
+pub(super) fn text(summary: &Summary, attack: &AuditOutcome, output: &str, is_plain: bool) -> Styled {
     let (columns, _) = terminal_size();
     let columns = columns.clamp(LEAST_COLUMNS, MOST_COLUMNS);
     let mut text =
-        hung(&format!("{}  {}", summary.verdict.name().to_uppercase(), headline(summary)), 0, columns);
+        wrapped(&format!("{}  {}", summary.verdict.name().to_uppercase(), headline(summary)), 0, columns);
     for line in why(summary, attack) {
-        text += &hung(&line, 2, columns);
+        text += &wrapped(&line, 2, columns);
     }
     // Writing to a String cannot fail.
     let _ = write!(text, "\n{}", evidence(summary, attack).to_text());
-    let mut told = Styled::from(text);
+    let mut styled = Styled::from(text);
     if attack.sees_memory {
         let chart = charts::memory(&attack.samples);
-        let drawn = if std::io::stdout().is_terminal() {
+        let drawn = if std::io::stdout().is_terminal() && !is_plain {
             Styled::chart(&chart, columns, 12, colour())
         } else {
             plain::draw(&chart, 78, 12).into()
         };
-        told = told.then("\n").then(drawn.trimmed()).then("\n");
+        styled = styled.then("\n").then(drawn.trimmed()).then("\n");
     }
     let mut text = String::new();
     if summary.verdict == Verdict::Crashes && !output.is_empty() {
-        let _ = write!(text, "\nIt printed:\n{output}\n");
+        let _ = write!(text, "\nLast output of the server:\n{output}\n");
     }
     let remedies = remedies(summary.verdict);
     if !remedies.is_empty() {
         text += "\nWhat to do:\n";
         for (name, what) in remedies {
-            text += &hung(&format!("{name}: {what}"), 2, columns);
+            text += &wrapped(&format!("{name}: {what}"), 2, columns);
         }
     }
     if let Some(next) = &summary.try_next {
         text.push('\n');
-        text += &hung(&format!("Try next: {next}"), 0, columns);
+        text += &wrapped(&format!("Try next: {next}"), 0, columns);
     }
-    told.then(text).trimmed()
+    styled.then(text).trimmed()
 }
 
-/// A paragraph of at most `columns`, set in by `indent`, its later lines by two more.
-fn hung(text: &str, indent: usize, columns: usize) -> String {
+/// A paragraph wrapped at `columns` and indented by `indent`, with two more spaces from the second line on.
+fn wrapped(text: &str, indent: usize, columns: usize) -> String {
     let (first, later) = (" ".repeat(indent), " ".repeat(indent + 2));
     let lines = wrap(text, columns - indent - 2);
-    let mut hung = String::new();
+    let mut wrapped = String::new();
     for (index, line) in lines.iter().enumerate() {
-        hung += if index == 0 { &first } else { &later };
-        hung += line;
-        hung.push('\n');
+        wrapped += if index == 0 { &first } else { &later };
+        wrapped += line;
+        wrapped.push('\n');
     }
-    hung
+    wrapped
 }
 
-/// Columns for text: below these a word often does not fit, …
+/// The narrowest text: long words often do not fit into less.
 const LEAST_COLUMNS: usize = 40;
 
-/// … and above these lines are hard to read, and charts say no more.
+/// The widest text: longer lines are hard to read, and charts show no more.
 const MOST_COLUMNS: usize = 100;
 
-/// What the verdict says, in words.
+/// The verdict in words, without its name.
 pub(super) fn headline(summary: &Summary) -> String {
     let meaning = match summary.verdict {
-        Verdict::Bounded => "a client that does not read is made to wait; its memory is safe",
+        Verdict::Bounded => "a client that does not read has to wait; memory stays bounded",
         Verdict::Disconnects => "a client that does not read is disconnected",
-        Verdict::Discards => "what a client does not read is not kept",
-        Verdict::Spills => "what a client does not read fills the disk",
+        Verdict::Discards => "data that a client does not read is dropped",
+        Verdict::Spills => "data that a client does not read fills the disk",
         Verdict::Unbounded => "a client that does not read can exhaust its memory",
-        Verdict::Crashes => "a client that does not read brings it down",
-        Verdict::Slow => "too little happened in the time for a verdict",
-        Verdict::Inconclusive => "this run does not allow a verdict",
+        Verdict::Crashes => "a client that does not read can crash it",
+        Verdict::Slow => "too little moved within the time limit for a verdict",
+        Verdict::Inconclusive => "the evidence does not support a verdict",
     };
-    let to = if summary.verdict == Verdict::Unbounded {
-        format!(" (to the {} sent)", Bytes(summary.figures.accepted))
+    // A single request is no measure of what the server buffered.
+    let extent = if summary.verdict == Verdict::Unbounded && summary.is_repeated {
+        format!(" (tested with {} of input)", Bytes(summary.figures.accepted))
     } else {
         String::new()
     };
-    format!("{}, {}: {meaning}{to}", short(&summary.target), summary.shape)
+    format!("{}, {}: {meaning}{extent}", short(&summary.target), summary.preset)
 }
 
-/// A command as one short line.
+/// A command on one short line.
 fn short(target: &str) -> String {
     let line = target.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= LONGEST_NAME {
@@ -106,27 +107,29 @@ const LONGEST_NAME: usize = 60;
 /// Why, in a few lines.
 pub(super) fn why(summary: &Summary, attack: &AuditOutcome) -> Vec<String> {
     let mut lines = vec![summary.reason.clone()];
-    lines.extend(summary.about.iter().map(|about| format!("it was sent: {about}")));
-    let rests = match (attack.sees_memory, &attack.upstreams[..]) {
-        (false, _) => "it rests on the wire alone: the server's memory is not visible here".to_owned(),
+    lines.extend(summary.about.iter().map(|about| format!("sent: {about}")));
+    lines.push(match (attack.sees_memory, &attack.upstreams[..]) {
+        (false, _) => "evidence: the connection only; the server's memory is not visible here".to_owned(),
         (true, []) => {
-            "it rests on both ends of the connection and the memory of the server's processes".to_owned()
+            "evidence: both ends of the connection and the memory of the server's processes".to_owned()
         }
-        (true, behind) => format!("watched too, as it stands behind the server: {}", behind.join(", ")),
-    };
-    lines.push(rests);
-    let trusts_memory =
+        (true, upstreams) => format!(
+            "evidence: the connection, the memory of the server's processes and of the servers behind it: {}",
+            upstreams.join(", ")
+        ),
+    });
+    let rests_on_memory =
         !matches!(summary.verdict, Verdict::Unbounded | Verdict::Crashes | Verdict::Disconnects);
-    if attack.sees_memory && trusts_memory && !summary.is_fresh {
+    if attack.sees_memory && rests_on_memory && !summary.is_fresh {
         lines.push(
-            "the server was running before: memory that it freed earlier is used again without growing, so a fresh \
-             process is the surer target (echoctl audit -- CMD)"
+            "the server was already running: memory that it freed earlier is reused without growing, so a fresh process \
+             (echoctl audit -- CMD) gives better evidence"
                 .to_owned(),
         );
     }
     if let Some(stats) = &attack.bystander {
         lines.push(format!(
-            "a healthy client beside it was {}: 99 % of its {} answers came within {}, the longest wait was {}",
+            "a healthy client meanwhile was {}: 99 % of its {} replies arrived within {}, the longest wait was {}",
             if stats.is_starved { "STARVED" } else { "served" },
             stats.answers,
             Seconds(stats.p99),
@@ -136,79 +139,76 @@ pub(super) fn why(summary: &Summary, attack: &AuditOutcome) -> Vec<String> {
     lines
 }
 
-/// The figures as a table: first the bytes, then memory as the chart shows it and the part of it that is growth.
+/// The figures as a table: bytes, then memory with its growth, then times. Figures that were not counted have no row.
 pub(super) fn evidence(summary: &Summary, attack: &AuditOutcome) -> Table {
     let figures = &summary.figures;
     let none = "not visible here".to_owned();
     let bytes = |value: Option<u64>| value.map_or_else(|| none.clone(), |value| Bytes(value).to_string());
     let most = |memory: fn(&Sample) -> Option<u64>| attack.samples.iter().filter_map(memory).max();
     let mut table = Table::new("Evidence", [] as [String; 0])
-        .row(["accepted by its kernel".to_owned(), Bytes(figures.accepted).to_string()])
+        .row(["accepted by the server's kernel".to_owned(), Bytes(figures.accepted).to_string()])
         .row(["read by the server".to_owned(), Bytes(figures.server_read).to_string()])
         .row(["written by the server".to_owned(), Bytes(figures.server_written).to_string()]);
     if figures.inside_server.is_some() {
-        table = table.row(["read and not written back".to_owned(), bytes(figures.inside_server)]);
+        table = table.row(["read but not written back".to_owned(), bytes(figures.inside_server)]);
     }
     table = table
-        .row(["read out at the end".to_owned(), Bytes(figures.drained).to_string()])
-        .row([
-            "  of it not in the kernel's queues".to_owned(),
-            Bytes(figures.drained_beyond_kernels).to_string(),
-        ])
-        .row(["server memory, in all, at most".to_owned(), bytes(most(|sample| sample.server_memory))])
-        .row(["  grown while nobody read".to_owned(), bytes(figures.memory_growth)]);
+        .row(["drained at the end".to_owned(), Bytes(figures.drained).to_string()])
+        .row(["  beyond the kernel's queues".to_owned(), Bytes(figures.drained_beyond_kernels).to_string()])
+        .row(["server memory, maximum".to_owned(), bytes(most(|sample| sample.server_memory))])
+        .row(["  growth while the client did not read".to_owned(), bytes(figures.memory_growth)]);
     if let Some(slope) = figures.slope {
-        table = table.row(["  grown for each byte it read".to_owned(), format!("{slope:.2} bytes")]);
+        table = table.row(["  growth per byte read".to_owned(), format!("{slope:.2} bytes")]);
     }
     table = table
-        .row(["kernel memory, both ends, at most".to_owned(), bytes(most(|sample| sample.kernel_memory))])
-        .row(["  while nobody read".to_owned(), bytes(figures.kernel_memory)]);
+        .row(["kernel memory of both ends, maximum".to_owned(), bytes(most(|sample| sample.kernel_memory))])
+        .row(["  while the client did not read".to_owned(), bytes(figures.kernel_memory)]);
     table = match figures.stalled_seconds {
-        still if still < LEAST_STILL => table.row(["moved until the attack ended", "yes"]),
-        still => table.row(["input and output stood still for".to_owned(), Seconds(still).to_string()]),
+        stalled if stalled < MIN_STALL => table.row(["input or output moved", "until the attack ended"]),
+        stalled => table.row(["input and output stalled for".to_owned(), Seconds(stalled).to_string()]),
     };
-    table = table.row(["attacked for".to_owned(), Seconds(figures.attack_seconds).to_string()]);
+    table = table.row(["duration of the attack".to_owned(), Seconds(figures.attack_seconds).to_string()]);
     if summary.damaged_at == Some(0) {
-        table = table.row(["the answers", "differ from what was sent: no echo server"]);
+        table = table.row(["replies", "differ from the input: not an echo server"]);
     } else {
         if let Some(lost) = figures.lost {
             let lost = if lost == 0 { "none".to_owned() } else { Bytes(lost).to_string() };
-            table = table.row(["echo that never came back".to_owned(), lost]);
+            table = table.row(["bytes of the echo lost".to_owned(), lost]);
         }
         if let Some(at) = summary.damaged_at {
-            table = table.row(["echo differs first at byte".to_owned(), at.to_string()]);
+            table = table.row(["first wrong byte of the echo".to_owned(), at.to_string()]);
         }
     }
     if let Some(projection) = &summary.projection {
         table = table.row([
             format!("{} such connections", projection.connections),
             format!(
-                "{} in the server, {} in the kernel",
-                Bytes(projection.server_memory),
-                Bytes(projection.kernel_memory)
+                "server memory {}, kernel memory {}",
+                bytes(projection.server_memory),
+                bytes(projection.kernel_memory)
             ),
         ]);
     }
     table
 }
 
-/// Seconds without movement below which there was none to speak of: a sample or two.
-const LEAST_STILL: f64 = 0.2;
+/// Seconds without movement that are not a stall: a sample or two.
+const MIN_STALL: f64 = 0.2;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn paragraphs_break_between_words_and_keep_to_the_columns() {
+    fn paragraphs_wrap_at_words_within_the_columns() {
         let text = "the server stopped reading after 4.2 MiB of input: nothing moved for 3.6 s";
 
-        let hung = hung(text, 2, 40);
+        let lines = wrapped(text, 2, 40);
 
-        assert!(hung.lines().all(|line| line.chars().count() <= 40), "{hung}");
+        assert!(lines.lines().all(|line| line.chars().count() <= 40), "{lines}");
         assert!(
-            hung.starts_with("  the server") && hung.lines().skip(1).all(|line| line.starts_with("    "))
+            lines.starts_with("  the server") && lines.lines().skip(1).all(|line| line.starts_with("    "))
         );
-        assert_eq!(hung.split_whitespace().collect::<Vec<_>>(), text.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(lines.split_whitespace().collect::<Vec<_>>(), text.split_whitespace().collect::<Vec<_>>());
     }
 }

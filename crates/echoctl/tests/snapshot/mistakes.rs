@@ -63,6 +63,7 @@ pub(crate) const MISTAKES: &[(&str, &str)] = &[
     ("command-not-found", "audit -- FOLDER/no-such-program"),
     ("command-exits", "audit -- false"),
     ("escape-invalid", "audit CLOSED --request \\q"),
-    ("preset-unknown", "audit CLOSED --shape gopher"),
-    ("preset-without-argument", "audit CLOSED --shape redis-get"),
+    ("preset-unknown", "audit CLOSED --preset gopher"),
+    ("preset-without-argument", "audit CLOSED --preset redis-get"),
+    ("preset-old-option", "audit CLOSED --shape redis-get k"),
 ];

@@ -1,0 +1,176 @@
+//! The options of `echoctl audit`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueHint;
+use echoctl_record::Verdict;
+
+use super::presets::StimulusArgs;
+use crate::consent::Consent;
+use crate::values;
+
+/// Test whether a client that does not read can exhaust a TCP server
+///
+/// Attacks a running server at ADDR, or starts one with -- CMD. The command gets its port as $PORT and in place of {port}; the
+/// attack ends early if its memory runs away, and all processes that it started are stopped afterwards.
+///
+/// The attack sends a stimulus and reads no replies while it watches the server. At the end it reads everything that is
+/// pending. A verdict holds only for its stimulus: choose the preset that fits the protocol, or write a script.
+///
+/// Audit a fresh process (-- CMD) with data of its own if you can. Memory that a running server freed earlier is reused without
+/// growing, and a preset may write data (redis-get sets its key if it does not exist).
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Server to attack, or where CMD will listen
+    ///
+    /// host:port, or a port on loopback [env: ECHOCTL_ADDR] [default: 127.0.0.1:7007]. With -- CMD the default is a free port,
+    /// and the environment variable has no effect.
+    #[arg(value_name = "ADDR", value_hint = ValueHint::Other)]
+    pub(super) addr: Option<String>,
+
+    /// Command that starts the server
+    #[arg(last = true, value_name = "CMD", value_hint = ValueHint::CommandWithArguments)]
+    pub(super) command: Vec<OsString>,
+
+    #[command(flatten)]
+    pub(super) stimulus: StimulusArgs,
+
+    /// Number of attacking connections
+    ///
+    /// More than one shows whether the server's limit is per connection or global.
+    #[arg(short, long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000),
+          help_heading = "Load")]
+    pub(super) connections: u32,
+
+    /// Bytes to send
+    ///
+    /// A server that accepts all of them and buffers them is unbounded. More is sent if the evidence is inconclusive.
+    #[arg(short = 'n', long, default_value = "256MiB", value_name = "SIZE", value_parser = values::positive_size,
+          help_heading = "Load")]
+    pub(super) bytes: u64,
+
+    /// Bytes per second over all connections
+    #[arg(long, default_value = "128MiB", value_name = "RATE", value_parser = values::rate, hide_short_help = true,
+          help_heading = "Load")]
+    pub(super) rate: u64,
+
+    /// Time limit of the attack
+    ///
+    /// Raise it for slow servers and for late timeouts; at most 1h.
+    #[arg(short = 't', long = "for", default_value = "15s", value_name = "TIME", value_parser = attack_time,
+          help_heading = "Load")]
+    pub(super) max_duration: Duration,
+
+    /// Process whose memory to watch
+    ///
+    /// Needed if the server's processes cannot be found by who listens at ADDR, for example in a container.
+    #[arg(long, value_name = "PID", hide_short_help = true, help_heading = "Target")]
+    pub(super) pid: Option<u32>,
+
+    /// How long to wait until CMD listens
+    ///
+    /// Raise it for a command that compiles first.
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = values::duration, hide_short_help = true,
+          help_heading = "Target")]
+    pub(super) ready_timeout: Duration,
+
+    /// Print the script as TOML and exit
+    #[arg(long, hide_short_help = true, help_heading = "Output")]
+    pub(super) show_script: bool,
+
+    /// Exit 0 if and only if this is the verdict
+    #[arg(long, value_name = "VERDICT", value_parser = verdict, help_heading = "Output")]
+    pub(super) expect: Option<Verdict>,
+
+    /// Extrapolate the memory of one connection to N connections
+    ///
+    /// The result counts the memory of the server and of the kernel.
+    #[arg(long, value_name = "N", hide_short_help = true, help_heading = "Output")]
+    pub(super) project: Option<u64>,
+
+    /// Print JSON, one object per line
+    ///
+    /// Samples, then the summary.
+    #[arg(short = 'J', long, help_heading = "Output")]
+    pub(super) json: bool,
+
+    /// Plain ASCII lines: no live view, no colour
+    #[arg(long, conflicts_with = "json", hide_short_help = true, help_heading = "Output")]
+    pub(super) plain: bool,
+
+    /// Write the verdict as JUnit XML
+    ///
+    /// CI systems show it as a test case.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(super) junit: Option<PathBuf>,
+
+    /// Write a self-contained HTML report
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(super) report: Option<PathBuf>,
+
+    /// Write the run to FILE, for `report` and `compare`
+    #[arg(long, value_name = "FILE", hide_short_help = true, help_heading = "Output")]
+    pub(super) record: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) consent: Consent,
+}
+
+impl Args {
+    /// The address as given on the command line, or for a running server in the environment.
+    pub(super) fn addr(&self) -> Option<String> {
+        let from_environment = || {
+            let addr = std::env::var_os("ECHOCTL_ADDR").filter(|_| self.command.is_empty())?;
+            Some(addr.to_string_lossy().into_owned())
+        };
+        self.addr.clone().or_else(from_environment)
+    }
+}
+
+/// Parses the time limit of an attack.
+fn attack_time(text: &str) -> Result<Duration, String> {
+    let time = values::duration(text)?;
+    if time > LONGEST_ATTACK { Err("too long: at most 1h".to_owned()) } else { Ok(time) }
+}
+
+fn verdict(text: &str) -> Result<Verdict, String> {
+    const ALL: [Verdict; 8] = [
+        Verdict::Bounded,
+        Verdict::Disconnects,
+        Verdict::Discards,
+        Verdict::Spills,
+        Verdict::Unbounded,
+        Verdict::Crashes,
+        Verdict::Slow,
+        Verdict::Inconclusive,
+    ];
+    ALL.into_iter().find(|verdict| verdict.name() == text).ok_or_else(|| {
+        let names = ALL.map(Verdict::name).join(", ");
+        format!("no such verdict: expected {names}")
+    })
+}
+
+/// The longest attack. Its samples take about 40 MiB then, and each one is judged together with all earlier ones.
+const LONGEST_ATTACK: Duration = Duration::from_secs(3600);
+
+const EXAMPLES: &str = "\
+Verdicts, each with its exit code:
+  0  bounded       the server stops reading or producing: the client has to wait
+  0  disconnects   the server disconnects a client that does not read
+  0  discards      the server reads everything and drops what is not read
+  1  unbounded     the server buffers what is not read, without a limit
+  1  spills        the server writes what the client does not read to disk
+  1  crashes       the server exits or is killed
+  3  slow          too little moved within the time limit
+  3  inconclusive  the evidence does not support a verdict
+
+Examples:
+  echoctl audit 7007                                audit a running echo server
+  echoctl audit --preset raw -- node server.js      start a server and audit it
+  echoctl audit --preset http-get:/events 8080      one request, endless reply
+  echoctl audit --request 'PING\\r\\n' 6379           any other protocol
+  echoctl audit --preset redis-get:k --show-script > my.toml
+  echoctl audit --script my.toml --expect bounded --junit audit.xml -- ./server";
