@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::checker::Tally;
-use crate::outcome::Ending;
+use crate::outcome::{Drain, Ending};
 
 /// One connection. On Unix its socket can be borrowed (`AsFd`), to ask the kernel about it.
 #[derive(Debug)]
@@ -32,6 +32,7 @@ pub struct Connection {
     tally: Mutex<Tally>,
     phase: watch::Sender<Phase>,
     ending: OnceLock<Ending>,
+    drain: OnceLock<Drain>,
     epoch: Instant,
 }
 
@@ -63,6 +64,7 @@ impl Connection {
             tally: Mutex::default(),
             phase: watch::Sender::new(Phase::Sending),
             ending: OnceLock::new(),
+            drain: OnceLock::new(),
             epoch: Instant::now(),
         })
     }
@@ -117,6 +119,15 @@ impl Connection {
     /// How it ended, once it has.
     pub fn ending(&self) -> Option<&Ending> {
         self.ending.get()
+    }
+
+    /// How it was drained, once it is over.
+    pub(crate) fn drain(&self) -> Option<Drain> {
+        self.drain.get().copied()
+    }
+
+    pub(crate) fn set_drain(&self, drain: Drain) {
+        let _ = self.drain.set(drain);
     }
 
     /// Moves on to `phase`, if that is forward, and wakes who waits for it.

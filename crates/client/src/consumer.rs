@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::checker::Checker;
 use crate::connection::{Connection, Phase};
-use crate::outcome::{CloseKind, Ending};
+use crate::outcome::{CloseKind, Drain, Ending};
 use crate::pacer::Pacer;
 use crate::producer::{FAR_FUTURE, YIELD_EVERY, sleep_or_change};
 use crate::progress::Progress;
@@ -36,6 +36,10 @@ pub(crate) struct Consumer {
     pub(crate) max_drain: Duration,
     /// The reading at the end, once it has begun.
     pub(crate) draining: Option<Draining>,
+    /// Whether the schedule has asked for slow reading or none so far.
+    pub(crate) was_throttled: bool,
+    /// Set when reading resumes at full speed after that.
+    pub(crate) drain: Option<Drain>,
     pub(crate) started: Instant,
 }
 
@@ -43,6 +47,9 @@ impl Consumer {
     /// Reads until the end of the stream, or until nothing is left to be done, and says how the connection ended.
     pub(crate) async fn run(mut self) {
         let ending = self.read().await;
+        if let Some(drain) = self.drain {
+            self.connection.set_drain(drain);
+        }
         self.connection.end(ending);
     }
 
@@ -92,13 +99,21 @@ impl Consumer {
 
     /// What the schedule asks for now.
     fn next_step(&mut self, phase: Phase) -> Step {
-        let pace = match phase {
-            Phase::Sending => self.schedule.at(self.started.elapsed()),
+        let now = self.started.elapsed();
+        let scheduled = self.schedule.at(now);
+        self.was_throttled |= !matches!(scheduled, ReadMode::Unlimited { .. });
+        let mode = match phase {
+            Phase::Sending => scheduled,
             _ if self.drain_at_end => ReadMode::Unlimited { until: None },
-            _ => self.schedule.at(self.started.elapsed()),
+            _ => scheduled,
         };
-        match pace {
-            ReadMode::Unlimited { until } => Step::Read { max: READ_SIZE, until: self.time(until) },
+        match mode {
+            ReadMode::Unlimited { until } => {
+                if self.was_throttled {
+                    self.drain.get_or_insert(Drain { start: now, end: now, bytes: 0 });
+                }
+                Step::Read { max: READ_SIZE, until: self.time(until) }
+            }
             ReadMode::Stopped { until } => Step::Wait(self.time(until)),
             ReadMode::Limited(_) => match self.pacer.wait(Instant::now()) {
                 None => Step::Read { max: self.pacer.chunk(READ_SIZE), until: self.time(None) },
@@ -114,6 +129,12 @@ impl Consumer {
             self.checker.feed(&block[..count], self.connection.frames());
             self.connection.record_read(count, self.checker.tally());
             self.pacer.record(count);
+            if let Some(drain) = &mut self.drain
+                && count > 0
+            {
+                drain.end = self.started.elapsed();
+                drain.bytes += count as u64;
+            }
             Ok(count)
         })
     }

@@ -14,7 +14,7 @@ use crate::connect::{ConnectTimer, refuse_itself};
 use crate::connection::{Connection, Phase};
 use crate::consumer::Consumer;
 use crate::error::Error;
-use crate::outcome::{Ending, Outcome, Totals};
+use crate::outcome::{Drain, Ending, Outcome, Totals};
 use crate::pacer::Pacer;
 use crate::producer::{FAR_FUTURE, Producer};
 use crate::progress::Progress;
@@ -114,6 +114,7 @@ impl Flood {
             elapsed: started.elapsed(),
             totals: Totals::of(self.connections.iter().map(Arc::as_ref)),
             endings: endings.collect(),
+            drain: self.connections.iter().filter_map(|connection| connection.drain()).reduce(Drain::merge),
         }
     }
 
@@ -143,6 +144,8 @@ impl Flood {
                 min_progress: Config::MIN_PROGRESS / config.connections as u64,
                 max_drain: config.max_drain,
                 draining: None,
+                was_throttled: false,
+                drain: None,
                 started,
             };
             let producer = Producer {

@@ -50,7 +50,7 @@ pub use connection::{Connection, Phase};
 pub use error::Error;
 pub use flood::{Flood, StopHandle};
 pub use frame_stream::FrameStream;
-pub use outcome::{CloseKind, Ending, Outcome, Totals};
+pub use outcome::{CloseKind, Drain, Ending, Outcome, Totals};
 pub use pacer::Pacer;
 pub use ping::{Latencies, Ping, PingConfig, PingFault, PingOutcome, PingStopHandle};
 pub use recipe::{Frame, Pool, Recipe};

@@ -16,6 +16,8 @@ pub struct Outcome {
     pub totals: Totals,
     /// How each connection ended, in the order of [`Flood::connections`](crate::Flood::connections), and when.
     pub endings: Vec<Ending>,
+    /// The drain, if reading resumed at full speed after a time of slow reading or none: of all connections together.
+    pub drain: Option<Drain>,
 }
 
 /// Counters of all connections together. Bytes and frames.
@@ -45,6 +47,17 @@ pub struct Totals {
     pub longest_stall: Duration,
     /// Connections whose write waits now.
     pub stalled: u32,
+}
+
+/// Reading at full speed after a time of slow reading or none. Times count from the start of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// When reading resumed.
+    pub start: Duration,
+    /// When the last byte was read.
+    pub end: Duration,
+    /// Bytes read from `start` to `end`.
+    pub bytes: u64,
 }
 
 /// How a connection ended.
@@ -103,6 +116,23 @@ impl Outcome {
         let totals = &self.totals;
         let wrong = totals.lost + totals.duplicated + totals.reordered + totals.mismatched;
         wrong == 0 && self.endings.iter().all(Ending::is_good)
+    }
+}
+
+impl Drain {
+    /// Bytes per second from `start` to `end`; `None` if no time has passed.
+    pub fn rate(&self) -> Option<f64> {
+        let seconds = self.end.saturating_sub(self.start).as_secs_f64();
+        (seconds > 0.0).then(|| self.bytes as f64 / seconds)
+    }
+
+    /// Both drains as one.
+    pub(crate) fn merge(self, other: Drain) -> Drain {
+        Drain {
+            start: self.start.min(other.start),
+            end: self.end.max(other.end),
+            bytes: self.bytes + other.bytes,
+        }
     }
 }
 

@@ -46,7 +46,7 @@ mod tests {
             ..Totals::default()
         };
         let endings = vec![Ending::Complete, Ending::LeftUnread];
-        let outcome = Outcome { elapsed: Duration::from_secs(9), totals, endings };
+        let outcome = Outcome { elapsed: Duration::from_secs(9), totals, endings, drain: None };
 
         let summary = summary(&outcome, "127.0.0.1:7007".to_owned());
 

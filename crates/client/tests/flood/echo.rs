@@ -76,6 +76,7 @@ async fn when_the_time_is_over_the_frame_is_finished_and_all_is_read() {
 
     assert_all_came_back(&outcome);
     assert_eq!(outcome.totals.produced, outcome.totals.frames * 300_000);
+    assert_eq!(outcome.drain, None, "it read at full speed from the start");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -97,6 +98,9 @@ async fn then_read_reads_all_that_is_owed() {
     let outcome = run.await.unwrap();
 
     assert_all_came_back(&outcome);
+    let drain = outcome.drain.expect("reading resumed when sending was over");
+    assert_eq!(drain.bytes, outcome.totals.consumed);
+    assert!(drain.start < drain.end && drain.end <= outcome.elapsed, "{drain:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -121,5 +125,7 @@ async fn reading_stops_in_the_middle_and_the_totals_are_equal_in_the_end() {
     assert!(held_back.consumed < held_back.produced && held_back.produced < 48 * MIB, "{held_back:?}");
     assert_all_came_back(&outcome);
     assert_eq!(outcome.totals.produced, 48 * MIB);
+    let drain = outcome.drain.expect("reading resumed");
+    assert!(drain.start >= ms(600) && drain.bytes > 0, "{drain:?}");
     assert!(!outcome.totals.longest_stall.is_zero());
 }
