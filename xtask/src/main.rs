@@ -37,6 +37,7 @@ fn run(words: &[&str]) -> Result<()> {
     match words {
         ["check"] => check::run(),
         ["tidy"] => tidy::run(),
+        ["tidy", "--dialect", paths @ ..] => tidy::list_dialect(paths),
         ["bless", filters @ ..] => bless::run(filters),
         ["demo"] => demo::run(),
         ["docs"] => docs::run(),
@@ -65,6 +66,7 @@ fn run(words: &[&str]) -> Result<()> {
 const USAGE: &str = "\
 cargo xtask check                       everything that CI checks, in its order: format, clippy, tidy, tests, docs, demo, faults
 cargo xtask tidy                        the house rules alone
+cargo xtask tidy --dialect [PATH…]      lists phrases that are not plain English, in these folders
 cargo xtask bless [TEST…]               accept what the program prints now as its snapshots (of all tests, or those named)
 cargo xtask demo                        the short demo of the program as it stands
 cargo xtask docs                        the picture of the README, measured and drawn anew (release build)

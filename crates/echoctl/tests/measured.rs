@@ -15,7 +15,7 @@ use peer::server;
 use running::Running;
 use snapshot::{Folder, echoctl, masked, prose, transcript};
 
-/// Runs on a busy machine may fail, and two of them may be told apart by chance.
+/// A run on a busy machine may fail, or measure something that its text then explains differently.
 const ATTEMPTS: usize = 3;
 
 /// Checks what `run` returns; where it differs, two more times.
@@ -32,9 +32,11 @@ fn check(folder: &mut Folder, name: &str, first: Option<String>, run: impl Fn() 
 
 #[test]
 fn the_course_and_each_lesson() {
-    let output = echoctl(&["lesson", "all", "--yes", "--seed", "1"]).output().unwrap();
-    let course = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let mut runs =
+        (0..ATTEMPTS).map(|_| echoctl(&["lesson", "all", "--yes", "--seed", "1"]).output().unwrap());
+    // A lesson that the machine is too busy for is an error.
+    let complete = runs.find(|output| output.stderr.is_empty()).expect("one of the runs is complete");
+    let course = String::from_utf8(complete.stdout).unwrap();
     for line in course.lines() {
         assert!(line.chars().count() <= 80, "{} columns: {line}", line.chars().count());
     }

@@ -13,10 +13,12 @@
 //! | `words.rs` | nothing in the tree is true on one machine only |
 
 mod arrows;
+mod dialect;
 mod docs;
 mod duties;
 mod purity;
 mod source;
+mod text;
 mod tree;
 mod words;
 
@@ -41,6 +43,19 @@ pub(crate) fn run() -> Result<()> {
         1 => bail!("1 finding"),
         many => bail!("{many} findings"),
     }
+}
+
+/// Prints the dialect's findings in `paths`, or everywhere.
+pub(crate) fn list_dialect(paths: &[&str]) -> Result<()> {
+    let tree = Tree::read(process::root())?;
+    let is_asked = |file: &str| paths.is_empty() || paths.iter().any(|path| file.starts_with(path));
+    let findings: Vec<Finding> =
+        dialect::check(&tree).into_iter().filter(|finding| is_asked(&finding.file)).collect();
+    for finding in &findings {
+        println!("{}:{}: {} -> {}", finding.file, finding.line, finding.what, finding.remedy);
+    }
+    println!("{} findings", findings.len());
+    Ok(())
 }
 
 type Rule = fn(&Tree) -> Vec<Finding>;

@@ -44,7 +44,8 @@ pub(super) fn has_word(code: &str, word: &str) -> bool {
     })
 }
 
-fn blanked(text: &str) -> String {
+/// The text with comments and literals replaced by blanks.
+pub(super) fn blanked(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
