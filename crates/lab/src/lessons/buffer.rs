@@ -1,5 +1,5 @@
-//! `buffer`: bytes that arrive in pieces must be kept until a message is whole. Keeping them the obvious way costs the
-//! square of their number. No socket here: the cost is counted in bytes copied, which no machine's speed changes.
+//! `buffer`: bytes that arrive in pieces must be buffered until a message is complete. The obvious way to do so has quadratic
+//! cost. There is no socket here: the cost is counted in bytes copied, which do not depend on the machine's speed.
 
 use std::time::Instant;
 
@@ -12,26 +12,25 @@ use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
     name: "buffer",
-    idea: "the dynamic buffer: concatenating costs n squared, doubling n",
+    idea: "repeated concatenation is quadratic, doubling is linear",
     question: Question {
-        text: "A message arrives in pieces of 64 bytes. Each piece is put behind what is already there with \
-               buffer = concat(buffer, piece). A second message is twice as long. How many bytes does the program copy \
-               to collect it, compared with the first?",
-        choices: &["as many", "twice as many", "four times as many"],
+        text: "A message arrives in pieces of 64 bytes. The program appends each piece with buffer = concat(buffer, piece). A \
+               second message is twice as long. How many bytes does the program copy to collect it, compared with the first?",
+        choices: &["the same number", "twice as many", "four times as many"],
     },
     code: Code {
         source: include_str!("buffer.rs"),
         node: Some(
-            "// the slow way: every piece copies all that came before it\n\
+            "// the slow way: each piece copies everything before it\n\
              socket.on('data', piece => { buf = Buffer.concat([buf, piece]); /* ... */ });\n\n\
-             // the dynamic buffer: grow to twice the size, copy only then\n\
+             // the dynamic buffer: grow to twice the size, and copy only then\n\
              function bufPush(buf, data) {\n    \
                  const newLen = buf.length + data.length;\n    \
                  if (buf.data.length < newLen) {\n        \
                      let cap = Math.max(buf.data.length, 32);\n        \
                      while (cap < newLen) cap *= 2;\n        \
                      const grown = Buffer.alloc(cap);\n        \
-                     buf.data.copy(grown, 0, 0, buf.length);   // the copy that doubling makes rare\n        \
+                     buf.data.copy(grown, 0, 0, buf.length);   // doubling makes this copy rare\n        \
                      buf.data = grown;\n    \
                  }\n    \
                  data.copy(buf.data, buf.length, 0);\n    \
@@ -41,7 +40,7 @@ pub(super) const LESSON: Lesson = Lesson {
     },
     next: &[
         ("echoctl lesson buffer --show-code", "the two ways, side by side, and the same in Node"),
-        ("echoctl lesson framing", "what the buffer is for: cutting messages from the stream"),
+        ("echoctl lesson framing", "the buffer's purpose: finding messages in the stream"),
     ],
     before: None,
     run,
@@ -53,16 +52,16 @@ struct Evidence {
     appended: [u64; 3],
     copied_concat: [u64; 3],
     copied_doubling: [u64; 3],
-    /// Bytes copied to pop all 64-byte messages from the front of n, 2n, 4n.
+    /// Bytes copied to pop all 64-byte messages from the front of n, 2n and 4n bytes.
     copied_pop_moving: [u64; 3],
     copied_pop_offset: [u64; 3],
-    /// For 4n.
+    /// Seconds for 4n bytes.
     concat_seconds: f64,
     doubling_seconds: f64,
 }
 
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
-    // Sabotage: the slow way is replaced by the good one, and then nothing grows with the square.
+    // Sabotage: the slow way is replaced by the good one, so nothing is quadratic.
     let slow = if setting.sabotage { append_to_buffer } else { concatenate };
     let (copied_concat, concat_seconds) = timed(slow);
     let (copied_doubling, doubling_seconds) = timed(append_to_buffer);
@@ -79,39 +78,39 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
 }
 
 // [show]
-/// The obvious way: a new piece of memory for each piece that arrives. Returns the bytes copied.
+/// The obvious way: a new allocation for each piece that arrives. Returns the bytes copied.
 fn concatenate(total: u64) -> u64 {
     let (mut buffer, mut copied) = (Vec::new(), 0);
     for _ in 0..total / PIECE.len() as u64 {
-        buffer = [&buffer[..], &PIECE[..]].concat(); // allocates, and copies all that came before
+        buffer = [&buffer[..], &PIECE[..]].concat(); // allocates, and copies everything before it
         copied += buffer.len() as u64;
     }
     copied
 }
 
-/// The dynamic buffer: it takes more than it needs now, twice as much each time, so that it rarely has to move.
+/// The dynamic buffer: it doubles its allocation each time it is full, so that it rarely has to copy.
 fn append_to_buffer(total: u64) -> u64 {
     let (mut buffer, mut copied) = (Buffer::new(total as usize), 0);
     for _ in 0..total / PIECE.len() as u64 {
-        let (held, capacity) = (buffer.len(), buffer.capacity());
+        let (buffered, capacity) = (buffer.len(), buffer.capacity());
         buffer.append(&PIECE).expect("the limit is the total");
-        let moved = if buffer.capacity() == capacity { 0 } else { held };
+        let moved = if buffer.capacity() == capacity { 0 } else { buffered };
         copied += (moved + PIECE.len()) as u64;
     }
     copied
 }
 
-/// A message leaves at the front, and the rest moves up to take its place.
+/// Removes each message from the front and moves the rest up.
 fn pop_by_moving(total: u64) -> u64 {
     let (mut buffer, mut copied) = (vec![0; total as usize], 0);
     while !buffer.is_empty() {
-        buffer.drain(..PIECE.len()); // moves all that stays
+        buffer.drain(..PIECE.len()); // moves everything that stays
         copied += buffer.len() as u64;
     }
     copied
 }
 
-/// A message leaves at the front, and only a number moves: where the unread bytes begin.
+/// Removes each message from the front by advancing an offset: where the unread bytes begin.
 fn pop_by_offset(total: u64) -> u64 {
     let mut buffer = Buffer::new(total as usize);
     buffer.append(&vec![0; total as usize]).expect("the limit is the total");
@@ -147,16 +146,18 @@ fn finding(e: &Evidence) -> Finding {
     let all = |copied: [u64; 3]| copied.map(|bytes| Bytes(bytes).to_string()).join(", ");
     let finding = Finding::new(e)
         .table(table)
+        .explain("In short: repeated concatenation is quadratic, doubling is linear (amortised).")
         .explain(format!(
-            "Twice the bytes cost {growth:.1} times the copying, because each of twice as many pieces copies a buffer that \
-             is on average twice as long. That is n squared: to collect {} this way, each byte was copied {} times.",
+            "For twice the bytes, concatenation copies {growth:.1} times as much: there are twice as many pieces, and each of \
+             them copies a buffer that is on average twice as long. This is quadratic cost, O(n²). To collect {} this way, each \
+             byte was copied {} times on average.",
             Bytes(e.appended[2]),
             per_byte(e.copied_concat[2], 2),
         ))
         .explain(format!(
-            "The dynamic buffer takes twice the room whenever it runs out. It moves its content only then, half as often \
-             each time, and so each byte was copied {} times, however many there are: {} against {} in all. On this \
-             machine that was {} against {}.",
+            "The dynamic buffer doubles its allocation whenever it is full, and copies its content only then. So each byte was \
+             copied {} times on average, for any number of bytes. This is linear cost, O(n): {} copied in total instead of {}. \
+             On this machine it took {} instead of {}.",
             per_byte(e.copied_doubling[2], 2),
             Bytes(e.copied_doubling[2]),
             Bytes(e.copied_concat[2]),
@@ -164,19 +165,19 @@ fn finding(e: &Evidence) -> Finding {
             Seconds(e.concat_seconds),
         ))
         .explain(format!(
-            "Taking messages out at the front is the same trap the other way round: moving the rest up for each message \
-             copied {}, remembering where the unread bytes begin copied {}. The room in front is used again when it is \
-             worth a move.",
+            "Removing messages from the front has the same trap. Moving the rest up after each message copied {}. An offset to \
+             the first unread byte copied {}. The buffer reuses the free space in front later, when a move is cheap compared \
+             with what it gains.",
             Bytes(e.copied_pop_moving[2]),
             Bytes(e.copied_pop_offset[2]),
         ))
         .explain(
-            "A peer chooses how small its pieces are, so the square is not only slow: whoever sends a long line a few \
-             bytes at a time keeps the processor busy with copying. And the buffer needs a limit, or a line without an end \
-             fills the memory: echoctl serve calls it --max-frame.",
+            "The peer chooses the size of the pieces, so quadratic cost is also a security problem: a client that sends a long \
+             line a few bytes at a time keeps your CPU busy with copying. The buffer needs a limit, too, or an endless line \
+             fills the memory. In echoctl serve this limit is --max-frame.",
         )
         .claim(
-            "concatenating copies 4 times as much for twice the bytes",
+            "concatenation copies 4 times as much for twice the bytes",
             grows(e.copied_concat, 3.5, 4.5),
             format!("{} copied", all(e.copied_concat)),
         )
@@ -186,7 +187,7 @@ fn finding(e: &Evidence) -> Finding {
             format!("{} copied", all(e.copied_doubling)),
         )
         .claim(
-            "popping by an offset copies nothing, popping by moving 4 times as much for twice the bytes",
+            "popping by offset copies nothing, by moving 4 times as much for twice the bytes",
             e.copied_pop_offset == [0; 3] && grows(e.copied_pop_moving, 3.5, 4.5),
             format!("{} and {} copied", all(e.copied_pop_offset), all(e.copied_pop_moving)),
         );
@@ -197,7 +198,7 @@ fn finding(e: &Evidence) -> Finding {
     }
 }
 
-/// Runs one way of collecting for all sizes; the seconds are those of the last.
+/// Runs one way of collecting for all sizes; the seconds are those of the largest.
 fn timed(collect: fn(u64) -> u64) -> ([u64; 3], f64) {
     let mut seconds = 0.0;
     let copied = SIZES.map(|total| {
@@ -209,8 +210,8 @@ fn timed(collect: fn(u64) -> u64) -> ([u64; 3], f64) {
     (copied, seconds)
 }
 
-/// n, 2n and 4n: at 256 KiB the slow way copies 512 MiB, which can be felt.
+/// Bytes collected, n, 2n and 4n: at 256 KiB the slow way copies 512 MiB, which takes a noticeable time.
 const SIZES: [u64; 3] = [64 << 10, 128 << 10, 256 << 10];
 
-/// A small write of a peer.
+/// One piece: a small write of a peer.
 const PIECE: [u8; 64] = [b'x'; 64];

@@ -1,5 +1,5 @@
-//! `dns`: the same message as a datagram and in a stream. What the two length bytes are for, who decides that a reply is
-//! too large, and why length and message belong into one write.
+//! `dns`: the same message as a datagram and in a stream. Explains the two-byte length prefix, who decides that a reply is
+//! too large, and why the length and the message belong in one write.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -17,12 +17,12 @@ use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, s
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
     name: "dns",
-    idea: "the same message as a datagram, and behind its length in a stream",
+    idea: "the same message as a datagram and length-prefixed in a stream",
     question: Question {
-        text: "A DNS server has a reply of 4000 bytes for a client that asks over UDP and says nothing about its limits. \
-               What happens?",
+        text: "A DNS server has a reply of 4000 bytes for a client that queries it over UDP. The client sends no EDNS buffer \
+               size, that is, it does not say how large a datagram it accepts. What happens?",
         choices: &[
-            "the network refuses it: a datagram of 4000 bytes is too large",
+            "the network rejects the reply: a datagram of 4000 bytes is too large",
             "the server sends it in several datagrams",
             "the server sends an empty reply marked \"truncated\"",
         ],
@@ -31,11 +31,11 @@ pub(super) const LESSON: Lesson = Lesson {
     next: &[
         (
             "echoctl dns",
-            "the same server, which shows each message; ask it with dig (of the package dnsutils) in another terminal:",
+            "the same server, which prints each message; query it with dig (package dnsutils) in another terminal:",
         ),
         ("dig @127.0.0.1 -p 5354 +ignore +noedns 4000.txt.test TXT", "look for \"tc\" among the flags"),
-        ("dig @127.0.0.1 -p 5354 4000.txt.test TXT", "the last lines say (TCP) and the size of the message"),
-        ("echoctl lesson framing", "lengths and delimiters compared"),
+        ("dig @127.0.0.1 -p 5354 4000.txt.test TXT", "the last lines show (TCP) and the size of the message"),
+        ("echoctl lesson framing", "length prefixes and delimiters compared"),
     ],
     before: None,
     run,
@@ -43,20 +43,20 @@ pub(super) const LESSON: Lesson = Lesson {
 
 #[derive(Serialize)]
 struct Evidence {
-    /// The largest datagram that arrived whole, and the smallest that was refused.
+    /// The largest datagram that arrived complete, and the smallest that was refused.
     udp_largest: usize,
     udp_too_large: usize,
-    /// The length of the reply of 4000 bytes over UDP without EDNS, which says TC.
+    /// Bytes of the truncated reply sent over UDP, without EDNS, in place of 4000 bytes.
     truncated_at: usize,
-    /// The same of a reply of 1000 bytes with EDNS for 1232, and of that of 4000 with EDNS for 4500.
+    /// Bytes of the reply of 1000 bytes with an EDNS size of 1232, and of the one of 4000 bytes with a size of 4500.
     allowed_with_edns: usize,
     truncated_by_server: usize,
-    /// The two bytes in front of the message over TCP, and the message's length.
+    /// The length prefix of the message over TCP, and the message's length.
     tcp_prefix: usize,
     tcp_message: usize,
-    /// Of a datagram of 1000 bytes read with room for 512.
+    /// Bytes returned by reading a datagram of 1000 bytes into a buffer of 512.
     cut_read: usize,
-    /// A round trip with the length and the message in one write, and in two; medians, without TCP_NODELAY.
+    /// Round-trip time with the length and the message in one write, and in two; medians, without TCP_NODELAY.
     one_write_seconds: f64,
     two_writes_seconds: f64,
 }
@@ -79,7 +79,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
         tcp_message: message.len(),
         cut_read: cut.len(),
         one_write_seconds: round_trip(server.addr, Writes::One)?,
-        // Sabotage: the second measurement writes once, too.
+        // Sabotage: the second measurement uses one write, too.
         two_writes_seconds: round_trip(
             server.addr,
             if setting.sabotage { Writes::One } else { Writes::Two },
@@ -96,11 +96,11 @@ fn finding(e: &Evidence, is_truncated: [bool; 3], message: &[u8]) -> Finding {
     let finding = Finding::new(e)
         .table(
             Table::new(["the reply", "bytes", ""])
-                .row(["4000 over UDP, the client has no limit", &e.truncated_at.to_string(), how(truncated)])
-                .row(["1000 over UDP, the client allows 1232", &e.allowed_with_edns.to_string(), how(truncated_with_edns)])
-                .row(["  ... read into 512 bytes", &e.cut_read.to_string(), "the rest is discarded"])
-                .row(["4000 over UDP, the client allows 4500", &e.truncated_by_server.to_string(), how(truncated_by_server)])
-                .row(["4000 over TCP", &e.tcp_message.to_string(), "complete, behind its length"]),
+                .row(["4000 over UDP, no EDNS size", &e.truncated_at.to_string(), how(truncated)])
+                .row(["1000 over UDP, EDNS size 1232", &e.allowed_with_edns.to_string(), how(truncated_with_edns)])
+                .row(["... read into 512 bytes", &e.cut_read.to_string(), "the rest is discarded"])
+                .row(["4000 over UDP, EDNS size 4500", &e.truncated_by_server.to_string(), how(truncated_by_server)])
+                .row(["4000 over TCP", &e.tcp_message.to_string(), "length-prefixed"]),
         )
         .table(
             Table::new(["the first bytes", ""])
@@ -108,64 +108,67 @@ fn finding(e: &Evidence, is_truncated: [bool; 3], message: &[u8]) -> Finding {
                 .row(["stream", &format!("{} {} ...", bytes(&length), bytes(first))]),
         )
         .table(
-            Table::new(["a query and its reply over TCP", "time"])
+            Table::new(["query and reply over TCP", "round-trip time"])
                 .row(["length and message in one write", &Seconds(e.one_write_seconds).to_string()])
-                .row(["the length, then the message", &Seconds(e.two_writes_seconds).to_string()]),
+                .row(["length first, then the message", &Seconds(e.two_writes_seconds).to_string()]),
         )
+        .explain("In short: a datagram is a message; in a stream, each message needs a length in front of it.")
         .explain(format!(
-            "UDP can carry it: a datagram of {} bytes arrived whole, and only {} were refused. There are three limits: the \
-             protocol's (65507 bytes over IPv4, 65527 over IPv6); the network's (a datagram of more than some 1500 bytes travels in \
-             fragments, and if one is lost all are); and what the client says it is ready for. The last one decided here. \
-             This client said nothing, which means 512 by the DNS standard, so the server replied with {} bytes and the \
-             flag TC. A client that allowed 1232 got a reply of {} in one datagram.",
+            "The network was not the reason: a datagram of {} bytes arrived complete, and only one of {} bytes was refused. Three \
+             limits apply to a datagram. The protocol allows 65507 bytes over IPv4 and 65527 over IPv6. The network splits a \
+             datagram of more than about 1500 bytes into fragments, and one lost fragment loses all of it. The client \
+             accepts up to its EDNS buffer size. Here the client's limit decided. A client that sends no EDNS size accepts \
+             512 bytes by the DNS standard, so the server replied with {} bytes and the flag TC (truncated). A client with an \
+             EDNS size of 1232 received its reply of {} bytes in one datagram.",
             e.udp_largest, e.udp_too_large, e.truncated_at, e.allowed_with_edns,
         ))
         .explain(format!(
-            "The server has a limit of its own: a client that allowed 4500 got {} bytes{}. Anyone can write another host's \
-             address on a datagram, and that host would get the reply; so this server sends no more than 1232 bytes to an \
-             address that has not been proved, some 30 times its query. (dig +bufsize=4500 \
-             proves its address with a cookie, and then gets all of it.)",
+            "The server has a limit of its own: a client with an EDNS size of 4500 received {} bytes{}. The sender's address \
+             on a datagram is easy to forge, and the reply goes to the forged address. So this server sends at most 1232 \
+             bytes, about 30 times the query, to an unverified address. (dig +bufsize=4500 verifies its address with a DNS \
+             cookie, and then receives the complete reply.)",
             e.truncated_by_server,
             if truncated_by_server { " and TC" } else { "" },
         ))
         .explain(format!(
-            "A datagram is a message. Whoever reads it with too little room gets {} bytes, and the rest is not there at the \
-             next read.",
+            "If you read a datagram into a buffer that is too small, you get the first {} bytes. The rest is discarded: the \
+             next read does not return it.",
             e.cut_read,
         ))
         .explain(format!(
-            "Over TCP the client asks again, and there bytes have no ends. So each message is led by its length in two \
-             bytes: {} is {}, and that many bytes followed. Two bytes also set the largest message, 65535.",
+            "After a truncated reply the client queries again over TCP. A byte stream has no message boundaries, so each \
+             message is prefixed with its length in two bytes: {} is {}, and that number of bytes followed. Two bytes also \
+             limit a message to 65535 bytes.",
             bytes(&length),
             e.tcp_prefix,
         ))
         .explain(format!(
-            "Write the length and the message at once. In two writes a round trip took {} instead of {}: the message waits \
-             until the length is acknowledged (Nagle's algorithm), and the peer delays that acknowledgement because it \
-             expects to send a reply with it, which it cannot, having seen only a length. TCP_NODELAY switches the first \
-             of the two off; one write avoids both.",
+            "Write the length and the message in one call. With two writes a round trip took {} instead of {}. Nagle's \
+             algorithm holds the message back until the length has been acknowledged. The peer delays that acknowledgement \
+             (delayed ACK) to send it together with a reply, but it cannot reply yet, because it has only the length. \
+             TCP_NODELAY turns Nagle's algorithm off; one write avoids the problem altogether.",
             Seconds(e.two_writes_seconds),
             Seconds(e.one_write_seconds),
         ))
         .claim(
-            "a datagram may have more than 60000 bytes, and has a limit",
+            "a datagram can have more than 60000 bytes, up to a limit",
             e.udp_largest > 60_000 && e.udp_too_large > e.udp_largest,
             format!("{} arrived, {} refused", e.udp_largest, e.udp_too_large),
         )
         .claim(
-            "the reply is truncated for a client that says nothing and whole for one that allows it",
+            "the reply is truncated without an EDNS size, and complete with a sufficient one",
             truncated && e.truncated_at <= 512 && !truncated_with_edns && e.allowed_with_edns > SHORT,
             format!("{} and {} bytes", e.truncated_at, e.allowed_with_edns),
         )
         .claim(
-            "over TCP the length stands in front",
+            "over TCP the message is prefixed with its length",
             e.tcp_prefix == e.tcp_message && e.tcp_message > LONG,
-            format!("{} in front of {} bytes", e.tcp_prefix, e.tcp_message),
+            format!("prefix {}, message of {} bytes", e.tcp_prefix, e.tcp_message),
         )
         .claim(
-            "two writes take more than 5 times as long as one",
+            "a round trip with two writes takes more than 5 times as long as with one",
             e.two_writes_seconds > 5.0 * e.one_write_seconds,
-            format!("{} against {}", Seconds(e.two_writes_seconds), Seconds(e.one_write_seconds)),
+            format!("{} and {}", Seconds(e.two_writes_seconds), Seconds(e.one_write_seconds)),
         );
     match truncated {
         true => finding.measured('c'),
@@ -186,7 +189,7 @@ enum Writes {
     Two,
 }
 
-/// The median time of a query and its reply on one connection, which is as a program leaves it: without TCP_NODELAY.
+/// The median time of a query and its reply on one connection with default options, so without TCP_NODELAY.
 fn round_trip(server: SocketAddr, writes: Writes) -> Result<f64, LessonError> {
     let mut connection = connect(server)?;
     let query = query(LONG, None);
@@ -208,7 +211,7 @@ fn round_trip(server: SocketAddr, writes: Writes) -> Result<f64, LessonError> {
     Ok(times[ROUND_TRIPS / 2])
 }
 
-/// One message of a stream: two bytes that tell the length, then that many.
+/// Reads one message of a stream: two bytes with its length, then that number of bytes.
 fn read_message(connection: &mut TcpStream) -> Result<(usize, Vec<u8>), LessonError> {
     let mut length = [0; 2];
     connection.read_exact(&mut length)?;
@@ -224,13 +227,13 @@ fn ask_tcp(server: SocketAddr, query: &[u8]) -> Result<(usize, Vec<u8>), LessonE
     read_message(&mut connection)
 }
 
-/// Asks over UDP and reads the reply with room for `room` bytes.
-fn ask_udp(server: SocketAddr, query: &[u8], room: usize) -> Result<Vec<u8>, LessonError> {
+/// Queries over UDP and reads the reply into a buffer of `capacity` bytes.
+fn ask_udp(server: SocketAddr, query: &[u8], capacity: usize) -> Result<Vec<u8>, LessonError> {
     let socket = UdpSocket::bind(loopback())?;
     socket.set_read_timeout(Some(TIMEOUT))?;
-    socket.connect(server)?; // a stranger's datagram is no reply
+    socket.connect(server)?; // ignores datagrams from other processes
     socket.send(query)?;
-    let mut reply = vec![0; room];
+    let mut reply = vec![0; capacity];
     let length = socket.recv(&mut reply)?;
     reply.truncate(length);
     Ok(reply)
@@ -239,13 +242,17 @@ fn ask_udp(server: SocketAddr, query: &[u8], room: usize) -> Result<Vec<u8>, Les
 /// The largest datagram that arrives, and the smallest that the system refuses to send.
 fn datagram_limits() -> Result<(usize, usize), LessonError> {
     let (sender, receiver) = datagrams()?;
-    let (mut largest, mut room) = (0, vec![0; 1 << 17]);
-    let most = 65_507 + if loopback().is_ipv6() { 20 } else { 0 };
-    for size in [512, 1232, 4000, 32_000, most, most + 1] {
+    let (mut largest, mut buffer) = (0, vec![0; 1 << 17]);
+    let max = 65_507 + if loopback().is_ipv6() { 20 } else { 0 };
+    for size in [512, 1232, 4000, 32_000, max, max + 1] {
         match sender.send(&vec![b'x'; size]) {
-            Ok(_) if receiver.recv(&mut room)? == size => largest = size,
-            Ok(_) => return Err(LessonError::Part(format!("a datagram of {size} bytes arrived cut"))),
-            // EMSGSIZE has no name in std; any other refusal would be about the socket, not the size.
+            Ok(_) if receiver.recv(&mut buffer)? == size => largest = size,
+            Ok(_) => {
+                return Err(LessonError::Part(format!(
+                    "receive a datagram of {size} bytes: it arrived truncated"
+                )));
+            }
+            // EMSGSIZE has no ErrorKind of its own; of the other errors, this one is about the socket and not the size.
             Err(error) if error.kind() != ErrorKind::PermissionDenied => return Ok((largest, size)),
             Err(error) => return Err(error.into()),
         }
@@ -253,7 +260,7 @@ fn datagram_limits() -> Result<(usize, usize), LessonError> {
     Err(LessonError::NotVisible("this system sends datagrams of any size".to_owned()))
 }
 
-/// A query for a text of this many bytes; `edns` is the size of datagram that the client allows.
+/// A query for a text of this number of bytes; `edns` is the datagram size that the client accepts.
 fn query(bytes: usize, edns: Option<u16>) -> Vec<u8> {
     dns::query(0x1234, &format!("{bytes}.txt.test"), edns)
 }
@@ -262,7 +269,7 @@ fn is_truncated(reply: &[u8]) -> bool {
     Answer::read(reply).is_some_and(|answer| answer.is_truncated)
 }
 
-/// The answerer on a thread of its own. Dropping it ends it.
+/// The DNS server on a thread of its own. Dropping it stops the server.
 struct Server {
     addr: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
@@ -284,16 +291,15 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic there has been printed; there is nothing to add.
+            // A panic in the thread has already been printed.
             let _ = thread.join();
         }
     }
 }
 
-/// Bytes of the texts that are asked for: one that no client without EDNS is sent over UDP, and one that fits into what it
-/// usually allows.
+/// Bytes of the requested texts: one too long for a UDP reply, and one that fits into the usual EDNS size.
 const LONG: usize = 4000;
 const SHORT: usize = 1000;
 
-/// Round trips measured each way: the slow ones take 40 ms each.
+/// Number of round trips measured with each number of writes: the slow ones take 40 ms each.
 const ROUND_TRIPS: usize = 11;

@@ -1,5 +1,5 @@
-//! `duplex`: a connection is two channels, one each way, and both run at once. Whoever uses them one after the other,
-//! writing all and then reading all, is stuck as soon as "all" is more than the queues in between.
+//! `duplex`: a connection is two channels, one in each direction, and both work at the same time. A client that writes
+//! everything before it reads deadlocks as soon as "everything" exceeds the queues in between.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -19,20 +19,20 @@ pub(super) const LESSON: Lesson = Lesson {
     name: "duplex",
     idea: "both directions at once; the deadlock of write-all-then-read",
     question: Question {
-        text: "A client sends a file to an echo server (a correct one) and gets it back: it writes everything, and then \
-               reads everything. With a file of 1 MiB this works. What happens with 64 MiB?",
+        text: "A client sends a file through a correct echo server: first it writes the whole file, then it reads everything \
+               back. With a file of 1 MiB this works. What happens with 64 MiB?",
         choices: &[
             "it works, and takes 64 times as long",
-            "it never ends: client and server wait for each other",
-            "it ends, but bytes are missing",
+            "it hangs: client and server wait for each other",
+            "it finishes, but bytes are missing",
         ],
     },
     code: Code { source: include_str!("duplex.rs"), node: None },
     next: &[
-        ("echoctl lesson duplex --show-code", "the client that gets stuck, and the one that does not"),
+        ("echoctl lesson duplex --show-code", "the client that deadlocks, and the one that does not"),
         (
             "head -c 64M /dev/zero | tr '\\0' x | fold | echoctl send | wc -c",
-            "64 MiB through an echo: send reads while it writes (start echoctl serve)",
+            "64 MiB through an echo server: send reads while it writes (first start echoctl serve)",
         ),
         ("echoctl lesson send-buffer", "the queue that filled up"),
     ],
@@ -42,16 +42,16 @@ pub(super) const LESSON: Lesson = Lesson {
 
 #[derive(Serialize)]
 struct Evidence {
-    /// Written, then read, through an echo.
+    /// Written completely, then read, through an echo server.
     small_bytes: u64,
     small_done: bool,
     large_bytes: u64,
     large_done: bool,
-    /// What the large one had written when it stood still.
+    /// Bytes of the large file written when the client hung.
     large_written: u64,
-    /// The large one again, reading while writing.
+    /// Bytes of the large file that came back when the client read while writing.
     large_read_meanwhile: u64,
-    /// Both ends write and read at once: moved each way when the first of the two was done.
+    /// Both ends write and read at the same time: bytes in each direction when the faster one was done.
     both_out: u64,
     both_in: u64,
     both_seconds: f64,
@@ -59,7 +59,7 @@ struct Evidence {
 
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let small_written = write_then_read(SMALL)?;
-    // Sabotage: the large one reads while it writes.
+    // Sabotage: the client reads the large file while it writes.
     let large_written = if setting.sabotage { read_while_writing(LARGE)? } else { write_then_read(LARGE)? };
     let large_read_meanwhile = read_while_writing(LARGE)?;
     let (both_out, both_in, both_seconds) = both_ways()?;
@@ -77,19 +77,19 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
 }
 
 // [show]
-/// A correct echo server: it waits until what it writes is taken, and only then reads again.
+/// A correct echo server: it reads again only when its last write has completed.
 fn echo(mut connection: TcpStream) -> Result<JoinHandle<()>, LessonError> {
     spawn(move || {
-        let mut room = vec![0; CHUNK];
-        while let Ok(read @ 1..) = connection.read(&mut room) {
-            if connection.write_all(&room[..read]).is_err() {
+        let mut buffer = vec![0; CHUNK];
+        while let Ok(read @ 1..) = connection.read(&mut buffer) {
+            if connection.write_all(&buffer[..read]).is_err() {
                 break;
             }
         }
     })
 }
 
-/// Writes all, then reads all. Returns how much was written before nothing moved any more.
+/// Writes everything, then reads everything. Returns the bytes written before the client hung.
 fn write_then_read(total: u64) -> Result<u64, LessonError> {
     let (mut client, server) = connection()?;
     let server = echo(server)?;
@@ -97,8 +97,8 @@ fn write_then_read(total: u64) -> Result<u64, LessonError> {
     let mut written = 0;
     while written < total {
         match client.write(&[b'x'; CHUNK]) {
-            Ok(taken) => written += taken as u64,
-            Err(error) if is_not_now(&error) => break, // the server takes no more: it waits for us to read
+            Ok(accepted) => written += accepted as u64,
+            Err(error) if is_not_now(&error) => break, // the server does not read: it waits for us to read
             Err(error) => return Err(error.into()),
         }
     }
@@ -106,12 +106,12 @@ fn write_then_read(total: u64) -> Result<u64, LessonError> {
         read_exactly(&mut client, written)?;
         written = total;
     }
-    drop(client); // frees the server, which ends
-    ended(server)?;
+    drop(client); // unblocks the server's write, which fails
+    join(server)?;
     Ok(written)
 }
 
-/// The same with a thread that reads meanwhile. Returns what came back.
+/// The same with a second thread that reads. Returns the bytes that came back.
 fn read_while_writing(total: u64) -> Result<u64, LessonError> {
     let (mut client, server) = connection()?;
     let server = echo(server)?;
@@ -120,14 +120,17 @@ fn read_while_writing(total: u64) -> Result<u64, LessonError> {
     for _ in 0..total / CHUNK as u64 {
         client.write_all(&[b'x'; CHUNK])?;
     }
-    let read = reader.join().map_err(|_| LessonError::Part("the reader failed".to_owned()))??;
+    let read = reader
+        .join()
+        .map_err(|_| LessonError::Part("read while writing: the reader panicked".to_owned()))??;
     drop(client);
-    ended(server)?;
+    join(server)?;
     Ok(read)
 }
 // [/show]
 
-/// Both ends write and read at once. Returns what had moved each way when the first direction was done, and when.
+/// Both ends write and read at the same time. Returns the bytes in each direction when the faster one was done, and the
+/// seconds.
 fn both_ways() -> Result<(u64, u64, f64), LessonError> {
     let (client, server) = connection()?;
     let (out, back) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
@@ -142,8 +145,8 @@ fn both_ways() -> Result<(u64, u64, f64), LessonError> {
     };
     let read = |mut end: TcpStream, moved: Arc<AtomicU64>| {
         spawn(move || {
-            let mut room = vec![0; CHUNK];
-            while let Ok(read @ 1..) = end.read(&mut room) {
+            let mut buffer = vec![0; CHUNK];
+            while let Ok(read @ 1..) = end.read(&mut buffer) {
                 moved.fetch_add(read as u64, Ordering::Relaxed);
             }
         })
@@ -157,19 +160,21 @@ fn both_ways() -> Result<(u64, u64, f64), LessonError> {
     let (out, back) = moved();
     let seconds = started.elapsed().as_secs_f64();
     for writer in writers {
-        writer.join().map_err(|_| LessonError::Part("a writer failed".to_owned()))??;
+        writer
+            .join()
+            .map_err(|_| LessonError::Part("write in both directions: a writer panicked".to_owned()))??;
     }
     for reader in readers {
-        ended(reader)?;
+        join(reader)?;
     }
     Ok((out, back, seconds))
 }
 
 fn read_exactly(connection: &mut TcpStream, total: u64) -> Result<u64, LessonError> {
     connection.set_read_timeout(Some(TIMEOUT))?;
-    let (mut read, mut room) = (0, vec![0; CHUNK]);
+    let (mut read, mut buffer) = (0, vec![0; CHUNK]);
     while read < total {
-        match connection.read(&mut room)? {
+        match connection.read(&mut buffer)? {
             0 => return Err(std::io::Error::from(ErrorKind::UnexpectedEof).into()),
             some => read += some as u64,
         }
@@ -177,15 +182,15 @@ fn read_exactly(connection: &mut TcpStream, total: u64) -> Result<u64, LessonErr
     Ok(read)
 }
 
-fn ended(thread: JoinHandle<()>) -> Result<(), LessonError> {
-    thread.join().map_err(|_| LessonError::Part("a thread of the experiment failed".to_owned()))
+fn join(thread: JoinHandle<()>) -> Result<(), LessonError> {
+    thread.join().map_err(|_| LessonError::Part("run the experiment: one of its threads panicked".to_owned()))
 }
 
 fn finding(e: &Evidence) -> Finding {
-    let done = |done| if done { "done" } else { "stood still" };
+    let done = |done| if done { "finished" } else { "hung" };
     let finding = Finding::new(e)
         .table(
-            Table::new(["through an echo", "bytes", "written", "in the end"])
+            Table::new(["through an echo server", "bytes", "written", "result"])
                 .row(["write all, then read", &Bytes(e.small_bytes).to_string(), &Bytes(e.small_bytes).to_string(), done(e.small_done)])
                 .row([
                     "write all, then read",
@@ -201,54 +206,60 @@ fn finding(e: &Evidence) -> Finding {
                 ]),
         )
         .table(
-            Table::new(["both ends at once", "bytes", "a second"])
+            Table::new(["both ends at the same time", "bytes", "rate"])
                 .row(["out", &Bytes(e.both_out).to_string(), &Rate(e.both_out as f64 / e.both_seconds).to_string()])
                 .row(["in", &Bytes(e.both_in).to_string(), &Rate(e.both_in as f64 / e.both_seconds).to_string()]),
         )
+        .explain("In short: read while you write, or a large transfer deadlocks.")
         .explain(format!(
-            "{} went through, and {} stood still after {} were written. The client does not read, so the echo's replies \
-             fill the client's receive queue and the server's send queue. Then the server waits in write and does not read. \
-             Then its receive queue and the client's send queue fill, and the client waits in write, for a server that waits \
-             for the client to read. Nobody is wrong alone, and no timeout comes by itself.",
+            "{} came back, but with {} the client hung after it had written {}. The client does not read, so the replies fill \
+             the client's receive queue and the server's send queue. Now the server's write blocks, and the server stops \
+             reading. Then the server's receive queue and the client's send queue fill, and the client's write blocks, too. \
+             This is a deadlock: the client waits for the server to read, and the server waits for the client to read.",
             Bytes(e.small_bytes),
             Bytes(e.large_bytes),
             Bytes(e.large_written),
         ))
+        .explain(
+            "The client is wrong: it does not read while it writes. The server is right: it must not accept more data while \
+             its replies are not read. And there is no timeout by default: both would wait for ever.",
+        )
         .explain(format!(
-            "The {} that fitted are the kernel's four queues. That is why it \"works\" in a test with 1 MiB, and hangs \
-             with a large file, or on a machine with smaller buffers.",
+            "The {} that fit are the capacity of the kernels' four queues. That is why the client \"works\" in a test with \
+             1 MiB, and hangs with a large file or on a machine with smaller buffers.",
             Bytes(e.large_written),
         ))
         .explain(format!(
-            "The cure is on the client's side: a connection is two channels, so use both at once. Reading while writing, \
-             all {} came back. Both ends writing and reading at the same time moved {} out and {} in.",
+            "The fix is on the client's side. A connection is two channels, so use both at the same time. When the client \
+             read while it wrote, all {} came back. When both ends wrote and read at the same time, {} went out and {} came \
+             in by the time the faster direction had finished.",
             Bytes(e.large_read_meanwhile),
             Bytes(e.both_out),
             Bytes(e.both_in),
         ))
         .explain(
-            "It is tempting to cure it in the server, by reading on and keeping the replies until the client takes them. \
-             That is the unbounded queue: it turns a client that hangs into a server that dies.",
+            "It is tempting to fix it in the server: keep reading, and buffer the replies until the client reads them. That \
+             is an unbounded queue. It turns a client that hangs into a server that runs out of memory.",
         )
         .claim(
-            "writing all, then reading works with little",
+            "write everything, then read: works for small files",
             e.small_done,
             format!("{}: {}", Bytes(e.small_bytes), done(e.small_done)),
         )
         .claim(
-            "and stands still with much",
+            "and hangs for large ones",
             !e.large_done && e.large_written < e.large_bytes,
             format!("{} of {} written", Bytes(e.large_written), Bytes(e.large_bytes)),
         )
         .claim(
-            "reading meanwhile, all comes back",
+            "everything comes back when the client reads while it writes",
             e.large_read_meanwhile == e.large_bytes,
             format!("{}", Bytes(e.large_read_meanwhile)),
         )
         .claim(
-            "both directions move at once",
+            "both directions carry data at the same time",
             e.both_out > 0 && e.both_in > 0,
-            format!("{} out, {} in when the first was done", Bytes(e.both_out), Bytes(e.both_in)),
+            format!("{} out, {} in", Bytes(e.both_out), Bytes(e.both_in)),
         );
     match e.large_done {
         true => finding.measured('a'),
@@ -256,17 +267,17 @@ fn finding(e: &Evidence) -> Finding {
     }
 }
 
-/// Fits into the queues between client and server.
+/// Bytes that fit into the queues between client and server.
 const SMALL: u64 = 1 << 20;
 
-/// Does not: with the largest buffers that Linux gives by default (32 MiB to receive, 4 MiB to send) it is some 40 MiB.
+/// Bytes that do not fit: with Linux's largest default buffers (32 MiB to receive, 4 MiB to send) about 40 MiB do.
 const LARGE: u64 = 64 << 20;
 
-/// Moved each way in the last part.
+/// Bytes sent in each direction in the last part.
 const BOTH: u64 = 64 << 20;
 
-/// Written and read at a time.
+/// Bytes per write and per read.
 const CHUNK: usize = 64 << 10;
 
-/// A write that has taken nothing for so long is stuck. TCP itself pauses for some 200 ms at most here.
+/// A write without progress for this long has hung. TCP itself pauses for at most about 200 ms on loopback.
 const STUCK: Duration = Duration::from_millis(1500);

@@ -1,5 +1,5 @@
-//! `handshake`: bind, listen, connect, accept. The kernel completes the handshake by itself; `accept` only hands over a
-//! connection that is there already, with what has arrived on it.
+//! `handshake`: bind, listen, connect, accept. The kernel completes the handshake by itself; `accept` only returns a
+//! connection that already exists, together with the bytes that have arrived on it.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -23,21 +23,24 @@ pub(super) const LESSON: Lesson = Lesson {
                writes 5 bytes. What happens?",
         choices: &[
             "connect waits until the server calls accept",
-            "connect is refused, since nobody accepts",
-            "connect and write succeed at once, and the bytes wait on the server's side",
+            "connect is refused, because the server does not accept",
+            "connect and write succeed immediately, and the bytes wait in the server's kernel",
         ],
     },
     code: Code {
         source: include_str!("handshake.rs"),
         node: Some(
             "const server = net.createServer();\n\
-             server.listen({ host: '127.0.0.1', port: 1234 });   // bind and listen; the kernel takes connections from here\n\
-             server.on('connection', newConnection);             // accept: called once for each connection",
+             server.listen({ host: '127.0.0.1', port: 1234 });   // bind and listen: clients can connect from here on\n\
+             server.on('connection', newConnection);             // accept: called once per connection",
         ),
     },
     next: &[
-        ("echoctl lesson sockets", "the other end of it: handles, and running out of them"),
-        ("ss -tln", "listening sockets; Recv-Q is the connections not yet accepted, Send-Q the backlog"),
+        ("echoctl lesson sockets", "file descriptors, and what happens when they run out"),
+        (
+            "ss -tln",
+            "listening sockets; Recv-Q is the number of connections not yet accepted, Send-Q the backlog",
+        ),
         ("echoctl lesson half-close", "how a connection ends"),
     ],
     before: None,
@@ -50,17 +53,17 @@ struct Evidence {
     client_state: String,
     server_state: String,
     bytes_waiting: u64,
-    /// The file behind the server's end: 0, since no program holds it.
+    /// Inode of the server's end: 0, because no process has a descriptor for it.
     server_inode: u32,
     segments_out: Option<u32>,
     segments_in: Option<u32>,
-    /// What accept submission over was read whole.
+    /// Bytes returned by the first read after accept.
     read_after_accept: usize,
-    /// The number given to `listen`, the clients that tried, and those that got a connection while nobody accepted.
+    /// The argument of `listen`, the number of clients that tried to connect, and of those that did before any accept.
     backlog: u32,
     clients: usize,
     connected_before_accept: usize,
-    /// From one accept to the next client that gets in.
+    /// Time from one accept until the next client is connected.
     seconds_until_next: f64,
 }
 
@@ -68,14 +71,14 @@ struct Evidence {
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let listener = tcp_socket(None, None)?;
     listener.bind(&loopback().into())?;
-    // Sabotage: without listen the kernel takes no connection.
+    // Sabotage: without listen the kernel refuses connections.
     if !setting.sabotage {
         listener.listen(16)?;
     }
     let listener = TcpListener::from(listener);
     let addr = listener.local_addr()?;
 
-    // Nobody has called accept.
+    // The server has not called accept.
     let mut client = match connect(addr) {
         Ok(client) => client,
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Ok(refused()),
@@ -83,14 +86,14 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     };
     let handshake = TcpInfo::of(&client)?;
     client.write_all(b"hello")?;
-    let waiting = until("the 5 bytes wait on the server's side", || {
+    let waiting = until("the 5 bytes are in the server's receive queue", || {
         Ok(socket_state(addr, client.local_addr()?)?.filter(|end| end.receive_queue == 5))
     })?;
 
-    // Now accept: it takes a connection that has long been there.
+    // Now accept: it returns a connection that already exists.
     let mut accepted = accept(&listener, client.local_addr()?)?;
-    let mut room = [0; 64];
-    let read = accepted.read(&mut room)?;
+    let mut buffer = [0; 64];
+    let read = accepted.read(&mut buffer)?;
 
     let (connected, seconds_until_next) = full_backlog()?;
     Ok(finding(&Evidence {
@@ -109,8 +112,8 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
 }
 // [/show]
 
-/// Lets more clients connect than the backlog holds, then accepts one. Returns how many had got in before, and how long
-/// it took until the next did.
+/// Starts more connections than the backlog holds, then accepts one. Returns the number of clients that were connected
+/// before, and the time until the next one was.
 fn full_backlog() -> Result<(usize, f64), LessonError> {
     let listener = tcp_socket(None, None)?;
     listener.bind(&loopback().into())?;
@@ -130,23 +133,25 @@ fn full_backlog() -> Result<(usize, f64), LessonError> {
 
     let _one = listener.accept()?;
     let accepted = Instant::now();
-    until("the next client gets in", || Ok(Some(()).filter(|()| connected().is_ok_and(|now| now > before))))?;
+    until("the next client is connected", || {
+        Ok(Some(()).filter(|()| connected().is_ok_and(|now| now > before)))
+    })?;
     Ok((before, accepted.elapsed().as_secs_f64()))
 }
 
-/// Sends the first segment of the handshake and does not wait for the answer.
+/// Sends the SYN and does not wait for the answer.
 fn begin_to_connect(addr: SocketAddr) -> Result<Socket, LessonError> {
     let socket = tcp_socket(None, None)?;
     socket.set_nonblocking(true)?;
     match socket.connect(&addr.into()) {
         Ok(()) => Ok(socket),
         Err(error) if error.kind() == ErrorKind::AddrNotAvailable => Err(error.into()), // no port is left
-        // EINPROGRESS on Unix has no kind of its own; a socket that is really refused shows it in its state.
+        // EINPROGRESS has no ErrorKind of its own; a connection that really fails shows it in its state.
         Err(_) => Ok(socket),
     }
 }
 
-/// What is found when the server does not listen.
+/// The finding when the server does not listen.
 fn refused() -> Finding {
     let nothing = Evidence {
         client_state: "CLOSED".to_owned(),
@@ -172,33 +177,34 @@ fn finding(e: &Evidence) -> Finding {
             Table::new(["before accept", "client's end", "server's end"])
                 .row(["state", &e.client_state, &e.server_state])
                 .row(["bytes waiting to be read", "0", &e.bytes_waiting.to_string()])
-                .row(["held by a program", "yes", if e.server_inode == 0 { "no, by the kernel alone" } else { "yes" }])
-                .row(["segments sent for the handshake", &number(e.segments_out), &number(e.segments_in)]),
+                .row(["a process has a descriptor for it", "yes", if e.server_inode == 0 { "no, not yet" } else { "yes" }])
+                .row(["segments sent in the handshake", &number(e.segments_out), &number(e.segments_in)]),
         )
         .table(Table::new(["a full backlog", ""]).row(["listen(backlog)".to_owned(), e.backlog.to_string()]).row([
-            format!("connected, of {} clients, nobody accepting", e.clients),
+            format!("connected before accept, of {} clients", e.clients),
             e.connected_before_accept.to_string(),
-        ]).row(["from one accept to the next client in".to_owned(), Seconds(e.seconds_until_next).to_string()]))
+        ]).row(["next client connected after one accept".to_owned(), Seconds(e.seconds_until_next).to_string()]))
+        .explain("In short: the kernel completes the handshake; accept only returns a connection that already exists.")
         .explain(format!(
-            "Before accept was called both ends were {}, and {} from the client waited in the server's receive queue. The \
-             handshake is the kernel's work: the client's segment (SYN), the server's answer (SYN and ACK), the client's \
-             confirmation (ACK): {} out and {} in at the client. No program holds the server's end yet.",
+            "Before the server called accept, both ends were {}, and {} from the client waited in the server's receive queue. \
+             The kernels do the handshake: the client sends SYN, the server answers SYN-ACK, the client confirms with ACK. \
+             At the client that is {} out and {} in. No process has a descriptor for the server's end yet.",
             e.client_state,
             count(e.bytes_waiting, "byte"),
-            number(e.segments_out),
+            e.segments_out.map_or_else(|| "some segments".to_owned(), |number| count(number, "segment")),
             number(e.segments_in),
         ))
         .explain(format!(
-            "accept takes the first connection from a queue of finished ones and makes it a socket of the program; the \
-             {} came with it. So a client that is connected knows only that the kernel is there: the program may be \
-             busy, stuck, or never come.",
+            "accept takes the first connection from a queue of completed ones and gives the program a file descriptor for \
+             it. The {} came with it. So a connected client knows only that the server's kernel answered. The server \
+             program may be busy or hung, and may never call accept.",
             count(e.read_after_accept as u64, "byte"),
         ))
         .explain(format!(
-            "That queue has a limit, the backlog. With listen({}) {} of {} clients got in (Linux takes one more than the \
-             number). The others are not refused: their first segment is ignored, and they send it again, after about 1, \
-             3, 7 seconds. So after one accept it took {} until the next was in. Backlog {} does not mean {}: it is how \
-             many may wait to be accepted.",
+            "That queue has a limit, the backlog. With listen({}), {} of {} clients were connected (Linux admits one more \
+             than the argument). The others are not refused. Their SYN is dropped, and they retransmit it after about 1, 3 \
+             and 7 seconds. So the next client got in {} after the accept. A backlog of {} does not mean at most {}: it is \
+             the number of connections that may wait to be accepted.",
             e.backlog,
             e.connected_before_accept,
             e.clients,
@@ -211,21 +217,21 @@ fn finding(e: &Evidence) -> Finding {
             e.client_state == "ESTABLISHED" && e.server_state == "ESTABLISHED",
             format!("{} and {}", e.client_state, e.server_state),
         )
-        .claim("what the client wrote waits", e.bytes_waiting == 5, count(e.bytes_waiting, "byte"))
-        .claim("no program holds the server's end", e.server_inode == 0, match e.server_inode {
-            0 => "its socket has no file".to_owned(),
-            inode => format!("file {inode}"),
+        .claim("the client's bytes wait in the server's kernel", e.bytes_waiting == 5, count(e.bytes_waiting, "byte"))
+        .claim("no process has a descriptor for the server's end", e.server_inode == 0, match e.server_inode {
+            0 => "no inode".to_owned(),
+            inode => format!("inode {inode}"),
         })
         .claim(
             "a full backlog keeps clients out until one is accepted",
             (1..e.clients).contains(&e.connected_before_accept),
-            format!("{} of {} in", e.connected_before_accept, e.clients),
+            format!("{} of {} connected", e.connected_before_accept, e.clients),
         );
     finding.measured('c')
 }
 
-/// What `listen` is told in the second part.
+/// The argument of `listen` in the second part.
 const BACKLOG: u32 = 1;
 
-/// Clients of the second part: some get in, some do not.
+/// Number of clients in the second part: more than the backlog admits.
 const CLIENTS: usize = 6;

@@ -1,8 +1,8 @@
-//! `pause`: a server with a reply queue pauses reading when the queue is full and resumes when it has emptied to a second
-//! mark. Two marks make the saw-tooth; with one mark it stops and goes at every read.
+//! `pause`: a server with a reply queue pauses reading at the high watermark and resumes at the low watermark. Two watermarks
+//! give a sawtooth; with a single limit it pauses and resumes at almost every read.
 //!
-//! The server below is the reply queue and the decision of `echoctl serve --backpressure watermark`, with a loop that can
-//! be read at a glance. The sockets' own buffers are small, else the kernel takes the whole queue at once.
+//! The server below combines the reply queue and the decision of `echoctl serve --backpressure watermark` with a short loop.
+//! The sockets' own buffers are small, because otherwise the kernel would accept the whole queue at once.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -20,22 +20,23 @@ use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, s
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
     name: "pause",
-    idea: "pause and resume reading at two marks: the saw-tooth",
+    idea: "pause and resume at high and low watermark: the sawtooth",
     question: Question {
-        text: "A client sends 4 MiB a second and reads 2 MiB a second. The server queues the replies, pauses reading when \
-               1 MiB is queued, and resumes when the queue has fallen to 256 KiB. How does the length of the queue go on?",
+        text: "A client sends 4 MiB per second and reads 2 MiB per second. The server queues the replies. It pauses reading \
+               when 1 MiB is queued (the high watermark), and resumes when the queue has fallen to 256 KiB (the low watermark). \
+               What does the queue length do over time?",
         choices: &[
             "it rises to 1 MiB and stays there",
-            "up and down between the two marks",
-            "it rises without end",
+            "it goes up and down between the two watermarks",
+            "it rises without limit",
         ],
     },
     code: Code {
         source: include_str!("pause.rs"),
         node: Some(
             "socket.on('data', data => {\n    \
-                 if (!out.write(reply(data))) {        // the queue has reached the high-water mark\n        \
-                     socket.pause();                   // stop reading: TCP holds the sender back\n        \
+                 if (!out.write(reply(data))) {        // the queue has reached the high watermark\n        \
+                     socket.pause();                   // stop reading: TCP slows the sender down\n        \
                      out.once('drain', () => socket.resume());\n    \
                  }\n\
              });",
@@ -47,7 +48,7 @@ pub(super) const LESSON: Lesson = Lesson {
             "the same policy in the full server",
         ),
         ("echoctl flood --rate 4MiB --read-rate 2MiB", "in another terminal: a client like this one"),
-        ("echoctl lesson backpressure", "the ways compared by their memory"),
+        ("echoctl lesson backpressure", "servers with and without backpressure, compared by memory"),
     ],
     before: None,
     run,
@@ -59,17 +60,17 @@ struct Evidence {
     resume_at: u64,
     pauses: u64,
     resumes: u64,
-    /// The most that was queued.
+    /// The longest that the queue was, in bytes.
     queue_peak: u64,
-    /// The mean length of a tooth, from pause to pause.
+    /// The mean time from pause to pause.
     tooth_seconds: f64,
     received: u64,
     replied: u64,
-    /// The same work with a single mark: how often it paused.
+    /// The same work with a single limit: the number of pauses.
     pauses_with_one_limit: u64,
 }
 
-/// Something that the server did.
+/// What the server decided.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Action {
     Pause,
@@ -85,7 +86,7 @@ struct Moment {
     action: Action,
 }
 
-/// What one server did.
+/// The course of one server.
 struct Trace {
     moments: Vec<Moment>,
     peak: usize,
@@ -94,11 +95,13 @@ struct Trace {
 }
 
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
-    // Sabotage: the client reads as fast as it sends, so that nothing is ever queued.
+    // Sabotage: the client reads as fast as it sends, so that the queue stays empty.
     let read_size = if setting.sabotage { CHUNK } else { CHUNK / 2 };
     let one = spawn(move || run_server(Policy::Bounded { limit: LIMIT }, read_size))?;
     let two = run_server(Policy::Watermark { limit: LIMIT, resume_at: RESUME_AT }, read_size)?;
-    let one = one.join().map_err(|_| LessonError::Part("a server failed".to_owned()))??;
+    let one = one
+        .join()
+        .map_err(|_| LessonError::Part("run the server with one limit: it panicked".to_owned()))??;
     Ok(finding(&two, &one))
 }
 
@@ -108,16 +111,18 @@ fn run_server(policy: Policy, read_size: usize) -> Result<Trace, LessonError> {
     let writer = pace_writes(client.try_clone()?)?;
     let reader = pace_reads(client.try_clone()?, read_size)?;
     let trace = serve(&server, policy);
-    // Whatever came of it, the client's threads end with the connection.
+    // The client's threads stop when the connection is shut down, whether or not the server succeeded.
     let _ = client.shutdown(Shutdown::Both);
     for thread in [writer, reader] {
-        thread.join().map_err(|_| LessonError::Part("a client failed".to_owned()))?;
+        thread
+            .join()
+            .map_err(|_| LessonError::Part("run the client: one of its threads panicked".to_owned()))?;
     }
     trace
 }
 
 // [show]
-/// The server: write what can be written, ask whether to read, and read or do not.
+/// The server: write what the socket accepts, decide whether to read, then read or pause.
 fn serve(socket: &TcpStream, policy: Policy) -> Result<Trace, LessonError> {
     socket.set_nonblocking(true)?;
     let (mut queue, mut backpressure) = (ReplyQueue::default(), Backpressure::new(policy));
@@ -137,9 +142,9 @@ fn serve(socket: &TcpStream, policy: Policy) -> Result<Trace, LessonError> {
         paused = (paused || action == Action::Pause) && action != Action::Resume;
         trace.moments.push(Moment { t: started.elapsed().as_secs_f64(), queued: queue.len(), action });
         if !paused {
-            let mut room = [0; CHUNK];
-            if let Some(read) = now(read_from(socket, &mut room))? {
-                queue.append(&room[..read]).map_err(io::Error::from)?; // an echo: the reply is what was read
+            let mut buffer = [0; CHUNK];
+            if let Some(read) = now(read_from(socket, &mut buffer))? {
+                queue.append(&buffer[..read]).map_err(io::Error::from)?; // an echo: the reply is the input
                 trace.received += read as u64;
                 trace.peak = trace.peak.max(queue.len());
                 continue;
@@ -148,13 +153,13 @@ fn serve(socket: &TcpStream, policy: Policy) -> Result<Trace, LessonError> {
         if started.elapsed() > TIMEOUT {
             break;
         }
-        thread::sleep(Duration::from_millis(1)); // nothing to do: a real server waits for events
+        thread::sleep(Duration::from_millis(1)); // nothing to do; a real server waits for events here
     }
     Ok(trace)
 }
 // [/show]
 
-/// Writes at a steady pace. After being held back it does not make up for it, or the queue would rise at once.
+/// Writes at a steady rate. Does not catch up after it was blocked; otherwise the queue would rise in a jump.
 fn pace_writes(mut client: TcpStream) -> Result<JoinHandle<()>, LessonError> {
     spawn(move || {
         while client.write_all(&[b'x'; CHUNK]).is_ok() {
@@ -163,7 +168,7 @@ fn pace_writes(mut client: TcpStream) -> Result<JoinHandle<()>, LessonError> {
     })
 }
 
-/// Reads `size` bytes at a steady pace.
+/// Reads `size` bytes at a time, at a steady rate.
 fn pace_reads(mut client: TcpStream, size: usize) -> Result<JoinHandle<()>, LessonError> {
     spawn(move || {
         while client.read_exact(&mut vec![0; size]).is_ok() {
@@ -176,14 +181,14 @@ fn write_to(mut socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     if bytes.is_empty() { Err(io::ErrorKind::WouldBlock.into()) } else { socket.write(bytes) }
 }
 
-fn read_from(mut socket: &TcpStream, room: &mut [u8]) -> io::Result<usize> {
-    match socket.read(room)? {
+fn read_from(mut socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    match socket.read(buffer)? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         read => Ok(read),
     }
 }
 
-/// What a call gave, or `None` where it would have to wait.
+/// The result of a call, or `None` if it would block.
 fn now(called: io::Result<usize>) -> Result<Option<usize>, LessonError> {
     match called {
         Ok(count) => Ok(Some(count)),
@@ -212,76 +217,78 @@ fn finding(two: &Trace, one: &Trace) -> Finding {
     let points =
         |trace: &Trace| trace.moments.iter().map(|moment| (moment.t, moment.queued as f64)).collect();
     let chart = Chart::lines("The reply queue", Unit::Bytes)
-        .describe("With two marks the queue goes up and down between them; with one it stays at the limit.")
-        .series(Series::new("two marks", Ink::Blue, Stroke::Solid, points(two)))
-        .series(Series::new("one mark", Ink::Orange, Stroke::Dotted, points(one)))
+        .describe("With two watermarks the queue goes up and down between them; with one limit it stays at the limit.")
+        .series(Series::new("two watermarks", Ink::Blue, Stroke::Solid, points(two)))
+        .series(Series::new("one limit", Ink::Orange, Stroke::Dotted, points(one)))
         .limit(LIMIT as f64, "pause")
         .limit(RESUME_AT as f64, "resume");
     let finding = Finding::new(&e)
         .chart(chart)
         .table(
-            Table::new(["", "two marks", "one mark"])
-                .row(["paused".to_owned(), e.pauses.to_string(), e.pauses_with_one_limit.to_string()])
-                .row(["most queued".to_owned(), Bytes(e.queue_peak).to_string(), Bytes(one.peak as u64).to_string()])
+            Table::new(["", "two watermarks", "one limit"])
+                .row(["pauses".to_owned(), e.pauses.to_string(), e.pauses_with_one_limit.to_string()])
+                .row(["longest queue".to_owned(), Bytes(e.queue_peak).to_string(), Bytes(one.peak as u64).to_string()])
                 .row(["received".to_owned(), Bytes(e.received).to_string(), Bytes(one.received).to_string()])
                 .row(["replied".to_owned(), Bytes(e.replied).to_string(), Bytes(one.replied).to_string()]),
         )
+        .explain("In short: pause at a high watermark and resume at a low one, and both memory and switching stay bounded.")
         .explain(format!(
-            "The server read 4 MiB a second and could reply 2, so the queue rose. At {} it paused reading. What the client \
-             sent then stayed in the kernel's buffers, and when these were full the client's write waited. The queue \
-             emptied at 2 MiB a second, and at {} the server read again: {} pauses and {} resumes, a tooth every {}.",
-            Bytes(e.queue_peak),
+            "The server received 4 MiB per second but could send only 2 MiB per second, so the queue grew. At {} it paused \
+             reading. Further input stayed in the kernel's buffers, and when these were full, the client's write blocked. The \
+             queue drained at 2 MiB per second, and at {} the server resumed reading. It paused {} times and resumed {} times: \
+             one tooth every {}.",
+            Bytes(e.queue_limit),
             Bytes(e.resume_at),
             e.pauses,
             e.resumes,
             Seconds(e.tooth_seconds),
         ))
         .explain(format!(
-            "On average the client sent just as fast as it read, without being told a number: that is what backpressure \
-             does. And the queue never held more than {}: its limit and one read.",
+            "On average the client could send only as fast as it read, although no message told it a rate. That is \
+             backpressure. And the queue never exceeded {}, which is at most its limit plus one read.",
             Bytes(e.queue_peak),
         ))
         .explain(format!(
-            "Why two marks? With one, the server read whenever a byte of room was there and paused again at once: {} times \
-             instead of {} in the same work. Each pause and resume is a call into the event loop, and with threads a switch. \
-             The distance of the marks is how much is worth starting for; the lower one keeps the writer busy until new data \
-             is there.",
+            "Why two watermarks? With one limit, the server resumed as soon as any space was free and paused again \
+             immediately: it paused {} times instead of {} for the same work. Each pause and each resume costs a call into the \
+             event loop, or with threads a context switch. The gap is how much work makes a restart worth while. The low \
+             watermark also keeps the writer busy until new input arrives.",
             e.pauses_with_one_limit, e.pauses,
         ))
         .claim(
-            "the server pauses and resumes, again and again",
+            "the server pauses and resumes repeatedly",
             e.pauses >= 3 && e.resumes >= 2,
             format!("{} pauses, {} resumes", e.pauses, e.resumes),
         )
         .claim(
-            "the queue reaches its limit and does not pass it by more than one read",
+            "the queue reaches its limit and exceeds it by at most one read",
             e.queue_peak >= e.queue_limit * 8 / 10 && e.queue_peak <= e.queue_limit + CHUNK as u64,
             format!("{} of {}", Bytes(e.queue_peak), Bytes(e.queue_limit)),
         )
         .claim(
-            "with one mark it pauses far more often",
+            "with one limit it pauses far more often",
             e.pauses_with_one_limit > 5 * e.pauses.max(1),
-            format!("{} against {}", e.pauses_with_one_limit, e.pauses),
+            format!("{} and {} pauses", e.pauses_with_one_limit, e.pauses),
         );
     if e.pauses >= 3 { finding.measured('b') } else { finding }
 }
 
-/// Where reading pauses.
+/// High watermark in bytes: reading pauses.
 const LIMIT: usize = 1 << 20;
 
-/// Where it resumes.
+/// Low watermark in bytes: reading resumes.
 const RESUME_AT: usize = 256 << 10;
 
-/// Received in all: enough for four teeth.
+/// Bytes received in total: enough for four teeth.
 const TOTAL: u64 = 8 << 20;
 
-/// Written at a time by the client, and the most the server reads at a time.
+/// Bytes per write of the client, and maximum per read of the server.
 const CHUNK: usize = 16 << 10;
 
-/// Between two writes, and between two reads: 16 KiB every 4 ms are 4 MiB a second.
+/// Time between two writes, and between two reads: 16 KiB every 4 ms are 4 MiB per second.
 const TICK: Duration = Duration::from_millis(4);
 
-/// Small buffers, so that the queue in the server is the one that moves.
+/// Small buffers, so that the queue inside the server is the one that changes.
 const SMALL: Clamp = Clamp {
     client_send: Some(32 << 10),
     client_receive: Some(32 << 10),

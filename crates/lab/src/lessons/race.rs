@@ -1,8 +1,8 @@
-//! `race`: a callback that has returned is not a message that has been handled. Messages that are answered at the same
-//! time are answered in any order; awaiting each answer restores the order, and a bound.
+//! `race`: a callback that has returned may not have finished its work. Messages that are handled concurrently are answered
+//! in any order; awaiting each answer restores the order, and a limit.
 //!
-//! Nothing here depends on the clock: the work of a message is counted in turns of the event loop, the first message has
-//! the most, and so the result is the same on every machine.
+//! The result does not depend on the clock: the work of each message is counted in event-loop ticks, and the first message
+//! takes the most of them.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -15,28 +15,28 @@ use tokio::sync::Mutex;
 use tokio::task::{LocalSet, spawn_local, yield_now};
 
 use crate::kit::measure;
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, count};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
     name: "race",
-    idea: "a callback that returned is not done: replies out of order",
+    idea: "a callback that has returned may not have finished its work",
     question: Question {
-        text: "A client sends the messages 1 2 3 4 5 over one TCP connection. For each message that arrives, the server \
-               starts a handler that works for a while (5 turns of the event loop for 1, 4 for 2, and so on to 1 turn for 5) and \
-               then writes the reply. It does not \
-               wait for a handler before it starts the next. In what order do the replies arrive?",
-        choices: &["1 2 3 4 5: TCP keeps the order", "5 4 3 2 1", "1 2 3 4 5, each as late as the first"],
+        text: "A client sends the messages 1 2 3 4 5 over one TCP connection. For each message the server starts a handler, \
+               which works for some time and then writes the reply. Message 1 takes 5 event-loop ticks, message 2 takes 4, and \
+               so on down to 1 tick for message 5. The server does not wait for a handler before it starts the next one. In \
+               what order do the replies arrive?",
+        choices: &["1 2 3 4 5: TCP keeps the order", "5 4 3 2 1", "1 2 3 4 5, all only after the slowest"],
     },
     code: Code {
         source: include_str!("race.rs"),
         node: Some(
-            "// wrong: 'data' is emitted again while the handler of the last message still waits\n\
+            "// wrong: 'data' is emitted again while the handler of the previous message still waits\n\
              socket.on('data', async message => {\n    \
                  const reply = await work(message);\n    \
                  socket.write(reply);\n\
              });\n\n\
-             // right: one loop that awaits; the next message is read when this one is answered\n\
+             // right: one loop that awaits; it reads the next message when this one has been answered\n\
              while (true) {\n    \
                  const message = await soRead(conn);\n    \
                  if (message.length === 0) break;          // EOF\n    \
@@ -46,8 +46,8 @@ pub(super) const LESSON: Lesson = Lesson {
     },
     next: &[
         ("echoctl lesson race --show-code", "the two servers, side by side, and the same in Node"),
-        ("echoctl lesson unbounded", "what happens when nothing bounds the messages in flight"),
-        ("echoctl lesson backpressure", "what awaiting the write brings along"),
+        ("echoctl lesson unbounded", "what happens when nothing limits the messages in flight"),
+        ("echoctl lesson backpressure", "what else you gain by awaiting the write"),
     ],
     before: None,
     run,
@@ -60,30 +60,30 @@ struct Evidence {
     order_right: Vec<u32>,
     in_flight_wrong: u32,
     in_flight_right: u32,
-    /// The lines that arrive when each reply is written in two halves, handlers at once.
+    /// The lines that arrive when each reply is written in two halves and handlers run concurrently.
     halves_wrong: Vec<String>,
-    /// The same, awaited.
+    /// The same with each handler awaited.
     halves_right: Vec<String>,
 }
 
-/// How the server treats its messages.
+/// How the server runs its handlers.
 #[derive(Clone, Copy, PartialEq)]
-enum Way {
-    /// A handler is started for each message, and nobody waits for it.
+enum Handlers {
+    /// Starts a handler for each message and does not wait for it.
     StartAll,
-    /// Each message is answered before the next is taken.
+    /// Answers each message before it reads the next.
     AwaitEach,
 }
 
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
-    // Sabotage: the wrong server awaits too, and then nothing can overtake.
-    let wrong = if setting.sabotage { Way::AwaitEach } else { Way::StartAll };
+    // Sabotage: the wrong server awaits, too, so that no reply can overtake another.
+    let wrong = if setting.sabotage { Handlers::AwaitEach } else { Handlers::StartAll };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let evidence = runtime.block_on(LocalSet::new().run_until(async {
         let (order_wrong, in_flight_wrong) = replies(wrong, 1).await?;
-        let (order_right, in_flight_right) = replies(Way::AwaitEach, 1).await?;
+        let (order_right, in_flight_right) = replies(Handlers::AwaitEach, 1).await?;
         let (halves_wrong, _) = replies(wrong, 2).await?;
-        let (halves_right, _) = replies(Way::AwaitEach, 2).await?;
+        let (halves_right, _) = replies(Handlers::AwaitEach, 2).await?;
         Ok::<_, LessonError>(Evidence {
             sent: (1..=MESSAGES).collect(),
             order_wrong: numbers(&order_wrong),
@@ -98,24 +98,24 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
 }
 
 // [show]
-/// The server. `parts` is the number of writes that a reply takes.
+/// The server. `parts` is the number of writes per reply.
 async fn serve(
     connection: TcpStream,
-    way: Way,
+    mode: Handlers,
     parts: usize,
     counts: Rc<InFlight>,
 ) -> Result<(), LessonError> {
     let (reader, writer) = connection.into_split();
-    // Two handlers at once want to write, so the writer must be shared: Rust asks for it in so many words.
+    // Concurrent handlers write to one connection, so Rust requires explicit sharing of the writer.
     let writer = Rc::new(Mutex::new(writer));
     let mut handlers = Vec::new();
     let mut messages = BufReader::new(reader).lines();
     while let Some(message) = messages.next_line().await? {
         let number = message.parse().unwrap_or(0);
         let handler = handle(number, parts, writer.clone(), counts.clone());
-        match way {
-            Way::StartAll => handlers.push(spawn_local(handler)), // the loop goes on at once
-            Way::AwaitEach => handler.await?,                     // the loop goes on when it is answered
+        match mode {
+            Handlers::StartAll => handlers.push(spawn_local(handler)), // the loop continues immediately
+            Handlers::AwaitEach => handler.await?, // the loop continues when it has been answered
         }
     }
     for handler in handlers {
@@ -124,35 +124,35 @@ async fn serve(
     Ok(())
 }
 
-/// Works for some turns of the event loop, then replies.
+/// Works for some event-loop ticks, then replies.
 async fn handle(number: u32, parts: usize, writer: Shared, counts: Rc<InFlight>) -> Result<(), LessonError> {
-    counts.one_more();
+    counts.start();
     for _ in number..=MESSAGES {
-        yield_now().await; // a database, a file, another server …
+        yield_now().await; // stands for a database, a file, another server
     }
     let reply = format!("{number}{number}\n");
     for part in reply.as_bytes().chunks(reply.len().div_ceil(parts)) {
         writer.lock().await.write_all(part).await?;
-        yield_now().await; // between two writes anybody may write
+        yield_now().await; // between two writes another handler may write
     }
-    counts.one_less();
+    counts.finish();
     Ok(())
 }
 // [/show]
 
-/// Sends all messages in one write, and returns the lines that come back and the most handlers that were at work.
-async fn replies(way: Way, parts: usize) -> Result<(Vec<String>, u32), LessonError> {
+/// Sends all messages in one write. Returns the lines that come back and the maximum number of concurrent handlers.
+async fn replies(mode: Handlers, parts: usize) -> Result<(Vec<String>, u32), LessonError> {
     let (mut client, connection) = connection()?;
     let messages: String = (1..=MESSAGES).map(|number| format!("{number}\n")).collect();
     client.write_all(messages.as_bytes()).await?;
     client.shutdown().await?;
 
     let counts = Rc::new(InFlight::default());
-    let server = spawn_local(serve(connection, way, parts, counts.clone()));
+    let server = spawn_local(serve(connection, mode, parts, counts.clone()));
     let mut text = String::new();
     client.read_to_string(&mut text).await?;
     server.await.map_err(|error| LessonError::Part(error.to_string()))??;
-    Ok((text.lines().map(str::to_owned).collect(), counts.most.get()))
+    Ok((text.lines().map(str::to_owned).collect(), counts.max.get()))
 }
 
 /// A connection: the client's end and the server's.
@@ -165,23 +165,23 @@ fn connection() -> Result<(TcpStream, TcpStream), LessonError> {
     Ok((of_tokio(client)?, of_tokio(server)?))
 }
 
-/// The half of a connection that replies go to, shared by handlers.
+/// The write half of a connection, shared by the handlers.
 type Shared = Rc<Mutex<OwnedWriteHalf>>;
 
-/// Handlers at work, and the most there were.
+/// Number of handlers at work, and its maximum.
 #[derive(Default)]
 struct InFlight {
     now: Cell<u32>,
-    most: Cell<u32>,
+    max: Cell<u32>,
 }
 
 impl InFlight {
-    fn one_more(&self) {
+    fn start(&self) {
         self.now.set(self.now.get() + 1);
-        self.most.set(self.most.get().max(self.now.get()));
+        self.max.set(self.max.get().max(self.now.get()));
     }
 
-    fn one_less(&self) {
+    fn finish(&self) {
         self.now.set(self.now.get() - 1);
     }
 }
@@ -192,58 +192,60 @@ fn finding(e: &Evidence) -> Finding {
         |lines: &[String]| lines.iter().map(|line| format!("\"{line}\"")).collect::<Vec<_>>().join(" ");
     let finding = Finding::new(e)
         .table(
-            Table::new(["server", "replies in order of arrival", "most in flight"])
+            Table::new(["server", "replies in order of arrival", "max in flight"])
                 .row(["starts all".to_owned(), spaced(&e.order_wrong), e.in_flight_wrong.to_string()])
                 .row(["awaits each".to_owned(), spaced(&e.order_right), e.in_flight_right.to_string()]),
         )
         .table(
-            Table::new(["server", "lines when a reply takes two writes"])
+            Table::new(["server", "lines received if a reply is two writes"])
                 .row(["starts all".to_owned(), quoted(&e.halves_wrong)])
                 .row(["awaits each".to_owned(), quoted(&e.halves_right)]),
         )
+        .explain("In short: await each handler, and you get the right order and a limit on the work in flight.")
         .explain(format!(
-            "The server that starts a handler and goes on had {} messages in flight, and the replies came as {}. TCP \
-             reordered nothing: it delivered 1 2 3 4 5, and delivered the replies in the order in which they were written. \
-             The order was lost between reading and writing, in the program. (The work was counted in turns of the event \
-             loop, some microseconds each, so that the result is the same on every machine. A database or a disk takes \
-             milliseconds, and as long as it likes.)",
+            "The server that does not wait for its handlers had {} messages in flight, and the replies arrived as {}. TCP \
+             reordered nothing: it delivered 1 2 3 4 5, and it delivered the replies in the order in which they were written. \
+             The program lost the order between reading and writing. (The work was counted in event-loop ticks of some \
+             microseconds, so the result is the same on every machine. A database or a disk takes milliseconds, and never the \
+             same number.)",
             e.in_flight_wrong,
             spaced(&e.order_wrong),
         ))
         .explain(format!(
-            "Where a reply takes two writes, a second handler writes between them: the client read the lines {}. \
-             Nobody sent these.",
+            "If a reply consists of two writes, another handler can write between them. The client received the lines {}, \
+             and not one of them is a reply that a handler wanted to send.",
             quoted(&e.halves_wrong),
         ))
         .explain(format!(
-            "The server that awaits each answer before it takes the next message replied {} with {} in flight. A callback \
-             that has returned (or a task that has been started) has only begun: its end is what must be awaited.",
+            "The server that answers each message before it reads the next replied {}, with {} in flight. A callback \
+             that has returned, or a task that has been spawned, has only started its work. You have to await the end of the \
+             work.",
             spaced(&e.order_right),
-            e.in_flight_right,
+            count(e.in_flight_right, "message"),
         ))
         .explain(
-            "Messages in flight are a queue that nobody sees: the first server has no limit to it. Whoever awaits gets \
-             order and backpressure in one: while it waits it does not read, and the sender is held back by TCP.",
+            "Messages in flight are a hidden queue, and in the first server it has no limit. If you await each handler, you get \
+             order and backpressure together: the server does not read while it waits, and TCP slows the sender down.",
         )
         .explain(
-            "Rust's ownership forbids data races: two handlers cannot share the writer by accident, its code (--show-code) has to \
-             say so. It does not forbid this race, which is one of order: every single write there is correct.",
+            "Rust's ownership rules prevent data races: the handlers cannot share the writer by accident (see --show-code). They \
+             do not prevent this race, because each single write is correct. Only the order of the writes is wrong.",
         )
         .claim(
-            "started at once, the replies come out of order",
+            "handlers that are not awaited reply out of order",
             !e.order_wrong.is_sorted() && e.order_wrong.len() == e.sent.len(),
             spaced(&e.order_wrong),
         )
-        .claim("awaited, they come in order", e.order_right == e.sent, spaced(&e.order_right))
+        .claim("awaited handlers reply in order", e.order_right == e.sent, spaced(&e.order_right))
         .claim(
-            "more than one in flight against exactly one",
+            "several messages are in flight without awaiting, one with it",
             e.in_flight_wrong > 1 && e.in_flight_right == 1,
-            format!("{} against {}", e.in_flight_wrong, e.in_flight_right),
+            format!("{} and {}", e.in_flight_wrong, e.in_flight_right),
         )
         .claim(
-            "replies of two writes are mixed up in the first server alone",
+            "only without awaiting are replies of two writes mixed up",
             !are_replies(&e.halves_wrong) && are_replies(&e.halves_right),
-            format!("{} against {}", quoted(&e.halves_wrong), quoted(&e.halves_right)),
+            format!("{} and {}", quoted(&e.halves_wrong), quoted(&e.halves_right)),
         );
     match e.order_wrong.is_sorted() {
         true => finding.measured('a'),
@@ -251,7 +253,7 @@ fn finding(e: &Evidence) -> Finding {
     }
 }
 
-/// The message numbers of whole replies.
+/// The message numbers of complete replies.
 fn numbers(lines: &[String]) -> Vec<u32> {
     lines.iter().filter_map(|line| line.get(..1)?.parse().ok()).collect()
 }
@@ -262,5 +264,5 @@ fn are_replies(lines: &[String]) -> bool {
         && lines.len() == MESSAGES as usize
 }
 
-/// Messages sent: enough to see an order in.
+/// Number of messages sent: enough to see their order.
 const MESSAGES: u32 = 5;

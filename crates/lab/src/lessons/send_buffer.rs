@@ -1,5 +1,5 @@
-//! `send-buffer`: between the program and the operating system there is a buffer with a limit. A blocking write waits
-//! until there is room: backpressure for free. A non-blocking one takes what fits and says so; then the program must wait.
+//! `send-buffer`: between the program and the network there is a buffer with a limit. A blocking write waits for free
+//! space, which is backpressure for free. A non-blocking write accepts what fits and returns; then the program must wait.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -16,30 +16,30 @@ use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, s
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
     name: "send-buffer",
-    idea: "a blocking write waits; a non-blocking one takes a part",
+    idea: "a blocking write waits; a non-blocking write is partial",
     question: Question {
-        text: "A program offers 8 MiB to a non-blocking socket in a single write. The peer reads nothing. What does write \
+        text: "A program passes 8 MiB to a non-blocking socket in a single write. The peer reads nothing. What does write \
                return?",
         choices: &[
-            "8 MiB: it takes everything, and sends it later",
-            "less than 8 MiB: it takes a part",
-            "an error: it takes all or nothing",
+            "8 MiB: it accepts everything and sends it later",
+            "less than 8 MiB: it accepts a part (a short write)",
+            "an error: it accepts all or nothing",
         ],
     },
     code: Code {
         source: include_str!("send_buffer.rs"),
         node: Some(
-            "// Node takes everything, and queues in the process what the kernel does not take: a queue without a limit.\n\
-             // It tells when that has begun; the program must listen:\n\
+            "// Node accepts everything, and queues in the process what the kernel does not accept: an unbounded queue.\n\
+             // The return value tells you when it does; the program must check it:\n\
              if (!socket.write(data)) {\n    \
-                 await once(socket, 'drain');        // or stop reading from whoever gives us data\n\
+                 await once(socket, 'drain');        // or pause reading from the data's source\n\
              }",
         ),
     },
     next: &[
         ("echoctl lesson backpressure", "servers that wait for the write, and one that does not"),
-        ("yes | sleep 5", "the same in a pipe: yes is held back when 64 KiB are full"),
-        ("echoctl serve --io threads", "a server with blocking writes, a thread a connection"),
+        ("yes | sleep 5", "the same in a pipe: yes blocks when the pipe's 64 KiB are full"),
+        ("echoctl serve --io threads", "a server with blocking writes and one thread per connection"),
     ],
     before: None,
     run,
@@ -47,17 +47,17 @@ pub(super) const LESSON: Lesson = Lesson {
 
 #[derive(Serialize)]
 struct Evidence {
-    /// To a non-blocking socket, in one call.
+    /// Bytes passed to a non-blocking socket in one call, and bytes accepted.
     offered: usize,
     taken: usize,
-    /// Until it refused.
+    /// Bytes accepted until a write returned `EWOULDBLOCK`.
     taken_in_all: usize,
     would_block: bool,
-    /// How long a blocking write had waited when the peer began to read.
+    /// Seconds for which a blocking write had blocked when the peer began to read.
     blocked_seconds: f64,
-    /// What the peer then read before the writer went on; both sockets have buffers of 64 KiB.
+    /// Bytes that the peer then read before the writer continued; both sockets have buffers of 64 KiB.
     drained_before_wake: u64,
-    /// What the blocking writer's kernels held.
+    /// Bytes buffered in both kernels while the writer was blocked.
     held_when_blocked: u64,
 }
 
@@ -77,7 +77,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
 }
 
 // [show]
-/// A non-blocking socket: the first write takes what fits, the next takes nothing and says "would block".
+/// A non-blocking socket: the first write accepts what fits; a later one accepts nothing and returns `WouldBlock`.
 fn without_waiting() -> Result<Offer, LessonError> {
     let (writer, _peer) = connection()?;
     writer.set_nonblocking(true)?;
@@ -85,7 +85,7 @@ fn without_waiting() -> Result<Offer, LessonError> {
     let mut in_all = taken;
     let next = loop {
         match (&writer).write(&[b'x'; 1 << 16]) {
-            Ok(more) => in_all += more, // the kernel has found a little more room
+            Ok(more) => in_all += more, // the kernel accepted a little more
             Err(error) => break error,
         }
     };
@@ -99,7 +99,7 @@ fn waiting() -> Result<Blocked, LessonError> {
     let progress = written.clone();
     spawn(move || {
         while writer.write_all(&[b'x'; CHUNK]).is_ok() {
-            // no queue, no limit to think of: it just waits
+            // no queue and no limit to manage: the thread just waits
             progress.fetch_add(CHUNK as u64, Ordering::Relaxed);
         }
     })?;
@@ -115,25 +115,25 @@ fn waiting() -> Result<Blocked, LessonError> {
 }
 // [/show]
 
-/// What became of an offer to a socket that does not wait.
+/// The result of writing to a non-blocking socket.
 struct Offer {
     taken: usize,
     in_all: usize,
     would_block: bool,
 }
 
-/// What was seen of a writer that blocks.
+/// The result of writing to a blocking socket.
 struct Blocked {
     seconds: f64,
     drained: u64,
     held: u64,
 }
 
-/// Waits until a counter has stood still for [`QUIET`]. Returns it, and since when. A shorter time would mistake the
-/// 40 ms of a delayed acknowledgement for the end.
+/// Waits until a counter has not changed for [`QUIET`]. Returns its value, and the time of the last change. A shorter time
+/// would mistake the 40 ms of a delayed ACK for the end.
 fn quiet(counter: &AtomicU64) -> Result<(u64, Instant), LessonError> {
     let mut last = (counter.load(Ordering::Relaxed), Instant::now());
-    until("the writer stands still", || {
+    until("the writer blocks", || {
         let now = counter.load(Ordering::Relaxed);
         if now != last.0 {
             last = (now, Instant::now());
@@ -142,7 +142,7 @@ fn quiet(counter: &AtomicU64) -> Result<(u64, Instant), LessonError> {
     })
 }
 
-/// The sabotage: a peer that reads, and a writer that waits for it. Then everything is taken.
+/// The sabotage: a peer that reads, and a writer that waits for it, so that everything is accepted.
 fn with_a_reader() -> Result<Offer, LessonError> {
     let (mut writer, mut peer) = connection()?;
     let reader = spawn(move || peer.read_exact(&mut vec![0; OFFERED]))?;
@@ -150,7 +150,7 @@ fn with_a_reader() -> Result<Offer, LessonError> {
     writer.write_all(&vec![b'x'; OFFERED])?;
     match reader.join() {
         Ok(Ok(())) => Ok(Offer { taken: OFFERED, in_all: OFFERED, would_block: false }),
-        _ => Err(LessonError::Part("the reader failed".to_owned())),
+        _ => Err(LessonError::Part("read the data: the reader failed".to_owned())),
     }
 }
 
@@ -158,57 +158,58 @@ fn finding(e: &Evidence) -> Finding {
     let finding = Finding::new(e)
         .table(
             Table::new(["non-blocking", ""])
-                .row(["offered", &Bytes(e.offered as u64).to_string()])
-                .row(["taken by the first write", &Bytes(e.taken as u64).to_string()])
-                .row(["taken until it refused", &Bytes(e.taken_in_all as u64).to_string()])
-                .row(["then", if e.would_block { "\"would block\"" } else { "no refusal" }]),
+                .row(["passed to the first write", &Bytes(e.offered as u64).to_string()])
+                .row(["accepted by the first write", &Bytes(e.taken as u64).to_string()])
+                .row(["accepted in total", &Bytes(e.taken_in_all as u64).to_string()])
+                .row(["then", if e.would_block { "EWOULDBLOCK" } else { "no error" }]),
         )
         .table(
             Table::new(["blocking, buffers of 64 KiB", ""])
-                .row(["taken before write waited", &Bytes(e.held_when_blocked).to_string()])
-                .row(["waited, with nobody reading", &Seconds(e.blocked_seconds).to_string()])
-                .row(["read by the peer before write went on", &Bytes(e.drained_before_wake).to_string()]),
+                .row(["accepted before write blocked", &Bytes(e.held_when_blocked).to_string()])
+                .row(["blocked while the peer did not read", &Seconds(e.blocked_seconds).to_string()])
+                .row(["read by the peer before write resumed", &Bytes(e.drained_before_wake).to_string()]),
         )
+        .explain("In short: the send buffer has a limit. Beyond it a write either blocks or is partial.")
         .explain(format!(
-            "Of {} the kernel took {}: a short write, and no error. When its send buffer was full it said \"would block\". \
-             Who writes without looking at the number loses the rest; who keeps the rest has a queue of its own, and must \
-             give it a limit.",
+            "Of {} the kernel accepted {}: a short write without an error. When the send buffer was full, write returned \
+             EWOULDBLOCK (in Rust: WouldBlock). Ignore the return value and you lose the rest; keep the rest and you have a \
+             queue of your own, which needs a limit.",
             Bytes(e.offered as u64),
             Bytes(e.taken as u64),
         ))
         .explain(format!(
-            "A blocking write needs no such care. The thread took {} to the kernel, then slept in write for {}, until the \
-             peer began to read. That is backpressure, effortless: the program cannot produce while it sleeps. It costs a \
-             thread and its stack for each connection. An event loop has one thread for all, must not sleep in write, and \
-             therefore must wait for completion by itself: by awaiting the write, or by pausing its reading.",
+            "A blocking write needs no such care. The thread wrote {}, then write blocked for {}, until the peer began to read. \
+             That is backpressure for free: the program cannot produce while it is blocked. The price is one thread with its \
+             stack per connection. An event loop has one thread for all connections and must not block in write. So it has to \
+             wait in its own code: by awaiting the write, or by pausing its reads.",
             Bytes(e.held_when_blocked),
             Seconds(e.blocked_seconds),
         ))
         .explain(format!(
-            "The writer did not go on with the first byte that was read, but after {}: the kernel wakes it when a good part \
-             is free, so that it does not wake for every little bit. By default the buffers are megabytes; here they were \
-             set to 64 KiB, so that one can watch.",
+            "The writer did not resume at the first byte read, but after {}: the kernel wakes it only when a good part of the \
+             buffer is free, to avoid many small wake-ups. By default these buffers are megabytes; this lesson sets them to \
+             64 KiB to make the effect visible.",
             Bytes(e.drained_before_wake),
         ))
         .claim(
-            "a part is taken, then the socket would block",
+            "a non-blocking write is partial, then it would block",
             0 < e.taken && e.taken < e.offered && e.would_block,
             format!(
-                "{} of {} taken, then {}",
+                "{} of {} accepted, then {}",
                 Bytes(e.taken as u64),
                 Bytes(e.offered as u64),
-                if e.would_block { "\"would block\"" } else { "no refusal" },
+                if e.would_block { "EWOULDBLOCK" } else { "no error" },
             ),
         )
         .claim(
-            "a blocking write waits while nobody reads",
+            "a blocking write blocks while the peer does not read",
             e.blocked_seconds >= 0.5,
-            format!("waited {}", Seconds(e.blocked_seconds)),
+            format!("for {}", Seconds(e.blocked_seconds)),
         )
         .claim(
-            "it goes on when the peer has read enough",
+            "it resumes when the peer has read enough",
             e.drained_before_wake > 0 && e.drained_before_wake < e.held_when_blocked,
-            format!("{} read of {}", Bytes(e.drained_before_wake), Bytes(e.held_when_blocked)),
+            format!("after {} of {}", Bytes(e.drained_before_wake), Bytes(e.held_when_blocked)),
         );
     match e.taken {
         taken if taken == e.offered => finding.measured('a'),
@@ -217,20 +218,20 @@ fn finding(e: &Evidence) -> Finding {
     }
 }
 
-/// More than the kernel's send buffer grows to (4 MiB by default).
+/// Bytes passed to write: more than the kernel's send buffer grows to (4 MiB by default).
 const OFFERED: usize = 8 << 20;
 
-/// Bytes of memory that must be left: what is offered, and under sabotage also what is read, each in one piece.
+/// Bytes of memory that must be available: the data written and, under sabotage, the data read.
 const MEMORY: u64 = 2 * OFFERED as u64;
 
-/// Written and read at a time by the blocking pair.
+/// Bytes per write and per read of the blocking pair.
 const CHUNK: usize = 4096;
 
-/// Small buffers at both ends, since the default ones are megabytes and move in jumps.
+/// Small buffers at both ends, because the default ones are megabytes and move in jumps.
 const SMALL: Clamp = Clamp { client_send: Some(64 << 10), server_receive: Some(64 << 10), ..Clamp::NONE };
 
-/// A writer that has written nothing for so long is waiting.
+/// A writer without progress for this long is blocked.
 const QUIET: Duration = Duration::from_millis(600);
 
-/// Given to the writer after each read, so that what it does is seen before the next.
+/// Time for the writer to wake after each read, so that its progress is visible before the next read.
 const LET_IT_WAKE: Duration = Duration::from_millis(10);

@@ -1,5 +1,5 @@
-//! `sockets`: a socket is a handle of the operating system. One kind listens, one is a connection; each must be closed, for
-//! there is only so much room for them, and the peer learns of the end by the close.
+//! `sockets`: a program refers to a socket by a file descriptor. One kind of socket listens, the other is a connection. Each
+//! must be closed: their number is limited, and the peer sees EOF only after the close.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,14 +14,14 @@ use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, c
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
     name: "sockets",
-    idea: "listening and connection sockets; a handle not closed is a leak",
+    idea: "listening and connection sockets; an unclosed socket is a leak",
     question: Question {
-        text: "A server may have 32 open descriptors (files and sockets). 60 clients connect to it, and each sends a line. \
-               What do the clients see?",
+        text: "A server may have 32 open file descriptors (files and sockets). 40 clients connect to it, and each sends a \
+               line. What do the clients see?",
         choices: &[
-            "some 20 connect; the others are refused",
-            "all 60 connect; some 20 get an answer, the others wait",
-            "all 60 connect and get an answer, one after the other",
+            "about 20 connect; the others are refused",
+            "all 40 connect; about 20 get an answer, the others wait",
+            "all 40 connect and get an answer, one after the other",
         ],
     },
     code: Code {
@@ -29,14 +29,17 @@ pub(super) const LESSON: Lesson = Lesson {
         node: Some(
             "const server = net.createServer();            // one listening socket\n\
              server.on('connection', socket => {           // a new socket for each connection\n    \
-                 // whoever takes the handle must see to its end: socket.end() or socket.destroy()\n\
+                 // the code that receives the socket must close it: socket.end() or socket.destroy()\n\
              });",
         ),
     },
     next: &[
-        ("ls -l /proc/$(pgrep -n echoctl)/fd", "the handles of a running server, sockets among them"),
-        ("(ulimit -n 32; echoctl serve)", "the server of this lesson, to try it by hand"),
-        ("echoctl lesson handshake", "why a client is connected although nobody has accepted it"),
+        (
+            "ls -l /proc/$(pgrep -n echoctl)/fd",
+            "the file descriptors of a running server, including its sockets",
+        ),
+        ("(ulimit -n 32; echoctl serve)", "the server of this lesson, to try by hand"),
+        ("echoctl lesson handshake", "why a client can be connected before the server accepts it"),
     ],
     before: None,
     run,
@@ -46,27 +49,27 @@ pub(super) const LESSON: Lesson = Lesson {
 struct Evidence {
     descriptor_limit: u32,
     connected: usize,
-    /// Those that got an answer, so the server had accepted them.
+    /// Clients that got an answer, so the server had accepted them.
     accepted: usize,
-    /// After one of these had closed, another one got an answer.
+    /// Whether a waiting client got an answer after one of these had closed.
     next_served: bool,
-    /// Whether the peer of a handle that was not closed saw EOF; and of one that was.
+    /// Whether the peer saw EOF while the descriptor was open, and after it was closed.
     leaked_eof: bool,
     closed_eof: bool,
-    /// Connections of one listening socket, and how many local addresses they have together.
+    /// Connections of one listening socket, and the number of different local addresses among them.
     connections: usize,
     local_addresses: usize,
 }
 
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
     if cfg!(windows) {
-        return Err(LessonError::NotVisible("a limit of descriptors for one process".to_owned()));
+        return Err(LessonError::NotVisible("a limit on file descriptors per process".to_owned()));
     }
-    // Sabotage: room for all.
+    // Sabotage: enough descriptors for all clients.
     let limit = if setting.sabotage { 256 } else { LIMIT };
     let mut server = ChildServer::start_with_descriptors(&setting.program, limit, &[])?;
     let crowd = crowd(server.addr());
-    // What was seen of a server that has ended is nothing.
+    // A server that has exited explains any failure better than its client's error does.
     if crowd.is_err() {
         server.check_for_a_while()?;
     }
@@ -86,8 +89,8 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     }))
 }
 
-/// More clients than the server has descriptors for. Returns how many connected, how many of them were served, and whether
-/// one more was when one of these had gone.
+/// Connects more clients than the server has descriptors for. Returns the number that connected, the number that were
+/// served, and whether one more was served after a served client had closed.
 fn crowd(server: SocketAddr) -> Result<(usize, usize, bool), LessonError> {
     let mut clients = Vec::new();
     let (began, mut backlog_is_full) = (Instant::now(), false);
@@ -97,7 +100,7 @@ fn crowd(server: SocketAddr) -> Result<(usize, usize, bool), LessonError> {
                 clients.push(client);
                 backlog_is_full = began.elapsed() > TO_CONNECT;
             }
-            // A system may allow a shorter backlog than was asked for.
+            // A system may allow a shorter backlog than was requested.
             Err(error) if error.kind() == ErrorKind::TimedOut => backlog_is_full = true,
             Err(error) => return Err(error.into()),
         }
@@ -106,41 +109,41 @@ fn crowd(server: SocketAddr) -> Result<(usize, usize, bool), LessonError> {
     let accepted = answered_in_the_end(&mut clients)?;
 
     if backlog_is_full && accepted == connected {
-        let why = "this system's backlog is too short for clients to wait in (net.core.somaxconn)";
+        let why = "this system's backlog is too short (net.core.somaxconn)";
         return Err(LessonError::NotVisible(why.to_owned()));
     }
 
-    let gone = clients.iter().position(|client| client.answered).map(|at| clients.remove(at));
-    drop(gone);
+    let served = clients.iter().position(|client| client.answered).map(|at| clients.remove(at));
+    drop(served);
     let next_served = accepted == connected
-        || until("a client that waited is served", || {
-            Ok(Some(true).filter(|_| clients.iter_mut().any(|client| !client.answered && client.look())))
+        || until("a waiting client is served", || {
+            Ok(Some(true).filter(|_| clients.iter_mut().any(|client| !client.answered && client.poll())))
         })?;
     Ok((connected, accepted, next_served))
 }
 
 // [show]
-/// Forgets to close a connection, then closes it. Returns whether its peer saw EOF, each time.
+/// Forgets to close a connection, then closes it. Returns whether its peer saw EOF in each case.
 fn leak() -> Result<(bool, bool), LessonError> {
     let listener = TcpListener::bind(loopback())?;
     let mut peer = connect(listener.local_addr()?)?;
     peer.set_read_timeout(Some(A_WHILE))?;
 
-    let mut done_but_kept = Vec::new();
+    let mut forgotten = Vec::new();
     {
         let connection = accept(&listener, peer.local_addr()?)?;
-        // ... the connection has been served; but somebody has put it into a table and forgets it there:
-        done_but_kept.push(connection);
+        // ... the connection has been served, but a collection still owns it:
+        forgotten.push(connection);
     }
-    let leaked_eof = matches!(peer.read(&mut [0; 1]), Ok(0)); // no: it waits for the end
+    let leaked_eof = matches!(peer.read(&mut [0; 1]), Ok(0)); // false: the peer still waits for EOF
 
-    drop(done_but_kept); // Rust closes a socket when its owner goes
+    drop(forgotten); // Rust closes a socket when its owner is dropped
     peer.set_read_timeout(Some(TIMEOUT))?;
-    let closed_eof = matches!(peer.read(&mut [0; 1]), Ok(0)); // now it has seen it
+    let closed_eof = matches!(peer.read(&mut [0; 1]), Ok(0)); // true: now it has seen EOF
     Ok((leaked_eof, closed_eof))
 }
 
-/// One listening socket gives a new socket for each connection. All have its local address.
+/// One listening socket returns a new socket for each connection. All have its local address.
 fn one_listener() -> Result<(usize, usize), LessonError> {
     let listener = TcpListener::bind(loopback())?;
     let addr = listener.local_addr()?;
@@ -159,7 +162,7 @@ fn one_listener() -> Result<(usize, usize), LessonError> {
 }
 // [/show]
 
-/// A client that sends a line and looks for its echo.
+/// A client that sends a line and waits for its echo.
 struct Client {
     connection: TcpStream,
     answered: bool,
@@ -173,19 +176,19 @@ impl Client {
         Ok(Client { connection, answered: false })
     }
 
-    /// Whether an answer has come, now or before.
-    fn look(&mut self) -> bool {
+    /// Whether an answer has arrived, now or earlier.
+    fn poll(&mut self) -> bool {
         let read = self.connection.read(&mut [0; 64]);
         self.answered |= matches!(read, Ok(1..));
         self.answered
     }
 }
 
-/// How many clients have an answer, once no further one has come for a while.
+/// The number of clients that have an answer, once no further answer has arrived for a while.
 fn answered_in_the_end(clients: &mut [Client]) -> Result<usize, LessonError> {
     let mut last = (0, Instant::now());
     until("no further client is answered", || {
-        let answered = clients.iter_mut().filter_map(|client| client.look().then_some(())).count();
+        let answered = clients.iter_mut().filter_map(|client| client.poll().then_some(())).count();
         if answered > last.0 {
             last = (answered, Instant::now());
         }
@@ -196,57 +199,62 @@ fn answered_in_the_end(clients: &mut [Client]) -> Result<usize, LessonError> {
 
 fn finding(e: &Evidence) -> Finding {
     let yes = |yes| if yes { "yes" } else { "no" };
+    let address = |number: usize| format!("{number} local address{}", if number == 1 { "" } else { "es" });
     let finding = Finding::new(e)
         .table(
-            Table::new([format!("a server with {} descriptors", e.descriptor_limit), "clients".to_owned()])
+            Table::new([format!("a server with {} file descriptors", e.descriptor_limit), "clients".to_owned()])
                 .row(["connected and sent a line".to_owned(), e.connected.to_string()])
                 .row(["got an answer".to_owned(), e.accepted.to_string()])
-                .row(["one more, when one had closed".to_owned(), yes(e.next_served).to_owned()]),
+                .row(["one more after another one closed".to_owned(), yes(e.next_served).to_owned()]),
         )
         .table(
             Table::new(["does the peer see EOF?", ""])
-                .row(["the server is done and keeps the handle", yes(e.leaked_eof)])
-                .row(["the server closes the handle", yes(e.closed_eof)]),
+                .row(["the server forgets to close the socket", yes(e.leaked_eof)])
+                .row(["the server closes the socket", yes(e.closed_eof)]),
         )
+        .explain("In short: every connection needs a file descriptor, their number is limited, and each must be closed.")
         .explain(format!(
-            "A listening socket only accepts; each connection is a socket of its own, with the same local address ({} here \
-             had {}) and told apart by the peer's. Each costs the program a descriptor, an index into the kernel's table of \
-             what this process has open.",
+            "A listening socket only accepts. Each connection is a socket of its own. The {} here had {}: they differ in the \
+             peer's address. Each one needs a file descriptor, which is an index into the kernel's table of the files and \
+             sockets that this process has open.",
             count(e.connections as u64, "connection"),
-            count(e.local_addresses as u64, "local address"),
+            match e.local_addresses {
+                1 => "the same local address".to_owned(),
+                number => address(number),
+            },
         ))
         .explain(format!(
-            "With {} descriptors the server could accept {} of {} clients: the rest it needs for itself (its input and \
-             outputs, the listening socket, the event loop). Then accept failed with EMFILE, \"too many open files\". Yet \
-             all {} clients had connected and sent: the kernel had taken them into the backlog, where the others waited \
-             without an error.",
+            "With {} file descriptors the server could accept {} of {} clients. It needs the rest for itself: its standard \
+             streams, the listening socket and the event loop. Then accept failed with EMFILE, \"too many open files\". Even so, \
+             all {} clients had connected and sent their line. The kernel had put their connections into the backlog, where \
+             the others waited without an error.",
             e.descriptor_limit, e.accepted, e.connected, e.connected,
         ))
         .explain(
-            "When one of the served clients closed, its descriptor came back and the next one was served. So a server must \
-             not end at EMFILE, nor try again at once for ever: it waits a little and goes on. Better still it has a limit \
-             of its own (echoctl serve --max-connections) below that of the system.",
+            "When a served client closed, the server's descriptor became free, and the next client was served. So a server \
+             must not exit on EMFILE, nor retry in a tight loop: it waits a little and continues. It is better to have a \
+             connection limit (echoctl serve --max-connections) below the system's limit.",
         )
         .explain(
-            "A handle that nobody closes is a leak, and not only of memory: its peer saw no EOF and waits. In Rust a socket \
-             is closed when its owner goes, so a leak needs a table where it is forgotten; in Node it needs only an error \
-             path without destroy().",
+            "An unclosed file descriptor is a leak, and not only of memory: the peer sees no EOF and keeps waiting. In Rust a \
+             socket closes when its owner is dropped; to leak one you have to forget it in some collection. In Node an error \
+             path without destroy() is enough.",
         )
         .claim(
-            "more clients connected than the server could accept",
+            "more clients are connected than the server can accept",
             e.connected > e.accepted && e.accepted > 0,
             format!("{} connected, {} answered", e.connected, e.accepted),
         )
-        .claim("a descriptor given back serves the next", e.next_served, yes(e.next_served))
+        .claim("a descriptor that becomes free serves the next client", e.next_served, yes(e.next_served))
         .claim(
-            "a handle that is kept shows no EOF, a closed one does",
+            "the peer sees EOF only when the socket is closed",
             !e.leaked_eof && e.closed_eof,
-            format!("{} and {}", yes(e.leaked_eof), yes(e.closed_eof)),
+            format!("EOF before: {}, after: {}", yes(e.leaked_eof), yes(e.closed_eof)),
         )
         .claim(
-            "one listening socket, several connections, one local address",
+            "all connections of a listening socket have one local address",
             e.connections == 3 && e.local_addresses == 1,
-            format!("{} connections, different addresses: {}", e.connections, e.local_addresses),
+            format!("{} connections, {}", e.connections, address(e.local_addresses)),
         );
     match e.accepted {
         accepted if accepted == e.connected => finding.measured('c'),
@@ -254,15 +262,27 @@ fn finding(e: &Evidence) -> Finding {
     }
 }
 
-/// Descriptors of the server: a dozen for itself, the rest for connections.
+/// File descriptors of the server: about ten for itself, the rest for connections.
 const LIMIT: u32 = 32;
 
-/// More than fit, and few enough for a process that may have 64 descriptors itself.
+/// Number of clients: more than the server can accept, few enough for a process that is limited to 64 descriptors itself.
 const CLIENTS: usize = 40;
 
-/// Time to connect, for one and for all: milliseconds. A first segment that finds the backlog full is sent again after a
-/// second.
+/// Time limit for connecting, of one client and of all together. Connecting takes milliseconds; a SYN that finds the
+/// backlog full is retransmitted after a second.
 const TO_CONNECT: Duration = Duration::from_secs(3);
 
-/// Long enough for an answer that is going to come, also on a loaded machine.
+/// Long enough for an answer to arrive, even on a loaded machine.
 const A_WHILE: Duration = Duration::from_millis(700);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_question_names_the_numbers_that_run() {
+        for figure in [format!("have {LIMIT} open"), format!("{CLIENTS} clients")] {
+            assert!(LESSON.question.text.contains(&figure), "'{figure}' is not in {}", LESSON.question.text);
+        }
+    }
+}

@@ -1,5 +1,5 @@
-//! `stream`: TCP carries a stream of bytes. What one call wrote is not what one call reads, and a test on a quiet
-//! machine hides that. Beside it UDP, which keeps messages apart and loses them.
+//! `stream`: TCP is a byte stream, so one write does not arrive as one read, and a test on an idle machine hides that. UDP,
+//! for comparison, preserves message boundaries and loses messages.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -17,18 +17,18 @@ use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, c
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
     name: "stream",
-    idea: "TCP has no packets for you: n writes are not n reads",
+    idea: "TCP is a byte stream: n writes do not arrive as n reads",
     question: Question {
-        text: "A program writes to a TCP connection 100 times, 10 bytes each, as fast as it can. The peer has room \
-               for all 1000 bytes in each read, and needs a millisecond for what a read gave before it reads again. How many \
-               of its reads return bytes?",
-        choices: &["100, one for each write", "fewer", "more"],
+        text: "A program writes to a TCP connection 100 times, 10 bytes each, as fast as it can. The peer reads with a \
+               buffer large enough for all 1000 bytes, and spends one millisecond on the result of each read before it \
+               reads again. How many of its reads return data?",
+        choices: &["100, one per write", "fewer", "more"],
     },
     code: Code {
         source: include_str!("stream.rs"),
         node: Some(
             "socket.on('data', data => {\n    \
-                 // wrong: 'data' is some piece of the stream, not what the peer passed to one write()\n    \
+                 // wrong: 'data' is an arbitrary piece of the stream, not what the peer passed to one write()\n    \
                  const message = JSON.parse(data);\n\
              });",
         ),
@@ -36,7 +36,7 @@ pub(super) const LESSON: Lesson = Lesson {
     next: &[
         ("echoctl lesson framing", "how to find messages in a stream"),
         ("echoctl lesson dns", "the same message as a datagram and in a stream"),
-        ("echoctl lesson flow-control", "what TCP does so that nothing is lost"),
+        ("echoctl lesson flow-control", "how TCP avoids losing data when a reader is slow"),
     ],
     before: None,
     run,
@@ -49,10 +49,10 @@ struct Evidence {
     seconds: f64,
     segments: Option<u32>,
     reads: usize,
-    /// Each write after the last was read.
+    /// Each write waits until the previous one has been read.
     paced_writes: usize,
     paced_reads: usize,
-    /// One write that is read in pieces.
+    /// One write that takes several reads.
     large_write: usize,
     large_reads: usize,
     /// One write over a path with segments of Ethernet's size.
@@ -63,7 +63,7 @@ struct Evidence {
     udp_received: usize,
 }
 
-/// How many writes, segments and reads it took.
+/// Numbers of writes, segments and reads of one transfer.
 struct Counts {
     writes: usize,
     segments: Option<u32>,
@@ -72,7 +72,7 @@ struct Counts {
 
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let started = Instant::now();
-    // Sabotage: every write waits until the last was read, and then they do not merge.
+    // Sabotage: every write waits until the previous one has been read, so writes do not merge.
     let fast = if setting.sabotage { paced(WRITES)? } else { back_to_back(connection()?, WRITES, SIZE)? };
     let seconds = started.elapsed().as_secs_f64();
     let slow = paced(PACED_WRITES)?;
@@ -97,7 +97,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
 }
 
 // [show]
-/// Writes `writes` times as fast as it can, and counts how many reads it takes to get it all.
+/// Writes `writes` times as fast as it can, and counts the reads that receive all of it.
 fn back_to_back(pair: (TcpStream, TcpStream), writes: usize, size: usize) -> Result<Counts, LessonError> {
     let (mut writer, reader) = pair;
     let reads = count_reads(reader)?;
@@ -107,36 +107,38 @@ fn back_to_back(pair: (TcpStream, TcpStream), writes: usize, size: usize) -> Res
     finish(writer, writes, 0, reads)
 }
 
-/// Writes each time only after the last write has been read: as a person types, as a test on a quiet machine runs.
+/// Waits until each write has been read before the next: as when a person types, or in a test on an idle machine.
 fn paced(writes: usize) -> Result<Counts, LessonError> {
     let (mut writer, reader) = connection()?;
     let reads = count_reads(reader)?;
     let mut seen = 0;
     for _ in 0..writes {
         writer.write_all(&[b'x'; SIZE])?;
-        reads.recv().map_err(|_| LessonError::Part("the reader ended early".to_owned()))?;
+        reads
+            .recv()
+            .map_err(|_| LessonError::Part("read the small writes: the reader stopped early".to_owned()))?;
         seen += 1;
     }
     finish(writer, writes, seen, reads)
 }
 
-/// A thread that reads to the end, tells of each read that returned bytes, and handles what it got for a moment.
+/// Starts a thread that reads to EOF, reports each read that returned data, and spends a moment on its result.
 fn count_reads(mut reader: TcpStream) -> Result<Receiver<usize>, LessonError> {
-    let (tell, told) = mpsc::channel();
+    let (sender, reads) = mpsc::channel();
     spawn(move || {
-        let mut room = vec![0; LARGE];
-        while let Ok(read @ 1..) = reader.read(&mut room) {
-            if tell.send(read).is_err() {
+        let mut buffer = vec![0; LARGE];
+        while let Ok(read @ 1..) = reader.read(&mut buffer) {
+            if sender.send(read).is_err() {
                 break;
             }
             thread::sleep(HANDLING);
         }
     })?;
-    Ok(told)
+    Ok(reads)
 }
 // [/show]
 
-/// Ends the stream, counts the reads that are still to come, and asks the kernel for the segments it sent.
+/// Closes the stream, counts the remaining reads, and reads the number of segments sent from the kernel.
 fn finish(
     writer: TcpStream,
     writes: usize,
@@ -149,7 +151,7 @@ fn finish(
     Ok(Counts { writes, segments, reads })
 }
 
-/// Sends datagrams to a receiver that begins to read when all are sent.
+/// Sends datagrams to a receiver that starts to read when all have been sent.
 fn datagrams() -> Result<(usize, usize), LessonError> {
     let (sender, receiver) = measure::datagrams()?;
     receiver.set_nonblocking(true)?;
@@ -167,6 +169,11 @@ fn datagrams() -> Result<(usize, usize), LessonError> {
 fn finding(e: &Evidence) -> Finding {
     let segments =
         |count: Option<u32>| count.map_or_else(|| "not visible".to_owned(), |count| count.to_string());
+    let sent_as = e
+        .segments
+        .map_or_else(String::new, |number| format!(", so they left in {}", count(number, "segment")));
+    let ethernet_segments =
+        e.ethernet_segments.map_or_else(|| "several segments".to_owned(), |number| count(number, "segment"));
     let row = |what: &str, writes: usize, sent: String, reads: usize| {
         [what.to_owned(), writes.to_string(), sent, reads.to_string()]
     };
@@ -174,10 +181,10 @@ fn finding(e: &Evidence) -> Finding {
         .table(
             Table::new(["over TCP", "writes", "segments", "reads"])
                 .row(row("10 bytes each, as fast as it can", e.writes, segments(e.segments), e.reads))
-                .row(row("10 bytes each, the last one read first", e.paced_writes, String::new(), e.paced_reads))
+                .row(row("10 bytes each, waiting for each read", e.paced_writes, String::new(), e.paced_reads))
                 .row(row(&Bytes(e.large_write as u64).to_string(), 1, String::new(), e.large_reads))
                 .row(row(
-                    &format!("{}, segments as on Ethernet", Bytes(e.ethernet_write as u64)),
+                    &format!("{}, Ethernet-sized segments", Bytes(e.ethernet_write as u64)),
                     1,
                     segments(e.ethernet_segments),
                     e.ethernet_reads,
@@ -187,46 +194,51 @@ fn finding(e: &Evidence) -> Finding {
             Table::new(["over UDP", "sent", "received"])
                 .row([format!("{DATAGRAM} bytes each"), e.udp_sent.to_string(), e.udp_received.to_string()]),
         )
+        .explain("In short: a read returns whatever has arrived, not what the peer passed to one write.")
         .explain(format!(
-            "{} writes came out of {}. What is written is put behind what waits to be sent, and a read takes all that \
-             has arrived by then. Who writes small pieces fast is even helped by the kernel to merge them (Nagle's \
-             algorithm: while something is unacknowledged, small pieces wait and are sent together), so that they left in \
-             {} segments.",
+            "{} returned the data of all {} writes. A write appends to the send buffer; a read returns whatever has \
+             arrived by then. The kernel even merges small writes for you{sent_as}. This is Nagle's algorithm: while data \
+             is unacknowledged, small writes are collected and sent together.",
+            match e.reads {
+                1 => "One read".to_owned(),
+                reads => format!("{reads} reads"),
+            },
             e.writes,
-            count(e.reads as u64, "read"),
-            segments(e.segments),
         ))
         .explain(format!(
-            "The trap: when each write waited until the last was read, {} writes gave {} reads. So a program that takes a \
-             read for a message passes its test on a quiet machine and breaks under load. (A reader that does nothing but \
-             read, on a processor of its own, now and then sees every fast write by itself, too. It is chance.)",
+            "This is easy to miss: when each write waited until the previous one had been read, {} writes gave {} reads. So \
+             a program that treats each read as one message passes its test on an idle machine and breaks under load. \
+             (Sometimes a reader on a CPU of its own receives even fast writes one by one. You cannot rely on that.)",
             e.paced_writes, e.paced_reads,
         ))
         .explain(format!(
-            "It splits as well as it joins: one write of {} came out of {} reads. Nor are segments (\"TCP packets\") \
-             reads: {} in segments of Ethernet's size were {} segments and {}. A program sees neither writes \
-             nor segments of its peer, only bytes in order.",
+            "TCP splits writes as well as merging them: one write of {} took {} reads. Segments (\"TCP packets\") are not \
+             reads either: {} left in {ethernet_segments} and arrived in {}. A program sees neither its peer's writes nor \
+             the segments. It sees bytes in order.",
             Bytes(e.large_write as u64),
             e.large_reads,
             Bytes(e.ethernet_write as u64),
-            segments(e.ethernet_segments),
             count(e.ethernet_reads as u64, "read"),
         ))
         .explain(format!(
-            "UDP does keep messages apart: a datagram is read whole or not at all. But of {} datagrams that were sent \
-             without an error, {} could be read: the others found the receiver's queue full and were thrown away without a \
-             word. TCP holds the sender back instead: that is flow control.",
+            "UDP preserves message boundaries: one receive returns one datagram. But {} datagrams were sent without an error, \
+             and only {} could be received. The others arrived when the receiver's queue was full and were silently dropped. \
+             TCP slows the sender down instead. That is flow control.",
             e.udp_sent, e.udp_received,
         ))
-        .claim("fewer reads than writes, back to back", e.reads < e.writes, format!("{} for {}", e.reads, e.writes))
         .claim(
-            "as many reads as writes when each waits for the last to be read",
-            e.paced_reads == e.paced_writes,
-            format!("{} for {}", e.paced_reads, e.paced_writes),
+            "fast writes arrive in fewer reads",
+            e.reads < e.writes,
+            format!("{} for {} writes", count(e.reads as u64, "read"), e.writes),
         )
-        .claim("one large write takes several reads", e.large_reads > 1, format!("{} reads", e.large_reads))
         .claim(
-            "UDP loses what does not fit, and tells nobody",
+            "writes that wait for each other arrive in one read each",
+            e.paced_reads == e.paced_writes,
+            format!("{} for {} writes", count(e.paced_reads as u64, "read"), e.paced_writes),
+        )
+        .claim("one large write takes several reads", e.large_reads > 1, count(e.large_reads as u64, "read"))
+        .claim(
+            "UDP silently drops what does not fit",
             e.udp_received < e.udp_sent,
             format!("{} of {} received", e.udp_received, e.udp_sent),
         );
@@ -237,30 +249,30 @@ fn finding(e: &Evidence) -> Finding {
     }
 }
 
-/// Small writes as fast as possible.
+/// Number of small writes as fast as possible.
 const WRITES: usize = 100;
 
-/// Small writes, each after the last was read; few, since each may wait 40 ms for a delayed acknowledgement.
+/// Number of small writes that wait for each other; few, since each may take 40 ms (delayed ACK).
 const PACED_WRITES: usize = 10;
 
-/// What a reader does with what it got, as every program does something. One that does nothing else but read, on a
-/// processor of its own, may be quick enough to see every write by itself: now and then, and nobody can rely on it.
+/// Time that the reader spends on the result of each read, as a real program does. A reader that only reads, on a CPU of
+/// its own, is sometimes fast enough to receive every write separately.
 const HANDLING: Duration = Duration::from_millis(1);
 
-/// Bytes of a small write.
+/// Bytes per small write.
 const SIZE: usize = 10;
 
-/// One write that is more than the receiver's window at the beginning; also the room for each read.
+/// Bytes of one write that exceeds the receiver's initial window; also the size of each read's buffer.
 const LARGE: usize = 1 << 20;
 
-/// One write of some twenty Ethernet segments.
+/// Bytes of one write that fills about twenty Ethernet segments.
 const MANY_SEGMENTS: usize = 32 << 10;
 
 /// Segments of Ethernet's size.
 const AS_ON_ETHERNET: Clamp = Clamp { segment: Some(ETHERNET), ..Clamp::NONE };
 
-/// Datagrams sent: far more than the 200 KiB that a socket holds by default.
+/// Datagrams sent: far more than the 200 KiB that a socket buffers by default.
 const DATAGRAMS: usize = 5000;
 
-/// Bytes of a datagram.
+/// Bytes per datagram.
 const DATAGRAM: usize = 1000;

@@ -1,5 +1,5 @@
-//! `write`: a write is complete when the operating system has taken the bytes. Nobody has read them, and perhaps nobody
-//! ever will.
+//! `write`: a write completes when the operating system has accepted the bytes. The peer has not read them, and may never
+//! read them.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -14,23 +14,22 @@ use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
     name: "write",
-    idea: "\"write completed\" means: the OS took it. Nobody has read it",
+    idea: "\"write completed\" means the OS accepted it, not that it was read",
     question: Question {
-        text: "A program passes 1 MiB to write on a TCP connection, and write reports success. What does the program know \
-               now?",
+        text: "A program writes 1 MiB to a TCP connection, and write reports success. What does the program know now?",
         choices: &[
-            "the peer's program has read it",
-            "the peer's kernel has received it",
-            "its own kernel has taken it, nothing more",
+            "the peer's program has read the data",
+            "the peer's kernel has received the data",
+            "its own kernel has accepted the data, nothing more",
         ],
     },
     code: Code {
         source: include_str!("write.rs"),
         node: Some(
             "socket.write(data, err => {\n    \
-                 // called when the kernel has taken the data; the peer may never read it\n\
+                 // called when the kernel has accepted the data; the peer may never read it\n\
              });\n\n\
-             function soWrite(conn, data) {           // a promise that is kept when the OS has taken it\n    \
+             function soWrite(conn, data) {           // resolves when the OS has accepted the data\n    \
                  return new Promise((resolve, reject) => {\n        \
                      if (conn.err) { reject(conn.err); return; }\n        \
                      conn.socket.write(data, err => err ? reject(err) : resolve());\n    \
@@ -39,14 +38,14 @@ pub(super) const LESSON: Lesson = Lesson {
         ),
     },
     next: &[
-        ("echoctl lesson send-buffer", "what happens when the kernel takes no more"),
+        ("echoctl lesson send-buffer", "what happens when the kernel accepts no more"),
         (
             "echoctl flood --no-read",
-            "where the bytes are, live, between a client and a server (start echoctl serve)",
+            "where the bytes are, live, between a client and a server (first start echoctl serve)",
         ),
         (
             "echoctl lesson half-close",
-            "how to know that the peer has read everything: its answer, or its EOF",
+            "how to know that the peer has read everything: by its answer, or by its EOF",
         ),
     ],
     before: None,
@@ -56,13 +55,13 @@ pub(super) const LESSON: Lesson = Lesson {
 #[derive(Serialize)]
 struct Evidence {
     written: u64,
-    /// Where the bytes were when write had returned and nothing moved any more.
+    /// Where the bytes were after write had returned and the queues had settled.
     in_own_send_queue: Option<u64>,
     in_peers_receive_queue: u64,
     read_by_peer: u64,
-    /// What the writer was told when the peer was gone: by the next call.
+    /// Error of the next write, after the peer had closed.
     next_write_error: String,
-    /// How long the successful write took.
+    /// Duration of the successful write.
     write_seconds: f64,
 }
 
@@ -70,16 +69,16 @@ struct Evidence {
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let (mut writer, mut peer) = connection()?;
     let started = std::time::Instant::now();
-    writer.write_all(&vec![b'x'; WRITTEN])?; // success: the kernel has taken all of it
+    writer.write_all(&vec![b'x'; WRITTEN])?; // success: the kernel has accepted all of it
     let write_seconds = started.elapsed().as_secs_f64();
-    let (own, peers) = settled(&writer, &peer)?; // and that is where it is
+    let (own, peers) = settled(&writer, &peer)?; // and this is where the bytes are
 
     // Sabotage: the peer does read.
     let read_by_peer = if setting.sabotage { read_all(&mut peer)? } else { 0 };
-    drop(peer); // the peer's program ends without having read
+    drop(peer); // the peer's program closes without reading
 
-    until("the news is here", || Ok(Some(()).filter(|()| is_closed(&writer))))?;
-    let next = writer.write(b"and more"); // only now does the writer learn of it
+    until("the reset has arrived", || Ok(Some(()).filter(|()| is_closed(&writer))))?;
+    let next = writer.write(b"and more"); // the writer finds out only now
     Ok(finding(&Evidence {
         written: WRITTEN as u64,
         in_own_send_queue: own,
@@ -91,10 +90,10 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
 }
 // [/show]
 
-/// The bytes in both queues, once they have stopped moving.
+/// The bytes in both queues, once they have stopped changing.
 fn settled(writer: &TcpStream, peer: &TcpStream) -> Result<(Option<u64>, u64), LessonError> {
     let mut last = Vec::new();
-    until("the bytes stop moving", || {
+    until("both queues stop changing", || {
         last.push((send_queue(writer)?, receive_queue(peer)?));
         let (recent, _) = last.split_at(last.len().saturating_sub(STILL));
         let still =
@@ -107,11 +106,11 @@ fn is_closed(socket: &TcpStream) -> bool {
     TcpInfo::of(socket).is_ok_and(|info| !matches!(info.state, TcpState::Established))
 }
 
-/// Reads what was written, to the last byte.
+/// Reads everything that was written.
 fn read_all(peer: &mut TcpStream) -> Result<u64, LessonError> {
-    let mut room = vec![0; WRITTEN];
-    peer.read_exact(&mut room)?;
-    Ok(room.len() as u64)
+    let mut buffer = vec![0; WRITTEN];
+    peer.read_exact(&mut buffer)?;
+    Ok(buffer.len() as u64)
 }
 
 fn finding(e: &Evidence) -> Finding {
@@ -119,39 +118,39 @@ fn finding(e: &Evidence) -> Finding {
         e.in_own_send_queue.map_or_else(|| "not visible here".to_owned(), |bytes| Bytes(bytes).to_string());
     let finding = Finding::new(e)
         .table(
-            Table::new(["where the bytes are, after write reported success", "bytes"])
+            Table::new(["where the bytes are after write succeeded", "bytes"])
                 .row(["written", &Bytes(e.written).to_string()])
-                .row(["in the writer's kernel (its send queue)", &own])
-                .row(["in the peer's kernel (its receive queue)", &Bytes(e.in_peers_receive_queue).to_string()])
+                .row(["in the writer's send queue (kernel)", &own])
+                .row(["in the peer's receive queue (kernel)", &Bytes(e.in_peers_receive_queue).to_string()])
                 .row(["read by the peer's program", &Bytes(e.read_by_peer).to_string()]),
         )
+        .explain("In short: a successful write means that your kernel accepted the bytes, not that the peer read them.")
         .explain(format!(
-            "write of {} succeeded, {} of it had been read. {} waited in the writer's own kernel, {} in the peer's. \
-             \"Completed\" means that the operating system has taken the bytes, and that the program may use its memory \
-             again. It is a promise to try, not a delivery.",
+            "The write of {} succeeded before the peer's program had read anything. {} were in the writer's send queue and {} \
+             in the peer's receive queue, both in the kernel. \"Completed\" means that the operating system has accepted the \
+             bytes and that the program may reuse its buffer. It does not mean that they were delivered.",
             Bytes(e.written),
-            Bytes(e.read_by_peer),
             own,
             Bytes(e.in_peers_receive_queue),
         ))
         .explain(format!(
-            "Then the peer's program ended. All of it was lost, and the write that had succeeded stayed a success. The \
-             writer learnt of it by its next call: \"{}\". Had it closed instead of writing again, it would never have \
+            "Then the peer's program closed the connection. All of the data was lost, although the write had succeeded. The \
+             writer found out only on its next call: \"{}\". If it had closed instead of writing again, it would never have \
              known.",
             e.next_write_error,
         ))
         .explain(
-            "Who must know that something arrived asks the peer's program: by an answer to each message, or by reading to \
-             its EOF. And because write only fills a queue, a program that writes faster than the peer reads fills that \
-             queue; what happens then is the lesson send-buffer.",
+            "If you need to know it arrived, have the peer's program acknowledge it: with an answer to each message, or by \
+             closing its side when it has read everything. Also, because write only fills a queue, a program that writes \
+             faster than the peer reads fills that queue. The lesson send-buffer shows what happens then.",
         )
         .claim(
-            "write succeeded and nothing was read",
+            "write succeeds although nothing has been read",
             e.written > 0 && e.read_by_peer == 0,
             format!("{} written, {} read", Bytes(e.written), Bytes(e.read_by_peer)),
         )
         .claim(
-            "the bytes were in the two kernels",
+            "the bytes are in the two kernels",
             e.in_own_send_queue.is_none_or(|own| own > 0 && own + e.in_peers_receive_queue >= e.written),
             format!("{own} and {}", Bytes(e.in_peers_receive_queue)),
         )
@@ -166,8 +165,9 @@ fn finding(e: &Evidence) -> Finding {
     }
 }
 
-/// More than the peer's kernel takes while its program does not read (some 128 KiB), less than one's own takes (4 MiB).
+/// Bytes written: more than the peer's kernel accepts while its program does not read (about 128 KiB), and less than the
+/// writer's own kernel accepts (4 MiB).
 const WRITTEN: usize = 1 << 20;
 
-/// Looks, 2 ms apart, in which nothing may move.
+/// Number of consecutive readings, 2 ms apart, in which nothing may change.
 const STILL: usize = 100;

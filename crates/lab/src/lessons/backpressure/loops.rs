@@ -1,5 +1,5 @@
-//! The three ways in their shortest form, to be read in class: what `--show-code` shows. The experiment runs the full server,
-//! whose loop is `echo` in `crates/server/src/direct.rs`; these here are run by the test below.
+//! The three loops in their shortest form, shown by `--show-code`. The experiment runs the full server, whose loop is `echo`
+//! in `crates/server/src/direct.rs`; the test below runs these loops.
 
 use std::io::{self, Read, Write};
 
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 // [show]
-/// Off: replies are queued, and the next bytes are read whatever happens.
+/// Off: replies are queued, and the server always keeps reading.
 async fn off(socket: TcpStream) -> io::Result<()> {
     let (mut reader, mut writer) = socket.into_split();
     let (queue, mut replies) = mpsc::unbounded_channel::<Vec<u8>>();
@@ -18,33 +18,33 @@ async fn off(socket: TcpStream) -> io::Result<()> {
         }
         io::Result::Ok(())
     });
-    let mut room = vec![0; 64 * 1024];
+    let mut buffer = vec![0; 64 * 1024];
     loop {
-        match reader.read(&mut room).await? {
+        match reader.read(&mut buffer).await? {
             0 => return Ok(()),
-            read => drop(queue.send(room[..read].to_vec())), // done at once: this is the bug
+            read => drop(queue.send(buffer[..read].to_vec())), // never waits: this is the bug
         }
     }
 }
 
-/// On: the next read begins when the last write is complete.
+/// On: the next read starts when the last write has completed.
 async fn on(mut socket: TcpStream) -> io::Result<()> {
-    let mut room = vec![0; 64 * 1024];
+    let mut buffer = vec![0; 64 * 1024];
     loop {
-        match socket.read(&mut room).await? {
+        match socket.read(&mut buffer).await? {
             0 => return Ok(()),
-            read => socket.write_all(&room[..read]).await?, // while this waits, nothing is read
+            read => socket.write_all(&buffer[..read]).await?, // while this waits, the server does not read
         }
     }
 }
 
-/// Threads: the same, and the operating system does the waiting. A thread for each connection.
+/// Threads: the same with blocking calls and one thread per connection.
 fn threads(mut socket: std::net::TcpStream) -> io::Result<()> {
-    let mut room = vec![0; 64 * 1024];
+    let mut buffer = vec![0; 64 * 1024];
     loop {
-        match socket.read(&mut room)? {
+        match socket.read(&mut buffer)? {
             0 => return Ok(()),
-            read => socket.write_all(&room[..read])?, // the thread sleeps here
+            read => socket.write_all(&buffer[..read])?, // the thread blocks here
         }
     }
 }
@@ -53,7 +53,7 @@ fn threads(mut socket: std::net::TcpStream) -> io::Result<()> {
 #[test]
 fn all_three_send_back_what_they_were_sent() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    for way in ["off", "on", "threads"] {
+    for server_loop in ["off", "on", "threads"] {
         let (mut client, server) = crate::kit::measure::connection().expect("sockets");
         let serving = std::thread::spawn({
             let runtime = runtime.handle().clone();
@@ -63,7 +63,7 @@ fn all_three_send_back_what_they_were_sent() {
                     TcpStream::from_std(server)
                 };
                 let _entered = runtime.enter();
-                match way {
+                match server_loop {
                     "off" => runtime.block_on(off(of_tokio(server)?)),
                     "on" => runtime.block_on(on(of_tokio(server)?)),
                     _ => threads(server),
@@ -77,7 +77,7 @@ fn all_three_send_back_what_they_were_sent() {
         let mut received = Vec::new();
         client.read_to_end(&mut received).expect("all comes back");
 
-        assert!(received == sent, "{way}: {} of {} bytes came back", received.len(), sent.len());
+        assert!(received == sent, "{server_loop}: {} of {} bytes came back", received.len(), sent.len());
         serving.join().expect("no panic").expect("no error");
     }
 }

@@ -1,5 +1,5 @@
-//! `backpressure`: the same work against three echo servers. One reads on whatever happens, one awaits each write, one uses
-//! a blocking thread a connection. Then a reader that is slow instead of stopped.
+//! `backpressure`: the same work against three echo servers. One always keeps reading, one awaits each write, one uses a
+//! blocking thread per connection. Then a reader that is slow instead of stopped.
 
 #[cfg(test)]
 mod loops;
@@ -8,7 +8,7 @@ mod side;
 use std::time::Duration;
 
 use echoctl_client::Reading;
-use echoctl_record::Bytes;
+use echoctl_record::{Bytes, Seconds};
 use echoctl_report::{Chart, Ink, Series, Stroke, Unit};
 use serde::Serialize;
 
@@ -20,13 +20,13 @@ pub(super) const LESSON: Lesson = Lesson {
     name: "backpressure",
     idea: "off, await and threads: who holds the bytes when a reader stops",
     question: Question {
-        text: "A client sends 32 MiB a second to an echo server and reads the replies. After a second it stops reading, tries \
-               to send on, and after two more seconds reads again. The server waits for each write before it reads again. \
+        text: "A client sends 32 MiB per second to an echo server and reads the replies. After 1 s it stops reading but keeps \
+               trying to send; 2.5 s later it reads again. The server waits for each write to complete before it reads again. \
                What happens while the client does not read?",
         choices: &[
             "the server's memory grows, but slowly",
             "replies are lost",
-            "the client's sending is held back, and nothing is lost",
+            "the client's writes block, and nothing is lost",
         ],
     },
     code: Code {
@@ -43,10 +43,11 @@ pub(super) const LESSON: Lesson = Lesson {
         ),
     },
     next: &[
-        ("echoctl demo", "the same, larger, live, with a picture to keep"),
-        ("echoctl lesson pause", "the third way: a queue with two marks"),
-        ("echoctl audit 127.0.0.1:PORT", "does your own server do it? This is the test"),
-        ("yes | sleep 5", "backpressure without TCP: a pipe holds 64 KiB, then yes waits"),
+        ("echoctl demo", "the same on a larger scale, live, with a page to keep"),
+        ("echoctl watch PORT", "the queues of a running server, live"),
+        ("echoctl lesson pause", "another way: a queue with two watermarks"),
+        ("echoctl audit 127.0.0.1:PORT", "test whether your own server has backpressure"),
+        ("yes | sleep 5", "backpressure without TCP: a pipe buffers 64 KiB, then yes blocks"),
     ],
     before: None,
     run,
@@ -54,21 +55,27 @@ pub(super) const LESSON: Lesson = Lesson {
 
 #[derive(Serialize)]
 struct Evidence {
-    /// Sent by each client, and wanted back.
+    /// Bytes sent by each client and expected back.
     total: u64,
+    /// Maximum growth of each server's memory.
     off_growth: u64,
     on_growth: u64,
     threads_growth: u64,
+    /// Growth that was left when everything had come back, and the bytes still pending then.
+    off_growth_at_end: u64,
+    off_pending_at_end: u64,
     off_verified: u64,
     on_verified: u64,
     threads_verified: u64,
-    /// The most that was sent and not yet read back, by server.
+    /// Maximum of bytes sent and not yet read back, until the client reads again.
     off_pending: u64,
     on_pending: u64,
+    /// The longest time in which the client could not send anything.
     on_held_back_seconds: f64,
-    /// The reader reads slowly for two seconds, and never stops.
+    /// With a reader that reads slowly and never stops.
     slow_off_growth: u64,
     slow_on_growth: u64,
+    slow_seconds: f64,
 }
 
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
@@ -79,7 +86,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     })?;
     runtime.block_on(async {
         let program = &setting.program;
-        // Sabotage: the bug is left out.
+        // Sabotage: the server without backpressure gets it, too.
         let bug: &[&str] = if setting.sabotage { ON } else { OFF };
         let (off, on) = (Side::start(program, bug, STOPS).await?, Side::start(program, ON, STOPS).await?);
         let threads = Side::start(program, THREADS, STOPS).await?;
@@ -102,6 +109,8 @@ fn finding(
         off_growth: off.growth,
         on_growth: on.growth,
         threads_growth: threads.growth,
+        off_growth_at_end: off.memory.last().map_or(0, |&(_, growth)| growth as u64),
+        off_pending_at_end: off.pending_at_end,
         off_verified: off.verified,
         on_verified: on.verified,
         threads_verified: threads.verified,
@@ -110,11 +119,14 @@ fn finding(
         on_held_back_seconds: on.held_back,
         slow_off_growth: slow_off.growth,
         slow_on_growth: slow_on.growth,
+        slow_seconds: slow_off.memory.last().map_or(0.0, |&(t, _)| t),
     };
     let end = off.memory.last().map_or(0.0, |&(t, _)| t);
     let (stops, again) = (READ.as_secs_f64(), (READ + STOP).as_secs_f64());
     let chart = Chart::lines("Growth of the server's memory", Unit::Bytes)
-        .describe("Without backpressure it grows while the client does not read; with it, in either way, it does not.")
+        .describe(
+            "Without backpressure it grows while the client does not read; with backpressure it does not.",
+        )
         .series(Series::new("off", Ink::Orange, Stroke::Solid, off.memory.clone()))
         .series(Series::new("await", Ink::Blue, Stroke::Dashed, on.memory.clone()))
         .series(Series::new("threads", Ink::Grey, Stroke::Dotted, threads.memory.clone()))
@@ -128,47 +140,51 @@ fn finding(
     let finding = Finding::new(&e)
         .chart(chart)
         .table(
-            Table::new(["server", "memory grew by", "slow reader", "came back"])
+            Table::new(["server", "grew by", "grew by, slow reader", "came back"])
                 .row(row("off", e.off_growth, Some(e.slow_off_growth), e.off_verified))
                 .row(row("await", e.on_growth, Some(e.slow_on_growth), e.on_verified))
                 .row(row("threads", e.threads_growth, None, e.threads_verified)),
         )
+        .explain("In short: with backpressure the client waits; without it, the server's memory grows.")
         .explain(format!(
-            "All three did the same work: {} came back to each client, every byte checked. For that the server without \
-             backpressure needed {} of memory, the one that awaits its writes {}, the one with threads {}.",
+            "All three servers did the same work: {} came back to each client, every byte identical. The server without \
+             backpressure needed {} of memory for that, the one that awaits its writes {}, the one with threads {}.",
             Bytes(e.total),
             Bytes(e.off_growth),
             Bytes(e.on_growth),
             Bytes(e.threads_growth),
         ))
         .explain(format!(
-            "While the client did not read, the awaiting server's write could not complete, so it did not read either; the \
-             kernel's queues filled, {} between the client's write and its read; and then the client's sending was held \
-             back (for {:.1} s at a time). Held back is not lost: TCP keeps every byte. The other server went on reading, \
-             and kept what it could not write: its memory held what the client's program refused to take.",
+            "While the client did not read, the write of the awaiting server could not complete, so the server did not read, \
+             either. The kernels' queues filled up ({} were sent and not read back), and then the client's writes blocked, at \
+             the longest for {} without a break. Blocked is not lost: TCP delivers every byte later. The server without \
+             backpressure kept reading, and its memory filled with replies that the client did not read.",
             Bytes(e.on_pending),
-            e.on_held_back_seconds,
+            Seconds(e.on_held_back_seconds),
         ))
+        .explain(retained(&e))
         .explain(format!(
-            "It needs no reader that stops. With one that only reads more slowly than it sends (4 against 32 MiB a second) \
-             the server without backpressure grew by {} in {} s, the other by {}. Only the time to the crash is longer.",
+            "The reader need not stop; being slow is enough. With a client that reads 4 MiB per second and sends 32 MiB per \
+             second, the server without backpressure grew by {} in {}, the awaiting one by {}. It only takes longer until the \
+             memory is used up.",
             Bytes(e.slow_off_growth),
-            STOP.as_secs(),
+            Seconds(e.slow_seconds),
             Bytes(e.slow_on_growth),
         ))
         .explain(
-            "Four roles: the client produces requests and consumes replies, the server consumes requests and produces \
-             replies. The mismatch is between the server, as producer of replies, and the client, as their consumer. \
-             Backpressure carries it back to the first producer. Flat is not free, though: the kernel's memory is in no \
-             process's figures, and a client that never reads keeps it until a timeout ends the connection.",
+            "There are four roles: the client produces requests and consumes replies, and the server consumes requests and \
+             produces replies. Here the mismatched pair is the server as producer of replies and the client as their consumer. \
+             Backpressure passes the mismatch on to the first producer, the client. Flat is not free, though: the queues in the \
+             kernel do not count as any process's memory, and a client that never reads occupies them until a timeout closes the \
+             connection.",
         )
         .claim(
             "without backpressure memory grows more than 20 times as much",
             e.off_growth > 20 * e.on_growth.max(1),
-            format!("{} against {}", Bytes(e.off_growth), Bytes(e.on_growth)),
+            format!("{} and {}", Bytes(e.off_growth), Bytes(e.on_growth)),
         )
         .claim(
-            "nothing is lost, with either",
+            "nothing is lost in any of the three",
             e.off_verified == e.total && e.on_verified == e.total && e.threads_verified == e.total,
             format!(
                 "{}, {}, {} of {}",
@@ -179,14 +195,14 @@ fn finding(
             ),
         )
         .claim(
-            "blocking threads are backpressure, too",
+            "blocking threads have backpressure, too",
             e.off_growth > 20 * e.threads_growth.max(1),
-            Bytes(e.threads_growth).to_string(),
+            format!("{} and {}", Bytes(e.off_growth), Bytes(e.threads_growth)),
         )
         .claim(
             "a slow reader is enough",
             e.slow_off_growth > 20 * e.slow_on_growth.max(1),
-            format!("{} against {}", Bytes(e.slow_off_growth), Bytes(e.slow_on_growth)),
+            format!("{} and {}", Bytes(e.slow_off_growth), Bytes(e.slow_on_growth)),
         );
     match e.on_verified == e.total && e.on_growth < RATE / 4 {
         true => finding.measured('c'),
@@ -194,28 +210,100 @@ fn finding(
     }
 }
 
+/// Why the memory of the server without backpressure does not return to its start when its queue is empty.
+fn retained(e: &Evidence) -> String {
+    let lesson = "So judge a server by how much its memory grows, not by whether the memory returns.";
+    if e.off_growth_at_end >= e.off_growth / 8 {
+        format!(
+            "The line of \"off\" stays at {} after everything has come back. Its queue holds {} then: the allocator keeps the \
+             freed pages for later. {lesson}",
+            Bytes(e.off_growth_at_end),
+            Bytes(e.off_pending_at_end),
+        )
+    } else {
+        format!(
+            "The line of \"off\" falls to {} when everything has come back: here the allocator returned the freed pages. Often it \
+             keeps them for later. {lesson}",
+            Bytes(e.off_growth_at_end),
+        )
+    }
+}
+
 const OFF: &[&str] = &["--backpressure", "off", "--memory-limit", "128MiB", "--drain", "0s"];
 const ON: &[&str] = &["--backpressure", "await", "--drain", "0s"];
 const THREADS: &[&str] = &["--io", "threads", "--drain", "0s"];
 
-/// Bytes that each client sends a second while it does not catch up.
+/// Bytes per second that each client sends until it reads again.
 const RATE: u64 = 32 << 20;
 
-/// Bytes that each client sends, and wants back: what goes out at the rate in four seconds.
+/// Bytes that each client sends and expects back: four seconds at the rate.
 const TOTAL: u64 = 128 << 20;
 
-/// Bytes of memory that must be left: the queue of the server without backpressure is at most all that is sent, and the
-/// other processes need some 20 MiB.
+/// Bytes of memory that must be available: the queue of the server without backpressure holds at most everything that is
+/// sent, and the other processes need about 20 MiB.
 const MEMORY: u64 = TOTAL + (32 << 20);
 
-/// For how long the clients read at first.
+/// How long the clients read at first.
 const READ: Duration = Duration::from_secs(1);
 
-/// For how long they then do not.
+/// How long they then do not read.
 const STOP: Duration = Duration::from_millis(2500);
 
 /// The reader that stops, and reads again.
 const STOPS: Reading = Reading::Pause { from: READ, until: Duration::from_millis(3500) };
 
-/// The reader that is slow: an eighth of what it sends.
+/// The slow reader: it reads an eighth of what it sends.
 const SLOW: Reading = Reading::AtRate(RATE / 8);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_question_names_the_times_and_rates_that_run() {
+        let times = format!("After {} s it stops reading", READ.as_secs_f64());
+        let pause = format!("; {} s later it reads again", STOP.as_secs_f64());
+        let rate = format!("sends {} MiB per second", RATE >> 20);
+
+        for figure in [times, pause, rate] {
+            assert!(LESSON.question.text.contains(&figure), "'{figure}' is not in {}", LESSON.question.text);
+        }
+    }
+
+    /// A server whose memory grew by `growth` bytes and ended at `left`.
+    fn measured(growth: u64, left: u64) -> Measurements {
+        Measurements {
+            memory: vec![(0.05, 0.0), (1.0, growth as f64), (2.6, left as f64)],
+            growth,
+            pending: growth,
+            verified: TOTAL,
+            held_back: 2.2,
+            ..Measurements::default()
+        }
+    }
+
+    #[test]
+    fn times_in_the_text_are_those_that_ran() {
+        let (off, on) = (measured(80 << 20, 78 << 20), measured(100 << 10, 0));
+
+        let text = finding(&off, &on, &on, [&off, &on]).explanation.join(" ");
+
+        assert!(text.contains("at the longest for 2.2 s"), "{text}");
+        assert!(text.contains("grew by 80 MiB in 2.6 s"), "{text}");
+    }
+
+    #[test]
+    fn memory_that_stays_after_draining_is_explained() {
+        let on = measured(100 << 10, 0);
+        let text = |off: &Measurements| finding(off, &on, &on, [off, &on]).explanation.join(" ");
+
+        let stays = text(&measured(80 << 20, 78 << 20));
+        let returns = text(&measured(80 << 20, 1 << 20));
+
+        assert!(stays.contains("stays at 78 MiB") && stays.contains("queue holds 0 B"), "{stays}");
+        assert!(returns.contains("falls to 1 MiB"), "{returns}");
+        for text in [stays, returns] {
+            assert!(text.contains("how much its memory grows"), "{text}");
+        }
+    }
+}

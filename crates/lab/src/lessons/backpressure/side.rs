@@ -1,4 +1,4 @@
-//! One side of the comparison: a server in a process of its own, and a client at work on it.
+//! One side of the comparison: a server in a process of its own, and its client.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::ChildServer;
 use crate::kit::LessonError;
 use crate::kit::measure::TIMEOUT;
 
-/// A server, and a client at work on it.
+/// A server and its client.
 pub(super) struct Side {
     server: ChildServer,
     memory: ProcessTree,
@@ -24,12 +24,18 @@ pub(super) struct Side {
 /// What was measured of a side.
 #[derive(Default)]
 pub(super) struct Measurements {
-    /// Seconds, and by how much the server's memory had grown.
+    /// Seconds since the start, and growth of the server's memory in bytes.
     pub(super) memory: Vec<(f64, f64)>,
-    first: Option<u64>,
+    /// Memory at the start, in bytes.
+    pub(super) first: Option<u64>,
+    /// Maximum growth, in bytes.
     pub(super) growth: u64,
+    /// Bytes sent and not read back: maximum until the client reads again, and number at the end.
     pub(super) pending: u64,
+    pub(super) pending_at_end: u64,
+    /// Bytes that came back identical.
     pub(super) verified: u64,
+    /// The longest time in which the client could not send, in seconds.
     pub(super) held_back: f64,
 }
 
@@ -64,7 +70,11 @@ impl Side {
         let growth = memory.saturating_sub(self.measured.first.unwrap_or(memory));
         self.measured.memory.push((t, growth as f64));
         self.measured.growth = self.measured.growth.max(growth);
-        self.measured.pending = self.measured.pending.max(totals.produced.saturating_sub(totals.consumed));
+        // What is pending later, when the client catches up, is not what waited while it did not read.
+        if t < (READ + STOP).as_secs_f64() {
+            self.measured.pending =
+                self.measured.pending.max(totals.produced.saturating_sub(totals.consumed));
+        }
         self.measured.held_back = self.measured.held_back.max(totals.longest_stall.as_secs_f64());
     }
 
@@ -75,12 +85,13 @@ impl Side {
         self.server.check()?;
         let outcome = self.run.await.map_err(|error| LessonError::Part(error.to_string()))?;
         self.measured.verified = outcome.totals.verified;
+        self.measured.pending_at_end = outcome.totals.produced.saturating_sub(outcome.totals.consumed);
         drop(self.server);
         Ok(self.measured)
     }
 }
 
-/// Watches sides until their clients have ended, or for so long.
+/// Samples the sides until their clients have finished, or for `duration`.
 pub(super) async fn watch<const N: usize>(
     mut sides: [Side; N],
     duration: Option<Duration>,
@@ -103,8 +114,8 @@ pub(super) async fn watch<const N: usize>(
     Ok(measured)
 }
 
-/// The first part takes 4 s; a machine that needs so long is too loaded to tell.
+/// Time limit for the first part, which takes 4 s: a machine that needs longer is too loaded for the experiment.
 const MAX_DURATION: Duration = Duration::from_secs(11);
 
-/// Between two looks.
+/// Time between two samples.
 const TICK: Duration = Duration::from_millis(50);

@@ -1,5 +1,5 @@
 //! `unbounded`: find the unbounded queue. The learner sees the code of four small servers and guesses; then the audit
-//! attacks each, in a process of its own, and its verdict tells.
+//! attacks each one in a process of its own and reports a verdict.
 
 mod servers;
 
@@ -23,28 +23,28 @@ use servers::Candidate;
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
     name: "unbounded",
-    idea: "find the queue without a limit: four servers, your guess",
+    idea: "find the unbounded queue: four servers, your guess",
     question: Question {
-        text: "The audit sends lines of 1 KiB to each of the four servers above, as fast as they are taken, and does not \
-               read the replies. The memory of one of them grows without end. Which one?",
+        text: "The audit sends lines of 1 KiB to each of the four servers above, as fast as they accept them, and does not \
+               read the replies. The memory of one server grows without limit. Which one?",
         choices: &["server a", "server b", "server c", "server d"],
     },
     code: Code {
         source: include_str!("servers.rs"),
         node: Some(
-            "// the same mistake: nobody waits for what the handler has begun\n\
+            "// the same mistake: no code awaits the async handler\n\
              socket.on('data', async data => { await write(socket, reply(data)); });\n\n\
-             // a queue that nobody sees: socket.write() keeps in memory what the kernel does not take\n\
+             // a hidden queue: socket.write() buffers in memory what the kernel does not accept\n\
              socket.on('data', data => socket.write(data));",
         ),
     },
     next: &[
-        ("echoctl audit -- node server.js", "the same verdict on a server of yours, which listens at $PORT"),
+        ("echoctl audit -- node server.js", "the same test for a server of yours that listens on $PORT"),
         (
             "echoctl audit 127.0.0.1:PORT --request x --repeat",
-            "a line without an end, against a server that runs",
+            "an endless line, against a server that is already running",
         ),
-        ("echoctl lesson race", "the same mistake, seen by the order of the replies"),
+        ("echoctl lesson race", "the same mistake, visible in the order of the replies"),
     ],
     before: Some(listings),
     run,
@@ -56,22 +56,22 @@ struct Evidence {
     verdicts: Map<String, Value>,
     culprit: char,
     servers: Map<String, Value>,
-    /// The most that each server's memory grew, in bytes.
+    /// Maximum growth of each server's memory, in bytes.
     growth: Map<String, Value>,
-    /// The verdict on the server that reads whole lines, when a line has no end.
+    /// The verdict on the server that reads complete lines, for an endless line.
     endless_line: Verdict,
     endless_line_server: char,
 }
 
-/// Runs a candidate until its standard input ends: what the lesson starts as a child. `listening` is told where.
+/// Runs a candidate, which the lesson starts as a child process, until stdin is closed. Calls `listening` with its address.
 ///
 /// # Errors
 /// When there is no candidate of this name, or it cannot listen.
 pub fn serve_candidate(name: &str, listening: impl FnOnce(SocketAddr) -> io::Result<()>) -> io::Result<()> {
     let Some(candidate) = Candidate::find(name) else {
-        return Err(io::Error::new(io::ErrorKind::NotFound, format!("no server is called '{name}'")));
+        return Err(io::Error::new(io::ErrorKind::NotFound, format!("unknown server '{name}'")));
     };
-    // One thread, so that what one server needs is the same on every machine.
+    // One thread, so that a server needs the same memory on every machine.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     start_thread("stdin", move || {
@@ -85,7 +85,7 @@ pub fn serve_candidate(name: &str, listening: impl FnOnce(SocketAddr) -> io::Res
 /// The servers by letter, in the order of this run.
 fn lettered(setting: &Setting) -> Vec<(char, Candidate)> {
     let mut order = Candidate::ALL;
-    // Fisher and Yates, with a seed of the caller: answers submission on to the next class are of no use.
+    // Fisher-Yates shuffle with the caller's seed, so that answers from another run do not help.
     let mut random = setting.seed;
     for last in (1..order.len()).rev() {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -94,7 +94,7 @@ fn lettered(setting: &Setting) -> Vec<(char, Candidate)> {
     ('a'..).zip(order).collect()
 }
 
-/// The code of all four, to be read before the question.
+/// The code of all four servers, printed before the question.
 fn listings(setting: &Setting) -> String {
     lettered(setting)
         .iter()
@@ -108,14 +108,14 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let servers = lettered(setting);
     let lines = Preset::Echo.script("127.0.0.1");
     let endless = Script::new(Stimulus::repeat("a line without an end", Payload::text("x".repeat(4096))));
-    // All at once, and each waited for only when all run: where one cannot begin, none is waited for.
+    // Start all attacks before waiting for the first: if one cannot start, none is waited for.
     let begin = |candidate, script| {
         let program = setting.program.clone();
         spawn(move || attack(&program, candidate, script))
     };
     let mut attacks = Vec::new();
     for (letter, candidate) in servers {
-        // Sabotage: the culprit is replaced by a server that waits.
+        // Sabotage: the culprit is replaced by a server that awaits its writes.
         let culprit = candidate == Candidate::Spawned && setting.sabotage;
         let runs = if culprit { Candidate::Pieces } else { candidate };
         attacks.push((letter, candidate, begin(runs, lines.clone())?));
@@ -132,7 +132,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     Ok(finding(&found?, endless_line?.0))
 }
 
-/// A server and what the audit found.
+/// A server and the result of its audit.
 struct Found {
     letter: char,
     candidate: Candidate,
@@ -140,7 +140,7 @@ struct Found {
     growth: u64,
 }
 
-/// Starts a server and audits it. Returns the verdict, and the most by which its memory grew.
+/// Starts a server and audits it. Returns the verdict and the maximum growth of its memory.
 fn attack(program: &Path, candidate: Candidate, script: Script) -> Result<(Verdict, u64), LessonError> {
     let mut server = ChildServer::start_lesson(program, &["unbounded", "--candidate", candidate.name()])?;
     let pids = vec![server.pid()];
@@ -153,7 +153,7 @@ fn attack(program: &Path, candidate: Candidate, script: Script) -> Result<(Verdi
     };
     let outcome = config
         .attack(&AtomicBool::new(false), &mut |_| {})
-        .map_err(|error| LessonError::Part(format!("the audit of a server: {error}")))?;
+        .map_err(|error| LessonError::Part(format!("audit one of the servers: {error}")))?;
     server.check()?;
     let memory = || outcome.samples.iter().filter_map(|sample| sample.server_memory);
     let growth = memory().max().zip(memory().next()).map_or(0, |(most, first)| most.saturating_sub(first));
@@ -161,7 +161,7 @@ fn attack(program: &Path, candidate: Candidate, script: Script) -> Result<(Verdi
 }
 
 fn joined<T>(attack: JoinHandle<Result<T, LessonError>>) -> Result<T, LessonError> {
-    attack.join().map_err(|_| LessonError::Part("an audit failed".to_owned()))?
+    attack.join().map_err(|_| LessonError::Part("audit one of the servers: the audit panicked".to_owned()))?
 }
 
 fn finding(found: &[Found], endless_line: Verdict) -> Finding {
@@ -186,10 +186,10 @@ fn finding(found: &[Found], endless_line: Verdict) -> Finding {
         Candidate::Pieces => "awaits each write",
         Candidate::Lines => "awaits each write",
         Candidate::Counted => "a queue of 1000 lines",
-        Candidate::Spawned => "a task for each line",
+        Candidate::Spawned => "one task per line",
     };
     let table =
-        found.iter().fold(Table::new(["server", "how", "verdict", "memory grew by"]), |table, found| {
+        found.iter().fold(Table::new(["server", "method", "verdict", "memory grew by"]), |table, found| {
             let name = format!("{}", found.letter);
             table.row([&name, why(found.candidate), found.verdict.name(), &Bytes(found.growth).to_string()])
         });
@@ -197,35 +197,36 @@ fn finding(found: &[Found], endless_line: Verdict) -> Finding {
         (letter_of(Candidate::Pieces), letter_of(Candidate::Lines), letter_of(Candidate::Counted));
     let finding = Finding::new(&e)
         .table(table)
+        .explain("In short: a task per message is a queue, and a queue needs a limit in bytes.")
         .explain(format!(
-            "Server {} grew by {}. It awaits every write, but in a task of its own for each line, and nobody awaits the \
-             tasks: the loop reads on at once. The tasks that wait for the writer are the queue, one that no line of the \
-             code calls a queue, and it has no limit.",
+            "Server {} grew by {}. It awaits every write, but in a separate task for each line, and it does not await the \
+             tasks. So its loop reads the next line immediately. The tasks that wait for the writer are the queue. The code \
+             does not call it a queue, and it has no limit.",
             e.culprit,
             growth(Candidate::Spawned),
         ))
         .explain(format!(
-            "Servers {pieces} and {lines} read again when the last write is complete: nothing can pile up, they grew by {} \
-             and {}. Server {counted} has a queue, and it grew by {}: with 1000 lines in it, queue.send waits, and the loop \
-             does not read.",
+            "Servers {pieces} and {lines} read again only when the last write has completed, so nothing can accumulate. They \
+             grew by {} and {}. Server {counted} has a queue with a limit, and grew by {}. When the queue holds 1000 lines, \
+             queue.send waits, and the loop does not read.",
             growth(Candidate::Pieces),
             growth(Candidate::Lines),
             growth(Candidate::Counted),
         ))
         .explain(format!(
-            "But 1000 lines are not a number of bytes: with lines of 1 MiB the same queue holds 1 GiB. Bound bytes, not \
-             messages. And a line need not end at all: sent bytes without a newline, server {lines} was found {}. It \
-             collects the line before it answers. A verdict holds for what was sent; so audit with what your peers can \
-             send, not only with what they should.",
+            "But a number of lines is not a number of bytes: with lines of 1 MiB the same queue holds 1000 MiB. Limit bytes, not \
+             messages. Also, a line may never end. With an endless line, the verdict on server {lines} was {}, because it \
+             buffers the line until it is complete. A verdict covers only the input tested: test with what peers can send, not \
+             just what they should.",
             e.endless_line.name(),
         ))
         .claim(
-            "exactly one of the four is unbounded, and it is the one that nobody waits for",
+            "only the server that does not await its tasks is unbounded",
             unbounded == [e.culprit],
             found.iter().map(|f| format!("{}: {}", f.letter, f.verdict)).collect::<Vec<_>>().join(", "),
         )
         .claim(
-            "a line without an end makes a bounded server unbounded",
+            "an endless line makes a bounded server unbounded",
             e.endless_line == Verdict::Unbounded,
             e.endless_line.name(),
         );
@@ -235,15 +236,15 @@ fn finding(found: &[Found], endless_line: Verdict) -> Finding {
     }
 }
 
-/// Input that is enough to call a server unbounded: about twice what the kernel's queues hold here.
+/// Bytes of input that are enough for the verdict unbounded: about twice the kernel buffering of these connections.
 const BUDGET: u64 = 80 << 20;
 
-/// Bytes of memory that must be left: two of the five servers keep what they take, until the audit stops at a quarter of
-/// what is left.
+/// Bytes of memory that must be available: two of the five servers buffer their whole input, until the audit stops at a
+/// quarter of the memory available.
 const MEMORY: u64 = 2 * BUDGET;
 
-/// Bytes a second for each of five servers at once.
+/// Bytes per second for each of five servers.
 const RATE: u64 = 40 << 20;
 
-/// An audit takes about 4 s here; one that takes so long ends without a verdict.
+/// Time limit of an audit, which takes about 4 s: one that takes longer has no verdict.
 const MAX_DURATION: Duration = Duration::from_secs(12);

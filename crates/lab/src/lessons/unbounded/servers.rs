@@ -1,7 +1,7 @@
-//! Four small echo servers. One of them has a queue without a limit. Each is a loop over one connection; the listening
-//! around it is the same for all.
+//! Four small echo servers, one of them with an unbounded queue. Each is a loop over one connection; they share the code
+//! that listens and accepts.
 //!
-//! Their names stay out of what the learner is shown: see [`listing`].
+//! The listing that the learner sees does not show their names: see [`Candidate::listing`].
 
 use std::future::Future;
 use std::io;
@@ -27,7 +27,7 @@ impl Candidate {
     pub(super) const ALL: [Candidate; 4] =
         [Candidate::Pieces, Candidate::Lines, Candidate::Counted, Candidate::Spawned];
 
-    /// Its name for the child process that is this server.
+    /// Its name on the command line of the child process.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Candidate::Pieces => "pieces",
@@ -41,7 +41,7 @@ impl Candidate {
         Candidate::ALL.into_iter().find(|candidate| candidate.name() == name)
     }
 
-    /// Its code, the function called `letter`.
+    /// Its code, with the function renamed to `letter`.
     pub(super) fn listing(self, letter: char) -> String {
         let begin = format!("async fn {}(", self.name());
         let from = SOURCE.find(&begin).expect("each candidate is a function of its name");
@@ -51,7 +51,7 @@ impl Candidate {
     }
 }
 
-/// Serves on a free port until `stop` completes; `listening` is told where.
+/// Serves on a free port until `stop` completes. Calls `listening` with the address.
 pub(super) async fn serve(
     candidate: Candidate,
     listening: impl FnOnce(SocketAddr) -> io::Result<()>,
@@ -62,7 +62,7 @@ pub(super) async fn serve(
     let accepting = async {
         loop {
             let (socket, _) = listener.accept().await?;
-            // A connection's end, good or bad, is the connection's affair.
+            // An error closes only its own connection.
             match candidate {
                 Candidate::Pieces => drop(tokio::spawn(pieces(socket))),
                 Candidate::Lines => drop(tokio::spawn(lines(socket))),
@@ -79,13 +79,13 @@ pub(super) async fn serve(
 
 // [show]
 async fn pieces(mut socket: TcpStream) -> io::Result<()> {
-    let mut room = vec![0; 16 * 1024];
+    let mut buffer = vec![0; 16 * 1024];
     loop {
-        let read = socket.read(&mut room).await?;
+        let read = socket.read(&mut buffer).await?;
         if read == 0 {
             return Ok(());
         }
-        socket.write_all(&room[..read]).await?;
+        socket.write_all(&buffer[..read]).await?;
     }
 }
 
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_listing_is_one_function_and_does_not_tell_its_name() {
+    fn a_listing_is_one_function_without_its_name() {
         for candidate in Candidate::ALL {
             let listing = candidate.listing('a');
 

@@ -1,5 +1,8 @@
-//! `flow-control`: the receiver says how much more it is willing to take, its window. When its program reads too slowly the
-//! window closes, and the sender stops. It is not congestion control, which is about the network between them.
+//! `flow-control`: the receiver announces a window, the number of bytes it accepts next. When its program reads too slowly,
+//! the window closes and the sender stops. This is not congestion control, which protects the network between them.
+
+#[cfg(test)]
+mod tests;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -21,20 +24,20 @@ pub(super) const LESSON: Lesson = Lesson {
     name: "flow-control",
     idea: "the window closes and opens again; it is not congestion control",
     question: Question {
-        text: "A sender writes 1 MiB a second, and the receiver's program reads a quarter of that. The network is perfect. \
+        text: "A sender writes 1 MiB per second, and the receiver's program reads a quarter of that. The network is perfect. \
                What makes the sender stop?",
         choices: &[
-            "segments are lost, and congestion control slows it down",
+            "segments are lost, and congestion control slows the sender down",
             "the receiver's kernel announces a window of 0",
-            "nothing: the receiver's kernel keeps what is not yet read",
+            "nothing: the receiver's kernel buffers everything that has not been read",
         ],
     },
-    code: Code { source: include_str!("flow_control.rs"), node: None },
+    code: Code { source: include_str!("mod.rs"), node: None },
     next: &[
-        ("echoctl flood --no-read", "its window, live, with a server of yours (start echoctl serve)"),
-        ("ss -tmi", "of every connection: the window, cwnd, and the queues' memory"),
-        ("echoctl lesson send-buffer", "what the sender's program sees of it"),
-        ("echoctl lesson backpressure", "what a server does that is held back"),
+        ("echoctl flood --no-read", "a closing window, live (first start echoctl serve)"),
+        ("ss -tmi", "the window, cwnd and queue memory of every connection"),
+        ("echoctl lesson send-buffer", "what the sender's program sees of a closed window"),
+        ("echoctl lesson backpressure", "what a server does while it cannot send"),
     ],
     before: None,
     run,
@@ -42,22 +45,24 @@ pub(super) const LESSON: Lesson = Lesson {
 
 #[derive(Serialize)]
 struct Evidence {
-    /// What the receiver is willing to take, in bytes, as the sender knows it.
+    /// The receive window in bytes, as the sender knows it.
     window_start: u32,
     window_min: u32,
     /// The largest window once the receiver read faster.
     window_reopened: u32,
     /// Unread bytes at the receiver when the window was 0.
     queue_at_zero: u64,
-    /// What the program then read before the window was seen above 0.
+    /// Bytes that the program then read before the window first opened.
     read_until_open: u64,
-    /// What congestion control would have allowed meanwhile, in bytes.
+    /// The most that the program read while the window stayed closed.
+    max_read_while_closed: u64,
+    /// The congestion window in bytes while the receive window was 0.
     cwnd_at_zero: u64,
-    /// Seconds for which the window was watched at 0.
+    /// Seconds for which the window was observed at 0.
     zero_seconds: f64,
 }
 
-/// What is seen at one moment.
+/// Both ends at one moment.
 #[derive(Clone, Copy)]
 struct Observation {
     t: f64,
@@ -74,10 +79,10 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let bytes_read = Arc::new(AtomicU64::new(0));
     let watcher =
         Watcher { writer: &writer, reader: &reader, bytes_read: &bytes_read, started: Instant::now() };
-    // Sabotage: the reader never waits.
+    // Sabotage: the reader never pauses.
     let reads_every = Pause::new(if setting.sabotage { Duration::ZERO } else { SLOW });
-    send(writer.try_clone()?)?; // 4 KiB every 4 ms: 1 MiB a second
-    read(reader.try_clone()?, reads_every.clone(), bytes_read.clone())?; // 8 KiB every 30 ms: a quarter of it
+    send(writer.try_clone()?)?; // 4 KiB every 4 ms: 1 MiB per second
+    read(reader.try_clone()?, reads_every.clone(), bytes_read.clone())?; // 8 KiB every 30 ms: a quarter of that
 
     let slow = watcher.until(|observation, _| observation.window == 0)?;
     if !setting.sabotage {
@@ -92,7 +97,14 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
 }
 // [/show]
 
-/// Writes at a steady pace until the experiment is over. What was not written while it was held back is not made up for.
+impl Observation {
+    /// Whether the sender may send a segment. It does not use a smaller window.
+    fn is_open(&self) -> bool {
+        self.window >= ETHERNET
+    }
+}
+
+/// Writes at a steady rate until the experiment is over. Does not catch up after it was blocked.
 fn send(mut writer: TcpStream) -> Result<JoinHandle<()>, LessonError> {
     spawn(move || {
         while writer.write_all(&[b'x'; 4096]).is_ok() {
@@ -101,7 +113,7 @@ fn send(mut writer: TcpStream) -> Result<JoinHandle<()>, LessonError> {
     })
 }
 
-/// Reads 8 KiB, waits as long as it is told to, and so on.
+/// Reads 8 KiB, pauses, and so on.
 fn read(
     mut reader: TcpStream,
     pause: Pause,
@@ -118,7 +130,7 @@ fn read(
     })
 }
 
-/// The time between two reads, which changes while the experiment runs. The reader ends when it alone still has it.
+/// The time between two reads, which changes while the experiment runs. The reader stops when it owns the last copy.
 #[derive(Clone)]
 struct Pause(Arc<AtomicU64>);
 
@@ -140,7 +152,7 @@ impl Pause {
     }
 }
 
-/// Looks at both ends, again and again. Dropping it ends the experiment's threads.
+/// Observes both ends repeatedly. Dropping it stops the experiment's threads.
 struct Watcher<'a> {
     writer: &'a TcpStream,
     reader: &'a TcpStream,
@@ -150,8 +162,8 @@ struct Watcher<'a> {
 }
 
 impl Watcher<'_> {
-    /// Looks every few milliseconds until `done`, which is also told the seconds for which the window has been 0. Gives up
-    /// after a while: then the observations show what was seen instead.
+    /// Observes every few milliseconds until `done`, whose second argument is the seconds for which the window has been 0.
+    /// Gives up after [`GIVE_UP`]: then the observations show what happened instead.
     fn until(&self, done: impl Fn(&Observation, f64) -> bool) -> Result<Vec<Observation>, LessonError> {
         let (mut observations, phase_began) = (Vec::new(), self.now());
         let mut open_at = phase_began;
@@ -190,7 +202,7 @@ impl Watcher<'_> {
 
 impl Drop for Watcher<'_> {
     fn drop(&mut self) {
-        // Both threads end at their next call; there is nothing else to do about an error.
+        // Both threads stop at their next call. A socket that is already closed needs no shutdown.
         let _ = self.writer.shutdown(Shutdown::Both);
         let _ = self.reader.shutdown(Shutdown::Both);
     }
@@ -199,9 +211,10 @@ impl Drop for Watcher<'_> {
 fn finding(slow: &[Observation], none: &[Observation], fast: &[Observation]) -> Finding {
     let while_slow = || slow.iter().chain(none);
     let closed = none.iter().rfind(|observation| observation.window == 0);
-    let opened = fast.iter().find(|observation| observation.window > 0);
+    let opened = fast.iter().find(|observation| observation.is_open());
     let all: Vec<&Observation> = while_slow().chain(fast).collect();
     let e = Evidence {
+        max_read_while_closed: max_read_while_closed(closed.into_iter().chain(fast)),
         window_start: slow.iter().map(|observation| observation.window).max().unwrap_or(0),
         window_min: while_slow().map(|observation| observation.window).min().unwrap_or(0),
         window_reopened: fast.iter().map(|observation| observation.window).max().unwrap_or(0),
@@ -218,44 +231,55 @@ fn finding(slow: &[Observation], none: &[Observation], fast: &[Observation]) -> 
         all.iter().map(|observation| (observation.t, value(observation))).collect()
     };
     let chart = Chart::lines("The receiver's window and its queue", Unit::Bytes)
-        .describe("While the program reads slowly its queue fills and the window falls to 0. When it reads again, the window opens.")
-        .series(Series::new("receive queue", Ink::Orange, Stroke::Solid, points(|look| look.queue as f64)))
-        .series(Series::new("window", Ink::Blue, Stroke::Dashed, points(|look| f64::from(look.window))))
+        .describe("While the program reads slowly, its queue fills and the window falls to 0. When it reads fast, the window opens.")
+        .series(Series::new("receive queue", Ink::Orange, Stroke::Solid, points(|at| at.queue as f64)))
+        .series(Series::new("window", Ink::Blue, Stroke::Dashed, points(|at| f64::from(at.window))))
         .phase(0.0, began(none), "reads slowly")
         .phase(began(none), began(fast), "not at all")
         .phase(began(fast), end, "reads fast");
+    let again = if e.max_read_while_closed > e.read_until_open {
+        format!(
+            "The waiting sender filled it immediately, and then the program read {} before the window opened again. ",
+            Bytes(e.max_read_while_closed)
+        )
+    } else {
+        String::new()
+    };
     let finding = Finding::new(&e)
         .chart(chart)
         .table(
             Table::new(["", "bytes"])
-                .row(["window in the beginning", &Bytes(e.window_start.into()).to_string()])
-                .row(["smallest window, reading slowly or not at all", &Bytes(e.window_min.into()).to_string()])
-                .row(["unread at the receiver then", &Bytes(e.queue_at_zero).to_string()])
-                .row(["congestion window (cwnd) at that moment", &Bytes(e.cwnd_at_zero).to_string()])
-                .row(["window when it read faster", &Bytes(e.window_reopened.into()).to_string()]),
+                .row(["largest window while reading slowly", &Bytes(e.window_start.into()).to_string()])
+                .row(["smallest window", &Bytes(e.window_min.into()).to_string()])
+                .row(["unread in the receive queue then", &Bytes(e.queue_at_zero).to_string()])
+                .row(["congestion window (cwnd) then", &Bytes(e.cwnd_at_zero).to_string()])
+                .row(["largest window while reading fast", &Bytes(e.window_reopened.into()).to_string()]),
         )
+        .explain("In short: a receiver that does not read closes its window, and the sender has to wait.")
         .explain(format!(
-            "With each segment the receiver's kernel says how much more it will take. In the beginning that was {}. The \
-             program read less than came in, so {} piled up unread, and the window fell to {}: \"send nothing\". The \
-             sender's kernel obeyed, its own buffer filled up, and write waited.",
+            "With each segment the receiver's kernel announces its window: the number of bytes it accepts next. At first that \
+             was up to {}. The program read more slowly than data arrived, so {} accumulated in the receive queue, and the \
+             window fell to {}: \"send nothing\". The sender's kernel stopped, the sender's own buffer filled up, and its write \
+             blocked.",
             Bytes(e.window_start.into()),
             Bytes(e.queue_at_zero),
             Bytes(e.window_min.into()),
         ))
         .explain(format!(
-            "For {:.1} s the program read nothing, and nothing moved. Then it read fast, and after {} the window was seen open. \
-             It does not open for every byte: that would make the sender send a few bytes at a time (\"silly window\"), so \
-             a receiver announces room when it is worth a segment at least. And it went on to open, to {}, as the program read \
-             faster than the sender sent and its queue emptied.",
+            "For {:.1} s the program read nothing, and nothing moved. Then it read fast, and the window opened in jumps: first \
+             after {} had been read. {again}A receiver does not announce every free byte, because the sender would then send \
+             tiny segments (\"silly window syndrome\"). It waits until the free space is worth at least one segment (on loopback, up to 64 KiB), and often longer. The program read faster than the sender sent, so in the end the window \
+             was up to {} again.",
             e.zero_seconds,
             Bytes(e.read_until_open),
             Bytes(e.window_reopened.into()),
         ))
         .explain(format!(
-            "This is flow control: it protects the receiver. Congestion control is another limit, the sender's own guess of \
-             what the network bears, and at that moment it would have allowed {}. The sender keeps to the smaller of the \
-             two. Nothing was lost here. While the window is 0 the sender asks now and then whether it still is (window probes), \
-             and some kernels and tools count these among the \"retransmits\": a number there is no proof of loss.",
+            "This is flow control: it protects the receiver. Congestion control is a different limit, the sender's own estimate \
+             of what the network can carry. Its window (cwnd) was {} while the receive window was 0, so it did not stop the \
+             sender. A sender obeys the smaller of the two. While the window is 0, the sender probes it from time to time. Some \
+             kernels and tools count these window probes as \"retransmits\", so that number does not prove that anything was \
+             lost.",
             Bytes(e.cwnd_at_zero),
         ))
         .claim(
@@ -264,12 +288,12 @@ fn finding(slow: &[Observation], none: &[Observation], fast: &[Observation]) -> 
             format!("from {} to {}", Bytes(e.window_start.into()), Bytes(e.window_min.into())),
         )
         .claim(
-            "and opens again when the program reads",
+            "the window opens again when the program reads",
             e.window_reopened > 0 && opened.is_some(),
             format!("{}", Bytes(e.window_reopened.into())),
         )
         .claim(
-            "congestion control would have allowed more all the while",
+            "the congestion window stays open while the receive window is 0",
             e.cwnd_at_zero > 0,
             format!("cwnd {}", Bytes(e.cwnd_at_zero)),
         );
@@ -279,26 +303,39 @@ fn finding(slow: &[Observation], none: &[Observation], fast: &[Observation]) -> 
     }
 }
 
-/// Small buffers at both ends, so that the window moves in steps that one can see.
+/// The most that the program read between two moments at which the window was open.
+fn max_read_while_closed<'a>(observations: impl Iterator<Item = &'a Observation>) -> u64 {
+    let (mut max, mut closed_at) = (0, None);
+    for now in observations {
+        let read_before = *closed_at.get_or_insert(now.bytes_read);
+        max = max.max(now.bytes_read - read_before);
+        if now.is_open() {
+            closed_at = None;
+        }
+    }
+    max
+}
+
+/// Small buffers at both ends, so that the window moves in visible steps.
 const SMALL: Clamp = Clamp {
     client_send: Some(64 << 10),
     server_receive: Some(128 << 10),
-    // With loopback's own segments of 64 KiB the window would move in leaps of that size.
+    // With loopback's own segments of 64 KiB the window would move in jumps of at least that size.
     segment: Some(ETHERNET),
     ..Clamp::NONE
 };
 
-/// Between two writes, and between two fast reads.
+/// Time between two writes, and between two fast reads.
 const TICK: Duration = Duration::from_millis(4);
 
-/// Between two slow reads.
+/// Time between two slow reads.
 const SLOW: Duration = Duration::from_millis(30);
 
-/// For how long the window is watched at 0, in seconds, before the program reads again.
+/// Seconds for which the window is observed at 0 before the program reads again.
 const CLOSED_FOR: f64 = 0.7;
 
-/// For how long the faster reading is watched, in seconds.
+/// Seconds for which fast reading is observed.
 const OPEN_FOR: f64 = 0.8;
 
-/// After so many seconds what a phase waits for is not going to come.
+/// Seconds after which a phase ends even without the event it waits for.
 const GIVE_UP: f64 = 4.0;
