@@ -1,10 +1,11 @@
-//! `echoctl watch`: the queues of a live server, without a byte sent.
+//! `echoctl watch`: queues, windows and memory of a live server, measured without sending to it.
 
 mod history;
 mod rows;
 mod screen;
 mod target;
 
+use std::env;
 use std::time::{Duration, Instant};
 
 use echoctl_lab::kit::{count, wrap};
@@ -26,61 +27,68 @@ use rows::Row;
 use screen::WatchScreen;
 use target::Target;
 
-/// Watch the queues, windows and memory of a live server and its connections, without sending a byte
+/// Watch the queues and memory of a live server without sending to it
 ///
-/// Any server of this host, in any language, while it does its work: which connections hold bytes, who does not read, and
-/// what that costs in the server's memory and in the kernel's. The client's queues are shown where the client is on this
-/// host too. Of more than 10,000 connections, each sample reads the new ones and 10,000 of the others, in turn. Needs Linux;
-/// the memory of another user's server needs root.
+/// Works with any server on this host, in any language: which connections buffer bytes, which side does not read, and what it
+/// costs in the server's memory and in the kernel's. A client's queues are visible if the client is on this host too. Above
+/// 10,000 connections, each sample reads the new ones and 10,000 of the others in turn. Needs Linux; the memory of another
+/// user's server needs root.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Watch this port, process or address; a number is a port if somebody listens there, else a pid
-    #[arg(value_name = "PORT|PID|ADDR", required_unless_present = "pid")]
+    /// Port, pid, or address of the server
+    ///
+    /// A port, :port or host:port at which it listens, or a pid. A number is a port if a server listens there, otherwise a
+    /// pid. Without a target and --pid, ECHOCTL_ADDR is the target.
+    #[arg(value_name = "TARGET", help_heading = "Target")]
     target: Option<String>,
 
-    /// Watch the memory of this process; without a target, all addresses where it listens
-    #[arg(long, value_name = "PID", value_parser = values::number::<u32>(values::PIDS))]
+    /// Measure the memory of this process and its children
+    ///
+    /// Without a target, all addresses at which the process listens are watched.
+    #[arg(long, value_name = "PID", value_parser = values::number::<u32>(values::PIDS), help_heading = "Target")]
     pid: Option<u32>,
 
-    /// Stop after so long [default: Ctrl-C]
-    #[arg(long = "for", value_name = "TIME", value_parser = values::duration)]
-    for_: Option<Duration>,
+    /// Stop after this time [default: at Ctrl-C]
+    #[arg(short = 't', long = "for", value_name = "TIME", value_parser = values::duration, help_heading = "Limits")]
+    duration: Option<Duration>,
 
-    /// Print a line, or a JSON sample, so often
-    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = values::positive_duration)]
+    /// Interval between lines or JSON samples
+    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = values::positive_duration, help_heading = "Output")]
     every: Duration,
 
-    /// Name so many connections in each JSON sample, those that hold most first
-    #[arg(long, default_value_t = 10, value_name = "N", value_parser = values::number::<u32>(0..=MOST_TOP))]
+    /// List the top N connections by bytes buffered in each JSON sample
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = values::number::<u32>(0..=MAX_TOP), help_heading = "Output", hide_short_help = true)]
     top: u32,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Output")]
     recording: RecordArgs,
 
-    /// Print lines, also on a terminal
-    #[arg(long)]
-    plain: bool,
-
-    /// Print samples and a summary as JSON, one object a line
-    #[arg(long, conflicts_with = "plain")]
+    /// Print samples and a summary as JSON, one per line
+    #[arg(short = 'J', long, help_heading = "Output")]
     json: bool,
+
+    /// Plain ASCII lines: no live view, no colour
+    #[arg(long, help_heading = "Output")]
+    plain: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  echoctl watch 6379                            a Redis on its usual port
-  echoctl watch 127.0.0.1:8080 --for 30s        half a minute of one address
-  echoctl watch --pid 4711 --json               all ports of a process, for a program to read
-  echoctl watch 8080 --record run.json          keep it for echoctl report and compare";
+  echoctl watch 6379                       a Redis server on its usual port
+  echoctl watch 127.0.0.1:8080 --for 30s   half a minute of one address
+  echoctl watch --pid 4711 --json          all ports of a process, for a program to read
+  echoctl watch 8080 --record run.json     a recording, for echoctl report and compare";
 
 pub(crate) fn run(args: Args) -> Outcome {
-    // Three files stay open for each process of the server. Where the limit cannot be raised, fewer processes are seen.
+    // Each process of the server needs three open files. Where the limit cannot be raised, fewer processes are visible.
     let _ = raise_descriptor_limit();
-    let target = Target::find(args.target.as_deref(), args.pid)?;
+    let target =
+        args.target.or_else(|| if args.pid.is_none() { env::var("ECHOCTL_ADDR").ok() } else { None });
+    let target = Target::find(target.as_deref(), args.pid)?;
     let tree = match args.pid {
         Some(pid) => Some(ProcessTree::new([pid])?),
-        // A server that ends at this moment is still worth its connections.
+        // The connections of a server that exits at this moment are still shown.
         None => Some(&target.pids)
             .filter(|pids| !pids.is_empty())
             .and_then(|pids| ProcessTree::new(pids.iter().copied()).ok()),
@@ -88,7 +96,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let tracker = ConnectionTracker::new(target.addrs.clone(), tree)
         .map_err(|error| Failure::new(Exit::Inconclusive, anyhow::Error::from(error)))?;
     let recorder = Recorder::new(&args.recording, target.addresses(), echoctl_observe::machine())?;
-    // Before the view hides the cursor, which a signal is to show again.
+    // Before the view hides the cursor, which the signal handler shows again.
     interrupt::catch_signals(Duration::ZERO);
     let show = if args.json {
         View::Json { top: args.top as usize }
@@ -104,7 +112,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     }
     Watch {
         every: args.every,
-        ends: args.for_,
+        duration: args.duration,
         tracker,
         screen: WatchScreen::new(target.title()),
         show,
@@ -115,10 +123,10 @@ pub(crate) fn run(args: Args) -> Outcome {
     .run()
 }
 
-/// A watch under way.
+/// A watch in progress.
 struct Watch {
     every: Duration,
-    ends: Option<Duration>,
+    duration: Option<Duration>,
     tracker: ConnectionTracker,
     screen: WatchScreen,
     show: View,
@@ -127,7 +135,7 @@ struct Watch {
     recorder: Recorder,
 }
 
-/// How it is shown.
+/// Form of the output.
 enum View {
     Json { top: usize },
     Lines,
@@ -135,7 +143,7 @@ enum View {
 }
 
 impl Watch {
-    /// Looks until the time is over, the server has ended, or the user has seen enough.
+    /// Samples until the time is over, the server exits, or a signal arrives.
     fn run(mut self) -> Outcome {
         let began = self.tracker.sampler().began();
         let (mut look, mut list, mut line) = (began, began, began);
@@ -143,11 +151,11 @@ impl Watch {
             let now = Instant::now();
             if now >= list {
                 self.tracker.refresh()?;
-                list = now + LIST_EVERY;
+                list = now + LIST_INTERVAL;
             }
             let mut observation = self.tracker.sample();
-            let kept = self.history.add(&mut observation.sample, self.tracker.sampler().connections());
-            self.recorder.add(kept);
+            let recorded = self.history.add(&mut observation.sample, self.tracker.sampler().connections());
+            self.recorder.add(recorded);
             self.peaks.add(&observation);
             let rows = Row::all(&self.tracker);
             self.screen.add(&observation, &rows);
@@ -156,17 +164,17 @@ impl Watch {
                 line = after(line, self.every).max(now);
             }
             if let Err(error) = self.show(&observation, &rows, is_due) {
-                // The reader has gone: the rest is put in order as ever, and says the same.
+                // The reader of our output is gone. The files are written all the same.
                 self.finish(&observation, Exit::Done)?;
                 return Err(error.into());
             }
 
-            let is_over = self.ends.is_some_and(|ends| now.duration_since(began) >= ends);
+            let is_over = self.duration.is_some_and(|duration| now.duration_since(began) >= duration);
             if is_over || observation.server_ended.is_some() {
                 return self.finish(&observation, Exit::Done);
             }
-            look = (look + LOOK_EVERY.min(self.every)).max(now);
-            let next = self.ends.map_or(look, |ends| look.min(after(began, ends)));
+            look = (look + SAMPLE_INTERVAL.min(self.every)).max(now);
+            let next = self.duration.map_or(look, |duration| look.min(after(began, duration)));
             if interrupt::wait(next.saturating_duration_since(Instant::now())) {
                 return self.finish(&observation, Exit::Interrupted);
             }
@@ -196,30 +204,31 @@ impl Watch {
         } else {
             // The screen's last screen stays where it is, and the cursor comes back.
             self.show = View::Lines;
-            tell(&watched)
+            print_summary(&watched)
         };
-        // What was recorded is kept also where nobody reads the result.
-        let kept = self.recorder.finish(|run| run.watch = Some(watched));
+        // The files are written even if stdout is closed.
+        let written = self.recorder.finish(|run| run.watch = Some(watched));
         ignore_broken_pipe(printed)?;
-        kept?;
+        written?;
         Ok(exit)
     }
 }
 
-/// Says what was seen, in a sentence.
-fn tell(watched: &WatchSummary) -> std::io::Result<()> {
+/// Prints one sentence about what was seen.
+fn print_summary(watched: &WatchSummary) -> std::io::Result<()> {
     if let Some(pid) = watched.server_exited {
-        print(format_args!("The server (pid {pid}) has ended."))?;
+        print(format_args!("The server (pid {pid}) exited."))?;
     }
-    let memory =
-        watched.server_memory_growth.map_or(String::new(), |bytes| format!(", memory up {}", Bytes(bytes)));
+    let memory = watched
+        .server_memory_growth
+        .map_or(String::new(), |bytes| format!("; its memory grew by at most {}", Bytes(bytes)));
     let came = count(watched.connections_seen, "connection");
     let (most, held) = (watched.max_connections, Bytes(watched.max_queued));
-    let text = format!("{came} seen, {most} at once; their queues held at most {held}{memory}.");
+    let text = format!("{came} seen, {most} at once; kernel queues buffered at most {held}{memory}.");
     wrap(&text, terminal_size().0).into_iter().try_for_each(print)
 }
 
-/// The most of everything that was seen.
+/// Maxima of all samples.
 #[derive(Debug, Default)]
 struct Peaks {
     connections: u32,
@@ -233,7 +242,7 @@ impl Peaks {
     fn add(&mut self, observation: &Observation) {
         let sample = &observation.sample;
         self.connections = self.connections.max(sample.connections);
-        self.held = self.held.max(rows::held(sample));
+        self.held = self.held.max(rows::buffered(sample));
         self.kernel_memory = self.kernel_memory.max(sample.kernel_memory);
         self.first_memory = self.first_memory.or(sample.server_memory);
         self.memory = self.memory.max(sample.server_memory);
@@ -251,7 +260,7 @@ impl Peaks {
     }
 }
 
-/// The first event.
+/// First event of the JSON output.
 #[derive(Serialize)]
 struct WatchingEvent<'a> {
     addr: &'a [std::net::SocketAddr],
@@ -259,7 +268,7 @@ struct WatchingEvent<'a> {
     pid: Option<u32>,
 }
 
-/// A sample, and the connections that hold most.
+/// Sample event of the JSON output, with the connections that buffer most.
 #[derive(Serialize)]
 struct SampleEvent<'a> {
     #[serde(flatten)]
@@ -267,19 +276,19 @@ struct SampleEvent<'a> {
     top: &'a [Row],
 }
 
-/// A time so much later, or, where clocks do not reach so far, one that no watch lives to see.
+/// `time + duration`, or a time beyond the end of any watch if the clock cannot express it.
 fn after(time: Instant, duration: Duration) -> Instant {
-    time.checked_add(duration).unwrap_or(time + AN_AGE)
+    time.checked_add(duration).unwrap_or(time + FOREVER)
 }
 
-/// Connections in a JSON sample: more than a line that programs read should hold.
-const MOST_TOP: u64 = 100_000;
+/// Limit of connections in a JSON sample: lines beyond it are too long for most readers.
+const MAX_TOP: u64 = 100_000;
 
 /// A hundred years.
-const AN_AGE: Duration = Duration::from_secs(100 * 365 * 86_400);
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-/// How often the known connections are looked up: often enough for a screen that moves.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Interval between samples of known connections: short enough for a live view.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How often all sockets of the host are asked for new connections.
-const LIST_EVERY: Duration = Duration::from_secs(1);
+/// Interval between dumps of all sockets of the host, which find new connections.
+const LIST_INTERVAL: Duration = Duration::from_secs(1);

@@ -132,7 +132,7 @@ fn where_nobody_listens_it_says_so_and_exits_with_4() {
     let output = echoctl(&["watch", &addr]).output().unwrap();
 
     assert_eq!(output.status.code(), Some(4));
-    assert!(text(&output.stderr).contains("nobody listens"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("nothing listens"), "{}", text(&output.stderr));
 }
 
 #[test]

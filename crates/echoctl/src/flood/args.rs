@@ -1,4 +1,4 @@
-//! The options of `echoctl flood`, and what they come to.
+//! Options of `echoctl flood`, and the client configuration that they describe.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -15,106 +15,123 @@ use crate::exit::Failure;
 use crate::recording::RecordArgs;
 use crate::values;
 
-/// Overproduce: send to a server as fast as you like, read the replies slowly or never, and see where the bytes go
+/// Flood a server, read replies slowly or never, and show where the bytes pile up
 ///
-/// Reads everything back and checks every byte, unless told otherwise: --no-read, --read-rate and --read-for make the slow
-/// consumer that a server needs backpressure for. The reader's throttle never slows the writer. Exit code 1 when bytes
-/// came back wrong or the server hung up unasked.
+/// By default every reply is read and every byte is compared with what was sent. With --no-read, --read-rate or --read-for
+/// the client becomes the slow consumer that makes backpressure necessary; limiting the reader never slows the writer. Exits
+/// with 1 if replies were wrong or if the server closed a connection before it was asked to.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Send to this server: host:port, or a port of loopback
-    #[arg(env = "ECHOCTL_ADDR", default_value = address::DEFAULT, value_name = "ADDR")]
-    pub(super) addr: String,
-
-    /// Open so many connections; rates and bytes are for all of them together
-    #[arg(long, default_value = "1", value_name = "N", value_parser = values::number::<u16>(1..=MOST_CONNECTIONS))]
+    /// Number of connections; rates are totals
+    ///
+    /// Rates and byte counts are totals over all connections, in options and in results.
+    #[arg(short, long, default_value = "1", value_name = "N", value_parser = values::number::<u16>(1..=MAX_CONNECTIONS), help_heading = "Load")]
     connections: u16,
 
-    /// Mark frames as lines, u16, u32 or raw; the server's --framing must be the same
-    #[arg(long, default_value = "lines", value_name = "FRAMING")]
-    framing: Framing,
-
-    /// Send frames of this size, or of random sizes as in 64..4KiB; marks included
-    #[arg(long, default_value = "1KiB", value_name = "SIZE", value_parser = sizes)]
-    size: RangeInclusive<usize>,
-
-    /// Make sizes and contents from this number: the same seed sends the same bytes
-    #[arg(long, default_value = "1", value_name = "N")]
-    seed: u64,
-
-    /// Write so much at a time, whole or part of frames [default: 64KiB; 256KiB with --rate max]
-    #[arg(long, value_name = "SIZE", value_parser = write_size)]
-    write_size: Option<usize>,
-
-    /// Send so many bytes a second, or max [default: max; 64MiB when the reader is stopped or slow]
-    #[arg(long, value_name = "RATE", value_parser = rate)]
-    rate: Option<Rate>,
-
-    /// Duration of the sending [default: 10s; with --bytes 10m, or twice what the rate needs]
-    ///
-    /// Where everything is read, reading goes on until all has come back: while at least 64KiB move in 5 s, and for at most
-    /// 30 s plus twice the duration. A server that sends more than it was sent ends the run at once. With --bytes and without
-    /// --for, sending also ends when the server has taken less than 64KiB in 5 s.
-    #[arg(long = "for", value_name = "TIME", value_parser = values::duration)]
-    for_: Option<Duration>,
-
-    /// Send so many bytes, the last frame finished
-    #[arg(long, value_name = "SIZE", value_parser = values::positive_size)]
+    /// Total bytes to send, rounded up to a whole frame
+    #[arg(short = 'n', long, value_name = "SIZE", value_parser = values::positive_size, help_heading = "Load")]
     bytes: Option<u64>,
 
-    /// Never read: the client that takes a server without backpressure down
-    #[arg(long, conflicts_with_all = ["read_rate", "read_for"])]
+    /// How long to send [default: 10s without --bytes]
+    ///
+    /// With --bytes the default is 10 min, or twice what --rate needs where that is longer; sending then also stops when the
+    /// server has accepted less than 64KiB in 5 s. Replies that are pending at the end are read for at most 30 s plus twice
+    /// this time, as long as at least 64KiB move in 5 s. A server that sends more than it received ends the run at once.
+    #[arg(short = 't', long = "for", value_name = "TIME", value_parser = values::duration, help_heading = "Load")]
+    duration: Option<Duration>,
+
+    /// Send rate, or max [default: max; slow reader: 64MiB]
+    ///
+    /// Bytes per second over all connections. The default is max if the client reads everything, and 64MiB if its reader is stopped or slow: slow enough to watch
+    /// the queues fill.
+    #[arg(long, value_name = "RATE", value_parser = rate, help_heading = "Load")]
+    rate: Option<Rate>,
+
+    /// Frame size including framing overhead, or a random range such as 64..4KiB
+    #[arg(long, default_value = "1KiB", value_name = "SIZE", value_parser = sizes, help_heading = "Load", hide_short_help = true)]
+    size: RangeInclusive<usize>,
+
+    /// Bytes per write call; need not align with frames [default: 64KiB, or 256KiB with --rate max]
+    #[arg(long, value_name = "SIZE", value_parser = write_size, help_heading = "Load", hide_short_help = true)]
+    write_size: Option<usize>,
+
+    /// Seed for frame sizes and contents: the same seed sends the same bytes
+    #[arg(long, default_value = "1", value_name = "N", help_heading = "Load", hide_short_help = true)]
+    seed: u64,
+
+    /// Never read the replies
+    #[arg(long, conflicts_with_all = ["read_rate", "read_for"], help_heading = "Reader")]
     no_read: bool,
 
-    /// Read so many bytes a second
-    #[arg(long, value_name = "RATE", value_parser = values::rate, conflicts_with = "read_for")]
+    /// Read rate in bytes per second
+    ///
+    /// Over all connections.
+    #[arg(long, value_name = "RATE", value_parser = values::rate, conflicts_with = "read_for", help_heading = "Reader")]
     read_rate: Option<u64>,
 
-    /// Read for so long, and then no more
-    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    /// Read for this long, then stop reading
+    #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "Reader", hide_short_help = true)]
     read_for: Option<Duration>,
 
-    /// Afterwards, read all pending replies and check that none is lost; bounded as --for says
-    #[arg(long)]
+    /// Afterwards, read all pending replies and verify them
+    ///
+    /// Shows whether any reply is lost. The rate that is printed counts only the time in which pending replies are read.
+    #[arg(long, help_heading = "Reader")]
     then_read: bool,
 
-    /// Set our send buffer (SO_SNDBUF) [default: the kernel's, which grows to some MiB]
-    #[arg(long, value_name = "SIZE", value_parser = values::positive_size)]
-    sndbuf: Option<u64>,
-
-    /// Set our receive buffer (SO_RCVBUF) [default: the kernel's, which grows to some MiB]
-    #[arg(long, value_name = "SIZE", value_parser = values::positive_size)]
-    rcvbuf: Option<u64>,
-
-    /// Stop when the server's memory has grown by this much [default: a quarter of the memory left, at most 1GiB]
+    /// Stop once the server's memory has grown by this much [default: at most 1GiB]
     ///
-    /// What is left to this process or to the server, whichever is less: of their control groups (both versions, every
-    /// level), RLIMIT_AS, RLIMIT_DATA and the machine. The default is at least 16MiB.
-    #[arg(long, value_name = "SIZE", value_parser = values::positive_size)]
+    /// The default is a quarter of the memory available to this process or to the server, whichever is less: of their control
+    /// groups (both versions, every level), RLIMIT_AS, RLIMIT_DATA and the machine; at least 16MiB, at most 1GiB.
+    #[arg(long, value_name = "SIZE", value_parser = values::positive_size, help_heading = "Limits", hide_short_help = true)]
     memory_limit: Option<u64>,
 
-    /// Watch the memory of this process (and its children) [default: whoever listens at ADDR]
-    #[arg(long, value_name = "PID", value_parser = values::number::<u32>(values::PIDS))]
+    /// Framing; must match the server's --framing: lines, u16, u32 or raw
+    #[arg(long, default_value = "lines", value_name = "NAME", help_heading = "I/O", hide_short_help = true)]
+    framing: Framing,
+
+    /// Send buffer of the client's sockets (SO_SNDBUF) [default: sized by the kernel]
+    ///
+    /// The kernel doubles the value. By default it resizes the buffer while data flows, up to net.ipv4.tcp_wmem.
+    #[arg(long, value_name = "SIZE", value_parser = values::positive_size, help_heading = "I/O", hide_short_help = true)]
+    sndbuf: Option<u64>,
+
+    /// Receive buffer of the client's sockets (SO_RCVBUF) [default: sized by the kernel]
+    ///
+    /// The kernel doubles the value. By default it resizes the buffer while data flows, up to net.ipv4.tcp_rmem.
+    #[arg(long, value_name = "SIZE", value_parser = values::positive_size, help_heading = "I/O", hide_short_help = true)]
+    rcvbuf: Option<u64>,
+
+    /// Server address: host:port, :port or port [default: 127.0.0.1:7007]
+    ///
+    /// A port without a host is on loopback. The default can be set with the environment variable ECHOCTL_ADDR.
+    #[arg(env = "ECHOCTL_ADDR", hide_env = true, default_value = address::DEFAULT, hide_default_value = true, value_name = "ADDR", help_heading = "Target")]
+    pub(super) addr: String,
+
+    /// Measure the memory of this process and its children [default: the listener at ADDR]
+    #[arg(long, value_name = "PID", value_parser = values::number::<u32>(values::PIDS), help_heading = "Target", hide_short_help = true)]
     pub(super) pid: Option<u32>,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Output")]
     pub(super) recording: RecordArgs,
 
-    /// Print one JSON object a line on stdout: 20 samples a second, then the summary
-    #[arg(long)]
+    /// Print samples and a summary as JSON, one per line
+    ///
+    /// 20 samples per second, then the summary, on stdout.
+    #[arg(short = 'J', long, help_heading = "Output")]
     pub(super) json: bool,
 
-    /// Print a line a second instead of the live view
-    #[arg(long)]
+    /// Plain ASCII lines: no live view, no colour
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub(super) plain: bool,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Consent")]
     pub(super) consent: Consent,
 }
 
 impl Args {
-    /// The limit of the server's growth, with its reason where it was not given.
+    /// Limit of the server's memory growth, with the reason for a default.
     pub(super) fn memory(&self, server_pids: &[u32]) -> MemoryShare {
         self.memory_limit.map_or_else(|| MemoryShare::with(server_pids), MemoryShare::fixed)
     }
@@ -122,25 +139,25 @@ impl Args {
     /// Raises the limit of open files as far as the connections need it.
     ///
     /// # Errors
-    /// Exit 2 when it cannot be raised that far: told before anything is sent, not by the last connection.
+    /// Exit 2 if it cannot be raised that far: before anything is sent, and not at the last connection.
     pub(super) fn check_descriptors(&self) -> Result<(), Failure> {
         let needs = u64::from(self.connections) + OWN_DESCRIPTORS;
         match raise_descriptor_limit() {
             Ok(limit) if limit < needs => Err(Failure::usage(format_args!(
                 "--connections {}: needs {needs} file descriptors, the limit is {limit}\n\
-                 hint: ask for at most {}, or raise the limit (ulimit -n)",
+                 hint: use at most {}, or raise the limit (ulimit -n)",
                 self.connections,
                 limit.saturating_sub(OWN_DESCRIPTORS)
             ))),
-            // Where the limit is not known, connecting will tell.
+            // Where the limit is unknown, connecting shows it.
             _ => Ok(()),
         }
     }
 
-    /// What the client is to do at this address.
+    /// Client configuration for this address.
     ///
     /// # Errors
-    /// Exit 2, naming the option, when values do not fit each other.
+    /// Exit 2 with the name of the option if two values contradict each other.
     pub(super) fn config(&self, addr: SocketAddr, connect_timeout: Duration) -> Result<Config, Failure> {
         let reading = match (self.no_read, self.read_rate, self.read_for) {
             (true, ..) => Reading::Nothing,
@@ -162,8 +179,8 @@ impl Args {
             write_size: self.write_size.unwrap_or(write_size),
             rate,
             reading,
-            duration: Some(self.for_.unwrap_or_else(|| self.default_time(rate))),
-            idle_timeout: (self.for_.is_none() && self.bytes.is_some()).then_some(Config::STALL_TIMEOUT),
+            duration: Some(self.duration.unwrap_or_else(|| self.default_time(rate))),
+            idle_timeout: (self.duration.is_none() && self.bytes.is_some()).then_some(Config::STALL_TIMEOUT),
             bytes: self.bytes,
             drain_at_end: self.then_read,
             sndbuf: buffer(self.sndbuf),
@@ -171,17 +188,19 @@ impl Args {
             connect_timeout,
             ..Config::new(addr)
         };
-        // All other values were checked as they were read.
+        // All other values were checked when they were parsed.
         config.check().map_err(|error| Failure::usage(format_args!("--size: {error}")))?;
         Ok(config)
     }
 
-    /// The longest sending where no time is given.
+    /// Time limit of sending where none was given.
     fn default_time(&self, rate: Rate) -> Duration {
-        let Some(bytes) = self.bytes else { return FOR };
+        let Some(bytes) = self.bytes else { return DEFAULT_DURATION };
         match rate {
-            Rate::Max => FOR_BYTES,
-            Rate::Limited(rate) => FOR_BYTES.max(Duration::from_secs((bytes / rate).saturating_mul(2))),
+            Rate::Max => MIN_DURATION_FOR_BYTES,
+            Rate::Limited(rate) => {
+                MIN_DURATION_FOR_BYTES.max(Duration::from_secs((bytes / rate).saturating_mul(2)))
+            }
         }
     }
 }
@@ -189,14 +208,14 @@ impl Args {
 fn sizes(text: &str) -> Result<RangeInclusive<usize>, String> {
     let size = |text| {
         let size = values::positive_size(text)?;
-        usize::try_from(size).map_err(|_| "is more than this machine can address".to_owned())
+        usize::try_from(size).map_err(|_| "exceeds the address space of this machine".to_owned())
     };
     let (from, to) = match text.split_once("..") {
         None => (size(text)?, size(text)?),
         Some((from, to)) => (size(from)?, size(to.trim_start_matches('='))?),
     };
     if from > to {
-        return Err("the first size must not be the larger: write it as 64..4KiB".to_owned());
+        return Err("the first size exceeds the second: expected a range such as 64..4KiB".to_owned());
     }
     Ok(from..=to)
 }
@@ -214,32 +233,36 @@ fn rate(text: &str) -> Result<Rate, String> {
     values::rate(text).map(Rate::Limited).map_err(|error| format!("{error}, or max"))
 }
 
-/// One local port for each connection to a server, of the 65535 that there are.
-const MOST_CONNECTIONS: u64 = 65_535;
+/// Each connection to a server needs a local port of its own, and there are 65535.
+const MAX_CONNECTIONS: u64 = 65_535;
 
-/// The same when bytes are given: a server that is at work takes them far sooner.
-const FOR_BYTES: Duration = Duration::from_secs(600);
+/// Time limit where bytes are given: a server at work accepts them far sooner.
+const MIN_DURATION_FOR_BYTES: Duration = Duration::from_secs(600);
 
-/// File descriptors beside the connections: the runtime's, the kernel's answers, files to write, a page of `/proc` per process.
+/// File descriptors besides the connections: the runtime's, netlink sockets, output files, one file in `/proc` per process.
 const OWN_DESCRIPTORS: u64 = 64;
 
-/// How long to send when neither time nor bytes are given: long enough for a verdict, short enough to wait for.
-const FOR: Duration = Duration::from_secs(10);
+/// How long to send if neither time nor bytes are given: long enough for a verdict, short enough to wait for.
+const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 
 const EXAMPLES: &str = "\
 Examples:
-  echoctl flood                                     send and read back at full speed, every byte checked
-  echoctl flood --no-read                           send and never read: what does the server do?
-  echoctl flood --no-read --for 5s --then-read      and then read: has it kept every byte?
-  echoctl flood --rate 64MiB --read-rate 1MiB       a consumer that is slower than the producer
-  echoctl flood --framing u16 --size 64..4KiB       frames of random sizes, as in DNS over TCP";
+  echoctl flood                                 send and read at full speed, verifying every byte
+  echoctl flood --no-read                       send and never read
+  echoctl flood --no-read --for 5s --then-read  then read the pending replies: is any lost?
+  echoctl flood --rate 64MiB --read-rate 1MiB   a consumer that is slower than the producer
+  echoctl flood --framing u16 --size 64..4KiB   frames of random sizes, as in DNS over TCP
+
+In the live view, \"full\" means that the kernel accepts no more bytes: a send queue that
+uses more than two thirds of its buffer is not writable, and a receive queue with a
+closed window is not filled any further.";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_one_or_a_range() {
+    fn a_size_is_one_number_or_a_range() {
         assert_eq!(sizes("1KiB"), Ok(1024..=1024));
         assert_eq!(sizes("64..4KiB"), Ok(64..=4096));
         assert!(sizes("9..3").is_err());

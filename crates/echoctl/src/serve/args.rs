@@ -1,9 +1,11 @@
-//! The options of `echoctl serve`, and what they come to.
+//! Options of `echoctl serve`, and the server configuration that they describe.
 
+use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use echoctl_observe::MemoryShare;
 use echoctl_proto::Framing;
 use echoctl_record::Bytes;
@@ -13,130 +15,163 @@ use crate::address;
 use crate::exit::Failure;
 use crate::values::{duration, positive_duration, positive_size};
 
-/// Run the echo server: each frame comes back; what happens to a peer that does not read is yours to choose
+/// Run an echo server with a selectable backpressure policy
 ///
-/// On a terminal it shows its connections, bytes and memory once a second. Ctrl-C ends it: what has arrived is answered
-/// first. Exit code 1 when it cannot listen, as where another program has the port.
+/// Every frame is echoed. The policy decides what happens when a client reads more slowly than replies are produced. On a
+/// terminal, one line shows connections, bytes and memory once per second. Ctrl-C answers what has arrived and exits. Exits
+/// with 1 if it cannot listen, for example because the port is in use.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Listen here: host:port, or a port of loopback; port 0 lets the kernel choose one
-    #[arg(long, value_parser = address::to_listen, default_value_t = Config::ADDR, env = "ECHOCTL_ADDR", value_name = "ADDR")]
-    addr: SocketAddr,
-
-    /// Do this when replies are made faster than the peer reads them
-    #[arg(long, value_enum, default_value_t = Backpressure::Await, value_name = "POLICY")]
+    /// Policy: what to do when a peer reads slowly [default: await]
+    #[arg(long, value_enum, default_value_t = Backpressure::Await, value_name = "POLICY", hide_default_value = true, hide_possible_values = true, long_help = policies(), help_heading = "Backpressure")]
     backpressure: Backpressure,
 
-    /// Cut frames so: lines end with a newline; u16 and u32 are led by a big-endian length; raw is what one read gave
-    #[arg(long, default_value_t = Framing::Lines, value_name = "lines|u16|u32|raw")]
-    framing: Framing,
-
-    /// Maximum payload of a frame; a longer one closes its connection. --memory-limit lowers it where it is less
-    #[arg(long, value_parser = positive_size, default_value = "1MiB", value_name = "SIZE")]
-    max_frame: u64,
-
-    /// Let this many bytes of replies wait for a peer (for all peers together with budget) [default: 1MiB]
-    #[arg(long, value_parser = positive_size, value_name = "SIZE")]
+    /// Limit of the reply queue [default: 1MiB]
+    ///
+    /// Per connection; in total with --backpressure budget. Has no effect with await and off.
+    #[arg(long, value_parser = positive_size, value_name = "SIZE", help_heading = "Backpressure")]
     queue_limit: Option<u64>,
 
-    /// With watermark: read again when the queue has fallen to this [default: a quarter of --queue-limit]
-    #[arg(long, value_parser = crate::values::size, value_name = "SIZE")]
+    /// With watermark: low watermark, at which reading resumes [default: a quarter of --queue-limit]
+    #[arg(long, value_parser = crate::values::size, value_name = "SIZE", help_heading = "Backpressure", hide_short_help = true)]
     resume_at: Option<u64>,
 
-    /// With disconnect: bear a queue over its limit for so long [default: 0s]
-    #[arg(long, value_parser = duration, value_name = "TIME")]
+    /// With disconnect: how long a queue may stay over its limit [default: 0s]
+    #[arg(long, value_parser = duration, value_name = "TIME", help_heading = "Backpressure", hide_short_help = true)]
     grace: Option<Duration>,
 
-    /// Reset the connection that holds most when all together hold more bytes than this, in queues and frame buffers
-    /// [default: a quarter of the memory left, at most 1GiB]
+    /// Total for queues and frame buffers [default: at most 1GiB]
     ///
-    /// What is left to this process: the least of its control groups (both versions, every level), RLIMIT_AS, RLIMIT_DATA
-    /// and the machine. The default is at least 16MiB.
-    #[arg(long, value_parser = positive_size, value_name = "SIZE")]
+    /// Above it, the connection that buffers most is reset, and the others are served on. The default is a quarter of the
+    /// memory available to this process, the least of its control groups (both versions, every level), RLIMIT_AS, RLIMIT_DATA
+    /// and the machine; at least 16MiB, at most 1GiB.
+    #[arg(long, value_parser = positive_size, value_name = "SIZE", help_heading = "Limits")]
     memory_limit: Option<u64>,
 
-    /// Wait for the sockets so
-    #[arg(long, value_enum, default_value_t = IoMode::Tasks, value_name = "MODE")]
-    io: IoMode,
+    /// Maximum payload of a frame; a longer one closes its connection
+    ///
+    /// A --memory-limit that has no room for such a frame lowers it.
+    #[arg(long, value_parser = positive_size, default_value = "1MiB", value_name = "SIZE", help_heading = "Limits", hide_short_help = true)]
+    max_frame: u64,
 
-    /// Number of runtime threads, with --io tasks; at most 1024 [default: one per core]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=Config::MOST_WORKERS as i64), value_name = "N")]
-    workers: Option<u16>,
-
-    /// Maximum number of open connections, at most 1048576; others wait in the kernel's backlog
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=Config::MOST_CONNECTIONS as i64), default_value_t = Config::MAX_CONNECTIONS as u32, value_name = "N")]
+    /// Maximum number of open connections, at most 1048576
+    ///
+    /// Further ones wait in the accept backlog.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=Config::MOST_CONNECTIONS as i64), default_value_t = Config::MAX_CONNECTIONS as u32, value_name = "N", help_heading = "Limits", hide_short_help = true)]
     max_connections: u32,
 
-    /// Disconnect a peer after this long without input or pending replies [default: never]
-    #[arg(long, value_parser = timeout, value_name = "TIME")]
+    /// Idle timeout, without input or pending replies [default: none]
+    ///
+    /// Disconnects a peer after this long without input, unless replies to it are pending.
+    #[arg(long, value_parser = timeout, value_name = "TIME", help_heading = "Limits", hide_short_help = true)]
     idle_timeout: Option<Duration>,
 
-    /// Disconnect a peer that accepts no byte for this long while replies are pending [default: never]
-    #[arg(long, value_parser = timeout, value_name = "TIME")]
+    /// Write timeout, while replies are pending [default: none]
+    ///
+    /// Disconnects a peer that accepts no bytes for this long while replies to it are pending. Without it, a peer that never
+    /// reads stays connected, and the kernel buffers megabytes for it.
+    #[arg(long, value_parser = timeout, value_name = "TIME", help_heading = "Limits")]
     write_timeout: Option<Duration>,
 
-    /// Ask the kernel for send buffers of this size [default: the kernel's own, which grow as needed]
-    #[arg(long, value_parser = kernel_buffer, value_name = "SIZE")]
-    sndbuf: Option<u64>,
-
-    /// Ask the kernel for receive buffers of this size [default: the kernel's own, which grow as needed]
-    #[arg(long, value_parser = kernel_buffer, value_name = "SIZE")]
-    rcvbuf: Option<u64>,
-
-    /// At the end, wait so long for peers to take what they are owed
-    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
+    /// On shutdown, wait at most this long for pending replies to be delivered
+    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME", help_heading = "Limits", hide_short_help = true)]
     drain: Duration,
 
-    /// Interval between status lines [default: 1s on a terminal, otherwise never]
-    #[arg(long, value_parser = positive_duration, value_name = "TIME")]
+    /// Framing: lines, u16, u32 or raw [default: lines]
+    ///
+    /// lines: newline-terminated. u16, u32: prefixed with a big-endian length. raw: whatever one read returns.
+    #[arg(long, default_value_t = Framing::Lines, hide_default_value = true, value_name = "NAME", help_heading = "I/O")]
+    framing: Framing,
+
+    /// I/O model: tasks, threads or one-thread [default: tasks]
+    #[arg(long, value_enum, default_value_t = IoMode::Tasks, value_name = "NAME", hide_default_value = true, hide_possible_values = true, long_help = io_models(), help_heading = "I/O")]
+    io: IoMode,
+
+    /// Number of runtime threads (--io tasks only), at most 1024 [default: one per core]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=Config::MOST_WORKERS as i64), value_name = "N", help_heading = "I/O", hide_short_help = true)]
+    workers: Option<u16>,
+
+    /// Send buffer of each connection (SO_SNDBUF) [default: sized by the kernel]
+    ///
+    /// The kernel doubles the value. By default it resizes the buffer while data flows, up to net.ipv4.tcp_wmem.
+    #[arg(long, value_parser = kernel_buffer, value_name = "SIZE", help_heading = "I/O", hide_short_help = true)]
+    sndbuf: Option<u64>,
+
+    /// Receive buffer of each connection (SO_RCVBUF) [default: sized by the kernel]
+    ///
+    /// The kernel doubles the value. By default it resizes the buffer while data flows, up to net.ipv4.tcp_rmem.
+    #[arg(long, value_parser = kernel_buffer, value_name = "SIZE", help_heading = "I/O", hide_short_help = true)]
+    rcvbuf: Option<u64>,
+
+    /// Listen on host:port, :port or port [default: 127.0.0.1:7007]
+    ///
+    /// A port without a host is on loopback, and port 0 lets the kernel choose one. The default can be set with the
+    /// environment variable ECHOCTL_ADDR.
+    #[arg(short = 'p', long, value_parser = address::to_listen, default_value_t = Config::ADDR, hide_default_value = true, env = "ECHOCTL_ADDR", hide_env = true, value_name = "ADDR", help_heading = "Target")]
+    addr: SocketAddr,
+
+    /// Interval of the status line [default: 1s on a terminal, otherwise off]
+    ///
+    /// It shows connections, bytes and memory. Its kernel memory is that of the server's end of each connection; the clients'
+    /// kernels buffer about as much again.
+    #[arg(long, value_parser = positive_duration, value_name = "TIME", help_heading = "Output", hide_short_help = true)]
     stats_every: Option<Duration>,
 
-    /// Print one JSON object a line on stdout: listening, stats, closed, summary
-    #[arg(long)]
+    /// Print events as JSON, one per line
+    ///
+    /// On stdout: listening, stats, closed, and a summary at the end.
+    #[arg(short = 'J', long, help_heading = "Output")]
     json: bool,
 
-    /// End when standard input ends, so that the server does not outlive whoever started it
+    /// Plain ASCII lines: no live view, no colour
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
+    plain: bool,
+
+    /// Exit when stdin is closed, so that the server does not outlive its parent
     #[arg(long, hide = true)]
     until_stdin_ends: bool,
 }
 
-/// The policies, each with what a slow peer costs.
+/// Backpressure policies, each with the most memory that it buffers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Backpressure {
-    /// No queue: do not read again before the reply is written. Holds one read a connection [also: on]
+    /// No queue: the next read waits for the write of the last reply. Buffers one read per connection [also: on]
     #[value(alias = "on")]
     Await,
-    /// A queue without a limit: the bug. Holds all that a peer sends and does not read [also: unbounded]
+    /// Queue without a limit: the bug. Buffers all that a peer sends and does not read [also: unbounded]
     #[value(alias = "unbounded")]
     Off,
-    /// A queue; stop reading at its limit, go on when there is room. Holds the limit and one read a connection
+    /// Queue: stop reading at its limit, resume when there is room. Buffers the limit and one read per connection
     Bounded,
-    /// A queue; stop reading at its limit, go on at --resume-at. Holds the limit and one read a connection
+    /// Queue: stop reading at its limit, resume at --resume-at. Buffers the limit and one read per connection
     Watermark,
-    /// A queue; drop and count the newest whole frame that does not fit. Holds the limit and one read a connection
+    /// Queue: drop and count each frame that does not fit. Buffers the limit and one read per connection
     Drop,
-    /// A queue; disconnect a peer over the limit for --grace. Holds the limit and one read a connection
+    /// Queue: disconnect a peer that stays over the limit for --grace. Buffers the limit and one read per connection
     Disconnect,
-    /// Queues that share one limit; each connection is sure of one read. Holds the limit in total, and a read each
+    /// Queues that share one limit. Buffers the limit in total and one read per connection
     Budget,
 }
 
-/// Who waits for the sockets.
+/// I/O models: which threads wait for the sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum IoMode {
-    /// A task a connection on a thread a core (epoll)
+    /// One async task per connection on one thread per core (epoll)
     Tasks,
-    /// A thread a connection, blocking: backpressure for free
+    /// One thread per connection with blocking calls: backpressure for free
     Threads,
-    /// One thread polls all sockets and then writes blockingly: one stalled peer stops everybody, on purpose
+    /// One thread polls all sockets but writes blockingly: one stalled peer stalls all of them (deliberately wrong)
     OneThread,
 }
 
 impl Args {
-    /// The settings they come to.
+    /// Server configuration.
+    ///
+    /// # Errors
+    /// Exit 2 if an option has no effect with the others.
     pub(crate) fn config(&self, memory: MemoryShare) -> Result<Config, Failure> {
-        self.refuse_what_means_nothing().map_err(Failure::usage)?;
+        self.refuse_options_without_effect().map_err(Failure::usage)?;
         Ok(Config {
             addr: self.addr,
             framing: self.framing,
@@ -154,12 +189,12 @@ impl Args {
         })
     }
 
-    /// The memory limit, with its reason where it was not given.
+    /// Memory limit, with the reason for a default.
     pub(crate) fn memory(&self) -> MemoryShare {
         self.memory_limit.map_or_else(MemoryShare::own, MemoryShare::fixed)
     }
 
-    /// Threads of the runtime, if the number was given.
+    /// Number of runtime threads, if given.
     pub(crate) fn workers(&self) -> Option<usize> {
         self.workers.map(usize::from)
     }
@@ -172,9 +207,9 @@ impl Args {
         self.until_stdin_ends
     }
 
-    /// Whether a line on the terminal is redrawn, rather than lines logged.
+    /// Whether the status line is redrawn in place.
     pub(crate) fn is_live(&self) -> bool {
-        !self.json && crate::output::is_live()
+        !self.json && !self.plain && crate::output::is_live()
     }
 
     fn policy(&self) -> Policy {
@@ -200,27 +235,54 @@ impl Args {
         }
     }
 
-    /// An option that would have no effect is more likely a mistake than a wish.
-    fn refuse_what_means_nothing(&self) -> Result<(), String> {
+    /// An option without effect is probably a mistake, so it is rejected.
+    fn refuse_options_without_effect(&self) -> Result<(), String> {
         let policy = self.policy().name();
         if self.queue_limit.is_some() && matches!(self.backpressure, Backpressure::Await | Backpressure::Off)
         {
-            return Err(format!("--queue-limit means nothing with --backpressure {policy}, which has none"));
+            return Err(format!("--queue-limit has no effect with --backpressure {policy}"));
         }
         if self.resume_at.is_some() && self.backpressure != Backpressure::Watermark {
-            return Err(format!("--resume-at is for --backpressure watermark, not {policy}"));
+            return Err(format!(
+                "--resume-at has no effect with --backpressure {policy}: it needs watermark"
+            ));
         }
         if self.grace.is_some() && self.backpressure != Backpressure::Disconnect {
-            return Err(format!("--grace is for --backpressure disconnect, not {policy}"));
+            return Err(format!("--grace has no effect with --backpressure {policy}: it needs disconnect"));
         }
         if self.workers.is_some() && self.io != IoMode::Tasks {
-            return Err(format!("--workers is for --io tasks: --io {} has its own threads", self.io()));
+            return Err(format!("--workers has no effect with --io {}: it needs tasks", self.io()));
         }
         Ok(())
     }
 }
 
-/// The size of a kernel buffer.
+/// Long help of `--backpressure`: every policy with its cost.
+fn policies() -> String {
+    described(
+        "Policy: what to do when a peer reads more slowly than replies are produced",
+        Backpressure::Await,
+    )
+}
+
+/// Long help of `--io`.
+fn io_models() -> String {
+    described("I/O model", IoMode::Tasks)
+}
+
+/// `title` and the values of an option, each with its own help. clap lists them too, but in the short help as well.
+fn described<V: ValueEnum>(title: &str, default: V) -> String {
+    let mut text = format!("{title}\n\n");
+    for value in V::value_variants().iter().filter_map(V::to_possible_value) {
+        let help = value.get_help().map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(text, "- {}: {help}", value.get_name());
+    }
+    let default = default.to_possible_value();
+    let _ = write!(text, "\n[default: {}]", default.as_ref().map_or("", PossibleValue::get_name));
+    text
+}
+
+/// Parses the size of a kernel buffer.
 fn kernel_buffer(text: &str) -> Result<u64, String> {
     let most = Config::LARGEST_KERNEL_BUFFER as u64;
     positive_size(text).and_then(|size| {
@@ -228,7 +290,7 @@ fn kernel_buffer(text: &str) -> Result<u64, String> {
     })
 }
 
-/// A time that the server's own clock can measure.
+/// Parses a timeout that the server's clock can measure.
 fn timeout(text: &str) -> Result<Duration, String> {
     let most = Config::LONGEST_TIMEOUT;
     positive_duration(text).and_then(|time| match time <= most {
@@ -237,19 +299,20 @@ fn timeout(text: &str) -> Result<Duration, String> {
     })
 }
 
-/// Sizes that do not fit this machine's addresses cannot be reached on it either.
+/// A size that exceeds the address space cannot be reached either.
 fn bytes(size: u64) -> usize {
     usize::try_from(size).unwrap_or(usize::MAX)
 }
 
-/// How often the live line is redrawn.
+/// Interval of the live status line.
 const LIVE_EVERY: Duration = Duration::from_secs(1);
 
 const EXAMPLES: &str = "\
 Examples:
   echoctl serve                              flat memory, whatever a peer does
   echoctl serve --backpressure off           the bug: see it with echoctl flood
-  echoctl serve --framing raw --io threads   blocking calls, a thread each
+  echoctl serve --framing raw --io threads   blocking calls, one thread per connection
   echoctl serve --backpressure bounded --queue-limit 4MiB --write-timeout 30s
 
-A stalled peer also holds megabytes in the kernel, under every policy, until --write-timeout or its own end.";
+With every policy, the kernel buffers megabytes more for each stalled peer, until --write-timeout
+or until the peer disconnects.";

@@ -1,9 +1,9 @@
-//! What is kept of a watch: its samples, made such that a record of them says no more than was seen.
+//! Turns samples of a changing set of connections into samples that can be recorded.
 //!
-//! - A client elsewhere shows nothing of its queues: its connections are counted as `remote_clients`.
-//! - A server that is watched need not be an echo, so nothing is said of what is inside it: `is_echo` is false.
-//! - A connection that goes takes its counters out of the kernel's sums. A record goes on counting its bytes, in and out,
-//!   so that rates can be taken of it. They are on both sides of each queue, so the queues stay what they are.
+//! - The queues of a client on another host are not visible: such connections are counted as `remote_clients`.
+//! - The server need not be an echo server, so bytes inside it are unknown: `is_echo` is false.
+//! - A closed connection disappears from the kernel's sums. Its bytes in and out are added here, so that counters never
+//!   fall and rates stay right. They are added on both sides of each queue, so queue lengths do not change.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -11,32 +11,32 @@ use std::net::SocketAddr;
 use echoctl_observe::Connection;
 use echoctl_record::Sample;
 
-/// Turns samples of changing connections into those of a record.
+/// Counters of all connections that were ever seen.
 #[derive(Debug, Default)]
 pub(super) struct History {
     known: HashMap<(SocketAddr, SocketAddr), LastSeen>,
-    /// Bytes that came in and went out on connections that have gone.
-    gone: (u64, u64),
+    /// Bytes received and written on connections that are closed.
+    closed: (u64, u64),
 }
 
-/// A connection when it was last seen.
+/// Last known counters of a connection.
 #[derive(Debug, Clone, Copy)]
 struct LastSeen {
     received: u64,
     written: u64,
-    /// Whether its client's end was ever visible: one that was and is not has gone, and its queues with it.
+    /// Whether its client's socket was ever visible. One that no longer is has closed, together with its queues.
     client_was_seen: bool,
 }
 
 impl History {
-    /// Says in `sample` what is not known of these connections, and gives what a record keeps of it.
+    /// Marks in `sample` what is unknown about these connections, and returns the sample to record.
     pub(super) fn add<'a>(
         &mut self,
         sample: &mut Sample,
         connections: impl Iterator<Item = &'a Connection>,
     ) -> Sample {
         let mut now = HashMap::with_capacity(self.known.len());
-        let mut far = 0;
+        let mut remote = 0;
         for connection in connections {
             let which = (connection.local, connection.peer);
             let before = self.known.remove(&which);
@@ -46,19 +46,19 @@ impl History {
                 client_was_seen: connection.client.is_some()
                     || before.is_some_and(|known| known.client_was_seen),
             };
-            far += u32::from(!known.client_was_seen);
+            remote += u32::from(!known.client_was_seen);
             now.insert(which, known);
         }
-        for gone in std::mem::replace(&mut self.known, now).into_values() {
-            self.gone.0 += gone.received;
-            self.gone.1 += gone.written;
+        for closed in std::mem::replace(&mut self.known, now).into_values() {
+            self.closed.0 += closed.received;
+            self.closed.1 += closed.written;
         }
-        sample.remote_clients = (far > 0).then_some(far);
-        self.counted_on(*sample)
+        sample.remote_clients = (remote > 0).then_some(remote);
+        self.with_closed(*sample)
     }
 
-    fn counted_on(&self, sample: Sample) -> Sample {
-        let (received, written) = self.gone;
+    fn with_closed(&self, sample: Sample) -> Sample {
+        let (received, written) = self.closed;
         let plus = |counter: Option<u64>, more: u64| counter.map(|bytes| bytes + more);
         Sample {
             is_echo: Some(false),
@@ -80,8 +80,8 @@ mod tests {
 
     use super::*;
 
-    /// A connection of which only the server's end is visible.
-    fn far(port: u16, received: u64, written: u64) -> Connection {
+    /// A connection whose client is on another host.
+    fn remote(port: u16, received: u64, written: u64) -> Connection {
         let counters = Counters {
             server_received: Some(received),
             server_written: Some(written),
@@ -100,8 +100,8 @@ mod tests {
     }
 
     #[test]
-    fn bytes_of_a_connection_that_has_gone_stay_counted_and_leave_the_queues_alone() {
-        let mut kept = History::default();
+    fn bytes_of_closed_connections_stay_counted() {
+        let mut history = History::default();
         let sample = |received, read| Sample {
             produced: received,
             server_received: Some(received),
@@ -109,9 +109,9 @@ mod tests {
             server_written: Some(0),
             ..Sample::default()
         };
-        kept.add(&mut sample(1500, 1400), [far(1, 1000, 70), far(2, 500, 0)].iter());
+        history.add(&mut sample(1500, 1400), [remote(1, 1000, 70), remote(2, 500, 0)].iter());
 
-        let later = kept.add(&mut sample(600, 590), [far(2, 600, 0)].iter());
+        let later = history.add(&mut sample(600, 590), [remote(2, 600, 0)].iter());
 
         assert_eq!(
             (later.produced, later.server_received, later.server_read),
@@ -122,16 +122,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_of_far_clients_and_of_the_server_is_absent() {
+    fn unknown_queues_are_absent() {
         let mut sample = Sample { server_received: Some(9), server_read: Some(5), ..Sample::default() };
         sample.server_written = Some(0);
 
-        let kept = History::default().add(&mut sample, [far(1, 9, 0)].iter());
+        let recorded = History::default().add(&mut sample, [remote(1, 9, 0)].iter());
 
-        let queues = Queues::of(&kept);
+        let queues = Queues::of(&recorded);
         assert_eq!((queues.client_send, queues.client_receive, queues.inside_server), (None, None, None));
         assert_eq!(
-            (kept.remote_clients, sample.remote_clients, queues.server_receive),
+            (recorded.remote_clients, sample.remote_clients, queues.server_receive),
             (Some(1), Some(1), Some(4))
         );
     }

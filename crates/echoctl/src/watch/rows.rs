@@ -1,4 +1,4 @@
-//! The rows: a server's connections, those that hold most bytes first.
+//! Rows: a server's connections, sorted by bytes buffered.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -7,17 +7,17 @@ use echoctl_observe::{Connection, ConnectionTracker, TcpState, Timer};
 use echoctl_record::{Queues, Sample};
 use serde::Serialize;
 
-/// One connection as it is shown, and printed as JSON. Sizes in bytes, times in seconds.
+/// One connection, for the screen and for JSON. Sizes in bytes, times in seconds.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Row {
     pub(super) client: SocketAddr,
     pub(super) server: SocketAddr,
-    /// The state of the server's end.
-    #[serde(serialize_with = "printed")]
+    /// State of the server's socket.
+    #[serde(serialize_with = "as_text")]
     pub(super) state: TcpState,
-    /// Bytes that came in since the connection began.
+    /// Bytes received since the connection was opened.
     pub(super) received: u64,
-    /// Bytes that the server has written since the connection began.
+    /// Bytes that the server has written since the connection was opened.
     pub(super) written: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) client_send: Option<u64>,
@@ -25,41 +25,41 @@ pub(super) struct Row {
     pub(super) server_send: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) client_receive: Option<u64>,
-    /// What the client would take now: the window that it last advertised.
+    /// Receive window that the client last advertised.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) client_window: Option<u32>,
-    /// What the server's kernel would take now.
+    /// Receive window of the server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) window: Option<u32>,
-    /// For how long that has been nothing.
+    /// How long the server's window has been zero.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) window_zero_seconds: Option<f64>,
     pub(super) kernel_memory: u64,
-    /// Whose reading it waits for at this moment, as far as it shows: for a slow reader on and off.
+    /// Side that does not read at this moment. With a slow reader it comes and goes.
     pub(super) waits_for: WaitsFor,
 }
 
-/// Whose reading a connection waits for.
+/// Side whose reads a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum WaitsFor {
-    /// For nobody: bytes flow, or there are none.
-    Nobody,
-    /// The client has no room for what the server writes: it reads slowly or not at all.
+    /// Neither: bytes flow, or there are none.
+    Neither,
+    /// The client's receive window is closed: it reads slowly or not at all.
     Client,
-    /// The server's kernel has no room for what the client writes: the server reads slowly or not at all.
+    /// The server's receive window is closed: the server reads slowly or not at all.
     Server,
-    /// Neither has room.
+    /// Both windows are closed.
     Both,
 }
 
 impl Row {
-    /// All connections, those that hold most first.
+    /// All connections, sorted by bytes buffered, largest first.
     pub(super) fn all(tracker: &ConnectionTracker) -> Vec<Row> {
         let now = Instant::now();
         let mut rows: Vec<Row> =
             tracker.sampler().connections().filter_map(|connection| Row::of(connection, now)).collect();
-        rows.sort_by(|a, b| b.held().cmp(&a.held()).then(a.client.cmp(&b.client)));
+        rows.sort_by(|a, b| b.buffered().cmp(&a.buffered()).then(a.client.cmp(&b.client)));
         rows
     }
 
@@ -76,7 +76,7 @@ impl Row {
             (true, true) => WaitsFor::Both,
             (true, false) => WaitsFor::Client,
             (false, true) => WaitsFor::Server,
-            (false, false) => WaitsFor::Nobody,
+            (false, false) => WaitsFor::Neither,
         };
         Some(Row {
             client: connection.local,
@@ -96,8 +96,8 @@ impl Row {
         })
     }
 
-    /// Bytes in the kernels' queues of this connection.
-    pub(super) fn held(&self) -> u64 {
+    /// Bytes in the kernel queues of this connection.
+    pub(super) fn buffered(&self) -> u64 {
         self.client_send.unwrap_or(0)
             + self.server_receive
             + self.server_send
@@ -105,13 +105,13 @@ impl Row {
     }
 }
 
-/// Bytes in the kernels' queues of all connections.
-pub(super) fn held(sample: &Sample) -> u64 {
+/// Bytes in the kernel queues of all connections.
+pub(super) fn buffered(sample: &Sample) -> u64 {
     let queues = Queues::of(sample);
     let kernel = [queues.client_send, queues.server_receive, queues.server_send, queues.client_receive];
     kernel.into_iter().flatten().sum()
 }
 
-fn printed<S: serde::Serializer>(state: &TcpState, serializer: S) -> Result<S::Ok, S::Error> {
+fn as_text<S: serde::Serializer>(state: &TcpState, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(state)
 }

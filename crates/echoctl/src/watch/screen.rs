@@ -22,7 +22,7 @@ use std::time::Instant;
 use echoctl_observe::{ConnectionTracker, Observation};
 use echoctl_record::{Bytes, Queues, Rate, Sample, Seconds};
 
-use super::rows::{Row, WaitsFor, held};
+use super::rows::{Row, WaitsFor, buffered};
 use crate::output::terminal_size;
 
 /// Draws a server, moment by moment; remembers a few seconds, for rates.
@@ -142,7 +142,7 @@ impl WatchScreen {
             format!("{}{trend}", Bytes(bytes))
         });
         let _ = write!(text, "\n  {:<13}{memory}", "memory");
-        let (kernel, held) = (Bytes(sample.kernel_memory.unwrap_or(0)), Bytes(held(sample)));
+        let (kernel, held) = (Bytes(sample.kernel_memory.unwrap_or(0)), Bytes(buffered(sample)));
         let _ = writeln!(text, "\n  {:<13}{kernel} of memory for {held} in queues", "kernel");
         text
     }
@@ -176,7 +176,7 @@ fn of_all(sample: &Sample) -> String {
 
 fn of_one(row: &Row) -> String {
     let waits = match row.waits_for {
-        WaitsFor::Nobody => "",
+        WaitsFor::Neither => "",
         WaitsFor::Client => "waits: client",
         WaitsFor::Server => "waits: server",
         WaitsFor::Both => "waits: both",

@@ -1,4 +1,4 @@
-//! What to watch: from a port, a pid or an address to the sockets that listen and the processes that hold them.
+//! Resolves a port, a pid or an address to listening sockets and the processes that own them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -12,26 +12,33 @@ use crate::exit::{Exit, Failure};
 /// A server to watch.
 #[derive(Debug)]
 pub(super) struct Target {
-    /// Where it listens.
+    /// Addresses on which it listens.
     pub(super) addrs: Vec<SocketAddr>,
-    /// Its processes, as far as they are visible.
+    /// Its processes, if visible.
     pub(super) pids: Vec<u32>,
-    /// Its name and pid, or why they are not known.
+    /// Its name and pid, or why they are unknown.
     server: String,
 }
 
 impl Target {
-    /// Finds what `target` names, or where `pid` listens.
+    /// Finds the server that `target` names, or the one whose pid is given.
     ///
     /// # Errors
-    /// Exit 4 when nothing listens there; exit 2 when it is no port, pid or address.
+    /// Exit 4 if no server listens there; exit 2 if neither is given, or if `target` is not a port, pid or address.
     pub(super) fn find(target: Option<&str>, pid: Option<u32>) -> Result<Target, Failure> {
         let found = match target {
             Some(text) => match text.parse::<u32>() {
                 Ok(number) => Target::numbered(number)?,
                 Err(_) => Target::at(text)?,
             },
-            None => Target::of_process(pid.unwrap_or_default())?,
+            None => match pid {
+                Some(pid) => Target::of_process(pid)?,
+                None => {
+                    return Err(Failure::usage(
+                        "no target: expected a port, a pid or an address\nhint: give one, or set ECHOCTL_ADDR",
+                    ));
+                }
+            },
         };
         Ok(match pid {
             Some(pid) => Target { pids: vec![pid], server: named(pid)?, ..found },
@@ -39,19 +46,19 @@ impl Target {
         })
     }
 
-    /// The server and its addresses in one line.
+    /// Addresses and server, in one line.
     pub(super) fn title(&self) -> String {
         format!("{}: {}", self.addresses(), self.server)
     }
 
-    /// Where it listens, as far as that fits in a line.
+    /// Its first three addresses.
     pub(super) fn addresses(&self) -> String {
         let addrs: Vec<String> = self.addrs.iter().take(3).map(SocketAddr::to_string).collect();
         let more = if self.addrs.len() > 3 { " and more" } else { "" };
         format!("{}{more}", addrs.join(", "))
     }
 
-    /// A port if somebody listens there, else a pid.
+    /// The server at this port, or else the one with this pid.
     fn numbered(number: u32) -> Result<Target, Failure> {
         let at_port = |port| {
             let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
@@ -64,12 +71,12 @@ impl Target {
             return Ok(Target::of(&listener));
         }
         Process::open(number).map_err(|_| {
-            unreachable(anyhow!("nobody listens at port {number} here, and no process has that pid"))
+            unreachable(anyhow!("nothing listens at port {number} on this host, and no process has that pid"))
         })?;
         Target::of_process(number)
     }
 
-    /// The first address of `text` where somebody listens.
+    /// The first address of `text` that has a listener.
     fn at(text: &str) -> Result<Target, Failure> {
         let mut problems = Vec::new();
         for addr in address::to_connect(text)? {
@@ -86,20 +93,20 @@ impl Target {
         Target { addrs: vec![listener.addr], pids: listener.pids().collect(), server }
     }
 
-    /// A process and all that it started.
+    /// A process and its descendants.
     fn of_process(pid: u32) -> Result<Target, Failure> {
         let tree = ProcessTree::new([pid]).map_err(unreachable)?;
         let addrs = listening_addresses(tree.members().map(Process::pid))?;
         if addrs.is_empty() {
             return Err(unreachable(anyhow!(
-                "process {pid} listens nowhere that is visible here: name its port"
+                "process {pid} has no visible listening socket\nhint: give its port as the target"
             )));
         }
         Ok(Target { addrs, pids: vec![pid], server: named(pid)? })
     }
 }
 
-/// Who listens at this port of another address than loopback.
+/// The listener at this port on an address other than loopback.
 fn on_any(port: u16) -> Option<Listener> {
     let listening = echoctl_observe::SocketDiag::open().ok()?.listening().ok()?;
     let addr = listening.iter().find(|found| found.local.port() == port)?.local;
