@@ -27,7 +27,7 @@ use rows::Row;
 use screen::WatchScreen;
 use target::Target;
 
-/// Watch the queues and memory of a live server without sending to it
+/// Watch a live server's queues and memory without sending to it
 ///
 /// Works with any server on this host, in any language: which connections buffer bytes, which side does not read, and what it
 /// costs in the server's memory and in the kernel's. A client's queues are visible if the client is on this host too. Above

@@ -123,11 +123,11 @@ fn it_ends_when_its_standard_input_ends_and_answers_first_what_has_arrived() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_exit_code_2_and_names_the_options() {
+fn invalid_values_exit_with_2_and_name_the_option() {
     for (arguments, named) in [
-        (&["--io=threads", "--backpressure=bounded"][..], "--io threads"),
-        (&["--io=one-thread", "--backpressure=off"], "--io one-thread"),
-        (&["--framing=raw", "--backpressure=drop"], "--framing raw"),
+        (&["--io=threads", "--backpressure=bounded"][..], "--io: threads"),
+        (&["--io=one-thread", "--backpressure=off"], "--io: one-thread"),
+        (&["--framing=raw", "--backpressure=drop"], "--framing: "),
         (&["--queue-limit=1MiB"], "--queue-limit"),
         (&["--backpressure=bounded", "--resume-at=1KiB"], "--resume-at"),
         (&["--backpressure=watermark", "--queue-limit=1KiB", "--resume-at=2KiB"], "--resume-at"),

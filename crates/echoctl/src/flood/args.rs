@@ -15,7 +15,7 @@ use crate::exit::Failure;
 use crate::recording::RecordArgs;
 use crate::values;
 
-/// Flood a server, read replies slowly or never, and show where the bytes pile up
+/// Flood a server, read slowly or never, show where bytes pile up
 ///
 /// By default every reply is read and every byte is compared with what was sent. With --no-read, --read-rate or --read-for
 /// the client becomes the slow consumer that makes backpressure necessary; limiting the reader never slows the writer. Exits

@@ -23,8 +23,8 @@ use crate::values::{duration, positive_duration, positive_size};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Policy: what to do when a peer reads slowly [default: await]
-    #[arg(long, value_enum, default_value_t = Backpressure::Await, value_name = "POLICY", hide_default_value = true, hide_possible_values = true, long_help = policies(), help_heading = "Backpressure")]
+    /// Policy for slow peers, see --help [default: await]
+    #[arg(long, value_enum, default_value_t = Backpressure::Await, value_name = "NAME", hide_default_value = true, hide_possible_values = true, long_help = policies(), help_heading = "Backpressure")]
     backpressure: Backpressure,
 
     /// Limit of the reply queue [default: 1MiB]
@@ -41,8 +41,9 @@ pub(crate) struct Args {
     #[arg(long, value_parser = duration, value_name = "TIME", help_heading = "Backpressure", hide_short_help = true)]
     grace: Option<Duration>,
 
-    /// Total for queues and frame buffers [default: at most 1GiB]
+    /// Total of queues and buffers [default: up to 1GiB]
     ///
+    /// Reply queues and frame buffers of all connections together.
     /// Above it, the connection that buffers most is reset, and the others are served on. The default is a quarter of the
     /// memory available to this process, the least of its control groups (both versions, every level), RLIMIT_AS, RLIMIT_DATA
     /// and the machine; at least 16MiB, at most 1GiB.
@@ -61,13 +62,13 @@ pub(crate) struct Args {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=Config::MOST_CONNECTIONS as i64), default_value_t = Config::MAX_CONNECTIONS as u32, value_name = "N", help_heading = "Limits", hide_short_help = true)]
     max_connections: u32,
 
-    /// Idle timeout, without input or pending replies [default: none]
+    /// Idle timeout, without input or pending replies [default: off]
     ///
     /// Disconnects a peer after this long without input, unless replies to it are pending.
     #[arg(long, value_parser = timeout, value_name = "TIME", help_heading = "Limits", hide_short_help = true)]
     idle_timeout: Option<Duration>,
 
-    /// Write timeout, while replies are pending [default: none]
+    /// Write timeout with pending replies [default: off]
     ///
     /// Disconnects a peer that accepts no bytes for this long while replies to it are pending. Without it, a peer that never
     /// reads stays connected, and the kernel buffers megabytes for it.
@@ -104,9 +105,9 @@ pub(crate) struct Args {
     #[arg(long, value_parser = kernel_buffer, value_name = "SIZE", help_heading = "I/O", hide_short_help = true)]
     rcvbuf: Option<u64>,
 
-    /// Listen on host:port, :port or port [default: 127.0.0.1:7007]
+    /// Listen address: port or host:port [default: 127.0.0.1:7007]
     ///
-    /// A port without a host is on loopback, and port 0 lets the kernel choose one. The default can be set with the
+    /// host:port, :port or port. A port without a host is on loopback, and port 0 lets the kernel choose one. The default can be set with the
     /// environment variable ECHOCTL_ADDR.
     #[arg(short = 'p', long, value_parser = address::to_listen, default_value_t = Config::ADDR, hide_default_value = true, env = "ECHOCTL_ADDR", hide_env = true, value_name = "ADDR", help_heading = "Target")]
     addr: SocketAddr,
@@ -136,19 +137,19 @@ pub(crate) struct Args {
 /// Backpressure policies, each with the most memory that it buffers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Backpressure {
-    /// No queue: the next read waits for the write of the last reply. Buffers one read per connection [also: on]
+    /// No queue; the next read waits until the last reply is written. Buffers one read per connection [also: on]
     #[value(alias = "on")]
     Await,
-    /// Queue without a limit: the bug. Buffers all that a peer sends and does not read [also: unbounded]
+    /// Queue without a limit, which is the bug. Buffers everything that a peer sends and does not read [also: unbounded]
     #[value(alias = "unbounded")]
     Off,
-    /// Queue: stop reading at its limit, resume when there is room. Buffers the limit and one read per connection
+    /// Queue; stops reading at its limit and resumes when there is room. Buffers the limit and one read per connection
     Bounded,
-    /// Queue: stop reading at its limit, resume at --resume-at. Buffers the limit and one read per connection
+    /// Queue; stops reading at its limit and resumes at --resume-at. Buffers the limit and one read per connection
     Watermark,
-    /// Queue: drop and count each frame that does not fit. Buffers the limit and one read per connection
+    /// Queue; drops and counts each frame that does not fit. Buffers the limit and one read per connection
     Drop,
-    /// Queue: disconnect a peer that stays over the limit for --grace. Buffers the limit and one read per connection
+    /// Queue; disconnects a peer that stays over the limit for --grace. Buffers the limit and one read per connection
     Disconnect,
     /// Queues that share one limit. Buffers the limit in total and one read per connection
     Budget,
@@ -260,7 +261,7 @@ impl Args {
 /// Long help of `--backpressure`: every policy with its cost.
 fn policies() -> String {
     described(
-        "Policy: what to do when a peer reads more slowly than replies are produced",
+        "Backpressure policy: what to do when a peer reads more slowly than replies are produced",
         Backpressure::Await,
     )
 }
