@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use echoctl_observe::{MemoryShare, listener_at};
+use echoctl_observe::{KernelBuffering, MemoryShare, listener_at};
 use echoctl_record::{Evidence, Judgement, Sample};
 
 pub use bystander::BystanderStats;
@@ -187,7 +187,7 @@ impl AuditConfig {
             unit: self.script.stimulus.unit(),
             budget: self.budget,
             max_duration: self.max_duration.as_secs_f64(),
-            kernel_buffering: kernel_slack(),
+            kernel_buffering: KernelBuffering::here().total(),
             memory_limit: MemoryShare::with(pids).limit,
             is_relay: false,
             hidden_upstream: false,
@@ -219,15 +219,6 @@ pub struct AuditOutcome {
     pub pids: Vec<u32>,
     /// Servers behind it that were watched too.
     pub upstreams: Vec<String>,
-}
-
-/// The most that kernels hold between two sockets here: both send queues and receive queues at their largest.
-fn kernel_slack() -> u64 {
-    let largest = |name: &str| {
-        let text = std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).ok()?;
-        text.split_ascii_whitespace().last()?.parse::<u64>().ok()
-    };
-    largest("tcp_rmem").unwrap_or(6 << 20) + 2 * largest("tcp_wmem").unwrap_or(4 << 20)
 }
 
 /// `--bytes`: many times what kernels hold, and no harm to any machine.

@@ -3,8 +3,8 @@
 use std::fmt::{self, Write};
 
 use echoctl_observe::{
-    Cgroup, QueueLimits, SelfTest, SocketDiag, SysctlRange, TcpMemory, available_memory, machine,
-    sees_other_users,
+    Cgroup, KernelBuffering, QueueLimits, SelfTest, SocketDiag, SysctlRange, TcpMemory, available_memory,
+    machine, sees_other_users,
 };
 use echoctl_record::{Bytes, Machine, Rate, SCHEMA_VERSION, Seconds};
 use serde::Serialize;
@@ -178,7 +178,11 @@ fn queues(findings: &Findings) -> String {
     };
     row(&mut text, "a receive queue", &sizes(limits.receive));
     row(&mut text, "a send queue", &sizes(limits.send));
-    row(&mut text, "the slack", &format!("{}: the most that both kernels", Bytes(limits.kernel_buffering())));
+    row(
+        &mut text,
+        "the slack",
+        &format!("{}: the most that both kernels", Bytes(KernelBuffering::new(&limits).total())),
+    );
     row(&mut text, "", "hold together; what a server holds");
     row(&mut text, "", "shows only beyond that");
     if let Some(tcp) = findings.tcp {

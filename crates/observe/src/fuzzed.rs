@@ -5,7 +5,7 @@
 #[cfg(target_os = "linux")]
 pub use crate::diag::check_messages;
 
-use crate::{SocketMemory, TcpInfo, available, cgroup, machine, users};
+use crate::{SocketMemory, TcpInfo, available, cgroup, machine, queue_limits, users};
 
 /// Reads `input` as `struct tcp_info`, as socket memory, and as every text file of `/proc`, `/sys` and `/etc` that is read.
 pub fn check_texts(input: &[u8]) {
@@ -23,6 +23,7 @@ pub fn check_texts(input: &[u8]) {
     available::check(one, other);
     cgroup::check(one, other);
     machine::check(one);
+    queue_limits::check(one);
     users::check(one);
     #[cfg(target_os = "linux")]
     crate::process::check_texts(input);

@@ -53,9 +53,11 @@ pub use sampler::{
 mod available;
 mod cgroup;
 mod machine;
+mod queue_limits;
 pub use available::{MemoryShare, available_memory, available_memory_of};
 pub use cgroup::Cgroup;
-pub use machine::{QueueLimits, SysctlRange, TcpMemory, machine};
+pub use machine::{TcpMemory, machine};
+pub use queue_limits::{KernelBuffering, QueueLimits, SysctlRange};
 
 mod loopback;
 pub use loopback::loopback;

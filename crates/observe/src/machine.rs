@@ -1,57 +1,12 @@
-//! The machine: kernel settings that bound the queues, and how much memory TCP has.
-//!
-//! **The slack** is the most that the kernels of both ends can hold of one connection, with buffers that the kernel sizes
-//! itself: two send queues, the receive queue of a server that reads, and that of a client that never does (which is never
-//! raised, since raising follows reading). Nothing below it tells a bounded server from an unbounded one.
+//! Describes this machine: kernel settings that decide how much a connection buffers, and the memory that TCP uses.
 
 use std::collections::BTreeMap;
 
 use echoctl_record::Machine;
 
 use crate::proc_file::read_text;
+use crate::queue_limits::{KernelBuffering, QueueLimits, SysctlRange};
 use crate::sys;
-
-/// Three settings of one name, in the kernel's order: least, default (or pressure), most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SysctlRange {
-    /// The least.
-    pub min: u64,
-    /// Where it begins (of `tcp_mem`: where the kernel is under pressure).
-    pub default: u64,
-    /// The most.
-    pub max: u64,
-}
-
-/// The sizes of one connection's queues, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QueueLimits {
-    /// `net.ipv4.tcp_rmem`: what a receive queue may take.
-    pub receive: SysctlRange,
-    /// `net.ipv4.tcp_wmem`: what a send queue may take.
-    pub send: SysctlRange,
-}
-
-impl QueueLimits {
-    /// As this machine has them. `None` where they are not visible.
-    pub fn here() -> Option<QueueLimits> {
-        let range = |name: &str| range(&sysctl(name)?);
-        Some(QueueLimits { receive: range("net.ipv4.tcp_rmem")?, send: range("net.ipv4.tcp_wmem")? })
-    }
-
-    /// The most bytes that both kernels can hold of one connection of an echo.
-    pub fn kernel_buffering(&self) -> u64 {
-        self.kernel_buffering_with(None, None)
-    }
-
-    /// The same with queues of a fixed size at the client's end (`--sndbuf`, `--rcvbuf`; the kernel doubles them).
-    pub fn kernel_buffering_with(&self, client_send: Option<u64>, client_receive: Option<u64>) -> u64 {
-        let client_send = client_send.map_or(self.send.max, |bytes| bytes.saturating_mul(2));
-        let client_receive = client_receive.map_or(self.receive.default, |bytes| bytes.saturating_mul(2));
-        [client_send, self.receive.max, self.send.max, client_receive]
-            .into_iter()
-            .fold(0, u64::saturating_add)
-    }
-}
 
 /// The memory that TCP has in the kernel, over all sockets of the host, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +24,7 @@ pub struct TcpMemory {
 impl TcpMemory {
     /// Of this host now. `None` where it is not visible.
     pub fn now() -> Option<TcpMemory> {
-        let limits = range(&sysctl("net.ipv4.tcp_mem")?)?;
+        let limits = SysctlRange::here("net.ipv4.tcp_mem")?;
         let stat = read_text("/proc/net/sockstat")?;
         let (sockets, pages) = tcp_of_sockstat(&stat)?;
         let page = sys::page_size();
@@ -100,7 +55,7 @@ pub fn machine() -> Machine {
         processors: std::thread::available_parallelism().map_or(1, |count| count.get() as u32),
         memory: meminfo("MemTotal:"),
         sysctls,
-        kernel_buffering: QueueLimits::here().map(|limits| limits.kernel_buffering()),
+        kernel_buffering: QueueLimits::here().map(|limits| KernelBuffering::new(&limits).total()),
     }
 }
 
@@ -108,12 +63,6 @@ pub fn machine() -> Machine {
 pub(crate) fn sysctl(name: &str) -> Option<String> {
     let text = read_text(format!("/proc/sys/{}", name.replace('.', "/")))?;
     Some(text.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
-}
-
-fn range(text: &str) -> Option<SysctlRange> {
-    let numbers: Option<Vec<u64>> = text.split_ascii_whitespace().map(|word| word.parse().ok()).collect();
-    let [min, default, max] = numbers?.try_into().ok()?;
-    Some(SysctlRange { min, default, max })
 }
 
 /// A line of `/proc/meminfo`, in bytes.
@@ -142,10 +91,6 @@ fn tcp_of_sockstat(text: &str) -> Option<(u64, u64)> {
 #[cfg(any(test, fuzzing))]
 pub(crate) fn check(text: &str) {
     let _ = (tcp_of_sockstat(text), kibibytes(text, "MemAvailable:"));
-    if let Some(sizes) = range(text) {
-        let limits = QueueLimits { receive: sizes, send: sizes };
-        assert!(limits.kernel_buffering() >= limits.receive.max.max(limits.send.max));
-    }
 }
 
 /// Settings that decide how much stands in queues, and when it moves.
@@ -173,30 +118,10 @@ mod tests {
         "MemTotal:       24637888 kB\nMemFree:         4212012 kB\nMemAvailable:   21011000 kB\n";
 
     #[test]
-    fn the_slack_is_what_two_kernels_can_hold() {
-        let limits = QueueLimits {
-            receive: SysctlRange { min: 4096, default: 131_072, max: 33_554_432 },
-            send: SysctlRange { min: 4096, default: 16_384, max: 4_194_304 },
-        };
-
-        assert_eq!(limits.kernel_buffering(), 33_554_432 + 2 * 4_194_304 + 131_072);
-        assert_eq!(limits.kernel_buffering_with(None, None), limits.kernel_buffering());
-        assert_eq!(
-            limits.kernel_buffering_with(Some(8192), Some(4096)),
-            16_384 + 33_554_432 + 4_194_304 + 8192
-        );
-    }
-
-    #[test]
     fn sockstat_and_meminfo_are_read_by_label() {
         assert_eq!(tcp_of_sockstat(SOCKSTAT), Some((7, 141)));
         assert_eq!(kibibytes(MEMINFO, "MemAvailable:"), Some(21_011_000 * 1024));
         assert_eq!(kibibytes(MEMINFO, "SwapTotal:"), None);
-        assert_eq!(
-            range("4096 131072 33554432"),
-            Some(SysctlRange { min: 4096, default: 131_072, max: 33_554_432 })
-        );
-        assert_eq!(range("4096 131072"), None);
     }
 
     #[test]
