@@ -3,7 +3,7 @@
 
 mod schema;
 
-use echoctl_record::{Machine, Run, Sample, Summary, Verdict, WatchSummary};
+use echoctl_record::{Integrity, Machine, Run, Sample, Summary, Verdict, WatchSummary};
 use schema::{conforms, schema};
 use serde_json::{Value, json};
 
@@ -122,6 +122,7 @@ fn full_sample() -> Sample {
 
 fn full_summary() -> Summary {
     let mut summary = Summary::new("127.0.0.1:1".to_owned());
+    summary.integrity = Some(Integrity::default());
     summary.server_pid = Some(1);
     summary.server_memory_growth = Some(2);
     summary.inside_server = Some(3);

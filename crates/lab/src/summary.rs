@@ -3,7 +3,7 @@
 //! The client knows nothing of records, and records know nothing of our client: here is where the one becomes the other.
 
 use echoctl_client::Outcome;
-use echoctl_record::Summary;
+use echoctl_record::{Integrity, Summary};
 
 /// How a flood of `target` ended, as far as its client can tell. What was seen of the server, and the verdict on it, are
 /// for the caller to add.
@@ -14,11 +14,13 @@ pub fn summary(outcome: &Outcome, target: String) -> Summary {
         connections: u32::try_from(outcome.endings.len()).unwrap_or(u32::MAX),
         produced: totals.produced,
         consumed: totals.consumed,
-        verified: totals.verified,
-        lost: totals.lost,
-        duplicated: totals.duplicated,
-        reordered: totals.reordered,
-        mismatched: totals.mismatched,
+        integrity: Some(Integrity {
+            verified: totals.verified,
+            lost: totals.lost,
+            duplicated: totals.duplicated,
+            reordered: totals.reordered,
+            mismatched: totals.mismatched,
+        }),
         stalled_seconds: totals.longest_stall.as_secs_f64(),
         ..Summary::new(target)
     }
@@ -50,9 +52,9 @@ mod tests {
 
         let summary = summary(&outcome, "127.0.0.1:7007".to_owned());
 
-        let bytes = [summary.produced, summary.consumed, summary.verified];
-        let frames = [summary.lost, summary.duplicated, summary.reordered, summary.mismatched];
-        assert_eq!((bytes, frames), ([1, 2, 3], [4, 5, 6, 7]));
+        let integrity = Integrity { verified: 3, lost: 4, duplicated: 5, reordered: 6, mismatched: 7 };
+        assert_eq!((summary.produced, summary.consumed), (1, 2));
+        assert_eq!(summary.integrity, Some(integrity));
         assert_eq!((summary.stalled_seconds, summary.seconds, summary.connections), (8.0, 9.0, 2));
         assert_eq!((summary.target.as_str(), summary.verdict), ("127.0.0.1:7007", None));
     }

@@ -28,12 +28,12 @@ mod watch_summary;
 
 pub use decimate::decimate;
 pub use intake::Limit;
-pub use machine::Machine;
+pub use machine::{Machine, SocketLimits};
 pub use printable::{printable, printable_lines};
-pub use queues::Queues;
+pub use queues::{Queues, peak_during};
 pub use run::{Run, RunError};
 pub use sample::Sample;
-pub use summary::Summary;
+pub use summary::{Integrity, Summary};
 pub use units::{Bytes, Rate, Seconds};
 pub use verdict::{
     Disconnect, DisconnectKind, Drain, Evidence, Figures, Judgement, Point, StopReason, Verdict,

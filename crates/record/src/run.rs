@@ -159,17 +159,30 @@ impl Run {
             let reader = head.as_slice().chain(reader);
             if is_lines { lines::read(reader, &intake) } else { reading::read(reader, &intake) }
         });
-        let run = match intake.exceeded() {
+        let mut run = match intake.exceeded() {
             Some(limit) => return Err(RunError::TooLarge { limit }),
             None => read?,
         };
         run.check()?;
+        run.complete();
         Ok(run)
     }
 
     /// The version of the format that it was written in.
     pub fn schema_version(&self) -> u32 {
         self.schema_version
+    }
+
+    /// Adds what the first records of audits left out: replies were not checked frame by frame there, and the server need not
+    /// echo.
+    fn complete(&mut self) {
+        let Some(evidence) = &self.evidence else { return };
+        if let Some(summary) = self.summary.as_mut().filter(|_| self.schema_version == 1) {
+            summary.integrity = None;
+        }
+        if !evidence.echo {
+            self.samples.iter_mut().for_each(|sample| sample.is_echo = Some(false));
+        }
     }
 
     /// Who draws or judges a run relies on this: times are finite, do not fall, and are no longer than a year.

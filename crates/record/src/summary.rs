@@ -1,10 +1,10 @@
-//! The summary: how a run of the client ended.
+//! Totals and verdict of a run of the client.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{SCHEMA_VERSION, Verdict};
 
-/// How a flood ended. Sizes in bytes, times in seconds, frames counted.
+/// How a flood ended. Sizes in bytes, times in seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// [`SCHEMA_VERSION`].
@@ -19,38 +19,45 @@ pub struct Summary {
     pub produced: u64,
     /// Bytes read.
     pub consumed: u64,
-    /// Bytes of frames that came back right and in order.
-    pub verified: u64,
-    /// Frames that did not come back at all, judged where the reading ended in order.
-    pub lost: u64,
-    /// Frames that came back more than once.
-    pub duplicated: u64,
-    /// Frames that came back after a later one.
-    #[serde(default)]
-    pub reordered: u64,
-    /// Frames that came back wrong.
-    pub mismatched: u64,
-    /// The longest time for which the server took no byte while there was one to send.
+    /// What the check of the replies found; `None` where replies were not checked, as in an audit.
+    #[serde(flatten, deserialize_with = "all_or_none")]
+    pub integrity: Option<Integrity>,
+    /// The longest time for which the server accepted no byte although the client had one to send.
     pub stalled_seconds: f64,
     /// The process that listens at the target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_pid: Option<u32>,
-    /// The most that the server's memory grew over where it began.
+    /// The most that the server's memory grew.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_memory_growth: Option<u64>,
-    /// The most bytes that were inside the server: read and not yet written back.
+    /// The most bytes inside the server: read by it and not yet written back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inside_server: Option<u64>,
-    /// What the run says of the server; absent when the client read everything and there was nothing to judge.
+    /// The verdict on the server; absent where the client read everything, so that there was nothing to judge.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
-    /// Why, in one sentence.
+    /// The reason for the verdict, in one sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
+/// Result of the check of each reply: verified bytes, and the number of frames with each kind of fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Integrity {
+    /// Bytes of frames that came back intact and in order.
+    pub verified: u64,
+    /// Frames that did not come back. Counted only where the replies were read to their regular end.
+    pub lost: u64,
+    /// Frames that came back more than once.
+    pub duplicated: u64,
+    /// Frames that came back after a later one.
+    pub reordered: u64,
+    /// Frames that came back with wrong contents.
+    pub mismatched: u64,
+}
+
 impl Summary {
-    /// An empty summary of a run against `target`.
+    /// An empty summary of a run against `target`, without checked replies.
     pub fn new(target: String) -> Summary {
         Summary {
             schema_version: SCHEMA_VERSION,
@@ -59,17 +66,74 @@ impl Summary {
             connections: 0,
             produced: 0,
             consumed: 0,
-            verified: 0,
-            lost: 0,
-            duplicated: 0,
-            reordered: 0,
-            mismatched: 0,
+            integrity: None,
             stalled_seconds: 0.0,
             server_pid: None,
             server_memory_growth: None,
             inside_server: None,
             verdict: None,
             reason: None,
+        }
+    }
+
+    /// Bytes that came back intact and in order; 0 where replies were not checked.
+    pub fn verified(&self) -> u64 {
+        self.integrity.map_or(0, |integrity| integrity.verified)
+    }
+}
+
+/// Reads the counts of an [`Integrity`] from the fields of a summary: all of them, or none.
+fn all_or_none<'de, D: Deserializer<'de>>(summary: D) -> Result<Option<Integrity>, D::Error> {
+    #[derive(Deserialize)]
+    struct Counts {
+        verified: Option<u64>,
+        lost: Option<u64>,
+        duplicated: Option<u64>,
+        // The first records had no such count.
+        reordered: Option<u64>,
+        mismatched: Option<u64>,
+    }
+    let missing = <D::Error as serde::de::Error>::missing_field;
+    let counts = Counts::deserialize(summary)?;
+    let all = [counts.verified, counts.lost, counts.duplicated, counts.reordered, counts.mismatched];
+    if all.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    Ok(Some(Integrity {
+        verified: counts.verified.ok_or_else(|| missing("verified"))?,
+        lost: counts.lost.ok_or_else(|| missing("lost"))?,
+        duplicated: counts.duplicated.ok_or_else(|| missing("duplicated"))?,
+        reordered: counts.reordered.unwrap_or(0),
+        mismatched: counts.mismatched.ok_or_else(|| missing("mismatched"))?,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<Summary, serde_json::Error> {
+        let text = format!(
+            r#"{{"schema_version":1,"target":"x","seconds":1,"connections":1,"produced":9,"consumed":9,"stalled_seconds":0{json}}}"#
+        );
+        serde_json::from_str(&text)
+    }
+
+    #[test]
+    fn counts_are_read_all_or_none() {
+        let integrity = Integrity { verified: 9, lost: 1, duplicated: 2, reordered: 0, mismatched: 3 };
+
+        let counted = read(r#","verified":9,"lost":1,"duplicated":2,"mismatched":3"#).unwrap();
+
+        assert_eq!(counted.integrity, Some(integrity));
+        assert_eq!(
+            serde_json::from_str::<Summary>(&serde_json::to_string(&counted).unwrap()).unwrap(),
+            counted
+        );
+        assert_eq!(read("").unwrap().integrity, None);
+        assert!(!serde_json::to_string(&read("").unwrap()).unwrap().contains("lost"));
+        for damaged in [r#","lost":1"#, r#","verified":9,"lost":"x","duplicated":2,"mismatched":3"#] {
+            assert!(read(damaged).is_err(), "{damaged}");
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use echoctl_record::{Machine, Run, Sample, Summary, Verdict};
+use echoctl_record::{Integrity, Machine, Run, Sample, SocketLimits, Summary, Verdict};
 use echoctl_report::terminal::Colour;
 use echoctl_report::{Chart, charts, compare_page, csv, plain, run_page, svg, tables, terminal};
 
@@ -14,7 +14,12 @@ fn main() -> std::io::Result<()> {
 
     let mut drawn = charts::compare(("OFF", &off), ("ON", &on));
     drawn.truncate(1);
-    drawn.extend([charts::queues(&off), charts::memory(&on), charts::window(&on), charts::rates(&on)]);
+    drawn.extend([
+        charts::queues(&off, &SocketLimits::default()),
+        charts::memory(&on),
+        charts::window(&on),
+        charts::rates(&on),
+    ]);
     for (number, chart) in drawn.iter().enumerate() {
         write(folder, number, chart)?;
     }
@@ -93,7 +98,7 @@ fn summary(samples: &[Sample], verdict: Verdict) -> Summary {
         connections: 1,
         produced: last.produced,
         consumed: last.consumed,
-        verified: last.consumed,
+        integrity: Some(Integrity { verified: last.consumed, ..Integrity::default() }),
         server_pid: Some(4711),
         server_memory_growth: most.map(|most| most - 2_100_000),
         inside_server: most.map(|most| most - 2_100_000),

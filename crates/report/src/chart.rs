@@ -1,5 +1,7 @@
 //! The chart: what is to be seen, before anyone says how it looks.
 
+use std::ops::RangeInclusive;
+
 use crate::axis::Axis;
 use crate::{Series, Unit};
 
@@ -35,8 +37,10 @@ pub struct Chart {
     pub steps: Vec<String>,
     /// Seconds at which the time axis ends; by default, with the last point.
     pub until: Option<f64>,
-    /// The least value at which the other axis ends, so that pictures of several runs compare; by default, the largest value.
+    /// The least value at which the value axis ends, so that pictures of several runs compare; by default, the largest value.
     pub up_to: Option<f64>,
+    /// The span of time whose maxima the key states, in seconds; by default, the whole chart.
+    pub peak_span: Option<RangeInclusive<f64>>,
 }
 
 /// How the series stand to each other.
@@ -141,6 +145,12 @@ impl Chart {
     pub fn up_to(mut self, value: f64) -> Chart {
         self.up_to = Some(value);
         self
+    }
+
+    /// The maximum of a series in the span whose maxima are stated; of the whole series where it has no point in that span.
+    pub(crate) fn peak(&self, series: &Series) -> Option<f64> {
+        let span = self.peak_span.as_ref().and_then(|span| series.peak_during(span));
+        span.or_else(|| series.peak())
     }
 
     /// The time axis, with at most so many intervals, or the axis of steps, with all of them.

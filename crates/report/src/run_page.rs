@@ -1,32 +1,32 @@
-//! The page of a run: the verdict, where the bytes were, what they cost, and on which machine.
+//! The page of a run: the verdict, where the bytes were, the memory in use, and the machine.
 //!
-//! A run without samples has words for its charts; one without a summary was cut short, and says so.
+//! A run without samples has sentences in place of its charts; one without a summary was interrupted, and the page says so.
 
-use echoctl_record::{Bytes, Run, Sample, Seconds, Summary, WatchSummary};
+use echoctl_record::{Bytes, Integrity, Run, Sample, Seconds, SocketLimits, Summary, WatchSummary};
 
 use crate::{Block, Chart, Page, Section, Table, charts, tables};
 
-/// The page of one run: charts, figures and the machine.
+/// The page of one run: charts, totals and the machine.
 pub fn run_page(run: &Run) -> Page {
-    let (samples, summary) = (run.samples.as_slice(), run.summary.as_ref());
-    let lead = match (summary, &run.watch) {
+    let samples = run.samples.as_slice();
+    let lead = match (&run.summary, &run.watch) {
         (Some(summary), _) => lead(summary),
-        (None, Some(watched)) => seen(watched),
-        (None, None) => "The run was cut short: it has no ending.".to_owned(),
+        (None, Some(watch)) => watch_lead(watch),
+        (None, None) => "The run was interrupted: it has no summary.".to_owned(),
     };
     let mut page = Page::new(format!("A run against {}", run.target), lead)
-        .open(Block::Figures(figures(samples, summary)))
-        .section(where_the_bytes_were(samples))
+        .open(Block::Figures(figures(run)))
+        .section(where_the_bytes_were(samples, &run.machine.socket_limits()))
         .section(with_charts(
-            Section::new("What it cost in memory").paragraph(KERNEL_MEMORY),
+            Section::new("Memory in use").paragraph(KERNEL_MEMORY),
             [charts::memory(samples)],
         ))
         .section(with_charts(
-            Section::new("Who was held back").paragraph(HELD_BACK),
+            Section::new("Flow control").paragraph(FLOW_CONTROL),
             [charts::window(samples), charts::rates(samples)],
         ));
     if let Some(table) = tables::ending(run) {
-        page = page.section(Section::new("The figures").table(table));
+        page = page.section(Section::new("Totals").table(table));
     }
     with_environment(page, "The machine", tables::environment(run))
 }
@@ -36,9 +36,8 @@ pub fn compare_page(first: (&str, &Run), second: (&str, &Run)) -> Page {
     let outcome = |(name, run): (&str, &Run)| {
         let summary = run.summary.as_ref()?;
         let verdict = summary.verdict.map_or(String::new(), |verdict| format!("{verdict}, "));
-        let memory = summary
-            .server_memory_growth
-            .map(|growth| format!("its server's memory grew by {}", Bytes(growth)));
+        let memory =
+            summary.server_memory_growth.map(|growth| format!("server memory grew by {}", Bytes(growth)));
         Some(format!("{name}: {verdict}{}.", memory.unwrap_or(format!("{} sent", Bytes(summary.produced)))))
     };
     let lead: Vec<String> = [outcome(first), outcome(second)].into_iter().flatten().collect();
@@ -46,9 +45,8 @@ pub fn compare_page(first: (&str, &Run), second: (&str, &Run)) -> Page {
     let mut page = Page::new(format!("{} and {}", first.0, second.0), lead.join(" "))
         .section(with_charts(Section::new("Side by side"), charts));
     if let (Some(one), Some(other)) = (tables::ending(first.1), tables::ending(second.1)) {
-        page = page.section(
-            Section::new("The figures").table(tables::side_by_side((first.0, one), (second.0, other))),
-        );
+        page = page
+            .section(Section::new("Totals").table(tables::side_by_side((first.0, one), (second.0, other))));
     }
     let environment = tables::side_by_side(
         (first.0, tables::environment(first.1)),
@@ -66,76 +64,85 @@ fn with_environment(page: Page, heading: &str, environment: Table) -> Page {
 
 fn lead(summary: &Summary) -> String {
     let sent = Bytes(summary.produced);
-    let told = match (summary.verdict, &summary.reason) {
-        (Some(verdict), Some(reason)) => format!("Verdict: {verdict}. {}", sentence(reason)),
-        (Some(verdict), None) => format!("Verdict: {verdict}."),
-        (None, _) if summary.verified == summary.produced => {
-            format!("All {sent} came back, every byte equal.")
+    let integrity = summary.integrity;
+    let result = match (summary.verdict, &summary.reason, integrity) {
+        (Some(verdict), Some(reason), _) => format!("Verdict: {verdict}. {}", sentence(reason)),
+        (Some(verdict), None, _) => format!("Verdict: {verdict}."),
+        (None, _, Some(Integrity { verified, .. })) if verified == summary.produced => {
+            format!("All {sent} came back, every byte identical.")
         }
-        (None, _) => format!("Of {sent}, {} came back right and in order.", Bytes(summary.verified)),
+        (None, _, Some(Integrity { verified, .. })) => {
+            format!("Of {sent}, {} came back intact and in order.", Bytes(verified))
+        }
+        (None, _, None) => format!("{sent} were sent; the replies were not checked."),
     };
-    match [summary.lost, summary.duplicated, summary.reordered, summary.mismatched] {
-        [0, 0, 0, 0] => told,
-        _ => format!(
-            "{told} {} frames were lost, {} came back twice, {} out of order, {} wrong.",
-            summary.lost, summary.duplicated, summary.reordered, summary.mismatched
-        ),
+    match integrity {
+        Some(Integrity { lost, duplicated, reordered, mismatched, .. })
+            if [lost, duplicated, reordered, mismatched] != [0; 4] =>
+        {
+            format!(
+                "{result} Frames lost: {lost}, duplicated: {duplicated}, out of order: {reordered}, corrupted: {mismatched}."
+            )
+        }
+        _ => result,
     }
 }
 
-/// What a watch saw.
-fn seen(watched: &WatchSummary) -> String {
-    let connections = match watched.connections_seen {
-        1 => "1 connection was".to_owned(),
-        count => format!("{count} connections were"),
+fn watch_lead(watch: &WatchSummary) -> String {
+    let connections = match watch.connections_seen {
+        1 => "1 connection".to_owned(),
+        count => format!("{count} connections"),
     };
-    let (most, held) = (watched.max_connections, Bytes(watched.max_queued));
-    let memory = watched
+    let (most, queued) = (watch.max_connections, Bytes(watch.max_queued));
+    let memory = watch
         .server_memory_growth
         .map_or(String::new(), |bytes| format!(" The server's memory grew by at most {}.", Bytes(bytes)));
-    let seconds = Seconds(watched.seconds);
+    let seconds = Seconds(watch.seconds);
     format!(
-        "Watched for {seconds}, without a byte sent: {connections} seen, {most} at once, and at most {held} stood in \
-         their queues.{memory}"
+        "Watched for {seconds} without sending anything: {connections}, at most {most} at the same time, with at most \
+         {queued} in their queues.{memory}"
     )
 }
 
-/// With a capital at its beginning and a full stop at its end.
+/// `text` with a capital at its beginning and a full stop at its end.
 fn sentence(text: &str) -> String {
     let text = text.trim().trim_end_matches('.');
     let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
 }
 
-fn figures(samples: &[Sample], summary: Option<&Summary>) -> Vec<(String, String)> {
+fn figures(run: &Run) -> Vec<(String, String)> {
+    let summary = run.summary.as_ref();
     let figure = |value: String, what: &str| (value, what.to_owned());
     let sent = summary.map(|summary| summary.produced).or_else(|| {
-        // What a watched server was sent before, nobody knows.
-        samples.last().filter(|sample| sample.is_echo.is_none()).map(|sample| sample.produced)
+        // What a watched server had been sent before is not known.
+        run.samples.last().filter(|sample| sample.is_echo.is_none()).map(|sample| sample.produced)
     });
     let growth = summary.and_then(|summary| summary.server_memory_growth);
-    let inside = summary.and_then(|summary| summary.inside_server);
+    let inside = tables::inside_server(run);
     let stalled = summary.map(|summary| summary.stalled_seconds).filter(|seconds| *seconds > 0.0);
-    let held_back = stalled.map(|seconds| Seconds(seconds).to_string());
+    let blocked = stalled.map(|seconds| Seconds(seconds).to_string());
     let all = [
-        growth.map(|bytes| figure(Bytes(bytes).to_string(), "the server's memory grew, at most")),
-        inside.map(|bytes| figure(Bytes(bytes).to_string(), "inside the server, at most")),
-        held_back.map(|seconds| figure(seconds, "the client was held back, at most")),
+        growth.map(|bytes| figure(Bytes(bytes).to_string(), "maximum growth of the server's memory")),
+        inside.map(|(bytes, what)| figure(Bytes(bytes).to_string(), what)),
+        blocked.map(|seconds| figure(seconds, "longest time for which the client was blocked")),
         sent.map(|bytes| figure(Bytes(bytes).to_string(), "sent by the client")),
     ];
     all.into_iter().flatten().collect()
 }
 
-fn where_the_bytes_were(samples: &[Sample]) -> Section {
-    let section =
-        with_charts(Section::new("Where the bytes were").paragraph(QUEUES), [charts::queues(samples)]);
+fn where_the_bytes_were(samples: &[Sample], limits: &SocketLimits) -> Section {
+    let is_echo = samples.iter().all(|sample| sample.is_echo != Some(false));
+    let words = if is_echo { QUEUES } else { KERNEL_QUEUES };
+    let chart = charts::queues(samples, limits);
+    let section = with_charts(Section::new("Where the bytes were").paragraph(words), [chart]);
     match tables::peak_sample(samples) {
-        Some(sample) => section.table(tables::path(sample)),
+        Some(sample) => section.table(tables::path(sample, limits)),
         None => section,
     }
 }
 
-/// The charts in which there is something to be seen; what is missing is said in words.
+/// The charts that have something to show; a sentence in place of each of the others.
 fn with_charts(section: Section, charts: impl IntoIterator<Item = Chart>) -> Section {
     charts.into_iter().fold(section, |section, chart| match chart.series.is_empty() {
         true => section.paragraph(format!("{}: {}", chart.title, chart.description)),
@@ -143,16 +150,19 @@ fn with_charts(section: Section, charts: impl IntoIterator<Item = Chart>) -> Sec
     })
 }
 
-const QUEUES: &str = "Each band is a place where bytes wait, in the order in which they pass: the client that sends \
-    above, the client that reads below. The height of all is what was sent and not yet read back. The band named inside \
-    the server is what the server had read and not yet written back; all others are queues of the kernel, which have a \
-    limit. If that band rises while nobody reads, the server has a queue without a limit.";
+const QUEUES: &str = "Each band is a place where bytes wait, in the order in which they pass through: the sending client \
+    at the top, the reading client at the bottom. The height of all bands is what was sent and not yet read back. The band \
+    \"inside the server\" is what the server had read and not yet written back; all others are queues of the kernel, which \
+    have a limit. If that band rises while the client does not read, the server has a queue without a limit.";
 
-const KERNEL_MEMORY: &str = "Backpressure is not free: bytes that wait in the kernel's queues take memory that no \
-    process shows as its own, and a stalled connection holds it until a timeout ends it. It is bounded for each \
-    connection by the sizes of the socket buffers (--sndbuf and --rcvbuf set them), so what matters is how many \
-    connections may stall at once.";
+const KERNEL_QUEUES: &str = "Each band is a queue of the kernel, all of which have a limit. The server need not write what \
+    it reads, so what is inside it cannot be computed from the bytes that it read and wrote: its memory shows what it \
+    buffers.";
 
-const HELD_BACK: &str = "A server that stops reading fills its receive queue; then its kernel offers a window of 0 and \
-    the client's kernel may send no more; then the client's send queue fills and its write has to wait. Held back is \
-    not dropped: the bytes go on as soon as somebody reads.";
+const KERNEL_MEMORY: &str = "Backpressure is not free. Bytes in the kernel's queues use memory that belongs to no process, \
+    and a stalled connection holds it until the peer reads or a timeout closes it. The sizes of the socket buffers limit it \
+    for each connection, so what matters is how many connections may stall at the same time.";
+
+const FLOW_CONTROL: &str = "When a server stops reading, its receive queue fills. Its kernel then advertises a window of 0, \
+    so the client's kernel may send nothing more; the client's send queue fills, and its write blocks. Blocked bytes are not \
+    lost: they move on as soon as the peer reads.";

@@ -1,5 +1,7 @@
 //! A series: one quantity over time, and the pen it is drawn with.
 
+use std::ops::RangeInclusive;
+
 /// One quantity over time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
@@ -58,6 +60,12 @@ impl Series {
     /// The largest value, if there is any.
     pub fn peak(&self) -> Option<f64> {
         self.points.iter().map(|(_, value)| *value).max_by(f64::total_cmp)
+    }
+
+    /// The largest value at times within `span`, if there is any.
+    pub fn peak_during(&self, span: &RangeInclusive<f64>) -> Option<f64> {
+        let points = self.points.iter().filter(|(t, _)| span.contains(t));
+        points.map(|(_, value)| *value).max_by(f64::total_cmp)
     }
 
     /// The value at time `t`: between two points on the line that joins them, before the first and after the last none.

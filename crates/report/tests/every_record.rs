@@ -4,7 +4,7 @@
 mod support;
 
 use echoctl_record::{
-    Disconnect, DisconnectKind, Drain, Evidence, Machine, Point, Run, Sample, StopReason, Summary,
+    Disconnect, DisconnectKind, Drain, Evidence, Integrity, Machine, Point, Run, Sample, StopReason, Summary,
     WatchSummary,
 };
 use proptest::prelude::*;
@@ -123,9 +123,12 @@ prop_compose! {
             seconds: seconds.0,
             stalled_seconds: seconds.1,
             produced: counts.0,
-            lost: counts.1,
-            duplicated: counts.2,
-            mismatched: counts.3,
+            integrity: Some(Integrity {
+                lost: counts.1,
+                duplicated: counts.2,
+                mismatched: counts.3,
+                ..Integrity::default()
+            }),
             reason: words.last().cloned(),
             ..Summary::new(target)
         });

@@ -1,6 +1,7 @@
 //! The HTML page of an audit: the verdict, its evidence, charts and remedies.
 
 use echoctl_audit::AuditOutcome;
+use echoctl_observe::machine;
 use echoctl_report::{Page, Section, Table, charts};
 
 use super::remedies::remedies;
@@ -16,7 +17,7 @@ pub(super) fn page(summary: &Summary, attack: &AuditOutcome) -> Page {
     }
     let over_time = Section::new("Over time")
         .chart(charts::memory(&attack.samples))
-        .chart(charts::queues(&attack.samples));
+        .chart(charts::queues(&attack.samples, &machine().socket_limits()));
     // A single request never fills the window, so it says nothing about the server.
     let over_time =
         if summary.is_repeated { over_time.chart(charts::window(&attack.samples)) } else { over_time };

@@ -143,14 +143,14 @@ impl Session {
         let sent = Bytes(summary.produced);
         let rate = Rate(summary.produced as f64 / summary.seconds.max(0.001));
         let complete = outcome.endings.iter().all(|ending| *ending == Ending::Complete);
-        let mut text = if complete && summary.verified == summary.produced {
+        let mut text = if complete && summary.verified() == summary.produced {
             format!(
                 "All {sent} came back, every byte as it was sent, in {} ({rate}).",
                 Seconds(summary.seconds)
             )
         } else if summary.consumed == 0 {
             format!("{sent} were sent, and nothing was read.")
-        } else if summary.verified == summary.consumed {
+        } else if summary.verified() == summary.consumed {
             format!(
                 "{sent} were sent and {} read back, every byte of those as it was sent.",
                 Bytes(summary.consumed)

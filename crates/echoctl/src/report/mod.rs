@@ -8,7 +8,7 @@ pub(crate) mod terminal;
 
 use std::path::{Path, PathBuf};
 
-use echoctl_record::{Bytes, Run, Sample};
+use echoctl_record::{Bytes, Run};
 use echoctl_report::{Chart, charts, csv, run_page, svg, tables};
 
 use crate::exit::{Exit, Outcome};
@@ -65,7 +65,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         write(file, &run_page(&run).footer(footer).to_string())
     });
     let numbers = numbers.map(|file| write(file, &csv::samples(&run.samples)));
-    let drawing = drawing.map(|file| write(file, &svg::sheet(&visible(&run.samples), svg::Size::WIDE)));
+    let drawing = drawing.map(|file| write(file, &svg::sheet(&visible(&run), svg::Size::WIDE)));
     if nothing_asked || args.plain {
         draw(&run, &Terminal::new(args.plain))?;
     }
@@ -74,11 +74,11 @@ pub(crate) fn run(args: Args) -> Outcome {
 }
 
 fn draw(run: &Run, terminal: &Terminal) -> std::io::Result<()> {
-    for chart in visible(&run.samples) {
+    for chart in visible(run) {
         terminal.chart(&chart)?;
     }
     if let Some(sample) = tables::peak_sample(&run.samples) {
-        terminal.table(&tables::path(sample))?;
+        terminal.table(&tables::path(sample, &run.machine.socket_limits()))?;
     }
     if let Some(table) = tables::ending(run) {
         terminal.table(&table)?;
@@ -90,9 +90,15 @@ fn draw(run: &Run, terminal: &Terminal) -> std::io::Result<()> {
 }
 
 /// The charts of a run that have something to show.
-fn visible(samples: &[Sample]) -> Vec<Chart> {
-    let all =
-        [charts::queues(samples), charts::memory(samples), charts::window(samples), charts::rates(samples)];
+fn visible(run: &Run) -> Vec<Chart> {
+    let samples = &run.samples;
+    let limits = run.machine.socket_limits();
+    let all = [
+        charts::queues(samples, &limits),
+        charts::memory(samples),
+        charts::window(samples),
+        charts::rates(samples),
+    ];
     all.into_iter().filter(|chart| !chart.series.is_empty()).collect()
 }
 

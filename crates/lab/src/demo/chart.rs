@@ -1,5 +1,6 @@
 //! The picture: both servers' memory on one pair of axes, and where the bytes were.
 
+use echoctl_observe::machine;
 use echoctl_record::{Bytes, Queues, Sample};
 use echoctl_report::{Chart, Ink, Series, Stroke, Table, Unit, charts};
 
@@ -40,17 +41,14 @@ pub(super) fn progress(outcome: &Outcome) -> Chart {
         .limit(plan.total as f64, "all")
 }
 
-/// Every queue on the path of one side, over time, on the same scale for both.
+/// Every queue on the path of one side, over time, on an axis of its own. Maxima are those of the time without reading.
 pub(super) fn queues(name: &str, outcome: &Outcome, side: &SideOutcome) -> Chart {
     let plan = &outcome.plan;
-    let most = |side: &SideOutcome| {
-        side.samples.iter().map(|sample| sample.produced.saturating_sub(sample.consumed)).max()
-    };
-    let chart = charts::queues(&side.samples);
+    let stall = plan.read.as_secs_f64()..=plan.resumes_at();
+    let chart = charts::queues_during(&side.samples, &machine().socket_limits(), stall);
     Chart { title: format!("{name}: bytes on their way, by where they wait"), phases: Vec::new(), ..chart }
         .phase(0.0, plan.read.as_secs_f64(), "reads")
         .phase(plan.read.as_secs_f64(), plan.resumes_at(), "stops reading")
-        .up_to(most(&outcome.off).max(most(&outcome.on)).unwrap_or(0) as f64)
 }
 
 /// Every place on the path where bytes can be, at the end of the time in which the clients did not read.

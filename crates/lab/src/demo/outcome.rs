@@ -35,13 +35,14 @@ impl Outcome {
         let mut problems = Vec::new();
         for (name, side) in [("OFF", &self.off), ("ON", &self.on)] {
             let summary = &side.summary;
-            if summary.verified != self.plan.total {
+            let integrity = summary.integrity.unwrap_or_default();
+            if summary.verified() != self.plan.total {
                 problems.push(format!(
                     "{name}: {} of {} came back right ({} frames wrong, {} lost)",
-                    Bytes(summary.verified),
+                    Bytes(summary.verified()),
                     Bytes(self.plan.total),
-                    summary.mismatched,
-                    summary.lost
+                    integrity.mismatched,
+                    integrity.lost
                 ));
             }
             if summary.server_memory_growth.is_none() {

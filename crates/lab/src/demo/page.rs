@@ -43,9 +43,11 @@ fn figures(outcome: &Outcome) -> Table {
     };
     Table::new("", ["", "OFF", "ON"])
         .row(row("sent", |side| Bytes(side.summary.produced).to_string()))
-        .row(row("came back, every byte equal", |side| Bytes(side.summary.verified).to_string()))
-        .row(row("frames lost", |side| side.summary.lost.to_string()))
-        .row(row("frames that came back wrong", |side| side.summary.mismatched.to_string()))
+        .row(row("came back, every byte equal", |side| Bytes(side.summary.verified()).to_string()))
+        .row(row("frames lost", |side| side.summary.integrity.unwrap_or_default().lost.to_string()))
+        .row(row("frames that came back wrong", |side| {
+            side.summary.integrity.unwrap_or_default().mismatched.to_string()
+        }))
         .row(row("the server's memory grew by", SideOutcome::growth))
         .row(row("client held back for", |side| Seconds(side.summary.stalled_seconds).to_string()))
         .row(row("all came back after", |side| Seconds(side.summary.seconds).to_string()))

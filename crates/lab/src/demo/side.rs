@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use echoctl_client::{Config, Flood, Outcome, Rate, Reading};
 use echoctl_observe::{ProcessTree, Sampler};
-use echoctl_record::{Queues, Sample, Summary};
+use echoctl_record::{Queues, Sample, Summary, peak_during};
 use tokio::task::JoinHandle;
 
 use super::judge::judge;
@@ -107,9 +107,11 @@ impl Running {
         let first = self.samples.iter().find_map(memory);
         let most = self.samples.iter().filter_map(memory).max();
         let (verdict, reason) = judge(&self.plan, &self.samples);
+        let stall = self.plan.read.as_secs_f64()..=self.plan.resumes_at();
         let summary = Summary {
             server_pid: Some(self.server.pid()),
-            inside_server: self.samples.iter().filter_map(|sample| Queues::of(sample).inside_server).max(),
+            // Of the time without reading: while bytes move fast, counters read at different instants differ by megabytes.
+            inside_server: peak_during(&self.samples, stall, |sample| Queues::of(sample).inside_server),
             server_memory_growth: most.zip(first).map(|(most, first)| most - first),
             verdict: Some(verdict),
             reason: Some(reason),

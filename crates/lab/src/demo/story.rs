@@ -39,7 +39,7 @@ pub const ON_LINE: &str = "write(reply).await";
 /// What both sides had in common and what it cost each: the closing sentence.
 pub fn conclusion(outcome: &Outcome) -> String {
     let (off, on) = (&outcome.off, &outcome.on);
-    if off.summary.verified == outcome.plan.total && on.summary.verified == outcome.plan.total {
+    if off.summary.verified() == outcome.plan.total && on.summary.verified() == outcome.plan.total {
         format!(
             "All {} came back to each client, every byte equal. Memory that it took: OFF {}, ON {}.",
             Bytes(outcome.plan.total),
@@ -50,8 +50,8 @@ pub fn conclusion(outcome: &Outcome) -> String {
         format!(
             "Of {} each, {} came back right from OFF and {} from ON. Memory that it took: OFF {}, ON {}.",
             Bytes(outcome.plan.total),
-            Bytes(off.summary.verified),
-            Bytes(on.summary.verified),
+            Bytes(off.summary.verified()),
+            Bytes(on.summary.verified()),
             off.growth(),
             on.growth()
         )

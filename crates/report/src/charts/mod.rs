@@ -1,92 +1,126 @@
-//! The charts of a run: where its bytes were, what they cost in memory, how the window closed, how fast they went.
+//! The charts of a run: where its bytes were, the memory in use, the receive window, and the rates.
 //!
-//! All have the time axis of the run and its phases, so that they can be read one below the other: what rises in one
-//! is what falls in the next. Orange is the server's own memory, blue the kernel's.
+//! All have the time axis of the run and its phases, so that they can be read one below the other: what rises in one is
+//! what falls in the next. Orange is the server's own memory, blue is the kernel's.
 //!
-//! A quantity that this system did not show is left out, and the description says so.
+//! A quantity that is not visible on this system is left out, and the description names it.
 
 mod compare;
 mod phases;
 mod rates;
 
-use echoctl_record::{Queues, Sample};
+use std::ops::RangeInclusive;
+
+use echoctl_record::{Queues, Sample, SocketLimits};
 
 pub use compare::compare;
-pub use phases::phases;
+pub use phases::{phases, stall};
 pub use rates::rates;
 
 use crate::{Chart, Ink, Series, Stroke, Unit};
 
-/// The five queues from the producer (above) to the consumer (below). Together they are what was produced and not
-/// yet consumed.
-pub fn queues(samples: &[Sample]) -> Chart {
-    let held: Vec<(f64, Queues)> = samples.iter().map(|sample| (sample.t, Queues::of(sample))).collect();
+/// The five queues from the producer (top) to the consumer (bottom). Their sum is what was produced and not yet consumed.
+///
+/// Maxima in the key and in the description are those of the time in which the client did not read, if the run has one, and
+/// else of the whole run. No queue of a kernel exceeds `limits`.
+pub fn queues(samples: &[Sample], limits: &SocketLimits) -> Chart {
+    let stall = stall(&phases(samples));
+    queues_with_peaks(samples, limits, stall)
+}
+
+/// As [`queues`], for a run of which the caller knows when its client did not read: from and to, in seconds.
+pub fn queues_during(samples: &[Sample], limits: &SocketLimits, stall: RangeInclusive<f64>) -> Chart {
+    queues_with_peaks(samples, limits, Some(stall))
+}
+
+fn queues_with_peaks(samples: &[Sample], limits: &SocketLimits, stall: Option<RangeInclusive<f64>>) -> Chart {
+    let buffered: Vec<(f64, Queues)> =
+        samples.iter().map(|sample| (sample.t, Queues::within(sample, limits))).collect();
     let band = |label: &str, ink, stroke, queue: fn(&Queues) -> Option<u64>| {
-        let points = held.iter().filter_map(|(t, queues)| Some((*t, queue(queues)? as f64)));
+        let points = buffered.iter().filter_map(|(t, queues)| Some((*t, queue(queues)? as f64)));
         Series::new(label, ink, stroke, points.collect())
     };
     let bands = [
         band("client send queue", Ink::Blue, Stroke::Dotted, |queues| queues.client_send),
         band("server receive queue", Ink::Blue, Stroke::Dashed, |queues| queues.server_receive),
-        band("inside the server", Ink::Orange, Stroke::Solid, |queues| queues.inside_server),
+        band(INSIDE, Ink::Orange, Stroke::Solid, |queues| queues.inside_server),
         band("server send queue", Ink::Blue, Stroke::Solid, |queues| queues.server_send),
         band("client receive queue", Ink::Blue, Stroke::DashDot, |queues| queues.client_receive),
     ];
-    let chart = Chart::bands("Where the bytes are: sent and not yet read back", Unit::Bytes);
-    let chart = with_visible(chart, bands);
-    let said = match most(&chart, "inside the server") {
-        Some(peak) => format!(
-            "From the client that sends (above) to the client that reads (below). At most {} were inside the server: \
-             read by it and not yet written back. All others were in queues of the kernel.",
-            Unit::Bytes.print(peak)
-        ),
-        None => "From the client that sends (above) to the client that reads (below).".to_owned(),
+    let is_echo = samples.iter().all(|sample| sample.is_echo != Some(false));
+    let title = match is_echo {
+        true => "Bytes in flight, by location",
+        false => "Bytes in the kernels' queues",
     };
-    finish(chart, samples, &said)
+    let chart = with_visible(Chart { peak_span: stall, ..Chart::bands(title, Unit::Bytes) }, bands);
+    let order = "From the client that sends (top) to the client that reads (bottom).";
+    let text = match peak(&chart, INSIDE) {
+        Some(peak) => {
+            let (peak, rest) = (Unit::Bytes.print(peak), "the rest was in kernel queues");
+            match chart.peak_span {
+                Some(_) => format!(
+                    "{order} While the client did not read, at most {peak} was inside the server (read and not yet \
+                     written back); {rest}. The maxima in the key are those of that time, too."
+                ),
+                None => format!(
+                    "{order} At most {peak} was inside the server (read and not yet written back); {rest}."
+                ),
+            }
+        }
+        None if is_echo => order.to_owned(),
+        None => {
+            format!("{order} What is inside the server cannot be computed: it need not write what it reads.")
+        }
+    };
+    finish(chart, samples, &text)
 }
 
-/// The server's memory and the kernel's for its sockets.
+/// The server's memory, and the kernel memory of its sockets.
 pub fn memory(samples: &[Sample]) -> Chart {
     let band = |label: &str, ink, stroke, memory: fn(&Sample) -> Option<u64>| {
         let points = samples.iter().filter_map(|sample| Some((sample.t, memory(sample)? as f64)));
         Series::new(label, ink, stroke, points.collect())
     };
     let bands = [
-        band("kernel, for the sockets", Ink::Blue, Stroke::Dashed, |sample| sample.kernel_memory),
+        band(KERNEL, Ink::Blue, Stroke::Dashed, |sample| sample.kernel_memory),
         band("server", Ink::Orange, Stroke::Solid, |sample| sample.server_memory),
     ];
-    let chart =
-        with_visible(Chart::bands("Memory of the server, and of the kernel for it", Unit::Bytes), bands);
+    let chart = with_visible(Chart::bands("Memory of the server and of its sockets", Unit::Bytes), bands);
     let part = |name: &str, what: &str| {
-        most(&chart, name).map(|peak| format!("at most {} {what}", Unit::Bytes.print(peak)))
+        peak(&chart, name).map(|peak| format!("at most {} {what}", Unit::Bytes.print(peak)))
     };
     let parts = [
         part("server", "in the server"),
-        part("kernel, for the sockets", "in the kernel, which no process's memory shows"),
+        part(KERNEL, "in the kernel, which the memory of no process includes"),
     ];
-    let said: Vec<String> = parts.into_iter().flatten().collect();
-    let said = if said.is_empty() { String::new() } else { format!("Memory in use: {}.", said.join(", ")) };
-    finish(chart, samples, &said)
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let text = if parts.is_empty() { String::new() } else { format!("Memory in use: {}.", parts.join(", ")) };
+    finish(chart, samples, &text)
 }
 
-/// The receive window that the server's kernel offered to the client: at 0 the client may send nothing more.
+/// The receive window that the server's kernel advertised to the client: at 0 the client may send nothing.
 pub fn window(samples: &[Sample]) -> Chart {
     let window = samples.iter().filter_map(|sample| Some((sample.t, sample.window? as f64))).collect();
     let chart = with_visible(
-        Chart::lines("Receive window: how much more the client may send", Unit::Bytes),
+        Chart::lines("Receive window: how much the client may still send", Unit::Bytes),
         [Series::new("window", Ink::Blue, Stroke::Solid, window)],
     );
     let closed = closed_seconds(samples);
-    let said = if closed > 0.0 {
-        format!(
-            "The window was 0 for {} in all: backpressure had reached the client's kernel.",
-            Unit::Seconds.print(closed)
-        )
+    let pushes = samples.iter().any(|sample| sample.is_echo == Some(false));
+    let text = if chart.series.is_empty() {
+        String::new()
+    } else if closed > 0.0 {
+        let reached = "backpressure reached the client's kernel";
+        format!("The window was 0 for {} in all: {reached}.", Unit::Seconds.print(closed))
+    } else if pushes {
+        // A server that answers at length is stopped by the client's window, of which there are no samples.
+        "The window for what the server receives did not close. What it sends is limited by the client's window, which \
+         is not sampled."
+            .to_owned()
     } else {
         "The window never closed.".to_owned()
     };
-    let said = if chart.series.is_empty() { "" } else { said.as_str() };
-    finish(chart, samples, said)
+    finish(chart, samples, &text)
 }
 
 /// Adds those of `series` that have points, and names the others in the description.
@@ -101,22 +135,28 @@ fn with_visible<const N: usize>(mut chart: Chart, all: [Series; N]) -> Chart {
     chart
 }
 
-/// Puts what is said before what is not visible, and adds the time axis and the phases of the run.
-fn finish(chart: Chart, samples: &[Sample], said: &str) -> Chart {
-    let description = [said, chart.description.as_str()].join(" ").trim().to_owned();
+/// Puts `text` before the note on what is not visible, and adds the time axis and the phases of the run.
+fn finish(chart: Chart, samples: &[Sample], text: &str) -> Chart {
+    let description = [text, chart.description.as_str()].join(" ").trim().to_owned();
     let until = samples.iter().map(|sample| sample.t).reduce(f64::max);
     Chart { description, until, phases: phases(samples), ..chart }
 }
 
-fn most(chart: &Chart, name: &str) -> Option<f64> {
-    chart.series.iter().find(|series| series.label == name)?.peak()
+fn peak(chart: &Chart, name: &str) -> Option<f64> {
+    chart.peak(chart.series.iter().find(|series| series.label == name)?)
 }
 
-/// Seconds for which the window was 0: from the first sample that says so to the first that does not.
+/// Seconds for which the window was 0: from each sample at which it was 0 to the next sample.
 fn closed_seconds(samples: &[Sample]) -> f64 {
-    let is_shut = |pair: &&[Sample]| pair[0].window == Some(0);
-    samples.windows(2).filter(is_shut).map(|pair| (pair[1].t - pair[0].t).max(0.0)).sum()
+    let is_closed = |pair: &&[Sample]| pair[0].window == Some(0);
+    samples.windows(2).filter(is_closed).map(|pair| (pair[1].t - pair[0].t).max(0.0)).sum()
 }
+
+/// The band of the bytes in the server's own memory.
+const INSIDE: &str = "inside the server";
+
+/// The band of the kernel's memory.
+const KERNEL: &str = "kernel, for the sockets";
 
 #[cfg(test)]
 mod tests;

@@ -1,19 +1,21 @@
-//! The phases of a run: when its client read and when it did not, told from the samples themselves.
+//! The phases of a run: when its client read and when it did not, derived from the samples.
+
+use std::ops::RangeInclusive;
 
 use echoctl_record::Sample;
 
 use crate::Phase;
 
-/// The spans in which bytes were read and those in which none were, which are shaded. Empty when it read all the time, or
-/// by fits and starts too many to name.
+/// The spans in which bytes were read, and those in which none were, which are shaded. Empty where the client read all the
+/// time, or stopped too often for each phase to have room for its name.
 pub fn phases(samples: &[Sample]) -> Vec<Phase> {
-    // Of a server that need not be an echo nobody knows whether there was anything to read.
+    // Whether a server that need not echo had sent anything to read is not known.
     if samples.iter().any(|sample| sample.is_echo == Some(false)) {
         return Vec::new();
     }
     let mut phases: Vec<Phase> = Vec::new();
     for (from, to, reads) in spans(samples) {
-        // Spans alternate, so the second before this one is of its kind.
+        // Spans alternate, so the second before this one is of the same kind.
         let label = match (reads, phases.len()) {
             (true, 0 | 1) => "reads",
             (true, _) => "reads again",
@@ -22,12 +24,20 @@ pub fn phases(samples: &[Sample]) -> Vec<Phase> {
         };
         phases.push(Phase { from, to, label: label.to_owned(), is_shaded: !reads });
     }
-    let is_told = phases.len() <= MOST && phases.iter().any(|phase| phase.is_shaded);
-    if is_told { phases } else { Vec::new() }
+    let are_shown = phases.len() <= MAX_PHASES && phases.iter().any(|phase| phase.is_shaded);
+    if are_shown { phases } else { Vec::new() }
 }
 
-/// From, to, and whether anything was read. Pauses shorter than [`PAUSE`] belong to the reading around them; so does
-/// the time after all has been read, when there is nothing to read. Before the first byte is read, nobody reads.
+/// The longest of `phases` in which the client did not read: from and to, in seconds.
+pub fn stall(phases: &[Phase]) -> Option<RangeInclusive<f64>> {
+    let length = |phase: &&Phase| phase.to - phase.from;
+    let longest =
+        phases.iter().filter(|phase| phase.is_shaded).max_by(|a, b| length(a).total_cmp(&length(b)))?;
+    Some(longest.from..=longest.to)
+}
+
+/// From, to, and whether anything was read. Pauses shorter than [`PAUSE`] belong to the reading around them; so does the time
+/// after everything has been read. Until the first byte is read, the client counts as not reading.
 fn spans(samples: &[Sample]) -> Vec<(f64, f64, bool)> {
     let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return Vec::new() };
     let mut spans: Vec<(f64, f64, bool)> = Vec::new();
@@ -36,7 +46,7 @@ fn spans(samples: &[Sample]) -> Vec<(f64, f64, bool)> {
         _ if to > from => spans.push((from, to, reads)),
         _ => {}
     };
-    // The beginning of the time in which nothing has been read.
+    // Start of the time in which nothing has been read.
     let mut quiet = first.t;
     for pair in samples.windows(2) {
         let read = pair[1].consumed > pair[0].consumed;
@@ -44,7 +54,7 @@ fn spans(samples: &[Sample]) -> Vec<(f64, f64, bool)> {
         if !read && !is_done {
             continue;
         }
-        // Nothing was owed at the beginning, so nobody refused to read.
+        // At the start nothing was pending yet, so a short quiet time there is not a refusal to read.
         add(quiet, pair[0].t, pair[0].t - quiet < PAUSE);
         add(pair[0].t, pair[1].t, true);
         quiet = pair[1].t;
@@ -53,8 +63,8 @@ fn spans(samples: &[Sample]) -> Vec<(f64, f64, bool)> {
     spans
 }
 
-/// Seconds: a slow reader that takes a piece now and then still reads.
+/// Seconds: a slow reader that reads a piece from time to time is still reading.
 const PAUSE: f64 = 1.0;
 
-/// More phases than this have no room for their names.
-const MOST: usize = 5;
+/// With more phases than this there is no room for their names.
+const MAX_PHASES: usize = 5;

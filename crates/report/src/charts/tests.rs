@@ -1,4 +1,4 @@
-//! Tests of the charts of a run, on made-up samples.
+//! Tests of the charts of a run, on invented samples.
 
 use super::*;
 
@@ -36,7 +36,7 @@ fn stalled_run() -> Vec<Sample> {
 fn the_bands_add_up_to_what_was_sent_and_not_read() {
     let samples = stalled_run();
 
-    let chart = queues(&samples);
+    let chart = queues(&samples, &SocketLimits::default());
 
     for sample in &samples {
         let sum: f64 = chart.series.iter().filter_map(|series| series.at(sample.t)).sum();
@@ -45,7 +45,7 @@ fn the_bands_add_up_to_what_was_sent_and_not_read() {
 }
 
 #[test]
-fn phases_are_told_from_what_was_read() {
+fn phases_follow_from_what_was_read() {
     let phases = phases(&stalled_run());
 
     let named: Vec<(&str, f64)> = phases.iter().map(|phase| (phase.label.as_str(), phase.to)).collect();
@@ -58,7 +58,7 @@ fn phases_are_told_from_what_was_read() {
 }
 
 #[test]
-fn a_client_that_begins_by_not_reading_has_no_phase_before_that() {
+fn a_client_that_starts_without_reading_has_no_phase_before() {
     let mut samples = stalled_run();
     samples.iter_mut().filter(|sample| sample.t < 6.0).for_each(|sample| sample.consumed = 0);
 
@@ -86,7 +86,7 @@ fn a_closed_window_is_timed() {
 }
 
 #[test]
-fn what_is_not_visible_is_named_and_not_drawn() {
+fn hidden_quantities_are_named_and_not_drawn() {
     let chart = memory(&stalled_run());
 
     let drawn: Vec<&str> = chart.series.iter().map(|series| series.label.as_str()).collect();
@@ -101,7 +101,9 @@ fn what_is_not_visible_is_named_and_not_drawn() {
 #[test]
 fn runs_without_samples_or_with_one_have_charts() {
     for samples in [vec![], vec![Sample::default()]] {
-        for chart in [queues(&samples), memory(&samples), window(&samples), rates(&samples)] {
+        for chart in
+            [queues(&samples, &SocketLimits::default()), memory(&samples), window(&samples), rates(&samples)]
+        {
             assert!(crate::svg::draw(&chart, crate::svg::Size::WIDE).contains("<svg"));
         }
         assert!(compare(("a", &samples), ("b", &samples)).len() <= 3);
@@ -128,4 +130,51 @@ fn two_runs_share_their_axes_and_differ_in_stroke() {
         assert_eq!(chart.series.len(), 2);
         assert_ne!(chart.series[0].stroke, chart.series[1].stroke);
     }
+}
+
+#[test]
+fn maxima_of_the_queues_are_those_of_the_stall() {
+    let mut samples = stalled_run();
+    // In the catch-up, two counters are read far apart.
+    for sample in samples.iter_mut().filter(|sample| sample.t > 6.5) {
+        sample.server_written = sample.server_written.map(|written| written.saturating_sub(50_000));
+    }
+
+    let chart = queues(&samples, &SocketLimits::default());
+    let drawn = crate::plain::draw(&chart, 100, 19);
+
+    let inside = chart.series.iter().find(|series| series.label == INSIDE).expect("it is visible");
+    assert!(inside.peak() > Some(100_000.0) && chart.peak(inside) < Some(90_000.0));
+    let most = Unit::Bytes.print(chart.peak(inside).expect("it has points"));
+    for text in [&chart.description, &drawn] {
+        assert!(text.contains(&format!("at most {most}")), "{text}");
+    }
+    assert!(chart.description.contains("While the client did not read"), "{}", chart.description);
+    let given = queues_during(&samples, &SocketLimits::default(), 2.0..=6.0);
+    assert_eq!(given.description, chart.description);
+}
+
+#[test]
+fn no_kernel_queue_is_drawn_above_its_limit() {
+    let limits = SocketLimits { send: 5_000, receive: 5_000 };
+
+    let chart = queues(&stalled_run(), &limits);
+
+    for series in chart.series.iter().filter(|series| series.label != INSIDE) {
+        assert!(series.peak() <= Some(5_000.0), "{}", series.label);
+    }
+}
+
+#[test]
+fn a_server_that_pushes_has_no_inside_and_no_verdict_on_its_window() {
+    let mut samples = stalled_run();
+    for sample in &mut samples {
+        (sample.is_echo, sample.window) = (Some(false), Some(65_536));
+    }
+
+    let (queues, window) = (queues(&samples, &SocketLimits::default()), window(&samples));
+
+    assert!(!queues.description.contains("0 B"), "{}", queues.description);
+    assert!(queues.description.contains("cannot be computed"), "{}", queues.description);
+    assert!(!window.description.contains("never closed"), "{}", window.description);
 }

@@ -243,8 +243,8 @@ impl<'a> Grid<'a> {
 fn key_places(chart: &Chart, glyphs: &Glyphs, width: usize) -> Vec<(String, usize, usize)> {
     let (mut column, mut row) = (0, 0);
     let place = |series: &Series| {
-        let most = series
-            .peak()
+        let most = chart
+            .peak(series)
             .map_or("not visible".to_owned(), |peak| format!("at most {}", chart.unit.print(peak)));
         let entry = glyphs.text(&format!("{}: {most}", series.label));
         let length = entry.chars().count() + 3;

@@ -72,7 +72,7 @@ impl Key {
 /// The name of a band and the most it ever was.
 pub(super) fn entry(chart: &Chart, index: usize) -> String {
     let series = &chart.series[index];
-    match series.peak() {
+    match chart.peak(series) {
         Some(peak) => format!("{}: at most {}", series.label, chart.unit.print(peak)),
         None => format!("{}: not visible", series.label),
     }

@@ -1,27 +1,26 @@
-//! The tables of a run: where its bytes were at one moment, how it ended, and on which machine. The same for terminals
-//! and pages.
+//! The tables of a run: where its bytes were at one moment, its totals, and the machine. Terminals and pages show the same.
 
 mod environment;
 
 use std::collections::HashMap;
 
-use echoctl_record::{Bytes, Queues, Run, Sample, Seconds, Summary, WatchSummary};
+use echoctl_record::{Bytes, Queues, Run, Sample, Seconds, SocketLimits, Summary, WatchSummary, peak_during};
 
 pub use environment::environment;
 
-use crate::Table;
 use crate::table::ABSENT;
+use crate::{Table, charts};
 
-/// Every place on the path at the moment of `sample`, from producer to consumer: what was sent is what was read back
-/// and all that lies between.
-pub fn path(sample: &Sample) -> Table {
-    let queues = Queues::of(sample);
-    let row = |what: &str, who: &str, bytes: Option<u64>| {
-        [what.to_owned(), who.to_owned(), bytes.map_or(ABSENT.to_owned(), |bytes| Bytes(bytes).to_string())]
+/// Every place on the path at the time of `sample`, from producer to consumer: what was sent is what was read back plus
+/// everything in between. No queue of a kernel exceeds `limits`.
+pub fn path(sample: &Sample, limits: &SocketLimits) -> Table {
+    let queues = Queues::within(sample, limits);
+    let row = |what: &str, owner: &str, bytes: Option<u64>| {
+        [what.to_owned(), owner.to_owned(), bytes.map_or(ABSENT.to_owned(), |bytes| Bytes(bytes).to_string())]
     };
     let table = Table::new(
-        format!("Where the bytes were after {}", Seconds(sample.t)),
-        ["place", "bytes are held by", "bytes"],
+        format!("Where the bytes were at the peak ({})", Seconds(sample.t)),
+        ["place", "in memory of", "bytes"],
     )
     .row(row("sent by the client", "", Some(sample.produced)))
     .row(row("  client send queue", "the client's kernel", queues.client_send))
@@ -32,40 +31,59 @@ pub fn path(sample: &Sample) -> Table {
     .row(row("read back by the client", "", Some(sample.consumed)));
     match queues.clamped {
         0 => table,
-        clamped => table.row(row("counted twice, as it moved", "", Some(clamped))),
+        clamped => table.row(row("counted twice (in motion)", "", Some(clamped))),
     }
 }
 
-/// How a run ended, of a client or of a watch; `None` for one that was cut short.
+/// Totals of a run, of a client or of a watch; `None` for one that was interrupted.
 pub fn ending(run: &Run) -> Option<Table> {
-    run.summary.as_ref().map(summary).or_else(|| Some(watched(&run.target, run.watch.as_ref()?)))
+    let of_client = |summary: &Summary| client_table(summary, inside_server(run));
+    run.summary.as_ref().map(of_client).or_else(|| Some(watch_table(&run.target, run.watch.as_ref()?)))
 }
 
-/// What a watch of a live server saw.
-fn watched(target: &str, watched: &WatchSummary) -> Table {
+/// The most that was inside the server, and the phase of which that is true: the time in which the client did not read, if the
+/// run has one, and else the whole run. `None` where it is not known, as with a server that need not echo.
+pub fn inside_server(run: &Run) -> Option<(u64, &'static str)> {
+    let summary = run.summary.as_ref()?.inside_server?;
+    if run.samples.iter().any(|sample| sample.is_echo == Some(false)) {
+        return None;
+    }
+    let inside = |sample: &Sample| Queues::of(sample).inside_server;
+    let stall = charts::stall(&charts::phases(&run.samples));
+    match stall.and_then(|stall| peak_during(&run.samples, stall, inside)) {
+        Some(peak) => Some((peak, "maximum inside the server while the client did not read")),
+        None => Some((summary, "maximum inside the server")),
+    }
+}
+
+fn watch_table(target: &str, watch: &WatchSummary) -> Table {
     let mut table = Table::default()
         .row(["server".to_owned(), target.to_owned()])
-        .row(["connections seen".to_owned(), watched.connections_seen.to_string()])
-        .row(["of them at once".to_owned(), watched.max_connections.to_string()])
-        .row(["lasted".to_owned(), Seconds(watched.seconds).to_string()])
-        .row(["in all queues at most".to_owned(), Bytes(watched.max_queued).to_string()]);
+        .row(["connections seen".to_owned(), watch.connections_seen.to_string()])
+        .row(["most at the same time".to_owned(), watch.max_connections.to_string()])
+        .row(["duration".to_owned(), Seconds(watch.seconds).to_string()])
+        .row(["maximum in all queues".to_owned(), Bytes(watch.max_queued).to_string()]);
     let bytes = [
-        ("the server's memory grew by at most", watched.server_memory_growth),
-        ("the kernel's memory for them at most", watched.max_kernel_memory),
+        ("maximum growth of the server's memory", watch.server_memory_growth),
+        ("maximum kernel memory of the connections", watch.max_kernel_memory),
     ];
     for (name, bytes) in bytes {
         if let Some(bytes) = bytes {
             table = table.row([name.to_owned(), Bytes(bytes).to_string()]);
         }
     }
-    match watched.server_exited {
-        Some(pid) => table.row(["ended meanwhile".to_owned(), format!("process {pid}")]),
+    match watch.server_exited {
+        Some(pid) => table.row(["exited during the watch".to_owned(), format!("process {pid}")]),
         None => table,
     }
 }
 
-/// How a run of the client ended.
+/// Totals of a run of the client.
 pub fn summary(summary: &Summary) -> Table {
+    client_table(summary, summary.inside_server.map(|bytes| (bytes, "maximum inside the server")))
+}
+
+fn client_table(summary: &Summary, inside: Option<(u64, &str)>) -> Table {
     let bytes = |bytes: u64| Bytes(bytes).to_string();
     let mut table = Table::default().row(["server".to_owned(), summary.target.clone()]);
     // A row of its own: two runs side by side fit a terminal then.
@@ -74,20 +92,24 @@ pub fn summary(summary: &Summary) -> Table {
     }
     table = table
         .row(["connections".to_owned(), summary.connections.to_string()])
-        .row(["lasted".to_owned(), Seconds(summary.seconds).to_string()])
+        .row(["duration".to_owned(), Seconds(summary.seconds).to_string()])
         .row(["sent".to_owned(), bytes(summary.produced)])
-        .row(["read back".to_owned(), bytes(summary.consumed)])
-        .row(["of it right and in order".to_owned(), bytes(summary.verified)])
-        .row(["frames lost".to_owned(), summary.lost.to_string()])
-        .row(["frames duplicated".to_owned(), summary.duplicated.to_string()])
-        .row(["frames out of order".to_owned(), summary.reordered.to_string()])
-        .row(["frames that came back wrong".to_owned(), summary.mismatched.to_string()])
-        .row(["held back for at most".to_owned(), held_back(summary)]);
+        .row(["read back".to_owned(), bytes(summary.consumed)]);
+    table = match summary.integrity {
+        Some(integrity) => table
+            .row(["  intact and in order".to_owned(), bytes(integrity.verified)])
+            .row(["frames lost".to_owned(), integrity.lost.to_string()])
+            .row(["frames duplicated".to_owned(), integrity.duplicated.to_string()])
+            .row(["frames out of order".to_owned(), integrity.reordered.to_string()])
+            .row(["frames corrupted".to_owned(), integrity.mismatched.to_string()]),
+        None => table.row(["replies lost or corrupted", "not counted"]),
+    };
+    table = table.row(["longest time blocked".to_owned(), longest_block(summary)]);
     if let Some(growth) = summary.server_memory_growth {
-        table = table.row(["the server's memory grew by at most".to_owned(), bytes(growth)]);
+        table = table.row(["maximum growth of the server's memory".to_owned(), bytes(growth)]);
     }
-    if let Some(inside) = summary.inside_server {
-        table = table.row(["inside the server at most".to_owned(), bytes(inside)]);
+    if let Some((inside, what)) = inside {
+        table = table.row([what.to_owned(), bytes(inside)]);
     }
     match summary.verdict {
         Some(verdict) => table.row(["verdict".to_owned(), verdict.to_string()]),
@@ -95,7 +117,7 @@ pub fn summary(summary: &Summary) -> Table {
     }
 }
 
-/// Two tables of names and values as one, a column each; what only one of them has is empty in the other.
+/// Two tables of names and values as one, with one column per table; a value that only one of them has is empty in the other.
 pub fn side_by_side(first: (&str, Table), second: (&str, Table)) -> Table {
     let pairs = |table: &Table| -> Vec<(String, String)> {
         let pair = |row: &Vec<String>| Some((row.first()?.clone(), row.get(1).cloned().unwrap_or_default()));
@@ -112,24 +134,26 @@ pub fn side_by_side(first: (&str, Table), second: (&str, Table)) -> Table {
     Table { rows: rows.collect(), ..Table::new("", ["", first.0, second.0]) }
 }
 
-/// The moment at which most bytes were under way: sent and not yet read back.
+/// The sample with the most bytes in flight: sent and not yet read back.
 pub fn peak_sample(samples: &[Sample]) -> Option<&Sample> {
     samples.iter().max_by_key(|sample| sample.in_flight())
 }
 
-fn held_back(summary: &Summary) -> String {
+fn longest_block(summary: &Summary) -> String {
     match summary.stalled_seconds {
-        0.0 => "not at all".to_owned(),
+        0.0 => "not blocked".to_owned(),
         seconds => Seconds(seconds).to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use echoctl_record::{Integrity, Machine};
+
     use super::*;
 
     #[test]
-    fn the_path_adds_up_from_what_was_sent_to_what_was_read() {
+    fn the_path_adds_up_from_sent_to_read_back() {
         let sample = Sample {
             produced: 1 << 20,
             server_received: Some(800 << 10),
@@ -140,32 +164,78 @@ mod tests {
             ..Sample::default()
         };
 
-        let bytes: Vec<String> = path(&sample).rows.into_iter().map(|mut row| row.remove(2)).collect();
+        let bytes: Vec<String> =
+            path(&sample, &SocketLimits::default()).rows.into_iter().map(|mut row| row.remove(2)).collect();
 
         assert_eq!(bytes, ["1 MiB", "224 KiB", "100 KiB", "300 KiB", "100 KiB", "200 KiB", "100 KiB"]);
     }
 
     #[test]
-    fn what_is_not_visible_says_so() {
-        let text = path(&Sample::default()).to_text();
+    fn hidden_queues_are_marked_as_not_visible() {
+        let text = path(&Sample::default(), &SocketLimits::default()).to_text();
 
         assert_eq!(text.matches(ABSENT).count(), 5, "{text}");
     }
 
     #[test]
-    fn a_summary_counts_every_way_in_which_a_frame_can_fail() {
-        let mut ending = Summary::new("127.0.0.1:7007".to_owned());
-        (ending.lost, ending.duplicated, ending.reordered, ending.mismatched) = (11, 12, 13, 14);
+    fn a_summary_has_a_row_for_each_kind_of_fault() {
+        let integrity = Integrity { verified: 1, lost: 11, duplicated: 12, reordered: 13, mismatched: 14 };
+        let totals = Summary { integrity: Some(integrity), ..Summary::new("127.0.0.1:7007".to_owned()) };
 
-        let rows = summary(&ending).rows;
+        let rows = summary(&totals).rows;
 
-        for (name, count) in [("lost", "11"), ("duplicated", "12"), ("out of order", "13"), ("wrong", "14")] {
+        for (name, count) in
+            [("lost", "11"), ("duplicated", "12"), ("out of order", "13"), ("corrupted", "14")]
+        {
             assert!(rows.iter().any(|row| row[0].ends_with(name) && row[1] == count), "{name}: {rows:?}");
         }
     }
 
     #[test]
-    fn two_tables_stand_side_by_side_row_by_row() {
+    fn faults_that_were_not_counted_are_not_zero() {
+        let text = summary(&Summary::new("127.0.0.1:7007".to_owned())).to_text();
+
+        assert!(text.contains("not counted") && !text.contains("frames lost"), "{text}");
+    }
+
+    #[test]
+    fn the_maximum_inside_is_that_of_the_stall() {
+        // Reads for 2 s, stops for 3 s, and catches up, with counters that are a mebibyte apart while they move.
+        let sample = |step: u64| {
+            let t = step as f64 / 10.0;
+            let consumed = if t < 2.0 { 100 * step } else { 2000 + 900 * step.saturating_sub(50) };
+            let inside = if t > 5.0 { 1 << 20 } else { 64 };
+            let written = consumed + 10;
+            Sample {
+                t,
+                connections: 1,
+                produced: written + inside,
+                server_read: Some(written + inside),
+                server_written: Some(written),
+                consumed,
+                ..Sample::default()
+            }
+        };
+        let mut run = Run::new("", vec![], 0, "x".to_owned(), Machine::default());
+        run.samples = (0..70).map(sample).collect();
+        run.summary = Some(Summary { inside_server: Some(1 << 20), ..Summary::new("x".to_owned()) });
+
+        let (bytes, what) = inside_server(&run).unwrap();
+        assert!(what.ends_with("did not read") && bytes == 64, "{bytes} {what}");
+        let (page, table) = (crate::run_page(&run).to_string(), ending(&run).unwrap().to_text());
+        let chart = charts::queues(&run.samples, &SocketLimits::default());
+        for text in [&page, &table, &chart.description, &crate::plain::draw(&chart, 100, 19)] {
+            assert!(text.contains("64 B") && !text.contains("1 MiB inside"), "{text}");
+        }
+        assert!(!table.contains("1 MiB") && !chart.description.contains("1 MiB"), "{table}");
+
+        run.samples.iter_mut().for_each(|sample| sample.is_echo = Some(false));
+        assert_eq!(inside_server(&run), None);
+        assert!(!crate::run_page(&run).to_string().contains("maximum inside"));
+    }
+
+    #[test]
+    fn two_tables_are_joined_row_by_row() {
         let one = Table::default().row(["sent", "1 MiB"]).row(["verdict", "bounded"]);
         let other = Table::default().row(["sent", "2 MiB"]).row(["lost", "0"]);
 
@@ -175,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fullest_moment_is_the_one_with_most_under_way() {
+    fn the_peak_is_the_sample_with_most_in_flight() {
         let at = |t, produced, consumed| Sample { t, produced, consumed, ..Sample::default() };
         let samples = [at(0.0, 10, 0), at(1.0, 90, 10), at(2.0, 100, 100)];
 

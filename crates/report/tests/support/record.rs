@@ -15,8 +15,13 @@ pub(crate) fn check(input: &[u8]) {
 /// Draws `run`, which was `length` bytes long as JSON.
 pub(crate) fn check_run(run: &Run, length: usize) {
     let samples = run.samples.as_slice();
-    let own =
-        [charts::queues(samples), charts::memory(samples), charts::window(samples), charts::rates(samples)];
+    let limits = run.machine.socket_limits();
+    let own = [
+        charts::queues(samples, &limits),
+        charts::memory(samples),
+        charts::window(samples),
+        charts::rates(samples),
+    ];
     let empty = Run::new("", Vec::new(), 0, String::new(), Machine::default());
     let compared = [(run, run), (run, &empty), (&empty, run)].map(|(one, other)| {
         check_markup(&compare_page(("one", one), ("two", other)).to_string(), length);
@@ -31,7 +36,7 @@ pub(crate) fn check_run(run: &Run, length: usize) {
 
     let mut told = vec![tables::environment(run)];
     told.extend(tables::ending(run));
-    told.extend(tables::peak_sample(samples).map(tables::path));
+    told.extend(tables::peak_sample(samples).map(|sample| tables::path(sample, &limits)));
     told.push(tables::side_by_side(("one", tables::environment(run)), ("two", tables::environment(run))));
     for table in told {
         let rows = table.rows.len() + 1;
