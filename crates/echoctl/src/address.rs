@@ -16,6 +16,16 @@ use crate::exit::{Exit, Failure};
 /// Where servers listen and clients connect by default. On a host without IPv4 loopback it stands for `[::1]:7007`.
 pub(crate) const DEFAULT: &str = "127.0.0.1:7007";
 
+/// The argument of commands that connect to a server.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServerAddress {
+    /// Server: host:port or a loopback port
+    ///
+    /// A port is written 7007 or :7007. Of a host name, every address is tried. If ECHOCTL_ADDR is set, it is the default.
+    #[arg(env = "ECHOCTL_ADDR", hide_env = true, default_value = DEFAULT, value_name = "ADDR")]
+    pub(crate) addr: String,
+}
+
 /// The addresses that `target` stands for, at least one, each once, in the order in which to try them.
 ///
 /// A bare port or `:port` means this host's loopback, and so does a wildcard: that is where a server on `0.0.0.0` or `[::]` is

@@ -24,7 +24,7 @@ use echoctl_record::{Bytes, Sample, Verdict};
 use crate::address;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt;
-use crate::output::{Data, ignore_broken_pipe, json_line, note, offer_json, print_styled};
+use crate::output::{self, Data, ignore_broken_pipe, json_line, offer_json, print_styled};
 use crate::supervise;
 use crate::view::progress::Progress;
 pub(crate) use args::Args;
@@ -89,7 +89,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let name = target.as_ref().map_or_else(|| addr.to_string(), |target| target.command().to_owned());
     // Stopped before the result is printed, so that it does not run while the user reads.
     if let Some(left) = target.and_then(Target::stop) {
-        note(format_args!("warning: cannot stop {left}: still running, perhaps as another user"));
+        output::warning(format_args!("cannot stop {left}: still running, perhaps as another user"));
     }
     let attack = attack?;
     let summary = Summary::new(&attack, &name, addr, &preset, &config, args.project);

@@ -1,22 +1,25 @@
 //! The commands: what `echoctl --help` lists.
 
-use std::process;
+use std::ffi::OsString;
+use std::{env, process};
 
 use clap::error::{ContextKind, ContextValue};
-use clap::{Parser, Subcommand};
+use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use echoctl_record::printable;
 
 use crate::audit;
+use crate::called;
 use crate::compare;
 use crate::completions;
 use crate::demo;
 use crate::dns;
 use crate::doctor;
-use crate::exit::{Failure, Outcome, indent_continuations};
+use crate::exit::{Failure, Outcome};
 use crate::flood;
+use crate::help;
 use crate::lesson;
 use crate::man;
-use crate::output;
+use crate::output::{self, ColourChoice};
 use crate::ping;
 use crate::report;
 use crate::send;
@@ -24,15 +27,29 @@ use crate::serve;
 use crate::supervise;
 use crate::watch;
 
-/// The instrument for backpressure: see where every byte waits, learn why, and prove that a server is safe.
+/// An instrument for backpressure in TCP servers
 ///
-/// A producer faster than its consumer fills some queue. If no queue has a limit, memory grows until the process dies:
-/// a client that just stops reading takes the server down.
+/// When a producer is faster than its consumer, some queue between them fills. If no queue has a limit, memory grows until
+/// the process dies: one client that stops reading takes the server down. echoctl shows where the bytes are (demo, serve,
+/// flood, watch), explains why (lesson), and tests whether a server in any language has a limit (audit).
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES, disable_help_subcommand = true, max_term_width = 110)]
+#[command(after_long_help = EXAMPLES, max_term_width = 110)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
+
+    /// Colours: always, never, or auto (on a terminal, unless NO_COLOR is set or TERM is dumb)
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        help_heading = "Options",
+        hide_possible_values = true,
+        hide_short_help = true
+    )]
+    color: ColourChoice,
 }
 
 #[derive(Debug, Subcommand)]
@@ -56,30 +73,51 @@ enum Command {
 }
 
 impl Cli {
-    /// The command line of this process. Ends the process where that asks for help or is none: clap would print it too, but
+    /// The command line of this process. Exits if it asks for help or is invalid: clap would print that too, but with
     /// arguments as they are.
     ///
     /// # Errors
     /// When the help cannot be printed.
     pub(crate) fn from_arguments() -> Result<Cli, Failure> {
-        let error = match Cli::try_parse() {
-            Ok(cli) => return Ok(cli),
+        // Help and errors follow it too, and they are printed instead of the parsed command line.
+        output::choose(colour_choice(env::args_os()));
+        let parsed =
+            Cli::complete_command(called()).try_get_matches().and_then(|it| Cli::from_arg_matches(&it));
+        let error = match parsed {
+            Ok(cli) => {
+                output::choose(cli.color);
+                return Ok(cli);
+            }
             Err(error) => quotable(error),
         };
         let mut text = error.render().to_string();
-        // What a value's own parser says of it may quote it too.
+        // The text of a value's own parser may quote the value too.
         if let Some(source) = std::error::Error::source(&error).map(ToString::to_string) {
-            text = text.replace(&source, &indent_continuations(&source));
+            text = text.replace(&source, &output::indent_continuations(&source));
         }
         if error.use_stderr() {
-            output::note(text.trim_end());
+            output::note(text.trim_end().replace("\n\n  tip: ", "\nhint: "));
         } else {
-            output::print(text.trim_end())?;
+            output::print_styled(&help::styled(text.trim_end()))?;
         }
         process::exit(error.exit_code())
     }
 
-    /// Runs the command that was asked for.
+    /// The command with its version and the parts that all commands have. Examples call the program `program`.
+    pub(crate) fn complete_command(program: &str) -> clap::Command {
+        let version = Arg::new("version")
+            .short('V')
+            .short_alias('v')
+            .long("version")
+            .action(ArgAction::Version)
+            .help("Print version");
+        help::completed(
+            Cli::command().version(env!("CARGO_PKG_VERSION")).disable_version_flag(true).arg(version),
+            program,
+        )
+    }
+
+    /// Runs the command.
     pub(crate) fn run(self) -> Outcome {
         match self.command {
             Command::Demo(args) => demo::run(args),
@@ -99,6 +137,21 @@ impl Cli {
             Command::Supervise(args) => supervise::run(&args),
         }
     }
+}
+
+/// The value of `--color` in these arguments, before they are parsed.
+fn colour_choice(arguments: impl Iterator<Item = OsString>) -> ColourChoice {
+    let mut arguments =
+        arguments.map_while(|argument| argument.into_string().ok()).take_while(|argument| argument != "--");
+    let mut choice = ColourChoice::Auto;
+    while let Some(argument) = arguments.next() {
+        let value = match argument.as_str() {
+            "--color" => arguments.next(),
+            other => other.strip_prefix("--color=").map(str::to_owned),
+        };
+        choice = value.and_then(|value| ColourChoice::from_str(&value, false).ok()).unwrap_or(choice);
+    }
+    choice
 }
 
 /// The same error with the words that it quotes on one line each.
@@ -122,8 +175,40 @@ fn quotable(mut error: clap::Error) -> clap::Error {
 
 const EXAMPLES: &str = "\
 Examples:
-  echoctl demo                                  see it happen: 10 seconds, one page to keep
-  echoctl serve --backpressure off              in one terminal: an echo server with the bug
-  echoctl flood --no-read                       in another: a client that sends and never reads
-  echoctl audit -- node server.js               prove it: can a client that does not read exhaust this server?
-  echoctl lesson                                learn why: fifteen questions, each with an experiment";
+  echoctl demo                           backpressure off and on, side by side
+  echoctl serve --backpressure off       an echo server without backpressure
+  echoctl flood --no-read                in another terminal: flood it, never read
+  echoctl audit -- node server.js        test a server of your own
+  echoctl lesson                         list the lessons
+
+Exit codes:
+  0    done; audit: the server is safe
+  1    failed; audit: the server is not safe, or not as expected
+  2    usage error
+  3    no result; audit: slow or inconclusive
+  4    the target could not be reached or started
+  130  interrupted
+
+Environment:
+  ECHOCTL_ADDR  default address of every command that takes one, except dns
+  NO_COLOR      if set, no colours under --color auto";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::complete_command("echoctl").debug_assert();
+    }
+
+    #[test]
+    fn colours_are_chosen_before_the_arguments_are_parsed() {
+        let of = |line: &str| colour_choice(line.split(' ').map(OsString::from));
+
+        assert_eq!(of("echoctl serve --color never --banana"), ColourChoice::Never);
+        assert_eq!(of("echoctl --color=always"), ColourChoice::Always);
+        assert_eq!(of("echoctl --color=purple"), ColourChoice::Auto);
+        assert_eq!(of("echoctl audit -- grep --color=always"), ColourChoice::Auto);
+    }
+}

@@ -5,8 +5,8 @@
 
 use std::io::Write;
 
+use clap::Command;
 use clap::builder::PossibleValuesParser;
-use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use echoctl_audit::Preset;
 use echoctl_lab::lessons;
@@ -16,11 +16,11 @@ use crate::cli::Cli;
 use crate::exit::{Exit, Outcome};
 use crate::output::Data;
 
-/// Print the completions of this command line for a shell
+/// Generate shell completions
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Write them for this shell
+    /// Shell
     shell: Shell,
 }
 
@@ -31,7 +31,12 @@ Examples:
 
 pub(crate) fn run(args: Args) -> Outcome {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut visible(&Cli::command()), "echoctl", &mut script);
+    clap_complete::generate(
+        args.shell,
+        &mut visible(&Cli::complete_command("echoctl")),
+        "echoctl",
+        &mut script,
+    );
     Data::new().write_all(&script)?;
     Ok(Exit::Done)
 }
@@ -43,12 +48,12 @@ fn visible(command: &Command) -> Command {
         Some(names) => arg.clone().value_parser(PossibleValuesParser::new(names)),
         None => arg.clone(),
     });
-    let copy = match command.get_version() {
-        Some(_) => Command::new(named(command)).version(env!("CARGO_PKG_VERSION")),
-        None => Command::new(named(command)),
-    };
-    copy.about(command.get_about().cloned().unwrap_or_default())
-        .disable_help_subcommand(true)
+    Command::new(named(command))
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(command.get_about().cloned().unwrap_or_default())
+        // They are among the arguments.
+        .disable_help_flag(true)
+        .disable_version_flag(true)
         .args(args)
         .subcommands(command.get_subcommands().filter(|command| !command.is_hide_set()).map(visible))
 }
@@ -58,7 +63,7 @@ fn names(command: &str, argument: &str) -> Option<Vec<&'static str>> {
     Some(match (command, argument) {
         ("lesson", "lesson") => lessons::ALL.iter().map(|lesson| lesson.name).chain(["all"]).collect(),
         ("man", "command") => {
-            let program = Cli::command();
+            let program = Cli::complete_command("echoctl");
             program.get_subcommands().filter(|command| !command.is_hide_set()).map(named).collect()
         }
         ("audit", "preset") => Preset::ALL.iter().map(|preset| preset.name).collect(),
@@ -82,7 +87,7 @@ mod tests {
             [("lesson", "lesson"), ("man", "command"), ("audit", "preset"), ("ping", "framing")]
         {
             assert!(names(command, argument).is_some_and(|names| !names.is_empty()), "{command} {argument}");
-            let program = Cli::command();
+            let program = Cli::complete_command("echoctl");
             let found = program
                 .find_subcommand(command)
                 .and_then(|command| command.get_arguments().find(|arg| arg.get_id() == argument));

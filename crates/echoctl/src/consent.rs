@@ -12,17 +12,18 @@ use anyhow::anyhow;
 use echoctl_observe::{Listener, listener_at};
 
 use crate::address;
+use crate::called;
 use crate::exit::{Exit, Failure};
 
 /// Consent to flood what is not one's own.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Consent {
-    /// Allow a target that is not on this host's loopback: only with its owner's consent
-    #[arg(long)]
+    /// Allow a target that is not on loopback: only with its owner's consent
+    #[arg(long, help_heading = "Consent", hide_short_help = true)]
     allow_remote: bool,
 
-    /// Allow a server that runs as another user
-    #[arg(long)]
+    /// Allow a server that runs as another user: only with their consent
+    #[arg(long, help_heading = "Consent", hide_short_help = true)]
     allow_other_user: bool,
 }
 
@@ -85,23 +86,23 @@ enum Refusal {
 
 impl Refusal {
     fn failure(&self, addr: SocketAddr) -> Failure {
-        Failure::usage(match self {
-            Refusal::Remote => format!(
-                "{addr} is not on this host's loopback, and nothing was sent to it\n\
-                 hint: if its owner agrees to be flooded, give --allow-remote"
-            ),
-            Refusal::OtherUser(user) => format!(
-                "the server at {addr} runs as another user ({user}), and nothing was sent to it\n\
-                 hint: if they agree to be flooded, give --allow-other-user"
-            ),
-        })
+        match self {
+            Refusal::Remote => Failure::usage(format_args!(
+                "refusing to flood {addr}, which is not on this host's loopback: nothing was sent"
+            ))
+            .hint("with the consent of its owner, add --allow-remote"),
+            Refusal::OtherUser(user) => Failure::usage(format_args!(
+                "refusing to flood {addr}, where a server of another user ({user}) listens: nothing was sent"
+            ))
+            .hint("with their consent, add --allow-other-user"),
+        }
     }
 
     fn reason(&self) -> String {
         match self {
-            Refusal::Remote => "not on this host's loopback, not tried without --allow-remote".to_owned(),
+            Refusal::Remote => "not on this host's loopback, skipped without --allow-remote".to_owned(),
             Refusal::OtherUser(user) => {
-                format!("runs as another user ({user}), not tried without --allow-other-user")
+                format!("the server of another user ({user}), skipped without --allow-other-user")
             }
         }
     }
@@ -189,21 +190,23 @@ fn unreachable(name: &str, tried: &[FailedAttempt], others: &[(SocketAddr, Strin
     let mut reasons: Vec<String> =
         tried.iter().map(|tried| format!("{}: {}", tried.addr, tried.reason())).collect();
     reasons.extend(others.iter().map(|(addr, reason)| format!("{addr}: {reason}")));
-    let mut message = match reasons.as_slice() {
-        // The address need not be said twice.
+    let message = match reasons.as_slice() {
+        // The address is not repeated.
         [reason] if reason.starts_with(&format!("{name}: ")) => format!("cannot connect to {reason}"),
         _ => format!("cannot connect to {name}: {}", reasons.join("; ")),
     };
+    let failure = Failure::new(Exit::Unreachable, anyhow!(message));
     let is_free = |tried: &&FailedAttempt| {
         tried.error.kind() == io::ErrorKind::ConnectionRefused && tried.addr.ip().is_loopback()
     };
-    if let Some(tried) = tried.iter().find(is_free) {
-        message.push_str(&format!(
-            "\nhint: nothing listens there; to start a server: echoctl serve --addr {}",
+    match tried.iter().find(is_free) {
+        Some(tried) => failure.hint(format_args!(
+            "nothing listens there; to start a server: {} serve --addr {}",
+            called(),
             tried.addr
-        ));
+        )),
+        None => failure,
     }
-    Failure::new(Exit::Unreachable, anyhow!(message))
 }
 
 /// An address that did not do.
@@ -312,9 +315,8 @@ mod tests {
         let message = failure.to_string();
         let reasons = format!("localhost:7: {first}: connection refused; {second}: connection refused");
         assert!(message.contains(&reasons), "{message}");
-        assert!(message.contains(&format!(
-            "hint: nothing listens there; to start a server: echoctl serve --addr {first}"
-        )));
+        assert!(message.contains("\nhint: nothing listens there; to start a server: "), "{message}");
+        assert!(message.ends_with(&format!(" serve --addr {first}")), "{message}");
     }
 
     #[test]

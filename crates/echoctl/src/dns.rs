@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::exit::{Exit, Outcome};
 use crate::interrupt;
-use crate::output::{json_line, note, print};
+use crate::output::{json_line, print, warning};
 use log::Log;
 
 /// Ask it: a DNS server for the zone test., on UDP and TCP, to see messages with and without a length in front
@@ -50,7 +50,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         })?;
         let addr = answerer.local_addr();
         if !addr.ip().to_canonical().is_loopback() {
-            note(open_to_others(addr));
+            warning(open_to_others(addr));
         }
         interrupt::catch_signals(Duration::ZERO);
         if args.json {
@@ -69,7 +69,7 @@ pub(crate) fn run(args: Args) -> Outcome {
 /// What whoever opens the server to other hosts should know.
 fn open_to_others(addr: SocketAddr) -> String {
     format!(
-        "echoctl: warning: {addr} is not loopback: other hosts can query this server, and there is no rate limit. \
+        "{addr} is not loopback: other hosts can query this server, and there is no rate limit. \
          Over UDP a forged sender gets at most {MAX_UNVERIFIED} bytes per query (30 times its size); \
          over TCP 512 clients are served at a time"
     )

@@ -12,14 +12,15 @@ use serde::Serialize;
 use crate::exit::{Exit, Outcome};
 use crate::output::{ignore_broken_pipe, json_line, print};
 
-/// Tell what is visible on this machine, how large its queues are, and whether the figures can be trusted
+/// Check what can be measured on this machine, and how accurately
 ///
-/// Takes two seconds: a short self-test on loopback holds the ledger against an echo that counts for itself. Exit code 3
-/// when the figures cannot be trusted, or when this system does not show the server's end of a connection.
+/// Takes two seconds. A self-test on loopback compares the byte counters of the kernel with those of an echo server that
+/// counts for itself. Exits with 3 if the figures cannot be trusted, or if this system does not show the server's end of a
+/// connection.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Print the findings as one JSON object
-    #[arg(long)]
+    /// Print the result as one JSON object
+    #[arg(short = 'J', long, help_heading = "Output")]
     json: bool,
 }
 

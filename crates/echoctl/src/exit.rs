@@ -5,7 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::interrupt;
-use crate::output::{self, note};
+use crate::output;
 
 /// How a command ended. The numbers are a promise to scripts and CI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,15 +33,23 @@ pub(crate) type Outcome = Result<Exit, Failure>;
 pub(crate) struct Failure {
     exit: Exit,
     error: anyhow::Error,
+    /// What to do about it, printed on lines of their own.
+    hints: Vec<String>,
 }
 
 impl Failure {
     /// An error that ends the command with `exit`.
     pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {
-        Failure { exit, error: error.into() }
+        Failure { exit, error: error.into(), hints: Vec::new() }
     }
 
-    /// A command line that cannot be meant so.
+    /// The same with what to do about it: printed on a line of its own, after `hint: `.
+    pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Failure {
+        self.hints.push(hint.to_string());
+        self
+    }
+
+    /// A usage error: the command line is invalid.
     pub(crate) fn usage(message: impl fmt::Display) -> Failure {
         Failure::new(Exit::Usage, anyhow::anyhow!("{message}"))
     }
@@ -49,7 +57,8 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#}", self.error)
+        write!(f, "{:#}", self.error)?;
+        self.hints.iter().try_for_each(|hint| write!(f, "\nhint: {hint}"))
     }
 }
 
@@ -57,15 +66,6 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Failure {
         Failure::new(Exit::Failed, error)
     }
-}
-
-/// The words of an error, with lines after the first set in, but for the remedy: so none of them can pass for a message of
-/// its own.
-pub(crate) fn indent_continuations(error: &str) -> String {
-    let indent_continuations =
-        |line: &str| if line.starts_with("hint: ") { format!("\n{line}") } else { format!("\n  {line}") };
-    let mut lines = error.trim_end().split('\n');
-    lines.next().into_iter().map(str::to_owned).chain(lines.map(indent_continuations)).collect()
 }
 
 /// Says on stderr what went wrong, if anything, and turns the outcome into the process's exit code.
@@ -76,7 +76,7 @@ pub(crate) fn into_exit_code(outcome: Outcome) -> ExitCode {
     let exit = outcome.unwrap_or_else(|failure| match failure.error.downcast_ref::<io::Error>() {
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         _ => {
-            note(format_args!("echoctl: {}", indent_continuations(&failure.to_string())));
+            output::error(&failure);
             failure.exit
         }
     });
@@ -84,17 +84,4 @@ pub(crate) fn into_exit_code(outcome: Outcome) -> ExitCode {
         interrupt::end_now();
     }
     ExitCode::from(exit as u8)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_line_of_a_message_passes_for_another_message() {
-        let indent_continuations =
-            indent_continuations("no file a\nechoctl: all is well\nhint: name another\n");
-
-        assert_eq!(indent_continuations, "no file a\n  echoctl: all is well\nhint: name another");
-    }
 }

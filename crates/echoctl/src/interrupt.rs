@@ -33,7 +33,7 @@ use crate::view::screen;
 pub(crate) fn catch_signals(promise: Duration) {
     if let Err(error) = listen(promise) {
         // Not worth ending for: a signal then ends the process as it is.
-        crate::output::note(format_args!("echoctl: cannot wait for signals: {error}"));
+        crate::output::warning(format_args!("cannot handle signals: {error}"));
     }
 }
 

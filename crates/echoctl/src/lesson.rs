@@ -18,7 +18,7 @@ use echoctl_lab::lessons;
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output::{ignore_broken_pipe, json_line, note, print};
+use crate::output::{self, ignore_broken_pipe, json_line, note, print};
 use crate::output_file::{OutputFile, check_written_after_result};
 use crate::prompt::{self, is_interactive};
 use transcript::Transcript;
@@ -134,7 +134,7 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
     let finding = match lesson.measure(&setting) {
         Ok(finding) => finding,
         Err(error @ (LessonError::NotVisible(_) | LessonError::TooLittleMemory { .. })) => {
-            note(format_args!("echoctl: lesson {}: {error}", lesson.name));
+            output::error(format_args!("lesson {}: {error}", lesson.name));
             return Ok((Exit::Inconclusive, None));
         }
         Err(error) => {

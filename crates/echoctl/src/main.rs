@@ -5,6 +5,7 @@
 
 mod address;
 mod audit;
+mod called;
 mod cli;
 mod compare;
 mod completions;
@@ -14,6 +15,7 @@ mod dns;
 mod doctor;
 mod exit;
 mod flood;
+mod help;
 mod interrupt;
 mod lesson;
 mod man;
@@ -32,6 +34,8 @@ mod view;
 mod watch;
 
 use std::process::ExitCode;
+
+pub(crate) use called::called;
 
 fn main() -> ExitCode {
     // Before there is a second thread: each would reserve 64 MiB of address space for a heap of its own.

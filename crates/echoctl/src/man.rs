@@ -5,19 +5,20 @@
 
 use std::io::{self, Write};
 
-use clap::{Arg, Command, CommandFactory};
+use clap::{Arg, Command};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
+use crate::called;
 use crate::cli::Cli;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Data;
 
-/// Print a manual page: the program's, or that of one command
+/// Print a manual page
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Print the page of this command
+    /// Command [default: echoctl itself]
     #[arg(value_name = "COMMAND")]
     command: Option<String>,
 }
@@ -28,13 +29,14 @@ Examples:
   echoctl man > ~/.local/share/man/man1/echoctl.1";
 
 pub(crate) fn run(args: Args) -> Outcome {
-    let mut program = Cli::command();
+    let mut program = Cli::complete_command("echoctl");
     // Gives the subcommands their full names: echoctl-serve.
     program.build();
     let command = match &args.command {
         None => &program,
         Some(name) => program.find_subcommand(name).ok_or_else(|| {
-            Failure::usage(format_args!("there is no command '{name}': see echoctl --help"))
+            Failure::usage(format_args!("unknown command '{name}'"))
+                .hint(format_args!("{} --help lists the commands", called()))
         })?,
     };
     Data::new().write_all(&page(command)?)?;
@@ -121,7 +123,7 @@ mod tests {
     use super::*;
 
     fn page_of(name: &str) -> String {
-        let mut program = Cli::command();
+        let mut program = Cli::complete_command("echoctl");
         program.build();
         let command = program.find_subcommand(name).expect("it is a command");
         String::from_utf8(page(command).expect("memory takes everything")).expect("it is text")

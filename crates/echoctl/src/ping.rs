@@ -11,7 +11,7 @@ use echoctl_observe::start_thread;
 use echoctl_proto::Framing;
 use tokio::sync::oneshot;
 
-use crate::address;
+use crate::address::ServerAddress;
 use crate::consent::Consent;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt::{self, interrupted};
@@ -19,48 +19,56 @@ use crate::output::{ignore_broken_pipe, json_line, print};
 use crate::values;
 use result::Summary;
 
-/// Time frames to a server and back, and check each reply
+/// Measure round-trip latency, checking every reply
 ///
-/// Without --rate each connection sends the next frame when the last is back, which times the server at its best. With
-/// --rate a frame is due by a plan and its time counts from then, so that a stall shows in every frame that was due
-/// meanwhile, as it would to users. Exit code 1 when a reply was wrong or did not come, 3 when the server did not keep up.
+/// Without --qps, each connection sends the next frame when the reply to the last has arrived (closed loop). With --qps,
+/// frames are sent at a fixed rate and each is timed from its planned send (open loop), so that a stall counts in every frame
+/// that was due meanwhile, as it would for users. Exits with 1 if a reply was wrong or did not arrive, with 3 if the server
+/// did not keep up.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Send to this server: host:port, or a port of loopback
-    #[arg(env = "ECHOCTL_ADDR", default_value = address::DEFAULT, value_name = "ADDR")]
-    addr: String,
+    #[command(flatten)]
+    server: ServerAddress,
 
-    /// Open so many connections, each with one frame on its way at most
-    #[arg(long, default_value = "1", value_name = "N", value_parser = values::number::<u16>(1..=MAX_CONNECTIONS))]
+    /// Number of connections
+    ///
+    /// Each has at most one frame in flight.
+    #[arg(short, long, help_heading = "Load", default_value = "1", value_name = "N", value_parser = values::number::<u16>(1..=MAX_CONNECTIONS))]
     connections: u16,
 
-    /// Mark frames as lines, u16, u32 or raw; the server's --framing must be the same
-    #[arg(long, default_value = "lines", value_name = "FRAMING")]
-    framing: Framing,
-
-    /// Send frames of this size, marks included; at most 64KiB
-    #[arg(long, default_value = "64", value_name = "SIZE", value_parser = values::positive_size)]
+    /// Frame size, at most 64KiB
+    ///
+    /// It includes the framing overhead: the newline, or the length prefix.
+    #[arg(long, help_heading = "Load", default_value = "64", value_name = "SIZE", value_parser = values::positive_size)]
     size: u64,
 
-    /// Send so many frames a second over all connections [default: the next when the last is back]
-    #[arg(long, value_name = "N", value_parser = values::number::<u64>(1..=MAX_RATE))]
-    rate: Option<u64>,
+    /// Frames per second in total [default: closed loop]
+    ///
+    /// Over all connections.
+    #[arg(short, long, alias = "rate", help_heading = "Load", value_name = "N", value_parser = values::number::<u64>(1..=MAX_RATE))]
+    qps: Option<u64>,
 
-    /// Send so many frames in all
-    #[arg(long, value_name = "N", value_parser = values::number::<u64>(1..=MAX_COUNT))]
+    /// Number of frames
+    #[arg(short = 'n', long, help_heading = "Load", value_name = "N", value_parser = values::number::<u64>(1..=MAX_COUNT))]
     count: Option<u64>,
 
-    /// Send for so long [default: 5s, unless --count is given]
-    #[arg(long = "for", value_name = "TIME", value_parser = values::positive_duration)]
+    /// Duration [default: 5s, unless --count is given]
+    #[arg(short = 't', long = "for", help_heading = "Load", value_name = "TIME", value_parser = values::positive_duration)]
     duration: Option<Duration>,
 
-    /// Give a reply up after so long
-    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = values::positive_duration)]
+    /// Longest wait for a reply
+    #[arg(long, hide_short_help = true, help_heading = "Limits", default_value = "10s", value_name = "TIME", value_parser = values::positive_duration)]
     timeout: Duration,
 
+    /// Framing: lines, u16, u32, raw
+    ///
+    /// It must match the server's: lines (newline-terminated), u16 or u32 (big-endian length prefix), raw (bytes as they come).
+    #[arg(long, help_heading = "I/O", default_value = "lines", value_name = "NAME")]
+    framing: Framing,
+
     /// Print the result as one JSON object
-    #[arg(long)]
+    #[arg(short = 'J', long, help_heading = "Output")]
     json: bool,
 
     #[command(flatten)]
@@ -69,12 +77,12 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  echoctl ping                                  5 seconds, one frame after the other
-  echoctl ping --connections 64 --count 100000  how much slower when 64 ask at once
-  echoctl ping --rate 1000 --for 30s            what users would wait, stalls included";
+  echoctl ping                           5 seconds, one frame after the other
+  echoctl ping -c 64 -n 100000           64 clients at once
+  echoctl ping -q 1000 -t 30             what users would wait, stalls included";
 
 pub(crate) fn run(args: Args) -> Outcome {
-    let target = args.consent.find(&args.addr)?;
+    let target = args.consent.find(&args.server.addr)?;
     let opened = target.open(|addr, within| {
         let config = args.config(addr, within);
         match Ping::connect(config.clone()) {
@@ -128,7 +136,7 @@ impl Args {
             framing: self.framing,
             size: usize::try_from(self.size).unwrap_or(usize::MAX),
             connections: self.connections.into(),
-            rate: self.rate,
+            rate: self.qps,
             count: self.count,
             duration: self.duration.or(self.count.is_none().then_some(DEFAULT_TIME)),
             timeout: self.timeout,

@@ -27,48 +27,54 @@ use echoctl_proto::{Buffer, FrameDecoder, Framing};
 use echoctl_record::Bytes;
 use echoctl_server::Config;
 
-use crate::address;
+use crate::address::{self, ServerAddress};
 use crate::consent::open_first;
 use crate::exit::{Exit, Outcome};
-use crate::output::{Data, note};
+use crate::output::{Data, warning};
 use crate::values;
 use progress::SendProgress;
 
-/// Send what comes on standard input, a frame a line, and print the replies
+/// Send each line of stdin as a frame and print the replies
 ///
-/// Ends when the server has ended its side, after the input has ended, or has been silent for --timeout; a server that sends
-/// without end is copied without end. Exit code 1 when the server hung up before, when fewer frames came back than were
-/// sent, or when it neither took nor sent a byte in time. A file or a pipe gets the replies byte for byte, a terminal what
-/// of them can be printed.
+/// At the end of the input it shuts down its sending side and prints replies until the server closes the connection, or has
+/// been silent for --timeout. Exits with 1 if the server closes the connection earlier, if fewer frames come back than were
+/// sent, or if no byte moves in either direction for --timeout. A file or a pipe gets the replies byte for byte; on a
+/// terminal, control characters are replaced.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Send to this server: host:port, or a port of loopback
-    #[arg(env = "ECHOCTL_ADDR", default_value = address::DEFAULT, value_name = "ADDR")]
-    addr: String,
+    #[command(flatten)]
+    server: ServerAddress,
 
-    /// Mark frames as lines, u16, u32 or raw (bytes as they come); the server's --framing must be the same
-    #[arg(long, default_value = "lines", value_name = "FRAMING")]
+    /// Framing: lines, u16, u32, raw
+    ///
+    /// It must match the server's. With u16 and u32, each line of the input becomes the payload of a frame, and the payload of each reply is printed as a
+    /// line. With raw, bytes are copied as they come.
+    #[arg(long, help_heading = "I/O", default_value = "lines", value_name = "NAME")]
     framing: Framing,
 
-    /// Refuse payloads longer than this, ours and the server's, where u16 or u32 leads them
-    #[arg(long, default_value = "1MiB", value_name = "SIZE", value_parser = max_frame)]
+    /// Maximum payload of a frame
+    ///
+    /// It holds in both directions, with u16 and u32 only.
+    #[arg(long, help_heading = "Limits", default_value = "1MiB", value_name = "SIZE", value_parser = max_frame)]
     max_frame: usize,
 
-    /// Give the server up after this long without a byte, in or out, unless the input is what is waited for
-    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = values::positive_duration)]
+    /// Longest time without a byte
+    ///
+    /// In either direction. While stdin is open and has no data, the time does not count.
+    #[arg(long, help_heading = "Limits", default_value = "10s", value_name = "TIME", value_parser = values::positive_duration)]
     timeout: Duration,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  echo hello | echoctl send                     one frame to our own server, and its reply
-  echoctl send --framing u16 < lines.txt        each line led by its length in 2 bytes
+  echo hello | echoctl send              one frame to echoctl serve, and its reply
+  echoctl send --framing u16 < lines.txt   each line with a 2-byte length prefix
   printf 'GET / HTTP/1.0\\r\\n\\r\\n' | echoctl send 127.0.0.1:8080 --framing raw";
 
 pub(crate) fn run(args: Args) -> Outcome {
-    let addrs = address::to_connect(&args.addr)?;
-    let (_, stream) = open_first(&args.addr, &addrs, &[], |addr, within| Ok(connect(addr, within)))?;
+    let addrs = address::to_connect(&args.server.addr)?;
+    let (_, stream) = open_first(&args.server.addr, &addrs, &[], |addr, within| Ok(connect(addr, within)))?;
     let conversation = Arc::new(Conversation::begin(stream, &args)?);
     let sender = Arc::clone(&conversation);
     // The sender is not waited for: it may be waiting for a line from a terminal, which nobody is going to type.
@@ -251,7 +257,7 @@ impl Conversation {
         );
         let sent = self.progress.frames();
         if self.framing != Framing::Raw && replies >= sent {
-            note(format_args!("echoctl: {silence}"));
+            warning(&silence);
             return Ok(Exit::Done);
         }
         let frames = if self.framing == Framing::Raw {

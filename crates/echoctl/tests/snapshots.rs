@@ -21,7 +21,8 @@ fn help_of_the_program_and_of_each_command() {
     let mut folder = Folder::new("help");
 
     let mut commands = vec![String::new()];
-    commands.extend(listed(&help(&["-h"])));
+    // Clap's own command has no options.
+    commands.extend(listed(&help(&["-h"])).into_iter().filter(|name| name != "help"));
     assert!(commands.len() > 10, "{commands:?}");
     for command in &commands {
         let words: Vec<&str> = command.split_whitespace().collect();

@@ -62,7 +62,7 @@ fn numbers_beyond_the_bound_name_it() {
         ("flood", "--connections", 65_535),
         ("flood", "--pid", 2_147_483_647),
         ("ping", "--connections", 1000),
-        ("ping", "--rate", 1_000_000),
+        ("ping", "--qps", 1_000_000),
         ("ping", "--count", i64::MAX),
         ("watch", "--pid", 2_147_483_647),
     ] {

@@ -89,7 +89,7 @@ impl Args {
             if self.report.is_some() {
                 bail!("{error:#}\n{hint}");
             }
-            note(format_args!("warning: {error:#}: the demo runs without its page\n{hint}"));
+            output::warning(format_args!("{error:#}: the demo runs without its page\n{hint}"));
         }
         Ok(Page { path: Some(path.to_owned()), file })
     }

@@ -9,7 +9,7 @@ use echoctl_record::{Bytes, DisconnectKind, Evidence, Judgement, Rate, Seconds, 
 use super::judge::{Observed, judge, since_it_stopped_reading};
 use super::session::Session;
 use crate::exit::Exit;
-use crate::output::{ignore_broken_pipe, json_line, note, print, terminal_size};
+use crate::output::{self, ignore_broken_pipe, json_line, print, terminal_size};
 use crate::view::path;
 
 impl Session {
@@ -25,7 +25,7 @@ impl Session {
             }
         };
         for fault in faults(outcome) {
-            note(format_args!("echoctl: {fault}"));
+            output::error(fault);
         }
         let is_good = outcome.is_good() && !self.server_ended && !self.closed_by_server;
         // What was recorded is kept also where nobody reads the result.

@@ -9,7 +9,7 @@ use echoctl_record::Seconds;
 
 use super::{Args, run_one};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output::{ignore_broken_pipe, note, print};
+use crate::output::{self, ignore_broken_pipe, print};
 
 /// Lists the lessons, one line each.
 pub(super) fn list() -> Result<(), Failure> {
@@ -30,7 +30,7 @@ pub(super) fn run_all(args: &Args) -> Outcome {
     let (mut worst, mut held, started) = (Exit::Done, 0, Instant::now());
     for lesson in lessons::ALL {
         let (exit, submission) = run_one(lesson, args).unwrap_or_else(|failure| {
-            note(format_args!("echoctl: {failure}"));
+            output::error(&failure);
             (Exit::Failed, None)
         });
         held += usize::from(exit == Exit::Done);

@@ -7,6 +7,7 @@
 //! What a reader must have (results, the first and the last event) waits for them; what comes by itself while a command
 //! runs (samples, lines, pictures) is missed by a reader that is too slow, and counted: see [`outlet`].
 
+mod colour;
 mod data;
 mod outlet;
 mod styled;
@@ -16,9 +17,10 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
 use echoctl_record::{printable, printable_lines};
-use echoctl_report::terminal::Colour;
 use serde::Serialize;
 
+pub(crate) use colour::{ColourChoice, choose, colour, live_colour};
+use colour::{is_dumb, stderr_colour, variable};
 pub(crate) use data::Data;
 use outlet::Outlet;
 pub(crate) use outlet::READER_GRACE;
@@ -109,6 +111,16 @@ pub(crate) fn note(text: impl fmt::Display) {
     let _ = STDERR.write(|_| Ok(line(for_stderr(text), 0)));
 }
 
+/// Writes an error to stderr as [`note`] does. Its lines after the first are indented, except hints (`hint: …`).
+pub(crate) fn error(text: impl fmt::Display) {
+    note(format_args!("error: {}", indent_continuations(&text.to_string())));
+}
+
+/// Writes a warning to stderr as [`error`] does.
+pub(crate) fn warning(text: impl fmt::Display) {
+    note(format_args!("warning: {}", indent_continuations(&text.to_string())));
+}
+
 /// Writes a message to stderr, for threads that have nothing else to do than to wait for the reader. `missed` says how many
 /// the reader has not got since the last.
 pub(crate) fn note_now(text: impl fmt::Display, missed: u64) -> io::Result<()> {
@@ -164,11 +176,22 @@ fn missed_note(missed: u64) -> String {
     }
 }
 
-/// A message as it is shown on stderr.
+/// A message as it is shown on stderr: wrapped to the terminal, and with the words that begin errors and hints coloured.
 fn for_stderr(text: impl fmt::Display) -> String {
     let text = text.to_string();
-    let text = printable_lines(&text);
-    if io::stderr().is_terminal() { wrap(&text, terminal_size().0) } else { text.into_owned() }
+    let text = match io::stderr().is_terminal() {
+        true => wrap(&text, terminal_size().0),
+        false => text,
+    };
+    Styled::message(&text).print(stderr_colour())
+}
+
+/// A message with the lines after the first indented, except hints, so that no quoted text can look like a message of ours.
+pub(crate) fn indent_continuations(text: &str) -> String {
+    let indented =
+        |line: &str| if line.starts_with("hint: ") { format!("\n{line}") } else { format!("\n  {line}") };
+    let mut lines = text.trim_end().split('\n');
+    lines.next().into_iter().map(str::to_owned).chain(lines.map(indented)).collect()
 }
 
 fn write_to_stdout(bytes: &[u8]) -> io::Result<()> {
@@ -181,45 +204,9 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// Whether stderr is a terminal on which lines may be redrawn.
+/// Whether stderr is a terminal on which lines can be redrawn.
 pub(crate) fn is_live() -> bool {
     io::stderr().is_terminal() && !is_dumb(&variable("TERM"))
-}
-
-/// Whether a terminal of this type obeys no escape code, by its own word.
-fn is_dumb(term: &str) -> bool {
-    term == "dumb"
-}
-
-/// The colours that a drawing on stdout may use: none where it is no terminal, or where nobody wants any
-/// (<https://no-color.org>).
-pub(crate) fn colour() -> Colour {
-    if io::stdout().is_terminal() { terminal_colour() } else { Colour::None }
-}
-
-/// The colours that a live view on stderr may use.
-pub(crate) fn live_colour() -> Colour {
-    if is_live() { terminal_colour() } else { Colour::None }
-}
-
-fn terminal_colour() -> Colour {
-    colour_of(variable)
-}
-
-/// A variable of the environment; empty where it is not set.
-fn variable(name: &str) -> String {
-    std::env::var_os(name).map_or_else(String::new, |value| value.to_string_lossy().into_owned())
-}
-
-/// The colours of a terminal with these variables.
-fn colour_of(variable: impl Fn(&str) -> String) -> Colour {
-    if !variable("NO_COLOR").is_empty() || is_dumb(&variable("TERM")) {
-        Colour::None
-    } else if variable("TERM").contains("256color") || !variable("COLORTERM").is_empty() {
-        Colour::Ansi256
-    } else {
-        Colour::Ansi16
-    }
 }
 
 /// Text broken at spaces into lines that fit; later lines are set in by two blanks.
@@ -252,18 +239,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dumb_terminal_and_one_without_colour_get_none() {
-        let of = |variables: &[(&str, &str)]| {
-            let value =
-                |name: &str| variables.iter().find(|(known, _)| *known == name).map_or("", |found| found.1);
-            colour_of(|name| value(name).to_owned())
-        };
+    fn no_line_of_a_message_looks_like_another_message() {
+        let indented = indent_continuations("no file a\nerror: all is well\nhint: name another\n");
 
-        assert_eq!(of(&[("TERM", "dumb"), ("COLORTERM", "truecolor")]), Colour::None);
-        assert_eq!(of(&[("TERM", "xterm-256color"), ("NO_COLOR", "1")]), Colour::None);
-        assert_eq!(of(&[("TERM", "xterm-256color"), ("NO_COLOR", "")]), Colour::Ansi256);
-        assert_eq!(of(&[("TERM", "xterm")]), Colour::Ansi16);
-        assert_eq!(of(&[]), Colour::Ansi16);
+        assert_eq!(indented, "no file a\n  error: all is well\nhint: name another");
     }
 
     #[test]

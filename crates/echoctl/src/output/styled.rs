@@ -20,6 +20,10 @@ pub(crate) struct Styled {
 enum Look {
     Plain,
     Strong,
+    /// The word that begins an error, a warning or a hint, in the colours that cargo and rustc use.
+    Error,
+    Warning,
+    Hint,
     Ink(Ink),
 }
 
@@ -27,6 +31,18 @@ impl Styled {
     /// Text that stands out where text may.
     pub(crate) fn strong(text: impl fmt::Display) -> Styled {
         Styled { parts: vec![(Look::Strong, text.to_string())] }
+    }
+
+    /// A message, whose lines may begin with `error:`, `warning:` or `hint:`.
+    pub(crate) fn message(text: &str) -> Styled {
+        let mut parts = Vec::new();
+        for line in text.split_inclusive('\n') {
+            let found = PREFIXES.iter().find(|(prefix, _)| line.starts_with(prefix));
+            let (prefix, look) = found.copied().unwrap_or(("", Look::Plain));
+            parts.push((look, prefix.to_owned()));
+            parts.push((Look::Plain, line[prefix.len()..].to_owned()));
+        }
+        Styled { parts }
     }
 
     /// A chart in at most `width` columns and `height` rows. `colour` must be the one that it is printed in: without any,
@@ -71,15 +87,23 @@ impl Styled {
         let part = |(look, text): &(Look, String)| {
             let text = printable_lines(text);
             match look {
+                _ if text.is_empty() => String::new(),
                 _ if colour == Colour::None => text.into_owned(),
                 Look::Plain => text.into_owned(),
                 Look::Strong => format!("\x1b[1m{text}{}", colour.end()),
+                Look::Error => format!("\x1b[1;31m{text}{}", colour.end()),
+                Look::Warning => format!("\x1b[1;33m{text}{}", colour.end()),
+                Look::Hint => format!("\x1b[1;36m{text}{}", colour.end()),
                 Look::Ink(ink) => format!("{}{text}{}", colour.begin(*ink), colour.end()),
             }
         };
         self.parts.iter().map(part).collect()
     }
 }
+
+/// The words that begin a message, and how they look.
+const PREFIXES: [(&str, Look); 3] =
+    [("error:", Look::Error), ("warning:", Look::Warning), ("hint:", Look::Hint)];
 
 impl From<String> for Styled {
     fn from(text: String) -> Styled {
@@ -104,6 +128,17 @@ mod tests {
         assert_eq!(text.print(Colour::Ansi16), "\x1b[1ma␛[31mb\x1b[0m\u{fffd}2J\nc");
         assert_eq!(text.print(Colour::None), "a␛[31mb\u{fffd}2J\nc");
         assert_eq!(text.rows(), 2);
+    }
+
+    #[test]
+    fn the_word_that_begins_a_message_is_coloured() {
+        let text = Styled::message("error: no such file\n  error: quoted\nhint: name another");
+
+        assert_eq!(
+            text.print(Colour::Ansi16),
+            "\x1b[1;31merror:\x1b[0m no such file\n  error: quoted\n\x1b[1;36mhint:\x1b[0m name another"
+        );
+        assert_eq!(text.print(Colour::None), "error: no such file\n  error: quoted\nhint: name another");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod mask;
 mod prose;
 
 use std::collections::BTreeSet;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::{env, fs};
@@ -98,7 +99,8 @@ fn difference(stored: &str, text: &str) -> String {
 /// The program under test in a terminal of 80 columns, without the settings of whoever runs the test.
 pub(crate) fn echoctl(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_echoctl"));
-    command.args(arguments).stdin(Stdio::null());
+    // Hints and examples name the program as it was called.
+    command.arg0("echoctl").args(arguments).stdin(Stdio::null());
     for name in ["ECHOCTL_ADDR", "NO_COLOR", "CLICOLOR_FORCE", "RUST_BACKTRACE"] {
         command.env_remove(name);
     }

@@ -1,0 +1,136 @@
+//! Help as it is printed: options under headings, examples with the program's name as it was called.
+
+use clap::{Arg, ArgAction, Command};
+
+use crate::output::Styled;
+
+/// Completes a command and its subcommands: `-h` and whatever has no heading under `Options`, which comes last, and
+/// `program` in the examples.
+pub(crate) fn completed(command: Command, program: &str) -> Command {
+    let help = Arg::new("help")
+        .short('h')
+        .long("help")
+        .action(ArgAction::Help)
+        .help("Print help (-h: short, --help: long)")
+        .help_heading(OPTIONS)
+        .display_order(LAST);
+    let with_heading = |arg: Arg| match arg.get_help_heading() {
+        None if !arg.is_positional() => arg.help_heading(OPTIONS),
+        _ => arg,
+    };
+    let text = command.get_after_long_help().map(|text| named(&text.to_string(), program));
+    let command = match text {
+        Some(text) => command.after_long_help(text),
+        None => command,
+    };
+    command
+        .mut_args(with_heading)
+        .disable_help_flag(true)
+        .arg(help)
+        .mut_subcommands(|subcommand| completed(subcommand, program))
+}
+
+/// The text with its headings set off.
+pub(crate) fn styled(text: &str) -> Styled {
+    text.split_inclusive('\n').fold(Styled::default(), |styled, line| match heading(line) {
+        Some(end) => styled.then(Styled::strong(&line[..end])).then(&line[end..]),
+        None => styled.then(line),
+    })
+}
+
+/// Where the heading that a line begins with ends.
+fn heading(line: &str) -> Option<usize> {
+    let words = line.trim_end();
+    match words.find(':').map(|colon| colon + 1) {
+        Some(end) if !line.starts_with(' ') && (end == words.len() || line.starts_with("Usage:")) => {
+            Some(end)
+        }
+        _ => None,
+    }
+}
+
+/// The text after the help, in which commands call the program `program`. Explanations of commands keep their column, or move
+/// to the next line where the longer name leaves no room.
+fn named(text: &str, program: &str) -> String {
+    if program == NAME {
+        return text.to_owned();
+    }
+    let line = |line: &str| {
+        let Some(example) = line.strip_prefix("  ").filter(|example| !example.starts_with(' ')) else {
+            return line.to_owned();
+        };
+        let (command, explanation) = example.split_once("  ").unwrap_or((example, ""));
+        let explanation = explanation.trim_start();
+        let command = renamed(command, program);
+        let column = line.len() - explanation.len();
+        match explanation {
+            "" => format!("  {command}"),
+            // Two blanks on the left, and at least two between.
+            _ if command.chars().count() + 4 <= column => {
+                format!("  {command:<width$}{explanation}", width = column - 2)
+            }
+            _ => format!("  {command}\n      {explanation}"),
+        }
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// A shell command in which words that call this program call it `program`.
+fn renamed(command: &str, program: &str) -> String {
+    let (mut renamed, mut rest) = (String::new(), command);
+    while let Some(at) = rest.find(NAME) {
+        let (before, behind) = (&rest[..at], &rest[at + NAME.len()..]);
+        let is_word = (before.is_empty() || before.ends_with([' ', '(']))
+            && (behind.is_empty() || behind.starts_with([' ', ')']));
+        renamed.push_str(before);
+        renamed.push_str(if is_word { program } else { NAME });
+        rest = behind;
+    }
+    renamed + rest
+}
+
+/// The name of the program in the texts.
+const NAME: &str = "echoctl";
+
+/// The heading of options that have no other.
+const OPTIONS: &str = "Options";
+
+/// The place of `-h` among the options: after all others.
+const LAST: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLES: &str = "\
+Examples:
+  echoctl serve --backpressure off         see echoctl.html
+  echo hello | echoctl send                one frame
+  source <(echoctl completions bash)
+
+Verdicts:
+  bounded    it stopped reading";
+
+    #[test]
+    fn examples_call_the_program_as_it_was_called() {
+        assert_eq!(named(EXAMPLES, "echoctl"), EXAMPLES);
+        assert_eq!(
+            named(EXAMPLES, "./bin/echoctl"),
+            "\
+Examples:
+  ./bin/echoctl serve --backpressure off   see echoctl.html
+  echo hello | ./bin/echoctl send          one frame
+  source <(./bin/echoctl completions bash)
+
+Verdicts:
+  bounded    it stopped reading"
+        );
+        assert!(named(EXAMPLES, "./target/debug/echoctl").contains("off\n      see echoctl.html\n"));
+    }
+
+    #[test]
+    fn headings_are_set_off() {
+        assert_eq!((heading("Options:\n"), heading("Usage: echoctl serve\n")), (Some(8), Some(6)));
+        assert_eq!((heading("  -h: short\n"), heading("One: two\n"), heading("\n")), (None, None, None));
+    }
+}
