@@ -1,4 +1,4 @@
-//! The document: docs/performance.md, made of what was measured and of nothing else.
+//! Writes docs/performance.md, only from what was measured.
 
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::effort::Effort;
 use crate::machine;
 use crate::sections::Measured;
 
-/// What is being written.
+/// The document while it is written.
 pub(crate) struct Document {
     command: String,
     rounds: usize,
@@ -22,7 +22,7 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    /// An empty one, for a benchmark with these options.
+    /// An empty document, for a benchmark with these options.
     pub(crate) fn new(options: &[&str], effort: &Effort) -> Document {
         let command = [&["cargo", "xtask", "bench"], options].concat().join(" ");
         Document {
@@ -35,12 +35,12 @@ impl Document {
         }
     }
 
-    /// Adds what an experiment has to say.
+    /// Adds the result of an experiment.
     pub(crate) fn add(&mut self, measured: Measured) {
         self.sections.push(measured);
     }
 
-    /// Writes it and its charts into docs/, below the folder that this is run in: the root of the workspace.
+    /// Writes the document and its charts into docs/ below the current directory, which is the root of the workspace.
     pub(crate) fn write(&self) -> Result<()> {
         let docs = Path::new("docs");
         for (name, chart) in self.sections.iter().filter_map(|section| section.chart.as_ref()) {
@@ -61,10 +61,10 @@ impl Display for Document {
         writeln!(
             f,
             "Everything on this page was measured and written by one run of `{}`, in {:.0} minutes. The programs \
-             run side by side: in each of {} rounds ({} where memory is measured) all of a table are measured one after \
-             the other, from another first one each time and in turns forwards and backwards, and figures are medians; ratios are formed within each round first. \
-             Servers and load share the machine, over loopback. `echoctl` stands in the tables twice, the same program \
-             measured the same way: what the two differ by is \
+             run side by side: in each of {} rounds ({} for memory), all programs of a table are measured one after \
+             another, each round starting with a different one and every second round in reverse order. Figures are medians; ratios are computed within each round first. \
+             Servers and load share the machine, over loopback. `echoctl` has two rows in each table, the same program \
+             measured twice: any difference between the two rows is \
              noise, and so is any other difference of that size.\n",
             self.command,
             (self.began.elapsed().as_secs_f64() / 60.0).max(1.0),
@@ -74,9 +74,9 @@ impl Display for Document {
         writeln!(f, "{}", self.machine)?;
         writeln!(
             f,
-            "The peers: `tokio-loop` is the read/write_all loop of every tutorial, `tokio-copy` tokio's `copy` between \
-             the halves of a socket, `threads` blocking I/O with a thread a connection, `monoio` a runtime a core on \
-             io_uring, `splice` zero copy with a thread a connection, `node` Node's `socket.pipe(socket)`. All but \
+            "The peers: `tokio-loop` is the read/write_all loop of most tutorials, `tokio-copy` tokio's `copy` between \
+             the halves of a socket, `threads` blocking I/O with one thread per connection, `monoio` one runtime per core on \
+             io_uring, `splice` zero copy with one thread per connection, `node` Node's `socket.pipe(socket)`. All but \
              Node's are in `crates/bench/src/bin/peer/`.\n"
         )?;
         self.goals(f)?;
@@ -102,8 +102,8 @@ impl Document {
         let met = goals.iter().filter(|goal| goal.is_met).count();
         writeln!(
             f,
-            "## Goals\n\n{met} of {} are met. Where a goal is to be no worse than a peer, what the two rows of `echoctl` differ by \
-             counts as the same (for latency at least 5 %).\n\n| | goal | measured | |\n|---|---:|---:|---|",
+            "## Goals\n\n{met} of {} are met. Where a goal is to be no worse than a peer, a difference no larger than between the two rows of `echoctl` \
+             counts as equal (for latency at least 5 %).\n\n| | goal | measured | |\n|---|---:|---:|---|",
             goals.len()
         )?;
         for goal in goals {

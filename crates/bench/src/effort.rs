@@ -1,32 +1,32 @@
-//! How long to measure: everything, for the documentation, or a glance.
+//! How much to measure: everything, for the documentation, or a quick overview.
 
 use std::time::Duration;
 
-/// How much work the benchmark makes of it.
+/// How much work the benchmark does.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Effort {
-    /// How often everything is measured.
+    /// Number of rounds.
     pub(crate) rounds: usize,
-    /// How often what hardly varies (memory, instructions) is measured.
+    /// Number of rounds for what varies little (memory, instructions).
     pub(crate) steady_rounds: usize,
-    /// How long one load lasts.
+    /// Duration of one load.
     pub(crate) time: Duration,
-    /// Whether it is only a glance: fewer sizes and numbers of connections, too.
+    /// Whether it is only an overview: fewer sizes and numbers of connections, too.
     pub(crate) is_quick: bool,
 }
 
 impl Effort {
-    /// For the documentation: a quarter of an hour.
+    /// For the documentation: 15 minutes.
     pub(crate) fn full() -> Effort {
         Effort { rounds: 5, steady_rounds: 1, time: Duration::from_millis(700), is_quick: false }
     }
 
-    /// For a glance: two minutes.
+    /// For an overview: 2 minutes.
     pub(crate) fn quick() -> Effort {
         Effort { rounds: 1, steady_rounds: 1, time: Duration::from_millis(150), is_quick: true }
     }
 
-    /// All of `values`, or for a glance the first `few`.
+    /// All of `values`, or for an overview the first `few`.
     pub(crate) fn some<'a, T>(&self, values: &'a [T], few: usize) -> &'a [T] {
         if self.is_quick { &values[..few] } else { values }
     }

@@ -1,6 +1,6 @@
-//! A goal: a figure to reach, and what was measured.
+//! A goal: a figure to reach, and the measured one.
 
-/// A figure that the project has set itself.
+/// A figure that the project wants to reach.
 #[derive(Debug, Clone)]
 pub(crate) struct Goal {
     /// What is measured.
@@ -14,7 +14,7 @@ pub(crate) struct Goal {
 }
 
 impl Goal {
-    /// `measured` is to be at least `least`; `None` when it could not be measured, and then there is no such goal today.
+    /// `measured` should be at least `least`. `None` if it could not be measured.
     pub(crate) fn at_least(
         what: &str,
         measured: Option<f64>,
@@ -26,7 +26,7 @@ impl Goal {
         Some(Goal { what: what.to_owned(), aim, measured: print(measured), is_met: measured >= least })
     }
 
-    /// `measured` is to be at most `most`.
+    /// `measured` should be at most `most`.
     pub(crate) fn at_most(
         what: &str,
         measured: Option<f64>,
@@ -39,12 +39,12 @@ impl Goal {
     }
 }
 
-/// As a multiple of something.
+/// As a multiple.
 pub(crate) fn times(value: f64) -> String {
     format!("{value:.2} ×")
 }
 
-/// As a part of a whole.
+/// As a percentage of a whole.
 pub(crate) fn percent(value: f64) -> String {
     format!("{:.1} %", 100.0 * value)
 }

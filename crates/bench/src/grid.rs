@@ -1,7 +1,7 @@
-//! The grid: every value of every round, by row (a server) and column (what was measured of it).
+//! All values of all rounds, by row (a server) and column (a measured quantity).
 //!
-//! A ratio is formed within each round, of two values measured seconds apart, and then its median is taken: what slows the
-//! whole machine for a while slows both.
+//! A ratio is computed within each round, from two values measured seconds apart; its median is taken afterwards. Whatever slows
+//! the whole machine for a while slows both.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -12,11 +12,11 @@ use anyhow::Result;
 pub(crate) struct Grid {
     rows: Vec<String>,
     columns: Vec<Column>,
-    /// Of each row and column, round by round; `None` where it could not be measured.
+    /// Per row and column, round by round; `None` where it could not be measured.
     cells: Vec<Vec<Vec<Option<f64>>>>,
 }
 
-/// What was measured, and how it is printed.
+/// A measured quantity, and how it is printed.
 #[derive(Debug, Clone)]
 pub(crate) struct Column {
     name: String,
@@ -45,9 +45,9 @@ impl Grid {
         Grid { rows, columns, cells }
     }
 
-    /// Fills the columns from `first` on: in each of `rounds`, `measure` is called for every row (by number), and gives the
-    /// values of neighbouring columns. A row that cannot be measured stays empty, and is told. Each round begins with another
-    /// row, and every second runs backwards, so that none always runs in another's wake.
+    /// Fills the columns from `first` on: in each of `rounds`, calls `measure` for every row (by number), which returns the
+    /// values of adjacent columns. A row that cannot be measured stays empty, and a message is printed. Each round starts with a
+    /// different row, and every second round runs in reverse order, so that no row always runs after the same one.
     pub(crate) fn fill(
         &mut self,
         first: usize,
@@ -76,17 +76,17 @@ impl Grid {
         median(self.cells[row][column].iter().flatten().copied().collect())
     }
 
-    /// The sum of a cell over all rounds, for what is counted too coarsely in one.
+    /// The sum of a cell over all rounds, for what one round counts too coarsely.
     pub(crate) fn sum(&self, row: usize, column: usize) -> f64 {
         self.cells[row][column].iter().flatten().sum()
     }
 
-    /// The median, over the rounds, of a row's value divided by another row's.
+    /// The median, over the rounds, of the ratio of two rows.
     pub(crate) fn ratio(&self, row: usize, base: usize, column: usize) -> Option<f64> {
         self.ratio_of((row, column), (base, column))
     }
 
-    /// The same, of any two cells (row, column).
+    /// The same, for any two cells (row, column).
     pub(crate) fn ratio_of(&self, cell: (usize, usize), base: (usize, usize)) -> Option<f64> {
         let pairs = self.cells[cell.0][cell.1].iter().zip(&self.cells[base.0][base.1]);
         median(
@@ -96,7 +96,7 @@ impl Grid {
         )
     }
 
-    /// How far the first two rows, the same program twice, differ: the part by which any two may without a reason.
+    /// The difference between the first two rows, the same program twice, as a fraction: a smaller difference is noise.
     pub(crate) fn noise(&self, column: usize) -> f64 {
         self.ratio(1, 0, column).map_or(0.0, |ratio| (ratio - 1.0).abs().max((1.0 / ratio - 1.0).abs()))
     }
@@ -154,7 +154,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     }
 }
 
-/// A number with its thousands apart.
+/// A number with commas between its thousands.
 fn grouped(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
@@ -175,9 +175,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ratio_is_formed_within_each_round() {
+    fn a_ratio_is_computed_within_each_round() {
         let mut grid = Grid::new(["a", "b"], vec![Column::compared("MiB/s", 0)]);
-        // The machine is twice as slow in the second round, for both, and b is always half as fast.
+        // The machine is half as fast in the second round, for both, and b is always half as fast as a.
         let (speeds, mut calls) = ([1000.0, 500.0, 1200.0], 0);
 
         grid.fill(0, 1, 3, |row| {
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_measured_stays_empty() {
+    fn unmeasured_cells_stay_empty() {
         let mut grid = Grid::new(["a", "b"], vec![Column::plain("p50", 1)]);
 
         grid.fill(0, 1, 2, |row| if row == 1 { bail!("it does not run here") } else { Ok(vec![1.0]) });
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn thousands_stand_apart() {
+    fn thousands_are_separated() {
         let printed = [0.0, 999.5, 1000.0, 1234567.0, -1234.0].map(|value| grouped(value, 0));
 
         assert_eq!(printed, ["0", "1,000", "1,000", "1,234,567", "-1,234"]);

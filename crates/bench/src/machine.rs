@@ -1,9 +1,9 @@
-//! The machine and the versions: what a figure means nothing without.
+//! The machine and the versions, without which no figure can be interpreted.
 
 use std::process::Command;
 use std::time::SystemTime;
 
-/// The machine, its kernel, and the programs and crates that were compared, as a Markdown list.
+/// The machine, its kernel, and the compared programs and crates, as a Markdown list.
 pub(crate) fn describe() -> String {
     let machine = echoctl_observe::machine();
     let processor = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
@@ -20,7 +20,7 @@ pub(crate) fn describe() -> String {
     let date = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     format!(
         "- Machine: {}, {} of them, {}{memory}\n- Kernel: {} {}\n- Programs: {}\n- Crates: {}\n- Commit: {}\n- Date: {}\n",
-        processor.unwrap_or_else(|| "an unnamed processor".to_owned()),
+        processor.unwrap_or_else(|| "unknown processor".to_owned()),
         machine.processors,
         machine.architecture,
         machine.system,
@@ -32,7 +32,7 @@ pub(crate) fn describe() -> String {
     )
 }
 
-/// The first word with a digit that a program says of its version.
+/// The first word with a digit that a program prints about its version.
 fn version(name: &str, option: &str) -> String {
     let line = first_line(name, &[option]);
     let word = line.as_deref().and_then(|line| {

@@ -1,21 +1,21 @@
-//! The benchmark: echoctl and its peers side by side, interleaved, and docs/performance.md written from what was measured.
+//! The benchmark: measures echoctl and its peers side by side, interleaved, and writes docs/performance.md.
 //!
 //! ```text
-//! sections/   one experiment a file: what is measured, which goals it has, what is drawn
+//! sections/   one experiment per file: what is measured, its goals, its chart
 //!   |  start servers (server.rs: echoctl, the peers of bin/peer, Node)
 //!   |  load them (load/: stream, ping, crowd), and check every byte that comes back
 //!   v
-//! grid.rs     every value of every round; medians, and ratios paired by round
+//! grid.rs     all values of all rounds; medians, and ratios paired by round
 //!   v
 //! document.rs docs/performance.md and its charts
 //! ```
 //!
-//! Every figure is a median of interleaved rounds, since a machine has moods: within a round all servers are measured one
-//! after the other, from another first one each time and in turns forwards and backwards, so that none always runs in
-//! another's wake. And `echoctl` stands in
-//! each table twice, as the same program: how far the two differ is how far any two figures mean nothing.
+//! Every figure is a median of interleaved rounds, since a machine's speed varies over time. Within a round all servers are measured
+//! one after another, each round starting with a different one and every second round in reverse order, so that no server
+//! always runs after the same one. `echoctl` has two rows in each table, as the same program: a difference no larger than
+//! between these two is noise.
 //!
-//! `soak/` is another use of the same servers: whether one is, after half an hour of a thousand peers, what it was before.
+//! `soak/` uses the same servers for a test: after half an hour of a thousand peers, has the server leaked anything?
 
 mod document;
 mod effort;
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// `echoctl-bench soak`: not a measurement but a test, with the same servers. See `soak/`.
+/// `echoctl-bench soak`: a test with the same servers, not a measurement. See `soak/`.
 fn soak(words: &[&str]) -> Result<()> {
     echoctl_server::raise_descriptor_limit().context("cannot raise the limit of open files")?;
     soak::run(words)
@@ -68,7 +68,7 @@ fn run(words: &[&str]) -> Result<()> {
         match *word {
             "--quick" => effort = Effort { rounds: 1, ..Effort::quick() },
             "--rounds" => {
-                let rounds = words_left.next().context("--rounds: how many?")?;
+                let rounds = words_left.next().context("--rounds: value missing")?;
                 effort.rounds =
                     rounds.parse().ok().filter(|rounds| *rounds > 0).context("--rounds: a number above 0")?;
             }
@@ -77,18 +77,18 @@ fn run(words: &[&str]) -> Result<()> {
                 let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
                 effort.time = time.filter(|time| !time.is_zero()).context("--seconds: a number above 0")?;
             }
-            "--only" => only = words_left.next().context("--only: which?")?.split(',').collect(),
-            _ => bail!("no such option: '{word}'\n\n{USAGE}"),
+            "--only" => only = words_left.next().context("--only: value missing")?.split(',').collect(),
+            _ => bail!("unknown option '{word}'\n\n{USAGE}"),
         }
     }
     if let Some(name) = only.iter().find(|name| SECTIONS.iter().all(|section| section.name != **name)) {
         let names: Vec<_> = SECTIONS.iter().map(|section| section.name).collect();
-        bail!("--only: no such section: '{name}' (there are: {})", names.join(", "));
+        bail!("--only: unknown section '{name}': expected {}", names.join(", "));
     }
 
-    // 15,000 connections have as many descriptors in each server and here; children inherit the limit.
+    // 15,000 connections need as many file descriptors in each server and here; children inherit the limit.
     echoctl_server::raise_descriptor_limit().context("cannot raise the limit of open files")?;
-    let programs = Programs::beside_this_one()?;
+    let programs = Programs::copied()?;
     let began = Instant::now();
     let mut document = Document::new(words, &effort);
     for section in SECTIONS.iter().filter(|section| only.is_empty() || only.contains(&section.name)) {
@@ -97,7 +97,7 @@ fn run(words: &[&str]) -> Result<()> {
             (section.measure)(&effort, &programs).with_context(|| format!("measuring '{}'", section.name))?,
         );
     }
-    // What was measured in part or in haste is for the eye, and no documentation.
+    // Only a full run becomes documentation.
     if only.is_empty() && !effort.is_quick {
         document.write()
     } else {

@@ -1,4 +1,4 @@
-//! Servers under test: echoctl and its peers, each a process of its own, on a port of the kernel's choice.
+//! Servers under test: echoctl and its peers, each in its own process, at a port chosen by the kernel.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -15,35 +15,35 @@ use anyhow::{Context, Result};
 use echoctl_observe::Process;
 use serde_json::Value;
 
-/// Where the programs are.
+/// The directory with the programs.
 #[derive(Debug)]
 pub(crate) struct Programs {
     folder: PathBuf,
 }
 
 impl Programs {
-    /// They are built into the same folder as this one. Copies of them are measured, so that a build in the meantime changes
-    /// nothing halfway.
-    pub(crate) fn beside_this_one() -> Result<Programs> {
+    /// Copies of the programs in this one's directory, so that a build in the meantime changes
+    /// nothing.
+    pub(crate) fn copied() -> Result<Programs> {
         let built = Programs::built()?;
         let programs = Programs::within(&built.path("measured"));
-        fs::create_dir_all(&programs.folder).context("cannot make a folder for the programs")?;
-        for name in ["echoctl", "echoctl-peer", "echoctl-cut"] {
+        fs::create_dir_all(&programs.folder).context("cannot create a directory for the programs")?;
+        for name in ["echoctl", "echoctl-peer", "echoctl-decode"] {
             fs::copy(built.path(name), programs.path(name))
                 .with_context(|| format!("cannot copy {name}, which `cargo xtask bench` builds"))?;
         }
         Ok(programs)
     }
 
-    /// Those in a folder, as they are there.
+    /// The programs in a directory, without a copy.
     pub(crate) fn within(folder: &Path) -> Programs {
         Programs { folder: folder.to_owned() }
     }
 
-    /// Those that stand beside this one, as they are: for who starts each but once.
+    /// The programs in this one's directory, without a copy: for a caller that starts each only once.
     pub(crate) fn built() -> Result<Programs> {
-        let own = env::current_exe().context("cannot tell where this program stands")?;
-        Ok(Programs::within(own.parent().context("a program stands in a folder")?))
+        let own = env::current_exe().context("cannot find this program's path")?;
+        Ok(Programs::within(own.parent().context("this program's path has no directory")?))
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -54,7 +54,7 @@ impl Programs {
 /// A server that can be started.
 #[derive(Debug, Clone)]
 pub(crate) struct Candidate {
-    /// As it is called in the tables.
+    /// Its name in the tables.
     pub(crate) name: String,
     what: What,
 }
@@ -73,24 +73,24 @@ impl Candidate {
         Candidate { name: name.into(), what: What::Echoctl(options) }
     }
 
-    /// The same, which tells its `stats` ten times a second. That costs a look at each of its sockets.
-    pub(crate) fn telling(name: impl Into<String>, options: &[&str]) -> Candidate {
+    /// The same, which prints its `stats` ten times per second. Each look costs it a call per socket.
+    pub(crate) fn with_stats(name: impl Into<String>, options: &[&str]) -> Candidate {
         Candidate::echoctl(name, &[&["--stats-every", "100ms"], options].concat())
     }
 
-    /// One of our own, see `bin/peer`.
+    /// One of our peers, see `bin/peer`.
     pub(crate) fn peer(name: &'static str) -> Candidate {
         Candidate { name: name.to_owned(), what: What::Peer(name) }
     }
 
-    /// Echoctl twice, as the A/A row, and the peers that echo bytes without framing.
+    /// Echoctl twice, as the A/A rows, and the peers that echo bytes without framing.
     pub(crate) fn raw(peers: &[&'static str]) -> Vec<Candidate> {
         let echoctl = |name: &str| Candidate::echoctl(name, &["--framing", "raw"]);
         let peers = peers.iter().map(|&name| Candidate::peer(name));
         [echoctl("echoctl"), echoctl(AGAIN)].into_iter().chain(peers).chain(Candidate::node()).collect()
     }
 
-    /// Node's `socket.pipe(socket)`, where there is a Node.
+    /// Node's `socket.pipe(socket)`, where Node is installed.
     pub(crate) fn node() -> Option<Candidate> {
         is_installed("node").then(|| Candidate { name: "node".to_owned(), what: What::Node })
     }
@@ -122,47 +122,47 @@ impl Candidate {
             child,
             _input: input,
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            told: Arc::default(),
+            reported: Arc::default(),
         };
         server.listen(output).with_context(|| format!("starting {}", self.name))?;
         Ok(server)
     }
 }
 
-/// A server that runs. It ends when this is dropped.
+/// A running server. It is stopped on drop.
 pub(crate) struct Server {
-    /// Where it listens.
+    /// Its address.
     pub(crate) addr: SocketAddr,
     process: Process,
     child: Child,
-    /// Whoever started it is there as long as this is.
+    /// The server exits when this is closed.
     _input: Option<ChildStdin>,
-    told: Arc<Mutex<Told>>,
+    reported: Arc<Mutex<Reported>>,
 }
 
-/// What echoctl has printed.
+/// What echoctl has printed so far.
 #[derive(Default)]
-struct Told {
+struct Reported {
     /// Its last `stats`.
     stats: Value,
-    /// How many connections have ended for each reason.
+    /// Number of closed connections per reason.
     endings: BTreeMap<String, u64>,
 }
 
 impl Server {
     /// Bytes of its anonymous memory.
     pub(crate) fn memory(&mut self) -> Result<u64> {
-        Ok(self.process.memory().context("the server is gone")?.anonymous)
+        Ok(self.process.memory().context("the server has exited")?.anonymous)
     }
 
-    /// Bytes of its anonymous memory, once they have not changed for a while.
+    /// Bytes of its anonymous memory, once it no longer changes.
     pub(crate) fn settled_memory(&mut self) -> Result<u64> {
         self.memory_unchanged_for(SETTLED)
     }
 
-    /// The same, with the patience that a server deserves which gives memory back every second or so.
-    pub(crate) fn memory_given_back(&mut self) -> Result<u64> {
-        self.memory_unchanged_for(GIVEN_BACK)
+    /// The same, with a longer deadline: servers may return memory to the system only every second or so.
+    pub(crate) fn memory_returned(&mut self) -> Result<u64> {
+        self.memory_unchanged_for(RETURNS_WITHIN)
     }
 
     fn memory_unchanged_for(&mut self, time: Duration) -> Result<u64> {
@@ -178,10 +178,10 @@ impl Server {
         Ok(last)
     }
 
-    /// Processor seconds that it has used, as user and in the kernel.
+    /// Processor seconds that it has used, in user mode and in the kernel.
     pub(crate) fn processor_time(&self) -> Result<(f64, f64)> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name, in brackets, may itself contain spaces. Fields 14 and 15 of proc(5).
+        // The name, in parentheses, may itself contain spaces. Fields 14 and 15 of proc(5).
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let seconds = |field: usize| -> Result<f64> {
             Ok(fields.get(field).context("the kernel's format has changed")?.parse::<f64>()? / TICKS)
@@ -189,17 +189,17 @@ impl Server {
         Ok((seconds(11)?, seconds(12)?))
     }
 
-    /// The `stats` that echoctl printed last; null for another server.
+    /// The last `stats` that echoctl printed; null for another server.
     pub(crate) fn stats(&self) -> Value {
-        self.told.lock().map(|told| told.stats.clone()).unwrap_or_default()
+        self.reported.lock().map(|reported| reported.stats.clone()).unwrap_or_default()
     }
 
-    /// Why connections have ended, as echoctl printed it: how many for each reason; nothing for another server.
+    /// Number of closed connections per reason, as echoctl printed them; empty for another server.
     pub(crate) fn endings(&self) -> BTreeMap<String, u64> {
-        self.told.lock().map(|told| told.endings.clone()).unwrap_or_default()
+        self.reported.lock().map(|reported| reported.endings.clone()).unwrap_or_default()
     }
 
-    /// Files that it has open, sockets among them.
+    /// Its open files, sockets included.
     pub(crate) fn descriptors(&self) -> Result<usize> {
         self.entries("fd")
     }
@@ -210,22 +210,24 @@ impl Server {
     }
 
     fn entries(&self, folder: &str) -> Result<usize> {
-        Ok(fs::read_dir(format!("/proc/{}/{folder}", self.child.id())).context("the server is gone")?.count())
+        Ok(fs::read_dir(format!("/proc/{}/{folder}", self.child.id()))
+            .context("the server has exited")?
+            .count())
     }
 
     fn listen(&mut self, output: ChildStdout) -> Result<()> {
         let mut lines = BufReader::new(output).lines();
-        let first = lines.next().context("it ended before it listened")??;
+        let first = lines.next().context("it exited before it listened")??;
         match serde_json::from_str::<Value>(&first)? {
             Value::Number(port) => self.addr.set_port(u16::try_from(port.as_u64().unwrap_or(0))?),
             listening => self.addr = listening["addr"].as_str().context("no address")?.parse()?,
         }
-        // Its output is read to the end: a server that cannot print would wait.
-        let told = self.told.clone();
+        // Its output is read to the end: a server that cannot print would block.
+        let reported = self.reported.clone();
         thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                if let (Ok(event), Ok(mut told)) = (serde_json::from_str(&line), told.lock()) {
-                    told.note(event);
+                if let (Ok(event), Ok(mut reported)) = (serde_json::from_str(&line), reported.lock()) {
+                    reported.note(event);
                 }
             }
         });
@@ -233,7 +235,7 @@ impl Server {
     }
 }
 
-impl Told {
+impl Reported {
     fn note(&mut self, event: Value) {
         match event["event"].as_str() {
             Some("stats") => self.stats = event,
@@ -248,13 +250,13 @@ impl Told {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // An error means that it has already ended.
+        // An error means that it has already exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Whether a program is in the path.
+/// Whether a program is in the PATH.
 pub(crate) fn is_installed(name: &str) -> bool {
     env::var_os("PATH")
         .is_some_and(|path| env::split_paths(&path).any(|folder| Path::new(&folder).join(name).exists()))
@@ -263,12 +265,12 @@ pub(crate) fn is_installed(name: &str) -> bool {
 /// The row of the same program measured a second time.
 pub(crate) const AGAIN: &str = "echoctl (again)";
 
-/// Longer than any server takes from the last connection that it accepts to the last page that it touches for it.
+/// Longer than any server needs between accepting its last connection and touching its last page for it.
 const SETTLED: Duration = Duration::from_millis(300);
-const GIVEN_BACK: Duration = Duration::from_millis(1500);
+const RETURNS_WITHIN: Duration = Duration::from_millis(1500);
 const SETTLES_WITHIN: Duration = Duration::from_secs(4);
 
-/// Of /proc, a second, on every architecture of Linux that Rust runs on.
+/// Clock ticks of /proc per second, on every architecture of Linux that Rust supports.
 const TICKS: f64 = 100.0;
 
 const NODE: &str = "process.stdin.resume().on('end', () => process.exit());

@@ -1,11 +1,11 @@
-//! The crowd: many connections, one after the other.
+//! Many connections, one after another.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use anyhow::{Result, ensure};
 
-/// Opens so many connections that stay idle.
+/// Opens `count` connections that stay idle.
 pub(crate) fn connect(addr: SocketAddr, count: usize) -> Result<Vec<TcpStream>> {
     (0..count).map(|_| super::open(addr)).collect()
 }

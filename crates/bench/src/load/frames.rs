@@ -1,12 +1,12 @@
-//! What is sent: a block of whole frames of random letters.
+//! The data to send: a block of complete frames of random letters.
 
 use echoctl_proto::Buffer;
 pub(crate) use echoctl_proto::Framing;
 
-/// Whole frames of `size` bytes each, marks included, at least `least` bytes of them in all.
+/// Complete frames of `size` bytes each, framing overhead included, at least `least` bytes in total.
 pub(crate) fn frames(framing: Framing, size: usize, least: usize) -> Vec<u8> {
     let mut out = Buffer::new(least + size);
-    // Marsaglia's xorshift: the same letters each time, and no two frames alike.
+    // Marsaglia's xorshift: the same letters in each run, and no two equal frames.
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut letter = || {
         state ^= state << 13;
@@ -18,7 +18,7 @@ pub(crate) fn frames(framing: Framing, size: usize, least: usize) -> Vec<u8> {
         let payload: Vec<u8> = (0..size - framing.overhead()).map(|_| letter()).collect();
         framing
             .encode(&payload, &mut out)
-            .expect("letters contain no newline, and there is room for a frame more");
+            .expect("letters contain no newline, and there is room for another frame");
     }
     out.unread().to_vec()
 }

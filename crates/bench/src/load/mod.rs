@@ -1,4 +1,4 @@
-//! The load: blocking sockets and plain threads, that know nothing of echoctl. Every byte that comes back is checked.
+//! The load: blocking sockets and plain threads, without any code of echoctl. Every byte that comes back is checked.
 
 mod crowd;
 mod frames;
@@ -17,14 +17,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// A connection that does not wait for ever for a server that has stopped.
+/// A connection whose reads and writes time out if the server hangs.
 fn open(addr: SocketAddr) -> Result<TcpStream> {
     let stream = TcpStream::connect(addr).context("cannot connect")?;
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
     Ok(stream)
 }
 
-/// Far longer than anything measured here takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Far longer than any operation measured here.
+const TIMEOUT: Duration = Duration::from_secs(20);

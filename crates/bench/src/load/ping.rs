@@ -1,8 +1,8 @@
-//! Pings: one frame there and back, again and again, each timed.
+//! Round trips of one frame at a time, each timed.
 //!
-//! In a **closed loop** the next frame is sent when the last is back: the server at its best, since a stall delays what
-//! would have been sent meanwhile. In an **open loop** each frame is due by a plan and its time counts from then, whether it
-//! could be sent or not, so that a stall shows in every frame it delays ("coordinated omission" is its absence).
+//! In a **closed loop** the next frame is sent once the last one is back. It shows the server at its best, since a stall delays
+//! the frames that would have been sent meanwhile. In an **open loop** each frame has a scheduled time, and its latency counts
+//! from then, even if it is sent later. So a stall shows in every frame that it delays (no "coordinated omission").
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,21 +13,21 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow, ensure};
 use hdrhistogram::Histogram;
 
-/// What the pings took.
+/// The measured round trips.
 pub(crate) struct Pings {
-    /// Frames that came back, a second.
+    /// Frames that came back, per second.
     pub(crate) rate: f64,
     times: Histogram<u64>,
 }
 
 impl Pings {
-    /// Microseconds within which this part (0 to 1) of the frames was back.
+    /// Microseconds within which this fraction (0 to 1) of the frames came back.
     pub(crate) fn within(&self, part: f64) -> f64 {
         self.times.value_at_quantile(part) as f64 / 1000.0
     }
 }
 
-/// Pings with `frame` over `connections`, a thread each, for `time`: at `rate` frames a second over all, or in a closed loop.
+/// Pings with `frame` over `connections`, one thread each, for `time`: at `rate` frames per second in total, or in a closed loop.
 pub(crate) fn ping(
     addr: SocketAddr,
     connections: usize,
@@ -41,7 +41,7 @@ pub(crate) fn ping(
         let barrier = &barrier;
         let threads: Vec<_> = (streams.iter().enumerate())
             .map(|(index, stream)| {
-                // The connections take turns: number 0, 1, 2, …, and 0 again.
+                // The connections take turns: 0, 1, 2, …, and 0 again.
                 let pace = rate.map(|rate| (index as f64 / rate, connections as f64 / rate));
                 scope.spawn(move || {
                     barrier.wait();
@@ -58,7 +58,7 @@ pub(crate) fn ping(
     Ok(Pings { rate: all.len() as f64 / time.as_secs_f64(), times: all })
 }
 
-/// `pace`: seconds until the first frame is due, and from one to the next.
+/// `pace`: seconds until the first frame is due, and between frames.
 fn one(
     mut stream: &TcpStream,
     frame: &[u8],

@@ -1,4 +1,4 @@
-//! Stalled peers: they send as long as anybody takes it, and never read.
+//! Stalled peers: they send as long as the server accepts data, and never read.
 
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
@@ -7,22 +7,22 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-/// What stalled peers came to.
+/// What stalled peers measured.
 pub(crate) struct Stalled {
-    /// Bytes that the server and both kernels took, of all together.
+    /// Bytes accepted by the server and both kernels, of all peers together.
     pub(crate) taken: u64,
-    /// Peers whose connection the server ended.
+    /// Peers whose connection the server closed.
     pub(crate) ended: usize,
 }
 
-/// Sends `block` again and again over each connection until nobody takes any more for a while, at most `most` bytes each.
+/// Sends `block` repeatedly over each connection, at most `most` bytes each, until nothing has been accepted for [`SETTLED_AFTER`].
 pub(crate) fn stall(streams: &[TcpStream], block: &[u8], most: u64) -> Result<Stalled> {
     let mut sent: Vec<Option<u64>> = vec![Some(0); streams.len()];
     for stream in streams {
         stream.set_nonblocking(true)?;
     }
     let mut progress = Instant::now();
-    while progress.elapsed() < NO_MORE {
+    while progress.elapsed() < SETTLED_AFTER {
         let mut is_any = false;
         for (mut stream, sent) in streams.iter().zip(&mut sent) {
             let Some(count) = sent.as_mut().filter(|count| **count < most) else { continue };
@@ -46,5 +46,5 @@ pub(crate) fn stall(streams: &[TcpStream], block: &[u8], most: u64) -> Result<St
     Ok(Stalled { taken: sent.into_iter().flatten().sum(), ended })
 }
 
-/// The kernel raises its queues while they are used; after so long it has raised them as far as it will.
-const NO_MORE: Duration = Duration::from_millis(400);
+/// The kernel grows its queues while they are used; after this long they have reached their limits.
+const SETTLED_AFTER: Duration = Duration::from_millis(400);

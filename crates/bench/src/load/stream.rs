@@ -1,4 +1,4 @@
-//! The stream: each connection writes as fast as it can and reads what comes back, at the same time.
+//! Streams: each connection writes as fast as it can and reads what comes back at the same time.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
 
-/// Sends `block` again and again over `connections` for `time`, reads all of it back, and returns (bytes, seconds). The clock
-/// runs until the last byte is back, so nothing that waits in a queue counts as done.
+/// Sends `block` repeatedly over `connections` for `time`, reads everything back, and returns (bytes, seconds). The clock
+/// runs until the last byte is back, so bytes in queues do not count as done.
 pub(crate) fn stream(
     addr: SocketAddr,
     connections: usize,
@@ -28,7 +28,7 @@ pub(crate) fn stream(
         halves.into_iter().try_fold(0, |sum, (writer, reader)| {
             let panicked = |_| anyhow!("a half of the load panicked");
             let (sent, back) = (writer.join().map_err(panicked)??, reader.join().map_err(panicked)??);
-            ensure!(sent == back, "{sent} bytes were sent and {back} came back");
+            ensure!(sent == back, "{sent} bytes were sent, and {back} came back");
             Ok(sum + back)
         })
     })?;

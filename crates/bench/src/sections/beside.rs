@@ -1,4 +1,4 @@
-//! A peer among streams: what those wait who send little, while others keep the server busy.
+//! Latency of small frames while other connections stream.
 
 use std::thread;
 use std::time::Duration;
@@ -24,9 +24,9 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
     Ok(Measured {
         title: "Latency beside streams",
         text: format!(
-            "{PINGERS} connections with one 64-byte frame on its way each, while {STREAMS} others stream as fast as they can \
-             and keep all processors busy. What a server serves for long at a stretch, others wait for: so this is how it \
-             divides itself. In brackets the ratio to the first row: above 1 is slower for the times, faster for the streams."
+            "{PINGERS} connections exchange one 64-byte frame at a time, while {STREAMS} others stream as fast as they can \
+             and keep all processors busy. The longer a server serves one connection without a break, the longer the others wait: \
+             this measures its fairness. In brackets the ratio to the first row: for times, above 1 is slower; for streams, above 1 is faster."
         ),
         grid: Some(grid),
         ..Measured::default()
@@ -38,7 +38,7 @@ fn run(candidate: &Candidate, programs: &Programs, time: Duration) -> Result<Vec
     let server = candidate.start(programs)?;
     let (frame, block) = (frames(Framing::Raw, 64, 64), frames(Framing::Raw, 65_536, 65_536));
     let (pings, (bytes, seconds)) = thread::scope(|scope| {
-        // They begin before the pings and end after them.
+        // They start before the pings and stop after them.
         let streams = scope.spawn(|| stream(server.addr, STREAMS, &block, time + 2 * MARGIN));
         thread::sleep(MARGIN);
         let pings = ping(server.addr, PINGERS, &frame, time, None)?;
@@ -53,7 +53,7 @@ fn run(candidate: &Candidate, programs: &Programs, time: Duration) -> Result<Vec
 const PINGERS: usize = 8;
 const STREAMS: usize = 16;
 
-/// For the streams to fill the kernel's queues.
+/// Time in which the streams fill the kernel's queues.
 const MARGIN: Duration = Duration::from_millis(200);
 
 const MIB: f64 = 1_048_576.0;

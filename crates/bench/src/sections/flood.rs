@@ -1,4 +1,4 @@
-//! The client at its fastest: `echoctl flood` into a sink, beside iperf3.
+//! The client at full speed: `echoctl flood` into a sink, beside iperf3.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
@@ -31,14 +31,14 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
 
     let memory = (0..floods.len()).filter_map(|row| grid.median(row, 1)).max_by(f64::total_cmp);
     let goals = [
-        Goal::at_least("flood into a sink beside iperf3, one stream", grid.ratio(0, 4, 0), 1.0, times),
+        Goal::at_least("flood into a sink, relative to iperf3, one stream", grid.ratio(0, 4, 0), 1.0, times),
         Goal::at_most("flood's own memory, whatever it sends", memory, 8.0, |mib| format!("{mib:.1} MiB")),
     ];
     Ok(Measured {
         title: "Flood into a sink",
-        text: "One connection, at full speed, into a server that reads and forgets 128 KiB at a time, as iperf3's does. Every \
-               byte that `flood` sends is made from the frame's number, so that it could be checked; iperf3 sends the same \
-               block again and again. Own memory: the most RssAnon that was seen."
+        text: "One connection, at full speed, into a server that reads and discards 128 KiB at a time, as iperf3's does. \
+               `flood` computes every byte from the frame's number, so that it could be checked; iperf3 sends the same \
+               block repeatedly. Own memory: the maximum of RssAnon."
             .to_owned(),
         grid: Some(grid),
         goals: goals.into_iter().flatten().collect(),
@@ -63,8 +63,8 @@ fn iperf() -> Result<Vec<f64>> {
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port().to_string();
     let mut server = Command::new("iperf3");
     server.args(["--server", "--one-off", "--bind", "127.0.0.1", "--port", &port]).stdout(Stdio::null());
-    let _server = Ended(server.spawn()?);
-    // It does not say when it listens.
+    let _server = KillOnDrop(server.spawn()?);
+    // It does not report when it listens.
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
         let mut client = Command::new("iperf3");
@@ -79,7 +79,7 @@ fn iperf() -> Result<Vec<f64>> {
     }
 }
 
-/// Runs a program to its end. Returns the most MiB of anonymous memory that it was seen with, and what it printed.
+/// Runs a program until it exits. Returns its maximum of anonymous memory in MiB, and what it printed.
 fn watch(command: &mut Command) -> Result<(f64, String)> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let pid = child.id();
@@ -99,18 +99,18 @@ fn watch(command: &mut Command) -> Result<(f64, String)> {
     Ok((watcher.join().unwrap_or(f64::NAN), printed))
 }
 
-/// A child that ends when this is dropped.
-struct Ended(Child);
+/// A child process that is killed on drop.
+struct KillOnDrop(Child);
 
-impl Drop for Ended {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
-        // An error means that it has already ended.
+        // An error means that it has already exited.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// iperf3 counts in whole ones.
+/// iperf3 only counts whole seconds.
 const SECONDS: u64 = 1;
 
 const MIB: f64 = 1_048_576.0;

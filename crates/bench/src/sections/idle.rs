@@ -1,4 +1,4 @@
-//! Idle connections: what one costs in memory, and what a crowd costs the others.
+//! Idle connections: memory per connection, and the latency of another connection beside a crowd.
 
 use anyhow::Result;
 use echoctl_report::{Chart, Ink, Series, Stroke, Unit};
@@ -45,7 +45,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
             kib,
         ));
         goals.extend(Goal::at_most(
-            "memory left when all 5,000 have closed",
+            "memory left after all 5,000 have closed",
             grid.median(0, column + 2),
             1024.0,
             kib,
@@ -62,10 +62,10 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
     }
     Ok(Measured {
         title: "Idle connections",
-        text: "Growth of the server's anonymous memory (RssAnon) for each open connection, once it has settled: before a \
-               byte was sent, after each has echoed 64 KiB in turn (a line, where the server cuts lines), and what is left of \
-               it when all have closed. Meanwhile a bystander sends 64-byte frames in a closed loop. Threads count with the \
-               part of their stacks that they touched."
+        text: "Growth of the server's anonymous memory (RssAnon) per open connection, once it no longer changes: before any \
+               byte was sent; after each connection has echoed 64 KiB in turn (one line, where the server decodes lines); and what is left \
+               after all have closed. Meanwhile a bystander sends 64-byte frames in a closed loop. For threads, the used \
+               part of their stacks counts."
             .to_owned(),
         chart: Some(("performance-idle", chart(&grid, counts))),
         grid: Some(grid),
@@ -73,7 +73,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
     })
 }
 
-/// KiB a connection, idle and after an echo; KiB left over; the bystander's p99.
+/// KiB per connection, idle and after an echo; KiB left after all have closed; the bystander's p99.
 fn run(mut server: Server, count: usize, effort: &Effort) -> Result<Vec<f64>> {
     let before = server.settled_memory()?;
     let streams = connect(server.addr, count)?;
@@ -82,7 +82,7 @@ fn run(mut server: Server, count: usize, effort: &Effort) -> Result<Vec<f64>> {
     echo_each(&streams, &frames(Framing::Lines, 65_536, 65_536))?;
     let used = server.settled_memory()?;
     drop(streams);
-    let after = server.memory_given_back()?;
+    let after = server.memory_returned()?;
     let growth = |memory: u64| (memory as f64 - before as f64) / 1024.0;
     Ok(vec![growth(idle) / count as f64, growth(used) / count as f64, growth(after), bystander])
 }
@@ -96,9 +96,7 @@ fn chart(grid: &Grid, counts: &[usize]) -> Chart {
         Series::new(name, ink, stroke, [(0.0, 0.0)].into_iter().chain(points).collect())
     };
     Chart::lines("Memory of idle connections", Unit::Bytes)
-        .describe(
-            "Growth of the server's memory by the number of open connections over which nothing was sent.",
-        )
+        .describe("Growth of the server's memory by the number of idle connections.")
         .series(line("echoctl", Ink::Blue, Stroke::Solid))
         .series(line("tokio-copy", Ink::Orange, Stroke::Solid))
         .series(line("tokio-lines", Ink::Grey, Stroke::Dashed))

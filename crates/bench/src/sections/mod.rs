@@ -1,8 +1,8 @@
-//! The experiments, one a file, in the order of the documentation.
+//! The experiments, one per file, in the order of the documentation.
 
 mod beside;
 mod build;
-mod cutting;
+mod decoding;
 mod flood;
 mod idle;
 mod latency;
@@ -27,18 +27,18 @@ pub(crate) struct Section {
     pub(crate) measure: fn(&Effort, &Programs) -> Result<Measured>,
 }
 
-/// What an experiment has to say.
+/// The result of an experiment.
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
     /// Its heading.
     pub(crate) title: &'static str,
-    /// What was done, and how to read it.
+    /// What was measured and how, and how to read it.
     pub(crate) text: String,
-    /// What was measured.
+    /// The values.
     pub(crate) grid: Option<Grid>,
     /// The file name of its chart, without the extension, and the chart.
     pub(crate) chart: Option<(&'static str, Chart)>,
-    /// The figures that it should reach.
+    /// The figures to reach.
     pub(crate) goals: Vec<Goal>,
 }
 
@@ -55,6 +55,6 @@ pub(crate) const SECTIONS: [Section; 13] = [
     Section { name: "time", measure: time::measure },
     Section { name: "policies", measure: policies::measure },
     Section { name: "flood", measure: flood::measure },
-    Section { name: "cutting", measure: cutting::measure },
+    Section { name: "decoding", measure: decoding::measure },
     Section { name: "build", measure: build::measure },
 ];

@@ -1,4 +1,4 @@
-//! The price of each policy for peers that read well: throughput, latency, memory, beside `await`.
+//! The cost of each policy for peers that read well: throughput, latency, memory, compared with `await`.
 
 use anyhow::Result;
 
@@ -10,8 +10,8 @@ use crate::server::{AGAIN, Candidate, Programs};
 
 pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> {
     let policies = POLICIES.iter().map(|&policy| {
-        // A stream writes as fast as it can, and is ahead of its reader at times: what drops or disconnects then is given a
-        // limit that it does not reach, so that the price is that of looking.
+        // A stream writes as fast as it can, and is sometimes ahead of its reader. So the policies that drop or disconnect get a
+        // limit that it does not reach: only the cost of checking is measured.
         let limit: &[&str] =
             if ["drop", "disconnect"].contains(&policy) { &["--queue-limit", "256MiB"] } else { &[] };
         Candidate::echoctl(policy, &[&["--backpressure", policy], limit].concat())
@@ -50,8 +50,8 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
         Ok(vec![growth / 1024.0 / IDLE as f64])
     });
     Ok(Measured {
-        title: "The price of each policy",
-        text: "64-byte lines, peers that read all the time: what a policy costs when it has nothing to do. Throughput over 1 \
+        title: "Cost of each policy",
+        text: "64-byte lines, peers that read all the time: the cost of a policy when it does not intervene. Throughput over 1 \
                and 32 connections, latency in a closed loop over 64, memory of an idle connection (1,000 open). In brackets \
                the ratio to `await`."
             .to_owned(),
@@ -60,7 +60,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
     })
 }
 
-/// All policies; the first is the one that the others are compared with.
+/// All policies; the first is the reference.
 pub(super) const POLICIES: [&str; 7] =
     ["await", "off", "bounded", "watermark", "drop", "disconnect", "budget"];
 

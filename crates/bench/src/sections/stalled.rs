@@ -1,4 +1,4 @@
-//! Stalled connections: peers that send and never read, under each policy and beside the peers.
+//! Stalled connections: peers that send and never read, under each policy and compared with the peers.
 
 use anyhow::Result;
 
@@ -11,16 +11,16 @@ use crate::server::{Candidate, Programs, Server};
 
 pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> {
     let policies =
-        super::policies::POLICIES.map(|policy| Candidate::telling(policy, &["--backpressure", policy]));
+        super::policies::POLICIES.map(|policy| Candidate::with_stats(policy, &["--backpressure", policy]));
     let peers = ["tokio-loop", "tokio-copy", "tokio-lines", "threads", "monoio"].map(Candidate::peer);
     let candidates: Vec<_> = policies.into_iter().chain(peers).collect();
     let columns = vec![
         Column::plain("KiB each", 1),
-        Column::plain("taken of each, MiB", 2),
+        Column::plain("accepted from each, MiB", 2),
         Column::plain("queued, MiB", 1),
-        Column::plain("growth a byte queued", 3),
+        Column::plain("growth per byte queued", 3),
         Column::plain("disconnected", 0),
-        Column::plain("one, sent 1 GiB: KiB", 0),
+        Column::plain("one peer, sent 1 GiB: KiB", 0),
     ];
     let mut grid = Grid::new(candidates.iter().map(|candidate| &candidate.name), columns);
     grid.fill(0, 5, effort.steady_rounds, |row| {
@@ -36,15 +36,15 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
             256.0,
             kib,
         ),
-        Goal::at_most("the same of 200 such peers, each", grid.median(0, 0), 48.0, kib),
-        Goal::at_most("growth under off a byte queued, 64-byte frames", grid.median(1, 3), 1.05, times),
+        Goal::at_most("growth per peer, 200 such peers", grid.median(0, 0), 48.0, kib),
+        Goal::at_most("growth under off per byte queued, 64-byte frames", grid.median(1, 3), 1.05, times),
     ];
     Ok(Measured {
         title: "Stalled connections",
         text: format!(
-            "200 peers send 64-byte lines for as long as anybody takes them, at most {} MiB each, and read nothing \
-             ({} MiB where the server does not hold them back); then one that sends up to 1 GiB. Growth of the server's anonymous memory; what was taken is in the kernel's queues, and \
-             under `off` in the server. `drop` takes everything and keeps its limit. Limits are the defaults (1 MiB a queue).",
+            "200 peers send 64-byte lines as long as the server accepts them, at most {} MiB each, and read nothing \
+             ({} MiB where the server does not stop reading); then one peer sends up to 1 GiB. Growth of the server's anonymous memory. Accepted bytes are in the kernel's queues, and \
+             under `off` in the server. `drop` accepts everything and stays within its limit. Limits are the defaults (1 MiB per queue).",
             MOST >> 20,
             MOST_UNCHECKED >> 20
         ),
@@ -54,7 +54,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
     })
 }
 
-/// KiB each, MiB taken of each, MiB queued, growth a byte queued, peers disconnected.
+/// KiB per peer, MiB accepted from each, MiB queued, growth per byte queued, peers disconnected.
 fn many(mut server: Server, count: usize, most: u64) -> Result<Vec<f64>> {
     let before = server.settled_memory()?;
     let streams = connect(server.addr, count)?;
@@ -63,9 +63,9 @@ fn many(mut server: Server, count: usize, most: u64) -> Result<Vec<f64>> {
     let growth = server.settled_memory()? as f64;
     let mut values =
         vec![(growth - before as f64) / 1024.0 / count as f64, stalled.taken as f64 / MIB / count as f64];
-    // Peers do not say what they queue.
+    // Peers do not report their queues.
     let queued = server.stats()["queued"].as_f64().unwrap_or(f64::NAN);
-    // A queue of a few KiB says nothing about the cost of its bytes.
+    // A queue of a few KiB says nothing about the cost per byte.
     let a_byte = if queued > 16.0 * MIB { (growth - idle as f64) / queued } else { f64::NAN };
     values.extend([queued / MIB, a_byte, stalled.ended as f64]);
     Ok(values)
@@ -79,13 +79,13 @@ fn one(mut server: Server) -> Result<Vec<f64>> {
     Ok(vec![(server.settled_memory()? as f64 - before) / 1024.0])
 }
 
-/// Policies under which a peer is not held back, or not until it is disconnected.
+/// Policies under which the server does not stop reading, or only disconnects.
 const UNCHECKED: [&str; 3] = ["off", "drop", "disconnect"];
 
-/// Bytes that each of many peers sends at most: far more than the kernels of both ends hold of it.
+/// Maximum bytes per peer: far more than the kernels of both ends buffer.
 const MOST: u64 = 64 << 20;
 
-/// The same where nothing holds it back: of all together less than the server's memory limit.
+/// The same where the server does not stop reading: in total less than its memory limit.
 const MOST_UNCHECKED: u64 = 8 << 20;
 
 const MIB: f64 = 1_048_576.0;

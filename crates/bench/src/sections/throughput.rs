@@ -1,4 +1,4 @@
-//! Throughput: how much is echoed a second, and what it costs the server's processor.
+//! Throughput: bytes echoed per second, and the server's processor time for it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::grid::{Column, Grid};
 use crate::load::{Framing, frames, stream};
 use crate::server::{AGAIN, Candidate, Programs};
 
-/// Without framing, beside all peers.
+/// Without framing, compared with all peers.
 pub(super) fn raw(effort: &Effort, programs: &Programs) -> Result<Measured> {
     let candidates = Candidate::raw(&["tokio-loop", "tokio-copy", "threads", "monoio", "splice"]);
     let connections = effort.some(&CONNECTIONS, 2);
@@ -24,31 +24,33 @@ pub(super) fn raw(effort: &Effort, programs: &Programs) -> Result<Measured> {
         });
     }
 
-    let tokio = grid.row("tokio-loop").expect("it was asked for");
+    let tokio = grid.row("tokio-loop").expect("it is one of the rows");
     let mut goals = Vec::new();
     for (column, n) in [(0, 1), (COLUMNS, 32)] {
-        let what = format!("raw echo beside the tokio loop, {n} connection{}", if n == 1 { "" } else { "s" });
+        let what =
+            format!("raw echo, relative to the tokio loop, {n} connection{}", if n == 1 { "" } else { "s" });
         goals.extend(Goal::at_least(&what, grid.ratio(0, tokio, column), 1.0 - grid.noise(column), times));
         let best = grid.best(2..candidates.len(), column);
-        let what = format!("the same beside the best peer ({})", best.map_or("none", |row| grid.name(row)));
+        let what =
+            format!("the same, relative to the best peer ({})", best.map_or("none", |row| grid.name(row)));
         goals.extend(Goal::at_least(&what, best.and_then(|row| grid.ratio(0, row, column)), 0.95, times));
     }
     goals.extend(Goal::at_most(
-        "part of the server's processor time that is its own, raw, 1 connection",
+        "user time as a share of the server's processor time, raw, 1 connection",
         part(&grid, 0, 0),
         0.05,
         percent,
     ));
     Ok(Measured {
         title: "Throughput, raw",
-        text: format!("Bytes as they come, written 64 KiB at a time. {HOW}"),
+        text: format!("Bytes without framing, written 64 KiB at a time. {HOW}"),
         chart: Some(("performance-connections", chart(&grid, connections))),
         grid: Some(grid),
         goals,
     })
 }
 
-/// 64-byte frames, beside tokio-util's codecs and our own raw echo.
+/// 64-byte frames, compared with tokio-util's codecs and our own raw echo.
 pub(super) fn framed(effort: &Effort, programs: &Programs) -> Result<Measured> {
     let kinds = [
         (Candidate::echoctl("echoctl, lines", &["--framing", "lines"]), Framing::Lines),
@@ -71,16 +73,16 @@ pub(super) fn framed(effort: &Effort, programs: &Programs) -> Result<Measured> {
     let mut goals = Vec::new();
     for (row, name, codec) in [(0, "lines", 4), (2, "u16", 5)] {
         goals.extend(Goal::at_least(
-            &format!("64-byte {name} beside our own raw echo"),
+            &format!("64-byte {name}, relative to our own raw echo"),
             grid.ratio(row, 3, 0),
             0.9,
             times,
         ));
-        let what = format!("64-byte {name} beside tokio-util's codec");
+        let what = format!("64-byte {name}, relative to tokio-util's codec");
         goals.extend(Goal::at_least(&what, grid.ratio(row, codec, 0), 2.2, times));
     }
     goals.extend(Goal::at_most(
-        "part of the server's processor time that is its own, 64-byte lines",
+        "user time as a share of the server's processor time, 64-byte lines",
         part(&grid, 0, 0),
         0.15,
         percent,
@@ -120,8 +122,8 @@ pub(super) fn sizes(effort: &Effort, programs: &Programs) -> Result<Measured> {
             (0..sizes.len()).filter_map(|column| Some((column as f64, grid.median(row, column)? * MIB)));
         Series::new(grid.name(row), ink, stroke, points.collect())
     };
-    let chart = Chart::lines("Echo of frames, by their size, 1 connection", Unit::Rate)
-        .describe("Whole frames are answered together, so the echo of small frames is as fast as that of large ones; the codecs handle each frame by itself.")
+    let chart = Chart::lines("Echo by frame size, 1 connection", Unit::Rate)
+        .describe("The server replies to all complete frames of a read in one write, so small frames are as fast as large ones; the codecs handle each frame separately.")
         .series(line(0, Ink::Blue, Stroke::Solid))
         .series(line(1, Ink::Blue, Stroke::Dashed))
         .series(line(2, Ink::Orange, Stroke::Solid))
@@ -129,15 +131,16 @@ pub(super) fn sizes(effort: &Effort, programs: &Programs) -> Result<Measured> {
         .steps(sizes.iter().map(|(_, name)| *name));
     Ok(Measured {
         title: "Throughput by frame size",
-        text: "MiB/s over one connection, 64 KiB written at a time, by the size of a frame, marks included."
-            .to_owned(),
+        text:
+            "MiB/s over one connection, 64 KiB written at a time, by frame size, framing overhead included."
+                .to_owned(),
         grid: Some(grid),
         chart: Some(("performance-sizes", chart)),
         goals: Vec::new(),
     })
 }
 
-/// MiB/s, processor seconds a GiB as user and in the kernel.
+/// MiB/s, processor seconds per GiB in user mode and in the kernel.
 fn run(
     candidate: &Candidate,
     programs: &Programs,
@@ -164,7 +167,7 @@ fn grid(candidates: &[Candidate], connections: &[usize]) -> Grid {
     Grid::new(candidates.iter().map(|candidate| &candidate.name), columns.collect())
 }
 
-/// The user's part of the processor time, over all rounds: the kernel counts in steps of 10 ms.
+/// The user mode's share of the processor time, over all rounds: the kernel counts in steps of 10 ms.
 fn part(grid: &Grid, row: usize, column: usize) -> Option<f64> {
     let (user, system) = (grid.sum(row, column + 1), grid.sum(row, column + 2));
     (user + system > 0.0).then(|| user / (user + system))
@@ -178,7 +181,7 @@ fn chart(grid: &Grid, connections: &[usize]) -> Chart {
         Series::new(name, ink, stroke, points.collect())
     };
     Chart::lines("Raw echo, by the number of connections", Unit::Rate)
-        .describe("Bytes a second that come back, over all connections together.")
+        .describe("Bytes per second that come back, over all connections together.")
         .series(line("echoctl", Ink::Blue, Stroke::Solid))
         .series(line("tokio-loop", Ink::Orange, Stroke::Solid))
         .series(line("threads", Ink::Grey, Stroke::Dashed))
@@ -198,15 +201,15 @@ const SIZES: [(usize, &str); 7] = [
     (65536, "64 KiB"),
 ];
 
-/// Bytes of one write.
+/// Bytes per write.
 const WRITE: usize = 64 * 1024;
 
-/// Columns for each number of connections.
+/// Columns per number of connections.
 const COLUMNS: usize = 3;
 
-const HOW: &str = "All that is sent is read back at the same time and checked; the clock runs until the last byte is back. \
-The load's own threads run on the same processors. In brackets the ratio to the first row. Processor time is the server's, \
-a GiB echoed one way.";
+const HOW: &str = "Everything is read back at the same time and checked; the clock runs until the last byte is back. \
+                   The load's own threads run on the same processors. In brackets the ratio to the first row. Processor \
+                   time is the server's, per GiB echoed one way.";
 
 const MIB: f64 = 1_048_576.0;
 const GIB: f64 = 1024.0 * MIB;

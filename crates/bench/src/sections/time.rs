@@ -1,4 +1,4 @@
-//! Cost over time: a server whose peers come and go, and what is left of them.
+//! Cost over time: what is left in a server whose peers come and go.
 
 use std::fmt::Write;
 use std::iter;
@@ -20,8 +20,8 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
     let crowds = (0..soaked.crowds.len()).map(|number| format!("after crowd {number}"));
     let columns = vec![
         Column::plain("connections so far", 0),
-        Column::plain("memory at rest, MiB", 2),
-        Column::plain("descriptors", 0),
+        Column::plain("idle memory, MiB", 2),
+        Column::plain("file descriptors", 0),
         Column::plain("connections open", 0),
         Column::plain("memory in the crowd, MiB", 1),
     ];
@@ -29,21 +29,21 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
     grid.fill(0, 5, 1, |row| Ok(values(&soaked, row)));
 
     let findings = soaked.findings.iter().fold(String::new(), |mut text, finding| {
-        let _ = write!(text, " Not where it began: {finding}.");
+        let _ = write!(text, " Finding: {finding}.");
         text
     });
     Ok(Measured {
         title: "Cost over time",
         text: format!(
-            "Crowds of 1,000 peers, one after the other, {minutes} minutes in all: each peer comes, pings, floods without \
-             reading, stalls, reads and checks every byte, resets or leaves, and comes again. After each crowd all leave, and \
-             the server at rest is measured. Crowd 0 warms it up. `cargo xtask soak` does the same for half an hour, under any \
+            "Crowds of 1,000 peers, one after another, {minutes} minutes in total: each peer connects, pings, floods without \
+             reading, stalls, reads and checks every byte, resets or closes, and connects again. After each crowd all peers leave, and \
+             the idle server is measured. Crowd 0 warms it up. `cargo xtask soak` does the same for half an hour, under any \
              policy.{findings}"
         ),
         chart: Some(("performance-time", chart(&soaked))),
         grid: Some(grid),
         goals: Goal::at_most(
-            "what a soak leaves behind (descriptors, connections, threads, rising memory): findings",
+            "what a soak leaves behind (file descriptors, connections, threads, rising memory): findings",
             Some(soaked.findings.len() as f64),
             0.0,
             |count| format!("{count:.0}"),
@@ -74,10 +74,10 @@ fn chart(soaked: &Soaked) -> Chart {
         )
     };
     let opened = iter::once(0).chain(soaked.crowds.iter().map(|crowd| crowd.opened));
-    Chart::lines("Memory, by the number of connections that have come and gone", Unit::Bytes)
-        .describe("The server's memory in each crowd of 1,000 peers, and at rest when all have left.")
+    Chart::lines("Memory, by the number of connections so far", Unit::Bytes)
+        .describe("The server's memory during each crowd of 1,000 peers, and idle after all have left.")
         .series(line("in the crowd", Ink::Orange, Stroke::Solid, &mut { crowds }))
-        .series(line("at rest", Ink::Blue, Stroke::Solid, &mut { rests }))
+        .series(line("idle", Ink::Blue, Stroke::Solid, &mut { rests }))
         .steps(opened.map(|count| format!("{:.0}k", count as f64 / 1000.0)))
 }
 

@@ -1,48 +1,48 @@
-//! The block: the frames that all peers send, each from a place of its own, again and again in a circle.
+//! The frames that all peers send: a ring, in which each peer starts at a different place.
 //!
-//! One block serves a thousand peers, so that the soak's own memory stays small, and a byte's place in its stream says what it
-//! must be. Peers begin at different frames: bytes that came to the wrong peer are wrong there.
+//! One block serves a thousand peers, so that the soak itself uses little memory, and the position in a stream determines the
+//! byte. Peers start at different frames, so bytes that were delivered to the wrong peer do not match.
 
 use echoctl_proto::{Buffer, Framing};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-/// Whole frames of random letters and random sizes.
+/// Complete frames of random letters and random sizes.
 pub(super) struct Block {
     bytes: Vec<u8>,
-    /// Where frames end, in ascending order.
+    /// Ends of the frames, in ascending order.
     ends: Vec<usize>,
 }
 
 impl Block {
-    /// One of about a MiB.
+    /// A block of about 1 MiB.
     pub(super) fn new(framing: Framing, seed: u64) -> Block {
         let mut random = StdRng::seed_from_u64(seed);
         let mut out = Buffer::new(SIZE + LONGEST + framing.overhead());
         let mut ends = Vec::new();
         while out.len() < SIZE {
-            // As many short ones as long ones, and a few that are longer than a read of the server.
+            // As many short frames as long ones, and a few that are longer than one read of the server.
             let size = random.random_range(1.0..(LONGEST as f64).log2()).exp2() as usize;
             let payload: Vec<u8> = (0..size).map(|_| random.random_range(b'a'..=b'z')).collect();
             framing
                 .encode(&payload, &mut out)
-                .expect("letters contain no newline, and there is room for a frame more");
+                .expect("letters contain no newline, and there is room for another frame");
             ends.push(out.len());
         }
         Block { bytes: out.unread().to_vec(), ends }
     }
 
-    /// The beginning of one of its frames.
+    /// The start of one of its frames.
     pub(super) fn draw_start(&self, random: &mut StdRng) -> u64 {
         self.ends[random.random_range(0..self.ends.len())] as u64
     }
 
-    /// What comes at a place: at least a byte, up to the block's end.
+    /// The bytes at a place: at least one, up to the block's end.
     pub(super) fn from(&self, place: u64) -> &[u8] {
         &self.bytes[self.around(place)..]
     }
 
-    /// The end of the frame that has begun before a place; the place itself if a frame ends there.
+    /// The end of the frame that contains a place; the place itself if a frame ends there.
     pub(super) fn frame_end(&self, place: u64) -> u64 {
         let at = self.around(place);
         if at == 0 {
@@ -52,7 +52,7 @@ impl Block {
         place + (end - at) as u64
     }
 
-    /// Whether `bytes` is what is at a place, and after it.
+    /// Whether `bytes` are the bytes at a place.
     pub(super) fn is_at(&self, mut place: u64, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
             let here = self.from(place);
@@ -71,11 +71,11 @@ impl Block {
     }
 }
 
-/// Bytes: about as many as a peer sends in a row, so that no stream repeats itself often.
+/// Bytes: about as many as a peer sends in a row, so that a stream seldom repeats itself.
 const SIZE: usize = 1 << 20;
 
-/// Bytes of the longest payload: as many as two bytes can tell, and with its marks more than the server reads at once (64 KiB),
-/// so that some frames take it two reads.
+/// Bytes of the longest payload: the maximum of a 2-byte length. With its framing overhead it exceeds one read of the server (64 KiB),
+/// so that some frames need two reads.
 const LONGEST: usize = 65_535;
 
 #[cfg(test)]
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_end_where_the_framing_says_all_around_the_circle() {
+    fn frames_end_where_the_framing_says_all_around_the_ring() {
         let block = Block::new(Framing::Lines, 1);
         let size = block.bytes.len() as u64;
 
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn one_wrong_byte_is_seen_at_any_place() {
+    fn one_wrong_byte_is_found_anywhere() {
         let block = Block::new(Framing::Raw, 1);
         let size = block.bytes.len() as u64;
         let mut piece = [block.from(size - 100), &block.from(0)[..100]].concat();

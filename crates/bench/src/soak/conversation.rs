@@ -1,6 +1,6 @@
-//! A conversation: one connection, what was sent over it, and what has come back, each byte of it checked.
+//! One connection with what was sent over it and what has come back, every byte checked.
 //!
-//! All methods may be given up at any `await`: what was sent and what has come back is always counted.
+//! All methods are cancellation-safe: what was sent and what has come back is always counted.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -19,15 +19,15 @@ use super::block::Block;
 pub(super) struct Conversation<'a> {
     socket: TcpStream,
     block: &'a Block,
-    /// Places in the block's circle: of the next byte to send, and of the next to come back. Invariant: `back <= sent`.
+    /// Positions in the ring of the block: of the next byte to send, and of the next to come back. Invariant: `back <= sent`.
     sent: u64,
     back: u64,
-    /// Bytes that have come back to all peers, and were right.
+    /// Bytes that have come back to all peers and were correct.
     checked: &'a Cell<u64>,
 }
 
 impl<'a> Conversation<'a> {
-    /// Connects; the first byte to send is at the place `start`.
+    /// Connects; the first byte to send is at the position `start`.
     pub(super) async fn open(
         addr: SocketAddr,
         block: &'a Block,
@@ -42,7 +42,7 @@ impl<'a> Conversation<'a> {
         Ok(Conversation { socket, block, sent: start, back: start, checked })
     }
 
-    /// Sends so many bytes and reads none, however long that takes; no more once `is_enough`.
+    /// Sends this many bytes and reads none, without a time limit; stops early once `is_enough`.
     pub(super) async fn flood(&mut self, bytes: u64, is_enough: impl Fn() -> bool) -> Result<()> {
         let end = self.sent + bytes;
         while self.sent < end && !is_enough() {
@@ -52,51 +52,51 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// Sends a frame, and reads until it is back. Whoever calls has caught up.
+    /// Sends a frame, and reads until it is back. The caller must have caught up.
     pub(super) async fn ping(&mut self) -> Result<()> {
         self.exchange(self.block.frame_end(self.sent + 1)).await
     }
 
-    /// Sends what is missing of the last frame, and reads all that was sent.
+    /// Sends the rest of the last frame, and reads everything that was sent.
     pub(super) async fn catch_up(&mut self) -> Result<()> {
         self.exchange(self.block.frame_end(self.sent)).await
     }
 
-    /// Sends what is missing of the last frame, closes this direction, waits for `pause`, and reads to the end of the stream.
+    /// Sends the rest of the last frame, shuts down the sending side, waits for `pause`, and reads to the end of the stream.
     pub(super) async fn half_close(&mut self, pause: impl Future<Output = ()>) -> Result<()> {
         let end = self.block.frame_end(self.sent);
         while self.sent < end {
-            self.turn(end).await?;
+            self.step(end).await?;
         }
         self.socket.shutdown().await?;
         pause.await;
-        while self.turn(end).await? != Turn::End {}
+        while self.step(end).await? != Step::End {}
         let missing = self.sent - self.back;
         ensure!(missing == 0, "the stream ended, and {missing} bytes have not come back");
         Ok(())
     }
 
-    /// Resets the connection. (Closing it is dropping this.)
+    /// Resets the connection. (To close it, drop it.)
     pub(super) fn reset(self) -> Result<()> {
         Ok(SockRef::from(&self.socket).set_linger(Some(Duration::ZERO))?)
     }
 
     async fn exchange(&mut self, end: u64) -> Result<()> {
         while self.back < end {
-            ensure!(self.turn(end).await? == Turn::Open, "the stream ended, and bytes have not come back");
+            ensure!(self.step(end).await? == Step::Open, "the stream ended, and bytes have not come back");
         }
         Ok(())
     }
 
-    /// Waits for the socket, then sends towards `end` and reads what it can.
-    async fn turn(&mut self, end: u64) -> Result<Turn> {
+    /// Waits for the socket, then sends towards `end` and reads what has arrived.
+    async fn step(&mut self, end: u64) -> Result<Step> {
         let is_sending = self.sent < end;
         let interest = if is_sending { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
         let ready = self.socket.ready(interest).await?;
         if is_sending && ready.is_writable() {
             self.send(end)?;
         }
-        if ready.is_readable() { self.read() } else { Ok(Turn::Open) }
+        if ready.is_readable() { self.read() } else { Ok(Step::Open) }
     }
 
     fn send(&mut self, end: u64) -> Result<()> {
@@ -108,25 +108,25 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    fn read(&mut self) -> Result<Turn> {
+    fn read(&mut self) -> Result<Step> {
         let mut buffer = [0; READ];
         match unless_not_ready(self.socket.try_read(&mut buffer))? {
-            None => Ok(Turn::Open),
-            Some(0) => Ok(Turn::End),
+            None => Ok(Step::Open),
+            Some(0) => Ok(Step::End),
             Some(count) => {
                 ensure!(self.back + count as u64 <= self.sent, "more bytes came back than were sent");
                 ensure!(self.block.is_at(self.back, &buffer[..count]), "wrong bytes came back");
                 self.back += count as u64;
                 self.checked.set(self.checked.get() + count as u64);
-                Ok(Turn::Open)
+                Ok(Step::Open)
             }
         }
     }
 }
 
-/// Whether more may come.
+/// Whether more may follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum Step {
     Open,
     End,
 }
@@ -139,11 +139,11 @@ fn unless_not_ready(count: io::Result<usize>) -> io::Result<Option<usize>> {
     }
 }
 
-/// Bytes asked for each of a peer's own socket buffers (Linux takes twice as much): without a limit a thousand stalled peers
-/// would hold gigabytes in the kernel.
+/// Bytes requested for each of a peer's own socket buffers (Linux doubles them): without a limit, a thousand stalled peers
+/// would occupy gigabytes in the kernel.
 const KERNEL_BUFFER: u32 = 64 * 1024;
 
-/// Bytes of one read. On the stack, since only one peer reads at a time.
+/// Bytes per read. On the stack, since only one peer reads at a time.
 const READ: usize = 16 * 1024;
 
 #[cfg(test)]
@@ -156,7 +156,7 @@ mod tests {
 
     use super::*;
 
-    /// A server for one connection, which sends back what `answer` makes of each piece, at most `most` bytes in all.
+    /// A server for one connection, which sends back the result of `answer` for each piece, at most `most` bytes in total.
     fn server(mut answer: impl FnMut(&mut [u8]) + Send + 'static, most: usize) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
@@ -166,7 +166,7 @@ mod tests {
             while let Ok(count) = socket.read(&mut buffer) {
                 let count = count.min(left);
                 answer(&mut buffer[..count]);
-                // A peer that has seen enough is gone.
+                // A peer that has finished closes the connection.
                 if count == 0 || socket.write_all(&buffer[..count]).is_err() {
                     break;
                 }
@@ -204,7 +204,7 @@ mod tests {
         let mut before = 0;
         let addr = server(
             move |piece| {
-                // The byte 12,000 of the stream.
+                // Byte 12,000 of the stream.
                 if let Some(byte) = 12_000_usize.checked_sub(before).and_then(|at| piece.get_mut(at)) {
                     *byte ^= 1;
                 }

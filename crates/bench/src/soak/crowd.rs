@@ -1,4 +1,4 @@
-//! A crowd: many peers on one thread, who come, live, and all leave.
+//! Many peers on one thread, which connect, live, and all leave.
 
 use std::pin::pin;
 use std::rc::Rc;
@@ -14,8 +14,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::peer;
 use super::world::World;
 
-/// Has `peers` come, has them leave after `time`, and returns when the last has gone. `look` is called every `every` as long
-/// as any are there.
+/// Starts `peers`, asks them to leave after `time`, and returns when the last one has left. Calls `look` every `every`
+/// meanwhile.
 pub(super) fn crowd(
     world: &Rc<World>,
     peers: usize,

@@ -1,49 +1,49 @@
-//! A life: what a peer does from coming to going, drawn from its random numbers.
+//! What a peer does from connecting to leaving, drawn from its random numbers.
 
 use std::time::Duration;
 
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-/// From coming to going.
+/// From connecting to leaving.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Life {
-    /// What the peer does, one after the other.
+    /// What the peer does, one act after another.
     pub(super) acts: Vec<Act>,
-    /// How it goes.
+    /// How it leaves.
     pub(super) end: End,
 }
 
-/// Something that a peer does.
+/// An act of a peer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Act {
-    /// Reads what it is owed, then sends so many frames, each when the one before is back.
+    /// Reads what is pending, then sends this many frames, each once the last one is back.
     Ping(u32),
-    /// Sends and does not read until so many bytes are taken, then stalls, until the time is over.
+    /// Sends without reading until this many bytes are accepted, then stalls, until the time is over.
     Flood { bytes: u64, time: Duration },
-    /// Reads and checks all that it is owed.
+    /// Reads and checks everything that is pending.
     CatchUp,
     /// Neither sends nor reads.
     Silence(Duration),
 }
 
-/// How a peer goes.
+/// How a peer leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum End {
-    /// Closes its direction, waits, and reads to the end of the stream: every byte must have come back.
+    /// Shuts down its sending side, waits, and reads to the end of the stream: every byte must have come back.
     HalfClose,
-    /// Reads and checks all that it is owed, and closes.
+    /// Reads and checks everything that is pending, and closes.
     Close,
-    /// Closes as it is: often in the middle of a frame, and with much unread, which the kernel then answers with a reset.
+    /// Closes without more: often in the middle of a frame, and with much unread data, for which the kernel sends a reset.
     Leave,
-    /// Resets the connection as it is.
+    /// Resets the connection without more.
     Reset,
 }
 
 impl Life {
-    /// The next life. Nothing in it lasts longer than `longest`.
+    /// The next life. No part of it lasts longer than `longest`.
     pub(super) fn draw(random: &mut StdRng, longest: Duration) -> Life {
-        // Some come and go without a byte.
+        // Some connect and leave without a byte.
         let acts = random.random_range(0..=4);
         Life {
             acts: (0..acts).map(|_| Act::draw(random, longest)).collect(),
@@ -58,8 +58,8 @@ impl Act {
             0 => Act::Ping(random.random_range(1..=20)),
             1 => Act::CatchUp,
             2 => Act::Silence(longest.mul_f64(random.random())),
-            // Half of all acts, since it is what servers die of. As many small floods as large ones: a small one stays in the
-            // kernel, a large one is more than both kernels take, so that the server has to stop it.
+            // Half of all acts, since floods are what crashes servers. As many small floods as large ones: a small one stays in the
+            // kernel, a large one exceeds the buffers of both kernels, so that the server has to stop it.
             _ => Act::Flood {
                 bytes: random.random_range(SMALLEST_FLOOD.ilog2() as f64..LARGEST_FLOOD.ilog2() as f64).exp2()
                     as u64,
@@ -74,8 +74,8 @@ const ENDS: [End; 4] = [End::HalfClose, End::Close, End::Leave, End::Reset];
 /// Bytes: less than a socket's buffer.
 const SMALLEST_FLOOD: u64 = 16 * 1024;
 
-/// Bytes: a thousand such floods that all stay in the kernel take less than what most machines allow to TCP (net.ipv4.tcp_mem,
-/// some gigabytes), even if each byte takes two.
+/// Bytes: a thousand such floods that all stay in the kernel occupy less than most machines allow for TCP (net.ipv4.tcp_mem,
+/// some gigabytes), even if each byte occupies two.
 const LARGEST_FLOOD: u64 = 1024 * 1024;
 
 #[cfg(test)]

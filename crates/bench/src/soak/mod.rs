@@ -1,18 +1,18 @@
-//! The soak: a thousand peers that come, flood, stall, read, reset and go, again and again, and a server that must be
-//! afterwards what it was before.
+//! The soak: a thousand peers connect, flood, stall, read, reset and leave, again and again; afterwards the server must be
+//! as it was before.
 //!
 //! ```text
 //! plan.rs      the options                       life.rs  what a peer does, drawn from a seed
-//! crowd.rs     the peers, all on one thread      peer.rs, conversation.rs, block.rs  how it does it, every byte checked
-//!   |          ten crowds, and one before them that warms the server up
+//! crowd.rs     the peers, all on one thread      peer.rs, conversation.rs, block.rs  how, with every byte checked
+//!   |          ten crowds, after a first one that warms the server up
 //!   v
-//! sample.rs    the server in the crowd, and at rest when all have gone
+//! sample.rs    the server during the crowd, and idle after all have left
 //!   v
-//! record.rs    the table      trend.rs, verdict.rs  what is not where it began
+//! record.rs    the table      trend.rs, verdict.rs  what leaked
 //! ```
 //!
-//! A leak is looked for where nothing else moves: after each crowd all peers leave, and what the server then has is compared
-//! with what it had after the crowd before. The figures taken in the crowd are shown, and not judged.
+//! Leaks are measured while nothing else moves: after each crowd all peers leave, and the server is compared
+//! with its state after the previous crowd. The figures taken during the crowd are shown, and not judged.
 
 mod block;
 mod conversation;
@@ -40,10 +40,10 @@ pub(crate) use sample::Sample as Rest;
 use sample::{Crowded, Sample, Threads};
 use world::World;
 
-/// Soaks each policy of the plan in turn.
+/// Soaks a server with each policy of the plan in turn.
 ///
 /// # Errors
-/// When an option makes no sense, something could not be measured, or anything is not where it began.
+/// When an option is invalid, something could not be measured, or anything has leaked.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
     let plan = Plan::parse(words)?;
     let programs = match &plan.folder {
@@ -57,34 +57,34 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
             failed.push(policy.as_str());
         }
     }
-    ensure!(failed.is_empty(), "not where it began: {}", failed.join(", "));
+    ensure!(failed.is_empty(), "not as before: {}", failed.join(", "));
     Ok(())
 }
 
-/// What a soak came to, crowd by crowd.
+/// The result of a soak, crowd by crowd.
 pub(crate) struct Soaked {
-    /// The server before anybody came.
+    /// The server before the first peer.
     pub(crate) fresh: Rest,
-    /// The crowds, the one that warms it up first.
+    /// The crowds; the first one warms the server up.
     pub(crate) crowds: Vec<Crowd>,
-    /// What is not where it began.
+    /// What is not as before.
     pub(crate) findings: Vec<String>,
 }
 
-/// A crowd that came and went.
+/// A crowd that has left.
 pub(crate) struct Crowd {
     /// Connections opened so far, by all crowds.
     pub(crate) opened: u64,
-    /// Bytes of the server's memory while it was there, the median.
+    /// Bytes of the server's memory during the crowd, the median.
     pub(crate) memory: u64,
-    /// The server after it.
+    /// The server after the crowd.
     pub(crate) rest: Rest,
 }
 
-/// Soaks one server, as a part of something larger.
+/// Soaks one server, as a part of another measurement.
 ///
 /// # Errors
-/// As [`run`], but for what is not where it began: that is in the result.
+/// As [`run`], except for leaks: these are in the result.
 pub(crate) fn record(words: &[&str], programs: &Programs) -> Result<Soaked> {
     let plan = Plan::parse(words)?;
     let mut soak = Soak::begin(&plan, programs, &plan.policies[0])?;
@@ -115,13 +115,13 @@ impl<'a> Soak<'a> {
             plan.time.as_secs_f64() / 60.0,
             plan.seed
         );
-        let server = Candidate::telling(policy, &options).start(programs)?;
+        let server = Candidate::with_stats(policy, &options).start(programs)?;
         let block = Block::new(plan.framing, plan.seed);
         let world = Rc::new(World::new(server.addr, block, plan.longest_pause(), policy));
         Ok(Soak { plan, server, world, record: Record::default(), crowds: 0, began: Instant::now() })
     }
 
-    /// Returns what is not where it began.
+    /// Returns what is not as before.
     fn run(&mut self) -> Result<Vec<String>> {
         self.record.fresh = Sample::fresh(&mut self.server)?;
         println!("{HEAD}");
@@ -130,7 +130,7 @@ impl<'a> Soak<'a> {
         self.record.warm = self.round((self.plan.time / TENTHS).min(WARM_UP), Threads::InTheirTime)?;
         println!("{}", Line("warmed up", &self.record.warm));
         for tenth in 1..=TENTHS {
-            let threads = if tenth == TENTHS { Threads::Ended } else { Threads::InTheirTime };
+            let threads = if tenth == TENTHS { Threads::KillOnDrop } else { Threads::InTheirTime };
             let round = self.round(self.plan.time / TENTHS, threads)?;
             println!("{}", Line(&format!("crowd {tenth}"), &round));
             self.record.tenths.push(round);
@@ -141,7 +141,7 @@ impl<'a> Soak<'a> {
         Ok(self.judge())
     }
 
-    /// A crowd comes, and leaves after `time`.
+    /// Runs a crowd for `time`.
     fn round(&mut self, time: Duration, threads: Threads) -> Result<Round> {
         let Soak { plan, world, server, .. } = self;
         self.crowds += 1;
@@ -165,25 +165,25 @@ impl<'a> Soak<'a> {
     fn judge(&self) -> Vec<String> {
         let Soak { record, server, world, .. } = self;
         let (tally, endings, end) = (&world.tally, server.endings(), record.end());
-        let told: Vec<_> = endings.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        let reported: Vec<_> = endings.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         println!(
-            "\n{} connections in {:.1} minutes, {} accepted, {} disconnected as the policy says; {:.2} GiB came back and were right",
+            "\n{} connections in {:.1} minutes, {} accepted, {} disconnected by the policy; {:.2} GiB came back correct",
             end.opened,
             self.began.elapsed().as_secs_f64() / 60.0,
             server.stats()["accepted"],
             tally.disconnected.get(),
             mib(end.checked) / 1024.0,
         );
-        println!("the server's own account of their ends: {}", told.join(", "));
+        println!("closed connections by reason, as the server counts them: {}", reported.join(", "));
         println!(
-            "memory at rest: {:.2} MiB fresh, {:.2} warmed up, {:.2} at the end",
+            "idle memory: {:.2} MiB at first, {:.2} warmed up, {:.2} at the end",
             mib(record.fresh.memory),
             mib(record.warm.rest.memory),
             mib(end.rest.memory)
         );
         if let Some((trend, growth)) = verdict::memory_trend(record) {
             println!(
-                "its trend: {:+.2} bytes a life, {:+.2} MiB from the first tenth to the last, tau {:+.2}",
+                "its trend: {:+.2} bytes per life, {:+.2} MiB from the first tenth to the last, tau {:+.2}",
                 trend.slope,
                 growth / 1_048_576.0,
                 trend.tau
@@ -194,18 +194,18 @@ impl<'a> Soak<'a> {
             println!("NOT WHERE IT BEGAN: {finding}");
         }
         if found.is_empty() {
-            println!("all is where it began");
+            println!("the server is as it was before");
         }
         println!();
         found
     }
 }
 
-/// How long the first crowd stays at most: each peer lives a few lives.
+/// Maximum duration of the first crowd: each peer has a few lives.
 const WARM_UP: Duration = Duration::from_secs(30);
 
-/// How often to look at the server in a crowd, at most: a look reads a thousand entries of /proc.
+/// Minimum interval between samples in a crowd: each reads a thousand entries of /proc.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 
-/// Bytes in the kernel's TCP queues, over all sockets of the host, from which on nobody floods.
+/// Bytes in the kernel's TCP queues, over all sockets of the host, from which on no peer floods.
 const KERNEL_FULL: u64 = 1 << 30;

@@ -1,4 +1,4 @@
-//! A peer: it lives one life after the other, each over a connection of its own.
+//! A peer: it has one life after another, each over its own connection.
 
 use std::io::{self, ErrorKind};
 use std::pin::pin;
@@ -14,24 +14,24 @@ use super::conversation::Conversation;
 use super::life::{Act, End, Life};
 use super::world::{World, add};
 
-/// Comes soon, and lives until all are to leave.
+/// Starts soon, and lives until all are to leave.
 pub(super) async fn peer(world: Rc<World>, mut random: StdRng) {
     world.pause(world.longest_pause.mul_f64(random.random::<f64>() / 4.0)).await;
     while !world.is_leaving() {
         let life = Life::draw(&mut random, world.longest_pause);
         let start = world.block.draw_start(&mut random);
-        let wrong = match timeout(PATIENCE, live(&world, &life, start)).await {
+        let wrong = match timeout(TIMEOUT, live(&world, &life, start)).await {
             Ok(Ok(())) => None,
             Ok(Err(error)) if world.may_be_disconnected && is_disconnection(&error) => {
                 add(&world.tally.disconnected, 1);
                 None
             }
             Ok(Err(error)) => Some(format!("{error:#}")),
-            Err(_) => Some(format!("no end within {PATIENCE:?}")),
+            Err(_) => Some(format!("not finished within {TIMEOUT:?}")),
         };
         if let Some(wrong) = wrong {
-            // It stays away: where one life goes wrong at once, the next would too, and the next.
-            return world.tally.note_wrong(format!("{wrong} ({life:?})"));
+            // It stays away: after one failure the next lives would fail, too.
+            return world.tally.record_failure(format!("{wrong} ({life:?})"));
         }
     }
 }
@@ -75,13 +75,13 @@ async fn play(world: &World, act: Act, conversation: &mut Conversation<'_>) -> R
     Ok(())
 }
 
-/// Whether the server has ended the connection.
+/// Whether the server has closed the connection.
 fn is_disconnection(error: &Error) -> bool {
     error
         .downcast_ref::<io::Error>()
         .is_some_and(|error| matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe))
 }
 
-/// With a life. Its pauses together are less than a minute, and the rest of it takes a server that lives milliseconds; on a
+/// Maximum duration of a life. Its pauses together are less than a minute, and the rest takes a working server milliseconds; on a
 /// busy machine, some seconds.
-const PATIENCE: Duration = Duration::from_secs(180);
+const TIMEOUT: Duration = Duration::from_secs(180);

@@ -1,4 +1,4 @@
-//! The plan of a soak: its options, and what they come to.
+//! The options of a soak.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,28 +7,28 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::load::Framing;
 
-/// What is to be soaked, with whom, and for how long.
+/// What to soak, with which peers, and for how long.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Plan {
-    /// How long the crowds are there, all ten together; their rests come on top.
+    /// Duration of the ten crowds together, without the pauses between them.
     pub(super) time: Duration,
     /// Peers in a crowd.
     pub(super) peers: usize,
-    /// What every peer's choices are drawn from. When they meet with the server's is up to the machine.
+    /// The seed of every peer's choices. Their timing relative to the server's depends on the machine.
     pub(super) seed: u64,
-    /// Soaked one after the other, each for the whole time.
+    /// Soaked one after another, each for the whole time.
     pub(super) policies: Vec<String>,
-    /// How the server cuts frames, and so what is sent.
+    /// The framing of the server and of what is sent.
     pub(super) framing: Framing,
-    /// Options that `echoctl serve` is given besides.
+    /// Additional options for `echoctl serve`.
     pub(super) serve: Vec<String>,
-    /// Where `echoctl` stands; `None`: beside this program.
+    /// The path of `echoctl`; `None`: in the directory of this program.
     pub(super) folder: Option<PathBuf>,
 }
 
 impl Plan {
     /// # Errors
-    /// When an option is unknown, or its value makes no sense.
+    /// When an option is unknown, or its value is invalid.
     pub(super) fn parse(words: &[&str]) -> Result<Plan> {
         let mut plan = Plan {
             time: Duration::from_secs(30 * 60),
@@ -51,14 +51,14 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The longest time that a peer does nothing at a stretch: long enough for a server to forget about it, and short enough
+    /// The longest time that a peer does nothing: long enough for idle timeouts of a server, and short enough
     /// for a life to end within a crowd.
     pub(super) fn longest_pause(&self) -> Duration {
         (self.time / TENTHS / 4).min(Duration::from_secs(10))
     }
 
-    /// What `echoctl serve` is told. Its sockets have small buffers, unless the options say otherwise: with the kernel's own,
-    /// which take megabytes each, no flood that a thousand peers can afford would ever reach the server's own limits.
+    /// The options of `echoctl serve`. Its sockets have small buffers, unless the options set them: with the kernel's own
+    /// buffers, megabytes each, no flood that a thousand peers can afford would reach the server's own limits.
     pub(super) fn options<'a>(&'a self, policy: &'a str) -> Vec<&'a str> {
         let mut options = vec!["--backpressure", policy, "--framing", self.framing.name()];
         for option in ["--sndbuf", "--rcvbuf"] {
@@ -75,7 +75,10 @@ impl Plan {
             "--minutes" => {
                 let seconds = 60.0 * value.parse::<f64>()?;
                 self.time = Duration::try_from_secs_f64(seconds)?;
-                ensure!(self.time >= SHORTEST, "at least 0.05: a tenth of less is no crowd");
+                ensure!(
+                    self.time >= SHORTEST,
+                    "expected at least 0.05: a tenth of less is too short for a crowd"
+                );
             }
             "--peers" => {
                 self.peers = value.parse()?;
@@ -85,33 +88,33 @@ impl Plan {
             "--policy" | "--policies" => {
                 self.policies = value.split(',').map(str::to_owned).collect();
                 for policy in &self.policies {
-                    ensure!(POLICIES.contains(&policy.as_str()), "there are {}", POLICIES.join(", "));
+                    ensure!(POLICIES.contains(&policy.as_str()), "expected one of {}", POLICIES.join(", "));
                 }
             }
             "--framing" => self.framing = value.parse()?,
             "--folder" => self.folder = Some(value.into()),
-            _ => bail!("no such option\n\n{USAGE}"),
+            _ => bail!("unknown option\n\n{USAGE}"),
         }
         Ok(())
     }
 }
 
-/// Crowds that come and go, the first one, which warms the server up, not counted.
+/// Number of crowds, without the first one, which warms the server up.
 pub(super) const TENTHS: u32 = 10;
 
-/// What the peers' own sockets have, too.
+/// The peers' own sockets have the same.
 const KERNEL_BUFFER: &str = "64KiB";
 
 const SHORTEST: Duration = Duration::from_secs(3);
 
-/// With as many descriptors here, and ports from which to come.
+/// Each needs a file descriptor and a local port here.
 const MOST_PEERS: usize = 15_000;
 
-/// All but `drop`, with which not all that was sent comes back, and which has tests of its own.
+/// All but `drop`, with which some bytes do not come back, and which has its own tests.
 const POLICIES: [&str; 6] = ["await", "off", "bounded", "watermark", "disconnect", "budget"];
 
 pub(super) const USAGE: &str = "cargo xtask soak [--minutes 30] [--peers 1000] [--seed 7] [--policies await,…] \
-                                [--framing lines|u16|u32|raw] [--folder WHERE ECHOCTL IS] [-- OPTIONS OF SERVE]";
+                                [--framing lines|u16|u32|raw] [--folder DIRECTORY_OF_ECHOCTL] [-- OPTIONS_OF_SERVE]";
 
 #[cfg(test)]
 mod tests {
@@ -132,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn invalid_options_are_refused() {
         for words in [
             ["--minutes", "0"],
             ["--minutes", "-1"],

@@ -1,24 +1,24 @@
-//! The record of a soak: what the server had before anybody came, and each time all had gone; and its table.
+//! The measured values of a soak, before the first peer and after each crowd, and their table.
 
 use std::fmt::{self, Display, Formatter};
 
 use super::sample::{Crowded, Sample};
 
-/// All that was measured.
+/// All measured values.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Record {
     /// Before the first peer.
     pub(super) fresh: Sample,
-    /// The first crowd, after which the server has made what it makes once: a buffer a thread, its table of connections.
+    /// The first crowd, after which the server has allocated what it allocates once: one buffer per thread, its connection table.
     pub(super) warm: Round,
     /// The crowds after it.
     pub(super) tenths: Vec<Round>,
 }
 
-/// A crowd that came and went.
+/// A crowd that has left.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Round {
-    /// While it was there.
+    /// During the crowd.
     pub(super) crowded: Crowded,
     /// After it.
     pub(super) rest: Sample,
@@ -29,15 +29,15 @@ pub(super) struct Round {
 }
 
 impl Record {
-    /// The last rest.
+    /// The state at the end.
     pub(super) fn end(&self) -> Round {
         self.tenths.last().copied().unwrap_or(self.warm)
     }
 }
 
 /// The lines above the table.
-pub(super) const HEAD: &str = "          | all have gone                                | the crowd: medians              | the most
-          | memory MiB  descriptors  connections threads | peers  descriptors  memory MiB  | memory  held  kernel MiB | lives so far";
+pub(super) const HEAD: &str = "          | idle, after each crowd                       | the crowd: medians              | the most
+          | memory MiB  descriptors  connections threads | peers  descriptors  memory MiB  | memory  buffered  kernel MiB | lives so far";
 
 /// A line of the table.
 pub(super) struct Line<'a>(pub(super) &'a str, pub(super) &'a Round);
@@ -58,12 +58,12 @@ impl Display for Line<'_> {
         }
         write!(
             f,
-            "| {:>5}  {:>11}  {:>10.2}  | {:>6.1}  {:>4.1}  {:>10.1} | {opened:>12}",
+            "| {:>5}  {:>11}  {:>10.2}  | {:>6.1}  {:>8.1}  {:>10.1} | {opened:>12}",
             median.connections,
             median.descriptors,
             mib(median.memory),
             mib(most.memory),
-            mib(most.held),
+            mib(most.buffered),
             mib(most.kernel),
         )
     }

@@ -1,4 +1,4 @@
-//! A sample: what the server has at a moment, as the kernel tells it, and as the server tells it.
+//! The resources of the server at one moment, as the kernel and the server report them.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -9,26 +9,26 @@ use echoctl_observe::TcpMemory;
 
 use crate::server::Server;
 
-/// What a server has at a moment.
+/// The resources of the server at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Sample {
     /// Bytes of anonymous memory (RssAnon).
     pub(crate) memory: u64,
-    /// Open files, sockets among them: no connection can hide from this figure.
+    /// Open files, sockets included: every connection shows in this figure.
     pub(crate) descriptors: usize,
-    /// Threads. A runtime keeps its idle helpers for some seconds.
+    /// Threads. A runtime's idle helper threads exit after some seconds.
     pub(crate) threads: usize,
-    /// Connections, by the server's own count. Each is a task, which gives its place back as the last thing it does; and a
-    /// task that never ends keeps its socket, and so shows among the descriptors.
+    /// Connections, by the server's own count. Each is a task, which frees its entry as its last step. A
+    /// task that never ends keeps its socket open, and so shows in the open files.
     pub(crate) connections: u64,
     /// Bytes in reply queues and frame buffers, by the server's own count.
-    pub(crate) held: u64,
+    pub(crate) buffered: u64,
     /// Bytes of kernel memory of all TCP sockets of the host, those of the peers included. 0 where it is not visible.
     pub(crate) kernel: u64,
 }
 
 impl Sample {
-    /// The server now; its own counts are as old as the `stats` that it printed last, at most 100 ms.
+    /// The server now; its own counts are as old as its last `stats`, at most 100 ms.
     pub(super) fn take(server: &mut Server) -> Result<Sample> {
         let stats = server.stats();
         Ok(Sample {
@@ -36,7 +36,7 @@ impl Sample {
             descriptors: server.descriptors()?,
             threads: server.threads()?,
             connections: stats["connections"].as_u64().unwrap_or(0),
-            held: stats["queued"].as_u64().unwrap_or(0),
+            buffered: stats["queued"].as_u64().unwrap_or(0),
             kernel: TcpMemory::now().map_or(0, |memory| memory.used),
         })
     }
@@ -46,8 +46,8 @@ impl Sample {
         Sample::once(server, |_| true)
     }
 
-    /// The server once it has its peers' leaving behind it: no connections, as many descriptors as `before` (when `threads`
-    /// says so, as many threads, too), and memory that does not change. After a deadline, the server as it is.
+    /// The server after its peers have left: no connections, as many open files as `before` (with `threads`,
+    /// as many threads, too), and memory that no longer changes. After a deadline, the server as it is.
     pub(super) fn at_rest(server: &mut Server, before: &Sample, threads: Threads) -> Result<Sample> {
         Sample::once(server, |sample| {
             sample.connections == 0
@@ -56,38 +56,38 @@ impl Sample {
         })
     }
 
-    /// Waits until a sample is as it should be, with `stats` that were told after this moment, and then for memory.
+    /// Waits until a sample with `stats` printed after this moment fulfils the condition, and then for memory.
     fn once(server: &mut Server, is_settled: impl Fn(&Sample) -> bool) -> Result<Sample> {
         let deadline = Instant::now() + SETTLES_WITHIN;
         let since = server.stats()["t"].as_f64().unwrap_or(0.0);
         loop {
             let sample = Sample::take(server)?;
-            let is_told = server.stats()["t"].as_f64().is_some_and(|now| now >= since + 2.0 * STATS_EVERY);
-            if (is_told && is_settled(&sample)) || Instant::now() >= deadline {
+            let is_current = server.stats()["t"].as_f64().is_some_and(|now| now >= since + 2.0 * STATS_EVERY);
+            if (is_current && is_settled(&sample)) || Instant::now() >= deadline {
                 break;
             }
             thread::sleep(Duration::from_millis(20));
         }
-        server.memory_given_back()?;
+        server.memory_returned()?;
         Sample::take(server)
     }
 }
 
-/// Which threads are waited for.
+/// The threads to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Threads {
-    /// None: they end when they have been idle for some seconds.
+    /// None: they exit after some idle seconds.
     InTheirTime,
     /// All that were not there before.
-    Ended,
+    KillOnDrop,
 }
 
-/// What a crowd came to, from the samples taken while it was there.
+/// The samples taken during a crowd, summarised.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Crowded {
-    /// The median of each figure for itself.
+    /// The median of each figure.
     pub(super) median: Sample,
-    /// The most of each figure for itself.
+    /// The maximum of each figure.
     pub(super) most: Sample,
 }
 
@@ -100,7 +100,7 @@ impl Crowded {
                 descriptors: figure(|sample| sample.descriptors as u64) as usize,
                 threads: figure(|sample| sample.threads as u64) as usize,
                 connections: figure(|sample| sample.connections),
-                held: figure(|sample| sample.held),
+                buffered: figure(|sample| sample.buffered),
                 kernel: figure(|sample| sample.kernel),
             }
         };
@@ -113,13 +113,13 @@ fn median(values: &mut [u64]) -> u64 {
     values.get(values.len() / 2).copied().unwrap_or(0)
 }
 
-/// Why the server's connections have ended, by its own account: how many of each reason.
+/// Number of the server's closed connections per reason, by its own account.
 pub(super) type Endings = BTreeMap<String, u64>;
 
 /// Seconds between the server's own `stats`.
 const STATS_EVERY: f64 = 0.1;
 
-/// Far longer than the ten seconds for which tokio keeps an idle helper thread.
+/// Far longer than the ten seconds after which tokio's idle helper threads exit.
 const SETTLES_WITHIN: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_crowd_is_told_by_the_median_and_the_most_of_each_figure() {
+    fn a_crowd_has_a_median_and_a_maximum_of_each_figure() {
         let sample = |memory, descriptors| Sample { memory, descriptors, ..Sample::default() };
 
         let crowded = Crowded::of(&[sample(5, 3), sample(900, 1), sample(7, 2)]);

@@ -1,17 +1,17 @@
-//! The trend of a few points: its slope by Theil and Sen, and how sure it is by Kendall. Neither is impressed by an outlier.
+//! The trend of a few points: its slope by Theil and Sen, and its certainty by Kendall. Both are robust against outliers.
 
-/// Where points go.
+/// The direction of points.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Trend {
     /// The median of the slopes between all pairs of points.
     pub(super) slope: f64,
-    /// Kendall's tau: the part of the pairs that rise, less the part that fall. 1 if all rise. Ten points without any trend
+    /// Kendall's tau: the fraction of pairs that rise minus the fraction that fall. 1 if all rise. Ten points without any trend
     /// give 0.6 or more once in 120 times.
     pub(super) tau: f64,
 }
 
 impl Trend {
-    /// Of points (x, y). `None` when there are no two with different x.
+    /// The trend of points (x, y). `None` if all have the same x.
     pub(super) fn of(points: &[(f64, f64)]) -> Option<Trend> {
         let mut slopes: Vec<f64> = points
             .iter()
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_its_own_slope_with_or_without_an_outlier() {
+    fn an_outlier_does_not_change_the_slope() {
         assert_eq!(of(&[1.0, 3.0, 5.0, 7.0, 9.0]), Trend { slope: 2.0, tau: 1.0 });
         assert_eq!(of(&[9.0, 7.0, 5.0]), Trend { slope: -2.0, tau: -1.0 });
 
@@ -52,13 +52,13 @@ mod tests {
     }
 
     #[test]
-    fn a_step_at_the_beginning_and_noise_are_no_trend() {
+    fn an_initial_step_and_noise_have_no_trend() {
         assert_eq!(of(&[1.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0]).slope, 0.0);
         assert!(of(&[4.0, 6.0, 3.0, 5.0, 7.0, 4.0, 6.0, 3.0, 5.0, 4.0]).tau < 0.3);
     }
 
     #[test]
-    fn one_place_has_no_trend() {
+    fn one_point_has_no_trend() {
         assert_eq!(Trend::of(&[(1.0, 1.0), (1.0, 5.0)]), None);
         assert_eq!(Trend::of(&[]), None);
     }

@@ -1,17 +1,17 @@
-//! The verdict: what is not where it began. A pure function of what was measured.
+//! The rule of what counts as a leak: a pure function of the measured values.
 
 use super::record::{Record, Round, mib};
 use super::sample::Endings;
 use super::trend::Trend;
 use super::world::Tally;
 
-/// All that is wrong, each in a sentence; empty when everything is where it began.
+/// All findings, one sentence each; empty when the server is as it was before.
 pub(super) fn findings(record: &Record, tally: &Tally, endings: &Endings, peers: usize) -> Vec<String> {
     let mut found = Vec::new();
     let wrong = tally.wrong.get();
     if wrong > 0 {
         let first = tally.first_wrongs.borrow().join("; ");
-        found.push(format!("{wrong} lives went wrong: {first}"));
+        found.push(format!("{wrong} lives failed: {first}"));
     }
     if let Some(panics) = endings.get("panicked") {
         found.push(format!("{panics} connections panicked"));
@@ -20,11 +20,11 @@ pub(super) fn findings(record: &Record, tally: &Tally, endings: &Endings, peers:
         found.extend(left_behind(record, round).map(|what| format!("after crowd {number}: {what}")));
         let most = round.crowded.most.connections;
         if most < peers as u64 / 2 {
-            found.push(format!("crowd {number} was none: never more than {most} connections"));
+            found.push(format!("crowd {number} was never complete: at most {most} connections"));
         }
     }
-    if rounds(record).all(|(_, round)| round.crowded.most.held == 0) {
-        found.push("the crowds were too tame: the server never had to hold a byte".to_owned());
+    if rounds(record).all(|(_, round)| round.crowded.most.buffered == 0) {
+        found.push("the crowds were too tame: the server never had to buffer a byte".to_owned());
     }
     let (threads, before) = (record.end().rest.threads, record.fresh.threads);
     if threads != before {
@@ -35,15 +35,15 @@ pub(super) fn findings(record: &Record, tally: &Tally, endings: &Endings, peers:
     found
 }
 
-/// What a rest may not have, whichever it is: nobody is there.
+/// What a server without peers must not have.
 fn left_behind(record: &Record, round: &Round) -> Option<String> {
     let (rest, before) = (&round.rest, record.fresh.descriptors);
     if rest.descriptors != before {
-        return Some(format!("{} descriptors, {before} at the start", rest.descriptors));
+        return Some(format!("{} file descriptors, {before} at the start", rest.descriptors));
     }
-    let (connections, held) = (rest.connections, rest.held);
-    (connections > 0 || held > 0)
-        .then(|| format!("{connections} connections and {held} bytes held, and nobody is there"))
+    let (connections, buffered) = (rest.connections, rest.buffered);
+    (connections > 0 || buffered > 0)
+        .then(|| format!("{connections} connections and {buffered} buffered bytes without any peer"))
 }
 
 fn more_memory(record: &Record) -> Option<String> {
@@ -62,7 +62,7 @@ fn rising_memory(record: &Record) -> Option<String> {
     let (trend, growth) = memory_trend(record)?;
     (trend.tau >= SURE && growth > MOST_GROWTH).then(|| {
         format!(
-            "memory rises from rest to rest: by {:.1} bytes a life, {:.2} MiB in all (tau {:.2})",
+            "idle memory rises from crowd to crowd: by {:.1} bytes per life, {:.2} MiB in total (tau {:.2})",
             trend.slope,
             growth / 1_048_576.0,
             trend.tau
@@ -70,7 +70,7 @@ fn rising_memory(record: &Record) -> Option<String> {
     })
 }
 
-/// How memory at rest goes with the number of lives lived, and how many bytes that comes to from the first tenth to the last.
+/// The trend of idle memory over the number of lives, and its bytes from the first tenth to the last.
 pub(super) fn memory_trend(record: &Record) -> Option<(Trend, f64)> {
     let points: Vec<_> =
         record.tenths.iter().map(|round| (round.opened as f64, round.rest.memory as f64)).collect();
@@ -82,16 +82,16 @@ fn rounds(record: &Record) -> impl Iterator<Item = (usize, &Round)> {
     std::iter::once(&record.warm).chain(&record.tenths).enumerate()
 }
 
-/// Bytes that the end may have more than the first rest had. The allocator keeps up to half a MiB of what is free, in an arena
-/// a thread, and the pages that hold something small that is alive; a thousand connections at rest would be 1 MiB. Sixteen
-/// bytes left behind by each of the quarter of a million lives of half an hour are 4 MiB.
+/// Bytes by which memory at the end may exceed that after the first crowd. The allocator retains up to half a MiB of free memory, one
+/// arena per thread, and the pages of small live objects; a thousand idle connections would be 1 MiB. Sixteen
+/// leaked bytes for each of the quarter of a million lives of half an hour are 4 MiB.
 const MOST_MEMORY: u64 = 4 << 20;
 
-/// Bytes that memory may rise from the first tenth to the last along its trend: what the allocator keeps comes and goes by
-/// less. In half an hour of a thousand peers it is 4 bytes a life.
+/// Bytes by which memory may rise from the first tenth to the last along its trend: what the allocator retains varies by
+/// less. In half an hour of a thousand peers it is 4 bytes per life.
 const MOST_GROWTH: f64 = 1_048_576.0;
 
-/// Kendall's tau from which on rests are said to rise: chance gives it to one soak in 120, and then mostly without the growth.
+/// Kendall's tau from which on memory is said to rise: chance reaches it in one soak of 120, and then mostly without the growth.
 const SURE: f64 = 0.6;
 
 #[cfg(test)]
@@ -99,10 +99,10 @@ mod tests {
     use super::*;
     use crate::soak::sample::{Crowded, Sample};
 
-    /// A soak of 100 peers whose tenths end with these KiB of memory more than after the first crowd.
+    /// A soak of 100 peers with these KiB of memory more than after the first crowd.
     fn soaked(more_kib: [u64; 10]) -> Record {
         let rest = Sample { memory: 2 << 20, descriptors: 12, threads: 4, ..Sample::default() };
-        let present = Sample { connections: 95, held: 5000, ..rest };
+        let present = Sample { connections: 95, buffered: 5000, ..rest };
         let round = |number: u64, more_kib: u64| Round {
             crowded: Crowded { median: present, most: present },
             rest: Sample { memory: rest.memory + 1024 * more_kib, ..rest },
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_comes_and_goes_is_where_it_began() {
+    fn memory_that_varies_is_no_finding() {
         let none: Vec<String> = Vec::new();
 
         assert_eq!(verdict(&soaked([0; 10])), none);
@@ -136,22 +136,22 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_rises_is_found_though_it_is_within_the_bound() {
-        finds(&soaked([100, 350, 500, 800, 900, 1150, 1300, 1290, 1600, 1800]), "rises from rest to rest");
+    fn rising_memory_is_found_even_within_the_bound() {
+        finds(&soaked([100, 350, 500, 800, 900, 1150, 1300, 1290, 1600, 1800]), "rises from crowd to crowd");
     }
 
     #[test]
-    fn memory_above_the_bound_is_found_though_it_does_not_rise() {
+    fn memory_above_the_bound_is_found_even_if_constant() {
         finds(&soaked([5000; 10]), "after the first crowd: more than 4 MiB above");
     }
 
     #[test]
-    fn one_descriptor_or_connection_or_thread_more_is_found() {
+    fn one_leaked_descriptor_connection_or_thread_is_found() {
         let steady = soaked([0; 10]);
 
         let mut record = steady.clone();
         record.tenths[4].rest.descriptors += 1;
-        finds(&record, "after crowd 5: 13 descriptors, 12 at the start");
+        finds(&record, "after crowd 5: 13 file descriptors, 12 at the start");
 
         let mut record = steady.clone();
         record.tenths[9].rest.connections = 1;
@@ -163,26 +163,26 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_that_was_none_or_never_stalled_the_server_is_found() {
+    fn a_crowd_that_tests_nothing_is_found() {
         let mut record = soaked([0; 10]);
         record.tenths[0].crowded.most.connections = 49;
-        finds(&record, "crowd 1 was none");
+        finds(&record, "crowd 1 was never complete");
 
         let mut record = soaked([0; 10]);
         for round in record.tenths.iter_mut().chain([&mut record.warm]) {
-            round.crowded.most.held = 0;
+            round.crowded.most.buffered = 0;
         }
         finds(&record, "the crowds were too tame");
     }
 
     #[test]
-    fn wrong_lives_and_panics_are_found() {
+    fn failed_lives_and_panics_are_found() {
         let tally = Tally::default();
-        tally.note_wrong("wrong bytes came back".to_owned());
+        tally.record_failure("wrong bytes came back".to_owned());
         let endings = Endings::from([("eof".to_owned(), 9), ("panicked".to_owned(), 2)]);
 
         let found = findings(&soaked([0; 10]), &tally, &endings, 100);
 
-        assert_eq!(found, ["1 lives went wrong: wrong bytes came back", "2 connections panicked"]);
+        assert_eq!(found, ["1 lives failed: wrong bytes came back", "2 connections panicked"]);
     }
 }

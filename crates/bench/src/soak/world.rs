@@ -1,4 +1,4 @@
-//! The world of the peers: what they all know, and what they all have done.
+//! What the peers of a soak share.
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -16,9 +16,9 @@ pub(super) struct World {
     pub(super) block: Block,
     /// See [`Plan`](super::plan::Plan::longest_pause).
     pub(super) longest_pause: Duration,
-    /// Whether a peer that does not read may find itself disconnected: the policy `disconnect` promises no less.
+    /// Whether a peer that does not read may be disconnected, as under the policy `disconnect`.
     pub(super) may_be_disconnected: bool,
-    /// Whether the kernel has so many bytes in its queues that nobody should add to them.
+    /// Whether the kernel's queues are so full that no peer should flood.
     pub(super) is_kernel_full: Cell<bool>,
     /// What has been done.
     pub(super) tally: Tally,
@@ -30,11 +30,11 @@ pub(super) struct World {
 pub(super) struct Tally {
     /// Connections opened.
     pub(super) opened: Cell<u64>,
-    /// Connections that the server ended, where it may.
+    /// Connections that the server closed, where it may.
     pub(super) disconnected: Cell<u64>,
-    /// Bytes that came back, and were right.
+    /// Bytes that came back correct.
     pub(super) checked: Cell<u64>,
-    /// Lives that went wrong: how many, and what was wrong with the first few.
+    /// Failed lives: their number, and the first few causes.
     pub(super) wrong: Cell<u64>,
     pub(super) first_wrongs: RefCell<Vec<String>>,
 }
@@ -52,12 +52,12 @@ impl World {
         }
     }
 
-    /// Has all peers come to the end of their lives without a pause, or calls them back.
+    /// Asks all peers to finish their lives without a pause, or revokes that.
     pub(super) fn set_leaving(&self, is_leaving: bool) {
         self.leaving.send_replace(is_leaving);
     }
 
-    /// Whether peers are asked to come to an end.
+    /// Whether peers are asked to leave.
     pub(super) fn is_leaving(&self) -> bool {
         *self.leaving.borrow()
     }
@@ -65,26 +65,26 @@ impl World {
     /// Waits for `time`, or until all are to leave.
     pub(super) async fn pause(&self, time: Duration) {
         let mut leaving = self.leaving.subscribe();
-        // Either way the pause is over; the sender lives as long as this.
+        // Either way the pause is over; the sender lives as long as `self`.
         let _ = tokio::time::timeout(time, leaving.wait_for(|is_leaving| *is_leaving)).await;
     }
 }
 
 impl Tally {
-    /// Notes a life that went wrong.
-    pub(super) fn note_wrong(&self, what: String) {
+    /// Records a failed life.
+    pub(super) fn record_failure(&self, what: String) {
         add(&self.wrong, 1);
         let mut first = self.first_wrongs.borrow_mut();
-        if first.len() < KEPT {
+        if first.len() < MAX_CAUSES {
             first.push(what);
         }
     }
 }
 
-/// Counts.
+/// Adds to a counter.
 pub(super) fn add(counter: &Cell<u64>, more: u64) {
     counter.set(counter.get() + more);
 }
 
-/// Wrongs that are told one by one: the first says it, the others whether it was always the same.
-const KEPT: usize = 3;
+/// Number of stored causes: the first shows the failure, the others whether it was always the same.
+const MAX_CAUSES: usize = 3;

@@ -1,8 +1,8 @@
-//! The peers: echo servers as others write them, the plainest of each kind, to measure echoctl against.
+//! Echo servers written the common way, the plainest of each kind, to measure echoctl against.
 //!
-//! `echoctl-peer NAME` listens on a port of the kernel's choice at 127.0.0.1, prints that port, and ends when its standard
-//! input ends. One peer a file, each as its own documentation shows it; none is slowed down, and none is tuned beyond what
-//! its documentation says.
+//! `echoctl-peer NAME` listens on 127.0.0.1 at a port chosen by the kernel, prints that port, and exits when stdin is closed.
+//! One file per peer, each written as its documentation shows it: none is slowed down, and none is tuned beyond its
+//! documentation.
 
 #[cfg(target_os = "linux")]
 mod monoio_loop;
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn run(name: &str) -> Result<()> {
-    end_with_standard_input();
+    exit_with_stdin();
     match name {
         "sink" => sink::serve(listen()?),
         "threads" => threads::serve(listen()?),
@@ -44,10 +44,10 @@ fn run(name: &str) -> Result<()> {
         "tokio-loop" => tokio_loop::serve(listen()?),
         "tokio-u16" => tokio_u16::serve(listen()?),
         #[cfg(target_os = "linux")]
-        "monoio" => monoio_loop::serve(say),
+        "monoio" => monoio_loop::serve(print_port),
         #[cfg(target_os = "linux")]
         "splice" => splice::serve(listen()?),
-        _ => bail!("no such peer: '{name}'"),
+        _ => bail!("unknown peer '{name}'"),
     }
 }
 
@@ -56,24 +56,24 @@ fn listen() -> Result<TcpListener> {
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
     socket.listen(BACKLOG).context("cannot listen")?;
     let listener = TcpListener::from(socket);
-    say(listener.local_addr()?.port())?;
+    print_port(listener.local_addr()?.port())?;
     Ok(listener)
 }
 
-/// Tells whoever started us where we listen.
-fn say(port: u16) -> Result<()> {
+/// Prints the port, for the parent process.
+fn print_port(port: u16) -> Result<()> {
     let mut out = io::stdout();
-    writeln!(out, "{port}").and_then(|()| out.flush()).context("cannot say the port")
+    writeln!(out, "{port}").and_then(|()| out.flush()).context("cannot print the port")
 }
 
-/// So that not even a killed benchmark leaves a peer behind.
-fn end_with_standard_input() {
+/// Ensures that not even a killed benchmark leaves a peer running.
+fn exit_with_stdin() {
     thread::spawn(|| {
         let _ = io::stdin().read_to_end(&mut Vec::new());
         std::process::exit(0);
     });
 }
 
-/// Connections that wait to be accepted. With the standard library's 128, newcomers of a crowd are turned away and come again
-/// a second later, which would measure their patience.
+/// Maximum number of connections in the accept backlog. With the standard library's 128, some connections of a crowd are refused and
+/// retried a second later, which would measure their retry interval.
 const BACKLOG: i32 = 4096;

@@ -1,4 +1,4 @@
-//! monoio: io_uring where the kernel has it (otherwise epoll), a runtime a core, sockets shared out by `SO_REUSEPORT`.
+//! monoio: io_uring where the kernel has it (otherwise epoll), one runtime per core, connections spread by `SO_REUSEPORT`.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::thread;
@@ -8,12 +8,12 @@ use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
 use monoio::net::TcpStream;
 use socket2::{Domain, Socket, Type};
 
-pub(crate) fn serve(say: impl FnOnce(u16) -> Result<()>) -> Result<()> {
+pub(crate) fn serve(print_port: impl FnOnce(u16) -> Result<()>) -> Result<()> {
     let first = listen(0)?;
     let port = first.local_addr()?.port();
     let cores = thread::available_parallelism()?.get();
     let others = (1..cores).map(|_| listen(port)).collect::<Result<Vec<_>>>()?;
-    say(port)?;
+    print_port(port)?;
     let threads: Vec<_> =
         others.into_iter().chain([first]).map(|listener| thread::spawn(move || core(listener))).collect();
     threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| anyhow!("a core panicked"))?)
@@ -39,7 +39,7 @@ fn core(listener: TcpListener) -> Result<()> {
     })
 }
 
-/// The kernel owns the buffer while it reads or writes, so it is lent to each call and comes back with the answer.
+/// The kernel owns the buffer during a read or a write, so each call consumes it and returns it.
 async fn echo(mut stream: TcpStream) {
     let mut buffer: Vec<u8> = Vec::with_capacity(64 * 1024);
     loop {

@@ -1,4 +1,4 @@
-//! A sink: reads everything and answers nothing, as iperf3's server does, with its reads of 128 KiB.
+//! A sink: reads everything and replies nothing, as iperf3's server does, with its reads of 128 KiB.
 
 use std::io::Read;
 use std::net::TcpListener;

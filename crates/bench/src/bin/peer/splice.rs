@@ -1,4 +1,4 @@
-//! Zero copy: `splice` from the socket into a pipe and from the pipe into the socket, a thread a connection.
+//! Zero copy: `splice` from the socket into a pipe and from the pipe into the socket, one thread per connection.
 #![allow(unsafe_code)]
 
 use std::io::{self, PipeReader, PipeWriter};
@@ -20,7 +20,7 @@ pub(crate) fn serve(listener: TcpListener) -> Result<()> {
 
 fn echo(stream: &TcpStream) -> io::Result<()> {
     let (reader, writer): (PipeReader, PipeWriter) = io::pipe()?;
-    // SAFETY: fcntl with F_SETPIPE_SZ takes a descriptor, open here, and an integer. A refusal leaves the pipe smaller.
+    // SAFETY: fcntl with F_SETPIPE_SZ gets a descriptor that is open here, and an integer. If it fails, the pipe stays smaller.
     unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETPIPE_SZ, PIPE as libc::c_int) };
     loop {
         let mut left = splice(stream, &writer, PIPE)?;
@@ -33,13 +33,13 @@ fn echo(stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// Moves at most `most` bytes from one descriptor to the other. Returns how many it moved, 0 at the end.
+/// Moves at most `most` bytes between the two file descriptors. Returns the number of bytes, 0 at the end of the stream.
 fn splice(from: &impl AsRawFd, to: &impl AsRawFd, most: usize) -> io::Result<usize> {
     let (from, to, nowhere) = (from.as_raw_fd(), to.as_raw_fd(), std::ptr::null_mut());
-    // SAFETY: both descriptors are borrowed for the call and so open; null offsets are what sockets and pipes ask for.
+    // SAFETY: both file descriptors are borrowed, so they are open during the call; sockets and pipes require null offsets.
     let moved = unsafe { libc::splice(from, nowhere, to, nowhere, most, libc::SPLICE_F_MOVE) };
     usize::try_from(moved).map_err(|_| io::Error::last_os_error())
 }
 
-/// Bytes that a pipe holds: the most that an ordinary user may ask for.
+/// Bytes of a pipe's buffer: the maximum for an unprivileged user.
 const PIPE: usize = 1 << 20;

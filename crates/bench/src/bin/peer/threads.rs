@@ -1,4 +1,4 @@
-//! Blocking I/O, a thread a connection: no runtime at all, and backpressure for free.
+//! Blocking I/O with one thread per connection: no runtime at all, and backpressure for free.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

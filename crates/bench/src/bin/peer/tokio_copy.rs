@@ -1,4 +1,4 @@
-//! The plainest echo of tokio: `tokio::io::copy` between the halves of a socket.
+//! tokio's shortest echo: `tokio::io::copy` between the halves of a socket.
 
 use std::net::TcpListener;
 

@@ -1,4 +1,4 @@
-//! Lines by tokio-util: `LinesCodec`, every line from the stream to the sink.
+//! Lines with tokio-util: `LinesCodec`, each line forwarded from the stream to the sink.
 
 use std::net::TcpListener;
 

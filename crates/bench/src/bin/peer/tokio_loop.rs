@@ -1,4 +1,4 @@
-//! The loop of every tokio tutorial: read into 64 KiB, `write_all`, again.
+//! The loop of most tokio tutorials: read into 64 KiB, `write_all`, repeat.
 
 use std::net::TcpListener;
 

@@ -1,4 +1,4 @@
-//! Frames with a 2-byte length by tokio-util: `LengthDelimitedCodec`, every frame from the stream to the sink.
+//! Frames with a 2-byte length with tokio-util: `LengthDelimitedCodec`, each frame forwarded from the stream to the sink.
 
 use std::net::TcpListener;
 

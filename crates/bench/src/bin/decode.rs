@@ -1,8 +1,8 @@
-//! How fast frames are cut from a buffer, without any socket: ours, tokio-util's codecs on `bytes`, and what a beginner writes.
+//! Speed of frame decoding without sockets: ours, tokio-util's codecs on `bytes`, and typical first code.
 //!
-//! `echoctl-cut WAY SIZE for SECONDS` prints bytes a second; `echoctl-cut WAY SIZE frames COUNT` cuts so many frames and
-//! prints nothing, for callgrind to count its instructions. Each way is given the same stream in the same pieces, as reads
-//! would give it: 64 KiB less 7 bytes, so that pieces end within frames. Each looks at every frame's length, and no more.
+//! `echoctl-decode METHOD SIZE for SECONDS` prints bytes per second. `echoctl-decode METHOD SIZE frames COUNT` decodes COUNT frames and
+//! prints nothing, so that callgrind can count its instructions. Each method gets the same stream in the same pieces, as reads
+//! would return it: 64 KiB less 7 bytes, so that pieces end within frames. Each only looks at the length of every frame.
 
 use std::env;
 use std::hint::black_box;
@@ -20,19 +20,19 @@ fn main() -> ExitCode {
     match run(&words) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("echoctl-cut: {error:#}");
+            eprintln!("echoctl-decode: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
 fn run(words: &[&str]) -> Result<()> {
-    let [way, size, unit, amount] = words else { bail!("usage: WAY SIZE for SECONDS|frames COUNT") };
+    let [method, size, unit, amount] = words else { bail!("usage: METHOD SIZE for SECONDS|frames COUNT") };
     let size: usize = size.parse().context("SIZE")?;
-    let stream = stream(if way.starts_with("u16") { Framing::U16 } else { Framing::Lines }, size);
-    let mut way: Way = match *way {
-        "lines-whole" => Box::new(whole(Framing::Lines)),
-        "u16-whole" => Box::new(whole(Framing::U16)),
+    let stream = stream(if method.starts_with("u16") { Framing::U16 } else { Framing::Lines }, size);
+    let mut method: Method = match *method {
+        "lines-complete" => Box::new(complete(Framing::Lines)),
+        "u16-complete" => Box::new(complete(Framing::U16)),
         "lines-each" => Box::new(each(Framing::Lines)),
         "u16-each" => Box::new(each(Framing::U16)),
         "lines-codec" => Box::new(codec(LinesCodec::new(), String::len)),
@@ -41,35 +41,35 @@ fn run(words: &[&str]) -> Result<()> {
             Box::new(codec(codec_of_u16, |frame: &BytesMut| frame.len()))
         }
         "lines-concat" => Box::new(concat()),
-        other => bail!("no such way: '{other}'"),
+        other => bail!("unknown method '{other}'"),
     };
     match *unit {
         "for" => {
             let time = Duration::from_secs_f64(amount.parse().context("SECONDS")?);
-            println!("{:.0}", rate(&stream, &mut way, time));
+            println!("{:.0}", rate(&stream, &mut method, time));
         }
-        "frames" => cut_frames(&stream, &mut way, amount.parse::<usize>().context("COUNT")? * size),
+        "frames" => decode_frames(&stream, &mut method, amount.parse::<usize>().context("COUNT")? * size),
         _ => bail!("'{unit}' is neither `for` nor `frames`"),
     }
     Ok(())
 }
 
-/// Bytes a second.
-fn rate(stream: &[u8], way: &mut dyn FnMut(&[u8]) -> usize, time: Duration) -> f64 {
+/// Bytes per second.
+fn rate(stream: &[u8], method: &mut dyn FnMut(&[u8]) -> usize, time: Duration) -> f64 {
     let (began, mut bytes) = (Instant::now(), 0);
     while began.elapsed() < time {
         for piece in stream.chunks(PIECE) {
-            black_box(way(piece));
+            black_box(method(piece));
         }
         bytes += stream.len();
     }
     bytes as f64 / began.elapsed().as_secs_f64()
 }
 
-fn cut_frames(stream: &[u8], way: &mut dyn FnMut(&[u8]) -> usize, mut bytes: usize) {
+fn decode_frames(stream: &[u8], method: &mut dyn FnMut(&[u8]) -> usize, mut bytes: usize) {
     for piece in stream.chunks(PIECE).cycle() {
         let piece = &piece[..piece.len().min(bytes)];
-        black_box(way(piece));
+        black_box(method(piece));
         bytes -= piece.len();
         if bytes == 0 {
             return;
@@ -77,43 +77,43 @@ fn cut_frames(stream: &[u8], way: &mut dyn FnMut(&[u8]) -> usize, mut bytes: usi
     }
 }
 
-/// All whole frames at once, as the echo server does: it has no need to look at each.
-fn whole(framing: Framing) -> impl FnMut(&[u8]) -> usize {
+/// All complete frames in one step, as the echo server does: it need not look at each of them.
+fn complete(framing: Framing) -> impl FnMut(&[u8]) -> usize {
     let mut buffer = Buffer::new(LIMIT);
     let mut decoder = FrameDecoder::new(framing, LIMIT);
     move |piece| {
         arrive(&mut buffer, piece);
-        let whole = decoder.complete_len(buffer.unread()).expect("frames are shorter than the limit");
-        buffer.consume(whole);
-        whole
+        let complete = decoder.complete_len(buffer.unread()).expect("frames are shorter than the limit");
+        buffer.consume(complete);
+        complete
     }
 }
 
-/// Frame by frame, as the client does, and whoever has to look at each.
+/// Frame by frame, as the client does, and any program that looks at each frame.
 fn each(framing: Framing) -> impl FnMut(&[u8]) -> usize {
     let mut buffer = Buffer::new(LIMIT);
     let mut decoder = FrameDecoder::new(framing, LIMIT);
     move |piece| {
         arrive(&mut buffer, piece);
-        let (mut payloads, mut cut) = (0, 0);
+        let (mut payloads, mut decoded) = (0, 0);
         while let Some(frame) =
-            decoder.decode(&buffer.unread()[cut..]).expect("frames are shorter than the limit")
+            decoder.decode(&buffer.unread()[decoded..]).expect("frames are shorter than the limit")
         {
             payloads += black_box(frame.payload).len();
-            cut += frame.bytes.len();
+            decoded += frame.bytes.len();
         }
-        buffer.consume(cut);
+        buffer.consume(decoded);
         payloads
     }
 }
 
 fn arrive(buffer: &mut Buffer, piece: &[u8]) {
-    let room = buffer.spare(piece.len()).expect("a piece and what a frame leaves over fit");
+    let room = buffer.spare(piece.len()).expect("a piece and the rest of a frame fit");
     room[..piece.len()].copy_from_slice(piece);
     buffer.commit(piece.len());
 }
 
-/// tokio-util's way: a codec on a `BytesMut`.
+/// tokio-util: a codec on a `BytesMut`.
 fn codec<C: Decoder>(mut codec: C, len: fn(&C::Item) -> usize) -> impl FnMut(&[u8]) -> usize
 where
     C::Error: std::fmt::Debug,
@@ -129,7 +129,7 @@ where
     }
 }
 
-/// What a beginner writes: put the old and the new together in a new array, look for a newline, cut the front off.
+/// Typical first code: concatenate the old and the new into a new array, find a newline, copy the rest.
 fn concat() -> impl FnMut(&[u8]) -> usize {
     let mut buffer: Vec<u8> = Vec::new();
     move |piece| {
@@ -143,7 +143,7 @@ fn concat() -> impl FnMut(&[u8]) -> usize {
     }
 }
 
-/// Frames of `size` bytes, marks included, about a MiB of them.
+/// About 1 MiB of frames of `size` bytes each, framing overhead included.
 fn stream(framing: Framing, size: usize) -> Vec<u8> {
     let mut out = Buffer::new(STREAM + size);
     let payload = vec![b'x'; size - framing.overhead()];
@@ -153,14 +153,14 @@ fn stream(framing: Framing, size: usize) -> Vec<u8> {
     out.unread().to_vec()
 }
 
-/// Takes a piece of the stream, and returns the bytes of the frames that it made whole.
-type Way = Box<dyn FnMut(&[u8]) -> usize>;
+/// Accepts a piece of the stream and returns the bytes of the frames that it completed.
+type Method = Box<dyn FnMut(&[u8]) -> usize>;
 
-/// Bytes that one read gives.
+/// Bytes that one read returns.
 const PIECE: usize = 64 * 1024 - 7;
 
-/// Bytes of the stream, which is given again and again: more than a piece, less than the processor's cache.
+/// Bytes of the stream, which is repeated: more than a piece, less than the processor's cache.
 const STREAM: usize = 1 << 20;
 
-/// Bytes that a buffer may hold.
+/// Bytes that a buffer may hold at most.
 const LIMIT: usize = 1 << 20;
