@@ -97,6 +97,8 @@ fn option(setting: Setting) -> &'static str {
         Setting::MaxConnections => "--max-connections",
         Setting::IdleTimeout => "--idle-timeout",
         Setting::WriteTimeout => "--write-timeout",
+        Setting::MinRate => "--min-rate",
+        Setting::MinRatePeriod => "--min-rate-period",
         Setting::SendBuffer => "--sndbuf",
         Setting::ReceiveBuffer => "--rcvbuf",
         Setting::StatsEvery => "--stats-every",

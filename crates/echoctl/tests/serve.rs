@@ -67,6 +67,7 @@ fn every_event_is_of_the_published_shape() {
         "--stats-every=5ms",
         "--idle-timeout=1h",
         "--write-timeout=1h",
+        "--min-rate=1KiB",
     ]);
     let schema = schema("serve");
     assert_eq!(conforms(&serve.listening, &schema), Ok(()));
@@ -87,10 +88,27 @@ fn every_event_is_of_the_published_shape() {
     }
     let reasons: Vec<_> =
         events.iter().filter(|event| event["event"] == "closed").map(|event| &event["reason"]).collect();
-    assert!(reasons.contains(&&"eof".into()) && reasons.contains(&&"frame too long".into()), "{reasons:?}");
+    assert!(reasons.contains(&&"eof".into()) && reasons.contains(&&"frame_too_long".into()), "{reasons:?}");
     let summary = events.last().unwrap();
     assert_eq!((&summary["event"], &summary["accepted"]), (&"summary".into(), &2.into()));
     assert_eq!(summary["sent"], 5);
+}
+
+#[test]
+fn a_client_that_stops_reading_falls_below_the_minimum_rate() {
+    let serve = Serve::start(&["--min-rate=1KiB", "--min-rate-period=100ms"]);
+    assert_eq!(serve.listening["min_rate"], 1024);
+    assert_eq!(serve.listening["min_rate_period"], 0.1);
+    let mut peer = serve.connect();
+
+    // It blocks when all queues are full, and fails when the server has reset the connection.
+    peer.write_all(&b"a line of 16 B.\n".repeat(64 << 16)).unwrap_err();
+    let (code, events) = serve.end();
+
+    assert_eq!(code, Some(0));
+    let closed = events.iter().find(|event| event["event"] == "closed").unwrap();
+    assert_eq!(closed["reason"], "min_rate");
+    assert_eq!(conforms(closed, &schema("serve")), Ok(()));
 }
 
 #[test]
@@ -136,6 +154,10 @@ fn invalid_values_exit_with_2_and_name_the_option() {
         (&["--write-timeout=0"], "--write-timeout"),
         (&["--idle-timeout=25d"], "24days"),
         (&["--write-timeout=365d"], "24days"),
+        (&["--min-rate=0"], "--min-rate"),
+        (&["--min-rate=2TiB"], "1 TiB per second"),
+        (&["--min-rate=1KiB", "--min-rate-period=25d"], "24days"),
+        (&["--min-rate-period=10s"], "--min-rate"),
         (&["--stats-every=0"], "--stats-every"),
         (&["--workers=0"], "1..=1024"),
         (&["--workers=65535"], "1..=1024"),

@@ -108,7 +108,7 @@ fn an_allocation_that_fails_closes_its_connection_and_no_other() {
         let (code, reasons) = server.end();
 
         assert_eq!(code, Some(0), "{arguments}");
-        let closed = reasons.iter().filter(|reason| *reason == "out of memory").count();
+        let closed = reasons.iter().filter(|reason| *reason == "out_of_memory").count();
         assert_eq!(closed, 3, "{arguments}: {reasons:?}");
     }
 }
@@ -127,7 +127,7 @@ fn a_thread_that_cannot_be_had_closes_its_connection_and_no_other() {
     drop(bystander);
     let (code, _) = server.end();
 
-    assert_eq!((code, first.as_str()), (Some(0), "out of memory"));
+    assert_eq!((code, first.as_str()), (Some(0), "out_of_memory"));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_crowd_that_memory_is_too_small_for_harms_no_other() {
         })
         .collect();
 
-    assert_eq!(server.next_closed(), "out of memory");
+    assert_eq!(server.next_closed(), "out_of_memory");
     echo(&mut bystander, b"still here\n");
     drop(crowd);
     echo(&mut server.connect(), b"and others are served\n");

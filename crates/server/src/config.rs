@@ -1,4 +1,4 @@
-//! Everything the server can be told, and the combinations that mean nothing.
+//! Settings of the server, and checks of their combinations.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -9,86 +9,127 @@ use crate::error::{ConfigError, Setting};
 use crate::policy::Policy;
 use crate::read_size::LARGE_READ;
 
-/// How the server is to work. `Config::default()` is what `echoctl serve` does without options.
+/// Settings of a server. `Config::default()` is what `echoctl serve` does without options.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where to listen; port 0 lets the kernel choose. Default 127.0.0.1:7007.
+    /// Address to listen on; port 0 lets the kernel choose. Default 127.0.0.1:7007.
     pub addr: SocketAddr,
-    /// How frames are cut. Default lines.
+    /// How frame boundaries are found. Default lines.
     pub framing: Framing,
-    /// The longest payload accepted, in bytes; a longer frame ends its connection. Default 1 MiB. No meaning with raw.
+    /// Maximum payload of a frame, in bytes; a longer frame closes its connection. Default 1 MiB. No effect with raw.
     pub max_frame: usize,
-    /// What to do with a peer that does not read. Default await.
+    /// What to do when replies are produced faster than the peer reads them. Default await.
     pub policy: Policy,
-    /// Who waits for the sockets. Default tasks.
+    /// I/O model. Default tasks.
     pub io: Io,
-    /// The most bytes queued and in frame buffers, over all connections; at the limit the connection that holds most is
-    /// reset. Default 1 GiB; a caller that can see how much memory is left to the process sets a share of it.
+    /// Maximum number of bytes in reply queues and frame buffers, over all connections; at the limit the connection that
+    /// buffers most is reset. Default 1 GiB; a caller that can see how much memory is left to the process sets a share of it.
     pub memory_limit: u64,
-    /// The most connections open at a time; further ones wait in the kernel's backlog. Default 10,000, at most
+    /// Maximum number of open connections; further ones wait in the accept backlog. Default 10,000, at most
     /// [`MOST_CONNECTIONS`](Config::MOST_CONNECTIONS).
     pub max_connections: usize,
-    /// Disconnect a peer that owes us nothing to take and has sent nothing for so long. Default: never.
+    /// Disconnects a peer after this long without input or pending output. Default: never.
     pub idle_timeout: Option<Duration>,
-    /// Disconnect a peer that takes no byte for so long while bytes wait for it. Default: never.
+    /// Disconnects a peer whose kernel acknowledges no byte for this long while output is pending. (Where acknowledgements
+    /// are not visible: when our kernel accepts none.) Default: never.
+    ///
+    /// A slow reader is acknowledged in jumps of up to 2 MiB, so the timeout must exceed the time in which the slowest peer
+    /// reads one: see docs/policies.md.
     pub write_timeout: Option<Duration>,
-    /// Asks the kernel for this send buffer, in bytes. Default: the kernel's own, which grows as needed.
+    /// Disconnects a peer whose kernel acknowledges pending output more slowly than this. Default: no minimum.
+    pub min_rate: Option<MinRate>,
+    /// Send buffer to request from the kernel, in bytes. Default: the kernel's own, which grows as needed.
     pub send_buffer: Option<usize>,
-    /// Asks the kernel for this receive buffer, in bytes. Default: the kernel's own, which grows as needed.
+    /// Receive buffer to request from the kernel, in bytes. Default: the kernel's own, which grows as needed.
     pub receive_buffer: Option<usize>,
-    /// How long the end may wait for peers to take what they are owed. Default 5 s.
+    /// How long a shutdown waits for peers to read their pending replies. Default 5 s.
     pub drain: Duration,
-    /// How often to say [`Event::Stats`](crate::Event). Default: never.
+    /// Interval between [`Event::Stats`](crate::Event). Default: never.
     pub stats_every: Option<Duration>,
 }
 
-/// Who waits for the sockets.
+/// I/O model: how the server waits for its sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Io {
-    /// A task a connection, on a thread a core (epoll): waiting costs about a kilobyte.
+    /// One async task per connection, on one thread per core (epoll). A waiting connection costs about a kilobyte.
     #[default]
     Tasks,
-    /// A thread a connection, with blocking calls. Backpressure comes for free, since a blocked write cannot read.
+    /// One thread per connection, with blocking calls. Backpressure comes for free, since a thread that is blocked in a write
+    /// cannot read.
     Threads,
-    /// One thread that polls all sockets and then writes *blockingly*: the head-of-line mistake. One peer that does not
-    /// read stops everybody. For demonstration.
+    /// One thread that polls all sockets but writes *blockingly*: head-of-line blocking. One peer that does not read stalls
+    /// all others. Deliberately wrong, for demonstration.
     OneThread,
 }
 
+/// The least rate at which a peer must accept pending output.
+///
+/// While output is pending, each second adds `bytes_per_second` to the peer's debt, and each byte that its kernel
+/// acknowledges reduces it. A peer whose debt reaches `period` times the rate is disconnected. So one that stops reading is
+/// disconnected after `period`; one that reads at half the rate, after twice that; and one that reads at the rate or faster
+/// stays, if it is acknowledged at least once per `period`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MinRate {
+    /// From 1 to [`MinRate::HIGHEST`].
+    pub bytes_per_second: u64,
+    /// Over which the rate is averaged. More than 0, at most [`Config::LONGEST_TIMEOUT`].
+    pub period: Duration,
+}
+
+impl MinRate {
+    /// The highest [`bytes_per_second`](MinRate::bytes_per_second): 1 TiB, which no connection reaches.
+    pub const HIGHEST: u64 = 1 << 40;
+
+    /// The period that `echoctl serve` uses by default: 30 s. A peer that reads 13 KiB/s through a receive buffer of 6 MiB,
+    /// the most that Linux usually grows one to, is acknowledged once in that time.
+    pub const PERIOD: Duration = Duration::from_secs(30);
+
+    /// The rate times `milliseconds`, in thousandths of a byte. (Whole bytes would round the lowest rates to nothing.)
+    pub(crate) const fn millibytes_in(self, milliseconds: u64) -> u64 {
+        self.bytes_per_second.saturating_mul(milliseconds)
+    }
+
+    /// What a peer may be behind, in thousandths of a byte.
+    pub(crate) const fn allowance(self) -> u64 {
+        self.millibytes_in(self.period.as_millis() as u64)
+    }
+}
+
 impl Config {
-    /// The default of [`addr`](Config::addr).
+    /// Default of [`addr`](Config::addr).
     pub const ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7007);
-    /// The default of [`max_frame`](Config::max_frame): 1 MiB.
+    /// Default of [`max_frame`](Config::max_frame): 1 MiB.
     pub const MAX_FRAME: usize = 1 << 20;
-    /// The default limit of a reply queue: 1 MiB.
+    /// Default limit of a reply queue: 1 MiB.
     pub const QUEUE_LIMIT: usize = 1 << 20;
-    /// The default of [`memory_limit`](Config::memory_limit): 1 GiB.
+    /// Default of [`memory_limit`](Config::memory_limit): 1 GiB.
     pub const MEMORY_LIMIT: u64 = 1 << 30;
-    /// The default of [`max_connections`](Config::max_connections).
+    /// Default of [`max_connections`](Config::max_connections).
     pub const MAX_CONNECTIONS: usize = 10_000;
-    /// The most that [`max_connections`](Config::max_connections) may be: as many descriptors as a process may have, unless
-    /// an administrator has raised the kernel's ceiling (`fs.nr_open`).
+    /// The highest [`max_connections`](Config::max_connections): the kernel's default maximum of file descriptors per process
+    /// (`fs.nr_open`).
     pub const MOST_CONNECTIONS: usize = 1 << 20;
-    /// The most threads of a [`runtime`](crate::runtime): more than any machine has cores that one server could use.
+    /// Maximum number of threads of a [`runtime`](crate::runtime): more than the cores that one server could use.
     pub const MOST_WORKERS: usize = 1024;
-    /// The most bytes that may be asked for as [`send_buffer`](Config::send_buffer) and
-    /// [`receive_buffer`](Config::receive_buffer): 1 GiB. The kernel keeps twice the number in a signed 32-bit integer.
+    /// The largest [`send_buffer`](Config::send_buffer) and [`receive_buffer`](Config::receive_buffer) in bytes: 1 GiB. The
+    /// kernel stores twice the number in a signed 32-bit integer.
     pub const LARGEST_KERNEL_BUFFER: usize = 1 << 30;
-    /// The longest [`idle_timeout`](Config::idle_timeout) and [`write_timeout`](Config::write_timeout): 24 days. They are
-    /// measured by a clock of 32 bits, in milliseconds, which tells before from after for 24.8 days.
+    /// The longest [`idle_timeout`](Config::idle_timeout), [`write_timeout`](Config::write_timeout) and
+    /// [`period`](MinRate::period): 24 days. They are measured with a 32-bit clock in milliseconds, in which the order of two
+    /// instants is known up to 24.8 days.
     pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 86_400);
-    /// The default of [`drain`](Config::drain).
+    /// Default of [`drain`](Config::drain).
     pub const DRAIN: Duration = Duration::from_secs(5);
 
-    /// The longest payload in bytes that is accepted: [`max_frame`](Config::max_frame), or as much as the memory limit allows
-    /// a buffer that also has room for a read.
+    /// Maximum payload in bytes that is accepted: [`max_frame`](Config::max_frame), or less if the memory limit does not
+    /// allow a buffer for such a frame and one read.
     pub fn longest_payload(&self) -> usize {
         let room = (LARGE_READ + self.framing.overhead()) as u64;
         let most = self.memory_limit.saturating_sub(room).max(self.memory_limit / 2);
         self.max_frame.min(usize::try_from(most).unwrap_or(usize::MAX))
     }
 
-    /// Bytes of the longest frame that is accepted, marks included.
+    /// Length of the longest frame that is accepted, in bytes, framing included.
     pub(crate) fn longest_frame(&self) -> usize {
         match self.framing {
             Framing::Raw => 0,
@@ -96,10 +137,10 @@ impl Config {
         }
     }
 
-    /// Refuses what cannot be meant.
+    /// Checks that the settings are valid and can be combined.
     ///
     /// # Errors
-    /// [`ConfigError`], naming the two settings that do not go together.
+    /// [`ConfigError`], which names the setting to change.
     pub fn check(&self) -> Result<(), ConfigError> {
         if self.io != Io::Tasks && self.policy != Policy::Await {
             return Err(ConfigError::BlockingWithQueue { io: self.io, policy: self.policy });
@@ -122,6 +163,7 @@ impl Config {
             (self.max_connections == 0, Setting::MaxConnections),
             (self.idle_timeout == Some(Duration::ZERO), Setting::IdleTimeout),
             (self.write_timeout == Some(Duration::ZERO), Setting::WriteTimeout),
+            (self.min_rate.is_some_and(|rate| rate.period.is_zero()), Setting::MinRatePeriod),
             (self.stats_every == Some(Duration::ZERO), Setting::StatsEvery),
         ];
         if let Some((_, setting)) = zeroes.iter().find(|(is_zero, _)| *is_zero) {
@@ -131,20 +173,23 @@ impl Config {
     }
 
     fn check_bounds(&self) -> Result<(), ConfigError> {
-        let buffer = Config::LARGEST_KERNEL_BUFFER;
+        let buffer = Config::LARGEST_KERNEL_BUFFER as u64;
         for (setting, value, most) in [
-            (Setting::MaxConnections, Some(self.max_connections), Config::MOST_CONNECTIONS),
-            (Setting::SendBuffer, self.send_buffer, buffer),
-            (Setting::ReceiveBuffer, self.receive_buffer, buffer),
+            (Setting::MaxConnections, Some(self.max_connections as u64), Config::MOST_CONNECTIONS as u64),
+            (Setting::SendBuffer, self.send_buffer.map(|bytes| bytes as u64), buffer),
+            (Setting::ReceiveBuffer, self.receive_buffer.map(|bytes| bytes as u64), buffer),
+            (Setting::MinRate, self.min_rate.map(|rate| rate.bytes_per_second), MinRate::HIGHEST),
         ] {
             if let Some(value) = value.filter(|value| !(1..=most).contains(value)) {
-                return Err(ConfigError::OutOfRange { setting, value: value as u64, most: most as u64 });
+                return Err(ConfigError::OutOfRange { setting, value, most });
             }
         }
         let most = Config::LONGEST_TIMEOUT;
-        for (setting, value) in
-            [(Setting::IdleTimeout, self.idle_timeout), (Setting::WriteTimeout, self.write_timeout)]
-        {
+        for (setting, value) in [
+            (Setting::IdleTimeout, self.idle_timeout),
+            (Setting::WriteTimeout, self.write_timeout),
+            (Setting::MinRatePeriod, self.min_rate.map(|rate| rate.period)),
+        ] {
             if let Some(value) = value.filter(|&value| value > most) {
                 return Err(ConfigError::TooLong { setting, value, most });
             }
@@ -165,6 +210,7 @@ impl Default for Config {
             max_connections: Config::MAX_CONNECTIONS,
             idle_timeout: None,
             write_timeout: None,
+            min_rate: None,
             send_buffer: None,
             receive_buffer: None,
             drain: Config::DRAIN,
@@ -195,14 +241,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_done_without_options_can_be_meant() {
+    fn the_defaults_are_valid() {
         assert_eq!(Config::default().check(), Ok(()));
     }
 
     #[test]
-    fn combinations_that_mean_nothing_are_refused() {
+    fn invalid_settings_and_combinations_are_refused() {
         let config = Config::default;
         let limit = 1000;
+        let with_min_rate = |bytes_per_second, period| Config {
+            min_rate: Some(MinRate { bytes_per_second, period }),
+            ..Config::default()
+        };
 
         for (bad, setting) in [
             (Config { io: Io::Threads, policy: Policy::Off, ..config() }, Setting::Io),
@@ -220,6 +270,10 @@ mod tests {
                 Config { write_timeout: Some(Duration::from_secs(25 * 86_400)), ..config() },
                 Setting::WriteTimeout,
             ),
+            (with_min_rate(0, Duration::from_secs(1)), Setting::MinRate),
+            (with_min_rate(MinRate::HIGHEST + 1, Duration::from_secs(1)), Setting::MinRate),
+            (with_min_rate(1, Duration::ZERO), Setting::MinRatePeriod),
+            (with_min_rate(1, Duration::MAX), Setting::MinRatePeriod),
         ] {
             let error = bad.check().expect_err(&setting.to_string());
             assert_eq!(error.setting(), setting, "{error}");

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use echoctl_proto::FrameTooLong;
 
+use crate::close_cause::CloseCause;
 use crate::config::Config;
-use crate::connection_table::{CloseCause, Entry};
+use crate::connection_table::Entry;
 use crate::event::{CloseReason, Event};
 use crate::memory::{GROWTH_HEADROOM, check_available};
 use crate::shared::{NoRoom, Shared};
@@ -30,17 +31,13 @@ impl ConnectionHandle {
 
     /// Counts bytes read from the peer.
     pub(crate) fn record_received(&self, bytes: usize) {
-        let entry = self.entry();
-        add(&entry.received, bytes);
-        if !entry.has_pending_output.load(Relaxed) {
-            self.record_progress();
-        }
+        add(&self.entry().received, bytes);
+        self.record_progress();
     }
 
     /// Counts bytes that the kernel took for the peer.
     pub(crate) fn record_sent(&self, bytes: usize) {
         add(&self.entry().sent, bytes);
-        self.record_progress();
     }
 
     /// Counts a frame dropped by the policy.

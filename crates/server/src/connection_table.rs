@@ -1,17 +1,17 @@
-//! The table: a table of all open connections, so that one of them can be found, counted or ended from outside its task.
+//! A table of all open connections, to find, count or close one of them from outside its task.
 //!
 //! ```text
 //! chunks   [ 256 entries ] [ 256 entries ] [ not yet needed ] …
-//! entry       descriptor and peer | buffered | received | sent | dropped | last_progress | why it is to end
+//! entry    descriptor and peer | buffered | received | sent | dropped | last progress | close cause
 //! ```
 //!
-//! A entry is reached by its index, without a hash, a lock or a pointer a connection. The numbers in it are written by one
-//! connection alone (so adding to them needs no atomic addition) and read by anybody at any time: the totals of the server
-//! are a walk over the table once in a while, and cost the connections nothing. Chunks are made as they are needed and kept.
+//! An entry is reached by its index, without a hash, a lock or a pointer per connection. Its counters are written by only one
+//! connection (so adding to them needs no atomic addition) and may be read by any thread at any time. The totals of the server
+//! are a rare walk over the table, which costs the connections nothing. Chunks are allocated as needed and never freed.
 //!
-//! It serves the graceful end ([`close_reading`](ConnectionTable::close_reading)), the memory limit
-//! ([`largest`](ConnectionTable::largest)), and the timeouts (see `reaper`). It knows nothing of tasks: whoever is ended wakes
-//! because its socket is shut down, and finds in its entry why.
+//! It serves the graceful shutdown ([`close_reading`](ConnectionTable::close_reading)), the memory limit
+//! ([`largest`](ConnectionTable::largest)) and the timeouts (see `reaper`). It knows nothing of tasks: a connection that is
+//! closed from outside wakes up because its socket is shut down, and finds the reason in its entry.
 
 use std::collections::TryReserveError;
 use std::io;
@@ -22,7 +22,9 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::Notify;
 
 use crate::account::Account;
-use crate::event::{CloseReason, Totals};
+use crate::close_cause::CloseCause;
+use crate::event::Totals;
+use crate::peer_progress::Output;
 use crate::sys::Descriptor;
 
 /// All open connections.
@@ -32,7 +34,7 @@ pub(crate) struct ConnectionTable {
     free: Mutex<FreeEntries>,
     open: AtomicUsize,
     capacity: usize,
-    /// Told whenever a place is given back: to whoever waits for one, or for all of them.
+    /// Notified whenever an entry is freed.
     freed: Notify,
 }
 
@@ -48,14 +50,15 @@ impl ConnectionTable {
         }
     }
 
-    /// Lists a connection. Returns the index of its entry. Called by one task at a time.
+    /// Adds a connection and returns the index of its entry. Called by one task at a time.
     ///
     /// # Errors
-    /// When there is no place left, or no memory for one more entry.
+    /// When the table is full, or there is no memory for one more entry.
     pub(crate) fn insert(&self, descriptor: Descriptor, peer: SocketAddr, now: u32) -> io::Result<u32> {
         let index = self.free().take(self.capacity)?;
         self.add_chunk_for(index).inspect_err(|_| self.free().returned.push(index))?;
         let entry = self.entry(index);
+        entry.generation.fetch_add(1, Relaxed);
         entry.close_cause.store(0, Relaxed);
         entry.has_pending_output.store(false, Relaxed);
         entry.last_progress.store(now, Relaxed);
@@ -64,11 +67,11 @@ impl ConnectionTable {
         Ok(index)
     }
 
-    /// Takes a connection off the list; its socket may be closed from now on, and not earlier. Returns who it was, what
-    /// went through it, and what was releasing when it was ended for the memory limit.
+    /// Removes a connection. Its socket may be closed after this call, not before. Returns the peer's address, the
+    /// connection's totals, and the bytes to be passed to [`Account::finish_release`].
     ///
     /// # Panics
-    /// When nobody is socket there.
+    /// When the entry is vacant.
     pub(crate) fn remove(&self, index: u32) -> (SocketAddr, Totals, usize) {
         let entry = self.entry(index);
         let socket = entry.socket().take().expect("a handle removes its entry once");
@@ -82,96 +85,96 @@ impl ConnectionTable {
         (socket.peer, totals, releasing)
     }
 
-    /// Says that the connection that left is gone altogether.
+    /// Counts a removed connection as gone, after its socket was closed.
     pub(crate) fn released(&self) {
-        // Release: whoever sees the last one gone sees all that it did.
+        // Release: a thread that sees the count fall also sees everything that the connection did.
         self.open.fetch_sub(1, std::sync::atomic::Ordering::Release);
         self.freed.notify_one();
     }
 
-    /// Waits until there is a place. One waiter at a time.
+    /// Waits until an entry is free. One waiter at a time.
     pub(crate) async fn wait_for_free_entry(&self) {
         while self.open() >= self.capacity {
             self.freed.notified().await;
         }
     }
 
-    /// Waits until nobody is socket. One waiter at a time.
+    /// Waits until no connection is open. One waiter at a time.
     pub(crate) async fn wait_until_empty(&self) {
         while self.open() > 0 {
             self.freed.notified().await;
         }
     }
 
-    /// Ends reading on every connection. Linux still delivers what has arrived, and then the end of the stream: so each
-    /// connection reads once more until there is nothing left, answers, and closes, as if its peer had asked it to.
+    /// Shuts down reading on every connection. Linux still delivers what has arrived, and then the end of the stream, so
+    /// each connection reads the rest, replies, and closes, as if its peer had half-closed.
     pub(crate) fn close_reading(&self) {
-        self.for_each(|entry| {
+        for entry in self.entries() {
             if let Some(socket) = &*entry.socket() {
                 socket.descriptor.shutdown(Shutdown::Read);
             }
-        });
+        }
     }
 
-    /// Ends every connection.
+    /// Closes every connection.
     pub(crate) fn close_all(&self, cause: CloseCause) {
-        self.for_each(|entry| entry.close(cause));
+        self.entries().for_each(|entry| entry.close(cause));
     }
 
-    /// The entry that holds most bytes among those that are not about to end; `None` when none holds any.
+    /// The entry with the most buffered bytes among those that are not being closed; `None` when none buffers any.
     pub(crate) fn largest(&self) -> Option<&Entry> {
         let mut largest: Option<&Entry> = None;
-        self.for_each(|entry| {
+        for entry in self.entries() {
             let buffered = entry.buffered.load(Relaxed);
             if entry.close_cause().is_none()
                 && buffered > largest.map_or(0, |entry| entry.buffered.load(Relaxed))
             {
                 largest = Some(entry);
             }
-        });
+        }
         largest
     }
 
-    /// What went through the connections that are open.
+    /// Totals of the open connections.
     pub(crate) fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        self.for_each(|entry| {
+        for entry in self.entries() {
             totals.received += entry.received.load(Relaxed);
             totals.sent += entry.sent.load(Relaxed);
             totals.dropped_frames += entry.dropped_frames.load(Relaxed);
-        });
+        }
         totals
     }
 
-    /// Bytes of memory that the sockets of all connections take in the kernel; `None` where that is not visible.
+    /// Kernel memory of this end of all connections, in bytes; `None` where that is not visible.
     pub(crate) fn kernel_memory(&self) -> Option<u64> {
         let mut sum = cfg!(target_os = "linux").then_some(0);
-        self.for_each(|entry| {
+        for entry in self.entries() {
             if let Some(socket) = &*entry.socket() {
                 sum = sum.zip(socket.descriptor.kernel_memory()).map(|(sum, memory)| sum + memory);
             }
-        });
+        }
         sum
     }
 
-    /// Calls `body` with each entry that was ever used.
-    pub(crate) fn for_each<'a>(&'a self, body: impl FnMut(&'a Entry)) {
-        self.chunks.iter().map_while(OnceLock::get).flat_map(|chunk| chunk.iter()).for_each(body);
+    /// All entries that were ever used, and some more.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.chunks.iter().map_while(OnceLock::get).flat_map(|chunk| chunk.iter())
     }
 
-    /// How many connections are socket.
+    /// Number of open connections.
     pub(crate) fn open(&self) -> usize {
         self.open.load(std::sync::atomic::Ordering::Acquire)
     }
 
-    /// The entry at `index`, which was given out by [`insert`](ConnectionTable::insert).
+    /// The entry at an `index` that [`insert`](ConnectionTable::insert) returned.
     pub(crate) fn entry(&self, index: u32) -> &Entry {
         let index = index as usize;
-        let chunk = self.chunks[index / CHUNK].get().expect("it was made when the index was given out");
+        let chunk = self.chunks[index / CHUNK].get().expect("it was allocated before the index was returned");
         &chunk[index % CHUNK]
     }
 
-    /// Makes the chunk in which `index` lies, if it is not there yet.
+    /// Allocates the chunk that contains `index`, unless that was done before.
     fn add_chunk_for(&self, index: u32) -> Result<(), TryReserveError> {
         let chunk = &self.chunks[index as usize / CHUNK];
         if chunk.get().is_none() {
@@ -192,27 +195,27 @@ impl ConnectionTable {
 /// One connection's entry.
 #[derive(Debug, Default)]
 pub(crate) struct Entry {
-    /// `None` while nobody sits here. While this lock is buffered the descriptor stays open.
+    /// `None` while the entry is vacant. The descriptor stays open while this lock is held.
     socket: Mutex<Option<OpenSocket>>,
-    /// Bytes counted against the memory limit for this connection, which alone writes it.
+    /// Bytes counted against the memory limit for this connection. Only the connection writes it.
     pub(crate) buffered: AtomicUsize,
-    /// What it buffered when it was ended for the memory limit, until it has gone.
+    /// Bytes that it buffered when it was closed for the memory limit; 0 after it is gone.
     releasing: AtomicUsize,
     pub(crate) received: AtomicU64,
     pub(crate) sent: AtomicU64,
     pub(crate) dropped_frames: AtomicU64,
-    /// When it last made progress, in milliseconds on the reaper's clock.
+    /// When it last received bytes or had all its pending output written, in milliseconds on the reaper's clock.
     pub(crate) last_progress: AtomicU32,
-    /// Bytes in the kernel's send queue when the reaper last looked.
-    pub(crate) send_queue: AtomicU32,
-    /// Whether bytes wait for the peer to take them.
+    /// Which of the connections that have used this entry it is, starting at 1.
+    generation: AtomicU32,
+    /// Whether the server waits until the kernel accepts output for the peer.
     pub(crate) has_pending_output: AtomicBool,
-    /// An [`CloseCause`], or 0.
+    /// A [`CloseCause`], or 0.
     close_cause: AtomicU8,
 }
 
 impl Entry {
-    /// Ends the connection that sits here, for this reason; the first reason stays. Its task wakes and finds its socket shut.
+    /// Closes the connection by shutting its socket down, which wakes its task. The first cause is the one that is reported.
     pub(crate) fn close(&self, cause: CloseCause) {
         let socket = self.socket();
         let Some(socket) = &*socket else { return };
@@ -221,7 +224,7 @@ impl Entry {
         }
     }
 
-    /// Ends the connection that sits here for the memory limit, and promises what it holds to whoever waits for room.
+    /// Closes the connection for the memory limit, and counts what it buffers as about to be released.
     pub(crate) fn close_for_memory(&self, account: &Account) {
         let socket = self.socket();
         let Some(socket) = &*socket else { return };
@@ -233,20 +236,33 @@ impl Entry {
         }
     }
 
-    /// Why the connection is to end, if somebody wants it to.
+    /// Why the connection is being closed from outside, if it is.
     pub(crate) fn close_cause(&self) -> Option<CloseCause> {
         match self.close_cause.load(Relaxed) {
             0 => None,
-            code => CLOSE_CAUSES.into_iter().find(|&cause| cause as u8 == code),
+            code => CloseCause::ALL.into_iter().find(|&cause| cause as u8 == code),
         }
     }
 
-    /// Bytes that the peer's kernel has not taken, where that is visible.
+    /// Bytes in the kernel's send queue: those that the peer's kernel has not acknowledged. `None` where that is not visible.
     pub(crate) fn kernel_send_queue(&self) -> Option<u32> {
         self.socket().as_ref().and_then(|socket| socket.descriptor.send_queue())
     }
 
-    /// Whether somebody sits here.
+    /// The output of its connection. It costs a system call; where acknowledgements are not visible, accepted bytes stand in
+    /// for them.
+    pub(crate) fn output(&self) -> Output {
+        let acknowledged = self.socket().as_ref().and_then(|socket| socket.descriptor.acknowledged());
+        let sent = self.sent.load(Relaxed);
+        let is_blocked = self.has_pending_output.load(Relaxed);
+        Output { sent, acknowledged: acknowledged.unwrap_or(sent), is_blocked }
+    }
+
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation.load(Relaxed)
+    }
+
+    /// Whether a connection uses this entry.
     pub(crate) fn is_open(&self) -> bool {
         self.socket().is_some()
     }
@@ -257,34 +273,13 @@ impl Entry {
     }
 }
 
-/// Why a connection is ended from outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum CloseCause {
-    MemoryLimit = 1,
-    IdleTimeout,
-    WriteTimeout,
-    Shutdown,
-}
-
-impl From<CloseCause> for CloseReason {
-    fn from(cause: CloseCause) -> CloseReason {
-        match cause {
-            CloseCause::MemoryLimit => CloseReason::MemoryLimit,
-            CloseCause::IdleTimeout => CloseReason::IdleTimeout,
-            CloseCause::WriteTimeout => CloseReason::WriteTimeout,
-            CloseCause::Shutdown => CloseReason::Shutdown,
-        }
-    }
-}
-
 #[derive(Debug)]
 struct OpenSocket {
     descriptor: Descriptor,
     peer: SocketAddr,
 }
 
-/// Which entries are free: those given back, and those never used.
+/// Indices of the free entries: those that were used before, and those from `used` on.
 #[derive(Debug, Default)]
 struct FreeEntries {
     returned: Vec<u32>,
@@ -297,19 +292,16 @@ impl FreeEntries {
             return Ok(index);
         }
         if self.used as usize >= capacity {
-            return Err(io::Error::other("no place is left for one more connection"));
+            return Err(io::Error::other("the connection table is full"));
         }
-        // So that giving the place back needs no memory.
+        // So that freeing the entry needs no memory.
         self.returned.try_reserve(self.used as usize + 1)?;
         self.used += 1;
         Ok(self.used - 1)
     }
 }
 
-const CLOSE_CAUSES: [CloseCause; 4] =
-    [CloseCause::MemoryLimit, CloseCause::IdleTimeout, CloseCause::WriteTimeout, CloseCause::Shutdown];
-
-/// Slots in a chunk: 26 KiB, so that a server with few connections pays for few.
+/// Entries per chunk: 24 KiB, so that a server with few connections allocates little.
 const CHUNK: usize = 256;
 
 #[cfg(test)]
@@ -330,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_are_listed_than_there_are_places_and_a_place_is_used_again() {
+    fn a_full_table_refuses_and_a_freed_entry_is_reused() {
         let (table, (_client, socket)) = (ConnectionTable::new(2), pair());
 
         let first = insert(&table, &socket).unwrap();
@@ -343,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn totals_are_those_of_whoever_is_listed() {
+    fn totals_are_those_of_open_connections() {
         let (table, (_client, socket)) = (ConnectionTable::new(1000), pair());
         let indices: Vec<u32> = (0..600).map(|_| insert(&table, &socket).unwrap()).collect();
         for &index in &indices {
@@ -358,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_is_the_one_that_holds_most_and_is_not_about_to_end() {
+    fn the_largest_buffers_most_and_is_not_being_closed() {
         let (table, (_client, socket)) = (ConnectionTable::new(10), pair());
         assert!(table.largest().is_none());
         for buffered in [10, 30, 20] {
@@ -375,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_ended_finds_its_socket_shut_and_the_first_reason_stays() {
+    fn closing_shuts_the_socket_and_the_first_cause_remains() {
         let (table, (mut client, socket)) = (ConnectionTable::new(1), pair());
         let entry = table.entry(insert(&table, &socket).unwrap());
 
@@ -383,11 +375,11 @@ mod tests {
         entry.close(CloseCause::Shutdown);
 
         assert_eq!(entry.close_cause(), Some(CloseCause::WriteTimeout));
-        assert_eq!(client.read(&mut [0; 1]).unwrap(), 0, "the peer sees the end");
+        assert_eq!(client.read(&mut [0; 1]).unwrap(), 0, "the peer sees the end of the stream");
     }
 
     #[test]
-    fn a_vacant_slot_cannot_be_ended() {
+    fn a_vacant_entry_cannot_be_closed() {
         let (table, (_client, socket)) = (ConnectionTable::new(1), pair());
         let index = insert(&table, &socket).unwrap();
         table.remove(index);

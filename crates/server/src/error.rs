@@ -132,6 +132,10 @@ pub enum Setting {
     IdleTimeout,
     /// [`write_timeout`](crate::Config::write_timeout).
     WriteTimeout,
+    /// The rate of [`min_rate`](crate::Config::min_rate).
+    MinRate,
+    /// The period of [`min_rate`](crate::Config::min_rate).
+    MinRatePeriod,
     /// [`send_buffer`](crate::Config::send_buffer).
     SendBuffer,
     /// [`receive_buffer`](crate::Config::receive_buffer).
@@ -154,6 +158,8 @@ impl fmt::Display for Setting {
             Setting::MaxConnections => "maximum number of connections",
             Setting::IdleTimeout => "idle timeout",
             Setting::WriteTimeout => "write timeout",
+            Setting::MinRate => "minimum rate",
+            Setting::MinRatePeriod => "period of the minimum rate",
             Setting::SendBuffer => "send buffer",
             Setting::ReceiveBuffer => "receive buffer",
             Setting::StatsEvery => "interval of statistics",

@@ -1,7 +1,7 @@
-//! What the server has to say: it never prints, it calls back with one of these.
+//! What a server reports: it never prints, it calls its owner's function with one of these.
 //!
-//! The callback runs on the threads that serve, so it must return at once and must never wait for whoever reads the
-//! events: `echoctl serve` puts them into a bounded channel and counts what does not fit.
+//! The function runs on the threads that serve, so it must return immediately and must not wait for a reader of the events:
+//! `echoctl serve` puts them into a bounded channel and counts those that do not fit.
 
 use std::collections::TryReserveError;
 use std::fmt;
@@ -16,30 +16,30 @@ use crate::error::Limit;
 /// Something that happened in the server.
 #[derive(Debug)]
 pub enum Event {
-    /// It accepts connections from now on.
+    /// The server accepts connections.
     Listening(Listening),
-    /// Its state now, every [`stats_every`](crate::Config).
+    /// Its current state, every [`stats_every`](crate::Config).
     Stats(Stats),
-    /// A connection has ended.
+    /// A connection was closed.
     Closed {
-        /// Who was at its other end.
+        /// Address of the peer.
         peer: SocketAddr,
-        /// Why it ended.
+        /// Why it was closed.
         reason: CloseReason,
-        /// What went through it.
+        /// What passed through it.
         totals: Totals,
     },
-    /// It was asked to end, and waits for the connections that are still open.
+    /// Shutdown has begun: the server waits for the connections that are still open.
     ShuttingDown {
-        /// How many there are.
+        /// Number of open connections.
         connections: usize,
         /// How long it waits at most.
         drain: Duration,
     },
-    /// Connections cannot be accepted for want of descriptors or memory. Said once each time it begins; the server tries
-    /// again by itself.
+    /// Connections cannot be accepted, for lack of file descriptors or memory. The server retries by itself. Reported once
+    /// when it begins, and again every 10 s.
     AcceptPaused {
-        /// What the kernel said.
+        /// The kernel's error.
         error: io::Error,
     },
 }
@@ -47,79 +47,81 @@ pub enum Event {
 /// Where and how a server listens.
 #[derive(Debug, Clone, Copy)]
 pub struct Listening {
-    /// The address, with the port that the kernel chose where 0 was asked for.
+    /// Its address, with the port that the kernel chose for port 0.
     pub addr: SocketAddr,
-    /// Bytes of send buffer that each connection really has, where some were asked for (Linux doubles them).
+    /// Send buffer of each connection in bytes, if one was requested (Linux doubles it).
     pub send_buffer: Option<usize>,
-    /// Bytes of receive buffer that each connection really has, where some were asked for.
+    /// Receive buffer of each connection in bytes, if one was requested (Linux doubles it).
     pub receive_buffer: Option<usize>,
 }
 
-/// What went through a connection, or through the server.
+/// What passed through a connection, or through the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {
     /// Bytes read from peers.
     pub received: u64,
     /// Bytes written to peers.
     pub sent: u64,
-    /// Frames that the policy `drop` has dropped.
+    /// Frames dropped by the policy `drop`.
     pub dropped_frames: u64,
 }
 
-/// The server's state at a moment.
+/// State of the server at one moment.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Stats {
-    /// Since the server began to listen.
+    /// Time since the server began to listen.
     pub uptime: Duration,
-    /// Connections open now.
+    /// Number of open connections.
     pub connections: usize,
-    /// Connections accepted so far.
+    /// Number of connections accepted so far.
     pub accepted: u64,
-    /// Bytes so far, of open and closed connections.
+    /// Totals of open and closed connections so far.
     pub totals: Totals,
-    /// Bytes in reply queues and frame buffers now: what the memory limit limits.
+    /// Bytes in reply queues and frame buffers: what the memory limit limits.
     pub buffered: u64,
-    /// Bytes of memory that the sockets of open connections take in the kernel now: their queues, bookkeeping included.
-    /// `None` where that is not visible.
+    /// Kernel memory of the server's own end of all open connections, in bytes: send queues, receive queues and bookkeeping.
+    /// What the peers' kernels hold (on loopback, as much again) is not included. `None` where that is not visible.
     pub kernel_memory: Option<u64>,
 }
 
-/// Why a connection ended.
+/// Why a connection was closed.
 #[derive(Debug)]
 pub enum CloseReason {
-    /// The peer closed its direction, got all it was owed, and so did we.
+    /// The peer closed its direction and everything pending was written.
     Eof,
-    /// The connection broke: the peer reset it, or vanished.
+    /// The connection failed: the peer reset it or vanished.
     Broken(io::Error),
-    /// The peer sent a frame longer than the maximum.
+    /// The peer sent a frame that exceeds the maximum.
     FrameTooLong(FrameTooLong),
-    /// The policy `disconnect`: more bytes were queued than the limit allows, for longer than the grace.
+    /// The policy `disconnect`: the reply queue exceeded its limit for longer than the grace time.
     QueueOverLimit {
-        /// Bytes queued at the end.
+        /// Bytes queued in the end.
         queued: usize,
         /// The limit in bytes.
         limit: usize,
-        /// How long it was borne.
+        /// The grace time.
         grace: Duration,
     },
-    /// All connections together held more than the memory limit, and this one held most.
+    /// All connections together reached the memory limit, and this one buffered the most.
     MemoryLimit,
-    /// The frame is longer than the memory limit allows: no buffer may hold it.
+    /// The frame is longer than the memory limit allows a buffer to be.
     FrameOverMemory {
-        /// The declared length, or, where there is none, as much of the frame as has arrived.
+        /// The declared length, or, where there is none, the bytes of the frame that have arrived.
         length: u64,
         /// The memory limit in bytes.
         limit: u64,
     },
     /// The system has no memory for what the peer sent.
     OutOfMemory,
-    /// Nothing was sent and nothing owed for the idle timeout.
+    /// No input and no pending output for the idle timeout.
     IdleTimeout,
-    /// The peer took no byte for the write timeout.
+    /// The peer acknowledged none of its pending output for the write timeout.
     WriteTimeout,
-    /// The server ended before the peer had taken what it was owed.
+    /// The peer acknowledged its pending output more slowly than the minimum rate.
+    MinRate,
+    /// The server shut down before the peer had read its pending output.
     Shutdown,
-    /// A mistake in the server, which cost this connection alone.
+    /// A bug in the server, which affected only this connection.
     Panicked,
 }
 
@@ -129,24 +131,25 @@ impl CloseReason {
         match self {
             CloseReason::Eof => "eof",
             CloseReason::Broken(_) => "broken",
-            CloseReason::FrameTooLong(_) | CloseReason::FrameOverMemory { .. } => "frame too long",
-            CloseReason::QueueOverLimit { .. } => "queue over limit",
-            CloseReason::MemoryLimit => "memory limit",
-            CloseReason::OutOfMemory => "out of memory",
-            CloseReason::IdleTimeout => "idle timeout",
-            CloseReason::WriteTimeout => "write timeout",
+            CloseReason::FrameTooLong(_) | CloseReason::FrameOverMemory { .. } => "frame_too_long",
+            CloseReason::QueueOverLimit { .. } => "queue_over_limit",
+            CloseReason::MemoryLimit => "memory_limit",
+            CloseReason::OutOfMemory => "out_of_memory",
+            CloseReason::IdleTimeout => "idle_timeout",
+            CloseReason::WriteTimeout => "write_timeout",
+            CloseReason::MinRate => "min_rate",
             CloseReason::Shutdown => "shutdown",
             CloseReason::Panicked => "panicked",
         }
     }
 
-    /// Whether all went as it should.
+    /// Whether this is the usual end of a connection.
     pub const fn is_normal(&self) -> bool {
         matches!(self, CloseReason::Eof)
     }
 
-    /// Whether the peer is to be reset. Otherwise the kernel would keep what it has queued, megabytes of it, for minutes,
-    /// on behalf of a peer that we have just given up.
+    /// Whether the connection is reset. Otherwise the kernel would keep its send queue, megabytes of it, for minutes, for a
+    /// peer that the server has just given up.
     pub(crate) const fn resets(&self) -> bool {
         matches!(
             self,
@@ -154,6 +157,7 @@ impl CloseReason {
                 | CloseReason::MemoryLimit
                 | CloseReason::OutOfMemory
                 | CloseReason::WriteTimeout
+                | CloseReason::MinRate
                 | CloseReason::Shutdown
         )
     }
@@ -167,26 +171,32 @@ impl fmt::Display for CloseReason {
             }
             CloseReason::Broken(error) => write!(f, "{error}"),
             CloseReason::FrameTooLong(error) => write!(f, "{error}"),
-            // How many waited says nothing: nothing is read during the grace, so it is always the limit and one read.
+            // The queued bytes are not printed: nothing is read during the grace time, so they are the limit and one read.
             CloseReason::QueueOverLimit { limit, grace, .. } => {
-                write!(f, "queue over limit: more than {} waited for the peer, ", Limit(*limit))?;
+                write!(f, "reply queue over its limit of {}", Limit(*limit))?;
                 match *grace {
-                    Duration::ZERO => f.write_str("and no grace is set (see --grace)"),
-                    grace => write!(f, "for all the grace of {grace:?}"),
+                    Duration::ZERO => Ok(()),
+                    grace => write!(f, " for the grace time of {grace:?}"),
                 }
             }
-            CloseReason::MemoryLimit => f.write_str("memory limit: this connection held most of it"),
+            CloseReason::MemoryLimit => {
+                f.write_str("memory limit reached: this connection buffered the most")
+            }
             CloseReason::FrameOverMemory { length, limit } => {
                 let limit = Limit(usize::try_from(*limit).unwrap_or(usize::MAX));
-                write!(
-                    f,
-                    "a frame of {length} bytes or more does not fit the memory limit of {limit} (see --memory-limit)"
-                )
+                write!(f, "frame of at least {length} bytes exceeds the memory limit of {limit}")
             }
-            CloseReason::OutOfMemory => f.write_str("could not buffer what the peer sent: out of memory"),
-            CloseReason::IdleTimeout => f.write_str("idle timeout: nothing sent, nothing owed"),
-            CloseReason::WriteTimeout => f.write_str("write timeout: the peer takes no byte"),
-            CloseReason::Shutdown => f.write_str("shutdown: the peer did not take what it was owed in time"),
+            CloseReason::OutOfMemory => f.write_str("cannot buffer what the peer sent: out of memory"),
+            CloseReason::IdleTimeout => f.write_str("idle timeout: no input and no pending replies"),
+            CloseReason::WriteTimeout => {
+                f.write_str("write timeout: the peer acknowledged none of its pending replies")
+            }
+            CloseReason::MinRate => {
+                f.write_str("minimum rate: the peer acknowledged its pending replies too slowly")
+            }
+            CloseReason::Shutdown => {
+                f.write_str("shutdown: the peer did not read its pending replies in time")
+            }
             CloseReason::Eof | CloseReason::Panicked => f.write_str(self.name()),
         }
     }

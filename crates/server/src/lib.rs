@@ -19,6 +19,7 @@
 mod accept;
 mod account;
 mod backpressure;
+mod close_cause;
 mod config;
 mod connection;
 mod connection_handle;
@@ -28,8 +29,10 @@ mod error;
 mod event;
 mod frames;
 mod listener;
+mod maintenance;
 mod memory;
 mod one_thread;
+mod peer_progress;
 mod policy;
 mod queued;
 mod read_size;
@@ -42,7 +45,7 @@ mod thread_buffer;
 mod threads;
 
 pub use backpressure::{Action, Admission, Backpressure, Queued};
-pub use config::{Config, Io};
+pub use config::{Config, Io, MinRate};
 pub use error::{ConfigError, Error, Setting};
 pub use event::{CloseReason, Event, Listening, Stats, Totals};
 pub use memory::anonymous_memory;

@@ -1,141 +1,226 @@
-//! The reaper: what is done once in a while for all connections together, so that none of them needs a timer.
+//! Closes connections that exceed a timeout or stay below the minimum rate, so that none of them needs a timer of its own.
 //!
-//! - **Timeouts**: each connection leaves a last_progress when it makes progress, taken from a coarse clock; the reaper walks the
-//!   table and ends those whose last_progress is old. Precision is a quarter of the timeout.
-//! - **Stats** are told.
-//! - **Memory** that was freed in bulk is given back to the kernel.
+//! Each connection records on a coarse clock when it last received bytes or had its pending output written; what its peer has
+//! acknowledged is in the kernel. From time to time the reaper walks the table and compares both with the limits. It never
+//! closes a connection early, and at most one interval (a quarter of the shortest limit, no more than a second) late.
+//!
+//! Acknowledgements cost a system call, so they are read only where a limit depends on them and something is pending.
 
-use std::future;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::thread;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use crate::close_cause::CloseCause;
+use crate::config::Config;
+use crate::connection_table::{ConnectionTable, Entry};
+use crate::peer_progress::{OutputLimits, PeerProgress};
 
-use crate::connection_table::{CloseCause, Entry};
-use crate::event::Event;
-use crate::memory::anonymous_memory;
-use crate::shared::Shared;
-use crate::sys;
-use crate::threads::check_thread_headroom;
-
-/// Works until it is dropped.
-pub(crate) async fn run(shared: Arc<Shared>) {
-    tokio::join!(sweep(&shared), emit_stats(&shared), return_free_memory(&shared));
+/// Checks all connections against the limits of the settings.
+#[derive(Debug)]
+pub(crate) struct Reaper {
+    idle_timeout: Option<Duration>,
+    output_limits: Option<OutputLimits>,
+    /// Indexed like the table. Allocated as needed, and only with limits of output.
+    progress: Vec<PeerProgress>,
+    interval: Duration,
 }
 
-/// Ends connections that have been idle, or owed bytes, for too long.
-async fn sweep(shared: &Shared) {
-    let timeouts = [shared.config.idle_timeout, shared.config.write_timeout];
-    let Some(shortest) = timeouts.into_iter().flatten().min() else { return future::pending().await };
-    let mut ticks = every((shortest / 4).clamp(MIN_SWEEP_INTERVAL, MAX_SWEEP_INTERVAL));
-    loop {
-        ticks.tick().await;
-        let now = shared.started().elapsed().as_millis() as u32;
-        shared.clock.store(now, Relaxed);
-        shared.table.for_each(|entry| {
-            if entry.is_open() {
-                check_timeouts(entry, now, shared.config.idle_timeout, shared.config.write_timeout);
-            }
-        });
-    }
-}
-
-fn check_timeouts(entry: &Entry, now: u32, idle_timeout: Option<Duration>, write_timeout: Option<Duration>) {
-    let (timeout, cause) = match entry.has_pending_output.load(Relaxed) {
-        true => (write_timeout, CloseCause::WriteTimeout),
-        false => (idle_timeout, CloseCause::IdleTimeout),
-    };
-    let Some(timeout) = timeout else { return };
-    if cause == CloseCause::WriteTimeout && acknowledges_bytes(entry) {
-        entry.last_progress.store(now, Relaxed);
-    }
-    // The clock goes round after 49 days; the difference is right across that. A last_progress may be newer than `now`.
-    let stalled_for = now.wrapping_sub(entry.last_progress.load(Relaxed)) as i32;
-    if stalled_for > 0 && u128::from(stalled_for.unsigned_abs()) >= timeout.as_millis() {
-        entry.close(cause);
-    }
-}
-
-/// Whether the peer's kernel has taken bytes since the last look. Our own writes do not tell: the kernel reports room for
-/// more only when a third of its queue is free, which at a slow peer takes longer than any sensible timeout.
-fn acknowledges_bytes(entry: &Entry) -> bool {
-    let Some(now) = entry.kernel_send_queue() else { return false };
-    let before = entry.send_queue.swap(now, Relaxed);
-    now < before
-}
-
-async fn emit_stats(shared: &Shared) {
-    let Some(period) = shared.config.stats_every else { return future::pending().await };
-    let mut ticks = every(period);
-    ticks.tick().await;
-    loop {
-        ticks.tick().await;
-        (shared.emit)(Event::Stats(shared.stats()));
-    }
-}
-
-/// Watches what the process has beyond what connections hold, and has the allocator give it back: when it has lain free for a
-/// while, or at once when it is over the memory limit.
-///
-/// It is the process that is asked, since what is held does not tell: frames that grow leave the heap for mappings of their own,
-/// and hold no less, while what they have left lies free.
-async fn return_free_memory(shared: &Shared) {
-    sys::retain_freed_memory();
-    let (mut baseline, mut was_free) = (u64::MAX, false);
-    loop {
-        let Some(anonymous) = anonymous_memory() else { return future::pending().await };
-        let connections = shared.table.open() as u64 * IDLE_CONNECTION_BYTES;
-        let free = anonymous.saturating_sub(shared.account.take_peak() + connections);
-        baseline = baseline.min(free);
-        let is_free = free - baseline >= TRIM_THRESHOLD;
-        let limit = shared.config.memory_limit;
-        // Memory that was in use at the last look may be again at the next.
-        if is_free && (was_free || anonymous > limit) {
-            trim().await;
-            // What could not be given back: the program's own, and what is left between live bytes.
-            (baseline, was_free) = (u64::MAX, false);
-            continue;
-        }
-        was_free = is_free;
-        sleep(if anonymous > limit / 4 * 3 { TRIM_INTERVAL_NEAR_LIMIT } else { TRIM_INTERVAL }).await;
-    }
-}
-
-/// Half a gigabyte takes tens of milliseconds, which no connection should wait for: so a thread of its own does it, if there
-/// is one to be had. (tokio's would be waited for without end when there is none.)
-async fn trim() {
-    let (done, end) = tokio::sync::oneshot::channel::<()>();
-    let thread = check_thread_headroom().and_then(|()| {
-        thread::Builder::new().name("trim".to_owned()).spawn(move || {
-            sys::trim_memory();
-            drop(done);
+impl Reaper {
+    /// One for these settings, or `None` if they set no limit that it enforces.
+    pub(crate) fn new(config: &Config) -> Option<Reaper> {
+        let Config { idle_timeout, write_timeout, min_rate, .. } = *config;
+        let limits = [idle_timeout, write_timeout, min_rate.map(|min_rate| min_rate.period)];
+        let shortest = limits.into_iter().flatten().min()?;
+        Some(Reaper {
+            idle_timeout,
+            output_limits: OutputLimits::of(config),
+            progress: Vec::new(),
+            interval: (shortest / 4).clamp(MIN_INTERVAL, MAX_INTERVAL),
         })
-    });
-    if thread.is_ok() {
-        // Nothing is ever sent: the channel closes when the thread is done.
-        let _ = end.await;
+    }
+
+    /// Time between two sweeps.
+    pub(crate) fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// Closes the connections that exceed a limit at `now`, in milliseconds on the server's clock.
+    pub(crate) fn sweep(&mut self, table: &ConnectionTable, now: u32) {
+        for (index, entry) in table.entries().enumerate() {
+            if !entry.is_open() {
+                continue;
+            }
+            if let Some(cause) = self.exceeded_limit(index, entry, now) {
+                entry.close(cause);
+            }
+        }
+    }
+
+    fn exceeded_limit(&mut self, index: usize, entry: &Entry, now: u32) -> Option<CloseCause> {
+        if let Some(limits) = self.output_limits
+            && let Some(progress) = slot(&mut self.progress, index)
+        {
+            let (generation, sent) = (entry.generation(), entry.sent.load(Relaxed));
+            let is_blocked = entry.has_pending_output.load(Relaxed);
+            if is_blocked || !progress.is_settled(generation, sent) {
+                let cause = progress.update(&limits, generation, entry.output(), now);
+                if cause.is_some() {
+                    return cause;
+                }
+            }
+        }
+        let timeout = self.idle_timeout.filter(|_| !entry.has_pending_output.load(Relaxed))?;
+        // The clock wraps around after 49 days; the difference is right across that. Progress may be newer than `now`.
+        let idle_for = now.wrapping_sub(entry.last_progress.load(Relaxed)) as i32;
+        let has_expired = idle_for > 0 && u128::from(idle_for.unsigned_abs()) >= timeout.as_millis();
+        has_expired.then_some(CloseCause::IdleTimeout)
     }
 }
 
-fn every(period: Duration) -> tokio::time::Interval {
-    let mut ticks = interval(period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
+/// The item at `index`, after growing `progress` to contain it; `None` when there is no memory for that.
+fn slot(progress: &mut Vec<PeerProgress>, index: usize) -> Option<&mut PeerProgress> {
+    if progress.len() <= index {
+        progress.try_reserve(index + 1 - progress.len()).ok()?;
+        progress.resize_with(index + 1, PeerProgress::default);
+    }
+    progress.get_mut(index)
 }
 
-const MIN_SWEEP_INTERVAL: Duration = Duration::from_millis(10);
-const MAX_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// Short timeouts are for tests. More frequent sweeps would cost more than such precision is worth.
+const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
-/// How often to see whether memory can be given back: soon enough to be seen in a live display.
-const TRIM_INTERVAL: Duration = Duration::from_millis(250);
+/// A sweep over 10,000 connections with pending output takes some 10 ms.
+const MAX_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often near the memory limit: a look takes some 20 µs, and a peer may fill megabytes in the meantime.
-const TRIM_INTERVAL_NEAR_LIMIT: Duration = Duration::from_millis(25);
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::Arc;
+    use std::time::Instant;
 
-/// The fall in bytes at which giving back is worth the walk over the heap.
-const TRIM_THRESHOLD: u64 = 512 * 1024;
+    use super::*;
+    use crate::config::MinRate;
+    use crate::connection_handle::ConnectionHandle;
+    use crate::shared::Shared;
+    use crate::sys::Descriptor;
 
-/// What an idle connection costs in bytes: its task, its socket's registration, its entry.
-const IDLE_CONNECTION_BYTES: u64 = 1024;
+    /// A connection of the server whose peer has stopped reading: no more is accepted, and no more is acknowledged.
+    struct Stalled {
+        shared: Arc<Shared>,
+        handle: ConnectionHandle,
+        index: u32,
+        socket: TcpStream,
+        peer: TcpStream,
+    }
+
+    impl Stalled {
+        fn new(config: Config) -> Stalled {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (socket, addr) = listener.accept().unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let shared = Arc::new(Shared::new(config, Arc::new(|_| ())));
+            let index = shared.table.insert(Descriptor::of(&socket), addr, 0).unwrap();
+            let handle = ConnectionHandle::new(shared.clone(), index);
+            let stalled = Stalled { shared, handle, index, socket, peer };
+            stalled.fill_send_queue();
+            stalled.wait_for(|entry| {
+                let queued = u64::from(entry.kernel_send_queue().unwrap());
+                let output = entry.output();
+                output.acknowledged > 0 && output.acknowledged + queued == output.sent
+            });
+            stalled
+        }
+
+        /// Writes until the kernel accepts no more for a while, as the peer's kernel acknowledges the last of what fits.
+        fn fill_send_queue(&self) {
+            let mut refused = 0;
+            while refused < 100 {
+                match (&self.socket).write(&[b'x'; 1 << 16]) {
+                    Ok(count) => {
+                        self.handle.record_sent(count);
+                        refused = 0;
+                    }
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                        refused += 1;
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            self.handle.set_pending_output(true);
+        }
+
+        fn entry(&self) -> &Entry {
+            self.shared.table.entry(self.index)
+        }
+
+        fn wait_for(&self, condition: impl Fn(&Entry) -> bool) {
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while !condition(self.entry()) {
+                assert!(Instant::now() < deadline, "waited in vain: {:?}", self.entry().output());
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+
+        /// The peer reads until its kernel has opened the window and acknowledged another 10,000 bytes.
+        fn read_until_acknowledged(&mut self) {
+            let before = self.entry().output().acknowledged;
+            while self.entry().output().acknowledged < before + 10_000 {
+                let count = self.peer.read(&mut [0; 1 << 16]).unwrap();
+                assert!(count > 0, "the connection was closed");
+            }
+        }
+    }
+
+    #[test]
+    fn a_slow_reader_survives_and_a_stopped_one_does_not() {
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        let min_rate = Some(MinRate { bytes_per_second: 100, period: Duration::from_secs(30) });
+        for (config, cause) in [
+            (Config { write_timeout: seconds(30), ..Config::default() }, CloseCause::WriteTimeout),
+            (Config { min_rate, ..Config::default() }, CloseCause::MinRate),
+        ] {
+            let mut reaper = Reaper::new(&config).unwrap();
+            let mut stalled = Stalled::new(config);
+            let sent = stalled.entry().sent.load(Relaxed);
+            let mut now = 0;
+            reaper.sweep(&stalled.shared.table, now);
+
+            // Our kernel accepts nothing meanwhile: progress is only what is acknowledged.
+            for _ in 0..5 {
+                stalled.read_until_acknowledged();
+                now += 29_000;
+                reaper.sweep(&stalled.shared.table, now);
+                assert_eq!(stalled.entry().close_cause(), None, "{cause:?} at {now} ms");
+            }
+            assert_eq!(stalled.entry().sent.load(Relaxed), sent);
+            // The last acknowledgements may come a little later than the reads that caused them.
+            while stalled.entry().close_cause().is_none() && now < 3_600_000 {
+                now += 30_000;
+                reaper.sweep(&stalled.shared.table, now);
+            }
+
+            assert_eq!(stalled.entry().close_cause(), Some(cause));
+        }
+    }
+
+    #[test]
+    fn an_idle_connection_is_not_subject_to_limits_of_output() {
+        let config = Config { write_timeout: Some(Duration::from_secs(1)), ..Config::default() };
+        let mut reaper = Reaper::new(&config).unwrap();
+        let stalled = Stalled::new(config);
+        stalled.handle.set_pending_output(false);
+        let all = stalled.entry().sent.load(Relaxed);
+        let mut peer = stalled.peer.try_clone().unwrap();
+        std::io::copy(&mut (&mut peer).take(all), &mut std::io::sink()).unwrap();
+        stalled.wait_for(|entry| entry.output().acknowledged == all);
+
+        for second in 0..100 {
+            reaper.sweep(&stalled.shared.table, second * 1000);
+        }
+
+        assert_eq!(stalled.entry().close_cause(), None);
+    }
+}

@@ -13,14 +13,14 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::timeout;
 
 use crate::accept::{self, IoBackend};
+use crate::close_cause::CloseCause;
 use crate::config::Config;
-use crate::connection_table::CloseCause;
 use crate::error::{ConfigError, Error, Setting};
 use crate::event::{Event, Listening, Stats};
 use crate::listener;
 use crate::shared::Shared;
 use crate::threads::check_thread_headroom;
-use crate::{reaper, sys};
+use crate::{maintenance, sys};
 
 /// An echo server that has its port and does not accept yet.
 ///
@@ -74,7 +74,7 @@ impl Server {
         let backend = IoBackend::start(shared.config.io)
             .map_err(|source| Error::Start { what: "serving thread", source })?;
         shared.workers.store(Handle::current().metrics().num_workers(), Relaxed);
-        let reaper = tokio::spawn(reaper::run(shared.clone()));
+        let maintenance = tokio::spawn(maintenance::run(shared.clone()));
         (shared.emit)(Event::Listening(listening));
 
         tokio::select! {
@@ -84,9 +84,9 @@ impl Server {
 
         drop((listener, backend));
         drain(&shared).await;
-        reaper.abort();
+        maintenance.abort();
         // It was aborted: there is no result to look at, only an end to wait for.
-        let _ = reaper.await;
+        let _ = maintenance.await;
         Ok(shared.stats())
     }
 }

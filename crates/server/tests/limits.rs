@@ -5,10 +5,11 @@
 mod support;
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::time::Duration;
 
 use echoctl_proto::Framing;
-use echoctl_server::{CloseReason, Config, Error, Event, Io, Policy, Server, runtime};
+use echoctl_server::{CloseReason, Config, Error, Event, Io, MinRate, Policy, Server, runtime};
 use support::*;
 
 #[test]
@@ -67,9 +68,25 @@ fn no_more_connections_are_served_than_allowed_and_a_place_given_back_is_taken()
     assert_eq!(&got, b"c\n", "the third was served when the second had gone");
 }
 
+/// Every I/O model and policy in which output can be pending.
+fn with_pending_output() -> impl Iterator<Item = (Io, Policy)> {
+    let limit = 64 << 10;
+    let policies = [
+        Policy::Await,
+        Policy::Off,
+        Policy::Bounded { limit },
+        Policy::Watermark { limit, resume_at: 0 },
+        Policy::Drop { limit },
+        Policy::Disconnect { limit, grace: Duration::from_secs(3600) },
+        Policy::Budget { limit },
+    ];
+    let tasks = policies.into_iter().map(|policy| (Io::Tasks, policy));
+    tasks.chain([Io::Threads, Io::OneThread].map(|io| (io, Policy::Await)))
+}
+
 #[test]
-fn a_peer_that_takes_no_byte_for_the_write_timeout_is_disconnected() {
-    for (io, policy) in [(Io::Tasks, Policy::Await), (Io::Tasks, Policy::Off), (Io::Threads, Policy::Await)] {
+fn a_peer_that_stops_reading_exceeds_the_write_timeout() {
+    for (io, policy) in with_pending_output() {
         let write_timeout = Some(Duration::from_millis(50));
         let server = TestServer::start(Config { io, policy, write_timeout, ..Config::default() });
         let (mut idle, peer) = (server.peer(), server.peer());
@@ -80,7 +97,49 @@ fn a_peer_that_takes_no_byte_for_the_write_timeout_is_disconnected() {
         sender.join().unwrap();
 
         assert!(matches!(reason, CloseReason::WriteTimeout), "{io} {policy}: {reason}");
-        assert_eq!(round_trip(&mut idle, b"idle is no fault\n"), b"idle is no fault\n", "{io} {policy}");
+        assert_eq!(round_trip(&mut idle, b"still here\n"), b"still here\n", "{io} {policy}");
+    }
+}
+
+#[test]
+fn a_peer_that_stops_reading_is_below_the_minimum_rate() {
+    for (io, policy) in with_pending_output() {
+        let min_rate = Some(MinRate { bytes_per_second: 1000, period: Duration::from_millis(50) });
+        let server = TestServer::start(Config { io, policy, min_rate, ..Config::default() });
+        let (mut idle, peer) = (server.peer(), server.peer());
+        round_trip(&mut idle, b"hello\n");
+
+        let sender = send_in_background(&peer, lines(1000, 4 << 20));
+        let (reason, _) = server.next_closed();
+        sender.join().unwrap();
+
+        assert!(matches!(reason, CloseReason::MinRate), "{io} {policy}: {reason}");
+        assert_eq!(reason.name(), "min_rate");
+        assert_eq!(round_trip(&mut idle, b"still here\n"), b"still here\n", "{io} {policy}");
+    }
+}
+
+#[test]
+fn a_slow_reader_survives_the_limits_of_output() {
+    // A policy that drops frames may leave too few to read slowly.
+    let is_lossless = |(_, policy): &_| !matches!(policy, Policy::Drop { .. });
+    for (io, policy) in with_pending_output().filter(is_lossless) {
+        // Only a hung reader is so slow. Which limits suit which reader is tested beside the code, without a clock.
+        let min_rate = Some(MinRate { bytes_per_second: 1, period: Duration::from_secs(3600) });
+        let write_timeout = Some(Duration::from_secs(3600));
+        let server = TestServer::start(Config { io, policy, min_rate, write_timeout, ..Config::default() });
+        let mut peer = server.peer();
+        let sender = send_in_background(&peer, lines(1000, 1 << 20));
+
+        while server.stats().totals.sent < 300_000 {
+            let _ = peer.read(&mut [0; 1000]).unwrap();
+        }
+        let half_closer = std::thread::spawn(move || sender.join().unwrap().shutdown(Shutdown::Write));
+        read_to_end(&mut peer);
+        half_closer.join().unwrap().unwrap();
+
+        let (reason, _) = server.next_closed();
+        assert!(matches!(reason, CloseReason::Eof), "{io} {policy}: {reason}");
     }
 }
 

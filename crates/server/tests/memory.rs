@@ -43,7 +43,7 @@ fn check(server: &TestServer, what: &str) {
     assert!(server.peak() <= allowed, "{what}: {} bytes held, {allowed} allowed", server.peak());
     let closed = server.closed();
     assert!(!closed.is_empty(), "{what}: the limit was reached");
-    assert!(closed.iter().all(|reason| reason == "memory limit"), "{what}: {closed:?}");
+    assert!(closed.iter().all(|reason| reason == "memory_limit"), "{what}: {closed:?}");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn fast_senders_of_one_endless_line_stay_within_the_memory_limit() {
         eventually("all are refused", || server.closed().len() == 4);
         let closed = server.closed();
         assert!(
-            closed.iter().all(|reason| ["memory limit", "frame too long"].contains(&&**reason)),
+            closed.iter().all(|reason| ["memory_limit", "frame_too_long"].contains(&&**reason)),
             "{closed:?}"
         );
         assert_eq!(round_trip(&mut server.peer(), b"still here\n"), b"still here\n", "{what}");
@@ -126,7 +126,7 @@ fn a_frame_too_long_for_the_memory_limit_is_refused_from_its_length() {
         assert_eq!(read_to_end(&mut peer), b"\0\0\0\x02ok", "{what}");
         let (reason, totals) = server.next_closed();
         assert!(matches!(reason, CloseReason::FrameOverMemory { .. }), "{what}: {reason}");
-        assert!(reason.to_string().contains("--memory-limit"), "{reason}");
+        assert!(reason.to_string().contains("memory limit of 2 MiB"), "{reason}");
         assert_eq!(totals.received, 10, "{what}");
     }
 }

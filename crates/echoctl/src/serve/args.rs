@@ -9,11 +9,11 @@ use clap::builder::PossibleValue;
 use echoctl_observe::MemoryShare;
 use echoctl_proto::Framing;
 use echoctl_record::Bytes;
-use echoctl_server::{Config, Io, Policy};
+use echoctl_server::{Config, Io, MinRate, Policy};
 
 use crate::address;
 use crate::exit::Failure;
-use crate::values::{duration, positive_duration, positive_size};
+use crate::values::{duration, positive_duration, positive_size, rate};
 
 /// Run an echo server with a selectable backpressure policy
 ///
@@ -70,10 +70,28 @@ pub(crate) struct Args {
 
     /// Write timeout with pending replies [default: off]
     ///
-    /// Disconnects a peer that accepts no bytes for this long while replies to it are pending. Without it, a peer that never
-    /// reads stays connected, and the kernel buffers megabytes for it.
+    /// Disconnects a peer whose kernel acknowledges no byte for this long while replies are pending (on Linux; elsewhere
+    /// progress is what this host's kernel accepts). Without it, a peer that never reads stays connected, and the kernel
+    /// buffers megabytes for it.
+    ///
+    /// A slow reader is acknowledged in jumps: its kernel opens a closed receive window only when a good part of the receive
+    /// buffer is free. Until then it looks the same as a peer that has stopped. So the timeout must exceed the time in which
+    /// the slowest peer reads one jump. On Linux a jump is 128 KiB with the default receive buffer, 384 KiB with 6 MiB, and
+    /// 2 MiB with 32 MiB: 30s is safe for peers that read 5, 13 and 70 KiB/s.
     #[arg(long, value_parser = timeout, value_name = "TIME", help_heading = "Limits")]
     write_timeout: Option<Duration>,
+
+    /// Minimum rate at which a peer acknowledges pending replies [default: off]
+    ///
+    /// Disconnects a peer that falls behind by what this rate yields in --min-rate-period. So a peer that stops reading is
+    /// disconnected after that period, and one that reads at half the rate after twice that. One that reads at this rate or
+    /// faster stays, if it reads one jump (see --write-timeout) within the period. Only time with pending replies counts.
+    #[arg(long, value_parser = min_rate, value_name = "RATE", help_heading = "Limits", hide_short_help = true)]
+    min_rate: Option<u64>,
+
+    /// Period over which --min-rate is averaged [default: 30s]
+    #[arg(long, value_parser = timeout, value_name = "TIME", requires = "min_rate", help_heading = "Limits", hide_short_help = true)]
+    min_rate_period: Option<Duration>,
 
     /// On shutdown, wait at most this long for pending replies to be delivered
     #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME", help_heading = "Limits", hide_short_help = true)]
@@ -183,6 +201,10 @@ impl Args {
             max_connections: self.max_connections as usize,
             idle_timeout: self.idle_timeout,
             write_timeout: self.write_timeout,
+            min_rate: self.min_rate.map(|bytes_per_second| MinRate {
+                bytes_per_second,
+                period: self.min_rate_period.unwrap_or(MinRate::PERIOD),
+            }),
             send_buffer: self.sndbuf.map(bytes),
             receive_buffer: self.rcvbuf.map(bytes),
             drain: self.drain,
@@ -288,6 +310,14 @@ fn kernel_buffer(text: &str) -> Result<u64, String> {
     let most = Config::LARGEST_KERNEL_BUFFER as u64;
     positive_size(text).and_then(|size| {
         if size <= most { Ok(size) } else { Err(format!("must be at most {}", Bytes(most))) }
+    })
+}
+
+/// Parses a rate that a connection can reach.
+fn min_rate(text: &str) -> Result<u64, String> {
+    rate(text).and_then(|rate| match rate <= MinRate::HIGHEST {
+        true => Ok(rate),
+        false => Err(format!("must be at most {} per second", Bytes(MinRate::HIGHEST))),
     })
 }
 

@@ -26,6 +26,10 @@ pub(super) struct ListeningEvent {
     #[serde(skip_serializing_if = "Option::is_none")]
     write_timeout: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    min_rate: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_rate_period: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     send_buffer: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     receive_buffer: Option<usize>,
@@ -50,6 +54,8 @@ impl ListeningEvent {
             max_connections: config.max_connections,
             idle_timeout: config.idle_timeout.map(|time| time.as_secs_f64()),
             write_timeout: config.write_timeout.map(|time| time.as_secs_f64()),
+            min_rate: config.min_rate.map(|rate| rate.bytes_per_second),
+            min_rate_period: config.min_rate.map(|rate| rate.period.as_secs_f64()),
             send_buffer: listening.send_buffer,
             receive_buffer: listening.receive_buffer,
         }

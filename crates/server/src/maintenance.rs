@@ -1,0 +1,108 @@
+//! Work that is done at intervals for all connections together.
+//!
+//! - Connections that exceed a limit are closed (see [`Reaper`]).
+//! - [`Stats`](Event::Stats) are emitted.
+//! - Memory that was freed in bulk is returned to the kernel.
+
+use std::future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::event::Event;
+use crate::memory::anonymous_memory;
+use crate::reaper::Reaper;
+use crate::shared::Shared;
+use crate::sys;
+use crate::threads::check_thread_headroom;
+
+/// Runs until it is dropped.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    tokio::join!(reap(&shared), emit_stats(&shared), return_free_memory(&shared));
+}
+
+/// Advances the server's clock, and closes the connections that exceed a limit.
+async fn reap(shared: &Shared) {
+    let Some(mut reaper) = Reaper::new(&shared.config) else { return future::pending().await };
+    let mut ticks = every(reaper.interval());
+    loop {
+        ticks.tick().await;
+        let now = shared.started().elapsed().as_millis() as u32;
+        shared.clock.store(now, Relaxed);
+        reaper.sweep(&shared.table, now);
+    }
+}
+
+async fn emit_stats(shared: &Shared) {
+    let Some(period) = shared.config.stats_every else { return future::pending().await };
+    let mut ticks = every(period);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        (shared.emit)(Event::Stats(shared.stats()));
+    }
+}
+
+/// Compares the memory of the process with what its connections buffer, and has the allocator return the difference: after it
+/// was free for two looks, or immediately when the process exceeds the memory limit.
+///
+/// The buffered bytes do not show what is free. A frame that grows moves from the heap to a mapping of its own: it buffers no
+/// less, but the memory it occupied before becomes free.
+async fn return_free_memory(shared: &Shared) {
+    sys::retain_freed_memory();
+    let (mut baseline, mut was_free) = (u64::MAX, false);
+    loop {
+        let Some(anonymous) = anonymous_memory() else { return future::pending().await };
+        let connections = shared.table.open() as u64 * IDLE_CONNECTION_BYTES;
+        let free = anonymous.saturating_sub(shared.account.take_peak() + connections);
+        baseline = baseline.min(free);
+        let is_free = free - baseline >= TRIM_THRESHOLD;
+        let limit = shared.config.memory_limit;
+        // Memory that was in use at the last look may be in use again at the next.
+        if is_free && (was_free || anonymous > limit) {
+            trim().await;
+            // The new baseline is what could not be returned: the program's own memory, and gaps between live blocks.
+            (baseline, was_free) = (u64::MAX, false);
+            continue;
+        }
+        was_free = is_free;
+        sleep(if anonymous > limit / 4 * 3 { TRIM_INTERVAL_NEAR_LIMIT } else { TRIM_INTERVAL }).await;
+    }
+}
+
+/// Half a gigabyte takes tens of milliseconds, which no connection should wait for, so a separate thread does it, if one can
+/// be started. (tokio's `spawn_blocking` would wait forever where none can.)
+async fn trim() {
+    let (done, end) = tokio::sync::oneshot::channel::<()>();
+    let thread = check_thread_headroom().and_then(|()| {
+        thread::Builder::new().name("trim".to_owned()).spawn(move || {
+            sys::trim_memory();
+            drop(done);
+        })
+    });
+    if thread.is_ok() {
+        // Nothing is ever sent: the channel closes when the thread exits.
+        let _ = end.await;
+    }
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// How often to look for memory to return: often enough for a live display to show it.
+const TRIM_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How often near the memory limit: a look takes some 20 µs, and a peer may fill megabytes between two.
+const TRIM_INTERVAL_NEAR_LIMIT: Duration = Duration::from_millis(25);
+
+/// Free bytes that are worth a walk over the heap.
+const TRIM_THRESHOLD: u64 = 512 * 1024;
+
+/// Bytes that an idle connection costs: its task, the registration of its socket, its entry.
+const IDLE_CONNECTION_BYTES: u64 = 1024;
