@@ -1,20 +1,20 @@
-//! The check: is what came back what was sent, each frame once and in order?
+//! Checks that every frame came back as it was sent, once and in order.
 //!
-//! It holds no frame. The head of each frame says which one it is, and the rest is compared as it arrives with what the
-//! [`Recipe`] makes of that number:
+//! It stores no frame. The head of each frame has its number, and the rest is compared as it arrives with the frame
+//! that the [`Recipe`] generates from this number:
 //!
 //! ```text
 //!          ┌──────────── good: verified ────────────┐
 //!          v                                        │
-//!        head ── a number of ours ──> body ── all of it equal
+//!        head ── number was sent ──> body ── every byte is equal
 //!          ^ \                          │
-//!          │  └─ not ours ──> skip <────┘ a byte differs
-//!          └── end of the frame ──┘                     skip: mismatched, and accounted for by the next good number
+//!          │  └─ not sent ──> skip <────┘ a byte differs
+//!          └── end of the frame ──┘                     skip: mismatched, and attributed to a number by the next good one
 //! ```
 //!
-//! A line ends at its newline, whatever stands in it; a prefixed frame where its length says. A length that no frame of
-//! ours has means that the boundaries are lost, and the rest of the stream can only be counted. Without framing the
-//! stream is compared by position, so after the first difference there is nothing to go by.
+//! A line ends at its newline, whatever it contains; a length-prefixed frame ends where its length says. A length
+//! that no sent frame has means that the frame boundaries are lost, and the rest of the stream can only be counted.
+//! Without framing the stream is compared by position, so it cannot be checked beyond the first difference.
 
 mod tally;
 
@@ -27,10 +27,10 @@ use crate::gaps::Gaps;
 use crate::number::DIGITS;
 use crate::recipe::{Frame, Recipe};
 
-/// Checks the stream that comes back on one connection. Sans-IO: it is fed with bytes, in pieces of any size.
+/// Checks the stream that comes back on one connection. Sans-IO: it accepts the bytes in pieces of any size.
 ///
 /// ```
-/// use echoctl_client::{Checker, Pool, Recipe, FrameStream};
+/// use echoctl_client::{Checker, FrameStream, Pool, Recipe};
 /// use echoctl_proto::Framing;
 ///
 /// let recipe = Recipe::new(Pool::new(1), Framing::Lines, &(100..=100), 0);
@@ -49,23 +49,23 @@ use crate::recipe::{Frame, Recipe};
 pub struct Checker {
     recipe: Recipe,
     state: State,
-    /// The number that comes next if nothing is lost.
+    /// The number of the next frame if none is lost.
     expected: u64,
-    /// Wrong frames since the last good one: each stands for a number that was passed over.
+    /// Wrong frames since the last good one; each stands for one of the skipped numbers.
     unnamed: u64,
     gaps: Gaps,
-    /// How many bytes came before the frame it is in.
+    /// Offset of the current frame in the stream.
     start: u64,
     tally: Tally,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Gathering marks and number.
+    /// Collecting framing and number.
     Head { bytes: [u8; HEAD], have: usize },
     /// Comparing.
     Body { frame: Frame, at: u64 },
-    /// Passing over the rest of a wrong frame: so many bytes, or to the next newline.
+    /// Skipping the rest of a wrong frame: this many bytes, or until the next newline.
     Skip { left: Option<u64> },
     /// Comparing by position, without frames.
     Stream(FrameStream),
@@ -74,7 +74,7 @@ enum State {
 }
 
 impl Checker {
-    /// A check of the stream that `recipe` describes, from its beginning.
+    /// A checker of the stream that `recipe` describes, from its beginning.
     pub fn new(recipe: Recipe) -> Checker {
         let state = match recipe.framing() {
             Framing::Raw => State::Stream(FrameStream::new(&recipe)),
@@ -91,8 +91,8 @@ impl Checker {
         }
     }
 
-    /// Checks `bytes`, which came behind all fed before. `started` is how many frames the producer has started to send: no
-    /// larger number can come back.
+    /// Checks the next `bytes`. `started` is the number of frames that the producer has started to send: no other
+    /// number can come back.
     pub fn feed(&mut self, mut bytes: &[u8], started: u64) {
         while !bytes.is_empty() {
             let used = match &mut self.state {
@@ -121,8 +121,8 @@ impl Checker {
         }
     }
 
-    /// Says that the stream ended in order after all of the `sent` frames had been written. What has not come back by now
-    /// is lost.
+    /// Ends the check after a regular end of stream: all of the `sent` frames were written, and those that have not
+    /// come back are lost.
     pub fn finish(&mut self, sent: u64) {
         match &self.state {
             State::Lost => {}
@@ -131,25 +131,27 @@ impl Checker {
         }
     }
 
-    /// Says that more has come back than was sent, wherever in the stream the excess is.
+    /// Records that more bytes came back than were sent, wherever in the stream the excess is.
     pub fn record_excess(&mut self) {
         self.record_fault(Fault::Excess);
     }
 
-    /// What it has found so far.
+    /// The results so far.
     pub fn tally(&self) -> Tally {
         self.tally
     }
 
     fn feed_head(&mut self, unread: &[u8], started: u64) -> usize {
-        let State::Head { bytes, have } = &mut self.state else { unreachable!("called in this state") };
+        let State::Head { bytes, have } = &mut self.state else {
+            unreachable!("invariant: called in this state only")
+        };
         let head = self.recipe.head();
         let used = unread.len().min(head - *have);
         let arrived = &unread[..used];
         if self.recipe.framing() == Framing::Lines
             && let Some(newline) = memchr(arrived)
         {
-            // A line too short for a number. It ends here, and so does the frame.
+            // A line too short for a number. The newline ends the frame.
             self.record_fault(Fault::Number);
             self.state = State::NEXT;
             return newline + 1;
@@ -163,7 +165,7 @@ impl Checker {
         used
     }
 
-    /// What follows from a whole head.
+    /// The next state after a complete head.
     fn judge(&mut self, head: &[u8], started: u64) -> State {
         let (prefix, digits) = head.split_at(head.len() - DIGITS);
         let rest = match self.recipe.framing() {
@@ -177,10 +179,11 @@ impl Checker {
                 Some(payload - DIGITS as u64)
             }
         };
-        let digits = digits.first_chunk().expect("a head ends with all digits of a number");
+        let digits = digits.first_chunk().expect("invariant: a head ends with the digits of a number");
         let frame = self.recipe.number(digits).filter(|&number| number < started);
         match frame.map(|number| self.recipe.frame(number)) {
-            // The size follows from the number: any other length is wrong, and says where the wrong frame ends.
+            // The size follows from the number. With any other length the frame is wrong, and ends where the length
+            // says.
             Some(frame) if rest.is_none_or(|rest| rest + head.len() as u64 == frame.size) => {
                 self.begin(frame, head.len() as u64)
             }
@@ -190,7 +193,9 @@ impl Checker {
     }
 
     fn feed_body(&mut self, unread: &[u8]) -> usize {
-        let State::Body { frame, at } = &mut self.state else { unreachable!("called in this state") };
+        let State::Body { frame, at } = &mut self.state else {
+            unreachable!("invariant: called in this state only")
+        };
         let piece = self.recipe.piece(frame, *at);
         let used = piece.len().min(unread.len());
         if piece[..used] == unread[..used] {
@@ -202,14 +207,16 @@ impl Checker {
             }
             return used;
         }
-        // No newline is content, so the first one from here on ends the line, wherever in this piece the difference is.
+        // Content has no newline, so the next one ends the line, wherever in this piece the difference is.
         let left = (self.recipe.framing() != Framing::Lines).then_some(frame.size - *at);
         self.state = self.skip(Fault::Content, left);
         0
     }
 
     fn feed_skip(&mut self, unread: &[u8]) -> usize {
-        let State::Skip { left } = &mut self.state else { unreachable!("called in this state") };
+        let State::Skip { left } = &mut self.state else {
+            unreachable!("invariant: called in this state only")
+        };
         let (used, done) = match left {
             None => match memchr(unread) {
                 Some(newline) => (newline + 1, true),
@@ -240,7 +247,7 @@ impl Checker {
         if left == Some(0) { State::NEXT } else { State::Skip { left } }
     }
 
-    /// Accounts for a frame that came back right.
+    /// Records a frame that came back intact.
     fn record_good(&mut self, frame: &Frame) {
         if frame.number >= self.expected {
             self.pass_over(frame.number);
@@ -254,8 +261,8 @@ impl Checker {
         }
     }
 
-    /// Accounts for the numbers from the expected one to before `next`: they are the wrong frames seen meanwhile, and
-    /// the others are lost.
+    /// Records that the numbers from the expected one to before `next` were skipped: those of the wrong frames since,
+    /// and lost ones.
     fn pass_over(&mut self, next: u64) {
         if next > self.expected {
             let missing = next - self.expected;
@@ -281,7 +288,7 @@ fn memchr(bytes: &[u8]) -> Option<usize> {
     memchr::memchr(b'\n', bytes)
 }
 
-/// Room for the longest prefix and the number.
+/// Maximum length of a prefix plus the number.
 const HEAD: usize = 4 + DIGITS;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a flood is to do: plain values, with their defaults and bounds in one place.
+//! Configuration of a flood: plain values, with their defaults and bounds in one place.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -9,72 +9,73 @@ use echoctl_proto::Framing;
 use crate::Error;
 use crate::number;
 
-/// What to send, how fast, what to read, and when to stop. Sizes in bytes, rates in bytes a second.
+/// What to send, how fast, what to read, and when to stop. Sizes in bytes, rates in bytes per second.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The server.
+    /// Address of the server.
     pub addr: SocketAddr,
-    /// How many connections; at least 1. What is said of rates and bytes below is for all of them together.
+    /// Number of connections, at least 1. The rates and byte counts below are totals over all of them.
     pub connections: usize,
-    /// How frames are marked.
+    /// Framing; must match the server's.
     pub framing: Framing,
-    /// Bytes of each frame on the wire, marks included; drawn evenly from the range by the seed and the frame's number.
+    /// Frame size on the wire, framing overhead included. Uniformly distributed over the range, as a function of the seed
+    /// and the frame's number.
     pub sizes: RangeInclusive<usize>,
-    /// What sizes and contents are made from: the same seed sends the same bytes.
+    /// Seed for frame sizes and contents: the same seed sends the same bytes.
     pub seed: u64,
-    /// Bytes of one write, whole or part of frames; 1 to [`Config::MAX_WRITE_SIZE`].
+    /// Bytes per write, 1 to [`Config::MAX_WRITE_SIZE`]; need not align with frames.
     pub write_size: usize,
-    /// How fast to write.
+    /// Rate of writing.
     pub rate: Rate,
-    /// When the rate is lifted: from this time on, [`Rate::Max`]. `None`: never.
+    /// When the rate limit ends: from this time on, the rate is [`Rate::Max`]. `None`: never.
     pub rate_until: Option<Duration>,
     /// What to read.
     pub reading: Reading,
-    /// How long to send. `None`: until the bytes are sent or the flood is stopped.
+    /// How long to send. `None`: until all bytes are sent or the flood is stopped.
     pub duration: Option<Duration>,
-    /// How much to send; the last frame is finished. `None`: until the time is over or the flood is stopped.
+    /// Total bytes to send, rounded up to a complete frame. `None`: until the time is over or the flood is stopped.
     pub bytes: Option<u64>,
-    /// At the end of sending, read all that is owed, whatever `reading` says.
+    /// Whether to read all pending replies after sending, regardless of `reading`.
     pub drain_at_end: bool,
-    /// What is read at the end is given up when less than [`Config::MIN_PROGRESS`] moves in this time.
+    /// Stall timeout of the drain: it is aborted if fewer than [`Config::MIN_PROGRESS`] bytes move in this time.
     pub stall_timeout: Duration,
-    /// The longest that reading at the end may take, beside twice the time of the sending.
+    /// Maximum duration of the drain. Twice the time spent sending is added to it.
     pub max_drain: Duration,
-    /// Ends the sending, as if its time were over, when all connections wait to write and less than [`Config::MIN_PROGRESS`] has
-    /// moved in this time. `None`: never.
+    /// Stops sending, as if `duration` had passed, once every connection's write is blocked and fewer than
+    /// [`Config::MIN_PROGRESS`] bytes have moved in this time. `None`: never.
     pub idle_timeout: Option<Duration>,
-    /// The longest that a handshake may take. More than 0.
+    /// Maximum duration of a handshake. More than 0.
     pub connect_timeout: Duration,
-    /// SO_SNDBUF of each connection. `None`: the kernel's choice, which grows.
+    /// SO_SNDBUF of each connection. `None`: tuned by the kernel.
     pub sndbuf: Option<usize>,
-    /// SO_RCVBUF of each connection. `None`: the kernel's choice, which grows.
+    /// SO_RCVBUF of each connection. `None`: tuned by the kernel.
     pub rcvbuf: Option<usize>,
 }
 
 impl Config {
-    /// The default size of a frame.
+    /// Default frame size.
     pub const SIZE: usize = 1024;
-    /// The default size of a write: what one read of a server commonly takes.
+    /// Default write size: a common read size of servers.
     pub const WRITE_SIZE: usize = 64 * 1024;
-    /// The same at [`Rate::Max`], where each call counts: into a sink about 1.3 times as fast as 64 KiB at a time, where 1 MiB,
-    /// more than the processor's nearest cache holds, is slower again.
+    /// Default write size at [`Rate::Max`], where the cost of each call counts. Into a sink it is about 1.3 times as fast as
+    /// 64 KiB; 1 MiB, which exceeds the processor's nearest cache, is slower again.
     pub const FULL_SPEED_WRITE_SIZE: usize = 256 * 1024;
-    /// The largest write. A larger one would only wait in the kernel's send queue (4 MiB by default).
+    /// Maximum write size. Most of a larger write would only wait for room in the send queue (4 MiB by default).
     pub const MAX_WRITE_SIZE: usize = 16 << 20;
-    /// The rate when the reader is stopped or slow: slow enough to watch a queue fill.
+    /// Default rate with a stopped or slow reader: slow enough to watch a queue fill.
     pub const WATCHABLE_RATE: u64 = 64 << 20;
-    /// The default stall timeout: several times the longest pause seen on a busy machine, and short enough to sit out.
+    /// Default stall timeout: several times the longest pause seen on a busy machine, and short enough to wait for.
     pub const STALL_TIMEOUT: Duration = Duration::from_secs(5);
-    /// Bytes that have to move within the stall timeout, of all connections together: fewer are no server at work. With a timeout
-    /// of 5 s it is 13 KB/s.
+    /// Bytes that must move within the stall timeout, over all connections: a working server moves more. With a timeout of
+    /// 5 s it is 13 KB/s.
     pub const MIN_PROGRESS: u64 = 64 * 1024;
-    /// The default time for what is read at the end: what is pending then was sent in the time that is added to it.
+    /// Default maximum of the drain. The pending bytes were sent in the time that is added to it.
     pub const MAX_DRAIN: Duration = Duration::from_secs(30);
-    /// The default time for a handshake: three SYNs are lost before that. The kernel itself would try for two minutes.
+    /// Default connect timeout: enough for three lost SYNs. The kernel itself would try for two minutes.
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// One connection to `addr` that sends lines of 1 KiB as fast as it can, reads and checks everything, and goes on
-    /// until it is stopped.
+    /// One connection to `addr` that sends lines of 1 KiB at full speed, reads and checks everything, and runs until it is
+    /// stopped.
     pub fn new(addr: SocketAddr) -> Config {
         Config {
             addr,
@@ -98,7 +99,7 @@ impl Config {
         }
     }
 
-    /// Whether it can be carried out.
+    /// Checks that all values are within their bounds.
     ///
     /// # Errors
     /// The first value that is out of bounds, with the bounds.
@@ -121,29 +122,29 @@ impl Config {
         Ok(())
     }
 
-    /// The smallest and the largest frame on the wire, in bytes, that `framing` allows.
+    /// Minimum and maximum frame size on the wire, in bytes, with this framing.
     pub fn frame_sizes(framing: Framing) -> (usize, usize) {
         let max = framing.longest_payload().saturating_add(framing.overhead());
         (framing.overhead() + number::DIGITS, max.min(MAX_FRAME))
     }
 
-    /// Whether all that was sent is to be read at the end.
+    /// Whether all pending replies are read at the end.
     pub(crate) fn drains(&self) -> bool {
         self.drain_at_end || matches!(self.reading, Reading::All | Reading::Pause { .. })
     }
 }
 
-/// How fast to write.
+/// Rate of writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rate {
-    /// As fast as the server takes it.
+    /// As fast as the server accepts the data.
     Max,
-    /// So many bytes a second, over all connections; at least 1.
+    /// At most this many bytes per second, over all connections; at least 1.
     Limited(u64),
 }
 
 impl Rate {
-    /// The rate when none is asked for: as fast as possible where everything is read, else one that can be watched.
+    /// The default rate: unlimited if everything is read, otherwise [`Config::WATCHABLE_RATE`].
     pub const fn default_for(reading: &Reading) -> Rate {
         match reading {
             Reading::All => Rate::Max,
@@ -155,24 +156,24 @@ impl Rate {
 /// What the consumer does. Times count from the start of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
-    /// It reads everything at once.
+    /// It reads everything immediately.
     All,
-    /// It never reads: the client that takes a server without backpressure down.
+    /// It never reads: such a client crashes a server without backpressure.
     Nothing,
-    /// It reads so many bytes a second, over all connections; at least 1.
+    /// It reads at most this many bytes per second, over all connections; at least 1.
     AtRate(u64),
-    /// It reads for so long, and then no more.
+    /// It reads until this time, and then stops.
     For(Duration),
-    /// It reads, stops at `from`, and reads again at `until`.
+    /// It reads, stops at `from`, and resumes at `until`.
     Pause {
         /// When it stops.
         from: Duration,
-        /// When it goes on.
+        /// When it resumes.
         until: Duration,
     },
 }
 
-/// The largest frame, in bytes: far beyond what any server takes, and far from any overflow.
+/// Maximum frame size in bytes: far more than any server accepts, and far from any overflow.
 const MAX_FRAME: usize = 1 << 30;
 
 #[cfg(test)]
@@ -184,12 +185,12 @@ mod tests {
     }
 
     #[test]
-    fn the_default_can_be_carried_out() {
+    fn the_default_is_valid() {
         assert!(config().check().is_ok());
     }
 
     #[test]
-    fn a_frame_must_hold_its_number_and_fit_its_length_field() {
+    fn a_frame_must_fit_its_number_and_its_length_field() {
         let refused = |framing, sizes| {
             Config { framing, sizes, ..config() }.check().expect_err("out of bounds").to_string()
         };

@@ -1,8 +1,8 @@
-//! Connecting, and not to oneself.
+//! Connects to a server, and refuses a connection to itself.
 //!
-//! Where nothing listens at a port from which outgoing connections are made, the kernel may choose that very port for the
-//! connecting socket. Its SYN then meets itself, as in a simultaneous open, and the connection is established: an echo that
-//! returns every byte, with no server. Only the two addresses tell, which are equal.
+//! If nothing listens on an ephemeral port, the kernel may choose this very port for the connecting socket. Its SYN
+//! then reaches the socket itself, as in a simultaneous open, and the connection is established: an echo that returns
+//! every byte, without a server. It can be recognised only by its two addresses, which are equal.
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
@@ -10,23 +10,23 @@ use std::time::{Duration, Instant};
 
 use crate::producer::FAR_FUTURE;
 
-/// Connects to `addr` within `within`, which is more than 0.
+/// Connects to `addr`. `within` is the connect timeout, more than 0.
 ///
 /// # Errors
-/// What the kernel said; [`ErrorKind::ConnectionRefused`] also for a connection that met itself.
+/// The kernel's error; also [`ErrorKind::ConnectionRefused`] for a connection to itself.
 pub fn connect(addr: SocketAddr, within: Duration) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&addr, within)?;
     refuse_itself(stream.local_addr()?, stream.peer_addr()?)?;
     Ok(stream)
 }
 
-/// An error when a connection with these ends is one with itself.
+/// Refuses a connection whose two endpoints are the same.
 pub(crate) fn refuse_itself(local: SocketAddr, peer: SocketAddr) -> io::Result<()> {
     if local == peer { Err(ErrorKind::ConnectionRefused.into()) } else { Ok(()) }
 }
 
-/// The time for the connections of one run: each has a bound, and so have all together, so that a server that accepts ever
-/// more slowly ends the run.
+/// Timeouts for opening the connections of one run: one for each connection and one for all of them, so that the run
+/// also ends with a server that accepts more and more slowly.
 #[derive(Debug)]
 pub(crate) struct ConnectTimer {
     each: Duration,
@@ -34,30 +34,31 @@ pub(crate) struct ConnectTimer {
 }
 
 impl ConnectTimer {
-    /// Begins now, with at most `each` for one connection.
+    /// Starts now. `each` is the timeout of one connection.
     pub(crate) fn start(each: Duration) -> ConnectTimer {
         ConnectTimer { each, end: Instant::now() + each.max(CONNECT_ALL_TIMEOUT).min(FAR_FUTURE) }
     }
 
-    /// The longest that the next connection may take, more than 0.
+    /// Timeout of the next connection, more than 0.
     pub(crate) fn left(&self) -> Duration {
         self.each.min(self.end.saturating_duration_since(Instant::now())).max(Duration::from_millis(1))
     }
 
-    /// The error of connection `index` of `count`, with both where there are several.
+    /// The error of connection `index` of `count`; the message has both numbers, except for the first connection.
     pub(crate) fn failure(&self, error: io::Error, index: usize, count: usize) -> io::Error {
         if index == 0 {
             return error;
         }
         let why = match error.kind() {
-            ErrorKind::TimedOut => "no answer in time".to_owned(),
+            ErrorKind::TimedOut => "timed out".to_owned(),
             _ => error.to_string(),
         };
         io::Error::new(error.kind(), format!("connection {} of {count}: {why}", index + 1))
     }
 }
 
-/// For all connections of a run: 10,000 take a second or two, and a backlog that is full lets one in every few seconds.
+/// Timeout for all connections of a run: 10,000 take a second or two, and a full backlog admits one every few
+/// seconds.
 const CONNECT_ALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
@@ -70,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_connection_to_itself_is_refused() {
-        // Bound and connected to its own port: what happens by chance within the range of ephemeral ports.
+        // Bound and connected to its own port, as happens by chance within the range of ephemeral ports.
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
         let own = socket.local_addr().unwrap();
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn all_connections_together_have_a_bound() {
+    fn all_connections_together_have_a_timeout() {
         let time = ConnectTimer { each: 10 * SECOND, end: Instant::now() };
 
         assert!(time.left() < SECOND);

@@ -1,7 +1,7 @@
-//! The connection: one connection of a flood, its socket and its live counters.
+//! One connection of a flood: its socket and its live counters, shared by producer, consumer and sampler.
 //!
-//! Producer, consumer and whoever samples the run share it. Counters are relaxed atomics, each written by one task alone; a
-//! sampler that wants them to fall along the path reads `consumed` first and `produced` last.
+//! Counters are relaxed atomics, and each is written by only one task. A sampler that wants no counter to exceed the
+//! one before it on the path reads `consumed` first and `produced` last.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::checker::Tally;
 use crate::outcome::{Drain, Ending};
 
-/// One connection. On Unix its socket can be borrowed (`AsFd`), to ask the kernel about it.
+/// One connection of a flood. On Unix its socket can be borrowed (`AsFd`), to query the kernel.
 #[derive(Debug)]
 pub struct Connection {
     pub(crate) stream: TcpStream,
@@ -24,9 +24,9 @@ pub struct Connection {
     produced: AtomicU64,
     consumed: AtomicU64,
     frames_started: AtomicU64,
-    /// Bytes that the producer has handed to the kernel, or is about to.
+    /// Bytes that the producer has written or is about to write.
     announced: AtomicU64,
-    /// Nanoseconds after `epoch`, plus 1; 0 while no write waits.
+    /// Nanoseconds after `epoch`, plus 1; 0 while no write is blocked.
     blocked_since: AtomicU64,
     longest_stall: AtomicU64,
     tally: Mutex<Tally>,
@@ -36,16 +36,16 @@ pub struct Connection {
     epoch: Instant,
 }
 
-/// How far a connection is. Phases only go forward.
+/// Phase of a connection. Phases only advance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// It sends.
+    /// It is sending.
     Sending,
-    /// It is to send no more than the rest of the frame it is in.
+    /// It is to send only the rest of the current frame.
     Closing,
-    /// All is sent.
+    /// Everything is sent.
     Sent,
-    /// Nothing more will happen.
+    /// The connection has ended.
     Over,
 }
 
@@ -69,7 +69,7 @@ impl Connection {
         })
     }
 
-    /// Its own address.
+    /// The local address.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
     }
@@ -79,7 +79,7 @@ impl Connection {
         self.peer
     }
 
-    /// Bytes written: what the kernel took. Counted when the write returns, so the kernel may be a write ahead of it.
+    /// Bytes written. Counted when a write returns, so the kernel may be ahead by one write.
     pub fn produced(&self) -> u64 {
         self.produced.load(Relaxed)
     }
@@ -89,39 +89,39 @@ impl Connection {
         self.consumed.load(Relaxed)
     }
 
-    /// Frames begun to be sent.
+    /// Frames of which at least a part has been sent.
     pub fn frames(&self) -> u64 {
         self.frames_started.load(Relaxed)
     }
 
-    /// What the check has found so far.
+    /// The results of the check so far.
     pub fn tally(&self) -> Tally {
         *self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For how long the kernel has taken no byte of the write that waits now, if one does.
+    /// How long the current write has been blocked; `None` if none is.
     pub fn stalled(&self) -> Option<Duration> {
         let since = self.blocked_since.load(Relaxed).checked_sub(1)?;
         Some(self.epoch.elapsed().saturating_sub(Duration::from_nanos(since)))
     }
 
-    /// The longest such time so far, that of the write that waits now included.
+    /// The longest time that a write has been blocked so far, including the current one.
     pub fn longest_stall(&self) -> Duration {
         let past = Duration::from_nanos(self.longest_stall.load(Relaxed));
         self.stalled().map_or(past, |now| past.max(now))
     }
 
-    /// How far it is.
+    /// The current phase.
     pub fn phase(&self) -> Phase {
         *self.phase.borrow()
     }
 
-    /// How it ended, once it has.
+    /// How the connection ended; `None` while it is open.
     pub fn ending(&self) -> Option<&Ending> {
         self.ending.get()
     }
 
-    /// How it was drained, once it is over.
+    /// The drain, if there was one, once the connection has ended.
     pub(crate) fn drain(&self) -> Option<Drain> {
         self.drain.get().copied()
     }
@@ -130,7 +130,7 @@ impl Connection {
         let _ = self.drain.set(drain);
     }
 
-    /// Moves on to `phase`, if that is forward, and wakes who waits for it.
+    /// Advances to `phase`, unless that would go backwards, and wakes the tasks that wait for a change.
     pub(crate) fn advance(&self, phase: Phase) {
         self.phase.send_if_modified(|now| {
             let forward = phase > *now;
@@ -139,7 +139,7 @@ impl Connection {
         });
     }
 
-    /// Ends it. The first reason given stays.
+    /// Ends the connection. Only the first reason is stored.
     pub(crate) fn end(&self, ending: Ending) {
         let _ = self.ending.set(ending);
         self.advance(Phase::Over);
@@ -149,30 +149,30 @@ impl Connection {
         self.phase.subscribe()
     }
 
-    /// Counts `bytes` as written.
+    /// Adds `bytes` to the bytes written.
     pub(crate) fn record_write(&self, bytes: usize) {
         self.produced.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// Says, before the write, how many frames will then be begun, and bytes sent: their echo may be back before the write
-    /// returns.
+    /// Stores, before the write, the frames and bytes that will have been sent by then: their echo may arrive before
+    /// the write returns.
     pub(crate) fn announce(&self, frames: u64, bytes: u64) {
         self.frames_started.store(frames, Relaxed);
         self.announced.store(bytes, Relaxed);
     }
 
-    /// Whether more was read than can have been sent: no echo does that.
+    /// Whether more bytes were read than can have been sent, which no echo returns.
     pub(crate) fn has_excess(&self) -> bool {
         self.consumed() > self.announced.load(Relaxed)
     }
 
-    /// Counts `bytes` as read, and keeps what the check says of all so far.
+    /// Adds `bytes` to the bytes read, and stores the results of the check so far.
     pub(crate) fn record_read(&self, bytes: usize, tally: Tally) {
         self.consumed.fetch_add(bytes as u64, Relaxed);
         *self.tally.lock().unwrap_or_else(PoisonError::into_inner) = tally;
     }
 
-    /// Says that a write begins to wait, or no longer waits.
+    /// Records that a write starts or stops being blocked.
     pub(crate) fn set_blocked(&self, waits: bool) {
         if waits {
             self.blocked_since.store(self.epoch.elapsed().as_nanos() as u64 + 1, Relaxed);

@@ -1,8 +1,8 @@
-//! The consumer: reads one connection when its schedule says so, and checks every byte.
+//! Reads one connection as its schedule says, and checks every byte.
 //!
-//! It never looks at what the producer is doing, but for one thing: once all is sent, what is still pending is read to its
-//! end, or left, as the run was told. That reading is bounded whatever the server does: by a rate below which it is given
-//! up, by a time in all, and by what was sent, since more than that is no echo.
+//! It is independent of the producer, except that once everything is sent, it drains the connection or leaves the
+//! pending bytes unread, as configured. The drain is bounded whatever the server does: by a minimum rate, by a
+//! maximum duration, and by the number of bytes sent, since an echo returns no more.
 
 use std::io;
 use std::sync::Arc;
@@ -19,32 +19,32 @@ use crate::progress::Progress;
 use crate::schedule::{ReadMode, Schedule};
 use crate::thread_buffer;
 
-/// One connection's reading half.
+/// The reading half of one connection.
 pub(crate) struct Consumer {
     pub(crate) connection: Arc<Connection>,
     pub(crate) checker: Checker,
     pub(crate) schedule: Schedule,
-    /// Keeps the rate where the schedule asks for one.
+    /// Paces the reads if the schedule has a rate.
     pub(crate) pacer: Pacer,
-    /// Whether all that is owed is read at the end.
+    /// Whether all pending bytes are read at the end.
     pub(crate) drains: bool,
-    /// Whether that begins as soon as sending ends, whatever the schedule says.
+    /// Whether the drain starts as soon as sending is over, regardless of the schedule.
     pub(crate) drain_at_end: bool,
-    /// The window in which [`min_progress`](Self::min_progress) bytes have to move while that is read, and the time for all of it.
+    /// During the drain at least [`min_progress`](Self::min_progress) bytes must move within this time.
     pub(crate) stall_timeout: Duration,
     pub(crate) min_progress: u64,
     pub(crate) max_drain: Duration,
-    /// The reading at the end, once it has begun.
+    /// State of the drain, once it has started.
     pub(crate) draining: Option<Draining>,
-    /// Whether the schedule has asked for slow reading or none so far.
+    /// Whether the schedule has limited or stopped reading so far.
     pub(crate) was_throttled: bool,
-    /// Set when reading resumes at full speed after that.
+    /// Set when reading then resumes at full speed.
     pub(crate) drain: Option<Drain>,
     pub(crate) started: Instant,
 }
 
 impl Consumer {
-    /// Reads until the end of the stream, or until nothing is left to be done, and says how the connection ended.
+    /// Reads until the end of the stream, or until there is nothing left to do, and stores how the connection ended.
     pub(crate) async fn run(mut self) {
         let ending = self.read().await;
         if let Some(drain) = self.drain {
@@ -67,7 +67,7 @@ impl Consumer {
             let (max, until) = match self.next_step(phase) {
                 Step::Read { max, until } => (max, until),
                 Step::Wait(until) => {
-                    // A wait of our own is not the server's.
+                    // The reader itself pauses: this does not count as a stall of the server.
                     self.draining = None;
                     sleep_or_change(until, &mut phases).await;
                     continue;
@@ -97,7 +97,7 @@ impl Consumer {
         }
     }
 
-    /// What the schedule asks for now.
+    /// The next step of the schedule.
     fn next_step(&mut self, phase: Phase) -> Step {
         let now = self.started.elapsed();
         let scheduled = self.schedule.at(now);
@@ -139,7 +139,7 @@ impl Consumer {
         })
     }
 
-    /// Waits for bytes, for a new phase, until `until`, or until the reading at the end is to be judged again.
+    /// Waits until bytes arrive, the phase changes, `until` has passed, or the drain is to be checked again.
     async fn wait(&mut self, until: Instant, phases: &mut watch::Receiver<Phase>) -> io::Result<()> {
         let since = Instant::now();
         let until = self.draining.map_or(until, |draining| until.min(draining.ends()));
@@ -152,10 +152,10 @@ impl Consumer {
         outcome
     }
 
-    /// The ending when the reading at the end takes too long. It begins with the first call.
+    /// Ends the connection if the drain is too slow or takes too long. The drain starts with the first call.
     fn overdue(&mut self) -> Option<Ending> {
         let now = Instant::now();
-        // What is left to be sent counts as well: a frame is finished before the end.
+        // Includes what is still to be sent: the last frame is completed first.
         let moved = self.connection.produced() + self.connection.consumed();
         let draining = self.draining.get_or_insert_with(|| {
             let time = self.max_drain.saturating_add(2 * now.duration_since(self.started)).min(FAR_FUTURE);
@@ -177,7 +177,7 @@ impl Consumer {
     }
 
     fn end_of_stream(&mut self) -> Ending {
-        // Asked anew: the producer may have sent its FIN since, and this is the answer to it.
+        // Checked again: the producer may have sent its FIN meanwhile, and this end of stream answers it.
         if self.connection.phase() < Phase::Sent {
             return Ending::PeerClosed { how: CloseKind::EndOfStream, at: self.started.elapsed() };
         }
@@ -186,25 +186,25 @@ impl Consumer {
         Ending::Complete
     }
 
-    /// The instant of a time of the run; far away for `None`.
+    /// The instant of a time of the run; far in the future for `None`.
     fn time(&self, elapsed: Option<Duration>) -> Instant {
         self.started + elapsed.unwrap_or(FAR_FUTURE).min(FAR_FUTURE)
     }
 }
 
-/// The reading of what is pending once all is sent.
+/// The drain: reads what is pending once everything is sent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Draining {
     progress: Progress,
     since: Instant,
-    /// Bytes that had moved when it began.
+    /// Bytes that had moved when it started.
     from: u64,
-    /// When it is given up, however fast it goes.
+    /// When it is aborted, whatever its rate.
     end: Instant,
 }
 
 impl Draining {
-    /// When to judge it again at the latest.
+    /// When to check it again at the latest.
     fn ends(&self) -> Instant {
         self.progress.ends().min(self.end)
     }
@@ -212,11 +212,11 @@ impl Draining {
 
 /// What to do next.
 enum Step {
-    /// Read up to so many bytes; ask again at `until`.
+    /// Read up to `max` bytes; ask again at `until`.
     Read { max: usize, until: Instant },
     /// Read nothing until then.
     Wait(Instant),
 }
 
-/// Bytes of one read: enough that the cost of a system call does not show, and half of a common L2 cache.
+/// Bytes per read: enough to make the cost of the system call negligible, and half of a common L2 cache.
 const READ_SIZE: usize = 128 * 1024;

@@ -1,4 +1,4 @@
-//! What can keep a flood from starting. What happens to it later is told by its [`Outcome`](crate::Outcome).
+//! Errors that prevent a flood or a ping from starting. Later failures are part of its [`Outcome`](crate::Outcome).
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,50 +6,50 @@ use std::net::SocketAddr;
 use echoctl_proto::Framing;
 use thiserror::Error;
 
-/// A flood that could not start.
+/// Why a flood or a ping could not start.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// No connection came about.
+    /// A connection could not be opened.
     #[error("cannot connect to {addr}")]
     Connect {
-        /// Where to.
+        /// The server's address.
         addr: SocketAddr,
-        /// How many connections were opened before it.
+        /// Connections opened before this one.
         opened: usize,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// A frame of this size cannot be made.
+    /// Frames of this size cannot be sent.
     #[error(
-        "a frame of {size} bytes cannot be sent with {framing} framing: {min} to {max} bytes can, marks included"
+        "invalid frame size {size}: {framing} framing allows {min} to {max} bytes, framing overhead included"
     )]
     FrameSize {
-        /// The framing asked for.
+        /// The framing.
         framing: Framing,
-        /// The size asked for.
+        /// The requested size.
         size: usize,
-        /// The smallest: the framing's marks and the frame's number.
+        /// The minimum: the framing overhead and the frame's number.
         min: usize,
-        /// The largest that the framing can express.
+        /// The maximum that the framing can express.
         max: usize,
     },
-    /// A range of sizes that is empty.
-    #[error("sizes from {start} to {end} are no range: the first must not be the larger")]
+    /// An empty range of frame sizes.
+    #[error("invalid range of frame sizes {start}..{end}: the first must not exceed the last")]
     SizeRange {
         /// The first size.
         start: usize,
         /// The last size.
         end: usize,
     },
-    /// A size of writes out of bounds.
-    #[error("writes of {size} bytes: 1 to {max} bytes are possible")]
+    /// The write size is out of bounds.
+    #[error("invalid write size {size}: expected 1 to {max} bytes")]
     WriteSize {
-        /// The size asked for.
+        /// The requested size.
         size: usize,
-        /// The largest.
+        /// The maximum.
         max: usize,
     },
-    /// No connection was asked for.
-    #[error("0 connections can send nothing")]
+    /// No connections were requested.
+    #[error("invalid number of connections 0: expected at least 1")]
     NoConnections,
 }

@@ -1,4 +1,4 @@
-//! The flood: connects, runs two tasks a connection, stops them when it is time, and sums up.
+//! Runs a flood: opens the connections, starts two tasks per connection, stops them in time, and adds up the totals.
 
 use std::io;
 use std::net::SocketAddr;
@@ -32,7 +32,7 @@ use crate::schedule::Schedule;
 /// let config = Config { reading: Reading::Nothing, duration: Some(Duration::from_secs(5)), ..Config::new(addr) };
 /// let flood = Flood::connect(config).await?;
 /// let outcome = flood.run().await;
-/// println!("it took {} bytes before it stopped taking", outcome.totals.produced);
+/// println!("the server accepted {} bytes", outcome.totals.produced);
 /// # Ok(())
 /// # }
 /// ```
@@ -43,15 +43,15 @@ pub struct Flood {
 }
 
 impl Flood {
-    /// Opens all connections, one after the other, so that no backlog overflows. Nothing is sent yet.
+    /// Opens all connections, one after the other, so that no backlog overflows. Sends nothing yet.
     ///
     /// # Errors
-    /// When the configuration is out of bounds ([`Config::check`]) or a connection cannot be made within
-    /// [`Config::connect_timeout`], or all of them within half a minute.
+    /// If the configuration is invalid ([`Config::check`]), or if a connection cannot be opened within
+    /// [`Config::connect_timeout`], or not all of them within half a minute.
     pub async fn connect(config: Config) -> Result<Flood, Error> {
         config.check()?;
         let (time, count) = (ConnectTimer::start(config.connect_timeout), config.connections);
-        // It grows: the number was asked for, and descriptors may be fewer.
+        // Not preallocated: the process may have fewer file descriptors than the connections requested.
         let mut connections = Vec::new();
         for opened in 0..count {
             let connection = open(&config, time.left()).await.and_then(Connection::new);
@@ -66,20 +66,20 @@ impl Flood {
         Ok(Flood { config, connections: connections.into() })
     }
 
-    /// Its connections, for whoever samples them. A connection closes when the flood is over **and** nobody holds its
-    /// connection any more; bytes left unread then make its end a reset.
+    /// The connections, for sampling. A connection closes once the flood is over **and** every reference to it is
+    /// dropped. If bytes were left unread, it closes with a reset.
     pub fn connections(&self) -> &[Arc<Connection>] {
         &self.connections
     }
 
-    /// What ends it early.
+    /// A handle that stops the flood early.
     pub fn stop_handle(&self) -> StopHandle {
         StopHandle { connections: Arc::clone(&self.connections) }
     }
 
     /// Sends and reads as configured, until all connections have ended.
     ///
-    /// Cancel safe in that dropping the future ends all tasks; the counters of the connections stay as they are.
+    /// Cancel safe: dropping the future stops all tasks, and the counters of the connections keep their values.
     pub async fn run(self) -> Outcome {
         let started = Instant::now();
         let mut tasks = self.spawn(started);
@@ -118,7 +118,7 @@ impl Flood {
         }
     }
 
-    /// Starts the two halves of every connection.
+    /// Starts both tasks of every connection.
     fn spawn(&self, started: Instant) -> JoinSet<()> {
         let config = &self.config;
         let pool = Pool::new(config.seed);
@@ -165,21 +165,21 @@ impl Flood {
     }
 }
 
-/// Ends a flood early, and tells how far it is. It can be cloned and sent anywhere.
+/// Stops a flood early, and reports its totals so far. It can be cloned and sent to other threads.
 #[derive(Debug, Clone)]
 pub struct StopHandle {
     connections: Arc<[Arc<Connection>]>,
 }
 
 impl StopHandle {
-    /// Ends the sending as if its time were over: what the run was told to read at the end is still read.
+    /// Stops sending, as if [`Config::duration`] had passed. A drain at the end still takes place.
     pub fn stop(&self) {
         for connection in &*self.connections {
             connection.advance(Phase::Closing);
         }
     }
 
-    /// Ends everything now.
+    /// Stops everything immediately.
     pub fn abort(&self) {
         for connection in &*self.connections {
             connection.end(Ending::Stopped);
@@ -192,7 +192,7 @@ impl StopHandle {
     }
 }
 
-/// Finds out that a server no longer takes what is sent.
+/// Detects that a server no longer accepts data.
 struct IdleTimer(Progress);
 
 impl IdleTimer {
@@ -205,7 +205,7 @@ impl IdleTimer {
         ))
     }
 
-    /// When to look next: several times within a window, so that one that was interrupted is noticed soon after.
+    /// When to check next: several times per window, so that progress after a window is noticed soon.
     fn next_check(&self) -> Instant {
         self.0.ends().min(Instant::now() + self.0.window() / 4).max(Instant::now() + MIN_CHECK_INTERVAL)
     }
@@ -222,16 +222,16 @@ fn moved(connections: &[Arc<Connection>]) -> u64 {
     connections.iter().map(|connection| connection.produced() + connection.consumed()).sum()
 }
 
-/// Between two looks at an idle server whose pause is not over.
+/// Minimum interval between two checks.
 const MIN_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// One connection, its buffers set before the handshake: the window scale is agreed in it.
+/// Opens one connection. Sets its buffer sizes before the handshake, in which the window scale is negotiated.
 async fn open(config: &Config, within: Duration) -> io::Result<TcpStream> {
     let socket = match config.addr {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // The option is a signed 32-bit number; the kernel's own maximum is less.
+    // The option is a signed 32-bit number; the kernel's own maximum is smaller.
     let clamped = |bytes: usize| i32::try_from(bytes).unwrap_or(i32::MAX).unsigned_abs();
     if let Some(bytes) = config.sndbuf {
         socket.set_send_buffer_size(clamped(bytes))?;
@@ -246,7 +246,7 @@ async fn open(config: &Config, within: Duration) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// The part of `whole` that falls to number `index` of `parts`; the parts add up.
+/// Share number `index` of `whole`, divided among `parts`. The shares add up to `whole`.
 fn share(whole: u64, parts: usize, index: usize) -> u64 {
     let parts = parts as u64;
     whole / parts + u64::from((index as u64) < whole % parts)

@@ -1,19 +1,19 @@
-//! The stream: the endless stream of one connection's frames, handed out in pieces of any size.
+//! The endless stream of one connection's frames, generated in pieces of any size.
 //!
-//! It is a cursor and nothing else. A writer fills a block from a copy of the cursor, and moves the cursor on by what the
-//! kernel took: the rest of the block need not be kept, it can be made again. So a connection that is held back for an hour
-//! holds no buffer. The check of a stream without framing compares with the same cursor.
+//! It is only a cursor. A writer fills a block from a copy of the cursor, and advances the cursor by the number of
+//! bytes written. The rest of the block need not be stored, since it can be generated again. So a connection that is
+//! blocked for an hour holds no buffer. The check of a stream without framing compares with the same cursor.
 
 use crate::{Frame, Recipe};
 
-/// A place in the stream of a connection.
+/// A position in the stream of a connection.
 #[derive(Debug, Clone)]
 pub struct FrameStream {
-    /// The frame it stands in.
+    /// The frame at this position.
     frame: Frame,
-    /// How far into the frame. Invariant: `at < frame.size`.
+    /// Offset in the frame. Invariant: `at < frame.size`.
     at: u64,
-    /// Bytes before it in the stream.
+    /// Bytes before this position in the stream.
     position: u64,
 }
 
@@ -23,7 +23,7 @@ impl FrameStream {
         FrameStream { frame: recipe.frame(0), at: 0, position: 0 }
     }
 
-    /// Fills `out` with the bytes that follow, and moves behind them.
+    /// Fills `out` with the next bytes, and advances behind them.
     pub fn fill(&mut self, recipe: &Recipe, out: &mut [u8]) {
         let mut filled = 0;
         while filled < out.len() {
@@ -35,7 +35,7 @@ impl FrameStream {
         }
     }
 
-    /// Moves on by `bytes`.
+    /// Advances by `bytes`.
     pub fn advance(&mut self, recipe: &Recipe, mut bytes: u64) {
         while bytes > 0 {
             let step = bytes.min(self.frame.size - self.at);
@@ -44,7 +44,7 @@ impl FrameStream {
         }
     }
 
-    /// How many of `bytes` are the ones that follow; moves behind those.
+    /// Returns how many of `bytes` match the stream, and advances behind them.
     pub fn compare(&mut self, recipe: &Recipe, bytes: &[u8]) -> usize {
         let mut same = 0;
         while same < bytes.len() {
@@ -62,27 +62,27 @@ impl FrameStream {
         same
     }
 
-    /// Bytes before this place.
+    /// Bytes before this position.
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// Whole frames before this place.
+    /// Complete frames before this position.
     pub fn frames(&self) -> u64 {
         self.frame.number
     }
 
-    /// Frames started before this place, the one it stands in included.
+    /// Frames started before this position, including an incomplete one.
     pub(crate) fn started(&self) -> u64 {
         self.frame.number + u64::from(self.at > 0)
     }
 
-    /// Bytes to the end of the frame it stands in; 0 between two frames.
+    /// Bytes until the end of the current frame; 0 between two frames.
     pub fn to_frame_end(&self) -> u64 {
         if self.at == 0 { 0 } else { self.frame.size - self.at }
     }
 
-    /// Moves on by `bytes`, at most to the end of the frame.
+    /// Advances by `bytes`, at most to the end of the frame.
     fn step(&mut self, recipe: &Recipe, bytes: u64) {
         self.at += bytes;
         self.position += bytes;
@@ -101,7 +101,7 @@ mod tests {
     use crate::Pool;
 
     #[test]
-    fn the_stream_is_the_same_however_it_is_taken() {
+    fn the_stream_does_not_depend_on_the_size_of_pieces() {
         let recipe = Recipe::new(Pool::new(1), Framing::U16, &(10..=3000), 4);
         let mut at_once = vec![0; 100_000];
         FrameStream::new(&recipe).fill(&recipe, &mut at_once);
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn it_knows_how_far_a_frame_reaches() {
+    fn the_rest_of_the_frame_is_known() {
         let recipe = Recipe::new(Pool::new(1), Framing::Lines, &(100..=100), 0);
         let mut stream = FrameStream::new(&recipe);
 

@@ -1,26 +1,26 @@
-//! The gaps: which frame numbers were passed over, so that a frame that comes late is not taken for one that comes twice.
+//! Remembers skipped frame numbers, to distinguish a late frame from a duplicate.
 //!
-//! Bounded: [`MAX_GAPS`] gaps are remembered, the oldest forgotten first. A server that drops every other frame makes a gap a
-//! frame; what comes later than so many gaps counts as duplicated.
+//! Bounded: it stores [`MAX_GAPS`] gaps, and forgets the oldest first. A server that drops every other frame creates
+//! one gap per frame; a frame that is late by more gaps than that counts as duplicated.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// Numbers that were passed over and may still come.
+/// Numbers that were skipped and may still arrive.
 #[derive(Debug, Default)]
 pub(crate) struct Gaps {
-    /// Ascending, not touching.
+    /// Ascending and not adjacent.
     ranges: VecDeque<Range<u64>>,
 }
 
 impl Gaps {
-    /// Remembers that `numbers` were passed over. They are larger than any remembered before.
+    /// Remembers that `numbers` were skipped. They are larger than all numbers remembered before.
     pub(crate) fn remember(&mut self, numbers: Range<u64>) {
         self.ranges.push_back(numbers);
         self.forget_the_oldest();
     }
 
-    /// Whether `number` was passed over and has not come since; from now on it has.
+    /// Returns whether `number` was skipped and has not arrived since; from now on it has arrived.
     pub(crate) fn take(&mut self, number: u64) -> bool {
         let at = self.ranges.partition_point(|range| range.end <= number);
         let Some(range) = self.ranges.get_mut(at).filter(|range| range.contains(&number)) else {
@@ -47,7 +47,7 @@ impl Gaps {
     }
 }
 
-/// Gaps remembered at most: 64 KiB of them.
+/// Maximum number of gaps: 64 KiB.
 const MAX_GAPS: usize = 4096;
 
 #[cfg(test)]
@@ -61,15 +61,15 @@ mod tests {
         gaps.remember(10..11);
 
         for number in [4, 3, 5, 10] {
-            assert!(gaps.take(number), "{number} was passed over");
-            assert!(!gaps.take(number), "{number} has come");
+            assert!(gaps.take(number), "{number} was skipped");
+            assert!(!gaps.take(number), "{number} has arrived");
         }
         assert!(!gaps.take(7));
         assert!(gaps.ranges.is_empty());
     }
 
     #[test]
-    fn a_server_that_drops_for_ever_does_not_fill_our_memory() {
+    fn endless_drops_do_not_fill_the_memory() {
         let mut gaps = Gaps::default();
 
         for number in 0..100_000 {

@@ -1,28 +1,28 @@
-//! The client: a producer that sends numbered frames as fast as asked, and a consumer that reads them back, slowly,
-//! for a while, or never, and checks every byte.
+//! A client that floods a server: its producer sends numbered frames at any rate, and its consumer reads the replies
+//! slowly, for a limited time, or never, and checks every byte.
 //!
-//! The two halves of a connection are independent tasks, so that **the reader's throttle never slows the writer**: what
-//! slows the writer is the server alone, through the kernel's window. That is the experiment.
+//! The two halves of a connection are independent tasks, so **a throttled reader never slows the writer**. Only the
+//! server can slow the writer, through the receive window. That is the experiment.
 //!
 //! ```text
-//!                 Flood ── connects, runs, stops, sums up
+//!                 Flood ── connects, runs, stops, adds up the totals
 //!                   │
-//!    ┌──────────────┴─ one Connection each: the socket and its live counters ──┐
+//!    ┌──────────────┴─ one Connection each: the socket and its live counters ───┐
 //!    │ producer:  FrameStream ─ Pacer ─> write                                  │
 //!    │ consumer:  Schedule ─ Pacer ─> read ─> Checker                           │
 //!    └──────────────────────────────────────────────────────────────────────────┘
-//!             Recipe: which bytes frame number n has, known to FrameStream and Checker alike
+//!             Recipe: the bytes of frame number n, used by both FrameStream and Checker
 //! ```
 //!
 //! - [`Config`]: what to send, how fast, what to read, when to stop.
-//! - [`Flood`]: connects, runs, and says how it ended ([`Outcome`]); a [`StopHandle`] ends it early.
-//! - [`Connection`]: one connection; whoever samples a run reads its counters and its socket at any time.
-//! - [`Ping`]: apart from all that, the time that a frame takes to the server and back.
-//! - [`connect()`]: a blocking connection that is none with itself.
+//! - [`Flood`]: connects, runs, and returns an [`Outcome`]; a [`StopHandle`] stops it early.
+//! - [`Connection`]: one connection; a sampler can read its counters and its socket at any time.
+//! - [`Ping`]: independent of the above, measures the round-trip time of frames.
+//! - [`connect()`]: a blocking connect that refuses a connection to itself.
 //! - [`Recipe`], [`FrameStream`], [`Checker`], [`Pacer`], [`Schedule`]: the parts without a socket or a clock.
 //!
-//! Nothing is stored of what was sent: a frame is made again from its number to check it. So the memory of a run does
-//! not depend on how much it sends, how large its frames are, or how long the server keeps them.
+//! No sent data is stored: to check a frame, the client generates it again from its number. So the memory of a run does
+//! not depend on how much it sends, how large its frames are, or how long the server buffers them.
 
 mod checker;
 mod config;

@@ -1,4 +1,4 @@
-//! The number of a frame, as eight characters that are safe in a line of text.
+//! Encodes the number of a frame as eight characters that are safe in a line of text.
 //!
 //! ```text
 //! A A A A B 7 x   k
@@ -6,18 +6,18 @@
 //! digits
 //! ```
 //!
-//! Seven digits count 4 × 10¹² frames. The check digit works as in an ISBN: each digit has an odd weight, and odd numbers
-//! can be inverted modulo 64, so a single changed digit always changes the sum. Without it a damaged number would look like a
-//! jump ahead (frames lost) or back (a frame twice), and corruption would be told as loss. The connection is part of the sum,
-//! so that a frame which came back on another connection is found out, too.
+//! Seven digits suffice for 4 × 10¹² frames. The check digit works as in an ISBN: each digit has an odd weight, and
+//! odd numbers are invertible modulo 64, so a single changed digit always changes the sum. Without it a damaged
+//! number would look like a jump ahead (lost frames) or back (a duplicate), and corruption would be reported as loss.
+//! The sum includes the connection, so that a frame that comes back on another connection is detected too.
 
-/// Characters of a number.
+/// Length of a number in characters.
 pub(crate) const DIGITS: usize = 8;
 
-/// The 64 digits: letters, digits, `-` and `_`, none of which means anything to a shell, a line or a JSON string.
+/// The 64 digits: letters, digits, `-` and `_`, without special meaning in a shell, a line or a JSON string.
 pub(crate) const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// Writes `number` for the connection with this `salt`.
+/// Encodes `number` for the connection with this `salt`.
 pub(crate) fn encode(number: u64, salt: u64) -> [u8; DIGITS] {
     let mut text = [0; DIGITS];
     let mut sum = salt;
@@ -30,7 +30,7 @@ pub(crate) fn encode(number: u64, salt: u64) -> [u8; DIGITS] {
     text
 }
 
-/// Reads a number back; `None` where the characters are no number of a frame on this connection.
+/// Decodes a number; `None` if it is not a valid frame number on this connection.
 pub(crate) fn decode(text: &[u8; DIGITS], salt: u64) -> Option<u64> {
     let (mut number, mut sum) = (0, salt);
     for (place, &character) in text[..DIGITS - 1].iter().enumerate() {
@@ -50,7 +50,7 @@ fn value(character: u8) -> Option<u64> {
     (value < 64).then_some(u64::from(value))
 }
 
-/// The value of each character, 255 where it is no digit.
+/// The value of each character; 255 if it is not a digit.
 const VALUES: [u8; 256] = {
     let mut values = [255; 256];
     let mut digit = 0;
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn every_single_wrong_character_is_found_out() {
+    fn every_single_wrong_character_is_detected() {
         let right = encode(98_765_432, 5);
 
         for place in 0..DIGITS {
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_of_another_connection_is_found_out() {
+    fn a_frame_of_another_connection_is_detected() {
         assert_eq!(decode(&encode(7, 1), 2), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The outcome: how each connection ended, and the totals of all.
+//! Result of a flood: how each connection ended, and the totals.
 
 use std::fmt;
 use std::io;
@@ -7,49 +7,49 @@ use std::time::Duration;
 use crate::checker::Fault;
 use crate::connection::Connection;
 
-/// How a flood ended.
+/// Result of a flood.
 #[derive(Debug)]
 pub struct Outcome {
-    /// From the start of the run to the end of its last connection.
+    /// From the start of the run until its last connection has ended.
     pub elapsed: Duration,
-    /// What all connections did together.
+    /// Totals over all connections.
     pub totals: Totals,
-    /// How each connection ended, in the order of [`Flood::connections`](crate::Flood::connections), and when.
+    /// How each connection ended, in the order of [`Flood::connections`](crate::Flood::connections).
     pub endings: Vec<Ending>,
-    /// The drain, if reading resumed at full speed after a time of slow reading or none: of all connections together.
+    /// The drain, if reading resumed at full speed after slow reading or none. All connections together.
     pub drain: Option<Drain>,
 }
 
-/// Counters of all connections together. Bytes and frames.
+/// Counters, added up over all connections. Bytes and frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {
-    /// Connections that are not over.
+    /// Connections that have not ended.
     pub open: u32,
     /// Bytes written.
     pub produced: u64,
     /// Bytes read.
     pub consumed: u64,
-    /// Bytes of frames that came back right and in order.
+    /// Bytes of frames that came back intact and in order.
     pub verified: u64,
-    /// Frames sent, the one being sent included.
+    /// Frames sent, including one sent in part.
     pub frames: u64,
-    /// Frames that did not come back; judged for good where a connection was read to its end.
+    /// Frames that did not come back. Final for connections that were read to their end.
     pub lost: u64,
-    /// Frames that came back once more.
+    /// Frames that came back more than once.
     pub duplicated: u64,
     /// Frames that came back after a later one.
     pub reordered: u64,
-    /// Frames that came back wrong.
+    /// Frames that came back corrupt.
     pub mismatched: u64,
-    /// The first thing that was wrong on any connection, and after how many bytes there.
+    /// The first fault of any connection, and its position in that connection's replies, in bytes.
     pub first_fault: Option<(Fault, u64)>,
-    /// The longest time for which a write waited and the kernel took no byte.
+    /// The longest time that a write was blocked without the kernel accepting a byte.
     pub longest_stall: Duration,
-    /// Connections whose write waits now.
+    /// Connections whose write is blocked now.
     pub stalled: u32,
 }
 
-/// Reading at full speed after a time of slow reading or none. Times count from the start of the run.
+/// Reading at full speed after slow reading or none. Times count from the start of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drain {
     /// When reading resumed.
@@ -63,55 +63,55 @@ pub struct Drain {
 /// How a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// All was sent, and all that the server gave was read to its end.
+    /// Everything was sent, and the replies were read until the server closed the connection.
     Complete,
-    /// All was sent, and the rest was left unread, as asked.
+    /// Everything was sent, and the remaining replies were left unread, as configured.
     LeftUnread,
     /// The flood was stopped.
     Stopped,
-    /// The server ended the connection before it was asked to, so long after the start of the run.
+    /// The server closed the connection before it was asked to.
     PeerClosed {
-        /// In which way.
+        /// How it closed it.
         how: CloseKind,
-        /// So long after the start of the run.
+        /// When, after the start of the run.
         at: Duration,
     },
-    /// The server sent more than it was sent, and reading on would have had no end.
+    /// The server sent more bytes than it received, so reading might never end.
     Excess {
         /// Bytes that came back.
         consumed: u64,
         /// Bytes that were sent.
         produced: u64,
     },
-    /// What was still pending at the end did not come back in time.
+    /// The drain was too slow or took too long.
     TimedOut {
         /// Bytes that were sent or came back within this time.
         moved: u64,
-        /// The patience, or the whole time for reading at the end.
+        /// The stall timeout, or the duration of the drain.
         within: Duration,
-        /// Bytes that had not come back.
+        /// Bytes that did not come back.
         pending: u64,
     },
 }
 
-/// In which way a server ended a connection.
+/// How a server closed a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CloseKind {
-    /// It sent FIN: end of stream.
+    /// With a FIN: end of stream.
     EndOfStream,
-    /// A call failed, most often because of a RST.
+    /// A call failed, usually because of a reset.
     Failed {
-        /// What was attempted: `read` or `write`.
+        /// The call: `read` or `write`.
         call: &'static str,
-        /// What the kernel said.
+        /// The kind of the error.
         kind: io::ErrorKind,
-        /// The same, in its words.
+        /// The message of the error.
         message: String,
     },
 }
 
 impl Outcome {
-    /// Whether every byte came back as it was sent, as far as was read, and no server hung up unasked.
+    /// Whether every byte that was read came back as it was sent, and no server closed a connection too early.
     pub fn is_good(&self) -> bool {
         let totals = &self.totals;
         let wrong = totals.lost + totals.duplicated + totals.reordered + totals.mismatched;
@@ -137,7 +137,7 @@ impl Drain {
 }
 
 impl Totals {
-    /// The counters of these connections, now. `consumed` is read before `produced`, so that it never is the larger.
+    /// The counters of these connections now. Reads `consumed` before `produced`, so that it is never the larger one.
     pub fn of<'a>(connections: impl IntoIterator<Item = &'a Connection>) -> Totals {
         let mut totals = Totals::default();
         for connection in connections {
@@ -164,7 +164,7 @@ impl Totals {
 }
 
 impl Ending {
-    /// Whether it is no fault of the server's.
+    /// Whether the server is not at fault.
     pub fn is_good(&self) -> bool {
         matches!(self, Ending::Complete | Ending::LeftUnread | Ending::Stopped)
     }
@@ -186,22 +186,26 @@ impl fmt::Display for Ending {
             }
             Ending::PeerClosed { how: CloseKind::Failed { call, message, .. }, at } => {
                 let seconds = at.as_secs_f64();
-                write!(f, "the server ended the connection after {seconds:.1} s ({call}: {message})")
+                write!(f, "the server closed the connection after {seconds:.1} s ({call}: {message})")
             }
             Ending::Excess { consumed, produced } => {
                 write!(f, "more came back than was sent: {consumed} bytes for {produced}")
             }
             Ending::TimedOut { moved: 0, within, pending: 0 } => write!(
                 f,
-                "all bytes came back, and then the server did not end the connection for {:.1} s",
+                "all bytes came back, but the server did not close the connection within {:.1} s",
                 within.as_secs_f64()
             ),
             Ending::TimedOut { moved: 0, within, .. } => {
-                write!(f, "the server neither took nor gave a byte for {:.1} s", within.as_secs_f64())
+                write!(
+                    f,
+                    "no byte moved in {:.1} s: the server neither reads nor replies",
+                    within.as_secs_f64()
+                )
             }
             Ending::TimedOut { moved, within, pending } => write!(
                 f,
-                "the server was too slow: {moved} bytes moved in {:.1} s, and {pending} had not come back",
+                "the server was too slow: {moved} bytes moved in {:.1} s, {pending} bytes did not come back",
                 within.as_secs_f64()
             ),
         }

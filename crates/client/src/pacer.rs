@@ -1,15 +1,15 @@
-//! The pacer: when the next bytes may go, so that a rate is kept.
+//! Decides when the next bytes may be sent or read, so that their rate is constant.
 //!
-//! Being late has two causes, and they are treated differently:
+//! There are two reasons to be late, and they are handled differently:
 //!
 //! ```text
 //! due      |----|----|----|----|----|----|            one chunk each
-//! timer    |------|--|---|-----|----|----|            a timer fires late: caught up, or the rate would fall short
-//! peer     |----|#########|----|----|----|            the peer held us back: forgiven, the plan moves by that time
+//! timer    |------|--|---|-----|----|----|            a timer fires late: caught up, or the rate would be too low
+//! peer     |----|#########|----|----|----|            the peer stalls: not caught up, the plan is postponed
 //! ```
 //!
-//! Were a stall caught up as well, a server that resumes would be hit by a burst with no pause in it, and the rise of
-//! its memory could not be told from a jump.
+//! If stalls were caught up, a server that resumes reading would receive a burst, and the growth of its memory would
+//! look like a jump.
 //!
 //! It reads no clock: `now` is passed in.
 
@@ -17,17 +17,17 @@ use std::time::{Duration, Instant};
 
 use crate::Rate;
 
-/// Keeps one direction of one connection at a rate.
+/// Paces one direction of one connection.
 #[derive(Debug, Clone)]
 pub struct Pacer {
-    /// Bytes a second; `None` where there is no limit.
+    /// Bytes per second; `None`: no limit.
     rate: Option<u64>,
-    /// When the next byte may go.
+    /// When the next byte is due.
     due: Instant,
 }
 
 impl Pacer {
-    /// A pacer whose first byte may go at `now`.
+    /// A pacer whose first byte is due at `now`.
     pub fn new(rate: Rate, now: Instant) -> Pacer {
         let rate = match rate {
             Rate::Max => None,
@@ -36,7 +36,7 @@ impl Pacer {
         Pacer { rate, due: now }
     }
 
-    /// When to ask again, or `None` if the next chunk may go now.
+    /// When to ask again; `None`: the next chunk is due now.
     pub fn wait(&mut self, now: Instant) -> Option<Instant> {
         self.rate?;
         if self.due > now {
@@ -48,43 +48,43 @@ impl Pacer {
         None
     }
 
-    /// How many bytes to move at a time, at most `max`: small enough that a rate looks like a flow, and not so small that
-    /// thousands of slow connections do nothing but wake up.
+    /// Bytes to move at a time, at most `max`: few enough that the rate looks constant, and enough that thousands of
+    /// slow connections do not only wake up.
     pub fn chunk(&self, max: usize) -> usize {
         let Some(rate) = self.rate else { return max };
         let chunk = (rate / CHUNKS_PER_SECOND).max(MIN_CHUNK.min(rate / MIN_CHUNKS_PER_SECOND)).max(1);
         max.min(usize::try_from(chunk).unwrap_or(usize::MAX))
     }
 
-    /// Counts `bytes` as moved.
+    /// Records that `bytes` have moved.
     pub fn record(&mut self, bytes: usize) {
         if let Some(rate) = self.rate {
             self.due += Duration::from_nanos((bytes as u128 * 1_000_000_000 / u128::from(rate)) as u64);
         }
     }
 
-    /// Moves the plan by a time for which the peer held us back.
+    /// Postpones the plan by the time that the peer was stalled.
     pub fn postpone(&mut self, held_back: Duration) {
         self.due += held_back;
     }
 
-    /// Lets go of the rate.
+    /// Removes the limit of the rate.
     pub fn remove_limit(&mut self) {
         self.rate = None;
     }
 }
 
-/// Chunks a second, where chunks are smaller than a write: more cost wake-ups, fewer look like steps in a chart of 20
-/// samples a second.
+/// Chunks per second, for chunks smaller than a write. More would cost wake-ups; fewer would look like steps in a
+/// chart with 20 samples per second.
 const CHUNKS_PER_SECOND: u64 = 100;
 
-/// Bytes below which a chunk is not made smaller: a write of them costs little more than one of a byte.
+/// Bytes. Smaller chunks are avoided, since writing this many costs little more than writing one.
 const MIN_CHUNK: u64 = 4096;
 
-/// Chunks a second even at the slowest rates, where it is a byte or more.
+/// Chunks per second at the slowest rates, if that is at least one byte each.
 const MIN_CHUNKS_PER_SECOND: u64 = 4;
 
-/// Lateness that is caught up; what is beyond it (a suspended machine) is not, or it would come as a burst.
+/// Maximum lateness that is caught up. More (after the machine was suspended) would cause a burst.
 const MAX_CATCH_UP: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
@@ -93,7 +93,7 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// Moves chunks of up to 1,000 bytes until `until`, with timers that fire late by what `lateness` says.
+    /// Moves chunks of up to 1,000 bytes until `until`; timers fire late by `lateness`.
     fn run(
         pacer: &mut Pacer,
         from: Instant,
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suspended_machine_does_not_make_up_for_hours() {
+    fn hours_of_suspension_are_not_caught_up() {
         let start = Instant::now();
         let mut pacer = Pacer::new(Rate::Limited(1_000_000), start);
 
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_rate_there_is_no_wait() {
+    fn without_a_limit_there_is_no_wait() {
         let now = Instant::now();
         let mut pacer = Pacer::new(Rate::Limited(10), now);
         pacer.record(1000);

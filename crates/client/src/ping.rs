@@ -1,21 +1,23 @@
-//! The ping: how long a frame takes to the server and back.
+//! Measures the round-trip time of frames.
 //!
-//! It asks in one of two ways. In a **closed loop** each connection sends the next frame when the last one is back: what
-//! the server can do at best. At a **fixed rate** frames are due by a schedule, and the time counts from when one was due:
+//! There are two modes. In a **closed loop** each connection sends the next frame when the last one has come back;
+//! this shows the server's best case. At a **fixed rate** frames are due on a schedule, and the time of each counts
+//! from when it was due:
 //!
 //! ```text
 //! due         1    2    3    4    5    6    7
 //! server      |    |##############|                     stalls for a while
-//! loop        1    2──────────────2    3    4           one ping was slow; those that were to come, nobody timed
+//! loop        1    2──────────────2    3    4           one ping was slow; the others were never sent
 //! fixed rate  1    2──────────────2                     every ping that was due waited, and each counts
 //!                       3─────────3
 //!                            4────4
 //! ```
 //!
-//! What the loop leaves out is called coordinated omission: the server itself decides when it is asked.
+//! What the closed loop omits is called coordinated omission: the server itself determines when the next frame is
+//! sent.
 //!
-//! Each connection is a thread with a blocking socket, because that adds least to what is measured: no runtime stands
-//! between the reply's arrival and the clock. Every reply is compared, byte by byte, with what was sent.
+//! Each connection has a thread with a blocking socket, since this adds least to the measured time: there is no
+//! runtime between the arrival of a reply and the clock. Every reply is compared with the frame, byte by byte.
 
 mod latencies;
 mod message;
@@ -38,36 +40,36 @@ use self::send_schedule::SendSchedule;
 use crate::Error;
 use crate::connect::{ConnectTimer, connect};
 
-/// What to ask, how often, and when to stop.
+/// What to send, how often, and when to stop.
 #[derive(Debug, Clone)]
 pub struct PingConfig {
-    /// The server, which is to echo what it gets.
+    /// The server, which must echo the frames.
     pub addr: SocketAddr,
-    /// How frames are marked; the server's own framing must be the same.
+    /// Framing; must match the server's.
     pub framing: Framing,
-    /// Bytes of each frame, marks included: at most [`MAX_SIZE`](PingConfig::MAX_SIZE).
+    /// Frame size in bytes, framing overhead included; at most [`MAX_SIZE`](PingConfig::MAX_SIZE).
     pub size: usize,
-    /// Connections, each with at most one frame on its way.
+    /// Number of connections; each has at most one frame in flight.
     pub connections: usize,
-    /// Frames a second over all connections; `None` is the closed loop.
+    /// Frames per second over all connections; `None`: closed loop.
     pub rate: Option<u64>,
-    /// Frames in all; `None` is without end.
+    /// Total number of frames; `None`: no limit.
     pub count: Option<u64>,
-    /// For how long frames are sent; `None` is without end.
+    /// How long to send frames; `None`: no limit.
     pub duration: Option<Duration>,
-    /// How long each reply may take, from its sending to its last byte, until the server counts as silent. More than 0.
+    /// Timeout of each reply, from the write of the frame to the last byte of the reply. More than 0.
     pub timeout: Duration,
-    /// The longest that a handshake may take. More than 0.
+    /// Maximum duration of a handshake. More than 0.
     pub connect_timeout: Duration,
 }
 
 impl PingConfig {
-    /// The longest frame in bytes: it fits into any socket's queues, so it can be written whole before its reply is
-    /// read, and no server can be waiting for us to read while we wait for it to.
+    /// Maximum frame size in bytes. It fits into the queues of any socket, so a frame can be written completely
+    /// before its reply is read, and client and server cannot deadlock.
     pub const MAX_SIZE: usize = 64 * 1024;
 }
 
-/// Connections that are ready to ping.
+/// Open connections, ready to ping.
 #[derive(Debug)]
 pub struct Ping {
     config: PingConfig,
@@ -79,7 +81,7 @@ impl Ping {
     /// Opens all connections.
     ///
     /// # Errors
-    /// When the frame is too short or too long, there are no connections to open, or one cannot be opened in time.
+    /// If the frame is too short or too long, no connections are requested, or one cannot be opened in time.
     pub fn connect(config: PingConfig) -> Result<Ping, Error> {
         if config.connections == 0 {
             return Err(Error::NoConnections);
@@ -92,8 +94,8 @@ impl Ping {
                 Error::Connect { addr: config.addr, opened, source }
             };
             let stream = connect(config.addr, time.left()).map_err(refused)?;
-            // Nagle would hold a frame back that follows an unacknowledged one; the timeouts keep a dead server from
-            // holding us for ever.
+            // Nagle's algorithm would delay a frame that follows an unacknowledged one. The timeouts bound the wait
+            // for a hung server.
             stream.set_nodelay(true).map_err(refused)?;
             stream.set_read_timeout(Some(config.timeout)).map_err(refused)?;
             stream.set_write_timeout(Some(config.timeout)).map_err(refused)?;
@@ -103,12 +105,12 @@ impl Ping {
         Ok(Ping { config, message, stop: PingStopHandle { stop_requested: Arc::default(), streams } })
     }
 
-    /// A way to end it early, from another thread.
+    /// A handle that stops it early, from another thread.
     pub fn stop_handle(&self) -> PingStopHandle {
         self.stop.clone()
     }
 
-    /// Pings until the count or the time is reached, or it is stopped. Blocks.
+    /// Sends pings until the count or the duration is reached, or it is stopped. Blocks.
     pub fn run(self) -> PingOutcome {
         let started = Instant::now();
         let schedule = SendSchedule::new(started, self.config.rate, self.config.count, self.config.duration);
@@ -134,7 +136,7 @@ impl Ping {
     }
 }
 
-/// Ends a [`Ping`] early: its outcome then covers what came back until now.
+/// Stops a [`Ping`] early: its outcome then covers the replies so far.
 #[derive(Debug, Clone)]
 pub struct PingStopHandle {
     stop_requested: Arc<AtomicBool>,
@@ -142,32 +144,32 @@ pub struct PingStopHandle {
 }
 
 impl PingStopHandle {
-    /// Stops, without waiting for replies that are on their way.
+    /// Stops without waiting for replies in flight.
     pub fn stop(&self) {
         self.stop_requested.store(true, Relaxed);
         for stream in self.streams.iter() {
-            // Wakes a thread that waits for a reply. One that is closed already needs no waking.
+            // Wakes a thread that waits for a reply. A closed connection has none.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 }
 
-/// What came of it.
+/// Result of a ping.
 #[derive(Debug)]
 pub struct PingOutcome {
-    /// The time of each frame that came back whole and right.
+    /// Round-trip time of each frame that came back intact.
     pub latencies: Latencies,
-    /// By how much we ourselves sent too late, where a connection was free and only we slept on: the part of the latencies
-    /// that is the instrument's and not the server's. Empty in a closed loop.
+    /// How late the client itself sent frames although a connection was free, because it slept too long: the part of
+    /// the latencies that the instrument caused, not the server. Empty in a closed loop.
     pub lateness: Latencies,
-    /// How long it took in all.
+    /// Duration of the run.
     pub elapsed: Duration,
-    /// Frames that were due and never sent, because no connection was free in time: the server did not keep up with the
-    /// rate. 0 in a closed loop.
+    /// Frames that were due but never sent, because no connection was free in time: the server did not keep up with
+    /// the rate. 0 in a closed loop.
     pub unsent: u64,
-    /// What ended connections before their time, at most one each.
+    /// Faults that ended connections early, at most one each.
     pub faults: Vec<PingFault>,
 }
 
-/// Bytes of stack for a connection's thread: it holds a few numbers, its message is on the heap.
+/// Bytes of stack for a connection's thread: it stores a few numbers, its message is on the heap.
 const STACK_SIZE: usize = 128 * 1024;

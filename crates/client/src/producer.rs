@@ -1,7 +1,7 @@
-//! The producer: writes the stream of one connection, as fast as its pace and the server allow.
+//! Writes the frames of one connection, as fast as its rate and the server allow.
 //!
-//! What holds it back is told apart: its own pace (it waits for a time) and the server (a write finds no room in the
-//! kernel's send queue, and it waits for the socket). The second is backpressure, and is what a flood is there to show.
+//! It distinguishes two reasons to wait: its own rate (it waits for a time) and the server (a write finds no room in
+//! the send queue, and it waits for the socket). The second is backpressure, which a flood is made to show.
 
 use std::io;
 use std::sync::Arc;
@@ -16,32 +16,33 @@ use crate::pacer::Pacer;
 use crate::recipe::Recipe;
 use crate::thread_buffer;
 
-/// One connection's sending half.
+/// The sending half of one connection.
 pub(crate) struct Producer {
     pub(crate) connection: Arc<Connection>,
     pub(crate) recipe: Recipe,
     pub(crate) pacer: Pacer,
-    /// When the pace is lifted.
+    /// When the rate limit ends.
     pub(crate) unlimited_at: Option<Instant>,
-    /// Bytes of one write.
+    /// Bytes per write.
     pub(crate) write_size: usize,
-    /// Bytes to send; the frame that reaches them is finished.
+    /// Bytes to send, rounded up to a complete frame.
     pub(crate) limit: Option<u64>,
-    /// Whether what is sent will be read to its end; if not, nothing needs to be finished.
+    /// Whether the connection is drained at the end. If not, the last frame need not be completed.
     pub(crate) drains: bool,
     pub(crate) started: Instant,
 }
 
 impl Producer {
-    /// Sends until all is sent, the connection is to close, or the server ends it.
+    /// Sends until everything is sent, the connection is to close, or the server closes it.
     pub(crate) async fn run(mut self) {
         if let Err(error) = self.send().await {
             return self.connection.end(Ending::failed("write", &error, self.started.elapsed()));
         }
-        // First the phase, then the FIN: the server may answer a FIN at once with its own, which now is in order.
+        // First the phase, then the FIN: the server may answer the FIN at once with its own, which is then a regular
+        // close.
         self.connection.advance(Phase::Sent);
         if self.drains {
-            // It fails if the connection is gone already, which the consumer then learns by reading.
+            // This fails if the connection is already closed, which the consumer detects when it reads.
             let _ = socket2::SockRef::from(&self.connection.stream).shutdown(std::net::Shutdown::Write);
         }
     }
@@ -92,7 +93,7 @@ impl Producer {
         Ok(())
     }
 
-    /// How many bytes the next write has; 0 when all is sent.
+    /// Bytes of the next write; 0 if everything is sent.
     fn next_length(&self, stream: &FrameStream, phase: Phase) -> usize {
         let left = match phase {
             Phase::Sending => match self.limit.map(|limit| limit.saturating_sub(stream.position())) {
@@ -106,7 +107,7 @@ impl Producer {
         self.pacer.chunk(self.write_size).min(usize::try_from(left).unwrap_or(usize::MAX))
     }
 
-    /// When the next write is due, if that is not now.
+    /// When the next write is due; `None` if it is due now.
     fn due(&mut self) -> Option<Instant> {
         let now = Instant::now();
         if self.unlimited_at.is_some_and(|unlimited_at| now >= unlimited_at) {
@@ -117,7 +118,7 @@ impl Producer {
         Some(self.unlimited_at.map_or(due, |unlimited_at| due.min(unlimited_at)))
     }
 
-    /// Writes up to `length` bytes, and moves `stream` on by what the kernel took.
+    /// Writes up to `length` bytes, and advances `stream` by the number of bytes written.
     fn write(&self, stream: &mut FrameStream, length: usize) -> io::Result<usize> {
         thread_buffer::with(length, |block| {
             let mut after = stream.clone();
@@ -130,14 +131,15 @@ impl Producer {
                 *stream = after;
             } else {
                 stream.advance(&self.recipe, written as u64);
-                // Taken back: what was announced and not written is owed by nobody, and this may have been the last write.
+                // Corrected: bytes that were announced but not written are not pending, and this may have been the
+                // last write.
                 self.connection.announce(stream.started(), stream.position());
             }
             outcome
         })
     }
 
-    /// Notes that the server took a byte again, and forgives the pace the time.
+    /// Records that the server accepts data again, and postpones the pacer by the time of the stall.
     fn unblock(&mut self, since: &mut Option<Instant>) {
         if let Some(since) = since.take() {
             self.pacer.postpone(since.elapsed());
@@ -148,13 +150,13 @@ impl Producer {
 
 /// Waits until `due`, or until the phase changes.
 pub(crate) async fn sleep_or_change(due: Instant, phases: &mut watch::Receiver<Phase>) {
-    // A phase cannot stop changing before its task does: both hold the connection.
+    // The sender of phases outlives this wait: both are part of the connection.
     let _ = tokio::time::timeout_at(due.into(), phases.changed()).await;
 }
 
-/// Writes or reads that succeed at once before the other tasks of the thread have their turn: 1 MiB of the default size, 4
-/// at full speed, a millisecond or less.
+/// Reads or writes without a wait before the task yields to the others of its thread: 1 MiB with the default size, 4
+/// MiB at full speed, a millisecond or less.
 pub(crate) const YIELD_EVERY: u32 = 16;
 
-/// What a wait without an end is given as its end.
+/// Stands for "no deadline" where a call needs one.
 pub(crate) const FAR_FUTURE: Duration = Duration::from_secs(365 * 24 * 3600);

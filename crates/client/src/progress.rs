@@ -1,27 +1,27 @@
-//! Progress: whether enough moves for a wait to go on.
+//! Checks that enough bytes move for a wait to continue.
 //!
-//! A timeout since the last byte is no bound: a peer that sends one byte a second never meets it. So what counts is how much
-//! moves within a window of time. It reads no clock: `now` is passed in.
+//! A timeout since the last byte is not a bound: a peer that sends one byte per second never triggers it. So what
+//! counts is how many bytes move within a window of time. It reads no clock: `now` is passed in.
 
 use std::time::{Duration, Instant};
 
-/// Watches a counter that only rises.
+/// Watches a counter that only grows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Progress {
     window: Duration,
-    /// By how much the counter must rise in a window.
+    /// Minimum growth of the counter per window.
     min_rise: u64,
     since: Instant,
     from: u64,
 }
 
 impl Progress {
-    /// Begins with the counter at `moved`, which must rise by `min_rise` (at least 1) in each `window`.
+    /// Starts with the counter at `moved`. It must grow by `min_rise` (at least 1) in each `window`.
     pub(crate) fn start(window: Duration, min_rise: u64, now: Instant, moved: u64) -> Progress {
         Progress { window, min_rise: min_rise.max(1), since: now, from: moved }
     }
 
-    /// By how much the counter rose, if a window has passed in which that was too little.
+    /// The growth of the counter, if a window has passed in which it was too small.
     pub(crate) fn is_too_slow(&mut self, now: Instant, moved: u64) -> Option<u64> {
         let rose = moved.saturating_sub(self.from);
         if rose >= self.min_rise {
@@ -31,12 +31,12 @@ impl Progress {
         (now >= self.ends()).then_some(rose)
     }
 
-    /// When to look again at the latest.
+    /// When to check again at the latest.
     pub(crate) fn ends(&self) -> Instant {
         self.since + self.window
     }
 
-    /// Its window.
+    /// Length of the window.
     pub(crate) fn window(&self) -> Duration {
         self.window
     }
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn enough_in_each_window_goes_on() {
+    fn enough_in_each_window_is_progress() {
         let start = Instant::now();
         let mut progress = Progress::start(5 * SECOND, 1000, start, 0);
 

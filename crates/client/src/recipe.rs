@@ -1,19 +1,19 @@
-//! The recipe: which bytes frame number *n* of a connection has. The producer and the check both cook from it.
+//! Defines the bytes of frame number *n* of a connection. Both the producer and the checker generate frames from it.
 //!
 //! ```text
 //! lines   A A A A B 7 x k  c o n t e n t … \n
 //! u16     LL  A A A A B 7 x k  c o n t e n t …        (u32: LLLL)
 //! raw     A A A A B 7 x k  c o n t e n t …
-//!         \_ head: marks and number _/  \_ from the pool _/
+//!         \_ head: framing, number _/   \_ from the pool _/
 //! ```
 //!
-//! The content is taken cyclically from a pool of random text at a place that depends on number and connection. So making
-//! and checking a frame cost one copy or one comparison of memory, no random numbers. The pool's length is a prime:
-//! servers move bytes in pieces of 4, 16 or 64 KiB, and two pieces that change places are seen, since no such
-//! distance is a multiple of it.
+//! The content is taken cyclically from a pool of random text, at an offset that depends on number and connection. So
+//! generating or checking a frame costs one copy or comparison of memory, and no random numbers. The length of the
+//! pool is a prime: servers move bytes in pieces of 4, 16 or 64 KiB, and since no such distance is a multiple of it,
+//! two swapped pieces are detected.
 //!
-//! Frames are handed out in [pieces](Recipe::piece) that lie in one run of memory, so a frame of any size is made and
-//! checked without being held anywhere.
+//! Frames are generated in [pieces](Recipe::piece) of contiguous memory, so a frame of any size is sent and checked
+//! without being stored.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -30,15 +30,15 @@ pub struct Recipe {
     pool: Arc<Pool>,
     framing: Framing,
     min: u64,
-    /// How many sizes there are: `max - min + 1`.
+    /// Number of possible sizes: `max - min + 1`.
     spread: u64,
-    /// Seed and connection, mixed.
+    /// Hash of seed and connection.
     salt: u64,
 }
 
 impl Recipe {
-    /// The recipe of connection number `connection`. Sizes are those on the wire, marks included; they are as
-    /// [`Config::check`](crate::Config::check) demands.
+    /// The recipe of connection number `connection`. `sizes` are sizes on the wire, framing overhead included, within
+    /// the bounds of [`Config::check`](crate::Config::check).
     pub fn new(
         pool: Arc<Pool>,
         framing: Framing,
@@ -56,7 +56,7 @@ impl Recipe {
         let random = mix(self.salt.wrapping_add(number));
         let size = match self.spread {
             1 => self.min,
-            // The high half of the product spreads evenly without a division.
+            // The high half of the product is uniformly distributed, without a division.
             spread => self.min + ((u128::from(random) * u128::from(spread)) >> 64) as u64,
         };
         let mut head = [0; HEAD];
@@ -67,7 +67,7 @@ impl Recipe {
         Frame { number, size, offset: (random % Pool::LENGTH as u64) as usize, head }
     }
 
-    /// The bytes of `frame` from position `at` on, as far as they lie in one piece; not empty while `at < frame.size`.
+    /// The contiguous bytes of `frame` from offset `at` on; not empty while `at < frame.size`.
     pub fn piece<'a>(&'a self, frame: &'a Frame, at: u64) -> &'a [u8] {
         let head = self.head();
         let content_end = frame.size - self.tail() as u64;
@@ -87,49 +87,49 @@ impl Recipe {
         }
     }
 
-    /// Bytes of marks and number that lead each frame.
+    /// Length of the prefix and the number of each frame.
     pub(crate) fn head(&self) -> usize {
         self.framing.prefix() + DIGITS
     }
 
-    /// Bytes of marks that end each frame.
+    /// Length of the delimiter at the end of each frame.
     fn tail(&self) -> usize {
         self.framing.overhead() - self.framing.prefix()
     }
 
-    /// The sizes that its frames may have on the wire.
+    /// The possible frame sizes on the wire.
     pub(crate) fn sizes(&self) -> RangeInclusive<u64> {
         self.min..=self.min + (self.spread - 1)
     }
 
-    /// How its frames are marked.
+    /// The framing.
     pub fn framing(&self) -> Framing {
         self.framing
     }
 
-    /// The number in these characters, if they are one of this connection.
+    /// Decodes a frame number; `None` if it is invalid on this connection.
     pub(crate) fn number(&self, digits: &[u8; DIGITS]) -> Option<u64> {
         number::decode(digits, self.salt)
     }
 }
 
-/// One frame: its number and size, and what else its bytes follow from.
+/// One frame: its number and size, and what its bytes are derived from.
 #[derive(Debug, Clone, Copy)]
 pub struct Frame {
-    /// Counted from 0 on each connection.
+    /// Number of the frame, from 0 on each connection.
     pub number: u64,
-    /// Bytes on the wire, marks included.
+    /// Bytes on the wire, framing overhead included.
     pub size: u64,
-    /// Where in the pool its content begins.
+    /// Offset of its content in the pool.
     offset: usize,
     head: [u8; HEAD],
 }
 
-/// Random text that all frames of a run take their content from.
+/// Random text, the source of the content of all frames of a run.
 #[derive(Debug)]
 pub struct Pool {
     seed: u64,
-    /// Twice the same text, so that content that runs past the end of the first goes on in the second, in one piece.
+    /// The text twice, so that content that exceeds the first copy continues in the second, in one piece.
     text: Box<[u8]>,
 }
 
@@ -157,7 +157,7 @@ fn mix(number: u64) -> u64 {
     mixed ^ mixed >> 31
 }
 
-/// Room for the longest prefix and the number.
+/// Maximum length of a prefix plus the number.
 const HEAD: usize = 4 + DIGITS;
 
 #[cfg(test)]
@@ -166,8 +166,8 @@ mod tests {
 
     use super::*;
 
-    /// The whole frame, from its pieces.
-    fn whole(recipe: &Recipe, number: u64) -> Vec<u8> {
+    /// All bytes of the frame, from its pieces.
+    fn frame_bytes(recipe: &Recipe, number: u64) -> Vec<u8> {
         let frame = recipe.frame(number);
         let mut bytes = Vec::new();
         while (bytes.len() as u64) < frame.size {
@@ -177,12 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_what_its_framing_says() {
+    fn frames_are_valid_in_each_framing() {
         for framing in [Framing::Lines, Framing::U16, Framing::U32] {
             let recipe = Recipe::new(Pool::new(1), framing, &(64..=4096), 0);
             for number in 0..100 {
-                let bytes = whole(&recipe, number);
-                let frame = FrameDecoder::new(framing, 4096).decode(&bytes).unwrap().expect("a whole frame");
+                let bytes = frame_bytes(&recipe, number);
+                let frame =
+                    FrameDecoder::new(framing, 4096).decode(&bytes).unwrap().expect("a complete frame");
 
                 assert_eq!(frame.bytes.len(), bytes.len(), "{framing} {number}");
                 assert_eq!(recipe.number(frame.payload.first_chunk().unwrap()), Some(number));
@@ -204,20 +205,20 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_frames_and_another_connection_gives_others() {
+    fn frames_depend_on_seed_and_connection_only() {
         let recipe = |seed, connection| Recipe::new(Pool::new(seed), Framing::Raw, &(500..=500), connection);
 
-        assert_eq!(whole(&recipe(7, 0), 12), whole(&recipe(7, 0), 12));
-        assert_ne!(whole(&recipe(7, 0), 12)[8..], whole(&recipe(7, 1), 12)[8..]);
-        assert_ne!(whole(&recipe(7, 0), 12)[8..], whole(&recipe(8, 0), 12)[8..]);
-        assert_ne!(whole(&recipe(7, 0), 12)[8..], whole(&recipe(7, 0), 13)[8..]);
+        assert_eq!(frame_bytes(&recipe(7, 0), 12), frame_bytes(&recipe(7, 0), 12));
+        assert_ne!(frame_bytes(&recipe(7, 0), 12)[8..], frame_bytes(&recipe(7, 1), 12)[8..]);
+        assert_ne!(frame_bytes(&recipe(7, 0), 12)[8..], frame_bytes(&recipe(8, 0), 12)[8..]);
+        assert_ne!(frame_bytes(&recipe(7, 0), 12)[8..], frame_bytes(&recipe(7, 0), 13)[8..]);
     }
 
     #[test]
     fn a_frame_longer_than_the_pool_repeats_it() {
         let recipe = Recipe::new(Pool::new(1), Framing::Raw, &(200_000..=200_000), 0);
 
-        let bytes = whole(&recipe, 1);
+        let bytes = frame_bytes(&recipe, 1);
 
         assert_eq!(bytes.len(), 200_000);
         assert_eq!(bytes[8..1000], bytes[8 + Pool::LENGTH..1000 + Pool::LENGTH]);

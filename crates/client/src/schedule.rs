@@ -1,20 +1,20 @@
-//! The schedule: what the consumer does at each time of the run.
+//! Decides what the consumer does at each time of a run.
 
 use std::time::Duration;
 
 use crate::Reading;
 
-/// Says at any time whether to read. Value in, value out: the consumer obeys.
+/// Returns how the consumer is to read at any time. A pure function of the time.
 #[derive(Debug, Clone, Copy)]
 pub struct Schedule(Reading);
 
 impl Schedule {
-    /// The schedule of this way of reading.
+    /// The schedule of `reading`.
     pub fn new(reading: Reading) -> Schedule {
         Schedule(reading)
     }
 
-    /// What to do `elapsed` after the start of the run.
+    /// What to do at `elapsed` after the start of the run.
     pub fn at(&self, elapsed: Duration) -> ReadMode {
         match self.0 {
             Reading::All => ReadMode::Unlimited { until: None },
@@ -29,19 +29,19 @@ impl Schedule {
     }
 }
 
-/// What the consumer is to do. Times count from the start of the run.
+/// How the consumer is to read. Times count from the start of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadMode {
-    /// Read whatever is there, and ask again at `until`.
+    /// Read everything available, and ask again at `until`.
     Unlimited {
-        /// When this ends, if it does.
+        /// When this changes; `None`: never.
         until: Option<Duration>,
     },
-    /// Read so many bytes a second.
+    /// Read at most this many bytes per second.
     Limited(u64),
     /// Read nothing, and ask again at `until`.
     Stopped {
-        /// When this ends, if it does.
+        /// When this changes; `None`: never.
         until: Option<Duration>,
     },
 }
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reading_stops_and_goes_on_when_it_was_told_to() {
+    fn reading_pauses_and_resumes_on_schedule() {
         let second = Duration::from_secs;
         let schedule = Schedule::new(Reading::Pause { from: second(3), until: second(8) });
 
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_for_a_while_ends_for_good() {
+    fn reading_for_a_time_stops_for_good() {
         let schedule = Schedule::new(Reading::For(Duration::from_secs(2)));
 
         assert_eq!(schedule.at(Duration::from_secs(2)), ReadMode::Stopped { until: None });

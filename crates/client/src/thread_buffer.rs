@@ -1,15 +1,15 @@
-//! The thread buffer: one block of memory a thread, to fill before a write or after a read.
+//! One block of memory per thread, filled before a write or by a read.
 //!
-//! Between filling it and using it nothing is awaited, so no other task of the thread can see it half used, and one block
-//! serves all connections of the thread. What is left of it need not be kept: unsent bytes are made again by the
-//! [`FrameStream`](crate::FrameStream), and received ones are checked at once.
+//! Nothing is awaited between filling and using it, so no other task of the thread sees it, and one block serves all
+//! connections of the thread. Nothing in it needs to be preserved: unsent bytes are generated again by the
+//! [`FrameStream`](crate::FrameStream), and received bytes are checked immediately.
 
 use std::cell::RefCell;
 
-/// Calls `use_it` with `length` bytes of the thread buffer, whose content is arbitrary.
+/// Calls `use_it` with `length` bytes of the thread's block, whose content is arbitrary.
 ///
 /// # Panics
-/// When called from within itself.
+/// If `use_it` calls this function again.
 pub(crate) fn with<T>(length: usize, use_it: impl FnOnce(&mut [u8]) -> T) -> T {
     BUFFER.with_borrow_mut(|thread_buffer| {
         if thread_buffer.len() < length {

@@ -1,4 +1,4 @@
-//! Promise: a ping measures what a waiting user would have waited, and tells what went wrong instead of hanging.
+//! A ping measures the time that a user would have waited, and reports errors instead of hanging.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use echoctl_client::{Error, Ping, PingConfig, PingFault};
 use echoctl_proto::Framing;
 
-/// A server on a port of its own that does `serve` with each connection.
+/// A server on its own port that calls `serve` with each connection.
 fn server(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let addr = listener.local_addr().expect("a bound socket has an address");
@@ -21,7 +21,7 @@ fn server(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
     addr
 }
 
-/// Echoes frames of [`SIZE`] bytes, and calls `before` with the number of each before it answers.
+/// Echoes frames of [`SIZE`] bytes, and calls `before` with the number of each frame before its reply.
 fn echo(mut stream: TcpStream, before: impl Fn(u64)) {
     let mut frame = [0; SIZE];
     for number in 0.. {
@@ -73,43 +73,44 @@ fn every_ping_is_counted_once_over_all_connections() {
 }
 
 #[test]
-fn at_a_fixed_rate_a_stall_counts_for_every_ping_that_was_due_meanwhile() {
+fn at_a_fixed_rate_a_stall_delays_every_ping_due_in_it() {
     let addr = server(|stream| echo(stream, stall_once));
 
     let outcome = Ping::connect(PingConfig { rate: Some(1000), ..config(addr) }).unwrap().run();
 
-    // Our own lateness is told apart: it is part of no ping that found its connection busy.
+    // The client's own lateness is recorded separately: a ping whose connection was busy has none.
     assert!(outcome.lateness.count() <= 300, "{}", outcome.lateness.count());
-    // Of 400 pings, 1 ms apart, the 100 due in the first half of the stall each waited for its other half at least.
+    // Of 400 pings, 1 ms apart, the 100 that were due in the first half of the stall each waited at least for its
+    // second half.
     assert_eq!(outcome.latencies.count(), 400);
     assert!(outcome.latencies.quantile(0.76) >= Some(STALL / 2), "{:?}", outcome.latencies.quantile(0.76));
 }
 
 #[test]
-fn in_a_closed_loop_a_stall_is_seen_by_the_ping_that_met_it() {
+fn in_a_closed_loop_a_stall_delays_one_ping() {
     let addr = server(|stream| echo(stream, stall_once));
 
     let outcome = Ping::connect(config(addr)).unwrap().run();
 
     assert!(outcome.latencies.max() >= Some(STALL));
-    assert_eq!(outcome.lateness.count(), 0, "where nothing is planned nothing is late");
+    assert_eq!(outcome.lateness.count(), 0, "a closed loop has no due times");
 }
 
 #[test]
-fn pings_that_a_slow_server_left_no_time_for_are_told() {
+fn pings_that_were_due_but_not_sent_are_counted() {
     let addr = server(|stream| echo(stream, |_| thread::sleep(Duration::from_millis(20))));
     let duration = Some(Duration::from_millis(200));
 
     let outcome =
         Ping::connect(PingConfig { rate: Some(1000), count: None, duration, ..config(addr) }).unwrap().run();
 
-    // 200 were due. In 200 ms the server answers 10 at most, and one more may have been on its way.
+    // 200 were due. In 200 ms the server answers at most 10, and one more may have been in flight.
     assert!(outcome.latencies.count() <= 11, "{}", outcome.latencies.count());
     assert_eq!(outcome.latencies.count() + outcome.unsent, 200);
 }
 
 #[test]
-fn a_server_that_answers_something_else_is_found_out() {
+fn a_different_reply_is_a_mismatch() {
     let addr = server(|mut stream| {
         let _ = stream.write_all(&[b'?'; SIZE]);
         let _ = stream.read(&mut [0; SIZE]);
@@ -122,7 +123,7 @@ fn a_server_that_answers_something_else_is_found_out() {
 }
 
 #[test]
-fn a_server_that_hangs_up_is_told_from_one_that_is_silent() {
+fn a_closed_connection_differs_from_a_timeout() {
     let hangs_up = server(|mut stream| drop(stream.read(&mut [0; SIZE])));
     let is_silent = server(|mut stream| drop(stream.read_to_end(&mut Vec::new())));
     let timeout = Duration::from_millis(50);
@@ -135,12 +136,12 @@ fn a_server_that_hangs_up_is_told_from_one_that_is_silent() {
 }
 
 #[test]
-fn the_patience_is_for_a_whole_reply() {
+fn the_timeout_applies_to_the_complete_reply() {
     let trickles = server(|mut stream| {
         let mut frame = [0; SIZE];
         while stream.read_exact(&mut frame).is_ok() {
             for byte in frame {
-                // Each byte comes well within the timeout, and all of them never do.
+                // Each byte arrives well within the timeout, but the complete reply never does.
                 thread::sleep(Duration::from_millis(20));
                 if stream.write_all(&[byte]).is_err() {
                     return;
@@ -157,7 +158,7 @@ fn the_patience_is_for_a_whole_reply() {
 }
 
 #[test]
-fn a_reply_in_pieces_that_is_in_time_is_a_reply() {
+fn a_reply_in_pieces_is_accepted() {
     let pieces = server(|mut stream| {
         let mut frame = [0; SIZE];
         while stream.read_exact(&mut frame).is_ok() {
@@ -176,7 +177,7 @@ fn a_reply_in_pieces_that_is_in_time_is_a_reply() {
 }
 
 #[test]
-fn stopping_ends_a_ping_that_waits_for_its_reply() {
+fn stopping_wakes_a_ping_that_waits_for_its_reply() {
     let addr = server(|mut stream| drop(stream.read_to_end(&mut Vec::new())));
     let ping = Ping::connect(config(addr)).unwrap();
     let stop_handle = ping.stop_handle();
@@ -184,12 +185,12 @@ fn stopping_ends_a_ping_that_waits_for_its_reply() {
     let running = thread::spawn(|| ping.run());
     stop_handle.stop();
 
-    assert!(running.join().unwrap().faults.is_empty(), "being stopped is no fault");
+    assert!(running.join().unwrap().faults.is_empty(), "being stopped is not a fault");
 }
 
 #[test]
-fn where_nobody_listens_connecting_says_so() {
-    // Bound and never made to listen: nobody else can take the port meanwhile.
+fn connecting_to_a_closed_port_is_an_error() {
+    // Bound but not listening: no other program can take the port meanwhile.
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     let addr = socket.local_addr().unwrap().as_socket().unwrap();

@@ -1,4 +1,4 @@
-//! A simulated echo that damages what it sends back, and what the check says of it.
+//! A simulated echo damages its replies in known ways, and the checker reports each as what it is.
 
 use std::sync::{Arc, OnceLock};
 
@@ -28,7 +28,7 @@ fn frames(framing: Framing, count: u64) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// What the check says of these frames, fed in pieces of `split` bytes, after which the stream ended in order.
+/// The results of a check of these frames, passed in pieces of `split` bytes, after a regular end of stream.
 fn check_split(framing: Framing, frames: &[Vec<u8>], sent: u64, split: usize) -> Tally {
     let mut checker = Checker::new(recipe(framing));
     for piece in frames.concat().chunks(split) {
@@ -65,7 +65,7 @@ fn an_honest_echo_is_verified_to_the_byte() {
 }
 
 #[test]
-fn dropped_frames_are_lost_and_nothing_is_called_wrong() {
+fn dropped_frames_are_lost_and_not_mismatched() {
     for framing in FRAMINGS {
         let mut back = frames(framing, 50);
         back.drain(20..25);
@@ -116,7 +116,7 @@ fn any_single_wrong_byte_of_a_frame_is_one_mismatch_and_no_loss() {
 }
 
 #[test]
-fn a_lost_byte_costs_a_line_and_desynchronises_a_length_prefix() {
+fn a_lost_byte_costs_a_line_or_the_length_framing() {
     for framing in FRAMINGS {
         let mut back = frames(framing, 50);
         back[20].remove(40);
@@ -140,7 +140,7 @@ fn a_lost_newline_makes_one_wrong_line_of_two() {
 }
 
 #[test]
-fn a_damaged_length_ends_the_check_with_a_reason() {
+fn a_damaged_length_stops_the_check_with_a_reason() {
     let mut back = frames(Framing::U16, 50);
     back[20][0] = 0xff;
     let before: usize = back[..20].iter().map(Vec::len).sum();
@@ -172,7 +172,7 @@ fn a_number_that_was_never_sent_is_wrong() {
 }
 
 #[test]
-fn foreign_lines_among_ours_are_wrong_and_ours_still_count() {
+fn foreign_lines_are_wrong_and_the_others_still_count() {
     let mut back = frames(Framing::Lines, 50);
     back.insert(0, b"220 hello\n".to_vec());
     back.insert(20, b"\n".to_vec());
@@ -184,7 +184,7 @@ fn foreign_lines_among_ours_are_wrong_and_ours_still_count() {
 }
 
 #[test]
-fn without_framing_the_place_of_the_first_difference_is_told() {
+fn without_framing_the_first_difference_is_located() {
     let mut back = frames(Framing::Raw, 50);
     let before: usize = back[..20].iter().map(Vec::len).sum();
     back[20].remove(10);
@@ -213,47 +213,47 @@ fn pieces_of_64_kib_that_change_places_in_a_large_frame_are_found_out() {
 
 /// What a server does with one frame.
 #[derive(Debug, Clone, Copy)]
-enum Deed {
+enum Action {
     Echo,
     Drop,
     Repeat,
     Damage { at: usize, with: u8 },
 }
 
-fn deed() -> impl Strategy<Value = Deed> {
+fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
-        5 => Just(Deed::Echo),
-        1 => Just(Deed::Drop),
-        1 => Just(Deed::Repeat),
-        1 => (4usize..60, 1u8..).prop_map(|(at, with)| Deed::Damage { at, with }),
+        5 => Just(Action::Echo),
+        1 => Just(Action::Drop),
+        1 => Just(Action::Repeat),
+        1 => (4usize..60, 1u8..).prop_map(|(at, with)| Action::Damage { at, with }),
     ]
 }
 
 proptest! {
     #[test]
-    fn every_deed_of_a_server_is_counted_as_what_it_is(
+    fn every_action_of_a_server_is_counted_as_its_kind(
         framing in prop::sample::select(FRAMINGS.to_vec()),
-        deeds in prop::collection::vec(deed(), 1..40),
+        actions in prop::collection::vec(action(), 1..40),
         split in 1usize..2000,
     ) {
         let (mut back, mut verified) = (Vec::new(), 0);
         let (mut lost, mut duplicated, mut mismatched) = (0, 0, 0);
-        for (frame, deed) in frames(framing, deeds.len() as u64).into_iter().zip(&deeds) {
-            match *deed {
-                Deed::Echo => verified += frame.len() as u64,
-                Deed::Repeat => {
+        for (frame, action) in frames(framing, actions.len() as u64).into_iter().zip(&actions) {
+            match *action {
+                Action::Echo => verified += frame.len() as u64,
+                Action::Repeat => {
                     verified += frame.len() as u64;
                     duplicated += 1;
                     back.push(frame.clone());
                 }
-                Deed::Drop => {
+                Action::Drop => {
                     lost += 1;
                     continue;
                 }
-                Deed::Damage { at, with } => {
+                Action::Damage { at, with } => {
                     let mut frame = frame;
                     frame[at] ^= with;
-                    // A newline in its midst would make two wrong lines of one, and another test's business.
+                    // A newline inside would turn it into two wrong lines, which another test covers.
                     if framing == Framing::Lines && frame[at] == b'\n' {
                         frame[at] = 0;
                     }
@@ -265,14 +265,14 @@ proptest! {
             back.push(frame);
         }
 
-        let tally = check_split(framing, &back, deeds.len() as u64, split);
+        let tally = check_split(framing, &back, actions.len() as u64, split);
 
         prop_assert_eq!(faults(tally), (lost, duplicated, 0, mismatched));
         prop_assert_eq!(tally.verified, verified);
     }
 
     #[test]
-    fn no_bytes_whatever_make_the_check_fail_itself(
+    fn arbitrary_bytes_never_break_the_checker(
         framing in prop::sample::select(Framing::ALL.to_vec()),
         bytes in prop::collection::vec(any::<u8>(), 0..2000),
         split in 1usize..300,

@@ -1,10 +1,10 @@
-//! Latencies: a histogram of times, exact to a thousandth of each, in memory that does not grow with their number.
+//! Histogram of latencies, exact to a thousandth of each, in memory that does not grow with their number.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// Times, by how often each was measured.
+/// A histogram of latencies.
 #[derive(Debug, Clone)]
 pub struct Latencies {
     nanoseconds: Histogram<u64>,
@@ -14,7 +14,7 @@ impl Latencies {
     pub(super) fn new() -> Latencies {
         let longest = MAX_LATENCY.as_nanos() as u64;
         let nanoseconds = Histogram::new_with_max(longest, DIGITS);
-        let nanoseconds = nanoseconds.expect("invariant: the constants are within what a histogram can keep");
+        let nanoseconds = nanoseconds.expect("invariant: the constants are within the bounds of a histogram");
         Latencies { nanoseconds }
     }
 
@@ -22,39 +22,39 @@ impl Latencies {
         self.nanoseconds.saturating_record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// How many times were measured.
+    /// Number of recorded times.
     pub fn count(&self) -> u64 {
         self.nanoseconds.len()
     }
 
-    /// The time that the share `quantile` (0 to 1) of all did not pass; `None` when there is none.
+    /// The time that the share `quantile` (0 to 1) of all times did not exceed; `None` if there are none.
     pub fn quantile(&self, quantile: f64) -> Option<Duration> {
-        // The histogram answers with the end of a step, which may lie above the largest time there was.
+        // The histogram returns the end of a bucket, which may exceed the largest recorded time.
         let max = self.nanoseconds.max();
         let at = || Duration::from_nanos(self.nanoseconds.value_at_quantile(quantile).min(max));
         (self.count() > 0).then(at)
     }
 
-    /// The shortest time; `None` when there is none.
+    /// The shortest time; `None` if there are none.
     pub fn min(&self) -> Option<Duration> {
         (self.count() > 0).then(|| Duration::from_nanos(self.nanoseconds.min()))
     }
 
-    /// The longest time; `None` when there is none.
+    /// The longest time; `None` if there are none.
     pub fn max(&self) -> Option<Duration> {
         self.quantile(1.0)
     }
 
-    /// The mean of all; `None` when there is none.
+    /// The mean; `None` if there are no times.
     pub fn mean(&self) -> Option<Duration> {
         (self.count() > 0).then(|| Duration::from_nanos(self.nanoseconds.mean() as u64))
     }
 }
 
-/// Decimal digits that are kept of each time: differences of less are noise on any system with a scheduler.
+/// Significant decimal digits of each time: smaller differences are noise on any system with a scheduler.
 const DIGITS: u8 = 3;
 
-/// Longer times count as this. With it a histogram has 260 KiB.
+/// Longer times count as this one. With it a histogram takes 260 KiB.
 const MAX_LATENCY: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]

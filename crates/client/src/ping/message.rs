@@ -1,22 +1,22 @@
-//! The message: one frame of a ping, with its number in it, so that a reply to another frame is not taken for its own.
+//! One frame of a ping, with its number in it, so that a reply to another frame is detected.
 
 use echoctl_proto::{Buffer, Framing};
 
 use super::PingConfig;
 use crate::Error;
 
-/// One frame of a fixed size, written over and over.
+/// One frame of a fixed size, reused with different numbers.
 #[derive(Debug, Clone)]
 pub(super) struct Message {
     bytes: Vec<u8>,
-    /// Where the number stands: at the front of the payload, as many of its 16 digits as fit.
+    /// Offset of the number: the start of the payload. As many of its 16 digits as fit are written.
     number_at: usize,
     digits: usize,
 }
 
 impl Message {
     /// # Errors
-    /// [`Error::FrameSize`] when no frame of this size can be made, or the payload would be empty.
+    /// [`Error::FrameSize`] if no frame has this size, or its payload would be empty.
     pub(super) fn new(framing: Framing, size: usize) -> Result<Message, Error> {
         let min = framing.overhead() + 1;
         let max = PingConfig::MAX_SIZE.min(framing.longest_payload().saturating_add(framing.overhead()));
@@ -27,7 +27,7 @@ impl Message {
         let mut frame = Buffer::new(size);
         framing
             .encode(&payload, &mut frame)
-            .expect("invariant: the size was checked, and dots are no delimiter");
+            .expect("invariant: the size was checked, and a dot is not a delimiter");
         Ok(Message {
             bytes: frame.unread().to_vec(),
             number_at: framing.prefix(),
@@ -45,7 +45,7 @@ impl Message {
     }
 }
 
-/// Hexadecimal digits of a number.
+/// Maximum number of hexadecimal digits of a number.
 const DIGITS: usize = 16;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_that_cannot_be_sent_is_refused() {
+    fn an_invalid_size_is_refused() {
         for (framing, size) in [
             (Framing::Lines, 1),
             (Framing::U16, 2),

@@ -1,4 +1,5 @@
-//! The probe: one connection's loop. Wait until the next ping is due, send, read, compare, note the time.
+//! The loop of one connection: waits until the next ping is due, sends it, reads and compares the reply, records the
+//! time.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -13,17 +14,18 @@ use super::latencies::Latencies;
 use super::message::Message;
 use super::send_schedule::SendSchedule;
 
-/// What all connections of a ping share.
+/// State shared by all connections of a ping.
 pub(super) struct Shared<'a> {
     schedule: SendSchedule,
     timeout: Duration,
     stop: &'a AtomicBool,
-    /// The number of the next ping: whichever connection is free takes it.
+    /// The number of the next ping, sent by the first free connection.
     next: AtomicU64,
     sent: AtomicU64,
-    /// One for all, because a histogram has some hundred KiB; a lock that is hardly ever contended costs 20 ns.
+    /// One histogram for all connections, since each takes some hundred KiB. The lock is rarely contended and costs
+    /// 20 ns.
     latencies: Mutex<Latencies>,
-    /// By how much we ourselves woke too late, where a connection was free in time.
+    /// How late the client itself woke up, if a connection was free in time.
     lateness: Mutex<Latencies>,
 }
 
@@ -34,12 +36,12 @@ impl Shared<'_> {
         Shared { schedule, timeout, stop, next, sent, latencies, lateness }
     }
 
-    /// Pings that were due before `now` and were not sent.
+    /// Pings that were due before `now` but not sent.
     pub(super) fn unsent(&self, now: Instant) -> u64 {
         self.schedule.due_before(now).unwrap_or(0).saturating_sub(self.sent.load(Relaxed))
     }
 
-    /// The latencies, and our own lateness.
+    /// The latencies, and the client's own lateness.
     pub(super) fn into_times(self) -> (Latencies, Latencies) {
         let inner = |times: Mutex<Latencies>| times.into_inner().unwrap_or_else(PoisonError::into_inner);
         (inner(self.latencies), inner(self.lateness))
@@ -65,7 +67,7 @@ impl Shared<'_> {
     }
 }
 
-/// Pings on one connection until the schedule has no more. Being stopped is no fault.
+/// Sends pings on one connection until the schedule has no more. Being stopped is not a fault.
 pub(super) fn run(stream: &TcpStream, message: Message, shared: &Shared) -> Result<(), PingFault> {
     ping(stream, message, shared).or_else(|fault| if shared.is_stopped() { Ok(()) } else { Err(fault) })
 }
@@ -92,13 +94,14 @@ fn ping(stream: &TcpStream, mut message: Message, shared: &Shared) -> Result<(),
     }
 }
 
-/// Sends `frame` and reads as many bytes, both within `timeout`.
+/// Sends `frame` and reads a reply of the same length, both within `timeout`.
 ///
-/// A socket's timeouts are for each call, and a peer that sends a byte at a time never meets them. They stay as they were set
-/// where one quick write and one read do, which costs no system call more; else the rest of the time is set for each.
+/// A socket's timeouts apply to each call, and a peer that sends one byte at a time never triggers them. They are
+/// left alone if one quick write and one read suffice, which saves system calls; otherwise each call gets the rest of
+/// the time.
 fn exchange(mut stream: &TcpStream, frame: &[u8], reply: &mut [u8], timeout: Duration) -> io::Result<()> {
     let started = Instant::now();
-    let (mut written, mut got, mut is_set_anew) = (0, 0, false);
+    let (mut written, mut got, mut is_changed) = (0, 0, false);
     while got < reply.len() {
         let spent = started.elapsed();
         let is_in_pieces = got > 0 || (1..frame.len()).contains(&written);
@@ -107,7 +110,7 @@ fn exchange(mut stream: &TcpStream, frame: &[u8], reply: &mut [u8], timeout: Dur
                 timeout.checked_sub(spent).filter(|left| !left.is_zero()).ok_or(ErrorKind::TimedOut)?;
             stream.set_write_timeout(Some(left))?;
             stream.set_read_timeout(Some(left))?;
-            is_set_anew = true;
+            is_changed = true;
         }
         let moved = if written < frame.len() {
             stream.write(&frame[written..])
@@ -122,7 +125,7 @@ fn exchange(mut stream: &TcpStream, frame: &[u8], reply: &mut [u8], timeout: Dur
             Err(error) => return Err(error),
         }
     }
-    if is_set_anew {
+    if is_changed {
         stream.set_write_timeout(Some(timeout))?;
         stream.set_read_timeout(Some(timeout))?;
     }
@@ -133,27 +136,27 @@ fn record(times: &Mutex<Latencies>, time: Duration) {
     times.lock().unwrap_or_else(PoisonError::into_inner).record(time);
 }
 
-/// What ended a connection of a ping before its time.
+/// Why a connection of a ping ended early.
 #[derive(Debug, Error)]
 pub enum PingFault {
     /// The server closed or reset the connection.
-    #[error("the server hung up")]
+    #[error("the server closed the connection")]
     PeerClosed,
-    /// What came back is not what was sent.
-    #[error("the reply is not what was sent: the server does not echo, or frames differently")]
+    /// The reply differs from the frame.
+    #[error("the reply differs from the frame sent: the server does not echo, or uses another framing")]
     Mismatch,
-    /// No whole reply came in time.
+    /// No complete reply arrived in time.
     #[error("no reply within {} s", .0.as_secs_f64())]
     TimedOut(Duration),
-    /// The system failed.
-    #[error("the connection broke")]
+    /// A system call failed.
+    #[error("the connection failed")]
     Io(#[source] io::Error),
 }
 
 impl PingFault {
     fn of(error: io::Error, timeout: Duration) -> PingFault {
         match error.kind() {
-            // Which of the two a timeout is depends on the system.
+            // The kind of a timeout depends on the system.
             ErrorKind::WouldBlock | ErrorKind::TimedOut => PingFault::TimedOut(timeout),
             ErrorKind::UnexpectedEof
             | ErrorKind::ConnectionReset
@@ -164,9 +167,9 @@ impl PingFault {
     }
 }
 
-/// How much earlier a sleeper is to be woken: Linux adds 50 µs of timer slack, and what is late would count as the
-/// server's. The rest is waited awake, which costs a twelfth of a core at 1,000 pings a second.
+/// How early to wake up from a sleep: Linux adds 50 µs of timer slack, and lateness would be attributed to the
+/// server. The rest is spent in a busy wait, which costs a twelfth of a core at 1,000 pings per second.
 const EARLY_WAKE: Duration = Duration::from_micros(80);
 
-/// The longest sleep at a time: how soon a stop is noticed.
+/// Maximum duration of a sleep, and so the delay until a stop is noticed.
 const MAX_SLEEP: Duration = Duration::from_millis(50);

@@ -1,4 +1,4 @@
-//! The schedule: when ping number *n* is due. It reads no clock; `now` is passed in.
+//! Computes when ping number *n* is due. It reads no clock: `now` is passed in.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone)]
 pub(super) struct SendSchedule {
     started: Instant,
-    /// Pings a second; `None` where each is due as soon as a connection is free.
+    /// Pings per second; `None`: each is due as soon as a connection is free.
     rate: Option<u64>,
     count: u64,
     end: Option<Instant>,
@@ -19,13 +19,13 @@ impl SendSchedule {
         count: Option<u64>,
         duration: Option<Duration>,
     ) -> SendSchedule {
-        // A time beyond the clock's range is without end, too.
+        // A time beyond the clock's range counts as no limit.
         let end = duration.and_then(|duration| started.checked_add(duration));
         SendSchedule { started, rate: rate.map(|rate| rate.max(1)), count: count.unwrap_or(u64::MAX), end }
     }
 
-    /// When ping `number` is due, the moment from which its time counts; it may be past. `None` when there is no such
-    /// ping, or it is too late for it.
+    /// When ping `number` is due, which may be in the past: its time counts from then. `None` if there is no such
+    /// ping, or if it is too late for it.
     pub(super) fn due(&self, number: u64, now: Instant) -> Option<Instant> {
         let due = match self.rate {
             None => now,
@@ -35,7 +35,7 @@ impl SendSchedule {
         (number < self.count && is_in_time).then_some(due)
     }
 
-    /// How many pings were due before `now`; `None` where they are due only when a connection is free.
+    /// Number of pings due before `now`; `None` in a closed loop.
     pub(super) fn due_before(&self, now: Instant) -> Option<u64> {
         let rate = self.rate?;
         let until = self.end.map_or(now, |end| end.min(now));
@@ -45,13 +45,14 @@ impl SendSchedule {
     }
 }
 
-/// When number `number` of a rate comes, after the first. Computed from the number, so that no rounding adds up.
+/// Time from the first ping to number `number` at `rate`. Computed from the number, so that rounding errors do not
+/// add up.
 fn after(number: u64, rate: u64) -> Duration {
     let (seconds, rest) = (number / rate, number % rate);
     Duration::from_secs(seconds) + Duration::from_nanos((u128::from(rest) * SECOND / u128::from(rate)) as u64)
 }
 
-/// Nanoseconds.
+/// Nanoseconds per second.
 const SECOND: u128 = 1_000_000_000;
 
 #[cfg(test)]
@@ -61,7 +62,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn at_a_rate_pings_are_due_by_the_plan_however_late_it_is() {
+    fn at_a_rate_late_pings_keep_their_due_times() {
         let started = Instant::now();
         let schedule = SendSchedule::new(started, Some(1000), None, None);
 
@@ -71,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn in_a_closed_loop_a_ping_is_due_when_it_can_be_sent() {
+    fn in_a_closed_loop_a_ping_is_due_immediately() {
         let started = Instant::now();
         let schedule = SendSchedule::new(started, None, None, Some(100 * MS));
 
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn count_and_time_end_it_whichever_comes_first() {
+    fn count_and_duration_both_limit_the_pings() {
         let started = Instant::now();
         let schedule = SendSchedule::new(started, Some(1000), Some(50), Some(100 * MS));
 
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn pings_due_are_counted_up_to_the_end() {
+    fn due_pings_are_counted_until_the_end() {
         let started = Instant::now();
         let schedule = |count| SendSchedule::new(started, Some(1000), count, Some(100 * MS));
 

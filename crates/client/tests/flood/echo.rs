@@ -1,4 +1,4 @@
-//! Against an echo that does its work, every byte is produced, consumed and verified, whatever the settings.
+//! With a correct echo, every byte is produced, consumed and verified, whatever the configuration.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn assert_all_came_back(outcome: &Outcome) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_framings_bring_every_byte_back() {
+async fn every_byte_comes_back_in_each_framing() {
     for framing in Framing::ALL {
         let server = Server::honest();
         let config = Config { framing, bytes: Some(4 * MIB), sizes: 64..=4096, ..Config::new(server.addr) };
@@ -35,7 +35,7 @@ async fn all_framings_bring_every_byte_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bytes_are_shared_by_the_connections() {
+async fn the_connections_share_the_bytes() {
     let server = Server::honest();
     let config = Config { connections: 7, bytes: Some(MIB), sizes: 100..=100, ..Config::new(server.addr) };
 
@@ -47,7 +47,7 @@ async fn bytes_are_shared_by_the_connections() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn frames_may_be_larger_than_a_write_and_than_all_buffers() {
+async fn frames_may_exceed_the_write_size_and_all_buffers() {
     let server = Server::honest();
     let config = Config {
         framing: Framing::U32,
@@ -64,7 +64,7 @@ async fn frames_may_be_larger_than_a_write_and_than_all_buffers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_the_time_is_over_the_frame_is_finished_and_all_is_read() {
+async fn at_the_end_the_frame_is_completed_and_all_is_read() {
     let server = Server::honest();
     let config = Config {
         sizes: 300_000..=300_000,
@@ -80,7 +80,7 @@ async fn when_the_time_is_over_the_frame_is_finished_and_all_is_read() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn then_read_reads_all_that_is_owed() {
+async fn draining_at_the_end_reads_all_pending_replies() {
     let server = Server::honest();
     let config = Config {
         reading: Reading::Nothing,
@@ -92,8 +92,9 @@ async fn then_read_reads_all_that_is_owed() {
     let handle = flood.stop_handle();
     let run = tokio::spawn(flood.run());
 
-    support::until("the kernel's queues are full and a write waits", || handle.totals().stalled == 1).await;
-    assert_eq!(handle.totals().consumed, 0, "nothing is read while it sends");
+    support::until("the kernel's queues are full and a write is blocked", || handle.totals().stalled == 1)
+        .await;
+    assert_eq!(handle.totals().consumed, 0, "nothing is read while sending");
     handle.stop();
     let outcome = run.await.unwrap();
 
@@ -104,7 +105,7 @@ async fn then_read_reads_all_that_is_owed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reading_stops_in_the_middle_and_the_totals_are_equal_in_the_end() {
+async fn after_a_pause_in_reading_the_totals_are_equal() {
     let server = Server::honest();
     let ms = Duration::from_millis;
     let config = Config {
@@ -118,7 +119,7 @@ async fn reading_stops_in_the_middle_and_the_totals_are_equal_in_the_end() {
     let handle = flood.stop_handle();
     let run = tokio::spawn(flood.run());
 
-    support::until("a write waits for the reader that stopped", || handle.totals().stalled == 1).await;
+    support::until("the paused reader blocks a write", || handle.totals().stalled == 1).await;
     let held_back = handle.totals();
     let outcome = run.await.unwrap();
 

@@ -1,4 +1,4 @@
-//! What a server does wrong is found out, and told apart.
+//! Faults of a server are detected and distinguished.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -19,7 +19,7 @@ async fn flood(server: &Server, framing: Framing) -> Outcome {
     Flood::connect(config).await.unwrap().run().await
 }
 
-/// Damages the first piece that comes after 300,000 bytes.
+/// Damages the first piece after 300,000 bytes.
 fn once(damage: impl Fn(&mut Vec<u8>) + Send + Sync + 'static) -> Server {
     let done = std::sync::atomic::AtomicBool::new(false);
     Server::echo(move |before, piece| {
@@ -46,7 +46,7 @@ async fn a_changed_byte_is_a_mismatch() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_byte_is_found_in_every_framing() {
+async fn a_lost_byte_is_detected_in_every_framing() {
     for framing in Framing::ALL {
         let server = once(|piece| {
             piece.remove(piece.len() / 2);
@@ -59,7 +59,7 @@ async fn a_lost_byte_is_found_in_every_framing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_answers_nothing_lost_every_frame() {
+async fn without_replies_every_frame_is_lost() {
     let server = Server::start(|mut stream| std::io::copy(&mut stream, &mut std::io::sink()).map(|_| ()));
 
     let outcome = flood(&server, Framing::Lines).await;
@@ -70,7 +70,7 @@ async fn a_server_that_answers_nothing_lost_every_frame() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_closes_unasked_is_told_plainly() {
+async fn an_early_close_is_reported() {
     for reading in [Reading::All, Reading::Nothing] {
         let server = Server::start(|mut stream| {
             let mut block = vec![0; 100_000];
@@ -87,7 +87,7 @@ async fn a_server_that_closes_unasked_is_told_plainly() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_early_end_of_stream_is_no_end_in_order() {
+async fn an_early_end_of_stream_is_not_a_regular_end() {
     let server = Server::start(|mut stream| {
         stream.shutdown(Shutdown::Write)?;
         std::io::copy(&mut stream, &mut std::io::sink()).map(|_| ())
@@ -100,11 +100,11 @@ async fn an_early_end_of_stream_is_no_end_in_order() {
         matches!(outcome.endings[..], [Ending::PeerClosed { how: CloseKind::EndOfStream, .. }]),
         "{outcome:?}"
     );
-    assert_eq!(outcome.totals.lost, 0, "what was not read to its end is not judged");
+    assert_eq!(outcome.totals.lost, 0, "not counted if the stream was not read to its end");
 }
 
 #[tokio::test]
-async fn nobody_listening_is_an_error_that_names_the_address() {
+async fn a_refused_connection_is_an_error_with_the_address() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     drop(listener);

@@ -1,4 +1,4 @@
-//! A flood ends whatever the server does, and says why.
+//! A flood ends whatever the server does, and reports why.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -12,7 +12,7 @@ use crate::support::Server;
 
 const MS: Duration = Duration::from_millis(1);
 
-/// A flood of 200 ms that waits no longer than that for the rest.
+/// A flood of 200 ms, with equally short timeouts for the rest.
 fn config(server: &Server) -> Config {
     Config {
         duration: Some(200 * MS),
@@ -22,14 +22,14 @@ fn config(server: &Server) -> Config {
     }
 }
 
-/// Runs it; one that does not end fails the test.
+/// Runs a flood; the test fails if it does not end.
 async fn flood(config: Config) -> Outcome {
     let flood = Flood::connect(config).await.unwrap();
     let outcome = tokio::time::timeout(Duration::from_secs(60), flood.run());
     outcome.await.expect("the flood ends")
 }
 
-/// Writes `block` again and again, each after `pause`, once the client has sent what all of a test comes to.
+/// Once the client has sent its data, writes `block` again and again, with `pause` after each.
 fn pours(block: &'static [u8], pause: Duration) -> Server {
     Server::start(move |mut stream| {
         stream.read_exact(&mut [0; 65536])?;
@@ -40,7 +40,7 @@ fn pours(block: &'static [u8], pause: Duration) -> Server {
     })
 }
 
-/// Reads all that comes, for as long as the client is there.
+/// Reads everything until the client closes the connection.
 fn swallow(mut stream: TcpStream) -> io::Result<()> {
     io::copy(&mut stream, &mut io::sink()).map(|_| ())
 }
@@ -54,7 +54,7 @@ fn hold(stream: &TcpStream) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn endless_garbage_ends_a_flood_as_excess() {
+async fn endless_garbage_is_excess() {
     for framing in Framing::ALL {
         let server = pours(&[b'x'; 65536], Duration::ZERO);
 
@@ -76,7 +76,7 @@ async fn a_length_prefix_of_4_gib_is_a_fault() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_echo_and_more_behind_it_is_excess() {
+async fn bytes_after_a_complete_echo_are_excess() {
     let server = Server::start(|mut stream| {
         let mut all = Vec::new();
         stream.read_to_end(&mut all)?;
@@ -94,7 +94,7 @@ async fn an_echo_and_more_behind_it_is_excess() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_trickle_ends_a_flood_as_too_slow() {
+async fn a_trickle_of_bytes_is_too_slow() {
     for drain_at_end in [false, true] {
         let server = pours(b"A", 5 * MS);
         let reading = if drain_at_end { Reading::Nothing } else { Reading::All };
@@ -108,8 +108,8 @@ async fn a_trickle_ends_a_flood_as_too_slow() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_drain_has_a_bound_however_steady_it_is() {
-    // More in each window than is asked for, and far too little for what is pending.
+async fn a_steady_drain_has_a_time_limit() {
+    // More than the minimum per window, but far too little for the pending bytes.
     let server = pours(&[b'x'; 64], 2 * MS);
     let config = Config { stall_timeout: 60_000 * MS, ..config(&server) };
 
@@ -120,10 +120,10 @@ async fn a_drain_has_a_bound_however_steady_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_never_answers_is_given_up() {
+async fn a_server_that_never_replies_times_out() {
     let server = Server::start(|mut stream| {
         swallow(stream.try_clone()?)?;
-        // It has met our FIN, and answers it with nothing.
+        // It has received the client's FIN, and does not answer it.
         let _ = stream.read(&mut [0; 1]);
         loop {
             thread::park();
@@ -137,7 +137,7 @@ async fn a_server_that_never_answers_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_time_a_server_that_takes_nothing_ends_it() {
+async fn without_a_duration_a_stalled_server_stops_the_flood() {
     for (reading, is_good) in [(Reading::All, false), (Reading::Nothing, true)] {
         let server = Server::start(|stream| {
             hold(&stream);
@@ -159,7 +159,7 @@ async fn without_a_time_a_server_that_takes_nothing_ends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn resets_and_closes_end_a_flood_at_once() {
+async fn a_reset_or_close_stops_a_flood() {
     let resets: fn(TcpStream) -> io::Result<()> = |mut stream| {
         stream.read_exact(&mut [0])?;
         socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO))
@@ -175,7 +175,7 @@ async fn resets_and_closes_end_a_flood_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_half_close_while_sending_is_a_hangup() {
+async fn a_half_close_while_sending_is_an_early_close() {
     let server = Server::start(|stream| {
         stream.shutdown(std::net::Shutdown::Write)?;
         swallow(stream)

@@ -1,6 +1,6 @@
-//! The promises of a flood, against servers whose behaviour is known: one file a promise.
+//! Promises of a flood, tested against servers with a known behaviour: one file per promise.
 
-#![allow(clippy::unwrap_used)] // the helpers of tests are tests, which clippy cannot see
+#![allow(clippy::unwrap_used)] // clippy does not recognise helpers of tests
 
 mod echo;
 mod faults;

@@ -1,4 +1,4 @@
-//! A flood ends when it is told to, and says so.
+//! A flood stops when it is told to, and reports why it ended.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use echoctl_client::{Config, Ending, Flood, Rate, Reading};
 use crate::support::{self, Server};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_that_never_reads_is_held_back_by_the_server_and_leaves() {
+async fn stopping_leaves_the_replies_unread() {
     let server = Server::honest();
     let config = Config { reading: Reading::Nothing, ..Config::new(server.addr) };
     let flood = Flood::connect(config).await.unwrap();
     let handle = flood.stop_handle();
     let run = tokio::spawn(flood.run());
 
-    support::until("a write waits", || handle.totals().stalled == 1).await;
+    support::until("a write is blocked", || handle.totals().stalled == 1).await;
     handle.stop();
     let outcome = run.await.unwrap();
 
@@ -24,15 +24,15 @@ async fn a_reader_that_never_reads_is_held_back_by_the_server_and_leaves() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn frames_of_a_write_that_never_happened_are_owed_by_nobody() {
+async fn frames_of_a_blocked_write_do_not_count_as_sent() {
     let server = Server::honest();
     let config = Config { reading: Reading::Nothing, sizes: 1024..=1024, ..Config::new(server.addr) };
     let flood = Flood::connect(config).await.unwrap();
     let handle = flood.stop_handle();
     let run = tokio::spawn(flood.run());
 
-    // A write that waits has been announced: its time ends before it is made.
-    support::until("a write waits", || handle.totals().stalled == 1).await;
+    // A blocked write has been announced, and never takes place.
+    support::until("a write is blocked", || handle.totals().stalled == 1).await;
     handle.stop();
     let totals = run.await.unwrap().totals;
 
@@ -40,8 +40,8 @@ async fn frames_of_a_write_that_never_happened_are_owed_by_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_throttle_of_the_reader_does_not_slow_the_writer() {
-    // It takes everything at once, and gives it back whenever it is read: an echo without backpressure.
+async fn a_throttled_reader_does_not_slow_the_writer() {
+    // Reads everything immediately, and writes it back as fast as the client reads: an echo without backpressure.
     let server = Server::start(|mut stream| {
         let mut all = Vec::new();
         std::io::Read::read_to_end(&mut stream, &mut all)?;
@@ -53,7 +53,7 @@ async fn the_throttle_of_the_reader_does_not_slow_the_writer() {
     let handle = flood.stop_handle();
     let run = tokio::spawn(flood.run());
 
-    support::until("all is sent", || connection.produced() == 32 << 20).await;
+    support::until("everything is sent", || connection.produced() == 32 << 20).await;
     let consumed = connection.consumed();
     handle.abort();
     run.await.unwrap();
@@ -62,7 +62,7 @@ async fn the_throttle_of_the_reader_does_not_slow_the_writer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn aborting_ends_a_flood_in_any_phase() {
+async fn a_flood_can_be_aborted_in_any_phase() {
     for reading in [Reading::All, Reading::Nothing, Reading::AtRate(10)] {
         let server = Server::honest();
         let config = Config { reading, rate: Rate::Limited(1 << 20), ..Config::new(server.addr) };
@@ -79,9 +79,9 @@ async fn aborting_ends_a_flood_in_any_phase() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn patience_with_a_server_that_does_nothing_has_an_end() {
+async fn a_server_that_does_nothing_times_out() {
     let server = Server::start(|stream| {
-        // Held open, never read: until the client leaves, which shows as an error only to a writer, so for good.
+        // Held open and never read, for good: without a read the server would not notice that the client has left.
         std::mem::forget(stream);
         Ok(())
     });

@@ -1,4 +1,4 @@
-//! Servers of the tests: blocking threads of the standard library, whose behaviour is plain to see.
+//! Servers for the tests: blocking threads of the standard library, with a simple behaviour.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A server on a port of its own, each connection served by a thread that ends with it.
+/// A server on its own port, with one thread per connection.
 pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
     received: Arc<AtomicU64>,
@@ -23,14 +23,14 @@ impl Server {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (stream, serve) = (stream.unwrap(), Arc::clone(&serve));
-                // What goes wrong on a connection is the client's to see and the test's to judge.
+                // The client detects what goes wrong on a connection, and the test judges it.
                 thread::spawn(move || serve(stream).ok());
             }
         });
         Server { addr, received }
     }
 
-    /// A blocking echo that passes each piece through `damage`, with the number of bytes that came before it.
+    /// A blocking echo that passes each piece through `damage`, with the number of bytes before it.
     pub(crate) fn echo(damage: impl Fn(u64, &mut Vec<u8>) + Send + Sync + 'static) -> Server {
         let received = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&received);
@@ -52,22 +52,22 @@ impl Server {
         Server { received, ..server }
     }
 
-    /// A blocking echo that does its work.
+    /// A correct blocking echo.
     pub(crate) fn honest() -> Server {
         Server::echo(|_, _| ())
     }
 
-    /// Bytes that an echo has received on all connections.
+    /// Bytes that an echo has received, over all connections.
     pub(crate) fn received(&self) -> u64 {
         self.received.load(SeqCst)
     }
 }
 
-/// Waits until `condition` holds; fails the test when it does not within half a minute.
+/// Waits until `condition` holds; the test fails after half a minute.
 pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !condition() {
-        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        assert!(Instant::now() < deadline, "timed out: {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
