@@ -39,7 +39,7 @@ pub(crate) fn run(cases: &str) -> Result<()> {
             "| {name} | {} | {} | **{verdict}**{mark} | {} | {} | {seconds:.1} |",
             cell(text(case, "shows")),
             cell(text(&case["stimulus"], "kind")),
-            mebibytes(&summary["taken"]),
+            mebibytes(&summary["server_read"]),
             mebibytes(&summary["memory_growth"]),
         )?;
     }

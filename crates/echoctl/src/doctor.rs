@@ -27,7 +27,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Outcome {
     let findings = Findings::gather()?;
     ignore_broken_pipe(if args.json { json_line("summary", &findings.as_json()) } else { print(&findings) })?;
-    Ok(if findings.doubts().is_empty() { Exit::Done } else { Exit::Inconclusive })
+    Ok(if findings.warnings().is_empty() { Exit::Done } else { Exit::Inconclusive })
 }
 
 /// What was found.
@@ -59,24 +59,24 @@ impl Findings {
     }
 
     /// Why the figures cannot be trusted; none when they can.
-    fn doubts(&self) -> Vec<String> {
-        let mut doubts = Vec::new();
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
         if let Some(why) = &self.server_end_hidden {
-            doubts.push(format!("the bytes inside a server are not visible: {why}"));
+            warnings.push(format!("the bytes inside a server are not visible: {why}"));
         } else if self.test.stalled_error != Some(0) {
             let wrong = self.test.stalled_error.map_or("-".to_owned(), |bytes| Bytes(bytes).to_string());
-            doubts.push(format!("the ledger was wrong by {wrong} about an echo at rest"));
+            warnings.push(format!("the ledger was wrong by {wrong} about an echo at rest"));
         } else if !self.test.is_good() {
-            doubts.push("the ledger lags behind an echo in motion: is the machine busy?".to_owned());
+            warnings.push("the ledger lags behind an echo in motion: is the machine busy?".to_owned());
         }
         if let Some(tcp) = self.tcp.filter(|tcp| tcp.utilization() > MAX_STRAIN) {
-            doubts.push(format!(
+            warnings.push(format!(
                 "other programs' connections have {} of kernel memory; from {} on the kernel shrinks all queues",
                 Bytes(tcp.used),
                 Bytes(tcp.pressure)
             ));
         }
-        doubts
+        warnings
     }
 
     /// How many stalled connections bring the kernel to shrink queues, if each is filled to the slack that is usual for
@@ -95,7 +95,7 @@ impl Findings {
             sees_server_end: self.server_end_hidden.is_none(),
             sees_other_users: self.sees_other_users,
             memory_available: self.available,
-            cgroup_left: self.cgroup.and_then(|group| group.available()),
+            cgroup_available: self.cgroup.and_then(|group| group.available()),
             cgroup_sockets: self.cgroup.and_then(|group| group.sockets),
             tcp_memory: self.tcp.map(|tcp| tcp.used),
             tcp_memory_pressure: self.tcp.map(|tcp| tcp.pressure),
@@ -105,8 +105,8 @@ impl Findings {
             running_error: test.running_error_median,
             running_error_p95: test.running_error_p95,
             running_rate: test.running_rate,
-            trusted: self.doubts().is_empty(),
-            doubts: self.doubts(),
+            trusted: self.warnings().is_empty(),
+            warnings: self.warnings(),
         }
     }
 }
@@ -117,12 +117,12 @@ impl fmt::Display for Findings {
         f.write_str(&here(self))?;
         f.write_str(&queues(self))?;
         f.write_str(&tested(&self.test))?;
-        let doubts = self.doubts();
-        if doubts.is_empty() {
+        let warnings = self.warnings();
+        if warnings.is_empty() {
             return write!(f, "The figures can be trusted on this machine.");
         }
         write!(f, "The figures cannot be trusted in full:")?;
-        doubts.iter().try_for_each(|doubt| write!(f, "\n  {doubt}"))
+        warnings.iter().try_for_each(|doubt| write!(f, "\n  {doubt}"))
     }
 }
 
@@ -233,7 +233,7 @@ struct Json<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     memory_available: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cgroup_left: Option<u64>,
+    cgroup_available: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cgroup_sockets: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -250,7 +250,7 @@ struct Json<'a> {
     running_error_p95: Option<u64>,
     running_rate: f64,
     trusted: bool,
-    doubts: Vec<String>,
+    warnings: Vec<String>,
 }
 
 /// Above this part of the way to pressure, a run of many connections may cross it and have its queues shrunk.

@@ -145,7 +145,7 @@ fn our_server_without_backpressure_is_unbounded() {
 
     assert_eq!((summary["verdict"].as_str(), code), (Some("unbounded"), 1), "{summary}");
     assert!(summary["memory_growth"].as_u64().unwrap() > 32 << 20, "{summary}");
-    assert!(summary["read_out_beyond_kernels"].as_u64().unwrap() > 16 << 20, "{summary}");
+    assert!(summary["drained_beyond_kernels"].as_u64().unwrap() > 16 << 20, "{summary}");
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn a_client_that_does_not_read_consumes_nothing_and_each_sample_falls_along_the_
     assert_eq!(summary.consumed, 0);
     assert!(summary.produced > 0 && summary.verdict.is_some(), "{summary:?}");
     for sample in events(&output.stdout).iter().filter(|event| event["event"] == "sample") {
-        let order = ["produced", "s_received", "s_read", "c_received", "consumed"];
+        let order = ["produced", "server_received", "server_read", "client_received", "consumed"];
         let counters: Vec<u64> = order.iter().filter_map(|name| sample[name].as_u64()).collect();
         assert_eq!(conforms(sample, &schema("sample")), Ok(()));
         assert!(counters.is_sorted_by(|a, b| a >= b), "{sample}");

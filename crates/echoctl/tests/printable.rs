@@ -71,7 +71,7 @@ fn words_of_damaged_files_are_only_shown() {
     for (text, words) in [
         (whole.replace("\"bounded\"", &json), "unknown variant"),
         (whole.replace("\"echoctl run\"", &json), "calls itself"),
-        (format!("{{{json}: 1}}"), "no record"),
+        (format!("{{{json}: 1}}"), "not an echoctl record"),
         (format!("{{\"event\":\"sample\",\"t\":{json}}}"), "invalid type"),
     ] {
         fs::write(path, text).unwrap();

@@ -115,7 +115,7 @@ fn what_has_no_end_or_no_record_is_refused_at_once() {
     std::fs::File::create(&long).and_then(|file| file.set_len(10 << 30)).expect("a hole takes no room");
 
     for (path, reason) in [
-        (Path::new("/dev/zero"), "no record"),
+        (Path::new("/dev/zero"), "not an echoctl record"),
         (folder.path(), "directory"),
         (&long, "more than 1 GiB"),
         (&folder.path().join("missing"), "cannot read"),
@@ -134,7 +134,7 @@ fn what_is_no_record_is_refused_by_name_and_reason() {
 
     for (content, reason) in [
         (&whole[..whole.len() / 2], "cut off"),
-        (b"root:x:0:0", "no record"),
+        (b"root:x:0:0", "not an echoctl record"),
         (b"", "empty"),
         (b"{\"event\":\"x\"}", "no samples"),
     ] {

@@ -42,8 +42,8 @@ fn a_record_of_a_watch_is_of_the_published_shape_with_all_that_may_be_seen() {
     let value = as_json(&run);
 
     assert_eq!(conforms(&value, &schema("run")), Ok(()));
-    let published = schema("run")["properties"]["watched"]["properties"].as_object().unwrap().len();
-    assert_eq!(value["watched"].as_object().unwrap().len(), published);
+    let published = schema("run")["properties"]["watch"]["properties"].as_object().unwrap().len();
+    assert_eq!(value["watch"].as_object().unwrap().len(), published);
     assert_eq!(Run::read(value.to_string().as_bytes()).unwrap(), run);
 }
 
@@ -84,7 +84,7 @@ fn the_schemas_refuse_what_is_not_of_their_shape() {
         ("produced", json!("3")),
         ("event", json!("summary")),
         ("weather", json!("rain")),
-        ("s_read", Value::Null),
+        ("server_read", Value::Null),
     ] {
         let mut bad = good.clone();
         bad[field] = wrong;

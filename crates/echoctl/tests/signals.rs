@@ -112,8 +112,8 @@ fn a_second_signal_ends_a_drain_of_minutes() {
         let peer = stalled_peer(listening["addr"].as_str().unwrap());
 
         running.signal(signals[0]);
-        let ending = events.find(|event| event["event"] == "ending").unwrap();
-        assert_eq!((&ending["connections"], &ending["drain"]), (&1.into(), &600.0.into()));
+        let ending = events.find(|event| event["event"] == "draining").unwrap();
+        assert_eq!((&ending["connections"], &ending["timeout"]), (&1.into(), &600.0.into()));
         // Two at once are one request that came twice: what is sent now is another.
         thread::sleep(std::time::Duration::from_millis(50));
         running.signal(signals[1]);

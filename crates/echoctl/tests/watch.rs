@@ -35,8 +35,8 @@ fn bytes_that_a_server_has_not_read_are_seen_in_its_receive_queue() {
         assert_eq!(conforms(event, &schema("watch")), Ok(()), "{event}");
     }
     let sample = &events[events.len() - 2];
-    assert_eq!((&sample["connections"], &sample["s_received"]), (&1.into(), &5000.into()));
-    assert_eq!(sample["s_read"], 0);
+    assert_eq!((&sample["connections"], &sample["server_received"]), (&1.into(), &5000.into()));
+    assert_eq!(sample["server_read"], 0);
     let top = &sample["top"][0];
     assert_eq!(top["client"], client.local_addr().unwrap().to_string());
     assert_eq!((&top["server_receive"], &top["server_send"]), (&5000.into(), &0.into()));
@@ -109,13 +109,13 @@ fn a_record_of_a_watch_has_its_samples_and_what_was_seen_and_is_drawn_and_compar
 
     let run: Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
     assert_eq!(conforms(&run, &schema("run")), Ok(()));
-    assert_eq!((&run["target"], &run["watched"]["most_held"]), (&addr.clone().into(), &5000.into()));
+    assert_eq!((&run["target"], &run["watch"]["max_queued"]), (&addr.clone().into(), &5000.into()));
     assert_eq!(run["summary"], Value::Null, "a watch is no client: it has verified and lost nothing");
     for sample in run["samples"].as_array().unwrap() {
-        assert_eq!((&sample["s_received"], &sample["s_read"]), (&5000.into(), &0.into()));
-        assert_eq!(sample["is_echo"], false, "nobody knows what is inside the server");
+        assert_eq!((&sample["server_received"], &sample["server_read"]), (&5000.into(), &0.into()));
+        assert_eq!(sample["is_echo"], false, "what is inside the server is not known");
     }
-    assert!(std::fs::read_to_string(&page).unwrap().contains("without a byte sent: 1 connection was seen"));
+    assert!(std::fs::read_to_string(&page).unwrap().contains("without sending anything: 1 connection"));
     for arguments in [vec!["report", &record, "--plain"], vec!["compare", &record, &record, "--plain"]] {
         let output = echoctl(&arguments).output().unwrap();
         let drawn = text(&output.stdout);
@@ -148,5 +148,5 @@ fn the_doctor_finds_the_ledger_right_at_rest_and_says_what_is_visible() {
         Some(if trusted { 0 } else { 3 }),
         "a busy machine may be in doubt, and says why"
     );
-    assert_eq!(trusted, events[0]["doubts"].as_array().unwrap().is_empty());
+    assert_eq!(trusted, events[0]["warnings"].as_array().unwrap().is_empty());
 }

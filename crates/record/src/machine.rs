@@ -23,7 +23,7 @@ pub struct Machine {
     #[serde(default)]
     pub sysctls: BTreeMap<String, String>,
     /// The most bytes that the kernels of both ends buffer for one connection with these settings.
-    #[serde(rename = "slack", default, skip_serializing_if = "Option::is_none")]
+    #[serde(alias = "slack", default, skip_serializing_if = "Option::is_none")]
     pub kernel_buffering: Option<u64>,
 }
 

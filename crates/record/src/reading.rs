@@ -110,14 +110,14 @@ impl<'de> Visitor<'de> for &Parser<'_> {
                 }
                 Field::Version => once(&mut version, "version", fields.next_value()?)?,
                 Field::Command => once(&mut command, "command", fields.next_value()?)?,
-                Field::Started => once(&mut started, "began", fields.next_value()?)?,
+                Field::Started => once(&mut started, "started", fields.next_value()?)?,
                 Field::Target => once(&mut target, "target", fields.next_value()?)?,
                 Field::Machine => once(&mut machine, "machine", fields.next_value()?)?,
                 Field::Samples => {
                     once(&mut samples, "samples", fields.next_value_seed(Samples(self.intake))?)?
                 }
                 Field::Summary => once(&mut summary, "summary", fields.next_value()?)?,
-                Field::Watch => once(&mut watch, "watched", fields.next_value()?)?,
+                Field::Watch => once(&mut watch, "watch", fields.next_value()?)?,
                 Field::Evidence => once(&mut evidence, "evidence", fields.next_value()?)?,
                 Field::Other => drop(fields.next_value::<IgnoredAny>()?),
             }
@@ -129,7 +129,7 @@ impl<'de> Visitor<'de> for &Parser<'_> {
             schema_version: known.schema_version.ok_or_else(|| missing("schema_version"))?,
             version: version.ok_or_else(|| missing("version"))?,
             command: command.ok_or_else(|| missing("command"))?,
-            started: started.ok_or_else(|| missing("began"))?,
+            started: started.ok_or_else(|| missing("started"))?,
             target: target.ok_or_else(|| missing("target"))?,
             machine: machine.ok_or_else(|| missing("machine"))?,
             samples: samples.ok_or_else(|| missing("samples"))?,
@@ -156,13 +156,13 @@ enum Field {
     SchemaVersion,
     Version,
     Command,
-    #[serde(rename = "began")]
+    #[serde(alias = "began")]
     Started,
     Target,
     Machine,
     Samples,
     Summary,
-    #[serde(rename = "watched")]
+    #[serde(alias = "watched")]
     Watch,
     Evidence,
     #[serde(other)]

@@ -25,7 +25,6 @@ pub struct Run {
     /// The command line, word by word.
     pub command: Vec<String>,
     /// When it started, in seconds since 1970 (UTC).
-    #[serde(rename = "began")]
     pub started: u64,
     /// The server's address.
     pub target: String,
@@ -38,7 +37,6 @@ pub struct Run {
     pub summary: Option<Summary>,
     /// What was seen, in a run that watched a live server and was no client of it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "watched")]
     pub watch: Option<WatchSummary>,
     /// What an audit judged by.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,15 +67,13 @@ pub enum RunError {
         column: usize,
     },
     /// It is no JSON, or JSON of something else.
-    #[error("this is no record of echoctl's: {why} (make one with --record)")]
+    #[error("not an echoctl record: {why}")]
     Foreign {
         /// What was found instead.
         why: String,
     },
     /// A newer program wrote it.
-    #[error(
-        "the record has version {found} of the format, and this program knows {SCHEMA_VERSION}: use a newer echoctl"
-    )]
+    #[error("unsupported record format {found} (this version reads up to {SCHEMA_VERSION}): upgrade echoctl")]
     TooNew {
         /// The version found.
         found: u32,
@@ -164,24 +160,26 @@ impl Run {
             None => read?,
         };
         run.check()?;
-        run.complete();
+        run.upgrade();
         Ok(run)
     }
 
-    /// The version of the format that it was written in.
-    pub fn schema_version(&self) -> u32 {
-        self.schema_version
-    }
-
-    /// Adds what the first records of audits left out: replies were not checked frame by frame there, and the server need not
-    /// echo.
-    fn complete(&mut self) {
-        let Some(evidence) = &self.evidence else { return };
-        if let Some(summary) = self.summary.as_mut().filter(|_| self.schema_version == 1) {
+    /// Makes a record of version 1 one of this version. Only audits differ by more than names: version 1 wrote zeros for replies
+    /// that were not checked, and did not mark the samples of a server that need not echo.
+    fn upgrade(&mut self) {
+        if let (Some(_), Some(summary), 1) = (&self.evidence, &mut self.summary, self.schema_version) {
             summary.integrity = None;
         }
-        if !evidence.echo {
+        if self.evidence.as_ref().is_some_and(|evidence| !evidence.echo) {
             self.samples.iter_mut().for_each(|sample| sample.is_echo = Some(false));
+        }
+        // From here on it is a record of this version, which is what it is written as.
+        self.schema_version = SCHEMA_VERSION;
+        if let Some(summary) = &mut self.summary {
+            summary.schema_version = SCHEMA_VERSION;
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.schema_version = SCHEMA_VERSION;
         }
     }
 

@@ -23,19 +23,19 @@ pub struct Sample {
     pub produced: u64,
     /// Arrived at the server's kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "s_received")]
+    #[serde(alias = "s_received")]
     pub server_received: Option<u64>,
     /// Read by the server from its kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "s_read")]
+    #[serde(alias = "s_read")]
     pub server_read: Option<u64>,
     /// Written by the server to its kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "s_written")]
+    #[serde(alias = "s_written")]
     pub server_written: Option<u64>,
     /// Arrived at the client's kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "c_received")]
+    #[serde(alias = "c_received")]
     pub client_received: Option<u64>,
     /// Read by the client.
     pub consumed: u64,
@@ -54,7 +54,7 @@ pub struct Sample {
     /// Connections of whose clients nothing is visible, as they are elsewhere: `produced` is what arrived of them and
     /// `consumed` what their kernels have acknowledged. Their queues are not known. Absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "far_clients")]
+    #[serde(alias = "far_clients")]
     pub remote_clients: Option<u32>,
     /// Whether the server is known to write what it reads; if not, the difference says nothing of what is inside it.
     /// Absent: it is an echo, as with every run of our own client.

@@ -14,21 +14,21 @@ pub struct WatchSummary {
     /// Connections that were seen, those that have gone included.
     pub connections_seen: u64,
     /// Connections that were open at once.
-    #[serde(rename = "most_connections")]
+    #[serde(alias = "most_connections")]
     pub max_connections: u32,
     /// Bytes that were in the kernels' queues of all connections at once.
-    #[serde(rename = "most_held")]
+    #[serde(alias = "most_held")]
     pub max_queued: u64,
     /// What the server's memory grew over where it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_memory_growth: Option<u64>,
     /// Memory that the kernel took for the connections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "most_kernel_memory")]
+    #[serde(alias = "most_kernel_memory")]
     pub max_kernel_memory: Option<u64>,
     /// The process of a server that ended meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "server_ended")]
+    #[serde(alias = "server_ended")]
     pub server_exited: Option<u32>,
 }
 

@@ -3,9 +3,7 @@
 
 use std::io::Read;
 
-use echoctl_record::{
-    Evidence, Machine, Point, Queues, Run, RunError, SCHEMA_VERSION, Sample, Summary, Verdict,
-};
+use echoctl_record::{Evidence, Machine, Point, Queues, Run, RunError, Sample, Summary, Verdict};
 use proptest::prelude::*;
 
 #[test]
@@ -15,7 +13,6 @@ fn a_record_is_read_as_it_was_written() {
     let read = Run::read(&written(&run)).unwrap();
 
     assert_eq!(read, run);
-    assert_eq!(read.schema_version(), SCHEMA_VERSION);
 }
 
 #[test]
@@ -43,18 +40,18 @@ fn other_files_are_told_to_be_other_files() {
     for bytes in foreign {
         let error = Run::read(bytes).unwrap_err();
         assert!(matches!(error, RunError::Foreign { .. }), "{:?}: {error}", bytes.escape_ascii().to_string());
-        assert!(error.to_string().contains("--record"), "{error}");
+        assert!(error.to_string().starts_with("not an echoctl record"), "{error}");
     }
 }
 
 #[test]
 fn a_record_of_a_newer_program_is_refused_by_its_version() {
     let text = String::from_utf8(written(&example())).unwrap();
-    let newer = text.replacen("\"schema_version\":1", "\"schema_version\":99", 1);
+    let newer = text.replacen("\"schema_version\":2", "\"schema_version\":3", 1);
 
     let error = Run::read(newer.as_bytes()).unwrap_err();
 
-    assert!(matches!(error, RunError::TooNew { found: 99 }), "{error}");
+    assert!(matches!(error, RunError::TooNew { found: 3 }), "{error}");
 }
 
 #[test]

@@ -124,7 +124,10 @@ fn figures(run: &Run) -> Vec<(String, String)> {
     let blocked = stalled.map(|seconds| Seconds(seconds).to_string());
     let all = [
         growth.map(|bytes| figure(Bytes(bytes).to_string(), "maximum growth of the server's memory")),
-        inside.map(|(bytes, what)| figure(Bytes(bytes).to_string(), what)),
+        inside.map(|(bytes, is_of_stall)| {
+            let during = if is_of_stall { " while the client did not read" } else { "" };
+            (Bytes(bytes).to_string(), format!("maximum inside the server{during}"))
+        }),
         blocked.map(|seconds| figure(seconds, "longest time for which the client was blocked")),
         sent.map(|bytes| figure(Bytes(bytes).to_string(), "sent by the client")),
     ];

@@ -31,7 +31,7 @@ pub(super) struct Summary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) bystander_p99: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) bystander_longest: Option<f64>,
+    pub(super) bystander_max: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) server: Option<String>,
     pub(super) pids: Vec<u32>,
@@ -95,7 +95,7 @@ impl Summary {
                 .as_ref()
                 .map(|stats| if stats.is_starved { "starved" } else { "served" }),
             bystander_p99: attack.bystander.as_ref().map(|stats| stats.p99),
-            bystander_longest: attack.bystander.as_ref().map(|stats| stats.longest),
+            bystander_max: attack.bystander.as_ref().map(|stats| stats.longest),
             server: attack.server.clone(),
             pids: attack.pids.clone(),
             upstreams: attack.upstreams.clone(),

@@ -144,6 +144,8 @@ pub(super) fn evidence(summary: &Summary, attack: &AuditOutcome) -> Table {
     let figures = &summary.figures;
     let none = "not visible here".to_owned();
     let bytes = |value: Option<u64>| value.map_or_else(|| none.clone(), |value| Bytes(value).to_string());
+    let drained =
+        |value: Option<u64>| value.map_or_else(|| "not drained".to_owned(), |value| Bytes(value).to_string());
     let most = |memory: fn(&Sample) -> Option<u64>| attack.samples.iter().filter_map(memory).max();
     let mut table = Table::new("Evidence", [] as [String; 0])
         .row(["accepted by the server's kernel".to_owned(), Bytes(figures.accepted).to_string()])
@@ -153,8 +155,8 @@ pub(super) fn evidence(summary: &Summary, attack: &AuditOutcome) -> Table {
         table = table.row(["read but not written back".to_owned(), bytes(figures.inside_server)]);
     }
     table = table
-        .row(["drained at the end".to_owned(), Bytes(figures.drained).to_string()])
-        .row(["  beyond the kernel's queues".to_owned(), Bytes(figures.drained_beyond_kernels).to_string()])
+        .row(["drained at the end".to_owned(), drained(figures.drained)])
+        .row(["  beyond the kernel's queues".to_owned(), drained(figures.drained_beyond_kernels)])
         .row(["server memory, maximum".to_owned(), bytes(most(|sample| sample.server_memory))])
         .row(["  growth while the client did not read".to_owned(), bytes(figures.memory_growth)]);
     if let Some(slope) = figures.slope {

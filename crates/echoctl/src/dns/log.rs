@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use echoctl_lab::dns::{Exchange, Transport};
 use echoctl_observe::start_thread;
+use echoctl_record::SCHEMA_VERSION;
 use serde::Serialize;
 
 use crate::output::{READER_GRACE, json_now, note_now, print_now};
@@ -65,11 +66,12 @@ struct Bytes {
     /// The length in front, in a stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     length: Option<String>,
-    starts: String,
+    first_bytes: String,
 }
 
 #[derive(Debug, Serialize)]
 struct Summary {
+    schema_version: u32,
     udp: u64,
     tcp: u64,
 }
@@ -118,7 +120,11 @@ impl Log {
         let Log { sender, counts, finished } = self;
         let read = |count: &AtomicU64| count.load(Relaxed);
         let began = Instant::now();
-        let mut line = Line::Summary(Summary { udp: read(&counts.udp), tcp: read(&counts.tcp) });
+        let mut line = Line::Summary(Summary {
+            schema_version: SCHEMA_VERSION,
+            udp: read(&counts.udp),
+            tcp: read(&counts.tcp),
+        });
         while began.elapsed() < READER_GRACE {
             match sender.try_send(line) {
                 Err(TrySendError::Full(again)) => line = again,
@@ -139,7 +145,7 @@ impl Message {
         let bytes = |message: &[u8]| Bytes {
             bytes: message.len(),
             length: exchange.length_prefix(message).map(|lead| hex(&lead)),
-            starts: hex(&message[..message.len().min(SHOWN)]),
+            first_bytes: hex(&message[..message.len().min(SHOWN)]),
         };
         Message {
             transport: exchange.transport.name(),
@@ -175,7 +181,7 @@ impl Message {
         let head = format!("{from}: {} bytes{how}: {lead}", reply.bytes);
         // Each byte takes three columns, the last of them two; three are for the dots behind them.
         let fit = (COLUMNS.saturating_sub(head.chars().count() + 2) / 3).clamp(FEWEST_SHOWN, MOST_SHOWN);
-        let starts: String = reply.starts.chars().take(fit * 3 - 1).collect();
+        let starts: String = reply.first_bytes.chars().take(fit * 3 - 1).collect();
         format!("{head}{starts} ..")
     }
 }
@@ -186,7 +192,7 @@ fn print(line: &Line, json: bool, missed: u64) -> io::Result<()> {
         Line::Message(message) if json => json_now("message", &**message, missed),
         Line::Summary(summary) if json => json_now("summary", summary, missed),
         Line::Message(message) => note_now(message.line(), missed),
-        Line::Summary(Summary { udp, tcp }) => {
+        Line::Summary(Summary { udp, tcp, .. }) => {
             let lost = match missed {
                 0 => String::new(),
                 missed => format!(" ({missed} not shown: nobody read the lines in time)"),

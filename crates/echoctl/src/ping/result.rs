@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use echoctl_client::{PingConfig, PingOutcome};
+use echoctl_record::SCHEMA_VERSION;
 use serde::Serialize;
 
 /// The summary as it stands in the JSON: times in seconds, absent where no frame came back.
@@ -44,7 +45,7 @@ struct Times {
 impl Summary {
     pub(super) fn new(config: &PingConfig, outcome: &PingOutcome) -> Summary {
         Summary {
-            schema_version: 1,
+            schema_version: SCHEMA_VERSION,
             target: config.addr.to_string(),
             framing: config.framing.name(),
             size: config.size,

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 
+use echoctl_record::SCHEMA_VERSION;
 use echoctl_server::{CloseReason, Config, Listening, Policy, Stats, Totals, anonymous_memory};
 use serde::Serialize;
 
@@ -108,9 +109,9 @@ impl ClosedEvent {
 }
 
 #[derive(Serialize)]
-pub(super) struct EndingEvent {
+pub(super) struct DrainingEvent {
     pub(super) connections: usize,
-    pub(super) drain: f64,
+    pub(super) timeout: f64,
 }
 
 #[derive(Serialize)]
@@ -130,7 +131,7 @@ pub(super) struct SummaryEvent {
 impl SummaryEvent {
     pub(super) fn of(stats: &Stats) -> SummaryEvent {
         SummaryEvent {
-            schema_version: 1,
+            schema_version: SCHEMA_VERSION,
             seconds: stats.uptime.as_secs_f64(),
             accepted: stats.accepted,
             totals: (&stats.totals).into(),

@@ -16,7 +16,9 @@ use echoctl_record::{Bytes, Rate};
 use echoctl_server::{CloseReason, Config, Event, Listening, Policy, Stats, anonymous_memory};
 
 use super::Args;
-use super::events::{AcceptPausedEvent, ClosedEvent, EndingEvent, ListeningEvent, StatsEvent, SummaryEvent};
+use super::events::{
+    AcceptPausedEvent, ClosedEvent, DrainingEvent, ListeningEvent, StatsEvent, SummaryEvent,
+};
 use crate::output::{READER_GRACE, json_now, note_now, print_now, redraw_now, terminal_size};
 
 /// The printing thread, and the way to it.
@@ -143,8 +145,8 @@ impl EventWriter {
                 json_now("closed", &ClosedEvent::of(*peer, reason, totals), missed)
             }
             Event::ShuttingDown { connections, drain } => {
-                let (connections, drain) = (*connections, drain.as_secs_f64());
-                json_now("ending", &EndingEvent { connections, drain }, missed)
+                let (connections, timeout) = (*connections, drain.as_secs_f64());
+                json_now("draining", &DrainingEvent { connections, timeout }, missed)
             }
             Event::AcceptPaused { error } => {
                 json_now("accept_paused", &AcceptPausedEvent { error: error.to_string() }, missed)

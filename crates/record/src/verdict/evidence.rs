@@ -21,10 +21,10 @@ pub struct Evidence {
     /// Bytes of input that are enough to call a server unbounded that took them all.
     pub budget: u64,
     /// The longest that the attack may take, in seconds.
-    #[serde(rename = "patience")]
+    #[serde(alias = "patience")]
     pub max_duration: f64,
     /// The most bytes that kernels hold between two sockets on this machine.
-    #[serde(rename = "slack")]
+    #[serde(alias = "slack")]
     pub kernel_buffering: u64,
     /// Growth of the server's memory at which the attack ends for the machine's sake.
     pub memory_limit: u64,
@@ -38,11 +38,11 @@ pub struct Evidence {
     pub points: Vec<Point>,
     /// How the connection ended while it was attacked, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "ending")]
+    #[serde(alias = "ending")]
     pub disconnect: Option<Disconnect>,
     /// What came back when the victim read at last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "read_out")]
+    #[serde(alias = "read_out")]
     pub drain: Option<Drain>,
 }
 
@@ -61,11 +61,11 @@ pub struct Point {
     pub blocked: bool,
     /// Processor time that the server's processes have used, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "processor")]
+    #[serde(alias = "processor")]
     pub cpu_seconds: Option<f64>,
     /// Bytes that they wrote to disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "disk")]
+    #[serde(alias = "disk")]
     pub disk_written: Option<u64>,
 }
 
@@ -96,7 +96,7 @@ pub struct Disconnect {
     /// Seconds since the attack began.
     pub t: f64,
     /// Who ended it, and how.
-    #[serde(rename = "how")]
+    #[serde(alias = "how")]
     pub kind: DisconnectKind,
 }
 
@@ -128,7 +128,7 @@ pub struct Drain {
     pub curve: Vec<(f64, u64)>,
     /// The first bytes that came, as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "said")]
+    #[serde(alias = "said")]
     pub first_text: Option<String>,
     /// The first place where an echo differs from what was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,7 +151,7 @@ pub enum StopReason {
     /// Nothing more came.
     Quiet,
     /// The server ended the connection.
-    #[serde(rename = "ended")]
+    #[serde(alias = "ended")]
     Closed,
     /// More than was needed had come, or for long enough.
     Enough,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{Evidence, StopReason};
+use super::evidence::{Drain, Evidence, StopReason};
 use super::limits::{ENOUGH_INPUT, WATCH};
 use super::signals::Signals;
 
@@ -12,20 +12,20 @@ pub struct Figures {
     /// Input that arrived at the server's kernel.
     pub accepted: u64,
     /// Input that the server read.
-    #[serde(rename = "taken")]
     pub server_read: u64,
     /// Output that the server wrote.
-    #[serde(rename = "given")]
     pub server_written: u64,
     /// Input that was read and not passed on, where output is about as large as input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inside_server: Option<u64>,
     /// What came back when the victim read at last.
-    #[serde(rename = "read_out")]
-    pub drained: u64,
+    #[serde(alias = "read_out")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drained: Option<u64>,
     /// Of that, what the kernels had not held.
-    #[serde(rename = "read_out_beyond_kernels")]
-    pub drained_beyond_kernels: u64,
+    #[serde(alias = "read_out_beyond_kernels")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drained_beyond_kernels: Option<u64>,
     /// Growth of the server's memory, at its most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_growth: Option<u64>,
@@ -40,10 +40,8 @@ pub struct Figures {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel_memory: Option<u64>,
     /// How long neither input nor output had moved when the attack ended.
-    #[serde(rename = "still")]
     pub stalled_seconds: f64,
     /// How long the attack lasted.
-    #[serde(rename = "attacked")]
     pub attack_seconds: f64,
     /// Bytes of an echo that never came back, where it was read to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,15 +58,16 @@ impl Evidence {
             (signals.server_read > 0).then(|| signals.server_written as f64 / signals.server_read as f64);
         let is_flood =
             self.repeats && signals.server_read >= ENOUGH_INPUT.min(self.budget) && signals.stalled < WATCH;
-        let is_like_input = self.repeats && signals.server_written <= signals.server_read.saturating_mul(2);
+        let is_like_input =
+            self.echo && self.repeats && signals.server_written <= signals.server_read.saturating_mul(2);
         Figures {
             accepted: last.sample.server_received.unwrap_or(last.sample.produced),
             server_read: signals.server_read,
             server_written: signals.server_written,
             inside_server: (is_like_input && last.sample.server_written.is_some())
                 .then(|| signals.server_read.saturating_sub(signals.server_written)),
-            drained: self.drain.as_ref().map_or(0, |drain| drain.bytes),
-            drained_beyond_kernels: self.drain.as_ref().map_or(0, |drain| drain.beyond_kernels()),
+            drained: self.drain.as_ref().map(|drain| drain.bytes),
+            drained_beyond_kernels: self.drain.as_ref().map(Drain::beyond_kernels),
             memory_growth: signals.peak,
             slope: signals.retained.filter(|_| is_flood),
             amplification,

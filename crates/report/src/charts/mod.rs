@@ -60,7 +60,7 @@ fn queues_with_peaks(samples: &[Sample], limits: &SocketLimits, stall: Option<Ra
             match chart.peak_span {
                 Some(_) => format!(
                     "{order} While the client did not read, at most {peak} was inside the server (read and not yet \
-                     written back); {rest}. The maxima in the key are those of that time, too."
+                     written back); {rest}. The key states the maxima of that time."
                 ),
                 None => format!(
                     "{order} At most {peak} was inside the server (read and not yet written back); {rest}."

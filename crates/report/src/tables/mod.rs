@@ -41,9 +41,9 @@ pub fn ending(run: &Run) -> Option<Table> {
     run.summary.as_ref().map(of_client).or_else(|| Some(watch_table(&run.target, run.watch.as_ref()?)))
 }
 
-/// The most that was inside the server, and the phase of which that is true: the time in which the client did not read, if the
-/// run has one, and else the whole run. `None` where it is not known, as with a server that need not echo.
-pub fn inside_server(run: &Run) -> Option<(u64, &'static str)> {
+/// The most bytes inside the server, and whether that is the maximum of the time in which the client did not read; a run without
+/// such a time has that of the whole run. `None` where it is not known, as with a server that need not echo.
+pub fn inside_server(run: &Run) -> Option<(u64, bool)> {
     let summary = run.summary.as_ref()?.inside_server?;
     if run.samples.iter().any(|sample| sample.is_echo == Some(false)) {
         return None;
@@ -51,8 +51,8 @@ pub fn inside_server(run: &Run) -> Option<(u64, &'static str)> {
     let inside = |sample: &Sample| Queues::of(sample).inside_server;
     let stall = charts::stall(&charts::phases(&run.samples));
     match stall.and_then(|stall| peak_during(&run.samples, stall, inside)) {
-        Some(peak) => Some((peak, "maximum inside the server while the client did not read")),
-        None => Some((summary, "maximum inside the server")),
+        Some(peak) => Some((peak, true)),
+        None => Some((summary, false)),
     }
 }
 
@@ -80,10 +80,10 @@ fn watch_table(target: &str, watch: &WatchSummary) -> Table {
 
 /// Totals of a run of the client.
 pub fn summary(summary: &Summary) -> Table {
-    client_table(summary, summary.inside_server.map(|bytes| (bytes, "maximum inside the server")))
+    client_table(summary, summary.inside_server.map(|bytes| (bytes, false)))
 }
 
-fn client_table(summary: &Summary, inside: Option<(u64, &str)>) -> Table {
+fn client_table(summary: &Summary, inside: Option<(u64, bool)>) -> Table {
     let bytes = |bytes: u64| Bytes(bytes).to_string();
     let mut table = Table::default().row(["server".to_owned(), summary.target.clone()]);
     // A row of its own: two runs side by side fit a terminal then.
@@ -108,7 +108,10 @@ fn client_table(summary: &Summary, inside: Option<(u64, &str)>) -> Table {
     if let Some(growth) = summary.server_memory_growth {
         table = table.row(["maximum growth of the server's memory".to_owned(), bytes(growth)]);
     }
-    if let Some((inside, what)) = inside {
+    if let Some((inside, is_of_stall)) = inside {
+        // Short, so that two runs side by side fit a terminal.
+        let what =
+            if is_of_stall { "maximum inside the server (stalled)" } else { "maximum inside the server" };
         table = table.row([what.to_owned(), bytes(inside)]);
     }
     match summary.verdict {
@@ -220,8 +223,7 @@ mod tests {
         run.samples = (0..70).map(sample).collect();
         run.summary = Some(Summary { inside_server: Some(1 << 20), ..Summary::new("x".to_owned()) });
 
-        let (bytes, what) = inside_server(&run).unwrap();
-        assert!(what.ends_with("did not read") && bytes == 64, "{bytes} {what}");
+        assert_eq!(inside_server(&run), Some((64, true)));
         let (page, table) = (crate::run_page(&run).to_string(), ending(&run).unwrap().to_text());
         let chart = charts::queues(&run.samples, &SocketLimits::default());
         for text in [&page, &table, &chart.description, &crate::plain::draw(&chart, 100, 19)] {
