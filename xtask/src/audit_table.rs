@@ -1,8 +1,8 @@
-//! `cargo xtask audit-table CASES`: audits real servers and writes what came out as docs/audited.md.
+//! `cargo xtask audit-table CASES`: audits real servers and writes the results to docs/audited.md.
 //!
 //! CASES is a JSON file whose `cases` each have a `name`, what the server `shows`, its `argv` and `env` (it listens on
-//! `$PORT`; paths are relative to the file), and a script in the fields of one. A `label` is what was measured of it by
-//! other means; a verdict that differs is marked. What the servers need must be installed.
+//! `$PORT`; paths are relative to the file), and the fields of a script. A `label` is a verdict found by
+//! other means; a verdict that differs from it is marked. The software of the servers must be installed.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -19,7 +19,8 @@ pub(crate) fn run(cases: &str) -> Result<()> {
     let program = process::root().join("target/release/echoctl");
     let path = Path::new(cases).canonicalize().with_context(|| format!("cannot find {cases}"))?;
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let all: Value = serde_json::from_slice(&std::fs::read(&path)?).context("the cases are no JSON")?;
+    let all: Value =
+        serde_json::from_slice(&std::fs::read(&path)?).context("the cases are not valid JSON")?;
     let all = all["cases"].as_array().context("the file has no list 'cases'")?;
     let mut rows = String::new();
     let mut wrong = Vec::new();
@@ -49,7 +50,7 @@ pub(crate) fn run(cases: &str) -> Result<()> {
     if wrong.is_empty() { Ok(()) } else { bail!("not as labelled: {}", wrong.join(", ")) }
 }
 
-/// Audits the server of one case; gives the summary.
+/// Audits the server of one case; returns the summary.
 fn audit(program: &Path, folder: &Path, case: &Value) -> Result<Value> {
     let fields = ["prepare", "setup", "feeder", "publisher", "stimulus"];
     let script: Map<String, Value> =
@@ -63,7 +64,7 @@ fn audit(program: &Path, folder: &Path, case: &Value) -> Result<Value> {
         command.env(name, value.as_str().unwrap_or_default());
     }
     let output = command.current_dir(folder).output()?;
-    // Left behind, it is one small file among temporary ones.
+    // A leftover is one small temporary file.
     let _ = std::fs::remove_file(&file);
     let printed = String::from_utf8_lossy(&output.stdout);
     let Some(last) = printed.lines().last() else {
@@ -88,7 +89,7 @@ fn page(rows: &str, count: usize) -> Result<String> {
     Ok(page)
 }
 
-/// The versions of what the servers run on, of those that are installed.
+/// The versions of the installed runtimes of the servers.
 fn versions() -> Vec<String> {
     let asked: [(&str, &str, &[&str]); 10] = [
         ("Node", "node", &["--version"]),
@@ -111,7 +112,7 @@ fn versions() -> Vec<String> {
         .collect()
 }
 
-/// The first line with a number in it that a program prints, shortened to what tells its version.
+/// The first line with a number in it that a program prints, shortened to its version.
 fn first_line(program: &str, arguments: &[&str]) -> String {
     let Ok(output) = Command::new(program).args(arguments).output() else { return String::new() };
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();

@@ -1,6 +1,6 @@
-//! `cargo xtask bench`: echoctl and its peers side by side; writes docs/performance.md.
+//! `cargo xtask bench`: measures echoctl and its peers side by side; writes docs/performance.md.
 //!
-//! The two are built by two commands: in one, cargo would give echoctl the features that only the peers ask for.
+//! Two commands build them: in one command, cargo would give echoctl the features that only the peers need.
 
 use std::process::Command;
 

@@ -1,7 +1,7 @@
 //! `cargo xtask check`: everything that CI checks, in the same order, up to the first failure.
 //!
-//! The cheap and the most often broken come first. Clippy and the tests are built in the same (debug) profile, and the
-//! demo and the faults run the program that the tests have built.
+//! The fastest steps, and those that fail most often, come first. Clippy and the tests use the same (debug) profile, and the
+//! demo and the faults use the program that the tests have built.
 
 use std::process::Command;
 use std::time::Instant;
@@ -13,9 +13,9 @@ use crate::{demo, process, tidy};
 pub(crate) fn run() -> Result<()> {
     let began = Instant::now();
     for (number, step) in (1..).zip(&STEPS) {
-        // On stderr, where cargo's own progress goes, so that the two stand in order.
+        // On stderr, as cargo's own progress, so that both appear in order.
         eprintln!("\n=== check {number}/{}: {}", STEPS.len(), step.name);
-        (step.run)().with_context(|| format!("check stops at '{}': {}", step.name, step.remedy))?;
+        (step.run)().with_context(|| format!("check failed at '{}': {}", step.name, step.remedy))?;
     }
     eprintln!("\n=== check: all {} steps passed in {} s", STEPS.len(), began.elapsed().as_secs());
     Ok(())
@@ -23,19 +23,19 @@ pub(crate) fn run() -> Result<()> {
 
 struct Step {
     name: &'static str,
-    /// What to do when it fails.
+    /// What to do if it fails.
     remedy: &'static str,
     run: fn() -> Result<()>,
 }
 
 const STEPS: [Step; 7] = [
     Step { name: "format", remedy: "run `cargo fmt --all`", run: format },
-    Step { name: "clippy", remedy: "see the warnings above; none is let pass", run: clippy },
+    Step { name: "clippy", remedy: "fix the warnings above", run: clippy },
     Step { name: "tidy", remedy: "each finding above names its remedy", run: tidy::run },
-    Step { name: "tests", remedy: "see the failed test above; run it alone by its name", run: tests },
-    Step { name: "docs", remedy: "see rustdoc's warnings above; none is let pass", run: docs },
+    Step { name: "tests", remedy: "see the failed test above; run it by its name", run: tests },
+    Step { name: "docs", remedy: "fix rustdoc's warnings above", run: docs },
     Step { name: "demo", remedy: "run it by hand: `cargo run -- demo --small`", run: demo::run },
-    Step { name: "faults", remedy: "try one by hand: `cargo xtask faults NAME`", run: faults },
+    Step { name: "faults", remedy: "run one case: `cargo xtask faults NAME`", run: faults },
 ];
 
 fn format() -> Result<()> {
@@ -56,7 +56,7 @@ fn docs() -> Result<()> {
     process::run(rustdoc.env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
-/// The quick cases of every kind of fault, on the program that the demo has just run.
+/// The quick cases of every kind of fault, with the program that the demo has just run.
 fn faults() -> Result<()> {
     if !cfg!(target_os = "linux") {
         eprintln!("skipped: faults needs Linux");

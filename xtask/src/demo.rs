@@ -1,6 +1,6 @@
-//! `cargo xtask demo`: the short demo, from the debug build that the tests have made already.
+//! `cargo xtask demo`: the small demo, with the debug build that the tests have made already.
 //!
-//! A release build would have to be made first, which takes longer than the demo itself. What the demo shows does not
+//! A release build would take longer than the demo itself. What the demo shows does not
 //! depend on optimisation: a queue that grows and one that does not.
 
 use std::process::Command;
@@ -10,7 +10,7 @@ use anyhow::Result;
 use crate::process;
 
 pub(crate) fn run() -> Result<()> {
-    // All binaries of the workspace, because `--package echoctl` alone would resolve other features and so build anew.
+    // All binaries of the workspace, because `--package echoctl` would resolve other features and so rebuild.
     process::run(&mut process::cargo(&["build", "--quiet", "--workspace", "--bins"]))?;
     process::run(Command::new(process::sibling("echoctl")?).args(["demo", "--yes", "--small", "--no-report"]))
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask docs`: makes what in the documentation is measured and drawn: the picture of the README.
+//! `cargo xtask docs`: draws the README's picture from a new measurement.
 
 use anyhow::{Context, Result};
 
@@ -6,7 +6,7 @@ use crate::process;
 
 pub(crate) fn run() -> Result<()> {
     process::run(&mut process::cargo(&["build", "--release", "--package", "echoctl"]))?;
-    std::fs::create_dir_all("docs").context("cannot make the folder docs")?;
+    std::fs::create_dir_all("docs").context("cannot create the directory docs")?;
     let program = "target/release/echoctl";
     let example =
         ["run", "--release", "--package", "echoctl-lab", "--example", "picture", "--", program, PICTURE];

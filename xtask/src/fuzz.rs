@@ -1,7 +1,7 @@
-//! `cargo xtask fuzz`: random input for each fuzz target in turn, until the time is over or one finds something.
+//! `cargo xtask fuzz`: runs each fuzz target in turn, for a given time or until one finds a failing input.
 //!
-//! The targets stand in `fuzz/`, a workspace of its own, so that nobody who does not fuzz builds them. What they call is
-//! also called by ordinary tests of the crate that it is from.
+//! The targets are in `fuzz/`, a separate workspace, so that other builds need not build them. Ordinary tests call the same
+//! functions, in the crate that defines them.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use crate::process;
 
 pub(crate) fn run(options: &[&str]) -> Result<()> {
     let plan = Plan::parse(options)?;
-    ensure!(is_installed(), "cargo-fuzz is missing: run `cargo install cargo-fuzz`, then this again");
+    ensure!(is_installed(), "cargo-fuzz is not installed\nhint: cargo install cargo-fuzz");
     for target in plan.targets {
         eprintln!("=== fuzz {target} for {} s", plan.time.as_secs());
         fuzz(target, plan.time).with_context(|| {
-            format!("'{target}' found something: the input stands under fuzz/artifacts/{target}, see CONTRIBUTING.md")
+            format!("'{target}' found a failing input: see fuzz/artifacts/{target} and CONTRIBUTING.md")
         })?;
     }
     Ok(())
@@ -24,12 +24,13 @@ pub(crate) fn run(options: &[&str]) -> Result<()> {
 
 fn fuzz(target: &str, time: Duration) -> Result<()> {
     let seconds = format!("-max_total_time={}", time.as_secs());
-    // What libFuzzer finds interesting goes to its first directory, the seeds are only read.
+    // libFuzzer writes new inputs to its first directory; it only reads the seeds.
     let (found, seeds) = (format!("fuzz/corpus/{target}"), format!("fuzz/seeds/{target}"));
-    std::fs::create_dir_all(process::root().join(&found)).with_context(|| format!("cannot make {found}"))?;
+    std::fs::create_dir_all(process::root().join(&found))
+        .with_context(|| format!("cannot create {found}"))?;
     let mut command =
         process::cargo(&["fuzz", "run", target, &found, &seeds, "--", &seconds, "-print_final_stats=1"]);
-    // The sanitizer is an unstable option of rustc, which this switch lets the stable toolchain take.
+    // The sanitizer is an unstable option of rustc, which this variable enables on the stable toolchain.
     process::run(command.env("RUSTC_BOOTSTRAP", "1"))
 }
 
@@ -38,7 +39,7 @@ fn is_installed() -> bool {
     version.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// What is to be fuzzed, and how long each.
+/// The targets to run, and for how long each.
 #[derive(Debug, PartialEq, Eq)]
 struct Plan {
     targets: Vec<&'static str>,
@@ -51,13 +52,13 @@ impl Plan {
         let mut rest = options.iter();
         while let Some(&option) = rest.next() {
             if option == "--for" {
-                let time = rest.next().context("how long? `--for 60s`")?;
-                plan.time =
-                    seconds(time).with_context(|| format!("'{time}' is no time: write 60s, 5m or 1h"))?;
+                let time = rest.next().context("--for: time missing, as in `--for 60s`")?;
+                plan.time = seconds(time)
+                    .with_context(|| format!("invalid time '{time}': expected 60s, 5m or 1h"))?;
             } else if let Some(target) = TARGETS.iter().find(|&&target| target == option) {
                 plan.targets.push(target);
             } else {
-                bail!("no such target: '{option}'; there are {}", TARGETS.join(", "));
+                bail!("unknown target '{option}': expected {}", TARGETS.join(", "));
             }
         }
         if plan.targets.is_empty() {
@@ -67,7 +68,7 @@ impl Plan {
     }
 }
 
-/// Reads `60s`, `5m` or `1h`; more than 0.
+/// Parses `60s`, `5m` or `1h`; more than 0.
 fn seconds(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
     let number: u64 = number.parse().ok()?;
@@ -80,7 +81,7 @@ fn seconds(text: &str) -> Option<Duration> {
     (seconds > 0).then(|| Duration::from_secs(seconds))
 }
 
-/// The targets, as `fuzz/Cargo.toml` names them.
+/// The targets in `fuzz/Cargo.toml`.
 const TARGETS: [&str; 12] = [
     "buffer",
     "framing_lines",
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_targets_run_for_a_minute_unless_told_otherwise() {
+    fn all_targets_run_for_a_minute_by_default() {
         let plan = Plan::parse(&[]).unwrap();
 
         assert_eq!(plan, Plan { targets: TARGETS.to_vec(), time: Duration::from_secs(60) });
@@ -115,9 +116,9 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn invalid_options_are_refused() {
         for options in [&["bufer"][..], &["--for"], &["--for", "60"], &["--for", "0s"], &["--for", "1d"]] {
-            assert!(Plan::parse(options).is_err(), "{options:?} was taken");
+            assert!(Plan::parse(options).is_err(), "{options:?} was accepted");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Developer commands: `cargo xtask check`, `tidy`, `demo`, `docs`, `bench`, `soak`, `fuzz`, `faults`.
 //!
 //! The pattern is that of <https://github.com/matklad/cargo-xtask>: an ordinary member of the workspace and one alias in
-//! `.cargo/config.toml`, so that nothing but the Rust toolchain has to be installed. One file a command.
+//! `.cargo/config.toml`, so that only the Rust toolchain needs to be installed. One file per command.
 
 mod audit_table;
 mod bench;
@@ -47,31 +47,31 @@ fn run(words: &[&str]) -> Result<()> {
         ["fuzz", options @ ..] => fuzz::run(options),
         #[cfg(target_os = "linux")]
         ["faults", options @ ..] => faults::run(options),
-        // The parts of `faults` that are processes of their own.
+        // Internal: the processes of `faults`.
         #[cfg(target_os = "linux")]
         ["__fault", options @ ..] => faults::run_case(options),
         #[cfg(target_os = "linux")]
         ["__peer", rest @ ..] => faults::peer::run(rest),
         #[cfg(not(target_os = "linux"))]
-        ["faults", ..] => bail!("faults needs Linux"),
+        ["faults", ..] => bail!("faults is only supported on Linux"),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())
         }
-        [] => bail!("which command?\n\n{USAGE}"),
-        _ => bail!("no such command: '{}'\n\n{USAGE}", words.join(" ")),
+        [] => bail!("command missing\n\n{USAGE}"),
+        _ => bail!("unknown command '{}'\n\n{USAGE}", words.join(" ")),
     }
 }
 
 const USAGE: &str = "\
-cargo xtask check                       everything that CI checks, in its order: format, clippy, tidy, tests, docs, demo, faults
-cargo xtask tidy                        the house rules alone
-cargo xtask tidy --dialect [PATH…]      lists phrases that are not plain English, in these folders
+cargo xtask check                       run everything that CI checks, in its order: format, clippy, tidy, tests, docs, demo, faults
+cargo xtask tidy                        check only the house rules
+cargo xtask tidy --dialect [PATH…]      list phrases that are not plain English, in these folders
 cargo xtask bless [TEST…]               accept what the program prints now as its snapshots (of all tests, or those named)
-cargo xtask demo                        the short demo of the program as it stands
-cargo xtask docs                        the picture of the README, measured and drawn anew (release build)
-cargo xtask audit-table CASES           docs/audited.md, from audits of the real servers that CASES lists (release build)
-cargo xtask bench [--quick]             echoctl and its peers side by side: docs/performance.md, or with --quick a glance
-cargo xtask soak [--minutes 30] […]     1,000 peers that come, flood, stall, read, reset and go: the server is where it began
-cargo xtask fuzz [TARGET…] [--for 60s]  random input for every fuzz target, or for those named, so long each
+cargo xtask demo                        run the small demo
+cargo xtask docs                        measure and draw the README's picture again (release build)
+cargo xtask audit-table CASES           write docs/audited.md from audits of the real servers in CASES (release build)
+cargo xtask bench [--quick]             measure echoctl and its peers side by side: docs/performance.md, or with --quick an overview
+cargo xtask soak [--minutes 30] […]     run 1,000 peers that connect, flood, stall, read, reset and leave; check the server for leaks
+cargo xtask fuzz [TARGET…] [--for 60s]  run all fuzz targets, or these, for this long each
 cargo xtask faults [--short] [NAME…]    every kind of fault, tried from outside on the release build, or --bin PATH; --busy, --list";

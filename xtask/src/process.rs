@@ -1,4 +1,4 @@
-//! Programs that a command runs: from the root of the workspace, without a standard input, and with a word when they fail.
+//! Runs programs from the root of the workspace, without a standard input, and reports their failures.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -6,23 +6,23 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// The cargo that runs this command, so that its toolchain is used throughout.
+/// The cargo that runs this command, so that the toolchain stays the same.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);
     command
 }
 
-/// Runs `command` to its end, its output where ours goes.
+/// Runs `command` until it exits, with our stdout and stderr.
 ///
 /// # Errors
-/// When it cannot be started or does not succeed.
+/// When it cannot be started or fails.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     command.current_dir(root()).stdin(Stdio::null());
     let line = line(command);
     let status = command.status().with_context(|| format!("cannot start `{line}`"))?;
     if !status.success() {
-        bail!("`{line}` did not succeed ({status})");
+        bail!("`{line}` failed ({status})");
     }
     Ok(())
 }
@@ -32,14 +32,14 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("invariant: a member has a directory above it")
 }
 
-/// A program of the workspace as built last in this command's own profile: it stands beside this very program, wherever
-/// the target directory was put.
+/// A program of the workspace as last built in this command's own profile: in the directory of this program, wherever
+/// the target directory is.
 pub(crate) fn sibling(name: &str) -> Result<PathBuf> {
-    let own = env::current_exe().context("cannot tell where this program stands")?;
+    let own = env::current_exe().context("cannot find this program's path")?;
     Ok(own.with_file_name(format!("{name}{}", env::consts::EXE_SUFFIX)))
 }
 
-/// The command as one would type it.
+/// The command as a user would type it.
 fn line(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_stem().unwrap_or_default();
     let mut words = vec![program.to_string_lossy().into_owned()];

@@ -1,7 +1,7 @@
-//! `cargo xtask soak`: a thousand peers that come, flood, stall, read, reset and go, and a server that must be afterwards what
+//! `cargo xtask soak`: a thousand peers connect, flood, stall, read, reset and leave; afterwards the server must be as
 //! it was before.
 //!
-//! The server is built by a command of its own, as in `bench`.
+//! A separate command builds the server, as in `bench`.
 
 use std::process::Command;
 

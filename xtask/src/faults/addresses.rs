@@ -1,6 +1,6 @@
-//! Addresses: names that mean several, hosts with one family only, and sockets that meet themselves.
+//! Names with several addresses, hosts with only one family, and sockets that connect to themselves.
 //!
-//! Hosts of another kind are namespaces of the case's own thread.
+//! Hosts of another kind are network namespaces of the case's own thread.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -32,7 +32,7 @@ pub(super) const CASES: &[Case] = &[
     quick("urgent-data-does-not-stop-an-echo", urgent),
 ];
 
-/// Servers at either loopback are reached by a name that means both.
+/// Servers at either loopback address are reached under a name with both.
 fn named(world: &World, hosts: &'static str) -> Result<()> {
     within(world, &Host { hosts: Some(hosts), ..Host::default() }, || {
         let mut findings = Findings::default();
@@ -64,14 +64,14 @@ fn every_address(world: &World) -> Result<()> {
         let mut findings = Findings::default();
         for command in [&["ping", "localhost:9"][..], &["flood", "localhost:9"], &["send", "localhost:9"]] {
             let ended = world.echoctl(command).run(SOON)?;
-            let both = ended.with_code(&[4]).and(ended.says(&["127.0.0.1"])).and(ended.says(&["::1"]));
+            let both = ended.with_code(&[4]).and(ended.has_any(&["127.0.0.1"])).and(ended.has_any(&["::1"]));
             findings.add(command[0], both);
         }
         findings.verdict()
     })
 }
 
-/// Everything that needs a loopback finds the one there is.
+/// Commands that need a loopback address use the one that exists.
 fn one_family(world: &World, host: &Host, loopback: &str) -> Result<()> {
     within(world, host, || {
         let mut findings = Findings::default();
@@ -87,7 +87,7 @@ fn one_family(world: &World, host: &Host, loopback: &str) -> Result<()> {
     })
 }
 
-/// A demo that ran to its end. What it measured on a busy machine may not be what it should show, which it says.
+/// A demo that ran to its end. On a busy machine, its measurement may differ from what it should show; then it says so.
 fn shown(ended: &Ended) -> Result<()> {
     ended.with_code(&[0, 1, 3])?;
     ensure!(ended.printed().contains("done"), "it did not run to its end: {ended}");
@@ -128,7 +128,7 @@ fn no_loopback(world: &World, host: &Host) -> Result<()> {
         ] {
             let ended = world.echoctl(command).run(MINUTE)?;
             let is_failure = ended.in_order().and_then(|()| {
-                ensure!(ended.code.is_some_and(|code| code != 0), "it cannot have worked: {ended}");
+                ensure!(ended.code.is_some_and(|code| code != 0), "it must fail: {ended}");
                 Ok(())
             });
             findings.add(command.join(" "), is_failure);
@@ -137,7 +137,7 @@ fn no_loopback(world: &World, host: &Host) -> Result<()> {
     })
 }
 
-/// A client whose kernel gives it the very port that it connects to would meet itself.
+/// A client whose kernel chooses the very port that it connects to would connect to itself.
 fn itself(world: &World) -> Result<()> {
     within(world, &Host { ports: Some((40_000, 40_001)), ..Host::default() }, || {
         let mut findings = Findings::default();
@@ -148,7 +148,7 @@ fn itself(world: &World) -> Result<()> {
             &["audit", "127.0.0.1:40000", "--for", "1s"],
             &["ping", "[::1]:40001", "--count", "1"],
         ] {
-            // Which of the two ports it gets is the kernel's choice: some of these tries meet themselves.
+            // The kernel chooses one of the two ports: some of these tries connect to themselves.
             for _ in 0..4 {
                 let ended = world.echoctl(command).stdin(line_of_input(world)?).run(SOON)?;
                 findings.add(command.join(" "), ended.with_code(&[4]));
@@ -160,14 +160,14 @@ fn itself(world: &World) -> Result<()> {
 
 fn line_of_input(world: &World) -> Result<std::fs::File> {
     let file = world.file("input", "hello\n")?;
-    std::fs::File::open(file).context("cannot open the input just made")
+    std::fs::File::open(file).context("cannot open the new input")
 }
 
 fn urgent(world: &World) -> Result<()> {
     let mut findings = Findings::default();
     for io in ["tasks", "threads", "one-thread"] {
         let (_server, addr) = world.serve(&["--io", io])?;
-        // Where the mark falls among the server's reads is chance, so it is tried more than once.
+        // The position of the mark among the server's reads varies, so there are several tries.
         let result = (0..20).try_for_each(|_| urgent_echo(&addr));
         findings.add(format!("--io {io}"), result);
     }
@@ -185,9 +185,9 @@ fn urgent_echo(addr: &str) -> Result<()> {
     let mut piece = [0; 64];
     while !String::from_utf8_lossy(&echoed).ends_with("behind\n") {
         let length = client.read(&mut piece).with_context(|| {
-            format!("no more came within {} s than {:?}", ANSWER.as_secs(), String::from_utf8_lossy(&echoed))
+            format!("after {} s only {:?} had come back", ANSWER.as_secs(), String::from_utf8_lossy(&echoed))
         })?;
-        ensure!(length > 0, "it hung up after {:?}", String::from_utf8_lossy(&echoed));
+        ensure!(length > 0, "it closed the connection after {:?}", String::from_utf8_lossy(&echoed));
         echoed.extend_from_slice(&piece[..length]);
     }
     Ok(())
@@ -211,11 +211,11 @@ const LESSONS: [&str; 15] = [
     "unbounded",
 ];
 
-/// Time for an echo on a busy machine.
+/// Maximum time for an echo on a busy machine.
 const ANSWER: Duration = Duration::from_secs(8);
 
-/// Time for what takes a second or less, on a busy machine.
+/// Maximum time for a command of a second or less, on a busy machine.
 const SOON: Duration = Duration::from_secs(30);
 
-/// Time for what takes some seconds, on a busy machine.
+/// Maximum time for a command of some seconds, on a busy machine.
 const MINUTE: Duration = Duration::from_secs(90);

@@ -1,4 +1,4 @@
-//! One thing that must be true of `echoctl`, and how it is tried.
+//! One property of `echoctl`, and how to test it.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::kit::{Skip, World, tree};
 /// A case of one kind.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
-    /// Whether it is quick, and stands for its kind in the short run.
+    /// Whether it is quick, and represents its kind in the short run.
     pub(crate) in_short: bool,
     try_it: fn(&World) -> Result<()>,
 }
@@ -24,18 +24,18 @@ pub(crate) const fn quick(name: &'static str, try_it: fn(&World) -> Result<()>) 
     Case { name, in_short: true, try_it }
 }
 
-/// How a case came out.
+/// The result of a case.
 #[derive(Debug)]
 pub(crate) enum Verdict {
     Passed,
-    /// What was seen, and what was expected.
+    /// What was observed, and what was expected.
     Failed(String),
-    /// Why it could not be tried.
+    /// Why it could not run.
     Skipped(String),
 }
 
 impl Case {
-    /// Tries it on the program `bin`, in an empty folder; whatever it started is ended then.
+    /// Runs it with the program `bin`, in an empty directory; all processes that it started are killed afterwards.
     pub(crate) fn run(&self, bin: &Path, folder: &Path) -> Verdict {
         let result = (self.try_it)(&World::new(bin, folder));
         tree::end_all();
@@ -43,14 +43,14 @@ impl Case {
             Ok(()) => Verdict::Passed,
             Err(error) => match error.downcast_ref::<Skip>() {
                 Some(reason) => Verdict::Skipped(reason.to_string()),
-                // Whatever it quotes was printed by a hostile program.
+                // The text may quote what a hostile program printed.
                 None => Verdict::Failed(escaped(&format!("{error:#}"))),
             },
         }
     }
 }
 
-/// The text with its control characters written out; lines stay lines.
+/// The text with its control characters escaped, except line ends.
 fn escaped(text: &str) -> String {
     let harmless = |c: char| c == '\n' || !c.is_control();
     text.chars().map(|c| if harmless(c) { c.to_string() } else { c.escape_default().to_string() }).collect()

@@ -1,4 +1,4 @@
-//! The DNS answerer against askers that mean no good: each answer is bounded, framed, and keeps nobody else waiting.
+//! The DNS server against malicious clients: every reply is bounded and framed, and no client blocks the others.
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
@@ -11,15 +11,15 @@ use super::kit::{Findings, Running, STARTING, World, wait_until};
 
 pub(super) const CASES: &[Case] = &[
     quick("anything-but-one-question-is-refused", questions),
-    quick("over-udp-no-answer-is-long", |world| {
+    quick("udp-replies-are-bounded", |world| {
         let (_server, addr) = start(world)?;
         let mut findings = Findings::default();
         for size in [0, 1, 511, 512, 513, 1232, 1233, 4096, 65_535] {
             let answer = ask_udp(&addr, &query(&["64800", "txt", "test"], TXT, Some(size)))?;
             let result = answer.context("no answer").and_then(|answer| {
                 let most = usize::from(size).clamp(512, 1232);
-                ensure!(answer.len() <= most, "{} bytes where at most {most} are allowed", answer.len());
-                ensure!(answer[2] & 2 != 0, "it is cut, but not marked as truncated");
+                ensure!(answer.len() <= most, "{} bytes exceed the allowed {most}", answer.len());
+                ensure!(answer[2] & 2 != 0, "it is truncated, but not marked as truncated");
                 Ok(())
             });
             findings.add(format!("EDNS size {size}"), result);
@@ -28,20 +28,20 @@ pub(super) const CASES: &[Case] = &[
         ensure!(plain.len() <= 512 && plain[2] & 2 != 0, "{} bytes without EDNS", plain.len());
         findings.verdict()
     }),
-    quick("over-tcp-the-length-is-right", lengths),
+    quick("tcp-lengths-are-right", lengths),
     case("loops-and-damage-do-no-harm", damaged),
-    case("a-response-is-not-answered", |world| {
+    case("a-response-gets-no-reply", |world| {
         let (_server, addr) = start(world)?;
         let mut message = query(&["small", "test"], A, None);
         message[2] |= 0x80;
-        // Two answerers that answer answers would go on for ever.
+        // Two servers that reply to replies would never stop.
         let answer = ask_udp(&addr, &message)?;
-        ensure!(answer.is_none(), "a response was answered with {:02x?}", answer.unwrap_or_default());
+        ensure!(answer.is_none(), "it replied to a response: {:02x?}", answer.unwrap_or_default());
         answers(&addr)
     }),
-    quick("silent-tcp-peers-keep-nobody-out", silent),
-    case("askers-that-never-read-keep-nobody-out", deaf),
-    quick("off-loopback-there-is-a-warning", warning),
+    quick("silent-tcp-peers-do-not-block-others", silent),
+    case("clients-that-never-read-do-not-block-others", deaf),
+    quick("outside-loopback-it-warns", warning),
 ];
 
 fn start(world: &World) -> Result<(Running, String)> {
@@ -65,7 +65,7 @@ fn questions(world: &World) -> Result<()> {
         ("none", with(0, 0)),
         ("two", with(2, 2)),
         ("8,000", with(8000, 3000)),
-        ("65,535, of which one is there", with(u16::MAX, 1)),
+        ("65,535 counted, one there", with(u16::MAX, 1)),
         ("none counted, one there", with(0, 1)),
         ("one counted, none there", with(1, 0)),
     ];
@@ -77,11 +77,11 @@ fn questions(world: &World) -> Result<()> {
             findings.add(format!("{name} over UDP"), answer.and_then(|answer| is_refusal(&answer, &message)));
         }
     }
-    findings.add("a good one after them", answers(&addr));
+    findings.add("a valid one after them", answers(&addr));
     findings.verdict()
 }
 
-/// FORMERR with the same id, and without the questions: nothing to be gained by asking much.
+/// FORMERR with the same id, and without the questions: an attacker gains nothing from many questions.
 fn is_refusal(answer: &[u8], message: &[u8]) -> Result<()> {
     ensure!(answer.len() >= 12, "an answer of {} bytes", answer.len());
     ensure!(answer[..2] == message[..2] && answer[2] & 0x80 != 0, "no response to this id: {answer:02x?}");
@@ -90,11 +90,11 @@ fn is_refusal(answer: &[u8], message: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Messages of all lengths on one connection: each answer has its own length in front, so that the stream stays in step.
+/// Messages of all lengths on one connection: each reply has its own length prefix, so that the stream stays in step.
 fn lengths(world: &World) -> Result<()> {
     let (_server, addr) = start(world)?;
     let mut stream = connect(&addr)?;
-    // 8,000 questions, each a pointer to the first one's name.
+    // 8,000 questions, each a pointer to the name of the first one.
     let mut crowd = query(&["small", "test"], A, None);
     crowd[4..6].copy_from_slice(&8000_u16.to_be_bytes());
     for _ in 1..8000 {
@@ -132,7 +132,7 @@ fn damaged(world: &World) -> Result<()> {
         message.extend([0, 1, 0, 1]);
         let _ = socket.send(&message);
     };
-    // A pointer to itself, two to each other, one behind the end, one into the header; labels that are too long.
+    // A pointer to itself, two to each other, one past the end, one into the header; labels that are too long.
     name(&[0xc0, 12]);
     name(&[0xc0, 14, 0xc0, 12]);
     name(&[0xff, 0xff]);
@@ -152,7 +152,7 @@ fn damaged(world: &World) -> Result<()> {
         let _ = socket.send(&junk);
     }
     answers(&addr)?;
-    ensure!(server.is_alive(), "it has ended: {:?}", server.printed());
+    ensure!(server.is_alive(), "it has exited: {:?}", server.printed());
     ensure!(!server.printed().contains("panicked"), "it panicked: {:?}", server.printed());
     Ok(())
 }
@@ -172,7 +172,7 @@ fn deaf(world: &World) -> Result<()> {
     let mut crowd = Vec::new();
     for _ in 0..40 {
         let mut stream = connect(&addr)?;
-        // Far more answers than the queues of both kernels hold.
+        // Far more replies than the queues of both kernels hold.
         stream.set_nonblocking(true)?;
         for _ in 0..200 {
             let _ = stream.write(&message);
@@ -187,23 +187,23 @@ fn deaf(world: &World) -> Result<()> {
 fn warning(world: &World) -> Result<()> {
     for addr in ["0.0.0.0:0", "[::]:0"] {
         let server = world.echoctl(&["dns", "--addr", addr]).start()?;
-        let is_said = wait_until(STARTING, || {
+        let is_printed = wait_until(STARTING, || {
             let printed = server.printed().to_lowercase();
             printed.contains("loopback") || printed.contains("every host") || printed.contains("any host")
         });
-        ensure!(is_said, "not a word at {addr} about who can ask: {:?}", server.printed());
+        ensure!(is_printed, "no warning at {addr} about who can query it: {:?}", server.printed());
     }
     Ok(())
 }
 
-/// A good question is answered, over both.
+/// A valid question gets a reply, over both.
 fn answers(addr: &str) -> Result<()> {
     let message = query(&["small", "test"], A, None);
-    // A datagram may be lost where many were sent, so it is asked more than once.
+    // A datagram may be lost where many were sent, so there are several tries.
     let over_udp = (0..5).find_map(|_| ask_udp(addr, &message).ok().flatten());
-    ensure!(over_udp.is_some_and(|answer| answer[3] & 15 == 0), "a good question is not answered over UDP");
-    let answer = ask_tcp(addr, &message).context("a good question is not answered over TCP")?;
-    ensure!(answer[3] & 15 == 0, "a good question gets response code {} over TCP", answer[3] & 15);
+    ensure!(over_udp.is_some_and(|answer| answer[3] & 15 == 0), "no reply to a valid question over UDP");
+    let answer = ask_tcp(addr, &message).context("no reply to a valid question over TCP")?;
+    ensure!(answer[3] & 15 == 0, "response code {} to a valid question over TCP", answer[3] & 15);
     Ok(())
 }
 
@@ -225,8 +225,8 @@ fn ask_tcp(addr: &str, message: &[u8]) -> Result<Vec<u8>> {
 
 fn connect(addr: &str) -> Result<TcpStream> {
     let stream = TcpStream::connect(addr)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
+    stream.set_write_timeout(Some(REPLY_TIMEOUT))?;
     Ok(stream)
 }
 
@@ -241,7 +241,7 @@ fn exchange(stream: &mut TcpStream, message: &[u8]) -> Result<Vec<u8>> {
     Ok(answer)
 }
 
-/// A query with one question, and with an EDNS record that tells a size if one is given.
+/// A query with one question, and with an EDNS record if a size is given.
 fn query(labels: &[&str], kind: u16, edns: Option<u16>) -> Vec<u8> {
     let mut message = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(edns.is_some())];
     for label in labels {
@@ -263,5 +263,5 @@ fn query(labels: &[&str], kind: u16, edns: Option<u16>) -> Vec<u8> {
 const A: u16 = 1;
 const TXT: u16 = 16;
 
-/// Time for an answer on a busy machine; shorter than the time after which silent peers are sent away.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// Maximum time for a reply on a busy machine; shorter than the time after which silent peers are disconnected.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(8);

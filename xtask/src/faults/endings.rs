@@ -1,4 +1,4 @@
-//! Every run ends by itself within its time and a grace, whatever the server does, and a server ends whatever its peers do.
+//! Every command exits within its time and a grace period, whatever the server does; a server exits whatever its peers do.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -67,7 +67,7 @@ pub(super) const CASES: &[Case] = &[
 
 const PING: &[&str] = &["ping", "--count", "3", "--timeout", "1s"];
 
-/// All servers that never do what a client hopes for.
+/// Servers that never do what a client expects.
 const HOSTILE: &[&str] = &[
     "garbage",
     "lines",
@@ -88,7 +88,7 @@ const HOSTILE: &[&str] = &[
     "backlog",
 ];
 
-/// Runs each command against each server; all end by themselves within [`GRACE`] beyond their time.
+/// Runs each command against each server; all exit within [`GRACE`] after their time.
 fn against(world: &World, modes: &[&str], commands: &[&[&str]]) -> Result<()> {
     let tries: Vec<_> =
         commands.iter().flat_map(|command| modes.iter().map(move |mode| (*command, *mode))).collect();
@@ -105,7 +105,7 @@ fn against(world: &World, modes: &[&str], commands: &[&[&str]]) -> Result<()> {
     findings.verdict()
 }
 
-/// A peer that reads nothing: the end waits for it as long as it is told, and no longer than the second signal.
+/// A peer that reads nothing: shutdown waits for it as long as `--drain` allows, and only until the second signal.
 fn draining(world: &World, signals: &[[i32; 2]]) -> Result<()> {
     let ios = ["tasks", "threads", "one-thread"];
     let tries: Vec<_> =
@@ -134,7 +134,7 @@ fn draining(world: &World, signals: &[[i32; 2]]) -> Result<()> {
     findings.verdict()
 }
 
-/// Sends the first signal, gives it a moment to do its work, sends the next; after the last it ends `within` that time.
+/// Sends the first signal, waits for a moment, sends the next; after the last one it exits `within` that time.
 pub(super) fn ended_by(running: Running, signals: &[i32], within: Duration) -> Result<()> {
     for (number, &signal) in signals.iter().enumerate() {
         if number > 0 && wait_until(BETWEEN, || !running.is_alive()) {
@@ -144,20 +144,20 @@ pub(super) fn ended_by(running: Running, signals: &[i32], within: Duration) -> R
     }
     let ended = running.end(within)?;
     let is_own = ended.signal.is_none_or(|signal| signals.contains(&signal));
-    ensure!(is_own, "another signal ended it: {ended}");
+    ensure!(is_own, "another signal killed it: {ended}");
     ensure!(ended.code != Some(101) && !ended.printed().contains("panicked at"), "it panicked: {ended}");
     Ok(())
 }
 
-/// How long a command may take beyond its own time, and after the first signal: more than any states, because the
+/// Maximum time after a command's own time, and after the first signal: more than the documented bound, because the
 /// machine may be busy and the program a debug build.
 pub(super) const GRACE: Duration = Duration::from_secs(15);
 
-/// How long it may take after the second signal.
+/// Maximum time after the second signal.
 pub(super) const SECOND: Duration = Duration::from_secs(5);
 
-/// The time between two signals, in which the first may do its work.
+/// The time between two signals, in which the first one takes effect.
 const BETWEEN: Duration = Duration::from_secs(2);
 
-/// The time that any of the runs against hostile servers is given, for itself and for timeouts in a row.
+/// Maximum time of the runs against hostile servers, their own timeouts in a row included.
 const LONGEST: Duration = Duration::from_secs(3);

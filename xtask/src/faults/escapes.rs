@@ -1,7 +1,7 @@
 //! Text from outside reaches a terminal as text: no escape sequence but our own, no control character, no change of
 //! direction; and none at all in a pipe or where `TERM` is `dumb`.
 //!
-//! Each way in is given [`EVIL`], and what comes out is read from a pipe, from a terminal, and from a dumb one.
+//! Each input gets [`EVIL`], and the output is read from a pipe, from a terminal, and from a dumb one.
 
 use std::time::Duration;
 
@@ -40,12 +40,12 @@ pub(super) const CASES: &[Case] = &[
     quick("a-dumb-terminal-gets-none", dumb),
 ];
 
-/// Runs the command on a pipe, on a terminal and on a dumb terminal, and checks all that it prints.
+/// Runs the command with a pipe, a terminal and a dumb terminal, and checks its whole output.
 fn on_each_medium(launch: impl Fn() -> Launch) -> Result<()> {
     on_each_medium_as(Medium::Plain, launch)
 }
 
-/// The same for a command that may print `in_pipe` where it prints into a pipe.
+/// The same for a command that may print `in_pipe` into a pipe.
 fn on_each_medium_as(in_pipe: Medium, launch: impl Fn() -> Launch) -> Result<()> {
     let pipe = launch().start()?;
     let terminal = launch().terminal().start()?;
@@ -58,7 +58,7 @@ fn on_each_medium_as(in_pipe: Medium, launch: impl Fn() -> Launch) -> Result<()>
 }
 
 fn is_clean_on_dumb_terminal(mut ended: Ended) -> Result<()> {
-    // A terminal ends each line so by itself.
+    // A terminal ends each line with it.
     ended.out = String::from_utf8_lossy(&ended.out).replace("\r\n", "\n").into_bytes();
     is_clean(&ended, Medium::Plain)
 }
@@ -131,7 +131,7 @@ fn watched(world: &World) -> Result<Value> {
 }
 
 fn scripts(world: &World) -> Result<()> {
-    // Written as TOML and JSON write it, and raw, which neither allows: the error shows the place.
+    // Written as TOML and JSON require, and raw, which both forbid: the error quotes the place.
     let escaped = r"\u001b]0;PWNED\u0007\u001b[7;36;45mEVIL\u009b31m\u202elru";
     let toml = [
         EVIL.to_owned(),
@@ -269,7 +269,7 @@ fn dumb(world: &World) -> Result<()> {
         |command| command.join(" "),
         |command| {
             let dumb = world.echoctl(command).env("TERM", "dumb").terminal().start()?;
-            // Whoever wants no colours gets none, on a terminal that has them too.
+            // NO_COLOR turns colours off, on a terminal that has them too.
             let colourless = world.echoctl(command).env("NO_COLOR", "1").terminal().start()?;
             is_clean_on_dumb_terminal(dumb.end(SOON)?)?;
             let ended = colourless.end(SOON)?;
@@ -284,7 +284,7 @@ fn dumb(world: &World) -> Result<()> {
     findings.verdict()
 }
 
-/// Whether a sequence that begins so sets a colour: it ends with `m`.
+/// Whether the sequence at the start sets a colour: it ends with `m`.
 fn is_colour(text: &str, start: &str) -> bool {
     text.match_indices(start).any(|(at, _)| {
         let end = text[at + 2..].find(|c: char| !c.is_ascii_digit() && c != ';');
@@ -292,5 +292,5 @@ fn is_colour(text: &str, start: &str) -> bool {
     })
 }
 
-/// Time for what takes some seconds, on a busy machine.
+/// Maximum time for a command of some seconds, on a busy machine.
 const SOON: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! Files that are written: what is kept is kept whole or not at all, and results are printed whatever becomes of them.
+//! Written files are complete or unchanged, and results are printed even if a file cannot be written.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -11,16 +11,16 @@ use super::case::{Case, case, quick};
 use super::kit::{Findings, Host, World, sys, within};
 
 pub(super) const CASES: &[Case] = &[
-    quick("an-old-file-outlives-a-run-that-cannot-begin", old_files),
-    quick("a-full-device-costs-the-file-only", full_device),
+    quick("a-failed-start-leaves-the-old-file", old_files),
+    quick("a-full-device-only-loses-the-file", full_device),
     case("a-full-disk-leaves-the-old-file", full_disk),
-    case("a-folder-that-cannot-be-written-is-told-first", unwritable),
+    case("unwritable-directories-are-reported-first", unwritable),
     case("links-and-permissions-stay", links),
     case("a-file-is-not-written-twice", same_file),
     case("a-device-or-a-pipe-may-be-a-record", devices),
 ];
 
-/// The old content of a file, which is longer than nothing and not what any run writes.
+/// The old content of a file: not empty, and different from anything that a run writes.
 const OLD: &str = "{\"old\": true}\n";
 
 fn old_files(world: &World) -> Result<()> {
@@ -52,9 +52,13 @@ fn old_files(world: &World) -> Result<()> {
         let ended = world.echoctl(command).run(SOON)?;
         let now = fs::read_to_string(world.path("F")).unwrap_or_default();
         let result = ended.with_code(&[1, 2, 3, 4]).and_then(|()| {
-            // A result may take the old one's place, JUnit with an error, say. Nothing and a part of it may not.
+            // A result may replace the old content, for example JUnit with an error. An empty or partial file may not.
             let is_whole = now == OLD || (command.contains(&"--junit") && now.contains("</testsuite"));
-            ensure!(is_whole, "the file holds {:?} now: {ended}", now.chars().take(80).collect::<String>());
+            ensure!(
+                is_whole,
+                "the file contains {:?} now: {ended}",
+                now.chars().take(80).collect::<String>()
+            );
             Ok(())
         });
         findings.add(command.join(" "), result);
@@ -89,8 +93,8 @@ fn full_device(world: &World) -> Result<()> {
         |(command, result)| {
             let ended = world.echoctl(command).run(SOON)?;
             ended.with_code(&[1])?;
-            ended.says(&["no space", "full"])?;
-            ended.says(&[FULL])?;
+            ended.has_any(&["no space", "full"])?;
+            ended.has_any(&[FULL])?;
             let is_shown = String::from_utf8_lossy(&ended.out).to_lowercase().contains(result);
             ensure!(is_shown, "its result was not printed: {ended}");
             Ok(())
@@ -99,7 +103,7 @@ fn full_device(world: &World) -> Result<()> {
     findings.verdict()
 }
 
-/// A disk without room, in a mount namespace of the case.
+/// A full disk, in a mount namespace of the case.
 fn full_disk(world: &World) -> Result<()> {
     within(world, &Host::default(), || {
         let disk = world.path("disk");
@@ -120,9 +124,9 @@ fn full_disk(world: &World) -> Result<()> {
             let ended = world.echoctl(command).run(SOON)?;
             let is_old = fs::read_to_string(&old).is_ok_and(|now| now == OLD);
             let result = ended.with_code(&[1]).and_then(|()| {
-                ensure!(is_old, "the old file is gone: {ended}");
+                ensure!(is_old, "the old file has changed: {ended}");
                 let files = fs::read_dir(&disk)?.count();
-                ensure!(files == 2, "{files} files are there, where two were: {ended}");
+                ensure!(files == 2, "{files} files, where two were: {ended}");
                 Ok(())
             });
             findings.add(command.join(" "), result);
@@ -143,9 +147,9 @@ fn unwritable(world: &World) -> Result<()> {
         ] {
             let ended = world.echoctl(command).run(SOON)?;
             let result = ended.with_code(&[1, 2]).and_then(|()| {
-                // Told before the run, not after its 20 s.
-                ensure!(ended.took < Duration::from_secs(15), "told only after {:?}", ended.took);
-                ended.says(&[file])
+                // Before the run, not after its 20 s.
+                ensure!(ended.took < Duration::from_secs(15), "reported only after {:?}", ended.took);
+                ended.has_any(&[file])
             });
             findings.add(command.join(" "), result);
         }
@@ -162,7 +166,7 @@ fn links(world: &World) -> Result<()> {
     flood("link.json").run(SOON)?.with_code(&[0])?;
     let is_link = fs::symlink_metadata(world.path("link.json"))?.file_type().is_symlink();
     ensure!(is_link, "the link was replaced by a file");
-    ensure!(fs::read_to_string(&target)? != OLD, "what the link leads to was not written");
+    ensure!(fs::read_to_string(&target)? != OLD, "the target of the link was not written");
     let mode = fs::metadata(&target)?.permissions().mode() & 0o777;
     ensure!(mode == 0o600, "a file that only its owner may read has mode {mode:o} now");
 
@@ -171,11 +175,11 @@ fn links(world: &World) -> Result<()> {
     symlink(world.path("loop.json"), world.path("loop.json"))?;
     flood("loop.json").run(SOON)?.with_code(&[1])?;
     let left: Vec<_> = fs::read_dir(world.folder())?.flatten().map(|entry| entry.file_name()).collect();
-    ensure!(left.len() <= 6, "something is left beside the files: {left:?}");
+    ensure!(left.len() <= 6, "leftovers beside the files: {left:?}");
     Ok(())
 }
 
-/// One path for two outputs, or for input and output: refused, or at least not a ruin.
+/// One path for two outputs, or for input and output: refused, or at least not destroyed.
 fn same_file(world: &World) -> Result<()> {
     let (_server, addr) = world.serve(&[])?;
     let record = world.record()?.to_string();
@@ -194,7 +198,7 @@ fn same_file(world: &World) -> Result<()> {
         findings.add(
             command.join(" "),
             ended.with_code(&[1, 2]).and_then(|()| {
-                ensure!(is_whole, "the file was written over: {ended}");
+                ensure!(is_whole, "the file was overwritten: {ended}");
                 Ok(())
             }),
         );
@@ -209,14 +213,14 @@ fn devices(world: &World) -> Result<()> {
         let ended = world.echoctl(&command).run(SOON)?;
         ended.with_code(&[0])?;
         if file != "/dev/null" {
-            ended.says(&["\"samples\""])?;
+            ended.has_any(&["\"samples\""])?;
         }
     }
     Ok(())
 }
 
-/// The device that has no room for anything.
+/// The device that is always full.
 const FULL: &str = "/dev/full";
 
-/// Time for what takes some seconds, on a busy machine.
+/// Maximum time for a command of some seconds, on a busy machine.
 const SOON: Duration = Duration::from_secs(60);

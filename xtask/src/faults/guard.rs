@@ -1,6 +1,6 @@
-//! The guard: nothing is sent to another host without consent, however its address is spelt.
+//! Nothing is sent to another host without consent, however its address is spelt.
 //!
-//! In a network namespace with one way out, which counts every packet and lets none through.
+//! In a network namespace with one route to the outside, which counts every packet and drops it.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub(super) const CASES: &[Case] = &[
     case("with-consent-it-is-sent", consent),
 ];
 
-/// What `/etc/hosts` calls the other host and this one.
+/// The names of the other host and of this one in `/etc/hosts`.
 const HOSTS: &str = "127.0.0.1 here\n192.0.2.9 remote localhost.remote\n192.0.2.9 localhost\n\
                      127.0.0.1 both\n192.0.2.9 both\n::ffff:192.0.2.9 mapped\n";
 
@@ -79,7 +79,7 @@ fn refused(world: &World, addr: &str) -> Result<()> {
     Ok(())
 }
 
-/// This host's address on a network is not its loopback: others may be behind it, as with a forwarded port.
+/// This host's address on a network is not on its loopback: other hosts may be behind it, as with a forwarded port.
 fn own_address(world: &World) -> Result<()> {
     within(world, &host(), || {
         let _tunnel = Tunnel::open()?;
@@ -122,7 +122,7 @@ fn environment(world: &World) -> Result<()> {
     })
 }
 
-/// Each address of a name is guarded, not only the first: where nobody listens on the loopback the next one is not tried.
+/// The guard checks each address of a name, not only the first: if the loopback refuses, the next one is not tried.
 fn mixed(world: &World) -> Result<()> {
     within(world, &host(), || {
         let tunnel = Tunnel::open()?;
@@ -139,7 +139,7 @@ fn mixed(world: &World) -> Result<()> {
     })
 }
 
-/// The counter counts: what consent allows is seen leaving.
+/// The counter works: packets that consent allows are counted.
 fn consent(world: &World) -> Result<()> {
     within(world, &host(), || {
         let tunnel = Tunnel::open()?;
@@ -150,5 +150,5 @@ fn consent(world: &World) -> Result<()> {
     })
 }
 
-/// Time for a refusal, and for names that nobody knows, on a busy machine.
+/// Maximum time for a refusal, and for names that do not resolve, on a busy machine.
 const SOON: Duration = Duration::from_secs(30);

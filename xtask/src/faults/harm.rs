@@ -1,7 +1,7 @@
-//! Nobody else is harmed: a process that an audit did not start gets no byte and no signal from it.
+//! An audit sends no byte and no signal to a process that it did not start.
 //!
-//! Each case has a stranger, which prints what is done to it and outlives that. A command of the audit tells its port to
-//! the case first and waits, so that the stranger can be at the worst place at the worst time.
+//! Each case has a stranger, which prints what it receives and survives it. A command of the audit first reports its port to
+//! the case and waits, so that the stranger can be in the worst place at the worst time.
 
 use std::fs;
 use std::time::Duration;
@@ -13,51 +13,51 @@ use super::kit::{Ended, Launch, Running, STARTING, World, need_root, own_program
 
 pub(super) const CASES: &[Case] = &[
     quick("other-loopback-and-the-command-never-listens", |world| {
-        let met = meet(world, "told-sleeps", "[::1]:{port}", None)?;
+        let met = meet(world, "paused-sleeps", "[::1]:{port}", None)?;
         met.stranger_is_unharmed()?;
         met.ended.with_code(&[4])
     }),
     case("other-loopback-beside-the-command", |world| {
-        let met = meet(world, "told-serves", "[::1]:{port}", None)?;
+        let met = meet(world, "paused-serves", "[::1]:{port}", None)?;
         met.stranger_is_unharmed()?;
         met.ended.with_code(&[0, 3, 4])
     }),
     case("every-address-of-the-other-family", |world| {
-        let met = meet(world, "told-sleeps", "[::]:{port}", None)?;
+        let met = meet(world, "paused-sleeps", "[::]:{port}", None)?;
         met.stranger_is_unharmed()?;
         met.ended.with_code(&[4])
     }),
     case("another-address-of-127", |world| {
-        let met = meet(world, "told-sleeps", "127.0.0.2:{port}", None)?;
+        let met = meet(world, "paused-sleeps", "127.0.0.2:{port}", None)?;
         met.stranger_is_unharmed()?;
         met.ended.with_code(&[4])
     }),
-    quick("the-very-address-is-taken-first", |world| {
-        let met = meet(world, "told-sleeps", "127.0.0.1:{port}", None)?;
+    quick("the-same-address-is-taken-first", |world| {
+        let met = meet(world, "paused-sleeps", "127.0.0.1:{port}", None)?;
         met.stranger_is_unharmed()?;
-        met.is_told()
+        met.is_reported()
     }),
     case("every-address-is-taken-first", |world| {
-        let met = meet(world, "told-sleeps", "0.0.0.0:{port}", None)?;
+        let met = meet(world, "paused-sleeps", "0.0.0.0:{port}", None)?;
         met.stranger_is_unharmed()?;
-        met.is_told()
+        met.is_reported()
     }),
     case("the-command-ends-and-a-stranger-listens", |world| {
         // As with socket activation: a command that succeeds, and a process that it did not start.
-        let met = meet(world, "told-ends", "127.0.0.1:{port}", None)?;
+        let met = meet(world, "paused-exits", "127.0.0.1:{port}", None)?;
         met.stranger_is_unharmed()?;
-        met.is_told()
+        met.is_reported()
     }),
     case("another-user-takes-the-address", |world| {
         need_root()?;
-        let met = meet(world, "told-sleeps", "127.0.0.1:{port}", Some(NOBODY))?;
+        let met = meet(world, "paused-sleeps", "127.0.0.1:{port}", Some(UNPRIVILEGED))?;
         met.stranger_is_unharmed()?;
-        met.is_told()
+        met.is_reported()
     }),
     case("a-stranger-shares-the-port", |world| {
-        let met = meet(world, "told-shares", "shared", None)?;
+        let met = meet(world, "paused-shares", "shared", None)?;
         met.stranger_is_unharmed()?;
-        met.is_told()
+        met.is_reported()
     }),
     case("a-stranger-takes-over-when-the-server-dies", successor),
     case("an-explicit-address-that-a-stranger-has", explicit),
@@ -66,21 +66,21 @@ pub(super) const CASES: &[Case] = &[
     quick("another-users-server-needs-consent", consent),
 ];
 
-/// What came of an audit that met a stranger.
-struct Met {
+/// The result of an audit that met a stranger.
+struct Encounter {
     ended: Ended,
     stranger: Running,
 }
 
-impl Met {
+impl Encounter {
     fn stranger_is_unharmed(&self) -> Result<()> {
         unharmed(&self.stranger).with_context(|| format!("{}", self.ended))
     }
 
-    /// The audit ended with the code for a target that could not be reached, and said that somebody else is there.
-    fn is_told(&self) -> Result<()> {
+    /// The audit exited with the code for an unreachable target, and reported the other process.
+    fn is_reported(&self) -> Result<()> {
         self.ended.with_code(&[4])?;
-        self.ended.says(&["already listens", "now listens", "not a process of", "another process"])
+        self.ended.has_any(&["already listens", "now listens", "not a process of", "another process"])
     }
 }
 
@@ -96,17 +96,17 @@ fn unharmed(stranger: &Running) -> Result<()> {
     Ok(())
 }
 
-/// Audits a command of the life `life` at a port of the audit's choice, and has a stranger listen at `place` before the
-/// command goes on.
-fn meet(world: &World, life: &str, place: &str, user: Option<u32>) -> Result<Met> {
+/// Audits a command of the life `life` at a port that the audit chooses, and lets a stranger listen at `place` before the
+/// command continues.
+fn meet(world: &World, life: &str, place: &str, user: Option<u32>) -> Result<Encounter> {
     let folder = world.folder().to_string_lossy().into_owned();
     let audit = audit(world, &["--ready-timeout", "4s"], &[life, "{port}", &folder])?.start()?;
-    let is_told = wait_until(STARTING, || world.path("port").exists());
-    ensure!(is_told, "the audit never started its command: {:?}", audit.printed());
+    let is_reported = wait_until(STARTING, || world.path("port").exists());
+    ensure!(is_reported, "the audit never started its command: {:?}", audit.printed());
     let port = fs::read_to_string(world.path("port"))?;
     let place = place.replace("{port}", &port);
     let stranger = if place == "shared" {
-        // The command's own listener must be there first, or the stranger is a case of its own.
+        // The command's own listener must be first, or this is another case.
         fs::write(world.path("go"), "")?;
         let addr = format!("127.0.0.1:{port}");
         start_stranger(world.peer(&["sharing-stranger", &addr])?)?
@@ -116,10 +116,10 @@ fn meet(world: &World, life: &str, place: &str, user: Option<u32>) -> Result<Met
         stranger
     };
     let ended = audit.end(AUDIT)?;
-    Ok(Met { ended, stranger })
+    Ok(Encounter { ended, stranger })
 }
 
-/// An audit of one of our own commands, as short as it can be.
+/// An audit of one of our own commands, as short as possible.
 fn audit(world: &World, options: &[&str], command: &[&str]) -> Result<Launch> {
     let program = own_program()?.to_string_lossy().into_owned();
     let launch = world.echoctl(&["audit", "--for", "3s", "--bytes", "32MiB"]).args(options);
@@ -132,7 +132,7 @@ fn start_stranger(launch: Launch) -> Result<Running> {
     Ok(stranger)
 }
 
-/// A peer as another user, who must be able to run this program: a copy of it where they can read it.
+/// A peer as another user, who must be able to run this program: a copy where they can read it.
 fn as_user(world: &World, user: Option<u32>) -> Result<Launch> {
     let Some(user) = user else { return world.peer(&[]) };
     let copy = world.path("peer");
@@ -147,7 +147,7 @@ fn successor(world: &World) -> Result<()> {
     let program = own_program()?.to_string_lossy().into_owned();
     let command = ["audit", &addr, "--for", "4s", "--", &program, "__peer", "dies", &addr];
     let audit = world.echoctl(&command).start()?;
-    // It begins to try for the address once the command has it.
+    // It starts to try the address once the command listens on it.
     wait_until(STARTING, || std::net::TcpListener::bind(&addr).is_err());
     let stranger = stranger.start()?;
     let ended = audit.end(AUDIT)?;
@@ -176,13 +176,13 @@ fn watched_pid(world: &World) -> Result<()> {
 fn running_server(world: &World) -> Result<()> {
     let (server, addr) = world.start_peer("echo", "0")?;
     let ended = world.echoctl(&["audit", &addr, "--for", "2s", "--bytes", "32MiB"]).run(AUDIT)?;
-    ensure!(server.is_alive(), "the server that was running before has ended: {ended}");
+    ensure!(server.is_alive(), "the server that was running before has exited: {ended}");
     ended.with_code(&[0, 3])
 }
 
 fn consent(world: &World) -> Result<()> {
     need_root()?;
-    let stranger = start_stranger(as_user(world, Some(NOBODY))?.args(&["stranger", "0"]))?;
+    let stranger = start_stranger(as_user(world, Some(UNPRIVILEGED))?.args(&["stranger", "0"]))?;
     let addr = stranger.await_text("listening on ", STARTING)?;
     for command in [
         &["flood", &addr, "--for", "1s"][..],
@@ -197,15 +197,15 @@ fn consent(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// A port that was free a moment ago, for a server that is told one.
+/// A port that was free a moment ago, for a server that needs one.
 fn free_port() -> Result<u16> {
     let listener =
         std::net::TcpListener::bind("127.0.0.1:0").map_err(|error| skip(format!("no port: {error}")))?;
     Ok(listener.local_addr()?.port())
 }
 
-/// The time for an audit of a few seconds on a busy machine.
+/// Maximum time for an audit of a few seconds on a busy machine.
 const AUDIT: Duration = Duration::from_secs(60);
 
-/// The uid of the user `nobody`, or in any case not ours.
-const NOBODY: u32 = 65_534;
+/// The uid of the unprivileged user of most systems, which is not ours.
+const UNPRIVILEGED: u32 = 65_534;

@@ -1,4 +1,4 @@
-//! Files that are read: no record, script or request does harm, however long, broken or absurd it is.
+//! Records, scripts and requests do no harm, however long, broken or absurd they are.
 
 use std::fs;
 use std::time::Duration;
@@ -61,7 +61,7 @@ fn endless(world: &World, files: &[&str]) -> Result<()> {
     findings.verdict()
 }
 
-/// Standard input that never ends.
+/// A standard input that never ends.
 fn endless_input(world: &World) -> Result<()> {
     let (_server, addr) = world.serve(&[])?;
     let zero = || fs::File::open("/dev/zero").context("no /dev/zero");
@@ -103,10 +103,10 @@ fn not_records(world: &World) -> Result<()> {
         ("deep objects", deep("{\"a\":", 200_000)),
         ("deep samples", format!("{{\"samples\":{}", deep("[", 200_000))),
         ("two records", format!("{good}\n{good}")),
-        ("junk behind it", format!("{good}\nx")),
-        ("no UTF-8", "\u{fffd}".to_owned()),
+        ("trailing junk", format!("{good}\nx")),
+        ("not UTF-8", "\u{fffd}".to_owned()),
         ("another version", good.replace("\"schema_version\":2", "\"schema_version\":18446744073709551615")),
-        ("a mark of byte order", format!("\u{feff}{good}")),
+        ("a byte order mark", format!("\u{feff}{good}")),
         ("many lines", "{\"event\":\"sample\"}\n".repeat(10_000)),
         ("an empty object", "{}".to_owned()),
     ] {
@@ -136,7 +136,7 @@ fn cut(world: &World, places: usize) -> Result<()> {
 fn numbers(world: &World, values: &[Value], is_full: bool) -> Result<()> {
     let good = world.record()?;
     let mut changed = records::with_number(&good, values);
-    // The machine is told in words only; one of its numbers stands for all.
+    // Reports print the machine only as words; one of its numbers represents all.
     changed.retain(|(name, _)| !name.starts_with("machine") || name.starts_with("machine.kernel_buffering"));
     draw(world, &good, &changed, is_full)
 }
@@ -152,7 +152,7 @@ fn times(world: &World) -> Result<()> {
         ("falling times", of(50, |number| 50.0 - number as f64)),
         ("negative times", of(50, |number| number as f64 - 1e9)),
         ("tiny times", of(50, |number| number as f64 * 5e-324)),
-        ("neighbouring times", of(50, |number| 1e15 + number as f64)),
+        ("adjacent times", of(50, |number| 1e15 + number as f64)),
         ("huge times", of(50, |number| number as f64 * 1e306)),
         ("times of both signs", of(3, |number| (number as f64 - 1.0) * 1.7e308)),
     ];
@@ -165,7 +165,7 @@ fn many_samples(world: &World) -> Result<()> {
     draw(world, &good, &[("30,000 samples".to_owned(), many)], true)
 }
 
-/// Draws records in every way; whatever they hold, that ends in order, soon, and with little memory.
+/// Draws records in every way; that succeeds or fails cleanly, soon, and with little memory.
 fn draw(world: &World, good: &Value, changed: &[(String, Value)], is_full: bool) -> Result<()> {
     let other = world.file("good.json", good.to_string())?;
     let numbered: Vec<_> = changed.iter().enumerate().collect();
@@ -192,5 +192,5 @@ fn draw(world: &World, good: &Value, changed: &[(String, Value)], is_full: bool)
     findings.verdict()
 }
 
-/// Time for what takes some seconds, on a busy machine.
+/// Maximum time for a command of some seconds, on a busy machine.
 const SOON: Duration = Duration::from_secs(60);

@@ -1,7 +1,7 @@
-//! Nothing is left behind: when a command has ended, however it ended, nothing that it started lives on.
+//! After a command has exited, however it exited, no process that it started is still running.
 //!
-//! The cases' own process adopts all orphans, so whatever survives is seen below it, in whatever session, group or
-//! environment it is.
+//! The cases' own process adopts all orphans, so all survivors are below it, in whatever session, group or
+//! environment they are.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(super) const CASES: &[Case] = &[
     case("daemon-without-environment", |world| ended_audit(world, "unmarked-daemon")),
     case("daemon-that-listens-late", |world| ended_audit(world, "late-daemon")),
     case("server-that-ignores-sigterm", |world| ended_audit(world, "deaf")),
-    quick("server-that-leaves-an-heir-on-sigterm", |world| ended_audit(world, "heir")),
+    quick("server-that-starts-another-on-sigterm", |world| ended_audit(world, "heir")),
     case("server-that-is-stopped", |world| ended_audit(world, "stopped")),
     case("audit-killed-over-a-stopped-server", |world| stopped_audit(world, "stopped", &[libc::SIGKILL])),
     case("server-that-is-restarted", |world| ended_audit(world, "restarter")),
@@ -48,7 +48,7 @@ pub(super) const CASES: &[Case] = &[
 /// An audit of one of our commands that runs to its end.
 fn ended_audit(world: &World, life: &str) -> Result<()> {
     let ended = audit(world, life)?.run(AUDIT)?;
-    // An audit that is over has ended everything: nothing may be under way any more.
+    // A finished audit has stopped everything: no process may still be on its way out.
     nothing_left(Duration::from_secs(2), &format!("{ended}"))?;
     ended.in_order()
 }
@@ -82,7 +82,7 @@ fn shell_killed(world: &World) -> Result<()> {
     await_attack(&shell)?;
     shell.signal(libc::SIGKILL);
     shell.end(ENDING)?;
-    // The audit itself may go on to its end, but nothing stays after that.
+    // The audit itself may continue to its end, but nothing may remain after that.
     nothing_left(AUDIT, "after its shell was killed")
 }
 
@@ -93,7 +93,7 @@ fn terminal_closed(world: &World) -> Result<()> {
     let audit = world.echoctl(&command).terminal().start()?;
     let is_started = wait_until(STARTED, || is_served(&audit));
     ensure!(is_started, "the command never listened: {:?}", audit.printed());
-    // A terminal that goes hangs up on its session, as SIGHUP.
+    // The session of a terminal that is closed gets SIGHUP.
     audit.signal(libc::SIGHUP);
     audit.end(ENDING)?;
     nothing_left(ENDING, "after its terminal went")
@@ -116,7 +116,7 @@ fn flood_killed(world: &World) -> Result<()> {
     flood.end(ENDING)?;
     let left = tree::left_behind(&[server.pid()].into(), ENDING);
     ensure!(left.is_empty(), "left behind: {}", left.join(", "));
-    ensure!(server.is_alive(), "the server ended because its client was killed: {:?}", server.printed());
+    ensure!(server.is_alive(), "the server exited because its client was killed: {:?}", server.printed());
     Ok(())
 }
 
@@ -126,7 +126,7 @@ fn audit(world: &World, life: &str) -> Result<Launch> {
     Ok(world.echoctl(&options).args(&["--", &program, "__peer", life, "{port}"]))
 }
 
-/// Waits until the audit has begun to attack: its first sample.
+/// Waits for the first sample of the attack.
 fn await_attack(audit: &Running) -> Result<()> {
     audit
         .await_text("\"event\":\"sample\"", STARTED)
@@ -134,7 +134,7 @@ fn await_attack(audit: &Running) -> Result<()> {
         .map(drop)
 }
 
-/// Whether a server of our own runs below the audit.
+/// Whether one of our servers runs below the audit.
 fn is_served(audit: &Running) -> bool {
     tree::descendants()
         .iter()
@@ -147,11 +147,11 @@ fn nothing_left(within: Duration, when: &str) -> Result<()> {
     Ok(())
 }
 
-/// The time for an audit of a few seconds on a busy machine.
+/// Maximum time for an audit of a few seconds on a busy machine.
 const AUDIT: Duration = Duration::from_secs(60);
 
-/// The time in which a command that is ended is gone, with all that it started.
+/// Maximum time until a stopped command has exited, with all processes that it started.
 const ENDING: Duration = Duration::from_secs(10);
 
-/// The time until a command has started what it needs.
+/// Maximum time until a command has started its processes.
 const STARTED: Duration = Duration::from_secs(20);

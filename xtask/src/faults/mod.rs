@@ -1,14 +1,14 @@
-//! `cargo xtask faults`: every kind of fault that `echoctl` must bear, tried from outside on the built program.
+//! `cargo xtask faults`: tries every kind of fault that `echoctl` must survive, from outside, on the built program.
 //!
 //! ```text
-//! xtask faults ─┬─ xtask __fault NAME ─┬─ echoctl …           a case starts what it needs, looks, and decides
+//! xtask faults ─┬─ xtask __fault NAME ─┬─ echoctl …           a case starts what it needs, observes, and decides
 //! the watchdog  │       a case         └─ xtask __peer MODE   misbehaving servers, strangers, daemons
 //!               └─ xtask __fault NAME …
 //! ```
 //!
-//! The watchdog ends everything below it however the cases end, and a case ends everything below it when the watchdog is
-//! killed, so that nothing is left in any event. One file holds the cases of one kind. A case judges by what a user gets:
-//! exit codes, text, memory, processes; it waits for conditions, and its deadlines leave room for a busy machine.
+//! The watchdog kills everything below it however the cases exit, and a case kills everything below it when the watchdog is
+//! killed, so that no process is left behind. One file contains the cases of one kind. A case judges by what a user sees:
+//! exit codes, text, memory, processes. It waits for conditions, and its deadlines allow for a busy machine.
 
 mod addresses;
 mod case;
@@ -40,23 +40,23 @@ use plan::Plan;
 
 pub(crate) use watchdog::run;
 
-/// Tries one case and prints its verdict: what the watchdog starts for each.
+/// Runs one case and prints its verdict; the watchdog starts this for each.
 pub(crate) fn run_case(options: &[&str]) -> Result<()> {
     let plan = Plan::parse(options)?;
-    let bin = plan.bin.clone().context("which program? --bin PATH")?;
+    let bin = plan.bin.clone().context("--bin PATH is missing")?;
     let name = options.first().copied().unwrap_or_default();
     let (_, case) = plan
         .cases()
         .find(|(kind, case)| name == format!("{kind}/{}", case.name))
-        .with_context(|| format!("no case is called '{name}'"))?;
+        .with_context(|| format!("unknown case '{name}'"))?;
     sys::end_after(LONGEST_CASE);
     sys::adopt_orphans();
     let folder = tempfile::Builder::new().prefix("echoctl-faults-").tempdir();
-    let folder = folder.context("cannot make a temporary folder")?;
+    let folder = folder.context("cannot create a temporary directory")?;
     end_on_signals(folder.path().to_owned());
     let verdict = case.run(&bin, folder.path());
     let left = tree::descendants();
-    ensure!(left.is_empty(), "{} processes cannot be ended", left.len());
+    ensure!(left.is_empty(), "{} processes cannot be killed", left.len());
     match verdict {
         Verdict::Passed => println!("ok"),
         Verdict::Failed(why) => println!("FAIL {why}"),
@@ -82,17 +82,17 @@ const KINDS: [(&str, &[Case]); 13] = [
     ("surroundings", surroundings::CASES),
 ];
 
-/// Ends everything below this process, and removes its folder, when it is asked to end.
+/// On a signal to exit, kills everything below this process, and removes its directory.
 fn end_on_signals(folder: PathBuf) {
     sys::block(&watchdog::ENDING);
     std::thread::spawn(move || {
         sys::await_signal(&watchdog::ENDING);
         tree::end_all();
-        // What cannot be removed is empty or in use, and in the system's own folder for such things.
+        // Files that cannot be removed are in use, and in the system's own temporary directory.
         let _ = std::fs::remove_dir_all(&folder);
         std::process::exit(130);
     });
 }
 
-/// In seconds: the longest that any case may take; what it has started is then ended by the watchdog.
+/// In seconds: maximum duration of a case; afterwards the watchdog kills its processes.
 const LONGEST_CASE: u32 = 900;

@@ -1,8 +1,8 @@
-//! Numbers: every option that takes a size, rate, time or count, with absurd values.
+//! Absurd values for every option that takes a size, rate, time or count.
 //!
-//! The options are read from `echoctl COMMAND --help`, so that a new one is tried without a word here. A value is refused
-//! (exit 2, and the message says what is allowed) or the command works: it ends by itself or goes on until it is asked
-//! to end. It never panics, aborts, hangs or takes much memory.
+//! The options are read from `echoctl COMMAND --help`, so that a new one is tried automatically. A value is refused
+//! (exit 2, and the message names the allowed values) or the command works: it exits by itself or runs until it is stopped.
+//! It never panics, aborts, hangs or uses much memory.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::case::{Case, case, quick};
 use super::kit::{Findings, Launch, Running, World, tree, wait_until};
 
 pub(super) const CASES: &[Case] = &[
-    quick("what-no-machine-has-is-refused", |world| {
+    quick("impossible-values-are-refused", |world| {
         each_option(
             world,
             |kind| match kind {
@@ -83,7 +83,7 @@ pub(super) const CASES: &[Case] = &[
             Expectation::Either,
         )
     }),
-    case("pairs-that-do-not-fit", pairs),
+    case("conflicting-options", pairs),
     case("socket-buffers-do-not-wrap", buffers),
 ];
 
@@ -103,7 +103,7 @@ enum Expectation {
     Either,
 }
 
-/// An option as its command's help shows it.
+/// An option in its command's help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Number {
     name: String,
@@ -125,7 +125,7 @@ fn each_option(
             }
         }
     }
-    // Were the help not understood, nothing would be tried, and nothing found.
+    // If the help were not understood, nothing would be tried, and nothing found.
     ensure!(tries.len() >= 25, "only {} options were found in the help", tries.len());
     let mut findings = Findings::default();
     let name =
@@ -136,7 +136,7 @@ fn each_option(
     findings.verdict()
 }
 
-/// The command line with this option, and what else it needs to end soon on this machine.
+/// The command line with this option, and with what it needs to exit soon on this machine.
 fn launch(world: &World, command: &str, option: &Number, value: &str, addr: &str) -> Launch {
     let own = format!("{}={value}", option.name);
     let mut arguments = vec![command];
@@ -162,43 +162,43 @@ fn launch(world: &World, command: &str, option: &Number, value: &str, addr: &str
         "lesson" => arguments.extend(["buffer", "--yes"]),
         _ => {}
     }
-    // The option comes first, so that what follows cannot be its value.
+    // The option comes first, so that the arguments after it cannot be its value.
     arguments.insert(1, &own);
     world.echoctl(&arguments).limit(libc::RLIMIT_AS, 8 << 30)
 }
 
-/// Waits until it has refused, worked, or shown that it goes on; what goes on is asked to end.
+/// Waits until it has refused the value, finished, or shown that it keeps running; then it is stopped.
 fn settle(running: Running, expected: Expectation, option: &str) -> Result<()> {
     let has_begun = |running: &Running| running.printed().contains("listening on ");
     wait_until(LONG_ENOUGH, || !running.is_alive() || has_begun(&running));
     let goes_on = running.is_alive();
     let memory = tree::anonymous_memory(running.pid()).unwrap_or(0);
-    ensure!(memory < MUCH, "it holds {} MiB", memory >> 20);
+    ensure!(memory < MUCH, "it uses {} MiB", memory >> 20);
     if goes_on {
         running.signal(libc::SIGINT);
         let ended = running.end(SOON)?;
-        ensure!(expected == Expectation::Either, "it was taken: {ended}");
-        // Some commands leave the end to the signal, which is in order too.
+        ensure!(expected == Expectation::Either, "it was accepted: {ended}");
+        // Some commands are killed by the signal, which is fine too.
         return if ended.signal == Some(libc::SIGINT) { Ok(()) } else { ended.in_order() };
     }
     let ended = running.end(SOON)?;
     ended.in_order()?;
     if ended.code != Some(2) {
-        ensure!(expected == Expectation::Either, "it was taken: {ended}");
+        ensure!(expected == Expectation::Either, "it was accepted: {ended}");
         return ended.with_code(&[0, 1, 3, 4, 130]);
     }
-    // It names the option or the bound, and where there is nothing else to be said, the bound.
-    ended.says(&[&[option], BOUND.as_slice()].concat())?;
+    // The message names the option or the bound, and if nothing else is to be said, the bound.
+    ended.has_any(&[&[option], BOUND.as_slice()].concat())?;
     if expected == Expectation::Refused {
-        ended.says(&BOUND)?;
+        ended.has_any(&BOUND)?;
     }
     Ok(())
 }
 
-/// How a message names what is allowed.
+/// Words by which a message names a bound.
 const BOUND: [&str; 8] = ["at most", "largest", "maximum", "up to", "between", "..=", " to ", "not in"];
 
-/// Options that are fine alone and not together: refused in words, or they work.
+/// Options that are valid separately but not together: refused with a message, or they work.
 fn pairs(world: &World) -> Result<()> {
     let (_server, addr) = world.serve(&[])?;
     let commands = [
@@ -242,7 +242,7 @@ fn pairs(world: &World) -> Result<()> {
     findings.verdict()
 }
 
-/// A buffer of 4 GiB is refused, or is at least no smaller than one of 1 MiB: how much goes in before it is full?
+/// A buffer of 4 GiB is refused, or is at least not smaller than one of 1 MiB, measured by the bytes that fit into it.
 fn buffers(world: &World) -> Result<()> {
     let mut findings = Findings::default();
     for option in ["--rcvbuf", "--sndbuf"] {
@@ -250,7 +250,7 @@ fn buffers(world: &World) -> Result<()> {
         for size in ["2147483647", "2147483648", "4294967296", "4294967297", "1TiB"] {
             let result = taken(world, option, size).and_then(|taken| {
                 let is_right = taken.is_none_or(|taken| taken * 2 > modest);
-                ensure!(is_right, "{taken:?} bytes go in, where {modest} do with 1 MiB");
+                ensure!(is_right, "{taken:?} bytes fit, where {modest} fit with 1 MiB");
                 Ok(())
             });
             findings.add(format!("{option} {size}"), result);
@@ -259,7 +259,7 @@ fn buffers(world: &World) -> Result<()> {
     findings.verdict()
 }
 
-/// How many bytes a server takes from a client that reads nothing, if it starts at all.
+/// Number of bytes that a server accepts from a client that reads nothing, if it starts at all.
 fn taken(world: &World, option: &str, size: &str) -> Result<Option<usize>> {
     use std::io::Write;
     let server = world.echoctl(&["serve", "--addr", "127.0.0.1:0", option, size]).start()?;
@@ -279,7 +279,7 @@ fn taken(world: &World, option: &str, size: &str) -> Result<Option<usize>> {
     Ok(Some(taken))
 }
 
-/// The commands that `echoctl --help` lists.
+/// The commands in `echoctl --help`.
 fn commands(world: &World) -> Result<Vec<String>> {
     let help = world.echoctl(&["--help"]).run(SOON)?.printed();
     let list = help.split_once("Commands:\n").context("the help lists no commands")?.1;
@@ -289,7 +289,7 @@ fn commands(world: &World) -> Result<Vec<String>> {
     Ok(names.filter(|name| *name != "help").map(str::to_owned).collect())
 }
 
-/// The options of a help text that take a number, by the name of their value.
+/// The options in a help text that take a number, by the name of their value.
 fn numbers(help: &str) -> Vec<Number> {
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
@@ -311,13 +311,13 @@ fn numbers(help: &str) -> Vec<Number> {
     found
 }
 
-/// Time in which a command refuses, or has shown that it goes on.
+/// Maximum time in which a command refuses a value, or has shown that it keeps running.
 const LONG_ENOUGH: Duration = Duration::from_millis(1500);
 
-/// More than any of these commands needs: a tenth of a small machine.
+/// More bytes than any of these commands needs: a tenth of a small machine.
 const MUCH: u64 = 400 << 20;
 
-/// Time for what takes a second or less, on a busy machine.
+/// Maximum time for a command of a second or less, on a busy machine.
 const SOON: Duration = Duration::from_secs(30);
 
 #[cfg(test)]

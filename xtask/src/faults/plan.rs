@@ -1,4 +1,4 @@
-//! What `cargo xtask faults` is asked for: which cases, on which program, on how busy a machine.
+//! The options of `cargo xtask faults`: which cases, on which program, on how busy a machine.
 
 use std::path::PathBuf;
 
@@ -26,18 +26,18 @@ impl Plan {
                 "--short" => plan.is_short = true,
                 "--busy" => plan.is_busy = true,
                 "--list" => plan.is_list = true,
-                "--bin" => plan.bin = Some(rest.next().context("which program? --bin PATH")?.into()),
+                "--bin" => plan.bin = Some(rest.next().context("--bin: PATH missing")?.into()),
                 name if name.starts_with('-') => {
-                    bail!("unknown option '{name}': there are --short, --busy, --list and --bin PATH")
+                    bail!("unknown option '{name}': expected --short, --busy, --list or --bin PATH")
                 }
                 name => plan.names.push(name.to_owned()),
             }
         }
-        ensure!(plan.cases().next().is_some(), "no case is called like {}", plan.names.join(", "));
+        ensure!(plan.cases().next().is_some(), "no case matches {}", plan.names.join(", "));
         Ok(plan)
     }
 
-    /// The cases that are meant, each with its kind: those whose name, as in `harm/successor`, holds one of the names.
+    /// The selected cases, each with its kind: those whose name, as in `harm/successor`, contains one of the names.
     pub(super) fn cases(&self) -> impl Iterator<Item = (&'static str, &'static Case)> {
         let all = KINDS.iter().flat_map(|(kind, cases)| cases.iter().map(move |case| (*kind, case)));
         all.filter(|(kind, case)| {

@@ -1,8 +1,8 @@
-//! Records of runs, changed in every way that JSON allows: what `report` and `compare` may be given.
+//! Variants of a record, changed in every way that JSON allows, for `report` and `compare`.
 
 use serde_json::{Map, Value, json};
 
-/// A place in a JSON value: from the root, key by key and index by index.
+/// A position in a JSON value: from the root, key by key and index by index.
 type Place = Vec<Step>;
 
 #[derive(Debug, Clone)]
@@ -11,7 +11,7 @@ enum Step {
     Index(usize),
 }
 
-/// Copies of `record` in which one string each has `text` in front; in the last all strings have.
+/// Copies of `record`, each with `text` before one string; in the last one, before all strings.
 pub(super) fn with_text(record: &Value, text: &str) -> Vec<(String, Value)> {
     let strings = places(record, &|value| value.is_string());
     let mut copies = Vec::new();
@@ -29,7 +29,7 @@ pub(super) fn with_text(record: &Value, text: &str) -> Vec<(String, Value)> {
     copies
 }
 
-/// Copies of `record` in which one object each has a key that nobody knows.
+/// Copies of `record`, each with an unknown key in one object.
 pub(super) fn with_key(record: &Value, key: &str) -> Vec<(String, Value)> {
     let add = |object: &mut Map<String, Value>| drop(object.insert(key.to_owned(), json!(key)));
     let changed = |place: &Place| {
@@ -40,7 +40,7 @@ pub(super) fn with_key(record: &Value, key: &str) -> Vec<(String, Value)> {
     places(record, &Value::is_object).iter().map(changed).collect()
 }
 
-/// Copies of `record` in which one number each is another value.
+/// Copies of `record`, each with another value for one number.
 pub(super) fn with_number(record: &Value, numbers: &[Value]) -> Vec<(String, Value)> {
     let mut copies = Vec::new();
     for place in places(record, &Value::is_number) {
@@ -55,7 +55,7 @@ pub(super) fn with_number(record: &Value, numbers: &[Value]) -> Vec<(String, Val
     copies
 }
 
-/// `record` with so many samples, the first one again and again, at the times that `time` gives.
+/// `record` with this many samples, all copies of the first one, at the times that `time` returns.
 pub(super) fn with_times(record: &Value, count: usize, time: impl Fn(usize) -> f64) -> Value {
     let mut copy = record.clone();
     let first = record["samples"][0].clone();
@@ -87,7 +87,7 @@ fn collect(value: &Value, is_wanted: &impl Fn(&Value) -> bool, place: &mut Place
         Value::Object(fields) => {
             fields.iter().for_each(|(key, inner)| enter(Step::Key(key.clone()), inner));
         }
-        // Of many alike, the first and the last are enough.
+        // Of many similar ones, the first and the last are enough.
         Value::Array(items) => {
             let last = items.len().saturating_sub(1);
             let ends = items.iter().enumerate().filter(|(index, _)| *index == 0 || *index == last);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn each_string_is_changed_once_alone_and_once_with_all() {
+    fn each_string_is_changed_separately_and_with_all() {
         let copies = with_text(&record(), "!");
 
         assert_eq!(copies.len(), 3);

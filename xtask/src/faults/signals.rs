@@ -1,4 +1,4 @@
-//! Every command ends at the first signal in order and at the second at once, whatever the reader of its output does, and
+//! Every command exits in order on the first signal and immediately on the second, whatever the reader of its output does, and
 //! leaves its terminal as it was.
 
 use std::time::Duration;
@@ -63,7 +63,7 @@ fn at_signal(world: &World, signal: i32) -> Result<()> {
         |command| command.join(" "),
         |command| {
             let running = world.echoctl(command).start()?;
-            // It is in the middle of its work when it has had time to begin.
+            // After this time, it is in the middle of its work.
             wait_until(UNDER_WAY, || !running.is_alive());
             ended_by(running, &[signal], GRACE)
         },
@@ -73,7 +73,7 @@ fn at_signal(world: &World, signal: i32) -> Result<()> {
     findings.verdict()
 }
 
-/// Ctrl-C, typed where a command waits for an answer.
+/// Ctrl-C at a prompt.
 fn questions(world: &World) -> Result<()> {
     let commands: [&[&str]; 4] =
         [&["demo", "--no-report"], &["lesson", "stream"], &["lesson", "sockets"], &["lesson", "all"]];
@@ -85,12 +85,12 @@ fn questions(world: &World) -> Result<()> {
         |(command, keys)| format!("{} at {keys:?}", command.join(" ")),
         |(command, keys)| {
             let mut running = world.echoctl(command).terminal().start()?;
-            // Where no question comes, this is the middle of its work, which must end as well.
+            // Where there is no prompt, this is the middle of its work, which must end as well.
             let is_asked = |running: &Running| running.printed().trim_end().ends_with(['?', ':', '>', ']']);
             wait_until(GRACE, || is_asked(&running) || !running.is_alive());
             running.type_in(keys)?;
             if *keys == "\x04" {
-                // The end of input is an answer; what follows may take its time, and ends at Ctrl-C.
+                // The end of input is an answer; what follows may take its time, and ends on Ctrl-C.
                 wait_until(UNDER_WAY, || !running.is_alive());
                 let _ = running.type_in("\x03");
             }
@@ -103,7 +103,7 @@ fn questions(world: &World) -> Result<()> {
     findings.verdict()
 }
 
-/// Commands that print JSON for as long as they run; `ADDR` stands for a server's.
+/// Commands that print JSON for as long as they run; `ADDR` is replaced by a server's address.
 const JSON: &[&[&str]] = &[
     &["watch", "ADDR", "--json", "--every", "1ms"],
     &["flood", "ADDR", "--json", "--for", "1h", "--rate", "1MiB"],
@@ -132,7 +132,7 @@ fn stopped_reader(world: &World, commands: &[&[&str]], stop: fn(Launch) -> Launc
         |(command, signals)| format!("{} at {signals:?}", command.join(" ")),
         |(command, signals)| {
             let running = stop(world.echoctl(&with_addr(command, &addr))).start()?;
-            // A command that prints little may not fill its reader, which is as good.
+            // A command that prints little may not fill its reader, which is fine.
             let _ = running.await_blocked(FULL);
             ended_by(running, signals, SECOND)
         },
@@ -140,7 +140,7 @@ fn stopped_reader(world: &World, commands: &[&[&str]], stop: fn(Launch) -> Launc
     findings.verdict()
 }
 
-/// As with `| head -1`: who prints for ever ends when nobody reads any more.
+/// As with `| head -1`: a command that prints for ever exits once its output has no reader.
 fn departed_reader(world: &World) -> Result<()> {
     let (_server, addr) = world.serve(&[])?;
     let commands: [&[&str]; 8] = [
@@ -168,7 +168,7 @@ fn departed_reader(world: &World) -> Result<()> {
 
 fn cursor(world: &World, commands: &[&[&str]], endings: &[&[i32]]) -> Result<()> {
     let (_server, addr) = world.serve(&[])?;
-    // Two signals at once race with what the first one does, so they are tried more often.
+    // Two signals in a row race with the handling of the first, so they are tried more often.
     let times = |signals: &[i32]| if signals.len() > 1 { 5 } else { 1 };
     let repeated: Vec<_> = endings.iter().flat_map(|signals| vec![*signals; times(signals)]).collect();
     let tries: Vec<_> = commands
@@ -198,10 +198,10 @@ fn with_addr<'a>(command: &[&'a str], addr: &'a str) -> Vec<&'a str> {
     command.iter().map(|word| if *word == "ADDR" { addr } else { word }).collect()
 }
 
-/// Bytes after which a view that hides no cursor is drawn as well.
+/// Bytes after which a view that hides no cursor is drawn, too.
 const MUCH: usize = 4000;
 
-/// The time in which output that nobody reads is full.
+/// Maximum time until unread output is full.
 const FULL: Duration = Duration::from_secs(8);
 
 /// The time after which a command is in the middle of its work.

@@ -1,4 +1,4 @@
-//! Surroundings that nobody thinks of: arguments that are not text, terminals of one column, pipes without a partner.
+//! Unusual environments: arguments that are not text, terminals of one column, pipes without a peer.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -18,8 +18,8 @@ pub(super) const CASES: &[Case] = &[
         let file = world.file("run.json", world.record()?.to_string())?;
         on_terminals(world, &[&["report", &file], &["doctor", "--nonsense"], &["lesson"]])
     }),
-    quick("pipes-without-a-partner", pipes),
-    case("an-environment-without-anything", |world| {
+    quick("pipes-without-a-peer", pipes),
+    case("an-empty-environment", |world| {
         let (_server, addr) = world.serve(&[])?;
         let mut findings = Findings::default();
         for command in
@@ -33,7 +33,7 @@ pub(super) const CASES: &[Case] = &[
     }),
 ];
 
-/// Bytes that are no UTF-8, with an escape sequence among them.
+/// Bytes that are not valid UTF-8, with an escape sequence among them.
 const BYTES: &[u8] = b"\xff\xfe\x1b[31m\xc3(";
 
 fn not_text(world: &World) -> Result<()> {
@@ -115,7 +115,7 @@ fn on_terminals(world: &World, commands: &[&[&str]]) -> Result<()> {
     findings.verdict()
 }
 
-/// A named pipe that nobody writes, or nobody reads, may be waited for; a signal ends that.
+/// A command may wait for a named pipe without a writer, or without a reader; a signal ends that.
 fn pipes(world: &World) -> Result<()> {
     let pipe = world.path("pipe");
     sys::make_pipe(&pipe).context("cannot make a named pipe")?;
@@ -141,12 +141,12 @@ fn pipes(world: &World) -> Result<()> {
             let running = world.echoctl(command).start()?;
             wait_until(Duration::from_secs(2), || !running.is_alive());
             let memory = tree::anonymous_memory(running.pid()).unwrap_or(0);
-            ensure!(memory < 400 << 20, "it holds {} MiB", memory >> 20);
+            ensure!(memory < 400 << 20, "it uses {} MiB", memory >> 20);
             ended_by(running, &[libc::SIGINT, libc::SIGINT], SECOND)
         },
     );
     findings.verdict()
 }
 
-/// Time for what takes some seconds, on a busy machine.
+/// Maximum time for a command of some seconds, on a busy machine.
 const SOON: Duration = Duration::from_secs(60);

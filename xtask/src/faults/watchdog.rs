@@ -1,5 +1,5 @@
-//! The process above the cases: it runs several at a time, prints and counts their verdicts, and ends everything that
-//! they leave, whatever ends them.
+//! The process above the cases: it runs several at a time, prints and counts their verdicts, and kills all
+//! processes that they leave behind.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -17,7 +17,7 @@ use super::kit::{own_program, tree};
 use super::plan::Plan;
 use crate::process;
 
-/// Builds the program unless one is named, and tries the cases on it, each in a process of its own.
+/// Builds the program unless one is given, and runs the cases with it, each in its own process.
 pub(crate) fn run(options: &[&str]) -> Result<()> {
     let plan = Plan::parse(options)?;
     if plan.is_list {
@@ -28,7 +28,7 @@ pub(crate) fn run(options: &[&str]) -> Result<()> {
         Some(bin) => std::path::absolute(bin)?,
         None => build()?,
     };
-    ensure!(bin.is_file(), "there is no program at {}", bin.display());
+    ensure!(bin.is_file(), "no program at {}", bin.display());
     sys::adopt_orphans();
     sys::block(&ENDING);
     if plan.is_busy {
@@ -36,18 +36,18 @@ pub(crate) fn run(options: &[&str]) -> Result<()> {
     }
     let pool = Pool { waiting: Mutex::new(plan.cases().collect()), ..Pool::default() };
     let pool = &pool;
-    // It lives as long as the process does, and so is not one of the scope's threads.
-    let (tell, told) = std::sync::mpsc::channel();
+    // It runs as long as the process does, and so is not one of the scope's threads.
+    let (stop_sender, stop_receiver) = std::sync::mpsc::channel();
     thread::spawn(move || {
         loop {
             sys::await_signal(&ENDING);
-            let _ = tell.send(());
+            let _ = stop_sender.send(());
         }
     });
     thread::scope(|scope| {
         let workers: Vec<_> = (0..JOBS).map(|_| scope.spawn(|| pool.work(&bin))).collect();
         while workers.iter().any(|worker| !worker.is_finished()) {
-            if told.recv_timeout(std::time::Duration::from_millis(50)).is_ok() {
+            if stop_receiver.recv_timeout(std::time::Duration::from_millis(50)).is_ok() {
                 pool.stop();
             }
         }
@@ -56,12 +56,12 @@ pub(crate) fn run(options: &[&str]) -> Result<()> {
     tree::end_all();
     let tally = lock(&pool.tally);
     println!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
-    ensure!(left.is_empty(), "{} processes were left, and are ended now", left.len());
+    ensure!(left.is_empty(), "{} processes were left behind, and have been killed", left.len());
     ensure!(tally.failed == 0 && !tally.is_stopped, "not all cases passed");
     Ok(())
 }
 
-/// The cases that wait, those that run, and what came of the others.
+/// The cases that wait, those that run, and the results of the others.
 #[derive(Default)]
 struct Pool {
     waiting: Mutex<VecDeque<(&'static str, &'static Case)>>,
@@ -78,7 +78,7 @@ struct Tally {
 }
 
 impl Pool {
-    /// Takes one case after the other until none waits.
+    /// Runs one case after another until none waits.
     fn work(&self, bin: &Path) {
         loop {
             let next = lock(&self.waiting).pop_front();
@@ -98,11 +98,11 @@ impl Pool {
         }
     }
 
-    /// Tries a case in a process of its own. Returns what that printed: the verdict, and why.
+    /// Runs a case in its own process. Returns its output: the verdict, and the reason.
     fn try_apart(&self, name: &str, bin: &Path) -> Result<String> {
         let mut command = Command::new(own_program()?);
         command.arg("__fault").arg(name).arg("--bin").arg(bin).stdin(Stdio::null()).stdout(Stdio::piped());
-        // Should this process be killed, the case is told to end, and ends what is below it.
+        // If this process is killed, the case gets a signal, and kills its own processes.
         sys::set_up(&mut command, Setup { parent_death: Some(libc::SIGTERM), ..Setup::default() });
         let mut case = command.spawn().context("cannot start the case")?;
         lock(&self.running).push(case.id());
@@ -112,16 +112,16 @@ impl Pool {
         }
         let status = case.wait()?;
         lock(&self.running).retain(|pid| *pid != case.id());
-        ensure!(status.success(), "the case itself ended with {status} and printed {said:?}");
+        ensure!(status.success(), "the case itself exited with {status} and printed {said:?}");
         Ok(said)
     }
 
-    /// Starts no further case, and asks those that run to end.
+    /// Starts no further case, and asks the running ones to exit.
     fn stop(&self) {
         lock(&self.waiting).clear();
         lock(&self.tally).is_stopped = true;
         for pid in lock(&self.running).iter() {
-            // It ends everything below it, and then itself.
+            // It kills everything below it, and then exits.
             let _ = sys::signal(*pid, libc::SIGTERM);
         }
     }
@@ -131,7 +131,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Keeps two processors busy for as long as this process lives.
+/// Occupies two processors as long as this process runs.
 fn keep_busy() {
     for _ in 0..2 {
         thread::spawn(|| {
@@ -146,12 +146,12 @@ fn keep_busy() {
 fn build() -> Result<PathBuf> {
     process::run(&mut process::cargo(&["build", "--quiet", "--release", "--package", "echoctl"]))?;
     let own = own_program()?;
-    let target = own.parent().and_then(Path::parent).context("this program stands in no target directory")?;
+    let target = own.parent().and_then(Path::parent).context("this program is not in a target directory")?;
     Ok(target.join("release/echoctl"))
 }
 
-/// The signals that ask for an end.
+/// Signals that ask a process to exit.
 pub(super) const ENDING: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
-/// Cases that run at the same time: most wait most of the time.
+/// Number of cases that run at the same time: most spend their time waiting.
 const JOBS: usize = 4;

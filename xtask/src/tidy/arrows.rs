@@ -1,13 +1,13 @@
-//! The arrows between crates run one way, and versions and lints are declared once, at the root.
+//! Dependencies between the crates run one way, and versions and lints are declared only in the root manifest.
 //!
 //! ```text
 //! proto  <- server, client          record <- observe <- audit          echoctl -> all
 //!                                   record <- report                    lab     -> all but echoctl
 //! ```
 //!
-//! What is absent is the point: `proto` and `record` know nobody, `audit` attacks any server and so knows none of ours,
-//! `observe` fills records without knowing who made the traffic, and nobody knows `bench`, whose programs stand aside. A
-//! test that needs a forbidden crate stands too low.
+//! What is absent is the point: `proto` and `record` depend on no other crate, `audit` attacks any server and so knows none of ours,
+//! `observe` fills records without knowing what caused the traffic, and no crate depends on `bench`, which only has programs. A
+//! test that needs a forbidden crate belongs in a higher crate.
 
 use super::Finding;
 use super::tree::{File, Tree};
@@ -16,7 +16,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     tree.members().flat_map(|manifest| [dependencies(manifest), lints(manifest)].concat()).collect()
 }
 
-/// For each crate those of ours that it may depend on, in tests too.
+/// For each crate, those of ours that it may depend on, in tests too.
 const ARROWS: [(&str, &[&str]); 11] = [
     ("proto", &[]),
     ("server", &["proto"]),
@@ -31,14 +31,14 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("xtask", &[]),
 ];
 
-/// What only some crates may take from outside, and why.
+/// External dependencies that only some crates may use, and why.
 const RESERVED: [(&str, &[&str], &str); 3] = [
     ("anyhow", &["echoctl", "bench", "xtask"], "a library's errors are enums that its caller can match on"),
-    ("clap", &["echoctl"], "the command line is read in one place"),
+    ("clap", &["echoctl"], "only `echoctl` parses a command line"),
     (
         "tokio",
         &["server", "client", "lab", "echoctl", "bench"],
-        "the other crates are called from any runtime, or from none",
+        "the other crates work with any runtime, or with none",
     ),
 ];
 
@@ -46,7 +46,12 @@ fn dependencies(manifest: &File) -> Vec<Finding> {
     let member = manifest.member();
     let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == member) else {
         let what = format!("the crate `{member}` is unknown");
-        return vec![Finding::new(&manifest.path, 1, what, "say in arrows.rs which crates it may know")];
+        return vec![Finding::new(
+            &manifest.path,
+            1,
+            what,
+            "list the crates that it may depend on in arrows.rs",
+        )];
     };
     let mut findings = Vec::new();
     for entry in entries(&manifest.text) {
@@ -56,8 +61,8 @@ fn dependencies(manifest: &File) -> Vec<Finding> {
         if let Some(ours) = entry.name.strip_prefix("echoctl-")
             && !allowed.contains(&ours)
         {
-            let remedy = "turn the arrow round or move what is needed down; ARROWS in arrows.rs is the plan";
-            find(format!("`{member}` must not know `{ours}`"), remedy);
+            let remedy = "reverse the dependency or move what is needed down; see ARROWS in arrows.rs";
+            find(format!("`{member}` must not depend on `{ours}`"), remedy);
         }
         if let Some((_, users, why)) = RESERVED.iter().find(|(name, ..)| *name == entry.name)
             && !users.contains(&member)
@@ -65,8 +70,8 @@ fn dependencies(manifest: &File) -> Vec<Finding> {
             find(format!("`{member}` must not use {}", entry.name), why);
         }
         if !entry.takes_the_roots_version {
-            let remedy = "declare it in [workspace.dependencies] and take it with `.workspace = true`";
-            find(format!("`{}` is declared here, not at the root", entry.name), remedy);
+            let remedy = "declare it in [workspace.dependencies] and use it with `.workspace = true`";
+            find(format!("`{}` is declared here, not in the root manifest", entry.name), remedy);
         }
     }
     findings
@@ -84,18 +89,18 @@ fn lints(manifest: &File) -> Vec<Finding> {
         }
     }
     let remedy = "add `[lints]` with `workspace = true`";
-    vec![Finding::new(&manifest.path, 1, "the workspace's lints do not hold for this crate", remedy)]
+    vec![Finding::new(&manifest.path, 1, "the workspace's lints do not apply to this crate", remedy)]
 }
 
-/// One dependency as a manifest names it.
+/// One dependency in a manifest.
 struct Entry {
     line: usize,
     name: String,
     takes_the_roots_version: bool,
 }
 
-/// The dependencies of a manifest, of all kinds and targets. It reads the forms that we write, `name.workspace = true` and
-/// `name = { workspace = true, … }`; anything else counts as a version of its own.
+/// The dependencies of a manifest, of all kinds and targets. It parses the forms that we write, `name.workspace = true` and
+/// `name = { workspace = true, … }`; anything else counts as a version declared here.
 fn entries(manifest: &str) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut in_dependencies = false;
@@ -145,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_outside_the_root_is_found_however_it_is_written() {
+    fn a_version_outside_the_root_is_found_in_any_form() {
         for text in ["memchr = \"2\"", "memchr = { version = \"2\" }", "memchr.version = \"2\""] {
             let text = format!("[dependencies]\n{text}\n");
             assert_eq!(
@@ -159,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_reserved_for_the_edge_is_found_below_it() {
+    fn dependencies_reserved_for_the_top_are_found_below() {
         let text = "[dependencies]\nanyhow.workspace = true\nclap.workspace = true\n";
 
         assert_eq!(

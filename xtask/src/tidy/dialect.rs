@@ -1,8 +1,8 @@
-//! The dialect: phrases that an English reader stumbles over, in comments, literals, docs and manifests.
+//! Phrases that an English reader stumbles over, in comments, literals, docs and manifests.
 //!
-//! A phrase is a row of words. Each is a word, several of which one must match (`a|b`), or any word (`*`). A word that must
-//! not follow is written `!a|b`; one that must not be among the five before, `^a|b`. Names in code are not looked at, nor
-//! is what is in backticks, as the phrases in this file are.
+//! A phrase is a sequence of words. Each is a word, one of several (`a|b`), or any word (`*`). A word that must
+//! not follow is written `!a|b`; one that must not be among the five before, `^a|b`. Names in code are ignored, and so is
+//! text in backticks, such as the phrases in this file.
 
 use super::Finding;
 use super::text::{Token, tokens};

@@ -1,6 +1,6 @@
-//! The rule of the stranger: a file can be opened, read from top to bottom once, and understood.
+//! A stranger must be able to open any file, read it once from top to bottom, and understand it.
 //!
-//! So it opens by saying what it is for, before anything else; and it has at most [`LONGEST`] lines of code. Comments and
+//! So it starts with module docs, and it has at most [`LONGEST`] lines of code. Comments and
 //! blank lines are not counted: a limit must not make a file harder to read.
 
 use super::Finding;
@@ -15,8 +15,8 @@ fn module_docs(file: &File) -> Option<Finding> {
     let first = file.text.lines().next().unwrap_or_default();
     let says_something = first.strip_prefix("//!").is_some_and(|words| !words.trim().is_empty());
     (!says_something).then(|| {
-        let what = "the file does not open with its module docs";
-        let remedy = "let line 1 be `//! ` and one sentence that says what the file is for";
+        let what = "the file does not start with module docs";
+        let remedy = "start line 1 with `//! ` and one sentence that defines the thing";
         Finding::new(&file.path, 1, what, remedy)
     })
 }
@@ -28,13 +28,13 @@ fn length(file: &File) -> Option<Finding> {
     let source = Source::of(&file.text);
     let mut code = source.lines().filter(|(_, line)| !line.trim().is_empty());
     let (number, _) = code.nth(LONGEST)?;
-    let what = format!("{} lines of code, where {LONGEST} are one sitting", LONGEST + 1 + code.count());
-    let remedy = "move the second noun to a file of its own, or long tests to a sibling `tests.rs`";
+    let what = format!("{} lines of code exceed the limit of {LONGEST}", LONGEST + 1 + code.count());
+    let remedy = "move the second noun to its own file, or long tests to a sibling `tests.rs`";
     Some(Finding::new(&file.path, number, what, remedy))
 }
 
-/// Lines of code in a file, short tests included: what a reader keeps in mind at one go. Tables of tests in a `tests.rs`
-/// are looked up, not read, and may be longer.
+/// Lines of code in a file, short tests included: what a reader can remember at once. Tables of tests in a `tests.rs`
+/// are looked up rather than read, and may be longer.
 const LONGEST: usize = 300;
 
 #[cfg(test)]
@@ -43,7 +43,7 @@ mod tests {
     use crate::tidy::places;
 
     #[test]
-    fn a_file_that_does_not_say_what_it_is_for_is_found() {
+    fn a_file_without_module_docs_is_found() {
         let files = [
             ("crates/a/src/good.rs", "//! Says it.\n\nfn f() {}\n"),
             ("crates/a/src/late.rs", "use std::fmt;\n//! Too late.\n"),
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_301_lines_of_code_is_found_and_a_table_of_tests_is_not() {
+    fn a_file_of_301_lines_of_code_is_found() {
         let allowed = format!("//! Docs.\n\n{}// A comment.\n", "f();\n".repeat(LONGEST));
         let too_long = format!("{allowed}f();\nf();\n");
         let files = [

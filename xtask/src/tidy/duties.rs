@@ -1,9 +1,9 @@
-//! Duties: what only a few places may do. Everything else returns data to them.
+//! What only a few places may do. All other code returns data to them.
 //!
-//! - **Printing** is the duty of `echoctl` (and of the developers' tools). A library that prints cannot be used for anything else. Its
-//!   examples are programs, and may. In `echoctl` it is the duty of [`EDGE`]: what is printed elsewhere is not made printable, and
-//!   other people's text reaches the terminal as it is.
-//! - **`unsafe`** is the duty of the few small modules in [`UNSAFE`], each of which wraps kernel calls and argues each
+//! - **Printing** is reserved for `echoctl` (and the developers' tools). A library that prints cannot be used for anything else. Its
+//!   examples are programs, and may print. In `echoctl`, printing is reserved for [`EDGE`]: elsewhere, text from outside would not be made
+//!   printable and would reach the terminal as it is.
+//! - **`unsafe`** is reserved for the few small modules in [`UNSAFE`], each of which wraps kernel calls and justifies each
 //!   block. The list makes a new one a decision, not an accident.
 
 use super::Finding;
@@ -25,7 +25,7 @@ fn printing(file: &File) -> Vec<Finding> {
     for (number, line) in Source::of(&file.text).without_tests() {
         if let Some(word) = PRINTING.iter().find(|word| has_word(line, word)) {
             let what = format!("`{word}` in {}, a library", file.member());
-            let remedy = "return it as data or call a callback; echoctl prints";
+            let remedy = "return data or call a callback; only echoctl prints";
             findings.push(Finding::new(&file.path, number, what, remedy));
         }
     }
@@ -39,12 +39,12 @@ fn past_the_edge(file: &File) -> Vec<Finding> {
     }
     let mut findings = Vec::new();
     for (number, line) in Source::of(&file.text).without_tests() {
-        // Whether a stream is a terminal may be asked anywhere.
+        // Any code may check whether a stream is a terminal.
         let asked = STREAMS
             .iter()
             .fold(line.to_owned(), |line, stream| line.replace(&format!("{stream}.is_terminal()"), ""));
         if let Some(word) = PRINTING.iter().chain(&STREAMS).find(|word| has_word(&asked, word)) {
-            let what = format!("`{word}` past the edge of echoctl");
+            let what = format!("`{word}` outside the output modules of echoctl");
             let remedy = "print with output::say, output::note or output::Data, which make other people's text printable";
             findings.push(Finding::new(&file.path, number, what, remedy));
         }
@@ -65,15 +65,15 @@ fn unsafe_code(file: &File) -> Vec<Finding> {
             findings.push(Finding::new(&file.path, number, what, remedy));
         }
         if has_word(line, "unsafe") && allowed && !is_argued(&text[..number - 1]) {
-            let what = "an `unsafe` block without its argument";
-            let remedy = "say in a `// SAFETY:` comment right above it why it is sound";
+            let what = "an `unsafe` block without a `SAFETY:` comment";
+            let remedy = "explain in a `// SAFETY:` comment right above it why it is sound";
             findings.push(Finding::new(&file.path, number, what, remedy));
         }
     }
     findings
 }
 
-/// Whether a `SAFETY:` comment ends right above, with at most the beginning of the same statement in between.
+/// Whether a `SAFETY:` comment ends right above, with at most the start of the same statement in between.
 fn is_argued(above: &[&str]) -> bool {
     let near = above.iter().rev().map(|line| line.trim());
     near.skip_while(|line| !line.starts_with("//") && !line.is_empty() && !line.ends_with([';', '}']))
@@ -88,11 +88,11 @@ const PRINTING: [&str; 5] = ["print!", "println!", "eprint!", "eprintln!", "dbg!
 /// The streams of a process.
 const STREAMS: [&str; 2] = ["stdout()", "stderr()"];
 
-/// Where `echoctl` writes to its streams: the edge, and what a signal or a panic leaves to be written.
+/// The modules of `echoctl` that write to its streams: the output, and what a signal or a panic still has to write.
 const EDGE: [&str; 3] =
     ["crates/echoctl/src/output/", "crates/echoctl/src/interrupt.rs", "crates/echoctl/src/sys.rs"];
 
-/// The modules that may say `#![allow(unsafe_code)]`: a file, or a directory with all in it.
+/// The modules that may contain `#![allow(unsafe_code)]`: a file, or a directory with all its files.
 const UNSAFE: [&str; 7] = [
     "crates/audit/src/sys.rs",
     "crates/bench/src/bin/peer/splice.rs",

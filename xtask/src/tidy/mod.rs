@@ -1,26 +1,27 @@
-//! `cargo xtask tidy`: the house rules that a program can check. Each finding names the file, the line and the remedy.
+//! `cargo xtask tidy`: checks the house rules that a program can check. Each finding names the file, the line and the remedy.
 //!
-//! A rule is a function from a [`Tree`] (the text of the workspace, read once) to findings, so that it is tested on a few
-//! lines of text. The rules about code look at a [`Source`](source::Source), in which comments and string literals are
-//! blanked: a rule against `unsafe` must not stumble over the word in a sentence.
+//! A rule is a function from a [`Tree`] (the text of the workspace, read once) to findings, so that its tests need only a few
+//! lines of text. The rules about code use a [`Source`](source::Source), in which comments and string literals are
+//! blank: a rule against `unsafe` must not find the word in a sentence.
 //!
 //! | file | rule |
 //! |---|---|
-//! | `docs.rs` | a file opens by saying what it is for, and is no longer than can be read at one go |
-//! | `arrows.rs` | which crate may know which; versions and lints are declared once, at the root |
+//! | `docs.rs` | a file starts with module docs, and has at most 300 lines of code |
+//! | `arrows.rs` | which crate may depend on which; versions and lints are declared only in the root manifest |
 //! | `purity.rs` | `proto` has no runtime, socket, file, clock or `unsafe` |
-//! | `duties.rs` | `unsafe` and printing stand only where that is their duty |
-//! | `words.rs` | nothing in the tree is true on one machine only |
+//! | `duties.rs` | `unsafe` and printing only in the places reserved for them |
+//! | `paths.rs` | no path of one machine |
 
 mod arrows;
 mod dialect;
 mod docs;
 mod duties;
+mod names;
+mod paths;
 mod purity;
 mod source;
 mod text;
 mod tree;
-mod words;
 
 use std::fmt;
 
@@ -37,7 +38,7 @@ pub(crate) fn run() -> Result<()> {
     }
     match findings.len() {
         0 => {
-            println!("tidy: {} files, nothing to remark", tree.files().len());
+            println!("tidy: {} files, no findings", tree.files().len());
             Ok(())
         }
         1 => bail!("1 finding"),
@@ -49,8 +50,11 @@ pub(crate) fn run() -> Result<()> {
 pub(crate) fn list_dialect(paths: &[&str]) -> Result<()> {
     let tree = Tree::read(process::root())?;
     let is_asked = |file: &str| paths.is_empty() || paths.iter().any(|path| file.starts_with(path));
-    let findings: Vec<Finding> =
-        dialect::check(&tree).into_iter().filter(|finding| is_asked(&finding.file)).collect();
+    let findings: Vec<Finding> = [dialect::check(&tree), names::check(&tree)]
+        .concat()
+        .into_iter()
+        .filter(|finding| is_asked(&finding.file))
+        .collect();
     for finding in &findings {
         println!("{}:{}: {} -> {}", finding.file, finding.line, finding.what, finding.remedy);
     }
@@ -60,9 +64,9 @@ pub(crate) fn list_dialect(paths: &[&str]) -> Result<()> {
 
 type Rule = fn(&Tree) -> Vec<Finding>;
 
-const RULES: [Rule; 5] = [docs::check, arrows::check, purity::check, duties::check, words::check];
+const RULES: [Rule; 5] = [docs::check, arrows::check, purity::check, duties::check, paths::check];
 
-/// A breach of a house rule.
+/// A violation of a house rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Finding {
     /// From the root of the workspace, with `/`.
@@ -79,14 +83,14 @@ impl Finding {
     }
 }
 
-/// As compilers write it, so that editors can jump to it.
+/// In the format of compilers, so that editors can jump to it.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}\n    remedy: {}", self.file, self.line, self.what, self.remedy)
     }
 }
 
-/// The lines at which `rule` finds something in a tree of the given files: what each rule's tests ask.
+/// The places of a rule's findings in a tree of the given files, for the rules' tests.
 #[cfg(test)]
 fn places(rule: Rule, files: &[(&str, &str)]) -> Vec<String> {
     rule(&Tree::of(files)).iter().map(|finding| format!("{}:{}", finding.file, finding.line)).collect()
@@ -104,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_has_something_to_look_at_in_this_very_workspace() {
+    fn every_rule_has_files_to_check_in_this_workspace() {
         let tree = Tree::read(process::root()).unwrap();
 
         assert!(tree.file("crates/proto/src/lib.rs").is_some());

@@ -1,6 +1,6 @@
-//! `proto` is sans-IO: the same bytes give the same frames, and nothing else can reach in.
+//! `proto` is sans-IO: the same bytes give the same frames, and nothing else has an influence.
 //!
-//! So its sources name no runtime, socket, file, thread or clock, its tests included, and its manifest brings none in.
+//! So its sources, tests included, use no runtime, socket, file, thread or clock, and its manifest has no such dependency.
 
 use super::Finding;
 use super::source::{Source, has_word};
@@ -11,8 +11,8 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     for file in tree.rust().filter(|file| file.path.starts_with("crates/proto/")) {
         for (number, line) in Source::of(&file.text).lines() {
             for (word, what) in FORBIDDEN.iter().filter(|(word, _)| has_word(line, word)) {
-                let what = format!("`{word}` in proto, which is to know no {what}");
-                let remedy = "hand bytes and times in as arguments; do the rest in server or client";
+                let what = format!("`{word}` in proto, which must have no {what}");
+                let remedy = "pass bytes and times as arguments; do the rest in server or client";
                 findings.push(Finding::new(&file.path, number, what, remedy));
             }
         }
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn speaking_of_them_is_allowed() {
+    fn comments_may_name_them() {
         let text = "//! No tokio, no unsafe.\nlet why = \"std::net\";\n#![forbid(unsafe_code)]\n";
 
         assert!(places(check, &[("crates/proto/src/x.rs", text)]).is_empty());

@@ -1,11 +1,11 @@
-//! Rust text with its comments and literals blanked: what remains is code, on the same lines as before.
+//! Rust text with blank comments and literals: only code remains, on the same lines as before.
 //!
 //! ```text
 //! text   println!("unsafe"); // unsafe
 //! code   println!("      ");
 //! ```
 //!
-//! It knows just enough of Rust's lexical structure for that: comments (nested too), strings (raw and escaped),
+//! It knows as much of Rust's lexical structure as that needs: comments (nested too), strings (raw and escaped),
 //! characters, and that `'a` without a second quote is a lifetime. It does not parse.
 
 /// The code of one file, line by line.
@@ -18,7 +18,7 @@ impl Source {
         Source { lines: blanked(text).lines().map(str::to_owned).collect() }
     }
 
-    /// The lines of code, counted from 1; those in a `#[cfg(test)] mod` at the end of the file are left out.
+    /// The lines of code, counted from 1, without a `#[cfg(test)] mod` at the end of the file.
     pub(super) fn without_tests(&self) -> impl Iterator<Item = (usize, &str)> {
         let tests = |line: &String| line.trim_start().starts_with("#[cfg(test)]");
         let is_module = |at: &usize| self.lines.get(at + 1).is_some_and(|line| line.starts_with("mod "));
@@ -33,7 +33,7 @@ impl Source {
     }
 }
 
-/// Whether `word` stands in `code` on its own, not as a part of a longer name. The word may be a path (`std::net`) or
+/// Whether `code` contains `word` as a whole word. The word may be a path (`std::net`) or
 /// end with a mark (`println!`).
 pub(super) fn has_word(code: &str, word: &str) -> bool {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
@@ -61,7 +61,7 @@ pub(super) fn blanked(text: &str) -> String {
     out
 }
 
-/// How long the comment or literal at the front of `rest` is, if there is one. `before` is the character before it.
+/// The length of the comment or literal at the start of `rest`, if there is one. `before` is the character before it.
 fn opaque(rest: &str, before: Option<char>) -> Option<usize> {
     if rest.starts_with("//") {
         return Some(rest.find('\n').unwrap_or(rest.len()));
@@ -83,7 +83,7 @@ fn opaque(rest: &str, before: Option<char>) -> Option<usize> {
     match rest.chars().next()? {
         '"' => Some(quoted(rest, '"')),
         '\'' => {
-            // A lifetime has no closing quote after its first character; a character has, or begins with a backslash.
+            // A lifetime has no closing quote after its first character; a character literal has one, or starts with a backslash.
             let mut inside = rest[1..].chars();
             let (first, second) = (inside.next()?, inside.next());
             (first == '\\' || second == Some('\'')).then(|| quoted(rest, '\''))

@@ -1,4 +1,4 @@
-//! The words of a file that people read: comments and literals of Rust, and everything in other text.
+//! The words that people read in a file: comments and literals of Rust, and all words of other files.
 //!
 //! ```text
 //! text    f("is it?"); // So it
@@ -6,13 +6,13 @@
 //! tokens  · " is it ? " · / / so it is .
 //! ```
 //!
-//! Code ends a phrase, and so does a mark; the end of a line does not. What is in backticks is one token without a
-//! meaning, since it may be a name that others chose.
+//! Code ends a phrase, and so does a punctuation mark; the end of a line does not. Text in backticks is one token without
+//! meaning, since it may be a name chosen elsewhere.
 
 use super::source::blanked;
 use super::tree::File;
 
-/// A word in lower case, or a mark: anything that is not part of a word.
+/// A word in lower case, or a mark: any character that is not part of a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) text: String,
@@ -60,21 +60,21 @@ fn length(rest: &[char]) -> usize {
             let end = span.take_while(|&&c| c != '\u{1}').position(|&c| c == '`');
             end.filter(|&end| end > 0).map_or(1, |end| end + 2)
         }
-        // An escape in a literal: its letter is not one of the word behind it.
+        // An escape in a literal: its letter is not part of the word after it.
         '\\' => rest.len().min(2),
         c if c.is_alphanumeric() => rest.iter().take_while(|&&c| is_in_word(c)).count(),
         _ => 1,
     }
 }
 
-/// Characters that a span of code in backticks has at most; more is a stray backtick.
+/// Maximum length of code in backticks, in characters; longer than that, it is a stray backtick.
 const LONGEST_SPAN: usize = 300;
 
 fn line_is_empty(rest: &[char]) -> bool {
     rest.iter().take_while(|&&c| c != '\n').all(|c| c.is_whitespace())
 }
 
-/// The comments and literals, each code character replaced by [`CODE`], and the leaders of comments by blanks.
+/// The comments and literals, with each character of code replaced by [`CODE`], and without the leaders of comments.
 fn prose_of_rust(text: &str) -> String {
     let code = blanked(text);
     let mut out = String::with_capacity(text.len());
@@ -84,7 +84,7 @@ fn prose_of_rust(text: &str) -> String {
             line.chars().zip(code.chars()).map(|(c, code)| if is_code(code) { '\u{1}' } else { c }).collect();
         let prose = prose.trim();
         let prose = if prose.starts_with("//") { prose.trim_start_matches(['/', '!']) } else { prose };
-        // A literal that goes on in the next line.
+        // A literal that continues in the next line.
         out.push_str(prose.strip_suffix('\\').unwrap_or(prose));
         out.push('\n');
     }

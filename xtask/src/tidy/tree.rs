@@ -5,14 +5,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// The files of the workspace, in the order of their paths.
+/// The files of the workspace, sorted by path.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     files: Vec<File>,
 }
 
 impl Tree {
-    /// Reads everything under `root` but [`SKIPPED`] directories and files that are not text.
+    /// Reads all text files under `root`, except in [`SKIPPED`] directories.
     pub(super) fn read(root: &Path) -> Result<Tree> {
         let mut tree = Tree::default();
         tree.enter(root, "")?;
@@ -60,7 +60,7 @@ impl Tree {
             if kind.is_dir() {
                 self.enter(&entry.path(), &format!("{path}/"))?;
             }
-            // A file that is gone since it was listed, or is not UTF-8, was not written by a person for others to read.
+            // A file that was removed since it was listed, or is not UTF-8, is not text written by a person.
             if kind.is_file()
                 && let Ok(text) = fs::read_to_string(entry.path())
             {
@@ -80,24 +80,24 @@ pub(super) struct File {
 }
 
 impl File {
-    /// The member it belongs to, by directory: `proto`, `xtask`. Empty for what stands at the root.
+    /// The member that contains it, by directory: `proto`, `xtask`. Empty for files at the root.
     pub(super) fn member(&self) -> &str {
         let path = self.path.strip_prefix("crates/").unwrap_or(&self.path);
         path.split_once('/').map_or("", |(member, _)| member)
     }
 
-    /// Whether a member of this workspace owns it.
+    /// Whether it belongs to a member of this workspace.
     pub(super) fn is_member(&self) -> bool {
         self.path.starts_with("crates/") || self.path.starts_with("xtask/")
     }
 
-    /// Whether it is test code only: a file in `tests/`, or a `tests.rs` beside the code.
+    /// Whether it contains only test code: a file in `tests/`, or a `tests.rs` beside the code.
     pub(super) fn is_test(&self) -> bool {
         self.path.contains("/tests/") || self.path.ends_with("/tests.rs")
     }
 }
 
-/// Directories of which nothing was written by hand: builds, git's own, and what fuzzing finds.
+/// Directories without files written by hand: builds, git's own, and what fuzzing finds.
 const SKIPPED: [&str; 4] = ["target", ".git", "corpus", "artifacts"];
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A control group with a memory limit, of version 1 or 2, which is removed when it goes.
+//! A control group with a memory limit, of version 1 or 2, which is removed on drop.
 
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use super::{need_root, skip, wait_until};
 
-/// A group of processes whose memory is limited.
+/// A group of processes with a memory limit.
 #[derive(Debug)]
 pub(crate) struct MemoryGroup {
     path: PathBuf,
@@ -17,10 +17,10 @@ pub(crate) struct MemoryGroup {
 }
 
 impl MemoryGroup {
-    /// A new group that may use so many bytes, with whichever version has the memory controller here.
+    /// A new group with a limit of `bytes`, in the version that has the memory controller here.
     ///
     /// # Errors
-    /// Skips the case where no group can be made.
+    /// Skips the case where no group can be created.
     pub(crate) fn new(bytes: u64) -> Result<MemoryGroup> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         need_root()?;
@@ -30,10 +30,11 @@ impl MemoryGroup {
         let (version, parent) = memory_controller(&mounts, &own, |path| path.exists())
             .ok_or_else(|| skip("no control group can limit memory here"))?;
         let group = MemoryGroup { path: parent.join(name), version };
-        fs::create_dir(&group.path).map_err(|error| skip(format!("cannot make a control group: {error}")))?;
+        fs::create_dir(&group.path)
+            .map_err(|error| skip(format!("cannot create a control group: {error}")))?;
         let file = if version == 1 { "memory.limit_in_bytes" } else { "memory.max" };
         fs::write(group.path.join(file), bytes.to_string()).context("cannot limit a control group")?;
-        // Without swap the limit is the end, as in most containers. Not every kernel counts swap.
+        // Without swap the limit is final, as in most containers. Not every kernel counts swap.
         let _ = match version {
             1 => fs::write(group.path.join("memory.memsw.limit_in_bytes"), bytes.to_string()),
             _ => fs::write(group.path.join("memory.swap.max"), "0"),
@@ -42,7 +43,7 @@ impl MemoryGroup {
     }
 
     /// The file through which a process joins the group.
-    pub(crate) fn door(&self) -> Result<File> {
+    pub(crate) fn procs_file(&self) -> Result<File> {
         let path = self.path.join("cgroup.procs");
         OpenOptions::new().write(true).open(&path).with_context(|| format!("cannot open {}", path.display()))
     }
@@ -58,12 +59,12 @@ impl MemoryGroup {
 
 impl Drop for MemoryGroup {
     fn drop(&mut self) {
-        // A group can be removed once its last process is gone, which takes the kernel a moment.
+        // A group can be removed once its last process has exited, which takes the kernel a moment.
         wait_until(Duration::from_secs(5), || fs::remove_dir(&self.path).is_ok());
     }
 }
 
-/// The version that limits memory, and the directory below which a group can be made.
+/// The version that limits memory, and the directory in which a group can be created.
 fn memory_controller(mounts: &str, own: &str, exists: impl Fn(&Path) -> bool) -> Option<(u8, PathBuf)> {
     for line in mounts.lines() {
         let (front, back) = line.split_once(" - ")?;
@@ -76,7 +77,7 @@ fn memory_controller(mounts: &str, own: &str, exists: impl Fn(&Path) -> bool) ->
                 inside(point, own, |names| names.split(',').any(|name| name == "memory"), &exists),
             ));
         }
-        // The root of version 2 offers the controller to groups below it, where it was handed down.
+        // The root of version 2 offers the controller to groups below it, if it is delegated.
         if kind == "cgroup2" && exists(&point.join("cgroup.subtree_control")) {
             let handed = fs::read_to_string(point.join("cgroup.subtree_control")).unwrap_or_default();
             if handed.split_whitespace().any(|name| name == "memory") {
@@ -87,7 +88,7 @@ fn memory_controller(mounts: &str, own: &str, exists: impl Fn(&Path) -> bool) ->
     None
 }
 
-/// Our own group below a mount point of version 1, so that limits above us hold for it too.
+/// Our own group below a mount point of version 1, so that its limits apply too.
 fn inside(
     point: &Path,
     own: &str,
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_limits_memory_nothing_is_found() {
+    fn without_a_memory_controller_none_is_found() {
         let mounts = "29 20 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n";
 
         assert_eq!(memory_controller(mounts, "", |_| true), None);

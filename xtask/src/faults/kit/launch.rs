@@ -1,4 +1,4 @@
-//! A command line with its surroundings: streams, limits, control groups, user; everything before a process runs.
+//! A command line with its environment: streams, limits, control groups, user; everything before a process runs.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use super::sys::{self, Setup};
 use super::{Ended, MemoryGroup, Running};
 
-/// A process to be started. Its standard input is empty, and its output is kept, unless told otherwise.
+/// A process to start. By default, its standard input is empty, and its output is captured.
 pub(crate) struct Launch {
     command: Command,
     setup: Setup,
@@ -23,23 +23,23 @@ pub(crate) struct Launch {
     line: String,
 }
 
-/// Where a process prints to.
+/// The streams of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Streams {
-    /// Two pipes that are read.
+    /// Two pipes, both read.
     Pipes,
     /// Two pipes, of which stdout's is not read.
     UnreadPipe,
-    /// A terminal for all three, which is read.
+    /// One terminal for all three, which is read.
     Terminal,
-    /// A terminal for all three, which is not read.
+    /// One terminal for all three, which is not read.
     UnreadTerminal,
 }
 
 impl Launch {
     pub(crate) fn new(program: &Path, folder: &Path) -> Launch {
         let mut command = Command::new(program);
-        // What the caller's own surroundings say must not change what a case sees.
+        // The caller's own environment must not influence a case.
         for variable in ["NO_COLOR", "COLORTERM", "ECHOCTL_ADDR", "COLUMNS"] {
             command.env_remove(variable);
         }
@@ -69,7 +69,7 @@ impl Launch {
         self
     }
 
-    /// Leaves it no environment variable at all.
+    /// Removes all environment variables.
     pub(crate) fn bare(mut self) -> Launch {
         self.command.env_clear();
         self
@@ -80,25 +80,25 @@ impl Launch {
         self
     }
 
-    /// Lets it run as another user.
+    /// Runs it as another user.
     pub(crate) fn user(mut self, uid: u32) -> Launch {
         self.command.uid(uid).gid(uid);
         self
     }
 
-    /// Limits a resource: `RLIMIT_AS` in bytes, say.
+    /// Limits a resource: `RLIMIT_AS` in bytes, for example.
     pub(crate) fn limit(mut self, resource: libc::__rlimit_resource_t, value: u64) -> Launch {
         self.setup.limits.push((resource, value));
         self
     }
 
-    /// Lets it run in a control group.
+    /// Runs it in a control group.
     pub(crate) fn group(mut self, group: &MemoryGroup) -> Result<Launch> {
-        self.setup.groups.push(group.door()?);
+        self.setup.groups.push(group.procs_file()?);
         Ok(self)
     }
 
-    /// Leaves what it prints on stdout unread, as a reader that has stopped does.
+    /// Does not read its stdout, like a stopped reader.
     pub(crate) fn unread(mut self) -> Launch {
         self.streams = match self.streams {
             Streams::Terminal | Streams::UnreadTerminal => Streams::UnreadTerminal,
@@ -107,13 +107,13 @@ impl Launch {
         self
     }
 
-    /// Gives it a terminal of its own for all three streams.
+    /// Gives it its own terminal for all three streams.
     pub(crate) fn terminal(mut self) -> Launch {
         self.streams = Streams::Terminal;
         self
     }
 
-    /// Gives it a terminal of so many rows and columns.
+    /// Gives it a terminal with this many rows and columns.
     pub(crate) fn terminal_of(mut self, rows: u16, columns: u16) -> Launch {
         self.size = (rows, columns);
         self.terminal()
@@ -139,18 +139,18 @@ impl Launch {
         Ok(Running::follow(child, terminal, is_read, self.line))
     }
 
-    /// Starts it for the sake of its output, which another process is to read. It ends when nobody does, or with the case.
+    /// Starts it for its output, which another process reads. It ends once its output has no reader, or with the case.
     pub(crate) fn start_source(mut self) -> Result<ChildStdout> {
         self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         sys::set_up(&mut self.command, std::mem::take(&mut self.setup));
         let child = self.command.spawn().with_context(|| format!("cannot start `{}`", self.line))?;
-        child.stdout.context("it was given a pipe")
+        child.stdout.context("it has a pipe")
     }
 
-    /// Starts it and waits until it ends.
+    /// Starts it and waits until it exits.
     ///
     /// # Errors
-    /// When it has not ended `within` that time.
+    /// When it has not exited `within` that time.
     pub(crate) fn run(self, within: Duration) -> Result<Ended> {
         self.start()?.end(within)
     }

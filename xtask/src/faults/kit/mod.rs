@@ -1,4 +1,4 @@
-//! What all kinds of faults share: starting, stopping and measuring processes, and hostile surroundings for them.
+//! Shared by all kinds of faults: starting, stopping and measuring processes, and hostile environments for them.
 
 mod cgroup;
 mod launch;
@@ -18,7 +18,7 @@ pub(crate) use world::{Findings, STARTING, Skip, World, need_root, own_program, 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Looks whether `condition` holds until it does, or until `within` has passed. Returns whether it holds.
+/// Polls `condition` until it holds, or until `within` has passed. Returns whether it holds.
 pub(crate) fn wait_until(within: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + within;
     loop {
@@ -28,9 +28,9 @@ pub(crate) fn wait_until(within: Duration, mut condition: impl FnMut() -> bool) 
         if Instant::now() >= deadline {
             return false;
         }
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// How often a condition is looked at: often enough to lose no time, seldom enough to leave the processor to others.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Polling interval: short enough to lose no time, long enough to leave the processor to others.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);

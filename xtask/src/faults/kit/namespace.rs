@@ -1,7 +1,7 @@
 //! Hosts of another kind, in namespaces of one thread: without IPv4, with another `/etc/hosts`, with few ports.
 //!
-//! A thread can leave the network and the mount namespace of its process, and all that it starts is where it is. So a
-//! case runs on a thread of its own, and its host is gone when the thread and its children are.
+//! A thread can leave the network and mount namespaces of its process, and the processes that it starts inherit its own. So a
+//! case runs on its own thread, and its host disappears with the thread and its children.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
@@ -17,7 +17,7 @@ use anyhow::{Context, Result, anyhow};
 use super::sys::{self, Change};
 use super::{World, need_root, skip, wait_until};
 
-/// What is unusual about a host. Its loopback is up, with both families, unless it says otherwise.
+/// The unusual properties of a host. Its loopback is up, with both families, by default.
 #[derive(Debug, Default)]
 pub(crate) struct Host {
     /// Whether 127.0.0.1 is missing.
@@ -26,14 +26,14 @@ pub(crate) struct Host {
     pub(crate) without_v6: bool,
     /// The content of `/etc/hosts`.
     pub(crate) hosts: Option<&'static str>,
-    /// The first and the last port that the kernel gives to clients.
+    /// The first and the last local port for clients.
     pub(crate) ports: Option<(u16, u16)>,
 }
 
 /// Runs `case` on such a host.
 ///
 /// # Errors
-/// Skips where namespaces cannot be made; else what `case` found.
+/// Skips where namespaces cannot be created; otherwise the result of `case`.
 pub(crate) fn within<T: Send>(
     world: &World,
     host: &Host,
@@ -53,14 +53,14 @@ impl Host {
     fn enter(&self, world: &World) -> Result<()> {
         sys::unshare(libc::CLONE_NEWNET | libc::CLONE_NEWNS)
             .map_err(|error| skip(format!("cannot make a namespace: {error}")))?;
-        // Else what is mounted here would be mounted outside too.
+        // Otherwise mounts in here would appear outside too.
         let whole = libc::MS_REC | libc::MS_PRIVATE;
         sys::mount(Path::new("none"), Path::new("/"), "", whole, "").context("cannot make mounts private")?;
         if self.without_v6 {
             fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1").context("cannot turn IPv6 off")?;
         }
         sys::change_interface("lo", Change::Up).context("cannot turn the loopback on")?;
-        // The kernel gives ::1 in a moment, and a server that binds it before that fails.
+        // ::1 becomes available after a moment, and a server that binds it before that fails.
         if !self.without_v6 {
             wait_until(Duration::from_secs(5), || std::net::TcpListener::bind("[::1]:0").is_ok());
         }
@@ -81,14 +81,14 @@ impl Host {
     }
 }
 
-/// A way out of a namespace that counts what is sent through it, and lets nothing pass.
+/// A route out of a namespace that counts the packets sent through it, and drops them.
 pub(crate) struct Tunnel {
     sent: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
 }
 
 impl Tunnel {
-    /// Gives the calling thread's namespace the address 192.0.2.1 and a route to everywhere.
+    /// Gives the calling thread's namespace the address 192.0.2.1 and a default route.
     pub(crate) fn open() -> Result<Tunnel> {
         use std::os::unix::fs::OpenOptionsExt;
         let mut options = OpenOptions::new();
@@ -106,7 +106,7 @@ impl Tunnel {
         Ok(tunnel)
     }
 
-    /// How many packets of IPv4 TCP or UDP were sent so far; the kernel's own messages are not counted.
+    /// Number of packets of IPv4 TCP or UDP so far; the kernel's own messages are not counted.
     pub(crate) fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
@@ -131,15 +131,15 @@ fn count(mut file: File, sent: &AtomicU64, stop: &AtomicBool) {
     }
 }
 
-/// Whether a packet is TCP or UDP over IPv4, not the kernel's own IGMP or neighbour discovery, and no question to a name
-/// server, which is how a name is found.
+/// Whether a packet is TCP or UDP over IPv4, not the kernel's own IGMP or neighbour discovery, and not a query to a name
+/// server, which resolving a name needs.
 fn is_traffic(packet: &[u8]) -> bool {
     let is_v4 = packet.first().is_some_and(|first| first >> 4 == 4);
     let is_to_name_server = packet.get(22..24) == Some(&[0, 53]);
     is_v4 && !is_to_name_server && packet.get(9).is_some_and(|protocol| matches!(protocol, 6 | 17))
 }
 
-/// The address that is this host's own, but not on its loopback: of the range for documentation (RFC 5737).
+/// An address of this host that is not on its loopback: of the range for documentation (RFC 5737).
 const OWN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
 const NAME: &str = "faults0";

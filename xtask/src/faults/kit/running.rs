@@ -1,4 +1,4 @@
-//! A process that runs, what it has printed so far, and how it ended. Dropping it kills it.
+//! A running process, its output so far, and how it exited. It is killed on drop.
 
 use std::fmt;
 use std::fs::File;
@@ -28,7 +28,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Takes a child that has just been started, and reads what it prints if `is_read`.
+    /// Takes a child that has just been started, and reads its output if `is_read`.
     pub(super) fn follow(mut child: Child, terminal: Option<File>, is_read: bool, line: String) -> Running {
         let (stdout, stderr) = (Captured::default(), Captured::default());
         let mut unread = child.stdout.take();
@@ -53,12 +53,12 @@ impl Running {
         tree::is_alive(self.pid())
     }
 
-    /// Everything printed so far, of both streams.
+    /// The output so far, of both streams.
     pub(crate) fn printed(&self) -> String {
         [&self.stdout, &self.stderr].map(Captured::text).concat()
     }
 
-    /// Sends it a signal; one that has ended gets none.
+    /// Sends it a signal, unless it has exited.
     pub(crate) fn signal(&self, number: i32) {
         let _ = sys::signal(self.pid(), number);
     }
@@ -76,17 +76,17 @@ impl Running {
             word = word_after(&self.printed(), text);
             word.is_some() || !self.is_alive()
         });
-        // What it printed last may have come just before it ended.
+        // Its last output may have arrived just before it exited.
         let found = word.or_else(|| word_after(&self.printed(), text));
         found.with_context(|| format!("`{}` never printed {text:?}, but {:?}", self.line, self.printed()))
     }
 
-    /// Closes our end of the output that is not read: its reader has left.
+    /// Closes our end of the output that is not read, as a reader that exits.
     pub(crate) fn close_output(&mut self) {
         self.unread = None;
     }
 
-    /// Waits until it blocks on output that nobody reads: what waits there no longer grows, and is much.
+    /// Waits until it blocks on output that is not read: the unread bytes no longer grow, and are many.
     pub(crate) fn await_blocked(&self, within: Duration) -> Result<()> {
         let waiting = || match (&self.unread, &self.terminal) {
             (Some(pipe), _) => sys::readable(pipe.as_fd()),
@@ -100,17 +100,17 @@ impl Running {
             if now != last.0 {
                 last = (now, Instant::now());
             }
-            is_full = now > 2048 && last.1.elapsed() > STILL;
+            is_full = now > 2048 && last.1.elapsed() > SETTLED_AFTER;
             is_full || !self.is_alive()
         });
-        ensure!(is_full, "`{}` never filled the output that nobody reads ({} B)", self.line, waiting());
+        ensure!(is_full, "`{}` never filled its unread output ({} B)", self.line, waiting());
         Ok(())
     }
 
-    /// Waits until it ends.
+    /// Waits until it exits.
     ///
     /// # Errors
-    /// When it has not ended `within` that time, counted from now.
+    /// When it has not exited `within` that time, counted from now.
     pub(crate) fn end(mut self, within: Duration) -> Result<Ended> {
         let mut status = None;
         wait_until(within, || {
@@ -119,14 +119,14 @@ impl Running {
         });
         let Some(status) = status else {
             bail!(
-                "`{}` has not ended within {} s; it printed {:?}",
+                "`{}` has not exited within {} s; it printed {:?}",
                 self.line,
                 within.as_secs(),
                 short(&self.printed())
             );
         };
-        // The last words may still be on their way; a process that it left behind may hold the pipe open.
-        wait_until(LAST_WORDS, || self.stdout.has_ended() && self.stderr.has_ended());
+        // Its last output may still be in the pipe; a process that it left running may keep the pipe open.
+        wait_until(OUTPUT_GRACE, || self.stdout.has_ended() && self.stderr.has_ended());
         Ok(Ended {
             line: std::mem::take(&mut self.line),
             code: status.code(),
@@ -145,15 +145,15 @@ impl Drop for Running {
     }
 }
 
-/// How a process ended.
+/// How a process exited.
 pub(crate) struct Ended {
     line: String,
-    /// Its exit code, unless a signal ended it.
+    /// Its exit code, unless a signal killed it.
     pub(crate) code: Option<i32>,
-    /// The signal that ended it.
+    /// The signal that killed it.
     pub(crate) signal: Option<i32>,
     pub(crate) took: Duration,
-    /// What it printed on stdout, or on its terminal.
+    /// Its stdout, or the output on its terminal.
     pub(crate) out: Vec<u8>,
     pub(crate) err: Vec<u8>,
 }
@@ -164,35 +164,35 @@ impl Ended {
         [&self.out, &self.err].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat()
     }
 
-    /// Checks that it did not panic, abort or end by a signal.
+    /// Checks that it did not panic or abort, and that no signal killed it.
     pub(crate) fn in_order(&self) -> Result<()> {
         let panicked = self.code == Some(101) || self.printed().contains("panicked at");
         ensure!(!panicked, "it panicked: {self}");
-        ensure!(self.signal.is_none(), "a signal ended it: {self}");
+        ensure!(self.signal.is_none(), "a signal killed it: {self}");
         Ok(())
     }
 
-    /// Checks that it ended in order, with one of these exit codes.
+    /// Checks that it exited in order, with one of these exit codes.
     pub(crate) fn with_code(&self, expected: &[i32]) -> Result<()> {
         self.in_order()?;
         let is_expected = self.code.is_some_and(|code| expected.contains(&code));
-        ensure!(is_expected, "exit code {:?} where {expected:?} is right: {self}", self.code);
+        ensure!(is_expected, "exit code {:?}, expected {expected:?}: {self}", self.code);
         Ok(())
     }
 
-    /// Checks that it says one of `words` somewhere.
-    pub(crate) fn says(&self, words: &[&str]) -> Result<()> {
+    /// Checks that its output contains one of `words`.
+    pub(crate) fn has_any(&self, words: &[&str]) -> Result<()> {
         let printed = self.printed().to_lowercase();
-        let is_said = words.iter().any(|word| printed.contains(&word.to_lowercase()));
-        ensure!(is_said, "none of {words:?} is said: {self}");
+        let is_printed = words.iter().any(|word| printed.contains(&word.to_lowercase()));
+        ensure!(is_printed, "its output contains none of {words:?}: {self}");
         Ok(())
     }
 }
 
-/// In one line: the command, how it ended, and the end of what it printed.
+/// In one line: the command, how it exited, and the end of its output.
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` ended after {:.1} s ", short(&self.line), self.took.as_secs_f64())?;
+        write!(f, "`{}` exited after {:.1} s ", short(&self.line), self.took.as_secs_f64())?;
         match (self.code, self.signal) {
             (Some(code), _) => write!(f, "with {code}")?,
             (None, signal) => write!(f, "by signal {}", signal.unwrap_or_default())?,
@@ -201,7 +201,7 @@ impl fmt::Display for Ended {
     }
 }
 
-/// What one stream has brought so far, up to a limit; the rest is read and dropped.
+/// The bytes of one stream so far, up to a limit; the rest is read and dropped.
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Stream>>);
 
@@ -218,10 +218,10 @@ impl Captured {
         let stream = self.clone();
         thread::spawn(move || {
             let mut piece = [0; 16 * 1024];
-            // A terminal whose other end is closed gives an error, which is its end.
+            // A terminal whose other end is closed returns an error at the end.
             while let Ok(length @ 1..) = source.read(&mut piece) {
                 let mut stream = stream.lock();
-                let room = MOST_KEPT - stream.bytes.len();
+                let room = MAX_CAPTURED - stream.bytes.len();
                 stream.bytes.extend_from_slice(&piece[..length.min(room)]);
             }
             stream.lock().is_open = false;
@@ -245,31 +245,31 @@ impl Captured {
     }
 }
 
-/// The word that stands behind `text`, once it is complete.
+/// The word after `text`, once it is complete.
 fn word_after(printed: &str, text: &str) -> Option<String> {
     let rest = printed.split_once(text)?.1;
     let end = rest.find(char::is_whitespace)?;
     Some(rest[..end].to_owned())
 }
 
-/// The end of a text, where the reason usually stands.
+/// The end of a text, which usually contains the reason.
 fn short(text: &str) -> String {
     let count = text.chars().count();
     let end: String = text.chars().skip(count.saturating_sub(SHOWN)).collect();
     if count > SHOWN { format!("…{end}") } else { end }
 }
 
-/// Bytes of each stream that are kept, more than any command prints in order.
-const MOST_KEPT: usize = 16 << 20;
+/// Maximum bytes captured of each stream, more than any correct command prints.
+const MAX_CAPTURED: usize = 16 << 20;
 
-/// Characters of a process's output that are shown where it surprised.
+/// Characters of a process's output that are shown in an error.
 const SHOWN: usize = 300;
 
 /// How long unread output must stay the same to count as full.
-const STILL: Duration = Duration::from_millis(400);
+const SETTLED_AFTER: Duration = Duration::from_millis(400);
 
-/// Time for output to arrive after a process has ended.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Maximum time for output to arrive after a process has exited.
+const OUTPUT_GRACE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

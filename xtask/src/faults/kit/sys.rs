@@ -1,4 +1,4 @@
-//! Wraps the kernel calls that std does not have: signals, limits, pseudo-terminals, namespaces.
+//! Wraps kernel calls that std lacks: signals, limits, pseudo-terminals, namespaces.
 
 #![allow(unsafe_code)]
 
@@ -14,20 +14,20 @@ use std::process::Command;
 
 /// Makes this process the parent of its descendants' orphans, so that none can leave its tree.
 pub(crate) fn adopt_orphans() {
-    // SAFETY: takes plain numbers and changes only whom orphans are given to.
+    // SAFETY: takes plain numbers and only changes the parent of orphans.
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
 }
 
-/// Names the calling process, in at most 15 bytes: what `ps` and `/proc/PID/comm` show.
+/// Names the calling process, in at most 15 bytes, as shown by `ps` and `/proc/PID/comm`.
 pub(crate) fn set_name(name: &str) -> io::Result<()> {
     let name = CString::new(name)?;
     // SAFETY: the kernel reads a terminated string, or its first 16 bytes, which live across the call.
     checked(unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) }).map(drop)
 }
 
-/// Ends this process after so many seconds, whatever it does.
+/// Kills this process after this many seconds.
 pub(crate) fn end_after(seconds: u32) {
-    // SAFETY: takes a plain number; nobody catches SIGALRM here, so that it ends the process.
+    // SAFETY: takes a plain number; SIGALRM has no handler here, so that it kills the process.
     unsafe { libc::alarm(seconds) };
 }
 
@@ -42,13 +42,13 @@ pub(crate) fn signal(pid: u32, signal: i32) -> io::Result<()> {
     checked(unsafe { libc::kill(pid, signal) }).map(drop)
 }
 
-/// Collects all children that have ended, so that none is left as a zombie. Never blocks.
+/// Reaps all children that have exited, so that no zombies remain. Never blocks.
 pub(crate) fn reap_all() {
     // SAFETY: with WNOHANG and no place for a status, waitpid touches no memory of ours.
     while unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } > 0 {}
 }
 
-/// Blocks signals in the calling thread, and in threads that it starts from now on, so that [`await_signal`] gets them.
+/// Blocks signals in the calling thread, and in threads that it starts afterwards, so that [`await_signal`] gets them.
 pub(crate) fn block(signals: &[i32]) {
     let set = signal_set(signals);
     // SAFETY: the set is initialized and lives across the call; no old set is asked for.
@@ -76,24 +76,24 @@ fn signal_set(signals: &[i32]) -> libc::sigset_t {
     }
 }
 
-/// What a process sets up for itself between fork and exec.
+/// What a process does between fork and exec.
 #[derive(Debug, Default)]
 pub(crate) struct Setup {
     /// Limits (`RLIMIT_AS` and so on) with their values.
     pub(crate) limits: Vec<(libc::__rlimit_resource_t, u64)>,
     /// The `cgroup.procs` files of the groups that it joins.
     pub(crate) groups: Vec<File>,
-    /// Whether it leads a session of its own, whose terminal is its standard input if that is one.
+    /// Whether it leads its own session, whose terminal is its standard input if that is one.
     pub(crate) session: bool,
-    /// The signal that it gets when the thread that started it ends.
+    /// The signal that it gets when the thread that started it exits.
     pub(crate) parent_death: Option<i32>,
 }
 
-/// Lets `command` do `setup` before it becomes the program.
+/// Makes `command` do `setup` before it becomes the program.
 pub(crate) fn set_up(command: &mut Command, setup: Setup) {
     let in_child = move || {
         let none = signal_set(&[]);
-        // SAFETY: all take plain numbers, or a set that lives across the call. What this process blocks, and what its
+        // SAFETY: all take plain numbers, or a set that lives across the call. Signals that this process blocks, or that its
         // own parent ignored, must not be blocked and ignored in the program.
         unsafe {
             libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
@@ -113,7 +113,7 @@ pub(crate) fn set_up(command: &mut Command, setup: Setup) {
         }
         if setup.session {
             // SAFETY: both take plain numbers. A child just forked leads no group, so that setsid succeeds; the ioctl
-            // fails where standard input is not a terminal, which is as good.
+            // fails where standard input is not a terminal, which is fine.
             unsafe {
                 libc::setsid();
                 libc::ioctl(0, libc::TIOCSCTTY, 0);
@@ -134,34 +134,34 @@ pub(crate) fn open_terminal(rows: u16, columns: u16) -> io::Result<(OwnedFd, Own
     let (mut ours, mut theirs) = (-1, -1);
     let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     let (name, modes) = (std::ptr::null_mut(), std::ptr::null());
-    // SAFETY: the two descriptors and the size live across the call; no name and no modes are given.
+    // SAFETY: the two file descriptors and the size live across the call; no name and no modes are passed.
     checked(unsafe { libc::openpty(&raw mut ours, &raw mut theirs, name, modes, &raw const size) })?;
-    // SAFETY: openpty succeeded, so both are open descriptors that nobody else owns.
+    // SAFETY: openpty succeeded, so both are open file descriptors that only we own.
     let (ours, theirs) = unsafe { (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) };
     for end in [&ours, &theirs] {
-        // SAFETY: takes an open descriptor and plain numbers. Other children must not inherit it.
+        // SAFETY: takes an open file descriptor and plain numbers. Other children must not inherit it.
         checked(unsafe { libc::fcntl(end.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) })?;
     }
     Ok((ours, theirs))
 }
 
-/// Lets a pipe hold as little as it can, so that it is full soon.
+/// Makes a pipe as small as possible, so that it is full soon.
 pub(crate) fn shrink_pipe(pipe: BorrowedFd<'_>) {
-    // SAFETY: takes an open descriptor and plain numbers. The kernel rounds 1 up to a page; a refusal leaves the pipe large.
+    // SAFETY: takes an open file descriptor and plain numbers. The kernel rounds 1 up to a page; a failure leaves the pipe large.
     unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, 1) };
 }
 
-/// Makes a named pipe.
+/// Creates a named pipe.
 pub(crate) fn make_pipe(path: &Path) -> io::Result<()> {
     let path = CString::new(path.as_os_str().as_encoded_bytes())?;
     // SAFETY: the path is terminated and lives across the call.
     checked(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }).map(drop)
 }
 
-/// Bytes that can be read at once.
+/// Number of bytes that can be read without blocking.
 pub(crate) fn readable(end: BorrowedFd<'_>) -> usize {
     let mut count: libc::c_int = 0;
-    // SAFETY: FIONREAD writes one int, which lives across the call; the descriptor is borrowed and so open.
+    // SAFETY: FIONREAD writes one int, which lives across the call; the file descriptor is borrowed and so open.
     let result = unsafe { libc::ioctl(end.as_raw_fd(), libc::FIONREAD, &raw mut count) };
     if result < 0 { 0 } else { usize::try_from(count).unwrap_or(0) }
 }
@@ -172,7 +172,7 @@ pub(crate) fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-/// Puts the calling thread into namespaces of its own (`CLONE_NEWNET`, `CLONE_NEWNS`), which end with it and its children.
+/// Puts the calling thread into new namespaces (`CLONE_NEWNET`, `CLONE_NEWNS`), which end with it and its children.
 pub(crate) fn unshare(namespaces: i32) -> io::Result<()> {
     // SAFETY: takes a plain number; network and mount namespaces can be left by one thread of several.
     checked(unsafe { libc::unshare(namespaces) }).map(drop)
@@ -219,7 +219,7 @@ pub(crate) fn change_interface(name: &str, change: Change) -> io::Result<()> {
     checked(unsafe { libc::ioctl(socket.as_raw_fd(), number as _, &raw const request) }).map(drop)
 }
 
-/// Makes `tun` (a file opened at `/dev/net/tun`) the other end of a new interface: what is sent through that can be read.
+/// Makes `tun` (a file opened at `/dev/net/tun`) the other end of a new interface: packets sent through it can be read.
 pub(crate) fn attach_tunnel(tun: &File, name: &str) -> io::Result<()> {
     const TUNSETIFF: u64 = 0x4004_54ca;
     let mut request = interface_request(name);
@@ -228,7 +228,7 @@ pub(crate) fn attach_tunnel(tun: &File, name: &str) -> io::Result<()> {
     checked(unsafe { libc::ioctl(tun.as_raw_fd(), TUNSETIFF as _, &raw mut request) }).map(drop)
 }
 
-/// Lets the calling thread's network namespace send everything through `gateway`.
+/// Routes all packets of the calling thread's network namespace through `gateway`.
 pub(crate) fn route_everything_through(gateway: Ipv4Addr) -> io::Result<()> {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
     // SAFETY: a rtentry is plain numbers and null pointers, for which zeros are valid.

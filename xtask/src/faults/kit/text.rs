@@ -1,32 +1,32 @@
-//! Decides whether printed bytes are harmless: what a terminal would obey, and what would mislead its reader.
+//! Decides whether printed bytes are harmless: what a terminal would interpret, and what would mislead its reader.
 
 use anyhow::{Result, bail};
 
-/// Where the bytes went.
+/// The destination of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Medium {
-    /// A terminal with colours that is drawn on: sequences for colour, cursor and erasing are ours.
+    /// A terminal with colours on which views are drawn: sequences for colour, cursor and erasing are ours.
     Terminal,
-    /// Text in a pipe, or on a terminal that understands no sequences.
+    /// Text in a pipe, or on a terminal without sequences.
     Plain,
     /// A page, a table or a script in a file or a pipe: data in UTF-8, in which only control characters of ASCII are wrong.
     Data,
 }
 
-/// Text that is sent through every way in. Its escape sequences must not come out again anywhere.
+/// Text that is sent through every input. Its escape sequences must not be printed anywhere.
 ///
-/// It sets the title, rings, sets colours that `echoctl` does not use, once in 7 and once in 8 bits (C1), moves back,
-/// and turns the direction of what follows.
+/// It sets the title, rings the bell, sets colours that `echoctl` does not use, once in 7 and once in 8 bits (C1), moves back,
+/// and reverses the direction of the text after it.
 pub(crate) const EVIL: &str =
     "\x1b]0;PWNED\x07\x1b[7;36;45mEVIL\u{9b}31m\u{9d}x\u{9c}\x08\r\u{202e}lru\u{2066}\u{200f}";
 
-/// The part of [`EVIL`] that fits where there is room for 15 bytes only: the name of a process.
+/// The part of [`EVIL`] that fits into 15 bytes, the maximum of a process name.
 pub(crate) const EVIL_NAME: &str = "\x1b]0;P\x07\x1b[7;36mE";
 
 /// Checks printed bytes.
 ///
 /// # Errors
-/// Names the first byte or character that does not belong there, with what stands around it.
+/// The first harmful byte or character, with the text around it.
 pub(crate) fn harmless(bytes: &[u8], medium: Medium) -> Result<()> {
     let text = String::from_utf8_lossy(bytes);
     let mut rest: &str = &text;
@@ -48,7 +48,7 @@ pub(crate) fn harmless(bytes: &[u8], medium: Medium) -> Result<()> {
 fn is_harmful(c: char, medium: Medium) -> bool {
     match c {
         '\n' | '\t' => false,
-        // A terminal ends its lines so, and a line is drawn over from there.
+        // A terminal ends its lines with it, and a line is redrawn from there.
         '\r' => medium == Medium::Plain,
         '\u{0}'..='\u{1f}' | '\u{7f}' => true,
         _ if medium == Medium::Data => false,
@@ -58,7 +58,7 @@ fn is_harmful(c: char, medium: Medium) -> bool {
     }
 }
 
-/// The length of the sequence at the front of `rest`, if it is one that `echoctl` itself may send to a terminal.
+/// The length of the sequence at the start of `rest`, if it is one that `echoctl` itself may send to a terminal.
 fn own_sequence(rest: &str) -> Option<usize> {
     let body = rest.strip_prefix("\x1b[")?;
     let is_parameter = |c: char| c.is_ascii_digit() || c == ';' || c == '?';
@@ -68,7 +68,7 @@ fn own_sequence(rest: &str) -> Option<usize> {
     is_ours.then_some(2 + parameters.len() + 1)
 }
 
-/// The start of the character in which byte `at` lies.
+/// The start of the character that contains byte `at`.
 fn floor(text: &str, mut at: usize) -> usize {
     while !text.is_char_boundary(at) {
         at -= 1;
@@ -76,7 +76,7 @@ fn floor(text: &str, mut at: usize) -> usize {
     at
 }
 
-/// Whether the cursor is shown after all that was drawn: it was never hidden, or was shown again after that.
+/// Whether the cursor is visible at the end: it was never hidden, or was shown again afterwards.
 pub(crate) fn shows_cursor(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let last = |sequence: &str| text.rfind(sequence);
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn data_may_hold_any_text_but_no_control_characters_of_ascii() {
+    fn data_may_contain_text_but_no_control_characters() {
         assert!(harmless("a,b\r\n\u{202e}\u{9b}".as_bytes(), Medium::Data).is_ok());
         assert!(harmless(b"\x1b[31m", Medium::Data).is_err());
     }

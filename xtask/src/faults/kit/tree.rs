@@ -1,7 +1,7 @@
 //! The processes below this one, as `/proc` shows them.
 //!
-//! This process adopts orphans, so whatever a case starts stays below it however often it forks: what is still here when
-//! a case is over has been left behind by it.
+//! This process adopts orphans, so all processes of a case stay below it however often they fork: those that still run after
+//! the case were left behind by it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,17 +9,17 @@ use std::time::Duration;
 
 use super::{sys, wait_until};
 
-/// The living processes below this one; those that have ended and wait to be collected are not counted.
+/// The living processes below this one, without zombies.
 pub(crate) fn descendants() -> BTreeSet<u32> {
     below(&processes(), std::process::id())
 }
 
-/// Ends every process below this one and collects them. Returns those that would not go within 10 s.
+/// Kills every process below this one and reaps them. Returns those that still run after 10 s.
 pub(crate) fn end_all() -> BTreeSet<u32> {
-    // A process may start another while it is ended, so it is looked until none is left.
+    // A process may start another one while it is killed, so this repeats until none is left.
     wait_until(Duration::from_secs(10), || {
         for pid in descendants() {
-            // It may have ended meanwhile, which is what is wanted.
+            // It may have exited meanwhile, which is fine.
             let _ = sys::signal(pid, libc::SIGKILL);
         }
         sys::reap_all();
@@ -28,19 +28,19 @@ pub(crate) fn end_all() -> BTreeSet<u32> {
     descendants()
 }
 
-/// Waits until no process but `known` is left below this one. Returns the command lines of those that are.
+/// Waits until no process but `known` is left below this one. Returns the command lines of the others.
 pub(crate) fn left_behind(known: &BTreeSet<u32>, within: Duration) -> Vec<String> {
     let strangers = || descendants().difference(known).copied().collect::<Vec<_>>();
     wait_until(within, || strangers().is_empty());
     strangers().into_iter().map(|pid| format!("{pid} ({})", command_line(pid))).collect()
 }
 
-/// Whether a process lives.
+/// Whether a process is running.
 pub(crate) fn is_alive(pid: u32) -> bool {
     state(pid).is_some_and(|(_, state)| is_living(state))
 }
 
-/// Anonymous memory that a process has in use, in bytes: `RssAnon` of `/proc/PID/status`.
+/// Anonymous memory of a process, in bytes: `RssAnon` of `/proc/PID/status`.
 pub(crate) fn anonymous_memory(pid: u32) -> Option<u64> {
     anonymous(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
 }
@@ -55,7 +55,7 @@ pub(crate) fn command_line(pid: u32) -> String {
     String::from_utf8_lossy(&words).replace('\0', " ").trim().escape_debug().to_string()
 }
 
-/// Each living process with its parent.
+/// Each running process with its parent.
 fn processes() -> BTreeMap<u32, u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
@@ -71,7 +71,7 @@ fn state(pid: u32) -> Option<(u32, char)> {
     parse_state(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// Parent and state from `/proc/PID/stat`. The name in front may hold anything, brackets and blanks too.
+/// Parent and state from `/proc/PID/stat`. The name before them may contain any character, parentheses and blanks too.
 fn parse_state(stat: &str) -> Option<(u32, char)> {
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
     let state = fields.next()?.chars().next()?;

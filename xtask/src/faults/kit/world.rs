@@ -1,4 +1,4 @@
-//! What a case is given: the program under test, a folder of its own, and ways to report what it saw.
+//! The environment of a case: the program under test, its own directory, and ways to report findings.
 
 use std::fmt;
 use std::fs;
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{Launch, Running, sys};
 
-/// The surroundings of one case.
+/// The environment of one case.
 pub(crate) struct World {
     /// The `echoctl` under test.
     pub(crate) bin: PathBuf,
@@ -21,39 +21,39 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Surroundings with an empty folder.
+    /// An environment with an empty directory.
     pub(crate) fn new(bin: &Path, folder: &Path) -> World {
         World { bin: bin.to_owned(), folder: folder.to_owned() }
     }
 
-    /// The folder of the case, which goes with it.
+    /// The case's directory, which is removed on drop.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// A file of the case's folder.
+    /// A path in the case's directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// Writes a file into the case's folder.
+    /// Writes a file into the case's directory.
     pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> Result<String> {
         let path = self.path(name);
         fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path.to_string_lossy().into_owned())
     }
 
-    /// `echoctl` with arguments, to be started in the case's folder.
+    /// `echoctl` with arguments, to be started in the case's directory.
     pub(crate) fn echoctl(&self, arguments: &[&str]) -> Launch {
         Launch::new(&self.bin, self.folder()).args(arguments)
     }
 
-    /// One of the misbehaving programs of `peer`, to be started in the case's folder.
+    /// One of the misbehaving programs of `peer`, to be started in the case's directory.
     pub(crate) fn peer(&self, arguments: &[&str]) -> Result<Launch> {
         Ok(Launch::new(&own_program()?, self.folder()).args(&["__peer"]).args(arguments))
     }
 
-    /// Starts a misbehaving server on `addr` and waits until it has printed where it listens.
+    /// Starts a misbehaving server on `addr` and waits until it has printed its address.
     pub(crate) fn start_peer(&self, mode: &str, addr: &str) -> Result<(Running, String)> {
         let peer = self.peer(&[mode, addr])?.start()?;
         let addr = peer.await_text("listening on ", STARTING)?;
@@ -79,28 +79,28 @@ impl World {
         let ended = self.echoctl(&flood).run(Duration::from_secs(30))?;
         ensure!(ended.code == Some(0), "a plain flood did not succeed: {ended}");
         let text = fs::read_to_string(self.path("made.json")).context("cannot read the record just made")?;
-        serde_json::from_str(&text).context("the record just made is not JSON")
+        serde_json::from_str(&text).context("the new record is not valid JSON")
     }
 }
 
-/// The program that runs this code, which is also all the misbehaving programs.
+/// This program, which also contains all the misbehaving programs.
 pub(crate) fn own_program() -> Result<PathBuf> {
-    std::env::current_exe().context("cannot tell which program this is")
+    std::env::current_exe().context("cannot find this program's path")
 }
 
-/// Collects what several tries of one case found, so that all are seen and not only the first.
+/// Collects the findings of several tries of one case, so that all are reported and not only the first.
 #[derive(Debug, Default)]
 pub(crate) struct Findings(Vec<String>);
 
 impl Findings {
-    /// Takes the result of one try.
+    /// Adds the result of one try.
     pub(crate) fn add(&mut self, what: impl fmt::Display, result: Result<()>) {
         if let Err(error) = result {
             self.0.push(format!("{what}: {error:#}"));
         }
     }
 
-    /// Tries all of `items`, several at a time: most tries wait most of the time.
+    /// Tries all of `items`, several at a time: most tries spend their time waiting.
     pub(crate) fn each<T: Sync>(
         &mut self,
         items: &[T],
@@ -110,8 +110,8 @@ impl Findings {
         let next = AtomicUsize::new(0);
         let found = Mutex::new(Vec::new());
         thread::scope(|scope| {
-            for _ in 0..AT_ONCE.min(items.len()) {
-                // A thread is where the one that starts it is: in the same namespaces.
+            for _ in 0..PARALLEL_TRIES.min(items.len()) {
+                // A thread has the same namespaces as the one that starts it.
                 scope.spawn(|| {
                     while let Some((number, item)) = {
                         let number = next.fetch_add(1, Ordering::Relaxed);
@@ -134,7 +134,7 @@ impl Findings {
     /// The result of the case.
     ///
     /// # Errors
-    /// Lists what was found, if anything.
+    /// The findings, if there are any.
     pub(crate) fn verdict(self) -> Result<()> {
         match self.0.len() {
             0 => Ok(()),
@@ -147,21 +147,21 @@ impl Findings {
     }
 }
 
-/// A finding as one line, cut where it becomes long.
+/// A finding as one line of limited length.
 fn one_line(finding: &str) -> String {
     finding.replace('\n', " ").chars().take(WIDEST).collect()
 }
 
-/// Tries of one case that run at the same time.
-const AT_ONCE: usize = 6;
+/// Number of tries of one case that run at the same time.
+const PARALLEL_TRIES: usize = 6;
 
-/// Findings of one case that are shown: enough to see what they have in common.
+/// Maximum number of findings shown per case: enough to see what they have in common.
 const SHOWN: usize = 6;
 
-/// Characters of a finding that are shown.
+/// Maximum number of characters shown per finding.
 const WIDEST: usize = 700;
 
-/// A case that cannot be tried here, and why.
+/// Why a case cannot run here.
 #[derive(Debug)]
 pub(crate) struct Skip(String);
 
@@ -183,5 +183,5 @@ pub(crate) fn need_root() -> Result<()> {
     if sys::is_root() { Ok(()) } else { Err(skip("needs root")) }
 }
 
-/// Time for a server to start on a busy machine, in the debug build.
+/// Maximum time for a server to start on a busy machine, in the debug build.
 pub(crate) const STARTING: Duration = Duration::from_secs(20);

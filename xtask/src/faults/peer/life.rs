@@ -1,4 +1,4 @@
-//! Commands that an audit starts and that do not simply run and stop: daemons, and those that want to stay.
+//! Commands for an audit that do not simply run and stop: daemons, and processes that resist being stopped.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -9,26 +9,26 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::{say, server};
+use super::{print_line, server};
 use crate::faults::kit::sys::{self, Setup};
 use crate::faults::kit::{own_program, wait_until};
 
-/// Lives the life called `mode`. Returns whether there is one of that name.
+/// Lives the life called `mode`. Returns whether it exists.
 pub(super) fn run(mode: &str, addr: SocketAddr, argument: &str) -> Result<bool> {
     let addr_text = addr.to_string();
     let serve = |addr| server::serve(addr, server::behaviour("echo").context("echo is a peer")?);
     match mode {
-        // The server is a child in a session of its own; the command waits for it.
+        // The server is a child in its own session; the command waits for it.
         "setsid" => another(&["echo", &addr_text], Kin::Session)?.wait().map(drop)?,
         "no-environment" => another(&["echo", &addr_text], Kin::Unmarked)?.wait().map(drop)?,
-        // The command ends, and the server has no parent.
+        // The command exits, and the server has no parent.
         "daemon" => drop(another(&["daemon-2", &addr_text], Kin::Session)?),
         "daemon-2" => drop(another(&["echo", &addr_text], Kin::Child)?),
         "unmarked-daemon" => drop(another(&["unmarked-daemon-2", &addr_text], Kin::Unmarked)?),
         "unmarked-daemon-2" => drop(another(&["echo", &addr_text], Kin::Unmarked)?),
         "late-daemon" => drop(another(&["late", &addr_text], Kin::Unmarked)?),
         "late" => {
-            // The time is the point: the command has long ended when this begins to listen.
+            // The delay is the point: the command exited long before this starts to listen.
             thread::sleep(Duration::from_millis(1500));
             serve(addr)?;
         }
@@ -48,7 +48,7 @@ pub(super) fn run(mode: &str, addr: SocketAddr, argument: &str) -> Result<bool> 
             sys::block(&ENDING);
             thread::spawn(|| {
                 sys::await_signal(&ENDING);
-                // Leaves another one behind instead of itself.
+                // Starts another process in its place.
                 let _ = another(&["sleeper", "0"], Kin::Unmarked);
                 std::process::exit(0);
             });
@@ -63,16 +63,16 @@ pub(super) fn run(mode: &str, addr: SocketAddr, argument: &str) -> Result<bool> 
         "sleeper" => loop {
             thread::park();
         },
-        // Tells its port to the case, and waits for the case's word.
-        "told-serves" | "told-sleeps" | "told-ends" | "told-shares" => {
+        // Reports its port to the case, and waits for the case's file.
+        "paused-serves" | "paused-sleeps" | "paused-exits" | "paused-shares" => {
             let folder = Path::new(argument);
             fs::write(folder.join("port.new"), addr.port().to_string())?;
             fs::rename(folder.join("port.new"), folder.join("port"))?;
             wait_until(Duration::from_secs(60), || folder.join("go").exists());
             match mode {
-                "told-serves" => serve(addr)?,
-                "told-sleeps" => run("sleeper", addr, "").map(drop)?,
-                "told-shares" => share(addr)?,
+                "paused-serves" => serve(addr)?,
+                "paused-sleeps" => run("sleeper", addr, "").map(drop)?,
+                "paused-shares" => share(addr)?,
                 _ => {}
             }
         }
@@ -87,7 +87,7 @@ fn share(addr: SocketAddr) -> Result<()> {
     socket.set_reuse_port(true)?;
     socket.bind(&addr.into())?;
     socket.listen(128)?;
-    say("sharing ");
+    print_line("sharing ");
     let echo = server::behaviour("echo").context("echo is a peer")?;
     for stream in TcpListener::from(socket).incoming() {
         let mut stream = stream?;
@@ -96,14 +96,14 @@ fn share(addr: SocketAddr) -> Result<()> {
     Ok(())
 }
 
-/// How another process is related to the one that starts it.
+/// How a new process is related to the one that starts it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kin {
     /// In the same group, with the same environment and output.
     Child,
-    /// In a session of its own.
+    /// In its own session.
     Session,
-    /// In a session of its own, with nothing of the environment, and no output.
+    /// In its own session, without environment, and without output.
     Unmarked,
 }
 
@@ -117,5 +117,5 @@ fn another(arguments: &[&str], kin: Kin) -> Result<std::process::Child> {
     command.spawn().context("cannot start another peer")
 }
 
-/// What asks a process to end.
+/// Signals that ask a process to exit.
 const ENDING: [i32; 3] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP];

@@ -1,4 +1,4 @@
-//! The misbehaving programs that `echoctl` meets in the cases: hidden modes of this very program, so that no other
+//! The misbehaving programs of the cases: hidden modes of this very program, so that no other
 //! language is needed.
 //!
 //! `xtask __peer MODE ADDR [FOLDER]`, where ADDR may be a port of 127.0.0.1. A server prints `listening on ADDR`.
@@ -15,9 +15,9 @@ use anyhow::{Context, Result, bail};
 use super::kit::sys;
 
 pub(crate) fn run(words: &[&str]) -> Result<()> {
-    // Whatever happens to the case that started it, it does not stay for ever.
+    // It exits at last even if the case that started it does not stop it.
     sys::end_after(LONGEST_LIFE);
-    let (&mode, rest) = words.split_first().context("which peer?")?;
+    let (&mode, rest) = words.split_first().context("mode missing")?;
     let addr = address(rest.first().copied().unwrap_or("0"))?;
     let argument = rest.get(1).copied().unwrap_or_default();
     if let Some(behaviour) = server::behaviour(mode) {
@@ -29,11 +29,11 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
         "spout" => spout(argument),
         "stranger" | "sharing-stranger" | "successor" => stranger::run(mode, addr),
         _ if life::run(mode, addr, argument)? => Ok(()),
-        _ => bail!("no such peer: '{mode}'"),
+        _ => bail!("unknown peer '{mode}'"),
     }
 }
 
-/// Prints the same for ever: a record without an end.
+/// Prints the same for ever: a record that never ends.
 fn spout(text: &str) -> Result<()> {
     let piece = text.repeat((64 << 10) / text.len().max(1));
     loop {
@@ -41,10 +41,10 @@ fn spout(text: &str) -> Result<()> {
     }
 }
 
-/// Prints a line at once: the case waits for it.
-fn say(line: &str) {
+/// Prints a line immediately: the case waits for it.
+fn print_line(line: &str) {
     let mut stdout = std::io::stdout().lock();
-    // Where nobody reads any more there is nobody to tell.
+    // If the output has no reader any more, no case waits for it.
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 

@@ -9,11 +9,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use socket2::{Domain, SockRef, Socket, Type};
 
-use super::say;
+use super::print_line;
 use crate::faults::kit::sys;
 use crate::faults::kit::text::{EVIL, EVIL_NAME};
 
-/// What is done with a connection, until it is over.
+/// What a server does with a connection, until it is over.
 pub(super) type Behaviour = fn(&mut TcpStream) -> std::io::Result<()>;
 
 pub(super) fn behaviour(mode: &str) -> Option<Behaviour> {
@@ -40,13 +40,13 @@ pub(super) fn behaviour(mode: &str) -> Option<Behaviour> {
     })
 }
 
-/// Accepts for ever, with a thread for each connection.
+/// Accepts for ever, with one thread per connection.
 pub(super) fn serve(addr: SocketAddr, behaviour: Behaviour) -> Result<()> {
     let listener = TcpListener::bind(addr).with_context(|| format!("cannot listen at {addr}"))?;
-    say(&format!("listening on {}", listener.local_addr()?));
+    print_line(&format!("listening on {}", listener.local_addr()?));
     for stream in listener.incoming() {
         let mut stream = stream?;
-        // A connection that fails is over, which is all that a peer needs to know.
+        // A connection that fails is over; the peer sees that.
         thread::spawn(move || behaviour(&mut stream));
     }
     Ok(())
@@ -58,18 +58,18 @@ pub(super) fn named(addr: SocketAddr) -> Result<()> {
     serve(addr, echo)
 }
 
-/// Listens and never accepts; its backlog is full, so that nobody gets a connection.
+/// Listens and never accepts; its backlog is full, so that no client gets a connection.
 pub(super) fn never_accept(addr: SocketAddr) -> Result<()> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
     socket.bind(&addr.into())?;
     socket.listen(0)?;
     let addr = socket.local_addr()?.as_socket().context("a socket without an address")?;
     let mut waiting = Vec::new();
-    // The first that does not get its connection at once found the backlog full.
+    // The first one that does not get its connection immediately found the backlog full.
     while let Ok(stream) = TcpStream::connect_timeout(&addr, Duration::from_millis(300)) {
         waiting.push(stream);
     }
-    say(&format!("listening on {addr}"));
+    print_line(&format!("listening on {addr}"));
     park()?;
     Ok(())
 }
@@ -98,7 +98,7 @@ fn endless_lines(stream: &mut TcpStream) -> std::io::Result<()> {
     }
 }
 
-/// A byte a second, whatever comes.
+/// One byte per second, whatever it receives.
 fn drip(stream: &mut TcpStream) -> std::io::Result<()> {
     loop {
         stream.write_all(b"x")?;
@@ -106,7 +106,7 @@ fn drip(stream: &mut TcpStream) -> std::io::Result<()> {
     }
 }
 
-/// The right bytes, one a second.
+/// The right bytes, one per second.
 fn drip_back(stream: &mut TcpStream) -> std::io::Result<()> {
     let mut byte = [0];
     while stream.read(&mut byte)? == 1 {
@@ -125,7 +125,7 @@ fn half_close(stream: &mut TcpStream) -> std::io::Result<()> {
     swallow(stream)
 }
 
-/// Echoes 64 KiB, ends its side, and reads on.
+/// Echoes 64 KiB, shuts down its sending side, and reads on.
 fn half_close_late(stream: &mut TcpStream) -> std::io::Result<()> {
     echo_some(stream, 64 << 10)?;
     half_close(stream)
@@ -148,7 +148,7 @@ fn flip(stream: &mut TcpStream) -> std::io::Result<()> {
     })
 }
 
-/// Sends back everything twice.
+/// Sends everything back twice.
 fn double(stream: &mut TcpStream) -> std::io::Result<()> {
     each_piece(stream, |stream, piece| stream.write_all(piece).and_then(|()| stream.write_all(piece)))
 }
@@ -159,18 +159,18 @@ fn stuck(stream: &mut TcpStream) -> std::io::Result<()> {
     park()
 }
 
-/// The largest length there is, in u16 and u32, and bytes for ever.
+/// The largest length, in u16 and u32, and bytes for ever.
 fn huge(stream: &mut TcpStream) -> std::io::Result<()> {
     stream.write_all(&[0xff; 4])?;
     garbage(stream)
 }
 
-/// Answers each read with a line that a terminal must not see.
+/// Replies to each read with a line that a terminal must not get.
 fn evil(stream: &mut TcpStream) -> std::io::Result<()> {
     each_piece(stream, |stream, _| writeln!(stream, "{EVIL}"))
 }
 
-/// Echoes a MiB over all connections, and then the whole process is gone.
+/// Echoes 1 MiB over all connections, and then the whole process exits.
 fn dies(stream: &mut TcpStream) -> std::io::Result<()> {
     static TAKEN: AtomicUsize = AtomicUsize::new(0);
     each_piece(stream, |stream, piece| {

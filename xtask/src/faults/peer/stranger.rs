@@ -1,4 +1,4 @@
-//! A process that an audit has nothing to do with: it prints whatever is done to it, and outlives it.
+//! A process that an audit did not start: it prints what it receives, and survives it.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
@@ -8,37 +8,37 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use socket2::{Domain, Socket, Type};
 
-use super::say;
+use super::print_line;
 use crate::faults::kit::{sys, wait_until};
 
-/// Listens at `addr`: alone (`stranger`), beside others (`sharing-stranger`), or as soon as the one that listens there
-/// has gone (`successor`).
+/// Listens at `addr`: exclusively (`stranger`), beside others (`sharing-stranger`), or once the process that listens there
+/// has exited (`successor`).
 pub(super) fn run(mode: &str, addr: SocketAddr) -> Result<()> {
     sys::block(&SIGNALS);
     thread::spawn(|| {
         loop {
-            say(&format!("signal {}", sys::await_signal(&SIGNALS)));
+            print_line(&format!("signal {}", sys::await_signal(&SIGNALS)));
         }
     });
     let listener = match mode {
         "successor" => {
-            say("waiting ");
+            print_line("waiting ");
             let mut listener = None;
             wait_until(Duration::from_secs(120), || {
                 listener = listen(addr, false).ok();
                 listener.is_some()
             });
-            listener.context("the other one never went")?
+            listener.context("the other process never exited")?
         }
         _ => listen(addr, mode == "sharing-stranger")?,
     };
-    say(&format!("listening on {}", listener.local_addr()?));
+    print_line(&format!("listening on {}", listener.local_addr()?));
     for stream in listener.incoming() {
         let mut stream = stream?;
         thread::spawn(move || {
             let mut piece = [0; 64 << 10];
             while let Ok(length @ 1..) = stream.read(&mut piece) {
-                say(&format!("bytes {length}"));
+                print_line(&format!("bytes {length}"));
             }
         });
     }
@@ -57,6 +57,6 @@ fn listen(addr: SocketAddr, is_shared: bool) -> Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// What an audit, a shell or a person could send.
+/// Signals that an audit, a shell or a person could send.
 const SIGNALS: [i32; 6] =
     [libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2];

@@ -1,4 +1,4 @@
-//! Nothing in the tree may be true on one machine only: no path into somebody's home or workplace.
+//! No file may contain a path that only exists on one machine, such as a home directory.
 
 use super::Finding;
 use super::tree::Tree;
@@ -9,7 +9,8 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         for (number, line) in (1..).zip(file.text.lines()) {
             if let Some(path) = PATHS.iter().find(|path| has_path(line, path)) {
                 let what = format!("`{path}` is a path of one machine");
-                let remedy = "name it relative to the root of the workspace, or take it from the environment";
+                let remedy =
+                    "use a path relative to the root of the workspace, or take it from the environment";
                 findings.push(Finding::new(&file.path, number, what, remedy));
             }
         }
@@ -17,13 +18,13 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// Whether `path` begins an absolute path in `line`: nothing before it belongs to it (`https://host/home/` is none).
+/// Whether `path` starts an absolute path in `line`: nothing before it belongs to it (unlike in `https://host/home/`).
 fn has_path(line: &str, path: &str) -> bool {
     let is_longer = |c: char| c.is_alphanumeric() || "._-/~}".contains(c);
     line.match_indices(path).any(|(at, _)| !line[..at].chars().next_back().is_some_and(is_longer))
 }
 
-// Put together here, so that this file passes its own rule.
+// Concatenated here, so that this file passes its own rule.
 const PATHS: [&str; 4] =
     [concat!("/", "work/"), concat!("/", "home/"), concat!("/", "root/"), concat!("/", "Users/")];
 
