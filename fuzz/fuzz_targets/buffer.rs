@@ -1,4 +1,4 @@
-//! Any operations on the buffer: it holds what a `Vec` would hold and never passes its limit.
+//! Any operations on the buffer: it contains what a `Vec` would contain and never exceeds its limit.
 #![no_main]
 
 #[path = "../../crates/proto/tests/support/mod.rs"]

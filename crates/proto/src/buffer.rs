@@ -1,38 +1,38 @@
-//! The dynamic buffer: bytes that have arrived and are not yet consumed.
+//! A dynamic buffer: stores bytes that have arrived and are not consumed yet.
 //!
 //! ```text
 //! 0          start             end               capacity        limit
-//! | consumed | unread bytes    | free room       | may still grow |
+//! | consumed | unread bytes    | free space      | may still grow |
 //! ```
 //!
-//! Bytes enter at `end` and leave at `start`. Leaving costs nothing: [`Buffer::consume`] only moves `start`. When the
-//! room behind `end` is too small for what is to come, the unread bytes move to the front, and then one of two things
-//! happens, whichever is cheaper in the long run:
+//! Bytes are added at `end` and removed at `start`. Removing is free: [`Buffer::consume`] only moves `start`. If the free space
+//! after `end` is too small for the next bytes, the unread bytes move to the front. Then one of two things happens, whichever is
+//! cheaper in the long run:
 //!
-//! - **Compaction** is all, when at least half of the bytes before `end` are consumed (and then the room suffices).
-//!   Each byte moved is paid for by a byte consumed since the last move.
+//! - **Compaction** is enough if at least half of the bytes before `end` are consumed (and the space then suffices). Each byte
+//!   moved is paid for by a byte consumed since the last move.
 //!
 //!   ```text
-//!   before  | consumed consumed | unread | room |
-//!   after   | unread | room                     |
+//!   before  | consumed consumed | unread | free |
+//!   after   | unread | free                     |
 //!   ```
 //!
-//! - **Growth** otherwise: the allocation is extended to at least twice its capacity (and never less than [`FIRST_ALLOCATION`]).
-//!   Doubling makes the copying amortised: *n* bytes appended in pieces, however small, cost fewer than 2*n* bytes copied,
-//!   where growing by each piece would cost n²/2 divided by the piece. It is extended in place (`realloc`), so that the
-//!   system can move the pages of a large one instead of having both for a moment. [`Buffer::growth`] tells by how much,
-//!   for an owner who counts memory before it is taken.
+//! - **Growth** otherwise: the allocation at least doubles (and has never less than [`FIRST_ALLOCATION`] bytes). Doubling makes
+//!   copying amortised: *n* bytes appended in pieces of any size cost fewer than 2*n* bytes copied, where growing by one piece at
+//!   a time would cost n²/2 divided by the size of a piece. The allocation is extended in place (`realloc`), so that the system
+//!   can move the pages of a large one instead of having both for a moment. [`Buffer::growth`] returns by how much it would grow,
+//!   for an owner that counts memory before it is allocated.
 //!
-//! An allocation that has reached the limit cannot grow, so there compaction is the only way, paid for or not: a buffer
-//! kept full to the brim and used in small steps pays for it. The owner chooses a limit above what it means to hold.
+//! An allocation that has reached the limit cannot grow, so it can only be compacted, paid for or not. A buffer that is always
+//! full and consumed in small steps has that cost. The owner avoids it with a limit above what it intends to store.
 //!
-//! **Limit.** Unread bytes never pass `limit`, and neither does the allocation: what does not fit is refused as a
-//! whole ([`Full`]), and nothing of it is stored. So it is when the system has no memory
-//! ([`OutOfMemory`](BufferError::OutOfMemory)): nothing here aborts.
+//! **Limit.** Neither the unread bytes nor the allocation ever exceed `limit`. Bytes that do not fit are refused ([`Full`]), and
+//! none of them is stored. The same holds if the system has no memory ([`OutOfMemory`](BufferError::OutOfMemory)): nothing here
+//! aborts.
 //!
-//! **Shrinking.** When the last unread byte is consumed both offsets return to 0, and an allocation of more than
-//! [`Buffer::RETAINED`] bytes is given back, unless the owner wants it [kept](Buffer::keeping). [`Buffer::shrink`] gives back all but the unread bytes at any time, for an
-//! owner who is going to wait.
+//! **Shrinking.** When the last unread byte is consumed, both offsets return to 0, and an allocation of more than
+//! [`Buffer::RETAINED`] bytes is freed, unless the buffer is a [retaining](Buffer::retaining) one. [`Buffer::shrink`] frees all but
+//! the unread bytes at any time, for an owner that is about to wait.
 //!
 //! | operation | cost |
 //! |---|---|
@@ -41,14 +41,14 @@
 //! | `spare` of n bytes | amortised none; n bytes zeroed when memory is first used |
 //! | `shrink` | the unread bytes copied once |
 //!
-//! What the bytes mean is for [`FrameDecoder`](crate::FrameDecoder) to say; where they come from, for the owner.
+//! It does not interpret the bytes (see [`FrameDecoder`](crate::FrameDecoder)), and does not read or write sockets.
 
 use std::collections::TryReserveError;
 use std::fmt;
 
 use thiserror::Error;
 
-/// A growing byte buffer with a limit: append at the end, consume from the front.
+/// A byte buffer that grows up to a limit: append at the end, consume from the front.
 ///
 /// ```
 /// use echoctl_proto::Buffer;
@@ -57,38 +57,38 @@ use thiserror::Error;
 /// buffer.append(b"stream").unwrap();
 /// buffer.consume(2);
 /// assert_eq!(buffer.unread(), b"ream");
-/// assert!(buffer.append(b"too much").is_err(), "4 + 8 bytes pass the limit of 8");
-/// assert_eq!(buffer.unread(), b"ream", "and nothing of it was stored");
+/// assert!(buffer.append(b"too much").is_err(), "4 + 8 bytes exceed the limit of 8");
+/// assert_eq!(buffer.unread(), b"ream", "and none of it was stored");
 /// ```
 #[derive(Default)]
 pub struct Buffer {
-    /// Invariant: `start <= end <= bytes.len()`; what lies behind `end` is initialised room, not content.
+    /// Invariant: `start <= end <= bytes.len()`. The bytes after `end` are initialised, but not content.
     bytes: Vec<u8>,
     start: usize,
     end: usize,
     limit: usize,
-    /// The largest allocation that is kept when it is empty.
+    /// The largest allocation that is retained while the buffer is empty.
     retained: usize,
 }
 
 impl Buffer {
-    /// The largest allocation, in bytes, that an emptied buffer keeps for its next bytes: one usual read.
+    /// The largest allocation, in bytes, that an emptied buffer retains for its next bytes: one ordinary read.
     pub const RETAINED: usize = 64 * 1024;
 
-    /// An empty buffer that refuses to hold more than `limit` bytes. It allocates nothing until bytes arrive.
+    /// An empty buffer that refuses to store more than `limit` bytes. It allocates nothing until bytes arrive.
     pub const fn new(limit: usize) -> Buffer {
         Buffer { bytes: Vec::new(), start: 0, end: 0, limit, retained: Self::RETAINED }
     }
 
-    /// The same, for an owner who fills and empties it again and again: it keeps its allocation, whatever its size.
+    /// Like [`new`](Buffer::new), but it retains an allocation of any size. For an owner that fills and empties it repeatedly.
     pub const fn retaining(limit: usize) -> Buffer {
         Buffer { bytes: Vec::new(), start: 0, end: 0, limit, retained: limit }
     }
 
-    /// Stores `bytes` behind the unread ones.
+    /// Stores `bytes` after the unread ones.
     ///
     /// # Errors
-    /// [`Full`] when they would exceed the limit, or when there is no memory; then nothing is stored.
+    /// If they would exceed the limit ([`Full`]), or if there is no memory. Then nothing is stored.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), BufferError> {
         self.reserve(bytes.len())?;
         let overwritten = bytes.len().min(self.bytes.len() - self.end);
@@ -99,11 +99,11 @@ impl Buffer {
         Ok(())
     }
 
-    /// Room for at least `wanted` bytes behind the unread ones, to be written by the caller, who then says how many
-    /// with [`commit`](Buffer::commit). Its content before that is arbitrary, but initialised.
+    /// Free space for at least `wanted` bytes after the unread ones. The caller writes to it and then calls
+    /// [`commit`](Buffer::commit) with the number of bytes written. Until then its content is arbitrary, but initialised.
     ///
     /// # Errors
-    /// [`Full`] when `wanted` more bytes would exceed the limit, or when there is no memory.
+    /// If `wanted` more bytes would exceed the limit ([`Full`]), or if there is no memory.
     pub fn spare(&mut self, wanted: usize) -> Result<&mut [u8], BufferError> {
         self.reserve(wanted)?;
         if self.bytes.len() < self.end + wanted {
@@ -115,16 +115,19 @@ impl Buffer {
     /// Counts the first `count` bytes of [`spare`](Buffer::spare) as unread.
     ///
     /// # Panics
-    /// When `count` is more than was lent.
+    /// If `count` exceeds the free space.
     pub fn commit(&mut self, count: usize) {
-        assert!(count <= self.bytes.len() - self.end, "{count} bytes filled, but fewer were lent");
+        assert!(
+            count <= self.bytes.len() - self.end,
+            "{count} bytes committed, which exceeds the free space"
+        );
         self.end += count;
     }
 
-    /// Forgets the first `count` unread bytes. Gives memory back when none is left (see the module docs).
+    /// Discards the first `count` unread bytes. Frees memory if none is left (see the module docs).
     ///
     /// # Panics
-    /// When `count` is more than [`len`](Buffer::len).
+    /// If `count` exceeds [`len`](Buffer::len).
     pub fn consume(&mut self, count: usize) {
         assert!(count <= self.len(), "{count} bytes consumed of {}", self.len());
         self.start += count;
@@ -133,7 +136,7 @@ impl Buffer {
         }
     }
 
-    /// Forgets all unread bytes.
+    /// Discards all unread bytes.
     pub fn clear(&mut self) {
         self.start = 0;
         self.end = 0;
@@ -142,8 +145,8 @@ impl Buffer {
         }
     }
 
-    /// Gives back all memory but the unread bytes': for an owner who is going to wait and expects no byte soon. Keeps it
-    /// all when there is no memory for a copy of them.
+    /// Frees all memory except that of the unread bytes, for an owner that is about to wait. Does nothing if there is no
+    /// memory for a copy of them.
     pub fn shrink(&mut self) {
         let mut exact = Vec::new();
         if self.capacity() > self.len() && exact.try_reserve_exact(self.len()).is_ok() {
@@ -154,12 +157,12 @@ impl Buffer {
         }
     }
 
-    /// The bytes that arrived and are not yet consumed, oldest first.
+    /// The bytes that are not consumed yet, oldest first.
     pub fn unread(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
 
-    /// How many bytes are unread.
+    /// Number of unread bytes.
     pub fn len(&self) -> usize {
         self.end - self.start
     }
@@ -169,20 +172,20 @@ impl Buffer {
         self.start == self.end
     }
 
-    /// Bytes allocated: what this buffer costs now.
+    /// Number of bytes allocated: the memory that this buffer costs now.
     pub fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
 
-    /// The most bytes it will hold.
+    /// Maximum number of unread bytes.
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Bytes by which the allocation will grow when room for `wanted` more is asked for: 0 when there is room.
+    /// Bytes by which the allocation would grow to have room for `wanted` more: 0 if there is enough free space.
     ///
     /// # Errors
-    /// [`Full`] when `wanted` more bytes would exceed the limit.
+    /// [`Full`] if `wanted` more bytes would exceed the limit.
     pub fn growth(&self, wanted: usize) -> Result<usize, Full> {
         let needed = self.len().saturating_add(wanted);
         if needed > self.limit {
@@ -197,10 +200,10 @@ impl Buffer {
         Ok(needed.max(doubled.min(self.limit)) - self.capacity())
     }
 
-    /// Makes room for `wanted` bytes behind the unread ones, by compaction or by growth.
+    /// Makes room for `wanted` bytes after the unread ones, by compaction or by growth.
     ///
     /// # Errors
-    /// [`Full`] when `wanted` more bytes would exceed the limit, or when there is no memory.
+    /// If `wanted` more bytes would exceed the limit ([`Full`]), or if there is no memory.
     pub fn reserve(&mut self, wanted: usize) -> Result<(), BufferError> {
         let growth = self.growth(wanted)?;
         if self.capacity() - self.end >= wanted {
@@ -217,7 +220,7 @@ impl Buffer {
     }
 }
 
-/// Shows how full it is, not the content: a buffer may hold megabytes.
+/// Prints the fill level, not the content, which may be megabytes.
 impl fmt::Debug for Buffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Buffer")
@@ -228,30 +231,30 @@ impl fmt::Debug for Buffer {
     }
 }
 
-/// A buffer has no room for more bytes.
+/// A buffer cannot store more bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BufferError {
-    /// Its limit does not allow them.
+    /// They would exceed its limit.
     #[error(transparent)]
     Full(#[from] Full),
     /// The system has no memory for them.
-    #[error("could not buffer more bytes: out of memory")]
+    #[error("cannot buffer more bytes: out of memory")]
     OutOfMemory(#[from] TryReserveError),
 }
 
-/// A buffer was asked to hold more than its limit.
+/// A buffer was asked to store more than its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("{wanted} more bytes do not fit beside the {buffered} buffered: the limit is {limit}")]
+#[error("cannot buffer {wanted} more bytes: {buffered} are buffered, and the limit is {limit}")]
 pub struct Full {
     /// The buffer's limit in bytes.
     pub limit: usize,
-    /// Unread bytes that it held when asked.
+    /// Unread bytes at that moment.
     pub buffered: usize,
-    /// Bytes that were to be added.
+    /// Bytes to be added.
     pub wanted: usize,
 }
 
-/// The smallest allocation in bytes: a short line or a ping fits, and malloc's own overhead stays below a quarter.
+/// The smallest allocation in bytes: a short line or a ping fits, and the overhead of malloc is below a quarter.
 const FIRST_ALLOCATION: usize = 64;
 
 #[cfg(test)]
@@ -264,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn appending_byte_by_byte_copies_less_than_twice_what_was_appended() {
+    fn appending_byte_by_byte_copies_each_byte_less_than_twice() {
         let (mut buffer, mut copied) = (Buffer::new(1 << 20), 0);
 
         for _ in 0..1 << 20 {
@@ -279,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn consumed_room_is_used_again_instead_of_growing() {
+    fn consumed_space_is_reused_before_it_grows() {
         let mut buffer = Buffer::new(1 << 20);
         buffer.append(&[1; 1000]).unwrap();
         let capacity = buffer.capacity();
@@ -293,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn an_allocation_never_passes_the_limit() {
+    fn an_allocation_never_exceeds_the_limit() {
         let mut buffer = Buffer::new(1000);
 
         for _ in 0..10 {
@@ -305,12 +308,12 @@ mod tests {
     }
 
     #[test]
-    fn what_no_memory_can_hold_is_an_error_and_stores_nothing() {
+    fn running_out_of_memory_is_an_error_and_stores_nothing() {
         let mut buffer = Buffer::new(usize::MAX);
         buffer.append(b"kept").unwrap();
         buffer.consume(1);
 
-        // More than an address space has: the allocator refuses without trying.
+        // More than an address space has, so the allocator refuses without trying.
         let refused = buffer.spare(isize::MAX as usize).map(|room| room.len());
 
         assert!(matches!(refused, Err(BufferError::OutOfMemory(_))), "{refused:?}");
@@ -320,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn growth_is_what_the_allocation_grows_by() {
+    fn growth_predicts_the_next_allocation() {
         let mut buffer = Buffer::new(1000);
         for (wanted, consumed) in [(10, 3), (60, 0), (500, 400), (300, 100), (100, 0)] {
             let (growth, before) = (buffer.growth(wanted).unwrap(), buffer.capacity());
@@ -332,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_allocation_is_given_back_when_empty_and_a_small_one_kept() {
+    fn an_empty_buffer_frees_a_large_allocation_only() {
         let mut buffer = Buffer::new(1 << 20);
         buffer.append(&[0; 1 << 20]).unwrap();
         buffer.consume(1 << 20);
@@ -344,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_keeping_buffer_gives_nothing_back_until_it_is_asked() {
+    fn a_retaining_buffer_frees_memory_only_when_shrunk() {
         let mut buffer = Buffer::retaining(1 << 20);
         buffer.append(&[0; 1 << 20]).unwrap();
         buffer.consume(1 << 20);
@@ -355,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn shrinking_keeps_the_unread_bytes_and_nothing_else() {
+    fn shrinking_leaves_only_the_unread_bytes_allocated() {
         let mut buffer = Buffer::new(1 << 20);
         buffer.append(&[7; 5000]).unwrap();
         buffer.consume(4990);
@@ -367,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn spare_room_becomes_content_once_filled() {
+    fn spare_space_becomes_content_once_committed() {
         let mut buffer = Buffer::new(100);
         buffer.spare(10).unwrap()[..3].copy_from_slice(b"abc");
         buffer.commit(3);

@@ -1,48 +1,48 @@
-//! The decoder: finds where frames end in bytes that are still in their buffer.
+//! Finds frame boundaries in a byte stream without copying.
 //!
-//! It copies nothing and owns nothing but a number: how many of the unread bytes it has already searched in vain. So a
-//! long line that arrives a byte at a time costs one look a byte, not one look at the whole line each time.
+//! It owns only a number: how many unread bytes it has already scanned. So a long line that arrives byte by byte costs one look
+//! per byte, not one scan of the whole line each time.
 //!
-//! Two questions can be asked of the same unread bytes:
+//! There are two questions to ask about the same unread bytes:
 //!
 //! ```text
-//! unread:   o n e \n t w o \n t h r
-//! cut:      |------|                     the first frame, with its payload
-//! whole:    |--------------|             the extent of all whole frames, to be passed on in one piece
+//! unread:        o n e \n t w o \n t h r
+//! decode:        |------|                     the first frame, with its payload
+//! complete_len:  |--------------|             the length of all complete frames, to be passed on in one piece
 //! ```
 //!
 //! # Contract
 //!
-//! 1. Ask with all unread bytes, oldest first.
-//! 2. Consume what the answer covers (`frame.bytes.len()` bytes of a cut, or all of the extent) before asking again.
-//! 3. On `None`, or an extent of 0, append more bytes behind the unread ones and ask again.
-//! 4. After an error the stream cannot be cut any more: close it.
+//! 1. Pass all unread bytes, oldest first.
+//! 2. Consume what the answer covers (`frame.bytes.len()` bytes, or the complete length) before asking again.
+//! 3. On `None`, or a complete length of 0, append more bytes after the unread ones and ask again.
+//! 4. After an error the stream cannot be decoded any further. Close it.
 
 use memchr::{memchr, memrchr};
 use thiserror::Error;
 
 use crate::Framing;
 
-/// Cuts frames of one [`Framing`] from the front of unread bytes. See the module docs for the contract.
+/// Finds frames of one [`Framing`] at the front of unread bytes. See the module docs for the contract.
 #[derive(Debug, Clone)]
 pub struct FrameDecoder {
     framing: Framing,
     max_frame: usize,
-    /// Unread bytes known to contain no delimiter.
+    /// Number of unread bytes that are known to contain no delimiter.
     scanned: usize,
 }
 
 impl FrameDecoder {
-    /// A decoder that refuses payloads of more than `max_frame` bytes. With [`Framing::Raw`] the maximum has no meaning.
+    /// A decoder that refuses payloads of more than `max_frame` bytes. The maximum has no effect with [`Framing::Raw`].
     pub const fn new(framing: Framing, max_frame: usize) -> FrameDecoder {
         FrameDecoder { framing, max_frame, scanned: 0 }
     }
 
-    /// The first frame of `unread`, or `None` while it is not whole.
+    /// The first frame of `unread`, or `None` while it is incomplete.
     ///
     /// # Errors
-    /// [`FrameTooLong`] once the payload is known to pass the maximum: a length prefix tells at once, a line as soon as
-    /// `max_frame + 1` bytes hold no newline.
+    /// [`FrameTooLong`] as soon as the payload is known to exceed the maximum: with the length prefix, or once `max_frame + 1`
+    /// bytes contain no newline.
     pub fn decode<'a>(&mut self, unread: &'a [u8]) -> Result<Option<Frame<'a>>, FrameTooLong> {
         let Some(end) = self.first_end(unread)? else { return Ok(None) };
         let bytes = &unread[..end];
@@ -54,11 +54,11 @@ impl FrameDecoder {
         Ok(Some(Frame { bytes, payload }))
     }
 
-    /// How many bytes at the front of `unread` are whole frames; 0 while the first is not.
+    /// Length of all complete frames at the front of `unread`, in bytes; 0 while the first is incomplete.
     ///
     /// # Errors
-    /// [`FrameTooLong`] when the *first* frame passes the maximum. A later one is refused when it has become the first,
-    /// so that the good frames before it are not lost.
+    /// [`FrameTooLong`] if the *first* frame exceeds the maximum. A later one is refused once it has become the first, so that
+    /// the valid frames before it are not lost.
     pub fn complete_len(&mut self, unread: &[u8]) -> Result<usize, FrameTooLong> {
         match self.framing {
             Framing::Raw => Ok(unread.len()),
@@ -68,17 +68,17 @@ impl FrameDecoder {
         }
     }
 
-    /// The framing it cuts.
+    /// The framing that it decodes.
     pub const fn framing(&self) -> Framing {
         self.framing
     }
 
-    /// The most bytes of payload that it accepts.
+    /// Maximum payload in bytes.
     pub const fn max_frame(&self) -> usize {
         self.max_frame
     }
 
-    /// Where the first frame ends, or `None` while it is not whole.
+    /// Where the first frame ends, or `None` while it is incomplete.
     fn first_end(&mut self, unread: &[u8]) -> Result<Option<usize>, FrameTooLong> {
         match self.framing {
             Framing::Raw => Ok(Some(unread.len()).filter(|&end| end > 0)),
@@ -92,13 +92,14 @@ impl FrameDecoder {
                         self.scanned = 0;
                         Ok(Some(end))
                     }
-                    None => self.unfinished_line(window.len()).map(|()| None),
+                    None => self.incomplete_line(window.len()).map(|()| None),
                 }
             }
         }
     }
 
-    /// Looks for the last newline in windows as long as the longest line may be: a window without one is a line too long.
+    /// Searches backwards for the last newline, in windows of the maximum length of a line. A window without a newline is a
+    /// line that is too long.
     fn complete_lines(&mut self, unread: &[u8]) -> Result<usize, FrameTooLong> {
         let mut end = 0;
         loop {
@@ -107,11 +108,11 @@ impl FrameDecoder {
                 Some(at) => {
                     let line_end = self.scanned + at + 1;
                     end += line_end;
-                    // The search came from behind, so what follows the newline within the window is known already.
+                    // The search went backwards, so the rest of the window is known to contain no newline.
                     self.scanned = window.len() - line_end;
                 }
                 None if end > 0 && window.len() > self.max_frame => return Ok(end),
-                None => return self.unfinished_line(window.len()).map(|()| end),
+                None => return self.incomplete_line(window.len()).map(|()| end),
             }
         }
     }
@@ -121,8 +122,8 @@ impl FrameDecoder {
         &unread[..unread.len().min(self.max_frame.saturating_add(1))]
     }
 
-    /// Remembers that `length` bytes hold no newline, or refuses them when no line may be so long.
-    fn unfinished_line(&mut self, length: usize) -> Result<(), FrameTooLong> {
+    /// Records that `length` bytes contain no newline, or refuses them if they exceed the maximum.
+    fn incomplete_line(&mut self, length: usize) -> Result<(), FrameTooLong> {
         if length > self.max_frame {
             return Err(FrameTooLong { length: length as u64, max_frame: self.max_frame });
         }
@@ -130,9 +131,9 @@ impl FrameDecoder {
         Ok(())
     }
 
-    /// Walks from prefix to prefix. Where each stands is known only when the one before has come from memory, and that wait is
-    /// all it costs; so after each frame it goes on in steps of the same length for as long as the prefix is the same one,
-    /// which the processor can do ahead of memory.
+    /// Walks from prefix to prefix. The position of each prefix depends on the one before, so the cost of a step is the wait for
+    /// memory. After each frame it therefore continues in steps of the same length for as long as the prefix is the same, which
+    /// the processor can do ahead of memory.
     fn complete_prefixed<const N: usize>(&self, unread: &[u8]) -> Result<usize, FrameTooLong> {
         let mut end = 0;
         loop {
@@ -150,7 +151,7 @@ impl FrameDecoder {
         }
     }
 
-    /// Where a frame led by an `N`-byte length ends. Only the length is looked at, so nothing is worth remembering.
+    /// Where a frame with an `N`-byte length prefix ends. It reads only the prefix, so there is nothing to record.
     #[inline]
     fn prefixed_end<const N: usize>(&self, unread: &[u8]) -> Result<Option<usize>, FrameTooLong> {
         let Some(prefix) = unread.first_chunk::<N>() else { return Ok(None) };
@@ -158,28 +159,28 @@ impl FrameDecoder {
         if length > self.max_frame as u64 {
             return Err(FrameTooLong { length, max_frame: self.max_frame });
         }
-        // Compared before it is added to: on 32 bits a length near 4 GiB and its prefix have no sum.
+        // Compared before the addition: on 32 bits, the sum of a length near 4 GiB and its prefix overflows.
         let length = length as usize;
         Ok((length <= unread.len() - N).then(|| N + length))
     }
 }
 
-/// One frame, still in the bytes it was cut from.
+/// One frame, borrowed from the unread bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// All of its bytes, marks included: what to send back to echo it, and what to consume.
+    /// All of its bytes, framing included: what to send back to echo it, and what to consume.
     pub bytes: &'a [u8],
-    /// What the sender wanted to say.
+    /// The message, without delimiter or length prefix.
     pub payload: &'a [u8],
 }
 
-/// A frame's payload passes the maximum: the stream cannot be cut any further.
+/// The payload of a frame exceeds the maximum: the rest of the stream cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("a frame of {length} bytes or more passes the maximum of {max_frame} (see --max-frame)")]
+#[error("frame of at least {length} bytes exceeds the maximum of {max_frame}")]
 pub struct FrameTooLong {
-    /// The declared length, or, where there is none, as much of the frame as has arrived.
+    /// The declared length, or, where there is none, the bytes of the frame that have arrived.
     pub length: u64,
-    /// The most bytes of payload that were accepted.
+    /// Maximum payload in bytes.
     pub max_frame: usize,
 }
 
@@ -188,28 +189,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_extent_covers_whole_frames_alone() {
-        let whole = |framing, unread: &[u8]| FrameDecoder::new(framing, 100).complete_len(unread).unwrap();
+    fn complete_len_covers_only_complete_frames() {
+        let complete = |framing, unread: &[u8]| FrameDecoder::new(framing, 100).complete_len(unread).unwrap();
 
-        assert_eq!(whole(Framing::Lines, b"one\ntwo\nthr"), 8);
-        assert_eq!(whole(Framing::U16, b"\0\x01a\0\x02bc\0\x03d"), 7);
-        assert_eq!(whole(Framing::U32, b"\0\0\0\x01a\0\0\0"), 5);
-        assert_eq!(whole(Framing::Raw, b"anything"), 8);
-        assert_eq!(whole(Framing::Lines, b""), 0);
+        assert_eq!(complete(Framing::Lines, b"one\ntwo\nthr"), 8);
+        assert_eq!(complete(Framing::U16, b"\0\x01a\0\x02bc\0\x03d"), 7);
+        assert_eq!(complete(Framing::U32, b"\0\0\0\x01a\0\0\0"), 5);
+        assert_eq!(complete(Framing::Raw, b"anything"), 8);
+        assert_eq!(complete(Framing::Lines, b""), 0);
     }
 
     #[test]
-    fn runs_of_one_length_end_where_another_length_or_a_part_of_a_frame_begins() {
-        let whole = |unread: &[u8]| FrameDecoder::new(Framing::U16, 3).complete_len(unread);
+    fn runs_of_equal_prefixes_end_at_a_different_one() {
+        let complete = |unread: &[u8]| FrameDecoder::new(Framing::U16, 3).complete_len(unread);
 
-        assert_eq!(whole(b"\0\x01a\0\x01b\0\x02cd\0\x02ef\0\x02g"), Ok(14));
-        assert_eq!(whole(b"\0\0\0\0\0\0\0"), Ok(6), "empty frames");
-        assert_eq!(whole(b"\0\x01a\0\x01b\0"), Ok(6), "half a prefix");
-        assert_eq!(whole(b"\0\x01a\0\x01b\0\x04"), Ok(6), "one too long is refused when it is the first");
+        assert_eq!(complete(b"\0\x01a\0\x01b\0\x02cd\0\x02ef\0\x02g"), Ok(14));
+        assert_eq!(complete(b"\0\0\0\0\0\0\0"), Ok(6), "empty frames");
+        assert_eq!(complete(b"\0\x01a\0\x01b\0"), Ok(6), "half a prefix");
+        assert_eq!(
+            complete(b"\0\x01a\0\x01b\0\x04"),
+            Ok(6),
+            "one that is too long is refused when it is the first"
+        );
     }
 
     #[test]
-    fn a_frame_of_the_maximum_passes_and_one_byte_more_is_refused() {
+    fn a_frame_may_have_the_maximum_but_not_a_byte_more() {
         for (framing, good, bad) in [
             (Framing::Lines, &b"1234\n"[..], &b"12345"[..]),
             (Framing::U16, b"\0\x041234", b"\0\x05"),
@@ -224,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn good_frames_before_a_long_one_are_not_lost() {
+    fn valid_frames_before_a_long_one_are_not_lost() {
         let mut decoder = FrameDecoder::new(Framing::Lines, 4);
 
         assert_eq!(decoder.complete_len(b"ok\nfine\nmuch too long"), Ok(8));
@@ -232,16 +237,16 @@ mod tests {
     }
 
     #[test]
-    fn a_promised_length_is_refused_before_any_payload_has_come() {
+    fn a_declared_length_is_refused_before_any_payload() {
         assert!(FrameDecoder::new(Framing::U32, 1 << 20).decode(b"\xff\xff\xff\xff").is_err());
     }
 
     #[test]
-    fn an_unfinished_line_is_searched_once() {
+    fn an_incomplete_line_is_scanned_once() {
         let mut decoder = FrameDecoder::new(Framing::Lines, 1000);
         assert_eq!(decoder.decode(b"unfinished"), Ok(None));
 
-        // The newline stands where the decoder has already looked, so a second look would find it.
+        // The newline is where the decoder has scanned already, so a second scan would find it.
         assert_eq!(decoder.decode(b"unf\nnished and more"), Ok(None));
     }
 }

@@ -1,14 +1,15 @@
-//! Framing: how messages are marked in a stream that has no marks of its own.
+//! Framing: marks where messages end in a byte stream that has no message boundaries of its own.
 //!
 //! ```text
-//! lines   h e l l o \n              ends with a newline, which the payload cannot contain
-//! u16     00 05 h e l l o           led by a 2-byte big-endian length (DNS over TCP: RFC 1035, section 4.2.2)
-//! u32     00 00 00 05 h e l l o     led by a 4-byte big-endian length
-//! raw     h e l l o                 no marks: a frame is whatever one read gave
+//! lines   h e l l o \n              newline-delimited: the payload cannot contain a newline
+//! u16     00 05 h e l l o           length-prefixed: 2 bytes, big-endian (DNS over TCP: RFC 1035, section 4.2.2)
+//! u32     00 00 00 05 h e l l o     length-prefixed: 4 bytes, big-endian
+//! raw     h e l l o                 none: a frame is whatever one read returns
 //! ```
 //!
-//! A delimiter needs every byte looked at, but finds its way back after a lost byte; a length needs one look a frame,
-//! allows any payload, and never finds its way back. Cutting is done by [`FrameDecoder`](crate::FrameDecoder).
+//! A delimiter requires a look at every byte, but a receiver that lost a byte resynchronises at the next one. A length requires
+//! one look per frame and allows any payload, but a receiver that lost a byte never resynchronises. Decoding is done by
+//! [`FrameDecoder`](crate::FrameDecoder).
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,16 +18,16 @@ use thiserror::Error;
 
 use crate::{Buffer, BufferError, Full};
 
-/// How frames are marked in the byte stream.
+/// How frame boundaries are marked in the byte stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Framing {
     /// Each frame ends with `\n`. A `\r` before it belongs to the payload.
     Lines,
-    /// Each payload is led by its length in 2 bytes, big-endian: at most 65,535 bytes, as in DNS over TCP.
+    /// Each payload is prefixed with its length in 2 bytes, big-endian: at most 65,535 bytes, as in DNS over TCP.
     U16,
-    /// Each payload is led by its length in 4 bytes, big-endian.
+    /// Each payload is prefixed with its length in 4 bytes, big-endian.
     U32,
-    /// No framing: what one read gave is a frame.
+    /// No framing: a frame is whatever one read returns.
     Raw,
 }
 
@@ -37,7 +38,7 @@ impl Framing {
     /// Appends `payload` to `out` as one frame.
     ///
     /// # Errors
-    /// When this framing cannot express the payload, or `out` has no room; then `out` is as it was.
+    /// If this framing cannot express the payload, or `out` has no room. Then `out` is unchanged.
     pub fn encode(self, payload: &[u8], out: &mut Buffer) -> Result<(), EncodeError> {
         if payload.len() > self.longest_payload() {
             return Err(EncodeError::TooLong {
@@ -49,14 +50,14 @@ impl Framing {
         if self == Framing::Lines && memchr::memchr(b'\n', payload).is_some() {
             return Err(EncodeError::Delimiter);
         }
-        let whole = self.overhead() + payload.len();
-        if whole > out.limit() - out.len() {
+        let length = self.overhead() + payload.len();
+        if length > out.limit() - out.len() {
             return Err(
-                BufferError::from(Full { limit: out.limit(), buffered: out.len(), wanted: whole }).into()
+                BufferError::from(Full { limit: out.limit(), buffered: out.len(), wanted: length }).into()
             );
         }
-        // At once, so that the second append cannot be refused when the first was not.
-        out.reserve(whole)?;
+        // In one step, so that the second append cannot be refused after the first was not.
+        out.reserve(length)?;
         match self {
             Framing::Lines => out.append(payload).and_then(|()| out.append(b"\n"))?,
             Framing::U16 => {
@@ -80,7 +81,7 @@ impl Framing {
         }
     }
 
-    /// Bytes of the length that leads each payload; 0 where none does.
+    /// Size of the length prefix in bytes; 0 for framings without one.
     pub const fn prefix(self) -> usize {
         match self {
             Framing::Lines | Framing::Raw => 0,
@@ -89,7 +90,7 @@ impl Framing {
         }
     }
 
-    /// The longest payload in bytes that this framing can express.
+    /// Maximum payload in bytes that this framing can express.
     pub const fn longest_payload(self) -> usize {
         match self {
             Framing::U16 => u16::MAX as usize,
@@ -130,26 +131,26 @@ impl FromStr for Framing {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum EncodeError {
     /// The length field cannot hold the payload's length.
-    #[error("a payload of {length} bytes is too long for {framing} framing, which can express {longest}")]
+    #[error("payload of {length} bytes exceeds the maximum of {framing} framing, {longest} bytes")]
     TooLong {
-        /// The framing asked for.
+        /// The framing.
         framing: Framing,
-        /// Bytes of the payload.
+        /// Length of the payload in bytes.
         length: usize,
-        /// The longest payload it can express.
+        /// Maximum payload of this framing in bytes.
         longest: usize,
     },
     /// A line cannot contain its own delimiter.
-    #[error("a payload with a newline in it cannot be one line")]
+    #[error("payload contains a newline, which ends a frame of lines framing")]
     Delimiter,
     /// The buffer has no room for the frame.
     #[error(transparent)]
     Buffer(#[from] BufferError),
 }
 
-/// A name that is no framing.
+/// A name that is not a framing.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("'{0}' is no framing: use lines, u16, u32 or raw")]
+#[error("unknown framing '{0}': expected lines, u16, u32 or raw")]
 pub struct UnknownFraming(pub String);
 
 #[cfg(test)]
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_encoded_leaves_the_buffer_as_it_was() {
+    fn a_failed_encode_leaves_the_buffer_unchanged() {
         let mut out = Buffer::new(10);
 
         assert_eq!(Framing::Lines.encode(b"two\nlines", &mut out), Err(EncodeError::Delimiter));
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_read_back() {
+    fn names_parse() {
         for framing in Framing::ALL {
             assert_eq!(framing.name().parse(), Ok(framing));
         }

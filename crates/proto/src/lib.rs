@@ -1,14 +1,14 @@
-//! The bytes of a connection, without the connection: a dynamic buffer and the framing that cuts messages from it.
+//! The bytes of a connection, without the connection: a dynamic buffer, and the framing that splits it into messages.
 //!
-//! TCP delivers a stream of bytes and knows nothing of messages. Whoever wants messages must keep what has arrived
-//! until one is whole, and must know where each one ends. That is all this crate does:
+//! TCP delivers a stream of bytes and knows nothing of messages. A program that exchanges messages has to buffer what has
+//! arrived until a message is complete, and to know where each one ends. This crate does that, and nothing else:
 //!
-//! - [`Buffer`]: bytes that arrived and are not yet consumed; it grows, refuses to pass its limit, and gives memory back.
-//! - [`Framing`]: where a frame ends (`lines`, `u16`, `u32`, `raw`), and how one is encoded.
-//! - [`FrameDecoder`]: cuts frames from the front of unread bytes, remembering how far it has looked.
+//! - [`Buffer`] stores bytes that have arrived and are not consumed yet. It grows up to a limit, and frees memory.
+//! - [`Framing`] defines where a frame ends (`lines`, `u16`, `u32`, `raw`), and encodes frames.
+//! - [`FrameDecoder`] finds frames at the front of the unread bytes, without scanning a byte twice.
 //!
-//! The crate is *sans-IO*: no socket, no runtime, no clock, no `unsafe`. The same input gives the same output, whatever
-//! way it was split on its way here. Reading and writing are the business of the server and the client.
+//! The crate is *sans-IO*: it has no socket, no runtime, no clock and no `unsafe` code. The same input yields the same output,
+//! however the network split it. Reading and writing are left to the server and the client.
 //!
 //! ```
 //! use echoctl_proto::{Buffer, FrameDecoder, Framing};
@@ -20,7 +20,7 @@
 //! let frame = decoder.decode(buffer.unread()).unwrap().unwrap();
 //! assert_eq!(frame.payload, b"one");
 //! buffer.consume(frame.bytes.len());
-//! assert_eq!(decoder.decode(buffer.unread()), Ok(None));        // "tw" is no line yet: more bytes are needed
+//! assert_eq!(decoder.decode(buffer.unread()), Ok(None));    // "tw" is not a line yet: more bytes are needed
 //!
 //! buffer.append(b"o\n").unwrap();
 //! assert_eq!(decoder.decode(buffer.unread()).unwrap().unwrap().payload, b"two");

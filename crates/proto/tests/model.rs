@@ -1,4 +1,4 @@
-//! Promise: whatever is done to a buffer, it holds what a `Vec` would hold and never passes its limit.
+//! Promise: after any operations, a buffer contains what a `Vec` would contain, and it never exceeds its limit.
 
 mod support;
 
@@ -27,7 +27,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn no_sequence_of_operations_passes_the_limit_or_differs_from_a_vec(
+    fn no_sequence_of_operations_differs_from_a_vec(
         limit in limit(),
         operations in prop::collection::vec(operation(), 0..60),
     ) {
@@ -35,7 +35,7 @@ proptest! {
     }
 
     #[test]
-    fn a_scenario_from_any_bytes_holds_too(input in prop::collection::vec(any::<u8>(), 0..100)) {
+    fn scenarios_from_any_bytes_hold(input in prop::collection::vec(any::<u8>(), 0..100)) {
         check(&input);
     }
 }

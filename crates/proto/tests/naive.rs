@@ -1,4 +1,4 @@
-//! Promise: the decoder, which looks at each byte once, says what a naive decoder says that looks at all of them each time.
+//! Promise: the decoder, which scans each byte once, agrees with a naive decoder, which scans all bytes each time.
 
 mod support;
 
@@ -12,7 +12,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn cutter_and_naive_decoder_agree_on_streams_of_frames(
+    fn both_decoders_agree_on_streams_of_frames(
         (framing, stream) in any_framing().prop_flat_map(|framing| (Just(framing), stream(framing))),
         max_frame in prop_oneof![0..30_usize, Just(1000), Just(usize::MAX)],
         splits in splits(),
@@ -21,7 +21,7 @@ proptest! {
     }
 
     #[test]
-    fn cutter_and_naive_decoder_agree_on_anything(
+    fn both_decoders_agree_on_any_bytes(
         framing in any_framing(),
         input in prop::collection::vec(any::<u8>(), 0..300),
     ) {
@@ -30,7 +30,7 @@ proptest! {
 }
 
 #[test]
-fn cutter_and_naive_decoder_agree_on_the_seeds_of_the_fuzz_targets() {
+fn both_decoders_agree_on_the_fuzz_seeds() {
     check(Framing::Lines, include_bytes!("../../../fuzz/seeds/framing_lines/mixed"));
     check(Framing::U16, include_bytes!("../../../fuzz/seeds/framing_u16/mixed"));
     check(Framing::U32, include_bytes!("../../../fuzz/seeds/framing_u32/mixed"));
@@ -38,7 +38,7 @@ fn cutter_and_naive_decoder_agree_on_the_seeds_of_the_fuzz_targets() {
 }
 
 #[test]
-fn a_good_frame_is_cut_before_a_bad_one_is_refused() {
+fn a_valid_frame_is_decoded_before_an_invalid_one_fails() {
     for query in [Query::Decode, Query::CompleteLen] {
         let outcome = run(Framing::U16, 3, &[(b"\0\x03abc\xff\xff", query)]);
 

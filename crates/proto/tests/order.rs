@@ -1,4 +1,4 @@
-//! Promise: what goes in comes out, in order, through a sender's and a receiver's buffer that are both small.
+//! Promise: what goes in comes out, in order, through the small buffers of a sender and a receiver.
 
 mod support;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use support::strategies::{config, marked_framing, payloads};
 
-/// Sends payloads through two bounded buffers, so many bytes at a time, as two sockets with small queues would.
+/// Sends payloads through two bounded buffers, `step` bytes at a time, as two sockets with small queues would.
 fn echoed(framing: Framing, payloads: &[Vec<u8>], limit: usize, step: usize) -> Vec<Vec<u8>> {
     let (mut sender, mut receiver) = (Buffer::new(limit), Buffer::new(limit));
     let mut decoder = FrameDecoder::new(framing, limit);
@@ -21,7 +21,7 @@ fn echoed(framing: Framing, payloads: &[Vec<u8>], limit: usize, step: usize) -> 
             };
         }
         let moved = step.min(sender.len()).min(limit - receiver.len());
-        receiver.append(&sender.unread()[..moved]).expect("no more than its room was moved");
+        receiver.append(&sender.unread()[..moved]).expect("no more than the free space was moved");
         sender.consume(moved);
         while let Some(frame) = decoder.decode(receiver.unread()).expect("no frame is longer than the limit")
         {
@@ -30,7 +30,7 @@ fn echoed(framing: Framing, payloads: &[Vec<u8>], limit: usize, step: usize) -> 
             receiver.consume(length);
         }
     }
-    assert!(receiver.is_empty(), "half a frame is left: {receiver:?}");
+    assert!(receiver.is_empty(), "an incomplete frame is left: {receiver:?}");
     arrived
 }
 

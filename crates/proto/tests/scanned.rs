@@ -1,7 +1,7 @@
-//! Promise: the decoder looks at each byte of an unfinished line once, however the line comes.
+//! Promise: the decoder looks at each byte of an incomplete line once, however the line arrives.
 //!
-//! Proved with decoys: after each answer, every byte that the decoder has seen is turned into a newline. Would it look at
-//! one of them again, it would find an end where there is none. So no look is repeated, and *n* bytes cost *n* looks.
+//! Proved with decoys: after each answer, every byte that the decoder has seen is replaced by a newline. If it looked at one of
+//! them again, it would find an end where there is none. So no look is repeated, and *n* bytes cost *n* looks.
 
 mod support;
 
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use support::framing::Query;
 use support::strategies::{config, splits};
 
-/// What the decoder says to `unread`: the end of the first line, or of the last one.
+/// The decoder's answer for `unread`: the end of the first line, or of the last one.
 fn ask(decoder: &mut FrameDecoder, ask: Query, unread: &[u8]) -> usize {
     match ask {
         Query::Decode => decoder.decode(unread).expect(ANY_LENGTH).map_or(0, |frame| frame.bytes.len()),
@@ -19,13 +19,13 @@ fn ask(decoder: &mut FrameDecoder, ask: Query, unread: &[u8]) -> usize {
     }
 }
 
-const ANY_LENGTH: &str = "no maximum is set that a line could pass";
+const ANY_LENGTH: &str = "no line exceeds the maximum, which is usize::MAX";
 
 proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_byte_of_an_unfinished_line_is_never_looked_at_again(splits in splits(), tail in 0..50_usize) {
+    fn a_byte_of_an_incomplete_line_is_scanned_once(splits in splits(), tail in 0..50_usize) {
         let mut decoder = FrameDecoder::new(Framing::Lines, usize::MAX);
         let mut unread = Vec::new();
         for &(length, question) in &splits {
@@ -42,7 +42,7 @@ proptest! {
     }
 
     #[test]
-    fn what_follows_the_last_whole_line_is_not_looked_at_again_either(
+    fn what_follows_the_last_complete_line_is_scanned_once(
         lines in 1..5_usize,
         tail in 0..100_usize,
         more in 0..10_usize,
@@ -52,7 +52,7 @@ proptest! {
         let unread = [b"line\n".repeat(lines), vec![b'x'; tail]].concat();
         prop_assert_eq!(ask(&mut decoder, Query::CompleteLen, &unread), 5 * lines);
 
-        // The whole lines are consumed; of the tail, only what is new may be looked at.
+        // The complete lines are consumed. Of the tail, only the new bytes may be scanned.
         let unread = [vec![b'\n'; tail], vec![b'x'; more], b"\n".to_vec()].concat();
 
         prop_assert_eq!(ask(&mut decoder, question, &unread), tail + more + 1);
@@ -60,7 +60,7 @@ proptest! {
 }
 
 #[test]
-fn a_long_line_byte_by_byte_costs_one_look_a_byte() {
+fn a_long_line_byte_by_byte_costs_one_look_per_byte() {
     const LENGTH: usize = 20_000;
     let mut decoder = FrameDecoder::new(Framing::Lines, LENGTH);
     let mut unread = Vec::with_capacity(LENGTH + 1);

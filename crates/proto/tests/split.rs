@@ -1,4 +1,4 @@
-//! Promise: however the stream was split on its way, the same frames come out of it.
+//! Promise: the same stream yields the same frames, however it was split on its way.
 
 mod support;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use support::framing::{Query, run};
 use support::strategies::{config, marked_framing, split, splits, stream};
 
-/// A framing, a stream made for it, and two ways to split that.
+/// A framing, and a stream for it.
 fn scenario() -> impl Strategy<Value = (echoctl_proto::Framing, Vec<u8>)> {
     marked_framing().prop_flat_map(|framing| (Just(framing), stream(framing)))
 }
@@ -16,7 +16,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn any_split_of_the_input_gives_the_same_frames(
+    fn any_split_of_the_input_yields_the_same_frames(
         (framing, stream) in scenario(),
         max_frame in prop_oneof![0..30_usize, Just(1000)],
         splits in splits(),
@@ -28,7 +28,7 @@ proptest! {
     }
 
     #[test]
-    fn without_framing_any_split_gives_the_same_bytes(
+    fn without_framing_any_split_yields_the_same_bytes(
         stream in prop::collection::vec(any::<u8>(), 0..2000),
         splits in splits(),
     ) {

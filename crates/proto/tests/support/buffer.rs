@@ -1,24 +1,24 @@
-//! Operations on a buffer, each followed by a comparison with a `Vec` that does the same in the plainest way.
+//! Operations on a buffer, each followed by a comparison with a `Vec` that does the same in the simplest way.
 
 use echoctl_proto::{Buffer, BufferError, Full};
 
 /// One thing that can be done to a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
-    /// Append so many bytes.
+    /// Append this many bytes.
     Append(usize),
-    /// Query for so much room, and fill as much of it as the second number says, or all.
+    /// Request this much free space, and write as much as the second number, at most all of it.
     Fill(usize, usize),
-    /// Consume so many bytes, or all.
+    /// Consume this many bytes, at most all.
     Consume(usize),
     Clear,
     Shrink,
 }
 
-/// Does the operations in order.
+/// Performs the operations in order.
 ///
 /// # Panics
-/// When the buffer differs from its model, or passes a bound that it promises.
+/// If the buffer differs from its model, or exceeds a bound that it promises.
 pub(crate) fn run(limit: usize, operations: &[Operation]) {
     let mut pair = Pair { buffer: Buffer::new(limit), model: Vec::new(), written: 0 };
     for &operation in operations {
@@ -41,8 +41,8 @@ pub(crate) fn check(input: &[u8]) {
     while operations.len() < MOST_OPERATIONS
         && let (Some(code), Some(low)) = (bytes.next(), bytes.next())
     {
-        // Squared, so that small steps are common, and the largest passes what a buffer retains. More than the limit is
-        // refused, no matter how much more.
+        // Squared, so that small steps are common and the largest exceeds what a buffer retains. Beyond the limit, the
+        // amount makes no difference.
         let count = (low + (code >> 3) * (code >> 3) * 70).min(limit + 1);
         operations.push(match code & 7 {
             0 | 1 => Operation::Append(count),
@@ -55,16 +55,16 @@ pub(crate) fn check(input: &[u8]) {
     run(limit, &operations);
 }
 
-/// A few growths, compactions and refusals fit into so many; longer scenarios only take longer.
+/// Enough for several growths, compactions and refusals; longer scenarios would only take longer.
 const MOST_OPERATIONS: usize = 60;
 
-/// Limits around the buffer's own thresholds: none at all, its first allocation, and what it retains.
+/// Limits around the buffer's own thresholds: 0, its first allocation, and what it retains.
 const LIMITS: [usize; 8] = [0, 1, 63, 64, 1000, 4096, Buffer::RETAINED, Buffer::RETAINED * 2 + 1];
 
 struct Pair {
     buffer: Buffer,
     model: Vec<u8>,
-    /// Bytes ever written: their content counts up, so that a byte in the wrong place shows.
+    /// Number of bytes written so far. Their content counts up, so that a misplaced byte is noticed.
     written: usize,
 }
 
@@ -121,7 +121,7 @@ impl Pair {
         assert!(self.buffer.capacity() <= self.buffer.limit(), "{:?}", self.buffer);
     }
 
-    /// What the model says to so many more bytes.
+    /// What appending `wanted` bytes to the model returns.
     fn room_for(&self, wanted: usize) -> Result<(), BufferError> {
         let (limit, buffered) = (self.buffer.limit(), self.model.len());
         if buffered + wanted > limit { Err(Full { limit, buffered, wanted }.into()) } else { Ok(()) }

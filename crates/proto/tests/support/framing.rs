@@ -1,34 +1,34 @@
-//! A stream cut piece by piece, each answer compared with the naive decoder's.
+//! A stream decoded piece by piece, each answer compared with that of the naive decoder.
 
 use echoctl_proto::{Buffer, FrameDecoder, FrameTooLong, Framing};
 
 use super::naive;
 
-/// Which question is asked once a piece has arrived.
+/// The question that is asked after a piece has arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Query {
-    /// Frame by frame, with `cut`.
+    /// Frame by frame, with `decode`.
     Decode,
-    /// For the extent of all whole frames, with `whole`.
+    /// For the length of all complete frames, with `complete_len`.
     CompleteLen,
 }
 
-/// One piece of the stream, as one read might give it, and what is asked then.
+/// One piece of the stream, as one read might return it, and the question that follows.
 pub(crate) type Piece<'a> = (&'a [u8], Query);
 
 /// What came out of a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
-    /// The whole frames, in order.
+    /// The complete frames, in order.
     pub(crate) frames: Vec<Vec<u8>>,
-    /// What remains unread, or why the stream cannot be cut any more.
+    /// The bytes that remain unread, or why the stream cannot be decoded any further.
     pub(crate) rest: Result<Vec<u8>, FrameTooLong>,
 }
 
-/// Cuts the pieces as they come, by the decoder's contract.
+/// Decodes the pieces as they arrive, following the decoder's contract.
 ///
 /// # Panics
-/// When any answer differs from the naive decoder's.
+/// If any answer differs from that of the naive decoder.
 pub(crate) fn run(framing: Framing, max_frame: usize, pieces: &[Piece]) -> Outcome {
     let (mut buffer, mut decoder) = (Buffer::new(usize::MAX), FrameDecoder::new(framing, max_frame));
     let mut frames = Vec::new();
@@ -49,7 +49,7 @@ pub(crate) fn run(framing: Framing, max_frame: usize, pieces: &[Piece]) -> Outco
 ///
 /// ```text
 /// byte 0          the maximum: one of MAXIMA
-/// bytes 1 to 4    lengths of the pieces, in turn; the lowest bit says which question follows
+/// bytes 1 to 4    lengths of the pieces, in turn; the lowest bit selects the question that follows
 /// the rest        the stream
 /// ```
 pub(crate) fn check(framing: Framing, input: &[u8]) {
@@ -57,7 +57,7 @@ pub(crate) fn check(framing: Framing, input: &[u8]) {
     let max_frame = MAXIMA[usize::from(maximum) % MAXIMA.len()];
     let mut pieces = Vec::new();
     for length in lengths.iter().cycle() {
-        // 1 to 128 bytes: a stream must get shorter, or it would never end.
+        // 1 to 128 bytes: each piece must shorten the stream, so that the loop ends.
         let (piece, later) = stream.split_at(stream.len().min(usize::from(length / 2) + 1));
         pieces.push((piece, if length % 2 == 0 { Query::Decode } else { Query::CompleteLen }));
         stream = later;
@@ -68,7 +68,7 @@ pub(crate) fn check(framing: Framing, input: &[u8]) {
     run(framing, max_frame, &pieces);
 }
 
-/// Maxima that short inputs reach, and one that they never do.
+/// Maxima that short inputs reach, and one that they never reach.
 const MAXIMA: [usize; 6] = [0, 1, 5, 40, 300, usize::MAX];
 
 fn decode(
@@ -102,15 +102,15 @@ fn complete_len(
         let expected = naive::complete_len(framing, max_frame, buffer.unread());
         let answer = decoder.complete_len(buffer.unread());
         assert_eq!(answer, expected, "{framing} {buffer:?}");
-        let mut extent = answer?;
-        if extent == 0 {
+        let mut left = answer?;
+        if left == 0 {
             return Ok(());
         }
-        while extent > 0 {
-            let first = naive::first_end(framing, max_frame, &buffer.unread()[..extent]);
-            let length = first.ok().flatten().expect("an extent covers whole frames");
+        while left > 0 {
+            let first = naive::first_end(framing, max_frame, &buffer.unread()[..left]);
+            let length = first.ok().flatten().expect("a complete length covers complete frames");
             take(buffer, length, frames);
-            extent -= length;
+            left -= length;
         }
     }
 }

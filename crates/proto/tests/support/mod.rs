@@ -1,9 +1,9 @@
-//! What the tests of proto share with the fuzz targets: plain models of what proto does, and runs that compare.
+//! What the tests of proto share with the fuzz targets: simple models of what proto does, and runs that compare with them.
 //!
-//! Each `check` takes any bytes at all, reads them as a scenario, and panics where proto differs from its model. So a
-//! fuzz target is one call, and what it finds can be handed to an ordinary test as it is.
+//! Each `check` accepts any bytes, interprets them as a scenario, and panics where proto differs from its model. So a fuzz target
+//! is one call, and an input that it finds can be passed to an ordinary test unchanged.
 
-// Each test file is a program of its own and uses only a part of this.
+// Each test file is a separate program that uses only a part of this.
 #![allow(dead_code)]
 
 pub(crate) mod buffer;

@@ -1,10 +1,10 @@
-//! The naive decoder: the definition of each framing, written down without state, speed or cleverness.
+//! The naive decoder: the definition of each framing, without state or optimisation.
 //!
-//! It looks at every byte again each time it is asked. That is what makes it easy to believe.
+//! It looks at every byte again each time it is called, which makes it easy to verify by reading.
 
 use echoctl_proto::{FrameTooLong, Framing};
 
-/// Where the first frame of `unread` ends, or `None` while it is not whole.
+/// Where the first frame of `unread` ends, or `None` while it is incomplete.
 pub(crate) fn first_end(
     framing: Framing,
     max_frame: usize,
@@ -18,7 +18,7 @@ pub(crate) fn first_end(
     }
 }
 
-/// How many bytes at the front of `unread` are whole frames.
+/// Length of all complete frames at the front of `unread`.
 pub(crate) fn complete_len(framing: Framing, max_frame: usize, unread: &[u8]) -> Result<usize, FrameTooLong> {
     let mut end = 0;
     loop {
@@ -31,7 +31,7 @@ pub(crate) fn complete_len(framing: Framing, max_frame: usize, unread: &[u8]) ->
     }
 }
 
-/// The payload of one whole frame.
+/// The payload of one complete frame.
 pub(crate) fn payload(framing: Framing, frame: &[u8]) -> &[u8] {
     match framing {
         Framing::Lines => &frame[..frame.len() - 1],

@@ -1,11 +1,11 @@
-//! Random input with a sense for what matters: streams in which frames really occur, pieces of any size.
+//! Random input that covers the interesting cases: streams that contain frames, in pieces of any size.
 
 use echoctl_proto::{Buffer, Framing};
 use proptest::prelude::*;
 
 use super::framing::{Piece, Query};
 
-/// Cases enough to be sure of, in about a second; failures are not kept in files, but become named tests.
+/// Enough cases for confidence, in about a second. Failures are not stored in files; they become named tests.
 pub(crate) fn config() -> ProptestConfig {
     ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() }
 }
@@ -19,7 +19,7 @@ pub(crate) fn any_framing() -> impl Strategy<Value = Framing> {
     prop::sample::select(Framing::ALL.to_vec())
 }
 
-/// A stream of whole frames, sometimes ending within one, sometimes with noise in it.
+/// A stream of frames, sometimes with an incomplete one at the end, sometimes with noise in it.
 pub(crate) fn stream(framing: Framing) -> impl Strategy<Value = Vec<u8>> {
     let noise = prop::collection::vec(prop::sample::select(b"\0\0\0\x01\x02\n\na\xff".to_vec()), 0..60);
     prop_oneof![3 => frames(framing), 1 => noise.clone(), 1 => (frames(framing), noise).prop_map(joined)]
