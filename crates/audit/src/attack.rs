@@ -1,13 +1,13 @@
-//! The attack: a client that sends and does not read, and what the server does then.
+//! The attack on a server: a client that sends and does not read.
 //!
 //! ```text
-//! prepare ── connect, setup ── bystander begins ── stimulus, nobody reads ── everything is read ── verdict
-//!                                                   └ a point of evidence 20 times a second; ends when the rule
-//!                                                     says that it is enough, or time is up ┘
+//! prepare ── connect, setup ── start bystander ── stimulus, without reading ── drain ── verdict
+//!                                                  └ 20 samples per second, until the rule says
+//!                                                    that they suffice or the time is over ┘
 //! ```
 //!
-//! One thread drives all connections, none of which blocks. It decides nothing itself: it asks the rule
-//! ([`Evidence::is_enough`]), which is a pure function over what was recorded.
+//! One thread drives all connections, and none of them blocks. When to stop is decided by a pure function over the samples
+//! ([`Evidence::is_enough`]), not here.
 
 mod bystander;
 mod connection;
@@ -41,29 +41,29 @@ use stimulus_stream::StimulusStream;
 /// What to attack, and how.
 #[derive(Debug, Clone)]
 pub struct AuditConfig {
-    /// Where the server listens.
+    /// The address of the server.
     pub addr: SocketAddr,
-    /// What is done to it.
+    /// What is sent to it.
     pub script: Script,
-    /// Slow readers, each with a connection of its own.
+    /// Number of slow readers, each with its own connection.
     pub connections: u32,
-    /// Input that is enough to call a server unbounded that took it all, in bytes.
+    /// Input in bytes that suffices to call a server unbounded if it accepted and buffered all of it.
     pub budget: u64,
-    /// Bytes a second, of all connections together.
+    /// Bytes per second over all connections.
     pub rate: u64,
-    /// The longest that the attack takes.
+    /// The longest time that the attack takes.
     pub max_duration: Duration,
-    /// The server's processes; empty: found by who listens.
+    /// The server's processes. If empty, they are the processes that listen at the address.
     pub pids: Vec<u32>,
-    /// Whose listening sockets may be attacked. Looked at whenever a connection is made, before anything is sent over it.
+    /// Whose listening sockets may be attacked. Checked for each connection before anything is sent over it.
     pub permitted: Permitted,
-    /// Whether the server was started just now, so that what it needs may still be starting: a relay hangs up as long as
-    /// there is nothing behind it.
+    /// Whether the server was started just now. Servers behind it may still be starting, and a relay closes connections until
+    /// they listen.
     pub is_fresh: bool,
 }
 
 impl AuditConfig {
-    /// The plan of `echoctl audit` without options.
+    /// An attack with the default settings.
     pub fn new(addr: SocketAddr, script: Script) -> AuditConfig {
         AuditConfig {
             addr,
@@ -78,16 +78,16 @@ impl AuditConfig {
         }
     }
 
-    /// Attacks. `watched` is given each sample as it is taken.
+    /// Attacks the server. `watched` receives each sample when it is taken.
     ///
-    /// Whatever the server does, this ends at most 10 s after [`AuditConfig::max_duration`] (and 20 ms later for each connection): 5 s
-    /// for the steps before the attack, 4 s for reading what is owed after it, and what it takes to stop.
+    /// Whatever the server does, this returns at most 10 s after [`AuditConfig::max_duration`], plus 20 ms per connection: 5 s for
+    /// the steps before the attack, 4 s for the drain, and the time to stop.
     ///
     /// # Errors
-    /// When no attack could be made: no connection, a step of the script without its answer, or `stop` was set.
+    /// When the attack could not begin: no connection, no answer to a step of the script, or `stop` was set.
     pub fn attack(&self, stop: &AtomicBool, watched: &mut dyn FnMut(&Sample)) -> Result<AuditOutcome, Error> {
         let began = Instant::now();
-        // All attempts share it: a server that never answers is not given its time again.
+        // All attempts share it, so that a server that never answers is not waited for repeatedly.
         let deadline = began + PREPARING + PREPARING_EACH * self.connections;
         let outcome = loop {
             let outcome = self.attack_once(deadline, stop, watched);
@@ -117,7 +117,7 @@ impl AuditConfig {
             Permitted::Target(target) => Some(target),
             Permitted::User(_) | Permitted::Any => None,
         };
-        let mut monitor = Monitor::new(&roots, &listeners, target, self.addr.port());
+        let mut monitor = Monitor::new(&roots, &listeners, target, self.addr.port(), &self.script);
         let mut connector = Connector::new(self.addr, self.permitted, deadline, stop);
         if !self.script.prepare.is_empty() {
             let mut connection = connector.connect()?;
@@ -135,7 +135,7 @@ impl AuditConfig {
             connector.converse(&mut connection, "publisher's setup", &publisher.setup)?;
             senders.push(connection);
         }
-        // After the slow_readers: a server that serves one connection at a time must serve the slow reader.
+        // After the slow readers: a server that accepts one connection at a time must accept theirs.
         let bystander = Bystander::start(&self.script, &mut connector)?;
         let mut run = AttackDriver {
             config: self,
@@ -148,7 +148,7 @@ impl AuditConfig {
             samples: Vec::new(),
             bystander: bystander.as_ref(),
         };
-        // One block in memory for all of them.
+        // They share one block of memory.
         run.streams = vec![
             StimulusStream::new(&self.script.stimulus.send);
             run.senders.len().max(run.slow_readers.len())
@@ -174,10 +174,10 @@ impl AuditConfig {
         })
     }
 
-    /// The processes that listen at the address, as far as they are visible and may be attacked.
+    /// The processes that listen at the address, if they are visible and may be attacked.
     fn listening(&self) -> Vec<u32> {
         if let Permitted::Target(target) = self.permitted {
-            // If somebody else listens there the connector refuses, and says who.
+            // If another process listens there too, the connector refuses and names it.
             let holders = Listeners::open().and_then(|mut all| all.holders(self.addr, target));
             return holders.unwrap_or_default();
         }
@@ -202,44 +202,43 @@ impl AuditConfig {
     }
 }
 
-/// What an attack showed.
+/// The result of an attack.
 #[derive(Debug, Clone)]
 pub struct AuditOutcome {
     /// The verdict, with its reason.
     pub judgement: Judgement,
-    /// What it rests on.
+    /// The evidence for it.
     pub evidence: Evidence,
-    /// All samples, those of the reading out too.
+    /// All samples, those of the drain included.
     pub samples: Vec<Sample>,
-    /// How a healthy client fared, where the script allows one.
+    /// How a healthy client was served, if the script has one.
     pub bystander: Option<BystanderStats>,
-    /// The whole audit, in seconds.
+    /// Duration of the audit in seconds.
     pub seconds: f64,
     /// Whether the server's memory was visible.
     pub sees_memory: bool,
-    /// The server's program, where visible.
+    /// The name of the server's program, where visible.
     pub server: Option<String>,
     /// Its processes.
     pub pids: Vec<u32>,
-    /// Servers behind it that were watched too.
+    /// Servers behind it whose memory was watched too.
     pub upstreams: Vec<String>,
 }
 
-/// `--bytes`: many times what kernels hold, and no harm to any machine.
+/// Default of [`AuditConfig::budget`]: many times the kernel buffering, and harmless on any machine.
 pub const DEFAULT_BUDGET: u64 = 256 << 20;
 
-/// `--rate`: the budget in two seconds. Slower than any server can echo, so that what piles up is not for want of speed.
+/// Default of [`AuditConfig::rate`]: the budget in two seconds, which a healthy server can echo.
 pub const DEFAULT_RATE: u64 = 128 << 20;
 
-/// `--for`: four times as long as a stall is watched.
+/// Default of [`AuditConfig::max_duration`]: four times as long as a stall is watched.
 pub const DEFAULT_MAX_DURATION: Duration = Duration::from_secs(15);
 
-/// Time for all connections to be made and all steps before the attack to be answered: these take milliseconds, or a server
-/// that answers never, …
+/// Time limit for all connections and all steps before the attack. They take milliseconds unless the server never answers.
 const PREPARING: Duration = Duration::from_secs(5);
 
-/// … and for each of many connections a little more.
+/// Additional time for each connection.
 const PREPARING_EACH: Duration = Duration::from_millis(20);
 
-/// Time in which a server that was just started may hang up without having taken anything.
+/// Time in which a server that was just started may close connections without having read anything.
 const WARMING_UP: Duration = Duration::from_secs(3);

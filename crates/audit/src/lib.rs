@@ -1,11 +1,11 @@
-//! The audit: can a client that does not read exhaust this server? An attack on any TCP server, and what it showed.
+//! Audits a TCP server: can a client that does not read exhaust it?
 //!
-//! - [`Script`]: what is done to the server, as data; [`Preset`] makes one for the usual protocols.
-//! - [`Target`]: a server that the audit starts, and stops with all that it started, by means of a process that calls
+//! - [`Script`]: what is sent to the server, as data. A [`Preset`] is a ready script for a common protocol.
+//! - [`Target`]: a server that the audit starts and stops, with all its processes, through a helper process that calls
 //!   [`supervise()`].
-//! - [`AuditConfig`]: the attack; its [`AuditOutcome`] has the verdict and everything that it rests on.
+//! - [`AuditConfig`]: the attack. Its [`AuditOutcome`] contains the verdict and the evidence.
 //!
-//! The rule that leads from evidence to verdict is [`echoctl_record::Evidence::judge`]: here is only what makes evidence.
+//! This crate collects evidence. The rule that turns it into a verdict is [`echoctl_record::Evidence::judge`].
 
 mod attack;
 mod descendants;

@@ -1,8 +1,8 @@
-//! Listening sockets: which of them could take a connection to an address, and whose they are.
+//! Finds the listening sockets that could accept a connection to an address, and their owners.
 //!
-//! sock_diag names each socket by its inode, and `/proc/PID/fd` the processes that hold it. A target is attacked only when
-//! every socket that could take the connection is held by its own processes and by no other: siblings by SO_REUSEPORT and
-//! wildcards count, since the kernel chooses among them, or falls back to them.
+//! sock_diag identifies each socket by its inode, and `/proc/PID/fd` shows the processes that have it open. A target is attacked
+//! only if every socket that could accept the connection is open in its own processes and in no other. Sockets that share the
+//! port by SO_REUSEPORT and wildcard sockets count, because the kernel chooses among them or falls back to them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -27,10 +27,10 @@ impl Listeners {
         SocketDiag::open().map(Listeners)
     }
 
-    /// All sockets that could take a connection to `addr`.
+    /// All sockets that could accept a connection to `addr`.
     ///
     /// # Errors
-    /// When the kernel refuses the question.
+    /// When the kernel refuses the query.
     pub(crate) fn accepting(&mut self, addr: SocketAddr) -> Result<Vec<SocketEntry>, Error> {
         let all = self.0.listening()?;
         Ok(all.into_iter().filter(|socket| accepts(socket, addr)).collect())
@@ -39,21 +39,21 @@ impl Listeners {
     /// Whether nothing listens at `port`, on any address.
     ///
     /// # Errors
-    /// When the kernel refuses the question.
+    /// When the kernel refuses the query.
     pub(crate) fn is_free(&mut self, port: u16) -> Result<bool, Error> {
         Ok(self.0.listening()?.iter().all(|socket| socket.local.port() != port))
     }
 
-    /// Who holds the sockets that could take a connection to `addr`, as `target` is concerned.
+    /// Whether the sockets that could accept a connection to `addr` belong to `target`.
     ///
     /// # Errors
-    /// When the kernel refuses the question.
+    /// When the kernel refuses the query.
     pub(crate) fn owner(&mut self, addr: SocketAddr, target: Descendants) -> Result<Owner, Error> {
         let mut looks = 1;
         loop {
             match self.look(addr, target)? {
-                // A worker may have been forked, or a socket opened, between the look at the processes and that at their
-                // files: only what stays is a stranger's.
+                // A worker may have been forked, or a socket opened, between the look at the processes and that at their files.
+                // Only an owner that is found repeatedly is foreign.
                 Owner::ForeignListener(_) if looks < LOOKS => thread::sleep(BETWEEN_LOOKS),
                 holding => return Ok(holding),
             }
@@ -69,14 +69,14 @@ impl Listeners {
         let own = target.pids();
         let held: BTreeSet<u32> = own.iter().flat_map(|pid| socket_inodes(*pid)).collect();
         let inodes: BTreeSet<u32> = sockets.iter().map(|socket| socket.inode).collect();
-        // A socket that a process outside shares would be attacked in that process.
+        // A socket that is also open in another process would be attacked in that process.
         let outside = pids().filter(|pid| !own.contains(pid));
         let mut sharing: Vec<(u32, u32)> = outside
             .flat_map(|pid| socket_inodes(pid).map(move |inode| (inode, pid)))
             .filter(|(inode, _)| inodes.contains(inode))
             .collect();
         if !sharing.is_empty() {
-            // Servers that fork for each connection have new processes at any time, some of which have ended by now.
+            // Servers that fork for each connection have new processes at any time, and some have exited by now.
             let later = target.pids();
             sharing.retain(|(_, pid)| !later.contains(pid) && Process::open(*pid).is_ok());
         }
@@ -90,17 +90,17 @@ impl Listeners {
         Ok(Owner::Target { inodes })
     }
 
-    /// The processes of `target` that hold a socket which could take a connection to `addr`: a server and its workers may share
-    /// one. Others that hold it as well are not looked for.
+    /// The processes of `target` that have a socket open which could accept a connection to `addr`; a server and its workers may
+    /// share one. Other processes that have it open are not looked for.
     ///
     /// # Errors
-    /// When the kernel refuses the question.
+    /// When the kernel refuses the query.
     pub(crate) fn holders(&mut self, addr: SocketAddr, target: Descendants) -> Result<Vec<u32>, Error> {
         let inodes: BTreeSet<u32> = self.accepting(addr)?.iter().map(|socket| socket.inode).collect();
         Ok(holding_any(target.pids(), &inodes))
     }
 
-    /// Who holds the socket at the server's end of a connection, if it is not `target`. Nobody does before it is accepted.
+    /// The owner of the server's end of a connection, if it is not `target`. Before it is accepted it has no owner.
     pub(crate) fn foreign_listener_at(
         &mut self,
         (server, client): (SocketAddr, SocketAddr),
@@ -120,10 +120,10 @@ impl Listeners {
         }
     }
 
-    /// Where `target` listens at `port`, if it does: on loopback if possible. Wildcards stand for the loopback address.
+    /// Where `target` listens at `port`, if it does: on loopback if possible. For a wildcard it is the loopback address.
     ///
     /// # Errors
-    /// When the kernel refuses the question.
+    /// When the kernel refuses the query.
     pub(crate) fn address_of(
         &mut self,
         target: Descendants,
@@ -137,27 +137,27 @@ impl Listeners {
     }
 }
 
-/// Looks before somebody is called a listener, …
+/// How often an owner is looked up before it counts as foreign.
 const LOOKS: u32 = 3;
 
-/// … and the time between them.
+/// Time between two such look-ups.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
-/// Who holds the sockets at an address.
+/// The owner of the sockets at an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Owner {
     /// Nothing listens there.
     NoListener,
-    /// The target, and nobody else.
+    /// Only the target.
     Target {
         /// The sockets.
         inodes: BTreeSet<u32>,
     },
-    /// Somebody else, alone or beside the target.
+    /// Another process, alone or beside the target.
     ForeignListener(ForeignListener),
 }
 
-/// Somebody who listens and is not part of a target, as far as that is visible.
+/// A process that listens and is not part of a target, as far as it is visible.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignListener {
     /// Where it listens.
@@ -171,13 +171,13 @@ pub struct ForeignListener {
 }
 
 impl ForeignListener {
-    /// The holder of `socket`, which is the process `pid`, if that is known.
+    /// The owner of `socket`: the process `pid`, if it is known.
     fn new(socket: &SocketEntry, pid: Option<u32>) -> ForeignListener {
         let name = pid.and_then(|pid| Some(Process::open(pid).ok()?.name().to_owned()));
         ForeignListener { addr: socket.local, uid: socket.uid, pid, name }
     }
 
-    /// Any holder of `socket`, by a look at all processes.
+    /// Any owner of `socket`, found by a look at all processes.
     pub(crate) fn of(socket: &SocketEntry) -> ForeignListener {
         ForeignListener::new(
             socket,
@@ -198,17 +198,17 @@ impl fmt::Display for ForeignListener {
     }
 }
 
-/// Whether a listening socket takes connections to `addr`.
+/// Whether a listening socket accepts connections to `addr`.
 fn accepts(socket: &SocketEntry, addr: SocketAddr) -> bool {
     let (bound, wanted) = (socket.local.ip().to_canonical(), addr.ip().to_canonical());
     let is_any = bound.is_unspecified()
         && (bound.is_ipv4() == wanted.is_ipv4() || (bound.is_ipv6() && !socket.only_v6));
-    // To connect to a wildcard is to connect to loopback, and what listens there.
+    // A connection to a wildcard address goes to loopback.
     let is_same = bound == wanted || (wanted.is_unspecified() && bound.is_loopback());
     socket.local.port() == addr.port() && (is_same || is_any)
 }
 
-/// Those of `pids` that hold one of the sockets.
+/// Those of `pids` that have one of the sockets open.
 fn holding_any(pids: Vec<u32>, inodes: &BTreeSet<u32>) -> Vec<u32> {
     let holds = |pid: &u32| socket_inodes(*pid).any(|inode| inodes.contains(&inode));
     pids.into_iter().filter(holds).collect()

@@ -1,14 +1,14 @@
-//! The script: what is done to a server, step by step, as data.
+//! A script: what is sent to a server, step by step, as data.
 //!
 //! ```text
-//! prepare    steps on connections of their own, before anything else       SET k xxxxx…      expect +OK
-//! setup      steps on the slow reader's connection, the only time it reads      SUBSCRIBE c       expect subscribe
-//! stimulus   sent by the slow reader, or by a publisher that reads its answers     PUBLISH c yyy…    again and again, or once
+//! prepare    steps on separate connections, before the attack                SET k xxxxx…    expect +OK
+//! setup      steps on the slow reader's connection, the only time it reads   SUBSCRIBE c     expect subscribe
+//! stimulus   sent by the slow reader, or by a publisher that reads           PUBLISH c yyy…  repeated, or once
 //! ```
 //!
-//! The same server is unbounded under one script and bounded under another (a line protocol given no newline never
-//! answers), so a verdict holds for its script alone. Scripts are written by hand as TOML or JSON, or made by a
-//! [`Preset`](crate::Preset). Who carries them out is [`attack`](crate::attack).
+//! The same server can be unbounded under one script and bounded under another (a line protocol without a newline never
+//! answers), so a verdict holds only for its script. Scripts are written as TOML or JSON, or made by a
+//! [`Preset`](crate::Preset). The [`attack`](crate::attack) carries them out.
 
 mod escape;
 pub(crate) mod payload;
@@ -22,35 +22,35 @@ pub use payload::{Part, Payload};
 
 use crate::Error;
 
-/// What is done to a server.
+/// What is sent to a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Script {
-    /// What it does, for reports.
+    /// A description for reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
-    /// Steps on a connection of their own, before the attack.
+    /// Steps on separate connections, before the attack.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prepare: Vec<Step>,
     /// Steps on the slow reader's connection, the only time it reads.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub setup: Vec<Step>,
-    /// When there is one, it sends the stimulus in the slow reader's place and reads its own answers.
+    /// The client that sends the stimulus instead of the slow reader, and reads its own replies.
     #[serde(default, alias = "feeder", skip_serializing_if = "Option::is_none")]
     pub publisher: Option<Publisher>,
     /// What is sent while the slow reader does not read.
     pub stimulus: Stimulus,
-    /// What a healthy client asks, over and over, and the answer it waits for. Without it one stimulus is the question
-    /// and its first byte back the answer.
+    /// The request that a healthy client sends repeatedly, and the reply that it waits for. Without it, the request is one
+    /// stimulus and the reply is any byte.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bystander: Option<Step>,
-    /// Whether all that is sent comes back as it is, so that loss and damage can be told.
+    /// Whether the server returns all input unchanged, so that lost and corrupt bytes can be detected.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub echo: bool,
 }
 
 impl Script {
-    /// A script of a stimulus alone.
+    /// A script with only a stimulus.
     pub fn new(stimulus: Stimulus) -> Script {
         Script {
             about: None,
@@ -63,14 +63,14 @@ impl Script {
         }
     }
 
-    /// Reads a script from a file: JSON if its name ends so or it begins with a brace, else TOML.
+    /// Reads a script from a file: JSON if the name ends in `.json` or the text begins with a brace, otherwise TOML.
     ///
     /// # Errors
     /// [`Error::Script`], with the line and the field at fault.
     pub fn read(path: &Path) -> Result<Script, Error> {
         let wrong = |reason: String| Error::Script { path: path.to_owned(), reason };
         let content = payload::read(path, payload::LARGEST_SCRIPT).map_err(wrong)?;
-        let text = String::from_utf8(content).map_err(|_| wrong("it is no UTF-8 text".to_owned()))?;
+        let text = String::from_utf8(content).map_err(|_| wrong("not UTF-8 text".to_owned()))?;
         let is_json =
             path.extension().is_some_and(|suffix| suffix == "json") || text.trim_start().starts_with('{');
         let parsed = if is_json { Script::from_json(&text) } else { Script::from_toml(&text) };
@@ -79,28 +79,28 @@ impl Script {
         Ok(script)
     }
 
-    /// Reads a script from JSON. Files it names are not loaded yet.
+    /// Parses a script as JSON. Files that it names are not loaded yet.
     ///
     /// # Errors
-    /// A sentence with line, column and field.
+    /// A text with line, column and field.
     pub fn from_json(text: &str) -> Result<Script, String> {
         serde_json::from_str(text).map_err(|error| error.to_string())
     }
 
-    /// Reads a script from TOML. Files it names are not loaded yet.
+    /// Parses a script as TOML. Files that it names are not loaded yet.
     ///
     /// # Errors
-    /// A text with the line itself and the field marked in it.
+    /// A text with the line and the field marked in it.
     pub fn from_toml(text: &str) -> Result<Script, String> {
         toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())
     }
 
-    /// As TOML, ready to be edited.
+    /// The script as TOML, ready to be edited.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("invariant: a script holds nothing that TOML cannot express")
     }
 
-    /// Loads the files and checks what parsing cannot.
+    /// Loads the files and checks what the parser cannot.
     fn load(&mut self, folder: &Path) -> Result<(), String> {
         let mut left = payload::ALL_FILES;
         for (name, steps) in [("prepare", &mut self.prepare), ("setup", &mut self.setup)] {
@@ -117,7 +117,7 @@ impl Script {
         };
         stimulus.load(folder, &mut left).map_err(|error| format!("stimulus: {error}"))?;
         if stimulus.is_empty() && matches!(self.stimulus.send, SendMode::Repeat(_)) {
-            return Err("field 'stimulus': 'repeat' of nothing sends nothing".to_owned());
+            return Err("field 'stimulus': 'repeat' is empty".to_owned());
         }
         Ok(())
     }
@@ -130,20 +130,20 @@ fn load_steps(name: &str, steps: &mut [Step], folder: &Path, left: &mut usize) -
     Ok(())
 }
 
-/// One step: send, then wait for an answer; either may be left out.
+/// One step: send, then wait for an answer. Either may be omitted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// What is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send: Option<Payload>,
-    /// What is read until it has arrived, wherever in the answer it stands.
+    /// What to wait for, anywhere in the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<Payload>,
 }
 
 impl Step {
-    /// Sends, and waits for the answer.
+    /// Sends, and waits for an answer.
     pub fn ask(send: Payload, expect: Payload) -> Step {
         Step { send: Some(send), expect: Some(expect) }
     }
@@ -169,7 +169,7 @@ impl Step {
     }
 }
 
-/// The connection that sends the stimulus in the slow reader's place.
+/// The client that sends the stimulus instead of the slow reader.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Publisher {
@@ -182,38 +182,38 @@ pub struct Publisher {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "WrittenStimulus", into = "WrittenStimulus")]
 pub struct Stimulus {
-    /// What it is, for reports.
+    /// A description for reports.
     pub kind: Option<String>,
-    /// The bytes, and how often.
+    /// The bytes, and whether they are repeated.
     pub send: SendMode,
 }
 
 impl Stimulus {
-    /// Sent again and again.
+    /// A stimulus that is sent repeatedly.
     pub fn repeat(kind: &str, payload: Payload) -> Stimulus {
         Stimulus { kind: Some(kind.to_owned()), send: SendMode::Repeat(payload) }
     }
 
-    /// Sent once.
+    /// A stimulus that is sent once.
     pub fn once(kind: &str, payload: Payload) -> Stimulus {
         Stimulus { kind: Some(kind.to_owned()), send: SendMode::Once(payload) }
     }
 }
 
 impl Stimulus {
-    /// Bytes that an answer needs: those of one stimulus, or any one where there is no framing.
+    /// Bytes that the server needs for an answer: one stimulus, or one byte if it has no framing.
     pub fn unit(&self) -> u64 {
         let (SendMode::Repeat(payload) | SendMode::Once(payload)) = &self.send;
         if payload.is_uniform() { 1 } else { payload.len() as u64 }
     }
 }
 
-/// The bytes of a stimulus, and how often they are sent.
+/// The bytes of a stimulus, and whether they are repeated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendMode {
-    /// Again and again, as fast as the server takes it.
+    /// Repeatedly, as fast as the server accepts them.
     Repeat(Payload),
-    /// Once: the server's answer is what grows.
+    /// Once: the reply is what grows.
     Once(Payload),
 }
 

@@ -1,13 +1,13 @@
-//! The supervisor: a process between the audit and its command, under which all that the command starts stays.
+//! The supervisor: a process between the audit and its command, and the ancestor of all processes of the command.
 //!
 //! ```text
-//! echoctl ── supervisor ─┬─ the command, leader of a process group of its own ── workers, a process per connection …
+//! echoctl ── supervisor ─┬─ the command, leader of its own process group ── workers, a process per connection …
 //!                        └─ orphans: daemons, double forks, processes of other sessions or with another environment
 //! ```
 //!
-//! It adopts the orphans of its descendants (Linux: subreaper), so that whatever is below it is the target's and nothing
-//! else is. Its standard input is a pipe from the audit: when that ends, however the audit ended, it ends everything below
-//! it, and then itself. What it has to report it writes to standard output, one [`Report`] per line.
+//! It adopts the orphans of its descendants (Linux: subreaper), so that exactly its descendants are the target's processes. Its
+//! standard input is a pipe from the audit. When the pipe is closed, however the audit ended, the supervisor stops all its
+//! descendants and exits. It writes its reports to standard output, one [`Report`] per line.
 
 mod report;
 
@@ -29,11 +29,11 @@ mod system;
 #[path = "supervise/other.rs"]
 mod system;
 
-/// The main function of the supervisor: runs `command` until it is told to end it, which is when standard input counters. The
-/// command's output goes to standard error.
+/// The main function of the supervisor: runs `command` until standard input is closed. The output of the command goes to
+/// standard error.
 ///
-/// Call it first thing in a program of its own, since it changes the session and the signals of the whole process.
-/// [`Target::start`](crate::Target::start) is told how to start that program.
+/// Call it first thing in a program of its own, because it changes the session and the signals of the whole process.
+/// [`Launch::supervisor`](crate::Launch::supervisor) says how to start that program.
 pub fn supervise(command: &[OsString]) {
     system::prepare();
     let (program, arguments) = match command.split_first() {
@@ -48,16 +48,16 @@ pub fn supervise(command: &[OsString]) {
         crate::sys::unblock_signals(&mut process);
     }
     let (events, incoming) = mpsc::channel();
-    let told = events.clone();
+    let stop_events = events.clone();
     let control = thread::Builder::new().spawn(move || {
         await_end_of_input();
-        // If nobody listens any more, all has ended already.
-        let _ = told.send(Event::Stop);
+        // If the receiver is gone, everything has exited already.
+        let _ = stop_events.send(Event::Stop);
     });
     let spawned = control.and_then(|_| process.spawn()).and_then(|mut child| {
-        // Later, since the command is to have the limit that the audit was given.
+        // Only now, because the command has to inherit the audit's limit.
         crate::sys::raise_descriptor_limit();
-        // Open as long as the target is wanted: a command that ends with its input ends with us.
+        // Open until the audit ends, so that a command that exits at the end of its input exits then.
         let input = child.stdin.take();
         let pid = child.id();
         Ok((pid, input, Descendants::new(child, events)?))
@@ -66,15 +66,15 @@ pub fn supervise(command: &[OsString]) {
         Ok(spawned) => spawned,
         Err(error) => return fail(&error),
     };
-    say(&Report::Started(pid));
+    send_report(&Report::Started(pid));
     loop {
         match incoming.recv() {
-            Ok(Event::Ended(report)) => say(&report),
+            Ok(Event::Ended(report)) => send_report(&report),
             Ok(Event::Stop) => break,
             Ok(Event::NoneLeft) | Err(_) => {
-                // Where descendants are not listed, its group may yet have members.
+                // Where descendants are not listed, the group may still have members.
                 descendants.kill();
-                return over();
+                return report_over();
             }
         }
     }
@@ -84,33 +84,33 @@ pub fn supervise(command: &[OsString]) {
 
 /// What the supervisor waits for.
 enum Event {
-    /// The command has ended.
+    /// The command has exited.
     Ended(Report),
-    /// No descendant is left.
+    /// No descendants are left.
     NoneLeft,
-    /// The audit wants the end, or is no more.
+    /// The audit has ended, or wants the command stopped.
     Stop,
 }
 
-/// ConnectionCounters all descendants: asks first, so that sockets and temporary files are cleaned up, and does not wait for long.
+/// Stops all descendants: SIGTERM first, so that sockets and temporary files are cleaned up, and SIGKILL soon after.
 fn end(descendants: &mut Descendants, incoming: &Receiver<Event>) {
     descendants.terminate();
     if none_left_within(GRACE, incoming) {
-        return over();
+        return report_over();
     }
-    // One that forks as it ends leaves a child, which has then become ours: each round takes what is there by then.
+    // A process that forks when it is killed leaves an orphan, which is then ours: each round kills all that exist by then.
     let deadline = Instant::now() + KILLING;
     while Instant::now() < deadline {
         descendants.kill();
         if none_left_within(BETWEEN_KILLS, incoming) {
-            return over();
+            return report_over();
         }
     }
-    say(&Report::Left(descendants.names()));
-    over()
+    send_report(&Report::Left(descendants.names()));
+    report_over()
 }
 
-/// Whether the last descendant ended within `timeout`.
+/// Whether the last descendant exited within `timeout`.
 fn none_left_within(timeout: Duration, incoming: &Receiver<Event>) -> bool {
     let deadline = Instant::now() + timeout;
     loop {
@@ -124,29 +124,29 @@ fn none_left_within(timeout: Duration, incoming: &Receiver<Event>) -> bool {
 
 fn await_end_of_input() {
     let mut word = [0; 64];
-    // An error is an end too: there is no audit behind a pipe that cannot be read.
+    // An error counts as the end: a pipe that cannot be read has no audit behind it.
     while let Ok(1..) = io::stdin().read(&mut word) {}
 }
 
 fn fail(error: &io::Error) {
-    say(&Report::Failed { code: error.raw_os_error().unwrap_or(0) });
+    send_report(&Report::Failed { code: error.raw_os_error().unwrap_or(0) });
 }
 
-fn over() {
-    say(&Report::Over);
+fn report_over() {
+    send_report(&Report::Over);
 }
 
-/// Reports to the audit; when that is no more, nobody needs to know.
-fn say(report: &Report) {
+/// Sends a report to the audit. If the audit has exited, the report is lost.
+fn send_report(report: &Report) {
     let mut stdout = io::stdout().lock();
     let _ = stdout.write_all(report.to_string().as_bytes()).and_then(|()| stdout.flush());
 }
 
-/// Time for a clean end. Long enough for a JVM; what takes longer does not want to.
+/// Time between SIGTERM and SIGKILL: enough for a JVM to exit cleanly.
 pub(crate) const GRACE: Duration = Duration::from_millis(400);
 
-/// The longest that it goes on killing: a process that the kernel holds in a call, or another user's, may never end.
+/// Time limit for killing: a process in an uninterruptible call, or another user's, may never exit.
 pub(crate) const KILLING: Duration = Duration::from_secs(5);
 
-/// Between two rounds of killing: so short that a process which only forks and ends is met alive.
+/// Time between two rounds of killing: short enough to find a process alive that only forks and exits.
 const BETWEEN_KILLS: Duration = Duration::from_micros(500);

@@ -1,4 +1,4 @@
-//! The few system calls that std does not have: signals, sessions and orphans, and waiting for several sockets at once.
+//! System calls that std does not have: signals, sessions, orphans, and waiting for several sockets at once.
 
 #![allow(unsafe_code)]
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 #[cfg(target_os = "linux")]
 use echoctl_observe::Process;
 
-/// What a socket is waited on for.
+/// The events for which to wait on a socket.
 #[derive(Debug, Clone, Copy, Default)]
 #[cfg_attr(not(unix), expect(dead_code, reason = "where sockets cannot be waited for all are tried"))]
 pub(crate) struct Interest {
@@ -33,10 +33,10 @@ pub(crate) fn wait(sockets: &[(&TcpStream, Interest)], timeout: Duration) {
             libc::pollfd { fd: socket.as_raw_fd(), events: read | write, revents: 0 }
         })
         .collect();
-    // A part of a millisecond is rounded up: a timeout of 0 would make the caller spin.
+    // Rounded up to milliseconds: a timeout of 0 would make the caller spin.
     let millis = timeout.as_micros().div_ceil(1000).min(1000) as libc::c_int;
-    // SAFETY: `waited` is an array of `len` initialized pollfds that lives across the call; the descriptors are open,
-    // since the sockets are borrowed. An interrupted or failed call is a shorter wait, which the caller's loop allows.
+    // SAFETY: `waited` is an array of `len` initialized pollfds that lives across the call; the file descriptors are open,
+    // because the sockets are borrowed. An interrupted or failed call is a shorter wait, which the caller's loop allows.
     unsafe { libc::poll(waited.as_mut_ptr(), waited.len() as libc::nfds_t, millis) };
 }
 
@@ -46,56 +46,56 @@ pub(crate) fn wait(_: &[(&TcpStream, Interest)], timeout: Duration) {
     std::thread::sleep(timeout.min(Duration::from_millis(2)));
 }
 
-/// A signal that ends processes, or prepares that.
+/// A signal for stopping processes.
 #[cfg(unix)]
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Signal {
-    /// Asks to end.
+    /// SIGTERM.
     Terminate,
-    /// ConnectionCounters.
+    /// SIGKILL.
     Kill,
-    /// Lets one that was stopped go on.
+    /// SIGCONT, for a process that was stopped.
     #[cfg(target_os = "linux")]
     Continue,
 }
 
-/// Sends a signal to the process that was opened, never to another one that has got its pid since.
+/// Sends a signal to a process that was opened, and never to a later process with the same pid.
 ///
 /// # Errors
-/// When it has ended, or is another user's.
+/// When it has exited, or is another user's.
 #[cfg(target_os = "linux")]
 pub(crate) fn signal(process: &Process, signal: Signal) -> io::Result<()> {
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
     let number = signal.number();
     let pid = process.pid() as libc::pid_t;
-    // SAFETY: pidfd_open takes two plain numbers and touches no memory of ours.
+    // SAFETY: pidfd_open gets two plain numbers and touches no memory of ours.
     let opened = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
     if opened < 0 {
         let error = io::Error::last_os_error();
         return match error.raw_os_error() {
-            // Before Linux 5.3, or in a sandbox that forbids the call: its open files in /proc tell whether it still runs.
+            // Before Linux 5.3, or in a sandbox that forbids the call: its open files in /proc show whether it is still running.
             Some(libc::ENOSYS | libc::EPERM) if !process.has_exited() => kill(pid, number),
             _ => Err(error),
         };
     }
-    // SAFETY: the call returned a new file descriptor, which nobody else owns.
+    // SAFETY: the call returned a new file descriptor that has no other owner.
     let descriptor = unsafe { OwnedFd::from_raw_fd(opened as libc::c_int) };
-    // The pid was its own until now, so it was when the descriptor was opened.
+    // The pid was its own until now, so it was when the file descriptor was opened.
     if process.has_exited() {
         return Err(io::ErrorKind::NotFound.into());
     }
     let (descriptor, none) = (descriptor.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
-    // SAFETY: the descriptor is open across the call, and without a siginfo the kernel reads no memory of ours.
+    // SAFETY: the file descriptor is open across the call, and without a siginfo the kernel reads no memory of ours.
     let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, descriptor, number, none, 0) };
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Sends a signal to all processes of the group that `leader` leads: the nearest to "all descendants" where the system does
-/// not list them. The group's number is not another's as long as `leader` has not been waited for.
+/// Sends a signal to all processes of the group that `leader` leads, which comes closest to all descendants on systems that do
+/// not list them. The group's number is not reused until `leader` has been waited for.
 #[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) fn signal_group(leader: u32, signal: Signal) -> io::Result<()> {
     match libc::pid_t::try_from(leader) {
-        // 0 and -1 would be our own group and everybody.
+        // 0 and -1 would be our own group and all processes.
         Ok(leader @ 2..) => kill(-leader, signal.number()),
         _ => Err(io::ErrorKind::InvalidInput.into()),
     }
@@ -103,7 +103,7 @@ pub(crate) fn signal_group(leader: u32, signal: Signal) -> io::Result<()> {
 
 #[cfg(unix)]
 fn kill(target: libc::pid_t, number: libc::c_int) -> io::Result<()> {
-    // SAFETY: kill takes two plain numbers and touches no memory of ours.
+    // SAFETY: kill gets two plain numbers and touches no memory of ours.
     let result = unsafe { libc::kill(target, number) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
@@ -120,12 +120,12 @@ impl Signal {
     }
 }
 
-/// Lets this process open as many files as it may: a tree of processes takes a few for each of them. Programs that it
-/// starts from now on inherit that.
+/// Raises the soft limit of open files to the hard limit, because each process of a tree takes a few. Programs that this process
+/// starts from now on inherit it.
 #[cfg(unix)]
 pub(crate) fn raise_descriptor_limit() {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the one writes, and the other reads, a struct of ours that lives across the calls. What cannot be raised stays.
+    // SAFETY: the first call writes and the second reads a struct of ours that lives across both. Without success the limit stays.
     unsafe {
         if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
             limit.rlim_cur = limit.rlim_max;
@@ -140,22 +140,21 @@ pub(crate) fn raise_descriptor_limit() {}
 /// Makes this process the parent of its descendants' orphans.
 #[cfg(target_os = "linux")]
 pub(crate) fn adopt_orphans() {
-    // SAFETY: PR_SET_CHILD_SUBREAPER takes one plain number and changes nothing but who orphans are given to. A kernel
-    // without it (before 3.4) refuses, and such a server is then not found.
+    // SAFETY: PR_SET_CHILD_SUBREAPER gets one plain number and changes only the parent of orphans. Kernels before 3.4 refuse it;
+    // daemons of the command are then not found.
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
 }
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn adopt_orphans() {}
 
-/// Puts this process out of reach of what ends its parent: into a session of its own, where neither Ctrl-C nor the end of
-/// the terminal reaches it, and with all signals blocked that can be. So would they be in programs that it starts, which is
-/// why those need [`unblock_signals`].
+/// Moves this process out of reach of what stops its parent: into its own session, without Ctrl-C and SIGHUP from the terminal,
+/// and with all signals blocked that can be. Programs that it starts would inherit that, so they need [`unblock_signals`].
 #[cfg(unix)]
 pub(crate) fn detach() {
-    // SAFETY: setsid takes nothing; it fails where this process leads a group already, which is then good enough. The set is
-    // filled before it is used, and no thread but this one runs yet. SIGCHLD gets back its default, since a parent may have
-    // had it ignored, and how children ended would be lost.
+    // SAFETY: setsid has no arguments; it fails if this process already leads a group, which is sufficient. The set is filled
+    // before it is used, and no other thread runs yet. SIGCHLD gets its default back, because the parent may have ignored it,
+    // and the exit status of children would be lost.
     unsafe {
         libc::setsid();
         let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
@@ -165,24 +164,24 @@ pub(crate) fn detach() {
     }
 }
 
-/// Has a program start with no signal blocked: it would inherit the mask of who starts it.
+/// Makes a program start with no signal blocked, although it inherits the mask of its parent.
 #[cfg(unix)]
 pub(crate) fn unblock_signals(command: &mut std::process::Command) {
     use std::os::unix::process::CommandExt;
     let unblock = || {
         let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-        // SAFETY: the set is filled before it is used, and the old mask is not asked for.
+        // SAFETY: the set is filled before it is used, and the old mask is not returned.
         let error = unsafe {
             libc::sigemptyset(none.as_mut_ptr());
             libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut())
         };
         if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
     };
-    // SAFETY: between fork and exec it touches nothing but its own stack, and both calls are async-signal-safe.
+    // SAFETY: between fork and exec it touches only its own stack, and both calls are async-signal-safe.
     unsafe { command.pre_exec(unblock) };
 }
 
-/// Waits until a child ends; its pid, and how it ended. `None` when there is no child.
+/// Waits until a child exits; returns its pid and exit status, or `None` if there is no child.
 #[cfg(target_os = "linux")]
 pub(crate) fn wait_for_child() -> Option<(u32, std::process::ExitStatus)> {
     use std::os::unix::process::ExitStatusExt;
@@ -199,18 +198,18 @@ pub(crate) fn wait_for_child() -> Option<(u32, std::process::ExitStatus)> {
     }
 }
 
-/// Waits for `pid` if it is a child of ours that has ended, so that it is not left as a zombie. Never blocks.
+/// Waits for `pid` if it is a child of ours that has exited, so that it does not stay a zombie. Never blocks.
 #[cfg(target_os = "linux")]
 pub(crate) fn reap(pid: u32) {
-    // SAFETY: waitpid with WNOHANG and no place for a status touches no memory of ours. It fails for a process that is not
-    // our child, which is of no interest here.
+    // SAFETY: waitpid with WNOHANG and without a place for the status touches no memory of ours. It fails for a process that
+    // is not our child, which does not matter here.
     unsafe { libc::waitpid(pid as libc::pid_t, std::ptr::null_mut(), libc::WNOHANG) };
 }
 
 /// The session of a process.
 #[cfg(target_os = "linux")]
 pub(crate) fn session_of(pid: u32) -> Option<u32> {
-    // SAFETY: getsid takes a plain number and touches no memory of ours.
+    // SAFETY: getsid gets a plain number and touches no memory of ours.
     let session = unsafe { libc::getsid(pid as libc::pid_t) };
     u32::try_from(session).ok()
 }

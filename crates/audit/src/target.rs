@@ -1,9 +1,9 @@
-//! The target: a server that the audit starts, and stops with everything that it started.
+//! A server that the audit starts, and stops with all its processes.
 //!
-//! The command is told its port as `$PORT` and wherever its arguments say `{port}`. It is ready when it listens there, which
-//! the kernel's socket tables tell: no connection is made to find out, since some servers serve just one. A socket counts
-//! only if processes of the command hold it, and nobody else; a stranger that listens there is neither connected to nor
-//! signalled. Who the command's processes are is the supervisor's to know: see [`supervise`](crate::supervise()).
+//! The command gets its port as `$PORT` and in place of `{port}` in its arguments. It is ready when it listens there according to
+//! the kernel's socket tables; no connection is made to find out, because some servers accept only one. A socket counts only if
+//! it belongs to processes of the command and to no other. A foreign process that listens there is neither connected to nor
+//! signalled. The supervisor determines which processes are the command's: see [`supervise`](crate::supervise()).
 
 mod output;
 mod port;
@@ -30,20 +30,20 @@ use supervisor::Supervisor;
 /// A command to start, and how.
 #[derive(Debug, Clone)]
 pub struct Launch {
-    /// The program and its arguments; `{port}` in any of them stands for the port.
+    /// The program and its arguments; `{port}` in any of them is replaced by the port.
     pub command: Vec<OsString>,
-    /// Where it will listen; `None`: at a free port of loopback.
+    /// Where it will listen; `None` for a free port on loopback.
     pub addr: Option<SocketAddr>,
     /// How long it may take until it listens.
     pub ready_timeout: Duration,
-    /// A program, with its first arguments, that calls [`supervise`](crate::supervise()) with the words that follow.
+    /// A program, with its first arguments, that calls [`supervise`](crate::supervise()) with the remaining ones.
     pub supervisor: Vec<OsString>,
-    /// Whether this process starts no other child, so that every orphan which it is given, should the supervisor be killed,
-    /// is the command's, and is ended. Otherwise only those are that were seen before, or are in the supervisor's session.
+    /// Whether this process starts no other children. If the supervisor is killed, every orphan that this process inherits is then
+    /// the command's and is stopped. Otherwise only orphans are stopped that were seen before, or are in the supervisor's session.
     pub owns_orphans: bool,
 }
 
-/// A running server. Dropping it stops it and all that it started.
+/// A running server. Dropping it stops all its processes.
 #[derive(Debug)]
 pub struct Target {
     command: String,
@@ -57,12 +57,12 @@ impl Target {
     /// Starts a command and waits until it listens.
     ///
     /// # Errors
-    /// When it cannot be started, ends, or does not listen in time, each with the end of what it printed; when somebody
-    /// else listens at its address ([`Error::AddrInUse`] before it is started, [`Error::ForeignListener`] after).
+    /// When it cannot be started, exits, or does not listen in time, each with its last output; when another process listens at
+    /// its address ([`Error::AddrInUse`] before it is started, [`Error::ForeignListener`] after).
     pub fn start(launch: &Launch, stop: &AtomicBool) -> Result<Target, Error> {
         let mut listeners = match Listeners::open() {
             Ok(listeners) => Some(listeners),
-            // Without them a stranger could not be told from the command.
+            // Without them a foreign process could not be told from the command.
             Err(source) if cfg!(target_os = "linux") => return Err(Error::ListenersNotVisible(source)),
             Err(_) => None,
         };
@@ -75,7 +75,7 @@ impl Target {
         };
         let mut target = Target::spawn(launch, addr)?;
         target.await_listener(launch, &mut listeners, stop)?;
-        // What listens was found by a look of its own: it must be known here as well.
+        // The listener was found by another look at the processes, so the tree has to be updated.
         target.supervisor.tree();
         target.wait_until_idle(stop);
         Ok(target)
@@ -86,17 +86,17 @@ impl Target {
         self.addr
     }
 
-    /// The command, as one line.
+    /// The command on one line.
     pub fn command(&self) -> &str {
         &self.command
     }
 
-    /// The end of what it printed.
+    /// Its last output.
     pub fn output(&self) -> String {
         self.output.tail()
     }
 
-    /// The pids that are the roots of its process tree: the command, and those of its processes that listen.
+    /// The pids of the roots of its process tree: the command, and those of its processes that listen.
     pub fn roots(&self) -> Vec<u32> {
         let mut roots = BTreeSet::new();
         let command = self.supervisor.command();
@@ -108,13 +108,13 @@ impl Target {
         roots.into_iter().collect()
     }
 
-    /// The permission to attack this target, and nobody in its place.
+    /// The permission to attack only this target.
     pub fn permitted(&self) -> Permitted {
         Permitted::Target(self.descendants)
     }
 
-    /// Stops it and all that it started, as dropping it does. Returns the names of processes that could not be stopped, if
-    /// there are any: another user's.
+    /// Stops all its processes, as dropping it does. Returns the names of processes that could not be stopped, if any, for example
+    /// another user's.
     pub fn stop(mut self) -> Option<String> {
         self.supervisor.stop().map(str::to_owned)
     }
@@ -154,9 +154,9 @@ impl Target {
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            // Looked at before the listeners are: what is found ended could have listened until then.
+            // Checked before the listeners: a process that has exited by now may have listened until then.
             let ended = self.has_ended();
-            // Known from before, should the supervisor be killed.
+            // The processes must be known in case the supervisor is killed.
             self.supervisor.tree();
             match self.owner(self.addr, listeners)? {
                 Owner::Target { .. } => return Ok(()),
@@ -194,8 +194,8 @@ impl Target {
         }
     }
 
-    /// How the command ended, if nothing will listen any more: it failed, or all that it started has ended as well. A
-    /// command that ends well may have left a server in the background, which needs a moment to listen.
+    /// How the command exited, if nothing will listen any more: it failed, or all its processes have exited. A command that
+    /// succeeded may have left a server in the background, which needs a moment to listen.
     fn has_ended(&mut self) -> Option<String> {
         let ending = self.supervisor.ended().cloned();
         if self.supervisor.is_lost() {
@@ -214,8 +214,8 @@ impl Target {
         }
     }
 
-    /// Where it listens, at `port` or at all: a server that asks for "localhost" may get `[::1]`, and one that asks for its
-    /// own name the address of an interface.
+    /// Where it listens, at `port` or at any port: a server that asks for "localhost" may get `[::1]`, and one that asks for its
+    /// own host name the address of an interface.
     fn address(
         &self,
         port: Option<u16>,
@@ -225,8 +225,8 @@ impl Target {
         listeners.address_of(self.descendants, port).map_err(Error::ListenersNotVisible)
     }
 
-    /// Waits until it has come to rest, at most [`SETTLING`]: what it allocates while it still starts is not growth, and a
-    /// proxy often listens before what is behind it.
+    /// Waits until it is idle, at most [`SETTLING`]: memory that it allocates while it starts is not growth, and a proxy often
+    /// listens before its upstream does.
     fn wait_until_idle(&self, stop: &AtomicBool) {
         let deadline = Instant::now() + SETTLING;
         let Ok(mut tree) = ProcessTree::new(self.roots()) else { return };
@@ -235,7 +235,7 @@ impl Target {
         while Instant::now() < deadline && !stop.load(Ordering::Relaxed) {
             tree.rescan();
             let now = tree.read().processor_time;
-            // Processor time is counted in steps of 10 ms: one step in a tenth of a second is rest.
+            // Processor time is counted in steps of 10 ms: at most one step in 100 ms is idle.
             if used.is_some_and(|used| now.saturating_sub(used) <= Duration::from_millis(10)) {
                 return;
             }
@@ -245,7 +245,7 @@ impl Target {
     }
 
     fn printed(&self) -> String {
-        // The last words of a command that has just ended may still be on their way through the pipe.
+        // The last output of a command that has just exited may still be in the pipe.
         thread::sleep(Duration::from_millis(20));
         match self.output.tail() {
             tail if tail.is_empty() => "; it printed nothing".to_owned(),
@@ -254,7 +254,7 @@ impl Target {
     }
 }
 
-/// A command as one line for people; the end of a long one is left out.
+/// A command on one line, shortened if it is long.
 fn line(words: &[OsString]) -> String {
     let line = words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(LONGEST_LINE) {
@@ -263,7 +263,7 @@ fn line(words: &[OsString]) -> String {
     }
 }
 
-/// Refuses an address that somebody listens at already.
+/// Refuses an address at which a process already listens.
 fn refuse_taken(addr: SocketAddr, listeners: Option<&mut Listeners>) -> Result<(), Error> {
     let Some(listeners) = listeners else {
         return if is_bound(addr) { Err(Error::AddrInUse { addr, listener: None }) } else { Ok(()) };
@@ -274,16 +274,16 @@ fn refuse_taken(addr: SocketAddr, listeners: Option<&mut Listeners>) -> Result<(
     }
 }
 
-/// Whether something listens at `addr`, where the system does not tell: an address that is taken cannot be bound.
+/// Whether something listens at `addr`, where the system does not show it: such an address cannot be bound.
 fn is_bound(addr: SocketAddr) -> bool {
     TcpListener::bind(addr).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
 
-/// Characters of a command that are shown: what tells it from others, also where it has thousands of arguments.
+/// Characters of a command that are shown, for commands with thousands of arguments.
 const LONGEST_LINE: usize = 1000;
 
-/// How often it is looked whether the target listens: small beside the start of any interpreter.
+/// Interval at which to check whether the target listens: short compared with the start of any interpreter.
 const LISTEN_POLL: Duration = Duration::from_millis(10);
 
-/// The longest that it is waited for rest. A server that is always busy must be attacked as it is.
+/// The longest wait for an idle server. One that is always busy is attacked as it is.
 const SETTLING: Duration = Duration::from_millis(1500);

@@ -1,4 +1,4 @@
-//! Any script, right or wrong: the seeds of the fuzz targets, cut anywhere and with any byte changed, keep the promises.
+//! Promise: no script breaks the promises. The seeds of the fuzz targets are truncated anywhere, and every byte is changed.
 
 #![allow(clippy::unwrap_used)] // the helpers of tests are tests, which clippy cannot see
 
@@ -23,11 +23,11 @@ fn check_seeds(target: &str, check: fn(&[u8])) {
 }
 
 #[test]
-fn garbled_scripts_in_toml_keep_the_promises() {
+fn corrupt_toml_scripts_keep_the_promises() {
     check_seeds("script_toml", check_toml);
 }
 
 #[test]
-fn garbled_scripts_in_json_keep_the_promises() {
+fn corrupt_json_scripts_keep_the_promises() {
     check_seeds("script_json", check_json);
 }

@@ -1,6 +1,6 @@
-//! Promise: what the command did not start is not attacked in its place, and never signalled.
+//! Promise: a process that the command did not start is never attacked in its place, and never signalled.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 
@@ -15,11 +15,11 @@ use echoctl_audit::{AuditConfig, Error, Launch, Permitted, Preset, Target};
 use echoctl_record::Verdict;
 use support::command::{ECHO, launch, start, wait_until};
 
-/// A server of somebody else's, which notes each byte that it is sent by ending.
+/// A foreign server, which exits when it receives a byte.
 struct Outsider(Child);
 
 impl Outsider {
-    /// Listens at `addr`; as another user if that is possible and wanted.
+    /// Listens at `addr`, as another user if this is possible and wanted.
     fn at(addr: SocketAddr, uid: Option<u32>) -> Outsider {
         let program = format!(
             "use IO::Socket::IP; my $l = IO::Socket::IP->new(LocalAddr => \"{}\", LocalPort => {}, Listen => 9, \
@@ -37,7 +37,7 @@ impl Outsider {
 
     #[track_caller]
     fn is_unharmed(&mut self) {
-        assert_eq!(self.0.try_wait().unwrap(), None, "it was sent something, or a signal");
+        assert_eq!(self.0.try_wait().unwrap(), None, "it received bytes or a signal");
     }
 }
 
@@ -48,7 +48,7 @@ impl Drop for Outsider {
     }
 }
 
-/// A free address: taken by the kernel a moment ago, and from a range that it takes no clients' ports from.
+/// A free address: released a moment ago, and outside the range of ephemeral ports.
 fn free(ip: &str) -> Option<SocketAddr> {
     let listener = TcpListener::bind(format!("{ip}:0")).ok()?;
     listener.local_addr().ok()
@@ -58,7 +58,7 @@ fn is_listening(addr: SocketAddr) -> bool {
     echoctl_observe::listener_at(addr).is_ok()
 }
 
-/// Begins to listen at `addr` when the command has started, and audits the command there.
+/// Starts to listen at `addr` once the command has started, and audits the command there.
 fn taken_over(addr: SocketAddr, uid: Option<u32>) -> Error {
     let mut outsider = None;
     let stop = AtomicBool::new(false);
@@ -81,7 +81,7 @@ fn taken_over(addr: SocketAddr, uid: Option<u32>) -> Error {
 }
 
 #[test]
-fn a_stranger_that_listens_first_is_not_the_server() {
+fn a_foreign_process_that_listens_first_is_refused() {
     let error = taken_over(free("127.0.0.1").unwrap(), None);
 
     let Error::ForeignListener { listener, .. } = &error else { panic!("{error}") };
@@ -90,7 +90,7 @@ fn a_stranger_that_listens_first_is_not_the_server() {
 }
 
 #[test]
-fn another_users_server_that_listens_first_is_not_the_server() {
+fn a_server_of_another_user_is_refused() {
     if std::fs::metadata("/proc/self").map(|own| std::os::unix::fs::MetadataExt::uid(&own)).unwrap() != 0 {
         eprintln!("skipped: only root can start a server of another user");
         return;
@@ -103,12 +103,12 @@ fn another_users_server_that_listens_first_is_not_the_server() {
 }
 
 #[test]
-fn a_stranger_at_another_address_of_the_port_is_left_alone() {
+fn a_foreign_listener_at_another_address_is_ignored() {
     if free("::1").is_none() {
         eprintln!("skipped: this host has no IPv6");
         return;
     }
-    // The command tells its port, so that the stranger can take it at [::1] before the command listens at 127.0.0.1.
+    // The command prints its port, so that the foreign server listens at [::1] before the command listens at 127.0.0.1.
     let folder = tempfile::tempdir().unwrap();
     let [port, go] = ["port", "go"].map(|name| folder.path().join(name));
     let command = format!(
@@ -143,7 +143,7 @@ fn a_stranger_at_another_address_of_the_port_is_left_alone() {
 }
 
 #[test]
-fn a_stranger_that_takes_over_the_address_is_sent_nothing() {
+fn a_process_that_takes_over_the_address_gets_nothing() {
     let target = start(&["perl", "-e", ECHO]).unwrap();
     let (addr, permitted) = (target.addr(), target.permitted());
     drop(target);
@@ -158,8 +158,8 @@ fn a_stranger_that_takes_over_the_address_is_sent_nothing() {
 }
 
 #[test]
-fn a_stranger_beside_the_server_on_the_same_port_is_refused() {
-    // Two sockets at one address (SO_REUSEPORT): the kernel chooses whose a connection becomes.
+fn a_foreign_listener_on_the_same_port_is_refused() {
+    // Two sockets at one address (SO_REUSEPORT): the kernel chooses which one gets a connection.
     let own = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     own.set_reuse_port(true).unwrap();
     own.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
@@ -184,8 +184,8 @@ fn a_stranger_beside_the_server_on_the_same_port_is_refused() {
 }
 
 #[test]
-fn a_socket_shared_with_a_stranger_is_refused() {
-    // As with socket activation: the command inherits a socket that this process holds as well.
+fn a_socket_shared_with_another_process_is_refused() {
+    // As with socket activation: the command inherits a socket that is also open in this process.
     let own = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     own.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     own.set_cloexec(false).unwrap();

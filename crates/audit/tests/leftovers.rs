@@ -1,6 +1,6 @@
-//! Promise: of a target nothing runs on, whatever its processes do to get away, and whoever of those that watch is killed.
+//! Promise: no process of a target survives it, whatever the processes do to escape, and even if the audit is killed.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 
@@ -26,7 +26,7 @@ fn perl(first: &str, file: &Path, before: &[&str]) -> Result<Target, Error> {
     start(&words)
 }
 
-/// Into the background as daemons go: two forks and a session.
+/// Moves into the background as daemons do: two forks and a session.
 const DAEMON: &str = "use POSIX; if (fork) { exit 0 } POSIX::setsid(); if (fork) { exit 0 }";
 
 #[test]
@@ -60,16 +60,16 @@ fn a_server_that_ignores_sigterm_is_stopped() {
 #[test]
 fn a_child_that_is_forked_at_sigterm_is_stopped() {
     let (_folder, file) = file();
-    // Each signal makes one more, in a session of its own, which does the same.
+    // Each signal makes another process, in its own session, which does the same.
     let forks = "use POSIX; $SIG{TERM} = sub { if (!fork) { POSIX::setsid(); note(); sleep 1000 while 1 } };";
     drop(perl(forks, &file, &[]).unwrap());
     wait_for_none(&file);
 }
 
 #[test]
-fn a_process_that_forks_and_ends_without_end_is_stopped() {
+fn a_process_that_forks_endlessly_is_stopped() {
     let (_folder, file) = file();
-    // Only the last of the chain lives at any time, and each only for a moment; each notes itself.
+    // Only the last process of the chain lives at any time, and only for a moment; each notes its pid.
     let hops = "if (!fork) { POSIX::setsid(); $SIG{TERM} = \"IGNORE\"; \
         while (1) { note(); select(undef, undef, undef, 0.002); if (fork) { exit 0 } } }";
     drop(perl(&format!("use POSIX; {hops}"), &file, &[]).unwrap());
@@ -83,7 +83,7 @@ fn a_daemon_that_never_listens_is_stopped_too() {
     let words = ["env", "-i", "perl", "-e", &program, "{port}", file.to_str().unwrap()];
     let stop = AtomicBool::new(false);
 
-    // It is waited for as long as the daemon runs, though the command has ended.
+    // The audit waits as long as the daemon runs, although the command has exited.
     let error = std::thread::scope(|scope| {
         let started = scope.spawn(|| Target::start(&launch(&words), &stop));
         wait_until(|| !noted(&file).is_empty());
@@ -107,7 +107,7 @@ fn a_daemon_that_listens_late_is_found() {
 }
 
 #[test]
-fn nothing_runs_on_when_the_supervisor_is_killed() {
+fn a_killed_supervisor_leaves_nothing_running() {
     let (_folder, file) = file();
     let target = perl(&format!("{DAEMON} if (!fork) {{ note(); sleep 1000 }}"), &file, &[]).unwrap();
     wait_until(|| noted(&file).len() == 2);
@@ -121,7 +121,7 @@ fn nothing_runs_on_when_the_supervisor_is_killed() {
 }
 
 #[test]
-fn nothing_runs_on_when_the_supervisor_was_stopped() {
+fn a_stopped_supervisor_leaves_nothing_running() {
     let (_folder, file) = file();
     let target = perl(DAEMON, &file, &[]).unwrap();
 
@@ -148,21 +148,21 @@ fn two_targets_do_not_touch_each_other() {
 }
 
 #[test]
-fn children_that_are_not_the_targets_are_left_alone() {
+fn other_children_are_not_signalled() {
     let (_folder, file) = file();
-    let mut stranger = Command::new("sleep").arg("1000").spawn().unwrap();
+    let mut foreign = Command::new("sleep").arg("1000").spawn().unwrap();
     let target = perl(DAEMON, &file, &[]).unwrap();
     let mut later = Command::new("sleep").arg("1000").spawn().unwrap();
 
-    // The worst case: what is left falls to this process, beside children of its own.
+    // The worst case: orphans are inherited by this process, beside children of its own.
     signal("KILL", supervisor_of(noted(&file)[0]));
     drop(target);
 
     wait_for_none(&file);
-    for stranger in [&mut stranger, &mut later] {
-        assert!(stranger.try_wait().unwrap().is_none());
-        stranger.kill().unwrap();
-        stranger.wait().unwrap();
+    for foreign in [&mut foreign, &mut later] {
+        assert!(foreign.try_wait().unwrap().is_none());
+        foreign.kill().unwrap();
+        foreign.wait().unwrap();
     }
 }
 
@@ -179,7 +179,7 @@ fn a_supervisor_that_cannot_be_started_is_an_error() {
 fn supervisor_of(pid: u32) -> u32 {
     let own = Process::open(std::process::id()).unwrap().children();
     let is_above = |child: &u32| {
-        // Those of other tests may end meanwhile.
+        // Children of other tests may exit meanwhile.
         ProcessTree::new([*child]).is_ok_and(|tree| tree.members().any(|member| member.pid() == pid))
     };
     own.into_iter().find(is_above).expect("the supervisor is a child of this process")

@@ -1,6 +1,6 @@
-//! Promise: a target is ready when it listens, is told its port, and nothing of it is left when it is dropped.
+//! Promise: a target is ready when it listens, gets its port, and leaves no process when it is dropped.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 
@@ -22,13 +22,13 @@ fn echoes(target: &Target) {
 }
 
 #[test]
-fn the_port_is_given_in_the_environment_and_in_the_arguments() {
+fn the_command_gets_its_port() {
     echoes(&start(&["perl", "-e", ECHO]).unwrap());
     echoes(&start(&["env", "-u", "PORT", "perl", "-e", ECHO, "{port}"]).unwrap());
 }
 
 #[test]
-fn a_server_that_goes_into_the_background_is_found_measured_and_stopped() {
+fn a_background_server_is_found_measured_and_stopped() {
     let target = start(&["sh", "-c", &format!("setsid perl -e '{ECHO}' & exit 0")]).unwrap();
     let pids = target.roots();
     echoes(&target);
@@ -50,7 +50,7 @@ fn a_command_starts_with_no_signal_blocked() {
 }
 
 #[test]
-fn a_server_is_asked_to_end_before_it_is_killed() {
+fn sigterm_comes_before_sigkill() {
     let folder = tempfile::tempdir().unwrap();
     let asked = folder.path().join("asked");
     let handler = format!("$SIG{{TERM}} = sub {{ open(my $f, '>', '{}'); exit }}; ", asked.display());
@@ -62,7 +62,7 @@ fn a_server_is_asked_to_end_before_it_is_killed() {
 }
 
 #[test]
-fn nothing_is_left_of_a_target_with_children_of_its_own() {
+fn children_of_a_target_are_stopped() {
     let target = start(&["sh", "-c", &format!("sleep 1000 & perl -e '{ECHO}'; true")]).unwrap();
     let leader = target.roots()[0];
     let tree = echoctl_observe::ProcessTree::new([leader]).unwrap();
@@ -75,7 +75,7 @@ fn nothing_is_left_of_a_target_with_children_of_its_own() {
 }
 
 #[test]
-fn an_address_that_is_taken_is_refused_before_anything_is_started() {
+fn an_address_in_use_is_refused_before_the_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap();
 
@@ -101,7 +101,7 @@ fn a_server_that_forks_for_each_connection_is_bounded() {
 }
 
 #[test]
-fn a_setup_without_its_answer_says_which_step_and_what_came() {
+fn an_unanswered_step_is_named_with_what_arrived() {
     let target = start(&["perl", "-e", ECHO]).unwrap();
     let script = echoctl_audit::Script::from_json(
         r#"{"setup":[{"send":[{"text":"HELLO"}],"expect":[{"text":"HELLO"}]},{"send":[{"text":"exit"}]}],
@@ -126,7 +126,7 @@ fn a_setup_without_its_answer_says_which_step_and_what_came() {
 }
 
 #[test]
-fn a_command_with_many_arguments_is_named_in_short() {
+fn a_long_command_is_shortened() {
     let mut command = vec!["false"];
     command.resize(10_000, "argument");
 

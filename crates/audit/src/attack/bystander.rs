@@ -1,7 +1,7 @@
-//! The bystander: a healthy client beside the attack, which asks and reads its answers, and times them.
+//! A healthy client that sends requests during the attack and times the replies.
 //!
-//! It tells whether one client that does not read makes all others wait, which a verdict on memory does not say: a server
-//! that blocks on its stalled peer is bounded, and useless.
+//! It shows whether one client that does not read delays all others. A verdict on memory cannot show that: a server that
+//! blocks on its stalled peer is bounded and useless.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,113 +17,113 @@ use crate::Error;
 use crate::script::{Script, SendMode, Step};
 use crate::sys::{self, Interest};
 
-/// How a healthy client fared.
+/// How a healthy client was served.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BystanderStats {
-    /// Answers that came.
-    pub answers: u64,
-    /// The time within which 99 of 100 came, in seconds.
+    /// Number of replies.
+    pub replies: u64,
+    /// The time within which 99 % of them arrived, in seconds.
     pub p99: f64,
-    /// The longest wait, in seconds, that of a question without an answer included.
+    /// The longest wait in seconds, including that for a reply that never arrived.
     pub longest: f64,
-    /// Whether it was kept waiting for longer than a second.
+    /// Whether a wait was longer than a second.
     pub is_starved: bool,
 }
 
-/// The thread that asks.
+/// The thread that sends the requests.
 #[derive(Debug)]
 pub(super) struct Bystander {
     stop: Arc<AtomicBool>,
-    hold: Arc<AtomicBool>,
+    pause: Arc<AtomicBool>,
     thread: JoinHandle<Vec<Duration>>,
 }
 
 impl Bystander {
-    /// Starts to ask, if the script has a question and the server answers it now, before the attack.
+    /// Starts the bystander, if the script has a request for it and the server replies it before the attack.
     ///
     /// # Errors
-    /// When somebody else listens at the address by now, or the audit is to stop.
+    /// When another process listens at the address by now, or the audit was interrupted.
     pub(super) fn start(script: &Script, connector: &mut Connector<'_>) -> Result<Option<Bystander>, Error> {
-        let Some((question, answer)) = question(script) else { return Ok(None) };
-        // It greets as those do who ask: a subscriber, which the slow reader is where there is a publisher, often may not.
+        let Some((request, reply)) = request(script) else { return Ok(None) };
+        // It begins as the publisher does: many protocols do not accept requests from a subscriber, as the slow reader is one.
         let setup = script.publisher.as_ref().map_or(&script.setup, |publisher| &publisher.setup);
         let connection = connector.connect().and_then(|mut connection| {
             connector.converse(&mut connection, "bystander", setup)?;
             Ok(connection)
         });
         match connection {
-            Ok(connection) => Ok(Bystander::ask_on(connection, question, answer)),
+            Ok(connection) => Ok(Bystander::ask_on(connection, request, reply)),
             Err(Error::Connect { .. } | Error::Step { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    fn ask_on(mut connection: AuditConnection, question: Vec<u8>, answer: Vec<u8>) -> Option<Bystander> {
+    fn ask_on(mut connection: AuditConnection, request: Vec<u8>, reply: Vec<u8>) -> Option<Bystander> {
         let stop = Arc::new(AtomicBool::new(false));
-        ask(&mut connection, &question, &answer, FIRST_ANSWER_TIMEOUT, &stop).ok()?;
-        let (told, hold) = (stop.clone(), Arc::new(AtomicBool::new(false)));
-        let held = hold.clone();
-        // Where no thread can be had, as in little address space, the attack goes on without a bystander.
+        ask(&mut connection, &request, &reply, FIRST_ANSWER_TIMEOUT, &stop).ok()?;
+        let (stop_requested, pause) = (stop.clone(), Arc::new(AtomicBool::new(false)));
+        let paused = pause.clone();
+        // Without a thread (for example if address space is short) the attack continues without a bystander.
         let thread = start_thread("bystander", move || {
             let mut times = Vec::new();
-            while !told.load(Ordering::Relaxed) {
-                if held.load(Ordering::Relaxed) {
+            while !stop_requested.load(Ordering::Relaxed) {
+                if paused.load(Ordering::Relaxed) {
                     thread::sleep(BETWEEN);
                     continue;
                 }
                 let asked = Instant::now();
-                match ask(&mut connection, &question, &answer, Duration::MAX, &told) {
-                    // Hung up on, not kept waiting: there is nothing more to time.
-                    Err(Unanswered::Ended) => break,
-                    // The attack is over: the question still waits, for so long already.
-                    Err(Unanswered::Late) | Ok(()) => times.push(asked.elapsed()),
+                match ask(&mut connection, &request, &reply, Duration::MAX, &stop_requested) {
+                    // The server closed the connection: there is nothing more to time.
+                    Err(NoReply::Ended) => break,
+                    // The attack is over: the request has been pending for this long.
+                    Err(NoReply::Late) | Ok(()) => times.push(asked.elapsed()),
                 }
                 thread::sleep(BETWEEN);
             }
             times
         });
-        Some(Bystander { stop, hold, thread: thread.ok()? })
+        Some(Bystander { stop, pause, thread: thread.ok()? })
     }
 
-    /// Asks no more for a while, or again: what it asks makes garbage in the server, which is not to be taken for growth.
-    pub(super) fn hold(&self, hold: bool) {
-        self.hold.store(hold, Ordering::Relaxed);
+    /// Pauses or resumes the requests: the garbage that they make in the server would look like growth.
+    pub(super) fn pause(&self, pause: bool) {
+        self.pause.store(pause, Ordering::Relaxed);
     }
 
-    /// Stops asking; says how it went.
+    /// Stops the requests and returns the statistics.
     pub(super) fn finish(self) -> Option<BystanderStats> {
         self.stop.store(true, Ordering::Relaxed);
         let mut times = self.thread.join().ok()?;
         times.sort_unstable();
         let longest = times.last()?.as_secs_f64();
-        // The smallest time that 99 of 100 answers do not exceed.
+        // The smallest time that 99 % of the replies do not exceed.
         let p99 = times[(times.len() * 99).div_ceil(100) - 1].as_secs_f64();
         let is_starved = longest > STARVED.as_secs_f64();
-        Some(BystanderStats { answers: times.len() as u64, p99, longest, is_starved })
+        Some(BystanderStats { replies: times.len() as u64, p99, longest, is_starved })
     }
 }
 
-/// Why a question has no answer.
-enum Unanswered {
-    /// The server hung up.
+/// Why a request has no reply.
+enum NoReply {
+    /// The server closed the connection.
     Ended,
-    /// It takes too long, or the attack is over.
+    /// The time is over, or the attack is.
     Late,
 }
 
-/// What is asked, and the answer awaited (empty: any byte).
-fn question(script: &Script) -> Option<(Vec<u8>, Vec<u8>)> {
+/// The request and the reply to expect (empty: any byte).
+fn request(script: &Script) -> Option<(Vec<u8>, Vec<u8>)> {
     if let Some(Step { send: Some(send), expect }) = &script.bystander {
         return Some((send.bytes(), expect.as_ref().map(|payload| payload.bytes()).unwrap_or_default()));
     }
-    // A stimulus is a fair question where each is answered and nothing about the connection is special: a second client
-    // with the same setup may be the same client to the server, or hear all that the slow reader says.
+    // The stimulus is a usable request if it is answered and its connection is like any other. After a setup, a second client may
+    // be the same client to the server, or receive what the slow reader sends.
     match &script.stimulus.send {
         SendMode::Repeat(payload) if script.setup.is_empty() && script.publisher.is_none() => {
-            // Of bytes without any framing a few are as good a question, and no load.
-            let mut question = payload.bytes();
-            question.truncate(if payload.is_uniform() { UNIFORM } else { usize::MAX });
-            Some((question, Vec::new()))
+            // Without framing, a few bytes are an equivalent request, and no load.
+            let mut request = payload.bytes();
+            request.truncate(if payload.is_uniform() { UNIFORM } else { usize::MAX });
+            Some((request, Vec::new()))
         }
         _ => None,
     }
@@ -131,45 +131,46 @@ fn question(script: &Script) -> Option<(Vec<u8>, Vec<u8>)> {
 
 fn ask(
     connection: &mut AuditConnection,
-    question: &[u8],
-    answer: &[u8],
+    request: &[u8],
+    reply: &[u8],
     timeout: Duration,
     stop: &AtomicBool,
-) -> Result<(), Unanswered> {
+) -> Result<(), NoReply> {
     let started = Instant::now();
     let mut chunk = vec![0; 64 << 10];
-    // What is left of earlier answers is not this one's.
+    // The rest of earlier replies does not belong to this one.
     connection.discard(&mut chunk);
-    let (mut sent, mut heard) = (0, Vec::new());
+    let (mut sent, mut received) = (0, Vec::new());
     loop {
-        sent += connection.write(&question[sent..]);
+        sent += connection.write(&request[sent..]);
         let count = connection.read(&mut chunk);
-        heard.extend_from_slice(&chunk[..count]);
-        let is_answered = if answer.is_empty() { !heard.is_empty() } else { find(&heard, answer).is_some() };
-        if is_answered && sent == question.len() {
+        received.extend_from_slice(&chunk[..count]);
+        let is_answered =
+            if reply.is_empty() { !received.is_empty() } else { find(&received, reply).is_some() };
+        if is_answered && sent == request.len() {
             return Ok(());
         }
-        let excess = heard.len().saturating_sub(answer.len() + chunk.len());
-        heard.drain(..excess);
+        let excess = received.len().saturating_sub(reply.len() + chunk.len());
+        received.drain(..excess);
         if connection.ended.is_some() {
-            return Err(Unanswered::Ended);
+            return Err(NoReply::Ended);
         }
         if started.elapsed() >= timeout || stop.load(Ordering::Relaxed) {
-            return Err(Unanswered::Late);
+            return Err(NoReply::Late);
         }
-        let interest = Interest { read: true, write: sent < question.len() };
+        let interest = Interest { read: true, write: sent < request.len() };
         sys::wait(&[(connection.socket(), interest)], Duration::from_millis(20));
     }
 }
 
-/// A wait that a person calls broken; healthy servers answer in milliseconds, also under this attack.
+/// A wait that users would call an outage. Healthy servers reply within milliseconds, even during this attack.
 const STARVED: Duration = Duration::from_secs(1);
 
-/// Time for the first answer. A server that does not answer this question is not timed.
+/// Time limit for the first reply. A server that does not reply this request has no bystander.
 const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Bytes of a question that has no framing.
+/// Bytes of a request without framing.
 const UNIFORM: usize = 64;
 
-/// Between two questions: often enough for a 99th percentile in some seconds, rarely enough to be no load.
+/// Pause between requests: short enough for a 99th percentile after some seconds, long enough to be no load.
 const BETWEEN: Duration = Duration::from_millis(40);

@@ -1,6 +1,6 @@
-//! The connection: one connection to the server, and what the kernel says of both its counters.
+//! One connection to the server, with what the kernel reports about both ends of it.
 //!
-//! Its socket never blocks, so that a writer never waits for its reader: both are driven by whoever holds the connection.
+//! The socket never blocks, so writing never waits for reading: the owner drives both.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -20,28 +20,28 @@ pub(super) struct AuditConnection {
     socket: TcpStream,
     local: SocketAddr,
     peer: SocketAddr,
-    /// Bytes that the kernel has taken from us.
+    /// Bytes that the kernel accepted from us.
     pub(super) produced: u64,
     /// Bytes that we have read.
     pub(super) consumed: u64,
-    /// How it ended, once it has.
+    /// How the connection was closed, if it was.
     pub(super) ended: Option<DisconnectKind>,
-    /// Whether the server's end was ever seen, so that its absence means that it is gone.
+    /// Whether the server's end was ever visible, so that its absence means that it is closed.
     seen: bool,
 }
 
 impl AuditConnection {
-    /// Connects within `timeout`, which is not 0.
+    /// Connects within `timeout`, which must not be 0.
     pub(super) fn connect(addr: SocketAddr, timeout: Duration) -> Result<AuditConnection, Error> {
         let failed = |source| Error::Connect { addr, source };
         let socket = TcpStream::connect_timeout(&addr, timeout).map_err(failed)?;
         let (local, peer) = (socket.local_addr().map_err(failed)?, socket.peer_addr().map_err(failed)?);
         if local == peer {
-            // Where nothing listens at a port that the kernel takes clients' ports from, a connection can meet itself.
+            // If nothing listens at a port from the ephemeral range, a connection can be made to itself.
             return Err(failed(ErrorKind::ConnectionRefused.into()));
         }
         socket.set_nonblocking(true).map_err(failed)?;
-        // A request that is smaller than a segment is sent at once, as a client in a hurry would.
+        // A request smaller than a segment is sent immediately.
         socket.set_nodelay(true).map_err(failed)?;
         Ok(AuditConnection { local, peer, socket, produced: 0, consumed: 0, ended: None, seen: false })
     }
@@ -51,12 +51,12 @@ impl AuditConnection {
         (self.peer, self.local)
     }
 
-    /// Its socket, to be waited for.
+    /// The socket, to wait for.
     pub(super) fn socket(&self) -> &TcpStream {
         &self.socket
     }
 
-    /// Writes what the kernel takes of `bytes`; 0 when it takes nothing now.
+    /// Writes what the kernel accepts of `bytes`; returns 0 if it accepts nothing now.
     pub(super) fn write(&mut self, bytes: &[u8]) -> usize {
         if self.ended.is_some() {
             return 0;
@@ -73,7 +73,7 @@ impl AuditConnection {
         }
     }
 
-    /// Reads what has arrived, into `buffer`; 0 when nothing has.
+    /// Reads what has arrived into `buffer`; returns 0 if nothing has.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> usize {
         match (&self.socket).read(buffer) {
             Ok(0) => {
@@ -91,7 +91,7 @@ impl AuditConnection {
         }
     }
 
-    /// Reads what has arrived and forgets it, at most [`MOST_DISCARDED`] bytes: a server may send faster than this reads.
+    /// Reads and discards what has arrived, at most [`MOST_DISCARDED`] bytes: a server may send faster than this reads.
     pub(super) fn discard(&mut self, buffer: &mut [u8]) {
         let enough = self.consumed.saturating_add(MOST_DISCARDED);
         while self.consumed < enough && self.read(buffer) > 0 {}
@@ -103,11 +103,11 @@ impl AuditConnection {
         }
     }
 
-    /// Carries out the steps of a script, reading and writing at once.
+    /// Carries out the steps of a script, reading while it writes.
     ///
     /// # Errors
-    /// [`Error::Step`] when an answer does not come before `deadline`, or the server hangs up before;
-    /// [`Error::Interrupted`] when `stop` is set.
+    /// [`Error::Step`] when the server closes the connection, or does not answer before `deadline`; [`Error::Interrupted`] when
+    /// `stop` is set.
     pub(super) fn converse(
         &mut self,
         name: &str,
@@ -115,10 +115,10 @@ impl AuditConnection {
         deadline: Instant,
         stop: &AtomicBool,
     ) -> Result<(), Error> {
-        // What came behind one answer is where the next is looked for.
-        let mut heard = Vec::new();
+        // The next answer may begin in the bytes that follow the previous one.
+        let mut received = Vec::new();
         for (index, step) in steps.iter().enumerate() {
-            if let Err(reason) = self.take_step(step, &mut heard, deadline, stop) {
+            if let Err(reason) = self.take_step(step, &mut received, deadline, stop) {
                 if stop.load(Ordering::Relaxed) {
                     return Err(Error::Interrupted);
                 }
@@ -131,7 +131,7 @@ impl AuditConnection {
     fn take_step(
         &mut self,
         step: &Step,
-        heard: &mut Vec<u8>,
+        received: &mut Vec<u8>,
         deadline: Instant,
         stop: &AtomicBool,
     ) -> Result<(), String> {
@@ -144,22 +144,22 @@ impl AuditConnection {
             sent += self.write(&send[sent..]);
             if !expected.is_empty() {
                 let count = self.read(&mut chunk);
-                heard.extend_from_slice(&chunk[..count]);
+                received.extend_from_slice(&chunk[..count]);
             }
-            let found = find(heard, &expected);
+            let found = find(received, &expected);
             if let Some(at) = found
                 && sent == send.len()
             {
-                heard.drain(..at + expected.len());
+                received.drain(..at + expected.len());
                 return Ok(());
             }
-            // Of a long answer only its end can hold the beginning of what is awaited.
-            let excess = heard.len().saturating_sub(expected.len().max(HEARD_KEPT));
-            heard.drain(..excess);
+            // Of a long answer, only the end can contain the beginning of the expected bytes.
+            let excess = received.len().saturating_sub(expected.len().max(SEARCHED));
+            received.drain(..excess);
             let problem = match self.ended {
-                Some(_) => "the server hung up".to_owned(),
+                Some(_) => "the server closed the connection".to_owned(),
                 None if Instant::now() >= deadline || stop.load(Ordering::Relaxed) => {
-                    format!("no such answer came within {}", Seconds(began.elapsed().as_secs_f64()))
+                    format!("no such answer within {}", Seconds(began.elapsed().as_secs_f64()))
                 }
                 None => {
                     let interest = Interest { read: !expected.is_empty(), write: sent < send.len() };
@@ -169,12 +169,12 @@ impl AuditConnection {
             };
             return Err(match expected.is_empty() {
                 true => format!("{problem} after {sent} of {} bytes were sent", send.len()),
-                false => format!("{problem}; awaited {}, and got {}", shown(&expected), shown(heard)),
+                false => format!("{problem}: expected {}, got {}", shown(&expected), shown(received)),
             });
         }
     }
 
-    /// What both kernels say of it now.
+    /// The counters of both ends now.
     pub(super) fn counters(&mut self, diag: Option<&mut SocketDiag>) -> ConnectionCounters {
         let own = TcpInfo::of(&self.socket).ok();
         let found = diag.and_then(|diag| diag.find(self.peer, self.local).ok()).flatten();
@@ -187,7 +187,7 @@ impl AuditConnection {
             _ => {}
         }
         match found.map(|found| found.state) {
-            // A FIN of the server's may be stuck behind what the slow reader does not read: it shows at that end alone.
+            // A FIN of the server may be queued behind data that the slow reader does not read: only that end shows it.
             Some(
                 TcpState::FinWait1
                 | TcpState::FinWait2
@@ -219,29 +219,29 @@ impl AuditConnection {
     }
 }
 
-/// What both kernels say of a connection, in cumulative bytes; `None` where it is not visible.
+/// What both kernels report about a connection, as cumulative bytes; `None` where it is not visible.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ConnectionCounters {
-    /// Arrived at the server's kernel.
+    /// Received by the server's kernel.
     pub(super) received: Option<u64>,
     /// Read by the server.
     pub(super) read: Option<u64>,
     /// Written by the server.
     pub(super) written: Option<u64>,
-    /// Arrived here.
+    /// Received by our kernel.
     pub(super) arrived: Option<u64>,
-    /// How much more the server's end is willing to take.
+    /// The receive window that the server's kernel advertises.
     pub(super) window: Option<u64>,
-    /// Memory of both sockets in the kernel.
+    /// Kernel memory of both sockets.
     pub(super) kernel_memory: Option<u64>,
 }
 
-/// Where `needle` begins in `hay`; an empty one is found at once.
+/// The position of `needle` in `hay`; 0 if it is empty.
 pub(super) fn find(hay: &[u8], needle: &[u8]) -> Option<usize> {
     if needle.is_empty() {
         return Some(0);
     }
-    // In linear time whatever both hold: neither is ours.
+    // In linear time for any input: both come from outside.
     memchr::memmem::find(hay, needle)
 }
 
@@ -255,11 +255,11 @@ fn shown(bytes: &[u8]) -> String {
     format!("\"{}\"{more}", start.escape_ascii())
 }
 
-/// Bytes that are read and forgotten at a time: some milliseconds' worth.
+/// Bytes that are read and discarded at a time: some milliseconds' worth.
 const MOST_DISCARDED: u64 = 16 << 20;
 
-/// Bytes of an answer that are kept to be looked through.
-const HEARD_KEPT: usize = 1 << 20;
+/// Bytes of an answer that are searched for the expected bytes.
+const SEARCHED: usize = 1 << 20;
 
 /// Bytes shown in an error.
 const SHOWN: usize = 120;

@@ -1,7 +1,7 @@
-//! The connector: the only way to a connection. It opens connections to sockets that may be attacked, within the time there is.
+//! Opens connections, only to listening sockets that may be attacked, and only within the time limit.
 //!
-//! Who listens is looked at before a connection is made, so that a stranger is not even connected to, and once more before
-//! anything is sent, since a listener may have changed hands in between.
+//! The owner of the listening socket is checked before connecting, so that another process is not even connected to, and again
+//! before anything is sent, because the listener may have changed in between.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -17,29 +17,29 @@ use crate::script::Step;
 /// Whose listening sockets may be attacked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Permitted {
-    /// Anybody's: they were asked.
+    /// Those of any process: the user agreed.
     #[default]
     Any,
-    /// Those of the user with this id. What is not visible on this host (a forwarded port) is not theirs, and permitted.
+    /// Those of the user with this id. A listener that is not visible on this host (a forwarded port) is permitted.
     User(u32),
-    /// Those of a target alone.
+    /// Only those of a target.
     Target(Descendants),
 }
 
-/// Makes connections to one address.
+/// Opens connections to one address.
 #[derive(Debug)]
 pub(super) struct Connector<'a> {
     addr: SocketAddr,
     permitted: Permitted,
     listeners: Option<Listeners>,
-    /// Listening sockets that were looked at and are permitted.
+    /// Listening sockets that were checked and are permitted.
     known: BTreeSet<u32>,
     deadline: Instant,
     stop: &'a AtomicBool,
 }
 
 impl Connector<'_> {
-    /// A connector to `addr`, which is shut at `deadline` or when `stop` is set.
+    /// A connector to `addr`, which refuses after `deadline` or when `stop` is set.
     pub(super) fn new(
         addr: SocketAddr,
         permitted: Permitted,
@@ -59,14 +59,14 @@ impl Connector<'_> {
     /// Connects.
     ///
     /// # Errors
-    /// [`Error::ListenerChanged`] when somebody else listens there; [`Error::Connect`]; [`Error::Interrupted`].
+    /// [`Error::ListenerChanged`] when another process listens there; [`Error::Connect`]; [`Error::Interrupted`].
     pub(super) fn connect(&mut self) -> Result<AuditConnection, Error> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
         self.check(None)?;
         let timeout = self.deadline.saturating_duration_since(Instant::now()).min(CONNECT_TIMEOUT);
-        // A timeout of 0 is refused by std.
+        // std refuses a timeout of 0.
         let connection = AuditConnection::connect(self.addr, timeout.max(Duration::from_millis(1)))?;
         self.check(Some(&connection))?;
         Ok(connection)
@@ -75,7 +75,7 @@ impl Connector<'_> {
     /// Carries out the steps of a script on a connection.
     ///
     /// # Errors
-    /// [`Error::Step`] when an answer does not come in time, [`Error::Interrupted`].
+    /// [`Error::Step`] when an answer does not arrive in time; [`Error::Interrupted`].
     pub(super) fn converse(
         &self,
         connection: &mut AuditConnection,
@@ -85,8 +85,8 @@ impl Connector<'_> {
         connection.converse(name, steps, self.deadline, self.stop)
     }
 
-    /// Whether every socket that could take the connection may be attacked. Once connected, `connection` is told, so that the
-    /// server's end of it is looked at where nothing listens any more: some servers serve just one.
+    /// Checks that every socket that could accept the connection may be attacked. With a `connection` that was made, the server's
+    /// end of it is checked if nothing listens any more: some servers accept only one connection.
     fn check(&mut self, connection: Option<&AuditConnection>) -> Result<(), Error> {
         if self.permitted == Permitted::Any {
             return Ok(());
@@ -133,5 +133,5 @@ impl Permitted {
     }
 }
 
-/// Time for a connection to be made: the kernel makes it without the server's help, so that more is of no use.
+/// Time limit for a connection: the kernel makes it without the server's help, so more time does not help.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

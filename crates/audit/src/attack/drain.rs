@@ -1,7 +1,7 @@
-//! Reading out: the slow reader reads at last, and all that was owed to it comes, as far as the server gives it.
+//! Draining: the slow reader finally reads everything that is pending, as far as the server sends it.
 //!
-//! What comes beyond what the two kernels held was queued by somebody, wherever its memory is: in a heap that was touched
-//! before, in another user's process, in a server behind this one. It is the one proof that needs no view of the server.
+//! Bytes beyond what the two kernels held were queued by some process, wherever its memory is: in a heap that was touched
+//! before, in another user's process, in a server behind this one. This proof needs no view of the server.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,20 +12,21 @@ use super::connection::AuditConnection;
 use super::stimulus_stream::StimulusStream;
 use crate::sys::{self, Interest};
 
-/// How far to read.
+/// When to stop draining.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DrainLimits {
-    /// Bytes that an echo owes, when it is one.
+    /// Bytes that an echo server still has to return, if it is one.
     pub(super) owed: Option<u64>,
-    /// Bytes after which there is no doubt left.
+    /// Bytes that suffice as a proof.
     pub(super) enough: u64,
     /// The longest that it may take.
     pub(super) timeout: Duration,
-    /// Silence after which nothing more is expected.
+    /// Time without a byte after which nothing more is expected.
     pub(super) quiet: Duration,
 }
 
-/// Reads all slow readers, and the publisher's answers beside them. `sampled` is called between reads, and ends it with `false`.
+/// Drains all slow readers and discards the publisher's replies. `sampled` is called between reads and stops the drain by
+/// returning `false`.
 pub(super) fn drain(
     slow_readers: &mut [AuditConnection],
     senders: &mut [AuditConnection],
@@ -39,7 +40,7 @@ pub(super) fn drain(
     let before: u64 = slow_readers.iter().map(|connection| connection.consumed).sum();
     let mut buffer = vec![0; BUFFER];
     let (mut curve, mut damaged_at, mut first_text) = (vec![(0.0, 0)], None, None);
-    let mut heard = started;
+    let mut last_read = started;
     let stopped = loop {
         let mut any = false;
         for connection in slow_readers.iter_mut() {
@@ -61,7 +62,7 @@ pub(super) fn drain(
         let now = Instant::now();
         let bytes = slow_readers.iter().map(|connection| connection.consumed).sum::<u64>() - before;
         if any {
-            heard = now;
+            last_read = now;
         }
         let t = (now - started).as_secs_f64();
         if curve.last().is_none_or(|point| t - point.0 >= CURVE_STEP) {
@@ -82,7 +83,7 @@ pub(super) fn drain(
             }) {
                 break StopReason::Closed;
             }
-            if now - heard >= limits.quiet {
+            if now - last_read >= limits.quiet {
                 break StopReason::Quiet;
             }
             let waited: Vec<_> = slow_readers
@@ -98,10 +99,10 @@ pub(super) fn drain(
     Drain { bytes, in_kernels: in_kernels.min(bytes), seconds, stopped, curve, damaged_at, first_text }
 }
 
-/// A read: large, so that reading out hundreds of MiB takes a fraction of a second.
+/// Bytes per read: large, so that hundreds of MiB take a fraction of a second.
 const BUFFER: usize = 256 << 10;
 
-/// Bytes of the answer that are kept to be shown: a status line, an error.
+/// Bytes of the reply that are stored for display: a status line or an error.
 const SAID: usize = 64;
 
 /// Seconds between two points of the curve.

@@ -1,6 +1,6 @@
-//! The run: an attack under way, one thread over all connections, none of which blocks.
+//! Drives a running attack: one thread over all connections, none of which blocks.
 //!
-//! It decides nothing itself: what may be sent and when it is enough is asked of the rule in `echoctl-record`.
+//! It makes no decisions: what may be sent, and when the samples suffice, is decided by the rule in `echoctl-record`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use super::token_bucket::TokenBucket;
 use crate::Error;
 use crate::sys::{self, Interest};
 
-/// An attack under way.
+/// A running attack.
 pub(super) struct AttackDriver<'a> {
     pub(super) config: &'a AuditConfig,
     pub(super) stop: &'a AtomicBool,
@@ -31,7 +31,7 @@ pub(super) struct AttackDriver<'a> {
 }
 
 impl AttackDriver<'_> {
-    /// Attacks, reads out and judges; once more if the rule says that this would tell more.
+    /// Attacks, drains and judges; a second time if the rule asks for it.
     pub(super) fn run(&mut self, monitor: &mut Monitor) -> Result<Judgement, Error> {
         monitor.look_for_upstreams();
         monitor.begin();
@@ -40,7 +40,7 @@ impl AttackDriver<'_> {
             self.send_until_enough(monitor)?;
             self.drain(monitor);
             if self.stop.load(Ordering::Relaxed) {
-                // What was read by then is not all, and allows no verdict.
+                // What was read until then is incomplete and allows no verdict.
                 return Err(Error::Interrupted);
             }
             let judgement = self.evidence.judge();
@@ -52,7 +52,7 @@ impl AttackDriver<'_> {
         }
     }
 
-    /// Sends and does not read, until that is enough.
+    /// Sends without reading until the samples suffice.
     fn send_until_enough(&mut self, monitor: &mut Monitor) -> Result<(), Error> {
         let mut bucket = TokenBucket::new(self.config.rate, Instant::now());
         let (mut sampled, mut sampled_at_bytes) = (Instant::now(), 0);
@@ -75,7 +75,7 @@ impl AttackDriver<'_> {
                 self.take_sample(monitor, progress == Progress::Blocked);
                 self.check_closed(monitor);
                 if let Some(bystander) = self.bystander {
-                    bystander.hold(self.evidence.is_stalled());
+                    bystander.pause(self.evidence.is_stalled());
                 }
                 if self.evidence.is_enough() {
                     return Ok(());
@@ -93,7 +93,7 @@ impl AttackDriver<'_> {
                 let waited: Vec<_> =
                     own.iter().map(|connection| (connection.socket(), Interest { read, write })).collect();
                 let until_sample = interval.saturating_sub(sampled.elapsed());
-                // Held back by the bucket: a moment. Blocked or done: until there is something to do.
+                // Limited by the rate: wait briefly. Blocked or done: wait until the next event.
                 let longest =
                     if progress == Progress::RateLimited { Duration::from_millis(1) } else { until_sample };
                 sys::wait(&waited, longest.min(until_sample));
@@ -101,7 +101,7 @@ impl AttackDriver<'_> {
         }
     }
 
-    /// Gives each sender its turn.
+    /// Writes once to each sender.
     fn send(&mut self, bucket: &mut TokenBucket, allowance: u64) -> Progress {
         let mut left = allowance.saturating_sub(self.produced());
         let mut progress = Progress::Done;
@@ -112,7 +112,7 @@ impl AttackDriver<'_> {
                 continue;
             }
             let allowed = bucket.allowed(Instant::now()).min(left).min(WRITE as u64) as usize;
-            // A write of a few bytes costs as much as one of many: it waits for its pace to save up some.
+            // A small write costs as much as a large one, so it waits until the bucket has filled.
             if allowed < next.len().min(SMALLEST) && (allowed as u64) < left {
                 progress = progress.max(Progress::RateLimited);
                 continue;
@@ -143,7 +143,7 @@ impl AttackDriver<'_> {
         point
     }
 
-    /// Whether the server has hung up, and whether that was its end.
+    /// Records how the connections were closed, if all of them were, and whether the server crashed.
     fn check_closed(&mut self, monitor: &Monitor) {
         let hung_up = self.slow_readers.iter().all(|connection| connection.ended.is_some());
         let publisher_lost =
@@ -152,7 +152,7 @@ impl AttackDriver<'_> {
             return;
         }
         let t = monitor.elapsed();
-        // A process that dies closes its sockets first: give it time to be gone.
+        // A process that dies closes its sockets first: wait until it is gone.
         let deadline = Instant::now() + DYING;
         while !monitor.has_crashed() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
@@ -166,13 +166,13 @@ impl AttackDriver<'_> {
         self.evidence.disconnect = Some(Disconnect { t, kind });
     }
 
-    /// Reads everything that is owed.
+    /// Reads everything that is pending.
     fn drain(&mut self, monitor: &mut Monitor) {
         let Some(last) = self.evidence.points.last().copied() else { return };
         let is_echo = self.evidence.echo && self.senders.is_empty();
         let one = (self.slow_readers.len() == 1).then_some(&self.streams[0]).filter(|_| is_echo);
         let beyond = self.evidence.proves_queue_above();
-        // Where the server's end is not visible, all that comes may have been in the kernels.
+        // If the server's end is not visible, all of it may have been in the kernels.
         let sees_ends = last.sample.server_written.is_some();
         let in_kernels = if sees_ends { self.evidence.in_kernels() } else { self.evidence.kernel_buffering };
         let limits = DrainLimits {
@@ -181,7 +181,7 @@ impl AttackDriver<'_> {
             timeout: if self.evidence.repeats { DRAIN_TIMEOUT } else { STREAM_TIMEOUT },
             quiet: if self.evidence.depends_on_drain() { LONG_QUIET } else { QUIET },
         };
-        // Reading frees a server that is past its brake to take in even more: then it ends at once.
+        // Draining lets a server that is over its memory cap read even more: then the drain stops.
         let most = self.evidence.points.iter().filter_map(|point| point.sample.server_memory).max();
         let brake =
             most.map(|most| most.max(self.evidence.memory_cap(&last)).saturating_add(MORE_WHILE_READING));
@@ -201,7 +201,7 @@ impl AttackDriver<'_> {
             self.stop,
             &mut sampled,
         );
-        // A second reading adds to the first: what was owed then and is owed now is owed in all.
+        // A second drain adds to the first: what was pending then and what is pending now.
         let sum = match self.evidence.drain.take() {
             Some(old) => Drain {
                 bytes: old.bytes + new.bytes,
@@ -217,49 +217,49 @@ impl AttackDriver<'_> {
     }
 }
 
-/// How a round of writing went.
+/// The result of a round of writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Progress {
-    /// There is nothing (more) to send.
+    /// Nothing (more) to send.
     Done,
-    /// The kernel takes nothing.
+    /// The kernel accepts nothing.
     Blocked,
-    /// The pace holds it back.
+    /// The rate allows nothing now.
     RateLimited,
     /// Something was sent.
     Sent,
 }
 
-/// Between two points.
+/// Time between two samples.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Points kept: ten minutes of them, and no more memory however long the attack. Where a verdict takes that long, half the
-/// resolution is enough for it.
+/// Maximum number of stored samples: ten minutes of them, then every other one is dropped, so that memory stays bounded. Half
+/// the resolution is enough for a verdict that takes this long.
 const MOST_POINTS: usize = 12_000;
 
-/// With more connections than this, points are taken a quarter as often: each costs 10 µs a connection.
+/// With more connections than this, a quarter as many samples are taken: each costs 10 µs per connection.
 const MANY: usize = 100;
 
-/// A point at least each so many bytes, or a fast attack would have five of them.
+/// Bytes after which a sample is taken in any case: a fast attack would have only five of them otherwise.
 const POINT_BYTES: u64 = 8 << 20;
 
-/// The smallest write while the pace allows more soon.
+/// The smallest write while the rate allows more soon.
 const SMALLEST: usize = 16 << 10;
 
-/// Memory that a server may gain while it is read out. What the kernels still hold makes it do more work.
+/// Growth of the server's memory that is tolerated during the drain: what the kernels still hold gives it more work.
 const MORE_WHILE_READING: u64 = 256 << 20;
 
-/// Time between the last sign of a connection and the end of its process.
+/// Time between the last packet of a connection and the exit of its process.
 const DYING: Duration = Duration::from_millis(150);
 
-/// The longest that reading out takes when it must end, …
+/// Time limit of the drain for a stimulus that is repeated.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// … and when the answer may have no end.
+/// Time limit of the drain if the reply may be endless.
 const STREAM_TIMEOUT: Duration = Duration::from_millis(1500);
 
-/// Silence after which nothing more is expected: longer than a server needs to notice that it may write again, …
+/// Time without a byte after which nothing more is expected: longer than a server needs to notice that it can write again.
 const QUIET: Duration = Duration::from_millis(600);
 
-/// … and where the verdict hangs on it, longer than most timers.
+/// The same where the verdict depends on it: longer than most timers.
 const LONG_QUIET: Duration = Duration::from_millis(1500);

@@ -1,4 +1,4 @@
-//! The monitor: one point of the evidence at a time, from all connections and the server's processes together.
+//! Takes samples: the counters of all connections and the memory of the server's processes.
 
 use std::time::Instant;
 
@@ -8,8 +8,9 @@ use echoctl_record::{Point, Sample};
 use super::connection::{AuditConnection, ConnectionCounters};
 use super::upstream::Upstreams;
 use crate::descendants::Descendants;
+use crate::script::{Script, SendMode};
 
-/// What is looked at while a server is attacked.
+/// What is observed while a server is attacked.
 #[derive(Debug)]
 pub(super) struct Monitor {
     started: Instant,
@@ -19,12 +20,22 @@ pub(super) struct Monitor {
     listeners: Vec<Process>,
     pub(super) upstreams: Upstreams,
     looks: usize,
+    /// As in [`Sample::is_echo`]: for other servers, input and output are not compared.
+    is_echo: Option<bool>,
+    /// Whether the input can fill the server's receive window. A single request cannot, and its window says nothing.
+    fills_window: bool,
 }
 
 impl Monitor {
-    /// A watch over the processes `roots`, of which `listeners` are those whose death is a crash, and over all of `target`.
-    pub(super) fn new(roots: &[u32], listeners: &[u32], target: Option<Descendants>, port: u16) -> Monitor {
-        // One that has ended meanwhile must not hide the others.
+    /// Observes the processes `roots` and all of `target` under `script`. The exit of one of `listeners` is a crash.
+    pub(super) fn new(
+        roots: &[u32],
+        listeners: &[u32],
+        target: Option<Descendants>,
+        port: u16,
+        script: &Script,
+    ) -> Monitor {
+        // One that has exited meanwhile must not hide the others.
         let roots: Vec<u32> = roots.iter().copied().filter(|pid| Process::open(*pid).is_ok()).collect();
         let mut tree = ProcessTree::new(roots).ok();
         if let Some((tree, target)) = tree.as_mut().zip(target) {
@@ -38,10 +49,12 @@ impl Monitor {
             listeners: listeners.iter().filter_map(|pid| Process::open(*pid).ok()).collect(),
             upstreams: Upstreams::default(),
             looks: 0,
+            is_echo: (!script.echo || script.publisher.is_some()).then_some(false),
+            fills_window: matches!(script.stimulus.send, SendMode::Repeat(_)),
         }
     }
 
-    /// Begins to count time, and to count growth from here.
+    /// Starts the clock and the measurement of growth.
     pub(super) fn begin(&mut self) {
         if let Some(tree) = &mut self.tree {
             tree.rescan();
@@ -49,7 +62,7 @@ impl Monitor {
         self.started = Instant::now();
     }
 
-    /// Seconds since the beginning.
+    /// Seconds since the start.
     pub(super) fn elapsed(&self) -> f64 {
         self.started.elapsed().as_secs_f64()
     }
@@ -64,7 +77,7 @@ impl Monitor {
         self.tree.as_ref()?.name().map(str::to_owned)
     }
 
-    /// Looks for servers behind the server, from time to time: a relay connects when it is first needed, not before.
+    /// Looks for servers behind the server, repeatedly, because a relay connects only when it is needed.
     pub(super) fn look_for_upstreams(&mut self) {
         let due = LOOKS.get(self.looks).is_some_and(|at| self.elapsed() >= *at);
         if let Some(tree) = &mut self.tree
@@ -76,13 +89,13 @@ impl Monitor {
         }
     }
 
-    /// Whether a process that listens has died.
+    /// Whether a listening process has exited.
     pub(super) fn has_crashed(&self) -> bool {
         self.listeners.iter().any(Process::has_exited)
     }
 
-    /// A point now. `senders` send the stimulus; `slow_readers` do not read. Without a publisher they are the same, and `senders`
-    /// is empty.
+    /// Takes a sample. `senders` send the stimulus, `slow_readers` do not read. Without a publisher `senders` is empty, and the slow
+    /// readers send.
     pub(super) fn point(
         &mut self,
         senders: &mut [AuditConnection],
@@ -90,7 +103,7 @@ impl Monitor {
         blocked: bool,
     ) -> Point {
         let t = self.elapsed();
-        // The reader's counter before the kernels', the writer's after: see the order of a sample in ARCHITECTURE.md.
+        // Our reading counter before the kernels' counters, our writing counter after them: see `Sample`.
         let consumed = slow_readers.iter().map(|connection| connection.consumed).sum();
         let outputs: Vec<ConnectionCounters> =
             slow_readers.iter_mut().map(|connection| connection.counters(self.diag.as_mut())).collect();
@@ -114,7 +127,12 @@ impl Monitor {
                 consumed,
                 server_memory: tree.map(|tree| tree.memory.total() + upstream),
                 kernel_memory: both.map(|counters| counters.kernel_memory).sum(),
-                window: inputs.iter().filter_map(|counters| counters.window).min(),
+                window: inputs
+                    .iter()
+                    .filter_map(|counters| counters.window)
+                    .min()
+                    .filter(|_| self.fills_window),
+                is_echo: self.is_echo,
                 ..Sample::default()
             },
             blocked,
@@ -124,10 +142,10 @@ impl Monitor {
     }
 }
 
-/// The sum over all connections; `None` if one of them does not show it.
+/// The sum over all connections; `None` if one of them is not visible.
 fn sum(counters: &[ConnectionCounters], value: impl Fn(&ConnectionCounters) -> Option<u64>) -> Option<u64> {
     counters.iter().map(value).sum()
 }
 
-/// When it is looked for servers behind the server, in seconds.
+/// When to look for servers behind the server, in seconds.
 const LOOKS: [f64; 5] = [0.0, 0.2, 0.7, 2.0, 5.0];

@@ -1,13 +1,13 @@
-//! The stream: the stimulus as a stream without end, handed out in large pieces at a given rate.
+//! The stimulus as a stream of bytes, for large writes.
 
 use std::sync::Arc;
 
 use crate::script::SendMode;
 
-/// What a sender sends, and how far it has got.
+/// What a sender sends, and its position in it.
 #[derive(Debug, Clone)]
 pub(super) struct StimulusStream {
-    /// Whole stimuli, several if they are small, so that a write is large. All connections share it: it may be large.
+    /// Complete stimuli, several if they are small, so that writes are large. All connections share it, because it may be large.
     block: Arc<[u8]>,
     repeats: bool,
     at: usize,
@@ -29,7 +29,7 @@ impl StimulusStream {
         if self.done { &[] } else { &self.block[self.at..] }
     }
 
-    /// Notes that `count` of them were sent.
+    /// Advances by `count` bytes that were sent.
     pub(super) fn advance(&mut self, count: usize) {
         self.at += count;
         if self.at == self.block.len() {
@@ -38,7 +38,7 @@ impl StimulusStream {
         }
     }
 
-    /// Compares `bytes`, which stand at `offset` of an echo, with what was sent; returns the first place that differs.
+    /// Compares `bytes` at `offset` of an echo with the input; returns the first offset that differs.
     pub(super) fn differs_at(&self, offset: u64, bytes: &[u8]) -> Option<u64> {
         let mut at = (offset % self.block.len().max(1) as u64) as usize;
         let mut compared = 0;
@@ -56,7 +56,7 @@ impl StimulusStream {
     }
 }
 
-/// A write: large enough that the calls cost nothing, small enough that several connections take turns.
+/// Bytes per write: large enough that system calls cost little, small enough that several connections alternate.
 pub(super) const WRITE: usize = 64 << 10;
 
 #[cfg(test)]
@@ -65,7 +65,7 @@ mod tests {
     use crate::script::Payload;
 
     #[test]
-    fn a_repeated_stimulus_goes_round_and_a_single_one_ends() {
+    fn a_repeated_stimulus_wraps_and_a_single_one_ends() {
         let mut again = StimulusStream::new(&SendMode::Repeat(Payload::text("abc")));
         let length = again.next().len();
         assert!(length >= WRITE && length.is_multiple_of(3));

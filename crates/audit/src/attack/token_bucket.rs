@@ -1,8 +1,8 @@
-//! Limits the rate of an attack: how many bytes may be sent by now.
+//! Limits the rate of an attack.
 
 use std::time::{Duration, Instant};
 
-/// The pace: how many bytes may be sent by now.
+/// A token bucket: one token per byte.
 #[derive(Debug)]
 pub(super) struct TokenBucket {
     rate: f64,
@@ -11,12 +11,12 @@ pub(super) struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// So many bytes a second.
+    /// A bucket that fills with `rate` bytes per second.
     pub(super) fn new(rate: u64, now: Instant) -> TokenBucket {
         TokenBucket { rate: rate as f64, tokens: 0.0, filled: now }
     }
 
-    /// Bytes that may be sent now. What a slow server left unused is not saved for later, but for a moment's worth.
+    /// Bytes that may be sent now. Tokens that a slow server leaves unused are saved only up to [`SAVED`].
     pub(super) fn allowed(&mut self, now: Instant) -> u64 {
         self.tokens += self.rate * (now - self.filled).as_secs_f64();
         self.tokens = self.tokens.min(self.rate * SAVED.as_secs_f64());
@@ -24,18 +24,18 @@ impl TokenBucket {
         self.tokens.max(0.0) as u64
     }
 
-    /// Notes that `bytes` were sent.
+    /// Takes tokens for `bytes` that were sent.
     pub(super) fn spend(&mut self, bytes: u64) {
         self.tokens -= bytes as f64;
     }
 
-    /// Forgets the rate: as fast as it goes.
+    /// Removes the rate limit.
     pub(super) fn lift(&mut self) {
         self.rate = f64::MAX / 1e6;
     }
 }
 
-/// The most that is saved when the server takes less than the rate.
+/// Time whose tokens are saved while the server reads more slowly than the rate.
 const SAVED: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pace_keeps_its_rate_and_saves_little() {
+    fn the_bucket_limits_the_rate_and_saves_little() {
         let start = Instant::now();
         let mut bucket = TokenBucket::new(1000, start);
         assert_eq!(bucket.allowed(start + Duration::from_millis(10)), 10);

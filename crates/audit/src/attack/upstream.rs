@@ -1,18 +1,18 @@
-//! Upstreams: the servers behind a server, found by the connections that it holds.
+//! Upstreams: the servers behind a server, found by its connections.
 //!
-//! A relay in front of an unbounded server holds nothing itself; what grows is elsewhere. If that is on this host its
-//! process is watched too, with the growth since it was found. If it is not visible, the verdict must not rest on memory.
+//! A relay in front of an unbounded server buffers nothing itself. If the upstream's process is visible on this host, its
+//! growth since it was found is added. If it is not, the verdict must not rest on memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use echoctl_observe::{Process, ProcessTree, SocketDiag, pids, socket_inodes};
 
-/// Processes behind the server, as they are found.
+/// The processes behind the server that were found so far.
 #[derive(Debug, Default)]
 pub(super) struct Upstreams {
     watched: BTreeMap<u32, (Process, u64)>,
-    /// Whether it holds a connection to somebody whose process is not visible.
+    /// Whether the server has a connection to a process that is not visible.
     pub(super) hidden: bool,
 }
 
@@ -22,7 +22,7 @@ impl Upstreams {
         let Ok(all) = SocketDiag::open().and_then(|mut diag| diag.connections(0)) else { return };
         let mut ours: BTreeSet<u32> = tree.members().map(Process::pid).collect();
         ours.extend(self.watched.keys());
-        // Another user's server may hold any connection.
+        // Another user's server may have any connection.
         self.hidden |=
             ours.iter().any(|pid| std::fs::read_dir(format!("/proc/{pid}/fd")).is_err() && is_running(*pid));
         let inodes: BTreeSet<u32> = ours.iter().flat_map(|pid| socket_inodes(*pid)).collect();
@@ -30,7 +30,7 @@ impl Upstreams {
             .iter()
             .filter(|found| found.inode != 0 && inodes.contains(&found.inode) && found.local.port() != port);
         let ends: Vec<(SocketAddr, SocketAddr)> = away.map(|found| (found.remote, found.local)).collect();
-        // The inodes of the other ends, where those are on this host and not the server's own.
+        // The inodes of the other ends that are on this host and are not the server's own.
         let mut wanted = BTreeSet::new();
         let by_ends: BTreeMap<(SocketAddr, SocketAddr), u32> =
             all.iter().map(|found| ((found.local, found.remote), found.inode)).collect();
@@ -62,12 +62,12 @@ impl Upstreams {
         self.hidden |= !wanted.is_empty();
     }
 
-    /// Whether none is watched.
+    /// Whether none was found.
     pub(super) fn is_empty(&self) -> bool {
         self.watched.is_empty()
     }
 
-    /// How much they have grown since they were found, together.
+    /// Their growth since they were found, in total.
     pub(super) fn growth(&mut self) -> u64 {
         self.watched
             .values_mut()
@@ -75,7 +75,7 @@ impl Upstreams {
             .sum()
     }
 
-    /// Their names, for the report.
+    /// Their names, for reports.
     pub(super) fn names(&self) -> Vec<String> {
         self.watched
             .values()

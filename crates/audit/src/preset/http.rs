@@ -1,23 +1,23 @@
-//! HTTP presets: one GET of something large or endless, or GETs without waiting for their answers.
+//! Presets for HTTP: one GET of a large or endless body, or pipelined GETs.
 //!
-//! The one-GET presets have no bystander: a second reader of a large body is a load of its own.
+//! The presets with one GET have no bystander, because a second reader of a large body is a load of its own.
 
 use crate::script::{Payload, Script, Step, Stimulus};
 
 /// One GET of a large body.
 pub(super) fn get(path: &str, host: &str) -> Script {
-    Script::new(Stimulus::once("one HTTP GET, then nothing", request(path, host, "")))
+    Script::new(Stimulus::once("one HTTP GET", request(path, host, "")))
 }
 
 /// One GET of a stream of server-sent events.
 pub(super) fn sse(path: &str, host: &str) -> Script {
     let request = request(path, host, "Accept: text/event-stream\r\nCache-Control: no-cache\r\n");
-    Script::new(Stimulus::once("one GET of an event stream, then nothing", request))
+    Script::new(Stimulus::once("one GET of an event stream", request))
 }
 
 /// GETs, pipelined.
 pub(super) fn pipeline(path: &str, host: &str) -> Script {
-    let stimulus = Stimulus::repeat("pipelined HTTP GETs, again and again", request(path, host, ""));
+    let stimulus = Stimulus::repeat("pipelined HTTP GETs", request(path, host, ""));
     let bystander = Step::ask(request(path, host, ""), Payload::text("HTTP/1."));
     Script { bystander: Some(bystander), ..Script::new(stimulus) }
 }

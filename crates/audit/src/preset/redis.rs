@@ -1,19 +1,19 @@
-//! Redis presets: replies much larger than requests, and messages from elsewhere.
+//! Presets for Redis: replies that are much larger than requests, and messages from another client.
 //!
-//! An audit may be pointed at data that somebody needs: a key that exists is read as it stands, never written.
+//! An audit may be run on a server with real data, so an existing key is read and never written.
 
 use crate::script::{Part, Payload, Publisher, Script, Step, Stimulus};
 
-/// GETs of a value, which is set to 64 KiB where there is none: 30 bytes in, 64 KiB out.
+/// GETs of a value that is set to 64 KiB if it does not exist: 30 bytes in, 64 KiB out.
 pub(super) fn get(key: &str) -> Script {
-    // SET answers +OK or, to NX and an existing key, a nil: both are well. What counts is that there is a byte to GET,
-    // which GETRANGE tells: it answers one byte for a string, none for an empty one, an error for any other type.
+    // SET with NX answers +OK, or nil if the key exists. GETRANGE then checks that GET returns data: it answers one byte for a
+    // string, none for an empty one, and an error for any other type.
     let set = command(&["SET", key], Some(65536), &["NX"]);
     let first_byte = command(&["GETRANGE", key, "0", "0"], None, &[]);
     Script {
         about: Some(format!(
-            "GETs of the key '{key}'; where it does not exist it is first set to 64 KiB of 'x' and stays so \
-             (SET NX); where it exists it is kept as it is"
+            "GETs of the key '{key}'; if it does not exist, it is first set to 64 KiB of 'x' (SET NX) and stays; if it exists, \
+             it is only read"
         )),
         prepare: vec![Step { send: Some(set), expect: None }, Step::ask(first_byte, Payload::text("$1\r\n"))],
         bystander: Some(ping()),
@@ -21,12 +21,12 @@ pub(super) fn get(key: &str) -> Script {
     }
 }
 
-/// A subscriber that does not read, and a publisher of 16 KiB messages.
+/// A subscriber that does not read, and a publisher of messages of 16 KiB.
 pub(super) fn subscribe(channel: &str) -> Script {
     let publish = command(&["PUBLISH", channel], Some(16384), &[]);
     Script {
         about: Some(format!(
-            "messages of 16 KiB published to the channel '{channel}': whoever else subscribes to it gets them too"
+            "messages of 16 KiB published to the channel '{channel}'; its other subscribers receive them too"
         )),
         setup: vec![Step::ask(command(&["SUBSCRIBE", channel], None, &[]), Payload::text("subscribe"))],
         publisher: Some(Publisher::default()),
@@ -39,7 +39,7 @@ fn ping() -> Step {
     Step::ask(command(&["PING"], None, &[]), Payload::text("+PONG"))
 }
 
-/// A command in RESP: an array of bulk strings; behind `words` come `fill` bytes of 'x', if any, then `options`.
+/// A command in RESP, an array of bulk strings: `words`, then `fill` bytes of 'x' if any, then `options`.
 fn command(words: &[&str], fill: Option<usize>, options: &[&str]) -> Payload {
     let bulk = |word: &&str| format!("${}\r\n{word}\r\n", word.len());
     let count = words.len() + usize::from(fill.is_some()) + options.len();

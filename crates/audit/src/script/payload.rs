@@ -1,11 +1,11 @@
-//! The payload: bytes of a script, written as a list of parts that people can read.
+//! The bytes of a script, written as a list of readable parts.
 //!
 //! ```text
 //! [{"text": "*2\r\n$3\r\nGET\r\n"}, {"hex": "82ff"}, {"fill": "x", "count": 65536}, {"file": "body.bin"}]
 //! ```
 //!
-//! Parts are checked while they are parsed, so that a mistake is reported with its line. Files are read afterwards
-//! ([`Payload::load`]), since only then it is known beside which script they lie.
+//! Parts are checked while they are parsed, so that an error has its line. Files are read afterwards ([`Payload::load`]),
+//! because their paths are relative to the script.
 
 use std::fs::File;
 use std::io::Read;
@@ -22,32 +22,32 @@ use crate::Error;
 pub struct Payload(Vec<Part>);
 
 impl Payload {
-    /// A payload of these parts.
+    /// A payload with these parts.
     pub fn new(parts: Vec<Part>) -> Payload {
         Payload(parts)
     }
 
-    /// A payload of text.
+    /// A payload with a text.
     pub fn text(text: impl Into<String>) -> Payload {
         Payload(vec![Part::Text(text.into())])
     }
 
-    /// Its bytes; those of files count once they are loaded.
+    /// Length in bytes; files count once they are loaded.
     pub fn len(&self) -> usize {
         self.0.iter().map(Part::len).fold(0, usize::saturating_add)
     }
 
-    /// Whether it has no byte.
+    /// Whether it has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether it is one thing over and over, so that any part of it is as good as the whole.
+    /// Whether it repeats one byte, so that any part of it is equivalent to the whole.
     pub fn is_uniform(&self) -> bool {
         matches!(self.0.as_slice(), [Part::Fill { fill, .. }] if fill.len() == 1 && fill != "\n")
     }
 
-    /// All bytes. Files count only once they were loaded.
+    /// All bytes; files count once they are loaded.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.len());
         for part in &self.0 {
@@ -61,7 +61,7 @@ impl Payload {
         bytes
     }
 
-    /// Reads a payload from a file, as it is: at most 64 MiB.
+    /// Reads a payload from a file of at most 64 MiB.
     ///
     /// # Errors
     /// [`Error::Request`] when the file cannot be read or is larger.
@@ -71,10 +71,10 @@ impl Payload {
         Ok(Payload(vec![Part::Hex(content)]))
     }
 
-    /// Reads the files that parts name, relative to `folder`. Of `left` is taken what they hold.
+    /// Reads the files of all parts, relative to `folder`, and subtracts their sizes from `left`.
     ///
     /// # Errors
-    /// A sentence when a file cannot be read, or is larger than [`LARGEST`] or than what is left.
+    /// A text when a file cannot be read, or is larger than [`LARGEST`] or than `left`.
     pub(super) fn load(&mut self, folder: &Path, left: &mut usize) -> Result<(), String> {
         for part in &mut self.0 {
             if let Part::File { path, content } = part {
@@ -114,22 +114,22 @@ impl From<Payload> for Vec<Part> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
 pub enum Part {
-    /// Text as it stands, in UTF-8.
+    /// Text in UTF-8.
     Text(String),
     /// Bytes written in hexadecimal.
     Hex(Vec<u8>),
-    /// A text `count` times.
+    /// A text, repeated.
     Fill {
-        /// What is repeated.
+        /// The text.
         fill: String,
-        /// How often.
+        /// The number of repetitions.
         count: usize,
     },
     /// The content of a file.
     File {
         /// Its path as written.
         path: String,
-        /// What it holds, once loaded.
+        /// Its content, once loaded.
         content: Vec<u8>,
     },
 }
@@ -145,7 +145,7 @@ impl Part {
     }
 }
 
-/// A part as it stands in a script: exactly one of four forms.
+/// A part as written in a script: exactly one of four forms.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -175,11 +175,11 @@ impl TryFrom<Written> for Part {
             Written { text: None, hex: None, fill: Some(fill), count: Some(count), file: None } => {
                 match fill.len().checked_mul(count) {
                     Some(bytes) if bytes <= LARGEST && count <= LARGEST => Ok(Part::Fill { fill, count }),
-                    _ => Err(format!("field 'count': fill and count make more than {} MiB", LARGEST >> 20)),
+                    _ => Err(format!("field 'count': fill and count are more than {} MiB", LARGEST >> 20)),
                 }
             }
             Written { text: None, hex: None, fill: Some(_), count: None, file: None } => {
-                Err("field 'fill' needs 'count', the number of times it is sent".to_owned())
+                Err("field 'fill' needs 'count', the number of repetitions".to_owned())
             }
             Written { text: None, hex: None, fill: None, count: None, file: Some(path) } => {
                 Ok(Part::File { path, content: Vec::new() })
@@ -206,15 +206,15 @@ impl From<Part> for Written {
     }
 }
 
-/// Reads pairs of hexadecimal digits; spaces between pairs are allowed.
+/// Parses pairs of hexadecimal digits; spaces are allowed.
 fn from_hex(text: &str) -> Result<Vec<u8>, String> {
     let digits: Vec<u32> = text
         .chars()
         .filter(|c| !c.is_whitespace())
-        .map(|c| c.to_digit(16).ok_or_else(|| format!("field 'hex': '{c}' is no hexadecimal digit")))
+        .map(|c| c.to_digit(16).ok_or_else(|| format!("field 'hex': '{c}' is not a hexadecimal digit")))
         .collect::<Result<_, _>>()?;
     if !digits.len().is_multiple_of(2) {
-        return Err(format!("field 'hex': {} digits are no whole bytes", digits.len()));
+        return Err(format!("field 'hex': {} digits are not complete bytes", digits.len()));
     }
     Ok(digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect())
 }
@@ -222,7 +222,7 @@ fn from_hex(text: &str) -> Result<Vec<u8>, String> {
 /// Reads a file of at most `most` bytes.
 pub(crate) fn read(path: &Path, most: usize) -> Result<Vec<u8>, String> {
     let mut content = Vec::new();
-    // One byte more than allowed is asked for, so that a file that grows meanwhile (or /dev/zero) ends here too.
+    // Reading one byte more than allowed also ends at a file that grows meanwhile, and at /dev/zero.
     File::open(path)
         .and_then(|file| file.take(most as u64 + 1).read_to_end(&mut content))
         .map_err(|error| error.to_string())?;
@@ -232,13 +232,14 @@ pub(crate) fn read(path: &Path, most: usize) -> Result<Vec<u8>, String> {
     Ok(content)
 }
 
-/// The most bytes of one payload, and so of one part of it: 64 MiB, well over what any kernel queues for one socket, so that `once` can overfill one.
+/// Maximum bytes of one payload, and so of each part: 64 MiB, far more than any kernel queues for one socket, so that a stimulus that
+/// is sent once can overfill the queues.
 const LARGEST: usize = 64 << 20;
 
-/// The most bytes of all files that a script names: they are in memory together.
+/// Maximum bytes of all files of a script, because they are in memory together.
 pub(super) const ALL_FILES: usize = 4 * LARGEST;
 
-/// The most bytes of a script itself, which takes some forty times its size while it is parsed: what is larger is in files.
+/// Maximum bytes of a script, which needs about forty times its size while it is parsed. Larger data belongs into files.
 pub(super) const LARGEST_SCRIPT: usize = 8 << 20;
 
 #[cfg(test)]
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told_with_line_and_field() {
+    fn errors_name_the_line_and_the_field() {
         for (json, field) in [
             (r#"[{"hex":"0g"}]"#, "field 'hex': 'g'"),
             (r#"[{"hex":"012"}]"#, "field 'hex': 3 digits"),
@@ -273,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_fit_and_are_too_much_together_are_refused() {
+    fn the_total_size_of_the_parts_is_limited() {
         let error = payload(r#"[{"fill":"x","count":67108864},{"text":"x"}]"#).unwrap_err();
 
         assert!(error.contains("a payload is at most 64 MiB"), "{error}");

@@ -1,4 +1,4 @@
-//! Scripts as people write them, right and wrong.
+//! Valid and invalid scripts.
 
 use super::*;
 
@@ -14,7 +14,7 @@ repeat = [{ text = "PUBLISH c " }, { fill = "x", count = 16 }, { text = "\r\n" }
 "#;
 
 #[test]
-fn toml_and_json_say_the_same() {
+fn toml_and_json_are_equivalent() {
     let toml = Script::from_toml(REDIS).unwrap();
     let json = Script::from_json(&serde_json::to_string(&toml).unwrap()).unwrap();
 
@@ -31,7 +31,7 @@ fn a_script_printed_as_toml_is_read_back() {
 }
 
 #[test]
-fn mistakes_name_their_line_and_their_field() {
+fn errors_name_the_line_and_the_field() {
     let toml =
         Script::from_toml("[stimulus]\nrepeat = [\n  { text = \"x\" },\n  { hxe = \"00\" },\n]").unwrap_err();
     assert!(toml.contains("line 4") && toml.contains("hxe"), "{toml}");
@@ -59,12 +59,12 @@ fn files_are_read_from_beside_the_script() {
 }
 
 #[test]
-fn a_step_that_does_nothing_and_a_stimulus_of_nothing_are_refused() {
+fn empty_steps_and_stimuli_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("script.json");
     for (text, part) in [
         (r#"{"setup":[{}],"stimulus":{"repeat":[{"text":"x"}]}}"#, "setup[0]: a step needs"),
-        (r#"{"stimulus":{"repeat":[]}}"#, "sends nothing"),
+        (r#"{"stimulus":{"repeat":[]}}"#, "'repeat' is empty"),
         (r#"{"setup":[{"expect":[]}],"stimulus":{"once":[]}}"#, "field 'expect' is empty"),
     ] {
         std::fs::write(&path, text).unwrap();
@@ -74,7 +74,7 @@ fn a_step_that_does_nothing_and_a_stimulus_of_nothing_are_refused() {
 }
 
 #[test]
-fn a_file_without_end_is_refused_and_not_read_to_the_end() {
+fn an_endless_file_is_refused() {
     let error = Script::read(Path::new("/dev/zero")).unwrap_err().to_string();
     assert!(error.contains("larger than 8 MiB"), "{error}");
 }
@@ -83,7 +83,7 @@ fn a_file_without_end_is_refused_and_not_read_to_the_end() {
 fn the_files_of_a_script_are_bounded_together() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("script.toml");
-    // A sparse file: 40 MiB that take no room on the disk.
+    // A sparse file: 40 MiB that use no disk space.
     std::fs::File::create(folder.path().join("body")).unwrap().set_len(40 << 20).unwrap();
     let step = "[[prepare]]\nsend = [{ file = \"body\" }]\n";
     std::fs::write(&path, format!("{}[stimulus]\nonce = []\n", step.repeat(7))).unwrap();
@@ -94,7 +94,7 @@ fn the_files_of_a_script_are_bounded_together() {
 }
 
 #[test]
-fn a_request_without_end_is_refused() {
+fn an_endless_request_is_refused() {
     let error = Payload::read(Path::new("/dev/zero")).unwrap_err().to_string();
     assert!(error.contains("larger than 64 MiB"), "{error}");
 }

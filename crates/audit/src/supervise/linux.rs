@@ -1,4 +1,4 @@
-//! Linux: everything below this process, found by parent, orphans included; signals by pidfd.
+//! The supervisor on Linux: finds all descendants by parent, orphans included, and signals them by pidfd.
 
 use std::io;
 use std::process::Child;
@@ -10,29 +10,29 @@ use echoctl_observe::{Process, ProcessTree};
 use super::{Event, Report};
 use crate::sys::{self, Signal};
 
-/// Makes this process a supervisor: alone in its session, and the parent of orphans.
+/// Makes this process a supervisor, with its own session, and the parent of orphans.
 pub(super) fn prepare() {
     sys::detach();
     sys::adopt_orphans();
 }
 
-/// All processes below this one.
+/// All descendants of this process.
 #[derive(Debug)]
 pub(super) struct Descendants;
 
 impl Descendants {
-    /// The descendants, of which `command` is the only one yet. `events` is told how that ends, and when none is left.
+    /// The descendants, of which `command` is the only one so far. `events` receives its exit, and the end of the last one.
     ///
     /// # Errors
     /// When no thread can be started; the command is killed then.
     pub(super) fn new(command: Child, events: Sender<Event>) -> io::Result<Descendants> {
         let leader = command.id();
-        // All children are waited for here, orphans that were adopted too: none stays as a zombie.
+        // All children are waited for here, adopted orphans included, so that none stays a zombie.
         let waiting = thread::Builder::new().spawn(move || {
             while let Some((pid, status)) = sys::wait_for_child() {
                 if pid == leader {
                     let report = Report::Ended { success: status.success(), how: status.to_string() };
-                    // Nobody waits for it any more only when this process is about to end.
+                    // The receiver is gone only if this process is about to exit.
                     let _ = events.send(Event::Ended(report));
                 }
             }
@@ -48,16 +48,16 @@ impl Descendants {
         }
     }
 
-    /// Asks all of them to end.
+    /// Sends SIGTERM to all of them.
     pub(super) fn terminate(&mut self) {
         for process in tree().iter().flat_map(ProcessTree::members) {
-            // One that has ended, or is another user's: what is left is dealt with afterwards.
+            // It may have exited, or be another user's: the rounds of killing deal with what is left.
             let _ = sys::signal(process, Signal::Terminate);
         }
     }
 
-    /// Kills all of them. The children come first: finding those takes least time, and one that forks and ends at once must
-    /// be met while it lives. Whoever is below a child becomes one when that counters.
+    /// Kills all of them. Children come first, because finding them takes least time, and a process that forks and exits
+    /// immediately must be found alive. Descendants of a child become children when it exits.
     pub(super) fn kill(&mut self) {
         let Ok(own) = Process::open(std::process::id()) else { return };
         for child in own.children() {
@@ -70,7 +70,7 @@ impl Descendants {
         }
     }
 
-    /// Those that run, by name and pid.
+    /// Those that are running, by name and pid.
     pub(super) fn names(&mut self) -> String {
         let tree = tree();
         let names = tree.iter().flat_map(ProcessTree::members);

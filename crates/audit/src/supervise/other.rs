@@ -1,4 +1,4 @@
-//! Other systems: the command and, where there are process groups, its group. Nothing lists what else is below it.
+//! The supervisor on other systems, which do not list descendants: the command and, where they exist, its process group.
 
 use std::io;
 use std::process::Child;
@@ -15,12 +15,12 @@ pub(super) fn prepare() {
     crate::sys::detach();
 }
 
-/// The command, and its group.
+/// The command and its group.
 #[derive(Debug)]
 pub(super) struct Descendants(Arc<Mutex<Child>>);
 
 impl Descendants {
-    /// `command` alone. `events` is told how it ends, and that none is left then.
+    /// Only `command`. `events` receives its exit, and that none is left then.
     ///
     /// # Errors
     /// When no thread can be started; the command is killed then.
@@ -29,13 +29,13 @@ impl Descendants {
         let waited = command.clone();
         let waiting = thread::Builder::new().spawn(move || {
             loop {
-                // Not held while it is waited for: others must be able to kill it.
+                // Not locked while waiting, so that others can kill it.
                 let ended = waited.lock().unwrap_or_else(PoisonError::into_inner).try_wait();
                 match ended {
                     Ok(None) => thread::sleep(LOOK),
                     Ok(Some(status)) => {
                         let report = Report::Ended { success: status.success(), how: status.to_string() };
-                        // Nobody waits for it any more only when this process is about to end.
+                        // The receiver is gone only if this process is about to exit.
                         let _ = events.send(Event::Ended(report));
                         break;
                     }
@@ -54,7 +54,7 @@ impl Descendants {
         }
     }
 
-    /// Asks it to end, where there is a way to ask.
+    /// Sends SIGTERM to it, where there are signals.
     pub(super) fn terminate(&mut self) {
         #[cfg(unix)]
         {
@@ -63,7 +63,7 @@ impl Descendants {
         }
     }
 
-    /// ConnectionCounters it.
+    /// Kills it.
     pub(super) fn kill(&mut self) {
         let mut command = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         #[cfg(unix)]
@@ -77,5 +77,5 @@ impl Descendants {
     }
 }
 
-/// How often it is looked whether the command has ended.
+/// Interval at which the exit of the command is checked.
 const LOOK: Duration = Duration::from_millis(20);

@@ -1,27 +1,27 @@
-//! What a supervisor reports to the audit that started it: one line of text each, parsed back on the other side.
+//! Reports from a supervisor to the audit that started it, one line of text each.
 
 use std::fmt;
 
 /// One line from a supervisor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Report {
-    /// The command runs, with this pid.
+    /// The command is running, with this pid.
     Started(u32),
-    /// The command could not be started; the system's error number, 0 where it has none.
+    /// The command could not be started: the error number of the system, or 0 if there is none.
     Failed {
-        /// As `errno` has it.
+        /// An `errno` value.
         code: i32,
     },
-    /// The command has ended. What it started may still run.
+    /// The command has exited. Processes that it started may still be running.
     Ended {
-        /// Whether it ended well.
+        /// Whether it succeeded.
         success: bool,
         /// How, e.g. `exit status: 1`.
         how: String,
     },
-    /// These did not end, though they were killed.
+    /// These are still running although they were killed.
     Left(String),
-    /// Everything has ended, or was given up; this is the last line.
+    /// Everything has exited, or was given up. This is the last line.
     Over,
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    /// Reads a line as it was written; `None` for any other.
+    /// Parses a line as it was written; `None` for any other.
     pub(crate) fn parse(line: &str) -> Option<Report> {
         let (word, rest) = line.split_once(' ')?;
         Some(match word {
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_report_is_passed_over() {
+    fn other_lines_are_ignored() {
         for line in ["", "over", "started x", "ended maybe so", "running 1 test"] {
             assert_eq!(Report::parse(line), None, "{line}");
         }

@@ -1,4 +1,4 @@
-//! A free port for a target, on the loopback address that this host has.
+//! Finds a free port for a target, on the loopback address of this host.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -9,8 +9,8 @@ use echoctl_observe::loopback;
 use crate::Error;
 use crate::listeners::Listeners;
 
-/// An address of loopback with a port that is free, as is the next one: proxies often put their upstream there. Free means
-/// on every address of both families, since a command may listen on any of them.
+/// A loopback address with a free port, of which the next one is free too: proxies often put their upstream there. Free means on
+/// every address of both families, because a command may listen on any of them.
 pub(super) fn free_addr(mut listeners: Option<&mut Listeners>) -> Result<SocketAddr, Error> {
     let failed = |source| Error::System { what: "find a free port", source };
     let ip = loopback();
@@ -25,18 +25,18 @@ pub(super) fn free_addr(mut listeners: Option<&mut Listeners>) -> Result<SocketA
         .ok_or_else(|| failed(io::ErrorKind::AddrInUse.into()))
 }
 
-/// A random number, from the seed that std gives each hash map: enough to be unlike the others.
+/// A random number, from the seed that std gives each hash map: enough to avoid other audits.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// Below the range that the kernel takes clients' ports from (from 32,768 on), so that none sits there already, …
+/// Below the range of ephemeral ports (from 32,768 on), so that no client uses it already.
 const LOWEST: u16 = 20_000;
 
-/// … and above most services.
+/// Above most services.
 const PORTS: u16 = 12_000;
 
-/// More than enough: a host on which a thousand ports are taken in a row has no free one.
+/// More than enough: if a thousand random ports are in use, the host has no free one.
 const TRIES: u32 = 1000;
 
 #[cfg(test)]
@@ -50,7 +50,7 @@ mod tests {
     fn a_port_taken_on_any_address_is_not_free() {
         let mut listeners = Listeners::open().unwrap();
         for ip in ["127.0.0.1", "127.0.0.2", "::1"] {
-            // A host without IPv6 has nothing to be mistaken about.
+            // A host without IPv6 cannot have this problem.
             let Ok(taken) = TcpListener::bind((ip.parse::<IpAddr>().unwrap(), 0)) else { continue };
 
             assert!(!listeners.is_free(taken.local_addr().unwrap().port()).unwrap(), "{ip}");

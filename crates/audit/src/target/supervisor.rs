@@ -1,8 +1,8 @@
-//! The audit's side of a supervisor: starts it, hears what it reports, and has it end everything.
+//! The audit's side of a supervisor: starts it, reads its reports, and makes it stop everything.
 //!
-//! The pipe to its standard input is the order to go on. It ends when this process does, by whatever means, and then the
-//! supervisor ends all that it started. Should the supervisor itself be killed, its orphans become children of this
-//! process, which is why this process adopts orphans as well, and ends them in its place.
+//! The supervisor runs until its standard input is closed, which happens when this process ends in any way. Then it stops all its
+//! descendants. If the supervisor itself is killed, its orphans become children of this process, which adopts orphans for this
+//! purpose and stops them instead.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, PipeWriter, Read};
@@ -20,7 +20,7 @@ use crate::sys;
 #[derive(Debug)]
 pub(super) struct Supervisor {
     process: Child,
-    /// Held open while the target is wanted.
+    /// Open as long as the target is to run.
     control: Option<ChildStdin>,
     reports: Receiver<Report>,
     command: u32,
@@ -28,39 +28,38 @@ pub(super) struct Supervisor {
     state: State,
     /// Its descendants, as last seen.
     tree: ProcessTree,
-    /// Whether every orphan that this process is given is one of them.
+    /// Whether every orphan that this process inherits is one of them.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "elsewhere orphans are the system's"))]
     owns_orphans: bool,
-    /// Processes that did not end, by name and pid.
+    /// Processes that could not be stopped, by name and pid.
     left: Option<String>,
 }
 
-/// How the command ended.
+/// How the command exited.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ending {
-    /// Whether it ended well.
+    /// Whether it succeeded.
     pub(super) success: bool,
     /// How, e.g. `exit status: 1`.
     pub(super) how: String,
 }
 
-/// What has become of the supervisor.
+/// The state of the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Running,
-    /// It has done its work: nothing is below it.
+    /// It has finished: it has no descendants.
     Over,
-    /// It ended without having done it: somebody killed it.
+    /// It exited before it had finished: it was killed.
     Lost,
 }
 
 impl Supervisor {
-    /// Starts `program` (with its first arguments), which is to call [`supervise`](crate::supervise()) with `command`.
-    /// `environment` is added for the command, whose output goes to `output`. With `owns_orphans` this process has no other
-    /// children.
+    /// Starts `program` (with its first arguments), which must call [`supervise`](crate::supervise()) with `command`. `environment`
+    /// is added for the command, whose output goes to `output`. With `owns_orphans` this process has no other children.
     ///
     /// # Errors
-    /// What the system said to the supervisor or to the command.
+    /// The system's error for the supervisor or for the command.
     pub(super) fn start(
         program: &[OsString],
         command: &[OsString],
@@ -69,7 +68,7 @@ impl Supervisor {
         owns_orphans: bool,
     ) -> io::Result<Supervisor> {
         let (path, arguments) = program.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-        // Before there is a process, which would be left behind where there is no thread to hear it.
+        // Before the process, which would be left behind if there were no thread to read its reports.
         let (stdout, reports) = follow().map_err(io::Error::other)?;
         sys::adopt_orphans();
         let mut process = Command::new(path)
@@ -81,14 +80,14 @@ impl Supervisor {
             .stderr(output)
             .spawn()
             .map_err(|error| io::Error::other(format!("cannot start its supervisor: {error}")))?;
-        // The command is to have the limit that this process was given, so not before.
+        // Only now, because the command has to inherit the limit of this process.
         sys::raise_descriptor_limit();
         let control = process.stdin.take();
         // The thread waits for it.
         let _ = process.stdout.take().map(|pipe| stdout.send(pipe));
         let mut tree = ProcessTree::new([]).map_err(io::Error::other)?;
         let first = reports.recv_timeout(STARTING);
-        // On a system that lists no descendants there are none to be seen.
+        // A system that does not list descendants has none to show.
         let below = tree.add_below(process.id());
         let mut supervisor = Supervisor {
             process,
@@ -104,7 +103,7 @@ impl Supervisor {
         match first {
             Ok(Report::Started(pid)) => {
                 supervisor.command = pid;
-                // It may have ended since, and its command with it.
+                // It may have exited since, and its command with it.
                 drop(below);
                 Ok(supervisor)
             }
@@ -118,12 +117,12 @@ impl Supervisor {
         self.process.id()
     }
 
-    /// The pid of the command, which may have ended.
+    /// The pid of the command, which may have exited.
     pub(super) fn command(&self) -> u32 {
         self.command
     }
 
-    /// How the command ended, if it has.
+    /// How the command exited, if it has.
     pub(super) fn ended(&mut self) -> Option<&Ending> {
         loop {
             match self.reports.try_recv() {
@@ -140,24 +139,24 @@ impl Supervisor {
         self.ended.as_ref()
     }
 
-    /// Whether it was killed, as of the last look.
+    /// Whether it was killed, as last seen.
     pub(super) fn is_lost(&self) -> bool {
         self.state == State::Lost
     }
 
-    /// The running processes below it, as of now.
+    /// The running processes below it.
     pub(super) fn tree(&mut self) -> &ProcessTree {
         self.tree.rescan();
         &self.tree
     }
 
-    /// ConnectionCounters everything below it. Returns the names of what could not be ended, if any.
+    /// Stops everything below it. Returns the names of processes that could not be stopped, if any.
     pub(super) fn stop(&mut self) -> Option<&str> {
         self.tree.rescan();
         self.control = None;
         #[cfg(target_os = "linux")]
         if let Ok(process) = echoctl_observe::Process::open(self.process.id()) {
-            // A command may have stopped its parent.
+            // The command may have stopped its parent with SIGSTOP.
             let _ = sys::signal(&process, sys::Signal::Continue);
         }
         let deadline = Instant::now() + GRACE + KILLING + STARTING;
@@ -165,7 +164,7 @@ impl Supervisor {
             match self.reports.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(report) => self.note(report),
                 Err(RecvTimeoutError::Disconnected) => break,
-                // It hangs: what is below it becomes ours.
+                // It hangs: its descendants become ours.
                 Err(RecvTimeoutError::Timeout) => {
                     let _ = self.process.kill();
                     break;
@@ -175,7 +174,7 @@ impl Supervisor {
         if self.state == State::Running {
             self.state = State::Lost;
         }
-        // Waited for only now: until then its pid, which is also its session, is not another's.
+        // Waited for only now: until then its pid, which is also its session, is not reused.
         let _ = self.process.wait();
         if self.state == State::Lost {
             self.end_orphans();
@@ -192,8 +191,8 @@ impl Supervisor {
         }
     }
 
-    /// ConnectionCounters what a lost supervisor leaves: known members of its tree, and children of ours that are in its session, or all of
-    /// them where they can be nobody else's. Others of our children are not touched.
+    /// Stops what a killed supervisor leaves: known members of its tree, and children of ours that are in its session, or all of our
+    /// children if they can only be the command's. Other children of ours are not touched.
     #[cfg(target_os = "linux")]
     fn end_orphans(&mut self) {
         use echoctl_observe::Process;
@@ -205,7 +204,7 @@ impl Supervisor {
             let own = Process::open(std::process::id()).map(|own| own.children()).unwrap_or_default();
             let is_left = |pid: &u32| self.owns_orphans || sys::session_of(*pid) == Some(session);
             for pid in own.into_iter().filter(is_left).collect::<Vec<_>>() {
-                // All of them ended with the supervisor's own end, or are below it.
+                // They exited with the supervisor, or are below it.
                 let _ = self.tree.add(pid);
             }
             self.tree.rescan();
@@ -223,7 +222,7 @@ impl Supervisor {
         self.left = Some(names.collect::<Vec<_>>().join(", "));
     }
 
-    /// Elsewhere orphans are the system's.
+    /// Other systems adopt orphans themselves.
     #[cfg(not(target_os = "linux"))]
     fn end_orphans(&mut self) {}
 }
@@ -234,31 +233,31 @@ impl Drop for Supervisor {
     }
 }
 
-/// Hears what a supervisor reports until it ends, from when its standard output is sent to it.
+/// Reads the reports of a supervisor until it exits, once its standard output has been sent to the thread.
 ///
 /// # Errors
-/// When the system gives no thread.
+/// When no thread can be started.
 fn follow() -> Result<(Sender<ChildStdout>, Receiver<Report>), echoctl_observe::Error> {
-    let (tell, told) = mpsc::channel();
-    let (hand_over, handed_over) = mpsc::channel::<ChildStdout>();
+    let (sender, reports) = mpsc::channel();
+    let (stdout_sender, stdout_receiver) = mpsc::channel::<ChildStdout>();
     start_thread("reports", move || {
-        let Ok(reports) = handed_over.recv() else { return };
+        let Ok(reports) = stdout_receiver.recv() else { return };
         let mut reports = BufReader::new(reports.take(MOST_REPORTED));
         let mut line = String::new();
         while let Ok(1..) = reports.read_line(&mut line) {
             if let Some(report) = Report::parse(line.trim_end_matches('\n'))
-                && tell.send(report).is_err()
+                && sender.send(report).is_err()
             {
                 break;
             }
             line.clear();
         }
     })?;
-    Ok((hand_over, told))
+    Ok((stdout_sender, reports))
 }
 
-/// Time for a supervisor to start the command, and to have its last line heard: milliseconds, but on an overloaded machine.
+/// Time limit for the start of the command and for the last report: milliseconds, except on an overloaded machine.
 const STARTING: Duration = Duration::from_secs(10);
 
-/// Bytes that a supervisor may report: its few lines are far shorter, and another program in its place is not to be trusted.
+/// Maximum bytes of all reports: the few lines are far shorter, and another program in its place is not to be trusted.
 const MOST_REPORTED: u64 = 64 << 10;

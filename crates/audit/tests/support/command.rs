@@ -1,5 +1,5 @@
-//! Commands to audit, in a language that every Linux has, and waiting with a deadline.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! Commands to audit, in Perl, which every Linux has, and waiting with a deadline.
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use echoctl_audit::{Error, Launch, Target};
 use echoctl_observe::Process;
 
-/// The longest that anything is waited for.
+/// The longest wait.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An echo server that forks for each connection.
@@ -39,12 +39,12 @@ pub(crate) fn start(command: &[&str]) -> Result<Target, Error> {
 pub(crate) fn wait_until(condition: impl Fn() -> bool) {
     let deadline = Instant::now() + TIMEOUT;
     while !condition() {
-        assert!(Instant::now() < deadline, "did not come true within {TIMEOUT:?}");
+        assert!(Instant::now() < deadline, "not true within {TIMEOUT:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Perl that appends its pid to the file `$ARGV[1]`: so the processes of a command are known whatever they do to hide.
+/// Perl that appends its pid to the file `$ARGV[1]`, so that the test knows all processes of a command.
 pub(crate) const NOTE: &str =
     "sub note { open(my $f, \">>\", $ARGV[1]) or die; syswrite($f, \"$$\\n\"); close($f) }";
 

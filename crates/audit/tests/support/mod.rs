@@ -1,6 +1,6 @@
-//! What the tests of audit share, partly with the fuzz targets: commands to audit, and promises that hold for any bytes.
+//! Helpers of the audit's tests, some of them shared with the fuzz targets.
 
-// Each test file is a program of its own and uses only a part of this.
+// Each test file is a program that uses only a part of this.
 #![allow(dead_code)]
 
 pub(crate) mod command;

@@ -1,4 +1,4 @@
-//! Any bytes as a script in TOML and in JSON: an error of bounded length, or a script that can be printed and read back.
+//! Any bytes as a script in TOML and in JSON give an error of bounded length, or a script that can be printed and read back.
 
 use echoctl_audit::{Payload, Script, SendMode, unescape};
 
@@ -24,7 +24,7 @@ fn check(input: &[u8], read: fn(&str) -> Result<Script, String>) {
     }
 }
 
-/// No payload takes more memory than is promised, whatever the script says.
+/// No payload takes more memory than promised, whatever the script contains.
 fn check_sizes(script: &Script) {
     let publisher = script.publisher.iter().flat_map(|publisher| &publisher.setup);
     let steps = script.prepare.iter().chain(&script.setup).chain(publisher).chain(&script.bystander);

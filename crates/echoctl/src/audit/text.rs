@@ -131,7 +131,7 @@ pub(super) fn why(summary: &Summary, attack: &AuditOutcome) -> Vec<String> {
         lines.push(format!(
             "a healthy client meanwhile was {}: 99 % of its {} replies arrived within {}, the longest wait was {}",
             if stats.is_starved { "STARVED" } else { "served" },
-            stats.answers,
+            stats.replies,
             Seconds(stats.p99),
             Seconds(stats.longest)
         ));

@@ -1,5 +1,5 @@
-//! Promise: an attack comes to its end, whatever the server does.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! Promise: an attack ends, whatever the server does.
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use echoctl_audit::{AuditConfig, AuditOutcome, Error, Preset, Script};
 
-/// Far longer than any of these takes: only one without an end meets it.
+/// Far longer than any of these attacks takes.
 const NEVER: Duration = Duration::from_secs(120);
 
-/// A server that does `serve` with each connection.
+/// A server that runs `serve` for each connection.
 fn server(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
@@ -26,19 +26,19 @@ fn server(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
     addr
 }
 
-/// Attacks for a second, and returns what came of it.
+/// Attacks for a second, and returns the result.
 #[track_caller]
 fn attack(addr: SocketAddr, script: Script) -> Result<AuditOutcome, Error> {
     let config = AuditConfig { max_duration: Duration::from_secs(1), ..AuditConfig::new(addr, script) };
-    let (tell, told) = mpsc::channel();
+    let (sender, results) = mpsc::channel();
     thread::spawn(move || {
-        // The test has failed when nobody waits for it any more.
-        let _ = tell.send(config.attack(&AtomicBool::new(false), &mut |_| {}));
+        // The receiver is gone only if the test has failed.
+        let _ = sender.send(config.attack(&AtomicBool::new(false), &mut |_| {}));
     });
-    told.recv_timeout(NEVER).expect("it ends")
+    results.recv_timeout(NEVER).expect("the attack ends")
 }
 
-/// A setup that waits for "welcome", and a stimulus.
+/// A script whose setup waits for "welcome".
 fn greeted() -> Script {
     Script::from_json(
         r#"{"setup":[{"send":[{"text":"hello"}],"expect":[{"text":"welcome"}]}],
@@ -47,19 +47,19 @@ fn greeted() -> Script {
     .unwrap()
 }
 
-/// Sends zeros as fast as they go, and reads nothing.
+/// Sends zeros as fast as possible, and reads nothing.
 fn pours(mut stream: TcpStream) {
     while stream.write_all(&[0; 65536]).is_ok() {}
 }
 
-/// Sends zeros as fast as they go, and reads all that comes.
+/// Sends zeros as fast as possible, and reads everything.
 fn pours_and_reads(stream: TcpStream) {
     let mut reader = stream.try_clone().unwrap();
     thread::spawn(move || while let Ok(1..) = reader.read(&mut [0; 65536]) {});
     pours(stream);
 }
 
-/// Sends a byte a tenth of a second.
+/// Sends a byte every 100 ms.
 fn drips(mut stream: TcpStream) {
     while stream.write_all(b"x").is_ok() {
         thread::sleep(Duration::from_millis(100));
@@ -67,7 +67,7 @@ fn drips(mut stream: TcpStream) {
 }
 
 #[test]
-fn a_setup_that_is_never_answered_ends() {
+fn a_setup_without_an_answer_ends() {
     let silent = |stream| {
         thread::sleep(NEVER);
         drop::<TcpStream>(stream);
@@ -85,14 +85,14 @@ fn a_setup_that_is_never_answered_ends() {
 }
 
 #[test]
-fn a_server_that_sends_for_ever_is_judged_and_left() {
+fn an_endless_server_gets_a_verdict() {
     for serve in [pours, pours_and_reads, drips] {
         attack(server(serve), Preset::Raw.script("127.0.0.1")).unwrap();
     }
 }
 
 #[test]
-fn a_publisher_that_is_sent_bytes_for_ever_goes_on() {
+fn a_publisher_with_endless_replies_keeps_sending() {
     let script = Script::from_json(
         r#"{"publisher":{},"stimulus":{"repeat":[{"fill":"x","count":1000}]},
             "bystander":{"send":[{"text":"ping"}],"expect":[{"text":"pong"}]}}"#,
@@ -101,7 +101,7 @@ fn a_publisher_that_is_sent_bytes_for_ever_goes_on() {
 
     let outcome = attack(server(pours_and_reads), script).unwrap();
 
-    assert!(outcome.evidence.figures().accepted > 0, "it sent in spite of all that came");
+    assert!(outcome.evidence.figures().accepted > 0, "it sent while it received");
 }
 
 #[test]
@@ -115,23 +115,23 @@ fn a_server_that_accepts_nothing_ends() {
 }
 
 #[test]
-fn an_interruption_ends_a_setup_that_is_never_answered() {
+fn an_interruption_ends_a_setup_without_an_answer() {
     let addr = server(drips);
     let stop = Arc::new(AtomicBool::new(false));
-    let (tell, told) = mpsc::channel();
+    let (sender, results) = mpsc::channel();
     let (flag, config) = (stop.clone(), AuditConfig::new(addr, greeted()));
     thread::spawn(move || {
-        let _ = tell.send(config.attack(&flag, &mut |_| {}));
+        let _ = sender.send(config.attack(&flag, &mut |_| {}));
     });
 
     stop.store(true, Ordering::Relaxed);
 
-    let error = told.recv_timeout(NEVER).expect("it ends").unwrap_err();
+    let error = results.recv_timeout(NEVER).expect("the attack ends").unwrap_err();
     assert!(matches!(error, Error::Interrupted), "{error}");
 }
 
 #[test]
-fn nothing_listening_is_no_connection_even_to_itself() {
+fn a_connection_to_itself_is_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     drop(listener);
