@@ -154,11 +154,7 @@ impl AuditConfig {
             run.senders.len().max(run.slow_readers.len())
         ];
         let ended = run.run(&mut monitor);
-        let AttackDriver { evidence, mut samples, .. } = run;
-        // What such a server has read and not written is not what is inside it.
-        if !evidence.echo {
-            samples.iter_mut().for_each(|sample| sample.is_echo = Some(false));
-        }
+        let AttackDriver { evidence, samples, .. } = run;
         let stats = bystander.and_then(Bystander::finish);
         let judgement = ended?;
         Ok(AuditOutcome {

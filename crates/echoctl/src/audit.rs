@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
                 command: command.to_vec(),
                 addr: addr.map(|target| target.first()),
                 ready_timeout: args.ready_timeout,
-                supervisor: supervise::words().context("cannot find the program's own path")?,
+                supervisor: supervise::words().context("cannot determine the path of this program")?,
                 owns_orphans: true,
             };
             Some(Target::start(&launch, stop).map_err(failure)?)

@@ -7,7 +7,7 @@ use echoctl_audit::supervise;
 
 use crate::exit::{Exit, Outcome};
 
-/// Run a command for `echoctl audit`, and end it with all that it started when standard input ends
+/// Run a command for `echoctl audit`, and stop all its processes when standard input is closed
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The command and its arguments
@@ -15,16 +15,16 @@ pub(crate) struct Args {
     command: Vec<OsString>,
 }
 
-/// Supervises. How the command fared is reported on standard output, to the audit.
+/// Supervises the command, and reports to the audit on standard output.
 pub(crate) fn run(args: &Args) -> Outcome {
     supervise(&args.command);
     Ok(Exit::Done)
 }
 
-/// The words that start this program as a supervisor; those of the command are to follow.
+/// The words that start this program as a supervisor, to be followed by those of the command.
 ///
 /// # Errors
-/// When the system does not tell where this program is.
+/// When the path of this program cannot be determined.
 pub(crate) fn words() -> io::Result<Vec<OsString>> {
     Ok(vec![std::env::current_exe()?.into(), "supervise".into(), "--".into()])
 }

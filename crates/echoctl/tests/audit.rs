@@ -1,7 +1,6 @@
-//! Promise: `echoctl audit` says of a server what it is, of our own in every policy too, and says plainly when there is
-//! nothing to say.
+//! Promise: `echoctl audit` gives the right verdict on servers of every kind, and claims nothing that it did not count.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod peer;
 mod schema;
@@ -14,8 +13,8 @@ use peer::{echoctl, nobody, server, text};
 use schema::{conforms, schema};
 use serde_json::Value;
 
-/// Starts an audit that waits for a server that never listens; sends it signals when the server's `count` processes are
-/// there, and waits until none of them is. Returns how the audit ended.
+/// Starts an audit that waits for a server that never listens, and signals it when the server's `count` processes are running.
+/// Waits until none of them is, and returns the exit status of the audit.
 fn signalled(signals: &[&str], command: &str, count: usize) -> ExitStatus {
     let mut audit = std::process::Command::new(env!("CARGO_BIN_EXE_echoctl"))
         .args(["audit", "--ready-timeout", "100s", "--", "sh", "-c", command])
@@ -31,7 +30,7 @@ fn signalled(signals: &[&str], command: &str, count: usize) -> ExitStatus {
 
     let pid = audit.id().to_string();
     for signal in signals {
-        // By the second one it may have ended.
+        // By the second signal it may have exited.
         let _ = std::process::Command::new("kill").args(["-s", signal, &pid]).stderr(Stdio::null()).status();
     }
 
@@ -40,7 +39,7 @@ fn signalled(signals: &[&str], command: &str, count: usize) -> ExitStatus {
     status
 }
 
-/// Processes that leave the group, the session and the environment, and one that ignores SIGTERM.
+/// Starts processes that leave the process group, the session and the environment, and one that ignores SIGTERM.
 const RUNAWAYS: &str =
     "setsid -f env -i sleep 1000; (trap '' TERM HUP; exec setsid sleep 1000) & sleep 1000 & exit 0";
 
@@ -48,7 +47,7 @@ const RUNAWAYS: &str =
 fn wait_until(condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !condition() {
-        assert!(Instant::now() < deadline, "did not come true within 30 s");
+        assert!(Instant::now() < deadline, "not true within 30 s");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -92,20 +91,20 @@ fn an_audit_whose_supervisor_is_killed_leaves_nothing() {
 
     assert!(std::process::Command::new("kill").args(["-s", "KILL", &supervisor]).status().unwrap().success());
 
-    // It ends by itself: there is nothing to wait for any more.
+    // The audit exits by itself, because there is nothing left to wait for.
     assert_eq!(audit.wait().unwrap().code(), Some(4));
     wait_until(|| sleepers.iter().all(|pid| Process::open(*pid).is_err()));
 }
 
 #[test]
-fn a_stranger_at_the_address_is_exit_4_and_unharmed() {
+fn a_foreign_listener_is_exit_4_and_unharmed() {
     let (held, addr) = nobody();
     let folder = tempfile::tempdir().unwrap();
     let started = folder.path().join("started");
     let command = format!("touch {}; exec sleep 1000", started.display());
     let mut audit = echoctl(&["audit", &addr, "--ready-timeout", "100s", "--", "sh", "-c", &command]);
     let audit = std::thread::spawn(move || audit.output().unwrap());
-    // Bound by this process, which is not the command's, and which begins to listen while the command is waited for.
+    // Bound by this process, which is not the command's, and which starts to listen while the audit waits for the command.
     wait_until(|| started.exists());
     held.listen(9).unwrap();
 
@@ -122,7 +121,7 @@ fn a_stranger_at_the_address_is_exit_4_and_unharmed() {
     assert!(held.accept().is_err(), "not even a connection was made");
 }
 
-/// Audits with `options` and `--json`; the summary, and the exit code.
+/// Audits with `options` and `--json`; returns the summary and the exit code.
 fn audit(options: &[&str]) -> (Value, i32) {
     let output = echoctl(&[&["audit", "--json"], options].concat()).output().unwrap();
     let line = text(&output.stdout).lines().last().map(str::to_owned);
@@ -130,7 +129,7 @@ fn audit(options: &[&str]) -> (Value, i32) {
     (serde_json::from_str(&line).unwrap(), output.status.code().unwrap())
 }
 
-/// Audits our own server with a policy; checks that the summary has its published shape.
+/// Audits our own server with a policy, and checks the summary against the schema.
 fn own(policy: &[&str]) -> (Value, i32) {
     let serve = [env!("CARGO_BIN_EXE_echoctl"), "serve", "--addr", "127.0.0.1:{port}", "--backpressure"];
     let options = [&["--preset", "echo", "--bytes", "64MiB", "--"], &serve[..], policy].concat();
@@ -149,7 +148,7 @@ fn our_server_without_backpressure_is_unbounded() {
 }
 
 #[test]
-fn our_server_that_awaits_or_bounds_is_bounded_and_loses_nothing() {
+fn our_bounded_policies_are_bounded_and_lose_nothing() {
     for policy in ["await", "bounded", "watermark"] {
         let (summary, code) = own(&[policy]);
 
@@ -160,7 +159,7 @@ fn our_server_that_awaits_or_bounds_is_bounded_and_loses_nothing() {
 }
 
 #[test]
-fn our_server_that_drops_discards_and_one_that_disconnects_disconnects() {
+fn our_drop_discards_and_our_disconnect_disconnects() {
     let (drop, code) = own(&["drop"]);
     assert_eq!((drop["verdict"].as_str(), code), (Some("discards"), 0), "{drop}");
 
@@ -169,7 +168,7 @@ fn our_server_that_drops_discards_and_one_that_disconnects_disconnects() {
 }
 
 #[test]
-fn what_was_expected_decides_the_exit_code() {
+fn the_expected_verdict_decides_the_exit_code() {
     let files = tempfile::tempdir().unwrap();
     let junit = files.path().join("audit.xml");
     let addr = server(drop);
@@ -188,7 +187,7 @@ fn what_was_expected_decides_the_exit_code() {
 }
 
 #[test]
-fn a_record_has_the_published_shape_and_can_be_drawn() {
+fn a_record_matches_the_schema_and_can_be_drawn() {
     let files = tempfile::tempdir().unwrap();
     let path = files.path().join("audit.json");
     let record = path.to_str().unwrap();
@@ -206,7 +205,7 @@ fn a_record_has_the_published_shape_and_can_be_drawn() {
 }
 
 #[test]
-fn a_command_that_dies_or_never_listens_is_shown_with_its_last_words() {
+fn a_command_that_fails_is_shown_with_its_last_output() {
     let cases = [
         (
             &["--", "sh", "-c", "echo no such config >&2; exit 3"][..],
@@ -247,7 +246,7 @@ fn invalid_options_are_refused_before_a_byte_is_sent() {
         (&["--preset", "echo:/x"], "echo accepts no argument: use echo"),
         (
             &["--shape", "echo"],
-            "unexpected argument '--shape' found\n\n  tip: a similar argument exists: '--preset'",
+            "unexpected argument '--shape' found\nhint: a similar argument exists: '--preset'",
         ),
         (&["--expect", "fine"], "no such verdict: expected bounded, "),
         (&["--request", "\\q"], "unknown escape '\\q'"),
@@ -286,7 +285,7 @@ fn shown_scripts_are_read_back_and_match_the_schema() {
 }
 
 #[test]
-fn a_reader_that_has_gone_does_not_change_the_exit_code() {
+fn a_closed_stdout_does_not_change_the_exit_code() {
     for format in [&["--json"][..], &[]] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -303,7 +302,7 @@ fn a_reader_that_has_gone_does_not_change_the_exit_code() {
     }
 }
 
-/// Forks children that only sleep, before it listens.
+/// Perl that forks children that only sleep.
 const MANY: &str = "for (1..400) { if (!fork) { sleep 1000; exit } }";
 
 #[test]
@@ -322,7 +321,7 @@ fn a_server_of_many_processes_needs_no_higher_limit() {
 }
 
 #[test]
-fn a_process_to_watch_that_does_not_run_is_exit_2() {
+fn a_pid_that_is_not_running_is_exit_2() {
     let mut ended = std::process::Command::new("true").spawn().unwrap();
     ended.wait().unwrap();
     let pid = ended.id().to_string();

@@ -8,7 +8,7 @@ use echoctl_record::{Point, Sample};
 use super::connection::{AuditConnection, ConnectionCounters};
 use super::upstream::Upstreams;
 use crate::descendants::Descendants;
-use crate::script::{Script, SendMode};
+use crate::script::Script;
 
 /// What is observed while a server is attacked.
 #[derive(Debug)]
@@ -22,8 +22,6 @@ pub(super) struct Monitor {
     looks: usize,
     /// As in [`Sample::is_echo`]: for other servers, input and output are not compared.
     is_echo: Option<bool>,
-    /// Whether the input can fill the server's receive window. A single request cannot, and its window says nothing.
-    fills_window: bool,
 }
 
 impl Monitor {
@@ -50,7 +48,6 @@ impl Monitor {
             upstreams: Upstreams::default(),
             looks: 0,
             is_echo: (!script.echo || script.publisher.is_some()).then_some(false),
-            fills_window: matches!(script.stimulus.send, SendMode::Repeat(_)),
         }
     }
 
@@ -127,11 +124,7 @@ impl Monitor {
                 consumed,
                 server_memory: tree.map(|tree| tree.memory.total() + upstream),
                 kernel_memory: both.map(|counters| counters.kernel_memory).sum(),
-                window: inputs
-                    .iter()
-                    .filter_map(|counters| counters.window)
-                    .min()
-                    .filter(|_| self.fills_window),
+                window: inputs.iter().filter_map(|counters| counters.window).min(),
                 is_echo: self.is_echo,
                 ..Sample::default()
             },

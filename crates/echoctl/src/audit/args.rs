@@ -173,4 +173,4 @@ Examples:
   echoctl audit --preset http-get:/events 8080      one request, endless reply
   echoctl audit --request 'PING\\r\\n' 6379           any other protocol
   echoctl audit --preset redis-get:k --show-script > my.toml
-  echoctl audit --script my.toml --expect bounded --junit audit.xml -- ./server";
+  echoctl audit --script my.toml --expect bounded -- ./server";

@@ -2,9 +2,9 @@
 
 use std::io::ErrorKind;
 
-use anyhow::anyhow;
 use echoctl_audit::Error;
 
+use crate::called;
 use crate::exit::{Exit, Failure};
 
 /// An error with its exit code and its hint.
@@ -15,36 +15,40 @@ pub(super) fn failure(error: Error) -> Failure {
         error if error.is_unreachable() => Exit::Unreachable,
         _ => Exit::Failed,
     };
-    match hint(&error) {
-        Some(hint) => Failure::new(exit, anyhow!("{:#}\nhint: {hint}", anyhow!(error))),
-        None => Failure::new(exit, error),
+    let hint = hint(&error);
+    let failure = Failure::new(exit, error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
     }
 }
 
 /// The remedy for the most frequent mistakes.
-fn hint(error: &Error) -> Option<&'static str> {
-    match error {
+fn hint(error: &Error) -> Option<String> {
+    let echoctl = called();
+    Some(match error {
         Error::Connect { source, .. } if source.kind() == ErrorKind::ConnectionRefused => {
-            Some("start the server, or let the audit start it: echoctl audit -- CMD")
+            format!("start the server, or let the audit start it: {echoctl} audit -- CMD")
         }
-        Error::Start { source, .. } if source.kind() == ErrorKind::NotFound => Some(
-            "the words after -- are the command that starts the server; its program must be here or in PATH",
-        ),
+        Error::Start { source, .. } if source.kind() == ErrorKind::NotFound => {
+            "the words after -- are the command that starts the server; its program must be here or in PATH"
+                .to_owned()
+        }
         Error::NeverListened { elsewhere: Some(_), .. } => {
-            Some("make the command listen on $PORT or {port}, or give its address before --")
+            "make the command listen on $PORT or {port}, or give its address before --".to_owned()
         }
-        Error::AddrInUse { .. } => Some(
+        Error::AddrInUse { .. } => format!(
             "omit ADDR to use a free port, or give another address; to audit the server that is running there, omit the \
-             command: echoctl audit ADDR",
+             command: {echoctl} audit ADDR"
         ),
-        Error::ForeignListener { .. } => Some(
+        Error::ForeignListener { .. } => format!(
             "a server that the command starts through another program (systemd, Docker, sudo) is not a process of the \
-             command: start it yourself, then run echoctl audit ADDR, with --pid to watch its memory and --allow-other-user \
-             if it runs as another user",
+             command: start it yourself, then run {echoctl} audit ADDR, with --pid to watch its memory and \
+             --allow-other-user if it runs as another user"
         ),
         Error::ListenerChanged(_) => {
-            Some("run the audit again; if this is the server to audit, add --allow-other-user")
+            "run the audit again; if this is the server to audit, add --allow-other-user".to_owned()
         }
-        _ => None,
-    }
+        _ => return None,
+    })
 }

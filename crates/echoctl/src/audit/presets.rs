@@ -17,7 +17,7 @@ pub(super) struct StimulusArgs {
     preset: Preset,
 
     /// The old name of `--preset`, refused with a hint.
-    #[arg(long, hide = true, action = ArgAction::SetTrue,
+    #[arg(long, hide = true, help_heading = "Load", action = ArgAction::SetTrue,
           value_parser = UnknownArgumentValueParser::suggest_arg("--preset"))]
     shape: Option<String>,
 

@@ -16,7 +16,8 @@ pub(super) fn record(summary: &Summary, attack: &AuditOutcome) -> Run {
         connections: summary.connections,
         produced: last.produced,
         consumed: last.consumed,
-        stalled_seconds: summary.figures.stalled_seconds,
+        // Without more to send, the client is not held back.
+        stalled_seconds: if summary.is_repeated { summary.figures.stalled_seconds } else { 0.0 },
         server_pid: summary.pids.first().copied(),
         server_memory_growth: summary.figures.memory_growth,
         inside_server: summary.figures.inside_server,

@@ -10,6 +10,7 @@ use echoctl_report::{Table, charts, plain};
 
 use super::remedies::remedies;
 use super::summary::Summary;
+use crate::called;
 use crate::output::Styled;
 use crate::output::{colour, terminal_size};
 
@@ -121,11 +122,11 @@ pub(super) fn why(summary: &Summary, attack: &AuditOutcome) -> Vec<String> {
     let rests_on_memory =
         !matches!(summary.verdict, Verdict::Unbounded | Verdict::Crashes | Verdict::Disconnects);
     if attack.sees_memory && rests_on_memory && !summary.is_fresh {
-        lines.push(
+        lines.push(format!(
             "the server was already running: memory that it freed earlier is reused without growing, so a fresh process \
-             (echoctl audit -- CMD) gives better evidence"
-                .to_owned(),
-        );
+             ({} audit -- CMD) gives better evidence",
+            called()
+        ));
     }
     if let Some(stats) = &attack.bystander {
         lines.push(format!(
@@ -154,9 +155,15 @@ pub(super) fn evidence(summary: &Summary, attack: &AuditOutcome) -> Table {
     if figures.inside_server.is_some() {
         table = table.row(["read but not written back".to_owned(), bytes(figures.inside_server)]);
     }
+    table = if summary.is_repeated {
+        table
+            .row(["drained at the end".to_owned(), drained(figures.drained)])
+            .row(["  beyond the kernel's queues".to_owned(), drained(figures.drained_beyond_kernels)])
+    } else {
+        // A server that sends without being asked goes on sending while it is drained: that is no backlog.
+        table.row(["read at the end, pending and new".to_owned(), drained(figures.drained)])
+    };
     table = table
-        .row(["drained at the end".to_owned(), drained(figures.drained)])
-        .row(["  beyond the kernel's queues".to_owned(), drained(figures.drained_beyond_kernels)])
         .row(["server memory, maximum".to_owned(), bytes(most(|sample| sample.server_memory))])
         .row(["  growth while the client did not read".to_owned(), bytes(figures.memory_growth)]);
     if let Some(slope) = figures.slope {
