@@ -1,5 +1,5 @@
-//! Promise: `echoctl flood` tells how every byte came back, asks before it floods what is not ours, and its exit code says
-//! what was wrong.
+//! Promise: `echoctl flood` reports how every byte came back, asks for consent before it floods a foreign server, and its exit code
+//! shows faults.
 
 mod peer;
 mod schema;
@@ -25,8 +25,8 @@ fn summary(stdout: &[u8]) -> Summary {
     serde_json::from_value(last.clone()).expect("the summary is of the shape that echoctl-record publishes")
 }
 
-/// Sends everything back, with the byte at `at` of the stream changed.
-fn liar(at: usize) -> impl Fn(TcpStream) + Clone + Send + 'static {
+/// Echoes everything, with the byte at offset `at` changed.
+fn corrupting_echo(at: usize) -> impl Fn(TcpStream) + Clone + Send + 'static {
     move |mut stream| {
         let (mut chunk, mut before) = ([0; 4096], 0);
         while let Ok(length @ 1..) = stream.read(&mut chunk) {
@@ -60,7 +60,7 @@ fn every_byte_that_comes_back_is_verified() {
 }
 
 #[test]
-fn a_client_that_does_not_read_consumes_nothing_and_each_sample_falls_along_the_path() {
+fn counters_of_each_sample_fall_along_the_path() {
     let addr = server(echo);
 
     let output = echoctl(&["flood", &addr, "--no-read", "--for", "1s", "--json"]).output().unwrap();
@@ -78,7 +78,7 @@ fn a_client_that_does_not_read_consumes_nothing_and_each_sample_falls_along_the_
 }
 
 #[test]
-fn then_read_gets_back_all_that_is_owed() {
+fn then_read_drains_all_pending_replies() {
     let addr = server(echo);
 
     let output =
@@ -90,35 +90,35 @@ fn then_read_gets_back_all_that_is_owed() {
 }
 
 #[test]
-fn a_wrong_byte_is_told_with_its_place_and_fails() {
-    let addr = server(liar(300_000));
+fn a_wrong_byte_is_reported_with_its_offset() {
+    let addr = server(corrupting_echo(300_000));
 
     let output = echoctl(&["flood", &addr, "--bytes", "1MiB"]).output().unwrap();
 
-    let told = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.contains("came back wrong") && told.contains("bytes into what came back"), "{told}");
+    let printed = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    assert!(printed.contains("came back wrong") && printed.contains("bytes into the replies"), "{printed}");
 }
 
 #[test]
-fn a_server_that_hangs_up_is_told_and_fails() {
+fn a_server_that_disconnects_is_reported() {
     let addr = server(|mut stream| {
         let _ = stream.read_exact(&mut [0; 100_000]);
     });
 
     let output = echoctl(&["flood", &addr, "--for", "30s"]).output().unwrap();
 
-    let told = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{told}");
+    let printed = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
     assert!(
-        told.contains("the server ended the connection") || told.contains("closed the connection"),
-        "{told}"
+        printed.contains("the server ended the connection") || printed.contains("closed the connection"),
+        "{printed}"
     );
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_server_that_is_killed_has_crashed_each_time() {
+fn a_server_that_is_killed_has_crashed() {
     for round in 0..20 {
         let mut serve = std::process::Command::new(env!("CARGO_BIN_EXE_echoctl"));
         serve.args([
@@ -150,7 +150,7 @@ fn a_server_that_is_killed_has_crashed_each_time() {
     }
 }
 
-/// The events of a running program, as they come.
+/// Events of a running program.
 #[cfg(target_os = "linux")]
 fn lines(output: impl Read) -> impl Iterator<Item = Value> {
     let lines = std::io::BufRead::lines(std::io::BufReader::new(output));
@@ -158,27 +158,27 @@ fn lines(output: impl Read) -> impl Iterator<Item = Value> {
 }
 
 #[test]
-fn what_is_not_on_loopback_is_refused_with_the_word_of_consent() {
+fn remote_targets_need_consent() {
     let output = echoctl(&["flood", "192.0.2.1:7", "--no-read"]).output().unwrap();
 
-    let told = text(&output.stderr);
+    let printed = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2));
-    assert!(told.contains("192.0.2.1:7") && told.contains("--allow-remote"), "{told}");
+    assert!(printed.contains("192.0.2.1:7") && printed.contains("--allow-remote"), "{printed}");
 }
 
 #[test]
-fn where_nobody_listens_the_address_and_a_remedy_are_told() {
+fn connection_refused_names_the_address_and_a_remedy() {
     let (_socket, addr) = nobody();
 
     let output = echoctl(&["flood", &addr]).output().unwrap();
 
-    let told = text(&output.stderr);
+    let printed = text(&output.stderr);
     assert_eq!(output.status.code(), Some(4));
-    assert!(told.contains(&addr) && told.contains("echoctl serve"), "{told}");
+    assert!(printed.contains(&addr) && printed.contains("echoctl serve"), "{printed}");
 }
 
 #[test]
-fn options_that_make_no_sense_are_named_and_nothing_is_sent() {
+fn invalid_options_are_named_and_nothing_is_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let addr = listener.local_addr().unwrap().to_string();
@@ -195,16 +195,16 @@ fn options_that_make_no_sense_are_named_and_nothing_is_sent() {
     ] {
         let output = echoctl(&[&["flood", &addr], wrong].concat()).output().unwrap();
 
-        let told = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{wrong:?}: {told}");
+        let printed = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}: {printed}");
         let option = wrong.iter().rfind(|word| word.starts_with("--")).unwrap();
-        assert!(told.contains(option), "{wrong:?}: {told}");
+        assert!(printed.contains(option), "{wrong:?}: {printed}");
         assert!(listener.accept().is_err(), "{wrong:?}: a connection was made");
     }
 }
 
 #[test]
-fn a_run_is_kept_in_a_record_that_can_be_read_and_in_a_page() {
+fn a_run_is_written_as_record_and_as_page() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (record, page) = (file("run.json"), file("run.html"));
@@ -221,7 +221,7 @@ fn a_run_is_kept_in_a_record_that_can_be_read_and_in_a_page() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_is_told_before_the_run() {
+fn an_unwritable_file_is_reported_before_the_run() {
     let addr = server(echo);
 
     let output =

@@ -1,31 +1,38 @@
-//! The verdict of a flood: the audit's rule where it is sure, and what a flood knows where it is not.
+//! The verdict of a flood: the audit's rule where it is certain, and the flood's own evidence where it is not.
 //!
-//! An audit watches a stopped server for 3.5 s before it calls it safe, and reads out what is owed. A flood runs as long as
-//! the user says, may read slowly or stop reading after a while, and knows for how long its producer was held back:
+//! An audit watches a stopped server for 3.5 s before it calls it safe, and then drains the pending bytes. A flood runs as long
+//! as the user says, may read slowly or stop reading later, and knows how long its producer was held back:
 //!
 //! ```text
-//! the server died or hung up, or its memory passed every limit     the rule's word
-//! held back at the end, and the server keeps no more (see `stall`)  bounded
-//! memory that follows the input                                    unbounded, the rule's word
-//! all else                                                         slow or inconclusive, with the reason
+//! the server exited or disconnected, or its memory exceeded every limit      the rule's verdict
+//! held back at the end, and the server buffers no more than before           bounded (see `stall`)
+//! memory that grows with the input                                           unbounded, as the rule says
+//! memory that grows far more than the input, while other clients send        inconclusive
+//! everything else                                                            slow or inconclusive, with the reason
 //! ```
 //!
-//! It never says `discards`: memory that does not grow may be memory used again, and only reading out would tell.
+//! The verdict is never `discards`: memory that does not grow may be memory reused, and only a drain could show it.
 
+use echoctl_lab::kit::count;
 use echoctl_record::{Bytes, Evidence, Judgement, Point, Seconds, Verdict};
 
+use super::other_clients::OtherInput;
 use super::stall::{PRESSURE_SECONDS, STALL_SECONDS, Stall};
 
-/// What a flood knows beside its evidence.
+/// What a flood observed besides its evidence.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Observed {
     /// The longest time for which the producer was held back, in seconds.
     pub(super) longest_wait: f64,
     /// The most bytes that the server had read and not written back.
     pub(super) unwritten: u64,
+    /// The most that the server's memory grew, in bytes, as everywhere in the output; `None` if not visible.
+    pub(super) growth: Option<u64>,
+    /// What other clients sent meanwhile.
+    pub(super) others: OtherInput,
 }
 
-/// What this evidence says of the server.
+/// The verdict on this evidence.
 pub(super) fn judge(evidence: &Evidence, observed: Observed) -> Judgement {
     let ruled = evidence.judge();
     let case = Case::of(evidence, observed);
@@ -33,15 +40,13 @@ pub(super) fn judge(evidence: &Evidence, observed: Observed) -> Judgement {
         Verdict::Disconnects | Verdict::Crashes | Verdict::Spills => ruled,
         Verdict::Bounded => Judgement { reason: case.stopped(), ..ruled },
         Verdict::Unbounded if case.stall.stalled_for >= STALL_SECONDS => inconclusive(case.late(), LONGER),
-        Verdict::Unbounded if case.is_held_back() && ruled.reason.contains(WITHOUT_PAUSE) => {
-            Judgement { reason: case.kept(), ..ruled }
-        }
-        Verdict::Unbounded => ruled,
+        Verdict::Unbounded if case.is_growth_of_others() => case.not_ours(),
+        Verdict::Unbounded => Judgement { reason: case.unbounded().unwrap_or(ruled.reason), ..ruled },
         Verdict::Slow | Verdict::Inconclusive | Verdict::Discards => case.doubtful(ruled),
     }
 }
 
-/// Evidence of a reader that read before it stopped: what was consumed by then was never anybody's queue.
+/// Removes from the counters what was consumed before the reader stopped: those bytes were never in a queue of this test.
 pub(super) fn since_it_stopped_reading(points: &mut [Point]) {
     let Some(before) = points.last().map(|point| point.sample.consumed) else { return };
     for Point { sample, .. } in points {
@@ -62,17 +67,15 @@ pub(super) fn since_it_stopped_reading(points: &mut [Point]) {
 #[derive(Debug, Clone, Copy)]
 struct Case {
     stall: Stall,
-    /// The longest time for which the producer was held back, in seconds.
-    longest_wait: f64,
-    taken: u64,
-    /// The most that was taken and not written back.
+    observed: Observed,
+    /// Input that the server has read.
+    read: u64,
+    /// The most that it had read and not written back.
     unwritten: u64,
     /// Sent and not read back at the end.
-    on_the_way: u64,
-    /// The most that memory grew; `None` where it is not visible.
-    growth: Option<u64>,
-    /// What kernels hold at most.
-    slack: u64,
+    in_flight: u64,
+    /// The most that the kernel queues hold.
+    kernel_buffering: u64,
 }
 
 impl Case {
@@ -80,29 +83,41 @@ impl Case {
         let last = evidence.points.last().copied().unwrap_or_default();
         Case {
             stall: Stall::of(&evidence.points),
-            longest_wait: observed.longest_wait,
-            taken: last.server_read(),
+            observed,
+            read: last.server_read(),
             unwritten: observed.unwritten.max(last.server_read().saturating_sub(last.server_written())),
-            on_the_way: last.sample.produced.saturating_sub(last.sample.consumed),
-            growth: evidence.figures().memory_growth,
-            slack: evidence.kernel_buffering,
+            in_flight: last.sample.produced.saturating_sub(last.sample.consumed),
+            kernel_buffering: evidence.kernel_buffering,
         }
     }
 
     fn is_held_back(&self) -> bool {
-        self.longest_wait >= HELD_BACK
+        self.observed.longest_wait >= HELD_BACK
     }
 
-    /// Whether it kept so much of what it took that a short pause is no proof: collectors stop the world, too.
-    fn has_kept_much(&self) -> bool {
-        self.taken >= MUCH && self.growth.is_some_and(|growth| growth >= self.taken / 5 * 2)
+    /// Whether it buffered so much of its input that a short pause proves nothing: collectors stop the world, too.
+    fn has_buffered_much(&self) -> bool {
+        self.read >= MUCH && self.observed.growth.is_some_and(|growth| growth >= self.read / 5 * 2)
     }
 
-    /// What the rule calls slow, inconclusive or discarding.
+    /// Whether other clients sent enough to explain at least half of the growth that exceeds our input.
+    fn has_other_senders(&self) -> bool {
+        let excess = self.observed.growth.unwrap_or(0).saturating_sub(self.read);
+        excess > self.read / 4 + HEAP_SLACK && self.observed.others.received >= excess / 2
+    }
+
+    /// Whether the growth says nothing about this flood: other clients send, and our own bytes are not in the server.
+    fn is_growth_of_others(&self) -> bool {
+        let is_ours = self.unwritten > self.kernel_buffering && self.unwritten >= self.read / 2;
+        self.has_other_senders() && !is_ours
+    }
+
+    /// The verdict where the rule's is slow, inconclusive or discards.
     fn doubtful(&self, ruled: Judgement) -> Judgement {
         let stall = &self.stall;
-        let taken = Bytes(self.taken);
-        if stall.is_backpressure() && self.has_kept_much() {
+        let read = Bytes(self.read);
+        let longest_wait = Seconds(self.observed.longest_wait);
+        if stall.is_backpressure() && self.has_buffered_much() {
             return inconclusive(self.late(), LONGER);
         }
         if stall.stalled_for >= STALL_SECONDS {
@@ -111,44 +126,48 @@ impl Case {
         if stall.is_backpressure() {
             return bounded(self.pressed());
         }
+        if self.is_growth_of_others() {
+            return self.not_ours();
+        }
         if stall.stalled_for >= HELD_BACK {
+            // The longest wait is the figure that everything else shows, if it is the one at the end.
+            let wait = if self.observed.longest_wait < STALL_SECONDS {
+                longest_wait
+            } else {
+                Seconds(stall.stalled_for)
+            };
             return inconclusive(
                 format!(
-                    "the server stopped reading after {taken} of input and held the producer back for {}, shorter than the \
-                     {STALL_SECONDS:.0} s that tell a limit from a pause",
-                    // The wait that is over with the flood, in the figure that all else shows.
-                    Seconds(if self.longest_wait < STALL_SECONDS {
-                        self.longest_wait
-                    } else {
-                        stall.stalled_for
-                    })
+                    "the server stopped reading after {read} of input and held the producer back, but for only {wait}; it \
+                     takes {STALL_SECONDS:.0} s to tell a limit from a pause"
                 ),
                 LONGER,
             );
         }
-        let Some(growth) = self.growth else {
+        let Some(growth) = self.observed.growth else {
             return inconclusive(
-                format!("the server took {taken}, and its memory is not visible: it may keep it all"),
-                "give --pid, run as the server's user, or let echoctl audit start the server itself",
+                format!("the server read {read}, and its memory is not visible: it may buffer all of it"),
+                "give --pid, run as the server's user, or let echoctl audit start the server",
             );
         };
-        let growth = Bytes(growth);
-        if self.unwritten > self.slack && self.growth < Some(self.unwritten / 2) {
+        if self.unwritten > self.kernel_buffering && growth < self.unwritten / 2 {
             return inconclusive(
                 format!(
-                    "the server read {} more than it wrote back, and its memory grew by {growth}: its answers are no echo, \
-                     it drops them, or it uses memory again that it had before",
-                    Bytes(self.unwritten)
+                    "the server read {} more than it wrote back, but its memory grew by only {}: it drops replies, does not \
+                     echo, or reuses memory that it had before",
+                    Bytes(self.unwritten),
+                    Bytes(growth)
                 ),
-                "echoctl audit, which knows other shapes and reads out what is owed; start the server anew before",
+                "restart the server and run echoctl audit, which has presets for other protocols and drains what is pending",
             );
         }
+        let growth = Bytes(growth);
         if self.is_held_back() {
             return inconclusive(
                 format!(
-                    "the producer was held back for {} at most, but the server did not show for {PRESSURE_SECONDS:.1} s that it keeps \
-                     no more than before: it took {taken}, and its memory grew by {growth}",
-                    Seconds(self.longest_wait)
+                    "the producer was held back for at most {longest_wait}, and the server did not show for \
+                     {PRESSURE_SECONDS:.1} s that it buffers no more than before; it read {read}, and its memory grew by \
+                     {growth}"
                 ),
                 LONGER,
             );
@@ -156,19 +175,19 @@ impl Case {
         if ruled.verdict == Verdict::Slow {
             return ruled;
         }
-        if self.on_the_way <= self.slack {
+        if self.in_flight <= self.kernel_buffering {
             return inconclusive(
                 format!(
-                    "only {} waited between producer and reader at the end, which the kernels' queues hold alone: the server \
-                     was never put to the test",
-                    Bytes(self.on_the_way)
+                    "only {} were in flight at the end, which the kernel queues can hold: the server was not put to the test",
+                    Bytes(self.in_flight)
                 ),
-                "read less, or send more: --no-read, or a higher --rate",
+                "read less or send more, with --no-read or a higher --rate",
             );
         }
         inconclusive(
             format!(
-                "the server took {taken}, and its memory grew by {growth}: too much for none and too little for all"
+                "the server read {read}, and its memory grew by {growth}: too much for a server that buffers nothing, and too \
+                 little for one that buffers everything"
             ),
             "send more: --bytes 2GiB --for 60s",
         )
@@ -177,47 +196,80 @@ impl Case {
     fn stopped(&self) -> String {
         format!(
             "the server stopped reading after {} of input and held the producer back for {}{}",
-            Bytes(self.taken),
-            Seconds(self.longest_wait),
+            Bytes(self.read),
+            Seconds(self.observed.longest_wait),
             self.memory()
         )
     }
 
     fn pressed(&self) -> String {
         format!(
-            "the server read only as its replies were read: for most of the last {} input waited before it, the producer \
-             held back for {} at most at a time{}",
+            "the server read only as fast as its replies were read: input waited for most of the last {}, and the producer was \
+             held back for up to {} at a time{}",
             Seconds(self.stall.pressed_for),
-            Seconds(self.longest_wait),
+            Seconds(self.observed.longest_wait),
             self.memory()
         )
     }
 
+    /// What memory adds to a bounded verdict.
     fn memory(&self) -> String {
-        match self.growth {
-            Some(growth) => format!(", and its memory stayed within {} of where it began", Bytes(growth)),
-            None => "; seen on the wire alone, since its memory is not visible".to_owned(),
+        match self.observed.growth {
+            Some(growth) if self.has_other_senders() => {
+                format!("; its memory grew by {}, while {}", Bytes(growth), self.others())
+            }
+            Some(0) => "; its memory did not grow".to_owned(),
+            Some(growth) => format!("; its memory grew by at most {}", Bytes(growth)),
+            None => "; its memory is not visible, so this rests on the socket queues".to_owned(),
         }
     }
 
-    /// It kept what it took, and then it stopped.
+    /// It buffered its input, and then it stopped.
     fn late(&self) -> String {
         format!(
-            "the server kept {} of input{}, and then held the producer back for {}: a high limit, or a pause",
-            Bytes(self.taken),
-            self.growth.map(|growth| format!(", its memory up by {}", Bytes(growth))).unwrap_or_default(),
+            "the server buffered {} of input{}, and then held the producer back for {}: a high limit, or a pause",
+            Bytes(self.read),
+            self.observed
+                .growth
+                .map(|growth| format!(" (memory grew by {})", Bytes(growth)))
+                .unwrap_or_default(),
             Seconds(self.stall.stalled_for)
         )
     }
 
-    /// It keeps what it takes, though not all at once.
-    fn kept(&self) -> String {
-        format!(
-            "the server took {}, and its memory grew by {}, though it held the producer back for up to {}",
-            Bytes(self.taken),
-            Bytes(self.growth.unwrap_or(0)),
-            Seconds(self.longest_wait)
+    /// It buffers its input. `None` if its memory is not visible.
+    fn unbounded(&self) -> Option<String> {
+        let growth = self.observed.growth?;
+        let mut reason = format!("the server read {}", Bytes(self.read));
+        if self.is_held_back() {
+            let wait = Seconds(self.observed.longest_wait);
+            reason += &format!(", although it held the producer back for up to {wait}");
+        } else {
+            reason += " without a pause";
+        }
+        reason += &format!(", and its memory grew by {}", Bytes(growth));
+        if self.has_other_senders() {
+            return Some(format!("{reason}, while {}", self.others()));
+        }
+        let ratio = growth as f64 / self.read.max(1) as f64;
+        Some(format!("{reason}: {ratio:.2} bytes per byte received"))
+    }
+
+    fn not_ours(&self) -> Judgement {
+        inconclusive(
+            format!(
+                "the server's memory grew by {}, but it read only {} from this flood, while {}",
+                Bytes(self.observed.growth.unwrap_or(0)),
+                Bytes(self.read),
+                self.others()
+            ),
+            "run the flood again while no other client sends",
         )
+    }
+
+    fn others(&self) -> String {
+        let OtherInput { received, connections } = self.observed.others;
+        format!("{} of other clients sent {}", count(connections, "connection"), Bytes(received))
     }
 }
 
@@ -234,17 +286,17 @@ fn inconclusive(reason: String, try_next: &str) -> Judgement {
     }
 }
 
-/// Seconds: shorter waits are the kernel's ordinary business, and not worth a word.
+/// Seconds. Shorter waits are normal for the kernel's queues.
 const HELD_BACK: f64 = 0.5;
 
-/// Input that, if it is kept, is more than most limits.
+/// Input that exceeds most limits, if it is buffered.
 const MUCH: u64 = 64 << 20;
 
-/// The advice where time is what was missing.
-const LONGER: &str = "watch it for longer: --for 30s";
+/// Bytes by which a heap may grow for other reasons.
+const HEAP_SLACK: u64 = 8 << 20;
 
-/// What the rule says of a server that took everything, and what must not be said when it held the producer back.
-const WITHOUT_PAUSE: &str = "without a pause";
+/// Advice where time is what was missing.
+const LONGER: &str = "watch it for longer: --for 30s";
 
 #[cfg(test)]
 mod tests;

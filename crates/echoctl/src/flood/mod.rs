@@ -1,14 +1,15 @@
-//! `echoctl flood`: sends to a server, reads the replies slowly or never, and shows where the bytes are.
+//! `echoctl flood`: sends to a server, reads the replies slowly or never, and shows where the bytes pile up.
 //!
 //! - [`args`]: the options.
 //! - [`session`]: the run, sampled 20 times a second.
-//! - [`stall`]: for how long it was held back; [`judge`]: the verdict on the server.
-//! - [`progress`]: how it is shown while it goes.
-//! - [`target`]: the processes that are watched.
-//! - [`summary`]: what is said at the end, and the exit code.
+//! - [`stall`]: how long the producer was held back at the end; [`judge`]: the verdict on the server.
+//! - [`progress`]: the live view, lines or JSON while it runs.
+//! - [`target`]: the server's processes; [`other_clients`]: what other clients send to it.
+//! - [`summary`]: the result, and the exit code.
 
 mod args;
 mod judge;
+mod other_clients;
 mod progress;
 mod session;
 mod stall;
@@ -33,7 +34,7 @@ use crate::recording::Recorder;
 pub(crate) fn run(args: Args) -> Outcome {
     let target = args.consent.find(&args.addr)?;
     let given = args.pid.map(Target::of_pid).transpose()?;
-    // One thread to write and one to read; more would only take processor time from the server on this host.
+    // One thread to write and one to read. More would take processor time from a server on this host.
     let runtime = echoctl_server::runtime(Some(2))?;
     args.check_descriptors()?;
     let machine = echoctl_observe::machine();
@@ -43,7 +44,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         match runtime.block_on(Flood::connect(config.clone())) {
             Ok(flood) => Ok(Ok((config, flood))),
             Err(Error::Connect { source, opened: 0, .. }) => Ok(Err(source)),
-            // Where one connection was made and the next was not, another address is no help.
+            // If one connection succeeded and the next failed, another address does not help.
             Err(Error::Connect { addr, source, .. }) => {
                 Err(Failure::new(Exit::Unreachable, anyhow!("cannot connect to {addr}: {source}")))
             }
@@ -56,7 +57,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     if memory.is_scarce() {
         note(format_args!("memory limit {memory}"));
     }
-    // Until here there was nothing to put in order.
+    // Up to here there was nothing to clean up.
     interrupt::catch_signals(Duration::ZERO);
     let mut session = Session::new(&args, &config, server, memory, &machine, recorder, &flood);
 
@@ -71,14 +72,14 @@ pub(crate) fn run(args: Args) -> Outcome {
     let outcome = match session.watch(&outcome, &stop) {
         Ok(outcome) => outcome,
         Err(failure) => {
-            // As where the reader has gone: what was recorded until then is kept.
+            // For example because stdout is closed. The files are written all the same.
             session.recorder.finish(|_| ())?;
             return Err(failure);
         }
     };
-    // What comes while the end is told does not change how the run ended.
+    // A signal while the result is printed does not change the exit code.
     let is_interrupted = interrupt::since().is_some();
 
-    let exit = session.end(&outcome)?;
+    let exit = session.finish(&outcome)?;
     Ok(if is_interrupted { Exit::Interrupted } else { exit })
 }

@@ -1,4 +1,4 @@
-//! How a run is shown while it goes: the path on a terminal, a line a second elsewhere, or every sample as JSON.
+//! Shows a run in progress: the path on a terminal, one line per second elsewhere, or each sample as JSON.
 
 use std::io;
 use std::time::Duration;
@@ -8,36 +8,38 @@ use echoctl_observe::Observation;
 use echoctl_record::{Bytes, Queues, Sample, Seconds};
 
 use super::args::Args;
-use crate::output::{is_live, offer_json, offer_note};
+use crate::output::{is_live, offer_json, offer_note, terminal_size};
 use crate::view::path::{self, Context, PathView};
 use crate::view::screen::Screen;
 
-/// One of three ways to show a run.
+/// One of three forms of output.
 pub(super) enum ProgressView {
-    /// Each regular sample as a line of JSON on stdout.
+    /// Each regular sample as one line of JSON on stdout.
     Json,
-    /// A line a second on stderr.
+    /// One line per second on stderr.
     Lines { next: f64 },
-    /// The path on stderr, drawn again and again.
+    /// The path on stderr, redrawn in place.
     Live { screen: Screen, view: PathView, next: f64, title: String, shown: Option<Box<Context>> },
 }
 
-/// One update of a run, and what it is seen against.
+/// The newest sample, and what is shown with it.
 pub(super) struct Update<'a> {
     pub(super) look: &'a Observation,
     pub(super) totals: &'a Totals,
-    /// The server's name and pid, or why they are not known.
+    /// Name and pid of the server, or why they are unknown.
     pub(super) server: &'a str,
     /// The first sample.
     pub(super) first: Sample,
-    /// For how long no connection could write.
+    /// How long no connection could write.
     pub(super) held_back: Option<Duration>,
-    /// Whether no connection has been closed by the server.
+    /// Whether the server has closed none of the connections.
     pub(super) is_alive: bool,
+    /// The most memory that the server had.
+    pub(super) most_memory: Option<u64>,
 }
 
 impl ProgressView {
-    /// The way that fits these options and this terminal.
+    /// The form for these options and this terminal.
     pub(super) fn new(args: &Args, config: &Config) -> ProgressView {
         if args.json {
             ProgressView::Json
@@ -55,10 +57,10 @@ impl ProgressView {
         }
     }
 
-    /// Shows one update, if it is time for it.
+    /// Shows one update if it is due.
     ///
     /// # Errors
-    /// When the output cannot be written.
+    /// If the output cannot be written.
     pub(super) fn show(&mut self, update: &Update) -> io::Result<()> {
         let sample = &update.look.sample;
         match self {
@@ -72,14 +74,15 @@ impl ProgressView {
             }
             ProgressView::Live { screen, view, next, title, shown } => {
                 let is_over = update.totals.open == 0;
-                // What was left unread stays on the screen as it was, not as it is when nobody sends any more.
+                // The last frame shows the bytes in flight, and not the empty queues of a closed connection.
                 if (is_over && sample.produced > sample.consumed) || !update.is_alive {
                     let Some(mut left) = shown.take() else { return Ok(()) };
                     if left.held_back.is_some() {
-                        // The same figure as in the sentence below.
+                        // The same figures as in the result below it.
                         left.held_back = Some(update.totals.longest_stall.as_secs_f64());
                     }
-                    screen.draw_last(view.text(&left));
+                    left.most_memory = update.most_memory;
+                    screen.draw_last(view.text(&left, terminal_size()));
                     return Ok(());
                 }
                 view.add(*sample);
@@ -89,8 +92,8 @@ impl ProgressView {
                 *next = sample.t + REDRAW_SECONDS;
                 let context = context(update, title);
                 match is_over {
-                    true => screen.draw_last(view.text(&context)),
-                    false => screen.draw(view.text(&context))?,
+                    true => screen.draw_last(view.text(&context, terminal_size())),
+                    false => screen.draw(view.text(&context, terminal_size()))?,
                 }
                 *shown = Some(Box::new(context));
                 Ok(())
@@ -99,7 +102,7 @@ impl ProgressView {
     }
 }
 
-/// One line on a update, for logs and pipes: 80 columns, whatever the figures.
+/// One line for logs and pipes: at most 80 columns, whatever the figures.
 fn line(update: &Update) -> String {
     let now = &update.look.sample;
     let shown = |bytes: Option<u64>| bytes.map_or("?".to_owned(), |bytes| Bytes(bytes).to_string());
@@ -108,7 +111,7 @@ fn line(update: &Update) -> String {
     let growth = now.server_memory.zip(update.first.server_memory);
     let growth = growth.map(|(now, first)| now.saturating_sub(first));
     let inside = Queues::of(now).inside_server;
-    let not_held = inside.zip(growth).is_some_and(|(inside, growth)| path::is_not_held(inside, growth));
+    let not_held = inside.zip(growth).is_some_and(|(inside, growth)| path::exceeds_memory(inside, growth));
     let text = format!(
         "{:3.0} s  sent {:<7}  read {:<7}  {} {:<7}  mem +{:<7}  {}",
         now.t,
@@ -130,10 +133,11 @@ fn context(update: &Update, title: &str) -> Context {
         held_back: update.held_back.map(|time| time.as_secs_f64()),
         base_memory: update.first.server_memory,
         available: echoctl_observe::available_memory(),
+        most_memory: None,
     }
 }
 
-/// What a run does, in a few words.
+/// The load and the reader in a few words.
 fn what(config: &Config) -> String {
     let rate = match config.rate {
         Rate::Max => "full speed".to_owned(),
@@ -141,7 +145,7 @@ fn what(config: &Config) -> String {
     };
     let reads = match config.reading {
         Reading::All => "reads all".to_owned(),
-        Reading::Nothing => "reads nothing".to_owned(),
+        Reading::Nothing => "never reads".to_owned(),
         Reading::AtRate(rate) => format!("reads {}/s", Bytes(rate)),
         Reading::For(time) => format!("reads for {}", Seconds(time.as_secs_f64())),
         Reading::Pause { .. } => "reads, stops, reads".to_owned(),
@@ -152,8 +156,8 @@ fn what(config: &Config) -> String {
     }
 }
 
-/// Seconds between two pictures: figures that change faster cannot be read.
+/// Seconds between two frames: figures that change faster cannot be read.
 const REDRAW_SECONDS: f64 = 0.2;
 
-/// Shorter waits are the kernel's ordinary business and not worth a word.
+/// Shorter waits are normal for the kernel's queues.
 const HELD_BACK: Duration = Duration::from_millis(500);

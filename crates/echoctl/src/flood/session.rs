@@ -1,4 +1,4 @@
-//! The session: a run, looked at 20 times a second, shown as it goes, and kept for the verdict.
+//! Samples a run 20 times per second, shows it, and collects evidence for the verdict.
 
 use std::io;
 use std::sync::Arc;
@@ -12,45 +12,47 @@ use echoctl_observe::{MAX_PER_SAMPLE, MemoryShare, Observation, Sampler, TcpStat
 use echoctl_record::{Machine, Point, Queues, Sample, decimate};
 
 use super::args::Args;
+use super::other_clients::{OtherClients, OtherInput};
 use super::progress::{ProgressView, Update};
 use super::target::Target;
 use crate::exit::Failure;
 use crate::recording::Recorder;
 
-/// A run under way.
+/// A run in progress.
 pub(super) struct Session {
     pub(super) config: Config,
     pub(super) target: String,
     pub(super) pids: Vec<u32>,
     pub(super) json: bool,
-    /// The growth of the server's memory that ends the run.
+    /// Limit of the server's memory growth.
     pub(super) memory: MemoryShare,
-    /// The server's name and pid, or why they are not known.
+    /// Name and pid of the server, or why they are unknown.
     pub(super) server: String,
-    /// What the verdict will rest on: the time in which we sent and did not read freely.
+    /// Evidence for the verdict: samples of the time in which we sent and did not read at full speed.
     pub(super) points: Vec<Point>,
     /// The first sample.
     pub(super) first: Option<Sample>,
-    /// The sample with most bytes on the way, while all connections were alive.
-    pub(super) fullest: Sample,
+    /// The sample with most bytes in flight, while all connections were alive.
+    pub(super) peak: Sample,
     pub(super) last: Sample,
-    /// The most that was inside the server, and the most memory that it had.
+    /// Maxima of the bytes inside the server and of its memory.
     pub(super) most_inside: Option<u64>,
     pub(super) most_memory: Option<u64>,
     /// Whether the memory limit ended the run.
     pub(super) over_memory: bool,
     pub(super) server_ended: bool,
     pub(super) closed_by_server: bool,
-    /// The most that kernels hold between two sockets here.
-    pub(super) slack: Option<u64>,
+    /// The most that the kernel queues hold on one connection here.
+    pub(super) kernel_buffering: Option<u64>,
     pub(super) recorder: Recorder,
+    others: Option<OtherClients>,
     sampler: Sampler,
     connections: Vec<Arc<Connection>>,
     view: ProgressView,
 }
 
 impl Session {
-    /// Connected, and about to send.
+    /// A run that is connected and about to send.
     pub(super) fn new(
         args: &Args,
         config: &Config,
@@ -69,22 +71,23 @@ impl Session {
             server: server.label,
             points: Vec::new(),
             first: None,
-            fullest: Sample::default(),
+            peak: Sample::default(),
             last: Sample::default(),
             most_inside: None,
             most_memory: None,
             over_memory: false,
             server_ended: false,
             closed_by_server: false,
-            slack: machine.kernel_buffering,
+            kernel_buffering: machine.kernel_buffering,
             recorder,
+            others: OtherClients::new(config.addr, flood.connections().iter().map(|own| own.local_addr())),
             sampler: Sampler::new(flood.connections().iter().map(watched).collect(), server.tree),
             connections: flood.connections().to_vec(),
             view: ProgressView::new(args, config),
         }
     }
 
-    /// Samples and shows the run until its outcome comes.
+    /// Samples and shows the run until its outcome arrives.
     pub(super) fn watch(
         &mut self,
         outcome: &Receiver<Outcome>,
@@ -92,7 +95,7 @@ impl Session {
     ) -> Result<Outcome, Failure> {
         let (mut due, mut moved) = (Instant::now(), 0);
         loop {
-            let wait = due.saturating_duration_since(Instant::now()).min(GLANCE);
+            let wait = due.saturating_duration_since(Instant::now()).min(CHECK_INTERVAL);
             match outcome.recv_timeout(wait) {
                 Ok(outcome) => {
                     self.await_end_of_server(&outcome);
@@ -103,19 +106,19 @@ impl Session {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let is_regular = Instant::now() >= due;
-            if is_regular || self.moved() - moved >= BYTES_A_SAMPLE {
+            if is_regular || self.moved() - moved >= BYTES_PER_SAMPLE {
                 moved = self.moved();
                 self.sample(stop, is_regular)?;
             }
             if is_regular {
-                // A slow reader of our output makes samples late: the next then comes at once, and none is made up for.
+                // A slow reader of our output delays samples. The next one is then taken at once, and none is caught up.
                 due = (due + INTERVAL).max(Instant::now());
             }
         }
     }
 
-    /// Waits for the server's process where its connections have ended: one that is killed closes its sockets first, and is
-    /// gone a moment later. A server that only disconnects costs the whole wait.
+    /// Waits for the server's process to exit after it closed its connections. A process that is killed closes its sockets first
+    /// and disappears a moment later. A server that only disconnects costs the full wait.
     fn await_end_of_server(&mut self, outcome: &Outcome) {
         let hung_up = |ending: &Ending| matches!(ending, Ending::PeerClosed { .. });
         if !self.closed_by_server && !outcome.endings.iter().any(hung_up) {
@@ -124,16 +127,19 @@ impl Session {
         let deadline = Instant::now() + END_OF_SERVER;
         while !self.server_ended && Instant::now() < deadline {
             self.server_ended = self.sampler.sample().server_ended.is_some();
-            std::thread::sleep(GLANCE);
+            std::thread::sleep(CHECK_INTERVAL);
         }
     }
 
-    /// One sample: kept, shown, and acted upon.
+    /// Takes one sample, shows it, and stops the run where a limit is exceeded.
     fn sample(&mut self, stop: &StopHandle, is_regular: bool) -> io::Result<()> {
         let look = Observation { is_regular, ..self.sampler.sample() };
         let totals = stop.totals();
-        self.keep(&look, &totals);
+        self.collect(&look, &totals);
         let grown = self.growth(&look.sample).unwrap_or(0);
+        if let Some(others) = &mut self.others {
+            others.update();
+        }
         if grown >= self.memory.limit && !self.over_memory {
             self.over_memory = true;
             stop.stop();
@@ -146,30 +152,43 @@ impl Session {
         let held_back = self.held_back(&totals);
         let first = self.first.unwrap_or(look.sample);
         let is_alive = self.is_alive();
-        let update =
-            Update { look: &look, totals: &totals, server: &self.server, first, held_back, is_alive };
+        let most_memory = self.most_memory;
+        let update = Update {
+            look: &look,
+            totals: &totals,
+            server: &self.server,
+            first,
+            held_back,
+            is_alive,
+            most_memory,
+        };
         self.view.show(&update)
     }
 
-    /// How much more memory the server has than at the start.
+    /// What other clients sent during the run.
+    pub(super) fn other_input(&self) -> OtherInput {
+        self.others.as_ref().map(OtherClients::most).unwrap_or_default()
+    }
+
+    /// Growth of the server's memory since the start.
     pub(super) fn growth(&self, now: &Sample) -> Option<u64> {
         Some(now.server_memory?.saturating_sub(self.first?.server_memory?))
     }
 
-    fn keep(&mut self, look: &Observation, totals: &Totals) {
+    fn collect(&mut self, look: &Observation, totals: &Totals) {
         let sample = look.sample;
         self.first.get_or_insert(sample);
         self.last = sample;
         self.recorder.add(sample);
         self.most_memory = self.most_memory.max(sample.server_memory);
         if !self.is_alive() {
-            // The queues of a dead connection are gone, and what was in them looks as if it had been read.
+            // The queues of a closed connection are gone, and their bytes look as if they had been read.
             return;
         }
         self.most_inside = self.most_inside.max(Queues::of(&sample).inside_server);
-        let on_the_way = |sample: &Sample| sample.produced.saturating_sub(sample.consumed);
-        if on_the_way(&sample) >= on_the_way(&self.fullest) {
-            self.fullest = sample;
+        let in_flight = |sample: &Sample| sample.produced.saturating_sub(sample.consumed);
+        if in_flight(&sample) >= in_flight(&self.peak) {
+            self.peak = sample;
         }
         if self.is_evidence(sample.t) {
             self.points.push(Point {
@@ -178,11 +197,11 @@ impl Session {
                 cpu_seconds: look.tree.map(|tree| tree.processor_time.as_secs_f64()),
                 disk_written: look.tree.and_then(|tree| tree.disk_written),
             });
-            decimate(&mut self.points, MOST_POINTS);
+            decimate(&mut self.points, MAX_POINTS);
         }
     }
 
-    /// Whether what is seen now says how the server treats a client that does not read, or not enough.
+    /// Whether this sample shows how the server treats a client that does not read, or reads slowly.
     fn is_evidence(&self, t: f64) -> bool {
         let sending = self.connections.iter().any(|connection| connection.phase() == Phase::Sending);
         let starved = match self.config.reading {
@@ -193,8 +212,8 @@ impl Session {
         sending && starved
     }
 
-    /// Whether the server has ended all connections while they were sending. Its FIN may be stuck behind what we do not read:
-    /// then it shows at its end alone, and no read or write of ours would tell.
+    /// Whether the server has closed all connections while they were sending. Its FIN may be queued behind data that we do not
+    /// read. Then only its own socket shows it, and no read or write of ours would.
     fn has_been_closed(&self) -> bool {
         let sending = self.connections.iter().all(|connection| connection.phase() == Phase::Sending);
         let has_sent_fin = |state: TcpState| {
@@ -207,12 +226,12 @@ impl Session {
             })
     }
 
-    /// Whether no end of any connection has been closed by the server: its counters then say where bytes are.
+    /// Whether the server has closed none of the connections, so that the counters show where bytes are.
     fn is_alive(&self) -> bool {
         use TcpState::{CloseWait, Established, FinWait1, FinWait2};
         self.sampler.connections().all(|connection| {
             let is_gone = connection.server.is_none() && connection.server_was_seen;
-            // Our own FIN, which asks for the rest, closes nothing yet.
+            // Our own FIN, which asks for the rest, does not close the connection yet.
             let client = connection.client.map(|end| end.info.state);
             let server = connection.server.map(|end| end.info.state);
             !is_gone
@@ -221,7 +240,7 @@ impl Session {
         })
     }
 
-    /// For how long no connection could write.
+    /// How long no connection could write.
     fn held_back(&self, totals: &Totals) -> Option<Duration> {
         if totals.open == 0 || totals.stalled < totals.open {
             return None;
@@ -229,23 +248,23 @@ impl Session {
         self.connections.iter().filter_map(|connection| connection.stalled()).min()
     }
 
-    /// Bytes written so far, as far as a short look tells.
+    /// Bytes written so far, on the first connections only.
     fn moved(&self) -> u64 {
         self.connections.iter().take(MAX_PER_SAMPLE).map(|connection| connection.produced()).sum()
     }
 }
 
-/// Between two regular samples.
+/// Interval of regular samples.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Bytes after which a sample is taken in between: at 1 GiB/s regular ones are 50 MiB apart, too few to judge by.
-const BYTES_A_SAMPLE: u64 = 8 << 20;
+/// Bytes after which an extra sample is taken. At 1 GiB/s regular ones are 50 MiB apart, too few for a verdict.
+const BYTES_PER_SAMPLE: u64 = 8 << 20;
 
-/// For a process to be gone after its sockets: a few milliseconds, and more where all cores are busy.
+/// Time for a process to exit after its sockets closed: a few milliseconds, and more if all cores are busy.
 const END_OF_SERVER: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether so many have moved. A look costs less than 1 µs a connection.
-const GLANCE: Duration = Duration::from_millis(4);
+/// Interval at which bytes written are checked. A check costs less than 1 µs per connection.
+const CHECK_INTERVAL: Duration = Duration::from_millis(4);
 
-/// Points kept: minutes of them, and no more memory however long the run.
-const MOST_POINTS: usize = 6000;
+/// Points collected for the verdict: minutes of them, and bounded memory however long the run.
+const MAX_POINTS: usize = 6000;

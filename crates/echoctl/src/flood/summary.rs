@@ -1,10 +1,10 @@
-//! The ending: the table that adds up, one plain sentence, and the exit code.
+//! Prints the result of a flood: a table that adds up, a few sentences, the verdict; and finds the exit code.
 
 use std::io;
 
-use echoctl_client::{CloseKind, Ending, Outcome, Reading};
+use echoctl_client::{CloseKind, Drain, Ending, Outcome, Reading};
 use echoctl_lab::kit::wrap;
-use echoctl_record::{Bytes, DisconnectKind, Evidence, Judgement, Rate, Seconds, Summary, Verdict};
+use echoctl_record::{Bytes, DisconnectKind, Evidence, Judgement, Queues, Rate, Seconds, Summary, Verdict};
 
 use super::judge::{Observed, judge, since_it_stopped_reading};
 use super::session::Session;
@@ -13,35 +13,35 @@ use crate::output::{self, ignore_broken_pipe, json_line, print, terminal_size};
 use crate::view::path;
 
 impl Session {
-    /// Says how the run ended, and finds the exit code.
-    pub(super) fn end(self, outcome: &Outcome) -> anyhow::Result<Exit> {
+    /// Prints the result, writes the files, and returns the exit code.
+    pub(super) fn finish(self, outcome: &Outcome) -> anyhow::Result<Exit> {
         let judgement = self.judgement(outcome);
         let summary = self.summary(outcome, judgement.as_ref());
         let printed = match self.json {
             true => json_line("summary", &summary),
             false => {
                 let try_next = judgement.and_then(|judgement| judgement.try_next);
-                self.tell(outcome, &summary, try_next)
+                self.print(outcome, &summary, try_next)
             }
         };
         for fault in faults(outcome) {
             output::error(fault);
         }
         let is_good = outcome.is_good() && !self.server_ended && !self.closed_by_server;
-        // What was recorded is kept also where nobody reads the result.
-        let kept = self.recorder.finish(|run| run.summary = Some(summary));
+        // The files are written even if stdout is closed.
+        let written = self.recorder.finish(|run| run.summary = Some(summary));
         ignore_broken_pipe(printed)?;
-        kept?;
+        written?;
         Ok(if is_good { Exit::Done } else { Exit::Failed })
     }
 
-    /// The verdict on the server, where the run put it to the test.
+    /// The verdict on the server, if the run was a test of it.
     fn judgement(&self, outcome: &Outcome) -> Option<Judgement> {
         let tested = !matches!(self.config.reading, Reading::All | Reading::Pause { .. });
         if !tested || self.points.is_empty() {
             return None;
         }
-        let hung_up = outcome.endings.iter().find_map(|ending| match ending {
+        let closed = outcome.endings.iter().find_map(|ending| match ending {
             Ending::PeerClosed { how: CloseKind::EndOfStream, at } => {
                 Some((DisconnectKind::Closed, at.as_secs_f64()))
             }
@@ -50,7 +50,7 @@ impl Session {
             }
             _ => None,
         });
-        let ending = match hung_up {
+        let ending = match closed {
             _ if self.server_ended => Some((DisconnectKind::Crashed, self.last.t)),
             None if self.closed_by_server => Some((DisconnectKind::Closed, self.last.t)),
             found => found,
@@ -65,7 +65,8 @@ impl Session {
             unit: *self.config.sizes.end() as u64,
             budget: BUDGET,
             max_duration: outcome.elapsed.as_secs_f64(),
-            kernel_buffering: self.slack.unwrap_or(KERNEL_SLACK) * self.config.connections as u64,
+            kernel_buffering: self.kernel_buffering.unwrap_or(KERNEL_BUFFERING)
+                * self.config.connections as u64,
             memory_limit: self.memory.limit,
             hidden_upstream: false,
             is_relay: false,
@@ -74,8 +75,13 @@ impl Session {
             drain: None,
         };
         let longest_wait = outcome.totals.longest_stall.as_secs_f64();
-        let mut judgement =
-            judge(&evidence, Observed { longest_wait, unwritten: self.most_inside.unwrap_or(0) });
+        let observed = Observed {
+            longest_wait,
+            unwritten: self.most_inside.unwrap_or(0),
+            growth: self.most_growth(),
+            others: self.other_input(),
+        };
+        let mut judgement = judge(&evidence, observed);
         if let Reading::For(_) = self.config.reading {
             judgement.reason.insert_str(0, "once the reader had stopped, ");
         }
@@ -83,10 +89,9 @@ impl Session {
     }
 
     fn summary(&self, outcome: &Outcome, judgement: Option<&Judgement>) -> Summary {
-        let grown = self.most_memory.zip(self.first.and_then(|first| first.server_memory));
         Summary {
             server_pid: self.pids.first().copied(),
-            server_memory_growth: grown.map(|(most, base)| most.saturating_sub(base)),
+            server_memory_growth: self.most_growth(),
             inside_server: self.most_inside,
             verdict: judgement.map(|judgement| judgement.verdict),
             reason: judgement.map(|judgement| judgement.reason.clone()),
@@ -94,25 +99,27 @@ impl Session {
         }
     }
 
-    fn tell(&self, outcome: &Outcome, summary: &Summary, try_next: Option<String>) -> io::Result<()> {
-        let is_worth_it = summary.consumed < summary.produced || summary.verdict.is_some();
-        if self.fullest.produced > 0 && is_worth_it {
-            let at = Seconds(self.fullest.t);
-            print(format_args!(
-                "\nWhere the bytes were after {at}, when most were sent and not read back:\n"
-            ))?;
-            print(path::table(&self.fullest, self.first.and_then(|first| first.server_memory)))?;
+    /// The most that the server's memory grew: the one figure for it in the live view, the verdict and the summary.
+    fn most_growth(&self) -> Option<u64> {
+        Some(self.most_memory?.saturating_sub(self.first?.server_memory?))
+    }
+
+    fn print(&self, outcome: &Outcome, summary: &Summary, try_next: Option<String>) -> io::Result<()> {
+        let has_table = summary.consumed < summary.produced || summary.verdict.is_some();
+        if self.peak.produced > 0 && has_table {
+            print(format_args!("\nWhere the bytes were at the peak ({}):\n", Seconds(self.peak.t)))?;
+            print(path::table(&self.peak, self.first.and_then(|first| first.server_memory)))?;
         }
         let mut text = self.sentence(outcome, summary);
-        // An inconclusive verdict says so itself.
+        // The reason of an inconclusive verdict contains it.
         if summary.verdict != Some(Verdict::Inconclusive)
-            && let Some(doubt) = is_not_held(summary)
+            && let Some(doubt) = missing_from_memory(summary)
         {
             text.push_str(&doubt);
         }
         if self.over_memory {
             text.push_str(&format!(
-                " Stopped because the server's memory had grown by {} (see --memory-limit).",
+                " Stopped because the server's memory had grown by {} (--memory-limit).",
                 self.memory
             ));
         }
@@ -122,48 +129,66 @@ impl Session {
             && !self.over_memory
         {
             text.push_str(&format!(
-                " Stopped before all {} were sent: --for gives it more time.",
+                " Stopped before all {} were sent; a longer --for gives it more time.",
                 Bytes(bytes)
             ));
         }
         let verdict = summary.verdict.zip(summary.reason.as_ref());
-        let verdict = verdict.map(|(verdict, reason)| format!("Verdict: {verdict}: {reason}."));
-        let try_next = try_next.map(|what| format!("To try next: {what}."));
+        let verdict =
+            verdict.map(|(verdict, reason)| format!("Verdict: {verdict}. {}.", capitalized(reason)));
+        let try_next = try_next.map(|what| format!("Try next: {what}."));
         print("")?;
-        for text in [Some(text), verdict, try_next].into_iter().flatten() {
-            for line in wrap(&text, terminal_size().0.min(WIDEST)) {
+        for text in [self.kernel_queues(summary), Some(text), verdict, try_next].into_iter().flatten() {
+            for line in wrap(&text, terminal_size().0.min(MAX_COLUMNS)) {
                 print(line)?;
             }
         }
         Ok(())
     }
 
-    /// What came of the bytes, in one or two sentences.
+    /// What the kernels' share of the table depends on, where a server was tested and the kernel sized its buffers.
+    fn kernel_queues(&self, summary: &Summary) -> Option<String> {
+        let is_fixed = self.config.sndbuf.is_some() && self.config.rcvbuf.is_some();
+        let queues = Queues::of(&self.peak);
+        let kernel = [queues.client_send, queues.server_receive, queues.server_send, queues.client_receive];
+        let bytes = kernel.into_iter().sum::<Option<u64>>()?;
+        (summary.verdict.is_some() && !is_fixed && bytes >= NOTABLE_BUFFERING).then(|| {
+            format!(
+                "Kernel queues of both ends held {}. This figure differs between runs, because the kernel resizes receive \
+                 buffers while data flows.",
+                Bytes(bytes)
+            )
+        })
+    }
+
+    /// What happened to the bytes, in a few sentences.
     fn sentence(&self, outcome: &Outcome, summary: &Summary) -> String {
         let sent = Bytes(summary.produced);
         let rate = Rate(summary.produced as f64 / summary.seconds.max(0.001));
         let complete = outcome.endings.iter().all(|ending| *ending == Ending::Complete);
+        let is_whole_run = outcome.drain.is_none();
         let mut text = if complete && summary.verified() == summary.produced {
-            format!(
-                "All {sent} came back, every byte as it was sent, in {} ({rate}).",
-                Seconds(summary.seconds)
-            )
+            match is_whole_run {
+                true => format!(
+                    "All {sent} came back, every byte identical, in {} ({rate}).",
+                    Seconds(summary.seconds)
+                ),
+                false => format!("All {sent} came back, every byte identical."),
+            }
         } else if summary.consumed == 0 {
             format!("{sent} were sent, and nothing was read.")
         } else if summary.verified() == summary.consumed {
-            format!(
-                "{sent} were sent and {} read back, every byte of those as it was sent.",
-                Bytes(summary.consumed)
-            )
+            format!("{sent} were sent and {} read, every byte identical.", Bytes(summary.consumed))
         } else {
-            format!("{sent} were sent, {} read back.", Bytes(summary.consumed))
+            format!("{sent} were sent and {} read.", Bytes(summary.consumed))
         };
+        text.extend(outcome.drain.map(drained));
         if summary.stalled_seconds >= 0.5 {
             let held_back = Seconds(summary.stalled_seconds);
-            let and_then = if self.server_ended || self.closed_by_server || hung_up(outcome) {
-                ", and then the server ended the connection: what was still on the way is lost."
+            let and_then = if self.server_ended || self.closed_by_server || was_closed(outcome) {
+                ", and then the server closed the connection: the bytes in flight are lost."
             } else if outcome.is_good() {
-                ": it waited, and that loses nothing."
+                "; it waited, and nothing was lost."
             } else {
                 "."
             };
@@ -173,60 +198,77 @@ impl Session {
     }
 }
 
-/// What the table means where a server kept much less than it read and did not write back: the difference is no queue.
-fn is_not_held(summary: &Summary) -> Option<String> {
+/// The drain, with a rate that counts only the time in which pending replies were read.
+fn drained(drain: Drain) -> String {
+    let rate = drain.rate().map_or(String::new(), |rate| format!(" ({})", Rate(rate)));
+    let (bytes, start) = (Bytes(drain.bytes), Seconds(drain.start.as_secs_f64()));
+    let time = Seconds(drain.end.saturating_sub(drain.start).as_secs_f64());
+    format!(" Reading resumed after {start} and drained {bytes} in {time}{rate}.")
+}
+
+/// `text` with a capital letter.
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// Explains a table whose unwritten bytes are not in the server's memory.
+fn missing_from_memory(summary: &Summary) -> Option<String> {
     let (unwritten, growth) = (summary.inside_server?, summary.server_memory_growth?);
-    path::is_not_held(unwritten, growth).then(|| {
+    path::exceeds_memory(unwritten, growth).then(|| {
         format!(
-            " The server read {} more than it wrote back, and its memory grew by only {}: its memory does not hold the \
-             rest. It drops replies, its answers are no echo, or it uses memory again that it had before.",
+            " The server read {} more than it wrote back, but its memory grew by only {}. It drops replies, does not echo, \
+             or reuses memory that it had before.",
             Bytes(unwritten),
             Bytes(growth)
         )
     })
 }
 
-/// Whether the server ended a connection unasked.
-fn hung_up(outcome: &Outcome) -> bool {
+/// Whether the server closed a connection before it was asked to.
+fn was_closed(outcome: &Outcome) -> bool {
     outcome.endings.iter().any(|ending| matches!(ending, Ending::PeerClosed { .. }))
 }
 
-/// What was wrong, a line each.
+/// Everything that was wrong, one line each.
 fn faults(outcome: &Outcome) -> Vec<String> {
     let totals = &outcome.totals;
     let mut faults = Vec::new();
     for (count, what) in [
         (totals.lost, "did not come back"),
-        (totals.duplicated, "came back once more"),
-        (totals.reordered, "came back after a later one"),
+        (totals.duplicated, "came back twice"),
+        (totals.reordered, "came back out of order"),
         (totals.mismatched, "came back wrong"),
     ] {
         if count > 0 {
             let frames = if count == 1 { "frame" } else { "frames" };
-            // A server that makes frames up can send more of them than it got.
+            // A server that invents frames can send more of them than it received.
             let sent = if count <= totals.frames { format!(" of {}", totals.frames) } else { String::new() };
             faults.push(format!("{count} {frames}{sent} {what}"));
         }
     }
     if let Some((fault, at)) = totals.first_fault {
-        faults.push(format!("the first fault: {fault}, {at} bytes into what came back"));
+        faults.push(format!("first fault: {fault}, {at} bytes into the replies"));
     }
     let bad: Vec<&Ending> = outcome.endings.iter().filter(|ending| !ending.is_good()).collect();
     if let Some(first) = bad.first() {
         let more = match bad.len() {
             1 => String::new(),
-            many => format!(" (and {} more connections ended so or alike)", many - 1),
+            many => format!(" (and {} more connections)", many - 1),
         };
         faults.push(format!("{first}{more}"));
     }
     faults
 }
 
-/// Columns of text that are read with ease.
-const WIDEST: usize = 100;
+/// Columns of readable text.
+const MAX_COLUMNS: usize = 100;
 
-/// Bytes that are enough to call a server unbounded that took them all: many times what kernels hold.
+/// Bytes in kernel queues that are worth an explanation.
+const NOTABLE_BUFFERING: u64 = 1 << 20;
+
+/// Bytes that a server must read to be called unbounded: many times what the kernel queues hold.
 const BUDGET: u64 = 256 << 20;
 
-/// The most that kernels hold between two sockets by Linux's default limits: 6 MiB to receive, twice 4 MiB to send.
-const KERNEL_SLACK: u64 = 14 << 20;
+/// The most that the kernel queues of one connection hold by Linux's default limits: 6 MiB to receive, twice 4 MiB to send.
+const KERNEL_BUFFERING: u64 = 14 << 20;

@@ -1,17 +1,17 @@
-//! The server that is flooded: its processes, as far as they are visible.
+//! Finds the processes of the flooded server.
 
 use echoctl_observe::{Listener, Process, ProcessTree};
 use echoctl_record::printable;
 
 use crate::exit::Failure;
 
-/// Which processes are watched, and what they are called.
+/// Processes whose memory is measured.
 pub(super) struct Target {
-    /// The pids that listen, or the one that the user gave.
+    /// Pids of the listener, or the one that the user gave.
     pub(super) pids: Vec<u32>,
-    /// Name and pid, or why they are not known.
+    /// Name and pid, or why they are unknown.
     pub(super) label: String,
-    /// They and their children; `None` when they are not visible.
+    /// They and their descendants; `None` if not visible.
     pub(super) tree: Option<ProcessTree>,
 }
 
@@ -19,7 +19,7 @@ impl Target {
     /// The process that the user gave.
     ///
     /// # Errors
-    /// Exit 2 when it is not to be seen.
+    /// Exit 2 if it is not visible.
     pub(super) fn of_pid(pid: u32) -> Result<Target, Failure> {
         let usage = |error| Failure::usage(format_args!("--pid {pid}: {error}"));
         let label = format!("{} (pid {pid})", printable(Process::open(pid).map_err(usage)?.name()));
@@ -27,10 +27,10 @@ impl Target {
         Ok(Target { pids: vec![pid], label, tree: Some(tree) })
     }
 
-    /// Those that listen, where that is visible.
+    /// The processes of the listener, if visible.
     pub(super) fn of_listener(listener: Option<&Listener>) -> Target {
         let Some(listener) = listener else {
-            let label = "process not visible: give --pid".to_owned();
+            let label = "process not visible, try --pid".to_owned();
             return Target { pids: Vec::new(), label, tree: None };
         };
         let pids: Vec<u32> = listener.pids().collect();

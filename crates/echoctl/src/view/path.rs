@@ -1,4 +1,4 @@
-//! The path: every queue between producer and consumer, in the order in which a byte passes them.
+//! Draws the path of a byte: every queue between producer and consumer, in order.
 //!
 //! ```text
 //!   produced                  8.7 MiB  HELD BACK for 2.5 s           0 B/s
@@ -10,107 +10,132 @@
 //!   consumed                      0 B                                0 B/s
 //! ```
 //!
-//! Bars are on one scale, the bytes on the way, so that they show where these are; how full a queue is stands context its
-//! bar. It only draws: what it is given is a [`Sample`] and what stands context it.
+//! All bars have one scale, the bytes in flight, and so show where these are. Beside each bar is how full the queue is. Nothing
+//! is measured here: everything comes from a [`Sample`] and its [`Context`].
 
 use std::fmt::Write;
 
+use echoctl_lab::kit::wrap;
 use echoctl_observe::{Occupancy, PathState};
 use echoctl_record::{Bytes, Queues, Sample, Seconds};
 
+use super::layout::{Layout, bar};
 use super::trend::Recent;
 
-/// Draws one path, moment by moment. Remembers the last second, for the trends.
+/// Draws the path again and again. Remembers the last second, for trends.
 #[derive(Debug, Default)]
 pub(crate) struct PathView {
     recent: Recent,
 }
 
-/// What stands context a sample.
+/// Everything that is drawn and is not in the sample.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Context {
     /// What runs, in a few words.
     pub(crate) title: String,
-    /// The server: its name and pid, or why they are not known.
+    /// Name and pid of the server, or why they are unknown.
     pub(crate) server: String,
-    /// Windows, and the limits of the kernels' queues.
+    /// Windows, and the limits of the kernel queues.
     pub(crate) path: PathState,
-    /// For how long the producer has been held back, in seconds.
+    /// How long the producer has been held back, in seconds.
     pub(crate) held_back: Option<f64>,
     /// The server's memory before the run, in bytes.
     pub(crate) base_memory: Option<u64>,
-    /// Memory that the machine has left, in bytes.
+    /// The most memory that the server had: in the last frame, whose figures are those of the result.
+    pub(crate) most_memory: Option<u64>,
+    /// Memory available on this machine, in bytes.
     pub(crate) available: Option<u64>,
 }
 
 impl PathView {
-    /// Takes one more sample.
+    /// Adds one sample.
     pub(crate) fn add(&mut self, sample: Sample) {
         self.recent.add(sample);
     }
 
-    /// The picture: 18 lines of at most 79 columns.
-    pub(crate) fn text(&self, context: &Context) -> String {
+    /// Draws the newest sample for a terminal of this size: 18 lines from 79 columns on, more lines on a narrower one. On a
+    /// lower one details are left out, and never the sentence at the end.
+    pub(crate) fn text(&self, context: &Context, (columns, rows): (usize, usize)) -> String {
         let Some(now) = self.recent.last() else { return String::new() };
-        let mut text = format!("{:<66.66}{:>12}\n\n", context.title, Seconds(now.t).to_string());
-        let mut line = |line: String| {
-            text.push_str(line.trim_end());
-            text.push('\n');
-        };
+        let layout = Layout::of(columns);
+        let columns = layout.columns;
         let held_back = context.held_back.filter(|&seconds| seconds >= HELD_BACK_SECONDS);
-        let waiting = held_back.map(|seconds| format!("HELD BACK for {}", Seconds(seconds)));
+
+        let mut path = Vec::new();
+        let remark = held_back.map(|seconds| layout.held_back(seconds)).unwrap_or_default();
         let producing = self.recent.flow(|sample| Some(sample.produced));
-        line(counter("produced", now.produced, waiting.as_deref().unwrap_or_default(), &producing));
-        let on_the_way = now.produced.saturating_sub(now.consumed);
-        for queue in &QUEUES {
-            line(self.queue(queue, now, on_the_way, context));
-        }
+        path.push(layout.counter("produced", now.produced, &remark, &producing));
+        let in_flight = now.produced.saturating_sub(now.consumed);
+        path.extend(QUEUES.iter().map(|queue| self.queue(queue, now, in_flight, context, &layout)));
         let consuming = self.recent.flow(|sample| Some(sample.consumed));
-        line(counter("consumed", now.consumed, "", &consuming));
-        line(String::new());
-        line(format!("  {:<10}{}", "server", context.server));
-        line(format!("  {:<10}{}", "memory", self.memory(now, context)));
-        line(format!("  {:<10}{}", "", self.exhaustion(context)));
-        line(format!("  {:<10}{}", "kernel", kernel(now)));
-        line(format!("  {:<10}{}", "window", window(&context.path, held_back)));
-        line(format!("  {:<10}{}", "", congestion_window(&context.path)));
-        line(String::new());
-        line(format!("  {}", self.diagnosis(now, context, held_back)));
-        text
+        path.push(layout.counter("consumed", now.consumed, "", &consuming));
+
+        let mut details = layout.field("server", &context.server);
+        details.extend(layout.field("memory", &self.memory(now, context)));
+        details.extend(layout.field("", &self.exhaustion(context)));
+        details.extend(layout.field("kernel", &kernel(now)));
+        details.extend(layout.field("windows", &window(&context.path, held_back)));
+        details.extend(layout.field("", &congestion_window(&context.path)));
+
+        let diagnosis = wrap(self.diagnosis(now, context, held_back), columns - 2);
+        let diagnosis = diagnosis.into_iter().map(|line| format!("  {line}"));
+
+        let time = Seconds(now.t).to_string();
+        let room = columns - time.chars().count() - 1;
+        let mut lines = vec![format!("{:<room$.room$} {time}", context.title), String::new()];
+        lines.extend(path);
+        lines.push(String::new());
+        // One row for the empty line, one for the cursor.
+        let room = rows.saturating_sub(lines.len() + diagnosis.len() + 2);
+        details.truncate(room);
+        lines.extend(details);
+        lines.push(String::new());
+        lines.extend(diagnosis);
+        lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
     }
 
-    fn queue(&self, queue: &Queue, now: &Sample, on_the_way: u64, context: &Context) -> String {
+    fn queue(
+        &self,
+        queue: &Queue,
+        now: &Sample,
+        in_flight: u64,
+        context: &Context,
+        layout: &Layout,
+    ) -> String {
         let name = queue.name(now, context.base_memory);
         let Some(bytes) = (queue.bytes)(&Queues::of(now)) else {
-            return format!("    {name:<22}{:>9}", "not visible here");
+            return layout.queue(name, None, "", "", "");
         };
-        let full =
-            (queue.occupancy)(&context.path).and_then(Occupancy::fraction).map(fullness).unwrap_or_default();
+        let mut occupancy = (queue.occupancy)(&context.path).map(occupancy).unwrap_or_default();
+        // The kernel has refused a write, whatever its counters show a moment later.
+        if queue.is_written_by_client && context.held_back.is_some() {
+            FULL.clone_into(&mut occupancy);
+        }
         let trend = self.recent.trend(|sample| (queue.bytes)(&Queues::of(sample)), bytes);
-        let bar = bar(bytes, on_the_way);
-        format!("    {name:<22}{:>9}  {bar:<BAR$}  {full:<10}{trend}", Bytes(bytes).to_string())
+        layout.queue(name, Some(bytes), &bar(bytes, in_flight, layout.bar), &occupancy, &trend)
     }
 
     /// The server's memory, its growth and its trend.
     fn memory(&self, now: &Sample, context: &Context) -> String {
-        let Some(memory) = now.server_memory else { return "not visible here: give --pid".to_owned() };
+        let Some(memory) = context.most_memory.or(now.server_memory) else {
+            return "not visible here, try --pid".to_owned();
+        };
         let mut text = Bytes(memory).to_string();
         if let Some(base) = context.base_memory {
-            let _ = write!(text, ", {} more than at the start", Bytes(memory.saturating_sub(base)));
+            let _ = write!(text, ", grew by {}", Bytes(memory.saturating_sub(base)));
         }
         let _ = write!(text, ", {}", self.recent.trend(|sample| sample.server_memory, memory));
         text
     }
 
-    /// Where the growth of the server's memory leads, if it grows.
+    /// When the machine's memory will be used up, if the server's memory grows.
     fn exhaustion(&self, context: &Context) -> String {
         let rising = self.recent.slope(|sample| sample.server_memory).filter(|&slope| slope > RISING);
         let Some((slope, available)) = rising.zip(context.available) else { return String::new() };
-        let seconds = available as f64 / slope;
-        format!("at this rate the machine's memory is used up in {}", until(seconds))
+        format!("out of memory in {} at this rate", until(available as f64 / slope))
     }
 
-    /// What it all means, in one sentence.
+    /// What all of this means, in one sentence.
     fn diagnosis(&self, now: &Sample, context: &Context, held_back: Option<f64>) -> &'static str {
         let inside = self.recent.slope(|sample| Queues::of(sample).inside_server).unwrap_or(0.0);
         let memory = self.recent.slope(|sample| sample.server_memory).unwrap_or(0.0);
@@ -119,36 +144,37 @@ impl PathView {
         if held_back.is_some() {
             "Backpressure: the server stopped reading, so the producer has to wait."
         } else if inside > RISING && does_not_hold(now, context.base_memory) {
-            "The server reads on, but its memory does not hold it: no echo, or it drops."
+            "The server keeps reading, but its memory does not hold the bytes: it drops them, or it does not echo."
         } else if inside > RISING && memory > RISING {
-            "No backpressure: the server reads on, and its memory takes what nobody reads."
+            "No backpressure: the server keeps reading and buffers in memory what the client does not read."
         } else if inside > RISING {
-            "The server reads on, though nobody reads its replies."
+            "The server keeps reading, although the client does not read its replies."
         } else if produced > RISING && consumed > 0.8 * produced {
-            "It flows: what is produced is consumed."
+            "Steady flow: everything that is produced is consumed."
         } else if now.produced == 0 {
             "Nothing has been sent yet."
         } else if now.produced == now.consumed {
-            "No byte is on the way: all that was produced is consumed."
+            "No bytes are in flight: everything that was produced is consumed."
         } else if consumed > produced + RISING {
-            "The consumer catches up: the queues drain."
+            "Draining: the consumer is faster than the producer, and the queues empty."
         } else {
-            "The producer is faster than the consumer: the kernels' queues fill first."
+            "The producer is faster than the consumer, so the kernel queues fill first."
         }
     }
 }
 
-/// One queue of the path, and where to find what is known of it.
+/// One queue of the path, and where its figures are.
 struct Queue {
     name: &'static str,
     bytes: fn(&Queues) -> Option<u64>,
     /// `None` for a queue that no kernel limits.
     occupancy: fn(&PathState) -> Option<Occupancy>,
+    is_written_by_client: bool,
 }
 
 impl Queue {
-    /// What it is called. Only an echo that keeps what it owes has a queue inside: where memory shows that it does not, the
-    /// difference of the two counters is called what it is.
+    /// Its label. Only an echo server that buffers pending replies has a queue inside. Where its memory shows that it does
+    /// not, the difference of the two counters gets a name of its own.
     fn name(&self, now: &Sample, base_memory: Option<u64>) -> &'static str {
         if self.name == INSIDE && does_not_hold(now, base_memory) { "READ, NOT WRITTEN" } else { self.name }
     }
@@ -158,12 +184,12 @@ impl Queue {
 fn does_not_hold(now: &Sample, base_memory: Option<u64>) -> bool {
     let unwritten = Queues::of(now).inside_server;
     let growth = now.server_memory.zip(base_memory).map(|(now, base)| now.saturating_sub(base));
-    unwritten.zip(growth).is_some_and(|(unwritten, growth)| is_not_held(unwritten, growth))
+    unwritten.zip(growth).is_some_and(|(unwritten, growth)| exceeds_memory(unwritten, growth))
 }
 
-/// Whether so much that was read and not written back cannot be in memory that grew by `growth`. Bytes.
-pub(crate) fn is_not_held(unwritten: u64, growth: u64) -> bool {
-    unwritten > WORTH_A_DOUBT && growth < unwritten / 2
+/// Whether these unwritten bytes cannot be in memory that grew by `growth` bytes.
+pub(crate) fn exceeds_memory(unwritten: u64, growth: u64) -> bool {
+    unwritten > HEAP_SLACK && growth < unwritten / 2
 }
 
 /// The queues, in the order in which a byte passes them.
@@ -172,26 +198,35 @@ const QUEUES: [Queue; 5] = [
         name: "client send queue",
         bytes: |queues| queues.client_send,
         occupancy: |path| Some(path.client_send),
+        is_written_by_client: true,
     },
     Queue {
         name: "server receive queue",
         bytes: |queues| queues.server_receive,
         occupancy: |path| Some(path.server_receive),
+        is_written_by_client: false,
     },
-    Queue { name: INSIDE, bytes: |queues| queues.inside_server, occupancy: |_| None },
+    Queue {
+        name: INSIDE,
+        bytes: |queues| queues.inside_server,
+        occupancy: |_| None,
+        is_written_by_client: false,
+    },
     Queue {
         name: "server send queue",
         bytes: |queues| queues.server_send,
         occupancy: |path| Some(path.server_send),
+        is_written_by_client: false,
     },
     Queue {
         name: "client receive queue",
         bytes: |queues| queues.client_receive,
         occupancy: |path| Some(path.client_receive),
+        is_written_by_client: false,
     },
 ];
 
-/// The table that adds up: where the bytes of one moment were.
+/// Table of one sample: where its bytes were. The rows add up.
 pub(crate) fn table(sample: &Sample, base_memory: Option<u64>) -> String {
     let mut text = format!("  {:<26}{:>10}\n", "produced", Bytes(sample.produced).to_string());
     for queue in &QUEUES {
@@ -210,54 +245,36 @@ fn kernel(now: &Sample) -> String {
     }
 }
 
-/// One end of the path: a cumulative counter, what is to be said of it, and its rate.
-fn counter(name: &str, bytes: u64, remark: &str, flow: &str) -> String {
-    let width = BAR + 10;
-    format!("  {name:<24}{:>9}  {remark:<width$}  {flow}", Bytes(bytes).to_string())
-}
-
 fn window(path: &PathState, held_back: Option<f64>) -> String {
     match (path.window, path.window_zero_for) {
         (None, _) => "not visible here".to_owned(),
-        // The same wait as the producer's, begun a moment later: one figure for it is enough.
-        (Some(0), _) if held_back.is_some() => "0: the server's kernel takes no more".to_owned(),
+        // The same wait as the producer's, begun a moment later. One figure for it is enough.
+        (Some(0), _) if held_back.is_some() => "receive window closed: the server's queue is full".to_owned(),
         (Some(0), Some(time)) => {
-            format!("0 for {}: the server's kernel takes no more", Seconds(time.as_secs_f64()))
+            format!("receive window closed for {}: the server's queue is full", Seconds(time.as_secs_f64()))
         }
-        (Some(bytes), _) => format!("{}: what the server's kernel would still take", Bytes(bytes)),
+        (Some(bytes), _) => format!("receive window {} (free in the server's queue)", Bytes(bytes)),
     }
 }
 
-/// The other window, which is no matter of the peer's.
+/// The limit that the sender's own kernel sets, for data in the network.
 fn congestion_window(path: &PathState) -> String {
     match path.congestion_window {
         None => String::new(),
-        Some(bytes) => format!("the congestion window, what the network may hold, is {}", Bytes(bytes)),
+        Some(bytes) => format!("congestion window {} (the sender's limit)", Bytes(bytes)),
     }
 }
 
-/// How full a queue is, from the part of its memory that is used.
-fn fullness(part: f64) -> String {
-    match (part * 100.0) as u64 {
-        0 => String::new(),
-        // A queue takes no more a little before its limit: what is left would not hold a segment.
-        percent if percent >= 95 => "full".to_owned(),
-        percent => format!("{percent} %"),
+/// How full a queue is: `full` where the kernel accepts no more, otherwise the part of its memory that is in use.
+fn occupancy(queue: Occupancy) -> String {
+    match queue.fraction().map(|part| (part * 100.0) as u64) {
+        _ if queue.is_full() => FULL.to_owned(),
+        None | Some(0) => String::new(),
+        Some(percent) => format!("{percent} %"),
     }
 }
 
-/// A bar for `part` of `whole`, in eighths of a column; a part that is not nothing is never invisible.
-fn bar(part: u64, whole: u64) -> String {
-    if part == 0 || whole == 0 {
-        return String::new();
-    }
-    let eighths = (u128::from(part) * BAR as u128 * 8 / u128::from(whole)).clamp(1, BAR as u128 * 8) as usize;
-    let mut bar = "█".repeat(eighths / 8);
-    bar.push_str(["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8]);
-    bar
-}
-
-/// A time to come, as one would say it.
+/// A time in the future, without false precision.
 fn until(seconds: f64) -> String {
     match seconds {
         s if s < 90.0 => format!("{s:.0} s"),
@@ -266,19 +283,19 @@ fn until(seconds: f64) -> String {
     }
 }
 
-/// What an echo holds.
+/// Label of the bytes that an echo server buffers.
 const INSIDE: &str = "INSIDE THE SERVER";
 
-/// Bytes below which memory says nothing of a queue: a heap has as much to spare.
-const WORTH_A_DOUBT: u64 = 8 << 20;
+/// Label of a queue that accepts no more.
+const FULL: &str = "full";
 
-/// Columns of a bar.
-const BAR: usize = 18;
+/// Bytes of unwritten input below which memory proves nothing: a heap has as much to spare.
+const HEAP_SLACK: u64 = 8 << 20;
 
-/// Bytes a second above which a queue rises.
+/// Bytes per second above which a queue counts as growing.
 const RISING: f64 = 256.0 * 1024.0;
 
-/// Shorter waits than this are the kernel's ordinary business: a send queue wakes its writer when a third is free.
+/// Shorter waits are normal: the kernel wakes a writer only when a third of its send buffer is free.
 const HELD_BACK_SECONDS: f64 = 0.5;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Endpoint};
-use crate::TcpState;
+use crate::{SocketMemory, TcpState, Timer};
 
 /// The connections of a sample together. Sizes in bytes; `None` where no connection shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,19 +36,29 @@ pub struct PathState {
     pub server_state: Option<TcpState>,
 }
 
-/// How full queues are, in the kernel's own count: memory, not payload, against a limit that the kernel moves.
+/// How full queues are, as the kernel counts: memory, not payload, against a limit that the kernel moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Occupancy {
-    /// Memory that they take.
+    /// Memory in use.
     pub memory: u64,
-    /// Memory that they may take. 0: not visible.
+    /// Limit of that memory. 0: not visible.
     pub limit: u64,
+    /// Number of queues.
+    pub queues: u32,
+    /// Number of queues that accept no more bytes: a send queue whose socket is not writable, a receive queue whose window
+    /// is closed, or so small that the sender waits.
+    pub full: u32,
 }
 
 impl Occupancy {
     /// The fraction that is filled, 0 to 1 and a little over; `None` where it is not visible.
     pub fn fraction(self) -> Option<f64> {
         (self.limit > 0).then(|| self.memory as f64 / self.limit as f64)
+    }
+
+    /// Whether every queue is full.
+    pub fn is_full(self) -> bool {
+        self.queues > 0 && self.full == self.queues
     }
 }
 
@@ -79,22 +89,46 @@ impl PathState {
             self.window_limited = self.window_limited.max(info.rwnd_limited);
             self.retransmitted = self.retransmitted.saturating_add(info.bytes_retransmitted.unwrap_or(0));
             if let Some(memory) = memory {
-                self.client_send.add(memory.send, memory.send_limit);
-                self.client_receive.add(memory.receive, memory.receive_limit);
+                let window = connection.server.map_or(info.rcv_wnd, |server| server.info.snd_wnd);
+                self.client_send.add_send(memory);
+                self.client_receive.add_receive(memory, window, is_probing(connection.server));
             }
         }
         if let Some(memory) = connection.server.and_then(|endpoint| endpoint.memory) {
-            self.server_send.add(memory.send, memory.send_limit);
-            self.server_receive.add(memory.receive, memory.receive_limit);
+            self.server_send.add_send(memory);
+            self.server_receive.add_receive(memory, connection.window(), is_probing(connection.client));
         }
     }
 }
 
 impl Occupancy {
-    fn add(&mut self, memory: u32, limit: u32) {
+    fn add_send(&mut self, memory: SocketMemory) {
+        self.add(memory.send, memory.send_limit, !is_writable(memory.send, memory.send_limit));
+    }
+
+    fn add_receive(&mut self, memory: SocketMemory, window: Option<u32>, is_probed: bool) {
+        let is_full = window == Some(0) || is_probed || memory.receive >= memory.receive_limit;
+        self.add(memory.receive, memory.receive_limit, is_full);
+    }
+
+    fn add(&mut self, memory: u32, limit: u32, is_full: bool) {
         self.memory += u64::from(memory);
         self.limit += u64::from(limit);
+        self.queues += 1;
+        self.full += u32::from(is_full);
     }
+}
+
+/// Whether this sender waits for its peer's window, which may be open and still too small for a segment.
+fn is_probing(sender: Option<Endpoint>) -> bool {
+    sender.is_some_and(|sender| sender.timer == Some(Timer::ZeroWindowProbe))
+}
+
+/// Whether the kernel reports a socket as writable, and wakes a writer that waits: once the free part of its send buffer is at
+/// least half of the used part (`sk_stream_is_writeable` in `include/net/sock.h`). So a writer can be blocked while up to a
+/// third of the buffer is free.
+fn is_writable(used: u32, limit: u32) -> bool {
+    limit.saturating_sub(used) >= used / 2
 }
 
 /// A state as long as all ends agree on it.
@@ -118,5 +152,60 @@ fn min_known(a: Option<u64>, b: Option<u64>) -> Option<u64> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_send_queue_over_two_thirds_is_full() {
+        let memory = |send| SocketMemory { send, send_limit: 3000, ..SocketMemory::default() };
+        let occupancy = |sizes: &[u32]| {
+            let mut occupancy = Occupancy::default();
+            sizes.iter().for_each(|&send| occupancy.add_send(memory(send)));
+            occupancy
+        };
+
+        assert!(!occupancy(&[]).is_full());
+        assert!(!occupancy(&[2000]).is_full());
+        assert!(occupancy(&[2002]).is_full());
+        assert!(!occupancy(&[3100, 1000]).is_full(), "the second one is writable");
+    }
+
+    #[test]
+    fn a_receive_queue_with_a_closed_window_is_full() {
+        let memory = SocketMemory { receive: 500, receive_limit: 1000, ..SocketMemory::default() };
+        let cases =
+            [(Some(0), false, true), (Some(1), false, false), (Some(1), true, true), (None, false, false)];
+        for (window, is_probed, is_full) in cases {
+            let mut occupancy = Occupancy::default();
+            occupancy.add_receive(memory, window, is_probed);
+
+            assert_eq!(occupancy.is_full(), is_full, "{window:?}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_socket_that_blocks_its_writer_is_not_writable() {
+        use std::io::{ErrorKind, Write};
+
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.set_nonblocking(true).unwrap();
+
+        // The kernel frees memory as bytes arrive at the peer, so only what is in use before the write counts.
+        let blocked = loop {
+            let before = SocketMemory::of(&client).unwrap();
+            match client.write(&[7; 64 * 1024]) {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break before,
+                Err(error) => panic!("{error}"),
+            }
+        };
+
+        assert!(!is_writable(blocked.send, blocked.send_limit), "{blocked:?}");
     }
 }

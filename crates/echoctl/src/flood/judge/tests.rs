@@ -1,4 +1,4 @@
-//! Verdicts on made-up floods, each of a kind that was once called by a wrong name.
+//! Verdicts on constructed floods, each of a kind that once got a wrong verdict.
 
 use echoctl_record::Sample;
 
@@ -6,7 +6,7 @@ use super::*;
 
 const MIB: u64 = 1 << 20;
 
-/// What a server has done by a moment of a flood, in MiB.
+/// State of a server at a time of a flood, in MiB.
 struct Moment {
     taken: f64,
     given: f64,
@@ -14,7 +14,7 @@ struct Moment {
     blocked: bool,
 }
 
-/// A flood of so many seconds, ten samples a second, of which 64 MiB/s are sent as long as the server takes them.
+/// A flood of this length with ten samples per second. 64 MiB/s are sent while the server reads them.
 fn flood(seconds: u32, moment: impl Fn(f64) -> Moment) -> Evidence {
     let bytes = |mib: f64| (mib * MIB as f64) as u64;
     let points = (0..=seconds * 10).map(|tenth| {
@@ -49,45 +49,49 @@ fn flood(seconds: u32, moment: impl Fn(f64) -> Moment) -> Evidence {
     }
 }
 
+/// What a flood observes besides this evidence, if its producer waited this long.
+fn observed(evidence: &Evidence, longest_wait: f64) -> Observed {
+    Observed { longest_wait, growth: evidence.figures().memory_growth, ..Observed::default() }
+}
+
 #[test]
-fn a_queue_that_fills_and_then_drains_to_a_slow_reader_is_bounded() {
+fn a_queue_that_fills_and_drains_to_a_slow_reader_is_bounded() {
     // `watermark` with 16 MiB and a reader of 1 MiB/s.
     let evidence = flood(6, |t| {
         let given = 4.0 + t;
         Moment { taken: (64.0 * t).min(21.0), given, memory: Some((64.0 * t).min(17.0)), blocked: t > 0.5 }
     });
 
-    let judgement = judge(&evidence, Observed { longest_wait: 5.5, unwritten: 0 });
+    let judgement = judge(&evidence, observed(&evidence, 5.5));
 
     assert_eq!(judgement.verdict, Verdict::Bounded, "{judgement:?}");
     assert!(judgement.reason.contains("held the producer back for 5.5 s"), "{judgement:?}");
 }
 
 #[test]
-fn a_server_that_reads_as_fast_as_its_slow_reader_is_bounded_however_much_it_took() {
+fn reading_as_fast_as_a_slow_reader_is_bounded() {
     let evidence = flood(20, |t| {
         let given = 4.0 + 2.0 * t;
         Moment { taken: given + 8.0, given, memory: Some(8.0), blocked: t > 0.5 }
     });
 
-    let judgement = judge(&evidence, Observed { longest_wait: 0.9, unwritten: 0 });
+    let judgement = judge(&evidence, observed(&evidence, 0.9));
 
     assert_eq!(judgement.verdict, Verdict::Bounded, "{judgement:?}");
-    assert!(!judgement.reason.contains(WITHOUT_PAUSE), "{judgement:?}");
 }
 
 #[test]
-fn a_stall_that_is_too_short_is_told_as_one() {
+fn a_stall_that_is_too_short_is_inconclusive() {
     let evidence = flood(2, |t| Moment { taken: 4.1, given: 4.0, memory: Some(0.0), blocked: t > 0.2 });
 
-    let judgement = judge(&evidence, Observed { longest_wait: 1.7, unwritten: 0 });
+    let judgement = judge(&evidence, observed(&evidence, 1.7));
 
     assert_eq!(judgement.verdict, Verdict::Inconclusive, "{judgement:?}");
-    assert!(judgement.reason.contains("1.7 s, shorter than the 2 s"), "{judgement:?}");
+    assert!(judgement.reason.contains("only 1.7 s; it takes 2 s"), "{judgement:?}");
 }
 
 #[test]
-fn memory_that_follows_the_input_is_unbounded_whether_the_reader_is_slow_or_stopped() {
+fn memory_that_grows_with_input_is_unbounded() {
     for reads in [0.0, 2.0] {
         let evidence = flood(4, |t| {
             let given = 4.0 + reads * t;
@@ -95,42 +99,41 @@ fn memory_that_follows_the_input_is_unbounded_whether_the_reader_is_slow_or_stop
             Moment { taken, given, memory: Some((taken - given).max(0.0)), blocked: false }
         });
 
-        assert_eq!(
-            judge(&evidence, Observed { longest_wait: 0.0, unwritten: 0 }).verdict,
-            Verdict::Unbounded
-        );
+        assert_eq!(judge(&evidence, observed(&evidence, 0.0)).verdict, Verdict::Unbounded);
     }
 }
 
 #[test]
-fn a_server_that_kept_much_and_then_paused_is_neither_bounded_nor_unbounded() {
+fn much_buffered_input_and_a_pause_are_inconclusive() {
     let evidence = flood(6, |t| {
         let taken = (64.0 * t).min(220.0);
         Moment { taken, given: 4.0, memory: Some(taken), blocked: t > 3.5 }
     });
 
-    let judgement = judge(&evidence, Observed { longest_wait: 2.4, unwritten: 0 });
+    let judgement = judge(&evidence, observed(&evidence, 2.4));
 
     assert_eq!(judgement.verdict, Verdict::Inconclusive, "{judgement:?}");
 }
 
 #[test]
-fn flat_memory_is_never_taken_for_a_server_that_discards() {
-    for (memory, said) in [(Some(0.0), "memory again"), (Some(63.0), "no echo"), (None, "not visible")] {
+fn flat_memory_is_inconclusive_without_a_drain() {
+    for (memory, reason) in
+        [(Some(0.0), "reuses memory"), (Some(63.0), "does not echo"), (None, "not visible")]
+    {
         let evidence = flood(5, |t| {
             let memory = memory.map(|memory| memory * t / 5.0);
             Moment { taken: 64.0 * t, given: (64.0 * t).min(4.0), memory, blocked: false }
         });
 
-        let judgement = judge(&evidence, Observed { longest_wait: 0.0, unwritten: 0 });
+        let judgement = judge(&evidence, observed(&evidence, 0.0));
 
         assert_eq!(judgement.verdict, Verdict::Inconclusive, "{judgement:?}");
-        assert!(judgement.reason.contains(said) && judgement.try_next.is_some(), "{judgement:?}");
+        assert!(judgement.reason.contains(reason) && judgement.try_next.is_some(), "{judgement:?}");
     }
 }
 
 #[test]
-fn what_a_reader_read_before_it_stopped_is_not_counted() {
+fn bytes_read_before_the_reader_stopped_do_not_count() {
     let mut evidence = flood(1, |_| Moment { taken: 69.0, given: 69.0, memory: None, blocked: true });
 
     since_it_stopped_reading(&mut evidence.points);
@@ -138,4 +141,43 @@ fn what_a_reader_read_before_it_stopped_is_not_counted() {
     let last = evidence.points.last().unwrap();
     assert_eq!((last.server_read(), last.sample.consumed), (5 * MIB, 0));
     assert_eq!(last.sample.produced, 15 * MIB);
+}
+
+#[test]
+fn the_growth_in_the_reason_is_the_one_that_was_observed() {
+    let evidence =
+        flood(4, |t| Moment { taken: 64.0 * t, given: 4.0, memory: Some(64.0 * t), blocked: false });
+    let growth = Some(253 * MIB);
+
+    let judgement = judge(&evidence, Observed { growth, ..Observed::default() });
+
+    assert_eq!(judgement.verdict, Verdict::Unbounded, "{judgement:?}");
+    assert!(judgement.reason.contains("grew by 253 MiB: 0.99 bytes per byte received"), "{judgement:?}");
+}
+
+#[test]
+fn growth_that_other_clients_cause_is_not_charged_to_this_flood() {
+    // 8 MiB/s of ours, all of them written back, while another client is buffered at 64 MiB/s.
+    let evidence =
+        flood(8, |t| Moment { taken: 8.0 * t, given: 8.0 * t, memory: Some(64.0 * t), blocked: false });
+    let alone = observed(&evidence, 0.0);
+    let others = OtherInput { received: 500 * MIB, connections: 3 };
+
+    let judgement = judge(&evidence, Observed { others, ..alone });
+
+    assert_eq!(judgement.verdict, Verdict::Inconclusive, "{judgement:?}");
+    assert!(judgement.reason.contains("3 connections of other clients sent 500 MiB"), "{judgement:?}");
+    assert!(!judge(&evidence, alone).reason.contains("other clients"), "there were none");
+}
+
+#[test]
+fn bytes_inside_the_server_are_unbounded_also_among_others() {
+    let evidence =
+        flood(4, |t| Moment { taken: 64.0 * t, given: 4.0, memory: Some(200.0 * t), blocked: false });
+    let others = OtherInput { received: 600 * MIB, connections: 1 };
+
+    let judgement = judge(&evidence, Observed { others, ..observed(&evidence, 0.0) });
+
+    assert_eq!(judgement.verdict, Verdict::Unbounded, "{judgement:?}");
+    assert!(judgement.reason.contains("while 1 connection of other clients sent"), "{judgement:?}");
 }

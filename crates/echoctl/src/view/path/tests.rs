@@ -1,4 +1,4 @@
-//! The picture, of made-up moments.
+//! The path drawn from constructed samples.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn sample(t: f64, inside: u64) -> Sample {
 }
 
 #[test]
-fn the_picture_fits_a_terminal_of_80_by_24() {
+fn the_path_fits_a_terminal_of_80_by_24() {
     let mut view = PathView::default();
     view.add(sample(1.0, 0));
     view.add(sample(2.0, 64 << 20));
@@ -31,7 +31,7 @@ fn the_picture_fits_a_terminal_of_80_by_24() {
             window: Some(0),
             window_zero_for: Some(std::time::Duration::from_secs(100)),
             congestion_window: Some(1_023_000),
-            client_send: Occupancy { memory: 4 << 20, limit: 4 << 20 },
+            client_send: Occupancy { memory: 4 << 20, limit: 4 << 20, queues: 1, full: 1 },
             ..PathState::default()
         },
         base_memory: Some(3 << 20),
@@ -39,60 +39,92 @@ fn the_picture_fits_a_terminal_of_80_by_24() {
         ..Context::default()
     };
 
-    let text = view.text(&context);
+    let text = view.text(&context, (80, 24));
 
     assert!(text.lines().count() <= 23, "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 79), "{text}");
-    assert!(text.contains("+64 MiB/s") && text.contains("used up in 2 min"), "{text}");
+    assert!(text.contains("+64 MiB/s") && text.contains("out of memory in 2 min"), "{text}");
     assert!(text.contains("full "), "{text}");
     assert!(text.contains("No backpressure"), "{text}");
 }
 
 #[test]
-fn a_producer_that_is_held_back_is_said_to_be() {
+fn a_producer_that_is_held_back_is_reported() {
     let mut view = PathView::default();
     view.add(sample(1.0, 0));
     view.add(sample(2.0, 0));
 
-    let text = view.text(&Context { held_back: Some(1.5), ..Context::default() });
+    let text = view.text(&Context { held_back: Some(1.5), ..Context::default() }, (80, 24));
 
     assert!(text.contains("HELD BACK for 1.5 s") && text.contains("Backpressure:"), "{text}");
 }
 
 #[test]
-fn bytes_that_memory_does_not_hold_are_not_said_to_be_inside() {
+fn bytes_missing_from_memory_are_not_called_inside() {
     let mut view = PathView::default();
     let (before, mut now) = (sample(1.0, 0), sample(2.0, 200 << 20));
     now.server_memory = before.server_memory.map(|memory| memory + (1 << 20));
     view.add(before);
     view.add(now);
 
-    let text = view.text(&Context { base_memory: before.server_memory, ..Context::default() });
+    let text = view.text(&Context { base_memory: before.server_memory, ..Context::default() }, (80, 24));
 
     assert!(text.contains("READ, NOT WRITTEN       200 MiB") && !text.contains("INSIDE"), "{text}");
-    assert!(text.contains("memory does not hold it"), "{text}");
+    assert!(text.contains("memory does not hold the"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 79), "{text}");
     assert!(table(&now, before.server_memory).contains("READ, NOT WRITTEN "));
     assert!(table(&sample(2.0, 200 << 20), before.server_memory).contains("INSIDE THE SERVER "));
 }
 
 #[test]
-fn a_jump_that_is_over_is_no_trend() {
+fn a_jump_that_is_over_is_not_a_trend() {
     let mut view = PathView::default();
     for twentieth in 0..20 {
         view.add(sample(f64::from(twentieth) / 20.0, if twentieth < 3 { 0 } else { 1 << 20 }));
     }
 
-    let text = view.text(&Context::default());
+    let text = view.text(&Context::default(), (80, 24));
 
     assert!(text.lines().any(|line| line.contains("INSIDE") && line.ends_with("steady")), "{text}");
     assert!(!text.contains("No backpressure"), "{text}");
 }
 
 #[test]
-fn the_bars_add_up_to_the_bytes_on_the_way() {
-    assert_eq!(bar(0, 100), "");
-    assert_eq!(bar(1, 1_000_000), "▏");
-    assert_eq!(bar(50, 100).chars().count(), BAR / 2);
-    assert_eq!(bar(100, 100).chars().count(), BAR);
+fn a_queue_is_full_where_its_writer_is_held_back() {
+    let mut view = PathView::default();
+    view.add(sample(1.0, 0));
+    let occupancy = |full| Occupancy { memory: 86, limit: 100, queues: 1, full };
+    let line = |full, held_back| {
+        let path = PathState { client_send: occupancy(full), ..PathState::default() };
+        let text = view.text(&Context { path, held_back, ..Context::default() }, (80, 24));
+        text.lines().find(|line| line.contains("client send queue")).unwrap().to_owned()
+    };
+
+    assert!(line(0, None).contains("86 %"));
+    assert!(line(1, None).contains("full"));
+    assert!(line(0, Some(1.5)).contains("full"), "never 86 % beside HELD BACK");
+}
+
+#[test]
+fn a_small_terminal_shows_the_sentence_and_every_queue() {
+    let mut view = PathView::default();
+    view.add(sample(1.0, 0));
+    view.add(sample(2.0, 64 << 20));
+    let context = Context {
+        title: "x".repeat(200),
+        server: "a server with a long name (pid 1234567), and three more processes".to_owned(),
+        path: PathState { window: Some(1 << 30), congestion_window: Some(1 << 20), ..PathState::default() },
+        base_memory: Some(3 << 20),
+        available: Some(1 << 33),
+        ..Context::default()
+    };
+    for (columns, rows) in [(60, 30), (60, 24), (60, 16), (72, 18), (120, 40)] {
+        let text = view.text(&context, (columns, rows));
+
+        assert!(text.lines().count() < rows, "{columns}x{rows}\n{text}");
+        assert!(text.lines().all(|line| line.chars().count() < columns), "{columns}x{rows}\n{text}");
+        let words: Vec<&str> = text.split_whitespace().collect();
+        assert!(words.join(" ").contains("buffers in memory what the client does not read."), "{text}");
+        assert!(text.contains("consumed") && text.contains("client receive queue"), "{text}");
+    }
 }

@@ -1,0 +1,80 @@
+//! Counts what other clients send to the flooded server, whose memory growth is then not due to this flood alone.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use echoctl_observe::SocketDiag;
+
+/// The server's connections that are not ours. Linux only: elsewhere the kernel does not list them.
+pub(super) struct OtherClients {
+    diag: SocketDiag,
+    port: u16,
+    /// Local addresses of our connections.
+    own: HashSet<SocketAddr>,
+    /// Bytes that the others had sent before the flood.
+    before: u64,
+    most: OtherInput,
+    next: Instant,
+}
+
+/// What other clients did during the flood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct OtherInput {
+    /// Bytes that the server's kernel received from them.
+    pub(super) received: u64,
+    /// Connections that were open at that moment.
+    pub(super) connections: u64,
+}
+
+impl OtherClients {
+    /// Starts counting. `None` if the kernel does not list connections.
+    pub(super) fn new(server: SocketAddr, own: impl Iterator<Item = SocketAddr>) -> Option<OtherClients> {
+        let mut others = OtherClients {
+            diag: SocketDiag::open().ok()?,
+            port: server.port(),
+            own: own.map(canonical).collect(),
+            before: 0,
+            most: OtherInput::default(),
+            next: Instant::now(),
+        };
+        others.before = others.count()?.received;
+        Some(others)
+    }
+
+    /// Counts again, at most once per [`INTERVAL`].
+    pub(super) fn update(&mut self) {
+        if Instant::now() < self.next {
+            return;
+        }
+        self.next = Instant::now() + INTERVAL;
+        if let Some(now) = self.count() {
+            let now = OtherInput { received: now.received.saturating_sub(self.before), ..now };
+            if now.received >= self.most.received {
+                self.most = now;
+            }
+        }
+    }
+
+    /// The most that was counted.
+    pub(super) fn most(&self) -> OtherInput {
+        self.most
+    }
+
+    fn count(&mut self) -> Option<OtherInput> {
+        let connections = self.diag.connections(self.port).ok()?;
+        let others = connections.iter().filter(|socket| !self.own.contains(&canonical(socket.remote)));
+        Some(others.fold(OtherInput::default(), |sum, socket| OtherInput {
+            received: sum.received + socket.info.and_then(|info| info.bytes_received).unwrap_or(0),
+            connections: sum.connections + 1,
+        }))
+    }
+}
+
+/// A server on `[::]` has its IPv4 clients as IPv6 addresses.
+fn canonical(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
+}
+
+/// Listing all sockets of a host takes up to 13 ms where there are 10,000.
+const INTERVAL: Duration = Duration::from_secs(1);
