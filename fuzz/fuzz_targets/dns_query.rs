@@ -1,4 +1,4 @@
-//! A DNS query: any bytes, answered within the limits of each transport.
+//! Any bytes as a DNS query: the reply is within the limits of each transport.
 #![no_main]
 
 #[path = "../../crates/lab/tests/support/mod.rs"]

@@ -1,4 +1,4 @@
-//! A DNS reply of another server: any bytes, read as far as they are one.
+//! Any bytes as a DNS reply of another server: decoded as far as they are valid.
 #![no_main]
 
 #[path = "../../crates/lab/tests/support/mod.rs"]

@@ -1,4 +1,4 @@
-//! A record: any bytes, read and drawn in every way.
+//! Any bytes as a record, parsed and drawn in every way.
 #![no_main]
 
 #[path = "../../crates/report/tests/support/mod.rs"]

@@ -1,4 +1,4 @@
-//! A script of an audit in TOML: any bytes, refused in bounded words or printed and read back.
+//! Any bytes as an audit script in TOML: refused with a short error, or printed and parsed again.
 #![no_main]
 
 #[path = "../../crates/audit/tests/support/script.rs"]

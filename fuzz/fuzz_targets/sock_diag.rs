@@ -1,4 +1,4 @@
-//! What the kernel answers when it is asked for sockets: any bytes as netlink messages.
+//! Any bytes as the kernel's netlink replies about sockets.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| echoctl_observe::fuzzed::check_messages(input));

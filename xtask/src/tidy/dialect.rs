@@ -220,11 +220,10 @@ mod tests {
 
     #[test]
     fn comments_literals_and_manifests_are_read_and_code_is_not() {
-        let text =
-            "//! Docs.\nlet ANEW = OWED; // ANEW\nf(\"ANEW\");\n".replace("ANEW", "`anew`".trim_matches('`'));
-        let manifest = format!("# {}\n", "`anew`".trim_matches('`'));
-        let files =
-            [("crates/a/src/a.rs", text.as_str()), ("crates/a/Cargo.toml", &manifest), ("a.txt", &manifest)];
+        let word = "`anew`".trim_matches('`');
+        let code = "//! Docs.\nlet WORD = 1; // WORD\nf(\"WORD\");\n".replace("WORD", word);
+        let text = format!("# {word}\n");
+        let files = [("crates/a/src/a.rs", code.as_str()), ("crates/a/Cargo.toml", &text), ("a.txt", &text)];
 
         assert_eq!(
             places(check, &files),
