@@ -145,7 +145,7 @@ enum View {
 impl Watch {
     /// Samples until the time is over, the server exits, or a signal arrives.
     fn run(mut self) -> Outcome {
-        let began = self.tracker.sampler().began();
+        let began = self.tracker.sampler().start_time();
         let (mut look, mut list, mut line) = (began, began, began);
         loop {
             let now = Instant::now();

@@ -1,14 +1,14 @@
-//! The memory that is left to a process, and the share of it that a limit takes where none is given.
+//! Memory available to a process, and the share of it that serves as the default memory limit.
 //!
-//! The smallest of everything that can end an allocation:
+//! It is the smallest of all bounds at which an allocation ends badly:
 //!
-//! | bound | read from | what happens at it |
+//! | bound | source | effect |
 //! |---|---|---|
 //! | the control group, both versions, every level | [`Cgroup`] | the kernel kills a process of the group |
 //! | RLIMIT_AS less the address space | `/proc/PID/limits`, `VmSize` of `/proc/PID/status` | an allocation fails |
 //! | RLIMIT_DATA less private memory | the same, `VmData` | an allocation fails |
 //! | memory of the machine | `MemAvailable` of `/proc/meminfo` | the kernel kills a process |
-//! | promised memory, with `vm.overcommit_memory` 2 | `CommitLimit` less `Committed_AS` | an allocation fails |
+//! | committed memory, with `vm.overcommit_memory` 2 | `CommitLimit` less `Committed_AS` | an allocation fails |
 //!
 //! References: getrlimit(2), proc_pid_status(5), proc_meminfo(5), the kernel's `mm/overcommit-accounting.rst`.
 
@@ -20,49 +20,49 @@ use crate::Cgroup;
 use crate::machine::{kibibytes, sysctl};
 use crate::proc_file::read_text;
 
-/// Memory that this process could still take, in bytes: the smallest of what its control groups, its resource limits and
-/// the machine leave. Windows shows what the machine leaves; `None` where nothing is visible (macOS).
+/// Memory that this process can still allocate, in bytes: the smallest of what its control groups, its resource
+/// limits and the machine have left. Windows shows what the machine has left; `None` if nothing is visible (macOS).
 pub fn available_memory() -> Option<u64> {
     let own = std::process::id();
     min_known([machine(), Cgroup::own().and_then(|group| group.available()), resource_limits(own)])
 }
 
-/// The same for another process, as far as it is visible from here.
+/// The same for another process, as far as it is visible.
 pub fn available_memory_of(pid: u32) -> Option<u64> {
     min_known([machine(), Cgroup::of(pid).and_then(|group| group.available()), resource_limits(pid)])
 }
 
-/// A memory limit for whoever gives none: a quarter of what is left, at least 16 MiB and at most 1 GiB.
+/// The default memory limit: a quarter of the available memory, at least 16 MiB and at most 1 GiB.
 ///
-/// A quarter, since the limit counts payload alone: buffers that grow, allocators and kernel queues take their part beside
-/// it, and other programs of the group live on the same memory.
+/// A quarter, since the limit counts only payload: growing buffers, allocators and kernel queues add to it, and other
+/// programs of the group use the same memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryShare {
     /// The limit, in bytes.
     pub limit: u64,
-    /// What it is a share of, in bytes: `None` where that is not visible, and of a limit that was given.
+    /// The available memory, in bytes; `None` if it is not visible or the limit is fixed.
     pub available: Option<u64>,
 }
 
 impl MemoryShare {
-    /// A share of what is left to this process.
+    /// A share of the memory available to this process.
     pub fn own() -> MemoryShare {
         MemoryShare::of_available(available_memory())
     }
 
-    /// A share of what is left to this process and to each of `pids`: where the memory of a server is to be bounded,
-    /// it may run in a smaller container than its client.
+    /// A share of the memory available to this process and to each of `pids`, for a limit on a server's memory: it
+    /// may run in a smaller container than its client.
     pub fn with(pids: &[u32]) -> MemoryShare {
         let theirs = pids.iter().filter_map(|&pid| available_memory_of(pid));
         MemoryShare::of_available(theirs.chain(available_memory()).min())
     }
 
-    /// A limit that the user gave, whatever is left.
+    /// A fixed limit, regardless of the available memory.
     pub fn fixed(limit: u64) -> MemoryShare {
         MemoryShare { limit, available: None }
     }
 
-    /// A share of this many bytes.
+    /// A share of this much memory, in bytes.
     pub fn of_available(available: Option<u64>) -> MemoryShare {
         MemoryShare {
             limit: available.map_or(MAX_SHARE, |bytes| (bytes / 4).clamp(MIN_SHARE, MAX_SHARE)),
@@ -70,7 +70,7 @@ impl MemoryShare {
         }
     }
 
-    /// Whether so little is left that the limit itself may not fit.
+    /// Whether so little memory is available that the limit itself may not fit.
     pub fn is_scarce(&self) -> bool {
         self.available.is_some_and(|bytes| bytes < SCARCE_MEMORY)
     }
@@ -101,7 +101,7 @@ fn machine() -> Option<u64> {
     min_known([reported, meminfo_available()])
 }
 
-/// The same on Linux; nothing where there is no `/proc`.
+/// The same on Linux; `None` without `/proc`.
 fn meminfo_available() -> Option<u64> {
     let meminfo = read_text("/proc/meminfo")?;
     let available = kibibytes(&meminfo, "MemAvailable:");
@@ -110,19 +110,19 @@ fn meminfo_available() -> Option<u64> {
     min_known([available, uncommitted])
 }
 
-/// What may still be promised to processes, from `/proc/meminfo`.
+/// Memory that may still be committed, from `/proc/meminfo`.
 fn uncommitted(meminfo: &str) -> Option<u64> {
     Some(kibibytes(meminfo, "CommitLimit:")?.saturating_sub(kibibytes(meminfo, "Committed_AS:")?))
 }
 
-/// What the resource limits of a process leave to it.
+/// What the resource limits of a process leave.
 fn resource_limits(pid: u32) -> Option<u64> {
     let limits = read_text(format!("/proc/{pid}/limits"))?;
     let status = read_text(format!("/proc/{pid}/status")).unwrap_or_default();
     available_by_limits(&limits, &status)
 }
 
-/// The same, from the texts of `limits` and `status`.
+/// The same, from the text of `limits` and `status`.
 fn available_by_limits(limits: &str, status: &str) -> Option<u64> {
     let left = |limit: &str, used: &str| {
         Some(soft_limit(limits, limit)?.saturating_sub(kibibytes(status, used).unwrap_or(0)))
@@ -130,13 +130,13 @@ fn available_by_limits(limits: &str, status: &str) -> Option<u64> {
     min_known([left("Max address space ", "VmSize:"), left("Max data size ", "VmData:")])
 }
 
-/// The soft limit of a line of `/proc/PID/limits`: `name  soft  hard  unit`. `None` where it is `unlimited`.
+/// The soft limit in a line of `/proc/PID/limits`: `name  soft  hard  unit`. `None` if it is `unlimited`.
 fn soft_limit(limits: &str, name: &str) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// Any texts as the files that are read: what is left is within what there is.
+/// Checks the promises for any text: what is left does not exceed the limit.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn check(limits: &str, status: &str) {
     let limit = min_known([soft_limit(limits, "Max address space "), soft_limit(limits, "Max data size ")]);
@@ -144,14 +144,14 @@ pub(crate) fn check(limits: &str, status: &str) {
     assert!(uncommitted(limits) <= kibibytes(limits, "CommitLimit:"));
 }
 
-/// The most that a share comes to, in bytes: many times what the kernels hold of one connection, which is what has to be
-/// seen beyond, and harmless on a machine that has four times as much.
+/// Maximum of a share, in bytes: many times the kernel buffering of one connection, which it must exceed, and
+/// harmless on a machine with four times as much memory.
 const MAX_SHARE: u64 = 1 << 30;
 
-/// The least that a share comes to, in bytes: below this even a demonstration has no room.
+/// Minimum of a share, in bytes: with less, even a demonstration has no room.
 const MIN_SHARE: u64 = 16 << 20;
 
-/// Bytes left of which the least share is a quarter.
+/// Bytes of available memory of which the minimum is a quarter.
 const SCARCE_MEMORY: u64 = 4 * MIN_SHARE;
 
 #[cfg(test)]
@@ -168,19 +168,19 @@ Max address space         614400000            unlimited            bytes     \n
     const STATUS: &str = "Name:\tserver\nVmPeak:\t   90000 kB\nVmSize:\t  100000 kB\nVmData:\t   40000 kB\n";
 
     #[test]
-    fn resource_limits_leave_what_is_not_used_of_them() {
+    fn resource_limits_leave_their_unused_part() {
         let unlimited = "Max address space         unlimited            unlimited            bytes     \n";
 
         assert_eq!(available_by_limits(LIMITS, STATUS), Some(409_600_000 - 40_000 * 1024));
         assert_eq!(available_by_limits(LIMITS, "VmSize: 590000 kB\n"), Some(614_400_000 - 590_000 * 1024));
-        assert_eq!(available_by_limits(LIMITS, "VmSize: 900000 kB\n"), Some(0), "the limit came later");
+        assert_eq!(available_by_limits(LIMITS, "VmSize: 900000 kB\n"), Some(0), "the limit was set later");
         assert_eq!(available_by_limits(LIMITS, ""), Some(409_600_000), "a process whose memory is hidden");
         assert_eq!(available_by_limits(unlimited, STATUS), None);
         assert_eq!(available_by_limits("", STATUS), None);
     }
 
     #[test]
-    fn strict_overcommit_leaves_what_is_not_promised() {
+    fn strict_overcommit_leaves_uncommitted_memory() {
         let meminfo = "CommitLimit:    1000 kB\nCommitted_AS:    400 kB\n";
 
         assert_eq!(uncommitted(meminfo), Some(600 * 1024));
@@ -199,7 +199,7 @@ Max address space         614400000            unlimited            bytes     \n
     }
 
     #[test]
-    fn a_share_says_what_it_is_a_quarter_of() {
+    fn a_share_is_printed_with_its_reason() {
         let text = |left| MemoryShare::of_available(left).to_string();
 
         assert_eq!(text(Some(300 << 20)), "75 MiB, a quarter of the 300 MiB left");
@@ -211,7 +211,7 @@ Max address space         614400000            unlimited            bytes     \n
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn what_is_left_is_visible_and_less_than_the_machine_has() {
+    fn available_memory_is_less_than_the_machine_has() {
         let own = available_memory().unwrap();
 
         assert!(own < crate::machine().memory.unwrap());

@@ -1,40 +1,40 @@
-//! The control group of a process: the memory that a container may take, which can be far less than the machine's.
+//! Memory limits of a process's control group: a container may have far less memory than the machine.
 //!
-//! Version 2 has one tree, version 1 one per resource, and some systems mount both. Limits can be set at any level from the
-//! group to the root, so all levels of both versions are read, and the smallest counts:
+//! Version 2 has one tree, version 1 has one per resource, and some systems mount both. Limits can be set at any
+//! level from the group to the root, so all levels of both versions are read, and the smallest counts:
 //!
 //! ```text
-//! /proc/PID/cgroup     4:memory:/docker/1f…         which group
-//! /proc/self/mountinfo … /docker/1f… /sys/fs/cgroup/memory … - cgroup … memory        where it is mounted, from which root
-//! left at a level      limit − (usage − page cache that is not mapped)
+//! /proc/PID/cgroup     4:memory:/docker/1f…         the group
+//! /proc/self/mountinfo … /docker/1f… /sys/fs/cgroup/memory … - cgroup … memory        its mount point and root
+//! available at a level  limit − (usage − page cache that is not mapped)
 //! ```
 //!
-//! Page cache is not usage, since the kernel takes it back before it fails an allocation: otherwise a group that has read
-//! large files would look full. The kubelet and `docker stats` leave out its inactive part only, but a file that is read
-//! twice is all active: of 300 MiB, 38 MiB looked left where 298 MiB were. What programs have mapped, their own text above
-//! all, does count. References: the kernel's `admin-guide/cgroup-v2.rst`
-//! ("Memory Interface Files") and `admin-guide/cgroup-v1/memory.rst`; cgroups(7) for the two files in `/proc`.
+//! Page cache does not count as usage, since the kernel reclaims it before it fails an allocation: otherwise a group
+//! that has read large files would look full. The kubelet and `docker stats` exclude only its inactive part, but a
+//! file that is read twice is all active: of 300 MiB, 38 MiB looked available where 298 MiB were. What programs have
+//! mapped, such as their own text, does count. References: the kernel's `admin-guide/cgroup-v2.rst` ("Memory
+//! Interface Files") and `admin-guide/cgroup-v1/memory.rst`; cgroups(7) for the two files in `/proc`.
 
 use std::path::{Component, Path, PathBuf};
 
 use crate::proc_file::read_text;
 
-/// The memory of a control group, in bytes.
+/// Memory of a control group, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cgroup {
-    /// The least that any level leaves to take; `None` without a limit.
+    /// The smallest amount that any level has left; `None` without a limit.
     available: Option<u64>,
-    /// Kernel memory of the group's sockets, where the kernel counts it.
+    /// Kernel memory of the group's sockets, if the kernel counts it.
     pub sockets: Option<u64>,
 }
 
 impl Cgroup {
-    /// The group of this program. `None` where there is none.
+    /// The group of this program; `None` if there is none.
     pub fn own() -> Option<Cgroup> {
         Cgroup::read("self")
     }
 
-    /// The group of another process. `None` where there is none, or where it is not visible from here.
+    /// The group of another process; `None` if there is none or it is not visible.
     pub(crate) fn of(pid: u32) -> Option<Cgroup> {
         Cgroup::read(&pid.to_string())
     }
@@ -45,8 +45,8 @@ impl Cgroup {
         let mut found = None;
         for mount in memory_mounts(&mounts) {
             let Some(group) = group_path(&membership, mount.version) else { continue };
-            // The path may name a place that only the host sees. Then the own group is the root of what is mounted, and
-            // another process's group is unknown.
+            // The path may name a place that only the host sees. Then the program's own group is the root of the
+            // mount, and the group of another process is unknown.
             let group = match mount.folder(group).filter(|folder| folder.is_dir()) {
                 Some(folder) => folder,
                 None if process == "self" => mount.point.clone(),
@@ -61,13 +61,13 @@ impl Cgroup {
         found
     }
 
-    /// What may still be taken.
+    /// Memory that the group can still allocate.
     pub fn available(&self) -> Option<u64> {
         self.available
     }
 }
 
-/// The two forms of control groups.
+/// The versions of control groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Version {
     One,
@@ -78,24 +78,24 @@ enum Version {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Mount {
     version: Version,
-    /// The group that is mounted: `/`, or in a container often that of the container.
+    /// The mounted group: `/`, or in a container often its own group.
     root: String,
-    /// Where it is mounted.
+    /// The mount point.
     point: PathBuf,
 }
 
 impl Mount {
-    /// The folder of a group, if it is within what is mounted.
+    /// The folder of a group, if it is within the mount.
     fn folder(&self, group: &str) -> Option<PathBuf> {
         let inside = Path::new(group).strip_prefix(&self.root).ok()?;
-        // A group outside of this process's cgroup namespace has a path that begins with `/..`.
+        // A group outside of this process's cgroup namespace has a path that starts with `/..`.
         let is_within = inside.components().all(|part| matches!(part, Component::Normal(_)));
         is_within.then(|| self.point.join(inside))
     }
 }
 
-/// The mounts that can limit memory, from `mountinfo`: lines of
-/// `id parent device root point options [tags …] - type source options`.
+/// The mounts that can limit memory, from `mountinfo`, which has lines of `id parent device root point options [tags
+/// …] - type source options`.
 fn memory_mounts(text: &str) -> Vec<Mount> {
     let mount = |line: &str| {
         let (place, kind) = line.split_once(" - ")?;
@@ -111,7 +111,7 @@ fn memory_mounts(text: &str) -> Vec<Mount> {
     text.lines().filter_map(mount).collect()
 }
 
-/// `mountinfo` writes space, tab, newline and backslash as a backslash and three octal digits.
+/// Decodes space, tab, newline and backslash, which `mountinfo` writes as a backslash and three octal digits.
 fn unescape(text: &str) -> String {
     let mut parts = text.split('\\');
     let mut plain = parts.next().unwrap_or_default().to_owned();
@@ -131,8 +131,8 @@ fn unescape(text: &str) -> String {
     plain
 }
 
-/// The path of a process's group, from `/proc/PID/cgroup`: lines of `number:resources:path`, where version 2 has no
-/// resources.
+/// The path of a process's group, from `/proc/PID/cgroup`, which has lines of `number:resources:path`. Version 2 has
+/// no resources.
 fn group_path(text: &str, version: Version) -> Option<&str> {
     text.lines().find_map(|line| {
         let mut parts = line.splitn(3, ':');
@@ -152,18 +152,18 @@ fn file_in(level: &Path) -> impl Fn(&str) -> Option<String> {
     move |name| read_text(level.join(name))
 }
 
-/// What one level leaves to take; `None` without a limit.
+/// What one level has left; `None` without a limit.
 fn available_at(version: Version, file: &FileText) -> Option<u64> {
     let number = |name: &str| file(name)?.trim().parse::<u64>().ok();
     let stat = file("memory.stat").unwrap_or_default();
     let (limits, usage, cache) = match version {
-        // The hierarchical limit is the smallest up to the true root, which a container does not see.
+        // The hierarchical limit is the smallest one up to the true root, which a container does not see.
         Version::One => (
             [number("memory.limit_in_bytes"), value(&stat, "hierarchical_memory_limit")],
             "memory.usage_in_bytes",
             ["total_inactive_file", "total_active_file", "total_mapped_file"],
         ),
-        // Above `high` processes are slowed down until they all but stand still.
+        // Above `high`, processes are slowed down to near standstill.
         Version::Two => (
             [number("memory.max"), number("memory.high")],
             "memory.current",
@@ -172,7 +172,7 @@ fn available_at(version: Version, file: &FileText) -> Option<u64> {
     };
     let limit = limits.into_iter().flatten().filter(|&limit| limit < UNLIMITED).min()?;
     let [inactive, active, mapped] = cache.map(|name| value(&stat, name).unwrap_or(0));
-    // Mapped are also pages of shared memory, which are in neither list.
+    // Mapped pages include shared memory, which is in neither list.
     let cache = inactive.saturating_add(active).saturating_sub(mapped).max(inactive);
     let used = number(usage).unwrap_or(0).saturating_sub(cache);
     Some(limit.saturating_sub(used))
@@ -180,7 +180,7 @@ fn available_at(version: Version, file: &FileText) -> Option<u64> {
 
 fn sockets_at(version: Version, file: &FileText) -> Option<u64> {
     match version {
-        // Counted only once a limit has been set, and 0 until then.
+        // Counted only after a limit has been set, and 0 before.
         Version::One => {
             file("memory.kmem.tcp.usage_in_bytes")?.trim().parse().ok().filter(|&bytes: &u64| bytes > 0)
         }
@@ -193,11 +193,11 @@ fn value(stat: &str, name: &str) -> Option<u64> {
     stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?.trim().parse().ok()
 }
 
-/// Version 1 reports no limit as the largest multiple of a page below 2^63 (version 2 as `max`, which is not a number). No
-/// machine has an eighth of it.
+/// Version 1 reports "no limit" as the largest multiple of a page below 2^63 (version 2 as `max`, which is not a
+/// number). No machine has an eighth of this.
 const UNLIMITED: u64 = 1 << 60;
 
-/// Any texts as the files that are read: a folder is below its mount, and what is left is within the limit.
+/// Checks the promises for any text: a folder is below its mount, and what is left does not exceed the limit.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn check(mounts: &str, membership: &str) {
     for version in [Version::One, Version::Two] {
@@ -206,7 +206,7 @@ pub(crate) fn check(mounts: &str, membership: &str) {
             let folder = group.and_then(|group| mount.folder(group));
             assert!(folder.is_none_or(|folder| folder.starts_with(&mount.point)));
         }
-        // Every file of the group has the one text or the other.
+        // Every file of the group has one of the two texts.
         let file = |name: &str| Some(if name == "memory.stat" { mounts } else { membership }.to_owned());
         assert!(available_at(version, &file).is_none_or(|left| left < UNLIMITED));
         let _ = sockets_at(version, &file);

@@ -1,14 +1,14 @@
-//! Following a live server: its connections as they come and go, without a byte sent.
+//! Follows the connections of a live server as they open and close, without sending a byte.
 //!
-//! Once a second the kernel is asked for all connections of the server's ports (a walk over all sockets of the host);
-//! in between only those known are looked up.
+//! Once per second it asks the kernel for all connections of the server's ports, a walk over all sockets of the host.
+//! In between it looks up only the known ones.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use crate::{Error, Observation, ProcessTree, Sampler, SocketDiag, TcpState, WatchedConnection};
 
-/// A server's connections, followed.
+/// Samples all connections of a server.
 #[derive(Debug)]
 pub struct ConnectionTracker {
     diag: SocketDiag,
@@ -19,10 +19,10 @@ pub struct ConnectionTracker {
 }
 
 impl ConnectionTracker {
-    /// Follows the connections that are made to any of `addrs`; a wildcard (`0.0.0.0`) means every address of its port.
+    /// Tracks the connections to any of `addrs`; a wildcard (`0.0.0.0`) covers every address of its port.
     ///
     /// # Errors
-    /// When this system does not show the sockets of other processes.
+    /// If this system does not show the sockets of other processes.
     pub fn new(addrs: Vec<SocketAddr>, tree: Option<ProcessTree>) -> Result<ConnectionTracker, Error> {
         let mut tracker = ConnectionTracker {
             diag: SocketDiag::open()?,
@@ -35,10 +35,10 @@ impl ConnectionTracker {
         Ok(tracker)
     }
 
-    /// Asks which connections there are now: new ones are watched, those that are gone are let go.
+    /// Updates the list of connections: adds new ones, and drops closed ones.
     ///
     /// # Errors
-    /// When the kernel refuses the question.
+    /// If the kernel refuses the request.
     pub fn refresh(&mut self) -> Result<(), Error> {
         let mut ports: Vec<u16> = self.addrs.iter().map(SocketAddr::port).collect();
         ports.sort_unstable();
@@ -46,7 +46,7 @@ impl ConnectionTracker {
         let mut now = HashSet::new();
         for port in ports {
             for entry in self.diag.connections(port)? {
-                // A server's own end that no process holds any more and that has closed is the kernel's to finish.
+                // A closed server socket without a process is left to the kernel.
                 if self.is_served(entry.local) && entry.state != TcpState::Closed {
                     now.insert((entry.remote, entry.local));
                 }
@@ -61,18 +61,18 @@ impl ConnectionTracker {
         Ok(())
     }
 
-    /// Takes a sample of all connections known. Of more than 10,000, the new ones and the next 10,000 are read, and the
-    /// others are taken as they last were: those at most `connections / 10,000` samples ago.
+    /// Samples all known connections. If there are more than 10,000, it reads the new ones and the next 10,000, and
+    /// reuses the last values of the others: those are at most `connections / 10,000` samples old.
     pub fn sample(&mut self) -> Observation {
         self.sampler.sample_some(MAX_TRACKED_PER_SAMPLE)
     }
 
-    /// The connections, and the processes.
+    /// The sampler, with the connections and the processes.
     pub fn sampler(&self) -> &Sampler {
         &self.sampler
     }
 
-    /// Connections seen so far, those that have gone included.
+    /// Number of connections seen so far, including closed ones.
     pub fn connections_seen(&self) -> u64 {
         self.connections_seen
     }
@@ -90,7 +90,7 @@ impl ConnectionTracker {
     }
 }
 
-/// Connections that are all read in one sample: 40 ms' work, at four samples a second.
+/// Maximum number of connections read per sample: 40 ms of work, at four samples per second.
 const MAX_TRACKED_PER_SAMPLE: usize = 10_000;
 
 #[cfg(test)]
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_are_followed_as_they_come_and_go() {
+    fn connections_are_tracked_as_they_open_and_close() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let mut tracker = ConnectionTracker::new(vec![addr], None).unwrap();
@@ -125,7 +125,7 @@ mod tests {
         drop((second, accepted));
         let deadline = Instant::now() + Duration::from_secs(10);
         while tracker.sampler().connections().count() > 1 {
-            assert!(Instant::now() < deadline, "an ended connection is still followed after 10 s");
+            assert!(Instant::now() < deadline, "a closed connection is still tracked after 10 s");
             tracker.refresh().unwrap();
         }
         assert_eq!(tracker.connections_seen(), 2);

@@ -1,53 +1,53 @@
-//! What can go wrong while looking: the thing is not there, not visible to us, or the kernel refused.
+//! Errors of a measurement: the object does not exist, it is not visible, or a system call failed.
 
 use std::io;
 use std::net::SocketAddr;
 
 use thiserror::Error;
 
-/// Why something could not be seen.
+/// Why a measurement failed.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The kernel refused a question.
-    // Not its source: its words stand in the message, and a chain would say them twice.
+    /// A system call failed.
+    // Not a source: the message contains it, and printing a chain would repeat it.
     #[error("{operation}: {error}")]
     Kernel {
-        /// What was asked for.
+        /// What was attempted.
         operation: &'static str,
         /// The kernel's error.
         error: io::Error,
     },
-    /// The kernel's answer is not of the form that is documented.
-    #[error("{operation}: the kernel's answer makes no sense")]
+    /// The kernel's reply does not have the documented format.
+    #[error("{operation}: malformed reply of the kernel")]
     Malformed {
-        /// What was asked for.
+        /// What was attempted.
         operation: &'static str,
     },
-    /// There is no such process, or it has ended.
+    /// There is no such process, or it has exited.
     #[error("no process has the pid {pid}")]
     NoProcess {
-        /// The pid asked for.
+        /// The requested pid.
         pid: u32,
     },
     /// No socket of this host listens at the address.
-    #[error("nobody listens at {addr} on this host")]
+    #[error("nothing listens on {addr}")]
     NotListening {
-        /// The address asked for.
+        /// The requested address.
         addr: SocketAddr,
     },
-    /// The system gives no thread, or no memory for one.
+    /// The system refuses a thread, or has no memory for one.
     #[error("start a thread: {0}")]
     NoThread(io::Error),
     /// This operating system does not show it, or not to this program.
     #[error("{what} is not visible on this system")]
     NotVisible {
-        /// What was asked for.
+        /// What was requested.
         what: &'static str,
     },
 }
 
 impl Error {
-    /// For `map_err`: the kernel refused `what`.
+    /// For `map_err`: the error of this operation.
     pub(crate) fn kernel(operation: &'static str) -> impl FnOnce(io::Error) -> Error {
         move |error| Error::Kernel { operation, error }
     }

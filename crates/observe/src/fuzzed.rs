@@ -1,13 +1,16 @@
-//! Everything here that parses bytes of the kernel, behind one function each, with what is promised of any bytes.
+//! Checks all parsers of kernel data with any bytes: one function per kind of data, with the promises that hold for
+//! any input.
 //!
-//! For the fuzz targets, which build this crate with `--cfg fuzzing`, and for the tests; no other build has it.
+//! For the fuzz targets, which build this crate with `--cfg fuzzing`, and for the tests; other builds do not contain
+//! it.
 
 #[cfg(target_os = "linux")]
 pub use crate::diag::check_messages;
 
 use crate::{SocketMemory, TcpInfo, available, cgroup, machine, queue_limits, users};
 
-/// Reads `input` as `struct tcp_info`, as socket memory, and as every text file of `/proc`, `/sys` and `/etc` that is read.
+/// Parses `input` as `struct tcp_info`, as socket memory, and as every text file of `/proc`, `/sys` and `/etc` that
+/// is read.
 pub fn check_texts(input: &[u8]) {
     if let Some(info) = TcpInfo::parse(input) {
         for side in [crate::Side::Accepting, crate::Side::Connecting] {
@@ -41,7 +44,7 @@ mod tests {
         files.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
     }
 
-    /// Checks each seed as it is, cut anywhere, and with each bit flipped.
+    /// Checks each seed unchanged, truncated at every length, and with each bit flipped.
     fn check_seeds(target: &str, check: fn(&[u8])) {
         let seeds = seeds(target);
         assert!(!seeds.is_empty());
@@ -49,20 +52,20 @@ mod tests {
             check(&seed);
             (0..seed.len()).for_each(|end| check(&seed[..end]));
             for bit in 0..8 * seed.len() {
-                let mut garbled = seed.clone();
-                garbled[bit / 8] ^= 1 << (bit % 8);
-                check(&garbled);
+                let mut damaged = seed.clone();
+                damaged[bit / 8] ^= 1 << (bit % 8);
+                check(&damaged);
             }
         }
     }
 
     #[test]
-    fn garbled_messages_of_sock_diag_keep_the_promises() {
+    fn damaged_messages_of_sock_diag_are_handled() {
         check_seeds("sock_diag", check_messages);
     }
 
     #[test]
-    fn garbled_texts_of_the_kernel_keep_the_promises() {
+    fn damaged_texts_of_the_kernel_are_handled() {
         check_seeds("kernel_text", check_texts);
     }
 }

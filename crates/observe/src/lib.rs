@@ -1,20 +1,22 @@
-//! What the kernel tells: the queues of both ends of a connection, the memory of a process tree, who listens.
+//! Measurements from the kernel: the queues of both endpoints of a connection, the memory of a process tree, and the
+//! processes that own a listening socket.
 //!
-//! Everything here only reads, and needs no help from the server that is looked at: any owner, any language.
+//! This crate only reads. It needs no cooperation from the measured server, whatever its owner and language.
 //!
-//! - [`ProcessTree`], [`Process`]: memory, processor time and disk writes of a server and all that it started.
-//! - [`listener_at`]: which processes own a listening port.
-//! - [`Sampler`], [`SamplerThread`]: where every byte of a set of connections is, again and again.
-//! - [`ConnectionTracker`]: the connections of a live server, as they come and go.
+//! - [`ProcessTree`], [`Process`]: memory, processor time and disk writes of a server and its descendants.
+//! - [`listener_at`], [`pids`], [`socket_inodes`]: the processes that own a listening socket.
+//! - [`Sampler`], [`SamplerThread`]: repeated samples of where every byte of a set of connections is.
+//! - [`ConnectionTracker`]: all connections of a live server, as they open and close.
 //! - [`SocketDiag`]: the state and queues of any TCP socket of this host, looked up by its two addresses.
-//! - [`machine()`], [`QueueLimits`], [`TcpMemory`]: what bounds the queues on this machine.
-//! - [`available_memory`], [`MemoryShare`], [`Cgroup`]: the memory that is left to a process, and a limit that fits into it.
-//! - [`loopback()`]: this host's loopback address, also where it is IPv6 alone.
-//! - [`start_thread`]: a thread, or why there is none.
-//! - [`SelfTest`]: what a sample costs here, and how true it is.
+//! - [`machine()`], [`KernelBuffering`], [`QueueLimits`], [`TcpMemory`]: the limits of the queues on this machine.
+//! - [`available_memory`], [`MemoryShare`], [`Cgroup`]: the memory available to a process, and a limit that fits into
+//!   it.
+//! - [`loopback()`]: this host's loopback address, also if it has only IPv6.
+//! - [`start_thread`]: starts a thread, or returns an error if the system refuses it.
+//! - [`SelfTest`]: the cost and the accuracy of a sample on this machine.
 //!
-//! What a system cannot show is `None` or [`Error::NotVisible`], never a guess. Linux shows everything; what macOS and
-//! Windows show is said at each item.
+//! What a system does not show is `None` or [`Error::NotVisible`], never a guess. Linux shows everything; for macOS
+//! and Windows, each item documents what they show.
 
 mod error;
 #[cfg(any(test, fuzzing))]

@@ -1,7 +1,7 @@
-//! Who listens at an address: the sockets, their owner, and the processes that hold them.
+//! Finds what listens at an address: the sockets, their owner, and the processes that have them open.
 //!
-//! The kernel tells the sockets and their owner's user id to everybody. Which process holds a socket is to be seen in
-//! `/proc/PID/fd` alone, which only that user and root may read.
+//! The kernel shows every user all sockets and the user ids of their owners. Only `/proc/PID/fd` shows which process
+//! has a socket open, and only that user and root may read it.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,24 +11,24 @@ use crate::Error;
 use crate::socket_inodes;
 use crate::users::user_name;
 
-/// What listens at an address.
+/// A listening socket and its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
-    /// Where it listens: the address asked for, or a wildcard (`0.0.0.0`, `[::]`) that covers it.
+    /// Where it listens: the requested address, or a wildcard (`0.0.0.0`, `[::]`) that covers it.
     pub addr: SocketAddr,
-    /// The user that owns it; `None` where the system does not tell.
+    /// The user id of its owner; `None` if the system does not show it.
     pub uid: Option<u32>,
-    /// The processes that hold it, lowest pid first: a server and its workers may share one. Empty when they are not
-    /// visible: they are another user's.
+    /// The processes that have it open, lowest pid first: a server and its workers may share a socket. Empty if they
+    /// are not visible, because they belong to another user.
     pub owners: Vec<Owner>,
 }
 
-/// A process that holds a listening socket.
+/// A process that has a listening socket open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     /// Its pid.
     pub pid: u32,
-    /// The program's name.
+    /// The name of its program.
     pub name: String,
 }
 
@@ -38,7 +38,7 @@ impl Listener {
         self.owners.iter().map(|owner| owner.pid)
     }
 
-    /// Whether it belongs to another user than the one who runs this program. `None` where that is not visible.
+    /// Whether it belongs to a user other than the one who runs this program; `None` if that is not visible.
     pub fn is_of_another_user(&self) -> Option<bool> {
         Some(self.uid? != own_uid()?)
     }
@@ -48,10 +48,10 @@ impl Listener {
 impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.owners.as_slice(), self.uid) {
-            ([], None) => write!(f, "process not visible on this system: give --pid"),
+            ([], None) => write!(f, "process not visible on this system"),
             ([], Some(uid)) => {
                 let user = user_name(uid).unwrap_or_else(|| format!("uid {uid}"));
-                write!(f, "process not visible: it is another user's ({user}); give --pid")
+                write!(f, "a process of another user ({user}), not visible")
             }
             ([one], _) => write!(f, "{} (pid {})", one.name, one.pid),
             ([first, more @ ..], _) => {
@@ -61,12 +61,12 @@ impl fmt::Display for Listener {
     }
 }
 
-/// Finds who listens at `addr`: at exactly that address if somebody does, else at a wildcard that covers it.
+/// Finds the socket that listens at exactly this address, or else at a wildcard that covers it.
 ///
-/// Takes 20 to 100 ms on a busy host, since the files of all processes are looked through.
+/// Takes 20 to 100 ms on a busy host, since it checks the open files of all processes.
 ///
 /// # Errors
-/// [`Error::NotListening`]; [`Error::NotVisible`] on a system that does not tell.
+/// [`Error::NotListening`]; [`Error::NotVisible`] on a system that does not show it.
 #[cfg(target_os = "linux")]
 pub fn listener_at(addr: SocketAddr) -> Result<Listener, Error> {
     let listening = crate::SocketDiag::open()?.listening()?;
@@ -92,17 +92,17 @@ pub fn listener_at(addr: SocketAddr) -> Result<Listener, Error> {
 /// Not visible on this system.
 ///
 /// # Errors
-/// Always: which process listens is not visible.
+/// Always.
 #[cfg(not(target_os = "linux"))]
 pub fn listener_at(_: SocketAddr) -> Result<Listener, Error> {
-    Err(Error::NotVisible { what: "which process listens (give --pid)" })
+    Err(Error::NotVisible { what: "the process that listens" })
 }
 
-/// The addresses at which these processes listen, sorted. Empty when they listen nowhere, or when their files are not
-/// visible: another user's.
+/// The addresses at which these processes listen, sorted. Empty if they do not listen, or if their files are not
+/// visible because they belong to another user.
 ///
 /// # Errors
-/// [`Error::NotVisible`] on a system that does not tell.
+/// [`Error::NotVisible`] on a system that does not show it.
 #[cfg(target_os = "linux")]
 pub fn listening_addresses(pids: impl IntoIterator<Item = u32>) -> Result<Vec<SocketAddr>, Error> {
     let listening = crate::SocketDiag::open()?.listening()?;
@@ -120,13 +120,13 @@ pub fn listening_addresses(pids: impl IntoIterator<Item = u32>) -> Result<Vec<So
 /// Not visible on this system.
 ///
 /// # Errors
-/// Always: where a process listens is not visible.
+/// Always.
 #[cfg(not(target_os = "linux"))]
 pub fn listening_addresses(_: impl IntoIterator<Item = u32>) -> Result<Vec<SocketAddr>, Error> {
-    Err(Error::NotVisible { what: "where a process listens" })
+    Err(Error::NotVisible { what: "the listening addresses of a process" })
 }
 
-/// The processes that have one of these sockets open, as far as we may see.
+/// The processes that have one of these sockets open, if they are visible.
 #[cfg(target_os = "linux")]
 fn holders(inodes: &[u32]) -> Vec<Owner> {
     let holds = |pid: &u32| socket_inodes(*pid).any(|inode| inodes.contains(&inode));
@@ -138,14 +138,15 @@ fn holders(inodes: &[u32]) -> Vec<Owner> {
     owners
 }
 
-/// Whether the files of other users' processes are visible, and with them who listens at a port and what is written to
-/// disk. Their memory is visible to everybody, given the pid.
+/// Whether the open files of other users' processes are visible, and with them the owners of listening sockets and
+/// the bytes written to disk. Their memory is visible to every user.
 pub fn sees_other_users() -> bool {
-    // The first process is root's, except in a container, where it may be ours: then all that we see is.
+    // Process 1 belongs to root, except in some containers, where it belongs to this user and all visible processes
+    // do.
     std::fs::read_dir("/proc/1/fd").is_ok()
 }
 
-/// The user that this program runs as.
+/// The user that runs this program.
 fn own_uid() -> Option<u32> {
     crate::Process::open(std::process::id()).ok()?.uid()
 }
@@ -158,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_listener_is_found_at_its_own_address_and_behind_a_wildcard() {
+    fn a_listener_is_found_at_its_address_or_a_wildcard() {
         let exact = TcpListener::bind("127.0.0.1:0").unwrap();
         let any = TcpListener::bind("0.0.0.0:0").unwrap();
         let addr = exact.local_addr().unwrap();
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_addresses_of_a_process_are_where_it_listens() {
+    fn the_listening_addresses_of_a_process_are_found() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
 
         let addrs = listening_addresses([std::process::id()]).unwrap();
@@ -184,21 +185,21 @@ mod tests {
     }
 
     #[test]
-    fn an_address_where_nobody_listens_says_so() {
-        // Bound and not listening: nobody else can have the port meanwhile.
+    fn an_address_without_a_listener_is_an_error() {
+        // Bound but not listening: no other program can take the port meanwhile.
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
         let addr = socket.local_addr().unwrap().as_socket().unwrap();
 
         let error = listener_at(addr).unwrap_err();
 
-        assert_eq!(error.to_string(), format!("nobody listens at {addr} on this host"));
+        assert_eq!(error.to_string(), format!("nothing listens on {addr}"));
     }
 
     #[test]
-    fn an_owner_that_is_not_visible_is_said_to_be_another_users() {
+    fn a_hidden_owner_is_reported_as_another_user() {
         let hidden = Listener { addr: ([127, 0, 0, 1], 80).into(), uid: Some(0), owners: Vec::new() };
 
-        assert_eq!(hidden.to_string(), "process not visible: it is another user's (root); give --pid");
+        assert_eq!(hidden.to_string(), "a process of another user (root), not visible");
     }
 }

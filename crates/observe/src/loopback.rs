@@ -1,15 +1,15 @@
-//! The loopback address of this host: 127.0.0.1, or `[::1]` where only IPv6 is configured.
+//! The loopback address of this host: 127.0.0.1, or `[::1]` on a host with only IPv6.
 //!
-//! Some containers and network namespaces have no IPv4 address at all. Found out by binding, the one question whose
-//! answer does not depend on routes, on privileges or on how a system lists its interfaces.
+//! Some containers and network namespaces have no IPv4 address at all. This is tested by binding, since a bind does
+//! not depend on routes, on privileges, or on how a system lists its interfaces.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 /// The loopback address to listen on and to connect to.
 ///
-/// 127.0.0.1 also where neither address can be bound: an error that names it is the one people know how to search for.
+/// It is 127.0.0.1 also if neither address can be bound, since an error with this address is easier to search for.
 pub fn loopback() -> IpAddr {
-    // A datagram socket: it takes a port for a moment and listens for nothing that could connect to it.
+    // A datagram socket: it occupies a port only for a moment and accepts no connections.
     first_usable(|ip| UdpSocket::bind((ip, 0)).is_ok())
 }
 
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ipv4_comes_first_and_ipv6_where_it_is_alone() {
+    fn ipv4_is_preferred_to_ipv6() {
         assert!(first_usable(|_| true).is_ipv4());
         assert!(first_usable(|ip| ip.is_ipv6()).is_ipv6());
         assert!(first_usable(|_| false).is_ipv4());

@@ -8,21 +8,21 @@ use crate::proc_file::read_text;
 use crate::queue_limits::{KernelBuffering, QueueLimits, SysctlRange};
 use crate::sys;
 
-/// The memory that TCP has in the kernel, over all sockets of the host, in bytes.
+/// Kernel memory of TCP, over all sockets of the host, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TcpMemory {
-    /// What it has now.
+    /// Memory in use.
     pub used: u64,
-    /// Where the kernel begins to shrink everybody's queues.
+    /// The threshold above which the kernel shrinks all queues.
     pub pressure: u64,
-    /// The most that it gets.
+    /// The maximum.
     pub max: u64,
-    /// TCP sockets of the host that are in use.
+    /// Number of TCP sockets in use on the host.
     pub sockets: u64,
 }
 
 impl TcpMemory {
-    /// Of this host now. `None` where it is not visible.
+    /// That of this host now; `None` if it is not visible.
     pub fn now() -> Option<TcpMemory> {
         let limits = SysctlRange::here("net.ipv4.tcp_mem")?;
         let stat = read_text("/proc/net/sockstat")?;
@@ -37,14 +37,14 @@ impl TcpMemory {
         })
     }
 
-    /// The part of the way to pressure that is gone: above 0.5 figures of many connections cannot be trusted, above 1
-    /// the kernel shrinks queues.
+    /// Memory in use as a fraction of the pressure threshold. Above 0.5, measurements of many connections are
+    /// unreliable; above 1 the kernel shrinks queues.
     pub fn utilization(&self) -> f64 {
         self.used as f64 / self.pressure.max(1) as f64
     }
 }
 
-/// This machine, for the record of a run.
+/// Describes this machine, for a recording.
 pub fn machine() -> Machine {
     let sysctls: BTreeMap<String, String> =
         SYSCTLS.iter().filter_map(|&name| Some((name.to_owned(), sysctl(name)?))).collect();
@@ -59,7 +59,7 @@ pub fn machine() -> Machine {
     }
 }
 
-/// A kernel setting by its name, `net.ipv4.tcp_rmem`, with single spaces between its parts.
+/// A kernel setting by its name, such as `net.ipv4.tcp_rmem`, with single spaces between its parts.
 pub(crate) fn sysctl(name: &str) -> Option<String> {
     let text = read_text(format!("/proc/sys/{}", name.replace('.', "/")))?;
     Some(text.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
@@ -70,13 +70,13 @@ fn meminfo(label: &str) -> Option<u64> {
     kibibytes(&read_text("/proc/meminfo")?, label)
 }
 
-/// A line of `/proc/meminfo` or `/proc/PID/status` that has a number of kB, in bytes.
+/// A line of `/proc/meminfo` or `/proc/PID/status` with a number of kB, in bytes.
 pub(crate) fn kibibytes(text: &str, label: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(label))?;
     line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// TCP sockets in use and pages of memory that they have, from `/proc/net/sockstat`.
+/// TCP sockets in use, and pages of memory that they use, from `/proc/net/sockstat`.
 fn tcp_of_sockstat(text: &str) -> Option<(u64, u64)> {
     let line = text.lines().find_map(|line| line.strip_prefix("TCP:"))?;
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
@@ -87,13 +87,13 @@ fn tcp_of_sockstat(text: &str) -> Option<(u64, u64)> {
     Some((value("inuse")?, value("mem")?))
 }
 
-/// Any text as the files that are read.
+/// Checks that any text is parsed without a panic.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn check(text: &str) {
     let _ = (tcp_of_sockstat(text), kibibytes(text, "MemAvailable:"));
 }
 
-/// Settings that decide how much stands in queues, and when it moves.
+/// Settings that decide how much data the queues hold, and when it moves.
 const SYSCTLS: [&str; 10] = [
     "net.core.rmem_max",
     "net.core.somaxconn",
@@ -118,14 +118,14 @@ mod tests {
         "MemTotal:       24637888 kB\nMemFree:         4212012 kB\nMemAvailable:   21011000 kB\n";
 
     #[test]
-    fn sockstat_and_meminfo_are_read_by_label() {
+    fn sockstat_and_meminfo_are_parsed_by_label() {
         assert_eq!(tcp_of_sockstat(SOCKSTAT), Some((7, 141)));
         assert_eq!(kibibytes(MEMINFO, "MemAvailable:"), Some(21_011_000 * 1024));
         assert_eq!(kibibytes(MEMINFO, "SwapTotal:"), None);
     }
 
     #[test]
-    fn text_that_is_cut_short_anywhere_is_never_a_panic() {
+    fn truncated_text_never_panics() {
         for text in [SOCKSTAT, MEMINFO] {
             for end in 0..text.len() {
                 let _ = (tcp_of_sockstat(&text[..end]), kibibytes(&text[..end], "MemAvailable:"));
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn this_machine_shows_what_linux_always_shows() {
+    fn linux_shows_kernel_memory_and_settings() {
         let machine = machine();
 
         assert!(machine.kernel.is_some() && machine.memory > Some(1 << 20));

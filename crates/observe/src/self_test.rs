@@ -1,5 +1,5 @@
-//! The self-test: what a sample costs on this machine, and how true the ledger is, measured on an echo whose every byte
-//! is counted by itself too. It takes about two seconds, loopback only, and at most a megabyte of queues.
+//! Measures the cost of a sample on this machine and the accuracy of the ledger, with an echo that counts its own
+//! bytes. Takes about two seconds, uses only loopback, and fills at most a megabyte of queues.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -13,36 +13,37 @@ use socket2::{Domain, SockRef, Socket, Type};
 use crate::thread::start_scoped;
 use crate::{Error, LocalEndpoint, Sampler, WatchedConnection, loopback, start_thread};
 
-/// What the self-test measured.
+/// Results of the self-test.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SelfTest {
-    /// Time that a sample of one connection takes: the median.
+    /// Time to sample one connection: the median.
     pub cost_median: Duration,
-    /// The same, of the slowest of a hundred.
+    /// The same, 99th percentile.
     pub cost_p99: Duration,
-    /// Bytes by which the ledger was wrong about a stalled echo, boundaries and sum together. `None`: the server's end is
-    /// not visible here.
+    /// Total error of the ledger for a stalled echo, in bytes: the boundaries and their sum. `None`: the server's
+    /// endpoint is not visible here.
     pub stalled_error: Option<u64>,
-    /// Bytes that were on the way then.
+    /// Bytes in flight during that stall.
     pub stalled_bytes: u64,
-    /// Bytes by which a boundary was wrong beside a running echo: the median of the samples.
+    /// Error of a boundary with a running echo, in bytes: the median of the samples.
     pub running_error_median: Option<u64>,
-    /// The same, of the worst of twenty.
+    /// The same, 95th percentile.
     pub running_error_p95: Option<u64>,
-    /// How fast the echo ran meanwhile, in bytes a second.
+    /// Rate of the running echo, in bytes per second.
     pub running_rate: f64,
 }
 
 impl SelfTest {
-    /// Runs it.
+    /// Runs the self-test.
     ///
     /// # Errors
-    /// When the kernel refuses a socket on loopback, or a thread.
+    /// If the kernel refuses a socket on loopback, or a thread.
     pub fn run() -> Result<SelfTest, Error> {
         run().map_err(Error::kernel("run the self-test on loopback"))
     }
 
-    /// Whether figures taken on this machine now can be trusted: at rest to the byte, in motion to a few writes.
+    /// Whether measurements on this machine can be trusted now: exact to the byte at rest, and to a few writes in
+    /// motion.
     pub fn is_good(&self) -> bool {
         self.stalled_error == Some(0)
             && self.running_error_median.is_some_and(|error| error <= 4 * CHUNK as u64)
@@ -75,7 +76,7 @@ fn run() -> io::Result<SelfTest> {
     })
 }
 
-/// Fills every queue, waits until nothing moves, and compares.
+/// Fills every queue, waits until nothing moves, and compares the counters.
 fn stalled(connection: &EchoConnection, sampler: &mut Sampler) -> io::Result<(Option<u64>, u64)> {
     connection.client.set_nonblocking(true)?;
     let deadline = Instant::now() + STALL_TIMEOUT;
@@ -97,7 +98,7 @@ fn stalled(connection: &EchoConnection, sampler: &mut Sampler) -> io::Result<(Op
     let (Some(read), Some(written)) = (last.server_read, last.server_written) else {
         return Ok((None, on_the_way));
     };
-    // The write that waits is in the kernel in part, and counted by the server when it returns.
+    // A part of the blocked write is in the kernel, but the server counts it only when the write returns.
     let counted = connection.server_count.written.load(SeqCst);
     let wrong = connection.server_count.read.load(SeqCst).abs_diff(read)
         + outside(written, counted, counted + CHUNK as u64)
@@ -106,7 +107,7 @@ fn stalled(connection: &EchoConnection, sampler: &mut Sampler) -> io::Result<(Op
     Ok((Some(wrong), on_the_way))
 }
 
-/// Samples while the echo runs as fast as it can; the errors, sorted. `None`: nothing to compare with.
+/// Samples while the echo runs at full speed, and returns the sorted errors. `None`: nothing to compare with.
 fn running(connection: &EchoConnection, sampler: &mut Sampler) -> io::Result<Option<Vec<u64>>> {
     connection.client.set_nonblocking(false)?;
     let done = AtomicBool::new(false);
@@ -117,7 +118,7 @@ fn running(connection: &EchoConnection, sampler: &mut Sampler) -> io::Result<Opt
                     break;
                 }
             }
-            // The server sees the end, answers what is left, and closes: so the reader comes to an end as well.
+            // The server sees the end of stream, echoes the rest and closes, so the reader ends as well.
             let _ = connection.client.shutdown(Shutdown::Write);
         })
         .map_err(io::Error::other)?;
@@ -144,12 +145,12 @@ fn running(connection: &EchoConnection, sampler: &mut Sampler) -> io::Result<Opt
     })
 }
 
-/// By how much `value` lies outside of what is possible.
+/// Distance of `value` from the possible range.
 fn outside(value: u64, least: u64, most: u64) -> u64 {
     least.saturating_sub(value) + value.saturating_sub(most)
 }
 
-/// Bytes read and written by one party, by its own count.
+/// Bytes read and written by one side, by its own count.
 #[derive(Debug, Default)]
 struct Count {
     read: AtomicU64,
@@ -162,7 +163,7 @@ impl Count {
     }
 }
 
-/// A connection to an echo in a thread of its own, which ends with the connection.
+/// A connection to an echo on its own thread, which ends with the connection.
 struct EchoConnection {
     client: Arc<TcpStream>,
     client_count: Arc<Count>,
@@ -181,7 +182,7 @@ impl EchoConnection {
         client.connect_timeout(&addr.into(), IO_TIMEOUT)?;
         let client = TcpStream::from(client);
         let peer = loop {
-            // Ours is in the queue by now; any other is a stranger's, who found the port.
+            // The client's connection is in the backlog by now; any other comes from a program that found the port.
             let (peer, from) = listener.accept()?;
             if from == client.local_addr()? {
                 break peer;
@@ -234,12 +235,12 @@ impl EchoConnection {
 
 impl Drop for EchoConnection {
     fn drop(&mut self) {
-        // It fails when the connection has ended already, and that is all it is for.
+        // Fails if the connection is already closed, which is fine.
         let _ = self.client.shutdown(Shutdown::Both);
     }
 }
 
-/// Reads a chunk, writes it, and only then reads on.
+/// Reads a chunk, writes it, and only then reads the next.
 fn echo(mut peer: TcpStream, count: &Count) {
     let mut chunk = [0; CHUNK];
     while let Ok(read @ 1..) = peer.read(&mut chunk) {
@@ -251,22 +252,22 @@ fn echo(mut peer: TcpStream, count: &Count) {
     }
 }
 
-/// One write and one read.
+/// Bytes per read and per write.
 const CHUNK: usize = 64 << 10;
 
-/// Small queues stall soon: the kernel doubles this.
+/// Bytes. Small queues stall soon; the kernel doubles this value.
 const BUFFER: usize = 64 << 10;
 
-/// Longer than the steps of a stalling connection: delayed acknowledgement (40 ms), first window probe (200 ms).
+/// Longer than the steps in which a stall builds up: delayed ACK (40 ms), first window probe (200 ms).
 const QUIET_TIME: Duration = Duration::from_millis(450);
 
-/// A stall of such small queues is there after 0.3 s; a loaded machine may take longer.
+/// Such small queues are stalled after 0.3 s; a loaded machine may take longer.
 const STALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A call on these sockets that takes so long does not end: then the test ends without it.
+/// A call on these sockets that takes this long is hung: then the test ends without it.
 const IO_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// How long the running echo is sampled.
+/// Duration of sampling the running echo.
 const RUN_DURATION: Duration = Duration::from_millis(700);
 
 const COST_SAMPLES: usize = 1000;
@@ -277,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ledger_is_right_to_the_byte_when_nothing_moves() {
+    fn the_ledger_is_exact_when_nothing_moves() {
         let test = SelfTest::run().unwrap();
 
         assert_eq!(test.stalled_error, Some(0), "{test:?}");
@@ -287,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn the_distance_to_what_is_possible_is_nothing_inside_it() {
+    fn a_possible_value_has_distance_0() {
         assert_eq!([outside(5, 3, 8), outside(1, 3, 8), outside(10, 3, 8)], [0, 2, 2]);
     }
 }

@@ -1,20 +1,20 @@
-//! Our own sockets: how much stands in their queues, and how much may.
+//! Queues of this process's own sockets: the bytes in them, and their capacity.
 
 use std::io;
 
 use socket2::SockRef;
 
-/// What a socket of this process must be able to do to be looked at: lend its handle.
+/// Access to the file descriptor of a socket, needed to measure it.
 #[cfg(unix)]
 pub use std::os::fd::AsFd as AsHandle;
 #[cfg(windows)]
 pub use std::os::windows::io::AsSocket as AsHandle;
 
-/// Bytes written to a socket that the peer's kernel has not acknowledged, sent or not. `None` where this system does not
-/// tell: Windows.
+/// Bytes written to a socket that the peer's kernel has not acknowledged, sent or not. `None` on Windows, which does
+/// not show them.
 ///
 /// # Errors
-/// When it is no TCP socket.
+/// If it is not a TCP socket.
 pub fn send_queue(socket: &(impl AsHandle + ?Sized)) -> io::Result<Option<u64>> {
     #[cfg(target_os = "linux")]
     return crate::sys::ioctl_count(socket.as_fd(), crate::sys::Request::Unacknowledged)
@@ -31,7 +31,7 @@ pub fn send_queue(socket: &(impl AsHandle + ?Sized)) -> io::Result<Option<u64>> 
 /// Bytes that have arrived at a socket and were not read.
 ///
 /// # Errors
-/// When it is no socket that can be read from.
+/// If the socket cannot be read from.
 pub fn receive_queue(socket: &(impl AsHandle + ?Sized)) -> io::Result<u64> {
     #[cfg(unix)]
     return crate::sys::ioctl_count(socket.as_fd(), crate::sys::Request::Unread).map(u64::from);
@@ -39,7 +39,7 @@ pub fn receive_queue(socket: &(impl AsHandle + ?Sized)) -> io::Result<u64> {
     return crate::sys::unread(socket.as_socket()).map(u64::from);
 }
 
-/// The most that a socket's queues may hold now. Linux counts its bookkeeping in, and therefore doubles what is set.
+/// Capacity of a socket's queues. Linux includes its bookkeeping, and therefore doubles a value that is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SocketBuffers {
     /// SO_SNDBUF, in bytes.
@@ -49,10 +49,10 @@ pub struct SocketBuffers {
 }
 
 impl SocketBuffers {
-    /// Of a socket of this process.
+    /// The buffer sizes of a socket of this process.
     ///
     /// # Errors
-    /// When it is no socket.
+    /// If it is not a socket.
     pub fn of(socket: &impl AsHandle) -> io::Result<SocketBuffers> {
         let socket = SockRef::from(socket);
         Ok(SocketBuffers { send: socket.send_buffer_size()?, receive: socket.recv_buffer_size()? })
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_move_from_the_send_queue_to_the_peers_receive_queue_and_leave_when_read() {
+    fn bytes_are_in_the_receive_queue_until_they_are_read() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut server, _) = listener.accept().unwrap();
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn buffers_are_twice_what_was_asked_for() {
+    fn linux_doubles_the_requested_buffer_size() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         SockRef::from(&listener).set_recv_buffer_size(16 << 10).unwrap();
         SockRef::from(&listener).set_send_buffer_size(32 << 10).unwrap();
@@ -97,7 +97,7 @@ mod tests {
     fn wait_for(condition: impl Fn() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(10);
         while !condition() {
-            assert!(Instant::now() < deadline, "did not come true within 10 s");
+            assert!(Instant::now() < deadline, "timed out after 10 s");
             std::thread::yield_now();
         }
     }

@@ -1,29 +1,29 @@
-//! The memory that a socket takes in the kernel, which no process's memory shows.
+//! Kernel memory of a socket, which is not part of any process's memory.
 
-/// Kernel memory of one socket, in bytes of memory (not payload: bookkeeping is counted, and small segments waste much).
+/// Kernel memory of one socket, in bytes. It includes bookkeeping, which is large for small segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SocketMemory {
-    /// Held by the receive queue.
+    /// Used by the receive queue.
     pub receive: u32,
-    /// The most that the receive queue may hold now; the kernel raises it while the reader keeps up.
+    /// Current limit of the receive queue. The kernel raises it while the program reads quickly.
     pub receive_limit: u32,
-    /// Held by the send queue.
+    /// Used by the send queue.
     pub send: u32,
-    /// The most that the send queue may hold now; the kernel raises it as it is used.
+    /// Current limit of the send queue. The kernel raises it as the queue is used.
     pub send_limit: u32,
-    /// Set aside for the socket's further use.
+    /// Reserved for the socket's future use.
     pub reserved: u32,
-    /// Segments dropped for want of room.
+    /// Segments dropped for lack of memory.
     pub drops: u32,
 }
 
 impl SocketMemory {
-    /// All that it takes: both queues and what is set aside.
+    /// The total: both queues and the reserved memory.
     pub fn total(&self) -> u64 {
         u64::from(self.receive) + u64::from(self.send) + u64::from(self.reserved)
     }
 
-    /// From the bytes of Linux's SK_MEMINFO array (nine `u32`), as many as the kernel returned.
+    /// Parses Linux's SK_MEMINFO array (nine `u32`), as many bytes as the kernel returned.
     pub fn parse(bytes: &[u8]) -> Option<SocketMemory> {
         let at = |index: usize| {
             let bytes = bytes.get(index * 4..index * 4 + 4)?;
@@ -39,10 +39,10 @@ impl SocketMemory {
         })
     }
 
-    /// Of a socket of this process.
+    /// The memory of a socket of this process.
     ///
     /// # Errors
-    /// When the kernel refuses; Linux before 4.12 does not know the question.
+    /// If the kernel refuses; Linux before 4.12 does not support it.
     #[cfg(target_os = "linux")]
     pub fn of(socket: &(impl crate::AsHandle + ?Sized)) -> std::io::Result<SocketMemory> {
         let mut bytes = [0; 64];
@@ -60,7 +60,7 @@ impl SocketMemory {
     }
 }
 
-/// From `include/uapi/asm-generic/socket.h`; the libc crate does not have it.
+/// From `include/uapi/asm-generic/socket.h`; the libc crate does not define it.
 #[cfg(target_os = "linux")]
 const SO_MEMINFO: libc::c_int = 55;
 
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernels_array_is_read_in_its_order() {
+    fn the_kernels_array_is_parsed_in_order() {
         let array: [u32; 9] = [11, 22, 33, 44, 55, 66, 77, 88, 99];
         let bytes: Vec<u8> = array.iter().flat_map(|value| value.to_ne_bytes()).collect();
 

@@ -1,10 +1,11 @@
-//! TCP_INFO: all that the kernel counts of one end of a connection, in one consistent snapshot for less than 1 µs.
+//! TCP_INFO: all counters that the kernel has for one endpoint of a connection, in one consistent snapshot, in less
+//! than 1 µs.
 //!
-//! The kernel's structure has grown over the years and is shorter in older kernels (and in musl's headers), so it is read
-//! from bytes by the length that the kernel returned: fields behind that end are `None`.
+//! The kernel's structure has grown over the years and is shorter in older kernels (and in musl's headers). So it is
+//! parsed from bytes, up to the length that the kernel returned; later fields are `None`.
 //!
-//! Three traps that these docs repeat where they bite: `bytes_acked` and `bytes_received` count SYN and FIN as bytes;
-//! `unacked`, `lost` and `retransmits` are packets; `bytes_sent` counts retransmitted bytes again, and even loopback
+//! Three traps, repeated where they matter: `bytes_acked` and `bytes_received` count SYN and FIN as bytes; `unacked`,
+//! `lost` and `retransmits` count packets; `bytes_sent` counts retransmitted bytes again, and even loopback
 //! retransmits.
 
 use std::io;
@@ -13,67 +14,69 @@ use std::time::Duration;
 use crate::TcpState;
 use crate::socket::AsHandle;
 
-/// What the kernel counts of one end of a TCP connection. Fields that this kernel does not have are `None`.
+/// The kernel's counters of one endpoint of a TCP connection. Fields that this kernel does not have are `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TcpInfo {
-    /// The state of this end.
+    /// The state of this endpoint.
     pub state: TcpState,
-    /// How often the timer has doubled since the last progress: 2, 3, 4 … while zero-window probes go unanswered by an
-    /// open window. (`probes` would be the obvious field, but each probe is acknowledged, so it stays 0.)
+    /// How many times the timer has doubled since the last progress: 2, 3, 4 … while the receive window stays closed.
+    /// (`probes` would be the obvious field, but each zero-window probe is acknowledged, so it stays 0.)
     pub backoff: u8,
-    /// Bytes of payload in one segment to the peer.
+    /// Payload bytes per segment to the peer.
     pub snd_mss: u32,
-    /// Bytes of payload in one segment from the peer.
+    /// Payload bytes per segment from the peer.
     pub rcv_mss: u32,
-    /// Segments sent and not yet acknowledged. Packets, not bytes.
+    /// Segments sent but not acknowledged. Packets, not bytes.
     pub unacked: u32,
-    /// The congestion window, in segments: what the sender thinks the *network* holds, not the peer.
+    /// The congestion window, in segments: the sender's estimate of how much the *network* can carry, not the peer.
     pub snd_cwnd: u32,
     /// Smoothed round-trip time.
     pub rtt: Duration,
-    /// Segments that were sent again since the connection began. Packets, not bytes.
+    /// Retransmitted segments since the connection was opened. Packets, not bytes.
     pub retransmits: u32,
-    /// Bytes that the peer has acknowledged. One more for the SYN on the connecting side, one more for an acknowledged FIN.
+    /// Bytes that the peer has acknowledged. Includes one for the SYN on the connecting side, and one for an
+    /// acknowledged FIN.
     pub bytes_acked: Option<u64>,
-    /// Bytes that arrived in order. One more for the peer's FIN.
+    /// Bytes that arrived in order. Includes one for the peer's FIN.
     pub bytes_received: Option<u64>,
-    /// Segments sent, all kinds.
+    /// Segments sent, of all kinds.
     pub segs_out: Option<u32>,
-    /// Segments received, all kinds.
+    /// Segments received, of all kinds.
     pub segs_in: Option<u32>,
-    /// Segments with payload received.
+    /// Segments received with payload.
     pub data_segs_in: Option<u32>,
-    /// Segments with payload sent.
+    /// Segments sent with payload.
     pub data_segs_out: Option<u32>,
-    /// Bytes written and not yet sent for the first time.
+    /// Bytes written but not sent yet.
     pub notsent: Option<u32>,
-    /// Time for which there was something to send.
+    /// Time during which there was data to send.
     pub busy: Option<Duration>,
-    /// Time for which the peer's window alone held the sender back: it runs like a clock while the peer does not read.
+    /// Time during which only the peer's receive window limited the sender: it runs like a clock while the peer does
+    /// not read.
     pub rwnd_limited: Option<Duration>,
-    /// Time for which the send queue's limit alone held the sender back.
+    /// Time during which only the limit of the send queue limited the sender.
     pub sndbuf_limited: Option<Duration>,
-    /// Bytes sent, those that were sent again counted again.
+    /// Bytes sent, including retransmissions.
     pub bytes_sent: Option<u64>,
-    /// Bytes that were sent again.
+    /// Retransmitted bytes.
     pub bytes_retransmitted: Option<u64>,
-    /// The window that the peer last advertised, in bytes: how much more it is willing to take. Linux 5.4 and later.
+    /// The receive window that the peer last advertised, in bytes. Linux 5.4 and later.
     pub snd_wnd: Option<u32>,
-    /// The window that this end advertises, in bytes. Linux 6.2 and later.
+    /// The receive window that this endpoint advertises, in bytes. Linux 6.2 and later.
     pub rcv_wnd: Option<u32>,
 }
 
 impl TcpInfo {
-    /// Of a socket of this process.
+    /// The counters of a socket of this process.
     ///
     /// # Errors
-    /// When it is no TCP socket, or this system has no such thing.
+    /// If it is not a TCP socket, or this system has no such counters.
     pub fn of(socket: &(impl AsHandle + ?Sized)) -> io::Result<TcpInfo> {
         of_system(socket)
     }
 
-    /// From the bytes of Linux's `struct tcp_info`, as many as the kernel returned. `None` when there are fewer than
-    /// any kernel of the last fifteen years gives (104 bytes).
+    /// Parses Linux's `struct tcp_info`, as many bytes as the kernel returned. `None` for fewer than 104 bytes, which
+    /// every kernel of the last fifteen years returns.
     pub fn parse(bytes: &[u8]) -> Option<TcpInfo> {
         let u8_at = |at: usize| bytes.get(at).copied();
         let u32_at = |at: usize| Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
@@ -105,7 +108,7 @@ impl TcpInfo {
         })
     }
 
-    /// One of which only the state is known.
+    /// A value in which only the state is known.
     #[cfg(not(target_os = "linux"))]
     pub(crate) fn unknown(state: TcpState) -> TcpInfo {
         TcpInfo {
@@ -134,15 +137,15 @@ impl TcpInfo {
         }
     }
 
-    /// Bytes of payload that arrived here: `bytes_received` without the peer's FIN. In the state closed the kernel does not
-    /// tell any more whether there was one: then it may be 1 too many.
+    /// Payload bytes that arrived: `bytes_received` without the peer's FIN. In the state CLOSED the kernel no longer
+    /// shows whether there was a FIN, so this may be 1 too large.
     pub fn payload_received(&self) -> Option<u64> {
         let fin = u64::from(COUNTS_FLAGS && self.state.has_received_fin());
         Some(self.bytes_received?.saturating_sub(fin))
     }
 
-    /// Bytes of payload that the peer acknowledged: `bytes_acked` without SYN and FIN. In the state closed it may be 1 too
-    /// many, as above.
+    /// Payload bytes that the peer acknowledged: `bytes_acked` without SYN and FIN. In the state CLOSED it may be 1
+    /// too large, too.
     pub fn payload_acked(&self, side: Side) -> Option<u64> {
         let syn = u64::from(COUNTS_FLAGS && side == Side::Connecting);
         let fin = u64::from(COUNTS_FLAGS && self.state.has_acknowledged_fin());
@@ -150,12 +153,12 @@ impl TcpInfo {
     }
 }
 
-/// Which end of a connection a socket is. It matters to a counter: see [`TcpInfo::bytes_acked`].
+/// Which side of a connection a socket is. One counter depends on it: [`TcpInfo::bytes_acked`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// It called connect.
+    /// The side that called connect.
     Connecting,
-    /// It was returned by accept.
+    /// The side that was returned by accept.
     Accepting,
 }
 
@@ -171,10 +174,10 @@ fn of_system(socket: &(impl AsHandle + ?Sized)) -> io::Result<TcpInfo> {
     crate::sys::tcp_info(socket)
 }
 
-/// Whether the kernel counts SYN and FIN as bytes: Linux does.
+/// Whether the kernel counts SYN and FIN as bytes: only Linux does.
 const COUNTS_FLAGS: bool = cfg!(target_os = "linux");
 
-/// More than any kernel gives (280 bytes in Linux 6.18): a longer structure is cut by the kernel, not refused.
+/// Bytes. More than any kernel returns (280 in Linux 6.18); the kernel truncates a longer structure.
 #[cfg(target_os = "linux")]
 const ROOM: usize = 512;
 

@@ -1,43 +1,43 @@
-//! The state of a TCP connection, as one end of it sees it (RFC 9293, section 3.3.2).
+//! State of a TCP connection, as one endpoint sees it (RFC 9293, section 3.3.2).
 
 use std::fmt;
 
-/// The state of one end of a TCP connection. Printed as in the RFC: `ESTABLISHED`, `FIN-WAIT-2`.
+/// The state of one endpoint of a TCP connection. Printed as in the RFC: `ESTABLISHED`, `FIN-WAIT-2`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TcpState {
-    /// Open both ways.
+    /// Open in both directions.
     Established,
-    /// Asked to open, no answer yet.
+    /// SYN sent, not answered yet.
     SynSent,
-    /// Was asked to open, its answer is not confirmed yet.
+    /// SYN received and answered, not confirmed yet.
     SynReceived,
-    /// This end has closed and that is not acknowledged yet.
+    /// This endpoint has closed, and its FIN is not acknowledged yet.
     FinWait1,
-    /// This end has closed, the peer has not.
+    /// This endpoint has closed, the peer has not.
     FinWait2,
-    /// Both have closed, the last packets may still be under way.
+    /// Both have closed; the last packets may still be in the network.
     TimeWait,
     /// There is no connection.
     Closed,
-    /// The peer has closed, this end has not.
+    /// The peer has closed, this endpoint has not.
     CloseWait,
-    /// The peer closed first, this end has closed too and that is not acknowledged yet.
+    /// The peer closed first, this endpoint has closed too, and its FIN is not acknowledged yet.
     LastAck,
-    /// Waits for connections.
+    /// It waits for connections.
     Listen,
     /// Both closed at the same time.
     Closing,
-    /// A number that this program does not know.
+    /// A state that this program does not know.
     Unknown(u8),
 }
 
 impl TcpState {
-    /// From the number that Linux gives (`include/net/tcp_states.h`).
+    /// Converts Linux's number (`include/net/tcp_states.h`).
     pub const fn from_linux(number: u8) -> TcpState {
         match number {
             1 => TcpState::Established,
             2 => TcpState::SynSent,
-            // 12 is a connection request that has no socket of its own yet.
+            // 12 is a connection request that does not have a socket of its own yet.
             3 | 12 => TcpState::SynReceived,
             4 => TcpState::FinWait1,
             5 => TcpState::FinWait2,
@@ -51,18 +51,18 @@ impl TcpState {
         }
     }
 
-    /// Whether the peer's FIN has arrived here. It counts as one received byte in the kernel's counters.
+    /// Whether the peer's FIN has arrived. The kernel counts it as one received byte.
     pub const fn has_received_fin(self) -> bool {
         matches!(self, TcpState::CloseWait | TcpState::LastAck | TcpState::Closing | TcpState::TimeWait)
     }
 
-    /// Whether the peer has acknowledged this end's FIN. It counts as one acknowledged byte in the kernel's counters.
+    /// Whether the peer has acknowledged this endpoint's FIN. The kernel counts it as one acknowledged byte.
     pub const fn has_acknowledged_fin(self) -> bool {
         matches!(self, TcpState::FinWait2 | TcpState::TimeWait)
     }
 
-    /// Whether this end has closed and the peer has not yet acknowledged that: the FIN stands in the send queue, as one
-    /// byte.
+    /// Whether this endpoint has closed and its FIN is not acknowledged yet. The FIN counts as one byte in the send
+    /// queue.
     pub const fn has_queued_fin(self) -> bool {
         matches!(self, TcpState::FinWait1 | TcpState::LastAck | TcpState::Closing)
     }

@@ -1,13 +1,13 @@
-//! Users: the name behind a user id, as `/etc/passwd` has it.
+//! Looks up the name of a user id in `/etc/passwd`.
 
 use crate::proc_file::read_text;
 
-/// The name of a user of this host. `None` where the file has no such user (directory services are not asked).
+/// The name of a user of this host; `None` if the file has no such user. Directory services are not consulted.
 pub fn user_name(uid: u32) -> Option<String> {
     name_in(&read_text("/etc/passwd")?, uid)
 }
 
-/// Looks a user id up in text of the form of passwd(5): `name:password:uid:…`.
+/// Looks up a user id in text in the format of passwd(5): `name:password:uid:…`.
 fn name_in(passwd: &str, uid: u32) -> Option<String> {
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
@@ -16,7 +16,7 @@ fn name_in(passwd: &str, uid: u32) -> Option<String> {
     })
 }
 
-/// Any text as a file of users: a name is one field of it.
+/// Checks the promises for any text in place of the file: a name is one field of it.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn check(passwd: &str) {
     assert!(name_in(passwd, 0).is_none_or(|name| passwd.contains(&name) && !name.contains([':', '\n'])));

@@ -1,4 +1,4 @@
-//! The ledger against the truth: a server that counts for itself, stalled and running, with one connection and a hundred.
+//! Compares the ledger with a server that counts its own bytes: stalled and running, one connection and a hundred.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -13,11 +13,11 @@ use echoctl_observe::{ProcessTree, Sampler, SamplerThread, SamplingInterval, Tcp
 use echoctl_record::{Queues, Sample};
 use support::{CHUNK, Echo, EchoConnection, settled};
 
-/// Longer than the steps in which a stalled connection still moves: delayed acknowledgement, first window probe.
+/// Longer than the steps in which a stall builds up: delayed ACK, first window probe.
 const REST: Duration = Duration::from_secs(1);
 
 #[test]
-fn of_a_stalled_echo_every_byte_is_where_the_server_says_it_is() {
+fn the_ledger_of_a_stalled_echo_is_exact() {
     let mut echo = Echo::start();
     let connection = echo.connect(0);
     let mut sampler = Sampler::new(vec![connection.watched()], None);
@@ -32,7 +32,7 @@ fn of_a_stalled_echo_every_byte_is_where_the_server_says_it_is() {
     let full = sampler.sample().path;
     assert_eq!((full.zero_windows, full.server_state), (1, Some(TcpState::Established)));
     assert!(full.client_send.fraction().unwrap() > 0.9, "{full:?}");
-    assert!(sample.kernel_memory.unwrap() > sample.produced / 2, "what is stalled is in the kernel's memory");
+    assert!(sample.kernel_memory.unwrap() > sample.produced / 2, "stalled bytes are in kernel memory");
 
     connection.client.set_nonblocking(false).unwrap();
     connection.drain();
@@ -40,7 +40,7 @@ fn of_a_stalled_echo_every_byte_is_where_the_server_says_it_is() {
     assert_eq!(
         drained,
         [connection.client_count.written(); 6],
-        "all six counters meet when nothing is on the way"
+        "all six counters are equal when nothing is in flight"
     );
     assert_eq!(sampler.sample().path.window_zero_for, None);
     connection.close();
@@ -48,7 +48,7 @@ fn of_a_stalled_echo_every_byte_is_where_the_server_says_it_is() {
 }
 
 #[test]
-fn of_a_hundred_stalled_connections_the_sums_are_right() {
+fn the_sums_of_a_hundred_stalled_connections_are_exact() {
     let mut echo = Echo::start();
     let connections: Vec<EchoConnection> = (0..100).map(|_| echo.connect(16 << 10)).collect();
     let mut sampler = Sampler::new(connections.iter().map(EchoConnection::watched).collect(), None);
@@ -72,7 +72,7 @@ fn of_a_hundred_stalled_connections_the_sums_are_right() {
 }
 
 #[test]
-fn more_connections_than_fit_a_sample_are_all_read_in_turn() {
+fn more_than_a_hundred_connections_are_read_in_turn() {
     let mut echo = Echo::start();
     let connections: Vec<EchoConnection> = (0..150).map(|_| echo.connect(16 << 10)).collect();
     let mut sampler = Sampler::new(connections.iter().map(EchoConnection::watched).collect(), None);
@@ -80,7 +80,7 @@ fn more_connections_than_fit_a_sample_are_all_read_in_turn() {
         let sample = sampler.sample().sample;
         (sample.produced, sample.connections)
     };
-    assert_eq!(produced(&mut sampler), (0, 150), "what was never read is read at once");
+    assert_eq!(produced(&mut sampler), (0, 150), "new connections are read immediately");
     for connection in &connections {
         (&*connection.client).write_all(&[1; 100]).unwrap();
         connection.client_count.written.fetch_add(100, SeqCst);
@@ -95,7 +95,7 @@ fn more_connections_than_fit_a_sample_are_all_read_in_turn() {
 }
 
 #[test]
-fn of_a_running_echo_no_counter_is_behind_the_truth_or_out_of_order() {
+fn counters_of_a_running_echo_are_ordered_and_current() {
     let mut echo = Echo::start();
     let connection = echo.connect(0);
     let done = Arc::new(AtomicBool::new(false));
@@ -142,7 +142,7 @@ fn of_a_running_echo_no_counter_is_behind_the_truth_or_out_of_order() {
 }
 
 #[test]
-fn a_connection_that_ended_well_leaves_no_bytes_behind() {
+fn a_closed_connection_leaves_no_bytes_behind() {
     let mut echo = Echo::start();
     let connection = echo.connect(0);
     let mut sampler = Sampler::new(vec![connection.watched()], None);
@@ -160,7 +160,7 @@ fn a_connection_that_ended_well_leaves_no_bytes_behind() {
 }
 
 #[test]
-fn a_connection_of_others_is_told_from_the_kernel_alone() {
+fn another_process_is_measured_only_by_the_kernel() {
     let mut echo = Echo::start();
     let connection = echo.connect(0);
     connection.client.set_nonblocking(true).unwrap();
@@ -178,7 +178,7 @@ fn a_connection_of_others_is_told_from_the_kernel_alone() {
 }
 
 #[test]
-fn the_thread_samples_by_the_clock_and_by_bytes_and_ends_with_a_last_sample() {
+fn the_thread_samples_by_time_and_bytes_and_once_at_the_end() {
     let mut echo = Echo::start();
     let connection = echo.connect(0);
     connection.client.set_nonblocking(true).unwrap();
@@ -218,16 +218,19 @@ fn stall(sampler: &mut Sampler, connections: &[EchoConnection]) -> Sample {
     sampler.sample_all().sample
 }
 
-/// Nothing moves: each counter is what the parties themselves have counted.
+/// At rest: each counter equals the count of the client or the server.
 #[track_caller]
 fn check_at_rest(sample: &Sample, connections: &[EchoConnection]) {
     let sum = |of: fn(&EchoConnection) -> u64| connections.iter().map(of).sum::<u64>();
     assert_eq!(sample.produced, sum(|connection| connection.client_count.written()));
     assert_eq!(sample.server_read, Some(sum(|connection| connection.server_count.read())));
-    // The server counts a write when it has returned; the one that waits is in the kernel in part.
-    let (counted, told) =
+    // The server counts a write when it returns; a part of a blocked write is in the kernel.
+    let (counted, reported) =
         (sum(|connection| connection.server_count.written()), sample.server_written.unwrap());
-    assert!(counted <= told && told <= counted + (connections.len() * CHUNK) as u64, "{counted} {told}");
+    assert!(
+        counted <= reported && reported <= counted + (connections.len() * CHUNK) as u64,
+        "{counted} {reported}"
+    );
     assert_eq!(
         sample.client_received,
         Some(sum(|connection| receive_queue(&connection.client).unwrap() + connection.client_count.read()))

@@ -1,4 +1,4 @@
-//! A process tree follows what a server starts, and notices what has ended.
+//! A process tree follows the processes that a server starts, and notices which have exited.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use echoctl_observe::ProcessTree;
 
 #[test]
-fn processes_started_later_become_members_and_all_are_seen_to_end() {
+fn later_processes_become_members_until_they_exit() {
     let mut shell = shell("read line; cat | cat; true");
     let mut tree = ProcessTree::new([shell.id()]).unwrap();
     assert_eq!(tree.read().processes, 1, "the shell waits for a line and has started nothing");
@@ -51,7 +51,7 @@ fn a_tree_below_a_process_leaves_that_process_out() {
 
 #[test]
 fn memory_of_a_grandchild_counts() {
-    // The inner shell holds a string of 32 MiB when it is told to, until its input ends.
+    // When asked, the inner shell allocates a string of 32 MiB, until the end of its input.
     let mut shell = shell(
         "INNER='read line; s=$(head -c 33554432 /dev/zero | tr \"\\0\" x); echo ready; read line; true'
         sh -c \"$INNER\"; true",
@@ -76,7 +76,7 @@ fn memory_of_a_grandchild_counts() {
 }
 
 #[test]
-fn what_a_process_did_stays_in_the_sums_when_it_has_ended() {
+fn the_sums_include_exited_processes() {
     let mut shell = shell("read line; i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; read line; true");
     let mut tree = ProcessTree::new([std::process::id(), shell.id()]).unwrap();
     use std::io::Write;
@@ -106,7 +106,7 @@ fn shell(script: &str) -> Child {
 fn wait_for(mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !condition() {
-        assert!(Instant::now() < deadline, "did not come true within 20 s");
+        assert!(Instant::now() < deadline, "timed out after 20 s");
         std::thread::yield_now();
     }
 }

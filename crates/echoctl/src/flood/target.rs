@@ -34,7 +34,11 @@ impl Target {
             return Target { pids: Vec::new(), label, tree: None };
         };
         let pids: Vec<u32> = listener.pids().collect();
+        let mut label = printable(&listener.to_string()).into_owned();
+        if pids.is_empty() {
+            label.push_str(", try --pid");
+        }
         let tree = if pids.is_empty() { None } else { ProcessTree::new(pids.iter().copied()).ok() };
-        Target { pids, label: printable(&listener.to_string()).into_owned(), tree }
+        Target { pids, label, tree }
     }
 }

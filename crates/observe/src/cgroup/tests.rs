@@ -1,4 +1,4 @@
-//! The texts are those of Linux 6.18, Docker 27 (version 1 without a cgroup namespace) and systemd 255 (version 2).
+//! Texts of Linux 6.18, Docker 27 (version 1 without a cgroup namespace) and systemd 255 (version 2).
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn the_group_of_each_version_is_found() {
 }
 
 #[test]
-fn the_mounts_that_limit_memory_are_found() {
+fn mounts_that_limit_memory_are_found() {
     let mount =
         |version, root: &str, point: &str| Mount { version, root: root.to_owned(), point: point.into() };
 
@@ -37,11 +37,11 @@ fn the_mounts_that_limit_memory_are_found() {
         [mount(Version::One, "/a b", "/mnt/c\\d\n")]
     );
     assert_eq!(memory_mounts("1 2 - cgroup2\n - cgroup2 x y\n - \n1 2 3 4 - cgroup2 x y\n"), []);
-    assert_eq!(unescape(r"\9 \377 \04"), r"\9 \377 \04", "not an escape: as it is");
+    assert_eq!(unescape(r"\9 \377 \04"), r"\9 \377 \04", "not an escape: unchanged");
 }
 
 #[test]
-fn a_group_is_looked_for_below_the_root_of_its_mount() {
+fn a_group_is_below_the_root_of_its_mount() {
     let mount = |root: &str| Mount { version: Version::One, root: root.to_owned(), point: "/memory".into() };
     let folder = |root, group| mount(root).folder(group).map(|folder| folder.display().to_string());
 
@@ -71,13 +71,13 @@ fn version_1_leaves_the_limit_less_usage_without_cache() {
     ];
 
     assert_eq!(available_at(Version::One, &files(&group)), Some(700_000 - 300_000));
-    assert_eq!(available_at(Version::One, &files(&group[..1])), Some(1_000_000), "usage is not visible");
+    assert_eq!(available_at(Version::One, &files(&group[..1])), Some(1_000_000), "the usage is not visible");
     assert_eq!(available_at(Version::Two, &files(&group)), None);
     assert_eq!(sockets_at(Version::One, &files(&group)), None);
 }
 
 #[test]
-fn inactive_page_cache_is_never_usage() {
+fn inactive_page_cache_never_counts_as_usage() {
     let stat = "inactive_file 50000\nactive_file 10000\nfile_mapped 40000\n";
     let group = [("memory.max", "100000"), ("memory.current", "90000"), ("memory.stat", stat)];
 
@@ -103,12 +103,12 @@ fn version_2_leaves_the_smaller_of_max_and_high() {
 
     assert_eq!(with("1000000\n", "max\n"), (Some(700_000), Some(8192)));
     assert_eq!(with("1000000\n", "600000\n"), (Some(300_000), Some(8192)));
-    assert_eq!(with("max\n", "200000\n"), (Some(0), Some(8192)), "more is used than it may be");
+    assert_eq!(with("max\n", "200000\n"), (Some(0), Some(8192)), "the usage exceeds the limit");
     assert_eq!(with("max\n", "max\n"), (None, Some(8192)));
 }
 
 #[test]
-fn text_that_is_cut_short_anywhere_is_no_panic() {
+fn truncated_text_never_panics() {
     for end in 0..MOUNTS.len() {
         let _ = memory_mounts(&MOUNTS[..end]);
     }

@@ -1,4 +1,4 @@
-//! Linux: netlink, family sock_diag.
+//! sock_diag on Linux: netlink, family sock_diag.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use super::SocketEntry;
 use super::message::{Messages, Reply, Request};
 use crate::Error;
 
-/// A line to the kernel's socket tables.
+/// A netlink socket for queries of the kernel's socket tables.
 #[derive(Debug)]
 pub struct SocketDiag {
     netlink: Socket,
@@ -19,10 +19,10 @@ pub struct SocketDiag {
 }
 
 impl SocketDiag {
-    /// Opens the line. Needs no privilege.
+    /// Opens the netlink socket. Needs no privilege.
     ///
     /// # Errors
-    /// When the kernel has no sock_diag, or a sandbox forbids netlink.
+    /// If the kernel has no sock_diag, or a sandbox forbids netlink.
     pub fn open() -> Result<SocketDiag, Error> {
         let open = || {
             let netlink = Socket::new(
@@ -30,8 +30,8 @@ impl SocketDiag {
                 Type::RAW,
                 Some(Protocol::from(libc::NETLINK_SOCK_DIAG)),
             )?;
-            // The answer to a look-up stands in the queue when the request has been sent; this is for the kernel that
-            // would not answer at all.
+            // The reply to a look-up is already queued when the request has been sent. The timeout is for a kernel
+            // that does not reply at all.
             netlink.set_read_timeout(Some(Duration::from_secs(1)))?;
             Ok(netlink)
         };
@@ -39,20 +39,21 @@ impl SocketDiag {
         Ok(SocketDiag { netlink, sequence: 0, reply: vec![0; 64 << 10] })
     }
 
-    /// Looks one socket up by its own address and its peer's. `None` when there is no such connection (any more).
+    /// Looks up one socket by its local and its remote address. `None` if there is no such connection.
     ///
-    /// For the *other* end of a connection of ours, pass `(peer, local)`.
+    /// For the *other* endpoint of one of this process's connections, pass `(peer, local)`.
     ///
     /// # Errors
-    /// When the kernel refuses the request.
+    /// If the kernel refuses the request.
     pub fn find(&mut self, local: SocketAddr, remote: SocketAddr) -> Result<Option<SocketEntry>, Error> {
         self.send(&Request::Exact { local, remote })?;
         loop {
             let length = self.receive()?;
-            // One message answers it. What a request before left behind, as after a list that was given up, is passed over.
+            // The reply is one message. Messages left over from an earlier request, such as an aborted list, are
+            // skipped.
             if let Some(reply) = Messages::new(&self.reply[..length], self.sequence).next() {
                 return match reply {
-                    // Where the exact connection is gone the kernel answers with the socket that listens at its port.
+                    // If the connection is gone, the kernel returns the socket that listens on its port.
                     Reply::Socket(socket) => {
                         Ok(Some(socket).filter(|socket| socket.is_between(local, remote)))
                     }
@@ -67,7 +68,7 @@ impl SocketDiag {
     /// All listening TCP sockets of this host.
     ///
     /// # Errors
-    /// When the kernel refuses the request.
+    /// If the kernel refuses the request.
     pub fn listening(&mut self) -> Result<Vec<SocketEntry>, Error> {
         let mut all = Vec::new();
         for family in [libc::AF_INET, libc::AF_INET6] {
@@ -76,11 +77,11 @@ impl SocketDiag {
         Ok(all)
     }
 
-    /// All connections whose own port is `port` (0: all connections), in any state but time-wait: the connections of a
-    /// server. Walks all sockets of the host: 0.2 ms with few of them, 14 ms with ten thousand.
+    /// All connections with the local port `port` (0: any port) and not in TIME-WAIT: the connections of a server.
+    /// Walks all sockets of the host: 0.2 ms with few sockets, 14 ms with ten thousand.
     ///
     /// # Errors
-    /// When the kernel refuses the request.
+    /// If the kernel refuses the request.
     pub fn connections(&mut self, port: u16) -> Result<Vec<SocketEntry>, Error> {
         let mut all = Vec::new();
         for family in [libc::AF_INET, libc::AF_INET6] {
@@ -89,8 +90,8 @@ impl SocketDiag {
         Ok(all)
     }
 
-    /// All sockets that a request asks for. A list that changed while the kernel wrote it is asked for again, a few times:
-    /// where sockets come and go all the time none is exact.
+    /// All sockets that match a request. If the list changed while the kernel wrote it, the request is repeated a few
+    /// times: on a busy host no list is exact.
     fn list(&mut self, request: &Request) -> Result<Vec<SocketEntry>, Error> {
         for _ in 1..MAX_LIST_ATTEMPTS {
             if let (all, Listed::Complete) = self.list_once(request)? {
@@ -124,14 +125,14 @@ impl SocketDiag {
     pub(super) fn send(&mut self, request: &Request) -> Result<(), Error> {
         self.sequence = self.sequence.wrapping_add(1);
         let bytes = request.encode(self.sequence);
-        // Netlink takes a message whole or not at all, and a signal never comes between.
+        // Netlink accepts a message completely or not at all, and a signal cannot interrupt it.
         self.netlink.write_all(&bytes).map_err(Error::kernel(OPERATION))
     }
 
     fn receive(&mut self) -> Result<usize, Error> {
         loop {
             match self.netlink.read(&mut self.reply) {
-                // A socket with a time limit reports every signal, also one that is handled and ends nothing.
+                // A socket with a timeout reports every signal, also one that has a handler.
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 result => return result.map_err(Error::kernel(OPERATION)),
             }
@@ -139,7 +140,7 @@ impl SocketDiag {
     }
 }
 
-/// How a list came out.
+/// Whether a list is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Listed {
     Complete,
@@ -150,12 +151,12 @@ fn kernel_error(code: i32) -> Error {
     Error::Kernel { operation: OPERATION, error: std::io::Error::from_raw_os_error(code) }
 }
 
-const OPERATION: &str = "ask the kernel for a socket (sock_diag)";
+const OPERATION: &str = "query the kernel's sockets (sock_diag)";
 
-/// How often a list is asked for that changes while it is written.
+/// Maximum number of requests for a list that changes while the kernel writes it.
 const MAX_LIST_ATTEMPTS: u32 = 3;
 
 const LISTEN: u32 = 10;
-/// All states that a connection with data can be in: not time-wait (6), closed (7) and listen (10); nor the requests
-/// (12) that have no socket yet.
+/// All states of a connection with data: not TIME-WAIT (6), CLOSED (7) or LISTEN (10), nor connection requests (12),
+/// which have no socket yet.
 const CONNECTED: u32 = 0xfff & !(1 << 6 | 1 << 7 | 1 << LISTEN | 1);

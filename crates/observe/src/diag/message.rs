@@ -1,28 +1,29 @@
-//! The messages of sock_diag: `linux/netlink.h` and `linux/inet_diag.h`, written and read by hand.
+//! Encodes requests and parses replies of sock_diag (`linux/netlink.h` and `linux/inet_diag.h`).
 //!
 //! ```text
-//! request   nlmsghdr 16 | inet_diag_req_v2 56
-//! answer     nlmsghdr 16 | inet_diag_msg    72 | attributes: length 2, kind 2, value, padded to 4 …
+//! request    nlmsghdr 16 | inet_diag_req_v2 56
+//! reply      nlmsghdr 16 | inet_diag_msg    72 | attributes: length 2, kind 2, value, padded to 4 …
 //! ```
 //!
-//! Both are small and their form has been fixed since Linux 3.3, so sixty lines stand here in place of three crates.
+//! Both are small and have not changed since Linux 3.3, so sixty lines replace three crates.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{SocketEntry, Timer};
 use crate::{SocketMemory, TcpInfo, TcpState};
 
-/// What is asked of the kernel.
+/// A request to the kernel.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Request {
-    /// The one socket with these addresses.
+    /// The socket with these addresses.
     Exact { local: SocketAddr, remote: SocketAddr },
-    /// All sockets of a family (`AF_INET`, `AF_INET6`) in any of `states` (a bit each) with this local port, or any if 0.
+    /// All sockets of a family (`AF_INET`, `AF_INET6`) in any of `states` (one bit each), with this local port or any
+    /// if 0.
     All { family: i32, states: u32, port: u16 },
 }
 
 impl Request {
-    /// The 72 bytes to send.
+    /// Encodes the request in 72 bytes.
     pub(super) fn encode(&self, sequence: u32) -> [u8; 72] {
         let (family, states, flags) = match *self {
             Request::Exact { local, .. } if local.is_ipv4() => (libc::AF_INET, u32::MAX, REQUEST),
@@ -44,14 +45,14 @@ impl Request {
                 bytes[26..28].copy_from_slice(&remote.port().to_be_bytes());
                 write_ip(&mut bytes[28..44], local.ip());
                 write_ip(&mut bytes[44..60], remote.ip());
-                // A link-local address is one of an interface; elsewhere this is 0.
+                // A link-local address needs the number of an interface; otherwise this is 0.
                 if let SocketAddr::V6(remote) = remote {
                     bytes[60..64].copy_from_slice(&remote.scope_id().to_ne_bytes());
                 }
             }
             Request::All { port, .. } => bytes[24..26].copy_from_slice(&port.to_be_bytes()),
         }
-        // No cookie is known: the socket is named by its addresses alone.
+        // The cookie is unknown, so the socket is identified only by its addresses.
         bytes[64..72].fill(0xff);
         bytes
     }
@@ -61,20 +62,20 @@ impl Request {
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
-    reason = "one lives at a time, on the stack; a box would cost more than the look-up"
+    reason = "only one exists at a time, on the stack; a box would cost more than the look-up"
 )]
 pub(super) enum Reply {
     /// A socket.
     Socket(SocketEntry),
-    /// The list is at its end.
+    /// The end of a list.
     Done,
     /// An error, as a positive errno.
     Errno(i32),
-    /// Not as documented.
+    /// Not in the documented format.
     Malformed,
 }
 
-/// The messages in what one read gave. Those of another request than `sequence` are skipped.
+/// The messages in the result of one read. Skips those of requests other than `sequence`.
 pub(super) struct Messages<'a> {
     rest: &'a [u8],
     sequence: u32,
@@ -86,8 +87,8 @@ impl<'a> Messages<'a> {
         Messages { rest: bytes, sequence, interrupted: false }
     }
 
-    /// Whether the list changed while the kernel wrote it, as far as the messages read so far say: it may lack a socket
-    /// or name one twice.
+    /// Whether the list changed while the kernel wrote it, according to the messages parsed so far. Such a list may
+    /// lack a socket or contain one twice.
     pub(super) fn was_interrupted(&self) -> bool {
         self.interrupted
     }
@@ -107,7 +108,7 @@ impl Iterator for Messages<'_> {
                 self.rest = &[];
                 return Some(Reply::Malformed);
             };
-            // A length that does not fit is longer than any read.
+            // A length that does not fit exceeds any read.
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             let Some(body) = self.rest.get(16..length) else {
                 self.rest = &[];
@@ -119,7 +120,7 @@ impl Iterator for Messages<'_> {
             }
             self.interrupted |= flags & INTERRUPTED != 0;
             return Some(match kind {
-                // The end of a list has a code too: a list that failed half way ends with an error.
+                // The end of a list has a code, too: a list that failed halfway ends with an error.
                 DONE => body.get(..4).map_or(Reply::Done, outcome),
                 ERROR => outcome(body),
                 SOCK_DIAG_BY_FAMILY if !is_tcp_family(body) => continue,
@@ -130,7 +131,7 @@ impl Iterator for Messages<'_> {
     }
 }
 
-/// What a code means: 0 is success, anything else a negative errno.
+/// Interprets a code: 0 is success, any other value a negative errno.
 fn outcome(code: &[u8]) -> Reply {
     match u32_at(code, 0).map(u32::cast_signed) {
         None => Reply::Malformed,
@@ -139,12 +140,12 @@ fn outcome(code: &[u8]) -> Reply {
     }
 }
 
-/// Whether a socket is of a family that was asked for. An empty message is, so that it is called malformed.
+/// Whether a socket is of a requested family. An empty message counts as one, so that it is reported as malformed.
 fn is_tcp_family(body: &[u8]) -> bool {
     body.first().is_none_or(|&family| matches!(i32::from(family), libc::AF_INET | libc::AF_INET6))
 }
 
-/// Reads `inet_diag_msg` and the attributes behind it.
+/// Parses `inet_diag_msg` and the attributes behind it.
 fn socket(body: &[u8]) -> Option<SocketEntry> {
     let family = i32::from(*body.first()?);
     let state = TcpState::from_linux(*body.get(1)?);
@@ -193,7 +194,8 @@ fn write_ip(into: &mut [u8], ip: IpAddr) {
     }
 }
 
-/// An IPv4 connection of an IPv6 socket is told with mapped addresses (`::ffff:127.0.0.1`): read as what it is.
+/// Parses an address. An IPv4 connection of an IPv6 socket has mapped addresses (`::ffff:127.0.0.1`), converted to
+/// IPv4.
 fn read_ip(bytes: &[u8], family: i32) -> Option<IpAddr> {
     let bytes: [u8; 16] = bytes.try_into().ok()?;
     match family {
@@ -211,10 +213,10 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
-/// Any bytes as what one read gave: an end comes, and a count without its FIN is no larger than with it.
+/// Checks the promises for any bytes: parsing ends, and a count without its FIN does not exceed the count with it.
 #[cfg(any(test, fuzzing))]
 pub fn check_messages(input: &[u8]) {
-    // The number of the request stands in the first message: otherwise hardly any would be read.
+    // The first message contains the sequence number; with another one hardly any message would be parsed.
     let mut messages = Messages::new(input, u32_at(input, 8).unwrap_or(0));
     let mut count = 0;
     for message in messages.by_ref() {
@@ -230,7 +232,7 @@ pub fn check_messages(input: &[u8]) {
             Reply::Done | Reply::Malformed => {}
         }
     }
-    // Each has a header, but for the one that is cut short.
+    // Each has a header, except for a truncated one.
     assert!(count <= input.len() / 16 + 1);
     let _ = messages.was_interrupted();
 }
@@ -242,12 +244,12 @@ const INTERRUPTED: u16 = 0x10;
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
 
-// linux/sock_diag.h, linux/inet_diag.h: attributes are asked for as bit (kind - 1).
+// linux/sock_diag.h, linux/inet_diag.h: bit (kind - 1) requests an attribute.
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const INFO: u16 = 2;
 const MEMORY: u16 = 7;
 const ONLY_V6: u16 = 11;
-/// An attribute's number without the two flags that netlink may put above it.
+/// Mask that removes the two flags which netlink may set above an attribute's number.
 const KIND: u16 = 0x3fff;
 const WITH_INFO: u8 = 1 << (INFO - 1);
 const WITH_MEMORY: u8 = 1 << (MEMORY - 1);

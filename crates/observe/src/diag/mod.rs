@@ -1,7 +1,7 @@
-//! sock_diag: the kernel answers for any TCP socket of this host (of its network namespace, to be exact), whoever owns it,
-//! without privilege.
+//! sock_diag: looks up any TCP socket of this host (more exactly, of its network namespace), whoever owns it, without
+//! privilege.
 //!
-//! A look-up of one connection by its two addresses costs 3 to 4 µs; `/proc/net/tcp` has less in it and costs
+//! A look-up of one connection by its two addresses costs 3 to 4 µs. `/proc/net/tcp` shows less and costs
 //! milliseconds, since it walks all sockets.
 
 mod socket_entry;

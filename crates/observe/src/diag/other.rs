@@ -1,11 +1,12 @@
-//! Other systems: no such thing. The methods are there so that callers need no second way; nobody can come to call them.
+//! Replaces sock_diag on other systems, which have none. It cannot be opened, so its methods cannot be called; they
+//! exist so that callers compile.
 
 use std::net::SocketAddr;
 
 use super::SocketEntry;
 use crate::Error;
 
-/// A line to the kernel's socket tables, which this system does not have: it cannot be opened.
+/// The kernel's socket tables, which this system does not show: it cannot be opened.
 #[derive(Debug)]
 pub enum SocketDiag {}
 

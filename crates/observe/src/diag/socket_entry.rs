@@ -1,51 +1,52 @@
-//! What the kernel said of one socket.
+//! One socket as sock_diag describes it.
 
 use std::net::SocketAddr;
 
 use crate::{SocketMemory, TcpInfo, TcpState};
 
-/// What the kernel said of one socket.
+/// One socket as sock_diag describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SocketEntry {
-    /// Its own address.
+    /// Its local address.
     pub local: SocketAddr,
-    /// Its peer's address.
+    /// The address of its peer.
     pub remote: SocketAddr,
     /// Its state.
     pub state: TcpState,
-    /// Bytes that arrived and were not read. A FIN of the peer counts as one: see [`SocketEntry::unread`].
-    /// Of a listening socket: connections that wait for accept.
+    /// Bytes that arrived and were not read. A FIN of the peer counts as one: see [`SocketEntry::unread`]. For a
+    /// listening socket: connections that wait for accept.
     pub rqueue: u32,
-    /// Bytes written and not acknowledged, sent or not. A FIN counts as one: see [`SocketEntry::unacknowledged`].
-    /// Of a listening socket: how many connections may wait.
+    /// Bytes written and not acknowledged, sent or not. A FIN counts as one: see [`SocketEntry::unacknowledged`]. For
+    /// a listening socket: the limit of its backlog.
     pub wqueue: u32,
-    /// The user that it belongs to.
+    /// The user id of its owner.
     pub uid: u32,
-    /// Its number, by which `/proc/PID/fd` names it. 0: no process holds it any more.
+    /// The inode by which `/proc/PID/fd` identifies it. 0: no process has it open any more.
     pub inode: u32,
-    /// The timer that runs, if any.
+    /// The timer that is running, if any.
     pub timer: Option<Timer>,
-    /// For a listening IPv6 socket: takes no IPv4 connections.
+    /// For a listening IPv6 socket: it does not accept IPv4 connections.
     pub only_v6: bool,
-    /// What the kernel counts of it.
+    /// Its TCP counters.
     pub info: Option<TcpInfo>,
-    /// Its memory in the kernel.
+    /// Its kernel memory.
     pub memory: Option<SocketMemory>,
 }
 
 impl SocketEntry {
-    /// Bytes of payload that arrived and were not read.
+    /// Payload bytes that arrived and were not read.
     pub fn unread(&self) -> u64 {
-        // The FIN stands behind all payload. Once the reader has seen the end it is out of the count, which is 0 then.
+        // The FIN is behind all payload. Once the reader has seen the end of stream, it no longer counts, and the
+        // count is 0.
         u64::from(self.rqueue).saturating_sub(u64::from(self.state.has_received_fin()))
     }
 
-    /// Bytes of payload written and not acknowledged.
+    /// Payload bytes written and not acknowledged.
     pub fn unacknowledged(&self) -> u64 {
         u64::from(self.wqueue).saturating_sub(u64::from(self.state.has_queued_fin()))
     }
 
-    /// Whether it is the connection between these two addresses, and not what listens there.
+    /// Whether it is the connection between these addresses, and not the listener.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code))]
     pub(super) fn is_between(&self, local: SocketAddr, remote: SocketAddr) -> bool {
         self.state != TcpState::Listen
@@ -54,15 +55,15 @@ impl SocketEntry {
     }
 }
 
-/// What a socket waits for.
+/// The running timer of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timer {
-    /// To send again what was not acknowledged.
+    /// Retransmits unacknowledged segments.
     Retransmit,
-    /// To see whether a silent peer is still there.
+    /// Checks that a silent peer is still there.
     KeepAlive,
-    /// To forget the connection.
+    /// Removes the closed connection.
     TimeWait,
-    /// To ask whether the peer's window has opened: the sign that a peer does not read.
+    /// Probes whether the peer's closed receive window has opened: it runs if the peer does not read.
     ZeroWindowProbe,
 }

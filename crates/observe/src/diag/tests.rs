@@ -1,4 +1,4 @@
-//! Look-ups held against captured netlink messages and against sockets of our own.
+//! Look-ups of captured netlink messages and of this process's own sockets.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -10,8 +10,8 @@ use super::message::{Messages, Reply, Request};
 use super::*;
 use crate::TcpState;
 
-/// Captured on Linux 6.18, x86_64: the answer to a look-up of the server's end of a loopback connection which has 128,512
-/// bytes unread.
+/// Captured on Linux 6.18, x86_64: the reply to a look-up of the server's endpoint of a loopback connection with
+/// 128,512 unread bytes.
 const REPLY: &str = "\
     c00100001400000001000000c0600000020100009cb5d6e07f0000010000000000000000000000007f00000100000000000000000000000000\
     00000016000000000000000000000000f60100000000000000000002c20000050008000000000008000f00000000000c001500010000000000\
@@ -24,7 +24,7 @@ const REPLY: &str = "\
 
 #[test]
 #[cfg(target_endian = "little")]
-fn a_captured_answer_is_read_whole() {
+fn a_captured_reply_is_parsed_completely() {
     let all: Vec<Reply> = Messages::new(&bytes(REPLY), 1).collect();
 
     let [Reply::Socket(found)] = all.as_slice() else { panic!("not one socket: {all:?}") };
@@ -38,11 +38,11 @@ fn a_captured_answer_is_read_whole() {
 }
 
 #[test]
-fn an_answer_to_another_question_is_skipped() {
+fn a_reply_to_another_request_is_skipped() {
     assert_eq!(Messages::new(&bytes(REPLY), 2).count(), 0);
 }
 
-/// A message of the kernel: `nlmsghdr`, and what follows it.
+/// A message of the kernel: `nlmsghdr` and the rest.
 fn message(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(16 + body.len()).unwrap();
     let header = [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), &flags.to_ne_bytes(), &1u32.to_ne_bytes()];
@@ -50,21 +50,24 @@ fn message(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn codes_of_errors_and_of_lists_are_told_apart() {
+fn codes_of_errors_and_of_lists_are_distinguished() {
     let outcome = |kind: u16, body: &[u8]| Messages::new(&message(kind, 0, body), 1).next();
 
     assert!(matches!(outcome(2, &(-libc::EPERM).to_ne_bytes()), Some(Reply::Errno(libc::EPERM))));
-    assert!(matches!(outcome(2, &0i32.to_ne_bytes()), Some(Reply::Done)), "an acknowledgement is no error");
+    assert!(
+        matches!(outcome(2, &0i32.to_ne_bytes()), Some(Reply::Done)),
+        "an acknowledgement is not an error"
+    );
     assert!(matches!(outcome(2, &i32::MIN.to_ne_bytes()), Some(Reply::Errno(i32::MAX))));
     assert!(matches!(outcome(2, &[]), Some(Reply::Malformed)));
     assert!(matches!(outcome(3, &0i32.to_ne_bytes()), Some(Reply::Done)));
     assert!(matches!(outcome(3, &[]), Some(Reply::Done)));
-    let half_way = outcome(3, &(-libc::ENOMEM).to_ne_bytes());
-    assert!(matches!(half_way, Some(Reply::Errno(libc::ENOMEM))), "a list that failed half way");
+    let halfway = outcome(3, &(-libc::ENOMEM).to_ne_bytes());
+    assert!(matches!(halfway, Some(Reply::Errno(libc::ENOMEM))), "a list that failed halfway");
 }
 
 #[test]
-fn a_list_that_changed_while_it_was_written_says_so() {
+fn a_list_that_changed_meanwhile_is_recognised() {
     let list = [message(3, 2, &[0; 4]), message(3, 2 | 0x10, &[0; 4])].concat();
     let mut messages = Messages::new(&list, 1);
 
@@ -74,7 +77,7 @@ fn a_list_that_changed_while_it_was_written_says_so() {
 
 #[test]
 #[cfg(target_endian = "little")]
-fn a_socket_of_another_family_is_skipped_and_an_attribute_without_length_is_malformed() {
+fn other_families_are_skipped_and_bad_attributes_malformed() {
     let mut other = bytes(REPLY);
     other[16] = libc::AF_UNIX as u8;
     assert_eq!(Messages::new(&other, 1).count(), 0);
@@ -89,11 +92,11 @@ fn a_socket_of_another_family_is_skipped_and_an_attribute_without_length_is_malf
 }
 
 #[test]
-fn what_a_list_left_behind_does_not_answer_the_next_question() {
+fn leftover_messages_do_not_answer_the_next_request() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let mut diag = SocketDiag::open().unwrap();
-    // A list that is given up before it is read.
+    // A list that is aborted before it is read.
     diag.send(&Request::All { family: libc::AF_INET, states: u32::MAX, port: 0 }).unwrap();
 
     for _ in 0..2 {
@@ -103,25 +106,25 @@ fn what_a_list_left_behind_does_not_answer_the_next_question() {
 }
 
 #[test]
-fn an_answer_that_is_cut_or_garbled_anywhere_is_malformed_and_never_a_panic() {
-    let whole = bytes(REPLY);
+fn truncated_and_damaged_replies_never_panic() {
+    let complete = bytes(REPLY);
 
-    for end in 1..whole.len() {
-        let all: Vec<Reply> = Messages::new(&whole[..end], 1).collect();
-        assert!(matches!(all.as_slice(), [Reply::Malformed]), "cut at {end}");
+    for end in 1..complete.len() {
+        let all: Vec<Reply> = Messages::new(&complete[..end], 1).collect();
+        assert!(matches!(all.as_slice(), [Reply::Malformed]), "truncated at {end}");
     }
-    for at in 0..whole.len() {
+    for at in 0..complete.len() {
         for bit in 0..8 {
-            let mut garbled = whole.clone();
-            garbled[at] ^= 1 << bit;
-            // It may be read as something else, but it must come to an end.
-            let _ = Messages::new(&garbled, 1).take(1000).count();
+            let mut damaged = complete.clone();
+            damaged[at] ^= 1 << bit;
+            // It may be parsed as something else, but parsing must end.
+            let _ = Messages::new(&damaged, 1).take(1000).count();
         }
     }
 }
 
 #[test]
-fn a_question_has_the_form_of_the_kernels_headers() {
+fn a_request_has_the_format_of_the_kernels_headers() {
     let request = Request::Exact {
         local: SocketAddr::from(([127, 0, 0, 1], 0x1234)),
         remote: SocketAddr::from((Ipv6Addr::LOCALHOST, 0x5678)),
@@ -137,7 +140,7 @@ fn a_question_has_the_form_of_the_kernels_headers() {
 }
 
 #[test]
-fn the_peers_end_is_found_over_ipv4_ipv6_and_ipv4_into_an_ipv6_socket() {
+fn the_peers_endpoint_is_found_over_ipv4_and_ipv6() {
     let any_v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
     let cases = [
         (SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Ipv4Addr::LOCALHOST.into()),
@@ -161,10 +164,10 @@ fn the_peers_end_is_found_over_ipv4_ipv6_and_ipv4_into_an_ipv6_socket() {
 }
 
 #[test]
-fn a_connection_that_is_gone_is_not_mistaken_for_its_listener() {
+fn a_closed_connection_is_not_confused_with_its_listener() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = listener.local_addr().unwrap();
-    // Bound and never connected: nobody else can make this connection meanwhile.
+    // Bound but never connected: no other program can make this connection meanwhile.
     let never = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     never.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     let client = never.local_addr().unwrap().as_socket().unwrap();
@@ -175,7 +178,7 @@ fn a_connection_that_is_gone_is_not_mistaken_for_its_listener() {
 }
 
 #[test]
-fn a_fin_is_counted_by_the_kernel_and_not_by_us() {
+fn a_fin_is_excluded_from_the_payload() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (_server, _) = listener.accept().unwrap();
@@ -189,7 +192,7 @@ fn a_fin_is_counted_by_the_kernel_and_not_by_us() {
 }
 
 #[test]
-fn the_connections_of_a_port_are_listed_and_those_of_other_ports_are_not() {
+fn only_connections_of_the_given_port_are_listed() {
     let (ours, others) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("[::1]:0").unwrap());
     let connect = |listener: &TcpListener| {
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -208,7 +211,7 @@ fn the_connections_of_a_port_are_listed_and_those_of_other_ports_are_not() {
     assert_eq!(remotes, expected);
 }
 
-/// The server's end of `client`, once it is as wanted.
+/// The server's endpoint of `client`, once it is as wanted.
 #[track_caller]
 fn find_when(client: &TcpStream, wanted: impl Fn(&SocketEntry) -> bool) -> SocketEntry {
     let (local, peer) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
@@ -218,7 +221,7 @@ fn find_when(client: &TcpStream, wanted: impl Fn(&SocketEntry) -> bool) -> Socke
         if let Some(found) = diag.find(peer, local).unwrap().filter(&wanted) {
             return found;
         }
-        assert!(Instant::now() < deadline, "did not come true within 10 s");
+        assert!(Instant::now() < deadline, "timed out after 10 s");
         std::thread::yield_now();
     }
 }

@@ -1,7 +1,7 @@
-//! Linux: `/proc/PID`, with the files kept open.
+//! Reads `/proc/PID` on Linux, with the files kept open.
 //!
-//! An open file of `/proc/PID` belongs to that process for good: when the process ends, reading it fails, even if another
-//! has got the pid by then. And reading an open `statm` costs 1 µs, opening it each time 6.
+//! An open file of `/proc/PID` stays bound to that process: after its exit, reads fail, even if another process has
+//! got the pid. Besides, reading an open `statm` costs 1 µs, and opening it each time 6 µs.
 
 use std::fs::File;
 use std::io;
@@ -15,7 +15,7 @@ use crate::Error;
 use crate::proc_file::{read_bytes, read_text};
 use crate::sys;
 
-/// A process that is being watched.
+/// A process to be measured.
 #[derive(Debug)]
 pub struct Process {
     pid: u32,
@@ -28,7 +28,7 @@ pub struct Process {
     status: File,
     /// `shared` of statm when `other_memory` was read.
     shared_pages: u64,
-    /// The parts of the memory that statm does not tell apart or does not have.
+    /// The parts of the memory that statm does not show separately or at all.
     other_memory: Memory,
 }
 
@@ -36,7 +36,7 @@ impl Process {
     /// Opens the files of a running process.
     ///
     /// # Errors
-    /// [`Error::NoProcess`] when it does not run (any more), [`Error::Kernel`] when `/proc` hides it.
+    /// [`Error::NoProcess`] if it is not running, [`Error::Kernel`] if `/proc` hides it.
     pub fn open(pid: u32) -> Result<Process, Error> {
         let open = |name: &str| {
             File::open(path(pid, name)).map_err(|error| match error.kind() {
@@ -64,15 +64,15 @@ impl Process {
         })
     }
 
-    /// Its memory now, for 1 µs. Swap is as it was at the last [`Process::refresh`]; shared memory is read anew whenever
-    /// the shared pages have changed.
+    /// Its memory now, for 1 µs. Swap is as of the last [`Process::refresh`]; shared memory is read whenever the
+    /// number of shared pages has changed.
     ///
     /// # Errors
-    /// When the process has ended.
+    /// If the process has exited.
     pub fn memory(&mut self) -> io::Result<Memory> {
         let statm: Statm = read(&self.statm, Statm::parse)?;
         if statm.resident == 0 {
-            // A process without pages has freed them all by ending: a zombie is still in /proc.
+            // A process that has exited has no pages; a zombie is still in /proc.
             return Err(io::ErrorKind::NotFound.into());
         }
         if statm.shared != self.shared_pages {
@@ -82,11 +82,11 @@ impl Process {
         Ok(Memory { anonymous: statm.anonymous().saturating_mul(self.page), ..self.other_memory })
     }
 
-    /// Reads what a sample has no time for: shared memory and swap, and the name, which a new process changes when it begins
-    /// to run its program. 12 µs.
+    /// Reads what is too slow for every sample: shared memory, swap, and the name, which a new process changes when
+    /// it starts its program. 12 µs.
     ///
     /// # Errors
-    /// When the process has ended.
+    /// If the process has exited.
     pub fn refresh(&mut self) -> io::Result<()> {
         let status: Status = read(&self.status, Status::parse)?;
         self.other_memory = Memory { anonymous: 0, shared: status.shared_memory, swapped: status.swapped };
@@ -97,10 +97,10 @@ impl Process {
         Ok(())
     }
 
-    /// Processor time that it has used, in steps of 10 ms.
+    /// Processor time used, in steps of 10 ms.
     ///
     /// # Errors
-    /// When the process has ended.
+    /// If the process has exited.
     pub fn processor_time(&self) -> io::Result<Duration> {
         let stat: Stat = read(&self.stat, Stat::parse)?;
         if stat.has_exited() {
@@ -109,14 +109,14 @@ impl Process {
         Ok(Duration::from_millis(stat.ticks.saturating_mul(1000) / sys::clock_ticks()))
     }
 
-    /// Bytes that it has caused to be written to disk. `None` for a process of another user.
+    /// Bytes written to disk because of this process; `None` for a process of another user.
     pub fn disk_written(&self) -> Option<u64> {
         let text = read_bytes(path(self.pid, "io"))?;
-        // The file was opened by the pid's number: make sure that it was still this process's.
+        // The file was opened by pid: check that it still was this process.
         if self.has_exited() { None } else { text::disk_written(&text) }
     }
 
-    /// Whether it has ended.
+    /// Whether it has exited.
     pub fn has_exited(&self) -> bool {
         read(&self.stat, Stat::parse).map_or(true, |stat: Stat| stat.has_exited())
     }
@@ -126,32 +126,32 @@ impl Process {
         self.pid
     }
 
-    /// The user that it runs as.
+    /// The user id that it runs as.
     pub fn uid(&self) -> Option<u32> {
         Some(self.uid)
     }
 
-    /// The program's name, at most 15 bytes of it.
+    /// The name of its program, at most 15 bytes of it.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// When it started, in a unit of the system's: with the pid, its identity.
+    /// When it started, in a unit of the system; identifies the process together with its pid.
     pub fn started(&self) -> u64 {
         self.started
     }
 
-    /// The pids of its children now; none once it has ended.
+    /// The pids of its children now; empty if it has exited.
     pub fn children(&self) -> Vec<u32> {
         let few_threads =
             read(&self.stat, Stat::parse).is_ok_and(|stat: Stat| stat.threads <= MAX_LISTED_THREADS);
         let listed = if few_threads { self.listed_children() } else { None };
         let children = listed.unwrap_or_else(|| children_by_parent(self.pid));
-        // They were looked up by its number, which is another process's once this one has ended.
+        // They were looked up by pid, which may belong to another process if this one has exited.
         if self.has_exited() { Vec::new() } else { children }
     }
 
-    /// Children as each thread lists those that it started; `None` where the kernel was built without that.
+    /// The children that each of its threads lists; `None` if the kernel was built without this list.
     fn listed_children(&self) -> Option<Vec<u32>> {
         let mut children = Vec::new();
         let mut any = false;
@@ -165,7 +165,7 @@ impl Process {
     }
 }
 
-/// Children as all processes of the system name their parent: 10 µs a process, where listing costs 6 µs a thread.
+/// The children according to the parent of every process: 10 µs per process, where a list costs 6 µs per thread.
 fn children_by_parent(parent: u32) -> Vec<u32> {
     pids()
         .filter(|&pid| {
@@ -177,7 +177,7 @@ fn children_by_parent(parent: u32) -> Vec<u32> {
 
 /// Reads an open file of `/proc` from its start and parses it.
 fn read<T>(file: &File, parse: impl Fn(&[u8]) -> Option<T>) -> io::Result<T> {
-    // 4 KiB hold any of the three files in practice, and the lines needed stand in front.
+    // Bytes. Enough for any of the three files in practice, and the required lines come first.
     let mut text = [0; 4096];
     let length = file.read_at(&mut text, 0)?;
     parse(&text[..length]).ok_or_else(|| io::ErrorKind::InvalidData.into())
@@ -187,7 +187,8 @@ fn path(pid: u32, name: &str) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/{name}"))
 }
 
-/// With more threads than this, asking all processes for their parent is cheaper than all threads for their children.
+/// With more threads than this, checking the parent of every process is cheaper than listing the children of each
+/// thread.
 const MAX_LISTED_THREADS: u64 = 200;
 
 #[cfg(test)]
@@ -195,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_that_is_touched_is_seen_and_memory_that_is_only_reserved_is_not() {
+    fn touched_memory_counts_and_reserved_memory_does_not() {
         let mut this = Process::open(std::process::id()).unwrap();
         const SIZE: usize = 64 << 20;
         let before = this.memory().unwrap();
@@ -206,19 +207,19 @@ mod tests {
         std::hint::black_box(&heap);
         let touched = this.memory().unwrap();
 
-        // Other tests of this process run meanwhile: half the size is room enough for what they allocate.
+        // Other tests of this process run meanwhile: half of the size leaves room for their allocations.
         assert!(reserved.anonymous < before.anonymous + SIZE as u64 / 2, "{before:?} {reserved:?}");
         assert!(touched.anonymous > before.anonymous + SIZE as u64 / 2, "{before:?} {touched:?}");
     }
 
     #[test]
-    fn a_pid_that_nobody_has_is_said_to_be_nobodys() {
-        // Linux gives out pids up to 4,194,304 at most.
+    fn an_unused_pid_is_an_error() {
+        // The largest pid on Linux is 4,194,304.
         assert!(matches!(Process::open(4_194_305), Err(Error::NoProcess { pid: 4_194_305 })));
     }
 
     #[test]
-    fn an_ended_process_is_not_taken_for_a_running_one_before_or_after_it_is_waited_for() {
+    fn an_exited_process_is_recognised_before_and_after_wait() {
         let mut child = std::process::Command::new("cat")
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::null())
@@ -233,7 +234,7 @@ mod tests {
         while !process.has_exited() && std::time::Instant::now() < deadline {
             std::thread::yield_now();
         }
-        assert!(process.has_exited(), "cat ends with its input, a zombie until it is waited for");
+        assert!(process.has_exited(), "cat exits at the end of its input, and is a zombie until wait");
         assert!(process.memory().is_err());
         assert!(matches!(Process::open(child.id()), Err(Error::NoProcess { .. })));
 

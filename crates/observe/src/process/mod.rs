@@ -1,8 +1,8 @@
-//! Processes: what a server holds, in bytes that are its own.
+//! Memory, processor time and disk writes of processes.
 //!
-//! Memory is counted as **anonymous** pages (heap, stacks), since that is where queues live: the resident set also has
-//! tens of megabytes of shared program files in it, and would be a wrong base line. Beside it stand **shared memory**
-//! (memfd, `/dev/shm`, some Java heaps), and **swap**, without which a queue that was swapped out looks freed.
+//! Memory is counted as **anonymous** pages (heap, stacks), since these hold the queues. The resident set also
+//! contains tens of megabytes of shared program files, and would be a wrong baseline. **Shared memory** (memfd,
+//! `/dev/shm`, some Java heaps) and **swap** are added; without swap, a queue that was swapped out would look freed.
 
 mod pids;
 pub use pids::{pids, socket_inodes};
@@ -24,20 +24,20 @@ mod system;
 
 pub use system::Process;
 
-/// Memory of one process or of a tree of them, in bytes.
+/// Memory of one process or of a process tree, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Memory {
-    /// Anonymous pages in memory (Linux RssAnon; elsewhere the private footprint).
+    /// Anonymous pages in RAM (Linux RssAnon; elsewhere the private footprint).
     pub anonymous: u64,
-    /// Shared memory in memory (Linux RssShmem; elsewhere 0). Of a tree: the largest of its processes, since the same
-    /// pages are counted in each that maps them.
+    /// Shared memory in RAM (Linux RssShmem; elsewhere 0). Of a tree: the largest value of its processes, since each
+    /// process that maps the same pages counts them.
     pub shared: u64,
-    /// Anonymous pages that were swapped out (Linux VmSwap; elsewhere 0).
+    /// Anonymous pages that are swapped out (Linux VmSwap; elsewhere 0).
     pub swapped: u64,
 }
 
 impl Memory {
-    /// All of it: what the process would free by ending, program files aside.
+    /// The total: what would become free if the process exited, except for program files.
     pub fn total(self) -> u64 {
         self.anonymous.saturating_add(self.shared).saturating_add(self.swapped)
     }

@@ -1,4 +1,4 @@
-//! Other systems: the memory that the system ascribes to a process, no children.
+//! Measures processes on other systems: the memory that the system attributes to a process, without its children.
 
 use std::io;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::Memory;
 use crate::Error;
 use crate::sys;
 
-/// A process that is being watched.
+/// A process to be measured.
 #[derive(Debug)]
 pub struct Process {
     pid: u32,
@@ -17,32 +17,32 @@ impl Process {
     /// Opens a running process.
     ///
     /// # Errors
-    /// When the system shows nothing of it.
+    /// If the system shows nothing about it.
     pub fn open(pid: u32) -> Result<Process, Error> {
         sys::process_memory(pid).map_err(|_| Error::NoProcess { pid })?;
         Ok(Process { pid })
     }
 
-    /// Its memory now: the private footprint, compressed and swapped pages included.
+    /// Its memory now: the private footprint, including compressed and swapped pages.
     ///
     /// # Errors
-    /// When the process has ended.
+    /// If the process has exited.
     pub fn memory(&mut self) -> io::Result<Memory> {
         Ok(Memory { anonymous: sys::process_memory(self.pid)?, ..Memory::default() })
     }
 
-    /// Nothing is kept that would need it here.
+    /// Does nothing here.
     ///
     /// # Errors
-    /// None here.
+    /// Never.
     pub fn refresh(&mut self) -> io::Result<()> {
         Ok(())
     }
 
-    /// Not read here.
+    /// Not visible here.
     ///
     /// # Errors
-    /// Always: it is not visible.
+    /// Always.
     pub fn processor_time(&self) -> io::Result<Duration> {
         Err(io::ErrorKind::Unsupported.into())
     }
@@ -52,7 +52,7 @@ impl Process {
         None
     }
 
-    /// Whether it has ended.
+    /// Whether it has exited.
     pub fn has_exited(&self) -> bool {
         sys::process_memory(self.pid).is_err()
     }

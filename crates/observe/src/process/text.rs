@@ -1,12 +1,11 @@
-//! The text files of `/proc/PID`: parsers that take bytes and give numbers, `None` where the text is not as documented
-//! in proc(5).
+//! Parses the text files of `/proc/PID`; `None` for text that does not have the format of proc(5).
 
 /// `/proc/PID/statm`: sizes in pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Statm {
-    /// Pages in memory.
+    /// Pages in RAM.
     pub(super) resident: u64,
-    /// Those of them that belong to files or shared memory. The rest is anonymous.
+    /// Those that belong to files or shared memory. The others are anonymous.
     pub(super) shared: u64,
 }
 
@@ -23,26 +22,26 @@ impl Statm {
     }
 }
 
-/// `/proc/PID/stat`: the fields that are needed here.
+/// `/proc/PID/stat`: the required fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stat {
-    /// The program's name, at most 15 bytes of it.
+    /// The name of the program, at most 15 bytes of it.
     pub(super) name: String,
-    /// `R` running, `S` sleeping, `Z` ended and not yet waited for, …
+    /// `R` running, `S` sleeping, `Z` zombie, …
     pub(super) state: u8,
     /// The parent's pid.
     pub(super) parent: u32,
     /// Processor time in user mode and in the kernel, in ticks.
     pub(super) ticks: u64,
-    /// Threads.
+    /// Number of threads.
     pub(super) threads: u64,
-    /// When it started, in ticks since boot: with the pid, the identity of a process.
+    /// When it started, in ticks since boot; identifies the process together with its pid.
     pub(super) started: u64,
 }
 
 impl Stat {
     pub(super) fn parse(text: &[u8]) -> Option<Stat> {
-        // The name stands in parentheses and may itself contain spaces and parentheses, so it ends at the last one.
+        // The name is in parentheses and may itself contain spaces and parentheses, so it ends at the last one.
         let open = text.iter().position(|&byte| byte == b'(')?;
         let close = text.iter().rposition(|&byte| byte == b')')?;
         let name = String::from_utf8_lossy(text.get(open + 1..close)?).into_owned();
@@ -61,20 +60,20 @@ impl Stat {
         })
     }
 
-    /// Whether it has ended and only waits to be waited for.
+    /// Whether it has exited, and is a zombie until its parent waits for it.
     pub(super) fn has_exited(&self) -> bool {
         matches!(self.state, b'Z' | b'X' | b'x')
     }
 }
 
-/// `/proc/PID/status`: the fields that are needed here. Sizes in bytes; a kernel thread has none.
+/// `/proc/PID/status`: the required fields. Sizes in bytes; a kernel thread has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Status {
     /// The real user id.
     pub(super) uid: u32,
-    /// Shared memory in memory.
+    /// Shared memory in RAM.
     pub(super) shared_memory: u64,
-    /// Anonymous memory swapped out.
+    /// Anonymous memory that is swapped out.
     pub(super) swapped: u64,
 }
 
@@ -86,29 +85,29 @@ impl Status {
     }
 }
 
-/// `/proc/PID/io`: bytes that the process caused to be written to disk.
+/// `/proc/PID/io`: bytes written to disk because of the process.
 pub(super) fn disk_written(text: &[u8]) -> Option<u64> {
     labelled(text, b"write_bytes:")
 }
 
-/// The first number behind a label that stands at the start of a line.
+/// The first number after a label at the start of a line.
 fn labelled(text: &[u8], label: &[u8]) -> Option<u64> {
     let line = text.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(label))?;
     numbers(line).next()?
 }
 
-/// Words separated by white space, each as a number; a word that is none (negative, too large) is `None`.
+/// Words separated by white space, each as a number; `None` for a word that is not one (negative, too large).
 fn numbers(text: &[u8]) -> impl Iterator<Item = Option<u64>> {
     text.split(|byte| byte.is_ascii_whitespace())
         .filter(|word| !word.is_empty())
         .map(|word| std::str::from_utf8(word).ok()?.parse().ok())
 }
 
-/// Any bytes as each of the files: a name is a part of the text, and no figure overflows.
+/// Checks the promises for any text: a name is a part of the text, and no number overflows.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn check_texts(text: &[u8]) {
     if let Some(stat) = Stat::parse(text) {
-        // Each byte that is not UTF-8 becomes a character of three.
+        // Each byte that is not UTF-8 becomes a character of three bytes.
         assert!(stat.name.len() <= 3 * text.len());
         let _ = stat.has_exited();
     }
@@ -122,7 +121,7 @@ pub(crate) fn check_texts(text: &[u8]) {
 mod tests {
     use super::*;
 
-    // Captured on Linux 6.18 from an echo server; the name in STAT_ODD was set to make trouble.
+    // Captured on Linux 6.18 from an echo server; the name in STAT_ODD is deliberately difficult.
     const STATM: &[u8] = b"1052 351 320 7 0 107 0\n";
     const STAT: &[u8] = b"4121 (cat) S 4100 4121 4100 34816 4121 4194304 102 0 0 0 3 5 0 0 20 0 1 0 8812345 4308992 \
         351 18446744073709551615 94033 94034 140 0 0 0 0 0 0 1 0 0 17 1 0 0 0 0 0 94036 94037 9465 140 140 140 140 0\n";
@@ -133,7 +132,7 @@ mod tests {
         VmSwap:\t     128 kB\nThreads:\t11\n";
 
     #[test]
-    fn anonymous_pages_are_the_resident_ones_that_are_not_shared() {
+    fn anonymous_pages_are_resident_and_not_shared() {
         let statm = Statm::parse(STATM).unwrap();
 
         assert_eq!(statm, Statm { resident: 351, shared: 320 });
@@ -158,8 +157,8 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_control_characters_and_figures_is_only_a_name() {
-        // What prctl(PR_SET_NAME) takes: 15 bytes of any kind. In `status` the kernel escapes them, in `stat` it does not.
+    fn a_name_may_have_control_characters_and_digits() {
+        // prctl(PR_SET_NAME) accepts 15 bytes of any kind. The kernel escapes them in `status`, but not in `stat`.
         let stat = b"78 (\x1b[2J) R 1\n1) S 4100 4121 4100 34816 4121 4194304 102 0 0 0 3 5 0 0 20 0 1 0 881 430 351\n";
         let status = b"Name:\ta\\nUid:\\t0\nUid:\t1000\t1000\t1000\t1000\n";
 
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_beyond_all_bounds_are_taken_for_the_largest() {
+    fn huge_numbers_saturate() {
         let stat = b"7 (a) S 1 0 0 0 0 0 0 0 0 0 18446744073709551615 18446744073709551615 0 0 20 0 1 0 9\n";
         let status = b"Uid:\t0\nRssShmem:\t18446744073709551615 kB\n";
 
@@ -180,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn status_gives_the_owner_and_what_statm_leaves_out() {
+    fn status_has_the_owner_and_what_statm_lacks() {
         let status = Status::parse(STATUS).unwrap();
 
         assert_eq!(status, Status { uid: 1000, shared_memory: 40 * 1024, swapped: 128 * 1024 });
@@ -194,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_written_to_disk_are_told_apart_from_bytes_written() {
+    fn only_bytes_written_to_disk_count() {
         let io = b"rchar: 1\nwchar: 999\nsyscr: 1\nsyscw: 1\nread_bytes: 5\nwrite_bytes: 4096\n\
             cancelled_write_bytes: 7\n";
 
@@ -202,11 +201,16 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_cut_short_anywhere_is_refused_or_read_but_never_a_panic() {
+    fn truncated_text_never_panics() {
         for text in [STATM, STAT, STAT_ODD, STATUS] {
             for end in 0..text.len() {
-                let cut = &text[..end];
-                let _ = (Statm::parse(cut), Stat::parse(cut), Status::parse(cut), disk_written(cut));
+                let truncated = &text[..end];
+                let _ = (
+                    Statm::parse(truncated),
+                    Stat::parse(truncated),
+                    Status::parse(truncated),
+                    disk_written(truncated),
+                );
             }
         }
         assert_eq!(Statm::parse(b"12 x 3"), None);

@@ -1,7 +1,7 @@
-//! The process tree: a server, its workers, and whatever they start for a connection.
+//! A process tree: a server, its workers, and the processes that they start.
 //!
-//! It is looked through again four times a second, because some servers start a process a connection (inetd, socat, CGI) and
-//! the bytes are held there. Whoever has once been a member stays one, also when its parent ends before it.
+//! It is scanned four times per second, because some servers start one process per connection (inetd, socat, CGI),
+//! which then buffers the data. A member stays one, even if its parent exits first.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -10,41 +10,41 @@ use std::time::{Duration, Instant};
 use super::{Memory, Process};
 use crate::Error;
 
-/// A server's processes, watched as one.
+/// The processes of a server, measured as one.
 #[derive(Debug)]
 pub struct ProcessTree {
     roots: Vec<u32>,
-    /// Processes whose descendants are members, while they themselves are not.
+    /// Processes whose descendants are members, without being members themselves.
     parents: Vec<Process>,
     members: BTreeMap<u32, Member>,
-    /// When it was last looked through, and the time from there to the next.
+    /// When the tree was last scanned, and the interval to the next scan.
     last_scan: Instant,
     scan_interval: Duration,
-    /// Processor time and disk writes of members that have ended, so that the sums never fall.
+    /// Processor time and disk writes of members that have exited, so that the sums never decrease.
     exited: Totals,
     exited_roots: Vec<u32>,
 }
 
-/// A tree at one moment. Sums over its processes.
+/// State of a tree: sums over its processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TreeReading {
-    /// Running processes.
+    /// Number of running processes.
     pub processes: u32,
     /// Their memory.
     pub memory: Memory,
-    /// Processor time used since they started, of those that have ended too. As of the last scan of the tree, at most a
-    /// quarter of a second ago.
+    /// Processor time used so far, including exited processes. As of the last scan, at most a quarter of a second
+    /// ago.
     pub processor_time: Duration,
-    /// Bytes written to disk since they started, of those that have ended too; `None` where that is not visible
-    /// (another user's process). As of the last scan of the tree.
+    /// Bytes written to disk so far, including exited processes; `None` if not visible (a process of another user).
+    /// As of the last scan.
     pub disk_written: Option<u64>,
 }
 
 impl ProcessTree {
-    /// The tree below the given processes, all of which must run.
+    /// The tree below the given processes, all of which must be running.
     ///
     /// # Errors
-    /// When one of them does not run or cannot be seen.
+    /// If one of them is not running or not visible.
     pub fn new(roots: impl IntoIterator<Item = u32>) -> Result<ProcessTree, Error> {
         let mut tree = ProcessTree {
             roots: Vec::new(),
@@ -63,10 +63,10 @@ impl ProcessTree {
         Ok(tree)
     }
 
-    /// Adds a process, and with it all that it starts. One that is a member already stays one.
+    /// Adds a process and its descendants, unless it is already a member.
     ///
     /// # Errors
-    /// When it does not run or cannot be seen.
+    /// If it is not running or not visible.
     pub fn add(&mut self, pid: u32) -> Result<(), Error> {
         if let Entry::Vacant(place) = self.members.entry(pid) {
             place.insert(Member::new(Process::open(pid)?));
@@ -74,19 +74,18 @@ impl ProcessTree {
         Ok(())
     }
 
-    /// Adds the descendants of `parent`, now and at each later scan, but not `parent` itself: what a supervisor started, and
-    /// the orphans that it adopts.
+    /// Adds the descendants of `parent`, now and at each later scan, but not `parent` itself: the processes that a
+    /// supervisor started, and the orphans that it adopts.
     ///
     /// # Errors
-    /// When `parent` does not run or cannot be seen.
+    /// If `parent` is not running or not visible.
     pub fn add_below(&mut self, parent: u32) -> Result<(), Error> {
         self.parents.push(Process::open(parent)?);
         self.rescan();
         Ok(())
     }
 
-    /// The tree now: less than 1 µs a process, and 25 µs more four times a second, when it is
-    /// looked through for new ones.
+    /// Measures the tree: less than 1 µs per process, plus 25 µs for each of the four scans per second.
     pub fn read(&mut self) -> TreeReading {
         if self.last_scan.elapsed() >= self.scan_interval {
             self.rescan();
@@ -100,7 +99,7 @@ impl ProcessTree {
         for member in self.members.values_mut() {
             reading.processor_time += member.totals.processor_time;
             reading.disk_written = sum(reading.disk_written, member.totals.disk_written);
-            // One that has just ended is taken out at the next scan.
+            // A process that has just exited is removed at the next scan.
             let Ok(memory) = member.process.memory() else { continue };
             reading.processes += 1;
             reading.memory.anonymous += memory.anonymous;
@@ -110,7 +109,7 @@ impl ProcessTree {
         reading
     }
 
-    /// Looks for new members now, lets go of those that have ended, and reads what changes slowly.
+    /// Scans now: adds new members, removes exited ones, and reads the values that change slowly.
     pub fn rescan(&mut self) {
         self.last_scan = Instant::now();
         let mut unseen: Vec<u32> = self.members.keys().copied().collect();
@@ -135,7 +134,7 @@ impl ProcessTree {
         self.scan_interval = (self.last_scan.elapsed() * SCAN_SHARE).max(SCAN_INTERVAL);
     }
 
-    /// Makes `pid` a member, if it is new. A child that ends before it is opened leaves nothing to watch.
+    /// Adds `pid`, unless it is a member. A child that has already exited is ignored.
     fn admit(&mut self, pid: u32, unseen: &mut Vec<u32>) {
         if !self.members.contains_key(&pid)
             && let Ok(process) = Process::open(pid)
@@ -145,17 +144,17 @@ impl ProcessTree {
         }
     }
 
-    /// The processes that the tree was made of.
+    /// The processes from which the tree was created.
     pub fn roots(&self) -> &[u32] {
         &self.roots
     }
 
-    /// Its running members, by pid, as of the last scan.
+    /// Its running members by pid, as of the last scan.
     pub fn members(&self) -> impl Iterator<Item = &Process> {
         self.members.values().map(|member| &member.process)
     }
 
-    /// A root that has ended, if any has: asks the system now.
+    /// A root that has exited, if any. Checks now.
     pub fn exited_root(&mut self) -> Option<u32> {
         let ended = |pid: &&u32| self.members.get(pid).is_none_or(|member| member.process.has_exited());
         self.exited_roots.first().copied().or_else(|| self.roots.iter().find(ended).copied())
@@ -168,7 +167,7 @@ impl ProcessTree {
     }
 }
 
-/// A process of the tree and its sums as of the last scan.
+/// A process of the tree, and its sums as of the last scan.
 #[derive(Debug)]
 struct Member {
     process: Process,
@@ -178,7 +177,7 @@ struct Member {
 impl Member {
     fn new(process: Process) -> Member {
         let mut member = Member { process, totals: Totals::default() };
-        // If it has ended already, the next scan will notice.
+        // If it has already exited, the next scan notices.
         let _ = member.update();
         member
     }
@@ -187,13 +186,13 @@ impl Member {
         if self.process.has_exited() {
             return Err(std::io::ErrorKind::NotFound.into());
         }
-        // A system that does not show one of these still shows memory.
+        // If a system does not show one of these, it still shows memory.
         let _ = self.process.refresh();
         if let Ok(time) = self.process.processor_time() {
             self.totals.processor_time = time;
         }
         match self.process.disk_written() {
-            // It ended in between: what was read before stays.
+            // It exited meanwhile: the last value is correct.
             None if self.process.has_exited() => {}
             disk_written => self.totals.disk_written = disk_written,
         }
@@ -201,7 +200,7 @@ impl Member {
     }
 }
 
-/// What only ever grows.
+/// Sums that only grow.
 #[derive(Debug, Clone, Copy)]
 struct Totals {
     processor_time: Duration,
@@ -221,14 +220,14 @@ impl Default for Totals {
     }
 }
 
-/// A sum of which one part is not visible is not visible.
+/// The sum; `None` if a part is not visible.
 fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
     Some(a? + b?)
 }
 
-/// Looking through a tree takes at most one part in this many of a core, however many processes it has.
+/// Scans use at most one part in this many of a core, whatever the number of processes.
 const SCAN_SHARE: u32 = 20;
 
-/// How often a tree is looked through for new processes. A connection's process that is missed for so long has held at
-/// most a quarter of a second's bytes unseen; looking costs some 100 µs, so it takes 0.05 % of a core.
+/// Interval between scans. A new process can buffer at most a quarter of a second's bytes unnoticed. A scan costs
+/// some 100 µs, so this takes 0.05 % of a core.
 const SCAN_INTERVAL: Duration = Duration::from_millis(250);

@@ -1,12 +1,12 @@
-//! One connection of a sample: its two ends as the kernel tells them, and the six counters between them.
+//! Reads one connection for a sample: its two endpoints and the six counters between them.
 //!
-//! **The order of reading.** Bytes move while a sample is taken. The counters are read from the last to the first, against
-//! the stream: what is read later lies earlier on the path and can only have grown, so each queue comes out too long
-//! rather than negative.
+//! **The order of reading.** Bytes move while a sample is taken. The counters are read from the last to the first,
+//! against the stream: a counter that is read later is earlier on the path and can only have grown, so a queue may
+//! appear too long but never negative.
 //!
 //! ```text
-//! read      6th         3rd…5th, at once                    2nd           1st
-//!        produced ── server_received ── server_read ── server_written ── client_received ── consumed
+//! read  6th         3rd, 4th and 5th in one call                      2nd                1st
+//!       produced ── server_received ── server_read ── server_written ── client_received ── consumed
 //! ```
 
 use std::fmt;
@@ -25,16 +25,16 @@ pub struct WatchedConnection {
     pub local: SocketAddr,
     /// The server's address.
     pub peer: SocketAddr,
-    /// The client's end, where it is this process's own; without it both ends are looked up.
+    /// The client's endpoint, if this process owns it. Otherwise both endpoints are looked up in the kernel.
     pub endpoint: Option<LocalEndpoint>,
 }
 
-/// The client's end of a connection, held by this process.
+/// The client's endpoint of a connection, owned by this process.
 pub struct LocalEndpoint {
     /// The socket.
     pub socket: Arc<dyn AsHandle + Send + Sync>,
-    /// Bytes (produced, consumed) so far: what write took and what read gave. Called from the sampling thread, twice a
-    /// sample; should cost no more than two atomic loads.
+    /// Returns the bytes (produced, consumed) so far: written and read by the client. The sampling thread calls it
+    /// twice per sample, so it should cost no more than two atomic loads.
     pub counts: Box<dyn Fn() -> (u64, u64) + Send + Sync>,
 }
 
@@ -47,33 +47,33 @@ impl fmt::Debug for WatchedConnection {
     }
 }
 
-/// The six counters of one connection, cumulative payload bytes. `None`: not visible on this system.
+/// The six counters of one connection: payload bytes, cumulative. `None`: not visible on this system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
     /// Written by the client.
     pub produced: u64,
-    /// Arrived at the server's kernel.
+    /// Received by the server's kernel.
     pub server_received: Option<u64>,
     /// Read by the server.
     pub server_read: Option<u64>,
     /// Written by the server.
     pub server_written: Option<u64>,
-    /// Arrived at the client's kernel.
+    /// Received by the client's kernel.
     pub client_received: Option<u64>,
     /// Read by the client.
     pub consumed: u64,
-    /// How far `produced` and `consumed` moved while this was read: the most by which a boundary may be off.
+    /// How much `produced` and `consumed` grew during the reading: the maximum error of a boundary.
     pub skew: u64,
 }
 
-/// One end of a connection as the kernel tells it.
+/// One endpoint of a connection, as the kernel describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Endpoint {
-    /// What TCP counts.
+    /// Its TCP counters.
     pub info: TcpInfo,
-    /// Its memory in the kernel, and the limits of its queues.
+    /// Its kernel memory, and the limits of its queues.
     pub memory: Option<SocketMemory>,
-    /// What it waits for; `None` for an end of our own, whose timer is not asked for.
+    /// The running timer; `None` for this process's own endpoint, whose timer is not queried.
     pub timer: Option<Timer>,
 }
 
@@ -83,7 +83,7 @@ impl Endpoint {
     }
 }
 
-/// A connection as it was when it was last sampled.
+/// A connection as last sampled.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Connection {
     /// The client's address.
@@ -92,13 +92,13 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// Its counters.
     pub counters: Counters,
-    /// The client's end; `None` when it is not on this host, not visible, or gone.
+    /// The client's endpoint; `None` if it is not on this host, not visible, or closed.
     pub client: Option<Endpoint>,
-    /// The server's end; `None` when it is not on this host, not visible, or gone.
+    /// The server's endpoint; `None` if it is not on this host, not visible, or closed.
     pub server: Option<Endpoint>,
-    /// Since when the server's window has been zero, while it is.
+    /// Since when the server's receive window has been zero, while it is.
     pub window_zero_since: Option<Instant>,
-    /// Whether the kernel has shown the server's end at least once.
+    /// Whether the server's endpoint has been visible at least once.
     pub server_was_seen: bool,
 }
 
@@ -107,18 +107,18 @@ impl Connection {
     pub fn window(&self) -> Option<u32> {
         match (self.client, self.server) {
             (Some(client), _) => client.info.snd_wnd,
-            // What the server would advertise now: the client, elsewhere, may not have heard of it yet.
+            // What the server would advertise now. The client, on another host, may not have received it yet.
             (None, Some(server)) => server.info.rcv_wnd,
             (None, None) => None,
         }
     }
 
-    /// For how long the window has been zero at `now`, while it is.
+    /// How long the receive window has been zero at `now`, while it is.
     pub fn window_zero_for(&self, now: Instant) -> Option<Duration> {
         Some(now.saturating_duration_since(self.window_zero_since?))
     }
 
-    /// Whether the connection is still there.
+    /// Whether the connection still exists.
     pub fn is_open(&self) -> bool {
         let open = |endpoint: Option<Endpoint>| {
             endpoint.is_some_and(|endpoint| endpoint.info.state != TcpState::Closed)
@@ -126,7 +126,7 @@ impl Connection {
         open(self.client) || open(self.server)
     }
 
-    /// Kernel memory of both ends, as far as it is visible.
+    /// Kernel memory of both endpoints, as far as it is visible.
     pub fn kernel_memory(&self) -> Option<u64> {
         let of = |endpoint: Option<Endpoint>| Some(endpoint?.memory?.total());
         match (of(self.client), of(self.server)) {
@@ -136,12 +136,12 @@ impl Connection {
     }
 }
 
-/// A watched connection and what is known of it.
+/// A watched connection and its last values.
 #[derive(Debug)]
 pub(super) struct TrackedConnection {
     watched: WatchedConnection,
     pub(super) last: Connection,
-    /// Whether it has been read at least once: until then `last` is empty.
+    /// Whether it has been read at least once. Until then `last` is empty.
     pub(super) was_read: bool,
 }
 
@@ -159,12 +159,12 @@ impl TrackedConnection {
         TrackedConnection { watched, last, was_read: false }
     }
 
-    /// Bytes produced by now, without asking the kernel. 0 for a connection that is not ours.
+    /// Bytes produced so far, without a query of the kernel. 0 for a connection of another process.
     pub(super) fn produced(&self) -> u64 {
         self.watched.endpoint.as_ref().map_or(0, |endpoint| (endpoint.counts)().0)
     }
 
-    /// Reads all counters anew, in the order of the module's docs.
+    /// Reads all counters, in the order described in the module docs.
     pub(super) fn read(&mut self, diag: Option<&mut SocketDiag>) {
         self.was_read = true;
         let WatchedConnection { local, peer, .. } = self.watched;
@@ -178,7 +178,8 @@ impl TrackedConnection {
                 let server = find(peer, local);
                 let (produced, consumed_after) = (endpoint.counts)();
                 let skew = produced.saturating_sub(produced_before) + consumed_after.saturating_sub(consumed);
-                // A closed end does not tell any more which FINs its kernel counted: 1 byte too many would stay for good.
+                // A closed endpoint no longer shows which FINs its kernel counted: a counter would stay 1 byte too
+                // large.
                 let closed = client.filter(|endpoint| endpoint.info.state == TcpState::Closed);
                 let unread = closed.map(|_| receive_queue(&*endpoint.socket).unwrap_or(0));
                 self.update(client, server, Some((produced, consumed)), skew);
@@ -223,15 +224,15 @@ impl TrackedConnection {
                 counters.client_received = client_received.or(sent);
                 self.last.server_was_seen = true;
             }
-            // The server's end is gone, and its queues with it. What is known better by now is taken, and the rest stays
-            // where it was last seen.
+            // The server's endpoint is closed, and its queues are gone. Counters that are still known are updated,
+            // the others keep their last values.
             None if self.last.server_was_seen => {
                 counters.server_received = latest(before.server_received, acked);
                 counters.server_read = latest(before.server_read, counters.server_received);
                 counters.client_received = latest(before.client_received, client_received);
                 counters.server_written = latest(before.server_written, counters.client_received);
             }
-            // It is not visible: what the client's kernel was told is all there is.
+            // It is not visible: only what the client's kernel knows can be shown.
             None => {
                 counters.server_received = acked;
                 counters.client_received = client_received;
@@ -244,7 +245,7 @@ impl TrackedConnection {
                 before.consumed.max(known(counters.client_received)),
             )
         });
-        // A write counts when it returns, and its first bytes may have arrived by then.
+        // A write counts when it returns, and its first bytes may have arrived before that.
         counters.produced = produced.max(counters.server_received.unwrap_or(0));
         counters.consumed = consumed;
 
@@ -259,8 +260,8 @@ impl TrackedConnection {
 }
 
 impl TrackedConnection {
-    /// Where the system does not count what was acknowledged and received (macOS), it still tells what stands in the
-    /// queues of our own end.
+    /// Where the system does not count acknowledged and received bytes (macOS), it still shows the queues of this
+    /// process's own endpoint.
     fn or_by_queues(
         &self,
         acked: Option<u64>,
@@ -276,13 +277,13 @@ impl TrackedConnection {
     }
 }
 
-/// The client's end, held by us.
+/// The client's endpoint, owned by this process.
 fn local_endpoint(socket: &(dyn AsHandle + Send + Sync)) -> Option<Endpoint> {
     let info = TcpInfo::of(socket).ok()?;
     Some(Endpoint { info, memory: SocketMemory::of(socket).ok(), timer: None })
 }
 
-/// (produced, consumed) of a client's end that is another process's: what its kernel took and gave.
+/// (produced, consumed) of another process's endpoint: what its kernel accepted from it and delivered to it.
 fn counts_of(entry: &SocketEntry) -> Option<(u64, u64)> {
     let info = entry.info?;
     let produced = info.payload_acked(Side::Connecting)?.saturating_add(entry.unacknowledged());

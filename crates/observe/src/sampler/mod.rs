@@ -1,9 +1,9 @@
-//! The sampler: where all bytes of a run are now, and the memory beside them.
+//! Samples where all bytes of a run are, and the server's memory.
 //!
-//! A sample costs 2 µs a connection and 3 µs for the server's process (Linux 6.18, release build: 5 µs for one connection,
-//! 220 µs for a hundred). With many connections a rotating hundred is read each time and the others are taken as they last
-//! were, so that a sample of ten thousand costs what one of a hundred does. Connections that were never read are read first,
-//! all of them, so that each sample counts every connection.
+//! A sample costs 2 µs per connection and 3 µs for the server's process (Linux 6.18, release build: 5 µs for one
+//! connection, 220 µs for a hundred). With more than a hundred connections, each sample reads the next hundred in
+//! turn and reuses the last values of the others, so that a sample of ten thousand costs as much as one of a hundred.
+//! New connections are read first, so that each sample counts every connection.
 
 mod connection;
 mod path_state;
@@ -20,74 +20,74 @@ pub use runner::{SamplerThread, SamplingInterval};
 use crate::{ProcessTree, SocketDiag, TreeReading};
 use connection::TrackedConnection;
 
-/// Takes samples of a set of connections and of a server's processes. [`SamplerThread`] runs one at a steady pace.
+/// Samples a set of connections and a server's processes. [`SamplerThread`] runs one at a constant interval.
 #[derive(Debug)]
 pub struct Sampler {
     connections: Vec<TrackedConnection>,
     tree: Option<ProcessTree>,
     diag: Option<SocketDiag>,
-    began: Instant,
-    /// Where the next rotating hundred begins.
+    start_time: Instant,
+    /// Index of the connection to read next.
     next: usize,
 }
 
-/// A sample, and what a live view shows beyond it.
+/// A sample, and the additional values that a live view shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observation {
     /// The counters.
     pub sample: Sample,
     /// Windows, limits and states.
     pub path: PathState,
-    /// The server's processes; `None` when none are watched.
+    /// The server's processes; `None` if none are watched.
     pub tree: Option<TreeReading>,
-    /// A process that the tree was made of and that has ended.
+    /// A root of the process tree that has exited.
     pub server_ended: Option<u32>,
-    /// How long it took to take.
+    /// How long taking the sample took.
     pub took: Duration,
-    /// Whether it was due by the clock. The others were taken because much had moved since: keep them for a verdict or a
-    /// chart, and do not print them.
+    /// Whether the sample was due by time. The others were taken because many bytes had moved: they are meant for
+    /// verdicts and charts, not for printing.
     pub is_regular: bool,
 }
 
 impl Sampler {
-    /// A sampler whose time begins now. Connections may be added later; without a tree no server memory is read.
+    /// A sampler whose time starts now. Connections can be added later; without a tree it reads no server memory.
     pub fn new(watched: Vec<WatchedConnection>, tree: Option<ProcessTree>) -> Sampler {
         Sampler {
             connections: watched.into_iter().map(TrackedConnection::new).collect(),
             tree,
-            // A system or sandbox that does not have it shows what is left: the client's end.
+            // Without sock_diag (another system or a sandbox) only the client's endpoint is visible.
             diag: SocketDiag::open().ok(),
-            began: Instant::now(),
+            start_time: Instant::now(),
             next: 0,
         }
     }
 
-    /// Watches one more connection.
+    /// Adds a connection.
     pub fn watch(&mut self, watched: WatchedConnection) {
         self.connections.push(TrackedConnection::new(watched));
     }
 
-    /// Lets go of the connections for which `keep` is false. Their bytes leave all sums.
+    /// Removes the connections for which `keep` is false. Their bytes no longer count.
     pub fn retain(&mut self, mut keep: impl FnMut(&Connection) -> bool) {
         self.connections.retain(|tracked| keep(&tracked.last));
     }
 
-    /// Takes a sample; of more than [`MAX_PER_SAMPLE`] connections, those that are new and the next hundred are read.
+    /// Takes a sample. Of more than [`MAX_PER_SAMPLE`] connections it reads the new ones and the next hundred.
     pub fn sample(&mut self) -> Observation {
         self.sample_some(MAX_PER_SAMPLE)
     }
 
-    /// Takes a sample in which the new connections and `count` of the others, in turn, are read.
+    /// Takes a sample that reads the new connections and the next `count` of the others.
     pub(crate) fn sample_some(&mut self, count: usize) -> Observation {
         self.read(self.connections.len().min(count))
     }
 
-    /// Takes a sample in which every connection is read anew: for the end of a run.
+    /// Takes a sample that reads every connection, for the end of a run.
     pub fn sample_all(&mut self) -> Observation {
         self.read(self.connections.len())
     }
 
-    /// The connections as they were last read.
+    /// The connections as last read.
     pub fn connections(&self) -> impl Iterator<Item = &Connection> {
         self.connections.iter().map(|tracked| &tracked.last)
     }
@@ -97,9 +97,9 @@ impl Sampler {
         self.tree.as_ref()
     }
 
-    /// When its time began.
-    pub fn began(&self) -> Instant {
-        self.began
+    /// When its time started.
+    pub fn start_time(&self) -> Instant {
+        self.start_time
     }
 
     fn read(&mut self, count: usize) -> Observation {
@@ -118,13 +118,13 @@ impl Sampler {
         let server_ended = self.tree.as_mut().and_then(ProcessTree::exited_root);
         let path = PathState::of(self.connections(), start);
         let mut sample = self.sum();
-        sample.t = start.duration_since(self.began).as_secs_f64();
+        sample.t = start.duration_since(self.start_time).as_secs_f64();
         sample.server_memory = tree.filter(|tree| tree.processes > 0).map(|tree| tree.memory.total());
         sample.window = path.window;
         Observation { sample, path, tree, server_ended, took: start.elapsed(), is_regular: true }
     }
 
-    /// The counters of all connections, each as last read.
+    /// The sum of the counters of all connections, as last read.
     fn sum(&self) -> Sample {
         let zero = (!self.connections.is_empty()).then_some(0);
         let mut sum = Sample {
@@ -152,18 +152,18 @@ impl Sampler {
         sum
     }
 
-    /// Bytes produced so far, without asking the kernel: of the first hundred connections that are ours.
+    /// Bytes produced so far by the first hundred connections of this process, without a query of the kernel.
     fn produced(&self) -> u64 {
         self.connections.iter().take(MAX_PER_SAMPLE).map(TrackedConnection::produced).sum()
     }
 }
 
-/// A sum of which one part is not visible is not visible.
+/// The sum; `None` if a part is not visible.
 fn plus(a: Option<u64>, b: Option<u64>) -> Option<u64> {
     Some(a?.saturating_add(b?))
 }
 
-/// Connections read anew in one sample: half a millisecond's work, 1 % of a core at 20 samples a second.
+/// Connections read per sample: half a millisecond of work, 1 % of a core at 20 samples per second.
 pub const MAX_PER_SAMPLE: usize = 100;
 
 #[cfg(test)]

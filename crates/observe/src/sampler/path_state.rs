@@ -1,47 +1,47 @@
-//! The path: what a sample's six counters leave out, over all connections: windows, limits, states.
+//! State of the path beyond a sample's six counters, over all connections: windows, limits, TCP states.
 
 use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Endpoint};
 use crate::{SocketMemory, TcpState, Timer};
 
-/// The connections of a sample together. Sizes in bytes; `None` where no connection shows it.
+/// State of all connections of a sample. Sizes in bytes; `None` if no connection shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PathState {
-    /// Connections whose window is zero now.
+    /// Connections with a receive window of zero.
     pub zero_windows: u32,
-    /// The longest time for which a window has been zero and still is.
+    /// The longest time that a receive window has been zero, until now.
     pub window_zero_for: Option<Duration>,
-    /// The smallest window that the server advertises.
+    /// The smallest receive window that the server advertises.
     pub window: Option<u64>,
-    /// The smallest congestion window, in bytes: what the client's kernel would send if the peer's window were open.
+    /// The smallest congestion window, in bytes: the sender's own limit for data in the network.
     pub congestion_window: Option<u64>,
-    /// The most that a zero-window timer has doubled.
+    /// The largest number of times that a zero-window timer has doubled.
     pub backoff: u8,
-    /// The longest time for which a server's window has held a client back, in all.
+    /// The longest total time that a server's receive window has limited a client.
     pub window_limited: Option<Duration>,
-    /// Bytes that clients had to send again.
+    /// Bytes that the clients retransmitted.
     pub retransmitted: u64,
-    /// What the client's send queues hold and may hold.
+    /// Occupancy of the clients' send queues.
     pub client_send: Occupancy,
-    /// What the server's receive queues hold and may hold.
+    /// Occupancy of the server's receive queues.
     pub server_receive: Occupancy,
-    /// What the server's send queues hold and may hold.
+    /// Occupancy of the server's send queues.
     pub server_send: Occupancy,
-    /// What the client's receive queues hold and may hold.
+    /// Occupancy of the clients' receive queues.
     pub client_receive: Occupancy,
-    /// The state of the client's end, where it is the same for all.
+    /// The state of the clients' endpoints, if it is the same for all.
     pub client_state: Option<TcpState>,
-    /// The state of the server's end, where it is the same for all.
+    /// The state of the server's endpoints, if it is the same for all.
     pub server_state: Option<TcpState>,
 }
 
-/// How full queues are, as the kernel counts: memory, not payload, against a limit that the kernel moves.
+/// How full queues are, as the kernel counts: memory, not payload, relative to a limit that the kernel changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Occupancy {
     /// Memory in use.
     pub memory: u64,
-    /// Limit of that memory. 0: not visible.
+    /// Limit of the memory; 0: not visible.
     pub limit: u64,
     /// Number of queues.
     pub queues: u32,
@@ -51,7 +51,7 @@ pub struct Occupancy {
 }
 
 impl Occupancy {
-    /// The fraction that is filled, 0 to 1 and a little over; `None` where it is not visible.
+    /// Memory in use as a fraction of the limit; it may slightly exceed 1. `None` if it is not visible.
     pub fn fraction(self) -> Option<f64> {
         (self.limit > 0).then(|| self.memory as f64 / self.limit as f64)
     }
@@ -63,7 +63,7 @@ impl Occupancy {
 }
 
 impl PathState {
-    /// Of these connections at `now`.
+    /// The state of these connections at `now`.
     pub(super) fn of<'a>(connections: impl Iterator<Item = &'a Connection>, now: Instant) -> PathState {
         let mut path = PathState::default();
         let (mut client_states, mut server_states) = (Same::default(), Same::default());
@@ -119,19 +119,19 @@ impl Occupancy {
     }
 }
 
-/// Whether this sender waits for its peer's window, which may be open and still too small for a segment.
+/// Whether this sender waits for its peer's receive window, which may be open but too small for a segment.
 fn is_probing(sender: Option<Endpoint>) -> bool {
     sender.is_some_and(|sender| sender.timer == Some(Timer::ZeroWindowProbe))
 }
 
-/// Whether the kernel reports a socket as writable, and wakes a writer that waits: once the free part of its send buffer is at
+/// Whether the kernel reports a socket as writable, and wakes a blocked writer: once the free part of its send buffer is at
 /// least half of the used part (`sk_stream_is_writeable` in `include/net/sock.h`). So a writer can be blocked while up to a
 /// third of the buffer is free.
 fn is_writable(used: u32, limit: u32) -> bool {
     limit.saturating_sub(used) >= used / 2
 }
 
-/// A state as long as all ends agree on it.
+/// A state that all endpoints have in common.
 #[derive(Default)]
 struct Same {
     state: Option<TcpState>,

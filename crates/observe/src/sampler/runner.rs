@@ -1,4 +1,4 @@
-//! The sampling thread: a sample at a steady pace, and more while bytes move fast.
+//! Runs a sampler on a thread: samples at a constant interval, and additional ones while bytes move fast.
 
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
@@ -12,13 +12,13 @@ use crate::{Error, start_thread};
 pub struct SamplingInterval {
     /// Time between two regular samples.
     pub time: Duration,
-    /// Bytes produced after which one is taken in between: at 1 GiB/s twenty samples a second would be 50 MiB apart.
-    /// Connections that are not this process's own produce nothing in this sense.
+    /// Bytes produced after which an additional sample is taken: at 1 GiB/s, twenty samples per second would be 50
+    /// MiB apart. Only connections of this process count.
     pub bytes: u64,
 }
 
 impl Default for SamplingInterval {
-    /// Twenty a second, and one each 8 MiB.
+    /// Twenty per second, and one per 8 MiB.
     fn default() -> SamplingInterval {
         SamplingInterval { time: Duration::from_millis(50), bytes: 8 << 20 }
     }
@@ -32,8 +32,8 @@ pub struct SamplerThread {
 }
 
 impl SamplerThread {
-    /// Starts sampling: the first sample at once, a last one of all connections when it is stopped. `each` is called for
-    /// every sample in the thread; the sampler is there to be asked for single connections.
+    /// Starts sampling: the first sample immediately, and a last one of all connections when it is stopped. The
+    /// thread calls `each` with every sample; the sampler gives access to single connections.
     ///
     /// # Errors
     /// [`Error::NoThread`].
@@ -57,7 +57,7 @@ impl SamplerThread {
                     each(&observation, &sampler);
                 }
                 if is_regular {
-                    // One that comes late is not made up for: the next is due a whole period after it.
+                    // A late sample is not caught up: the next one is due a full interval later.
                     due = next(due, now, interval.time);
                 }
                 match incoming.recv_timeout(CHECK_INTERVAL.min(due.saturating_duration_since(Instant::now())))
@@ -74,18 +74,18 @@ impl SamplerThread {
         Ok(SamplerThread { control: Some(control), thread: Some(thread) })
     }
 
-    /// Watches one more connection from now on.
+    /// Adds a connection.
     pub fn watch(&self, watched: WatchedConnection) {
-        // It fails only when the callback has panicked and the thread with it: `stop` will tell.
+        // Fails only if the callback has panicked and with it the thread, which `stop` reports.
         let _ = self.control.as_ref().map(|control| control.send(watched));
     }
 
-    /// Takes the last sample, ends the thread and gives the sampler back.
+    /// Takes the last sample, stops the thread and returns the sampler.
     ///
     /// # Panics
-    /// When the callback has panicked, with its panic.
+    /// If the callback has panicked, with its panic.
     pub fn stop(mut self) -> Sampler {
-        self.end().expect("it is taken here or on drop, once")
+        self.end().expect("invariant: it is taken here or on drop, once")
     }
 
     fn end(&mut self) -> Option<Sampler> {
@@ -105,14 +105,14 @@ impl Drop for SamplerThread {
     }
 }
 
-/// When the next sample is due. A pace of centuries, which the clock cannot add, is taken for one of a year.
+/// When the next sample is due. An interval of centuries, which would overflow the clock, counts as one year.
 fn next(due: Instant, now: Instant, interval: Duration) -> Instant {
     let interval = interval.min(MAX_INTERVAL);
     if due + interval > now { due + interval } else { now + interval }
 }
 
-/// Longer than any run is watched.
+/// Longer than any run.
 const MAX_INTERVAL: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// How often the thread looks whether enough bytes have moved: at 1 GiB/s 4 MiB move in it. A look costs less than 1 µs.
+/// Interval between checks for additional samples: at 1 GiB/s, 4 MiB move meanwhile. A check costs less than 1 µs.
 const CHECK_INTERVAL: Duration = Duration::from_millis(4);

@@ -1,5 +1,5 @@
-//! Kernel calls that the standard library and socket2 do not make: the only `unsafe` code of this crate, each block
-//! with its argument. What comes out is bytes and numbers; what they mean is said elsewhere, but for the structures that
+//! System calls that neither the standard library nor socket2 makes: the only `unsafe` code of this crate, with a
+//! reason for each block. It returns bytes and numbers, which other modules interpret, except for structures that
 //! only one system has.
 
 #![allow(unsafe_code)]

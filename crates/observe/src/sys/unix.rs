@@ -1,9 +1,9 @@
-//! Unix: socket options and ioctls into plain bytes, and two constants of the system.
+//! Unix: socket options and ioctls, returned as plain bytes, and two constants of the system.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// Reads a socket option into `value`; returns how many bytes the kernel filled.
+/// Reads a socket option into `value`; returns the number of bytes that the kernel wrote.
 pub(crate) fn getsockopt(
     socket: BorrowedFd<'_>,
     level: libc::c_int,
@@ -11,14 +11,14 @@ pub(crate) fn getsockopt(
     value: &mut [u8],
 ) -> io::Result<usize> {
     let mut length = libc::socklen_t::try_from(value.len()).unwrap_or(libc::socklen_t::MAX);
-    // SAFETY: `value` is valid for writes of `length` bytes (its own length, or less), any bytes are valid for it, and
-    // the kernel writes no more than `length`; the descriptor is open, since it is borrowed.
+    // SAFETY: `value` is valid for writes of `length` bytes, any bytes are valid for it, and the kernel writes at
+    // most `length` bytes; the file descriptor is open, since it is borrowed.
     let result =
         unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, value.as_mut_ptr().cast(), &mut length) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok((length as usize).min(value.len())) }
 }
 
-/// Asks a socket for one of the counts that ioctl gives as an `int`.
+/// Reads a count of a socket that ioctl returns as an `int`.
 pub(crate) fn ioctl_count(socket: BorrowedFd<'_>, request: Request) -> io::Result<u32> {
     let request = match request {
         Request::Unread => libc::FIONREAD,
@@ -26,34 +26,34 @@ pub(crate) fn ioctl_count(socket: BorrowedFd<'_>, request: Request) -> io::Resul
         Request::Unacknowledged => libc::TIOCOUTQ,
     };
     let mut count: libc::c_int = 0;
-    // SAFETY: both requests write exactly one `int` through the pointer, which points to one that lives across the
-    // call; the descriptor is open, since it is borrowed.
+    // SAFETY: both requests write exactly one `int` through the pointer, which is valid during the call; the file
+    // descriptor is open, since it is borrowed.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), request, &raw mut count) };
     // A queue length is never negative.
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(count.max(0) as u32) }
 }
 
-/// The ioctl requests that [`ioctl_count`] may make: each writes one `int` and reads nothing.
+/// The requests of [`ioctl_count`]: each writes one `int` and reads nothing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Request {
     /// Bytes that can be read: FIONREAD.
     Unread,
-    /// Bytes written that the peer has not acknowledged: SIOCOUTQ, which has the number of TIOCOUTQ.
+    /// Bytes written and not acknowledged by the peer: SIOCOUTQ, which has the number of TIOCOUTQ.
     #[cfg(target_os = "linux")]
     Unacknowledged,
 }
 
-/// Bytes in a page of memory.
+/// Size of a page of memory in bytes.
 pub(crate) fn page_size() -> u64 {
-    // SAFETY: sysconf takes a plain number and touches no memory of ours.
+    // SAFETY: sysconf accepts a plain number and accesses no memory of this program.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     u64::try_from(size).unwrap_or(4096)
 }
 
-/// Ticks a second in which `/proc` counts processor time.
+/// Ticks per second, the unit of processor time in `/proc`.
 #[cfg(target_os = "linux")]
 pub(crate) fn clock_ticks() -> u64 {
-    // SAFETY: sysconf takes a plain number and touches no memory of ours.
+    // SAFETY: sysconf accepts a plain number and accesses no memory of this program.
     let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
     u64::try_from(ticks).ok().filter(|&ticks| ticks > 0).unwrap_or(100)
 }

@@ -1,4 +1,4 @@
-//! Windows: what it tells of a process and of one's own socket.
+//! Windows: what it shows of processes and of this process's own sockets.
 
 use std::io;
 use std::mem::{MaybeUninit, size_of};
@@ -20,7 +20,7 @@ use crate::{AsHandle, TcpInfo, TcpState};
 
 /// The private memory that a process has committed, in bytes.
 pub(crate) fn process_memory(pid: u32) -> io::Result<u64> {
-    // SAFETY: plain numbers in, a handle or null out.
+    // SAFETY: accepts plain numbers, returns a handle or null.
     let process = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, pid) };
     if process.is_null() {
         return Err(io::Error::last_os_error());
@@ -28,23 +28,23 @@ pub(crate) fn process_memory(pid: u32) -> io::Result<u64> {
     let size = size_of::<PROCESS_MEMORY_COUNTERS_EX>() as u32;
     let mut counters = MaybeUninit::<PROCESS_MEMORY_COUNTERS_EX>::zeroed();
     let place: *mut PROCESS_MEMORY_COUNTERS = counters.as_mut_ptr().cast();
-    // SAFETY: the handle is open; the longer structure begins with the shorter one, its true size goes with it, and it
-    // lives across the call.
+    // SAFETY: the handle is open; the longer structure begins with the shorter one, its size is passed, and it is
+    // valid during the call.
     let read = unsafe { K32GetProcessMemoryInfo(process, place, size) };
     let error = io::Error::last_os_error();
-    // SAFETY: the handle is open and not used after this.
+    // SAFETY: the handle is open and not used after this call.
     unsafe { CloseHandle(process) };
     if read == 0 {
         return Err(error);
     }
-    // SAFETY: it is plain numbers, all of them valid when zero, and the call has filled them.
+    // SAFETY: it consists of numbers, which are valid when zero, and the call has filled them in.
     Ok(unsafe { counters.assume_init() }.PrivateUsage as u64)
 }
 
-/// Memory that the machine has left, in bytes: in RAM, or still to be promised where that is less.
+/// Memory that the machine has left, in bytes: in RAM, or that can still be committed if that is less.
 pub(crate) fn memory_left() -> Option<u64> {
     let mut status = MEMORYSTATUSEX { dwLength: size_of::<MEMORYSTATUSEX>() as u32, ..Default::default() };
-    // SAFETY: the structure says its own size, and lives across the call, which only writes to it.
+    // SAFETY: the structure contains its own size, and is valid during the call, which only writes to it.
     let result = unsafe { GlobalMemoryStatusEx(&mut status) };
     (result != 0).then(|| status.ullAvailPhys.min(status.ullAvailPageFile))
 }
@@ -52,7 +52,7 @@ pub(crate) fn memory_left() -> Option<u64> {
 /// Bytes that can be read.
 pub(crate) fn unread(socket: BorrowedSocket<'_>) -> io::Result<u32> {
     let mut count = 0;
-    // SAFETY: the socket is open, since it is borrowed; FIONREAD writes one u32, which lives across the call.
+    // SAFETY: the socket is open, since it is borrowed; FIONREAD writes one u32, which is valid during the call.
     let result = unsafe { ioctlsocket(socket.as_raw_socket() as SOCKET, FIONREAD, &mut count) };
     if result == 0 { Ok(count) } else { Err(io::Error::last_os_error()) }
 }
@@ -63,7 +63,7 @@ pub(crate) fn tcp_info(socket: &(impl AsHandle + ?Sized)) -> io::Result<TcpInfo>
     let mut info = MaybeUninit::<TCP_INFO_v0>::zeroed();
     let mut returned = 0;
     // SAFETY: the socket is open, since it is borrowed; the input is one u32 and the output the structure of that
-    // version, each with its size, and both live across the call, which is not overlapped.
+    // version, both are passed with their sizes, and both are valid during the call, which is not overlapped.
     let result = unsafe {
         WSAIoctl(
             socket.as_socket().as_raw_socket() as SOCKET,
@@ -80,12 +80,12 @@ pub(crate) fn tcp_info(socket: &(impl AsHandle + ?Sized)) -> io::Result<TcpInfo>
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: it is plain numbers, all of them valid when zero, and the call has filled them.
+    // SAFETY: it consists of numbers, which are valid when zero, and the call has filled them in.
     let info = unsafe { info.assume_init() };
     Ok(TcpInfo {
         snd_mss: info.Mss,
         rcv_mss: info.Mss,
-        // A window in bytes here; in segments, as everywhere else in this program.
+        // In bytes here; in segments in `TcpInfo`.
         snd_cwnd: info.Cwnd / info.Mss.max(1),
         snd_wnd: Some(info.SndWnd),
         rcv_wnd: Some(info.RcvWnd),
@@ -98,7 +98,7 @@ pub(crate) fn tcp_info(socket: &(impl AsHandle + ?Sized)) -> io::Result<TcpInfo>
     })
 }
 
-/// From the numbers of `mstcpip.h`.
+/// Converts the numbers of `mstcpip.h`.
 fn state(number: i32) -> TcpState {
     match number {
         0 => TcpState::Closed,
@@ -116,7 +116,7 @@ fn state(number: i32) -> TcpState {
     }
 }
 
-/// Bytes in a page of memory, as the processors that Windows runs on have them.
+/// Size of a page of memory in bytes, on the processors that Windows supports.
 pub(crate) fn page_size() -> u64 {
     4096
 }

@@ -1,10 +1,11 @@
-//! Counters held against bytes captured from a real kernel, whole and cut short.
+//! Parses bytes captured from a real kernel, complete and truncated.
 
 use super::*;
 
-/// Captured with getsockopt on Linux 6.18, x86_64: the client's end of a connection whose peer does not read, 2.4 s
-/// after it began. `ss -tmi` said at that moment: backoff:3 mss:47616 cwnd:15 bytes_sent:176128 bytes_retrans:47616
-/// bytes_acked:128513 bytes_received:300 segs_out:11 segs_in:7 rwnd_limited:2412ms notsent:4163072.
+/// Captured with getsockopt on Linux 6.18, x86_64: the client's endpoint of a connection whose peer does not read,
+/// 2.4 s after it was opened. `ss -tmi` printed at that moment: backoff:3 mss:47616 cwnd:15 bytes_sent:176128
+/// bytes_retrans:47616 bytes_acked:128513 bytes_received:300 segs_out:11 segs_in:7 rwnd_limited:2412ms
+/// notsent:4163072.
 const STALLED: &str = "\
     010000000307aa00802c0300409c000000ba000018020000000000000000000000000000000000000000000060080000000000006009000084\
     020000ffff0000d7ff0000de12000097250000ffffff7f0f000000cbff00000300000000000000d7ff000001000000fb3092e40a000000ffff\
@@ -14,7 +15,7 @@ const STALLED: &str = "\
 
 #[test]
 #[cfg(target_endian = "little")]
-fn a_captured_snapshot_reads_as_ss_printed_it() {
+fn a_captured_snapshot_matches_the_output_of_ss() {
     let info = TcpInfo::parse(&bytes(STALLED)).unwrap();
 
     assert_eq!((info.state, info.backoff), (TcpState::Established, 3));
@@ -31,7 +32,7 @@ fn a_captured_snapshot_reads_as_ss_printed_it() {
 }
 
 #[test]
-fn the_syn_is_no_payload() {
+fn the_syn_is_not_payload() {
     let info = TcpInfo::parse(&bytes(STALLED)).unwrap();
 
     assert_eq!(info.payload_acked(Side::Connecting), Some(128_512));
@@ -39,8 +40,9 @@ fn the_syn_is_no_payload() {
 }
 
 #[test]
-fn an_older_kernels_shorter_structure_leaves_its_missing_tail_none() {
-    // What musl's headers know ends behind snd_wnd, Linux 4.9's behind the segments, Linux 3's behind retransmits.
+fn fields_that_an_older_kernel_lacks_are_none() {
+    // The structure of musl's headers ends after snd_wnd, that of Linux 4.9 after the segments, that of Linux 3 after
+    // retransmits.
     let at_snd_wnd = TcpInfo::parse(&bytes(STALLED)[..232]).unwrap();
     let at_segments = TcpInfo::parse(&bytes(STALLED)[..160]).unwrap();
     let at_retransmits = TcpInfo::parse(&bytes(STALLED)[..104]).unwrap();
@@ -51,7 +53,7 @@ fn an_older_kernels_shorter_structure_leaves_its_missing_tail_none() {
 }
 
 #[test]
-fn every_length_is_read_or_refused_without_a_panic() {
+fn every_length_is_parsed_or_refused() {
     let bytes = bytes(STALLED);
 
     let read = |length: &usize| TcpInfo::parse(&bytes[..*length]).is_some();
@@ -62,7 +64,7 @@ fn every_length_is_read_or_refused_without_a_panic() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn both_ends_of_a_half_closed_connection_count_payload_alone() {
+fn after_a_half_close_only_payload_counts() {
     use std::io::{Read, Write};
     use std::net::{Shutdown, TcpListener, TcpStream};
 

@@ -1,4 +1,4 @@
-//! An echo server that counts for itself, and a client to watch: the truth that the ledger is held against.
+//! An echo server that counts its own bytes, and a client to measure: the ledger is compared with these counts.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use echoctl_observe::{LocalEndpoint, WatchedConnection};
 
-/// One write and one read of the server's.
+/// Bytes per read and per write of the server.
 pub(crate) const CHUNK: usize = 64 << 10;
 
-/// What a party has done by its own count.
+/// Bytes read and written by one side, by its own count.
 #[derive(Debug, Default)]
 pub(crate) struct Count {
     pub(crate) read: AtomicU64,
@@ -29,14 +29,14 @@ impl Count {
     }
 }
 
-/// An echo server, a thread a connection, that reads a chunk and writes it before it reads on.
+/// An echo server with one thread per connection, which reads a chunk and writes it before it reads the next.
 pub(crate) struct Echo {
     pub(crate) addr: SocketAddr,
     listener: TcpListener,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// A connection to it. Both ends count.
+/// A connection to the echo server. Both sides count.
 pub(crate) struct EchoConnection {
     pub(crate) client: Arc<TcpStream>,
     pub(crate) client_count: Arc<Count>,
@@ -49,7 +49,7 @@ impl Echo {
         Echo { addr: listener.local_addr().unwrap(), listener, threads: Vec::new() }
     }
 
-    /// Opens one more connection; `buffers` bytes for each queue, or as the kernel likes with 0.
+    /// Opens one more connection. `buffers` is the size of each queue in bytes; 0: tuned by the kernel.
     pub(crate) fn connect(&mut self, buffers: usize) -> EchoConnection {
         let limit = |socket: socket2::SockRef<'_>| {
             if buffers > 0 {
@@ -68,7 +68,7 @@ impl Echo {
         EchoConnection { client: Arc::new(socket.into()), client_count: Arc::default(), server_count }
     }
 
-    /// Waits until all connections are served; the clients must have closed theirs.
+    /// Waits for the threads of all connections; the clients must have closed theirs.
     pub(crate) fn join(self) {
         for thread in self.threads {
             thread.join().unwrap();
@@ -89,7 +89,7 @@ impl EchoConnection {
         }
     }
 
-    /// Writes as much as the kernel takes now; the socket must not block.
+    /// Writes as much as the kernel accepts now; the socket must be non-blocking.
     pub(crate) fn write_what_fits(&self) {
         let chunk = [7; CHUNK];
         loop {
@@ -101,12 +101,12 @@ impl EchoConnection {
         }
     }
 
-    /// Reads on a blocking socket until as much has come back as was sent.
+    /// Reads from a blocking socket until as many bytes have come back as were sent.
     pub(crate) fn drain(&self) {
         let mut chunk = [0; CHUNK];
         while self.client_count.read() < self.client_count.written() {
             let read = (&*self.client).read(&mut chunk).unwrap();
-            assert!(read > 0, "the server hung up");
+            assert!(read > 0, "the server closed the connection");
             self.client_count.read.fetch_add(read as u64, SeqCst);
         }
     }
@@ -132,14 +132,14 @@ fn echo(mut peer: TcpStream, count: &Count) {
     }
 }
 
-/// Calls `state` until it has not changed for `quiet`, and gives the last.
+/// Calls `state` until it has not changed for `quiet`, and returns the last value.
 #[track_caller]
 pub(crate) fn settled<T: PartialEq>(quiet: Duration, mut state: impl FnMut() -> T) -> T {
     let deadline = Instant::now() + Duration::from_secs(60);
     let mut last = state();
     let mut since = Instant::now();
     while since.elapsed() < quiet {
-        assert!(Instant::now() < deadline, "did not come to rest within 60 s");
+        assert!(Instant::now() < deadline, "still changing after 60 s");
         std::thread::sleep(Duration::from_millis(5));
         let now = state();
         if now != last {
