@@ -1,8 +1,8 @@
-//! Addresses as people write them: `host:port`, `[::1]:7007`, a bare port or `:port`, resolved once.
+//! Resolves the text of an address (`host:port`, `[::1]:7007`, `7007`, `:7007`) once.
 //!
-//! A name stands for all its addresses, in the resolver's order. What comes out is what is checked and connected to: no
-//! address is resolved twice, and each has one spelling. IPv4 within IPv6 (`[::ffff:192.0.2.1]`) becomes IPv4, and zones are
-//! dropped where they mean nothing, so that a check by address cannot be evaded by another spelling of it.
+//! A host name stands for all its addresses, in the resolver's order. The result is both checked and connected to, so no name
+//! is resolved twice. Each address has one spelling: IPv4 inside IPv6 (`[::ffff:192.0.2.1]`) becomes IPv4, and zones without
+//! effect are removed, so that another spelling of an address cannot evade a check.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::sync::mpsc;
@@ -13,7 +13,7 @@ use echoctl_observe::{loopback, start_thread};
 
 use crate::exit::{Exit, Failure};
 
-/// Where servers listen and clients connect by default. On a host without IPv4 loopback it stands for `[::1]:7007`.
+/// The default address of servers and clients. On a host without IPv4 loopback it stands for `[::1]:7007`.
 pub(crate) const DEFAULT: &str = "127.0.0.1:7007";
 
 /// The argument of commands that connect to a server.
@@ -26,33 +26,33 @@ pub(crate) struct ServerAddress {
     pub(crate) addr: String,
 }
 
-/// The addresses that `target` stands for, at least one, each once, in the order in which to try them.
+/// The addresses that `target` stands for: at least one, each once, in the order in which to try them.
 ///
-/// A bare port or `:port` means this host's loopback, and so does a wildcard: that is where a server on `0.0.0.0` or `[::]` is
-/// found from its own host.
+/// A bare port or `:port` stands for this host's loopback. So does a wildcard address, since a server on `0.0.0.0` or `[::]`
+/// can be reached there.
 ///
 /// # Errors
-/// Exit 2 when it is not an address; exit 4 when the name cannot be resolved within [`RESOLVE_TIMEOUT`].
+/// Exit 2 if `target` is not an address; exit 4 if the name cannot be resolved within [`RESOLVE_TIMEOUT`].
 pub(crate) fn to_connect(target: &str) -> Result<Vec<SocketAddr>, Failure> {
     let addrs = addresses(target, lookup)?;
     if addrs.iter().any(|addr| addr.port() == 0) {
-        return Err(invalid(target, "nothing can be connected to at port 0"));
+        return Err(invalid(target, "cannot connect to port 0"));
     }
     Ok(distinct(addrs.into_iter().map(at_loopback)))
 }
 
-/// The address to listen on that `text` stands for: of several, the first that this host has. A bare port or `:port` is one of
-/// loopback.
+/// The address to listen on that `text` stands for. Of several, it is the first that this host has. A bare port or `:port`
+/// stands for loopback.
 ///
 /// # Errors
-/// What [`to_connect`] says, as a text.
+/// Those of [`to_connect`], as text.
 pub(crate) fn to_listen(text: &str) -> Result<SocketAddr, String> {
     let addrs = addresses(text, lookup).map_err(|failure| failure.to_string())?;
     let is_ours = |addr: &&SocketAddr| UdpSocket::bind((addr.ip(), 0)).is_ok();
     addrs.iter().find(is_ours).or(addrs.first()).copied().ok_or_else(|| "the name has no address".to_owned())
 }
 
-/// The addresses behind `target`, of which names are resolved by `lookup`.
+/// The addresses that `target` stands for, with names resolved by `lookup`.
 fn addresses(
     target: &str,
     lookup: impl FnOnce(&str, u16) -> Result<Vec<SocketAddr>, String>,
@@ -70,7 +70,7 @@ fn addresses(
         let is_host = host.is_empty() && !is_number;
         return Err(invalid(
             target,
-            if is_host { "expected host:port or a port" } else { "a port is 0 to 65535" },
+            if is_host { "expected host:port or a port" } else { "expected a port from 0 to 65535" },
         ));
     };
     let both =
@@ -78,7 +78,7 @@ fn addresses(
     if host.is_empty() {
         return Ok(both.to_vec());
     }
-    // `[fe80::1%eth0]`: the resolver knows the names of interfaces, and no brackets.
+    // `[fe80::1%eth0]`: the resolver accepts names of interfaces, but no brackets.
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let unreachable = |why| Failure::new(Exit::Unreachable, anyhow!("cannot resolve {target}: {why}"));
     let is_localhost = host.eq_ignore_ascii_case("localhost");
@@ -87,15 +87,15 @@ fn addresses(
         answer => answer.map_err(unreachable)?,
     };
     if is_localhost {
-        // Many a hosts file has it for IPv4 alone, and servers that listen at "localhost" may be at either.
+        // Many hosts files have only its IPv4 address, and a server on "localhost" may listen at either.
         addrs.extend(both);
     }
     let addrs = distinct(addrs.into_iter().map(canonical));
     if addrs.is_empty() { Err(unreachable("the name has no address".to_owned())) } else { Ok(addrs) }
 }
 
-/// Asks the system's resolver. Without a network it may take half a minute to answer: it is asked on a thread of its own, which
-/// is left behind then.
+/// Calls the system's resolver. Without a network it can take half a minute, so it runs on a thread of its own, which is
+/// abandoned at the timeout.
 fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     let (answer, answers) = mpsc::sync_channel(1);
     let host = host.to_owned();
@@ -109,7 +109,7 @@ fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     }
 }
 
-/// The one spelling of an address: IPv4 where it is, and a zone only where it says which network is meant.
+/// The one spelling of an address: IPv4 if it is inside IPv6, and a zone only if it selects a network.
 fn canonical(addr: SocketAddr) -> SocketAddr {
     match addr {
         SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() => addr,
@@ -117,7 +117,7 @@ fn canonical(addr: SocketAddr) -> SocketAddr {
     }
 }
 
-/// The loopback address of the same family where `addr` is a wildcard, else `addr`.
+/// The loopback address of the same family if `addr` is a wildcard, else `addr`.
 fn at_loopback(addr: SocketAddr) -> SocketAddr {
     let ip = match addr.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -127,7 +127,7 @@ fn at_loopback(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, addr.port())
 }
 
-/// Each once, in their order.
+/// Each address once, in the same order.
 fn distinct(addrs: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let mut distinct = Vec::new();
     for addr in addrs {
@@ -142,7 +142,7 @@ fn invalid(target: &str, why: &str) -> Failure {
     Failure::usage(format_args!("invalid address '{target}': {why}"))
 }
 
-/// The longest that a name may take to resolve: what a person waits for before they suspect the program.
+/// Time limit for resolving a name: about as long as a user waits before suspecting a fault.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(4);
 
 #[cfg(test)]
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_address_is_told_with_an_example() {
+    fn invalid_addresses_are_refused() {
         for wrong in
             ["banana", "", "127.0.0.1:99999", "[::1]:http", "localhost:", "localhost:+7", "70000", ":0"]
         {

@@ -1,4 +1,4 @@
-//! The commands: what `echoctl --help` lists.
+//! The commands that `echoctl --help` lists, and the dispatch to them.
 
 use std::ffi::OsString;
 use std::{env, process};
@@ -154,7 +154,7 @@ fn colour_choice(arguments: impl Iterator<Item = OsString>) -> ColourChoice {
     choice
 }
 
-/// The same error with the words that it quotes on one line each.
+/// The same error with each quoted word on one line, without control characters.
 fn quotable(mut error: clap::Error) -> clap::Error {
     let quoted: Vec<(ContextKind, ContextValue)> = error
         .context()

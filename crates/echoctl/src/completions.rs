@@ -1,7 +1,7 @@
-//! `echoctl completions`: what a shell needs to know to complete this command line.
+//! `echoctl completions`: generates scripts for the completion of this command line in shells.
 //!
-//! Shells are told of a copy of the command line, without what is hidden, and with the names that an argument may have where
-//! the program itself takes any text, so as to explain what is wrong with it.
+//! The scripts are made from a copy of the command line without its hidden parts. In the copy, arguments with known values
+//! list them, while the program itself accepts any text there so that it can explain an error.
 
 use std::io::Write;
 
@@ -26,7 +26,7 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  source <(echoctl completions bash)            for this session
+  source <(echoctl completions bash)     for this session
   echoctl completions fish > ~/.config/fish/completions/echoctl.fish";
 
 pub(crate) fn run(args: Args) -> Outcome {
@@ -41,7 +41,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// The command without what is hidden: the generators would offer that too.
+/// The command without its hidden parts, which the generators would offer too.
 fn visible(command: &Command) -> Command {
     let shown = command.get_arguments().filter(|arg| !arg.is_hide_set());
     let args = shown.map(|arg| match names(command.get_name(), arg.get_id().as_str()) {
@@ -58,7 +58,7 @@ fn visible(command: &Command) -> Command {
         .subcommands(command.get_subcommands().filter(|command| !command.is_hide_set()).map(visible))
 }
 
-/// What an argument of a command may be, where the command line alone does not tell.
+/// The values of an argument of a command, if the definition of the command line does not list them.
 fn names(command: &str, argument: &str) -> Option<Vec<&'static str>> {
     Some(match (command, argument) {
         ("lesson", "lesson") => lessons::ALL.iter().map(|lesson| lesson.name).chain(["all"]).collect(),
@@ -72,7 +72,7 @@ fn names(command: &str, argument: &str) -> Option<Vec<&'static str>> {
     })
 }
 
-/// The command's name for as long as clap wants it, which is for ever: a dozen words of a program about to end.
+/// The command's name with the static lifetime that clap requires. It leaks a dozen words in a program that exits now.
 fn named(command: &Command) -> &'static str {
     command.get_name().to_owned().leak()
 }
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arguments_with_names_of_their_own_are_where_they_are_looked_for() {
+    fn arguments_with_listed_values_exist() {
         for (command, argument) in
             [("lesson", "lesson"), ("man", "command"), ("audit", "preset"), ("ping", "framing")]
         {

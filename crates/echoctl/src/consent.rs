@@ -1,8 +1,8 @@
-//! The guard: whom the program may send to. Asked before a byte is sent, by every command that floods.
+//! Checks, before a byte is sent, whether a target may be flooded.
 //!
-//! A flood is an attack when it is not one's own server that is flooded. So targets that are not this host's loopback, and
-//! servers of other users, need a word of consent each. The check is by address and not by name: a name may have several
-//! addresses, each is checked, and only those that passed are connected to.
+//! Flooding a server of someone else is an attack. So a target outside this host's loopback needs `--allow-remote`, and a
+//! server of another user needs `--allow-other-user`. The check is by address, not by name: each address of a name is
+//! checked, and only those that pass are connected to.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use crate::address;
 use crate::called;
 use crate::exit::{Exit, Failure};
 
-/// Consent to flood what is not one's own.
+/// Consent to flood a server of someone else.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Consent {
     /// Allow a target that is not on loopback: only with its owner's consent
@@ -28,16 +28,16 @@ pub(crate) struct Consent {
 }
 
 impl Consent {
-    /// Resolves `target` (`host:port`, a port) once, and keeps the addresses that may be flooded.
+    /// Resolves `target` (`host:port` or a port) once, and selects the addresses that may be flooded.
     ///
     /// # Errors
-    /// Exit 4 when the name leads nowhere, exit 2 when consent is missing for all its addresses.
+    /// Exit 4 if the name cannot be resolved, exit 2 if consent is missing for all its addresses.
     pub(crate) fn find(self, target: &str) -> Result<Target, Failure> {
         self.allow(target, address::to_connect(target)?)
     }
 
-    /// The user whose servers alone may be flooded at `addr`: one's own. `None` where there is consent for others' too, and on
-    /// another host, whose users are not known.
+    /// The only user whose servers may be flooded at `addr`: the caller. `None` with consent for other users, and for another
+    /// host, whose users are unknown.
     pub(crate) fn only_user(self, addr: SocketAddr) -> Option<u32> {
         let is_open = self.allow_other_user || !addr.ip().to_canonical().is_loopback();
         if is_open { None } else { echoctl_observe::Process::open(std::process::id()).ok()?.uid() }
@@ -57,12 +57,12 @@ impl Consent {
         }
     }
 
-    /// Whether this address may be flooded, and who listens there, as far as that is visible.
+    /// Checks whether this address may be flooded. Returns its listener, if that is visible.
     fn check(self, addr: SocketAddr) -> Result<Option<Listener>, Refusal> {
         if !addr.ip().to_canonical().is_loopback() && !self.allow_remote {
             return Err(Refusal::Remote);
         }
-        // Where no listener is visible the connection will tell: a port may be forwarded from another network namespace.
+        // Without a visible listener, connecting decides: the port may be forwarded from another network namespace.
         let listener = listener_at(addr).ok();
         match &listener {
             Some(found) if found.is_of_another_user() == Some(true) && !self.allow_other_user => {
@@ -80,7 +80,7 @@ impl Consent {
 #[derive(Debug)]
 enum Refusal {
     Remote,
-    /// The server's user, by name.
+    /// The name of the server's user.
     OtherUser(String),
 }
 
@@ -108,7 +108,7 @@ impl Refusal {
     }
 }
 
-/// A target that may be flooded: the addresses behind its name for which there is consent.
+/// A target that may be flooded: the addresses of its name for which there is consent.
 #[derive(Debug)]
 pub(crate) struct Target {
     name: String,
@@ -117,7 +117,7 @@ pub(crate) struct Target {
     refused: Vec<(SocketAddr, Refusal)>,
 }
 
-/// What was opened, to which address, and who listens there, as far as that is visible.
+/// A connection, its address, and the listener there if that is visible.
 #[derive(Debug)]
 pub(crate) struct Opened<T> {
     pub(crate) connection: T,
@@ -129,22 +129,23 @@ impl Target {
     /// Opens a connection to the first of its addresses that accepts one.
     ///
     /// # Errors
-    /// Those of [`open_first`]; exit 2 when the server turns out to be of another user, once it has accepted.
+    /// Those of [`open_first`]; exit 2 if the server that accepted belongs to another user.
     pub(crate) fn open<T>(
         &self,
         open: impl FnMut(SocketAddr, Duration) -> Result<io::Result<T>, Failure>,
     ) -> Result<Opened<T>, Failure> {
         let refused = self.refused.iter().map(|(addr, refusal)| (*addr, refusal.reason()));
         let (addr, connection) = open_first(&self.name, &self.allowed, &refused.collect::<Vec<_>>(), open)?;
-        // Asked again: what listened when the address was checked may be gone, and another program in its place.
+        // Checked again: another program may have taken the port since the first check.
         let listener = self.consent.check(addr).map_err(|refusal| refusal.failure(addr))?;
         Ok(Opened { connection, addr, listener })
     }
 
-    /// The first of its addresses where a server listens: one that is visible, or else accepts a connection.
+    /// The first of its addresses where a server listens: one whose listener is visible, or else one that accepts a
+    /// connection.
     ///
     /// # Errors
-    /// Exit 4, with each address and why it does not do.
+    /// Exit 4, with each address and the reason.
     pub(crate) fn first_listening(&self) -> Result<SocketAddr, Failure> {
         match self.allowed.iter().find(|addr| listener_at(**addr).is_ok()) {
             Some(addr) => Ok(*addr),
@@ -154,15 +155,14 @@ impl Target {
         }
     }
 
-    /// The first of its addresses, for a server that is yet to be started.
+    /// The first of its addresses, for a server that is not started yet.
     pub(crate) fn first(&self) -> SocketAddr {
         self.allowed[0]
     }
 }
 
-/// Opens a connection to the first of `addrs` that accepts one, within [`CONNECT_TIMEOUT`] in all. `open` gets the address and
-/// the longest that it may take; its own error ends the search. `others` are further addresses of the name and why they
-/// are left out.
+/// Opens a connection to the first of `addrs` that accepts one, within [`CONNECT_TIMEOUT`] in total. `open` gets an address
+/// and a timeout; an outer error of `open` ends the search. `others` are skipped addresses of the name, with the reasons.
 ///
 /// # Errors
 /// Exit 4, with each address and what happened there.
@@ -185,7 +185,7 @@ pub(crate) fn open_first<T>(
     Err(unreachable(name, &tried, others))
 }
 
-/// Exit 4: no address of `name` did, and why, and what to do where it is this host that nothing listens on.
+/// Exit 4: no address of `name` could be connected to, for these reasons. If a loopback port is free, with a hint.
 fn unreachable(name: &str, tried: &[FailedAttempt], others: &[(SocketAddr, String)]) -> Failure {
     let mut reasons: Vec<String> =
         tried.iter().map(|tried| format!("{}: {}", tried.addr, tried.reason())).collect();
@@ -209,11 +209,11 @@ fn unreachable(name: &str, tried: &[FailedAttempt], others: &[(SocketAddr, Strin
     }
 }
 
-/// An address that did not do.
+/// An address that could not be connected to.
 struct FailedAttempt {
     addr: SocketAddr,
     error: io::Error,
-    /// How long it was given.
+    /// The timeout of the attempt.
     timeout: Duration,
 }
 
@@ -223,7 +223,7 @@ impl FailedAttempt {
             io::ErrorKind::TimedOut if self.error.get_ref().is_none() => {
                 format!("no answer within {:.1} s", self.timeout.as_secs_f64())
             }
-            // A connection to itself is refused by us, with the same words.
+            // A socket that connected to itself is refused by the client, as this kind with a text of its own.
             io::ErrorKind::ConnectionRefused if self.error.get_ref().is_none() => {
                 "connection refused".to_owned()
             }
@@ -232,10 +232,13 @@ impl FailedAttempt {
     }
 }
 
-/// The longest that connecting may take, all addresses of a name together: three SYNs are lost before that.
+/// The hint if a server accepts frames and never replies.
+pub(crate) const ECHO_HINT: &str = "does the server echo, and is its framing the same as --framing?";
+
+/// Time limit for connecting, over all addresses of a name: long enough for three lost SYNs.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What each address gets where a name has many.
+/// The shortest timeout of one address, if a name has many.
 const MIN_ATTEMPT: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
@@ -250,7 +253,7 @@ mod tests {
         texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
-    /// An address where nothing listens, and the socket that keeps it so.
+    /// An address where nothing listens, and the socket that reserves it.
     fn free() -> (socket2::Socket, SocketAddr) {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
@@ -333,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn only_this_host_is_told_how_to_start_a_server() {
+    fn the_hint_to_start_a_server_is_for_this_host_only() {
         let error = io::Error::from(io::ErrorKind::ConnectionRefused);
         let tried =
             FailedAttempt { addr: "192.0.2.1:7007".parse().unwrap(), error, timeout: CONNECT_TIMEOUT };

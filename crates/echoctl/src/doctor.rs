@@ -1,4 +1,4 @@
-//! `echoctl doctor`: what this machine lets us see, and whether the figures can be trusted.
+//! `echoctl doctor`: reports what can be measured on this machine, and how accurately.
 
 use std::fmt::{self, Write};
 
@@ -30,10 +30,10 @@ pub(crate) fn run(args: Args) -> Outcome {
     Ok(if findings.warnings().is_empty() { Exit::Done } else { Exit::Inconclusive })
 }
 
-/// What was found.
+/// What can be measured here, and the results of the self-test.
 struct Findings {
     machine: Machine,
-    /// Why the server's end of a connection is not visible.
+    /// Why the server's end of a connection is not visible, if so.
     server_end_hidden: Option<String>,
     sees_other_users: bool,
     available: Option<u64>,
@@ -52,26 +52,26 @@ impl Findings {
             available: available_memory(),
             cgroup: Cgroup::own(),
             limits: QueueLimits::here(),
-            // Before the self-test, whose own queues are in it.
+            // Before the self-test, whose own queues would be included.
             tcp: TcpMemory::now(),
             test: SelfTest::run()?,
         })
     }
 
-    /// Why the figures cannot be trusted; none when they can.
+    /// Why the figures cannot be trusted; empty if they can.
     fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if let Some(why) = &self.server_end_hidden {
             warnings.push(format!("the bytes inside a server are not visible: {why}"));
         } else if self.test.stalled_error != Some(0) {
             let wrong = self.test.stalled_error.map_or("-".to_owned(), |bytes| Bytes(bytes).to_string());
-            warnings.push(format!("the ledger was wrong by {wrong} about an echo at rest"));
+            warnings.push(format!("the byte counters were wrong by {wrong} for a stalled echo"));
         } else if !self.test.is_good() {
-            warnings.push("the ledger lags behind an echo in motion: is the machine busy?".to_owned());
+            warnings.push("the byte counters lag behind a running echo: the machine may be busy".to_owned());
         }
-        if let Some(tcp) = self.tcp.filter(|tcp| tcp.utilization() > MAX_STRAIN) {
+        if let Some(tcp) = self.tcp.filter(|tcp| tcp.utilization() > MAX_TCP_UTILIZATION) {
             warnings.push(format!(
-                "other programs' connections have {} of kernel memory; from {} on the kernel shrinks all queues",
+                "other programs' connections use {} of kernel memory; above {} the kernel shrinks all queues",
                 Bytes(tcp.used),
                 Bytes(tcp.pressure)
             ));
@@ -79,8 +79,8 @@ impl Findings {
         warnings
     }
 
-    /// How many stalled connections bring the kernel to shrink queues, if each is filled to the slack that is usual for
-    /// a client that never reads.
+    /// Number of stalled connections that bring the kernel to shrink queues, if each is filled as is usual for a client that
+    /// never reads.
     fn connections_to_pressure(&self) -> Option<u64> {
         let (limits, tcp) = (self.limits?, self.tcp?);
         let each = limits.send.max + limits.receive.default;
@@ -130,22 +130,22 @@ fn visible(findings: &Findings) -> String {
     let mut text = "What is visible here\n".to_owned();
     let linux = cfg!(target_os = "linux");
     let server = match &findings.server_end_hidden {
-        None => "yes: both its queues, of any program and user".to_owned(),
+        None => "yes: both queues, for any program and user".to_owned(),
         Some(why) => format!("no: {why}"),
     };
     let processes = match (linux, findings.sees_other_users) {
-        (false, _) => "no: give --pid",
-        (true, true) => "yes, of all users",
-        (true, false) => "of your own servers; for another user's give --pid",
+        (false, _) => "no: use --pid",
+        (true, true) => "yes, for all users",
+        (true, false) => "for your own servers; for others use --pid",
     };
     row(&mut text, "our end of a connection", "yes");
     row(&mut text, "the server's end of it", &server);
     row(
         &mut text,
         "memory of a process",
-        if linux { "yes, of any user, given its pid" } else { "given its pid" },
+        if linux { "yes, for any user, given its pid" } else { "given its pid" },
     );
-    row(&mut text, "who listens at a port", processes);
+    row(&mut text, "process listening on a port", processes);
     row(&mut text, "what a process writes to disk", if linux { processes } else { "no" });
     text + "\n"
 }
@@ -157,46 +157,42 @@ fn here(findings: &Findings) -> String {
     row(&mut text, "system", &format!("{} {kernel}, {}", machine.system, machine.architecture));
     row(&mut text, "processors", &machine.processors.to_string());
     if let (Some(memory), Some(available)) = (machine.memory, findings.available) {
-        row(&mut text, "memory", &format!("{}, of which {} can be had", Bytes(memory), Bytes(available)));
+        row(&mut text, "memory", &format!("{}, {} available", Bytes(memory), Bytes(available)));
     }
     if let Some(left) = findings.cgroup.and_then(|group| group.available()) {
-        row(&mut text, "its control group", &format!("leaves {}", Bytes(left)));
+        row(&mut text, "left in the control group", &Bytes(left).to_string());
     }
     if let Some(sockets) = findings.cgroup.and_then(|group| group.sockets) {
-        row(&mut text, "  kernel memory of its sockets", &Bytes(sockets).to_string());
+        row(&mut text, "kernel memory of its sockets", &Bytes(sockets).to_string());
     }
     text + "\n"
 }
 
 fn queues(findings: &Findings) -> String {
-    let mut text = "Its queues, of one connection\n".to_owned();
+    let mut text = "Kernel queues of one connection\n".to_owned();
     let Some(limits) = findings.limits else {
         row(&mut text, "sizes", "not visible here");
         return text + "\n";
     };
     let sizes = |SysctlRange { min, default, max }: SysctlRange| {
-        format!("{} at first, from {} to {}", Bytes(default), Bytes(min), Bytes(max))
+        format!("{} initially, {} to {}", Bytes(default), Bytes(min), Bytes(max))
     };
-    row(&mut text, "a receive queue", &sizes(limits.receive));
-    row(&mut text, "a send queue", &sizes(limits.send));
-    row(
-        &mut text,
-        "the slack",
-        &format!("{}: the most that both kernels", Bytes(KernelBuffering::new(&limits).total())),
-    );
-    row(&mut text, "", "hold together; what a server holds");
-    row(&mut text, "", "shows only beyond that");
+    row(&mut text, "receive queue", &sizes(limits.receive));
+    row(&mut text, "send queue", &sizes(limits.send));
+    let buffering = Bytes(KernelBuffering::new(&limits).total());
+    row(&mut text, "kernel buffering", &format!("{buffering}: the most that both kernels' queues"));
+    row(&mut text, "", "hold; a server's own queue shows only beyond it");
     if let Some(tcp) = findings.tcp {
-        let used = format!("{} for {} sockets of this host", Bytes(tcp.used), tcp.sockets);
+        let used = format!("{} for {} sockets on this host", Bytes(tcp.used), tcp.sockets);
         row(&mut text, "kernel memory of TCP", &used);
         row(
             &mut text,
-            "  is under pressure",
-            &format!("from {} on, and ends at {}", Bytes(tcp.pressure), Bytes(tcp.max)),
+            "  memory pressure",
+            &format!("above {}; the maximum is {}", Bytes(tcp.pressure), Bytes(tcp.max)),
         );
     }
     if let Some(count) = findings.connections_to_pressure() {
-        row(&mut text, "  which takes", &format!("{count} clients that never read"));
+        row(&mut text, "  reached by", &format!("{count} clients that never read"));
     }
     text + "\n"
 }
@@ -204,17 +200,16 @@ fn queues(findings: &Findings) -> String {
 fn tested(test: &SelfTest) -> String {
     let mut text = "The self-test\n".to_owned();
     let seconds = |time: std::time::Duration| Seconds(time.as_secs_f64()).to_string();
-    let cost =
-        format!("{} a connection, {} in one of 100", seconds(test.cost_median), seconds(test.cost_p99));
-    row(&mut text, "a sample takes", &cost);
+    let cost = format!("{} per connection (p99 {})", seconds(test.cost_median), seconds(test.cost_p99));
+    row(&mut text, "cost of a sample", &cost);
     if let Some(error) = test.stalled_error {
-        let error = format!("off by {} with {} on the way", Bytes(error), Bytes(test.stalled_bytes));
-        row(&mut text, "the ledger at rest", &error);
+        let error = format!("off by {} with {} in flight", Bytes(error), Bytes(test.stalled_bytes));
+        row(&mut text, "byte counters, stalled echo", &error);
     }
     if let (Some(median), Some(p95)) = (test.running_error_median, test.running_error_p95) {
-        let error = format!("off by {}, by {} in one of twenty", Bytes(median), Bytes(p95));
-        row(&mut text, "the ledger in motion", &error);
-        row(&mut text, "", &format!("while {} went through", Rate(test.running_rate)));
+        let error = format!("off by {} (p95 {})", Bytes(median), Bytes(p95));
+        row(&mut text, "byte counters, running echo", &error);
+        row(&mut text, "", &format!("at {}", Rate(test.running_rate)));
     }
     text + "\n"
 }
@@ -253,5 +248,5 @@ struct Json<'a> {
     warnings: Vec<String>,
 }
 
-/// Above this part of the way to pressure, a run of many connections may cross it and have its queues shrunk.
-const MAX_STRAIN: f64 = 0.5;
+/// Above this fraction of the pressure threshold, a run of many connections may exceed it and get smaller queues.
+const MAX_TCP_UTILIZATION: f64 = 0.5;

@@ -1,4 +1,4 @@
-//! Exit codes: one number for each way a command can end, the same for all commands.
+//! Defines the exit codes, which are the same for all commands, and turns outcomes into them.
 
 use std::fmt;
 use std::io;
@@ -7,17 +7,17 @@ use std::process::ExitCode;
 use crate::interrupt;
 use crate::output;
 
-/// How a command ended. The numbers are a promise to scripts and CI.
+/// How a command ended. Scripts and CI rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// Done; an audit found the server safe.
+    /// Done. An audit: the server is safe.
     Done = 0,
-    /// It ran, and the answer is bad: bytes came back wrong, a server is unbounded, an error stopped it.
+    /// Failed: replies were wrong, a server is unbounded, or an error stopped the command.
     Failed = 1,
-    /// The command line makes no sense (clap uses the same number).
+    /// Usage error (clap uses the same number).
     Usage = 2,
-    /// It ran, and there is no answer: slow, inconclusive, or not to be seen on this system.
+    /// No result: slow, inconclusive, or not visible on this system.
     Inconclusive = 3,
     /// The target could not be reached or started.
     Unreachable = 4,
@@ -25,25 +25,25 @@ pub(crate) enum Exit {
     Interrupted = 130,
 }
 
-/// What a command's `run` gives back.
+/// The result of a command's `run`.
 pub(crate) type Outcome = Result<Exit, Failure>;
 
-/// An error and the exit code it leads to. Any error converts into one with [`Exit::Failed`].
+/// An error and its exit code. Any error converts into a failure with [`Exit::Failed`].
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
     error: anyhow::Error,
-    /// What to do about it, printed on lines of their own.
+    /// Remedies, each printed on a line of its own.
     hints: Vec<String>,
 }
 
 impl Failure {
-    /// An error that ends the command with `exit`.
+    /// A failure with the exit code `exit`.
     pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {
         Failure { exit, error: error.into(), hints: Vec::new() }
     }
 
-    /// The same with what to do about it: printed on a line of its own, after `hint: `.
+    /// Adds a remedy, printed on a line of its own after `hint: `.
     pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Failure {
         self.hints.push(hint.to_string());
         self
@@ -68,10 +68,10 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     }
 }
 
-/// Says on stderr what went wrong, if anything, and turns the outcome into the process's exit code.
+/// Prints the error of a failure to stderr and returns the exit code of the process.
 ///
-/// A broken pipe on stdout is no fault: whoever read the output has seen enough. Where an interruption ended the wait for a
-/// reader that has stopped, the exit code says that instead.
+/// A broken pipe on stdout is not an error: the reader of the output has read enough. If an interruption ended the wait for a
+/// stopped reader, the process exits as interrupted instead.
 pub(crate) fn into_exit_code(outcome: Outcome) -> ExitCode {
     let exit = outcome.unwrap_or_else(|failure| match failure.error.downcast_ref::<io::Error>() {
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
@@ -81,7 +81,7 @@ pub(crate) fn into_exit_code(outcome: Outcome) -> ExitCode {
         }
     });
     if output::finish() {
-        interrupt::end_now();
+        interrupt::exit_now();
     }
     ExitCode::from(exit as u8)
 }

@@ -1,7 +1,7 @@
 //! `echoctl`, the instrument for backpressure: the command line.
 //!
-//! Parses, calls, and exits. Each subcommand is one file that holds its `Args` (whose doc comments are the help) and its
-//! `run`. The libraries below return what they have to say as data; printing is done here and nowhere else.
+//! Parses the arguments, calls a command, and exits. Each command is a module with its `Args` (whose doc comments are the
+//! help) and its `run`. The libraries return data; only this crate prints.
 
 mod address;
 mod audit;
@@ -38,7 +38,7 @@ use std::process::ExitCode;
 pub(crate) use called::called;
 
 fn main() -> ExitCode {
-    // Before there is a second thread: each would reserve 64 MiB of address space for a heap of its own.
+    // Before there is a second thread: each thread would reserve 64 MiB of address space for a heap of its own.
     echoctl_server::share_one_heap();
     interrupt::prepare();
     exit::into_exit_code(cli::Cli::from_arguments().and_then(cli::Cli::run))

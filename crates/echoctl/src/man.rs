@@ -1,7 +1,7 @@
-//! `echoctl man`: the manual, made from the same text as `--help`.
+//! `echoctl man`: prints the manual pages, which are generated from the text of `--help`.
 //!
-//! Two sections are not as clap_mangen makes them. The synopsis names the values of options, and the text after the help
-//! becomes sections of its own: its examples are commands with a line about each, which filled text would run together.
+//! Two parts differ from clap_mangen's. The synopsis names the values of options. And the text after the help becomes
+//! sections of its own, in which each example stays a command with an explanation: filled text would run them together.
 
 use std::io::{self, Write};
 
@@ -25,12 +25,12 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  echoctl man serve | man -l -                  read the page of serve
+  echoctl man serve | man -l -           read the page of serve
   echoctl man > ~/.local/share/man/man1/echoctl.1";
 
 pub(crate) fn run(args: Args) -> Outcome {
     let mut program = Cli::complete_command("echoctl");
-    // Gives the subcommands their full names: echoctl-serve.
+    // Gives the subcommands their full names, as in echoctl-serve.
     program.build();
     let command = match &args.command {
         None => &program,
@@ -43,13 +43,13 @@ pub(crate) fn run(args: Args) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// The page of a command that has been built.
+/// The page of a built command.
 fn page(command: &Command) -> io::Result<Vec<u8>> {
     let man = Man::new(command.clone().override_usage(synopsis(command)));
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
-    // A list of options is neither justified nor hyphenated: an option broken in two is no option.
+    // A list of options is neither justified nor hyphenated: a hyphen would look like a part of an option.
     page.write_all(b".ad l\n.nh\n")?;
     man.render_synopsis_section(&mut page)?;
     page.write_all(b".hy\n.ad b\n")?;
@@ -85,8 +85,8 @@ fn synopsis(command: &Command) -> String {
     std::iter::once(name).chain(words).chain(subcommand).collect::<Vec<_>>().join(" ")
 }
 
-/// The text after the help. A line such as `Examples:` begins a section, an indented line in it is a command with what it
-/// does after two blanks or more, or indented further on the next line; all else is a paragraph.
+/// The text after the help. A line such as `Examples:` begins a section. An indented line in it is a term, such as a command,
+/// with an explanation after two or more blanks, or indented further on the next line. Other lines are paragraphs.
 fn closing(text: &str) -> Roff {
     let mut page = Roff::new();
     let mut has_section = false;
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn each_example_is_a_command_with_its_explanation_below() {
+    fn an_example_is_a_command_and_an_explanation() {
         let page = page_of("report");
 
         assert!(page.contains(".SH EXAMPLES\n.TP\n\\fBechoctl flood"), "{page}");

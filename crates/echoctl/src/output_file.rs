@@ -1,13 +1,13 @@
-//! A file that is replaced as a whole or not at all: written beside its place, and renamed into it when it is complete.
+//! Replaces a file atomically: the content goes to a temporary file in the same folder, which is then renamed.
 //!
 //! ```text
-//! start   a file is made beside the target and removed again: what cannot be written is told before the run
-//! run     nothing is there: however the run ends, an old file is what it was
-//! end     written beside, flushed, renamed over the target, which keeps its permissions and its owner
+//! start   a temporary file is made and removed again, so that an error is reported before the run
+//! run     no temporary file exists; however the run ends, an old file is unchanged
+//! end     the temporary file is written, flushed and renamed; permissions and owner are those of the old file
 //! ```
 //!
-//! What cannot be replaced (a device, a pipe, a file of a folder that cannot be written) is opened at the end and written in
-//! place. Where the process is killed within the last step, a hidden `.echoctl-PID-N.tmp` may stay.
+//! What cannot be replaced (a device, a pipe, a file in a folder that is not writable) is opened at the end and written in
+//! place. If the process is killed during the last step, a hidden `.echoctl-PID-N.tmp` may be left.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -23,46 +23,45 @@ use crate::output::Data;
 /// A file to be written at the end of a command, or stdout (`-`).
 #[derive(Debug)]
 pub(crate) struct OutputFile {
-    /// As the user named it.
+    /// The path that the user gave.
     path: PathBuf,
     place: Place,
 }
 
-/// Where it goes.
+/// How it is written.
 #[derive(Debug, PartialEq, Eq)]
 enum Place {
     Stdout,
-    /// Written beside this path and renamed over it.
+    /// As a temporary file that is renamed to this path.
     Replace(PathBuf),
-    /// Into what is there; a regular file is emptied first.
+    /// In place; `empty` tells whether to truncate it first.
     Existing {
         empty: bool,
     },
 }
 
 impl OutputFile {
-    /// The path of standard input, where a file that is read is given by `-`: `report - --csv run.json < run.json` would lose
-    /// the record.
+    /// The path of stdin, for a file that is read as `-`: otherwise `report - --csv run.json < run.json` would lose the record.
     pub(crate) const STDIN: &str = "/dev/stdin";
 
-    /// A file that can be written, as far as that can be known now.
+    /// Checks that the file can be written, as far as that is known now.
     ///
     /// # Errors
-    /// When it cannot.
+    /// If it cannot be written.
     pub(crate) fn new(path: &Path) -> anyhow::Result<OutputFile> {
         let place = Place::of(path).with_context(|| cannot_write(path))?;
         Ok(OutputFile { path: path.to_owned(), place })
     }
 
-    /// As the user named it.
+    /// The path that the user gave.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes it, and returns how many bytes it has.
+    /// Writes the file and returns its size in bytes.
     ///
     /// # Errors
-    /// When it cannot be written; an old file is then what it was.
+    /// If it cannot be written. An old file is then unchanged.
     pub(crate) fn write(self, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<u64> {
         let written = match &self.place {
             Place::Stdout => write_buffered(Data::new(), content),
@@ -75,11 +74,11 @@ impl OutputFile {
         written.with_context(|| cannot_write(&self.path))
     }
 
-    /// Refuses two options that name the same file: one would replace the other's. Devices and pipes take both. What is read
-    /// from standard input is [`OutputFile::STDIN`].
+    /// Refuses two options that name the same file, since one would replace the other's output. Devices and pipes accept both.
+    /// The path of input from stdin is [`OutputFile::STDIN`].
     ///
     /// # Errors
-    /// Exit 2, with their names.
+    /// Exit 2, with the names of the options.
     pub(crate) fn refuse_same(files: &[(&str, Option<&Path>)]) -> Result<(), Failure> {
         let files: Vec<(&str, &Path, Identity)> = files
             .iter()
@@ -95,21 +94,21 @@ impl OutputFile {
     }
 }
 
-/// What came of files that were written when the result had been printed.
+/// Checks the results of writing files after the result of a command was printed.
 ///
 /// # Errors
-/// Which could not be written, each with its reason.
+/// The files that could not be written, each with its reason.
 pub(crate) fn check_written_after_result<T>(
     written: impl IntoIterator<Item = anyhow::Result<T>>,
 ) -> anyhow::Result<()> {
     check_written(written)
-        .map_err(|failed| anyhow!("{failed}\nhint: the result above stands, it is only not in the file"))
+        .map_err(|failed| anyhow!("{failed}\nhint: the result above is valid, but it was not saved"))
 }
 
-/// What came of several files, each of which was tried.
+/// Checks the results of writing several files.
 ///
 /// # Errors
-/// Which could not be written, each with its reason.
+/// The files that could not be written, each with its reason.
 pub(crate) fn check_written<T>(written: impl IntoIterator<Item = anyhow::Result<T>>) -> anyhow::Result<()> {
     let failed = written.into_iter().filter_map(Result::err).map(|error| format!("{error:#}"));
     let failed: Vec<String> = failed.collect();
@@ -117,7 +116,7 @@ pub(crate) fn check_written<T>(written: impl IntoIterator<Item = anyhow::Result<
     Ok(())
 }
 
-/// Writes a record, with the error of the writer.
+/// Writes a record. An error of the writer is returned as such.
 pub(crate) fn write_record(run: &Run, to: &mut dyn Write) -> io::Result<()> {
     run.write(to).map_err(|error| match error {
         RunError::Write(error) => error,
@@ -141,17 +140,17 @@ impl Place {
             }
             let is_replaceable = metadata.is_file() && !is_open_file_name(path);
             if !is_replaceable {
-                // Opened now only where that does not wait for a reader.
+                // Opening a pipe would wait for its reader.
                 if !is_pipe(metadata) {
                     OpenOptions::new().append(true).open(path)?;
                 }
                 return Ok(Place::Existing { empty: false });
             }
-            // A file that is protected against writing is not replaced either.
+            // A read-only file is not replaced.
             OpenOptions::new().append(true).open(path)?;
         }
         let target = follow_links(path)?;
-        // A folder that is not there is no name of a file either.
+        // A path that ends in `/` or `..` names a folder, even if it does not exist.
         if target.file_name().is_none() || target.as_os_str().as_encoded_bytes().ends_with(b"/") {
             return Err(ErrorKind::IsADirectory.into());
         }
@@ -168,19 +167,19 @@ impl Place {
     }
 }
 
-/// What tells whether two paths are the same file.
+/// Identifies a file, to find two paths of the same file.
 #[derive(Debug, PartialEq, Eq)]
 enum Identity {
     Stdout,
-    /// Of a file that exists: its device and its number there.
+    /// An existing file: its device and inode.
     #[cfg(unix)]
     Node(u64, u64),
-    /// Of one that does not: its folder as it is, and its name.
+    /// A file that does not exist: its canonical folder and its name.
     Path(PathBuf),
 }
 
 impl Identity {
-    /// Of a file that is written once; `None` of devices and pipes.
+    /// The identity of a regular file or stdout; `None` for devices and pipes.
     fn of(path: &Path) -> Option<Identity> {
         if is_stdout(path) {
             return Some(Identity::Stdout);
@@ -201,7 +200,7 @@ impl Identity {
     }
 }
 
-/// Writes beside `target` and renames.
+/// Writes a temporary file and renames it to `target`.
 fn replace(target: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<u64> {
     let old = fs::metadata(target).ok();
     let mut temp = TempFile::new(target)?;
@@ -213,7 +212,7 @@ fn replace(target: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>
     Ok(bytes)
 }
 
-/// Writes `content` through a buffer, and flushes it. Returns the number of bytes.
+/// Writes `content` through a buffer and flushes it. Returns the number of bytes.
 fn write_buffered(to: impl Write, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<u64> {
     let mut counted = Counted { to: BufWriter::with_capacity(BUFFER, to), bytes: 0 };
     content(&mut counted)?;
@@ -221,7 +220,7 @@ fn write_buffered(to: impl Write, content: impl FnOnce(&mut dyn Write) -> io::Re
     Ok(counted.bytes)
 }
 
-/// A writer that counts.
+/// A writer that counts its bytes.
 struct Counted<W: Write> {
     to: BufWriter<W>,
     bytes: u64,
@@ -239,7 +238,7 @@ impl<W: Write> Write for Counted<W> {
     }
 }
 
-/// A file of our own beside another, which is gone when this is dropped.
+/// A temporary file in the folder of another file. It is removed when this is dropped, unless it was renamed.
 struct TempFile {
     file: File,
     path: PathBuf,
@@ -247,7 +246,7 @@ struct TempFile {
 }
 
 impl TempFile {
-    /// Makes it, under a name that is not taken.
+    /// Creates it under an unused name.
     fn new(target: &Path) -> io::Result<TempFile> {
         let folder = parent_folder(target);
         let mut tries = 0..MAX_NAMES;
@@ -262,14 +261,14 @@ impl TempFile {
         }
     }
 
-    /// Gives it the owner and the permissions of the file that it replaces, before anything is in it.
+    /// Gives it the owner and the permissions of the file that it replaces, before it has content.
     fn copy_owner_and_mode(&self, old: &Metadata) -> io::Result<()> {
         #[cfg(unix)]
         {
             use std::os::unix::fs::{MetadataExt, fchown};
             let own = self.file.metadata()?;
             if (own.uid(), own.gid()) != (old.uid(), old.gid()) {
-                // Who may not give files away keeps the new one; the permissions are the old one's all the same.
+                // Without the privilege to change the owner, only the permissions are copied.
                 let _ = fchown(&self.file, Some(old.uid()), Some(old.gid()));
             }
         }
@@ -286,13 +285,13 @@ impl TempFile {
 impl Drop for TempFile {
     fn drop(&mut self) {
         if !self.is_renamed {
-            // It is hidden, and named for what made it.
+            // If this fails, the hidden name tells which program left it.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// The file that a chain of links leads to, whether it exists or not.
+/// The target of a chain of symbolic links, whether it exists or not.
 fn follow_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
@@ -311,14 +310,14 @@ fn parent_folder(path: &Path) -> &Path {
     }
 }
 
-/// Whether a path is a name for stdout: opened by that name once more, it may be another user's, or overwrite what stands
-/// in the file behind it.
+/// Whether a path is a name of stdout. Opening that name could fail, if it belongs to another user, or overwrite the file
+/// behind it.
 fn is_stdout(path: &Path) -> bool {
     ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
 }
 
-/// Whether a path is a name for something that is open, as `/dev/fd/3` or a link to it: what is behind it may be a file, but
-/// others write to that file too. Files that only lie in `/dev`, as in `/dev/shm`, are files like any others.
+/// Whether a path is a name of an open file, such as `/dev/fd/3` or a link to it: other programs may be writing to that file.
+/// Files in folders such as `/dev/shm` are ordinary files.
 fn is_open_file_name(path: &Path) -> bool {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
@@ -348,13 +347,13 @@ fn cannot_write(path: &Path) -> String {
     format!("cannot write {}", path.display())
 }
 
-/// Bytes written at a time.
+/// Bytes per write.
 const BUFFER: usize = 64 * 1024;
 
-/// Names that are tried beside a file: those of runs that were killed, by processes of this very number.
+/// Number of names to try for a temporary file: killed runs with the same pid may have left some.
 const MAX_NAMES: u32 = 1000;
 
-/// Links that lead from one to the next, as many as Linux follows.
+/// Maximum length of a chain of symbolic links, as in Linux.
 const MAX_LINKS: u32 = 40;
 
 #[cfg(test)]

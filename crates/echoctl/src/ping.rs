@@ -1,4 +1,4 @@
-//! `echoctl ping`: how long a frame takes to the server and back.
+//! `echoctl ping`: measures the round-trip time of frames.
 
 mod result;
 
@@ -12,7 +12,7 @@ use echoctl_proto::Framing;
 use tokio::sync::oneshot;
 
 use crate::address::ServerAddress;
-use crate::consent::Consent;
+use crate::consent::{Consent, ECHO_HINT};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt::{self, interrupted};
 use crate::output::{ignore_broken_pipe, json_line, print};
@@ -88,7 +88,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         match Ping::connect(config.clone()) {
             Ok(ping) => Ok(Ok((config, ping))),
             Err(Error::Connect { source, opened: 0, .. }) => Ok(Err(source)),
-            // Where one connection was made and the next was not, another address is no help.
+            // If one connection was made and the next was not, another address does not help.
             Err(Error::Connect { addr, source, .. }) => {
                 Err(Failure::new(Exit::Unreachable, anyhow!("cannot connect to {addr}: {source}")))
             }
@@ -100,7 +100,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let stopper = ping.stop_handle();
     let (ended, mut end) = oneshot::channel();
     start_thread("ping", move || {
-        // It fails only when nobody waits for the outcome any more.
+        // It fails only if the receiver is dropped.
         let _ = ended.send(ping.run());
     })?;
 
@@ -114,7 +114,7 @@ pub(crate) fn run(args: Args) -> Outcome {
             }
         }
     });
-    let outcome = outcome.map_err(|_| anyhow!("the pinging thread is gone"))?;
+    let outcome = outcome.map_err(|_| anyhow!("the thread of the ping panicked"))?;
 
     let summary = Summary::new(&config, &outcome);
     ignore_broken_pipe(if args.json { json_line("summary", &summary) } else { print(&summary) })?;
@@ -122,14 +122,16 @@ pub(crate) fn run(args: Args) -> Outcome {
         return Ok(Exit::Interrupted);
     }
     if let Some(fault) = outcome.faults.into_iter().next() {
-        let hint = hint(&fault, outcome.latencies.count());
-        return Err(anyhow!("pinging {}: {:#}{hint}", config.addr, anyhow!(fault)).into());
+        let is_silent =
+            outcome.latencies.count() == 0 && matches!(fault, PingFault::TimedOut(_) | PingFault::PeerClosed);
+        let failure = Failure::from(anyhow!("pinging {}: {:#}", config.addr, anyhow!(fault)));
+        return Err(if is_silent { failure.hint(ECHO_HINT) } else { failure });
     }
     Ok(if summary.has_kept_up() { Exit::Done } else { Exit::Inconclusive })
 }
 
 impl Args {
-    /// What to ask at this address.
+    /// The settings for this address.
     fn config(&self, addr: SocketAddr, connect_timeout: Duration) -> PingConfig {
         PingConfig {
             addr,
@@ -145,24 +147,14 @@ impl Args {
     }
 }
 
-/// What may be amiss where no frame ever came back.
-fn hint(fault: &PingFault, replies: u64) -> &'static str {
-    match fault {
-        PingFault::TimedOut(_) | PingFault::PeerClosed if replies == 0 => {
-            ": does it echo, and with the same --framing?"
-        }
-        _ => "",
-    }
-}
-
-/// Long enough for a p99.9 that means something, short enough to wait for.
+/// The duration without an option: long enough for a meaningful p99.9, short enough to wait for.
 const DEFAULT_TIME: Duration = Duration::from_secs(5);
 
-/// A thread each: beyond this the scheduler is measured, not the server.
+/// Each connection has a thread: beyond this number, the scheduler is measured instead of the server.
 const MAX_CONNECTIONS: u64 = 1000;
 
-/// More than any run sends in a year, and a sum of two does not overflow.
+/// More frames than any run can send, and a sum of two does not overflow.
 const MAX_COUNT: u64 = i64::MAX as u64;
 
-/// Beyond a million a second the clock's own cost would show.
+/// At more than a million frames per second, the cost of reading the clock would show.
 const MAX_RATE: u64 = 1_000_000;

@@ -1,4 +1,4 @@
-//! Asking: a question with choices, answered with a letter, before an experiment shows which one is right.
+//! Prompts for a prediction: a question with choices, answered with a letter, before an experiment shows the result.
 
 use std::io::{self, BufRead, IsTerminal};
 
@@ -6,15 +6,15 @@ use echoctl_lab::kit::Question;
 
 use crate::output::{note, prompt};
 
-/// Whether there is somebody to ask: a terminal to read from and one to write to.
+/// Whether a user can answer: stdin and stderr are terminals.
 pub(crate) fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Prints `question` with its choices, and waits for the answer.
+/// Prints `question` with its choices and reads the answer.
 ///
 /// # Errors
-/// When the terminal cannot be written or read.
+/// If the terminal cannot be written or read.
 pub(crate) fn ask(question: &Question) -> io::Result<Option<char>> {
     note(format_args!("\n{}", question.text));
     for (letter, choice) in question.lettered() {
@@ -23,12 +23,12 @@ pub(crate) fn ask(question: &Question) -> io::Result<Option<char>> {
     answer(question)
 }
 
-/// Waits for the letter of a choice. Enter alone goes on without one.
+/// Reads the letter of a choice; `None` if the user presses only Enter.
 ///
 /// # Errors
-/// When the terminal cannot be written or read.
+/// If the terminal cannot be written or read.
 pub(crate) fn answer(question: &Question) -> io::Result<Option<char>> {
-    // On stderr, so that `--json > file` still asks.
+    // On stderr, so that it shows with `--json > file` too.
     let letters: Vec<String> = question.lettered().map(|(letter, _)| letter.to_string()).collect();
     loop {
         prompt(format_args!("Your answer ({}; Enter to skip): ", letters.join(", ")));
@@ -38,7 +38,7 @@ pub(crate) fn answer(question: &Question) -> io::Result<Option<char>> {
         }
         match question.letter(&line) {
             Some(letter) => return Ok(Some(letter)),
-            None => note(format_args!("'{}' is none of the letters.", line.trim())),
+            None => note(format_args!("'{}' is not one of the letters.", line.trim())),
         }
     }
 }

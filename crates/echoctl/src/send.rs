@@ -1,16 +1,15 @@
-//! `echoctl send`: standard input to frames, replies to standard output. What `nc` is to bytes, with frames.
+//! `echoctl send`: sends stdin as frames and prints the replies, as `nc` does with bytes.
 //!
-//! Two threads, one a direction, because each must be able to wait while the other goes on: whoever first writes
-//! everything and only then reads is stuck as soon as all queues on the path are full (`echoctl lesson duplex`).
+//! There is one thread per direction, so that each can wait while the other continues: a client that first writes everything
+//! and only then reads deadlocks as soon as all queues on the path are full (`echoctl lesson duplex`).
 //!
 //! ```text
 //! stdin  ── sender ────> socket ──> server
-//! stdout <─ receiver ─── socket <──────┘        its end of the stream ends the command
+//! stdout <─ receiver ─── socket <──────┘        the command exits at the server's end of the stream
 //! ```
 //!
-//! The end of the input ends our half of the stream (FIN) and no more: what the server still has to say is read. What bounds
-//! that is silence: as long as bytes come they are copied, as `nc` does. While the input is waited for, nothing is awaited of
-//! the server.
+//! At the end of the input only our half of the stream is shut down (FIN); replies are read on. The bound is a timeout on
+//! silence: as long as bytes arrive they are copied, as `nc` does. While stdin has no data, the timeout does not run.
 
 mod progress;
 
@@ -28,8 +27,8 @@ use echoctl_record::Bytes;
 use echoctl_server::Config;
 
 use crate::address::{self, ServerAddress};
-use crate::consent::open_first;
-use crate::exit::{Exit, Outcome};
+use crate::consent::{ECHO_HINT, open_first};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{Data, warning};
 use crate::values;
 use progress::SendProgress;
@@ -77,13 +76,13 @@ pub(crate) fn run(args: Args) -> Outcome {
     let (_, stream) = open_first(&args.server.addr, &addrs, &[], |addr, within| Ok(connect(addr, within)))?;
     let conversation = Arc::new(Conversation::begin(stream, &args)?);
     let sender = Arc::clone(&conversation);
-    // The sender is not waited for: it may be waiting for a line from a terminal, which nobody is going to type.
+    // The sender is not joined: it may be waiting for a line from a terminal.
     start_thread("sender", move || sender.send_all())?;
-    // A signal has its usual effect: what has come is printed, and there is nothing else to put in order.
+    // Signals keep their default action: the replies so far are printed, and there is nothing else to do at shutdown.
     conversation.receive_all()
 }
 
-/// A connection and how far its sender is.
+/// A connection and the progress of its sender.
 struct Conversation {
     stream: TcpStream,
     framing: Framing,
@@ -91,20 +90,20 @@ struct Conversation {
     timeout: Duration,
     sending: Mutex<Sending>,
     progress: SendProgress,
-    /// Whether the server was silent for the timeout.
+    /// Whether no byte moved for the timeout.
     has_timed_out: AtomicBool,
 }
 
 enum Sending {
     Going,
     Done,
-    /// The input could not be read or framed.
+    /// The input could not be read or sent as frames.
     Failed(anyhow::Error),
 }
 
 impl Conversation {
     fn begin(stream: TcpStream, args: &Args) -> io::Result<Conversation> {
-        // A frame is one write, and is to go at once, even if the one before is not acknowledged yet.
+        // A frame is one write and is sent immediately, even if the previous one is not acknowledged yet.
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(args.timeout))?;
         Ok(Conversation {
@@ -118,27 +117,27 @@ impl Conversation {
         })
     }
 
-    /// Sends the input, then ends our half of the stream, so that the receiver comes to its end too.
+    /// Sends the input, then shuts down our half of the stream, so that the server closes its half.
     fn send_all(&self) {
         let result = match self.framing {
-            Framing::Lines | Framing::Raw => self.send_as_it_is(),
-            Framing::U16 | Framing::U32 => self.send_lines_led_by_length(),
+            Framing::Lines | Framing::Raw => self.send_unchanged(),
+            Framing::U16 | Framing::U32 => self.send_length_prefixed(),
         };
         *self.sending() = match result {
             Ok(()) => Sending::Done,
-            // The server is gone: the receiver meets that, too, and knows what was received until then.
+            // The receiver detects this too, and knows what was received before.
             Err(error) if error.is::<PeerClosed>() => Sending::Going,
             Err(error) => Sending::Failed(error),
         };
-        // An error says that the connection is closed already.
+        // It fails only if the connection is closed already.
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    fn send_as_it_is(&self) -> anyhow::Result<()> {
+    fn send_unchanged(&self) -> anyhow::Result<()> {
         let (mut chunk, mut partial_len) = (vec![0; CHUNK], 0_u64);
         while let Some(bytes) = self.input(&mut chunk)? {
             if self.framing == Framing::Lines {
-                partial_len = self.note_lines(bytes, partial_len);
+                partial_len = self.record_lines(bytes, partial_len);
             }
             self.write(bytes)?;
         }
@@ -149,9 +148,9 @@ impl Conversation {
         Ok(())
     }
 
-    /// Notes the lines in `bytes`, of which the first began `partial_len` bytes before; returns the length of the last, if it has
-    /// no end yet.
-    fn note_lines(&self, bytes: &[u8], mut partial_len: u64) -> u64 {
+    /// Records the lines in `bytes`, the first of which has `partial_len` bytes before them. Returns the length of the last
+    /// line if it is incomplete, else 0.
+    fn record_lines(&self, bytes: &[u8], mut partial_len: u64) -> u64 {
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             let has_ended = line.ends_with(b"\n");
             partial_len += line.len() as u64 - u64::from(has_ended);
@@ -164,8 +163,8 @@ impl Conversation {
         partial_len
     }
 
-    fn send_lines_led_by_length(&self) -> anyhow::Result<()> {
-        // The end of the input ends its last line.
+    fn send_length_prefixed(&self) -> anyhow::Result<()> {
+        // The end of the input completes the last line.
         let mut input = Buffer::new(self.max_frame.saturating_add(CHUNK + 1));
         let mut lines = FrameDecoder::new(Framing::Lines, self.max_frame);
         let mut frame = Buffer::new(self.max_frame.saturating_add(self.framing.overhead()));
@@ -228,31 +227,37 @@ impl Conversation {
         Ok(())
     }
 
-    /// Prints replies until the server ends its side, and says how it all went.
+    /// Prints replies until the server closes the connection, and returns the result.
     fn receive_all(&self) -> Outcome {
         let replies = match self.framing {
-            Framing::Lines | Framing::Raw => self.receive_as_it_is()?,
-            Framing::U16 | Framing::U32 => self.receive_payloads()?,
+            Framing::Lines | Framing::Raw => self.receive_unchanged(),
+            Framing::U16 | Framing::U32 => self.receive_payloads(),
         };
+        let replies = replies.map_err(|error| match error.is::<ConnectionBroken>() {
+            true => self.oversized(error),
+            false => error.into(),
+        })?;
         let has_timed_out = self.has_timed_out.load(SeqCst);
         match std::mem::replace(&mut *self.sending(), Sending::Done) {
             Sending::Done if has_timed_out => self.judge_timeout(replies),
             Sending::Going if has_timed_out => Err(anyhow!(
-                "the server neither took nor sent a byte for {:.1} s: {} were sent and {replies} frames came back",
+                "no byte moved in either direction for {:.1} s, after {} sent and {replies} frames received",
                 self.timeout.as_secs_f64(),
                 Bytes(self.progress.bytes())
             )
             .into()),
             Sending::Done => self.judge_replies(replies),
-            Sending::Going => Err(anyhow!("the server hung up before all was sent{}", self.hint()).into()),
+            Sending::Going => {
+                Err(self.oversized(anyhow!("the server closed the connection before everything was sent")))
+            }
             Sending::Failed(error) => Err(error.into()),
         }
     }
 
-    /// What it comes to that the server did not end its side.
+    /// The result if the server did not close the connection in time.
     fn judge_timeout(&self, replies: u64) -> Outcome {
         let silence = format!(
-            "the server did not end the connection, and sent nothing for {:.1} s after the end of the input",
+            "the server sent nothing for {:.1} s after the end of the input, and did not close the connection",
             self.timeout.as_secs_f64()
         );
         let sent = self.progress.frames();
@@ -265,33 +270,34 @@ impl Conversation {
         } else {
             format!(": {replies} of {sent} frames came back")
         };
-        Err(anyhow!("{silence}{frames}{}", self.hint()).into())
+        Err(self.oversized(anyhow!("{silence}{frames}")))
     }
 
-    /// Whether as many frames came back as were sent.
+    /// The result if the server closed the connection: whether as many frames came back as were sent.
     fn judge_replies(&self, replies: u64) -> Outcome {
         let sent = self.progress.frames();
         if replies >= sent {
             return Ok(Exit::Done);
         }
-        let hint = if replies == 0 { ": does the server echo, and with the same --framing?" } else { "" };
-        Err(anyhow!("{replies} of {sent} frames came back{hint}{}", self.hint()).into())
+        let failure = self.oversized(anyhow!("{replies} of {sent} frames came back"));
+        Err(if replies == 0 { failure.hint(ECHO_HINT) } else { failure })
     }
 
-    /// What may be why a server hangs up.
-    fn hint(&self) -> String {
+    /// A failure with a hint if a frame was sent that echoctl's own server refuses by default.
+    fn oversized(&self, error: anyhow::Error) -> Failure {
+        let failure = Failure::from(error);
         match self.progress.longest() {
-            longest if longest <= Config::MAX_FRAME as u64 => String::new(),
-            longest => format!(
-                "; a frame of {} was sent, and echoctl serve takes no longer ones than its --max-frame, {} by default",
+            longest if longest <= Config::MAX_FRAME as u64 => failure,
+            longest => failure.hint(format_args!(
+                "a frame of {} was sent; echoctl serve closes a connection at frames over --max-frame, {} by default",
                 Bytes(longest),
                 Bytes(Config::MAX_FRAME as u64)
-            ),
+            )),
         }
     }
 
-    /// Returns the number of lines that came, or 0 with raw.
-    fn receive_as_it_is(&self) -> anyhow::Result<u64> {
+    /// Returns the number of lines received, or 0 with raw.
+    fn receive_unchanged(&self) -> anyhow::Result<u64> {
         let (mut chunk, mut last, mut lines) = (vec![0; CHUNK], b'\n', 0);
         let mut stdout = Data::new();
         while let Some(bytes) = self.read(&mut chunk)? {
@@ -301,12 +307,12 @@ impl Conversation {
             stdout.flush()?;
         }
         if self.framing == Framing::Lines && last != b'\n' && !self.has_timed_out.load(SeqCst) {
-            bail!("the server hung up within a line");
+            bail!("the server closed the connection in the middle of a line");
         }
         Ok(lines)
     }
 
-    /// Returns the number of frames that came.
+    /// Returns the number of frames received.
     fn receive_payloads(&self) -> anyhow::Result<u64> {
         let mut arrived = Buffer::new(self.max_frame.saturating_add(self.framing.overhead() + CHUNK));
         let mut replies = FrameDecoder::new(self.framing, self.max_frame);
@@ -324,19 +330,22 @@ impl Conversation {
             stdout.flush()?;
         }
         if !arrived.is_empty() && !self.has_timed_out.load(SeqCst) {
-            bail!("the server hung up within a frame: {} bytes of it came", arrived.len());
+            bail!(
+                "the server closed the connection in the middle of a frame, of which {} bytes arrived",
+                arrived.len()
+            );
         }
         Ok(count)
     }
 
-    /// The next bytes of the server; `None` at its end, or when it is given up.
+    /// The next bytes from the server; `None` at the end of the stream or at the timeout.
     fn read<'a>(&self, chunk: &'a mut [u8]) -> anyhow::Result<Option<&'a [u8]>> {
         let length = loop {
             let taken = self.progress.bytes();
             match (&self.stream).read(chunk) {
                 Ok(length) => break length,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // Which of the two a timeout is depends on the system.
+                // The kind of a timeout depends on the system.
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                     if !self.progress.is_reading_input() && self.progress.bytes() == taken {
                         self.has_timed_out.store(true, SeqCst);
@@ -344,8 +353,7 @@ impl Conversation {
                     }
                 }
                 Err(error) => {
-                    return Err(error)
-                        .with_context(|| format!("the server broke the connection off{}", self.hint()));
+                    return Err(error).context(ConnectionBroken);
                 }
             }
         };
@@ -357,27 +365,37 @@ impl Conversation {
     }
 }
 
-/// The server takes no more.
+/// Reading from the server failed.
+#[derive(Debug)]
+struct ConnectionBroken;
+
+impl std::fmt::Display for ConnectionBroken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("cannot read from the server")
+    }
+}
+
+/// The server closed the connection.
 #[derive(Debug)]
 struct PeerClosed;
 
 impl std::fmt::Display for PeerClosed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the server hung up")
+        f.write_str("the server closed the connection")
     }
 }
 
 impl std::error::Error for PeerClosed {}
 
-/// The longest payload: memory is taken for a frame as it arrives.
+/// Parses the maximum payload. Memory for a frame is allocated as it arrives.
 fn max_frame(text: &str) -> Result<usize, String> {
     let bytes = values::positive_size(text)?;
     let fits = usize::try_from(bytes).ok().filter(|&bytes| bytes <= MAX_FRAME_LIMIT);
     fits.ok_or_else(|| format!("too large: at most {}", Bytes(MAX_FRAME_LIMIT as u64)))
 }
 
-/// Bytes of the largest frame that may be asked for: what a flood sends at most, too.
+/// The largest `--max-frame`, in bytes: as large as the largest frame of a flood.
 const MAX_FRAME_LIMIT: usize = 1 << 30;
 
-/// Bytes of one read: as much as a pipe holds on Linux.
+/// Bytes per read: the capacity of a pipe on Linux.
 const CHUNK: usize = 64 * 1024;

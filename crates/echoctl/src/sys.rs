@@ -1,7 +1,7 @@
-//! Signals and the last write to a terminal: the only `unsafe` code of the command line.
+//! Wraps the system calls for signals and for the last write to a terminal: the only `unsafe` code of the command line.
 //!
-//! What a signal handler may call is little (signal-safety(7)): system calls without locks or memory. So the handler itself
-//! is in [`interrupt`](crate::interrupt), in safe code over atomics, and what it calls is here.
+//! A signal handler may use only async-signal-safe calls (signal-safety(7)), which neither lock nor allocate. The handler is
+//! safe code over atomics in [`interrupt`](crate::interrupt); the calls that it makes are here.
 #![allow(unsafe_code)]
 
 #[cfg(unix)]
@@ -9,42 +9,42 @@ use std::ffi::c_int;
 #[cfg(unix)]
 use std::io;
 
-/// What is done when a signal comes. It may touch atomics and call [`end_now`], and must not lock or allocate.
+/// A signal handler. It may use atomics and call [`exit_now`]; it must not lock or allocate.
 #[cfg(unix)]
 pub(crate) type Handler = extern "C" fn(c_int);
 
-/// Gives Ctrl-C and SIGTERM their usual effect, also where whoever started us has had them ignored, as a shell does for
-/// commands in its background, or any signal blocked: what cannot be ended is worse. A file that reaches `ulimit -f` is an
-/// error of its write, and not the end of the process.
+/// Gives SIGINT and SIGTERM their default action and unblocks all signals. A parent process may have ignored them, as a shell
+/// does for background commands, and a process that cannot be stopped is worse. A file that reaches `ulimit -f` is a write
+/// error instead of a signal that kills the process.
 #[cfg(unix)]
 pub(crate) fn restore_default_actions() {
     for signal in [libc::SIGINT, libc::SIGTERM] {
-        // It fails for no signal that exists.
+        // It fails only for unknown signals.
         let _ = set(signal, libc::SIG_DFL);
     }
-    // Handled rather than ignored, which programs that are started would inherit.
+    // Handled instead of ignored, since child processes would inherit the latter.
     let _ = set(libc::SIGXFSZ, ignore as *const () as libc::sighandler_t);
     let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: the set is filled before it is used, and the old mask is not asked for.
+    // SAFETY: the set is initialized before it is used, and the old mask is not requested.
     unsafe {
         libc::sigemptyset(none.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
     }
 }
 
-/// The write that has failed says all.
+/// Does nothing: the failed write reports the error.
 #[cfg(unix)]
 extern "C" fn ignore(_: c_int) {}
 
-/// Signals keep the effect that the system gives them.
+/// Does nothing: signals have their default action.
 #[cfg(not(unix))]
 pub(crate) fn restore_default_actions() {}
 
-/// Has `ends` called for SIGINT, SIGTERM and SIGHUP, `dies` for SIGQUIT and SIGABRT, and `stops` for Ctrl-Z. What is ignored
-/// stays so, but for the first two: SIGHUP under `nohup`, Ctrl-Z without job control.
+/// Installs `ends` for SIGINT, SIGTERM and SIGHUP, `dies` for SIGQUIT and SIGABRT, and `stops` for SIGTSTP. Except for SIGINT
+/// and SIGTERM, ignored signals stay ignored: SIGHUP under `nohup`, SIGTSTP without job control.
 ///
 /// # Errors
-/// The system's; it knows no reason for one.
+/// The system's; none is expected.
 #[cfg(unix)]
 pub(crate) fn handle(ends: Handler, dies: Handler, stops: Handler) -> io::Result<()> {
     let function = |handler: Handler| handler as *const () as libc::sighandler_t;
@@ -59,16 +59,16 @@ pub(crate) fn handle(ends: Handler, dies: Handler, stops: Handler) -> io::Result
     Ok(())
 }
 
-/// Gives a signal that is handled its usual effect, now: the process ends, or stops until it is continued. Before that it
-/// writes `before` to the terminal behind stderr, and when it goes on, `after`. For signal handlers.
+/// Takes the default action of a handled signal: the process dies, or stops until it is continued. Before that it writes
+/// `before` to the terminal behind stderr, and when it continues, `after`. For signal handlers.
 #[cfg(unix)]
 pub(crate) fn take_default_action(signal: c_int, handler: Handler, before: &[u8], after: &[u8]) {
-    // SAFETY: it gives the address of this thread's errno, which lives as long as the thread.
+    // SAFETY: it returns the address of this thread's errno, which lives as long as the thread.
     let errno = unsafe { errno() };
-    // SAFETY: as above. What the handler has interrupted may be about to read it.
+    // SAFETY: as above. The interrupted code may be about to read it.
     let saved = unsafe { errno.read() };
     write_now(before);
-    // It fails for no signal that exists, nor does the other.
+    // Both fail only for unknown signals.
     let _ = set(signal, libc::SIG_DFL);
     // SAFETY: it takes no pointer, and is async-signal-safe. The signal is not blocked in its handler: see `set`.
     unsafe { libc::raise(signal) };
@@ -83,41 +83,41 @@ use libc::__errno_location as errno;
 #[cfg(all(unix, not(target_os = "linux")))]
 use libc::__error as errno;
 
-/// Writes a few bytes to the terminal behind stderr, as [`write_now`] does, and ends the process without running anything
-/// else: no destructor, no other thread and no reader can hold it up. For signal handlers too.
+/// Writes a few bytes to the terminal behind stderr, as [`write_now`] does, and exits without running anything else: no
+/// destructor, thread or reader can delay it. For signal handlers too.
 #[cfg(unix)]
-pub(crate) fn end_now(code: i32, farewell: &[u8]) -> ! {
+pub(crate) fn exit_now(code: i32, farewell: &[u8]) -> ! {
     write_now(farewell);
     // SAFETY: it takes no pointer, does not return, and is async-signal-safe.
     unsafe { libc::_exit(code) }
 }
 
-/// Ends the process.
+/// Exits.
 #[cfg(not(unix))]
-pub(crate) fn end_now(code: i32, _farewell: &[u8]) -> ! {
+pub(crate) fn exit_now(code: i32, _farewell: &[u8]) -> ! {
     std::process::exit(code)
 }
 
-/// Writes a few bytes to the terminal behind stderr, if it takes them within a fifth of a second. For signal handlers too.
+/// Writes a few bytes to the terminal behind stderr, if it accepts them within a fifth of a second. For signal handlers too.
 ///
-/// It writes to a description of its own, which does not block: a terminal that is stopped, or written by another thread,
-/// refuses instead of holding us up.
+/// It opens the terminal again in non-blocking mode: a terminal that is stopped, or written by another thread, then refuses
+/// the bytes instead of blocking.
 #[cfg(unix)]
 pub(crate) fn write_now(mut bytes: &[u8]) {
     if bytes.is_empty() {
         return;
     }
     let flags = libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
-    // SAFETY: the path is a C string that lives for ever; open is async-signal-safe.
+    // SAFETY: the path is a static C string; open is async-signal-safe.
     let mut fd = unsafe { libc::open(TERMINAL.as_ptr(), flags) };
     if fd < 0 {
-        // It is another user's, as after `sudo -u`: stderr itself will do, and an alarm ends the wait should it block.
+        // It belongs to another user, as after `sudo -u`. Then stderr itself is used, and an alarm ends a write that blocks.
         fd = libc::STDERR_FILENO;
-        // SAFETY: it takes no pointer, and is async-signal-safe. Nobody handles SIGALRM here: it ends the process.
+        // SAFETY: it takes no pointer, and is async-signal-safe. SIGALRM is not handled, so it kills the process.
         unsafe { libc::alarm(1) };
     }
-    for turn in 0..MAX_TRIES {
-        if turn == 1 {
+    for attempt in 0..MAX_TRIES {
+        if attempt == 1 {
             restart_output(fd);
         }
         let mut waited = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
@@ -131,23 +131,23 @@ pub(crate) fn write_now(mut bytes: &[u8]) {
         }
     }
     if fd == libc::STDERR_FILENO {
-        // SAFETY: it takes no pointer, and is async-signal-safe. The wait is over, and the process may go on.
+        // SAFETY: it takes no pointer, and is async-signal-safe. The write is over, and the process may continue.
         unsafe { libc::alarm(0) };
     } else {
-        // SAFETY: it was opened above, and nobody else knows of it; close is async-signal-safe.
+        // SAFETY: it was opened above and is used only here; close is async-signal-safe.
         unsafe { libc::close(fd) };
     }
 }
 
-/// Drops what a terminal has not shown yet, and lets it go on where Ctrl-S has stopped it: what would come is a picture of
-/// a process that is gone, and Ctrl-C at the terminal itself does the same.
+/// Discards the pending output of a terminal and restarts it after Ctrl-S: that output would be a picture of a process that
+/// has exited. Ctrl-C at the terminal does the same.
 #[cfg(unix)]
 fn restart_output(fd: c_int) {
-    // A process in the background would be stopped for this instead. It fails for no signal that exists.
+    // Otherwise a background process would be stopped by the next call. It fails only for unknown signals.
     let _ = set(libc::SIGTTOU, libc::SIG_IGN);
-    // SAFETY: they take no pointer and are async-signal-safe; what is no terminal refuses them.
+    // SAFETY: it takes no pointer and is async-signal-safe; it fails for anything but a terminal.
     unsafe { libc::tcflush(fd, libc::TCOFLUSH) };
-    // SAFETY: as above. Output that Ctrl-S has stopped is not started by TCOON alone.
+    // SAFETY: as above. TCOON restarts output only after TCOOFF, not after Ctrl-S.
     unsafe { libc::tcflow(fd, libc::TCOOFF) };
     // SAFETY: as above.
     unsafe { libc::tcflow(fd, libc::TCOON) };
@@ -158,37 +158,37 @@ fn set(signal: c_int, function: libc::sighandler_t) -> io::Result<()> {
     // SAFETY: a sigaction of zeros is a valid one: no flags, an empty mask, the default action.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = function;
-    // System calls of ours that wait go on behind the handler: who is to stop waiting is woken otherwise. And a second
-    // signal does not wait for the handler of the first.
+    // System calls that wait are restarted after the handler: waiting threads are woken by other means. And a second signal
+    // does not wait for the handler of the first.
     action.sa_flags = libc::SA_RESTART | libc::SA_NODEFER;
-    // SAFETY: `action` is initialized and names SIG_DFL or a function of the type that a handler without SA_SIGINFO has;
-    // the old action is not asked for.
+    // SAFETY: `action` is initialized and contains SIG_DFL, SIG_IGN or a function with the type of a handler without
+    // SA_SIGINFO; the old action is not requested.
     match unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
 }
 
-/// What a signal does now.
+/// The current action of a signal.
 #[cfg(unix)]
 fn action(signal: c_int) -> io::Result<libc::sighandler_t> {
     // SAFETY: as in `set`.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: no new action is given, and the old one is written to a sigaction that is ours.
+    // SAFETY: no new action is set, and the old one is written to a local sigaction.
     match unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) } {
         0 => Ok(action.sa_sigaction),
         _ => Err(io::Error::last_os_error()),
     }
 }
 
-/// The terminal behind stderr, to be opened once more.
+/// The terminal behind stderr, to be opened again.
 #[cfg(target_os = "linux")]
 const TERMINAL: &std::ffi::CStr = c"/proc/self/fd/2";
 #[cfg(all(unix, not(target_os = "linux")))]
 const TERMINAL: &std::ffi::CStr = c"/dev/tty";
 
-/// How long each try to write waits, in milliseconds, and how many there are: long enough for a terminal that is only busy,
-/// and at once for a person.
+/// Timeout of each attempt to write, in milliseconds, and the number of attempts: in total long enough for a busy terminal,
+/// and hardly noticeable for a user.
 #[cfg(unix)]
 const TRY_MILLIS: c_int = 50;
 #[cfg(unix)]

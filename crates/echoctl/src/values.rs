@@ -1,15 +1,15 @@
-//! Values of options: sizes, rates and times as people write them.
+//! Parsers for option values: sizes, rates, times and numbers.
 //!
-//! All are exact decimals with a unit, within bounds that arithmetic on offsets and on clocks bears: no sum of two sizes
-//! wraps, and no clock reading plus a time overflows. What exceeds a bound is refused with the bound, never clamped.
+//! All are exact decimals with a unit. The bounds keep arithmetic safe: no sum of two sizes wraps, and no clock reading plus
+//! a time overflows. A value beyond a bound is an error that names the bound; it is never clamped.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Reads a size in bytes: `64KiB`, `1.5 MiB`, `4096`. Decimal units (`64KB`) are taken at their word.
+/// Parses a size in bytes: `64KiB`, `1.5 MiB`, `4096`, or with a decimal unit, `64KB`.
 ///
 /// # Errors
-/// What is not a size, or exceeds [`MAX_BYTES`].
+/// If the text is not a size, or the size exceeds [`MAX_BYTES`].
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text);
     let factor = bytes_in(unit).filter(|_| is_number(number)).ok_or(
@@ -22,7 +22,7 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("too large: at most {MAX_BYTES} bytes, one less than 8EiB"))
 }
 
-/// Reads a size that is not 0.
+/// Parses a size of at least 1 byte.
 pub(crate) fn positive_size(text: &str) -> Result<u64, String> {
     match size(text)? {
         0 => Err("must be at least 1 byte".to_owned()),
@@ -30,10 +30,10 @@ pub(crate) fn positive_size(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Reads bytes per second: `64MiB` or `64MiB/s`.
+/// Parses a rate in bytes per second: `64MiB` or `64MiB/s`.
 ///
 /// # Errors
-/// What is not a rate, is 0, or exceeds [`MAX_BYTES`] per second.
+/// If the text is not a rate, or the rate is 0 or exceeds [`MAX_BYTES`] per second.
 pub(crate) fn rate(text: &str) -> Result<u64, String> {
     let text = text.trim();
     positive_size(text.strip_suffix("/s").unwrap_or(text)).map_err(|error| {
@@ -45,24 +45,24 @@ pub(crate) fn rate(text: &str) -> Result<u64, String> {
     })
 }
 
-/// Reads a time: `250ms`, `3s`, `1.5h`, `1m 30s`. A bare number is in seconds.
+/// Parses a time: `250ms`, `3s`, `1.5h`, `1m 30s`. A bare number is in seconds.
 ///
 /// # Errors
-/// What is not a time, or exceeds [`MAX_DAYS`]: an `Instant` plus any accepted time does not overflow.
+/// If the text is not a time, or the time exceeds [`MAX_DAYS`]. An `Instant` plus any accepted time does not overflow.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let mut rest = text.trim();
     let mut total = Some(0_u128);
     let is_bare = is_number(rest);
     loop {
-        let (number, behind) = split(rest);
-        let ends = behind.find(|c: char| c.is_ascii_digit() || c.is_whitespace()).unwrap_or(behind.len());
-        let (unit, behind) = behind.split_at(ends);
+        let (number, after) = split(rest);
+        let end = after.find(|c: char| c.is_ascii_digit() || c.is_whitespace()).unwrap_or(after.len());
+        let (unit, after) = after.split_at(end);
         let factor = if is_bare { Some(SECOND) } else { nanoseconds_in(unit) };
         let factor = factor.filter(|_| is_number(number)).ok_or(
             "not a time: expected seconds, or a number with a unit as in 250ms, 3s, 2m or 1h 30m, at most 365d",
         )?;
         total = total.zip(scaled(number, factor)).and_then(|(total, more)| total.checked_add(more));
-        rest = behind.trim_start();
+        rest = after.trim_start();
         if rest.is_empty() {
             break;
         }
@@ -74,7 +74,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("too long: at most {MAX_DAYS}d"))
 }
 
-/// Reads a time that is not 0.
+/// Parses a time of more than 0.
 pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err("must be more than 0".to_owned()),
@@ -82,7 +82,7 @@ pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Reads a number of the given range. What clap's own parser says of numbers beyond 64 bits does not name the range.
+/// Parses a number in `range`. Unlike clap's own parser, its error names the range for numbers beyond 64 bits too.
 pub(crate) fn number<T: TryFrom<u64>>(
     range: RangeInclusive<u64>,
 ) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
@@ -94,43 +94,43 @@ pub(crate) fn number<T: TryFrom<u64>>(
     }
 }
 
-/// Process ids: positive, and signed in the kernel, where 0 and less name process groups.
+/// Process ids: positive, since 0 and negative numbers stand for process groups; the kernel's type is signed.
 pub(crate) const PIDS: RangeInclusive<u64> = 1..=i32::MAX as u64;
 
-/// The largest size and rate: what a signed offset in a file or a stream can express, so that two of them can be added.
+/// The largest size and rate, in bytes: the largest signed 64-bit offset, so that the sum of two sizes does not wrap.
 pub(crate) const MAX_BYTES: u64 = i64::MAX as u64;
 
-/// The longest time, in days: no run is longer, and every clock can be read that far ahead.
+/// The longest time, in days: longer than any run, and short enough for every clock.
 pub(crate) const MAX_DAYS: u64 = 365;
 
-/// The number in front, and what is behind it without the space between them.
+/// The leading number and the rest, without the space between them.
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, behind) = text.split_at(end);
-    (number, behind.trim_start())
+    let (number, after) = text.split_at(end);
+    (number, after.trim_start())
 }
 
-/// Whether this is a decimal number without sign and exponent.
+/// Whether `text` is a decimal number without sign or exponent.
 fn is_number(text: &str) -> bool {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_digits(whole) && is_digits(fraction)
 }
 
-/// A [number](is_number) times `factor`, rounded down; `None` when that is more than any bound here.
+/// A [number](is_number) times `factor`, rounded down; `None` if the product exceeds every bound in this file.
 fn scaled(number: &str, factor: u128) -> Option<u128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     let fraction = &fraction[..fraction.len().min(FRACTION_DIGITS)];
     let part = fraction.parse::<u128>().ok()? * factor / 10_u128.pow(fraction.len() as u32);
-    // A whole that fits 64 bits leaves the product room in 128.
+    // The whole part fits 64 bits, so the product fits 128.
     Some(u128::from(whole.parse::<u64>().ok()?) * factor + part)
 }
 
-/// Digits behind the point that count: times the largest factor (2⁶⁰) they fit 128 bits.
+/// Number of fractional digits that are used: times the largest factor (2⁶⁰) they fit 128 bits.
 const FRACTION_DIGITS: usize = 18;
 
-/// Bytes of a unit, in any case: `KiB` and `Ki` are binary, `KB` and `K` decimal.
+/// The bytes in a unit of any letter case: `KiB` and `Ki` are binary, `KB` and `K` decimal.
 fn bytes_in(unit: &str) -> Option<u128> {
     let unit = unit.to_ascii_lowercase();
     let unit = unit.strip_suffix('b').unwrap_or(&unit);
@@ -144,7 +144,7 @@ fn bytes_in(unit: &str) -> Option<u128> {
     }
 }
 
-/// Nanoseconds of a unit. Months and years have no length of their own, so they are not units.
+/// The nanoseconds in a unit. Months and years vary in length, so they are not units.
 fn nanoseconds_in(unit: &str) -> Option<u128> {
     Some(match unit {
         "ns" | "nsec" => 1,
@@ -172,7 +172,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn sizes_are_read_as_people_write_them() {
+    fn sizes_have_binary_or_decimal_units() {
         assert_eq!(size("64KiB"), Ok(64 << 10));
         assert_eq!(size(" 1.5 MiB"), Ok(3 << 19));
         assert_eq!(size("4096"), Ok(4096));
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn large_sizes_are_exact_up_to_the_bound() {
+    fn sizes_are_exact_up_to_the_bound() {
         assert_eq!(size("9223372036854775807"), Ok(MAX_BYTES));
         assert_eq!(size("9007199254740993"), Ok((1 << 53) + 1));
         assert_eq!(size("7EiB"), Ok(7 << 60));
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_rates_over_the_bound_name_it() {
+    fn sizes_over_the_bound_are_refused_with_it() {
         let numbers = ["8EiB", "16EiB", "9223372036854775808", "18446744073709551616", "99999999999GiB"];
         let long = "9".repeat(400);
         for text in numbers.into_iter().chain([long.as_str(), "9.9e18", "1e30", "1e99GiB"]) {
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_size_is_refused_with_an_example() {
+    fn invalid_sizes_are_refused_with_an_example() {
         for text in
             ["", "banana", "-1", "+1", "NaN", "inf", "1.", ".5", "1..2", "0x10", "64Kib/s/s", "1iB", "KiB"]
         {
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_out_of_range_name_it() {
+    fn numbers_out_of_range_are_refused_with_it() {
         let read = number::<u16>(1..=65535);
 
         assert_eq!((read("1"), read("65535")), (Ok(1), Ok(65535)));
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn times_over_the_bound_name_it() {
+    fn times_over_the_bound_are_refused_with_it() {
         let long = "9".repeat(400);
         for text in [
             "366d",
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_time_is_refused_with_an_example() {
+    fn invalid_times_are_refused_with_an_example() {
         for text in ["", "soon", "-1s", "1e3", "NaN", "inf", "5 3", "1y", "1s 5", "s", "1.s", "٣s"] {
             assert!(duration(text).is_err_and(|error| error.contains("250ms")), "{text:?} was accepted");
         }

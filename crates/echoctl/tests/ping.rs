@@ -72,7 +72,7 @@ fn people_get_a_table() {
     let output = echoctl(&["ping", &server(echo), "--count", "20", "--rate", "1000"]).output().unwrap();
 
     let table = text(&output.stdout);
-    for word in ["20 frames of 64 bytes", "1000 a second by plan", "p50", "p99.9", "slowest"] {
+    for word in ["20 frames of 64 bytes", "1000 per second planned", "p50", "p99.9", "max"] {
         assert!(table.contains(word), "'{word}' is missing:\n{table}");
     }
 }

@@ -96,14 +96,14 @@ fn a_server_that_hangs_up_before_the_input_has_ended_is_told() {
     child.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
 
     assert_eq!(child.wait().unwrap().code(), Some(1));
-    assert!(complaint.contains("hung up before all was sent"), "{complaint}");
+    assert!(complaint.contains("closed the connection before everything was sent"), "{complaint}");
     drop(stdin);
 }
 
 #[test]
 fn frames_that_do_not_come_back_are_counted_and_the_exit_code_is_1() {
     for (answer, said) in
-        [(&b""[..], "0 of 3 frames came back: does the server echo"), (b"one\n", "1 of 3 frames")]
+        [(&b""[..], "0 of 3 frames came back\nhint: does the server echo"), (b"one\n", "1 of 3 frames")]
     {
         let addr = server(move |mut stream| {
             stream.read_to_end(&mut Vec::new()).expect("the client ends its half");
@@ -139,7 +139,11 @@ fn a_reply_cut_in_the_middle_is_told() {
         let output = echoctl(&["send", &addr, "--framing", framing]).write_stdin("x\n").output().unwrap();
 
         assert_eq!(output.status.code(), Some(1), "{framing}");
-        assert!(text(&output.stderr).contains("hung up within a"), "{framing}: {}", text(&output.stderr));
+        assert!(
+            text(&output.stderr).contains("closed the connection in the middle of a"),
+            "{framing}: {}",
+            text(&output.stderr)
+        );
     }
 }
 
@@ -189,7 +193,7 @@ fn a_server_that_never_ends_its_side_is_given_up() {
         echoctl(&["send", &server(is_mute), "--timeout", "200ms"]).write_stdin("one\n").output().unwrap();
 
     assert_eq!((answered.status.code(), text(&answered.stdout)), (Some(0), "one\n".to_owned()));
-    assert!(text(&answered.stderr).contains("did not end the connection"), "{}", text(&answered.stderr));
+    assert!(text(&answered.stderr).contains("did not close the connection"), "{}", text(&answered.stderr));
     assert_eq!(mute.status.code(), Some(1));
     assert!(text(&mute.stderr).contains("0 of 1 frames came back"), "{}", text(&mute.stderr));
 }
@@ -211,7 +215,7 @@ fn a_server_that_takes_nothing_is_given_up() {
         .unwrap();
 
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("neither took nor sent a byte"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("no byte moved in either direction"), "{}", text(&output.stderr));
 }
 
 #[cfg(target_os = "linux")]

@@ -1,19 +1,19 @@
-//! Stdout for data: what a file or a server holds, byte for byte, unless it would go to a terminal.
+//! Writes data to stdout: byte for byte to a file or a pipe, made printable on a terminal.
 
 use std::io::{self, IsTerminal, StdoutLock, Write};
 
 use echoctl_record::printable_lines;
 
-/// A writer to stdout. A file or a pipe gets each byte as it is, a terminal only what can be printed.
+/// A writer to stdout. A file or a pipe gets the bytes unchanged, a terminal gets printable text.
 pub(crate) struct Data {
     stdout: StdoutLock<'static>,
     is_terminal: bool,
-    /// The first bytes of a character whose other bytes are still to come.
+    /// The first bytes of a character whose other bytes have not arrived yet.
     partial: Vec<u8>,
 }
 
 impl Data {
-    /// Takes stdout until it is dropped.
+    /// Locks stdout until it is dropped.
     pub(crate) fn new() -> Data {
         Data { stdout: io::stdout().lock(), is_terminal: io::stdout().is_terminal(), partial: Vec::new() }
     }
@@ -33,8 +33,8 @@ impl Write for Data {
     }
 }
 
-/// `bytes`, of which the first may end a character in `partial`, as text that can be printed. A carriage return before a line
-/// feed ends a line too.
+/// `partial` and `bytes` as printable text. An incomplete character at the end is moved to `partial`. A carriage return before
+/// a line feed is removed.
 fn printable_bytes(partial: &mut Vec<u8>, bytes: &[u8]) -> String {
     partial.extend_from_slice(bytes);
     let last = partial.utf8_chunks().last();
@@ -46,7 +46,7 @@ fn printable_bytes(partial: &mut Vec<u8>, bytes: &[u8]) -> String {
     text
 }
 
-/// The length of `bytes` if more of them could follow to make a character, else 0.
+/// The length of `bytes` if they are the beginning of a character, else 0.
 fn incomplete(bytes: &[u8]) -> usize {
     match std::str::from_utf8(bytes) {
         Err(error) if error.error_len().is_none() => bytes.len(),
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_for_a_terminal_are_printable_however_they_are_cut() {
+    fn any_split_of_the_bytes_gives_the_same_printable_text() {
         let bytes = "é\x1b[31m日\r\nz\u{9b}\r".as_bytes();
         let bytes: Vec<u8> = bytes.iter().copied().chain([0xff, 0x9b]).collect();
         for cut in 0..bytes.len() {
@@ -68,7 +68,7 @@ mod tests {
             let shown =
                 [&bytes[..cut], &bytes[cut..]].map(|part| printable_bytes(&mut partial, part)).concat();
 
-            // Cut between the two bytes of a line's end, the first is shown.
+            // If the split is between \r and \n, the \r is shown.
             let shown = shown.replace("␍\n", "\n");
             assert_eq!(shown, "é␛[31m日\nz\u{fffd}␍\u{fffd}\u{fffd}", "cut at {cut}");
             assert!(partial.is_empty(), "cut at {cut}");

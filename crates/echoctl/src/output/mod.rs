@@ -1,11 +1,11 @@
-//! The one edge where text leaves the program: for readers that may have stopped, and for terminals that obey what they are sent.
+//! Writes everything that the program prints to stdout and stderr.
 //!
-//! Whatever is printed passes here, and is made printable on its way: other people's text (names of processes, words in
-//! files, answers of servers, arguments) reaches no terminal as it is. What text looks like is [`Styled`]'s, never its own.
-//! Only [`Data`] to a file or a pipe goes out as it is. `cargo xtask tidy` refuses printing elsewhere.
+//! Foreign text (names of processes, words in files, answers of servers, arguments) may contain control characters that a
+//! terminal would execute. So all text is made printable here, and only [`Styled`] adds escape sequences. [`Data`] is written
+//! to a file or a pipe unchanged. `cargo xtask tidy` refuses printing elsewhere.
 //!
-//! What a reader must have (results, the first and the last event) waits for them; what comes by itself while a command
-//! runs (samples, lines, pictures) is missed by a reader that is too slow, and counted: see [`outlet`].
+//! Results, and the first and last events, wait for a slow reader. Samples, lines and pictures that are printed while a
+//! command runs do not: what a slow reader misses is counted (see [`outlet`]).
 
 mod colour;
 mod data;
@@ -26,7 +26,7 @@ use outlet::Outlet;
 pub(crate) use outlet::READER_GRACE;
 pub(crate) use styled::Styled;
 
-/// A JSON object with the name of its event in front: `{"event":"sample",…}`.
+/// A JSON object that begins with the name of its event: `{"event":"sample",…}`.
 #[derive(Serialize)]
 struct Event<'a, T: Serialize> {
     event: &'static str,
@@ -36,15 +36,15 @@ struct Event<'a, T: Serialize> {
     missed: u64,
 }
 
-/// One event as one line of JSON. `missed` says how many the reader has not got: of an event those since the last, of a
-/// summary all of them.
+/// One event as one line of JSON. `missed` is the number of events that the reader has missed: since the last event, or for a
+/// summary, in total.
 fn json<T: Serialize>(event: &'static str, fields: &T, missed: u64) -> serde_json::Result<Vec<u8>> {
     let line = serde_json::to_string(&Event { event, fields, missed })?;
     Ok((escaped(&line) + "\n").into_bytes())
 }
 
-/// JSON without what a terminal would obey: JSON itself escapes the control characters of ASCII alone. All else of the kind
-/// stands in strings, where it may be escaped.
+/// JSON with all control characters escaped. JSON itself escapes only those of ASCII; the others occur only in strings, where
+/// escapes are allowed.
 fn escaped(json: &str) -> String {
     let mut units = [0; 2];
     json.chars().fold(String::with_capacity(json.len()), |mut escaped, character| {
@@ -59,54 +59,53 @@ fn escaped(json: &str) -> String {
     })
 }
 
-/// Writes an event that must not be missed as one line of JSON to stdout, and waits until the reader has taken it.
+/// Writes an event as one line of JSON to stdout, and waits until it is written.
 pub(crate) fn json_line<T: Serialize>(event: &'static str, fields: &T) -> io::Result<()> {
     STDOUT.write(|missed| json(event, fields, missed))
 }
 
-/// Writes an event as one line of JSON to stdout, for threads that have nothing else to do than to wait for the reader.
+/// Writes an event as one line of JSON to stdout. For threads that may block on the reader.
 pub(crate) fn json_now<T: Serialize>(event: &'static str, fields: &T, missed: u64) -> io::Result<()> {
     write_to_stdout(&json(event, fields, missed)?)
 }
 
-/// Offers an event as one line of JSON to stdout. A reader that is too slow misses it.
+/// Queues an event as one line of JSON for stdout. A slow reader misses it.
 pub(crate) fn offer_json<T: Serialize>(event: &'static str, fields: &T) -> io::Result<()> {
     STDOUT.offer(|missed| json(event, fields, missed))
 }
 
-/// Writes text to stdout, and waits until the reader has taken it. Unlike `print!` it does not panic when nobody
-/// reads any more (`echoctl … | head`): the error ends the command, and [`into_exit_code`](crate::exit::into_exit_code) takes a broken pipe
-/// for what it is.
+/// Writes text to stdout, and waits until it is written. Unlike `print!` it does not panic when the reader has gone
+/// (`echoctl … | head`): the error ends the command, and [`into_exit_code`](crate::exit::into_exit_code) does not report it.
 pub(crate) fn print(text: impl fmt::Display) -> io::Result<()> {
     print_styled(&text.to_string().into())
 }
 
-/// Writes text with its look to stdout, as [`say`] does.
+/// Writes styled text to stdout, as [`print`] does.
 pub(crate) fn print_styled(text: &Styled) -> io::Result<()> {
     STDOUT.write(|_| Ok(line(text.print(colour()), 0)))
 }
 
-/// What printing a result came to. A reader that has gone changes nothing about the result, nor about the exit code that
-/// stands for it: `echoctl audit … | head -3` must not pass for the success of a safe server.
+/// Ignores a reader that has gone, so that the exit code reports the result: `echoctl audit … | head -3` must not look like
+/// the success of a safe server.
 ///
 /// # Errors
-/// When the result could not be printed for any other reason.
+/// If the result could not be printed for another reason.
 pub(crate) fn ignore_broken_pipe(printed: io::Result<()>) -> io::Result<()> {
     printed.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
 }
 
-/// Writes text to stdout, for threads that have nothing else to do than to wait for the reader.
+/// Writes text to stdout. For threads that may block on the reader.
 pub(crate) fn print_now(text: impl fmt::Display) -> io::Result<()> {
     write_to_stdout(&line(printable_lines(&text.to_string()), 0))
 }
 
-/// Offers a line to stdout, as one of many.
+/// Queues a line for stdout. A slow reader misses it.
 pub(crate) fn offer_line(text: impl fmt::Display) -> io::Result<()> {
     STDOUT.offer(|missed| Ok(line(printable_lines(&text.to_string()), missed)))
 }
 
-/// Writes a message to stderr, and waits until it is written. On a terminal it is broken at spaces, so that it breaks no
-/// word. Where it cannot be written there is nobody to tell.
+/// Writes a message to stderr, and waits until it is written. On a terminal it is wrapped at spaces. An error is ignored:
+/// there is no other place to report it.
 pub(crate) fn note(text: impl fmt::Display) {
     let _ = STDERR.write(|_| Ok(line(for_stderr(text), 0)));
 }
@@ -121,43 +120,43 @@ pub(crate) fn warning(text: impl fmt::Display) {
     note(format_args!("warning: {}", indent_continuations(&text.to_string())));
 }
 
-/// Writes a message to stderr, for threads that have nothing else to do than to wait for the reader. `missed` says how many
-/// the reader has not got since the last.
+/// Writes a message to stderr. For threads that may block on the reader. `missed` is the number of messages that the reader
+/// has missed since the last one.
 pub(crate) fn note_now(text: impl fmt::Display, missed: u64) -> io::Result<()> {
     io::stderr().lock().write_all(&line(for_stderr(text), missed))
 }
 
-/// Writes a question to stderr, and leaves the cursor behind it.
+/// Writes a question to stderr, without a newline.
 pub(crate) fn prompt(text: impl fmt::Display) {
     let text = text.to_string();
     let _ = STDERR.write(|_| Ok(printable_lines(&text).into_owned().into_bytes()));
 }
 
-/// Draws a line on a live stderr over the one before, cut to the terminal's width: a wrapped line could not be drawn over.
-/// Without one, clears it. For threads that may wait for the reader.
+/// Draws a line over the previous one on a live stderr, or clears it. The line is cut to the terminal's width, since a
+/// wrapped line could not be drawn over. For threads that may block on the reader.
 pub(crate) fn redraw_now(line: Option<&str>) -> io::Result<()> {
     let shown = line.map(printable_lines).unwrap_or_default();
     let cut: String = shown.chars().take(terminal_size().0.saturating_sub(1)).collect();
     io::stderr().lock().write_all(format!("\r\x1b[2K{cut}").as_bytes())
 }
 
-/// Offers a line to stderr, as one of many.
+/// Queues a line for stderr. A slow reader misses it.
 pub(crate) fn offer_note(text: impl fmt::Display) {
     let _ = STDERR.offer(|missed| Ok(line(for_stderr(&text), missed)));
 }
 
-/// Writes a picture to the terminal behind stderr, made when all before it is written, and waits until it is written. Whether
-/// it was: not where an interruption ended the wait.
+/// Writes a picture to the terminal behind stderr, made after all earlier text is written, and waits until it is written.
+/// Returns whether it was written: not if an interruption ended the wait.
 pub(crate) fn draw(picture: impl FnOnce() -> Vec<u8>) -> bool {
     STDERR.write(|_| Ok(picture())).is_ok() && !STDERR.has_given_up()
 }
 
-/// Offers a picture to the terminal behind stderr, and says whether it was taken: not while it still takes the last.
+/// Queues a picture for the terminal behind stderr. Returns whether it was queued: not while the previous one is pending.
 pub(crate) fn draw_offer(picture: impl FnOnce() -> Vec<u8>) -> io::Result<bool> {
     STDERR.offer_picture(picture)
 }
 
-/// Waits until everything is written. Whether an interruption ended that wait, since a reader had stopped.
+/// Waits until everything is written. Returns whether an interruption ended the wait because a reader had stopped.
 pub(crate) fn finish() -> bool {
     STDOUT.finish();
     STDERR.finish();
@@ -168,11 +167,11 @@ fn line(text: impl fmt::Display, missed: u64) -> Vec<u8> {
     format!("{}{text}\n", missed_note(missed)).into_bytes()
 }
 
-/// What stands before a line where lines are missing.
+/// The note before a line if lines before it are missing.
 fn missed_note(missed: u64) -> String {
     match missed {
         0 => String::new(),
-        missed => format!("(lines not shown, since they were not read in time: {missed})\n"),
+        missed => format!("(lines omitted because the output was not read in time: {missed})\n"),
     }
 }
 
@@ -209,18 +208,18 @@ pub(crate) fn is_live() -> bool {
     io::stderr().is_terminal() && !is_dumb(&variable("TERM"))
 }
 
-/// Text broken at spaces into lines that fit; later lines are set in by two blanks.
+/// Text wrapped at spaces; continuation lines are indented by two blanks.
 fn wrap(text: &str, columns: usize) -> String {
     let fits = |line: &str| line.chars().count() <= columns;
     let line = |line: &str| match fits(line) {
         true => line.to_owned(),
-        // The first line loses two columns so that the others can be set in.
+        // The first line loses two columns too.
         false => echoctl_lab::kit::wrap(line, columns.saturating_sub(2).max(20)).join("\n  "),
     };
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Columns and rows of the terminal behind stderr, or 80 by 24 where there is none.
+/// Columns and rows of the terminal behind stderr; 80 by 24 without one.
 pub(crate) fn terminal_size() -> (usize, usize) {
     let (rows, columns) = console::Term::stderr().size_checked().unwrap_or((24, 80));
     (usize::from(columns), usize::from(rows))
@@ -230,8 +229,8 @@ static STDOUT: Outlet = Outlet::new(write_to_stdout, QUEUE_LIMIT);
 
 static STDERR: Outlet = Outlet::new(|bytes| io::stderr().lock().write_all(bytes), QUEUE_LIMIT);
 
-/// Bytes that wait for a slow reader, of each stream: some hundred events with ten connections each, and a second of samples
-/// many times over.
+/// Bytes buffered for a slow reader, per stream: room for some hundred events with ten connections each, or for many seconds
+/// of samples.
 const QUEUE_LIMIT: usize = 256 << 10;
 
 #[cfg(test)]
@@ -246,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn json_on_a_terminal_is_only_shown() {
+    fn json_has_no_control_characters() {
         let line = json("x", &serde_json::json!({ "name": "\u{9b}31m\u{202e}\u{7f}é" }), 0).unwrap();
 
         let text = String::from_utf8(line).unwrap();
@@ -254,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn long_lines_are_folded_between_words_and_short_ones_stay_as_they_are() {
+    fn only_long_lines_are_wrapped_at_spaces() {
         let text = "short  line\nthis line is longer than the terminal and is wrapped";
 
         let wrapped = wrap(text, 30);

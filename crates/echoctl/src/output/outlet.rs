@@ -1,13 +1,13 @@
-//! A stream to a reader who may be slow, or have stopped: a bounded queue of lines and the one thread that waits for them.
+//! A bounded queue of lines in front of stdout or stderr, and the thread that writes them to a reader that may be slow.
 //!
 //! ```text
 //! offer ── room? ── queue ── the outlet's thread ── stdout or stderr
 //!            └ no: counted as missed
-//! write ── waits until its line is written, however long the reader takes: only an interruption ends that
+//! write ── waits until its line is written; only an interruption ends the wait
 //! ```
 //!
-//! So what is measured is never held up by who reads about it, our memory is flat whatever they do, and what they missed
-//! is told: in the next line that gets through, and in the last.
+//! So a slow reader does not delay what is measured, and memory is bounded. The number of missed lines is reported in the
+//! next line that is written, and in the last one.
 
 use std::collections::VecDeque;
 use std::io;
@@ -20,9 +20,9 @@ use crate::interrupt;
 
 /// A stream with a bounded queue in front.
 pub(crate) struct Outlet {
-    /// What the thread writes to.
+    /// Writes to the stream.
     stream: fn(&[u8]) -> io::Result<()>,
-    /// Bytes that may wait.
+    /// Maximum number of bytes in the queue.
     limit: usize,
     state: Mutex<State>,
     /// Something was queued, or written.
@@ -35,19 +35,20 @@ struct State {
     /// Bytes in the queue.
     queued: usize,
     has_thread: bool,
-    /// The thread is in the midst of a write.
+    /// The thread is writing a line.
     is_writing: bool,
-    /// Lines that did not fit, and how many of those the reader knows of.
+    /// Number of lines that did not fit, and of those reported to the reader.
     missed: u64,
     reported: u64,
-    /// The stream cannot be written any more.
+    /// Why the stream cannot be written any more.
     broken: Option<io::ErrorKind>,
-    /// An interruption has ended the wait for the reader: nothing more is written.
+    /// An interruption has ended the wait for the reader; nothing more is written.
     has_given_up: bool,
 }
 
 impl Outlet {
-    /// An outlet that writes with `stream`, in front of which at most `limit` bytes wait. A longer line waits alone.
+    /// An outlet that writes with `stream` and queues at most `limit` bytes. A longer line is queued only if the outlet is
+    /// idle.
     pub(crate) const fn new(stream: fn(&[u8]) -> io::Result<()>, limit: usize) -> Outlet {
         let state = State {
             queue: VecDeque::new(),
@@ -62,11 +63,11 @@ impl Outlet {
         Outlet { stream, limit, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Queues a line if there is room for it, and returns at once. `line` is reported how many were missed since the last that
-    /// got through.
+    /// Queues a line if there is room for it, without waiting. `line` gets the number of lines missed since the last one
+    /// that was queued.
     ///
     /// # Errors
-    /// When the stream cannot be written any more: the reader has gone.
+    /// If the stream cannot be written any more: the reader has gone.
     pub(crate) fn offer(
         &'static self,
         line: impl FnOnce(u64) -> serde_json::Result<Vec<u8>>,
@@ -82,8 +83,7 @@ impl Outlet {
         self.queue(&mut state, line)
     }
 
-    /// Queues what replaces what went before, if all of that is written: a picture, of which a late one is of no use.
-    /// Whether it was taken.
+    /// Queues a picture if the outlet is idle: a late picture is useless. Returns whether it was queued.
     ///
     /// # Errors
     /// As [`offer`](Outlet::offer).
@@ -97,8 +97,9 @@ impl Outlet {
         Ok(true)
     }
 
-    /// Writes a line behind all others and waits until it is written. An interruption ends the wait [`READER_GRACE`] later;
-    /// then nothing more is written, and [`has_given_up`](Outlet::has_given_up). `line` is reported how many were missed in all.
+    /// Writes a line after all others and waits until it is written. An interruption ends the wait [`READER_GRACE`] later;
+    /// then nothing more is written, and [`has_given_up`](Outlet::has_given_up) is true. `line` gets the total number of
+    /// missed lines.
     ///
     /// # Errors
     /// As [`offer`](Outlet::offer).
@@ -117,13 +118,13 @@ impl Outlet {
         self.wait_until_idle(state, began).map(drop)
     }
 
-    /// Waits until all is written that was offered, as [`write`](Outlet::write) does.
+    /// Waits until the queue is written, as [`write`](Outlet::write) does.
     pub(crate) fn finish(&'static self) {
-        // Where the reader has gone there is nothing to wait for.
+        // If the reader has gone, there is nothing to wait for.
         drop(self.wait_until_idle(self.state(), Instant::now()));
     }
 
-    /// Whether the reader had stopped, and an interruption ended the wait for it.
+    /// Whether an interruption ended the wait for a stopped reader.
     pub(crate) fn has_given_up(&self) -> bool {
         self.state().has_given_up
     }
@@ -131,7 +132,7 @@ impl Outlet {
     fn queue(&'static self, state: &mut State, line: Vec<u8>) -> io::Result<()> {
         if !state.has_thread {
             if start_thread("output", || self.write_all()).is_err() {
-                // Where no thread is to be had, this one waits for the reader: that it is so may be what is to be read.
+                // Without a thread this one writes: the line may be the error about threads.
                 let written = (self.stream)(&line);
                 state.broken = written.as_ref().err().map(io::Error::kind);
                 return written;
@@ -164,7 +165,7 @@ impl Outlet {
         }
     }
 
-    /// The thread: writes what is queued for as long as the process lives.
+    /// The thread: writes queued lines until the process exits.
     fn write_all(&self) {
         let mut state = self.state();
         loop {
@@ -203,11 +204,11 @@ impl State {
     }
 }
 
-/// How much longer than an interruption the last lines wait for a reader: one that is only slow takes them meanwhile.
-/// Half of [`interrupt::GRACE`], so that what else is to be put in order, as a record, has its time.
+/// How long after an interruption the last lines wait for a reader: enough for one that is only slow. Half of
+/// [`interrupt::GRACE`], so that time is left for other work at shutdown, such as writing a record.
 pub(crate) const READER_GRACE: Duration = Duration::from_secs(1);
 
-/// How often a wait looks whether there was an interruption. It has no say in how soon a line is written.
+/// Interval at which a wait checks for an interruption. It does not delay writing.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
@@ -217,7 +218,7 @@ mod tests {
 
     use super::*;
 
-    /// A reader that takes nothing as long as the gate is held, and what it has read.
+    /// A reader that reads nothing while the gate is locked, and what it has read.
     struct Reader {
         gate: Mutex<()>,
         read: Mutex<Vec<String>>,
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_counted_and_told() {
+    fn lines_that_do_not_fit_are_counted() {
         static READER: Reader = Reader::new();
         static OUTLET: Outlet = Outlet::new(|bytes| READER.take(bytes), 8);
         let stopped = READER.stop();
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_taken_only_when_the_last_is_out() {
+    fn a_picture_is_queued_only_on_an_idle_outlet() {
         static READER: Reader = Reader::new();
         static OUTLET: Outlet = Outlet::new(|bytes| READER.take(bytes), 1024);
         let stopped = READER.stop();
@@ -283,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_longer_than_the_limit_waits_alone() {
+    fn a_line_over_the_limit_is_queued_when_idle() {
         static READER: Reader = Reader::new();
         static OUTLET: Outlet = Outlet::new(|bytes| READER.take(bytes), 2);
 
@@ -294,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_has_gone_is_an_error_of_the_next_line() {
+    fn a_reader_that_has_gone_is_an_error() {
         static OUTLET: Outlet = Outlet::new(|_| Err(io::ErrorKind::BrokenPipe.into()), 1024);
 
         let first = OUTLET.write(line("a")).unwrap_err();

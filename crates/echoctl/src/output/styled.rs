@@ -1,7 +1,7 @@
-//! Text with a look: the only way in which this program writes an escape code that sets one.
+//! Styled text: the only source of the escape sequences for colours and bold text.
 //!
-//! Parts hold words, never codes: what stands in them is made [printable](printable_lines) when they are printed, and the codes
-//! are put around them then. So other people's text may stand in any part, and no part of it is obeyed.
+//! A part is text and a style. Its text is made [printable](printable_lines) when it is printed, and the escape sequences are
+//! added around it, so a part may contain foreign text.
 
 use std::fmt;
 
@@ -9,15 +9,15 @@ use echoctl_record::printable_lines;
 use echoctl_report::terminal::{self, Colour};
 use echoctl_report::{Chart, Ink};
 
-/// Pieces of text, each with its look.
+/// Pieces of text, each with a style.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Styled {
-    parts: Vec<(Look, String)>,
+    parts: Vec<(Style, String)>,
 }
 
-/// How a piece of text looks.
+/// The style of a piece of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Look {
+enum Style {
     Plain,
     Strong,
     /// The word that begins an error, a warning or a hint, in the colours that cargo and rustc use.
@@ -28,9 +28,9 @@ enum Look {
 }
 
 impl Styled {
-    /// Text that stands out where text may.
+    /// Bold text.
     pub(crate) fn strong(text: impl fmt::Display) -> Styled {
-        Styled { parts: vec![(Look::Strong, text.to_string())] }
+        Styled { parts: vec![(Style::Strong, text.to_string())] }
     }
 
     /// A message, whose lines may begin with `error:`, `warning:` or `hint:`.
@@ -38,39 +38,39 @@ impl Styled {
         let mut parts = Vec::new();
         for line in text.split_inclusive('\n') {
             let found = PREFIXES.iter().find(|(prefix, _)| line.starts_with(prefix));
-            let (prefix, look) = found.copied().unwrap_or(("", Look::Plain));
-            parts.push((look, prefix.to_owned()));
-            parts.push((Look::Plain, line[prefix.len()..].to_owned()));
+            let (prefix, style) = found.copied().unwrap_or(("", Style::Plain));
+            parts.push((style, prefix.to_owned()));
+            parts.push((Style::Plain, line[prefix.len()..].to_owned()));
         }
         Styled { parts }
     }
 
-    /// A chart in at most `width` columns and `height` rows. `colour` must be the one that it is printed in: without any,
-    /// lines have marks instead.
+    /// A chart in at most `width` columns and `height` rows. `colour` must be the one used for printing: without colours, the
+    /// lines have marks.
     pub(crate) fn chart(chart: &Chart, width: usize, height: usize, colour: Colour) -> Styled {
         let runs = terminal::runs(chart, width, height, colour);
         Styled {
-            parts: runs.into_iter().map(|(ink, text)| (ink.map_or(Look::Plain, Look::Ink), text)).collect(),
+            parts: runs.into_iter().map(|(ink, text)| (ink.map_or(Style::Plain, Style::Ink), text)).collect(),
         }
     }
 
-    /// The same with `more` behind it.
+    /// The same followed by `more`.
     pub(crate) fn then(mut self, more: impl Into<Styled>) -> Styled {
         self.parts.extend(more.into().parts);
         self
     }
 
-    /// Whether there is nothing in it.
+    /// Whether it has no text.
     pub(crate) fn is_empty(&self) -> bool {
         self.parts.iter().all(|(_, text)| text.is_empty())
     }
 
-    /// How many lines it takes when it is printed; an empty one at its end counts.
+    /// The number of lines that it prints; an empty one at the end counts.
     pub(crate) fn rows(&self) -> usize {
         1 + self.parts.iter().map(|(_, text)| text.matches('\n').count()).sum::<usize>()
     }
 
-    /// The same without blanks and empty lines at its end.
+    /// The same without blanks and empty lines at the end.
     pub(crate) fn trimmed(mut self) -> Styled {
         while let Some((_, last)) = self.parts.last_mut() {
             last.truncate(last.trim_end().len());
@@ -82,32 +82,32 @@ impl Styled {
         self
     }
 
-    /// The text with its codes; without colour there are none.
+    /// The text with escape sequences, or without them if there are no colours.
     pub(crate) fn print(&self, colour: Colour) -> String {
-        let part = |(look, text): &(Look, String)| {
+        let part = |(style, text): &(Style, String)| {
             let text = printable_lines(text);
-            match look {
+            match style {
                 _ if text.is_empty() => String::new(),
                 _ if colour == Colour::None => text.into_owned(),
-                Look::Plain => text.into_owned(),
-                Look::Strong => format!("\x1b[1m{text}{}", colour.end()),
-                Look::Error => format!("\x1b[1;31m{text}{}", colour.end()),
-                Look::Warning => format!("\x1b[1;33m{text}{}", colour.end()),
-                Look::Hint => format!("\x1b[1;36m{text}{}", colour.end()),
-                Look::Ink(ink) => format!("{}{text}{}", colour.begin(*ink), colour.end()),
+                Style::Plain => text.into_owned(),
+                Style::Strong => format!("\x1b[1m{text}{}", colour.end()),
+                Style::Error => format!("\x1b[1;31m{text}{}", colour.end()),
+                Style::Warning => format!("\x1b[1;33m{text}{}", colour.end()),
+                Style::Hint => format!("\x1b[1;36m{text}{}", colour.end()),
+                Style::Ink(ink) => format!("{}{text}{}", colour.begin(*ink), colour.end()),
             }
         };
         self.parts.iter().map(part).collect()
     }
 }
 
-/// The words that begin a message, and how they look.
-const PREFIXES: [(&str, Look); 3] =
-    [("error:", Look::Error), ("warning:", Look::Warning), ("hint:", Look::Hint)];
+/// The words that begin a message, and their styles.
+const PREFIXES: [(&str, Style); 3] =
+    [("error:", Style::Error), ("warning:", Style::Warning), ("hint:", Style::Hint)];
 
 impl From<String> for Styled {
     fn from(text: String) -> Styled {
-        Styled { parts: vec![(Look::Plain, text)] }
+        Styled { parts: vec![(Style::Plain, text)] }
     }
 }
 
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_stand_around_text_and_never_in_it() {
+    fn escape_sequences_in_the_text_are_replaced() {
         let text = Styled::strong("a\u{1b}[31mb").then("\u{9b}2J\n").then("c".to_owned());
 
         assert_eq!(text.print(Colour::Ansi16), "\x1b[1ma␛[31mb\x1b[0m\u{fffd}2J\nc");
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_end_is_trimmed_over_all_parts() {
+    fn blanks_at_the_end_are_trimmed_over_all_parts() {
         let text = Styled::from("a \n").then(" \n").then("").trimmed();
 
         assert_eq!(text.print(Colour::None), "a");

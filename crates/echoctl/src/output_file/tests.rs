@@ -1,4 +1,4 @@
-//! Tests of files that are replaced as a whole or not at all.
+//! Tests of atomically replaced files.
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_file_is_made_or_replaced_and_nothing_else_is_left() {
+fn a_file_is_created_or_replaced() {
     let folder = tempfile::tempdir().expect("there is room");
     let path = folder.path().join("run.json");
 
@@ -34,11 +34,11 @@ fn an_old_file_stays_until_the_new_one_is_complete() {
     let path = folder.path().join("run.json");
     write(&path, "old").expect("it can be written");
 
-    // A run that never comes to its end, …
+    // A run that does not finish …
     let file = OutputFile::new(&path).expect("it can be written");
     assert_eq!(names(folder.path()), ["run.json"]);
     drop(file);
-    // … and one whose file cannot be written to its end.
+    // … and one whose file cannot be written completely.
     let error = OutputFile::new(&path).expect("it can be written").write(|to| {
         to.write_all(&vec![b'x'; 3 * BUFFER])?;
         Err(io::Error::from(ErrorKind::StorageFull))
@@ -56,7 +56,7 @@ fn a_panic_while_writing_leaves_the_old_file_alone() {
     write(&path, "old").expect("it can be written");
 
     let file = OutputFile::new(&path).expect("it can be written");
-    let panic = std::panic::catch_unwind(|| file.write(|_| panic!("in the midst of it")));
+    let panic = std::panic::catch_unwind(|| file.write(|_| panic!("while writing")));
 
     assert!(panic.is_err());
     assert_eq!(fs::read_to_string(&path).expect("it is there"), "old");
@@ -64,7 +64,7 @@ fn a_panic_while_writing_leaves_the_old_file_alone() {
 }
 
 #[test]
-fn what_cannot_be_written_is_told_at_the_start() {
+fn unwritable_paths_are_refused_at_the_start() {
     let folder = tempfile::tempdir().expect("there is room");
 
     for path in [
@@ -80,7 +80,7 @@ fn what_cannot_be_written_is_told_at_the_start() {
 }
 
 #[test]
-fn a_file_of_a_killed_run_is_in_nobodys_way() {
+fn a_file_of_a_killed_run_does_no_harm() {
     let folder = tempfile::tempdir().expect("there is room");
     let left = format!(".echoctl-{}-0.tmp", process::id());
     fs::write(folder.path().join(&left), "left").expect("it can be written");
@@ -115,7 +115,7 @@ mod unix {
     use super::*;
 
     #[test]
-    fn permissions_of_the_old_file_are_kept() {
+    fn permissions_of_the_old_file_are_copied() {
         let folder = tempfile::tempdir().expect("there is room");
         let path = folder.path().join("run.json");
         fs::write(&path, "old").expect("it can be written");
@@ -127,7 +127,7 @@ mod unix {
     }
 
     #[test]
-    fn links_are_followed_and_stay_also_to_what_is_not_there_yet() {
+    fn links_are_followed_and_preserved() {
         let folder = tempfile::tempdir().expect("there is room");
         let inner = folder.path().join("inner");
         fs::create_dir(&inner).expect("it can be made");
@@ -157,7 +157,7 @@ mod unix {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_device_is_written_in_place_and_its_error_is_told() {
+    fn a_device_is_written_in_place() {
         write(Path::new("/dev/null"), "x").expect("it takes everything");
 
         let error = write(Path::new("/dev/full"), "x").map_err(|error| format!("{error:#}"));
@@ -168,7 +168,7 @@ mod unix {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_file_in_shared_memory_is_replaced_like_any_other() {
+    fn a_file_in_shared_memory_is_replaced() {
         let folder = tempfile::tempdir_in("/dev/shm").expect("there is room");
         let path = folder.path().join("run.json");
 
@@ -182,7 +182,7 @@ mod unix {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn what_is_open_already_is_added_to_by_any_name_for_it() {
+    fn an_open_file_is_appended_to() {
         use std::os::fd::AsRawFd;
 
         let folder = tempfile::tempdir().expect("there is room");

@@ -1,4 +1,4 @@
-//! What a ping comes to, as a table for people and as an object for programs.
+//! The result of a ping, as a table and as a JSON object.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use echoctl_client::{PingConfig, PingOutcome};
 use echoctl_record::SCHEMA_VERSION;
 use serde::Serialize;
 
-/// The summary as it stands in the JSON: times in seconds, absent where no frame came back.
+/// The JSON summary. Times are in seconds, and absent if no frame came back.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
     schema_version: u32,
@@ -22,7 +22,7 @@ pub(super) struct Summary {
     unsent: u64,
     #[serde(flatten)]
     times: Option<Times>,
-    /// The instrument's own part of the times at a fixed rate.
+    /// How late frames were sent at a fixed rate, which is included in the times.
     #[serde(skip_serializing_if = "Option::is_none")]
     late_p50: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,9 +61,9 @@ impl Summary {
         }
     }
 
-    /// Whether so few frames were left unsent that the times stand for all of them.
+    /// Whether nearly all planned frames were sent, so that the times are representative.
     pub(super) fn has_kept_up(&self) -> bool {
-        // When the time ends, the last frames may be due and their connections still busy: that is no fault.
+        // At the end, the last frames may be due while their connections are still busy.
         self.unsent <= (self.count / UNSENT_PER_SENT).max(self.connections as u64)
     }
 }
@@ -89,40 +89,40 @@ impl fmt::Display for Summary {
         let plural = if self.connections == 1 { "" } else { "s" };
         writeln!(
             f,
-            "{}: {} frames of {} bytes ({}) there and back in {:.2} s, {} connection{plural}, {}",
+            "{}: {} frames of {} bytes ({}) in {:.2} s, {} connection{plural}, {}",
             self.target,
             self.count,
             self.size,
             self.framing,
             self.seconds,
             self.connections,
-            self.rate.map_or("each after the last".to_owned(), |rate| format!("{rate} a second by plan")),
+            self.rate.map_or("closed loop".to_owned(), |rate| format!("{rate} per second planned")),
         )?;
         if let Some(times) = &self.times {
             let rows = [
-                ("fastest", times.min),
+                ("min", times.min),
                 ("mean", times.mean),
                 ("p50", times.p50),
                 ("p90", times.p90),
                 ("p99", times.p99),
                 ("p99.9", times.p999),
-                ("slowest", times.max),
+                ("max", times.max),
             ];
             for (name, seconds) in rows {
                 write!(f, "\n  {name:8}{:>12}", time(seconds))?;
             }
-            write!(f, "\n\n{:.0} frames a second", self.count as f64 / self.seconds)?;
+            write!(f, "\n\n{:.0} frames per second", self.count as f64 / self.seconds)?;
         }
         if let (Some(p50), Some(p99)) = (self.late_p50, self.late_p99) {
-            write!(f, "; of the times, our own late wake-ups are p50 {}, p99 {}", time(p50), time(p99))?;
+            write!(f, "; the times include late sends of this client: p50 {}, p99 {}", time(p50), time(p99))?;
         }
         if self.unsent > 0 {
-            write!(f, "; {} more were due and not sent before the time was over", self.unsent)?;
+            write!(f, "; {} more were due but not sent in time", self.unsent)?;
         }
         if !self.has_kept_up() {
             write!(
                 f,
-                "\nThe server did not keep up: the times are of those sent, the others would have waited longer."
+                "\nThe server did not keep up: the times cover only the frames sent; the others would have waited longer."
             )?;
         }
         Ok(())
@@ -133,7 +133,7 @@ fn seconds(time: Option<Duration>) -> Option<f64> {
     time.map(|time| time.as_secs_f64())
 }
 
-/// A time with four digits at most, in the unit that suits it.
+/// A time with at most four digits, in a suitable unit.
 fn time(seconds: f64) -> String {
     let (value, unit) = match seconds {
         s if s < 1e-3 => (s * 1e6, "µs"),
@@ -144,7 +144,7 @@ fn time(seconds: f64) -> String {
     format!("{value:.decimals$} {unit}")
 }
 
-/// One frame unsent for so many sent is what the end of the time explains.
+/// Unsent frames up to one per this many sent frames are normal at the end of the time.
 const UNSENT_PER_SENT: u64 = 100;
 
 #[cfg(test)]
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_shown_in_a_unit_that_suits_them() {
+    fn times_have_a_suitable_unit() {
         assert_eq!(time(0.000_018_24), "18.2 µs");
         assert_eq!(time(0.000_999), "999 µs");
         assert_eq!(time(0.012), "12.0 ms");

@@ -1,35 +1,36 @@
-//! What was sent, as the receiving thread sees it: frames, bytes, and whether the sender waits for its input.
+//! Counters of the sending thread for the receiving thread: frames, bytes, and whether stdin has no data.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
-/// Counted by the sender and read by the receiver.
+/// Written by the sender and read by the receiver.
 #[derive(Default)]
 pub(super) struct SendProgress {
     frames: AtomicU64,
-    /// Bytes of the longest, without its marks.
+    /// Bytes of the longest payload.
     longest: AtomicU64,
-    /// Bytes that the kernel took.
+    /// Bytes accepted by the kernel.
     bytes: AtomicU64,
     is_reading_input: AtomicBool,
 }
 
 impl SendProgress {
-    /// Notes a frame of so many bytes before it is written: the server may hang up because of it.
+    /// Records a frame with a payload of `length` bytes before it is written: the server may close the connection because of
+    /// it.
     pub(super) fn record_start(&self, length: u64) {
         self.longest.fetch_max(length, SeqCst);
     }
 
-    /// Notes the end of a frame.
+    /// Records the end of a frame.
     pub(super) fn record_end(&self) {
         self.frames.fetch_add(1, SeqCst);
     }
 
-    /// Notes bytes that the kernel took.
+    /// Records bytes accepted by the kernel.
     pub(super) fn record_write(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, SeqCst);
     }
 
-    /// Calls `read`, and says meanwhile that it is the input that is waited for.
+    /// Calls `read`, and reports meanwhile that the sender waits for its input.
     pub(super) fn while_reading_input<T>(&self, read: impl FnOnce() -> T) -> T {
         self.is_reading_input.store(true, SeqCst);
         let result = read();
