@@ -1,19 +1,19 @@
-//! Addresses of targets: every address of a name is tried, and what was checked is what is connected to.
+//! Promise: every address of a name is tried, and the addresses that were checked are those connected to.
 
-#![allow(clippy::unwrap_used)] // the helpers of tests are tests, which clippy cannot see
+#![allow(clippy::unwrap_used)] // helpers of tests, which clippy does not recognize as tests
 
 mod peer;
 
 use std::net::TcpListener;
 use std::thread;
 
-use peer::{echo, echoctl, nobody, text};
+use peer::{closed_addr, echo, echoctl, text};
 
-/// An echo on `[::1]` alone, at a port of its own; `None` where this host has no IPv6.
+/// An echo server only on `[::1]`; `None` if this host has no IPv6.
 fn server_on_v6() -> Option<u16> {
     let listener = TcpListener::bind("[::1]:0").ok()?;
     let port = listener.local_addr().unwrap().port();
-    // Somebody else's server on 127.0.0.1 at the same port would be found first.
+    // Another server on 127.0.0.1 at the same port would be found first.
     TcpListener::bind(("127.0.0.1", port)).ok()?;
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
@@ -36,23 +36,23 @@ fn a_port_is_found_at_either_loopback_address() {
         ] {
             let output = echoctl(arguments).write_stdin("hello\n").output().unwrap();
 
-            let told = text(&output.stderr);
-            assert_eq!(output.status.code(), Some(0), "{arguments:?}: {told}");
+            let error = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(0), "{arguments:?}: {error}");
         }
     }
 }
 
 #[test]
 fn an_error_names_every_address_that_was_tried() {
-    let (_socket, addr) = nobody();
+    let (_socket, addr) = closed_addr();
     let port = addr.rsplit_once(':').unwrap().1;
     for arguments in [&["ping", port][..], &["flood", port], &["send", port], &["audit", port]] {
         let output = echoctl(arguments).output().unwrap();
 
-        let told = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(4), "{arguments:?}: {told}");
-        assert!(told.contains(&format!("127.0.0.1:{port}: ")), "{arguments:?}: {told}");
-        assert!(told.contains(&format!("[::1]:{port}: ")), "{arguments:?}: {told}");
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{arguments:?}: {error}");
+        assert!(error.contains(&format!("127.0.0.1:{port}: ")), "{arguments:?}: {error}");
+        assert!(error.contains(&format!("[::1]:{port}: ")), "{arguments:?}: {error}");
     }
 }
 
@@ -61,9 +61,9 @@ fn other_spellings_of_remote_addresses_are_refused() {
     for target in ["[::ffff:192.0.2.1]:7", "[64:ff9b::c000:201]:7", "[::127.0.0.1]:7", "3221225985:7"] {
         let output = echoctl(&["flood", target, "--for", "1s"]).output().unwrap();
 
-        let told = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{target}: {told}");
-        assert!(told.contains("--allow-remote"), "{target}: {told}");
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{target}: {error}");
+        assert!(error.contains("--allow-remote"), "{target}: {error}");
     }
 }
 
@@ -78,8 +78,8 @@ fn connections_beyond_the_descriptor_limit_are_refused() {
 
     let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
 
-    let told = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{told}");
-    assert!(told.contains("--connections 5000: needs 5064 file descriptors, the limit is 100"), "{told}");
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("--connections 5000: needs 5064 file descriptors, the limit is 100"), "{error}");
     assert!(listener.accept().is_err(), "a connection was made");
 }

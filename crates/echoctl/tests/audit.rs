@@ -9,7 +9,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{Process, ProcessTree};
-use peer::{echoctl, nobody, server, text};
+use peer::{echoctl, closed_addr, server, text};
 use schema::{conforms, schema};
 use serde_json::Value;
 
@@ -98,7 +98,7 @@ fn an_audit_whose_supervisor_is_killed_leaves_nothing() {
 
 #[test]
 fn a_foreign_listener_is_exit_4_and_unharmed() {
-    let (held, addr) = nobody();
+    let (held, addr) = closed_addr();
     let folder = tempfile::tempdir().unwrap();
     let started = folder.path().join("started");
     let command = format!("touch {}; exec sleep 1000", started.display());
@@ -225,7 +225,7 @@ fn a_command_that_fails_is_shown_with_its_last_output() {
 
 #[test]
 fn an_address_without_a_listener_is_exit_4() {
-    let (_held, addr) = nobody();
+    let (_held, addr) = closed_addr();
 
     let output = echoctl(&["audit", "--preset", "echo", &addr]).output().unwrap();
 
@@ -326,7 +326,7 @@ fn a_pid_that_is_not_running_is_exit_2() {
     ended.wait().unwrap();
     let pid = ended.id().to_string();
 
-    let output = echoctl(&["audit", &nobody().1, "--pid", &pid]).output().unwrap();
+    let output = echoctl(&["audit", &closed_addr().1, "--pid", &pid]).output().unwrap();
 
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("--pid: no process"), "{}", text(&output.stderr));

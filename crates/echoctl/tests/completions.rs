@@ -1,4 +1,4 @@
-//! Promise: shells and `man` are told every command that the program has.
+//! Promise: the completions and the manual cover every command.
 
 mod peer;
 
@@ -30,11 +30,11 @@ fn every_shell_completes_every_command() {
 }
 
 #[test]
-fn shells_are_told_names_and_nothing_that_is_hidden() {
+fn completions_have_values_and_nothing_hidden() {
     for shell in ["bash", "fish", "zsh"] {
         let script = text(&echoctl(&["completions", shell]).output().unwrap().stdout);
 
-        // What an argument without an option may be, the generator for fish does not tell.
+        // The generator for fish omits the values of positional arguments.
         let lesson = (shell != "fish").then_some("half-close");
         for name in lesson.into_iter().chain(["websocket-subscribe", "u32"]) {
             assert!(script.contains(name), "{shell} does not know {name}");
@@ -46,7 +46,7 @@ fn shells_are_told_names_and_nothing_that_is_hidden() {
 }
 
 #[test]
-fn the_manual_page_names_every_command_and_each_has_its_own() {
+fn every_command_has_a_manual_page() {
     let page = text(&echoctl(&["man"]).output().unwrap().stdout);
     assert!(page.contains(".TH echoctl 1"), "{page}");
 
@@ -58,6 +58,6 @@ fn the_manual_page_names_every_command_and_each_has_its_own() {
 }
 
 #[test]
-fn what_is_no_command_has_no_page() {
+fn an_unknown_command_has_no_page() {
     echoctl(&["man", "banana"]).assert().code(2);
 }

@@ -1,4 +1,4 @@
-//! Promise: a file that a command writes is complete or what it was before, and the result is printed whatever becomes of it.
+//! Promise: output files are complete or unchanged, and the result is printed even if its file cannot be written.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -9,9 +9,9 @@ use std::path::Path;
 use std::process::Command;
 
 use echoctl_record::Run;
-use peer::{echo, echoctl, nobody, server, text};
+use peer::{closed_addr, echo, echoctl, server, text};
 
-/// The arguments, with `FOLDER` in each of them replaced.
+/// The arguments with `FOLDER` replaced.
 fn within(folder: &Path, arguments: &[&str]) -> Vec<String> {
     arguments.iter().map(|argument| argument.replace("FOLDER", &folder.display().to_string())).collect()
 }
@@ -26,8 +26,8 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_run_that_cannot_begin_leaves_old_files_alone() {
-    let (_held, addr) = nobody();
+fn a_run_that_cannot_start_changes_no_file() {
+    let (_held, addr) = closed_addr();
     for arguments in [
         &["flood", &addr, "--record", "FOLDER/old", "--report", "FOLDER/page"][..],
         &["audit", &addr, "--junit", "FOLDER/old", "--record", "FOLDER/run", "--report", "FOLDER/page"],
@@ -50,7 +50,7 @@ fn a_run_that_cannot_begin_leaves_old_files_alone() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_is_told_before_the_run() {
+fn unwritable_files_are_refused_before_the_run() {
     let folder = tempfile::tempdir().unwrap();
     for arguments in [
         &["flood", "--record", "FOLDER/missing/run.json"][..],
@@ -71,7 +71,7 @@ fn a_file_that_cannot_be_written_is_told_before_the_run() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn the_result_is_printed_where_its_file_cannot_be_written() {
+fn the_result_is_printed_if_its_file_is_not_written() {
     let addr = server(echo);
     let program = env!("CARGO_BIN_EXE_echoctl");
     let folder = tempfile::tempdir().unwrap();
@@ -103,7 +103,7 @@ fn the_result_is_printed_where_its_file_cannot_be_written() {
         assert_eq!(output.status.code(), Some(1), "{printed}{error}");
         assert!(printed.contains(result), "{printed}{error}");
         assert!(
-            error.contains("cannot write /dev/full: ") && error.contains("the result above stands"),
+            error.contains("cannot write /dev/full: ") && error.contains("the result above is valid"),
             "{error}"
         );
         Run::read(&fs::read(&other).unwrap()).expect("the other file is complete");
@@ -135,7 +135,7 @@ fn two_options_may_not_name_the_same_file() {
 }
 
 #[test]
-fn a_record_is_kept_where_nobody_reads_the_result() {
+fn a_record_is_written_though_stdout_is_closed() {
     let addr = server(echo);
     let folder = tempfile::tempdir().unwrap();
     let record = folder.path().join("run.json");
@@ -197,7 +197,7 @@ fn a_record_on_standard_input_is_not_replaced() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_file_that_cannot_be_written_costs_no_other() {
+fn one_unwritable_file_does_not_affect_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let (path, csv) = (record(folder.path()), folder.path().join("run.csv"));
     let arguments = ["report", &path, "-o", "/dev/full", "--plain", "--csv", &csv.display().to_string()];

@@ -9,7 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 
 use echoctl_record::{Run, Summary};
-use peer::{echo, echoctl, nobody, server, text};
+use peer::{echo, echoctl, closed_addr, server, text};
 use schema::{conforms, schema};
 use serde_json::Value;
 
@@ -168,7 +168,7 @@ fn remote_targets_need_consent() {
 
 #[test]
 fn connection_refused_names_the_address_and_a_remedy() {
-    let (_socket, addr) = nobody();
+    let (_socket, addr) = closed_addr();
 
     let output = echoctl(&["flood", &addr]).output().unwrap();
 

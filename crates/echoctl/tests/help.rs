@@ -100,7 +100,7 @@ fn colours_follow_the_option() {
 fn hints_name_the_program_as_it_was_called() {
     use std::os::unix::process::CommandExt;
 
-    let (_held, addr) = peer::nobody();
+    let (_held, addr) = peer::closed_addr();
     for name in ["echoctl", "./target/release/echoctl"] {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_echoctl"));
         let output = command.arg0(name).args(["ping", &addr]).output().expect("the program starts");

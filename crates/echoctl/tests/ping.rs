@@ -1,4 +1,4 @@
-//! Promise: `echoctl ping` times every frame it sends, says so in a table or as JSON of the published shape, and its exit
+//! Promise: `echoctl ping` times every frame that it sends, prints a table or JSON that conforms to its schema, and its exit
 //! code tells whether the times can be trusted.
 
 mod peer;
@@ -8,10 +8,10 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use peer::{echo, echoctl, nobody, server, text, wait_until_it_catches_interrupts};
+use peer::{closed_addr, echo, echoctl, server, text, wait_until_it_catches_interrupts};
 use serde_json::Value;
 
-/// Whether `value` has the fields and types that `schema` says, and no others.
+/// Whether `value` has exactly the fields and types of `schema`.
 fn conforms(value: &Value, schema: &Value) -> Result<(), String> {
     let (fields, properties) = (value.as_object().ok_or("no object")?, &schema["properties"]);
     for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
@@ -43,7 +43,7 @@ fn schema() -> Value {
 }
 
 #[test]
-fn every_frame_is_timed_and_the_summary_is_of_the_published_shape() {
+fn every_frame_is_timed_and_the_json_conforms() {
     let output =
         echoctl(&["ping", &server(echo), "--count", "60", "--connections", "3", "--json"]).output().unwrap();
 
@@ -59,7 +59,7 @@ fn every_frame_is_timed_and_the_summary_is_of_the_published_shape() {
 }
 
 #[test]
-fn frames_come_back_right_with_every_framing() {
+fn replies_are_correct_with_every_framing() {
     for framing in ["lines", "u16", "u32", "raw"] {
         echoctl(&["ping", &server(echo), "--count", "20", "--framing", framing, "--size", "500"])
             .assert()
@@ -68,7 +68,7 @@ fn frames_come_back_right_with_every_framing() {
 }
 
 #[test]
-fn people_get_a_table() {
+fn the_default_output_is_a_table() {
     let output = echoctl(&["ping", &server(echo), "--count", "20", "--rate", "1000"]).output().unwrap();
 
     let table = text(&output.stdout);
@@ -78,7 +78,7 @@ fn people_get_a_table() {
 }
 
 #[test]
-fn a_server_that_does_not_echo_is_exit_code_1_and_still_a_summary() {
+fn a_wrong_reply_is_exit_code_1_with_a_summary() {
     let addr = server(|mut stream: TcpStream| {
         let _ = stream.write_all(&[b'?'; 64]);
         echo(stream);
@@ -94,7 +94,7 @@ fn a_server_that_does_not_echo_is_exit_code_1_and_still_a_summary() {
 
 #[test]
 fn a_server_that_does_not_keep_up_is_exit_code_3() {
-    // 50 ms a frame is 20 a second, where 1,000 are asked for.
+    // 50 ms per frame allow 20 per second, and 1,000 are planned.
     let addr = server(|mut stream: TcpStream| {
         let mut frame = [0; 64];
         while stream.read_exact(&mut frame).is_ok() {
@@ -112,7 +112,7 @@ fn a_server_that_does_not_keep_up_is_exit_code_3() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_exit_code_2_and_nothing_is_sent() {
+fn invalid_options_are_exit_code_2_and_send_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap().to_string();
 
@@ -126,8 +126,8 @@ fn what_cannot_be_meant_is_exit_code_2_and_nothing_is_sent() {
 }
 
 #[test]
-fn where_nobody_listens_the_exit_code_is_4() {
-    let (_held, addr) = nobody();
+fn a_closed_port_is_exit_code_4() {
+    let (_held, addr) = closed_addr();
 
     let output = echoctl(&["ping", &addr]).output().unwrap();
 
@@ -137,7 +137,7 @@ fn where_nobody_listens_the_exit_code_is_4() {
 }
 
 #[test]
-fn a_server_that_answers_nothing_may_frame_otherwise() {
+fn a_silent_server_leads_to_a_hint_about_framing() {
     let addr = server(|mut stream| {
         let _ = stream.read_to_end(&mut Vec::new());
     });
@@ -145,7 +145,7 @@ fn a_server_that_answers_nothing_may_frame_otherwise() {
     let output = echoctl(&["ping", &addr, "--count=1", "--timeout=50ms"]).output().unwrap();
 
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("with the same --framing?"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("\nhint: does the server echo"), "{}", text(&output.stderr));
 }
 
 #[cfg(unix)]
@@ -166,7 +166,7 @@ fn an_interrupt_ends_it_with_a_summary_and_exit_code_130() {
         .unwrap();
     connection.recv().unwrap();
 
-    // Until the handler is installed the signal just kills: ask the process itself whether it is.
+    // Until the handler is installed, the signal kills the process.
     wait_until_it_catches_interrupts(child.id());
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     let output = child.wait_with_output().unwrap();

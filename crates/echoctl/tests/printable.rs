@@ -1,4 +1,4 @@
-//! Promise: other people's text reaches the reader as text: no command passes on what a terminal would obey.
+//! Promise: foreign text is printed as text: no command passes on control characters to a terminal.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod peer;
@@ -9,10 +9,10 @@ use std::path::Path;
 use echoctl_record::{Machine, Run, Sample, Summary, Verdict};
 use peer::{echoctl, text};
 
-/// What a terminal would obey: a title, a colour, an eight-bit CSI, a reversal of direction, and a line of its own.
+/// Control characters: a title, a colour, an eight-bit CSI, a reversal of direction, and a line break.
 const EVIL: &str = "\u{1b}]0;title\u{7}\u{1b}[31m\u{9b}2J\u{202e}\necho";
 
-/// A record with such words wherever a record has words.
+/// A record with such text in each of its strings.
 fn record(path: &Path) {
     let machine = Machine { system: EVIL.to_owned(), architecture: EVIL.to_owned(), ..Machine::default() };
     let mut run = Run::new(EVIL, vec![EVIL.to_owned()], 0, EVIL.to_owned(), machine);
@@ -32,7 +32,7 @@ fn record(path: &Path) {
     run.write(fs::File::create(path).unwrap()).unwrap();
 }
 
-/// All that a command printed; it holds nothing that a terminal would obey, and no line that another text began.
+/// Everything that a command printed, checked for control characters and for lines that begin with foreign text.
 fn printed(arguments: &[&str]) -> String {
     let output = echoctl(arguments).env("ECHOCTL_ADDR", EVIL).output().unwrap();
     let printed = text(&output.stdout) + &text(&output.stderr);
@@ -44,7 +44,7 @@ fn printed(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn words_of_a_record_are_only_shown() {
+fn text_in_records_is_made_printable() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.json");
     record(&path);
@@ -59,7 +59,7 @@ fn words_of_a_record_are_only_shown() {
 }
 
 #[test]
-fn words_of_damaged_files_are_only_shown() {
+fn text_in_damaged_files_is_made_printable() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(EVIL.replace('\n', "")).join("x");
     fs::create_dir(path.parent().unwrap()).unwrap();
@@ -84,7 +84,7 @@ fn words_of_damaged_files_are_only_shown() {
 }
 
 #[test]
-fn words_of_scripts_are_only_shown() {
+fn text_in_scripts_is_made_printable() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("script.toml");
     let key = serde_json::to_string(EVIL).unwrap();
@@ -104,7 +104,7 @@ fn words_of_scripts_are_only_shown() {
 }
 
 #[test]
-fn words_of_the_command_line_are_only_shown() {
+fn arguments_are_made_printable() {
     for arguments in [
         &[EVIL][..],
         &["serve", "--addr", EVIL],
@@ -130,7 +130,7 @@ fn words_of_the_command_line_are_only_shown() {
         let printed = printed(arguments);
 
         assert!(!printed.is_empty(), "{arguments:?}");
-        // Only help and hints go on at the left edge.
+        // Only lines of help and hints begin at the left edge.
         let forged = printed.lines().find(|line| *line == "echo" || line.starts_with("echo'"));
         assert_eq!(forged, None, "{arguments:?}: {printed}");
     }

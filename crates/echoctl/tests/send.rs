@@ -1,6 +1,6 @@
-//! Promise: `echoctl send` sends each line as a frame, prints every reply, and ends when both sides have ended.
+//! Promise: `echoctl send` sends each line as a frame, prints every reply, and exits when both sides are closed.
 
-#![allow(clippy::unwrap_used)] // the helpers of tests are tests, which clippy cannot see
+#![allow(clippy::unwrap_used)] // helpers of tests, which clippy does not recognize as tests
 
 mod peer;
 
@@ -9,10 +9,10 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use peer::{echo, echoctl, nobody, server, text};
+use peer::{closed_addr, echo, echoctl, server, text};
 
 #[test]
-fn each_line_comes_back_as_a_line_with_every_framing_of_its_own() {
+fn lines_come_back_with_every_framing() {
     for framing in ["lines", "u16", "u32"] {
         let output = echoctl(&["send", &server(echo), "--framing", framing])
             .write_stdin("one\n\nthree\n")
@@ -25,7 +25,7 @@ fn each_line_comes_back_as_a_line_with_every_framing_of_its_own() {
 }
 
 #[test]
-fn frames_are_marked_on_the_wire_and_a_last_line_without_newline_is_one_too() {
+fn a_last_line_without_newline_is_a_frame() {
     for (framing, expected) in [
         ("lines", &b"ab\nc\n"[..]),
         ("u16", b"\0\x02ab\0\x01c"),
@@ -39,7 +39,7 @@ fn frames_are_marked_on_the_wire_and_a_last_line_without_newline_is_one_too() {
             received.send(all).expect("the test waits for it");
         });
 
-        // It answers nothing, which is told: with raw there are no frames to miss.
+        // The server replies nothing, which is an error except with raw, where there are no frames to count.
         let code = i32::from(framing != "raw");
         echoctl(&["send", &addr, "--framing", framing]).write_stdin("ab\nc").assert().code(code);
 
@@ -48,7 +48,7 @@ fn frames_are_marked_on_the_wire_and_a_last_line_without_newline_is_one_too() {
 }
 
 #[test]
-fn replies_that_come_after_the_end_of_the_input_are_read() {
+fn replies_after_the_end_of_the_input_are_printed() {
     let addr = server(|mut stream| {
         let mut all = Vec::new();
         stream.read_to_end(&mut all).expect("the client ends its half");
@@ -60,7 +60,7 @@ fn replies_that_come_after_the_end_of_the_input_are_read() {
 
 #[test]
 fn input_larger_than_all_queues_does_not_deadlock() {
-    // The echo server reads on only when its reply is written, so somebody must read while we write.
+    // The echo server reads only after its reply is written, so replies must be read during writes.
     let input = "x".repeat(99) + "\n";
     let input = input.repeat(300_000);
 
@@ -81,7 +81,7 @@ fn input_larger_than_all_queues_does_not_deadlock() {
 }
 
 #[test]
-fn a_server_that_hangs_up_before_the_input_has_ended_is_told() {
+fn a_connection_closed_early_is_an_error() {
     let addr = server(drop);
     let mut child = Command::new(env!("CARGO_BIN_EXE_echoctl"))
         .args(["send", &addr])
@@ -90,7 +90,7 @@ fn a_server_that_hangs_up_before_the_input_has_ended_is_told() {
         .spawn()
         .unwrap();
 
-    // Held open: the input has not ended when the server hangs up.
+    // Open, so that the input has not ended when the server closes the connection.
     let stdin = child.stdin.take();
     let mut complaint = String::new();
     child.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
@@ -101,7 +101,7 @@ fn a_server_that_hangs_up_before_the_input_has_ended_is_told() {
 }
 
 #[test]
-fn frames_that_do_not_come_back_are_counted_and_the_exit_code_is_1() {
+fn missing_replies_are_counted_with_exit_code_1() {
     for (answer, said) in
         [(&b""[..], "0 of 3 frames came back\nhint: does the server echo"), (b"one\n", "1 of 3 frames")]
     {
@@ -118,8 +118,8 @@ fn frames_that_do_not_come_back_are_counted_and_the_exit_code_is_1() {
 }
 
 #[test]
-fn a_server_that_hangs_up_on_a_very_long_line_is_told_with_its_limit() {
-    // It reads as much as a frame may have and no more, so that the rest makes the kernel reset the connection.
+fn a_refused_long_line_leads_to_a_hint_about_limits() {
+    // The server reads the size of one frame and no more, so the rest makes the kernel reset the connection.
     let addr = server(|mut stream| stream.read_exact(&mut vec![0; (1 << 20) + 1]).expect("a line comes"));
 
     let output = echoctl(&["send", &addr]).write_stdin("x".repeat(2 << 20)).output().unwrap();
@@ -129,7 +129,7 @@ fn a_server_that_hangs_up_on_a_very_long_line_is_told_with_its_limit() {
 }
 
 #[test]
-fn a_reply_cut_in_the_middle_is_told() {
+fn an_incomplete_reply_is_an_error() {
     for (framing, cut) in [("lines", &b"half"[..]), ("u16", b"\0\x09half")] {
         let addr = server(move |mut stream| {
             stream.read_to_end(&mut Vec::new()).expect("the client ends its half");
@@ -148,7 +148,7 @@ fn a_reply_cut_in_the_middle_is_told() {
 }
 
 #[test]
-fn a_line_too_long_to_be_a_frame_is_named_and_what_went_before_is_answered() {
+fn a_line_too_long_for_a_frame_is_named() {
     let output = echoctl(&["send", &server(echo), "--framing", "u16", "--max-frame", "4"])
         .write_stdin("good\ntoo long\n")
         .output()
@@ -160,8 +160,8 @@ fn a_line_too_long_to_be_a_frame_is_named_and_what_went_before_is_answered() {
 }
 
 #[test]
-fn where_nobody_listens_the_exit_code_is_4_and_the_address_is_named() {
-    let (_held, addr) = nobody();
+fn a_closed_port_is_exit_code_4_with_its_address() {
+    let (_held, addr) = closed_addr();
 
     let output = echoctl(&["send", &addr]).write_stdin("x\n").output().unwrap();
 
@@ -171,8 +171,8 @@ fn where_nobody_listens_the_exit_code_is_4_and_the_address_is_named() {
 }
 
 #[test]
-fn a_server_that_never_ends_its_side_is_given_up() {
-    // It answers everything, or nothing, and keeps the connection open after the end of the input.
+fn a_server_that_never_closes_is_timed_out() {
+    // The server replies everything or nothing, and leaves the connection open after the end of the input.
     let stays = |mut stream: std::net::TcpStream| {
         echo(stream.try_clone().expect("a second handle"));
         let _ = stream.read(&mut [0]);
@@ -199,14 +199,14 @@ fn a_server_that_never_ends_its_side_is_given_up() {
 }
 
 #[test]
-fn a_server_that_takes_nothing_is_given_up() {
+fn a_server_that_reads_nothing_is_timed_out() {
     let addr = server(|stream| {
         let _open = stream;
         loop {
             std::thread::park();
         }
     });
-    // More than all queues hold.
+    // More than all queues can buffer.
     let input = vec![b'x'; 64 << 20];
 
     let output = echoctl(&["send", &addr, "--framing", "raw", "--timeout", "500ms"])
@@ -220,7 +220,7 @@ fn a_server_that_takes_nothing_is_given_up() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn input_that_is_slow_to_come_is_waited_for() {
+fn slow_input_does_not_count_as_silence() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_echoctl"));
     command.args(["send", &server(echo), "--timeout", "1ms"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -237,7 +237,8 @@ fn input_that_is_slow_to_come_is_waited_for() {
     assert!(child.wait().unwrap().success());
 }
 
-/// Waits until the first thread of a process, which reads replies, has gone to sleep so many times more: each is a timeout.
+/// Waits until the first thread of a process, which reads replies, has gone to sleep `count` more times, each time for a
+/// timeout.
 #[cfg(target_os = "linux")]
 fn wait_for_sleeps(pid: u32, count: u64) {
     let sleeps = || {

@@ -1,4 +1,5 @@
-//! Promise: the first signal ends every command, the second at once, whoever has stopped reading, and the cursor is shown.
+//! Promise: every command exits after the first signal, and immediately after the second, even if its output is unread; and
+//! the cursor is restored.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -17,76 +18,76 @@ use pty::Terminal;
 use running::{Running, Stream, catches_interrupts, command, is_stopped, is_waiting};
 use serde_json::Value;
 
-/// A server that takes connections and never says anything.
+/// A server that accepts connections and never replies.
 fn silent() -> String {
     server(|mut stream| drop(stream.read_to_end(&mut Vec::new())))
 }
 
-/// How a command ends at a signal.
+/// How a command exits after a signal.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ends {
-    /// It has something to put in order, and exits with 130.
-    InOrder,
-    /// It has not: the signal itself ends it.
-    Plainly,
+enum Exit {
+    /// It has work to do at shutdown, and exits with 130.
+    Gracefully,
+    /// It has not: the signal kills it.
+    Killed,
 }
 
-/// Commands that run for minutes, or until somebody reads what they print.
-fn commands() -> Vec<(String, Ends)> {
-    use Ends::{InOrder, Plainly};
+/// Commands that run for minutes, or until their output is read.
+fn commands() -> Vec<(String, Exit)> {
+    use Exit::{Gracefully, Killed};
     let (echo, silent) = (server(echo), silent());
     let serve = format!("{} serve --addr 127.0.0.1:{{port}}", env!("CARGO_BIN_EXE_echoctl"));
     vec![
-        ("serve --addr 127.0.0.1:0 --json".to_owned(), InOrder),
-        ("serve --addr 127.0.0.1:0".to_owned(), InOrder),
-        ("dns --addr 127.0.0.1:0 --json".to_owned(), InOrder),
-        ("dns --addr 127.0.0.1:0".to_owned(), InOrder),
-        (format!("watch {echo} --json --every 1ms"), InOrder),
-        (format!("watch {echo}"), InOrder),
-        (format!("flood {echo} --json --rate 1MiB --for 10m"), InOrder),
-        (format!("flood {echo} --rate 1MiB --for 10m"), InOrder),
-        (format!("flood {silent} --rate 1MiB --for 10m"), InOrder),
-        (format!("ping {silent} --for 10m --timeout 10m"), InOrder),
-        (format!("audit {echo} --json --rate 64KiB --for 10m"), InOrder),
-        ("audit --ready-timeout 10m -- sleep 600".to_owned(), InOrder),
-        (format!("audit --rate 64KiB --for 10m -- {serve}"), InOrder),
-        ("demo --json --small --no-report".to_owned(), InOrder),
-        ("demo --small --yes --no-report".to_owned(), Plainly),
-        (format!("send {silent}"), Plainly),
-        ("lesson sockets --yes".to_owned(), Plainly),
-        ("lesson all --yes --json".to_owned(), Plainly),
-        ("report -".to_owned(), Plainly),
-        ("compare - -".to_owned(), Plainly),
-        ("completions bash".to_owned(), Plainly),
-        ("man".to_owned(), Plainly),
-        ("doctor".to_owned(), Plainly),
+        ("serve --addr 127.0.0.1:0 --json".to_owned(), Gracefully),
+        ("serve --addr 127.0.0.1:0".to_owned(), Gracefully),
+        ("dns --addr 127.0.0.1:0 --json".to_owned(), Gracefully),
+        ("dns --addr 127.0.0.1:0".to_owned(), Gracefully),
+        (format!("watch {echo} --json --every 1ms"), Gracefully),
+        (format!("watch {echo}"), Gracefully),
+        (format!("flood {echo} --json --rate 1MiB --for 10m"), Gracefully),
+        (format!("flood {echo} --rate 1MiB --for 10m"), Gracefully),
+        (format!("flood {silent} --rate 1MiB --for 10m"), Gracefully),
+        (format!("ping {silent} --for 10m --timeout 10m"), Gracefully),
+        (format!("audit {echo} --json --rate 64KiB --for 10m"), Gracefully),
+        ("audit --ready-timeout 10m -- sleep 600".to_owned(), Gracefully),
+        (format!("audit --rate 64KiB --for 10m -- {serve}"), Gracefully),
+        ("demo --json --small --no-report".to_owned(), Gracefully),
+        ("demo --small --yes --no-report".to_owned(), Killed),
+        (format!("send {silent}"), Killed),
+        ("lesson sockets --yes".to_owned(), Killed),
+        ("lesson all --yes --json".to_owned(), Killed),
+        ("report -".to_owned(), Killed),
+        ("compare - -".to_owned(), Killed),
+        ("completions bash".to_owned(), Killed),
+        ("man".to_owned(), Killed),
+        ("doctor".to_owned(), Killed),
     ]
 }
 
-/// Starts a command whose output nobody reads, sends it the signals, and sees how it ends.
-fn signalled(line: &str, ends: Ends, signals: &[&str]) {
+/// Starts a command whose output is unread, sends it the signals, and checks how it ends.
+fn signalled(line: &str, ends: Exit, signals: &[&str]) {
     let stopped = Stream::stopped();
-    // Open, so that who reads it waits.
+    // Open, so that a command that reads it waits.
     let (stdin, _input) = std::io::pipe().unwrap();
     let words: Vec<&str> = line.split(' ').collect();
     let child = command(&words).stdin(stdin).stdout(stopped.stdio()).stderr(stopped.stdio()).spawn().unwrap();
     let mut running = Running(child);
     match ends {
-        Ends::InOrder => running.wait_until("it catches signals", catches_interrupts),
-        Ends::Plainly => running.wait_until("it waits", is_waiting),
+        Exit::Gracefully => running.wait_until("it catches signals", catches_interrupts),
+        Exit::Killed => running.wait_until("it waits", is_waiting),
     }
 
     signals.iter().for_each(|signal| running.signal(signal));
 
     let status = running.end(&format!("{line}, {signals:?}"));
     match ends {
-        Ends::InOrder => assert_eq!(status.code(), Some(130), "{line}, {signals:?}: {status}"),
-        Ends::Plainly => assert!(status.signal().is_some(), "{line}, {signals:?}: {status}"),
+        Exit::Gracefully => assert_eq!(status.code(), Some(130), "{line}, {signals:?}: {status}"),
+        Exit::Killed => assert!(status.signal().is_some(), "{line}, {signals:?}: {status}"),
     }
 }
 
 #[test]
-fn signals_end_every_command_though_nobody_reads() {
+fn signals_end_every_command_with_unread_output() {
     let commands = commands();
     thread::scope(|scope| {
         for (index, (line, ends)) in commands.iter().enumerate() {
@@ -123,27 +124,27 @@ fn a_second_signal_ends_a_drain_of_minutes() {
     }
 }
 
-/// A peer that is owed more than both kernels hold, and reads nothing.
+/// A peer that reads nothing, with more pending than both kernels can buffer.
 fn stalled_peer(addr: &str) -> TcpStream {
     let mut peer = TcpStream::connect(addr).unwrap();
     peer.set_nonblocking(true).unwrap();
     let frames = b"0123456789abcde\n".repeat(4096);
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     let mut refused = 0;
-    // It is stalled when nothing was taken in many tries, between which the server could run.
+    // It is stalled when the kernel has accepted nothing in many attempts, between which the server could run.
     while refused < 50 {
         match peer.write(&frames) {
             Ok(_) => refused = 0,
             Err(_) => refused += 1,
         }
-        assert!(std::time::Instant::now() < deadline, "the server takes everything");
+        assert!(std::time::Instant::now() < deadline, "the server reads everything");
         thread::sleep(std::time::Duration::from_millis(1));
     }
     peer
 }
 
 #[test]
-fn the_cursor_is_shown_after_one_signal_and_after_two() {
+fn the_cursor_is_restored_after_signals() {
     let echo = server(echo);
     let live = [
         format!("flood {echo} --rate 1MiB --for 10m"),
@@ -173,12 +174,12 @@ fn the_cursor_is_shown_after_one_signal_and_after_two() {
 }
 
 #[test]
-fn the_cursor_is_shown_while_it_is_stopped_and_after_a_core_dump() {
+fn the_cursor_is_restored_when_stopped_or_killed() {
     for (signal, dies) in [("TSTP", false), ("QUIT", true), ("ABRT", true)] {
         let terminal = Terminal::open();
         let addr = server(echo);
-        // In one statement: the command holds the terminal open, too. In a group of its own, whose parent is in another of
-        // the session: the kernel does not stop an orphaned group.
+        // In one statement, since the command also holds the terminal open. In a process group of its own whose parent is in
+        // another group of the session, since the kernel does not stop an orphaned group.
         let child = command(&["watch", &addr]).stderr(terminal.stdio()).process_group(0).spawn().unwrap();
         let mut running = Running(child);
         running.wait_until("it hides the cursor", |_| terminal.shows(HIDE));

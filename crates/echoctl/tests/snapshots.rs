@@ -13,7 +13,7 @@ use std::path::Path;
 use std::thread;
 
 use mistakes::MISTAKES;
-use peer::{nobody, server};
+use peer::{closed_addr, server};
 use snapshot::{Folder, echoctl, transcript};
 
 #[test]
@@ -53,7 +53,7 @@ fn errors_of_typical_mistakes() {
     let files = tempfile::tempdir().unwrap();
     fs::write(files.path().join("text.txt"), "hello\n").unwrap();
     fs::write(files.path().join("bad.toml"), "setup = 3\n").unwrap();
-    let (_held, closed) = nobody();
+    let (_held, closed) = closed_addr();
     let taken = server(|stream| {
         // Silent, until the peer closes.
         let _ = std::io::copy(&mut &stream, &mut std::io::sink());

@@ -1,6 +1,6 @@
-//! Values of options: what exceeds a bound is refused before anything happens, and the bound is named.
+//! Promise: a value beyond its bound is refused before anything is sent, and the error names the bound.
 
-#![allow(clippy::unwrap_used)] // the helpers of tests are tests, which clippy cannot see
+#![allow(clippy::unwrap_used)] // helpers of tests, which clippy does not recognize as tests
 
 mod peer;
 
@@ -8,7 +8,8 @@ use std::net::TcpListener;
 
 use peer::{echoctl, text};
 
-/// Runs with the address of a listener in front of `options`; expects exit 2, no connection, and the option and its `bound` on stderr.
+/// Runs `command` with the address of a listener and `options`. Expects exit 2, no connection, and the option and its `bound`
+/// on stderr.
 fn assert_refused(command: &str, options: &[&str], option: &str, bound: &str) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -16,9 +17,9 @@ fn assert_refused(command: &str, options: &[&str], option: &str, bound: &str) {
 
     let output = echoctl(&[&[command, &addr], options].concat()).output().unwrap();
 
-    let told = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{command} {options:?}: {told}");
-    assert!(told.contains(bound) && told.contains(option), "{command} {options:?}: {told}");
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{command} {options:?}: {error}");
+    assert!(error.contains(bound) && error.contains(option), "{command} {options:?}: {error}");
     assert!(listener.accept().is_err(), "{command} {options:?}: a connection was made");
 }
 

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use peer::{echoctl, nobody, text, wait_until_it_catches_interrupts};
+use peer::{closed_addr, echoctl, text, wait_until_it_catches_interrupts};
 use schema::{conforms, events, schema};
 use serde_json::Value;
 
@@ -127,7 +127,7 @@ fn a_record_of_a_watch_has_its_samples_and_what_was_seen_and_is_drawn_and_compar
 
 #[test]
 fn where_nobody_listens_it_says_so_and_exits_with_4() {
-    let (_socket, addr) = nobody();
+    let (_socket, addr) = closed_addr();
 
     let output = echoctl(&["watch", &addr]).output().unwrap();
 

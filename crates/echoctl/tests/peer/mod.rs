@@ -1,6 +1,6 @@
-//! Peers for the commands under test: small servers that do with each connection what a test says.
+//! Peers for the commands under test: small servers with a closure for each connection.
 
-// Each test file is a program of its own and uses only a part of this.
+// Each test file is a separate program and uses only a part of this.
 #![allow(dead_code)]
 
 use std::io::{Read, Write};
@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 
-/// The program under test. Far longer than any test takes; only a test that would hang for ever meets it.
+/// The program under test. The timeout is far longer than any test takes; it ends tests that hang.
 pub(crate) fn echoctl(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_echoctl"));
     command.args(arguments).env_remove("ECHOCTL_ADDR").timeout(Duration::from_secs(120));
     command
 }
 
-/// A server on a port of its own that does `serve` with each connection, for as long as the test runs.
+/// A server on a free port that calls `serve` for each connection until the test ends.
 pub(crate) fn server(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let addr = listener.local_addr().expect("a bound socket has an address");
@@ -30,7 +30,7 @@ pub(crate) fn server(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> Stri
     addr.to_string()
 }
 
-/// Sends everything back as it comes, reading on only when it is written, until the peer ends.
+/// Echoes all bytes until the peer closes. It reads only after the previous bytes are written.
 pub(crate) fn echo(mut stream: TcpStream) {
     let mut chunk = [0; 4096];
     while let Ok(length @ 1..) = stream.read(&mut chunk) {
@@ -40,8 +40,8 @@ pub(crate) fn echo(mut stream: TcpStream) {
     }
 }
 
-/// An address where nobody listens, and a socket that keeps others from doing so.
-pub(crate) fn nobody() -> (socket2::Socket, String) {
+/// An address where nothing listens, and the socket that reserves it.
+pub(crate) fn closed_addr() -> (socket2::Socket, String) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
     let addr =
@@ -54,8 +54,8 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Waits until a process handles Ctrl-C, by its mask of caught signals, where the system shows it: before, a signal just
-/// kills it.
+/// Waits until a process handles Ctrl-C, by its mask of caught signals, if the system shows it. Before that, a signal kills
+/// the process.
 #[cfg(unix)]
 pub(crate) fn wait_until_it_catches_interrupts(pid: u32) {
     let deadline = Instant::now() + Duration::from_secs(60);

@@ -1,6 +1,6 @@
-//! A terminal for the commands under test: a pair of pseudo-terminal ends, and what was written to it.
+//! A pseudo-terminal for the commands under test, which stores what is written to it.
 #![allow(unsafe_code)]
-// Each test file is a program of its own and uses only a part of this.
+// Each test file is a separate program and uses only a part of this.
 #![allow(dead_code)]
 
 use std::fs::File;
@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-/// A terminal of 120 columns and 40 rows that shows what is written to it at once.
+/// A terminal of 120 columns and 40 rows.
 pub(crate) struct Terminal {
     slave: OwnedFd,
     shown: Arc<Mutex<Vec<u8>>>,
@@ -21,8 +21,8 @@ impl Terminal {
     pub(crate) fn open() -> Terminal {
         let (mut master, mut slave) = (-1, -1);
         let size = libc::winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
-        // SAFETY: both numbers are written to ints of ours, the size is read from a winsize of ours, and null stands for
-        // no name and for the usual settings.
+        // SAFETY: the numbers are written to local ints, the size is read from a local winsize, and null stands for no name
+        // and the default settings.
         let opened = unsafe {
             libc::openpty(
                 &raw mut master,
@@ -33,11 +33,12 @@ impl Terminal {
             )
         };
         assert_eq!(opened, 0, "{}", std::io::Error::last_os_error());
-        // SAFETY: openpty has just opened it, and nobody else owns it.
+        // SAFETY: openpty has just opened it, and it has no other owner.
         let slave = unsafe { OwnedFd::from_raw_fd(slave) };
         // SAFETY: as above.
         let master = unsafe { File::from_raw_fd(master) };
-        // openpty's own are inherited by every command; these are not, so that the terminal closes with its own.
+        // Child processes would inherit the descriptors of openpty, but not their duplicates, so that the terminal closes with
+        // its owner.
         let (slave, master) =
             (slave.try_clone().expect("a descriptor"), master.try_clone().expect("a descriptor"));
         let shown = Arc::new(Mutex::new(Vec::new()));
@@ -56,7 +57,7 @@ impl Terminal {
         shown.windows(text.len()).any(|window| window == text.as_bytes())
     }
 
-    /// What was written to it, when all commands on it have ended.
+    /// What was written to it, once all commands on it have exited.
     pub(crate) fn close(self) -> String {
         drop(self.slave);
         self.reader.join().expect("it only reads");
@@ -64,7 +65,7 @@ impl Terminal {
     }
 }
 
-/// Linux says that all have closed a terminal with an error, other systems with an end.
+/// On Linux, reading a terminal that all have closed is an error; on other systems it is the end of the file.
 fn read_to_end(mut master: File, shown: &Mutex<Vec<u8>>) {
     let mut chunk = [0; 4096];
     while let Ok(length @ 1..) = master.read(&mut chunk) {

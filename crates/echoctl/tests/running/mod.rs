@@ -1,6 +1,6 @@
-//! A command that runs: signals to it, its end, and readers of its output that have stopped.
+//! Running commands: signals, exits, and stopped readers of their output.
 
-// Each test file is a program of its own and uses only a part of this.
+// Each test file is a separate program and uses only a part of this.
 #![allow(dead_code)]
 
 use std::os::fd::OwnedFd;
@@ -19,12 +19,13 @@ impl Running {
         self.0.id()
     }
 
-    /// Sends a signal. It may have ended, where it has been sent one before.
+    /// Sends a signal. The process may have exited because of an earlier one.
     pub(crate) fn signal(&self, name: &str) {
         Command::new("kill").args(["-s", name, &self.pid().to_string()]).output().expect("kill is there");
     }
 
-    /// Waits until the process ends. The deadline is far beyond what an end takes, and far below what ends by itself.
+    /// Waits until the process exits. The deadline is far longer than an exit takes, and far shorter than the command would
+    /// run.
     pub(crate) fn end(&mut self, what: &str) -> ExitStatus {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
@@ -36,7 +37,7 @@ impl Running {
         }
     }
 
-    /// Waits until something about the process is so.
+    /// Waits until a condition of the process holds.
     pub(crate) fn wait_until(&mut self, what: &str, is_so: impl Fn(u32) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(60);
         while !is_so(self.pid()) {
@@ -54,7 +55,7 @@ impl Drop for Running {
     }
 }
 
-/// The program under test, which is given nothing to read.
+/// The program under test, with an empty stdin.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_echoctl"));
     command.args(arguments).env_remove("ECHOCTL_ADDR").env("TERM", "xterm").stdin(Stdio::null());
@@ -78,7 +79,7 @@ impl Stream {
         OwnedFd::from(self.to.try_clone().expect("a descriptor")).into()
     }
 
-    /// Fills it with empty lines, without making it refuse where it should block.
+    /// Fills it with empty lines; the stream itself stays blocking.
     pub(crate) fn fill(&self) {
         for junk in [&[b'\n'; 4096][..], b"\n"] {
             while SockRef::from(&self.to).send_with_flags(junk, libc::MSG_DONTWAIT).is_ok() {}
@@ -92,13 +93,13 @@ impl Stream {
         stream
     }
 
-    /// The reader's end; what is read from it ends with the command.
+    /// The reader's end. It reaches the end of the stream when the command exits.
     pub(crate) fn into_reader(self) -> UnixStream {
         self.reader
     }
 }
 
-/// Whether a process handles Ctrl-C itself: before, a signal just kills it.
+/// Whether a process handles Ctrl-C; before that, a signal kills it.
 pub(crate) fn catches_interrupts(pid: u32) -> bool {
     let mask = field(pid, "status", "SigCgt:").and_then(|mask| u64::from_str_radix(&mask, 16).ok());
     mask.is_some_and(|mask| mask & 0b10 != 0)
@@ -114,7 +115,7 @@ pub(crate) fn is_stopped(pid: u32) -> bool {
     field(pid, "status", "State:").is_some_and(|state| state.starts_with('T'))
 }
 
-/// How many reads of files a process has made.
+/// The number of read calls of a process.
 pub(crate) fn reads(pid: u32) -> u64 {
     field(pid, "io", "syscr:").and_then(|count| count.parse().ok()).unwrap_or(0)
 }
