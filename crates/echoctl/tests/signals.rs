@@ -115,7 +115,7 @@ fn a_second_signal_ends_a_drain_of_minutes() {
         running.signal(signals[0]);
         let ending = events.find(|event| event["event"] == "draining").unwrap();
         assert_eq!((&ending["connections"], &ending["timeout"]), (&1.into(), &600.0.into()));
-        // Two at once are one request that came twice: what is sent now is another.
+        // Two signals at once count as one request; a later one is another.
         thread::sleep(std::time::Duration::from_millis(50));
         running.signal(signals[1]);
 
