@@ -11,6 +11,7 @@
 //! At the end of the input only our half of the stream is shut down (FIN); replies are read on. The bound is a timeout on
 //! silence: as long as bytes arrive they are copied, as `nc` does. While stdin has no data, the timeout does not run.
 
+mod error;
 mod progress;
 
 use std::io::{self, ErrorKind, Read, Write};
@@ -31,6 +32,7 @@ use crate::consent::{ECHO_HINT, open_first};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{Data, warning};
 use crate::values;
+use error::{ConnectionBroken, PeerClosed};
 use progress::SendProgress;
 
 /// Send each line of stdin as a frame and print the replies
@@ -364,28 +366,6 @@ impl Conversation {
         self.sending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// Reading from the server failed.
-#[derive(Debug)]
-struct ConnectionBroken;
-
-impl std::fmt::Display for ConnectionBroken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("cannot read from the server")
-    }
-}
-
-/// The server closed the connection.
-#[derive(Debug)]
-struct PeerClosed;
-
-impl std::fmt::Display for PeerClosed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the server closed the connection")
-    }
-}
-
-impl std::error::Error for PeerClosed {}
 
 /// Parses the maximum payload. Memory for a frame is allocated as it arrives.
 fn max_frame(text: &str) -> Result<usize, String> {
