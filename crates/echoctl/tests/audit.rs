@@ -9,7 +9,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{Process, ProcessTree};
-use peer::{echoctl, closed_addr, server, text};
+use peer::{closed_addr, echoctl, server, text};
 use schema::{conforms, schema};
 use serde_json::Value;
 

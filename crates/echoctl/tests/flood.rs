@@ -9,7 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 
 use echoctl_record::{Run, Summary};
-use peer::{echo, echoctl, closed_addr, server, text};
+use peer::{closed_addr, echo, echoctl, server, text};
 use schema::{conforms, schema};
 use serde_json::Value;
 
