@@ -70,7 +70,7 @@ fn text_in_damaged_files_is_made_printable() {
 
     for (text, words) in [
         (whole.replace("\"bounded\"", &json), "unknown variant"),
-        (whole.replace("\"echoctl run\"", &json), "calls itself"),
+        (whole.replace("\"echoctl run\"", &json), "its field"),
         (format!("{{{json}: 1}}"), "not an echoctl record"),
         (format!("{{\"event\":\"sample\",\"t\":{json}}}"), "invalid type"),
     ] {

@@ -1,16 +1,17 @@
-//! `echoctl report` and `echoctl compare` draw a record, and say what is wrong with what is none.
+//! `echoctl report` and `echoctl compare` draw a record, and explain why another file is not one.
 
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use echoctl_record::{Machine, Run, Sample, Summary, Verdict};
 
-/// A record in `folder`: a client that reads for two seconds and stops for two; `kept` of what it then sends stays inside.
-fn record(folder: &Path, name: &str, kept: f64) -> PathBuf {
+/// A record in `folder`: a client that reads for two seconds and stops for two. The share `buffered` of what it then sends stays
+/// inside the server.
+fn record(folder: &Path, name: &str, buffered: f64) -> PathBuf {
     let sample = |step: u64| {
         let t = step as f64 / 20.0;
         let consumed = step.min(40) << 20;
-        let produced = consumed + ((step.saturating_sub(40) << 20) as f64 * kept) as u64;
+        let produced = consumed + ((step.saturating_sub(40) << 20) as f64 * buffered) as u64;
         Sample {
             t,
             connections: 1,
@@ -46,7 +47,7 @@ fn stdout(command: &mut Command) -> String {
 }
 
 #[test]
-fn a_record_is_drawn_without_escape_codes_where_there_is_no_terminal() {
+fn without_a_terminal_no_escape_codes_are_written() {
     let folder = tempfile::tempdir().unwrap();
     let file = record(folder.path(), "run.json", 1.0);
 
@@ -75,7 +76,7 @@ fn a_record_is_read_from_standard_input_too() {
 }
 
 #[test]
-fn a_page_a_table_and_a_drawing_are_written_where_they_are_wanted() {
+fn page_csv_and_drawing_are_written_to_their_files() {
     let folder = tempfile::tempdir().unwrap();
     let file = record(folder.path(), "run.json", 1.0);
     let to = |name: &str| folder.path().join(name);
@@ -109,7 +110,7 @@ fn two_records_share_one_axis() {
 
 #[test]
 #[cfg(unix)]
-fn what_has_no_end_or_no_record_is_refused_at_once() {
+fn endless_and_foreign_files_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let long = folder.path().join("long.json");
     std::fs::File::create(&long).and_then(|file| file.set_len(10 << 30)).expect("a hole takes no room");
@@ -127,13 +128,13 @@ fn what_has_no_end_or_no_record_is_refused_at_once() {
 }
 
 #[test]
-fn what_is_no_record_is_refused_by_name_and_reason() {
+fn a_file_that_is_not_a_record_is_refused_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let whole = std::fs::read(record(folder.path(), "run.json", 1.0)).unwrap();
     let bad = folder.path().join("bad.json");
 
     for (content, reason) in [
-        (&whole[..whole.len() / 2], "cut off"),
+        (&whole[..whole.len() / 2], "truncated"),
         (b"root:x:0:0", "not an echoctl record"),
         (b"", "empty"),
         (b"{\"event\":\"x\"}", "no samples"),

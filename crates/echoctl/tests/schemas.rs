@@ -1,4 +1,4 @@
-//! Promise: what the program keeps in a record is of the published shape, and the shapes refuse what is not.
+//! Promise: records conform to the published schemas, and the schemas refuse other objects.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod schema;
@@ -8,7 +8,7 @@ use schema::{conforms, schema};
 use serde_json::{Value, json};
 
 #[test]
-fn a_record_is_of_the_published_shape() {
+fn a_record_conforms_to_its_schema() {
     let machine = Machine {
         system: "linux".to_owned(),
         kernel: Some("6.18".to_owned()),
@@ -28,7 +28,7 @@ fn a_record_is_of_the_published_shape() {
 }
 
 #[test]
-fn a_record_of_a_watch_is_of_the_published_shape_with_all_that_may_be_seen() {
+fn a_record_of_a_watch_conforms_to_its_schema() {
     let seen = WatchSummary {
         server_memory_growth: Some(1),
         max_kernel_memory: Some(2),
@@ -74,7 +74,7 @@ fn every_field_of_a_sample_and_a_summary_is_published() {
 }
 
 #[test]
-fn the_schemas_refuse_what_is_not_of_their_shape() {
+fn the_schemas_refuse_other_objects() {
     let good = json!({"event": "sample", "t": 0.5, "connections": 1, "produced": 3, "consumed": 0});
     assert_eq!(conforms(&good, &schema("sample")), Ok(()));
 
@@ -88,7 +88,7 @@ fn the_schemas_refuse_what_is_not_of_their_shape() {
     ] {
         let mut bad = good.clone();
         bad[field] = wrong;
-        assert!(conforms(&bad, &schema("sample")).is_err(), "{bad} was taken");
+        assert!(conforms(&bad, &schema("sample")).is_err(), "{bad} conforms");
     }
 }
 

@@ -1,7 +1,7 @@
-//! Keeps what is recorded of a run bounded, however long the run is.
+//! Limits the number of recorded elements, however long a run is.
 
-/// Drops every other element where there are more than `most`, or one more still: the shape of a run stays, at half the
-/// resolution, and so do the first element and the last.
+/// Removes every second element if there are more than `most` (or one more, if their number is even). The shape of a run remains,
+/// at half the resolution, and so do the first and the last element.
 ///
 /// ```
 /// let mut elements = vec![0, 1, 2, 3, 4];
@@ -9,14 +9,14 @@
 /// assert_eq!(elements, [0, 2, 4]);
 /// ```
 pub fn decimate<T>(elements: &mut Vec<T>, most: usize) {
-    // Of an odd number the last is one of those that stay.
+    // Of an odd number of elements the last one stays.
     if elements.len() <= most || elements.len().is_multiple_of(2) {
         return;
     }
-    let mut is_kept = false;
+    let mut stays = false;
     elements.retain(|_| {
-        is_kept = !is_kept;
-        is_kept
+        stays = !stays;
+        stays
     });
 }
 
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn elements_stay_below_the_most_however_many_come() {
+    fn the_number_of_elements_is_limited() {
         let mut elements = Vec::new();
         for number in 0..10_000 {
             elements.push(number);

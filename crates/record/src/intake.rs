@@ -1,8 +1,8 @@
-//! Reads foreign JSON as a stream, with limits, so that an endless or inflated file is refused before it fills the memory.
+//! Limits what is read from an untrusted JSON file, so that an endless or inflated one is refused before it fills the memory.
 //!
-//! A record is small but for its samples. So each file may have [`BESIDE_SAMPLES`] bytes of anything, and
-//! [`BYTES_PER_SAMPLE`] more for each sample that was read; what exceeds that, or [`MOST_BYTES`], or the samples that the caller
-//! has memory for, ends the reading. Memory is in proportion to the samples kept.
+//! Apart from its samples a record is small. So a file may have [`BESIDE_SAMPLES`] bytes of anything, and [`BYTES_PER_SAMPLE`]
+//! more for each sample that was read. A file that exceeds this, [`MOST_BYTES`], or the number of samples that the caller has
+//! memory for, is not read further. Memory is proportional to the number of samples.
 
 use std::cell::Cell;
 use std::fmt;
@@ -31,7 +31,7 @@ pub enum Limit {
     Bytes,
     /// This many samples.
     Samples(u64),
-    /// More text than any record has beside its samples.
+    /// More text than any record has in addition to its samples.
     Text,
 }
 
@@ -48,13 +48,13 @@ impl fmt::Display for Limit {
         match self {
             Limit::Bytes => write!(f, "more than {} GiB", MOST_BYTES >> 30),
             Limit::Samples(most) => write!(f, "more than {most} samples"),
-            Limit::Text => write!(f, "more than {} MiB beside its samples", BESIDE_SAMPLES >> 20),
+            Limit::Text => write!(f, "more than {} MiB in addition to its samples", BESIDE_SAMPLES >> 20),
         }
     }
 }
 
 impl Intake {
-    /// Nothing read yet, and room for this many samples, at most [`Limit::SAMPLES`].
+    /// Nothing has been read yet; room for this many samples, at most [`Limit::SAMPLES`].
     pub(crate) fn new(most_samples: u64) -> Intake {
         Intake {
             most_samples: most_samples.min(MOST_SAMPLES),
@@ -71,7 +71,7 @@ impl Intake {
         self.exceeded.get()
     }
 
-    /// Whether the end of the file was met.
+    /// Whether the end of the file was reached.
     pub(crate) fn has_ended(&self) -> bool {
         self.has_ended.get()
     }
@@ -81,10 +81,10 @@ impl Intake {
         self.has_text.get()
     }
 
-    /// Counts one sample more.
+    /// Counts one more sample.
     ///
     /// # Errors
-    /// [`Limit::Samples`] when that is one too many.
+    /// [`Limit::Samples`] if that exceeds the limit.
     pub(crate) fn add_sample(&self) -> Result<(), Limit> {
         self.samples.set(self.samples.get() + 1);
         if self.samples.get() > self.most_samples {
@@ -112,8 +112,8 @@ impl Intake {
     }
 }
 
-/// A reader that counts into an [`Intake`], and fails where a limit is exceeded. What buffers it reads ahead, so limits hold to
-/// within a buffer.
+/// A reader that counts into an [`Intake`], and fails when a limit is exceeded. A buffered reader around it reads ahead, so limits
+/// are exact to within its buffer.
 pub(crate) struct Metered<'a, R> {
     reader: R,
     intake: &'a Intake,
@@ -168,11 +168,11 @@ impl<'de> Visitor<'de> for Samples<'_> {
 /// Bytes of a file: five times a record of [`MOST_SAMPLES`] as this program writes it.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// Samples of a run: some 0.7 GB as JSON, and 0.6 GB of memory. The commands keep 18,000 at most.
+/// Samples of a run: about 0.7 GB as JSON, and 0.6 GB of memory. The commands record 18,000 at most.
 const MOST_SAMPLES: u64 = 3_000_000;
 
-/// Bytes of command, machine, summary and evidence. Evidence grows by 20 points of some 300 bytes per second: an hour and a
-/// half of it fits.
+/// Bytes of command, machine, summary and evidence. Evidence grows by 20 points of about 300 bytes per second: an hour and a half
+/// of it fits.
 const BESIDE_SAMPLES: u64 = 32 << 20;
 
 /// Bytes of one sample as JSON: 14 numbers of 20 digits and their names are 600; the rest is for indentation.
@@ -182,7 +182,7 @@ const BYTES_PER_SAMPLE: u64 = 1024;
 mod tests {
     use super::*;
 
-    /// Reads `byte` without end, and returns how many bytes came.
+    /// Reads an endless file, and returns the number of bytes read.
     fn endless(intake: &Intake) -> u64 {
         let mut buffer = vec![0; 1 << 20];
         let mut reader = Metered::new(io::repeat(b'x'), intake);
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_bring_room_for_their_text() {
+    fn samples_add_room_for_their_text() {
         let intake = Intake::new(u64::MAX);
         (0..4096).try_for_each(|_| intake.add_sample()).expect("these are few");
 
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_end_at_their_limit_whatever_their_size() {
+    fn samples_end_at_their_limit() {
         let intake = Intake::new(u64::MAX);
 
         let counted = (0..MOST_SAMPLES).try_for_each(|_| intake.add_sample());

@@ -1,14 +1,14 @@
-//! What a run is: its samples, the arithmetic of its queues, the verdict on it, and the file that keeps it.
+//! Defines a measured run: its samples, the arithmetic of its queues, the verdict on it, and its file.
 //!
-//! Pure data and pure functions over it, so that every rule here is tested on recorded numbers, without a socket.
+//! Contains only data and pure functions, so that every rule is tested on recorded numbers, without sockets.
 //!
-//! - [`Sample`]: six cumulative byte counters on the path from producer to consumer, and the memory beside them.
-//! - [`Queues`]: the bytes between neighbouring counters: where every byte is.
-//! - [`Verdict`]: what a run says of the server; [`Evidence`] is what an audit judges by.
-//! - [`Summary`]: how a run ended; [`WatchSummary`]: what a watch saw of a server that others use.
-//! - [`Run`]: the file that keeps a run, with the [`Machine`] that it was made on; [`Limit`] is the most that it may be.
-//! - [`printable`]: other people's text as one that a terminal only shows.
-//! - [`Bytes`], [`Rate`], [`Seconds`]: the one way in which sizes, rates and times are printed.
+//! - [`Sample`]: six cumulative byte counters on the path from producer to consumer, and the memory in use.
+//! - [`Queues`]: the bytes between neighbouring counters, which show where every byte is; [`peak_during`]: a maximum over a phase.
+//! - [`Verdict`]: the result for a server; [`Evidence`]: what an audit derives it from.
+//! - [`Summary`]: totals and verdict of a run; [`WatchSummary`]: totals of a watch.
+//! - [`Run`]: the file of a run, with the [`Machine`] that it was made on; [`Limit`]: its maximum size.
+//! - [`printable`]: makes untrusted text safe to print.
+//! - [`Bytes`], [`Rate`], [`Seconds`]: print sizes, rates and times, the same way everywhere.
 
 #![forbid(unsafe_code)]
 
@@ -40,6 +40,6 @@ pub use verdict::{
 };
 pub use watch_summary::WatchSummary;
 
-/// The version of every JSON object and file that this program writes. It rises when a field changes its meaning or
-/// goes away; fields may be added without it.
+/// The version of every JSON object and file that this program writes. It increases when a field changes its meaning or is
+/// removed, but not when one is added. Version 1 is still read.
 pub const SCHEMA_VERSION: u32 = 2;

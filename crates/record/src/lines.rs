@@ -1,6 +1,6 @@
-//! Parses the JSON lines that `flood --json` prints, which are a run as well: its samples, and its summary.
+//! Parses the JSON lines of a flood, which are a run, too: its samples and its summary.
 //!
-//! Nobody wrote down the machine and the command there.
+//! They do not contain the machine and the command.
 
 use std::io::{BufRead, BufReader, Read};
 
@@ -10,7 +10,7 @@ use crate::intake::Intake;
 use crate::reading::shortened;
 use crate::{Machine, Run, RunError, Sample, Summary};
 
-/// Whether a file that begins with `head` is one of lines, and not a record.
+/// Whether a file that starts with `head` consists of JSON lines, rather than being a record.
 pub(crate) fn begin(head: &[u8]) -> bool {
     let head = head.trim_ascii();
     head.starts_with(b"{\"event\":") || serde_json::from_slice::<Event>(head).is_ok()
@@ -36,7 +36,7 @@ pub(crate) fn read(reader: impl Read, intake: &Intake) -> Result<Run, RunError> 
         }
         match serde_json::from_slice(&line).map_err(|error| bad_json(number, &error))? {
             Event::Sample { side: Some(_), .. } => {
-                return Err(bad_line(number, "it holds both sides of a demo, not one run"));
+                return Err(bad_line(number, "it has both sides of a demo, not one run"));
             }
             Event::Sample { sample, .. } => {
                 intake.add_sample().map_err(|limit| RunError::TooLarge { limit })?;
@@ -58,13 +58,13 @@ fn bad_line(number: u64, why: &str) -> RunError {
 
 fn bad_json(number: u64, error: &serde_json::Error) -> RunError {
     match error.is_eof() {
-        true => bad_line(number, "it is cut off"),
-        // The parser has seen one line alone, and calls it the first.
+        true => bad_line(number, "it is truncated"),
+        // The parser has seen only this line, and calls it the first.
         false => bad_line(number, &shortened(&error.to_string()).replace(" at line 1 column", " at column")),
     }
 }
 
-/// A line of `flood --json`.
+/// A line of a flood or a demo.
 #[derive(Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 enum Event {
@@ -78,5 +78,5 @@ enum Event {
     Other,
 }
 
-/// Bytes of a line: a summary is below 1 KiB, but for the names in it.
+/// Maximum bytes of a line: a summary is below 1 KiB, apart from the names in it.
 const LONGEST_LINE: u64 = 1 << 20;

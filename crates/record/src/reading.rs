@@ -1,7 +1,7 @@
-//! Parses a record from a stream, field by field, and says what is wrong with a file that is none.
+//! Parses a record from a stream, field by field, and explains why a file is not one.
 //!
-//! It is not derived, for three reasons: samples are counted as they come, a foreign file and one of a newer program are refused
-//! at the field that says so, and what had been read by then decides which error it is.
+//! The parser is not derived, for three reasons: samples are counted as they come, a foreign file and one of a newer version are
+//! refused at the field that shows it, and what has been read by then decides which error it is.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -22,28 +22,28 @@ pub(crate) fn read(reader: impl Read, intake: &Intake) -> Result<Run, RunError> 
     run.map_err(|error| parser.explain(error))
 }
 
-/// A record under way.
+/// A record being read.
 struct Parser<'a> {
     intake: &'a Intake,
-    known: RefCell<Known>,
+    known: RefCell<Identity>,
 }
 
-/// What has been read of the two fields that stand for the whole.
+/// The two fields that identify a record, as far as they have been read.
 #[derive(Default)]
-struct Known {
+struct Identity {
     file: Option<String>,
     schema_version: Option<u32>,
 }
 
-impl Known {
+impl Identity {
     fn is_record(&self) -> bool {
         self.file.as_deref() == Some(Run::FILE)
     }
 }
 
 impl Parser<'_> {
-    /// Notes one of the two fields, and refuses a record that is none of this program's.
-    fn note<E: Error>(&self, note: impl FnOnce(&mut Known)) -> Result<(), E> {
+    /// Stores one of the two fields, and refuses a foreign file and a newer version.
+    fn note<E: Error>(&self, note: impl FnOnce(&mut Identity)) -> Result<(), E> {
         let mut known = self.known.borrow_mut();
         note(&mut known);
         let is_foreign = known.file.is_some() && !known.is_record();
@@ -52,12 +52,12 @@ impl Parser<'_> {
         if is_foreign || is_too_new { Err(E::custom("not a record of this version")) } else { Ok(()) }
     }
 
-    /// What an error of the parser means, by what was read before it.
+    /// Translates an error of the parser, depending on what was read before it.
     fn explain(&self, error: serde_json::Error) -> RunError {
         let known = self.known.borrow();
         if let Some(file) = known.file.as_ref().filter(|_| !known.is_record()) {
             let name: String = file.chars().take(MOST_NAME).collect();
-            return RunError::Foreign { why: format!("it calls itself {name:?}") };
+            return RunError::Foreign { why: format!("its field `file` is {name:?}") };
         }
         if let Some(found) = known.schema_version.filter(|found| known.is_record() && *found > SCHEMA_VERSION)
         {
@@ -67,15 +67,15 @@ impl Parser<'_> {
         let what = shortened(&error.to_string());
         match error.classify() {
             Category::Io => RunError::Read(error.into()),
-            Category::Eof if !self.intake.has_text() => foreign("it is empty".to_owned()),
-            // A number cut in two is an invalid number to the parser and not an end.
+            Category::Eof if !self.intake.has_text() => foreign("the file is empty".to_owned()),
+            // To the parser, a truncated number is an invalid number and not the end of the input.
             Category::Eof => RunError::CutOff { line: error.line(), column: error.column() },
             Category::Syntax if self.intake.has_ended() && known.is_record() => {
                 RunError::CutOff { line: error.line(), column: error.column() }
             }
             Category::Syntax | Category::Data if known.is_record() => RunError::Damaged { why: what },
-            Category::Syntax => foreign(format!("it is no JSON ({what})")),
-            Category::Data => foreign(format!("it is other JSON ({what})")),
+            Category::Syntax => foreign(format!("not JSON ({what})")),
+            Category::Data => foreign(format!("JSON of another kind ({what})")),
         }
     }
 }
@@ -140,7 +140,7 @@ impl<'de> Visitor<'de> for &Parser<'_> {
     }
 }
 
-/// Fills a field that may stand in a record once.
+/// Fills a field that may occur once in a record.
 fn once<T, E: Error>(field: &mut Option<T>, name: &'static str, value: T) -> Result<(), E> {
     match field.replace(value) {
         None => Ok(()),
@@ -169,7 +169,7 @@ enum Field {
     Other,
 }
 
-/// The beginning and the end of an error of the parser, which quotes the file: the end tells the place.
+/// The first and last part of an error of the parser, which quotes the file: the last part has the position.
 pub(crate) fn shortened(error: &str) -> String {
     let letters: Vec<char> = error.chars().collect();
     if letters.len() <= MOST_ERROR {
@@ -179,8 +179,8 @@ pub(crate) fn shortened(error: &str) -> String {
     begin.chain(&['…']).chain(end).collect()
 }
 
-/// Characters of a foreign name in an error: enough to know it by.
+/// Characters of a foreign name in an error: enough to recognise it.
 const MOST_NAME: usize = 40;
 
-/// Characters of an error of the parser: its own words are shorter, only what it quotes is longer.
+/// Characters of an error of the parser: only what it quotes is longer.
 const MOST_ERROR: usize = 300;

@@ -1,9 +1,9 @@
-//! The run: what `--record` keeps in a file, so that it can be drawn, compared and judged again later.
+//! A recorded run and its file, from which it can be drawn, compared and judged again later.
 //!
-//! The file is one JSON object. Two of its fields stand for the whole: `file`, which tells it from all other JSON, and
-//! `schema_version`. It is made to be read by a stranger years later, so it carries the command, the program's version,
-//! the kernel and its settings; and it is read with suspicion: cut off, damaged, foreign or too new, each has its own
-//! error, and none a panic.
+//! The file is one JSON object. Two of its fields identify it: `file`, which distinguishes it from all other JSON, and
+//! `schema_version`. It is meant to be understood years later on another machine, so it contains the command, the program's
+//! version, the kernel and its settings. It is not trusted when it is read: a truncated, damaged or foreign file and one of a
+//! newer version each have their own error, and none causes a panic.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
@@ -22,9 +22,9 @@ pub struct Run {
     pub(crate) schema_version: u32,
     /// The version of the program that wrote it.
     pub version: String,
-    /// The command line, word by word.
+    /// The command line, as a list of its arguments.
     pub command: Vec<String>,
-    /// When it started, in seconds since 1970 (UTC).
+    /// Time of its start, in seconds since 1970 (UTC).
     pub started: u64,
     /// The server's address.
     pub target: String,
@@ -32,18 +32,18 @@ pub struct Run {
     pub machine: Machine,
     /// The samples, in order of time.
     pub samples: Vec<Sample>,
-    /// How it ended; absent when it was interrupted before, and for a watch.
+    /// Its totals and verdict; absent if it was interrupted, and for a watch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<Summary>,
-    /// What was seen, in a run that watched a live server and was no client of it.
+    /// Totals of a run that watched a live server instead of being its client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watch: Option<WatchSummary>,
-    /// What an audit judged by.
+    /// What the verdict of an audit is derived from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
 }
 
-/// Why a file could not be read as a run.
+/// Why a record could not be written or read.
 #[derive(Debug, Error)]
 pub enum RunError {
     /// It could not be written.
@@ -52,33 +52,33 @@ pub enum RunError {
     /// It could not be read.
     #[error("read the record: {0}")]
     Read(io::Error),
-    /// It exceeds what a record may be: it is endless, or inflated.
-    #[error("the record is too large: {limit}")]
+    /// It exceeds the limits of a record: it is endless, or inflated.
+    #[error("record too large: {limit}")]
     TooLarge {
         /// The limit.
         limit: Limit,
     },
-    /// It ends in the middle.
-    #[error("the record is cut off: it ends in the middle of line {line}, column {column}")]
+    /// It is truncated.
+    #[error("truncated record: it ends at line {line}, column {column}")]
     CutOff {
         /// The last line, counted from 1.
         line: usize,
         /// The last column, counted from 1.
         column: usize,
     },
-    /// It is no JSON, or JSON of something else.
+    /// It is not JSON, or JSON of another kind.
     #[error("not an echoctl record: {why}")]
     Foreign {
         /// What was found instead.
         why: String,
     },
-    /// A newer program wrote it.
+    /// A newer version of the program wrote it.
     #[error("unsupported record format {found} (this version reads up to {SCHEMA_VERSION}): upgrade echoctl")]
     TooNew {
         /// The version found.
         found: u32,
     },
-    /// It is lines of JSON, and one of them is none of a run.
+    /// It is JSON lines, one of which is not an event of a run.
     #[error("line {number}: {why}")]
     BadLine {
         /// The line, counted from 1.
@@ -86,16 +86,16 @@ pub enum RunError {
         /// What is wrong with it.
         why: String,
     },
-    /// It is a record, and something in it makes no sense.
-    #[error("the record is damaged: {why}")]
+    /// It is a record with invalid contents.
+    #[error("damaged record: {why}")]
     Damaged {
-        /// What makes no sense, and where.
+        /// What is invalid, and where.
         why: String,
     },
 }
 
 impl Run {
-    /// The value of `file` by which a record is known.
+    /// The value of `file` that identifies a record.
     pub const FILE: &str = "echoctl run";
 
     /// An empty run against `target`.
@@ -129,24 +129,24 @@ impl Run {
     /// Reads a record from memory, as [`Run::read_from`] does from a file.
     ///
     /// # Errors
-    /// A [`RunError`] that says what is wrong with it.
+    /// A [`RunError`] that describes the fault.
     pub fn read(bytes: &[u8]) -> Result<Run, RunError> {
         Run::read_from(bytes)
     }
 
-    /// Reads what [`Run::write`] wrote, whatever has happened to it since, or the JSON lines of `flood --json`. Memory is
-    /// in proportion to the samples; an endless file is refused when it exceeds a [`Limit`](crate::Limit).
+    /// Reads what [`Run::write`] wrote, or the JSON lines of a flood; the file is not trusted. Memory is proportional to the number
+    /// of samples; an endless file is refused when it exceeds a [`Limit`](crate::Limit).
     ///
     /// # Errors
-    /// A [`RunError`] that says what is wrong with it.
+    /// A [`RunError`] that describes the fault.
     pub fn read_from(source: impl Read) -> Result<Run, RunError> {
         Run::read_within(source, Limit::SAMPLES)
     }
 
-    /// The same where there is memory for `most` samples only: to read and draw one takes some 450 bytes.
+    /// As [`Run::read_from`], for at most `most` samples: reading and drawing one needs about 450 bytes of memory.
     ///
     /// # Errors
-    /// A [`RunError`] that says what is wrong with it.
+    /// A [`RunError`] that describes the fault.
     pub fn read_within(source: impl Read, most: u64) -> Result<Run, RunError> {
         let intake = Intake::new(most);
         let mut reader = BufReader::with_capacity(CHUNK, Metered::new(source, &intake));
@@ -183,35 +183,35 @@ impl Run {
         }
     }
 
-    /// Who draws or judges a run relies on this: times are finite, do not fall, and are no longer than a year.
+    /// Checks what drawing and judging rely on: times are finite, do not decrease, and do not exceed a year.
     fn check(&self) -> Result<(), RunError> {
         in_order("sample", self.samples.iter().map(|sample| sample.t))?;
         let summary = self.summary.iter().flat_map(|summary| [summary.seconds, summary.stalled_seconds]);
         let mut seconds = summary.chain(self.watch.iter().map(|watch| watch.seconds));
         if let Some(seconds) = seconds.find(|seconds| !(0.0..=LONGEST).contains(seconds)) {
-            return Err(damaged(format!("its summary tells of {seconds:?} s")));
+            return Err(damaged(format!("invalid time in its summary: {seconds:?} s")));
         }
         let Some(evidence) = &self.evidence else { return Ok(()) };
         in_order("point of the evidence", evidence.points.iter().map(|point| point.sample.t))?;
         let drain = evidence.drain.as_ref();
-        in_order("point of the reading", drain.iter().flat_map(|drain| &drain.curve).map(|point| point.0))?;
+        in_order("point of the draining", drain.iter().flat_map(|drain| &drain.curve).map(|point| point.0))?;
         let cpu_seconds = evidence.points.iter().filter_map(|point| point.cpu_seconds);
         let disconnect = evidence.disconnect.iter().map(|disconnect| disconnect.t);
         let took = drain.iter().map(|drain| drain.seconds);
         let times = [evidence.max_duration].into_iter().chain(disconnect).chain(took).chain(cpu_seconds);
         match times.into_iter().find(|time| !(0.0..=f64::MAX).contains(time)) {
-            Some(time) => Err(damaged(format!("its evidence tells of {time:?} s"))),
+            Some(time) => Err(damaged(format!("invalid time in its evidence: {time:?} s"))),
             None => Ok(()),
         }
     }
 }
 
-/// Refuses times that fall, or that no run reaches.
+/// Refuses times that decrease, or that no run reaches.
 fn in_order(what: &str, times: impl Iterator<Item = f64>) -> Result<(), RunError> {
     let mut before = 0.0;
     for (number, t) in (1..).zip(times) {
         if !(before..=LONGEST).contains(&t) {
-            return Err(damaged(format!("{what} {number} is at {t:?} s, after {before:?} s")));
+            return Err(damaged(format!("{what} {number} is at {t:?} s, after one at {before:?} s")));
         }
         before = t;
     }
@@ -222,17 +222,17 @@ fn damaged(why: String) -> RunError {
     RunError::Damaged { why }
 }
 
-/// The first line, or as much of it as tells a record from lines of samples.
+/// The first line, or as much of it as distinguishes a record from JSON lines.
 fn head(reader: &mut impl BufRead) -> Result<Vec<u8>, RunError> {
     let mut head = Vec::new();
     reader.take(HEAD).read_until(b'\n', &mut head).map_err(RunError::Read)?;
     Ok(head)
 }
 
-/// Bytes read from a file at a time.
+/// Bytes per read from a file.
 const CHUNK: usize = 64 * 1024;
 
-/// Bytes that are looked at first: ten times the first event of a run.
+/// Bytes that decide which kind of file it is: ten times the first event of a run.
 const HEAD: u64 = 4096;
 
 /// A year, in seconds.

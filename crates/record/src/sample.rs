@@ -1,4 +1,4 @@
-//! The sample: where all bytes of a run were at one instant.
+//! The byte counters of a run at one instant, from which follows where every byte is.
 //!
 //! ```text
 //! produced ─ client send queue ─ server_received ─ server receive queue ─ server_read ─ INSIDE THE SERVER ─ server_written
@@ -6,20 +6,20 @@
 //! ```
 //!
 //! All six are cumulative bytes, so each queue is the difference of two neighbours ([`Queues`](crate::Queues)) and their
-//! sum is `produced - consumed` by construction. A counter that this system does not show is `None`, never a guess.
+//! sum is `produced - consumed` by construction. A counter that is not visible on this system is `None`, never a guess.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Queues;
 
-/// Cumulative byte counters of all connections of a run, and the memory beside them. Sizes in bytes, times in seconds.
+/// Cumulative byte counters of all connections of a run, and the memory in use. Sizes in bytes, times in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Sample {
-    /// Seconds since the run began.
+    /// Seconds since the run started.
     pub t: f64,
     /// Connections that are open.
     pub connections: u32,
-    /// Written by the client: what the kernel took from it.
+    /// Written by the client: accepted by its kernel.
     pub produced: u64,
     /// Arrived at the server's kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,32 +39,31 @@ pub struct Sample {
     pub client_received: Option<u64>,
     /// Read by the client.
     pub consumed: u64,
-    /// Memory of the server's process tree that is its own: anonymous, shared and swapped. Its queues are part of it.
+    /// Private memory of the server's process tree: anonymous, shared and swapped. Includes its own queues.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_memory: Option<u64>,
-    /// Kernel memory of both ends' sockets, which no process's memory shows.
+    /// Kernel memory of the sockets at both ends, which the memory of no process includes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel_memory: Option<u64>,
-    /// The receive window that the server's end last advertised to the client; the smallest, with many connections.
+    /// Receive window that the server's end last advertised to the client; the smallest one of several connections.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<u64>,
-    /// How far the counters moved while this sample was taken: the most by which a boundary between queues may be off.
+    /// How far the counters moved while this sample was taken: the largest error of a boundary between two queues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skew: Option<u64>,
-    /// Connections of whose clients nothing is visible, as they are elsewhere: `produced` is what arrived of them and
-    /// `consumed` what their kernels have acknowledged. Their queues are not known. Absent: none.
+    /// Connections of clients on other hosts, of which nothing is visible: `produced` is what arrived from them, and `consumed` is
+    /// what their kernels have acknowledged. Their queues are not known. Absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(alias = "far_clients")]
     pub remote_clients: Option<u32>,
-    /// Whether the server is known to write what it reads; if not, the difference says nothing of what is inside it.
-    /// Absent: it is an echo, as with every run of our own client.
+    /// Whether the server is known to write what it reads. If not, the difference is not what is inside it. Absent: it echoes, as in
+    /// every run of our own client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_echo: Option<bool>,
 }
 
 impl Sample {
-    /// Bytes on their way at this instant: produced and not consumed or, where the server need not be an echo, in all
-    /// queues that are visible.
+    /// Bytes in flight at this instant: produced and not consumed or, where the server need not echo, in all visible queues.
     pub fn in_flight(&self) -> u64 {
         match self.is_echo {
             Some(false) => Queues::of(self).total(),

@@ -1,4 +1,4 @@
-//! Units: the one way in which sizes, rates and times are printed, so that help, tables, charts and sentences agree.
+//! Prints sizes, rates and times, so that help, tables, charts and sentences agree.
 //!
 //! Sizes are binary (1 KiB = 1,024 bytes) and have at most three significant digits: `64 KiB`, `1.5 MiB`, `512 MiB`.
 
@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
 
-/// Bytes a second, printed as `64 MiB/s`.
+/// Bytes per second, printed as `64 MiB/s`.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Rate(pub f64);
 
@@ -45,7 +45,7 @@ impl fmt::Display for Seconds {
 fn scaled(bytes: f64) -> String {
     let mut value = bytes;
     let mut unit = 0;
-    // 999.5 of a unit would print as 1000: four digits, so it moves on to the next.
+    // 999.5 of a unit would be printed as 1000, which has four digits, so the next unit is used.
     while value.abs() >= 999.5 && unit + 1 < UNITS.len() {
         value /= 1024.0;
         unit += 1;

@@ -1,32 +1,32 @@
-//! What a watch has seen: how it ended for one who sends nothing and reads nothing.
+//! Totals of a watch, which sends nothing and reads nothing.
 
 use serde::{Deserialize, Serialize};
 
 use crate::SCHEMA_VERSION;
 
-/// The most of everything that a watch of a live server has seen. Sizes in bytes, times in seconds.
+/// Maxima that a watch of a live server has seen. Sizes in bytes, times in seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WatchSummary {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
-    /// For how long it was watched.
+    /// Duration of the watch.
     pub seconds: f64,
-    /// Connections that were seen, those that have gone included.
+    /// Connections seen, including closed ones.
     pub connections_seen: u64,
-    /// Connections that were open at once.
+    /// The most connections open at the same time.
     #[serde(alias = "most_connections")]
     pub max_connections: u32,
-    /// Bytes that were in the kernels' queues of all connections at once.
+    /// The most bytes in the kernels' queues of all connections at the same time.
     #[serde(alias = "most_held")]
     pub max_queued: u64,
-    /// What the server's memory grew over where it began.
+    /// The most that the server's memory grew since the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_memory_growth: Option<u64>,
-    /// Memory that the kernel took for the connections.
+    /// The most kernel memory of the connections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(alias = "most_kernel_memory")]
     pub max_kernel_memory: Option<u64>,
-    /// The process of a server that ended meanwhile.
+    /// Process of a server that exited during the watch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(alias = "server_ended")]
     pub server_exited: Option<u32>,

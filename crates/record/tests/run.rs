@@ -1,5 +1,5 @@
-//! A record comes back as it was written, and whatever else is in the file gets a clear error and never a panic.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! A record is read as it was written, and any other file gets a clear error and never causes a panic.
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::io::Read;
 
@@ -16,10 +16,10 @@ fn a_record_is_read_as_it_was_written() {
 }
 
 #[test]
-fn a_record_cut_off_anywhere_says_so() {
+fn a_record_truncated_anywhere_is_reported_as_such() {
     let bytes = written(&example());
 
-    // The last byte is the end of the line and may be missing; without the first nothing is left.
+    // The last byte ends the line and may be missing.
     for end in 1..bytes.len() - 1 {
         let error = Run::read(&bytes[..end]).unwrap_err();
         assert!(matches!(error, RunError::CutOff { .. }), "cut at {end}: {error}");
@@ -27,7 +27,7 @@ fn a_record_cut_off_anywhere_says_so() {
 }
 
 #[test]
-fn other_files_are_told_to_be_other_files() {
+fn other_files_are_not_records() {
     let foreign: [&[u8]; 7] = [
         b"",
         b"  \n",
@@ -45,7 +45,7 @@ fn other_files_are_told_to_be_other_files() {
 }
 
 #[test]
-fn a_record_of_a_newer_program_is_refused_by_its_version() {
+fn a_record_of_a_newer_version_is_refused() {
     let text = String::from_utf8(written(&example())).unwrap();
     let newer = text.replacen("\"schema_version\":2", "\"schema_version\":3", 1);
 
@@ -55,7 +55,7 @@ fn a_record_of_a_newer_program_is_refused_by_its_version() {
 }
 
 #[test]
-fn fields_that_a_later_program_added_are_passed_over() {
+fn unknown_fields_are_ignored() {
     let text = String::from_utf8(written(&example())).unwrap();
     let later = text.replacen("\"target\":", "\"weather\":{\"rain\":[1,2]},\"target\":", 1);
 
@@ -63,7 +63,7 @@ fn fields_that_a_later_program_added_are_passed_over() {
 }
 
 #[test]
-fn times_that_run_backwards_or_away_are_damage() {
+fn times_that_decrease_or_explode_are_damage() {
     for t in [-1.0, 1e300, 0.01] {
         let mut run = example();
         run.samples[3].t = t;
@@ -73,7 +73,7 @@ fn times_that_run_backwards_or_away_are_damage() {
 }
 
 #[test]
-fn times_of_the_evidence_are_checked_as_well() {
+fn times_of_the_evidence_are_checked_too() {
     let point = |t| Point { sample: Sample { t, ..Sample::default() }, ..Point::default() };
     let evidence = Evidence { points: vec![point(1.0), point(0.5)], ..evidence() };
 
@@ -83,7 +83,7 @@ fn times_of_the_evidence_are_checked_as_well() {
 }
 
 #[test]
-fn extreme_figures_are_read_and_judged_without_a_panic() {
+fn extreme_figures_never_cause_a_panic() {
     let most = u64::MAX;
     let sample = |t| Sample {
         t,
@@ -123,7 +123,7 @@ fn a_field_given_twice_is_damage() {
 }
 
 #[test]
-fn errors_quote_no_more_of_a_file_than_a_line() {
+fn errors_quote_at_most_a_line_of_the_file() {
     let text = String::from_utf8(written(&example())).unwrap();
     let long = text.replacen("\"bounded\"", &format!("\"{}\"", "A".repeat(1_000_000)), 1);
 
@@ -144,14 +144,17 @@ fn lines_of_a_flood_are_a_run() {
 }
 
 #[test]
-fn lines_that_are_no_run_are_refused_by_number() {
+fn invalid_lines_are_refused_by_number() {
     let sample = r#"{"event":"sample","t":0.05,"connections":1,"produced":9,"consumed":4}"#;
     let demo = sample.replacen("\"t\"", "\"side\":\"off\",\"t\"", 1);
     for (lines, why) in [
-        (format!("{sample}\n{}", &sample[..30]), "line 2: it is cut off"),
-        (demo, "line 1: it holds both sides"),
+        (format!("{sample}\n{}", &sample[..30]), "line 2: it is truncated"),
+        (demo, "line 1: it has both sides"),
         (format!("{sample}\n{{\"event\":\"sample\",\"t\":\"x\"}}"), "line 2: invalid type"),
-        (format!("{sample}\n{}", sample.replacen("0.05", "0.04", 1)), "sample 2 is at 0.04 s, after 0.05 s"),
+        (
+            format!("{sample}\n{}", sample.replacen("0.05", "0.04", 1)),
+            "sample 2 is at 0.04 s, after one at 0.05 s",
+        ),
     ] {
         let error = Run::read(lines.as_bytes()).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
@@ -159,7 +162,7 @@ fn lines_that_are_no_run_are_refused_by_number() {
 }
 
 #[test]
-fn an_endless_file_is_refused_at_its_first_byte_or_at_a_limit() {
+fn an_endless_file_is_refused() {
     for byte in [0, b'x', b'['] {
         let error = Run::read_from(std::io::repeat(byte)).unwrap_err();
         assert!(matches!(error, RunError::Foreign { .. }), "{byte}: {error}");
@@ -171,7 +174,7 @@ fn an_endless_file_is_refused_at_its_first_byte_or_at_a_limit() {
 }
 
 #[test]
-fn nesting_without_end_is_an_error_and_not_an_overflow() {
+fn deep_nesting_is_an_error_and_not_an_overflow() {
     let deep = format!("{{\"file\":\"echoctl run\",\"x\":{}", "[".repeat(1_000_000));
 
     assert!(Run::read(deep.as_bytes()).is_err());
@@ -179,7 +182,7 @@ fn nesting_without_end_is_an_error_and_not_an_overflow() {
 
 proptest! {
     #[test]
-    fn a_garbled_record_is_an_error_or_a_record_that_can_be_written_again(
+    fn a_garbled_record_is_an_error_or_can_be_written_again(
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
         let mut bytes = written(&example());
@@ -194,7 +197,7 @@ proptest! {
     }
 
     #[test]
-    fn digits_changed_into_other_digits_never_panic(
+    fn changed_digits_never_cause_a_panic(
         changes in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(&b"0123456789-e.,:\"{}[]"[..])), 1..8),
     ) {
         let mut bytes = written(&example());
@@ -249,7 +252,7 @@ fn with(evidence: Evidence) -> Run {
     run
 }
 
-/// Evidence of nothing yet.
+/// Evidence without samples.
 fn evidence() -> Evidence {
     Evidence {
         repeats: true,

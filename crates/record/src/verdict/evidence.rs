@@ -1,4 +1,4 @@
-//! The evidence: what an attack on a server recorded, in full, so that the verdict can be found again from the file.
+//! Everything that an attack on a server recorded, so that the verdict can be derived again from a file.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,41 +6,41 @@ use crate::Sample;
 
 /// What an attack recorded.
 ///
-/// The input is what was sent to the server, by the victim or by a feeder in its place; the output is what the server
-/// sends to the victim, which does not read. In [`Sample`] the first three counters are the input's, the last three the
-/// output's, so that `server_read - server_written` is what the server has taken in and not passed on.
+/// The input is what the slow reader sends to the server, or a publisher in its place. The output is what the server sends to the
+/// slow reader, which does not read. In [`Sample`] the first three counters are those of the input, the last three those of
+/// the output, so `server_read - server_written` is what the server has read and not passed on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// Whether the stimulus was sent again and again; else it was sent once.
+    /// Whether the stimulus was sent repeatedly, rather than once.
     pub repeats: bool,
-    /// Whether all that is sent should come back.
+    /// Whether everything that is sent should come back.
     pub echo: bool,
-    /// Bytes of one stimulus: an echo of whole ones owes nothing for a part of one.
+    /// Bytes of one stimulus. A server that echoes complete ones sends nothing back for a part of one.
     #[serde(default = "one")]
     pub unit: u64,
-    /// Bytes of input that are enough to call a server unbounded that took them all.
+    /// Bytes of input after which a server that has accepted all of them may be called unbounded.
     pub budget: u64,
-    /// The longest that the attack may take, in seconds.
+    /// The longest duration of the attack, in seconds.
     #[serde(alias = "patience")]
     pub max_duration: f64,
-    /// The most bytes that kernels hold between two sockets on this machine.
+    /// The most bytes that the kernels buffer for one connection on this machine.
     #[serde(alias = "slack")]
     pub kernel_buffering: u64,
-    /// Growth of the server's memory at which the attack ends for the machine's sake.
+    /// Growth of the server's memory at which the attack ends to protect the machine.
     pub memory_limit: u64,
-    /// Whether the server passes on to another one at all.
+    /// Whether the server passes data on to another server.
     #[serde(default)]
     pub is_relay: bool,
-    /// Whether the server passes on to somebody whose memory is not visible here.
+    /// Whether it passes data on to a server whose memory is not visible here.
     #[serde(default)]
     pub hidden_upstream: bool,
-    /// What was seen, in order of time.
+    /// The samples, in order of time.
     pub points: Vec<Point>,
-    /// How the connection ended while it was attacked, if it did.
+    /// How the connection closed during the attack, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(alias = "ending")]
     pub disconnect: Option<Disconnect>,
-    /// What came back when the victim read at last.
+    /// What was drained at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(alias = "read_out")]
     pub drain: Option<Drain>,
@@ -50,13 +50,13 @@ fn one() -> u64 {
     1
 }
 
-/// One sample of an attack, and what a verdict needs beside it.
+/// One sample of an attack, with what only a verdict needs.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Point {
     /// The counters, memory and time.
     #[serde(flatten)]
     pub sample: Sample,
-    /// Whether there was more to send and the kernel took none of it.
+    /// Whether there was more to send and the kernel accepted none of it.
     #[serde(default)]
     pub blocked: bool,
     /// Processor time that the server's processes have used, in seconds.
@@ -70,63 +70,63 @@ pub struct Point {
 }
 
 impl Point {
-    /// Bytes of input that the server has taken, as near to the server as this system shows it.
+    /// Bytes of input that the server has read; where that is not visible, the nearest counter before it.
     pub fn server_read(&self) -> u64 {
         self.sample.server_read.or(self.sample.server_received).unwrap_or(self.sample.produced)
     }
 
-    /// Bytes of output that the server has written.
+    /// Bytes of output that the server has written; where that is not visible, the nearest counter after it.
     pub fn server_written(&self) -> u64 {
         self.sample.server_written.or(self.sample.client_received).unwrap_or(self.sample.consumed)
     }
 
-    /// Bytes of output that wait in the server's kernel because the victim does not read.
+    /// Bytes of output that wait in the server's kernel because the slow reader does not read.
     pub fn output_waiting(&self) -> u64 {
         match (self.sample.server_written, self.sample.client_received) {
             (Some(written), Some(received)) => written.saturating_sub(received),
-            // Without the server's end, a receive queue that is filled shows the same from the other side.
+            // Where the server's end is not visible, a filled receive queue shows the same at the client's end.
             _ => self.sample.client_received.unwrap_or(0).saturating_sub(self.sample.consumed),
         }
     }
 }
 
-/// How a connection ended while it was attacked.
+/// How a connection closed during an attack.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Disconnect {
-    /// Seconds since the attack began.
+    /// Seconds since the attack started.
     pub t: f64,
-    /// Who ended it, and how.
+    /// How it closed.
     #[serde(alias = "how")]
     pub kind: DisconnectKind,
 }
 
-/// Ways in which a connection ends.
+/// Ways in which a connection closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DisconnectKind {
-    /// The server sent FIN, perhaps stuck behind unread data.
+    /// The server sent FIN, which may be queued behind unread data.
     Closed,
     /// The connection was reset.
     Reset,
-    /// The server's process died.
+    /// The server's process crashed.
     Crashed,
 }
 
-/// What came back when the victim read at last.
+/// What came when the slow reader drained its connection at the end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Drain {
-    /// Bytes that came back.
+    /// Bytes that came.
     pub bytes: u64,
-    /// Of them, those that were in the two kernels when the reading began.
+    /// Part of them that was in the two kernels when the draining started.
     pub in_kernels: u64,
     /// How long it took, in seconds.
     pub seconds: f64,
-    /// Why the reading stopped.
+    /// Why the draining stopped.
     pub stopped: StopReason,
-    /// Bytes that came back, over time: seconds since the reading began, and the sum so far.
+    /// Bytes that came, over time: seconds since the start of the draining, and the sum so far.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub curve: Vec<(f64, u64)>,
-    /// The first bytes that came, as text.
+    /// The first bytes, as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(alias = "said")]
     pub first_text: Option<String>,
@@ -136,23 +136,23 @@ pub struct Drain {
 }
 
 impl Drain {
-    /// Bytes that were held outside the two kernels: by the server, or by somebody behind it.
+    /// Bytes that were buffered outside the two kernels: by the server, or by a server behind it.
     pub fn beyond_kernels(&self) -> u64 {
         self.bytes.saturating_sub(self.in_kernels)
     }
 }
 
-/// Why the reading stopped.
+/// Why the draining stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StopReason {
-    /// Everything that an echo owes had come back.
+    /// Everything that the server had to echo had come back.
     Complete,
     /// Nothing more came.
     Quiet,
-    /// The server ended the connection.
+    /// The server closed the connection.
     #[serde(alias = "ended")]
     Closed,
-    /// More than was needed had come, or for long enough.
+    /// As much as the verdict needs had come, or the time was over.
     Enough,
 }

@@ -1,12 +1,12 @@
-//! Figures: the numbers of an attack that a report shows beside its verdict.
+//! The numbers of an attack that a report shows with its verdict.
 
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{Drain, Evidence, StopReason};
-use super::limits::{ENOUGH_INPUT, WATCH};
+use super::limits::{MIN_INPUT, WATCH};
 use super::signals::Signals;
 
-/// The numbers of an attack. Sizes in bytes, times in seconds; `None` where something was not visible.
+/// The numbers of an attack. Sizes in bytes, times in seconds; `None` where something was not visible or not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Figures {
     /// Input that arrived at the server's kernel.
@@ -15,41 +15,41 @@ pub struct Figures {
     pub server_read: u64,
     /// Output that the server wrote.
     pub server_written: u64,
-    /// Input that was read and not passed on, where output is about as large as input.
+    /// Input that was read and not written back, of a server that echoes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inside_server: Option<u64>,
-    /// What came back when the victim read at last.
+    /// Bytes that were drained at the end.
     #[serde(alias = "read_out")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drained: Option<u64>,
-    /// Of that, what the kernels had not held.
+    /// Part of them that the kernels had not buffered.
     #[serde(alias = "read_out_beyond_kernels")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drained_beyond_kernels: Option<u64>,
-    /// Growth of the server's memory, at its most.
+    /// Maximum growth of the server's memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_growth: Option<u64>,
-    /// Bytes of memory kept for each byte of input taken, by the trend of the memory's floor. Only of a server that went
-    /// on taking, and took enough: one that stopped filled its bounded queues, and the ratio of that is about 1 too.
+    /// Bytes of memory retained per byte of input read, from the trend of the memory's floor. Only for a server that kept reading
+    /// and read enough: one that stopped has filled its bounded queues, with a ratio of about 1, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slope: Option<f64>,
-    /// Bytes of output for each byte of input.
+    /// Bytes of output per byte of input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub amplification: Option<f64>,
-    /// Kernel memory of the attacked connections, at its most.
+    /// Maximum kernel memory of the attacked connections.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel_memory: Option<u64>,
     /// How long neither input nor output had moved when the attack ended.
     pub stalled_seconds: f64,
-    /// How long the attack lasted.
+    /// Duration of the attack.
     pub attack_seconds: f64,
-    /// Bytes of an echo that never came back, where it was read to its end.
+    /// Bytes that were never echoed, where the replies were drained to their end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<u64>,
 }
 
 impl Evidence {
-    /// The numbers of this attack; all 0 when nothing was recorded.
+    /// The numbers of this attack; all 0 if nothing was recorded.
     pub fn figures(&self) -> Figures {
         let (Some(signals), Some(last)) = (Signals::of(self), self.points.last()) else {
             return Figures::default();
@@ -57,7 +57,7 @@ impl Evidence {
         let amplification =
             (signals.server_read > 0).then(|| signals.server_written as f64 / signals.server_read as f64);
         let is_flood =
-            self.repeats && signals.server_read >= ENOUGH_INPUT.min(self.budget) && signals.stalled < WATCH;
+            self.repeats && signals.server_read >= MIN_INPUT.min(self.budget) && signals.stalled < WATCH;
         let is_like_input =
             self.echo && self.repeats && signals.server_written <= signals.server_read.saturating_mul(2);
         Figures {
@@ -78,10 +78,10 @@ impl Evidence {
         }
     }
 
-    /// Bytes that an echo owes by the end of the attack: whole stimuli, of each connection.
+    /// Bytes that an echo server had to send back by the end of the attack: complete stimuli, on each connection.
     pub fn expected_echo(&self) -> Option<u64> {
         let last = self.points.last().filter(|_| self.echo)?.sample;
-        // With several connections it is not known how much of its last stimulus each has sent: half-sent ones are let go.
+        // With several connections it is not known how much of its last stimulus each has sent, so partial ones do not count.
         let unfinished = match last.connections {
             0 | 1 => last.produced % self.unit.max(1),
             many => u64::from(many).saturating_mul(self.unit.max(1) - 1),
@@ -89,7 +89,7 @@ impl Evidence {
         Some(last.produced.saturating_sub(unfinished))
     }
 
-    /// What of an echo did not come back, if it was read until nothing more came.
+    /// Bytes that an echo server did not send back, if its replies were drained until nothing more came.
     fn lost(&self) -> Option<u64> {
         let drain = self.drain.as_ref().filter(|_| self.disconnect.is_none())?;
         let before = self.points.last()?.sample.consumed;

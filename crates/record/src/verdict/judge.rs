@@ -1,16 +1,17 @@
-//! The rule: from evidence to a verdict, with its reason.
+//! Decides which rule applies to the evidence, and states the verdict with its reason.
 //!
 //! ```text
-//! did the server die?                                            crashes
-//! did it hang up?                                                disconnects
-//! did input and output stand still for 3.5 s?   memory flat      bounded        memory rising       unbounded
-//! did it take everything?   it came back        unbounded        came back late from disk: spills
-//!                           it did not          memory flat      discards       memory rising       unbounded
+//! the server crashed                                        crashes
+//! it closed the connection                                  disconnects
+//! nothing moved for 3.5 s         memory flat: bounded      memory rising: unbounded
+//! it accepted everything …
+//!   … and it was drained          unbounded                 from disk: spills
+//!   … and it was not drained      memory flat: discards     memory rising: unbounded
 //! ```
 //!
-//! The mistake that must not happen is calling an unbounded server safe, so that each safe verdict has conditions of its
-//! own, and where they are not all met the answer is `inconclusive`, with the reason. Sizes alone decide nothing:
-//! hundreds of MiB can be a bound, and 20 can be a leak that is young.
+//! The mistake that must not happen is calling an unbounded server safe. Therefore each safe verdict has conditions of its own;
+//! where they are not all met the verdict is `inconclusive`, with the reason. Sizes decide nothing on their own: hundreds of
+//! MiB can be a limit, and 20 can be a young leak.
 
 use super::accepting::{judge_accepting, judge_slow, wants_more};
 use super::evidence::{DisconnectKind, Evidence, Point};
@@ -19,16 +20,16 @@ use super::signals::{Signals, answer_ratio};
 use super::stalled::{is_at_rest, judge_stalled};
 use crate::{Bytes, Seconds, Verdict};
 
-/// A verdict and what it rests on.
+/// A verdict, the reason for it, and what follows from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
-    /// Why, in one sentence with its figures.
+    /// The reason, in one sentence with its figures.
     pub reason: String,
     /// What to try when the verdict is `slow` or `inconclusive`.
     pub try_next: Option<String>,
-    /// Whether a second attack after the reading would tell more.
+    /// Whether a second attack after the draining would be more conclusive.
     pub wants_second_pass: bool,
 }
 
@@ -37,7 +38,7 @@ impl Judgement {
         Judgement { verdict, reason, try_next: None, wants_second_pass: false }
     }
 
-    pub(super) fn unsure(
+    pub(super) fn with_advice(
         verdict: Verdict,
         reason: impl Into<String>,
         try_next: impl Into<String>,
@@ -47,7 +48,7 @@ impl Judgement {
 }
 
 impl Evidence {
-    /// Bytes of input that may be sent by now: the budget, and more of it while that decides nothing.
+    /// Bytes of input that may be sent by now: the budget, or without limit where the budget did not suffice for a verdict.
     pub fn allowance(&self) -> u64 {
         let Some(signals) = Signals::of(self) else { return self.budget };
         if signals.server_read < self.budget || !wants_more(self, &signals) {
@@ -56,13 +57,13 @@ impl Evidence {
         u64::MAX
     }
 
-    /// Bytes from beyond the kernels that prove a queue when they are read out.
+    /// Bytes beyond the kernels' buffering that prove a queue when they are drained.
     pub fn proves_queue_above(&self) -> u64 {
-        // A relay has two more sockets, whose kernels' queues are not the victim's.
+        // A relay has two more sockets, with kernel queues of their own.
         self.kernel_buffering.saturating_add(self.kernel_buffering / 4)
     }
 
-    /// Whether the server hung up at once, without having taken anything.
+    /// Whether the server closed the connection immediately, without having read anything.
     pub fn was_refused(&self) -> bool {
         let accepted_nothing =
             self.points.iter().all(|point| point.server_read() == 0 && point.server_written() == 0);
@@ -71,8 +72,8 @@ impl Evidence {
             && accepted_nothing
     }
 
-    /// Output that was nobody's queue but the kernels' at the end of the attack: what was written and not read, and the
-    /// answers to what the server had not read yet.
+    /// Output that only the kernels had buffered at the end of the attack: what was written and not read, and the replies to
+    /// what the server had not read yet.
     pub fn in_kernels(&self) -> u64 {
         let Some(last) = self.points.last() else { return 0 };
         let unread = last.sample.produced.saturating_sub(last.server_read()) as f64;
@@ -80,25 +81,25 @@ impl Evidence {
         last.server_written().saturating_sub(last.sample.consumed).saturating_add(answers as u64)
     }
 
-    /// Whether the verdict hangs on what the reading out gives: the server took everything and answered some of it.
+    /// Whether the verdict depends on the draining: the server accepted everything and replied to some of it.
     pub fn depends_on_drain(&self) -> bool {
         let signals = Signals::of(self).filter(|_| self.repeats && self.disconnect.is_none());
         signals.is_some_and(|signals| signals.stalled < WATCH && signals.server_written > GREETING_BYTES)
     }
 
-    /// Memory at which the attack ends, given its last point: none that is larger is needed to prove anything.
+    /// Memory at which the attack ends, given its last point. More is not needed for any verdict.
     pub fn memory_cap(&self, last: &Point) -> u64 {
         let base = self.points.first().and_then(|point| point.sample.server_memory).unwrap_or(0);
         let growth = last.sample.produced.saturating_mul(2).saturating_add(MEMORY_CAP).min(self.memory_limit);
         base.saturating_add(growth)
     }
 
-    /// Whether neither input nor output moves now.
+    /// Whether neither input nor output is moving now.
     pub fn is_stalled(&self) -> bool {
         Signals::of(self).is_some_and(|signals| signals.stalled >= SETTLE)
     }
 
-    /// Whether the attack has shown enough, so that the victim may read.
+    /// Whether the evidence is sufficient, so that the slow reader may read.
     pub fn is_enough(&self) -> bool {
         let Some(signals) = Signals::of(self) else { return false };
         if self.disconnect.is_some() || signals.t >= self.max_duration || exceeds_memory_cap(self) {
@@ -110,10 +111,10 @@ impl Evidence {
         self.repeats && signals.server_read >= self.budget && !wants_more(self, &signals)
     }
 
-    /// What the evidence says.
+    /// The verdict that follows from the evidence.
     pub fn judge(&self) -> Judgement {
         let Some(signals) = Signals::of(self) else {
-            return Judgement::unsure(Verdict::Inconclusive, "nothing was recorded", "try again");
+            return Judgement::with_advice(Verdict::Inconclusive, "nothing was recorded", "run it again");
         };
         if let Some(judgement) = judge_disconnect(self, &signals) {
             return judgement;
@@ -124,36 +125,36 @@ impl Evidence {
         if signals.stalled >= WATCH {
             return judge_stalled(self, &signals);
         }
-        if self.repeats && signals.server_read >= ENOUGH_INPUT.min(self.budget) {
+        if self.repeats && signals.server_read >= MIN_INPUT.min(self.budget) {
             return judge_accepting(self, &signals);
         }
         judge_slow(self, &signals)
     }
 }
 
-/// The server died or hung up.
+/// The server crashed or closed the connection.
 fn judge_disconnect(evidence: &Evidence, signals: &Signals) -> Option<Judgement> {
     let disconnect = evidence.disconnect?;
     let after = format!("after {} and {} of input", Seconds(disconnect.t), Bytes(signals.server_read));
     if disconnect.kind == DisconnectKind::Crashed {
         let grown =
-            signals.peak.map(|peak| format!(", its memory up by {}", Bytes(peak))).unwrap_or_default();
-        return Some(Judgement::new(Verdict::Crashes, format!("the server died {after}{grown}")));
+            signals.peak.map(|peak| format!("; its memory had grown by {}", Bytes(peak))).unwrap_or_default();
+        return Some(Judgement::new(Verdict::Crashes, format!("the server crashed {after}{grown}")));
     }
-    // An answer that fits into the kernels and then FIN is how a request ends, not a defence.
+    // A reply that fits into the kernels' queues and then FIN is the regular end of a request, not a defence.
     let just_answered = !evidence.repeats
         && disconnect.kind == DisconnectKind::Closed
         && signals.server_written <= evidence.kernel_buffering
         && signals.stalled < 1.0
         && !was_under_pressure_for(evidence, 1.0);
     if just_answered {
-        return Some(Judgement::unsure(
+        return Some(Judgement::with_advice(
             Verdict::Inconclusive,
             format!(
-                "the whole answer, {}, went into the kernel's queues and the server hung up",
+                "the reply ({}) fitted into the kernels' queues, and the server closed the connection",
                 Bytes(signals.server_written)
             ),
-            "ask for something larger than the kernel's queues, 64 MiB or endless",
+            "request something larger than the kernels' queues: 64 MiB or an endless stream",
         ));
     }
     let how = if disconnect.kind == DisconnectKind::Reset {
@@ -163,36 +164,36 @@ fn judge_disconnect(evidence: &Evidence, signals: &Signals) -> Option<Judgement>
     };
     let mut judgement = Judgement::new(Verdict::Disconnects, format!("the server {how} {after}"));
     if signals.server_read < LITTLE_INPUT && disconnect.t < 1.0 && !was_under_pressure_for(evidence, 0.1) {
-        let said = evidence.drain.as_ref().and_then(|drain| drain.first_text.as_deref());
-        let said = said.map(|said| format!(" It first_text: \"{said}\".")).unwrap_or_default();
+        let reply = evidence.drain.as_ref().and_then(|drain| drain.first_text.as_deref());
+        let reply = reply.map(|text| format!(" It replied: \"{text}\".")).unwrap_or_default();
         judgement.try_next = Some(format!(
-            "it hung up before anything had to wait, so perhaps it did not understand what it was sent.{said} \
-             If it needs a greeting, give it one in a script's setup"
+            "it closed the connection before anything had to wait, perhaps because it did not understand its input.{reply} \
+             If its protocol needs a greeting, add one to a script's setup"
         ));
     }
     Some(judgement)
 }
 
-/// The attack was stopped for the memory that the server took. Where little memory was left to take, that is no proof: a
-/// queue with a limit may be as large.
+/// The attack was stopped because of the server's memory. Where little memory was available, that proves nothing: a queue with a
+/// limit may be as large.
 fn judge_at_memory_cap(signals: &Signals) -> Judgement {
     let growth = signals.growth.unwrap_or(0);
     let grew = format!(
-        "memory grew by {} and was still growing when the attack was stopped, after {} of input",
+        "its memory had grown by {} and was still growing when the attack was stopped after {} of input",
         Bytes(growth),
         Bytes(signals.server_read)
     );
     if growth >= ENOUGH_GROWTH {
         return Judgement::new(Verdict::Unbounded, grew);
     }
-    Judgement::unsure(
+    Judgement::with_advice(
         Verdict::Inconclusive,
-        format!("{grew}: a queue with a limit may be as large"),
-        "run it where more memory is left, or raise --memory-limit if it was given",
+        format!("{grew}; a queue with a limit may be as large"),
+        "run it where more memory is available, or raise --memory-limit if it was given",
     )
 }
 
-/// More memory than any bound that is still worth the name.
+/// Whether the server uses more memory than any reasonable limit.
 fn exceeds_memory_cap(evidence: &Evidence) -> bool {
     let last = evidence.points.last();
     last.is_some_and(|last| {
@@ -200,7 +201,7 @@ fn exceeds_memory_cap(evidence: &Evidence) -> bool {
     })
 }
 
-/// Whether output waited for at least so many seconds before the connection ended.
+/// Whether output waited for at least `seconds` before the connection closed.
 fn was_under_pressure_for(evidence: &Evidence, seconds: f64) -> bool {
     let waiting: Vec<f64> = evidence
         .points

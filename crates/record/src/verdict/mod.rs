@@ -1,8 +1,8 @@
-//! The verdict: what a run says of a server whose client does not read.
+//! The verdict on a server whose client does not read.
 //!
-//! - [`Verdict`]: the words.
+//! - [`Verdict`]: its names.
 //! - [`Evidence`]: what an attack recorded.
-//! - [`Evidence::judge`]: the rule that leads from one to the other, a pure function.
+//! - [`Evidence::judge`]: the rules that derive the verdict from the evidence, a pure function.
 
 mod accepting;
 mod evidence;
@@ -21,25 +21,25 @@ pub use evidence::{Disconnect, DisconnectKind, Drain, Evidence, Point, StopReaso
 pub use figures::Figures;
 pub use judge::Judgement;
 
-/// What a run says of the server. See `echoctl audit` for what each rests on.
+/// The verdict on a server. `echoctl audit --help` says what each is based on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// It stopped reading, or producing: backpressure reached the producer.
     Bounded,
-    /// It ended the connection.
+    /// It closed the connection.
     Disconnects,
-    /// It takes everything and keeps nothing.
+    /// It accepts everything and buffers nothing.
     Discards,
-    /// It takes everything and keeps it on disk.
+    /// It accepts everything and writes it to disk.
     Spills,
-    /// It takes everything and keeps it in memory.
+    /// It accepts everything and buffers it in memory.
     Unbounded,
-    /// It died.
+    /// It crashed.
     Crashes,
-    /// It took too little in the time for any other verdict.
+    /// It accepted too little in the time for any other verdict.
     Slow,
-    /// The run does not allow a verdict.
+    /// The evidence is not sufficient for a verdict.
     Inconclusive,
 }
 

@@ -1,45 +1,49 @@
-//! Signals: what stands in the evidence, as the few figures that the rule asks for.
+//! Computes from the evidence the few figures that the rules need.
 
 use super::evidence::{Evidence, Point};
 use super::limits::{SETTLE, WATCH};
 use super::trend::{Movement, Series};
+use crate::{Queues, Sample};
 
 /// Figures of an attack. Sizes in bytes, times in seconds.
 #[derive(Debug, Clone)]
 pub(crate) struct Signals {
-    /// How long it has lasted.
+    /// Duration so far.
     pub(crate) t: f64,
-    /// Input that the server has taken.
+    /// Input that the server has read.
     pub(crate) server_read: u64,
     /// Output that the server has written.
     pub(crate) server_written: u64,
-    /// For how long neither input nor output has moved, up to now.
+    /// How long neither input nor output has moved, until now.
     pub(crate) stalled: f64,
-    /// Whether something waits in a kernel: input that the server does not take, or output that the victim does not.
+    /// Whether something waits in a kernel: input that the server does not read, or output that no longer fits into the slow
+    /// reader's queue.
     pub(crate) under_pressure: bool,
-    /// Whether the output has filled the kernel's queues: some waits, and no more was taken for a while.
+    /// Bytes in those queues of the kernels that are visible.
+    pub(crate) in_queues: u64,
+    /// Whether the output has filled the kernel's queues: some waits, and no more was accepted for a while.
     pub(crate) output_is_full: bool,
-    /// Output that the input taken since then has earned, by what was answered before.
+    /// Output that is pending for the input read since then, at the ratio of output to input before.
     pub(crate) pending_output: u64,
-    /// Growth of the server's memory since the beginning; `None` where it is not visible.
+    /// Growth of the server's memory since the start; `None` where it is not visible.
     pub(crate) growth: Option<u64>,
-    /// The most growth that was seen at any time.
+    /// Maximum of that growth.
     pub(crate) peak: Option<u64>,
-    /// Floor of the memory against input server_read: bytes kept for each byte taken.
+    /// Slope of the memory's floor over input: bytes retained per byte read.
     pub(crate) retained: Option<f64>,
-    /// Movement of memory over time, while everything else was still.
+    /// Movement of memory during the stall.
     pub(crate) memory_while_stalled: Option<Movement>,
-    /// The same, over the last seconds of it alone.
+    /// The same, over only the last seconds of it.
     pub(crate) memory_lately: Option<Movement>,
     /// The same, over the later half of it.
     pub(crate) memory_later_half: Option<Movement>,
     /// Movement of memory over the whole attack.
     pub(crate) memory_in_all: Option<Movement>,
-    /// Movement of disk writes while everything else was still.
+    /// Movement of disk writes during the stall.
     pub(crate) disk_while_stalled: Option<Movement>,
-    /// Bytes written to disk since the beginning.
+    /// Bytes written to disk since the start.
     pub(crate) disk_written: Option<u64>,
-    /// Cores that the server kept busy while everything was still.
+    /// Processor cores that the server used during the stall.
     pub(crate) busy_while_stalled: Option<f64>,
 }
 
@@ -52,7 +56,7 @@ impl Signals {
             last.server_read().saturating_sub(point.server_read()) > STALL_BYTES
                 || last.server_written().saturating_sub(point.server_written()) > STALL_BYTES
         };
-        // With input left to send, stillness is the server's doing only while the kernel takes none of it.
+        // While there is input to send, the server is the cause of a stall only if the kernel accepts none of it.
         let idle =
             |point: &Point| evidence.repeats && !point.blocked && point.server_read() < last.server_read();
         let since = points.iter().rev().take_while(|point| !moved(point) && !idle(point)).last();
@@ -73,6 +77,7 @@ impl Signals {
             server_read: last.server_read(),
             server_written: last.server_written(),
             stalled,
+            in_queues: Queues::of(&Sample { is_echo: Some(false), ..last.sample }).total(),
             under_pressure: (evidence.repeats && input_waits) || last.output_waiting() > 0,
             output_is_full: output_is_full(points, last),
             pending_output: pending_output(points, last),
@@ -110,15 +115,15 @@ fn output_is_full(points: &[Point], last: &Point) -> bool {
         })
 }
 
-/// What the input earned and was not given, by the ratio that held before the output was full.
+/// Output still to come for the input, at the ratio that held before the output was full.
 fn pending_output(points: &[Point], last: &Point) -> u64 {
-    let earned = answer_ratio(points).map_or(0.0, |ratio| ratio * last.server_read() as f64) as u64;
-    earned.saturating_sub(last.server_written())
+    let expected = answer_ratio(points).map_or(0.0, |ratio| ratio * last.server_read() as f64) as u64;
+    expected.saturating_sub(last.server_written())
 }
 
-/// Bytes of output for each byte of input while the output was not full yet. `None` when there was no input.
+/// Bytes of output per byte of input while the output was not full yet. `None` if there was no input.
 pub(super) fn answer_ratio(points: &[Point]) -> Option<f64> {
-    // The first point at which (almost) all output of today was written.
+    // The first point at which (almost) all output so far was written.
     let last = points.last()?;
     let full = points
         .iter()
@@ -126,15 +131,14 @@ pub(super) fn answer_ratio(points: &[Point]) -> Option<f64> {
     (full.server_read() > 0).then(|| full.server_written() as f64 / full.server_read() as f64)
 }
 
-/// Memory or disk over time; `None` when it is not visible.
+/// Memory or disk over time; `None` where it is not visible.
 fn series(points: &[Point], value: impl Fn(&Point) -> Option<u64>) -> Option<Series> {
     let seen: Vec<(f64, f64)> =
         points.iter().filter_map(|point| Some((point.sample.t, value(point)? as f64))).collect();
     (!seen.is_empty()).then(|| Series::new(seen))
 }
 
-/// The slope of the memory's floor over input taken. The last tenth of the input is left out when there is enough of it:
-/// a floor knows nothing yet of what is given back later.
+/// The slope of the memory's floor over input read.
 fn retained(points: &[Point]) -> f64 {
     let by_input = Series::new(
         points
@@ -144,8 +148,8 @@ fn retained(points: &[Point]) -> f64 {
     by_input.floor().slope()
 }
 
-/// Less than this in either direction is standing stalled: pings and window probes go on for ever.
+/// Less than this in either direction is a stall: pings and window probes never stop.
 const STALL_BYTES: u64 = 4096;
 
-/// Seconds without a byte of output after which a queue in the kernel is full: its last steps come 200 ms apart.
+/// Seconds without a byte of output after which a queue of the kernel is full: its last steps are 200 ms apart.
 const FULL_FOR: f64 = 0.3;

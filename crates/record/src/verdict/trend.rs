@@ -1,7 +1,7 @@
-//! Trends: what a series of measurements does, told apart from what a garbage collector makes of it.
+//! Finds the trend of a series of measurements in spite of garbage collection.
 //!
-//! Memory of a managed runtime is a saw-tooth over a floor. Single samples of it mean nothing, so all is judged on medians
-//! of windows, and on the floor: the least that is reached from a moment on. A queue raises its floor, garbage does not.
+//! The memory of a managed runtime is a sawtooth above a floor. Single samples of it are meaningless, so trends are computed from
+//! medians of windows and from the floor: the minimum of all later values. A queue raises the floor, garbage does not.
 
 /// A series of (x, y), x ascending: time or bytes against memory.
 #[derive(Debug, Clone, Default)]
@@ -26,7 +26,7 @@ impl Series {
         }
     }
 
-    /// The least y from each point on. Growth of it is growth that was not given back.
+    /// The least y from each point on. Its growth is growth that was never released.
     pub(crate) fn floor(&self) -> Series {
         let mut floor = self.0.clone();
         for i in (1..floor.len()).rev() {
@@ -58,9 +58,9 @@ impl Series {
         }
     }
 
-    /// The slope by Theil and Sen, the median of the slopes of all pairs: a third of the points may be anything.
+    /// The slope by Theil and Sen, the median of the slopes of all pairs: up to a third of the points may be outliers.
     pub(crate) fn slope(&self) -> f64 {
-        // 120 points make 7,140 pairs: below a millisecond, and more points would not make it better.
+        // 120 points have 7,140 pairs: less than a millisecond of work, and more points would not be more accurate.
         let stride = self.0.len().div_ceil(120).max(1);
         let points: Vec<(f64, f64)> = self.0.iter().copied().step_by(stride).collect();
         let mut slopes = Vec::with_capacity(points.len() * points.len() / 2);
@@ -92,13 +92,13 @@ impl Movement {
         self.last - self.first
     }
 
-    /// Whether it went up all the time, but for one step.
+    /// Whether it went up in every step but one.
     pub(crate) fn is_steady(&self) -> bool {
         self.steps >= WINDOWS / 2 && self.up + 1 >= self.steps
     }
 }
 
-/// The middle value; `None` of nothing.
+/// The middle value; `None` if there are no values.
 fn median(mut values: Vec<f64>) -> Option<f64> {
     if values.is_empty() {
         return None;
@@ -107,7 +107,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     Some(*values.select_nth_unstable_by(middle, f64::total_cmp).1)
 }
 
-/// Windows in which movement is judged: enough to tell steady from once, and still several samples each in 3.5 seconds.
+/// Number of windows: enough to distinguish a steady rise from a single step, with several samples each in 3.5 s.
 const WINDOWS: usize = 7;
 
 #[cfg(test)]
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_saw_tooth_has_a_flat_floor() {
+    fn a_sawtooth_has_a_flat_floor() {
         let teeth = series(|x| 100.0 * (x % 1.5));
 
         assert!(teeth.floor().since(0.0).slope() < 10.0);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_is_no_steady_rise() {
+    fn a_step_is_not_a_steady_rise() {
         assert!(!series(|x| if x < 3.0 { 0.0 } else { 50.0 }).movement().is_steady());
     }
 
