@@ -60,6 +60,12 @@ fn length(rest: &[char]) -> usize {
             let end = span.take_while(|&&c| c != '\u{1}').position(|&c| c == '`');
             end.filter(|&end| end > 0).map_or(1, |end| end + 2)
         }
+        // An argument of a format string, which is code.
+        '{' => {
+            let argument =
+                rest[1..].iter().take_while(|&&c| is_in_word(c) || ".:?#$<>^*+".contains(c)).count();
+            if rest.get(argument + 1) == Some(&'}') { argument + 2 } else { 1 }
+        }
         // An escape in a literal: its letter is not part of the word after it.
         '\\' => rest.len().min(2),
         c if c.is_alphanumeric() => rest.iter().take_while(|&&c| is_in_word(c)).count(),
@@ -107,6 +113,7 @@ mod tests {
         assert_eq!(read("a.rs", "f(\"is it?\"); // So it\n// is.\n"), "· \" is it ? \" · / / so it is .");
         assert_eq!(read("a.rs", "//! One\n//!\n//! `Two x` it's\n"), "one · ` it's");
         assert_eq!(read("a.rs", "\"one\\ntwo \\\n   three\""), "\" one \\n two three \"");
+        assert_eq!(read("a.rs", "\"{one}: {two:?} {3\""), "\" {one} : {two:?} { 3 \"");
     }
 
     #[test]
