@@ -1,7 +1,7 @@
-//! Accepting: one loop that takes connections in, whatever kind of I/O serves them.
+//! Accepts connections in a loop, for every I/O model.
 //!
-//! When there is no place left it stops accepting, and newcomers wait in the kernel's backlog. When descriptors or memory
-//! run out it pauses and tries again: connections that close give back what is missing.
+//! While the maximum number of connections is open it stops accepting, and further clients wait in the accept backlog. When file
+//! descriptors or memory run out it pauses and tries again: connections that close free what is missing.
 
 use std::convert::Infallible;
 use std::io;
@@ -22,7 +22,7 @@ use crate::shared::Shared;
 use crate::sys::Descriptor;
 use crate::{direct, queued, threads};
 
-/// Accepts for ever; dropping the future ends it.
+/// Accepts until the future is dropped.
 pub(crate) async fn accept(listener: &TcpListener, shared: &Arc<Shared>, backend: &IoBackend) -> Infallible {
     let mut backoff = AcceptBackoff::default();
     loop {
@@ -33,26 +33,26 @@ pub(crate) async fn accept(listener: &TcpListener, shared: &Arc<Shared>, backend
         };
         match accepted {
             Ok(()) => backoff.reset(),
-            // The newcomer went while it waited to be accepted: no connection to serve, nothing to report.
+            // The client left while it waited to be accepted: there is no connection to serve, and nothing to report.
             Err(error) if is_peer_error(&error) => tokio::task::yield_now().await,
-            // Whatever else it is may last, so it must not be retried in a tight loop.
+            // Any other error may persist, so it must not be retried in a tight loop.
             Err(error) => backoff.pause(shared, error).await,
         }
     }
 }
 
-/// Where connections are served.
+/// Serves connections in one of the I/O models.
 pub(crate) enum IoBackend {
-    /// Each by a task.
+    /// One task per connection.
     Tasks,
-    /// Each by a thread.
+    /// One thread per connection.
     Threads,
-    /// All by one thread.
+    /// One thread for all connections.
     OneThread(OneThread),
 }
 
 impl IoBackend {
-    /// Gets ready for connections of this kind.
+    /// Prepares for connections.
     pub(crate) fn start(io: Io) -> io::Result<IoBackend> {
         Ok(match io {
             Io::Tasks => IoBackend::Tasks,
@@ -62,7 +62,7 @@ impl IoBackend {
     }
 
     fn spawn(&self, shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
-        // Elsewhere than on Linux the listening socket's choices are not inherited. An error means that the peer has gone.
+        // Only Linux inherits these options from the listening socket. An error means that the peer has gone.
         #[cfg(not(target_os = "linux"))]
         let _ = (stream.set_nodelay(true), socket2::SockRef::from(&stream).set_out_of_band_inline(true));
         match self {
@@ -71,7 +71,7 @@ impl IoBackend {
                 serve_in_task(Connection::new(stream, handle));
                 Ok(())
             }
-            // Made blocking before it is listed: should that fail, the socket closes and stands in no list.
+            // Made blocking before it is added to the table: if that fails, the socket closes and has no entry.
             IoBackend::Threads => {
                 let stream = blocking(stream)?;
                 let handle = register(shared, Descriptor::of(&stream), peer)?;
@@ -86,10 +86,10 @@ impl IoBackend {
     }
 }
 
-/// A handle for a newcomer.
+/// Adds a new connection to the table.
 ///
 /// # Errors
-/// When there is no memory for one. (There is a place: only the loop above takes places, and it waited until there was one.)
+/// If there is no memory for its entry. (The table is not full: only the loop above adds entries, and it waited for a free one.)
 fn register(shared: &Arc<Shared>, descriptor: Descriptor, peer: SocketAddr) -> io::Result<ConnectionHandle> {
     let now = shared.clock.load(std::sync::atomic::Ordering::Relaxed);
     let index = shared.table.insert(descriptor, peer, now)?;
@@ -97,7 +97,7 @@ fn register(shared: &Arc<Shared>, descriptor: Descriptor, peer: SocketAddr) -> i
     Ok(ConnectionHandle::new(shared.clone(), index))
 }
 
-/// The table is the task's owner: it ends the connection, and so the task, and waits for it.
+/// The task needs no other owner than the table, which closes the connection, and thereby ends the task, and waits for it.
 fn serve_in_task(connection: Connection) {
     match connection.handle.config().policy {
         Policy::Await => tokio::spawn(direct::serve(connection)),
@@ -111,7 +111,7 @@ fn blocking(stream: TcpStream) -> io::Result<std::net::TcpStream> {
     Ok(stream)
 }
 
-/// Whether only this newcomer is lost, to whom the error came before it was accepted (see accept(2)).
+/// Whether the error concerns only this connection, which failed before it was accepted (see accept(2)).
 fn is_peer_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, NotConnected, TimedOut};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | NotConnected | TimedOut)
@@ -119,7 +119,7 @@ fn is_peer_error(error: &io::Error) -> bool {
         || matches!(error.kind(), io::ErrorKind::NetworkDown | io::ErrorKind::BrokenPipe)
 }
 
-/// How long to pause while something has run out, and whether that has been said.
+/// How long to pause while descriptors or memory are used up, and when that was last reported.
 #[derive(Default)]
 struct AcceptBackoff {
     pauses: u32,
@@ -141,13 +141,13 @@ impl AcceptBackoff {
     }
 }
 
-/// Bytes of memory that must be left when a connection is accepted. It takes one KiB; the rest is for the small things that those
-/// who are open may need before the next is accepted.
+/// Bytes of memory that must be available when a connection is accepted. It needs 1 KiB; the rest is for small allocations of the
+/// open connections before the next is accepted.
 const CONNECTION_HEADROOM: usize = 1 << 20;
 
-/// Long enough not to spin on a full table, short enough that nobody notices one that was full for a moment.
+/// Long enough not to spin on a full table, and short enough that a client does not notice one that was full for a moment.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A server at the edge of its descriptors runs out with each newcomer; it need not say so each time.
+/// A server at the limit of its file descriptors runs out again with each new connection, so it does not report each time.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);

@@ -1,16 +1,16 @@
-//! Counts the bytes that connections hold against the memory limit, before they are allocated.
+//! Counts the bytes that connections buffer against the memory limit, before they are allocated.
 //!
 //! ```text
-//! 0                         buffered - releasing         buffered            limit
-//! | of connections that stay | of those being ended | still free     |
+//! 0                         buffered - releasing        buffered        limit
+//! | of connections that stay | of those being closed    | free          |
 //! ```
 //!
-//! What is counted is allocated capacity: reply queues and frame buffers. Bytes are taken with one compare-and-exchange, so
-//! that growths on several threads cannot pass one check together: [`try_add`](Account::try_add) never exceeds the limit.
-//! [`add`](Account::add) may, by what one read left over: see `frames` for when that is, and `shared` for what follows.
+//! What counts is allocated capacity: reply queues and frame buffers. Bytes are added with one compare-and-exchange, so that
+//! connections that grow on several threads cannot pass the check together: [`try_add`](Account::try_add) never exceeds the limit.
+//! [`add`](Account::add) may, by what one read left over: see `frames` for when that happens, and `shared` for what follows.
 //!
-//! A connection that is ended for the limit gives its bytes back when its own task or thread has woken. Until then they are
-//! counted as buffered and as releasing: nobody else takes them yet, and nobody else is ended in the meantime for their sake.
+//! A connection that is closed for the limit frees its bytes when its own task or thread has woken up. Until then they count as
+//! buffered and as about to be released: no other connection can use them yet, and no other is closed in the meantime.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -19,9 +19,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub(crate) struct Account {
     limit: u64,
     buffered: AtomicU64,
-    /// The most it was since somebody last looked.
+    /// Maximum of `buffered` since [`take_peak`](Account::take_peak) was last called.
     peak: AtomicU64,
-    /// Of `buffered`, what connections that are being ended will give back.
+    /// The part of `buffered` that belongs to connections that are being closed.
     releasing: AtomicU64,
 }
 
@@ -31,7 +31,7 @@ impl Account {
         Account { limit, buffered: AtomicU64::new(0), peak: AtomicU64::new(0), releasing: AtomicU64::new(0) }
     }
 
-    /// Takes `bytes`, or nothing and returns false when they would exceed the limit.
+    /// Adds `bytes`, unless they would exceed the limit. Returns whether it did.
     pub(crate) fn try_add(&self, bytes: usize) -> bool {
         let sum = |buffered: u64| buffered.checked_add(bytes as u64).filter(|&sum| sum <= self.limit);
         let taken = self.buffered.fetch_update(Relaxed, Relaxed, sum);
@@ -41,24 +41,24 @@ impl Account {
         taken.is_ok()
     }
 
-    /// Takes `bytes` that are there already. Returns false when they exceed the limit.
+    /// Adds `bytes` that are allocated already. Returns false if they exceed the limit.
     pub(crate) fn add(&self, bytes: usize) -> bool {
         let buffered = self.buffered.fetch_add(bytes as u64, Relaxed) + bytes as u64;
         self.note_peak(buffered);
         buffered <= self.limit
     }
 
-    /// Gives `bytes` back.
+    /// Subtracts `bytes`, which have been freed.
     pub(crate) fn subtract(&self, bytes: usize) {
         self.buffered.fetch_sub(bytes as u64, Relaxed);
     }
 
-    /// Notes that `bytes` that are buffered will be given back soon.
+    /// Records that `bytes` are about to be freed, since their connection is being closed.
     pub(crate) fn begin_release(&self, bytes: usize) {
         self.releasing.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// Notes that a promise is kept: the bytes have been given back.
+    /// Records that these `bytes` have been freed.
     pub(crate) fn finish_release(&self, bytes: usize) {
         self.releasing.fetch_sub(bytes as u64, Relaxed);
     }
@@ -68,7 +68,7 @@ impl Account {
         self.buffered().saturating_add(bytes as u64) <= self.limit
     }
 
-    /// Whether `bytes` more will fit once all promises are kept.
+    /// Whether `bytes` more will fit once all connections that are being closed are gone.
     pub(crate) fn will_fit(&self, bytes: usize) -> bool {
         let staying = self.buffered().saturating_sub(self.releasing.load(Relaxed));
         staying.saturating_add(bytes as u64) <= self.limit
@@ -79,7 +79,7 @@ impl Account {
         self.buffered.load(Relaxed)
     }
 
-    /// The most bytes that were buffered since this was last asked.
+    /// Maximum number of bytes buffered since the last call.
     pub(crate) fn take_peak(&self) -> u64 {
         self.peak.swap(0, Relaxed).max(self.buffered())
     }
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn growths_on_many_threads_never_exceed_the_limit() {
+    fn growth_on_many_threads_never_exceeds_the_limit() {
         const LIMIT: u64 = 100_000;
         let account = Account::new(LIMIT);
 

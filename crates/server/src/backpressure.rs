@@ -1,34 +1,34 @@
-//! What to do next about a reply queue: a plain value that is told how full things are, and answers.
+//! Decides when to read, wait, drop or disconnect: a plain value that is given fill levels and returns decisions.
 //!
-//! It knows no socket, no task and no clock (`now` is handed in), so each rule of each [`Policy`] is tested as a table. The
-//! loop in `queued` obeys it:
+//! It knows no socket, no task and no clock (`now` is passed in), so each rule of each [`Policy`] is tested as a table. The loop in
+//! `queued` follows it:
 //!
-//! 1. Write what is queued, as far as the kernel takes it.
-//! 2. Ask [`decide`](Backpressure::decide), and read, wait or disconnect.
-//! 3. When a frame has been read and cannot be written at once, ask [`admit`](Backpressure::admit), and queue or drop it.
+//! 1. Write what is queued, as far as the kernel accepts it.
+//! 2. Call [`decide`](Backpressure::decide), then read, wait or disconnect.
+//! 3. If a frame that was read cannot be written immediately, call [`admit`](Backpressure::admit), then queue or drop it.
 
 use std::time::{Duration, Instant};
 
 use crate::policy::Policy;
 
-/// The decision maker of one connection.
+/// The decisions for one connection.
 #[derive(Debug)]
 pub struct Backpressure {
     policy: Policy,
-    /// Whether reading has stopped at the limit and waits for the level to resume at.
+    /// Whether reading has stopped at the limit and has not reached the low watermark yet.
     paused: bool,
-    /// Since when the queue has been over what is borne.
+    /// When the queue began to exceed its limit.
     over_since: Option<Instant>,
-    /// Bytes of the frame that the queue began with: it was admitted whatever its length, so it is borne.
+    /// Length of the frame that was queued first. It was admitted at any length, so it does not count as over the limit.
     first_frame: usize,
 }
 
-/// How full things are.
+/// How full the queues are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Queued {
-    /// Bytes in this connection's reply queue.
+    /// Bytes in the reply queue of this connection.
     pub own: usize,
-    /// Bytes held by all connections of the server together.
+    /// Bytes buffered by all connections of the server together.
     pub all: u64,
 }
 
@@ -37,30 +37,30 @@ pub struct Queued {
 pub enum Action {
     /// Read: there is room.
     Read,
-    /// Do not read; go on when the peer has taken bytes.
+    /// Do not read; continue when the kernel accepts output again.
     Wait,
-    /// The same, but ask again after this time at the latest.
+    /// Wait as well, but ask again after this time at the latest.
     WaitAtMost(Duration),
-    /// Give the peer up.
+    /// Disconnect the peer.
     Disconnect,
 }
 
-/// What is to become of a frame that cannot be written at once.
+/// What to do with a frame that cannot be written immediately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     /// Append it to the queue.
     Queue,
-    /// Forget it, as a whole.
+    /// Drop it as a whole.
     Drop,
 }
 
 impl Backpressure {
-    /// A decision maker for one connection under `policy`.
+    /// The decisions for one connection under `policy`.
     pub const fn new(policy: Policy) -> Backpressure {
         Backpressure { policy, paused: false, over_since: None, first_frame: 0 }
     }
 
-    /// What to do next, after all that the kernel would take has been written.
+    /// What to do next, after everything that the kernel accepts has been written.
     pub fn decide(&mut self, queued: Queued, now: Instant) -> Action {
         let read_if = |there_is_room| if there_is_room { Action::Read } else { Action::Wait };
         match self.policy {
@@ -71,8 +71,8 @@ impl Backpressure {
                 self.paused = if self.paused { queued.own > resume_at } else { queued.own >= limit };
                 read_if(!self.paused)
             }
-            // Whoever has nothing queued may always read: so each connection gets on, however greedy the others are, and
-            // whoever waits has bytes queued, so that its own peer's reading wakes it.
+            // A connection with an empty queue may always read. So each makes progress, however much the others have queued,
+            // and one that waits has bytes queued itself, so that its own peer wakes it up by reading.
             Policy::Budget { limit } => read_if(queued.own == 0 || queued.all < limit as u64),
             Policy::Disconnect { limit, grace } => self.decide_in_grace(queued.own, limit, grace, now),
         }
@@ -86,7 +86,7 @@ impl Backpressure {
         }
     }
 
-    /// Says that the queue was empty and begins with a frame of `frame` bytes, which may be longer than the limit.
+    /// Records that the queue was empty and now starts with a frame of `frame` bytes, which may exceed the limit.
     pub fn start_with(&mut self, frame: usize) {
         self.first_frame = frame;
     }
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn bounded_waits_at_the_limit_and_reads_as_soon_as_there_is_room() {
+    fn bounded_waits_at_the_limit_and_resumes_below_it() {
         let policy = Policy::Bounded { limit: LIMIT };
 
         assert_eq!(decide(policy, LIMIT - 1, 0), Action::Read);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn watermark_waits_at_the_limit_until_the_queue_has_fallen_to_the_lower_mark() {
+    fn watermark_waits_from_the_limit_to_the_low_watermark() {
         let mut backpressure = Backpressure::new(Policy::Watermark { limit: LIMIT, resume_at: 200 });
         let mut answers = |levels: &[usize]| {
             levels.iter().map(|&own| decide_again(&mut backpressure, own)).collect::<Vec<_>>()
@@ -146,14 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn drop_reads_on_and_drops_the_frame_that_does_not_fit() {
+    fn drop_keeps_reading_and_drops_a_frame_that_does_not_fit() {
         let policy = Policy::Drop { limit: LIMIT };
         let admit = |queued, frame| Backpressure::new(policy).admit(queued, frame);
 
         assert_eq!(decide(policy, LIMIT, 0), Action::Read);
         assert_eq!(admit(900, 100), Admission::Queue);
         assert_eq!(admit(900, 101), Admission::Drop);
-        assert_eq!(admit(0, 5000), Admission::Queue, "a long frame passes when the queue is empty");
+        assert_eq!(admit(0, 5000), Admission::Queue, "an empty queue admits a long frame");
     }
 
     #[test]
@@ -164,21 +164,25 @@ mod tests {
     }
 
     #[test]
-    fn disconnect_bears_the_limit_for_ever_and_more_for_the_grace() {
+    fn disconnect_tolerates_more_than_the_limit_for_the_grace() {
         let (start, second) = (Instant::now(), Duration::from_secs(1));
         let mut backpressure = Backpressure::new(Policy::Disconnect { limit: LIMIT, grace: second * 3 });
         let mut at = |seconds, own| backpressure.decide(Queued { own, all: 0 }, start + second * seconds);
 
         assert_eq!(at(0, LIMIT), Action::Read);
-        assert_eq!(at(100, LIMIT + 1), Action::WaitAtMost(second * 3), "it is not read during the grace");
+        assert_eq!(
+            at(100, LIMIT + 1),
+            Action::WaitAtMost(second * 3),
+            "nothing is read during the grace time"
+        );
         assert_eq!(at(102, LIMIT + 1), Action::WaitAtMost(second));
         assert_eq!(at(102, LIMIT), Action::Read, "it caught up");
-        assert_eq!(at(110, LIMIT + 1), Action::WaitAtMost(second * 3), "so the grace begins anew");
+        assert_eq!(at(110, LIMIT + 1), Action::WaitAtMost(second * 3), "so the grace time starts again");
         assert_eq!(at(113, LIMIT + 1), Action::Disconnect);
     }
 
     #[test]
-    fn disconnect_without_grace_disconnects_at_once_but_bears_one_long_frame() {
+    fn disconnect_without_grace_tolerates_one_long_frame() {
         let mut backpressure = Backpressure::new(Policy::Disconnect { limit: LIMIT, grace: Duration::ZERO });
         backpressure.start_with(5000);
 
@@ -187,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn budget_waits_when_all_together_are_at_the_limit_but_lets_everybody_have_one_read() {
+    fn budget_waits_at_the_total_limit_but_grants_one_read() {
         let policy = Policy::Budget { limit: LIMIT };
 
         assert_eq!(decide(policy, 10, 999), Action::Read);

@@ -33,7 +33,7 @@ pub struct Config {
     /// Disconnects a peer whose kernel acknowledges no byte for this long while output is pending. (Where acknowledgements
     /// are not visible: when our kernel accepts none.) Default: never.
     ///
-    /// A slow reader is acknowledged in jumps of up to 2 MiB, so the timeout must exceed the time in which the slowest peer
+    /// A slow reader is acknowledged in jumps of up to 2.3 MiB, so the timeout must exceed the time in which the slowest peer
     /// reads one: see docs/policies.md.
     pub write_timeout: Option<Duration>,
     /// Disconnects a peer whose kernel acknowledges pending output more slowly than this. Default: no minimum.
@@ -80,8 +80,8 @@ impl MinRate {
     /// The highest [`bytes_per_second`](MinRate::bytes_per_second): 1 TiB, which no connection reaches.
     pub const HIGHEST: u64 = 1 << 40;
 
-    /// The period that `echoctl serve` uses by default: 30 s. A peer that reads 13 KiB/s through a receive buffer of 6 MiB,
-    /// the most that Linux usually grows one to, is acknowledged once in that time.
+    /// The period that `echoctl serve` uses by default: 30 s. A peer that reads 24 KiB/s through a receive buffer of 6 MiB,
+    /// the largest to which Linux usually grows one, is acknowledged at least once in that time.
     pub const PERIOD: Duration = Duration::from_secs(30);
 
     /// The rate times `milliseconds`, in thousandths of a byte. (Whole bytes would round the lowest rates to nothing.)

@@ -1,8 +1,8 @@
-//! One connection's socket, frame buffer and handle: reading and writing, and what must happen before each wait.
+//! One connection's socket, frame buffer and handle: reading, writing, and what must happen before each wait.
 //!
-//! A connection that waits holds no buffer but the bytes it cannot do without, and is counted with those. So each call that
-//! may wait ends in [`before_waiting`](Connection::before_waiting) when it does. One that needs more than the memory limit
-//! leaves waits too, [for others to go](Connection::poll_for_room), or is ended.
+//! A connection that waits has no buffer except for the bytes that it cannot do without, and these are counted. So each call that
+//! may wait calls [`before_waiting`](Connection::before_waiting) first. A connection that needs more memory than the limit leaves
+//! waits as well, [for others to close](Connection::poll_for_room), or is closed itself.
 
 use std::future::poll_fn;
 use std::io;
@@ -24,7 +24,7 @@ use crate::sys;
 /// A connection with a peer.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    // Fields are dropped in this order: the handle must be left before the socket closes.
+    // Fields are dropped in this order: the entry must be removed before the socket closes.
     pub(crate) handle: ConnectionHandle,
     stream: TcpStream,
     pub(crate) frames: FrameBuffer,
@@ -42,19 +42,18 @@ impl Connection {
         Connection { handle, stream, frames, decoder, read_size: ReadSize::default(), quantum_used: 0 }
     }
 
-    /// How many of the oldest unread bytes are whole frames; 0 when more must be read first.
+    /// Length of the complete frames at the front of the unread bytes; 0 if more must be read first.
     pub(crate) fn complete_frames(&mut self) -> Result<usize, CloseReason> {
         self.decoder.complete_len(self.frames.unread()).map_err(|fault| self.handle.frame_error(fault))
     }
 
-    /// Reads what there is, and waits for something if there is nothing. Returns the number of bytes, 0 at the end of the
-    /// stream.
+    /// Reads what has arrived, and waits if nothing has. Returns the number of bytes, 0 at the end of the stream.
     pub(crate) fn read(&mut self) -> impl Future<Output = Result<usize, CloseReason>> {
         poll_fn(|cx| self.poll_read(cx, 0))
     }
 
-    /// Writes the oldest `count` unread bytes, and waits while the kernel takes no more. This wait *is* the backpressure:
-    /// meanwhile nothing is read.
+    /// Writes the oldest `count` unread bytes, and waits while the kernel accepts no more. This wait *is* the backpressure:
+    /// nothing is read in the meantime.
     pub(crate) fn write_all(&mut self, mut count: usize) -> impl Future<Output = Result<(), CloseReason>> {
         poll_fn(move |cx| {
             while count > 0 {
@@ -64,7 +63,7 @@ impl Connection {
         })
     }
 
-    /// One read into the frame buffer. `queued` bytes are allocated elsewhere for the same peer.
+    /// Reads once into the frame buffer. `queued` bytes are allocated elsewhere for the same peer.
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -98,13 +97,13 @@ impl Connection {
         }
     }
 
-    /// Counts what room for a read will take. While the memory limit is not near, that costs one load.
+    /// Counts the memory that the next read needs. While the memory limit is not near, that costs one load.
     fn count_need(&self, wanted: usize, queued: usize) -> Result<Result<(), NoRoom>, Full> {
         let need = self.frames.need(wanted)?;
         if need == Need::Growth(0) || (need == Need::ThreadBuffer && self.handle.has_room()) {
             return Ok(Ok(()));
         }
-        // What was freed since the last wait must not stand in the way.
+        // First subtracts what was freed since the last wait.
         self.handle.set_buffered(self.frames.allocated() + queued);
         Ok(match need {
             Need::ThreadBuffer => self.handle.make_room(),
@@ -112,8 +111,8 @@ impl Connection {
         })
     }
 
-    /// What comes of having no room: the end, or a wait for others to go. They have been woken, so this task only lets all
-    /// that are ready run before it tries again.
+    /// Handles a lack of room: fails, or waits for other connections to close. These have been woken, so this task only lets
+    /// all tasks that are ready run before it tries again.
     pub(crate) fn poll_for_room<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -122,7 +121,7 @@ impl Connection {
     ) -> Poll<Result<T, CloseReason>> {
         match no_room {
             NoRoom::Soon => {}
-            NoRoom::Ended => return Poll::Ready(Err(CloseReason::MemoryLimit)),
+            NoRoom::Closing => return Poll::Ready(Err(CloseReason::MemoryLimit)),
             NoRoom::OutOfMemory => return Poll::Ready(Err(CloseReason::OutOfMemory)),
         }
         self.before_waiting(queued, queued > 0)?;
@@ -132,7 +131,7 @@ impl Connection {
         Poll::Pending
     }
 
-    /// One write of at most the oldest `count` bytes of the frame buffer, which forgets what was written.
+    /// Writes at most the oldest `count` bytes of the frame buffer, once, and consumes what was written.
     pub(crate) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -154,8 +153,8 @@ impl Connection {
         }
     }
 
-    /// Writes the oldest `count` bytes, of which the first `written` are written already, until the kernel takes no more.
-    /// Returns how many are written then; the frame buffer keeps them all.
+    /// Writes the oldest `count` bytes, of which the first `written` are written already, until the kernel accepts no more.
+    /// Returns how many are written then. None of them is consumed.
     pub(crate) fn write_in_place(
         &mut self,
         cx: &mut Context<'_>,
@@ -176,7 +175,7 @@ impl Connection {
         Ok(written)
     }
 
-    /// One write of bytes that lie elsewhere. It leaves the frame buffer alone, so the caller sees to it before it waits.
+    /// Writes bytes from elsewhere, once. It does not park the frame buffer; the caller does that before it waits.
     pub(crate) fn poll_write_bytes(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         if let Poll::Ready(Ok(count)) = written {
@@ -185,7 +184,7 @@ impl Connection {
         written
     }
 
-    /// Pending, once, when this connection has had its turn: then the others of this thread have theirs.
+    /// Yields once after a quantum, so that other connections on this thread run.
     fn poll_quantum(&mut self, cx: &mut Context<'_>, queued: usize) -> Poll<Result<(), CloseReason>> {
         if self.quantum_used < QUANTUM || self.handle.has_thread_to_itself() {
             return Poll::Ready(Ok(()));
@@ -194,8 +193,8 @@ impl Connection {
         poll_yield(cx).map(Ok)
     }
 
-    /// Gives back what a waiting connection does not need, and counts the rest: the frame buffer, and `queued` bytes
-    /// allocated elsewhere. `pending_output` says whether the peer has bytes to take.
+    /// Frees what a waiting connection does not need, and counts the rest: the frame buffer, and `queued` bytes allocated
+    /// elsewhere. `pending_output` is whether it waits for the peer to read.
     pub(crate) fn before_waiting(&mut self, queued: usize, pending_output: bool) -> Result<(), CloseReason> {
         self.quantum_used = 0;
         self.frames.park()?;
@@ -204,36 +203,36 @@ impl Connection {
         Ok(())
     }
 
-    /// Closes the socket and tells why: the reason of whoever ended it from outside, if somebody did.
+    /// Closes the socket and reports the reason: the cause for which it was closed from outside, if it was.
     pub(crate) fn close(self, end: Result<(), CloseReason>) {
         let reason = match self.handle.close_cause() {
             Some(cause) => cause.into(),
             None => end.err().unwrap_or(CloseReason::Eof),
         };
         if reason.resets() {
-            // An error means that there is nothing left to reset.
+            // An error means that there is no connection left to reset.
             let _ = SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO));
         }
         let Connection { mut handle, stream, frames, .. } = self;
         drop(frames);
         handle.release(reason);
         drop(stream);
-        // Last, because it says that the connection is gone altogether.
+        // Last, because it counts the connection as gone.
         drop(handle);
     }
 }
 
-/// Pending: the task is woken after all that are ready and after a look at the sockets. There is no second poll of the future
-/// that arranges it: the caller remembers that it has let others run.
+/// Pending. The task is woken after all ready tasks have run and the sockets were polled. The future that arranges this is not
+/// polled again: the caller records that it has yielded.
 fn poll_yield(cx: &mut Context<'_>) -> Poll<()> {
     pin!(tokio::task::yield_now()).poll(cx)
 }
 
-/// Bytes that a connection reads before it lets others run: eight usual reads, or four large ones. Each time costs a look at
-/// all sockets, and each byte keeps others waiting. Measured on 2 cores with 8 peers that ping while 16 others stream, and as
-/// throughput of 32 streams beside a loop that leaves it to tokio (64 reads):
+/// Bytes that a connection reads before it lets others run: eight ordinary reads, or four large ones. Each yield costs a poll of
+/// all sockets, and each byte delays the other connections. Measured on 2 cores, with 8 peers that ping while 16 others stream,
+/// and as throughput of 32 streams relative to a loop that leaves yielding to tokio (64 reads):
 ///
-/// | turn | slowest hundredth of the pings | throughput |
+/// | quantum | 99th percentile of the pings | throughput |
 /// |---|---|---|
 /// | 256 KiB | 2.0 ms | 0.95 |
 /// | 512 KiB | 3.7 ms | 1.00 |

@@ -1,7 +1,7 @@
-//! A handle: one connection's place in the table, and all that it reports from there.
+//! Handle to one connection's entry in the connection table; updates its counters.
 //!
-//! Whoever owns a socket owns its handle, and leaves it before the socket closes; dropping it leaves too, so that a panic in
-//! one connection gives back what it buffered and is reported like any other end.
+//! The owner of a socket also owns its handle, and releases it before the socket closes. Dropping it releases it too, so that a
+//! panic in one connection frees what it had buffered, and is reported like any other end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -15,7 +15,7 @@ use crate::event::{CloseReason, Event};
 use crate::memory::{GROWTH_HEADROOM, check_available};
 use crate::shared::{NoRoom, Shared};
 
-/// A place in the table.
+/// Handle to an entry of the table.
 #[derive(Debug)]
 pub(crate) struct ConnectionHandle {
     shared: Arc<Shared>,
@@ -24,7 +24,7 @@ pub(crate) struct ConnectionHandle {
 }
 
 impl ConnectionHandle {
-    /// The handle at `index`, which the table has just given out.
+    /// The handle to the entry at `index`, which was just inserted.
     pub(crate) fn new(shared: Arc<Shared>, index: u32) -> ConnectionHandle {
         ConnectionHandle { shared, index, released: false }
     }
@@ -35,7 +35,7 @@ impl ConnectionHandle {
         self.record_progress();
     }
 
-    /// Counts bytes that the kernel took for the peer.
+    /// Counts bytes that the kernel accepted for the peer.
     pub(crate) fn record_sent(&self, bytes: usize) {
         add(&self.entry().sent, bytes);
     }
@@ -49,11 +49,11 @@ impl ConnectionHandle {
     /// Counts `bytes` more against the memory limit, before they are allocated.
     ///
     /// # Errors
-    /// When they must not be.
+    /// If they must not be allocated.
     pub(crate) fn grow(&self, bytes: usize) -> Result<(), NoRoom> {
         let entry = self.entry();
         if entry.close_cause().is_some() {
-            return Err(NoRoom::Ended);
+            return Err(NoRoom::Closing);
         }
         check_available(GROWTH_HEADROOM).map_err(|_| NoRoom::OutOfMemory)?;
         self.shared.grow(entry, bytes)?;
@@ -66,16 +66,16 @@ impl ConnectionHandle {
         self.shared.account.fits(1)
     }
 
-    /// Sees to it that the memory limit leaves room for what a read into the thread's buffer may leave over.
+    /// Makes room within the memory limit for what a read into the thread's buffer may leave over.
     ///
     /// # Errors
-    /// When it does not.
+    /// If there is none yet.
     pub(crate) fn make_room(&self) -> Result<(), NoRoom> {
         self.shared.make_room(self.entry(), 1)
     }
 
-    /// Notes what the connection holds: called before every wait, and where queues change. It touches shared memory only
-    /// when the answer has changed. Growth was counted before, but for what is left over of one read.
+    /// Records how many bytes the connection buffers. Called before every wait, and where queues change. It writes to shared
+    /// memory only if the number has changed. Growth was counted before, except for what is left over from one read.
     pub(crate) fn set_buffered(&self, bytes: usize) {
         let entry = self.entry();
         let before = entry.buffered.load(Relaxed);
@@ -86,12 +86,12 @@ impl ConnectionHandle {
         if bytes < before {
             self.shared.account.subtract(before - bytes);
         } else if !self.shared.account.add(bytes - before) {
-            // Whether another is ended or this one, it is noticed when they next run.
+            // Whichever connection is closed notices it when it runs next.
             let _ = self.shared.make_room(entry, 0);
         }
     }
 
-    /// Notes whether the connection waits for its peer to take bytes.
+    /// Records whether the connection waits until the kernel accepts output.
     pub(crate) fn set_pending_output(&self, pending: bool) {
         let entry = self.entry();
         if entry.has_pending_output.load(Relaxed) != pending {
@@ -100,7 +100,7 @@ impl ConnectionHandle {
         }
     }
 
-    /// Why a frame is too long: for the setting, or for the memory limit.
+    /// The reason for refusing a frame: it exceeds the configured maximum, or the memory limit.
     pub(crate) fn frame_error(&self, fault: FrameTooLong) -> CloseReason {
         let config = self.config();
         match fault.max_frame < config.max_frame {
@@ -109,7 +109,7 @@ impl ConnectionHandle {
         }
     }
 
-    /// Why somebody else wants this connection to end, if so.
+    /// Why this connection is being closed from outside, if it is.
     pub(crate) fn close_cause(&self) -> Option<CloseCause> {
         self.entry().close_cause()
     }
@@ -119,12 +119,12 @@ impl ConnectionHandle {
         self.shared.account.buffered()
     }
 
-    /// Bytes that the peer's kernel has not taken, where that is visible.
+    /// Bytes that the peer's kernel has not acknowledged; `None` where that is not visible.
     pub(crate) fn send_queue(&self) -> Option<u32> {
         self.entry().kernel_send_queue()
     }
 
-    /// Whether the threads outnumber the connections, so that nobody waits for the thread that this one runs on.
+    /// Whether there are more threads than connections, so that no other connection waits for the thread of this one.
     pub(crate) fn has_thread_to_itself(&self) -> bool {
         self.shared.table.open() < self.shared.workers.load(Relaxed)
     }
@@ -134,7 +134,7 @@ impl ConnectionHandle {
         &self.shared.config
     }
 
-    /// Leaves, and tells why. From now on the socket may be closed, and not before.
+    /// Removes the entry and reports the reason. The socket may be closed after this call, not before.
     pub(crate) fn release(&mut self, reason: CloseReason) {
         if std::mem::replace(&mut self.released, true) {
             return;
@@ -162,7 +162,7 @@ impl Drop for ConnectionHandle {
     }
 }
 
-/// Adds to a counter that nobody else writes: a load and a store, where an atomic addition would lock the cache line.
+/// Adds to a counter that only this connection writes: a load and a store, where an atomic addition would lock the cache line.
 fn add(counter: &AtomicU64, bytes: usize) {
     counter.store(counter.load(Relaxed) + bytes as u64, Relaxed);
 }
@@ -177,7 +177,7 @@ mod tests {
     use crate::sys::Descriptor;
 
     #[test]
-    fn a_panic_gives_back_what_the_connection_held_and_is_told() {
+    fn a_panic_releases_the_connection_and_is_reported() {
         let reasons = Arc::<Mutex<Vec<&str>>>::default();
         let log = reasons.clone();
         let emit = move |event| {
@@ -196,7 +196,7 @@ mod tests {
 
         let thread = std::thread::spawn(move || {
             let _handle = handle;
-            panic!("a mistake in the server, made on purpose");
+            panic!("a deliberate bug in the server");
         });
         thread.join().unwrap_err();
 

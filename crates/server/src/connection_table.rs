@@ -53,7 +53,7 @@ impl ConnectionTable {
     /// Adds a connection and returns the index of its entry. Called by one task at a time.
     ///
     /// # Errors
-    /// When the table is full, or there is no memory for one more entry.
+    /// If the table is full, or there is no memory for one more entry.
     pub(crate) fn insert(&self, descriptor: Descriptor, peer: SocketAddr, now: u32) -> io::Result<u32> {
         let index = self.free().take(self.capacity)?;
         self.add_chunk_for(index).inspect_err(|_| self.free().returned.push(index))?;
@@ -71,7 +71,7 @@ impl ConnectionTable {
     /// connection's totals, and the bytes to be passed to [`Account::finish_release`].
     ///
     /// # Panics
-    /// When the entry is vacant.
+    /// If the entry is vacant.
     pub(crate) fn remove(&self, index: u32) -> (SocketAddr, Totals, usize) {
         let entry = self.entry(index);
         let socket = entry.socket().take().expect("a handle removes its entry once");
@@ -249,8 +249,8 @@ impl Entry {
         self.socket().as_ref().and_then(|socket| socket.descriptor.send_queue())
     }
 
-    /// The output of its connection. It costs a system call; where acknowledgements are not visible, accepted bytes stand in
-    /// for them.
+    /// The output of its connection. It costs a system call. Where acknowledgements are not visible, it has the accepted
+    /// bytes instead.
     pub(crate) fn output(&self) -> Output {
         let acknowledged = self.socket().as_ref().and_then(|socket| socket.descriptor.acknowledged());
         let sent = self.sent.load(Relaxed);

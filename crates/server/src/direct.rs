@@ -1,16 +1,16 @@
 //! One connection with backpressure: the page to read first.
 //!
-//! Read, cut, write, and only then read again. That order is the whole policy. While the peer does not read, the write
-//! waits; while the write waits, nothing is read; so the kernel's receive queue fills, its window closes, and the peer's
-//! own write waits in turn. No queue, no limit, no decision: the most that is held is one read.
+//! Read, find the frames, write, and only then read again. That order is the whole policy. While the peer does not read, the write
+//! waits. While the write waits, nothing is read. So the kernel's receive queue fills, its receive window closes, and the peer's
+//! own write blocks in turn. There is no queue, no limit and no decision, and at most one read is buffered.
 
 use crate::connection::Connection;
 use crate::event::CloseReason;
 
-/// Serves one connection to its end.
+/// Serves one connection until it closes.
 #[allow(
     clippy::manual_async_fn,
-    reason = "an async fn would keep its argument twice: 100 bytes a connection"
+    reason = "an async fn would store its argument twice: 100 bytes per connection"
 )]
 pub(crate) fn serve(mut connection: Connection) -> impl Future<Output = ()> {
     async move {
@@ -19,7 +19,7 @@ pub(crate) fn serve(mut connection: Connection) -> impl Future<Output = ()> {
     }
 }
 
-/// Echoes whole frames until the peer closes its direction. An unfinished frame at the end is not echoed.
+/// Echoes complete frames until the peer closes its direction. An incomplete frame at the end is not echoed.
 async fn echo(connection: &mut Connection) -> Result<(), CloseReason> {
     loop {
         let complete = connection.complete_frames()?;
@@ -49,7 +49,7 @@ mod tests {
     use crate::shared::Shared;
     use crate::sys::Descriptor;
 
-    /// A peer that sends without a pause and reads everything. Its connection is returned, with its index in the table.
+    /// A peer that sends without a pause and reads everything. Returns its connection, with its index in the table.
     fn busy_connection(shared: &Arc<Shared>) -> (Connection, u32) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut writer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_busy_peer_lets_others_run_after_a_few_reads() {
+    async fn a_busy_connection_yields_after_a_quantum() {
         let config = Config { framing: Framing::Raw, ..Config::default() };
         let shared = Arc::new(Shared::new(config, Arc::new(|_| ())));
         let (connection, index) = busy_connection(&shared);
@@ -84,6 +84,6 @@ mod tests {
 
         assert!(longest > 0, "it ran");
         let most = u64::from(QUANTUM) + LARGE_READ as u64;
-        assert!(longest <= most, "{longest} bytes at a stretch, {most} allowed");
+        assert!(longest <= most, "{longest} bytes without a yield, {most} allowed");
     }
 }

@@ -13,7 +13,7 @@ use crate::policy::Policy;
 /// Why a server could not start.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The settings do not go together.
+    /// The settings are invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Another socket listens at the address.

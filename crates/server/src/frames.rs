@@ -1,23 +1,23 @@
-//! The frame buffer of a connection: bytes that have arrived and are not yet answered.
+//! The frame buffer of a connection: bytes that have arrived and are not answered yet.
 //!
-//! It lives in one of two places, and moves only at the two moments when that is cheap:
+//! It is in one of two places, and moves only at the two moments when that is cheap:
 //!
 //! ```text
-//!             room(), few bytes left over             settle(), before waiting
-//!   own  ------------------------------->  spare  ------------------------------->  own
-//!   exactly what is left, often nothing    room for a read, the thread's            exactly what is left
+//!             room(), few bytes left over              park(), before waiting
+//!   own  ------------------------------->  thread's  ------------------------------->  own
+//!   exactly what is left, often nothing    room for a read                             exactly what is left
 //! ```
 //!
-//! A long unfinished frame (more than [`MAX_MOVED`] bytes after a wait, or half of a read) stays in `own` and grows there by
-//! doubling, since moving it to and fro with each piece that arrives would copy it again and again. So a waiting connection
-//! holds the bytes that it must hold and no room, and one that waits in the middle of a long frame at most twice as much.
+//! A long incomplete frame (more than [`MAX_MOVED`] bytes after a wait, or half a read) stays in `own` and grows there by doubling,
+//! since moving it back and forth with each piece that arrives would copy it each time. So a waiting connection has exactly the
+//! bytes that it must have, and one that waits in the middle of a long frame at most twice as many.
 //!
-//! A connection with a thread of its own has no thread to borrow from: all its room is its own ([`Room::Own`]).
+//! A connection with a thread of its own cannot borrow a buffer, so it reads into its own ([`Room::Own`]).
 //!
-//! **What counts.** The capacity of `own` counts against the memory limit; the caller asks [`need`](FrameBuffer::need) and
-//! counts growth before [`room`](FrameBuffer::room) allocates it. The threads' buffers do not count: each worker has one.
-//! What is left over in one moves to `own` without a question, since it is there already. So the limit may be exceeded by one
-//! read for each worker, and by no more, because a connection may not borrow while the limit is reached.
+//! **What counts.** The capacity of `own` counts against the memory limit. The caller calls [`need`](FrameBuffer::need) and counts the
+//! growth before [`room`](FrameBuffer::room) allocates it. The threads' buffers do not count: each worker has one. What is left over
+//! in one moves to `own` without a check, since it is in memory already. So the limit may be exceeded by one read per worker, and by
+//! no more, because a connection may not borrow while the limit is reached.
 
 use echoctl_proto::{Buffer, BufferError, Full};
 
@@ -25,49 +25,49 @@ use crate::memory::{GROWTH_HEADROOM, check_available};
 use crate::read_size::{LARGE_READ, READ};
 use crate::thread_buffer;
 
-/// Bytes that arrived and are not yet answered, in a buffer that is there only while it is needed.
+/// Bytes that have arrived and are not answered yet, in a buffer that exists only while it is needed.
 ///
-/// It is small itself, since every idle connection has one.
+/// The value itself is small, since every idle connection has one.
 #[derive(Debug)]
 pub(crate) struct FrameBuffer {
     /// `None` while nothing is unread.
     bytes: Option<Box<Buffer>>,
-    /// Whether `bytes` is lent by the thread.
+    /// Whether `bytes` belongs to the thread.
     is_borrowed: bool,
     room: Room,
-    /// The limit in bytes of a buffer of its own.
+    /// Limit of a buffer of its own, in bytes.
     limit: usize,
 }
 
-/// Where a connection has the room for a read from.
+/// Whose buffer a connection reads into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Room {
-    /// The thread that runs it lends its buffer, for as long as it runs it.
+    /// That of the thread that runs it, for as long as it runs.
     Lent,
-    /// It allocates its own.
+    /// Its own.
     Own,
 }
 
-/// What the room for the next read takes.
+/// What the next read needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
     /// The thread's buffer.
     ThreadBuffer,
-    /// So many bytes more in a buffer of its own; 0 when there is room.
+    /// This many bytes more in a buffer of its own; 0 if it has enough free space.
     Growth(usize),
 }
 
 impl FrameBuffer {
-    /// A buffer for frames of at most `longest` bytes, marks included. It allocates nothing.
+    /// A buffer for frames of at most `longest` bytes, framing included. It allocates nothing.
     pub(crate) fn new(longest: usize, room: Room) -> FrameBuffer {
-        // One read more than the longest frame: the one that finds its end, with what came behind it.
+        // One read more than the longest frame: the read that returns its end, and what follows it.
         FrameBuffer { bytes: None, is_borrowed: false, room, limit: longest.saturating_add(LARGE_READ) }
     }
 
-    /// What [`room`](FrameBuffer::room) for `wanted` bytes will take.
+    /// What [`room`](FrameBuffer::room) for `wanted` bytes needs.
     ///
     /// # Errors
-    /// [`Full`] when the caller has let a frame grow longer than it said.
+    /// [`Full`] if the caller has let a frame grow beyond the maximum.
     pub(crate) fn need(&self, wanted: usize) -> Result<Need, Full> {
         if self.uses_thread_buffer() {
             return Ok(Need::ThreadBuffer);
@@ -80,11 +80,11 @@ impl FrameBuffer {
         }))
     }
 
-    /// Room for the next read, at least one byte: in the thread's spare buffer, so that it holds `wanted` bytes with those left
-    /// over; or, while a long frame is under way or nobody lends one, in its own.
+    /// Free space for the next read, at least one byte. It is in the thread's buffer, which then has `wanted` bytes including
+    /// those left over, or, while a long frame arrives or if the connection does not borrow, in its own.
     ///
     /// # Errors
-    /// When there is no memory, or the caller has let a frame grow longer than it said.
+    /// If there is no memory, or the caller has let a frame grow beyond the maximum.
     pub(crate) fn room(&mut self, wanted: usize) -> Result<&mut [u8], BufferError> {
         if self.uses_thread_buffer() {
             let room = wanted - self.unread().len();
@@ -94,25 +94,25 @@ impl FrameBuffer {
         if self.is_borrowed || self.bytes.is_none() {
             self.move_to_own(room)?;
         }
-        self.bytes.as_mut().expect("it was put there above").spare(room)
+        self.bytes.as_mut().expect("it was stored above").spare(room)
     }
 
-    /// Counts the first `count` bytes of the room as arrived.
+    /// Counts the first `count` bytes of the free space as arrived.
     pub(crate) fn commit(&mut self, count: usize) {
-        self.bytes.as_mut().expect("room was lent in it").commit(count);
+        self.bytes.as_mut().expect("its free space was borrowed").commit(count);
     }
 
-    /// Forgets the oldest `count` bytes: they are answered.
+    /// Discards the oldest `count` bytes, which are answered.
     pub(crate) fn consume(&mut self, count: usize) {
         if let Some(bytes) = &mut self.bytes {
             bytes.consume(count);
         }
     }
 
-    /// Gives the spare buffer back and keeps what is left. Called before every wait.
+    /// Returns the thread's buffer, and moves what is left over to an allocation of its own. Called before every wait.
     ///
     /// # Errors
-    /// When there is no memory for what is left: it is lost.
+    /// If there is no memory for what is left over, which is then lost.
     pub(crate) fn park(&mut self) -> Result<(), BufferError> {
         if self.unread().is_empty() {
             self.release();
@@ -124,12 +124,12 @@ impl FrameBuffer {
         Ok(())
     }
 
-    /// The bytes that arrived and are not answered, oldest first.
+    /// The bytes that have arrived and are not answered, oldest first.
     pub(crate) fn unread(&self) -> &[u8] {
         self.bytes.as_ref().map_or(&[], |bytes| bytes.unread())
     }
 
-    /// Bytes allocated in a buffer of its own: what counts against the memory limit.
+    /// Bytes allocated in a buffer of its own, which count against the memory limit.
     pub(crate) fn allocated(&self) -> usize {
         self.bytes.as_ref().filter(|_| !self.is_borrowed).map_or(0, |own| own.capacity())
     }
@@ -139,15 +139,15 @@ impl FrameBuffer {
         self.room == Room::Lent && self.unread().len() <= if self.is_borrowed { READ / 2 } else { MAX_MOVED }
     }
 
-    /// Bytes of room for the next read in a buffer of its own. As much again as there is already: a long frame is read in a
-    /// number of pieces that grows with its logarithm.
+    /// Free space for the next read in a buffer of its own, in bytes. It equals the number of unread bytes, so that the number of
+    /// reads for a long frame grows with the logarithm of its length.
     fn own_room(&self, wanted: usize) -> usize {
         let unread = self.unread().len();
         let room = if unread <= MAX_MOVED { wanted } else { unread.clamp(MAX_MOVED, READ) };
         room.min(self.limit.saturating_sub(unread)).max(1)
     }
 
-    /// The thread's spare buffer, with the bytes left over in it.
+    /// The thread's buffer, which then contains the bytes left over.
     fn borrow(&mut self) -> Result<&mut Buffer, BufferError> {
         if !self.is_borrowed {
             let mut lent = thread_buffer::take();
@@ -158,14 +158,14 @@ impl FrameBuffer {
             self.bytes = Some(lent);
             self.is_borrowed = true;
         }
-        Ok(self.bytes.as_mut().expect("it was put there above"))
+        Ok(self.bytes.as_mut().expect("it was stored above"))
     }
 
-    /// Moves what is left over, if anything, to a buffer of its own, with room for `room` more.
+    /// Moves what is left over, if anything, to a buffer of its own, with free space for `room` bytes.
     fn move_to_own(&mut self, room: usize) -> Result<(), BufferError> {
         let mut own = match self.room {
             Room::Lent => Buffer::new(self.limit),
-            // It is given up before each wait anyway; meanwhile it is filled and emptied again and again.
+            // It is freed before each wait anyway; until then it is filled and emptied repeatedly.
             Room::Own => Buffer::retaining(self.limit),
         };
         let moved = check_available(GROWTH_HEADROOM)
@@ -178,7 +178,7 @@ impl FrameBuffer {
         Ok(())
     }
 
-    /// Gives the buffer back to the thread, or frees it.
+    /// Returns the buffer to the thread, or frees it.
     fn release(&mut self) {
         if let Some(lent) = self.bytes.take().filter(|_| std::mem::take(&mut self.is_borrowed)) {
             thread_buffer::give_back(lent);
@@ -192,15 +192,15 @@ impl Drop for FrameBuffer {
     }
 }
 
-/// The most left-over bytes that are copied in front of a read. A copy of 4 KiB takes well under a microsecond, less than
-/// the system call that follows it.
+/// Maximum number of left-over bytes that are copied before a read. A copy of 4 KiB takes well under a microsecond, less than
+/// the system call that follows.
 const MAX_MOVED: usize = 4 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Bytes come as reads give them.
+    /// Bytes arrive as reads return them.
     fn arrive(frames: &mut FrameBuffer, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let room = frames.room(READ).unwrap();
@@ -212,17 +212,17 @@ mod tests {
     }
 
     #[test]
-    fn a_waiting_connection_with_nothing_left_over_holds_nothing() {
+    fn a_waiting_connection_without_left_over_bytes_has_none() {
         let mut frames = FrameBuffer::new(1 << 20, Room::Lent);
-        arrive(&mut frames, b"a whole frame\n");
-        frames.consume(14);
+        arrive(&mut frames, b"an entire line\n");
+        frames.consume(15);
 
         frames.park().unwrap();
         assert_eq!(frames.allocated(), 0);
     }
 
     #[test]
-    fn a_waiting_connection_holds_what_is_left_over_and_no_room() {
+    fn a_waiting_connection_has_exactly_what_is_left_over() {
         let mut frames = FrameBuffer::new(1 << 20, Room::Lent);
         arrive(&mut frames, &[7; 1000]);
         frames.consume(800);
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_frame_in_pieces_is_copied_a_few_times_and_not_with_each_piece() {
+    fn a_long_frame_is_not_copied_with_each_piece() {
         let mut frames = FrameBuffer::new(1 << 20, Room::Lent);
         let mut moves = 0;
 
@@ -246,22 +246,22 @@ mod tests {
 
         assert_eq!(frames.unread().len(), 1_000_000);
         assert!((0..1000).all(|piece| frames.unread()[piece * 1000..][..1000] == [piece as u8; 1000]));
-        assert!(moves <= 8, "{moves} moves into a buffer of its own");
+        assert!(moves <= 8, "{moves} moves to a buffer of its own");
         assert!(frames.allocated() <= 2_000_000, "{frames:?}");
     }
 
     #[test]
-    fn bytes_keep_their_order_through_every_move() {
+    fn bytes_stay_in_order_through_every_move() {
         let mut frames = FrameBuffer::new(1 << 20, Room::Lent);
         let sent: Vec<u8> = (0..200_000u32).map(|n| (n % 251) as u8).collect();
         let mut got = Vec::new();
 
-        for (turn, piece) in sent.chunks(977).enumerate() {
+        for (round, piece) in sent.chunks(977).enumerate() {
             arrive(&mut frames, piece);
-            let count = frames.unread().len() / (1 + turn % 7);
+            let count = frames.unread().len() / (1 + round % 7);
             got.extend_from_slice(&frames.unread()[..count]);
             frames.consume(count);
-            if turn % 3 == 0 {
+            if round % 3 == 0 {
                 frames.park().unwrap();
             }
         }
@@ -271,11 +271,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_allocated_was_announced_unless_one_read_left_it_over() {
+    fn allocations_are_announced_except_for_left_over_bytes() {
         for place in [Room::Lent, Room::Own] {
             let mut frames = FrameBuffer::new(1 << 20, place);
             let mut announced = 0;
-            for (turn, size) in (0..400).map(|turn| (turn, 1 + turn * 7919 % 5000)) {
+            for (round, size) in (0..400).map(|round| (round, 1 + round * 7919 % 5000)) {
                 let need = frames.need(READ).unwrap();
                 let growth = if let Need::Growth(more) = need { more } else { 0 };
                 let counted = frames.allocated() + growth;
@@ -283,13 +283,13 @@ mod tests {
                 let room = frames.room(READ).unwrap();
                 let count = room.len().min(size);
                 frames.commit(count);
-                assert!(frames.allocated() <= counted, "{place:?}, turn {turn}: {frames:?}");
+                assert!(frames.allocated() <= counted, "{place:?}, round {round}: {frames:?}");
                 assert_eq!(need == Need::ThreadBuffer, frames.is_borrowed);
-                if turn % 20 == 0 {
+                if round % 20 == 0 {
                     frames.consume(frames.unread().len() - frames.unread().len().min(10));
                     frames.park().unwrap();
                 }
-                if turn % 150 == 149 {
+                if round % 150 == 149 {
                     frames.consume(frames.unread().len());
                 }
             }

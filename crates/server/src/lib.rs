@@ -1,20 +1,22 @@
-//! The echo server: listener, connection, backpressure, reply queue, limits.
+//! The echo server: listener, connections, backpressure, reply queues, limits.
 //!
-//! Each connection reads, cuts frames, and writes the same frames back. The question this crate exists for is what
-//! happens when replies are made faster than the peer reads them; [`Policy`] lists the seven answers.
+//! Each connection reads, finds frames, and writes the same frames back. The question that this crate exists for is what happens
+//! when replies are produced faster than the peer reads them; [`Policy`] lists the seven answers.
 //!
 //! # Layout
-//! - [`Server`] binds, accepts, and ends what it began; [`Config`] is all that it can be told, and [`Event`] all that it
-//!   says. It never prints.
-//! - `awaiting` is the page to read first: one connection with backpressure, and nothing else.
-//! - `queued` is the same with a reply queue; what it does when the queue is full is decided by [`Backpressure`], a plain
-//!   value without a socket, and the bytes are held by [`ReplyQueue`].
-//! - `connection`, `frames` and `spare` lend a reading connection its buffer, so that a waiting one holds none; `read_size`
-//!   says how large it is.
-//! - `table` and `handle` know every open connection: for the totals, the memory limit, the timeouts, and the end; `account`
-//!   counts what they hold before they do, and `shared` chooses whom to end when there is no room.
-//! - `threads` and `one_thread` are the two other ways to do I/O, for comparison.
-//! - `sys` is where the kernel is asked what the standard library does not ask; the only `unsafe` code.
+//! - [`Server`] binds, accepts and shuts down. [`Config`] has its settings, and [`Event`] is what it reports. It never prints.
+//! - `direct` is the page to read first: one connection with backpressure, and nothing else.
+//! - `queued` is the same with a reply queue. [`Backpressure`], a plain value without a socket, decides what it does when the
+//!   queue is full, and [`ReplyQueue`] stores the bytes.
+//! - `connection`, `frames` and `thread_buffer` lend a reading connection its buffer, so that a waiting one has none; `read_size`
+//!   chooses how large it is.
+//! - `connection_table` and `connection_handle` know every open connection, for the totals, the memory limit, the timeouts and
+//!   the shutdown. `account` counts what connections buffer before they do, and `shared` chooses which one to close when there
+//!   is no room.
+//! - `maintenance` is what runs at intervals. Its `reaper` enforces the timeouts and the minimum rate, by what `peer_progress`
+//!   concludes from acknowledgements.
+//! - `threads` and `one_thread` are the two other I/O models, for comparison.
+//! - `sys` has the system calls that the standard library does not offer, and the only `unsafe` code.
 
 mod accept;
 mod account;

@@ -1,4 +1,4 @@
-//! The listening socket: made with every option that must be set before it listens.
+//! The listening socket, with every option that must be set before it listens.
 
 use std::io;
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::event::Listening;
 
-/// Listens as the settings say, without blocking.
+/// Listens according to the settings, in non-blocking mode.
 pub(crate) fn listen(config: &Config) -> Result<TcpListener, Error> {
     let addr = config.addr;
     bound(config).map(TcpListener::from).map_err(|source| match source.kind() {
@@ -18,7 +18,7 @@ pub(crate) fn listen(config: &Config) -> Result<TcpListener, Error> {
     })
 }
 
-/// Where it listens, and the buffers that each of its connections will have.
+/// Where it listens, and the buffers that its connections will have.
 pub(crate) fn describe(listener: &TcpListener, config: &Config) -> io::Result<Listening> {
     let socket = socket2::SockRef::from(listener);
     Ok(Listening {
@@ -30,12 +30,12 @@ pub(crate) fn describe(listener: &TcpListener, config: &Config) -> io::Result<Li
 
 fn bound(config: &Config) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(config.addr), Type::STREAM, Some(Protocol::TCP))?;
-    // On Unix this lets a server listen again while connections of its predecessor are in TIME-WAIT. On Windows it would
-    // let it steal the port of a server that runs.
+    // On Unix this lets a server listen while connections of its predecessor are in TIME-WAIT. On Windows it would let it take
+    // over the port of a running server.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
-    // Connections inherit these from the socket that accepts them. The receive buffer must be set here: the window is
-    // offered in the handshake, before there is any connection to set it on.
+    // Connections inherit these from the listening socket. The receive buffer must be set here, because the receive window is
+    // advertised in the handshake, before there is a connection to set it on.
     if let Some(bytes) = config.send_buffer {
         socket.set_send_buffer_size(bytes)?;
     }
@@ -43,7 +43,7 @@ fn bound(config: &Config) -> io::Result<Socket> {
         socket.set_recv_buffer_size(bytes)?;
     }
     socket.set_tcp_nodelay(true)?;
-    // A byte sent as urgent is one of the stream: left out of it, its frame would not come back.
+    // A byte sent as urgent stays part of the stream. Otherwise its frame would be incomplete.
     socket.set_out_of_band_inline(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&config.addr.into())?;
@@ -51,6 +51,6 @@ fn bound(config: &Config) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Connections that the kernel completes before they are accepted. It takes the smaller of this and `somaxconn` (4096 on
-/// Linux); a burst of a thousand clients should not have to repeat its SYN.
+/// Number of connections that the kernel completes before they are accepted. It uses the smaller of this and `somaxconn` (4096 on
+/// Linux). A burst of a thousand clients should not have to retransmit its SYNs.
 const BACKLOG: i32 = 4096;

@@ -1,7 +1,7 @@
-//! All connections on one thread: wait with `poll` for whoever has sent something, then *write blockingly*.
+//! All connections on one thread: waits with `poll` until a client has sent something, then *writes blockingly*.
 //!
-//! Idle peers stop nobody, so it looks right until one peer does not read: the write to it blocks, and with it the only
-//! thread. That is head-of-line blocking, and it is here on purpose.
+//! It looks correct as long as clients read, and idle clients delay no other. But when one does not read, the write to it blocks the
+//! only thread. This is head-of-line blocking, and it is here on purpose.
 
 use std::io;
 use std::net::TcpStream;
@@ -28,7 +28,7 @@ mod with_poll {
     use crate::sys;
     use crate::threads::{BlockingConnection, Progress};
 
-    /// The thread, seen from those who bring it connections. It ends when this is dropped and its last connection has ended.
+    /// Handle to the thread, which exits after this is dropped and its last connection is closed.
     #[derive(Debug)]
     pub(crate) struct OneThread {
         incoming: Sender<BlockingConnection>,
@@ -45,13 +45,13 @@ mod with_poll {
             Ok(OneThread { incoming: incoming_tx, wake_tx })
         }
 
-        /// Hands a connection over.
+        /// Passes a connection to the thread.
         pub(crate) fn serve(&self, stream: TcpStream, handle: ConnectionHandle) -> io::Result<()> {
             self.incoming
                 .send(BlockingConnection::new(stream, handle))
-                .map_err(|_| io::Error::other("the thread has ended"))?;
+                .map_err(|_| io::Error::other("the thread has exited"))?;
             match (&self.wake_tx).write(&[1]) {
-                // A wake_tx that is rung so often that its socket is full is being heard anyway.
+                // If the socket is full, the thread is going to wake up anyway.
                 Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
                 _ => Ok(()),
             }
@@ -60,16 +60,16 @@ mod with_poll {
 
     fn run(incoming: &Receiver<BlockingConnection>, wake_rx: &UnixStream) {
         let mut connections = Vec::new();
-        // The wake_tx comes first; connection i stands at i + 1.
+        // The wake-up socket comes first; connection i is at i + 1.
         let mut polled = vec![poll_entry(wake_rx)];
         let mut is_open = true;
         while is_open || !connections.is_empty() {
             if sys::poll(&mut polled).is_err() {
-                // Only for want of memory, given valid arguments: what it says of the sockets is old, so ask again.
+                // With valid arguments it fails only for lack of memory. The results are outdated then, so poll again.
                 thread::sleep(POLL_RETRY_PAUSE);
                 continue;
             }
-            // From the back, so that removing one leaves those still to be looked at where they are.
+            // Backwards, so that removing a connection does not move those that are still to be served.
             for i in (0..connections.len()).rev() {
                 if polled[i + 1].revents != 0 && serve_one(&mut connections, i) == Progress::Finished {
                     polled.swap_remove(i + 1);
@@ -81,10 +81,10 @@ mod with_poll {
         }
     }
 
-    /// One turn of a connection; it is removed when it has ended.
+    /// Serves a connection once, and removes it when it is done.
     fn serve_one(connections: &mut Vec<BlockingConnection>, i: usize) -> Progress {
         let connection = &mut connections[i];
-        // Without room it stays as it is: those that were ended have something to read, namely the end.
+        // Without room it stays as it is. Connections that were closed for it are readable now, at the end of their stream.
         let step = connection.step().and_then(|progress| connection.park().map(|()| progress));
         if let Ok(Progress::Open | Progress::NoRoom) = step {
             return Progress::Open;
@@ -93,7 +93,7 @@ mod with_poll {
         Progress::Finished
     }
 
-    /// Takes in all who have arrived. Returns whether others may still come.
+    /// Adds all connections that have arrived. Returns whether more may follow.
     fn accept_pending(
         incoming: &Receiver<BlockingConnection>,
         mut wake_rx: &UnixStream,
@@ -113,7 +113,7 @@ mod with_poll {
                 }
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => {
-                    // poll(2) passes over negative descriptors; the wake_tx's end would be reported for ever.
+                    // poll(2) ignores negative descriptors; otherwise it would report the closed socket forever.
                     polled[0].fd = -1;
                     return false;
                 }
@@ -133,7 +133,7 @@ mod with_poll {
 mod without_poll {
     use super::*;
 
-    /// Nothing: `Config::check` refuses this kind of I/O here.
+    /// Never used: `Config::check` refuses this I/O model here.
     #[derive(Debug)]
     pub(crate) struct OneThread;
 

@@ -1,74 +1,74 @@
-//! Backpressure policies: what the server does when replies are made faster than the peer reads them.
+//! Backpressure policies: what the server does when replies are produced faster than the peer reads them.
 //!
-//! All seven are settings of two machines: **await** (read, write, and only then read again), or a **reply queue**
-//! between reading and writing, with a limit, a level to resume at, a scope, and what happens when it is full.
+//! All seven are settings of two designs: **await** (read, write, and only then read again), and a **reply queue** between reading
+//! and writing, with a limit, a low watermark, a scope, and a rule for when it is full.
 //!
-//! "One read" below is at most 64 KiB, or one frame where a frame is longer ([`Config::max_frame`](crate::Config)): what
-//! has been read must be put somewhere. "Stopped" means that the server does not read: its receive queue fills, TCP's
-//! window closes, the peer's send queue fills, and then the peer's write blocks. So the one who waits is the producer.
-//! A queue is allocated in segments of 64 KiB, so it costs up to two of them more than the bytes that wait in it; that is
-//! what [`Config::memory_limit`](crate::Config) counts.
+//! "One read" below is at most 64 KiB, or one frame where a frame is longer ([`Config::max_frame`](crate::Config)): what has been
+//! read must be stored somewhere. "Stopped" means that the server does not read, so its receive queue fills, the receive window
+//! closes, the peer's send queue fills, and finally the peer's write blocks. So it is the producer that waits. A queue is allocated
+//! in segments of 64 KiB, so it costs up to two of them more than the bytes in it;
+//! [`Config::memory_limit`](crate::Config) counts what is allocated.
 
 use std::fmt;
 use std::time::Duration;
 
 use thiserror::Error;
 
-/// What the server does with a peer that reads more slowly than it sends.
+/// What the server does with a peer that reads more slowly than replies are produced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Policy {
     /// No queue: the next read starts when the last write has completed.
     ///
-    /// A slow peer is stopped as soon as the kernel's send queue to it is full. Holds at most one read a connection, and
-    /// nothing is lost. Choose it unless there is a reason not to: it is the least code and the least memory.
+    /// A slow peer is stopped as soon as the kernel's send queue to it is full. Buffers at most one read per connection, and
+    /// nothing is lost. Choose it unless there is a reason not to: it needs the least code and the least memory.
     #[default]
     Await,
-    /// A queue without a limit: the bug that the other policies cure.
+    /// A queue without a limit: the bug that the other policies fix.
     ///
-    /// A slow peer notices nothing; the server holds every byte sent and not read back, until the memory limit ends the
-    /// connection. Choose it to see what goes wrong.
+    /// A slow peer notices nothing. The server buffers every byte that the peer sends and does not read back, until the memory
+    /// limit closes the connection. Choose it to see what goes wrong.
     Off,
     /// A queue with a limit; reading stops at the limit and resumes as soon as there is room.
     ///
-    /// A slow peer is stopped once `limit` bytes wait for it. Holds at most `limit` + one read a connection, and nothing is
-    /// lost. Choose it when peers read in bursts, so that the server can work ahead of them.
+    /// A slow peer is stopped once `limit` bytes are queued for it. Buffers at most `limit` + one read per connection, and
+    /// nothing is lost. Choose it when peers read in bursts, so that the server can work ahead of them.
     Bounded {
         /// Bytes in the queue at which reading stops.
         limit: usize,
     },
-    /// A queue with two marks; reading stops at `limit` and resumes once the queue has fallen to `resume_at`.
+    /// A queue with a high and a low watermark; reading stops at `limit` and resumes once the queue has fallen to `resume_at`.
     ///
-    /// A slow peer is stopped and let go in long strokes (the saw-tooth of `socket.pause()` and `resume()`). Holds at most
-    /// `limit` + one read a connection, and nothing is lost. Choose it where switching between the two is dear.
+    /// A slow peer is stopped and resumed in long bursts (the sawtooth of `socket.pause()` and `resume()`). Buffers at most
+    /// `limit` + one read per connection, and nothing is lost. Choose it where pausing and resuming is expensive.
     Watermark {
         /// Bytes in the queue at which reading stops.
         limit: usize,
-        /// Bytes in the queue at which reading resumes: at most `limit`.
+        /// Bytes in the queue at which reading resumes: the low watermark, at most `limit`.
         resume_at: usize,
     },
-    /// A queue with a limit; the newest whole frame that does not fit is dropped, and counted.
+    /// A queue with a limit; the newest complete frame that does not fit is dropped and counted.
     ///
-    /// A slow peer is never stopped: it loses frames, each as a whole. Holds at most `limit` + one read a connection. Choose
-    /// it where old news is worth nothing: telemetry, positions, prices.
+    /// A slow peer is never stopped, but loses entire frames. Buffers at most `limit` + one read per connection. Choose it where
+    /// outdated data is worthless: telemetry, positions, prices.
     Drop {
-        /// The most bytes in the queue; a frame longer than this passes when the queue is empty.
+        /// Maximum number of bytes in the queue; a longer frame is admitted when the queue is empty.
         limit: usize,
     },
     /// A queue with a limit; a peer whose queue stays over it for `grace` is disconnected.
     ///
-    /// A slow peer is not read during the grace and then reset; it loses all that was queued. Holds at most `limit` + one
-    /// read a connection. Choose it where a slow peer had better come back and start anew (feeds, replicas).
+    /// A slow peer is not read during the grace time and then reset, and loses everything that was queued. Buffers at most
+    /// `limit` + one read per connection. Choose it where a slow peer should reconnect and start over (feeds, replicas).
     Disconnect {
-        /// The most bytes in the queue that are borne for longer than `grace`.
+        /// Maximum number of bytes in the queue for longer than `grace`.
         limit: usize,
-        /// How long the queue may stay over the limit; zero means not at all.
+        /// How long the queue may exceed the limit; zero means not at all.
         grace: Duration,
     },
-    /// Queues that share one limit, each connection sure of one read.
+    /// Queues that share one limit; each connection is guaranteed one read.
     ///
-    /// A slow peer is stopped when *all* that wait have used the budget up; then each of them goes on at its own peer's pace,
-    /// holding one read at a time. Holds at most `limit` + one read for each connection that waits, whatever their number,
-    /// and nothing is lost. Choose it when many connections are open and few of them are slow at a time.
+    /// A slow peer is stopped when the queues of *all* slow peers have used up the budget. From then on, each connection proceeds
+    /// at the pace of its own peer, with one read at a time. Buffers at most `limit` + one read for each connection that waits,
+    /// and nothing is lost. Choose it when many connections are open and few of them are slow at the same time.
     Budget {
         /// Bytes in all queues together at which reading stops.
         limit: usize,
@@ -93,7 +93,7 @@ impl Policy {
         }
     }
 
-    /// The queue's limit in bytes, where it has one.
+    /// The limit of the queue in bytes, if it has one.
     pub const fn limit(self) -> Option<usize> {
         match self {
             Policy::Await | Policy::Off => None,
@@ -105,7 +105,7 @@ impl Policy {
         }
     }
 
-    /// How long a queue over its limit is borne: with disconnect alone it is ever over it.
+    /// How long a queue may exceed its limit. Only with disconnect does it ever.
     pub(crate) const fn grace(self) -> Duration {
         match self {
             Policy::Disconnect { grace, .. } => grace,
@@ -120,7 +120,9 @@ impl fmt::Display for Policy {
     }
 }
 
-/// A name that is no policy.
+/// A name that is not a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("'{0}' is no backpressure policy: use await, off, bounded, watermark, drop, disconnect or budget")]
+#[error(
+    "unknown backpressure policy '{0}': expected await, off, bounded, watermark, drop, disconnect or budget"
+)]
 pub struct UnknownPolicy(pub String);

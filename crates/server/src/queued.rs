@@ -1,8 +1,8 @@
-//! One connection with a reply queue: read and write at the same time, and let the policy say when to stop reading.
+//! One connection with a reply queue: reads and writes at the same time, and the policy decides when to stop reading.
 //!
-//! One task does both. In each turn it writes what is queued as far as the kernel takes it, asks
-//! [`Backpressure`](crate::Backpressure) what to do, and obeys. A reply is written past the queue when the queue is empty: so a
-//! peer that keeps up costs no copy, and the queue is the measure of how far a peer is behind.
+//! One task does both. In each step it writes what is queued as far as the kernel accepts it, calls
+//! [`Backpressure`](crate::Backpressure), and follows its decision. While the queue is empty, a reply is written directly. So a peer
+//! that keeps up costs no copy, and the length of the queue is how far a peer is behind.
 
 use std::collections::TryReserveError;
 use std::future::Future;
@@ -21,10 +21,10 @@ use crate::policy::Policy;
 use crate::reply_queue::ReplyQueue;
 use crate::shared::NoRoom;
 
-/// Serves one connection to its end.
+/// Serves one connection until it closes.
 #[allow(
     clippy::manual_async_fn,
-    reason = "an async fn would keep its argument twice: 100 bytes a connection"
+    reason = "an async fn would store its argument twice: 100 bytes per connection"
 )]
 pub(crate) fn serve(mut connection: Connection) -> impl Future<Output = ()> {
     async move {
@@ -33,7 +33,7 @@ pub(crate) fn serve(mut connection: Connection) -> impl Future<Output = ()> {
     }
 }
 
-/// Echoes whole frames until the peer has closed its direction and taken all it is owed, or the policy gives it up.
+/// Echoes complete frames until the peer has closed its direction and everything is written, or the policy disconnects it.
 async fn echo(connection: &mut Connection) -> Result<(), CloseReason> {
     let policy = connection.handle.config().policy;
     let mut echo = QueuedEcho {
@@ -59,22 +59,22 @@ struct QueuedEcho<'a> {
     policy: Policy,
     queue: ReplyQueue,
     backpressure: Backpressure,
-    /// Of the frame buffer, the oldest bytes that are whole frames and not answered yet: more than none only while they
-    /// wait for room in memory.
+    /// Length of the complete frames at the front of the frame buffer that are not answered yet. More than 0 only while they wait
+    /// for memory.
     complete: usize,
-    /// Of these, how many are written already.
+    /// How many of these bytes are written already.
     written: usize,
     input: Input,
-    /// Wakes the task when a grace is over. Boxed, since few connections ever need it.
+    /// Wakes the task when a grace time is over. Boxed, since few connections ever need it.
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
-/// What is still to come from the peer.
+/// State of the input from the peer.
 enum Input {
     Open,
-    /// Nothing more; the queue is still to be written.
+    /// Complete; the queue must still be written.
     Ended,
-    /// Something that cannot be cut; what came before it is still to be written.
+    /// Cannot be decoded any further; the replies to what came before must still be written.
     Faulty(CloseReason),
 }
 
@@ -84,7 +84,7 @@ enum Step {
 }
 
 impl QueuedEcho<'_> {
-    /// Writes what it can and reads once; pending while there is neither anything to read nor room to write.
+    /// Writes what the kernel accepts and reads once. Pending while there is nothing to read and no room to write.
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Result<Step, CloseReason>> {
         loop {
             if let Some(cause) = self.connection.handle.close_cause() {
@@ -128,8 +128,8 @@ impl QueuedEcho<'_> {
         self.poll_answer(cx)
     }
 
-    /// Echoes the whole frames that have arrived: to the socket if nothing is queued before them, the rest to the queue.
-    /// Pending when there is no room in memory for them: they stay where they are meanwhile.
+    /// Echoes the complete frames that have arrived: to the socket if the queue is empty, and the rest to the queue. Pending if
+    /// there is no memory for them; until then they stay in the frame buffer.
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         loop {
             if self.complete == 0 {
@@ -159,7 +159,7 @@ impl QueuedEcho<'_> {
         Poll::Ready(Ok(()))
     }
 
-    /// Counts what the queue will grow by, before it does.
+    /// Counts the growth of the queue before it happens.
     fn count_growth(&self) -> Result<(), NoRoom> {
         let rest = self.complete - self.written;
         let most = match self.policy {
@@ -171,7 +171,7 @@ impl QueuedEcho<'_> {
         match self.queue.growth(most) {
             0 => Ok(()),
             bytes => {
-                // What was freed since the last wait must not stand in the way.
+                // First subtracts what was freed since the last wait.
                 self.connection
                     .handle
                     .set_buffered(self.queue.allocated() + self.connection.frames.allocated());
@@ -180,7 +180,7 @@ impl QueuedEcho<'_> {
         }
     }
 
-    /// Queues what is not yet written of the whole frames, as far as the policy admits it.
+    /// Queues the part of the complete frames that is not written yet, as far as the policy admits it.
     fn enqueue(&mut self) -> Result<(), TryReserveError> {
         let (written, complete) = (self.written, self.complete);
         let bytes = &self.connection.frames.unread()[..complete];
@@ -188,19 +188,19 @@ impl QueuedEcho<'_> {
         if written == complete || self.policy.limit().is_none_or(fits) {
             return self.queue.append(&bytes[written..]);
         }
-        // Only when the limit is passed does it matter where frames end. The decoder that found `complete` has looked on
-        // beyond it, so another one looks here.
+        // Frame boundaries matter only when the limit is exceeded. The decoder that returned `complete` has already scanned
+        // beyond it, so this needs another one.
         let config = self.connection.handle.config();
         let mut decoder = FrameDecoder::new(config.framing, config.longest_payload());
         let mut start = 0;
         while let Ok(Some(frame)) = decoder.decode(&bytes[start..]) {
             let end = start + frame.bytes.len();
-            let is_begun = start < written && written < end;
+            let is_started = start < written && written < end;
             if self.queue.is_empty() {
                 self.backpressure.start_with(end.saturating_sub(written));
             }
-            // A frame that is half written is always finished.
-            if is_begun || self.backpressure.admit(self.queue.len(), end - start) == Admission::Queue {
+            // A partly written frame is always finished.
+            if is_started || self.backpressure.admit(self.queue.len(), end - start) == Admission::Queue {
                 self.queue.append(&bytes[start.max(written).min(end)..end])?;
             } else {
                 self.connection.handle.record_dropped_frame();
@@ -221,7 +221,7 @@ impl QueuedEcho<'_> {
         Ok(())
     }
 
-    /// With no more input: pending until the queue is written, then finished.
+    /// After the end of the input: pending until the queue is written, then finished.
     fn poll_finish(&mut self) -> Poll<Result<Step, CloseReason>> {
         if !self.queue.is_empty() {
             return self.wait();
@@ -232,7 +232,7 @@ impl QueuedEcho<'_> {
         }
     }
 
-    /// Waits for the peer to take bytes: the write that the kernel refused will wake this task.
+    /// Waits for the peer to read: the write that returned `EWOULDBLOCK` wakes this task.
     fn wait(&mut self) -> Poll<Result<Step, CloseReason>> {
         self.connection.before_waiting(self.queue.allocated(), true)?;
         Poll::Pending

@@ -159,7 +159,7 @@ mod tests {
         fn wait_for(&self, condition: impl Fn(&Entry) -> bool) {
             let deadline = Instant::now() + Duration::from_secs(30);
             while !condition(self.entry()) {
-                assert!(Instant::now() < deadline, "waited in vain: {:?}", self.entry().output());
+                assert!(Instant::now() < deadline, "the condition never held: {:?}", self.entry().output());
                 std::thread::sleep(Duration::from_millis(1));
             }
         }

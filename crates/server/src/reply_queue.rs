@@ -1,18 +1,18 @@
-//! The reply queue: replies made and not yet written, as bytes.
+//! The reply queue: replies that are produced and not written yet, as bytes.
 //!
 //! ```text
 //! head
 //!  v
-//! |..####| |######| |######| |###...|      segments of 64 KiB, each filled to the brim before the next is begun
-//!  gone                          free
+//! |..####| |######| |######| |###...|      segments of 64 KiB, each filled completely before the next is added
+//!  consumed                      free
 //! ```
 //!
-//! It holds bytes, not frames: a box for each 64-byte line would cost as much again for its header and its pointer. The first
-//! segment grows by doubling, so that a queue of a few bytes costs a few bytes; so the overhead is at most one segment, and
-//! per byte queued next to nothing. A segment is freed when its last byte is written, and all memory when the queue is empty.
+//! It stores bytes, not frames: a box for each 64-byte line would cost as much again for its header and its pointer. The first
+//! segment grows by doubling, so that a short queue allocates little. So the overhead is at most one segment, and next to nothing
+//! per byte. A segment is freed when its last byte is written, and all memory when the queue is empty.
 //!
-//! It has no limit of its own: whether to append is for [`Backpressure`](crate::Backpressure) to say, and whether there is
-//! memory for what [`growth`](ReplyQueue::growth) announces, for whoever counts it. When the system has none, it refuses.
+//! It has no limit of its own. [`Backpressure`](crate::Backpressure) decides whether to append, and the caller counts the memory that
+//! [`growth`](ReplyQueue::growth) announces. If the system has none, it returns an error.
 
 use std::collections::{TryReserveError, VecDeque};
 
@@ -29,7 +29,7 @@ use std::collections::{TryReserveError, VecDeque};
 #[derive(Debug, Default)]
 pub struct ReplyQueue {
     segments: VecDeque<Vec<u8>>,
-    /// Bytes of the first segment that are gone. Invariant: less than its length.
+    /// Number of bytes at the front of the first segment that are consumed. Invariant: less than its length.
     head: usize,
     len: usize,
     /// Bytes allocated in the segments.
@@ -40,10 +40,10 @@ impl ReplyQueue {
     /// Bytes in a full segment.
     pub const SEGMENT: usize = 64 * 1024;
 
-    /// Puts `bytes` at the end.
+    /// Appends `bytes`.
     ///
     /// # Errors
-    /// When the system has no memory for them. Some of them may be queued then: the stream has a hole, so end it.
+    /// If the system has no memory for them. Some of them may have been queued. The stream has a gap then, so close it.
     pub fn append(&mut self, mut bytes: &[u8]) -> Result<(), TryReserveError> {
         while !bytes.is_empty() {
             if self.segments.back().is_none_or(|last| last.len() == Self::SEGMENT) {
@@ -51,7 +51,7 @@ impl ReplyQueue {
                 self.segments.push_back(Vec::new());
             }
             let is_first = self.segments.len() == 1;
-            let last = self.segments.back_mut().expect("one was begun if there was none");
+            let last = self.segments.back_mut().expect("one was added if there was none");
             let count = bytes.len().min(Self::SEGMENT - last.len());
             if last.capacity() - last.len() < count {
                 let capacity = capacity_for(is_first, last, bytes.len());
@@ -66,7 +66,7 @@ impl ReplyQueue {
         Ok(())
     }
 
-    /// Bytes by which what is [allocated](ReplyQueue::allocated) grows, at most, when `count` bytes are appended.
+    /// Maximum number of bytes by which [`allocated`](ReplyQueue::allocated) grows when `count` bytes are appended.
     pub fn growth(&self, count: usize) -> usize {
         let last = self.segments.back().map_or(&[][..], |last| last);
         let free = self.segments.back().map_or(0, |last| last.capacity() - last.len());
@@ -87,15 +87,15 @@ impl ReplyQueue {
             false => begun * Self::SEGMENT,
         };
         let ring = (self.segments.len() + begun).saturating_sub(self.segments.capacity());
-        // The ring doubles when it is full; the first has room for four.
+        // The ring doubles when it is full; at first it has room for four.
         let ring = if ring > 0 { ring.max(self.segments.capacity()).max(4) } else { 0 };
         in_last + in_new + ring * size_of::<Vec<u8>>()
     }
 
-    /// Forgets the oldest `count` bytes: they are written.
+    /// Discards the oldest `count` bytes, which are written.
     ///
     /// # Panics
-    /// When fewer are queued.
+    /// If fewer are queued.
     pub fn consume(&mut self, count: usize) {
         assert!(count <= self.len, "{count} bytes consumed of {}", self.len);
         self.len -= count;
@@ -106,17 +106,17 @@ impl ReplyQueue {
             self.in_segments -= gone.capacity();
         }
         if self.len == 0 {
-            // The ring of segments, too: it is half a megabyte after a gigabyte.
+            // Frees the ring of segments as well, which has half a megabyte after a gigabyte was queued.
             *self = ReplyQueue::default();
         }
     }
 
-    /// The oldest bytes that lie in one piece; empty when nothing is queued.
+    /// The oldest contiguous bytes; empty if nothing is queued.
     pub fn front(&self) -> &[u8] {
         self.segments.front().map_or(&[], |first| &first[self.head..])
     }
 
-    /// Bytes queued.
+    /// Number of bytes queued.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -126,14 +126,14 @@ impl ReplyQueue {
         self.len == 0
     }
 
-    /// Bytes allocated: what the queue costs now.
+    /// Number of bytes allocated: the memory that the queue costs now.
     pub fn allocated(&self) -> usize {
         self.in_segments + self.segments.capacity() * size_of::<Vec<u8>>()
     }
 }
 
-/// The capacity that a segment grows to when `more` bytes do not fit: all of it at once, unless it is the first, in which
-/// a full segment would be much for what is queued.
+/// The capacity that a segment grows to when `more` bytes do not fit. All but the first grow to their full size immediately; the
+/// first doubles, since a full segment would be too much for a few bytes.
 fn capacity_for(is_first: bool, segment: &Vec<u8>, more: usize) -> usize {
     let needed = segment.len().saturating_add(more).min(ReplyQueue::SEGMENT);
     if is_first { (segment.capacity() * 2).clamp(needed, ReplyQueue::SEGMENT) } else { ReplyQueue::SEGMENT }
@@ -144,13 +144,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_in_comes_out_in_order_whatever_the_pieces() {
+    fn what_goes_in_comes_out_in_order() {
         let (mut queue, mut out) = (ReplyQueue::default(), Vec::new());
         let sent: Vec<u8> = (0..1_000_000u32).map(|n| (n % 253) as u8).collect();
 
-        for (turn, piece) in sent.chunks(7919).enumerate() {
+        for (round, piece) in sent.chunks(7919).enumerate() {
             queue.append(piece).unwrap();
-            if turn % 2 == 0 {
+            if round % 2 == 0 {
                 let count = queue.front().len().min(5000);
                 out.extend_from_slice(&queue.front()[..count]);
                 queue.consume(count);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn small_frames_cost_what_their_bytes_cost() {
+    fn small_frames_cost_no_more_than_their_bytes() {
         let mut queue = ReplyQueue::default();
 
         for _ in 0..16 << 14 {
@@ -174,12 +174,12 @@ mod tests {
         }
 
         assert_eq!(queue.len(), 16 << 20);
-        let a_byte = queue.allocated() as f64 / queue.len() as f64;
-        assert!(a_byte < 1.01, "{a_byte} bytes allocated a byte queued");
+        let per_byte = queue.allocated() as f64 / queue.len() as f64;
+        assert!(per_byte < 1.01, "{per_byte} bytes allocated per byte queued");
     }
 
     #[test]
-    fn a_few_bytes_cost_a_few_bytes() {
+    fn a_short_queue_allocates_little() {
         let mut queue = ReplyQueue::default();
 
         queue.append(b"short").unwrap();
@@ -188,19 +188,19 @@ mod tests {
     }
 
     #[test]
-    fn memory_goes_back_when_it_is_empty() {
+    fn memory_is_freed_as_it_is_written() {
         let mut queue = ReplyQueue::default();
         queue.append(&vec![0; 10 << 20]).unwrap();
         let full = queue.allocated();
 
         queue.consume(9 << 20);
-        assert!(queue.allocated() < full / 8, "freed as it is written");
+        assert!(queue.allocated() < full / 8, "freed while it is written");
         queue.consume(1 << 20);
         assert_eq!(queue.allocated(), 0);
     }
 
     #[test]
-    fn it_grows_by_no_more_than_it_announces() {
+    fn it_grows_by_no_more_than_announced() {
         for piece in [1, 7, 100, 5000, ReplyQueue::SEGMENT, 3 * ReplyQueue::SEGMENT + 1] {
             let mut queue = ReplyQueue::default();
             for step in 0..(1 << 20) / piece {

@@ -1,4 +1,4 @@
-//! The server: binds, accepts, and ends what it began.
+//! An echo server: binds, accepts, and shuts down.
 
 use std::fs;
 use std::future::Future;
@@ -22,7 +22,7 @@ use crate::shared::Shared;
 use crate::threads::check_thread_headroom;
 use crate::{maintenance, sys};
 
-/// An echo server that has its port and does not accept yet.
+/// An echo server that listens and does not accept yet.
 ///
 /// ```
 /// use echoctl_server::{Config, Server};
@@ -33,7 +33,7 @@ use crate::{maintenance, sys};
 ///
 /// let runtime = echoctl_server::runtime(None).unwrap();
 /// let totals = runtime.block_on(server.run(async {})).unwrap();
-/// assert_eq!(totals.accepted, 0, "it was told to end at once");
+/// assert_eq!(totals.accepted, 0, "it was asked to shut down immediately");
 /// ```
 #[derive(Debug)]
 pub struct Server {
@@ -43,11 +43,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Checks the settings and listens. `emit` is called with everything that happens, on the threads that serve: it must
-    /// return at once (see [`Event`]).
+    /// Checks the settings and listens. `emit` is called with every event, on the threads that serve, so it must return
+    /// immediately (see [`Event`]).
     ///
     /// # Errors
-    /// When the settings mean nothing, or the address cannot be listened on.
+    /// If the settings are invalid, or the server cannot listen on the address.
     pub fn bind(config: Config, emit: impl Fn(Event) + Send + Sync + 'static) -> Result<Server, Error> {
         config.check()?;
         let listener = listener::listen(&config)?;
@@ -56,16 +56,16 @@ impl Server {
         Ok(Server { listener, listening, shared: Arc::new(Shared::new(config, Arc::new(emit))) })
     }
 
-    /// Where it listens, with the port that the kernel chose where 0 was asked for.
+    /// Its address, with the port that the kernel chose for port 0.
     pub fn local_addr(&self) -> SocketAddr {
         self.listening.addr
     }
 
-    /// Serves until `shutdown` is ready, then answers what has arrived, waits for peers to take it (at most
+    /// Serves until `shutdown` completes, then answers what has arrived, waits for peers to read the replies (at most
     /// [`drain`](Config::drain)), and returns the totals. Must run on a tokio runtime with I/O and time (see [`runtime`]).
     ///
     /// # Errors
-    /// When the runtime does not take the listening socket, or a thread cannot be started.
+    /// If the runtime cannot register the listening socket, or a thread cannot be started.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Stats, Error> {
         let Server { listener, listening, shared } = self;
         let addr = listening.addr;
@@ -91,23 +91,23 @@ impl Server {
     }
 }
 
-/// Lets every connection finish within the drain time, and ends those that have not.
+/// Lets every connection finish within the drain time, and closes those that have not.
 async fn drain(shared: &Shared) {
     let drain = shared.config.drain;
     (shared.emit)(Event::ShuttingDown { connections: shared.table.open(), drain });
     shared.table.close_reading();
     if timeout(drain, shared.table.wait_until_empty()).await.is_err() {
         shared.table.close_all(CloseCause::Shutdown);
-        // They wake at once, since their sockets are shut; a loaded machine may take a moment to run them all.
+        // They wake up immediately, since their sockets are shut down.
         let _ = timeout(ABORT_GRACE, shared.table.wait_until_empty()).await;
     }
 }
 
-/// A runtime as the server likes it, with `workers` threads (default: one a core). The process's threads share one heap from
-/// now on, so that its memory can be given back to the kernel when peers have gone.
+/// A runtime for the server, with `workers` threads (default: one per core). From this call on, all threads of the process share
+/// one heap, so that its memory can be returned to the kernel after peers have left.
 ///
 /// # Errors
-/// When the number of threads is 0 or exceeds [`Config::MOST_WORKERS`], or the kernel gives no threads or no epoll.
+/// If the number of threads is 0 or exceeds [`Config::MOST_WORKERS`], or the kernel provides no threads or no epoll.
 pub fn runtime(workers: Option<usize>) -> Result<Runtime, Error> {
     sys::share_one_heap();
     let cores = || thread::available_parallelism().map_or(1, usize::from).min(Config::MOST_WORKERS);
@@ -125,13 +125,13 @@ pub fn runtime(workers: Option<usize>) -> Result<Runtime, Error> {
         .map_err(|source: io::Error| Error::Start { what: "runtime", source })
 }
 
-/// Whether so many threads can be had at a time. The runtime panics when one of its own cannot, and then waits for ever for
-/// those that it has.
+/// Checks that `count` threads can run at the same time. The runtime panics when it cannot start one of its own, and then waits
+/// forever for the others.
 fn try_threads(count: usize) -> io::Result<()> {
     let before = threads_now();
     let gate = Mutex::new(());
     let tried = thread::scope(|scope| {
-        // They wait at the gate, so that all are there together.
+        // They wait at the gate, so that all exist at the same time.
         let closed = gate.lock();
         let start = |_| {
             check_thread_headroom()?;
@@ -140,11 +140,11 @@ fn try_threads(count: usize) -> io::Result<()> {
         let mut threads = Vec::new();
         let tried = (0..count).try_for_each(|i| start(i).map(|thread| threads.push(thread)));
         drop(closed);
-        // Each gives its stack back by this, and not by the end of the scope.
+        // Joining frees their stacks, which the end of the scope would not.
         threads.into_iter().for_each(|thread| drop(thread.join()));
         tried
     });
-    // The kernel counts a thread for a moment longer than it can be waited for: the runtime's would be one too many.
+    // The kernel counts a thread for a moment after it was joined, and then a thread of the runtime would be one too many.
     let deadline = Instant::now() + THREAD_EXIT_WAIT;
     while threads_now() > before && Instant::now() < deadline {
         thread::sleep(Duration::from_micros(100));
@@ -152,7 +152,7 @@ fn try_threads(count: usize) -> io::Result<()> {
     tried
 }
 
-/// Threads that the kernel counts for this process now; 0 where it does not show them.
+/// Number of threads that the kernel counts for this process; 0 where that is not visible.
 fn threads_now() -> u32 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let count = status.lines().find_map(|line| line.strip_prefix("Threads:"));

@@ -1,4 +1,4 @@
-//! What all connections of a server share: its settings, the table, the counts, and whom to tell.
+//! State that all connections of a server share: settings, the connection table, counters, and the sink of its events.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -10,25 +10,25 @@ use crate::config::Config;
 use crate::connection_table::{ConnectionTable, Entry};
 use crate::event::{Event, Stats, Totals};
 
-/// Whom the server tells what happens. See [`Event`] for what is expected of it.
+/// Receives the server's [`Event`]s.
 pub(crate) type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
 
-/// One server's common state.
+/// State that all connections of a server share.
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) table: ConnectionTable,
     pub(crate) emit: EventSink,
-    /// Milliseconds since `started`, as the reaper last saw them: a clock that costs one load to read.
+    /// Milliseconds since `started`, at the last sweep of the reaper: a clock that costs one load to read.
     pub(crate) clock: AtomicU32,
-    /// Threads that run the connections' tasks; 0 until the server runs.
+    /// Number of threads that run the connections' tasks; 0 until the server runs.
     pub(crate) workers: AtomicUsize,
     started: Instant,
     accepted: AtomicU64,
     /// Bytes counted against the memory limit.
     pub(crate) account: Account,
-    /// What went through the connections that have ended.
+    /// Totals of the connections that were closed.
     closed: Mutex<Totals>,
-    /// Held by whoever is choosing a connection to end for the memory limit.
+    /// Locked while a connection is chosen to be closed for the memory limit.
     choosing: Mutex<()>,
 }
 
@@ -85,7 +85,7 @@ impl Shared {
     /// Counts `bytes` more for the connection at `entry`, before it allocates them.
     ///
     /// # Errors
-    /// When they do not fit: what is to be done about it.
+    /// If they do not fit: what to do about it.
     pub(crate) fn grow(&self, entry: &Entry, bytes: usize) -> Result<(), NoRoom> {
         while !self.account.try_add(bytes) {
             self.make_room(entry, bytes)?;
@@ -93,16 +93,16 @@ impl Shared {
         Ok(())
     }
 
-    /// Sees to it that `bytes` more fit, for the connection at `entry`: ends the one that would hold most, be it that one
-    /// itself or another, until they do, or will when those that were ended have gone.
+    /// Makes room for `bytes` more of the connection at `entry`. Closes the connection that would buffer most, which may be that
+    /// one itself, until there is room, or will be once the closed ones are gone.
     ///
     /// # Errors
-    /// When they do not fit yet, or the connection is to end.
+    /// If there is no room yet, or the connection itself is being closed.
     pub(crate) fn make_room(&self, entry: &Entry, bytes: usize) -> Result<(), NoRoom> {
         let _choosing = self.choosing.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if entry.close_cause().is_some() {
-                return Err(NoRoom::Ended);
+                return Err(NoRoom::Closing);
             }
             if self.account.fits(bytes) {
                 return Ok(());
@@ -117,13 +117,13 @@ impl Shared {
     }
 }
 
-/// Why a connection may not hold more.
+/// Why a connection may not buffer more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoRoom {
-    /// There will be room when connections that were ended have gone: soon.
+    /// There will be room soon, once connections that are being closed are gone.
     Soon,
-    /// It is to end itself.
-    Ended,
+    /// The connection itself is being closed.
+    Closing,
     /// The system has no memory.
     OutOfMemory,
 }

@@ -1,6 +1,6 @@
-//! What the standard library does not ask the kernel: the only `unsafe` code of the server.
+//! System calls that the standard library does not offer: the only `unsafe` code of the server.
 //!
-//! Each call is made in one place, wrapped in a safe function, and argued.
+//! Each call is made in one place, in a safe function, with a safety argument.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -17,10 +17,10 @@ use socket2::SockRef;
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 
-/// The number of a socket that somebody else owns, noted so that the socket can be shut down from elsewhere.
+/// The file descriptor of a socket that a connection owns, to shut the socket down or query it from elsewhere.
 ///
-/// Invariant, kept by its only holder, the table: it is noted while the socket is open, and taken out of its entry, under
-/// the entry's lock, before the socket closes. Its methods are called under the same lock.
+/// Invariant, maintained by the connection table, its only owner: it is stored in an entry while the socket is open, and removed,
+/// under the lock of the entry, before the socket closes. Its methods are called under the same lock.
 #[derive(Debug)]
 pub(crate) struct Descriptor(#[cfg(unix)] RawFd, #[cfg(windows)] RawSocket);
 
@@ -35,7 +35,7 @@ impl Descriptor {
         Descriptor(socket.as_raw_socket())
     }
 
-    /// Shuts one or both directions down, whatever its owner is waiting for: the owner wakes.
+    /// Shuts down one or both directions, which wakes the owner, whatever it is waiting for.
     pub(crate) fn shutdown(&self, how: Shutdown) {
         // SAFETY: the socket is open for the duration of this call (see the invariant), so the borrow is of a live socket.
         #[cfg(unix)]
@@ -43,11 +43,11 @@ impl Descriptor {
         // SAFETY: as above.
         #[cfg(windows)]
         let socket = unsafe { BorrowedSocket::borrow_raw(self.0) };
-        // An error means that the peer has already gone, which the owner learns by itself.
+        // An error means that the peer is already gone, which the owner notices itself.
         let _ = SockRef::from(&socket).shutdown(how);
     }
 
-    /// Bytes that were written to the socket and that the peer's kernel has not taken, or `None` where that is not visible.
+    /// Bytes that were written to the socket and not acknowledged by the peer's kernel; `None` where that is not visible.
     #[cfg(target_os = "linux")]
     pub(crate) fn send_queue(&self) -> Option<u32> {
         let mut bytes: libc::c_int = 0;
@@ -63,7 +63,7 @@ impl Descriptor {
     }
 
     /// Bytes that the peer's kernel has acknowledged, since the connection was accepted; `None` where that is not visible
-    /// (Linux before 4.1, sandboxes that show less). Less than a microsecond.
+    /// (Linux before 4.1, some sandboxes). Takes less than a microsecond.
     #[cfg(target_os = "linux")]
     pub(crate) fn acknowledged(&self) -> Option<u64> {
         let mut info = [0u64; TCP_INFO_BYTES_ACKED + 1];
@@ -88,8 +88,8 @@ impl Descriptor {
         None
     }
 
-    /// Bytes of memory that the socket takes in the kernel, both queues and what is set aside for them; `None` where that is
-    /// not visible (Linux before 4.12). Half a microsecond.
+    /// Kernel memory of the socket in bytes: both queues, and what is reserved for them. `None` where that is not visible (Linux
+    /// before 4.12). Takes half a microsecond.
     #[cfg(target_os = "linux")]
     pub(crate) fn kernel_memory(&self) -> Option<u64> {
         let mut values = [0u32; MEMINFO_VALUES];
@@ -116,10 +116,10 @@ impl Descriptor {
     }
 }
 
-/// Reads beyond an urgent mark, for when a non-blocking read has said that there is nothing left.
+/// Reads beyond an urgent mark, after a non-blocking read has reported that there is nothing left.
 ///
-/// A read ends at the place that a peer has marked urgent, though there is more behind it; tokio takes a short read for the
-/// last one until more arrives, which with bytes already there may be never. `Pending` where there is no mark.
+/// A read stops at a byte that the peer has marked as urgent, even if more bytes follow. tokio treats a short read as the last
+/// one until more bytes arrive, which may never happen. `Pending` if there is no mark.
 #[cfg(target_os = "linux")]
 pub(crate) fn read_past_mark(socket: &TcpStream, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
     let mut is_at_mark: libc::c_int = 0;
@@ -140,7 +140,7 @@ pub(crate) fn read_past_mark(socket: &TcpStream, room: &mut ReadBuf<'_>) -> Poll
     }
 }
 
-/// Whether others stop at urgent marks is not known: nothing is read there.
+/// Whether other systems stop at urgent marks is unknown, so nothing is read there.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn read_past_mark(_: &TcpStream, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
     Poll::Pending
@@ -161,12 +161,12 @@ const SO_MEMINFO: libc::c_int = 55;
 #[cfg(target_os = "linux")]
 const MEMINFO_VALUES: usize = 9;
 
-/// Raises the number of descriptors that the process may have open to the most it is allowed to ask for, and returns it.
+/// Raises the limit of open file descriptors to the maximum that the process may set, and returns it.
 ///
-/// It concerns the whole process, so the program calls it and not the server.
+/// It affects the entire process, so the program calls it, not the server.
 ///
 /// # Errors
-/// When the kernel refuses; the limit is then as it was.
+/// If the kernel refuses. The limit is then unchanged.
 #[cfg(unix)]
 pub fn raise_descriptor_limit() -> io::Result<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
@@ -183,7 +183,7 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     Ok(limit.rlim_cur as u64)
 }
 
-/// There is no such limit on this system.
+/// This system has no such limit.
 ///
 /// # Errors
 /// None.
@@ -192,14 +192,16 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     Ok(u64::MAX)
 }
 
-/// From now on all threads allocate from one heap. glibc gives each thread a heap of its own otherwise, and
-/// trimming returns only the end of the first to the kernel: after a crowd of a thousand peers had gone, 2 to 12 MiB stayed.
-/// Connections allocate seldom enough not to wait for each other. Each heap also reserves 64 MiB of address space, of which
-/// `ulimit -v` may leave too little. A heap once made stays, so this comes before any thread.
+/// Makes all threads allocate from one heap from this call on.
 ///
-/// Blocks larger than `LARGEST_IN_HEAP` stay out of it. glibc takes a large block that is freed, as the checks for room
-/// do, for a reason to serve its size from the heap from then on, which then becomes large and sparse: 1,250 idle
-/// connections took 1.6 KiB each instead of 0.95.
+/// By default glibc gives each thread a heap of its own, and trimming returns only the end of the first one to the kernel: after
+/// a thousand peers had left, 2 to 12 MiB stayed allocated. Connections allocate too rarely to wait for each other. Each heap also
+/// reserves 64 MiB of address space, of which `ulimit -v` may leave too little. Heaps are never removed, so call this before any
+/// thread starts.
+///
+/// Blocks larger than `LARGEST_IN_HEAP` stay out of the heap. By default, when a large block is freed (as by the checks for room),
+/// glibc serves blocks of that size from the heap from then on, which becomes large and sparse: 1,250 idle connections cost
+/// 1.6 KiB each instead of 0.95.
 pub fn share_one_heap() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: mallopt takes the allocator's own locks and changes a limit.
@@ -209,13 +211,12 @@ pub fn share_one_heap() {
     }
 }
 
-/// Bytes from which on glibc maps a block of its own: what it begins with (mallopt(3)).
+/// Size in bytes from which glibc maps a block separately: its initial value (mallopt(3)).
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const LARGEST_IN_HEAP: libc::c_int = 128 * 1024;
 
-/// From now on freed memory is kept until [`trim_memory`] is called. glibc decides with each `free` otherwise: a queue that
-/// fills and empties would return its pages and fault them in again each time, and yet keep those that lie below a live
-/// byte for ever.
+/// Retains freed memory until [`trim_memory`] is called. By default glibc decides with each `free`: a queue that fills and
+/// empties would return its pages and fault them in again each time, and yet retain those below a live byte forever.
 pub(crate) fn retain_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: mallopt takes the allocator's own locks and changes a threshold.
@@ -224,16 +225,16 @@ pub(crate) fn retain_freed_memory() {
     }
 }
 
-/// Gives all freed memory back to the kernel.
+/// Returns all freed memory to the kernel.
 pub(crate) fn trim_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: malloc_trim takes the allocator's own locks and touches free memory alone.
+    // SAFETY: malloc_trim takes the allocator's own locks and touches only free memory.
     unsafe {
         libc::malloc_trim(0);
     }
 }
 
-/// Waits until one of `sockets` has something to read or has ended. An interrupted wait returns at once.
+/// Waits until one of `sockets` is readable or closed. Returns early if interrupted.
 #[cfg(unix)]
 pub(crate) fn poll(sockets: &mut [libc::pollfd]) -> io::Result<()> {
     let count = sockets.len() as libc::nfds_t;

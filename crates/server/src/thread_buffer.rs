@@ -1,9 +1,9 @@
-//! The buffer buffer: room for one read, which a worker thread lends to whichever connection it is running.
+//! The buffer of each worker thread: room for one read, lent to the connection that the thread is running.
 //!
-//! A thread runs one connection at a time, so one large buffer a thread is enough, however many connections wait. It has
-//! 64 KiB until somebody has earned a [large read](crate::read_size). A
-//! connection takes the buffer when it reads, and gives it back, empty, before it waits; what is left over then it keeps in
-//! an allocation of exactly that size (see [`FrameBuffer`](crate::frames::FrameBuffer)).
+//! A thread runs one connection at a time, so one large buffer per thread is enough, however many connections wait. Its size is
+//! 64 KiB until the first connection qualifies for a [large read](crate::read_size). A connection borrows it to read, and returns it, empty,
+//! before it waits. What is left over then is stored in an allocation of exactly that size (see
+//! [`FrameBuffer`](crate::frames::FrameBuffer)).
 
 use std::cell::Cell;
 
@@ -11,12 +11,12 @@ use echoctl_proto::Buffer;
 
 use crate::read_size::LARGE_READ;
 
-/// Takes the thread's buffer buffer, or a new one where it is lent out or was never made. It is empty.
+/// Borrows the thread's buffer, or allocates a new one if it is lent out or was never allocated. It is empty.
 pub(crate) fn take() -> Box<Buffer> {
     BUFFER.take().unwrap_or_else(|| Box::new(Buffer::retaining(LARGE_READ)))
 }
 
-/// Gives a buffer back to the thread that runs now, which need not be the one it was taken from.
+/// Returns a buffer to the current thread, which need not be the one that lent it.
 pub(crate) fn give_back(mut buffer: Box<Buffer>) {
     buffer.clear();
     BUFFER.set(Some(buffer));
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_given_back_is_lent_again_and_empty() {
+    fn a_returned_buffer_is_lent_again_and_empty() {
         let mut buffer = take();
         buffer.append(&[1; LARGE_READ]).unwrap();
         let place = buffer.unread().as_ptr();

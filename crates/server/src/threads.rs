@@ -1,7 +1,7 @@
-//! A thread a connection, with blocking calls: backpressure for free.
+//! One thread per connection, with blocking calls: backpressure for free.
 //!
-//! A thread that is blocked in a write cannot read. Nothing had to be written to get that; what it costs is a stack for each
-//! connection, and the kernel's scheduler between them. Its buffer is its own and is counted; it waits for bytes without it.
+//! A thread that is blocked in a write cannot read. No code is needed for that. It costs a stack per connection, and the kernel's
+//! scheduler switches between them. The buffer is the connection's own and is counted; it waits for input without one.
 
 use std::io::{self, Read, Write};
 #[cfg(unix)]
@@ -24,11 +24,11 @@ use crate::shared::NoRoom;
 /// Serves a connection on a thread of its own.
 ///
 /// # Errors
-/// When the kernel gives no thread; the connection is then closed, and its end is told.
+/// If no thread can be started. The connection is then closed, and its end is reported.
 pub(crate) fn serve(stream: TcpStream, handle: ConnectionHandle) -> io::Result<()> {
     let connection = BlockingConnection::new(stream, handle);
-    // Handed over when the thread runs: a closure that is never run would drop it without a reason, and threads that are
-    // begun faster than they start would each find room where there is room for one (see `check_thread_headroom`).
+    // Passed to the thread once it runs. A closure that never runs would drop the connection without a reason, and if threads
+    // were created faster than they start, each would find room where there is room for only one (see `check_thread_headroom`).
     let (sender, handed_over) = mpsc::sync_channel::<BlockingConnection>(0);
     let thread = check_thread_headroom().and_then(|()| {
         thread::Builder::new().name("connection".to_owned()).stack_size(STACK).spawn(move || {
@@ -39,7 +39,7 @@ pub(crate) fn serve(stream: TcpStream, handle: ConnectionHandle) -> io::Result<(
     });
     match thread {
         Ok(_) => {
-            // The thread is there to take it, so this cannot fail.
+            // The thread is waiting for it, so this cannot fail.
             let _ = sender.send(connection);
             Ok(())
         }
@@ -53,23 +53,23 @@ pub(crate) fn serve(stream: TcpStream, handle: ConnectionHandle) -> io::Result<(
 /// A connection whose reads and writes block.
 #[derive(Debug)]
 pub(crate) struct BlockingConnection {
-    // Fields are dropped in this order: the handle must be left before the socket closes.
+    // Fields are dropped in this order: the entry must be removed before the socket closes.
     handle: ConnectionHandle,
     pub(crate) stream: TcpStream,
     frames: FrameBuffer,
     decoder: FrameDecoder,
-    /// It is never told of a wait, since a call that blocked does not say so: what the kernel's send queue holds must do.
+    /// It learns of no waits, since a blocking call does not report that it blocked. It relies on the kernel's send queue.
     read_size: ReadSize,
 }
 
-/// What a turn came to.
+/// The result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// The peer may send more.
     Open,
-    /// The peer has closed its direction, and all its whole frames are answered.
+    /// The peer has closed its direction, and all its complete frames are answered.
     Finished,
-    /// Nothing: there is no room in memory until others, who have been ended, have gone.
+    /// Nothing was done: there is no memory until other connections, which are being closed, are gone.
     NoRoom,
 }
 
@@ -81,7 +81,7 @@ impl BlockingConnection {
         BlockingConnection { handle, stream, frames, decoder, read_size: ReadSize::default() }
     }
 
-    /// Turns until the connection ends.
+    /// Serves until the connection closes.
     fn serve(mut self) {
         let mut pause = FIRST_PAUSE;
         let end = loop {
@@ -98,7 +98,7 @@ impl BlockingConnection {
         self.close(end);
     }
 
-    /// Waits for something to read, and holds no room meanwhile.
+    /// Waits for something to read, without free space in the meantime.
     fn wait_for_bytes(&mut self) -> Result<(), CloseReason> {
         self.park()?;
         loop {
@@ -110,9 +110,9 @@ impl BlockingConnection {
         }
     }
 
-    /// One blocking read, then blocking writes of all the whole frames there are.
+    /// One blocking read, then blocking writes of all complete frames.
     pub(crate) fn step(&mut self) -> Result<Progress, CloseReason> {
-        // A peer that sends a little is read with little, so that a crowd of them needs little.
+        // A peer that sends little gets small reads, so that many of them need little memory.
         let wanted = match self.read_size.is_streaming() {
             true => self.read_size.next(|| self.handle.send_queue()),
             false => SMALL_READ,
@@ -121,7 +121,7 @@ impl BlockingConnection {
             match self.handle.grow(bytes) {
                 Ok(()) => {}
                 Err(NoRoom::Soon) => return Ok(Progress::NoRoom),
-                Err(NoRoom::Ended) => return Err(CloseReason::MemoryLimit),
+                Err(NoRoom::Closing) => return Err(CloseReason::MemoryLimit),
                 Err(NoRoom::OutOfMemory) => return Err(CloseReason::OutOfMemory),
             }
         }
@@ -148,7 +148,7 @@ impl BlockingConnection {
         }
     }
 
-    /// Gives the buffer up, but for what is left over in it; a stream that goes on keeps it.
+    /// Frees the buffer except for what is left over, unless more input has arrived.
     pub(crate) fn park(&mut self) -> Result<(), CloseReason> {
         if !(self.read_size.is_streaming() && has_bytes(&self.stream)) {
             self.frames.park()?;
@@ -163,20 +163,20 @@ impl BlockingConnection {
             None => end.err().unwrap_or(CloseReason::Eof),
         };
         if reason.resets() {
-            // An error means that there is nothing left to reset.
+            // An error means that there is no connection left to reset.
             let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
         }
         let BlockingConnection { mut handle, stream, frames, .. } = self;
         drop(frames);
         handle.release(reason);
         drop(stream);
-        // Last, because it says that the connection is gone altogether.
+        // Last, because it counts the connection as gone.
         drop(handle);
     }
 
     fn write_all(&mut self, count: usize) -> Result<(), CloseReason> {
         let mut left = count;
-        // Whether a write blocks is known when it is too late to say so, so each is announced.
+        // Whether a write blocks is known only afterwards, so each one counts as pending.
         self.handle.set_pending_output(true);
         while left > 0 {
             match self.stream.write(&self.frames.unread()[..left]) {
@@ -195,38 +195,38 @@ impl BlockingConnection {
     }
 }
 
-/// Whether there is address space for a thread, and some to spare.
+/// Checks that there is address space for a thread, and some more.
 ///
-/// The standard library gives each new thread a signal stack, and aborts the process when there is no memory for that: a
-/// thread must not be begun with the last of it.
+/// The standard library allocates a signal stack for each new thread, and aborts the process if there is no memory for it, so a
+/// thread must not be started with the last of it.
 ///
 /// # Errors
-/// When there is none.
+/// If there is not enough.
 pub(crate) fn check_thread_headroom() -> io::Result<()> {
     Ok(memory::check_available(THREAD_HEADROOM)?)
 }
 
-/// Bytes of address space: a stack (2 MiB where none is chosen), a signal stack, and what other threads may take meanwhile.
-/// Untouched, so it costs two system calls.
+/// Bytes of address space: a stack (2 MiB by default), a signal stack, and what other threads may allocate in the meantime. They
+/// are not touched, so the check costs two system calls.
 const THREAD_HEADROOM: usize = 4 << 20;
 
 /// Whether there is something to read now.
 fn has_bytes(stream: &TcpStream) -> bool {
     #[cfg(unix)]
     let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
-    // Elsewhere it cannot be asked without waiting, so a stream that stops keeps its buffer, which is counted.
+    // Elsewhere this cannot be determined without waiting, so a stream that stops keeps its buffer, which is counted.
     #[cfg(not(unix))]
     return true;
     #[cfg(unix)]
     SockRef::from(stream).recv_with_flags(&mut [MaybeUninit::uninit()], flags).is_ok_and(|count| count > 0)
 }
 
-/// Bytes of the first read after a wait: a page, as large as most messages are not.
+/// Bytes of the first read after a wait: a page, which is longer than most messages.
 const SMALL_READ: usize = 4 * 1024;
 
-/// How long to wait for room in memory. Those that were ended are awake already, and need the processor for a moment.
+/// How long to wait for memory. The connections that are being closed are awake already, and need the CPU for a moment.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
-/// Bytes of a thread's stack: its calls are a few frames deep and keep nothing large there. Untouched pages cost nothing.
+/// Bytes of a thread's stack: its calls are a few levels deep and store nothing large there. Untouched pages cost nothing.
 const STACK: usize = 128 * 1024;

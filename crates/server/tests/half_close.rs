@@ -1,4 +1,4 @@
-//! A peer that closes its direction gets all that it is owed, and then the end: in every policy, I/O and framing.
+//! Promise: a peer that half-closes gets all pending replies, and then the end of the stream, with every policy, I/O model and framing.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -13,7 +13,7 @@ use echoctl_server::{CloseReason, Config, Io, Policy};
 use support::*;
 
 #[test]
-fn everything_sent_before_the_half_close_comes_back_and_then_the_end() {
+fn everything_sent_before_the_half_close_comes_back() {
     let sent = lines(100, 2 << 20);
     let queues = [
         Policy::Await,
@@ -43,7 +43,7 @@ fn everything_sent_before_the_half_close_comes_back_and_then_the_end() {
 }
 
 #[test]
-fn an_unfinished_frame_at_the_end_is_not_echoed() {
+fn an_incomplete_frame_at_the_end_is_not_echoed() {
     for io in [Io::Tasks, Io::Threads, Io::OneThread] {
         for policy in [Policy::Await, Policy::Off] {
             if io != Io::Tasks && policy != Policy::Await {
@@ -52,16 +52,16 @@ fn an_unfinished_frame_at_the_end_is_not_echoed() {
             let server = TestServer::start(Config { io, policy, ..Config::default() });
             let mut peer = server.peer();
 
-            peer.write_all(b"whole\nunfinished").unwrap();
+            peer.write_all(b"complete\nincomplete").unwrap();
             peer.shutdown(Shutdown::Write).unwrap();
 
-            assert_eq!(read_to_end(&mut peer), b"whole\n", "{io} {policy}");
+            assert_eq!(read_to_end(&mut peer), b"complete\n", "{io} {policy}");
         }
     }
 }
 
 #[test]
-fn without_framing_every_byte_is_whole() {
+fn without_framing_every_byte_comes_back() {
     for policy in [Policy::Await, Policy::Bounded { limit: 1000 }] {
         let server = TestServer::start(Config { framing: Framing::Raw, policy, ..Config::default() });
         let sent: Vec<u8> = (0..1_000_000u32).map(|n| (n % 251) as u8).collect();
@@ -71,7 +71,7 @@ fn without_framing_every_byte_is_whole() {
 }
 
 #[test]
-fn frames_come_back_exactly_however_they_are_split() {
+fn frames_come_back_however_they_are_split() {
     for (framing, frames) in [
         (Framing::Lines, &b"\none\r\nand another\n\n"[..]),
         (Framing::U16, b"\0\0\0\x03one\0\x01\n\0\x02ab"),

@@ -1,4 +1,4 @@
-//! The limits: what passes one costs one connection, and the server serves on.
+//! Promise: a peer that exceeds a limit loses only its own connection, and the others are served on.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -13,7 +13,7 @@ use echoctl_server::{CloseReason, Config, Error, Event, Io, MinRate, Policy, Ser
 use support::*;
 
 #[test]
-fn at_the_memory_limit_the_connection_that_holds_most_is_reset_and_the_others_stay() {
+fn the_memory_limit_resets_the_connection_that_buffers_most() {
     let memory_limit = 1 << 20;
     let server = TestServer::start(Config { policy: Policy::Off, memory_limit, ..Config::default() });
     let (mut modest, mut greedy) = (server.peer(), server.peer());
@@ -31,11 +31,11 @@ fn at_the_memory_limit_the_connection_that_holds_most_is_reset_and_the_others_st
     let mut got = vec![0; queued.len()];
     std::io::Read::read_exact(&mut modest, &mut got).unwrap();
     assert!(got == queued, "the modest peer loses nothing");
-    server.wait_for("everything is given back", |stats| stats.buffered == 0);
+    server.wait_for("everything is released", |stats| stats.buffered == 0);
 }
 
 #[test]
-fn a_frame_over_the_maximum_ends_its_connection_and_the_frames_before_it_come_back() {
+fn a_frame_over_the_maximum_closes_only_its_connection() {
     for policy in [Policy::Await, Policy::Bounded { limit: 1000 }] {
         let config = Config { framing: Framing::U32, max_frame: 100, policy, ..Config::default() };
         let server = TestServer::start(config);
@@ -51,7 +51,7 @@ fn a_frame_over_the_maximum_ends_its_connection_and_the_frames_before_it_come_ba
 }
 
 #[test]
-fn no_more_connections_are_served_than_allowed_and_a_place_given_back_is_taken() {
+fn further_connections_wait_until_one_closes() {
     let server = TestServer::start(Config { max_connections: 2, ..Config::default() });
     let (mut first, mut second) = (server.peer(), server.peer());
     round_trip(&mut first, b"a\n");
@@ -65,7 +65,7 @@ fn no_more_connections_are_served_than_allowed_and_a_place_given_back_is_taken()
     drop(second);
     let mut got = [0; 2];
     std::io::Read::read_exact(&mut third, &mut got).unwrap();
-    assert_eq!(&got, b"c\n", "the third was served when the second had gone");
+    assert_eq!(&got, b"c\n", "the third is served after the second is closed");
 }
 
 /// Every I/O model and policy in which output can be pending.
@@ -144,7 +144,7 @@ fn a_slow_reader_survives_the_limits_of_output() {
 }
 
 #[test]
-fn a_peer_that_is_owed_nothing_and_sends_nothing_for_the_idle_timeout_is_disconnected() {
+fn a_silent_peer_exceeds_the_idle_timeout() {
     for io in [Io::Tasks, Io::Threads, Io::OneThread] {
         let idle_timeout = Some(Duration::from_millis(50));
         let server = TestServer::start(Config { io, idle_timeout, ..Config::default() });
@@ -167,7 +167,7 @@ fn a_byte_sent_as_urgent_comes_back_in_its_place() {
     ] {
         let server = TestServer::start(Config { io, policy, ..Config::default() });
         let mut peer = server.peer();
-        // All of it has arrived before the server reads, when it is lucky: so more than once.
+        // Repeated, since the case requires that everything arrives before the server reads.
         for _ in 0..50 {
             peer.write_all(b"one\ntw").unwrap();
             socket2::SockRef::from(&peer).send_out_of_band(b"o").unwrap();
@@ -181,7 +181,7 @@ fn a_byte_sent_as_urgent_comes_back_in_its_place() {
 }
 
 #[test]
-fn a_runtime_has_at_least_one_worker_and_not_too_many() {
+fn a_runtime_refuses_no_workers_and_too_many() {
     for workers in [0, Config::MOST_WORKERS + 1, usize::MAX] {
         let error = runtime(Some(workers)).err().map(|error| error.to_string());
         assert!(error.is_some_and(|error| error.contains("number of workers")), "{workers}");
@@ -189,11 +189,11 @@ fn a_runtime_has_at_least_one_worker_and_not_too_many() {
 }
 
 #[test]
-fn a_port_in_use_is_named() {
+fn the_error_for_a_port_in_use_names_the_address() {
     let server = TestServer::with(Policy::Await);
 
     let config = Config { addr: server.addr, ..Config::default() };
-    let error = Server::bind(config, |_: Event| ()).expect_err("the port is taken");
+    let error = Server::bind(config, |_: Event| ()).expect_err("the port is in use");
 
     assert!(matches!(error, Error::AddressInUse { addr } if addr == server.addr), "{error}");
     assert!(error.to_string().contains(&server.addr.to_string()), "{error}");

@@ -1,5 +1,5 @@
-//! The memory limit holds in every kind of I/O, policy and framing: whatever peers send, what is held stays below it, the
-//! connection that holds most is reset, and peers that hold little are served on.
+//! Promise: the memory limit holds with every I/O model, policy and framing. Whatever peers send, the buffered bytes stay below it,
+//! the connection that buffers most is reset, and peers that buffer little are served on.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -13,7 +13,7 @@ use echoctl_proto::Framing;
 use echoctl_server::{CloseReason, Config, Io, Policy};
 use support::*;
 
-/// Every way to hold bytes.
+/// Every way to buffer bytes.
 fn configs() -> impl Iterator<Item = Config> {
     let limit = 64 << 20;
     let policies = [
@@ -31,25 +31,25 @@ fn configs() -> impl Iterator<Item = Config> {
     all.map(move |(io, policy)| Config { io, policy, max_frame, memory_limit: LIMIT, ..Config::default() })
 }
 
-/// Peers that all send `bytes` and read nothing, until the server has taken or refused them.
+/// Peers that all send `bytes` and read nothing, until the server has accepted or refused them.
 fn flood(server: &TestServer, bytes: &[u8], peers: usize) -> Vec<TcpStream> {
     let senders: Vec<_> = (0..peers).map(|_| send_in_background(&server.peer(), bytes.to_vec())).collect();
     senders.into_iter().map(|sender| sender.join().unwrap()).collect()
 }
 
-/// Whether nobody was given up but for the limit, and it was never exceeded by more than reads that were under way.
+/// Checks that connections were closed only for the limit, and that it was exceeded by no more than reads in progress.
 fn check(server: &TestServer, what: &str) {
     let allowed = LIMIT + OVERSHOOT;
-    assert!(server.peak() <= allowed, "{what}: {} bytes held, {allowed} allowed", server.peak());
+    assert!(server.peak() <= allowed, "{what}: {} bytes buffered, {allowed} allowed", server.peak());
     let closed = server.closed();
     assert!(!closed.is_empty(), "{what}: the limit was reached");
     assert!(closed.iter().all(|reason| reason == "memory_limit"), "{what}: {closed:?}");
 }
 
 #[test]
-fn unfinished_frames_stay_within_the_memory_limit() {
+fn incomplete_frames_stay_within_the_memory_limit() {
     for (config, (framing, frame)) in
-        configs().flat_map(|config| unfinished().map(|frame| (config.clone(), frame)))
+        configs().flat_map(|config| incomplete().map(|frame| (config.clone(), frame)))
     {
         let what = format!("{} with {}, {framing}", config.policy, config.io);
         let server = TestServer::start(Config { framing, ..config });
@@ -64,24 +64,24 @@ fn unfinished_frames_stay_within_the_memory_limit() {
         let peers = flood(&server, &frame, 12);
 
         check(&server, &what);
-        // The half of a frame that the modest peer has sent was held all the time.
+        // The part of a frame that the modest peer has sent was buffered all the time.
         modest.write_all(&word[part.len()..]).unwrap();
         let mut got = vec![0; word.len()];
         modest.read_exact(&mut got).unwrap();
         assert_eq!(&got[..part.len()], part, "{what}");
         drop((peers, modest));
-        server.wait_for("everything is given back", |stats| stats.buffered == 0 && stats.connections == 0);
+        server.wait_for("everything is released", |stats| stats.buffered == 0 && stats.connections == 0);
     }
 }
 
-/// A megabyte of a frame that is half as long again.
-fn unfinished() -> [(Framing, Vec<u8>); 2] {
+/// The first megabyte of a frame of one and a half.
+fn incomplete() -> [(Framing, Vec<u8>); 2] {
     let prefixed = [&(3_u32 << 19).to_be_bytes()[..], &vec![b'x'; 1 << 20]].concat();
     [(Framing::Lines, vec![b'x'; 1 << 20]), (Framing::U32, prefixed)]
 }
 
 #[test]
-fn fast_senders_of_one_endless_line_stay_within_the_memory_limit() {
+fn endless_lines_stay_within_the_memory_limit() {
     for config in configs() {
         let what = format!("{} with {}", config.policy, config.io);
         let server = TestServer::start(config);
@@ -89,7 +89,7 @@ fn fast_senders_of_one_endless_line_stay_within_the_memory_limit() {
         flood(&server, &vec![b'x'; 16 << 20], 4);
 
         let allowed = LIMIT + OVERSHOOT;
-        assert!(server.peak() <= allowed, "{what}: {} bytes held, {allowed} allowed", server.peak());
+        assert!(server.peak() <= allowed, "{what}: {} bytes buffered, {allowed} allowed", server.peak());
         eventually("all are refused", || server.closed().len() == 4);
         let closed = server.closed();
         assert!(
@@ -101,7 +101,7 @@ fn fast_senders_of_one_endless_line_stay_within_the_memory_limit() {
 }
 
 #[test]
-fn replies_that_nobody_reads_stay_within_the_memory_limit() {
+fn unread_replies_stay_within_the_memory_limit() {
     for policy in [Policy::Off, Policy::Bounded { limit: 64 << 20 }] {
         let server = TestServer::start(Config { policy, memory_limit: LIMIT, ..Config::default() });
         let mut modest = server.peer();
@@ -115,7 +115,7 @@ fn replies_that_nobody_reads_stay_within_the_memory_limit() {
 }
 
 #[test]
-fn a_frame_too_long_for_the_memory_limit_is_refused_from_its_length() {
+fn a_frame_over_the_memory_limit_is_refused_by_its_length() {
     for config in configs().filter(|config| !matches!(config.policy, Policy::Drop { .. })) {
         let what = format!("{} with {}", config.policy, config.io);
         let server = TestServer::start(Config { framing: Framing::U32, ..config });
@@ -132,7 +132,7 @@ fn a_frame_too_long_for_the_memory_limit_is_refused_from_its_length() {
 }
 
 #[test]
-fn the_longest_frame_that_the_memory_limit_allows_comes_back() {
+fn the_longest_frame_within_the_memory_limit_comes_back() {
     for io in [Io::Tasks, Io::Threads, Io::OneThread] {
         let config = Config { io, max_frame: 1 << 30, memory_limit: LIMIT, ..Config::default() };
         let longest = config.longest_payload();
@@ -147,17 +147,17 @@ fn the_longest_frame_that_the_memory_limit_allows_comes_back() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn idle_peers_of_threads_hold_nothing_when_they_have_been_served() {
+fn idle_connections_of_threads_buffer_nothing() {
     let server = TestServer::start(Config { io: Io::Threads, ..Config::default() });
     let mut peers: Vec<_> = (0..20).map(|_| server.peer()).collect();
 
     for peer in &mut peers {
-        // As much as a read asks for, so that it looks as if more might come.
+        // As much as a read requests, so that more input seems likely.
         let line = lines(4096, 64 << 10);
         assert!(round_trip(peer, &line) == line);
     }
 
-    server.wait_for("nothing is held", |stats| stats.buffered == 0 && stats.connections == 20);
+    server.wait_for("nothing is buffered", |stats| stats.buffered == 0 && stats.connections == 20);
 }
 
 const LIMIT: u64 = 2 << 20;

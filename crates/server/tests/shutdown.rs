@@ -1,4 +1,4 @@
-//! The end: what has arrived is answered, peers may take what they are owed, and nobody can hold the end up.
+//! Promise: on shutdown, what has arrived is answered, peers may read their pending replies, and no peer can delay the exit.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -10,14 +10,14 @@ use echoctl_server::{CloseReason, Config, Io, Policy};
 use support::*;
 
 #[test]
-fn what_is_owed_is_still_delivered_after_the_server_was_asked_to_end() {
+fn pending_replies_are_delivered_during_shutdown() {
     let sent = lines(1000, 4 << 20);
     let mut server = TestServer::with(Policy::Off);
     let mut peer = server.peer();
     let sender = send_in_background(&peer, sent.clone());
-    server.wait_for("everything is taken", |stats| stats.totals.received == sent.len() as u64);
+    server.wait_for("everything is read", |stats| stats.totals.received == sent.len() as u64);
 
-    server.ask_to_end();
+    server.request_shutdown();
     let got = read_to_end(&mut peer);
 
     sender.join().unwrap();
@@ -28,15 +28,15 @@ fn what_is_owed_is_still_delivered_after_the_server_was_asked_to_end() {
 }
 
 #[test]
-fn idle_peers_see_the_end_at_once() {
+fn idle_peers_are_closed_immediately() {
     for io in [Io::Tasks, Io::Threads, Io::OneThread] {
-        let mut server = TestServer::start(Config { io, drain: FOR_EVER, ..Config::default() });
+        let mut server = TestServer::start(Config { io, drain: FOREVER, ..Config::default() });
         let mut peers: Vec<_> = (0..20).map(|_| server.peer()).collect();
         for peer in &mut peers {
             round_trip(peer, b"hello\n");
         }
 
-        server.ask_to_end();
+        server.request_shutdown();
 
         for peer in &mut peers {
             wait_for_the_end(peer);
@@ -46,7 +46,7 @@ fn idle_peers_see_the_end_at_once() {
 }
 
 #[test]
-fn a_peer_that_never_reads_does_not_hold_the_end_up() {
+fn a_peer_that_never_reads_does_not_delay_shutdown() {
     for (io, policy) in [
         (Io::Tasks, Policy::Await),
         (Io::Tasks, Policy::Bounded { limit: 100_000 }),
@@ -59,7 +59,7 @@ fn a_peer_that_never_reads_does_not_hold_the_end_up() {
         let sender = send_in_background(&peer, lines(1000, 4 << 20));
         server.wait_for_a_stall();
 
-        server.ask_to_end();
+        server.request_shutdown();
         let (reason, _) = server.next_closed();
 
         sender.join().unwrap();
@@ -69,4 +69,4 @@ fn a_peer_that_never_reads_does_not_hold_the_end_up() {
     }
 }
 
-const FOR_EVER: Duration = Duration::from_secs(3600);
+const FOREVER: Duration = Duration::from_secs(3600);

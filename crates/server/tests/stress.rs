@@ -1,6 +1,5 @@
-//! Hundreds of peers that send, stall, half-close, reset in the middle of a frame and break the rules, in an order drawn from
-//! a seed, against every policy and every kind of I/O: the bytes that come back are right, memory stays bounded, and
-//! descriptors and threads are those of the start when all is over.
+//! Promise: hundreds of peers that send, stall, half-close, reset in the middle of a frame and break the rules, in an order drawn from
+//! a seed, get the right bytes back from every policy and I/O model. Memory stays bounded, and no descriptor or thread leaks.
 //!
 //! A failure prints its seed; `STRESS_SEED=n cargo test -p echoctl-server --test stress` repeats it.
 
@@ -23,22 +22,22 @@ use support::*;
 enum Behaviour {
     /// Sends and reads at the same time, then half-closes and reads the rest.
     Polite,
-    /// Sends until nothing more is taken, and only then reads; then as above.
+    /// Sends until nothing more is accepted, and only then reads; then as above.
     Late,
-    /// Sends until nothing more is taken, and goes without having read a byte.
+    /// Sends until nothing more is accepted, and disconnects without having read a byte.
     Stalled,
-    /// Sends half a frame and resets the connection.
+    /// Sends part of a frame and resets the connection.
     Broken,
     /// Sends a frame longer than the maximum.
     Faulty,
-    /// Says nothing and goes.
+    /// Sends nothing and disconnects.
     Silent,
 }
 
 #[test]
-fn whatever_peers_do_the_bytes_are_right_and_nothing_is_left_behind() {
+fn whatever_peers_do_replies_are_right_and_nothing_leaks() {
     let seed = std::env::var("STRESS_SEED").ok().map_or(7, |seed| seed.parse().expect("a number"));
-    // What a process opens once and keeps (the runtime's pipe for signals) is open from here on.
+    // Opens what a process opens only once and never closes (the runtime's pipe for signals).
     TestServer::with(Policy::Await).end();
     for (number, (io, policy)) in configurations().into_iter().enumerate() {
         let what = format!("STRESS_SEED={seed}, {policy} with {io}");
@@ -47,7 +46,7 @@ fn whatever_peers_do_the_bytes_are_right_and_nothing_is_left_behind() {
         attack(io, policy, StdRng::seed_from_u64(seed + number as u64), &what);
 
         if let (Some(descriptors), Some(threads)) = (descriptors, threads) {
-            eventually(&format!("{what}: descriptors and threads are back"), || {
+            eventually(&format!("{what}: descriptors and threads are released"), || {
                 entries("fd") == Some(descriptors) && entries("task") == Some(threads)
             });
         }
@@ -74,30 +73,37 @@ fn attack(io: Io, policy: Policy, mut random: StdRng, what: &str) {
         .map(|_| {
             let behaviour = BEHAVIOURS[random.random_range(0..BEHAVIOURS.len())];
             let bytes = random_lines(&mut random);
-            let cut = random.random_range(1..60);
+            let length = random.random_range(1..60);
             let socket = server.peer();
             let is_lossy = matches!(policy, Policy::Drop { .. });
             let name = format!("{what}, a {behaviour:?} peer");
-            thread::spawn(move || behave(behaviour, socket, &bytes, cut, is_lossy, &name))
+            thread::spawn(move || behave(behaviour, socket, &bytes, length, is_lossy, &name))
         })
         .collect();
 
     peers.into_iter().for_each(|peer| peer.join().unwrap());
 
-    server.wait_for("all have gone", |stats| stats.connections == 0 && stats.accepted == PEERS as u64);
+    server.wait_for("all are closed", |stats| stats.connections == 0 && stats.accepted == PEERS as u64);
     let peak = server.peak();
     let bound = bound(policy);
-    assert!(peak <= bound, "{what}: {peak} bytes held, {bound} allowed");
+    assert!(peak <= bound, "{what}: {peak} bytes buffered, {bound} allowed");
     let stats = server.end();
     assert_eq!((stats.connections, stats.buffered), (0, 0), "{what}");
 }
 
-fn behave(behaviour: Behaviour, mut peer: TcpStream, bytes: &[u8], cut: usize, is_lossy: bool, name: &str) {
+fn behave(
+    behaviour: Behaviour,
+    mut peer: TcpStream,
+    bytes: &[u8],
+    length: usize,
+    is_lossy: bool,
+    name: &str,
+) {
     match behaviour {
         Behaviour::Polite => check(&echo_all(&mut peer, bytes), bytes, is_lossy, name),
         Behaviour::Late => {
-            let taken = send_until_stuck(&peer, bytes);
-            let rest = send_in_background(&peer, bytes[taken..].to_vec());
+            let accepted = send_until_stuck(&peer, bytes);
+            let rest = send_in_background(&peer, bytes[accepted..].to_vec());
             let half_closer = thread::spawn(move || rest.join().unwrap().shutdown(Shutdown::Write));
             check(&read_to_end(&mut peer), bytes, is_lossy, name);
             half_closer.join().unwrap().unwrap();
@@ -106,11 +112,11 @@ fn behave(behaviour: Behaviour, mut peer: TcpStream, bytes: &[u8], cut: usize, i
             send_until_stuck(&peer, bytes);
         }
         Behaviour::Broken => {
-            peer.write_all(&bytes[..cut]).unwrap();
+            peer.write_all(&bytes[..length]).unwrap();
             socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
         }
         Behaviour::Faulty => {
-            // The server may have hung up before it has all of it.
+            // The server may have closed the connection before it has read everything.
             let _ = peer.write_all(&[b'x'; 2 * MAX_FRAME]);
             wait_for_the_end(&mut peer);
         }
@@ -118,7 +124,7 @@ fn behave(behaviour: Behaviour, mut peer: TcpStream, bytes: &[u8], cut: usize, i
     }
 }
 
-/// What came back is what was sent, or, where frames may be dropped, some of its lines in their order.
+/// Checks that what came back is what was sent, or, where frames may be dropped, some of its lines in order.
 fn check(got: &[u8], sent: &[u8], is_lossy: bool, name: &str) {
     if !is_lossy {
         assert!(got == sent, "{name}: {} bytes came back of {}", got.len(), sent.len());
@@ -130,19 +136,19 @@ fn check(got: &[u8], sent: &[u8], is_lossy: bool, name: &str) {
     }
 }
 
-/// Writes until everything is sent or nothing more is taken for a moment. Returns how much was taken.
+/// Writes until everything is sent or nothing more is accepted for a moment. Returns how much was accepted.
 fn send_until_stuck(mut peer: &TcpStream, bytes: &[u8]) -> usize {
     peer.set_write_timeout(Some(Duration::from_millis(30))).unwrap();
-    let mut taken = 0;
-    while taken < bytes.len() {
-        match peer.write(&bytes[taken..]) {
-            Ok(count) => taken += count,
+    let mut accepted = 0;
+    while accepted < bytes.len() {
+        match peer.write(&bytes[accepted..]) {
+            Ok(count) => accepted += count,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
-            Err(error) => panic!("the server ended a stalled connection: {error}"),
+            Err(error) => panic!("the server closed a stalled connection: {error}"),
         }
     }
     peer.set_write_timeout(None).unwrap();
-    taken
+    accepted
 }
 
 /// Numbered lines of random length, some longer than a read.
@@ -160,14 +166,14 @@ fn random_lines(random: &mut StdRng) -> Vec<u8> {
     bytes
 }
 
-/// The most bytes that all peers together may make the server hold.
+/// Maximum number of bytes that all peers together may make the server buffer.
 fn bound(policy: Policy) -> u64 {
     let peers = PEERS as u64;
-    // One read may end in the middle of the longest frame, which may lie in a buffer of twice its size.
+    // One read may end in the middle of the longest frame, which may be in a buffer of twice its size.
     let one_read = READ + 2 * (MAX_FRAME as u64);
     match policy {
         Policy::Await => peers * one_read,
-        // It promises nothing; that is what is wrong with it.
+        // It has no limit, which is the bug.
         Policy::Off => u64::MAX,
         Policy::Budget { limit } => limit as u64 + peers * (one_read + SEGMENTS),
         _ => peers * (LIMIT as u64 + one_read + SEGMENTS),

@@ -1,6 +1,6 @@
 //! A server in this process, and peers made of plain blocking sockets.
 //!
-//! Nothing here waits for time to pass: conditions are waited for, with a deadline that only a hung server reaches.
+//! Nothing here waits for time to pass. Conditions are waited for, with a deadline that only a hung server reaches.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::io::{ErrorKind, Read, Write};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use echoctl_server::{CloseReason, Config, Event, Policy, ReplyQueue, Server, Stats, Totals, runtime};
 use tokio::sync::oneshot;
 
-/// A running server. Dropping it ends it.
+/// A running server. Dropping it shuts it down.
 pub(crate) struct TestServer {
     pub(crate) addr: SocketAddr,
     log: Arc<Mutex<EventLog>>,
@@ -27,7 +27,7 @@ struct EventLog {
 }
 
 impl TestServer {
-    /// Starts it on a free port, with small kernel buffers, so that a peer that does not read is felt soon.
+    /// Starts it on a free port, with small kernel buffers, so that a peer that does not read has an effect soon.
     pub(crate) fn start(config: Config) -> TestServer {
         let log = Arc::<Mutex<EventLog>>::default();
         let config = Config {
@@ -73,17 +73,17 @@ impl TestServer {
         self.log.lock().unwrap().stats.last().copied().unwrap_or_default()
     }
 
-    /// The most bytes that all connections held at any look.
+    /// Maximum number of bytes that all connections together buffered in any stats.
     pub(crate) fn peak(&self) -> u64 {
         self.log.lock().unwrap().stats.iter().map(|stats| stats.buffered).max().unwrap_or_default()
     }
 
-    /// Waits until the stats say so.
+    /// Waits until the stats meet `condition`.
     pub(crate) fn wait_for(&self, what: &str, condition: impl Fn(&Stats) -> bool) {
         eventually(what, || condition(&self.stats()));
     }
 
-    /// Waits until the server holds something that it cannot get rid of: nothing moves at many looks in a row.
+    /// Waits until the server buffers something that it cannot write: nothing changes in many consecutive stats.
     pub(crate) fn wait_for_a_stall(&self) {
         eventually("the server stalls", || {
             let stats = &self.log.lock().unwrap().stats;
@@ -95,10 +95,10 @@ impl TestServer {
         });
     }
 
-    /// Waits for the next connection to end, and says why it did.
+    /// Waits for the next connection to close, and returns its reason and totals.
     pub(crate) fn next_closed(&self) -> (CloseReason, Totals) {
         let mut closed = None;
-        eventually("a connection ends", || {
+        eventually("a connection closes", || {
             let mut log = self.log.lock().unwrap();
             if !log.closed.is_empty() {
                 closed = Some(log.closed.remove(0));
@@ -109,28 +109,28 @@ impl TestServer {
         (reason, totals)
     }
 
-    /// The reasons of all connections that have ended and were not waited for.
+    /// The reasons of all closed connections that [`next_closed`](TestServer::next_closed) has not returned.
     pub(crate) fn closed(&self) -> Vec<String> {
         self.log.lock().unwrap().closed.iter().map(|(_, reason, _)| reason.name().to_owned()).collect()
     }
 
-    /// Asks it to end, without waiting.
-    pub(crate) fn ask_to_end(&mut self) {
+    /// Asks it to shut down, without waiting.
+    pub(crate) fn request_shutdown(&mut self) {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
     }
 
-    /// Ends it and returns its totals.
+    /// Shuts it down and returns its totals.
     pub(crate) fn end(mut self) -> Stats {
-        self.ask_to_end();
+        self.request_shutdown();
         self.thread.take().unwrap().join().unwrap()
     }
 }
 
 impl Drop for TestServer {
     fn drop(&mut self) {
-        self.ask_to_end();
+        self.request_shutdown();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -147,7 +147,7 @@ impl EventLog {
     }
 }
 
-/// Lines of `length` bytes, newline included, numbered so that each is unlike the others; about `total` bytes in all.
+/// Lines of `length` bytes, newline included, numbered so that all differ; about `total` bytes.
 pub(crate) fn lines(length: usize, total: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(total);
     for number in 0..total / length {
@@ -159,11 +159,11 @@ pub(crate) fn lines(length: usize, total: usize) -> Vec<u8> {
     bytes
 }
 
-/// Writes everything from a thread of its own; the peer can be read meanwhile, or not.
+/// Writes everything on a separate thread; the peer can be read in the meantime.
 pub(crate) fn send_in_background(peer: &TcpStream, bytes: Vec<u8>) -> JoinHandle<TcpStream> {
     let mut writer = peer.try_clone().unwrap();
     thread::spawn(move || {
-        // The server may end the connection: whoever expects otherwise compares what came back.
+        // The server may close the connection. A test that expects otherwise compares what came back.
         let _ = writer.write_all(&bytes);
         writer
     })
@@ -193,13 +193,13 @@ pub(crate) fn round_trip(peer: &mut TcpStream, frame: &[u8]) -> Vec<u8> {
     got
 }
 
-/// Reads until the connection ends: closed or reset. (Which of the two a reader sees depends on whether a writer at the
-/// same socket has seen the reset before.)
+/// Reads until the connection is closed or reset. (Which of the two a reader sees depends on whether a writer on the same socket
+/// has seen the reset before.)
 pub(crate) fn wait_for_the_end(peer: &mut TcpStream) {
     match std::io::copy(peer, &mut std::io::sink()) {
         Ok(_) => {}
         Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {}
-        Err(error) => panic!("the connection has not ended: {error}"),
+        Err(error) => panic!("the connection was not closed: {error}"),
     }
 }
 
@@ -207,16 +207,16 @@ pub(crate) fn wait_for_the_end(peer: &mut TcpStream) {
 pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !condition() {
-        assert!(Instant::now() < deadline, "waited {DEADLINE:?} in vain until {what}");
+        assert!(Instant::now() < deadline, "not within {DEADLINE:?}: {what}");
         thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// Bytes of one read: what a policy may pass its limit by.
+/// Bytes of one read, by which a policy may exceed its limit.
 pub(crate) const READ: u64 = 64 * 1024;
 
-/// Bytes that a reply queue may have allocated beyond what waits in it: the rest of its first segment and of its last, and
-/// the ring that they stand in.
+/// Bytes that a reply queue may have allocated beyond its content: the rest of its first and of its last segment, and the ring of
+/// segments.
 pub(crate) const SEGMENTS: u64 = 2 * ReplyQueue::SEGMENT as u64 + 1000;
 
 /// Bytes by which the memory limit may be exceeded: what one large read left over, for each of the runtime's workers.
@@ -225,11 +225,11 @@ pub(crate) const OVERSHOOT: u64 = WORKERS as u64 * 128 * 1024;
 /// Threads of the runtime.
 const WORKERS: usize = 2;
 
-/// Bytes asked for each kernel buffer (Linux takes twice as much).
+/// Bytes requested for each kernel buffer (Linux doubles them).
 pub(crate) const KERNEL_BUFFER: usize = 16 * 1024;
 
-/// Looks at the stats without a change that make a stall. A server that has work gets the processor in between.
+/// Number of consecutive stats without a change that make a stall. A server that has work gets the CPU in between.
 const STALL_LOOKS: usize = 100;
 
-/// Only a hung server takes so long.
+/// Only a hung server takes this long.
 const DEADLINE: Duration = Duration::from_secs(30);
