@@ -76,8 +76,8 @@ pub(crate) struct Args {
     ///
     /// A slow reader is acknowledged in jumps: its kernel opens a closed receive window only when a good part of the receive
     /// buffer is free. Until then it looks the same as a peer that has stopped. So the timeout must exceed the time in which
-    /// the slowest peer reads one jump. On Linux a jump is 128 KiB with the default receive buffer, 384 KiB with 6 MiB, and
-    /// 2 MiB with 32 MiB: 30s is safe for peers that read 5, 13 and 70 KiB/s.
+    /// the slowest peer reads one jump. On Linux a jump is up to 128 KiB with the default receive buffer, 700 KiB with 6 MiB,
+    /// and 2.3 MiB with 32 MiB: 30s is safe for peers that read at least 5, 24 and 80 KiB/s.
     #[arg(long, value_parser = timeout, value_name = "TIME", help_heading = "Limits")]
     write_timeout: Option<Duration>,
 
