@@ -158,7 +158,7 @@ impl Rate {
 pub enum Reading {
     /// It reads everything immediately.
     All,
-    /// It never reads: such a client crashes a server without backpressure.
+    /// It never reads, which crashes servers without backpressure.
     Nothing,
     /// It reads at most this many bytes per second, over all connections; at least 1.
     AtRate(u64),

@@ -94,7 +94,7 @@ pub enum Ending {
     },
 }
 
-/// How a server closed a connection.
+/// How the server closed the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CloseKind {
     /// With a FIN: end of stream.
@@ -111,7 +111,7 @@ pub enum CloseKind {
 }
 
 impl Outcome {
-    /// Whether every byte that was read came back as it was sent, and no server closed a connection too early.
+    /// Whether every byte that was read came back as it was sent, and the server closed nothing too early.
     pub fn is_good(&self) -> bool {
         let totals = &self.totals;
         let wrong = totals.lost + totals.duplicated + totals.reordered + totals.mismatched;

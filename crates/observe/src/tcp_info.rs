@@ -153,7 +153,7 @@ impl TcpInfo {
     }
 }
 
-/// Which side of a connection a socket is. One counter depends on it: [`TcpInfo::bytes_acked`].
+/// The side of a connection to which a socket belongs. One counter depends on it: [`TcpInfo::bytes_acked`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// The side that called connect.

@@ -198,7 +198,7 @@ fn without_framing_the_first_difference_is_located() {
 }
 
 #[test]
-fn pieces_of_64_kib_that_change_places_in_a_large_frame_are_found_out() {
+fn swapped_pieces_of_64_kib_are_detected() {
     let recipe = Recipe::new(Pool::new(1), Framing::Lines, &(1_000_000..=1_000_000), 0);
     let mut stream = vec![0; 1_000_000];
     FrameStream::new(&recipe).fill(&recipe, &mut stream);

@@ -1,4 +1,4 @@
-//! A flood stops when it is told to, and reports why it ended.
+//! A flood stops on request, and reports why it ended.
 
 use std::time::Duration;
 
