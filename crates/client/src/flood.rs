@@ -124,7 +124,7 @@ impl Flood {
         let pool = Pool::new(config.seed);
         let mut tasks = JoinSet::new();
         for (index, connection) in self.connections.iter().enumerate() {
-            let share = |whole| share(whole, config.connections, index);
+            let share = |total| share(total, config.connections, index);
             let pacer = |rate| match rate {
                 Rate::Max => Pacer::new(Rate::Max, started),
                 Rate::Limited(rate) => Pacer::new(Rate::Limited(share(rate)), started),
@@ -246,10 +246,10 @@ async fn open(config: &Config, within: Duration) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Share number `index` of `whole`, divided among `parts`. The shares add up to `whole`.
-fn share(whole: u64, parts: usize, index: usize) -> u64 {
+/// Share number `index` of `total`, divided among `parts`. The shares add up to `total`.
+fn share(total: u64, parts: usize, index: usize) -> u64 {
     let parts = parts as u64;
-    whole / parts + u64::from((index as u64) < whole % parts)
+    total / parts + u64::from((index as u64) < total % parts)
 }
 
 #[cfg(test)]
@@ -258,8 +258,8 @@ mod tests {
 
     #[test]
     fn shares_add_up() {
-        for (whole, parts) in [(10, 3), (2, 5), (1 << 30, 7)] {
-            assert_eq!((0..parts).map(|index| share(whole, parts, index)).sum::<u64>(), whole);
+        for (total, parts) in [(10, 3), (2, 5), (1 << 30, 7)] {
+            assert_eq!((0..parts).map(|index| share(total, parts, index)).sum::<u64>(), total);
         }
     }
 }

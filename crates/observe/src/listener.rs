@@ -70,22 +70,22 @@ impl fmt::Display for Listener {
 #[cfg(target_os = "linux")]
 pub fn listener_at(addr: SocketAddr) -> Result<Listener, Error> {
     let listening = crate::SocketDiag::open()?.listening()?;
-    let at = |wanted: fn(&crate::SocketEntry, SocketAddr) -> bool| {
+    let at = |matches: fn(&crate::SocketEntry, SocketAddr) -> bool| {
         let all: Vec<_> = listening
             .iter()
-            .filter(|found| found.local.port() == addr.port() && wanted(found, addr))
+            .filter(|entry| entry.local.port() == addr.port() && matches(entry, addr))
             .collect();
         (!all.is_empty()).then_some(all)
     };
-    let exact = |found: &crate::SocketEntry, addr: SocketAddr| found.local.ip() == addr.ip().to_canonical();
-    let wildcard = |found: &crate::SocketEntry, addr: SocketAddr| {
-        let ip = found.local.ip();
+    let exact = |entry: &crate::SocketEntry, addr: SocketAddr| entry.local.ip() == addr.ip().to_canonical();
+    let wildcard = |entry: &crate::SocketEntry, addr: SocketAddr| {
+        let ip = entry.local.ip();
         ip.is_unspecified()
-            && (ip.is_ipv4() == addr.ip().to_canonical().is_ipv4() || ip.is_ipv6() && !found.only_v6)
+            && (ip.is_ipv4() == addr.ip().to_canonical().is_ipv4() || ip.is_ipv6() && !entry.only_v6)
     };
     // With SO_REUSEPORT several sockets, of one user, listen at the same address.
     let Some(sockets) = at(exact).or_else(|| at(wildcard)) else { return Err(Error::NotListening { addr }) };
-    let inodes: Vec<u32> = sockets.iter().map(|found| found.inode).collect();
+    let inodes: Vec<u32> = sockets.iter().map(|entry| entry.inode).collect();
     Ok(Listener { addr: sockets[0].local, uid: Some(sockets[0].uid), owners: holders(&inodes) })
 }
 
@@ -109,7 +109,7 @@ pub fn listening_addresses(pids: impl IntoIterator<Item = u32>) -> Result<Vec<So
     let mut addrs = Vec::new();
     for pid in pids {
         for inode in socket_inodes(pid) {
-            addrs.extend(listening.iter().filter(|found| found.inode == inode).map(|found| found.local));
+            addrs.extend(listening.iter().filter(|entry| entry.inode == inode).map(|entry| entry.local));
         }
     }
     addrs.sort();

@@ -58,11 +58,11 @@ fn run() -> io::Result<SelfTest> {
     let mut costs: Vec<Duration> = (0..COST_SAMPLES).map(|_| sampler.sample().took).collect();
     costs.sort();
 
-    let began = Instant::now();
+    let start = Instant::now();
     let before = connection.client_count.read.load(SeqCst);
     let errors = running(&connection, &mut sampler)?;
     let running_rate =
-        (connection.client_count.read.load(SeqCst) - before) as f64 / began.elapsed().as_secs_f64();
+        (connection.client_count.read.load(SeqCst) - before) as f64 / start.elapsed().as_secs_f64();
     let error_at =
         |part: usize| errors.as_ref().and_then(|errors| errors.get(errors.len() * part / 100).copied());
     Ok(SelfTest {
@@ -146,8 +146,8 @@ fn running(connection: &EchoConnection, sampler: &mut Sampler) -> io::Result<Opt
 }
 
 /// Distance of `value` from the possible range.
-fn outside(value: u64, least: u64, most: u64) -> u64 {
-    least.saturating_sub(value) + value.saturating_sub(most)
+fn outside(value: u64, min: u64, max: u64) -> u64 {
+    min.saturating_sub(value) + value.saturating_sub(max)
 }
 
 /// Bytes read and written by one side, by its own count.

@@ -153,7 +153,7 @@ fn socket(body: &[u8]) -> Option<SocketEntry> {
         let port = u16::from_be_bytes(body.get(port..port + 2)?.try_into().ok()?);
         Some(SocketAddr::new(read_ip(body.get(ip..ip + 16)?, family)?, port))
     };
-    let mut found = SocketEntry {
+    let mut entry = SocketEntry {
         local: addr(4, 8)?,
         remote: addr(6, 24)?,
         state,
@@ -177,14 +177,14 @@ fn socket(body: &[u8]) -> Option<SocketEntry> {
         let length = usize::from(length);
         let value = rest.get(4..length)?;
         match kind & KIND {
-            INFO => found.info = TcpInfo::parse(value),
-            MEMORY => found.memory = SocketMemory::parse(value),
-            ONLY_V6 => found.only_v6 = value.first() == Some(&1),
+            INFO => entry.info = TcpInfo::parse(value),
+            MEMORY => entry.memory = SocketMemory::parse(value),
+            ONLY_V6 => entry.only_v6 = value.first() == Some(&1),
             _ => {}
         }
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
-    Some(found)
+    Some(entry)
 }
 
 fn write_ip(into: &mut [u8], ip: IpAddr) {
@@ -222,11 +222,11 @@ pub fn check_messages(input: &[u8]) {
     for message in messages.by_ref() {
         count += 1;
         match message {
-            Reply::Socket(found) => {
+            Reply::Socket(entry) => {
                 assert!(
-                    found.unread() <= found.rqueue.into() && found.unacknowledged() <= found.wqueue.into()
+                    entry.unread() <= entry.rqueue.into() && entry.unacknowledged() <= entry.wqueue.into()
                 );
-                assert_ne!(found.is_between(found.local, found.remote), found.state == TcpState::Listen);
+                assert_ne!(entry.is_between(entry.local, entry.remote), entry.state == TcpState::Listen);
             }
             Reply::Errno(code) => assert_ne!(code, 0),
             Reply::Done | Reply::Malformed => {}

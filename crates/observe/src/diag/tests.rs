@@ -27,14 +27,14 @@ const REPLY: &str = "\
 fn a_captured_reply_is_parsed_completely() {
     let all: Vec<Reply> = Messages::new(&bytes(REPLY), 1).collect();
 
-    let [Reply::Socket(found)] = all.as_slice() else { panic!("not one socket: {all:?}") };
-    assert_eq!(found.local, SocketAddr::from(([127, 0, 0, 1], 40117)));
-    assert_eq!(found.remote, SocketAddr::from(([127, 0, 0, 1], 55008)));
-    assert_eq!((found.state, found.rqueue, found.wqueue), (TcpState::Established, 128_512, 0));
-    assert_eq!((found.uid, found.inode, found.timer), (0, 49666, None));
-    let info = found.info.unwrap();
+    let [Reply::Socket(entry)] = all.as_slice() else { panic!("not one socket: {all:?}") };
+    assert_eq!(entry.local, SocketAddr::from(([127, 0, 0, 1], 40117)));
+    assert_eq!(entry.remote, SocketAddr::from(([127, 0, 0, 1], 55008)));
+    assert_eq!((entry.state, entry.rqueue, entry.wqueue), (TcpState::Established, 128_512, 0));
+    assert_eq!((entry.uid, entry.inode, entry.timer), (0, 49666, None));
+    let info = entry.info.unwrap();
     assert_eq!((info.bytes_received, info.snd_cwnd), (Some(128_512), 11));
-    assert_eq!(found.memory.unwrap().receive, 0x1ffc0);
+    assert_eq!(entry.memory.unwrap().receive, 0x1ffc0);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn other_families_are_skipped_and_bad_attributes_malformed() {
 
     let socket = &bytes(REPLY)[16..88];
     let bare = message(20, 0, socket);
-    assert!(matches!(Messages::new(&bare, 1).next(), Some(Reply::Socket(found)) if found.info.is_none()));
+    assert!(matches!(Messages::new(&bare, 1).next(), Some(Reply::Socket(entry)) if entry.info.is_none()));
     let unknown = message(20, 0, &[socket, &[5, 0, 0x63, 0, 1, 0, 0, 0]].concat());
     assert!(matches!(Messages::new(&unknown, 1).next(), Some(Reply::Socket(_))));
     let empty = message(20, 0, &[socket, &[0; 8]].concat());
@@ -100,8 +100,8 @@ fn leftover_messages_do_not_answer_the_next_request() {
     diag.send(&Request::All { family: libc::AF_INET, states: u32::MAX, port: 0 }).unwrap();
 
     for _ in 0..2 {
-        let found = diag.find(client.peer_addr().unwrap(), client.local_addr().unwrap()).unwrap();
-        assert!(found.is_some());
+        let entry = diag.find(client.peer_addr().unwrap(), client.local_addr().unwrap()).unwrap();
+        assert!(entry.is_some());
     }
 }
 
@@ -154,12 +154,12 @@ fn the_peers_endpoint_is_found_over_ipv4_and_ipv6() {
         client.write_all(b"three words here").unwrap();
         server.read_exact(&mut [0; 6]).unwrap();
 
-        let found = find_when(&client, |found| found.unread() == 10);
+        let entry = find_when(&client, |entry| entry.unread() == 10);
 
-        assert_eq!(found.local, client.peer_addr().unwrap(), "bound to {bind}");
-        assert_eq!(found.remote, client.local_addr().unwrap());
-        assert_eq!(found.info.unwrap().payload_received(), Some(16));
-        assert!(found.memory.unwrap().total() > 0 && found.inode != 0);
+        assert_eq!(entry.local, client.peer_addr().unwrap(), "bound to {bind}");
+        assert_eq!(entry.remote, client.local_addr().unwrap());
+        assert_eq!(entry.info.unwrap().payload_received(), Some(16));
+        assert!(entry.memory.unwrap().total() > 0 && entry.inode != 0);
     }
 }
 
@@ -174,7 +174,7 @@ fn a_closed_connection_is_not_confused_with_its_listener() {
     let mut diag = SocketDiag::open().unwrap();
 
     assert_eq!(diag.find(server, client).unwrap(), None);
-    assert!(diag.listening().unwrap().iter().any(|found| found.local == server));
+    assert!(diag.listening().unwrap().iter().any(|entry| entry.local == server));
 }
 
 #[test]
@@ -185,10 +185,10 @@ fn a_fin_is_excluded_from_the_payload() {
     client.write_all(&[1; 1000]).unwrap();
     client.shutdown(Shutdown::Write).unwrap();
 
-    let found = find_when(&client, |found| found.state == TcpState::CloseWait);
+    let entry = find_when(&client, |entry| entry.state == TcpState::CloseWait);
 
-    assert_eq!((found.rqueue, found.unread()), (1001, 1000));
-    assert_eq!(found.info.unwrap().payload_received(), Some(1000));
+    assert_eq!((entry.rqueue, entry.unread()), (1001, 1000));
+    assert_eq!(entry.info.unwrap().payload_received(), Some(1000));
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn only_connections_of_the_given_port_are_listed() {
 
     let all = diag.connections(ours.local_addr().unwrap().port()).unwrap();
 
-    let mut remotes: Vec<SocketAddr> = all.iter().map(|found| found.remote).collect();
+    let mut remotes: Vec<SocketAddr> = all.iter().map(|entry| entry.remote).collect();
     let mut expected: Vec<SocketAddr> =
         pairs[..2].iter().map(|(client, _)| client.local_addr().unwrap()).collect();
     remotes.sort();
@@ -211,15 +211,15 @@ fn only_connections_of_the_given_port_are_listed() {
     assert_eq!(remotes, expected);
 }
 
-/// The server's endpoint of `client`, once it is as wanted.
+/// The server's endpoint of `client`, once it meets `condition`.
 #[track_caller]
-fn find_when(client: &TcpStream, wanted: impl Fn(&SocketEntry) -> bool) -> SocketEntry {
+fn find_when(client: &TcpStream, condition: impl Fn(&SocketEntry) -> bool) -> SocketEntry {
     let (local, peer) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
     let mut diag = SocketDiag::open().unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
-        if let Some(found) = diag.find(peer, local).unwrap().filter(&wanted) {
-            return found;
+        if let Some(entry) = diag.find(peer, local).unwrap().filter(&condition) {
+            return entry;
         }
         assert!(Instant::now() < deadline, "timed out after 10 s");
         std::thread::yield_now();
