@@ -1,67 +1,81 @@
-//! `echoctl lesson`: each idea of socket programming as an experiment on this machine.
+//! `echoctl lesson`: socket programming in short experiments on this machine.
 //!
-//! The order of a lesson: the question, the learner's answer, the experiment, the evidence, the explanation, what was
-//! claimed, what to try next. Lessons are data from `echoctl_lab`; all printing is here.
+//! A lesson consists of the question, the learner's prediction, the experiment, the evidence, the explanation, the checks and
+//! what to try next. Lessons are data from `echoctl_lab`; all printing is here.
 
 mod course;
 mod page;
 mod transcript;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::builder::PossibleValuesParser;
-use echoctl_lab::kit::{Finding, Lesson, LessonError, Setting};
+use echoctl_lab::kit::{Finding, Lesson, LessonError, Setting, wrap_code};
 use echoctl_lab::lessons;
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output::{self, ignore_broken_pipe, json_line, note, print};
+use crate::output::{self, ignore_broken_pipe, json_line, note, print, terminal_size};
 use crate::output_file::{OutputFile, check_written_after_result};
 use crate::prompt::{self, is_interactive};
-use transcript::Transcript;
+use transcript::{Style, Transcript};
 
-/// Learn it: each idea as a question and an experiment on your own machine
+/// Learn socket programming: short experiments on your own machine
 ///
-/// A lesson asks what you expect, runs the experiment with real sockets, shows what it measured, explains it with those
-/// figures, and checks its own claim: exit 1 if it did not show here, exit 3 if this system cannot show it.
+/// A lesson asks for your prediction, runs an experiment with real sockets on loopback, shows what it measured, explains it
+/// with these figures, and checks its own claims. Each takes less than 15 s. Without a name, the lessons are listed.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXIT_CODES)]
 pub(crate) struct Args {
-    /// The lesson to run, or "all" for the whole course; without a name they are listed
-    #[arg(value_name = "LESSON", value_parser = names())]
+    /// Lesson to run, or `all` for the whole course [default: list them]
+    // The names are listed by the command itself, and in the error for an unknown one.
+    #[arg(value_name = "NAME", value_parser = names(), hide_possible_values = true)]
     lesson: Option<String>,
 
-    /// Ask nothing
-    #[arg(long)]
+    /// Do not prompt
+    ///
+    /// Without it a lesson asks for your prediction on a terminal, and pauses when the screen is full.
+    #[arg(long, short)]
     yes: bool,
 
-    /// Answer the question beforehand: the letter of a choice
+    /// Prediction, given as the letter of a choice
+    ///
+    /// The lesson does not ask, and compares this prediction with what it measured.
     #[arg(long, value_name = "LETTER")]
     predict: Option<String>,
 
-    /// Your name, kept in the JSON and the report, for handing in
-    #[arg(long)]
-    name: Option<String>,
-
-    /// Print one JSON object a lesson instead of text
-    #[arg(long)]
-    json: bool,
-
-    /// Write the lesson as one HTML file, with its chart and data
-    #[arg(long, value_name = "FILE.html")]
-    report: Option<PathBuf>,
-
-    /// Show the code that matters instead of running it
+    /// Show the lesson's code instead of running it
     #[arg(long)]
     show_code: bool,
 
-    /// Choose the order of what is shuffled, to have it twice
+    /// Seed of the shuffled order, to repeat a run
+    ///
+    /// Only `unbounded` shuffles: its four servers [default: a different order in each run].
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
-    /// Be one of the servers of the lesson "unbounded" until stdin ends
+    /// Your name, for the JSON output and the report
+    #[arg(long, value_name = "NAME", help_heading = "Output")]
+    name: Option<String>,
+
+    /// Write the lesson as a self-contained HTML page
+    ///
+    /// It has the question, your prediction, the measurements with their chart and data, the explanation and the checks.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    report: Option<PathBuf>,
+
+    /// Plain ASCII lines: no live view, no colour
+    #[arg(long, help_heading = "Output")]
+    plain: bool,
+
+    /// Print one JSON object per lesson instead of text
+    #[arg(long, short = 'J', help_heading = "Output")]
+    json: bool,
+
+    /// Run one of the servers of the lesson "unbounded" until stdin is closed
     #[arg(long, hide = true, value_name = "NAME")]
     candidate: Option<String>,
 
@@ -70,7 +84,17 @@ pub(crate) struct Args {
     sabotage: bool,
 }
 
-/// What a lesson came to, as it stands in the JSON.
+impl Args {
+    fn style(&self) -> Style {
+        match (self.json, self.plain) {
+            (true, _) => Style::Silent,
+            (false, true) => Style::Plain,
+            (false, false) => Style::Rich,
+        }
+    }
+}
+
+/// The result of a lesson, as in the JSON output.
 #[derive(Debug, Serialize)]
 pub(crate) struct Submission {
     schema_version: u32,
@@ -88,7 +112,7 @@ pub(crate) struct Submission {
     seconds: f64,
 }
 
-/// What a server of a lesson tells whoever started it.
+/// What a server of a lesson reports to its parent process.
 #[derive(Serialize)]
 struct Listening {
     addr: SocketAddr,
@@ -103,7 +127,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         None => course::list().map(|()| Exit::Done),
         Some("all") => course::run_all(&args),
         Some(name) => {
-            let lesson = lessons::find(name).expect("only names of lessons are taken");
+            let lesson = lessons::find(name).expect("clap accepts only names of lessons");
             if args.show_code {
                 return show_code(lesson);
             }
@@ -112,7 +136,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     }
 }
 
-/// Runs one lesson from its question to its check. Returns how it ended and, where it ran, what it came to.
+/// Runs one lesson from its question to its checks. Returns its exit code and, if it could run, its result.
 pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Option<Submission>), Failure> {
     let setting = Setting {
         sabotage: args.sabotage,
@@ -121,13 +145,14 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
     };
     let file = args.report.as_deref().map(OutputFile::new).transpose()?;
     let predicted = args.predict.as_deref().map(|answer| letter(lesson, answer)).transpose()?;
-    let is_asked = predicted.is_none() && !args.yes && is_interactive();
-    let transcript = Transcript::new(args.json, is_asked);
+    let asks = predicted.is_none() && !args.yes && is_interactive();
+    // A reader who has predicted beforehand still wants to read at leisure.
+    let transcript = Transcript::new(args.style(), !args.yes && is_interactive());
     transcript.question(lesson, &setting)?;
-    if args.json && is_asked {
-        note(Transcript::question_text(lesson));
+    if args.json && asks {
+        note(transcript.question_text(lesson));
     }
-    let prediction = if is_asked { prompt::answer(&lesson.question)? } else { predicted };
+    let prediction = if asks { prompt::answer(&lesson.question)? } else { predicted };
     transcript.running(prediction)?;
 
     let started = Instant::now();
@@ -154,7 +179,7 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
         seconds: started.elapsed().as_secs_f64(),
     };
     let printed = print_result(&transcript, lesson, &finding, &submission, args.json);
-    // The page is written also where nobody reads the rest.
+    // The page is written even if printing failed.
     let written = file.map_or(Ok(()), |file| {
         let page = page::page(lesson, &finding, &submission).to_string();
         let name = file.path().display().to_string();
@@ -165,7 +190,7 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
     Ok((if submission.holds { Exit::Done } else { Exit::Failed }, Some(submission)))
 }
 
-/// Prints what came of an experiment.
+/// Prints the result of an experiment.
 fn print_result(
     transcript: &Transcript,
     lesson: &Lesson,
@@ -174,7 +199,7 @@ fn print_result(
     json: bool,
 ) -> io::Result<()> {
     transcript.evidence(lesson, finding, submission.prediction)?;
-    // The evidence is looked at before the explanation moves it up the screen.
+    // The explanation would scroll the evidence up the screen.
     transcript.pause("what it shows")?;
     transcript.explanation(lesson, finding)?;
     if json { ignore_broken_pipe(json_line("summary", submission)) } else { Ok(()) }
@@ -184,24 +209,36 @@ fn print_result(
 fn letter(lesson: &Lesson, answer: &str) -> Result<char, Failure> {
     lesson.question.letter(answer).ok_or_else(|| {
         let letters: Vec<String> = lesson.question.lettered().map(|(letter, _)| letter.to_string()).collect();
-        Failure::usage(format!("--predict: '{answer}' is no choice, use one of {}", letters.join(", ")))
+        Failure::usage(format!(
+            "invalid value '{answer}' for --predict: expected one of {}",
+            letters.join(", ")
+        ))
     })
 }
 
 fn show_code(lesson: &Lesson) -> Outcome {
-    print(format_args!("// echoctl lesson {}: {}\n\n{}", lesson.name, lesson.idea, lesson.code.excerpt()))?;
+    let mut code = format!("// echoctl lesson {}: {}\n\n{}", lesson.name, lesson.idea, lesson.code.excerpt());
     if let Some(node) = lesson.code.node {
-        print(format_args!("\n// The same in Node:\n\n{node}"))?;
+        code.push_str(&format!("\n\n// The same in Node:\n\n{node}"));
     }
+    // Only a terminal needs wrapped lines: in a file the code must stay as it is.
+    let is_terminal = io::stdout().is_terminal();
+    print(if is_terminal { wrap_code(&code, terminal_size().0.max(60) - 1) } else { code })?;
     Ok(Exit::Done)
 }
 
-/// What may be run. Given to clap, which so completes a name in the shell and knows which one is meant by a misspelt one.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  the lesson showed what it claims
+  1  it did not (the checks show what was measured)
+  3  this system cannot show it";
+
+/// The values of LESSON, given to clap so that shells complete them and a misspelt one gets a suggestion.
 fn names() -> PossibleValuesParser {
     PossibleValuesParser::new(lessons::ALL.iter().map(|lesson| lesson.name).chain(["all"]))
 }
 
-/// The time of day, for a seed.
+/// The current time, used as a seed.
 fn now() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

@@ -1,5 +1,7 @@
-//! `echoctl lesson`: what it prints, keeps and returns, and the lessons that start servers of their own.
+//! `echoctl lesson`: its text, JSON, page and exit codes, and the lessons that start servers of their own.
 
+#[cfg(unix)]
+mod pty;
 mod schema;
 
 use std::process::{Command, Output};
@@ -22,7 +24,7 @@ fn summary(output: &Output) -> Value {
 }
 
 #[test]
-fn without_a_name_the_lessons_are_listed_with_one_line_each() {
+fn without_a_name_it_lists_each_lesson_on_one_line() {
     let output = lesson(&[]);
 
     let list = text(&output.stdout);
@@ -34,7 +36,7 @@ fn without_a_name_the_lessons_are_listed_with_one_line_each() {
 }
 
 #[test]
-fn an_unknown_lesson_is_wrong_usage_and_the_known_ones_are_named() {
+fn the_error_for_an_unknown_lesson_lists_the_known_ones() {
     let output = lesson(&["nonsense"]);
 
     assert_eq!(output.status.code(), Some(2));
@@ -50,14 +52,14 @@ fn a_misspelt_lesson_is_guessed() {
 }
 
 #[test]
-fn the_page_about_the_lessons_asks_as_they_do_and_has_a_row_for_each() {
+fn docs_lessons_has_the_question_of_stream_and_all_rows() {
     let page = include_str!("../../../docs/lessons.md");
-    let told = text(&lesson(&["stream", "--yes"]).stdout);
-    let asked = told.split("Measured on").next().expect("a first part");
+    let printed = text(&lesson(&["stream", "--yes"]).stdout);
+    let question = printed.split("Measured on").next().expect("a first part");
     let course =
         page.split("## The course").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("a part");
 
-    assert!(page.contains(asked), "the sample does not ask this: {asked}");
+    assert!(page.contains(question), "the sample has another question than this: {question}");
     let list = text(&lesson(&[]).stdout);
     for name in list.lines().skip(2).map_while(|line| line.split_whitespace().next()) {
         assert!(course.contains(&format!("| `{name}` |")), "{name} is not in the table of the course");
@@ -65,7 +67,7 @@ fn the_page_about_the_lessons_asks_as_they_do_and_has_a_row_for_each() {
 }
 
 #[test]
-fn a_prediction_and_a_name_are_kept_beside_what_was_measured() {
+fn the_json_has_prediction_name_and_measurement() {
     let summary = summary(&lesson(&["race", "--json", "--predict", "A", "--name", "Ada"]));
 
     assert_eq!(conforms(&summary, &schema("lesson")), Ok(()));
@@ -79,28 +81,62 @@ fn a_prediction_and_a_name_are_kept_beside_what_was_measured() {
 }
 
 #[test]
-fn a_prediction_that_is_no_choice_is_refused() {
+fn a_prediction_that_names_no_choice_is_a_usage_error() {
     let output = lesson(&["race", "--predict", "z"]);
 
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("--predict") && text(&output.stderr).contains("a, b, c"));
-    assert_eq!(text(&output.stdout), "", "it was asked before it was refused");
+    assert_eq!(text(&output.stdout), "", "the question was printed before the error");
 }
 
 #[test]
-fn a_lesson_asks_answers_and_says_what_to_try_next_in_plain_text() {
+fn a_lesson_prints_answer_explanation_checks_and_what_next() {
     let output = lesson(&["framing", "--yes"]);
 
-    let told = text(&output.stdout);
+    let printed = text(&output.stdout);
     assert!(output.status.success());
-    for part in ["a) ", "The answer: b)", "What it shows", "Checked", "Try next", "echoctl "] {
-        assert!(told.contains(part), "no '{part}' in {told}");
+    for part in ["a) ", "The answer: b)", "What it shows", "Checks", "Try next", "echoctl "] {
+        assert!(printed.contains(part), "no '{part}' in {printed}");
     }
-    assert!(!told.contains('\x1b'));
+    assert!(!printed.contains('\x1b'));
 }
 
 #[test]
-fn the_code_is_shown_without_running_anything() {
+fn plain_output_is_ascii() {
+    for name in ["buffer", "flow-control"] {
+        let output = lesson(&[name, "--yes", "--plain"]);
+
+        let printed = text(&output.stdout);
+        assert!(output.status.success(), "{printed}");
+        assert!(printed.is_ascii(), "{printed}");
+    }
+}
+
+/// Commands to try next are exempt: a wrapped command could not be pasted.
+#[cfg(unix)]
+#[test]
+fn text_wraps_at_words_on_a_terminal_of_60_columns() {
+    for arguments in
+        [&["stream", "--yes"][..], &["dns", "--yes"], &["race", "--show-code"], &["buffer", "--yes"]]
+    {
+        let terminal = pty::Terminal::with_columns(60);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_echoctl"));
+        command.arg("lesson").args(arguments).env("NO_COLOR", "1").env("TERM", "dumb");
+        let status =
+            command.stdout(terminal.stdio()).stderr(terminal.stdio()).status().expect("the program runs");
+        drop(command);
+
+        let printed = terminal.close();
+        let text = printed.split("Try next").next().expect("a first part");
+        assert!(status.success(), "{printed}");
+        for line in text.lines() {
+            assert!(line.trim_end().chars().count() <= 60, "{} columns: {line}", line.chars().count());
+        }
+    }
+}
+
+#[test]
+fn show_code_prints_the_code_and_runs_nothing() {
     let output = lesson(&["race", "--show-code"]);
 
     let code = text(&output.stdout);
@@ -109,7 +145,7 @@ fn the_code_is_shown_without_running_anything() {
 }
 
 #[test]
-fn a_report_is_one_file_without_any_reference_to_a_network() {
+fn a_report_is_one_file_that_needs_no_network() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("lesson.html");
 
@@ -124,7 +160,7 @@ fn a_report_is_one_file_without_any_reference_to_a_network() {
 }
 
 #[test]
-fn sockets_shows_that_a_client_may_be_connected_and_never_served() {
+fn sockets_shows_clients_that_are_connected_but_not_served() {
     let summary = summary(&lesson(&["sockets", "--json"]));
 
     assert_eq!(summary["holds"], true, "{summary:#}");
@@ -133,7 +169,7 @@ fn sockets_shows_that_a_client_may_be_connected_and_never_served() {
 }
 
 #[test]
-fn backpressure_shows_that_memory_grows_without_it_alone() {
+fn backpressure_shows_that_memory_grows_only_without_it() {
     let summary = summary(&lesson(&["backpressure", "--json"]));
 
     assert_eq!(summary["holds"], true, "{summary:#}");
@@ -142,7 +178,7 @@ fn backpressure_shows_that_memory_grows_without_it_alone() {
 }
 
 #[test]
-fn unbounded_finds_the_culprit_wherever_it_stands() {
+fn unbounded_finds_the_culprit_in_any_order() {
     let mut letters = Vec::new();
     for seed in ["1", "2", "3", "4"] {
         let output = lesson(&["unbounded", "--json", "--seed", seed]);

@@ -1,4 +1,4 @@
-//! The course: the list of lessons, and all of them in order with a summary.
+//! Lists the lessons, and runs all of them in order with a summary.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -7,26 +7,29 @@ use echoctl_lab::kit::Table;
 use echoctl_lab::lessons;
 use echoctl_record::Seconds;
 
+use super::transcript::columns;
 use super::{Args, run_one};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{self, ignore_broken_pipe, print};
 
 /// Lists the lessons, one line each.
 pub(super) fn list() -> Result<(), Failure> {
-    let table =
-        lessons::ALL.iter().fold(Table::new(["lesson", "the idea it makes visible"]), |table, lesson| {
-            table.row([lesson.name, lesson.idea])
-        });
+    let table = lessons::ALL
+        .iter()
+        .fold(Table::new(["lesson", "idea"]), |table, lesson| table.row([lesson.name, lesson.idea]));
+    let table = table.fit(columns());
     print(format_args!("{table}\n\nRun one with: echoctl lesson {}", lessons::ALL[0].name))?;
     print("The whole course: echoctl lesson all").map_err(Failure::from)
 }
 
-/// Runs every lesson. A lesson that cannot be run does not keep the others from running.
+/// Runs every lesson. If one cannot be run, the others still are.
 pub(super) fn run_all(args: &Args) -> Outcome {
     if args.report.is_some() || args.predict.is_some() || args.show_code {
-        return Err(Failure::usage("--report, --predict and --show-code are for one lesson at a time"));
+        return Err(Failure::usage(
+            "--report, --predict and --show-code have no effect with 'all': name one lesson",
+        ));
     }
-    let mut table = Table::new(["lesson", "you said", "measured", "result", "time"]);
+    let mut table = Table::new(["lesson", "prediction", "measured", "result", "time"]);
     let (mut worst, mut held, started) = (Exit::Done, 0, Instant::now());
     for lesson in lessons::ALL {
         let (exit, submission) = run_one(lesson, args).unwrap_or_else(|failure| {
@@ -36,9 +39,9 @@ pub(super) fn run_all(args: &Args) -> Outcome {
         held += usize::from(exit == Exit::Done);
         let letter = |letter: Option<char>| letter.map_or_else(|| "-".to_owned(), String::from);
         let result = match exit {
-            Exit::Done => "holds",
+            Exit::Done => "ok",
             Exit::Inconclusive => "not visible here",
-            _ => "FAILS",
+            _ => "FAILED",
         };
         let said = letter(submission.as_ref().and_then(|submission| submission.prediction));
         let measured = letter(submission.as_ref().and_then(|submission| submission.measured));
@@ -55,5 +58,5 @@ pub(super) fn run_all(args: &Args) -> Outcome {
 
 fn summary(table: &Table, held: usize, took: Duration) -> io::Result<()> {
     let (all, took) = (lessons::ALL.len(), Seconds(took.as_secs_f64()));
-    ignore_broken_pipe(print(format_args!("The course\n\n{table}\n\n{held} of {all} hold ({took})")))
+    ignore_broken_pipe(print(format_args!("The course\n\n{table}\n\n{held} of {all} ok ({took})")))
 }

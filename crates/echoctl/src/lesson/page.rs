@@ -1,21 +1,21 @@
-//! The page: a lesson as one HTML file, for handing in or for the wall.
+//! Writes a lesson as one HTML page, for handing in.
 
 use echoctl_lab::kit::{self, Finding, Lesson};
 use echoctl_report::{Block, Page, Section, Table};
 
 use super::Submission;
 
-/// The lesson with its question, the answer, the evidence and the explanation.
+/// The lesson with its question, prediction, evidence, explanation and checks.
 pub(super) fn page(lesson: &Lesson, finding: &Finding, submission: &Submission) -> Page {
     let mut page = Page::new(format!("Lesson: {}", lesson.name), lesson.idea);
     if let Some(name) = &submission.name {
-        page = page.open(Block::Paragraph(format!("Submission in by {name}.")));
+        page = page.open(Block::Paragraph(format!("Submitted by {name}.")));
     }
     page.section(question(lesson, submission))
         .section(evidence(finding))
         .section(explanation(finding))
-        .section(checked(finding))
-        .section(Section::new("The code that matters").code(lesson.code.excerpt()))
+        .section(checks(finding))
+        .section(Section::new("The code").code(lesson.code.excerpt()))
         .footer(format!("Made by echoctl {}: echoctl lesson {}", env!("CARGO_PKG_VERSION"), lesson.name))
 }
 
@@ -34,7 +34,7 @@ fn question(lesson: &Lesson, submission: &Submission) -> Section {
 
 fn evidence(finding: &Finding) -> Section {
     let section = Section::new("Measured");
-    let section = finding.tables.iter().fold(section, |section, table| section.table(drawn(table)));
+    let section = finding.tables.iter().fold(section, |section, table| section.table(converted(table)));
     match &finding.chart {
         Some(chart) => section.chart(chart.clone()),
         None => section,
@@ -44,23 +44,24 @@ fn evidence(finding: &Finding) -> Section {
 fn explanation(finding: &Finding) -> Section {
     let section = Section::new("What it shows");
     if !finding.holds() {
-        return section
-            .paragraph("Not what it was meant to: see what was checked. The explanation is left out.");
+        return section.paragraph(
+            "The experiment did not show what it should, so there is no explanation. See the checks.",
+        );
     }
-    finding.explanation.iter().fold(section, |section, told| section.paragraph(told))
+    finding.explanation.iter().fold(section, |section, paragraph| section.paragraph(paragraph))
 }
 
-fn checked(finding: &Finding) -> Section {
-    let table = Table::new("Each claim, and what was seen", ["", "claim", "seen"]);
+fn checks(finding: &Finding) -> Section {
+    let table = Table::new("Each claim and what was measured", ["", "claim", "measured"]);
     let table = finding.claims.iter().fold(table, |table, claim| {
-        let holds = if claim.holds { "holds" } else { "FAILS" };
+        let holds = if claim.holds { "ok" } else { "FAILED" };
         table.row([holds, &claim.claim, &claim.measured])
     });
-    Section::new("Checked").table(table)
+    Section::new("Checks").table(table)
 }
 
-/// A table of the kit as one of a page.
-fn drawn(table: &kit::Table) -> Table {
+/// Converts a table of a lesson to one of a page.
+fn converted(table: &kit::Table) -> Table {
     let empty = Table::new("", table.columns().iter().cloned());
-    table.rows().iter().fold(empty, |drawn, row| drawn.row(row.iter().cloned()))
+    table.rows().iter().fold(empty, |converted, row| converted.row(row.iter().cloned()))
 }

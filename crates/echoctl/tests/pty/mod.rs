@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-/// A terminal of 120 columns and 40 rows.
+/// A terminal of 40 rows, and of 120 columns unless opened with others.
 pub(crate) struct Terminal {
     slave: OwnedFd,
     shown: Arc<Mutex<Vec<u8>>>,
@@ -19,8 +19,12 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     pub(crate) fn open() -> Terminal {
+        Terminal::with_columns(120)
+    }
+
+    pub(crate) fn with_columns(columns: u16) -> Terminal {
         let (mut master, mut slave) = (-1, -1);
-        let size = libc::winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+        let size = libc::winsize { ws_row: 40, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         // SAFETY: the numbers are written to local ints, the size is read from a local winsize, and null stands for no name
         // and the default settings.
         let opened = unsafe {

@@ -1,10 +1,10 @@
-//! The kit that every lesson is made with: ask, measure, claim, tell.
+//! Building blocks of the lessons: a question, measurements, claims and an explanation.
 //!
-//! A [`Lesson`] is plain data and one function. It asks a [`Question`] before anything runs; its function measures with
-//! real sockets ([`measure`] has what several lessons need) and gives back a [`Finding`]: the evidence, what is
-//! [claimed](Claim) of it and whether that holds, and the explanation in sentences that use the figures.
+//! A [`Lesson`] is plain data and one function. It has a [`Question`] that is asked before anything runs. Its function
+//! measures with real sockets ([`measure`] has what several lessons need) and returns a [`Finding`]: the evidence, the
+//! [claims](Claim) about it and whether they hold, and the explanation in sentences that use the figures.
 //!
-//! Nothing here prints or reads the terminal: the caller does, and so a lesson runs the same in a test.
+//! Nothing here prints or reads from the terminal. That is the caller's job, so a lesson runs the same in a test.
 
 mod claim;
 mod deadline;
@@ -25,5 +25,5 @@ pub use finding::Finding;
 pub use lesson::{Code, Lesson, Setting};
 pub use question::Question;
 pub use table::Table;
-pub use text::{count, wrap};
+pub use text::{count, wrap, wrap_code};
 pub use thread::spawn;

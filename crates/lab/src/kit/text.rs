@@ -1,4 +1,4 @@
-//! Text helpers: line wrapping, and a number with its noun.
+//! Text helpers: wraps prose and code, and gives a number its noun.
 
 /// A number with its noun: "1 read", "4 reads".
 pub fn count(number: impl Into<u64>, noun: &str) -> String {
@@ -6,8 +6,8 @@ pub fn count(number: impl Into<u64>, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Breaks text into lines of at most `width` characters, at spaces, but never between a figure and its unit (`8.4 MiB`).
-/// What is longer stands alone on its line.
+/// Wraps text at spaces into lines of at most `width` characters, but not between a figure and its unit (`8.4 MiB`). A
+/// longer word gets a line of its own.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in unbreakable(text) {
@@ -22,7 +22,7 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// The words of a text, a figure and its unit being one.
+/// The words of a text, where a figure and its unit count as one word.
 fn unbreakable(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -37,7 +37,7 @@ fn unbreakable(text: &str) -> Vec<String> {
     words
 }
 
-/// Whether a word is a number, bracketed or signed as it may be: `8.4`, `(64`, `+1,024`.
+/// Whether a word is a number, possibly after a bracket or a sign: `8.4`, `(64`, `+1,024`.
 fn is_figure(word: &str) -> bool {
     let digits = word.trim_start_matches(|letter: char| !letter.is_alphanumeric());
     !digits.is_empty()
@@ -45,14 +45,52 @@ fn is_figure(word: &str) -> bool {
         && digits.ends_with(|letter: char| letter.is_ascii_digit())
 }
 
-/// Whether a word is a unit, with the punctuation that may follow it: `MiB`, `KiB/s,`, `ms).`.
+/// Whether a word is a unit, possibly followed by punctuation: `MiB`, `KiB/s,`, `ms).`.
 fn is_unit(word: &str) -> bool {
     let name = word.trim_end_matches(|letter: char| letter.is_ascii_punctuation() && letter != '%');
     UNITS.contains(&name.strip_suffix("/s").unwrap_or(name))
 }
 
-/// What sizes, rates and times are printed in (see [`Bytes`](echoctl_record::Bytes)).
+/// Units of printed sizes, rates and times (see [`Bytes`](echoctl_record::Bytes)).
 const UNITS: [&str; 13] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "ns", "µs", "ms", "s", "min", "h", "%"];
+
+/// Wraps lines of code at spaces, to at most `width` columns where words allow it. Continuation lines are indented further
+/// than their line, and stay comments where the line broke in a comment.
+pub fn wrap_code(code: &str, width: usize) -> String {
+    code.lines().map(|line| wrap_code_line(line, width)).collect::<Vec<_>>().join("\n")
+}
+
+fn wrap_code_line(line: &str, width: usize) -> String {
+    if line.chars().count() <= width {
+        return line.to_owned();
+    }
+    let indentation = line.len() - line.trim_start().len();
+    // A line that is all comment stays one at its own indentation.
+    let is_comment = line.trim_start().starts_with("//");
+    let further = " ".repeat(indentation + if is_comment { 0 } else { CONTINUATION });
+    let mark = match line.trim_start() {
+        line if line.starts_with("///") => "/// ",
+        _ => "// ",
+    };
+    let (mut lines, mut current, mut in_comment) = (Vec::new(), " ".repeat(indentation), false);
+    // The mark of a comment stays with its first word.
+    for word in line.trim_start().replace("// ", "//\u{a0}").split(' ') {
+        let word = word.replace('\u{a0}', " ");
+        if !current.trim().is_empty() && current.chars().count() + 1 + word.chars().count() > width {
+            let mark = if in_comment { mark } else { "" };
+            lines.push(std::mem::replace(&mut current, format!("{further}{mark}{word}")));
+        } else {
+            current.push_str(if current.trim().is_empty() { "" } else { " " });
+            current.push_str(&word);
+        }
+        in_comment |= word.starts_with("//");
+    }
+    lines.push(current);
+    lines.join("\n")
+}
+
+/// Columns by which a continuation line of code is indented further.
+const CONTINUATION: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -81,6 +119,22 @@ mod tests {
             }
         }
         assert_eq!(wrap(text, 9)[1], "8.4 MiB", "the unit would not fit behind the words before");
-        assert_eq!(wrap("in 3 of 4 cases", 6), ["in 3", "of 4", "cases"], "other words part from figures");
+        assert_eq!(
+            wrap("in 3 of 4 cases", 6),
+            ["in 3", "of 4", "cases"],
+            "other words may be separated from figures"
+        );
+    }
+
+    #[test]
+    fn wrapped_code_stays_code_and_comments_stay_comments() {
+        let code = "fn f() {\n    let a = b(c, d); // a comment that is long\n}";
+
+        let wrapped = wrap_code(code, 24);
+
+        let expected = "fn f() {\n    let a = b(c, d);\n        // a comment\n        // that is long\n}";
+        assert_eq!(wrapped, expected);
+        assert_eq!(wrap_code(code, 80), code);
+        assert_eq!(wrap_code("  /// One two three", 14), "  /// One two\n  /// three");
     }
 }

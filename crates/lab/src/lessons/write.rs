@@ -14,7 +14,7 @@ use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
     name: "write",
-    idea: "\"write completed\" means the OS accepted it, not that it was read",
+    idea: "a completed write was accepted by the OS, not read by the peer",
     question: Question {
         text: "A program writes 1 MiB to a TCP connection, and write reports success. What does the program know now?",
         choices: &[
