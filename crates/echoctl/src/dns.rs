@@ -1,11 +1,11 @@
-//! `echoctl dns`: a small authoritative DNS server to try `dig` on, which shows each message.
+//! `echoctl dns`: a small authoritative DNS server that prints each message, to be queried with `dig`.
 
 mod log;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use echoctl_lab::dns::{Answerer, MAX_UNVERIFIED};
 use echoctl_observe::loopback;
 use serde::Serialize;
@@ -15,22 +15,24 @@ use crate::interrupt;
 use crate::output::{json_line, print, warning};
 use log::Log;
 
-/// Ask it: a DNS server for the zone test., on UDP and TCP, to see messages with and without a length in front
+/// Serve the DNS zone `test.`, to compare DNS over UDP and TCP
 ///
-/// Every name under test. has an A and an AAAA record; 4000.txt.test has a TXT record of 4000 bytes, and so on up to
-/// 64800. Replies larger than the client's advertised size are truncated over UDP and complete over TCP. Over UDP a reply
-/// has at most 1232 bytes, and up to 4096 for a client that returns a DNS cookie, as dig does. A line for each query shows
-/// the first bytes of its reply, over TCP with the two bytes of its length in front: [0f db].
+/// The server prints each message. Every name under `test.` has an A and an AAAA record; 4000.txt.test has
+/// a TXT record of 4000 bytes, and likewise for other numbers up to 64800. Replies larger than the client's advertised size are
+/// truncated over UDP and complete over TCP. Over UDP a reply has at most 1232 bytes, or 4096 for a client that returns a DNS
+/// cookie, as dig does. Each query is printed on one line with the first bytes of its reply. Over TCP the two-byte length
+/// prefix is in front: [0f db].
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Address for UDP and TCP: host:port, or a port of loopback [default: port 5354 of 127.0.0.1, or of ::1 where there is
-    /// no IPv4]
-    #[arg(long, value_parser = crate::address::to_listen, value_name = "ADDR")]
+    /// Address to listen on [default: 127.0.0.1:5354]
+    ///
+    /// Both UDP and TCP use it: host:port, or only a port (on loopback). The default host is ::1 if there is no IPv4.
+    #[arg(long, short = 'p', value_parser = crate::address::to_listen, value_name = "ADDR", help_heading = "Target")]
     addr: Option<SocketAddr>,
 
-    /// Print one JSON object a line
-    #[arg(long)]
+    /// Print one JSON object per line
+    #[arg(long, short = 'J', help_heading = "Output")]
     json: bool,
 }
 
@@ -43,10 +45,13 @@ struct Listening {
 
 pub(crate) fn run(args: Args) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let asked = args.addr.unwrap_or_else(|| SocketAddr::from((loopback(), PORT)));
+    let requested = args.addr.unwrap_or_else(|| SocketAddr::from((loopback(), PORT)));
     runtime.block_on(async {
-        let answerer = Answerer::bind(asked).await.with_context(|| {
-            format!("cannot answer at {} (is something else there? choose with --addr)", asked)
+        let answerer = Answerer::bind(requested).await.map_err(|error| {
+            anyhow!(
+                "listen on {requested} over UDP and TCP: {error}
+hint: choose another address with --addr"
+            )
         })?;
         let addr = answerer.local_addr();
         if !addr.ip().to_canonical().is_loopback() {
@@ -57,25 +62,25 @@ pub(crate) fn run(args: Args) -> Outcome {
             json_line("listening", &Listening { addr, pid: std::process::id(), zone: "test." })?;
         } else {
             let (ip, port) = (reached_at(addr.ip()), addr.port());
-            print(format_args!("answering for test. at {addr} over UDP and TCP, until Ctrl-C"))?;
+            print(format_args!("serving test. on {addr} over UDP and TCP (Ctrl-C to stop)"))?;
             print(format_args!("try: dig @{ip} -p {port} 4000.txt.test TXT"))?;
         }
         let log = Log::start(args.json)?;
-        answerer.run(interrupt::interrupted(), log.listener()).await;
+        answerer.run(interrupt::interrupted(), log.observer()).await;
         Ok(if log.finish() { Exit::Done } else { Exit::Interrupted })
     })
 }
 
-/// What whoever opens the server to other hosts should know.
+/// The warning for an address that other hosts can reach.
 fn open_to_others(addr: SocketAddr) -> String {
     format!(
-        "{addr} is not loopback: other hosts can query this server, and there is no rate limit. \
-         Over UDP a forged sender gets at most {MAX_UNVERIFIED} bytes per query (30 times its size); \
-         over TCP 512 clients are served at a time"
+        "{addr} is not loopback: other hosts can query this server, and there is no rate limit. Over UDP a query with a \
+         forged address causes a reply of at most {MAX_UNVERIFIED} bytes (about 30 times its size). Over TCP at most 512 \
+         clients are served at a time"
     )
 }
 
-/// Where a client on this host reaches a server: any address of the host stands for its loopback, too.
+/// The address for clients on this host: loopback if the server listens on all addresses.
 fn reached_at(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -84,7 +89,7 @@ fn reached_at(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// That of DNS (53) needs privileges, and 5353 is that of multicast DNS.
+/// The default port: DNS's own (53) needs privileges, and 5353 is that of multicast DNS.
 const PORT: u16 = 5354;
 
 const EXAMPLES: &str = "\
@@ -92,8 +97,8 @@ Examples:
   echoctl dns
       in one terminal
   dig @127.0.0.1 -p 5354 small.test
-      in another: one datagram each way
+      in another terminal: one datagram in each direction
   dig @127.0.0.1 -p 5354 +ignore +noedns 4000.txt.test TXT
       flags: tc, truncated at 512 bytes
   dig @127.0.0.1 -p 5354 4000.txt.test TXT
-      dig asks again over TCP by itself";
+      dig retries over TCP by itself";

@@ -76,7 +76,7 @@ fn named(text: &str, program: &str) -> String {
 }
 
 /// A shell command in which words that call this program call it `program`.
-fn renamed(command: &str, program: &str) -> String {
+pub(crate) fn renamed(command: &str, program: &str) -> String {
     let (mut renamed, mut rest) = (String::new(), command);
     while let Some(at) = rest.find(NAME) {
         let (before, behind) = (&rest[..at], &rest[at + NAME.len()..]);

@@ -35,6 +35,24 @@ pub(crate) struct Args {
     #[arg(value_name = "NAME", value_parser = names(), hide_possible_values = true)]
     lesson: Option<String>,
 
+    /// Your name, for the JSON output and the report
+    #[arg(long, value_name = "NAME", help_heading = "Output")]
+    name: Option<String>,
+
+    /// Write the lesson as a self-contained HTML page
+    ///
+    /// It has the question, your prediction, the measurements with their chart and data, the explanation and the checks.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    report: Option<PathBuf>,
+
+    /// Plain ASCII lines: no live view, no colour
+    #[arg(long, help_heading = "Output")]
+    plain: bool,
+
+    /// Print one JSON object per lesson instead of text
+    #[arg(long, short = 'J', help_heading = "Output")]
+    json: bool,
+
     /// Do not prompt
     ///
     /// Without it a lesson asks for your prediction on a terminal, and pauses when the screen is full.
@@ -56,24 +74,6 @@ pub(crate) struct Args {
     /// Only `unbounded` shuffles: its four servers [default: a different order in each run].
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-
-    /// Your name, for the JSON output and the report
-    #[arg(long, value_name = "NAME", help_heading = "Output")]
-    name: Option<String>,
-
-    /// Write the lesson as a self-contained HTML page
-    ///
-    /// It has the question, your prediction, the measurements with their chart and data, the explanation and the checks.
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    report: Option<PathBuf>,
-
-    /// Plain ASCII lines: no live view, no colour
-    #[arg(long, help_heading = "Output")]
-    plain: bool,
-
-    /// Print one JSON object per lesson instead of text
-    #[arg(long, short = 'J', help_heading = "Output")]
-    json: bool,
 
     /// Run one of the servers of the lesson "unbounded" until stdin is closed
     #[arg(long, hide = true, value_name = "NAME")]

@@ -1,8 +1,8 @@
-//! A child server: `echoctl serve` in a process of its own, so that its memory is its own.
+//! Runs `echoctl serve` as a child process, so that its memory can be measured separately.
 //!
-//! The program's path comes from above, because `current_exe` inside a library may be a test binary. The child ends when
-//! its standard input ends (`--until-stdin-ends`), which the kernel sees to even when this process is killed: no child is
-//! left behind, whatever happens here.
+//! The caller passes the program's path, because `current_exe` inside a library may be a test binary. The child exits when
+//! its stdin is closed (`--until-stdin-ends`). The kernel closes it even when this process is killed, so no child is left
+//! behind.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -18,27 +18,27 @@ use serde::Deserialize;
 use crate::Error;
 use crate::kit::measure::loopback;
 
-/// A running `echoctl serve`. Dropping it ends it.
+/// A running `echoctl serve`. Dropping it stops the server.
 #[derive(Debug)]
 pub struct ChildServer {
     process: Child,
     addr: SocketAddr,
-    words: Receiver<String>,
+    stderr: Receiver<String>,
 }
 
 impl ChildServer {
     /// Starts `program serve` on a free port of loopback with `args` added, and waits until it listens.
     ///
     /// # Errors
-    /// When the program cannot be started, ends early (its own words are in the error), or does not listen in time.
+    /// When the program cannot be started, exits early (the error has its stderr), or does not listen in time.
     pub fn start(program: &Path, args: &[&str]) -> Result<ChildServer, Error> {
         let mut command = Command::new(program);
         command.args(SERVE).arg(loopback().to_string()).args(args);
         ChildServer::from_command(command, program)
     }
 
-    /// The same with at most `limit` open descriptors. The shell lowers the limit for itself and then becomes the server,
-    /// so that nothing else is limited; only for systems with a shell.
+    /// The same with at most `limit` open file descriptors. A shell lowers its own limit and then becomes the server, so that
+    /// no other process is limited. Only for systems with a POSIX shell.
     ///
     /// # Errors
     /// As [`start`](ChildServer::start).
@@ -73,51 +73,51 @@ impl ChildServer {
             .spawn()
             .map_err(|error| start_failed(error.to_string()))?;
 
-        let stdout = process.stdout.take().expect("its stdout was asked to be a pipe");
-        let stderr = process.stderr.take().expect("its stderr was asked to be a pipe");
-        let followed = last_words(stderr).and_then(|words| Ok((words, listening_address(stdout)?)));
-        let (words, listening) = followed.inspect_err(|_| end(&mut process))?;
+        let stdout = process.stdout.take().expect("its stdout is a pipe");
+        let stderr = process.stderr.take().expect("its stderr is a pipe");
+        let readers = stderr_start(stderr).and_then(|stderr| Ok((stderr, listening_address(stdout)?)));
+        let (stderr, listening) = readers.inspect_err(|_| stop(&mut process))?;
 
         match listening.recv_timeout(START_TIMEOUT) {
-            Ok(addr) => Ok(ChildServer { process, addr, words }),
+            Ok(addr) => Ok(ChildServer { process, addr, stderr }),
             Err(RecvTimeoutError::Timeout) => {
-                end(&mut process);
-                Err(start_failed(format!("did not listen within {} s", START_TIMEOUT.as_secs())))
+                stop(&mut process);
+                Err(start_failed(format!("it did not listen within {} s", START_TIMEOUT.as_secs())))
             }
             Err(RecvTimeoutError::Disconnected) => {
-                end(&mut process);
-                Err(start_failed(words.recv_timeout(END_TIMEOUT).unwrap_or_default()))
+                stop(&mut process);
+                Err(start_failed(stderr.recv_timeout(STOP_TIMEOUT).unwrap_or_default()))
             }
         }
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Its process.
+    /// Its process ID.
     pub fn pid(&self) -> u32 {
         self.process.id()
     }
 
-    /// Whether it still runs: an experiment on a server that has ended measures nothing.
+    /// Checks that it is still running: an experiment on a server that has exited measures nothing.
     ///
     /// # Errors
-    /// [`Error::ServerEnded`] when something else than this program has ended it.
+    /// [`Error::ServerEnded`] if it has exited.
     pub fn check(&mut self) -> Result<(), Error> {
         match self.process.try_wait() {
             Ok(Some(status)) => {
-                let words = self.words.recv_timeout(END_TIMEOUT).unwrap_or_default();
-                let words = if words.is_empty() { words } else { format!(" ({words})") };
-                Err(Error::ServerEnded { pid: self.pid(), how: format!("{status}{words}") })
+                let stderr = self.stderr.recv_timeout(STOP_TIMEOUT).unwrap_or_default();
+                let stderr = if stderr.is_empty() { stderr } else { format!(" ({stderr})") };
+                Err(Error::ServerEnded { pid: self.pid(), how: format!("{status}{stderr}") })
             }
-            // That it cannot be asked after does not mean that it has ended.
+            // An error of the query does not mean that the server has exited.
             Ok(None) | Err(_) => Ok(()),
         }
     }
 
-    /// `result`, unless it failed because the server has ended: then that.
+    /// `result`; if it is an error and the server has exited, the error is that the server has exited.
     ///
     /// # Errors
     /// [`Error::ServerEnded`], or the error of `result`.
@@ -130,8 +130,8 @@ impl ChildServer {
         Err(error)
     }
 
-    /// As [`check`](ChildServer::check), when something has failed: a process that dies closes its sockets first, and is gone
-    /// a moment later.
+    /// As [`check`](ChildServer::check), after a failure: a process that exits closes its sockets first, and is gone only a
+    /// moment later.
     ///
     /// # Errors
     /// [`Error::ServerEnded`].
@@ -147,7 +147,7 @@ impl ChildServer {
 
 impl Drop for ChildServer {
     fn drop(&mut self) {
-        end(&mut self.process);
+        stop(&mut self.process);
     }
 }
 
@@ -157,11 +157,11 @@ struct Listening {
     addr: SocketAddr,
 }
 
-/// Reads the child's stdout to its end, so that it never waits for us, and sends on the address it listens at.
-/// The channel closes without one when the child ends first.
+/// Reads the child's stdout to its end, so that the child never blocks on it, and sends the address on which it listens.
+/// The channel closes without an address if the child exits first.
 ///
 /// # Errors
-/// When the system gives no thread.
+/// When the system refuses a thread.
 fn listening_address(
     stdout: impl Read + Send + 'static,
 ) -> Result<Receiver<SocketAddr>, echoctl_observe::Error> {
@@ -170,7 +170,7 @@ fn listening_address(
         let mut sender = Some(sender);
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
             if let (Some(channel), Ok(event)) = (&sender, serde_json::from_str::<Listening>(&line)) {
-                // Nobody waits any more after the timeout; the line is of no use then.
+                // An error means that the caller has timed out.
                 let _ = channel.send(event.addr);
                 sender = None;
             }
@@ -179,46 +179,46 @@ fn listening_address(
     Ok(receiver)
 }
 
-/// Reads the child's stderr to its end and sends the beginning, where the reason for an early end stands.
+/// Reads the child's stderr to its end and sends its start, which has the reason for an early exit.
 ///
 /// # Errors
-/// When the system gives no thread.
-fn last_words(mut stderr: impl Read + Send + 'static) -> Result<Receiver<String>, echoctl_observe::Error> {
+/// When the system refuses a thread.
+fn stderr_start(mut stderr: impl Read + Send + 'static) -> Result<Receiver<String>, echoctl_observe::Error> {
     let (sender, receiver) = mpsc::sync_channel(1);
     start_thread("child's stderr", move || {
-        let mut words = Vec::new();
-        // What cannot be read, or comes after the first kilobytes, is of no use in an error message.
-        let _ = stderr.by_ref().take(4096).read_to_end(&mut words);
+        let mut start = Vec::new();
+        // An error message has no use for more than the first kilobytes.
+        let _ = stderr.by_ref().take(4096).read_to_end(&mut start);
         let _ = io::copy(&mut stderr, &mut io::sink());
-        // Nobody asks for it where all went well.
-        let _ = sender.send(String::from_utf8_lossy(&words).trim().to_owned());
+        // Only a failure needs the text; otherwise the receiver is gone.
+        let _ = sender.send(String::from_utf8_lossy(&start).trim().to_owned());
     })?;
     Ok(receiver)
 }
 
-/// Closes the child's standard input, gives it a moment to end by itself, then ends it.
-fn end(process: &mut Child) {
+/// Closes the child's stdin, gives it a moment to exit by itself, then kills it.
+fn stop(process: &mut Child) {
     drop(process.stdin.take());
-    let deadline = Instant::now() + END_TIMEOUT;
+    let deadline = Instant::now() + STOP_TIMEOUT;
     while Instant::now() < deadline {
         if !matches!(process.try_wait(), Ok(None)) {
             return;
         }
         thread::sleep(Duration::from_millis(5));
     }
-    // Both fail only when it has already ended.
+    // Both fail only if it has already exited.
     let _ = process.kill();
     let _ = process.wait();
 }
 
-/// A server that says where it listens, and ends when it is left alone; its address comes behind.
+/// Arguments of a server that reports its address and exits when its stdin is closed; the address follows.
 const SERVE: [&str; 4] = ["serve", "--json", "--until-stdin-ends", "--addr"];
 
-/// A loaded machine may take a second to start a process; ten means that something is wrong.
+/// Time limit for starting a server. A loaded machine may take a second to start a process; after ten, something is wrong.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Ending is a matter of milliseconds for a server whose peers are gone.
-const END_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time limit for a server to exit by itself: it takes milliseconds when its peers have gone.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Time between the last sign of a server and the end of its process.
+/// Time for a process to exit after it has closed its sockets.
 const EXIT_GRACE: Duration = Duration::from_millis(200);

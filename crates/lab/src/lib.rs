@@ -1,12 +1,12 @@
-//! The laboratory: experiments on the machine they run on, each of which checks its own claim.
+//! Experiments on the local machine, each of which checks its own claim.
 //!
 //! - [`demo`]: the same work against a server without backpressure and one with it.
-//! - [`lessons`]: each idea of socket programming as an experiment; [`kit`] is what they are made with.
-//! - [`dns`]: an authoritative answerer, for the lesson of that name and for `dig`.
-//! - [`ChildServer`]: a server in a process of its own; [`watched`] lets a client's connections be sampled, and
-//!   [`summary()`] makes the end of a flood that of a record.
+//! - [`lessons`]: socket programming in short experiments; [`kit`] has their building blocks.
+//! - [`dns`]: an authoritative DNS server, for the lesson of that name and for `dig`.
+//! - [`ChildServer`]: a server in a process of its own; [`watched`] makes a client's connection available to the sampler, and
+//!   [`summary()`] converts the result of a flood for a record.
 //!
-//! An experiment returns what it has to say as data; printing it is for the command line.
+//! An experiment returns its result as data; only the command line prints.
 
 pub mod demo;
 pub mod dns;

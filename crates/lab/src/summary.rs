@@ -1,12 +1,11 @@
-//! The summary of a flood, from what its client counted.
+//! Converts the result of a flood's client to the summary of a record.
 //!
-//! The client knows nothing of records, and records know nothing of our client: here is where the one becomes the other.
+//! The client crate does not depend on records, nor the record crate on the client: this crate knows both.
 
 use echoctl_client::Outcome;
 use echoctl_record::{Integrity, Summary};
 
-/// How a flood of `target` ended, as far as its client can tell. What was seen of the server, and the verdict on it, are
-/// for the caller to add.
+/// The client's part of the summary of a flood of `target`. The caller adds the measurements of the server and the verdict.
 pub fn summary(outcome: &Outcome, target: String) -> Summary {
     let totals = &outcome.totals;
     Summary {
@@ -35,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_that_the_client_counted_is_in_the_summary_under_its_name() {
+    fn the_summary_has_every_count_of_the_client() {
         let totals = Totals {
             produced: 1,
             consumed: 2,

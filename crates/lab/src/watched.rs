@@ -1,4 +1,4 @@
-//! The glue between the client, which knows nothing of measuring, and the sampler, which knows nothing of our client.
+//! Makes a client's connection available to the sampler. The client crate does not depend on the sampler, nor vice versa.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! `echoctl demo`: the main job in one command.
+//! `echoctl demo`: backpressure off and on, side by side.
 //!
-//! The experiment itself, its words and its page are `echoctl_lab::demo`; here is how it is asked for and shown.
+//! The experiment, its texts and its page are in `echoctl_lab::demo`. This module has the options and the output.
 
 mod live;
 mod result;
@@ -17,6 +17,7 @@ use echoctl_observe::available_memory;
 use echoctl_record::{Bytes, Sample, Summary};
 use serde::Serialize;
 
+use crate::called::called;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt;
 use crate::output::{self, note, offer_note};
@@ -24,40 +25,48 @@ use crate::output_file::{OutputFile, check_written_after_result};
 use crate::prompt;
 use live::Live;
 
-/// Show it: two servers, one line of code apart, and a client that stops reading.
+/// Compare echo servers with and without backpressure, side by side
 ///
-/// Starts two echo servers on this machine, one without backpressure and one with it, and gives both the same work: a
-/// client that sends 64 MiB a second, reads the replies for 3 s, does not read for 5 s, and reads again until all
-/// 512 MiB are back. Takes about 10 s (at most 30) and 320 MiB of memory, or an eighth of it where less than 544 MiB is left (as with
-/// --small); sends nothing off this machine.
+/// Starts both servers on this machine and gives them the same work: a client sends 64 MiB per second, reads the replies
+/// for 3 s, does not read for 5 s, and reads again until all 512 MiB have come back. It takes about 10 s (at most 30 s) and
+/// 320 MiB of memory, and stays on loopback. If less than 544 MiB of memory is available, it runs as with --small.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXIT_CODES)]
 pub(crate) struct Args {
-    /// Begin at once, without asking what will happen.
-    #[arg(long, short)]
-    yes: bool,
-
-    /// Take an eighth of the memory and the rate: for a weak or shared machine (64 MiB in all, 8 MiB a second).
-    #[arg(long)]
+    /// Use an eighth of the memory and rate, for small machines
+    ///
+    /// 64 MiB in total at 8 MiB per second, also for shared machines. It takes the same time.
+    #[arg(long, help_heading = "Load")]
     small: bool,
 
-    /// Write the page with the chart and the figures to FILE [default: echoctl-demo.html].
-    #[arg(long, value_name = "FILE", conflicts_with = "no_report")]
+    /// Write an HTML page [default: echoctl-demo.html]
+    ///
+    /// The page is self-contained, with the charts, their data and all figures. If the default file cannot be written, the demo still runs.
+    #[arg(long, value_name = "FILE", conflicts_with = "no_report", help_heading = "Output")]
     report: Option<PathBuf>,
 
-    /// Write no page.
-    #[arg(long)]
+    /// Do not write a page
+    #[arg(long, help_heading = "Output")]
     no_report: bool,
 
-    /// Print samples and a summary as JSON, one object a line, and ask nothing.
-    #[arg(long)]
+    /// Plain ASCII lines: no live view, no colour
+    #[arg(long, help_heading = "Output")]
+    plain: bool,
+
+    /// Print samples and a summary as JSON, one object per line
+    #[arg(long, short = 'J', help_heading = "Output")]
     json: bool,
+
+    /// Start without asking for a prediction
+    #[arg(long, short)]
+    yes: bool,
 }
 
 impl Args {
-    /// The plan that was asked for, or a smaller one that fits into the memory that is left.
+    /// The requested plan, or the small one if only that fits into the available memory.
     ///
     /// # Errors
-    /// Exit 3 when not even the small plan fits.
+    /// Exit code 3 if not even the small plan fits.
     fn plan(&self) -> Result<Plan, Failure> {
         let plan = if self.small { Plan::SMALL } else { Plan::FULL };
         let left = available_memory();
@@ -65,18 +74,20 @@ impl Args {
             let (needs, left) = (Bytes(Plan::SMALL.needs()), Bytes(left.unwrap_or(0)));
             return Err(Failure::new(
                 Exit::Inconclusive,
-                anyhow!("run the demo: needs {needs} of memory, {left} left"),
+                anyhow!("run the demo: it needs {needs} of memory, and {left} are available"),
             ));
         };
         if fitting != plan {
             let (needs, left) = (Bytes(plan.needs()), Bytes(left.unwrap_or(0)));
-            note(format_args!("Running the small demo: the full one needs {needs} of memory, {left} left."));
+            note(format_args!(
+                "Running the small demo: the full one needs {needs} of memory, and {left} are available."
+            ));
         }
         Ok(fitting)
     }
 
-    /// The file of the page, if there is to be one. That it cannot be written is told before the run: one that was asked for
-    /// ends the demo, for the usual one it runs all the same.
+    /// The file of the page, unless there is to be none. It is tested before the run. If a file given with --report cannot be
+    /// written, that is an error; if the default file cannot, the demo runs without a page.
     fn page(&self) -> anyhow::Result<Page> {
         let path = match &self.report {
             _ if self.no_report => return Ok(Page { path: None, file: Ok(None) }),
@@ -98,15 +109,15 @@ impl Args {
 /// Where the page goes.
 struct Page {
     path: Option<PathBuf>,
-    /// An error for a page that cannot be written; `None` where there is to be none.
+    /// An error for a page that cannot be written; `None` if there is to be none.
     file: anyhow::Result<Option<OutputFile>>,
 }
 
 impl Page {
-    /// Writes it. Returns where it is, if it is there, and whether all went well.
+    /// Writes the page. Returns its path if it was written, and the error if it could not be.
     fn write(self, outcome: &demo::Outcome) -> (Option<PathBuf>, anyhow::Result<()>) {
         let written = self.file.and_then(|file| match file {
-            Some(file) => file.write(|to| to.write_all(demo::page(outcome).as_bytes())).map(drop),
+            Some(file) => file.write(|to| to.write_all(demo::page(outcome, called()).as_bytes())).map(drop),
             None => Ok(()),
         });
         (self.path.filter(|_| written.is_ok()), written)
@@ -118,11 +129,11 @@ pub(crate) fn run(args: Args) -> Outcome {
     let plan = args.plan()?;
     let guess = introduce(&args, &plan)?;
     let program =
-        std::env::current_exe().context("cannot find the program's own path, to start servers with")?;
+        std::env::current_exe().context("find the path of this program, to start servers with it")?;
 
-    // The question, before, is ended by the signal itself.
+    // From here on signals stop the run in order; at the question they end the process.
     interrupt::catch_signals(Duration::ZERO);
-    // A thread for each of the two clients.
+    // One thread per client.
     let runtime = echoctl_server::runtime(Some(2))?;
     let outcome = runtime.block_on(async {
         let mut view = View::new(&args, plan);
@@ -133,26 +144,26 @@ pub(crate) fn run(args: Args) -> Outcome {
     });
     let Some(outcome) = outcome? else {
         // The terminal has put "^C" at the end of the last line.
-        note("\ninterrupted; both servers have ended");
+        note("\ninterrupted; both servers have been stopped");
         return Ok(Exit::Interrupted);
     };
 
     let (path, written) = page.write(&outcome);
     output::ignore_broken_pipe(match args.json {
         true => output::json_line("summary", &JsonSummary::of(&outcome, path.as_deref())),
-        false => result::print(&outcome, guess, path.as_deref()),
+        false => result::print(&outcome, guess, path.as_deref(), args.plain),
     })?;
     check_written_after_result([written])?;
     Ok(if outcome.problems().is_empty() { Exit::Done } else { Exit::Failed })
 }
 
-/// Says what is about to happen and, where somebody is there to answer, asks what will come of it.
+/// Prints what is about to happen and, on a terminal, asks for a prediction.
 fn introduce(args: &Args, plan: &Plan) -> io::Result<Option<char>> {
     if args.json {
         return Ok(None);
     }
     let (columns, _) = output::terminal_size();
-    note(wrap(&story::introduction(plan), columns.clamp(60, 100)).join("\n"));
+    note(wrap(&story::introduction(plan), columns.clamp(60, 100) - 1).join("\n"));
     if args.yes || !prompt::is_interactive() {
         return Ok(None);
     }
@@ -165,7 +176,7 @@ enum View {
     Json,
     /// A screen that is redrawn.
     Live(Box<Live>),
-    /// A line a second on stderr.
+    /// One line per second on stderr.
     Lines { first: Option<Box<Moment>>, next: f64 },
 }
 
@@ -173,14 +184,14 @@ impl View {
     fn new(args: &Args, plan: Plan) -> View {
         if args.json {
             View::Json
-        } else if output::is_live() {
+        } else if output::is_live() && !args.plain {
             View::Live(Box::new(Live::new(plan)))
         } else {
             View::Lines { first: None, next: 0.0 }
         }
     }
 
-    /// Shows one moment. A view that can no longer be written is no reason to end the experiment.
+    /// Shows one moment. An error does not stop the experiment.
     fn show(&mut self, moment: &Moment) {
         let _ = match self {
             View::Json => json_samples(moment),
@@ -224,11 +235,17 @@ impl<'a> JsonSummary<'a> {
             schema_version: echoctl_record::SCHEMA_VERSION,
             off: &outcome.off.summary,
             on: &outcome.on.summary,
-            // A name that is no text is told as near as text comes to it.
+            // JSON has only text: other bytes in the name are replaced.
             report: report.map(Path::to_string_lossy),
         }
     }
 }
 
-/// The page, in the folder where the demo is run.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  unbounded without backpressure and bounded with it, as it should be
+  1  another result, or the page could not be written
+  3  too little memory is available";
+
+/// The default file of the page, in the current folder.
 const DEFAULT_PAGE: &str = "echoctl-demo.html";

@@ -1,7 +1,8 @@
-//! The log of `echoctl dns`: a line for each message, printed by a thread that alone may wait for whoever reads it.
+//! The log of `echoctl dns`: one line per message, printed by a separate thread, so that only this thread waits for the
+//! reader.
 //!
-//! The answerer puts messages into a bounded channel and never waits: when the terminal stalls (Ctrl-S, a full pipe) the
-//! channel fills, and what does not fit is counted instead of kept.
+//! The server puts messages into a bounded channel and never waits. When the terminal stalls (Ctrl-S, a full pipe), the
+//! channel fills up, and messages that do not fit are counted instead of queued.
 
 use std::io;
 use std::sync::Arc;
@@ -17,14 +18,14 @@ use serde::Serialize;
 
 use crate::output::{READER_GRACE, json_now, note_now, print_now};
 
-/// The printing thread, and the way to it.
+/// The printing thread, and the channel to it.
 pub(super) struct Log {
     sender: SyncSender<Line>,
     counts: Arc<Counts>,
     finished: Receiver<()>,
 }
 
-/// Messages by transport, and those whose lines were not printed.
+/// Number of messages by transport, and of those that were not printed.
 #[derive(Default)]
 struct Counts {
     udp: AtomicU64,
@@ -33,23 +34,23 @@ struct Counts {
 }
 
 enum Line {
-    // Boxed: a place in the channel would else be as large as the largest of them.
+    // Boxed: otherwise every entry of the channel would be as large as the largest variant.
     Message(Box<Message>),
     Summary(Summary),
 }
 
-/// A query and its reply, as it stands in the JSON.
+/// A query and its reply, as in the JSON output.
 #[derive(Debug, Serialize)]
 struct Message {
     transport: &'static str,
     peer: String,
-    /// Absent where it could not be read.
+    /// Absent if it could not be decoded.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     r#type: Option<String>,
     query: Bytes,
-    /// Absent where there is none.
+    /// Absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     reply: Option<Bytes>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,12 +59,12 @@ struct Message {
     truncated: bool,
 }
 
-/// A message's bytes, the first of them in hex.
+/// The length of a message, and its first bytes in hex.
 #[derive(Debug, Serialize)]
 struct Bytes {
-    /// Without the length in front.
+    /// Without the length prefix.
     bytes: usize,
-    /// The length in front, in a stream.
+    /// The length prefix, over TCP.
     #[serde(skip_serializing_if = "Option::is_none")]
     length: Option<String>,
     first_bytes: String,
@@ -83,24 +84,24 @@ impl Log {
         let counts = Arc::new(Counts::default());
         let missed = Arc::clone(&counts);
         start_thread("log", move || {
-            let mut told = 0;
+            let mut reported = 0;
             while let Ok(line) = lines.recv() {
                 let missed = missed.missed.load(Relaxed);
                 let is_last = matches!(line, Line::Summary(_));
-                let new = missed - std::mem::replace(&mut told, missed);
-                // An error means that nobody reads any more: a server whose log is gone still answers.
+                let new = missed - std::mem::replace(&mut reported, missed);
+                // An error means that the reader has gone. The server continues without its log.
                 if print(&line, json, if is_last { missed } else { new }).is_err() || is_last {
                     break;
                 }
             }
-            // Nobody hears it any more if the end did not wait so long.
+            // An error means that `finish` no longer waits.
             let _ = done.send(());
         })?;
         Ok(Log { sender, counts, finished })
     }
 
-    /// What the answerer is to call for each message: it returns at once.
-    pub(super) fn listener(&self) -> impl Fn(&Exchange) + Send + Sync + 'static {
+    /// A callback for each message, which returns immediately.
+    pub(super) fn observer(&self) -> impl Fn(&Exchange) + Send + Sync + 'static {
         let (sender, counts) = (self.sender.clone(), self.counts.clone());
         move |exchange| {
             let of_its_kind = match exchange.transport {
@@ -114,8 +115,8 @@ impl Log {
         }
     }
 
-    /// Prints the totals, and waits [`READER_GRACE`] for all that is still to be printed. Whether there was enough of it, or
-    /// no reader any more.
+    /// Prints the totals, and waits at most [`READER_GRACE`] until everything is printed. Returns whether it was, or the reader
+    /// has gone.
     pub(super) fn finish(self) -> bool {
         let Log { sender, counts, finished } = self;
         let read = |count: &AtomicU64| count.load(Relaxed);
@@ -133,7 +134,7 @@ impl Log {
             thread::sleep(LAST_STEP);
         }
         let left = READER_GRACE.saturating_sub(began.elapsed());
-        // The thread's end, by a panic too, is no stopped reader.
+        // Only a timeout means a stalled reader: a panic of the thread does not.
         !matches!(finished.recv_timeout(left), Err(RecvTimeoutError::Timeout))
     }
 }
@@ -160,16 +161,16 @@ impl Message {
         }
     }
 
-    /// One line: who asked what, how long the reply is, and its first bytes, those of the length apart. Fits in 80 columns
-    /// with the names and addresses that are tried by hand.
+    /// One line with the client, the question, the length of the reply and its first bytes after the length prefix. Fits into
+    /// 80 columns with the usual names and addresses.
     fn line(&self) -> String {
         let question = match (&self.name, &self.r#type) {
             (Some(name), Some(kind)) => format!("{} {kind}", shortened(name)),
-            _ => "no question".to_owned(),
+            _ => "unreadable question".to_owned(),
         };
         let from = format!("{} {} {question}", self.transport, self.peer);
         let Some(reply) = &self.reply else {
-            return format!("{from}: {} bytes, no query, not answered", self.query.bytes);
+            return format!("{from}: {} bytes, not a query, not answered", self.query.bytes);
         };
         let how = match self.status {
             _ if self.truncated => ", truncated".to_owned(),
@@ -179,14 +180,14 @@ impl Message {
         };
         let lead = reply.length.as_ref().map_or_else(String::new, |length| format!("[{length}] "));
         let head = format!("{from}: {} bytes{how}: {lead}", reply.bytes);
-        // Each byte takes three columns, the last of them two; three are for the dots behind them.
+        // Each byte takes three columns, the last one two, and the dots after them three.
         let fit = (COLUMNS.saturating_sub(head.chars().count() + 2) / 3).clamp(FEWEST_SHOWN, MOST_SHOWN);
         let starts: String = reply.first_bytes.chars().take(fit * 3 - 1).collect();
         format!("{head}{starts} ..")
     }
 }
 
-/// Prints a line. `missed` says how many were not: before a message since the last one, at the end in all.
+/// Prints a line. `missed` is the number of lines not printed: since the last message, and for the summary in total.
 fn print(line: &Line, json: bool, missed: u64) -> io::Result<()> {
     match line {
         Line::Message(message) if json => json_now("message", &**message, missed),
@@ -195,7 +196,7 @@ fn print(line: &Line, json: bool, missed: u64) -> io::Result<()> {
         Line::Summary(Summary { udp, tcp, .. }) => {
             let lost = match missed {
                 0 => String::new(),
-                missed => format!(" ({missed} not shown: nobody read the lines in time)"),
+                missed => format!(" ({missed} not shown: the reader was too slow)"),
             };
             print_now(format_args!("messages received: {udp} over UDP, {tcp} over TCP{lost}"))
         }
@@ -206,7 +207,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
 }
 
-/// A long name's beginning, so that the line stays one.
+/// The start of a long name, so that the line fits.
 fn shortened(name: &str) -> String {
     if name.chars().count() <= MAX_NAME {
         return name.to_owned();
@@ -215,21 +216,21 @@ fn shortened(name: &str) -> String {
     format!("{kept}..")
 }
 
-/// Lines that wait for a slow reader: some 700 bytes each at worst (the longest name), 180 KiB in all.
+/// Lines queued for a slow reader: at most about 700 bytes each (the longest name), 180 KiB in total.
 const QUEUE_LINES: usize = 256;
 
-/// First bytes of a message in the JSON: a DNS header is so long.
+/// Number of a message's first bytes in the JSON output: the length of a DNS header.
 const SHOWN: usize = 12;
 
-/// First bytes of a reply in a line: its id at least, its flags and the number of its questions where there is room.
+/// Number of a reply's first bytes in a line: at least its id, also its flags and number of questions if they fit.
 const FEWEST_SHOWN: usize = 2;
 const MOST_SHOWN: usize = 6;
 
-/// Columns of a line, and of a name in it.
+/// Maximum columns of a line, and of a name in it.
 const COLUMNS: usize = 80;
 const MAX_NAME: usize = 18;
 
-/// How often the end tries to put its line behind the others.
+/// Time between two attempts to queue the summary.
 const LAST_STEP: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_shows_the_message_with_its_length_in_front_over_tcp_alone() {
+    fn only_over_tcp_does_a_line_show_the_length_prefix() {
         let over_udp = message(Transport::Udp, &["4000", "txt", "test"]).line();
         let over_tcp = message(Transport::Tcp, &["4000", "txt", "test"]).line();
 
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_what_is_no_answer_and_stays_one_line() {
+    fn a_line_shows_the_status_and_fits_into_80_columns() {
         let no_data = message(Transport::Udp, &["64801", "txt", "test"]).line();
         let refused = message(Transport::Tcp, &[&"x".repeat(60), "example"]).line();
 
@@ -276,16 +277,16 @@ mod tests {
     }
 
     #[test]
-    fn a_stalled_reader_costs_lines_and_not_the_answerer() {
-        // A channel whose other end takes nothing, as while the terminal is held.
+    fn a_stalled_reader_misses_lines_and_does_not_stall_the_server() {
+        // A channel that is never read, as while the terminal is stalled.
         let (sender, _held) = mpsc::sync_channel(2);
         let (_done, finished) = mpsc::channel();
         let log = Log { sender, counts: Arc::default(), finished };
-        let seen = log.listener();
+        let observe = log.observer();
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
 
         for _ in 0..5 {
-            seen(&Exchange { transport: Transport::Udp, peer, query: b"junk", reply: None });
+            observe(&Exchange { transport: Transport::Udp, peer, query: b"junk", reply: None });
         }
 
         assert_eq!((log.counts.udp.load(Relaxed), log.counts.missed.load(Relaxed)), (5, 3));

@@ -9,6 +9,7 @@ use echoctl_record::Seconds;
 
 use super::transcript::columns;
 use super::{Args, run_one};
+use crate::called::called;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{self, ignore_broken_pipe, print};
 
@@ -18,8 +19,9 @@ pub(super) fn list() -> Result<(), Failure> {
         .iter()
         .fold(Table::new(["lesson", "idea"]), |table, lesson| table.row([lesson.name, lesson.idea]));
     let table = table.fit(columns());
-    print(format_args!("{table}\n\nRun one with: echoctl lesson {}", lessons::ALL[0].name))?;
-    print("The whole course: echoctl lesson all").map_err(Failure::from)
+    let program = called();
+    print(format_args!("{table}\n\nRun one with: {program} lesson {}", lessons::ALL[0].name))?;
+    print(format_args!("The whole course: {program} lesson all")).map_err(Failure::from)
 }
 
 /// Runs every lesson. If one cannot be run, the others still are.

@@ -11,6 +11,8 @@ use echoctl_lab::lessons;
 use echoctl_report::terminal::Colour;
 use echoctl_report::{Chart, plain};
 
+use crate::called::called;
+use crate::help::renamed;
 use crate::output::Styled;
 use crate::output::{colour, ignore_broken_pipe, print_styled, prompt, terminal_size};
 
@@ -110,10 +112,9 @@ impl Transcript {
             self.hanging(mark, &format!("{} (measured: {})", claim.claim, claim.measured))
         });
         self.section("Checks", "the checks", claims)?;
-        let next = lesson
-            .next
-            .iter()
-            .map(|(command, shows)| format!("  {command}\n{}", self.paragraph(shows, "      ")));
+        let next = lesson.next.iter().map(|(command, shows)| {
+            format!("  {}\n{}", renamed(command, called()), self.paragraph(shows, "      "))
+        });
         self.section("Try next", "what to try next", next)
     }
 

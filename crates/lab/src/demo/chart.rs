@@ -1,19 +1,18 @@
-//! The picture: both servers' memory on one pair of axes, and where the bytes were.
+//! Draws both servers' memory on one pair of axes, and lists where the bytes were.
 
-use echoctl_observe::machine;
 use echoctl_record::{Bytes, Queues, Sample};
 use echoctl_report::{Chart, Ink, Series, Stroke, Table, Unit, charts};
 
 use super::{Outcome, Plan, SideOutcome};
 
-/// The growth of both servers' memory since the beginning, with what the clients did meanwhile. Also for a run under way.
+/// The growth of both servers' memory since the start, with the phases of the clients. Also for a run in progress.
 pub fn memory(plan: &Plan, off: &[Sample], on: &[Sample]) -> Chart {
     let now = off.last().map_or(0.0, |sample| sample.t);
     let until = now.max(plan.resumes_at() + 2.0);
-    Chart::lines("Memory of the two servers, grown since the start", Unit::Bytes)
+    Chart::lines("Growth of the two servers' memory", Unit::Bytes)
         .describe(
-            "How much memory each of the two servers had taken since the start, while the clients read, did not read, and \
-             read again. Memory that rises while they do not read holds replies that nobody takes.",
+            "Growth of each server's memory since the start, while the clients read, do not read, and read again. Memory that \
+             rises while they do not read holds replies that they have not read.",
         )
         .series(growth("OFF", Ink::Orange, Stroke::Solid, off))
         .series(growth("ON", Ink::Blue, Stroke::Dashed, on))
@@ -24,7 +23,7 @@ pub fn memory(plan: &Plan, off: &[Sample], on: &[Sample]) -> Chart {
         .up_to((plan.rate * plan.stop.as_secs()) as f64)
 }
 
-/// What each client had sent, and got back, over time.
+/// What each client had sent, over time.
 pub(super) fn progress(outcome: &Outcome) -> Chart {
     let points = |side: &SideOutcome, value: fn(&Sample) -> u64| {
         side.samples.iter().map(|sample| (sample.t, value(sample) as f64)).collect()
@@ -32,7 +31,7 @@ pub(super) fn progress(outcome: &Outcome) -> Chart {
     let plan = &outcome.plan;
     Chart::lines("Sent by the two clients", Unit::Bytes)
         .describe(
-            "How much each client had sent. A line that is level below the total is that of a client which was held back.",
+            "Bytes sent by each client. A line that is level below the total belongs to a client that was held back.",
         )
         .series(Series::new("OFF", Ink::Orange, Stroke::Solid, points(&outcome.off, |sample| sample.produced)))
         .series(Series::new("ON", Ink::Blue, Stroke::Dashed, points(&outcome.on, |sample| sample.produced)))
@@ -41,22 +40,23 @@ pub(super) fn progress(outcome: &Outcome) -> Chart {
         .limit(plan.total as f64, "all")
 }
 
-/// Every queue on the path of one side, over time, on an axis of its own. Maxima are those of the time without reading.
+/// Every queue on the path of one side, over time, on an axis of its own. Maxima are those of the stall.
 pub(super) fn queues(name: &str, outcome: &Outcome, side: &SideOutcome) -> Chart {
     let plan = &outcome.plan;
-    let stall = plan.read.as_secs_f64()..=plan.resumes_at();
-    let chart = charts::queues_during(&side.samples, &machine().socket_limits(), stall);
-    Chart { title: format!("{name}: bytes on their way, by where they wait"), phases: Vec::new(), ..chart }
+    let chart = charts::queues_during(&side.samples, &outcome.limits, side.stall(plan));
+    Chart { title: format!("{name}: bytes in flight, by location"), phases: Vec::new(), ..chart }
         .phase(0.0, plan.read.as_secs_f64(), "reads")
         .phase(plan.read.as_secs_f64(), plan.resumes_at(), "stops reading")
 }
 
-/// Every place on the path where bytes can be, at the end of the time in which the clients did not read.
+/// Every place on the path where bytes can be, at the end of the stall.
 pub fn where_the_bytes_were(outcome: &Outcome) -> Table {
     let plan = &outcome.plan;
-    let caption = format!("Where the bytes were after {} s, when the clients read again", plan.resumes_at());
+    let caption =
+        format!("Where the bytes were after {} s, just before the clients read again", plan.resumes_at());
     let (off, on) = (outcome.off.when_stopped(plan), outcome.on.when_stopped(plan));
-    let (off_queues, on_queues) = (Queues::of(&off), Queues::of(&on));
+    let (off_queues, on_queues) =
+        (Queues::within(&off, &outcome.limits), Queues::within(&on, &outcome.limits));
     let row = |name: &str, off: Option<u64>, on: Option<u64>| [name.to_owned(), shown(off), shown(on)];
     Table::new(caption, ["", "OFF", "ON"])
         .row(row("sent by the client", Some(off.produced), Some(on.produced)))

@@ -1,16 +1,16 @@
-//! The demo: the same work against a server without backpressure and one with it, side by side.
+//! Runs the same work against a server without backpressure and one with it, side by side.
 //!
 //! ```text
 //!            0 s               3 s                    8 s
 //! clients    | read the replies | do not read          | read again, until all is back |
-//! producers  | send at the rate, never waiting for the readers | send the rest          |
+//! producers  | send at the rate, without waiting for the readers | send the rest       |
 //! ```
 //!
-//! Both sides send and get back the same total, so that memory is the one thing in which they differ. The servers are
-//! two processes of their own ([`ChildServer`](crate::ChildServer)); what is shown of them is what the kernel says ([`Sampler`](echoctl_observe::Sampler)), not what
-//! they say of themselves.
+//! Both sides send and receive the same total, so they differ only in memory. The servers are two processes of their own
+//! ([`ChildServer`](crate::ChildServer)). Their figures come from the kernel ([`Sampler`](echoctl_observe::Sampler)), not
+//! from the servers themselves.
 //!
-//! [`run`] does it and hands each moment to its caller; [`story`] has the words; [`page()`] makes the report.
+//! [`run`] runs it and passes each moment to its caller; [`story`] has the texts; [`page()`] makes the report.
 
 mod chart;
 mod judge;
@@ -19,6 +19,8 @@ mod page;
 mod plan;
 mod side;
 pub mod story;
+#[cfg(test)]
+mod tests;
 
 pub use chart::{memory as memory_chart, where_the_bytes_were};
 pub use outcome::{Outcome, SideOutcome, in_kernel};
@@ -29,31 +31,31 @@ pub use side::Side;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use echoctl_observe::machine;
 use echoctl_record::Sample;
 use tokio::time::MissedTickBehavior;
 
 use crate::Error;
 use side::Ready;
 
-/// Where both sides are at one instant.
+/// Both sides at one instant.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment {
-    /// Seconds since the producers began.
+    /// Seconds since the producers started.
     pub t: f64,
-    /// What the clients do now.
+    /// What the clients are doing.
     pub phase: Phase,
     /// The side without backpressure.
     pub off: Sample,
-    /// The side with it.
+    /// The side with backpressure.
     pub on: Sample,
 }
 
-/// Runs the demo with two servers started from `program` (the path of `echoctl`), and calls `show` twenty times a second.
+/// Runs the demo with two servers started from `program` (the path of `echoctl`), and calls `show` 20 times per second.
 ///
 /// # Errors
-/// When a server cannot be started or ends in the middle, a client cannot connect or be measured, or the run is not over
-/// after 30 s. What the run itself shows, good or bad, is
-/// in the [`Outcome`].
+/// When a server cannot be started or exits during the run, a client cannot connect or be measured, or the run takes longer
+/// than 30 s. A run that does not show the claim is not an error: see [`Outcome::problems`].
 pub async fn run(plan: Plan, program: &Path, mut show: impl FnMut(&Moment)) -> Result<Outcome, Error> {
     let off = Ready::new(Side::Off, &plan, program).await?;
     let on = Ready::new(Side::On, &plan, program).await?;
@@ -63,7 +65,7 @@ pub async fn run(plan: Plan, program: &Path, mut show: impl FnMut(&Moment)) -> R
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ended: Option<Instant> = None;
-    // Sampling goes on for a moment after the last byte, to see what the servers do with their memory.
+    // Sampling continues for a moment after the last byte, to record whether the servers return their memory.
     while ended.is_none_or(|ended| ended.elapsed() < SETTLE_TIME) {
         ticks.tick().await;
         let t = begin.elapsed().as_secs_f64();
@@ -77,15 +79,16 @@ pub async fn run(plan: Plan, program: &Path, mut show: impl FnMut(&Moment)) -> R
             ended = Some(Instant::now());
         }
     }
-    Ok(Outcome { plan, off: off.finish().await?, on: on.finish().await? })
+    let limits = machine().socket_limits();
+    Ok(Outcome { plan, limits, off: off.finish().await?, on: on.finish().await? })
 }
 
-/// The longest that a run may take: one of 9 s on a laptop that needs so long is on a machine too busy to tell anything.
+/// Time limit of a run, which takes 9 s on a laptop: a machine that needs longer is too busy for reliable figures.
 const MAX_DURATION: Duration = Duration::from_secs(30);
 
-/// Twenty samples a second: the promise of the JSON output, and smooth enough for the eye.
+/// Time between two samples: 20 per second are promised for the JSON output, and enough for a smooth live view.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Long enough to see the freed memory leave the process (the server gives it back after half a second of quiet), and
-/// short enough not to be waited for.
+/// Long enough to record the server returning freed memory (after half a second without work), and short enough not to
+/// delay the result noticeably.
 const SETTLE_TIME: Duration = Duration::from_secs(1);

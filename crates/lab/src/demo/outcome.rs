@@ -1,6 +1,8 @@
-//! The outcome: what both sides came to, and whether it bears the claim out.
+//! The measurements of both sides, and whether they support the claim.
 
-use echoctl_record::{Bytes, Queues, Sample, Summary, Verdict};
+use std::ops::RangeInclusive;
+
+use echoctl_record::{Bytes, Queues, Sample, SocketLimits, Summary, Verdict};
 
 use super::Plan;
 
@@ -9,28 +11,30 @@ use super::Plan;
 pub struct Outcome {
     /// The work that was done.
     pub plan: Plan,
+    /// The largest that this machine's socket queues can be.
+    pub limits: SocketLimits,
     /// The side without backpressure.
     pub off: SideOutcome,
-    /// The side with it.
+    /// The side with backpressure.
     pub on: SideOutcome,
 }
 
-/// What one side measured.
+/// What was measured of one side.
 #[derive(Debug, Clone)]
 pub struct SideOutcome {
-    /// How it ended.
+    /// Totals and verdict.
     pub summary: Summary,
-    /// What was seen on the way, oldest first; never empty.
+    /// Samples, oldest first; never empty.
     pub samples: Vec<Sample>,
 }
 
 impl Outcome {
-    /// Whether both sides showed what they were to show, the one as the other's counterpart.
+    /// Whether the run supports the claim: unbounded without backpressure, bounded with it.
     pub fn holds(&self) -> bool {
         self.off.is(Verdict::Unbounded) && self.on.is(Verdict::Bounded)
     }
 
-    /// What did not come out as the demo claims, one sentence each. Empty when the claim holds.
+    /// What does not support the claim, one sentence each. Empty when the claim holds.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         for (name, side) in [("OFF", &self.off), ("ON", &self.on)] {
@@ -38,7 +42,7 @@ impl Outcome {
             let integrity = summary.integrity.unwrap_or_default();
             if summary.verified() != self.plan.total {
                 problems.push(format!(
-                    "{name}: {} of {} came back right ({} frames wrong, {} lost)",
+                    "{name}: {} of {} came back identical ({} frames corrupt, {} lost)",
                     Bytes(summary.verified()),
                     Bytes(self.plan.total),
                     integrity.mismatched,
@@ -46,16 +50,16 @@ impl Outcome {
                 ));
             }
             if summary.server_memory_growth.is_none() {
-                problems.push(format!("{name}: this system does not show the server's memory"));
+                problems.push(format!("{name}: the server's memory is not visible here"));
             }
         }
         for (name, side, expected) in
             [("OFF", &self.off, Verdict::Unbounded), ("ON", &self.on, Verdict::Bounded)]
         {
             if !side.is(expected) {
-                let found = side.summary.verdict.map_or("nothing", Verdict::name);
+                let found = side.summary.verdict.map_or("no verdict", Verdict::name);
                 let reason = side.summary.reason.as_deref().unwrap_or("no reason given");
-                problems.push(format!("{name}: expected {expected}, the run says {found}: {reason}"));
+                problems.push(format!("{name}: expected {expected}, measured {found} ({reason})"));
             }
         }
         problems
@@ -63,28 +67,34 @@ impl Outcome {
 }
 
 impl SideOutcome {
-    /// The most that the server's memory grew, as text; where it is not visible, that.
+    /// Maximum growth of the server's memory, as text.
     pub fn growth(&self) -> String {
         self.summary
             .server_memory_growth
             .map_or_else(|| "not visible".to_owned(), |bytes| Bytes(bytes).to_string())
     }
 
-    /// Whether the run says of this side what it was to say.
+    /// Whether this side has the expected verdict.
     pub fn is(&self, expected: Verdict) -> bool {
         self.summary.verdict == Some(expected)
     }
 
-    /// Where all bytes were at the end of the time in which the client did not read.
+    /// The last sample of the stall. Every sentence about the stall takes its figures from it, so that they agree.
     pub fn when_stopped(&self, plan: &Plan) -> Sample {
         let before = |sample: &&Sample| sample.t < plan.resumes_at();
         *self.samples.iter().rev().find(before).unwrap_or(&self.samples[0])
     }
+
+    /// The time in which the client did not read, in seconds. It ends with [`when_stopped`](Self::when_stopped): in the
+    /// catch-up after it, counters read at different instants are megabytes apart.
+    pub(super) fn stall(&self, plan: &Plan) -> RangeInclusive<f64> {
+        plan.read.as_secs_f64()..=self.when_stopped(plan).t
+    }
 }
 
-/// Bytes that wait in the kernel's buffers of both ends, where both ends are visible.
-pub fn in_kernel(sample: &Sample) -> Option<Bytes> {
-    let queues = Queues::of(sample);
+/// Bytes in the kernel queues of both ends, if both ends are visible. No queue counts more than its limit.
+pub fn in_kernel(sample: &Sample, limits: &SocketLimits) -> Option<Bytes> {
+    let queues = Queues::within(sample, limits);
     let parts = [queues.client_send, queues.server_receive, queues.server_send, queues.client_receive];
     parts.into_iter().sum::<Option<u64>>().map(Bytes)
 }

@@ -1,12 +1,12 @@
-//! The page: what the demo showed, as one file to keep, print and hand on.
+//! Writes the result of the demo as one HTML page.
 
 use echoctl_record::{Bytes, Seconds};
 use echoctl_report::{Block, Page, Section, Table};
 
 use super::{Outcome, SideOutcome, chart, story};
 
-/// The outcome as a page of HTML.
-pub fn page(outcome: &Outcome) -> String {
+/// The outcome as an HTML page, whose commands to try next call the program `program`.
+pub fn page(outcome: &Outcome, program: &str) -> String {
     let plan = &outcome.plan;
     let (off, on) = (&outcome.off, &outcome.on);
     let mut why = Section::new(story::heading(outcome));
@@ -16,11 +16,13 @@ pub fn page(outcome: &Outcome) -> String {
     for problem in outcome.problems() {
         why = why.paragraph(format!("This run does not show what it should. {problem}"));
     }
-    let commands = story::NEXT.map(|(command, what)| format!("{command:<38} # {what}")).join("\n");
+    let commands = story::NEXT
+        .map(|(command, what)| format!("# {what}\n{}", command.replacen("echoctl", program, 1)))
+        .join("\n\n");
     Page::new("Backpressure, off and on", story::conclusion(outcome))
         .open(Block::Figures(vec![
-            (off.growth(), format!("of memory: OFF, {}", story::OFF_LINE)),
-            (on.growth(), format!("of memory: ON, {}", story::ON_LINE)),
+            (off.growth(), format!("memory growth OFF: {}", story::OFF_LINE)),
+            (on.growth(), format!("memory growth ON: {}", story::ON_LINE)),
         ]))
         .open(Block::Chart(Box::new(chart::memory(plan, &off.samples, &on.samples))))
         .section(why)
@@ -30,8 +32,8 @@ pub fn page(outcome: &Outcome) -> String {
                 .chart(chart::queues("OFF", outcome, off))
                 .chart(chart::queues("ON", outcome, on)),
         )
-        .section(Section::new("What it cost the clients").chart(chart::progress(outcome)))
-        .section(Section::new("The figures").table(figures(outcome)))
+        .section(Section::new("What the clients sent").chart(chart::progress(outcome)))
+        .section(Section::new("All figures").table(figures(outcome)))
         .section(Section::new("Try next").code(commands))
         .footer(concat!("Made by echoctl ", env!("CARGO_PKG_VERSION"), " demo"))
         .to_string()
@@ -43,14 +45,14 @@ fn figures(outcome: &Outcome) -> Table {
     };
     Table::new("", ["", "OFF", "ON"])
         .row(row("sent", |side| Bytes(side.summary.produced).to_string()))
-        .row(row("came back, every byte equal", |side| Bytes(side.summary.verified()).to_string()))
+        .row(row("came back, every byte identical", |side| Bytes(side.summary.verified()).to_string()))
         .row(row("frames lost", |side| side.summary.integrity.unwrap_or_default().lost.to_string()))
-        .row(row("frames that came back wrong", |side| {
-            side.summary.integrity.unwrap_or_default().mismatched.to_string()
+        .row(row("frames corrupt", |side| side.summary.integrity.unwrap_or_default().mismatched.to_string()))
+        .row(row("maximum memory growth of the server", SideOutcome::growth))
+        .row(row("longest time that the client was held back", |side| {
+            Seconds(side.summary.stalled_seconds).to_string()
         }))
-        .row(row("the server's memory grew by", SideOutcome::growth))
-        .row(row("client held back for", |side| Seconds(side.summary.stalled_seconds).to_string()))
-        .row(row("all came back after", |side| Seconds(side.summary.seconds).to_string()))
+        .row(row("everything came back after", |side| Seconds(side.summary.seconds).to_string()))
         .row(row("verdict", |side| {
             side.summary.verdict.map_or("none".to_owned(), |verdict| verdict.to_string())
         }))

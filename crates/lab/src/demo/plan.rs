@@ -1,4 +1,4 @@
-//! The plan: how much is sent, how fast, and when the clients stop reading.
+//! Amounts, rates and times of the demo's work.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,22 +6,22 @@ use std::time::Duration;
 /// The work that both sides do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
-    /// Bytes a second that each client sends.
+    /// Bytes per second that each client sends.
     pub rate: u64,
-    /// Bytes that each client sends and wants back.
+    /// Bytes that each client sends and expects back.
     pub total: u64,
-    /// Bytes of one frame, its newline included.
+    /// Bytes of one frame, including its newline.
     pub frame: u64,
-    /// For how long the clients read at first.
+    /// How long the clients read at first.
     pub read: Duration,
-    /// For how long they then do not read.
+    /// How long they then do not read.
     pub stop: Duration,
-    /// The most that a server may queue: fixed, so that pictures of different machines compare.
+    /// Memory limit of each server in bytes: fixed, so that charts of different machines can be compared.
     pub memory_limit: u64,
 }
 
 impl Plan {
-    /// For a laptop: 512 MiB in about 9 seconds, of which up to 315 MiB wait in one server's memory.
+    /// For a laptop: 512 MiB in about 9 s, of which up to 315 MiB are buffered in one server's memory.
     pub const FULL: Plan = Plan {
         rate: 64 * MIB,
         total: 512 * MIB,
@@ -31,21 +31,21 @@ impl Plan {
         memory_limit: 512 * MIB,
     };
 
-    /// For a weak or shared machine: an eighth of everything but the time.
+    /// For a small or shared machine: an eighth of the memory and rate, in the same time.
     pub const SMALL: Plan = Plan { rate: 8 * MIB, total: 64 * MIB, memory_limit: 64 * MIB, ..Plan::FULL };
 
-    /// Bytes of memory that must be left: one server may queue up to its limit, and the other and the clients need some.
+    /// Bytes of memory that must be available: one server may queue up to its limit, and the other processes need some.
     pub fn needs(&self) -> u64 {
         self.memory_limit + OVERHEAD
     }
 
-    /// This plan, or the small one where only that fits into the memory that is left; `None` where neither does.
+    /// This plan, or the small one if only that fits into the available memory; `None` if neither does.
     pub fn fitting(self, left: Option<u64>) -> Option<Plan> {
         let fits = |plan: &Plan| left.is_none_or(|left| plan.needs() <= left);
         [self, Plan::SMALL].into_iter().find(fits)
     }
 
-    /// What the clients do `t` seconds after the beginning.
+    /// What the clients do `t` seconds after the start.
     pub fn phase(&self, t: f64, done: bool) -> Phase {
         if done {
             Phase::Done
@@ -58,7 +58,7 @@ impl Plan {
         }
     }
 
-    /// When a phase began, in seconds after the beginning.
+    /// When a phase began, in seconds after the start.
     pub fn began(&self, phase: Phase) -> f64 {
         match phase {
             Phase::Reads => 0.0,
@@ -67,7 +67,7 @@ impl Plan {
         }
     }
 
-    /// When the clients read again, in seconds after the beginning.
+    /// When the clients read again, in seconds after the start.
     pub fn resumes_at(&self) -> f64 {
         (self.read + self.stop).as_secs_f64()
     }
@@ -78,11 +78,11 @@ impl Plan {
 pub enum Phase {
     /// They send, and read every reply.
     Reads,
-    /// They try to send on, and do not read.
+    /// They keep trying to send, and do not read.
     Stopped,
-    /// They read again, and send what is left.
+    /// They read again, and send the rest.
     ReadsAgain,
-    /// All has come back.
+    /// Everything has come back.
     Done,
 }
 
@@ -99,7 +99,7 @@ impl fmt::Display for Phase {
 
 const MIB: u64 = 1 << 20;
 
-/// Bytes that the three processes need beside the queue: some 15 MiB were measured.
+/// Bytes that the three processes need besides the queue: about 15 MiB were measured.
 const OVERHEAD: u64 = 32 * MIB;
 
 #[cfg(test)]
@@ -107,11 +107,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plan_that_does_not_fit_becomes_the_small_one() {
+    fn a_plan_that_does_not_fit_is_replaced_by_the_small_one() {
         assert_eq!(Plan::FULL.fitting(Some(1 << 30)), Some(Plan::FULL));
         assert_eq!(Plan::FULL.fitting(Some(300 * MIB)), Some(Plan::SMALL));
         assert_eq!(Plan::SMALL.fitting(Some(96 * MIB)), Some(Plan::SMALL));
         assert_eq!(Plan::SMALL.fitting(Some(95 * MIB)), None);
-        assert_eq!(Plan::FULL.fitting(None), Some(Plan::FULL), "what is left is not visible");
+        assert_eq!(Plan::FULL.fitting(None), Some(Plan::FULL), "available memory is not visible");
     }
 }

@@ -1,4 +1,4 @@
-//! One side of the demo: a server in a process of its own, a client in this one, and what is seen of both.
+//! One side of the demo: a server in a process of its own, a client in this one, and samples of both.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,12 +17,12 @@ use crate::{ChildServer, Error, summary, watched};
 pub enum Side {
     /// Without backpressure: the bug.
     Off,
-    /// With it.
+    /// With backpressure.
     On,
 }
 
 impl Side {
-    /// What `--backpressure` is called with.
+    /// The backpressure policy of its server.
     pub const fn policy(self) -> &'static str {
         match self {
             Side::Off => "off",
@@ -31,7 +31,7 @@ impl Side {
     }
 }
 
-/// A server that listens and a client that is connected to it. Nothing is sent yet.
+/// A listening server and a connected client that has not sent anything yet.
 pub(super) struct Ready {
     plan: Plan,
     server: ChildServer,
@@ -48,7 +48,7 @@ impl Ready {
         let config = Config {
             sizes: frame..=frame,
             rate: Rate::Limited(plan.rate),
-            // Once the clients read again nothing is left to be seen by going slowly.
+            // When the clients read again, there is no reason to limit the rate any more.
             rate_until: Some(plan.read + plan.stop),
             reading: Reading::Pause { from: plan.read, until: plan.read + plan.stop },
             bytes: Some(plan.total),
@@ -59,10 +59,10 @@ impl Ready {
         Ok(Ready { plan: *plan, server, flood })
     }
 
-    /// Lets the client begin.
+    /// Starts the client.
     ///
     /// # Errors
-    /// When its server has ended.
+    /// When its server has exited.
     pub(super) fn go(mut self) -> Result<Running, Error> {
         let memory = self.server.or_ended(ProcessTree::new([self.server.pid()]))?;
         let connections = self.flood.connections().iter().map(watched).collect();
@@ -72,7 +72,7 @@ impl Ready {
     }
 }
 
-/// A client at work on a server.
+/// A server and a client that is sending.
 pub(super) struct Running {
     plan: Plan,
     server: ChildServer,
@@ -82,44 +82,44 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Whether the client has nothing more to do.
+    /// Whether the client has finished.
     ///
     /// # Errors
-    /// When its server has ended.
+    /// When its server has exited.
     pub(super) fn is_done(&mut self) -> Result<bool, Error> {
-        // First the client: a server that ends behind it has taken nothing from it.
+        // The client first: a server that exits after the client has finished did not disturb it.
         let done = self.run.is_finished();
         self.server.check()?;
         Ok(done)
     }
 
-    /// Looks at everything once.
+    /// Takes a sample.
     pub(super) fn sample(&mut self) -> Sample {
         let sample = self.sampler.sample().sample;
         self.samples.push(sample);
         sample
     }
 
-    /// Sums up, and ends the server.
+    /// Summarises the run and stops the server.
     pub(super) async fn finish(self) -> Result<SideOutcome, Error> {
         let outcome = self.run.await.map_err(|error| Error::Part(error.to_string()))?;
         let memory = |sample: &Sample| sample.server_memory;
         let first = self.samples.iter().find_map(memory);
         let most = self.samples.iter().filter_map(memory).max();
         let (verdict, reason) = judge(&self.plan, &self.samples);
-        let stall = self.plan.read.as_secs_f64()..=self.plan.resumes_at();
         let summary = Summary {
             server_pid: Some(self.server.pid()),
-            // Of the time without reading: while bytes move fast, counters read at different instants differ by megabytes.
-            inside_server: peak_during(&self.samples, stall, |sample| Queues::of(sample).inside_server),
             server_memory_growth: most.zip(first).map(|(most, first)| most - first),
             verdict: Some(verdict),
             reason: Some(reason),
             ..summary(&outcome, self.server.addr().to_string())
         };
-        Ok(SideOutcome { summary, samples: self.samples })
+        let mut side = SideOutcome { summary, samples: self.samples };
+        side.summary.inside_server =
+            peak_during(&side.samples, side.stall(&self.plan), |sample| Queues::of(sample).inside_server);
+        Ok(side)
     }
 }
 
-/// Longer than the clients do not read, so that the server that is held back is not given up.
+/// Longer than the time in which the clients do not read, so that a client that is held back does not time out.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(15);

@@ -1,33 +1,34 @@
-//! The story: what the demo says in words, the same in the terminal and on the page.
+//! The demo's texts, the same in the terminal and on the page.
 
-use echoctl_record::{Bytes, Queues, Rate, Sample, Seconds, Verdict};
+use echoctl_record::{Bytes, Queues, Rate, Sample, Seconds, SocketLimits, Verdict};
 
 use super::outcome::in_kernel;
 use super::{Outcome, Plan, SideOutcome};
 use crate::kit::Question;
 
-/// What is about to happen, before the question.
+/// What is about to happen, printed before the question.
 pub fn introduction(plan: &Plan) -> String {
     format!(
-        "Two echo servers on this machine. One line differs: {OFF_LINE} or {ON_LINE}. A client sends {} to each and reads \
-         the replies. After {} s it stops reading and keeps trying to send.",
+        "Two echo servers run on this machine. One line differs: {OFF_LINE} or {ON_LINE}. A client sends {} to each server \
+         and reads the replies. After {} s the clients stop reading and keep trying to send; after {} s they read again.",
         Rate(plan.rate as f64),
-        plan.read.as_secs()
+        plan.read.as_secs(),
+        plan.resumes_at(),
     )
 }
 
 /// The question that the learner answers first.
 pub const QUESTION: Question = Question {
-    text: "With backpressure on, what happens?",
+    text: "With backpressure on, what happens while the client does not read?",
     choices: &[
-        "memory grows, but slower",
+        "the server's memory grows, but more slowly",
         "replies are lost",
         "the client has to stop sending",
         "the server crashes",
     ],
 };
 
-/// The letter of the answer that the run bears out.
+/// The letter of the right answer.
 pub const ANSWER: char = 'c';
 
 /// What the server without backpressure does with a reply.
@@ -36,19 +37,20 @@ pub const OFF_LINE: &str = "queue.push(reply)";
 /// What the server with backpressure does with a reply.
 pub const ON_LINE: &str = "write(reply).await";
 
-/// What both sides had in common and what it cost each: the closing sentence.
+/// The closing sentences: what both sides did, the memory that they needed, and what the queue gained.
 pub fn conclusion(outcome: &Outcome) -> String {
     let (off, on) = (&outcome.off, &outcome.on);
     if off.summary.verified() == outcome.plan.total && on.summary.verified() == outcome.plan.total {
         format!(
-            "All {} came back to each client, every byte equal. Memory that it took: OFF {}, ON {}.",
+            "All {} came back to each client, every byte identical. Memory growth: OFF {}, ON {}.{}",
             Bytes(outcome.plan.total),
             off.growth(),
-            on.growth()
+            on.growth(),
+            gain(outcome),
         )
     } else {
         format!(
-            "Of {} each, {} came back right from OFF and {} from ON. Memory that it took: OFF {}, ON {}.",
+            "Of {} each, {} came back identical from OFF and {} from ON. Memory growth: OFF {}, ON {}.",
             Bytes(outcome.plan.total),
             Bytes(off.summary.verified()),
             Bytes(on.summary.verified()),
@@ -58,18 +60,35 @@ pub fn conclusion(outcome: &Outcome) -> String {
     }
 }
 
+/// Whether the queue of the server without backpressure saved any time.
+fn gain(outcome: &Outcome) -> String {
+    let [off, on] = [&outcome.off, &outcome.on].map(|side| side.summary.seconds);
+    let queue = Queues::within(&outcome.off.when_stopped(&outcome.plan), &outcome.limits).inside_server;
+    match queue {
+        Some(queue) if (off - on).abs() < SAME_TIME => format!(
+            " Both were done after {}: {} of queue gained no time.",
+            Seconds(off.max(on)),
+            Bytes(queue)
+        ),
+        _ => format!(" OFF was done after {}, ON after {}.", Seconds(off), Seconds(on)),
+    }
+}
+
+/// Seconds by which two runs may differ and still count as equally fast: the noise of two processes on one machine.
+const SAME_TIME: f64 = 0.5;
+
 /// The heading of [`explanation`].
 pub fn heading(outcome: &Outcome) -> &'static str {
     if outcome.holds() { "Why one line rises and the other is flat" } else { "What this run showed" }
 }
 
-/// Why the lines are as they are, a paragraph each, with the figures of this run. What a side did not show is not
-/// explained as if it had: then its figures are told, and where its bytes were.
+/// Why the lines look as they do, one paragraph each, with the figures of this run. For a side without the expected verdict,
+/// the paragraph has its figures and the location of its bytes instead.
 pub fn explanation(outcome: &Outcome) -> Vec<String> {
     let plan = &outcome.plan;
-    let what_was_sent = format!(
-        "What was sent: {} to each server in lines of {}, {} while all went well. Each line comes back as it is. \
-         From {} s to {} s the clients did not read what came back.",
+    let work = format!(
+        "The work: {} to each server in lines of {}, at {} while the client was reading. The server sends each line back. \
+         From {} s to {} s the clients did not read.",
         Bytes(plan.total),
         Bytes(plan.frame),
         Rate(plan.rate as f64),
@@ -77,70 +96,72 @@ pub fn explanation(outcome: &Outcome) -> Vec<String> {
         plan.resumes_at()
     );
     let off = if outcome.off.is(Verdict::Unbounded) {
-        rose(plan, &outcome.off)
+        rose(outcome)
     } else {
-        unlike("OFF", plan, &outcome.off)
+        unexpected("OFF", outcome, &outcome.off)
     };
     let on = if outcome.on.is(Verdict::Bounded) {
-        stayed_flat(plan, &outcome.on)
+        stayed_flat(outcome)
     } else {
-        unlike("ON", plan, &outcome.on)
+        unexpected("ON", outcome, &outcome.on)
     };
-    vec![what_was_sent, off, on]
+    vec![work, off, on]
 }
 
-/// Why the server without backpressure rose.
-fn rose(plan: &Plan, off: &SideOutcome) -> String {
-    let stopped = off.when_stopped(plan);
-    let inside =
-        Queues::of(&stopped).inside_server.map_or_else(|| off.growth(), |bytes| Bytes(bytes).to_string());
+/// Why the memory of the server without backpressure rose.
+fn rose(outcome: &Outcome) -> String {
+    let off = &outcome.off;
+    let stopped = off.when_stopped(&outcome.plan);
+    let inside = Queues::within(&stopped, &outcome.limits)
+        .inside_server
+        .map_or_else(|| off.growth(), |bytes| Bytes(bytes).to_string());
     format!(
-        "OFF rose because its server went on reading. It put each reply into a queue that has no limit, in its own \
-         memory, and nothing told the client to slow down: when the client read again, {} had been sent and not \
-         read back, {inside} of it inside the server and {} in the kernel's buffers. A client that never reads \
-         again ends such a server.{}",
+        "OFF rose because its server kept reading. It put each reply into an unbounded queue in its own memory, and nothing \
+         slowed the client down. Just before the client read again, {} were pending (sent and not read back): {inside} inside \
+         the server and {} in kernel queues. One client that never reads again will crash such a server.{}",
         pending(&stopped),
-        kernel(&stopped),
+        kernel(&stopped, &outcome.limits),
         retained_memory(off)
     )
 }
 
-/// Why the server with backpressure did not.
-fn stayed_flat(plan: &Plan, on: &SideOutcome) -> String {
-    let rest = if on.summary.produced == plan.total {
-        " Held back is not dropped: it sent the rest later."
+/// Why the memory of the server with backpressure stayed flat.
+fn stayed_flat(outcome: &Outcome) -> String {
+    let on = &outcome.on;
+    let rest = if on.summary.produced == outcome.plan.total {
+        " Held back does not mean dropped: it sent the rest later."
     } else {
         ""
     };
     format!(
-        "ON stayed flat because its server reads the next line only when the last reply is written. With the \
-         kernel's buffers full ({} wait there), the write did not complete; so the server stopped reading, TCP's \
-         receive window closed, and the client's own writes stopped too. It was held back for {}.{rest} \
-         That is backpressure. It is not free: what waits in the kernel stays \
-         there, and the connection with it, until the client reads or a timeout ends it.",
-        kernel(&on.when_stopped(plan)),
+        "ON stayed flat because its server reads the next line only when the last reply has been written. When the kernel \
+         queues were full ({} waited there), the write did not complete. So the server stopped reading, TCP's receive window \
+         closed, and the client's own writes blocked. The client was held back for {}.{rest} That is backpressure. It is not \
+         free: the bytes in the kernel stay there, and the connection stays open, until the client reads or a timeout closes \
+         it.",
+        kernel(&on.when_stopped(&outcome.plan), &outcome.limits),
         Seconds(on.summary.stalled_seconds)
     )
 }
 
-/// What a side did that is not what it is there to show.
-fn unlike(name: &str, plan: &Plan, side: &SideOutcome) -> String {
-    let stopped = side.when_stopped(plan);
-    let reason = side.summary.reason.as_deref().unwrap_or("no reason is known");
+/// What a side without the expected verdict did instead.
+fn unexpected(name: &str, outcome: &Outcome, side: &SideOutcome) -> String {
+    let stopped = side.when_stopped(&outcome.plan);
+    let reason = side.summary.reason.as_deref().unwrap_or("no reason given");
     let pending_bytes = stopped.produced.saturating_sub(stopped.consumed);
-    let cause = match in_kernel(&stopped) {
-        // The rest may be anywhere; this is where it was.
+    let cause = match in_kernel(&stopped, &outcome.limits) {
+        // A guess only where the kernel had most of it.
         Some(Bytes(kernel)) if kernel > 0 && kernel >= pending_bytes / 2 => {
-            " The kernel's buffers are so large here that they took most of it: the server had nothing to hold, and the \
-             client nothing to wait for (net.ipv4.tcp_rmem and tcp_wmem set their sizes)."
+            " The kernel queues are so large here that they accepted most of it: the server had nothing to buffer, and the \
+             client did not have to wait (net.ipv4.tcp_rmem and tcp_wmem set their sizes)."
         }
         _ => "",
     };
     format!(
-        "{name} did not show what it should: {reason}. When the client read again, {} had been sent and not read back, {} \
-         of it in the kernel's buffers.{cause}",
+        "{name} did not show what it should: {reason}. Just before the client read again, {} were pending (sent and not read \
+         back), {} of them in kernel queues.{cause}",
         pending(&stopped),
-        kernel(&stopped),
+        kernel(&stopped, &outcome.limits),
     )
 }
 
@@ -149,42 +170,43 @@ fn pending(sample: &Sample) -> Bytes {
     Bytes(sample.produced.saturating_sub(sample.consumed))
 }
 
-fn kernel(sample: &Sample) -> String {
-    in_kernel(sample).map_or_else(|| "some".to_owned(), |bytes| bytes.to_string())
+fn kernel(sample: &Sample, limits: &SocketLimits) -> String {
+    in_kernel(sample, limits).map_or_else(|| "some".to_owned(), |bytes| bytes.to_string())
 }
 
-/// A sentence on memory that stays with a process after its queue is empty, where that was so.
+/// A sentence on memory that the process keeps after its queue is empty, if it keeps any.
 fn retained_memory(side: &SideOutcome) -> String {
     let memory = |sample: &Sample| sample.server_memory;
     let left = side.samples.last().and_then(memory).zip(side.samples.first().and_then(memory));
     match left.map(|(last, first)| last.saturating_sub(first)) {
         Some(kept) if kept >= NOTABLE => format!(
-            " (The queue is empty at the end; the {} that stay are free, and kept by the memory allocator for later.)",
+            " (Its memory stays at {} although its queue is empty at the end: the allocator keeps the freed pages for later. \
+             Judge how much memory grows, not whether it returns.)",
             Bytes(kept)
         ),
         _ => String::new(),
     }
 }
 
-/// Memory worth a sentence, in bytes: it shows in the picture.
+/// Bytes of retained memory worth a sentence: visible in the chart.
 const NOTABLE: u64 = 8 << 20;
 
-/// Commands to try next, each with what it shows.
+/// Commands to try next, and what each one shows.
 pub const NEXT: [(&str, &str); 4] = [
     ("echoctl serve --backpressure off", "in one terminal: the bug"),
     ("echoctl flood --no-read", "in another: a client that never reads"),
     ("echoctl serve --backpressure bounded", "a queue with a limit: what changes?"),
-    ("echoctl serve --help", "all policies, and what a slow peer sees"),
+    ("echoctl serve --help", "all policies, and what a slow peer experiences"),
 ];
 
-/// What to say to a learner who guessed `guess`.
+/// The answer to a learner who guessed `guess`.
 pub fn feedback(guess: char, outcome: &Outcome) -> String {
     let text = |letter| QUESTION.lettered().find(|(known, _)| *known == letter).map_or("", |(_, text)| text);
     let answer = format!("{ANSWER}) {}", text(ANSWER));
     if !outcome.on.is(Verdict::Bounded) {
-        format!("You said {guess}) {}. This run shows neither that nor anything else.", text(guess))
+        format!("You said {guess}) {}. This run does not answer the question.", text(guess))
     } else if guess == ANSWER {
-        format!("You said {answer}. So it was.")
+        format!("You said {answer}. That is right.")
     } else {
         format!("You said {guess}) {}. Measured: {answer}.", text(guess))
     }
@@ -196,7 +218,7 @@ mod tests {
 
     use super::*;
 
-    /// A side of which the run says `verdict`.
+    /// A side with this verdict.
     fn side(verdict: Verdict) -> SideOutcome {
         let sample = Sample { t: 5.0, produced: 100 << 20, ..Sample::default() };
         let reason = Some("the reason".to_owned());
@@ -205,22 +227,22 @@ mod tests {
     }
 
     fn outcome(off: Verdict, on: Verdict) -> Outcome {
-        Outcome { plan: Plan::FULL, off: side(off), on: side(on) }
+        Outcome { plan: Plan::FULL, limits: SocketLimits::default(), off: side(off), on: side(on) }
     }
 
     #[test]
-    fn what_is_explained_is_what_was_measured() {
+    fn a_side_is_explained_only_if_it_has_its_verdict() {
         for off in [Verdict::Unbounded, Verdict::Bounded, Verdict::Inconclusive] {
             for on in [Verdict::Bounded, Verdict::Unbounded, Verdict::Inconclusive] {
                 let outcome = outcome(off, on);
-                let told = format!("{} {}", heading(&outcome), explanation(&outcome).join(" "));
+                let text = format!("{} {}", heading(&outcome), explanation(&outcome).join(" "));
 
-                assert_eq!(told.contains("OFF rose"), off == Verdict::Unbounded, "{off}, {on}: {told}");
-                assert_eq!(told.contains("ON stayed flat"), on == Verdict::Bounded, "{off}, {on}: {told}");
-                assert_eq!(told.contains("Why one line rises"), outcome.holds(), "{off}, {on}: {told}");
-                assert_eq!(told.contains("the reason"), !outcome.holds(), "{off}, {on}: {told}");
+                assert_eq!(text.contains("OFF rose"), off == Verdict::Unbounded, "{off}, {on}: {text}");
+                assert_eq!(text.contains("ON stayed flat"), on == Verdict::Bounded, "{off}, {on}: {text}");
+                assert_eq!(text.contains("Why one line rises"), outcome.holds(), "{off}, {on}: {text}");
+                assert_eq!(text.contains("the reason"), !outcome.holds(), "{off}, {on}: {text}");
                 assert_eq!(
-                    feedback(ANSWER, &outcome).contains("So it was"),
+                    feedback(ANSWER, &outcome).contains("That is right"),
                     on == Verdict::Bounded,
                     "{off}, {on}"
                 );
@@ -230,8 +252,8 @@ mod tests {
 
     #[test]
     fn memory_that_is_not_visible_is_not_called_zero() {
-        let told = conclusion(&outcome(Verdict::Inconclusive, Verdict::Inconclusive));
+        let text = conclusion(&outcome(Verdict::Inconclusive, Verdict::Inconclusive));
 
-        assert!(told.contains("OFF not visible, ON not visible"), "{told}");
+        assert!(text.contains("OFF not visible, ON not visible"), "{text}");
     }
 }

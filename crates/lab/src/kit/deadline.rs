@@ -1,7 +1,7 @@
-//! The end of every lesson: an experiment runs on a thread of its own, and what does not end in time is left behind.
+//! Runs each experiment on a thread of its own, and abandons it if it does not finish in time.
 //!
-//! An experiment waits for its own sockets with deadlines (see [`measure`](super::measure)). This is for what none of them
-//! foresees: a call that blocks, a child that is stopped, a stranger at one of its ports.
+//! An experiment waits for its own sockets with deadlines (see [`measure`](super::measure)). This limit is for unforeseen
+//! cases: a call that blocks, a child process that is stopped, another program on one of its ports.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
@@ -9,28 +9,28 @@ use std::time::Duration;
 use super::{Finding, Lesson, LessonError, Setting, queues, spawn};
 
 impl Lesson {
-    /// Runs the experiment, and waits for it no longer than 14 s.
+    /// Runs the experiment, and waits for it at most 14 s.
     ///
     /// # Errors
-    /// What the experiment returned, or that it did not end in time, or that it failed. [`LessonError::NotVisible`] where a
-    /// claim does not hold and this system's queues are far from what the lesson is made for. One that did not end is left
-    /// behind on its thread; its servers end with this process.
+    /// The experiment's own error, or a timeout, or a panic. [`LessonError::NotVisible`] if a claim does not hold and this
+    /// system's queues differ widely from those that the lesson expects. After a timeout the experiment's thread is abandoned;
+    /// its servers exit with this process.
     pub fn measure(&self, setting: &Setting) -> Result<Finding, LessonError> {
         let outcome = within(MAX_DURATION, self.run, setting.clone());
         let failed = match &outcome {
-            // Sabotage wants to see the claim fail, whatever the system.
+            // Under sabotage the claim must fail on any system.
             _ if setting.sabotage => None,
             Ok(finding) => finding
                 .claims
                 .iter()
                 .find(|claim| !claim.holds)
-                .map(|claim| format!("{}: seen {}", claim.claim, claim.measured)),
+                .map(|claim| format!("{}: measured {}", claim.claim, claim.measured)),
             Err(error) => error.is_about_time().then(|| error.to_string()),
         };
         match failed.zip(queues::unusual()) {
             None => outcome,
             Some((failed, why)) => Err(LessonError::NotVisible(format!(
-                "{why}, which the experiment is not made for ({failed})"
+                "{why}, and the experiment expects values near the defaults ({failed})"
             ))),
         }
     }
@@ -43,7 +43,7 @@ fn within(
 ) -> Result<Finding, LessonError> {
     let (sender, receiver) = mpsc::sync_channel(1);
     spawn(move || {
-        // Nobody waits any more after the limit.
+        // An error means that the caller has timed out.
         let _ = sender.send(run(&setting));
     })?;
     receiver.recv_timeout(limit).unwrap_or_else(|error| {
@@ -52,14 +52,14 @@ fn within(
                 what: "the experiment has ended".to_owned(),
                 seconds: limit.as_secs(),
             },
-            // It has said on stderr what was wrong.
-            RecvTimeoutError::Disconnected => LessonError::Part("the experiment panicked".to_owned()),
+            // The panic message is on stderr.
+            RecvTimeoutError::Disconnected => LessonError::Part("run the experiment: it panicked".to_owned()),
         })
     })
 }
 
-/// The longest that a lesson may take: a second less than the 15 that a learner is promised, for starting and printing.
-/// The longest lesson takes 8 s on a quiet machine.
+/// Time limit of a lesson: the help promises 15 s, and one second remains for starting and printing. The longest lesson takes
+/// 8 s on an idle machine.
 const MAX_DURATION: Duration = Duration::from_secs(14);
 
 #[cfg(test)]
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn an_experiment_that_blocks_is_left_behind() {
+    fn an_experiment_that_blocks_times_out() {
         let blocks: fn(&Setting) -> Result<Finding, LessonError> = |_| loop {
             std::thread::park();
         };
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn an_experiment_that_panics_is_an_error() {
-        let panics: fn(&Setting) -> Result<Finding, LessonError> = |_| panic!("as this test wants it");
+        let panics: fn(&Setting) -> Result<Finding, LessonError> = |_| panic!("on purpose, in a test");
 
         let error = within(Duration::from_secs(60), panics, setting()).expect_err("it panicked");
 

@@ -1,4 +1,4 @@
-//! Why a lesson has no answer.
+//! The reasons why a lesson could not be run to its end.
 
 use std::io;
 
@@ -7,44 +7,44 @@ use thiserror::Error;
 
 use super::measure::is_not_now;
 
-/// A lesson that could not be run to its end. A lesson that ran and showed something else is no error: its
-/// [`Claim`](super::Claim)s say so.
+/// A lesson that could not be run to its end. A lesson that ran and showed something else is not an error: see its
+/// [`Claim`](super::Claim)s.
 #[derive(Debug, Error)]
 pub enum LessonError {
-    /// A system call failed that the experiment needs.
+    /// A system call of the experiment failed.
     #[error("{doing}")]
     Io {
         /// What was attempted.
         doing: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A condition that the experiment waits for did not come about.
-    #[error("waited {seconds} s in vain until {what}")]
+    /// A condition that the experiment waits for did not occur.
+    #[error("wait until {what}: timed out after {seconds} s")]
     TimedOut {
         /// The condition.
         what: String,
-        /// How long it was waited for.
+        /// The timeout.
         seconds: u64,
     },
-    /// A part of the experiment that is a program or a thread of its own failed.
+    /// A part of the experiment, such as a thread or a child process, failed.
     #[error("{0}")]
     Part(String),
-    /// This system does not show what the lesson is about. Not a fault: the answer is "cannot be seen here".
+    /// This system cannot show what the lesson is about. That is not a failure of the lesson.
     #[error("not visible here: {0}")]
     NotVisible(String),
-    /// What the experiment shows is memory that grows, and too little is left for it. Not a fault either.
-    #[error("run the experiment: needs {needs} of memory, {left} left")]
+    /// The experiment shows growing memory, and too little is available. That is not a failure of the lesson, either.
+    #[error("run the experiment: it needs {needs} of memory, and {left} are available")]
     TooLittleMemory {
-        /// What it needs, all its processes together.
+        /// What all its processes need together.
         needs: Bytes,
-        /// What is left to this process.
+        /// What is available to this process.
         left: Bytes,
     },
 }
 
 impl LessonError {
-    /// Refuses an experiment that needs this many bytes of memory where less is left, before the kernel ends it half way.
+    /// Refuses an experiment that needs more memory than is available, before the kernel kills it half way.
     ///
     /// # Errors
     /// [`LessonError::TooLittleMemory`].
@@ -55,7 +55,7 @@ impl LessonError {
         }
     }
 
-    /// Whether something took longer than it should, which may be the system's doing.
+    /// Whether something took too long, which the system's settings may have caused.
     pub(super) fn is_about_time(&self) -> bool {
         match self {
             LessonError::TimedOut { .. } => true,
@@ -64,26 +64,26 @@ impl LessonError {
         }
     }
 
-    /// For `map_err`: names what was attempted when an I/O call failed.
+    /// For `map_err`: adds what was attempted to the error of an I/O call.
     pub fn io<E: Into<io::Error>>(doing: impl Into<String>) -> impl FnOnce(E) -> LessonError {
         let doing = doing.into();
         move |source| LessonError::Io { doing, source: source.into() }
     }
 }
 
-/// Calls whose failure needs no explanation beyond the system's own words: the sockets of an experiment that works.
+/// For calls on the experiment's sockets, whose errors need no further explanation.
 impl From<io::Error> for LessonError {
     fn from(source: io::Error) -> LessonError {
         match source.kind() {
             io::ErrorKind::Unsupported => LessonError::NotVisible(source.to_string()),
             io::ErrorKind::OutOfMemory => LessonError::NotVisible(format!(
-                "the experiment needs more memory than this process may have: {source} (ulimit -v)"
+                "the experiment needs more memory than this process is allowed: {source} (ulimit -v)"
             )),
             io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => LessonError::NotVisible(format!(
-                "no local port is left for the experiment: {source} (net.ipv4.ip_local_port_range)"
+                "no local port is available for the experiment: {source} (net.ipv4.ip_local_port_range)"
             )),
             _ if source.raw_os_error() == Some(TOO_MANY_OPEN_FILES) => LessonError::NotVisible(format!(
-                "the experiment needs more open files than this process may have: {source} (ulimit -n)"
+                "the experiment needs more open files than this process is allowed: {source} (ulimit -n)"
             )),
             _ => LessonError::Io { doing: "use the experiment's sockets".to_owned(), source },
         }
@@ -111,5 +111,5 @@ impl From<crate::Error> for LessonError {
     }
 }
 
-/// EMFILE, on every Unix. It has no kind of its own.
+/// EMFILE on every Unix; it has no `ErrorKind` of its own.
 const TOO_MANY_OPEN_FILES: i32 = 24;

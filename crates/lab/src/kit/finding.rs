@@ -1,4 +1,4 @@
-//! What an experiment found: evidence, claims, and the explanation.
+//! The result of an experiment: evidence, claims and explanation.
 
 use echoctl_report::Chart;
 use serde::Serialize;
@@ -6,25 +6,25 @@ use serde_json::Value;
 
 use super::{Claim, Table};
 
-/// What an experiment gives back. The figures stand in it once: claims and sentences are made from them.
+/// The result of an experiment. Claims and sentences are made from the same figures as the evidence.
 #[derive(Debug, Clone)]
 pub struct Finding {
-    /// The letter of the choice that the measured values bear out; `None` where they bear out none.
+    /// The letter of the choice that the measurements support; `None` if they support none.
     pub measured: Option<char>,
-    /// The measured values, by the names that stand in the JSON.
+    /// The measured values, by their names in the JSON output.
     pub evidence: Value,
-    /// The evidence as people read it.
+    /// The evidence as tables.
     pub tables: Vec<Table>,
-    /// What happened over time, for lessons about motion.
+    /// The evidence over time, for lessons about motion.
     pub chart: Option<Chart>,
-    /// What is claimed, in the order of the explanation.
+    /// The claims, in the order of the explanation.
     pub claims: Vec<Claim>,
-    /// The explanation: paragraphs of plain sentences.
+    /// The explanation, as paragraphs of plain sentences.
     pub explanation: Vec<String>,
 }
 
 impl Finding {
-    /// A finding of measured values. They must serialise to an object.
+    /// A finding with these measured values, which must serialise to an object.
     pub fn new<E: Serialize>(evidence: &E) -> Finding {
         let evidence = serde_json::to_value(evidence).expect("numbers, texts and lists always serialise");
         Finding {
@@ -37,7 +37,7 @@ impl Finding {
         }
     }
 
-    /// Says which choice the values bear out.
+    /// Sets the choice that the values support.
     #[must_use]
     pub fn measured(mut self, letter: char) -> Finding {
         self.measured = Some(letter);
@@ -51,14 +51,14 @@ impl Finding {
         self
     }
 
-    /// Adds what happened over time.
+    /// Adds a chart of the evidence over time.
     #[must_use]
     pub fn chart(mut self, chart: Chart) -> Finding {
         self.chart = Some(chart);
         self
     }
 
-    /// Claims something: what must hold, whether it does, and what was seen.
+    /// Adds a claim: what must hold, whether it does, and what was measured.
     #[must_use]
     pub fn claim(mut self, claim: &str, holds: bool, measured: impl Into<String>) -> Finding {
         self.claims.push(Claim { claim: claim.to_owned(), measured: measured.into(), holds });
@@ -72,7 +72,7 @@ impl Finding {
         self
     }
 
-    /// Whether all that was claimed holds. A finding that claims nothing shows nothing.
+    /// Whether all claims hold. A finding without claims shows nothing.
     pub fn holds(&self) -> bool {
         !self.claims.is_empty() && self.claims.iter().all(|claim| claim.holds)
     }
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_finding_holds_when_all_its_claims_do_and_there_are_some() {
+    fn a_finding_holds_if_it_has_claims_and_all_hold() {
         let nothing = Finding::new(&Value::Null);
         assert!(!nothing.holds());
 

@@ -1,5 +1,5 @@
-//! What the kernel knows of a socket, also of one that no program holds: a connection that nobody has accepted, the
-//! other end of one.
+//! Looks up a socket in the kernel, including those without a file descriptor in this process: a connection not yet accepted,
+//! or the peer's end of a connection.
 
 use std::net::SocketAddr;
 
@@ -7,21 +7,21 @@ use echoctl_observe::TcpState;
 
 use super::LessonError;
 
-/// One end of a connection, as the kernel sees it.
+/// One end of a connection in the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SocketState {
     /// Its state.
     pub state: TcpState,
-    /// Bytes that have arrived and were not read.
+    /// Bytes that have arrived and have not been read.
     pub receive_queue: u64,
-    /// The number of the file behind the socket; 0 when there is none, since no program holds it.
+    /// The socket's inode; 0 if no process has a descriptor for it.
     pub inode: u32,
 }
 
-/// The end of a connection that has the address `local`, or `None` where there is no such connection.
+/// The end of a connection with the address `local`, or `None` if there is no such connection.
 ///
 /// # Errors
-/// [`LessonError::NotVisible`] where the system shows no socket but one's own: everywhere but on Linux.
+/// [`LessonError::NotVisible`] if the system shows only the sockets of this process: everywhere except on Linux.
 #[cfg(target_os = "linux")]
 pub fn socket_state(local: SocketAddr, remote: SocketAddr) -> Result<Option<SocketState>, LessonError> {
     let found = echoctl_observe::SocketDiag::open()?.find(local, remote)?;
@@ -32,11 +32,11 @@ pub fn socket_state(local: SocketAddr, remote: SocketAddr) -> Result<Option<Sock
     }))
 }
 
-/// The end of a connection that has the address `local`: not visible on this system.
+/// The end of a connection with the address `local`: not visible on this system.
 ///
 /// # Errors
 /// Always.
 #[cfg(not(target_os = "linux"))]
 pub fn socket_state(_: SocketAddr, _: SocketAddr) -> Result<Option<SocketState>, LessonError> {
-    Err(LessonError::NotVisible("sockets that this program does not hold".to_owned()))
+    Err(LessonError::NotVisible("sockets of other processes".to_owned()))
 }

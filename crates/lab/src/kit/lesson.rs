@@ -1,51 +1,51 @@
-//! A lesson: one idea, the question, the experiment, the code to read.
+//! One idea of socket programming: a question, an experiment, and code to read.
 
 use std::path::PathBuf;
 
 use super::{Finding, LessonError, Question};
 
-/// One idea of socket programming as an experiment. Plain data: `lessons::ALL` is the course.
+/// A lesson as plain data; `lessons::ALL` is the course.
 #[derive(Debug, Clone, Copy)]
 pub struct Lesson {
     /// Its name on the command line.
     pub name: &'static str,
     /// The idea in one line, for the list.
     pub idea: &'static str,
-    /// What is asked before it runs.
+    /// The question asked before it runs.
     pub question: Question,
     /// The part of its own source that is worth reading.
     pub code: Code,
-    /// What to try next: commands, and what each shows.
+    /// Commands to try next, and what each one shows.
     pub next: &'static [(&'static str, &'static str)],
-    /// What is to be read before the question, where it changes with the run.
+    /// Text to read before the question, if it depends on the run.
     pub before: Option<fn(&Setting) -> String>,
-    /// The experiment. It takes seconds, uses loopback only and leaves nothing behind. Run it with
-    /// [`measure`](Lesson::measure), which ends.
+    /// The experiment. It takes seconds, uses only loopback and leaves nothing behind. Run it with
+    /// [`measure`](Lesson::measure), which has a time limit.
     pub(crate) run: fn(&Setting) -> Result<Finding, LessonError>,
 }
 
-/// What an experiment is told about the run it is part of.
+/// The settings of one run.
 #[derive(Debug, Clone)]
 pub struct Setting {
-    /// Prevents the phenomenon, so that an honest check must fail: the lesson's own test.
+    /// Prevents the phenomenon, so that the lesson's checks must fail: the lesson's own test.
     pub sabotage: bool,
-    /// For what must differ from run to run, as an order that should not be submission on.
+    /// Seed for what differs from run to run, such as the order of the servers in `unbounded`.
     pub seed: u64,
-    /// The `echoctl` program, for experiments that need a process of its own.
+    /// The `echoctl` program, for experiments with child processes.
     pub program: PathBuf,
 }
 
 /// The code that `--show-code` shows.
 #[derive(Debug, Clone, Copy)]
 pub struct Code {
-    /// The whole source file; what stands between the markers is shown.
+    /// The source file; the lines between the markers are shown.
     pub source: &'static str,
-    /// The same idea in Node, where the idea's own words come from there.
+    /// The same idea in Node, where that helps.
     pub node: Option<&'static str>,
 }
 
 impl Code {
-    /// The lines between `// [show]` and `// [/show]`, without the indentation that all of them share.
+    /// The lines between `// [show]` and `// [/show]`, without their common indentation.
     pub fn excerpt(&self) -> String {
         let mut shown: Vec<&str> = Vec::new();
         let mut inside = false;
@@ -65,10 +65,10 @@ impl Code {
     }
 }
 
-/// Stands in a lesson's source before the part that is shown.
+/// Marks the start of the lines that are shown.
 const BEGIN: &str = "// [show]";
 
-/// Stands behind it.
+/// Marks their end.
 const END: &str = "// [/show]";
 
 #[cfg(test)]
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_excerpt_is_what_stands_between_the_markers_without_its_indentation() {
+    fn the_excerpt_has_the_marked_lines_without_indentation() {
         let source = "use x;\n    // [show]\n    fn a() {\n        b\n    }\n    // [/show]\nrest\n// [show]\n    c\n// [/show]";
 
         let shown = Code { source, node: None }.excerpt();

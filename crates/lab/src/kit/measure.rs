@@ -1,6 +1,6 @@
-//! What several experiments need to measure: connected sockets, and waiting for a condition.
+//! Helpers for several experiments: connected sockets, and waiting for a condition.
 //!
-//! An experiment never sleeps for "long enough": it waits until what it needs is so, and fails by a deadline.
+//! An experiment never sleeps for "long enough": it waits for a condition, and fails after a timeout.
 
 use std::io::{self, ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -10,8 +10,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::LessonError;
 
-/// What a connection's two ends are held to: buffer sizes in bytes as given to the kernel (Linux doubles them).
-/// `None` leaves it to the kernel, which lets buffers grow as it sees fit.
+/// Limits of a connection's two ends: buffer sizes in bytes as passed to the kernel (Linux doubles them). With `None` the
+/// kernel tunes the buffer itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Clamp {
     /// The connecting side's send buffer.
@@ -22,12 +22,12 @@ pub struct Clamp {
     pub server_send: Option<usize>,
     /// The accepting side's receive buffer.
     pub server_receive: Option<usize>,
-    /// The largest segment. Loopback's own are 64 KiB, far from those of a network.
+    /// The maximum segment size. Loopback's own segments have up to 64 KiB, far more than on a network.
     pub segment: Option<u32>,
 }
 
 impl Clamp {
-    /// Everything is left to the kernel.
+    /// No limits: the kernel decides.
     pub const NONE: Clamp = Clamp {
         client_send: None,
         client_receive: None,
@@ -37,10 +37,10 @@ impl Clamp {
     };
 }
 
-/// The payload of an Ethernet frame less the headers of IP and TCP: segments as on a network.
+/// The payload of an Ethernet frame minus the headers of IP and TCP: segments as on a network.
 pub const ETHERNET: u32 = 1460;
 
-/// A connection over loopback: the connecting end and the accepted one. Blocking reads and writes of both end after
+/// A connection over loopback: the connecting end and the accepted one. Blocking reads and writes of both time out after
 /// [`TIMEOUT`].
 ///
 /// # Errors
@@ -49,8 +49,8 @@ pub fn connection() -> Result<(TcpStream, TcpStream), LessonError> {
     connection_with(Clamp::NONE)
 }
 
-/// A connection over loopback with buffers of given sizes. They must be set before `listen` and `connect`: the window
-/// that TCP offers is agreed upon in the handshake.
+/// A connection over loopback with buffers of given sizes. They must be set before `listen` and `connect`, because the
+/// handshake announces the window scale.
 ///
 /// # Errors
 /// When the system refuses sockets.
@@ -67,22 +67,22 @@ pub fn connection_with(clamp: Clamp) -> Result<(TcpStream, TcpStream), LessonErr
     }
     client.connect_timeout(&listener.local_addr()?.into(), TIMEOUT)?;
     let client = TcpStream::from(client);
-    limit_waiting(&client)?;
+    set_timeouts(&client)?;
     let server = accept(&listener, client.local_addr()?)?;
     Ok((client, server))
 }
 
-/// Connects to a server of the experiment. This, and blocking reads and writes, end after [`TIMEOUT`].
+/// Connects to a server of the experiment. Connecting, and blocking reads and writes, time out after [`TIMEOUT`].
 ///
 /// # Errors
 /// The system's own.
 pub fn connect(server: SocketAddr) -> io::Result<TcpStream> {
     let client = TcpStream::connect_timeout(&server, TIMEOUT)?;
-    limit_waiting(&client)?;
+    set_timeouts(&client)?;
     Ok(client)
 }
 
-/// Datagrams from `one` to `other` and back; those of strangers arrive at neither.
+/// Two connected UDP sockets, which receive only each other's datagrams.
 ///
 /// # Errors
 /// When the system refuses sockets.
@@ -96,15 +96,15 @@ pub fn datagrams() -> io::Result<(UdpSocket, UdpSocket)> {
     Ok((one, other))
 }
 
-fn limit_waiting(end: &TcpStream) -> io::Result<()> {
+fn set_timeouts(end: &TcpStream) -> io::Result<()> {
     end.set_read_timeout(Some(TIMEOUT))?;
     end.set_write_timeout(Some(TIMEOUT))
 }
 
-/// Accepts the connection that comes from `client`, limited as those of [`connect`]. Any other is a stranger's, who found the port, and is closed.
+/// Accepts the connection from `client`, with the timeouts of [`connect`]. Connections from other programs are closed.
 ///
 /// # Errors
-/// When it has not come after [`TIMEOUT`].
+/// When it has not arrived after [`TIMEOUT`].
 pub fn accept(listener: &TcpListener, client: SocketAddr) -> Result<TcpStream, LessonError> {
     listener.set_nonblocking(true)?;
     let accepted = until("the experiment's own connection is accepted", || match listener.accept() {
@@ -114,7 +114,7 @@ pub fn accept(listener: &TcpListener, client: SocketAddr) -> Result<TcpStream, L
     })?;
     listener.set_nonblocking(false)?;
     accepted.set_nonblocking(false)?;
-    limit_waiting(&accepted)?;
+    set_timeouts(&accepted)?;
     Ok(accepted)
 }
 
@@ -138,7 +138,7 @@ pub fn loopback() -> SocketAddr {
     SocketAddr::from((echoctl_observe::loopback(), 0))
 }
 
-/// Asks again and again until `found` has an answer.
+/// Calls `found` repeatedly until it has a result.
 ///
 /// # Errors
 /// [`LessonError::TimedOut`] after [`TIMEOUT`], naming `what`; or the first error of `found`.
@@ -148,8 +148,8 @@ pub fn until<T>(
 ) -> Result<T, LessonError> {
     let deadline = Instant::now() + TIMEOUT;
     while Instant::now() < deadline {
-        if let Some(answer) = found()? {
-            return Ok(answer);
+        if let Some(result) = found()? {
+            return Ok(result);
         }
         std::thread::sleep(PAUSE);
     }
@@ -159,7 +159,7 @@ pub fn until<T>(
 /// Reads to EOF and returns the bytes of each read, in order.
 ///
 /// # Errors
-/// As the connection does.
+/// The connection's own.
 pub fn read_sizes(stream: &mut impl Read, buffer: usize) -> io::Result<Vec<usize>> {
     let (mut sizes, mut buffer) = (Vec::new(), vec![0; buffer]);
     loop {
@@ -170,14 +170,14 @@ pub fn read_sizes(stream: &mut impl Read, buffer: usize) -> io::Result<Vec<usize
     }
 }
 
-/// Whether a socket call on a non-blocking or timed socket said "not now".
+/// Whether a call on a non-blocking socket, or on one with a timeout, would have blocked longer.
 pub fn is_not_now(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// The longest that any condition of an experiment is waited for. What takes milliseconds on an idle machine may take
-/// a second on a loaded one.
+/// Time limit for any condition of an experiment. What takes milliseconds on an idle machine may take a second on a loaded
+/// one.
 pub const TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Between two looks at a condition.
+/// Time between two checks of a condition.
 const PAUSE: Duration = Duration::from_millis(2);

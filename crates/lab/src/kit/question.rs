@@ -1,11 +1,11 @@
-//! The question that a lesson asks before it runs: a prediction makes the measurement worth reading.
+//! The question before an experiment: a prediction makes the measurement worth reading.
 
 /// A question with choices, lettered from `a`.
 #[derive(Debug, Clone, Copy)]
 pub struct Question {
-    /// What is asked. It says all that one must know to think about it.
+    /// The question, with everything that is needed to answer it.
     pub text: &'static str,
-    /// What can be answered. Each is plausible to somebody.
+    /// The answers to choose from, each of them plausible.
     pub choices: &'static [&'static str],
 }
 
@@ -15,7 +15,7 @@ impl Question {
         ('a'..='z').zip(self.choices.iter().copied())
     }
 
-    /// The letter that an answer names, or `None` where it names no choice. Case and a bracket behind it do not matter.
+    /// The letter of the choice that an answer names, if any. Case and a closing bracket do not matter.
     pub fn letter(&self, answer: &str) -> Option<char> {
         let answer = answer.trim().trim_end_matches(')').to_ascii_lowercase();
         self.lettered().map(|(letter, _)| letter).find(|letter| answer == letter.to_string())

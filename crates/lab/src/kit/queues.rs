@@ -1,12 +1,12 @@
-//! Whether this system's TCP queues are of a size that the lessons are made for.
+//! Checks whether this system's TCP queues have sizes that the lessons expect.
 //!
-//! Several experiments fill the kernel's queues, or count on a write that does not fit. Where an administrator has set
-//! their sizes far from the usual, a claim may fail though all is well: then the system cannot show it.
+//! Several experiments fill the kernel's queues, or rely on a write that does not fit. If an administrator has set unusual
+//! sizes, a claim may fail although nothing is wrong: then the system cannot show the lesson.
 
 use echoctl_observe::{QueueLimits, SysctlRange};
 use echoctl_record::Bytes;
 
-/// What is unusual about the queues, or `None` where nothing is, or where it cannot be seen.
+/// What is unusual about the queues; `None` if nothing is, or if their sizes are not visible.
 pub(super) fn unusual() -> Option<String> {
     QueueLimits::here().and_then(|limits| unusual_in(&limits))
 }
@@ -14,7 +14,7 @@ pub(super) fn unusual() -> Option<String> {
 fn unusual_in(limits: &QueueLimits) -> Option<String> {
     let is_usual = |range: SysctlRange| range.default <= MAX_DEFAULT && (MIN..=MAX).contains(&range.max);
     let of = |name: &str, range: SysctlRange| {
-        format!("net.ipv4.{name} is {} at first and {} at most", Bytes(range.default), Bytes(range.max))
+        format!("net.ipv4.{name} is {} by default and {} at most", Bytes(range.default), Bytes(range.max))
     };
     match (is_usual(limits.receive), is_usual(limits.send)) {
         (true, true) => None,
@@ -23,12 +23,12 @@ fn unusual_in(limits: &QueueLimits) -> Option<String> {
     }
 }
 
-/// Bytes of a queue as a connection begins: Linux has 128 KiB to receive and 16 KiB to send, and the lessons write 1 MiB
-/// at least where it is not to fit.
+/// Largest initial size of a queue, in bytes: Linux has 128 KiB to receive and 16 KiB to send, and the lessons write at least
+/// 1 MiB that must not fit.
 const MAX_DEFAULT: u64 = 512 << 10;
 
-/// Bytes of a queue at most: Linux has 6 MiB or 32 MiB to receive and 4 MiB to send. The lessons send 64 MiB where it is not
-/// to fit, and 1 MiB where it is, into four queues.
+/// Range of the maximum size of a queue, in bytes: Linux has 6 MiB or 32 MiB to receive and 4 MiB to send. The lessons send
+/// 64 MiB that must not fit into four queues, and 1 MiB that must.
 const MIN: u64 = 1 << 20;
 const MAX: u64 = 40 << 20;
 
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn queues_are_unusual_when_they_are_far_from_linux_defaults() {
+    fn queues_far_from_the_defaults_of_linux_are_unusual() {
         let (receive, send) = ([4096, 131_072, 33_554_432], [4096, 16_384, 4_194_304]);
 
         assert_eq!(limits(receive, send), None);

@@ -1,4 +1,4 @@
-//! The threads of an experiment: a system that refuses one cannot show the lesson, which is no fault.
+//! Threads of an experiment. A system that refuses one cannot show the lesson, which is not a failure of the lesson.
 
 use std::thread::JoinHandle;
 
@@ -9,7 +9,7 @@ use super::LessonError;
 /// Runs a part of an experiment on a thread of its own.
 ///
 /// # Errors
-/// [`LessonError::NotVisible`] when the system gives no thread.
+/// [`LessonError::NotVisible`] when the system refuses a thread.
 pub fn spawn<T: Send + 'static>(
     part: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, LessonError> {
