@@ -1,5 +1,5 @@
-//! Promise: the demo, the doctor and the lessons run on hosts that are set up otherwise, or say why not; and a server that
-//! ends, or a parent that is killed, leaves neither a wrong result nor a process behind.
+//! Promise: the demo, the doctor and the lessons run on unusual hosts, or report why they cannot; and a server that
+//! exits, or a parent that is killed, leaves neither a wrong result nor a process behind.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -10,19 +10,19 @@ use std::time::{Duration, Instant};
 
 const ECHOCTL: &str = env!("CARGO_BIN_EXE_echoctl");
 
-/// Runs a command line of echoctl in a network of its own, prepared by `setup`; `None` where the system allows no such
-/// network.
+/// Runs a command line of echoctl in a network namespace, prepared by `setup`; `None` where the system refuses such a
+/// namespace.
 fn on_host(setup: &str, args: &str) -> Option<Output> {
     let inside = |script: &str| Command::new("unshare").args(["-rn", "sh", "-c", script]).output().ok();
     let prepare = format!("ip link set lo up && {setup}");
     if !inside(&prepare).is_some_and(|prepared| prepared.status.success()) {
-        eprintln!("not tested: this system allows no network of one's own with: {setup}");
+        eprintln!("not tested: this system refuses a network namespace with: {setup}");
         return None;
     }
     inside(&format!("{prepare} && exec '{ECHOCTL}' {args}"))
 }
 
-fn said(output: &Output) -> String {
+fn printed(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -37,16 +37,16 @@ fn all_of_it_runs_on_a_host_with_ipv6_only() {
     ] {
         let Some(output) = on_host("ip addr del 127.0.0.1/8 dev lo", args) else { return };
 
-        assert!(output.status.success(), "{args}: {}", said(&output));
+        assert!(output.status.success(), "{args}: {}", printed(&output));
     }
     let doctor = on_host("ip addr del 127.0.0.1/8 dev lo", "doctor --json").unwrap();
-    // Whether its figures can be trusted depends on how busy the machine is.
-    assert!(matches!(doctor.status.code(), Some(0 | 3)), "{}", said(&doctor));
-    assert!(said(&doctor).contains("\"stalled_error\":0"), "{}", said(&doctor));
+    // Whether its figures are accurate depends on the load of the machine.
+    assert!(matches!(doctor.status.code(), Some(0 | 3)), "{}", printed(&doctor));
+    assert!(printed(&doctor).contains("\"stalled_error\":0"), "{}", printed(&doctor));
 }
 
 #[test]
-fn a_lesson_says_why_it_cannot_be_measured_here() {
+fn a_lesson_reports_why_it_cannot_run_here() {
     for (setup, args, why) in [
         (
             "sysctl -qw net.ipv4.ip_local_port_range='40000 40003'",
@@ -58,21 +58,21 @@ fn a_lesson_says_why_it_cannot_be_measured_here() {
     ] {
         let Some(output) = on_host(setup, args) else { continue };
 
-        assert_eq!(output.status.code(), Some(3), "{setup}: {}", said(&output));
-        assert!(said(&output).contains(why) && output.stdout.is_empty(), "{setup}: {}", said(&output));
+        assert_eq!(output.status.code(), Some(3), "{setup}: {}", printed(&output));
+        assert!(printed(&output).contains(why) && output.stdout.is_empty(), "{setup}: {}", printed(&output));
     }
 }
 
 #[test]
-fn a_lesson_with_huge_queues_holds_or_says_why() {
+fn a_lesson_with_huge_queues_holds_or_reports_why() {
     let setup = "sysctl -qw net.ipv4.tcp_rmem='4096 268435456 268435456'";
     let Some(output) = on_host(setup, "lesson stream --json") else { return };
 
     // Whether a large write still takes several reads depends on how the processors share the work.
-    let said = said(&output);
+    let text = printed(&output);
     match output.status.code() {
-        Some(0) => assert!(said.contains("\"holds\":true"), "{said}"),
-        code => assert!(code == Some(3) && said.contains("tcp_rmem") && output.stdout.is_empty(), "{said}"),
+        Some(0) => assert!(text.contains("\"holds\":true"), "{text}"),
+        code => assert!(code == Some(3) && text.contains("tcp_rmem") && output.stdout.is_empty(), "{text}"),
     }
 }
 
@@ -82,13 +82,13 @@ fn a_demo_without_its_effect_does_not_explain_it() {
                  && sysctl -qw net.ipv4.tcp_wmem='4096 268435456 268435456'";
     let Some(output) = on_host(setup, "demo --small --yes --no-report") else { return };
 
-    let said = said(&output);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("did not show what it should") && said.contains("tcp_rmem"), "{said}");
-    assert!(!said.contains("OFF rose") && !said.contains("ON stayed flat"), "{said}");
+    let text = printed(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("did not show what it should") && text.contains("tcp_rmem"), "{text}");
+    assert!(!text.contains("OFF rose") && !text.contains("ON stayed flat"), "{text}");
 }
 
-/// A command whose servers can be looked for.
+/// A running command, whose servers can be listed.
 struct Run(Child);
 
 impl Run {
@@ -108,7 +108,7 @@ impl Run {
         let pid = self.0.id();
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
-            // A thread that starts a child is its parent: each has a list of its own.
+            // A thread that starts a child is its parent: each thread has its own list.
             let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
             let lists =
                 threads.flatten().filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
@@ -135,7 +135,7 @@ fn kill(pid: u32) {
     assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success());
 }
 
-/// Whether a process is there. One that nobody has waited for yet is not.
+/// Whether a process is running. A zombie is not.
 fn is_alive(pid: u32) -> bool {
     let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).unwrap_or_default();
     stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next()).is_some_and(|state| state != "Z")
@@ -144,7 +144,7 @@ fn is_alive(pid: u32) -> bool {
 fn all_end(pids: &[u32]) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while pids.iter().any(|&pid| is_alive(pid)) {
-        assert!(Instant::now() < deadline, "a server is left: {pids:?}");
+        assert!(Instant::now() < deadline, "a server is still running: {pids:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -161,16 +161,16 @@ fn a_server_that_is_killed_is_an_error_of_the_run() {
 
         kill(pids[0]);
 
-        let mut said = String::new();
-        std::io::Read::read_to_string(run.0.stderr.as_mut().unwrap(), &mut said).unwrap();
-        assert_eq!(run.0.wait().unwrap().code(), Some(1), "{args:?}: {said}");
-        assert!(said.contains("server") && !said.contains("panicked"), "{args:?}: {said}");
+        let mut text = String::new();
+        std::io::Read::read_to_string(run.0.stderr.as_mut().unwrap(), &mut text).unwrap();
+        assert_eq!(run.0.wait().unwrap().code(), Some(1), "{args:?}: {text}");
+        assert!(text.contains("server") && !text.contains("panicked"), "{args:?}: {text}");
         all_end(&pids);
     }
 }
 
 #[test]
-fn servers_end_when_their_parent_is_killed() {
+fn servers_exit_when_their_parent_is_killed() {
     for (args, servers) in [
         (&["demo", "--small", "--json", "--no-report"][..], 2),
         (&["lesson", "backpressure", "--json"], 3),

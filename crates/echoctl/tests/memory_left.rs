@@ -1,7 +1,7 @@
-//! Memory limits that nobody gave: each is a share of the memory that is left where the process runs, and says so.
+//! Promise: a memory limit that is not given is a share of the memory left to the process, and is reported.
 
-#![cfg(target_os = "linux")] // nothing else shows what a process has left
-#![allow(clippy::unwrap_used)] // the helpers of tests are tests, which clippy cannot see
+#![cfg(target_os = "linux")] // other systems do not show the memory left to a process
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod peer;
 
@@ -11,10 +11,10 @@ use std::process::{Child, Command, Stdio};
 use echoctl_record::{Machine, Run, Sample};
 use peer::{echoctl, text};
 
-/// A process that is ended with the test.
-struct Ended(Child);
+/// A process that is killed on drop.
+struct KillOnDrop(Child);
 
-impl Drop for Ended {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -36,10 +36,10 @@ fn limited(kibibytes: u32, arguments: &[&str]) -> Command {
 fn serve_limits_itself_to_a_quarter_of_its_address_space() {
     let serve = ["serve", "--addr", "127.0.0.1:0", "--until-stdin-ends"];
 
-    let told = limited(600_000, &serve).output().unwrap();
+    let output = limited(600_000, &serve).output().unwrap();
     let json = limited(600_000, &[&serve[..], &["--json"]].concat()).output().unwrap();
 
-    let stderr = text(&told.stderr);
+    let stderr = text(&output.stderr);
     assert!(stderr.contains("a quarter of the") && stderr.contains("left"), "{stderr}");
     let first = text(&json.stdout).lines().next().unwrap().to_owned();
     let limit = serde_json::from_str::<serde_json::Value>(&first).unwrap()["memory_limit"].as_u64().unwrap();
@@ -47,25 +47,25 @@ fn serve_limits_itself_to_a_quarter_of_its_address_space() {
 }
 
 #[test]
-fn flood_stops_for_what_is_left_to_the_server() {
+fn flood_stops_at_the_memory_left_to_the_server() {
     let serve =
         ["serve", "--addr", "127.0.0.1:0", "--json", "--backpressure", "off", "--memory-limit", "8GiB"];
-    let mut server = Ended(limited(400_000, &serve).stdout(Stdio::piped()).spawn().unwrap());
+    let mut server = KillOnDrop(limited(400_000, &serve).stdout(Stdio::piped()).spawn().unwrap());
     let mut line = String::new();
     BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let addr = serde_json::from_str::<serde_json::Value>(&line).unwrap()["addr"].as_str().unwrap().to_owned();
 
     let output = echoctl(&["flood", &addr, "--no-read", "--for", "60s", "--plain"]).output().unwrap();
 
-    let told = text(&output.stdout).replace('\n', " ");
-    assert!(told.contains("a quarter of the") && told.contains("--memory-limit"), "{told}");
-    assert!(server.0.try_wait().unwrap().is_none(), "the server lives on");
+    let printed = text(&output.stdout).replace('\n', " ");
+    assert!(printed.contains("a quarter of the") && printed.contains("--memory-limit"), "{printed}");
+    assert!(server.0.try_wait().unwrap().is_none(), "the server keeps running");
 }
 
 #[test]
-fn demo_takes_the_small_plan_where_only_that_fits() {
+fn demo_runs_small_where_only_that_fits() {
     let mut demo = limited(500_000, &["demo", "--yes", "--json", "--no-report"]);
-    let mut demo = Ended(demo.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut demo = KillOnDrop(demo.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
     let mut line = String::new();
 
     BufReader::new(demo.0.stderr.take().unwrap()).read_line(&mut line).unwrap();
@@ -83,7 +83,7 @@ fn report_refuses_a_record_that_does_not_fit() {
 
     let output = limited(100_000, &["report", path.to_str().unwrap()]).output().unwrap();
 
-    let told = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.contains("the memory left has room for"), "{told}");
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("the memory left has room for"), "{stderr}");
 }

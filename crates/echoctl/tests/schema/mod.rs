@@ -1,6 +1,6 @@
-//! A checker of JSON against the published schemas: the part of JSON Schema that they use, and an error for any other.
+//! Checks JSON against the published schemas. It supports the part of JSON Schema that they use, and fails on any other.
 
-// Each test file is a program of its own and uses only a part of this.
+// Each test file is a separate program and uses only a part of this.
 #![allow(dead_code)]
 
 use serde_json::Value;
@@ -11,10 +11,10 @@ pub(crate) fn schema(name: &str) -> Value {
     serde_json::from_slice(&std::fs::read(&path).expect(&path)).expect(&path)
 }
 
-/// Whether `value` is as `schema` says.
+/// Whether `value` conforms to `schema`.
 ///
 /// # Errors
-/// Says what is wrong, and where.
+/// What does not conform, and where.
 pub(crate) fn conforms(value: &Value, schema: &Value) -> Result<(), String> {
     let rules = schema.as_object().ok_or("a schema is an object")?;
     for (name, rule) in rules {
@@ -61,11 +61,11 @@ pub(crate) fn conforms(value: &Value, schema: &Value) -> Result<(), String> {
                 let tried: Vec<_> =
                     rule.as_array().into_iter().flatten().map(|one| conforms(value, one)).collect();
                 if tried.iter().filter(|one| one.is_ok()).count() != 1 {
-                    return Err(format!("not one of them: {tried:?}"));
+                    return Err(format!("none of them matches: {tried:?}"));
                 }
                 true
             }
-            other => return Err(format!("this checker does not know {other}")),
+            other => return Err(format!("this checker does not support {other}")),
         };
         if !fits {
             return Err(format!("{value} is not {name} {rule}"));
@@ -82,7 +82,7 @@ fn has_type(value: &Value, name: &Value) -> Result<bool, String> {
         "boolean" => value.is_boolean(),
         "number" => value.is_number(),
         "integer" => value.is_u64() || value.is_i64(),
-        other => return Err(format!("this checker does not know the type {other}")),
+        other => return Err(format!("this checker does not support the type {other}")),
     })
 }
 

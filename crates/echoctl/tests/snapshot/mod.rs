@@ -96,7 +96,7 @@ fn difference(stored: &str, text: &str) -> String {
     format!("from line {}\n{}", begin + 1, removed.chain(added).collect::<String>())
 }
 
-/// The program under test in a terminal of 80 columns, without the settings of whoever runs the test.
+/// The program under test in a terminal of 80 columns, without the caller's settings.
 pub(crate) fn echoctl(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_echoctl"));
     // Hints and examples name the program as it was called.
