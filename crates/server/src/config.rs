@@ -28,10 +28,10 @@ pub struct Config {
     /// Maximum number of open connections; further ones wait in the accept backlog. Default 10,000, at most
     /// [`MOST_CONNECTIONS`](Config::MOST_CONNECTIONS).
     pub max_connections: usize,
-    /// Disconnects a peer after this long without input or pending output. Default: never.
+    /// Disconnects a peer after this long without input or pending output in the server. Default: never.
     pub idle_timeout: Option<Duration>,
-    /// Disconnects a peer whose kernel acknowledges no byte for this long while output is pending. (Where acknowledgements
-    /// are not visible: when our kernel accepts none.) Default: never.
+    /// Disconnects a peer whose kernel acknowledges no byte for this long while output is pending, in the server or in the
+    /// kernel's send queue. (Where acknowledgements are not visible: when our kernel accepts none.) Default: never.
     ///
     /// A slow reader is acknowledged in jumps of up to 2.3 MiB, so the timeout must exceed the time in which the slowest peer
     /// reads one: see docs/policies.md.

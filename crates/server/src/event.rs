@@ -81,7 +81,7 @@ pub struct Stats {
     pub buffered: u64,
     /// Kernel memory of the server's own end of all open connections, in bytes: send queues, receive queues and bookkeeping.
     /// What the peers' kernels hold (on loopback, as much again) is not included. `None` where that is not visible.
-    pub kernel_memory: Option<u64>,
+    pub own_kernel_memory: Option<u64>,
 }
 
 /// Why a connection was closed.

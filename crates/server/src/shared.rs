@@ -62,7 +62,7 @@ impl Shared {
                 dropped_frames: closed.dropped_frames + open.dropped_frames,
             },
             buffered: self.account.buffered(),
-            kernel_memory: self.table.kernel_memory(),
+            own_kernel_memory: self.table.kernel_memory(),
         }
     }
 

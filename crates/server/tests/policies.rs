@@ -174,8 +174,8 @@ fn kernel_memory_is_that_of_the_servers_own_sockets() {
     let sender = send_in_background(&peer, lines(1000, 64 << 20));
     busy.wait_for_a_stall();
 
-    busy.wait_for("its send queue is counted", |stats| stats.kernel_memory > Some(KERNEL_BUFFER as u64));
-    idle.wait_for("a server without connections has none", |stats| stats.kernel_memory == Some(0));
+    busy.wait_for("its send queue is counted", |stats| stats.own_kernel_memory > Some(KERNEL_BUFFER as u64));
+    idle.wait_for("a server without connections has none", |stats| stats.own_kernel_memory == Some(0));
     peer.shutdown(Shutdown::Both).unwrap();
     sender.join().unwrap();
 }

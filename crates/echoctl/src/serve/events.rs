@@ -86,7 +86,7 @@ impl StatsEvent {
             totals: (&stats.totals).into(),
             queued: stats.buffered,
             memory: anonymous_memory(),
-            kernel_memory: stats.kernel_memory,
+            kernel_memory: stats.own_kernel_memory,
         }
     }
 }

@@ -261,7 +261,7 @@ impl EventWriter {
             });
         }
         figures.extend(anonymous_memory().map(|memory| format!("memory {}", Bytes(memory))));
-        figures.extend(stats.kernel_memory.map(|memory| format!("kernel {}", Bytes(memory))));
+        figures.extend(stats.own_kernel_memory.map(|memory| format!("kernel {}", Bytes(memory))));
         figures
     }
 }
