@@ -113,13 +113,12 @@ fn attack(config: &AuditConfig, args: &Args, stop: &AtomicBool) -> Result<AuditO
             // If the reader has gone, printing the summary fails.
             let _ = offer_json("sample", sample);
         }
-        let base = *first.get_or_insert(sample.server_memory.unwrap_or(0));
-        let grown = sample.server_memory.map_or(0, |memory| memory.saturating_sub(base));
+        let growth = sample.server_memory.map(|memory| memory.saturating_sub(*first.get_or_insert(memory)));
         progress.show(format!(
-            "sent {}, read by the server {}, memory +{}, received {}",
+            "sent {}, read by the server {}, {}received {}",
             Bytes(sample.produced),
             Bytes(sample.server_read.or(sample.server_received).unwrap_or(0)),
-            Bytes(grown),
+            growth.map_or(String::new(), |growth| format!("memory +{}, ", Bytes(growth))),
             Bytes(sample.consumed)
         ));
     };
@@ -146,8 +145,10 @@ fn host(addr: &str) -> String {
 
 /// Refuses addresses of transports that are not supported.
 fn supported(addr: &str) -> Result<String, Failure> {
-    let refused =
-        |what| Failure::usage(format_args!("{what} not supported: audit the plain TCP port behind it"));
+    let refused = |what: &str| {
+        let failure = Failure::usage(format_args!("{what} not supported"));
+        failure.hint("audit the plain TCP port behind it")
+    };
     if addr.starts_with("unix:") || addr.starts_with('/') {
         return Err(refused("Unix sockets are"));
     }

@@ -31,6 +31,7 @@ fn an_endless_answer_is_no_backlog_and_no_echo() {
         assert!(!printed.contains(row), "{row}: {printed}");
     }
     let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("The machine") && page.contains(env!("CARGO_PKG_VERSION")));
     let report = text(&echoctl(&["report", &record, "--plain"]).output().unwrap().stdout);
     for drawn in [&page, &report] {
         for claim in ["0 B was inside", "never closed", "intact and in order", "lost 0"] {

@@ -45,10 +45,11 @@ impl OutputFiles {
         expected: Option<Verdict>,
     ) -> anyhow::Result<()> {
         let text = |file: OutputFile, text: String| file.write(|to| to.write_all(text.as_bytes()));
+        let run = record(summary, attack);
         let written = [
             self.junit.map(|file| text(file, junit(summary, expected))),
-            self.report.map(|file| text(file, page(summary, attack).to_string())),
-            self.record.map(|file| file.write(|to| write_record(&record(summary, attack), to))),
+            self.report.map(|file| text(file, page(summary, attack, &run).to_string())),
+            self.record.map(|file| file.write(|to| write_record(&run, to))),
         ];
         check_written_after_result(written.into_iter().flatten())
     }

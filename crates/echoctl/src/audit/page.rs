@@ -1,15 +1,15 @@
 //! The HTML page of an audit: the verdict, its evidence, charts and remedies.
 
 use echoctl_audit::AuditOutcome;
-use echoctl_observe::machine;
-use echoctl_report::{Page, Section, Table, charts};
+use echoctl_record::Run;
+use echoctl_report::{Page, Section, Table, charts, tables};
 
 use super::remedies::remedies;
 use super::summary::Summary;
 use super::text::{evidence, headline, why};
 
-/// The page of an audit.
-pub(super) fn page(summary: &Summary, attack: &AuditOutcome) -> Page {
+/// The page of an audit, of which `run` is the record.
+pub(super) fn page(summary: &Summary, attack: &AuditOutcome, run: &Run) -> Page {
     let title = format!("{}: {}", summary.verdict.name(), summary.target);
     let mut reasons = Section::new("Why");
     for line in why(summary, attack) {
@@ -17,7 +17,7 @@ pub(super) fn page(summary: &Summary, attack: &AuditOutcome) -> Page {
     }
     let over_time = Section::new("Over time")
         .chart(charts::memory(&attack.samples))
-        .chart(charts::queues(&attack.samples, &machine().socket_limits()));
+        .chart(charts::queues(&attack.samples, &run.machine.socket_limits()));
     // A single request never fills the window, so it says nothing about the server.
     let over_time =
         if summary.is_repeated { over_time.chart(charts::window(&attack.samples)) } else { over_time };
@@ -35,5 +35,6 @@ pub(super) fn page(summary: &Summary, attack: &AuditOutcome) -> Page {
     if let Some(next) = &summary.try_next {
         page = page.section(Section::new("Try next").paragraph(next.clone()));
     }
-    page
+    page.section(Section::new("The machine").table(tables::environment(run)))
+        .footer(concat!("Made by echoctl ", env!("CARGO_PKG_VERSION")))
 }

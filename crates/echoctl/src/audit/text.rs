@@ -31,7 +31,7 @@ pub(super) fn text(summary: &Summary, attack: &AuditOutcome, output: &str, is_pl
         let drawn = if std::io::stdout().is_terminal() && !is_plain {
             Styled::chart(&chart, columns, 12, colour())
         } else {
-            plain::draw(&chart, 78, 12).into()
+            plain::draw(&chart, columns.min(PLAIN_COLUMNS), 12).into()
         };
         styled = styled.then("\n").then(drawn.trimmed()).then("\n");
     }
@@ -71,6 +71,9 @@ const LEAST_COLUMNS: usize = 40;
 
 /// The widest text: longer lines are hard to read, and charts show no more.
 const MOST_COLUMNS: usize = 100;
+
+/// The width of a chart in a file or a pipe: 80 columns without the last two, which some programs wrap.
+const PLAIN_COLUMNS: usize = 78;
 
 /// The verdict in words, without its name.
 pub(super) fn headline(summary: &Summary) -> String {
