@@ -102,7 +102,7 @@ pub enum Error {
         addr = .0.addr
     )]
     ListenerChanged(ForeignListener),
-    /// The system does not show which process listens, so the command cannot be told from another process.
+    /// The system does not show which process listens, so the command cannot be distinguished from others.
     #[error("cannot determine which process listens: {0}")]
     ListenersNotVisible(echoctl_observe::Error),
     /// No connection could be made.

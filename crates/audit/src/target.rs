@@ -62,7 +62,7 @@ impl Target {
     pub fn start(launch: &Launch, stop: &AtomicBool) -> Result<Target, Error> {
         let mut listeners = match Listeners::open() {
             Ok(listeners) => Some(listeners),
-            // Without them a foreign process could not be told from the command.
+            // Without them a foreign process cannot be distinguished from the command.
             Err(source) if cfg!(target_os = "linux") => return Err(Error::ListenersNotVisible(source)),
             Err(_) => None,
         };

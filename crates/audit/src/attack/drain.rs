@@ -16,7 +16,7 @@ use crate::sys::{self, Interest};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DrainLimits {
     /// Bytes that an echo server still has to return, if it is one.
-    pub(super) owed: Option<u64>,
+    pub(super) pending: Option<u64>,
     /// Bytes that suffice as a proof.
     pub(super) enough: u64,
     /// The longest that it may take.
@@ -71,7 +71,7 @@ pub(super) fn drain(
                 break StopReason::Enough;
             }
         }
-        if limits.owed.is_some_and(|owed| before + bytes >= owed) {
+        if limits.pending.is_some_and(|pending| before + bytes >= pending) {
             break StopReason::Complete;
         }
         if bytes >= limits.enough || now - started >= limits.timeout || stop.load(Ordering::Relaxed) {

@@ -176,7 +176,7 @@ impl AttackDriver<'_> {
         let sees_ends = last.sample.server_written.is_some();
         let in_kernels = if sees_ends { self.evidence.in_kernels() } else { self.evidence.kernel_buffering };
         let limits = DrainLimits {
-            owed: self.evidence.expected_echo().filter(|_| is_echo),
+            pending: self.evidence.expected_echo().filter(|_| is_echo),
             enough: if is_echo { u64::MAX } else { in_kernels.saturating_add(2 * beyond) },
             timeout: if self.evidence.repeats { DRAIN_TIMEOUT } else { STREAM_TIMEOUT },
             quiet: if self.evidence.depends_on_drain() { LONG_QUIET } else { QUIET },

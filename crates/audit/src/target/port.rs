@@ -15,8 +15,8 @@ pub(super) fn free_addr(mut listeners: Option<&mut Listeners>) -> Result<SocketA
     let failed = |source| Error::System { what: "find a free port", source };
     let ip = loopback();
     let mut free = |port: u16| {
-        let nobody = listeners.as_mut().is_none_or(|listeners| listeners.is_free(port).unwrap_or(false));
-        nobody && TcpListener::bind((ip, port)).is_ok()
+        let is_unused = listeners.as_mut().is_none_or(|listeners| listeners.is_free(port).unwrap_or(false));
+        is_unused && TcpListener::bind((ip, port)).is_ok()
     };
     (0..TRIES)
         .map(|_| LOWEST + (random() % u64::from(PORTS)) as u16)

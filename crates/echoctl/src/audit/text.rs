@@ -87,7 +87,7 @@ pub(super) fn headline(summary: &Summary) -> String {
         Verdict::Slow => "too little moved within the time limit for a verdict",
         Verdict::Inconclusive => "the evidence does not support a verdict",
     };
-    // A single request is no measure of what the server buffered.
+    // The size of a single request does not limit what the server buffers.
     let extent = if summary.verdict == Verdict::Unbounded && summary.is_repeated {
         format!(" (tested with {} of input)", Bytes(summary.figures.accepted))
     } else {
@@ -163,7 +163,7 @@ pub(super) fn evidence(summary: &Summary, attack: &AuditOutcome) -> Table {
             .row(["drained at the end".to_owned(), drained(figures.drained)])
             .row(["  beyond the kernel's queues".to_owned(), drained(figures.drained_beyond_kernels)])
     } else {
-        // A server that sends without being asked goes on sending while it is drained: that is no backlog.
+        // A server that sends without being asked goes on sending while it is drained: this is not a backlog.
         table.row(["read at the end, pending and new".to_owned(), drained(figures.drained)])
     };
     table = table
