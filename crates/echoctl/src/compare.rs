@@ -1,4 +1,4 @@
-//! `echoctl compare`: draws two records on one axis.
+//! `echoctl compare`: draws two recorded runs on one time axis.
 
 use std::path::{Path, PathBuf};
 
@@ -9,27 +9,31 @@ use crate::output_file::OutputFile;
 use crate::report::terminal::Terminal;
 use crate::report::{source, write};
 
-/// Draw two recorded runs on one axis: the same work against two servers, or against one before and after a change
+/// Draw two recorded runs on one time axis
 ///
-/// Draws on the terminal, unless a page is asked for. The first run is drawn in solid orange, the second in dashed blue.
+/// Compares two servers under the same load, or one server before and after a change. Prints charts and a table, unless an
+/// output file is given. The first run is drawn in solid orange, the second in dashed blue.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Draw this record as the first; - for stdin
+    /// First record; - for stdin
     ///
-    /// A record has at most 1 GiB and 3,000,000 samples; a larger file is refused.
+    /// What --record wrote, or the output of flood --json. A record has at most 1 GiB and 3,000,000 samples; a larger file is
+    /// refused. Records of earlier versions are read, too.
     #[arg(value_name = "A")]
     first: PathBuf,
 
-    /// Draw this record as the second
+    /// Second record
     #[arg(value_name = "B")]
     second: PathBuf,
 
-    /// Write a page to keep, print or hand in; - for stdout
-    #[arg(short, long, value_name = "FILE.html")]
+    /// Write an HTML page; - for stdout
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
 
-    /// Draw on the terminal in ASCII alone, for a log or a mail
-    #[arg(long)]
+    /// Plain ASCII lines: no live view, no colour
+    ///
+    /// For logs and mail. The charts are printed even if an output file is given.
+    #[arg(long, help_heading = "Output")]
     plain: bool,
 }
 
@@ -61,7 +65,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// What the runs are called: their files' names, or their paths where those are alike.
+/// Names of the runs: their files' names, or their paths if those names are equal.
 fn names(first: &Path, second: &Path) -> (String, String) {
     let short =
         |path: &Path| path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
@@ -81,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_have_short_names_where_these_differ() {
+    fn runs_have_short_names_if_these_differ() {
         let named = |one: &str, other: &str| names(Path::new(one), Path::new(other));
         let pair = |one: &str, other: &str| (one.to_owned(), other.to_owned());
 

@@ -85,5 +85,5 @@ fn report_refuses_a_record_that_does_not_fit() {
 
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("the memory left has room for"), "{stderr}");
+    assert!(stderr.contains("fits into the available memory"), "{stderr}");
 }

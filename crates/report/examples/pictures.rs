@@ -1,5 +1,5 @@
-//! Draws a made-up run in every form, to judge the pictures by eye:
-//! `cargo run -p echoctl-report --example pictures -- FOLDER` writes the files there and prints what terminals show.
+//! Draws an invented run in every form, to judge the pictures by eye:
+//! `cargo run -p echoctl-report --example pictures -- FOLDER` writes the files there and prints the terminal charts.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ fn main() -> std::io::Result<()> {
     println!("{}", tables::summary(&summary(&off, Verdict::Unbounded)).to_text());
 
     let (off, on) = (run(off, Verdict::Unbounded), run(on, Verdict::Bounded));
-    std::fs::write(folder.join("off.html"), run_page(&off).footer("Made-up numbers.").to_string())?;
+    std::fs::write(folder.join("off.html"), run_page(&off).footer("Invented numbers.").to_string())?;
     std::fs::write(folder.join("on.html"), run_page(&on).to_string())?;
     std::fs::write(folder.join("compare.html"), compare_page(("OFF", &off), ("ON", &on)).to_string())
 }
@@ -55,14 +55,14 @@ enum Server {
     On,
 }
 
-/// A client that sends 64 MiB a second, reads for 3 s, stops for 5 s, and reads again until all is back.
+/// A client that sends 64 MiB/s, reads for 3 s, stops for 5 s, and reads again until everything is back.
 fn samples(server: Server) -> Vec<Sample> {
     let mut sample = Sample { connections: 1, ..Sample::default() };
     let mut samples = Vec::new();
     for step in 0..=220u32 {
         sample.t = f64::from(step) / 20.0;
         let reads = !(3.0..8.0).contains(&sample.t);
-        // The kernel's part: what a stalled connection holds, growing in jumps.
+        // The kernel's part: what it buffers for a stalled connection.
         let kernel =
             if reads { 200_000 } else { (8_900_000.0 * (1.0 - (-3.0 * (sample.t - 3.0)).exp())) as u64 };
         let room = match server {
@@ -73,9 +73,9 @@ fn samples(server: Server) -> Vec<Sample> {
         if reads {
             sample.consumed = (sample.consumed + 4 * RATE / 20).min(sample.produced);
         }
-        let owed = sample.produced - sample.consumed;
-        let kernel = kernel.min(owed);
-        let inside = owed - kernel;
+        let pending = sample.produced - sample.consumed;
+        let kernel = kernel.min(pending);
+        let inside = pending - kernel;
         let received = sample.produced - kernel * 45 / 100;
         sample.server_received = Some(received);
         sample.server_read = Some(received - kernel / 10);
@@ -103,11 +103,11 @@ fn summary(samples: &[Sample], verdict: Verdict) -> Summary {
         server_memory_growth: most.map(|most| most - 2_100_000),
         inside_server: most.map(|most| most - 2_100_000),
         verdict: Some(verdict),
-        reason: Some("its memory followed what was sent and not read".to_owned()),
+        reason: Some("its memory grew with what was sent and not read".to_owned()),
         ..Summary::new("127.0.0.1:7007".to_owned())
     }
 }
 
-/// Bytes a second, and bytes in all.
+/// Bytes per second, and total bytes.
 const RATE: u64 = 64 << 20;
 const TOTAL: u64 = 512 << 20;

@@ -1,30 +1,30 @@
-//! The axes: from 0 to a round end, with ticks at values that people would choose.
+//! Chooses the end and the ticks of an axis: from 0 to a round value, with ticks at round values.
 //!
-//! Sizes go in powers of two (0, 64 MiB, 128 MiB), times in 1, 2, 5 and the divisions of the hour, all else in 1, 2, 5.
+//! Sizes step in powers of two (0, 64 MiB, 128 MiB), times in 1, 2, 5 and the divisions of the hour, everything else in 1, 2, 5.
 
 use echoctl_record::{Bytes, Rate, Seconds};
 
-/// What the values of an axis are: how they are rounded and printed.
+/// Unit of the values of an axis: how they are rounded and printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Unit {
     /// Bytes, printed as `64 MiB`.
     #[default]
     Bytes,
-    /// Bytes a second, printed as `64 MiB/s`.
+    /// Bytes per second, printed as `64 MiB/s`.
     Rate,
     /// Seconds, printed as `250 ms` or `4.2 s`.
     Seconds,
-    /// A number of anything, printed as it is.
+    /// A plain number.
     Plain,
 }
 
 impl Unit {
-    /// `value` as it is printed in labels and tables. What is below 0 prints with its sign.
+    /// `value` as it is printed in labels and tables; negative values have a sign.
     pub fn print(self, value: f64) -> String {
         let (sign, size) = if value < 0.0 { ("-", -value) } else { ("", value) };
         match self {
             Unit::Bytes => format!("{sign}{}", Bytes(size.round() as u64)),
-            // As sizes do, rates end where 64 bits end: no more digits than a label has room for.
+            // Like sizes, rates are limited to 64 bits: a label has no room for more digits.
             Unit::Rate => format!("{sign}{}", Rate(size.min(u64::MAX as f64))),
             Unit::Seconds if size < 1e12 => format!("{sign}{}", Seconds(size)),
             Unit::Seconds => format!("{sign}{} s", short(size)),
@@ -35,7 +35,7 @@ impl Unit {
     /// The round step nearest above `least`, which is positive.
     fn step(self, least: f64) -> f64 {
         match self {
-            // Less than a byte is nothing.
+            // A step below one byte is useless.
             Unit::Bytes | Unit::Rate => least.max(1.0).log2().ceil().exp2(),
             Unit::Seconds if least > 5.0 => TIMES
                 .into_iter()
@@ -53,13 +53,13 @@ pub(crate) struct Axis {
     pub(crate) ticks: Vec<f64>,
     unit: Unit,
     step: f64,
-    /// Of the ticks; empty where their values say enough.
+    /// Names of the ticks; empty if their values are printed.
     names: Vec<String>,
 }
 
 impl Axis {
-    /// An axis that shows `largest`, ends at a tick, and has at most `intervals` (at least 1) between ticks. What is only
-    /// just above a tick gets no further one: 161 MiB end an axis that has its last tick at 160.
+    /// An axis that shows `largest`, ends at a tick, and has at most `intervals` (at least 1) between ticks. A value only just above
+    /// a tick needs no further one: an axis up to 161 MiB has its last tick at 160.
     pub(crate) fn rounded(unit: Unit, largest: f64, intervals: usize) -> Axis {
         let axis = Axis::exact(unit, largest, intervals);
         let over = axis.end / axis.step - (axis.ticks.len() - 1) as f64;
@@ -71,7 +71,7 @@ impl Axis {
     }
 
     /// An axis that ends exactly at `end`, with at most `intervals` (at least 1) between ticks.
-    /// An end that no axis can have is one of an axis over nothing: below [`LEAST_END`] there are no steps.
+    /// An invalid end, or one below [`LEAST_END`], gives the axis of an empty chart.
     pub(crate) fn exact(unit: Unit, end: f64, intervals: usize) -> Axis {
         let end =
             if (LEAST_END..f64::INFINITY).contains(&end) { end.min(MOST_END) } else { unit.smallest_end() };
@@ -85,12 +85,12 @@ impl Axis {
         Axis { end: last, ticks: ticks(1.0, last), unit: Unit::Plain, step: 1.0, names: names.to_vec() }
     }
 
-    /// Where `value` lies between the beginning (0) and the end (1) of the axis. What lies outside is drawn at its edge.
+    /// Position of `value` between the start (0) and the end (1) of the axis. Values outside are drawn at its edge.
     pub(crate) fn place(&self, value: f64) -> f64 {
         (value / self.end).clamp(0.0, 1.0)
     }
 
-    /// The label of a tick: no more digits than its neighbours differ by.
+    /// The label of a tick, with only the digits that distinguish it from its neighbours.
     pub(crate) fn label(&self, tick: f64) -> String {
         if !self.names.is_empty() {
             return self.names.get(tick as usize).cloned().unwrap_or_default();
@@ -107,7 +107,7 @@ impl Axis {
 }
 
 impl Unit {
-    /// The end of an axis on which there is nothing to see.
+    /// The end of an axis without values.
     fn smallest_end(self) -> f64 {
         match self {
             Unit::Bytes | Unit::Rate => 1024.0,
@@ -127,7 +127,7 @@ fn decimal_step(least: f64) -> f64 {
     factor.unwrap_or(10.0) * power
 }
 
-/// A number with at most three decimals, and none that are 0; as a power of ten where it would be longer than a word.
+/// A number with at most three decimals and no trailing zeros; with an exponent if it would be too long.
 fn short(value: f64) -> String {
     if value >= 1e12 {
         return format!("{value:.2e}");
@@ -139,10 +139,10 @@ fn short(value: f64) -> String {
 /// The least end of an axis, in any unit: a nanosecond.
 const LEAST_END: f64 = 1e-9;
 
-/// The largest end of an axis, in any unit: far above all that 64 bits count, and far below where steps are no numbers.
+/// The largest end of an axis, in any unit: far above 64-bit counters, and far below the values whose steps overflow.
 const MOST_END: f64 = 1e30;
 
-/// Seconds between ticks above 5 s, as clocks divide time.
+/// Seconds between ticks above 5 s, by the divisions of the hour.
 const TIMES: [f64; 10] = [10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0];
 
 #[cfg(test)]
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn times_tick_as_clocks_do() {
+    fn times_tick_in_divisions_of_the_hour() {
         assert_eq!(labels(&Axis::exact(Unit::Seconds, 11.3, 6)), ["0 s", "2 s", "4 s", "6 s", "8 s", "10 s"]);
         assert_eq!(labels(&Axis::exact(Unit::Seconds, 65.0, 5)), ["0 s", "15 s", "30 s", "45 s", "60 s"]);
         assert_eq!(labels(&Axis::exact(Unit::Seconds, 0.6, 4)), ["0 s", "0.2 s", "0.4 s", "0.6 s"]);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_just_above_a_tick_needs_no_further_one() {
+    fn a_value_just_above_a_tick_needs_no_further_one() {
         let axis = Axis::rounded(Unit::Bytes, 161.0 * 1048576.0, 6);
 
         assert_eq!(axis.end, 161.0 * 1048576.0);
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn no_axis_has_more_intervals_than_asked_for_or_hides_a_value() {
+    fn an_axis_has_at_most_its_intervals_and_shows_all_values() {
         for unit in [Unit::Bytes, Unit::Rate, Unit::Seconds, Unit::Plain] {
             for power in -3..45 {
                 for most in 1..9 {
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn an_axis_over_nothing_has_an_end_all_the_same() {
+    fn an_axis_without_values_has_an_end() {
         for largest in [0.0, -5.0, f64::NAN, f64::INFINITY] {
             let axis = Axis::rounded(Unit::Bytes, largest, 4);
 
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_below_nothing_prints_with_its_sign() {
+    fn negative_values_have_a_sign() {
         assert_eq!(Unit::Bytes.print(-1536.0), "-1.5 KiB");
         assert_eq!(Unit::Plain.print(0.25), "0.25");
     }

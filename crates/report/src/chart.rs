@@ -1,4 +1,4 @@
-//! The chart: what is to be seen, before anyone says how it looks.
+//! Defines the contents of a chart, independently of how it is drawn.
 
 use std::ops::RangeInclusive;
 
@@ -12,7 +12,7 @@ use crate::{Series, Unit};
 ///
 /// let rising = Series::new("OFF", Ink::Orange, Stroke::Solid, vec![(0.0, 0.0), (4.0, 4096.0)]);
 /// let chart = Chart::lines("Memory of the server", Unit::Bytes)
-///     .describe("It rises by 1 KiB a second.")
+///     .describe("It rises by 1 KiB per second.")
 ///     .series(rising)
 ///     .phase(1.0, 3.0, "stops reading");
 /// assert!(plain::draw(&chart, 60, 12).contains("stops reading"));
@@ -21,11 +21,11 @@ use crate::{Series, Unit};
 pub struct Chart {
     /// What it shows, in a few words.
     pub title: String,
-    /// What there is to be seen in it, for those who cannot see it.
+    /// What it shows, in words: read out by screen readers and printed below it.
     pub description: String,
     /// Lines or bands.
     pub form: Form,
-    /// What the values are.
+    /// Unit of the values.
     pub unit: Unit,
     /// Lines, or bands from the highest to the lowest.
     pub series: Vec<Series>,
@@ -33,9 +33,9 @@ pub struct Chart {
     pub phases: Vec<Phase>,
     /// Limits and single points.
     pub marks: Vec<Mark>,
-    /// Names of the places 0, 1, 2… where the horizontal axis is not time but steps: sizes, numbers of connections.
+    /// Names of the positions 0, 1, 2, … if the horizontal axis is not time but steps: sizes, numbers of connections.
     pub steps: Vec<String>,
-    /// Seconds at which the time axis ends; by default, with the last point.
+    /// Seconds at which the time axis ends; by default, the time of the last point.
     pub until: Option<f64>,
     /// The least value at which the value axis ends, so that pictures of several runs compare; by default, the largest value.
     pub up_to: Option<f64>,
@@ -43,40 +43,40 @@ pub struct Chart {
     pub peak_span: Option<RangeInclusive<f64>>,
 }
 
-/// How the series stand to each other.
+/// How the series are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Form {
-    /// Each a line from 0.
+    /// Each series is a line.
     #[default]
     Lines,
-    /// Each an area on top of the one that follows: the height of all is their sum.
+    /// Each series is an area on top of the next one, so their total height is the sum.
     Bands,
 }
 
 /// A named span of time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Phase {
-    /// Seconds at which it begins.
+    /// Seconds at which it starts.
     pub from: f64,
     /// Seconds at which it ends.
     pub to: f64,
-    /// What happens in it, in a word or two.
+    /// Its name, in a word or two.
     pub label: String,
-    /// Whether it stands out: the phase to look at.
+    /// Whether it is highlighted.
     pub is_shaded: bool,
 }
 
-/// Something worth pointing at.
+/// A limit or a point to be marked.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Mark {
-    /// A value that something keeps to: a line across the whole chart.
+    /// A value that a series does not exceed: a line across the chart.
     Limit {
         /// In the unit of the chart.
         value: f64,
         /// What it limits.
         label: String,
     },
-    /// A moment of a series.
+    /// A point of a series.
     Point {
         /// Seconds.
         t: f64,
@@ -98,7 +98,7 @@ impl Chart {
         Chart { title: title.into(), unit, form: Form::Bands, ..Chart::default() }
     }
 
-    /// Says what there is to be seen.
+    /// Sets the description.
     pub fn describe(mut self, description: impl Into<String>) -> Chart {
         self.description = description.into();
         self
@@ -110,7 +110,7 @@ impl Chart {
         self
     }
 
-    /// Names a span of time. Every second one is shaded.
+    /// Adds a phase. Every second one is shaded.
     pub fn phase(mut self, from: f64, to: f64, label: impl Into<String>) -> Chart {
         let is_shaded = self.phases.len() % 2 == 1;
         self.phases.push(Phase { from, to, label: label.into(), is_shaded });
@@ -123,7 +123,7 @@ impl Chart {
         self
     }
 
-    /// Points at a moment.
+    /// Marks a point.
     pub fn point(mut self, t: f64, value: f64, label: impl Into<String>) -> Chart {
         self.marks.push(Mark::Point { t, value, label: label.into() });
         self
@@ -135,13 +135,13 @@ impl Chart {
         self
     }
 
-    /// Lets the horizontal axis be steps of these names: a point at `t` 0 stands above the first, at 1 above the second.
+    /// Makes the horizontal axis steps with these names: a point with `t` 0 is above the first, with 1 above the second.
     pub fn steps(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Chart {
         self.steps = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Lets the value axis reach at least `value`.
+    /// Extends the value axis to at least `value`.
     pub fn up_to(mut self, value: f64) -> Chart {
         self.up_to = Some(value);
         self
@@ -153,7 +153,7 @@ impl Chart {
         span.or_else(|| series.peak())
     }
 
-    /// The time axis, with at most so many intervals, or the axis of steps, with all of them.
+    /// The time axis with at most `intervals` intervals, or the axis of steps.
     pub(crate) fn time_axis(&self, intervals: usize) -> Axis {
         if !self.steps.is_empty() {
             return Axis::steps(&self.steps);
@@ -163,7 +163,7 @@ impl Chart {
         Axis::exact(Unit::Seconds, self.until.unwrap_or(last), intervals)
     }
 
-    /// The value axis, with at most so many intervals.
+    /// The value axis with at most `intervals` intervals.
     pub(crate) fn value_axis(&self, intervals: usize) -> Axis {
         let tops = self.outlines().into_iter().flatten().map(|(_, value)| value);
         let marks = self.valid_marks().map(|mark| match mark {
@@ -174,14 +174,14 @@ impl Chart {
         Axis::rounded(self.unit, largest, intervals)
     }
 
-    /// The phases that have a length.
+    /// The phases with a positive, finite length.
     pub(crate) fn valid_phases(&self) -> impl Iterator<Item = &Phase> {
         self.phases
             .iter()
             .filter(|phase| phase.from.is_finite() && phase.to.is_finite() && phase.from < phase.to)
     }
 
-    /// The marks that have a place.
+    /// The marks with finite coordinates.
     pub(crate) fn valid_marks(&self) -> impl Iterator<Item = &Mark> {
         self.marks.iter().filter(|mark| match mark {
             Mark::Limit { value, .. } => value.is_finite(),
@@ -198,7 +198,7 @@ impl Chart {
         times
     }
 
-    /// The upper outline of every series: its line, or the top of its band.
+    /// The outline of each series: its line, or the top of its band.
     pub(crate) fn outlines(&self) -> Vec<Vec<(f64, f64)>> {
         match self.form {
             Form::Lines => self.series.iter().map(|series| series.points().to_vec()).collect(),
@@ -206,7 +206,7 @@ impl Chart {
         }
     }
 
-    /// The tops of the bands, all at the same times. Where a series has no value it is nothing; bands are never below 0.
+    /// The tops of the bands, all at the same times. A missing value counts as 0, and so does a negative one.
     fn stacked(&self) -> Vec<Vec<(f64, f64)>> {
         let times = self.times();
         let mut below = vec![0.0; times.len()];
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn bands_add_up_also_where_their_times_differ() {
+    fn bands_add_up_even_if_their_times_differ() {
         let chart = Chart::bands("b", Unit::Bytes)
             .series(series(&[(0.0, 10.0), (2.0, 30.0)]))
             .series(series(&[(0.0, 1.0), (1.0, 5.0), (2.0, 1.0)]));
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_stand_at_equal_distances_under_their_names() {
+    fn steps_are_at_equal_distances() {
         let chart = Chart::lines("l", Unit::Rate)
             .series(series(&[(0.0, 1.0), (1.0, 2.0)]))
             .steps(["16 B", "64 B", "64 KiB"]);

@@ -1,17 +1,17 @@
-//! Columns: series in step with each other, for those who read numbers.
+//! Values of all series at common times, for tables and CSV.
 
 use crate::Chart;
 
-/// Rows of a data table: a time, and what each series had at it.
+/// Rows of a data table: a time, and the value of each series at it.
 pub(crate) struct Columns {
-    /// Seconds, and a value for each series.
+    /// Seconds, and one value per series.
     pub(crate) rows: Vec<(f64, Vec<Option<f64>>)>,
-    /// How many different times the chart has.
+    /// Number of different times of the chart.
     pub(crate) total: usize,
 }
 
 impl Columns {
-    /// The values of `chart` at `most` of its times or fewer, evenly chosen, the first and the last among them.
+    /// The values of `chart` at up to `most` of its times, evenly spaced, including the first and the last.
     pub(crate) fn of(chart: &Chart, most: usize) -> Columns {
         let mut times = chart.times();
         let total = times.len();
@@ -31,7 +31,7 @@ mod tests {
     use crate::{Ink, Series, Stroke, Unit};
 
     #[test]
-    fn thinned_columns_keep_both_ends_and_say_how_many_there_were() {
+    fn reduced_columns_include_both_ends_and_the_total() {
         let points = (0..1000).map(|i| (f64::from(i), f64::from(i) * 2.0)).collect();
         let chart = Chart::lines("l", Unit::Plain).series(Series::new("s", Ink::Blue, Stroke::Solid, points));
 
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chart_of_nothing_has_no_rows() {
+    fn an_empty_chart_has_no_rows() {
         assert!(Columns::of(&Chart::lines("l", Unit::Plain), 10).rows.is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! The CSV writer (RFC 4180): all numbers of a chart, as they were measured.
+//! Writes all numbers of a chart or of a run as CSV (RFC 4180).
 
 use std::borrow::Cow;
 
@@ -7,8 +7,8 @@ use echoctl_record::{Queues, Sample};
 use crate::columns::Columns;
 use crate::{Chart, Unit};
 
-/// A header, then one row for each time at which any series has a point. Seconds and values are plain numbers in the
-/// chart's unit, for programs to read; a series has an empty field where it has no value.
+/// A header, then one row per time at which any series has a point. Seconds and values are plain numbers in the chart's unit; a
+/// series without a value at that time has an empty field.
 pub fn write(chart: &Chart) -> String {
     let unit = match chart.unit {
         Unit::Bytes => " (bytes)",
@@ -26,7 +26,7 @@ pub fn write(chart: &Chart) -> String {
     out
 }
 
-/// The samples of a run as they were recorded, with the queues between their counters; what was not visible is empty.
+/// The samples of a run as they were recorded, with the queues between their counters; fields that were not visible are empty.
 pub fn samples(samples: &[Sample]) -> String {
     let mut out = row(SAMPLE_COLUMNS.iter().map(|name| (*name).to_owned()));
     for sample in samples {
@@ -62,7 +62,7 @@ fn row(fields: impl Iterator<Item = String>) -> String {
     quoted.join(",") + "\r\n"
 }
 
-/// A field that readers take as text and spreadsheets never as a formula.
+/// A field that is text to every reader, and never a formula to a spreadsheet.
 fn quote(field: &str) -> Cow<'_, str> {
     let is_number = field.parse::<f64>().is_ok();
     if !is_number && field.starts_with(['=', '+', '-', '@']) {
@@ -74,13 +74,13 @@ fn quote(field: &str) -> Cow<'_, str> {
     field.into()
 }
 
-/// At most six decimals, and none that are 0.
+/// A number with at most six decimals and no trailing zeros.
 fn number(value: f64) -> String {
     let text = format!("{value:.6}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// The names that the fields of a sample and its queues have in JSON and in code.
+/// Names of the fields of a sample in JSON, and of its queues.
 const SAMPLE_COLUMNS: [&str; 17] = [
     "t",
     "connections",
@@ -107,7 +107,7 @@ mod tests {
     use crate::{Ink, Series, Stroke};
 
     #[test]
-    fn every_number_is_written_and_every_name_stays_one_field() {
+    fn every_number_is_written_and_every_name_is_one_field() {
         let chart = Chart::bands("b", Unit::Bytes)
             .series(Series::new("a, \"b\"", Ink::Blue, Stroke::Solid, vec![(0.05, 1.0), (0.1, 2.5)]))
             .series(Series::new("=cmd()", Ink::Blue, Stroke::Solid, vec![(0.1, -3.0)]));
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_keep_their_columns_when_a_counter_is_not_visible() {
+    fn a_hidden_counter_leaves_its_column_empty() {
         let sample = Sample { t: 0.05, produced: 9, consumed: 4, window: Some(0), ..Sample::default() };
 
         let text = samples(&[sample]);

@@ -1,4 +1,4 @@
-//! Escaping: text that stays text in HTML, SVG and CSV, whatever it holds.
+//! Escapes text for HTML and SVG, so that it can never become markup.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ impl fmt::Display for Escaped<'_> {
                 '>' => f.write_str("&gt;")?,
                 '"' => f.write_str("&quot;")?,
                 '\'' => f.write_str("&#39;")?,
-                // XML knows no way to write these, not even escaped.
+                // XML cannot contain these, not even escaped.
                 control if control.is_control() && !matches!(control, '\n' | '\t') => {
                     f.write_str("\u{fffd}")?
                 }

@@ -1,9 +1,8 @@
-//! Placing labels: beside the line they name, never on each other, and off the other lines where there is room.
+//! Places labels beside their lines, never on each other, and not on other lines if there is room.
 //!
-//! Each label is tried at places along its line, around each of them, and then anywhere. It must lie in the picture and
-//! off all labels placed before. A place off all lines is worth more than any wish about where to stand; only where there
-//! is none does a label cover a line, as little as it can, and where there is no place at all the label is left out
-//! rather than printed over another.
+//! Each label is tried at positions along its line, around each of them, and then anywhere. It must be inside the picture and must
+//! not overlap labels placed before. Avoiding lines has priority over all other preferences: only if there is no free position
+//! does a label cover a line, as little as possible. If every position overlaps a label, the label is left out.
 //!
 //! Coordinates are the picture's: to the right and down.
 
@@ -22,14 +21,14 @@ pub(crate) struct Placer {
     /// The lines of the picture, as drawn.
     lines: Vec<Vec<(f64, f64)>>,
     occupied: Vec<Rect>,
-    /// The distance kept between a label and its own line.
+    /// Distance between a label and its own line.
     gap: f64,
-    /// Whether coordinates are cells, which a label fills as a whole.
+    /// Whether coordinates are cells, which a label fills completely.
     in_cells: bool,
 }
 
 impl Placer {
-    /// Nothing placed yet in `area`, through which `lines` run.
+    /// An empty picture of size `area` with these lines.
     pub(crate) fn new(area: Rect, lines: Vec<Vec<(f64, f64)>>, gap: f64) -> Placer {
         Placer { area, lines, occupied: Vec::new(), gap, in_cells: false }
     }
@@ -39,12 +38,12 @@ impl Placer {
         Placer { in_cells: true, ..Placer::new(area, lines, 0.6) }
     }
 
-    /// Keeps labels out of `rect`.
+    /// Reserves `rect`.
     pub(crate) fn occupy(&mut self, rect: Rect) {
         self.occupied.push(rect);
     }
 
-    /// A place for a label of `width` and `height` at the line of index `line`.
+    /// A position for a label of `width` and `height` at the line of index `line`.
     pub(crate) fn beside(&mut self, line: usize, width: f64, height: f64) -> Option<Rect> {
         let anchors = self.anchors(line, height);
         let candidates = anchors.iter().flat_map(|(x, y, distance)| {
@@ -66,14 +65,14 @@ impl Placer {
         self.cheapest(all, line)
     }
 
-    /// A place for a label of `width` and `height` at a single point.
+    /// A position for a label of `width` and `height` at a single point.
     pub(crate) fn at(&mut self, x: f64, y: f64, width: f64, height: f64) -> Option<Rect> {
         self.lines.push(vec![(x, y)]);
         self.beside(self.lines.len() - 1, width, height)
     }
 
-    /// Places along a line, each with how much it is disliked. One would like to read the label at the highest point when
-    /// the line has one, else towards its end, and where other lines are far.
+    /// Positions along a line, each with its cost. Preferred are the highest point of the line, or a point near its end if it is flat,
+    /// and points far from other lines.
     fn anchors(&self, line: usize, height: f64) -> Vec<(f64, f64, f64)> {
         let points = &self.lines[line];
         let (Some(first), Some(last)) = (points.first(), points.last()) else { return Vec::new() };
@@ -88,15 +87,15 @@ impl Placer {
         along.map(|(x, y)| (x, y, dislike(x, y))).collect()
     }
 
-    /// How near another line comes: 1 where it lies on this one, where no reader knows which is meant, and 0 from three
-    /// lines of text on.
+    /// How close another line is: 1 if it is on this one, so that the label would be ambiguous, and 0 from a distance of three lines of
+    /// text.
     fn crowd(&self, line: usize, x: f64, y: f64, height: f64) -> f64 {
         let others = self.lines.iter().enumerate().filter(|(index, _)| *index != line);
         let nearest = others.filter_map(|(_, points)| height_at(points, x)).map(|other| (other - y).abs());
         1.0 - nearest.fold(3.0 * height, f64::min) / (3.0 * height)
     }
 
-    /// Places all over the picture, each worse than any beside the line, and the worse the further from it.
+    /// Positions all over the picture, each with a higher cost than any beside the line, increasing with the distance from it.
     fn anywhere(&self, line: usize, width: f64, height: f64) -> Vec<(Rect, f64)> {
         let (rows, columns) = (24, 12);
         let down = (self.area.bottom - self.area.top - height) / f64::from(rows);
@@ -111,7 +110,7 @@ impl Placer {
         (0..=rows).flat_map(|row| (0..=columns).map(move |column| place(row, column))).collect()
     }
 
-    /// Takes the candidate that costs least, of those that are possible at all.
+    /// Chooses the possible candidate with the lowest cost.
     fn cheapest(&mut self, candidates: Vec<(Rect, f64)>, line: usize) -> Option<Rect> {
         let possible = |rect: &Rect| {
             rect.is_within(&self.area) && !self.occupied.iter().any(|occupied| occupied.overlaps(rect))
@@ -138,8 +137,8 @@ impl Placer {
         Some(best.0)
     }
 
-    /// How far a label stays from the middle of a line. Drawn lines are thick: less than the gap, but not nothing. A line
-    /// of cells fills the cells that it passes through, and no more.
+    /// Minimum distance between a label and the middle of a line. Drawn lines have a width, which is less than the gap. A line of cells
+    /// fills only the cells that it passes through.
     fn clearance(&self) -> f64 {
         if self.in_cells { 0.0 } else { 0.6 * self.gap }
     }
@@ -168,18 +167,18 @@ impl Rect {
             && self.bottom <= other.bottom
     }
 
-    /// Whether a line comes nearer than `clearance` to it. A line is unbroken, so what it spans over the width tells.
+    /// Whether a line comes closer than `clearance`. A line is continuous, so its span over the width is sufficient.
     fn touches(&self, points: &[(f64, f64)], clearance: f64) -> bool {
         span_of(points, self.left - clearance, self.right + clearance)
             .is_some_and(|(top, bottom)| top <= self.bottom + clearance && bottom >= self.top - clearance)
     }
 
-    /// How much of a line it covers, in its own widths.
+    /// How much of a line it covers, as a fraction of its own width.
     fn covers(&self, points: &[(f64, f64)]) -> f64 {
         let samples = 8;
         let hit = |step: &i32| {
             let x = self.left + (self.right - self.left) * f64::from(*step) / f64::from(samples);
-            // A steep line passes between two samples: what it does over the whole step counts.
+            // A steep line may pass between two samples, so its span over the whole step counts.
             let half = (self.right - self.left) / f64::from(samples) / 2.0;
             span_of(points, x - half, x + half)
                 .is_some_and(|(top, bottom)| top < self.bottom && bottom > self.top)
@@ -188,7 +187,7 @@ impl Rect {
     }
 }
 
-/// The height of a line at `x`, by rising x; none beside it.
+/// The height of a line at `x`; `None` outside of it. Points are in ascending order of x.
 pub(crate) fn height_at(points: &[(f64, f64)], x: f64) -> Option<f64> {
     let after = points.partition_point(|point| point.0 < x);
     let (right, to) = *points.get(after)?;
@@ -199,7 +198,7 @@ pub(crate) fn height_at(points: &[(f64, f64)], x: f64) -> Option<f64> {
     Some(from + (to - from) * part)
 }
 
-/// The least and the largest height of a line between two places.
+/// The smallest and the largest height of a line between two positions.
 pub(crate) fn span_of(points: &[(f64, f64)], from: f64, to: f64) -> Option<(f64, f64)> {
     let inside =
         points.partition_point(|point| point.0 < from)..points.partition_point(|point| point.0 <= to);
@@ -210,13 +209,13 @@ pub(crate) fn span_of(points: &[(f64, f64)], from: f64, to: f64) -> Option<(f64,
     })
 }
 
-/// How many places along a line are tried: enough to find a gap as wide as a short label.
+/// Positions tried along a line: enough to find a gap as wide as a short label.
 const ANCHORS: usize = 32;
 
-/// What a place away from the line costs: more than all wishes about places beside it.
+/// Cost of a position away from the line: more than any position beside it.
 const BESIDE: f64 = 20.0;
 
-/// What a line under the label costs: more than any place off the lines.
+/// Cost of covering a line: more than any position that covers none.
 const COVERING: f64 = 1000.0;
 
 #[cfg(test)]
@@ -240,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_that_fits_nowhere_is_left_out() {
+    fn a_label_without_room_is_left_out() {
         let mut placer = Placer::new(AREA, vec![vec![(0.0, 50.0), (400.0, 50.0)]], 4.0);
         placer.occupy(AREA);
 
@@ -248,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_keeps_off_the_lines_where_there_is_room() {
+    fn a_label_avoids_lines_where_there_is_room() {
         let peak = vec![(0.0, 200.0), (150.0, 200.0), (300.0, 60.0), (310.0, 200.0), (400.0, 200.0)];
         let mut placer = Placer::new(AREA, vec![peak.clone()], 4.0);
 
@@ -283,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_and_single_point_lines_are_no_trouble() {
+    fn empty_and_single_point_lines_have_labels() {
         let mut placer = Placer::new(AREA, vec![vec![], vec![(20.0, 30.0)]], 4.0);
 
         assert!(placer.beside(0, 50.0, 18.0).is_some());

@@ -1,8 +1,8 @@
-//! Drawings of a record: terminal chart, plain chart, SVG, CSV and a page of one file.
+//! Draws recorded runs: as a chart in the terminal, in plain ASCII, as SVG, CSV, and as a self-contained page.
 //!
-//! A [`Chart`] says what is to be seen: series over time, phases of the run, limits. The writers say how it looks. All
-//! of them share the axes, the thinning and the placing of labels, so that the same chart tells the same story on a
-//! projector, in a log, on paper and to a screen reader. Nothing is told by colour alone.
+//! A [`Chart`] defines the contents: series over time, phases of the run, limits. The writers define the looks. They share axes,
+//! downsampling and label placement, so that a chart shows the same on a projector, in a log, on paper and to a screen reader.
+//! Colour is never the only difference between two series.
 //!
 //! What to draw:
 //! - [`Chart`]: its [`Series`] (with their [`Ink`] and [`Stroke`]), its [`Phase`]s and [`Mark`]s.
@@ -10,14 +10,14 @@
 //! - [`Unit`]: how values of an axis are rounded and printed.
 //!
 //! How it is written:
-//! - [`terminal`]: Unicode, in colour or without.
-//! - [`plain`]: ASCII alone.
-//! - [`svg`]: themed for light and dark, labelled on the lines.
+//! - [`terminal`]: Unicode, with or without colour.
+//! - [`plain`]: only ASCII.
+//! - [`svg`]: with a light and a dark theme, labelled at the lines.
 //! - [`csv`]: the numbers.
 //! - [`tables`]: the figures of a run, as text or in a page.
-//! - [`Page`]: a document with charts, tables and their data, without any reference to a network; [`run_page`] and [`compare_page`] fill it.
+//! - [`Page`]: a document with charts, tables and their data that needs no network; [`run_page`] and [`compare_page`] fill it.
 //!
-//! This crate decides nothing about a run, and it opens no file: it turns data into text.
+//! This crate judges no run and opens no file: it converts data to text.
 
 #![forbid(unsafe_code)]
 

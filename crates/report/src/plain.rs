@@ -1,16 +1,16 @@
-//! The plain writer: ASCII alone, without escape codes, for logs, mails and the oldest of terminals.
+//! Draws a chart in ASCII without escape codes, for logs, mail and old terminals.
 
 use crate::Chart;
 use crate::grid::{Glyphs, compose};
 use crate::style::Colour;
 
-/// The chart in at most `width` columns and exactly `height` rows, each ended by a line feed. Where there is no room for
-/// a plot, only the title is shown.
+/// The chart in at most `width` columns and exactly `height` rows, each ended by a line feed. Without room for a plot it is only
+/// the title.
 pub fn draw(chart: &Chart, width: usize, height: usize) -> String {
     compose(chart, width, height, &Glyphs::ASCII).print(Colour::None)
 }
 
-/// A text, a table or a description, in ASCII: common signs by their nearest letters (`us` for `µs`), others as `?`.
+/// A text, a table or a description, in ASCII: common symbols as similar letters (`us` for `µs`), others as `?`.
 pub fn text(text: &str) -> String {
     text.split('\n').map(|line| Glyphs::ASCII.text(line)).collect::<Vec<_>>().join("\n")
 }
@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_keep_their_lines_and_lose_what_is_not_ascii() {
+    fn texts_retain_their_lines_and_become_ascii() {
         assert_eq!(text("50 µs…\n“a” – b\t\u{1b}\n"), "50 us...\n\"a\" - b ?\n");
     }
 }

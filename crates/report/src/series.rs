@@ -1,32 +1,32 @@
-//! A series: one quantity over time, and the pen it is drawn with.
+//! One quantity over time, and how it is drawn.
 
 use std::ops::RangeInclusive;
 
 /// One quantity over time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
-    /// What it is, as written on its line.
+    /// Its name, written at its line.
     pub label: String,
     /// Its colour.
     pub ink: Ink,
-    /// How its line is broken, or its area filled.
+    /// Pattern of its line or of its area.
     pub stroke: Stroke,
-    /// Invariant: all numbers are finite, and times do not fall.
+    /// Invariant: all numbers are finite, and times do not decrease.
     points: Vec<(f64, f64)>,
 }
 
-/// The colours: two that people of all kinds of colour vision tell apart, on white and on black, and a neutral one.
+/// The colours: two that remain distinct with every kind of colour vision, on white and on black, and a neutral one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ink {
     /// The server's own memory; the side without backpressure.
     Orange,
     /// The kernel's memory; the side with backpressure.
     Blue,
-    /// What is there for comparison.
+    /// A reference for comparison.
     Grey,
 }
 
-/// How a line is broken and how an area is filled: what tells series apart where there is no colour.
+/// Pattern of a line or of an area, which distinguishes series without colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stroke {
     /// An unbroken line; a full area.
@@ -40,9 +40,8 @@ pub enum Stroke {
 }
 
 impl Series {
-    /// A series of `points` (seconds, value). Points that are no numbers are left out, and all are put in order of time,
-    /// for they may come from a file that somebody wrote by hand. Numbers end at `MOST`, so that their sums and
-    /// differences are numbers too.
+    /// A series of `points` (seconds, value). They may come from an edited file: points that are not finite are dropped, and the
+    /// others are sorted by time. Numbers are limited to `MOST`, so that their sums and differences are finite, too.
     pub fn new(label: impl Into<String>, ink: Ink, stroke: Stroke, mut points: Vec<(f64, f64)>) -> Series {
         points.retain(|(t, value)| t.is_finite() && value.is_finite());
         points
@@ -68,7 +67,7 @@ impl Series {
         points.map(|(_, value)| *value).max_by(f64::total_cmp)
     }
 
-    /// The value at time `t`: between two points on the line that joins them, before the first and after the last none.
+    /// The value at time `t`, interpolated between two points; `None` before the first and after the last.
     pub fn at(&self, t: f64) -> Option<f64> {
         let after = self.points.partition_point(|(time, _)| *time < t);
         let (time, value) = *self.points.get(after)?;
@@ -103,7 +102,7 @@ impl Stroke {
     }
 }
 
-/// The largest number of a series, in any unit: far above all that 64 bits count.
+/// The largest number of a series, in any unit: far above 64-bit counters.
 const MOST: f64 = 1e30;
 
 #[cfg(test)]
@@ -111,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_between_two_points_lies_on_the_line_that_joins_them() {
+    fn values_between_two_points_are_interpolated() {
         let series = Series::new("s", Ink::Blue, Stroke::Solid, vec![(1.0, 10.0), (3.0, 30.0), (3.0, 40.0)]);
 
         assert_eq!(
@@ -121,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peak_is_a_number_or_nothing() {
+    fn a_peak_is_finite_or_absent() {
         let series = |points| Series::new("s", Ink::Blue, Stroke::Solid, points);
 
         assert_eq!(series(vec![]).peak(), None);

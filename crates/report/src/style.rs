@@ -1,31 +1,31 @@
-//! The look: colours of charts in light, dark and print, and of terminals.
+//! Colours of charts: in light and dark mode, in print, and in terminals.
 //!
-//! Blue and orange, because no common kind of colour blindness confuses them. Lines reach a contrast of 3 to their
-//! ground and text one of 4.5, in both themes.
+//! Blue and orange, because no common kind of colour blindness confuses them. In both themes, lines have a contrast of at least 3
+//! to their background, and text one of 4.5.
 
 use crate::Ink;
 
-/// The style of a chart: in an SVG file of its own, or once in a page.
+/// The style sheet of charts: in each SVG file, or once in a page.
 pub(crate) const STYLE: &str = include_str!("chart.css");
 
-/// How much colour a terminal shows.
+/// Colours that a terminal supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Colour {
-    /// None: no escape code is written at all.
+    /// None: no escape codes are written.
     #[default]
     None,
     /// The 16 colours of the terminal's theme.
     Ansi16,
-    /// The 256 colours, of which 16 to 255 look the same everywhere.
+    /// The 256 colours, of which 16 to 255 look the same in all terminals.
     Ansi256,
 }
 
 impl Colour {
-    /// The escape code that begins to write in `ink`, empty without colour.
+    /// The escape code that switches to `ink`; empty without colour.
     pub const fn begin(self, ink: Ink) -> &'static str {
         match (self, ink) {
             (Colour::None, _) => "",
-            // Yellow is as near to orange as sixteen colours come, and further from red for those who cannot tell it.
+            // Of sixteen colours, yellow is the most similar to orange, and it remains distinct from red for the colour-blind.
             (Colour::Ansi16, Ink::Orange) => "\x1b[33m",
             (Colour::Ansi16, Ink::Blue) => "\x1b[94m",
             (Colour::Ansi16, Ink::Grey) => "\x1b[90m",
@@ -35,7 +35,7 @@ impl Colour {
         }
     }
 
-    /// The escape code that ends it.
+    /// The escape code that switches back.
     pub const fn end(self) -> &'static str {
         match self {
             Colour::None => "",

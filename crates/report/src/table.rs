@@ -1,15 +1,15 @@
-//! A table: a head and rows of text, for pages and terminals.
+//! A table of text, for pages and terminals.
 
 use echoctl_record::printable;
 
-/// Rows under a head. The first column names the row; columns whose fields begin with digits are set to the right.
+/// Rows under a head. The first column names the row; columns of figures are right-aligned.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Table {
-    /// What it shows.
+    /// Its caption.
     pub caption: String,
-    /// The names of the columns; none for a table of names and values.
+    /// The names of the columns; empty for a table of names and values.
     pub head: Vec<String>,
-    /// The rows, each as long as the head where there is one.
+    /// The rows, each as long as the head, if there is one.
     pub rows: Vec<Vec<String>>,
 }
 
@@ -25,7 +25,7 @@ impl Table {
         self
     }
 
-    /// Whether a column holds figures and nothing else; an empty field is no obstacle.
+    /// Whether a column contains only figures and empty fields.
     pub(crate) fn is_figures(&self, column: usize) -> bool {
         let fields = || self.rows.iter().filter_map(|row| row.get(column)).filter(|field| !field.is_empty());
         let is_figure = |field: &String| {
@@ -35,12 +35,12 @@ impl Table {
         column > 0 && fields().next().is_some() && fields().all(|field| is_figure(field) || is_absent(field))
     }
 
-    /// The table in columns of text, two blanks apart, each row ended by a line feed. A field longer than `WIDEST` sticks out
-    /// of its column, instead of widening all rows.
+    /// The table as columns of text, two spaces apart, each row ended by a line feed. A field longer than `WIDEST` exceeds its
+    /// column instead of widening all rows.
     pub fn to_text(&self) -> String {
         let rows = || self.rows.iter().chain((!self.head.is_empty()).then_some(&self.head));
         let columns = rows().map(Vec::len).max().unwrap_or(0);
-        // A field is one line; replaced one for one, it has the length that it will have on a terminal.
+        // Control characters are replaced one by one, so a field has this length on a terminal, too.
         let length = |field: &String| field.chars().count();
         let widths = (0..columns).map(|column| {
             rows().filter_map(|row| row.get(column)).map(length).max().unwrap_or(0).min(WIDEST)
@@ -58,15 +58,15 @@ impl Table {
     }
 }
 
-/// Whether a field says that there is no figure.
+/// Whether a field has no figure.
 pub(crate) fn is_absent(field: &str) -> bool {
     field.is_empty() || field == ABSENT
 }
 
-/// Columns of text that a table makes room for: more than any figure or address, less than a command line.
+/// Maximum width of a column: more than any figure or address, less than a command line.
 const WIDEST: usize = 100;
 
-/// What stands where a figure is not to be had.
+/// The text of a field without a figure.
 pub(crate) const ABSENT: &str = "not visible";
 
 #[cfg(test)]
@@ -74,14 +74,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_stand_to_the_right_and_names_to_the_left() {
+    fn figures_are_right_aligned_and_names_left_aligned() {
         let table = Table::new("t", ["queue", "bytes"]).row(["inside", "9 KiB"]).row(["send", "120 KiB"]);
 
         assert_eq!(table.to_text(), "queue     bytes\ninside    9 KiB\nsend    120 KiB\n");
     }
 
     #[test]
-    fn a_field_stays_on_its_line_whatever_it_holds() {
+    fn a_field_is_one_line_whatever_it_contains() {
         let text = Table::default().row(["a\nb\u{1b}[2J", "1"]).row(["sent", "2"]).to_text();
 
         assert_eq!(text, "a␊b␛[2J  1\nsent     2\n");
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_without_rows_or_head_are_no_trouble() {
+    fn tables_without_rows_or_head_are_printed() {
         assert_eq!(Table::default().to_text(), "");
         assert_eq!(Table::new("t", ["a"]).to_text(), "a\n");
         assert_eq!(Table::default().row(["kernel", "6.18"]).row(["cpus"]).to_text(), "kernel  6.18\ncpus\n");

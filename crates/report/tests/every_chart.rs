@@ -1,9 +1,9 @@
-//! What holds for every chart, however odd, in every form: it is whole, in bounds, and free of what is no number.
+//! Properties of every chart in every form, however unusual: complete, within its bounds, and with finite numbers only.
 
 use echoctl_report::terminal::Colour;
 use echoctl_report::{Chart, Form, Ink, Page, Section, Series, Stroke, Unit, csv, plain, svg, terminal};
 
-/// Charts of nothing, of a point, of what is no number, of too much, each as lines and as bands.
+/// Charts without points, with one point, with numbers that are not finite, with many points; each as lines and as bands.
 fn odd_charts() -> Vec<Chart> {
     let nan = f64::NAN;
     let many = (0..5000).map(|i| (f64::from(i) / 20.0, f64::from(i % 97) * 1e7)).collect();
@@ -25,7 +25,7 @@ fn odd_charts() -> Vec<Chart> {
             let one = Series::new("the first of the series", Ink::Orange, Stroke::Solid, points.clone());
             let other = Series::new("ON µ…\u{1b}[31m", Ink::Blue, Stroke::Dashed, points.clone());
             let chart = Chart::lines("A title of some length, for the narrow drawing to wrap", unit)
-                .describe("What there is to be seen.")
+                .describe("What it shows.")
                 .series(one)
                 .series(other)
                 .phase(0.0, 1.0, "reads")
@@ -42,7 +42,7 @@ fn odd_charts() -> Vec<Chart> {
 }
 
 #[test]
-fn rows_and_columns_keep_to_what_the_caller_has() {
+fn drawings_fit_the_given_rows_and_columns() {
     for chart in odd_charts() {
         for (width, height) in [(0, 0), (1, 1), (10, 3), (24, 8), (40, 12), (80, 24), (200, 60)] {
             for drawn in
@@ -66,7 +66,7 @@ fn a_plain_chart_is_ascii_without_control_characters() {
 }
 
 #[test]
-fn colour_stands_for_the_marks_of_lines_and_every_depth_of_it_draws_the_same() {
+fn every_colour_depth_draws_the_same() {
     for chart in odd_charts() {
         let without = terminal::draw(&chart, 80, 24, Colour::None);
         assert!(!without.contains('\u{1b}'), "{without}");
@@ -86,7 +86,7 @@ fn colour_stands_for_the_marks_of_lines_and_every_depth_of_it_draws_the_same() {
 }
 
 #[test]
-fn a_long_label_below_the_last_tick_stays_in_the_drawing() {
+fn the_label_of_the_last_tick_stays_in_the_drawing() {
     let line = Series::new("a", Ink::Blue, Stroke::Solid, vec![(0.0, 1.0), (1.0, 2.0)]);
     let chart = Chart::lines("t", Unit::Bytes).series(line).steps(["0 open", "15000 open"]);
 
@@ -99,7 +99,7 @@ fn a_long_label_below_the_last_tick_stays_in_the_drawing() {
 }
 
 #[test]
-fn drawings_and_pages_hold_numbers_and_close_what_they_open() {
+fn drawings_and_pages_are_well_formed() {
     for chart in odd_charts() {
         let page = Page::new("p", "l").section(Section::new("s").chart(chart.clone())).to_string();
         for text in [svg::draw(&chart, svg::Size::WIDE), svg::draw(&chart, svg::Size::NARROW), page] {
@@ -113,7 +113,7 @@ fn drawings_and_pages_hold_numbers_and_close_what_they_open() {
 }
 
 #[test]
-fn a_file_of_numbers_has_a_field_for_every_series_in_every_row() {
+fn every_csv_row_has_a_field_per_series() {
     for chart in odd_charts() {
         let text = csv::write(&chart);
 
@@ -124,7 +124,7 @@ fn a_file_of_numbers_has_a_field_for_every_series_in_every_row() {
     }
 }
 
-/// The elements that are open at the end; the text must hold no bare `<`.
+/// The elements that are open at the end; the text must not contain an unescaped `<`.
 fn unclosed(markup: &str) -> Vec<String> {
     const VOID: [&str; 2] = ["meta", "!doctype"];
     let mut open: Vec<String> = Vec::new();

@@ -1,5 +1,5 @@
-//! What holds for every record, however odd: it is refused with a reason, or drawn in every way, in bounds and whole.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! Properties of every record, however unusual: it is refused with a reason, or drawn in every form, complete and within bounds.
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
 
@@ -10,7 +10,7 @@ use echoctl_record::{
 use proptest::prelude::*;
 use support::record::{check, check_run};
 
-/// Times that can stand in a file, each the odd ones more often than chance would have them.
+/// Times that a file can contain; unusual ones are more frequent than by chance.
 fn time() -> impl Strategy<Value = f64> {
     const ODD: [f64; 9] = [0.0, 5e-324, f64::MIN_POSITIVE, 1e-300, 1e-9, 0.05, 1.0, 1e7, 31_622_400.0];
     prop_oneof![prop::sample::select(&ODD[..]), 0.0..100.0]
@@ -193,7 +193,7 @@ fn a_record_of_tiny_times_is_drawn() {
 }
 
 #[test]
-fn a_record_of_long_and_hostile_names_is_drawn_within_bounds() {
+fn long_and_hostile_names_are_drawn_within_bounds() {
     let mut run = at(&[0.0, 1.0]);
     run.target = "\u{1b}]0;x\u{7}\u{202e}\u{9b}".repeat(100_000);
     run.command = vec![run.target.clone(), String::new()];
@@ -218,9 +218,9 @@ fn the_seeds_of_the_fuzz_target_are_records() {
     }
 }
 
-/// Found by fuzzing: the check took a word of the reason for a number of the drawing.
+/// Found by fuzzing: the check mistook a word of the reason for a coordinate of the drawing.
 #[test]
-fn a_reason_that_speaks_of_infinity_is_no_coordinate() {
+fn a_reason_that_mentions_nan_is_not_a_coordinate() {
     let mut run = at(&[0.0, 1.0]);
     run.summary = Some(Summary {
         reason: Some("fill the queues an infow NaN".to_owned()),

@@ -1,4 +1,4 @@
-//! Nothing is told by colour alone: series differ by how they are drawn, and each is named.
+//! Colour is never the only difference: series differ in how they are drawn, and each is named.
 
 use echoctl_report::terminal::Colour;
 use echoctl_report::{Chart, Form, Ink, Series, Stroke, Unit, plain, svg, terminal};
@@ -51,7 +51,7 @@ fn a_solid_line_is_unbroken_and_a_dashed_one_has_gaps() {
 }
 
 #[test]
-fn lines_without_colour_have_a_mark_each_and_labels_that_show_it() {
+fn lines_without_colour_have_markers_and_labels_with_them() {
     let chart = two_series(Form::Lines);
     let (bare, coloured) =
         (terminal::draw(&chart, 80, 24, Colour::None), terminal::draw(&chart, 80, 24, Colour::Ansi16));
@@ -72,7 +72,7 @@ fn bands_differ_by_their_fill() {
 }
 
 #[test]
-fn a_drawing_has_a_title_and_a_description_for_those_who_cannot_see_it() {
+fn a_drawing_has_a_title_and_a_description() {
     let chart = two_series(Form::Lines).describe("OFF rises, ON is flat.");
 
     let drawn = svg::draw(&chart, svg::Size::WIDE);

@@ -1,7 +1,7 @@
-//! `echoctl report`: draws a record.
+//! `echoctl report`: draws a recorded run.
 //!
-//! - [`source`]: the file it is read from.
-//! - [`terminal`]: charts and tables on a terminal; `echoctl compare` uses both too.
+//! - [`source`]: reads the record.
+//! - [`terminal`]: prints charts and tables; `echoctl compare` uses both, too.
 
 pub(crate) mod source;
 pub(crate) mod terminal;
@@ -16,33 +16,36 @@ use crate::output;
 use crate::output_file::{OutputFile, check_written};
 use terminal::Terminal;
 
-/// Draw a recorded run: where its bytes were, what they cost in memory, who was held back
+/// Draw a recorded run: queues, memory, receive window, rates
 ///
-/// Draws on the terminal, unless files are asked for. The page is one HTML file that needs no network, in light and dark,
-/// with the numbers under each chart.
+/// Prints charts and tables, unless an output file is given. The page is one HTML file that needs no network, in light and dark
+/// mode, with the numbers of each chart below it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Draw this record: what --record wrote, or the lines that flood --json printed; - for stdin
+    /// Record to draw; - for stdin
     ///
-    /// A record has at most 1 GiB and 3,000,000 samples; a larger file is refused.
+    /// What --record wrote, or the output of flood --json. A record has at most 1 GiB and 3,000,000 samples; a larger file is
+    /// refused. Records of earlier versions are read, too.
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Write a page to keep, print or hand in; - for stdout
-    #[arg(short, long, value_name = "FILE.html")]
+    /// Write an HTML page; - for stdout
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
 
-    /// Write all samples as CSV, for a spreadsheet or a program; - for stdout
-    #[arg(long, value_name = "FILE.csv")]
+    /// Write all samples as CSV; - for stdout
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     csv: Option<PathBuf>,
 
-    /// Write the charts as one drawing, for a slide or a paper; - for stdout
-    #[arg(long, value_name = "FILE.svg")]
+    /// Write the charts as one SVG drawing; - for stdout
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     svg: Option<PathBuf>,
 
-    /// Draw on the terminal in ASCII alone, for a log or a mail
-    #[arg(long)]
+    /// Plain ASCII lines: no live view, no colour
+    ///
+    /// For logs and mail. The charts are printed even if an output file is given.
+    #[arg(long, help_heading = "Output")]
     plain: bool,
 }
 
@@ -59,7 +62,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let run = source::read(&args.file)?;
 
     let nothing_asked = page.is_none() && numbers.is_none() && drawing.is_none();
-    // None of them is kept from us by another that cannot be written.
+    // If one of them cannot be written, the others still are.
     let page = page.map(|file| {
         let footer = concat!("Made by echoctl ", env!("CARGO_PKG_VERSION"));
         write(file, &run_page(&run).footer(footer).to_string())
@@ -84,7 +87,7 @@ fn draw(run: &Run, terminal: &Terminal) -> std::io::Result<()> {
         terminal.table(&table)?;
     }
     if let Some(reason) = run.summary.as_ref().and_then(|summary| summary.reason.as_ref()) {
-        terminal.sentence(&format!("The verdict rests on this: {reason}."))?;
+        terminal.sentence(&format!("Reason for the verdict: {reason}."))?;
     }
     Ok(())
 }
@@ -102,7 +105,7 @@ fn visible(run: &Run) -> Vec<Chart> {
     all.into_iter().filter(|chart| !chart.series.is_empty()).collect()
 }
 
-/// Writes a text to a file, and says so on stderr, unless it is stdout.
+/// Writes a text to a file and notes its size on stderr, unless the file is stdout.
 pub(crate) fn write(file: OutputFile, text: &str) -> anyhow::Result<()> {
     let name = file.path().to_owned();
     let bytes = file.write(|to| to.write_all(text.as_bytes()))?;
@@ -115,6 +118,6 @@ pub(crate) fn write(file: OutputFile, text: &str) -> anyhow::Result<()> {
 const EXAMPLES: &str = "\
 Examples:
   echoctl flood --no-read --record run.json     record a run
-  echoctl report run.json                       see it in the terminal
-  echoctl report run.json -o run.html           a page to keep, print or hand in
-  echoctl report run.json --csv - | head        its numbers";
+  echoctl report run.json                       draw it in the terminal
+  echoctl report run.json -o run.html           write a page
+  echoctl report run.json --csv - | head        print its numbers";

@@ -1,6 +1,4 @@
-//! The source: a recorded run, read from a file.
-//!
-//! It is read as a stream, so that an endless one is refused at its first wrong byte, or at a limit.
+//! Reads a recorded run from a file, as a stream: an endless file is refused at its first invalid byte, or at a limit.
 
 use std::fs::File;
 use std::io;
@@ -14,10 +12,10 @@ use echoctl_record::{Bytes, Limit, Run, RunError};
 
 use crate::output_file::OutputFile;
 
-/// Reads a record, or the JSON lines of a run; it has samples. `-` is standard input.
+/// Reads a record, or the JSON lines of a run, with at least one sample. `-` is standard input.
 ///
 /// # Errors
-/// What is wrong with the file.
+/// The fault of the file.
 pub(crate) fn read(file: &Path) -> anyhow::Result<Run> {
     let is_stdin = file == Path::new("-");
     let name = if is_stdin { "standard input".into() } else { file.to_string_lossy() };
@@ -28,7 +26,7 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<Run> {
             let length = source.metadata().map_or(0, |metadata| metadata.len());
             if length > Limit::BYTES {
                 let limit = Limit::Bytes;
-                return Err(anyhow!("cannot draw {name}: it has {}, {limit}", Bytes(length)));
+                return Err(anyhow!("cannot draw {name}: it has {} ({limit})", Bytes(length)));
             }
             Run::read_within(source, most_samples())
         }
@@ -36,42 +34,42 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<Run> {
     let run = run.map_err(|error| match error {
         RunError::Read(error) => anyhow!(error).context(format!("cannot read {name}")),
         RunError::TooLarge { limit: Limit::Samples(most) } if most < Limit::SAMPLES => {
-            anyhow!("cannot draw {name}: the memory left has room for {most} samples, and it has more")
+            anyhow!("cannot draw {name}: more than {most} samples, which is all that fits into the available memory")
         }
         error => anyhow!(error).context(format!("cannot draw {name}")),
     })?;
-    ensure!(!run.samples.is_empty(), "cannot draw {name}: it has no samples: the run ended before the first");
+    ensure!(!run.samples.is_empty(), "cannot draw {name}: no samples (the run ended before the first one)");
     Ok(run)
 }
 
-/// The path of a file to be read, by which it can be told whether it is one to be written, too.
+/// The path of a file to be read, to find out whether it is also one to be written.
 pub(crate) fn path(file: &Path) -> &Path {
     if file == Path::new("-") { Path::new(OutputFile::STDIN) } else { file }
 }
 
-/// Samples that the memory left has room for: a container of 200 MiB is killed by what a laptop draws in seconds.
+/// Samples that fit into the available memory: a container with 200 MiB is killed by a record that a laptop draws in seconds.
 fn most_samples() -> u64 {
     available_memory().map_or(Limit::SAMPLES, |left| left / BYTES_PER_SAMPLE)
 }
 
-/// Opens a file. To open a pipe with a name waits until something writes to it: not for ever.
+/// Opens a file. Opening a named pipe waits until a process writes to it, so that has a timeout.
 fn open(file: &Path) -> io::Result<File> {
     if std::fs::metadata(file)?.is_file() {
         return File::open(file);
     }
     let (opened, source) = mpsc::sync_channel(1);
     let path = file.to_owned();
-    // Where nothing ever writes, the thread is left behind: the process is about to end.
+    // If no process ever writes, the thread is left behind: this process is about to exit.
     start_thread("opener", move || opened.send(File::open(path))).map_err(io::Error::other)?;
     source.recv_timeout(OPEN_WITHIN).unwrap_or_else(|_| {
-        let what = format!("nothing opened it for writing within {} s", OPEN_WITHIN.as_secs());
+        let what = format!("no process opened it for writing within {} s", OPEN_WITHIN.as_secs());
         Err(io::Error::new(io::ErrorKind::TimedOut, what))
     })
 }
 
-/// Memory for a sample, in bytes: 450 were measured for reading and drawing three million of them; as much again is for what
-/// a machine needs beside it.
+/// Memory per sample, in bytes: 450 were measured for reading and drawing three million of them; as much again is left for other
+/// programs.
 const BYTES_PER_SAMPLE: u64 = 1024;
 
-/// The longest that a pipe with a name may have no writer: longer than a command needs to start.
+/// The longest time that a named pipe may have no writer: more than a command needs to start.
 const OPEN_WITHIN: Duration = Duration::from_secs(5);

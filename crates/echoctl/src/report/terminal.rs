@@ -1,4 +1,4 @@
-//! The terminal: charts and tables as a terminal, or a log, shows them.
+//! Prints charts and tables for a terminal or a log.
 
 use std::io;
 
@@ -14,12 +14,12 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// For the terminal that is there, in ASCII alone if `is_plain`.
+    /// For the terminal of this process; only ASCII if `is_plain`.
     pub(crate) fn new(is_plain: bool) -> Terminal {
         Terminal { columns: terminal_size().0.clamp(40, 120), is_plain }
     }
 
-    /// A chart, and what there is to be seen in it.
+    /// A chart and its description.
     pub(crate) fn chart(&self, chart: &Chart) -> io::Result<()> {
         let drawn = match self.is_plain {
             true => plain::draw(chart, self.columns, ROWS).into(),
@@ -47,5 +47,5 @@ impl Terminal {
     }
 }
 
-/// High enough to read the shape of five bands with their key, low enough to fit a terminal of 24 rows with its words.
+/// Rows of a chart: enough for five bands and their key, and few enough for a terminal of 24 rows with the description.
 const ROWS: usize = 19;

@@ -4,8 +4,8 @@ use echoctl_record::{Queues, Sample};
 
 use crate::{Chart, Ink, Series, Stroke, Unit};
 
-/// The growth of the server's memory, the bytes inside it, and the bytes sent, of two runs: the first in solid orange,
-/// the second in dashed blue. What neither run could see is left out.
+/// The growth of the server's memory, the bytes inside it, and the bytes sent, of two runs: the first in solid orange, the second in
+/// dashed blue. A quantity that was visible in neither run is left out.
 pub fn compare(first: (&str, &[Sample]), second: (&str, &[Sample])) -> Vec<Chart> {
     let pens = [(first, Ink::Orange, Stroke::Solid), (second, Ink::Blue, Stroke::Dashed)];
     let chart = |title: &str, description: &str, value: fn(&[Sample]) -> Vec<(f64, f64)>| {
@@ -19,18 +19,18 @@ pub fn compare(first: (&str, &[Sample]), second: (&str, &[Sample])) -> Vec<Chart
     };
     let charts = [
         chart(
-            "Memory of the server, grown since the start",
-            "Figures are the most that each server's memory grew.",
+            "Growth of the server's memory since the start",
+            "The figures are the maxima of each run.",
             growth,
         ),
         chart(
             "Bytes inside the server",
-            "Read by the server and not yet written back, in its own memory.",
+            "Read by the server and not yet written back. The figures are the maxima of each run.",
             inside,
         ),
         chart(
             "Sent",
-            "What each client had sent. Where a line is flat, its client was held back, or done.",
+            "Total sent by each client. Where a line is flat, the client was blocked, or had sent everything.",
             produced,
         ),
     ];

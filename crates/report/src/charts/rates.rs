@@ -1,19 +1,19 @@
-//! The rates of a run: how fast the client sent and read.
+//! The rates at which the client sent and read.
 
 use echoctl_record::Sample;
 
 use super::finish;
 use crate::{Chart, Ink, Series, Stroke, Unit};
 
-/// Bytes sent and bytes read a second, each over half a second.
+/// Bytes sent and bytes read per second, averaged over half a second.
 pub fn rates(samples: &[Sample]) -> Chart {
-    let chart = Chart::lines("Sent and read by the client, a second", Unit::Rate)
+    let chart = Chart::lines("Rates at which the client sent and read", Unit::Rate)
         .series(Series::new("sent", Ink::Orange, Stroke::Solid, rate(samples, |sample| sample.produced)))
         .series(Series::new("read", Ink::Blue, Stroke::Dashed, rate(samples, |sample| sample.consumed)));
-    finish(chart, samples, "Where sending stops while nothing is read, backpressure holds the client back.")
+    finish(chart, samples, "Where sending stops while nothing is read, backpressure blocks the client.")
 }
 
-/// The growth of a counter a second, over spans of at least `WINDOW`, each point in the middle of its span.
+/// The growth of a counter per second, over spans of at least `WINDOW`; each point is in the middle of its span.
 fn rate(samples: &[Sample], counter: fn(&Sample) -> u64) -> Vec<(f64, f64)> {
     let mut start = 0;
     let point = |(end, sample): (usize, &Sample)| {
@@ -28,5 +28,5 @@ fn rate(samples: &[Sample], counter: fn(&Sample) -> u64) -> Vec<(f64, f64)> {
     samples.iter().enumerate().filter_map(point).collect()
 }
 
-/// Seconds: ten samples, for loopback moves in jumps of megabytes that a shorter span would draw as spikes.
+/// Seconds: ten samples, because bytes on loopback move in bursts of megabytes, which a shorter span would draw as spikes.
 const WINDOW: f64 = 0.5;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// 20 samples a second: reads to 2 s, stops until 6 s, reads again until all is back at 8 s; then a second of quiet.
+/// 20 samples per second: reads to 2 s, stops until 6 s, reads again until all is back at 8 s; then a second of quiet.
 fn stalled_run() -> Vec<Sample> {
     let sample = |step: u32| {
         let t = f64::from(step) / 20.0;
@@ -99,7 +99,7 @@ fn hidden_quantities_are_named_and_not_drawn() {
 }
 
 #[test]
-fn runs_without_samples_or_with_one_have_charts() {
+fn runs_with_at_most_one_sample_have_charts() {
     for samples in [vec![], vec![Sample::default()]] {
         for chart in
             [queues(&samples, &SocketLimits::default()), memory(&samples), window(&samples), rates(&samples)]
@@ -111,7 +111,7 @@ fn runs_without_samples_or_with_one_have_charts() {
 }
 
 #[test]
-fn a_rate_is_what_the_counter_grew_in_a_second() {
+fn a_rate_is_the_growth_of_a_counter_per_second() {
     let chart = rates(&stalled_run());
 
     let sent = &chart.series[0];
@@ -166,7 +166,7 @@ fn no_kernel_queue_is_drawn_above_its_limit() {
 }
 
 #[test]
-fn a_server_that_pushes_has_no_inside_and_no_verdict_on_its_window() {
+fn a_server_that_pushes_has_no_inside_and_no_open_window() {
     let mut samples = stalled_run();
     for sample in &mut samples {
         (sample.is_echo, sample.window) = (Some(false), Some(65_536));

@@ -1,9 +1,9 @@
-//! The canvas: a grid of characters, each with its ink.
+//! A grid of characters, each with its colour.
 
 use crate::Ink;
 use crate::style::Colour;
 
-/// Characters in rows and columns. What is written outside it is cut off.
+/// Characters in rows and columns. What is written outside it is dropped.
 pub(crate) struct Canvas {
     width: usize,
     cells: Vec<(char, Option<Ink>)>,
@@ -15,7 +15,7 @@ impl Canvas {
         Canvas { width, cells: vec![(' ', None); width * height] }
     }
 
-    /// Puts a character, over whatever is there.
+    /// Writes a character, replacing the previous one.
     pub(super) fn put(&mut self, column: usize, row: usize, glyph: char, ink: Option<Ink>) {
         if column < self.width
             && let Some(cell) = self.cells.get_mut(row * self.width + column)
@@ -24,7 +24,7 @@ impl Canvas {
         }
     }
 
-    /// Puts a character where there is none yet.
+    /// Writes a character if the cell is empty.
     pub(super) fn put_behind(&mut self, column: usize, row: usize, glyph: char) {
         if column < self.width
             && let Some(cell) = self.cells.get_mut(row * self.width + column)
@@ -34,14 +34,14 @@ impl Canvas {
         }
     }
 
-    /// Writes a text from a column on.
+    /// Writes a text, starting at a column.
     pub(super) fn write(&mut self, column: usize, row: usize, text: &str, ink: Option<Ink>) {
         for (offset, glyph) in text.chars().enumerate() {
             self.put(column + offset, row, glyph, ink);
         }
     }
 
-    /// All rows, without blanks at their ends, each ended by a line feed: in pieces of one ink.
+    /// All rows without trailing spaces, each ended by a line feed, in pieces of one colour.
     pub(crate) fn runs(&self) -> Vec<(Option<Ink>, String)> {
         let mut runs = Vec::new();
         for row in self.cells.chunks(self.width.max(1)) {
@@ -55,7 +55,7 @@ impl Canvas {
         runs
     }
 
-    /// The same as text with its escape codes.
+    /// The same as text with escape codes.
     pub(crate) fn print(&self, colour: Colour) -> String {
         let mut out = String::new();
         for (ink, text) in self.runs() {

@@ -1,4 +1,4 @@
-//! The glyphs: what axes, lines and bands are made of.
+//! The characters that axes, lines and bands are drawn with.
 
 use echoctl_record::printable;
 
@@ -6,7 +6,7 @@ use crate::{Ink, Series, Stroke};
 
 /// A set of characters to draw with.
 pub(crate) struct Glyphs {
-    /// Dots in a cell, across and down.
+    /// Dots per cell, across and down.
     pub(super) across: usize,
     pub(super) down: usize,
     pub(super) vertical: char,
@@ -22,7 +22,7 @@ pub(crate) struct Glyphs {
     pub(super) point: char,
     /// Fills of bands: the server's own memory, then the others from heavy to light.
     bands: [char; 5],
-    /// What is set on lines now and then, one for each series, where colours do not tell them apart.
+    /// Markers on lines, one per series, where colours do not distinguish them.
     marks: Option<[char; 5]>,
     is_ascii: bool,
 }
@@ -49,7 +49,7 @@ impl Glyphs {
     pub(crate) const UNCOLOURED: Glyphs =
         Glyphs { marks: Some(['■', '○', '▲', '◇', '▽']), ..Glyphs::UNICODE };
 
-    /// ASCII alone.
+    /// Only ASCII.
     pub(crate) const ASCII: Glyphs = Glyphs {
         across: 1,
         down: 1,
@@ -88,18 +88,18 @@ impl Glyphs {
         char::from_u32(0x2800 + pattern).unwrap_or(' ')
     }
 
-    /// What is set on the line of the series of index `series`, if anything is.
+    /// The marker on the line of the series of index `series`, if there is one.
     pub(super) fn mark(&self, series: usize) -> Option<char> {
         self.marks.map(|marks| marks[series % marks.len()])
     }
 
-    /// The sign by which a label says which line it means, if not by its colour.
+    /// The character before a label that identifies its line without colour.
     pub(super) fn sign(&self, series: usize) -> Option<char> {
         let line = self.is_ascii.then(|| ASCII_LINES[series % ASCII_LINES.len()]);
         line.or_else(|| self.mark(series))
     }
 
-    /// A text as this set can show it.
+    /// A text in the characters that this set allows.
     pub(crate) fn text(&self, text: &str) -> String {
         let text = printable(text);
         if !self.is_ascii {
@@ -118,5 +118,5 @@ impl Glyphs {
     }
 }
 
-/// One character a series: a line of characters cannot be dashed and still be read.
+/// One character per series: a dashed line of characters would not be readable.
 const ASCII_LINES: [char; 5] = ['#', 'o', '+', 'x', '*'];

@@ -1,4 +1,4 @@
-//! Lines in dots: an unbroken track from one column of dots to the next, broken again as the stroke asks.
+//! Draws lines with dots: a continuous track from column to column, interrupted as the stroke requires.
 
 use std::ops::RangeInclusive;
 
@@ -14,7 +14,7 @@ impl Grid<'_> {
             let mut drawn = 0;
             for x in 0..self.columns * self.glyphs.across {
                 let Some(track) = self.track(&self.outlines[index], x) else { continue };
-                // The way along the line, and not the column, decides where a dash ends: steep parts have dashes too.
+                // Dashes are measured along the line and not by columns, so that steep parts have dashes, too.
                 let way = drawn;
                 drawn += track.clone().count() - usize::from(self.glyphs.down > 1);
                 for (step, y) in track.enumerate() {
@@ -22,7 +22,7 @@ impl Grid<'_> {
                         continue;
                     }
                     let (column, row) = (x / self.glyphs.across, y / self.glyphs.down);
-                    // Where two lines of characters share their cells, they take turns.
+                    // Where two lines of characters share cells, they alternate.
                     if self.glyphs.down == 1 && column % 4 < 2 && cells[row * self.columns + column].0 != 0 {
                         continue;
                     }
@@ -39,7 +39,7 @@ impl Grid<'_> {
         self.marks(canvas);
     }
 
-    /// The marks of each series, in columns of its own, so that lines on top of each other show both theirs.
+    /// The markers of each series, in different columns, so that lines on top of each other show both.
     fn marks(&self, canvas: &mut Canvas) {
         if self.chart.series.len() < 2 {
             return;
@@ -54,13 +54,13 @@ impl Grid<'_> {
         }
     }
 
-    /// The dots, counted from the top, that a line covers in the column `x` of dots: two at least where dots are small,
-    /// for one alone does not show on a projector.
+    /// The dots, counted from the top, that a line covers in column `x` of dots: at least two if dots are small, because a single one
+    /// is not visible on a projector.
     fn track(&self, line: &[(f64, f64)], x: usize) -> Option<RangeInclusive<usize>> {
         let across = self.glyphs.across as f64;
         let (from, to) = (x as f64 / across, (x as f64 + 1.0) / across);
         let (top, bottom) = span_of(line, from, to).or_else(|| {
-            // A single point at the right end lies on the border of the last column.
+            // A single point at the right end is on the border of the last column.
             let (at, y) = *line.last()?;
             (line.len() == 1 && at == to).then_some((y, y))
         })?;
@@ -74,7 +74,7 @@ impl Grid<'_> {
     }
 }
 
-/// Whether there is ink so many dots along a line.
+/// Whether the dot at distance `way` along a line is drawn.
 fn is_inked(stroke: Stroke, way: usize) -> bool {
     match stroke {
         Stroke::Solid => true,
@@ -84,5 +84,5 @@ fn is_inked(stroke: Stroke, way: usize) -> bool {
     }
 }
 
-/// Columns between two marks of a line: room for those of two others, and for enough of the line between them.
+/// Columns between two markers of a line: room for those of two other lines, and for enough of the line between them.
 const MARKS_APART: usize = 12;

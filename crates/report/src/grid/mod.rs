@@ -1,4 +1,4 @@
-//! The chart in character cells, which [`terminal`](crate::terminal) and [`plain`](crate::plain) share.
+//! Draws a chart in character cells, for [`terminal`](crate::terminal) and [`plain`](crate::plain).
 //!
 //! ```text
 //! title
@@ -10,8 +10,8 @@
 //! # band: at most 12 KiB                     the key, for bands
 //! ```
 //!
-//! The two differ in their [`Glyphs`] alone. A line is drawn in dots, of which a cell has one (ASCII) or two by four
-//! (braille). Nothing is ever written outside the given width and height.
+//! The two differ only in their [`Glyphs`]. A line is drawn with dots, of which a cell has one (ASCII) or two by four (braille).
+//! Nothing is written outside the given width and height.
 
 mod canvas;
 mod glyphs;
@@ -25,7 +25,7 @@ use crate::downsample::downsample;
 use crate::labels::{Placer, Rect, span_of};
 use crate::{Chart, Form, Ink, Mark, Series};
 
-/// The chart in `width` by `height` cells. Where that leaves no room for a plot, its title alone.
+/// The chart in `width` by `height` cells; without room for a plot, only its title.
 pub(crate) fn compose(chart: &Chart, width: usize, height: usize, glyphs: &Glyphs) -> Canvas {
     let mut canvas = Canvas::new(width, height);
     canvas.write(0, 0, &glyphs.text(&chart.title), None);
@@ -42,15 +42,15 @@ pub(crate) fn compose(chart: &Chart, width: usize, height: usize, glyphs: &Glyph
     canvas
 }
 
-/// A chart laid out for a number of cells. Columns and rows count from the upper left corner of the canvas.
+/// A chart laid out in cells. Columns and rows count from the upper left corner of the canvas.
 struct Grid<'a> {
     chart: &'a Chart,
     glyphs: &'a Glyphs,
     width: usize,
-    /// First column of the plot, and how many it has.
+    /// First column of the plot, and the number of its columns.
     left: usize,
     columns: usize,
-    /// First row of the plot, and how many it has.
+    /// First row of the plot, and the number of its rows.
     top: usize,
     rows: usize,
     time: Axis,
@@ -69,7 +69,7 @@ impl<'a> Grid<'a> {
         let rows = height.checked_sub(top + 2 + key).filter(|rows| *rows >= 2)?;
         let value = chart.value_axis((rows / 2).clamp(1, 8));
         let widest = value.ticks.iter().map(|tick| glyphs.text(&value.label(*tick)).chars().count()).max()?;
-        // Charts of one run stand one below the other: those of bytes begin at the same column.
+        // The charts of a run are printed one below the other: those of bytes start at the same column.
         let left = widest.max("512 MiB".len()) + 2;
         let columns = width.checked_sub(left).filter(|columns| *columns >= 8)?;
         let time = chart.time_axis((columns / 9).max(1));
@@ -122,11 +122,11 @@ impl<'a> Grid<'a> {
                 }
             }
         }
-        // The column behind the last name.
+        // The column after the previous name.
         let mut named = 0;
         for phase in self.chart.valid_phases() {
             let (from, to) = (self.column(phase.from), self.column(phase.to));
-            // A name wider than its phase stays in the chart, and off the name before it.
+            // A name wider than its phase must stay in the chart and not overlap the previous name.
             let label = self.glyphs.text(&phase.label);
             let length = label.chars().count();
             let start = (from + 1 + to).saturating_sub(length) / 2;
@@ -192,7 +192,7 @@ impl<'a> Grid<'a> {
         };
 
         for (index, series) in self.chart.series.iter().enumerate() {
-            // A blank on each side keeps the label off lines and borders.
+            // A space on each side separates the label from lines and borders.
             let sign = self.glyphs.sign(index).filter(|_| self.chart.series.len() > 1);
             let sign = sign.map_or(String::new(), |sign| format!("{sign} "));
             let label = format!(" {sign}{} ", self.glyphs.text(&series.label));
@@ -233,7 +233,7 @@ impl<'a> Grid<'a> {
         }
     }
 
-    /// The column of the canvas at which time `t` lies; the one behind the last for the end of the axis.
+    /// The column of the canvas for time `t`; the end of the axis is the column after the last.
     fn column(&self, t: f64) -> usize {
         self.left + (self.time.place(t) * self.columns as f64) as usize
     }

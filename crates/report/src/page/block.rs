@@ -1,4 +1,4 @@
-//! The blocks that sections are made of.
+//! The blocks of a section, and how they are written as HTML.
 
 use std::fmt::{self, Formatter};
 
@@ -8,18 +8,18 @@ use crate::svg::{self, Size};
 use crate::table::is_absent;
 use crate::{Chart, Table};
 
-/// Something that stands in a section.
+/// A part of a section.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Block {
     /// Running text.
     Paragraph(String),
-    /// A few figures to remember, large: each with what it is.
+    /// A few figures in large type, each with its description.
     Figures(Vec<(String, String)>),
-    /// A chart, what there is to be seen in it, and its data.
+    /// A chart with its description and its data.
     Chart(Box<Chart>),
     /// A table.
     Table(Table),
-    /// Commands or code, as they are.
+    /// Commands or code.
     Code(String),
 }
 
@@ -56,14 +56,14 @@ fn write_chart(f: &mut Formatter<'_>, chart: &Chart, number: usize) -> fmt::Resu
     let shown = columns.rows.len();
     let summary = match columns.total {
         total if total > shown => {
-            format!("The numbers: {shown} of {total} samples, evenly chosen; the chart shows them all")
+            format!("Data: {shown} of {total} samples, evenly spaced; the chart shows all of them")
         }
-        _ => format!("The numbers: all {shown} samples"),
+        _ => format!("Data: all {shown} samples"),
     };
     let head = std::iter::once("Time").chain(chart.series.iter().map(|series| series.label.as_str()));
     let mut table = Table::new("", head);
     for (t, values) in columns.rows {
-        // Two runs end at different times: a field may be empty without anything being hidden.
+        // Two runs end at different times, so an empty field does not mean that a value was not visible.
         let field = |value: Option<f64>| value.map_or(String::new(), |value| chart.unit.print(value));
         let time = std::iter::once(format!("{t:.2} s"));
         table.rows.push(time.chain(values.into_iter().map(field)).collect());
@@ -74,7 +74,7 @@ fn write_chart(f: &mut Formatter<'_>, chart: &Chart, number: usize) -> fmt::Resu
 }
 
 fn write_table(f: &mut Formatter<'_>, table: &Table) -> fmt::Result {
-    // A table wider than a telephone scrolls by itself, and must be reachable by keyboard to do so.
+    // A table wider than the screen scrolls by itself, for which it must be reachable by keyboard.
     writeln!(f, "<div class=\"table\" tabindex=\"0\"><table>")?;
     if !table.caption.is_empty() {
         writeln!(f, "<caption>{}</caption>", Escaped(&table.caption))?;
@@ -104,5 +104,5 @@ fn write_table(f: &mut Formatter<'_>, table: &Table) -> fmt::Result {
     f.write_str("</tbody></table></div>\n")
 }
 
-/// Rows of a data table in a page: enough to follow a run by hand, and small beside the drawings.
+/// Rows of a data table in a page: enough to follow a run, and small compared with the drawings.
 const TABLE_ROWS: usize = 121;

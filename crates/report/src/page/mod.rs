@@ -1,8 +1,8 @@
-//! The page: one HTML file with charts, tables and their data, and no reference to anything outside it.
+//! A self-contained HTML page with charts, tables and their data.
 //!
-//! It is read in light and dark, on a telephone and on a projector, on paper, by eye and by ear. Each chart is there
-//! twice, wide and narrow, of which the style shows the one that fits, and has its numbers under it.
-//! All text is escaped: a name taken from a process or a file cannot become markup.
+//! It works in light and dark mode, on a phone and on a projector, on paper and with a screen reader. Each chart is in it twice, wide
+//! and narrow; the style sheet shows the one that fits. The numbers of a chart are below it. All text is escaped: the name of a
+//! process or a file cannot become markup.
 
 mod block;
 
@@ -14,7 +14,7 @@ use crate::escape::Escaped;
 use crate::style::STYLE;
 use crate::{Chart, Table};
 
-/// A document: a title, the sentence to remember, and sections.
+/// A document: a title, a lead sentence, and sections.
 ///
 /// ```
 /// use echoctl_report::{Page, Section, Table};
@@ -28,9 +28,9 @@ use crate::{Chart, Table};
 pub struct Page {
     /// Its title.
     pub title: String,
-    /// What the reader shall know if this is all that is read.
+    /// The lead: the result in one or two sentences.
     pub lead: String,
-    /// What stands before the first section.
+    /// Blocks before the first section.
     pub opening: Vec<Block>,
     /// The sections.
     pub sections: Vec<Section>,
@@ -38,12 +38,12 @@ pub struct Page {
     pub footer: String,
 }
 
-/// A heading and what stands under it.
+/// A heading and the blocks under it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Section {
     /// The heading.
     pub heading: String,
-    /// What stands under it.
+    /// The blocks under it.
     pub blocks: Vec<Block>,
 }
 
@@ -53,7 +53,7 @@ impl Page {
         Page { title: title.into(), lead: lead.into(), ..Page::default() }
     }
 
-    /// Adds something before the first section.
+    /// Adds a block before the first section.
     pub fn open(mut self, block: Block) -> Page {
         self.opening.push(block);
         self
@@ -65,7 +65,7 @@ impl Page {
         self
     }
 
-    /// Says what made the page.
+    /// Sets the last line.
     pub fn footer(mut self, text: impl Into<String>) -> Page {
         self.footer = text.into();
         self
@@ -93,12 +93,12 @@ impl Section {
         self.block(Block::Table(table))
     }
 
-    /// Adds commands or code, one a line.
+    /// Adds commands or code, one per line.
     pub fn code(self, text: impl Into<String>) -> Section {
         self.block(Block::Code(text.into()))
     }
 
-    /// Adds anything.
+    /// Adds a block.
     pub fn block(mut self, block: Block) -> Section {
         self.blocks.push(block);
         self
@@ -117,7 +117,7 @@ impl fmt::Display for Page {
         if !self.lead.is_empty() {
             writeln!(f, "<p class=\"lead\">{}</p>", Escaped(&self.lead))?;
         }
-        // Every chart of the page has a number, for the names of its parts must be unique in it.
+        // Each chart of the page has a number, because ids must be unique in the page.
         let mut charts = 0;
         for block in &self.opening {
             block.write(f, &mut charts)?;
@@ -136,7 +136,7 @@ impl fmt::Display for Page {
     }
 }
 
-/// The style of all that is no chart.
+/// The style sheet of everything except charts.
 const PAGE_STYLE: &str = include_str!("page.css");
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{Ink, Series, Stroke, Unit};
 
-/// A minute at 20 samples a second, of which no two neighbours are alike.
+/// A minute at 20 samples per second, with no two equal neighbours.
 fn busy_chart() -> Chart {
     let points = |scale: f64| {
         (0..1200).map(|i| (f64::from(i) / 20.0, scale * f64::from(i * 7919 % 104_729))).collect()
@@ -16,7 +16,7 @@ fn busy_chart() -> Chart {
 }
 
 #[test]
-fn a_page_of_a_minute_is_one_file_under_two_mebibytes() {
+fn the_page_of_a_minute_has_less_than_two_mebibytes() {
     let section = Section::new("Queues").chart(busy_chart()).chart(busy_chart()).chart(busy_chart());
 
     let html = Page::new("A run", "It is long.").section(section).to_string();
@@ -26,7 +26,7 @@ fn a_page_of_a_minute_is_one_file_under_two_mebibytes() {
 }
 
 #[test]
-fn nothing_in_a_page_refers_to_anything_outside_it() {
+fn a_page_is_self_contained() {
     let html = Page::new("A run", "").section(Section::new("Queues").chart(busy_chart())).to_string();
 
     for reference in ["src=", "href=", "@import", "<script", "url(http", "url(//"] {
@@ -35,7 +35,7 @@ fn nothing_in_a_page_refers_to_anything_outside_it() {
 }
 
 #[test]
-fn hostile_text_stays_text_wherever_it_stands() {
+fn hostile_text_never_becomes_markup() {
     let hostile = "\"><script>alert('x')</script>";
     let chart = Chart { phases: vec![], ..busy_chart() };
     let chart = Chart { title: hostile.into(), description: hostile.into(), ..chart }
@@ -58,7 +58,7 @@ fn hostile_text_stays_text_wherever_it_stands() {
 }
 
 #[test]
-fn every_name_in_a_page_is_given_once() {
+fn every_id_in_a_page_is_unique() {
     let html =
         Page::new("A run", "").section(Section::new("Q").chart(busy_chart()).chart(busy_chart())).to_string();
 

@@ -1,4 +1,4 @@
-//! The fills of bands: stripes, dots and crosses over a lighter ground, so that bands differ also without colour.
+//! The fill patterns of bands: stripes, dots and crosses on a lighter background, so that bands differ even without colour.
 
 use std::fmt::{self, Formatter};
 
@@ -16,7 +16,7 @@ pub(super) fn write(f: &mut Formatter<'_>, id: &str, series: &[Series]) -> fmt::
     pens.dedup();
     writeln!(f, "<defs>")?;
     for (ink, stroke) in pens {
-        let (ground, figure, turn) = match stroke {
+        let (background, figure, turn) = match stroke {
             Stroke::Solid => ("full", "", 0),
             Stroke::Dashed => ("half", "<path class=\"weave\" d=\"M0 5H10\"/>", -45),
             Stroke::Dotted => ("light", "<circle class=\"speck\" cx=\"5\" cy=\"5\" r=\"2\"/>", 30),
@@ -26,7 +26,7 @@ pub(super) fn write(f: &mut Formatter<'_>, id: &str, series: &[Series]) -> fmt::
         writeln!(
             f,
             "<pattern id=\"{id}-{ink}-{stroke}\" class=\"{ink}\" width=\"10\" height=\"10\" patternUnits=\"userSpaceOnUse\" \
-             patternTransform=\"rotate({turn})\"><rect class=\"{ground}\" width=\"10\" height=\"10\"/>{figure}</pattern>"
+             patternTransform=\"rotate({turn})\"><rect class=\"{background}\" width=\"10\" height=\"10\"/>{figure}</pattern>"
         )?;
     }
     writeln!(f, "</defs>")

@@ -1,11 +1,11 @@
-//! The key: the names of the bands that are too thin to hold theirs, each with the most it ever was.
+//! The key below a drawing: bands too thin for their label, each with its maximum.
 
 use std::fmt::{self, Formatter};
 
 use super::{Size, defs, text};
 use crate::{Chart, Form};
 
-/// Which series stand in the key.
+/// The series in the key.
 pub(super) struct Key {
     series: Vec<usize>,
 }
@@ -15,7 +15,7 @@ impl Key {
         Key { series: series.collect() }
     }
 
-    /// The key that would be needed if no band could hold its label; lines need none.
+    /// The key that is needed if no band has room for its label; lines need none.
     pub(super) fn of_all(chart: &Chart) -> Key {
         match chart.form {
             Form::Bands => Key::new(0..chart.series.len()),
@@ -23,12 +23,12 @@ impl Key {
         }
     }
 
-    /// Whether a series stands in it.
+    /// Whether a series is in it.
     pub(super) fn has(&self, series: usize) -> bool {
         self.series.contains(&series)
     }
 
-    /// The height it takes.
+    /// Its height.
     pub(super) fn height(&self, chart: &Chart, size: Size) -> f64 {
         match self.places(chart, size).last() {
             Some((_, row)) => (*row as f64 + 1.0) * size.line() + 0.3 * size.font,
@@ -69,7 +69,7 @@ impl Key {
     }
 }
 
-/// The name of a band and the most it ever was.
+/// The name of a band and its maximum.
 pub(super) fn entry(chart: &Chart, index: usize) -> String {
     let series = &chart.series[index];
     match chart.peak(series) {

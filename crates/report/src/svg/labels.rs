@@ -1,4 +1,4 @@
-//! The labels of a drawing: beside their lines, within their bands.
+//! Draws the labels: beside their lines, or inside their bands.
 
 use std::fmt::{self, Formatter};
 
@@ -9,7 +9,7 @@ use crate::labels::{Placer, Rect, span_of};
 use crate::{Form, Mark};
 
 impl Drawing<'_> {
-    /// Limits and points, then the labels of all, each in a place of its own.
+    /// Limits and points, and the labels of everything, none of which overlap.
     pub(super) fn labels(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Layout { plot, .. } = self.layout;
         let font = self.size.font;
@@ -69,7 +69,7 @@ impl Drawing<'_> {
     }
 }
 
-/// The place in a band where it is high enough for a label, and highest.
+/// The position in a band where it is highest, if it is high enough for a label.
 pub(super) fn room(
     layout: &Layout,
     outlines: &[Vec<(f64, f64)>],

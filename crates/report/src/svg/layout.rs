@@ -1,26 +1,26 @@
-//! The layout of a drawing: what is left for the plot once title, phases, axes and key have their room.
+//! Computes the positions of a drawing's parts: the plot gets what title, phases, axes and key leave.
 
 use super::Size;
 use crate::axis::Axis;
 use crate::labels::Rect;
 use crate::{Chart, Form};
 
-/// Where the parts of a drawing are.
+/// Positions of the parts of a drawing.
 pub(super) struct Layout {
     /// Where the series are drawn.
     pub(super) plot: Rect,
-    /// Room above the plot for the label of a line that reaches its top.
+    /// Space above the plot for the label of a line that reaches its top.
     pub(super) headroom: f64,
-    /// The top of the strip with the names of the phases.
+    /// Top of the strip with the names of the phases.
     pub(super) phases: f64,
-    /// The title, in lines that fit.
+    /// The title, wrapped to the width.
     pub(super) title: Vec<String>,
 }
 
 impl Layout {
     /// The layout of `chart` above a key of height `key`.
     pub(super) fn new(chart: &Chart, size: Size, value: &Axis, key: f64) -> Layout {
-        // Wide drawings stand one below the other: their plots begin at the same place, so that a moment is a vertical.
+        // Wide drawings are shown one below the other: their plots start at the same position, so that times are aligned.
         let usual = if size.width >= Size::WIDE.width { size.text("512 MiB/s") } else { 0.0 };
         let widest = value.ticks.iter().map(|tick| size.text(&value.label(*tick))).fold(usual, f64::max);
         // Bold letters are wider.
@@ -42,12 +42,12 @@ impl Layout {
         Layout { plot, headroom, phases, title }
     }
 
-    /// The place of a part (0 to 1) of the time axis.
+    /// The x coordinate of a fraction (0 to 1) of the time axis.
     pub(super) fn x(&self, part: f64) -> f64 {
         self.plot.left + part * (self.plot.right - self.plot.left)
     }
 
-    /// The place of a part (0 to 1) of the value axis.
+    /// The y coordinate of a fraction (0 to 1) of the value axis.
     pub(super) fn y(&self, part: f64) -> f64 {
         self.plot.bottom - part * (self.plot.bottom - self.plot.top)
     }

@@ -1,17 +1,17 @@
-//! The SVG writer: a drawing that reads on a projector, on a phone, on paper, in light and dark, and to a screen reader.
+//! Draws a chart as SVG, for a projector, a phone or paper, in light and dark mode, and for screen readers.
 //!
 //! ```text
 //! title                                    the chart's title, wrapped
-//!          reads   | stops reading | …     the phases, over the spans they shade
+//!          reads   | stops reading | …     the phases, over the spans that they shade
 //! 128 MiB ┤                 ╭─ OFF         lines and bands, their labels on them
 //!       0 ┼──┬───────┬───────┬──
 //!           0 s     2 s     4 s
-//! ▨ thin band, at most 12 KiB              the key: bands too thin to hold their label
+//! ▨ thin band, at most 12 KiB              the key: bands too thin for their label
 //! ```
 //!
-//! Colours are classes, not values: the style gives them their light, dark and printed forms. Width
-//! and height are coordinates; the drawing fills the width it is given, so a page that is read on phones too asks for two
-//! [`Size`]s and shows the one that fits.
+//! Colours are classes, not values: the style sheet defines them for light mode, dark mode and print. Width and height are
+//! coordinates; a drawing fills the available width, so a page for phones, too, contains two [`Size`]s and shows the one that
+//! fits.
 
 mod defs;
 mod key;
@@ -33,14 +33,14 @@ use crate::escape::Escaped;
 use crate::style::STYLE;
 use crate::{Chart, Form};
 
-/// The chart as an SVG file of its own, with its style in it.
+/// The chart as an SVG file, with its style sheet.
 pub fn draw(chart: &Chart, size: Size) -> String {
     Drawing::new(chart, size, "chart", true).to_string()
 }
 
-/// Charts one below the other as one SVG file, so that a moment is the same vertical in all of them.
+/// Charts one below the other as one SVG file, with the same horizontal position for the same time.
 pub fn sheet(charts: &[Chart], size: Size) -> String {
-    // A blank line between one chart's key and the next one's title.
+    // An empty line between the key of one chart and the title of the next.
     let pitch = size.height + size.font;
     let (width, height) = (size.width, pitch * charts.len() as f64);
     let mut out = format!(
@@ -56,7 +56,7 @@ pub fn sheet(charts: &[Chart], size: Size) -> String {
     out + "</svg>\n"
 }
 
-/// The chart as part of a page that has the style. `id` must be unique in the page.
+/// The chart as part of a page with the style sheet. `id` must be unique in the page.
 pub(crate) fn embed(chart: &Chart, size: Size, id: &str) -> String {
     Drawing::new(chart, size, id, false).to_string()
 }
@@ -81,7 +81,7 @@ impl<'a> Drawing<'a> {
         let time = chart.time_axis((size.width / size.font / 5.0) as usize);
         let tops = chart.outlines();
         let outlines = |layout: &Layout| -> Vec<Vec<(f64, f64)>> {
-            // Two pixels a column: as fine as the lines are thick.
+            // Two pixels per column: the width of a line.
             let columns = ((layout.plot.right - layout.plot.left) / 2.0) as usize;
             let place = |(t, v)| (layout.x(time.place(t)), layout.y(value.place(v)));
             tops.iter()
@@ -89,8 +89,8 @@ impl<'a> Drawing<'a> {
                 .collect()
         };
 
-        // Whether a band can hold its label depends on the height that the key leaves. With the key of all bands the
-        // height is the least, so what holds its label then holds it with a shorter key too.
+        // Whether a band has room for its label depends on the height that the key leaves. With the key of all bands that height is
+        // the smallest, so a band with enough room then has enough with a shorter key, too.
         let mut key = Key::of_all(chart);
         let mut layout = Layout::new(chart, size, &value, key.height(chart, size));
         if chart.form == Form::Bands {
@@ -122,14 +122,14 @@ impl<'a> Drawing<'a> {
         defs::write(f, id, &self.chart.series)
     }
 
-    /// The title, and the phases with their shades and names.
+    /// The title, and the phases with their shading and names.
     fn ground(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Layout { plot, .. } = self.layout;
         for (index, line) in self.layout.title.iter().enumerate() {
             let y = self.size.font + index as f64 * self.size.line();
             text(f, "title", "start", (4.0, y), line)?;
         }
-        // The right edge of the last name.
+        // The right edge of the previous name.
         let mut named = 0.0;
         for (index, phase) in self.chart.valid_phases().enumerate() {
             let (from, to) =
@@ -150,7 +150,7 @@ impl<'a> Drawing<'a> {
             }
             let lines = self.size.wrap(&phase.label, to - from);
             let widest = lines.iter().map(|line| self.size.text(line)).fold(0.0, f64::max);
-            // A name wider than its phase stays in the drawing, and off the name before it.
+            // A name wider than its phase must stay in the drawing and not overlap the previous name.
             let x = ((from + to) / 2.0).min(self.size.width - widest / 2.0);
             if x - widest / 2.0 < named {
                 continue;
@@ -182,7 +182,7 @@ impl<'a> Drawing<'a> {
             let (y1, y2) = (plot.bottom, plot.bottom + 0.3 * self.size.font);
             writeln!(f, "<line class=\"zero\" x1=\"{x:.1}\" y1=\"{y1:.1}\" x2=\"{x:.1}\" y2=\"{y2:.1}\"/>")?;
             let label = self.time.label(*tick);
-            // That of the last tick may be too long to stand below its middle.
+            // The label of the last tick may be too long to be centred below it.
             let x = x.min(self.size.width - self.size.text(&label) / 2.0);
             text(f, "tick", "middle", (x, plot.bottom + 1.4 * self.size.font), &label)?;
         }

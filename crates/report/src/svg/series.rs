@@ -1,4 +1,4 @@
-//! The series of a drawing: lines with a tint below them, and bands.
+//! Draws the series: lines with a tint below them, and bands.
 
 use std::fmt::{self, Formatter};
 
@@ -6,7 +6,7 @@ use super::{Drawing, defs};
 use crate::{Form, Series, Stroke};
 
 impl Drawing<'_> {
-    /// All series, in their order.
+    /// All series, in order.
     pub(super) fn series(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for (index, (series, outline)) in self.chart.series.iter().zip(&self.outlines).enumerate() {
             if outline.is_empty() {
@@ -20,7 +20,7 @@ impl Drawing<'_> {
             if series.stroke == Stroke::Solid {
                 self.tint(f, series, outline)?;
             }
-            // A line of one point has no length: its round end makes it a dot.
+            // A line with one point has no length; its round cap makes it a dot.
             let close = if outline.len() == 1 { "h0" } else { "" };
             let (ink, stroke) = (series.ink.name(), series.stroke.name());
             writeln!(f, "<path class=\"line {ink} {stroke}\" d=\"{}{close}\"/>", Path(outline))?;
@@ -28,7 +28,7 @@ impl Drawing<'_> {
         Ok(())
     }
 
-    /// A breath of colour below an unbroken line: what rises weighs more than what is flat.
+    /// A light tint below a solid line, which emphasises what rises.
     fn tint(&self, f: &mut Formatter<'_>, series: &Series, outline: &[(f64, f64)]) -> fmt::Result {
         let (Some(first), Some(last)) = (outline.first(), outline.last()) else { return Ok(()) };
         let (ink, bottom) = (series.ink.name(), self.layout.plot.bottom);
@@ -41,7 +41,7 @@ impl Drawing<'_> {
         )
     }
 
-    /// An area between the outline of the band below, or the axis, and its own.
+    /// The area between a band's outline and that of the band below, or the axis.
     fn band(
         &self,
         f: &mut Formatter<'_>,
@@ -62,7 +62,7 @@ impl Drawing<'_> {
     }
 }
 
-/// Points as the data of a path.
+/// Points, formatted as the data of a path.
 struct Path<'a>(&'a [(f64, f64)]);
 
 impl fmt::Display for Path<'_> {

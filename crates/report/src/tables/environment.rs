@@ -1,10 +1,10 @@
-//! The facts of a run: what it was made with, when, and on which machine.
+//! The command of a run, its time, and the machine.
 
 use echoctl_record::{Bytes, Run};
 
 use crate::Table;
 
-/// The command, the versions, the machine and its settings. What the record does not tell is left out.
+/// The command, the versions, the machine and its settings. What the record does not contain is left out.
 pub fn environment(run: &Run) -> Table {
     let machine = &run.machine;
     let system =
@@ -13,24 +13,24 @@ pub fn environment(run: &Run) -> Table {
     let bytes = |bytes: Option<u64>| bytes.map_or_else(String::new, |bytes| Bytes(bytes).to_string());
     let rows = [
         ("command", run.command.join(" ")),
-        ("began", if run.started > 0 { utc(run.started) } else { String::new() }),
+        ("started", if run.started > 0 { utc(run.started) } else { String::new() }),
         ("echoctl", run.version.clone()),
         ("system", system.join(" ")),
         ("processors", if machine.processors > 0 { machine.processors.to_string() } else { String::new() }),
         ("memory", bytes(machine.memory)),
-        ("the kernel holds, a connection, at most", bytes(machine.kernel_buffering)),
+        ("kernel buffering per connection", bytes(machine.kernel_buffering)),
     ];
     let rows = rows.into_iter().map(|(name, value)| (name.to_owned(), value));
     let sysctls = machine.sysctls.iter().map(|(name, value)| (name.clone(), value.replace('\t', " ")));
-    let told = rows.chain(sysctls).filter(|(_, value)| !value.is_empty());
-    told.fold(Table::default(), |table, (name, value)| table.row([name, value]))
+    let known = rows.chain(sysctls).filter(|(_, value)| !value.is_empty());
+    known.fold(Table::default(), |table, (name, value)| table.row([name, value]))
 }
 
 /// Seconds since 1970 as a date and a time of day.
 fn utc(seconds: u64) -> String {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // The calendar repeats every 400 years of 146,097 days. Years begin in March here, so that the day that leap years add
-    // is their last, and the months before it follow one pattern of 153 days in five.
+    // The calendar repeats every 400 years (146,097 days). Years start in March here, so that the leap day is the last one, and the
+    // months before it follow one pattern of 153 days in five.
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
@@ -49,11 +49,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_told_as_dates() {
-        let told = [0, 951_782_400, 951_868_799, 1_709_164_800, 4_102_444_799].map(utc);
+    fn times_are_printed_as_dates() {
+        let printed = [0, 951_782_400, 951_868_799, 1_709_164_800, 4_102_444_799].map(utc);
 
         assert_eq!(
-            told,
+            printed,
             [
                 "1970-01-01 00:00 UTC",
                 "2000-02-29 00:00 UTC",
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_has_no_row() {
+    fn unknown_values_have_no_row() {
         let run = Run::new("", vec![], 0, "127.0.0.1:7".to_owned(), Machine::default());
         assert_eq!(environment(&run), Table::default());
 

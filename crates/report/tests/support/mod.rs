@@ -1,4 +1,4 @@
-//! What the tests of report share with the fuzz targets: a record drawn in every way there is.
+//! Shared by the tests of report and the fuzz targets: draws a record in every form.
 
 // Each test file is a program of its own and uses only a part of this.
 #![allow(dead_code)]

@@ -1,10 +1,10 @@
-//! Any bytes, read as a record and drawn in every way: nothing panics, and every drawing is bounded and whole.
+//! Reads any bytes as a record and draws it in every form: nothing panics, and every drawing is complete and bounded.
 
 use echoctl_record::{Machine, Run};
 use echoctl_report::terminal::Colour;
 use echoctl_report::{Chart, charts, compare_page, csv, plain, run_page, svg, tables, terminal};
 
-/// Reads `input` as a record or as lines of a run; what is one is drawn, what is none has an error of one line.
+/// Reads `input` as a record or as JSON lines. A run is drawn, anything else has an error of one line.
 pub(crate) fn check(input: &[u8]) {
     match Run::read(input) {
         Ok(run) => check_run(&run, input.len()),
@@ -34,11 +34,12 @@ pub(crate) fn check_run(run: &Run, length: usize) {
     check_markup(&run_page(run).to_string(), length);
     check_numbers(&csv::samples(samples), samples.len());
 
-    let mut told = vec![tables::environment(run)];
-    told.extend(tables::ending(run));
-    told.extend(tables::peak_sample(samples).map(|sample| tables::path(sample, &limits)));
-    told.push(tables::side_by_side(("one", tables::environment(run)), ("two", tables::environment(run))));
-    for table in told {
+    let mut tables_of_run = vec![tables::environment(run)];
+    tables_of_run.extend(tables::ending(run));
+    tables_of_run.extend(tables::peak_sample(samples).map(|sample| tables::path(sample, &limits)));
+    tables_of_run
+        .push(tables::side_by_side(("one", tables::environment(run)), ("two", tables::environment(run))));
+    for table in tables_of_run {
         let rows = table.rows.len() + 1;
         assert!(table.to_text().chars().count() <= 4 * length + 400 * rows, "{table:?}");
     }
@@ -67,10 +68,10 @@ fn check_chart(chart: &Chart) {
     check_numbers(&csv::write(chart), rows);
 }
 
-/// SVG and HTML: coordinates are numbers, and the drawing is small whatever was measured. Text has its own length.
+/// SVG and HTML: coordinates are finite, and the drawing is small whatever was measured. Text has its own length.
 fn check_markup(markup: &str, text: usize) {
     assert!(markup.len() < (3 << 20) + 60 * text, "{} bytes for a text of {text}", markup.len());
-    // Text is escaped, so what stands between these two is a tag, and no tag has foreign words in it.
+    // Text is escaped, so anything between these two characters is a tag, and no tag contains foreign words.
     for tag in markup.split('<').skip(1).filter_map(|rest| rest.split('>').next()) {
         for nonsense in ["=\"NaN", "=\"inf", "=\"-inf", "MNaN", "LNaN", "Minf", "Linf", " NaN", " inf"] {
             assert!(!tag.contains(nonsense), "{nonsense} in {tag:?}");
