@@ -19,10 +19,10 @@ pub(crate) const DEFAULT: &str = "127.0.0.1:7007";
 /// The argument of commands that connect to a server.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServerAddress {
-    /// Server: host:port or a loopback port
+    /// Server address: host:port, :port or port [default: 127.0.0.1:7007]
     ///
-    /// A port is written 7007 or :7007. Of a host name, every address is tried. If ECHOCTL_ADDR is set, it is the default.
-    #[arg(env = "ECHOCTL_ADDR", hide_env = true, default_value = DEFAULT, value_name = "ADDR")]
+    /// A port without a host is on loopback. The default can be set with the environment variable ECHOCTL_ADDR.
+    #[arg(env = VARIABLE, hide_env = true, default_value = DEFAULT, hide_default_value = true, value_name = "ADDR", help_heading = "Target")]
     pub(crate) addr: String,
 }
 
@@ -34,9 +34,21 @@ pub(crate) struct ServerAddress {
 /// # Errors
 /// Exit 2 if `target` is not an address; exit 4 if the name cannot be resolved within [`RESOLVE_TIMEOUT`].
 pub(crate) fn to_connect(target: &str) -> Result<Vec<SocketAddr>, Failure> {
-    let addrs = addresses(target, lookup)?;
+    let failure = |error: AddressError| {
+        let failure = match error {
+            AddressError::Invalid(why) => Failure::usage(format_args!("invalid address '{target}': {why}")),
+            AddressError::Unresolved(why) => {
+                Failure::new(Exit::Unreachable, anyhow!("cannot resolve {target}: {why}"))
+            }
+        };
+        match std::env::var(VARIABLE) {
+            Ok(value) if value == target => failure.hint(format_args!("this is the value of {VARIABLE}")),
+            _ => failure,
+        }
+    };
+    let addrs = addresses(target, lookup).map_err(failure)?;
     if addrs.iter().any(|addr| addr.port() == 0) {
-        return Err(invalid(target, "cannot connect to port 0"));
+        return Err(failure(AddressError::Invalid("cannot connect to port 0")));
     }
     Ok(distinct(addrs.into_iter().map(at_loopback)))
 }
@@ -47,7 +59,10 @@ pub(crate) fn to_connect(target: &str) -> Result<Vec<SocketAddr>, Failure> {
 /// # Errors
 /// Those of [`to_connect`], as text.
 pub(crate) fn to_listen(text: &str) -> Result<SocketAddr, String> {
-    let addrs = addresses(text, lookup).map_err(|failure| failure.to_string())?;
+    let addrs = addresses(text, lookup).map_err(|error| match error {
+        AddressError::Invalid(why) => why.to_owned(),
+        AddressError::Unresolved(why) => format!("cannot resolve it: {why}"),
+    })?;
     let is_ours = |addr: &&SocketAddr| UdpSocket::bind((addr.ip(), 0)).is_ok();
     addrs.iter().find(is_ours).or(addrs.first()).copied().ok_or_else(|| "the name has no address".to_owned())
 }
@@ -56,7 +71,7 @@ pub(crate) fn to_listen(text: &str) -> Result<SocketAddr, String> {
 fn addresses(
     target: &str,
     lookup: impl FnOnce(&str, u16) -> Result<Vec<SocketAddr>, String>,
-) -> Result<Vec<SocketAddr>, Failure> {
+) -> Result<Vec<SocketAddr>, AddressError> {
     if target == DEFAULT {
         let port = target.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or_default();
         return Ok(vec![SocketAddr::new(loopback(), port)]);
@@ -64,14 +79,17 @@ fn addresses(
     if let Ok(addr) = target.parse() {
         return Ok(vec![canonical(addr)]);
     }
+    if target.contains("://") {
+        return Err(AddressError::Invalid("expected host:port, not a URL"));
+    }
     let (host, port) = target.rsplit_once(':').unwrap_or(("", target));
     let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
     let Some(port) = port.parse::<u16>().ok().filter(|_| is_number) else {
         let is_host = host.is_empty() && !is_number;
-        return Err(invalid(
-            target,
-            if is_host { "expected host:port or a port" } else { "expected a port from 0 to 65535" },
-        ));
+        return Err(AddressError::Invalid(match is_host {
+            true => "expected host:port or a port",
+            false => "expected a port from 0 to 65535",
+        }));
     };
     let both =
         [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()].map(|ip| SocketAddr::new(ip, port));
@@ -80,18 +98,21 @@ fn addresses(
     }
     // `[fe80::1%eth0]`: the resolver accepts names of interfaces, but no brackets.
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let unreachable = |why| Failure::new(Exit::Unreachable, anyhow!("cannot resolve {target}: {why}"));
     let is_localhost = host.eq_ignore_ascii_case("localhost");
     let mut addrs = match lookup(host, port) {
         Err(_) if is_localhost => Vec::new(),
-        answer => answer.map_err(unreachable)?,
+        answer => answer.map_err(AddressError::Unresolved)?,
     };
     if is_localhost {
         // Many hosts files have only its IPv4 address, and a server on "localhost" may listen at either.
         addrs.extend(both);
     }
     let addrs = distinct(addrs.into_iter().map(canonical));
-    if addrs.is_empty() { Err(unreachable("the name has no address".to_owned())) } else { Ok(addrs) }
+    if addrs.is_empty() {
+        Err(AddressError::Unresolved("the name has no address".to_owned()))
+    } else {
+        Ok(addrs)
+    }
 }
 
 /// Calls the system's resolver. Without a network it can take half a minute, so it runs on a thread of its own, which is
@@ -104,7 +125,11 @@ fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     })
     .map_err(|error| error.to_string())?;
     match answers.recv_timeout(RESOLVE_TIMEOUT) {
-        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Ok(answer) => answer.map_err(|error| {
+            // The standard library's own words before those of the resolver.
+            let text = error.to_string();
+            text.strip_prefix("failed to lookup address information: ").map(str::to_owned).unwrap_or(text)
+        }),
         Err(_) => Err(format!("no answer within {} s", RESOLVE_TIMEOUT.as_secs())),
     }
 }
@@ -138,9 +163,17 @@ fn distinct(addrs: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     distinct
 }
 
-fn invalid(target: &str, why: &str) -> Failure {
-    Failure::usage(format_args!("invalid address '{target}': {why}"))
+/// Why a text does not stand for an address.
+#[derive(Debug)]
+enum AddressError {
+    /// It is not an address.
+    Invalid(&'static str),
+    /// Its name cannot be resolved.
+    Unresolved(String),
 }
+
+/// The environment variable with the default address.
+const VARIABLE: &str = "ECHOCTL_ADDR";
 
 /// Time limit for resolving a name: about as long as a user waits before suspecting a fault.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(4);
@@ -170,14 +203,14 @@ mod tests {
 
     #[test]
     fn a_name_without_addresses_is_unreachable() {
-        let error = |answer: Result<Vec<SocketAddr>, String>| {
-            addresses("example.test:7", |_, _| answer).expect_err("unresolved").to_string()
+        let error = |answer: Result<Vec<SocketAddr>, String>| match addresses("example.test:7", |_, _| answer)
+        {
+            Err(AddressError::Unresolved(why)) => why,
+            other => panic!("{other:?}"),
         };
 
-        assert!(error(Ok(Vec::new())).contains("no address"));
-        assert!(
-            error(Err("no such host".to_owned())).contains("cannot resolve example.test:7: no such host")
-        );
+        assert_eq!(error(Ok(Vec::new())), "the name has no address");
+        assert_eq!(error(Err("no such host".to_owned())), "no such host");
     }
 
     #[test]
@@ -214,9 +247,17 @@ mod tests {
 
     #[test]
     fn invalid_addresses_are_refused() {
-        for wrong in
-            ["banana", "", "127.0.0.1:99999", "[::1]:http", "localhost:", "localhost:+7", "70000", ":0"]
-        {
+        for wrong in [
+            "banana",
+            "",
+            "http://localhost:80",
+            "127.0.0.1:99999",
+            "[::1]:http",
+            "localhost:",
+            "localhost:+7",
+            "70000",
+            ":0",
+        ] {
             let error = to_connect(wrong).expect_err(wrong).to_string();
             assert!(error.contains(&format!("invalid address '{wrong}': ")), "{error}");
         }

@@ -22,6 +22,7 @@ use echoctl_observe::Process;
 use echoctl_record::{Bytes, Sample, Verdict};
 
 use crate::address;
+use crate::called;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt;
 use crate::output::{self, Data, ignore_broken_pipe, json_line, offer_json, print_styled};
@@ -62,7 +63,11 @@ pub(crate) fn run(args: &Args) -> Outcome {
     };
     let addr: SocketAddr = match &target {
         Some(target) => target.addr(),
-        None => args.consent.find(&supported(given)?)?.first_listening()?,
+        None => args
+            .consent
+            .find(&supported(given)?)
+            .map_err(|failure| command_hint(failure, given))?
+            .first_listening()?,
     };
     if target.is_none() {
         // Watching a process takes a few file descriptors. If the limit cannot be raised, it stays as it is.
@@ -141,6 +146,14 @@ fn host(addr: &str) -> String {
     let port = addr.strip_prefix(':').unwrap_or(addr);
     let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     if is_port { format!("localhost:{port}") } else { addr.to_owned() }
+}
+
+/// Adds a hint if an address looks like a program.
+fn command_hint(failure: Failure, addr: &str) -> Failure {
+    match std::path::Path::new(addr).is_file() {
+        true => failure.hint(format_args!("to start a server: {} audit -- {addr}", called())),
+        false => failure,
+    }
 }
 
 /// Refuses addresses of transports that are not supported.

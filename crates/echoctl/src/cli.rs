@@ -3,9 +3,7 @@
 use std::ffi::OsString;
 use std::{env, process};
 
-use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use echoctl_record::printable;
 
 use crate::audit;
 use crate::called;
@@ -25,6 +23,7 @@ use crate::report;
 use crate::send;
 use crate::serve;
 use crate::supervise;
+use crate::usage_error;
 use crate::watch;
 
 /// An instrument for backpressure in TCP servers
@@ -88,19 +87,17 @@ impl Cli {
                 output::choose(cli.color);
                 return Ok(cli);
             }
-            Err(error) => quotable(error),
+            Err(error) => error,
         };
-        let mut text = error.render().to_string();
-        // The text of a value's own parser may quote the value too.
-        if let Some(source) = std::error::Error::source(&error).map(ToString::to_string) {
-            text = text.replace(&source, &output::indent_continuations(&source));
-        }
+        let exit_code = error.exit_code();
         if error.use_stderr() {
-            output::note(text.trim_end().replace("\n\n  tip: ", "\nhint: "));
+            let arguments: Vec<String> =
+                env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+            output::note(usage_error::render(error, &arguments));
         } else {
-            output::print_styled(&help::styled(text.trim_end()))?;
+            output::print_styled(&help::styled(error.render().to_string().trim_end()))?;
         }
-        process::exit(error.exit_code())
+        process::exit(exit_code)
     }
 
     /// The command with its version and the parts that all commands have. Examples call the program `program`.
@@ -152,25 +149,6 @@ fn colour_choice(arguments: impl Iterator<Item = OsString>) -> ColourChoice {
         choice = value.and_then(|value| ColourChoice::from_str(&value, false).ok()).unwrap_or(choice);
     }
     choice
-}
-
-/// The same error with each quoted word on one line, without control characters.
-fn quotable(mut error: clap::Error) -> clap::Error {
-    let quoted: Vec<(ContextKind, ContextValue)> = error
-        .context()
-        .filter_map(|(kind, value)| match value {
-            ContextValue::String(word) => Some((kind, ContextValue::String(printable(word).into_owned()))),
-            ContextValue::Strings(words) => {
-                let words = words.iter().map(|word| printable(word).into_owned()).collect();
-                Some((kind, ContextValue::Strings(words)))
-            }
-            _ => None,
-        })
-        .collect();
-    for (kind, value) in quoted {
-        error.insert(kind, value);
-    }
-    error
 }
 
 const EXAMPLES: &str = "\

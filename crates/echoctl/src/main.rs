@@ -29,6 +29,7 @@ mod send;
 mod serve;
 mod supervise;
 mod sys;
+mod usage_error;
 mod values;
 mod view;
 mod watch;

@@ -49,7 +49,13 @@ impl OutputFile {
     /// # Errors
     /// If it cannot be written.
     pub(crate) fn new(path: &Path) -> anyhow::Result<OutputFile> {
-        let place = Place::of(path).with_context(|| cannot_write(path))?;
+        let place = Place::of(path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                let folder = parent_folder(path).display();
+                anyhow!("{}: the folder {folder} does not exist", cannot_write(path))
+            }
+            _ => anyhow::Error::new(error).context(cannot_write(path)),
+        })?;
         Ok(OutputFile { path: path.to_owned(), place })
     }
 

@@ -28,9 +28,6 @@ use result::Summary;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    server: ServerAddress,
-
     /// Number of connections
     ///
     /// Each has at most one frame in flight.
@@ -66,6 +63,9 @@ pub(crate) struct Args {
     /// It must match the server's: lines (newline-terminated), u16 or u32 (big-endian length prefix), raw (bytes as they come).
     #[arg(long, help_heading = "I/O", default_value = "lines", value_name = "NAME")]
     framing: Framing,
+
+    #[command(flatten)]
+    server: ServerAddress,
 
     /// Print the result as one JSON object
     #[arg(short = 'J', long, help_heading = "Output")]

@@ -44,9 +44,6 @@ use progress::SendProgress;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    server: ServerAddress,
-
     /// Framing: lines, u16, u32, raw
     ///
     /// It must match the server's. With u16 and u32, each line of the input becomes the payload of a frame, and the payload of each reply is printed as a
@@ -65,6 +62,9 @@ pub(crate) struct Args {
     /// In either direction. While stdin is open and has no data, the time does not count.
     #[arg(long, help_heading = "Limits", default_value = "10s", value_name = "TIME", value_parser = values::positive_duration)]
     timeout: Duration,
+
+    #[command(flatten)]
+    server: ServerAddress,
 }
 
 const EXAMPLES: &str = "\

@@ -81,6 +81,17 @@ fn failure(error: Error) -> Failure {
         error @ Error::AddressInUse { .. } => {
             Failure::new(Exit::Failed, anyhow!("{error}\nhint: choose another port with --addr"))
         }
+        Error::Listen { addr, source } => {
+            let hint = match source.kind() {
+                io::ErrorKind::AddrNotAvailable => Some("this host has no interface with that address"),
+                io::ErrorKind::PermissionDenied => {
+                    Some("ports below 1024 need a privilege: choose another port with --addr")
+                }
+                _ => None,
+            };
+            let failure = Failure::new(Exit::Failed, Error::Listen { addr, source });
+            hint.into_iter().fold(failure, Failure::hint)
+        }
         error => Failure::new(Exit::Failed, error),
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text);
     let factor = bytes_in(unit).filter(|_| is_number(number)).ok_or(
-        "not a size: expected a number of bytes, or one with a unit as in 64KiB or 1.5MiB, \
+        "not a size: expected bytes, or a number with a unit such as 64KiB or 1.5MiB, \
          at most 9223372036854775807 bytes",
     )?;
     scaled(number, factor)
@@ -38,7 +38,9 @@ pub(crate) fn rate(text: &str) -> Result<u64, String> {
     let text = text.trim();
     positive_size(text.strip_suffix("/s").unwrap_or(text)).map_err(|error| {
         if error.starts_with("not a size") {
-            format!("not a rate: expected bytes per second as in 64MiB or 64MiB/s, at most {MAX_BYTES} bytes")
+            format!(
+                "not a rate: expected bytes per second, such as 64MiB or 64MiB/s, at most {MAX_BYTES} bytes"
+            )
         } else {
             format!("{error} per second")
         }
@@ -59,7 +61,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         let (unit, after) = after.split_at(end);
         let factor = if is_bare { Some(SECOND) } else { nanoseconds_in(unit) };
         let factor = factor.filter(|_| is_number(number)).ok_or(
-            "not a time: expected seconds, or a number with a unit as in 250ms, 3s, 2m or 1h 30m, at most 365d",
+            "not a time: expected seconds, or a number with a unit such as 250ms, 3s, 2m or 1h 30m, at most 365d",
         )?;
         total = total.zip(scaled(number, factor)).and_then(|(total, more)| total.checked_add(more));
         rest = after.trim_start();

@@ -41,7 +41,7 @@ pub(crate) struct Args {
     /// Number of attacking connections
     ///
     /// More than one shows whether the server's limit is per connection or global.
-    #[arg(short, long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000),
+    #[arg(short, long, default_value_t = 1, value_name = "N", value_parser = values::number::<u32>(1..=1000),
           help_heading = "Load")]
     pub(super) connections: u32,
 

@@ -37,6 +37,12 @@ fn hint(error: &Error) -> Option<String> {
         Error::NeverListened { elsewhere: Some(_), .. } => {
             "make the command listen on $PORT or {port}, or give its address before --".to_owned()
         }
+        Error::Ended { .. } => {
+            "the command must listen on $PORT or {port}, and stay in the foreground".to_owned()
+        }
+        Error::NeverListened { elsewhere: None, .. } => {
+            "make the command listen on $PORT or {port} within --ready-timeout".to_owned()
+        }
         Error::AddrInUse { .. } => format!(
             "omit ADDR to use a free port, or give another address; to audit the server that is running there, omit the \
              command: {echoctl} audit ADDR"

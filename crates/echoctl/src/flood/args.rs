@@ -9,7 +9,7 @@ use echoctl_observe::MemoryShare;
 use echoctl_proto::Framing;
 use echoctl_server::raise_descriptor_limit;
 
-use crate::address;
+use crate::address::ServerAddress;
 use crate::consent::Consent;
 use crate::exit::Failure;
 use crate::recording::RecordArgs;
@@ -103,11 +103,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SIZE", value_parser = values::positive_size, help_heading = "I/O", hide_short_help = true)]
     rcvbuf: Option<u64>,
 
-    /// Server address: host:port, :port or port [default: 127.0.0.1:7007]
-    ///
-    /// A port without a host is on loopback. The default can be set with the environment variable ECHOCTL_ADDR.
-    #[arg(env = "ECHOCTL_ADDR", hide_env = true, default_value = address::DEFAULT, hide_default_value = true, value_name = "ADDR", help_heading = "Target")]
-    pub(super) addr: String,
+    #[command(flatten)]
+    pub(super) server: ServerAddress,
 
     /// Measure the memory of this process and its children [default: the listener at ADDR]
     #[arg(long, value_name = "PID", value_parser = values::number::<u32>(values::PIDS), help_heading = "Target", hide_short_help = true)]

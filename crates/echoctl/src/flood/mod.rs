@@ -32,13 +32,13 @@ use crate::output::note;
 use crate::recording::Recorder;
 
 pub(crate) fn run(args: Args) -> Outcome {
-    let target = args.consent.find(&args.addr)?;
+    let target = args.consent.find(&args.server.addr)?;
     let given = args.pid.map(Target::of_pid).transpose()?;
     // One thread to write and one to read. More would take processor time from a server on this host.
     let runtime = echoctl_server::runtime(Some(2))?;
     args.check_descriptors()?;
     let machine = echoctl_observe::machine();
-    let recorder = Recorder::new(&args.recording, args.addr.clone(), machine.clone())?;
+    let recorder = Recorder::new(&args.recording, args.server.addr.clone(), machine.clone())?;
     let opened = target.open(|addr, within| {
         let config = args.config(addr, within)?;
         match runtime.block_on(Flood::connect(config.clone())) {

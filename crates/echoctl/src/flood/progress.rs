@@ -44,7 +44,7 @@ impl ProgressView {
         if args.json {
             ProgressView::Json
         } else if is_live() && !args.plain {
-            let title = format!("flood to {}: {}", args.addr, what(config));
+            let title = format!("flood to {}: {}", args.server.addr, what(config));
             ProgressView::Live {
                 screen: Screen::new(),
                 view: PathView::default(),

@@ -64,7 +64,7 @@ impl Session {
     ) -> Session {
         Session {
             config: config.clone(),
-            target: args.addr.clone(),
+            target: args.server.addr.clone(),
             memory,
             pids: server.pids,
             json: args.json,

@@ -8,6 +8,7 @@ use echoctl_record::{Bytes, DisconnectKind, Evidence, Judgement, Queues, Rate, S
 
 use super::judge::{Observed, judge, since_it_stopped_reading};
 use super::session::Session;
+use crate::consent::ECHO_HINT;
 use crate::exit::Exit;
 use crate::output::{self, ignore_broken_pipe, json_line, print, terminal_size};
 use crate::view::path;
@@ -27,12 +28,22 @@ impl Session {
         for fault in faults(outcome) {
             output::error(fault);
         }
+        if self.was_refused(outcome) {
+            output::note(format_args!("hint: {ECHO_HINT}"));
+        }
         let is_good = outcome.is_good() && !self.server_ended && !self.closed_by_server;
         // The files are written even if stdout is closed.
         let written = self.recorder.finish(|run| run.summary = Some(summary));
         ignore_broken_pipe(printed)?;
         written?;
         Ok(if is_good { Exit::Done } else { Exit::Failed })
+    }
+
+    /// Whether the server closed a connection before any reply, as it does if it cannot decode the frames.
+    fn was_refused(&self, outcome: &Outcome) -> bool {
+        let is_closed = |ending: &Ending| matches!(ending, Ending::PeerClosed { .. });
+        let reads = !matches!(self.config.reading, Reading::Nothing);
+        reads && outcome.totals.consumed == 0 && outcome.endings.iter().any(is_closed)
     }
 
     /// The verdict on the server, if the run was a test of it.

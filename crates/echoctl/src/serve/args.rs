@@ -13,7 +13,7 @@ use echoctl_server::{Config, Io, MinRate, Policy};
 
 use crate::address;
 use crate::exit::Failure;
-use crate::values::{duration, positive_duration, positive_size, rate};
+use crate::values::{duration, number, positive_duration, positive_size, rate};
 
 /// Run an echo server with a selectable backpressure policy
 ///
@@ -59,7 +59,7 @@ pub(crate) struct Args {
     /// Maximum number of open connections, at most 1048576
     ///
     /// Further ones wait in the accept backlog.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=Config::MOST_CONNECTIONS as i64), default_value_t = Config::MAX_CONNECTIONS as u32, value_name = "N", help_heading = "Limits", hide_short_help = true)]
+    #[arg(long, value_parser = number::<u32>(1..=Config::MOST_CONNECTIONS as u64), default_value_t = Config::MAX_CONNECTIONS as u32, value_name = "N", help_heading = "Limits", hide_short_help = true)]
     max_connections: u32,
 
     /// Idle timeout, without input or pending replies [default: off]
@@ -108,7 +108,7 @@ pub(crate) struct Args {
     io: IoMode,
 
     /// Number of runtime threads (--io tasks only), at most 1024 [default: one per core]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=Config::MOST_WORKERS as i64), value_name = "N", help_heading = "I/O", hide_short_help = true)]
+    #[arg(long, value_parser = number::<u16>(1..=Config::MOST_WORKERS as u64), value_name = "N", help_heading = "I/O", hide_short_help = true)]
     workers: Option<u16>,
 
     /// Send buffer of each connection (SO_SNDBUF) [default: sized by the kernel]
@@ -326,7 +326,7 @@ fn timeout(text: &str) -> Result<Duration, String> {
     let most = Config::LONGEST_TIMEOUT;
     positive_duration(text).and_then(|time| match time <= most {
         true => Ok(time),
-        false => Err(format!("must be at most {}", humantime::format_duration(most))),
+        false => Err(format!("must be at most {}d", most.as_secs() / 86_400)),
     })
 }
 
