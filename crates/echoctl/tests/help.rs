@@ -5,7 +5,7 @@ mod peer;
 use peer::{echoctl, text};
 
 /// Commands whose `-h` does not fit yet; the empty name is the program.
-const NOT_YET: &[&str] = &["", "serve", "flood", "watch", "report", "compare"];
+const NOT_YET: &[&str] = &["", "report", "compare"];
 
 /// Lines and columns of a small terminal.
 const SCREEN: (usize, usize) = (24, 80);
