@@ -23,7 +23,7 @@ fn conforms(value: &Value, schema: &Value) -> Result<(), String> {
             "number" => field.is_number(),
             "string" => field.is_string(),
             "array" => field.is_array(),
-            other => return Err(format!("{other} is no type that this test knows")),
+            other => return Err(format!("unknown type {other}")),
         };
         if !fits {
             return Err(format!("{name} is {field}"));

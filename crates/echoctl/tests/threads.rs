@@ -1,7 +1,7 @@
-//! A thread that the system refuses is an error with words, in every command: never a panic, and never an abort.
+//! A thread that the system refuses is an error message in every command: never a panic, and never an abort.
 
-#![cfg(target_os = "linux")] // its limits on processes and address space are what refuses them
-#![allow(clippy::unwrap_used)] // the helpers of tests are tests, which clippy cannot see
+#![cfg(target_os = "linux")] // its limits on processes and address space refuse threads
+#![allow(clippy::unwrap_used)] // clippy does not recognise helpers of tests
 
 mod peer;
 
@@ -15,19 +15,20 @@ use std::time::Duration;
 use peer::text;
 use tempfile::TempDir;
 
-/// The program where every user may run it, which a build directory below a private home is not.
+/// A copy of the program that every user may run; a build directory below a private home would prevent that.
 fn program_for_all() -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
     let program = dir.path().join("echoctl");
-    // By another process: a child of the other test would inherit our open file, which then cannot be run.
+    // Copied by another process: a child of the other test would inherit an open file, which cannot be executed.
     let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_echoctl")).arg(&program).status().unwrap();
     assert!(copied.success());
     fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
     (dir, program)
 }
 
-/// Runs `program` below a shell that has set a limit, with a line on standard input. One that hangs is ended by a signal.
+/// Runs `program` below a shell that has set a limit, with a line on standard input. A hung program is stopped by a
+/// signal.
 fn run(limit: &str, program: &Path, arguments: &[&str], user: Option<u32>) -> Output {
     let mut command = Command::new("sh");
     command
@@ -44,9 +45,9 @@ fn run(limit: &str, program: &Path, arguments: &[&str], user: Option<u32>) -> Ou
 }
 
 #[test]
-fn no_command_panics_where_no_thread_is_to_be_had() {
+fn no_command_panics_when_threads_are_refused() {
     let (_dir, program) = program_for_all();
-    // The limit does not hold for root, but for a user without processes.
+    // The limit does not apply to root, but to a user without processes.
     let user = (fs::metadata("/proc/self").unwrap().uid() == 0).then_some(NO_USER);
     let addr = peer::server(peer::echo);
     let others = ["--allow-other-user"];
@@ -64,16 +65,17 @@ fn no_command_panics_where_no_thread_is_to_be_had() {
         &["lesson", "unbounded", "--yes"],
     ];
     for command in commands {
-        // bash has -u for the number of processes, dash -p.
+        // The limit on processes is -u in bash, and -p in dash.
         let output = run("ulimit -u 1 || ulimit -p 1", &program, command, user);
 
-        let (told, code) = (text(&output.stderr), output.status.code());
-        let is_told = told.contains("start a thread: ") || told.contains("start the runtime's threads: ");
-        assert!(is_told, "{command:?}: {code:?} {told}");
-        assert!(matches!(code, Some(1 | 3 | 4)), "{command:?}: {code:?} {told}");
-        assert!(!told.contains("panicked"), "{command:?}: {told}");
-        let says_it_once = told.lines().all(|line| line.matches("os error").count() <= 1);
-        assert!(says_it_once, "{command:?}: {told}");
+        let (stderr, code) = (text(&output.stderr), output.status.code());
+        let is_reported =
+            stderr.contains("start a thread: ") || stderr.contains("start the runtime's threads: ");
+        assert!(is_reported, "{command:?}: {code:?} {stderr}");
+        assert!(matches!(code, Some(1 | 3 | 4)), "{command:?}: {code:?} {stderr}");
+        assert!(!stderr.contains("panicked"), "{command:?}: {stderr}");
+        let is_printed_once = stderr.lines().all(|line| line.matches("os error").count() <= 1);
+        assert!(is_printed_once, "{command:?}: {stderr}");
     }
 }
 
@@ -81,7 +83,7 @@ fn no_command_panics_where_no_thread_is_to_be_had() {
 fn no_command_panics_with_little_address_space() {
     let program = Path::new(env!("CARGO_BIN_EXE_echoctl"));
     let addr = peer::server(peer::echo);
-    // The kernel kills a program that does not even fit: a debug build has 16 MiB of code and data.
+    // The kernel kills a program that does not fit at all: a debug build has 16 MiB of code and data.
     let starts = |kibibytes: &u64| {
         run(&format!("ulimit -v {kibibytes}"), program, &["--version"], None).status.success()
     };
@@ -96,12 +98,12 @@ fn no_command_panics_with_little_address_space() {
         ] {
             let output = run(&format!("ulimit -v {kibibytes}"), program, command, None);
 
-            let told = text(&output.stderr);
-            assert!(!told.contains("panicked"), "{command:?} with {kibibytes} KiB: {told}");
+            let stderr = text(&output.stderr);
+            assert!(!stderr.contains("panicked"), "{command:?} with {kibibytes} KiB: {stderr}");
             assert!(output.status.code().is_some(), "{command:?} with {kibibytes} KiB: {output:?}");
         }
     }
 }
 
-/// A user whom no system gives processes to run: the one below `nobody` of most.
+/// A user without processes on any system: the one below `nobody` on most of them.
 const NO_USER: u32 = 65_533;
