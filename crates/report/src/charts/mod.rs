@@ -52,6 +52,8 @@ fn queues_with_peaks(samples: &[Sample], limits: &SocketLimits, stall: Option<Ra
         true => "Bytes in flight, by location",
         false => "Bytes in the kernels' queues",
     };
+    // Of a server that need not echo the band does not exist, rather than being hidden.
+    let bands = bands.into_iter().filter(|series| is_echo || series.label != INSIDE);
     let chart = with_visible(Chart { peak_span: stall, ..Chart::bands(title, Unit::Bytes) }, bands);
     let order = "From the client that sends (top) to the client that reads (bottom).";
     let text = match peak(&chart, INSIDE) {
@@ -124,7 +126,7 @@ pub fn window(samples: &[Sample]) -> Chart {
 }
 
 /// Adds those of `series` that have points, and names the others in the description.
-fn with_visible<const N: usize>(mut chart: Chart, all: [Series; N]) -> Chart {
+fn with_visible(mut chart: Chart, all: impl IntoIterator<Item = Series>) -> Chart {
     let (visible, hidden): (Vec<Series>, Vec<Series>) =
         all.into_iter().partition(|series| !series.points().is_empty());
     chart.series = visible;

@@ -10,7 +10,13 @@ pub fn rates(samples: &[Sample]) -> Chart {
     let chart = Chart::lines("Rates at which the client sent and read", Unit::Rate)
         .series(Series::new("sent", Ink::Orange, Stroke::Solid, rate(samples, |sample| sample.produced)))
         .series(Series::new("read", Ink::Blue, Stroke::Dashed, rate(samples, |sample| sample.consumed)));
-    finish(chart, samples, "Where sending stops while nothing is read, backpressure blocks the client.")
+    // A single request stops by itself, and so may the input of a server that need not echo.
+    let is_echo = samples.iter().all(|sample| sample.is_echo != Some(false));
+    let text = match is_echo {
+        true => "Where sending stops while nothing is read, backpressure blocks the client.",
+        false => "Both are averages over half a second.",
+    };
+    finish(chart, samples, text)
 }
 
 /// The growth of a counter per second, over spans of at least `WINDOW`; each point is in the middle of its span.

@@ -175,6 +175,6 @@ fn a_server_that_pushes_has_no_inside_and_no_open_window() {
     let (queues, window) = (queues(&samples, &SocketLimits::default()), window(&samples));
 
     assert!(!queues.description.contains("0 B"), "{}", queues.description);
-    assert!(queues.description.contains("cannot be computed"), "{}", queues.description);
+    assert!(queues.description.ends_with("it need not write what it reads."), "{}", queues.description);
     assert!(!window.description.contains("never closed"), "{}", window.description);
 }

@@ -11,7 +11,7 @@ pub use environment::environment;
 use crate::table::ABSENT;
 use crate::{Table, charts};
 
-/// Every place on the path at the time of `sample`, from producer to consumer: what was sent is what was read back plus
+/// Every place on the path at the time of `sample`, from producer to consumer. Of an echo, what was sent is what was read back plus
 /// everything in between. No queue of a kernel exceeds `limits`.
 pub fn path(sample: &Sample, limits: &SocketLimits) -> Table {
     let queues = Queues::within(sample, limits);
@@ -24,11 +24,18 @@ pub fn path(sample: &Sample, limits: &SocketLimits) -> Table {
     )
     .row(row("sent by the client", "", Some(sample.produced)))
     .row(row("  client send queue", "the client's kernel", queues.client_send))
-    .row(row("  server receive queue", "the server's kernel", queues.server_receive))
-    .row(row("  inside the server", "the server", queues.inside_server))
-    .row(row("  server send queue", "the server's kernel", queues.server_send))
-    .row(row("  client receive queue", "the client's kernel", queues.client_receive))
-    .row(row("read back by the client", "", Some(sample.consumed)));
+    .row(row("  server receive queue", "the server's kernel", queues.server_receive));
+    // A server that need not echo has no such figure, and what it sends is not what it was sent.
+    let is_echo = sample.is_echo != Some(false);
+    let table = match is_echo {
+        true => table.row(row("  inside the server", "the server", queues.inside_server)),
+        false => table,
+    };
+    let read = if is_echo { "read back by the client" } else { "read by the client" };
+    let table = table
+        .row(row("  server send queue", "the server's kernel", queues.server_send))
+        .row(row("  client receive queue", "the client's kernel", queues.client_receive))
+        .row(row(read, "", Some(sample.consumed)));
     match queues.clamped {
         0 => table,
         clamped => table.row(row("counted twice (in motion)", "", Some(clamped))),
@@ -171,6 +178,20 @@ mod tests {
             path(&sample, &SocketLimits::default()).rows.into_iter().map(|mut row| row.remove(2)).collect();
 
         assert_eq!(bytes, ["1 MiB", "224 KiB", "100 KiB", "300 KiB", "100 KiB", "200 KiB", "100 KiB"]);
+    }
+
+    #[test]
+    fn a_server_that_pushes_has_no_row_for_its_inside() {
+        let sample = Sample {
+            is_echo: Some(false),
+            server_read: Some(9),
+            server_written: Some(0),
+            ..Sample::default()
+        };
+
+        let text = path(&sample, &SocketLimits::default()).to_text();
+
+        assert!(!text.contains("inside") && text.contains("server send queue"), "{text}");
     }
 
     #[test]
