@@ -1,5 +1,5 @@
-//! Promise: `echoctl dns` shows each message as it is on the wire, in events of the published shape, and answers on whether
-//! or not anybody reads them.
+//! Promise: `echoctl dns` prints each message as it is on the wire, as events that match the schema, and keeps answering when
+//! its output is not read.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -13,7 +13,7 @@ use std::time::Duration;
 use schema::{conforms, schema};
 use serde_json::Value;
 
-/// A running `echoctl dns --json` that ends when the test lets go of it.
+/// A running `echoctl dns --json`. Dropping it kills the process.
 struct Dns {
     child: Child,
     stdout: BufReader<ChildStdout>,
@@ -42,7 +42,7 @@ impl Dns {
         assert!(killed.success());
     }
 
-    /// Ends it, and returns its exit code and the events since it listens.
+    /// Terminates it, and returns its exit code and the events after `listening`.
     fn end(mut self) -> (Option<i32>, Vec<Value>) {
         self.terminate();
         let mut rest = Vec::new();
@@ -86,7 +86,7 @@ fn ask_tcp(addr: SocketAddr, message: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn each_message_is_an_event_of_the_published_shape_with_its_length_over_tcp_alone() {
+fn each_message_is_an_event_that_matches_the_schema() {
     let dns = Dns::start();
     let addr = dns.addr();
     let published = schema("dns");
@@ -113,17 +113,17 @@ fn each_message_is_an_event_of_the_published_shape_with_its_length_over_tcp_alon
 }
 
 #[test]
-fn it_answers_and_ends_though_nobody_reads_what_it_prints() {
+fn it_answers_and_exits_when_its_output_is_not_read() {
     let mut dns = Dns::start();
     let addr = dns.addr();
 
-    // Some 300 bytes each: more than the pipe, the reader's room and the log hold together.
+    // About 300 bytes each: more than the pipe and the log can buffer.
     for _ in 0..2000 {
         assert_eq!(ask_udp(addr, &query())[..2], [0x12, 0x34]);
     }
     dns.terminate();
 
-    // Nothing is read meanwhile: it ends all the same, and says that its last words were not heard.
+    // It exits although its output is not read, and its exit code reports the missing output.
     assert_eq!(dns.child.wait().unwrap().code(), Some(130));
 }
 
@@ -139,16 +139,20 @@ fn an_address_that_others_can_reach_is_warned_about() {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-        let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+        let stderr = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
 
         assert!(killed.success() && line.contains("listening"), "{line}");
-        assert_eq!(said.contains("warning") && said.contains("no rate limit"), is_open, "{addr}: {said}");
+        assert_eq!(
+            stderr.contains("warning") && stderr.contains("no rate limit"),
+            is_open,
+            "{addr}: {stderr}"
+        );
     }
 }
 
-/// The fault that this stands for: a length prefix that was cut to 16 bits let the client choose where messages begin.
+/// Regression: a length that was truncated to 16 bits let the client choose where messages begin.
 #[test]
-fn a_hostile_query_is_answered_by_one_short_message() {
+fn a_hostile_query_gets_one_short_reply() {
     let dns = Dns::start();
     let labels = [&[63][..], &[b'a'; 63]].concat().repeat(3);
     let mut hostile = [&[0, 9, 1, 0, 0x1f, 0x40, 0, 0, 0, 0, 0, 0][..], &labels, &[0, 0, 1, 0, 1]].concat();

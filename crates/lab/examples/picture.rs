@@ -1,4 +1,4 @@
-//! Draws the picture of the README: runs the demo with the program given, and writes its chart as SVG to the file given.
+//! Draws the chart of the README: runs the demo with the given program, and writes its chart as SVG to the given file.
 //!
 //! `cargo xtask docs` calls it with the release build.
 

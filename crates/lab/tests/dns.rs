@@ -1,4 +1,4 @@
-//! The answerer: a message a datagram over UDP, messages cut by their lengths over TCP, however the stream arrives.
+//! Promise: one reply per datagram over UDP, and in-order replies to length-prefixed queries over TCP, however the stream is split.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use echoctl_lab::dns::Answerer;
 use tokio::sync::oneshot;
 
-/// An answerer on a thread of its own, until the sender is dropped.
+/// A DNS server on a thread of its own, until the sender is dropped.
 fn answerer() -> (SocketAddr, oneshot::Sender<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let answerer = runtime.block_on(Answerer::bind(SocketAddr::from(([127, 0, 0, 1], 0)))).expect("it binds");
@@ -23,7 +23,7 @@ fn query(id: u16) -> Vec<u8> {
     [&header[..], b"\x05small\x04test\0\0\x01\0\x01"].concat()
 }
 
-fn led_by_its_length(message: &[u8]) -> Vec<u8> {
+fn length_prefixed(message: &[u8]) -> Vec<u8> {
     [&(message.len() as u16).to_be_bytes()[..], message].concat()
 }
 
@@ -44,22 +44,22 @@ fn next_reply(connection: &mut TcpStream) -> (u16, u16) {
 }
 
 #[test]
-fn queries_of_one_connection_are_answered_in_order_wherever_the_stream_is_cut() {
+fn queries_are_answered_in_order_at_every_split() {
     let (addr, _stop) = answerer();
-    let stream: Vec<u8> = (1..=3).flat_map(|id| led_by_its_length(&query(id))).collect();
+    let stream: Vec<u8> = (1..=3).flat_map(|id| length_prefixed(&query(id))).collect();
 
-    for cut in 0..stream.len() {
+    for split in 0..stream.len() {
         let mut connection = connect(addr);
-        connection.write_all(&stream[..cut]).expect("it reads");
-        connection.write_all(&stream[cut..]).expect("it reads");
+        connection.write_all(&stream[..split]).expect("it reads");
+        connection.write_all(&stream[split..]).expect("it reads");
 
         let replies: Vec<_> = (0..3).map(|_| next_reply(&mut connection)).collect();
-        assert_eq!(replies, [(1, 1), (2, 1), (3, 1)], "cut at {cut}");
+        assert_eq!(replies, [(1, 1), (2, 1), (3, 1)], "split at {split}");
     }
 }
 
 #[test]
-fn a_datagram_is_answered_by_a_datagram_and_junk_by_nothing() {
+fn a_datagram_gets_one_reply_and_junk_gets_none() {
     let (addr, _stop) = answerer();
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
@@ -76,13 +76,13 @@ fn a_datagram_is_answered_by_a_datagram_and_junk_by_nothing() {
 }
 
 #[test]
-fn a_stream_that_cannot_be_answered_is_closed_and_the_others_go_on() {
+fn a_stream_with_junk_is_closed_and_others_are_served() {
     let (addr, _stop) = answerer();
     let mut bad = connect(addr);
-    bad.write_all(&led_by_its_length(b"no message")).expect("it reads");
+    bad.write_all(&length_prefixed(b"no message")).expect("it reads");
 
     assert!(matches!(bad.read(&mut [0; 1]), Ok(0) | Err(_)), "it was answered");
     let mut good = connect(addr);
-    good.write_all(&led_by_its_length(&query(9))).expect("it reads");
+    good.write_all(&length_prefixed(&query(9))).expect("it reads");
     assert_eq!(next_reply(&mut good), (9, 1));
 }

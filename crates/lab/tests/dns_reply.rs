@@ -1,4 +1,4 @@
-//! The reply to any query, hostile ones included: its length, its status, and that another program's parser reads it.
+//! Promise: the reply to any query, including hostile ones, has the right status, a bounded length, and can be parsed independently.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +41,7 @@ fn is_truncated(reply: &[u8]) -> bool {
 }
 
 #[test]
-fn client_and_server_decide_what_is_too_large_for_udp() {
+fn client_and_server_limit_replies_over_udp() {
     for (size, text, truncated) in [
         (None, 400, false),
         (None, 600, true),
@@ -64,7 +64,7 @@ fn client_and_server_decide_what_is_too_large_for_udp() {
 }
 
 #[test]
-fn the_longest_text_fits_and_a_longer_one_is_no_data() {
+fn the_longest_text_fits_and_a_longer_one_is_nodata() {
     let longest =
         reply(&query("64800.txt.test", TYPE::TXT, Some(1232)), Transport::Tcp, SECRET).expect("a reply");
     assert!(longest.len() <= 65_535 && !is_truncated(&longest));
@@ -74,13 +74,13 @@ fn the_longest_text_fits_and_a_longer_one_is_no_data() {
         let (txt, a) = (parsed(&txt), parsed(&a));
 
         assert_eq!((txt.rcode(), txt.answers.len()), (RCODE::NoError, 0), "{name}");
-        assert!(!txt.has_flags(PacketFlag::TRUNCATION), "{name}: a stream would not have it either");
+        assert!(!txt.has_flags(PacketFlag::TRUNCATION), "{name}: TCP would not help");
         assert_eq!((a.rcode(), a.answers.len()), (RCODE::NoError, 1), "{name}");
     }
 }
 
 #[test]
-fn a_cookie_proves_an_address_and_lifts_the_limit() {
+fn a_cookie_verifies_an_address_and_raises_the_limit() {
     let ask = |cookie: &[u8], secret| {
         let query = packet("4000.txt.test", TYPE::TXT.into(), Some(with_cookie(4500, cookie)));
         reply(&query, Transport::Udp, secret).expect("a reply")
@@ -88,7 +88,7 @@ fn a_cookie_proves_an_address_and_lifts_the_limit() {
     let client = *b"my half.";
 
     let first = ask(&client, SECRET);
-    let opt = parsed(&first).opt().cloned().expect("a query with an OPT record is answered by one");
+    let opt = parsed(&first).opt().cloned().expect("a reply has an OPT record if its query has one");
     let cookie = opt.opt_codes[0].data.to_vec();
     assert_eq!(Answer::read(&first).map(|answer| answer.status), Some("BADCOOKIE"));
     assert!(first.len() < 80, "{} bytes", first.len());
@@ -104,7 +104,7 @@ fn a_cookie_proves_an_address_and_lifts_the_limit() {
 }
 
 #[test]
-fn what_is_not_one_question_is_formerr_and_a_header() {
+fn other_than_one_question_gets_formerr_and_a_header() {
     let good = query("small.test", TYPE::A, Some(1232));
     let with_counts = |counts: [u16; 4]| {
         let counts: Vec<u8> = counts.into_iter().flat_map(u16::to_be_bytes).collect();
@@ -137,7 +137,7 @@ fn eight_thousand_questions() -> Vec<u8> {
 }
 
 #[test]
-fn other_kinds_of_query_are_notimp_and_replies_are_ignored() {
+fn other_opcodes_get_notimp_and_replies_are_ignored() {
     let good = query("small.test", TYPE::A, None);
     for opcode in 1..16 {
         let mut other = good.clone();
@@ -154,16 +154,16 @@ fn other_kinds_of_query_are_notimp_and_replies_are_ignored() {
 }
 
 #[test]
-fn a_later_version_of_edns_is_badvers() {
-    // By hand: simple-dns writes and reads the version and the upper half of the status elsewhere.
+fn a_later_edns_version_gets_badvers() {
+    // Without simple-dns, which puts the version and the upper half of the status elsewhere.
     let mut later = query("small.test", TYPE::A, Some(4096));
     let at = later.len() - 5;
     later[at] = 1;
 
     let reply = over_udp(&later);
 
-    assert_eq!(reply[3] & 15, 0, "the lower half of 16, the rest of which is in the OPT record");
-    assert_eq!(reply[reply.len() - 6..], [1, 0, 0, 0, 0, 0], "and the version that is spoken here");
+    assert_eq!(reply[3] & 15, 0, "the lower half of 16; the upper half is in the OPT record");
+    assert_eq!(reply[reply.len() - 6..], [1, 0, 0, 0, 0, 0], "and the supported version");
     assert_eq!(Answer::read(&reply).map(|answer| (answer.status, answer.records)), Some(("BADVERS", 0)));
 }
 
@@ -198,7 +198,7 @@ fn an_unknown_type_class_or_flag_is_answered() {
     let no_data = over_udp(&other);
     assert_eq!((no_data[3] & 15, &no_data[6..10]), (0, &[0, 0, 0, 1][..]), "no answer, and the SOA");
 
-    query[3] |= 0x40; // the bit that must be zero: a sender's fault, and no reason to be silent
+    query[3] |= 0x40; // a reserved bit, which a server ignores
 
     assert_eq!(parsed(&over_udp(&query)).answers.len(), 1);
     query[at..].copy_from_slice(&[0x12, 0x34]);
@@ -206,7 +206,7 @@ fn an_unknown_type_class_or_flag_is_answered() {
 }
 
 #[test]
-fn the_zone_has_an_soa_at_its_top_and_beside_no_data() {
+fn the_apex_has_an_soa_and_so_has_nodata() {
     let sections = |name, qtype| {
         let bytes = over_udp(&query(name, qtype, None));
         let packet = parsed(&bytes);
@@ -226,7 +226,7 @@ fn the_zone_has_an_soa_at_its_top_and_beside_no_data() {
     assert_eq!(sections("0.txt.test", TYPE::TXT), (vec![("0.txt.test".to_owned(), TYPE::TXT)], vec![]));
 }
 
-/// The promise that bounds what an answerer can be made to send to others.
+/// This bounds what a forged address can be sent.
 #[test]
 fn a_reply_over_udp_is_at_most_30_times_its_query() {
     for text in (0..1400).chain([9_999, 64_800]) {
@@ -239,9 +239,9 @@ fn a_reply_over_udp_is_at_most_30_times_its_query() {
     }
 }
 
-/// Bytes that a stranger chose, from a seed: whatever they are, the reply is short and well-formed.
+/// Hostile bytes, derived from seeds, get a short and well-formed reply.
 #[test]
-fn any_change_to_a_query_leaves_the_reply_in_its_bounds() {
+fn any_changed_query_gets_a_reply_within_bounds() {
     let seeds = [
         query("4000.txt.test", TYPE::TXT, Some(65_535)),
         packet("600.txt.test", TYPE::TXT.into(), Some(with_cookie(4500, &[9; 16]))),
@@ -262,10 +262,10 @@ fn any_change_to_a_query_leaves_the_reply_in_its_bounds() {
     }
 }
 
-/// Work is in proportion to the bytes: no pointer is followed, no count believed. The bound is a thousand times what it
-/// takes, so that only work of another order reaches it.
+/// Pointers are not followed, and counts are not trusted. The bound is a thousand times the usual time, so that only work of a
+/// higher order reaches it.
 #[test]
-fn hostile_messages_cost_no_more_than_their_bytes() {
+fn hostile_messages_cost_linear_time() {
     let record = [&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0][..]].concat();
     let mut records = [&[0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0x14, 0][..], b"\x04test\0\0\x01\0\x01"].concat();
     while records.len() + record.len() <= 65_535 {

@@ -1,7 +1,7 @@
-//! Any DNS message, as a query and as a reply: the seeds of the fuzz targets, cut anywhere and with any byte changed, keep
-//! the promises.
+//! Promise: the seeds of the fuzz targets, cut short anywhere and with any byte changed, never break the guarantees for
+//! queries and replies.
 
-#![allow(clippy::unwrap_used)] // the helpers of tests are tests, which clippy cannot see
+#![allow(clippy::unwrap_used)] // clippy does not recognise the helpers as test code
 
 mod support;
 

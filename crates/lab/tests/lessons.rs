@@ -1,13 +1,13 @@
-//! Every lesson shows what it claims on this machine, and its check fails when the phenomenon is prevented.
+//! Promise: every lesson shows what it claims on this machine, and its check fails when the phenomenon is prevented.
 //!
-//! Lessons that start servers of their own need the program; they are run in the tests of `echoctl`.
+//! Lessons that start child processes need the program, so the tests of `echoctl` run them.
 
 use std::path::PathBuf;
 
 use echoctl_lab::kit::{Finding, LessonError, Setting};
 use echoctl_lab::lessons;
 
-/// Runs a lesson; `None` where this system cannot show it.
+/// Runs a lesson; `None` if this system cannot show it.
 fn run(name: &str, sabotage: bool) -> Option<Finding> {
     let lesson = lessons::find(name).expect("the lesson exists");
     let setting = Setting { sabotage, seed: 1, program: PathBuf::new() };
@@ -29,7 +29,7 @@ fn holds(name: &str) {
 
 fn fails_when_sabotaged(name: &str) {
     let Some(finding) = run(name, true) else { return };
-    assert!(!finding.holds(), "{name} claims what did not happen: {:#?}", finding.claims);
+    assert!(!finding.holds(), "{name} claims something that did not happen: {:#?}", finding.claims);
 }
 
 macro_rules! lessons {
@@ -67,9 +67,9 @@ lessons! {
 fn every_lesson_can_be_read_on_a_narrow_terminal() {
     for lesson in lessons::ALL {
         assert!(lesson.idea.chars().count() <= 65, "{}: the idea does not fit beside the name", lesson.name);
-        assert!(lesson.question.text.ends_with('?'), "{}: asks nothing", lesson.name);
+        assert!(lesson.question.text.ends_with('?'), "{}: has no question", lesson.name);
         assert!((2..=5).contains(&lesson.question.choices.len()));
-        assert!(lesson.code.excerpt().contains("fn "), "{}: shows no code", lesson.name);
+        assert!(lesson.code.excerpt().contains("fn "), "{}: has no code", lesson.name);
         assert!(lesson.next.iter().any(|(command, _)| command.contains("echoctl ")));
     }
 }

@@ -1,7 +1,7 @@
-//! An exchange: a query as it came and the reply as it went, for whoever wants to see the messages.
+//! A query and its reply, for display.
 //!
-//! The messages are told without the two bytes that lead each of them over TCP: [`Exchange::lead`] has these, or `None`
-//! for a datagram, which needs no mark. What a message says is read from its bytes only when it is asked for.
+//! The messages are without the length prefixes that they have over TCP: see [`Exchange::length_prefix`]. A message is decoded
+//! only on request.
 
 use std::net::SocketAddr;
 
@@ -9,25 +9,25 @@ use super::message::{Header, MessageReader};
 use super::query::OPT;
 use super::reply::{self, TRUNCATED};
 
-/// One query and what became of it.
+/// One query and its reply.
 #[derive(Debug, Clone, Copy)]
 pub struct Exchange<'a> {
-    /// How both travelled.
+    /// The transport of both.
     pub transport: Transport,
-    /// Who asked.
+    /// The client's address.
     pub peer: SocketAddr,
     /// The query's bytes.
     pub query: &'a [u8],
-    /// The reply's bytes; `None` where the query was no DNS query and has no reply.
+    /// The reply's bytes; `None` if the input was not a DNS query, which gets no reply.
     pub reply: Option<&'a [u8]>,
 }
 
-/// How a message travels.
+/// How a message is transported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
-    /// A datagram, which is a message.
+    /// As a datagram.
     Udp,
-    /// A stream, where each message is led by its length.
+    /// In a stream, prefixed with its length.
     Tcp,
 }
 
@@ -41,20 +41,20 @@ impl Transport {
     }
 }
 
-/// What a reply says of itself.
+/// The status of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {
     /// The response code, as `dig` writes it: `NOERROR`, `REFUSED`.
     pub status: &'static str,
-    /// Records in the answer.
+    /// Number of records in the answer section.
     pub records: usize,
-    /// Whether TC is set: the asker is to ask again over TCP.
+    /// Whether TC is set: the client should retry over TCP.
     pub is_truncated: bool,
 }
 
 impl Exchange<'_> {
-    /// The name and the type that were asked for, where exactly one question was. What is not printable in the name stands
-    /// as `\ddd`, as in `dig`: a name may hold any byte, also such as would move the cursor of a terminal.
+    /// The name and the type of the question, if there is exactly one. Unprintable bytes of the name are written as `\ddd`, as
+    /// `dig` does: a name may contain any byte, including escape sequences for terminals.
     pub fn question(&self) -> Option<(String, String)> {
         Header::read(self.query).filter(|header| header.questions == 1)?;
         let question = MessageReader::after_header(self.query).question()?;
@@ -63,12 +63,12 @@ impl Exchange<'_> {
         Some((name, type_name(question.kind)))
     }
 
-    /// What the reply says; `None` where there is none.
+    /// The status of the reply; `None` without a reply.
     pub fn answer(&self) -> Option<Answer> {
         Answer::read(self.reply?)
     }
 
-    /// The two bytes in front of `message` in a stream; `None` in a datagram.
+    /// The length prefix of `message` over TCP; `None` over UDP.
     pub fn length_prefix(&self, message: &[u8]) -> Option<[u8; 2]> {
         match self.transport {
             Transport::Udp => None,
@@ -78,16 +78,16 @@ impl Exchange<'_> {
 }
 
 impl Answer {
-    /// What `reply` says, which may come from a stranger: `None` where it is no reply, or ends before it should.
+    /// Decodes the status of `reply`, which may be hostile: `None` if it is not a reply, or is cut short.
     pub fn read(reply: &[u8]) -> Option<Answer> {
         let header = Header::read(reply).filter(|header| header.is_response())?;
-        let mut walk = MessageReader::after_header(reply);
+        let mut reader = MessageReader::after_header(reply);
         for _ in 0..header.questions {
-            walk.question()?;
+            reader.question()?;
         }
         let mut status = header.flags & 15;
         for _ in 0..header.records() {
-            let record = walk.record()?;
+            let record = reader.record()?;
             if record.kind == OPT && record.is_root {
                 let [high, ..] = record.ttl.to_be_bytes();
                 status |= u16::from(high) << 4;
@@ -101,7 +101,7 @@ impl Answer {
     }
 }
 
-/// A label as `dig` writes it: a dot in it is no end of it, and what is no letter of ASCII stands as its number.
+/// A label as `dig` writes it: a dot inside it is escaped, and other unprintable bytes are written as numbers.
 fn printable(label: &[u8]) -> String {
     let written = |&byte: &u8| match byte {
         b'.' | b'\\' => format!("\\{}", char::from(byte)),
@@ -111,7 +111,7 @@ fn printable(label: &[u8]) -> String {
     label.iter().map(written).collect()
 }
 
-/// The name of a type that people ask for; others are `TYPE` and their number (RFC 3597, section 5).
+/// The name of a common type; others are `TYPE` and their number (RFC 3597, section 5).
 fn type_name(kind: u16) -> String {
     let name = match kind {
         1 => "A",
@@ -136,7 +136,7 @@ fn type_name(kind: u16) -> String {
     name.to_owned()
 }
 
-/// The name of a status; others are not sent by this server.
+/// The name of a status. This server sends no others.
 const fn status_name(status: u16) -> &'static str {
     match status {
         reply::NOERROR => "NOERROR",
@@ -147,7 +147,7 @@ const fn status_name(status: u16) -> &'static str {
         reply::REFUSED => "REFUSED",
         reply::BADVERS => "BADVERS",
         reply::BADCOOKIE => "BADCOOKIE",
-        _ => "another",
+        _ => "unknown",
     }
 }
 
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exchange_says_what_was_asked_and_what_was_answered() {
+    fn an_exchange_has_its_question_and_answer() {
         let query = query(&[b"4000", b"txt", b"test"]);
         let (short, long) =
             (reply(&query, Transport::Udp, 0).unwrap(), reply(&query, Transport::Tcp, 0).unwrap());
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_cannot_move_the_cursor_of_a_terminal() {
+    fn names_contain_no_escape_sequences() {
         let query = query(&[b"\x1b[2J \n", b"a.b\\\xff", b"test"]);
 
         let (name, _) = exchange(Transport::Udp, &query, None).question().unwrap();
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_has_neither_question_nor_answer() {
+    fn junk_has_neither_question_nor_answer() {
         let junk = exchange(Transport::Udp, b"junk", None);
 
         assert_eq!((junk.question(), junk.answer()), (None, None));

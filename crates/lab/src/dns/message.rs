@@ -1,12 +1,13 @@
-//! Walks a DNS message from a stranger: header, questions, records. One pass, no allocation, no pointer followed.
+//! Decodes a DNS message, which may be hostile, in one pass: header, questions, records. Allocates nothing and follows no
+//! pointer.
 //!
 //! ```text
 //! | id | flags | 4 counts | question ... | record ... |
 //!   2    2       8          name type class  name type class ttl length data
 //! ```
 //!
-//! Every step checks what is left, so that a message costs time in proportion to its bytes, whatever its counts and names
-//! claim (RFC 1035, section 4.1). It does not know what a good query is (see `query`), and it builds nothing (see `reply`).
+//! Every step checks the remaining length, so the time is proportional to the message's bytes, whatever its counts and names
+//! claim (RFC 1035, section 4.1). It does not validate queries (see `query`) or build replies (see `reply`).
 
 /// The first 12 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,10 +21,10 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// The header of `message`, or `None` where there are not even 12 bytes.
+    /// The header of `message`, or `None` if it has fewer than 12 bytes.
     pub(super) fn read(message: &[u8]) -> Option<Header> {
-        let mut walk = MessageReader { message, at: 0 };
-        let mut next = || walk.u16();
+        let mut reader = MessageReader { message, at: 0 };
+        let mut next = || reader.u16();
         Some(Header {
             id: next()?,
             flags: next()?,
@@ -38,18 +39,18 @@ impl Header {
         self.flags & RESPONSE != 0
     }
 
-    /// What kind of query it is, in place in the flags; 0 is QUERY.
+    /// The opcode, at its position in the flags; 0 is QUERY.
     pub(super) const fn opcode(self) -> u16 {
         self.flags & OPCODE
     }
 
-    /// Records of all three sections together, as claimed.
+    /// Claimed number of records in all three sections.
     pub(super) fn records(self) -> u32 {
         [self.answers, self.authorities, self.additional].into_iter().map(u32::from).sum()
     }
 }
 
-/// A place in a message, from which it is read on.
+/// A position in a message, from which it is decoded.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MessageReader<'a> {
     message: &'a [u8],
@@ -57,13 +58,13 @@ pub(super) struct MessageReader<'a> {
 }
 
 impl<'a> MessageReader<'a> {
-    /// Behind the header.
+    /// A reader after the header.
     pub(super) fn after_header(message: &'a [u8]) -> MessageReader<'a> {
         MessageReader { message, at: HEADER }
     }
 
-    /// The next question; `None` where it is cut off, or its name is compressed or too long. A first name has nothing
-    /// before it that a pointer could mean.
+    /// The next question; `None` if it is cut short, or if its name is compressed or too long. The first name of a message
+    /// cannot be compressed, because there is no earlier name.
     pub(super) fn question(&mut self) -> Option<Question<'a>> {
         let begin = self.at;
         let name = self.name()?;
@@ -75,7 +76,7 @@ impl<'a> MessageReader<'a> {
         Some(Question { raw, name: name.labels, kind, class })
     }
 
-    /// The next record; `None` where it is cut off.
+    /// The next record; `None` if it is cut short.
     pub(super) fn record(&mut self) -> Option<Record<'a>> {
         let name = self.name()?;
         let (kind, class) = (self.u16()?, self.u16()?);
@@ -95,7 +96,7 @@ impl<'a> MessageReader<'a> {
         Some(taken)
     }
 
-    /// The labels of a name up to its end, or up to a pointer, which also ends it here.
+    /// The labels of a name up to its end or up to a pointer.
     fn name(&mut self) -> Option<Name<'a>> {
         let begin = self.at;
         loop {
@@ -107,7 +108,7 @@ impl<'a> MessageReader<'a> {
                     return Some(Name { labels: self.message.get(begin..self.at)?, is_complete: false });
                 }
                 1..=MAX_LABEL => self.take(usize::from(length))?,
-                // Label types that were never used, or given up (RFC 6891, section 5).
+                // Label types that are unused or obsolete (RFC 6891, section 5).
                 _ => return None,
             };
             if self.at - begin >= MAX_NAME {
@@ -117,10 +118,10 @@ impl<'a> MessageReader<'a> {
     }
 }
 
-/// What is asked for.
+/// The question of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Question<'a> {
-    /// All of it, as it came.
+    /// All of its bytes.
     pub(super) raw: &'a [u8],
     name: &'a [u8],
     pub(super) kind: u16,
@@ -128,20 +129,20 @@ pub(super) struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
-    /// The labels of the name, without those of the root.
+    /// The labels of the name, without the root's empty one.
     pub(super) fn labels(self) -> impl Iterator<Item = &'a [u8]> {
-        let mut walk = MessageReader { message: self.name, at: 0 };
+        let mut reader = MessageReader { message: self.name, at: 0 };
         std::iter::from_fn(move || {
-            let length = *walk.take(1)?.first()?;
-            walk.take(usize::from(length)).filter(|label| !label.is_empty())
+            let length = *reader.take(1)?.first()?;
+            reader.take(usize::from(length)).filter(|label| !label.is_empty())
         })
     }
 }
 
-/// A record of any section, its name left aside.
+/// A record of any section, without its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Record<'a> {
-    /// Whether its name is the root's, as that of an OPT record must be.
+    /// Whether its name is the root, as an OPT record's must be.
     pub(super) is_root: bool,
     pub(super) kind: u16,
     pub(super) class: u16,
@@ -151,23 +152,23 @@ pub(super) struct Record<'a> {
 
 struct Name<'a> {
     labels: &'a [u8],
-    /// Whether it ends here, and not elsewhere by a pointer.
+    /// Whether it ends here, and not with a pointer.
     is_complete: bool,
 }
 
 /// The flag of a reply.
 pub(super) const RESPONSE: u16 = 0x8000;
 
-/// The four bits that say what kind of query it is.
+/// The four bits of the opcode.
 pub(super) const OPCODE: u16 = 0x7800;
 
 /// Bytes of a header.
 pub(super) const HEADER: usize = 12;
 
-/// From here on a length byte is the first half of a pointer.
+/// A length byte of at least this value is the first half of a pointer.
 const POINTER: u8 = 0xc0;
 
-/// Bytes of a label, and of a name with its lengths (RFC 1035, section 2.3.4).
+/// Maximum bytes of a label, and of a name with its length bytes (RFC 1035, section 2.3.4).
 pub(super) const MAX_LABEL: u8 = 63;
 const MAX_NAME: usize = 255;
 
@@ -177,8 +178,8 @@ mod tests {
 
     fn question(name: &[u8]) -> Option<usize> {
         let message = [&[0; HEADER], name, &[0, 16, 0, 1]].concat();
-        let mut walk = MessageReader::after_header(&message);
-        walk.question().map(|question| question.labels().count())
+        let mut reader = MessageReader::after_header(&message);
+        reader.question().map(|question| question.labels().count())
     }
 
     #[test]
@@ -194,17 +195,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_is_nothing() {
+    fn a_message_that_is_cut_short_is_not_decoded() {
         let message =
             [&[0; HEADER][..], b"\x04test\0\0\x10\0\x01", b"\xc0\x0c\0\x10\0\x01\0\0\0\0\0\x02ab"].concat();
 
         for cut in HEADER..message.len() {
-            let mut walk = MessageReader::after_header(&message[..cut]);
-            assert!(walk.question().and_then(|_| walk.record()).is_none(), "cut at {cut}");
+            let mut reader = MessageReader::after_header(&message[..cut]);
+            assert!(reader.question().and_then(|_| reader.record()).is_none(), "cut at {cut}");
         }
-        let mut walk = MessageReader::after_header(&message);
-        walk.question().unwrap();
-        assert_eq!(walk.record().unwrap().data, b"ab");
+        let mut reader = MessageReader::after_header(&message);
+        reader.question().unwrap();
+        assert_eq!(reader.record().unwrap().data, b"ab");
         assert_eq!(Header::read(&message[..HEADER - 1]), None);
     }
 }

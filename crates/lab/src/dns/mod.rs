@@ -1,10 +1,10 @@
-//! The DNS answerer: an authoritative server for the zone `test.`, on UDP and on TCP at one address.
+//! An authoritative DNS server for the zone `test.`, on UDP and TCP at one address.
 //!
-//! DNS is the everyday protocol that is spoken both ways, so it shows what framing is for: over UDP a message is a
-//! datagram and needs no mark; over TCP each message is led by its length in two bytes (RFC 1035, section 4.2.2).
+//! DNS is an everyday protocol with two transports, so it shows why framing is needed: over UDP a message is a datagram; over
+//! TCP each message is prefixed with its length in two bytes (RFC 1035, section 4.2.2).
 //!
-//! - [`reply`]: the answer to one query, which may be hostile. Bytes in, bytes out; [`Answer`] reads one.
-//! - [`Answerer`]: the sockets around it; it tells each [`Exchange`] to whoever wants to see the messages.
+//! - [`reply`]: the reply to one query, which may be hostile, as a function from bytes to bytes; [`Answer`] decodes a reply.
+//! - [`Answerer`]: the sockets; it passes each [`Exchange`] to a callback.
 //!
 //! | name | type | answer |
 //! |---|---|---|
@@ -12,8 +12,8 @@
 //! | `4000.txt.test.` | TXT | a text of 4000 bytes |
 //! | any other name under `test.` | TXT | a short text |
 //! | `test.` itself | SOA, NS | the zone's own |
-//! | any name under `test.` | another type, or a TXT that no message can hold | none: SOA beside it says so (RFC 2308) |
-//! | any name elsewhere | | refused |
+//! | any name under `test.` | another type, or a TXT that exceeds a message | no data, with the zone's SOA (RFC 2308) |
+//! | any other name | | refused |
 
 mod answerer;
 mod connections;

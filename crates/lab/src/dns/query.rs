@@ -1,8 +1,7 @@
-//! The one question of a query, and what its asker says of itself by EDNS (RFC 6891).
+//! Decodes a query: its question, and its client's EDNS options (RFC 6891).
 //!
-//! A query has one question, no records but additional ones, and at most one OPT record. Anything else is a
-//! [`Malformed`] query, which is told as FORMERR without a copy of what it held: a reply must not be larger because
-//! nonsense was.
+//! A query has one question, only additional records, and at most one OPT record. Anything else is [`Malformed`] and gets the
+//! reply FORMERR without a copy of its content, so that a larger query does not cause a larger reply.
 
 use super::message::{Header, MAX_LABEL, MessageReader, Question};
 use super::zone;
@@ -15,14 +14,14 @@ pub(super) struct Query<'a> {
     pub(super) edns: Option<Edns<'a>>,
 }
 
-/// A query that nobody can answer. The reply is FORMERR.
+/// A query that cannot be answered. The reply is FORMERR.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed;
 
 impl<'a> Query<'a> {
-    /// The query in `message`, whose `header` says that it is one, of opcode QUERY.
+    /// Decodes `message`, whose `header` is that of a query with opcode QUERY.
     pub(super) fn read(header: Header, message: &'a [u8]) -> Result<Query<'a>, Malformed> {
-        // The counts come first: they cost nothing, and whoever claims 8,000 questions is not read any further.
+        // The counts first: that is cheap, and a message that claims 8,000 questions is not decoded any further.
         if header.questions != 1
             || header.answers != 0
             || header.authorities > 1
@@ -30,18 +29,18 @@ impl<'a> Query<'a> {
         {
             return Err(Malformed);
         }
-        let mut walk = MessageReader::after_header(message);
-        let question = walk.question().ok_or(Malformed)?;
-        // Only an incremental transfer says by a record what it has already (RFC 1995, section 3).
+        let mut reader = MessageReader::after_header(message);
+        let question = reader.question().ok_or(Malformed)?;
+        // Only an incremental transfer has an authority record, with the version it already has (RFC 1995, section 3).
         if header.authorities > 0 && question.kind != INCREMENTAL_TRANSFER {
             return Err(Malformed);
         }
         if header.authorities > 0 {
-            walk.record().ok_or(Malformed)?;
+            reader.record().ok_or(Malformed)?;
         }
         let mut edns = None;
         for _ in 0..header.additional {
-            let record = walk.record().ok_or(Malformed)?;
+            let record = reader.record().ok_or(Malformed)?;
             if record.kind != OPT {
                 continue;
             }
@@ -55,8 +54,8 @@ impl<'a> Query<'a> {
     }
 }
 
-/// A query for the records of type TXT of `name`; `edns` is the size of datagram that the asker allows. Labels beyond 63
-/// bytes are cut.
+/// A query for the TXT records of `name`; `edns` is the datagram size that the client accepts. Labels are truncated to 63
+/// bytes.
 pub(crate) fn write(id: u16, name: &str, edns: Option<u16>) -> Vec<u8> {
     let words = |words: &[u16]| words.iter().copied().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
     let mut query = words(&[id, 0, 1, 0, 0, u16::from(edns.is_some())]);
@@ -74,21 +73,21 @@ pub(crate) fn write(id: u16, name: &str, edns: Option<u16>) -> Vec<u8> {
     query
 }
 
-/// What an OPT record says.
+/// The content of an OPT record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Edns<'a> {
-    /// The largest datagram that the asker is ready for.
+    /// The largest datagram that the client accepts.
     pub(super) size: u16,
     pub(super) version: u8,
     pub(super) cookie: Option<Cookie<'a>>,
 }
 
-/// What the asker says to prove its address (RFC 7873).
+/// A cookie, which verifies the client's address (RFC 7873).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cookie<'a> {
-    /// Its own half, to be given back.
+    /// The client's half, to be returned to it.
     pub(super) client: [u8; 8],
-    /// What it was given by this server before, if anything.
+    /// The server's half from an earlier reply; empty if there was none.
     pub(super) server: &'a [u8],
 }
 
@@ -112,14 +111,14 @@ fn cookie(options: &[u8]) -> Result<Option<Cookie<'_>>, Malformed> {
     if rest.is_empty() { Ok(found) } else { Err(Malformed) }
 }
 
-/// The type of the record that carries EDNS, and the option in it that is a cookie.
+/// The type of the record with the EDNS options, and the option for a cookie.
 pub(super) const OPT: u16 = 41;
 pub(super) const COOKIE: u16 = 10;
 
-/// Additional records of a query: its OPT, a signature, and room for what may come. A message full of them is no query.
+/// Maximum number of additional records of a query: its OPT, a signature, and some in reserve.
 const MAX_ADDITIONAL: u16 = 16;
 
-/// The type of a question for what has changed in a zone.
+/// The query type for the changes of a zone (IXFR).
 const INCREMENTAL_TRANSFER: u16 = 251;
 
 /// Bytes of a server's half of a cookie (RFC 7873, section 4).
@@ -182,7 +181,7 @@ mod tests {
         assert_eq!(
             read([1, 0, 0, 1], &[QUESTION, &opt(&[0, 3, 0, 9, 1])]),
             Err(Malformed),
-            "an option that is cut off"
+            "an option that is cut short"
         );
     }
 }

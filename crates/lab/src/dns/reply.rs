@@ -1,18 +1,17 @@
-//! The reply to one query, and who decides that it is too large.
+//! Builds the reply to one query, within the size limits of its transport.
 //!
-//! UDP carries datagrams of up to 65,507 bytes. A reply over UDP is cut shorter than that for two other reasons: the
-//! asker says how large a datagram it is ready for (EDNS, RFC 6891; 512 bytes if it says nothing), and whoever asks over
-//! UDP can write any sender's address on the query. So that a stranger cannot be flooded with replies in this way, an
-//! asker gets at most [`MAX_UNVERIFIED`] bytes, some 30 times its query, until it has proved its address by giving back a cookie
-//! (RFC 7873). What is larger is answered by an empty message with the flag TC, truncated. The asker then asks again over
-//! TCP, where the limit is that of a length in two bytes: 65,535.
+//! UDP carries datagrams of up to 65,507 bytes, but two other limits are lower. The client advertises the largest datagram that
+//! it accepts (EDNS, RFC 6891; 512 bytes without EDNS). And the sender's address of a UDP query may be forged: to protect the
+//! owner of that address from a flood of replies, a client gets at most [`MAX_UNVERIFIED`] bytes, about 30 times its query,
+//! until it has verified its address by returning a cookie (RFC 7873). A larger reply is replaced by an empty message with the
+//! flag TC (truncated). The client then retries over TCP, where the two-byte length prefix allows 65,535 bytes.
 //!
 //! | query | reply |
 //! |---|---|
-//! | less than a header, or itself a reply | none: two servers must not answer each other for ever |
-//! | another opcode than QUERY | NOTIMP, a header |
-//! | not exactly one question, cut off, two OPT records | FORMERR, a header |
-//! | EDNS of a version above 0 | BADVERS |
+//! | shorter than a header, or itself a reply | none: two servers must not answer each other for ever |
+//! | an opcode other than QUERY | NOTIMP, only a header |
+//! | not exactly one question, cut short, two OPT records | FORMERR, only a header |
+//! | an EDNS version above 0 | BADVERS |
 //! | another zone or class, a transfer | REFUSED |
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -22,11 +21,12 @@ use super::message::{HEADER, Header, OPCODE, RESPONSE};
 use super::query::{COOKIE, Cookie, OPT, Query};
 use super::zone::{self, Lookup};
 
-/// The reply to `query`, or `None` where it deserves none: it is no DNS message, or is itself a reply. It has at most 65,535
-/// bytes over TCP, and at most 512 over UDP, or what the query allows up to 1,232 (4,096 for an asker with a cookie).
+/// The reply to `query`, or `None` if it is not a DNS message or is itself a reply. It has at most 65,535 bytes over TCP. Over
+/// UDP it has at most 512, or the size that the query advertises, up to 1,232 (4,096 for a client with a valid cookie).
 ///
-/// `secret` stands for this server and the asker's address: cookies are made from it, and only an asker who has received
-/// one knows what it was. The time is in proportion to the bytes of the query, and the reply depends on nothing else.
+/// `secret` must depend on the server and the client's address. Cookies are made from it, so only a client that has received
+/// one at its address can return it. The time is proportional to the bytes of the query, and the reply depends only on the
+/// arguments.
 pub fn reply(query: &[u8], transport: Transport, secret: u64) -> Option<Vec<u8>> {
     let header = Header::read(query)?;
     if header.is_response() {
@@ -41,7 +41,7 @@ pub fn reply(query: &[u8], transport: Transport, secret: u64) -> Option<Vec<u8>>
     }
 }
 
-/// A reply that is a header alone, of a message whose content was not, or cannot be, understood.
+/// A reply that consists only of a header, to a message that is not or cannot be decoded.
 fn header_only(header: Header, status: u16) -> Vec<u8> {
     let flags = RESPONSE | header.flags & (OPCODE | RECURSION_DESIRED) | status;
     [header.id, flags, 0, 0, 0, 0].into_iter().flat_map(u16::to_be_bytes).collect()
@@ -52,7 +52,7 @@ fn answer(query: &Query, transport: Transport, secret: u64) -> Vec<u8> {
     if query.edns.is_some_and(|edns| edns.version > 0) {
         return draft.finish(BADVERS);
     }
-    let whole = match zone::find(query.question) {
+    let complete = match zone::find(query.question) {
         Lookup::Data { kind, data } => draft.answer(kind, &data),
         Lookup::NoData => draft.no_data(),
         Lookup::Refused => return draft.finish(REFUSED),
@@ -61,16 +61,16 @@ fn answer(query: &Query, transport: Transport, secret: u64) -> Vec<u8> {
     };
     let requested = query.edns.map_or(0, |edns| usize::from(edns.size)).max(DEFAULT_SIZE);
     let cookie = query.edns.and_then(|edns| edns.cookie);
-    let most = match transport {
+    let max = match transport {
         Transport::Tcp => usize::from(u16::MAX),
         Transport::Udp if cookie.is_some_and(|cookie| is_ours(cookie, secret)) => requested.min(MAX_VERIFIED),
         Transport::Udp => requested.min(MAX_UNVERIFIED),
     };
-    match whole {
-        Some(whole) if whole.len() <= most => whole,
-        // It fits if only the address is proved: the asker is told the cookie to do so with, and asks again.
-        Some(whole)
-            if cookie.is_some() && (most + 1..=requested.min(MAX_VERIFIED)).contains(&whole.len()) =>
+    match complete {
+        Some(complete) if complete.len() <= max => complete,
+        // It would fit for a verified address: the client gets the cookie for that, and retries.
+        Some(complete)
+            if cookie.is_some() && (max + 1..=requested.min(MAX_VERIFIED)).contains(&complete.len()) =>
         {
             Draft::new(query, secret).finish(BADCOOKIE)
         }
@@ -79,13 +79,13 @@ fn answer(query: &Query, transport: Transport, secret: u64) -> Vec<u8> {
     }
 }
 
-/// A reply under way. Its question is that of the query, byte for byte.
+/// A reply that is being built. Its question is a copy of the query's.
 struct Draft<'a> {
     query: &'a Query<'a>,
-    /// What the asker is to give back next time.
+    /// The cookie for the client's next query.
     cookie: Option<[u8; 16]>,
     flags: u16,
-    /// Records in the answer and in the authority section, and their bytes.
+    /// Number of records in the answer and in the authority section, and their bytes.
     counts: [u16; 2],
     records: Vec<u8>,
 }
@@ -101,14 +101,14 @@ impl<'a> Draft<'a> {
         Draft { query, cookie, flags: 0, counts: [0, 0], records: Vec::new() }
     }
 
-    /// With one record of the name asked for; `None` when its data is longer than a record's may be.
+    /// A reply with one record of the requested name; `None` if its data exceeds a record.
     fn answer(mut self, kind: u16, data: &[u8]) -> Option<Vec<u8>> {
         (self.flags, self.counts) = (AUTHORITATIVE, [1, 0]);
         self.record(&THE_NAME_ASKED_FOR, kind, data)?;
         Some(self.finish(NOERROR))
     }
 
-    /// Without an answer, and with the zone's SOA.
+    /// A reply without an answer, with the zone's SOA.
     fn no_data(mut self) -> Option<Vec<u8>> {
         (self.flags, self.counts) = (AUTHORITATIVE, [0, 1]);
         self.record(b"\x04test\0", zone::SOA, &zone::start_of_authority())?;
@@ -125,8 +125,7 @@ impl<'a> Draft<'a> {
         Some(())
     }
 
-    /// The message. A status above 15 has its upper bits in the OPT record, which is there because such a status answers
-    /// one.
+    /// The message. A status above 15 has its upper bits in the OPT record; only queries with an OPT record get one.
     fn finish(self, status: u16) -> Vec<u8> {
         let Header { id, flags, .. } = self.query.header;
         let asked = self.query.question.raw;
@@ -154,38 +153,38 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// Whether the asker has given back the cookie that it can only know by having received it at its address.
+/// Whether the client has returned the cookie that it received at its address.
 fn is_ours(cookie: Cookie, secret: u64) -> bool {
     cookie.server == server_cookie(cookie, secret)
 }
 
-/// This server's half of a cookie: a keyed hash of the other half (RFC 7873, appendix B, asks for no certain one).
+/// The server's half of a cookie: a keyed hash of the client's half (RFC 7873, appendix B, prescribes no specific one).
 fn server_cookie(cookie: Cookie, secret: u64) -> [u8; 8] {
     let mut hasher = DefaultHasher::new();
     (secret, cookie.client).hash(&mut hasher);
     hasher.finish().to_be_bytes()
 }
 
-/// A name that is a pointer to the one behind the header.
+/// A name that is a pointer to the one after the header.
 const THE_NAME_ASKED_FOR: [u8; 2] = [0xc0, HEADER as u8];
 
-/// The largest datagram that an asker without EDNS is ready for (RFC 1035, section 4.2.1).
+/// The largest datagram that a client without EDNS accepts (RFC 1035, section 4.2.1).
 const DEFAULT_SIZE: usize = 512;
 
-/// The largest datagram for an address that may be forged. It passes practically every network in one piece (DNS flag
-/// day 2020), and is some 30 times the shortest query that it answers.
+/// The largest datagram for an address that may be forged. It passes practically every network unfragmented (DNS flag day
+/// 2020), and is about 30 times as long as the shortest query.
 pub const MAX_UNVERIFIED: usize = 1232;
 
-/// The largest datagram for an asker with a cookie: more is better asked for over TCP (RFC 6891, section 6.2.5).
+/// The largest datagram for a client with a valid cookie: TCP is better for more (RFC 6891, section 6.2.5).
 const MAX_VERIFIED: usize = 4096;
 
-/// What this server says of itself in EDNS.
+/// The datagram size that this server advertises in EDNS.
 const OUR_SIZE: u16 = 1232;
 
-/// Bytes of an OPT record with a cookie in it.
+/// Bytes of an OPT record with a cookie.
 const MAX_OPT: usize = 31;
 
-/// The kind of query that is a question.
+/// The opcode of a standard query.
 const QUERY: u16 = 0;
 
 /// Flags.

@@ -1,24 +1,24 @@
-//! The zone `test.`, which has every name: what each question is answered with, as bytes for a record.
+//! The zone `test.`, in which every name exists: the answer to each question, as a record's data.
 
 use super::message::Question;
 
-/// What the zone has for a question.
+/// The result of looking up a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Lookup {
-    /// One record of the name asked for.
+    /// One record of the requested name.
     Data { kind: u16, data: Vec<u8> },
-    /// The name exists, as every name of the zone does, but this type of it does not: no error, no answer, and the zone's
-    /// SOA beside it, by which the asker knows that this is the whole truth (RFC 2308, section 2.2).
+    /// The name exists, but not this type of it: no error and no answer, with the zone's SOA, so that the client knows that
+    /// the reply is complete (RFC 2308, section 2.2).
     NoData,
-    /// Not this zone, not this class, or a transfer of the zone.
+    /// Another zone, another class, or a transfer of the zone.
     Refused,
-    /// A type that no record has and that is asked for by mistake, as OPT.
+    /// A type that cannot be queried, such as OPT.
     Malformed,
-    /// A type that asks for several others and went out of use before 1990.
+    /// An obsolete type that stands for several others.
     NotImplemented,
 }
 
-/// What the zone answers.
+/// Looks up a question.
 pub(super) fn find(question: Question) -> Lookup {
     let labels: Vec<&[u8]> = question.labels().collect();
     let is_ours = labels.last().is_some_and(|zone| zone.eq_ignore_ascii_case(ZONE));
@@ -44,30 +44,30 @@ pub(super) fn find(question: Question) -> Lookup {
     Lookup::Data { kind, data }
 }
 
-/// The data of the zone's SOA. Nobody copies this zone, and nobody is to keep what it says: all times are 0 but those that
-/// are for copies, which are what RIPE-203 recommends.
+/// The data of the zone's SOA. The answers must not be cached, so the minimum TTL is 0. The times for secondary servers, which
+/// this zone does not have, are those that RIPE-203 recommends.
 pub(super) fn start_of_authority() -> Vec<u8> {
     let [serial, refresh, retry, expire] = [1, 86_400, 7_200, 3_600_000];
     let numbers = [serial, refresh, retry, expire, TTL_SECONDS].into_iter().flat_map(u32::to_be_bytes);
     NAME_SERVER.iter().chain(b"\x0ahostmaster\x04test\0").copied().chain(numbers).collect()
 }
 
-/// The length in `4000.txt.test`, or `None` for other names.
+/// The number in `4000.txt.test`, or `None` for other names.
 fn text_length(labels: &[&[u8]]) -> Option<usize> {
     let [length, kind, _] = labels else { return None };
     if !kind.eq_ignore_ascii_case(b"txt") || !length.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    // A number too large for the machine is still a length: one that no message can hold.
+    // A number that overflows is still a length: one that exceeds any message.
     Some(std::str::from_utf8(length).ok()?.parse().unwrap_or(usize::MAX))
 }
 
-/// A text of `length` bytes: the alphabet again and again.
+/// A text of `length` bytes: the alphabet, repeated.
 fn text(length: usize) -> Vec<u8> {
     strings(&(b'a'..=b'z').cycle().take(length).collect::<Vec<u8>>())
 }
 
-/// A text as TXT wants it: one or more strings of at most 255 bytes, each led by its length.
+/// A text as the data of a TXT record: one or more strings of at most 255 bytes, each prefixed with its length.
 fn strings(text: &[u8]) -> Vec<u8> {
     let mut data = Vec::with_capacity(text.len() + text.len() / usize::from(MAX_STRING) + 1);
     let mut rest = text;
@@ -83,22 +83,22 @@ fn strings(text: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The zone, as its one label.
+/// The only label of the zone's name.
 pub(super) const ZONE: &[u8] = b"test";
 
-/// The name of its server: like every name in it, it has the addresses 127.0.0.1 and ::1.
+/// The name of its server, with the addresses 127.0.0.1 and ::1 like every name in the zone.
 const NAME_SERVER: &[u8] = b"\x02ns\x04test\0";
 
-/// The most bytes in one string of a TXT record: its length has one byte.
+/// Maximum bytes of one string of a TXT record, whose length has one byte.
 const MAX_STRING: u8 = 255;
 
-/// The longest text that fits in a message over TCP with the longest name in front, each string led by its length.
+/// Bytes of the longest text that fits into a message over TCP together with the longest name and the strings' lengths.
 pub(super) const MAX_TEXT: usize = 64_800;
 
-/// Names for experiments change with the experiment: no resolver should keep them.
+/// Seconds for which resolvers may cache a record: 0, because names for experiments change with the experiment.
 pub(super) const TTL_SECONDS: u32 = 0;
 
-/// The class of the Internet; 255 is any class, and also any type.
+/// The Internet class, and the number that stands for any class and any type.
 pub(super) const INTERNET: u16 = 1;
 const ANY: u16 = 255;
 

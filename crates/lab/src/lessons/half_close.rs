@@ -14,7 +14,7 @@ use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, c
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
     name: "half-close",
-    idea: "FIN ends one direction; EOF is a read of zero bytes; resets",
+    idea: "FIN closes one direction; EOF is a read of zero bytes; resets",
     question: Question {
         text: "A client has sent all its data and shuts down its sending side: shutdown(SHUT_WR), which sends a FIN. What can \
                the server still do on this connection?",

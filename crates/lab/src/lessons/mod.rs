@@ -1,4 +1,4 @@
-//! The course: each file is one lesson, read from top to bottom.
+//! The lessons, one per file or folder, to be read from top to bottom.
 
 mod backpressure;
 mod buffer;

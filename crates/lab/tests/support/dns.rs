@@ -1,37 +1,37 @@
-//! Any bytes as a DNS query, and as the reply of another server: what is promised of every message.
+//! Guarantees that hold for any bytes, as a DNS query and as the reply of another server.
 
 use std::net::SocketAddr;
 
 use echoctl_lab::dns::{Answer, Exchange, Transport, reply};
 
-/// Asks with `input` over both transports; what is answered is a reply to it, within its limits.
+/// Sends `input` as a query over both transports; a reply must match it and stay within its limits.
 pub(crate) fn check_query(input: &[u8]) {
-    for (transport, most) in [(Transport::Udp, 4096), (Transport::Tcp, 65_535)] {
+    for (transport, max) in [(Transport::Udp, 4096), (Transport::Tcp, 65_535)] {
         let reply = reply(input, transport, 42);
         let exchange = Exchange { transport, peer: PEER, query: input, reply: reply.as_deref() };
         check_question(&exchange);
         let Some(reply) = &reply else { continue };
-        assert!(reply.len() <= most, "{} bytes over {}", reply.len(), transport.name());
-        assert_eq!(reply[..2], input[..2], "a reply has the number of its query");
+        assert!(reply.len() <= max, "{} bytes over {}", reply.len(), transport.name());
+        assert_eq!(reply[..2], input[..2], "a reply has the id of its query");
         assert!(input[2] & 0x80 == 0, "a reply is not answered");
-        let answer = exchange.answer().expect("a reply that we wrote can be read");
-        assert!(transport == Transport::Udp || !answer.is_truncated, "a stream has room");
-        let lead = exchange.length_prefix(reply).map(|lead| usize::from(u16::from_be_bytes(lead)));
-        assert_eq!(lead, (transport == Transport::Tcp).then_some(reply.len()));
+        let answer = exchange.answer().expect("our own reply can be decoded");
+        assert!(transport == Transport::Udp || !answer.is_truncated, "TCP replies are complete");
+        let prefix = exchange.length_prefix(reply).map(|prefix| usize::from(u16::from_be_bytes(prefix)));
+        assert_eq!(prefix, (transport == Transport::Tcp).then_some(reply.len()));
     }
 }
 
-/// Reads `input` as the reply of a server.
+/// Decodes `input` as the reply of a server.
 pub(crate) fn check_reply(input: &[u8]) {
     if let Some(answer) = Answer::read(input) {
         assert!(answer.status.is_ascii() && !answer.status.is_empty());
-        // A record is at least a name, a type, a class, a time and a length.
+        // A record has at least a name, a type, a class, a TTL and a length.
         assert!(answer.records * 11 <= input.len(), "{} records in {} bytes", answer.records, input.len());
     }
     check_question(&Exchange { transport: Transport::Udp, peer: PEER, query: input, reply: Some(input) });
 }
 
-/// What is shown of a question is printable and no longer than names can be.
+/// The displayed question is printable and not longer than names can be.
 fn check_question(exchange: &Exchange) {
     let Some((name, kind)) = exchange.question() else { return };
     assert!(name.len() <= 4 * 255 && kind.len() <= 16, "{name} {kind}");

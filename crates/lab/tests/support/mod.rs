@@ -1,6 +1,6 @@
-//! What the tests of lab share with the fuzz targets: promises that hold for any bytes.
+//! Helpers shared with the fuzz targets: guarantees that hold for any bytes.
 
-// Each test file is a program of its own and uses only a part of this.
+// Each test file is a separate program and uses only a part of this.
 #![allow(dead_code)]
 
 pub(crate) mod dns;
