@@ -110,7 +110,7 @@ const TWO_OBJECTS: &str = "give|gives|gave|given|giving|send|sends|sent|cost|cos
 
 /// Words after which a new phrase begins.
 const JOINTS: &str = "that|which|of|to|in|on|for|by|with|from|as|is|and|or|than|at|into|has|have|when|where|if|was|are|\
-                      reads|writes|sends|takes|gives|makes|needs|gets|per|but|not|closes|holds|finds|meets|over|starts|start|without|ended|closed|opened|ends|cover|covers|got";
+                      reads|writes|sends|takes|gives|makes|needs|gets|per|but|not|closes|holds|finds|meets|over|starts|start|keep|keeps|without|ended|closed|opened|ends|cover|covers|got";
 
 /// What this project counts things by. Times are not among them: `64 MiB a second` is good English.
 const COUNTED: &str = "connection|line|frame|thread|core|crate|file|process|peer|client|server|socket|message|read|write|\
@@ -148,7 +148,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("`without a word`", "silently"),
     ("`in vain`", "without a result"),
     ("`bear|bears|borne !out`", "tolerate, allow, support"),
-    ("`read|reads|reading out !of|the|as|a`", "drain"),
+    ("`read|reads|reading out !of|the|as|a|by`", "drain"),
     ("`victim|victims|victim's`", "slow reader"),
     ("`to be had`", "available"),
     (

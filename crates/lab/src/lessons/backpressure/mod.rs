@@ -18,7 +18,7 @@ use side::{Measurements, Side, watch};
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
     name: "backpressure",
-    idea: "off, await and threads: who holds the bytes when a reader stops",
+    idea: "off, await and threads: where the bytes are when a reader stops",
     question: Question {
         text: "A client sends 32 MiB per second to an echo server and reads the replies. After 1 s it stops reading but keeps \
                trying to send; 2.5 s later it reads again. The server waits for each write to complete before it reads again. \
@@ -212,21 +212,12 @@ fn finding(
 
 /// Why the memory of the server without backpressure does not return to its start when its queue is empty.
 fn retained(e: &Evidence) -> String {
-    let lesson = "So judge a server by how much its memory grows, not by whether the memory returns.";
-    if e.off_growth_at_end >= e.off_growth / 8 {
-        format!(
-            "The line of \"off\" stays at {} after everything has come back. Its queue holds {} then: the allocator keeps the \
-             freed pages for later. {lesson}",
-            Bytes(e.off_growth_at_end),
-            Bytes(e.off_pending_at_end),
-        )
-    } else {
-        format!(
-            "The line of \"off\" falls to {} when everything has come back: here the allocator returned the freed pages. Often it \
-             keeps them for later. {lesson}",
-            Bytes(e.off_growth_at_end),
-        )
-    }
+    format!(
+        "After everything has come back, the queue of \"off\" holds {}, and its line is at {}. An allocator may return freed pages \
+         to the system, or keep them for later. So judge a server by how much its memory grows, not by whether the memory returns.",
+        Bytes(e.off_pending_at_end),
+        Bytes(e.off_growth_at_end),
+    )
 }
 
 const OFF: &[&str] = &["--backpressure", "off", "--memory-limit", "128MiB", "--drain", "0s"];
