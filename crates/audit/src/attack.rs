@@ -137,7 +137,7 @@ impl AuditConfig {
         }
         // After the slow readers: a server that accepts one connection at a time must accept theirs.
         let bystander = Bystander::start(&self.script, &mut connector)?;
-        let mut run = AttackDriver {
+        let mut driver = AttackDriver {
             config: self,
             stop,
             watched,
@@ -149,12 +149,12 @@ impl AuditConfig {
             bystander: bystander.as_ref(),
         };
         // They share one block of memory.
-        run.streams = vec![
+        driver.streams = vec![
             StimulusStream::new(&self.script.stimulus.send);
-            run.senders.len().max(run.slow_readers.len())
+            driver.senders.len().max(driver.slow_readers.len())
         ];
-        let ended = run.run(&mut monitor);
-        let AttackDriver { evidence, samples, .. } = run;
+        let ended = driver.run(&mut monitor);
+        let AttackDriver { evidence, samples, .. } = driver;
         let stats = bystander.and_then(Bystander::finish);
         let judgement = ended?;
         Ok(AuditOutcome {
@@ -174,8 +174,8 @@ impl AuditConfig {
     fn listening(&self) -> Vec<u32> {
         if let Permitted::Target(target) = self.permitted {
             // If another process listens there too, the connector refuses and names it.
-            let holders = Listeners::open().and_then(|mut all| all.holders(self.addr, target));
-            return holders.unwrap_or_default();
+            let owners = Listeners::open().and_then(|mut all| all.owners(self.addr, target));
+            return owners.unwrap_or_default();
         }
         listener_at(self.addr).iter().flat_map(|listener| listener.pids()).collect()
     }

@@ -55,7 +55,7 @@ impl Listeners {
                 // A worker may have been forked, or a socket opened, between the look at the processes and that at their files.
                 // Only an owner that is found repeatedly is foreign.
                 Owner::ForeignListener(_) if looks < LOOKS => thread::sleep(BETWEEN_LOOKS),
-                holding => return Ok(holding),
+                owner => return Ok(owner),
             }
             looks += 1;
         }
@@ -95,9 +95,9 @@ impl Listeners {
     ///
     /// # Errors
     /// When the kernel refuses the query.
-    pub(crate) fn holders(&mut self, addr: SocketAddr, target: Descendants) -> Result<Vec<u32>, Error> {
+    pub(crate) fn owners(&mut self, addr: SocketAddr, target: Descendants) -> Result<Vec<u32>, Error> {
         let inodes: BTreeSet<u32> = self.accepting(addr)?.iter().map(|socket| socket.inode).collect();
-        Ok(holding_any(target.pids(), &inodes))
+        Ok(having_any_open(target.pids(), &inodes))
     }
 
     /// The owner of the server's end of a connection, if it is not `target`. Before it is accepted it has no owner.
@@ -209,7 +209,7 @@ fn accepts(socket: &SocketEntry, addr: SocketAddr) -> bool {
 }
 
 /// Those of `pids` that have one of the sockets open.
-fn holding_any(pids: Vec<u32>, inodes: &BTreeSet<u32>) -> Vec<u32> {
+fn having_any_open(pids: Vec<u32>, inodes: &BTreeSet<u32>) -> Vec<u32> {
     let holds = |pid: &u32| socket_inodes(*pid).any(|inode| inodes.contains(&inode));
     pids.into_iter().filter(holds).collect()
 }

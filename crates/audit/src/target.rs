@@ -103,8 +103,8 @@ impl Target {
         if echoctl_observe::Process::open(command).is_ok() {
             roots.insert(command);
         }
-        let holders = Listeners::open().and_then(|mut all| all.holders(self.addr, self.descendants));
-        roots.extend(holders.into_iter().flatten());
+        let owners = Listeners::open().and_then(|mut all| all.owners(self.addr, self.descendants));
+        roots.extend(owners.into_iter().flatten());
         roots.into_iter().collect()
     }
 

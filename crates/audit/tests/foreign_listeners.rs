@@ -48,7 +48,7 @@ impl Drop for Outsider {
     }
 }
 
-/// A free address: released a moment ago, and outside the range of ephemeral ports.
+/// A free address, whose port the kernel chose a moment ago.
 fn free(ip: &str) -> Option<SocketAddr> {
     let listener = TcpListener::bind(format!("{ip}:0")).ok()?;
     listener.local_addr().ok()

@@ -39,7 +39,7 @@ pub(super) struct Bystander {
 }
 
 impl Bystander {
-    /// Starts the bystander, if the script has a request for it and the server replies it before the attack.
+    /// Starts the bystander, if the script has a request for it and the server answers it before the attack.
     ///
     /// # Errors
     /// When another process listens at the address by now, or the audit was interrupted.
@@ -152,7 +152,7 @@ fn ask(
         }
         let excess = received.len().saturating_sub(reply.len() + chunk.len());
         received.drain(..excess);
-        if connection.ended.is_some() {
+        if connection.closed.is_some() {
             return Err(NoReply::Ended);
         }
         if started.elapsed() >= timeout || stop.load(Ordering::Relaxed) {

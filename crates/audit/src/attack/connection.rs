@@ -25,7 +25,7 @@ pub(super) struct AuditConnection {
     /// Bytes that we have read.
     pub(super) consumed: u64,
     /// How the connection was closed, if it was.
-    pub(super) ended: Option<DisconnectKind>,
+    pub(super) closed: Option<DisconnectKind>,
     /// Whether the server's end was ever visible, so that its absence means that it is closed.
     seen: bool,
 }
@@ -43,7 +43,7 @@ impl AuditConnection {
         socket.set_nonblocking(true).map_err(failed)?;
         // A request smaller than a segment is sent immediately.
         socket.set_nodelay(true).map_err(failed)?;
-        Ok(AuditConnection { local, peer, socket, produced: 0, consumed: 0, ended: None, seen: false })
+        Ok(AuditConnection { local, peer, socket, produced: 0, consumed: 0, closed: None, seen: false })
     }
 
     /// The server's address and ours.
@@ -58,7 +58,7 @@ impl AuditConnection {
 
     /// Writes what the kernel accepts of `bytes`; returns 0 if it accepts nothing now.
     pub(super) fn write(&mut self, bytes: &[u8]) -> usize {
-        if self.ended.is_some() {
+        if self.closed.is_some() {
             return 0;
         }
         match (&self.socket).write(bytes) {
@@ -77,7 +77,7 @@ impl AuditConnection {
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> usize {
         match (&self.socket).read(buffer) {
             Ok(0) => {
-                self.ended.get_or_insert(DisconnectKind::Closed);
+                self.closed.get_or_insert(DisconnectKind::Closed);
                 0
             }
             Ok(count) => {
@@ -99,7 +99,7 @@ impl AuditConnection {
 
     fn note(&mut self, error: &io::Error) {
         if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) {
-            self.ended.get_or_insert(DisconnectKind::Reset);
+            self.closed.get_or_insert(DisconnectKind::Reset);
         }
     }
 
@@ -156,7 +156,7 @@ impl AuditConnection {
             // Of a long answer, only the end can contain the beginning of the expected bytes.
             let excess = received.len().saturating_sub(expected.len().max(SEARCHED));
             received.drain(..excess);
-            let problem = match self.ended {
+            let problem = match self.closed {
                 Some(_) => "the server closed the connection".to_owned(),
                 None if Instant::now() >= deadline || stop.load(Ordering::Relaxed) => {
                     format!("no such answer within {}", Seconds(began.elapsed().as_secs_f64()))
@@ -181,9 +181,9 @@ impl AuditConnection {
         let own_state = own.map(|info| info.state);
         match own_state {
             Some(TcpState::CloseWait | TcpState::LastAck) => {
-                _ = self.ended.get_or_insert(DisconnectKind::Closed)
+                _ = self.closed.get_or_insert(DisconnectKind::Closed)
             }
-            Some(TcpState::Closed) => _ = self.ended.get_or_insert(DisconnectKind::Reset),
+            Some(TcpState::Closed) => _ = self.closed.get_or_insert(DisconnectKind::Reset),
             _ => {}
         }
         match found.map(|found| found.state) {
@@ -195,8 +195,8 @@ impl AuditConnection {
                 | TcpState::LastAck
                 | TcpState::TimeWait
                 | TcpState::Closed,
-            ) => _ = self.ended.get_or_insert(DisconnectKind::Closed),
-            None if self.seen => _ = self.ended.get_or_insert(DisconnectKind::Reset),
+            ) => _ = self.closed.get_or_insert(DisconnectKind::Closed),
+            None if self.seen => _ = self.closed.get_or_insert(DisconnectKind::Reset),
             _ => {}
         }
         self.seen |= found.is_some();

@@ -79,7 +79,7 @@ pub(super) fn drain(
         }
         if !any {
             if slow_readers.iter().all(|connection| {
-                matches!(connection.ended, Some(DisconnectKind::Closed | DisconnectKind::Reset))
+                matches!(connection.closed, Some(DisconnectKind::Closed | DisconnectKind::Reset))
             }) {
                 break StopReason::Closed;
             }

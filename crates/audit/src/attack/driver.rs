@@ -88,10 +88,12 @@ impl AttackDriver<'_> {
             }
             if progress != Progress::Sent {
                 let write = progress == Progress::Blocked;
-                let own = if self.senders.is_empty() { &self.slow_readers } else { &self.senders };
+                let senders = if self.senders.is_empty() { &self.slow_readers } else { &self.senders };
                 let read = !self.senders.is_empty();
-                let waited: Vec<_> =
-                    own.iter().map(|connection| (connection.socket(), Interest { read, write })).collect();
+                let waited: Vec<_> = senders
+                    .iter()
+                    .map(|connection| (connection.socket(), Interest { read, write }))
+                    .collect();
                 let until_sample = interval.saturating_sub(sampled.elapsed());
                 // Limited by the rate: wait briefly. Blocked or done: wait until the next event.
                 let longest =
@@ -145,10 +147,10 @@ impl AttackDriver<'_> {
 
     /// Records how the connections were closed, if all of them were, and whether the server crashed.
     fn check_closed(&mut self, monitor: &Monitor) {
-        let hung_up = self.slow_readers.iter().all(|connection| connection.ended.is_some());
-        let publisher_lost =
-            !self.senders.is_empty() && self.senders.iter().all(|connection| connection.ended.is_some());
-        if !(hung_up || publisher_lost || monitor.has_crashed()) {
+        let all_closed = self.slow_readers.iter().all(|connection| connection.closed.is_some());
+        let publisher_closed =
+            !self.senders.is_empty() && self.senders.iter().all(|connection| connection.closed.is_some());
+        if !(all_closed || publisher_closed || monitor.has_crashed()) {
             return;
         }
         let t = monitor.elapsed();
@@ -157,7 +159,7 @@ impl AttackDriver<'_> {
         while !monitor.has_crashed() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }
-        let how = self.slow_readers.iter().chain(&self.senders).find_map(|connection| connection.ended);
+        let how = self.slow_readers.iter().chain(&self.senders).find_map(|connection| connection.closed);
         let kind = if monitor.has_crashed() {
             DisconnectKind::Crashed
         } else {
@@ -170,33 +172,33 @@ impl AttackDriver<'_> {
     fn drain(&mut self, monitor: &mut Monitor) {
         let Some(last) = self.evidence.points.last().copied() else { return };
         let is_echo = self.evidence.echo && self.senders.is_empty();
-        let one = (self.slow_readers.len() == 1).then_some(&self.streams[0]).filter(|_| is_echo);
-        let beyond = self.evidence.proves_queue_above();
+        let echo_stream = (self.slow_readers.len() == 1).then_some(&self.streams[0]).filter(|_| is_echo);
+        let proof = self.evidence.proves_queue_above();
         // If the server's end is not visible, all of it may have been in the kernels.
         let sees_ends = last.sample.server_written.is_some();
         let in_kernels = if sees_ends { self.evidence.in_kernels() } else { self.evidence.kernel_buffering };
         let limits = DrainLimits {
             pending: self.evidence.expected_echo().filter(|_| is_echo),
-            enough: if is_echo { u64::MAX } else { in_kernels.saturating_add(2 * beyond) },
+            enough: if is_echo { u64::MAX } else { in_kernels.saturating_add(2 * proof) },
             timeout: if self.evidence.repeats { DRAIN_TIMEOUT } else { STREAM_TIMEOUT },
             quiet: if self.evidence.depends_on_drain() { LONG_QUIET } else { QUIET },
         };
         // Draining lets a server that is over its memory cap read even more: then the drain stops.
-        let most = self.evidence.points.iter().filter_map(|point| point.sample.server_memory).max();
-        let brake =
-            most.map(|most| most.max(self.evidence.memory_cap(&last)).saturating_add(MORE_WHILE_READING));
+        let peak = self.evidence.points.iter().filter_map(|point| point.sample.server_memory).max();
+        let memory_cap =
+            peak.map(|peak| peak.max(self.evidence.memory_cap(&last)).saturating_add(MORE_WHILE_READING));
         let (samples, watched) = (&mut self.samples, &mut *self.watched);
         let mut sampled = |slow_readers: &mut [AuditConnection], senders: &mut [AuditConnection]| {
             let point = monitor.point(senders, slow_readers, false);
             samples.push(point.sample);
             watched(&point.sample);
-            point.sample.server_memory.zip(brake).is_none_or(|(memory, brake)| memory < brake)
+            point.sample.server_memory.zip(memory_cap).is_none_or(|(memory, memory_cap)| memory < memory_cap)
         };
         let new = drain(
             &mut self.slow_readers,
             &mut self.senders,
             in_kernels,
-            one,
+            echo_stream,
             limits,
             self.stop,
             &mut sampled,

@@ -114,7 +114,7 @@ impl Monitor {
         Point {
             sample: Sample {
                 t,
-                connections: slow_readers.iter().filter(|connection| connection.ended.is_none()).count()
+                connections: slow_readers.iter().filter(|connection| connection.closed.is_none()).count()
                     as u32,
                 produced,
                 server_received: sum(inputs, |counters| counters.received),
