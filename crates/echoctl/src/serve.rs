@@ -1,4 +1,4 @@
-//! `echoctl serve`: the echo server, with backpressure in seven ways, or without.
+//! `echoctl serve`: an echo server with a choice of backpressure policies.
 
 mod args;
 mod events;
@@ -16,11 +16,11 @@ use crate::interrupt::{self, interrupted};
 
 pub(crate) use args::Args;
 
-/// Serves until Ctrl-C or SIGTERM (or the end of standard input, for a child of the demo), then prints the totals.
+/// Serves until Ctrl-C or SIGTERM (or until stdin is closed, for a child of the demo), then prints the totals.
 pub(crate) fn run(args: Args) -> Outcome {
     let memory = args.memory();
     let config = args.config(memory)?;
-    // Where it cannot be raised there will be fewer connections: the server says so when it runs out.
+    // If it cannot be raised, the server accepts fewer connections and reports when it runs out of file descriptors.
     let _ = raise_descriptor_limit();
 
     let runtime = runtime(args.workers()).map_err(failure)?;
@@ -30,13 +30,13 @@ pub(crate) fn run(args: Args) -> Outcome {
     let stdin = args.until_stdin_ends().then(read_stdin).transpose()?;
     let stdin_ended = async {
         match stdin {
-            // Nothing is ever sent: the channel closes when the thread ends.
+            // Nothing is ever sent. The channel closes when the thread exits.
             Some(end) => drop(end.await),
             None => std::future::pending().await,
         }
     };
 
-    // Before anybody is told that the server listens.
+    // Before the server reports that it listens.
     interrupt::catch_signals(drain);
     let totals = runtime.block_on(server.run(async {
         tokio::select! {
@@ -44,25 +44,24 @@ pub(crate) fn run(args: Args) -> Outcome {
             () = stdin_ended => interrupt::request_exit(),
         }
     }));
-    // Tasks that did not end in time are not waited for a second time.
+    // Tasks that did not finish in time are not awaited again.
     runtime.shutdown_background();
     let was_read = printer.finish(totals.map_err(failure)?);
     Ok(if was_read { Exit::Done } else { Exit::Interrupted })
 }
 
-/// Reads standard input, and closes the channel at its end. A thread does it, since that end cannot be waited for otherwise
-/// everywhere.
+/// Reads stdin, and closes the channel at its end. It takes a thread, because not every system can poll stdin.
 ///
 /// # Errors
-/// When the system gives no thread.
+/// If the system refuses a thread.
 fn read_stdin() -> Result<oneshot::Receiver<()>, echoctl_observe::Error> {
     let (sender, ended) = oneshot::channel::<()>();
     start_thread("stdin", move || {
-        let _at_the_end = sender;
+        let _closed_on_return = sender;
         let mut stdin = io::stdin().lock();
-        let mut scrap = [0; 1024];
+        let mut buffer = [0; 1024];
         loop {
-            match stdin.read(&mut scrap) {
+            match stdin.read(&mut buffer) {
                 Ok(0) => return,
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return,
                 _ => {}

@@ -14,7 +14,7 @@ use schema::{conforms, schema};
 use serde_json::Value;
 
 fn events(stdout: &[u8]) -> Vec<Value> {
-    text(stdout).lines().map(|line| serde_json::from_str(line).expect("one JSON object a line")).collect()
+    text(stdout).lines().map(|line| serde_json::from_str(line).expect("one JSON object per line")).collect()
 }
 
 fn summary(stdout: &[u8]) -> Summary {

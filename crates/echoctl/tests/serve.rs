@@ -1,5 +1,5 @@
-//! Promise: `echoctl serve` says what it does in events of the published shape, refuses what cannot be meant, does not depend
-//! on anybody reading what it prints, and ends cleanly when it is asked to.
+//! Promise: `echoctl serve` reports events that conform to the schema, rejects options without effect, does not wait for the
+//! reader of its output, and shuts down cleanly.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -14,7 +14,7 @@ use peer::{echoctl, text};
 use schema::{conforms, schema};
 use serde_json::Value;
 
-/// A running `echoctl serve --json` that ends when the test lets go of it.
+/// A running `echoctl serve --json`, stopped on drop.
 struct Serve {
     child: Child,
     stdout: BufReader<ChildStdout>,
@@ -41,7 +41,7 @@ impl Serve {
         TcpStream::connect(self.listening["addr"].as_str().unwrap()).unwrap()
     }
 
-    /// Closes its standard input, and returns its exit code and the events that it has printed since it listens.
+    /// Closes its stdin, and returns its exit code and all events after `listening`.
     fn end(mut self) -> (Option<i32>, Vec<Value>) {
         drop(self.child.stdin.take());
         let mut rest = Vec::new();
@@ -58,7 +58,7 @@ fn round_trip(mut stream: &TcpStream, frame: &[u8]) {
 }
 
 #[test]
-fn every_event_is_of_the_published_shape() {
+fn every_event_conforms_to_the_schema() {
     let serve = Serve::start(&[
         "--backpressure=watermark",
         "--queue-limit=64KiB",
@@ -78,7 +78,7 @@ fn every_event_is_of_the_published_shape() {
     round_trip(&good, b"fine\n");
     drop(good);
     bad.write_all(b"much too long a line\n").unwrap();
-    // Whether it sees the end or a reset, the connection is over.
+    // End of stream or reset: either way the connection is closed.
     let _ = bad.read_to_end(&mut Vec::new());
     let (code, events) = serve.end();
 
@@ -101,7 +101,7 @@ fn a_client_that_stops_reading_falls_below_the_minimum_rate() {
     assert_eq!(serve.listening["min_rate_period"], 0.1);
     let mut peer = serve.connect();
 
-    // It blocks when all queues are full, and fails when the server has reset the connection.
+    // It blocks once all queues are full, and fails once the server has reset the connection.
     peer.write_all(&b"a line of 16 B.\n".repeat(64 << 16)).unwrap_err();
     let (code, events) = serve.end();
 
@@ -112,10 +112,10 @@ fn a_client_that_stops_reading_falls_below_the_minimum_rate() {
 }
 
 #[test]
-fn it_serves_on_when_nobody_reads_what_it_prints() {
+fn it_keeps_serving_while_its_output_is_not_read() {
     let serve = Serve::start(&[]);
 
-    // Each connection that ends is an event: together far more than the pipe and the channel before it hold.
+    // Each closed connection is an event. Together they exceed the capacity of the pipe and of the channel.
     for _ in 0..4000 {
         round_trip(&serve.connect(), b"x\n");
     }
@@ -128,7 +128,7 @@ fn it_serves_on_when_nobody_reads_what_it_prints() {
 }
 
 #[test]
-fn it_ends_when_its_standard_input_ends_and_answers_first_what_has_arrived() {
+fn it_answers_what_has_arrived_and_exits_when_stdin_is_closed() {
     let serve = Serve::start(&[]);
     let mut peer = serve.connect();
     round_trip(&peer, b"hello\n");

@@ -1,4 +1,4 @@
-//! Promise: `echoctl serve` survives a system that has no memory for it: what cannot be stored closes its connection.
+//! Promise: `echoctl serve` survives failed allocations: a connection whose bytes cannot be buffered is closed.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// A server whose address space is limited, and that believes that it has far more.
+/// A server with a limited address space and a much larger `--memory-limit`.
 struct Server {
     child: Child,
     events: std::io::Lines<BufReader<std::process::ChildStdout>>,
@@ -24,7 +24,7 @@ impl Server {
             "ulimit -v {ADDRESS_SPACE_KIB}; exec {program} serve --addr 127.0.0.1:0 --json --until-stdin-ends \
              --workers 2 --memory-limit 8GiB {arguments}"
         );
-        // `--workers` is for tasks alone.
+        // `--workers` needs `--io tasks`.
         let command = if arguments.contains("--io") { command.replace("--workers 2", "") } else { command };
         let mut child = Command::new("sh")
             .args(["-c", &command])
@@ -44,7 +44,7 @@ impl Server {
         peer
     }
 
-    /// Why the next connection is closed.
+    /// The reason for which the next connection is closed.
     fn next_closed(&mut self) -> String {
         loop {
             let line = self.events.next().expect("it has not ended").unwrap();
@@ -55,7 +55,7 @@ impl Server {
         }
     }
 
-    /// Ends it, and returns its exit code and why connections were closed.
+    /// Stops it, and returns its exit code and the reasons for which connections were closed.
     fn end(mut self) -> (Option<i32>, Vec<String>) {
         drop(self.child.stdin.take());
         let reasons = self
@@ -68,7 +68,7 @@ impl Server {
     }
 }
 
-/// Sends without reading until the server has ended the connection.
+/// Sends without reading until the server closes the connection.
 fn flood_to_the_end(mut peer: TcpStream, piece: &[u8]) {
     let mut sent = 0;
     while sent < 4 * (ADDRESS_SPACE_KIB << 10) && peer.write_all(piece).is_ok() {
@@ -85,7 +85,7 @@ fn echo(peer: &mut TcpStream, line: &[u8]) {
 }
 
 #[test]
-fn an_allocation_that_fails_closes_its_connection_and_no_other() {
+fn a_failed_allocation_closes_only_its_connection() {
     let endless = vec![b'x'; 1 << 20];
     let lines = b"a line of thirty-two bytes, say.\n".repeat(1 << 15);
     for (arguments, piece) in [
@@ -114,12 +114,12 @@ fn an_allocation_that_fails_closes_its_connection_and_no_other() {
 }
 
 #[test]
-fn a_thread_that_cannot_be_had_closes_its_connection_and_no_other() {
+fn a_refused_thread_closes_only_its_connection() {
     let mut server = Server::start("--io threads");
     let mut bystander = server.connect();
     echo(&mut bystander, b"before\n");
 
-    // Each needs a stack of 128 KiB: they do not all fit.
+    // Each needs a stack of 128 KiB, and not all of them fit.
     let crowd: Vec<TcpStream> = (0..ADDRESS_SPACE_KIB / 128 + 10).map(|_| server.connect()).collect();
     let first = server.next_closed();
     echo(&mut bystander, b"still here\n");
@@ -131,18 +131,18 @@ fn a_thread_that_cannot_be_had_closes_its_connection_and_no_other() {
 }
 
 #[test]
-fn a_crowd_that_memory_is_too_small_for_harms_no_other() {
+fn a_crowd_that_exceeds_memory_harms_no_other_client() {
     let mut server = Server::start("");
     let mut bystander = server.connect();
     echo(&mut bystander, b"before\n");
 
-    // Together they want twice the address space.
+    // Together they need twice the address space.
     let piece = vec![b'x'; 500 << 10];
     let crowd: Vec<TcpStream> = (0..2 * ADDRESS_SPACE_KIB / 500)
         .map(|_| {
             let peer = server.connect();
             peer.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
-            // It is refused, or nobody takes it: either is right.
+            // It may be refused or wait in the backlog.
             let _ = (&peer).write_all(&piece);
             peer
         })
@@ -171,9 +171,9 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// Small buffers lie in the heap, large ones in mappings of their own: what is held stays the same here, and moves.
+/// Small buffers are in the heap, large ones in mappings. Here the number of buffered bytes stays the same, but they move.
 #[test]
-fn memory_that_lies_free_in_the_heap_is_given_back() {
+fn free_memory_in_the_heap_is_returned() {
     const SMALL: usize = 60_000;
     const LARGE: usize = 250_000;
     let server = Server::start("--framing u32 --max-frame 1MiB");
@@ -196,7 +196,7 @@ fn memory_that_lies_free_in_the_heap_is_given_back() {
         }
     }
 
-    // A frame under way holds at most twice its bytes, and the server some beside that.
+    // An incomplete frame uses at most twice its bytes, and the server some more.
     let most = large.len() * LARGE * 22 / 10;
     wait_until("what the small frames took is given back", || resident(pid) < most);
     drop(large);
@@ -204,7 +204,7 @@ fn memory_that_lies_free_in_the_heap_is_given_back() {
 }
 
 #[test]
-fn workers_that_cannot_be_had_are_an_error_and_no_panic() {
+fn refused_workers_are_an_error_and_no_panic() {
     let program = env!("CARGO_BIN_EXE_echoctl");
     let command =
         format!("ulimit -v {ADDRESS_SPACE_KIB}; exec {program} serve --addr 127.0.0.1:0 --workers 1024");
@@ -216,8 +216,8 @@ fn workers_that_cannot_be_had_are_an_error_and_no_panic() {
     assert!(said.contains("threads") && !said.contains("panicked"), "{said}");
 }
 
-/// Enough for the program and its threads, and little beside.
+/// Enough for the program and its threads, and little more.
 const ADDRESS_SPACE_KIB: usize = 96 << 10;
 
-/// Only a hung server takes so long.
+/// Only a hung server takes this long.
 const DEADLINE: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! Promise: `echoctl watch` shows a live server's queues without a byte sent, and `echoctl doctor` what can be seen.
+//! Promise: `echoctl watch` shows a live server's queues without sending to it, and `echoctl doctor` shows what is visible.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -13,7 +13,7 @@ use peer::{closed_addr, echoctl, text, wait_until_it_catches_interrupts};
 use schema::{conforms, events, schema};
 use serde_json::Value;
 
-/// A server of which we are a client, with bytes that it has not read.
+/// A server and our connection to it, with bytes that it has not read.
 fn unread(bytes: usize) -> (TcpListener, TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -23,7 +23,7 @@ fn unread(bytes: usize) -> (TcpListener, TcpStream, TcpStream) {
 }
 
 #[test]
-fn bytes_that_a_server_has_not_read_are_seen_in_its_receive_queue() {
+fn unread_bytes_are_in_the_server_receive_queue() {
     let (listener, client, _server) = unread(5000);
     let port = listener.local_addr().unwrap().port().to_string();
 
@@ -45,7 +45,7 @@ fn bytes_that_a_server_has_not_read_are_seen_in_its_receive_queue() {
 }
 
 #[test]
-fn a_pid_stands_for_all_that_the_process_listens_at() {
+fn a_pid_selects_all_its_listening_addresses() {
     let (listener, _client, _server) = unread(7);
     let pid = std::process::id().to_string();
 
@@ -56,7 +56,7 @@ fn a_pid_stands_for_all_that_the_process_listens_at() {
     assert!(first["addr"].as_array().unwrap().iter().any(|one| one == addr.as_str()), "{first}");
 }
 
-/// A watch of `addr`, and the lines that it prints.
+/// Starts a watch of `addr`, and returns it with its output.
 fn watching(addr: &str, more: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_echoctl"))
         .args(["watch", addr, "--plain", "--every", "50ms", "--for", "2m"])
@@ -68,7 +68,7 @@ fn watching(addr: &str, more: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>)
     (child, lines)
 }
 
-/// Ends a watch as Ctrl-C does, and gives what it printed until then and its exit code.
+/// Interrupts a watch as Ctrl-C does, and returns its output and exit code.
 fn interrupted(mut child: Child, lines: Lines<BufReader<ChildStdout>>) -> (String, Option<i32>) {
     wait_until_it_catches_interrupts(child.id());
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
@@ -77,7 +77,7 @@ fn interrupted(mut child: Child, lines: Lines<BufReader<ChildStdout>>) -> (Strin
 }
 
 #[test]
-fn connections_that_come_while_it_runs_are_counted() {
+fn connections_opened_later_are_counted() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     let (child, mut lines) = watching(&addr.to_string(), &[]);
@@ -96,7 +96,7 @@ fn connections_that_come_while_it_runs_are_counted() {
 }
 
 #[test]
-fn a_record_of_a_watch_has_its_samples_and_what_was_seen_and_is_drawn_and_compared() {
+fn a_record_of_a_watch_can_be_drawn_and_compared() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (record, page) = (path("run.json"), path("run.html"));
@@ -110,7 +110,7 @@ fn a_record_of_a_watch_has_its_samples_and_what_was_seen_and_is_drawn_and_compar
     let run: Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
     assert_eq!(conforms(&run, &schema("run")), Ok(()));
     assert_eq!((&run["target"], &run["watch"]["max_queued"]), (&addr.clone().into(), &5000.into()));
-    assert_eq!(run["summary"], Value::Null, "a watch is no client: it has verified and lost nothing");
+    assert_eq!(run["summary"], Value::Null, "a watch does not send, so it has verified and lost nothing");
     for sample in run["samples"].as_array().unwrap() {
         assert_eq!((&sample["server_received"], &sample["server_read"]), (&5000.into(), &0.into()));
         assert_eq!(sample["is_echo"], false, "what is inside the server is not known");
@@ -126,17 +126,17 @@ fn a_record_of_a_watch_has_its_samples_and_what_was_seen_and_is_drawn_and_compar
 }
 
 #[test]
-fn where_nobody_listens_it_says_so_and_exits_with_4() {
+fn a_target_without_listener_exits_with_4() {
     let (_socket, addr) = closed_addr();
 
     let output = echoctl(&["watch", &addr]).output().unwrap();
 
     assert_eq!(output.status.code(), Some(4));
-    assert!(text(&output.stderr).contains("nothing listens"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("listens"), "{}", text(&output.stderr));
 }
 
 #[test]
-fn the_doctor_finds_the_ledger_right_at_rest_and_says_what_is_visible() {
+fn the_doctor_trusts_a_ledger_that_balances() {
     let output = echoctl(&["doctor", "--json"]).output().unwrap();
 
     let events = events(&output.stdout);

@@ -95,7 +95,7 @@ impl Case {
         self.observed.longest_wait >= HELD_BACK
     }
 
-    /// Whether it buffered so much of its input that a short pause proves nothing: collectors stop the world, too.
+    /// Whether it buffered enough input that a short pause proves nothing: garbage collectors pause, too.
     fn has_buffered_much(&self) -> bool {
         self.read >= MUCH && self.observed.growth.is_some_and(|growth| growth >= self.read / 5 * 2)
     }

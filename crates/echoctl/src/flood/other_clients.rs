@@ -1,4 +1,4 @@
-//! Counts what other clients send to the flooded server, whose memory growth is then not due to this flood alone.
+//! Counts what other clients send to the flooded server, because its memory grows by that as well.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
-//! The JSON that `serve` prints: the fields of each event.
+//! JSON events of `serve`.
 //!
-//! Sizes in bytes, times in seconds; what is not set, or not visible on this system, is absent.
+//! Sizes are in bytes, times in seconds. A field that is not set, or not visible on this system, is absent.
 
 use std::net::SocketAddr;
 

@@ -1,7 +1,7 @@
-//! What `serve` prints, by a thread that alone may wait for whoever reads it.
+//! Prints the events of `serve` on a thread of its own, the only one that may wait for the reader of the output.
 //!
-//! The server's threads put events into a bounded channel and never wait: when stdout stalls (a full pipe, a terminal with
-//! Ctrl-S) the channel fills, further events are counted instead of kept, and the server serves on.
+//! The server's threads put events into a bounded channel and never wait. When stdout stalls (a full pipe, a terminal with
+//! Ctrl-S), the channel fills, further events are only counted, and the server keeps serving.
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use echoctl_observe::{MemoryShare, start_thread};
 use echoctl_proto::Framing;
 use echoctl_record::{Bytes, Rate};
-use echoctl_server::{CloseReason, Config, Event, Listening, Policy, Stats, anonymous_memory};
+use echoctl_server::{CloseReason, Config, Event, Io, Listening, MinRate, Policy, Stats, anonymous_memory};
 
 use super::Args;
 use super::events::{
@@ -21,7 +21,7 @@ use super::events::{
 };
 use crate::output::{READER_GRACE, json_now, note_now, print_now, redraw_now, terminal_size};
 
-/// The printing thread, and the way to it.
+/// Handle to the printing thread.
 pub(crate) struct Printer {
     sender: SyncSender<Line>,
     is_text: bool,
@@ -54,23 +54,23 @@ impl Printer {
         start_thread("printer", move || {
             while let Ok(line) = lines.recv() {
                 let is_last = matches!(line, Line::Summary(_));
-                // An error means that nobody reads any more: a server whose log is gone still serves.
+                // An error means that the reader is gone. A server without a log keeps serving.
                 if writer.print(line).is_err() || is_last {
                     break;
                 }
             }
-            // Nobody hears it any more if the end did not wait so long.
+            // Fails if `finish` has stopped waiting.
             let _ = done.send(());
         })?;
         Ok(Printer { sender, is_text: !args.json(), missed, finished })
     }
 
-    /// What the server is to call: it returns at once.
+    /// The server's event sink. It never blocks.
     pub(crate) fn listener(&self) -> impl Fn(Event) + Send + Sync + 'static {
         let (sender, lost, is_text) = (self.sender.clone(), self.missed.clone(), self.is_text);
         move |event| {
             if is_text && matches!(event, Event::Closed { reason: CloseReason::Eof, .. }) {
-                // The usual end of a connection is worth no line.
+                // A connection that the client closed is not worth a line.
                 return;
             }
             if sender.try_send(Line::Event(event)).is_err() {
@@ -79,8 +79,8 @@ impl Printer {
         }
     }
 
-    /// Prints the totals, and waits [`READER_GRACE`] for all that is still to be printed. Whether there was enough of it, or
-    /// no reader any more.
+    /// Prints the totals, and waits at most [`READER_GRACE`] for pending output. Returns false if that was too short for a
+    /// reader that still exists.
     pub(crate) fn finish(self, totals: Stats) -> bool {
         let Printer { sender, finished, .. } = self;
         let began = Instant::now();
@@ -93,29 +93,29 @@ impl Printer {
             thread::sleep(RETRY_INTERVAL);
         }
         let left = READER_GRACE.saturating_sub(began.elapsed());
-        // The printer's end, by a panic too, is no stopped reader.
+        // A printer that exited, even by a panic, does not wait for a reader.
         !matches!(finished.recv_timeout(left), Err(RecvTimeoutError::Timeout))
     }
 }
 
-/// How it is printed.
+/// Form of the output.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Style {
-    /// One object a line on stdout.
+    /// One JSON object per line on stdout.
     Json,
-    /// Sentences on stderr, and, live, one line that is redrawn.
+    /// Sentences on stderr, and a status line that is redrawn in place if `is_live`.
     Text { is_live: bool },
 }
 
 struct EventWriter {
     style: Style,
     config: Config,
-    /// The memory limit, with its reason.
+    /// Memory limit, with the reason for a default.
     memory: MemoryShare,
-    /// Events that did not get here, and how many of those the reader knows of.
+    /// Number of events that did not fit into the channel, and how many of those are reported.
     missed: Arc<AtomicU64>,
     reported: u64,
-    /// The stats before, for rates.
+    /// Previous stats, for rates.
     last: Stats,
 }
 
@@ -154,7 +154,7 @@ impl EventWriter {
         }
     }
 
-    /// How many events did not get here since this was last asked.
+    /// Number of events lost since the last call.
     fn newly_missed(&mut self) -> u64 {
         let missed = self.missed.load(Relaxed);
         missed - std::mem::replace(&mut self.reported, missed)
@@ -179,10 +179,13 @@ impl EventWriter {
             Event::ShuttingDown { connections, drain } => {
                 let (open, drain) =
                     (counted(connections as u64, "connection"), humantime::format_duration(drain));
-                self.log(is_live, &format!("ending: {open} may take what is owed, for {drain} at most"))
+                self.log(
+                    is_live,
+                    &format!("shutting down: waiting at most {drain} for pending replies on {open}"),
+                )
             }
             Event::AcceptPaused { error } => {
-                self.log(is_live, &format!("no more connections for now, trying again: {error}"))
+                self.log(is_live, &format!("warning: cannot accept connections, retrying: {error}"))
             }
         }
     }
@@ -194,11 +197,13 @@ impl EventWriter {
 
     fn greeting(&self, listening: &Listening) -> String {
         let Config { framing, policy, io, .. } = &self.config;
-        let mut text = format!("listening on {}: {framing}, backpressure {policy}", listening.addr);
+        let mut text = format!("listening on {} ({framing}, backpressure {policy}", listening.addr);
         if let Some(limit) = policy.limit() {
-            text += &format!(" (queue limit {})", Bytes(limit as u64));
+            text += &format!(", queue limit {}", Bytes(limit as u64));
         }
-        text += &format!(", io {io}, memory limit {}", self.memory);
+        text += &format!(", {})", model(*io));
+        text +=
+            &format!("\nmemory limit {}; above it, the connection that buffers most is reset", self.memory);
         let buffers = [
             ("send", self.config.send_buffer, listening.send_buffer),
             ("receive", self.config.receive_buffer, listening.receive_buffer),
@@ -206,31 +211,39 @@ impl EventWriter {
         for (name, asked, given) in buffers {
             if let (Some(asked), Some(given)) = (asked, given) {
                 let (asked, given) = (Bytes(asked as u64), Bytes(given as u64));
-                text += &format!("\n{name} buffer: asked for {asked}, the kernel gave {given}");
+                text += &format!("\n{name} buffer: requested {asked}, the kernel set {given}");
             }
         }
         let longest = self.config.longest_payload();
         if longest < self.config.max_frame && *framing != Framing::Raw {
             let (longest, asked) = (Bytes(longest as u64), Bytes(self.config.max_frame as u64));
-            text +=
-                &format!("\nmaximum payload {longest}, not {asked}: the memory limit has no room for more");
+            text += &format!(
+                "\nmaximum payload {longest} instead of {asked}: the memory limit has no room for more"
+            );
+        }
+        if let Some(MinRate { bytes_per_second, .. }) = self.config.min_rate {
+            text += &format!(
+                "\nminimum rate {}: a peer that acknowledges pending bytes more slowly is disconnected",
+                Rate(bytes_per_second as f64)
+            );
         }
         match self.config.write_timeout {
             Some(timeout) => {
                 text += &format!(
-                    "\na peer that takes no byte for {} is disconnected",
+                    "\nwrite timeout {}: a peer that acknowledges no pending bytes for this long is disconnected",
                     humantime::format_duration(timeout)
                 );
             }
+            None if self.config.min_rate.is_some() => {}
             None => {
-                text += "\nno write timeout is set: a peer that reads nothing stays (see --write-timeout)"
+                text +=
+                    "\nwarning: no write timeout: a peer that never reads stays connected (--write-timeout)";
             }
         }
         text
     }
 
-    /// One line of figures: with rates where there is room for them, and without those that are missed least where there
-    /// is little.
+    /// The status line: with rates if there is room, and otherwise without the least important figures.
     fn live_line(&self, is_live: bool, stats: &Stats) -> String {
         let room = if is_live { terminal_size().0.saturating_sub(1) } else { usize::MAX };
         let long = self.figures(stats, true).join("  ");
@@ -240,7 +253,7 @@ impl EventWriter {
         fitting(self.figures(stats, false), room)
     }
 
-    /// Connections, bytes in and bytes out, and then what waits where.
+    /// Connections, bytes in, bytes out, and the bytes in memory.
     fn figures(&self, stats: &Stats, with_rates: bool) -> Vec<String> {
         let seconds = stats.uptime.saturating_sub(self.last.uptime).as_secs_f64().max(1e-3);
         let flow = |now: u64, before: u64| match with_rates {
@@ -248,7 +261,7 @@ impl EventWriter {
             false => Bytes(now).to_string(),
         };
         let mut figures = vec![
-            counted(stats.connections as u64, if with_rates { "connection" } else { "peer" }),
+            counted(stats.connections as u64, if with_rates { "connection" } else { "conn" }),
             format!("in {}", flow(stats.totals.received, self.last.totals.received)),
             format!("out {}", flow(stats.totals.sent, self.last.totals.sent)),
             format!("queued {}", Bytes(stats.buffered)),
@@ -261,24 +274,35 @@ impl EventWriter {
             });
         }
         figures.extend(anonymous_memory().map(|memory| format!("memory {}", Bytes(memory))));
-        figures.extend(stats.own_kernel_memory.map(|memory| format!("kernel {}", Bytes(memory))));
+        // The clients' ends buffer about as much again.
+        let name = if with_rates { "kernel (server's end)" } else { "kernel (own)" };
+        figures.extend(stats.own_kernel_memory.map(|memory| format!("{name} {}", Bytes(memory))));
         figures
     }
 }
 
-/// The figures in at most `room` columns: what went out is missed least, then what came in; both are in the closing totals.
+/// The figures in at most `room` columns. Bytes out are left out first, then bytes in; both are in the totals at the end.
 fn fitting(mut figures: Vec<String>, room: usize) -> String {
-    for missed_least in [OUT, IN] {
-        if figures.join("  ").chars().count() > room && figures.len() > missed_least {
-            figures.remove(missed_least);
+    for least_important in [OUT, IN] {
+        if figures.join("  ").chars().count() > room && figures.len() > least_important {
+            figures.remove(least_important);
         }
     }
     figures.join("  ")
 }
 
-/// Where these stand among the figures.
+/// Places of these two among the figures.
 const IN: usize = 1;
 const OUT: usize = 2;
+
+/// I/O model, in words.
+fn model(io: Io) -> &'static str {
+    match io {
+        Io::Tasks => "async tasks",
+        Io::Threads => "one thread per connection",
+        Io::OneThread => "one thread for all connections",
+    }
+}
 
 fn closing_sentence(stats: &Stats, lost: u64) -> String {
     let mut text = format!(
@@ -291,7 +315,8 @@ fn closing_sentence(stats: &Stats, lost: u64) -> String {
         text += &format!(", {} dropped", counted(stats.totals.dropped_frames, "frame"));
     }
     if lost > 0 {
-        text += &format!(" ({} not printed, since nobody read in time)", counted(lost, "event"));
+        text +=
+            &format!(" ({} not printed, because the output was not read in time)", counted(lost, "event"));
     }
     text
 }
@@ -305,10 +330,10 @@ fn clear(is_live: bool) -> io::Result<()> {
     if is_live { redraw_now(None) } else { Ok(()) }
 }
 
-/// Events kept while nobody reads: a burst of closings fits, and they are a few hundred bytes each.
+/// Capacity of the channel in events of a few hundred bytes each: enough for a burst of closed connections.
 const QUEUE_CAPACITY: usize = 1024;
 
-/// How often the end tries to put its line behind the others.
+/// Interval of attempts to queue the last line.
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
@@ -316,12 +341,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_narrow_line_loses_whole_figures_and_never_what_waits() {
+    fn a_narrow_line_leaves_out_bytes_in_and_out() {
         let figures =
-            || ["1 peer", "in 1 GiB", "out 41 MiB", "queued 1 MiB", "kernel 7 MiB"].map(str::to_owned);
+            || ["1 conn", "in 1 GiB", "out 41 MiB", "queued 1 MiB", "kernel 7 MiB"].map(str::to_owned);
 
-        assert_eq!(fitting(figures().into(), 80), "1 peer  in 1 GiB  out 41 MiB  queued 1 MiB  kernel 7 MiB");
-        assert_eq!(fitting(figures().into(), 50), "1 peer  in 1 GiB  queued 1 MiB  kernel 7 MiB");
-        assert_eq!(fitting(figures().into(), 40), "1 peer  queued 1 MiB  kernel 7 MiB");
+        assert_eq!(fitting(figures().into(), 80), "1 conn  in 1 GiB  out 41 MiB  queued 1 MiB  kernel 7 MiB");
+        assert_eq!(fitting(figures().into(), 50), "1 conn  in 1 GiB  queued 1 MiB  kernel 7 MiB");
+        assert_eq!(fitting(figures().into(), 40), "1 conn  queued 1 MiB  kernel 7 MiB");
     }
 }

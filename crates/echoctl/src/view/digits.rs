@@ -1,4 +1,4 @@
-//! Large figures: numbers that are read from the last row of a classroom.
+//! Large digits, readable from the last row of a classroom.
 //!
 //! ```text
 //! ████ █████ █ █
@@ -8,10 +8,10 @@
 //! ████  █      █
 //! ```
 
-/// Rows of a large figure.
+/// Rows of a large digit.
 pub(crate) const ROWS: usize = 5;
 
-/// `text` in large characters, one string a row. Digits, the point and the minus are known; anything else is a space.
+/// `text` in large characters, one string per row. Digits, point and minus are supported; anything else becomes a space.
 pub(crate) fn large(text: &str) -> [String; ROWS] {
     let mut rows = [const { String::new() }; ROWS];
     for (at, character) in text.chars().enumerate() {
@@ -25,7 +25,7 @@ pub(crate) fn large(text: &str) -> [String; ROWS] {
     rows
 }
 
-/// The picture of one character. Four columns, since terminal cells are about twice as high as wide.
+/// Shape of one character. Four columns, because terminal cells are about twice as high as wide.
 fn glyph(character: char) -> [&'static str; ROWS] {
     match character {
         '0' => ["####", "#  #", "#  #", "#  #", "####"],
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_rows_of_a_figure_are_equally_wide() {
+    fn all_rows_of_a_number_are_equally_wide() {
         let rows = large("-0123.456789 ");
 
         let width = rows[0].chars().count();
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn every_digit_has_a_picture_of_its_own() {
+    fn every_digit_has_its_own_shape() {
         let pictures: std::collections::HashSet<_> = ('0'..='9').map(glyph).collect();
 
         assert_eq!(pictures.len(), 10);

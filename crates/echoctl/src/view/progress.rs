@@ -1,8 +1,8 @@
-//! Progress: one line on stderr, made by indicatif and drawn through the bounded [`output`].
+//! A progress line on stderr, rendered by indicatif and written through the bounded [`output`].
 //!
-//! indicatif writes to the terminal on the thread that reports progress. Here that is the thread that measures, and a
-//! terminal that has stopped (Ctrl-S) must not hold it up. So each picture is collected and offered to the outlet; one that
-//! is not taken is left out. That is safe for a single line, which each picture clears before it is written again.
+//! indicatif writes to the terminal on the thread that reports progress. Here that thread measures, and a stopped terminal
+//! (Ctrl-S) must not block it. So each frame is collected and offered to the outlet, and skipped if the outlet is full. This
+//! is safe for a single line, because each frame clears it first.
 
 use std::fmt::Write;
 use std::io;
@@ -13,11 +13,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use crate::output;
 
-/// The time so far and a message, on one line that disappears at the end.
+/// Elapsed time and a message, on one line that is cleared at the end.
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
-    /// The line, or none of it where stderr is not a terminal that can be redrawn, or `is_wanted` is false.
+    /// The line. Hidden if `is_wanted` is false or stderr is not a terminal that can be redrawn.
     pub(crate) fn new(is_wanted: bool) -> Progress {
         if !is_wanted || !output::is_live() {
             return Progress(ProgressBar::hidden());
@@ -38,20 +38,20 @@ impl Drop for Progress {
     fn drop(&mut self) {
         if !self.0.is_hidden() {
             self.0.finish_and_clear();
-            // The picture without it may have been left out.
+            // The frame that clears it may have been skipped.
             output::draw(|| CLEAR.as_bytes().to_vec());
         }
     }
 }
 
-/// A terminal of one line, whose pictures go out whole.
+/// A terminal of one line. Each frame is written at once, and complete.
 #[derive(Debug, Default)]
 struct Line(Mutex<String>);
 
 impl Line {
     fn push(&self, text: impl std::fmt::Display) -> io::Result<()> {
-        let mut picture = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        write!(picture, "{text}").map_err(io::Error::other)
+        let mut frame = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        write!(frame, "{text}").map_err(io::Error::other)
     }
 
     fn push_move(&self, columns_or_rows: usize, direction: char) -> io::Result<()> {
@@ -97,15 +97,15 @@ impl TermLike for Line {
     }
 
     fn flush(&self) -> io::Result<()> {
-        let picture = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        if picture.is_empty() { Ok(()) } else { output::draw_offer(|| picture.into_bytes()).map(drop) }
+        let frame = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        if frame.is_empty() { Ok(()) } else { output::draw_offer(|| frame.into_bytes()).map(drop) }
     }
 }
 
 /// Goes to the first column and clears the line.
 const CLEAR: &str = "\r\x1b[2K";
 
-/// Often enough for a person to see it move.
+/// Frequent enough to see it move.
 const REDRAWS_PER_SECOND: u8 = 5;
 
 #[cfg(test)]
@@ -113,12 +113,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_template_is_one_that_indicatif_reads() {
+    fn the_template_is_valid() {
         assert!(ProgressStyle::with_template("{elapsed} {wide_msg}").is_ok());
     }
 
     #[test]
-    fn a_picture_is_collected_until_it_is_flushed() {
+    fn a_frame_is_collected_until_it_is_flushed() {
         let line = Line::default();
 
         line.clear_line().unwrap();

@@ -1,4 +1,4 @@
-//! Trends: in which direction a counter or a queue has been moving, and how fast.
+//! Computes how fast a counter or a queue has been changing.
 
 use std::collections::VecDeque;
 
@@ -11,7 +11,7 @@ pub(crate) struct Recent {
 }
 
 impl Recent {
-    /// Takes one more sample, and forgets those that are too old.
+    /// Adds one sample, and drops those that are too old.
     pub(crate) fn add(&mut self, sample: Sample) {
         while self.samples.front().is_some_and(|oldest| sample.t - oldest.t > TREND_SECONDS) {
             self.samples.pop_front();
@@ -39,12 +39,12 @@ impl Recent {
         self.slope(of).map(|slope| Rate(slope.max(0.0)).to_string()).unwrap_or_default()
     }
 
-    /// Change a second, over the last second and over the last half of it, whichever is less: so a jump that is over is no
-    /// trend, and neither is one that has just begun. `None` in the first tenths of a second.
+    /// Change per second, over the last second or over the last half of it, whichever is less. So neither a jump that is over
+    /// nor one that has just begun counts as a trend. `None` in the first tenths of a second.
     pub(crate) fn slope(&self, of: impl Fn(&Sample) -> Option<u64>) -> Option<f64> {
         let (oldest, now) = (self.samples.front()?, self.samples.back()?);
         let middle = self.samples.get((self.samples.len() - 1) / 2)?;
-        (now.t - oldest.t > LEAST_TREND_SECONDS).then_some(())?;
+        (now.t - oldest.t > MIN_TREND_SECONDS).then_some(())?;
         let since = |then: &Sample| Some((of(now)? as f64 - of(then)? as f64) / (now.t - then.t));
         let (whole, half) = (since(oldest)?, since(middle)?);
         if whole.signum() != half.signum() {
@@ -54,11 +54,11 @@ impl Recent {
     }
 }
 
-/// Seconds over which a trend is taken: shorter ones tremble, longer ones lag.
+/// Seconds over which a trend is computed. Shorter ones flicker, longer ones lag.
 const TREND_SECONDS: f64 = 1.0;
 
-/// Seconds below which nothing is called a trend.
-const LEAST_TREND_SECONDS: f64 = 0.3;
+/// Shortest time that can show a trend.
+const MIN_TREND_SECONDS: f64 = 0.3;
 
-/// Bytes a second below which a queue is steady: a tenth of the slowest rate one would watch.
+/// Bytes per second below which a queue is steady: a tenth of the slowest rate worth watching.
 const STEADY: f64 = 100.0 * 1024.0;

@@ -1,17 +1,17 @@
-//! The picture: a live server in a screen of text, and in one line.
+//! Draws a live server as a screen of text, or as one line.
 //!
 //! ```text
 //! 127.0.0.1:7118: echoctl (pid 25767)                                       2.3 s
 //!
-//!   connections  30 now, 30 seen; wait for: client 27
+//!   connections  30 now, 30 seen; 27 wait for the client
 //!   flow         in 0 B/s, out 0 B/s
 //!   memory       2.6 MiB, steady
 //!   kernel       25 MiB of memory for 25 MiB in queues
 //!
-//!   bytes in queues         client    server    server    client
-//!                             send   receive      send   receive
+//!   bytes in queues         client    server    server    client  waits
+//!                             send   receive      send   receive  for
 //!   all connections            0 B       0 B    21 MiB   3.5 MiB
-//!   127.0.0.1:39300            0 B       0 B   1.5 MiB   126 KiB  waits: client
+//!   127.0.0.1:39300            0 B       0 B   1.5 MiB   126 KiB  client
 //! ```
 
 use std::collections::{HashMap, VecDeque};
@@ -19,24 +19,25 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use echoctl_lab::kit::wrap;
 use echoctl_observe::{ConnectionTracker, Observation};
 use echoctl_record::{Bytes, Queues, Rate, Sample, Seconds};
 
 use super::rows::{Row, WaitsFor, buffered};
 use crate::output::terminal_size;
 
-/// Draws a server, moment by moment; remembers a few seconds, for rates.
+/// Draws a server again and again. Remembers a few seconds, for rates.
 #[derive(Debug)]
 pub(super) struct WatchScreen {
     title: String,
-    /// Bytes of each connection when it was last seen: sums over changing sets of connections have no rate.
+    /// Bytes of each connection at the last sample. Rates need them one by one, because the set of connections changes.
     before: HashMap<(SocketAddr, SocketAddr), (u64, u64)>,
     moments: VecDeque<RatePoint>,
-    /// Bytes that came in and went out while this was watched.
+    /// Bytes received and written since the start.
     moved: (u64, u64),
 }
 
-/// What rates are taken of.
+/// Totals at one time, for rates.
 #[derive(Debug, Clone, Copy)]
 struct RatePoint {
     at: Instant,
@@ -49,12 +50,12 @@ impl WatchScreen {
         WatchScreen { title, before: HashMap::new(), moments: VecDeque::new(), moved: (0, 0) }
     }
 
-    /// Takes one more look.
+    /// Adds one sample.
     pub(super) fn add(&mut self, observation: &Observation, rows: &[Row]) {
         let mut now = HashMap::with_capacity(rows.len());
         for row in rows {
             let connection = (row.client, row.server);
-            // What a connection moved before it was first seen does not count.
+            // Bytes from before its first sample do not count.
             let (received, written) =
                 self.before.get(&connection).copied().unwrap_or((row.received, row.written));
             self.moved.0 += row.received.saturating_sub(received);
@@ -70,7 +71,7 @@ impl WatchScreen {
         self.moments.push_back(moment);
     }
 
-    /// One line of at most 80 columns, for a log: the queues are the server's.
+    /// One line of at most 80 columns, for a log. The queues are those of the server.
     pub(super) fn line(&self, observation: &Observation) -> String {
         let sample = &observation.sample;
         let queues = Queues::of(sample);
@@ -86,7 +87,7 @@ impl WatchScreen {
         )
     }
 
-    /// The screen: at most as many lines and columns as the terminal has.
+    /// The screen, for the size of this terminal.
     pub(super) fn text(
         &self,
         observation: &Observation,
@@ -94,14 +95,14 @@ impl WatchScreen {
         tracker: &ConnectionTracker,
     ) -> String {
         let (columns, lines) = terminal_size();
-        self.fitted(observation, rows, tracker.connections_seen(), columns.min(100), lines)
+        self.fitted(observation, rows, tracker.connections_seen(), columns.min(MAX_COLUMNS), lines)
     }
 
     fn fitted(
         &self,
         observation: &Observation,
         rows: &[Row],
-        came: u64,
+        seen: u64,
         columns: usize,
         lines: usize,
     ) -> String {
@@ -109,45 +110,64 @@ impl WatchScreen {
         let time = Seconds(sample.t).to_string();
         let room = columns.saturating_sub(time.len() + 3);
         let mut text = format!("{:<room$.room$}  {time}\n\n", self.title);
-        text.push_str(&self.head(observation, rows, came));
-        let _ = writeln!(text, "\n  {:<22}{HEADINGS}", "bytes in queues");
-        let _ = writeln!(text, "  {:<22}{}", "all connections", of_all(sample));
-        // One line for what does not fit, one for the cursor.
+        text.push_str(&self.head(observation, rows, seen, columns));
+        let table = Table::of(columns);
+        let _ = writeln!(
+            text,
+            "\n{}",
+            table.line("bytes queued", ["client", "server", "server", "client"], "waits")
+        );
+        let _ = writeln!(text, "{}", table.line("", ["send", "receive", "send", "receive"], "for"));
+        let _ = writeln!(text, "{}", table.total(sample));
+        // One line for the note at the end, one for the cursor.
         let room = lines.saturating_sub(text.lines().count() + 2);
         for row in rows.iter().take(room) {
-            let _ = writeln!(text, "  {:<22}{}", shortened(row.client), of_one(row));
+            let _ = writeln!(text, "{}", table.row(row));
         }
         if rows.len() > room {
-            let _ = writeln!(text, "  and {} more that hold less", rows.len() - room);
+            let _ = writeln!(text, "  and {} more that buffer less", rows.len() - room);
         }
         text
     }
 
-    fn head(&self, observation: &Observation, rows: &[Row], came: u64) -> String {
+    /// The server as a whole.
+    fn head(&self, observation: &Observation, rows: &[Row], seen: u64, columns: usize) -> String {
         let sample = &observation.sample;
         let waiting =
-            |who| rows.iter().filter(|row| row.waits_for == who || row.waits_for == WaitsFor::Both).count();
-        let mut text = format!("  {:<13}{} now, {came} seen", "connections", sample.connections);
-        let mut joint = "; wait for:";
-        for (who, what) in [(WaitsFor::Client, "client"), (WaitsFor::Server, "server")] {
-            if waiting(who) > 0 {
-                let _ = write!(text, "{joint} {what} {}", waiting(who));
-                joint = ",";
+            |side| rows.iter().filter(|row| row.waits_for == side || row.waits_for == WaitsFor::Both).count();
+        let mut connections = format!("{} now, {seen} seen", sample.connections);
+        let mut joint = "; ";
+        for (side, name) in [(WaitsFor::Client, "client"), (WaitsFor::Server, "server")] {
+            let count = waiting(side);
+            if count > 0 {
+                let verb = if count == 1 { "waits" } else { "wait" };
+                let _ = write!(connections, "{joint}{count} {verb} for the {name}");
+                joint = ", ";
             }
         }
         let (received, written) = self.rates();
-        let _ = write!(text, "\n  {:<13}in {received}, out {written}", "flow");
         let memory = sample.server_memory.map_or("not visible here".to_owned(), |bytes| {
             let trend = self.memory_trend().map_or(String::new(), |slope| format!(", {}", trend(slope)));
             format!("{}{trend}", Bytes(bytes))
         });
-        let _ = write!(text, "\n  {:<13}{memory}", "memory");
-        let (kernel, held) = (Bytes(sample.kernel_memory.unwrap_or(0)), Bytes(buffered(sample)));
-        let _ = writeln!(text, "\n  {:<13}{kernel} of memory for {held} in queues", "kernel");
+        let (kernel, queued) = (Bytes(sample.kernel_memory.unwrap_or(0)), Bytes(buffered(sample)));
+        let fields = [
+            ("connections", connections),
+            ("flow", format!("in {received}, out {written}")),
+            ("memory", memory),
+            ("kernel", format!("{kernel} of memory for {queued} in queues")),
+        ];
+        let mut text = String::new();
+        for (label, value) in fields {
+            let labels = std::iter::once(label).chain(std::iter::repeat(""));
+            for (line, label) in wrap(&value, columns.saturating_sub(LABEL + 2)).iter().zip(labels) {
+                let _ = writeln!(text, "  {label:<LABEL$}{line}");
+            }
+        }
         text
     }
 
-    /// Bytes a second in and out, over the last seconds.
+    /// Bytes per second in and out, over the last seconds.
     fn rates(&self) -> (Rate, Rate) {
         let (Some(then), Some(now)) = (self.moments.front(), self.moments.back()) else {
             return (Rate(0.0), Rate(0.0));
@@ -164,42 +184,48 @@ impl WatchScreen {
     }
 }
 
-fn of_all(sample: &Sample) -> String {
-    let queues = Queues::of(sample);
-    columns(
-        queues.client_send,
-        queues.server_receive.unwrap_or(0),
-        queues.server_send.unwrap_or(0),
-        queues.client_receive,
-    )
+/// Widths of the table of connections.
+struct Table {
+    name: usize,
+    gap: usize,
 }
 
-fn of_one(row: &Row) -> String {
-    let waits = match row.waits_for {
-        WaitsFor::Neither => "",
-        WaitsFor::Client => "waits: client",
-        WaitsFor::Server => "waits: server",
-        WaitsFor::Both => "waits: both",
-    };
-    let queues = columns(row.client_send, row.server_receive, row.server_send, row.client_receive);
-    let line = format!("{queues}  {waits}");
-    line.trim_end().to_owned()
-}
+impl Table {
+    /// The table for a terminal of this width: the wide one needs 75 columns, the narrow one 60.
+    fn of(columns: usize) -> Table {
+        if columns >= WIDE { Table { name: 22, gap: 2 } } else { Table { name: 14, gap: 1 } }
+    }
 
-fn columns(
-    client_send: Option<u64>,
-    server_receive: u64,
-    server_send: u64,
-    client_receive: Option<u64>,
-) -> String {
-    let size = |bytes: Option<u64>| bytes.map_or("-".to_owned(), |bytes| Bytes(bytes).to_string());
-    format!(
-        "{:>8}  {:>8}  {:>8}  {:>8}",
-        size(client_send),
-        size(Some(server_receive)),
-        size(Some(server_send)),
-        size(client_receive)
-    )
+    fn line(&self, name: &str, queues: [&str; 4], waits_for: &str) -> String {
+        let Table { name: width, gap } = *self;
+        let queues = queues.map(|text| format!("{text:>8}")).join(&" ".repeat(gap));
+        format!("  {name:<width$}{queues}{:gap$}{waits_for}", "").trim_end().to_owned()
+    }
+
+    fn total(&self, sample: &Sample) -> String {
+        let queues = Queues::of(sample);
+        self.sizes(
+            "total",
+            [queues.client_send, queues.server_receive, queues.server_send, queues.client_receive],
+            WaitsFor::Neither,
+        )
+    }
+
+    fn row(&self, row: &Row) -> String {
+        let sizes = [row.client_send, Some(row.server_receive), Some(row.server_send), row.client_receive];
+        self.sizes(&shortened(row.client, self.name - 1), sizes, row.waits_for)
+    }
+
+    fn sizes(&self, name: &str, sizes: [Option<u64>; 4], waits_for: WaitsFor) -> String {
+        let sizes = sizes.map(|bytes| bytes.map_or("-".to_owned(), |bytes| Bytes(bytes).to_string()));
+        let waits_for = match waits_for {
+            WaitsFor::Neither => "",
+            WaitsFor::Client => "client",
+            WaitsFor::Server => "server",
+            WaitsFor::Both => "both",
+        };
+        self.line(name, sizes.each_ref().map(String::as_str), waits_for)
+    }
 }
 
 fn trend(slope: f64) -> String {
@@ -210,21 +236,29 @@ fn trend(slope: f64) -> String {
     }
 }
 
-/// An address in at most 21 characters: the end of a long one, where it differs.
-fn shortened(addr: SocketAddr) -> String {
+/// An address in at most this many columns. Of a long one the end is shown, where addresses differ.
+fn shortened(addr: SocketAddr, columns: usize) -> String {
     let text = addr.to_string();
     let length = text.chars().count();
-    if length <= 21 { text } else { format!("…{}", text.chars().skip(length - 20).collect::<String>()) }
+    if length <= columns {
+        return text;
+    }
+    format!("…{}", text.chars().skip(length - (columns - 1)).collect::<String>())
 }
 
-/// The queues in the order of the path.
-const HEADINGS: &str =
-    "  client    server    server    client\n                            send   receive      send   receive";
+/// Columns of a line at most: wider ones are hard to read.
+const MAX_COLUMNS: usize = 100;
 
-/// Seconds over which rates are taken: shorter ones tremble, longer ones lag.
+/// Columns that the wide table needs.
+const WIDE: usize = 75;
+
+/// Columns of the labels.
+const LABEL: usize = 13;
+
+/// Seconds over which rates are averaged. Shorter ones flicker, longer ones lag.
 const RATE_SECONDS: f64 = 2.0;
 
-/// Bytes a second below which memory is steady.
+/// Bytes per second below which memory is steady.
 const STEADY: f64 = 100.0 * 1024.0;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The picture of `watch` drawn from observations made by hand.
+//! The screen of `watch`, drawn from constructed observations.
 
 use std::time::Duration;
 
@@ -7,33 +7,38 @@ use echoctl_observe::{PathState, TcpState};
 use super::*;
 
 #[test]
-fn the_screen_fits_a_terminal_of_80_by_24() {
+fn the_screen_fits_its_terminal() {
     let mut rows: Vec<Row> = (0..200).map(row).collect();
     rows[7].waits_for = WaitsFor::Both;
-    let mut picture = WatchScreen::new("0.0.0.0:6379: ".to_owned() + &"x".repeat(200));
+    let mut screen = WatchScreen::new("0.0.0.0:6379: ".to_owned() + &"x".repeat(200));
     let observation = observation(3.2, 200);
-    picture.add(&observation, &rows);
+    screen.add(&observation, &rows);
 
-    let text = picture.fitted(&observation, &rows, 1_000_000, 80, 24);
+    for (columns, lines) in [(60, 30), (80, 24), (120, 40)] {
+        let text = screen.fitted(&observation, &rows, 1_000_000, columns, lines);
 
-    assert!(text.lines().count() <= 23, "{text}");
-    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-    assert!(text.contains("200 now, 1000000 seen; wait for: client 200, server 1\n"), "{text}");
-    assert!(text.contains("more that hold less"), "{text}");
-    let line = picture.line(&observation);
+        assert!(text.lines().count() < lines, "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= columns), "{text}");
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let counts = "200 now, 1000000 seen; 200 wait for the client, 1 waits for the server";
+        assert!(words.contains(counts), "{text}");
+        assert!(text.contains("more that buffer less"), "{text}");
+        assert!(text.lines().any(|line| line.ends_with(" client")), "{text}");
+    }
+    let line = screen.line(&observation);
     assert!(line.chars().count() <= 80, "{line}");
 }
 
 #[test]
-fn what_moved_before_a_connection_was_seen_is_no_rate() {
-    let mut picture = WatchScreen::new(String::new());
+fn bytes_from_before_the_first_sample_do_not_count() {
+    let mut screen = WatchScreen::new(String::new());
 
-    picture.add(&observation(0.0, 1), &[row(5)]);
+    screen.add(&observation(0.0, 1), &[row(5)]);
     let mut moved = row(5);
     moved.received += 1000;
-    picture.add(&observation(0.1, 2), &[moved, row(6)]);
+    screen.add(&observation(0.1, 2), &[moved, row(6)]);
 
-    assert_eq!(picture.moved, (1000, 0));
+    assert_eq!(screen.moved, (1000, 0));
 }
 
 fn observation(t: f64, connections: u32) -> Observation {
