@@ -32,7 +32,7 @@ use crate::watch;
 /// the process dies: one client that stops reading takes the server down. echoctl shows where the bytes are (demo, serve,
 /// flood, watch), explains why (lesson), and tests whether a server in any language has a limit (audit).
 #[derive(Debug, Parser)]
-#[command(after_long_help = EXAMPLES, max_term_width = 110)]
+#[command(after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}\n\n{ENVIRONMENT}"), max_term_width = 110)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -157,16 +157,20 @@ Examples:
   echoctl serve --backpressure off       an echo server without backpressure
   echoctl flood --no-read                in another terminal: flood it, never read
   echoctl audit -- node server.js        test a server of your own
-  echoctl lesson                         list the lessons
+  echoctl lesson                         list the lessons";
 
+/// What the exit codes mean for every command.
+pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0    done; audit: the server is safe
   1    failed; audit: the server is not safe, or not as expected
   2    usage error
   3    no result; audit: slow or inconclusive
   4    the target could not be reached or started
-  130  interrupted
+  130  interrupted";
 
+/// The environment variables of every command.
+pub(crate) const ENVIRONMENT: &str = "\
 Environment:
   ECHOCTL_ADDR  default address of every command that takes one, except dns
   NO_COLOR      if set, no colours under --color auto";

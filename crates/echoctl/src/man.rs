@@ -10,7 +10,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
 use crate::called;
-use crate::cli::Cli;
+use crate::cli::{Cli, ENVIRONMENT, EXIT_CODES};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Data;
 
@@ -45,7 +45,9 @@ pub(crate) fn run(args: Args) -> Outcome {
 
 /// The page of a built command.
 fn page(command: &Command) -> io::Result<Vec<u8>> {
-    let man = Man::new(command.clone().override_usage(synopsis(command)));
+    let man = Man::new(command.clone().override_usage(synopsis(command)))
+        .source(concat!("echoctl ", env!("CARGO_PKG_VERSION")))
+        .manual("echoctl");
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
@@ -58,8 +60,14 @@ fn page(command: &Command) -> io::Result<Vec<u8>> {
     if command.has_subcommands() {
         man.render_subcommands_section(&mut page)?;
     }
-    if let Some(text) = command.get_after_long_help().or(command.get_after_help()) {
-        closing(&text.to_string()).to_writer(&mut page)?;
+    let text = command.get_after_long_help().or(command.get_after_help());
+    let text = text.map(ToString::to_string).unwrap_or_default();
+    closing(&text).to_writer(&mut page)?;
+    // Of every command; some list exit codes of their own.
+    for (heading, common) in [("Exit codes:", EXIT_CODES), ("Environment:", ENVIRONMENT)] {
+        if !text.lines().any(|line| line == heading) {
+            closing(common).to_writer(&mut page)?;
+        }
     }
     if command.get_version().is_some() {
         man.render_version_section(&mut page)?;
@@ -85,6 +93,9 @@ fn synopsis(command: &Command) -> String {
     std::iter::once(name).chain(words).chain(subcommand).collect::<Vec<_>>().join(" ")
 }
 
+/// The most characters of a heading: a longer line that ends with a colon is a sentence.
+const MAX_HEADING: usize = 20;
+
 /// The text after the help. A line such as `Examples:` begins a section. An indented line in it is a term, such as a command,
 /// with an explanation after two or more blanks, or indented further on the next line. Other lines are paragraphs.
 fn closing(text: &str) -> Roff {
@@ -94,8 +105,12 @@ fn closing(text: &str) -> Roff {
         let indent = line.len() - line.trim_start().len();
         match line.trim() {
             "" => {}
-            heading if indent == 0 && heading.ends_with(':') && !heading.contains(' ') => {
-                page.control("SH", [heading.trim_end_matches(':').to_uppercase().as_str()]);
+            heading if indent == 0 && heading.ends_with(':') && heading.len() <= MAX_HEADING => {
+                let name = match heading.trim_end_matches(':') {
+                    "Exit codes" => "EXIT STATUS".to_owned(),
+                    name => name.to_uppercase(),
+                };
+                page.control("SH", [name.as_str()]);
                 has_section = true;
             }
             paragraph if indent == 0 => {
@@ -139,10 +154,22 @@ mod tests {
 
     #[test]
     fn an_example_is_a_command_and_an_explanation() {
-        let page = page_of("report");
+        let page = page_of("send");
 
-        assert!(page.contains(".SH EXAMPLES\n.TP\n\\fBechoctl flood"), "{page}");
-        assert!(page.contains("\\fR\nsee it in the terminal\n"), "{page}");
+        assert!(
+            page.contains(".SH EXAMPLES\n.TP\n\\fBecho hello | echoctl send\\fR\none frame to"),
+            "{page}"
+        );
         assert!(!page.contains("EXTRA"));
+    }
+
+    #[test]
+    fn every_page_has_exit_status_and_environment_once() {
+        for name in ["audit", "demo", "doctor", "send"] {
+            let page = page_of(name);
+            for section in [".SH \"EXIT STATUS\"", ".SH ENVIRONMENT"] {
+                assert_eq!(page.matches(section).count(), 1, "{name} {section}: {page}");
+            }
+        }
     }
 }
