@@ -45,7 +45,9 @@ pub(crate) fn run(args: Args) -> Outcome {
 
 /// The page of a built command.
 fn page(command: &Command) -> io::Result<Vec<u8>> {
-    let man = Man::new(command.clone().override_usage(synopsis(command)))
+    // clap_mangen omits the help of options that `-h` does not list.
+    let listed = command.clone().mut_args(|arg| arg.hide_short_help(false));
+    let man = Man::new(listed.override_usage(synopsis(command)))
         .source(concat!("echoctl ", env!("CARGO_PKG_VERSION")))
         .manual("echoctl");
     let mut page = Vec::new();
@@ -149,6 +151,7 @@ mod tests {
         let page = page_of("serve");
 
         assert!(page.contains("[\\-\\-queue\\-limit <SIZE>]"), "{page}");
+        assert!(page.contains("Colours: always, never, or auto"), "{page}");
         assert!(!page.contains("until\\-stdin\\-ends"), "what is hidden stays hidden");
     }
 
