@@ -39,12 +39,12 @@ pub(crate) struct FrameBuffer {
     limit: usize,
 }
 
-/// Whose buffer a connection reads into.
+/// The buffer that a connection reads into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Room {
-    /// That of the thread that runs it, for as long as it runs.
+    /// The buffer of the thread that runs it, borrowed for as long as it runs.
     Lent,
-    /// Its own.
+    /// A buffer of its own.
     Own,
 }
 

@@ -105,7 +105,7 @@ impl Policy {
         }
     }
 
-    /// How long a queue may exceed its limit. Only with disconnect does it ever.
+    /// How long a queue may exceed its limit: zero except with disconnect.
     pub(crate) const fn grace(self) -> Duration {
         match self {
             Policy::Disconnect { grace, .. } => grace,

@@ -50,11 +50,11 @@ impl ReadSize {
     }
 }
 
-/// Reads that make 1 MiB: more than a peer's kernel accepts before its program has read anything.
+/// Number of full reads before large ones: 1 MiB in all, more than a peer's kernel accepts before its program has read anything.
 const STREAK: u8 = 16;
 
-/// Bytes below which the send queue of a peer that keeps up stays. At full speed it had at most 384 KiB in 95 of 100 samples; when
-/// the peer stopped, 2.5 MiB.
+/// The send queue of a peer that keeps up has fewer bytes than this. At full speed it had at most 384 KiB in 95 of 100 samples, and
+/// 2.5 MiB after the peer stopped.
 const KEEPS_UP: u32 = 512 * 1024;
 
 #[cfg(test)]
