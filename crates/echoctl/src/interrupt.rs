@@ -71,7 +71,7 @@ pub(crate) fn prepare() {
     sys::restore_default_actions();
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        // A terminal that cannot be written is no reason for another panic.
+        // A terminal that cannot be written must not cause another panic.
         let _ = io::stderr().write_all(screen::farewell());
         usual(panic);
     }));

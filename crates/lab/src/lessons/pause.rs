@@ -244,7 +244,7 @@ fn finding(two: &Trace, one: &Trace) -> Finding {
             Seconds(e.tooth_seconds),
         ))
         .explain(format!(
-            "On average the client could send only as fast as it read, although no message told it a rate. That is \
+            "On average the client could send only as fast as it read, although no message contained a rate. That is \
              backpressure. And the queue never exceeded {}, which is at most its limit plus one read.",
             Bytes(e.queue_peak),
         ))

@@ -40,7 +40,7 @@ pub(super) struct Measurements {
 }
 
 impl Side {
-    /// Starts a server with `args`, and a client that reads as told.
+    /// Starts a server with `args`, and a client with this way of reading.
     pub(super) async fn start(program: &Path, args: &[&str], reading: Reading) -> Result<Side, LessonError> {
         let mut server = ChildServer::start(program, args)?;
         let mut memory = server.or_ended(ProcessTree::new([server.pid()]))?;
