@@ -37,6 +37,7 @@ pub(super) fn progress(outcome: &Outcome) -> Chart {
         .series(Series::new("ON", Ink::Blue, Stroke::Dashed, points(&outcome.on, |sample| sample.produced)))
         .phase(0.0, plan.read.as_secs_f64(), "reads")
         .phase(plan.read.as_secs_f64(), plan.resumes_at(), "stops reading")
+        .phase(plan.resumes_at(), end(plan, &[&outcome.off, &outcome.on]), "reads again")
         .limit(plan.total as f64, "all")
 }
 
@@ -47,6 +48,13 @@ pub(super) fn queues(name: &str, outcome: &Outcome, side: &SideOutcome) -> Chart
     Chart { title: format!("{name}: bytes in flight, by location"), phases: Vec::new(), ..chart }
         .phase(0.0, plan.read.as_secs_f64(), "reads")
         .phase(plan.read.as_secs_f64(), plan.resumes_at(), "stops reading")
+        .phase(plan.resumes_at(), end(plan, &[side]), "reads again")
+}
+
+/// Time of the last sample in seconds, and not before the end of the stall.
+fn end(plan: &Plan, sides: &[&SideOutcome]) -> f64 {
+    let last = sides.iter().filter_map(|side| side.samples.last());
+    last.map(|sample| sample.t).fold(plan.resumes_at(), f64::max)
 }
 
 /// Every place on the path where bytes can be, at the end of the stall.
