@@ -269,7 +269,7 @@ impl Case {
 
     fn others(&self) -> String {
         let OtherInput { received, connections } = self.observed.others;
-        format!("{} of other clients sent {}", count(connections, "connection"), Bytes(received))
+        format!("other clients sent {} over {}", Bytes(received), count(connections, "connection"))
     }
 }
 

@@ -47,6 +47,11 @@ impl OtherClients {
         if Instant::now() < self.next {
             return;
         }
+        self.update_now();
+    }
+
+    /// Counts again.
+    pub(super) fn update_now(&mut self) {
         self.next = Instant::now() + INTERVAL;
         if let Some(now) = self.count() {
             let now = OtherInput { received: now.received.saturating_sub(self.before), ..now };

@@ -98,6 +98,9 @@ impl Session {
             let wait = due.saturating_duration_since(Instant::now()).min(CHECK_INTERVAL);
             match outcome.recv_timeout(wait) {
                 Ok(outcome) => {
+                    if let Some(others) = &mut self.others {
+                        others.update_now();
+                    }
                     self.await_end_of_server(&outcome);
                     self.sample(stop, true)?;
                     return Ok(outcome);

@@ -166,7 +166,7 @@ fn growth_that_other_clients_cause_is_not_charged_to_this_flood() {
     let judgement = judge(&evidence, Observed { others, ..alone });
 
     assert_eq!(judgement.verdict, Verdict::Inconclusive, "{judgement:?}");
-    assert!(judgement.reason.contains("3 connections of other clients sent 500 MiB"), "{judgement:?}");
+    assert!(judgement.reason.contains("other clients sent 500 MiB over 3 connections"), "{judgement:?}");
     assert!(!judge(&evidence, alone).reason.contains("other clients"), "there were none");
 }
 
@@ -179,5 +179,5 @@ fn bytes_inside_the_server_are_unbounded_also_among_others() {
     let judgement = judge(&evidence, Observed { others, ..observed(&evidence, 0.0) });
 
     assert_eq!(judgement.verdict, Verdict::Unbounded, "{judgement:?}");
-    assert!(judgement.reason.contains("while 1 connection of other clients sent"), "{judgement:?}");
+    assert!(judgement.reason.contains("while other clients sent 600 MiB over 1 connection"), "{judgement:?}");
 }
