@@ -173,7 +173,7 @@ enum AddressError {
 }
 
 /// The environment variable with the default address.
-const VARIABLE: &str = "ECHOCTL_ADDR";
+pub(crate) const VARIABLE: &str = "ECHOCTL_ADDR";
 
 /// Time limit for resolving a name: about as long as a user waits before suspecting a fault.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(4);

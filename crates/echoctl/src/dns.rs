@@ -49,7 +49,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     runtime.block_on(async {
         let answerer = Answerer::bind(requested).await.map_err(|error| {
             anyhow!(
-                "listen on {requested} over UDP and TCP: {error}
+                "cannot listen on {requested} over UDP and TCP: {error}
 hint: choose another address with --addr"
             )
         })?;

@@ -5,6 +5,7 @@ use std::error::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use echoctl_record::printable;
 
+use crate::address;
 use crate::called;
 use crate::output::indent_continuations;
 
@@ -23,8 +24,12 @@ pub(crate) fn render(error: clap::Error, arguments: &[String]) -> String {
         .replace("unrecognized subcommand", "unknown command")
         .replace("similar subcommand", "similar command");
     let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
-    // Clap suggests an argument after `--` for any unknown option, which is hardly ever the mistake.
-    let rest = rest.lines().filter(|line| !line.starts_with("hint: to pass '"));
+    // One hint is enough. And clap suggests an argument after `--` for any unknown option, which is hardly ever the mistake.
+    let is_wanted = |line: &&str| match hint {
+        Some(_) => !line.starts_with("hint: "),
+        None => !line.starts_with("hint: to pass '"),
+    };
+    let rest = rest.lines().filter(is_wanted);
     let lines = [first].into_iter().chain(hint.as_deref()).chain(rest);
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -48,21 +53,33 @@ fn printable_context(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// The remedy for an argument in the wrong place.
+/// The remedy for an argument in the wrong place, or for a value from the environment.
 fn hint(error: &clap::Error, arguments: &[String]) -> Option<String> {
-    let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else { return None };
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let wrong = text(ContextKind::InvalidArg)?;
+    if error.kind() == ErrorKind::ValueValidation {
+        let value = std::env::var(address::VARIABLE).ok()?;
+        let is_from_it = wrong.starts_with("--addr") && text(ContextKind::InvalidValue) == Some(&value);
+        return is_from_it.then(|| format!("hint: this is the value of {}", address::VARIABLE));
+    }
     if error.kind() != ErrorKind::UnknownArgument {
         return None;
     }
     let program = called();
     let command = arguments.iter().skip(1).find(|argument| !argument.starts_with('-'))?;
-    let is_port_option = ["--port", "--host", "--addr", "-p"].contains(&wrong.as_str());
+    let is_port_option = ["--port", "--host", "--addr", "-p"].contains(&wrong);
+    // The value of the misplaced option, or the misplaced address itself.
+    let mut given = arguments.iter().skip_while(|argument| *argument != wrong);
+    let addr = given.find(|argument| is_address(argument)).map_or("7007", String::as_str);
     Some(match command.as_str() {
         "serve" | "dns" if is_port_option || is_address(wrong) => {
-            format!("hint: the address is an option: {program} {command} --addr 127.0.0.1:7007")
+            format!("hint: the address is an option: {program} {command} --addr {}", printable(addr))
         }
         "flood" | "ping" | "send" | "watch" if is_port_option => {
-            format!("hint: the address is an argument: {program} {command} 127.0.0.1:7007")
+            format!("hint: the address is an argument: {program} {command} {}", printable(addr))
         }
         "audit" if !wrong.starts_with('-') => {
             format!("hint: a command that starts the server goes after --: {program} audit -- CMD")
@@ -104,15 +121,17 @@ mod tests {
     #[test]
     fn arguments_in_the_wrong_place_lead_to_the_right_one() {
         for (line, remedy) in [
-            ("echoctl serve 7007", "serve --addr 127.0.0.1:7007"),
-            ("echoctl serve --port 7007", "serve --addr 127.0.0.1:7007"),
-            ("echoctl ping --addr localhost:7", "ping 127.0.0.1:7007"),
+            ("echoctl serve 17", "serve --addr 17"),
+            ("echoctl serve --port 18", "serve --addr 18"),
+            ("echoctl serve --port", "serve --addr 7007"),
+            ("echoctl ping --addr localhost:7", "ping localhost:7"),
             ("echoctl audit node server.js", "audit -- CMD"),
         ] {
             let text = rendered(line);
             let hint = text.lines().nth(1).unwrap_or_default();
             assert!(hint.starts_with("hint: ") && hint.ends_with(remedy), "{line}: {text}");
         }
-        assert!(!rendered("echoctl flood 7007 --name x").contains("hint: "), "no better idea");
+        assert_eq!(rendered("echoctl flood --port 7").matches("hint: ").count(), 1);
+        assert!(!rendered("echoctl flood 7007 --name x").contains("hint: "));
     }
 }

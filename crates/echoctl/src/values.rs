@@ -12,10 +12,11 @@ use std::time::Duration;
 /// If the text is not a size, or the size exceeds [`MAX_BYTES`].
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text);
-    let factor = bytes_in(unit).filter(|_| is_number(number)).ok_or(
-        "not a size: expected bytes, or a number with a unit such as 64KiB or 1.5MiB, \
-         at most 9223372036854775807 bytes",
-    )?;
+    let factor = bytes_in(unit).filter(|_| is_number(number)).ok_or_else(|| {
+        // A number with an exponent (1e30) may be a size that is too large.
+        let bound = if number.is_empty() { String::new() } else { format!(", at most {MAX_BYTES} bytes") };
+        format!("not a size: expected bytes, or a number with a unit such as 64KiB or 1.5MiB{bound}")
+    })?;
     scaled(number, factor)
         .filter(|&bytes| bytes <= u128::from(MAX_BYTES))
         .map(|bytes| bytes as u64)
@@ -38,8 +39,9 @@ pub(crate) fn rate(text: &str) -> Result<u64, String> {
     let text = text.trim();
     positive_size(text.strip_suffix("/s").unwrap_or(text)).map_err(|error| {
         if error.starts_with("not a size") {
-            format!(
-                "not a rate: expected bytes per second, such as 64MiB or 64MiB/s, at most {MAX_BYTES} bytes"
+            error.replace(
+                "not a size: expected bytes, or a number with a unit such as 64KiB or 1.5MiB",
+                "not a rate: expected bytes per second, such as 64MiB or 64MiB/s",
             )
         } else {
             format!("{error} per second")
