@@ -153,7 +153,7 @@ pub(crate) enum Owner {
         /// The sockets.
         inodes: BTreeSet<u32>,
     },
-    /// Another process, alone or beside the target.
+    /// Another process, which may share the address with the target.
     ForeignListener(ForeignListener),
 }
 

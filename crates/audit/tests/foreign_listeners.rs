@@ -99,7 +99,7 @@ fn a_server_of_another_user_is_refused() {
 
     let Error::ForeignListener { listener, .. } = &error else { panic!("{error}") };
     assert_eq!(listener.uid, 65534);
-    assert!(error.to_string().contains("nobody"), "{error}");
+    assert!(error.to_string().contains("user nobody"), "{error}");
 }
 
 #[test]
