@@ -37,7 +37,6 @@ fn run(words: &[&str]) -> Result<()> {
     match words {
         ["check"] => check::run(),
         ["tidy"] => tidy::run(),
-        ["tidy", "--dialect", paths @ ..] => tidy::list_dialect(paths),
         ["bless", filters @ ..] => bless::run(filters),
         ["demo"] => demo::run(),
         ["docs"] => docs::run(),
@@ -66,7 +65,6 @@ fn run(words: &[&str]) -> Result<()> {
 const USAGE: &str = "\
 cargo xtask check                       run everything that CI checks, in its order: format, clippy, tidy, tests, docs, demo, faults
 cargo xtask tidy                        check only the house rules
-cargo xtask tidy --dialect [PATH…]      list phrases that are not plain English, in these folders
 cargo xtask bless [TEST…]               accept what the program prints now as its snapshots (of all tests, or those named)
 cargo xtask demo                        run the small demo
 cargo xtask docs                        measure and draw the README's picture again (release build)

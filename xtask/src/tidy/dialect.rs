@@ -133,7 +133,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("`makes|make|made no sense`", "is invalid, has no effect"),
     ("`cannot be meant`", "is not supported, is invalid"),
     (
-        "`nobody|nobody's|somebody|somebody's|whoever|whomever|whosoever|anybody|everybody`",
+        "`^user nobody|nobody's|somebody|somebody's|whoever|whomever|whosoever|anybody|everybody`",
         "the role: peer, client, user, caller, listener",
     ),
     ("`owe|owes|owed|owing`", "pending, unread"),
@@ -210,7 +210,7 @@ mod tests {
             "leave other files alone; let alone; it runs alone",
             "a read of a frame; a client and a server; sends a frame; reads a line",
             "so_many, is_none, owed_bytes",
-            "it can be told apart; in the stands; stand in for another",
+            "pid 7, user nobody (the name of a user); it can be told apart; in the stands; stand in for another",
             "a peer closes a connection; a thread reads a frame; one thread per connection",
         ] {
             assert_eq!(found(text), Vec::<String>::new(), "{text}");

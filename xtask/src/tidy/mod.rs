@@ -11,6 +11,8 @@
 //! | `purity.rs` | `proto` has no runtime, socket, file, clock or `unsafe` |
 //! | `duties.rs` | `unsafe` and printing only in the places reserved for them |
 //! | `paths.rs` | no path of one machine |
+//! | `dialect.rs` | no phrase that an English reader stumbles over, in comments, literals, docs and manifests |
+//! | `names.rs` | a name of at most 60 characters for each test |
 
 mod arrows;
 mod dialect;
@@ -46,25 +48,10 @@ pub(crate) fn run() -> Result<()> {
     }
 }
 
-/// Prints the dialect's findings in `paths`, or everywhere.
-pub(crate) fn list_dialect(paths: &[&str]) -> Result<()> {
-    let tree = Tree::read(process::root())?;
-    let is_asked = |file: &str| paths.is_empty() || paths.iter().any(|path| file.starts_with(path));
-    let findings: Vec<Finding> = [dialect::check(&tree), names::check(&tree)]
-        .concat()
-        .into_iter()
-        .filter(|finding| is_asked(&finding.file))
-        .collect();
-    for finding in &findings {
-        println!("{}:{}: {} -> {}", finding.file, finding.line, finding.what, finding.remedy);
-    }
-    println!("{} findings", findings.len());
-    Ok(())
-}
-
 type Rule = fn(&Tree) -> Vec<Finding>;
 
-const RULES: [Rule; 5] = [docs::check, arrows::check, purity::check, duties::check, paths::check];
+const RULES: [Rule; 7] =
+    [docs::check, arrows::check, purity::check, duties::check, paths::check, dialect::check, names::check];
 
 /// A violation of a house rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
