@@ -202,7 +202,7 @@ impl Watch {
         let printed = if let View::Json { .. } = self.show {
             json_line("summary", &watched)
         } else {
-            // The screen's last screen stays where it is, and the cursor comes back.
+            // Leaves the last frame in place, and shows the cursor.
             self.show = View::Lines;
             print_summary(&watched)
         };

@@ -1,7 +1,7 @@
 //! `echoctl flood`: sends to a server, reads the replies slowly or never, and shows where the bytes pile up.
 //!
 //! - [`args`]: the options.
-//! - [`session`]: the run, sampled 20 times a second.
+//! - [`session`]: the run, sampled 20 times per second.
 //! - [`stall`]: how long the producer was held back at the end; [`judge`]: the verdict on the server.
 //! - [`progress`]: the live view, lines or JSON while it runs.
 //! - [`target`]: the server's processes; [`other_clients`]: what other clients send to it.

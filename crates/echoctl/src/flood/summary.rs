@@ -8,8 +8,10 @@ use echoctl_record::{Bytes, DisconnectKind, Evidence, Judgement, Queues, Rate, S
 
 use super::judge::{Observed, judge, since_it_stopped_reading};
 use super::session::Session;
+use crate::called::called;
 use crate::consent::ECHO_HINT;
 use crate::exit::Exit;
+use crate::help::renamed;
 use crate::output::{self, ignore_broken_pipe, json_line, print, terminal_size};
 use crate::view::path;
 
@@ -147,7 +149,8 @@ impl Session {
         let verdict = summary.verdict.zip(summary.reason.as_ref());
         let verdict =
             verdict.map(|(verdict, reason)| format!("Verdict: {verdict}. {}.", capitalized(reason)));
-        let try_next = try_next.map(|what| format!("Try next: {what}."));
+        let try_next = try_next.or_else(|| self.watching(summary));
+        let try_next = try_next.map(|what| format!("Try next: {}.", renamed(&what, called())));
         print("")?;
         for text in [self.kernel_queues(summary), Some(text), verdict, try_next].into_iter().flatten() {
             for line in wrap(&text, terminal_size().0.min(MAX_COLUMNS)) {
@@ -155,6 +158,14 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Names the command that shows the same queues from outside, after a verdict that leaves no question.
+    fn watching(&self, summary: &Summary) -> Option<String> {
+        let is_settled = matches!(summary.verdict?, Verdict::Bounded | Verdict::Unbounded);
+        let target = &self.target;
+        is_settled
+            .then(|| format!("echoctl watch {target} during a flood, for the queues of each connection"))
     }
 
     /// What the kernels' share of the table depends on, where a server was tested and the kernel sized its buffers.
