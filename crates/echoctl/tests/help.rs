@@ -88,6 +88,8 @@ fn colours_follow_the_option() {
     assert_eq!(coloured("always"), (true, true));
     assert_eq!(coloured("never"), (false, false));
     assert_eq!(coloured("auto"), (false, false), "a pipe is not a terminal");
+    let plain = ["--color", "always", "report", "missing.json", "--plain"];
+    assert!(!text(&echoctl(&plain).output().expect("the program starts").stderr).contains('\x1b'));
 }
 
 #[cfg(unix)]
