@@ -46,7 +46,7 @@ pub(super) const CASES: &[Case] = &[
 
 fn start(world: &World) -> Result<(Running, String)> {
     let server = world.echoctl(&["dns", "--addr", "127.0.0.1:0"]).start()?;
-    let addr = server.await_text(" at ", STARTING)?;
+    let addr = server.await_text("serving test. on ", STARTING)?;
     Ok((server, addr))
 }
 
