@@ -4,6 +4,7 @@
 //! sections of its own, in which each example stays a command with an explanation: filled text would run them together.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, Command};
 use clap_mangen::Man;
@@ -13,25 +14,33 @@ use crate::called;
 use crate::cli::{Cli, ENVIRONMENT, EXIT_CODES};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Data;
+use crate::output_file::OutputFile;
 
 /// Print a manual page
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Command [default: echoctl itself]
-    #[arg(value_name = "COMMAND")]
+    #[arg(value_name = "COMMAND", conflicts_with = "all")]
     command: Option<String>,
+
+    /// Write the pages of echoctl and of every command to DIR
+    #[arg(long, value_name = "DIR")]
+    all: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   echoctl man serve | man -l -           read the page of serve
-  echoctl man > ~/.local/share/man/man1/echoctl.1";
+  echoctl man --all ~/.local/share/man/man1   install all pages";
 
 pub(crate) fn run(args: Args) -> Outcome {
     let mut program = Cli::complete_command("echoctl");
     // Gives the subcommands their full names, as in echoctl-serve.
     program.build();
+    if let Some(folder) = &args.all {
+        return write_all(&program, folder);
+    }
     let command = match &args.command {
         None => &program,
         Some(name) => program.find_subcommand(name).ok_or_else(|| {
@@ -40,6 +49,24 @@ pub(crate) fn run(args: Args) -> Outcome {
         })?,
     };
     Data::new().write_all(&page(command)?)?;
+    Ok(Exit::Done)
+}
+
+/// Writes the pages of the program and of its commands to a folder.
+fn write_all(program: &Command, folder: &Path) -> Outcome {
+    let commands = program.get_subcommands().filter(|command| !command.is_hide_set());
+    let files: Vec<(&Command, OutputFile)> = [program]
+        .into_iter()
+        .chain(commands)
+        .map(|command| {
+            let name = command.get_display_name().unwrap_or_else(|| command.get_name());
+            Ok((command, OutputFile::new(&folder.join(format!("{name}.1")))?))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    for (command, file) in files {
+        let page = page(command)?;
+        file.write(|to| to.write_all(&page))?;
+    }
     Ok(Exit::Done)
 }
 

@@ -58,6 +58,25 @@ fn every_command_has_a_manual_page() {
 }
 
 #[test]
+fn all_manual_pages_are_written_to_a_folder() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let path = folder.path().to_str().expect("it is text");
+
+    echoctl(&["man", "--all", path]).assert().code(0);
+
+    let page = |name: &str| std::fs::read_to_string(folder.path().join(format!("{name}.1"))).expect(name);
+    assert!(page("echoctl").contains(".TH echoctl 1"));
+    for command in commands() {
+        assert!(
+            page(&format!("echoctl-{command}")).contains(&format!(".TH echoctl-{command} 1")),
+            "{command}"
+        );
+    }
+    let missing = format!("{path}/missing");
+    echoctl(&["man", "--all", &missing]).assert().code(1);
+}
+
+#[test]
 fn an_unknown_command_has_no_page() {
     echoctl(&["man", "banana"]).assert().code(2);
 }
