@@ -38,7 +38,7 @@ impl Live {
         let mut text = format!("{}\n\n", headline(&self.plan, moment));
         let half = columns.min(WIDEST) / 2;
         for (left, right) in left.lines().into_iter().zip(right.lines()) {
-            text.push_str(&format!(" {left:<width$} {right}\n", width = half - 1));
+            text.push_str(&format!(" {left:<width$} {right}\n", width = half.saturating_sub(1)));
         }
         text.push('\n');
         let used = text.lines().count();
