@@ -99,6 +99,6 @@ Examples:
   dig @127.0.0.1 -p 5354 small.test
       in another terminal: one datagram in each direction
   dig @127.0.0.1 -p 5354 +ignore +noedns 4000.txt.test TXT
-      flags: tc, truncated at 512 bytes
+      flags: tc (truncated): more than 512 bytes, so no answer
   dig @127.0.0.1 -p 5354 4000.txt.test TXT
       dig retries over TCP by itself";

@@ -113,7 +113,11 @@ impl Transcript {
         });
         self.section("Checks", "the checks", claims)?;
         let next = lesson.next.iter().map(|(command, shows)| {
-            format!("  {}\n{}", renamed(command, called()), self.paragraph(shows, "      "))
+            format!(
+                "  {}\n{}",
+                renamed(command, called()),
+                self.paragraph(&renamed(shows, called()), "      ")
+            )
         });
         self.section("Try next", "what to try next", next)
     }

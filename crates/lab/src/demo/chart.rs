@@ -11,8 +11,9 @@ pub fn memory(plan: &Plan, off: &[Sample], on: &[Sample]) -> Chart {
     let until = now.max(plan.resumes_at() + 2.0);
     Chart::lines("Growth of the two servers' memory", Unit::Bytes)
         .describe(
-            "Growth of each server's memory since the start, while the clients read, do not read, and read again. Memory that \
-             rises while they do not read holds replies that they have not read.",
+            "Growth of each server's memory since the start, while the clients read, do not read, and read again. Memory \
+             that rises while they do not read holds replies that they have not read. The data has one row for each \
+             sample of either server.",
         )
         .series(growth("OFF", Ink::Orange, Stroke::Solid, off))
         .series(growth("ON", Ink::Blue, Stroke::Dashed, on))
@@ -31,7 +32,8 @@ pub(super) fn progress(outcome: &Outcome) -> Chart {
     let plan = &outcome.plan;
     Chart::lines("Sent by the two clients", Unit::Bytes)
         .describe(
-            "Bytes sent by each client. A line that is level below the total belongs to a client that was held back.",
+            "Bytes sent by each client. A line that is level below the total belongs to a client that was held back. The \
+             data has one row for each sample of either client.",
         )
         .series(Series::new("OFF", Ink::Orange, Stroke::Solid, points(&outcome.off, |sample| sample.produced)))
         .series(Series::new("ON", Ink::Blue, Stroke::Dashed, points(&outcome.on, |sample| sample.produced)))
@@ -74,7 +76,11 @@ pub fn where_the_bytes_were(outcome: &Outcome) -> Table {
             off_queues.server_receive,
             on_queues.server_receive,
         ))
-        .row(row("  inside the server (its own memory)", off_queues.inside_server, on_queues.inside_server))
+        .row(row(
+            "  waiting inside the server (not in the kernel)",
+            off_queues.inside_server,
+            on_queues.inside_server,
+        ))
         .row(row("  in the server's send queue (kernel)", off_queues.server_send, on_queues.server_send))
         .row(row(
             "  in the client's receive queue (kernel)",

@@ -9,8 +9,9 @@ use crate::kit::Question;
 /// What is about to happen, printed before the question.
 pub fn introduction(plan: &Plan) -> String {
     format!(
-        "Two echo servers run on this machine. One line differs: {OFF_LINE} or {ON_LINE}. A client sends {} to each server \
-         and reads the replies. After {} s the clients stop reading and keep trying to send; after {} s they read again.",
+        "Two echo servers run on this machine. One line differs: {OFF_LINE} or {ON_LINE}. A client tries to send {} to \
+         each server and reads the replies. After {} s the clients stop reading and keep trying to send; after {} s they \
+         read again, and what was held back is sent as fast as possible.",
         Rate(plan.rate as f64),
         plan.read.as_secs(),
         plan.resumes_at(),
@@ -42,7 +43,8 @@ pub fn conclusion(outcome: &Outcome) -> String {
     let (off, on) = (&outcome.off, &outcome.on);
     if off.summary.verified() == outcome.plan.total && on.summary.verified() == outcome.plan.total {
         format!(
-            "All {} came back to each client, every byte identical. Memory growth: OFF {}, ON {}.{}",
+            "All {} came back to each client, every byte identical. Memory growth of the processes (waiting bytes and \
+             everything else): OFF {}, ON {}.{}",
             Bytes(outcome.plan.total),
             off.growth(),
             on.growth(),
@@ -50,7 +52,8 @@ pub fn conclusion(outcome: &Outcome) -> String {
         )
     } else {
         format!(
-            "Of {} each, {} came back identical from OFF and {} from ON. Memory growth: OFF {}, ON {}.",
+            "Of {} each, {} came back identical from OFF and {} from ON. Memory growth of the processes (waiting bytes \
+             and everything else): OFF {}, ON {}.",
             Bytes(outcome.plan.total),
             Bytes(off.summary.verified()),
             Bytes(on.summary.verified()),
@@ -66,7 +69,7 @@ fn gain(outcome: &Outcome) -> String {
     let queue = Queues::within(&outcome.off.when_stopped(&outcome.plan), &outcome.limits).inside_server;
     match queue {
         Some(queue) if (off - on).abs() < SAME_TIME => format!(
-            " Both were done after {}: {} of queue gained no time.",
+            " Both were done after {}: the {} queue made OFF no faster.",
             Seconds(off.max(on)),
             Bytes(queue)
         ),
@@ -87,11 +90,13 @@ pub fn heading(outcome: &Outcome) -> &'static str {
 pub fn explanation(outcome: &Outcome) -> Vec<String> {
     let plan = &outcome.plan;
     let work = format!(
-        "The work: {} to each server in lines of {}, at {} while the client was reading. The server sends each line back. \
-         From {} s to {} s the clients did not read.",
+        "The work: {} to each server in lines of {} (each line is a frame). The client tried to send {}; what was held \
+         back was sent as fast as possible after {} s. The server sends each line back. From {} s to {} s the clients \
+         did not read.",
         Bytes(plan.total),
         Bytes(plan.frame),
         Rate(plan.rate as f64),
+        plan.resumes_at(),
         plan.read.as_secs(),
         plan.resumes_at()
     );
@@ -116,9 +121,10 @@ fn rose(outcome: &Outcome) -> String {
         .inside_server
         .map_or_else(|| off.growth(), |bytes| Bytes(bytes).to_string());
     format!(
-        "OFF rose because its server kept reading. It put each reply into an unbounded queue in its own memory, and nothing \
-         slowed the client down. Just before the client read again, {} were pending (sent and not read back): {inside} inside \
-         the server and {} in kernel queues. One client that never reads again will crash such a server.{}",
+        "OFF rose because its server kept reading. It put each reply into an unbounded queue in its own memory, and \
+         nothing slowed the client down. Just before the client read again, {} were pending (sent and not read back): \
+         {inside} waiting inside the server and {} in kernel queues. One client that never reads again will crash such a \
+         server.{}",
         pending(&stopped),
         kernel(&stopped, &outcome.limits),
         retained_memory(off)

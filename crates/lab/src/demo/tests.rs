@@ -82,8 +82,8 @@ fn one_quantity_has_one_figure() {
 
     // The queue of OFF: in the closing sentence, the explanation, the table, and under its chart.
     let explanation = story::explanation(&outcome).join(" ");
-    assert!(story::conclusion(&outcome).contains("311 MiB of queue gained no time"));
-    assert!(explanation.contains("311 MiB inside the server"), "{explanation}");
+    assert!(story::conclusion(&outcome).contains("the 311 MiB queue made OFF no faster"));
+    assert!(explanation.contains("311 MiB waiting inside the server"), "{explanation}");
     assert!(page.contains("at most 311 MiB was inside the server"));
     assert!(super::where_the_bytes_were(&outcome).to_text().contains("311 MiB"));
     // Its memory, which is another quantity.

@@ -128,8 +128,13 @@ fn pop_by_offset(total: u64) -> u64 {
 fn finding(e: &Evidence) -> Finding {
     let growth = e.copied_concat[1] as f64 / e.copied_concat[0] as f64;
     let per_byte = |copied: u64, at: usize| (copied as f64 / e.appended[at] as f64).round();
-    let mut table =
-        Table::new(["collected", "concat copies", "doubling copies", "pop by moving", "pop by offset"]);
+    let mut table = Table::new([
+        "bytes collected",
+        "bytes copied by concat",
+        "bytes copied by doubling",
+        "bytes copied to remove from the front, by moving",
+        "bytes copied to remove from the front, by offset",
+    ]);
     for at in 0..SIZES.len() {
         let columns = [
             e.appended[at],
@@ -146,7 +151,8 @@ fn finding(e: &Evidence) -> Finding {
     let all = |copied: [u64; 3]| copied.map(|bytes| Bytes(bytes).to_string()).join(", ");
     let finding = Finding::new(e)
         .table(table)
-        .explain("In short: repeated concatenation is quadratic, doubling is linear (amortised).")
+        .explain("In short: repeated concatenation is quadratic, doubling is linear (a constant number of copies per \
+                  byte on average).")
         .explain(format!(
             "For twice the bytes, concatenation copies {growth:.1} times as much: there are twice as many pieces, and each of \
              them copies a buffer that is on average twice as long. This is quadratic cost, O(n²). To collect {} this way, each \
@@ -165,9 +171,9 @@ fn finding(e: &Evidence) -> Finding {
             Seconds(e.concat_seconds),
         ))
         .explain(format!(
-            "Removing messages from the front has the same trap. Moving the rest up after each message copied {}. An offset to \
-             the first unread byte copied {}. The buffer reuses the free space in front later, when a move is cheap compared \
-             with what it gains.",
+            "Removing messages from the front has the same trap. Moving the rest up after each message copied {}. An \
+             offset to the first unread byte copied {}. When it needs room, the buffer moves the rest to the front if \
+             that frees at least as much as it copies; otherwise it grows.",
             Bytes(e.copied_pop_moving[2]),
             Bytes(e.copied_pop_offset[2]),
         ))
@@ -187,9 +193,9 @@ fn finding(e: &Evidence) -> Finding {
             format!("{} copied", all(e.copied_doubling)),
         )
         .claim(
-            "popping by offset copies nothing, by moving 4 times as much for twice the bytes",
+            "removing from the front by offset copies nothing; by moving, 4 times as much for twice the bytes",
             e.copied_pop_offset == [0; 3] && grows(e.copied_pop_moving, 3.5, 4.5),
-            format!("{} and {} copied", all(e.copied_pop_offset), all(e.copied_pop_moving)),
+            format!("by offset {}; by moving {}", all(e.copied_pop_offset), all(e.copied_pop_moving)),
         );
     match growth {
         g if g < 1.5 => finding.measured('a'),

@@ -19,12 +19,12 @@ pub(super) const LESSON: Lesson = Lesson {
     name: "dns",
     idea: "the same message as a datagram and length-prefixed in a stream",
     question: Question {
-        text: "A DNS server has a reply of 4000 bytes for a client that queries it over UDP. The client sends no EDNS buffer \
-               size, that is, it does not say how large a datagram it accepts. What happens?",
+        text: "A DNS server has a reply with 4000 bytes of text for a client that queries it over UDP. The client sends \
+               no EDNS buffer size, that is, it does not say how large a datagram it accepts. What happens?",
         choices: &[
-            "the network rejects the reply: a datagram of 4000 bytes is too large",
+            "the network rejects the reply: such a datagram is too large",
             "the server sends it in several datagrams",
-            "the server sends an empty reply marked \"truncated\"",
+            "the server sends a reply without the answer (only header and question), marked \"truncated\"",
         ],
     },
     code: Code { source: include_str!("../dns/answerer.rs"), node: None },
@@ -96,11 +96,11 @@ fn finding(e: &Evidence, is_truncated: [bool; 3], message: &[u8]) -> Finding {
     let finding = Finding::new(e)
         .table(
             Table::new(["the reply", "bytes", ""])
-                .row(["4000 over UDP, no EDNS size", &e.truncated_at.to_string(), how(truncated)])
-                .row(["1000 over UDP, EDNS size 1232", &e.allowed_with_edns.to_string(), how(truncated_with_edns)])
-                .row(["... read into 512 bytes", &e.cut_read.to_string(), "the rest is discarded"])
-                .row(["4000 over UDP, EDNS size 4500", &e.truncated_by_server.to_string(), how(truncated_by_server)])
-                .row(["4000 over TCP", &e.tcp_message.to_string(), "length-prefixed"]),
+                .row(["4000-byte text over UDP, no EDNS size", &e.truncated_at.to_string(), how(truncated)])
+                .row(["1000-byte text over UDP, EDNS size 1232", &e.allowed_with_edns.to_string(), how(truncated_with_edns)])
+                .row(["... read into a buffer of 512 bytes", &e.cut_read.to_string(), "the rest is discarded"])
+                .row(["4000-byte text over UDP, EDNS size 4500", &e.truncated_by_server.to_string(), how(truncated_by_server)])
+                .row(["4000-byte text over TCP", &e.tcp_message.to_string(), "length-prefixed"]),
         )
         .table(
             Table::new(["the first bytes", ""])
@@ -114,33 +114,37 @@ fn finding(e: &Evidence, is_truncated: [bool; 3], message: &[u8]) -> Finding {
         )
         .explain("In short: a datagram is a message; in a stream, each message needs a length in front of it.")
         .explain(format!(
-            "The network was not the reason: a datagram of {} bytes arrived complete, and only one of {} bytes was refused. Three \
-             limits apply to a datagram. The protocol allows 65507 bytes over IPv4 and 65527 over IPv6. The network splits a \
-             datagram of more than about 1500 bytes into fragments, and one lost fragment loses all of it. The client \
-             accepts up to its EDNS buffer size. Here the client's limit decided. A client that sends no EDNS size accepts \
-             512 bytes by the DNS standard, so the server replied with {} bytes and the flag TC (truncated). A client with an \
-             EDNS size of 1232 received its reply of {} bytes in one datagram.",
+            "The network was not the reason: a datagram of {} bytes arrived complete, and only one of {} bytes was \
+             refused. Three limits apply to a datagram. The protocol allows 65507 bytes over IPv4 and 65527 over IPv6. \
+             The network splits a datagram of more than about 1500 bytes into fragments, and one lost fragment loses all \
+             of it. The client accepts up to its EDNS buffer size. Here the client's limit decided. A client that sends \
+             no EDNS size accepts 512 bytes by the DNS standard, so the server replied without the answer: {} bytes \
+             (header and question) and the flag TC (truncated). A client with an EDNS size of 1232 received its reply of \
+             {} bytes in one datagram.",
             e.udp_largest, e.udp_too_large, e.truncated_at, e.allowed_with_edns,
         ))
         .explain(format!(
-            "The server has a limit of its own: a client with an EDNS size of 4500 received {} bytes{}. The sender's address \
-             on a datagram is easy to forge, and the reply goes to the forged address. So this server sends at most 1232 \
-             bytes, about 30 times the query, to an unverified address. (dig +bufsize=4500 verifies its address with a DNS \
-             cookie, and then receives the complete reply.)",
+            "The server has a limit of its own: a client with an EDNS size of 4500 received {} bytes{}. ({} more than \
+             without EDNS: the reply's own EDNS record.) The sender's address on a datagram is easy to forge, and the \
+             reply goes to the forged address. So this server sends at most 1232 bytes, about 30 times the query, to an \
+             unverified address. (dig +bufsize=4500 verifies its address with a DNS cookie, and then receives the \
+             complete reply.)",
             e.truncated_by_server,
             if truncated_by_server { " and TC" } else { "" },
+            e.truncated_by_server.saturating_sub(e.truncated_at),
         ))
         .explain(format!(
-            "If you read a datagram into a buffer that is too small, you get the first {} bytes. The rest is discarded: the \
-             next read does not return it.",
-            e.cut_read,
+            "If you read a datagram into a buffer that is too small, you get only what fits: here the first {} of {} \
+             bytes. The rest is discarded: the next read does not return it.",
+            e.cut_read, e.allowed_with_edns,
         ))
         .explain(format!(
             "After a truncated reply the client queries again over TCP. A byte stream has no message boundaries, so each \
-             message is prefixed with its length in two bytes: {} is {}, and that number of bytes followed. Two bytes also \
-             limit a message to 65535 bytes.",
+             message is prefixed with its length in two bytes: {} is {}, and that number of bytes followed ({} bytes of \
+             text and the rest of the DNS message). Two bytes also limit a message to 65535 bytes.",
             bytes(&length),
             e.tcp_prefix,
+            LONG,
         ))
         .explain(format!(
             "Write the length and the message in one call. With two writes a round trip took {} instead of {}. Nagle's \
@@ -158,7 +162,7 @@ fn finding(e: &Evidence, is_truncated: [bool; 3], message: &[u8]) -> Finding {
         .claim(
             "the reply is truncated without an EDNS size, and complete with a sufficient one",
             truncated && e.truncated_at <= 512 && !truncated_with_edns && e.allowed_with_edns > SHORT,
-            format!("{} and {} bytes", e.truncated_at, e.allowed_with_edns),
+            format!("without {} bytes, with {} bytes", e.truncated_at, e.allowed_with_edns),
         )
         .claim(
             "over TCP the message is prefixed with its length",
@@ -168,7 +172,7 @@ fn finding(e: &Evidence, is_truncated: [bool; 3], message: &[u8]) -> Finding {
         .claim(
             "a round trip with two writes takes more than 5 times as long as with one",
             e.two_writes_seconds > 5.0 * e.one_write_seconds,
-            format!("{} and {}", Seconds(e.two_writes_seconds), Seconds(e.one_write_seconds)),
+            format!("two writes {}, one write {}", Seconds(e.two_writes_seconds), Seconds(e.one_write_seconds)),
         );
     match truncated {
         true => finding.measured('c'),

@@ -230,31 +230,31 @@ fn finding(e: &Evidence) -> Finding {
             Bytes(e.large_written),
         ))
         .explain(format!(
-            "The fix is on the client's side. A connection is two channels, so use both at the same time. When the client \
-             read while it wrote, all {} came back. When both ends wrote and read at the same time, {} went out and {} came \
-             in by the time the faster direction had finished.",
+            "The fix is on the client's side. A connection is two channels, so use both at the same time. When the \
+             client read while it wrote, all {} came back. When both ends wrote and read at the same time, one direction \
+             was done with {} when the other had moved {}.",
             Bytes(e.large_read_meanwhile),
-            Bytes(e.both_out),
-            Bytes(e.both_in),
+            Bytes(e.both_out.max(e.both_in)),
+            Bytes(e.both_out.min(e.both_in)),
         ))
         .explain(
             "It is tempting to fix it in the server: keep reading, and buffer the replies until the client reads them. That \
              is an unbounded queue. It turns a client that hangs into a server that runs out of memory.",
         )
         .claim(
-            "write everything, then read: works for small files",
+            "writing everything before reading works for a small file",
             e.small_done,
-            format!("{}: {}", Bytes(e.small_bytes), done(e.small_done)),
+            format!("{} {}", Bytes(e.small_bytes), done(e.small_done)),
         )
         .claim(
-            "and hangs for large ones",
+            "writing everything before reading hangs for a large file",
             !e.large_done && e.large_written < e.large_bytes,
             format!("{} of {} written", Bytes(e.large_written), Bytes(e.large_bytes)),
         )
         .claim(
             "everything comes back when the client reads while it writes",
             e.large_read_meanwhile == e.large_bytes,
-            format!("{}", Bytes(e.large_read_meanwhile)),
+            format!("{} came back", Bytes(e.large_read_meanwhile)),
         )
         .claim(
             "both directions carry data at the same time",

@@ -34,7 +34,7 @@ pub(super) const LESSON: Lesson = Lesson {
                  return message;\n\
              }\n\
              // Copy a message out if you keep it: the buffer is reused.\n\
-             // In Rust the frame borrows from the buffer, so code that uses it after consume() does not compile.",
+             // In Rust the message borrows from the buffer, so code that uses it after consume() does not compile.",
         ),
     },
     next: &[
@@ -42,7 +42,7 @@ pub(super) const LESSON: Lesson = Lesson {
         ("echoctl lesson buffer", "the cost of buffering incomplete messages"),
         (
             "printf 'one\\ntwo\\n' | echoctl send --framing u16",
-            "sends each line as a length-prefixed frame (first start echoctl serve --framing u16)",
+            "sends each line as a length-prefixed message (first start echoctl serve --framing u16)",
         ),
     ],
     before: None,
@@ -189,32 +189,33 @@ fn encode(framing: Framing, messages: &[Vec<u8>]) -> Vec<u8> {
 fn finding(e: &Evidence) -> Finding {
     let finding = Finding::new(e)
         .table(
-            Table::new([format!("{} messages, in pieces of {PIECE} bytes", e.frames_sent), "received".to_owned()])
+            Table::new([format!("first, without loss: {} messages, in pieces of {PIECE} bytes", e.frames_sent), "messages received".to_owned()])
                 .row(["each read treated as one message".to_owned(), e.naive_messages.to_string()])
                 .row(["split at the newlines".to_owned(), e.frames_cut.to_string()]),
         )
         .table(
-            Table::new(["", "newline-delimited", "length-prefixed"])
-                .row(["lost by one missing byte".to_owned(), e.lines_lost.to_string(), e.u16_lost.to_string()])
+            Table::new(["then, in two runs", "newline-delimited", "length-prefixed"])
+                .row(["messages lost by one missing byte".to_owned(), e.lines_lost.to_string(), e.u16_lost.to_string()])
                 .row([
-                    "received for \"two\\nlines\"".to_owned(),
+                    "received when \"two\\nlines\" was sent".to_owned(),
                     e.embedded_lines.to_string(),
                     e.embedded_u16.to_string(),
                 ]),
         )
         .explain("In short: buffer what arrives, and let the bytes themselves mark where each message ends.")
         .explain(format!(
-            "The sender wrote {} messages. The program that treats each read as one message saw {}, most of them with the end \
-             of one message and the start of the next. The program that buffers what arrives and splits it at newlines \
-             received {}. It also did so for {} of {} ways to split the stream in two. Copy a message out if you keep it: \
-             the buffer is reused.",
+            "The sender wrote {} messages. The program that treats each read as one message saw {}, most of them with \
+             the end of one message and the start of the next. The program that buffers what arrives and splits it at \
+             newlines received {}. It found all of them wherever the stream was cut in two ({} of {} places). A message \
+             together with its newline or its length is called a frame. Copy a message out if you keep it: the buffer is \
+             reused.",
             e.frames_sent, e.naive_messages, e.frames_cut, e.splits_right, e.splits_tried,
         ))
         .explain(format!(
-            "With newlines, one missing byte cost {}: the receiver resynchronises at the next newline. With length prefixes it \
-             cost {}. The byte was missing from the third message, so the receiver took one byte of the fourth message with \
-             it, read the next length from the middle of a text, and never got back in step: the {} messages after it were \
-             lost, too. (TCP itself loses no bytes. Bugs in programs do.)",
+            "With newlines, one missing byte cost {}: the receiver resynchronises at the next newline. With length \
+             prefixes it cost {}. The byte was missing from the third message, so the receiver used the first byte of \
+             the fourth message as the end of the third. It read every later length from a wrong place, and never got \
+             back in step: the {} messages after it were lost, too. (TCP itself loses no bytes. Bugs in programs do.)",
             count(e.lines_lost),
             count(e.u16_lost),
             e.u16_lost.saturating_sub(1),
@@ -239,19 +240,19 @@ fn finding(e: &Evidence) -> Finding {
             format!("{} reads for {} messages", e.naive_messages, e.frames_sent),
         )
         .claim(
-            "the messages are the same wherever the stream is split",
+            "the messages are the same wherever the stream is cut",
             e.splits_right == e.splits_tried,
-            format!("{} of {} splits", e.splits_right, e.splits_tried),
+            format!("{} of {} places", e.splits_right, e.splits_tried),
         )
         .claim(
             "one missing byte costs 1 or 2 lines, but more with length prefixes",
             (1..=2).contains(&e.lines_lost) && e.u16_lost > 2,
-            format!("{} and {}", count(e.lines_lost), count(e.u16_lost)),
+            format!("lines: {}, length prefixes: {}", count(e.lines_lost), count(e.u16_lost)),
         )
         .claim(
-            "a delimiter in the payload splits a line, but not a length-prefixed frame",
+            "a delimiter in the payload splits a line, but not a length-prefixed message",
             e.embedded_lines == 2 && e.embedded_u16 == 1,
-            format!("{} and {}", count(e.embedded_lines), count(e.embedded_u16)),
+            format!("lines: {}, length prefix: {}", count(e.embedded_lines), count(e.embedded_u16)),
         )
         .claim(
             "an endless line is refused at the limit",

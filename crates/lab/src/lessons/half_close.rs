@@ -161,6 +161,13 @@ fn state_other_than(socket: &TcpStream, left: TcpState) -> Result<Option<TcpStat
 fn finding(e: &Evidence) -> Finding {
     let finding = Finding::new(e)
         .table(
+            Table::new(["state", "meaning"])
+                .row(["FIN-WAIT-1", "FIN sent or queued, not acknowledged yet"])
+                .row(["FIN-WAIT-2", "FIN acknowledged"])
+                .row(["CLOSE-WAIT", "FIN received, not closed yet"])
+                .row(["ESTABLISHED", "no FIN sent or received"]),
+        )
+        .table(
             Table::new(["", "client's end", "server's end"])
                 .row(["after the client's FIN", &e.client_state, &e.server_state])
                 .row(["FIN queued behind unread data", &e.stalled_client_state, &e.stalled_server_state]),
@@ -169,7 +176,7 @@ fn finding(e: &Evidence) -> Finding {
             Table::new(["", "bytes"])
                 .row(["returned by the server's read at EOF", &Bytes(e.eof_read as u64).to_string()])
                 .row(["read by the client after its own FIN", &Bytes(e.bytes_after_fin as u64).to_string()])
-                .row(["written before a close with unread input", &Bytes(e.reset_written as u64).to_string()])
+                .row(["written by a server that closes without reading its input", &Bytes(e.reset_written as u64).to_string()])
                 .row(["... of which the client could read", &Bytes(e.reset_arrived as u64).to_string()]),
         )
         .explain("In short: a FIN closes one direction. The other one stays open until its side sends a FIN, too.")
@@ -205,7 +212,7 @@ fn finding(e: &Evidence) -> Finding {
         .claim(
             "one direction is closed: FIN-WAIT-2 and CLOSE-WAIT",
             e.client_state == "FIN-WAIT-2" && e.server_state == "CLOSE-WAIT",
-            format!("{} and {}", e.client_state, e.server_state),
+            format!("client {}, server {}", e.client_state, e.server_state),
         )
         .claim("EOF is a read of zero bytes", e.eof_read == 0, format!("{} bytes", e.eof_read))
         .claim(
@@ -216,7 +223,7 @@ fn finding(e: &Evidence) -> Finding {
         .claim(
             "a FIN is queued behind unread data",
             e.stalled_client_state == "FIN-WAIT-1" && e.stalled_server_state == "ESTABLISHED",
-            format!("{} and {}", e.stalled_client_state, e.stalled_server_state),
+            format!("client {}, server {}", e.stalled_client_state, e.stalled_server_state),
         )
         .claim(
             "a close with unread input sends a reset and loses data",

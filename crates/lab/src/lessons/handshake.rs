@@ -39,7 +39,7 @@ pub(super) const LESSON: Lesson = Lesson {
         ("echoctl lesson sockets", "file descriptors, and what happens when they run out"),
         (
             "ss -tln",
-            "listening sockets; Recv-Q is the number of connections not yet accepted, Send-Q the backlog",
+            "listening sockets; Recv-Q is the length of the accept queue, Send-Q the backlog (its limit)",
         ),
         ("echoctl lesson half-close", "how a connection ends"),
     ],
@@ -180,7 +180,7 @@ fn finding(e: &Evidence) -> Finding {
                 .row(["a process has a descriptor for it", "yes", if e.server_inode == 0 { "no, not yet" } else { "yes" }])
                 .row(["segments sent in the handshake", &number(e.segments_out), &number(e.segments_in)]),
         )
-        .table(Table::new(["a full backlog", ""]).row(["listen(backlog)".to_owned(), e.backlog.to_string()]).row([
+        .table(Table::new(["a full accept queue", ""]).row(["listen(backlog)".to_owned(), e.backlog.to_string()]).row([
             format!("connected before accept, of {} clients", e.clients),
             e.connected_before_accept.to_string(),
         ]).row(["next client connected after one accept".to_owned(), Seconds(e.seconds_until_next).to_string()]))
@@ -195,16 +195,16 @@ fn finding(e: &Evidence) -> Finding {
             number(e.segments_in),
         ))
         .explain(format!(
-            "accept takes the first connection from a queue of completed ones and gives the program a file descriptor for \
-             it. The {} came with it. So a connected client knows only that the server's kernel answered. The server \
-             program may be busy or hung, and may never call accept.",
+            "accept takes the first connection from the accept queue (completed connections that wait to be accepted) \
+             and gives the program a file descriptor for it. The {} came with it. So a connected client knows only that \
+             the server's kernel answered. The server program may be busy or hung, and may never call accept.",
             count(e.read_after_accept as u64, "byte"),
         ))
         .explain(format!(
-            "That queue has a limit, the backlog. With listen({}), {} of {} clients were connected (Linux admits one more \
-             than the argument). The others are not refused. Their SYN is dropped, and they retransmit it after about 1, 3 \
-             and 7 seconds. So the next client got in {} after the accept. A backlog of {} does not mean at most {}: it is \
-             the number of connections that may wait to be accepted.",
+            "The accept queue has a limit, the backlog. With listen({}), {} of {} clients were connected (Linux admits \
+             one more than the argument). The others are not refused. Their SYN is dropped, and they retransmit it after \
+             about 1, 3 and 7 seconds. So the next client got in {} after the accept. A backlog of {} does not mean at \
+             most {}: it is the number of connections that may wait to be accepted.",
             e.backlog,
             e.connected_before_accept,
             e.clients,
@@ -215,15 +215,15 @@ fn finding(e: &Evidence) -> Finding {
         .claim(
             "both ends are established before accept",
             e.client_state == "ESTABLISHED" && e.server_state == "ESTABLISHED",
-            format!("{} and {}", e.client_state, e.server_state),
+            format!("client {}, server {}", e.client_state, e.server_state),
         )
         .claim("the client's bytes wait in the server's kernel", e.bytes_waiting == 5, count(e.bytes_waiting, "byte"))
         .claim("no process has a descriptor for the server's end", e.server_inode == 0, match e.server_inode {
-            0 => "no inode".to_owned(),
+            0 => "none".to_owned(),
             inode => format!("inode {inode}"),
         })
         .claim(
-            "a full backlog keeps clients out until one is accepted",
+            "a full accept queue keeps clients out until one is accepted",
             (1..e.clients).contains(&e.connected_before_accept),
             format!("{} of {} connected", e.connected_before_accept, e.clients),
         );

@@ -245,14 +245,15 @@ fn finding(two: &Trace, one: &Trace) -> Finding {
         ))
         .explain(format!(
             "On average the client could send only as fast as it read, although no message contained a rate. That is \
-             backpressure. And the queue never exceeded {}, which is at most its limit plus one read.",
+             backpressure. And the queue stayed bounded: its greatest length was {}; the bound is the limit plus one \
+             read.",
             Bytes(e.queue_peak),
         ))
         .explain(format!(
             "Why two watermarks? With one limit, the server resumed as soon as any space was free and paused again \
-             immediately: it paused {} times instead of {} for the same work. Each pause and each resume costs a call into the \
-             event loop, or with threads a context switch. The gap is how much work makes a restart worth while. The low \
-             watermark also keeps the writer busy until new input arrives.",
+             immediately: it paused {} times instead of {} for the same work. Each pause and each resume costs a call \
+             into the event loop, or with threads a context switch. The gap sets how much work is done between a pause \
+             and a restart. The low watermark also keeps the writer busy until new input arrives.",
             e.pauses_with_one_limit, e.pauses,
         ))
         .claim(
@@ -263,12 +264,12 @@ fn finding(two: &Trace, one: &Trace) -> Finding {
         .claim(
             "the queue reaches its limit and exceeds it by at most one read",
             e.queue_peak >= e.queue_limit * 8 / 10 && e.queue_peak <= e.queue_limit + CHUNK as u64,
-            format!("{} of {}", Bytes(e.queue_peak), Bytes(e.queue_limit)),
+            format!("longest {}, limit {}", Bytes(e.queue_peak), Bytes(e.queue_limit)),
         )
         .claim(
             "with one limit it pauses far more often",
             e.pauses_with_one_limit > 5 * e.pauses.max(1),
-            format!("{} and {} pauses", e.pauses_with_one_limit, e.pauses),
+            format!("one limit {} pauses, two watermarks {}", e.pauses_with_one_limit, e.pauses),
         );
     if e.pauses >= 3 { finding.measured('b') } else { finding }
 }

@@ -1,8 +1,8 @@
 //! `race`: a callback that has returned may not have finished its work. Messages that are handled concurrently are answered
 //! in any order; awaiting each answer restores the order, and a limit.
 //!
-//! The result does not depend on the clock: the work of each message is counted in event-loop ticks, and the first message
-//! takes the most of them.
+//! The result does not depend on the clock: the work of each message is counted in turns of the event loop, and the first
+//! message takes the most of them.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -22,11 +22,15 @@ pub(super) const LESSON: Lesson = Lesson {
     name: "race",
     idea: "a callback that has returned may not have finished its work",
     question: Question {
-        text: "A client sends the messages 1 2 3 4 5 over one TCP connection. For each message the server starts a handler, \
-               which works for some time and then writes the reply. Message 1 takes 5 event-loop ticks, message 2 takes 4, and \
-               so on down to 1 tick for message 5. The server does not wait for a handler before it starts the next one. In \
-               what order do the replies arrive?",
-        choices: &["1 2 3 4 5: TCP keeps the order", "5 4 3 2 1", "1 2 3 4 5, all only after the slowest"],
+        text: "A client sends the messages 1 2 3 4 5 over one TCP connection. For each message the server starts a \
+               handler, which works for some time and then writes the reply. Message 1 takes 5 turns of the event loop \
+               (in one turn every ready task runs once), message 2 takes 4, and so on down to 1 turn for message 5. The \
+               server does not wait for a handler before it starts the next one. In what order do the replies arrive?",
+        choices: &[
+            "1 2 3 4 5: TCP keeps the order",
+            "5 4 3 2 1",
+            "1 2 3 4 5, all together, when the slowest is done",
+        ],
     },
     code: Code {
         source: include_str!("race.rs"),
@@ -124,7 +128,7 @@ async fn serve(
     Ok(())
 }
 
-/// Works for some event-loop ticks, then replies.
+/// Works for some turns of the event loop, then replies.
 async fn handle(number: u32, parts: usize, writer: Shared, counts: Rc<InFlight>) -> Result<(), LessonError> {
     counts.start();
     for _ in number..=MESSAGES {
@@ -203,11 +207,11 @@ fn finding(e: &Evidence) -> Finding {
         )
         .explain("In short: await each handler, and you get the right order and a limit on the work in flight.")
         .explain(format!(
-            "The server that does not wait for its handlers had {} messages in flight, and the replies arrived as {}. TCP \
-             reordered nothing: it delivered 1 2 3 4 5, and it delivered the replies in the order in which they were written. \
-             The program lost the order between reading and writing. (The work was counted in event-loop ticks of some \
-             microseconds, so the result is the same on every machine. A database or a disk takes milliseconds, and never the \
-             same number.)",
+            "The server that does not wait for its handlers had {} messages in flight, and the replies arrived as {}. \
+             TCP reordered nothing: it delivered 1 2 3 4 5, and it delivered the replies in the order in which they were \
+             written. The program lost the order between reading and writing. (The work was counted in turns of the \
+             event loop, of some microseconds each, so the result is the same on every machine. A database or a disk \
+             takes milliseconds, and a different time each time.)",
             e.in_flight_wrong,
             spaced(&e.order_wrong),
         ))
@@ -240,12 +244,12 @@ fn finding(e: &Evidence) -> Finding {
         .claim(
             "several messages are in flight without awaiting, one with it",
             e.in_flight_wrong > 1 && e.in_flight_right == 1,
-            format!("{} and {}", e.in_flight_wrong, e.in_flight_right),
+            format!("starts all {}, awaits each {}", e.in_flight_wrong, e.in_flight_right),
         )
         .claim(
-            "only without awaiting are replies of two writes mixed up",
+            "replies of two writes get mixed up only if handlers are not awaited",
             !are_replies(&e.halves_wrong) && are_replies(&e.halves_right),
-            format!("{} and {}", quoted(&e.halves_wrong), quoted(&e.halves_right)),
+            format!("starts all {}; awaits each {}", quoted(&e.halves_wrong), quoted(&e.halves_right)),
         );
     match e.order_wrong.is_sorted() {
         true => finding.measured('a'),

@@ -164,7 +164,7 @@ fn finding(e: &Evidence) -> Finding {
                 .row(["then", if e.would_block { "EWOULDBLOCK" } else { "no error" }]),
         )
         .table(
-            Table::new(["blocking, buffers of 64 KiB", ""])
+            Table::new(["blocking, both buffers set to 64 KiB", ""])
                 .row(["accepted before write blocked", &Bytes(e.held_when_blocked).to_string()])
                 .row(["blocked while the peer did not read", &Seconds(e.blocked_seconds).to_string()])
                 .row(["read by the peer before write resumed", &Bytes(e.drained_before_wake).to_string()]),
@@ -186,9 +186,10 @@ fn finding(e: &Evidence) -> Finding {
             Seconds(e.blocked_seconds),
         ))
         .explain(format!(
-            "The writer did not resume at the first byte read, but after {}: the kernel wakes it only when a good part of the \
-             buffer is free, to avoid many small wake-ups. By default these buffers are megabytes; this lesson sets them to \
-             64 KiB to make the effect visible.",
+            "The writer did not resume at the first byte read, but after {}: the kernel wakes it only when a good part \
+             of the buffer is free, to avoid many small wake-ups. In the first experiment the buffers had their default \
+             sizes (megabytes). The second sets the send buffer and the peer's receive buffer to 64 KiB each, to make \
+             the effect visible; Linux doubles each, so about 256 KiB fit.",
             Bytes(e.drained_before_wake),
         ))
         .claim(

@@ -16,8 +16,8 @@ pub(super) const LESSON: Lesson = Lesson {
     name: "sockets",
     idea: "listening and connection sockets; an unclosed socket is a leak",
     question: Question {
-        text: "A server may have 32 open file descriptors (files and sockets). 40 clients connect to it, and each sends a \
-               line. What do the clients see?",
+        text: "A server is allowed at most 32 open file descriptors (files and sockets). 40 clients connect to it, and \
+               each sends a line. What do the clients see?",
         choices: &[
             "about 20 connect; the others are refused",
             "all 40 connect; about 20 get an answer, the others wait",
@@ -202,10 +202,10 @@ fn finding(e: &Evidence) -> Finding {
     let address = |number: usize| format!("{number} local address{}", if number == 1 { "" } else { "es" });
     let finding = Finding::new(e)
         .table(
-            Table::new([format!("a server with {} file descriptors", e.descriptor_limit), "clients".to_owned()])
-                .row(["connected and sent a line".to_owned(), e.connected.to_string()])
-                .row(["got an answer".to_owned(), e.accepted.to_string()])
-                .row(["one more after another one closed".to_owned(), yes(e.next_served).to_owned()]),
+            Table::new([format!("a server with {} file descriptors", e.descriptor_limit), String::new()])
+                .row(["clients that connected and sent a line".to_owned(), e.connected.to_string()])
+                .row(["clients that got an answer".to_owned(), e.accepted.to_string()])
+                .row(["a waiting client is served when another closes".to_owned(), yes(e.next_served).to_owned()]),
         )
         .table(
             Table::new(["does the peer see EOF?", ""])
@@ -214,9 +214,9 @@ fn finding(e: &Evidence) -> Finding {
         )
         .explain("In short: every connection needs a file descriptor, their number is limited, and each must be closed.")
         .explain(format!(
-            "A listening socket only accepts. Each connection is a socket of its own. The {} here had {}: they differ in the \
-             peer's address. Each one needs a file descriptor, which is an index into the kernel's table of the files and \
-             sockets that this process has open.",
+            "A listening socket only accepts. Each connection is a socket of its own. In a second experiment, {} to one \
+             listening socket had {}: they differ in the peer's address. Each one needs a file descriptor, which is an \
+             index into the kernel's table of the files and sockets that this process has open.",
             count(e.connections as u64, "connection"),
             match e.local_addresses {
                 1 => "the same local address".to_owned(),
@@ -224,11 +224,11 @@ fn finding(e: &Evidence) -> Finding {
             },
         ))
         .explain(format!(
-            "With {} file descriptors the server could accept {} of {} clients. It needs the rest for itself: its standard \
-             streams, the listening socket and the event loop. Then accept failed with EMFILE, \"too many open files\". Even so, \
-             all {} clients had connected and sent their line. The kernel had put their connections into the backlog, where \
-             the others waited without an error.",
-            e.descriptor_limit, e.accepted, e.connected, e.connected,
+            "With {} file descriptors the server could accept {} of {} clients. It needs the rest for itself: its \
+             standard streams, the listening socket and the event loop. Then accept failed with EMFILE, \"too many open \
+             files\". Even so, all {} clients had connected and sent their line. The kernel had put their connections \
+             into the accept queue, where the remaining {} waited without an error.",
+            e.descriptor_limit, e.accepted, e.connected, e.connected, e.connected - e.accepted,
         ))
         .explain(
             "When a served client closed, the server's descriptor became free, and the next client was served. So a server \
@@ -236,16 +236,20 @@ fn finding(e: &Evidence) -> Finding {
              connection limit (echoctl serve --max-connections) below the system's limit.",
         )
         .explain(
-            "An unclosed file descriptor is a leak, and not only of memory: the peer sees no EOF and keeps waiting. In Rust a \
-             socket closes when its owner is dropped; to leak one you have to forget it in some collection. In Node an error \
-             path without destroy() is enough.",
+            "An unclosed file descriptor is a leak, and not only of memory: the peer sees no EOF and keeps waiting. In \
+             Rust a socket closes when its owner is dropped; to leak one you have to leave it in some collection. In \
+             Node an error path without destroy() is enough.",
         )
         .claim(
             "more clients are connected than the server can accept",
             e.connected > e.accepted && e.accepted > 0,
             format!("{} connected, {} answered", e.connected, e.accepted),
         )
-        .claim("a descriptor that becomes free serves the next client", e.next_served, yes(e.next_served))
+        .claim(
+            "a descriptor that becomes free serves the next client",
+            e.next_served,
+            format!("next client served: {}", yes(e.next_served)),
+        )
         .claim(
             "the peer sees EOF only when the socket is closed",
             !e.leaked_eof && e.closed_eof,
@@ -281,7 +285,7 @@ mod tests {
 
     #[test]
     fn the_question_names_the_numbers_that_run() {
-        for figure in [format!("have {LIMIT} open"), format!("{CLIENTS} clients")] {
+        for figure in [format!("at most {LIMIT} open"), format!("{CLIENTS} clients")] {
             assert!(LESSON.question.text.contains(&figure), "'{figure}' is not in {}", LESSON.question.text);
         }
     }

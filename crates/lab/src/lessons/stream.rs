@@ -21,7 +21,7 @@ pub(super) const LESSON: Lesson = Lesson {
     question: Question {
         text: "A program writes to a TCP connection 100 times, 10 bytes each, as fast as it can. The peer reads with a \
                buffer large enough for all 1000 bytes, and spends one millisecond on the result of each read before it \
-               reads again. How many of its reads return data?",
+               reads again. How many reads does it need to receive everything?",
         choices: &["100, one per write", "fewer", "more"],
     },
     code: Code {
@@ -197,12 +197,9 @@ fn finding(e: &Evidence) -> Finding {
         .explain("In short: a read returns whatever has arrived, not what the peer passed to one write.")
         .explain(format!(
             "{} returned the data of all {} writes. A write appends to the send buffer; a read returns whatever has \
-             arrived by then. The kernel even merges small writes for you{sent_as}. This is Nagle's algorithm: while data \
-             is unacknowledged, small writes are collected and sent together.",
-            match e.reads {
-                1 => "One read".to_owned(),
-                reads => format!("{reads} reads"),
-            },
+             arrived by then. The kernel even merges small writes for you{sent_as}. This is Nagle's algorithm: while \
+             data is unacknowledged, small writes are collected and sent together.",
+            count(e.reads as u64, "read"),
             e.writes,
         ))
         .explain(format!(
@@ -232,7 +229,7 @@ fn finding(e: &Evidence) -> Finding {
             format!("{} for {} writes", count(e.reads as u64, "read"), e.writes),
         )
         .claim(
-            "writes that wait for each other arrive in one read each",
+            "writes that wait until the previous one has been read arrive in one read each",
             e.paced_reads == e.paced_writes,
             format!("{} for {} writes", count(e.paced_reads as u64, "read"), e.paced_writes),
         )

@@ -45,7 +45,7 @@ pub(super) const LESSON: Lesson = Lesson {
         ),
         (
             "echoctl lesson half-close",
-            "how to know that the peer has read everything: by its answer, or by its EOF",
+            "how to know that the peer has read everything: it answers, or closes its side",
         ),
     ],
     before: None,
@@ -152,7 +152,7 @@ fn finding(e: &Evidence) -> Finding {
         .claim(
             "the bytes are in the two kernels",
             e.in_own_send_queue.is_none_or(|own| own > 0 && own + e.in_peers_receive_queue >= e.written),
-            format!("{own} and {}", Bytes(e.in_peers_receive_queue)),
+            format!("the writer's {own}, the peer's {}", Bytes(e.in_peers_receive_queue)),
         )
         .claim(
             "the next call reports the loss",

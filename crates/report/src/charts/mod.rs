@@ -62,7 +62,7 @@ fn queues_with_peaks(samples: &[Sample], limits: &SocketLimits, stall: Option<Ra
             match chart.peak_span {
                 Some(_) => format!(
                     "{order} While the client did not read, at most {peak} was inside the server (read and not yet \
-                     written back); {rest}. The key states the maxima of that time."
+                     written back); {rest}. The legend shows the maximum of each queue while the client did not read."
                 ),
                 None => format!(
                     "{order} At most {peak} was inside the server (read and not yet written back); {rest}."

@@ -18,11 +18,12 @@ use side::{Measurements, Side, watch};
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
     name: "backpressure",
-    idea: "off, await and threads: where the bytes are when a reader stops",
+    idea: "three servers: where the bytes are when a reader stops",
     question: Question {
-        text: "A client sends 32 MiB per second to an echo server and reads the replies. After 1 s it stops reading but keeps \
-               trying to send; 2.5 s later it reads again. The server waits for each write to complete before it reads again. \
-               What happens while the client does not read?",
+        text: "Three echo servers run: \"off\" keeps reading and queues its replies, \"await\" waits for each write to \
+               complete before it reads again, and \"threads\" does the same with one blocking thread per connection. A \
+               client of each sends 32 MiB per second and reads the replies. After 1 s it stops reading but keeps trying \
+               to send; 2.5 s later it reads again. What happens with \"await\" while its client does not read?",
         choices: &[
             "the server's memory grows, but slowly",
             "replies are lost",
@@ -140,54 +141,55 @@ fn finding(
     let finding = Finding::new(&e)
         .chart(chart)
         .table(
-            Table::new(["server", "grew by", "grew by, slow reader", "came back"])
+            Table::new(["server", "grew by", "grew by, with a slow reader", "came back"])
                 .row(row("off", e.off_growth, Some(e.slow_off_growth), e.off_verified))
                 .row(row("await", e.on_growth, Some(e.slow_on_growth), e.on_verified))
                 .row(row("threads", e.threads_growth, None, e.threads_verified)),
         )
         .explain("In short: with backpressure the client waits; without it, the server's memory grows.")
         .explain(format!(
-            "All three servers did the same work: {} came back to each client, every byte identical. The server without \
-             backpressure needed {} of memory for that, the one that awaits its writes {}, the one with threads {}.",
+            "All three servers did the same work: {} came back to each client, every byte identical. Their memory grew \
+             meanwhile: \"off\" by {}, \"await\" by {}, \"threads\" by {}.",
             Bytes(e.total),
             Bytes(e.off_growth),
             Bytes(e.on_growth),
             Bytes(e.threads_growth),
         ))
         .explain(format!(
-            "While the client did not read, the write of the awaiting server could not complete, so the server did not read, \
-             either. The kernels' queues filled up ({} were sent and not read back), and then the client's writes blocked, at \
-             the longest for {} without a break. Blocked is not lost: TCP delivers every byte later. The server without \
-             backpressure kept reading, and its memory filled with replies that the client did not read.",
+            "While the client did not read, the write of \"await\" could not complete, so the server did not read, \
+             either. The kernels' queues filled up ({} were sent and not read back), and then the client's writes \
+             blocked, at the longest for {} without a break. The size of these queues varies: Linux enlarges a receive \
+             queue while its program reads fast, up to the maximum in net.ipv4.tcp_rmem. Blocked is not lost: TCP \
+             delivers every byte later. The server \"off\" kept reading, and its memory filled with replies that the \
+             client did not read.",
             Bytes(e.on_pending),
             Seconds(e.on_held_back_seconds),
         ))
         .explain(retained(&e))
         .explain(format!(
-            "The reader need not stop; being slow is enough. With a client that reads 4 MiB per second and sends 32 MiB per \
-             second, the server without backpressure grew by {} in {}, the awaiting one by {}. It only takes longer until the \
-             memory is used up.",
+            "The reader need not stop; being slow is enough. With a client that reads 4 MiB per second and sends 32 MiB \
+             per second, \"off\" grew by {} in {}, \"await\" by {}. It only takes longer until the memory is used up.",
             Bytes(e.slow_off_growth),
             Seconds(e.slow_seconds),
             Bytes(e.slow_on_growth),
         ))
         .explain(
-            "There are four roles: the client produces requests and consumes replies, and the server consumes requests and \
-             produces replies. Here the mismatched pair is the server as producer of replies and the client as their consumer. \
-             Backpressure passes the mismatch on to the first producer, the client. Flat is not free, though: the queues in the \
-             kernel do not count as any process's memory, and a client that never reads occupies them until a timeout closes the \
-             connection.",
+            "There are four roles: the client produces requests and consumes replies, and the server consumes requests \
+             and produces replies. Here the mismatched pair is the server as producer of replies and the client as their \
+             consumer. Backpressure makes the first producer, the client, wait. Flat is not free, though: the queues in \
+             the kernel do not count as any process's memory, and a client that never reads occupies them until a \
+             timeout closes the connection.",
         )
         .claim(
             "without backpressure memory grows more than 20 times as much",
             e.off_growth > 20 * e.on_growth.max(1),
-            format!("{} and {}", Bytes(e.off_growth), Bytes(e.on_growth)),
+            format!("off {}, await {}", Bytes(e.off_growth), Bytes(e.on_growth)),
         )
         .claim(
             "nothing is lost in any of the three",
             e.off_verified == e.total && e.on_verified == e.total && e.threads_verified == e.total,
             format!(
-                "{}, {}, {} of {}",
+                "off {}, await {}, threads {} of {}",
                 Bytes(e.off_verified),
                 Bytes(e.on_verified),
                 Bytes(e.threads_verified),
@@ -197,12 +199,12 @@ fn finding(
         .claim(
             "blocking threads have backpressure, too",
             e.off_growth > 20 * e.threads_growth.max(1),
-            format!("{} and {}", Bytes(e.off_growth), Bytes(e.threads_growth)),
+            format!("off {}, threads {}", Bytes(e.off_growth), Bytes(e.threads_growth)),
         )
         .claim(
             "a slow reader is enough",
             e.slow_off_growth > 20 * e.slow_on_growth.max(1),
-            format!("{} and {}", Bytes(e.slow_off_growth), Bytes(e.slow_on_growth)),
+            format!("off {}, await {}", Bytes(e.slow_off_growth), Bytes(e.slow_on_growth)),
         );
     match e.on_verified == e.total && e.on_growth < RATE / 4 {
         true => finding.measured('c'),
@@ -213,8 +215,9 @@ fn finding(
 /// Why the memory of the server without backpressure does not return to its start when its queue is empty.
 fn retained(e: &Evidence) -> String {
     format!(
-        "After everything has come back, the queue of \"off\" holds {}, and its line is at {}. An allocator may return freed pages \
-         to the system, or keep them for later. So judge a server by how much its memory grows, not by whether the memory returns.",
+        "After everything has come back, the queue of \"off\" holds {}, and its line in the chart ends at {}. An \
+         allocator may return freed pages to the system, or keep them for later. So judge a server by how much its \
+         memory grows, not by whether the memory returns.",
         Bytes(e.off_pending_at_end),
         Bytes(e.off_growth_at_end),
     )
@@ -291,8 +294,8 @@ mod tests {
         let stays = text(&measured(80 << 20, 78 << 20));
         let returns = text(&measured(80 << 20, 1 << 20));
 
-        assert!(stays.contains("stays at 78 MiB") && stays.contains("queue holds 0 B"), "{stays}");
-        assert!(returns.contains("falls to 1 MiB"), "{returns}");
+        assert!(stays.contains("ends at 78 MiB") && stays.contains("holds 0 B"), "{stays}");
+        assert!(returns.contains("ends at 1 MiB"), "{returns}");
         for text in [stays, returns] {
             assert!(text.contains("how much its memory grows"), "{text}");
         }

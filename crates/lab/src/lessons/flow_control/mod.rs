@@ -237,41 +237,37 @@ fn finding(slow: &[Observation], none: &[Observation], fast: &[Observation]) -> 
         .phase(0.0, began(none), "reads slowly")
         .phase(began(none), began(fast), "not at all")
         .phase(began(fast), end, "reads fast");
-    let again = if e.max_read_while_closed > e.read_until_open {
-        format!(
-            "The waiting sender filled it immediately, and then the program read {} before the window opened again. ",
-            Bytes(e.max_read_while_closed)
-        )
-    } else {
-        String::new()
-    };
     let finding = Finding::new(&e)
         .chart(chart)
         .table(
             Table::new(["", "bytes"])
                 .row(["largest window while reading slowly", &Bytes(e.window_start.into()).to_string()])
                 .row(["smallest window", &Bytes(e.window_min.into()).to_string()])
-                .row(["unread in the receive queue then", &Bytes(e.queue_at_zero).to_string()])
-                .row(["congestion window (cwnd) then", &Bytes(e.cwnd_at_zero).to_string()])
+                .row(["unread in the receive queue at that moment", &Bytes(e.queue_at_zero).to_string()])
+                .row(["congestion window (cwnd) at that moment", &Bytes(e.cwnd_at_zero).to_string()])
                 .row(["largest window while reading fast", &Bytes(e.window_reopened.into()).to_string()]),
         )
         .explain("In short: a receiver that does not read closes its window, and the sender has to wait.")
         .explain(format!(
-            "With each segment the receiver's kernel announces its window: the number of bytes it accepts next. At first that \
-             was up to {}. The program read more slowly than data arrived, so {} accumulated in the receive queue, and the \
-             window fell to {}: \"send nothing\". The sender's kernel stopped, the sender's own buffer filled up, and its write \
-             blocked.",
+            "With each segment the receiver's kernel announces its window: the number of bytes it accepts next. At first \
+             that was up to {}. The program read more slowly than data arrived, so {} accumulated in the receive queue, \
+             and the window fell to {}: \"send nothing\". (The two sizes need not agree: a window is only the kernel's \
+             estimate of the free space, less what its own bookkeeping may need, and it is renewed with each segment.) \
+             The sender's kernel stopped, the sender's own buffer filled up, and its write blocked.",
             Bytes(e.window_start.into()),
             Bytes(e.queue_at_zero),
             Bytes(e.window_min.into()),
         ))
         .explain(format!(
-            "For {:.1} s the program read nothing, and nothing moved. Then it read fast, and the window opened in jumps: first \
-             after {} had been read. {again}A receiver does not announce every free byte, because the sender would then send \
-             tiny segments (\"silly window syndrome\"). It waits until the free space is worth at least one segment (on loopback, up to 64 KiB), and often longer. The program read faster than the sender sent, so in the end the window \
-             was up to {} again.",
+            "For {:.1} s the program read nothing, and nothing moved. Then it read fast, and the window opened in jumps: \
+             first after {} had been read. A waiting sender fills such an opening immediately, and the window closes \
+             again. The most that the program read before an opening was {}. A receiver does not announce every free \
+             byte, because the sender would then send tiny segments (\"silly window syndrome\"). It waits until the free \
+             space is worth at least one segment (on loopback, up to 64 KiB), and often longer. The program read faster \
+             than the sender sent, so in the end the window was up to {} again.",
             e.zero_seconds,
             Bytes(e.read_until_open),
+            Bytes(e.max_read_while_closed.max(e.read_until_open)),
             Bytes(e.window_reopened.into()),
         ))
         .explain(format!(
@@ -290,7 +286,7 @@ fn finding(slow: &[Observation], none: &[Observation], fast: &[Observation]) -> 
         .claim(
             "the window opens again when the program reads",
             e.window_reopened > 0 && opened.is_some(),
-            format!("{}", Bytes(e.window_reopened.into())),
+            format!("to {}", Bytes(e.window_reopened.into())),
         )
         .claim(
             "the congestion window stays open while the receive window is 0",

@@ -25,8 +25,8 @@ pub(super) const LESSON: Lesson = Lesson {
     name: "unbounded",
     idea: "find the unbounded queue: four servers, your guess",
     question: Question {
-        text: "The audit sends lines of 1 KiB to each of the four servers above, as fast as they accept them, and does not \
-               read the replies. The memory of one server grows without limit. Which one?",
+        text: "The audit sends lines of 1 KiB to each of the four servers above, as fast as they accept them, and does \
+               not read the replies. With these lines the memory of one server grows without limit. Which one?",
         choices: &["server a", "server b", "server c", "server d"],
     },
     code: Code {
@@ -206,9 +206,9 @@ fn finding(found: &[Found], endless_line: Verdict) -> Finding {
             growth(Candidate::Spawned),
         ))
         .explain(format!(
-            "Servers {pieces} and {lines} read again only when the last write has completed, so nothing can accumulate. They \
-             grew by {} and {}. Server {counted} has a queue with a limit, and grew by {}. When the queue holds 1000 lines, \
-             queue.send waits, and the loop does not read.",
+            "Servers {pieces} and {lines} read again only when the last write has completed, so with complete lines \
+             nothing can accumulate. They grew by {} and {}. Server {counted} has a queue with a limit, and grew by {}. \
+             When the queue holds 1000 lines, queue.send waits, and the loop does not read.",
             growth(Candidate::Pieces),
             growth(Candidate::Lines),
             growth(Candidate::Counted),
