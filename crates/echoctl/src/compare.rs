@@ -1,4 +1,4 @@
-//! `echoctl compare`: draws two recorded runs on one time axis.
+//! `echoctl compare`: draws two recordings on one time axis.
 
 use std::path::{Path, PathBuf};
 
@@ -9,20 +9,20 @@ use crate::output_file::OutputFile;
 use crate::report::terminal::Terminal;
 use crate::report::{source, write};
 
-/// Draw two recorded runs on one time axis
+/// Draw two recordings on one time axis
 ///
 /// Compares two servers under the same load, or one server before and after a change. Prints charts and a table, unless an
 /// output file is given. The first run is drawn in solid orange, the second in dashed blue.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// First record; - for stdin
+    /// First recording; - for stdin
     ///
-    /// What --record wrote, or the output of flood --json. A record has at most 1 GiB and 3,000,000 samples; a larger file is
-    /// refused. Records of earlier versions are read, too.
+    /// What --record wrote, or the output of flood --json. A recording has at most 1 GiB and 3,000,000 samples; a larger file is
+    /// refused. Recordings of earlier versions are read, too.
     #[arg(value_name = "A")]
     first: PathBuf,
 
-    /// Second record
+    /// Second recording
     #[arg(value_name = "B")]
     second: PathBuf,
 
@@ -30,9 +30,9 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
 
-    /// Plain ASCII lines: no live view, no colour
+    /// Plain ASCII lines, no colour
     ///
-    /// For logs and mail. The charts are printed even if an output file is given.
+    /// For logs and mail. It also prints the charts if an output file is given.
     #[arg(long, help_heading = "Output")]
     plain: bool,
 }

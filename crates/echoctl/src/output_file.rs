@@ -41,7 +41,7 @@ enum Place {
 }
 
 impl OutputFile {
-    /// The path of stdin, for a file that is read as `-`: otherwise `report - --csv run.json < run.json` would lose the record.
+    /// The path of stdin, for a file that is read as `-`: otherwise `report - --csv run.json < run.json` would lose the recording.
     pub(crate) const STDIN: &str = "/dev/stdin";
 
     /// Checks that the file can be written, as far as that is known now.
@@ -122,7 +122,7 @@ pub(crate) fn check_written<T>(written: impl IntoIterator<Item = anyhow::Result<
     Ok(())
 }
 
-/// Writes a record. An error of the writer is returned as such.
+/// Writes a recording. An error of the writer is returned as such.
 pub(crate) fn write_record(run: &Run, to: &mut dyn Write) -> io::Result<()> {
     run.write(to).map_err(|error| match error {
         RunError::Write(error) => error,

@@ -1,4 +1,4 @@
-//! Files written at the end of a run: the record for programs (`--record`) and the page for people (`--report`).
+//! Files written at the end of a run: the recording for programs (`--record`) and the page for people (`--report`).
 
 use std::io;
 use std::path::PathBuf;
@@ -82,12 +82,12 @@ fn write_file(
     Ok(())
 }
 
-/// Empty record of a run of this command against `target` that began `seconds_ago`.
+/// Empty recording of a run of this command against `target` that began `seconds_ago`.
 pub(crate) fn new_run(seconds_ago: u64, target: String, machine: Machine) -> Run {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let command = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     Run::new(env!("CARGO_PKG_VERSION"), command, now.saturating_sub(seconds_ago), target, machine)
 }
 
-/// Samples in a record: 15 minutes at 20 per second, 3 MiB.
+/// Samples in a recording: 15 minutes at 20 per second, 3 MiB.
 const MAX_SAMPLES: usize = 18_000;

@@ -1,6 +1,6 @@
 //! Limits what is read from an untrusted JSON file, so that an endless or inflated one is refused before it fills the memory.
 //!
-//! Apart from its samples a record is small. So a file may have [`BESIDE_SAMPLES`] bytes of anything, and [`BYTES_PER_SAMPLE`]
+//! Apart from its samples a recording is small. So a file may have [`BESIDE_SAMPLES`] bytes of anything, and [`BYTES_PER_SAMPLE`]
 //! more for each sample that was read. A file that exceeds this, [`MOST_BYTES`], or the number of samples that the caller has
 //! memory for, is not read further. Memory is proportional to the number of samples.
 
@@ -31,7 +31,7 @@ pub enum Limit {
     Bytes,
     /// This many samples.
     Samples(u64),
-    /// More text than any record has in addition to its samples.
+    /// More text than any recording has in addition to its samples.
     Text,
 }
 
@@ -165,7 +165,7 @@ impl<'de> Visitor<'de> for Samples<'_> {
     }
 }
 
-/// Bytes of a file: five times a record of [`MOST_SAMPLES`] as this program writes it.
+/// Bytes of a file: five times a recording of [`MOST_SAMPLES`] as this program writes it.
 const MOST_BYTES: u64 = 1 << 30;
 
 /// Samples of a run: about 0.7 GB as JSON, and 0.6 GB of memory. The commands record 18,000 at most.

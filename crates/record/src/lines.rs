@@ -10,7 +10,7 @@ use crate::intake::Intake;
 use crate::reading::shortened;
 use crate::{Machine, Run, RunError, Sample, Summary};
 
-/// Whether a file that starts with `head` consists of JSON lines, rather than being a record.
+/// Whether a file that starts with `head` consists of JSON lines, rather than being a recording.
 pub(crate) fn begin(head: &[u8]) -> bool {
     let head = head.trim_ascii();
     head.starts_with(b"{\"event\":") || serde_json::from_slice::<Event>(head).is_ok()

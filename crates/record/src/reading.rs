@@ -1,4 +1,4 @@
-//! Parses a record from a stream, field by field, and explains why a file is not one.
+//! Parses a recording from a stream, field by field, and explains why a file is not one.
 //!
 //! The parser is not derived, for three reasons: samples are counted as they come, a foreign file and one of a newer version are
 //! refused at the field that shows it, and what has been read by then decides which error it is.
@@ -14,7 +14,7 @@ use serde_json::error::Category;
 use crate::intake::{Intake, Samples};
 use crate::{Run, RunError, SCHEMA_VERSION};
 
-/// Reads one record, to the end of `reader`.
+/// Reads one recording, to the end of `reader`.
 pub(crate) fn read(reader: impl Read, intake: &Intake) -> Result<Run, RunError> {
     let parser = Parser { intake, known: RefCell::default() };
     let mut json = serde_json::Deserializer::from_reader(reader);
@@ -22,13 +22,13 @@ pub(crate) fn read(reader: impl Read, intake: &Intake) -> Result<Run, RunError> 
     run.map_err(|error| parser.explain(error))
 }
 
-/// A record being read.
+/// A recording being read.
 struct Parser<'a> {
     intake: &'a Intake,
     known: RefCell<Identity>,
 }
 
-/// The two fields that identify a record, as far as they have been read.
+/// The two fields that identify a recording, as far as they have been read.
 #[derive(Default)]
 struct Identity {
     file: Option<String>,
@@ -49,7 +49,7 @@ impl Parser<'_> {
         let is_foreign = known.file.is_some() && !known.is_record();
         let is_too_new =
             known.is_record() && known.schema_version.is_some_and(|found| found > SCHEMA_VERSION);
-        if is_foreign || is_too_new { Err(E::custom("not a record of this version")) } else { Ok(()) }
+        if is_foreign || is_too_new { Err(E::custom("not a recording of this version")) } else { Ok(()) }
     }
 
     /// Translates an error of the parser, depending on what was read before it.
@@ -92,7 +92,7 @@ impl<'de> Visitor<'de> for &Parser<'_> {
     type Value = Run;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a record")
+        f.write_str("a recording")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Run, A::Error> {
@@ -140,7 +140,7 @@ impl<'de> Visitor<'de> for &Parser<'_> {
     }
 }
 
-/// Fills a field that may occur once in a record.
+/// Fills a field that may occur once in a recording.
 fn once<T, E: Error>(field: &mut Option<T>, name: &'static str, value: T) -> Result<(), E> {
     match field.replace(value) {
         None => Ok(()),
@@ -148,7 +148,7 @@ fn once<T, E: Error>(field: &mut Option<T>, name: &'static str, value: T) -> Res
     }
 }
 
-/// The fields of a record.
+/// The fields of a recording.
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 enum Field {

@@ -1,4 +1,4 @@
-//! A recorded run and its file, from which it can be drawn, compared and judged again later.
+//! A run as a recording: a file from which it can be drawn, compared and judged again later.
 //!
 //! The file is one JSON object. Two of its fields identify it: `file`, which distinguishes it from all other JSON, and
 //! `schema_version`. It is meant to be understood years later on another machine, so it contains the command, the program's
@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::intake::{Intake, Metered};
 use crate::{Evidence, Limit, Machine, SCHEMA_VERSION, Sample, Summary, WatchSummary, lines, reading};
 
-/// A recorded run.
+/// A recording: the run in a file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Run {
     /// Always [`Run::FILE`].
@@ -43,23 +43,23 @@ pub struct Run {
     pub evidence: Option<Evidence>,
 }
 
-/// Why a record could not be written or read.
+/// Why a recording could not be written or read.
 #[derive(Debug, Error)]
 pub enum RunError {
     /// It could not be written.
-    #[error("write the record: {0}")]
+    #[error("write the recording: {0}")]
     Write(#[from] io::Error),
     /// It could not be read.
-    #[error("read the record: {0}")]
+    #[error("read the recording: {0}")]
     Read(io::Error),
-    /// It exceeds the limits of a record: it is endless, or inflated.
-    #[error("record too large: {limit}")]
+    /// It exceeds the limits of a recording: it is endless, or inflated.
+    #[error("recording too large: {limit}")]
     TooLarge {
         /// The limit.
         limit: Limit,
     },
     /// It is truncated.
-    #[error("truncated record: it ends at line {line}, column {column}")]
+    #[error("truncated recording: it ends at line {line}, column {column}")]
     CutOff {
         /// The last line, counted from 1.
         line: usize,
@@ -67,13 +67,15 @@ pub enum RunError {
         column: usize,
     },
     /// It is not JSON, or JSON of another kind.
-    #[error("not an echoctl record: {why}")]
+    #[error("not an echoctl recording: {why}")]
     Foreign {
         /// What was found instead.
         why: String,
     },
     /// A newer version of the program wrote it.
-    #[error("unsupported record format {found} (this version reads up to {SCHEMA_VERSION}): upgrade echoctl")]
+    #[error(
+        "unsupported recording format {found} (this version reads up to {SCHEMA_VERSION}): upgrade echoctl"
+    )]
     TooNew {
         /// The version found.
         found: u32,
@@ -86,8 +88,8 @@ pub enum RunError {
         /// What is wrong with it.
         why: String,
     },
-    /// It is a record with invalid contents.
-    #[error("damaged record: {why}")]
+    /// It is a recording with invalid contents.
+    #[error("damaged recording: {why}")]
     Damaged {
         /// What is invalid, and where.
         why: String,
@@ -95,7 +97,7 @@ pub enum RunError {
 }
 
 impl Run {
-    /// The value of `file` that identifies a record.
+    /// The value of `file` that identifies a recording.
     pub const FILE: &str = "echoctl run";
 
     /// An empty run against `target`.
@@ -126,7 +128,7 @@ impl Run {
         Ok(())
     }
 
-    /// Reads a record from memory, as [`Run::read_from`] does from a file.
+    /// Reads a recording from memory, as [`Run::read_from`] does from a file.
     ///
     /// # Errors
     /// A [`RunError`] that describes the fault.
@@ -164,7 +166,7 @@ impl Run {
         Ok(run)
     }
 
-    /// Makes a record of version 1 one of this version. Only audits differ by more than names: version 1 wrote zeros for replies
+    /// Makes a recording of version 1 one of this version. Only audits differ by more than names: version 1 wrote zeros for replies
     /// that were not checked, and did not mark the samples of a server that need not echo.
     fn upgrade(&mut self) {
         if let (Some(_), Some(summary), 1) = (&self.evidence, &mut self.summary, self.schema_version) {
@@ -173,7 +175,7 @@ impl Run {
         if self.evidence.as_ref().is_some_and(|evidence| !evidence.echo) {
             self.samples.iter_mut().for_each(|sample| sample.is_echo = Some(false));
         }
-        // From here on it is a record of this version, which is what it is written as.
+        // From here on it is a recording of this version, which is what it is written as.
         self.schema_version = SCHEMA_VERSION;
         if let Some(summary) = &mut self.summary {
             summary.schema_version = SCHEMA_VERSION;
@@ -222,7 +224,7 @@ fn damaged(why: String) -> RunError {
     RunError::Damaged { why }
 }
 
-/// The first line, or as much of it as distinguishes a record from JSON lines.
+/// The first line, or as much of it as distinguishes a recording from JSON lines.
 fn head(reader: &mut impl BufRead) -> Result<Vec<u8>, RunError> {
     let mut head = Vec::new();
     reader.take(HEAD).read_until(b'\n', &mut head).map_err(RunError::Read)?;

@@ -89,7 +89,7 @@ fn all_or_none<'de, D: Deserializer<'de>>(summary: D) -> Result<Option<Integrity
         verified: Option<u64>,
         lost: Option<u64>,
         duplicated: Option<u64>,
-        // The first records had no such count.
+        // The first recordings had no such count.
         reordered: Option<u64>,
         mismatched: Option<u64>,
     }

@@ -131,5 +131,5 @@ fn a_record_of_version_3_is_refused() {
 
     let error = Run::read(newer.as_bytes()).unwrap_err().to_string();
 
-    assert_eq!(error, "unsupported record format 3 (this version reads up to 2): upgrade echoctl");
+    assert_eq!(error, "unsupported recording format 3 (this version reads up to 2): upgrade echoctl");
 }

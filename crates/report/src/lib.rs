@@ -1,4 +1,4 @@
-//! Draws recorded runs: as a chart in the terminal, in plain ASCII, as SVG, CSV, and as a self-contained page.
+//! Draws recordings: as a chart in the terminal, in plain ASCII, as SVG, CSV, and as a self-contained page.
 //!
 //! A [`Chart`] defines the contents: series over time, phases of the run, limits. The writers define the looks. They share axes,
 //! downsampling and label placement, so that a chart shows the same on a projector, in a log, on paper and to a screen reader.
@@ -6,7 +6,7 @@
 //!
 //! What to draw:
 //! - [`Chart`]: its [`Series`] (with their [`Ink`] and [`Stroke`]), its [`Phase`]s and [`Mark`]s.
-//! - [`charts`]: the charts of a recorded run, and of two side by side.
+//! - [`charts`]: the charts of a recording, and of two side by side.
 //! - [`Unit`]: how values of an axis are rounded and printed.
 //!
 //! How it is written:

@@ -1,4 +1,4 @@
-//! The files that an audit writes: the page, the record, and the JUnit report.
+//! The files that an audit writes: the page, the recording, and the JUnit report.
 
 use std::path::Path;
 

@@ -8,7 +8,7 @@ use super::remedies::remedies;
 use super::summary::Summary;
 use super::text::{evidence, headline, why};
 
-/// The page of an audit, of which `run` is the record.
+/// The page of an audit, of which `run` is the recording.
 pub(super) fn page(summary: &Summary, attack: &AuditOutcome, run: &Run) -> Page {
     let title = format!("{}: {}", summary.verdict.name(), summary.target);
     let mut reasons = Section::new("Why");

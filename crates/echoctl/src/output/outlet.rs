@@ -205,7 +205,7 @@ impl State {
 }
 
 /// How long after an interruption the last lines wait for a reader: enough for one that is only slow. Half of
-/// [`interrupt::GRACE`], so that time is left for other work at shutdown, such as writing a record.
+/// [`interrupt::GRACE`], so that time is left for other work at shutdown, such as writing a recording.
 pub(crate) const READER_GRACE: Duration = Duration::from_secs(1);
 
 /// Interval at which a wait checks for an interruption. It does not delay writing.

@@ -1,6 +1,6 @@
-//! `echoctl report`: draws a recorded run.
+//! `echoctl report`: draws a recording.
 //!
-//! - [`source`]: reads the record.
+//! - [`source`]: reads the recording.
 //! - [`terminal`]: prints charts and tables; `echoctl compare` uses both, too.
 
 pub(crate) mod source;
@@ -16,17 +16,17 @@ use crate::output;
 use crate::output_file::{OutputFile, check_written};
 use terminal::Terminal;
 
-/// Draw a recorded run: queues, memory, receive window, rates
+/// Draw a recording: queues, memory, receive window, rates
 ///
 /// Prints charts and tables, unless an output file is given. The page is one HTML file that needs no network, in light and dark
 /// mode, with the numbers of each chart below it.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Record to draw; - for stdin
+    /// Recording to draw; - for stdin
     ///
-    /// What --record wrote, or the output of flood --json. A record has at most 1 GiB and 3,000,000 samples; a larger file is
-    /// refused. Records of earlier versions are read, too.
+    /// What --record wrote, or the output of flood --json. A recording has at most 1 GiB and 3,000,000 samples; a larger file is
+    /// refused. Recordings of earlier versions are read, too.
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
@@ -42,9 +42,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     svg: Option<PathBuf>,
 
-    /// Plain ASCII lines: no live view, no colour
+    /// Plain ASCII lines, no colour
     ///
-    /// For logs and mail. The charts are printed even if an output file is given.
+    /// For logs and mail. It also prints the charts if an output file is given.
     #[arg(long, help_heading = "Output")]
     plain: bool,
 }

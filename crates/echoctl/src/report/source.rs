@@ -1,4 +1,4 @@
-//! Reads a recorded run from a file, as a stream: an endless file is refused at its first invalid byte, or at a limit.
+//! Reads a recording from a file, as a stream: an endless file is refused at its first invalid byte, or at a limit.
 
 use std::fs::File;
 use std::io;
@@ -12,7 +12,7 @@ use echoctl_record::{Bytes, Limit, Run, RunError};
 
 use crate::output_file::OutputFile;
 
-/// Reads a record, or the JSON lines of a run, with at least one sample. `-` is standard input.
+/// Reads a recording, or the JSON lines of a run, with at least one sample. `-` is standard input.
 ///
 /// # Errors
 /// The fault of the file.
@@ -47,7 +47,7 @@ pub(crate) fn path(file: &Path) -> &Path {
     if file == Path::new("-") { Path::new(OutputFile::STDIN) } else { file }
 }
 
-/// Samples that fit into the available memory: a container with 200 MiB is killed by a record that a laptop draws in seconds.
+/// Samples that fit into the available memory: a container with 200 MiB is killed by a recording that a laptop draws in seconds.
 fn most_samples() -> u64 {
     available_memory().map_or(Limit::SAMPLES, |left| left / BYTES_PER_SAMPLE)
 }

@@ -4,7 +4,7 @@ use echoctl_record::{Bytes, Run};
 
 use crate::Table;
 
-/// The command, the versions, the machine and its settings. What the record does not contain is left out.
+/// The command, the versions, the machine and its settings. What the recording does not contain is left out.
 pub fn environment(run: &Run) -> Table {
     let machine = &run.machine;
     let system =

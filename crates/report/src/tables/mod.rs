@@ -134,7 +134,7 @@ pub fn side_by_side(first: (&str, Table), second: (&str, Table)) -> Table {
         table.rows.iter().filter_map(pair).collect()
     };
     let (one, other) = (pairs(&first.1), pairs(&second.1));
-    // A record may name thousands of settings.
+    // A recording may name thousands of settings.
     let values = |pairs: &[(String, String)]| pairs.iter().cloned().collect::<HashMap<_, _>>();
     let (values_of_one, values_of_other) = (values(&one), values(&other));
     let names = one.iter().chain(other.iter().filter(|(name, _)| !values_of_one.contains_key(name)));
