@@ -101,7 +101,7 @@ fn versions() -> Vec<String> {
         ("", "haproxy", &["-v"]),
         ("", "mosquitto", &["-h"]),
         ("", "ncat", &["--version"]),
-        ("socat", "socat", &["-V"]),
+        ("", "socat", &["-V"]),
     ];
     asked
         .into_iter()

@@ -36,7 +36,10 @@ use summary::Summary;
 pub(crate) fn run(args: &Args) -> Outcome {
     let given_addr = args.addr();
     let given = given_addr.as_deref().unwrap_or(address::DEFAULT);
-    let (preset, script) = args.stimulus.script(&host(given))?;
+    // Of a command without an address, the port is known when it has been chosen.
+    let is_later = !args.command.is_empty() && given_addr.is_none();
+    let (preset, mut script) =
+        args.stimulus.script(&if is_later { "localhost".to_owned() } else { host(given) })?;
     if args.show_script {
         writeln!(Data::new(), "{}", script.to_toml().trim_end())?;
         return Ok(Exit::Done);
@@ -69,6 +72,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
             .map_err(|failure| command_hint(failure, given))?
             .first_listening()?,
     };
+    if is_later {
+        script = args.stimulus.script(&host(&addr.port().to_string()))?.1;
+    }
     if target.is_none() {
         // Watching a process takes a few file descriptors. If the limit cannot be raised, it stays as it is.
         let _ = echoctl_server::raise_descriptor_limit();
@@ -89,7 +95,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         is_fresh: target.is_some(),
         ..AuditConfig::new(addr, script)
     };
-    let attack = attack(&config, args, stop).map_err(failure);
+    let attack = attack(&config, args, stop).map_err(|error| args.stimulus.failure(error));
     let output = target.as_ref().map(Target::output).unwrap_or_default();
     let name = target.as_ref().map_or_else(|| addr.to_string(), |target| target.command().to_owned());
     // Stopped before the result is printed, so that it does not run while the user reads.

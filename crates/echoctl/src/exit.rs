@@ -17,7 +17,7 @@ pub(crate) enum Exit {
     Failed = 1,
     /// Usage error (clap uses the same number).
     Usage = 2,
-    /// No result: slow, inconclusive, or not visible on this system.
+    /// Neither passed nor failed: slow, inconclusive, or not visible on this system.
     Inconclusive = 3,
     /// The target could not be reached or started.
     Unreachable = 4,

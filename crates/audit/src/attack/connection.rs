@@ -156,20 +156,27 @@ impl AuditConnection {
             // Of a long answer, only the end can contain the beginning of the expected bytes.
             let excess = received.len().saturating_sub(expected.len().max(SEARCHED));
             received.drain(..excess);
-            let problem = match self.closed {
-                Some(_) => "the server closed the connection".to_owned(),
-                None if Instant::now() >= deadline || stop.load(Ordering::Relaxed) => {
-                    format!("no such answer within {}", Seconds(began.elapsed().as_secs_f64()))
-                }
+            let is_closed = match self.closed {
+                Some(_) => true,
+                None if Instant::now() >= deadline || stop.load(Ordering::Relaxed) => false,
                 None => {
                     let interest = Interest { read: !expected.is_empty(), write: sent < send.len() };
                     sys::wait(&[(&self.socket, interest)], Duration::from_millis(100));
                     continue;
                 }
             };
-            return Err(match expected.is_empty() {
-                true => format!("{problem} after {sent} of {} bytes were sent", send.len()),
-                false => format!("{problem}: expected {}, got {}", shown(&expected), shown(received)),
+            let (wanted, got) = (shown(&expected), shown(received));
+            let waited = match began.elapsed().as_secs_f64() {
+                long if long >= 1.0 => format!("{long:.0} s"),
+                short => Seconds(short).to_string(),
+            };
+            return Err(match (is_closed, expected.is_empty()) {
+                (true, true) => {
+                    format!("the server closed the connection after {sent} of {} bytes were sent", send.len())
+                }
+                (true, false) => format!("the server closed the connection: expected {wanted}, got {got}"),
+                (false, true) => format!("only {sent} of {} bytes could be sent within {waited}", send.len()),
+                (false, false) => format!("expected {wanted} within {waited}, got {got}"),
             });
         }
     }

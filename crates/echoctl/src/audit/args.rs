@@ -59,7 +59,8 @@ pub(crate) struct Args {
 
     /// Time limit of the attack
     ///
-    /// Raise it for slow servers and for late timeouts; at most 1h.
+    /// Raise it for slow servers; at most 1h. It does not prolong the watch of a stalled server, which is judged after 3.5
+    /// seconds.
     #[arg(short = 't', long = "for", default_value = "15s", value_name = "TIME", value_parser = attack_time,
           help_heading = "Load")]
     pub(super) max_duration: Duration,
@@ -82,6 +83,8 @@ pub(crate) struct Args {
     pub(super) show_script: bool,
 
     /// Exit 0 if and only if this is the verdict
+    ///
+    /// With any other verdict, slow and inconclusive included, the exit code is 1.
     #[arg(long, value_name = "VERDICT", value_parser = verdict, help_heading = "Output")]
     pub(super) expect: Option<Verdict>,
 
@@ -165,7 +168,7 @@ Verdicts, each with its exit code:
   1  spills        the server writes what the client does not read to disk
   1  crashes       the server exits or is killed
   3  slow          too little moved within the time limit
-  3  inconclusive  the evidence does not support a verdict
+  3  inconclusive  the evidence does not show whether it is safe
 
 Examples:
   echoctl audit 7007                                audit a running echo server

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
 use clap::builder::UnknownArgumentValueParser;
 use clap::{ArgAction, Args};
-use echoctl_audit::{Part, Payload, Preset, Script, SendMode, Stimulus, unescape};
+use echoctl_audit::{Error, Part, Payload, Preset, Script, SendMode, Stimulus, unescape};
 
+use super::failure::failure;
 use crate::exit::{Exit, Failure};
 
 /// What is sent, chosen in one of three ways.
@@ -85,6 +87,28 @@ impl StimulusArgs {
             return Ok((kind.to_owned(), Script::new(stimulus)));
         }
         Ok((self.preset.to_string(), self.preset.script(host)))
+    }
+
+    /// The failure of an attack. If a step of a preset got no answer, it names the protocol that the server may not speak.
+    pub(super) fn failure(&self, error: Error) -> Failure {
+        let Error::Step { reason, .. } = &error else { return failure(error) };
+        if self.script.is_some() || self.request.is_some() {
+            return failure(error);
+        }
+        match &self.preset {
+            Preset::WebSocket(path) | Preset::WebSocketSubscribe(path) => {
+                let handshake = anyhow!("WebSocket handshake failed: {reason}");
+                Failure::new(Exit::Unreachable, handshake)
+                    .hint(format_args!("check that the server speaks WebSocket at {path}"))
+            }
+            Preset::RedisGet(key) => failure(error).hint(format_args!(
+                "check that the server speaks the Redis protocol, and that the value of {key} is a string that is not empty"
+            )),
+            Preset::RedisSubscribe(_) => {
+                failure(error).hint("check that the server speaks the Redis protocol")
+            }
+            _ => failure(error),
+        }
     }
 }
 

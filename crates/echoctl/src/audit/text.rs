@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::io::IsTerminal;
 
-use echoctl_audit::AuditOutcome;
+use echoctl_audit::{AuditOutcome, BystanderStats};
 use echoctl_lab::kit::wrap;
 use echoctl_record::{Bytes, Sample, Seconds, Verdict};
 use echoctl_report::{Table, charts, plain};
@@ -79,13 +79,21 @@ const PLAIN_COLUMNS: usize = 78;
 pub(super) fn headline(summary: &Summary) -> String {
     let meaning = match summary.verdict {
         Verdict::Bounded => "a client that does not read has to wait; memory stays bounded",
+        Verdict::Disconnects if is_doubtful(summary) => {
+            let input = Bytes(summary.figures.server_read);
+            return format!(
+                "{}, {}: the server disconnected after {input} of input, perhaps because it did not understand it",
+                short(&summary.target),
+                summary.preset
+            );
+        }
         Verdict::Disconnects => "a client that does not read is disconnected",
         Verdict::Discards => "data that a client does not read is dropped",
         Verdict::Spills => "data that a client does not read fills the disk",
         Verdict::Unbounded => "a client that does not read can exhaust its memory",
         Verdict::Crashes => "a client that does not read can crash it",
-        Verdict::Slow => "too little moved within the time limit for a verdict",
-        Verdict::Inconclusive => "the evidence does not support a verdict",
+        Verdict::Slow => "too little moved within the time limit to judge it",
+        Verdict::Inconclusive => "the evidence does not show whether it is safe",
     };
     // The size of a single request does not limit what the server buffers.
     let extent = if summary.verdict == Verdict::Unbounded && summary.is_repeated {
@@ -94,6 +102,11 @@ pub(super) fn headline(summary: &Summary) -> String {
         String::new()
     };
     format!("{}, {}: {meaning}{extent}", short(&summary.target), summary.preset)
+}
+
+/// Whether a connection that was closed may have been closed for another reason than a client that does not read.
+fn is_doubtful(summary: &Summary) -> bool {
+    summary.try_next.is_some() || summary.damaged_at == Some(0)
 }
 
 /// A command on one short line.
@@ -111,14 +124,17 @@ const LONGEST_NAME: usize = 60;
 /// Why, in a few lines.
 pub(super) fn why(summary: &Summary, attack: &AuditOutcome) -> Vec<String> {
     let mut lines = vec![summary.reason.clone()];
+    if summary.damaged_at == Some(0) {
+        lines.push("the replies differ from the input, so this is not an echo server: choose a preset of its protocol".to_owned());
+    }
     lines.extend(summary.about.iter().map(|about| format!("sent: {about}")));
     lines.push(match (attack.sees_memory, &attack.upstreams[..]) {
-        (false, _) => "evidence: the connection only; the server's memory is not visible here".to_owned(),
+        (false, _) => "measured: only the connection; the server's memory is not visible here".to_owned(),
         (true, []) => {
-            "evidence: both ends of the connection and the memory of the server's processes".to_owned()
+            "measured: both ends of the connection and the memory of the server's processes".to_owned()
         }
         (true, upstreams) => format!(
-            "evidence: the connection, the memory of the server's processes and of the servers behind it: {}",
+            "measured: the connection, and the memory of the server's processes and of the servers behind it ({})",
             upstreams.join(", ")
         ),
     });
@@ -132,15 +148,27 @@ pub(super) fn why(summary: &Summary, attack: &AuditOutcome) -> Vec<String> {
         ));
     }
     if let Some(stats) = &attack.bystander {
-        lines.push(format!(
-            "a healthy client meanwhile was {}: 99 % of its {} replies arrived within {}, the longest wait was {}",
-            if stats.is_starved { "STARVED" } else { "served" },
-            stats.replies,
-            Seconds(stats.p99),
-            Seconds(stats.longest)
-        ));
+        lines.push(bystander(stats));
     }
     lines
+}
+
+/// How a healthy client was served.
+fn bystander(stats: &BystanderStats) -> String {
+    let replies = stats.replies;
+    let (p99, longest) = (Seconds(stats.p99), Seconds(stats.longest));
+    if stats.is_starved {
+        return format!(
+            "meanwhile a healthy client was STARVED: it sent {replies} requests and waited up to {longest} for a reply"
+        );
+    }
+    let waits = match replies {
+        1 => format!("its only reply arrived within {longest}"),
+        // Of fewer than 100 times, the 99th percentile is the longest.
+        2..100 => format!("all {replies} replies arrived within {longest}"),
+        _ => format!("99 % of its {replies} replies arrived within {p99}, the slowest within {longest}"),
+    };
+    format!("meanwhile a healthy client was served: {waits}")
 }
 
 /// The figures as a table: bytes, then memory with its growth, then times. Figures that were not counted have no row.
@@ -150,39 +178,52 @@ pub(super) fn evidence(summary: &Summary, attack: &AuditOutcome) -> Table {
     let bytes = |value: Option<u64>| value.map_or_else(|| none.clone(), |value| Bytes(value).to_string());
     let drained =
         |value: Option<u64>| value.map_or_else(|| "not drained".to_owned(), |value| Bytes(value).to_string());
-    let most = |memory: fn(&Sample) -> Option<u64>| attack.samples.iter().filter_map(memory).max();
+    // A server whose client reads again may need more memory than before.
+    let most = |memory: fn(&Sample) -> Option<u64>| {
+        let largest = attack.samples.iter().filter_map(|sample| Some((memory(sample)?, sample.t)));
+        largest.max_by_key(|&(bytes, _)| bytes).map_or_else(
+            || none.clone(),
+            |(bytes, t)| match t > figures.attack_seconds {
+                true => format!("{}, while it was drained", Bytes(bytes)),
+                false => Bytes(bytes).to_string(),
+            },
+        )
+    };
     let mut table = Table::new("Evidence", [] as [String; 0])
         .row(["accepted by the server's kernel".to_owned(), Bytes(figures.accepted).to_string()])
         .row(["read by the server".to_owned(), Bytes(figures.server_read).to_string()])
         .row(["written by the server".to_owned(), Bytes(figures.server_written).to_string()]);
     if figures.inside_server.is_some() {
-        table = table.row(["read but not written back".to_owned(), bytes(figures.inside_server)]);
+        table = table.row(["  read, but not yet written back".to_owned(), bytes(figures.inside_server)]);
     }
     table = if summary.is_repeated {
+        // An echo server also returns what had not yet left the client when the draining began.
+        let has_unsent = figures.inside_server.is_some() && figures.drained > Some(figures.accepted);
+        let unsent = if has_unsent { " (with the client's send queue)" } else { "" };
         table
-            .row(["drained at the end".to_owned(), drained(figures.drained)])
-            .row(["  beyond the kernel's queues".to_owned(), drained(figures.drained_beyond_kernels)])
+            .row(["drained at the end".to_owned(), drained(figures.drained) + unsent])
+            .row(["  not from kernel queues, estimated".to_owned(), drained(figures.drained_beyond_kernels)])
     } else {
         // A server that sends without being asked goes on sending while it is drained: this is not a backlog.
-        table.row(["read at the end, pending and new".to_owned(), drained(figures.drained)])
+        table.row(["drained at the end, pending and new".to_owned(), drained(figures.drained)])
     };
     table = table
-        .row(["server memory, maximum".to_owned(), bytes(most(|sample| sample.server_memory))])
+        .row(["server memory, maximum".to_owned(), most(|sample| sample.server_memory)])
         .row(["  growth while the client did not read".to_owned(), bytes(figures.memory_growth)]);
     if let Some(slope) = figures.slope {
         table = table.row(["  growth per byte read".to_owned(), format!("{slope:.2} bytes")]);
     }
     table = table
-        .row(["kernel memory of both ends, maximum".to_owned(), bytes(most(|sample| sample.kernel_memory))])
+        .row(["kernel memory of both ends, maximum".to_owned(), most(|sample| sample.kernel_memory)])
         .row(["  while the client did not read".to_owned(), bytes(figures.kernel_memory)]);
     table = match figures.stalled_seconds {
-        stalled if stalled < MIN_STALL => table.row(["input or output moved", "until the attack ended"]),
+        stalled if stalled < MIN_STALL => {
+            table.row(["last progress of input or output", "at the end of the attack"])
+        }
         stalled => table.row(["input and output stalled for".to_owned(), Seconds(stalled).to_string()]),
     };
     table = table.row(["duration of the attack".to_owned(), Seconds(figures.attack_seconds).to_string()]);
-    if summary.damaged_at == Some(0) {
-        table = table.row(["replies", "differ from the input: not an echo server"]);
-    } else {
+    if summary.damaged_at != Some(0) {
         if let Some(lost) = figures.lost {
             let lost = if lost == 0 { "none".to_owned() } else { Bytes(lost).to_string() };
             table = table.row(["bytes of the echo lost".to_owned(), lost]);
@@ -192,14 +233,17 @@ pub(super) fn evidence(summary: &Summary, attack: &AuditOutcome) -> Table {
         }
     }
     if let Some(projection) = &summary.projection {
-        table = table.row([
-            format!("{} such connections", projection.connections),
-            format!(
-                "server memory {}, kernel memory {}",
+        let most = echoctl_observe::TcpMemory::now().map(|memory| memory.max);
+        let excess = match (projection.kernel_memory, most) {
+            (Some(bytes), Some(most)) if bytes > most => format!(" (this host allows {})", Bytes(most)),
+            _ => String::new(),
+        };
+        table = table
+            .row([
+                format!("{} connections, server memory", projection.connections),
                 bytes(projection.server_memory),
-                bytes(projection.kernel_memory)
-            ),
-        ]);
+            ])
+            .row(["  kernel memory of both ends".to_owned(), bytes(projection.kernel_memory) + &excess]);
     }
     table
 }

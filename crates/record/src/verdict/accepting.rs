@@ -128,7 +128,13 @@ pub(super) fn judge_slow(evidence: &Evidence, signals: &Signals) -> Judgement {
     Judgement::with_advice(
         Verdict::Slow,
         format!("only {moved}: too little to fill the kernels' queues and show what the server does then"),
-        format!("watch it for longer: --for {longer:.0}s"),
+        if signals.server_read.saturating_add(signals.server_written) < GREETING_BYTES {
+            format!(
+                "check that the input fits the server's protocol; if it does, watch it for longer: --for {longer:.0}s"
+            )
+        } else {
+            format!("watch it for longer: --for {longer:.0}s")
+        },
     )
 }
 

@@ -163,13 +163,16 @@ fn judge_disconnect(evidence: &Evidence, signals: &Signals) -> Option<Judgement>
         "closed the connection"
     };
     let mut judgement = Judgement::new(Verdict::Disconnects, format!("the server {how} {after}"));
+    // The verdict stands, but so does the doubt: both are printed together.
     if signals.server_read < LITTLE_INPUT && disconnect.t < 1.0 && !was_under_pressure_for(evidence, 0.1) {
         let reply = evidence.drain.as_ref().and_then(|drain| drain.first_text.as_deref());
-        let reply = reply.map(|text| format!(" It replied: \"{text}\".")).unwrap_or_default();
-        judgement.try_next = Some(format!(
-            "it closed the connection before anything had to wait, perhaps because it did not understand its input.{reply} \
-             If its protocol needs a greeting, add one to a script's setup"
-        ));
+        let reply = reply.map(|text| format!(" (it replied \"{text}\")")).unwrap_or_default();
+        judgement.reason +=
+            &format!(", before anything had to wait: perhaps it did not understand its input{reply}");
+        judgement.try_next = Some(
+            "check that the input fits the server's protocol; if the protocol needs a greeting, add one to a script's setup"
+                .to_owned(),
+        );
     }
     Some(judgement)
 }

@@ -19,7 +19,8 @@ pub(super) fn judge_stalled(evidence: &Evidence, signals: &Signals) -> Judgement
         return Judgement::with_advice(
             Verdict::Inconclusive,
             format!("{stalled}, but {waiting}: the server was never under pressure"),
-            "check the script: use a request with a long reply, or one that is sent repeatedly",
+            "check that the input fits the server's protocol; if it does, use a request with a long reply, or one that is sent \
+             repeatedly",
         );
     }
     let Some(memory) = signals.memory_while_stalled else {
@@ -48,7 +49,11 @@ pub(super) fn judge_stalled(evidence: &Evidence, signals: &Signals) -> Judgement
     {
         return Judgement::new(
             Verdict::Unbounded,
-            format!("the server neither read nor wrote, and {rise}, steadily"),
+            format!(
+                "the server neither read nor wrote, and its memory rose steadily by at least {} in {}",
+                Bytes(memory.rise() as u64),
+                Seconds(signals.stalled)
+            ),
         );
     }
     // Up and down: a garbage collector at work. The server is bounded if the lows do not climb.
