@@ -221,10 +221,10 @@ fn print_summary(watched: &WatchSummary) -> std::io::Result<()> {
     }
     let memory = watched
         .server_memory_growth
-        .map_or(String::new(), |bytes| format!("; its memory grew by at most {}", Bytes(bytes)));
+        .map_or(String::new(), |bytes| format!("; the server's memory grew by at most {}", Bytes(bytes)));
     let came = count(watched.connections_seen, "connection");
     let (most, held) = (watched.max_connections, Bytes(watched.max_queued));
-    let text = format!("{came} seen, {most} at once; kernel queues buffered at most {held}{memory}.");
+    let text = format!("{came} seen, at most {most} at once; kernel queues buffered at most {held}{memory}.");
     wrap(&text, terminal_size().0).into_iter().try_for_each(print)
 }
 

@@ -13,6 +13,8 @@
 //!
 //! The verdict is never `discards`: memory that does not grow may be memory reused, and only a drain could show it.
 
+use std::ops::RangeInclusive;
+
 use echoctl_lab::kit::count;
 use echoctl_record::{Bytes, Evidence, Judgement, Point, Seconds, Verdict};
 
@@ -24,6 +26,8 @@ use super::stall::{PRESSURE_SECONDS, STALL_SECONDS, Stall};
 pub(super) struct Observed {
     /// The longest time for which the producer was held back, in seconds.
     pub(super) longest_wait: f64,
+    /// Bytes that the server had read when most were in flight, as in the table.
+    pub(super) read: u64,
     /// The most bytes that the server had read and not written back.
     pub(super) unwritten: u64,
     /// The most that the server's memory grew, in bytes, as everywhere in the output; `None` if not visible.
@@ -84,7 +88,7 @@ impl Case {
         Case {
             stall: Stall::of(&evidence.points),
             observed,
-            read: last.server_read(),
+            read: last.server_read().max(observed.read),
             unwritten: observed.unwritten.max(last.server_read().saturating_sub(last.server_written())),
             in_flight: last.sample.produced.saturating_sub(last.sample.consumed),
             kernel_buffering: evidence.kernel_buffering,
@@ -205,7 +209,7 @@ impl Case {
     fn pressed(&self) -> String {
         format!(
             "the server read only as fast as its replies were read: input waited for most of the last {}, and the producer was \
-             held back for up to {} at a time{}",
+             held back for at most {} at a time{}",
             Seconds(self.stall.pressed_for),
             Seconds(self.observed.longest_wait),
             self.memory()
@@ -251,8 +255,7 @@ impl Case {
         if self.has_other_senders() {
             return Some(format!("{reason}, while {}", self.others()));
         }
-        let ratio = growth as f64 / self.read.max(1) as f64;
-        Some(format!("{reason}: {ratio:.2} bytes per byte received"))
+        Some(format!("{reason}: {}", retained(growth as f64 / self.read.max(1) as f64)))
     }
 
     fn not_ours(&self) -> Judgement {
@@ -273,6 +276,14 @@ impl Case {
     }
 }
 
+/// How much memory the input takes, in words.
+fn retained(ratio: f64) -> String {
+    match ratio {
+        ratio if NEARLY_ALL.contains(&ratio) => "nearly all that it read stayed in its memory".to_owned(),
+        ratio => format!("{ratio:.2} bytes of memory for each byte that it read"),
+    }
+}
+
 fn bounded(reason: String) -> Judgement {
     Judgement { verdict: Verdict::Bounded, reason, try_next: None, wants_second_pass: false }
 }
@@ -288,6 +299,9 @@ fn inconclusive(reason: String, try_next: &str) -> Judgement {
 
 /// Seconds. Shorter waits are normal for the kernel's queues.
 const HELD_BACK: f64 = 0.5;
+
+/// Bytes of memory per byte read that show that the input stays in memory: all but a few MiB in the kernel queues.
+const NEARLY_ALL: RangeInclusive<f64> = 0.85..=1.05;
 
 /// Input that exceeds most limits, if it is buffered.
 const MUCH: u64 = 64 << 20;

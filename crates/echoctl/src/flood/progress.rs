@@ -9,7 +9,7 @@ use echoctl_record::{Bytes, Queues, Sample, Seconds};
 
 use super::args::Args;
 use crate::output::{is_live, offer_json, offer_note, terminal_size};
-use crate::view::path::{self, Context, PathView};
+use crate::view::path::{Context, PathView};
 use crate::view::screen::Screen;
 
 /// One of three forms of output.
@@ -34,6 +34,8 @@ pub(super) struct Update<'a> {
     pub(super) held_back: Option<Duration>,
     /// Whether the server has closed none of the connections.
     pub(super) is_alive: bool,
+    /// Whether all connections have sent everything.
+    pub(super) has_sent_all: bool,
     /// The most memory that the server had.
     pub(super) most_memory: Option<u64>,
 }
@@ -66,6 +68,8 @@ impl ProgressView {
         match self {
             ProgressView::Json if update.look.is_regular => offer_json("sample", sample),
             ProgressView::Json => Ok(()),
+            // The queues of a closed connection are gone, and its figures would look like data.
+            ProgressView::Lines { .. } if !update.is_alive => Ok(()),
             ProgressView::Lines { next } if sample.t < *next => Ok(()),
             ProgressView::Lines { next } => {
                 *next = sample.t.floor() + 1.0;
@@ -77,6 +81,11 @@ impl ProgressView {
                 // The last frame shows the bytes in flight, and not the empty queues of a closed connection.
                 if (is_over && sample.produced > sample.consumed) || !update.is_alive {
                     let Some(mut left) = shown.take() else { return Ok(()) };
+                    if update.is_alive {
+                        // The same instant as in the table below it.
+                        view.add(*sample);
+                    }
+                    left.is_last = true;
                     if left.held_back.is_some() {
                         // The same figures as in the result below it.
                         left.held_back = Some(update.totals.longest_stall.as_secs_f64());
@@ -90,7 +99,8 @@ impl ProgressView {
                     return Ok(());
                 }
                 *next = sample.t + REDRAW_SECONDS;
-                let context = context(update, title);
+                let mut context = context(update, title);
+                context.is_last = is_over;
                 match is_over {
                     true => screen.draw_last(view.text(&context, terminal_size())),
                     false => screen.draw(view.text(&context, terminal_size()))?,
@@ -102,23 +112,21 @@ impl ProgressView {
     }
 }
 
-/// One line for logs and pipes: at most 80 columns, whatever the figures.
+/// One line for logs and pipes, of at most 80 columns. `unwritten` is what the server has read and not written back, whether its
+/// memory holds it or not.
 fn line(update: &Update) -> String {
     let now = &update.look.sample;
     let shown = |bytes: Option<u64>| bytes.map_or("?".to_owned(), |bytes| Bytes(bytes).to_string());
     let held_back = update.held_back.filter(|time| *time >= HELD_BACK).map(|time| time.as_secs_f64());
-    let held_back = held_back.map(|time| format!("held back {}", Seconds(time)));
+    let held_back = held_back.map(|time| format!("waits {}", Seconds(time)));
     let growth = now.server_memory.zip(update.first.server_memory);
     let growth = growth.map(|(now, first)| now.saturating_sub(first));
-    let inside = Queues::of(now).inside_server;
-    let not_held = inside.zip(growth).is_some_and(|(inside, growth)| path::exceeds_memory(inside, growth));
     let text = format!(
-        "{:3.0} s  sent {:<7}  read {:<7}  {} {:<7}  mem +{:<7}  {}",
+        "{:3.0} s  sent {:<7} read back {:<7} unwritten {:<7} mem +{:<7} {}",
         now.t,
         shown(Some(now.produced)),
         shown(Some(now.consumed)),
-        if not_held { "not written" } else { "inside" },
-        shown(inside),
+        shown(Queues::of(now).inside_server),
         shown(growth),
         held_back.unwrap_or_default(),
     );
@@ -134,6 +142,8 @@ fn context(update: &Update, title: &str) -> Context {
         base_memory: update.first.server_memory,
         available: echoctl_observe::available_memory(),
         most_memory: None,
+        has_sent_all: update.has_sent_all,
+        is_last: false,
     }
 }
 

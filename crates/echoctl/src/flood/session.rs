@@ -156,6 +156,7 @@ impl Session {
         let first = self.first.unwrap_or(look.sample);
         let is_alive = self.is_alive();
         let most_memory = self.most_memory;
+        let has_sent_all = !self.is_sending();
         let update = Update {
             look: &look,
             totals: &totals,
@@ -163,6 +164,7 @@ impl Session {
             first,
             held_back,
             is_alive,
+            has_sent_all,
             most_memory,
         };
         self.view.show(&update)
@@ -206,13 +208,16 @@ impl Session {
 
     /// Whether this sample shows how the server treats a client that does not read, or reads slowly.
     fn is_evidence(&self, t: f64) -> bool {
-        let sending = self.connections.iter().any(|connection| connection.phase() == Phase::Sending);
         let starved = match self.config.reading {
             Reading::Nothing | Reading::AtRate(_) => true,
             Reading::For(time) => t >= time.as_secs_f64(),
             Reading::All | Reading::Pause { .. } => false,
         };
-        sending && starved
+        self.is_sending() && starved
+    }
+
+    fn is_sending(&self) -> bool {
+        self.connections.iter().any(|connection| connection.phase() == Phase::Sending)
     }
 
     /// Whether the server has closed all connections while they were sending. Its FIN may be queued behind data that we do not

@@ -30,7 +30,7 @@ impl Session {
         for fault in faults(outcome) {
             output::error(fault);
         }
-        if self.was_refused(outcome) {
+        if self.may_differ_in_framing(outcome) {
             output::note(format_args!("hint: {ECHO_HINT}"));
         }
         let is_good = outcome.is_good() && !self.server_ended && !self.closed_by_server;
@@ -41,11 +41,12 @@ impl Session {
         Ok(if is_good { Exit::Done } else { Exit::Failed })
     }
 
-    /// Whether the server closed a connection before any reply, as it does if it cannot decode the frames.
-    fn was_refused(&self, outcome: &Outcome) -> bool {
+    /// Whether frames did not come back, or the server closed a connection before any reply: it may decode other frames.
+    fn may_differ_in_framing(&self, outcome: &Outcome) -> bool {
         let is_closed = |ending: &Ending| matches!(ending, Ending::PeerClosed { .. });
         let reads = !matches!(self.config.reading, Reading::Nothing);
-        reads && outcome.totals.consumed == 0 && outcome.endings.iter().any(is_closed)
+        let is_incomplete = outcome.totals.lost > 0;
+        reads && (is_incomplete || outcome.totals.consumed == 0 && outcome.endings.iter().any(is_closed))
     }
 
     /// The verdict on the server, if the run was a test of it.
@@ -88,8 +89,14 @@ impl Session {
             drain: None,
         };
         let longest_wait = outcome.totals.longest_stall.as_secs_f64();
+        // What was consumed before the reader stopped was never in a queue of this test.
+        let mut read = self.peak.server_read.unwrap_or(0);
+        if let Reading::For(_) = self.config.reading {
+            read = read.saturating_sub(self.points.last().map_or(0, |last| last.sample.consumed));
+        }
         let observed = Observed {
             longest_wait,
+            read,
             unwritten: self.most_inside.unwrap_or(0),
             growth: self.most_growth(),
             others: self.other_input(),
@@ -120,7 +127,11 @@ impl Session {
     fn print(&self, outcome: &Outcome, summary: &Summary, try_next: Option<String>) -> io::Result<()> {
         let has_table = summary.consumed < summary.produced || summary.verdict.is_some();
         if self.peak.produced > 0 && has_table {
-            print(format_args!("\nWhere the bytes were at the peak ({}):\n", Seconds(self.peak.t)))?;
+            output::flush_notes();
+            print(format_args!(
+                "\nWhere the bytes were when most were in flight (after {}):\n",
+                Seconds(self.peak.t)
+            ))?;
             print(path::table(&self.peak, self.first.and_then(|first| first.server_memory)))?;
         }
         let mut text = self.sentence(outcome, summary);
@@ -204,15 +215,20 @@ impl Session {
         } else {
             format!("{sent} were sent and {} read.", Bytes(summary.consumed))
         };
-        text.extend(outcome.drain.map(drained));
+        text.extend(outcome.drain.map(|drain| drained(drain, self.config.reading)));
         if summary.stalled_seconds >= 0.5 {
             let held_back = Seconds(summary.stalled_seconds);
+            let pending = Bytes(summary.produced.saturating_sub(summary.consumed));
             let and_then = if self.server_ended || self.closed_by_server || was_closed(outcome) {
-                ", and then the server closed the connection: the bytes in flight are lost."
-            } else if outcome.is_good() {
-                "; it waited, and nothing was lost."
+                ", and then the server closed the connection: the bytes in flight are lost.".to_owned()
+            } else if !outcome.is_good() {
+                ".".to_owned()
+            } else if pending.0 == 0 {
+                "; it waited, and nothing was lost.".to_owned()
+            } else if summary.consumed == 0 {
+                format!("; {pending} were still pending at the end.")
             } else {
-                "."
+                format!("; what was read is correct, and {pending} were still pending at the end.")
             };
             text.push_str(&format!(" The client was held back for {held_back}{and_then}"));
         }
@@ -221,11 +237,16 @@ impl Session {
 }
 
 /// The drain, with a rate that counts only the time in which pending replies were read.
-fn drained(drain: Drain) -> String {
+fn drained(drain: Drain, before: Reading) -> String {
+    let began = match before {
+        Reading::Nothing => "Reading began",
+        Reading::AtRate(_) => "Reading at full speed began",
+        Reading::All | Reading::For(_) | Reading::Pause { .. } => "Reading resumed",
+    };
     let rate = drain.rate().map_or(String::new(), |rate| format!(" ({})", Rate(rate)));
     let (bytes, start) = (Bytes(drain.bytes), Seconds(drain.start.as_secs_f64()));
     let time = Seconds(drain.end.saturating_sub(drain.start).as_secs_f64());
-    format!(" Reading resumed after {start} and drained {bytes} in {time}{rate}.")
+    format!(" {began} after {start} and drained {bytes} in {time}{rate}.")
 }
 
 /// `text` with a capital letter.

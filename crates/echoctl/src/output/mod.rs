@@ -145,6 +145,11 @@ pub(crate) fn offer_note(text: impl fmt::Display) {
     let _ = STDERR.offer(|missed| Ok(line(for_stderr(&text), missed)));
 }
 
+/// Waits until all queued lines are on stderr, so that they precede what is printed to stdout next.
+pub(crate) fn flush_notes() {
+    STDERR.finish();
+}
+
 /// Writes a picture to the terminal behind stderr, made after all earlier text is written, and waits until it is written.
 /// Returns whether it was written: not if an interruption ended the wait.
 pub(crate) fn draw(picture: impl FnOnce() -> Vec<u8>) -> bool {

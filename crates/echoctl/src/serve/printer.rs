@@ -173,7 +173,7 @@ impl EventWriter {
             }
             Event::Closed { peer, reason, totals } => {
                 let (received, sent) = (Bytes(totals.received), Bytes(totals.sent));
-                self.log(is_live, &format!("{peer} closed ({received} in, {sent} out): {reason}"))
+                self.log(is_live, &format!("{peer} closed ({received} read, {sent} written): {reason}"))
             }
             Event::ShuttingDown { connections: 0, .. } => Ok(()),
             Event::ShuttingDown { connections, drain } => {
@@ -197,11 +197,11 @@ impl EventWriter {
 
     fn greeting(&self, listening: &Listening) -> String {
         let Config { framing, policy, io, .. } = &self.config;
-        let mut text = format!("listening on {} ({framing}, backpressure {policy}", listening.addr);
+        let mut text = format!("listening on {} (framing {framing}, backpressure {policy}", listening.addr);
         if let Some(limit) = policy.limit() {
             text += &format!(", queue limit {}", Bytes(limit as u64));
         }
-        text += &format!(", {})", model(*io));
+        text += &format!(", I/O model {})", model(*io));
         text +=
             &format!("\nmemory limit {}; above it, the connection that buffers most is reset", self.memory);
         let buffers = [
@@ -253,7 +253,7 @@ impl EventWriter {
         fitting(self.figures(stats, false), room)
     }
 
-    /// Connections, bytes in, bytes out, and the bytes in memory.
+    /// Connections, bytes read, bytes written, and the bytes in memory.
     fn figures(&self, stats: &Stats, with_rates: bool) -> Vec<String> {
         let seconds = stats.uptime.saturating_sub(self.last.uptime).as_secs_f64().max(1e-3);
         let flow = |now: u64, before: u64| match with_rates {
@@ -262,8 +262,8 @@ impl EventWriter {
         };
         let mut figures = vec![
             counted(stats.connections as u64, if with_rates { "connection" } else { "conn" }),
-            format!("in {}", flow(stats.totals.received, self.last.totals.received)),
-            format!("out {}", flow(stats.totals.sent, self.last.totals.sent)),
+            format!("read {}", flow(stats.totals.received, self.last.totals.received)),
+            format!("written {}", flow(stats.totals.sent, self.last.totals.sent)),
             format!("queued {}", Bytes(stats.buffered)),
         ];
         if matches!(self.config.policy, Policy::Drop { .. }) {
@@ -275,15 +275,14 @@ impl EventWriter {
         }
         figures.extend(anonymous_memory().map(|memory| format!("memory {}", Bytes(memory))));
         // The clients' ends buffer about as much again.
-        let name = if with_rates { "kernel (server's end)" } else { "kernel (own)" };
-        figures.extend(stats.own_kernel_memory.map(|memory| format!("{name} {}", Bytes(memory))));
+        figures.extend(stats.own_kernel_memory.map(|memory| format!("kernel (this end) {}", Bytes(memory))));
         figures
     }
 }
 
-/// The figures in at most `room` columns. Bytes out are left out first, then bytes in; both are in the totals at the end.
+/// The figures in at most `room` columns. Bytes written are left out first, then bytes read; both are in the totals at the end.
 fn fitting(mut figures: Vec<String>, room: usize) -> String {
-    for least_important in [OUT, IN] {
+    for least_important in [WRITTEN, READ] {
         if figures.join("  ").chars().count() > room && figures.len() > least_important {
             figures.remove(least_important);
         }
@@ -292,21 +291,21 @@ fn fitting(mut figures: Vec<String>, room: usize) -> String {
 }
 
 /// Places of these two among the figures.
-const IN: usize = 1;
-const OUT: usize = 2;
+const READ: usize = 1;
+const WRITTEN: usize = 2;
 
-/// I/O model, in words.
+/// I/O model, as `--io` names it.
 fn model(io: Io) -> &'static str {
     match io {
-        Io::Tasks => "async tasks",
-        Io::Threads => "one thread per connection",
-        Io::OneThread => "one thread for all connections",
+        Io::Tasks => "tasks",
+        Io::Threads => "threads",
+        Io::OneThread => "one-thread",
     }
 }
 
 fn closing_sentence(stats: &Stats, lost: u64) -> String {
     let mut text = format!(
-        "served {}: {} in, {} out",
+        "served {}: {} read, {} written",
         counted(stats.accepted, "connection"),
         Bytes(stats.totals.received),
         Bytes(stats.totals.sent)
@@ -341,12 +340,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_narrow_line_leaves_out_bytes_in_and_out() {
+    fn a_narrow_line_leaves_out_bytes_read_and_written() {
         let figures =
-            || ["1 conn", "in 1 GiB", "out 41 MiB", "queued 1 MiB", "kernel 7 MiB"].map(str::to_owned);
+            || ["1 conn", "read 1 GiB", "written 1 MiB", "queued 1 MiB", "kernel 7 MiB"].map(str::to_owned);
 
-        assert_eq!(fitting(figures().into(), 80), "1 conn  in 1 GiB  out 41 MiB  queued 1 MiB  kernel 7 MiB");
-        assert_eq!(fitting(figures().into(), 50), "1 conn  in 1 GiB  queued 1 MiB  kernel 7 MiB");
+        assert_eq!(
+            fitting(figures().into(), 80),
+            "1 conn  read 1 GiB  written 1 MiB  queued 1 MiB  kernel 7 MiB"
+        );
+        assert_eq!(fitting(figures().into(), 50), "1 conn  read 1 GiB  queued 1 MiB  kernel 7 MiB");
         assert_eq!(fitting(figures().into(), 40), "1 conn  queued 1 MiB  kernel 7 MiB");
     }
 }

@@ -45,6 +45,10 @@ pub(crate) struct Context {
     pub(crate) most_memory: Option<u64>,
     /// Memory available on this machine, in bytes.
     pub(crate) available: Option<u64>,
+    /// Whether all connections have sent everything.
+    pub(crate) has_sent_all: bool,
+    /// Whether this is the last frame, which stays.
+    pub(crate) is_last: bool,
 }
 
 impl PathView {
@@ -72,7 +76,11 @@ impl PathView {
 
         let mut details = layout.field("server", &context.server);
         details.extend(layout.field("memory", &self.memory(now, context)));
-        details.extend(layout.field("", &self.exhaustion(context)));
+        let exhaustion = self.exhaustion(context);
+        // An empty line keeps the lines below in place, until the last frame.
+        if !(exhaustion.is_empty() && context.is_last) {
+            details.extend(layout.field("", &exhaustion));
+        }
         details.extend(layout.field("kernel", &kernel(now)));
         details.extend(layout.field("windows", &window(&context.path, held_back)));
         details.extend(layout.field("", &congestion_window(&context.path)));
@@ -107,6 +115,10 @@ impl PathView {
             return layout.queue(name, None, "", "", "");
         };
         let mut occupancy = (queue.occupancy)(&context.path).map(occupancy).unwrap_or_default();
+        // The kernel counts memory, some of which an empty queue has as well.
+        if bytes == 0 && occupancy != FULL {
+            occupancy.clear();
+        }
         // The kernel has refused a write, whatever its counters show a moment later.
         if queue.is_written_by_client && context.held_back.is_some() {
             FULL.clone_into(&mut occupancy);
@@ -124,7 +136,11 @@ impl PathView {
         if let Some(base) = context.base_memory {
             let _ = write!(text, ", grew by {}", Bytes(memory.saturating_sub(base)));
         }
-        let _ = write!(text, ", {}", self.recent.trend(|sample| sample.server_memory, memory));
+        // Unknown in the first tenths of a second.
+        let trend = self.recent.trend(|sample| sample.server_memory, memory);
+        if !trend.is_empty() {
+            let _ = write!(text, ", {trend}");
+        }
         text
     }
 
@@ -132,7 +148,7 @@ impl PathView {
     fn exhaustion(&self, context: &Context) -> String {
         let rising = self.recent.slope(|sample| sample.server_memory).filter(|&slope| slope > RISING);
         let Some((slope, available)) = rising.zip(context.available) else { return String::new() };
-        format!("out of memory in {} at this rate", until(available as f64 / slope))
+        format!("the machine's memory would be full in {}", until(available as f64 / slope))
     }
 
     /// What all of this means, in one sentence.
@@ -155,8 +171,12 @@ impl PathView {
             "Nothing has been sent yet."
         } else if now.produced == now.consumed {
             "No bytes are in flight: everything that was produced is consumed."
+        } else if context.has_sent_all && consumed > 0.0 {
+            "Sending has ended; the queues are draining."
+        } else if context.has_sent_all {
+            "Sending has ended, and the client has not read everything yet."
         } else if consumed > produced + RISING {
-            "Draining: the consumer is faster than the producer, and the queues empty."
+            "The consumer is faster than the producer, and the queues drain."
         } else {
             "The producer is faster than the consumer, so the kernel queues fill first."
         }
@@ -249,19 +269,24 @@ fn window(path: &PathState, held_back: Option<f64>) -> String {
     match (path.window, path.window_zero_for) {
         (None, _) => "not visible here".to_owned(),
         // The same wait as the producer's, begun a moment later. One figure for it is enough.
-        (Some(0), _) if held_back.is_some() => "receive window closed: the server's queue is full".to_owned(),
-        (Some(0), Some(time)) => {
-            format!("receive window closed for {}: the server's queue is full", Seconds(time.as_secs_f64()))
+        (Some(0), _) if held_back.is_some() => {
+            "receive window closed: the server's receive queue is full".to_owned()
         }
-        (Some(bytes), _) => format!("receive window {} (free in the server's queue)", Bytes(bytes)),
+        (Some(0), Some(time)) => {
+            format!(
+                "receive window closed for {}: the server's receive queue is full",
+                Seconds(time.as_secs_f64())
+            )
+        }
+        (Some(bytes), _) => format!("receive window {} (the client may send this much more)", Bytes(bytes)),
     }
 }
 
-/// The limit that the sender's own kernel sets, for data in the network.
+/// The limit that the client's own kernel sets, for data in the network.
 fn congestion_window(path: &PathState) -> String {
     match path.congestion_window {
         None => String::new(),
-        Some(bytes) => format!("congestion window {} (the sender's limit)", Bytes(bytes)),
+        Some(bytes) => format!("congestion window {} (the client's kernel sets it)", Bytes(bytes)),
     }
 }
 

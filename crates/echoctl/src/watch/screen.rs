@@ -3,14 +3,14 @@
 //! ```text
 //! 127.0.0.1:7118: echoctl (pid 25767)                                       2.3 s
 //!
-//!   connections  30 now, 30 seen; 27 wait for the client
-//!   flow         in 0 B/s, out 0 B/s
+//!   connections  30 now, 30 seen; waiting for the client: 27
+//!   server       in 0 B/s, out 0 B/s
 //!   memory       2.6 MiB, steady
 //!   kernel       25 MiB of memory for 25 MiB in queues
 //!
-//!   bytes in queues         client    server    server    client  waits
-//!                             send   receive      send   receive  for
-//!   all connections            0 B       0 B    21 MiB   3.5 MiB
+//!   bytes queued            client    server    server    client  not
+//!                             send   receive      send   receive  reading
+//!   total                      0 B       0 B    21 MiB   3.5 MiB
 //!   127.0.0.1:39300            0 B       0 B   1.5 MiB   126 KiB  client
 //! ```
 
@@ -71,14 +71,14 @@ impl WatchScreen {
         self.moments.push_back(moment);
     }
 
-    /// One line of at most 80 columns, for a log. The queues are those of the server.
+    /// One line of some 85 columns, for a log. The rates, the queues and the memory are those of the server.
     pub(super) fn line(&self, observation: &Observation) -> String {
         let sample = &observation.sample;
         let queues = Queues::of(sample);
         let size = |bytes: Option<u64>| bytes.map_or("-".to_owned(), |bytes| Bytes(bytes).to_string());
         let (received, written) = self.rates();
         format!(
-            "{}  {} open  in {received}  out {written}  receive {}  send {}  mem {}",
+            "{}  {} open  server in {received} out {written}  recv-q {} send-q {}  mem {}",
             Seconds(sample.t),
             sample.connections,
             size(queues.server_receive),
@@ -115,9 +115,9 @@ impl WatchScreen {
         let _ = writeln!(
             text,
             "\n{}",
-            table.line("bytes queued", ["client", "server", "server", "client"], "waits")
+            table.line("bytes queued", ["client", "server", "server", "client"], "not")
         );
-        let _ = writeln!(text, "{}", table.line("", ["send", "receive", "send", "receive"], "for"));
+        let _ = writeln!(text, "{}", table.line("", ["send", "receive", "send", "receive"], "reading"));
         let _ = writeln!(text, "{}", table.total(sample));
         // One line for the note at the end, one for the cursor.
         let room = lines.saturating_sub(text.lines().count() + 2);
@@ -136,12 +136,11 @@ impl WatchScreen {
         let waiting =
             |side| rows.iter().filter(|row| row.waits_for == side || row.waits_for == WaitsFor::Both).count();
         let mut connections = format!("{} now, {seen} seen", sample.connections);
-        let mut joint = "; ";
+        let mut joint = "; waiting ";
         for (side, name) in [(WaitsFor::Client, "client"), (WaitsFor::Server, "server")] {
             let count = waiting(side);
             if count > 0 {
-                let verb = if count == 1 { "waits" } else { "wait" };
-                let _ = write!(connections, "{joint}{count} {verb} for the {name}");
+                let _ = write!(connections, "{joint}for the {name}: {count}");
                 joint = ", ";
             }
         }
@@ -153,7 +152,7 @@ impl WatchScreen {
         let (kernel, queued) = (Bytes(sample.kernel_memory.unwrap_or(0)), Bytes(buffered(sample)));
         let fields = [
             ("connections", connections),
-            ("flow", format!("in {received}, out {written}")),
+            ("server", format!("in {received}, out {written}")),
             ("memory", memory),
             ("kernel", format!("{kernel} of memory for {queued} in queues")),
         ];

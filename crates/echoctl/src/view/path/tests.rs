@@ -43,7 +43,7 @@ fn the_path_fits_a_terminal_of_80_by_24() {
 
     assert!(text.lines().count() <= 23, "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 79), "{text}");
-    assert!(text.contains("+64 MiB/s") && text.contains("out of memory in 2 min"), "{text}");
+    assert!(text.contains("+64 MiB/s") && text.contains("memory would be full in 2 min"), "{text}");
     assert!(text.contains("full "), "{text}");
     assert!(text.contains("No backpressure"), "{text}");
 }
