@@ -174,7 +174,7 @@ impl AuditConnection {
                 (true, true) => {
                     format!("the server closed the connection after {sent} of {} bytes were sent", send.len())
                 }
-                (true, false) => format!("the server closed the connection: expected {wanted}, got {got}"),
+                (true, false) => format!("the server closed the connection; expected {wanted}, got {got}"),
                 (false, true) => format!("only {sent} of {} bytes could be sent within {waited}", send.len()),
                 (false, false) => format!("expected {wanted} within {waited}, got {got}"),
             });

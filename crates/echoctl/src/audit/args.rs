@@ -59,8 +59,8 @@ pub(crate) struct Args {
 
     /// Time limit of the attack
     ///
-    /// Raise it for slow servers; at most 1h. It does not prolong the watch of a stalled server, which is judged after 3.5
-    /// seconds.
+    /// Raise it for slow servers; at most 1h. A server that has stalled is judged after 3.5 seconds all the same, if its memory
+    /// is flat.
     #[arg(short = 't', long = "for", default_value = "15s", value_name = "TIME", value_parser = attack_time,
           help_heading = "Load")]
     pub(super) max_duration: Duration,

@@ -240,7 +240,7 @@ pub(super) fn evidence(summary: &Summary, attack: &AuditOutcome) -> Table {
         };
         table = table
             .row([
-                format!("{} connections, server memory", projection.connections),
+                format!("{} such connections, server memory", projection.connections),
                 bytes(projection.server_memory),
             ])
             .row(["  kernel memory of both ends".to_owned(), bytes(projection.kernel_memory) + &excess]);
