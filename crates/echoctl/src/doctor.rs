@@ -119,7 +119,12 @@ impl fmt::Display for Findings {
         f.write_str(&tested(&self.test))?;
         let warnings = self.warnings();
         if warnings.is_empty() {
-            return write!(f, "The figures can be trusted on this machine.");
+            return write!(
+                f,
+                "The figures can be trusted on this machine: the server's end is visible, and\nthe byte counters are \
+                 exact for a stalled echo, with a median error of at most\n{} for a running one.",
+                Bytes(SelfTest::RUNNING_TOLERANCE)
+            );
         }
         write!(f, "The figures cannot be trusted in full:")?;
         warnings.iter().try_for_each(|doubt| write!(f, "\n  {doubt}"))
@@ -179,11 +184,22 @@ fn queues(findings: &Findings) -> String {
     };
     row(&mut text, "receive queue", &sizes(limits.receive));
     row(&mut text, "send queue", &sizes(limits.send));
-    let buffering = Bytes(KernelBuffering::new(&limits).total());
-    row(&mut text, "kernel buffering", &format!("{buffering}: the most that both kernels' queues"));
-    row(&mut text, "", "hold; a server's own queue shows only beyond it");
+    let buffering = KernelBuffering::new(&limits);
+    row(
+        &mut text,
+        "kernel buffering",
+        &format!("{}, if the client never reads: both send", Bytes(buffering.total())),
+    );
+    row(&mut text, "", "queues and the server's receive queue at their");
+    row(
+        &mut text,
+        "",
+        &format!("maximum, the client's receive queue at {}.", Bytes(buffering.client_receive)),
+    );
+    row(&mut text, "", "Only bytes beyond it are surely in the server");
     if let Some(tcp) = findings.tcp {
-        let used = format!("{} for {} sockets on this host", Bytes(tcp.used), tcp.sockets);
+        let plural = if tcp.sockets == 1 { "" } else { "s" };
+        let used = format!("{} for {} socket{plural} on this host", Bytes(tcp.used), tcp.sockets);
         row(&mut text, "kernel memory of TCP", &used);
         row(
             &mut text,
@@ -192,7 +208,7 @@ fn queues(findings: &Findings) -> String {
         );
     }
     if let Some(count) = findings.connections_to_pressure() {
-        row(&mut text, "  reached by", &format!("{count} clients that never read"));
+        row(&mut text, "  pressure is reached by", &format!("{count} clients that never read"));
     }
     text + "\n"
 }
@@ -200,14 +216,14 @@ fn queues(findings: &Findings) -> String {
 fn tested(test: &SelfTest) -> String {
     let mut text = "The self-test\n".to_owned();
     let seconds = |time: std::time::Duration| Seconds(time.as_secs_f64()).to_string();
-    let cost = format!("{} per connection (p99 {})", seconds(test.cost_median), seconds(test.cost_p99));
+    let cost = format!("median {} per connection, p99 {}", seconds(test.cost_median), seconds(test.cost_p99));
     row(&mut text, "cost of a sample", &cost);
     if let Some(error) = test.stalled_error {
-        let error = format!("off by {} with {} in flight", Bytes(error), Bytes(test.stalled_bytes));
+        let error = format!("error: {} with {} in flight", Bytes(error), Bytes(test.stalled_bytes));
         row(&mut text, "byte counters, stalled echo", &error);
     }
     if let (Some(median), Some(p95)) = (test.running_error_median, test.running_error_p95) {
-        let error = format!("off by {} (p95 {})", Bytes(median), Bytes(p95));
+        let error = format!("error: median {}, p95 {}", Bytes(median), Bytes(p95));
         row(&mut text, "byte counters, running echo", &error);
         row(&mut text, "", &format!("at {}", Rate(test.running_rate)));
     }

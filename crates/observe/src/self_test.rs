@@ -34,6 +34,9 @@ pub struct SelfTest {
 }
 
 impl SelfTest {
+    /// The largest median error of a running echo with which measurements are trusted: four writes, in bytes.
+    pub const RUNNING_TOLERANCE: u64 = 4 * CHUNK as u64;
+
     /// Runs the self-test.
     ///
     /// # Errors
@@ -42,11 +45,11 @@ impl SelfTest {
         run().map_err(Error::kernel("run the self-test on loopback"))
     }
 
-    /// Whether measurements on this machine can be trusted now: exact to the byte at rest, and to a few writes in
-    /// motion.
+    /// Whether measurements on this machine can be trusted now: exact to the byte for a stalled echo, and to
+    /// [`RUNNING_TOLERANCE`](SelfTest::RUNNING_TOLERANCE) for a running one.
     pub fn is_good(&self) -> bool {
         self.stalled_error == Some(0)
-            && self.running_error_median.is_some_and(|error| error <= 4 * CHUNK as u64)
+            && self.running_error_median.is_some_and(|error| error <= SelfTest::RUNNING_TOLERANCE)
     }
 }
 
