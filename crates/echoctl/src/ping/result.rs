@@ -89,12 +89,12 @@ impl fmt::Display for Summary {
         let plural = if self.connections == 1 { "" } else { "s" };
         writeln!(
             f,
-            "{}: {} frames of {} bytes ({}) in {:.2} s, {} connection{plural}, {}",
+            "{}: {} frames of {} bytes ({}) in {}, {} connection{plural}, {}",
             self.target,
             self.count,
             self.size,
             self.framing,
-            self.seconds,
+            if self.seconds < SHORT_RUN { time(self.seconds) } else { format!("{:.2} s", self.seconds) },
             self.connections,
             self.rate.map_or("closed loop".to_owned(), |rate| format!("{rate} per second planned")),
         )?;
@@ -111,13 +111,20 @@ impl fmt::Display for Summary {
             for (name, seconds) in rows {
                 write!(f, "\n  {name:8}{:>12}", time(seconds))?;
             }
-            write!(f, "\n\n{:.0} frames per second", self.count as f64 / self.seconds)?;
+        }
+        let mut notes = Vec::new();
+        if self.times.is_some() && self.seconds >= SHORT_RUN {
+            notes.push(format!("{:.0} frames per second", self.count as f64 / self.seconds));
         }
         if let (Some(p50), Some(p99)) = (self.late_p50, self.late_p99) {
-            write!(f, "; the times include late sends of this client: p50 {}, p99 {}", time(p50), time(p99))?;
+            let (p50, p99) = (time(p50), time(p99));
+            notes.push(format!("the times include late sends of this client: p50 {p50}, p99 {p99}"));
         }
         if self.unsent > 0 {
-            write!(f, "; {} more were due but not sent in time", self.unsent)?;
+            notes.push(format!("{} more were due but not sent in time", self.unsent));
+        }
+        if !notes.is_empty() {
+            write!(f, "\n\n{}", notes.join("; "))?;
         }
         if !self.has_kept_up() {
             write!(
@@ -143,6 +150,9 @@ fn time(seconds: f64) -> String {
     let decimals = usize::from(value < 100.0);
     format!("{value:.decimals$} {unit}")
 }
+
+/// A run of fewer seconds has no rate: its time is mostly that of starting and stopping.
+const SHORT_RUN: f64 = 0.1;
 
 /// Unsent frames up to one per this many sent frames are normal at the end of the time.
 const UNSENT_PER_SENT: u64 = 100;
