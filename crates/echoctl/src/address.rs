@@ -85,9 +85,10 @@ fn addresses(
     let (host, port) = target.rsplit_once(':').unwrap_or(("", target));
     let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
     let Some(port) = port.parse::<u16>().ok().filter(|_| is_number) else {
-        let is_host = host.is_empty() && !is_number;
-        return Err(AddressError::Invalid(match is_host {
-            true => "expected host:port or a port",
+        // `localhost`, or `80:127.0.0.1`.
+        let is_misplaced = !is_number && host.bytes().all(|byte| byte.is_ascii_digit());
+        return Err(AddressError::Invalid(match is_misplaced {
+            true => "expected port or host:port",
             false => "expected a port from 0 to 65535",
         }));
     };
