@@ -163,7 +163,7 @@ const EXAMPLES: &str = "\
 Examples:
   echoctl demo                           backpressure off and on, side by side
   echoctl serve --backpressure off       an echo server without backpressure
-  echoctl flood --no-read                in another terminal: flood it, never read
+  echoctl flood --no-read                in another terminal: never read
   echoctl audit -- node server.js        test a server of your own
   echoctl lesson                         list the lessons";
 

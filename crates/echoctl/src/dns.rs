@@ -17,18 +17,20 @@ use log::Log;
 
 /// Serve the DNS zone `test.`, to compare DNS over UDP and TCP
 ///
-/// The server prints each message. Every name under `test.` has an A and an AAAA record; 4000.txt.test has
+/// Every name under `test.` has an A and an AAAA record; 4000.txt.test has
 /// a TXT record of 4000 bytes, and likewise for other numbers up to 64800. Replies larger than the client's advertised size are
 /// truncated over UDP and complete over TCP. Over UDP a reply has at most 1232 bytes, or 4096 for a client that returns a DNS
-/// cookie, as dig does. Each query is printed on one line with the first bytes of its reply. Over TCP the two-byte length
-/// prefix is in front: [0f db].
+/// cookie, as dig does.
+///
+/// Each query is printed on one line with the first bytes of its reply. Over TCP these are preceded by the two-byte length
+/// prefix in brackets, such as [0f db].
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Address to listen on [default: 127.0.0.1:5354]
     ///
     /// Both UDP and TCP use it: host:port, or only a port (on loopback). The default host is ::1 if there is no IPv4.
-    #[arg(long, short = 'p', value_parser = crate::address::to_listen, value_name = "ADDR", help_heading = "Target")]
+    #[arg(long, short = 'p', value_parser = crate::address::to_listen, value_name = "ADDR", help_heading = "Listen")]
     addr: Option<SocketAddr>,
 
     /// Print one JSON object per line

@@ -50,7 +50,7 @@ fn heading(line: &str) -> Option<usize> {
 }
 
 /// The text after the help, in which commands call the program `program`. Explanations of commands keep their column, or move
-/// to the next line where the longer name leaves no room.
+/// to the next line where the longer name leaves no room. A command that is too long for a line continues on the next one.
 fn named(text: &str, program: &str) -> String {
     if program == NAME {
         return text.to_owned();
@@ -64,15 +64,28 @@ fn named(text: &str, program: &str) -> String {
         let command = renamed(command, program);
         let column = line.len() - explanation.len();
         match explanation {
-            "" => format!("  {command}"),
+            "" => format!("  {}", continued(&command)),
             // Two blanks on the left, and at least two between.
             _ if command.chars().count() + 4 <= column => {
                 format!("  {command:<width$}{explanation}", width = column - 2)
             }
-            _ => format!("  {command}\n      {explanation}"),
+            _ => format!("  {}\n      {explanation}", continued(&command)),
         }
     };
     text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The shell command, continued on a second line before an option or a redirection if it is too long.
+fn continued(command: &str) -> String {
+    if command.chars().count() <= MAX_COMMAND {
+        return command.to_owned();
+    }
+    let is_break = |at: &usize| [" --", " >"].iter().any(|begin| command[*at..].starts_with(begin));
+    let fits = |at: &usize| command[..*at].chars().count() + CONTINUES.len() <= MAX_COMMAND;
+    match command.rmatch_indices(' ').map(|(at, _)| at).find(|at| is_break(at) && fits(at)) {
+        Some(at) => format!("{}{CONTINUES}\n      {}", &command[..at], &command[at + 1..]),
+        None => command.to_owned(),
+    }
 }
 
 /// A shell command in which words that call this program call it `program`.
@@ -91,6 +104,12 @@ pub(crate) fn renamed(command: &str, program: &str) -> String {
 
 /// The name of the program in the texts.
 const NAME: &str = "echoctl";
+
+/// Ends a line of a shell command that continues on the next one.
+const CONTINUES: &str = " \\";
+
+/// The most characters of a command that fits a line of 80 with two blanks before it.
+const MAX_COMMAND: usize = 78;
 
 /// The heading of options that have no other.
 const OPTIONS: &str = "Options";
@@ -126,6 +145,18 @@ Verdicts:
   bounded    it stopped reading"
         );
         assert!(named(EXAMPLES, "./target/debug/echoctl").contains("off\n      see echoctl.html\n"));
+    }
+
+    #[test]
+    fn a_long_command_is_continued_before_an_option() {
+        let path = "./a/folder/backpressure/target/release/echoctl";
+        let example = named("  echoctl flood --no-read --for 5s --then-read  is any lost?", path);
+
+        assert_eq!(
+            example,
+            format!("  {path} flood --no-read --for 5s \\\n      --then-read\n      is any lost?")
+        );
+        assert_eq!(continued(path), path);
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(crate) struct Args {
 
     /// Write the lesson as a self-contained HTML page
     ///
-    /// It has the question, your prediction, the measurements with their chart and data, the explanation and the checks.
+    /// It contains the question, your prediction, the measurements with their chart and data, the explanation and the checks.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     report: Option<PathBuf>,
 
@@ -71,7 +71,7 @@ pub(crate) struct Args {
 
     /// Seed of the shuffled order, to repeat a run
     ///
-    /// Only `unbounded` shuffles: its four servers [default: a different order in each run].
+    /// Used only by `unbounded`, which shuffles its four servers. By default the order differs in each run.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 

@@ -31,7 +31,7 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  echoctl man serve | man -l -           read the page of serve
+  echoctl man serve | man -l -                read the page of serve
   echoctl man --all ~/.local/share/man/man1   install all pages";
 
 pub(crate) fn run(args: Args) -> Outcome {
@@ -187,7 +187,7 @@ mod tests {
         let page = page_of("send");
 
         assert!(
-            page.contains(".SH EXAMPLES\n.TP\n\\fBecho hello | echoctl send\\fR\none frame to"),
+            page.contains(".SH EXAMPLES\n.TP\n\\fBecho hello | echoctl send\\fR\none frame, and its"),
             "{page}"
         );
         assert!(!page.contains("EXTRA"));

@@ -37,23 +37,25 @@ use progress::SendProgress;
 
 /// Send each line of stdin as a frame and print the replies
 ///
-/// At the end of the input it shuts down its sending side and prints replies until the server closes the connection, or has
-/// been silent for --timeout. Exits with 1 if the server closes the connection earlier, if fewer frames come back than were
-/// sent, or if no byte moves in either direction for --timeout. A file or a pipe gets the replies byte for byte; on a
-/// terminal, control characters are replaced.
+/// At the end of the input it shuts down its sending side and prints replies until the server closes the connection. A file or
+/// a pipe gets the replies byte for byte; on a terminal, control characters are replaced.
+///
+/// Exits with 1 if the server closes the connection before everything is sent, if fewer frames come back than were sent, or if
+/// no byte moves in either direction for --timeout. One silence is only a warning: all frames have come back, and the server
+/// does not close the connection (not with raw, whose frames cannot be counted).
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Framing: lines, u16, u32, raw
     ///
-    /// It must match the server's. With u16 and u32, each line of the input becomes the payload of a frame, and the payload of each reply is printed as a
-    /// line. With raw, bytes are copied as they come.
+    /// It must match the server's. With u16 and u32, each line of the input becomes the payload of a frame, and the payload of
+    /// each reply is printed as a line. With raw, bytes are copied unchanged.
     #[arg(long, help_heading = "I/O", default_value = "lines", value_name = "NAME")]
     framing: Framing,
 
     /// Maximum payload of a frame
     ///
-    /// It holds in both directions, with u16 and u32 only.
+    /// Applies in both directions, with u16 and u32 only.
     #[arg(long, help_heading = "Limits", default_value = "1MiB", value_name = "SIZE", value_parser = max_frame)]
     max_frame: usize,
 
@@ -69,9 +71,10 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  echo hello | echoctl send              one frame to echoctl serve, and its reply
+  echo hello | echoctl send                one frame, and its reply
   echoctl send --framing u16 < lines.txt   each line with a 2-byte length prefix
-  printf 'GET / HTTP/1.0\\r\\n\\r\\n' | echoctl send 127.0.0.1:8080 --framing raw";
+  printf 'GET / HTTP/1.0\\r\\n\\r\\n' | echoctl send --framing raw 8080
+      an HTTP request to port 8080";
 
 pub(crate) fn run(args: Args) -> Outcome {
     let addrs = address::to_connect(&args.server.addr)?;

@@ -29,8 +29,8 @@ use target::Target;
 
 /// Watch a live server's queues and memory without sending to it
 ///
-/// Works with any server on this host, in any language: which connections buffer bytes, which side does not read, and what it
-/// costs in the server's memory and in the kernel's. A client's queues are visible if the client is on this host too. Above
+/// Works with any server on this host, in any language. Shows which connections buffer bytes, which side does not read, and how
+/// much memory that takes in the server and in the kernel. A client's queues are visible if the client is on this host too. Above
 /// 10,000 connections, each sample reads the new ones and 10,000 of the others in turn. Needs Linux; the memory of another
 /// user's server needs root.
 #[derive(Debug, clap::Args)]
@@ -77,8 +77,8 @@ const EXAMPLES: &str = "\
 Examples:
   echoctl watch 6379                       a Redis server on its usual port
   echoctl watch 127.0.0.1:8080 --for 30s   half a minute of one address
-  echoctl watch --pid 4711 --json          all ports of a process, for a program to read
-  echoctl watch 8080 --record run.json     a recording, for echoctl report and compare";
+  echoctl watch --pid 4711 --json          all ports of a process, as JSON
+  echoctl watch 8080 --record run.json     for echoctl report and compare";
 
 pub(crate) fn run(args: Args) -> Outcome {
     // Each process of the server needs three open files. Where the limit cannot be raised, fewer processes are visible.

@@ -1,6 +1,8 @@
-//! Promise: `-h` of the program and of every command fits one screen, with one line per entry.
+//! Promise: `-h` of the program and of every command fits one screen, with one line per entry, and `--help` fits its width.
 
 mod peer;
+
+use std::path::Path;
 
 use peer::{echoctl, text};
 
@@ -52,6 +54,61 @@ fn short_help_fits_one_screen() {
         let problems = problems(&help);
         assert!(problems.is_empty(), "echoctl {command} -h: {problems:#?}\n{help}");
     }
+}
+
+/// `--help` at this width. Examples call the program `echoctl`, since it is on `PATH`.
+fn long_help(command: &str, columns: usize) -> String {
+    let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+    let mut help = echoctl(&arguments);
+    help.env("PATH", Path::new(env!("CARGO_BIN_EXE_echoctl")).parent().expect("a folder"));
+    text(&help.env("COLUMNS", columns.to_string()).output().expect("the program starts").stdout)
+}
+
+/// The lines after the options: examples, tables and notes.
+fn footer(help: &str) -> Vec<&str> {
+    let options = help.lines().position(|line| line.ends_with("Print help (-h: short, --help: long)"));
+    help.lines().skip(options.expect("the last option") + 1).collect()
+}
+
+/// Paragraphs whose lines end earlier than they have to: they were wrapped in the source, and then once more.
+fn broken_lines(help: &str) -> Vec<&str> {
+    let is_prose = |line: &str| line.contains(' ') && !line.starts_with(' ') && !line.ends_with(':');
+    let lines = footer(help);
+    let is_broken = |pair: &[&str]| match pair {
+        [line, next] if is_prose(line) && is_prose(next) => {
+            let first_word = next.split(' ').next().unwrap_or_default();
+            line.chars().count() + 1 + first_word.chars().count() <= SCREEN.1
+        }
+        _ => false,
+    };
+    lines.windows(2).filter(|pair| is_broken(pair)).map(|pair| pair[0]).collect()
+}
+
+#[test]
+fn long_help_fits_the_width_of_a_screen() {
+    let indented = |help: &str| -> Vec<String> {
+        footer(help).into_iter().filter(|line| line.starts_with(' ')).map(str::to_owned).collect()
+    };
+    for command in &commands() {
+        let help = long_help(command, SCREEN.1);
+
+        assert_eq!(
+            help.lines().find(|line| line.chars().count() > SCREEN.1),
+            None,
+            "echoctl {command} --help"
+        );
+        assert_eq!(broken_lines(&help), [""; 0], "echoctl {command} --help");
+        // Examples and tables are never wrapped, so they are the same on a wide terminal.
+        assert_eq!(indented(&help), indented(&long_help(command, 110)), "echoctl {command} --help");
+    }
+}
+
+#[test]
+fn a_line_that_is_broken_early_is_found() {
+    let footer =
+        "  -h, --help\n          Print help (-h: short, --help: long)\n\nUntil the timeout\nor the end.\n";
+
+    assert_eq!(broken_lines(footer), ["Until the timeout"]);
 }
 
 #[test]

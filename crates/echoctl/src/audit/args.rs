@@ -67,7 +67,7 @@ pub(crate) struct Args {
 
     /// Process whose memory to watch
     ///
-    /// Needed if the server's processes cannot be found by who listens at ADDR, for example in a container.
+    /// Needed if the server's processes cannot be found by their listening socket, for example in a container.
     #[arg(long, value_name = "PID", hide_short_help = true, help_heading = "Target")]
     pub(super) pid: Option<u32>,
 

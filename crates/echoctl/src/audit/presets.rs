@@ -25,7 +25,7 @@ pub(super) struct StimulusArgs {
 
     /// Script file, TOML or JSON
     ///
-    /// Start from one that --show-script prints. It is sent exactly as written.
+    /// It is sent exactly as written. Start from a script that --show-script prints.
     #[arg(long, value_name = "FILE", conflicts_with = "request", help_heading = "Load")]
     script: Option<PathBuf>,
 

@@ -18,8 +18,8 @@ use crate::values;
 /// Flood a server, read slowly or never, show where bytes pile up
 ///
 /// By default every reply is read and every byte is compared with what was sent. With --no-read, --read-rate or --read-for
-/// the client becomes the slow consumer that makes backpressure necessary; limiting the reader never slows the writer. Exits
-/// with 1 if replies were wrong or if the server closed a connection before it was asked to.
+/// the client becomes the slow consumer that makes backpressure necessary; the client's writer never
+/// waits for its own reader, so only the server can hold it back. Exits with 1 if replies were wrong or if the server closed a connection before it was asked to.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -35,24 +35,30 @@ pub(crate) struct Args {
 
     /// How long to send [default: 10s without --bytes]
     ///
-    /// With --bytes the default is 10 min, or twice what --rate needs where that is longer; sending then also stops when the
-    /// server has accepted less than 64KiB in 5 s. Replies that are pending at the end are read for at most 30 s plus twice
-    /// this time, as long as at least 64KiB move in 5 s. A server that sends more than it received ends the run at once.
+    /// With --bytes the default is 10 min, or twice the time that --rate needs if that is longer. With this default, sending
+    /// also stops when the server accepts less than 64KiB in 5 s.
+    ///
+    /// Replies that are pending at the end are read for at most 30 s plus twice this time. Reading stops earlier if less than
+    /// 64KiB move in 5 s. The run ends at once if the server sends more than it received.
     #[arg(short = 't', long = "for", value_name = "TIME", value_parser = values::duration, help_heading = "Load")]
     duration: Option<Duration>,
 
     /// Send rate, or max [default: max; slow reader: 64MiB]
     ///
-    /// Bytes per second over all connections. The default is max if the client reads everything, and 64MiB if its reader is stopped or slow: slow enough to watch
-    /// the queues fill.
+    /// Bytes per second over all connections. The default is max if the client reads everything. With a stopped or slow reader
+    /// it is 64MiB, slow enough to watch the queues fill.
     #[arg(long, value_name = "RATE", value_parser = rate, help_heading = "Load")]
     rate: Option<Rate>,
 
-    /// Frame size including framing overhead, or a random range such as 64..4KiB
+    /// Frame size, or a range of random sizes such as 64..4KiB
+    ///
+    /// It includes the framing overhead: the newline, or the length prefix.
     #[arg(long, default_value = "1KiB", value_name = "SIZE", value_parser = sizes, help_heading = "Load", hide_short_help = true)]
     size: RangeInclusive<usize>,
 
-    /// Bytes per write call; need not align with frames [default: 64KiB, or 256KiB with --rate max]
+    /// Bytes per write call [default: 64KiB, or 256KiB with --rate max]
+    ///
+    /// Need not align with frames.
     #[arg(long, value_name = "SIZE", value_parser = write_size, help_heading = "Load", hide_short_help = true)]
     write_size: Option<usize>,
 
@@ -74,16 +80,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "Reader", hide_short_help = true)]
     read_for: Option<Duration>,
 
-    /// Afterwards, read all pending replies and verify them
+    /// After sending, read and verify all pending replies
     ///
-    /// Shows whether any reply is lost. The rate that is printed counts only the time in which pending replies are read.
+    /// Shows whether any reply is lost. The printed rate counts only the time in which these replies are read.
     #[arg(long, help_heading = "Reader")]
     then_read: bool,
 
-    /// Stop once the server's memory has grown by this much [default: at most 1GiB]
+    /// Stop when the server's memory grows this much [default: up to 1GiB]
     ///
-    /// The default is a quarter of the memory available to this process or to the server, whichever is less: of their control
-    /// groups (both versions, every level), RLIMIT_AS, RLIMIT_DATA and the machine; at least 16MiB, at most 1GiB.
+    /// The default is a quarter of the memory available to this process or to the server, whichever is less; at least 16MiB, at
+    /// most 1GiB. Available is the smallest amount that one of these limits leaves: their control groups (v1 and v2, every
+    /// level), RLIMIT_AS, RLIMIT_DATA, the machine's memory.
     #[arg(long, value_name = "SIZE", value_parser = values::positive_size, help_heading = "Limits", hide_short_help = true)]
     memory_limit: Option<u64>,
 
@@ -91,22 +98,24 @@ pub(crate) struct Args {
     #[arg(long, default_value = "lines", value_name = "NAME", help_heading = "I/O", hide_short_help = true)]
     framing: Framing,
 
-    /// Send buffer of the client's sockets (SO_SNDBUF) [default: sized by the kernel]
+    /// Send buffer size, SO_SNDBUF [default: sized by the kernel]
     ///
-    /// The kernel doubles the value. By default it resizes the buffer while data flows, up to net.ipv4.tcp_wmem.
+    /// Of each of the client's sockets. The kernel doubles the value. By default it resizes the buffer while data flows, up to net.ipv4.tcp_wmem.
     #[arg(long, value_name = "SIZE", value_parser = values::positive_size, help_heading = "I/O", hide_short_help = true)]
     sndbuf: Option<u64>,
 
-    /// Receive buffer of the client's sockets (SO_RCVBUF) [default: sized by the kernel]
+    /// Receive buffer size, SO_RCVBUF [default: sized by the kernel]
     ///
-    /// The kernel doubles the value. By default it resizes the buffer while data flows, up to net.ipv4.tcp_rmem.
+    /// Of each of the client's sockets. The kernel doubles the value. By default it resizes the buffer while data flows, up to net.ipv4.tcp_rmem.
     #[arg(long, value_name = "SIZE", value_parser = values::positive_size, help_heading = "I/O", hide_short_help = true)]
     rcvbuf: Option<u64>,
 
     #[command(flatten)]
     pub(super) server: ServerAddress,
 
-    /// Measure the memory of this process and its children [default: the listener at ADDR]
+    /// Process of the server [default: the listener at ADDR]
+    ///
+    /// The memory of this process and its children is measured.
     #[arg(long, value_name = "PID", value_parser = values::number::<u32>(values::PIDS), help_heading = "Target", hide_short_help = true)]
     pub(super) pid: Option<u32>,
 
@@ -244,15 +253,14 @@ const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 
 const EXAMPLES: &str = "\
 Examples:
-  echoctl flood                                 send and read at full speed, verifying every byte
+  echoctl flood                                 full speed, verify every byte
   echoctl flood --no-read                       send and never read
-  echoctl flood --no-read --for 5s --then-read  then read the pending replies: is any lost?
-  echoctl flood --rate 64MiB --read-rate 1MiB   a consumer that is slower than the producer
-  echoctl flood --framing u16 --size 64..4KiB   frames of random sizes, as in DNS over TCP
+  echoctl flood --no-read --for 5s --then-read  then read: is any reply lost?
+  echoctl flood --rate 64MiB --read-rate 1MiB   a slow consumer
+  echoctl flood --framing u16 --size 64..4KiB   random sizes, as in DNS over TCP
 
-In the live view, \"full\" means that the kernel accepts no more bytes: a send queue that
-uses more than two thirds of its buffer is not writable, and a receive queue with a
-closed window is not filled any further.";
+In the live view, \"full\" means that the kernel accepts no more bytes: a send queue that uses more than two thirds of \
+its buffer is not writable, and a receive queue with a closed window is not filled any further.";
 
 #[cfg(test)]
 mod tests {

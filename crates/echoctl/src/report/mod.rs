@@ -18,8 +18,8 @@ use terminal::Terminal;
 
 /// Draw a recording: queues, memory, receive window, rates
 ///
-/// Prints charts and tables, unless an output file is given. The page is one HTML file that needs no network, in light and dark
-/// mode, with the numbers of each chart below it.
+/// Prints charts and tables, unless an output file is given. --output writes one HTML file that needs no network,
+/// has light and dark mode, and lists the numbers of each chart below it.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {

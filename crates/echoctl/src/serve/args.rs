@@ -18,12 +18,12 @@ use crate::values::{duration, number, positive_duration, positive_size, rate};
 /// Run an echo server with a selectable backpressure policy
 ///
 /// Every frame is echoed. The policy decides what happens when a client reads more slowly than replies are produced. On a
-/// terminal, one line shows connections, bytes and memory once per second. Ctrl-C answers what has arrived and exits. Exits
-/// with 1 if it cannot listen, for example because the port is in use.
+/// terminal, one line shows connections, bytes and memory once per second. On Ctrl-C it sends the replies to what has arrived, then exits.
+/// Exits with 1 if it cannot listen, for example because the port is in use.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Policy for slow peers, see --help [default: await]
+    /// await|off|bounded|watermark|drop|disconnect|budget
     #[arg(long, value_enum, default_value_t = Backpressure::Await, value_name = "NAME", hide_default_value = true, hide_possible_values = true, long_help = policies(), help_heading = "Backpressure")]
     backpressure: Backpressure,
 
@@ -33,26 +33,30 @@ pub(crate) struct Args {
     #[arg(long, value_parser = positive_size, value_name = "SIZE", help_heading = "Backpressure")]
     queue_limit: Option<u64>,
 
-    /// With watermark: low watermark, at which reading resumes [default: a quarter of --queue-limit]
+    /// With watermark: low watermark [default: a quarter of --queue-limit]
+    ///
+    /// Reading resumes when the queue has fallen to this size.
     #[arg(long, value_parser = crate::values::size, value_name = "SIZE", help_heading = "Backpressure", hide_short_help = true)]
     resume_at: Option<u64>,
 
-    /// With disconnect: how long a queue may stay over its limit [default: 0s]
+    /// With disconnect: time a queue may stay over its limit [default: 0s]
     #[arg(long, value_parser = duration, value_name = "TIME", help_heading = "Backpressure", hide_short_help = true)]
     grace: Option<Duration>,
 
     /// Total of queues and buffers [default: up to 1GiB]
     ///
     /// Reply queues and frame buffers of all connections together.
-    /// Above it, the connection that buffers most is reset, and the others are served on. The default is a quarter of the
-    /// memory available to this process, the least of its control groups (both versions, every level), RLIMIT_AS, RLIMIT_DATA
-    /// and the machine; at least 16MiB, at most 1GiB.
+    /// Above it, the connection that buffers most is reset, and the others continue to be served.
+    ///
+    /// The default is a quarter of the memory available to this process; at least 16MiB, at most 1GiB. Available is the
+    /// smallest amount that one of these limits leaves: its control groups (v1 and v2, every level), RLIMIT_AS, RLIMIT_DATA,
+    /// the machine's memory.
     #[arg(long, value_parser = positive_size, value_name = "SIZE", help_heading = "Limits")]
     memory_limit: Option<u64>,
 
     /// Maximum payload of a frame; a longer one closes its connection
     ///
-    /// A --memory-limit that has no room for such a frame lowers it.
+    /// It is lowered if --memory-limit is too small for such a frame.
     #[arg(long, value_parser = positive_size, default_value = "1MiB", value_name = "SIZE", help_heading = "Limits", hide_short_help = true)]
     max_frame: u64,
 
@@ -68,24 +72,25 @@ pub(crate) struct Args {
     #[arg(long, value_parser = timeout, value_name = "TIME", help_heading = "Limits", hide_short_help = true)]
     idle_timeout: Option<Duration>,
 
-    /// Write timeout with pending replies [default: off]
+    /// Disconnect peers that take no reply for this long
     ///
-    /// Disconnects a peer whose kernel acknowledges no byte for this long while replies are pending (on Linux; elsewhere
-    /// progress is what this host's kernel accepts). Without it, a peer that never reads stays connected, and the kernel
-    /// buffers megabytes for it.
+    /// Off by default: then a peer that never reads stays connected, and the kernel buffers megabytes for it. The time runs
+    /// while replies are pending and the peer's kernel acknowledges no byte (on Linux; elsewhere: while this host's kernel
+    /// accepts no byte).
     ///
     /// A slow reader is acknowledged in jumps: its kernel opens a closed receive window only when a good part of the receive
     /// buffer is free. Until then it looks the same as a peer that has stopped. So the timeout must exceed the time in which
     /// the slowest peer reads one jump. On Linux a jump is up to 128 KiB with the default receive buffer, 700 KiB with 6 MiB,
-    /// and 2.3 MiB with 32 MiB: 30s is safe for peers that read at least 5, 24 and 80 KiB/s.
+    /// and 2.3 MiB with 32 MiB: 30s is safe for peers that read at least 5, 24
+    /// and 80 KiB/s, respectively.
     #[arg(long, value_parser = timeout, value_name = "TIME", help_heading = "Limits")]
     write_timeout: Option<Duration>,
 
-    /// Minimum rate at which a peer acknowledges pending replies [default: off]
+    /// Minimum rate of acknowledged replies [default: off]
     ///
-    /// Disconnects a peer that falls behind by what this rate yields in --min-rate-period. So a peer that stops reading is
-    /// disconnected after that period, and one that reads at half the rate after twice that. One that reads at this rate or
-    /// faster stays, if it reads one jump (see --write-timeout) within the period. Only time with pending replies counts.
+    /// Disconnects a peer that falls too far behind this rate while replies to it are pending. For example, with 10KiB and the default period of 30s, a peer is disconnected once it is 300 KiB behind: after 30 s if
+    /// it stops reading, after 60 s if it reads 5 KiB/s. A peer that reads at this rate or faster stays connected if it reads
+    /// one jump (see --write-timeout) within the period. Only time with pending replies counts.
     #[arg(long, value_parser = min_rate, value_name = "RATE", help_heading = "Limits", hide_short_help = true)]
     min_rate: Option<u64>,
 
@@ -103,37 +108,39 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = Framing::Lines, hide_default_value = true, value_name = "NAME", help_heading = "I/O")]
     framing: Framing,
 
-    /// I/O model: tasks, threads or one-thread [default: tasks]
+    /// tasks|threads|one-thread [default: tasks]
     #[arg(long, value_enum, default_value_t = IoMode::Tasks, value_name = "NAME", hide_default_value = true, hide_possible_values = true, long_help = io_models(), help_heading = "I/O")]
     io: IoMode,
 
-    /// Number of runtime threads (--io tasks only), at most 1024 [default: one per core]
+    /// Runtime threads, with --io tasks only [default: one per core]
+    ///
+    /// At most 1024.
     #[arg(long, value_parser = number::<u16>(1..=Config::MOST_WORKERS as u64), value_name = "N", help_heading = "I/O", hide_short_help = true)]
     workers: Option<u16>,
 
-    /// Send buffer of each connection (SO_SNDBUF) [default: sized by the kernel]
+    /// Send buffer size, SO_SNDBUF [default: sized by the kernel]
     ///
-    /// The kernel doubles the value. By default it resizes the buffer while data flows, up to net.ipv4.tcp_wmem.
+    /// Of each connection. The kernel doubles the value. By default it resizes the buffer while data flows, up to net.ipv4.tcp_wmem.
     #[arg(long, value_parser = kernel_buffer, value_name = "SIZE", help_heading = "I/O", hide_short_help = true)]
     sndbuf: Option<u64>,
 
-    /// Receive buffer of each connection (SO_RCVBUF) [default: sized by the kernel]
+    /// Receive buffer size, SO_RCVBUF [default: sized by the kernel]
     ///
-    /// The kernel doubles the value. By default it resizes the buffer while data flows, up to net.ipv4.tcp_rmem.
+    /// Of each connection. The kernel doubles the value. By default it resizes the buffer while data flows, up to net.ipv4.tcp_rmem.
     #[arg(long, value_parser = kernel_buffer, value_name = "SIZE", help_heading = "I/O", hide_short_help = true)]
     rcvbuf: Option<u64>,
 
     /// Listen address: port or host:port [default: 127.0.0.1:7007]
     ///
-    /// host:port, :port or port. A port without a host is on loopback, and port 0 lets the kernel choose one. The default can be set with the
+    /// A port without a host is on loopback, and port 0 lets the kernel choose one. The default can be set with the
     /// environment variable ECHOCTL_ADDR.
-    #[arg(short = 'p', long, value_parser = address::to_listen, default_value_t = Config::ADDR, hide_default_value = true, env = "ECHOCTL_ADDR", hide_env = true, value_name = "ADDR", help_heading = "Target")]
+    #[arg(short = 'p', long, value_parser = address::to_listen, default_value_t = Config::ADDR, hide_default_value = true, env = "ECHOCTL_ADDR", hide_env = true, value_name = "ADDR", help_heading = "Listen")]
     addr: SocketAddr,
 
     /// Interval of the status line [default: 1s on a terminal, otherwise off]
     ///
-    /// It shows connections, bytes and memory. Its kernel memory is that of the server's end of each connection; the clients'
-    /// kernels buffer about as much again.
+    /// It shows connections, bytes and memory. The kernel memory it shows is that of the server's sockets; the clients'
+    /// sockets use about as much again.
     #[arg(long, value_parser = positive_duration, value_name = "TIME", help_heading = "Output", hide_short_help = true)]
     stats_every: Option<Duration>,
 
@@ -155,21 +162,26 @@ pub(crate) struct Args {
 /// Backpressure policies, each with the most memory that it buffers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Backpressure {
-    /// No queue; the next read waits until the last reply is written. Buffers one read per connection [also: on]
+    /// No queue; the next read waits until the last reply is written. Holds at most one read per connection
+    /// [also: on]
     #[value(alias = "on")]
     Await,
-    /// Queue without a limit, which is the bug. Buffers everything that a peer sends and does not read [also: unbounded]
+    /// Queue without a limit, which is the bug. Holds every reply that the peer has not read, up to
+    /// --memory-limit [also: unbounded]
     #[value(alias = "unbounded")]
     Off,
-    /// Queue; stops reading at its limit and resumes when there is room. Buffers the limit and one read per connection
+    /// Queue; stops reading at its limit and resumes when there is room. Holds at most the limit plus one read per
+    /// connection
     Bounded,
-    /// Queue; stops reading at its limit and resumes at --resume-at. Buffers the limit and one read per connection
+    /// Queue; stops reading at its limit and resumes at --resume-at. Holds at most the limit plus one read per
+    /// connection
     Watermark,
-    /// Queue; drops and counts each frame that does not fit. Buffers the limit and one read per connection
+    /// Queue; drops and counts each frame that does not fit. Holds at most the limit plus one read per connection
     Drop,
-    /// Queue; disconnects a peer that stays over the limit for --grace. Buffers the limit and one read per connection
+    /// Queue; disconnects a peer that stays over the limit for --grace. Holds at most the limit plus one read per
+    /// connection
     Disconnect,
-    /// Queues that share one limit. Buffers the limit in total and one read per connection
+    /// Queues that share one limit. Holds at most the limit in total plus one read per connection
     Budget,
 }
 
@@ -180,7 +192,8 @@ enum IoMode {
     Tasks,
     /// One thread per connection with blocking calls: backpressure for free
     Threads,
-    /// One thread polls all sockets but writes blockingly: one stalled peer stalls all of them (deliberately wrong)
+    /// One thread polls all sockets but writes with blocking calls: one stalled peer stalls all of them (deliberately
+    /// wrong)
     OneThread,
 }
 
@@ -284,21 +297,26 @@ impl Args {
 fn policies() -> String {
     described(
         "Backpressure policy: what to do when a peer reads more slowly than replies are produced",
+        "One read is at most 64 KiB (128 KiB for a peer that reads as fast as it sends), or one frame if that is longer.",
         Backpressure::Await,
     )
 }
 
 /// Long help of `--io`.
 fn io_models() -> String {
-    described("I/O model", IoMode::Tasks)
+    described("I/O model", "", IoMode::Tasks)
 }
 
-/// `title` and the values of an option, each with its own help. clap lists them too, but in the short help as well.
-fn described<V: ValueEnum>(title: &str, default: V) -> String {
+/// `title` and the values of an option, each with its own help, then `note`. clap lists the values too, but in the short help
+/// as well.
+fn described<V: ValueEnum>(title: &str, note: &str, default: V) -> String {
     let mut text = format!("{title}\n\n");
     for value in V::value_variants().iter().filter_map(V::to_possible_value) {
         let help = value.get_help().map(ToString::to_string).unwrap_or_default();
         let _ = writeln!(text, "- {}: {help}", value.get_name());
+    }
+    if !note.is_empty() {
+        let _ = writeln!(text, "\n{note}");
     }
     let default = default.to_possible_value();
     let _ = write!(text, "\n[default: {}]", default.as_ref().map_or("", PossibleValue::get_name));
@@ -342,8 +360,9 @@ const EXAMPLES: &str = "\
 Examples:
   echoctl serve                              flat memory, whatever a peer does
   echoctl serve --backpressure off           the bug: see it with echoctl flood
-  echoctl serve --framing raw --io threads   blocking calls, one thread per connection
-  echoctl serve --backpressure bounded --queue-limit 4MiB --write-timeout 30s
+  echoctl serve --io threads                 one thread per connection
+  echoctl serve --backpressure bounded --write-timeout 30s
+      a queue of 1 MiB; disconnect peers that stop reading
 
-With every policy, the kernel buffers megabytes more for each stalled peer, until --write-timeout
-or until the peer disconnects.";
+With every policy, the kernel buffers megabytes more for each stalled peer, until --write-timeout or until the peer \
+disconnects.";
