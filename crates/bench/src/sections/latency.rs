@@ -52,12 +52,12 @@ pub(super) fn closed_loop(effort: &Effort, programs: &Programs) -> Result<Measur
         title: "Latency, closed loop",
         text: "One 64-byte frame at a time per connection; the next is sent once the last is back. In brackets the ratio to the first \
         row: for times, above 1 is slower.\n\n\
-        Where the latency at 64 connections comes from was measured separately, on two CPUs, with 64 connections in all: with the server and \
-        the load pinned to the same one CPU, 143,000 to 150,000 frames/s; both on two CPUs, 87,000; the server on one \
-        CPU and the load on the other, 68,000. Two pairs of a server and its load, each pinned to a CPU of its own, reached 268,000 frames/s \
-        with a p50 of 0.22 ms, against 104,000 to 133,000 for `--io tasks` and 165,000 to 213,000 for threads. An echo \
-        whose client runs on the other CPU has to wake that CPU. CPU shares, nice, autogroup and the number of workers \
-        made no difference."
+        Where the latency at 64 connections comes from was measured separately, on two CPUs, with 64 connections in all: 143,000 \
+        to 150,000 frames/s with the server and the load pinned to one CPU, 87,000 with both on two CPUs, 68,000 with the server \
+        on one CPU and the load on the other. An echo whose client runs on the other CPU has to wake that CPU. Two pairs of a \
+        server and its load, each pair pinned to its own CPU, reached 268,000 frames/s with a p50 of 0.22 ms, against 104,000 to \
+        133,000 for `--io tasks` and 165,000 to 213,000 for threads. CPU shares, nice, autogroup and the number of workers made no \
+        difference."
             .to_owned(),
         grid: Some(grid),
         goals,

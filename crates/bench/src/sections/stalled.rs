@@ -42,8 +42,8 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
     Ok(Measured {
         title: "Stalled connections",
         text: format!(
-            "200 peers send 64-byte lines as long as the server accepts them, at most {} MiB each, and read nothing \
-             ({} MiB where the server does not stop reading); then one peer sends up to 1 GiB. Growth of the server's anonymous memory. Accepted bytes are in the kernel's queues, and \
+            "200 peers send 64-byte lines as long as the server accepts them, at most {} MiB each \
+             ({} MiB where the server does not stop reading), and read nothing; then one peer sends up to 1 GiB. Growth of the server's anonymous memory. Accepted bytes are in the kernel's queues, and \
              under `off` in the server. `drop` accepts everything and stays within its limit. Limits are the defaults (1 MiB per queue).",
             MOST >> 20,
             MOST_UNCHECKED >> 20
