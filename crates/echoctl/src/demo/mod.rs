@@ -35,7 +35,7 @@ use live::Live;
 pub(crate) struct Args {
     /// Use an eighth of the memory and rate, for small machines
     ///
-    /// 64 MiB in total at 8 MiB per second; takes the same time. Also for shared machines.
+    /// 64 MiB in total at 8 MiB per second, which takes the same time. Also for shared machines.
     #[arg(long, help_heading = "Load")]
     small: bool,
 
