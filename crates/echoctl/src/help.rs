@@ -11,7 +11,7 @@ pub(crate) fn completed(command: Command, program: &str) -> Command {
         .short('h')
         .long("help")
         .action(ArgAction::Help)
-        .help("Print help (-h: short, --help: long)")
+        .help("Print help (--help: all options, explained)")
         .help_heading(OPTIONS)
         .display_order(LAST);
     let with_heading = |arg: Arg| match arg.get_help_heading() {

@@ -29,7 +29,7 @@ use target::Target;
 
 /// Watch a live server's queues and memory without sending to it
 ///
-/// Works with any server on this host, in any language. Shows which connections buffer bytes, which side does not read, and how
+/// Works with any server on this host, in any language. Shows which connections buffer bytes, which side they wait for, and how
 /// much memory that takes in the server and in the kernel. A client's queues are visible if the client is on this host too. Above
 /// 10,000 connections, each sample reads the new ones and 10,000 of the others in turn. Needs Linux; the memory of another
 /// user's server needs root.
@@ -39,7 +39,7 @@ pub(crate) struct Args {
     /// Port, pid, or address of the server
     ///
     /// A port, :port or host:port at which it listens, or a pid. A number is a port if a server listens there, otherwise a
-    /// pid. Without a target and --pid, ECHOCTL_ADDR is the target.
+    /// pid. With neither a target nor --pid, ECHOCTL_ADDR is the target.
     #[arg(value_name = "TARGET", help_heading = "Target")]
     target: Option<String>,
 
@@ -57,7 +57,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "1s", value_name = "TIME", value_parser = values::positive_duration, help_heading = "Output")]
     every: Duration,
 
-    /// List the top N connections by bytes buffered in each JSON sample
+    /// In each JSON sample, list the N connections with most bytes buffered
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = values::number::<u32>(0..=MAX_TOP), help_heading = "Output", hide_short_help = true)]
     top: u32,
 

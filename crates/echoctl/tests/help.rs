@@ -66,7 +66,7 @@ fn long_help(command: &str, columns: usize) -> String {
 
 /// The lines after the options: examples, tables and notes.
 fn footer(help: &str) -> Vec<&str> {
-    let options = help.lines().position(|line| line.ends_with("Print help (-h: short, --help: long)"));
+    let options = help.lines().position(|line| line.ends_with("Print help (--help: all options, explained)"));
     help.lines().skip(options.expect("the last option") + 1).collect()
 }
 
@@ -105,8 +105,7 @@ fn long_help_fits_the_width_of_a_screen() {
 
 #[test]
 fn a_line_that_is_broken_early_is_found() {
-    let footer =
-        "  -h, --help\n          Print help (-h: short, --help: long)\n\nUntil the timeout\nor the end.\n";
+    let footer = "  -h, --help\n          Print help (--help: all options, explained)\n\nUntil the timeout\nor the end.\n";
 
     assert_eq!(broken_lines(footer), ["Until the timeout"]);
 }

@@ -19,7 +19,8 @@ use crate::values;
 ///
 /// By default every reply is read and every byte is compared with what was sent. With --no-read, --read-rate or --read-for
 /// the client becomes the slow consumer that makes backpressure necessary; the client's writer never
-/// waits for its own reader, so only the server can hold it back. Exits with 1 if replies were wrong or if the server closed a connection before it was asked to.
+/// waits for its own reader, so only the server can hold it back. Exits with 1 if replies were wrong, or if the server reset a
+/// connection or closed it before the client had finished sending.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -35,18 +36,19 @@ pub(crate) struct Args {
 
     /// How long to send [default: 10s without --bytes]
     ///
-    /// With --bytes the default is 10 min, or twice the time that --rate needs if that is longer. With this default, sending
-    /// also stops when the server accepts less than 64KiB in 5 s.
+    /// With --bytes the default is 10 min, or twice the time that --rate needs if that is longer. With --bytes but
+    /// without --for, sending also stops when the server accepts less than 64KiB in 5 s.
     ///
-    /// Replies that are pending at the end are read for at most 30 s plus twice this time. Reading stops earlier if less than
-    /// 64KiB move in 5 s. The run ends at once if the server sends more than it received.
+    /// Replies that are pending at the end are read for at most 30 s plus twice this time (with --no-read, --read-rate or
+    /// --read-for only if --then-read is given). Reading stops earlier if less than 64KiB move in 5 s. The run stops immediately
+    /// if the server sends more than it received.
     #[arg(short = 't', long = "for", value_name = "TIME", value_parser = values::duration, help_heading = "Load")]
     duration: Option<Duration>,
 
-    /// Send rate, or max [default: max; slow reader: 64MiB]
+    /// Send rate [default: max; 64MiB if reading is limited]
     ///
-    /// Bytes per second over all connections. The default is max if the client reads everything. With a stopped or slow reader
-    /// it is 64MiB, slow enough to watch the queues fill.
+    /// Bytes per second over all connections, or max. The default is max if the client reads everything. With --no-read,
+    /// --read-rate or --read-for it is 64MiB, slow enough to watch the queues fill.
     #[arg(long, value_name = "RATE", value_parser = rate, help_heading = "Load")]
     rate: Option<Rate>,
 
@@ -66,7 +68,9 @@ pub(crate) struct Args {
     #[arg(long, default_value = "1", value_name = "N", help_heading = "Load", hide_short_help = true)]
     seed: u64,
 
-    /// Never read the replies
+    /// Do not read the replies (but see --then-read)
+    ///
+    /// With --then-read they are read at the end, after sending.
     #[arg(long, conflicts_with_all = ["read_rate", "read_for"], help_heading = "Reader")]
     no_read: bool,
 
@@ -89,8 +93,8 @@ pub(crate) struct Args {
     /// Stop when the server's memory grows this much [default: up to 1GiB]
     ///
     /// The default is a quarter of the memory available to this process or to the server, whichever is less; at least 16MiB, at
-    /// most 1GiB. Available is the smallest amount that one of these limits leaves: their control groups (v1 and v2, every
-    /// level), RLIMIT_AS, RLIMIT_DATA, the machine's memory.
+    /// most 1GiB. The available memory is the smallest of what these limits leave free: their control groups (v1 and v2, every
+    /// level), RLIMIT_AS, RLIMIT_DATA, and the machine's memory.
     #[arg(long, value_name = "SIZE", value_parser = values::positive_size, help_heading = "Limits", hide_short_help = true)]
     memory_limit: Option<u64>,
 
@@ -259,7 +263,8 @@ Examples:
   echoctl flood --rate 64MiB --read-rate 1MiB   a slow consumer
   echoctl flood --framing u16 --size 64..4KiB   random sizes, as in DNS over TCP
 
-In the live view, \"full\" means that the kernel accepts no more bytes: a send queue that uses more than two thirds of \
+In the live view, a percentage is the part of a kernel queue's memory limit that is in use, and \"full\" means that the \
+kernel accepts no more bytes: a send queue that uses more than two thirds of \
 its buffer is not writable, and a receive queue with a closed window is not filled any further.";
 
 #[cfg(test)]

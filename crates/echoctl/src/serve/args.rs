@@ -18,7 +18,8 @@ use crate::values::{duration, number, positive_duration, positive_size, rate};
 /// Run an echo server with a selectable backpressure policy
 ///
 /// Every frame is echoed. The policy decides what happens when a client reads more slowly than replies are produced. On a
-/// terminal, one line shows connections, bytes and memory once per second. On Ctrl-C it sends the replies to what has arrived, then exits.
+/// terminal, one line shows connections, bytes and memory once per second. On Ctrl-C it answers what has already arrived
+/// (for at most --drain), then exits.
 /// Exits with 1 if it cannot listen, for example because the port is in use.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
@@ -48,9 +49,9 @@ pub(crate) struct Args {
     /// Reply queues and frame buffers of all connections together.
     /// Above it, the connection that buffers most is reset, and the others continue to be served.
     ///
-    /// The default is a quarter of the memory available to this process; at least 16MiB, at most 1GiB. Available is the
-    /// smallest amount that one of these limits leaves: its control groups (v1 and v2, every level), RLIMIT_AS, RLIMIT_DATA,
-    /// the machine's memory.
+    /// The default is a quarter of the memory available to this process; at least 16MiB, at most 1GiB. The
+    /// available memory is the smallest of what these limits leave free: its control groups (v1 and v2, every level),
+    /// RLIMIT_AS, RLIMIT_DATA, and the machine's memory.
     #[arg(long, value_parser = positive_size, value_name = "SIZE", help_heading = "Limits")]
     memory_limit: Option<u64>,
 
@@ -73,17 +74,7 @@ pub(crate) struct Args {
     idle_timeout: Option<Duration>,
 
     /// Disconnect peers that take no reply for this long
-    ///
-    /// Off by default: then a peer that never reads stays connected, and the kernel buffers megabytes for it. The time runs
-    /// while replies are pending and the peer's kernel acknowledges no byte (on Linux; elsewhere: while this host's kernel
-    /// accepts no byte).
-    ///
-    /// A slow reader is acknowledged in jumps: its kernel opens a closed receive window only when a good part of the receive
-    /// buffer is free. Until then it looks the same as a peer that has stopped. So the timeout must exceed the time in which
-    /// the slowest peer reads one jump. On Linux a jump is up to 128 KiB with the default receive buffer, 700 KiB with 6 MiB,
-    /// and 2.3 MiB with 32 MiB: 30s is safe for peers that read at least 5, 24
-    /// and 80 KiB/s, respectively.
-    #[arg(long, value_parser = timeout, value_name = "TIME", help_heading = "Limits")]
+    #[arg(long, value_parser = timeout, value_name = "TIME", long_help = WRITE_TIMEOUT, help_heading = "Limits")]
     write_timeout: Option<Duration>,
 
     /// Minimum rate of acknowledged replies [default: off]
@@ -178,8 +169,8 @@ enum Backpressure {
     Watermark,
     /// Queue; drops and counts each frame that does not fit. Holds at most the limit plus one read per connection
     Drop,
-    /// Queue; disconnects a peer that stays over the limit for --grace. Holds at most the limit plus one read per
-    /// connection
+    /// Queue; stops reading over its limit, and disconnects a peer whose queue stays over it for --grace. Holds at
+    /// most the limit plus one read per connection
     Disconnect,
     /// Queues that share one limit. Holds at most the limit in total plus one read per connection
     Budget,
@@ -188,7 +179,7 @@ enum Backpressure {
 /// I/O models: which threads wait for the sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum IoMode {
-    /// One async task per connection on one thread per core (epoll)
+    /// One async task per connection; the tasks share one thread per core (epoll)
     Tasks,
     /// One thread per connection with blocking calls: backpressure for free
     Threads,
@@ -276,18 +267,26 @@ impl Args {
         let policy = self.policy().name();
         if self.queue_limit.is_some() && matches!(self.backpressure, Backpressure::Await | Backpressure::Off)
         {
-            return Err(format!("--queue-limit has no effect with --backpressure {policy}"));
+            return Err(format!(
+                "--queue-limit has no effect with --backpressure {policy}\n\
+                 hint: it needs --backpressure bounded, watermark, drop, disconnect or budget"
+            ));
         }
         if self.resume_at.is_some() && self.backpressure != Backpressure::Watermark {
             return Err(format!(
-                "--resume-at has no effect with --backpressure {policy}: it needs watermark"
+                "--resume-at has no effect with --backpressure {policy}\nhint: it needs --backpressure watermark"
             ));
         }
         if self.grace.is_some() && self.backpressure != Backpressure::Disconnect {
-            return Err(format!("--grace has no effect with --backpressure {policy}: it needs disconnect"));
+            return Err(format!(
+                "--grace has no effect with --backpressure {policy}\nhint: it needs --backpressure disconnect"
+            ));
         }
         if self.workers.is_some() && self.io != IoMode::Tasks {
-            return Err(format!("--workers has no effect with --io {}: it needs tasks", self.io()));
+            return Err(format!(
+                "--workers has no effect with --io {}\nhint: it needs --io tasks",
+                self.io()
+            ));
         }
         Ok(())
     }
@@ -355,6 +354,22 @@ fn bytes(size: u64) -> usize {
 
 /// Interval of the live status line.
 const LIVE_EVERY: Duration = Duration::from_secs(1);
+
+/// Long help of `--write-timeout`, with a table.
+const WRITE_TIMEOUT: &str = "\
+Disconnect peers that take no reply for this long
+
+Off by default: then a peer that never reads stays connected, and the kernel buffers megabytes for it. The time runs while \
+replies are pending and the peer's kernel acknowledges no byte (on Linux; elsewhere: while this host's kernel accepts no byte).
+
+The kernel of a slow reader acknowledges data in jumps: it opens a closed receive window only when a good part of the \
+receive buffer is free. Until then the peer looks the same as one that has stopped. So the timeout must exceed the time in \
+which the slowest peer reads one jump. On Linux:
+
+  receive buffer  jump, up to  30s is safe for peers that read
+  default         128 KiB      5 KiB/s or more
+  6 MiB           700 KiB      24 KiB/s or more
+  32 MiB          2.3 MiB      80 KiB/s or more";
 
 const EXAMPLES: &str = "\
 Examples:

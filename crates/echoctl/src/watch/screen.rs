@@ -8,8 +8,8 @@
 //!   memory       2.6 MiB, steady
 //!   kernel       25 MiB of memory for 25 MiB in queues
 //!
-//!   bytes queued            client    server    server    client  not
-//!                             send   receive      send   receive  reading
+//!   bytes queued            client    server    server    client  waits
+//!                             send   receive      send   receive  for
 //!   total                      0 B       0 B    21 MiB   3.5 MiB
 //!   127.0.0.1:39300            0 B       0 B   1.5 MiB   126 KiB  client
 //! ```
@@ -115,9 +115,9 @@ impl WatchScreen {
         let _ = writeln!(
             text,
             "\n{}",
-            table.line("bytes queued", ["client", "server", "server", "client"], "not")
+            table.line("bytes queued", ["client", "server", "server", "client"], "waits")
         );
-        let _ = writeln!(text, "{}", table.line("", ["send", "receive", "send", "receive"], "reading"));
+        let _ = writeln!(text, "{}", table.line("", ["send", "receive", "send", "receive"], "for"));
         let _ = writeln!(text, "{}", table.total(sample));
         // One line for the note at the end, one for the cursor.
         let room = lines.saturating_sub(text.lines().count() + 2);
@@ -133,14 +133,14 @@ impl WatchScreen {
     /// The server as a whole.
     fn head(&self, observation: &Observation, rows: &[Row], seen: u64, columns: usize) -> String {
         let sample = &observation.sample;
-        let waiting =
-            |side| rows.iter().filter(|row| row.waits_for == side || row.waits_for == WaitsFor::Both).count();
         let mut connections = format!("{} now, {seen} seen", sample.connections);
         let mut joint = "; waiting ";
-        for (side, name) in [(WaitsFor::Client, "client"), (WaitsFor::Server, "server")] {
-            let count = waiting(side);
+        for (side, name) in
+            [(WaitsFor::Client, "the client"), (WaitsFor::Server, "the server"), (WaitsFor::Both, "both")]
+        {
+            let count = rows.iter().filter(|row| row.waits_for == side).count();
             if count > 0 {
-                let _ = write!(connections, "{joint}for the {name}: {count}");
+                let _ = write!(connections, "{joint}for {name}: {count}");
                 joint = ", ";
             }
         }
