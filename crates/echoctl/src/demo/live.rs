@@ -49,11 +49,14 @@ impl Live {
     }
 }
 
+/// The line above the first [`line`].
+pub(super) const LINES: &str = "\nGrowth of each server's memory, and bytes that its client has written:";
+
 /// A moment as one line, for logs and pipes.
 pub(super) fn line(moment: &Moment, first: &Moment) -> String {
     let side = |now: &Sample, start: &Sample| {
         let (memory, sent) = (Bytes(growth(now, start)).to_string(), Bytes(now.produced).to_string());
-        format!("+{memory:<8} sent {sent:<8}")
+        format!("+{memory:<8} wrote {sent:<8}")
     };
     let (off, on) = (side(&moment.off, &first.off), side(&moment.on, &first.on));
     format!("{:3.0} s  {:13}  OFF {off}  ON {}", moment.t, moment.phase, on.trim_end())
@@ -117,8 +120,8 @@ impl Figure {
             title: format!("{name}   {line}"),
             memory: growth(now, first),
             trend,
-            sent: format!("sent      {}", Bytes(now.produced)),
-            received: format!("received  {}", Bytes(now.consumed)),
+            sent: format!("written   {}", Bytes(now.produced)),
+            received: format!("read back {}", Bytes(now.consumed)),
             held: match held > 0.4 {
                 true => format!("client held back for {}", Seconds(held)),
                 false => String::new(),

@@ -29,7 +29,8 @@ use live::Live;
 ///
 /// Starts both servers on this machine and gives them the same work: a client sends 64 MiB per second, reads the replies
 /// for 3 s, does not read for 5 s, and reads again until all 512 MiB have come back. It takes about 10 s (at most 30 s) and
-/// 320 MiB of memory, and stays on loopback. If less than 544 MiB of memory is available, it runs as with --small.
+/// 320 MiB of memory, and stays on loopback. To leave a reserve, it runs as with --small if less than
+/// 544 MiB of memory is available.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXIT_CODES)]
 pub(crate) struct Args {
@@ -197,6 +198,9 @@ impl View {
             View::Json => json_samples(moment),
             View::Live(live) => live.show(moment),
             View::Lines { first, next } => {
+                if first.is_none() {
+                    offer_note(live::LINES);
+                }
                 let first = first.get_or_insert_with(|| Box::new(*moment));
                 if moment.t >= *next {
                     offer_note(live::line(moment, first));

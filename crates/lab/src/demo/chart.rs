@@ -18,27 +18,27 @@ pub fn memory(plan: &Plan, off: &[Sample], on: &[Sample]) -> Chart {
         .series(growth("OFF", Ink::Orange, Stroke::Solid, off))
         .series(growth("ON", Ink::Blue, Stroke::Dashed, on))
         .phase(0.0, plan.read.as_secs_f64(), "reads")
-        .phase(plan.read.as_secs_f64(), plan.resumes_at(), "stops reading")
+        .phase(plan.read.as_secs_f64(), plan.resumes_at(), "does not read")
         .phase(plan.resumes_at(), until, "reads again")
         .until(until)
         .up_to((plan.rate * plan.stop.as_secs()) as f64)
 }
 
-/// What each client had sent, over time.
+/// What each client had written, over time.
 pub(super) fn progress(outcome: &Outcome) -> Chart {
     let points = |side: &SideOutcome, value: fn(&Sample) -> u64| {
         side.samples.iter().map(|sample| (sample.t, value(sample) as f64)).collect()
     };
     let plan = &outcome.plan;
-    Chart::lines("Sent by the two clients", Unit::Bytes)
+    Chart::lines("Written by the two clients", Unit::Bytes)
         .describe(
-            "Bytes sent by each client. A line that is level below the total belongs to a client that was held back. The \
+            "Bytes written by each client. A line that is level below the total belongs to a client that was held back. The \
              data has one row for each sample of either client.",
         )
         .series(Series::new("OFF", Ink::Orange, Stroke::Solid, points(&outcome.off, |sample| sample.produced)))
         .series(Series::new("ON", Ink::Blue, Stroke::Dashed, points(&outcome.on, |sample| sample.produced)))
         .phase(0.0, plan.read.as_secs_f64(), "reads")
-        .phase(plan.read.as_secs_f64(), plan.resumes_at(), "stops reading")
+        .phase(plan.read.as_secs_f64(), plan.resumes_at(), "does not read")
         .phase(plan.resumes_at(), end(plan, &[&outcome.off, &outcome.on]), "reads again")
         .limit(plan.total as f64, "all")
 }
@@ -49,7 +49,7 @@ pub(super) fn queues(name: &str, outcome: &Outcome, side: &SideOutcome) -> Chart
     let chart = charts::queues_during(&side.samples, &outcome.limits, side.stall(plan));
     Chart { title: format!("{name}: bytes in flight, by location"), phases: Vec::new(), ..chart }
         .phase(0.0, plan.read.as_secs_f64(), "reads")
-        .phase(plan.read.as_secs_f64(), plan.resumes_at(), "stops reading")
+        .phase(plan.read.as_secs_f64(), plan.resumes_at(), "does not read")
         .phase(plan.resumes_at(), end(plan, &[side]), "reads again")
 }
 
@@ -62,14 +62,16 @@ fn end(plan: &Plan, sides: &[&SideOutcome]) -> f64 {
 /// Every place on the path where bytes can be, at the end of the stall.
 pub fn where_the_bytes_were(outcome: &Outcome) -> Table {
     let plan = &outcome.plan;
-    let caption =
-        format!("Where the bytes were after {} s, just before the clients read again", plan.resumes_at());
+    let caption = format!(
+        "Where the bytes were just before {} s, when the clients did not yet read",
+        plan.resumes_at()
+    );
     let (off, on) = (outcome.off.when_stopped(plan), outcome.on.when_stopped(plan));
     let (off_queues, on_queues) =
         (Queues::within(&off, &outcome.limits), Queues::within(&on, &outcome.limits));
     let row = |name: &str, off: Option<u64>, on: Option<u64>| [name.to_owned(), shown(off), shown(on)];
     Table::new(caption, ["", "OFF", "ON"])
-        .row(row("sent by the client", Some(off.produced), Some(on.produced)))
+        .row(row("written by the client", Some(off.produced), Some(on.produced)))
         .row(row("  in the client's send queue (kernel)", off_queues.client_send, on_queues.client_send))
         .row(row(
             "  in the server's receive queue (kernel)",

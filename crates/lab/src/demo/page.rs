@@ -32,7 +32,7 @@ pub fn page(outcome: &Outcome, program: &str) -> String {
                 .chart(chart::queues("OFF", outcome, off))
                 .chart(chart::queues("ON", outcome, on)),
         )
-        .section(Section::new("What the clients sent").chart(chart::progress(outcome)))
+        .section(Section::new("What the clients wrote").chart(chart::progress(outcome)))
         .section(Section::new("All figures").table(figures(outcome)))
         .section(Section::new("Try next").code(commands))
         .footer(concat!("Made by echoctl ", env!("CARGO_PKG_VERSION"), " demo"))
@@ -44,7 +44,7 @@ fn figures(outcome: &Outcome) -> Table {
         [name.to_owned(), value(&outcome.off), value(&outcome.on)]
     };
     Table::new("", ["", "OFF", "ON"])
-        .row(row("sent", |side| Bytes(side.summary.produced).to_string()))
+        .row(row("written by the client", |side| Bytes(side.summary.produced).to_string()))
         .row(row("came back, every byte identical", |side| Bytes(side.summary.verified()).to_string()))
         .row(row("frames lost", |side| side.summary.integrity.unwrap_or_default().lost.to_string()))
         .row(row("frames corrupt", |side| side.summary.integrity.unwrap_or_default().mismatched.to_string()))

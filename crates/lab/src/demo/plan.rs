@@ -90,7 +90,7 @@ impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Phase::Reads => "reads",
-            Phase::Stopped => "stops reading",
+            Phase::Stopped => "does not read",
             Phase::ReadsAgain => "reads again",
             Phase::Done => "done",
         })

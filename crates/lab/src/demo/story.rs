@@ -122,7 +122,7 @@ fn rose(outcome: &Outcome) -> String {
         .map_or_else(|| off.growth(), |bytes| Bytes(bytes).to_string());
     format!(
         "OFF rose because its server kept reading. It put each reply into an unbounded queue in its own memory, and \
-         nothing slowed the client down. Just before the client read again, {} were pending (sent and not read back): \
+         nothing slowed the client down. Just before the client read again, {} were pending (written and not read back): \
          {inside} waiting inside the server and {} in kernel queues. One client that never reads again will crash such a \
          server.{}",
         pending(&stopped),
@@ -164,14 +164,14 @@ fn unexpected(name: &str, outcome: &Outcome, side: &SideOutcome) -> String {
         _ => "",
     };
     format!(
-        "{name} did not show what it should: {reason}. Just before the client read again, {} were pending (sent and not read \
+        "{name} did not show what it should: {reason}. Just before the client read again, {} were pending (written and not read \
          back), {} of them in kernel queues.{cause}",
         pending(&stopped),
         kernel(&stopped, &outcome.limits),
     )
 }
 
-/// Sent by the client and not read back.
+/// Written by the client and not read back.
 fn pending(sample: &Sample) -> Bytes {
     Bytes(sample.produced.saturating_sub(sample.consumed))
 }
