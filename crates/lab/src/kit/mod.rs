@@ -24,6 +24,6 @@ pub use error::LessonError;
 pub use finding::Finding;
 pub use lesson::{Code, Lesson, Setting};
 pub use question::Question;
-pub use table::Table;
+pub use table::{NOT_RUN, Table};
 pub use text::{count, wrap, wrap_code};
 pub use thread::spawn;

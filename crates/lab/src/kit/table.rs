@@ -36,15 +36,22 @@ impl Table {
         &self.rows
     }
 
-    /// Whether all filled cells of a column are a number, with a unit or without.
+    /// Whether all filled cells of a column are a number, with a unit or without. [`NOT_RUN`] counts as empty.
     fn is_numeric(&self, column: usize) -> bool {
-        let mut cells =
-            self.rows.iter().map(|row| row[column].trim()).filter(|cell| !cell.is_empty()).peekable();
+        let mut cells = self
+            .rows
+            .iter()
+            .map(|row| row[column].trim())
+            .filter(|cell| !cell.is_empty() && *cell != NOT_RUN)
+            .peekable();
         cells.peek().is_some()
             && cells
                 .all(|cell| cell.starts_with(|c: char| c.is_ascii_digit()) && cell.split(' ').count() <= 2)
     }
 }
+
+/// The cell of a measurement that was not made.
+pub const NOT_RUN: &str = "not run";
 
 impl Table {
     /// The table as text of at most `width` columns where its words allow it: cells and headings wrap at spaces.

@@ -231,8 +231,8 @@ fn finding(e: &Evidence) -> Finding {
         ))
         .explain(format!(
             "The fix is on the client's side. A connection is two channels, so use both at the same time. When the \
-             client read while it wrote, all {} came back. When both ends wrote and read at the same time, one direction \
-             was done with {} when the other had moved {}.",
+             client read while it wrote, all {} came back. Then both ends wrote and read at the same time: when one direction \
+             had moved all {}, the other had moved {}.",
             Bytes(e.large_read_meanwhile),
             Bytes(e.both_out.max(e.both_in)),
             Bytes(e.both_out.min(e.both_in)),

@@ -33,7 +33,7 @@ pub(super) const LESSON: Lesson = Lesson {
                  bufPop(buf, idx + 1);\n    \
                  return message;\n\
              }\n\
-             // Copy a message out if you keep it: the buffer is reused.\n\
+             // The buffer is reused, so copy a message that you want to keep.\n\
              // In Rust the message borrows from the buffer, so code that uses it after consume() does not compile.",
         ),
     },
@@ -207,8 +207,8 @@ fn finding(e: &Evidence) -> Finding {
             "The sender wrote {} messages. The program that treats each read as one message saw {}, most of them with \
              the end of one message and the start of the next. The program that buffers what arrives and splits it at \
              newlines received {}. It found all of them wherever the stream was cut in two ({} of {} places). A message \
-             together with its newline or its length is called a frame. Copy a message out if you keep it: the buffer is \
-             reused.",
+             together with its newline or its length is called a frame. The decoder reuses its buffer, so copy \
+             a message that you want to keep.",
             e.frames_sent, e.naive_messages, e.frames_cut, e.splits_right, e.splits_tried,
         ))
         .explain(format!(

@@ -179,7 +179,7 @@ fn finding(e: &Evidence) -> Finding {
                 .row(["written by a server that closes without reading its input", &Bytes(e.reset_written as u64).to_string()])
                 .row(["... of which the client could read", &Bytes(e.reset_arrived as u64).to_string()]),
         )
-        .explain("In short: a FIN closes one direction. The other one stays open until its side sends a FIN, too.")
+        .explain("In short: a FIN closes one direction. The other direction stays open until the peer sends its FIN, too.")
         .explain(format!(
             "The FIN was {}, and it closed one direction. The server learned of it by reading: a read that returns {} bytes \
              is EOF. Now the client was in {} and the server in {}. The connection was half-closed. The server kept writing, \

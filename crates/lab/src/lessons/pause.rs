@@ -231,9 +231,9 @@ fn finding(two: &Trace, one: &Trace) -> Finding {
                 .row(["received".to_owned(), Bytes(e.received).to_string(), Bytes(one.received).to_string()])
                 .row(["replied".to_owned(), Bytes(e.replied).to_string(), Bytes(one.replied).to_string()]),
         )
-        .explain("In short: pause at a high watermark and resume at a low one, and both memory and switching stay bounded.")
+        .explain("In short: pause at a high watermark and resume at a low one, and memory stays bounded and pauses stay rare.")
         .explain(format!(
-            "The server received 4 MiB per second but could send only 2 MiB per second, so the queue grew. At {} it paused \
+            "While the server was reading, it received 4 MiB per second but could send only 2 MiB per second, so the queue grew. At {} it paused \
              reading. Further input stayed in the kernel's buffers, and when these were full, the client's write blocked. The \
              queue drained at 2 MiB per second, and at {} the server resumed reading. It paused {} times and resumed {} times: \
              one tooth every {}.",
@@ -245,15 +245,15 @@ fn finding(two: &Trace, one: &Trace) -> Finding {
         ))
         .explain(format!(
             "On average the client could send only as fast as it read, although no message contained a rate. That is \
-             backpressure. And the queue stayed bounded: its greatest length was {}; the bound is the limit plus one \
-             read.",
+             backpressure. And the queue stayed bounded: its greatest length was {}, and it can exceed its limit by at \
+             most one read.",
             Bytes(e.queue_peak),
         ))
         .explain(format!(
             "Why two watermarks? With one limit, the server resumed as soon as any space was free and paused again \
              immediately: it paused {} times instead of {} for the same work. Each pause and each resume costs a call \
-             into the event loop, or with threads a context switch. The gap sets how much work is done between a pause \
-             and a restart. The low watermark also keeps the writer busy until new input arrives.",
+             into the event loop, or with threads a context switch. The gap between the two sets how much work is done between a pause \
+             and a resume. The low watermark also keeps the writer busy until new input arrives.",
             e.pauses_with_one_limit, e.pauses,
         ))
         .claim(

@@ -194,6 +194,7 @@ fn finding(e: &Evidence) -> Finding {
     let spaced = |numbers: &[u32]| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
     let quoted =
         |lines: &[String]| lines.iter().map(|line| format!("\"{line}\"")).collect::<Vec<_>>().join(" ");
+    let complete: Vec<String> = e.halves_wrong.iter().filter(|line| is_reply(line)).cloned().collect();
     let finding = Finding::new(e)
         .table(
             Table::new(["server", "replies in order of arrival", "max in flight"])
@@ -201,7 +202,7 @@ fn finding(e: &Evidence) -> Finding {
                 .row(["awaits each".to_owned(), spaced(&e.order_right), e.in_flight_right.to_string()]),
         )
         .table(
-            Table::new(["server", "lines received if a reply is two writes"])
+            Table::new(["server", "lines received with two writes per reply (digits, newline)"])
                 .row(["starts all".to_owned(), quoted(&e.halves_wrong)])
                 .row(["awaits each".to_owned(), quoted(&e.halves_right)]),
         )
@@ -216,9 +217,14 @@ fn finding(e: &Evidence) -> Finding {
             spaced(&e.order_wrong),
         ))
         .explain(format!(
-            "If a reply consists of two writes, another handler can write between them. The client received the lines {}, \
-             and not one of them is a reply that a handler wanted to send.",
+            "If a reply consists of two writes (here first its digits, then its newline), another handler can write between \
+             them. The client received the lines {}, and {}.",
             quoted(&e.halves_wrong),
+            match &complete[..] {
+                [] => "none of them is a complete reply".to_owned(),
+                [one] => format!("only \"{one}\" is a complete reply"),
+                some => format!("only {} are complete replies", quoted(some)),
+            },
         ))
         .explain(format!(
             "The server that answers each message before it reads the next replied {}, with {} in flight. A callback \
@@ -260,6 +266,11 @@ fn finding(e: &Evidence) -> Finding {
 /// The message numbers of complete replies.
 fn numbers(lines: &[String]) -> Vec<u32> {
     lines.iter().filter_map(|line| line.get(..1)?.parse().ok()).collect()
+}
+
+/// Whether this line is the reply to some message.
+fn is_reply(line: &str) -> bool {
+    (1..=MESSAGES).any(|number| line == format!("{number}{number}"))
 }
 
 /// Whether each line is the reply to some message.

@@ -238,7 +238,7 @@ fn finding(e: &Evidence) -> Finding {
         .explain(
             "An unclosed file descriptor is a leak, and not only of memory: the peer sees no EOF and keeps waiting. In \
              Rust a socket closes when its owner is dropped; to leak one you have to leave it in some collection. In \
-             Node an error path without destroy() is enough.",
+             Node an error path without socket.destroy(), which closes it, is enough.",
         )
         .claim(
             "more clients are connected than the server can accept",

@@ -140,9 +140,9 @@ fn finding(e: &Evidence) -> Finding {
             e.next_write_error,
         ))
         .explain(
-            "If you need to know it arrived, have the peer's program acknowledge it: with an answer to each message, or by \
-             closing its side when it has read everything. Also, because write only fills a queue, a program that writes \
-             faster than the peer reads fills that queue. The lesson send-buffer shows what happens then.",
+            "If you need to know that the data arrived, have the peer's program acknowledge it: with an answer to each message, or by \
+             closing its side when it has read everything. Also, write only appends to a queue, so a program that writes \
+             faster than the peer reads eventually finds it full. The lesson send-buffer shows what happens then.",
         )
         .claim(
             "write succeeds although nothing has been read",

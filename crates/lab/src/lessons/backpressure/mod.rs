@@ -12,7 +12,7 @@ use echoctl_record::{Bytes, Seconds};
 use echoctl_report::{Chart, Ink, Series, Stroke, Unit};
 use serde::Serialize;
 
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
+use crate::kit::{Code, Finding, Lesson, LessonError, NOT_RUN, Question, Setting, Table};
 use side::{Measurements, Side, watch};
 
 /// The lesson.
@@ -21,8 +21,8 @@ pub(super) const LESSON: Lesson = Lesson {
     idea: "three servers: where the bytes are when a reader stops",
     question: Question {
         text: "Three echo servers run: \"off\" keeps reading and queues its replies, \"await\" waits for each write to \
-               complete before it reads again, and \"threads\" does the same with one blocking thread per connection. A \
-               client of each sends 32 MiB per second and reads the replies. After 1 s it stops reading but keeps trying \
+               complete before it reads again, and \"threads\" does the same with one blocking thread per connection. Each \
+               has one client, which sends 32 MiB per second and reads the replies. After 1 s it stops reading but keeps trying \
                to send; 2.5 s later it reads again. What happens with \"await\" while its client does not read?",
         choices: &[
             "the server's memory grows, but slowly",
@@ -132,10 +132,10 @@ fn finding(
         .series(Series::new("await", Ink::Blue, Stroke::Dashed, on.memory.clone()))
         .series(Series::new("threads", Ink::Grey, Stroke::Dotted, threads.memory.clone()))
         .phase(0.0, stops, "reads")
-        .phase(stops, again, "stops reading")
+        .phase(stops, again, "does not read")
         .phase(again, end.max(again), "reads again");
     let row = |what: &str, growth: u64, slow: Option<u64>, verified: u64| {
-        let slow = slow.map_or_else(String::new, |slow| Bytes(slow).to_string());
+        let slow = slow.map_or_else(|| NOT_RUN.to_owned(), |slow| Bytes(slow).to_string());
         [what.to_owned(), Bytes(growth).to_string(), slow, Bytes(verified).to_string()]
     };
     let finding = Finding::new(&e)
@@ -157,8 +157,8 @@ fn finding(
         ))
         .explain(format!(
             "While the client did not read, the write of \"await\" could not complete, so the server did not read, \
-             either. The kernels' queues filled up ({} were sent and not read back), and then the client's writes \
-             blocked, at the longest for {} without a break. The size of these queues varies: Linux enlarges a receive \
+             either. The kernels' queues filled up ({} were written and not read back), and then the client's writes \
+             blocked; the longest block lasted {}. The size of these queues varies: Linux enlarges a receive \
              queue while its program reads fast, up to the maximum in net.ipv4.tcp_rmem. Blocked is not lost: TCP \
              delivers every byte later. The server \"off\" kept reading, and its memory filled with replies that the \
              client did not read.",
@@ -282,7 +282,7 @@ mod tests {
 
         let text = finding(&off, &on, &on, [&off, &on]).explanation.join(" ");
 
-        assert!(text.contains("at the longest for 2.2 s"), "{text}");
+        assert!(text.contains("the longest block lasted 2.2 s"), "{text}");
         assert!(text.contains("grew by 80 MiB in 2.6 s"), "{text}");
     }
 

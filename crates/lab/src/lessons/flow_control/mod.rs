@@ -260,11 +260,10 @@ fn finding(slow: &[Observation], none: &[Observation], fast: &[Observation]) -> 
         ))
         .explain(format!(
             "For {:.1} s the program read nothing, and nothing moved. Then it read fast, and the window opened in jumps: \
-             first after {} had been read. A waiting sender fills such an opening immediately, and the window closes \
-             again. The most that the program read before an opening was {}. A receiver does not announce every free \
-             byte, because the sender would then send tiny segments (\"silly window syndrome\"). It waits until the free \
-             space is worth at least one segment (on loopback, up to 64 KiB), and often longer. The program read faster \
-             than the sender sent, so in the end the window was up to {} again.",
+             first when {} had been read, and each time after at most {}. A waiting sender fills such an opening \
+             immediately, and the window closes again. A receiver does not announce every free byte, because the sender \
+             would then send tiny segments (\"silly window syndrome\"). It waits until at least one segment fits, and \
+             often longer. The program read faster than the sender sent, so in the end the window was up to {} again.",
             e.zero_seconds,
             Bytes(e.read_until_open),
             Bytes(e.max_read_while_closed.max(e.read_until_open)),

@@ -25,8 +25,8 @@ pub(super) const LESSON: Lesson = Lesson {
     name: "unbounded",
     idea: "find the unbounded queue: four servers, your guess",
     question: Question {
-        text: "The audit sends lines of 1 KiB to each of the four servers above, as fast as they accept them, and does \
-               not read the replies. With these lines the memory of one server grows without limit. Which one?",
+        text: "echoctl audit, a client that does not read, sends lines of 1 KiB to each of the four servers above, as fast \
+               as they accept them. With these lines the memory of one server grows without limit. Which one?",
         choices: &["server a", "server b", "server c", "server d"],
     },
     code: Code {
