@@ -79,8 +79,9 @@ pub(crate) struct Args {
 
     /// Minimum rate of acknowledged replies [default: off]
     ///
-    /// Disconnects a peer that falls too far behind this rate while replies to it are pending. For example, with 10KiB and the default period of 30s, a peer is disconnected once it is 300 KiB behind: after 30 s if
-    /// it stops reading, after 60 s if it reads 5 KiB/s. A peer that reads at this rate or faster stays connected if it reads
+    /// Disconnects a peer that falls too far behind this rate while replies to it are pending. For example, with 10KiB and the default
+    /// period of 30s, a peer is disconnected once it is 300 KiB behind: after 30 s if it stops reading, within 60 s if it reads
+    /// 5 KiB/s. A peer that reads at this rate or faster stays connected if it reads
     /// one jump (see --write-timeout) within the period. Only time with pending replies counts.
     #[arg(long, value_parser = min_rate, value_name = "RATE", help_heading = "Limits", hide_short_help = true)]
     min_rate: Option<u64>,
