@@ -31,8 +31,8 @@ use target::Target;
 ///
 /// Works with any server on this host, in any language. Shows which connections buffer bytes, which side they wait for, and how
 /// much memory that takes in the server and in the kernel. A client's queues are visible if the client is on this host too. Above
-/// 10,000 connections, each sample reads the new ones and 10,000 of the others in turn. Needs Linux; the memory of another
-/// user's server needs root.
+/// 10,000 connections, each sample reads the new ones and 10,000 of the others in turn. Needs Linux. To
+/// see the memory of another user's server, give its port and --pid, or run as root.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
