@@ -79,8 +79,8 @@ impl Findings {
         warnings
     }
 
-    /// Number of stalled connections that bring the kernel to shrink queues, if each is filled as is usual for a client that
-    /// never reads.
+    /// Number of stalled connections that bring the kernel to shrink queues. Only the server's end is counted, since clients
+    /// are usually on other hosts: its send queue at the maximum, and its receive queue at the initial size.
     fn connections_to_pressure(&self) -> Option<u64> {
         let (limits, tcp) = (self.limits?, self.tcp?);
         let each = limits.send.max + limits.receive.default;
@@ -122,7 +122,8 @@ impl fmt::Display for Findings {
             return write!(
                 f,
                 "The figures can be trusted on this machine: the server's end is visible, and\nthe byte counters are \
-                 exact for a stalled echo, with a median error of at most\n{} for a running one.",
+                 exact for a stalled echo. For a running one their median\nerror, {}, is within the limit of {}.",
+                Bytes(self.test.running_error_median.unwrap_or(0)),
                 Bytes(SelfTest::RUNNING_TOLERANCE)
             );
         }
@@ -208,7 +209,17 @@ fn queues(findings: &Findings) -> String {
         );
     }
     if let Some(count) = findings.connections_to_pressure() {
-        row(&mut text, "  pressure is reached by", &format!("{count} clients that never read"));
+        row(
+            &mut text,
+            "  pressure is reached by",
+            &format!("about {count} clients on other hosts that never"),
+        );
+        row(&mut text, "", &format!("read: each fills a send queue ({}) and an", Bytes(limits.send.max)));
+        row(
+            &mut text,
+            "",
+            &format!("initial receive queue ({}) of this host", Bytes(limits.receive.default)),
+        );
     }
     text + "\n"
 }
