@@ -22,8 +22,8 @@ use result::Summary;
 /// Measure round-trip latency, checking every reply
 ///
 /// Without --qps, each connection sends the next frame when the reply to the last has arrived (closed loop). With --qps,
-/// frames are sent at a fixed rate and each is timed from its planned send (open loop), so that a stall counts in every frame
-/// that was due meanwhile, as it would for users. Exits with 1 if a reply was wrong or did not arrive, with 3 if the server
+/// frames are due at a fixed rate, and each is timed from when it was due (open loop). A frame is sent late if its connection
+/// still waits for a reply, so a stall counts in every frame that was due meanwhile, as it would for users. Exits with 1 if a reply was wrong or did not arrive, with 3 if the server
 /// did not keep up.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]

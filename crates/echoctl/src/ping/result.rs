@@ -22,7 +22,7 @@ pub(super) struct Summary {
     unsent: u64,
     #[serde(flatten)]
     times: Option<Times>,
-    /// How late frames were sent at a fixed rate, which is included in the times.
+    /// How late this client sent frames at a fixed rate although a connection was free; included in the times.
     #[serde(skip_serializing_if = "Option::is_none")]
     late_p50: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,7 +118,9 @@ impl fmt::Display for Summary {
         }
         if let (Some(p50), Some(p99)) = (self.late_p50, self.late_p99) {
             let (p50, p99) = (time(p50), time(p99));
-            notes.push(format!("the times include late sends of this client: p50 {p50}, p99 {p99}"));
+            notes.push(format!(
+                "this client sent late by p50 {p50}, p99 {p99}, which the times above include"
+            ));
         }
         if self.unsent > 0 {
             notes.push(format!("{} more were due but not sent in time", self.unsent));
