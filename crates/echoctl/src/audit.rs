@@ -103,7 +103,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
         output::warning(format_args!("cannot stop {left}: still running, perhaps as another user"));
     }
     let attack = attack?;
-    let summary = Summary::new(&attack, &name, addr, &preset, &config, args.project);
+    let label = args.stimulus.label(&preset);
+    let summary = Summary { label, ..Summary::new(&attack, &name, addr, &preset, &config, args.project) };
     let printed = match args.json {
         true => json_line("summary", &summary),
         false => print_styled(&text::text(&summary, &attack, &output, args.plain)),

@@ -67,7 +67,8 @@ pub(crate) struct Args {
 
     /// Process whose memory to watch
     ///
-    /// Needed if the server's processes cannot be found by their listening socket, for example in a container.
+    /// Needed if the server's processes cannot be found by their listening socket: those of another user (unless you are root),
+    /// or in a container.
     #[arg(long, value_name = "PID", hide_short_help = true, help_heading = "Target")]
     pub(super) pid: Option<u32>,
 
@@ -168,7 +169,7 @@ Verdicts, each with its exit code:
   1  spills        the server writes what the client does not read to disk
   1  crashes       the server exits or is killed
   3  slow          too little moved within the time limit
-  3  inconclusive  the evidence does not show whether it is safe
+  3  inconclusive  the evidence does not show whether the server is safe
 
 Examples:
   echoctl audit 7007                                audit a running echo server

@@ -89,6 +89,15 @@ impl StimulusArgs {
         Ok((self.preset.to_string(), self.preset.script(host)))
     }
 
+    /// What is sent, for a headline, given the name from [`script`](StimulusArgs::script): `preset echo`.
+    pub(super) fn label(&self, name: &str) -> String {
+        match (&self.script, &self.request) {
+            (Some(_), _) => format!("script {name}"),
+            (None, Some(_)) => name.to_owned(),
+            (None, None) => format!("preset {name}"),
+        }
+    }
+
     /// The failure of an attack. If a step of a preset got no answer, it names the protocol that the server may not speak.
     pub(super) fn failure(&self, error: Error) -> Failure {
         let Error::Step { reason, .. } = &error else { return failure(error) };

@@ -39,6 +39,9 @@ pub(super) struct Summary {
     pub(super) upstreams: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) projection: Option<Projection>,
+    /// What was sent, for a headline: `preset echo`.
+    #[serde(skip)]
+    pub(super) label: String,
     /// The script's description of itself.
     #[serde(skip)]
     pub(super) about: Option<String>,
@@ -85,6 +88,7 @@ impl Summary {
             target: target.to_owned(),
             addr,
             preset: preset.to_owned(),
+            label: preset.to_owned(),
             connections: config.connections,
             bytes: config.budget,
             seconds: attack.seconds,

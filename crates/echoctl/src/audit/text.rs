@@ -82,18 +82,18 @@ pub(super) fn headline(summary: &Summary) -> String {
         Verdict::Disconnects if is_doubtful(summary) => {
             let input = Bytes(summary.figures.server_read);
             return format!(
-                "{}, {}: the server disconnected after {input} of input, perhaps because it did not understand it",
+                "{} ({}): the server disconnected after {input} of input, perhaps because it did not understand it",
                 short(&summary.target),
-                summary.preset
+                summary.label
             );
         }
         Verdict::Disconnects => "a client that does not read is disconnected",
         Verdict::Discards => "data that a client does not read is dropped",
         Verdict::Spills => "data that a client does not read fills the disk",
-        Verdict::Unbounded => "a client that does not read can exhaust its memory",
-        Verdict::Crashes => "a client that does not read can crash it",
-        Verdict::Slow => "too little moved within the time limit to judge it",
-        Verdict::Inconclusive => "the evidence does not show whether it is safe",
+        Verdict::Unbounded => "a client that does not read can exhaust the server's memory",
+        Verdict::Crashes => "a client that does not read can crash the server",
+        Verdict::Slow => "too little moved within the time limit to judge the server",
+        Verdict::Inconclusive => "the evidence does not show whether the server is safe",
     };
     // The size of a single request does not limit what the server buffers.
     let extent = if summary.verdict == Verdict::Unbounded && summary.is_repeated {
@@ -101,7 +101,7 @@ pub(super) fn headline(summary: &Summary) -> String {
     } else {
         String::new()
     };
-    format!("{}, {}: {meaning}{extent}", short(&summary.target), summary.preset)
+    format!("{} ({}): {meaning}{extent}", short(&summary.target), summary.label)
 }
 
 /// Whether a connection that was closed may have been closed for another reason than a client that does not read.
@@ -163,10 +163,12 @@ fn bystander(stats: &BystanderStats) -> String {
         );
     }
     let waits = match replies {
-        1 => format!("its only reply arrived within {longest}"),
+        1 => format!("its only request was answered within {longest}"),
         // Of fewer than 100 times, the 99th percentile is the longest.
-        2..100 => format!("all {replies} replies arrived within {longest}"),
-        _ => format!("99 % of its {replies} replies arrived within {p99}, the slowest within {longest}"),
+        2..100 => format!("each of its {replies} requests was answered within {longest}"),
+        _ => {
+            format!("99 % of its {replies} requests were answered within {p99}, the slowest within {longest}")
+        }
     };
     format!("meanwhile a healthy client was served: {waits}")
 }
@@ -184,7 +186,7 @@ pub(super) fn evidence(summary: &Summary, attack: &AuditOutcome) -> Table {
         largest.max_by_key(|&(bytes, _)| bytes).map_or_else(
             || none.clone(),
             |(bytes, t)| match t > figures.attack_seconds {
-                true => format!("{}, while it was drained", Bytes(bytes)),
+                true => format!("{}, while the client read", Bytes(bytes)),
                 false => Bytes(bytes).to_string(),
             },
         )
@@ -199,13 +201,20 @@ pub(super) fn evidence(summary: &Summary, attack: &AuditOutcome) -> Table {
     table = if summary.is_repeated {
         // An echo server also returns what had not yet left the client when the draining began.
         let has_unsent = figures.inside_server.is_some() && figures.drained > Some(figures.accepted);
-        let unsent = if has_unsent { " (with the client's send queue)" } else { "" };
-        table
-            .row(["drained at the end".to_owned(), drained(figures.drained) + unsent])
-            .row(["  not from kernel queues, estimated".to_owned(), drained(figures.drained_beyond_kernels)])
+        let unsent = if has_unsent { ", incl. the client's send queue" } else { "" };
+        let table = table.row(["drained at the end".to_owned(), drained(figures.drained) + unsent]);
+        // Of an echo server that stopped reading, the exact figure is above.
+        if figures.inside_server.is_some() && summary.verdict == Verdict::Bounded {
+            table
+        } else {
+            table.row([
+                "  not from kernel queues, estimated".to_owned(),
+                drained(figures.drained_beyond_kernels),
+            ])
+        }
     } else {
         // A server that sends without being asked goes on sending while it is drained: this is not a backlog.
-        table.row(["drained at the end, pending and new".to_owned(), drained(figures.drained)])
+        table.row(["read at the end (pending and later replies)".to_owned(), drained(figures.drained)])
     };
     table = table
         .row(["server memory, maximum".to_owned(), most(|sample| sample.server_memory)])

@@ -151,10 +151,10 @@ fn judge_disconnect(evidence: &Evidence, signals: &Signals) -> Option<Judgement>
         return Some(Judgement::with_advice(
             Verdict::Inconclusive,
             format!(
-                "the reply ({}) fitted into the kernels' queues, and the server closed the connection",
+                "the reply ({}) is so small that it fit into the kernels' queues, and the server closed the connection",
                 Bytes(signals.server_written)
             ),
-            "request something larger than the kernels' queues: 64 MiB or an endless stream",
+            "request a reply that exceeds the kernels' queues, such as 64 MiB or an endless stream",
         ));
     }
     let how = if disconnect.kind == DisconnectKind::Reset {

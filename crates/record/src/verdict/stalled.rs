@@ -102,7 +102,7 @@ fn judge_at_rest(evidence: &Evidence, signals: &Signals, stalled: &str) -> Judge
         );
     }
     let flat = match signals.growth {
-        Some(growth) => format!("and its memory stopped growing, {} above its start", Bytes(growth)),
+        Some(growth) => format!("and its memory stopped growing at {} above its initial size", Bytes(growth)),
         None => "and its memory stopped growing".to_owned(),
     };
     let stopped = if evidence.repeats {
