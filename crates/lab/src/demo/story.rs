@@ -43,7 +43,7 @@ pub fn conclusion(outcome: &Outcome) -> String {
     let (off, on) = (&outcome.off, &outcome.on);
     if off.summary.verified() == outcome.plan.total && on.summary.verified() == outcome.plan.total {
         format!(
-            "All {} came back to each client, every byte identical. Memory growth of the processes (waiting bytes and \
+            "All {} came back to each client, every byte identical. Memory growth of the server processes (waiting bytes and \
              everything else): OFF {}, ON {}.{}",
             Bytes(outcome.plan.total),
             off.growth(),
@@ -52,7 +52,7 @@ pub fn conclusion(outcome: &Outcome) -> String {
         )
     } else {
         format!(
-            "Of {} each, {} came back identical from OFF and {} from ON. Memory growth of the processes (waiting bytes \
+            "Of {} each, {} came back identical from OFF and {} from ON. Memory growth of the server processes (waiting bytes \
              and everything else): OFF {}, ON {}.",
             Bytes(outcome.plan.total),
             Bytes(off.summary.verified()),
