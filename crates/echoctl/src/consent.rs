@@ -5,7 +5,7 @@
 //! checked, and only those that pass are connected to.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
@@ -187,13 +187,29 @@ pub(crate) fn open_first<T>(
 
 /// Exit 4: no address of `name` could be connected to, for these reasons. If a loopback port is free, with a hint.
 fn unreachable(name: &str, tried: &[FailedAttempt], others: &[(SocketAddr, String)]) -> Failure {
-    let mut reasons: Vec<String> =
-        tried.iter().map(|tried| format!("{}: {}", tried.addr, tried.reason())).collect();
-    reasons.extend(others.iter().map(|(addr, reason)| format!("{addr}: {reason}")));
+    let mut reasons: Vec<(SocketAddr, String)> =
+        tried.iter().map(|tried| (tried.addr, tried.reason())).collect();
+    reasons.extend(others.iter().cloned());
+    let port = name.strip_prefix(':').unwrap_or(name);
+    let target = match port.parse::<u16>() {
+        Ok(port) => format!("port {port}"),
+        Err(_) => name.to_owned(),
+    };
     let message = match reasons.as_slice() {
         // The address is not repeated.
-        [reason] if reason.starts_with(&format!("{name}: ")) => format!("cannot connect to {reason}"),
-        _ => format!("cannot connect to {name}: {}", reasons.join("; ")),
+        [(addr, reason)] if addr.to_string() == name => format!("cannot connect to {name}: {reason}"),
+        [(at, first), rest @ ..]
+            if !rest.is_empty()
+                && rest.iter().all(|(addr, reason)| reason == first && addr.port() == at.port()) =>
+        {
+            let hosts: Vec<String> = reasons.iter().map(|(addr, _)| host(*addr)).collect();
+            format!("cannot connect to {target}: {first} ({})", hosts.join(" and "))
+        }
+        _ => {
+            let reasons: Vec<String> =
+                reasons.iter().map(|(addr, reason)| format!("{addr}: {reason}")).collect();
+            format!("cannot connect to {target}: {}", reasons.join("; "))
+        }
     };
     let failure = Failure::new(Exit::Unreachable, anyhow!(message));
     let is_free = |tried: &&FailedAttempt| {
@@ -206,6 +222,14 @@ fn unreachable(name: &str, tried: &[FailedAttempt], others: &[(SocketAddr, Strin
             tried.addr
         )),
         None => failure,
+    }
+}
+
+/// The host of an address, as it is written before a port.
+fn host(addr: SocketAddr) -> String {
+    match addr.ip() {
+        IpAddr::V4(host) => host.to_string(),
+        IpAddr::V6(host) => format!("[{host}]"),
     }
 }
 
@@ -344,5 +368,20 @@ mod tests {
         let message = unreachable("192.0.2.1:7007", &[tried], &[]).to_string();
 
         assert_eq!(message, "cannot connect to 192.0.2.1:7007: connection refused");
+    }
+
+    #[test]
+    fn one_reason_for_all_addresses_is_given_once() {
+        let attempt = |addr: &str| FailedAttempt {
+            addr: addr.parse().unwrap(),
+            error: io::ErrorKind::ConnectionRefused.into(),
+            timeout: CONNECT_TIMEOUT,
+        };
+
+        let message = unreachable("38499", &[attempt("127.0.0.1:38499"), attempt("[::1]:38499")], &[]);
+
+        let message = message.to_string();
+        let expected = "cannot connect to port 38499: connection refused (127.0.0.1 and [::1])";
+        assert_eq!(message.lines().next(), Some(expected));
     }
 }

@@ -26,7 +26,7 @@ use super::stall::{PRESSURE_SECONDS, STALL_SECONDS, Stall};
 pub(super) struct Observed {
     /// The longest time for which the producer was held back, in seconds.
     pub(super) longest_wait: f64,
-    /// Bytes that the server had read when most were in flight, as in the table.
+    /// Bytes that the server had read when most were pending, as in the table.
     pub(super) read: u64,
     /// The most bytes that the server had read and not written back.
     pub(super) unwritten: u64,
@@ -41,7 +41,11 @@ pub(super) fn judge(evidence: &Evidence, observed: Observed) -> Judgement {
     let ruled = evidence.judge();
     let case = Case::of(evidence, observed);
     match ruled.verdict {
-        Verdict::Disconnects | Verdict::Crashes | Verdict::Spills => ruled,
+        // The last sample before a connection is closed is older than its last byte.
+        Verdict::Disconnects | Verdict::Crashes => {
+            Judgement { reason: ruled.reason.replacen(" and ", " and at least ", 1), ..ruled }
+        }
+        Verdict::Spills => ruled,
         Verdict::Bounded => Judgement { reason: case.stopped(), ..ruled },
         Verdict::Unbounded if case.stall.stalled_for >= STALL_SECONDS => inconclusive(case.late(), LONGER),
         Verdict::Unbounded if case.is_growth_of_others() => case.not_ours(),
@@ -72,6 +76,8 @@ pub(super) fn since_it_stopped_reading(points: &mut [Point]) {
 struct Case {
     stall: Stall,
     observed: Observed,
+    /// Seconds that the run took.
+    duration: f64,
     /// Input that the server has read.
     read: u64,
     /// The most that it had read and not written back.
@@ -88,6 +94,7 @@ impl Case {
         Case {
             stall: Stall::of(&evidence.points),
             observed,
+            duration: evidence.max_duration,
             read: last.server_read().max(observed.read),
             unwritten: observed.unwritten.max(last.server_read().saturating_sub(last.server_written())),
             in_flight: last.sample.produced.saturating_sub(last.sample.consumed),
@@ -182,7 +189,7 @@ impl Case {
         if self.in_flight <= self.kernel_buffering {
             return inconclusive(
                 format!(
-                    "only {} were in flight at the end, which the kernel queues can hold: the server was not put to the test",
+                    "only {} were pending at the end, which the kernel queues can hold: the server was not put to the test",
                     Bytes(self.in_flight)
                 ),
                 "read less or send more, with --no-read or a higher --rate",
@@ -207,10 +214,13 @@ impl Case {
     }
 
     fn pressed(&self) -> String {
+        let span = match self.stall.pressed_for >= MOST_OF_RUN * self.duration {
+            true => "run".to_owned(),
+            false => format!("last {}", Seconds(self.stall.pressed_for)),
+        };
         format!(
-            "the server read only as fast as its replies were read: input waited for most of the last {}, and the producer was \
+            "the server read only as fast as its replies were read: input waited for most of the {span}, and the producer was \
              held back for at most {} at a time{}",
-            Seconds(self.stall.pressed_for),
             Seconds(self.observed.longest_wait),
             self.memory()
         )
@@ -296,6 +306,9 @@ fn inconclusive(reason: String, try_next: &str) -> Judgement {
         wants_second_pass: false,
     }
 }
+
+/// Fraction of a run that is most of it.
+const MOST_OF_RUN: f64 = 0.8;
 
 /// Seconds. Shorter waits are normal for the kernel's queues.
 const HELD_BACK: f64 = 0.5;

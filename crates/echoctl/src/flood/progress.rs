@@ -9,7 +9,7 @@ use echoctl_record::{Bytes, Queues, Sample, Seconds};
 
 use super::args::Args;
 use crate::output::{is_live, offer_json, offer_note, terminal_size};
-use crate::view::path::{Context, PathView};
+use crate::view::path::{Context, PathView, does_not_hold};
 use crate::view::screen::Screen;
 
 /// One of three forms of output.
@@ -36,6 +36,10 @@ pub(super) struct Update<'a> {
     pub(super) is_alive: bool,
     /// Whether all connections have sent everything.
     pub(super) has_sent_all: bool,
+    /// The growth of the server's memory at which the run stops.
+    pub(super) growth_limit: u64,
+    /// Whether the client reads at a rate below that of the producer.
+    pub(super) is_slow_reader: bool,
     /// The most memory that the server had.
     pub(super) most_memory: Option<u64>,
 }
@@ -78,7 +82,7 @@ impl ProgressView {
             }
             ProgressView::Live { screen, view, next, title, shown } => {
                 let is_over = update.totals.open == 0;
-                // The last frame shows the bytes in flight, and not the empty queues of a closed connection.
+                // The last frame shows the pending bytes, and not the empty queues of a closed connection.
                 if (is_over && sample.produced > sample.consumed) || !update.is_alive {
                     let Some(mut left) = shown.take() else { return Ok(()) };
                     if update.is_alive {
@@ -86,8 +90,8 @@ impl ProgressView {
                         view.add(*sample);
                     }
                     left.is_last = true;
-                    if left.held_back.is_some() {
-                        // The same figures as in the result below it.
+                    if left.held_back.is_some() && !left.is_slow_reader {
+                        // The same figures as in the result below it. A slow reader holds back in many short waits.
                         left.held_back = Some(update.totals.longest_stall.as_secs_f64());
                     }
                     left.most_memory = update.most_memory;
@@ -112,17 +116,18 @@ impl ProgressView {
     }
 }
 
-/// One line for logs and pipes, of at most 80 columns. `unwritten` is what the server has read and not written back, whether its
-/// memory holds it or not.
+/// One line for logs and pipes, of at most 80 columns. What the server has read and not written back is `in server` or, where its
+/// memory does not hold it, `unwritten`.
 fn line(update: &Update) -> String {
     let now = &update.look.sample;
     let shown = |bytes: Option<u64>| bytes.map_or("?".to_owned(), |bytes| Bytes(bytes).to_string());
     let held_back = update.held_back.filter(|time| *time >= HELD_BACK).map(|time| time.as_secs_f64());
-    let held_back = held_back.map(|time| format!("waits {}", Seconds(time)));
+    let held_back = held_back.map(|time| format!("held back {}", Seconds(time)));
     let growth = now.server_memory.zip(update.first.server_memory);
     let growth = growth.map(|(now, first)| now.saturating_sub(first));
+    let inside = if does_not_hold(now, growth) { "unwritten" } else { "in server" };
     let text = format!(
-        "{:3.0} s  sent {:<7} read back {:<7} unwritten {:<7} mem +{:<7} {}",
+        "{:3.0} s  sent {:<7} read {:<7} {inside} {:<7} mem +{:<7} {}",
         now.t,
         shown(Some(now.produced)),
         shown(Some(now.consumed)),
@@ -142,6 +147,8 @@ fn context(update: &Update, title: &str) -> Context {
         base_memory: update.first.server_memory,
         available: echoctl_observe::available_memory(),
         most_memory: None,
+        growth_limit: Some(update.growth_limit),
+        is_slow_reader: update.is_slow_reader,
         has_sent_all: update.has_sent_all,
         is_last: false,
     }
@@ -155,6 +162,7 @@ fn what(config: &Config) -> String {
     };
     let reads = match config.reading {
         Reading::All => "reads all".to_owned(),
+        Reading::Nothing if config.drain_at_end => "reads after sending".to_owned(),
         Reading::Nothing => "never reads".to_owned(),
         Reading::AtRate(rate) => format!("reads {}/s", Bytes(rate)),
         Reading::For(time) => format!("reads for {}", Seconds(time.as_secs_f64())),

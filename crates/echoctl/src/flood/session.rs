@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use echoctl_client::{Config, Connection, Ending, Flood, Outcome, Phase, Reading, StopHandle, Totals};
+use echoctl_client::{Config, Connection, Ending, Flood, Outcome, Phase, Rate, Reading, StopHandle, Totals};
 use echoctl_lab::watched;
 use echoctl_observe::{MAX_PER_SAMPLE, MemoryShare, Observation, Sampler, TcpState};
 use echoctl_record::{Machine, Point, Queues, Sample, decimate};
@@ -166,6 +166,8 @@ impl Session {
             is_alive,
             has_sent_all,
             most_memory,
+            growth_limit: self.memory.limit,
+            is_slow_reader: self.is_slow_reader(),
         };
         self.view.show(&update)
     }
@@ -214,6 +216,21 @@ impl Session {
             Reading::All | Reading::Pause { .. } => false,
         };
         self.is_sending() && starved
+    }
+
+    /// Whether the client reads at a rate below that of the producer.
+    pub(super) fn is_slow_reader(&self) -> bool {
+        match (self.config.reading, self.config.rate) {
+            (Reading::AtRate(read), Rate::Limited(sent)) => read < sent,
+            (Reading::AtRate(_), Rate::Max) => true,
+            _ => false,
+        }
+    }
+
+    /// Seconds, up to now, in which no connection could write.
+    pub(super) fn total_wait(&self) -> f64 {
+        let steps = self.points.windows(2).filter(|pair| pair[0].blocked);
+        steps.map(|pair| pair[1].sample.t - pair[0].sample.t).sum()
     }
 
     fn is_sending(&self) -> bool {

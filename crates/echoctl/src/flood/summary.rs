@@ -129,10 +129,10 @@ impl Session {
         if self.peak.produced > 0 && has_table {
             output::flush_notes();
             print(format_args!(
-                "\nWhere the bytes were when most were in flight (after {}):\n",
+                "\nWhere the bytes were after {}, when most were sent and not read back:\n",
                 Seconds(self.peak.t)
             ))?;
-            print(path::table(&self.peak, self.first.and_then(|first| first.server_memory)))?;
+            print(path::table(&self.peak, self.most_growth()))?;
         }
         let mut text = self.sentence(outcome, summary);
         // The reason of an inconclusive verdict contains it.
@@ -185,9 +185,12 @@ impl Session {
         let queues = Queues::of(&self.peak);
         let kernel = [queues.client_send, queues.server_receive, queues.server_send, queues.client_receive];
         let bytes = kernel.into_iter().sum::<Option<u64>>()?;
+        let memory =
+            self.peak.kernel_memory.map(|memory| format!(" (in {} of kernel memory)", Bytes(memory)));
+        let memory = memory.unwrap_or_default();
         (summary.verdict.is_some() && !is_fixed && bytes >= NOTABLE_BUFFERING).then(|| {
             format!(
-                "Kernel queues of both ends held {}. This figure differs between runs, because the kernel resizes receive \
+                "The kernel queues of both ends held {} of data{memory}. This figure differs between runs, because the kernel resizes receive \
                  buffers while data flows.",
                 Bytes(bytes)
             )
@@ -209,7 +212,7 @@ impl Session {
                 false => format!("All {sent} came back, every byte identical."),
             }
         } else if summary.consumed == 0 {
-            format!("{sent} were sent, and nothing was read.")
+            format!("{sent} were sent, and the client read none of the replies.")
         } else if summary.verified() == summary.consumed {
             format!("{sent} were sent and {} read, every byte identical.", Bytes(summary.consumed))
         } else {
@@ -217,10 +220,15 @@ impl Session {
         };
         text.extend(outcome.drain.map(|drain| drained(drain, self.config.reading)));
         if summary.stalled_seconds >= 0.5 {
-            let held_back = Seconds(summary.stalled_seconds);
+            let longest = Seconds(summary.stalled_seconds);
+            let total = self.total_wait();
+            let held_back = match total > summary.stalled_seconds + LONGEST_OF_MANY {
+                true => format!("{} in total, at most {longest} at a time", Seconds(total)),
+                false => longest.to_string(),
+            };
             let pending = Bytes(summary.produced.saturating_sub(summary.consumed));
             let and_then = if self.server_ended || self.closed_by_server || was_closed(outcome) {
-                ", and then the server closed the connection: the bytes in flight are lost.".to_owned()
+                ", and then the server closed the connection: the pending bytes are lost.".to_owned()
             } else if !outcome.is_good() {
                 ".".to_owned()
             } else if pending.0 == 0 {
@@ -268,7 +276,7 @@ fn missing_from_memory(summary: &Summary) -> Option<String> {
     })
 }
 
-/// Whether the server closed a connection before it was asked to.
+/// Whether the server reset a connection, or closed it before the client had finished sending.
 fn was_closed(outcome: &Outcome) -> bool {
     outcome.endings.iter().any(|ending| matches!(ending, Ending::PeerClosed { .. }))
 }
@@ -306,6 +314,9 @@ fn faults(outcome: &Outcome) -> Vec<String> {
 
 /// Columns of readable text.
 const MAX_COLUMNS: usize = 100;
+
+/// Seconds by which all waits together exceed the longest one, where there were several.
+const LONGEST_OF_MANY: f64 = 0.5;
 
 /// Bytes in kernel queues that are worth an explanation.
 const NOTABLE_BUFFERING: u64 = 1 << 20;

@@ -22,7 +22,15 @@ impl Layout {
         // Some terminals wrap in their last column.
         let columns = terminal.saturating_sub(1).clamp(MIN_COLUMNS, MAX_COLUMNS);
         if columns >= MAX_COLUMNS {
-            return Layout { columns, indent: 2, name: 22, bytes: 9, gap: 2, bar: BAR, occupancy: 10 };
+            return Layout {
+                columns,
+                indent: 2,
+                name: 22,
+                bytes: 9,
+                gap: 2,
+                bar: BAR,
+                occupancy: MAX_OCCUPANCY,
+            };
         }
         let bar = (columns - MIN_COLUMNS + MIN_BAR).min(BAR);
         Layout { columns, indent: 1, name: 20, bytes: 9, gap: 1, bar, occupancy: 6 }
@@ -47,6 +55,8 @@ impl Layout {
     ) -> String {
         let Layout { indent, name: width, bytes: size, gap, bar: bars, occupancy: full, .. } = *self;
         let indent = 2 * indent;
+        // The narrow column has room for the number only.
+        let occupancy = if full < MAX_OCCUPANCY { occupancy.trim_end_matches(" used") } else { occupancy };
         let bytes = bytes.map_or("not visible here".to_owned(), |bytes| Bytes(bytes).to_string());
         format!(
             "{:indent$}{name:<width$}{bytes:>size$}{:gap$}{bar:<bars$}{:gap$}{occupancy:<full$}{trend}",
@@ -82,6 +92,9 @@ pub(super) fn bar(part: u64, total: u64, columns: usize) -> String {
 /// Columns of a bar in the wide layout, and at least.
 const BAR: usize = 18;
 const MIN_BAR: usize = 8;
+
+/// Columns of how full a queue is, in the wide layout: `99 % used`.
+const MAX_OCCUPANCY: usize = 10;
 
 /// Columns of the wide layout.
 const MAX_COLUMNS: usize = 79;

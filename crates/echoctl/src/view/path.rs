@@ -1,13 +1,13 @@
 //! Draws the path of a byte: every queue between producer and consumer, in order.
 //!
 //! ```text
-//!   produced                  8.7 MiB  HELD BACK for 2.5 s           0 B/s
+//!   sent by the client        8.7 MiB  HELD BACK for 2.5 s           0 B/s
 //!     client send queue       3.9 MiB  ████████            full      steady
 //!     server receive queue    763 KiB  █▌                  full      steady
 //!     INSIDE THE SERVER        16 KiB  ▏                             steady
 //!     server send queue       3.9 MiB  ████████▏           full      steady
 //!     client receive queue    126 KiB  ▎                   full      steady
-//!   consumed                      0 B                                0 B/s
+//!   read by the client            0 B                                0 B/s
 //! ```
 //!
 //! All bars have one scale, the bytes in flight, and so show where these are. Beside each bar is how full the queue is. Nothing
@@ -17,7 +17,7 @@ use std::fmt::Write;
 
 use echoctl_lab::kit::wrap;
 use echoctl_observe::{Occupancy, PathState};
-use echoctl_record::{Bytes, Queues, Sample, Seconds};
+use echoctl_record::{Bytes, Queues, Rate, Sample, Seconds};
 
 use super::layout::{Layout, bar};
 use super::trend::Recent;
@@ -45,6 +45,10 @@ pub(crate) struct Context {
     pub(crate) most_memory: Option<u64>,
     /// Memory available on this machine, in bytes.
     pub(crate) available: Option<u64>,
+    /// The growth of the server's memory at which the run stops, in bytes.
+    pub(crate) growth_limit: Option<u64>,
+    /// Whether the client reads at a rate below that of the producer.
+    pub(crate) is_slow_reader: bool,
     /// Whether all connections have sent everything.
     pub(crate) has_sent_all: bool,
     /// Whether this is the last frame, which stays.
@@ -67,16 +71,21 @@ impl PathView {
 
         let mut path = Vec::new();
         let remark = held_back.map(|seconds| layout.held_back(seconds)).unwrap_or_default();
-        let producing = self.recent.flow(|sample| Some(sample.produced));
-        path.push(layout.counter("produced", now.produced, &remark, &producing));
+        // A producer that is held back sends nothing, whatever it sent a second ago.
+        let producing = match held_back {
+            Some(_) => Rate(0.0).to_string(),
+            None => self.recent.flow(|sample| Some(sample.produced)),
+        };
+        path.push(layout.counter(SENT, now.produced, &remark, &producing));
         let in_flight = now.produced.saturating_sub(now.consumed);
         path.extend(QUEUES.iter().map(|queue| self.queue(queue, now, in_flight, context, &layout)));
         let consuming = self.recent.flow(|sample| Some(sample.consumed));
-        path.push(layout.counter("consumed", now.consumed, "", &consuming));
+        path.push(layout.counter(READ, now.consumed, "", &consuming));
 
         let mut details = layout.field("server", &context.server);
         details.extend(layout.field("memory", &self.memory(now, context)));
-        let exhaustion = self.exhaustion(context);
+        // A run that is over grows no more.
+        let exhaustion = if context.is_last { String::new() } else { self.exhaustion(now, context) };
         // An empty line keeps the lines below in place, until the last frame.
         if !(exhaustion.is_empty() && context.is_last) {
             details.extend(layout.field("", &exhaustion));
@@ -110,7 +119,8 @@ impl PathView {
         context: &Context,
         layout: &Layout,
     ) -> String {
-        let name = queue.name(now, context.base_memory);
+        let memory = context.most_memory.or(now.server_memory);
+        let name = queue.name(now, growth(memory, context.base_memory));
         let Some(bytes) = (queue.bytes)(&Queues::of(now)) else {
             return layout.queue(name, None, "", "", "");
         };
@@ -144,11 +154,19 @@ impl PathView {
         text
     }
 
-    /// When the machine's memory will be used up, if the server's memory grows.
-    fn exhaustion(&self, context: &Context) -> String {
+    /// When the run stops and when the machine's memory would be used up, if the server's memory grows.
+    fn exhaustion(&self, now: &Sample, context: &Context) -> String {
         let rising = self.recent.slope(|sample| sample.server_memory).filter(|&slope| slope > RISING);
         let Some((slope, available)) = rising.zip(context.available) else { return String::new() };
-        format!("the machine's memory would be full in {}", until(available as f64 / slope))
+        let full_in = until(available as f64 / slope);
+        let grown = growth(now.server_memory, context.base_memory).unwrap_or(0);
+        match context.growth_limit {
+            Some(limit) if limit.saturating_sub(grown) < available => {
+                let stops_in = until(limit.saturating_sub(grown) as f64 / slope);
+                format!("flood stops at {} of growth in {stops_in} (memory full in {full_in})", Bytes(limit))
+            }
+            _ => format!("the machine's memory would be full in {full_in}"),
+        }
     }
 
     /// What all of this means, in one sentence.
@@ -157,24 +175,28 @@ impl PathView {
         let memory = self.recent.slope(|sample| sample.server_memory).unwrap_or(0.0);
         let produced = self.recent.slope(|sample| Some(sample.produced)).unwrap_or(0.0);
         let consumed = self.recent.slope(|sample| Some(sample.consumed)).unwrap_or(0.0);
-        if held_back.is_some() {
+        if held_back.is_some() && context.is_slow_reader {
+            "Backpressure: the server reads only as fast as the client does, so the producer has to wait."
+        } else if held_back.is_some() {
             "Backpressure: the server stopped reading, so the producer has to wait."
-        } else if inside > RISING && does_not_hold(now, context.base_memory) {
+        } else if inside > RISING && does_not_hold(now, growth(now.server_memory, context.base_memory)) {
             "The server keeps reading, but its memory does not hold the bytes: it drops them, or it does not echo."
         } else if inside > RISING && memory > RISING {
             "No backpressure: the server keeps reading and buffers in memory what the client does not read."
         } else if inside > RISING {
             "The server keeps reading, although the client does not read its replies."
         } else if produced > RISING && consumed > 0.8 * produced {
-            "Steady flow: everything that is produced is consumed."
+            "Steady flow: every byte that is sent is read back."
         } else if now.produced == 0 {
             "Nothing has been sent yet."
         } else if now.produced == now.consumed {
-            "No bytes are in flight: everything that was produced is consumed."
+            "Nothing is pending: every byte that was sent has been read back."
         } else if context.has_sent_all && consumed > 0.0 {
             "Sending has ended; the queues are draining."
         } else if context.has_sent_all {
             "Sending has ended, and the client has not read everything yet."
+        } else if consumed > produced + RISING && context.is_slow_reader {
+            "The producer is still held back; the reader is working through what is queued."
         } else if consumed > produced + RISING {
             "The consumer is faster than the producer, and the queues drain."
         } else {
@@ -195,15 +217,19 @@ struct Queue {
 impl Queue {
     /// Its label. Only an echo server that buffers pending replies has a queue inside. Where its memory shows that it does
     /// not, the difference of the two counters gets a name of its own.
-    fn name(&self, now: &Sample, base_memory: Option<u64>) -> &'static str {
-        if self.name == INSIDE && does_not_hold(now, base_memory) { "READ, NOT WRITTEN" } else { self.name }
+    fn name(&self, now: &Sample, growth: Option<u64>) -> &'static str {
+        if self.name == INSIDE && does_not_hold(now, growth) { "READ, NOT WRITTEN" } else { self.name }
     }
 }
 
-/// Whether the server's memory does not hold what it has read and not written back.
-fn does_not_hold(now: &Sample, base_memory: Option<u64>) -> bool {
+/// Growth of the server's memory, if it is visible.
+fn growth(memory: Option<u64>, base: Option<u64>) -> Option<u64> {
+    memory.zip(base).map(|(memory, base)| memory.saturating_sub(base))
+}
+
+/// Whether the server's memory, which grew by `growth` bytes, does not hold what it has read and not written back.
+pub(crate) fn does_not_hold(now: &Sample, growth: Option<u64>) -> bool {
     let unwritten = Queues::of(now).inside_server;
-    let growth = now.server_memory.zip(base_memory).map(|(now, base)| now.saturating_sub(base));
     unwritten.zip(growth).is_some_and(|(unwritten, growth)| exceeds_memory(unwritten, growth))
 }
 
@@ -246,15 +272,15 @@ const QUEUES: [Queue; 5] = [
     },
 ];
 
-/// Table of one sample: where its bytes were. The rows add up.
-pub(crate) fn table(sample: &Sample, base_memory: Option<u64>) -> String {
-    let mut text = format!("  {:<26}{:>10}\n", "produced", Bytes(sample.produced).to_string());
+/// Table of one sample: where its bytes were, in a server whose memory grew by `growth` bytes. The rows add up.
+pub(crate) fn table(sample: &Sample, growth: Option<u64>) -> String {
+    let mut text = format!("  {:<26}{:>10}\n", SENT, Bytes(sample.produced).to_string());
     for queue in &QUEUES {
         let bytes = (queue.bytes)(&Queues::of(sample));
         let bytes = bytes.map_or("not visible".to_owned(), |bytes| Bytes(bytes).to_string());
-        let _ = writeln!(text, "    {:<24}{bytes:>10}", queue.name(sample, base_memory));
+        let _ = writeln!(text, "    {:<24}{bytes:>10}", queue.name(sample, growth));
     }
-    let _ = write!(text, "  {:<26}{:>10}", "consumed", Bytes(sample.consumed).to_string());
+    let _ = write!(text, "  {:<26}{:>10}", READ, Bytes(sample.consumed).to_string());
     text
 }
 
@@ -295,7 +321,7 @@ fn occupancy(queue: Occupancy) -> String {
     match queue.fraction().map(|part| (part * 100.0) as u64) {
         _ if queue.is_full() => FULL.to_owned(),
         None | Some(0) => String::new(),
-        Some(percent) => format!("{percent} %"),
+        Some(percent) => format!("{} % used", percent.min(99)),
     }
 }
 
@@ -307,6 +333,10 @@ fn until(seconds: f64) -> String {
         s => format!("{:.0} h", s / 3600.0),
     }
 }
+
+/// Labels of the two ends, as in the reports.
+const SENT: &str = "sent by the client";
+const READ: &str = "read by the client";
 
 /// Label of the bytes that an echo server buffers.
 const INSIDE: &str = "INSIDE THE SERVER";

@@ -78,6 +78,7 @@ fn reading_as_fast_as_a_slow_reader_is_bounded() {
     let judgement = judge(&evidence, observed(&evidence, 0.9));
 
     assert_eq!(judgement.verdict, Verdict::Bounded, "{judgement:?}");
+    assert!(judgement.reason.contains("for most of the run"), "{judgement:?}");
 }
 
 #[test]
