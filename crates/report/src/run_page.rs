@@ -129,7 +129,7 @@ fn figures(run: &Run) -> Vec<(String, String)> {
             (Bytes(bytes).to_string(), format!("maximum inside the server{during}"))
         }),
         blocked.map(|seconds| figure(seconds, "longest time for which the client was blocked")),
-        sent.map(|bytes| figure(Bytes(bytes).to_string(), "sent by the client")),
+        sent.map(|bytes| figure(Bytes(bytes).to_string(), "written by the client")),
     ];
     all.into_iter().flatten().collect()
 }

@@ -1,7 +1,7 @@
 //! Draws the path of a byte: every queue between producer and consumer, in order.
 //!
 //! ```text
-//!   sent by the client        8.7 MiB  HELD BACK for 2.5 s           0 B/s
+//!   written by the client     8.7 MiB  HELD BACK for 2.5 s           0 B/s
 //!     client send queue       3.9 MiB  ████████            full      steady
 //!     server receive queue    763 KiB  █▌                  full      steady
 //!     INSIDE THE SERVER        16 KiB  ▏                             steady
@@ -335,7 +335,7 @@ fn until(seconds: f64) -> String {
 }
 
 /// Labels of the two ends, as in the reports.
-const SENT: &str = "sent by the client";
+const SENT: &str = "written by the client";
 const READ: &str = "read by the client";
 
 /// Label of the bytes that an echo server buffers.

@@ -22,7 +22,7 @@ pub fn path(sample: &Sample, limits: &SocketLimits) -> Table {
         format!("Where the bytes were at the peak ({})", Seconds(sample.t)),
         ["place", "in memory of", "bytes"],
     )
-    .row(row("sent by the client", "", Some(sample.produced)))
+    .row(row("written by the client", "", Some(sample.produced)))
     .row(row("  client send queue", "the client's kernel", queues.client_send))
     .row(row("  server receive queue", "the server's kernel", queues.server_receive));
     // A server that need not echo has no such figure, and what it sends is not what it was sent.
