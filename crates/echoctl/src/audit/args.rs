@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(value_name = "ADDR", value_hint = ValueHint::Other)]
     pub(super) addr: Option<String>,
 
-    /// Command that starts the server
+    /// Command that starts the server; it must listen on $PORT
     #[arg(last = true, value_name = "CMD", value_hint = ValueHint::CommandWithArguments)]
     pub(super) command: Vec<OsString>,
 

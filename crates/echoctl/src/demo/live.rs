@@ -49,7 +49,7 @@ impl Live {
     }
 }
 
-/// The line above the first [`line`].
+/// The line above the first [`line()`].
 pub(super) const LINES: &str = "\nGrowth of each server's memory, and bytes that its client has written:";
 
 /// A moment as one line, for logs and pipes.

@@ -129,7 +129,7 @@ impl Session {
         if self.peak.produced > 0 && has_table {
             output::flush_notes();
             print(format_args!(
-                "\nWhere the bytes were after {}, when most were sent and not read back:\n",
+                "\nWhere the bytes were after {}, with the most pending (sent, not read back):\n",
                 Seconds(self.peak.t)
             ))?;
             print(path::table(&self.peak, self.most_growth()))?;

@@ -80,7 +80,7 @@ pub(crate) fn print(text: impl fmt::Display) -> io::Result<()> {
     print_styled(&text.to_string().into())
 }
 
-/// Writes styled text to stdout, as [`print`] does.
+/// Writes styled text to stdout, as [`print()`] does.
 pub(crate) fn print_styled(text: &Styled) -> io::Result<()> {
     STDOUT.write(|_| Ok(line(text.print(colour()), 0)))
 }

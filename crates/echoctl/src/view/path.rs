@@ -163,7 +163,10 @@ impl PathView {
         match context.growth_limit {
             Some(limit) if limit.saturating_sub(grown) < available => {
                 let stops_in = until(limit.saturating_sub(grown) as f64 / slope);
-                format!("flood stops at {} of growth in {stops_in} (memory full in {full_in})", Bytes(limit))
+                format!(
+                    "would grow by {}, flood's limit, in {stops_in} (memory full in {full_in})",
+                    Bytes(limit)
+                )
             }
             _ => format!("the machine's memory would be full in {full_in}"),
         }

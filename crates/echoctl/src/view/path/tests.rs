@@ -89,7 +89,7 @@ fn the_growth_at_which_flood_stops_is_shown() {
 
     let text = view.text(&context, (80, 24));
 
-    assert!(text.contains("flood stops at 1 GiB of growth in 15 s (memory full in 4 min)\n"), "{text}");
+    assert!(text.contains("would grow by 1 GiB, flood's limit, in 15 s (memory full in 4 min)\n"), "{text}");
 }
 
 #[test]
