@@ -1,4 +1,4 @@
-//! Promise: a peer that exceeds a limit loses only its own connection, and the others are served on.
+//! Promise: a peer that exceeds a limit loses only its own connection, and the others are still served.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -68,25 +68,9 @@ fn further_connections_wait_until_one_closes() {
     assert_eq!(&got, b"c\n", "the third is served after the second is closed");
 }
 
-/// Every I/O model and policy in which output can be pending.
-fn with_pending_output() -> impl Iterator<Item = (Io, Policy)> {
-    let limit = 64 << 10;
-    let policies = [
-        Policy::Await,
-        Policy::Off,
-        Policy::Bounded { limit },
-        Policy::Watermark { limit, resume_at: 0 },
-        Policy::Drop { limit },
-        Policy::Disconnect { limit, grace: Duration::from_secs(3600) },
-        Policy::Budget { limit },
-    ];
-    let tasks = policies.into_iter().map(|policy| (Io::Tasks, policy));
-    tasks.chain([Io::Threads, Io::OneThread].map(|io| (io, Policy::Await)))
-}
-
 #[test]
 fn a_peer_that_stops_reading_exceeds_the_write_timeout() {
-    for (io, policy) in with_pending_output() {
+    for (io, policy) in every_io_and_policy(64 << 10) {
         let write_timeout = Some(Duration::from_millis(50));
         let server = TestServer::start(Config { io, policy, write_timeout, ..Config::default() });
         let (mut idle, peer) = (server.peer(), server.peer());
@@ -103,7 +87,7 @@ fn a_peer_that_stops_reading_exceeds_the_write_timeout() {
 
 #[test]
 fn a_peer_that_stops_reading_is_below_the_minimum_rate() {
-    for (io, policy) in with_pending_output() {
+    for (io, policy) in every_io_and_policy(64 << 10) {
         let min_rate = Some(MinRate { bytes_per_second: 1000, period: Duration::from_millis(50) });
         let server = TestServer::start(Config { io, policy, min_rate, ..Config::default() });
         let (mut idle, peer) = (server.peer(), server.peer());
@@ -123,7 +107,7 @@ fn a_peer_that_stops_reading_is_below_the_minimum_rate() {
 fn a_slow_reader_survives_the_limits_of_output() {
     // A policy that drops frames may leave too few to read slowly.
     let is_lossless = |(_, policy): &_| !matches!(policy, Policy::Drop { .. });
-    for (io, policy) in with_pending_output().filter(is_lossless) {
+    for (io, policy) in every_io_and_policy(64 << 10).filter(is_lossless) {
         // Only a hung reader is so slow. Which limits suit which reader is tested beside the code, without a clock.
         let min_rate = Some(MinRate { bytes_per_second: 1, period: Duration::from_secs(3600) });
         let write_timeout = Some(Duration::from_secs(3600));

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use echoctl_server::{CloseReason, Config, Event, Policy, ReplyQueue, Server, Stats, Totals, runtime};
+use echoctl_server::{CloseReason, Config, Event, Io, Policy, ReplyQueue, Server, Stats, Totals, runtime};
 use tokio::sync::oneshot;
 
 /// A running server. Dropping it shuts it down.
@@ -157,6 +157,21 @@ pub(crate) fn lines(length: usize, total: usize) -> Vec<u8> {
         bytes.push(b'\n');
     }
     bytes
+}
+
+/// Every I/O model and policy, with `limit` bytes for the policies that have a limit.
+pub(crate) fn every_io_and_policy(limit: usize) -> impl Iterator<Item = (Io, Policy)> {
+    let policies = [
+        Policy::Await,
+        Policy::Off,
+        Policy::Bounded { limit },
+        Policy::Watermark { limit, resume_at: 0 },
+        Policy::Drop { limit },
+        Policy::Disconnect { limit, grace: Duration::from_secs(3600) },
+        Policy::Budget { limit },
+    ];
+    let tasks = policies.into_iter().map(|policy| (Io::Tasks, policy));
+    tasks.chain([Io::Threads, Io::OneThread].map(|io| (io, Policy::Await)))
 }
 
 /// Writes everything on a separate thread; the peer can be read in the meantime.
