@@ -41,11 +41,7 @@ pub(super) fn judge(evidence: &Evidence, observed: Observed) -> Judgement {
     let ruled = evidence.judge();
     let case = Case::of(evidence, observed);
     match ruled.verdict {
-        // The last sample before a connection is closed is older than its last byte.
-        Verdict::Disconnects | Verdict::Crashes => {
-            Judgement { reason: ruled.reason.replacen(" and ", " and at least ", 1), ..ruled }
-        }
-        Verdict::Spills => ruled,
+        Verdict::Disconnects | Verdict::Crashes | Verdict::Spills => ruled,
         Verdict::Bounded => Judgement { reason: case.stopped(), ..ruled },
         Verdict::Unbounded if case.stall.stalled_for >= STALL_SECONDS => inconclusive(case.late(), LONGER),
         Verdict::Unbounded if case.is_growth_of_others() => case.not_ours(),

@@ -2,8 +2,9 @@
 
 use std::io;
 
-use echoctl_client::{CloseKind, Drain, Ending, Outcome, Reading};
+use echoctl_client::{CloseKind, Config, Drain, Ending, Outcome, Reading};
 use echoctl_lab::kit::wrap;
+use echoctl_observe::KernelBuffering;
 use echoctl_record::{Bytes, DisconnectKind, Evidence, Judgement, Queues, Rate, Seconds, Summary, Verdict};
 
 use super::judge::{Observed, judge, since_it_stopped_reading};
@@ -79,7 +80,7 @@ impl Session {
             unit: *self.config.sizes.end() as u64,
             budget: BUDGET,
             max_duration: outcome.elapsed.as_secs_f64(),
-            kernel_buffering: self.kernel_buffering.unwrap_or(KERNEL_BUFFERING)
+            kernel_buffering: self.kernel_buffering.unwrap_or(KernelBuffering::LINUX_DEFAULT.total())
                 * self.config.connections as u64,
             memory_limit: self.memory.limit,
             hidden_upstream: false,
@@ -152,10 +153,16 @@ impl Session {
             && outcome.endings.iter().all(|ending| matches!(ending, Ending::Complete | Ending::LeftUnread))
             && !self.over_memory
         {
-            text.push_str(&format!(
-                " Stopped before all {} were sent; a longer --for gives it more time.",
-                Bytes(bytes)
-            ));
+            let is_out_of_time = self.config.duration.is_some_and(|duration| outcome.elapsed >= duration);
+            let why = match self.config.idle_timeout.filter(|_| !is_out_of_time) {
+                None => "a longer --for gives it more time".to_owned(),
+                Some(idle) => format!(
+                    "less than {} moved in {}; with --for, flood keeps trying for that long",
+                    Bytes(Config::MIN_PROGRESS),
+                    Seconds(idle.as_secs_f64())
+                ),
+            };
+            text.push_str(&format!(" Stopped before all {} were sent: {why}.", Bytes(bytes)));
         }
         let verdict = summary.verdict.zip(summary.reason.as_ref());
         let verdict =
@@ -323,6 +330,3 @@ const NOTABLE_BUFFERING: u64 = 1 << 20;
 
 /// Bytes that a server must read to be called unbounded: many times what the kernel queues hold.
 const BUDGET: u64 = 256 << 20;
-
-/// The most that the kernel queues of one connection hold by Linux's default limits: 6 MiB to receive, twice 4 MiB to send.
-const KERNEL_BUFFERING: u64 = 14 << 20;

@@ -135,7 +135,9 @@ impl Evidence {
 /// The server crashed or closed the connection.
 fn judge_disconnect(evidence: &Evidence, signals: &Signals) -> Option<Judgement> {
     let disconnect = evidence.disconnect?;
-    let after = format!("after {} and {} of input", Seconds(disconnect.t), Bytes(signals.server_read));
+    // The last sample before a connection is closed is older than its last byte.
+    let after =
+        format!("after {} and at least {} of input", Seconds(disconnect.t), Bytes(signals.server_read));
     if disconnect.kind == DisconnectKind::Crashed {
         let grown =
             signals.peak.map(|peak| format!("; its memory had grown by {}", Bytes(peak))).unwrap_or_default();
