@@ -127,10 +127,10 @@ impl<'a> Soak<'a> {
         println!("{HEAD}");
         println!("{}", Line("fresh", &Round { rest: self.record.fresh, ..Round::default() }));
 
-        self.record.warm = self.round((self.plan.time / TENTHS).min(WARM_UP), Threads::InTheirTime)?;
+        self.record.warm = self.round((self.plan.time / TENTHS).min(WARM_UP), Threads::AnyNumber)?;
         println!("{}", Line("warmed up", &self.record.warm));
         for tenth in 1..=TENTHS {
-            let threads = if tenth == TENTHS { Threads::KillOnDrop } else { Threads::InTheirTime };
+            let threads = if tenth == TENTHS { Threads::AsBefore } else { Threads::AnyNumber };
             let round = self.round(self.plan.time / TENTHS, threads)?;
             println!("{}", Line(&format!("crowd {tenth}"), &round));
             self.record.tenths.push(round);

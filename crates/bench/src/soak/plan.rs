@@ -22,7 +22,7 @@ pub(super) struct Plan {
     pub(super) framing: Framing,
     /// Additional options for `echoctl serve`.
     pub(super) serve: Vec<String>,
-    /// The path of `echoctl`; `None`: in the directory of this program.
+    /// The directory of `echoctl`; `None`: that of this program.
     pub(super) folder: Option<PathBuf>,
 }
 

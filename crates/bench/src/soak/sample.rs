@@ -46,13 +46,13 @@ impl Sample {
         Sample::once(server, |_| true)
     }
 
-    /// The server after its peers have left: no connections, as many open files as `before` (with `threads`,
-    /// as many threads, too), and memory that no longer changes. After a deadline, the server as it is.
+    /// The server after its peers have left: no connections, as many open files as `before` (with
+    /// [`Threads::AsBefore`], as many threads, too), and memory that no longer changes. After a deadline, the server as it is.
     pub(super) fn at_rest(server: &mut Server, before: &Sample, threads: Threads) -> Result<Sample> {
         Sample::once(server, |sample| {
             sample.connections == 0
                 && sample.descriptors == before.descriptors
-                && (sample.threads == before.threads || threads == Threads::InTheirTime)
+                && (sample.threads == before.threads || threads == Threads::AnyNumber)
         })
     }
 
@@ -73,13 +73,13 @@ impl Sample {
     }
 }
 
-/// The threads to wait for.
+/// The number of threads to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Threads {
-    /// None: they exit after some idle seconds.
-    InTheirTime,
-    /// All that were not there before.
-    KillOnDrop,
+    /// Any: idle helper threads exit only after some seconds.
+    AnyNumber,
+    /// As many as before.
+    AsBefore,
 }
 
 /// The samples taken during a crowd, summarised.
