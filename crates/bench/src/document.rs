@@ -60,7 +60,7 @@ impl Display for Document {
         writeln!(f, "# Performance\n")?;
         writeln!(
             f,
-            "Everything on this page was measured and written by one run of `{}`, in {:.0} minutes. The programs \
+            "Everything on this page, unless it says that a figure was measured separately, was measured and written by one run of `{}`, in {:.0} minutes. The programs \
              run side by side: in each of {} rounds ({} for memory), all programs of a table are measured one after \
              another, each round starting with a different one and every second round in reverse order. Figures are medians; ratios are computed within each round first. \
              Servers and load share the machine, over loopback. `echoctl` has two rows in each table, the same program \

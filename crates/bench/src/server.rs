@@ -22,8 +22,7 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Copies of the programs in this one's directory, so that a build in the meantime changes
-    /// nothing.
+    /// Copies of the programs in this one's directory, so that a build in the meantime changes nothing.
     pub(crate) fn copied() -> Result<Programs> {
         let built = Programs::built()?;
         let programs = Programs::within(&built.path("measured"));
@@ -267,7 +266,11 @@ pub(crate) const AGAIN: &str = "echoctl (again)";
 
 /// Longer than any server needs between accepting its last connection and touching its last page for it.
 const SETTLED: Duration = Duration::from_millis(300);
+
+/// Longer than the second after which servers return freed memory to the system.
 const RETURNS_WITHIN: Duration = Duration::from_millis(1500);
+
+/// Time limit for memory that never stops changing.
 const SETTLES_WITHIN: Duration = Duration::from_secs(4);
 
 /// Clock ticks of /proc per second, on every architecture of Linux that Rust supports.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 
-use super::Measured;
+use super::{MIB, Measured};
 use crate::effort::Effort;
 use crate::grid::{Column, Grid};
 use crate::load::{Framing, frames, ping, stream};
@@ -55,5 +55,3 @@ const STREAMS: usize = 16;
 
 /// Time in which the streams fill the kernel's queues.
 const MARGIN: Duration = Duration::from_millis(200);
-
-const MIB: f64 = 1_048_576.0;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use super::Measured;
+use super::{MIB, Measured};
 use crate::effort::Effort;
 use crate::goal::Goal;
 use crate::grid::{Column, Grid};
@@ -30,9 +30,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
 
     let goals = [
         Goal::at_most("clean release build, two jobs", grid.median(0, 0), 75.0, |s| format!("{s:.0} s")),
-        Goal::at_most("size of size of the program, stripped", grid.median(0, 1), 8.0, |mib| {
-            format!("{mib:.1} MiB")
-        }),
+        Goal::at_most("size of the program, stripped", grid.median(0, 1), 8.0, |mib| format!("{mib:.1} MiB")),
         Goal::at_most("`echoctl --version`", grid.median(0, 2), 5.0, |ms| format!("{ms:.1} ms")),
     ];
     Ok(Measured {
@@ -88,5 +86,3 @@ fn cargo() -> Command {
 }
 
 const STARTS: usize = 50;
-
-const MIB: f64 = 1_048_576.0;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use echoctl_observe::Process;
 use serde_json::Value;
 
-use super::Measured;
+use super::{MIB, Measured};
 use crate::effort::Effort;
 use crate::goal::{Goal, times};
 use crate::grid::{Column, Grid};
@@ -112,5 +112,3 @@ impl Drop for KillOnDrop {
 
 /// iperf3 only counts whole seconds.
 const SECONDS: u64 = 1;
-
-const MIB: f64 = 1_048_576.0;

@@ -42,6 +42,9 @@ pub(crate) struct Measured {
     pub(crate) goals: Vec<Goal>,
 }
 
+/// Bytes in a MiB.
+const MIB: f64 = 1_048_576.0;
+
 /// All experiments.
 pub(crate) const SECTIONS: [Section; 13] = [
     Section { name: "raw", measure: throughput::raw },

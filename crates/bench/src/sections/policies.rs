@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::Measured;
+use super::{MIB, Measured};
 use crate::effort::Effort;
 use crate::grid::{Column, Grid};
 use crate::load::{Framing, connect, frames, ping, stream};
@@ -33,7 +33,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
         grid.fill(column, 1, effort.rounds, |row| {
             let server = candidates[row].start(programs)?;
             let (bytes, seconds) = stream(server.addr, connections, &block, effort.time.mul_f64(0.6))?;
-            Ok(vec![bytes as f64 / 1_048_576.0 / seconds])
+            Ok(vec![bytes as f64 / MIB / seconds])
         });
     }
     grid.fill(2, 3, effort.rounds, |row| {

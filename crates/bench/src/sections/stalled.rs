@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::Measured;
+use super::{MIB, Measured};
 use crate::effort::Effort;
 use crate::goal::{Goal, kib, times};
 use crate::grid::{Column, Grid};
@@ -87,5 +87,3 @@ const MOST: u64 = 64 << 20;
 
 /// The same where the server does not stop reading: in total less than its memory limit.
 const MOST_UNCHECKED: u64 = 8 << 20;
-
-const MIB: f64 = 1_048_576.0;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use echoctl_report::{Chart, Ink, Series, Stroke, Unit};
 
-use super::Measured;
+use super::{MIB, Measured};
 use crate::effort::Effort;
 use crate::goal::{Goal, percent, times};
 use crate::grid::{Column, Grid};
@@ -211,5 +211,4 @@ const HOW: &str = "Everything is read back at the same time and checked; the clo
                    The load's own threads run on the same processors. In brackets the ratio to the first row. Processor \
                    time is the server's, per GiB echoed one way.";
 
-const MIB: f64 = 1_048_576.0;
 const GIB: f64 = 1024.0 * MIB;

@@ -11,7 +11,7 @@ use crate::effort::Effort;
 use crate::goal::Goal;
 use crate::grid::{Column, Grid};
 use crate::server::Programs;
-use crate::soak::{self, Soaked};
+use crate::soak::{self, Soaked, mib};
 
 pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> {
     let minutes = if effort.is_quick { "0.2" } else { "2" };
@@ -79,8 +79,4 @@ fn chart(soaked: &Soaked) -> Chart {
         .series(line("in the crowd", Ink::Orange, Stroke::Solid, &mut { crowds }))
         .series(line("idle", Ink::Blue, Stroke::Solid, &mut { rests }))
         .steps(opened.map(|count| format!("{:.0}k", count as f64 / 1000.0)))
-}
-
-fn mib(bytes: u64) -> f64 {
-    bytes as f64 / 1_048_576.0
 }

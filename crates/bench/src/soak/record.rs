@@ -70,6 +70,6 @@ impl Display for Line<'_> {
 }
 
 /// Bytes as MiB.
-pub(super) fn mib(bytes: u64) -> f64 {
+pub(crate) fn mib(bytes: u64) -> f64 {
     bytes as f64 / 1_048_576.0
 }
