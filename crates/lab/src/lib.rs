@@ -4,7 +4,7 @@
 //! - [`lessons`]: socket programming in short experiments; [`kit`] has their building blocks.
 //! - [`dns`]: an authoritative DNS server, for the lesson of that name and for `dig`.
 //! - [`ChildServer`]: a server in a process of its own; [`watched`] makes a client's connection available to the sampler, and
-//!   [`summary()`] converts the result of a flood for a record.
+//!   [`summary()`] converts the result of a flood for a recording.
 //!
 //! An experiment returns its result as data; only the command line prints.
 

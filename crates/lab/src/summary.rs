@@ -1,6 +1,6 @@
-//! Converts the result of a flood's client to the summary of a record.
+//! Converts the result of a flood's client to the summary of a recording.
 //!
-//! The client crate does not depend on records, nor the record crate on the client: this crate knows both.
+//! The client crate does not depend on recordings, nor the record crate on the client: this crate knows both.
 
 use echoctl_client::Outcome;
 use echoctl_record::{Integrity, Summary};

@@ -154,10 +154,10 @@ fn stayed_flat(outcome: &Outcome) -> String {
 fn unexpected(name: &str, outcome: &Outcome, side: &SideOutcome) -> String {
     let stopped = side.when_stopped(&outcome.plan);
     let reason = side.summary.reason.as_deref().unwrap_or("no reason given");
-    let pending_bytes = stopped.produced.saturating_sub(stopped.consumed);
+    let pending = pending(&stopped);
     let cause = match in_kernel(&stopped, &outcome.limits) {
         // A guess only where the kernel had most of it.
-        Some(Bytes(kernel)) if kernel > 0 && kernel >= pending_bytes / 2 => {
+        Some(Bytes(kernel)) if kernel > 0 && kernel >= pending.0 / 2 => {
             " The kernel queues are so large here that they accepted most of it: the server had nothing to buffer, and the \
              client did not have to wait (net.ipv4.tcp_rmem and tcp_wmem set their sizes)."
         }
@@ -166,7 +166,7 @@ fn unexpected(name: &str, outcome: &Outcome, side: &SideOutcome) -> String {
     format!(
         "{name} did not show what it should: {reason}. Just before the client read again, {} were pending (written and not read \
          back), {} of them in kernel queues.{cause}",
-        pending(&stopped),
+        pending,
         kernel(&stopped, &outcome.limits),
     )
 }

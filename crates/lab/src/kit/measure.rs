@@ -2,7 +2,7 @@
 //!
 //! An experiment never sleeps for "long enough": it waits for a condition, and fails after a timeout.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
@@ -154,20 +154,6 @@ pub fn until<T>(
         std::thread::sleep(PAUSE);
     }
     Err(LessonError::TimedOut { what: what.to_owned(), seconds: TIMEOUT.as_secs() })
-}
-
-/// Reads to EOF and returns the bytes of each read, in order.
-///
-/// # Errors
-/// The connection's own.
-pub fn read_sizes(stream: &mut impl Read, buffer: usize) -> io::Result<Vec<usize>> {
-    let (mut sizes, mut buffer) = (Vec::new(), vec![0; buffer]);
-    loop {
-        match stream.read(&mut buffer)? {
-            0 => return Ok(sizes),
-            read => sizes.push(read),
-        }
-    }
 }
 
 /// Whether a call on a non-blocking socket, or on one with a timeout, would have blocked longer.
