@@ -166,7 +166,7 @@ fn ask(
 /// A wait that users would call an outage. Healthy servers reply within milliseconds, even during this attack.
 const STARVED: Duration = Duration::from_secs(1);
 
-/// Time limit for the first reply. A server that does not reply this request has no bystander.
+/// Time limit for the first reply. A server that does not reply within it has no bystander.
 const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Bytes of a request without framing.

@@ -48,7 +48,7 @@ pub(super) fn drain(
             let count = connection.read(&mut buffer);
             any |= count > 0;
             if count > 0 {
-                first_text.get_or_insert_with(|| buffer[..count.min(SAID)].escape_ascii().to_string());
+                first_text.get_or_insert_with(|| buffer[..count.min(FIRST_TEXT)].escape_ascii().to_string());
             }
             if let Some(stream) = echo
                 && damaged_at.is_none()
@@ -103,7 +103,7 @@ pub(super) fn drain(
 const BUFFER: usize = 256 << 10;
 
 /// Bytes of the reply that are stored for display: a status line or an error.
-const SAID: usize = 64;
+const FIRST_TEXT: usize = 64;
 
 /// Seconds between two points of the curve.
 const CURVE_STEP: f64 = 0.05;

@@ -100,7 +100,8 @@ impl Monitor {
         blocked: bool,
     ) -> Point {
         let t = self.elapsed();
-        // Our reading counter before the kernels' counters, our writing counter after them: see `Sample`.
+        // Our reading counter before the kernels' counters, our writing counter after them, as in
+        // `echoctl_observe::Sampler`: a queue may appear too long, but never negative.
         let consumed = slow_readers.iter().map(|connection| connection.consumed).sum();
         let outputs: Vec<ConnectionCounters> =
             slow_readers.iter_mut().map(|connection| connection.counters(self.diag.as_mut())).collect();
