@@ -135,8 +135,7 @@ fn figures(run: &Run) -> Vec<(String, String)> {
 }
 
 fn where_the_bytes_were(samples: &[Sample], limits: &SocketLimits) -> Section {
-    let is_echo = samples.iter().all(|sample| sample.is_echo != Some(false));
-    let words = if is_echo { QUEUES } else { KERNEL_QUEUES };
+    let words = if charts::is_echo(samples) { QUEUES } else { KERNEL_QUEUES };
     let chart = charts::queues(samples, limits);
     let section = with_charts(Section::new("Where the bytes were").paragraph(words), [chart]);
     match tables::peak_sample(samples) {

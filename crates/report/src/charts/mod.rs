@@ -47,7 +47,7 @@ fn queues_with_peaks(samples: &[Sample], limits: &SocketLimits, stall: Option<Ra
         band("server send queue", Ink::Blue, Stroke::Solid, |queues| queues.server_send),
         band("client receive queue", Ink::Blue, Stroke::DashDot, |queues| queues.client_receive),
     ];
-    let is_echo = samples.iter().all(|sample| sample.is_echo != Some(false));
+    let is_echo = is_echo(samples);
     let title = match is_echo {
         true => "Bytes in flight, by location",
         false => "Bytes in the kernels' queues",
@@ -108,13 +108,12 @@ pub fn window(samples: &[Sample]) -> Chart {
         [Series::new("window", Ink::Blue, Stroke::Solid, window)],
     );
     let closed = closed_seconds(samples);
-    let pushes = samples.iter().any(|sample| sample.is_echo == Some(false));
     let text = if chart.series.is_empty() {
         String::new()
     } else if closed > 0.0 {
         let reached = "backpressure reached the client's kernel";
         format!("The window was 0 for {} in all: {reached}.", Unit::Seconds.print(closed))
-    } else if pushes {
+    } else if !is_echo(samples) {
         // A server that answers at length is stopped by the client's window, of which there are no samples.
         "The window for what the server receives did not close. What it sends is limited by the client's window, which \
          is not sampled."
@@ -123,6 +122,11 @@ pub fn window(samples: &[Sample]) -> Chart {
         "The window never closed.".to_owned()
     };
     finish(chart, samples, &text)
+}
+
+/// Whether what the server reads and what it writes may be compared: nothing says that it need not echo.
+pub(crate) fn is_echo(samples: &[Sample]) -> bool {
+    samples.iter().all(|sample| sample.is_echo != Some(false))
 }
 
 /// Adds those of `series` that have points, and names the others in the description.

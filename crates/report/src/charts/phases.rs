@@ -4,13 +4,14 @@ use std::ops::RangeInclusive;
 
 use echoctl_record::Sample;
 
+use super::is_echo;
 use crate::Phase;
 
 /// The spans in which bytes were read, and those in which none were, which are shaded. Empty where the client read all the
 /// time, or stopped too often for each phase to have room for its name.
 pub fn phases(samples: &[Sample]) -> Vec<Phase> {
     // Whether a server that need not echo had sent anything to read is not known.
-    if samples.iter().any(|sample| sample.is_echo == Some(false)) {
+    if !is_echo(samples) {
         return Vec::new();
     }
     let mut phases: Vec<Phase> = Vec::new();

@@ -2,7 +2,7 @@
 
 use echoctl_record::Sample;
 
-use super::finish;
+use super::{finish, is_echo};
 use crate::{Chart, Ink, Series, Stroke, Unit};
 
 /// Bytes sent and bytes read per second, averaged over half a second.
@@ -11,8 +11,7 @@ pub fn rates(samples: &[Sample]) -> Chart {
         .series(Series::new("sent", Ink::Orange, Stroke::Solid, rate(samples, |sample| sample.produced)))
         .series(Series::new("read", Ink::Blue, Stroke::Dashed, rate(samples, |sample| sample.consumed)));
     // A single request stops by itself, and so may the input of a server that need not echo.
-    let is_echo = samples.iter().all(|sample| sample.is_echo != Some(false));
-    let text = match is_echo {
+    let text = match is_echo(samples) {
         true => "Where sending stops while nothing is read, backpressure blocks the client.",
         false => "Both are averages over half a second.",
     };

@@ -52,7 +52,7 @@ pub fn ending(run: &Run) -> Option<Table> {
 /// such a time has that of the whole run. `None` where it is not known, as with a server that need not echo.
 pub fn inside_server(run: &Run) -> Option<(u64, bool)> {
     let summary = run.summary.as_ref()?.inside_server?;
-    if run.samples.iter().any(|sample| sample.is_echo == Some(false)) {
+    if !charts::is_echo(&run.samples) {
         return None;
     }
     let inside = |sample: &Sample| Queues::of(sample).inside_server;
