@@ -1,4 +1,4 @@
-//! A record is read as it was written, and any other file gets a clear error and never causes a panic.
+//! A recording is read as it was written, and any other file gets a clear error and never causes a panic.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::io::Read;
@@ -22,7 +22,7 @@ fn a_record_truncated_anywhere_is_reported_as_such() {
     // The last byte ends the line and may be missing.
     for end in 1..bytes.len() - 1 {
         let error = Run::read(&bytes[..end]).unwrap_err();
-        assert!(matches!(error, RunError::CutOff { .. }), "cut at {end}: {error}");
+        assert!(matches!(error, RunError::CutOff { .. }), "truncated at {end}: {error}");
     }
 }
 
@@ -40,7 +40,7 @@ fn other_files_are_not_records() {
     for bytes in foreign {
         let error = Run::read(bytes).unwrap_err();
         assert!(matches!(error, RunError::Foreign { .. }), "{:?}: {error}", bytes.escape_ascii().to_string());
-        assert!(error.to_string().starts_with("not an echoctl record"), "{error}");
+        assert!(error.to_string().starts_with("not an echoctl recording"), "{error}");
     }
 }
 
@@ -52,6 +52,8 @@ fn a_record_of_a_newer_version_is_refused() {
     let error = Run::read(newer.as_bytes()).unwrap_err();
 
     assert!(matches!(error, RunError::TooNew { found: 3 }), "{error}");
+    let text = "unsupported recording format 3 (this version reads up to 2): upgrade echoctl";
+    assert_eq!(error.to_string(), text);
 }
 
 #[test]

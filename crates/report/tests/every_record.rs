@@ -1,4 +1,4 @@
-//! Properties of every record, however unusual: it is refused with a reason, or drawn in every form, complete and within bounds.
+//! Properties of every recording, however unusual: it is refused with a reason, or drawn in every form, complete and within bounds.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod support;
