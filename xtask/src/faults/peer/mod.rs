@@ -33,7 +33,7 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
     }
 }
 
-/// Prints the same for ever: a record that never ends.
+/// Prints the same for ever: a recording that never ends.
 fn spout(text: &str) -> Result<()> {
     let piece = text.repeat((64 << 10) / text.len().max(1));
     loop {
