@@ -1,7 +1,7 @@
-//! Developer commands: `cargo xtask check`, `tidy`, `demo`, `docs`, `bench`, `soak`, `fuzz`, `faults`.
+//! Developer commands, one file for each: `cargo xtask help` lists them.
 //!
 //! The pattern is that of <https://github.com/matklad/cargo-xtask>: an ordinary member of the workspace and one alias in
-//! `.cargo/config.toml`, so that only the Rust toolchain needs to be installed. One file per command.
+//! `.cargo/config.toml`, so that only the Rust toolchain needs to be installed.
 
 mod audit_table;
 mod bench;
