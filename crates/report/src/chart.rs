@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::axis::Axis;
+use crate::table::ABSENT;
 use crate::{Series, Unit};
 
 /// Series over time on one pair of axes, with phases and marks.
@@ -151,6 +152,14 @@ impl Chart {
     pub(crate) fn peak(&self, series: &Series) -> Option<f64> {
         let span = self.peak_span.as_ref().and_then(|span| series.peak_during(span));
         span.or_else(|| series.peak())
+    }
+
+    /// The text of a series in the key: its name and its maximum.
+    pub(crate) fn key_entry(&self, series: &Series) -> String {
+        match self.peak(series) {
+            Some(peak) => format!("{}: at most {}", series.label, self.unit.print(peak)),
+            None => format!("{}: {ABSENT}", series.label),
+        }
     }
 
     /// The time axis with at most `intervals` intervals, or the axis of steps.

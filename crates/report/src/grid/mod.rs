@@ -243,10 +243,7 @@ impl<'a> Grid<'a> {
 fn key_places(chart: &Chart, glyphs: &Glyphs, width: usize) -> Vec<(String, usize, usize)> {
     let (mut column, mut row) = (0, 0);
     let place = |series: &Series| {
-        let most = chart
-            .peak(series)
-            .map_or("not visible".to_owned(), |peak| format!("at most {}", chart.unit.print(peak)));
-        let entry = glyphs.text(&format!("{}: {most}", series.label));
+        let entry = glyphs.text(&chart.key_entry(series));
         let length = entry.chars().count() + 3;
         if column > 0 && column + length > width {
             (column, row) = (0, row + 1);

@@ -48,7 +48,13 @@ impl Key {
                 y + 0.1 * size.font,
                 1.4 * size.font
             )?;
-            text(f, "key", "start", (x + 1.8 * size.font, y + 0.9 * size.font), &entry(chart, *series))?;
+            text(
+                f,
+                "key",
+                "start",
+                (x + 1.8 * size.font, y + 0.9 * size.font),
+                &chart.key_entry(&chart.series[*series]),
+            )?;
         }
         Ok(())
     }
@@ -57,7 +63,7 @@ impl Key {
     fn places(&self, chart: &Chart, size: Size) -> Vec<(f64, usize)> {
         let (mut x, mut row) = (4.0, 0);
         let place = |series: &usize| {
-            let width = size.text(&entry(chart, *series)) + 1.8 * size.font;
+            let width = size.text(&chart.key_entry(&chart.series[*series])) + 1.8 * size.font;
             if x > 4.0 && x + width > size.width {
                 (x, row) = (4.0, row + 1);
             }
@@ -66,14 +72,5 @@ impl Key {
             here
         };
         self.series.iter().map(place).collect()
-    }
-}
-
-/// The name of a band and its maximum.
-pub(super) fn entry(chart: &Chart, index: usize) -> String {
-    let series = &chart.series[index];
-    match chart.peak(series) {
-        Some(peak) => format!("{}: at most {}", series.label, chart.unit.print(peak)),
-        None => format!("{}: not visible", series.label),
     }
 }

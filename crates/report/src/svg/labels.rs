@@ -2,7 +2,6 @@
 
 use std::fmt::{self, Formatter};
 
-use super::key::entry;
 use super::layout::Layout;
 use super::{Drawing, Size, text};
 use crate::labels::{Placer, Rect, span_of};
@@ -38,7 +37,7 @@ impl Drawing<'_> {
                 continue;
             }
             let within = |name: &str| room(&self.layout, &self.outlines, index, self.size, name);
-            let (full, short) = (entry(self.chart, index), &series.label);
+            let (full, short) = (self.chart.key_entry(&self.chart.series[index]), &series.label);
             if let Some((name, rect)) =
                 within(&full).map(|rect| (&full, rect)).or(within(short).map(|rect| (short, rect)))
             {
