@@ -16,7 +16,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::{Buffer, BufferError, Full};
+use crate::{Buffer, BufferError};
 
 /// How frame boundaries are marked in the byte stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,14 +50,8 @@ impl Framing {
         if self == Framing::Lines && memchr::memchr(b'\n', payload).is_some() {
             return Err(EncodeError::Delimiter);
         }
-        let length = self.overhead() + payload.len();
-        if length > out.limit() - out.len() {
-            return Err(
-                BufferError::from(Full { limit: out.limit(), buffered: out.len(), wanted: length }).into()
-            );
-        }
         // In one step, so that the second append cannot be refused after the first was not.
-        out.reserve(length)?;
+        out.reserve(self.overhead() + payload.len())?;
         match self {
             Framing::Lines => out.append(payload).and_then(|()| out.append(b"\n"))?,
             Framing::U16 => {

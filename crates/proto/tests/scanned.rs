@@ -12,8 +12,8 @@ use support::framing::Query;
 use support::strategies::{config, splits};
 
 /// The decoder's answer for `unread`: the end of the first line, or of the last one.
-fn ask(decoder: &mut FrameDecoder, ask: Query, unread: &[u8]) -> usize {
-    match ask {
+fn ask(decoder: &mut FrameDecoder, query: Query, unread: &[u8]) -> usize {
+    match query {
         Query::Decode => decoder.decode(unread).expect(ANY_LENGTH).map_or(0, |frame| frame.bytes.len()),
         Query::CompleteLen => decoder.complete_len(unread).expect(ANY_LENGTH),
     }
@@ -28,9 +28,9 @@ proptest! {
     fn a_byte_of_an_incomplete_line_is_scanned_once(splits in splits(), tail in 0..50_usize) {
         let mut decoder = FrameDecoder::new(Framing::Lines, usize::MAX);
         let mut unread = Vec::new();
-        for &(length, question) in &splits {
+        for &(length, query) in &splits {
             unread.extend(vec![b'x'; length]);
-            prop_assert_eq!(ask(&mut decoder, question, &unread), 0);
+            prop_assert_eq!(ask(&mut decoder, query, &unread), 0);
             unread.fill(b'\n');
         }
 
@@ -46,7 +46,7 @@ proptest! {
         lines in 1..5_usize,
         tail in 0..100_usize,
         more in 0..10_usize,
-        question in prop::sample::select(vec![Query::Decode, Query::CompleteLen]),
+        query in prop::sample::select(vec![Query::Decode, Query::CompleteLen]),
     ) {
         let mut decoder = FrameDecoder::new(Framing::Lines, usize::MAX);
         let unread = [b"line\n".repeat(lines), vec![b'x'; tail]].concat();
@@ -55,7 +55,7 @@ proptest! {
         // The complete lines are consumed. Of the tail, only the new bytes may be scanned.
         let unread = [vec![b'\n'; tail], vec![b'x'; more], b"\n".to_vec()].concat();
 
-        prop_assert_eq!(ask(&mut decoder, question, &unread), tail + more + 1);
+        prop_assert_eq!(ask(&mut decoder, query, &unread), tail + more + 1);
     }
 }
 
