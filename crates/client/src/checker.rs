@@ -25,7 +25,7 @@ pub use tally::{Fault, Tally};
 use crate::frame_stream::FrameStream;
 use crate::gaps::Gaps;
 use crate::number::DIGITS;
-use crate::recipe::{Frame, Recipe};
+use crate::recipe::{Frame, MAX_HEAD, Recipe};
 
 /// Checks the stream that comes back on one connection. Sans-IO: it accepts the bytes in pieces of any size.
 ///
@@ -62,7 +62,7 @@ pub struct Checker {
 #[derive(Debug)]
 enum State {
     /// Collecting framing and number.
-    Head { bytes: [u8; HEAD], have: usize },
+    Head { bytes: [u8; MAX_HEAD], have: usize },
     /// Comparing.
     Body { frame: Frame, at: u64 },
     /// Skipping the rest of a wrong frame: this many bytes, or until the next newline.
@@ -149,7 +149,7 @@ impl Checker {
         let used = unread.len().min(head - *have);
         let arrived = &unread[..used];
         if self.recipe.framing() == Framing::Lines
-            && let Some(newline) = memchr(arrived)
+            && let Some(newline) = newline_in(arrived)
         {
             // A line too short for a number. The newline ends the frame.
             self.record_fault(Fault::Number);
@@ -218,7 +218,7 @@ impl Checker {
             unreachable!("invariant: called in this state only")
         };
         let (used, done) = match left {
-            None => match memchr(unread) {
+            None => match newline_in(unread) {
                 Some(newline) => (newline + 1, true),
                 None => (unread.len(), false),
             },
@@ -281,15 +281,12 @@ impl Checker {
 
 impl State {
     /// Between two frames.
-    const NEXT: State = State::Head { bytes: [0; HEAD], have: 0 };
+    const NEXT: State = State::Head { bytes: [0; MAX_HEAD], have: 0 };
 }
 
-fn memchr(bytes: &[u8]) -> Option<usize> {
+fn newline_in(bytes: &[u8]) -> Option<usize> {
     memchr::memchr(b'\n', bytes)
 }
-
-/// Maximum length of a prefix plus the number.
-const HEAD: usize = 4 + DIGITS;
 
 #[cfg(test)]
 mod tests;

@@ -173,8 +173,8 @@ impl Connection {
     }
 
     /// Records that a write starts or stops being blocked.
-    pub(crate) fn set_blocked(&self, waits: bool) {
-        if waits {
+    pub(crate) fn set_blocked(&self, is_blocked: bool) {
+        if is_blocked {
             self.blocked_since.store(self.epoch.elapsed().as_nanos() as u64 + 1, Relaxed);
         } else {
             self.longest_stall.store(self.longest_stall().as_nanos() as u64, Relaxed);

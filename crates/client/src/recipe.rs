@@ -59,7 +59,7 @@ impl Recipe {
             // The high half of the product is uniformly distributed, without a division.
             spread => self.min + ((u128::from(random) * u128::from(spread)) >> 64) as u64,
         };
-        let mut head = [0; HEAD];
+        let mut head = [0; MAX_HEAD];
         let prefix = self.framing.prefix();
         let payload = size - self.framing.overhead() as u64;
         head[..prefix].copy_from_slice(&payload.to_be_bytes()[8 - prefix..]);
@@ -122,7 +122,7 @@ pub struct Frame {
     pub size: u64,
     /// Offset of its content in the pool.
     offset: usize,
-    head: [u8; HEAD],
+    head: [u8; MAX_HEAD],
 }
 
 /// Random text, the source of the content of all frames of a run.
@@ -157,8 +157,8 @@ fn mix(number: u64) -> u64 {
     mixed ^ mixed >> 31
 }
 
-/// Maximum length of a prefix plus the number.
-const HEAD: usize = 4 + DIGITS;
+/// Maximum length of a head: a prefix and the number.
+pub(crate) const MAX_HEAD: usize = 4 + DIGITS;
 
 #[cfg(test)]
 mod tests {

@@ -153,7 +153,7 @@ fn a_damaged_length_stops_the_check_with_a_reason() {
 }
 
 #[test]
-fn a_cut_last_frame_is_lost() {
+fn an_incomplete_last_frame_is_lost() {
     for framing in FRAMINGS.into_iter().chain([Framing::Raw]) {
         let mut back = frames(framing, 50);
         back[49].truncate(30);

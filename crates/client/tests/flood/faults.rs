@@ -105,9 +105,10 @@ async fn an_early_end_of_stream_is_not_a_regular_end() {
 
 #[tokio::test]
 async fn a_refused_connection_is_an_error_with_the_address() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    drop(listener);
+    // Bound but not listening: no other program can take the port meanwhile.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let addr = socket.local_addr().unwrap().as_socket().unwrap();
 
     let error = Flood::connect(Config::new(addr)).await.unwrap_err();
 
