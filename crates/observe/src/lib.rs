@@ -44,7 +44,7 @@ pub use tcp_info::{Side, TcpInfo};
 pub use tcp_state::TcpState;
 
 mod socket;
-pub use socket::{AsHandle, SocketBuffers, receive_queue, send_queue};
+pub use socket::{AsHandle, receive_queue, send_queue};
 
 mod sampler;
 pub use sampler::{
@@ -56,7 +56,7 @@ mod available;
 mod cgroup;
 mod machine;
 mod queue_limits;
-pub use available::{MemoryShare, available_memory, available_memory_of};
+pub use available::{MemoryShare, available_memory};
 pub use cgroup::Cgroup;
 pub use machine::{TcpMemory, machine};
 pub use queue_limits::{KernelBuffering, QueueLimits, SysctlRange};

@@ -1,8 +1,6 @@
-//! Queues of this process's own sockets: the bytes in them, and their capacity.
+//! Queues of this process's own sockets: the bytes in them.
 
 use std::io;
-
-use socket2::SockRef;
 
 /// Access to the file descriptor of a socket, needed to measure it.
 #[cfg(unix)]
@@ -39,26 +37,6 @@ pub fn receive_queue(socket: &(impl AsHandle + ?Sized)) -> io::Result<u64> {
     return crate::sys::unread(socket.as_socket()).map(u64::from);
 }
 
-/// Capacity of a socket's queues. Linux includes its bookkeeping, and therefore doubles a value that is set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SocketBuffers {
-    /// SO_SNDBUF, in bytes.
-    pub send: usize,
-    /// SO_RCVBUF, in bytes.
-    pub receive: usize,
-}
-
-impl SocketBuffers {
-    /// The buffer sizes of a socket of this process.
-    ///
-    /// # Errors
-    /// If it is not a socket.
-    pub fn of(socket: &impl AsHandle) -> io::Result<SocketBuffers> {
-        let socket = SockRef::from(socket);
-        Ok(SocketBuffers { send: socket.send_buffer_size()?, receive: socket.recv_buffer_size()? })
-    }
-}
-
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
@@ -79,18 +57,6 @@ mod tests {
         server.read_exact(&mut [0; 400]).unwrap();
 
         assert_eq!(receive_queue(&server).unwrap(), 600);
-    }
-
-    #[test]
-    fn linux_doubles_the_requested_buffer_size() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        SockRef::from(&listener).set_recv_buffer_size(16 << 10).unwrap();
-        SockRef::from(&listener).set_send_buffer_size(32 << 10).unwrap();
-
-        assert_eq!(
-            SocketBuffers::of(&listener).unwrap(),
-            SocketBuffers { send: 64 << 10, receive: 32 << 10 }
-        );
     }
 
     #[track_caller]
