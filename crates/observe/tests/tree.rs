@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,6 @@ fn later_processes_become_members_until_they_exit() {
     let mut tree = ProcessTree::new([shell.id()]).unwrap();
     assert_eq!(tree.read().processes, 1, "the shell waits for a line and has started nothing");
 
-    use std::io::Write;
     shell.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
     wait_for(|| {
         tree.rescan();
@@ -37,7 +37,6 @@ fn a_tree_below_a_process_leaves_that_process_out() {
     tree.add_below(shell.id()).unwrap();
     assert_eq!(tree.read().processes, 0);
 
-    use std::io::Write;
     shell.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
     wait_for(|| {
         tree.rescan();
@@ -63,10 +62,9 @@ fn memory_of_a_grandchild_counts() {
     });
     let before = tree.read().memory.total();
 
-    use std::io::{BufRead, Write};
     shell.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
     let mut line = String::new();
-    std::io::BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let after = tree.read().memory.total();
 
     assert_eq!(line.trim(), "ready");
@@ -79,7 +77,6 @@ fn memory_of_a_grandchild_counts() {
 fn the_sums_include_exited_processes() {
     let mut shell = shell("read line; i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; read line; true");
     let mut tree = ProcessTree::new([std::process::id(), shell.id()]).unwrap();
-    use std::io::Write;
     shell.stdin.as_mut().unwrap().write_all(b"count\n").unwrap();
     let pid = shell.id();
     wait_for(|| {

@@ -5,7 +5,7 @@
 //! reply      nlmsghdr 16 | inet_diag_msg    72 | attributes: length 2, kind 2, value, padded to 4 …
 //! ```
 //!
-//! Both are small and have not changed since Linux 3.3, so sixty lines replace three crates.
+//! Both are small and have not changed since Linux 3.3, so this file replaces three crates.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

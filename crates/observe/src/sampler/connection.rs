@@ -165,11 +165,10 @@ impl TrackedConnection {
     }
 
     /// Reads all counters, in the order described in the module docs.
-    pub(super) fn read(&mut self, diag: Option<&mut SocketDiag>) {
+    pub(super) fn read(&mut self, mut diag: Option<&mut SocketDiag>) {
         self.was_read = true;
         let WatchedConnection { local, peer, .. } = self.watched;
         let before = self.last.counters;
-        let mut diag = diag;
         let mut find = |from, to| diag.as_mut().and_then(|diag| diag.find(from, to).ok().flatten());
         match &self.watched.endpoint {
             Some(endpoint) => {
@@ -257,9 +256,7 @@ impl TrackedConnection {
             _ => None,
         };
     }
-}
 
-impl TrackedConnection {
     /// Where the system does not count acknowledged and received bytes (macOS), it still shows the queues of this
     /// process's own endpoint.
     fn or_by_queues(

@@ -79,12 +79,12 @@ impl PathState {
 
     fn add(&mut self, connection: &Connection, now: Instant) {
         let window = connection.window().map(u64::from);
-        self.window = min_known(self.window, window);
+        self.window = self.window.into_iter().chain(window).min();
         self.zero_windows += u32::from(window == Some(0));
         self.window_zero_for = self.window_zero_for.max(connection.window_zero_for(now));
         if let Some(Endpoint { info, memory, .. }) = connection.client {
             let congestion_window = u64::from(info.snd_cwnd) * u64::from(info.snd_mss);
-            self.congestion_window = min_known(self.congestion_window, Some(congestion_window));
+            self.congestion_window = self.congestion_window.into_iter().chain([congestion_window]).min();
             self.backoff = self.backoff.max(info.backoff);
             self.window_limited = self.window_limited.max(info.rwnd_limited);
             self.retransmitted = self.retransmitted.saturating_add(info.bytes_retransmitted.unwrap_or(0));
@@ -145,13 +145,6 @@ impl Same {
             self.differs = true;
         }
         self.state = (!self.differs).then_some(state);
-    }
-}
-
-fn min_known(a: Option<u64>, b: Option<u64>) -> Option<u64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }
 
