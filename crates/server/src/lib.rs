@@ -51,7 +51,7 @@ pub use config::{Config, Io, MinRate};
 pub use error::{ConfigError, Error, Setting};
 pub use event::{CloseReason, Event, Listening, Stats, Totals};
 pub use memory::anonymous_memory;
-pub use policy::{Policy, UnknownPolicy};
+pub use policy::Policy;
 pub use reply_queue::ReplyQueue;
 pub use server::{Server, runtime};
 pub use sys::{raise_descriptor_limit, share_one_heap};

@@ -12,8 +12,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use thiserror::Error;
-
 /// What the server does with a peer that reads more slowly than replies are produced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Policy {
@@ -76,10 +74,6 @@ pub enum Policy {
 }
 
 impl Policy {
-    /// The names of all policies, in the order of the documentation.
-    pub const NAMES: [&'static str; 7] =
-        ["await", "off", "bounded", "watermark", "drop", "disconnect", "budget"];
-
     /// Its name on the command line and in reports.
     pub const fn name(self) -> &'static str {
         match self {
@@ -119,10 +113,3 @@ impl fmt::Display for Policy {
         f.write_str(self.name())
     }
 }
-
-/// A name that is not a policy.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error(
-    "unknown backpressure policy '{0}': expected await, off, bounded, watermark, drop, disconnect or budget"
-)]
-pub struct UnknownPolicy(pub String);
