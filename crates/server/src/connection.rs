@@ -10,7 +10,6 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use echoctl_proto::{FrameDecoder, Full};
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -203,22 +202,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Closes the socket and reports the reason: the cause for which it was closed from outside, if it was.
+    /// Closes the connection, which ended with `end`.
     pub(crate) fn close(self, end: Result<(), CloseReason>) {
-        let reason = match self.handle.close_cause() {
-            Some(cause) => cause.into(),
-            None => end.err().unwrap_or(CloseReason::Eof),
-        };
-        if reason.resets() {
-            // An error means that there is no connection left to reset.
-            let _ = SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO));
-        }
-        let Connection { mut handle, stream, frames, .. } = self;
-        drop(frames);
-        handle.release(reason);
-        drop(stream);
-        // Last, because it counts the connection as gone.
-        drop(handle);
+        let Connection { handle, stream, frames, .. } = self;
+        handle.close(stream, frames, end);
     }
 }
 

@@ -5,13 +5,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use echoctl_proto::FrameTooLong;
+use socket2::SockRef;
 
 use crate::close_cause::CloseCause;
 use crate::config::Config;
 use crate::connection_table::Entry;
 use crate::event::{CloseReason, Event};
+use crate::frames::FrameBuffer;
 use crate::memory::{GROWTH_HEADROOM, check_available};
 use crate::shared::{NoRoom, Shared};
 
@@ -134,8 +137,29 @@ impl ConnectionHandle {
         &self.shared.config
     }
 
+    /// Frees the buffer, releases the entry and closes the socket. Reports the cause for which the connection was closed from
+    /// outside, if it was, and otherwise how it ended.
+    pub(crate) fn close<S>(mut self, socket: S, frames: FrameBuffer, end: Result<(), CloseReason>)
+    where
+        for<'s> SockRef<'s>: From<&'s S>,
+    {
+        let reason = match self.close_cause() {
+            Some(cause) => cause.into(),
+            None => end.err().unwrap_or(CloseReason::Eof),
+        };
+        if reason.resets() {
+            // An error means that there is no connection left to reset.
+            let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
+        }
+        drop(frames);
+        self.release(reason);
+        drop(socket);
+        // Last, because it counts the connection as gone.
+        drop(self);
+    }
+
     /// Removes the entry and reports the reason. The socket may be closed after this call, not before.
-    pub(crate) fn release(&mut self, reason: CloseReason) {
+    fn release(&mut self, reason: CloseReason) {
         if std::mem::replace(&mut self.released, true) {
             return;
         }

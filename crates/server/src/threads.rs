@@ -157,21 +157,10 @@ impl BlockingConnection {
         Ok(())
     }
 
+    /// Closes the connection, which ended with `end`.
     pub(crate) fn close(self, end: Result<(), CloseReason>) {
-        let reason = match self.handle.close_cause() {
-            Some(cause) => cause.into(),
-            None => end.err().unwrap_or(CloseReason::Eof),
-        };
-        if reason.resets() {
-            // An error means that there is no connection left to reset.
-            let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
-        }
-        let BlockingConnection { mut handle, stream, frames, .. } = self;
-        drop(frames);
-        handle.release(reason);
-        drop(stream);
-        // Last, because it counts the connection as gone.
-        drop(handle);
+        let BlockingConnection { handle, stream, frames, .. } = self;
+        handle.close(stream, frames, end);
     }
 
     fn write_all(&mut self, count: usize) -> Result<(), CloseReason> {
