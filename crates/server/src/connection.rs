@@ -103,7 +103,7 @@ impl Connection {
             return Ok(Ok(()));
         }
         // First subtracts what was freed since the last wait.
-        self.handle.set_buffered(self.frames.allocated() + queued);
+        self.count_buffered(queued);
         Ok(match need {
             Need::ThreadBuffer => self.handle.make_room(),
             Need::Growth(bytes) => self.handle.grow(bytes),
@@ -198,8 +198,13 @@ impl Connection {
         self.quantum_used = 0;
         self.frames.park()?;
         self.handle.set_pending_output(pending_output);
-        self.handle.set_buffered(self.frames.allocated() + queued);
+        self.count_buffered(queued);
         Ok(())
+    }
+
+    /// Counts what the connection buffers now: its frame buffer, and `queued` bytes allocated elsewhere.
+    pub(crate) fn count_buffered(&self, queued: usize) {
+        self.handle.set_buffered(self.frames.allocated() + queued);
     }
 
     /// Closes the connection, which ended with `end`.

@@ -154,7 +154,7 @@ impl QueuedEcho<'_> {
         }
         if !self.queue.is_empty() {
             self.connection.handle.set_pending_output(true);
-            self.connection.handle.set_buffered(self.queue.allocated() + self.connection.frames.allocated());
+            self.connection.count_buffered(self.queue.allocated());
         }
         Poll::Ready(Ok(()))
     }
@@ -172,9 +172,7 @@ impl QueuedEcho<'_> {
             0 => Ok(()),
             bytes => {
                 // First subtracts what was freed since the last wait.
-                self.connection
-                    .handle
-                    .set_buffered(self.queue.allocated() + self.connection.frames.allocated());
+                self.connection.count_buffered(self.queue.allocated());
                 self.connection.handle.grow(bytes)
             }
         }
