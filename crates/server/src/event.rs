@@ -7,6 +7,7 @@ use std::collections::TryReserveError;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::AddAssign;
 use std::time::Duration;
 
 use echoctl_proto::{BufferError, FrameTooLong, Full};
@@ -123,6 +124,14 @@ pub enum CloseReason {
     Shutdown,
     /// A bug in the server, which affected only this connection.
     Panicked,
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, other: Totals) {
+        self.received += other.received;
+        self.sent += other.sent;
+        self.dropped_frames += other.dropped_frames;
+    }
 }
 
 impl CloseReason {

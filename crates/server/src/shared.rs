@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::account::Account;
@@ -50,17 +50,13 @@ impl Shared {
 
     /// The server's state now.
     pub(crate) fn stats(&self) -> Stats {
-        let closed = self.closed.lock().map(|closed| *closed).unwrap_or_default();
-        let open = self.table.totals();
+        let mut totals = *self.closed();
+        totals += self.table.totals();
         Stats {
             uptime: self.started.elapsed(),
             connections: self.table.open(),
             accepted: self.accepted.load(Relaxed),
-            totals: Totals {
-                received: closed.received + open.received,
-                sent: closed.sent + open.sent,
-                dropped_frames: closed.dropped_frames + open.dropped_frames,
-            },
+            totals,
             buffered: self.account.buffered(),
             own_kernel_memory: self.table.kernel_memory(),
         }
@@ -75,11 +71,7 @@ impl Shared {
     }
 
     pub(crate) fn count_closed(&self, totals: Totals) {
-        if let Ok(mut closed) = self.closed.lock() {
-            closed.received += totals.received;
-            closed.sent += totals.sent;
-            closed.dropped_frames += totals.dropped_frames;
-        }
+        *self.closed() += totals;
     }
 
     /// Counts `bytes` more for the connection at `entry`, before it allocates them.
@@ -114,6 +106,11 @@ impl Shared {
             let largest = self.table.largest().filter(|largest| largest.buffered.load(Relaxed) > with_growth);
             largest.unwrap_or(entry).close_for_memory(&self.account);
         }
+    }
+
+    fn closed(&self) -> MutexGuard<'_, Totals> {
+        // Nothing that can panic happens under this lock.
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
