@@ -119,7 +119,7 @@ fn is_peer_error(error: &io::Error) -> bool {
         || matches!(error.kind(), io::ErrorKind::NetworkDown | io::ErrorKind::BrokenPipe)
 }
 
-/// How long to pause while descriptors or memory are used up, and when that was last reported.
+/// How long to pause while file descriptors or memory are used up, and when that was last reported.
 #[derive(Default)]
 struct AcceptBackoff {
     pauses: u32,
@@ -145,7 +145,8 @@ impl AcceptBackoff {
 /// open connections before the next is accepted.
 const CONNECTION_HEADROOM: usize = 1 << 20;
 
-/// Long enough not to spin on a full table, and short enough that a client does not notice one that was full for a moment.
+/// Long enough not to spin while file descriptors or memory are used up, and short enough that a client does not notice a lack of
+/// a moment.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_promised_is_held_until_it_is_given_back() {
+    fn bytes_to_be_released_count_until_they_are_freed() {
         let account = Account::new(100);
         assert!(account.try_add(90));
         account.begin_release(60);

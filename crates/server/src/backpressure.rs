@@ -50,7 +50,7 @@ pub enum Action {
 pub enum Admission {
     /// Append it to the queue.
     Queue,
-    /// Drop it as a whole.
+    /// Drop it.
     Drop,
 }
 

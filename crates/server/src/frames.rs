@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_waiting_connection_without_left_over_bytes_has_none() {
+    fn a_waiting_connection_without_bytes_has_no_buffer() {
         let mut frames = FrameBuffer::new(1 << 20, Room::Lent);
         arrive(&mut frames, b"an entire line\n");
         frames.consume(15);

@@ -105,8 +105,8 @@ impl Descriptor {
             )
         };
         let [receive_queue, _, _, _, set_aside, send_queue, ..] = values;
-        let is_whole = result == 0 && length as usize >= 6 * size_of::<u32>();
-        is_whole.then(|| u64::from(receive_queue) + u64::from(set_aside) + u64::from(send_queue))
+        let is_complete = result == 0 && length as usize >= 6 * size_of::<u32>();
+        is_complete.then(|| u64::from(receive_queue) + u64::from(set_aside) + u64::from(send_queue))
     }
 
     /// Not visible on this system.
