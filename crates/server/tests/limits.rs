@@ -5,7 +5,6 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::Shutdown;
 use std::time::Duration;
 
 use echoctl_proto::Framing;
@@ -29,7 +28,7 @@ fn the_memory_limit_resets_the_connection_that_buffers_most() {
     assert!(totals.received > 400_000, "it is the greedy one");
     wait_for_the_end(&mut greedy);
     let mut got = vec![0; queued.len()];
-    std::io::Read::read_exact(&mut modest, &mut got).unwrap();
+    modest.read_exact(&mut got).unwrap();
     assert!(got == queued, "the modest peer loses nothing");
     server.wait_for("everything is released", |stats| stats.buffered == 0);
 }
@@ -64,7 +63,7 @@ fn further_connections_wait_until_one_closes() {
 
     drop(second);
     let mut got = [0; 2];
-    std::io::Read::read_exact(&mut third, &mut got).unwrap();
+    third.read_exact(&mut got).unwrap();
     assert_eq!(&got, b"c\n", "the third is served after the second is closed");
 }
 
@@ -106,7 +105,6 @@ fn a_peer_that_stops_reading_is_below_the_minimum_rate() {
 #[test]
 fn a_slow_reader_survives_the_limits_of_output() {
     // A policy that drops frames may leave too few to read slowly.
-    let is_lossless = |(_, policy): &_| !matches!(policy, Policy::Drop { .. });
     for (io, policy) in every_io_and_policy(64 << 10).filter(is_lossless) {
         // Only a hung reader is so slow. Which limits suit which reader is tested beside the code, without a clock.
         let min_rate = Some(MinRate { bytes_per_second: 1, period: Duration::from_secs(3600) });
@@ -119,9 +117,7 @@ fn a_slow_reader_survives_the_limits_of_output() {
         while received < 300_000 {
             received += peer.read(&mut [0; 1000]).unwrap();
         }
-        let half_closer = std::thread::spawn(move || sender.join().unwrap().shutdown(Shutdown::Write));
-        read_to_end(&mut peer);
-        half_closer.join().unwrap().unwrap();
+        finish(&mut peer, sender);
 
         let (reason, _) = server.next_closed();
         assert!(matches!(reason, CloseReason::Eof), "{io} {policy}: {reason}");

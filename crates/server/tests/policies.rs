@@ -18,10 +18,8 @@ fn peak_of_a_late_reader(policy: Policy, lines: &[u8], stalled: impl Fn(&Stats) 
 
     let sender = send_in_background(&peer, lines.to_vec());
     server.wait_for("the server buffers what it may", stalled);
-    let half_closer = std::thread::spawn(move || sender.join().unwrap().shutdown(Shutdown::Write));
-    let got = read_to_end(&mut peer);
+    let got = finish(&mut peer, sender);
 
-    half_closer.join().unwrap().unwrap();
     assert!(got == lines, "{} bytes came back of {}", got.len(), lines.len());
     server.peak()
 }

@@ -8,7 +8,7 @@
 mod support;
 
 use std::io::{ErrorKind, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ fn whatever_peers_do_replies_are_right_and_nothing_leaks() {
     let seed = std::env::var("STRESS_SEED").ok().map_or(7, |seed| seed.parse().expect("a number"));
     // Opens what a process opens only once and never closes (the runtime's pipe for signals).
     TestServer::with(Policy::Await).end();
-    for (number, (io, policy)) in configurations().into_iter().enumerate() {
+    for (number, (io, policy)) in every_io_and_policy(LIMIT).enumerate() {
         let what = format!("STRESS_SEED={seed}, {policy} with {io}");
         let (descriptors, threads) = (entries("fd"), entries("task"));
 
@@ -53,20 +53,6 @@ fn whatever_peers_do_replies_are_right_and_nothing_leaks() {
     }
 }
 
-fn configurations() -> Vec<(Io, Policy)> {
-    let policies = [
-        Policy::Await,
-        Policy::Off,
-        Policy::Bounded { limit: LIMIT },
-        Policy::Watermark { limit: LIMIT, resume_at: LIMIT / 4 },
-        Policy::Drop { limit: LIMIT },
-        Policy::Disconnect { limit: LIMIT, grace: Duration::from_secs(3600) },
-        Policy::Budget { limit: LIMIT },
-    ];
-    let tasks = policies.map(|policy| (Io::Tasks, policy));
-    tasks.into_iter().chain([Io::Threads, Io::OneThread].map(|io| (io, Policy::Await))).collect()
-}
-
 fn attack(io: Io, policy: Policy, mut random: StdRng, what: &str) {
     let server = TestServer::start(Config { io, policy, max_frame: MAX_FRAME, ..Config::default() });
     let peers: Vec<_> = (0..PEERS)
@@ -75,7 +61,7 @@ fn attack(io: Io, policy: Policy, mut random: StdRng, what: &str) {
             let bytes = random_lines(&mut random);
             let length = random.random_range(1..60);
             let socket = server.peer();
-            let is_lossy = matches!(policy, Policy::Drop { .. });
+            let is_lossy = !is_lossless(&(io, policy));
             let name = format!("{what}, a {behaviour:?} peer");
             thread::spawn(move || behave(behaviour, socket, &bytes, length, is_lossy, &name))
         })
@@ -104,9 +90,7 @@ fn behave(
         Behaviour::Late => {
             let accepted = send_until_stuck(&peer, bytes);
             let rest = send_in_background(&peer, bytes[accepted..].to_vec());
-            let half_closer = thread::spawn(move || rest.join().unwrap().shutdown(Shutdown::Write));
-            check(&read_to_end(&mut peer), bytes, is_lossy, name);
-            half_closer.join().unwrap().unwrap();
+            check(&finish(&mut peer, rest), bytes, is_lossy, name);
         }
         Behaviour::Stalled => {
             send_until_stuck(&peer, bytes);

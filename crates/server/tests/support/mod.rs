@@ -165,13 +165,18 @@ pub(crate) fn every_io_and_policy(limit: usize) -> impl Iterator<Item = (Io, Pol
         Policy::Await,
         Policy::Off,
         Policy::Bounded { limit },
-        Policy::Watermark { limit, resume_at: 0 },
+        Policy::Watermark { limit, resume_at: limit / 4 },
         Policy::Drop { limit },
         Policy::Disconnect { limit, grace: Duration::from_secs(3600) },
         Policy::Budget { limit },
     ];
     let tasks = policies.into_iter().map(|policy| (Io::Tasks, policy));
     tasks.chain([Io::Threads, Io::OneThread].map(|io| (io, Policy::Await)))
+}
+
+/// Whether the policy drops nothing.
+pub(crate) fn is_lossless((_, policy): &(Io, Policy)) -> bool {
+    !matches!(policy, Policy::Drop { .. })
 }
 
 /// Writes everything on a separate thread; the peer can be read in the meantime.
@@ -187,6 +192,11 @@ pub(crate) fn send_in_background(peer: &TcpStream, bytes: Vec<u8>) -> JoinHandle
 /// Sends everything, closes that direction, and reads to the end at the same time.
 pub(crate) fn echo_all(peer: &mut TcpStream, bytes: &[u8]) -> Vec<u8> {
     let sender = send_in_background(peer, bytes.to_vec());
+    finish(peer, sender)
+}
+
+/// Reads to the end of the stream; meanwhile closes the direction of `sender` once it has sent everything.
+pub(crate) fn finish(peer: &mut TcpStream, sender: JoinHandle<TcpStream>) -> Vec<u8> {
     let half_closer = thread::spawn(move || sender.join().unwrap().shutdown(Shutdown::Write));
     let got = read_to_end(peer);
     half_closer.join().unwrap().unwrap();
