@@ -3,11 +3,11 @@
 //! All seven are settings of two designs: **await** (read, write, and only then read again), and a **reply queue** between reading
 //! and writing, with a limit, a low watermark, a scope, and a rule for when it is full.
 //!
-//! "One read" below is at most 64 KiB, or one frame where a frame is longer ([`Config::max_frame`](crate::Config)): what has been
-//! read must be stored somewhere. "Stopped" means that the server does not read, so its receive queue fills, the receive window
-//! closes, the peer's send queue fills, and finally the peer's write blocks. So it is the producer that waits. A queue is allocated
-//! in segments of 64 KiB, so it costs up to two of them more than the bytes in it;
-//! [`Config::memory_limit`](crate::Config) counts what is allocated.
+//! "One read" below is at most 64 KiB, or 128 KiB from a peer that sends without a pause and reads its replies, or one frame where
+//! a frame is longer ([`Config::max_frame`](crate::Config)): what has been read must be stored somewhere. "Stopped" means that the
+//! server does not read, so its receive queue fills, the receive window closes, the peer's send queue fills, and finally the peer's
+//! write blocks. So it is the producer that waits. A queue is allocated in segments of 64 KiB, so it costs up to two of them more
+//! than the bytes in it; [`Config::memory_limit`](crate::Config) counts what is allocated.
 
 use std::fmt;
 use std::time::Duration;

@@ -104,9 +104,9 @@ impl Descriptor {
                 &raw mut length,
             )
         };
-        let [receive_queue, _, _, _, set_aside, send_queue, ..] = values;
+        let [receive_queue, _, _, _, reserved, send_queue, ..] = values;
         let is_complete = result == 0 && length as usize >= 6 * size_of::<u32>();
-        is_complete.then(|| u64::from(receive_queue) + u64::from(set_aside) + u64::from(send_queue))
+        is_complete.then(|| u64::from(receive_queue) + u64::from(reserved) + u64::from(send_queue))
     }
 
     /// Not visible on this system.

@@ -237,7 +237,7 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Bytes of one read, by which a policy may exceed its limit.
+/// Bytes of one read from a peer that does not read its replies, by which a policy may exceed its limit.
 pub(crate) const READ: u64 = 64 * 1024;
 
 /// Bytes that a reply queue may have allocated beyond its content: the rest of its first and of its last segment, and the ring of
