@@ -12,7 +12,6 @@ use std::thread;
 use std::time::Duration;
 
 use echoctl_proto::FrameDecoder;
-use socket2::SockRef;
 
 use crate::connection_handle::ConnectionHandle;
 use crate::event::CloseReason;
@@ -200,14 +199,16 @@ pub(crate) fn check_thread_headroom() -> io::Result<()> {
 const THREAD_HEADROOM: usize = 4 << 20;
 
 /// Whether there is something to read now.
+#[cfg(unix)]
 fn has_bytes(stream: &TcpStream) -> bool {
-    #[cfg(unix)]
-    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
-    // Elsewhere this cannot be determined without waiting, so a stream that stops keeps its buffer, which is counted.
-    #[cfg(not(unix))]
-    return true;
-    #[cfg(unix)]
-    SockRef::from(stream).recv_with_flags(&mut [MaybeUninit::uninit()], flags).is_ok_and(|count| count > 0)
+    let (socket, flags) = (socket2::SockRef::from(stream), libc::MSG_PEEK | libc::MSG_DONTWAIT);
+    socket.recv_with_flags(&mut [MaybeUninit::uninit()], flags).is_ok_and(|count| count > 0)
+}
+
+/// This cannot be determined here without waiting, so a stream that stops keeps its buffer, which is counted.
+#[cfg(not(unix))]
+fn has_bytes(_: &TcpStream) -> bool {
+    true
 }
 
 /// Bytes of the first read after a wait: a page, which is longer than most messages.
