@@ -133,3 +133,25 @@ impl fmt::Debug for Shared {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_remain_after_a_panic_under_their_lock() {
+        let shared = Arc::new(Shared::new(Config::default(), Arc::new(|_| ())));
+        let totals = |received| Totals { received, ..Totals::default() };
+        shared.count_closed(totals(3));
+
+        let same = shared.clone();
+        let thread = std::thread::spawn(move || {
+            let _locked = same.closed();
+            panic!("a deliberate bug in the server");
+        });
+        thread.join().unwrap_err();
+        shared.count_closed(totals(4));
+
+        assert_eq!(shared.stats().totals, totals(7));
+    }
+}
