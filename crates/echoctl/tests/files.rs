@@ -175,7 +175,7 @@ fn a_file_beyond_the_size_limit_is_an_error_of_the_file() {
 fn record(folder: &Path) -> String {
     let path = folder.join("run.json").display().to_string();
     let output = echoctl(&["flood", &server(echo), "--bytes", "1MiB", "--record", &path]).output().unwrap();
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     path
 }
 

@@ -150,6 +150,51 @@ fn a_server_that_is_killed_has_crashed() {
     }
 }
 
+/// A server with a second process, which has its listener open, too, and exits when the first bytes have arrived. `serve` then
+/// gets the connection.
+#[cfg(target_os = "linux")]
+fn server_whose_second_process_exits(serve: impl FnOnce(TcpStream) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = listener.local_addr().expect("a bound socket has an address").to_string();
+    let inherited = std::os::fd::OwnedFd::from(listener.try_clone().expect("a descriptor"));
+    let mut second = std::process::Command::new("cat")
+        .stdin(Stdio::piped())
+        .stdout(inherited)
+        .spawn()
+        .expect("cat is there");
+    std::thread::spawn(move || {
+        let (stream, _) = listener.accept().expect("a client");
+        stream.peek(&mut [0]).expect("its first byte");
+        drop(second.stdin.take());
+        second.wait().expect("it is our child");
+        serve(stream);
+    });
+    addr
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_exit_of_one_of_two_processes_is_no_fault() {
+    let addr = server_whose_second_process_exits(echo);
+
+    let output = echoctl(&["flood", &addr, "--bytes", "1MiB", "--json"]).output().unwrap();
+
+    let summary = summary(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{summary:?} {}", text(&output.stderr));
+    assert_eq!(summary.verified(), 1 << 20);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_exit_that_closes_the_connections_is_a_crash() {
+    let addr = server_whose_second_process_exits(drop);
+
+    let output = echoctl(&["flood", &addr, "--no-read", "--for", "60s", "--json"]).output().unwrap();
+
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert_eq!(events(&output.stdout).last().unwrap()["verdict"], "crashes");
+}
+
 /// Events of a running program.
 #[cfg(target_os = "linux")]
 fn lines(output: impl Read) -> impl Iterator<Item = Value> {

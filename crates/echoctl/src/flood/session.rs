@@ -40,6 +40,7 @@ pub(super) struct Session {
     pub(super) most_memory: Option<u64>,
     /// Whether the memory limit ended the run.
     pub(super) over_memory: bool,
+    /// Whether the server exited: its only process, or one of several, and a connection was closed.
     pub(super) server_ended: bool,
     pub(super) closed_by_server: bool,
     /// The most that the kernel queues hold on one connection here.
@@ -101,8 +102,14 @@ impl Session {
                     if let Some(others) = &mut self.others {
                         others.update_now();
                     }
-                    self.await_end_of_server(&outcome);
+                    let has_closed = self.closed_by_server || was_closed(&outcome);
+                    if has_closed {
+                        self.await_end_of_server();
+                    }
                     self.sample(stop, true)?;
+                    // One of several processes that have the listener open may be a child that is about to run another program,
+                    // or a worker without a connection of ours.
+                    self.server_ended &= self.pids.len() == 1 || has_closed;
                     return Ok(outcome);
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(anyhow!("the client failed").into()),
@@ -122,11 +129,7 @@ impl Session {
 
     /// Waits for the server's process to exit after it closed its connections. A process that is killed closes its sockets first
     /// and disappears a moment later. A server that only disconnects costs the full wait.
-    fn await_end_of_server(&mut self, outcome: &Outcome) {
-        let hung_up = |ending: &Ending| matches!(ending, Ending::PeerClosed { .. });
-        if !self.closed_by_server && !outcome.endings.iter().any(hung_up) {
-            return;
-        }
+    fn await_end_of_server(&mut self) {
         let deadline = Instant::now() + END_OF_SERVER;
         while !self.server_ended && Instant::now() < deadline {
             self.server_ended = self.sampler.sample().server_ended.is_some();
@@ -277,6 +280,11 @@ impl Session {
     fn moved(&self) -> u64 {
         self.connections.iter().take(MAX_PER_SAMPLE).map(|connection| connection.produced()).sum()
     }
+}
+
+/// Whether the server reset a connection, or closed it before the client had finished sending.
+pub(super) fn was_closed(outcome: &Outcome) -> bool {
+    outcome.endings.iter().any(|ending| matches!(ending, Ending::PeerClosed { .. }))
 }
 
 /// Interval of regular samples.

@@ -8,7 +8,7 @@ use echoctl_observe::KernelBuffering;
 use echoctl_record::{Bytes, DisconnectKind, Evidence, Judgement, Queues, Rate, Seconds, Summary, Verdict};
 
 use super::judge::{Observed, judge, since_it_stopped_reading};
-use super::session::Session;
+use super::session::{Session, was_closed};
 use crate::called::called;
 use crate::consent::ECHO_HINT;
 use crate::exit::Exit;
@@ -44,10 +44,9 @@ impl Session {
 
     /// Whether frames did not come back, or the server closed a connection before any reply: it may decode other frames.
     fn may_differ_in_framing(&self, outcome: &Outcome) -> bool {
-        let is_closed = |ending: &Ending| matches!(ending, Ending::PeerClosed { .. });
         let reads = !matches!(self.config.reading, Reading::Nothing);
         let is_incomplete = outcome.totals.lost > 0;
-        reads && (is_incomplete || outcome.totals.consumed == 0 && outcome.endings.iter().any(is_closed))
+        reads && (is_incomplete || outcome.totals.consumed == 0 && was_closed(outcome))
     }
 
     /// The verdict on the server, if the run was a test of it.
@@ -281,11 +280,6 @@ fn missing_from_memory(summary: &Summary) -> Option<String> {
             Bytes(growth)
         )
     })
-}
-
-/// Whether the server reset a connection, or closed it before the client had finished sending.
-fn was_closed(outcome: &Outcome) -> bool {
-    outcome.endings.iter().any(|ending| matches!(ending, Ending::PeerClosed { .. }))
 }
 
 /// Everything that was wrong, one line each.
