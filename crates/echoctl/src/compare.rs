@@ -7,7 +7,7 @@ use echoctl_report::{charts, compare_page, tables};
 use crate::exit::{Exit, Outcome};
 use crate::output_file::OutputFile;
 use crate::report::terminal::Terminal;
-use crate::report::{source, write};
+use crate::report::{FOOTER, source, write};
 
 /// Draw two recordings on one time axis
 ///
@@ -48,8 +48,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let (first, second) = names(&args.first, &args.second);
 
     let written = page.map(|file| {
-        let page = compare_page((&first, &one), (&second, &other))
-            .footer(concat!("Made by echoctl ", env!("CARGO_PKG_VERSION")));
+        let page = compare_page((&first, &one), (&second, &other)).footer(FOOTER);
         write(file, &page.to_string())
     });
     if is_drawn {

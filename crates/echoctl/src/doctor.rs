@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use echoctl_lab::kit::count;
 use echoctl_observe::{
     Cgroup, KernelBuffering, QueueLimits, SelfTest, SocketDiag, SysctlRange, TcpMemory, available_memory,
     machine, sees_other_users,
@@ -199,8 +200,7 @@ fn queues(findings: &Findings) -> String {
     );
     row(&mut text, "", "Only bytes beyond it are surely in the server");
     if let Some(tcp) = findings.tcp {
-        let plural = if tcp.sockets == 1 { "" } else { "s" };
-        let used = format!("{} for {} socket{plural} on this host", Bytes(tcp.used), tcp.sockets);
+        let used = format!("{} for {} on this host", Bytes(tcp.used), count(tcp.sockets, "socket"));
         row(&mut text, "kernel memory of TCP", &used);
         row(
             &mut text,

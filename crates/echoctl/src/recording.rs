@@ -10,6 +10,7 @@ use echoctl_report::run_page;
 use crate::exit::Failure;
 use crate::output::note;
 use crate::output_file::{OutputFile, check_written_after_result, write_record};
+use crate::report::FOOTER;
 
 /// Files to write at the end of a run.
 #[derive(Debug, clap::Args)]
@@ -63,8 +64,7 @@ impl Recorder {
         complete(&mut self.run);
         let record = self.record.take().map(|file| write_file(file, |to| write_record(&self.run, to)));
         let report = self.report.take().map(|file| {
-            let footer = concat!("Made by echoctl ", env!("CARGO_PKG_VERSION"));
-            let page = run_page(&self.run).footer(footer).to_string();
+            let page = run_page(&self.run).footer(FOOTER).to_string();
             write_file(file, |to| to.write_all(page.as_bytes()))
         });
         check_written_after_result([record, report].into_iter().flatten())

@@ -26,5 +26,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
 /// # Errors
 /// When the path of this program cannot be determined.
 pub(crate) fn words() -> io::Result<Vec<OsString>> {
-    Ok(vec![std::env::current_exe()?.into(), "supervise".into(), "--".into()])
+    Ok(vec![std::env::current_exe()?.into(), NAME.into(), "--".into()])
 }
+
+/// The name of this command.
+pub(crate) const NAME: &str = "supervise";

@@ -8,6 +8,7 @@ use echoctl_record::printable;
 use crate::address;
 use crate::called;
 use crate::output::indent_continuations;
+use crate::supervise;
 
 /// The text of `error` for these arguments, of which the first is the program.
 pub(crate) fn render(error: clap::Error, arguments: &[String]) -> String {
@@ -41,7 +42,7 @@ fn printable_context(mut error: clap::Error) -> clap::Error {
         .filter_map(|(kind, value)| match value {
             ContextValue::String(word) => Some((kind, ContextValue::String(printable(word).into_owned()))),
             ContextValue::Strings(words) => {
-                let words = words.iter().filter(|word| *word != HIDDEN);
+                let words = words.iter().filter(|word| *word != supervise::NAME);
                 Some((kind, ContextValue::Strings(words.map(|word| printable(word).into_owned()).collect())))
             }
             _ => None,
@@ -93,9 +94,6 @@ fn is_address(word: &str) -> bool {
     let port = word.rsplit_once(':').map_or(word, |(_, port)| port);
     !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
 }
-
-/// The command that only this program itself calls.
-const HIDDEN: &str = "supervise";
 
 #[cfg(test)]
 mod tests {

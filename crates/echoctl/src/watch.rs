@@ -14,6 +14,7 @@ use echoctl_record::{Bytes, Sample, WatchSummary};
 use echoctl_server::raise_descriptor_limit;
 use serde::Serialize;
 
+use crate::address;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt;
 use crate::output::{
@@ -84,7 +85,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     // Each process of the server needs three open files. Where the limit cannot be raised, fewer processes are visible.
     let _ = raise_descriptor_limit();
     let target =
-        args.target.or_else(|| if args.pid.is_none() { env::var("ECHOCTL_ADDR").ok() } else { None });
+        args.target.or_else(|| if args.pid.is_none() { env::var(address::VARIABLE).ok() } else { None });
     let target = Target::find(target.as_deref(), args.pid)?;
     let tree = match args.pid {
         Some(pid) => Some(ProcessTree::new([pid])?),

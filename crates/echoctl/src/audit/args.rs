@@ -8,6 +8,7 @@ use clap::ValueHint;
 use echoctl_record::Verdict;
 
 use super::presets::StimulusArgs;
+use crate::address;
 use crate::consent::Consent;
 use crate::values;
 
@@ -127,7 +128,7 @@ impl Args {
     /// The address as given on the command line, or for a running server in the environment.
     pub(super) fn addr(&self) -> Option<String> {
         let from_environment = || {
-            let addr = std::env::var_os("ECHOCTL_ADDR").filter(|_| self.command.is_empty())?;
+            let addr = std::env::var_os(address::VARIABLE).filter(|_| self.command.is_empty())?;
             Some(addr.to_string_lossy().into_owned())
         };
         self.addr.clone().or_else(from_environment)

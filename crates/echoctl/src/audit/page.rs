@@ -7,6 +7,7 @@ use echoctl_report::{Page, Section, Table, charts, tables};
 use super::remedies::remedies;
 use super::summary::Summary;
 use super::text::{evidence, headline, why};
+use crate::report::FOOTER;
 
 /// The page of an audit, of which `run` is the recording.
 pub(super) fn page(summary: &Summary, attack: &AuditOutcome, run: &Run) -> Page {
@@ -35,6 +36,5 @@ pub(super) fn page(summary: &Summary, attack: &AuditOutcome, run: &Run) -> Page 
     if let Some(next) = &summary.try_next {
         page = page.section(Section::new("Try next").paragraph(next.clone()));
     }
-    page.section(Section::new("The machine").table(tables::environment(run)))
-        .footer(concat!("Made by echoctl ", env!("CARGO_PKG_VERSION")))
+    page.section(Section::new("The machine").table(tables::environment(run))).footer(FOOTER)
 }

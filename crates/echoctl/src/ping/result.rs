@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use echoctl_client::{PingConfig, PingOutcome};
+use echoctl_lab::kit::count;
 use echoctl_record::SCHEMA_VERSION;
 use serde::Serialize;
 
@@ -86,16 +87,15 @@ impl Times {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = if self.connections == 1 { "" } else { "s" };
         writeln!(
             f,
-            "{}: {} frames of {} bytes ({}) in {}, {} connection{plural}, {}",
+            "{}: {} frames of {} bytes ({}) in {}, {}, {}",
             self.target,
             self.count,
             self.size,
             self.framing,
             if self.seconds < SHORT_RUN { time(self.seconds) } else { format!("{:.2} s", self.seconds) },
-            self.connections,
+            count(self.connections as u64, "connection"),
             self.rate.map_or("closed loop".to_owned(), |rate| format!("{rate} per second planned")),
         )?;
         if let Some(times) = &self.times {

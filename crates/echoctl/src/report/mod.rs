@@ -63,10 +63,7 @@ pub(crate) fn run(args: Args) -> Outcome {
 
     let nothing_asked = page.is_none() && numbers.is_none() && drawing.is_none();
     // If one of them cannot be written, the others still are.
-    let page = page.map(|file| {
-        let footer = concat!("Made by echoctl ", env!("CARGO_PKG_VERSION"));
-        write(file, &run_page(&run).footer(footer).to_string())
-    });
+    let page = page.map(|file| write(file, &run_page(&run).footer(FOOTER).to_string()));
     let numbers = numbers.map(|file| write(file, &csv::samples(&run.samples)));
     let drawing = drawing.map(|file| write(file, &svg::sheet(&visible(&run), svg::Size::WIDE)));
     if nothing_asked || args.plain {
@@ -114,6 +111,9 @@ pub(crate) fn write(file: OutputFile, text: &str) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// The last line of each page of a run.
+pub(crate) const FOOTER: &str = concat!("Made by echoctl ", env!("CARGO_PKG_VERSION"));
 
 const EXAMPLES: &str = "\
 Examples:

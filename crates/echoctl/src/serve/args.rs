@@ -126,7 +126,7 @@ pub(crate) struct Args {
     ///
     /// A port without a host is on loopback, and port 0 lets the kernel choose one. The default can be set with the
     /// environment variable ECHOCTL_ADDR.
-    #[arg(short = 'p', long, value_parser = address::to_listen, default_value_t = Config::ADDR, hide_default_value = true, env = "ECHOCTL_ADDR", hide_env = true, value_name = "ADDR", help_heading = "Listen")]
+    #[arg(short = 'p', long, value_parser = address::to_listen, default_value_t = Config::ADDR, hide_default_value = true, env = address::VARIABLE, hide_env = true, value_name = "ADDR", help_heading = "Listen")]
     addr: SocketAddr,
 
     /// Interval of the status line [default: 1s on a terminal, otherwise off]

@@ -10,10 +10,11 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use echoctl_lab::kit::count;
 use echoctl_observe::{MemoryShare, start_thread};
 use echoctl_proto::Framing;
 use echoctl_record::{Bytes, Rate};
-use echoctl_server::{CloseReason, Config, Event, Io, Listening, MinRate, Policy, Stats, anonymous_memory};
+use echoctl_server::{CloseReason, Config, Event, Listening, MinRate, Policy, Stats, anonymous_memory};
 
 use super::Args;
 use super::events::{
@@ -178,7 +179,7 @@ impl EventWriter {
             Event::ShuttingDown { connections: 0, .. } => Ok(()),
             Event::ShuttingDown { connections, drain } => {
                 let (open, drain) =
-                    (counted(connections as u64, "connection"), humantime::format_duration(drain));
+                    (count(connections as u64, "connection"), humantime::format_duration(drain));
                 self.log(
                     is_live,
                     &format!("shutting down: waiting at most {drain} for pending replies on {open}"),
@@ -201,7 +202,7 @@ impl EventWriter {
         if let Some(limit) = policy.limit() {
             text += &format!(", queue limit {}", Bytes(limit as u64));
         }
-        text += &format!(", I/O model {})", model(*io));
+        text += &format!(", I/O model {})", io.name());
         text +=
             &format!("\nmemory limit {}; above it, the connection that buffers most is reset", self.memory);
         let buffers = [
@@ -261,7 +262,7 @@ impl EventWriter {
             false => Bytes(now).to_string(),
         };
         let mut figures = vec![
-            counted(stats.connections as u64, if with_rates { "connection" } else { "conn" }),
+            count(stats.connections as u64, if with_rates { "connection" } else { "conn" }),
             format!("read {}", flow(stats.totals.received, self.last.totals.received)),
             format!("written {}", flow(stats.totals.sent, self.last.totals.sent)),
             format!("queued {}", Bytes(stats.buffered)),
@@ -269,7 +270,7 @@ impl EventWriter {
         if matches!(self.config.policy, Policy::Drop { .. }) {
             let dropped = stats.totals.dropped_frames;
             figures.push(match with_rates {
-                true => format!("dropped {}", counted(dropped, "frame")),
+                true => format!("dropped {}", count(dropped, "frame")),
                 false => format!("dropped {dropped}"),
             });
         }
@@ -294,35 +295,20 @@ fn fitting(mut figures: Vec<String>, room: usize) -> String {
 const READ: usize = 1;
 const WRITTEN: usize = 2;
 
-/// I/O model, as `--io` names it.
-fn model(io: Io) -> &'static str {
-    match io {
-        Io::Tasks => "tasks",
-        Io::Threads => "threads",
-        Io::OneThread => "one-thread",
-    }
-}
-
 fn closing_sentence(stats: &Stats, lost: u64) -> String {
     let mut text = format!(
         "served {}: {} read, {} written",
-        counted(stats.accepted, "connection"),
+        count(stats.accepted, "connection"),
         Bytes(stats.totals.received),
         Bytes(stats.totals.sent)
     );
     if stats.totals.dropped_frames > 0 {
-        text += &format!(", {} dropped", counted(stats.totals.dropped_frames, "frame"));
+        text += &format!(", {} dropped", count(stats.totals.dropped_frames, "frame"));
     }
     if lost > 0 {
-        text +=
-            &format!(" ({} not printed, because the output was not read in time)", counted(lost, "event"));
+        text += &format!(" ({} not printed, because the output was not read in time)", count(lost, "event"));
     }
     text
-}
-
-/// `1 frame`, `2 frames`.
-fn counted(count: u64, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn clear(is_live: bool) -> io::Result<()> {
