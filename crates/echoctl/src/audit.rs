@@ -104,7 +104,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     let attack = attack?;
     let label = args.stimulus.label(&preset);
-    let summary = Summary { label, ..Summary::new(&attack, &name, addr, &preset, &config, args.project) };
+    let summary = Summary::new(&attack, &name, addr, &preset, label, &config, args.project);
     let printed = match args.json {
         true => json_line("summary", &summary),
         false => print_styled(&text::text(&summary, &attack, &output, args.plain)),

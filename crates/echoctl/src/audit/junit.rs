@@ -4,21 +4,16 @@ use std::fmt::Write;
 
 use echoctl_record::Verdict;
 
+use super::exit;
 use super::summary::Summary;
+use crate::exit::Exit;
 
 /// The result as a test suite with one test case.
 pub(super) fn junit(summary: &Summary, expected: Option<Verdict>) -> String {
     let verdict = summary.verdict;
-    let wrong = match expected {
-        Some(expected) if expected != verdict => Some(format!("expected {expected}, got {verdict}")),
-        Some(_) => None,
-        None => match verdict {
-            Verdict::Unbounded | Verdict::Spills | Verdict::Crashes => Some(verdict.to_string()),
-            _ => None,
-        },
-    };
-    let is_inconclusive = expected.is_none() && matches!(verdict, Verdict::Slow | Verdict::Inconclusive);
-    let (failures, skipped) = (u8::from(wrong.is_some()), u8::from(is_inconclusive));
+    let exit = exit(verdict, expected);
+    let (is_failed, is_inconclusive) = (exit == Exit::Failed, exit == Exit::Inconclusive);
+    let (failures, skipped) = (u8::from(is_failed), u8::from(is_inconclusive));
     let (time, reason) = (summary.seconds, escape(&summary.reason));
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     // Writing to a String cannot fail.
@@ -32,7 +27,9 @@ pub(super) fn junit(summary: &Summary, expected: Option<Verdict>) -> String {
         escape(&summary.target),
         escape(&summary.preset)
     );
-    if let Some(wrong) = wrong {
+    if is_failed {
+        let wrong =
+            expected.map_or(verdict.to_string(), |expected| format!("expected {expected}, got {verdict}"));
         let _ = writeln!(xml, "    <failure message=\"{}\">{reason}</failure>", escape(&wrong));
     } else if is_inconclusive {
         let _ = writeln!(xml, "    <skipped message=\"{verdict}: {reason}\"/>");

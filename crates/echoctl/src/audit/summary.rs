@@ -72,6 +72,7 @@ impl Summary {
         target: &str,
         addr: SocketAddr,
         preset: &str,
+        label: String,
         config: &AuditConfig,
         project: Option<u64>,
     ) -> Summary {
@@ -88,7 +89,7 @@ impl Summary {
             target: target.to_owned(),
             addr,
             preset: preset.to_owned(),
-            label: preset.to_owned(),
+            label,
             connections: config.connections,
             bytes: config.budget,
             seconds: attack.seconds,
