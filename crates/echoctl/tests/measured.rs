@@ -97,7 +97,7 @@ fn the_small_demo_and_a_flood_of_each_verdict() {
 fn demo() -> String {
     let folder = tempfile::tempdir().unwrap();
     let output = echoctl(&["demo", "--small", "--yes"]).current_dir(folder.path()).output().unwrap();
-    told("demo --small --yes", &output, "")
+    printed("demo --small --yes", &output, "")
 }
 
 /// A ping to a server that reads and never replies.
@@ -106,7 +106,7 @@ fn ping() -> String {
         let _ = std::io::copy(&mut &stream, &mut std::io::sink());
     });
     let output = echoctl(&["ping", &addr, "--count", "1", "--timeout", "200ms"]).output().unwrap();
-    told("ping ADDR --count 1 --timeout 200ms", &output, &addr)
+    printed("ping ADDR --count 1 --timeout 200ms", &output, &addr)
 }
 
 /// Floods a server of ours, and perhaps kills it meanwhile.
@@ -126,7 +126,7 @@ fn flood(serve: &str, options: &str, kills: bool) -> String {
         server.wait_until("it has 16 MiB", |pid| memory(pid) > 16 << 20);
         server.0.kill().unwrap();
     }
-    told(&format!("flood {options}"), &flood.wait_with_output().unwrap(), addr)
+    printed(&format!("flood {options}"), &flood.wait_with_output().unwrap(), addr)
 }
 
 /// The resident memory of a process, in bytes.
@@ -137,7 +137,7 @@ fn memory(pid: u32) -> u64 {
 }
 
 /// A finished run as a transcript without figures. Of the lines that were printed while it ran, the first remains.
-fn told(line: &str, output: &Output, addr: &str) -> String {
+fn printed(line: &str, output: &Output, addr: &str) -> String {
     transcript(line, output, |text| {
         let text = if addr.is_empty() { text.to_owned() } else { text.replace(addr, "ADDR") };
         let mut is_first = true;

@@ -4,22 +4,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod peer;
+mod running;
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use echoctl_record::{Machine, Run, Sample};
 use peer::{echoctl, text};
-
-/// A process that is killed on drop.
-struct KillOnDrop(Child);
-
-impl Drop for KillOnDrop {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use running::Running;
 
 /// `echoctl` with an address space of this many KiB, as `ulimit -v` sets it.
 fn limited(kibibytes: u32, arguments: &[&str]) -> Command {
@@ -50,7 +42,7 @@ fn serve_limits_itself_to_a_quarter_of_its_address_space() {
 fn flood_stops_at_the_memory_left_to_the_server() {
     let serve =
         ["serve", "--addr", "127.0.0.1:0", "--json", "--backpressure", "off", "--memory-limit", "8GiB"];
-    let mut server = KillOnDrop(limited(400_000, &serve).stdout(Stdio::piped()).spawn().unwrap());
+    let mut server = Running(limited(400_000, &serve).stdout(Stdio::piped()).spawn().unwrap());
     let mut line = String::new();
     BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let addr = serde_json::from_str::<serde_json::Value>(&line).unwrap()["addr"].as_str().unwrap().to_owned();
@@ -65,7 +57,7 @@ fn flood_stops_at_the_memory_left_to_the_server() {
 #[test]
 fn demo_runs_small_where_only_that_fits() {
     let mut demo = limited(500_000, &["demo", "--yes", "--json", "--no-report"]);
-    let mut demo = KillOnDrop(demo.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut demo = Running(demo.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
     let mut line = String::new();
 
     BufReader::new(demo.0.stderr.take().unwrap()).read_line(&mut line).unwrap();

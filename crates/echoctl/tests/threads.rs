@@ -50,13 +50,13 @@ fn no_command_panics_when_threads_are_refused() {
     // The limit does not apply to root, but to a user without processes.
     let user = (fs::metadata("/proc/self").unwrap().uid() == 0).then_some(NO_USER);
     let addr = peer::server(peer::echo);
-    let others = ["--allow-other-user"];
+    let other = "--allow-other-user";
     let commands: [&[&str]; 11] = [
         &["serve", "--addr", "127.0.0.1:0", "--until-stdin-ends"],
         &["dns", "--addr", "127.0.0.1:0"],
-        &["flood", &addr, "--for", "100ms", "--plain", others[0]],
-        &["ping", &addr, "--count", "1", others[0]],
-        &["ping", "no-such-name.invalid:1", "--count", "1", others[0]],
+        &["flood", &addr, "--for", "100ms", "--plain", other],
+        &["ping", &addr, "--count", "1", other],
+        &["ping", "no-such-name.invalid:1", "--count", "1", other],
         &["send", &addr],
         &["audit", "--", "cat"],
         &["demo", "--yes", "--small", "--no-report"],
