@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
+use echoctl_client::Error;
 use echoctl_observe::{Listener, listener_at};
 
 use crate::address;
@@ -183,6 +184,22 @@ pub(crate) fn open_first<T>(
         }
     }
     Err(unreachable(name, &tried, others))
+}
+
+/// The result of opening all connections of a client at one address, for [`open_first`]. The next address is tried only if not even
+/// the first connection succeeded: if a later one fails, another address does not help.
+///
+/// # Errors
+/// Exit 4 if a later connection failed, exit 2 if the configuration is invalid.
+pub(crate) fn attempted<T>(connected: Result<T, Error>) -> Result<io::Result<T>, Failure> {
+    match connected {
+        Ok(client) => Ok(Ok(client)),
+        Err(Error::Connect { source, opened: 0, .. }) => Ok(Err(source)),
+        Err(Error::Connect { addr, source, .. }) => {
+            Err(Failure::new(Exit::Unreachable, anyhow!("cannot connect to {addr}: {source}")))
+        }
+        Err(error) => Err(Failure::usage(error)),
+    }
 }
 
 /// Exit 4: no address of `name` could be connected to, for these reasons. If a loopback port is free, with a hint.

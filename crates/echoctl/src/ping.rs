@@ -6,13 +6,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use echoctl_client::{Error, Ping, PingConfig, PingFault};
+use echoctl_client::{Ping, PingConfig, PingFault};
 use echoctl_observe::start_thread;
 use echoctl_proto::Framing;
 use tokio::sync::oneshot;
 
 use crate::address::ServerAddress;
-use crate::consent::{Consent, ECHO_HINT};
+use crate::consent::{Consent, ECHO_HINT, attempted};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt::{self, interrupted};
 use crate::output::{ignore_broken_pipe, json_line, print};
@@ -85,15 +85,8 @@ pub(crate) fn run(args: Args) -> Outcome {
     let target = args.consent.find(&args.server.addr)?;
     let opened = target.open(|addr, within| {
         let config = args.config(addr, within);
-        match Ping::connect(config.clone()) {
-            Ok(ping) => Ok(Ok((config, ping))),
-            Err(Error::Connect { source, opened: 0, .. }) => Ok(Err(source)),
-            // If one connection was made and the next was not, another address does not help.
-            Err(Error::Connect { addr, source, .. }) => {
-                Err(Failure::new(Exit::Unreachable, anyhow!("cannot connect to {addr}: {source}")))
-            }
-            Err(error) => Err(Failure::usage(error)),
-        }
+        let ping = attempted(Ping::connect(config.clone()))?;
+        Ok(ping.map(|ping| (config, ping)))
     })?;
     let (config, ping) = opened.connection;
     interrupt::catch_signals(Duration::ZERO);

@@ -19,14 +19,14 @@ mod target;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use anyhow::anyhow;
-use echoctl_client::{Error, Flood};
+use echoctl_client::Flood;
 
 pub(crate) use args::Args;
 use session::Session;
 use target::Target;
 
-use crate::exit::{Exit, Failure, Outcome};
+use crate::consent::attempted;
+use crate::exit::{Exit, Outcome};
 use crate::interrupt;
 use crate::output::note;
 use crate::recording::Recorder;
@@ -41,15 +41,8 @@ pub(crate) fn run(args: Args) -> Outcome {
     let recorder = Recorder::new(&args.recording, args.server.addr.clone(), machine.clone())?;
     let opened = target.open(|addr, within| {
         let config = args.config(addr, within)?;
-        match runtime.block_on(Flood::connect(config.clone())) {
-            Ok(flood) => Ok(Ok((config, flood))),
-            Err(Error::Connect { source, opened: 0, .. }) => Ok(Err(source)),
-            // If one connection succeeded and the next failed, another address does not help.
-            Err(Error::Connect { addr, source, .. }) => {
-                Err(Failure::new(Exit::Unreachable, anyhow!("cannot connect to {addr}: {source}")))
-            }
-            Err(error) => Err(Failure::usage(error)),
-        }
+        let flood = attempted(runtime.block_on(Flood::connect(config.clone())))?;
+        Ok(flood.map(|flood| (config, flood)))
     })?;
     let (config, flood) = opened.connection;
     let server = given.unwrap_or_else(|| Target::of_listener(opened.listener.as_ref()));
