@@ -1,7 +1,5 @@
 //! Promise: the reply to any query, including hostile ones, has the right status, a bounded length, and can be parsed independently.
 
-use std::time::{Duration, Instant};
-
 use echoctl_lab::dns::{Answer, MAX_UNVERIFIED, Transport, reply};
 use simple_dns::rdata::{OPT, OPTCode};
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, ResourceRecord, TYPE};
@@ -262,10 +260,9 @@ fn any_changed_query_gets_a_reply_within_bounds() {
     }
 }
 
-/// Pointers are not followed, and counts are not trusted. The bound is a thousand times the usual time, so that only work of a
-/// higher order reaches it.
+/// Pointers are not followed, and counts are not trusted: a long message gets no long reply.
 #[test]
-fn hostile_messages_cost_linear_time() {
+fn hostile_messages_get_short_replies() {
     let record = [&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0][..]].concat();
     let mut records = [&[0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0x14, 0][..], b"\x04test\0\0\x01\0\x01"].concat();
     while records.len() + record.len() <= 65_535 {
@@ -274,10 +271,11 @@ fn hostile_messages_cost_linear_time() {
     let loops = [&[0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], &[0xc0, 12, 0, 1, 0, 1]].concat();
 
     for message in [eight_thousand_questions(), records, loops, vec![0; 65_535]] {
-        let began = Instant::now();
-        for _ in 0..10 {
-            let _ = reply(&message, Transport::Tcp, SECRET);
-        }
-        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        let reply = reply(&message, Transport::Tcp, SECRET);
+        assert!(
+            reply.as_ref().is_none_or(|reply| reply.len() <= 100),
+            "{:?}",
+            reply.map(|reply| reply.len())
+        );
     }
 }
