@@ -13,7 +13,7 @@ use echoctl_client::Error;
 use echoctl_observe::{Listener, listener_at};
 
 use crate::address;
-use crate::called;
+use crate::cli::called;
 use crate::exit::{Exit, Failure};
 
 /// Consent to flood a server of someone else.

@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use crate::interrupt;
 use crate::output;
+use crate::terminal::interrupt;
 
 /// How a command ended. Scripts and CI rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

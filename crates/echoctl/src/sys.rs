@@ -1,7 +1,7 @@
 //! Wraps the system calls for signals and for the last write to a terminal: the only `unsafe` code of the command line.
 //!
 //! A signal handler may use only async-signal-safe calls (signal-safety(7)), which neither lock nor allocate. The handler is
-//! safe code over atomics in [`interrupt`](crate::interrupt); the calls that it makes are here.
+//! safe code over atomics in [`interrupt`](crate::terminal::interrupt); the calls that it makes are here.
 #![allow(unsafe_code)]
 
 #[cfg(unix)]

@@ -1,13 +1,13 @@
 //! Dependencies between the crates run one way, and versions and lints are declared only in the root manifest.
 //!
 //! ```text
-//! proto  <- server, client          record <- observe <- audit          echoctl -> all
-//!                                   record <- report                    lab     -> all but echoctl
+//! proto  <- server, client          record <- observe, verdict, report   echoctl -> all
+//! server, client, observe, verdict <- trial <- audit <- lab              bench   -> all but audit and lab
 //! ```
 //!
-//! What is absent is the point: `proto` and `record` depend on no other crate, `audit` attacks any server and so knows none of ours,
-//! `observe` fills records without knowing what caused the traffic, and no crate depends on `bench`, which only has programs. A
-//! test that needs a forbidden crate belongs in a higher crate.
+//! What is absent is the point: `proto` and `record` depend on no other crate, `observe` measures without a rule, `verdict` judges
+//! without a kernel, and both know nothing of our own server and client; no crate depends on `bench`, which only has programs. A test
+//! that needs a forbidden crate belongs in a higher crate.
 
 use super::Finding;
 use super::tree::{File, Tree};
@@ -17,17 +17,23 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
 }
 
 /// For each crate, those of ours that it may depend on, in tests too.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("proto", &[]),
+    ("record", &[]),
     ("server", &["proto"]),
     ("client", &["proto"]),
-    ("record", &[]),
     ("observe", &["record"]),
+    ("verdict", &["record"]),
     ("report", &["record"]),
-    ("audit", &["observe", "record"]),
-    ("lab", &["audit", "client", "observe", "proto", "record", "report", "server"]),
-    ("echoctl", &["audit", "client", "lab", "observe", "proto", "record", "report", "server"]),
-    ("bench", &["client", "observe", "proto", "record", "report", "server"]),
+    ("trial", &["client", "observe", "proto", "record", "server", "verdict"]),
+    ("audit", &["client", "observe", "record", "trial", "verdict"]),
+    ("lab", &["audit", "client", "observe", "proto", "record", "report", "server", "trial", "verdict"]),
+    (
+        "echoctl",
+        &["audit", "client", "lab", "observe", "proto", "record", "report", "server", "trial", "verdict"],
+    ),
+    ("bench", &["client", "observe", "proto", "record", "report", "server", "trial", "verdict"]),
+    ("testkit", &[]),
     ("xtask", &[]),
 ];
 
@@ -37,7 +43,7 @@ const RESERVED: [(&str, &[&str], &str); 3] = [
     ("clap", &["echoctl"], "only `echoctl` parses a command line"),
     (
         "tokio",
-        &["server", "client", "lab", "echoctl", "bench"],
+        &["server", "client", "trial", "lab", "echoctl", "bench"],
         "the other crates work with any runtime, or with none",
     ),
 ];
@@ -59,6 +65,7 @@ fn dependencies(manifest: &File) -> Vec<Finding> {
             findings.push(Finding::new(&manifest.path, entry.line, what, remedy));
         };
         if let Some(ours) = entry.name.strip_prefix("echoctl-")
+            && ours != "testkit"
             && !allowed.contains(&ours)
         {
             let remedy = "reverse the dependency or move what is needed down; see ARROWS in arrows.rs";

@@ -90,7 +90,7 @@ const STREAMS: [&str; 2] = ["stdout()", "stderr()"];
 
 /// The modules of `echoctl` that write to its streams: the output, and what a signal or a panic still has to write.
 const EDGE: [&str; 3] =
-    ["crates/echoctl/src/output/", "crates/echoctl/src/interrupt.rs", "crates/echoctl/src/sys.rs"];
+    ["crates/echoctl/src/output/", "crates/echoctl/src/terminal/interrupt.rs", "crates/echoctl/src/sys.rs"];
 
 /// The modules that may contain `#![allow(unsafe_code)]`: a file, or a directory with all its files.
 const UNSAFE: [&str; 7] = [
@@ -127,12 +127,15 @@ mod tests {
     fn printing_past_the_edge_of_echoctl_is_found() {
         let text = "eprintln!(\"x\");\nlet a = io::stdout().is_terminal();\nio::stderr().lock();\n";
         let files = [
-            ("crates/echoctl/src/watch.rs", text),
+            ("crates/echoctl/src/commands/watch.rs", text),
             ("crates/echoctl/src/output/data.rs", text),
             ("crates/echoctl/tests/watch.rs", text),
         ];
 
-        assert_eq!(places(check, &files), ["crates/echoctl/src/watch.rs:1", "crates/echoctl/src/watch.rs:3"]);
+        assert_eq!(
+            places(check, &files),
+            ["crates/echoctl/src/commands/watch.rs:1", "crates/echoctl/src/commands/watch.rs:3"]
+        );
     }
 
     #[test]

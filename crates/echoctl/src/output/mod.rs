@@ -9,7 +9,9 @@
 
 mod colour;
 mod data;
+pub(crate) mod file;
 mod outlet;
+pub(crate) mod recorder;
 mod styled;
 
 use std::borrow::Cow;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use echoctl_observe::start_thread;
 
-use crate::interrupt;
+use crate::terminal::interrupt;
 
 /// A stream with a bounded queue in front.
 pub(crate) struct Outlet {

@@ -1,0 +1,40 @@
+//! The HTML page of an audit: the verdict, its evidence, charts and remedies.
+
+use echoctl_audit::AuditOutcome;
+use echoctl_record::Run;
+use echoctl_report::{Page, Section, Table, charts, tables};
+
+use super::remedies::remedies;
+use super::summary::Summary;
+use super::text::{evidence, headline, why};
+use crate::commands::report::FOOTER;
+
+/// The page of an audit, of which `run` is the recording.
+pub(super) fn page(summary: &Summary, attack: &AuditOutcome, run: &Run) -> Page {
+    let title = format!("{}: {}", summary.verdict.name(), summary.target);
+    let mut reasons = Section::new("Why");
+    for line in why(summary, attack) {
+        reasons = reasons.paragraph(line);
+    }
+    let over_time = Section::new("Over time")
+        .chart(charts::memory(&attack.samples))
+        .chart(charts::queues(&attack.samples, &run.machine.socket_limits()));
+    // A single request never fills the window, so it says nothing about the server.
+    let over_time =
+        if summary.is_repeated { over_time.chart(charts::window(&attack.samples)) } else { over_time };
+    let mut page = Page::new(title, headline(summary))
+        .section(reasons.table(evidence(summary, attack)))
+        .section(over_time);
+    let remedies = remedies(summary.verdict);
+    if !remedies.is_empty() {
+        let mut table = Table::new("", ["remedy", "what it does and costs"]);
+        for (name, what) in remedies {
+            table = table.row([*name, *what]);
+        }
+        page = page.section(Section::new("Remedies").table(table));
+    }
+    if let Some(next) = &summary.try_next {
+        page = page.section(Section::new("Try next").paragraph(next.clone()));
+    }
+    page.section(Section::new("The machine").table(tables::environment(run))).footer(FOOTER)
+}

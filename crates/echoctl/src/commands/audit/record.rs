@@ -1,0 +1,30 @@
+//! The record of an audit: what `echoctl report` draws, with the evidence from which it can be judged again.
+
+use echoctl_audit::AuditOutcome;
+use echoctl_record::Run;
+
+use super::summary::Summary;
+use crate::output::recorder::new_run;
+
+/// The record of an audit.
+pub(super) fn record(summary: &Summary, attack: &AuditOutcome) -> Run {
+    let mut run = new_run(summary.seconds as u64, summary.addr.to_string(), echoctl_observe::machine());
+    let last = attack.samples.last().copied().unwrap_or_default();
+    run.samples.clone_from(&attack.samples);
+    run.summary = Some(echoctl_record::Summary {
+        seconds: summary.seconds,
+        connections: summary.connections,
+        produced: last.produced,
+        consumed: last.consumed,
+        // Without more to send, the client is not held back.
+        stalled_seconds: if summary.is_repeated { summary.figures.stalled_seconds } else { 0.0 },
+        server_pid: summary.pids.first().copied(),
+        server_memory_growth: summary.figures.memory_growth,
+        inside_server: summary.figures.inside_server,
+        verdict: Some(summary.verdict),
+        reason: Some(summary.reason.clone()),
+        ..echoctl_record::Summary::new(summary.addr.to_string())
+    });
+    run.evidence = Some(attack.evidence.clone());
+    run
+}

@@ -1,0 +1,279 @@
+//! The result as text: the verdict in one line, the reasons, the evidence, a chart, and remedies.
+
+use std::fmt::Write;
+use std::io::IsTerminal;
+
+use echoctl_audit::{AuditOutcome, BystanderStats};
+use echoctl_lab::kit::wrap;
+use echoctl_record::{Bytes, Sample, Seconds, Verdict};
+use echoctl_report::{Table, charts, plain};
+
+use super::remedies::remedies;
+use super::summary::Summary;
+use crate::cli::called;
+use crate::output::Styled;
+use crate::output::{colour, terminal_size};
+
+/// The result for a terminal or a log. `output` is what the server printed last.
+pub(super) fn text(summary: &Summary, attack: &AuditOutcome, output: &str, is_plain: bool) -> Styled {
+    let (columns, _) = terminal_size();
+    let columns = columns.clamp(LEAST_COLUMNS, MOST_COLUMNS);
+    let mut text =
+        wrapped(&format!("{}  {}", summary.verdict.name().to_uppercase(), headline(summary)), 0, columns);
+    for line in why(summary, attack) {
+        text += &wrapped(&line, 2, columns);
+    }
+    // Writing to a String cannot fail.
+    let _ = write!(text, "\n{}", evidence(summary, attack).to_text());
+    let mut styled = Styled::from(text);
+    if attack.sees_memory {
+        let chart = charts::memory(&attack.samples);
+        let drawn = if std::io::stdout().is_terminal() && !is_plain {
+            Styled::chart(&chart, columns, 12, colour())
+        } else {
+            plain::draw(&chart, columns.min(PLAIN_COLUMNS), 12).into()
+        };
+        styled = styled.then("\n").then(drawn.trimmed()).then("\n");
+    }
+    let mut text = String::new();
+    if summary.verdict == Verdict::Crashes && !output.is_empty() {
+        let _ = write!(text, "\nLast output of the server:\n{output}\n");
+    }
+    let remedies = remedies(summary.verdict);
+    if !remedies.is_empty() {
+        text += "\nWhat to do:\n";
+        for (name, what) in remedies {
+            text += &wrapped(&format!("{name}: {what}"), 2, columns);
+        }
+    }
+    if let Some(next) = &summary.try_next {
+        text.push('\n');
+        text += &wrapped(&format!("Try next: {next}"), 0, columns);
+    }
+    styled.then(text).trimmed()
+}
+
+/// A paragraph wrapped at `columns` and indented by `indent`, with two more spaces from the second line on.
+fn wrapped(text: &str, indent: usize, columns: usize) -> String {
+    let (first, later) = (" ".repeat(indent), " ".repeat(indent + 2));
+    let lines = wrap(text, columns - indent - 2);
+    let mut wrapped = String::new();
+    for (index, line) in lines.iter().enumerate() {
+        wrapped += if index == 0 { &first } else { &later };
+        wrapped += line;
+        wrapped.push('\n');
+    }
+    wrapped
+}
+
+/// The narrowest text: long words often do not fit into less.
+const LEAST_COLUMNS: usize = 40;
+
+/// The widest text: longer lines are hard to read, and charts show no more.
+const MOST_COLUMNS: usize = 100;
+
+/// The width of a chart in a file or a pipe: 80 columns without the last two, which some programs wrap.
+const PLAIN_COLUMNS: usize = 78;
+
+/// The verdict in words, without its name.
+pub(super) fn headline(summary: &Summary) -> String {
+    let meaning = match summary.verdict {
+        Verdict::Bounded => "a client that does not read has to wait; memory stays bounded",
+        Verdict::Disconnects if is_doubtful(summary) => {
+            let input = Bytes(summary.figures.server_read);
+            return format!(
+                "{} ({}): the server disconnected after {input} of input, perhaps because it did not understand it",
+                short(&summary.target),
+                summary.label
+            );
+        }
+        Verdict::Disconnects => "a client that does not read is disconnected",
+        Verdict::Discards => "data that a client does not read is dropped",
+        Verdict::Spills => "data that a client does not read fills the disk",
+        Verdict::Unbounded => "a client that does not read can exhaust the server's memory",
+        Verdict::Crashes => "a client that does not read can crash the server",
+        Verdict::Slow => "too little moved within the time limit to judge the server",
+        Verdict::Inconclusive => "the evidence does not show whether the server is safe",
+    };
+    // The size of a single request does not limit what the server buffers.
+    let extent = if summary.verdict == Verdict::Unbounded && summary.is_repeated {
+        format!(" (tested with {} of input)", Bytes(summary.figures.accepted))
+    } else {
+        String::new()
+    };
+    format!("{} ({}): {meaning}{extent}", short(&summary.target), summary.label)
+}
+
+/// Whether a connection that was closed may have been closed for another reason than a client that does not read.
+fn is_doubtful(summary: &Summary) -> bool {
+    summary.try_next.is_some() || summary.damaged_at == Some(0)
+}
+
+/// A command on one short line.
+fn short(target: &str) -> String {
+    let line = target.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= LONGEST_NAME {
+        return line;
+    }
+    line.chars().take(LONGEST_NAME - 1).chain(['…']).collect()
+}
+
+/// Characters of a command in a headline.
+const LONGEST_NAME: usize = 60;
+
+/// Why, in a few lines.
+pub(super) fn why(summary: &Summary, attack: &AuditOutcome) -> Vec<String> {
+    let mut lines = vec![summary.reason.clone()];
+    if summary.damaged_at == Some(0) {
+        lines.push("the replies differ from the input, so this is not an echo server: choose a preset of its protocol".to_owned());
+    }
+    lines.extend(summary.about.iter().map(|about| format!("sent: {about}")));
+    lines.push(match (attack.sees_memory, &attack.upstreams[..]) {
+        (false, _) => "measured: only the connection; the server's memory is not visible here".to_owned(),
+        (true, []) => {
+            "measured: both ends of the connection and the memory of the server's processes".to_owned()
+        }
+        (true, upstreams) => format!(
+            "measured: the connection, and the memory of the server's processes and of the servers behind it ({})",
+            upstreams.join(", ")
+        ),
+    });
+    let rests_on_memory =
+        !matches!(summary.verdict, Verdict::Unbounded | Verdict::Crashes | Verdict::Disconnects);
+    if attack.sees_memory && rests_on_memory && !summary.is_fresh {
+        lines.push(format!(
+            "the server was already running: memory that it freed earlier is reused without growing, so a fresh process \
+             ({} audit -- CMD) gives better evidence",
+            called()
+        ));
+    }
+    if let Some(stats) = &attack.bystander {
+        lines.push(bystander(stats));
+    }
+    lines
+}
+
+/// How a healthy client was served.
+fn bystander(stats: &BystanderStats) -> String {
+    let replies = stats.replies;
+    let (p99, longest) = (Seconds(stats.p99), Seconds(stats.longest));
+    if stats.is_starved {
+        return format!(
+            "meanwhile a healthy client was STARVED: it sent {replies} requests and waited up to {longest} for a reply"
+        );
+    }
+    let waits = match replies {
+        1 => format!("its only request was answered within {longest}"),
+        // Of fewer than 100 times, the 99th percentile is the longest.
+        2..100 => format!("each of its {replies} requests was answered within {longest}"),
+        _ => {
+            format!("99 % of its {replies} requests were answered within {p99}, the slowest within {longest}")
+        }
+    };
+    format!("meanwhile a healthy client was served: {waits}")
+}
+
+/// The figures as a table: bytes, then memory with its growth, then times. Figures that were not counted have no row.
+pub(super) fn evidence(summary: &Summary, attack: &AuditOutcome) -> Table {
+    let figures = &summary.figures;
+    let none = "not visible here".to_owned();
+    let bytes = |value: Option<u64>| value.map_or_else(|| none.clone(), |value| Bytes(value).to_string());
+    let drained =
+        |value: Option<u64>| value.map_or_else(|| "not drained".to_owned(), |value| Bytes(value).to_string());
+    // A server whose client reads again may need more memory than before.
+    let most = |memory: fn(&Sample) -> Option<u64>| {
+        let largest = attack.samples.iter().filter_map(|sample| Some((memory(sample)?, sample.t)));
+        largest.max_by_key(|&(bytes, _)| bytes).map_or_else(
+            || none.clone(),
+            |(bytes, t)| match t > figures.attack_seconds {
+                true => format!("{}, while the client read", Bytes(bytes)),
+                false => Bytes(bytes).to_string(),
+            },
+        )
+    };
+    let mut table = Table::new("Evidence", [] as [String; 0])
+        .row(["accepted by the server's kernel".to_owned(), Bytes(figures.accepted).to_string()])
+        .row(["read by the server".to_owned(), Bytes(figures.server_read).to_string()])
+        .row(["written by the server".to_owned(), Bytes(figures.server_written).to_string()]);
+    if figures.inside_server.is_some() {
+        table = table.row(["  read, but not yet written back".to_owned(), bytes(figures.inside_server)]);
+    }
+    table = if summary.is_repeated {
+        // An echo server also returns what had not yet left the client when the draining began.
+        let has_unsent = figures.inside_server.is_some() && figures.drained > Some(figures.accepted);
+        let unsent = if has_unsent { ", incl. the client's send queue" } else { "" };
+        let table = table.row(["drained at the end".to_owned(), drained(figures.drained) + unsent]);
+        // Of an echo server that stopped reading, the exact figure is above.
+        if figures.inside_server.is_some() && summary.verdict == Verdict::Bounded {
+            table
+        } else {
+            table.row([
+                "  not from kernel queues, estimated".to_owned(),
+                drained(figures.drained_beyond_kernels),
+            ])
+        }
+    } else {
+        // A server that sends without being asked goes on sending while it is drained: this is not a backlog.
+        table.row(["read at the end (pending and later replies)".to_owned(), drained(figures.drained)])
+    };
+    table = table
+        .row(["server memory, maximum".to_owned(), most(|sample| sample.server_memory)])
+        .row(["  growth while the client did not read".to_owned(), bytes(figures.memory_growth)]);
+    if let Some(slope) = figures.slope {
+        table = table.row(["  growth per byte read".to_owned(), format!("{slope:.2} bytes")]);
+    }
+    table = table
+        .row(["kernel memory of both ends, maximum".to_owned(), most(|sample| sample.kernel_memory)])
+        .row(["  while the client did not read".to_owned(), bytes(figures.kernel_memory)]);
+    table = match figures.stalled_seconds {
+        stalled if stalled < MIN_STALL => {
+            table.row(["last progress of input or output", "at the end of the attack"])
+        }
+        stalled => table.row(["input and output stalled for".to_owned(), Seconds(stalled).to_string()]),
+    };
+    table = table.row(["duration of the attack".to_owned(), Seconds(figures.attack_seconds).to_string()]);
+    if summary.damaged_at != Some(0) {
+        if let Some(lost) = figures.lost {
+            let lost = if lost == 0 { "none".to_owned() } else { Bytes(lost).to_string() };
+            table = table.row(["bytes of the echo lost".to_owned(), lost]);
+        }
+        if let Some(at) = summary.damaged_at {
+            table = table.row(["first wrong byte of the echo".to_owned(), at.to_string()]);
+        }
+    }
+    if let Some(projection) = &summary.projection {
+        let most = echoctl_observe::TcpMemory::now().map(|memory| memory.max);
+        let excess = match (projection.kernel_memory, most) {
+            (Some(bytes), Some(most)) if bytes > most => format!(" (this host allows {})", Bytes(most)),
+            _ => String::new(),
+        };
+        table = table
+            .row([
+                format!("{} such connections, server memory", projection.connections),
+                bytes(projection.server_memory),
+            ])
+            .row(["  kernel memory of both ends".to_owned(), bytes(projection.kernel_memory) + &excess]);
+    }
+    table
+}
+
+/// Seconds without movement that are not a stall: a sample or two.
+const MIN_STALL: f64 = 0.2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paragraphs_wrap_at_words_within_the_columns() {
+        let text = "the server stopped reading after 4.2 MiB of input: nothing moved for 3.6 s";
+
+        let lines = wrapped(text, 2, 40);
+
+        assert!(lines.lines().all(|line| line.chars().count() <= 40), "{lines}");
+        assert!(
+            lines.starts_with("  the server") && lines.lines().skip(1).all(|line| line.starts_with("    "))
+        );
+        assert_eq!(lines.split_whitespace().collect::<Vec<_>>(), text.split_whitespace().collect::<Vec<_>>());
+    }
+}

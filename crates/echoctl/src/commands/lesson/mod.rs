@@ -1,0 +1,244 @@
+//! `echoctl lesson`: socket programming in short experiments on this machine.
+//!
+//! A lesson consists of the question, the learner's prediction, the experiment, the evidence, the explanation, the checks and
+//! what to try next. Lessons are data from `echoctl_lab`; all printing is here.
+
+mod course;
+mod page;
+mod transcript;
+
+use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+use clap::builder::PossibleValuesParser;
+use echoctl_lab::kit::{Finding, Lesson, LessonError, Setting, wrap_code};
+use echoctl_lab::lessons;
+use serde::Serialize;
+
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::file::{OutputFile, check_written_after_result};
+use crate::output::{self, ignore_broken_pipe, json_line, note, print, terminal_size};
+use crate::terminal::prompt::{self, is_interactive};
+use transcript::{Style, Transcript};
+
+/// Learn socket programming: short experiments on your own machine
+///
+/// A lesson asks for your prediction, runs an experiment with real sockets on loopback, shows what it measured, explains it
+/// with these figures, and checks its own claims. Each takes less than 15 s. Without a name, the lessons are listed.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXIT_CODES)]
+pub(crate) struct Args {
+    /// Lesson to run, or `all` for the whole course [default: list them]
+    // The names are listed by the command itself, and in the error for an unknown one.
+    #[arg(value_name = "NAME", value_parser = names(), hide_possible_values = true)]
+    lesson: Option<String>,
+
+    /// Your name, for the JSON output and the report
+    #[arg(long, value_name = "NAME", help_heading = "Output")]
+    name: Option<String>,
+
+    /// Write the lesson as a self-contained HTML page
+    ///
+    /// It contains the question, your prediction, the measurements with their chart and data, the explanation and the checks.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    report: Option<PathBuf>,
+
+    /// Plain ASCII lines: no live view, no colour
+    #[arg(long, help_heading = "Output")]
+    plain: bool,
+
+    /// Print one JSON object per lesson instead of text
+    #[arg(long, short = 'J', help_heading = "Output")]
+    json: bool,
+
+    /// Do not prompt
+    ///
+    /// Without it a lesson asks for your prediction on a terminal, and pauses when the screen is full.
+    #[arg(long, short)]
+    yes: bool,
+
+    /// Prediction, given as the letter of a choice
+    ///
+    /// The lesson does not ask, and compares this prediction with what it measured.
+    #[arg(long, value_name = "LETTER")]
+    predict: Option<String>,
+
+    /// Show the lesson's code instead of running it
+    #[arg(long)]
+    show_code: bool,
+
+    /// Seed of the shuffled order, to repeat a run
+    ///
+    /// Used only by `unbounded`, which shuffles its four servers. By default the order differs in each run.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// Run one of the servers of the lesson "unbounded" until stdin is closed
+    #[arg(long, hide = true, value_name = "NAME")]
+    candidate: Option<String>,
+
+    /// Prevent the phenomenon, so that the check must fail
+    #[arg(long, hide = true)]
+    sabotage: bool,
+}
+
+impl Args {
+    fn style(&self) -> Style {
+        match (self.json, self.plain) {
+            (true, _) => Style::Silent,
+            (false, true) => Style::Plain,
+            (false, false) => Style::Rich,
+        }
+    }
+}
+
+/// The result of a lesson, as in the JSON output.
+#[derive(Debug, Serialize)]
+pub(crate) struct Submission {
+    schema_version: u32,
+    lesson: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    question: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prediction: Option<char>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    measured: Option<char>,
+    holds: bool,
+    evidence: serde_json::Value,
+    claims: Vec<echoctl_lab::kit::Claim>,
+    seconds: f64,
+}
+
+/// What a server of a lesson reports to its parent process.
+#[derive(Serialize)]
+struct Listening {
+    addr: SocketAddr,
+}
+
+pub(crate) fn run(args: Args) -> Outcome {
+    if let Some(name) = &args.candidate {
+        lessons::serve_candidate(name, |addr| json_line("listening", &Listening { addr }))?;
+        return Ok(Exit::Done);
+    }
+    match args.lesson.as_deref() {
+        None => course::list().map(|()| Exit::Done),
+        Some("all") => course::run_all(&args),
+        Some(name) => {
+            let lesson = lessons::find(name).expect("clap accepts only names of lessons");
+            if args.show_code {
+                return show_code(lesson);
+            }
+            run_one(lesson, &args).map(|(exit, _)| exit)
+        }
+    }
+}
+
+/// Runs one lesson from its question to its checks. Returns its exit code and, if it could run, its result.
+pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Option<Submission>), Failure> {
+    let setting = Setting {
+        sabotage: args.sabotage,
+        seed: args.seed.unwrap_or_else(|| now().subsec_nanos().into()),
+        program: std::env::current_exe()?,
+    };
+    let file = args.report.as_deref().map(OutputFile::new).transpose()?;
+    let predicted = args.predict.as_deref().map(|answer| letter(lesson, answer)).transpose()?;
+    let asks = predicted.is_none() && !args.yes && is_interactive();
+    // A reader who has predicted beforehand still wants to read at leisure.
+    let transcript = Transcript::new(args.style(), !args.yes && is_interactive());
+    transcript.question(lesson, &setting)?;
+    if args.json && asks {
+        note(transcript.question_text(lesson));
+    }
+    let prediction = if asks { prompt::answer(&lesson.question)? } else { predicted };
+    transcript.running(prediction)?;
+
+    let started = Instant::now();
+    let finding = match lesson.measure(&setting) {
+        Ok(finding) => finding,
+        Err(error @ (LessonError::NotVisible(_) | LessonError::TooLittleMemory { .. })) => {
+            output::error(format_args!("lesson {}: {error}", lesson.name));
+            return Ok((Exit::Inconclusive, None));
+        }
+        Err(error) => {
+            return Err(anyhow::Error::new(error).context(format!("lesson {}", lesson.name)).into());
+        }
+    };
+    let submission = Submission {
+        schema_version: echoctl_record::SCHEMA_VERSION,
+        lesson: lesson.name,
+        name: args.name.clone(),
+        question: lesson.question.text,
+        prediction,
+        measured: finding.measured,
+        holds: finding.holds(),
+        evidence: finding.evidence.clone(),
+        claims: finding.claims.clone(),
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    let printed = print_result(&transcript, lesson, &finding, &submission, args.json);
+    // The page is written even if printing failed.
+    let written = file.map_or(Ok(()), |file| {
+        let page = page::page(lesson, &finding, &submission).to_string();
+        let name = file.path().display().to_string();
+        file.write(|to| to.write_all(page.as_bytes())).map(|_| note(format_args!("written: {name}")))
+    });
+    printed?;
+    check_written_after_result([written])?;
+    Ok((if submission.holds { Exit::Done } else { Exit::Failed }, Some(submission)))
+}
+
+/// Prints the result of an experiment.
+fn print_result(
+    transcript: &Transcript,
+    lesson: &Lesson,
+    finding: &Finding,
+    submission: &Submission,
+    json: bool,
+) -> io::Result<()> {
+    transcript.evidence(lesson, finding, submission.prediction)?;
+    // The explanation would scroll the evidence up the screen.
+    transcript.pause("what it shows")?;
+    transcript.explanation(lesson, finding)?;
+    if json { ignore_broken_pipe(json_line("summary", submission)) } else { Ok(()) }
+}
+
+/// The choice that `--predict` names.
+fn letter(lesson: &Lesson, answer: &str) -> Result<char, Failure> {
+    lesson.question.letter(answer).ok_or_else(|| {
+        let letters: Vec<String> = lesson.question.lettered().map(|(letter, _)| letter.to_string()).collect();
+        Failure::usage(format!(
+            "invalid value '{answer}' for --predict: expected one of {}",
+            letters.join(", ")
+        ))
+    })
+}
+
+fn show_code(lesson: &Lesson) -> Outcome {
+    let mut code = format!("// echoctl lesson {}: {}\n\n{}", lesson.name, lesson.idea, lesson.code.excerpt());
+    if let Some(node) = lesson.code.node {
+        code.push_str(&format!("\n\n// The same in Node:\n\n{node}"));
+    }
+    // Only a terminal needs wrapped lines: in a file the code must stay as it is.
+    let is_terminal = io::stdout().is_terminal();
+    print(if is_terminal { wrap_code(&code, terminal_size().0.max(60) - 1) } else { code })?;
+    Ok(Exit::Done)
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  the lesson showed what it claims
+  1  it did not (the checks show what was measured)
+  3  this system cannot show it";
+
+/// The values of LESSON, given to clap so that shells complete them and a misspelt one gets a suggestion.
+fn names() -> PossibleValuesParser {
+    PossibleValuesParser::new(lessons::ALL.iter().map(|lesson| lesson.name).chain(["all"]))
+}
+
+/// The current time, used as a seed.
+fn now() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}

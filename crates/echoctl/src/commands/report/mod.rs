@@ -1,0 +1,123 @@
+//! `echoctl report`: draws a recording.
+//!
+//! - [`source`]: reads the recording.
+//! - [`terminal`]: prints charts and tables; `echoctl compare` uses both, too.
+
+pub(crate) mod source;
+pub(crate) mod terminal;
+
+use std::path::{Path, PathBuf};
+
+use echoctl_record::{Bytes, Run};
+use echoctl_report::{Chart, charts, csv, run_page, svg, tables};
+
+use crate::exit::{Exit, Outcome};
+use crate::output;
+use crate::output::file::{OutputFile, check_written};
+use terminal::Terminal;
+
+/// Draw a recording: queues, memory, receive window, rates
+///
+/// Prints charts and tables, unless an output file is given. --output writes one HTML file that needs no network,
+/// has light and dark mode, and lists the numbers of each chart below it.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Recording to draw; - for stdin
+    ///
+    /// What --record wrote, or the output of flood --json. A recording has at most 1 GiB and 3,000,000 samples; a larger file is
+    /// refused. Recordings of earlier versions are read, too.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Write an HTML page; - for stdout
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    output: Option<PathBuf>,
+
+    /// Write all samples as CSV; - for stdout
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    csv: Option<PathBuf>,
+
+    /// Write the charts as one SVG drawing; - for stdout
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    svg: Option<PathBuf>,
+
+    /// Plain ASCII lines, no colour
+    ///
+    /// For logs and mail. It also prints the charts if an output file is given.
+    #[arg(long, help_heading = "Output")]
+    plain: bool,
+}
+
+pub(crate) fn run(args: Args) -> Outcome {
+    let (page, numbers, drawing) = (args.output.as_deref(), args.csv.as_deref(), args.svg.as_deref());
+    OutputFile::refuse_same(&[
+        ("FILE", Some(source::path(&args.file))),
+        ("--output", page),
+        ("--csv", numbers),
+        ("--svg", drawing),
+    ])?;
+    let [page, numbers, drawing] = [page, numbers, drawing].map(|path| path.map(OutputFile::new).transpose());
+    let (page, numbers, drawing) = (page?, numbers?, drawing?);
+    let run = source::read(&args.file)?;
+
+    let nothing_asked = page.is_none() && numbers.is_none() && drawing.is_none();
+    // If one of them cannot be written, the others still are.
+    let page = page.map(|file| write(file, &run_page(&run).footer(FOOTER).to_string()));
+    let numbers = numbers.map(|file| write(file, &csv::samples(&run.samples)));
+    let drawing = drawing.map(|file| write(file, &svg::sheet(&visible(&run), svg::Size::WIDE)));
+    if nothing_asked || args.plain {
+        draw(&run, &Terminal::new(args.plain))?;
+    }
+    check_written([page, numbers, drawing].into_iter().flatten())?;
+    Ok(Exit::Done)
+}
+
+fn draw(run: &Run, terminal: &Terminal) -> std::io::Result<()> {
+    for chart in visible(run) {
+        terminal.chart(&chart)?;
+    }
+    if let Some(sample) = tables::peak_sample(&run.samples) {
+        terminal.table(&tables::path(sample, &run.machine.socket_limits()))?;
+    }
+    if let Some(table) = tables::ending(run) {
+        terminal.table(&table)?;
+    }
+    if let Some(reason) = run.summary.as_ref().and_then(|summary| summary.reason.as_ref()) {
+        terminal.sentence(&format!("Reason for the verdict: {reason}."))?;
+    }
+    Ok(())
+}
+
+/// The charts of a run that have something to show.
+fn visible(run: &Run) -> Vec<Chart> {
+    let samples = &run.samples;
+    let limits = run.machine.socket_limits();
+    let all = [
+        charts::queues(samples, &limits),
+        charts::memory(samples),
+        charts::window(samples),
+        charts::rates(samples),
+    ];
+    all.into_iter().filter(|chart| !chart.series.is_empty()).collect()
+}
+
+/// Writes a text to a file and notes its size on stderr, unless the file is stdout.
+pub(crate) fn write(file: OutputFile, text: &str) -> anyhow::Result<()> {
+    let name = file.path().to_owned();
+    let bytes = file.write(|to| to.write_all(text.as_bytes()))?;
+    if name != Path::new("-") {
+        output::note(format_args!("{}: {}", name.display(), Bytes(bytes)));
+    }
+    Ok(())
+}
+
+/// The last line of each page of a run.
+pub(crate) const FOOTER: &str = concat!("Made by echoctl ", env!("CARGO_PKG_VERSION"));
+
+const EXAMPLES: &str = "\
+Examples:
+  echoctl flood --no-read --record run.json     record a run
+  echoctl report run.json                       draw it in the terminal
+  echoctl report run.json -o run.html           write a page
+  echoctl report run.json --csv - | head        print its numbers";

@@ -1,0 +1,117 @@
+//! `echoctl serve`: an echo server with a choice of backpressure policies.
+
+mod args;
+mod events;
+mod printer;
+
+use std::io::{self, Read};
+
+use anyhow::anyhow;
+use echoctl_observe::start_thread;
+use echoctl_server::{Error, Server, Setting, raise_descriptor_limit, runtime};
+use tokio::sync::oneshot;
+
+use crate::exit::{Exit, Failure, Outcome};
+use crate::terminal::interrupt::{self, interrupted};
+
+pub(crate) use args::Args;
+
+/// Serves until Ctrl-C or SIGTERM (or until stdin is closed, for a child of the demo), then prints the totals.
+pub(crate) fn run(args: Args) -> Outcome {
+    let memory = args.memory();
+    let config = args.config(memory)?;
+    // If it cannot be raised, the server accepts fewer connections and reports when it runs out of file descriptors.
+    let _ = raise_descriptor_limit();
+
+    let runtime = runtime(args.workers()).map_err(failure)?;
+    let printer = printer::Printer::start(&args, &config, memory)?;
+    let drain = config.drain;
+    let server = Server::bind(config, printer.listener()).map_err(failure)?;
+    let stdin = args.until_stdin_ends().then(read_stdin).transpose()?;
+    let stdin_ended = async {
+        match stdin {
+            // Nothing is ever sent. The channel closes when the thread exits.
+            Some(end) => drop(end.await),
+            None => std::future::pending().await,
+        }
+    };
+
+    // Before the server reports that it listens.
+    interrupt::catch_signals(drain);
+    let totals = runtime.block_on(server.run(async {
+        tokio::select! {
+            () = interrupted() => {}
+            () = stdin_ended => interrupt::request_exit(),
+        }
+    }));
+    // Tasks that did not finish in time are not awaited again.
+    runtime.shutdown_background();
+    let was_read = printer.finish(totals.map_err(failure)?);
+    Ok(if was_read { Exit::Done } else { Exit::Interrupted })
+}
+
+/// Reads stdin, and closes the channel at its end. It takes a thread, because not every system can poll stdin.
+///
+/// # Errors
+/// If the system refuses a thread.
+fn read_stdin() -> Result<oneshot::Receiver<()>, echoctl_observe::Error> {
+    let (sender, ended) = oneshot::channel::<()>();
+    start_thread("stdin", move || {
+        let _closed_on_return = sender;
+        let mut stdin = io::stdin().lock();
+        let mut buffer = [0; 1024];
+        loop {
+            match stdin.read(&mut buffer) {
+                Ok(0) => return,
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return,
+                _ => {}
+            }
+        }
+    })?;
+    Ok(ended)
+}
+
+/// The failure with what to do about it, in terms of the command line.
+fn failure(error: Error) -> Failure {
+    match error {
+        Error::Config(error) => {
+            Failure::usage(format_args!("invalid value for {}: {error}", option(error.setting())))
+        }
+        error @ Error::AddressInUse { .. } => {
+            Failure::new(Exit::Failed, anyhow!("{error}\nhint: choose another port with --addr"))
+        }
+        Error::Listen { addr, source } => {
+            let hint = match source.kind() {
+                io::ErrorKind::AddrNotAvailable => Some("this host has no interface with that address"),
+                io::ErrorKind::PermissionDenied => {
+                    Some("ports below 1024 need a privilege: choose another port with --addr")
+                }
+                _ => None,
+            };
+            let failure = Failure::new(Exit::Failed, Error::Listen { addr, source });
+            hint.into_iter().fold(failure, Failure::hint)
+        }
+        error => Failure::new(Exit::Failed, error),
+    }
+}
+
+/// The option that sets `setting`.
+fn option(setting: Setting) -> &'static str {
+    match setting {
+        Setting::Framing => "--framing",
+        Setting::MaxFrame => "--max-frame",
+        Setting::Io => "--io",
+        Setting::QueueLimit => "--queue-limit",
+        Setting::ResumeAt => "--resume-at",
+        Setting::MemoryLimit => "--memory-limit",
+        Setting::MaxConnections => "--max-connections",
+        Setting::IdleTimeout => "--idle-timeout",
+        Setting::WriteTimeout => "--write-timeout",
+        Setting::MinRate => "--min-rate",
+        Setting::MinRatePeriod => "--min-rate-period",
+        Setting::SendBuffer => "--sndbuf",
+        Setting::ReceiveBuffer => "--rcvbuf",
+        Setting::StatsEvery => "--stats-every",
+        Setting::Workers => "--workers",
+    }
+}
