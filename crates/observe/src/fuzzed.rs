@@ -5,9 +5,9 @@
 //! it.
 
 #[cfg(target_os = "linux")]
-pub use crate::diag::check_messages;
+pub use crate::endpoint::check_messages;
 
-use crate::{SocketMemory, TcpInfo, available, cgroup, machine, queue_limits, users};
+use crate::{SocketMemory, TcpInfo, listener, machine};
 
 /// Parses `input` as `struct tcp_info`, as socket memory, and as every text file of `/proc`, `/sys` and `/etc` that
 /// is read.
@@ -23,11 +23,8 @@ pub fn check_texts(input: &[u8]) {
     }
     let text = String::from_utf8_lossy(input);
     let (one, other) = text.split_once('\0').unwrap_or((&text, &text));
-    available::check(one, other);
-    cgroup::check(one, other);
-    machine::check(one);
-    queue_limits::check(one);
-    users::check(one);
+    machine::check(one, other);
+    listener::check(one);
     #[cfg(target_os = "linux")]
     crate::process::check_texts(input);
 }

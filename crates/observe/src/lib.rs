@@ -24,51 +24,24 @@ pub mod fuzzed;
 mod proc_file;
 mod sys;
 
-mod process;
-pub use error::Error;
-pub use process::{Memory, Process, ProcessTree, TreeReading, pids, socket_inodes};
-
-mod diag;
-pub use diag::{SocketDiag, SocketEntry, Timer};
-
+mod endpoint;
 mod listener;
-mod users;
-pub use listener::{Listener, Owner, listener_at, listening_addresses, sees_other_users};
-pub use users::user_name;
-
-mod socket_memory;
-mod tcp_info;
-mod tcp_state;
-pub use socket_memory::SocketMemory;
-pub use tcp_info::{Side, TcpInfo};
-pub use tcp_state::TcpState;
-
-mod socket;
-pub use socket::{AsHandle, receive_queue, send_queue};
-
-mod sampler;
-pub use sampler::{
-    Connection, Counters, Endpoint, LocalEndpoint, MAX_PER_SAMPLE, Observation, Occupancy, PathState,
-    Sampler, SamplerThread, SamplingInterval, WatchedConnection,
-};
-
-mod available;
-mod cgroup;
 mod machine;
-mod queue_limits;
-pub use available::{MemoryShare, available_memory};
-pub use cgroup::Cgroup;
-pub use machine::{TcpMemory, machine};
-pub use queue_limits::{KernelBuffering, QueueLimits, SysctlRange};
+mod process;
+mod sampler;
 
-mod loopback;
-pub use loopback::loopback;
-
-mod connection_tracker;
-pub use connection_tracker::ConnectionTracker;
-
-mod self_test;
-pub use self_test::SelfTest;
-
-mod thread;
-pub use thread::start_thread;
+pub use endpoint::{
+    AsHandle, Side, SocketDiag, SocketEntry, SocketMemory, TcpInfo, TcpState, Timer, receive_queue,
+    send_queue,
+};
+pub use error::Error;
+pub use listener::{Listener, Owner, listener_at, listening_addresses, sees_other_users, user_name};
+pub use machine::{
+    Cgroup, KernelBuffering, MemoryShare, QueueLimits, SysctlRange, TcpMemory, available_memory, loopback,
+    machine,
+};
+pub use process::{Memory, Process, ProcessTree, TreeReading, pids, socket_inodes, start_thread};
+pub use sampler::{
+    Connection, ConnectionTracker, Counters, Endpoint, LocalEndpoint, MAX_PER_SAMPLE, Observation, Occupancy,
+    PathState, Sampler, SamplerThread, SamplingInterval, SelfTest, WatchedConnection,
+};

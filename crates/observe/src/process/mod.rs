@@ -7,6 +7,10 @@
 mod pids;
 pub use pids::{pids, socket_inodes};
 
+mod thread;
+pub(crate) use thread::start_scoped;
+pub use thread::start_thread;
+
 mod tree;
 pub use tree::{ProcessTree, TreeReading};
 

@@ -14,9 +14,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::tcp_info::Side;
 use crate::{
-    AsHandle, SocketDiag, SocketEntry, SocketMemory, TcpInfo, TcpState, Timer, receive_queue, send_queue,
+    AsHandle, Side, SocketDiag, SocketEntry, SocketMemory, TcpInfo, TcpState, Timer, receive_queue,
+    send_queue,
 };
 
 /// A connection to be sampled.

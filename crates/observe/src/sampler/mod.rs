@@ -8,6 +8,8 @@
 mod connection;
 mod path_state;
 mod runner;
+mod self_test;
+mod tracker;
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +18,8 @@ use echoctl_record::Sample;
 pub use connection::{Connection, Counters, Endpoint, LocalEndpoint, WatchedConnection};
 pub use path_state::{Occupancy, PathState};
 pub use runner::{SamplerThread, SamplingInterval};
+pub use self_test::SelfTest;
+pub use tracker::ConnectionTracker;
 
 use crate::{ProcessTree, SocketDiag, TreeReading};
 use connection::TrackedConnection;

@@ -1,12 +1,21 @@
 //! Describes this machine: kernel settings that decide how much a connection buffers, and the memory that TCP uses.
 
+mod available;
+mod cgroup;
+mod loopback;
+mod queue_limits;
+
 use std::collections::BTreeMap;
 
 use echoctl_record::Machine;
 
 use crate::proc_file::read_text;
-use crate::queue_limits::{KernelBuffering, QueueLimits, SysctlRange};
 use crate::sys;
+
+pub use available::{MemoryShare, available_memory};
+pub use cgroup::Cgroup;
+pub use loopback::loopback;
+pub use queue_limits::{KernelBuffering, QueueLimits, SysctlRange};
 
 /// Kernel memory of TCP, over all sockets of the host, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,10 +96,13 @@ fn tcp_of_sockstat(text: &str) -> Option<(u64, u64)> {
     Some((value("inuse")?, value("mem")?))
 }
 
-/// Checks that any text is parsed without a panic.
+/// Checks the promises for any two texts in place of the kernel's files.
 #[cfg(any(test, fuzzing))]
-pub(crate) fn check(text: &str) {
-    let _ = (tcp_of_sockstat(text), kibibytes(text, "MemAvailable:"));
+pub(crate) fn check(one: &str, other: &str) {
+    available::check(one, other);
+    cgroup::check(one, other);
+    queue_limits::check(one);
+    let _ = (tcp_of_sockstat(one), kibibytes(one, "MemAvailable:"));
 }
 
 /// Settings that decide how much data the queues hold, and when it moves.

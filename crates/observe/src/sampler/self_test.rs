@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use echoctl_record::Queues;
 use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::thread::start_scoped;
+use crate::process::start_scoped;
 use crate::{Error, LocalEndpoint, Sampler, WatchedConnection, loopback, start_thread};
 
 /// Results of the self-test.

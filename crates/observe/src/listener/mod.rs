@@ -3,13 +3,18 @@
 //! The kernel shows every user all sockets and the user ids of their owners. Only `/proc/PID/fd` shows which process
 //! has a socket open, and only that user and root may read it.
 
+mod users;
+
 use std::fmt;
 use std::net::SocketAddr;
+
+#[cfg(any(test, fuzzing))]
+pub(crate) use users::check;
+pub use users::user_name;
 
 use crate::Error;
 #[cfg(target_os = "linux")]
 use crate::socket_inodes;
-use crate::users::user_name;
 
 /// A listening socket and its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]

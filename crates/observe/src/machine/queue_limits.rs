@@ -1,6 +1,6 @@
 //! Limits of a connection's kernel queues, and how much data both kernels buffer on one connection.
 
-use crate::machine::sysctl;
+use super::sysctl;
 
 /// The three numbers of a setting such as `net.ipv4.tcp_rmem`, in the kernel's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,8 +16,7 @@ use std::fmt;
 
 use echoctl_record::Bytes;
 
-use crate::Cgroup;
-use crate::machine::{kibibytes, sysctl};
+use super::{Cgroup, kibibytes, sysctl};
 use crate::proc_file::read_text;
 
 /// Memory that this process can still allocate, in bytes: the smallest of what its control groups, its resource

@@ -11,8 +11,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::TcpState;
-use crate::socket::AsHandle;
+use crate::{AsHandle, TcpState};
 
 /// The kernel's counters of one endpoint of a TCP connection. Fields that this kernel does not have are `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
