@@ -16,7 +16,7 @@ use echoctl_observe::start_thread;
 use serde::Deserialize;
 
 use crate::Error;
-use crate::kit::measure::loopback;
+use crate::kit::loopback::loopback;
 
 /// A running `echoctl serve`. Dropping it stops the server.
 #[derive(Debug)]

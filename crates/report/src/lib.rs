@@ -21,28 +21,10 @@
 
 #![forbid(unsafe_code)]
 
-mod axis;
-mod chart;
-pub mod charts;
-mod columns;
-pub mod csv;
-mod downsample;
-mod escape;
-mod grid;
-mod labels;
-mod page;
-pub mod plain;
-mod run_page;
-mod series;
-mod style;
-pub mod svg;
-mod table;
-pub mod tables;
-pub mod terminal;
+mod draw;
+mod model;
+mod run;
 
-pub use axis::Unit;
-pub use chart::{Chart, Form, Mark, Phase};
-pub use page::{Block, Page, Section};
-pub use run_page::{compare_page, run_page};
-pub use series::{Ink, Series, Stroke};
-pub use table::Table;
+pub use draw::{Block, Page, Section, csv, plain, svg, terminal};
+pub use model::{Chart, Form, Ink, Mark, Phase, Series, Stroke, Table, Unit};
+pub use run::{charts, compare_page, run_page, tables};

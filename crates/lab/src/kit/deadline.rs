@@ -1,6 +1,6 @@
 //! Runs each experiment on a thread of its own, and abandons it if it does not finish in time.
 //!
-//! An experiment waits for its own sockets with deadlines (see [`measure`](super::measure)). This limit is for unforeseen
+//! An experiment waits for its own sockets with deadlines (see [`loopback`](super::loopback)). This limit is for unforeseen
 //! cases: a call that blocks, a child process that is stopped, another program on one of its ports.
 
 use std::sync::mpsc::{self, RecvTimeoutError};

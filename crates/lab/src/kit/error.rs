@@ -5,7 +5,7 @@ use std::io;
 use echoctl_record::Bytes;
 use thiserror::Error;
 
-use super::measure::is_not_now;
+use super::loopback::is_not_now;
 
 /// A lesson that could not be run to its end. A lesson that ran and showed something else is not an error: see its
 /// [`Claim`](super::Claim)s.

@@ -4,7 +4,7 @@ use echoctl_report::Chart;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Claim, Table};
+use super::Table;
 
 /// The result of an experiment. Claims and sentences are made from the same figures as the evidence.
 #[derive(Debug, Clone)]
@@ -21,6 +21,17 @@ pub struct Finding {
     pub claims: Vec<Claim>,
     /// The explanation, as paragraphs of plain sentences.
     pub explanation: Vec<String>,
+}
+
+/// A statement about measured values, and the values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Claim {
+    /// What must hold, as a short sentence.
+    pub claim: String,
+    /// The values that were measured.
+    pub measured: String,
+    /// Whether it holds.
+    pub holds: bool,
 }
 
 impl Finding {

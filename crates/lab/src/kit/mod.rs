@@ -1,27 +1,25 @@
 //! Building blocks of the lessons: a question, measurements, claims and an explanation.
 //!
 //! A [`Lesson`] is plain data and one function. It has a [`Question`] that is asked before anything runs. Its function
-//! measures with real sockets ([`measure`] has what several lessons need) and returns a [`Finding`]: the evidence, the
+//! measures with real sockets ([`loopback`] has what several lessons need) and returns a [`Finding`]: the evidence, the
 //! [claims](Claim) about it and whether they hold, and the explanation in sentences that use the figures.
 //!
 //! Nothing here prints or reads from the terminal. That is the caller's job, so a lesson runs the same in a test.
 
-mod claim;
 mod deadline;
 mod error;
 mod finding;
 pub mod kernel;
 mod lesson;
-pub mod measure;
+pub mod loopback;
 mod question;
 mod queues;
 mod table;
 mod text;
 mod thread;
 
-pub use claim::Claim;
 pub use error::LessonError;
-pub use finding::Finding;
+pub use finding::{Claim, Finding};
 pub use lesson::{Code, Lesson, Setting};
 pub use question::Question;
 pub use table::{NOT_RUN, Table};

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::dns::{self, Answer, Answerer};
-use crate::kit::measure::{TIMEOUT, connect, datagrams, loopback};
+use crate::kit::loopback::{TIMEOUT, connect, datagrams, loopback};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
 
 /// The lesson.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use echoctl_record::{Bytes, Rate};
 use serde::Serialize;
 
-use crate::kit::measure::{TIMEOUT, connection, is_not_now};
+use crate::kit::loopback::{TIMEOUT, connection, is_not_now};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
 
 /// The lesson.

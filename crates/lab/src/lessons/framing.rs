@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use echoctl_proto::{Buffer, FrameDecoder, Framing};
 use serde::Serialize;
 
-use crate::kit::measure::connection;
+use crate::kit::loopback::connection;
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
 
 /// The lesson.

@@ -8,7 +8,7 @@ use echoctl_observe::{TcpInfo, TcpState};
 use echoctl_record::Bytes;
 use serde::Serialize;
 
-use crate::kit::measure::{TIMEOUT, connection, is_not_now, until};
+use crate::kit::loopback::{TIMEOUT, connection, is_not_now, until};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, count};
 
 /// The lesson.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use socket2::Socket;
 
 use crate::kit::kernel::socket_state;
-use crate::kit::measure::{accept, connect, loopback, tcp_socket, until};
+use crate::kit::loopback::{accept, connect, loopback, tcp_socket, until};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, count};
 
 /// The lesson.

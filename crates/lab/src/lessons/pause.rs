@@ -14,7 +14,7 @@ use echoctl_report::{Chart, Ink, Series, Stroke, Unit};
 use echoctl_server::{Action as Decision, Backpressure, Policy, Queued, ReplyQueue};
 use serde::Serialize;
 
-use crate::kit::measure::{Clamp, TIMEOUT, connection_with, is_not_now};
+use crate::kit::loopback::{Clamp, TIMEOUT, connection_with, is_not_now};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
 
 /// The lesson.

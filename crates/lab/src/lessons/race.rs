@@ -14,7 +14,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Mutex;
 use tokio::task::{LocalSet, spawn_local, yield_now};
 
-use crate::kit::measure;
+use crate::kit::loopback;
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, count};
 
 /// The lesson.
@@ -161,7 +161,7 @@ async fn replies(mode: Handlers, parts: usize) -> Result<(Vec<String>, u32), Les
 
 /// A connection: the client's end and the server's.
 fn connection() -> Result<(TcpStream, TcpStream), LessonError> {
-    let (client, server) = measure::connection()?;
+    let (client, server) = loopback::connection()?;
     let of_tokio = |end: std::net::TcpStream| {
         end.set_nonblocking(true)?;
         TcpStream::from_std(end)

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use echoctl_record::{Bytes, Seconds};
 use serde::Serialize;
 
-use crate::kit::measure::{Clamp, TIMEOUT, connection, connection_with, is_not_now, until};
+use crate::kit::loopback::{Clamp, TIMEOUT, connection, connection_with, is_not_now, until};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
 
 /// The lesson.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::ChildServer;
-use crate::kit::measure::{TIMEOUT, accept, connect, loopback, until};
+use crate::kit::loopback::{TIMEOUT, accept, connect, loopback, until};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, count};
 
 /// The lesson.

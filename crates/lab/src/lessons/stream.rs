@@ -11,7 +11,7 @@ use echoctl_observe::TcpInfo;
 use echoctl_record::Bytes;
 use serde::Serialize;
 
-use crate::kit::measure::{self, Clamp, ETHERNET, connection, connection_with, is_not_now};
+use crate::kit::loopback::{self, Clamp, ETHERNET, connection, connection_with, is_not_now};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, count, spawn};
 
 /// The lesson.
@@ -153,7 +153,7 @@ fn finish(
 
 /// Sends datagrams to a receiver that starts to read when all have been sent.
 fn datagrams() -> Result<(usize, usize), LessonError> {
-    let (sender, receiver) = measure::datagrams()?;
+    let (sender, receiver) = loopback::datagrams()?;
     receiver.set_nonblocking(true)?;
     let sent = (0..DATAGRAMS).filter(|_| sender.send(&[b'x'; DATAGRAM]).is_ok()).count();
     let mut received = 0;

@@ -8,7 +8,7 @@ use echoctl_observe::{TcpInfo, TcpState, receive_queue, send_queue};
 use echoctl_record::Bytes;
 use serde::Serialize;
 
-use crate::kit::measure::{connection, until};
+use crate::kit::loopback::{connection, until};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
 
 /// The lesson.

@@ -54,7 +54,7 @@ fn threads(mut socket: std::net::TcpStream) -> io::Result<()> {
 fn all_three_send_back_what_they_were_sent() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     for server_loop in ["off", "on", "threads"] {
-        let (mut client, server) = crate::kit::measure::connection().expect("sockets");
+        let (mut client, server) = crate::kit::loopback::connection().expect("sockets");
         let serving = std::thread::spawn({
             let runtime = runtime.handle().clone();
             move || {

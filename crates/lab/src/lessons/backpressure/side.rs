@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::{RATE, READ, STOP, TOTAL};
 use crate::ChildServer;
 use crate::kit::LessonError;
-use crate::kit::measure::TIMEOUT;
+use crate::kit::loopback::TIMEOUT;
 
 /// A server and its client.
 pub(super) struct Side {

@@ -16,7 +16,7 @@ use echoctl_record::Bytes;
 use echoctl_report::{Chart, Ink, Series, Stroke, Unit};
 use serde::Serialize;
 
-use crate::kit::measure::{Clamp, ETHERNET, connection_with};
+use crate::kit::loopback::{Clamp, ETHERNET, connection_with};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
 
 /// The lesson.

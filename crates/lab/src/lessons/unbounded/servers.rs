@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, mpsc};
 
-use crate::kit::measure::loopback;
+use crate::kit::loopback::loopback;
 
 /// One of the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

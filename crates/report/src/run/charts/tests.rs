@@ -104,7 +104,7 @@ fn runs_with_at_most_one_sample_have_charts() {
         for chart in
             [queues(&samples, &SocketLimits::default()), memory(&samples), window(&samples), rates(&samples)]
         {
-            assert!(crate::svg::draw(&chart, crate::svg::Size::WIDE).contains("<svg"));
+            assert!(crate::draw::svg::draw(&chart, crate::svg::Size::WIDE).contains("<svg"));
         }
         assert!(compare(("a", &samples), ("b", &samples)).len() <= 3);
     }

@@ -8,7 +8,7 @@ use echoctl_record::{Bytes, Queues, Run, Sample, Seconds, SocketLimits, Summary,
 
 pub use environment::environment;
 
-use crate::table::ABSENT;
+use crate::model::table::ABSENT;
 use crate::{Table, charts};
 
 /// Every place on the path at the time of `sample`, from producer to consumer. Of an echo, what was sent is what was read back plus

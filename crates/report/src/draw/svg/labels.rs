@@ -4,7 +4,7 @@ use std::fmt::{self, Formatter};
 
 use super::layout::Layout;
 use super::{Drawing, Size, text};
-use crate::labels::{Placer, Rect, span_of};
+use crate::draw::placer::{Placer, Rect, span_of};
 use crate::{Form, Mark};
 
 impl Drawing<'_> {

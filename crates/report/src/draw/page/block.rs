@@ -2,10 +2,10 @@
 
 use std::fmt::{self, Formatter};
 
-use crate::columns::Columns;
-use crate::escape::Escaped;
-use crate::svg::{self, Size};
-use crate::table::is_absent;
+use crate::draw::escape::Escaped;
+use crate::draw::svg::{self, Size};
+use crate::model::columns::Columns;
+use crate::model::table::is_absent;
 use crate::{Chart, Table};
 
 /// A part of a section.

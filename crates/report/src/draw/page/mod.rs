@@ -10,8 +10,8 @@ use std::fmt::{self, Formatter};
 
 pub use block::Block;
 
-use crate::escape::Escaped;
-use crate::style::STYLE;
+use crate::draw::escape::Escaped;
+use crate::draw::style::STYLE;
 use crate::{Chart, Table};
 
 /// A document: a title, a lead sentence, and sections.

@@ -1,8 +1,8 @@
 //! Draws a chart in ASCII without escape codes, for logs, mail and old terminals.
 
 use crate::Chart;
-use crate::grid::{Glyphs, compose};
-use crate::style::Colour;
+use crate::draw::grid::{Glyphs, compose};
+use crate::draw::style::Colour;
 
 /// The chart in at most `width` columns and exactly `height` rows, each ended by a line feed. Without room for a plot it is only
 /// the title.

@@ -1,8 +1,8 @@
 //! Computes the positions of a drawing's parts: the plot gets what title, phases, axes and key leave.
 
 use super::Size;
-use crate::axis::Axis;
-use crate::labels::Rect;
+use crate::draw::placer::Rect;
+use crate::model::axis::Axis;
 use crate::{Chart, Form};
 
 /// Positions of the parts of a drawing.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use echoctl_record::{Queues, Sample};
 
-use crate::columns::Columns;
+use crate::model::columns::Columns;
 use crate::{Chart, Unit};
 
 /// A header, then one row per time at which any series has a point. Seconds and values are plain numbers in the chart's unit; a

@@ -17,7 +17,7 @@ mod defs;
 mod key;
 mod labels;
 mod layout;
-mod series;
+mod outlines;
 mod size;
 
 use std::fmt::{self, Formatter};
@@ -27,10 +27,10 @@ use labels::room;
 use layout::Layout;
 pub use size::Size;
 
-use crate::axis::Axis;
-use crate::downsample::downsample;
-use crate::escape::Escaped;
-use crate::style::STYLE;
+use crate::draw::downsample::downsample;
+use crate::draw::escape::Escaped;
+use crate::draw::style::STYLE;
+use crate::model::axis::Axis;
 use crate::{Chart, Form};
 
 /// The chart as an SVG file, with its style sheet.

@@ -2,8 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use crate::axis::Axis;
-use crate::table::ABSENT;
+use crate::model::axis::Axis;
+use crate::model::table::ABSENT;
 use crate::{Series, Unit};
 
 /// Series over time on one pair of axes, with phases and marks.

@@ -11,8 +11,8 @@
 //!
 //! No row exceeds the given width, so that a redraw in place never wraps.
 
-use crate::grid::{Canvas, Glyphs, compose};
-pub use crate::style::Colour;
+use crate::draw::grid::{Canvas, Glyphs, compose};
+pub use crate::draw::style::Colour;
 use crate::{Chart, Ink};
 
 /// The chart in at most `width` columns and exactly `height` rows, each ended by a line feed. Without colour it contains no escape

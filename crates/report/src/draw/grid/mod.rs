@@ -20,9 +20,9 @@ mod lines;
 pub(crate) use canvas::Canvas;
 pub(crate) use glyphs::Glyphs;
 
-use crate::axis::Axis;
-use crate::downsample::downsample;
-use crate::labels::{Placer, Rect, span_of};
+use crate::draw::downsample::downsample;
+use crate::draw::placer::{Placer, Rect, span_of};
+use crate::model::axis::Axis;
 use crate::{Chart, Form, Ink, Mark, Series};
 
 /// The chart in `width` by `height` cells; without room for a plot, only its title.

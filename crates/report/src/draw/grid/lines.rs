@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::{Canvas, Grid};
-use crate::labels::{height_at, span_of};
+use crate::draw::placer::{height_at, span_of};
 use crate::{Ink, Stroke};
 
 impl Grid<'_> {

@@ -1,7 +1,7 @@
 //! A grid of characters, each with its colour.
 
 use crate::Ink;
-use crate::style::Colour;
+use crate::draw::style::Colour;
 
 /// Characters in rows and columns. What is written outside it is dropped.
 pub(crate) struct Canvas {

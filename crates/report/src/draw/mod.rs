@@ -1,0 +1,14 @@
+//! How it is drawn: in the cells of a terminal, as SVG, in a page, as CSV.
+
+pub mod csv;
+mod downsample;
+mod escape;
+mod grid;
+mod page;
+mod placer;
+pub mod plain;
+mod style;
+pub mod svg;
+pub mod terminal;
+
+pub use page::{Block, Page, Section};

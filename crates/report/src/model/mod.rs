@@ -1,0 +1,12 @@
+//! What is drawn: charts and tables, independently of how they are drawn.
+
+pub(crate) mod axis;
+mod chart;
+pub(crate) mod columns;
+mod series;
+pub(crate) mod table;
+
+pub use axis::Unit;
+pub use chart::{Chart, Form, Mark, Phase};
+pub use series::{Ink, Series, Stroke};
+pub use table::Table;

@@ -1,0 +1,7 @@
+//! Which charts, tables and pages a run has.
+
+pub mod charts;
+mod pages;
+pub mod tables;
+
+pub use pages::{compare_page, run_page};
