@@ -5,7 +5,7 @@
 //!   [`supervise()`].
 //! - [`AuditConfig`]: the attack. Its [`AuditOutcome`] contains the verdict and the evidence.
 //!
-//! This crate collects evidence. The rule that turns it into a verdict is [`echoctl_record::Evidence::judge`].
+//! This crate collects evidence. The rule that turns it into a verdict is [`echoctl_verdict::audit::judge`].
 
 mod attack;
 mod descendants;

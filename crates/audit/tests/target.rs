@@ -97,7 +97,7 @@ fn a_server_that_forks_for_each_connection_is_bounded() {
     let outcome = config.attack(&AtomicBool::new(false), &mut |_| {}).unwrap();
 
     assert_eq!(outcome.judgement.verdict, Verdict::Bounded, "{}", outcome.judgement.reason);
-    assert!(outcome.sees_memory && outcome.evidence.figures().lost == Some(0));
+    assert!(outcome.sees_memory && echoctl_verdict::audit::figures(&outcome.evidence).lost == Some(0));
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! Defines a measured run: its samples, the arithmetic of its queues, the verdict on it, and its file.
+//! Defines a measured run: its samples, the arithmetic of its queues, the names of verdicts, and its file.
 //!
-//! Contains only data and pure functions, so that every rule is tested on recorded numbers, without sockets.
+//! Contains data and no rule: what a run proves is decided in `verdict`.
 //!
 //! - [`Sample`]: six cumulative byte counters on the path from producer to consumer, and the memory in use.
 //! - [`Queues`]: the bytes between neighbouring counters, which show where every byte is; [`peak_during`]: a maximum over a phase.
-//! - [`Verdict`]: the result for a server; [`Evidence`]: what an audit derives it from.
+//! - [`Verdict`]: the result for a server; [`Evidence`]: what a rule derives it from.
 //! - [`Summary`]: totals and verdict of a run; [`WatchSummary`]: totals of a watch.
 //! - [`Run`]: the file of a run, with the [`Machine`] that it was made on; [`Limit`]: its maximum size.
 //! - [`printable`]: makes untrusted text safe to print.
@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod decimate;
+mod evidence;
 mod intake;
 mod lines;
 mod machine;
@@ -27,6 +28,7 @@ mod verdict;
 mod watch_summary;
 
 pub use decimate::decimate;
+pub use evidence::{Disconnect, DisconnectKind, Drain, Evidence, Point, StopReason};
 pub use intake::Limit;
 pub use machine::{Machine, SocketLimits};
 pub use printable::{printable, printable_lines};
@@ -35,9 +37,7 @@ pub use run::{Run, RunError};
 pub use sample::Sample;
 pub use summary::{Integrity, Summary};
 pub use units::{Bytes, Rate, Seconds};
-pub use verdict::{
-    Disconnect, DisconnectKind, Drain, Evidence, Figures, Judgement, Point, StopReason, Verdict,
-};
+pub use verdict::Verdict;
 pub use watch_summary::WatchSummary;
 
 /// The version of every JSON object and file that this program writes. It increases when a field changes its meaning or is

@@ -85,10 +85,9 @@ fn times_of_the_evidence_are_checked_too() {
 }
 
 #[test]
-fn extreme_figures_never_cause_a_panic() {
+fn extreme_figures_are_read_and_add_up() {
     let most = u64::MAX;
-    let sample = |t| Sample {
-        t,
+    let sample = Sample {
         connections: u32::MAX,
         produced: most,
         server_received: Some(most),
@@ -96,22 +95,16 @@ fn extreme_figures_never_cause_a_panic() {
         server_written: Some(most),
         client_received: Some(0),
         consumed: most,
-        server_memory: Some(if t > 1.0 { most } else { 0 }),
+        server_memory: Some(most),
         ..Sample::default()
     };
-    let points =
-        [0.0, 5e-324, 2.0, 40.0].map(|t| Point { sample: sample(t), blocked: true, ..Point::default() });
-    for (repeats, echo, budget) in [(true, true, 0), (false, true, most), (true, false, most)] {
-        let evidence = Evidence { repeats, echo, budget, points: points.to_vec(), ..evidence() };
-        let mut run = with(evidence);
-        run.samples = points.map(|point| point.sample).to_vec();
+    let mut run = example();
+    run.samples = vec![sample];
 
-        let read = Run::read(&written(&run)).unwrap();
+    let read = Run::read(&written(&run)).unwrap();
 
-        let evidence = read.evidence.unwrap();
-        let _ = (evidence.judge(), evidence.figures(), evidence.in_kernels(), evidence.is_enough());
-        assert_eq!(Queues::of(&read.samples[0]).total(), most);
-    }
+    assert_eq!(read.samples, [sample]);
+    assert_eq!(Queues::of(&read.samples[0]).total(), most);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Drives a running attack: one thread over all connections, none of which blocks.
 //!
-//! It makes no decisions: what may be sent, and when the samples suffice, is decided by the rule in `echoctl-record`.
+//! It makes no decisions: what may be sent, and when the samples suffice, is decided by the rule in `echoctl-verdict`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use echoctl_record::{Disconnect, DisconnectKind, Drain, Evidence, Judgement, Point, Sample, decimate};
+use echoctl_record::{Disconnect, DisconnectKind, Drain, Evidence, Point, Sample, decimate};
+use echoctl_verdict::{Judgement, audit};
 
 use super::AuditConfig;
 use super::bystander::Bystander;
@@ -43,7 +44,7 @@ impl AttackDriver<'_> {
                 // What was read until then is incomplete and allows no verdict.
                 return Err(Error::Interrupted);
             }
-            let judgement = self.evidence.judge();
+            let judgement = audit::judge(&self.evidence);
             let is_over =
                 self.evidence.disconnect.is_some() || monitor.elapsed() >= self.evidence.max_duration;
             if !judgement.wants_second_pass || is_over {
@@ -56,7 +57,7 @@ impl AttackDriver<'_> {
     fn send_until_enough(&mut self, monitor: &mut Monitor) -> Result<(), Error> {
         let mut bucket = TokenBucket::new(self.config.rate, Instant::now());
         let (mut sampled, mut sampled_at_bytes) = (Instant::now(), 0);
-        let mut allowance = self.evidence.allowance();
+        let mut allowance = audit::allowance(&self.evidence);
         let mut discarded = vec![0; WRITE];
         let interval = if self.slow_readers.len() > MANY { INTERVAL * 4 } else { INTERVAL };
         loop {
@@ -75,12 +76,12 @@ impl AttackDriver<'_> {
                 self.take_sample(monitor, progress == Progress::Blocked);
                 self.check_closed(monitor);
                 if let Some(bystander) = self.bystander {
-                    bystander.pause(self.evidence.is_stalled());
+                    bystander.pause(audit::is_stalled(&self.evidence));
                 }
-                if self.evidence.is_enough() {
+                if audit::is_enough(&self.evidence) {
                     return Ok(());
                 }
-                let wanted = self.evidence.allowance();
+                let wanted = audit::allowance(&self.evidence);
                 if wanted > allowance {
                     bucket.lift();
                 }
@@ -173,20 +174,22 @@ impl AttackDriver<'_> {
         let Some(last) = self.evidence.points.last().copied() else { return };
         let is_echo = self.evidence.echo && self.senders.is_empty();
         let echo_stream = (self.slow_readers.len() == 1).then_some(&self.streams[0]).filter(|_| is_echo);
-        let proof = self.evidence.proves_queue_above();
+        let proof = audit::proves_queue_above(&self.evidence);
         // If the server's end is not visible, all of it may have been in the kernels.
         let sees_ends = last.sample.server_written.is_some();
-        let in_kernels = if sees_ends { self.evidence.in_kernels() } else { self.evidence.kernel_buffering };
+        let in_kernels =
+            if sees_ends { audit::in_kernels(&self.evidence) } else { self.evidence.kernel_buffering };
         let limits = DrainLimits {
-            pending: self.evidence.expected_echo().filter(|_| is_echo),
+            pending: audit::expected_echo(&self.evidence).filter(|_| is_echo),
             enough: if is_echo { u64::MAX } else { in_kernels.saturating_add(2 * proof) },
             timeout: if self.evidence.repeats { DRAIN_TIMEOUT } else { STREAM_TIMEOUT },
-            quiet: if self.evidence.depends_on_drain() { LONG_QUIET } else { QUIET },
+            quiet: if audit::depends_on_drain(&self.evidence) { LONG_QUIET } else { QUIET },
         };
         // Draining lets a server that is over its memory cap read even more: then the drain stops.
         let peak = self.evidence.points.iter().filter_map(|point| point.sample.server_memory).max();
-        let memory_cap =
-            peak.map(|peak| peak.max(self.evidence.memory_cap(&last)).saturating_add(MORE_WHILE_READING));
+        let memory_cap = peak.map(|peak| {
+            peak.max(audit::memory_cap(&self.evidence, &last)).saturating_add(MORE_WHILE_READING)
+        });
         let (samples, watched) = (&mut self.samples, &mut *self.watched);
         let mut sampled = |slow_readers: &mut [AuditConnection], senders: &mut [AuditConnection]| {
             let point = monitor.point(senders, slow_readers, false);

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! One thread drives all connections, and none of them blocks. When to stop is decided by a pure function over the samples
-//! ([`Evidence::is_enough`]), not here.
+//! ([`audit::is_enough`]), not here.
 
 mod bystander;
 mod connection;
@@ -24,7 +24,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{KernelBuffering, MemoryShare, listener_at};
-use echoctl_record::{Evidence, Judgement, Sample};
+use echoctl_record::{Evidence, Sample};
+use echoctl_verdict::{Judgement, audit};
 
 pub use bystander::BystanderStats;
 pub use connector::Permitted;
@@ -92,7 +93,7 @@ impl AuditConfig {
         let outcome = loop {
             let outcome = self.attack_once(deadline, stop, watched);
             let was_refused = match &outcome {
-                Ok(outcome) => outcome.evidence.was_refused(),
+                Ok(outcome) => audit::was_refused(&outcome.evidence),
                 Err(Error::Step { .. } | Error::Connect { .. }) => true,
                 Err(_) => false,
             };

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use echoctl_audit::{AuditConfig, AuditOutcome};
-use echoctl_record::{Figures, SCHEMA_VERSION, Verdict};
+use echoctl_record::{SCHEMA_VERSION, Verdict};
+use echoctl_verdict::audit::{Figures, figures};
 use serde::Serialize;
 
 /// The result. Sizes are in bytes, times in seconds; absent means not visible here or not counted.
@@ -76,7 +77,7 @@ impl Summary {
         config: &AuditConfig,
         project: Option<u64>,
     ) -> Summary {
-        let figures = attack.evidence.figures();
+        let figures = figures(&attack.evidence);
         let each = |total: Option<u64>, many: u64| {
             let all = u128::from(total?) * u128::from(many) / u128::from(config.connections.max(1));
             Some(u64::try_from(all).unwrap_or(u64::MAX))

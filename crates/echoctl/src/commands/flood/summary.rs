@@ -5,7 +5,8 @@ use std::io;
 use echoctl_client::{CloseKind, Config, Drain, Ending, Outcome, Reading};
 use echoctl_lab::kit::wrap;
 use echoctl_observe::KernelBuffering;
-use echoctl_record::{Bytes, DisconnectKind, Evidence, Judgement, Queues, Rate, Seconds, Summary, Verdict};
+use echoctl_record::{Bytes, DisconnectKind, Evidence, Queues, Rate, Seconds, Summary, Verdict};
+use echoctl_verdict::Judgement;
 
 use super::judge::{Observed, judge, since_it_stopped_reading};
 use super::session::{Session, was_closed};

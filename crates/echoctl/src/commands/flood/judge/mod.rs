@@ -16,7 +16,8 @@
 use std::ops::RangeInclusive;
 
 use echoctl_lab::kit::count;
-use echoctl_record::{Bytes, Evidence, Judgement, Point, Seconds, Verdict};
+use echoctl_record::{Bytes, Evidence, Point, Seconds, Verdict};
+use echoctl_verdict::{Judgement, audit};
 
 use super::other_clients::OtherInput;
 use super::stall::{PRESSURE_SECONDS, STALL_SECONDS, Stall};
@@ -38,7 +39,7 @@ pub(super) struct Observed {
 
 /// The verdict on this evidence.
 pub(super) fn judge(evidence: &Evidence, observed: Observed) -> Judgement {
-    let ruled = evidence.judge();
+    let ruled = audit::judge(evidence);
     let case = Case::of(evidence, observed);
     match ruled.verdict {
         Verdict::Disconnects | Verdict::Crashes | Verdict::Spills => ruled,

@@ -51,7 +51,7 @@ fn flood(seconds: u32, moment: impl Fn(f64) -> Moment) -> Evidence {
 
 /// What a flood observes besides this evidence, if its producer waited this long.
 fn observed(evidence: &Evidence, longest_wait: f64) -> Observed {
-    Observed { longest_wait, growth: evidence.figures().memory_growth, ..Observed::default() }
+    Observed { longest_wait, growth: audit::figures(evidence).memory_growth, ..Observed::default() }
 }
 
 #[test]

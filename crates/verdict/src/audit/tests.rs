@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use echoctl_record::{Evidence, Point, Sample, Verdict};
 use serde::Deserialize;
 
-use crate::{Evidence, Point, Sample, Verdict};
+use super::*;
 
 #[derive(Deserialize)]
 struct Recording {
@@ -14,7 +15,7 @@ struct Recording {
 }
 
 fn recordings() -> Vec<(String, Recording)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/verdict/recordings");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/audit/recordings");
     let mut all: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -36,7 +37,7 @@ fn each_recording_is_judged_as_its_server_is() {
     let all = recordings();
     assert!(all.len() >= 20, "recordings are missing");
     for (name, Recording { verdict, evidence }) in all {
-        let judgement = evidence.judge();
+        let judgement = judge(&evidence);
         assert_eq!(judgement.verdict, verdict, "{name}: {}", judgement.reason);
     }
 }
@@ -50,8 +51,8 @@ fn an_unbounded_server_is_never_called_safe_at_any_end() {
             let mut early = Evidence { points: evidence.points[..length].to_vec(), ..evidence.clone() };
             // The last point is left out: the attack ended there, and what was drained belongs to that.
             early.disconnect = None;
-            if early.is_enough() {
-                let judgement = early.judge();
+            if is_enough(&early) {
+                let judgement = judge(&early);
                 let t = early.points[length - 1].sample.t;
                 assert!(
                     !is_safe(judgement.verdict),
@@ -75,7 +76,7 @@ fn an_unbounded_server_with_hidden_memory_is_not_called_safe() {
             point.disk_written = None;
         }
 
-        let judgement = evidence.judge();
+        let judgement = judge(&evidence);
 
         assert!(!is_safe(judgement.verdict), "{name}: {} ({})", judgement.verdict, judgement.reason);
     }
@@ -85,7 +86,7 @@ fn an_unbounded_server_with_hidden_memory_is_not_called_safe() {
 fn only_a_server_that_kept_reading_has_a_slope() {
     let ratio_of = |wanted: &str| {
         let (_, recording) = recordings().into_iter().find(|(name, _)| name == wanted).unwrap();
-        recording.evidence.figures().slope
+        figures(&recording.evidence).slope
     };
 
     assert_eq!(ratio_of("pauses-at-a-water-mark"), None);
@@ -95,7 +96,7 @@ fn only_a_server_that_kept_reading_has_a_slope() {
 #[test]
 fn each_doubtful_verdict_has_advice() {
     for (name, Recording { evidence, .. }) in recordings() {
-        let judgement = evidence.judge();
+        let judgement = judge(&evidence);
         if matches!(judgement.verdict, Verdict::Slow | Verdict::Inconclusive) {
             assert!(judgement.try_next.is_some(), "{name}");
         }
@@ -109,9 +110,9 @@ fn evidence_without_points_is_inconclusive() {
     evidence.points.clear();
     evidence.disconnect = None;
 
-    assert_eq!(evidence.judge().verdict, Verdict::Inconclusive);
-    assert!(!evidence.is_enough());
-    assert_eq!(evidence.figures(), crate::Figures::default());
+    assert_eq!(judge(&evidence).verdict, Verdict::Inconclusive);
+    assert!(!is_enough(&evidence));
+    assert_eq!(figures(&evidence), Figures::default());
 }
 
 #[test]
@@ -131,9 +132,9 @@ fn growth_up_to_a_small_memory_limit_proves_nothing() {
         Evidence { points, memory_limit, disconnect: None, drain: None, ..evidence }
     };
 
-    assert!(stopped_at(20 << 20).is_enough());
-    assert_eq!(stopped_at(20 << 20).judge().verdict, Verdict::Inconclusive);
-    assert_eq!(stopped_at(32 << 20).judge().verdict, Verdict::Unbounded);
+    assert!(is_enough(&stopped_at(20 << 20)));
+    assert_eq!(judge(&stopped_at(20 << 20)).verdict, Verdict::Inconclusive);
+    assert_eq!(judge(&stopped_at(32 << 20)).verdict, Verdict::Unbounded);
 }
 
 /// A server that sends a little and then nothing: its output fits into the slow reader's queue.
@@ -159,15 +160,15 @@ fn pushes(bytes: u64) -> Evidence {
 
 #[test]
 fn bytes_that_wait_without_pressure_are_not_denied() {
-    let reason = pushes(440).judge().reason;
+    let reason = judge(&pushes(440)).reason;
 
     assert!(reason.contains("only 440 B are in the kernels' queues"), "{reason}");
-    assert!(pushes(0).judge().reason.contains("the visible queues are empty"));
+    assert!(judge(&pushes(0)).reason.contains("the visible queues are empty"));
 }
 
 #[test]
 fn what_an_audit_does_not_count_is_absent() {
-    let figures = pushes(440).figures();
+    let figures = figures(&pushes(440));
 
     assert_eq!((figures.inside_server, figures.drained, figures.lost), (None, None, None));
     assert_eq!(figures.server_written, 440);

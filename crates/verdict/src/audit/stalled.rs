@@ -1,12 +1,12 @@
 //! Judges a server whose input and output have both stopped: bounded, if its memory has stopped growing, too.
 
+use echoctl_record::{Bytes, Drain, Evidence, Seconds, Verdict};
+
 use super::accepting::SEE_MEMORY;
-use super::evidence::{Drain, Evidence};
-use super::judge::Judgement;
 use super::limits::*;
 use super::signals::Signals;
-use super::trend::Movement;
-use crate::{Bytes, Seconds, Verdict};
+use crate::Judgement;
+use crate::trend::Movement;
 
 /// Neither input nor output moved for long enough.
 pub(super) fn judge_stalled(evidence: &Evidence, signals: &Signals) -> Judgement {

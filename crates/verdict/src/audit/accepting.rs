@@ -1,10 +1,11 @@
 //! Judges a server that accepts its input, fast or slowly: what it does with that input decides.
 
-use super::evidence::{Drain, Evidence, StopReason};
-use super::judge::Judgement;
+use echoctl_record::{Bytes, Drain, Evidence, Seconds, StopReason, Verdict};
+
 use super::limits::*;
+use super::proves_queue_above;
 use super::signals::Signals;
-use crate::{Bytes, Seconds, Verdict};
+use crate::Judgement;
 
 /// The server accepted everything that it was sent.
 pub(super) fn judge_accepting(evidence: &Evidence, signals: &Signals) -> Judgement {
@@ -154,9 +155,9 @@ pub(super) fn wants_more(evidence: &Evidence, signals: &Signals) -> bool {
         || signals.retained.is_some_and(|retained| retained >= DOUBTFUL_RETENTION)
 }
 
-/// [`Evidence::proves_queue_above`], scaled down for small budgets.
+/// [`proves_queue_above`], scaled down for small budgets.
 fn queued_threshold(evidence: &Evidence, signals: &Signals) -> u64 {
-    evidence.proves_queue_above().min(signals.server_read / 4).max(1)
+    proves_queue_above(evidence).min(signals.server_read / 4).max(1)
 }
 
 /// The advice where the server's memory is not visible.

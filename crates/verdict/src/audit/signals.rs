@@ -1,9 +1,9 @@
 //! Computes from the evidence the few figures that the rules need.
 
-use super::evidence::{Evidence, Point};
+use echoctl_record::{Evidence, Point, Queues, Sample};
+
 use super::limits::{SETTLE, WATCH};
-use super::trend::{Movement, Series};
-use crate::{Queues, Sample};
+use crate::trend::{Movement, Series};
 
 /// Figures of an attack. Sizes in bytes, times in seconds.
 #[derive(Debug, Clone)]

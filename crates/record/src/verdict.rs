@@ -1,25 +1,8 @@
-//! The verdict on a server whose client does not read.
-//!
-//! - [`Verdict`]: its names.
-//! - [`Evidence`]: what an attack recorded.
-//! - [`Evidence::judge`]: the rules that derive the verdict from the evidence, a pure function.
-
-mod accepting;
-mod evidence;
-mod figures;
-mod judge;
-mod limits;
-mod signals;
-mod stalled;
-mod trend;
+//! The names of the verdicts on a server.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-
-pub use evidence::{Disconnect, DisconnectKind, Drain, Evidence, Point, StopReason};
-pub use figures::Figures;
-pub use judge::Judgement;
 
 /// The verdict on a server. `echoctl audit --help` says what each is based on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -64,6 +47,3 @@ impl fmt::Display for Verdict {
         f.pad(self.name())
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,101 @@
+//! The numbers of an attack that a report shows with its verdict.
+
+use echoctl_record::{Drain, Evidence, StopReason};
+use serde::{Deserialize, Serialize};
+
+use super::limits::{MIN_INPUT, WATCH};
+use super::signals::Signals;
+
+/// The numbers of an attack. Sizes in bytes, times in seconds; `None` where something was not visible or not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Figures {
+    /// Input that arrived at the server's kernel.
+    pub accepted: u64,
+    /// Input that the server read.
+    pub server_read: u64,
+    /// Output that the server wrote.
+    pub server_written: u64,
+    /// Input that was read and not written back, of a server that echoes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inside_server: Option<u64>,
+    /// Bytes that were drained at the end.
+    #[serde(alias = "read_out")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drained: Option<u64>,
+    /// Part of them that the kernels had not buffered.
+    #[serde(alias = "read_out_beyond_kernels")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drained_beyond_kernels: Option<u64>,
+    /// Maximum growth of the server's memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_growth: Option<u64>,
+    /// Bytes of memory retained per byte of input read, from the trend of the memory's floor. Only for a server that kept reading
+    /// and read enough: one that stopped has filled its bounded queues, with a ratio of about 1, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slope: Option<f64>,
+    /// Bytes of output per byte of input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amplification: Option<f64>,
+    /// Maximum kernel memory of the attacked connections.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel_memory: Option<u64>,
+    /// How long neither input nor output had moved when the attack ended.
+    pub stalled_seconds: f64,
+    /// Duration of the attack.
+    pub attack_seconds: f64,
+    /// Bytes that were never echoed, where the replies were drained to their end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<u64>,
+}
+
+/// The numbers of this attack; all 0 if nothing was recorded.
+pub fn figures(evidence: &Evidence) -> Figures {
+    let (Some(signals), Some(last)) = (Signals::of(evidence), evidence.points.last()) else {
+        return Figures::default();
+    };
+    let amplification =
+        (signals.server_read > 0).then(|| signals.server_written as f64 / signals.server_read as f64);
+    let is_flood =
+        evidence.repeats && signals.server_read >= MIN_INPUT.min(evidence.budget) && signals.stalled < WATCH;
+    let is_like_input =
+        evidence.echo && evidence.repeats && signals.server_written <= signals.server_read.saturating_mul(2);
+    Figures {
+        accepted: last.sample.server_received.unwrap_or(last.sample.produced),
+        server_read: signals.server_read,
+        server_written: signals.server_written,
+        inside_server: (is_like_input && last.sample.server_written.is_some())
+            .then(|| signals.server_read.saturating_sub(signals.server_written)),
+        drained: evidence.drain.as_ref().map(|drain| drain.bytes),
+        drained_beyond_kernels: evidence.drain.as_ref().map(Drain::beyond_kernels),
+        memory_growth: signals.peak,
+        slope: signals.retained.filter(|_| is_flood),
+        amplification,
+        kernel_memory: evidence.points.iter().filter_map(|point| point.sample.kernel_memory).max(),
+        stalled_seconds: signals.stalled,
+        attack_seconds: signals.t,
+        lost: lost(evidence),
+    }
+}
+
+/// Bytes that an echo server had to send back by the end of the attack: complete stimuli, on each connection.
+pub fn expected_echo(evidence: &Evidence) -> Option<u64> {
+    let last = evidence.points.last().filter(|_| evidence.echo)?.sample;
+    // With several connections it is not known how much of its last stimulus each has sent, so partial ones do not count.
+    let unfinished = match last.connections {
+        0 | 1 => last.produced % evidence.unit.max(1),
+        many => u64::from(many).saturating_mul(evidence.unit.max(1) - 1),
+    };
+    Some(last.produced.saturating_sub(unfinished))
+}
+
+/// Bytes that an echo server did not send back, if its replies were drained until nothing more came.
+fn lost(evidence: &Evidence) -> Option<u64> {
+    let drain = evidence.drain.as_ref().filter(|_| evidence.disconnect.is_none())?;
+    let before = evidence.points.last()?.sample.consumed;
+    match drain.stopped {
+        StopReason::Complete | StopReason::Quiet => {
+            Some(expected_echo(evidence)?.saturating_sub(before.saturating_add(drain.bytes)))
+        }
+        StopReason::Closed | StopReason::Enough => None,
+    }
+}
