@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::producer::FAR_FUTURE;
+use crate::flood::FAR_FUTURE;
 
 /// Connects to `addr`. `within` is the connect timeout, more than 0.
 ///

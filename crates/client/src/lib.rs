@@ -25,33 +25,18 @@
 //! not depend on how much it sends, how large its frames are, or how long the server buffers them.
 
 mod checker;
-mod config;
 mod connect;
-mod connection;
-mod consumer;
 mod error;
 mod flood;
-mod frame_stream;
-mod gaps;
-mod number;
-mod outcome;
-mod pacer;
+mod payload;
 mod ping;
-mod producer;
-mod progress;
-mod recipe;
-mod schedule;
-mod thread_buffer;
 
 pub use checker::{Checker, Fault, Tally};
-pub use config::{Config, Rate, Reading};
 pub use connect::connect;
-pub use connection::{Connection, Phase};
 pub use error::Error;
-pub use flood::{Flood, StopHandle};
-pub use frame_stream::FrameStream;
-pub use outcome::{CloseKind, Drain, Ending, Outcome, Totals};
-pub use pacer::Pacer;
+pub use flood::{
+    CloseKind, Config, Connection, Drain, Ending, Flood, Outcome, Phase, Rate, Reading, StopHandle, Totals,
+};
+pub use flood::{Pacer, ReadMode, Schedule};
+pub use payload::{Frame, FrameStream, Pool, Recipe};
 pub use ping::{Latencies, Ping, PingConfig, PingFault, PingOutcome, PingStopHandle};
-pub use recipe::{Frame, Pool, Recipe};
-pub use schedule::{ReadMode, Schedule};

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use echoctl_proto::Framing;
 
+use crate::connection::read_size::LARGE_READ;
 use crate::error::{ConfigError, Setting};
 use crate::policy::Policy;
-use crate::read_size::LARGE_READ;
 
 /// Settings of a server. `Config::default()` is what `echoctl serve` does without options.
 #[derive(Debug, Clone)]

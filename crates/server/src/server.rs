@@ -12,15 +12,14 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::timeout;
 
-use crate::accept::{self, IoBackend};
-use crate::close_cause::CloseCause;
 use crate::config::Config;
 use crate::error::{ConfigError, Error, Setting};
 use crate::event::{Event, Listening, Stats};
-use crate::listener;
-use crate::shared::Shared;
-use crate::threads::check_thread_headroom;
-use crate::{maintenance, sys};
+use crate::io::accept::{self, IoBackend};
+use crate::io::listener;
+use crate::io::threads::check_thread_headroom;
+use crate::sys;
+use crate::table::{CloseCause, Shared, maintenance};
 
 /// An echo server that listens and does not accept yet.
 ///

@@ -16,16 +16,15 @@
 //! that no sent frame has means that the frame boundaries are lost, and the rest of the stream can only be counted.
 //! Without framing the stream is compared by position, so it cannot be checked beyond the first difference.
 
+mod gaps;
 mod tally;
 
 use echoctl_proto::Framing;
 
 pub use tally::{Fault, Tally};
 
-use crate::frame_stream::FrameStream;
-use crate::gaps::Gaps;
-use crate::number::DIGITS;
-use crate::recipe::{Frame, MAX_HEAD, Recipe};
+use self::gaps::Gaps;
+use crate::payload::{DIGITS, Frame, FrameStream, MAX_HEAD, Recipe};
 
 /// Checks the stream that comes back on one connection. Sans-IO: it accepts the bytes in pieces of any size.
 ///

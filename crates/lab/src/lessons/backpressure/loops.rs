@@ -1,5 +1,5 @@
 //! The three loops in their shortest form, shown by `--show-code`. The experiment runs the full server, whose loop is `echo`
-//! in `crates/server/src/direct.rs`; the test below runs these loops.
+//! in `crates/server/src/connection/direct.rs`; the test below runs these loops.
 
 use std::io::{self, Read, Write};
 

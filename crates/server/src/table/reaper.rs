@@ -10,10 +10,10 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use crate::close_cause::CloseCause;
 use crate::config::Config;
-use crate::connection_table::{ConnectionTable, Entry};
-use crate::peer_progress::{OutputLimits, PeerProgress};
+use crate::table::CloseCause;
+use crate::table::peer_progress::{OutputLimits, PeerProgress};
+use crate::table::{ConnectionTable, Entry};
 
 /// Checks all connections against the limits of the settings.
 #[derive(Debug)]
@@ -102,9 +102,9 @@ mod tests {
 
     use super::*;
     use crate::config::MinRate;
-    use crate::connection_handle::ConnectionHandle;
-    use crate::shared::Shared;
     use crate::sys::Descriptor;
+    use crate::table::ConnectionHandle;
+    use crate::table::Shared;
 
     /// A connection of the server whose peer has stopped reading: no more is accepted, and no more is acknowledged.
     struct Stalled {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use echoctl_proto::Framing;
 
 use crate::Error;
-use crate::number;
+use crate::payload::DIGITS;
 
 /// What to send, how fast, what to read, and when to stop. Sizes in bytes, rates in bytes per second.
 #[derive(Debug, Clone)]
@@ -125,7 +125,7 @@ impl Config {
     /// Minimum and maximum frame size on the wire, in bytes, with this framing.
     pub fn frame_sizes(framing: Framing) -> (usize, usize) {
         let max = framing.longest_payload().saturating_add(framing.overhead());
-        (framing.overhead() + number::DIGITS, max.min(MAX_FRAME))
+        (framing.overhead() + DIGITS, max.min(MAX_FRAME))
     }
 
     /// Whether all pending replies are read at the end.

@@ -1,5 +1,15 @@
 //! Runs a flood: opens the connections, starts two tasks per connection, stops them in time, and adds up the totals.
 
+mod config;
+mod connection;
+mod consumer;
+mod outcome;
+mod pacer;
+mod producer;
+mod progress;
+mod schedule;
+mod thread_buffer;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,18 +18,20 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
+pub use self::config::{Config, Rate, Reading};
+pub use self::connection::{Connection, Phase};
+pub use self::outcome::{CloseKind, Drain, Ending, Outcome, Totals};
+pub use self::pacer::Pacer;
+pub(crate) use self::producer::FAR_FUTURE;
+pub use self::schedule::{ReadMode, Schedule};
+
+use self::consumer::Consumer;
+use self::producer::Producer;
+use self::progress::Progress;
 use crate::checker::Checker;
-use crate::config::{Config, Rate, Reading};
 use crate::connect::{ConnectTimer, refuse_itself};
-use crate::connection::{Connection, Phase};
-use crate::consumer::Consumer;
 use crate::error::Error;
-use crate::outcome::{Drain, Ending, Outcome, Totals};
-use crate::pacer::Pacer;
-use crate::producer::{FAR_FUTURE, Producer};
-use crate::progress::Progress;
-use crate::recipe::{Pool, Recipe};
-use crate::schedule::Schedule;
+use crate::payload::{Pool, Recipe};
 
 /// Connections to one server, ready to send.
 ///

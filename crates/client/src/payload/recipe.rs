@@ -22,7 +22,7 @@ use echoctl_proto::Framing;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::number::{self, ALPHABET, DIGITS};
+use super::number::{self, ALPHABET, DIGITS};
 
 /// The frames of one connection, by number.
 #[derive(Debug, Clone)]

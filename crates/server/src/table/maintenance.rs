@@ -13,11 +13,11 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::event::Event;
+use crate::io::threads::check_thread_headroom;
 use crate::memory::anonymous_memory;
-use crate::reaper::Reaper;
-use crate::shared::Shared;
 use crate::sys;
-use crate::threads::check_thread_headroom;
+use crate::table::Shared;
+use crate::table::reaper::Reaper;
 
 /// Runs until it is dropped.
 pub(crate) async fn run(shared: Arc<Shared>) {

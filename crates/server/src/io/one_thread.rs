@@ -6,7 +6,7 @@
 use std::io;
 use std::net::TcpStream;
 
-use crate::connection_handle::ConnectionHandle;
+use crate::table::ConnectionHandle;
 
 #[cfg(unix)]
 pub(crate) use with_poll::OneThread;
@@ -25,8 +25,8 @@ mod with_poll {
 
     use super::*;
     use crate::event::CloseReason;
+    use crate::io::threads::{BlockingConnection, Progress};
     use crate::sys;
-    use crate::threads::{BlockingConnection, Progress};
 
     /// Handle to the thread, which exits after this is dropped and its last connection is closed.
     #[derive(Debug)]

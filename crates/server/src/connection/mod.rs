@@ -4,6 +4,13 @@
 //! may wait calls [`before_waiting`](Connection::before_waiting) first. A connection that needs more memory than the limit leaves
 //! waits as well, [for others to close](Connection::poll_for_room), or is closed itself.
 
+pub(crate) mod direct;
+pub(crate) mod frames;
+pub(crate) mod queued;
+pub(crate) mod read_size;
+mod reply_queue;
+mod thread_buffer;
+
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
@@ -13,12 +20,13 @@ use echoctl_proto::{FrameDecoder, Full};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::connection_handle::ConnectionHandle;
+pub use self::reply_queue::ReplyQueue;
+
+use self::frames::{FrameBuffer, Need, Room};
+use self::read_size::{READ, ReadSize};
 use crate::event::CloseReason;
-use crate::frames::{FrameBuffer, Need, Room};
-use crate::read_size::{READ, ReadSize};
-use crate::shared::NoRoom;
 use crate::sys;
+use crate::table::{ConnectionHandle, NoRoom};
 
 /// A connection with a peer.
 #[derive(Debug)]
@@ -243,7 +251,7 @@ mod tests {
             size_of::<F>()
         }
 
-        let size = size(crate::direct::serve);
+        let size = size(direct::serve);
 
         assert!(size <= 160, "{size} bytes");
     }

@@ -13,14 +13,15 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::Io;
 use crate::connection::Connection;
-use crate::connection_handle::ConnectionHandle;
+use crate::connection::{direct, queued};
 use crate::event::Event;
+use crate::io::one_thread::OneThread;
+use crate::io::threads;
 use crate::memory;
-use crate::one_thread::OneThread;
 use crate::policy::Policy;
-use crate::shared::Shared;
 use crate::sys::Descriptor;
-use crate::{direct, queued, threads};
+use crate::table::ConnectionHandle;
+use crate::table::Shared;
 
 /// Accepts until the future is dropped.
 pub(crate) async fn accept(listener: &TcpListener, shared: &Arc<Shared>, backend: &IoBackend) -> Infallible {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use super::connection::Connection;
 use crate::checker::Fault;
-use crate::connection::Connection;
 
 /// Result of a flood.
 #[derive(Debug)]

@@ -21,9 +21,9 @@
 
 use echoctl_proto::{Buffer, BufferError, Full};
 
+use crate::connection::read_size::{LARGE_READ, READ};
+use crate::connection::thread_buffer;
 use crate::memory::{GROWTH_HEADROOM, check_available};
-use crate::read_size::{LARGE_READ, READ};
-use crate::thread_buffer;
 
 /// Bytes that have arrived and are not answered yet, in a buffer that exists only while it is needed.
 ///

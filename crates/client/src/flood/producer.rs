@@ -9,12 +9,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::connection::{Connection, Phase};
-use crate::frame_stream::FrameStream;
-use crate::outcome::Ending;
-use crate::pacer::Pacer;
-use crate::recipe::Recipe;
-use crate::thread_buffer;
+use super::connection::{Connection, Phase};
+use super::outcome::Ending;
+use super::pacer::Pacer;
+use super::thread_buffer;
+use crate::payload::{FrameStream, Recipe};
 
 /// The sending half of one connection.
 pub(crate) struct Producer {

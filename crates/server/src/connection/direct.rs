@@ -44,10 +44,10 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::connection::QUANTUM;
-    use crate::connection_handle::ConnectionHandle;
-    use crate::read_size::LARGE_READ;
-    use crate::shared::Shared;
+    use crate::connection::read_size::LARGE_READ;
     use crate::sys::Descriptor;
+    use crate::table::ConnectionHandle;
+    use crate::table::Shared;
 
     /// A peer that sends without a pause and reads everything. Returns its connection, with its index in the table.
     fn busy_connection(shared: &Arc<Shared>) -> (Connection, u32) {

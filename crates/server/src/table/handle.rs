@@ -10,13 +10,13 @@ use std::time::Duration;
 use echoctl_proto::FrameTooLong;
 use socket2::SockRef;
 
-use crate::close_cause::CloseCause;
 use crate::config::Config;
-use crate::connection_table::Entry;
+use crate::connection::frames::FrameBuffer;
 use crate::event::{CloseReason, Event};
-use crate::frames::FrameBuffer;
 use crate::memory::{GROWTH_HEADROOM, check_available};
-use crate::shared::{NoRoom, Shared};
+use crate::table::CloseCause;
+use crate::table::Entry;
+use crate::table::{NoRoom, Shared};
 
 /// Handle to an entry of the table.
 #[derive(Debug)]

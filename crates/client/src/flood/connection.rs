@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use super::outcome::{Drain, Ending};
 use crate::checker::Tally;
-use crate::outcome::{Drain, Ending};
 
 /// One connection of a flood. On Unix its socket can be borrowed (`AsFd`), to query the kernel.
 #[derive(Debug)]

@@ -13,6 +13,13 @@
 //! ([`largest`](ConnectionTable::largest)) and the timeouts (see `reaper`). It knows nothing of tasks: a connection that is
 //! closed from outside wakes up because its socket is shut down, and finds the reason in its entry.
 
+mod close_cause;
+mod handle;
+pub(crate) mod maintenance;
+mod peer_progress;
+mod reaper;
+mod shared;
+
 use std::collections::TryReserveError;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
@@ -21,10 +28,13 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 
+pub(crate) use self::close_cause::CloseCause;
+pub(crate) use self::handle::ConnectionHandle;
+pub(crate) use self::shared::{NoRoom, Shared};
+
+use self::peer_progress::Output;
 use crate::account::Account;
-use crate::close_cause::CloseCause;
 use crate::event::Totals;
-use crate::peer_progress::Output;
 use crate::sys::Descriptor;
 
 /// All open connections.

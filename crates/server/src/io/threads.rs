@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use echoctl_proto::FrameDecoder;
 
-use crate::connection_handle::ConnectionHandle;
+use crate::connection::frames::{FrameBuffer, Need, Room};
+use crate::connection::read_size::ReadSize;
 use crate::event::CloseReason;
-use crate::frames::{FrameBuffer, Need, Room};
 use crate::memory;
-use crate::read_size::ReadSize;
-use crate::shared::NoRoom;
+use crate::table::ConnectionHandle;
+use crate::table::NoRoom;
 
 /// Serves a connection on a thread of its own.
 ///

@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::connection::{Connection, Phase};
+use super::outcome::{CloseKind, Drain, Ending};
+use super::pacer::Pacer;
+use super::producer::{FAR_FUTURE, YIELD_EVERY, sleep_or_change};
+use super::progress::Progress;
+use super::schedule::{ReadMode, Schedule};
+use super::thread_buffer;
 use crate::checker::Checker;
-use crate::connection::{Connection, Phase};
-use crate::outcome::{CloseKind, Drain, Ending};
-use crate::pacer::Pacer;
-use crate::producer::{FAR_FUTURE, YIELD_EVERY, sleep_or_change};
-use crate::progress::Progress;
-use crate::schedule::{ReadMode, Schedule};
-use crate::thread_buffer;
 
 /// The reading half of one connection.
 pub(crate) struct Consumer {

@@ -13,13 +13,13 @@
 //!   reduces it. It expires when the debt exceeds what the rate yields in its period. So a peer that reads at this rate or
 //!   faster is never closed if one jump is smaller than that, and one that has stopped is closed after the period.
 //!
-//! It has no socket and no clock: the [`Reaper`](crate::reaper::Reaper) passes in what it has seen and the time.
+//! It has no socket and no clock: the [`Reaper`](crate::table::reaper::Reaper) passes in what it has seen and the time.
 
 use std::mem;
 use std::time::Duration;
 
-use crate::close_cause::CloseCause;
 use crate::config::{Config, MinRate};
+use crate::table::CloseCause;
 
 /// The limits for a peer with pending output.
 #[derive(Debug, Clone, Copy)]

@@ -16,10 +16,10 @@ use tokio::time::Sleep;
 
 use crate::backpressure::{Action, Admission, Backpressure, Queued};
 use crate::connection::Connection;
+use crate::connection::reply_queue::ReplyQueue;
 use crate::event::CloseReason;
 use crate::policy::Policy;
-use crate::reply_queue::ReplyQueue;
-use crate::shared::NoRoom;
+use crate::table::NoRoom;
 
 /// Serves one connection until it closes.
 #[allow(

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use crate::account::Account;
 use crate::config::Config;
-use crate::connection_table::{ConnectionTable, Entry};
 use crate::event::{Event, Stats, Totals};
+use crate::table::{ConnectionTable, Entry};
 
 /// Receives the server's [`Event`]s.
 pub(crate) type EventSink = Arc<dyn Fn(Event) + Send + Sync>;

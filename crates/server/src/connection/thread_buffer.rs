@@ -1,15 +1,15 @@
 //! The buffer of each worker thread: room for one read, lent to the connection that the thread is running.
 //!
 //! A thread runs one connection at a time, so one large buffer per thread is enough, however many connections wait. Its size is
-//! 64 KiB until the first connection qualifies for a [large read](crate::read_size). A connection borrows it to read, and returns it, empty,
+//! 64 KiB until the first connection qualifies for a [large read](crate::connection::read_size). A connection borrows it to read, and returns it, empty,
 //! before it waits. What is left over then is stored in an allocation of exactly that size (see
-//! [`FrameBuffer`](crate::frames::FrameBuffer)).
+//! [`FrameBuffer`](crate::connection::frames::FrameBuffer)).
 
 use std::cell::Cell;
 
 use echoctl_proto::Buffer;
 
-use crate::read_size::LARGE_READ;
+use crate::connection::read_size::LARGE_READ;
 
 /// Borrows the thread's buffer, or allocates a new one if it is lent out or was never allocated. It is empty.
 pub(crate) fn take() -> Box<Buffer> {

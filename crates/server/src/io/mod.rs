@@ -1,0 +1,6 @@
+//! Sockets: listening, accepting, and the I/O models other than one task per connection.
+
+pub(crate) mod accept;
+pub(crate) mod listener;
+mod one_thread;
+pub(crate) mod threads;
