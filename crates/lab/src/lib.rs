@@ -3,8 +3,6 @@
 //! - [`demo`]: the same work against a server without backpressure and one with it.
 //! - [`lessons`]: socket programming in short experiments; [`kit`] has their building blocks.
 //! - [`dns`]: an authoritative DNS server, for the lesson of that name and for `dig`.
-//! - [`ChildServer`]: a server in a process of its own; [`watched`] makes a client's connection available to the sampler, and
-//!   [`summary()`] converts the result of a flood for a recording.
 //!
 //! An experiment returns its result as data; only the command line prints.
 
@@ -13,12 +11,6 @@ pub mod dns;
 pub mod kit;
 pub mod lessons;
 
-mod child;
 mod error;
-mod summary;
-mod watched;
 
-pub use child::ChildServer;
 pub use error::Error;
-pub use summary::summary;
-pub use watched::watched;

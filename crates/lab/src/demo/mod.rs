@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Both sides send and receive the same total, so they differ only in memory. The servers are two processes of their own
-//! ([`ChildServer`](crate::ChildServer)). Their figures come from the kernel ([`Sampler`](echoctl_observe::Sampler)), not
+//! ([`ChildServer`](echoctl_trial::ChildServer)). Their figures come from the kernel ([`Sampler`](echoctl_observe::Sampler)), not
 //! from the servers themselves.
 //!
 //! [`run`] runs it and passes each moment to its caller; [`story`] has the texts; [`page()`] makes the report.

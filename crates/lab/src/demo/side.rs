@@ -6,11 +6,12 @@ use std::time::Duration;
 use echoctl_client::{Config, Flood, Outcome, Rate, Reading};
 use echoctl_observe::{ProcessTree, Sampler};
 use echoctl_record::{Queues, Sample, Summary, peak_during};
+use echoctl_trial::{ChildServer, summary, watched};
 use tokio::task::JoinHandle;
 
 use super::judge::judge;
 use super::{Plan, SideOutcome};
-use crate::{ChildServer, Error, summary, watched};
+use crate::Error;
 
 /// Which of the two servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +103,7 @@ impl Running {
 
     /// Summarises the run and stops the server.
     pub(super) async fn finish(self) -> Result<SideOutcome, Error> {
-        let outcome = self.run.await.map_err(|error| Error::Part(error.to_string()))?;
+        let outcome = self.run.await.map_err(|error| echoctl_trial::Error::Part(error.to_string()))?;
         let memory = |sample: &Sample| sample.server_memory;
         let first = self.samples.iter().find_map(memory);
         let most = self.samples.iter().filter_map(memory).max();

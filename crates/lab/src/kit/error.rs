@@ -102,10 +102,10 @@ impl From<echoctl_observe::Error> for LessonError {
     }
 }
 
-impl From<crate::Error> for LessonError {
-    fn from(error: crate::Error) -> LessonError {
+impl From<echoctl_trial::Error> for LessonError {
+    fn from(error: echoctl_trial::Error) -> LessonError {
         match error {
-            crate::Error::Observe(error) => error.into(),
+            echoctl_trial::Error::Observe(error) => error.into(),
             error => LessonError::Part(error.to_string()),
         }
     }

@@ -5,9 +5,9 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use echoctl_trial::ChildServer;
 use serde::Serialize;
 
-use crate::ChildServer;
 use crate::kit::loopback::{TIMEOUT, accept, connect, loopback, until};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, count};
 

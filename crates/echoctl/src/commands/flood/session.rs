@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use echoctl_client::{Config, Connection, Ending, Flood, Outcome, Phase, Rate, Reading, StopHandle, Totals};
-use echoctl_lab::watched;
 use echoctl_observe::{MAX_PER_SAMPLE, MemoryShare, Observation, Sampler, TcpState};
 use echoctl_record::{Machine, Point, Queues, Sample, decimate};
+use echoctl_trial::watched;
 
 use super::args::Args;
 use super::other_clients::{OtherClients, OtherInput};

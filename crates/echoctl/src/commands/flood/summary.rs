@@ -116,7 +116,7 @@ impl Session {
             inside_server: self.most_inside,
             verdict: judgement.map(|judgement| judgement.verdict),
             reason: judgement.map(|judgement| judgement.reason.clone()),
-            ..echoctl_lab::summary(outcome, self.target.clone())
+            ..echoctl_trial::summary(outcome, self.target.clone())
         }
     }
 

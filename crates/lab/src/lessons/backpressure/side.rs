@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use echoctl_client::{Config, Flood, Outcome, Rate, Reading, StopHandle};
 use echoctl_observe::ProcessTree;
+use echoctl_trial::ChildServer;
 use tokio::task::JoinHandle;
 
 use super::{RATE, READ, STOP, TOTAL};
-use crate::ChildServer;
 use crate::kit::LessonError;
 use crate::kit::loopback::TIMEOUT;
 

@@ -13,10 +13,10 @@ use std::time::Duration;
 use echoctl_audit::{AuditConfig, Payload, Preset, Script, Stimulus};
 use echoctl_observe::start_thread;
 use echoctl_record::{Bytes, Verdict};
+use echoctl_trial::ChildServer;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::ChildServer;
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
 use servers::Candidate;
 

@@ -12,11 +12,10 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use echoctl_observe::start_thread;
+use echoctl_observe::{loopback, start_thread};
 use serde::Deserialize;
 
 use crate::Error;
-use crate::kit::loopback::loopback;
 
 /// A running `echoctl serve`. Dropping it stops the server.
 #[derive(Debug)]
@@ -33,7 +32,7 @@ impl ChildServer {
     /// When the program cannot be started, exits early (the error has its stderr), or does not listen in time.
     pub fn start(program: &Path, args: &[&str]) -> Result<ChildServer, Error> {
         let mut command = Command::new(program);
-        command.args(SERVE).arg(loopback().to_string()).args(args);
+        command.args(SERVE).arg(any_port()).args(args);
         ChildServer::from_command(command, program)
     }
 
@@ -48,7 +47,7 @@ impl ChildServer {
             .args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")])
             .arg(program)
             .args(SERVE)
-            .arg(loopback().to_string())
+            .arg(any_port())
             .args(args);
         ChildServer::from_command(command, program)
     }
@@ -57,7 +56,7 @@ impl ChildServer {
     ///
     /// # Errors
     /// As [`start`](ChildServer::start).
-    pub(crate) fn start_lesson(program: &Path, args: &[&str]) -> Result<ChildServer, Error> {
+    pub fn start_lesson(program: &Path, args: &[&str]) -> Result<ChildServer, Error> {
         let mut command = Command::new(program);
         command.arg("lesson").args(args);
         ChildServer::from_command(command, program)
@@ -194,6 +193,11 @@ fn stderr_start(mut stderr: impl Read + Send + 'static) -> Result<Receiver<Strin
         let _ = sender.send(String::from_utf8_lossy(&start).trim().to_owned());
     })?;
     Ok(receiver)
+}
+
+/// An address on loopback with a port that the kernel chooses.
+fn any_port() -> String {
+    SocketAddr::from((loopback(), 0)).to_string()
 }
 
 /// Closes the child's stdin, gives it a moment to exit by itself, then kills it.

@@ -1,0 +1,35 @@
+//! The reasons why a run could not be made.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// A run could not be started, or not be brought to its end.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// A child server did not start.
+    #[error("start a server with '{} serve': {what}", program.display())]
+    Server {
+        /// The program that was run.
+        program: PathBuf,
+        /// Its stderr, or the system's error.
+        what: String,
+    },
+    /// A child server exited during the run.
+    #[error("run the server with pid {pid}: it exited during the experiment: {how}")]
+    ServerEnded {
+        /// Its process ID.
+        pid: u32,
+        /// Its exit status and its stderr.
+        how: String,
+    },
+    /// The client's task failed.
+    #[error("run the client: {0}")]
+    Part(String),
+    /// The client could not connect.
+    #[error(transparent)]
+    Client(#[from] echoctl_client::Error),
+    /// A server's process could not be measured.
+    #[error(transparent)]
+    Observe(#[from] echoctl_observe::Error),
+}
