@@ -1,5 +1,6 @@
 //! One measured run: a client that floods a server, and the kernel's figures of both.
 //!
+//! - [`spawn`]: starts a server of any command, and stops it with all its processes.
 //! - [`ChildServer`]: a server in a process of its own.
 //! - [`watched`]: makes a client's connection available to the sampler.
 //! - [`summary()`]: converts the result of a flood for a recording.
@@ -8,6 +9,7 @@
 
 mod child;
 mod error;
+pub mod spawn;
 mod summary;
 mod watched;
 

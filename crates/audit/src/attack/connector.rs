@@ -8,10 +8,10 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use echoctl_trial::spawn::{Descendants, ForeignListener, Listeners, Owner};
+
 use super::connection::AuditConnection;
 use crate::Error;
-use crate::descendants::Descendants;
-use crate::listeners::{ForeignListener, Listeners, Owner};
 use crate::script::Step;
 
 /// Whose listening sockets may be attacked.
@@ -94,11 +94,11 @@ impl Connector<'_> {
         let listeners = match &mut self.listeners {
             Some(listeners) => listeners,
             None if cfg!(target_os = "linux") && self.permitted.is_target() => {
-                self.listeners.insert(Listeners::open().map_err(Error::ListenersNotVisible)?)
+                self.listeners.insert(Listeners::open()?)
             }
             None => return Ok(()),
         };
-        let sockets = listeners.accepting(self.addr).map_err(Error::ListenersNotVisible)?;
+        let sockets = listeners.accepting(self.addr)?;
         match self.permitted {
             Permitted::Any => {}
             Permitted::User(uid) => {
@@ -116,7 +116,7 @@ impl Connector<'_> {
                 if sockets.iter().all(|socket| self.known.contains(&socket.inode)) {
                     return Ok(());
                 }
-                match listeners.owner(self.addr, target).map_err(Error::ListenersNotVisible)? {
+                match listeners.owner(self.addr, target)? {
                     Owner::NoListener => {}
                     Owner::Target { inodes } => self.known.extend(inodes),
                     Owner::ForeignListener(listener) => return Err(Error::ListenerChanged(listener)),

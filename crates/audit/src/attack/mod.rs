@@ -25,13 +25,13 @@ use std::time::{Duration, Instant};
 
 use echoctl_observe::{KernelBuffering, MemoryShare, listener_at};
 use echoctl_record::{Evidence, Sample};
+use echoctl_trial::spawn::Listeners;
 use echoctl_verdict::{Judgement, audit};
 
 pub use bystander::BystanderStats;
 pub use connector::Permitted;
 
 use crate::Error;
-use crate::listeners::Listeners;
 use crate::script::{Script, SendMode};
 use bystander::Bystander;
 use connector::Connector;

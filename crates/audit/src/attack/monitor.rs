@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use echoctl_observe::{Process, ProcessTree, SocketDiag};
 use echoctl_record::{Point, Sample};
+use echoctl_trial::spawn::Descendants;
 
 use super::connection::{AuditConnection, ConnectionCounters};
 use super::upstream::Upstreams;
-use crate::descendants::Descendants;
 use crate::script::Script;
 
 /// What is observed while a server is attacked.

@@ -1,38 +1,72 @@
-//! Commands to audit, in Perl, which every Linux has, and waiting with a deadline.
+//! Servers in processes of their own, and waiting with a deadline.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
-use std::fs;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use echoctl_audit::{Error, Launch, Target};
-use echoctl_observe::Process;
+use echoctl_audit::{AuditConfig, AuditOutcome, Error, Permitted, Preset};
+use echoctl_trial::spawn::{Launch, Target};
+
+/// The program with the servers (`server.rs` beside this file).
+pub(crate) const SERVER: &str = env!("CARGO_BIN_EXE_audit-test-server");
 
 /// The longest wait.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// An echo server that forks for each connection.
-pub(crate) const ECHO: &str = "use IO::Socket::INET; my $l = IO::Socket::INET->new(LocalAddr => \"127.0.0.1\", \
-    LocalPort => $ARGV[0] || $ENV{PORT}, Listen => 9, ReuseAddr => 1) or die; \
-    while (my $c = $l->accept) { next if fork; while (sysread($c, my $b, 65536)) { my $o = 0; \
-    while ($o < length $b) { $o += syswrite($c, $b, length($b) - $o, $o) or exit } } exit }";
-
-/// How the command is started.
+/// How a command is started.
 pub(crate) fn launch(command: &[&str]) -> Launch {
     Launch {
         command: command.iter().map(Into::into).collect(),
         addr: None,
         ready_timeout: TIMEOUT,
-        supervisor: vec![env!("CARGO_BIN_EXE_supervise").into()],
+        supervisor: vec![SERVER.into(), "supervise".into()],
         // Other tests of this process have children, too.
         owns_orphans: false,
     }
 }
 
-/// Starts the command, and waits until it listens.
-pub(crate) fn start(command: &[&str]) -> Result<Target, Error> {
-    Target::start(&launch(command), &AtomicBool::new(false))
+/// Starts a server of the test program, and waits until it listens.
+pub(crate) fn start(role: &[&str]) -> Target {
+    Target::start(&launch(&[&[SERVER], role].concat()), &AtomicBool::new(false)).unwrap()
+}
+
+/// Attacks a target, and only it, with bytes without framing.
+pub(crate) fn attack(target: &Target) -> Result<AuditOutcome, Error> {
+    let config = AuditConfig {
+        pids: target.roots(),
+        permitted: Permitted::Target(target.descendants()),
+        is_fresh: true,
+        ..AuditConfig::new(target.addr(), Preset::Raw.script("127.0.0.1"))
+    };
+    config.attack(&AtomicBool::new(false), &mut |_| {})
+}
+
+/// A server of the test program that no target knows.
+pub(crate) struct Outsider(Child);
+
+impl Outsider {
+    pub(crate) fn start(role: &[&str]) -> Outsider {
+        Outsider(Command::new(SERVER).args(role).stdin(Stdio::null()).spawn().unwrap())
+    }
+
+    /// Checks that it has not exited, as a trap does when it receives a byte.
+    #[track_caller]
+    pub(crate) fn is_unharmed(&mut self) {
+        assert_eq!(self.0.try_wait().unwrap(), None, "it received bytes or a signal");
+    }
+}
+
+impl Drop for Outsider {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub(crate) fn wait_until_listening(addr: SocketAddr) {
+    wait_until(|| echoctl_observe::listener_at(addr).is_ok());
 }
 
 #[track_caller]
@@ -42,25 +76,4 @@ pub(crate) fn wait_until(condition: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "not true within {TIMEOUT:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
-}
-
-/// Perl that appends its pid to the file `$ARGV[1]`, so that the test knows all processes of a command.
-pub(crate) const NOTE: &str =
-    "sub note { open(my $f, \">>\", $ARGV[1]) or die; syswrite($f, \"$$\\n\"); close($f) }";
-
-/// The pids that a command noted in `file`.
-pub(crate) fn noted(file: &Path) -> Vec<u32> {
-    let text = fs::read_to_string(file).unwrap_or_default();
-    text.lines().filter_map(|line| line.parse().ok()).collect()
-}
-
-pub(crate) fn is_running(pid: u32) -> bool {
-    Process::open(pid).is_ok()
-}
-
-/// Waits until none of the processes in `file` runs.
-#[track_caller]
-pub(crate) fn wait_for_none(file: &Path) {
-    assert!(!noted(file).is_empty(), "the command noted nothing");
-    wait_until(|| !noted(file).into_iter().any(is_running));
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 
-use echoctl_audit::supervise;
+use echoctl_trial::spawn::supervise;
 
 use crate::exit::{Exit, Outcome};
 

@@ -17,9 +17,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context;
-use echoctl_audit::{AuditConfig, AuditOutcome, Error, Launch, Permitted, Target};
+use echoctl_audit::{AuditConfig, AuditOutcome, Error, Permitted};
 use echoctl_observe::Process;
 use echoctl_record::{Bytes, Sample, Verdict};
+use echoctl_trial::spawn::{Launch, Target};
 
 use crate::address;
 use crate::cli::called;
@@ -61,7 +62,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
                 supervisor: supervise::words().context("cannot determine the path of this program")?,
                 owns_orphans: true,
             };
-            Some(Target::start(&launch, stop).map_err(failure)?)
+            Some(Target::start(&launch, stop).map_err(|error| failure(error.into()))?)
         }
     };
     let addr: SocketAddr = match &target {
@@ -82,7 +83,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let mut pids: Vec<u32> = args.pid.into_iter().collect();
     pids.extend(target.iter().flat_map(Target::roots));
     let permitted = match &target {
-        Some(target) => target.permitted(),
+        Some(target) => Permitted::Target(target.descendants()),
         None => args.consent.only_user(addr).map_or(Permitted::Any, Permitted::User),
     };
     let config = AuditConfig {

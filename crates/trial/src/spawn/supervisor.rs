@@ -1,4 +1,4 @@
-//! The audit's side of a supervisor: starts it, reads its reports, and makes it stop everything.
+//! The parent's side of a supervisor: starts it, reads its reports, and makes it stop everything.
 //!
 //! The supervisor runs until its standard input is closed, which happens when this process ends in any way. Then it stops all its
 //! descendants. If the supervisor itself is killed, its orphans become children of this process, which adopts orphans for this
@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use echoctl_observe::{ProcessTree, start_thread};
 
-use crate::supervise::{GRACE, KILLING, Report};
-use crate::sys;
+use super::supervise::{GRACE, KILLING, Report};
+use super::sys;
 
 /// A supervisor and its command.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ enum State {
 }
 
 impl Supervisor {
-    /// Starts `program` (with its first arguments), which must call [`supervise`](crate::supervise()) with `command`. `environment`
+    /// Starts `program` (with its first arguments), which must call [`supervise`](super::supervise()) with `command`. `environment`
     /// is added for the command, whose output goes to `output`. With `owns_orphans` this process has no other children.
     ///
     /// # Errors
@@ -197,7 +197,7 @@ impl Supervisor {
     fn end_orphans(&mut self) {
         use echoctl_observe::Process;
 
-        use crate::sys::Signal;
+        use super::sys::Signal;
         let deadline = Instant::now() + KILLING;
         let session = self.process.id();
         while Instant::now() < deadline {

@@ -8,9 +8,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::AtomicBool;
 
-use echoctl_audit::{AuditConfig, Error, Launch, Preset, Target};
 use echoctl_observe::Process;
-use echoctl_record::Verdict;
+use echoctl_trial::spawn::{Launch, SpawnError, Target};
 use support::command::{ECHO, launch, start, wait_until};
 
 fn echoes(target: &Target) {
@@ -81,48 +80,8 @@ fn an_address_in_use_is_refused_before_the_start() {
 
     let refused = Target::start(&Launch { addr: Some(addr), ..launch(&["true"]) }, &AtomicBool::new(false));
 
-    let Err(Error::AddrInUse { listener: Some(listener), .. }) = refused else { panic!("{refused:?}") };
+    let Err(SpawnError::AddrInUse { listener: Some(listener), .. }) = refused else { panic!("{refused:?}") };
     assert_eq!(listener.pid, Some(std::process::id()));
-}
-
-#[test]
-fn a_server_that_forks_for_each_connection_is_bounded() {
-    let target = start(&["perl", "-e", ECHO]).unwrap();
-    let config = AuditConfig {
-        pids: target.roots(),
-        is_fresh: true,
-        ..AuditConfig::new(target.addr(), Preset::Raw.script("127.0.0.1"))
-    };
-
-    let outcome = config.attack(&AtomicBool::new(false), &mut |_| {}).unwrap();
-
-    assert_eq!(outcome.judgement.verdict, Verdict::Bounded, "{}", outcome.judgement.reason);
-    assert!(outcome.sees_memory && echoctl_verdict::audit::figures(&outcome.evidence).lost == Some(0));
-}
-
-#[test]
-fn an_unanswered_step_is_named_with_what_arrived() {
-    let target = start(&["perl", "-e", ECHO]).unwrap();
-    let script = echoctl_audit::Script::from_json(
-        r#"{"setup":[{"send":[{"text":"HELLO"}],"expect":[{"text":"HELLO"}]},{"send":[{"text":"exit"}]}],
-            "stimulus":{"once":[]}}"#,
-    )
-    .unwrap();
-    let wrong = echoctl_audit::Script {
-        setup: vec![echoctl_audit::Step::ask(
-            echoctl_audit::Payload::text("GET"),
-            echoctl_audit::Payload::text("welcome"),
-        )],
-        ..script
-    };
-    let stop = AtomicBool::new(false);
-
-    let error = AuditConfig::new(target.addr(), wrong).attack(&stop, &mut |_| {}).unwrap_err().to_string();
-
-    assert!(
-        error.contains("setup, step 1") && error.contains("\"welcome\"") && error.contains("\"GET\""),
-        "{error}"
-    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::{Event, Report};
 /// Makes this process a supervisor.
 pub(super) fn prepare() {
     #[cfg(unix)]
-    crate::sys::detach();
+    crate::spawn::sys::detach();
 }
 
 /// The command and its group.
@@ -59,7 +59,7 @@ impl Descendants {
         #[cfg(unix)]
         {
             let command = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let _ = crate::sys::signal_group(command.id(), crate::sys::Signal::Terminate);
+            let _ = crate::spawn::sys::signal_group(command.id(), crate::spawn::sys::Signal::Terminate);
         }
     }
 
@@ -67,7 +67,7 @@ impl Descendants {
     pub(super) fn kill(&mut self) {
         let mut command = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         #[cfg(unix)]
-        let _ = crate::sys::signal_group(command.id(), crate::sys::Signal::Kill);
+        let _ = crate::spawn::sys::signal_group(command.id(), crate::spawn::sys::Signal::Kill);
         let _ = command.kill();
     }
 

@@ -8,7 +8,7 @@ use std::thread;
 use echoctl_observe::{Process, ProcessTree};
 
 use super::{Event, Report};
-use crate::sys::{self, Signal};
+use crate::spawn::sys::{self, Signal};
 
 /// Makes this process a supervisor, with its own session, and the parent of orphans.
 pub(super) fn prepare() {

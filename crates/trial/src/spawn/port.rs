@@ -1,18 +1,15 @@
 //! Finds a free port for a target, on the loopback address of this host.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use echoctl_observe::loopback;
 
-use crate::Error;
-use crate::listeners::Listeners;
+use super::{Listeners, SpawnError};
 
 /// A loopback address with a free port, of which the next one is free too: proxies often put their upstream there. Free means on
 /// every address of both families, because a command may listen on any of them.
-pub(super) fn free_addr(mut listeners: Option<&mut Listeners>) -> Result<SocketAddr, Error> {
-    let failed = |source| Error::System { what: "find a free port", source };
+pub(super) fn free_addr(mut listeners: Option<&mut Listeners>) -> Result<SocketAddr, SpawnError> {
     let ip = loopback();
     let mut free = |port: u16| {
         let is_unused = listeners.as_mut().is_none_or(|listeners| listeners.is_free(port).unwrap_or(false));
@@ -22,10 +19,10 @@ pub(super) fn free_addr(mut listeners: Option<&mut Listeners>) -> Result<SocketA
         .map(|_| LOWEST + (random() % u64::from(PORTS)) as u16)
         .find(|&port| free(port) && free(port + 1))
         .map(|port| SocketAddr::from((ip, port)))
-        .ok_or_else(|| failed(io::ErrorKind::AddrInUse.into()))
+        .ok_or(SpawnError::NoFreePort)
 }
 
-/// A random number, from the seed that std gives each hash map: enough to avoid other audits.
+/// A random number, from the seed that std gives each hash map: enough to avoid other targets.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }

@@ -14,13 +14,13 @@ pub struct Descendants {
 
 impl Descendants {
     /// The descendants of the process `supervisor`; none if it has exited.
-    pub(crate) fn of(supervisor: u32) -> Descendants {
+    pub fn of(supervisor: u32) -> Descendants {
         let started = Process::open(supervisor).ok().map(|process| process.started());
         Descendants { supervisor, started }
     }
 
     /// Adds them to a tree, including future ones.
-    pub(crate) fn add_to(self, tree: &mut ProcessTree) {
+    pub fn add_to(self, tree: &mut ProcessTree) {
         if self.started.is_some() && Descendants::of(self.supervisor) == self {
             // If it exited in between, there are no more.
             let _ = tree.add_below(self.supervisor);
@@ -28,7 +28,7 @@ impl Descendants {
     }
 
     /// Their current pids.
-    pub(crate) fn pids(self) -> Vec<u32> {
+    pub fn pids(self) -> Vec<u32> {
         let Ok(mut tree) = ProcessTree::new([]) else { return Vec::new() };
         self.add_to(&mut tree);
         tree.members().map(Process::pid).collect()

@@ -1,4 +1,4 @@
-//! The supervisor: a process between the audit and its command, and the ancestor of all processes of the command.
+//! The supervisor: a process between its parent and the command, and the ancestor of all processes of the command.
 //!
 //! ```text
 //! echoctl ── supervisor ─┬─ the command, leader of its own process group ── workers, a process per connection …
@@ -6,7 +6,7 @@
 //! ```
 //!
 //! It adopts the orphans of its descendants (Linux: subreaper), so that exactly its descendants are the target's processes. Its
-//! standard input is a pipe from the audit. When the pipe is closed, however the audit ended, the supervisor stops all its
+//! standard input is a pipe from its parent. When the pipe is closed, however the parent ended, the supervisor stops all its
 //! descendants and exits. It writes its reports to standard output, one [`Report`] per line.
 
 mod report;
@@ -33,7 +33,7 @@ mod system;
 /// standard error.
 ///
 /// Call it first thing in a program of its own, because it changes the session and the signals of the whole process.
-/// [`Launch::supervisor`](crate::Launch::supervisor) says how to start that program.
+/// [`Launch::supervisor`](super::Launch::supervisor) says how to start that program.
 pub fn supervise(command: &[OsString]) {
     system::prepare();
     let (program, arguments) = match command.split_first() {
@@ -45,7 +45,7 @@ pub fn supervise(command: &[OsString]) {
     #[cfg(unix)]
     {
         std::os::unix::process::CommandExt::process_group(&mut process, 0);
-        crate::sys::unblock_signals(&mut process);
+        crate::spawn::sys::unblock_signals(&mut process);
     }
     let (events, incoming) = mpsc::channel();
     let stop_events = events.clone();
@@ -55,9 +55,9 @@ pub fn supervise(command: &[OsString]) {
         let _ = stop_events.send(Event::Stop);
     });
     let spawned = control.and_then(|_| process.spawn()).and_then(|mut child| {
-        // Only now, because the command has to inherit the audit's limit.
-        crate::sys::raise_descriptor_limit();
-        // Open until the audit ends, so that a command that exits at the end of its input exits then.
+        // Only now, because the command has to inherit the limit of the parent.
+        crate::spawn::sys::raise_descriptor_limit();
+        // Open until the parent ends, so that a command that exits at the end of its input exits then.
         let input = child.stdin.take();
         let pid = child.id();
         Ok((pid, input, Descendants::new(child, events)?))
@@ -88,7 +88,7 @@ enum Event {
     Ended(Report),
     /// No descendants are left.
     NoneLeft,
-    /// The audit has ended, or wants the command stopped.
+    /// The parent has ended, or wants the command stopped.
     Stop,
 }
 
@@ -124,7 +124,7 @@ fn none_left_within(timeout: Duration, incoming: &Receiver<Event>) -> bool {
 
 fn await_end_of_input() {
     let mut word = [0; 64];
-    // An error counts as the end: a pipe that cannot be read has no audit behind it.
+    // An error counts as the end: a pipe that cannot be read has no parent behind it.
     while let Ok(1..) = io::stdin().read(&mut word) {}
 }
 
@@ -136,7 +136,7 @@ fn report_over() {
     send_report(&Report::Over);
 }
 
-/// Sends a report to the audit. If the audit has exited, the report is lost.
+/// Sends a report to the parent process. If it has exited, the report is lost.
 fn send_report(report: &Report) {
     let mut stdout = io::stdout().lock();
     let _ = stdout.write_all(report.to_string().as_bytes()).and_then(|()| stdout.flush());

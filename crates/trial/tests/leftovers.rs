@@ -1,4 +1,4 @@
-//! Promise: no process of a target survives it, whatever the processes do to escape, and even if the audit is killed.
+//! Promise: no process of a target survives it, whatever the processes do to escape, and even if the supervisor is killed.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
-use echoctl_audit::{Error, Launch, Target};
 use echoctl_observe::{Process, ProcessTree};
+use echoctl_trial::spawn::{Launch, SpawnError, Target};
 use support::command::{ECHO, NOTE, is_running, launch, noted, start, wait_for_none, wait_until};
 
 /// A folder with a file for pids in it.
@@ -20,7 +20,7 @@ fn file() -> (tempfile::TempDir, PathBuf) {
 }
 
 /// Starts an echo server in Perl that runs `first` and notes its pid before it listens.
-fn perl(first: &str, file: &Path, before: &[&str]) -> Result<Target, Error> {
+fn perl(first: &str, file: &Path, before: &[&str]) -> Result<Target, SpawnError> {
     let program = format!("{NOTE} {first} note(); {ECHO}");
     let words = [before, &["perl", "-e", &program, "{port}", file.to_str().unwrap()]].concat();
     start(&words)
@@ -83,7 +83,7 @@ fn a_daemon_that_never_listens_is_stopped_too() {
     let words = ["env", "-i", "perl", "-e", &program, "{port}", file.to_str().unwrap()];
     let stop = AtomicBool::new(false);
 
-    // The audit waits as long as the daemon runs, although the command has exited.
+    // It is waited for as long as the daemon runs, although the command has exited.
     let error = std::thread::scope(|scope| {
         let started = scope.spawn(|| Target::start(&launch(&words), &stop));
         wait_until(|| !noted(&file).is_empty());
@@ -91,7 +91,7 @@ fn a_daemon_that_never_listens_is_stopped_too() {
         started.join().unwrap().unwrap_err()
     });
 
-    assert!(matches!(error, Error::Interrupted), "{error}");
+    assert!(matches!(error, SpawnError::Interrupted), "{error}");
     wait_for_none(&file);
 }
 
@@ -172,7 +172,7 @@ fn a_supervisor_that_cannot_be_started_is_an_error() {
 
     let error = Target::start(&launch, &AtomicBool::new(false)).unwrap_err();
 
-    assert!(matches!(&error, Error::Start { .. }), "{error}");
+    assert!(matches!(&error, SpawnError::Start { .. }), "{error}");
 }
 
 /// The parent of an orphan of a target.

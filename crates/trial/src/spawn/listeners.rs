@@ -12,18 +12,18 @@ use std::time::Duration;
 
 use echoctl_observe::{Error, Process, SocketDiag, SocketEntry, pids, socket_inodes, user_name};
 
-use crate::descendants::Descendants;
+use super::Descendants;
 
 /// The listening sockets of this host.
 #[derive(Debug)]
-pub(crate) struct Listeners(SocketDiag);
+pub struct Listeners(SocketDiag);
 
 impl Listeners {
     /// Opens the kernel's socket tables.
     ///
     /// # Errors
     /// Where the system does not show them.
-    pub(crate) fn open() -> Result<Listeners, Error> {
+    pub fn open() -> Result<Listeners, Error> {
         SocketDiag::open().map(Listeners)
     }
 
@@ -31,7 +31,7 @@ impl Listeners {
     ///
     /// # Errors
     /// When the kernel refuses the query.
-    pub(crate) fn accepting(&mut self, addr: SocketAddr) -> Result<Vec<SocketEntry>, Error> {
+    pub fn accepting(&mut self, addr: SocketAddr) -> Result<Vec<SocketEntry>, Error> {
         let all = self.0.listening()?;
         Ok(all.into_iter().filter(|socket| accepts(socket, addr)).collect())
     }
@@ -40,7 +40,7 @@ impl Listeners {
     ///
     /// # Errors
     /// When the kernel refuses the query.
-    pub(crate) fn is_free(&mut self, port: u16) -> Result<bool, Error> {
+    pub fn is_free(&mut self, port: u16) -> Result<bool, Error> {
         Ok(self.0.listening()?.iter().all(|socket| socket.local.port() != port))
     }
 
@@ -48,7 +48,7 @@ impl Listeners {
     ///
     /// # Errors
     /// When the kernel refuses the query.
-    pub(crate) fn owner(&mut self, addr: SocketAddr, target: Descendants) -> Result<Owner, Error> {
+    pub fn owner(&mut self, addr: SocketAddr, target: Descendants) -> Result<Owner, Error> {
         let mut looks = 1;
         loop {
             match self.look(addr, target)? {
@@ -95,13 +95,13 @@ impl Listeners {
     ///
     /// # Errors
     /// When the kernel refuses the query.
-    pub(crate) fn owners(&mut self, addr: SocketAddr, target: Descendants) -> Result<Vec<u32>, Error> {
+    pub fn owners(&mut self, addr: SocketAddr, target: Descendants) -> Result<Vec<u32>, Error> {
         let inodes: BTreeSet<u32> = self.accepting(addr)?.iter().map(|socket| socket.inode).collect();
         Ok(having_any_open(target.pids(), &inodes))
     }
 
     /// The owner of the server's end of a connection, if it is not `target`. Before it is accepted it has no owner.
-    pub(crate) fn foreign_listener_at(
+    pub fn foreign_listener_at(
         &mut self,
         (server, client): (SocketAddr, SocketAddr),
         target: Descendants,
@@ -124,7 +124,7 @@ impl Listeners {
     ///
     /// # Errors
     /// When the kernel refuses the query.
-    pub(crate) fn address_of(
+    pub fn address_of(
         &mut self,
         target: Descendants,
         port: Option<u16>,
@@ -145,7 +145,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// The owner of the sockets at an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Owner {
+pub enum Owner {
     /// Nothing listens there.
     NoListener,
     /// Only the target.
@@ -178,7 +178,7 @@ impl ForeignListener {
     }
 
     /// Any owner of `socket`, found by a look at all processes.
-    pub(crate) fn of(socket: &SocketEntry) -> ForeignListener {
+    pub fn of(socket: &SocketEntry) -> ForeignListener {
         ForeignListener::new(
             socket,
             pids().find(|pid| socket_inodes(*pid).any(|inode| inode == socket.inode)),

@@ -1,13 +1,9 @@
-//! A server that the audit starts, and stops with all its processes.
+//! A running server, with all its processes.
 //!
 //! The command gets its port as `$PORT` and in place of `{port}` in its arguments. It is ready when it listens there according to
 //! the kernel's socket tables; no connection is made to find out, because some servers accept only one. A socket counts only if
 //! it belongs to processes of the command and to no other. A foreign process that listens there is neither connected to nor
-//! signalled. The supervisor determines which processes are the command's: see [`supervise`](crate::supervise()).
-
-mod output;
-mod port;
-mod supervisor;
+//! signalled. The supervisor determines which processes are the command's: see [`supervise`](super::supervise()).
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -19,13 +15,10 @@ use std::time::{Duration, Instant};
 
 use echoctl_observe::ProcessTree;
 
-use crate::Error;
-use crate::attack::Permitted;
-use crate::descendants::Descendants;
-use crate::listeners::{ForeignListener, Listeners, Owner};
-use output::Output;
-use port::free_addr;
-use supervisor::Supervisor;
+use super::output::Output;
+use super::port::free_addr;
+use super::supervisor::Supervisor;
+use super::{Descendants, ForeignListener, Listeners, Owner, SpawnError};
 
 /// A command to start, and how.
 #[derive(Debug, Clone)]
@@ -36,7 +29,7 @@ pub struct Launch {
     pub addr: Option<SocketAddr>,
     /// How long it may take until it listens.
     pub ready_timeout: Duration,
-    /// A program, with its first arguments, that calls [`supervise`](crate::supervise()) with the remaining ones.
+    /// A program, with its first arguments, that calls [`supervise`](super::supervise()) with the remaining ones.
     pub supervisor: Vec<OsString>,
     /// Whether this process starts no other children. If the supervisor is killed, every orphan that this process inherits is then
     /// the command's and is stopped. Otherwise only orphans are stopped that were seen before, or are in the supervisor's session.
@@ -58,12 +51,12 @@ impl Target {
     ///
     /// # Errors
     /// When it cannot be started, exits, or does not listen in time, each with its last output; when another process listens at
-    /// its address ([`Error::AddrInUse`] before it is started, [`Error::ForeignListener`] after).
-    pub fn start(launch: &Launch, stop: &AtomicBool) -> Result<Target, Error> {
+    /// its address ([`SpawnError::AddrInUse`] before it is started, [`SpawnError::ForeignListener`] after).
+    pub fn start(launch: &Launch, stop: &AtomicBool) -> Result<Target, SpawnError> {
         let mut listeners = match Listeners::open() {
             Ok(listeners) => Some(listeners),
             // Without them a foreign process cannot be distinguished from the command.
-            Err(source) if cfg!(target_os = "linux") => return Err(Error::ListenersNotVisible(source)),
+            Err(source) if cfg!(target_os = "linux") => return Err(SpawnError::ListenersNotVisible(source)),
             Err(_) => None,
         };
         let addr = match launch.addr {
@@ -108,9 +101,9 @@ impl Target {
         roots.into_iter().collect()
     }
 
-    /// The permission to attack only this target.
-    pub fn permitted(&self) -> Permitted {
-        Permitted::Target(self.descendants)
+    /// Its processes.
+    pub fn descendants(&self) -> Descendants {
+        self.descendants
     }
 
     /// Stops all its processes, as dropping it does. Returns the names of processes that could not be stopped, if any, for example
@@ -119,7 +112,7 @@ impl Target {
         self.supervisor.stop().map(str::to_owned)
     }
 
-    fn spawn(launch: &Launch, addr: SocketAddr) -> Result<Target, Error> {
+    fn spawn(launch: &Launch, addr: SocketAddr) -> Result<Target, SpawnError> {
         let port = addr.port().to_string();
         let words: Vec<OsString> = launch
             .command
@@ -138,7 +131,7 @@ impl Target {
             Ok((supervisor, output))
         });
         let (supervisor, output) =
-            started.map_err(|source| Error::Start { command: line.clone(), source })?;
+            started.map_err(|source| SpawnError::Start { command: line.clone(), source })?;
         let descendants = Descendants::of(supervisor.pid());
         Ok(Target { command: line, addr, output, descendants, supervisor })
     }
@@ -148,11 +141,11 @@ impl Target {
         launch: &Launch,
         listeners: &mut Option<Listeners>,
         stop: &AtomicBool,
-    ) -> Result<(), Error> {
+    ) -> Result<(), SpawnError> {
         let began = Instant::now();
         loop {
             if stop.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted);
+                return Err(SpawnError::Interrupted);
             }
             // Checked before the listeners: a process that has exited by now may have listened until then.
             let ended = self.has_ended();
@@ -161,7 +154,7 @@ impl Target {
             match self.owner(self.addr, listeners)? {
                 Owner::Target { .. } => return Ok(()),
                 Owner::ForeignListener(listener) => {
-                    return Err(Error::ForeignListener { command: self.command.clone(), listener });
+                    return Err(SpawnError::ForeignListener { command: self.command.clone(), listener });
                 }
                 Owner::NoListener => {}
             }
@@ -173,7 +166,7 @@ impl Target {
                 return Ok(());
             }
             if let Some(how) = ended {
-                return Err(Error::Ended {
+                return Err(SpawnError::Ended {
                     command: self.command.clone(),
                     how,
                     port: self.addr.port(),
@@ -181,7 +174,7 @@ impl Target {
                 });
             }
             if began.elapsed() >= launch.ready_timeout {
-                return Err(Error::NeverListened {
+                return Err(SpawnError::NeverListened {
                     command: self.command.clone(),
                     port: self.addr.port(),
                     waited: launch.ready_timeout,
@@ -206,9 +199,9 @@ impl Target {
         (!ending.success || is_alone).then_some(ending.how)
     }
 
-    fn owner(&self, addr: SocketAddr, listeners: &mut Option<Listeners>) -> Result<Owner, Error> {
+    fn owner(&self, addr: SocketAddr, listeners: &mut Option<Listeners>) -> Result<Owner, SpawnError> {
         match listeners {
-            Some(listeners) => listeners.owner(addr, self.descendants).map_err(Error::ListenersNotVisible),
+            Some(listeners) => Ok(listeners.owner(addr, self.descendants)?),
             None if is_bound(addr) => Ok(Owner::Target { inodes: BTreeSet::new() }),
             None => Ok(Owner::NoListener),
         }
@@ -220,9 +213,9 @@ impl Target {
         &self,
         port: Option<u16>,
         listeners: &mut Option<Listeners>,
-    ) -> Result<Option<SocketAddr>, Error> {
+    ) -> Result<Option<SocketAddr>, SpawnError> {
         let Some(listeners) = listeners else { return Ok(None) };
-        listeners.address_of(self.descendants, port).map_err(Error::ListenersNotVisible)
+        Ok(listeners.address_of(self.descendants, port)?)
     }
 
     /// Waits until it is idle, at most [`SETTLING`]: memory that it allocates while it starts is not growth, and a proxy often
@@ -264,12 +257,12 @@ fn line(words: &[OsString]) -> String {
 }
 
 /// Refuses an address at which a process already listens.
-fn refuse_taken(addr: SocketAddr, listeners: Option<&mut Listeners>) -> Result<(), Error> {
+fn refuse_taken(addr: SocketAddr, listeners: Option<&mut Listeners>) -> Result<(), SpawnError> {
     let Some(listeners) = listeners else {
-        return if is_bound(addr) { Err(Error::AddrInUse { addr, listener: None }) } else { Ok(()) };
+        return if is_bound(addr) { Err(SpawnError::AddrInUse { addr, listener: None }) } else { Ok(()) };
     };
-    match listeners.accepting(addr).map_err(Error::ListenersNotVisible)?.first() {
-        Some(socket) => Err(Error::AddrInUse { addr, listener: Some(ForeignListener::of(socket)) }),
+    match listeners.accepting(addr)?.first() {
+        Some(socket) => Err(SpawnError::AddrInUse { addr, listener: Some(ForeignListener::of(socket)) }),
         None => Ok(()),
     }
 }

@@ -2,5 +2,5 @@
 
 fn main() {
     let command: Vec<std::ffi::OsString> = std::env::args_os().skip(1).collect();
-    echoctl_audit::supervise(&command);
+    echoctl_trial::spawn::supervise(&command);
 }

@@ -1,4 +1,4 @@
-//! Reports from a supervisor to the audit that started it, one line of text each.
+//! Reports from a supervisor to the process that started it, one line of text each.
 
 use std::fmt;
 

@@ -1,0 +1,102 @@
+//! Servers for this crate's tests, in processes of their own: `audit-test-server ROLE …`. It needs only std.
+
+use std::env;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::process::{Command, exit};
+use std::thread;
+use std::time::Duration;
+
+fn main() {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["supervise", ..] => {
+            return echoctl_trial::spawn::supervise(&env::args_os().skip(2).collect::<Vec<_>>());
+        }
+        ["echo", addr] => listen(addr, echo_in_a_process),
+        ["echo-after", folder, addr] => {
+            wait_for_go(Path::new(folder), addr).and_then(|()| listen(addr, echo_in_a_process))
+        }
+        ["stdio"] => echo_stdio(),
+        ["trap", addr] => listen(addr, trap),
+        ["serial", addr] => listen(addr, echo),
+        ["collect", addr] => listen(addr, |stream| thread::spawn(|| collect(stream))),
+        ["relay", addr, upstream] => listen(addr, |stream| relay(stream, upstream)),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("no such role: {words:?}"))),
+    };
+    if let Err(error) = done {
+        eprintln!("{error}");
+        exit(1);
+    }
+}
+
+/// Calls `serve` for each connection, one after the other. `addr` is an address or a port of this host.
+fn listen<T>(addr: &str, serve: impl Fn(TcpStream) -> T) -> io::Result<()> {
+    let listener = match addr.parse::<u16>() {
+        Ok(port) => TcpListener::bind(("127.0.0.1", port))?,
+        Err(_) => TcpListener::bind(addr)?,
+    };
+    for stream in listener.incoming() {
+        // A connection that is gone by now, or one that breaks while it is served, does not end the server.
+        let _ = stream.map(&serve);
+    }
+    Ok(())
+}
+
+/// Echoes in a process of its own, which this process does not wait for.
+fn echo_in_a_process(stream: TcpStream) -> io::Result<()> {
+    let input = OwnedFd::from(stream.try_clone()?);
+    Command::new(env::current_exe()?)
+        .arg("stdio")
+        .stdin(input)
+        .stdout(OwnedFd::from(stream))
+        .spawn()
+        .map(drop)
+}
+
+/// The process of one connection. Standard output itself would be buffered until the end of a line.
+fn echo_stdio() -> io::Result<()> {
+    let mut output = fs::File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    io::copy(&mut io::stdin(), &mut output).map(drop)
+}
+
+/// Echoes to one client until it disconnects; the next one waits.
+fn echo(stream: TcpStream) -> io::Result<u64> {
+    io::copy(&mut &stream, &mut &stream)
+}
+
+/// Exits when it receives a byte.
+fn trap(mut stream: TcpStream) {
+    if let Ok(1..) = stream.read(&mut [0]) {
+        exit(7);
+    }
+}
+
+/// Buffers everything that arrives.
+fn collect(mut stream: TcpStream) -> io::Result<usize> {
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all)
+}
+
+/// Passes bytes on to a server behind it and back.
+fn relay(stream: TcpStream, upstream: &str) -> io::Result<()> {
+    let upstream = TcpStream::connect(upstream.parse::<SocketAddr>().map_err(io::Error::other)?)?;
+    let (input, output) = (stream.try_clone()?, upstream.try_clone()?);
+    thread::spawn(move || io::copy(&mut &input, &mut &output));
+    thread::spawn(move || io::copy(&mut &upstream, &mut &stream));
+    Ok(())
+}
+
+/// Writes the port to a file and waits for another one.
+fn wait_for_go(folder: &Path, port: &str) -> io::Result<()> {
+    fs::File::create(folder.join("port.new"))?.write_all(port.as_bytes())?;
+    fs::rename(folder.join("port.new"), folder.join("port"))?;
+    while !folder.join("go").exists() {
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}

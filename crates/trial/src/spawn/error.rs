@@ -1,0 +1,87 @@
+//! Why a server could not be started.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use echoctl_record::Seconds;
+use thiserror::Error;
+
+use super::ForeignListener;
+
+/// Why a server could not be started.
+#[derive(Debug, Error)]
+pub enum SpawnError {
+    /// The command could not be started.
+    #[error("cannot start '{command}'")]
+    Start {
+        /// The command as given.
+        command: String,
+        /// The error from the operating system.
+        source: io::Error,
+    },
+    /// The command exited before it listened.
+    #[error("'{command}' exited before it listened on port {port} ({how}){output}")]
+    Ended {
+        /// The command as given.
+        command: String,
+        /// How it exited, e.g. `exit status: 1`.
+        how: String,
+        /// The port on which it was to listen.
+        port: u16,
+        /// Its last output, ready to be appended.
+        output: String,
+    },
+    /// The command is running and does not listen where it should.
+    #[error(
+        "'{command}' did not listen on port {port} within {}{}{output}",
+        Seconds(.waited.as_secs_f64()),
+        elsewhere.map(|addr| format!("; it listens on {addr}")).unwrap_or_default()
+    )]
+    NeverListened {
+        /// The command as given.
+        command: String,
+        /// The port on which it was to listen.
+        port: u16,
+        /// How long it was waited for.
+        waited: Duration,
+        /// Where it listens instead.
+        elsewhere: Option<SocketAddr>,
+        /// Its last output, ready to be appended.
+        output: String,
+    },
+    /// Another process already listens where the command was to listen.
+    #[error("cannot start the command: {} already listens on {addr}", named(listener.as_ref()))]
+    AddrInUse {
+        /// Where the command was to listen.
+        addr: SocketAddr,
+        /// The process that listens there, where the system shows it.
+        listener: Option<ForeignListener>,
+    },
+    /// A process that is not the command's listens where the command was to listen. Nothing was sent to it.
+    #[error(
+        "cannot audit '{command}': {listener} listens on {} and {} a process of the command; it was sent nothing and not \
+         signalled",
+        listener.addr,
+        if listener.pid.is_some() { "is not" } else { "is not known to be" },
+    )]
+    ForeignListener {
+        /// The command as given.
+        command: String,
+        /// The process that listens there.
+        listener: ForeignListener,
+    },
+    /// The system does not show which process listens, so the command cannot be distinguished from others.
+    #[error("cannot determine which process listens: {0}")]
+    ListenersNotVisible(#[from] echoctl_observe::Error),
+    /// No free port was found.
+    #[error("cannot find a free port")]
+    NoFreePort,
+    /// It was interrupted.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+fn named(listener: Option<&ForeignListener>) -> String {
+    listener.map_or_else(|| "another process".to_owned(), ForeignListener::to_string)
+}

@@ -1,0 +1,27 @@
+//! Starts a server of any command, waits until it listens, and stops it with all its processes.
+//!
+//! ```text
+//! echoctl ── supervisor ─┬─ the command ── workers, a process per connection …
+//!   Target    supervise  └─ orphans: daemons, double forks
+//! ```
+//!
+//! - [`Target`]: the running server; dropping it stops all its processes.
+//! - [`supervise()`]: the main function of the helper process, which [`Launch::supervisor`] names.
+//! - [`Descendants`]: the processes of a target, looked up when they are needed.
+//! - [`Listeners`]: whether an address belongs to a target and to no other process.
+
+mod descendants;
+mod error;
+mod listeners;
+mod output;
+mod port;
+mod supervise;
+mod supervisor;
+mod sys;
+mod target;
+
+pub use descendants::Descendants;
+pub use error::SpawnError;
+pub use listeners::{ForeignListener, Listeners, Owner};
+pub use supervise::supervise;
+pub use target::{Launch, Target};
