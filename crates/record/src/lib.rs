@@ -8,7 +8,7 @@
 //! - [`Summary`]: totals and verdict of a run; [`WatchSummary`]: totals of a watch.
 //! - [`Run`]: the file of a run, with the [`Machine`] that it was made on; [`Limit`]: its maximum size.
 //! - [`printable`]: makes untrusted text safe to print.
-//! - [`Bytes`], [`Rate`], [`Seconds`]: print sizes, rates and times, the same way everywhere.
+//! - [`Bytes`], [`Rate`], [`Seconds`], [`count`]: print sizes, rates, times and counts, the same way everywhere.
 
 #![forbid(unsafe_code)]
 
@@ -36,7 +36,7 @@ pub use queues::{Queues, peak_during};
 pub use run::{Run, RunError};
 pub use sample::Sample;
 pub use summary::{Integrity, Summary};
-pub use units::{Bytes, Rate, Seconds};
+pub use units::{Bytes, Rate, Seconds, count};
 pub use verdict::Verdict;
 pub use watch_summary::WatchSummary;
 

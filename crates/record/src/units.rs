@@ -1,4 +1,4 @@
-//! Prints sizes, rates and times, so that help, tables, charts and sentences agree.
+//! Prints sizes, rates, times and counts, so that help, tables, charts and sentences agree.
 //!
 //! Sizes are binary (1 KiB = 1,024 bytes) and have at most three significant digits: `64 KiB`, `1.5 MiB`, `512 MiB`.
 
@@ -15,6 +15,12 @@ pub struct Rate(pub f64);
 /// Seconds, printed as `250 ms` or `4.2 s`.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Seconds(pub f64);
+
+/// A number with its noun: "1 read", "4 reads".
+pub fn count(number: impl Into<u64>, noun: &str) -> String {
+    let number = number.into();
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

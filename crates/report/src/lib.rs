@@ -25,6 +25,6 @@ mod draw;
 mod model;
 mod run;
 
-pub use draw::{Block, Page, Section, csv, plain, svg, terminal};
-pub use model::{Chart, Form, Ink, Mark, Phase, Series, Stroke, Table, Unit};
+pub use draw::{Block, Escaped, Page, Section, csv, plain, svg, terminal};
+pub use model::{Chart, Form, Ink, Mark, NOT_RUN, Phase, Series, Stroke, Table, Unit, wrap, wrap_code};
 pub use run::{charts, compare_page, run_page, tables};

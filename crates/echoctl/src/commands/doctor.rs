@@ -2,11 +2,11 @@
 
 use std::fmt::{self, Write};
 
-use echoctl_lab::kit::count;
 use echoctl_observe::{
     Cgroup, KernelBuffering, QueueLimits, SelfTest, SocketDiag, SysctlRange, TcpMemory, available_memory,
     machine, sees_other_users,
 };
+use echoctl_record::count;
 use echoctl_record::{Bytes, Machine, Rate, SCHEMA_VERSION, Seconds};
 use serde::Serialize;
 

@@ -221,7 +221,7 @@ fn wrap(text: &str, columns: usize) -> String {
     let line = |line: &str| match fits(line) {
         true => line.to_owned(),
         // The first line loses two columns too.
-        false => echoctl_lab::kit::wrap(line, columns.saturating_sub(2).max(20)).join("\n  "),
+        false => echoctl_report::wrap(line, columns.saturating_sub(2).max(20)).join("\n  "),
     };
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }

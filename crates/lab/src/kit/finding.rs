@@ -1,10 +1,8 @@
 //! The result of an experiment: evidence, claims and explanation.
 
-use echoctl_report::Chart;
+use echoctl_report::{Chart, Table};
 use serde::Serialize;
 use serde_json::Value;
-
-use super::Table;
 
 /// The result of an experiment. Claims and sentences are made from the same figures as the evidence.
 #[derive(Debug, Clone)]

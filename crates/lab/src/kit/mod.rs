@@ -14,14 +14,10 @@ mod lesson;
 pub mod loopback;
 mod question;
 mod queues;
-mod table;
-mod text;
 mod thread;
 
 pub use error::LessonError;
 pub use finding::{Claim, Finding};
 pub use lesson::{Code, Lesson, Setting};
 pub use question::Question;
-pub use table::{NOT_RUN, Table};
-pub use text::{count, wrap, wrap_code};
 pub use thread::spawn;

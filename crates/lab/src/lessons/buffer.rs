@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use echoctl_proto::Buffer;
 use echoctl_record::{Bytes, Seconds};
+use echoctl_report::Table;
 use serde::Serialize;
 
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -128,13 +129,16 @@ fn pop_by_offset(total: u64) -> u64 {
 fn finding(e: &Evidence) -> Finding {
     let growth = e.copied_concat[1] as f64 / e.copied_concat[0] as f64;
     let per_byte = |copied: u64, at: usize| (copied as f64 / e.appended[at] as f64).round();
-    let mut table = Table::new([
-        "bytes collected",
-        "bytes copied by concat",
-        "bytes copied by doubling",
-        "bytes copied to remove from the front, by moving",
-        "bytes copied to remove from the front, by offset",
-    ]);
+    let mut table = Table::new(
+        "",
+        [
+            "bytes collected",
+            "bytes copied by concat",
+            "bytes copied by doubling",
+            "bytes copied to remove from the front, by moving",
+            "bytes copied to remove from the front, by offset",
+        ],
+    );
     for at in 0..SIZES.len() {
         let columns = [
             e.appended[at],

@@ -7,12 +7,13 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use echoctl_record::Seconds;
+use echoctl_report::Table;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::dns::{self, Answer, Answerer};
 use crate::kit::loopback::{TIMEOUT, connect, datagrams, loopback};
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, spawn};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -95,7 +96,7 @@ fn finding(e: &Evidence, is_truncated: [bool; 3], message: &[u8]) -> Finding {
     let length = (e.tcp_prefix as u16).to_be_bytes();
     let finding = Finding::new(e)
         .table(
-            Table::new(["the reply", "bytes", ""])
+            Table::new("", ["the reply", "bytes", ""])
                 .row(["4000-byte text over UDP, no EDNS size", &e.truncated_at.to_string(), how(truncated)])
                 .row(["1000-byte text over UDP, EDNS size 1232", &e.allowed_with_edns.to_string(), how(truncated_with_edns)])
                 .row(["... read into a buffer of 512 bytes", &e.cut_read.to_string(), "the rest is discarded"])
@@ -103,12 +104,12 @@ fn finding(e: &Evidence, is_truncated: [bool; 3], message: &[u8]) -> Finding {
                 .row(["4000-byte text over TCP", &e.tcp_message.to_string(), "length-prefixed"]),
         )
         .table(
-            Table::new(["the first bytes", ""])
+            Table::new("", ["the first bytes", ""])
                 .row(["datagram", &format!("      {} ...", bytes(first))])
                 .row(["stream", &format!("{} {} ...", bytes(&length), bytes(first))]),
         )
         .table(
-            Table::new(["query and reply over TCP", "round-trip time"])
+            Table::new("", ["query and reply over TCP", "round-trip time"])
                 .row(["length and message in one write", &Seconds(e.one_write_seconds).to_string()])
                 .row(["length first, then the message", &Seconds(e.two_writes_seconds).to_string()]),
         )

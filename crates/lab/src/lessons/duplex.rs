@@ -9,10 +9,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use echoctl_record::{Bytes, Rate};
+use echoctl_report::Table;
 use serde::Serialize;
 
 use crate::kit::loopback::{TIMEOUT, connection, is_not_now};
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, spawn};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -190,7 +191,7 @@ fn finding(e: &Evidence) -> Finding {
     let done = |done| if done { "finished" } else { "hung" };
     let finding = Finding::new(e)
         .table(
-            Table::new(["through an echo server", "bytes", "written", "result"])
+            Table::new("", ["through an echo server", "bytes", "written", "result"])
                 .row(["write all, then read", &Bytes(e.small_bytes).to_string(), &Bytes(e.small_bytes).to_string(), done(e.small_done)])
                 .row([
                     "write all, then read",
@@ -206,7 +207,7 @@ fn finding(e: &Evidence) -> Finding {
                 ]),
         )
         .table(
-            Table::new(["both ends at the same time", "bytes", "rate"])
+            Table::new("", ["both ends at the same time", "bytes", "rate"])
                 .row(["out", &Bytes(e.both_out).to_string(), &Rate(e.both_out as f64 / e.both_seconds).to_string()])
                 .row(["in", &Bytes(e.both_in).to_string(), &Rate(e.both_in as f64 / e.both_seconds).to_string()]),
         )

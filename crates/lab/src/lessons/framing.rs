@@ -5,10 +5,12 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use echoctl_proto::{Buffer, FrameDecoder, Framing};
+use echoctl_record::count;
+use echoctl_report::Table;
 use serde::Serialize;
 
 use crate::kit::loopback::connection;
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -189,12 +191,12 @@ fn encode(framing: Framing, messages: &[Vec<u8>]) -> Vec<u8> {
 fn finding(e: &Evidence) -> Finding {
     let finding = Finding::new(e)
         .table(
-            Table::new([format!("first, without loss: {} messages, in pieces of {PIECE} bytes", e.frames_sent), "messages received".to_owned()])
+            Table::new("", [format!("first, without loss: {} messages, in pieces of {PIECE} bytes", e.frames_sent), "messages received".to_owned()])
                 .row(["each read treated as one message".to_owned(), e.naive_messages.to_string()])
                 .row(["split at the newlines".to_owned(), e.frames_cut.to_string()]),
         )
         .table(
-            Table::new(["then, in two runs", "newline-delimited", "length-prefixed"])
+            Table::new("", ["then, in two runs", "newline-delimited", "length-prefixed"])
                 .row(["messages lost by one missing byte".to_owned(), e.lines_lost.to_string(), e.u16_lost.to_string()])
                 .row([
                     "received when \"two\\nlines\" was sent".to_owned(),
@@ -216,8 +218,8 @@ fn finding(e: &Evidence) -> Finding {
              prefixes it cost {}. The byte was missing from the third message, so the receiver used the first byte of \
              the fourth message as the end of the third. It read every later length from a wrong place, and never got \
              back in step: the {} messages after it were lost, too. (TCP itself loses no bytes. Bugs in programs do.)",
-            count(e.lines_lost),
-            count(e.u16_lost),
+            count(e.lines_lost, "message"),
+            count(e.u16_lost, "message"),
             e.u16_lost.saturating_sub(1),
         ))
         .explain(format!(
@@ -225,8 +227,8 @@ fn finding(e: &Evidence) -> Finding {
              newlines, and as {} with a length prefix. Also, a line may never end, and the receiver would have to buffer it \
              for ever. That is an unbounded queue on the receiving side. With a limit of {MAX_FRAME} bytes, it was refused \
              after {} bytes without a newline.",
-            count(e.embedded_lines),
-            count(e.embedded_u16),
+            count(e.embedded_lines, "message"),
+            count(e.embedded_u16, "message"),
             e.endless_refused_at.unwrap_or_default(),
         ))
         .claim(
@@ -247,12 +249,12 @@ fn finding(e: &Evidence) -> Finding {
         .claim(
             "one missing byte costs 1 or 2 lines, but more with length prefixes",
             (1..=2).contains(&e.lines_lost) && e.u16_lost > 2,
-            format!("lines: {}, length prefixes: {}", count(e.lines_lost), count(e.u16_lost)),
+            format!("lines: {}, length prefixes: {}", count(e.lines_lost, "message"), count(e.u16_lost, "message")),
         )
         .claim(
             "a delimiter in the payload splits a line, but not a length-prefixed message",
             e.embedded_lines == 2 && e.embedded_u16 == 1,
-            format!("lines: {}, length prefix: {}", count(e.embedded_lines), count(e.embedded_u16)),
+            format!("lines: {}, length prefix: {}", count(e.embedded_lines, "message"), count(e.embedded_u16, "message")),
         )
         .claim(
             "an endless line is refused at the limit",
@@ -264,10 +266,6 @@ fn finding(e: &Evidence) -> Finding {
         (1..=2, _) => finding.measured('b'),
         _ => finding.measured('c'),
     }
-}
-
-fn count(messages: u64) -> String {
-    format!("{messages} message{}", if messages == 1 { "" } else { "s" })
 }
 
 fn part(error: impl std::error::Error) -> LessonError {

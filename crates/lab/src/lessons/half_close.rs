@@ -5,11 +5,12 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use echoctl_observe::{TcpInfo, TcpState};
-use echoctl_record::Bytes;
+use echoctl_record::{Bytes, count};
+use echoctl_report::Table;
 use serde::Serialize;
 
 use crate::kit::loopback::{TIMEOUT, connection, is_not_now, until};
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, count};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -161,19 +162,19 @@ fn state_other_than(socket: &TcpStream, left: TcpState) -> Result<Option<TcpStat
 fn finding(e: &Evidence) -> Finding {
     let finding = Finding::new(e)
         .table(
-            Table::new(["state", "meaning"])
+            Table::new("", ["state", "meaning"])
                 .row(["FIN-WAIT-1", "FIN sent or queued, not acknowledged yet"])
                 .row(["FIN-WAIT-2", "FIN acknowledged"])
                 .row(["CLOSE-WAIT", "FIN received, not closed yet"])
                 .row(["ESTABLISHED", "no FIN sent or received"]),
         )
         .table(
-            Table::new(["", "client's end", "server's end"])
+            Table::new("", ["", "client's end", "server's end"])
                 .row(["after the client's FIN", &e.client_state, &e.server_state])
                 .row(["FIN queued behind unread data", &e.stalled_client_state, &e.stalled_server_state]),
         )
         .table(
-            Table::new(["", "bytes"])
+            Table::new("", ["", "bytes"])
                 .row(["returned by the server's read at EOF", &Bytes(e.eof_read as u64).to_string()])
                 .row(["read by the client after its own FIN", &Bytes(e.bytes_after_fin as u64).to_string()])
                 .row(["written by a server that closes without reading its input", &Bytes(e.reset_written as u64).to_string()])

@@ -6,13 +6,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Instant;
 
 use echoctl_observe::{TcpInfo, TcpState};
-use echoctl_record::Seconds;
+use echoctl_record::{Seconds, count};
+use echoctl_report::Table;
 use serde::Serialize;
 use socket2::Socket;
 
 use crate::kit::kernel::socket_state;
 use crate::kit::loopback::{accept, connect, loopback, tcp_socket, until};
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, count};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -174,13 +175,13 @@ fn finding(e: &Evidence) -> Finding {
         |count: Option<u32>| count.map_or_else(|| "not visible".to_owned(), |count| count.to_string());
     let finding = Finding::new(e)
         .table(
-            Table::new(["before accept", "client's end", "server's end"])
+            Table::new("", ["before accept", "client's end", "server's end"])
                 .row(["state", &e.client_state, &e.server_state])
                 .row(["bytes waiting to be read", "0", &e.bytes_waiting.to_string()])
                 .row(["a process has a descriptor for it", "yes", if e.server_inode == 0 { "no, not yet" } else { "yes" }])
                 .row(["segments sent in the handshake", &number(e.segments_out), &number(e.segments_in)]),
         )
-        .table(Table::new(["a full accept queue", ""]).row(["listen(backlog)".to_owned(), e.backlog.to_string()]).row([
+        .table(Table::new("", ["a full accept queue", ""]).row(["listen(backlog)".to_owned(), e.backlog.to_string()]).row([
             format!("connected before accept, of {} clients", e.clients),
             e.connected_before_accept.to_string(),
         ]).row(["next client connected after one accept".to_owned(), Seconds(e.seconds_until_next).to_string()]))

@@ -10,12 +10,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use echoctl_record::{Bytes, Seconds};
-use echoctl_report::{Chart, Ink, Series, Stroke, Unit};
+use echoctl_report::{Chart, Ink, Series, Stroke, Table, Unit};
 use echoctl_server::{Action as Decision, Backpressure, Policy, Queued, ReplyQueue};
 use serde::Serialize;
 
 use crate::kit::loopback::{Clamp, TIMEOUT, connection_with, is_not_now};
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, spawn};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -225,7 +225,7 @@ fn finding(two: &Trace, one: &Trace) -> Finding {
     let finding = Finding::new(&e)
         .chart(chart)
         .table(
-            Table::new(["", "two watermarks", "one limit"])
+            Table::new("", ["", "two watermarks", "one limit"])
                 .row(["pauses".to_owned(), e.pauses.to_string(), e.pauses_with_one_limit.to_string()])
                 .row(["longest queue".to_owned(), Bytes(e.queue_peak).to_string(), Bytes(one.peak as u64).to_string()])
                 .row(["received".to_owned(), Bytes(e.received).to_string(), Bytes(one.received).to_string()])

@@ -7,6 +7,8 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use echoctl_record::count;
+use echoctl_report::Table;
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -15,7 +17,7 @@ use tokio::sync::Mutex;
 use tokio::task::{LocalSet, spawn_local, yield_now};
 
 use crate::kit::loopback;
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, count};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -197,12 +199,12 @@ fn finding(e: &Evidence) -> Finding {
     let complete: Vec<String> = e.halves_wrong.iter().filter(|line| is_reply(line)).cloned().collect();
     let finding = Finding::new(e)
         .table(
-            Table::new(["server", "replies in order of arrival", "max in flight"])
+            Table::new("", ["server", "replies in order of arrival", "max in flight"])
                 .row(["starts all".to_owned(), spaced(&e.order_wrong), e.in_flight_wrong.to_string()])
                 .row(["awaits each".to_owned(), spaced(&e.order_right), e.in_flight_right.to_string()]),
         )
         .table(
-            Table::new(["server", "lines received with two writes per reply (digits, newline)"])
+            Table::new("", ["server", "lines received with two writes per reply (digits, newline)"])
                 .row(["starts all".to_owned(), quoted(&e.halves_wrong)])
                 .row(["awaits each".to_owned(), quoted(&e.halves_right)]),
         )

@@ -8,10 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use echoctl_record::{Bytes, Seconds};
+use echoctl_report::Table;
 use serde::Serialize;
 
 use crate::kit::loopback::{Clamp, TIMEOUT, connection, connection_with, is_not_now, until};
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, spawn};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -157,14 +158,14 @@ fn with_a_reader() -> Result<Offer, LessonError> {
 fn finding(e: &Evidence) -> Finding {
     let finding = Finding::new(e)
         .table(
-            Table::new(["non-blocking", ""])
+            Table::new("", ["non-blocking", ""])
                 .row(["passed to the first write", &Bytes(e.offered as u64).to_string()])
                 .row(["accepted by the first write", &Bytes(e.taken as u64).to_string()])
                 .row(["accepted in total", &Bytes(e.taken_in_all as u64).to_string()])
                 .row(["then", if e.would_block { "EWOULDBLOCK" } else { "no error" }]),
         )
         .table(
-            Table::new(["blocking, both buffers set to 64 KiB", ""])
+            Table::new("", ["blocking, both buffers set to 64 KiB", ""])
                 .row(["accepted before write blocked", &Bytes(e.held_when_blocked).to_string()])
                 .row(["blocked while the peer did not read", &Seconds(e.blocked_seconds).to_string()])
                 .row(["read by the peer before write resumed", &Bytes(e.drained_before_wake).to_string()]),

@@ -5,11 +5,13 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use echoctl_record::count;
+use echoctl_report::Table;
 use echoctl_trial::ChildServer;
 use serde::Serialize;
 
 use crate::kit::loopback::{TIMEOUT, accept, connect, loopback, until};
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, count};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -202,13 +204,13 @@ fn finding(e: &Evidence) -> Finding {
     let address = |number: usize| format!("{number} local address{}", if number == 1 { "" } else { "es" });
     let finding = Finding::new(e)
         .table(
-            Table::new([format!("a server with {} file descriptors", e.descriptor_limit), String::new()])
+            Table::new("", [format!("a server with {} file descriptors", e.descriptor_limit), String::new()])
                 .row(["clients that connected and sent a line".to_owned(), e.connected.to_string()])
                 .row(["clients that got an answer".to_owned(), e.accepted.to_string()])
                 .row(["a waiting client is served when another closes".to_owned(), yes(e.next_served).to_owned()]),
         )
         .table(
-            Table::new(["does the peer see EOF?", ""])
+            Table::new("", ["does the peer see EOF?", ""])
                 .row(["the server forgets to close the socket", yes(e.leaked_eof)])
                 .row(["the server closes the socket", yes(e.closed_eof)]),
         )

@@ -8,11 +8,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use echoctl_observe::TcpInfo;
-use echoctl_record::Bytes;
+use echoctl_record::{Bytes, count};
+use echoctl_report::Table;
 use serde::Serialize;
 
 use crate::kit::loopback::{self, Clamp, ETHERNET, connection, connection_with, is_not_now};
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, count, spawn};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, spawn};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -179,7 +180,7 @@ fn finding(e: &Evidence) -> Finding {
     };
     let finding = Finding::new(e)
         .table(
-            Table::new(["over TCP", "writes", "segments", "reads"])
+            Table::new("", ["over TCP", "writes", "segments", "reads"])
                 .row(row("10 bytes each, as fast as it can", e.writes, segments(e.segments), e.reads))
                 .row(row("10 bytes each, waiting for each read", e.paced_writes, String::new(), e.paced_reads))
                 .row(row(&Bytes(e.large_write as u64).to_string(), 1, String::new(), e.large_reads))
@@ -191,7 +192,7 @@ fn finding(e: &Evidence) -> Finding {
                 )),
         )
         .table(
-            Table::new(["over UDP", "sent", "received"])
+            Table::new("", ["over UDP", "sent", "received"])
                 .row([format!("{DATAGRAM} bytes each"), e.udp_sent.to_string(), e.udp_received.to_string()]),
         )
         .explain("In short: a read returns whatever has arrived, not what the peer passed to one write.")

@@ -6,10 +6,11 @@ use std::net::TcpStream;
 
 use echoctl_observe::{TcpInfo, TcpState, receive_queue, send_queue};
 use echoctl_record::Bytes;
+use echoctl_report::Table;
 use serde::Serialize;
 
 use crate::kit::loopback::{connection, until};
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -118,7 +119,7 @@ fn finding(e: &Evidence) -> Finding {
         e.in_own_send_queue.map_or_else(|| "not visible here".to_owned(), |bytes| Bytes(bytes).to_string());
     let finding = Finding::new(e)
         .table(
-            Table::new(["where the bytes are after write succeeded", "bytes"])
+            Table::new("", ["where the bytes are after write succeeded", "bytes"])
                 .row(["written", &Bytes(e.written).to_string()])
                 .row(["in the writer's send queue (kernel)", &own])
                 .row(["in the peer's receive queue (kernel)", &Bytes(e.in_peers_receive_queue).to_string()])

@@ -11,4 +11,5 @@ mod style;
 pub mod svg;
 pub mod terminal;
 
+pub use escape::Escaped;
 pub use page::{Block, Page, Section};

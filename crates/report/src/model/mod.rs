@@ -5,8 +5,10 @@ mod chart;
 pub(crate) mod columns;
 mod series;
 pub(crate) mod table;
+mod text;
 
 pub use axis::Unit;
 pub use chart::{Chart, Form, Mark, Phase};
 pub use series::{Ink, Series, Stroke};
-pub use table::Table;
+pub use table::{NOT_RUN, Table};
+pub use text::{wrap, wrap_code};

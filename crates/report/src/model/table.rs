@@ -1,6 +1,10 @@
 //! A table of text, for pages and terminals.
 
+use std::fmt::Display;
+
 use echoctl_record::printable;
+
+use super::wrap;
 
 /// Rows under a head. The first column names the row; columns of figures are right-aligned.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,59 +19,124 @@ pub struct Table {
 
 impl Table {
     /// An empty table.
-    pub fn new<S: Into<String>>(caption: impl Into<String>, head: impl IntoIterator<Item = S>) -> Table {
-        Table { caption: caption.into(), head: head.into_iter().map(Into::into).collect(), rows: Vec::new() }
+    pub fn new<F: Display>(caption: impl Into<String>, head: impl IntoIterator<Item = F>) -> Table {
+        Table { caption: caption.into(), head: texts(head), rows: Vec::new() }
     }
 
-    /// Adds a row.
-    pub fn row<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Table {
-        self.rows.push(fields.into_iter().map(Into::into).collect());
+    /// Adds a row; fields missing at its end are empty.
+    #[must_use]
+    pub fn row<F: Display>(mut self, fields: impl IntoIterator<Item = F>) -> Table {
+        let mut row = texts(fields);
+        row.resize(row.len().max(self.head.len()), String::new());
+        self.rows.push(row);
         self
-    }
-
-    /// Whether a column contains only figures and empty fields.
-    pub(crate) fn is_figures(&self, column: usize) -> bool {
-        let fields = || self.rows.iter().filter_map(|row| row.get(column)).filter(|field| !field.is_empty());
-        let is_figure = |field: &String| {
-            let unsigned = field.trim_start_matches(['-', '+', '−']);
-            unsigned.starts_with(|first: char| first.is_ascii_digit()) && field.len() < 16
-        };
-        column > 0 && fields().next().is_some() && fields().all(|field| is_figure(field) || is_absent(field))
     }
 
     /// The table as columns of text, two spaces apart, each row ended by a line feed. A field longer than `WIDEST` exceeds its
     /// column instead of widening all rows.
     pub fn to_text(&self) -> String {
-        let rows = || self.rows.iter().chain((!self.head.is_empty()).then_some(&self.head));
-        let columns = rows().map(Vec::len).max().unwrap_or(0);
-        // Control characters are replaced one by one, so a field has this length on a terminal, too.
-        let length = |field: &String| field.chars().count();
-        let widths = (0..columns).map(|column| {
-            rows().filter_map(|row| row.get(column)).map(length).max().unwrap_or(0).min(WIDEST)
-        });
-        let forms: Vec<(usize, bool)> = widths.zip((0..).map(|column| self.is_figures(column))).collect();
-        let line = |row: &Vec<String>| {
-            let fields = row.iter().zip(&forms).map(|(field, (width, is_figures))| match is_figures {
-                true => format!("{:>width$}", printable(field)),
-                false => format!("{:<width$}", printable(field)),
-            });
-            fields.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
-        };
-        let head = (!self.head.is_empty()).then(|| line(&self.head));
-        head.into_iter().chain(self.rows.iter().map(line)).collect()
+        let mut columns = self.columns();
+        columns.iter_mut().for_each(|column| column.width = column.width.min(WIDEST));
+        let head = (!self.head.is_empty()).then_some(&self.head);
+        let rows = head.into_iter().chain(&self.rows);
+        rows.map(|row| line(row.iter().map(String::as_str), &columns, "  ") + "\n").collect()
     }
+
+    /// The table with a rule below its head, as text of at most `width` columns where its words allow it: fields wrap at spaces.
+    pub fn fit(&self, width: usize) -> String {
+        let mut columns = self.columns();
+        let gaps = GAP.len() * columns.len().saturating_sub(1);
+        while columns.iter().map(|column| column.width).sum::<usize>() + gaps > width {
+            let can_shrink = columns.iter_mut().filter(|column| column.width > column.longest_word);
+            let Some(widest) = can_shrink.max_by_key(|column| column.width) else { break };
+            widest.width -= 1;
+        }
+        let rule = columns.iter().map(|column| "-".repeat(column.width)).collect();
+        let rows = [&self.head, &rule].into_iter().chain(&self.rows);
+        rows.flat_map(|row| wrapped(row, &columns)).collect::<Vec<_>>().join("\n")
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        let rows = || self.rows.iter().chain([&self.head]);
+        let number = rows().map(Vec::len).max().unwrap_or(0);
+        let column = |at: usize| {
+            let fields = || rows().filter_map(|row| row.get(at));
+            let longest_word = |field: &String| wrap(field, 1).iter().map(|word| length(word)).max();
+            Column {
+                width: fields().map(|field| length(field)).max().unwrap_or(0),
+                longest_word: fields().filter_map(longest_word).max().unwrap_or(0),
+                is_figures: self.is_figures(at),
+            }
+        };
+        (0..number).map(column).collect()
+    }
+
+    /// Whether a column contains only figures and fields without one.
+    pub(crate) fn is_figures(&self, column: usize) -> bool {
+        let fields = || self.rows.iter().filter_map(|row| row.get(column)).filter(|field| !field.is_empty());
+        let is_figure = |field: &String| {
+            let unsigned = field.trim().trim_start_matches(['-', '+', '−']);
+            let is_short = field.len() < 16 && unsigned.split(' ').count() <= 2;
+            is_short && unsigned.starts_with(|first: char| first.is_ascii_digit())
+        };
+        fields().next().is_some() && fields().all(|field| is_figure(field) || is_absent(field))
+    }
+}
+
+/// How a column is printed.
+struct Column {
+    width: usize,
+    /// The least width that breaks no word.
+    longest_word: usize,
+    is_figures: bool,
+}
+
+/// One line: figures are right-aligned, words left-aligned.
+fn line<'a>(fields: impl Iterator<Item = &'a str>, columns: &[Column], gap: &str) -> String {
+    let fields = fields.zip(columns).map(|(field, &Column { width, is_figures, .. })| match is_figures {
+        true => format!("{:>width$}", printable(field)),
+        false => format!("{:<width$}", printable(field)),
+    });
+    fields.collect::<Vec<_>>().join(gap).trim_end().to_owned()
+}
+
+/// A row as one or more lines.
+fn wrapped(row: &[String], columns: &[Column]) -> Vec<String> {
+    let fitted = |(field, column): (&String, &Column)| match length(field) <= column.width {
+        true => vec![field.clone()],
+        false => wrap(field, column.width),
+    };
+    let fields: Vec<Vec<String>> = row.iter().zip(columns).map(fitted).collect();
+    let height = fields.iter().map(Vec::len).max().unwrap_or(0);
+    let part = |at: usize| fields.iter().map(move |field| field.get(at).map_or("", String::as_str));
+    (0..height).map(|at| line(part(at), columns, GAP)).collect()
+}
+
+fn texts(fields: impl IntoIterator<Item = impl Display>) -> Vec<String> {
+    fields.into_iter().map(|field| field.to_string()).collect()
+}
+
+/// Columns of a field on a terminal: control characters are replaced one by one.
+fn length(field: &str) -> usize {
+    field.chars().count()
 }
 
 /// Whether a field has no figure.
 pub(crate) fn is_absent(field: &str) -> bool {
-    field.is_empty() || field == ABSENT
+    ["", ABSENT, NOT_RUN].contains(&field)
 }
 
 /// Maximum width of a column: more than any figure or address, less than a command line.
 const WIDEST: usize = 100;
 
+/// Between two columns of a table that is fitted.
+const GAP: &str = "   ";
+
 /// The text of a field without a figure.
 pub(crate) const ABSENT: &str = "not visible";
+
+/// The field of a measurement that was not made.
+pub const NOT_RUN: &str = "not run";
 
 #[cfg(test)]
 mod tests {
@@ -100,5 +169,25 @@ mod tests {
         assert_eq!(Table::default().to_text(), "");
         assert_eq!(Table::new("t", ["a"]).to_text(), "a\n");
         assert_eq!(Table::default().row(["kernel", "6.18"]).row(["cpus"]).to_text(), "kernel  6.18\ncpus\n");
+    }
+
+    #[test]
+    fn a_fitted_table_has_a_rule_below_its_head() {
+        let table = Table::new("", ["what", "reads"]).row(["slow", "10"]).row(["back to back", "2"]);
+
+        let expected =
+            "what           reads\n------------   -----\nslow              10\nback to back       2";
+        assert_eq!(table.fit(usize::MAX), expected);
+    }
+
+    #[test]
+    fn a_table_that_is_too_wide_wraps_its_widest_column() {
+        let table = Table::new("", ["what", "reads"]).row(["slow", "10"]).row(["as fast as it can", "2"]);
+
+        let expected =
+            "what         reads\n----------   -----\nslow            10\nas fast as       2\nit can";
+        assert_eq!(table.fit(18), expected);
+        assert_eq!(table.fit(18).lines().map(str::len).max(), Some(18));
+        assert_eq!(table.fit(3).lines().next(), Some("what   reads"), "no word is broken");
     }
 }

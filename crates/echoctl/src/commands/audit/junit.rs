@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use echoctl_record::Verdict;
+use echoctl_report::Escaped;
 
 use super::exit;
 use super::summary::Summary;
@@ -14,7 +15,7 @@ pub(super) fn junit(summary: &Summary, expected: Option<Verdict>) -> String {
     let exit = exit(verdict, expected);
     let (is_failed, is_inconclusive) = (exit == Exit::Failed, exit == Exit::Inconclusive);
     let (failures, skipped) = (u8::from(is_failed), u8::from(is_inconclusive));
-    let (time, reason) = (summary.seconds, escape(&summary.reason));
+    let (time, reason) = (summary.seconds, Escaped(&summary.reason));
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     // Writing to a String cannot fail.
     let _ = writeln!(
@@ -24,44 +25,17 @@ pub(super) fn junit(summary: &Summary, expected: Option<Verdict>) -> String {
     let _ = writeln!(
         xml,
         "  <testcase classname=\"echoctl.audit\" name=\"{}: {}\" time=\"{time:.3}\">",
-        escape(&summary.target),
-        escape(&summary.preset)
+        Escaped(&summary.target),
+        Escaped(&summary.preset)
     );
     if is_failed {
         let wrong =
             expected.map_or(verdict.to_string(), |expected| format!("expected {expected}, got {verdict}"));
-        let _ = writeln!(xml, "    <failure message=\"{}\">{reason}</failure>", escape(&wrong));
+        let _ = writeln!(xml, "    <failure message=\"{}\">{reason}</failure>", Escaped(&wrong));
     } else if is_inconclusive {
         let _ = writeln!(xml, "    <skipped message=\"{verdict}: {reason}\"/>");
     }
     let _ = writeln!(xml, "    <system-out>{verdict}: {reason}</system-out>");
     xml += "  </testcase>\n</testsuite>\n";
     xml
-}
-
-/// Escapes text for XML 1.0, which cannot represent most control characters.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped += "&amp;",
-            '<' => escaped += "&lt;",
-            '>' => escaped += "&gt;",
-            '"' => escaped += "&quot;",
-            '\n' | '\t' => escaped.push(' '),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_cannot_end_its_attribute() {
-        assert_eq!(escape("a\"<b>&\u{1b}\n"), "a&quot;&lt;b&gt;&amp;\u{fffd} ");
-    }
 }

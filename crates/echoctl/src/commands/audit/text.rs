@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::io::IsTerminal;
 
 use echoctl_audit::{AuditOutcome, BystanderStats};
-use echoctl_lab::kit::wrap;
 use echoctl_record::{Bytes, Sample, Seconds, Verdict};
+use echoctl_report::wrap;
 use echoctl_report::{Table, charts, plain};
 
 use super::remedies::remedies;

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use echoctl_lab::demo::{self, Moment, Plan, story};
-use echoctl_lab::kit::wrap;
 use echoctl_observe::available_memory;
 use echoctl_record::{Bytes, Sample, Summary};
+use echoctl_report::wrap;
 use serde::Serialize;
 
 use crate::cli::called;

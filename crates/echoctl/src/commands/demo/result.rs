@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 
 use echoctl_lab::demo::{self, Outcome, story};
-use echoctl_lab::kit::wrap;
 use echoctl_report::plain;
+use echoctl_report::wrap;
 
 use crate::cli::called;
 use crate::cli::help::renamed;

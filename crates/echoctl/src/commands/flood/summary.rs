@@ -3,9 +3,9 @@
 use std::io;
 
 use echoctl_client::{CloseKind, Config, Drain, Ending, Outcome, Reading};
-use echoctl_lab::kit::wrap;
 use echoctl_observe::KernelBuffering;
 use echoctl_record::{Bytes, DisconnectKind, Evidence, Queues, Rate, Seconds, Summary, Verdict};
+use echoctl_report::wrap;
 use echoctl_verdict::Judgement;
 
 use super::judge::{Observed, judge, since_it_stopped_reading};

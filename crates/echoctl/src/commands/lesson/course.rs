@@ -3,9 +3,9 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use echoctl_lab::kit::Table;
 use echoctl_lab::lessons;
 use echoctl_record::Seconds;
+use echoctl_report::Table;
 
 use super::transcript::columns;
 use super::{Args, run_one};
@@ -17,7 +17,7 @@ use crate::output::{self, ignore_broken_pipe, print};
 pub(super) fn list() -> Result<(), Failure> {
     let table = lessons::ALL
         .iter()
-        .fold(Table::new(["lesson", "idea"]), |table, lesson| table.row([lesson.name, lesson.idea]));
+        .fold(Table::new("", ["lesson", "idea"]), |table, lesson| table.row([lesson.name, lesson.idea]));
     let table = table.fit(columns());
     let program = called();
     print(format_args!("{table}\n\nRun one with: {program} lesson {}", lessons::ALL[0].name))?;
@@ -31,7 +31,7 @@ pub(super) fn run_all(args: &Args) -> Outcome {
             "--report, --predict and --show-code have no effect with 'all': name one lesson",
         ));
     }
-    let mut table = Table::new(["lesson", "prediction", "measured", "result", "time"]);
+    let mut table = Table::new("", ["lesson", "prediction", "measured", "result", "time"]);
     let (mut worst, mut held, started) = (Exit::Done, 0, Instant::now());
     for lesson in lessons::ALL {
         let (exit, submission) = run_one(lesson, args).unwrap_or_else(|failure| {
@@ -60,5 +60,8 @@ pub(super) fn run_all(args: &Args) -> Outcome {
 
 fn summary(table: &Table, held: usize, took: Duration) -> io::Result<()> {
     let (all, took) = (lessons::ALL.len(), Seconds(took.as_secs_f64()));
-    ignore_broken_pipe(print(format_args!("The course\n\n{table}\n\n{held} of {all} ok ({took})")))
+    ignore_broken_pipe(print(format_args!(
+        "The course\n\n{}\n\n{held} of {all} ok ({took})",
+        table.fit(usize::MAX)
+    )))
 }

@@ -13,8 +13,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::builder::PossibleValuesParser;
-use echoctl_lab::kit::{Finding, Lesson, LessonError, Setting, wrap_code};
+use echoctl_lab::kit::{Finding, Lesson, LessonError, Setting};
 use echoctl_lab::lessons;
+use echoctl_report::wrap_code;
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure, Outcome};

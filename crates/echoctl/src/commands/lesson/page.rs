@@ -1,6 +1,6 @@
 //! Writes a lesson as one HTML page, for handing in.
 
-use echoctl_lab::kit::{self, Finding, Lesson};
+use echoctl_lab::kit::{Finding, Lesson};
 use echoctl_report::{Block, Page, Section, Table};
 
 use super::Submission;
@@ -34,7 +34,7 @@ fn question(lesson: &Lesson, submission: &Submission) -> Section {
 
 fn evidence(finding: &Finding) -> Section {
     let section = Section::new("Measured");
-    let section = finding.tables.iter().fold(section, |section, table| section.table(converted(table)));
+    let section = finding.tables.iter().fold(section, |section, table| section.table(table.clone()));
     match &finding.chart {
         Some(chart) => section.chart(chart.clone()),
         None => section,
@@ -58,10 +58,4 @@ fn checks(finding: &Finding) -> Section {
         table.row([holds, &claim.claim, &claim.measured])
     });
     Section::new("Checks").table(table)
-}
-
-/// Converts a table of a lesson to one of a page.
-fn converted(table: &kit::Table) -> Table {
-    let empty = Table::new("", table.columns().iter().cloned());
-    table.rows().iter().fold(empty, |converted, row| converted.row(row.iter().cloned()))
 }

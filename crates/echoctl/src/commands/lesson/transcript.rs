@@ -6,10 +6,11 @@
 use std::cell::Cell;
 use std::io::{self, BufRead, IsTerminal};
 
-use echoctl_lab::kit::{Finding, Lesson, Setting, wrap, wrap_code};
+use echoctl_lab::kit::{Finding, Lesson, Setting};
 use echoctl_lab::lessons;
 use echoctl_report::terminal::Colour;
 use echoctl_report::{Chart, plain};
+use echoctl_report::{wrap, wrap_code};
 
 use crate::cli::called;
 use crate::cli::help::renamed;

@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use echoctl_client::{PingConfig, PingOutcome};
-use echoctl_lab::kit::count;
 use echoctl_record::SCHEMA_VERSION;
+use echoctl_record::count;
 use serde::Serialize;
 
 /// The JSON summary. Times are in seconds, and absent if no frame came back.

@@ -25,7 +25,7 @@ impl Terminal {
             true => plain::draw(chart, self.columns, ROWS).into(),
             false => Styled::chart(chart, self.columns, ROWS, colour()),
         };
-        let words = echoctl_lab::kit::wrap(&chart.description, self.columns.min(100));
+        let words = echoctl_report::wrap(&chart.description, self.columns.min(100));
         print_styled(&drawn.then(self.words(&words.join("\n"))).then("\n"))
     }
 
@@ -39,7 +39,7 @@ impl Terminal {
 
     /// A sentence.
     pub(crate) fn sentence(&self, text: &str) -> io::Result<()> {
-        print(self.words(&echoctl_lab::kit::wrap(text, self.columns.min(100)).join("\n")))
+        print(self.words(&echoctl_report::wrap(text, self.columns.min(100)).join("\n")))
     }
 
     fn words(&self, text: &str) -> String {

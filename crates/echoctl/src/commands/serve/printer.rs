@@ -10,9 +10,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use echoctl_lab::kit::count;
 use echoctl_observe::{MemoryShare, start_thread};
 use echoctl_proto::Framing;
+use echoctl_record::count;
 use echoctl_record::{Bytes, Rate};
 use echoctl_server::{CloseReason, Config, Event, Listening, MinRate, Policy, Stats, anonymous_memory};
 

@@ -8,9 +8,10 @@ mod target;
 use std::env;
 use std::time::{Duration, Instant};
 
-use echoctl_lab::kit::{count, wrap};
 use echoctl_observe::{ConnectionTracker, Observation, ProcessTree};
+use echoctl_record::count;
 use echoctl_record::{Bytes, Sample, WatchSummary};
+use echoctl_report::wrap;
 use echoctl_server::raise_descriptor_limit;
 use serde::Serialize;
 

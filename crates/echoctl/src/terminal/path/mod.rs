@@ -15,9 +15,9 @@
 
 use std::fmt::Write;
 
-use echoctl_lab::kit::wrap;
 use echoctl_observe::{Occupancy, PathState};
 use echoctl_record::{Bytes, Queues, Rate, Sample, Seconds};
+use echoctl_report::wrap;
 
 use super::layout::{Layout, bar};
 use super::trend::Recent;

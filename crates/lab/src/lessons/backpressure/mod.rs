@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use echoctl_client::Reading;
 use echoctl_record::{Bytes, Seconds};
-use echoctl_report::{Chart, Ink, Series, Stroke, Unit};
+use echoctl_report::{Chart, Ink, NOT_RUN, Series, Stroke, Table, Unit};
 use serde::Serialize;
 
-use crate::kit::{Code, Finding, Lesson, LessonError, NOT_RUN, Question, Setting, Table};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting};
 use side::{Measurements, Side, watch};
 
 /// The lesson.
@@ -141,7 +141,7 @@ fn finding(
     let finding = Finding::new(&e)
         .chart(chart)
         .table(
-            Table::new(["server", "grew by", "grew by, with a slow reader", "came back"])
+            Table::new("", ["server", "grew by", "grew by, with a slow reader", "came back"])
                 .row(row("off", e.off_growth, Some(e.slow_off_growth), e.off_verified))
                 .row(row("await", e.on_growth, Some(e.slow_on_growth), e.on_verified))
                 .row(row("threads", e.threads_growth, None, e.threads_verified)),

@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use echoctl_observe::{TcpInfo, receive_queue};
 use echoctl_record::Bytes;
-use echoctl_report::{Chart, Ink, Series, Stroke, Unit};
+use echoctl_report::{Chart, Ink, Series, Stroke, Table, Unit};
 use serde::Serialize;
 
 use crate::kit::loopback::{Clamp, ETHERNET, connection_with};
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, spawn};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -240,7 +240,7 @@ fn finding(slow: &[Observation], none: &[Observation], fast: &[Observation]) -> 
     let finding = Finding::new(&e)
         .chart(chart)
         .table(
-            Table::new(["", "bytes"])
+            Table::new("", ["", "bytes"])
                 .row(["largest window while reading slowly", &Bytes(e.window_start.into()).to_string()])
                 .row(["smallest window", &Bytes(e.window_min.into()).to_string()])
                 .row(["unread in the receive queue at that moment", &Bytes(e.queue_at_zero).to_string()])

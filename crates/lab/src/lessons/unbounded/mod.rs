@@ -13,11 +13,12 @@ use std::time::Duration;
 use echoctl_audit::{AuditConfig, Payload, Preset, Script, Stimulus};
 use echoctl_observe::start_thread;
 use echoctl_record::{Bytes, Verdict};
+use echoctl_report::Table;
 use echoctl_trial::ChildServer;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, Table, spawn};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, spawn};
 use servers::Candidate;
 
 /// The lesson.
@@ -188,11 +189,13 @@ fn finding(found: &[Found], endless_line: Verdict) -> Finding {
         Candidate::Counted => "a queue of 1000 lines",
         Candidate::Spawned => "one task per line",
     };
-    let table =
-        found.iter().fold(Table::new(["server", "method", "verdict", "memory grew by"]), |table, found| {
+    let table = found.iter().fold(
+        Table::new("", ["server", "method", "verdict", "memory grew by"]),
+        |table, found| {
             let name = format!("{}", found.letter);
             table.row([&name, why(found.candidate), found.verdict.name(), &Bytes(found.growth).to_string()])
-        });
+        },
+    );
     let (pieces, lines, counted) =
         (letter_of(Candidate::Pieces), letter_of(Candidate::Lines), letter_of(Candidate::Counted));
     let finding = Finding::new(&e)

@@ -1,5 +1,7 @@
 //! The size of a drawing, and how much text fits into it.
 
+use crate::wrap;
+
 /// Size in the drawing's own coordinates: one unit is one pixel at the natural size.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Size {
@@ -29,16 +31,8 @@ impl Size {
 
     /// `text`, wrapped at spaces into lines of at most `width`.
     pub(crate) fn wrap(&self, text: &str, width: f64) -> Vec<String> {
-        let mut lines: Vec<String> = Vec::new();
-        for word in text.split_whitespace() {
-            match lines.last_mut() {
-                Some(line) if self.text(line) + self.text(word) + self.text(" ") <= width => {
-                    line.push(' ');
-                    line.push_str(word);
-                }
-                _ => lines.push(word.to_owned()),
-            }
-        }
+        let mut lines = wrap(text, (width / self.text("x")) as usize);
+        lines.retain(|line| !line.is_empty());
         lines
     }
 }

@@ -15,8 +15,7 @@
 
 use std::ops::RangeInclusive;
 
-use echoctl_lab::kit::count;
-use echoctl_record::{Bytes, Evidence, Point, Seconds, Verdict};
+use echoctl_record::{Bytes, Evidence, Point, Seconds, Verdict, count};
 use echoctl_verdict::{Judgement, audit};
 
 use super::other_clients::OtherInput;

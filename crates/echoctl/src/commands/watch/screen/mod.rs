@@ -19,9 +19,9 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use echoctl_lab::kit::wrap;
 use echoctl_observe::{ConnectionTracker, Observation};
 use echoctl_record::{Bytes, Queues, Rate, Sample, Seconds};
+use echoctl_report::wrap;
 
 use super::rows::{Row, WaitsFor, buffered};
 use crate::output::terminal_size;

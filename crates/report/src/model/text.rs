@@ -1,10 +1,4 @@
-//! Text helpers: wraps prose and code, and gives a number its noun.
-
-/// A number with its noun: "1 read", "4 reads".
-pub fn count(number: impl Into<u64>, noun: &str) -> String {
-    let number = number.into();
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
+//! Wraps prose and code.
 
 /// Wraps text at spaces into lines of at most `width` characters, but not between a figure and its unit (`8.4 MiB`). A
 /// longer word gets a line of its own.
