@@ -1,39 +1,21 @@
-//! Errors that prevent a verdict.
+//! Errors that prevent a verdict, and what is wrong with scripts and presets.
 //!
 //! A finding about the server (it exited, it closed the connection) is evidence and not an error.
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use echoctl_record::{Bytes, Seconds};
 use echoctl_trial::spawn::{ForeignListener, SpawnError};
 use thiserror::Error;
+
+use crate::preset::Preset;
 
 /// Why an audit did not take place.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The script cannot be read or is invalid.
-    #[error("cannot read script {path}: {reason}")]
-    Script {
-        /// Where it was read from.
-        path: PathBuf,
-        /// What is wrong, with line and field.
-        reason: String,
-    },
-    /// A text is not a preset.
-    #[error("{reason}")]
-    Preset {
-        /// What is wrong, with what is expected.
-        reason: String,
-    },
-    /// A request cannot be read from its file.
-    #[error("cannot read request {path}: {reason}")]
-    Request {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
     /// The server could not be started.
     #[error(transparent)]
     Spawn(#[from] SpawnError),
@@ -55,12 +37,12 @@ pub enum Error {
         source: io::Error,
     },
     /// A step of the script did not get its answer.
-    #[error("{step}: {reason}")]
+    #[error("{step}: {failure}")]
     Step {
         /// Which step, e.g. `setup, step 2`.
         step: String,
         /// What was expected, and what arrived.
-        reason: String,
+        failure: StepFailure,
     },
     /// The audit was interrupted.
     #[error("interrupted")]
@@ -76,7 +58,169 @@ impl Error {
             | Error::ListenersNotVisible(_)
             | Error::Connect { .. }
             | Error::Step { .. } => true,
-            Error::Script { .. } | Error::Preset { .. } | Error::Request { .. } | Error::Interrupted => false,
+            Error::Interrupted => false,
         }
     }
+}
+
+/// Why a step of a script failed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StepFailure {
+    /// The server closed the connection while the step was sent, which expects no answer.
+    #[error("the server closed the connection after {sent} of {length} bytes were sent")]
+    ClosedWhileSending {
+        /// Bytes that were sent.
+        sent: usize,
+        /// Bytes of the step.
+        length: usize,
+    },
+    /// The server closed the connection instead of the expected answer.
+    #[error("the server closed the connection; expected {expected}, got {received}")]
+    Closed {
+        /// What was expected, as text.
+        expected: String,
+        /// The end of what arrived, as text.
+        received: String,
+    },
+    /// The server did not accept all of the step in time.
+    #[error("only {sent} of {length} bytes could be sent within {}", rounded(*.waited))]
+    NotSent {
+        /// Bytes that were sent.
+        sent: usize,
+        /// Bytes of the step.
+        length: usize,
+        /// How long it was waited.
+        waited: Duration,
+    },
+    /// The expected answer did not arrive in time.
+    #[error("expected {expected} within {}, got {received}", rounded(*.waited))]
+    NoAnswer {
+        /// What was expected, as text.
+        expected: String,
+        /// The end of what arrived, as text.
+        received: String,
+        /// How long it was waited.
+        waited: Duration,
+    },
+}
+
+fn rounded(time: Duration) -> String {
+    match time.as_secs_f64() {
+        long if long >= 1.0 => format!("{long:.0} s"),
+        short => Seconds(short).to_string(),
+    }
+}
+
+/// Why a script or a request is invalid.
+#[derive(Debug, Error)]
+pub enum ScriptError {
+    /// A script cannot be used.
+    #[error("cannot read script {path}: {reason}")]
+    Script {
+        /// Where it was read from.
+        path: PathBuf,
+        /// What is wrong, with line and field.
+        reason: Box<ScriptError>,
+    },
+    /// A request cannot be read from its file.
+    #[error("cannot read request {path}: {reason}")]
+    Request {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: Box<ScriptError>,
+    },
+    /// A part of a script is invalid.
+    #[error("{place}: {reason}")]
+    At {
+        /// Which part, e.g. `setup[1]`.
+        place: String,
+        /// What is wrong with it.
+        reason: Box<ScriptError>,
+    },
+    /// It is not a script in TOML.
+    #[error("{}", .0.to_string().trim_end())]
+    Toml(Box<toml::de::Error>),
+    /// It is not a script in JSON.
+    #[error(transparent)]
+    Json(serde_json::Error),
+    /// It is not text.
+    #[error("not UTF-8 text")]
+    NotText,
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(io::Error),
+    /// A file is too large.
+    #[error("larger than {}", Bytes(*.0 as u64))]
+    FileTooLarge(usize),
+    /// A payload is too large.
+    #[error("a payload is at most {} MiB", .0 >> 20)]
+    PayloadTooLarge(usize),
+    /// A repeated text is too large.
+    #[error("field 'count': fill and count are more than {} MiB", .0 >> 20)]
+    FillTooLarge(usize),
+    /// A text to repeat has no number of repetitions.
+    #[error("field 'fill' needs 'count', the number of repetitions")]
+    NoCount,
+    /// A part of a payload has none of its forms, or more than one.
+    #[error("a part of a payload is exactly one of {{text}}, {{hex}}, {{fill, count}} and {{file}}")]
+    NotOnePart,
+    /// A character is not a hexadecimal digit.
+    #[error("field 'hex': '{0}' is not a hexadecimal digit")]
+    NotHex(char),
+    /// The last byte in hexadecimal has one digit.
+    #[error("field 'hex': {0} digits are not complete bytes")]
+    OddHex(usize),
+    /// A stimulus has none of its forms, or both.
+    #[error("field 'stimulus' needs exactly one of 'repeat' and 'once'")]
+    NotOneStimulus,
+    /// Nothing is to be sent repeatedly.
+    #[error("field 'stimulus': 'repeat' is empty")]
+    EmptyRepeat,
+    /// A step does nothing.
+    #[error("a step needs 'send', 'expect' or both")]
+    EmptyStep,
+    /// A payload has no bytes.
+    #[error("field '{0}' is empty")]
+    EmptyField(&'static str),
+    /// A `\x` without two digits.
+    #[error("incomplete escape '\\x': expected two hexadecimal digits, as in \\x0a")]
+    IncompleteHexEscape,
+    /// An escape that does not exist.
+    #[error("unknown escape '\\{0}': expected \\r, \\n, \\t, \\0, \\\\ or \\x0a")]
+    UnknownEscape(char),
+    /// A backslash at the end.
+    #[error("incomplete escape '\\' at the end: write '\\\\' for a backslash")]
+    IncompleteEscape,
+}
+
+impl ScriptError {
+    /// The error, with the part of the script in which it is.
+    pub(crate) fn at(self, place: impl Into<String>) -> ScriptError {
+        ScriptError::At { place: place.into(), reason: Box::new(self) }
+    }
+}
+
+/// Why a text is not a preset.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PresetError {
+    /// No preset has this name.
+    #[error("no such preset: expected {}", Preset::ALL.map(|info| info.to_string()).join(", "))]
+    Unknown,
+    /// The preset has no argument.
+    #[error("{0} accepts no argument: use {0}")]
+    NoArgument(&'static str),
+    /// The preset needs an argument.
+    #[error("{name} needs a {what}: for example {name}:{example}")]
+    MissingArgument {
+        /// The preset.
+        name: &'static str,
+        /// What it needs.
+        what: &'static str,
+        /// A usual one.
+        example: &'static str,
+    },
+    /// The argument would end the request that it is a part of.
+    #[error("the argument of {0} must be a word without spaces or control characters")]
+    NotAWord(&'static str),
 }

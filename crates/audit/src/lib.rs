@@ -14,6 +14,6 @@ mod sys;
 pub use attack::{
     AuditConfig, AuditOutcome, BystanderStats, DEFAULT_BUDGET, DEFAULT_MAX_DURATION, DEFAULT_RATE, Permitted,
 };
-pub use error::Error;
+pub use error::{Error, PresetError, ScriptError, StepFailure};
 pub use preset::{Argument, Preset, PresetInfo};
 pub use script::{Part, Payload, Publisher, Script, SendMode, Step, Stimulus, unescape};

@@ -9,7 +9,6 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use echoctl_observe::start_thread;
-use serde::{Deserialize, Serialize};
 
 use super::connection::{AuditConnection, find};
 use super::connector::Connector;
@@ -18,7 +17,7 @@ use crate::script::{Script, SendMode, Step};
 use crate::sys::{self, Interest};
 
 /// How a healthy client was served.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BystanderStats {
     /// Number of replies.
     pub replies: u64,
@@ -26,8 +25,23 @@ pub struct BystanderStats {
     pub p99: f64,
     /// The longest wait in seconds, including that for a reply that never arrived.
     pub longest: f64,
-    /// Whether a wait was longer than a second.
-    pub is_starved: bool,
+}
+
+impl BystanderStats {
+    /// The statistics of some waits; `None` if there were none.
+    fn of(mut waits: Vec<Duration>) -> Option<BystanderStats> {
+        waits.sort_unstable();
+        let longest = waits.last()?.as_secs_f64();
+        // The smallest time that 99 % of the replies do not exceed.
+        let p99 = waits[(waits.len() * 99).div_ceil(100) - 1].as_secs_f64();
+        Some(BystanderStats { replies: waits.len() as u64, p99, longest })
+    }
+
+    /// Whether a wait was so long that users would call it an outage. Healthy servers reply within milliseconds, even during this
+    /// attack.
+    pub fn is_starved(&self) -> bool {
+        self.longest > STARVED_SECONDS
+    }
 }
 
 /// The thread that sends the requests.
@@ -47,11 +61,7 @@ impl Bystander {
         let Some((request, reply)) = request(script) else { return Ok(None) };
         // It begins as the publisher does: many protocols do not accept requests from a subscriber, as the slow reader is one.
         let setup = script.publisher.as_ref().map_or(&script.setup, |publisher| &publisher.setup);
-        let connection = connector.connect().and_then(|mut connection| {
-            connector.converse(&mut connection, "bystander", setup)?;
-            Ok(connection)
-        });
-        match connection {
+        match connector.connect_and_converse("bystander", setup) {
             Ok(connection) => Ok(Bystander::ask_on(connection, request, reply)),
             Err(Error::Connect { .. } | Error::Step { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -93,13 +103,7 @@ impl Bystander {
     /// Stops the requests and returns the statistics.
     pub(super) fn finish(self) -> Option<BystanderStats> {
         self.stop.store(true, Ordering::Relaxed);
-        let mut times = self.thread.join().ok()?;
-        times.sort_unstable();
-        let longest = times.last()?.as_secs_f64();
-        // The smallest time that 99 % of the replies do not exceed.
-        let p99 = times[(times.len() * 99).div_ceil(100) - 1].as_secs_f64();
-        let is_starved = longest > STARVED.as_secs_f64();
-        Some(BystanderStats { replies: times.len() as u64, p99, longest, is_starved })
+        BystanderStats::of(self.thread.join().ok()?)
     }
 }
 
@@ -152,7 +156,7 @@ fn ask(
         }
         let excess = received.len().saturating_sub(reply.len() + chunk.len());
         received.drain(..excess);
-        if connection.closed.is_some() {
+        if connection.closed().is_some() {
             return Err(NoReply::Ended);
         }
         if started.elapsed() >= timeout || stop.load(Ordering::Relaxed) {
@@ -163,8 +167,8 @@ fn ask(
     }
 }
 
-/// A wait that users would call an outage. Healthy servers reply within milliseconds, even during this attack.
-const STARVED: Duration = Duration::from_secs(1);
+/// Seconds of a wait that users would call an outage.
+const STARVED_SECONDS: f64 = 1.0;
 
 /// Time limit for the first reply. A server that does not reply within it has no bystander.
 const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_millis(250);
@@ -174,3 +178,47 @@ const UNIFORM: usize = 64;
 
 /// Pause between requests: short enough for a 99th percentile after some seconds, long enough to be no load.
 const BETWEEN: Duration = Duration::from_millis(40);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::{Payload, Publisher, Stimulus};
+
+    fn stats(millis: &[u64]) -> Option<BystanderStats> {
+        BystanderStats::of(millis.iter().copied().map(Duration::from_millis).collect())
+    }
+
+    #[test]
+    fn a_wait_of_more_than_a_second_is_starvation() {
+        assert!(!stats(&[3, 1000, 2]).unwrap().is_starved());
+        assert!(stats(&[3, 1001, 2]).unwrap().is_starved());
+        assert_eq!(stats(&[]), None);
+    }
+
+    #[test]
+    fn the_percentile_leaves_out_one_wait_of_a_hundred() {
+        let mut waits = vec![5; 99];
+        waits.push(900);
+
+        let of_hundred = stats(&waits).unwrap();
+        let of_one = stats(&[7]).unwrap();
+
+        assert_eq!((of_hundred.replies, of_hundred.p99, of_hundred.longest), (100, 0.005, 0.9));
+        assert_eq!((of_one.p99, of_one.longest), (0.007, 0.007));
+    }
+
+    #[test]
+    fn the_request_is_a_short_stimulus_or_that_of_the_script() {
+        let repeated = |payload| Script::new(Stimulus::repeat("", payload));
+        let uniform = Payload::new(vec![crate::Part::Fill { fill: "x".to_owned(), count: 5000 }]);
+        let ping = Step::ask(Payload::text("PING"), Payload::text("PONG"));
+        let subscription = Script { publisher: Some(Publisher::default()), ..repeated(Payload::text("PUB")) };
+
+        assert_eq!(request(&repeated(uniform)), Some((vec![b'x'; UNIFORM], Vec::new())));
+        assert_eq!(request(&repeated(Payload::text("GET\n"))), Some((b"GET\n".to_vec(), Vec::new())));
+        assert_eq!(request(&subscription), None);
+        assert_eq!(request(&Script::new(Stimulus::once("", Payload::text("GET")))), None);
+        let with_ping = Script { bystander: Some(ping), ..subscription };
+        assert_eq!(request(&with_ping), Some((b"PING".to_vec(), b"PONG".to_vec())));
+    }
+}

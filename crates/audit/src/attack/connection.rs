@@ -7,12 +7,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use echoctl_observe::{Side, SocketDiag, SocketMemory, TcpInfo, TcpState};
-use echoctl_record::{DisconnectKind, Seconds};
+use echoctl_observe::{Side, SocketDiag, SocketEntry, SocketMemory, TcpInfo, TcpState};
+use echoctl_record::DisconnectKind;
 
-use crate::Error;
 use crate::script::Step;
 use crate::sys::{self, Interest};
+use crate::{Error, StepFailure};
 
 /// One connection to the server.
 #[derive(Debug)]
@@ -20,14 +20,15 @@ pub(super) struct AuditConnection {
     socket: TcpStream,
     local: SocketAddr,
     peer: SocketAddr,
-    /// Bytes that the kernel accepted from us.
-    pub(super) produced: u64,
-    /// Bytes that we have read.
-    pub(super) consumed: u64,
-    /// How the connection was closed, if it was.
-    pub(super) closed: Option<DisconnectKind>,
+    /// Bytes that the kernel accepted from us, and bytes that we have read.
+    produced: u64,
+    consumed: u64,
+    /// The same at the end of the setup.
+    at_setup: (u64, u64),
+    closed: Option<DisconnectKind>,
     /// Whether the server's end was ever visible, so that its absence means that it is closed.
     seen: bool,
+    counters: ConnectionCounters,
 }
 
 impl AuditConnection {
@@ -43,7 +44,17 @@ impl AuditConnection {
         socket.set_nonblocking(true).map_err(failed)?;
         // A request smaller than a segment is sent immediately.
         socket.set_nodelay(true).map_err(failed)?;
-        Ok(AuditConnection { local, peer, socket, produced: 0, consumed: 0, closed: None, seen: false })
+        Ok(AuditConnection {
+            local,
+            peer,
+            socket,
+            produced: 0,
+            consumed: 0,
+            at_setup: (0, 0),
+            closed: None,
+            seen: false,
+            counters: ConnectionCounters::default(),
+        })
     }
 
     /// The server's address and ours.
@@ -54,6 +65,31 @@ impl AuditConnection {
     /// The socket, to wait for.
     pub(super) fn socket(&self) -> &TcpStream {
         &self.socket
+    }
+
+    /// Bytes that the kernel accepted from us.
+    pub(super) fn produced(&self) -> u64 {
+        self.produced
+    }
+
+    /// Bytes that we have read.
+    pub(super) fn consumed(&self) -> u64 {
+        self.consumed
+    }
+
+    /// Bytes of the stimulus that were sent.
+    pub(super) fn sent_stimulus(&self) -> u64 {
+        self.produced - self.at_setup.0
+    }
+
+    /// Bytes that were read after the setup.
+    pub(super) fn read_since_setup(&self) -> u64 {
+        self.consumed - self.at_setup.1
+    }
+
+    /// How the connection was closed, if it was.
+    pub(super) fn closed(&self) -> Option<DisconnectKind> {
+        self.closed
     }
 
     /// Writes what the kernel accepts of `bytes`; returns 0 if it accepts nothing now.
@@ -77,7 +113,7 @@ impl AuditConnection {
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> usize {
         match (&self.socket).read(buffer) {
             Ok(0) => {
-                self.closed.get_or_insert(DisconnectKind::Closed);
+                self.note_closed(DisconnectKind::Closed);
                 0
             }
             Ok(count) => {
@@ -99,7 +135,7 @@ impl AuditConnection {
 
     fn note(&mut self, error: &io::Error) {
         if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) {
-            self.closed.get_or_insert(DisconnectKind::Reset);
+            self.note_closed(DisconnectKind::Reset);
         }
     }
 
@@ -118,13 +154,14 @@ impl AuditConnection {
         // The next answer may begin in the bytes that follow the previous one.
         let mut received = Vec::new();
         for (index, step) in steps.iter().enumerate() {
-            if let Err(reason) = self.take_step(step, &mut received, deadline, stop) {
+            if let Err(failure) = self.take_step(step, &mut received, deadline, stop) {
                 if stop.load(Ordering::Relaxed) {
                     return Err(Error::Interrupted);
                 }
-                return Err(Error::Step { step: format!("{name}, step {}", index + 1), reason });
+                return Err(Error::Step { step: format!("{name}, step {}", index + 1), failure });
             }
         }
+        self.at_setup = (self.produced, self.consumed);
         Ok(())
     }
 
@@ -134,20 +171,19 @@ impl AuditConnection {
         received: &mut Vec<u8>,
         deadline: Instant,
         stop: &AtomicBool,
-    ) -> Result<(), String> {
+    ) -> Result<(), StepFailure> {
         let send = step.send.as_ref().map(|payload| payload.bytes()).unwrap_or_default();
         let expected = step.expect.as_ref().map(|payload| payload.bytes()).unwrap_or_default();
         let began = Instant::now();
         let mut sent = 0;
         let mut chunk = vec![0; 64 << 10];
-        loop {
+        let is_closed = loop {
             sent += self.write(&send[sent..]);
             if !expected.is_empty() {
                 let count = self.read(&mut chunk);
                 received.extend_from_slice(&chunk[..count]);
             }
-            let found = find(received, &expected);
-            if let Some(at) = found
+            if let Some(at) = find(received, &expected)
                 && sent == send.len()
             {
                 received.drain(..at + expected.len());
@@ -156,41 +192,37 @@ impl AuditConnection {
             // Of a long answer, only the end can contain the beginning of the expected bytes.
             let excess = received.len().saturating_sub(expected.len().max(SEARCHED));
             received.drain(..excess);
-            let is_closed = match self.closed {
-                Some(_) => true,
-                None if Instant::now() >= deadline || stop.load(Ordering::Relaxed) => false,
-                None => {
-                    let interest = Interest { read: !expected.is_empty(), write: sent < send.len() };
-                    sys::wait(&[(&self.socket, interest)], Duration::from_millis(100));
-                    continue;
-                }
-            };
-            let (wanted, got) = (shown(&expected), shown(received));
-            let waited = match began.elapsed().as_secs_f64() {
-                long if long >= 1.0 => format!("{long:.0} s"),
-                short => Seconds(short).to_string(),
-            };
-            return Err(match (is_closed, expected.is_empty()) {
-                (true, true) => {
-                    format!("the server closed the connection after {sent} of {} bytes were sent", send.len())
-                }
-                (true, false) => format!("the server closed the connection; expected {wanted}, got {got}"),
-                (false, true) => format!("only {sent} of {} bytes could be sent within {waited}", send.len()),
-                (false, false) => format!("expected {wanted} within {waited}, got {got}"),
-            });
-        }
+            if self.closed.is_some() {
+                break true;
+            }
+            if Instant::now() >= deadline || stop.load(Ordering::Relaxed) {
+                break false;
+            }
+            let interest = Interest { read: !expected.is_empty(), write: sent < send.len() };
+            sys::wait(&[(&self.socket, interest)], Duration::from_millis(100));
+        };
+        let (length, waited) = (send.len(), began.elapsed());
+        let (wanted, received) = (shown(&expected), shown(received));
+        Err(match (is_closed, expected.is_empty()) {
+            (true, true) => StepFailure::ClosedWhileSending { sent, length },
+            (true, false) => StepFailure::Closed { expected: wanted, received },
+            (false, true) => StepFailure::NotSent { sent, length, waited },
+            (false, false) => StepFailure::NoAnswer { expected: wanted, received, waited },
+        })
     }
 
-    /// The counters of both ends now.
-    pub(super) fn counters(&mut self, diag: Option<&mut SocketDiag>) -> ConnectionCounters {
+    /// What both kernels reported last.
+    pub(super) fn counters(&self) -> &ConnectionCounters {
+        &self.counters
+    }
+
+    /// Asks both kernels for the counters, and whether the connection is closed.
+    pub(super) fn refresh(&mut self, diag: Option<&mut SocketDiag>) {
         let own = TcpInfo::of(&self.socket).ok();
         let found = diag.and_then(|diag| diag.find(self.peer, self.local).ok()).flatten();
-        let own_state = own.map(|info| info.state);
-        match own_state {
-            Some(TcpState::CloseWait | TcpState::LastAck) => {
-                _ = self.closed.get_or_insert(DisconnectKind::Closed)
-            }
-            Some(TcpState::Closed) => _ = self.closed.get_or_insert(DisconnectKind::Reset),
+        match own.map(|info| info.state) {
+            Some(TcpState::CloseWait | TcpState::LastAck) => self.note_closed(DisconnectKind::Closed),
+            Some(TcpState::Closed) => self.note_closed(DisconnectKind::Reset),
             _ => {}
         }
         match found.map(|found| found.state) {
@@ -202,27 +234,17 @@ impl AuditConnection {
                 | TcpState::LastAck
                 | TcpState::TimeWait
                 | TcpState::Closed,
-            ) => _ = self.closed.get_or_insert(DisconnectKind::Closed),
-            None if self.seen => _ = self.closed.get_or_insert(DisconnectKind::Reset),
+            ) => self.note_closed(DisconnectKind::Closed),
+            None if self.seen => self.note_closed(DisconnectKind::Reset),
             _ => {}
         }
         self.seen |= found.is_some();
-        let info = found.and_then(|found| found.info);
-        let received = info.and_then(|info| info.payload_received());
-        let acked_here = own.and_then(|info| info.payload_acked(Side::Connecting));
-        let own_memory = SocketMemory::of(&self.socket).ok().map(|memory| memory.total());
-        let peers_memory = found.and_then(|found| found.memory).map(|memory| memory.total());
-        ConnectionCounters {
-            received: received.or(acked_here),
-            read: received.zip(found).map(|(received, found)| received.saturating_sub(found.unread())),
-            written: info
-                .and_then(|info| info.payload_acked(Side::Accepting))
-                .zip(found)
-                .map(|(acked, found)| acked + found.unacknowledged()),
-            arrived: own.and_then(|info| info.payload_received()),
-            window: own.and_then(|info| info.snd_wnd).map(u64::from),
-            kernel_memory: own_memory.zip(peers_memory).map(|(own, peers)| own + peers).or(own_memory),
-        }
+        let memory = SocketMemory::of(&self.socket).ok().map(|memory| memory.total());
+        self.counters = ConnectionCounters::of(own, memory, found.as_ref());
+    }
+
+    fn note_closed(&mut self, how: DisconnectKind) {
+        self.closed.get_or_insert(how);
     }
 }
 
@@ -241,6 +263,27 @@ pub(super) struct ConnectionCounters {
     pub(super) window: Option<u64>,
     /// Kernel memory of both sockets.
     pub(super) kernel_memory: Option<u64>,
+}
+
+impl ConnectionCounters {
+    /// The counters, given our end with its memory, and the server's end if it is visible.
+    fn of(own: Option<TcpInfo>, own_memory: Option<u64>, found: Option<&SocketEntry>) -> ConnectionCounters {
+        let info = found.and_then(|found| found.info);
+        let received = info.and_then(|info| info.payload_received());
+        let acked_here = own.and_then(|info| info.payload_acked(Side::Connecting));
+        let peers_memory = found.and_then(|found| found.memory).map(|memory| memory.total());
+        ConnectionCounters {
+            received: received.or(acked_here),
+            read: received.zip(found).map(|(received, found)| received.saturating_sub(found.unread())),
+            written: info
+                .and_then(|info| info.payload_acked(Side::Accepting))
+                .zip(found)
+                .map(|(acked, found)| acked + found.unacknowledged()),
+            arrived: own.and_then(|info| info.payload_received()),
+            window: own.and_then(|info| info.snd_wnd).map(u64::from),
+            kernel_memory: own_memory.zip(peers_memory).map(|(own, peers)| own + peers).or(own_memory),
+        }
+    }
 }
 
 /// The position of `needle` in `hay`; 0 if it is empty.

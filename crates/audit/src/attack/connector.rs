@@ -60,7 +60,7 @@ impl Connector<'_> {
     ///
     /// # Errors
     /// [`Error::ListenerChanged`] when another process listens there; [`Error::Connect`]; [`Error::Interrupted`].
-    pub(super) fn connect(&mut self) -> Result<AuditConnection, Error> {
+    fn connect(&mut self) -> Result<AuditConnection, Error> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
@@ -72,17 +72,18 @@ impl Connector<'_> {
         Ok(connection)
     }
 
-    /// Carries out the steps of a script on a connection.
+    /// Connects and carries out the steps of a script.
     ///
     /// # Errors
-    /// [`Error::Step`] when an answer does not arrive in time; [`Error::Interrupted`].
-    pub(super) fn converse(
-        &self,
-        connection: &mut AuditConnection,
+    /// As [`connect`](Connector::connect), and [`Error::Step`] when an answer does not arrive in time.
+    pub(super) fn connect_and_converse(
+        &mut self,
         name: &str,
         steps: &[Step],
-    ) -> Result<(), Error> {
-        connection.converse(name, steps, self.deadline, self.stop)
+    ) -> Result<AuditConnection, Error> {
+        let mut connection = self.connect()?;
+        connection.converse(name, steps, self.deadline, self.stop)?;
+        Ok(connection)
     }
 
     /// Checks that every socket that could accept the connection may be attacked. With a `connection` that was made, the server's
@@ -93,7 +94,7 @@ impl Connector<'_> {
         }
         let listeners = match &mut self.listeners {
             Some(listeners) => listeners,
-            None if cfg!(target_os = "linux") && self.permitted.is_target() => {
+            None if cfg!(target_os = "linux") && self.permitted.target().is_some() => {
                 self.listeners.insert(Listeners::open()?)
             }
             None => return Ok(()),
@@ -128,8 +129,12 @@ impl Connector<'_> {
 }
 
 impl Permitted {
-    fn is_target(self) -> bool {
-        matches!(self, Permitted::Target(_))
+    /// The processes of a target, if only they may be attacked.
+    pub(super) fn target(self) -> Option<Descendants> {
+        match self {
+            Permitted::Target(target) => Some(target),
+            Permitted::User(_) | Permitted::Any => None,
+        }
     }
 }
 

@@ -10,11 +10,13 @@
 //! ([`audit::is_enough`]), not here.
 
 mod bystander;
+mod clients;
 mod connection;
 mod connector;
 mod drain;
 mod driver;
 mod monitor;
+mod scene;
 mod stimulus_stream;
 mod token_bucket;
 mod upstream;
@@ -34,10 +36,11 @@ pub use connector::Permitted;
 use crate::Error;
 use crate::script::{Script, SendMode};
 use bystander::Bystander;
+use clients::Clients;
 use connector::Connector;
-use driver::AttackDriver;
+use driver::{AttackDriver, Settings};
 use monitor::Monitor;
-use stimulus_stream::StimulusStream;
+use scene::LiveScene;
 
 /// What to attack, and how.
 #[derive(Debug, Clone)]
@@ -88,92 +91,58 @@ impl AuditConfig {
     /// When the attack could not begin: no connection, no answer to a step of the script, or `stop` was set.
     pub fn attack(&self, stop: &AtomicBool, watched: &mut dyn FnMut(&Sample)) -> Result<AuditOutcome, Error> {
         let began = Instant::now();
-        // All attempts share it, so that a server that never answers is not waited for repeatedly.
-        let deadline = began + PREPARING + PREPARING_EACH * self.connections;
-        let outcome = loop {
-            let outcome = self.attack_once(deadline, stop, watched);
+        loop {
+            let outcome = self.attack_once(began, stop, watched);
             let was_refused = match &outcome {
                 Ok(outcome) => audit::was_refused(&outcome.evidence),
                 Err(Error::Step { .. } | Error::Connect { .. }) => true,
                 Err(_) => false,
             };
             if !(self.is_fresh && was_refused) || began.elapsed() >= WARMING_UP {
-                break outcome?;
+                return outcome;
             }
             std::thread::sleep(Duration::from_millis(200));
-        };
-        Ok(AuditOutcome { seconds: began.elapsed().as_secs_f64(), ..outcome })
+        }
     }
 
     fn attack_once(
         &self,
-        deadline: Instant,
+        began: Instant,
         stop: &AtomicBool,
         watched: &mut dyn FnMut(&Sample),
     ) -> Result<AuditOutcome, Error> {
         let listeners = self.listening();
         let mut roots = self.pids.clone();
         roots.extend(listeners.iter().filter(|pid| !self.pids.contains(pid)));
-        let target = match self.permitted {
-            Permitted::Target(target) => Some(target),
-            Permitted::User(_) | Permitted::Any => None,
-        };
-        let mut monitor = Monitor::new(&roots, &listeners, target, self.addr.port(), &self.script);
+        let monitor =
+            Monitor::new(&roots, &listeners, self.permitted.target(), self.addr.port(), &self.script);
+        // All attempts share it, so that a server that never answers is not waited for repeatedly.
+        let deadline = began + PREPARING + PREPARING_EACH * self.connections;
         let mut connector = Connector::new(self.addr, self.permitted, deadline, stop);
-        if !self.script.prepare.is_empty() {
-            let mut connection = connector.connect()?;
-            connector.converse(&mut connection, "prepare", &self.script.prepare)?;
-        }
-        let mut slow_readers = Vec::new();
-        for _ in 0..self.connections {
-            let mut connection = connector.connect()?;
-            connector.converse(&mut connection, "setup", &self.script.setup)?;
-            slow_readers.push(connection);
-        }
-        let mut senders = Vec::new();
-        if let Some(publisher) = &self.script.publisher {
-            let mut connection = connector.connect()?;
-            connector.converse(&mut connection, "publisher's setup", &publisher.setup)?;
-            senders.push(connection);
-        }
+        let clients = Clients::connect(&self.script, self.connections, &mut connector)?;
         // After the slow readers: a server that accepts one connection at a time must accept theirs.
         let bystander = Bystander::start(&self.script, &mut connector)?;
-        let mut driver = AttackDriver {
-            config: self,
-            stop,
-            watched,
-            evidence: self.empty_evidence(&roots),
-            streams: Vec::new(),
-            slow_readers,
-            senders,
-            samples: Vec::new(),
-            bystander: bystander.as_ref(),
-        };
-        // They share one block of memory.
-        driver.streams = vec![
-            StimulusStream::new(&self.script.stimulus.send);
-            driver.senders.len().max(driver.slow_readers.len())
-        ];
-        let ended = driver.run(&mut monitor);
-        let AttackDriver { evidence, samples, .. } = driver;
-        let stats = bystander.and_then(Bystander::finish);
-        let judgement = ended?;
+        let mut scene = LiveScene { clients, monitor, bystander };
+        let conditions = self.conditions(&roots);
+        let run = AttackDriver::new(&mut scene, conditions, self.settings(), stop, watched).run();
+        let bystander = scene.bystander.and_then(Bystander::finish);
+        let (judgement, evidence, samples) = run?;
         Ok(AuditOutcome {
             judgement,
             evidence,
             samples,
-            bystander: stats,
-            seconds: monitor.elapsed(),
-            sees_memory: monitor.sees_memory(),
-            server: monitor.server_name(),
+            bystander,
+            seconds: began.elapsed().as_secs_f64(),
+            sees_memory: scene.monitor.sees_memory(),
+            server: scene.monitor.server_name(),
             pids: roots,
-            upstreams: monitor.upstreams.names(),
+            upstreams: scene.monitor.upstreams(),
         })
     }
 
     /// The processes that listen at the address, if they are visible and may be attacked.
     fn listening(&self) -> Vec<u32> {
-        if let Permitted::Target(target) = self.permitted {
+        if let Some(target) = self.permitted.target() {
             // If another process listens there too, the connector refuses and names it.
             let owners = Listeners::open().and_then(|mut all| all.owners(self.addr, target));
             return owners.unwrap_or_default();
@@ -181,7 +150,14 @@ impl AuditConfig {
         listener_at(self.addr).iter().flat_map(|listener| listener.pids()).collect()
     }
 
-    fn empty_evidence(&self, pids: &[u32]) -> Evidence {
+    fn settings(&self) -> Settings {
+        // A sample costs 10 µs per connection.
+        let interval = if self.connections > MANY { INTERVAL * 4 } else { INTERVAL };
+        Settings { rate: self.rate, interval, is_echo: self.script.is_echo() }
+    }
+
+    /// The conditions of the attack, before anything is measured.
+    fn conditions(&self, pids: &[u32]) -> Evidence {
         Evidence {
             repeats: matches!(self.script.stimulus.send, SendMode::Repeat(_)),
             echo: self.script.echo,
@@ -230,6 +206,12 @@ pub const DEFAULT_RATE: u64 = 128 << 20;
 
 /// Default of [`AuditConfig::max_duration`]: four times as long as a stall is watched.
 pub const DEFAULT_MAX_DURATION: Duration = Duration::from_secs(15);
+
+/// Time between two samples.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// With more connections than this, a quarter as many samples are taken.
+const MANY: u32 = 100;
 
 /// Time limit for all connections and all steps before the attack. They take milliseconds unless the server never answers.
 const PREPARING: Duration = Duration::from_secs(5);

@@ -6,7 +6,9 @@ use echoctl_observe::{Process, ProcessTree, SocketDiag};
 use echoctl_record::{Point, Sample};
 use echoctl_trial::spawn::Descendants;
 
+use super::clients::Clients;
 use super::connection::{AuditConnection, ConnectionCounters};
+use super::driver::Observed;
 use super::upstream::Upstreams;
 use crate::script::Script;
 
@@ -18,7 +20,7 @@ pub(super) struct Monitor {
     diag: Option<SocketDiag>,
     tree: Option<ProcessTree>,
     listeners: Vec<Process>,
-    pub(super) upstreams: Upstreams,
+    upstreams: Upstreams,
     looks: usize,
     /// As in [`Sample::is_echo`]: for other servers, input and output are not compared.
     is_echo: Option<bool>,
@@ -47,7 +49,7 @@ impl Monitor {
             listeners: listeners.iter().filter_map(|pid| Process::open(*pid).ok()).collect(),
             upstreams: Upstreams::default(),
             looks: 0,
-            is_echo: (!script.echo || script.publisher.is_some()).then_some(false),
+            is_echo: (!script.is_echo()).then_some(false),
         }
     }
 
@@ -74,8 +76,13 @@ impl Monitor {
         self.tree.as_ref()?.name().map(str::to_owned)
     }
 
+    /// The names of the servers behind the server.
+    pub(super) fn upstreams(&self) -> Vec<String> {
+        self.upstreams.names()
+    }
+
     /// Looks for servers behind the server, repeatedly, because a relay connects only when it is needed.
-    pub(super) fn look_for_upstreams(&mut self) {
+    fn look_for_upstreams(&mut self) {
         let due = LOOKS.get(self.looks).is_some_and(|at| self.elapsed() >= *at);
         if let Some(tree) = &mut self.tree
             && due
@@ -91,54 +98,51 @@ impl Monitor {
         self.listeners.iter().any(Process::has_exited)
     }
 
-    /// Takes a sample. `senders` send the stimulus, `slow_readers` do not read. Without a publisher `senders` is empty, and the slow
-    /// readers send.
-    pub(super) fn point(
-        &mut self,
-        senders: &mut [AuditConnection],
-        slow_readers: &mut [AuditConnection],
-        blocked: bool,
-    ) -> Point {
+    /// What is visible of the server and of the connections of `clients`.
+    pub(super) fn observe(&mut self, clients: &mut Clients, blocked: bool) -> Observed {
+        self.look_for_upstreams();
         let t = self.elapsed();
         // Our reading counter before the kernels' counters, our writing counter after them, as in
         // `echoctl_observe::Sampler`: a queue may appear too long, but never negative.
-        let consumed = slow_readers.iter().map(|connection| connection.consumed).sum();
-        let outputs: Vec<ConnectionCounters> =
-            slow_readers.iter_mut().map(|connection| connection.counters(self.diag.as_mut())).collect();
-        let fed: Vec<ConnectionCounters> =
-            senders.iter_mut().map(|connection| connection.counters(self.diag.as_mut())).collect();
-        let (inputs, writers) = if fed.is_empty() { (&outputs, &*slow_readers) } else { (&fed, &*senders) };
-        let produced = writers.iter().map(|connection| connection.produced).sum();
+        let consumed = clients.consumed();
+        for connection in clients.all_mut() {
+            connection.refresh(self.diag.as_mut());
+        }
+        let produced = clients.produced();
+        let (inputs, outputs) = (clients.senders(), clients.slow_readers());
         let tree = self.tree.as_mut().map(ProcessTree::read);
         let upstream = self.upstreams.growth();
-        let both = outputs.iter().chain(&fed);
-        Point {
-            sample: Sample {
-                t,
-                connections: slow_readers.iter().filter(|connection| connection.closed.is_none()).count()
-                    as u32,
-                produced,
-                server_received: sum(inputs, |counters| counters.received),
-                server_read: sum(inputs, |counters| counters.read),
-                server_written: sum(&outputs, |counters| counters.written),
-                client_received: sum(&outputs, |counters| counters.arrived),
-                consumed,
-                server_memory: tree.map(|tree| tree.memory.total() + upstream),
-                kernel_memory: both.map(|counters| counters.kernel_memory).sum(),
-                window: inputs.iter().filter_map(|counters| counters.window).min(),
-                is_echo: self.is_echo,
-                ..Sample::default()
+        let sample = Sample {
+            t,
+            connections: outputs.iter().filter(|reader| reader.closed().is_none()).count() as u32,
+            produced,
+            server_received: sum(inputs, |counters| counters.received),
+            server_read: sum(inputs, |counters| counters.read),
+            server_written: sum(outputs, |counters| counters.written),
+            client_received: sum(outputs, |counters| counters.arrived),
+            consumed,
+            server_memory: tree.map(|tree| tree.memory.total() + upstream),
+            kernel_memory: clients.all_mut().map(|connection| connection.counters().kernel_memory).sum(),
+            window: clients.senders().iter().filter_map(|sender| sender.counters().window).min(),
+            is_echo: self.is_echo,
+            ..Sample::default()
+        };
+        Observed {
+            point: Point {
+                sample,
+                blocked,
+                cpu_seconds: tree.map(|tree| tree.processor_time.as_secs_f64()),
+                disk_written: tree.and_then(|tree| tree.disk_written),
             },
-            blocked,
-            cpu_seconds: tree.map(|tree| tree.processor_time.as_secs_f64()),
-            disk_written: tree.and_then(|tree| tree.disk_written),
+            is_relay: self.upstreams.hidden || !self.upstreams.is_empty(),
+            hidden_upstream: self.upstreams.hidden,
         }
     }
 }
 
 /// The sum over all connections; `None` if one of them is not visible.
-fn sum(counters: &[ConnectionCounters], value: impl Fn(&ConnectionCounters) -> Option<u64>) -> Option<u64> {
-    counters.iter().map(value).sum()
+fn sum(connections: &[AuditConnection], value: impl Fn(&ConnectionCounters) -> Option<u64>) -> Option<u64> {
+    connections.iter().map(|connection| value(connection.counters())).sum()
 }
 
 /// When to look for servers behind the server, in seconds.

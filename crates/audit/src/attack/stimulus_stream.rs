@@ -1,17 +1,13 @@
-//! The stimulus as a stream of bytes, for large writes.
-
-use std::sync::Arc;
+//! The stimulus as an endless or finite stream of bytes, for large writes.
 
 use crate::script::SendMode;
 
-/// What a sender sends, and its position in it.
-#[derive(Debug, Clone)]
+/// What the senders send. All connections share it, because it may be large.
+#[derive(Debug)]
 pub(super) struct StimulusStream {
-    /// Complete stimuli, several if they are small, so that writes are large. All connections share it, because it may be large.
-    block: Arc<[u8]>,
+    /// Complete stimuli, several if they are small, so that writes are large.
+    block: Vec<u8>,
     repeats: bool,
-    at: usize,
-    done: bool,
 }
 
 impl StimulusStream {
@@ -21,26 +17,24 @@ impl StimulusStream {
             SendMode::Once(payload) => (payload.bytes(), false),
         };
         let copies = if repeats { WRITE.div_ceil(payload.len().max(1)) } else { 1 };
-        StimulusStream { done: payload.is_empty(), block: payload.repeat(copies).into(), repeats, at: 0 }
+        StimulusStream { block: payload.repeat(copies), repeats }
     }
 
-    /// The next bytes to send; empty when there are no more.
-    pub(super) fn next(&self) -> &[u8] {
-        if self.done { &[] } else { &self.block[self.at..] }
-    }
-
-    /// Advances by `count` bytes that were sent.
-    pub(super) fn advance(&mut self, count: usize) {
-        self.at += count;
-        if self.at == self.block.len() {
-            self.at = 0;
-            self.done = !self.repeats;
+    /// The next bytes of a sender that has sent `sent` bytes; empty when there are no more.
+    pub(super) fn next(&self, sent: u64) -> &[u8] {
+        let length = self.block.len() as u64;
+        if length == 0 || (!self.repeats && sent >= length) {
+            return &[];
         }
+        &self.block[(sent % length) as usize..]
     }
 
     /// Compares `bytes` at `offset` of an echo with the input; returns the first offset that differs.
     pub(super) fn differs_at(&self, offset: u64, bytes: &[u8]) -> Option<u64> {
-        let mut at = (offset % self.block.len().max(1) as u64) as usize;
+        if self.block.is_empty() {
+            return (!bytes.is_empty()).then_some(offset);
+        }
+        let mut at = (offset % self.block.len() as u64) as usize;
         let mut compared = 0;
         while compared < bytes.len() {
             let length = (bytes.len() - compared).min(self.block.len() - at);
@@ -66,22 +60,28 @@ mod tests {
 
     #[test]
     fn a_repeated_stimulus_wraps_and_a_single_one_ends() {
-        let mut again = StimulusStream::new(&SendMode::Repeat(Payload::text("abc")));
-        let length = again.next().len();
-        assert!(length >= WRITE && length.is_multiple_of(3));
-        again.advance(length - 1);
-        assert_eq!(again.next(), b"c");
-        again.advance(1);
-        assert_eq!(again.next().len(), length);
+        let again = StimulusStream::new(&SendMode::Repeat(Payload::text("abc")));
+        let once = StimulusStream::new(&SendMode::Once(Payload::text("abc")));
+        let length = again.next(0).len() as u64;
 
-        let mut once = StimulusStream::new(&SendMode::Once(Payload::text("abc")));
-        once.advance(3);
-        assert!(once.next().is_empty());
+        assert!(length >= WRITE as u64 && length.is_multiple_of(3));
+        assert_eq!(again.next(length - 1), b"c");
+        assert_eq!(again.next(5 * length).len() as u64, length);
+        assert_eq!((once.next(0), once.next(1), once.next(3)), (&b"abc"[..], &b"bc"[..], &b""[..]));
+    }
+
+    #[test]
+    fn an_empty_stimulus_sends_nothing_and_has_no_echo() {
+        let nothing = StimulusStream::new(&SendMode::Once(Payload::text("")));
+
+        assert_eq!(nothing.next(0), b"");
+        assert_eq!((nothing.differs_at(7, b""), nothing.differs_at(7, b"x")), (None, Some(7)));
     }
 
     #[test]
     fn an_echo_is_compared_at_any_offset() {
         let stream = StimulusStream::new(&SendMode::Repeat(Payload::text("abc")));
+
         assert_eq!(stream.differs_at(1, b"bcabc"), None);
         assert_eq!(stream.differs_at(1, b"bcXbc"), Some(3));
         assert_eq!(stream.differs_at(stream.block.len() as u64 - 1, b"cab"), None);

@@ -10,7 +10,7 @@ mod websocket;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Error, Script};
+use crate::{PresetError, Script};
 
 /// A protocol with a ready script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,34 +90,30 @@ impl Preset {
 
 /// Parses `NAME` or `NAME:ARG`. The first colon ends the name, so the argument may contain others.
 impl FromStr for Preset {
-    type Err = Error;
+    type Err = PresetError;
 
     /// # Errors
-    /// [`Error::Preset`], which lists the presets, or has an example of the argument.
-    fn from_str(text: &str) -> Result<Preset, Error> {
+    /// [`PresetError`], which lists the presets, or has an example of the argument.
+    fn from_str(text: &str) -> Result<Preset, PresetError> {
         let (name, argument) = match text.split_once(':') {
             Some((name, argument)) => (name, Some(argument)),
             None => (text, None),
         };
         let Some(info) = Preset::ALL.into_iter().find(|info| info.name == name) else {
-            return Err(invalid(format!("no such preset: expected {}", all_names())));
+            return Err(PresetError::Unknown);
         };
         let name = info.name;
         let argument = match (info.argument, argument) {
-            (Argument::None, Some(_)) => {
-                return Err(invalid(format!("{name} accepts no argument: use {name}")));
-            }
+            (Argument::None, Some(_)) => return Err(PresetError::NoArgument(name)),
             (Argument::Required(what), None | Some("")) => {
-                return Err(invalid(format!("{name} needs a {what}: for example {name}:{}", example(what))));
+                return Err(PresetError::MissingArgument { name, what, example: example(what) });
             }
             (Argument::Path, None | Some("")) => "/",
             (_, argument) => argument.unwrap_or_default(),
         };
         // A space or a line end would end the request line early and turn the rest into another request.
         if argument.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            let reason =
-                format!("the argument of {name} must be a word without spaces or control characters");
-            return Err(invalid(reason));
+            return Err(PresetError::NotAWord(name));
         }
         let argument = argument.to_owned();
         Ok(match name {
@@ -191,15 +187,6 @@ impl fmt::Display for Argument {
     }
 }
 
-/// All presets, each with its argument, as a list for people.
-fn all_names() -> String {
-    Preset::ALL.map(|info| info.to_string()).join(", ")
-}
-
-fn invalid(reason: String) -> Error {
-    Error::Preset { reason }
-}
-
 /// A name of the kind that [`Argument::Required`] says, for an error.
 fn example(what: &str) -> &'static str {
     if what == "key" { "mykey" } else { "news" }
@@ -217,7 +204,7 @@ mod tests {
             let script = preset.script("127.0.0.1:7007");
 
             assert_eq!(preset.to_string(), text);
-            assert_eq!(Script::from_toml(&script.to_toml()).as_ref(), Ok(&script), "{name}");
+            assert_eq!(Script::from_toml(&script.to_toml()).unwrap(), script, "{name}");
         }
     }
 

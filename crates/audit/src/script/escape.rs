@@ -3,11 +3,13 @@
 //! They are `\r`, `\n`, `\t`, `\0`, `\\` and `\xHH`; any other character means itself in UTF-8. Scripts do not need them,
 //! because JSON and TOML have escapes of their own.
 
+use crate::ScriptError;
+
 /// The bytes that `text` means.
 ///
 /// # Errors
-/// A text that names the invalid escape.
-pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
+/// A [`ScriptError`] that names the invalid escape.
+pub fn unescape(text: &str) -> Result<Vec<u8>, ScriptError> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
@@ -25,18 +27,11 @@ pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
                 let digit = |c: Option<char>| c.and_then(|c| c.to_digit(16));
                 match (digit(rest.next()), digit(rest.next())) {
                     (Some(high), Some(low)) => (high * 16 + low) as u8,
-                    _ => {
-                        return Err("incomplete escape '\\x': expected two hexadecimal digits, as in \\x0a"
-                            .to_owned());
-                    }
+                    _ => return Err(ScriptError::IncompleteHexEscape),
                 }
             }
-            Some(other) => {
-                return Err(format!(
-                    "unknown escape '\\{other}': expected \\r, \\n, \\t, \\0, \\\\ or \\x0a"
-                ));
-            }
-            None => return Err("incomplete escape '\\' at the end: write '\\\\' for a backslash".to_owned()),
+            Some(other) => return Err(ScriptError::UnknownEscape(other)),
+            None => return Err(ScriptError::IncompleteEscape),
         });
     }
     Ok(bytes)
@@ -54,7 +49,7 @@ mod tests {
     #[test]
     fn an_invalid_escape_is_named() {
         for (text, part) in [(r"\q", r"'\q'"), (r"\x0", "two hexadecimal"), ("end\\", "at the end")] {
-            assert!(unescape(text).unwrap_err().contains(part), "{text}");
+            assert!(unescape(text).unwrap_err().to_string().contains(part), "{text}");
         }
     }
 }

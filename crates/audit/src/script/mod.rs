@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use escape::unescape;
 pub use payload::{Part, Payload};
 
-use crate::Error;
+use crate::ScriptError;
 
 /// What is sent to a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,36 +63,44 @@ impl Script {
         }
     }
 
+    /// Whether the slow reader gets back what it sends.
+    pub(crate) fn is_echo(&self) -> bool {
+        self.echo && self.publisher.is_none()
+    }
+
     /// Reads a script from a file: JSON if the name ends in `.json` or the text begins with a brace, otherwise TOML.
     ///
     /// # Errors
-    /// [`Error::Script`], with the line and the field at fault.
-    pub fn read(path: &Path) -> Result<Script, Error> {
-        let wrong = |reason: String| Error::Script { path: path.to_owned(), reason };
-        let content = payload::read(path, payload::LARGEST_SCRIPT).map_err(wrong)?;
-        let text = String::from_utf8(content).map_err(|_| wrong("not UTF-8 text".to_owned()))?;
+    /// [`ScriptError::Script`], with the line and the field at fault.
+    pub fn read(path: &Path) -> Result<Script, ScriptError> {
+        Script::load_from(path)
+            .map_err(|error| ScriptError::Script { path: path.to_owned(), reason: Box::new(error) })
+    }
+
+    fn load_from(path: &Path) -> Result<Script, ScriptError> {
+        let content = payload::read(path, payload::LARGEST_SCRIPT)?;
+        let text = String::from_utf8(content).map_err(|_| ScriptError::NotText)?;
         let is_json =
             path.extension().is_some_and(|suffix| suffix == "json") || text.trim_start().starts_with('{');
-        let parsed = if is_json { Script::from_json(&text) } else { Script::from_toml(&text) };
-        let mut script = parsed.map_err(wrong)?;
-        script.load(path.parent().unwrap_or(Path::new("."))).map_err(wrong)?;
+        let mut script = if is_json { Script::from_json(&text) } else { Script::from_toml(&text) }?;
+        script.load(path.parent().unwrap_or(Path::new(".")))?;
         Ok(script)
     }
 
     /// Parses a script as JSON. Files that it names are not loaded yet.
     ///
     /// # Errors
-    /// A text with line, column and field.
-    pub fn from_json(text: &str) -> Result<Script, String> {
-        serde_json::from_str(text).map_err(|error| error.to_string())
+    /// [`ScriptError::Json`], with line, column and field.
+    pub fn from_json(text: &str) -> Result<Script, ScriptError> {
+        serde_json::from_str(text).map_err(ScriptError::Json)
     }
 
     /// Parses a script as TOML. Files that it names are not loaded yet.
     ///
     /// # Errors
-    /// A text with the line and the field marked in it.
-    pub fn from_toml(text: &str) -> Result<Script, String> {
-        toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())
+    /// [`ScriptError::Toml`], with the line and the field marked in it.
+    pub fn from_toml(text: &str) -> Result<Script, ScriptError> {
+        toml::from_str(text).map_err(|error| ScriptError::Toml(Box::new(error)))
     }
 
     /// The script as TOML, ready to be edited.
@@ -101,7 +109,7 @@ impl Script {
     }
 
     /// Loads the files and checks what the parser cannot.
-    fn load(&mut self, folder: &Path) -> Result<(), String> {
+    fn load(&mut self, folder: &Path) -> Result<(), ScriptError> {
         let mut left = payload::ALL_FILES;
         for (name, steps) in [("prepare", &mut self.prepare), ("setup", &mut self.setup)] {
             load_steps(name, steps, folder, &mut left)?;
@@ -110,22 +118,22 @@ impl Script {
             load_steps("publisher.setup", &mut publisher.setup, folder, &mut left)?;
         }
         if let Some(bystander) = &mut self.bystander {
-            bystander.load(folder, &mut left).map_err(|error| format!("bystander: {error}"))?;
+            bystander.load(folder, &mut left).map_err(|error| error.at("bystander"))?;
         }
         let stimulus = match &mut self.stimulus.send {
             SendMode::Repeat(payload) | SendMode::Once(payload) => payload,
         };
-        stimulus.load(folder, &mut left).map_err(|error| format!("stimulus: {error}"))?;
+        stimulus.load(folder, &mut left).map_err(|error| error.at("stimulus"))?;
         if stimulus.is_empty() && matches!(self.stimulus.send, SendMode::Repeat(_)) {
-            return Err("field 'stimulus': 'repeat' is empty".to_owned());
+            return Err(ScriptError::EmptyRepeat);
         }
         Ok(())
     }
 }
 
-fn load_steps(name: &str, steps: &mut [Step], folder: &Path, left: &mut usize) -> Result<(), String> {
+fn load_steps(name: &str, steps: &mut [Step], folder: &Path, left: &mut usize) -> Result<(), ScriptError> {
     for (index, step) in steps.iter_mut().enumerate() {
-        step.load(folder, left).map_err(|error| format!("{name}[{index}]: {error}"))?;
+        step.load(folder, left).map_err(|error| error.at(format!("{name}[{index}]")))?;
     }
     Ok(())
 }
@@ -153,19 +161,19 @@ impl Step {
         Step { send: None, expect: Some(Payload::text(text)) }
     }
 
-    fn load(&mut self, folder: &Path, left: &mut usize) -> Result<(), String> {
+    fn load(&mut self, folder: &Path, left: &mut usize) -> Result<(), ScriptError> {
         let fields = [("send", &mut self.send), ("expect", &mut self.expect)];
         let mut none = true;
         for (name, payload) in fields {
             if let Some(payload) = payload {
                 none = false;
-                payload.load(folder, left).map_err(|error| format!("{name}: {error}"))?;
+                payload.load(folder, left).map_err(|error| error.at(name))?;
                 if payload.is_empty() {
-                    return Err(format!("field '{name}' is empty"));
+                    return Err(ScriptError::EmptyField(name));
                 }
             }
         }
-        if none { Err("a step needs 'send', 'expect' or both".to_owned()) } else { Ok(()) }
+        if none { Err(ScriptError::EmptyStep) } else { Ok(()) }
     }
 }
 
@@ -229,13 +237,13 @@ struct WrittenStimulus {
 }
 
 impl TryFrom<WrittenStimulus> for Stimulus {
-    type Error = &'static str;
+    type Error = ScriptError;
 
-    fn try_from(written: WrittenStimulus) -> Result<Stimulus, &'static str> {
+    fn try_from(written: WrittenStimulus) -> Result<Stimulus, ScriptError> {
         let send = match (written.repeat, written.once) {
             (Some(payload), None) => SendMode::Repeat(payload),
             (None, Some(payload)) => SendMode::Once(payload),
-            _ => return Err("field 'stimulus' needs exactly one of 'repeat' and 'once'"),
+            _ => return Err(ScriptError::NotOneStimulus),
         };
         Ok(Stimulus { kind: written.kind, send })
     }

@@ -11,10 +11,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use echoctl_record::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::ScriptError;
 
 /// Bytes to send or to wait for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -64,40 +63,40 @@ impl Payload {
     /// Reads a payload from a file of at most 64 MiB.
     ///
     /// # Errors
-    /// [`Error::Request`] when the file cannot be read or is larger.
-    pub fn read(path: &Path) -> Result<Payload, Error> {
-        let content =
-            read(path, LARGEST).map_err(|reason| Error::Request { path: path.to_owned(), reason })?;
+    /// [`ScriptError::Request`] when the file cannot be read or is larger.
+    pub fn read(path: &Path) -> Result<Payload, ScriptError> {
+        let content = read(path, LARGEST)
+            .map_err(|error| ScriptError::Request { path: path.to_owned(), reason: Box::new(error) })?;
         Ok(Payload(vec![Part::Hex(content)]))
     }
 
     /// Reads the files of all parts, relative to `folder`, and subtracts their sizes from `left`.
     ///
     /// # Errors
-    /// A text when a file cannot be read, or is larger than [`LARGEST`] or than `left`.
-    pub(super) fn load(&mut self, folder: &Path, left: &mut usize) -> Result<(), String> {
+    /// When a file cannot be read, or is larger than [`LARGEST`] or than `left`.
+    pub(super) fn load(&mut self, folder: &Path, left: &mut usize) -> Result<(), ScriptError> {
         for part in &mut self.0 {
             if let Part::File { path, content } = part {
                 *content = read(&folder.join(&*path), LARGEST.min(*left))
-                    .map_err(|error| format!("file '{path}': {error}"))?;
+                    .map_err(|error| error.at(format!("file '{path}'")))?;
                 *left -= content.len();
             }
         }
         self.check()
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), ScriptError> {
         if self.len() > LARGEST {
-            return Err(format!("a payload is at most {} MiB", LARGEST >> 20));
+            return Err(ScriptError::PayloadTooLarge(LARGEST));
         }
         Ok(())
     }
 }
 
 impl TryFrom<Vec<Part>> for Payload {
-    type Error = String;
+    type Error = ScriptError;
 
-    fn try_from(parts: Vec<Part>) -> Result<Payload, String> {
+    fn try_from(parts: Vec<Part>) -> Result<Payload, ScriptError> {
         let payload = Payload(parts);
         payload.check()?;
         Ok(payload)
@@ -162,9 +161,9 @@ struct Written {
 }
 
 impl TryFrom<Written> for Part {
-    type Error = String;
+    type Error = ScriptError;
 
-    fn try_from(written: Written) -> Result<Part, String> {
+    fn try_from(written: Written) -> Result<Part, ScriptError> {
         match written {
             Written { text: Some(text), hex: None, fill: None, count: None, file: None } => {
                 Ok(Part::Text(text))
@@ -175,19 +174,16 @@ impl TryFrom<Written> for Part {
             Written { text: None, hex: None, fill: Some(fill), count: Some(count), file: None } => {
                 match fill.len().checked_mul(count) {
                     Some(bytes) if bytes <= LARGEST && count <= LARGEST => Ok(Part::Fill { fill, count }),
-                    _ => Err(format!("field 'count': fill and count are more than {} MiB", LARGEST >> 20)),
+                    _ => Err(ScriptError::FillTooLarge(LARGEST)),
                 }
             }
             Written { text: None, hex: None, fill: Some(_), count: None, file: None } => {
-                Err("field 'fill' needs 'count', the number of repetitions".to_owned())
+                Err(ScriptError::NoCount)
             }
             Written { text: None, hex: None, fill: None, count: None, file: Some(path) } => {
                 Ok(Part::File { path, content: Vec::new() })
             }
-            _ => {
-                Err("a part of a payload is exactly one of {text}, {hex}, {fill, count} and {file}"
-                    .to_owned())
-            }
+            _ => Err(ScriptError::NotOnePart),
         }
     }
 }
@@ -207,27 +203,27 @@ impl From<Part> for Written {
 }
 
 /// Parses pairs of hexadecimal digits; spaces are allowed.
-fn from_hex(text: &str) -> Result<Vec<u8>, String> {
+fn from_hex(text: &str) -> Result<Vec<u8>, ScriptError> {
     let digits: Vec<u32> = text
         .chars()
         .filter(|c| !c.is_whitespace())
-        .map(|c| c.to_digit(16).ok_or_else(|| format!("field 'hex': '{c}' is not a hexadecimal digit")))
+        .map(|c| c.to_digit(16).ok_or(ScriptError::NotHex(c)))
         .collect::<Result<_, _>>()?;
     if !digits.len().is_multiple_of(2) {
-        return Err(format!("field 'hex': {} digits are not complete bytes", digits.len()));
+        return Err(ScriptError::OddHex(digits.len()));
     }
     Ok(digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect())
 }
 
 /// Reads a file of at most `most` bytes.
-pub(crate) fn read(path: &Path, most: usize) -> Result<Vec<u8>, String> {
+pub(crate) fn read(path: &Path, most: usize) -> Result<Vec<u8>, ScriptError> {
     let mut content = Vec::new();
     // Reading one byte more than allowed also ends at a file that grows meanwhile, and at /dev/zero.
     File::open(path)
         .and_then(|file| file.take(most as u64 + 1).read_to_end(&mut content))
-        .map_err(|error| error.to_string())?;
+        .map_err(ScriptError::File)?;
     if content.len() > most {
-        return Err(format!("larger than {}", Bytes(most as u64)));
+        return Err(ScriptError::FileTooLarge(most));
     }
     Ok(content)
 }

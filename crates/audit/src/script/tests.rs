@@ -32,14 +32,16 @@ fn a_script_printed_as_toml_is_read_back() {
 
 #[test]
 fn errors_name_the_line_and_the_field() {
-    let toml =
-        Script::from_toml("[stimulus]\nrepeat = [\n  { text = \"x\" },\n  { hxe = \"00\" },\n]").unwrap_err();
+    let toml = Script::from_toml("[stimulus]\nrepeat = [\n  { text = \"x\" },\n  { hxe = \"00\" },\n]")
+        .unwrap_err()
+        .to_string();
     assert!(toml.contains("line 4") && toml.contains("hxe"), "{toml}");
 
-    let json = Script::from_json("{\n\"stimulus\": {\"repeat\": [],\n \"once\": []}}").unwrap_err();
+    let json =
+        Script::from_json("{\n\"stimulus\": {\"repeat\": [],\n \"once\": []}}").unwrap_err().to_string();
     assert!(json.contains("line 3") && json.contains("'stimulus'"), "{json}");
 
-    let missing = Script::from_json("{}").unwrap_err();
+    let missing = Script::from_json("{}").unwrap_err().to_string();
     assert!(missing.contains("stimulus"), "{missing}");
 }
 

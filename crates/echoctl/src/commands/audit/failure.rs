@@ -12,7 +12,6 @@ use crate::exit::{Exit, Failure};
 pub(super) fn failure(error: Error) -> Failure {
     let exit = match &error {
         Error::Interrupted | Error::Spawn(SpawnError::Interrupted) => Exit::Interrupted,
-        Error::Script { .. } | Error::Request { .. } => Exit::Usage,
         error if error.is_unreachable() => Exit::Unreachable,
         _ => Exit::Failed,
     };

@@ -100,7 +100,7 @@ impl StimulusArgs {
 
     /// The failure of an attack. If a step of a preset got no answer, it names the protocol that the server may not speak.
     pub(super) fn failure(&self, error: Error) -> Failure {
-        let Error::Step { reason, .. } = &error else { return failure(error) };
+        let Error::Step { failure: reason, .. } = &error else { return failure(error) };
         if self.script.is_some() || self.request.is_some() {
             return failure(error);
         }

@@ -99,7 +99,7 @@ impl Summary {
             bystander: attack
                 .bystander
                 .as_ref()
-                .map(|stats| if stats.is_starved { "starved" } else { "served" }),
+                .map(|stats| if stats.is_starved() { "starved" } else { "served" }),
             bystander_p99: attack.bystander.as_ref().map(|stats| stats.p99),
             bystander_max: attack.bystander.as_ref().map(|stats| stats.longest),
             server: attack.server.clone(),

@@ -157,7 +157,7 @@ pub(super) fn why(summary: &Summary, attack: &AuditOutcome) -> Vec<String> {
 fn bystander(stats: &BystanderStats) -> String {
     let replies = stats.replies;
     let (p99, longest) = (Seconds(stats.p99), Seconds(stats.longest));
-    if stats.is_starved {
+    if stats.is_starved() {
         return format!(
             "meanwhile a healthy client was STARVED: it sent {replies} requests and waited up to {longest} for a reply"
         );

@@ -1,0 +1,175 @@
+//! The attacking clients: slow readers, and a publisher if they do not send the stimulus themselves.
+//!
+//! None of them blocks, so one thread drives them all.
+
+use std::time::{Duration, Instant};
+
+use echoctl_record::DisconnectKind;
+
+use super::connection::AuditConnection;
+use super::connector::Connector;
+use super::drain::Draining;
+use super::driver::{Progress, Read};
+use super::stimulus_stream::{StimulusStream, WRITE};
+use super::token_bucket::TokenBucket;
+use crate::Error;
+use crate::script::Script;
+use crate::sys::{self, Interest};
+
+/// The connections of an attack, set up and ready.
+#[derive(Debug)]
+pub(super) struct Clients {
+    slow_readers: Vec<AuditConnection>,
+    /// Sends in place of the slow readers, and reads its own replies.
+    publisher: Option<AuditConnection>,
+    stimulus: StimulusStream,
+    /// Whether the replies of the slow reader are compared with the stimulus. Those of several may be mixed up on purpose.
+    is_echo_checked: bool,
+    buffer: Vec<u8>,
+}
+
+impl Clients {
+    /// Connects `count` slow readers and the publisher of `script`, and carries out its steps.
+    ///
+    /// # Errors
+    /// No connection, or no answer to a step; [`Error::Interrupted`].
+    pub(super) fn connect(
+        script: &Script,
+        count: u32,
+        connector: &mut Connector<'_>,
+    ) -> Result<Clients, Error> {
+        if !script.prepare.is_empty() {
+            connector.connect_and_converse("prepare", &script.prepare)?;
+        }
+        let slow_readers = (0..count).map(|_| connector.connect_and_converse("setup", &script.setup));
+        let slow_readers = slow_readers.collect::<Result<_, _>>()?;
+        let publisher = match &script.publisher {
+            Some(publisher) => Some(connector.connect_and_converse("publisher's setup", &publisher.setup)?),
+            None => None,
+        };
+        Ok(Clients {
+            slow_readers,
+
+            stimulus: StimulusStream::new(&script.stimulus.send),
+            is_echo_checked: script.is_echo() && count == 1,
+            publisher,
+            buffer: vec![0; BUFFER],
+        })
+    }
+
+    /// Those that do not read.
+    pub(super) fn slow_readers(&self) -> &[AuditConnection] {
+        &self.slow_readers
+    }
+
+    /// Those that send the stimulus: the publisher, or else the slow readers.
+    pub(super) fn senders(&self) -> &[AuditConnection] {
+        self.publisher.as_ref().map_or(&self.slow_readers, std::slice::from_ref)
+    }
+
+    /// All of them, each once.
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut AuditConnection> {
+        self.slow_readers.iter_mut().chain(&mut self.publisher)
+    }
+
+    /// Bytes that the kernel accepted from the senders.
+    pub(super) fn produced(&self) -> u64 {
+        self.senders().iter().map(AuditConnection::produced).sum()
+    }
+
+    /// Bytes that the slow readers have read.
+    pub(super) fn consumed(&self) -> u64 {
+        self.slow_readers.iter().map(AuditConnection::consumed).sum()
+    }
+
+    /// Writes once to each sender, at most `left` bytes in total, and discards the replies to the publisher.
+    pub(super) fn send(&mut self, bucket: &mut TokenBucket, mut left: u64, now: Instant) -> Progress {
+        self.discard_replies();
+        let mut progress = Progress::Done;
+        let senders = match &mut self.publisher {
+            Some(publisher) => std::slice::from_mut(publisher),
+            None => &mut self.slow_readers,
+        };
+        for sender in senders {
+            let next = self.stimulus.next(sender.sent_stimulus());
+            if next.is_empty() || left == 0 {
+                continue;
+            }
+            let allowed = bucket.allowed(now).min(left).min(WRITE as u64) as usize;
+            // A small write costs as much as a large one, so it waits until the bucket has filled.
+            if allowed < next.len().min(SMALLEST) && (allowed as u64) < left {
+                progress = progress.max(Progress::RateLimited);
+                continue;
+            }
+            let count = sender.write(&next[..next.len().min(allowed)]) as u64;
+            bucket.spend(count);
+            left -= count;
+            progress = progress.max(if count > 0 { Progress::Sent } else { Progress::Blocked });
+        }
+        progress
+    }
+
+    /// Waits until a sender can go on after `progress`, at most for `timeout`.
+    pub(super) fn wait_to_send(&self, progress: Progress, timeout: Duration) {
+        let interest = Interest { read: self.publisher.is_some(), write: progress == Progress::Blocked };
+        wait(self.senders(), interest, timeout);
+    }
+
+    /// Reads and discards the replies to the publisher.
+    fn discard_replies(&mut self) {
+        if let Some(publisher) = &mut self.publisher {
+            publisher.discard(&mut self.buffer);
+        }
+    }
+
+    /// Reads once from each slow reader into `drain`, and discards the replies to the publisher.
+    pub(super) fn read(&mut self, drain: &mut Draining, now: Instant) -> Read {
+        let before = self.consumed();
+        for reader in &mut self.slow_readers {
+            let offset = reader.read_since_setup();
+            let count = reader.read(&mut self.buffer);
+            let bytes = &self.buffer[..count];
+            drain.note(bytes, now);
+            if self.is_echo_checked {
+                drain.note_damage(self.stimulus.differs_at(offset, bytes));
+            }
+        }
+        let has_read = self.consumed() > before;
+        self.discard_replies();
+        if has_read {
+            Read::Some
+        } else if self.are_readers_closed() {
+            Read::End
+        } else {
+            Read::Nothing
+        }
+    }
+
+    /// Waits until a slow reader can be read, at most for `timeout`.
+    pub(super) fn wait_to_read(&self, timeout: Duration) {
+        wait(&self.slow_readers, Interest { read: true, write: false }, timeout);
+    }
+
+    fn are_readers_closed(&self) -> bool {
+        self.slow_readers.iter().all(|reader| reader.closed().is_some())
+    }
+
+    /// How the attack ended, if all slow readers or the publisher are closed.
+    pub(super) fn closed(&self) -> Option<DisconnectKind> {
+        let is_over =
+            self.are_readers_closed() || self.senders().iter().all(|sender| sender.closed().is_some());
+        let mut all = self.slow_readers.iter().chain(&self.publisher);
+        all.find_map(AuditConnection::closed).filter(|_| is_over)
+    }
+}
+
+fn wait(connections: &[AuditConnection], interest: Interest, timeout: Duration) {
+    let sockets: Vec<_> = connections.iter().map(|connection| (connection.socket(), interest)).collect();
+    sys::wait(&sockets, timeout);
+}
+
+/// The smallest write while the rate allows more soon.
+const SMALLEST: usize = 16 << 10;
+
+/// Bytes per read: large, so that hundreds of MiB take a fraction of a second.
+const BUFFER: usize = 256 << 10;
