@@ -10,6 +10,8 @@
 //! - [`Unit`]: how values of an axis are rounded and printed.
 //!
 //! How it is written:
+//! - [`path`]: one moment of a run: every queue on the path, with its bar and its trend.
+//! - [`digits`]: a figure that the last row of a classroom can read.
 //! - [`terminal`]: Unicode, with or without colour.
 //! - [`plain`]: only ASCII.
 //! - [`svg`]: with a light and a dark theme, labelled at the lines.
@@ -25,6 +27,6 @@ mod draw;
 mod model;
 mod run;
 
-pub use draw::{Block, Escaped, Page, Section, csv, plain, svg, terminal};
+pub use draw::{Block, Escaped, Page, Section, csv, digits, path, plain, svg, terminal};
 pub use model::{Chart, Form, Ink, Mark, NOT_RUN, Phase, Series, Stroke, Table, Unit, wrap, wrap_code};
-pub use run::{charts, compare_page, run_page, tables};
+pub use run::{Recent, charts, compare_page, run_page, tables};

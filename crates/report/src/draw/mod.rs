@@ -1,10 +1,12 @@
 //! How it is drawn: in the cells of a terminal, as SVG, in a page, as CSV.
 
 pub mod csv;
+pub mod digits;
 mod downsample;
 mod escape;
 mod grid;
 mod page;
+pub mod path;
 mod placer;
 pub mod plain;
 mod style;

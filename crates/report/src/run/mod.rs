@@ -2,6 +2,8 @@
 
 pub mod charts;
 mod pages;
+mod recent;
 pub mod tables;
 
 pub use pages::{compare_page, run_page};
+pub use recent::Recent;

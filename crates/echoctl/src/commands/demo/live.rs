@@ -5,10 +5,10 @@ use std::io;
 use echoctl_lab::demo::{self, Moment, Phase, Plan, in_kernel, story};
 use echoctl_observe::machine;
 use echoctl_record::{Bytes, Rate, Sample, Seconds, SocketLimits};
+use echoctl_report::digits::large;
 
 use crate::output;
 use crate::output::Styled;
-use crate::terminal::digits::large;
 use crate::terminal::screen::Screen;
 
 /// The screen of a running demo.

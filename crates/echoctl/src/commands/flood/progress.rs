@@ -4,12 +4,12 @@ use std::io;
 use std::time::Duration;
 
 use echoctl_client::{Config, Rate, Reading, Totals};
-use echoctl_observe::Observation;
+use echoctl_observe::{Observation, Occupancy, PathState};
 use echoctl_record::{Bytes, Queues, Sample, Seconds};
+use echoctl_report::path::{Context, Fill, Kernels, PathView, does_not_hold};
 
 use super::args::Args;
 use crate::output::{is_live, offer_json, offer_note, terminal_size};
-use crate::terminal::path::{Context, PathView, does_not_hold};
 use crate::terminal::screen::Screen;
 
 /// One of three forms of output.
@@ -90,9 +90,9 @@ impl ProgressView {
                         view.add(*sample);
                     }
                     left.is_last = true;
-                    if left.held_back.is_some() && !left.is_slow_reader {
+                    if left.is_blocked && !left.is_slow_reader {
                         // The same figures as in the result below it. A slow reader holds back in many short waits.
-                        left.held_back = Some(update.totals.longest_stall.as_secs_f64());
+                        left.held_back = shown_wait(Some(update.totals.longest_stall));
                     }
                     left.most_memory = update.most_memory;
                     screen.draw_last(view.text(&left, terminal_size()));
@@ -121,7 +121,7 @@ impl ProgressView {
 fn line(update: &Update) -> String {
     let now = &update.look.sample;
     let shown = |bytes: Option<u64>| bytes.map_or("?".to_owned(), |bytes| Bytes(bytes).to_string());
-    let held_back = update.held_back.filter(|time| *time >= HELD_BACK).map(|time| time.as_secs_f64());
+    let held_back = shown_wait(update.held_back);
     let held_back = held_back.map(|time| format!("held back {}", Seconds(time)));
     let growth = now.server_memory.zip(update.first.server_memory);
     let growth = growth.map(|(now, first)| now.saturating_sub(first));
@@ -142,9 +142,11 @@ fn context(update: &Update, title: &str) -> Context {
     Context {
         title: title.to_owned(),
         server: update.server.to_owned(),
-        path: update.look.path,
-        held_back: update.held_back.map(|time| time.as_secs_f64()),
+        kernels: kernels(&update.look.path),
+        is_blocked: update.held_back.is_some(),
+        held_back: shown_wait(update.held_back),
         base_memory: update.first.server_memory,
+        memory_hint: ", try --pid",
         available: echoctl_observe::available_memory(),
         most_memory: None,
         growth_limit: Some(update.growth_limit),
@@ -152,6 +154,27 @@ fn context(update: &Update, title: &str) -> Context {
         has_sent_all: update.has_sent_all,
         is_last: false,
     }
+}
+
+fn kernels(path: &PathState) -> Kernels {
+    let fill = |queue: Occupancy| match queue.fraction() {
+        _ if queue.is_full() => Fill::Full,
+        part => part.map_or(Fill::Hidden, Fill::Part),
+    };
+    Kernels {
+        client_send: fill(path.client_send),
+        server_receive: fill(path.server_receive),
+        server_send: fill(path.server_send),
+        client_receive: fill(path.client_receive),
+        window: path.window,
+        window_zero_for: path.window_zero_for,
+        congestion_window: path.congestion_window,
+    }
+}
+
+/// A wait that is worth a remark, in seconds.
+fn shown_wait(time: Option<Duration>) -> Option<f64> {
+    time.filter(|time| *time >= HELD_BACK).map(|time| time.as_secs_f64())
 }
 
 /// The load and the reader in a few words.

@@ -5,7 +5,7 @@ use std::io;
 use echoctl_client::{CloseKind, Config, Drain, Ending, Outcome, Reading};
 use echoctl_observe::KernelBuffering;
 use echoctl_record::{Bytes, DisconnectKind, Evidence, Queues, Rate, Seconds, Summary, Verdict};
-use echoctl_report::wrap;
+use echoctl_report::{path, wrap};
 use echoctl_verdict::Judgement;
 
 use super::judge::{Observed, judge, since_it_stopped_reading};
@@ -15,7 +15,6 @@ use crate::cli::help::renamed;
 use crate::consent::ECHO_HINT;
 use crate::exit::Exit;
 use crate::output::{self, ignore_broken_pipe, json_line, print, terminal_size};
-use crate::terminal::path;
 
 impl Session {
     /// Prints the result, writes the files, and returns the exit code.

@@ -13,61 +13,69 @@
 //! All bars have one scale, the bytes in flight, and so show where these are. Beside each bar is how full the queue is. Nothing
 //! is measured here: everything comes from a [`Sample`] and its [`Context`].
 
+mod kernels;
+mod layout;
+
 use std::fmt::Write;
 
-use echoctl_observe::{Occupancy, PathState};
 use echoctl_record::{Bytes, Queues, Rate, Sample, Seconds};
-use echoctl_report::wrap;
 
-use super::layout::{Layout, bar};
-use super::trend::Recent;
+pub use kernels::{Fill, Kernels};
+use layout::{Layout, bar};
+
+use crate::run::Recent;
+use crate::wrap;
 
 /// Draws the path again and again. Remembers the last second, for trends.
 #[derive(Debug, Default)]
-pub(crate) struct PathView {
+pub struct PathView {
     recent: Recent,
 }
 
 /// Everything that is drawn and is not in the sample.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Context {
+pub struct Context {
     /// What runs, in a few words.
-    pub(crate) title: String,
+    pub title: String,
     /// Name and pid of the server, or why they are unknown.
-    pub(crate) server: String,
-    /// Windows, and the limits of the kernel queues.
-    pub(crate) path: PathState,
-    /// How long the producer has been held back, in seconds.
-    pub(crate) held_back: Option<f64>,
+    pub server: String,
+    /// Windows, and how full the kernels' queues are.
+    pub kernels: Kernels,
+    /// Whether the producer waits at this moment: the kernel has refused a write.
+    pub is_blocked: bool,
+    /// How long the producer has been held back, in seconds, if that is worth a remark.
+    pub held_back: Option<f64>,
     /// The server's memory before the run, in bytes.
-    pub(crate) base_memory: Option<u64>,
+    pub base_memory: Option<u64>,
     /// The most memory that the server had: in the last frame, whose figures are those of the result.
-    pub(crate) most_memory: Option<u64>,
+    pub most_memory: Option<u64>,
+    /// What a user can do where the server's memory is not visible.
+    pub memory_hint: &'static str,
     /// Memory available on this machine, in bytes.
-    pub(crate) available: Option<u64>,
+    pub available: Option<u64>,
     /// The growth of the server's memory at which the run stops, in bytes.
-    pub(crate) growth_limit: Option<u64>,
+    pub growth_limit: Option<u64>,
     /// Whether the client reads at a rate below that of the producer.
-    pub(crate) is_slow_reader: bool,
+    pub is_slow_reader: bool,
     /// Whether all connections have sent everything.
-    pub(crate) has_sent_all: bool,
+    pub has_sent_all: bool,
     /// Whether this is the last frame, which stays.
-    pub(crate) is_last: bool,
+    pub is_last: bool,
 }
 
 impl PathView {
     /// Adds one sample.
-    pub(crate) fn add(&mut self, sample: Sample) {
+    pub fn add(&mut self, sample: Sample) {
         self.recent.add(sample);
     }
 
     /// Draws the newest sample for a terminal of this size: 18 lines from 79 columns on, more lines on a narrower one. On a
     /// lower one details are left out, and never the sentence at the end.
-    pub(crate) fn text(&self, context: &Context, (columns, rows): (usize, usize)) -> String {
+    pub fn text(&self, context: &Context, (columns, rows): (usize, usize)) -> String {
         let Some(now) = self.recent.last() else { return String::new() };
         let layout = Layout::of(columns);
         let columns = layout.columns;
-        let held_back = context.held_back.filter(|&seconds| seconds >= HELD_BACK_SECONDS);
+        let held_back = context.held_back;
 
         let mut path = Vec::new();
         let remark = held_back.map(|seconds| layout.held_back(seconds)).unwrap_or_default();
@@ -91,10 +99,10 @@ impl PathView {
             details.extend(layout.field("", &exhaustion));
         }
         details.extend(layout.field("kernel", &kernel(now)));
-        details.extend(layout.field("windows", &window(&context.path, held_back)));
-        details.extend(layout.field("", &congestion_window(&context.path)));
+        details.extend(layout.field("windows", &context.kernels.receive_window(held_back.is_some())));
+        details.extend(layout.field("", &context.kernels.congestion_window()));
 
-        let diagnosis = wrap(self.diagnosis(now, context, held_back), columns - 2);
+        let diagnosis = wrap(self.diagnosis(now, context), columns - 2);
         let diagnosis = diagnosis.into_iter().map(|line| format!("  {line}"));
 
         let time = Seconds(now.t).to_string();
@@ -124,23 +132,21 @@ impl PathView {
         let Some(bytes) = (queue.bytes)(&Queues::of(now)) else {
             return layout.queue(name, None, "", "", "");
         };
-        let mut occupancy = (queue.occupancy)(&context.path).map(occupancy).unwrap_or_default();
-        // The kernel counts memory, some of which an empty queue has as well.
-        if bytes == 0 && occupancy != FULL {
-            occupancy.clear();
-        }
-        // The kernel has refused a write, whatever its counters show a moment later.
-        if queue.is_written_by_client && context.held_back.is_some() {
-            FULL.clone_into(&mut occupancy);
-        }
+        let fill = match (queue.fill)(&context.kernels) {
+            // The kernel has refused a write, whatever its counters show a moment later.
+            _ if queue.is_written_by_client && context.is_blocked => Fill::Full,
+            // The kernel counts memory, some of which an empty queue has as well.
+            Fill::Part(_) if bytes == 0 => Fill::Hidden,
+            fill => fill,
+        };
         let trend = self.recent.trend(|sample| (queue.bytes)(&Queues::of(sample)), bytes);
-        layout.queue(name, Some(bytes), &bar(bytes, in_flight, layout.bar), &occupancy, &trend)
+        layout.queue(name, Some(bytes), &bar(bytes, in_flight, layout.bar), &fill.to_string(), &trend)
     }
 
     /// The server's memory, its growth and its trend.
     fn memory(&self, now: &Sample, context: &Context) -> String {
         let Some(memory) = context.most_memory.or(now.server_memory) else {
-            return "not visible here, try --pid".to_owned();
+            return format!("not visible here{}", context.memory_hint);
         };
         let mut text = Bytes(memory).to_string();
         if let Some(base) = context.base_memory {
@@ -173,14 +179,14 @@ impl PathView {
     }
 
     /// What all of this means, in one sentence.
-    fn diagnosis(&self, now: &Sample, context: &Context, held_back: Option<f64>) -> &'static str {
+    fn diagnosis(&self, now: &Sample, context: &Context) -> &'static str {
         let inside = self.recent.slope(|sample| Queues::of(sample).inside_server).unwrap_or(0.0);
         let memory = self.recent.slope(|sample| sample.server_memory).unwrap_or(0.0);
         let produced = self.recent.slope(|sample| Some(sample.produced)).unwrap_or(0.0);
         let consumed = self.recent.slope(|sample| Some(sample.consumed)).unwrap_or(0.0);
-        if held_back.is_some() && context.is_slow_reader {
+        if context.held_back.is_some() && context.is_slow_reader {
             "Backpressure: the server reads only as fast as the client does, so the producer has to wait."
-        } else if held_back.is_some() {
+        } else if context.held_back.is_some() {
             "Backpressure: the server stopped reading, so the producer has to wait."
         } else if inside > RISING && does_not_hold(now, growth(now.server_memory, context.base_memory)) {
             "The server keeps reading, but its memory does not hold the bytes: it drops them, or it does not echo."
@@ -212,8 +218,7 @@ impl PathView {
 struct Queue {
     name: &'static str,
     bytes: fn(&Queues) -> Option<u64>,
-    /// `None` for a queue that no kernel limits.
-    occupancy: fn(&PathState) -> Option<Occupancy>,
+    fill: fn(&Kernels) -> Fill,
     is_written_by_client: bool,
 }
 
@@ -231,13 +236,13 @@ fn growth(memory: Option<u64>, base: Option<u64>) -> Option<u64> {
 }
 
 /// Whether the server's memory, which grew by `growth` bytes, does not hold what it has read and not written back.
-pub(crate) fn does_not_hold(now: &Sample, growth: Option<u64>) -> bool {
+pub fn does_not_hold(now: &Sample, growth: Option<u64>) -> bool {
     let unwritten = Queues::of(now).inside_server;
     unwritten.zip(growth).is_some_and(|(unwritten, growth)| exceeds_memory(unwritten, growth))
 }
 
 /// Whether these unwritten bytes cannot be in memory that grew by `growth` bytes.
-pub(crate) fn exceeds_memory(unwritten: u64, growth: u64) -> bool {
+pub fn exceeds_memory(unwritten: u64, growth: u64) -> bool {
     unwritten > HEAP_SLACK && growth < unwritten / 2
 }
 
@@ -246,37 +251,37 @@ const QUEUES: [Queue; 5] = [
     Queue {
         name: "client send queue",
         bytes: |queues| queues.client_send,
-        occupancy: |path| Some(path.client_send),
+        fill: |kernels| kernels.client_send,
         is_written_by_client: true,
     },
     Queue {
         name: "server receive queue",
         bytes: |queues| queues.server_receive,
-        occupancy: |path| Some(path.server_receive),
+        fill: |kernels| kernels.server_receive,
         is_written_by_client: false,
     },
     Queue {
         name: INSIDE,
         bytes: |queues| queues.inside_server,
-        occupancy: |_| None,
+        fill: |_| Fill::Hidden,
         is_written_by_client: false,
     },
     Queue {
         name: "server send queue",
         bytes: |queues| queues.server_send,
-        occupancy: |path| Some(path.server_send),
+        fill: |kernels| kernels.server_send,
         is_written_by_client: false,
     },
     Queue {
         name: "client receive queue",
         bytes: |queues| queues.client_receive,
-        occupancy: |path| Some(path.client_receive),
+        fill: |kernels| kernels.client_receive,
         is_written_by_client: false,
     },
 ];
 
 /// Table of one sample: where its bytes were, in a server whose memory grew by `growth` bytes. The rows add up.
-pub(crate) fn table(sample: &Sample, growth: Option<u64>) -> String {
+pub fn table(sample: &Sample, growth: Option<u64>) -> String {
     let mut text = format!("  {:<26}{:>10}\n", SENT, Bytes(sample.produced).to_string());
     for queue in &QUEUES {
         let bytes = (queue.bytes)(&Queues::of(sample));
@@ -291,40 +296,6 @@ fn kernel(now: &Sample) -> String {
     match now.kernel_memory {
         Some(bytes) => format!("{} of memory for the queues of both ends", Bytes(bytes)),
         None => "not visible here".to_owned(),
-    }
-}
-
-fn window(path: &PathState, held_back: Option<f64>) -> String {
-    match (path.window, path.window_zero_for) {
-        (None, _) => "not visible here".to_owned(),
-        // The same wait as the producer's, begun a moment later. One figure for it is enough.
-        (Some(0), _) if held_back.is_some() => {
-            "receive window closed: the server's receive queue is full".to_owned()
-        }
-        (Some(0), Some(time)) => {
-            format!(
-                "receive window closed for {}: the server's receive queue is full",
-                Seconds(time.as_secs_f64())
-            )
-        }
-        (Some(bytes), _) => format!("receive window {} (the client may send this much more)", Bytes(bytes)),
-    }
-}
-
-/// The limit that the client's own kernel sets, for data in the network.
-fn congestion_window(path: &PathState) -> String {
-    match path.congestion_window {
-        None => String::new(),
-        Some(bytes) => format!("congestion window {} (the client's kernel sets it)", Bytes(bytes)),
-    }
-}
-
-/// How full a queue is: `full` where the kernel accepts no more, otherwise the part of its memory that is in use.
-fn occupancy(queue: Occupancy) -> String {
-    match queue.fraction().map(|part| (part * 100.0) as u64) {
-        _ if queue.is_full() => FULL.to_owned(),
-        None | Some(0) => String::new(),
-        Some(percent) => format!("{} % used", percent.min(99)),
     }
 }
 
@@ -344,17 +315,11 @@ const READ: &str = "read by the client";
 /// Label of the bytes that an echo server buffers.
 const INSIDE: &str = "INSIDE THE SERVER";
 
-/// Label of a queue that accepts no more.
-const FULL: &str = "full";
-
 /// Bytes of unwritten input below which memory proves nothing: a heap has as much to spare.
 const HEAP_SLACK: u64 = 8 << 20;
 
 /// Bytes per second above which a queue counts as growing.
 const RISING: f64 = 256.0 * 1024.0;
-
-/// Shorter waits are normal: the kernel wakes a writer only when a third of its send buffer is free.
-const HELD_BACK_SECONDS: f64 = 0.5;
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Computes how fast a counter or a queue has been changing.
+//! The samples of the last second: how fast a counter or a queue has been changing.
 
 use std::collections::VecDeque;
 
@@ -6,13 +6,13 @@ use echoctl_record::{Rate, Sample};
 
 /// The samples of the last second.
 #[derive(Debug, Default)]
-pub(crate) struct Recent {
+pub struct Recent {
     samples: VecDeque<Sample>,
 }
 
 impl Recent {
     /// Adds one sample, and drops those that are too old.
-    pub(crate) fn add(&mut self, sample: Sample) {
+    pub fn add(&mut self, sample: Sample) {
         while self.samples.front().is_some_and(|oldest| sample.t - oldest.t > TREND_SECONDS) {
             self.samples.pop_front();
         }
@@ -20,12 +20,12 @@ impl Recent {
     }
 
     /// The newest sample.
-    pub(crate) fn last(&self) -> Option<&Sample> {
+    pub fn last(&self) -> Option<&Sample> {
         self.samples.back()
     }
 
     /// `+64 MiB/s`, `-2 MiB/s` or `steady`, for a queue of `bytes`.
-    pub(crate) fn trend(&self, of: impl Fn(&Sample) -> Option<u64>, bytes: u64) -> String {
+    pub fn trend(&self, of: impl Fn(&Sample) -> Option<u64>, bytes: u64) -> String {
         match self.slope(of) {
             None => String::new(),
             Some(slope) if slope.abs() < STEADY.max(bytes as f64 / 50.0) => "steady".to_owned(),
@@ -35,13 +35,13 @@ impl Recent {
     }
 
     /// The rate of a cumulative counter.
-    pub(crate) fn flow(&self, of: impl Fn(&Sample) -> Option<u64>) -> String {
+    pub fn flow(&self, of: impl Fn(&Sample) -> Option<u64>) -> String {
         self.slope(of).map(|slope| Rate(slope.max(0.0)).to_string()).unwrap_or_default()
     }
 
     /// Change per second, over the last second or over the last half of it, whichever is less. So neither a jump that is over
     /// nor one that has just begun counts as a trend. `None` in the first tenths of a second.
-    pub(crate) fn slope(&self, of: impl Fn(&Sample) -> Option<u64>) -> Option<f64> {
+    pub fn slope(&self, of: impl Fn(&Sample) -> Option<u64>) -> Option<f64> {
         let (oldest, now) = (self.samples.front()?, self.samples.back()?);
         let middle = self.samples.get((self.samples.len() - 1) / 2)?;
         (now.t - oldest.t > MIN_TREND_SECONDS).then_some(())?;

@@ -27,12 +27,12 @@ fn the_path_fits_a_terminal_of_80_by_24() {
     view.add(sample(2.0, 64 << 20));
     let context = Context {
         title: "x".repeat(200),
-        path: PathState {
+        kernels: Kernels {
             window: Some(0),
             window_zero_for: Some(std::time::Duration::from_secs(100)),
             congestion_window: Some(1_023_000),
-            client_send: Occupancy { memory: 4 << 20, limit: 4 << 20, queues: 1, full: 1 },
-            ..PathState::default()
+            client_send: Fill::Full,
+            ..Kernels::default()
         },
         base_memory: Some(3 << 20),
         available: Some(1 << 33),
@@ -126,16 +126,15 @@ fn a_jump_that_is_over_is_not_a_trend() {
 fn a_queue_is_full_where_its_writer_is_held_back() {
     let mut view = PathView::default();
     view.add(sample(1.0, 0));
-    let occupancy = |full| Occupancy { memory: 86, limit: 100, queues: 1, full };
-    let line = |full, held_back| {
-        let path = PathState { client_send: occupancy(full), ..PathState::default() };
-        let text = view.text(&Context { path, held_back, ..Context::default() }, (80, 24));
+    let line = |client_send, is_blocked| {
+        let kernels = Kernels { client_send, ..Kernels::default() };
+        let text = view.text(&Context { kernels, is_blocked, ..Context::default() }, (80, 24));
         text.lines().find(|line| line.contains("client send queue")).unwrap().to_owned()
     };
 
-    assert!(line(0, None).contains("86 %"));
-    assert!(line(1, None).contains("full"));
-    assert!(line(0, Some(1.5)).contains("full"), "never 86 % beside HELD BACK");
+    assert!(line(Fill::Part(0.86), false).contains("86 %"));
+    assert!(line(Fill::Full, false).contains("full"));
+    assert!(line(Fill::Part(0.86), true).contains("full"), "never 86 % beside HELD BACK");
 }
 
 #[test]
@@ -146,7 +145,7 @@ fn a_small_terminal_shows_the_sentence_and_every_queue() {
     let context = Context {
         title: "x".repeat(200),
         server: "a server with a long name (pid 1234567), and three more processes".to_owned(),
-        path: PathState { window: Some(1 << 30), congestion_window: Some(1 << 20), ..PathState::default() },
+        kernels: Kernels { window: Some(1 << 30), congestion_window: Some(1 << 20), ..Kernels::default() },
         base_memory: Some(3 << 20),
         available: Some(1 << 33),
         ..Context::default()

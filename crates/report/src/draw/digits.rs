@@ -9,10 +9,10 @@
 //! ```
 
 /// Rows of a large digit.
-pub(crate) const ROWS: usize = 5;
+pub const ROWS: usize = 5;
 
 /// `text` in large characters, one string per row. Digits, point and minus are supported; anything else becomes a space.
-pub(crate) fn large(text: &str) -> [String; ROWS] {
+pub fn large(text: &str) -> [String; ROWS] {
     let mut rows = [const { String::new() }; ROWS];
     for (at, character) in text.chars().enumerate() {
         for (row, bits) in rows.iter_mut().zip(glyph(character)) {

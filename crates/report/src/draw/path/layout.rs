@@ -1,7 +1,8 @@
 //! Column widths of the path: a wide layout from 80 columns on, a narrow one down to 60.
 
 use echoctl_record::{Bytes, Seconds};
-use echoctl_report::wrap;
+
+use crate::wrap;
 
 /// Widths of the columns, for a terminal of a given width.
 pub(super) struct Layout {
