@@ -3,118 +3,21 @@
 //! Each call is made in one place, in a safe function, with a safety argument.
 #![allow(unsafe_code)]
 
+mod descriptor;
+
 use std::io;
 #[cfg(target_os = "linux")]
 use std::io::Read;
-use std::net::Shutdown;
-#[cfg(unix)]
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-#[cfg(windows)]
-use std::os::windows::io::{AsRawSocket, BorrowedSocket, RawSocket};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
 use std::task::Poll;
 
+#[cfg(target_os = "linux")]
 use socket2::SockRef;
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 
-/// The file descriptor of a socket that a connection owns, to shut the socket down or query it from elsewhere.
-///
-/// Invariant, maintained by the connection table, its only owner: it is stored in an entry while the socket is open, and removed,
-/// under the lock of the entry, before the socket closes. Its methods are called under the same lock.
-#[derive(Debug)]
-pub(crate) struct Descriptor(#[cfg(unix)] RawFd, #[cfg(windows)] RawSocket);
-
-impl Descriptor {
-    #[cfg(unix)]
-    pub(crate) fn of(socket: &impl AsRawFd) -> Descriptor {
-        Descriptor(socket.as_raw_fd())
-    }
-
-    #[cfg(windows)]
-    pub(crate) fn of(socket: &impl AsRawSocket) -> Descriptor {
-        Descriptor(socket.as_raw_socket())
-    }
-
-    /// Shuts down one or both directions, which wakes the owner, whatever it is waiting for.
-    pub(crate) fn shutdown(&self, how: Shutdown) {
-        // SAFETY: the socket is open for the duration of this call (see the invariant), so the borrow is of a live socket.
-        #[cfg(unix)]
-        let socket = unsafe { BorrowedFd::borrow_raw(self.0) };
-        // SAFETY: as above.
-        #[cfg(windows)]
-        let socket = unsafe { BorrowedSocket::borrow_raw(self.0) };
-        // An error means that the peer is already gone, which the owner notices itself.
-        let _ = SockRef::from(&socket).shutdown(how);
-    }
-
-    /// Bytes that were written to the socket and not acknowledged by the peer's kernel; `None` where that is not visible.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn send_queue(&self) -> Option<u32> {
-        let mut bytes: libc::c_int = 0;
-        // SAFETY: the socket is open (see the invariant), and TIOCOUTQ writes one int, to which it is given a valid pointer.
-        let result = unsafe { libc::ioctl(self.0, libc::TIOCOUTQ, &raw mut bytes) };
-        u32::try_from(bytes).ok().filter(|_| result == 0)
-    }
-
-    /// Not visible on this system.
-    #[cfg(not(target_os = "linux"))]
-    pub(crate) fn send_queue(&self) -> Option<u32> {
-        None
-    }
-
-    /// Bytes that the peer's kernel has acknowledged, since the connection was accepted; `None` where that is not visible
-    /// (Linux before 4.1, some sandboxes). Takes less than a microsecond.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn acknowledged(&self) -> Option<u64> {
-        let mut info = [0u64; TCP_INFO_BYTES_ACKED + 1];
-        let mut length = size_of_val(&info) as libc::socklen_t;
-        // SAFETY: the socket is open (see the invariant), and the kernel writes at most `length` bytes to the array.
-        let result = unsafe {
-            libc::getsockopt(
-                self.0,
-                libc::IPPROTO_TCP,
-                libc::TCP_INFO,
-                info.as_mut_ptr().cast(),
-                &raw mut length,
-            )
-        };
-        let is_complete = result == 0 && length as usize == size_of_val(&info);
-        is_complete.then_some(info[TCP_INFO_BYTES_ACKED])
-    }
-
-    /// Not visible on this system.
-    #[cfg(not(target_os = "linux"))]
-    pub(crate) fn acknowledged(&self) -> Option<u64> {
-        None
-    }
-
-    /// Kernel memory of the socket in bytes: both queues, and what is reserved for them. `None` where that is not visible (Linux
-    /// before 4.12). Takes half a microsecond.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn kernel_memory(&self) -> Option<u64> {
-        let mut values = [0u32; MEMINFO_VALUES];
-        let mut length = size_of_val(&values) as libc::socklen_t;
-        // SAFETY: the socket is open (see the invariant), and the kernel writes at most `length` bytes to the array.
-        let result = unsafe {
-            libc::getsockopt(
-                self.0,
-                libc::SOL_SOCKET,
-                SO_MEMINFO,
-                values.as_mut_ptr().cast(),
-                &raw mut length,
-            )
-        };
-        let [receive_queue, _, _, _, reserved, send_queue, ..] = values;
-        let is_complete = result == 0 && length as usize >= 6 * size_of::<u32>();
-        is_complete.then(|| u64::from(receive_queue) + u64::from(reserved) + u64::from(send_queue))
-    }
-
-    /// Not visible on this system.
-    #[cfg(not(target_os = "linux"))]
-    pub(crate) fn kernel_memory(&self) -> Option<u64> {
-        None
-    }
-}
+pub(crate) use self::descriptor::Descriptor;
 
 /// Reads beyond an urgent mark, after a non-blocking read has reported that there is nothing left.
 ///
@@ -149,17 +52,6 @@ pub(crate) fn read_past_mark(_: &TcpStream, _: &mut ReadBuf<'_>) -> Poll<io::Res
 /// From `include/uapi/asm-generic/sockios.h`; the libc crate does not have it for every architecture.
 #[cfg(target_os = "linux")]
 const SIOCATMARK: libc::Ioctl = 0x8905;
-
-/// Where `tcpi_bytes_acked` is in `struct tcp_info`, counted in `u64` (`include/uapi/linux/tcp.h`): after 8 bytes of flags, 24
-/// `u32` and 2 `u64`. The libc crate's struct differs from one C library to the next.
-#[cfg(target_os = "linux")]
-const TCP_INFO_BYTES_ACKED: usize = 15;
-
-/// From `include/uapi/asm-generic/socket.h`; the libc crate does not have it. It fills an array of nine `u32`.
-#[cfg(target_os = "linux")]
-const SO_MEMINFO: libc::c_int = 55;
-#[cfg(target_os = "linux")]
-const MEMINFO_VALUES: usize = 9;
 
 /// Raises the limit of open file descriptors to the maximum that the process may set, and returns it.
 ///
