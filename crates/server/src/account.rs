@@ -12,7 +12,7 @@
 //! A connection that is closed for the limit frees its bytes when its own task or thread has woken up. Until then they count as
 //! buffered and as about to be released: no other connection can use them yet, and no other is closed in the meantime.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The bytes buffered by all connections of a server.
 #[derive(Debug)]

@@ -26,6 +26,7 @@ mod io;
 mod memory;
 mod policy;
 mod server;
+mod sync;
 mod sys;
 mod table;
 

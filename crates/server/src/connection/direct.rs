@@ -36,7 +36,6 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::sync::Arc;
-    use std::sync::atomic::Ordering::Relaxed;
     use std::thread;
 
     use echoctl_proto::Framing;
@@ -71,7 +70,7 @@ mod tests {
         let config = Config { framing: Framing::Raw, ..Config::default() };
         let shared = Arc::new(Shared::new(config, Arc::new(|_| ())));
         let (connection, index) = busy_connection(&shared);
-        let received = || shared.table.entry(index).received.load(Relaxed);
+        let received = || shared.table.entry(index).totals().received;
 
         let task = tokio::spawn(serve(connection));
         let (mut before, mut longest) = (0, 0);

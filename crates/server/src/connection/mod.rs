@@ -218,7 +218,9 @@ impl Connection {
     /// Closes the connection, which ended with `end`.
     pub(crate) fn close(self, end: Result<(), CloseReason>) {
         let Connection { handle, stream, frames, .. } = self;
-        handle.close(stream, frames, end);
+        // Freed before it is counted as freed.
+        drop(frames);
+        handle.close(stream, end);
     }
 }
 

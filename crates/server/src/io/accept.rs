@@ -27,7 +27,7 @@ use crate::table::Shared;
 pub(crate) async fn accept(listener: &TcpListener, shared: &Arc<Shared>, backend: &IoBackend) -> Infallible {
     let mut backoff = AcceptBackoff::default();
     loop {
-        shared.table.wait_for_free_entry().await;
+        shared.table.wait_for_room().await;
         let accepted = match memory::check_available(CONNECTION_HEADROOM) {
             Ok(()) => listener.accept().await.and_then(|(stream, peer)| backend.spawn(shared, stream, peer)),
             Err(error) => Err(error.into()),
@@ -92,9 +92,7 @@ impl IoBackend {
 /// # Errors
 /// If there is no memory for its entry. (The table is not full: only the loop above adds entries, and it waited for a free one.)
 fn register(shared: &Arc<Shared>, descriptor: Descriptor, peer: SocketAddr) -> io::Result<ConnectionHandle> {
-    let now = shared.clock.load(std::sync::atomic::Ordering::Relaxed);
-    let index = shared.table.insert(descriptor, peer, now)?;
-    shared.count_accepted();
+    let index = shared.table.insert(descriptor, peer, shared.now())?;
     Ok(ConnectionHandle::new(shared.clone(), index))
 }
 

@@ -159,7 +159,8 @@ impl BlockingConnection {
     /// Closes the connection, which ended with `end`.
     pub(crate) fn close(self, end: Result<(), CloseReason>) {
         let BlockingConnection { handle, stream, frames, .. } = self;
-        handle.close(stream, frames, end);
+        drop(frames);
+        handle.close(stream, end);
     }
 
     fn write_all(&mut self, count: usize) -> Result<(), CloseReason> {

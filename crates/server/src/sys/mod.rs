@@ -3,6 +3,7 @@
 //! Each call is made in one place, in a safe function, with a safety argument.
 #![allow(unsafe_code)]
 
+#[cfg(not(all(test, echoctl_loom)))]
 mod descriptor;
 
 use std::io;
@@ -17,7 +18,11 @@ use socket2::SockRef;
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 
+#[cfg(not(all(test, echoctl_loom)))]
 pub(crate) use self::descriptor::Descriptor;
+/// A model, which checks the invariant.
+#[cfg(all(test, echoctl_loom))]
+pub(crate) use crate::table::model::Descriptor;
 
 /// Reads beyond an urgent mark, after a non-blocking read has reported that there is nothing left.
 ///

@@ -14,14 +14,17 @@ pub(crate) enum CloseCause {
 }
 
 impl CloseCause {
-    /// All of them.
-    pub(crate) const ALL: [CloseCause; 5] = [
-        CloseCause::MemoryLimit,
-        CloseCause::IdleTimeout,
-        CloseCause::WriteTimeout,
-        CloseCause::MinRate,
-        CloseCause::Shutdown,
-    ];
+    /// The cause with this code; `None` for 0.
+    pub(super) const fn from_code(code: u8) -> Option<CloseCause> {
+        match code {
+            1 => Some(CloseCause::MemoryLimit),
+            2 => Some(CloseCause::IdleTimeout),
+            3 => Some(CloseCause::WriteTimeout),
+            4 => Some(CloseCause::MinRate),
+            5 => Some(CloseCause::Shutdown),
+            _ => None,
+        }
+    }
 }
 
 impl From<CloseCause> for CloseReason {

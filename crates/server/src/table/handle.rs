@@ -4,49 +4,45 @@
 //! panic in one connection frees what it had buffered, and is reported like any other end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
 use std::time::Duration;
 
 use echoctl_proto::FrameTooLong;
 use socket2::SockRef;
 
+use super::{CloseCause, Entry, NoRoom, Shared, Vacated};
 use crate::config::Config;
-use crate::connection::frames::FrameBuffer;
 use crate::event::{CloseReason, Event};
 use crate::memory::{GROWTH_HEADROOM, check_available};
-use crate::table::CloseCause;
-use crate::table::Entry;
-use crate::table::{NoRoom, Shared};
 
 /// Handle to an entry of the table.
 #[derive(Debug)]
 pub(crate) struct ConnectionHandle {
     shared: Arc<Shared>,
     index: u32,
-    released: bool,
+    is_vacated: bool,
 }
 
 impl ConnectionHandle {
     /// The handle to the entry at `index`, which was just inserted.
     pub(crate) fn new(shared: Arc<Shared>, index: u32) -> ConnectionHandle {
-        ConnectionHandle { shared, index, released: false }
+        ConnectionHandle { shared, index, is_vacated: false }
     }
 
     /// Counts bytes read from the peer.
     pub(crate) fn record_received(&self, bytes: usize) {
-        add(&self.entry().received, bytes);
-        self.record_progress();
+        self.entry().record_received(bytes, self.shared.now());
     }
 
     /// Counts bytes that the kernel accepted for the peer.
     pub(crate) fn record_sent(&self, bytes: usize) {
-        add(&self.entry().sent, bytes);
+        self.entry().record_sent(bytes);
     }
 
     /// Counts a frame dropped by the policy.
     pub(crate) fn record_dropped_frame(&self) {
-        let dropped = &self.entry().dropped_frames;
-        dropped.store(dropped.load(Relaxed).saturating_add(1), Relaxed);
+        self.entry().record_dropped_frame();
     }
 
     /// Counts `bytes` more against the memory limit, before they are allocated.
@@ -60,7 +56,7 @@ impl ConnectionHandle {
         }
         check_available(GROWTH_HEADROOM).map_err(|_| NoRoom::OutOfMemory)?;
         self.shared.grow(entry, bytes)?;
-        entry.buffered.store(entry.buffered.load(Relaxed) + bytes, Relaxed);
+        entry.set_buffered(entry.buffered() + bytes);
         Ok(())
     }
 
@@ -81,11 +77,11 @@ impl ConnectionHandle {
     /// memory only if the number has changed. Growth was counted before, except for what is left over from one read.
     pub(crate) fn set_buffered(&self, bytes: usize) {
         let entry = self.entry();
-        let before = entry.buffered.load(Relaxed);
+        let before = entry.buffered();
         if bytes == before {
             return;
         }
-        entry.buffered.store(bytes, Relaxed);
+        entry.set_buffered(bytes);
         if bytes < before {
             self.shared.account.subtract(before - bytes);
         } else if !self.shared.account.add(bytes - before) {
@@ -96,20 +92,16 @@ impl ConnectionHandle {
 
     /// Records whether the connection waits until the kernel accepts output.
     pub(crate) fn set_pending_output(&self, pending: bool) {
-        let entry = self.entry();
-        if entry.has_pending_output.load(Relaxed) != pending {
-            entry.has_pending_output.store(pending, Relaxed);
-            self.record_progress();
-        }
+        self.entry().set_pending_output(pending, self.shared.now());
     }
 
     /// The reason for refusing a frame: it exceeds the configured maximum, or the memory limit.
     pub(crate) fn frame_error(&self, fault: FrameTooLong) -> CloseReason {
         let config = self.config();
-        match fault.max_frame < config.max_frame {
-            true => CloseReason::FrameOverMemory { length: fault.length, limit: config.memory_limit },
-            false => fault.into(),
+        if fault.max_frame < config.max_frame {
+            return CloseReason::FrameOverMemory { length: fault.length, limit: config.memory_limit };
         }
+        fault.into()
     }
 
     /// Why this connection is being closed from outside, if it is.
@@ -137,13 +129,14 @@ impl ConnectionHandle {
         &self.shared.config
     }
 
-    /// Frees the buffer, releases the entry and closes the socket. Reports the cause for which the connection was closed from
-    /// outside, if it was, and otherwise how it ended.
-    pub(crate) fn close<S>(mut self, socket: S, frames: FrameBuffer, end: Result<(), CloseReason>)
+    /// Vacates the entry and closes the socket, after everything that the connection had buffered was freed. Reports the cause for
+    /// which it was closed from outside, if it was, and otherwise how it ended.
+    pub(crate) fn close<S>(mut self, socket: S, end: Result<(), CloseReason>)
     where
         for<'s> SockRef<'s>: From<&'s S>,
     {
-        let reason = match self.close_cause() {
+        let vacated = self.vacate();
+        let reason = match vacated.cause {
             Some(cause) => cause.into(),
             None => end.err().unwrap_or(CloseReason::Eof),
         };
@@ -151,44 +144,41 @@ impl ConnectionHandle {
             // An error means that there is no connection left to reset.
             let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
         }
-        drop(frames);
-        self.release(reason);
+        self.report(&vacated, reason);
         drop(socket);
         // Last, because it counts the connection as gone.
         drop(self);
     }
 
-    /// Removes the entry and reports the reason. The socket may be closed after this call, not before.
-    fn release(&mut self, reason: CloseReason) {
-        if std::mem::replace(&mut self.released, true) {
-            return;
-        }
+    /// Vacates the entry. The socket may be closed after this call, not before.
+    fn vacate(&mut self) -> Vacated {
+        self.is_vacated = true;
         self.set_buffered(0);
-        let (peer, totals, releasing) = self.shared.table.remove(self.index);
-        self.shared.account.finish_release(releasing);
-        self.shared.count_closed(totals);
-        (self.shared.emit)(Event::Closed { peer, reason, totals });
+        let vacated = self.shared.table.remove(self.index);
+        self.shared.account.finish_release(vacated.releasing);
+        vacated
+    }
+
+    fn report(&self, vacated: &Vacated, reason: CloseReason) {
+        (self.shared.emit)(Event::Closed { peer: vacated.peer, reason, totals: vacated.totals });
     }
 
     fn entry(&self) -> &Entry {
         self.shared.table.entry(self.index)
     }
-
-    fn record_progress(&self) {
-        self.entry().last_progress.store(self.shared.clock.load(Relaxed), Relaxed);
-    }
 }
 
 impl Drop for ConnectionHandle {
     fn drop(&mut self) {
-        self.release(if std::thread::panicking() { CloseReason::Panicked } else { CloseReason::Shutdown });
+        if !self.is_vacated {
+            let vacated = self.vacate();
+            self.report(
+                &vacated,
+                if thread::panicking() { CloseReason::Panicked } else { CloseReason::Shutdown },
+            );
+        }
         self.shared.table.released();
     }
-}
-
-/// Adds to a counter that only this connection writes: a load and a store, where an atomic addition would lock the cache line.
-fn add(counter: &AtomicU64, bytes: usize) {
-    counter.store(counter.load(Relaxed) + bytes as u64, Relaxed);
 }
 
 #[cfg(test)]
@@ -218,7 +208,7 @@ mod tests {
         handle.set_buffered(1000);
         assert_eq!((shared.account.buffered(), shared.stats().connections), (1000, 1));
 
-        let thread = std::thread::spawn(move || {
+        let thread = thread::spawn(move || {
             let _handle = handle;
             panic!("a deliberate bug in the server");
         });

@@ -6,7 +6,6 @@
 
 use std::future;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
@@ -30,9 +29,7 @@ async fn reap(shared: &Shared) {
     let mut ticks = every(reaper.interval());
     loop {
         ticks.tick().await;
-        let now = shared.started().elapsed().as_millis() as u32;
-        shared.clock.store(now, Relaxed);
-        reaper.sweep(&shared.table, now);
+        reaper.sweep(&shared.table, shared.tick());
     }
 }
 

@@ -5,47 +5,52 @@
 //! entry    descriptor and peer | buffered | received | sent | dropped | last progress | close cause
 //! ```
 //!
-//! An entry is reached by its index, without a hash, a lock or a pointer per connection. Its counters are written by only one
-//! connection (so adding to them needs no atomic addition) and may be read by any thread at any time. The totals of the server
-//! are a rare walk over the table, which costs the connections nothing. Chunks are allocated as needed and never freed.
+//! An entry is reached by its index, without a hash, a lock or a pointer per connection ([`entry`] says how threads share it). The
+//! totals of the server are a rare walk over the table, which costs the connections nothing. Chunks are allocated as needed and never
+//! freed.
 //!
 //! It serves the graceful shutdown ([`close_reading`](ConnectionTable::close_reading)), the memory limit
 //! ([`largest`](ConnectionTable::largest)) and the timeouts (see `reaper`). It knows nothing of tasks: a connection that is
 //! closed from outside wakes up because its socket is shut down, and finds the reason in its entry.
 
 mod close_cause;
+mod entry;
 mod handle;
 pub(crate) mod maintenance;
+#[cfg(all(test, echoctl_loom))]
+pub(crate) mod model;
 mod peer_progress;
 mod reaper;
 mod shared;
 
 use std::collections::TryReserveError;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 
 pub(crate) use self::close_cause::CloseCause;
+pub(crate) use self::entry::{Entry, OpenConnection, Vacated};
 pub(crate) use self::handle::ConnectionHandle;
 pub(crate) use self::shared::{NoRoom, Shared};
 
-use self::peer_progress::Output;
-use crate::account::Account;
 use crate::event::Totals;
+use crate::sync::atomic::AtomicUsize;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::{Mutex, MutexGuard};
 use crate::sys::Descriptor;
 
 /// All open connections.
 #[derive(Debug)]
 pub(crate) struct ConnectionTable {
     chunks: Box<[OnceLock<Box<[Entry]>>]>,
-    free: Mutex<FreeEntries>,
-    open: AtomicUsize,
     capacity: usize,
-    /// Notified whenever an entry is freed.
-    freed: Notify,
+    book: Mutex<Book>,
+    /// Number of connections whose socket is not closed yet.
+    open: AtomicUsize,
+    /// Notified whenever that number falls.
+    closed: Notify,
 }
 
 impl ConnectionTable {
@@ -53,128 +58,103 @@ impl ConnectionTable {
     pub(crate) fn new(capacity: usize) -> ConnectionTable {
         ConnectionTable {
             chunks: (0..capacity.div_ceil(CHUNK)).map(|_| OnceLock::new()).collect(),
-            free: Mutex::default(),
-            open: AtomicUsize::new(0),
             capacity,
-            freed: Notify::new(),
+            book: Mutex::default(),
+            open: AtomicUsize::new(0),
+            closed: Notify::new(),
         }
     }
 
-    /// Adds a connection and returns the index of its entry. Called by one task at a time.
+    /// Adds a connection, at `now` on the server's clock, and returns the index of its entry. Called by one task at a time.
     ///
     /// # Errors
     /// If the table is full, or there is no memory for one more entry.
     pub(crate) fn insert(&self, descriptor: Descriptor, peer: SocketAddr, now: u32) -> io::Result<u32> {
-        let index = self.free().take(self.capacity)?;
-        self.add_chunk_for(index).inspect_err(|_| self.free().returned.push(index))?;
-        let entry = self.entry(index);
-        entry.generation.fetch_add(1, Relaxed);
-        entry.close_cause.store(0, Relaxed);
-        entry.has_pending_output.store(false, Relaxed);
-        entry.last_progress.store(now, Relaxed);
-        *entry.socket() = Some(OpenSocket { descriptor, peer });
+        let mut book = self.book();
+        let index = book.take_vacant(self.capacity)?;
+        self.add_chunk_for(index).inspect_err(|_| book.vacant.push(index))?;
+        book.accepted += 1;
+        drop(book);
         self.open.fetch_add(1, Relaxed);
+        self.entry(index).occupy(descriptor, peer, now);
         Ok(index)
     }
 
-    /// Removes a connection. Its socket may be closed after this call, not before. Returns the peer's address, the
-    /// connection's totals, and the bytes to be passed to [`Account::finish_release`].
+    /// Removes a connection. Its socket may be closed after this call, not before.
     ///
     /// # Panics
     /// If the entry is vacant.
-    pub(crate) fn remove(&self, index: u32) -> (SocketAddr, Totals, usize) {
-        let entry = self.entry(index);
-        let socket = entry.socket().take().expect("a handle removes its entry once");
-        let totals = Totals {
-            received: entry.received.swap(0, Relaxed),
-            sent: entry.sent.swap(0, Relaxed),
-            dropped_frames: entry.dropped_frames.swap(0, Relaxed),
-        };
-        let releasing = entry.releasing.swap(0, Relaxed);
-        self.free().returned.push(index);
-        (socket.peer, totals, releasing)
+    pub(crate) fn remove(&self, index: u32) -> Vacated {
+        let mut book = self.book();
+        let vacated = self.entry(index).vacate();
+        book.closed += vacated.totals;
+        book.vacant.push(index);
+        vacated
     }
 
     /// Counts a removed connection as gone, after its socket was closed.
     pub(crate) fn released(&self) {
         // Release: a thread that sees the count fall also sees everything that the connection did.
-        self.open.fetch_sub(1, std::sync::atomic::Ordering::Release);
-        self.freed.notify_one();
+        self.open.fetch_sub(1, Release);
+        self.closed.notify_one();
     }
 
-    /// Waits until an entry is free. One waiter at a time.
-    pub(crate) async fn wait_for_free_entry(&self) {
-        while self.open() >= self.capacity {
-            self.freed.notified().await;
-        }
+    /// Number of connections that are open, or whose socket is about to be closed.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Acquire)
+    }
+
+    /// Waits until there is room for another connection. One waiter at a time.
+    pub(crate) async fn wait_for_room(&self) {
+        self.wait_until_below(self.capacity).await;
     }
 
     /// Waits until no connection is open. One waiter at a time.
     pub(crate) async fn wait_until_empty(&self) {
-        while self.open() > 0 {
-            self.freed.notified().await;
+        self.wait_until_below(1).await;
+    }
+
+    async fn wait_until_below(&self, count: usize) {
+        while self.open() >= count {
+            self.closed.notified().await;
         }
     }
 
     /// Shuts down reading on every connection. Linux still delivers what has arrived, and then the end of the stream, so
     /// each connection reads the rest, replies, and closes, as if its peer had half-closed.
     pub(crate) fn close_reading(&self) {
-        for entry in self.entries() {
-            if let Some(socket) = &*entry.socket() {
-                socket.descriptor.shutdown(Shutdown::Read);
-            }
-        }
+        self.entries().for_each(Entry::close_reading);
     }
 
     /// Closes every connection.
     pub(crate) fn close_all(&self, cause: CloseCause) {
-        self.entries().for_each(|entry| entry.close(cause));
+        self.entries().filter_map(Entry::look).for_each(|connection| connection.close(cause));
     }
 
-    /// The entry with the most buffered bytes among those that are not being closed; `None` when none buffers any.
-    pub(crate) fn largest(&self) -> Option<&Entry> {
-        let mut largest: Option<&Entry> = None;
-        for entry in self.entries() {
-            let buffered = entry.buffered.load(Relaxed);
-            if entry.close_cause().is_none()
-                && buffered > largest.map_or(0, |entry| entry.buffered.load(Relaxed))
-            {
-                largest = Some(entry);
-            }
-        }
-        largest
+    /// The connection with the most buffered bytes among those that are not being closed; `None` when none buffers any.
+    pub(crate) fn largest(&self) -> Option<OpenConnection<'_>> {
+        let open = self.entries().filter_map(Entry::look);
+        let candidates = open.filter(|seen| seen.entry.buffered() > 0 && seen.entry.close_cause().is_none());
+        candidates.max_by_key(|seen| seen.entry.buffered())
     }
 
-    /// Totals of the open connections.
-    pub(crate) fn totals(&self) -> Totals {
-        let mut totals = Totals::default();
-        for entry in self.entries() {
-            totals.received += entry.received.load(Relaxed);
-            totals.sent += entry.sent.load(Relaxed);
-            totals.dropped_frames += entry.dropped_frames.load(Relaxed);
-        }
-        totals
+    /// Number of connections accepted so far, and the totals of all of them. None of these ever falls.
+    pub(crate) fn totals(&self) -> (u64, Totals) {
+        // Locked for the entire walk: a connection that closes in the meantime counts once, as open or as closed.
+        let book = self.book();
+        let mut totals = book.closed;
+        self.entries().for_each(|entry| totals += entry.totals());
+        (book.accepted, totals)
     }
 
     /// Kernel memory of this end of all connections, in bytes; `None` where that is not visible.
     pub(crate) fn kernel_memory(&self) -> Option<u64> {
-        let mut sum = cfg!(target_os = "linux").then_some(0);
-        for entry in self.entries() {
-            if let Some(socket) = &*entry.socket() {
-                sum = sum.zip(socket.descriptor.kernel_memory()).map(|(sum, memory)| sum + memory);
-            }
-        }
-        sum
+        if cfg!(target_os = "linux") { self.entries().map(Entry::kernel_memory).sum() } else { None }
     }
 
-    /// All entries that were ever used, and some more.
+    /// All entries that were ever used, and some more, in the order of their indices.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.chunks.iter().map_while(OnceLock::get).flat_map(|chunk| chunk.iter())
-    }
-
-    /// Number of open connections.
-    pub(crate) fn open(&self) -> usize {
-        self.open.load(std::sync::atomic::Ordering::Acquire)
     }
 
     /// The entry at an `index` that [`insert`](ConnectionTable::insert) returned.
@@ -196,128 +176,48 @@ impl ConnectionTable {
         Ok(())
     }
 
-    fn free(&self) -> MutexGuard<'_, FreeEntries> {
-        // Nothing that can panic happens under this lock.
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    fn book(&self) -> MutexGuard<'_, Book> {
+        // What is written under this lock is complete after each statement.
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One connection's entry.
+/// What changes when a connection comes or goes.
 #[derive(Debug, Default)]
-pub(crate) struct Entry {
-    /// `None` while the entry is vacant. The descriptor stays open while this lock is held.
-    socket: Mutex<Option<OpenSocket>>,
-    /// Bytes counted against the memory limit for this connection. Only the connection writes it.
-    pub(crate) buffered: AtomicUsize,
-    /// Bytes that it buffered when it was closed for the memory limit; 0 after it is gone.
-    releasing: AtomicUsize,
-    pub(crate) received: AtomicU64,
-    pub(crate) sent: AtomicU64,
-    pub(crate) dropped_frames: AtomicU64,
-    /// When it last received bytes or had all its pending output written, in milliseconds on the reaper's clock.
-    pub(crate) last_progress: AtomicU32,
-    /// Which of the connections that have used this entry it is, starting at 1.
-    generation: AtomicU32,
-    /// Whether the server waits until the kernel accepts output for the peer.
-    pub(crate) has_pending_output: AtomicBool,
-    /// A [`CloseCause`], or 0.
-    close_cause: AtomicU8,
-}
-
-impl Entry {
-    /// Closes the connection by shutting its socket down, which wakes its task. The first cause is the one that is reported.
-    pub(crate) fn close(&self, cause: CloseCause) {
-        let socket = self.socket();
-        let Some(socket) = &*socket else { return };
-        if self.close_cause.compare_exchange(0, cause as u8, Relaxed, Relaxed).is_ok() {
-            socket.descriptor.shutdown(Shutdown::Both);
-        }
-    }
-
-    /// Closes the connection for the memory limit, and counts what it buffers as about to be released.
-    pub(crate) fn close_for_memory(&self, account: &Account) {
-        let socket = self.socket();
-        let Some(socket) = &*socket else { return };
-        if self.close_cause.compare_exchange(0, CloseCause::MemoryLimit as u8, Relaxed, Relaxed).is_ok() {
-            let buffered = self.buffered.load(Relaxed);
-            self.releasing.store(buffered, Relaxed);
-            account.begin_release(buffered);
-            socket.descriptor.shutdown(Shutdown::Both);
-        }
-    }
-
-    /// Why the connection is being closed from outside, if it is.
-    pub(crate) fn close_cause(&self) -> Option<CloseCause> {
-        match self.close_cause.load(Relaxed) {
-            0 => None,
-            code => CloseCause::ALL.into_iter().find(|&cause| cause as u8 == code),
-        }
-    }
-
-    /// Bytes in the kernel's send queue: those that the peer's kernel has not acknowledged. `None` where that is not visible.
-    pub(crate) fn kernel_send_queue(&self) -> Option<u32> {
-        self.socket().as_ref().and_then(|socket| socket.descriptor.send_queue())
-    }
-
-    /// The output of its connection. It costs a system call. Where acknowledgements are not visible, it has the accepted
-    /// bytes instead.
-    pub(crate) fn output(&self) -> Output {
-        let acknowledged = self.socket().as_ref().and_then(|socket| socket.descriptor.acknowledged());
-        let sent = self.sent.load(Relaxed);
-        let is_blocked = self.has_pending_output.load(Relaxed);
-        Output { sent, acknowledged: acknowledged.unwrap_or(sent), is_blocked }
-    }
-
-    pub(crate) fn generation(&self) -> u32 {
-        self.generation.load(Relaxed)
-    }
-
-    /// Whether a connection uses this entry.
-    pub(crate) fn is_open(&self) -> bool {
-        self.socket().is_some()
-    }
-
-    fn socket(&self) -> MutexGuard<'_, Option<OpenSocket>> {
-        // Nothing that can panic happens under this lock.
-        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[derive(Debug)]
-struct OpenSocket {
-    descriptor: Descriptor,
-    peer: SocketAddr,
-}
-
-/// Indices of the free entries: those that were used before, and those from `used` on.
-#[derive(Debug, Default)]
-struct FreeEntries {
-    returned: Vec<u32>,
+struct Book {
+    /// Indices of the entries that were used before and are vacant.
+    vacant: Vec<u32>,
+    /// Number of entries that were ever used: the index of the next one.
     used: u32,
+    /// Number of connections so far.
+    accepted: u64,
+    /// Totals of the connections that have left.
+    closed: Totals,
 }
 
-impl FreeEntries {
-    fn take(&mut self, capacity: usize) -> io::Result<u32> {
-        if let Some(index) = self.returned.pop() {
+impl Book {
+    fn take_vacant(&mut self, capacity: usize) -> io::Result<u32> {
+        if let Some(index) = self.vacant.pop() {
             return Ok(index);
         }
         if self.used as usize >= capacity {
             return Err(io::Error::other("the connection table is full"));
         }
-        // So that freeing the entry needs no memory.
-        self.returned.try_reserve(self.used as usize + 1)?;
+        // So that vacating the entry needs no memory.
+        self.vacant.try_reserve(self.used as usize + 1)?;
         self.used += 1;
         Ok(self.used - 1)
     }
 }
 
 /// Entries per chunk: 24 KiB, so that a server with few connections allocates little.
-const CHUNK: usize = 256;
+const CHUNK: usize = if cfg!(all(test, echoctl_loom)) { 2 } else { 256 };
 
 #[cfg(test)]
 mod tests {
     use std::io::Read;
     use std::net::{TcpListener, TcpStream};
+    use std::thread;
 
     use super::*;
 
@@ -345,18 +245,18 @@ mod tests {
     }
 
     #[test]
-    fn totals_are_those_of_open_connections() {
+    fn totals_include_connections_that_have_left() {
         let (table, (_client, socket)) = (ConnectionTable::new(1000), pair());
         let indices: Vec<u32> = (0..600).map(|_| insert(&table, &socket).unwrap()).collect();
         for &index in &indices {
-            table.entry(index).received.store(2, Relaxed);
+            table.entry(index).record_received(2, 0);
         }
-        assert_eq!(table.totals().received, 1200);
 
-        let (_, totals, _) = table.remove(indices[0]);
+        assert_eq!(table.remove(indices[0]).totals.received, 2);
+        assert_eq!(insert(&table, &socket), Some(indices[0]), "its entry is used again");
 
-        assert_eq!(totals.received, 2);
-        assert_eq!(table.totals().received, 1198);
+        let (accepted, totals) = table.totals();
+        assert_eq!((accepted, totals.received), (601, 1200));
     }
 
     #[test]
@@ -365,15 +265,15 @@ mod tests {
         assert!(table.largest().is_none());
         for buffered in [10, 30, 20] {
             let index = insert(&table, &socket).unwrap();
-            table.entry(index).buffered.store(buffered, Relaxed);
+            table.entry(index).set_buffered(buffered);
         }
 
         let largest = table.largest().unwrap();
-        assert_eq!(largest.buffered.load(Relaxed), 30);
+        assert_eq!(largest.entry.buffered(), 30);
 
         largest.close(CloseCause::MemoryLimit);
-        assert_eq!(table.largest().unwrap().buffered.load(Relaxed), 20);
-        assert_eq!(largest.close_cause(), Some(CloseCause::MemoryLimit));
+        assert_eq!(table.largest().unwrap().entry.buffered(), 20);
+        assert_eq!(largest.entry.close_cause(), Some(CloseCause::MemoryLimit));
     }
 
     #[test]
@@ -381,21 +281,44 @@ mod tests {
         let (table, (mut client, socket)) = (ConnectionTable::new(1), pair());
         let entry = table.entry(insert(&table, &socket).unwrap());
 
-        entry.close(CloseCause::WriteTimeout);
-        entry.close(CloseCause::Shutdown);
+        entry.look().unwrap().close(CloseCause::WriteTimeout);
+        entry.look().unwrap().close(CloseCause::Shutdown);
 
         assert_eq!(entry.close_cause(), Some(CloseCause::WriteTimeout));
         assert_eq!(client.read(&mut [0; 1]).unwrap(), 0, "the peer sees the end of the stream");
     }
 
     #[test]
-    fn a_vacant_entry_cannot_be_closed() {
+    fn only_the_connection_that_was_seen_is_closed() {
         let (table, (_client, socket)) = (ConnectionTable::new(1), pair());
         let index = insert(&table, &socket).unwrap();
+        let entry = table.entry(index);
+        let seen = entry.look().unwrap();
+
+        table.remove(index);
+        assert!(entry.look().is_none(), "the entry is vacant");
+        insert(&table, &socket).unwrap();
+        seen.close(CloseCause::IdleTimeout);
+
+        assert_eq!(entry.close_cause(), None, "its successor stays open");
+    }
+
+    #[test]
+    fn a_panic_under_the_lock_does_not_stop_the_table() {
+        let (table, (_client, socket)) = (ConnectionTable::new(2), pair());
+        let index = insert(&table, &socket).unwrap();
+        table.entry(index).record_received(3, 0);
+
+        thread::scope(|scope| {
+            let panicked = scope.spawn(|| {
+                let _locked = table.book();
+                panic!("a deliberate bug in the server");
+            });
+            panicked.join().unwrap_err();
+        });
         table.remove(index);
 
-        table.close_all(CloseCause::Shutdown);
-
-        assert_eq!(table.entry(index).close_cause(), None);
+        assert!(insert(&table, &socket).is_some());
+        assert_eq!((table.totals().0, table.totals().1.received), (2, 3));
     }
 }

@@ -7,13 +7,11 @@
 //!
 //! Acknowledgements cost a system call, so they are read only where a limit depends on them and something is pending.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use super::peer_progress::{OutputLimits, PeerProgress};
+use super::{CloseCause, ConnectionTable, OpenConnection};
 use crate::config::Config;
-use crate::table::CloseCause;
-use crate::table::peer_progress::{OutputLimits, PeerProgress};
-use crate::table::{ConnectionTable, Entry};
 
 /// Checks all connections against the limits of the settings.
 #[derive(Debug)]
@@ -47,31 +45,26 @@ impl Reaper {
     /// Closes the connections that exceed a limit at `now`, in milliseconds on the server's clock.
     pub(crate) fn sweep(&mut self, table: &ConnectionTable, now: u32) {
         for (index, entry) in table.entries().enumerate() {
-            if !entry.is_open() {
-                continue;
-            }
-            if let Some(cause) = self.exceeded_limit(index, entry, now) {
-                entry.close(cause);
+            if let Some(connection) = entry.look()
+                && let Some(cause) = self.exceeded_limit(index, connection, now)
+            {
+                connection.close(cause);
             }
         }
     }
 
-    fn exceeded_limit(&mut self, index: usize, entry: &Entry, now: u32) -> Option<CloseCause> {
+    fn exceeded_limit(&mut self, index: usize, connection: OpenConnection, now: u32) -> Option<CloseCause> {
+        let OpenConnection { entry, generation } = connection;
         if let Some(limits) = self.output_limits
             && let Some(progress) = slot(&mut self.progress, index)
+            && (entry.has_pending_output() || !progress.is_settled(generation, entry.sent()))
+            && let Some(cause) = progress.update(&limits, generation, entry.output(), now)
         {
-            let (generation, sent) = (entry.generation(), entry.sent.load(Relaxed));
-            let is_blocked = entry.has_pending_output.load(Relaxed);
-            if is_blocked || !progress.is_settled(generation, sent) {
-                let cause = progress.update(&limits, generation, entry.output(), now);
-                if cause.is_some() {
-                    return cause;
-                }
-            }
+            return Some(cause);
         }
-        let timeout = self.idle_timeout.filter(|_| !entry.has_pending_output.load(Relaxed))?;
+        let timeout = self.idle_timeout.filter(|_| !entry.has_pending_output())?;
         // The clock wraps around after 49 days; the difference is right across that. Progress may be newer than `now`.
-        let idle_for = now.wrapping_sub(entry.last_progress.load(Relaxed)) as i32;
+        let idle_for = now.wrapping_sub(entry.last_progress()) as i32;
         let has_expired = idle_for > 0 && u128::from(idle_for.unsigned_abs()) >= timeout.as_millis();
         has_expired.then_some(CloseCause::IdleTimeout)
     }
@@ -100,11 +93,10 @@ mod tests {
     use std::sync::Arc;
     use std::time::Instant;
 
+    use super::super::{ConnectionHandle, Entry, Shared};
     use super::*;
     use crate::config::MinRate;
     use crate::sys::Descriptor;
-    use crate::table::ConnectionHandle;
-    use crate::table::Shared;
 
     /// A connection of the server whose peer has stopped reading: no more is accepted, and no more is acknowledged.
     struct Stalled {
@@ -185,7 +177,7 @@ mod tests {
         ] {
             let mut reaper = Reaper::new(&config).unwrap();
             let mut stalled = Stalled::new(config);
-            let sent = stalled.entry().sent.load(Relaxed);
+            let sent = stalled.entry().sent();
             let mut now = 0;
             reaper.sweep(&stalled.shared.table, now);
 
@@ -196,7 +188,7 @@ mod tests {
                 reaper.sweep(&stalled.shared.table, now);
                 assert_eq!(stalled.entry().close_cause(), None, "{cause:?} at {now} ms");
             }
-            assert_eq!(stalled.entry().sent.load(Relaxed), sent);
+            assert_eq!(stalled.entry().sent(), sent);
             // The last acknowledgements may come a little later than the reads that caused them.
             while stalled.entry().close_cause().is_none() && now < 3_600_000 {
                 now += 30_000;
@@ -213,7 +205,7 @@ mod tests {
         let mut reaper = Reaper::new(&config).unwrap();
         let stalled = Stalled::new(config);
         stalled.handle.set_pending_output(false);
-        let all = stalled.entry().sent.load(Relaxed);
+        let all = stalled.entry().sent();
         let mut peer = stalled.peer.try_clone().unwrap();
         std::io::copy(&mut (&mut peer).take(all), &mut std::io::sink()).unwrap();
         stalled.wait_for(|entry| entry.output().acknowledged == all);

@@ -1,14 +1,14 @@
 //! State that all connections of a server share: settings, the connection table, counters, and the sink of its events.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::{ConnectionTable, Entry};
 use crate::account::Account;
 use crate::config::Config;
-use crate::event::{Event, Stats, Totals};
-use crate::table::{ConnectionTable, Entry};
+use crate::event::{Event, Stats};
 
 /// Receives the server's [`Event`]s.
 pub(crate) type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
@@ -18,16 +18,13 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) table: ConnectionTable,
     pub(crate) emit: EventSink,
-    /// Milliseconds since `started`, at the last sweep of the reaper: a clock that costs one load to read.
-    pub(crate) clock: AtomicU32,
+    /// Milliseconds since `started`, at the last sweep of the reaper.
+    clock: AtomicU32,
     /// Number of threads that run the connections' tasks; 0 until the server runs.
     pub(crate) workers: AtomicUsize,
     started: Instant,
-    accepted: AtomicU64,
     /// Bytes counted against the memory limit.
     pub(crate) account: Account,
-    /// Totals of the connections that were closed.
-    closed: Mutex<Totals>,
     /// Locked while a connection is chosen to be closed for the memory limit.
     choosing: Mutex<()>,
 }
@@ -42,36 +39,33 @@ impl Shared {
             clock: AtomicU32::new(0),
             workers: AtomicUsize::new(0),
             started: Instant::now(),
-            accepted: AtomicU64::new(0),
-            closed: Mutex::default(),
             choosing: Mutex::default(),
         }
     }
 
     /// The server's state now.
     pub(crate) fn stats(&self) -> Stats {
-        let mut totals = *self.closed();
-        totals += self.table.totals();
+        let (accepted, totals) = self.table.totals();
         Stats {
             uptime: self.started.elapsed(),
             connections: self.table.open(),
-            accepted: self.accepted.load(Relaxed),
+            accepted,
             totals,
             buffered: self.account.buffered(),
             own_kernel_memory: self.table.kernel_memory(),
         }
     }
 
-    pub(crate) fn started(&self) -> Instant {
-        self.started
+    /// Milliseconds since the server started, as of the last [`tick`](Shared::tick): a clock that costs one load.
+    pub(crate) fn now(&self) -> u32 {
+        self.clock.load(Relaxed)
     }
 
-    pub(crate) fn count_accepted(&self) {
-        self.accepted.fetch_add(1, Relaxed);
-    }
-
-    pub(crate) fn count_closed(&self, totals: Totals) {
-        *self.closed() += totals;
+    /// Sets the clock, and returns its time.
+    pub(crate) fn tick(&self) -> u32 {
+        let now = self.started.elapsed().as_millis() as u32;
+        self.clock.store(now, Relaxed);
+        now
     }
 
     /// Counts `bytes` more for the connection at `entry`, before it allocates them.
@@ -102,15 +96,12 @@ impl Shared {
             if self.account.will_fit(bytes) {
                 return Err(NoRoom::Soon);
             }
-            let with_growth = entry.buffered.load(Relaxed).saturating_add(bytes);
-            let largest = self.table.largest().filter(|largest| largest.buffered.load(Relaxed) > with_growth);
-            largest.unwrap_or(entry).close_for_memory(&self.account);
+            let with_growth = entry.buffered().saturating_add(bytes);
+            let largest = self.table.largest().filter(|largest| largest.entry.buffered() > with_growth);
+            if let Some(closed) = largest.or_else(|| entry.look()) {
+                closed.close_for_memory(&self.account);
+            }
         }
-    }
-
-    fn closed(&self) -> MutexGuard<'_, Totals> {
-        // Nothing that can panic happens under this lock.
-        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -131,27 +122,5 @@ impl fmt::Debug for Shared {
             .field("config", &self.config)
             .field("stats", &self.stats())
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn totals_remain_after_a_panic_under_their_lock() {
-        let shared = Arc::new(Shared::new(Config::default(), Arc::new(|_| ())));
-        let totals = |received| Totals { received, ..Totals::default() };
-        shared.count_closed(totals(3));
-
-        let same = shared.clone();
-        let thread = std::thread::spawn(move || {
-            let _locked = same.closed();
-            panic!("a deliberate bug in the server");
-        });
-        thread.join().unwrap_err();
-        shared.count_closed(totals(4));
-
-        assert_eq!(shared.stats().totals, totals(7));
     }
 }

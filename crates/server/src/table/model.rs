@@ -1,0 +1,252 @@
+//! What holds in every order in which threads can run: connections that come and go, and the shutdown, the reaper, the memory limit
+//! and the statistics, which look at them and close them in the meantime.
+//!
+//! Run with `RUSTFLAGS="--cfg echoctl_loom" cargo test --package echoctl-server --lib model`.
+
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::AsRawFd;
+
+use loom::sync::Arc;
+use loom::sync::atomic::AtomicBool;
+use loom::thread;
+
+use super::*;
+use crate::account::Account;
+
+/// A descriptor that panics when it is used after its socket was closed.
+#[derive(Debug, Clone)]
+pub(crate) struct Descriptor {
+    is_open: Arc<AtomicBool>,
+}
+
+impl Descriptor {
+    fn open() -> Descriptor {
+        Descriptor { is_open: Arc::new(AtomicBool::new(true)) }
+    }
+
+    /// What the owner of the socket does after its entry was removed. Relaxed, so that only the table orders it after any use.
+    fn close(&self) {
+        self.is_open.store(false, Relaxed);
+    }
+
+    pub(crate) fn of(_: &impl AsRawFd) -> Descriptor {
+        Descriptor::open()
+    }
+
+    pub(crate) fn shutdown(&self, _: Shutdown) {
+        assert!(self.is_open.load(Relaxed), "the descriptor of a closed socket was used");
+    }
+
+    pub(crate) fn send_queue(&self) -> Option<u32> {
+        None
+    }
+
+    pub(crate) fn acknowledged(&self) -> Option<u64> {
+        None
+    }
+
+    pub(crate) fn kernel_memory(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// One connection after another in the only entry of a table, each as its task would run it.
+struct Visitor {
+    table: Arc<ConnectionTable>,
+    descriptor: Descriptor,
+    index: u32,
+}
+
+impl Visitor {
+    fn enter(table: &Arc<ConnectionTable>, now: u32) -> Visitor {
+        let (descriptor, peer) = (Descriptor::open(), SocketAddr::from(([127, 0, 0, 1], 1)));
+        let index = table.insert(descriptor.clone(), peer, now).expect("there is room");
+        Visitor { table: table.clone(), descriptor, index }
+    }
+
+    fn entry(&self) -> &Entry {
+        self.table.entry(self.index)
+    }
+
+    fn leave(self) -> Vacated {
+        let vacated = self.table.remove(self.index);
+        self.descriptor.close();
+        self.table.released();
+        vacated
+    }
+}
+
+/// A table with one entry. It is allocated before any thread starts, since loom does not know `OnceLock`.
+fn table() -> Arc<ConnectionTable> {
+    let table = ConnectionTable::new(1);
+    table.add_chunk_for(0).expect("there is memory");
+    Arc::new(table)
+}
+
+#[test]
+fn a_timeout_closes_only_the_connection_that_exceeded_it() {
+    loom::model(|| {
+        let table = table();
+        let idle = Visitor::enter(&table, 0);
+
+        let tasks = thread::spawn(move || {
+            let table = idle.table.clone();
+            idle.leave();
+            Visitor::enter(&table, 1000)
+        });
+        for seen in table.entries().filter_map(Entry::look) {
+            if seen.entry.last_progress() < 1000 {
+                seen.close(CloseCause::IdleTimeout);
+            }
+        }
+
+        let busy = tasks.join().expect("no panic");
+        assert_eq!(busy.leave().cause, None, "the successor of an idle connection was closed");
+    });
+}
+
+#[test]
+fn no_descriptor_is_used_after_its_socket_was_closed() {
+    loom::model(|| {
+        let table = table();
+        let first = Visitor::enter(&table, 0);
+
+        let tasks = thread::spawn(move || {
+            let table = first.table.clone();
+            first.leave();
+            Visitor::enter(&table, 0).leave();
+        });
+        table.close_reading();
+        table.close_all(CloseCause::Shutdown);
+
+        tasks.join().expect("no panic");
+    });
+}
+
+#[test]
+fn a_shutdown_closes_every_open_connection_once() {
+    loom::model(|| {
+        let table = table();
+        let visitor = Visitor::enter(&table, 0);
+
+        let reaper = {
+            let table = table.clone();
+            thread::spawn(move || table.close_all(CloseCause::WriteTimeout))
+        };
+        table.close_all(CloseCause::Shutdown);
+        let first = visitor.entry().close_cause().expect("it is being closed");
+
+        reaper.join().expect("no panic");
+        assert_eq!(visitor.leave().cause, Some(first), "the first cause remains");
+    });
+}
+
+#[test]
+fn totals_never_fall() {
+    loom::model(|| {
+        let table = table();
+        let visitor = Visitor::enter(&table, 0);
+        visitor.entry().record_received(5, 0);
+
+        let tasks = thread::spawn(move || {
+            visitor.entry().record_received(1, 0);
+            visitor.leave();
+        });
+        let (_, first) = table.totals();
+        let (_, second) = table.totals();
+
+        assert!((5..=second.received).contains(&first.received), "{first:?}, then {second:?}");
+        tasks.join().expect("no panic");
+        assert_eq!(table.totals().1.received, 6);
+    });
+}
+
+#[test]
+fn memory_about_to_be_released_is_accounted_for_once() {
+    loom::model(|| {
+        let (table, account) = (table(), Arc::new(Account::new(100)));
+        let visitor = Visitor::enter(&table, 0);
+        assert!(account.try_add(60));
+        visitor.entry().set_buffered(60);
+
+        let limits = {
+            let (table, account) = (table.clone(), account.clone());
+            thread::spawn(move || {
+                if let Some(largest) = table.largest() {
+                    largest.close_for_memory(&account);
+                }
+            })
+        };
+        // As a handle does it.
+        visitor.entry().set_buffered(0);
+        account.subtract(60);
+        account.finish_release(visitor.leave().releasing);
+
+        limits.join().expect("no panic");
+        assert!(account.try_add(100) && !account.will_fit(1), "{account:?}");
+    });
+}
+
+#[test]
+fn an_empty_table_shows_all_that_its_connections_did() {
+    loom::model(|| {
+        let table = table();
+        let visitor = Visitor::enter(&table, 0);
+        let descriptor = visitor.descriptor.clone();
+
+        let tasks = thread::spawn(move || {
+            visitor.leave();
+        });
+        if table.open() == 0 {
+            assert!(!descriptor.is_open.load(Relaxed), "its socket is closed");
+        }
+
+        tasks.join().expect("no panic");
+    });
+}
+
+/// Two connections, one after the other, while others look at the table and close what they see.
+#[test]
+fn connections_come_and_go_while_all_others_look_at_them() {
+    let mut model = loom::model::Builder::new();
+    // All orders would take hours. Each of the bugs that the tests above find needs at most two switches.
+    model.preemption_bound = Some(2);
+    model.check(|| {
+        let (table, account) = (table(), Arc::new(Account::new(100)));
+        let tasks = {
+            let (table, account) = (table.clone(), account.clone());
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    let visitor = Visitor::enter(&table, 1000);
+                    assert!(account.try_add(60), "what the connection before had buffered is free");
+                    visitor.entry().set_buffered(60);
+                    visitor.entry().record_received(1, 1000);
+                    visitor.entry().set_buffered(0);
+                    account.subtract(60);
+                    let vacated = visitor.leave();
+                    account.finish_release(vacated.releasing);
+                    assert_ne!(vacated.cause, Some(CloseCause::IdleTimeout), "it was never idle");
+                }
+            })
+        };
+        let limits = {
+            let (table, account) = (table.clone(), account.clone());
+            thread::spawn(move || {
+                for seen in table.entries().filter_map(Entry::look) {
+                    if seen.entry.last_progress() < 1000 {
+                        seen.close(CloseCause::IdleTimeout);
+                    } else {
+                        seen.close_for_memory(&account);
+                    }
+                }
+            })
+        };
+        table.close_all(CloseCause::Shutdown);
+
+        tasks.join().expect("no panic");
+        limits.join().expect("no panic");
+        let (accepted, totals) = table.totals();
+        assert_eq!((accepted, totals.received, table.open(), account.buffered()), (2, 2, 0, 0));
+        assert!(account.try_add(100) && !account.will_fit(1), "{account:?}");
+    });
+}
