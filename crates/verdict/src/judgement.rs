@@ -2,29 +2,17 @@
 
 use echoctl_record::Verdict;
 
-/// A verdict, the reason for it, and what follows from it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judgement {
+use crate::Advice;
+
+/// A verdict, why it was reached, and what to try next. `C` is the cause that its rule distinguishes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement<C> {
     /// The verdict.
     pub verdict: Verdict,
-    /// The reason, in one sentence with its figures.
+    /// Why, as a value.
+    pub cause: C,
+    /// Why, in one sentence with its figures: for people, no decision reads it.
     pub reason: String,
-    /// What to try when the verdict is `slow` or `inconclusive`.
-    pub try_next: Option<String>,
-    /// Whether a second attack after the draining would be more conclusive.
-    pub wants_second_pass: bool,
-}
-
-impl Judgement {
-    pub(crate) fn new(verdict: Verdict, reason: String) -> Judgement {
-        Judgement { verdict, reason, try_next: None, wants_second_pass: false }
-    }
-
-    pub(crate) fn with_advice(
-        verdict: Verdict,
-        reason: impl Into<String>,
-        try_next: impl Into<String>,
-    ) -> Judgement {
-        Judgement { try_next: Some(try_next.into()), ..Judgement::new(verdict, reason.into()) }
-    }
+    /// What to try next, where the verdict is not certain.
+    pub advice: Option<Advice>,
 }

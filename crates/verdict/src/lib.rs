@@ -1,13 +1,25 @@
 //! Judges a measured run: every rule that turns samples into a verdict, as pure functions.
 //!
-//! Reads no clock, no socket and no file, so that each rule is tested on recorded numbers.
+//! Reads no clock, no socket and no file, so that each rule is tested on recorded numbers. A rule computes signals from the
+//! samples; a decision table turns them into a cause, which is a value; verdict, advice and reason follow from the cause.
 //!
 //! - [`audit`]: judges what an attack on a server recorded, and decides when it has recorded enough.
+//! - [`flood`]: judges what our own client observed, where it did not read or read slowly.
+//! - [`demo`]: judges one side of the demo, whose client stops at a known time.
+//! - [`trend`]: finds the direction of a series of measurements in spite of outliers.
 
 #![forbid(unsafe_code)]
 
+mod advice;
 pub mod audit;
+pub mod demo;
+pub mod flood;
 mod judgement;
-mod trend;
+pub mod trend;
 
+pub use advice::Advice;
 pub use judgement::Judgement;
+
+/// Seconds without progress from which on a producer counts as held back. Shorter waits are normal: the kernel wakes a writer only
+/// when a third of its send buffer is free, and progress on loopback has gaps of up to 0.2 s.
+pub const HELD_BACK_SECONDS: f64 = 0.5;

@@ -116,7 +116,7 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
     ///
     /// # Errors
     /// [`Error::Interrupted`]: what was seen until then allows no verdict.
-    pub(super) fn run(mut self) -> Result<(Judgement, Evidence, Vec<Sample>), Error> {
+    pub(super) fn run(mut self) -> Result<(Judgement<audit::Cause>, Evidence, Vec<Sample>), Error> {
         self.scene.begin();
         self.observe(false);
         loop {
@@ -125,7 +125,7 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
             let judgement = audit::judge(&self.evidence);
             let is_over = self.evidence.disconnect.is_some()
                 || self.samples.last().is_some_and(|last| last.t >= self.evidence.max_duration);
-            if !judgement.wants_second_pass || is_over {
+            if is_over || !audit::wants_second_pass(&self.evidence) {
                 return Ok((judgement, self.evidence, self.samples));
             }
         }

@@ -179,7 +179,7 @@ impl AuditConfig {
 #[derive(Debug, Clone)]
 pub struct AuditOutcome {
     /// The verdict, with its reason.
-    pub judgement: Judgement,
+    pub judgement: Judgement<audit::Cause>,
     /// The evidence for it.
     pub evidence: Evidence,
     /// All samples, those of the drain included.

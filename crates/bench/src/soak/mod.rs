@@ -8,7 +8,7 @@
 //!   v
 //! sample.rs    the server during the crowd, and idle after all have left
 //!   v
-//! record.rs    the table      trend.rs, verdict.rs  what leaked
+//! record.rs    the table      verdict.rs   what leaked
 //! ```
 //!
 //! Leaks are measured while nothing else moves: after each crowd all peers leave, and the server is compared
@@ -22,7 +22,6 @@ mod peer;
 mod plan;
 mod record;
 mod sample;
-mod trend;
 mod verdict;
 mod world;
 

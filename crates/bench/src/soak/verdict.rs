@@ -1,8 +1,9 @@
 //! The rule of what counts as a leak: a pure function of the measured values.
 
+use echoctl_verdict::trend::{Series, Trend};
+
 use super::record::{Record, Round, mib};
 use super::sample::Endings;
-use super::trend::Trend;
 use super::world::Tally;
 
 /// All findings, one sentence each; empty when the server is as it was before.
@@ -74,7 +75,7 @@ fn rising_memory(record: &Record) -> Option<String> {
 pub(super) fn memory_trend(record: &Record) -> Option<(Trend, f64)> {
     let points: Vec<_> =
         record.tenths.iter().map(|round| (round.opened as f64, round.rest.memory as f64)).collect();
-    let trend = Trend::of(&points)?;
+    let trend = Series::new(points.iter().copied()).trend()?;
     Some((trend, trend.slope * (points.last()?.0 - points.first()?.0)))
 }
 

@@ -1,5 +1,6 @@
 //! The commands, one file or folder each: its arguments, whose doc comments are the help, its run, and what it prints.
 
+mod advice;
 pub(crate) mod audit;
 pub(crate) mod compare;
 pub(crate) mod completions;

@@ -13,7 +13,6 @@
 //! [`run`] runs it and passes each moment to its caller; [`story`] has the texts; [`page()`] makes the report.
 
 mod chart;
-mod judge;
 mod outcome;
 mod page;
 mod plan;

@@ -7,10 +7,10 @@ use echoctl_client::{Config, Flood, Outcome, Rate, Reading};
 use echoctl_observe::{ProcessTree, Sampler};
 use echoctl_record::{Queues, Sample, Summary, peak_during};
 use echoctl_trial::{ChildServer, summary, watched};
+use echoctl_verdict::demo;
 use tokio::task::JoinHandle;
 
-use super::judge::judge;
-use super::{Plan, SideOutcome};
+use super::{Phase, Plan, SideOutcome};
 use crate::Error;
 
 /// Which of the two servers.
@@ -107,12 +107,13 @@ impl Running {
         let memory = |sample: &Sample| sample.server_memory;
         let first = self.samples.iter().find_map(memory);
         let most = self.samples.iter().filter_map(memory).max();
-        let (verdict, reason) = judge(&self.plan, &self.samples);
+        let stall = self.plan.began(Phase::Stopped)..self.plan.resumes_at();
+        let judgement = demo::judge(stall, &self.samples);
         let summary = Summary {
             server_pid: Some(self.server.pid()),
             server_memory_growth: most.zip(first).map(|(most, first)| most - first),
-            verdict: Some(verdict),
-            reason: Some(reason),
+            verdict: Some(judgement.verdict),
+            reason: Some(judgement.reason),
             ..summary(&outcome, self.server.addr().to_string())
         };
         let mut side = SideOutcome { summary, samples: self.samples };

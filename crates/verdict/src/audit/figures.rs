@@ -3,7 +3,6 @@
 use echoctl_record::{Drain, Evidence, StopReason};
 use serde::{Deserialize, Serialize};
 
-use super::limits::{MIN_INPUT, WATCH};
 use super::signals::Signals;
 
 /// The numbers of an attack. Sizes in bytes, times in seconds; `None` where something was not visible or not counted.
@@ -50,29 +49,26 @@ pub struct Figures {
 
 /// The numbers of this attack; all 0 if nothing was recorded.
 pub fn figures(evidence: &Evidence) -> Figures {
-    let (Some(signals), Some(last)) = (Signals::of(evidence), evidence.points.last()) else {
+    let signals = Signals::of(evidence);
+    if signals.is_empty() {
         return Figures::default();
-    };
-    let amplification =
-        (signals.server_read > 0).then(|| signals.server_written as f64 / signals.server_read as f64);
-    let is_flood =
-        evidence.repeats && signals.server_read >= MIN_INPUT.min(evidence.budget) && signals.stalled < WATCH;
-    let is_like_input =
-        evidence.echo && evidence.repeats && signals.server_written <= signals.server_read.saturating_mul(2);
+    }
+    let (read, written, last) = (signals.read(), signals.written(), signals.last.sample);
+    let is_like_input = evidence.echo && evidence.repeats && written <= read.saturating_mul(2);
+    let kept_reading = signals.has_accepted_much() && !signals.has_stalled();
     Figures {
-        accepted: last.sample.server_received.unwrap_or(last.sample.produced),
-        server_read: signals.server_read,
-        server_written: signals.server_written,
-        inside_server: (is_like_input && last.sample.server_written.is_some())
-            .then(|| signals.server_read.saturating_sub(signals.server_written)),
+        accepted: last.server_received.unwrap_or(last.produced),
+        server_read: read,
+        server_written: written,
+        inside_server: (is_like_input && last.server_written.is_some()).then(|| read.saturating_sub(written)),
         drained: evidence.drain.as_ref().map(|drain| drain.bytes),
         drained_beyond_kernels: evidence.drain.as_ref().map(Drain::beyond_kernels),
-        memory_growth: signals.peak,
-        slope: signals.retained.filter(|_| is_flood),
-        amplification,
+        memory_growth: signals.peak(),
+        slope: signals.retained().filter(|_| kept_reading),
+        amplification: (read > 0).then(|| written as f64 / read as f64),
         kernel_memory: evidence.points.iter().filter_map(|point| point.sample.kernel_memory).max(),
         stalled_seconds: signals.stalled,
-        attack_seconds: signals.t,
+        attack_seconds: signals.t(),
         lost: lost(evidence),
     }
 }

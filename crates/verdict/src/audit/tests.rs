@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use echoctl_record::{Evidence, Point, Sample, Verdict};
+use echoctl_record::{Point, Sample, Verdict};
 use serde::Deserialize;
 
 use super::*;
@@ -98,7 +98,7 @@ fn each_doubtful_verdict_has_advice() {
     for (name, Recording { evidence, .. }) in recordings() {
         let judgement = judge(&evidence);
         if matches!(judgement.verdict, Verdict::Slow | Verdict::Inconclusive) {
-            assert!(judgement.try_next.is_some(), "{name}");
+            assert!(judgement.advice.is_some(), "{name}");
         }
         assert!(!judgement.reason.is_empty());
     }

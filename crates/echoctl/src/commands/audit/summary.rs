@@ -7,6 +7,8 @@ use echoctl_record::{SCHEMA_VERSION, Verdict};
 use echoctl_verdict::audit::{Figures, figures};
 use serde::Serialize;
 
+use crate::commands::advice;
+
 /// The result. Sizes are in bytes, times in seconds; absent means not visible here or not counted.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Summary {
@@ -86,7 +88,7 @@ impl Summary {
             schema_version: SCHEMA_VERSION,
             verdict: attack.judgement.verdict,
             reason: attack.judgement.reason.clone(),
-            try_next: attack.judgement.try_next.clone(),
+            try_next: attack.judgement.advice.map(advice::text),
             target: target.to_owned(),
             addr,
             preset: preset.to_owned(),

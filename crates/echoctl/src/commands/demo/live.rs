@@ -6,6 +6,7 @@ use echoctl_lab::demo::{self, Moment, Phase, Plan, in_kernel, story};
 use echoctl_observe::machine;
 use echoctl_record::{Bytes, Rate, Sample, Seconds, SocketLimits};
 use echoctl_report::digits::large;
+use echoctl_verdict::HELD_BACK_SECONDS;
 
 use crate::output;
 use crate::output::Styled;
@@ -122,11 +123,11 @@ impl Figure {
             trend,
             sent: format!("written   {}", Bytes(now.produced)),
             received: format!("read back {}", Bytes(now.consumed)),
-            held: match held > 0.4 {
+            held: match held >= HELD_BACK_SECONDS {
                 true => format!("client held back for {}", Seconds(held)),
                 false => String::new(),
             },
-            kernel: match in_kernel(now, limits).filter(|_| held > 0.4) {
+            kernel: match in_kernel(now, limits).filter(|_| held >= HELD_BACK_SECONDS) {
                 Some(kernel) => format!("{kernel} wait in the kernel"),
                 None => String::new(),
             },

@@ -2,17 +2,14 @@
 //!
 //! - [`args`]: the options.
 //! - [`session`]: the run, sampled 20 times per second.
-//! - [`stall`]: how long the producer was held back at the end; [`judge`]: the verdict on the server.
 //! - [`progress`]: the live view, lines or JSON while it runs.
 //! - [`target`]: the server's processes; [`other_clients`]: what other clients send to it.
 //! - [`summary`]: the result, and the exit code.
 
 mod args;
-mod judge;
 mod other_clients;
 mod progress;
 mod session;
-mod stall;
 mod summary;
 mod target;
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use echoctl_observe::SocketDiag;
+use echoctl_verdict::flood::OtherInput;
 
 /// The server's connections that are not ours. Linux only: elsewhere the kernel does not list them.
 pub(super) struct OtherClients {
@@ -16,15 +17,6 @@ pub(super) struct OtherClients {
     before: u64,
     most: OtherInput,
     next: Instant,
-}
-
-/// What other clients did during the flood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct OtherInput {
-    /// Bytes that the server's kernel received from them.
-    pub(super) received: u64,
-    /// Connections that were open at that moment.
-    pub(super) connections: u64,
 }
 
 impl OtherClients {

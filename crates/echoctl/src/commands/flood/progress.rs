@@ -7,6 +7,7 @@ use echoctl_client::{Config, Rate, Reading, Totals};
 use echoctl_observe::{Observation, Occupancy, PathState};
 use echoctl_record::{Bytes, Queues, Sample, Seconds};
 use echoctl_report::path::{Context, Fill, Kernels, PathView, does_not_hold};
+use echoctl_verdict::HELD_BACK_SECONDS;
 
 use super::args::Args;
 use crate::output::{is_live, offer_json, offer_note, terminal_size};
@@ -174,7 +175,7 @@ fn kernels(path: &PathState) -> Kernels {
 
 /// A wait that is worth a remark, in seconds.
 fn shown_wait(time: Option<Duration>) -> Option<f64> {
-    time.filter(|time| *time >= HELD_BACK).map(|time| time.as_secs_f64())
+    time.map(|time| time.as_secs_f64()).filter(|&time| time >= HELD_BACK_SECONDS)
 }
 
 /// The load and the reader in a few words.
@@ -199,6 +200,3 @@ fn what(config: &Config) -> String {
 
 /// Seconds between two frames: figures that change faster cannot be read.
 const REDRAW_SECONDS: f64 = 0.2;
-
-/// Shorter waits are normal for the kernel's queues.
-const HELD_BACK: Duration = Duration::from_millis(500);

@@ -10,9 +10,10 @@ use echoctl_client::{Config, Connection, Ending, Flood, Outcome, Phase, Rate, Re
 use echoctl_observe::{MAX_PER_SAMPLE, MemoryShare, Observation, Sampler, TcpState};
 use echoctl_record::{Machine, Point, Queues, Sample, decimate};
 use echoctl_trial::watched;
+use echoctl_verdict::flood::OtherInput;
 
 use super::args::Args;
-use super::other_clients::{OtherClients, OtherInput};
+use super::other_clients::OtherClients;
 use super::progress::{ProgressView, Update};
 use super::target::Target;
 use crate::exit::Failure;

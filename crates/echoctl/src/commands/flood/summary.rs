@@ -6,12 +6,13 @@ use echoctl_client::{CloseKind, Config, Drain, Ending, Outcome, Reading};
 use echoctl_observe::KernelBuffering;
 use echoctl_record::{Bytes, DisconnectKind, Evidence, Queues, Rate, Seconds, Summary, Verdict};
 use echoctl_report::{path, wrap};
-use echoctl_verdict::Judgement;
+use echoctl_verdict::flood::{self, Cause, Observed, Reader};
+use echoctl_verdict::{HELD_BACK_SECONDS, Judgement};
 
-use super::judge::{Observed, judge, since_it_stopped_reading};
 use super::session::{Session, was_closed};
 use crate::cli::called;
 use crate::cli::help::renamed;
+use crate::commands::advice;
 use crate::consent::ECHO_HINT;
 use crate::exit::Exit;
 use crate::output::{self, ignore_broken_pipe, json_line, print, terminal_size};
@@ -24,7 +25,7 @@ impl Session {
         let printed = match self.json {
             true => json_line("summary", &summary),
             false => {
-                let try_next = judgement.and_then(|judgement| judgement.try_next);
+                let try_next = judgement.and_then(|judgement| judgement.advice).map(advice::text);
                 self.print(outcome, &summary, try_next)
             }
         };
@@ -50,7 +51,7 @@ impl Session {
     }
 
     /// The verdict on the server, if the run was a test of it.
-    fn judgement(&self, outcome: &Outcome) -> Option<Judgement> {
+    fn judgement(&self, outcome: &Outcome) -> Option<Judgement<Cause>> {
         let tested = !matches!(self.config.reading, Reading::All | Reading::Pause { .. });
         if !tested || self.points.is_empty() {
             return None;
@@ -69,10 +70,6 @@ impl Session {
             None if self.closed_by_server => Some((DisconnectKind::Closed, self.last.t)),
             found => found,
         };
-        let mut points = self.points.clone();
-        if let Reading::For(_) = self.config.reading {
-            since_it_stopped_reading(&mut points);
-        }
         let evidence = Evidence {
             repeats: true,
             echo: true,
@@ -84,31 +81,25 @@ impl Session {
             memory_limit: self.memory.limit,
             hidden_upstream: false,
             is_relay: false,
-            points,
+            points: self.points.clone(),
             disconnect: ending.map(|(kind, t)| echoctl_record::Disconnect { t, kind }),
             drain: None,
         };
-        let longest_wait = outcome.totals.longest_stall.as_secs_f64();
-        // What was consumed before the reader stopped was never in a queue of this test.
-        let mut read = self.peak.server_read.unwrap_or(0);
-        if let Reading::For(_) = self.config.reading {
-            read = read.saturating_sub(self.points.last().map_or(0, |last| last.sample.consumed));
-        }
         let observed = Observed {
-            longest_wait,
-            read,
+            reader: match self.config.reading {
+                Reading::For(_) => Reader::Stopped,
+                _ => Reader::Starved,
+            },
+            longest_wait: outcome.totals.longest_stall.as_secs_f64(),
+            read: self.peak.server_read.unwrap_or(0),
             unwritten: self.most_inside.unwrap_or(0),
             growth: self.most_growth(),
             others: self.other_input(),
         };
-        let mut judgement = judge(&evidence, observed);
-        if let Reading::For(_) = self.config.reading {
-            judgement.reason.insert_str(0, "once the reader had stopped, ");
-        }
-        Some(judgement)
+        Some(flood::judge(evidence, observed))
     }
 
-    fn summary(&self, outcome: &Outcome, judgement: Option<&Judgement>) -> Summary {
+    fn summary(&self, outcome: &Outcome, judgement: Option<&Judgement<Cause>>) -> Summary {
         Summary {
             server_pid: self.pids.first().copied(),
             server_memory_growth: self.most_growth(),
@@ -225,7 +216,7 @@ impl Session {
             format!("{sent} were sent and {} read.", Bytes(summary.consumed))
         };
         text.extend(outcome.drain.map(|drain| drained(drain, self.config.reading)));
-        if summary.stalled_seconds >= 0.5 {
+        if summary.stalled_seconds >= HELD_BACK_SECONDS {
             let longest = Seconds(summary.stalled_seconds);
             let total = self.total_wait();
             let held_back = match total > summary.stalled_seconds + LONGEST_OF_MANY {

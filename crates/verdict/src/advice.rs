@@ -1,0 +1,48 @@
+//! What to try next after a verdict that is not certain, as a value: the program that runs the test knows its own options.
+
+/// What to try next.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Advice {
+    /// Run the same test again.
+    RunAgain,
+    /// Run it for this long.
+    WatchLonger {
+        /// The duration.
+        seconds: f64,
+    },
+    /// Check that the input fits the server's protocol; if it does, run it for this long.
+    CheckInputOrWatchLonger {
+        /// The duration.
+        seconds: f64,
+    },
+    /// Check that the input fits the protocol; if it does, use a request with a long reply, or one that is sent repeatedly.
+    CheckInputOrRequest,
+    /// Check that the input fits the protocol, which may need a greeting.
+    CheckGreeting,
+    /// Use a request whose reply exceeds the kernels' queues.
+    RequestLargerReply,
+    /// Send several times more.
+    SendMore,
+    /// Send many times more and faster, or use a request with a larger reply.
+    SendMuchMore,
+    /// Send more, so that garbage is collected and a trend shows, or use a request with a larger reply.
+    SendMoreForTrend,
+    /// Send less, so that draining finishes.
+    SendLess,
+    /// Read less or send more.
+    AddPressure,
+    /// Make the server's memory visible.
+    ShowMemory,
+    /// The same, or let an audit start the server.
+    ShowMemoryOrAudit,
+    /// Test where more memory is available, or with a higher limit.
+    GiveMoreMemory,
+    /// Test the process that produces the data.
+    AuditProducer,
+    /// Test the server behind this one.
+    AuditUpstream,
+    /// Restart the server and audit it, which drains what is pending.
+    AuditInstead,
+    /// Test while no other client sends.
+    RunWithoutOthers,
+}

@@ -1,0 +1,101 @@
+//! Decides during an attack: how much to send, when the evidence suffices, and what the draining has to show.
+
+use echoctl_record::{DisconnectKind, Evidence, Point};
+
+use super::cause::Cause;
+use super::limits::*;
+use super::signals::{Signals, answer_ratio};
+use super::table::classify;
+
+/// Bytes of input that may be sent by now: the budget, or without limit where the budget did not suffice for a verdict.
+pub fn allowance(evidence: &Evidence) -> u64 {
+    let signals = Signals::of(evidence);
+    if signals.read() >= evidence.budget && wants_more(&signals) { u64::MAX } else { evidence.budget }
+}
+
+/// Whether the server closed the connection immediately, without having read anything.
+pub fn was_refused(evidence: &Evidence) -> bool {
+    let accepted_nothing =
+        evidence.points.iter().all(|point| point.server_read() == 0 && point.server_written() == 0);
+    accepted_nothing
+        && evidence
+            .disconnect
+            .is_some_and(|disconnect| disconnect.kind != DisconnectKind::Crashed && disconnect.t < 1.0)
+}
+
+/// Whether neither input nor output is moving now.
+pub fn is_stalled(evidence: &Evidence) -> bool {
+    Signals::of(evidence).stalled >= SETTLE
+}
+
+/// Whether the evidence is sufficient, so that the slow reader may read.
+pub fn is_enough(evidence: &Evidence) -> bool {
+    match Signals::of(evidence) {
+        s if s.is_empty() => false,
+        s if s.is_disconnected() || s.t() >= evidence.max_duration || s.exceeds_memory_cap() => true,
+        s if s.has_stalled() => s.is_at_rest() || !s.sees_memory(),
+        s => evidence.repeats && s.read() >= evidence.budget && !wants_more(&s),
+    }
+}
+
+/// Whether a second attack after the draining would be more conclusive: garbage is collected by then, a queue is not.
+pub fn wants_second_pass(evidence: &Evidence) -> bool {
+    let signals = Signals::of(evidence);
+    let has_time = signals.t() < evidence.max_duration;
+    match classify(&signals) {
+        Cause::Retained | Cause::RetainedUnsteadily => has_time && !has_sent_enough(&signals),
+        Cause::RetainedAPart => has_time,
+        _ => false,
+    }
+}
+
+/// Bytes beyond the kernels' buffering that prove a queue when they are drained.
+pub fn proves_queue_above(evidence: &Evidence) -> u64 {
+    // A relay has two more sockets, with kernel queues of their own.
+    evidence.kernel_buffering.saturating_add(evidence.kernel_buffering / 4)
+}
+
+/// Output that only the kernels had buffered at the end of the attack: what was written and not read, and the replies to
+/// what the server had not read yet.
+pub fn in_kernels(evidence: &Evidence) -> u64 {
+    let Some(last) = evidence.points.last() else { return 0 };
+    let unread = last.sample.produced.saturating_sub(last.server_read()) as f64;
+    let answers = answer_ratio(&evidence.points).unwrap_or(1.0) * unread;
+    last.server_written().saturating_sub(last.sample.consumed).saturating_add(answers as u64)
+}
+
+/// Whether the verdict depends on the draining: the server accepted everything and replied to some of it.
+pub fn depends_on_drain(evidence: &Evidence) -> bool {
+    let signals = Signals::of(evidence);
+    evidence.repeats
+        && !signals.is_disconnected()
+        && !signals.has_stalled()
+        && signals.written() > GREETING_BYTES
+}
+
+/// Memory at which the attack ends, given its last point. More is not needed for any verdict.
+pub fn memory_cap(evidence: &Evidence, last: &Point) -> u64 {
+    let base = evidence.points.first().and_then(|point| point.sample.server_memory).unwrap_or(0);
+    let growth = last.sample.produced.saturating_mul(2).saturating_add(MEMORY_CAP).min(evidence.memory_limit);
+    base.saturating_add(growth)
+}
+
+/// Whether a verdict needs more input than the budget.
+fn wants_more(signals: &Signals) -> bool {
+    let has_replies = signals.written() > GREETING_BYTES;
+    if has_sent_enough(signals) {
+        // Replies that are tiny beside the requests need many more of them to fill a kernel's queue.
+        return has_replies && (!signals.output_is_full() || signals.pending_output() < MIN_PENDING);
+    }
+    if signals.output_is_full() {
+        return signals.pending_output() < MIN_PENDING;
+    }
+    // The output has not filled the kernel's queue yet; or there is none, and memory rises all the same: garbage rises until
+    // it is collected, a queue rises without end.
+    has_replies || signals.may_retain()
+}
+
+/// Whether enough was sent that memory which still rises is not garbage.
+fn has_sent_enough(signals: &Signals) -> bool {
+    signals.read() >= signals.evidence.budget.saturating_mul(MAX_BUDGETS)
+}

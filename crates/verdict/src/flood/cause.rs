@@ -1,0 +1,62 @@
+//! Why a flood's server has its verdict, as a value: each cause has one verdict, and one advice where the verdict is not certain.
+
+use echoctl_record::Verdict;
+
+use crate::{Advice, audit};
+
+/// Why a flood's server has its verdict. What it says in words, with its figures, is in `reason.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// As an audit with this evidence.
+    Audit(audit::Cause),
+    /// It stopped reading and held the producer back.
+    StoppedReading,
+    /// It read only as fast as its replies were read.
+    ReadAsFastAsReplies,
+    /// Its memory grew with its input.
+    GrewWithInput,
+    /// Its memory grew with the input of other clients.
+    GrewWithOthers,
+    /// It buffered much input, and then held the producer back: a high limit, or a pause.
+    BufferedThenStopped,
+    /// It held the producer back, but too briefly.
+    StoppedBriefly,
+    /// It accepted its input, and its memory is not visible.
+    MemoryUnseen,
+    /// It wrote back less than it read, and its memory does not have the rest.
+    NotInMemory,
+    /// It held the producer back, but did not show that it buffers no more than before.
+    HeldBackUnproven,
+    /// No more was pending than the kernels' queues hold.
+    FitsTheKernels,
+    /// Its memory grew too much for a server that buffers nothing, and too little for one that buffers everything.
+    BufferedSome,
+}
+
+impl Cause {
+    /// The verdict that follows from it.
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Cause::Audit(cause) => cause.verdict(),
+            Cause::StoppedReading | Cause::ReadAsFastAsReplies => Verdict::Bounded,
+            Cause::GrewWithInput => Verdict::Unbounded,
+            _ => Verdict::Inconclusive,
+        }
+    }
+
+    /// What to try next, where the verdict is not certain; `by_audit` is what an audit advises.
+    pub(super) fn advice(self, by_audit: Option<Advice>) -> Option<Advice> {
+        match self {
+            Cause::Audit(_) => by_audit,
+            Cause::StoppedReading | Cause::ReadAsFastAsReplies | Cause::GrewWithInput => None,
+            Cause::GrewWithOthers => Some(Advice::RunWithoutOthers),
+            Cause::BufferedThenStopped | Cause::StoppedBriefly | Cause::HeldBackUnproven => {
+                Some(Advice::WatchLonger { seconds: 30.0 })
+            }
+            Cause::MemoryUnseen => Some(Advice::ShowMemoryOrAudit),
+            Cause::NotInMemory => Some(Advice::AuditInstead),
+            Cause::FitsTheKernels => Some(Advice::AddPressure),
+            Cause::BufferedSome => Some(Advice::SendMore),
+        }
+    }
+}
