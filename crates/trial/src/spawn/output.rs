@@ -5,6 +5,7 @@ use std::io::{PipeReader, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use echoctl_observe::{Error, start_thread};
+use echoctl_record::printable;
 
 /// The last [`RETAINED`] bytes that a command printed, stdout and stderr together.
 #[derive(Debug, Clone, Default)]
@@ -35,14 +36,12 @@ impl Output {
         retained.drain(..excess);
     }
 
-    /// The last lines as text, empty if nothing was printed.
+    /// The last lines as text that is safe to print, empty if nothing was printed.
     pub(super) fn tail(&self) -> String {
         let retained = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let text = String::from_utf8_lossy(&retained.iter().copied().collect::<Vec<u8>>()).into_owned();
         drop(retained);
-        // Control characters must not reach the user's terminal.
-        let clean = |line: &str| line.chars().filter(|c| !c.is_control() || *c == '\t').collect::<String>();
-        let lines: Vec<String> = text.lines().map(clean).filter(|line| !line.trim().is_empty()).collect();
+        let lines: Vec<_> = text.lines().map(printable).filter(|line| !line.trim().is_empty()).collect();
         lines[lines.len().saturating_sub(LINES)..].join("\n")
     }
 }
@@ -58,14 +57,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_end_is_retained_without_control_characters() {
+    fn only_the_end_is_retained_and_it_is_safe_to_print() {
         let output = Output::default();
         for i in 0..100_000 {
-            output.push(format!("line {i} \x1b[31mred\n").as_bytes());
+            output.push(format!("line {i} \x1b[31mred \u{202e}\n").as_bytes());
         }
 
         assert_eq!(output.0.lock().unwrap().len(), RETAINED);
-        assert!(output.tail().ends_with("line 99999 [31mred"));
+        assert!(output.tail().ends_with("line 99999 ␛[31mred \u{fffd}"));
         assert_eq!(output.tail().lines().count(), LINES);
     }
 }

@@ -1,13 +1,15 @@
 //! The options of `echoctl audit`.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueHint;
+use echoctl_audit::{AuditConfig, Permitted, Script};
 use echoctl_record::Verdict;
 
-use super::presets::StimulusArgs;
+use super::stimulus::StimulusArgs;
 use crate::address;
 use crate::consent::Consent;
 use crate::values;
@@ -133,6 +135,30 @@ impl Args {
         };
         self.addr.clone().or_else(from_environment)
     }
+
+    /// The attack on the server at `addr`.
+    pub(super) fn config(&self, addr: SocketAddr, script: Script, access: Access) -> AuditConfig {
+        AuditConfig {
+            connections: self.connections,
+            budget: self.bytes,
+            rate: self.rate,
+            max_duration: self.max_duration,
+            pids: self.pid.into_iter().chain(access.pids).collect(),
+            permitted: access.permitted,
+            is_fresh: access.is_fresh,
+            ..AuditConfig::new(addr, script)
+        }
+    }
+}
+
+/// Which processes a server has, and whose may be attacked.
+#[derive(Debug)]
+pub(super) struct Access {
+    /// Its processes, if the audit started them.
+    pub(super) pids: Vec<u32>,
+    pub(super) permitted: Permitted,
+    /// Whether it was started just now.
+    pub(super) is_fresh: bool,
 }
 
 /// Parses the time limit of an attack.
@@ -179,3 +205,54 @@ Examples:
   echoctl audit --request 'PING\\r\\n' 6379           any other protocol
   echoctl audit --preset redis-get:k --show-script > my.toml
   echoctl audit --script my.toml --expect bounded -- ./server";
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use echoctl_audit::Preset;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn config(options: &[&str], access: Access) -> AuditConfig {
+        let line = Line::try_parse_from([&["audit"], options].concat()).map_err(|error| error.to_string());
+        let addr = ([127, 0, 0, 1], 7007).into();
+        line.unwrap().args.config(addr, Preset::Raw.script("localhost"), access)
+    }
+
+    fn another() -> Access {
+        Access { pids: vec![7, 8], permitted: Permitted::User(1000), is_fresh: false }
+    }
+
+    #[test]
+    fn the_defaults_of_the_options_are_those_of_the_attack() {
+        let config = config(&[], another());
+
+        let default = AuditConfig::new(config.addr, Preset::Raw.script("localhost"));
+        assert_eq!((config.connections, config.budget), (default.connections, default.budget));
+        assert_eq!((config.rate, config.max_duration), (default.rate, default.max_duration));
+    }
+
+    #[test]
+    fn each_option_reaches_the_attack() {
+        let options = ["-c", "3", "-n", "2MiB", "--rate", "1MiB", "-t", "9s", "--pid", "5", "7007"];
+
+        let config = config(&options, another());
+
+        assert_eq!((config.connections, config.budget, config.rate), (3, 2 << 20, 1 << 20));
+        assert_eq!(config.max_duration, Duration::from_secs(9));
+        assert_eq!((config.pids, config.permitted), (vec![5, 7, 8], Permitted::User(1000)));
+        assert!(!config.is_fresh);
+    }
+
+    #[test]
+    fn an_attack_of_more_than_an_hour_is_refused() {
+        assert!(attack_time("1h").is_ok());
+        assert!(attack_time("3601s").is_err());
+    }
+}

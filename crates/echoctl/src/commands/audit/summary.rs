@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use echoctl_audit::{AuditConfig, AuditOutcome};
+use echoctl_audit::{AuditConfig, AuditOutcome, BystanderStats};
 use echoctl_record::{SCHEMA_VERSION, Verdict};
 use echoctl_verdict::audit::{Figures, figures};
 use serde::Serialize;
@@ -29,12 +29,8 @@ pub(super) struct Summary {
     pub(super) figures: Figures,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) damaged_at: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) bystander: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) bystander_p99: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) bystander_max: Option<f64>,
+    #[serde(flatten)]
+    bystander: Option<Bystander>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) server: Option<String>,
     pub(super) pids: Vec<u32>,
@@ -69,14 +65,48 @@ pub(super) struct Projection {
     pub(super) kernel_memory: Option<u64>,
 }
 
+/// Whether another client was served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Service {
+    Served,
+    Starved,
+}
+
+/// How a healthy client was served.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Bystander {
+    bystander: Service,
+    bystander_p99: f64,
+    bystander_max: f64,
+}
+
+impl From<BystanderStats> for Bystander {
+    fn from(stats: BystanderStats) -> Bystander {
+        Bystander {
+            bystander: if stats.is_starved() { Service::Starved } else { Service::Served },
+            bystander_p99: stats.p99,
+            bystander_max: stats.longest,
+        }
+    }
+}
+
+/// What was audited, in words.
+#[derive(Debug)]
+pub(super) struct Names {
+    /// The command that started the server, or its address.
+    pub(super) target: String,
+    /// What was sent: `echo`.
+    pub(super) preset: String,
+    /// The same for a headline: `preset echo`.
+    pub(super) label: String,
+}
+
 impl Summary {
     pub(super) fn new(
         attack: &AuditOutcome,
-        target: &str,
-        addr: SocketAddr,
-        preset: &str,
-        label: String,
         config: &AuditConfig,
+        names: Names,
         project: Option<u64>,
     ) -> Summary {
         let figures = figures(&attack.evidence);
@@ -88,22 +118,17 @@ impl Summary {
             schema_version: SCHEMA_VERSION,
             verdict: attack.judgement.verdict,
             reason: attack.judgement.reason.clone(),
-            try_next: attack.judgement.advice.map(advice::text),
-            target: target.to_owned(),
-            addr,
-            preset: preset.to_owned(),
-            label,
+            try_next: attack.judgement.advice.map(advice::text_for_audit),
+            target: names.target,
+            addr: config.addr,
+            preset: names.preset,
+            label: names.label,
             connections: config.connections,
             bytes: config.budget,
             seconds: attack.seconds,
             figures,
             damaged_at: attack.evidence.drain.as_ref().and_then(|drain| drain.damaged_at),
-            bystander: attack
-                .bystander
-                .as_ref()
-                .map(|stats| if stats.is_starved() { "starved" } else { "served" }),
-            bystander_p99: attack.bystander.as_ref().map(|stats| stats.p99),
-            bystander_max: attack.bystander.as_ref().map(|stats| stats.longest),
+            bystander: attack.bystander.map(Bystander::from),
             server: attack.server.clone(),
             pids: attack.pids.clone(),
             upstreams: attack.upstreams.clone(),

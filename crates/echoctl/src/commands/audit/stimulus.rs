@@ -51,51 +51,40 @@ pub(super) struct StimulusArgs {
     repeat: bool,
 }
 
+/// What is sent, with its names.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    /// Its name in reports: `echo`.
+    pub(super) name: String,
+    /// Its name in a headline: `preset echo`.
+    pub(super) label: String,
+    pub(super) script: Script,
+}
+
 impl StimulusArgs {
-    /// The script, and its name in reports.
+    /// What is sent to a server that requests call `host`.
     ///
     /// # Errors
     /// Exit 2 when the file or the request is invalid.
-    pub(super) fn script(&self, host: &str) -> Result<(String, Script), Failure> {
+    pub(super) fn chosen(&self, host: &str) -> Result<Chosen, Failure> {
         if let Some(path) = &self.script {
             let script = Script::read(path).map_err(|error| Failure::new(Exit::Usage, error))?;
             let kind = script.stimulus.kind.clone();
-            return Ok((kind.unwrap_or_else(|| path.display().to_string()), script));
+            let name = kind.unwrap_or_else(|| path.display().to_string());
+            return Ok(Chosen { label: format!("script {name}"), name, script });
         }
         if let Some(request) = &self.request {
-            let payload = match request.strip_prefix('@') {
-                Some(path) => {
-                    Payload::read(Path::new(path)).map_err(|error| Failure::new(Exit::Usage, error))?
-                }
-                None => {
-                    let bytes = unescape(request)
-                        .map_err(|error| Failure::usage(format_args!("--request: {error}")))?;
-                    let part = String::from_utf8(bytes)
-                        .map_or_else(|error| Part::Hex(error.into_bytes()), Part::Text);
-                    Payload::new(vec![part])
-                }
-            };
-            if payload.is_empty() {
-                return Err(Failure::usage("--request: the request is empty"));
-            }
-            let (kind, send) = if self.once {
+            let payload = payload(request)?;
+            let (name, send) = if self.once {
                 ("request once", SendMode::Once(payload))
             } else {
                 ("request", SendMode::Repeat(payload))
             };
-            let stimulus = Stimulus { kind: Some(kind.to_owned()), send };
-            return Ok((kind.to_owned(), Script::new(stimulus)));
+            let script = Script::new(Stimulus { kind: Some(name.to_owned()), send });
+            return Ok(Chosen { name: name.to_owned(), label: name.to_owned(), script });
         }
-        Ok((self.preset.to_string(), self.preset.script(host)))
-    }
-
-    /// What is sent, for a headline, given the name from [`script`](StimulusArgs::script): `preset echo`.
-    pub(super) fn label(&self, name: &str) -> String {
-        match (&self.script, &self.request) {
-            (Some(_), _) => format!("script {name}"),
-            (None, Some(_)) => name.to_owned(),
-            (None, None) => format!("preset {name}"),
-        }
+        let name = self.preset.to_string();
+        Ok(Chosen { label: format!("preset {name}"), name, script: self.preset.script(host) })
     }
 
     /// The failure of an attack. If a step of a preset got no answer, it names the protocol that the server may not speak.
@@ -119,6 +108,24 @@ impl StimulusArgs {
             _ => failure(error),
         }
     }
+}
+
+/// The bytes of `--request`.
+fn payload(request: &str) -> Result<Payload, Failure> {
+    let payload = match request.strip_prefix('@') {
+        Some(path) => Payload::read(Path::new(path)).map_err(|error| Failure::new(Exit::Usage, error))?,
+        None => {
+            let bytes =
+                unescape(request).map_err(|error| Failure::usage(format_args!("--request: {error}")))?;
+            let part =
+                String::from_utf8(bytes).map_or_else(|error| Part::Hex(error.into_bytes()), Part::Text);
+            Payload::new(vec![part])
+        }
+    };
+    if payload.is_empty() {
+        return Err(Failure::usage("--request: the request is empty"));
+    }
+    Ok(payload)
 }
 
 /// The long help of `--preset`, with a line per preset.
