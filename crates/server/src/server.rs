@@ -4,7 +4,6 @@ use std::fs;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,32 +26,30 @@ use crate::table::{CloseCause, Shared, maintenance};
 /// use echoctl_server::{Config, Server};
 ///
 /// let addr = "127.0.0.1:0".parse().unwrap();
-/// let server = Server::bind(Config { addr, ..Config::default() }, |event| eprintln!("{event:?}")).unwrap();
+/// let server = Server::bind(Config { addr, ..Config::default() }).unwrap();
 /// assert_ne!(server.local_addr().port(), 0, "the kernel chose one");
 ///
 /// let runtime = echoctl_server::runtime(None).unwrap();
-/// let totals = runtime.block_on(server.run(async {})).unwrap();
-/// assert_eq!(totals.accepted, 0, "it was asked to shut down immediately");
+/// let shutdown = async {}; // it is asked to shut down immediately
+/// let stats = runtime.block_on(server.serve(|event| eprintln!("{event:?}"), shutdown)).unwrap();
+/// assert_eq!(stats.accepted, 0);
 /// ```
 #[derive(Debug)]
 pub struct Server {
+    config: Config,
     listener: TcpListener,
     listening: Listening,
-    shared: Arc<Shared>,
 }
 
 impl Server {
-    /// Checks the settings and listens. `emit` is called with every event, on the threads that serve, so it must return
-    /// immediately (see [`Event`]).
+    /// Checks the settings and listens. From now on the kernel completes handshakes.
     ///
     /// # Errors
     /// If the settings are invalid, or the server cannot listen on the address.
-    pub fn bind(config: Config, emit: impl Fn(Event) + Send + Sync + 'static) -> Result<Server, Error> {
+    pub fn bind(config: Config) -> Result<Server, Error> {
         config.check()?;
-        let listener = listener::listen(&config)?;
-        let listening = listener::describe(&listener, &config)
-            .map_err(|source| Error::Listen { addr: config.addr, source })?;
-        Ok(Server { listener, listening, shared: Arc::new(Shared::new(config, Arc::new(emit))) })
+        let (listener, listening) = listener::listen(&config)?;
+        Ok(Server { config, listener, listening })
     }
 
     /// Its address, with the port that the kernel chose for port 0.
@@ -60,19 +57,31 @@ impl Server {
         self.listening.addr
     }
 
+    /// Its settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Serves until `shutdown` completes, then answers what has arrived, waits for peers to read the replies (at most
     /// [`drain`](Config::drain)), and returns the totals. Must run on a tokio runtime with I/O and time (see [`runtime`]).
     ///
+    /// `emit` is called with every event, on the threads that serve, so it must return immediately (see [`Event`]).
+    ///
     /// # Errors
     /// If the runtime cannot register the listening socket, or a thread cannot be started.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Stats, Error> {
-        let Server { listener, listening, shared } = self;
+    pub async fn serve(
+        self,
+        emit: impl Fn(Event) + Send + Sync + 'static,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<Stats, Error> {
+        let Server { config, listener, listening } = self;
         let addr = listening.addr;
         let listener =
             tokio::net::TcpListener::from_std(listener).map_err(|source| Error::Listen { addr, source })?;
-        let backend = IoBackend::start(shared.config.io)
-            .map_err(|source| Error::Start { what: "serving thread", source })?;
-        shared.workers.store(Handle::current().metrics().num_workers(), Relaxed);
+        let backend =
+            IoBackend::start(config.io).map_err(|source| Error::Start { what: "serving thread", source })?;
+        let workers = Handle::current().metrics().num_workers();
+        let shared = Arc::new(Shared::new(config, workers, Box::new(emit)));
         let maintenance = tokio::spawn(maintenance::run(shared.clone()));
         (shared.emit)(Event::Listening(listening));
 

@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use echoctl_proto::Framing;
-use echoctl_server::{CloseReason, Config, Error, Event, Io, MinRate, Policy, Server, runtime};
+use echoctl_server::{CloseReason, Config, Error, Io, MinRate, Policy, Server, runtime};
 use support::*;
 
 #[test]
@@ -174,7 +174,7 @@ fn the_error_for_a_port_in_use_names_the_address() {
     let server = TestServer::with(Policy::Await);
 
     let config = Config { addr: server.addr, ..Config::default() };
-    let error = Server::bind(config, |_: Event| ()).expect_err("the port is in use");
+    let error = Server::bind(config).expect_err("the port is in use");
 
     assert!(matches!(error, Error::AddressInUse { addr } if addr == server.addr), "{error}");
     assert!(error.to_string().contains(&server.addr.to_string()), "{error}");

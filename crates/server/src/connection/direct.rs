@@ -68,7 +68,7 @@ mod tests {
     #[tokio::test]
     async fn a_busy_connection_yields_after_a_quantum() {
         let config = Config { framing: Framing::Raw, ..Config::default() };
-        let shared = Arc::new(Shared::new(config, Arc::new(|_| ())));
+        let shared = Arc::new(Shared::new(config, 0, Box::new(|_| ())));
         let (connection, index) = busy_connection(&shared);
         let received = || shared.table.entry(index).totals().received;
 

@@ -9,22 +9,21 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::event::Listening;
 
-/// Listens according to the settings, in non-blocking mode.
-pub(crate) fn listen(config: &Config) -> Result<TcpListener, Error> {
+/// Listens according to the settings, in non-blocking mode. Returns also where, and the buffers that connections will have.
+pub(crate) fn listen(config: &Config) -> Result<(TcpListener, Listening), Error> {
     let addr = config.addr;
-    bound(config).map(TcpListener::from).map_err(|source| match source.kind() {
+    let listening = || {
+        let socket = bound(config)?;
+        let listening = Listening {
+            send_buffer: config.send_buffer.and_then(|_| socket.send_buffer_size().ok()),
+            receive_buffer: config.receive_buffer.and_then(|_| socket.recv_buffer_size().ok()),
+            addr: socket.local_addr()?.as_socket().unwrap_or(addr),
+        };
+        Ok((socket.into(), listening))
+    };
+    listening().map_err(|source: io::Error| match source.kind() {
         io::ErrorKind::AddrInUse => Error::AddressInUse { addr },
         _ => Error::Listen { addr, source },
-    })
-}
-
-/// Where it listens, and the buffers that its connections will have.
-pub(crate) fn describe(listener: &TcpListener, config: &Config) -> io::Result<Listening> {
-    let socket = socket2::SockRef::from(listener);
-    Ok(Listening {
-        addr: listener.local_addr()?,
-        send_buffer: config.send_buffer.and_then(|_| socket.send_buffer_size().ok()),
-        receive_buffer: config.receive_buffer.and_then(|_| socket.recv_buffer_size().ok()),
     })
 }
 

@@ -4,7 +4,6 @@
 //! panic in one connection frees what it had buffered, and is reported like any other end.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
@@ -121,7 +120,7 @@ impl ConnectionHandle {
 
     /// Whether there are more threads than connections, so that no other connection waits for the thread of this one.
     pub(crate) fn has_thread_to_itself(&self) -> bool {
-        self.shared.table.open() < self.shared.workers.load(Relaxed)
+        self.shared.table.open() < self.shared.workers
     }
 
     /// The server's settings.
@@ -199,7 +198,7 @@ mod tests {
                 log.lock().unwrap().push(reason.name());
             }
         };
-        let shared = Arc::new(Shared::new(Config::default(), Arc::new(emit)));
+        let shared = Arc::new(Shared::new(Config::default(), 0, Box::new(emit)));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let index = shared.table.insert(Descriptor::of(&socket), socket.peer_addr().unwrap(), 0).unwrap();

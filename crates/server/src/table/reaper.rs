@@ -113,7 +113,7 @@ mod tests {
             let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let (socket, addr) = listener.accept().unwrap();
             socket.set_nonblocking(true).unwrap();
-            let shared = Arc::new(Shared::new(config, Arc::new(|_| ())));
+            let shared = Arc::new(Shared::new(config, 0, Box::new(|_| ())));
             let index = shared.table.insert(Descriptor::of(&socket), addr, 0).unwrap();
             let handle = ConnectionHandle::new(shared.clone(), index);
             let stalled = Stalled { shared, handle, index, socket, peer };

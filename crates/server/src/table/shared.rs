@@ -1,8 +1,8 @@
 //! State that all connections of a server share: settings, the connection table, counters, and the sink of its events.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::{ConnectionTable, Entry};
@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::event::{Event, Stats};
 
 /// Receives the server's [`Event`]s.
-pub(crate) type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
+pub(crate) type EventSink = Box<dyn Fn(Event) + Send + Sync>;
 
 /// State that all connections of a server share.
 pub(crate) struct Shared {
@@ -20,8 +20,8 @@ pub(crate) struct Shared {
     pub(crate) emit: EventSink,
     /// Milliseconds since `started`, at the last sweep of the reaper.
     clock: AtomicU32,
-    /// Number of threads that run the connections' tasks; 0 until the server runs.
-    pub(crate) workers: AtomicUsize,
+    /// Number of threads that run the connections' tasks.
+    pub(crate) workers: usize,
     started: Instant,
     /// Bytes counted against the memory limit.
     pub(crate) account: Account,
@@ -30,14 +30,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config, emit: EventSink) -> Shared {
+    pub(crate) fn new(config: Config, workers: usize, emit: EventSink) -> Shared {
         Shared {
             table: ConnectionTable::new(config.max_connections),
             account: Account::new(config.memory_limit),
             config,
             emit,
             clock: AtomicU32::new(0),
-            workers: AtomicUsize::new(0),
+            workers,
             started: Instant::now(),
             choosing: Mutex::default(),
         }

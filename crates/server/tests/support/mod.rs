@@ -37,17 +37,14 @@ impl TestServer {
             stats_every: Some(Duration::from_millis(2)),
             ..config
         };
-        let sink = log.clone();
-        let server = Server::bind(config, move |event| sink.lock().unwrap().record(event)).unwrap();
+        let server = Server::bind(config).unwrap();
         let addr = server.local_addr();
         let (stop, stopped) = oneshot::channel();
+        let sink = log.clone();
+        let emit = move |event| sink.lock().unwrap().record(event);
+        let shutdown = async { drop(stopped.await) };
         let thread = thread::spawn(move || {
-            runtime(Some(WORKERS))
-                .unwrap()
-                .block_on(server.run(async {
-                    let _ = stopped.await;
-                }))
-                .unwrap()
+            runtime(Some(WORKERS)).unwrap().block_on(server.serve(emit, shutdown)).unwrap()
         });
         TestServer { addr, log, stop: Some(stop), thread: Some(thread) }
     }

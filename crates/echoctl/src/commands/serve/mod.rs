@@ -24,9 +24,9 @@ pub(crate) fn run(args: Args) -> Outcome {
     let _ = raise_descriptor_limit();
 
     let runtime = runtime(args.workers()).map_err(failure)?;
-    let printer = printer::Printer::start(&args, &config, memory)?;
-    let drain = config.drain;
-    let server = Server::bind(config, printer.listener()).map_err(failure)?;
+    let server = Server::bind(config).map_err(failure)?;
+    let printer = printer::Printer::start(&args, server.config(), memory)?;
+    let drain = server.config().drain;
     let stdin = args.until_stdin_ends().then(read_stdin).transpose()?;
     let stdin_ended = async {
         match stdin {
@@ -38,12 +38,13 @@ pub(crate) fn run(args: Args) -> Outcome {
 
     // Before the server reports that it listens.
     interrupt::catch_signals(drain);
-    let totals = runtime.block_on(server.run(async {
+    let shutdown = async {
         tokio::select! {
             () = interrupted() => {}
             () = stdin_ended => interrupt::request_exit(),
         }
-    }));
+    };
+    let totals = runtime.block_on(server.serve(printer.listener(), shutdown));
     // Tasks that did not finish in time are not awaited again.
     runtime.shutdown_background();
     let was_read = printer.finish(totals.map_err(failure)?);
