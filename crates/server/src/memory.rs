@@ -3,7 +3,7 @@
 //! Where a system does not show it, the answer is `None`, not a guess.
 
 use std::collections::TryReserveError;
-use std::fs;
+use std::{fs, io};
 
 /// Anonymous memory of this process in RAM, in bytes: heap and stacks, without the program's code.
 pub fn anonymous_memory() -> Option<u64> {
@@ -29,6 +29,21 @@ pub(crate) fn check_available(bytes: usize) -> Result<(), TryReserveError> {
 /// Bytes that must be available when a connection's buffers grow: for small allocations of other connections at the same time, and
 /// less than what the allocator requests from the system, so that the check costs no system call.
 pub(crate) const GROWTH_HEADROOM: usize = 96 * 1024;
+
+/// Checks that there is address space for a thread, and some more.
+///
+/// The standard library allocates a signal stack for each new thread, and aborts the process if there is no memory for it, so a
+/// thread must not be started with the last of it.
+///
+/// # Errors
+/// If there is not enough.
+pub(crate) fn check_thread_headroom() -> io::Result<()> {
+    Ok(check_available(THREAD_HEADROOM)?)
+}
+
+/// Bytes of address space: a stack (2 MiB by default), a signal stack, and what other threads may allocate in the meantime. They
+/// are not touched, so the check costs two system calls.
+const THREAD_HEADROOM: usize = 4 << 20;
 
 /// Bytes of a page in the kernel's counts. Other sizes exist (16 KiB and 64 KiB on some ARM machines); there the figure, which
 /// limits nothing, is too small.

@@ -16,7 +16,7 @@ use crate::error::{ConfigError, Error, Setting};
 use crate::event::{Event, Listening, Stats};
 use crate::io::accept::{self, IoBackend};
 use crate::io::listener;
-use crate::io::threads::check_thread_headroom;
+use crate::memory::check_thread_headroom;
 use crate::sys;
 use crate::table::{CloseCause, Shared, maintenance};
 

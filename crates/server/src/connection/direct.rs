@@ -4,23 +4,11 @@
 //! waits. While the write waits, nothing is read. So the kernel's receive queue fills, its receive window closes, and the peer's
 //! own write blocks in turn. There is no queue, no limit and no decision, and at most one read is buffered.
 
-use crate::connection::Connection;
+use super::Connection;
 use crate::event::CloseReason;
 
-/// Serves one connection until it closes.
-#[allow(
-    clippy::manual_async_fn,
-    reason = "an async fn would store its argument twice: 100 bytes per connection"
-)]
-pub(crate) fn serve(mut connection: Connection) -> impl Future<Output = ()> {
-    async move {
-        let end = echo(&mut connection).await;
-        connection.close(end);
-    }
-}
-
 /// Echoes complete frames until the peer closes its direction. An incomplete frame at the end is not echoed.
-async fn echo(connection: &mut Connection) -> Result<(), CloseReason> {
+pub(super) async fn echo(connection: &mut Connection) -> Result<(), CloseReason> {
     loop {
         let complete = connection.complete_frames()?;
         if complete > 0 {
@@ -43,6 +31,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::connection::QUANTUM;
+    use crate::connection::frames::Room;
     use crate::connection::read_size::LARGE_READ;
     use crate::sys::Descriptor;
     use crate::table::ConnectionHandle;
@@ -62,7 +51,7 @@ mod tests {
         socket.set_nonblocking(true).unwrap();
         let index = shared.table.insert(Descriptor::of(&socket), peer, 0).unwrap();
         let stream = tokio::net::TcpStream::from_std(socket).unwrap();
-        (Connection::new(stream, ConnectionHandle::new(shared.clone(), index)), index)
+        (Connection::new(stream, ConnectionHandle::new(shared.clone(), index), Room::Lent), index)
     }
 
     #[tokio::test]
@@ -72,7 +61,7 @@ mod tests {
         let (connection, index) = busy_connection(&shared);
         let received = || shared.table.entry(index).totals().received;
 
-        let task = tokio::spawn(serve(connection));
+        let task = tokio::spawn(connection.serve());
         let (mut before, mut longest) = (0, 0);
         while !task.is_finished() {
             tokio::task::yield_now().await;

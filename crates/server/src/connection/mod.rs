@@ -4,9 +4,10 @@
 //! may wait calls [`before_waiting`](Connection::before_waiting) first. A connection that needs more memory than the limit leaves
 //! waits as well, [for others to close](Connection::poll_for_room), or is closed itself.
 
-pub(crate) mod direct;
+mod blocking;
+mod direct;
 pub(crate) mod frames;
-pub(crate) mod queued;
+mod queued;
 pub(crate) mod read_size;
 mod reply_queue;
 mod thread_buffer;
@@ -16,69 +17,114 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use echoctl_proto::{FrameDecoder, Full};
+use echoctl_proto::FrameDecoder;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+pub(crate) use self::blocking::{BlockingConnection, Progress};
 pub use self::reply_queue::ReplyQueue;
 
 use self::frames::{FrameBuffer, Need, Room};
 use self::read_size::{READ, ReadSize};
 use crate::event::CloseReason;
+use crate::policy::Policy;
 use crate::sys;
 use crate::table::{ConnectionHandle, NoRoom};
 
-/// A connection with a peer.
+/// A connection with a peer, by a socket of tokio's, or by [one that blocks](BlockingConnection).
 #[derive(Debug)]
-pub(crate) struct Connection {
-    // Fields are dropped in this order: the entry must be removed before the socket closes.
-    pub(crate) handle: ConnectionHandle,
-    stream: TcpStream,
-    pub(crate) frames: FrameBuffer,
+pub(crate) struct Connection<S = TcpStream> {
+    // Fields are dropped in this order: the entry must be vacated before the socket closes.
+    handle: ConnectionHandle,
+    pub(crate) stream: S,
+    frames: FrameBuffer,
     decoder: FrameDecoder,
     read_size: ReadSize,
     /// Bytes read since the connection last let others run.
     quantum_used: u32,
 }
 
-impl Connection {
-    pub(crate) fn new(stream: TcpStream, handle: ConnectionHandle) -> Connection {
+impl<S> Connection<S> {
+    pub(crate) fn new(stream: S, handle: ConnectionHandle, room: Room) -> Connection<S> {
         let config = handle.config();
-        let frames = FrameBuffer::new(config.longest_frame(), Room::Lent);
+        let frames = FrameBuffer::new(config.longest_frame(), room);
         let decoder = FrameDecoder::new(config.framing, config.longest_payload());
         Connection { handle, stream, frames, decoder, read_size: ReadSize::default(), quantum_used: 0 }
     }
 
+    /// Closes the connection, which ended with `end`.
+    pub(crate) fn close(self, end: Result<(), CloseReason>)
+    where
+        for<'s> socket2::SockRef<'s>: From<&'s S>,
+    {
+        let Connection { handle, stream, frames, .. } = self;
+        // Freed before it is counted as freed.
+        drop(frames);
+        handle.close(stream, end);
+    }
+
     /// Length of the complete frames at the front of the unread bytes; 0 if more must be read first.
-    pub(crate) fn complete_frames(&mut self) -> Result<usize, CloseReason> {
+    fn complete_frames(&mut self) -> Result<usize, CloseReason> {
         self.decoder.complete_len(self.frames.unread()).map_err(|fault| self.handle.frame_error(fault))
     }
 
+    /// Records that a read into `room` bytes returned `count`.
+    fn record_read(&mut self, count: usize, room: usize) {
+        self.read_size.record_read(count, room);
+        self.frames.commit(count);
+        self.handle.record_received(count);
+    }
+
+    /// Counts what the connection buffers now: its frame buffer, and `queued` bytes allocated elsewhere.
+    fn count_buffered(&self, queued: usize) {
+        self.handle.set_buffered(self.frames.allocated() + queued);
+    }
+}
+
+impl Connection {
+    /// Serves until the connection closes.
+    #[allow(
+        clippy::manual_async_fn,
+        reason = "an async fn would store its argument twice: 100 bytes per connection"
+    )]
+    pub(crate) fn serve(mut self) -> impl Future<Output = ()> {
+        async move {
+            let end = match self.handle.config().policy {
+                Policy::Await => direct::echo(&mut self).await,
+                // Boxed, so that a connection without a queue reserves no memory for its state.
+                policy => Box::pin(queued::echo(&mut self, policy)).await,
+            };
+            self.close(end);
+        }
+    }
+
     /// Reads what has arrived, and waits if nothing has. Returns the number of bytes, 0 at the end of the stream.
-    pub(crate) fn read(&mut self) -> impl Future<Output = Result<usize, CloseReason>> {
+    fn read(&mut self) -> impl Future<Output = Result<usize, CloseReason>> {
         poll_fn(|cx| self.poll_read(cx, 0))
     }
 
     /// Writes the oldest `count` unread bytes, and waits while the kernel accepts no more. This wait *is* the backpressure:
     /// nothing is read in the meantime.
-    pub(crate) fn write_all(&mut self, mut count: usize) -> impl Future<Output = Result<(), CloseReason>> {
+    fn write_all(&mut self, mut count: usize) -> impl Future<Output = Result<(), CloseReason>> {
         poll_fn(move |cx| {
-            while count > 0 {
-                count -= ready!(self.poll_write(cx, count))?;
+            let written = self.write_in_place(cx, 0, count)?;
+            self.frames.consume(written);
+            count -= written;
+            if count == 0 {
+                return Poll::Ready(Ok(()));
             }
-            Poll::Ready(Ok(()))
+            self.read_size.record_wait();
+            self.before_waiting(0, true)?;
+            Poll::Pending
         })
     }
 
     /// Reads once into the frame buffer. `queued` bytes are allocated elsewhere for the same peer.
-    pub(crate) fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        queued: usize,
-    ) -> Poll<Result<usize, CloseReason>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, queued: usize) -> Poll<Result<usize, CloseReason>> {
         ready!(self.poll_quantum(cx, queued))?;
         let wanted = if queued > 0 { READ } else { self.read_size.next(|| self.handle.send_queue()) };
-        if let Err(no_room) = self.count_need(wanted, queued)? {
+        let need = self.frames.need(wanted)?;
+        if let Err(no_room) = self.count_need(need, queued) {
             return self.poll_for_room(cx, no_room, queued);
         }
         let mut room = ReadBuf::new(self.frames.room(wanted)?);
@@ -88,10 +134,8 @@ impl Connection {
         };
         match read {
             Poll::Ready(Ok(())) => {
-                let count = room.filled().len();
-                self.read_size.record_read(count, room.capacity());
-                self.frames.commit(count);
-                self.handle.record_received(count);
+                let (count, room) = (room.filled().len(), room.capacity());
+                self.record_read(count, room);
                 self.quantum_used = self.quantum_used.saturating_add(count as u32);
                 Poll::Ready(Ok(count))
             }
@@ -105,32 +149,27 @@ impl Connection {
     }
 
     /// Counts the memory that the next read needs. While the memory limit is not near, that costs one load.
-    fn count_need(&self, wanted: usize, queued: usize) -> Result<Result<(), NoRoom>, Full> {
-        let need = self.frames.need(wanted)?;
+    fn count_need(&self, need: Need, queued: usize) -> Result<(), NoRoom> {
         if need == Need::Growth(0) || (need == Need::ThreadBuffer && self.handle.has_room()) {
-            return Ok(Ok(()));
+            return Ok(());
         }
         // First subtracts what was freed since the last wait.
         self.count_buffered(queued);
-        Ok(match need {
+        match need {
             Need::ThreadBuffer => self.handle.make_room(),
             Need::Growth(bytes) => self.handle.grow(bytes),
-        })
+        }
     }
 
     /// Handles a lack of room: fails, or waits for other connections to close. These have been woken, so this task only lets
     /// all tasks that are ready run before it tries again.
-    pub(crate) fn poll_for_room<T>(
+    fn poll_for_room<T>(
         &mut self,
         cx: &mut Context<'_>,
         no_room: NoRoom,
         queued: usize,
     ) -> Poll<Result<T, CloseReason>> {
-        match no_room {
-            NoRoom::Soon => {}
-            NoRoom::Closing => return Poll::Ready(Err(CloseReason::MemoryLimit)),
-            NoRoom::OutOfMemory => return Poll::Ready(Err(CloseReason::OutOfMemory)),
-        }
+        no_room.wait_or_close()?;
         self.before_waiting(queued, queued > 0)?;
         if poll_yield(cx).is_ready() {
             cx.waker().wake_by_ref();
@@ -138,57 +177,34 @@ impl Connection {
         Poll::Pending
     }
 
-    /// Writes at most the oldest `count` bytes of the frame buffer, once, and consumes what was written.
-    pub(crate) fn poll_write(
-        &mut self,
-        cx: &mut Context<'_>,
-        count: usize,
-    ) -> Poll<Result<usize, CloseReason>> {
-        match Pin::new(&mut self.stream).poll_write(cx, &self.frames.unread()[..count]) {
-            Poll::Ready(Ok(0)) => Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into())),
-            Poll::Ready(Ok(written)) => {
-                self.frames.consume(written);
-                self.handle.record_sent(written);
-                Poll::Ready(Ok(written))
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
-            Poll::Pending => {
-                self.read_size.record_wait();
-                self.before_waiting(0, true)?;
-                Poll::Pending
-            }
-        }
-    }
-
-    /// Writes the oldest `count` bytes, of which the first `written` are written already, until the kernel accepts no more.
-    /// Returns how many are written then. None of them is consumed.
-    pub(crate) fn write_in_place(
+    /// Writes the oldest `count` bytes of the frame buffer, of which the first `written` are written already, until the kernel
+    /// accepts no more. Returns how many are written then. None of them is consumed.
+    fn write_in_place(
         &mut self,
         cx: &mut Context<'_>,
         mut written: usize,
         count: usize,
     ) -> io::Result<usize> {
         while written < count {
-            match Pin::new(&mut self.stream).poll_write(cx, &self.frames.unread()[written..count]) {
-                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(more)) => {
-                    self.handle.record_sent(more);
-                    written += more;
-                }
-                Poll::Ready(Err(error)) => return Err(error),
+            let bytes = &self.frames.unread()[written..count];
+            match poll_write(&mut self.stream, &self.handle, cx, bytes) {
+                Poll::Ready(more) => written += more?,
                 Poll::Pending => break,
             }
         }
         Ok(written)
     }
 
-    /// Writes bytes from elsewhere, once. It does not park the frame buffer; the caller does that before it waits.
-    pub(crate) fn poll_write_bytes(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        if let Poll::Ready(Ok(count)) = written {
-            self.handle.record_sent(count);
+    /// Writes what is queued, until the kernel accepts no more. It does not park the frame buffer: the caller does that before it
+    /// waits.
+    fn write_queue(&mut self, cx: &mut Context<'_>, queue: &mut ReplyQueue) -> io::Result<()> {
+        while !queue.is_empty() {
+            match poll_write(&mut self.stream, &self.handle, cx, queue.front()) {
+                Poll::Ready(written) => queue.consume(written?),
+                Poll::Pending => break,
+            }
         }
-        written
+        Ok(())
     }
 
     /// Yields once after a quantum, so that other connections on this thread run.
@@ -202,25 +218,28 @@ impl Connection {
 
     /// Frees what a waiting connection does not need, and counts the rest: the frame buffer, and `queued` bytes allocated
     /// elsewhere. `pending_output` is whether it waits for the peer to read.
-    pub(crate) fn before_waiting(&mut self, queued: usize, pending_output: bool) -> Result<(), CloseReason> {
+    fn before_waiting(&mut self, queued: usize, pending_output: bool) -> Result<(), CloseReason> {
         self.quantum_used = 0;
         self.frames.park()?;
         self.handle.set_pending_output(pending_output);
         self.count_buffered(queued);
         Ok(())
     }
+}
 
-    /// Counts what the connection buffers now: its frame buffer, and `queued` bytes allocated elsewhere.
-    pub(crate) fn count_buffered(&self, queued: usize) {
-        self.handle.set_buffered(self.frames.allocated() + queued);
-    }
-
-    /// Closes the connection, which ended with `end`.
-    pub(crate) fn close(self, end: Result<(), CloseReason>) {
-        let Connection { handle, stream, frames, .. } = self;
-        // Freed before it is counted as freed.
-        drop(frames);
-        handle.close(stream, end);
+/// Writes once, and counts what the kernel accepts, which is at least one byte.
+fn poll_write(
+    stream: &mut TcpStream,
+    handle: &ConnectionHandle,
+    cx: &mut Context<'_>,
+    bytes: &[u8],
+) -> Poll<io::Result<usize>> {
+    match ready!(Pin::new(stream).poll_write(cx, bytes))? {
+        0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+        written => {
+            handle.record_sent(written);
+            Poll::Ready(Ok(written))
+        }
     }
 }
 
@@ -253,7 +272,7 @@ mod tests {
             size_of::<F>()
         }
 
-        let size = size(direct::serve);
+        let size = size(Connection::serve);
 
         assert!(size <= 160, "{size} bytes");
     }

@@ -1,12 +1,12 @@
 //! One connection with a reply queue: reads and writes at the same time, and the policy decides when to stop reading.
 //!
-//! One task does both. In each step it writes what is queued as far as the kernel accepts it, calls
+//! One task does both. In each round it writes what is queued as far as the kernel accepts it, calls
 //! [`Backpressure`](crate::Backpressure), and follows its decision. While the queue is empty, a reply is written directly. So a peer
 //! that keeps up costs no copy, and the length of the queue is how far a peer is behind.
 
 use std::collections::TryReserveError;
-use std::future::Future;
-use std::io;
+use std::future::poll_fn;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -14,28 +14,14 @@ use std::time::{Duration, Instant};
 use echoctl_proto::FrameDecoder;
 use tokio::time::Sleep;
 
+use super::{Connection, ReplyQueue};
 use crate::backpressure::{Action, Admission, Backpressure, Queued};
-use crate::connection::Connection;
-use crate::connection::reply_queue::ReplyQueue;
 use crate::event::CloseReason;
 use crate::policy::Policy;
 use crate::table::NoRoom;
 
-/// Serves one connection until it closes.
-#[allow(
-    clippy::manual_async_fn,
-    reason = "an async fn would store its argument twice: 100 bytes per connection"
-)]
-pub(crate) fn serve(mut connection: Connection) -> impl Future<Output = ()> {
-    async move {
-        let end = echo(&mut connection).await;
-        connection.close(end);
-    }
-}
-
 /// Echoes complete frames until the peer has closed its direction and everything is written, or the policy disconnects it.
-async fn echo(connection: &mut Connection) -> Result<(), CloseReason> {
-    let policy = connection.handle.config().policy;
+pub(super) async fn echo(connection: &mut Connection, policy: Policy) -> Result<(), CloseReason> {
     let mut echo = QueuedEcho {
         connection,
         policy,
@@ -46,12 +32,7 @@ async fn echo(connection: &mut Connection) -> Result<(), CloseReason> {
         input: Input::Open,
         alarm: None,
     };
-    loop {
-        match std::future::poll_fn(|cx| echo.poll_step(cx)).await? {
-            Step::Read => {}
-            Step::Finished => return Ok(()),
-        }
-    }
+    poll_fn(|cx| echo.poll(cx)).await
 }
 
 struct QueuedEcho<'a> {
@@ -78,28 +59,24 @@ enum Input {
     Faulty(CloseReason),
 }
 
-enum Step {
-    Read,
-    Finished,
-}
-
 impl QueuedEcho<'_> {
-    /// Writes what the kernel accepts and reads once. Pending while there is nothing to read and no room to write.
-    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Result<Step, CloseReason>> {
+    /// Writes and reads. Pending while there is nothing to read and no room to write.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         loop {
             if let Some(cause) = self.connection.handle.close_cause() {
                 return Poll::Ready(Err(cause.into()));
             }
-            self.write_queue(cx)?;
+            self.connection.write_queue(cx, &mut self.queue)?;
             if self.complete > 0 {
-                return self.poll_answer(cx).map_ok(|()| Step::Read);
+                ready!(self.poll_answer(cx))?;
+                continue;
             }
             if !matches!(self.input, Input::Open) {
                 return self.poll_finish();
             }
             let queued = Queued { own: self.queue.len(), all: self.connection.handle.total_buffered() };
             match self.backpressure.decide(queued, Instant::now()) {
-                Action::Read => return self.poll_read(cx).map_ok(|()| Step::Read),
+                Action::Read => ready!(self.poll_read(cx))?,
                 Action::Wait => return self.wait(),
                 Action::WaitAtMost(time) => {
                     if self.poll_alarm(cx, time).is_pending() {
@@ -208,30 +185,19 @@ impl QueuedEcho<'_> {
         Ok(())
     }
 
-    fn write_queue(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        while !self.queue.is_empty() {
-            match self.connection.poll_write_bytes(cx, self.queue.front()) {
-                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(written) => self.queue.consume(written?),
-                Poll::Pending => break,
-            }
-        }
-        Ok(())
-    }
-
     /// After the end of the input: pending until the queue is written, then finished.
-    fn poll_finish(&mut self) -> Poll<Result<Step, CloseReason>> {
+    fn poll_finish(&mut self) -> Poll<Result<(), CloseReason>> {
         if !self.queue.is_empty() {
             return self.wait();
         }
-        match std::mem::replace(&mut self.input, Input::Ended) {
-            Input::Faulty(reason) => Poll::Ready(Err(reason)),
-            Input::Open | Input::Ended => Poll::Ready(Ok(Step::Finished)),
-        }
+        Poll::Ready(match mem::replace(&mut self.input, Input::Ended) {
+            Input::Faulty(reason) => Err(reason),
+            Input::Open | Input::Ended => Ok(()),
+        })
     }
 
     /// Waits for the peer to read: the write that returned `EWOULDBLOCK` wakes this task.
-    fn wait(&mut self) -> Poll<Result<Step, CloseReason>> {
+    fn wait(&mut self) -> Poll<Result<(), CloseReason>> {
         self.connection.before_waiting(self.queue.allocated(), true)?;
         Poll::Pending
     }

@@ -11,17 +11,15 @@ use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 
+use super::one_thread::OneThread;
+use super::threads;
 use crate::config::Io;
 use crate::connection::Connection;
-use crate::connection::{direct, queued};
+use crate::connection::frames::Room;
 use crate::event::Event;
-use crate::io::one_thread::OneThread;
-use crate::io::threads;
 use crate::memory;
-use crate::policy::Policy;
-use crate::sys::Descriptor;
-use crate::table::ConnectionHandle;
-use crate::table::Shared;
+use crate::sys::{AsRaw, Descriptor};
+use crate::table::{ConnectionHandle, Shared};
 
 /// Accepts until the future is dropped.
 pub(crate) async fn accept(listener: &TcpListener, shared: &Arc<Shared>, backend: &IoBackend) -> Infallible {
@@ -68,21 +66,14 @@ impl IoBackend {
         let _ = (stream.set_nodelay(true), socket2::SockRef::from(&stream).set_out_of_band_inline(true));
         match self {
             IoBackend::Tasks => {
-                let handle = register(shared, Descriptor::of(&stream), peer)?;
-                serve_in_task(Connection::new(stream, handle));
+                // The task needs no other owner than the table, which closes the connection, and thereby ends the task, and waits
+                // for it.
+                tokio::spawn(open(shared, stream, peer, Room::Lent)?.serve());
                 Ok(())
             }
             // Made blocking before it is added to the table: if that fails, the socket closes and has no entry.
-            IoBackend::Threads => {
-                let stream = blocking(stream)?;
-                let handle = register(shared, Descriptor::of(&stream), peer)?;
-                threads::serve(stream, handle)
-            }
-            IoBackend::OneThread(thread) => {
-                let stream = blocking(stream)?;
-                let handle = register(shared, Descriptor::of(&stream), peer)?;
-                thread.serve(stream, handle)
-            }
+            IoBackend::Threads => threads::serve(open(shared, blocking(stream)?, peer, Room::Own)?),
+            IoBackend::OneThread(thread) => thread.serve(open(shared, blocking(stream)?, peer, Room::Own)?),
         }
     }
 }
@@ -90,18 +81,15 @@ impl IoBackend {
 /// Adds a new connection to the table.
 ///
 /// # Errors
-/// If there is no memory for its entry. (The table is not full: only the loop above adds entries, and it waited for a free one.)
-fn register(shared: &Arc<Shared>, descriptor: Descriptor, peer: SocketAddr) -> io::Result<ConnectionHandle> {
-    let index = shared.table.insert(descriptor, peer, shared.now())?;
-    Ok(ConnectionHandle::new(shared.clone(), index))
-}
-
-/// The task needs no other owner than the table, which closes the connection, and thereby ends the task, and waits for it.
-fn serve_in_task(connection: Connection) {
-    match connection.handle.config().policy {
-        Policy::Await => tokio::spawn(direct::serve(connection)),
-        _ => tokio::spawn(queued::serve(connection)),
-    };
+/// If there is no memory for its entry. (The table is not full: only the loop above adds entries, and it waited for room.)
+fn open<S: AsRaw>(
+    shared: &Arc<Shared>,
+    stream: S,
+    peer: SocketAddr,
+    room: Room,
+) -> io::Result<Connection<S>> {
+    let index = shared.table.insert(Descriptor::of(&stream), peer, shared.now())?;
+    Ok(Connection::new(stream, ConnectionHandle::new(shared.clone(), index), room))
 }
 
 fn blocking(stream: TcpStream) -> io::Result<std::net::TcpStream> {

@@ -3,4 +3,4 @@
 pub(crate) mod accept;
 pub(crate) mod listener;
 mod one_thread;
-pub(crate) mod threads;
+mod threads;

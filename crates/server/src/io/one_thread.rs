@@ -4,9 +4,8 @@
 //! only thread. This is head-of-line blocking, and it is here on purpose.
 
 use std::io;
-use std::net::TcpStream;
 
-use crate::table::ConnectionHandle;
+use crate::connection::BlockingConnection;
 
 #[cfg(unix)]
 pub(crate) use with_poll::OneThread;
@@ -24,8 +23,8 @@ mod with_poll {
     use std::time::Duration;
 
     use super::*;
+    use crate::connection::Progress;
     use crate::event::CloseReason;
-    use crate::io::threads::{BlockingConnection, Progress};
     use crate::sys;
 
     /// Handle to the thread, which exits after this is dropped and its last connection is closed.
@@ -46,10 +45,8 @@ mod with_poll {
         }
 
         /// Passes a connection to the thread.
-        pub(crate) fn serve(&self, stream: TcpStream, handle: ConnectionHandle) -> io::Result<()> {
-            self.incoming
-                .send(BlockingConnection::new(stream, handle))
-                .map_err(|_| io::Error::other("the thread has exited"))?;
+        pub(crate) fn serve(&self, connection: BlockingConnection) -> io::Result<()> {
+            self.incoming.send(connection).map_err(|_| io::Error::other("the thread has exited"))?;
             match (&self.wake_tx).write(&[1]) {
                 // If the socket is full, the thread is going to wake up anyway.
                 Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
@@ -142,7 +139,7 @@ mod without_poll {
             Err(io::ErrorKind::Unsupported.into())
         }
 
-        pub(crate) fn serve(&self, _: TcpStream, _: ConnectionHandle) -> io::Result<()> {
+        pub(crate) fn serve(&self, _: BlockingConnection) -> io::Result<()> {
             Err(io::ErrorKind::Unsupported.into())
         }
     }

@@ -2,11 +2,13 @@
 
 use std::net::Shutdown;
 #[cfg(unix)]
-use std::os::fd::{AsRawFd, BorrowedFd as Borrowed, RawFd as Raw};
+use std::os::fd::{BorrowedFd as Borrowed, RawFd as Raw};
 #[cfg(windows)]
-use std::os::windows::io::{AsRawSocket, BorrowedSocket as Borrowed, RawSocket as Raw};
+use std::os::windows::io::{BorrowedSocket as Borrowed, RawSocket as Raw};
 
 use socket2::SockRef;
+
+use super::AsRaw;
 
 /// The file descriptor of a socket that a connection owns, to shut the socket down or query it from elsewhere.
 ///
@@ -16,14 +18,11 @@ use socket2::SockRef;
 pub(crate) struct Descriptor(Raw);
 
 impl Descriptor {
-    #[cfg(unix)]
-    pub(crate) fn of(socket: &impl AsRawFd) -> Descriptor {
-        Descriptor(socket.as_raw_fd())
-    }
-
-    #[cfg(windows)]
-    pub(crate) fn of(socket: &impl AsRawSocket) -> Descriptor {
-        Descriptor(socket.as_raw_socket())
+    pub(crate) fn of(socket: &impl AsRaw) -> Descriptor {
+        #[cfg(unix)]
+        return Descriptor(socket.as_raw_fd());
+        #[cfg(windows)]
+        return Descriptor(socket.as_raw_socket());
     }
 
     /// Shuts down one or both directions, which wakes the owner, whatever it is waiting for.

@@ -9,8 +9,10 @@ mod descriptor;
 use std::io;
 #[cfg(target_os = "linux")]
 use std::io::Read;
-#[cfg(target_os = "linux")]
-use std::os::fd::AsRawFd;
+#[cfg(unix)]
+pub(crate) use std::os::fd::AsRawFd as AsRaw;
+#[cfg(windows)]
+pub(crate) use std::os::windows::io::AsRawSocket as AsRaw;
 use std::task::Poll;
 
 #[cfg(target_os = "linux")]

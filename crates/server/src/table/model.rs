@@ -4,7 +4,6 @@
 //! Run with `RUSTFLAGS="--cfg echoctl_loom" cargo test --package echoctl-server --lib model`.
 
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::AsRawFd;
 
 use loom::sync::Arc;
 use loom::sync::atomic::AtomicBool;
@@ -12,6 +11,7 @@ use loom::thread;
 
 use super::*;
 use crate::account::Account;
+use crate::sys::AsRaw;
 
 /// A descriptor that panics when it is used after its socket was closed.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ impl Descriptor {
         self.is_open.store(false, Relaxed);
     }
 
-    pub(crate) fn of(_: &impl AsRawFd) -> Descriptor {
+    pub(crate) fn of(_: &impl AsRaw) -> Descriptor {
         Descriptor::open()
     }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::{ConnectionTable, Entry};
 use crate::account::Account;
 use crate::config::Config;
-use crate::event::{Event, Stats};
+use crate::event::{CloseReason, Event, Stats};
 
 /// Receives the server's [`Event`]s.
 pub(crate) type EventSink = Box<dyn Fn(Event) + Send + Sync>;
@@ -114,6 +114,20 @@ pub(crate) enum NoRoom {
     Closing,
     /// The system has no memory.
     OutOfMemory,
+}
+
+impl NoRoom {
+    /// Whether the connection may wait for room.
+    ///
+    /// # Errors
+    /// Why it must close instead.
+    pub(crate) fn wait_or_close(self) -> Result<(), CloseReason> {
+        match self {
+            NoRoom::Soon => Ok(()),
+            NoRoom::Closing => Err(CloseReason::MemoryLimit),
+            NoRoom::OutOfMemory => Err(CloseReason::OutOfMemory),
+        }
+    }
 }
 
 impl fmt::Debug for Shared {
