@@ -56,6 +56,13 @@ pub struct Integrity {
     pub mismatched: u64,
 }
 
+impl Integrity {
+    /// Whether any frame was lost, duplicated, reordered or corrupted.
+    pub fn has_faults(&self) -> bool {
+        [self.lost, self.duplicated, self.reordered, self.mismatched] != [0; 4]
+    }
+}
+
 impl Summary {
     /// An empty summary of a run against `target`, without checked replies.
     pub fn new(target: String) -> Summary {

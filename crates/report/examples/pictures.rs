@@ -24,9 +24,10 @@ fn main() -> std::io::Result<()> {
         write(folder, number, chart)?;
     }
     std::fs::write(folder.join("sheet.svg"), svg::sheet(&drawn, svg::Size::WIDE))?;
-    println!("{}", tables::summary(&summary(&off, Verdict::Unbounded)).to_text());
+    std::fs::write(folder.join("off.csv"), csv::samples(&off))?;
 
     let (off, on) = (run(off, Verdict::Unbounded), run(on, Verdict::Bounded));
+    println!("{}", tables::ending(&off).unwrap_or_default().to_text());
     std::fs::write(folder.join("off.html"), run_page(&off).footer("Invented numbers.").to_string())?;
     std::fs::write(folder.join("on.html"), run_page(&on).to_string())?;
     std::fs::write(folder.join("compare.html"), compare_page(("OFF", &off), ("ON", &on)).to_string())
@@ -46,8 +47,7 @@ fn run(samples: Vec<Sample>, verdict: Verdict) -> Run {
 fn write(folder: &Path, number: usize, chart: &Chart) -> std::io::Result<()> {
     println!("{}", terminal::draw(chart, 80, 22, Colour::Ansi256));
     println!("{}", plain::draw(chart, 80, 22));
-    std::fs::write(folder.join(format!("{number}.svg")), svg::draw(chart, svg::Size::WIDE))?;
-    std::fs::write(folder.join(format!("{number}.csv")), csv::write(chart))
+    std::fs::write(folder.join(format!("{number}.svg")), svg::draw(chart, svg::Size::WIDE))
 }
 
 enum Server {

@@ -1,7 +1,7 @@
 //! Properties of every chart in every form, however unusual: complete, within its bounds, and with finite numbers only.
 
 use echoctl_report::terminal::Colour;
-use echoctl_report::{Chart, Form, Ink, Page, Section, Series, Stroke, Unit, csv, plain, svg, terminal};
+use echoctl_report::{Chart, Form, Ink, Page, Section, Series, Stroke, Unit, plain, svg, terminal};
 
 /// Charts without points, with one point, with numbers that are not finite, with many points; each as lines and as bands.
 fn odd_charts() -> Vec<Chart> {
@@ -109,18 +109,6 @@ fn drawings_and_pages_are_well_formed() {
             }
             assert_eq!(unclosed(&text), Vec::<String>::new(), "{text}");
         }
-    }
-}
-
-#[test]
-fn every_csv_row_has_a_field_per_series() {
-    for chart in odd_charts() {
-        let text = csv::write(&chart);
-
-        for row in text.split_terminator("\r\n") {
-            assert_eq!(row.split(',').count(), chart.series.len() + 1, "{row}");
-        }
-        assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
     }
 }
 

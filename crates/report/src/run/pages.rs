@@ -2,7 +2,7 @@
 //!
 //! A run without samples has sentences in place of its charts; one without a summary was interrupted, and the page says so.
 
-use echoctl_record::{Bytes, Integrity, Run, Sample, Seconds, SocketLimits, Summary, WatchSummary};
+use echoctl_record::{Bytes, Integrity, Run, Sample, Seconds, SocketLimits, Summary, WatchSummary, count};
 
 use crate::{Block, Chart, Page, Section, Table, charts, tables};
 
@@ -76,23 +76,16 @@ fn lead(summary: &Summary) -> String {
         }
         (None, _, None) => format!("{sent} were sent; the replies were not checked."),
     };
-    match integrity {
-        Some(Integrity { lost, duplicated, reordered, mismatched, .. })
-            if [lost, duplicated, reordered, mismatched] != [0; 4] =>
-        {
-            format!(
-                "{result} Frames lost: {lost}, duplicated: {duplicated}, out of order: {reordered}, corrupted: {mismatched}."
-            )
-        }
-        _ => result,
+    match integrity.filter(Integrity::has_faults) {
+        Some(Integrity { lost, duplicated, reordered, mismatched, .. }) => format!(
+            "{result} Frames lost: {lost}, duplicated: {duplicated}, out of order: {reordered}, corrupted: {mismatched}."
+        ),
+        None => result,
     }
 }
 
 fn watch_lead(watch: &WatchSummary) -> String {
-    let connections = match watch.connections_seen {
-        1 => "1 connection".to_owned(),
-        count => format!("{count} connections"),
-    };
+    let connections = count(watch.connections_seen, "connection");
     let (most, queued) = (watch.max_connections, Bytes(watch.max_queued));
     let memory = watch
         .server_memory_growth

@@ -4,7 +4,9 @@ mod environment;
 
 use std::collections::HashMap;
 
-use echoctl_record::{Bytes, Queues, Run, Sample, Seconds, SocketLimits, Summary, WatchSummary, peak_during};
+use echoctl_record::{
+    Bytes, Integrity, Queues, Run, Sample, Seconds, SocketLimits, Summary, WatchSummary, peak_during,
+};
 
 pub use environment::environment;
 
@@ -85,11 +87,7 @@ fn watch_table(target: &str, watch: &WatchSummary) -> Table {
     }
 }
 
-/// Totals of a run of the client.
-pub fn summary(summary: &Summary) -> Table {
-    client_table(summary, summary.inside_server.map(|bytes| (bytes, false)))
-}
-
+/// Totals of a run of the client. What was not counted has no row.
 fn client_table(summary: &Summary, inside: Option<(u64, bool)>) -> Table {
     let bytes = |bytes: u64| Bytes(bytes).to_string();
     let mut table = Table::default().row(["server".to_owned(), summary.target.clone()]);
@@ -102,16 +100,21 @@ fn client_table(summary: &Summary, inside: Option<(u64, bool)>) -> Table {
         .row(["duration".to_owned(), Seconds(summary.seconds).to_string()])
         .row(["sent".to_owned(), bytes(summary.produced)])
         .row(["read back".to_owned(), bytes(summary.consumed)]);
-    table = match summary.integrity {
-        Some(integrity) => table
+    let is_checked = |integrity: &Integrity| summary.consumed > 0 || integrity.has_faults();
+    if let Some(integrity) = summary.integrity.filter(is_checked) {
+        table = table
             .row(["  intact and in order".to_owned(), bytes(integrity.verified)])
             .row(["frames lost".to_owned(), integrity.lost.to_string()])
             .row(["frames duplicated".to_owned(), integrity.duplicated.to_string()])
             .row(["frames out of order".to_owned(), integrity.reordered.to_string()])
-            .row(["frames corrupted".to_owned(), integrity.mismatched.to_string()]),
-        None => table.row(["replies lost or corrupted", "not counted"]),
-    };
-    table = table.row(["longest time blocked".to_owned(), longest_block(summary)]);
+            .row(["frames corrupted".to_owned(), integrity.mismatched.to_string()]);
+    }
+    match summary.stalled_seconds {
+        // An audit blocks the client only if it has more to send.
+        0.0 if summary.integrity.is_none() => {}
+        0.0 => table = table.row(["longest time blocked", "not blocked"]),
+        seconds => table = table.row(["longest time blocked".to_owned(), Seconds(seconds).to_string()]),
+    }
     if let Some(growth) = summary.server_memory_growth {
         table = table.row(["maximum growth of the server's memory".to_owned(), bytes(growth)]);
     }
@@ -149,16 +152,9 @@ pub fn peak_sample(samples: &[Sample]) -> Option<&Sample> {
     samples.iter().max_by_key(|sample| sample.in_flight())
 }
 
-fn longest_block(summary: &Summary) -> String {
-    match summary.stalled_seconds {
-        0.0 => "not blocked".to_owned(),
-        seconds => Seconds(seconds).to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use echoctl_record::{Integrity, Machine};
+    use echoctl_record::Machine;
 
     use super::*;
 
@@ -204,9 +200,9 @@ mod tests {
     #[test]
     fn a_summary_has_a_row_for_each_kind_of_fault() {
         let integrity = Integrity { verified: 1, lost: 11, duplicated: 12, reordered: 13, mismatched: 14 };
-        let totals = Summary { integrity: Some(integrity), ..Summary::new("127.0.0.1:7007".to_owned()) };
+        let summary = Summary { integrity: Some(integrity), ..Summary::new("127.0.0.1:7007".to_owned()) };
 
-        let rows = summary(&totals).rows;
+        let rows = client_table(&summary, None).rows;
 
         for (name, count) in
             [("lost", "11"), ("duplicated", "12"), ("out of order", "13"), ("corrupted", "14")]
@@ -217,9 +213,16 @@ mod tests {
 
     #[test]
     fn faults_that_were_not_counted_are_not_zero() {
-        let text = summary(&Summary::new("127.0.0.1:7007".to_owned())).to_text();
+        let mut summary = Summary::new("127.0.0.1:7007".to_owned());
+        let mut text = |integrity| {
+            summary.integrity = integrity;
+            client_table(&summary, None).to_text()
+        };
 
-        assert!(text.contains("not counted") && !text.contains("frames lost"), "{text}");
+        let (audit, unread) = (text(None), text(Some(Integrity::default())));
+
+        assert!(!audit.contains("frames") && !audit.contains("blocked"), "{audit}");
+        assert!(!unread.contains("frames") && unread.contains("not blocked"), "{unread}");
     }
 
     #[test]
