@@ -194,6 +194,8 @@ impl PathView {
             "No backpressure: the server keeps reading and buffers in memory what the client does not read."
         } else if inside > RISING {
             "The server keeps reading, although the client does not read its replies."
+        } else if produced > RISING && consumed > 0.8 * produced && context.is_slow_reader {
+            "The producer sends only as fast as the client reads; what is queued stays queued."
         } else if produced > RISING && consumed > 0.8 * produced {
             "Steady flow: every byte that is sent is read back."
         } else if now.produced == 0 {
@@ -205,7 +207,7 @@ impl PathView {
         } else if context.has_sent_all {
             "Sending has ended, and the client has not read everything yet."
         } else if consumed > produced + RISING && context.is_slow_reader {
-            "The producer is still held back; the reader is working through what is queued."
+            "The reader is working through what is queued."
         } else if consumed > produced + RISING {
             "The consumer is faster than the producer, and the queues drain."
         } else {

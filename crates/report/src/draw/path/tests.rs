@@ -71,8 +71,23 @@ fn a_slow_reader_is_not_said_to_be_fast() {
     };
 
     assert!(sentence(None, false).contains("The consumer is faster than the producer"));
-    assert!(sentence(None, true).contains("The producer is still held back"));
+    assert!(sentence(None, true).contains("The reader is working through what is queued"));
     assert!(sentence(Some(1.5), true).contains("the server reads only as fast as the client does"));
+}
+
+#[test]
+fn a_flow_at_the_rate_of_a_slow_reader_is_not_called_steady() {
+    let moved = |t, mib: u64| {
+        let bytes = mib << 20;
+        Sample { t, produced: bytes + (8 << 20), consumed: bytes, ..Sample::default() }
+    };
+    let mut view = PathView::default();
+    view.add(moved(1.0, 1));
+    view.add(moved(2.0, 5));
+    let sentence = |is_slow_reader| view.text(&Context { is_slow_reader, ..Context::default() }, (80, 24));
+
+    assert!(sentence(false).contains("Steady flow"), "{}", sentence(false));
+    assert!(sentence(true).contains("The producer sends only as fast as the client"), "{}", sentence(true));
 }
 
 #[test]
