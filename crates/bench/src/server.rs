@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use echoctl_observe::Process;
+use echoctl_trial::ChildServer;
 use serde_json::Value;
 
 /// The directory with the programs.
@@ -96,7 +96,7 @@ impl Candidate {
 
     /// Starts it, and waits until it listens.
     pub(crate) fn start(&self, programs: &Programs) -> Result<Server> {
-        let mut command = match &self.what {
+        let command = match &self.what {
             What::Echoctl(options) => {
                 let mut command = Command::new(programs.path("echoctl"));
                 command.args(["serve", "--addr", "127.0.0.1:0", "--max-connections", "20000", "--json"]);
@@ -114,17 +114,14 @@ impl Candidate {
                 command
             }
         };
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let (input, output) = (child.stdin.take(), child.stdout.take().context("it was piped")?);
-        let mut server = Server {
-            process: Process::open(child.id())?,
-            child,
-            _input: input,
-            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            reported: Arc::default(),
-        };
-        server.listen(output).with_context(|| format!("starting {}", self.name))?;
-        Ok(server)
+        let reported: Arc<Mutex<Reported>> = Arc::default();
+        let printed = reported.clone();
+        let child = ChildServer::run(command, self.name.clone(), move |line| {
+            if let (Ok(event), Ok(mut reported)) = (serde_json::from_str(line), printed.lock()) {
+                reported.note(event);
+            }
+        })?;
+        Ok(Server { addr: child.addr(), process: Process::open(child.pid())?, child, reported })
     }
 }
 
@@ -133,9 +130,7 @@ pub(crate) struct Server {
     /// Its address.
     pub(crate) addr: SocketAddr,
     process: Process,
-    child: Child,
-    /// The server exits when this is closed.
-    _input: Option<ChildStdin>,
+    child: ChildServer,
     reported: Arc<Mutex<Reported>>,
 }
 
@@ -179,7 +174,7 @@ impl Server {
 
     /// Processor seconds that it has used, in user mode and in the kernel.
     pub(crate) fn processor_time(&self) -> Result<(f64, f64)> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.pid()))?;
         // The name, in parentheses, may itself contain spaces. Fields 14 and 15 of proc(5).
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let seconds = |field: usize| -> Result<f64> {
@@ -209,28 +204,9 @@ impl Server {
     }
 
     fn entries(&self, folder: &str) -> Result<usize> {
-        Ok(fs::read_dir(format!("/proc/{}/{folder}", self.child.id()))
+        Ok(fs::read_dir(format!("/proc/{}/{folder}", self.child.pid()))
             .context("the server has exited")?
             .count())
-    }
-
-    fn listen(&mut self, output: ChildStdout) -> Result<()> {
-        let mut lines = BufReader::new(output).lines();
-        let first = lines.next().context("it exited before it listened")??;
-        match serde_json::from_str::<Value>(&first)? {
-            Value::Number(port) => self.addr.set_port(u16::try_from(port.as_u64().unwrap_or(0))?),
-            listening => self.addr = listening["addr"].as_str().context("no address")?.parse()?,
-        }
-        // Its output is read to the end: a server that cannot print would block.
-        let reported = self.reported.clone();
-        thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                if let (Ok(event), Ok(mut reported)) = (serde_json::from_str(&line), reported.lock()) {
-                    reported.note(event);
-                }
-            }
-        });
-        Ok(())
     }
 }
 
@@ -244,14 +220,6 @@ impl Reported {
             }
             _ => {}
         }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // An error means that it has already exited.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -1,17 +1,15 @@
 //! The reasons why a run could not be made.
 
-use std::path::PathBuf;
-
 use thiserror::Error;
 
 /// A run could not be started, or not be brought to its end.
 #[derive(Debug, Error)]
 pub enum Error {
     /// A child server did not start.
-    #[error("start a server with '{} serve': {what}", program.display())]
+    #[error("start a server with '{command}': {what}")]
     Server {
-        /// The program that was run.
-        program: PathBuf,
+        /// The command that was run.
+        command: String,
         /// Its stderr, or the system's error.
         what: String,
     },

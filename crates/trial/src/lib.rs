@@ -7,13 +7,12 @@
 //!
 //! A run is returned as data. This crate prints nothing and judges nothing: see `echoctl_verdict` for the rules.
 
-mod child;
 mod error;
 pub mod spawn;
 mod summary;
 mod watched;
 
-pub use child::ChildServer;
 pub use error::Error;
+pub use spawn::child_server::ChildServer;
 pub use summary::summary;
 pub use watched::watched;

@@ -7,9 +7,11 @@
 //!
 //! - [`Target`]: the running server; dropping it stops all its processes.
 //! - [`supervise()`]: the main function of the helper process, which [`Launch::supervisor`] names.
+//! - [`ChildServer`](crate::ChildServer): one of our own servers, which needs no supervisor.
 //! - [`Descendants`]: the processes of a target, looked up when they are needed.
 //! - [`Listeners`]: whether an address belongs to a target and to no other process.
 
+pub(crate) mod child_server;
 mod descendants;
 mod error;
 mod listeners;

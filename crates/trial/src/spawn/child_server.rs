@@ -1,11 +1,12 @@
-//! Runs `echoctl serve` as a child process, so that its memory can be measured separately.
+//! Runs one of our own servers as a child process, so that its memory can be measured separately.
 //!
-//! The caller passes the program's path, because `current_exe` inside a library may be a test binary. The child exits when
-//! its stdin is closed (`--until-stdin-ends`). The kernel closes it even when this process is killed, so no child is left
-//! behind.
+//! The child prints where it listens as its first line, and exits when its stdin is closed. The kernel closes it even when this
+//! process is killed, so no child is left behind. A server that does neither is a [`Target`](super::Target).
+//!
+//! The caller passes the program's path, because `current_exe` inside a library may be a test binary.
 
 use std::io::{self, BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -17,7 +18,7 @@ use serde::Deserialize;
 
 use crate::Error;
 
-/// A running `echoctl serve`. Dropping it stops the server.
+/// A running server of our own. Dropping it stops the server.
 #[derive(Debug)]
 pub struct ChildServer {
     process: Child,
@@ -33,7 +34,7 @@ impl ChildServer {
     pub fn start(program: &Path, args: &[&str]) -> Result<ChildServer, Error> {
         let mut command = Command::new(program);
         command.args(SERVE).arg(any_port()).args(args);
-        ChildServer::from_command(command, program)
+        ChildServer::run(command, format!("{} serve", program.display()), |_| ())
     }
 
     /// The same with at most `limit` open file descriptors. A shell lowers its own limit and then becomes the server, so that
@@ -49,7 +50,7 @@ impl ChildServer {
             .args(SERVE)
             .arg(any_port())
             .args(args);
-        ChildServer::from_command(command, program)
+        ChildServer::run(command, format!("{} serve", program.display()), |_| ())
     }
 
     /// Starts `program lesson` with `args`: a small server that is part of a lesson.
@@ -59,12 +60,20 @@ impl ChildServer {
     pub fn start_lesson(program: &Path, args: &[&str]) -> Result<ChildServer, Error> {
         let mut command = Command::new(program);
         command.arg("lesson").args(args);
-        ChildServer::from_command(command, program)
+        ChildServer::run(command, format!("{} lesson", program.display()), |_| ())
     }
 
-    /// Runs a command that becomes `program serve --json`, and waits until it listens.
-    fn from_command(mut command: Command, program: &Path) -> Result<ChildServer, Error> {
-        let start_failed = |what: String| Error::Server { program: program.to_owned(), what };
+    /// Runs a command whose first line on stdout is a JSON object with its `addr`, or a port of 127.0.0.1, and waits until it
+    /// listens. `each` gets the further lines. `name` is what an error calls the command.
+    ///
+    /// # Errors
+    /// As [`start`](ChildServer::start).
+    pub fn run(
+        mut command: Command,
+        name: String,
+        each: impl FnMut(&str) + Send + 'static,
+    ) -> Result<ChildServer, Error> {
+        let start_failed = |what: String| Error::Server { command: name.clone(), what };
         let mut process = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -74,7 +83,7 @@ impl ChildServer {
 
         let stdout = process.stdout.take().expect("its stdout is a pipe");
         let stderr = process.stderr.take().expect("its stderr is a pipe");
-        let readers = stderr_start(stderr).and_then(|stderr| Ok((stderr, listening_address(stdout)?)));
+        let readers = stderr_start(stderr).and_then(|stderr| Ok((stderr, listening_address(stdout, each)?)));
         let (stderr, listening) = readers.inspect_err(|_| stop(&mut process))?;
 
         match listening.recv_timeout(START_TIMEOUT) {
@@ -150,10 +159,14 @@ impl Drop for ChildServer {
     }
 }
 
-/// The first event that `serve --json` prints.
+/// The first line of a server.
 #[derive(Deserialize)]
-struct Listening {
-    addr: SocketAddr,
+#[serde(untagged)]
+enum Listening {
+    /// The first event that `serve --json` prints.
+    At { addr: SocketAddr },
+    /// A port of 127.0.0.1.
+    Port(u16),
 }
 
 /// Reads the child's stdout to its end, so that the child never blocks on it, and sends the address on which it listens.
@@ -163,15 +176,22 @@ struct Listening {
 /// When the system refuses a thread.
 fn listening_address(
     stdout: impl Read + Send + 'static,
+    mut each: impl FnMut(&str) + Send + 'static,
 ) -> Result<Receiver<SocketAddr>, echoctl_observe::Error> {
     let (sender, receiver) = mpsc::sync_channel(1);
     start_thread("child's stdout", move || {
         let mut sender = Some(sender);
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            if let (Some(channel), Ok(event)) = (&sender, serde_json::from_str::<Listening>(&line)) {
+            let addr = match serde_json::from_str(&line) {
+                _ if sender.is_none() => None,
+                Ok(Listening::At { addr }) => Some(addr),
+                Ok(Listening::Port(port)) => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+                Err(_) => None,
+            };
+            match addr {
                 // An error means that the caller has timed out.
-                let _ = channel.send(event.addr);
-                sender = None;
+                Some(addr) => drop(sender.take().map(|sender| sender.send(addr))),
+                None => each(&line),
             }
         }
     })?;
