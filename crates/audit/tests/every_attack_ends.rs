@@ -1,5 +1,5 @@
 //! Promise: an attack ends, whatever the server does.
-#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
+#![cfg(test)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,22 +9,10 @@ use std::thread;
 use std::time::Duration;
 
 use echoctl_audit::{AuditConfig, AuditOutcome, Error, Preset, Script};
+use echoctl_testkit::{never_reads, server};
 
 /// Far longer than any of these attacks takes.
 const NEVER: Duration = Duration::from_secs(120);
-
-/// A server that runs `serve` for each connection.
-fn server(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let serve = serve.clone();
-            thread::spawn(move || serve(stream));
-        }
-    });
-    addr
-}
 
 /// Attacks for a second, and returns the result.
 #[track_caller]
@@ -68,12 +56,8 @@ fn drips(mut stream: TcpStream) {
 
 #[test]
 fn a_setup_without_an_answer_ends() {
-    let silent = |stream| {
-        thread::sleep(NEVER);
-        drop::<TcpStream>(stream);
-    };
     thread::scope(|scope| {
-        for serve in [pours, pours_and_reads, drips, silent] {
+        for serve in [pours, pours_and_reads, drips, never_reads] {
             scope.spawn(move || {
                 let error = attack(server(serve), greeted()).unwrap_err();
 

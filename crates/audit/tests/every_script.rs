@@ -1,6 +1,6 @@
 //! Promise: no script breaks the promises. The seeds of the fuzz targets are truncated anywhere, and every byte is changed.
 
-#![allow(clippy::unwrap_used)] // the helpers of tests are tests, which clippy cannot see
+#![cfg(test)]
 
 mod support;
 

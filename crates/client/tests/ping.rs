@@ -1,25 +1,13 @@
 //! A ping measures the time that a user would have waited, and reports errors instead of hanging.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
 use echoctl_client::{Error, Ping, PingConfig, PingFault};
 use echoctl_proto::Framing;
-
-/// A server on its own port that calls `serve` with each connection.
-fn server(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let addr = listener.local_addr().expect("a bound socket has an address");
-    thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let serve = serve.clone();
-            thread::spawn(move || serve(stream));
-        }
-    });
-    addr
-}
+use echoctl_testkit::server;
 
 /// Echoes frames of [`SIZE`] bytes, and calls `before` with the number of each frame before its reply.
 fn echo(mut stream: TcpStream, before: impl Fn(u64)) {

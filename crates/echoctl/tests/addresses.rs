@@ -1,13 +1,14 @@
 //! Promise: every address of a name is tried, and the addresses that were checked are those connected to.
 
-#![allow(clippy::unwrap_used)] // helpers of tests, which clippy does not recognize as tests
+#![cfg(test)]
 
 mod peer;
 
 use std::net::TcpListener;
 use std::thread;
 
-use peer::{closed_addr, echo, echoctl, text};
+use echoctl_testkit::echo;
+use peer::{closed_addr, echoctl, text};
 
 /// An echo server only on `[::1]`; `None` if this host has no IPv6.
 fn server_on_v6() -> Option<u16> {

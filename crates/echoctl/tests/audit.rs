@@ -1,56 +1,61 @@
 //! Promise: `echoctl audit` gives the right verdict on servers of every kind, and claims nothing that it did not count.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
+#![cfg(test)]
 
 mod peer;
 mod schema;
 
 use std::process::{ExitStatus, Stdio};
-use std::time::{Duration, Instant};
 
 use echoctl_observe::{Process, ProcessTree};
+use echoctl_testkit::{Running, eventually, signal};
 use peer::{closed_addr, echoctl, server, text};
 use schema::{conforms, schema};
 use serde_json::Value;
 
-/// Starts an audit that waits for a server that never listens, and signals it when the server's `count` processes are running.
-/// Waits until none of them is, and returns the exit status of the audit.
-fn signalled(signals: &[&str], command: &str, count: usize) -> ExitStatus {
-    let mut audit = std::process::Command::new(env!("CARGO_BIN_EXE_echoctl"))
-        .args(["audit", "--ready-timeout", "100s", "--", "sh", "-c", command])
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let sleepers = || -> Vec<u32> {
-        let tree = ProcessTree::new([audit.id()]).unwrap();
-        tree.members().filter(|process| process.name() == "sleep").map(Process::pid).collect()
-    };
-    wait_until(|| sleepers().len() == count);
-    let sleepers = sleepers();
+/// An audit that waits for a server that never listens, and the processes that its command starts.
+struct Waiting {
+    audit: Running,
+    sleepers: Vec<u32>,
+}
 
-    let pid = audit.id().to_string();
-    for signal in signals {
-        // By the second signal it may have exited.
-        let _ = std::process::Command::new("kill").args(["-s", signal, &pid]).stderr(Stdio::null()).status();
+impl Waiting {
+    /// Starts it, and waits until `count` processes of the command sleep.
+    fn start(command: &str, count: usize) -> Waiting {
+        let audit = Running::start(
+            std::process::Command::new(env!("CARGO_BIN_EXE_echoctl"))
+                .args(["audit", "--ready-timeout", "100s", "--", "sh", "-c", command])
+                .stderr(Stdio::null()),
+        );
+        let sleepers = eventually("the command has started all processes", || {
+            let tree = ProcessTree::new([audit.pid()]).unwrap();
+            let sleeping = tree.members().filter(|process| process.name() == "sleep").map(Process::pid);
+            let sleeping: Vec<u32> = sleeping.collect();
+            if sleeping.len() == count { Ok(sleeping) } else { Err(sleeping) }
+        });
+        Waiting { audit, sleepers }
     }
 
-    let status = audit.wait().unwrap();
-    wait_until(|| sleepers.iter().all(|pid| Process::open(*pid).is_err()));
-    status
+    /// Waits until the audit exits and none of the processes runs.
+    fn end(mut self) -> ExitStatus {
+        let status = self.audit.end("the audit");
+        eventually("no process is left", || self.sleepers.iter().all(|pid| Process::open(*pid).is_err()));
+        status
+    }
+}
+
+/// Signals an audit when the `count` processes of its command are running, and waits until none of them is.
+fn signalled(signals: &[&str], command: &str, count: usize) -> ExitStatus {
+    let waiting = Waiting::start(command, count);
+    for signal in signals {
+        waiting.audit.signal(signal);
+    }
+    waiting.end()
 }
 
 /// Starts processes that leave the process group, the session and the environment, and one that ignores SIGTERM.
 const RUNAWAYS: &str =
     "setsid -f env -i sleep 1000; (trap '' TERM HUP; exec setsid sleep 1000) & sleep 1000 & exit 0";
-
-#[track_caller]
-fn wait_until(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(Instant::now() < deadline, "not true within 30 s");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 #[test]
 fn an_interrupted_audit_stops_what_it_started() {
@@ -76,24 +81,13 @@ fn an_audit_ended_by_sighup_leaves_nothing_running() {
 
 #[test]
 fn an_audit_whose_supervisor_is_killed_leaves_nothing() {
-    let mut audit = std::process::Command::new(env!("CARGO_BIN_EXE_echoctl"))
-        .args(["audit", "--ready-timeout", "100s", "--", "sh", "-c", RUNAWAYS])
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let sleepers = || -> Vec<u32> {
-        let tree = ProcessTree::new([audit.id()]).unwrap();
-        tree.members().filter(|process| process.name() == "sleep").map(Process::pid).collect()
-    };
-    wait_until(|| sleepers().len() == 3);
-    let sleepers = sleepers();
-    let supervisor = Process::open(audit.id()).unwrap().children()[0].to_string();
+    let waiting = Waiting::start(RUNAWAYS, 3);
+    let supervisor = Process::open(waiting.audit.pid()).unwrap().children()[0];
 
-    assert!(std::process::Command::new("kill").args(["-s", "KILL", &supervisor]).status().unwrap().success());
+    signal(supervisor, "KILL");
 
     // The audit exits by itself, because there is nothing left to wait for.
-    assert_eq!(audit.wait().unwrap().code(), Some(4));
-    wait_until(|| sleepers.iter().all(|pid| Process::open(*pid).is_err()));
+    assert_eq!(waiting.end().code(), Some(4));
 }
 
 #[test]
@@ -105,7 +99,7 @@ fn a_foreign_listener_is_exit_4_and_unharmed() {
     let mut audit = echoctl(&["audit", &addr, "--ready-timeout", "100s", "--", "sh", "-c", &command]);
     let audit = std::thread::spawn(move || audit.output().unwrap());
     // Bound by this process, which is not the command's, and which starts to listen while the audit waits for the command.
-    wait_until(|| started.exists());
+    eventually("the command starts", || started.exists());
     held.listen(9).unwrap();
 
     let output = audit.join().unwrap();

@@ -1,33 +1,34 @@
 //! Promise: `echoctl dns` prints each message as it is on the wire, as events that match the schema, and keeps answering when
 //! its output is not read.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg(test)]
 
 mod schema;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use echoctl_testkit::{Running, signal};
 use schema::{conforms, schema};
 use serde_json::Value;
 
 /// A running `echoctl dns --json`. Dropping it kills the process.
 struct Dns {
-    child: Child,
+    child: Running,
     stdout: BufReader<ChildStdout>,
     listening: Value,
 }
 
 impl Dns {
     fn start() -> Dns {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_echoctl"))
-            .args(["dns", "--json", "--addr", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut child = Running::start(
+            Command::new(env!("CARGO_BIN_EXE_echoctl"))
+                .args(["dns", "--json", "--addr", "127.0.0.1:0"])
+                .stdout(Stdio::piped()),
+        );
+        let mut stdout = BufReader::new(child.0.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         Dns { child, stdout, listening: serde_json::from_str(&line).unwrap() }
@@ -38,8 +39,7 @@ impl Dns {
     }
 
     fn terminate(&self) {
-        let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(killed.success());
+        self.child.signal("TERM");
     }
 
     /// Terminates it, and returns its exit code and the events after `listening`.
@@ -47,14 +47,7 @@ impl Dns {
         self.terminate();
         let mut rest = Vec::new();
         self.stdout.read_to_end(&mut rest).unwrap();
-        (self.child.wait().unwrap().code(), schema::events(&rest))
-    }
-}
-
-impl Drop for Dns {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        (self.child.end("SIGTERM").code(), schema::events(&rest))
     }
 }
 
@@ -124,7 +117,7 @@ fn it_answers_and_exits_when_its_output_is_not_read() {
     dns.terminate();
 
     // It exits although its output is not read, and its exit code reports the missing output.
-    assert_eq!(dns.child.wait().unwrap().code(), Some(130));
+    assert_eq!(dns.child.end("SIGTERM").code(), Some(130));
 }
 
 #[test]
@@ -138,10 +131,10 @@ fn an_address_that_others_can_reach_is_warned_about() {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        signal(child.id(), "TERM");
         let stderr = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
 
-        assert!(killed.success() && line.contains("listening"), "{line}");
+        assert!(line.contains("listening"), "{line}");
         assert_eq!(
             stderr.contains("warning") && stderr.contains("no rate limit"),
             is_open,

@@ -1,6 +1,6 @@
 //! Promise: output files are complete or unchanged, and the result is printed even if its file cannot be written.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![cfg(test)]
 
 mod peer;
 
@@ -9,7 +9,8 @@ use std::path::Path;
 use std::process::Command;
 
 use echoctl_record::Run;
-use peer::{closed_addr, echo, echoctl, server, text};
+use echoctl_testkit::echo;
+use peer::{closed_addr, echoctl, server, text};
 
 /// The arguments with `FOLDER` replaced.
 fn within(folder: &Path, arguments: &[&str]) -> Vec<String> {

@@ -9,7 +9,8 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 
 use echoctl_record::{Run, Summary};
-use peer::{closed_addr, echo, echoctl, server, text};
+use echoctl_testkit::echo;
+use peer::{closed_addr, echoctl, server, text};
 use schema::{conforms, schema};
 use serde_json::Value;
 

@@ -1,12 +1,12 @@
 //! Promise: the demo, the doctor and the lessons run on unusual hosts, or report why they cannot; and a server that
 //! exits, or a parent that is killed, leaves neither a wrong result nor a process behind.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg(test)]
 
 use std::fs;
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output, Stdio};
+
+use echoctl_testkit::{Running, eventually, is_running, signal};
 
 const ECHOCTL: &str = env!("CARGO_BIN_EXE_echoctl");
 
@@ -88,82 +88,45 @@ fn a_demo_without_its_effect_does_not_explain_it() {
     assert!(!text.contains("OFF rose") && !text.contains("ON stayed flat"), "{text}");
 }
 
-/// A running command, whose servers can be listed.
-struct Run(Child);
-
-impl Run {
-    fn start(args: &[&str]) -> Run {
-        let child = Command::new(ECHOCTL)
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Run(child)
-    }
-
-    /// Its children, once there are `count`.
-    fn servers(&self, count: usize) -> Vec<u32> {
-        let pid = self.0.id();
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            // A thread that starts a child is its parent: each thread has its own list.
-            let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-            let lists =
-                threads.flatten().filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-            let found: Vec<u32> = lists
-                .flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>())
-                .collect();
-            if found.len() >= count {
-                return found;
-            }
-            assert!(Instant::now() < deadline, "{} of {count} servers were started", found.len());
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
+/// Starts a command that starts servers.
+fn start(args: &[&str]) -> Running {
+    let mut command = Command::new(ECHOCTL);
+    Running::start(command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))
 }
 
-impl Drop for Run {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn kill(pid: u32) {
-    assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success());
-}
-
-/// Whether a process is running. A zombie is not.
-fn is_alive(pid: u32) -> bool {
-    let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).unwrap_or_default();
-    stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next()).is_some_and(|state| state != "Z")
+/// Its children, once there are `count`.
+fn servers(pid: u32, count: usize) -> Vec<u32> {
+    eventually("the servers are started", || {
+        // A thread that starts a child is its parent: each thread has its own list.
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        let lists =
+            threads.flatten().filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+        let found: Vec<u32> = lists
+            .flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>())
+            .collect();
+        if found.len() >= count { Ok(found) } else { Err(found) }
+    })
 }
 
 fn all_end(pids: &[u32]) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while pids.iter().any(|&pid| is_alive(pid)) {
-        assert!(Instant::now() < deadline, "a server is still running: {pids:?}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    eventually("no server runs", || !pids.iter().any(|&pid| is_running(pid)));
 }
 
 #[test]
 fn a_server_that_is_killed_is_an_error_of_the_run() {
-    for (args, servers) in [
+    for (args, count) in [
         (&["demo", "--small", "--json", "--no-report"][..], 2),
         (&["lesson", "backpressure", "--json"], 3),
         (&["lesson", "sockets", "--json"], 1),
     ] {
-        let mut run = Run::start(args);
-        let pids = run.servers(servers);
+        let mut run = start(args);
+        let pids = servers(run.pid(), count);
 
-        kill(pids[0]);
+        signal(pids[0], "KILL");
 
         let mut text = String::new();
         std::io::Read::read_to_string(run.0.stderr.as_mut().unwrap(), &mut text).unwrap();
-        assert_eq!(run.0.wait().unwrap().code(), Some(1), "{args:?}: {text}");
+        assert_eq!(run.end("its server was killed").code(), Some(1), "{args:?}: {text}");
         assert!(text.contains("server") && !text.contains("panicked"), "{args:?}: {text}");
         all_end(&pids);
     }
@@ -171,15 +134,15 @@ fn a_server_that_is_killed_is_an_error_of_the_run() {
 
 #[test]
 fn servers_exit_when_their_parent_is_killed() {
-    for (args, servers) in [
+    for (args, count) in [
         (&["demo", "--small", "--json", "--no-report"][..], 2),
         (&["lesson", "backpressure", "--json"], 3),
         (&["lesson", "unbounded", "--json"], 5),
     ] {
-        let run = Run::start(args);
-        let pids = run.servers(servers);
+        let run = start(args);
+        let pids = servers(run.pid(), count);
 
-        kill(run.0.id());
+        run.signal("KILL");
 
         all_end(&pids);
     }

@@ -1,7 +1,7 @@
 //! Promise: a memory limit that is not given is a share of the memory left to the process, and is reported.
 
 #![cfg(target_os = "linux")] // other systems do not show the memory left to a process
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![cfg(test)]
 
 mod peer;
 mod running;
@@ -10,8 +10,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use echoctl_record::{Machine, Run, Sample};
+use echoctl_testkit::Running;
 use peer::{echoctl, text};
-use running::Running;
 
 /// `echoctl` with an address space of this many KiB, as `ulimit -v` sets it.
 fn limited(kibibytes: u32, arguments: &[&str]) -> Command {

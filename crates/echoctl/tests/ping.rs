@@ -8,7 +8,8 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use peer::{closed_addr, echo, echoctl, server, text, wait_until_it_catches_interrupts};
+use echoctl_testkit::{echo, signal};
+use peer::{closed_addr, echoctl, server, text, wait_until_it_catches_interrupts};
 use serde_json::Value;
 
 /// Whether `value` has exactly the fields and types of `schema`.
@@ -168,7 +169,7 @@ fn an_interrupt_ends_it_with_a_summary_and_exit_code_130() {
 
     // Until the handler is installed, the signal kills the process.
     wait_until_it_catches_interrupts(child.id());
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    signal(child.id(), "INT");
     let output = child.wait_with_output().unwrap();
 
     assert_eq!(output.status.code(), Some(130));

@@ -1,15 +1,16 @@
 //! Promise: `echoctl send` sends each line as a frame, prints every reply, and exits when both sides are closed.
 
-#![allow(clippy::unwrap_used)] // helpers of tests, which clippy does not recognize as tests
+#![cfg(test)]
 
 mod peer;
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
 
-use peer::{closed_addr, echo, echoctl, server, text};
+#[cfg(target_os = "linux")]
+use echoctl_testkit::{echo, eventually, sleeps};
+use peer::{closed_addr, echoctl, server, text};
 
 #[test]
 fn lines_come_back_with_every_framing() {
@@ -241,14 +242,6 @@ fn slow_input_does_not_count_as_silence() {
 /// timeout.
 #[cfg(target_os = "linux")]
 fn wait_for_sleeps(pid: u32, count: u64) {
-    let sleeps = || {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-        line.and_then(|number| number.trim().parse::<u64>().ok()).expect("Linux counts them")
-    };
-    let (before, deadline) = (sleeps(), Instant::now() + Duration::from_secs(60));
-    while sleeps() < before + count {
-        assert!(Instant::now() < deadline, "it does not wait for the server");
-        std::thread::yield_now();
-    }
+    let before = sleeps(pid);
+    eventually("it waits for the server", || sleeps(pid) >= before + count);
 }

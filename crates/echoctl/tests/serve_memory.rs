@@ -1,13 +1,14 @@
 //! Promise: `echoctl serve` survives failed allocations: a connection whose bytes cannot be buffered is closed.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg(test)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use echoctl_testkit::{DEADLINE, eventually};
 use serde_json::Value;
 
 /// A server with a limited address space and a much larger `--memory-limit`.
@@ -163,14 +164,6 @@ fn resident(pid: u32) -> usize {
     line.split_ascii_whitespace().nth(1).unwrap().parse::<usize>().unwrap() << 10
 }
 
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "not seen in time: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 /// Small buffers are in the heap, large ones in mappings. Here the number of buffered bytes stays the same, but they move.
 #[test]
 fn free_memory_in_the_heap_is_returned() {
@@ -185,7 +178,7 @@ fn free_memory_in_the_heap_is_returned() {
         peer
     };
     let mut small: Vec<TcpStream> = (0..200).map(|_| unfinished(SMALL)).collect();
-    wait_until("all small frames are held", || resident(pid) > small.len() * SMALL);
+    eventually("all small frames are held", || resident(pid) > small.len() * SMALL);
 
     let mut large = Vec::new();
     while !small.is_empty() {
@@ -198,7 +191,7 @@ fn free_memory_in_the_heap_is_returned() {
 
     // An incomplete frame uses at most twice its bytes, and the server some more.
     let most = large.len() * LARGE * 22 / 10;
-    wait_until("what the small frames took is given back", || resident(pid) < most);
+    eventually("what the small frames took is given back", || resident(pid) < most);
     drop(large);
     assert_eq!(server.end().0, Some(0));
 }
@@ -218,6 +211,3 @@ fn refused_workers_are_an_error_and_no_panic() {
 
 /// Enough for the program and its threads, and little more.
 const ADDRESS_SPACE_KIB: usize = 96 << 10;
-
-/// Only a hung server takes this long.
-const DEADLINE: Duration = Duration::from_secs(30);

@@ -1,7 +1,7 @@
 //! Promise: help, errors and reports change only on purpose. What is printed is the same in every run here; `measured.rs`
 //! has the rest.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![cfg(test)]
 
 #[path = "snapshot/mistakes.rs"]
 mod mistakes;

@@ -1,7 +1,7 @@
 //! A thread that the system refuses is an error message in every command: never a panic, and never an abort.
 
 #![cfg(target_os = "linux")] // its limits on processes and address space refuse threads
-#![allow(clippy::unwrap_used)] // clippy does not recognise helpers of tests
+#![cfg(test)]
 
 mod peer;
 
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use echoctl_testkit::echo;
 use peer::text;
 use tempfile::TempDir;
 
@@ -49,7 +50,7 @@ fn no_command_panics_when_threads_are_refused() {
     let (_dir, program) = program_for_all();
     // The limit does not apply to root, but to a user without processes.
     let user = (fs::metadata("/proc/self").unwrap().uid() == 0).then_some(NO_USER);
-    let addr = peer::server(peer::echo);
+    let addr = peer::server(echo);
     let other = "--allow-other-user";
     let commands: [&[&str]; 11] = [
         &["serve", "--addr", "127.0.0.1:0", "--until-stdin-ends"],
@@ -82,7 +83,7 @@ fn no_command_panics_when_threads_are_refused() {
 #[test]
 fn no_command_panics_with_little_address_space() {
     let program = Path::new(env!("CARGO_BIN_EXE_echoctl"));
-    let addr = peer::server(peer::echo);
+    let addr = peer::server(echo);
     // The kernel kills a program that does not fit at all: a debug build has 16 MiB of code and data.
     let starts = |kibibytes: &u64| {
         run(&format!("ulimit -v {kibibytes}"), program, &["--version"], None).status.success()

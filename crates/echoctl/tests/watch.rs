@@ -1,6 +1,6 @@
 //! Promise: `echoctl watch` shows a live server's queues without sending to it, and `echoctl doctor` shows what is visible.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![cfg(test)]
 
 mod peer;
 mod schema;
@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use echoctl_testkit::signal;
 use peer::{closed_addr, echoctl, text, wait_until_it_catches_interrupts};
 use schema::{conforms, events, schema};
 use serde_json::Value;
@@ -71,7 +72,7 @@ fn watching(addr: &str, more: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>)
 /// Interrupts a watch as Ctrl-C does, and returns its output and exit code.
 fn interrupted(mut child: Child, lines: Lines<BufReader<ChildStdout>>) -> (String, Option<i32>) {
     wait_until_it_catches_interrupts(child.id());
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    signal(child.id(), "INT");
     let said: Vec<String> = lines.map(|line| line.unwrap()).collect();
     (said.join("\n"), child.wait().unwrap().code())
 }

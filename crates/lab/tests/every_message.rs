@@ -1,7 +1,7 @@
 //! Promise: the seeds of the fuzz targets, cut short anywhere and with any byte changed, never break the guarantees for
 //! queries and replies.
 
-#![allow(clippy::unwrap_used)] // clippy does not recognise the helpers as test code
+#![cfg(test)]
 
 mod support;
 

@@ -1,12 +1,13 @@
 //! A process tree follows the processes that a server starts, and notices which have exited.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![cfg(test)]
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use echoctl_observe::ProcessTree;
+use echoctl_testkit::eventually;
 
 #[test]
 fn later_processes_become_members_until_they_exit() {
@@ -15,7 +16,7 @@ fn later_processes_become_members_until_they_exit() {
     assert_eq!(tree.read().processes, 1, "the shell waits for a line and has started nothing");
 
     shell.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
-    wait_for(|| {
+    eventually("both have started", || {
         tree.rescan();
         tree.members().filter(|process| process.name() == "cat").count() == 2
     });
@@ -25,8 +26,8 @@ fn later_processes_become_members_until_they_exit() {
     assert_eq!(tree.exited_root(), None);
 
     drop(shell.stdin.take());
-    wait_for(|| tree.exited_root() == Some(shell.id()));
-    wait_for(|| tree.read().processes == 0);
+    eventually("the shell exits", || tree.exited_root() == Some(shell.id()));
+    eventually("all exit", || tree.read().processes == 0);
     shell.wait().unwrap();
 }
 
@@ -38,7 +39,7 @@ fn a_tree_below_a_process_leaves_that_process_out() {
     assert_eq!(tree.read().processes, 0);
 
     shell.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
-    wait_for(|| {
+    eventually("both have started", || {
         tree.rescan();
         tree.members().filter(|process| process.name() == "cat").count() == 2
     });
@@ -56,7 +57,7 @@ fn memory_of_a_grandchild_counts() {
         sh -c \"$INNER\"; true",
     );
     let mut tree = ProcessTree::new([shell.id()]).unwrap();
-    wait_for(|| {
+    eventually("the inner shell has started", || {
         tree.rescan();
         tree.read().processes == 2
     });
@@ -79,7 +80,7 @@ fn the_sums_include_exited_processes() {
     let mut tree = ProcessTree::new([std::process::id(), shell.id()]).unwrap();
     shell.stdin.as_mut().unwrap().write_all(b"count\n").unwrap();
     let pid = shell.id();
-    wait_for(|| {
+    eventually("it has computed", || {
         tree.rescan();
         let busy = tree.members().find(|process| process.pid() == pid).unwrap();
         busy.processor_time().unwrap() >= Duration::from_millis(20)
@@ -97,13 +98,4 @@ fn the_sums_include_exited_processes() {
 
 fn shell(script: &str) -> Child {
     Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
-}
-
-#[track_caller]
-fn wait_for(mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !condition() {
-        assert!(Instant::now() < deadline, "timed out after 20 s");
-        std::thread::yield_now();
-    }
 }

@@ -1,6 +1,6 @@
 //! Promise: a peer that half-closes gets all pending replies, and then the end of the stream, with every policy, I/O model and framing.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg(test)]
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! Promise: the memory limit holds with every I/O model, policy and framing. Whatever peers send, the buffered bytes stay below it,
 //! the connection that buffers most is reset, and peers that buffer little are still served.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg(test)]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! Promise: each policy does what it says with a peer that sends and does not read: what is buffered, what is lost, who waits.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg(test)]
 
 mod support;
 

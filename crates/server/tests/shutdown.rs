@@ -1,6 +1,6 @@
 //! Promise: on shutdown, what has arrived is answered, peers may read their pending replies, and no peer can delay the exit.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg(test)]
 
 mod support;
 

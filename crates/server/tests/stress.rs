@@ -3,7 +3,7 @@
 //!
 //! A failure prints its seed; `STRESS_SEED=n cargo test -p echoctl-server --test stress` repeats it.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg(test)]
 
 mod support;
 

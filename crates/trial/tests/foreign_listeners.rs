@@ -1,49 +1,33 @@
 //! Promise: a process that the command did not start is never taken for the command, and never signalled.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
+#![cfg(test)]
 
 mod support;
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
 
+use echoctl_testkit::{Running, eventually};
 use echoctl_trial::spawn::{Launch, SpawnError, Target};
-use support::command::{launch, wait_until};
+use support::command::launch;
 
-/// A foreign server, which exits when it receives a byte.
-struct Outsider(Child);
-
-impl Outsider {
-    /// Listens at `addr`, as another user if this is possible and wanted.
-    fn at(addr: SocketAddr, uid: Option<u32>) -> Outsider {
-        let program = format!(
-            "use IO::Socket::IP; my $l = IO::Socket::IP->new(LocalAddr => \"{}\", LocalPort => {}, Listen => 9, \
+/// A foreign server at `addr`, which exits when it receives a byte. It runs as another user if this is possible and wanted.
+fn outsider(addr: SocketAddr, uid: Option<u32>) -> Running {
+    let program = format!(
+        "use IO::Socket::IP; my $l = IO::Socket::IP->new(LocalAddr => \"{}\", LocalPort => {}, Listen => 9, \
              V6Only => 1, ReuseAddr => 1) or die $!; while (my $c = $l->accept) {{ exit 7 if sysread($c, my $b, 1) }}",
-            addr.ip(),
-            addr.port()
-        );
-        let mut command = Command::new("perl");
-        command.args(["-e", &program]).stdin(Stdio::null()).current_dir("/");
-        if let Some(uid) = uid {
-            command.uid(uid);
-        }
-        Outsider(command.spawn().unwrap())
+        addr.ip(),
+        addr.port()
+    );
+    let mut command = Command::new("perl");
+    command.args(["-e", &program]).stdin(Stdio::null()).current_dir("/");
+    if let Some(uid) = uid {
+        command.uid(uid);
     }
-
-    #[track_caller]
-    fn is_unharmed(&mut self) {
-        assert_eq!(self.0.try_wait().unwrap(), None, "it received bytes or a signal");
-    }
-}
-
-impl Drop for Outsider {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    Running::start(&mut command)
 }
 
 /// A free address, whose port the kernel chose a moment ago.
@@ -54,7 +38,7 @@ fn free(ip: &str) -> Option<SocketAddr> {
 
 /// Starts a command for `addr`, where a foreign process listens before the command does.
 fn taken_over(addr: SocketAddr, uid: Option<u32>) -> SpawnError {
-    let mut outsider = None;
+    let mut foreign = None;
     let stop = AtomicBool::new(false);
     let (folder, error) = std::thread::scope(|scope| {
         let folder = tempfile::tempdir().unwrap();
@@ -65,12 +49,12 @@ fn taken_over(addr: SocketAddr, uid: Option<u32>) -> SpawnError {
             let launch = launch;
             Target::start(&launch, &stop)
         });
-        wait_until(|| ready.exists());
-        outsider = Some(Outsider::at(addr, uid));
+        eventually("the command is ready", || ready.exists());
+        foreign = Some(outsider(addr, uid));
         (folder, target.join().unwrap().unwrap_err())
     });
     drop(folder);
-    outsider.unwrap().is_unharmed();
+    assert!(foreign.unwrap().is_running(), "it received bytes or a signal");
     error
 }
 

@@ -1,6 +1,6 @@
 //! Promise: no process of a target survives it, whatever the processes do to escape, and even if the supervisor is killed.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
+#![cfg(test)]
 
 mod support;
 
@@ -9,8 +9,9 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
 use echoctl_observe::{Process, ProcessTree};
+use echoctl_testkit::eventually;
 use echoctl_trial::spawn::{Launch, SpawnError, Target};
-use support::command::{ECHO, NOTE, is_running, launch, noted, start, wait_for_none, wait_until};
+use support::command::{ECHO, NOTE, is_running, launch, noted, start, wait_for_none};
 
 /// A folder with a file for pids in it.
 fn file() -> (tempfile::TempDir, PathBuf) {
@@ -86,7 +87,7 @@ fn a_daemon_that_never_listens_is_stopped_too() {
     // It is waited for as long as the daemon runs, although the command has exited.
     let error = std::thread::scope(|scope| {
         let started = scope.spawn(|| Target::start(&launch(&words), &stop));
-        wait_until(|| !noted(&file).is_empty());
+        eventually("a process is noted", || !noted(&file).is_empty());
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         started.join().unwrap().unwrap_err()
     });
@@ -110,11 +111,11 @@ fn a_daemon_that_listens_late_is_found() {
 fn a_killed_supervisor_leaves_nothing_running() {
     let (_folder, file) = file();
     let target = perl(&format!("{DAEMON} if (!fork) {{ note(); sleep 1000 }}"), &file, &[]).unwrap();
-    wait_until(|| noted(&file).len() == 2);
+    eventually("two processes are noted", || noted(&file).len() == 2);
     let supervisor = supervisor_of(noted(&file)[0]);
 
     signal("KILL", supervisor);
-    wait_until(|| !is_running(supervisor));
+    eventually("the supervisor exits", || !is_running(supervisor));
     drop(target);
 
     wait_for_none(&file);

@@ -1,6 +1,6 @@
 //! Promise: a target is ready when it listens, gets its port, and leaves no process when it is dropped.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
+#![cfg(test)]
 
 mod support;
 
@@ -9,8 +9,9 @@ use std::net::TcpStream;
 use std::sync::atomic::AtomicBool;
 
 use echoctl_observe::Process;
+use echoctl_testkit::eventually;
 use echoctl_trial::spawn::{Launch, SpawnError, Target};
-use support::command::{ECHO, launch, start, wait_until};
+use support::command::{ECHO, launch, start};
 
 fn echoes(target: &Target) {
     let mut stream = TcpStream::connect(target.addr()).unwrap();
@@ -35,7 +36,7 @@ fn a_background_server_is_found_measured_and_stopped() {
 
     drop(target);
 
-    wait_until(|| pids.iter().all(|pid| Process::open(*pid).is_err()));
+    eventually("all processes end", || pids.iter().all(|pid| Process::open(*pid).is_err()));
 }
 
 #[test]
@@ -70,7 +71,7 @@ fn children_of_a_target_are_stopped() {
 
     drop(target);
 
-    wait_until(|| pids.iter().all(|pid| Process::open(*pid).is_err()));
+    eventually("all processes end", || pids.iter().all(|pid| Process::open(*pid).is_err()));
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     tree.members().flat_map(|manifest| [dependencies(manifest), lints(manifest)].concat()).collect()
 }
 
-/// For each crate, those of ours that it may depend on, in tests too.
+/// For each crate, those of ours that it may depend on, in tests too. Tests may use `testkit` as well, in every crate.
 const ARROWS: [(&str, &[&str]); 14] = [
     ("proto", &[]),
     ("record", &[]),
@@ -64,12 +64,17 @@ fn dependencies(manifest: &File) -> Vec<Finding> {
         let mut find = |what: String, remedy: &str| {
             findings.push(Finding::new(&manifest.path, entry.line, what, remedy));
         };
-        if let Some(ours) = entry.name.strip_prefix("echoctl-")
-            && ours != "testkit"
-            && !allowed.contains(&ours)
-        {
-            let remedy = "reverse the dependency or move what is needed down; see ARROWS in arrows.rs";
-            find(format!("`{member}` must not depend on `{ours}`"), remedy);
+        match entry.name.strip_prefix("echoctl-") {
+            Some("testkit") if entry.is_dev => {}
+            Some("testkit") => {
+                let what = format!("`{member}` must not depend on `testkit`, which panics");
+                find(what, "move it to [dev-dependencies]: it is only for tests");
+            }
+            Some(ours) if !allowed.contains(&ours) => {
+                let remedy = "reverse the dependency or move what is needed down; see ARROWS in arrows.rs";
+                find(format!("`{member}` must not depend on `{ours}`"), remedy);
+            }
+            _ => {}
         }
         if let Some((_, users, why)) = RESERVED.iter().find(|(name, ..)| *name == entry.name)
             && !users.contains(&member)
@@ -103,6 +108,8 @@ fn lints(manifest: &File) -> Vec<Finding> {
 struct Entry {
     line: usize,
     name: String,
+    /// Only for tests, examples and benchmarks.
+    is_dev: bool,
     takes_the_roots_version: bool,
 }
 
@@ -110,21 +117,27 @@ struct Entry {
 /// `name = { workspace = true, … }`; anything else counts as a version declared here.
 fn entries(manifest: &str) -> Vec<Entry> {
     let mut entries = Vec::new();
-    let mut in_dependencies = false;
+    let (mut in_dependencies, mut is_dev) = (false, false);
     for (number, line) in (1..).zip(manifest.lines().map(str::trim)) {
         if let Some(section) = line.strip_prefix('[') {
             let (table, name) =
                 section.trim_end_matches(']').rsplit_once("dependencies").unwrap_or(("none", ""));
+            is_dev = table.ends_with("dev-");
             in_dependencies = name.is_empty() && (table.is_empty() || table.ends_with(['-', '.']));
             if let Some(name) = name.strip_prefix('.') {
-                entries.push(Entry { line: number, name: name.to_owned(), takes_the_roots_version: false });
+                entries.push(Entry {
+                    line: number,
+                    name: name.to_owned(),
+                    is_dev,
+                    takes_the_roots_version: false,
+                });
             }
         } else if in_dependencies && let Some((key, value)) = line.split_once('=') {
             let (name, setting) = key.trim().split_once('.').unwrap_or((key.trim(), ""));
             let value = value.replace(' ', "");
             let takes_the_roots_version = (setting == "workspace" && value.starts_with("true"))
                 || (value.starts_with('{') && value.contains("workspace=true"));
-            entries.push(Entry { line: number, name: name.to_owned(), takes_the_roots_version });
+            entries.push(Entry { line: number, name: name.to_owned(), is_dev, takes_the_roots_version });
         }
     }
     entries
@@ -154,6 +167,14 @@ mod tests {
         let text = "[target.'cfg(unix)'.dependencies]\nechoctl-server = { workspace = true }\n";
 
         assert_eq!(lines_found("crates/audit/Cargo.toml", text), ["crates/audit/Cargo.toml:4"]);
+    }
+
+    #[test]
+    fn testkit_is_only_for_tests() {
+        let text = "[dev-dependencies]\nechoctl-testkit.workspace = true\n[target.'cfg(unix)'.dev-dependencies]\n\
+                    echoctl-testkit.workspace = true\n[dependencies]\nechoctl-testkit.workspace = true\n";
+
+        assert_eq!(lines_found("crates/proto/Cargo.toml", text), ["crates/proto/Cargo.toml:8"]);
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! Servers in processes of their own, and waiting with a deadline.
-#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
+//! Servers in processes of their own.
 
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use echoctl_audit::{AuditConfig, AuditOutcome, Error, Permitted, Preset};
+use echoctl_testkit::{Running, eventually};
 use echoctl_trial::spawn::{Launch, Target};
 
 /// The program with the servers (`server.rs` beside this file).
@@ -43,37 +43,13 @@ pub(crate) fn attack(target: &Target) -> Result<AuditOutcome, Error> {
     config.attack(&AtomicBool::new(false), &mut |_| {})
 }
 
-/// A server of the test program that no target knows.
-pub(crate) struct Outsider(Child);
-
-impl Outsider {
-    pub(crate) fn start(role: &[&str]) -> Outsider {
-        Outsider(Command::new(SERVER).args(role).stdin(Stdio::null()).spawn().unwrap())
-    }
-
-    /// Checks that it has not exited, as a trap does when it receives a byte.
-    #[track_caller]
-    pub(crate) fn is_unharmed(&mut self) {
-        assert_eq!(self.0.try_wait().unwrap(), None, "it received bytes or a signal");
-    }
+/// Starts a server of the test program that no target knows. A trap exits when it receives a byte.
+pub(crate) fn outsider(role: &[&str]) -> Running {
+    Running::start(Command::new(SERVER).args(role).stdin(Stdio::null()))
 }
 
-impl Drop for Outsider {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-pub(crate) fn wait_until_listening(addr: SocketAddr) {
-    wait_until(|| echoctl_observe::listener_at(addr).is_ok());
-}
-
+/// Waits until a server listens at an address.
 #[track_caller]
-pub(crate) fn wait_until(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + TIMEOUT;
-    while !condition() {
-        assert!(Instant::now() < deadline, "not true within {TIMEOUT:?}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+pub(crate) fn wait_until_listening(addr: SocketAddr) {
+    eventually("a server listens", || echoctl_observe::listener_at(addr));
 }

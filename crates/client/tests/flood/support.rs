@@ -5,7 +5,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
-use std::time::{Duration, Instant};
+
+use echoctl_testkit::{PAUSE, Wait};
 
 /// A server on its own port, with one thread per connection.
 pub(crate) struct Server {
@@ -63,11 +64,10 @@ impl Server {
     }
 }
 
-/// Waits until `condition` holds; the test fails after half a minute.
+/// Waits until `condition` holds, while the flood runs on the same thread.
 pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(Instant::now() < deadline, "timed out: {what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
+    let mut wait = Wait::new(what);
+    while wait.check(condition()).is_none() {
+        tokio::time::sleep(PAUSE).await;
     }
 }

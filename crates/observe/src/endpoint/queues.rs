@@ -41,30 +41,21 @@ pub fn receive_queue(socket: &(impl AsHandle + ?Sized)) -> io::Result<u64> {
 #[cfg(target_os = "linux")]
 mod tests {
     use std::io::{Read, Write};
-    use std::net::{TcpListener, TcpStream};
-    use std::time::{Duration, Instant};
+
+    use echoctl_testkit::{eventually, pair};
 
     use super::*;
 
     #[test]
     fn bytes_are_in_the_receive_queue_until_they_are_read() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (mut server, _) = listener.accept().unwrap();
+        let (mut client, mut server) = pair();
 
         client.write_all(&[7; 1000]).unwrap();
-        wait_for(|| receive_queue(&server).unwrap() == 1000 && send_queue(&client).unwrap() == Some(0));
+        eventually("the bytes arrive", || {
+            receive_queue(&server).unwrap() == 1000 && send_queue(&client).unwrap() == Some(0)
+        });
         server.read_exact(&mut [0; 400]).unwrap();
 
         assert_eq!(receive_queue(&server).unwrap(), 600);
-    }
-
-    #[track_caller]
-    fn wait_for(condition: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !condition() {
-            assert!(Instant::now() < deadline, "timed out after 10 s");
-            std::thread::yield_now();
-        }
     }
 }

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{LocalEndpoint, WatchedConnection};
+use echoctl_testkit::eventually;
 
 /// Bytes per read and per write of the server.
 pub(crate) const CHUNK: usize = 64 << 10;
@@ -135,16 +136,14 @@ fn echo(mut peer: TcpStream, count: &Count) {
 /// Calls `state` until it has not changed for `quiet`, and returns the last value.
 #[track_caller]
 pub(crate) fn settled<T: PartialEq>(quiet: Duration, mut state: impl FnMut() -> T) -> T {
-    let deadline = Instant::now() + Duration::from_secs(60);
     let mut last = state();
     let mut since = Instant::now();
-    while since.elapsed() < quiet {
-        assert!(Instant::now() < deadline, "still changing after 60 s");
-        std::thread::sleep(Duration::from_millis(5));
+    eventually("nothing changes", || {
         let now = state();
         if now != last {
             (last, since) = (now, Instant::now());
         }
-    }
+        since.elapsed() >= quiet
+    });
     last
 }

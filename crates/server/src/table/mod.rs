@@ -216,16 +216,12 @@ const CHUNK: usize = if cfg!(all(test, echoctl_loom)) { 2 } else { 256 };
 #[cfg(test)]
 mod tests {
     use std::io::Read;
-    use std::net::{TcpListener, TcpStream};
+    use std::net::TcpStream;
     use std::thread;
 
-    use super::*;
+    use echoctl_testkit::pair;
 
-    fn pair() -> (TcpStream, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        (client, listener.accept().unwrap().0)
-    }
+    use super::*;
 
     fn insert(table: &ConnectionTable, socket: &TcpStream) -> Option<u32> {
         table.insert(Descriptor::of(socket), socket.peer_addr().unwrap(), 0).ok()

@@ -89,9 +89,10 @@ const MAX_INTERVAL: Duration = Duration::from_secs(1);
 #[cfg(target_os = "linux")]
 mod tests {
     use std::io::{ErrorKind, Read, Write};
-    use std::net::{TcpListener, TcpStream};
+    use std::net::TcpStream;
     use std::sync::Arc;
-    use std::time::Instant;
+
+    use echoctl_testkit::{eventually, pair};
 
     use super::super::{ConnectionHandle, Entry, Shared};
     use super::*;
@@ -109,12 +110,10 @@ mod tests {
 
     impl Stalled {
         fn new(config: Config) -> Stalled {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            let (socket, addr) = listener.accept().unwrap();
+            let (peer, socket) = pair();
             socket.set_nonblocking(true).unwrap();
             let shared = Arc::new(Shared::new(config, 0, Box::new(|_| ())));
-            let index = shared.table.insert(Descriptor::of(&socket), addr, 0).unwrap();
+            let index = shared.table.insert(Descriptor::of(&socket), peer.local_addr().unwrap(), 0).unwrap();
             let handle = ConnectionHandle::new(shared.clone(), index);
             let stalled = Stalled { shared, handle, index, socket, peer };
             stalled.fill_send_queue();
@@ -150,11 +149,9 @@ mod tests {
         }
 
         fn wait_for(&self, condition: impl Fn(&Entry) -> bool) {
-            let deadline = Instant::now() + Duration::from_secs(30);
-            while !condition(self.entry()) {
-                assert!(Instant::now() < deadline, "the condition never held: {:?}", self.entry().output());
-                std::thread::sleep(Duration::from_millis(1));
-            }
+            eventually("the entry changes", || {
+                if condition(self.entry()) { Ok(()) } else { Err(self.entry().output()) }
+            });
         }
 
         /// The peer reads until its kernel has opened the window and acknowledged another 10,000 bytes.

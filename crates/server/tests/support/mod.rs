@@ -7,9 +7,11 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use echoctl_server::{CloseReason, Config, Event, Io, Policy, ReplyQueue, Server, Stats, Totals, runtime};
+use echoctl_testkit::DEADLINE;
+pub(crate) use echoctl_testkit::eventually;
 use tokio::sync::oneshot;
 
 /// A running server. Dropping it shuts it down.
@@ -225,15 +227,6 @@ pub(crate) fn wait_for_the_end(peer: &mut TcpStream) {
     }
 }
 
-/// Waits for a condition.
-pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "not within {DEADLINE:?}: {what}");
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
 /// Bytes of one read from a peer that does not read its replies, by which a policy may exceed its limit.
 pub(crate) const READ: u64 = 64 * 1024;
 
@@ -252,6 +245,3 @@ pub(crate) const KERNEL_BUFFER: usize = 16 * 1024;
 
 /// Number of consecutive stats without a change that make a stall. A server that has work gets the CPU in between.
 const STALL_LOOKS: usize = 100;
-
-/// Only a hung server takes this long.
-const DEADLINE: Duration = Duration::from_secs(30);

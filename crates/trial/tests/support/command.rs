@@ -1,12 +1,12 @@
-//! Commands to start, in Perl, which every Linux with Git has, and waiting with a deadline.
-#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
+//! Commands to start, in Perl, which every Linux with Git has.
 
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use echoctl_observe::Process;
+use echoctl_testkit::eventually;
 use echoctl_trial::spawn::{Launch, SpawnError, Target};
 
 /// The longest wait.
@@ -35,15 +35,6 @@ pub(crate) fn start(command: &[&str]) -> Result<Target, SpawnError> {
     Target::start(&launch(command), &AtomicBool::new(false))
 }
 
-#[track_caller]
-pub(crate) fn wait_until(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + TIMEOUT;
-    while !condition() {
-        assert!(Instant::now() < deadline, "not true within {TIMEOUT:?}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 /// Perl that appends its pid to the file `$ARGV[1]`, so that the test knows all processes of a command.
 pub(crate) const NOTE: &str =
     "sub note { open(my $f, \">>\", $ARGV[1]) or die; syswrite($f, \"$$\\n\"); close($f) }";
@@ -62,5 +53,8 @@ pub(crate) fn is_running(pid: u32) -> bool {
 #[track_caller]
 pub(crate) fn wait_for_none(file: &Path) {
     assert!(!noted(file).is_empty(), "the command noted nothing");
-    wait_until(|| !noted(file).into_iter().any(is_running));
+    eventually("no process of the command runs", || {
+        let running: Vec<u32> = noted(file).into_iter().filter(|pid| is_running(*pid)).collect();
+        if running.is_empty() { Ok(()) } else { Err(running) }
+    });
 }
