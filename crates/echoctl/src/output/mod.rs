@@ -17,6 +17,7 @@ mod styled;
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use echoctl_record::{printable, printable_lines};
 use serde::Serialize;
@@ -25,7 +26,6 @@ pub(crate) use colour::{ColourChoice, choose, colour, live_colour};
 use colour::{is_dumb, stderr_colour, variable};
 pub(crate) use data::Data;
 use outlet::Outlet;
-pub(crate) use outlet::READER_GRACE;
 pub(crate) use styled::Styled;
 
 /// A JSON object that begins with the name of its event: `{"event":"sample",…}`.
@@ -66,11 +66,6 @@ pub(crate) fn json_line<T: Serialize>(event: &'static str, fields: &T) -> io::Re
     STDOUT.write(|missed| json(event, fields, missed))
 }
 
-/// Writes an event as one line of JSON to stdout. For threads that may block on the reader.
-pub(crate) fn json_now<T: Serialize>(event: &'static str, fields: &T, missed: u64) -> io::Result<()> {
-    write_to_stdout(&json(event, fields, missed)?)
-}
-
 /// Queues an event as one line of JSON for stdout. A slow reader misses it.
 pub(crate) fn offer_json<T: Serialize>(event: &'static str, fields: &T) -> io::Result<()> {
     STDOUT.offer(|missed| json(event, fields, missed))
@@ -96,11 +91,6 @@ pub(crate) fn ignore_broken_pipe(printed: io::Result<()>) -> io::Result<()> {
     printed.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
 }
 
-/// Writes text to stdout. For threads that may block on the reader.
-pub(crate) fn print_now(text: impl fmt::Display) -> io::Result<()> {
-    write_to_stdout(&line(printable_lines(&text.to_string()), 0))
-}
-
 /// Queues a line for stdout. A slow reader misses it.
 pub(crate) fn offer_line(text: impl fmt::Display) -> io::Result<()> {
     STDOUT.offer(|missed| Ok(line(printable_lines(&text.to_string()), missed)))
@@ -109,7 +99,7 @@ pub(crate) fn offer_line(text: impl fmt::Display) -> io::Result<()> {
 /// Writes a message to stderr, and waits until it is written. On a terminal it is wrapped at spaces. An error is ignored:
 /// there is no other place to report it.
 pub(crate) fn note(text: impl fmt::Display) {
-    let _ = STDERR.write(|_| Ok(line(for_stderr(text), 0)));
+    let _ = STDERR.write(|_| Ok(note_line(text, 0)));
 }
 
 /// Writes an error to stderr as [`note`] does. Its lines after the first are indented, except hints (`hint: …`).
@@ -122,34 +112,39 @@ pub(crate) fn warning(text: impl fmt::Display) {
     note(format_args!("warning: {}", indent_continuations(&text.to_string())));
 }
 
-/// Writes a message to stderr. For threads that may block on the reader. `missed` is the number of messages that the reader
-/// has missed since the last one.
-pub(crate) fn note_now(text: impl fmt::Display, missed: u64) -> io::Result<()> {
-    io::stderr().lock().write_all(&line(for_stderr(text), missed))
-}
-
 /// Writes a question to stderr, without a newline.
 pub(crate) fn prompt(text: impl fmt::Display) {
     let text = text.to_string();
     let _ = STDERR.write(|_| Ok(printable_lines(&text).into_owned().into_bytes()));
 }
 
-/// Draws a line over the previous one on a live stderr, or clears it. The line is cut to the terminal's width, since a
-/// wrapped line could not be drawn over. For threads that may block on the reader.
-pub(crate) fn redraw_now(line: Option<&str>) -> io::Result<()> {
-    let shown = line.map(printable_lines).unwrap_or_default();
+/// Queues a status line for a live stderr, drawn over the previous one. It is cut to the terminal's width, since a wrapped line
+/// could not be drawn over. The next message on stderr replaces it.
+pub(crate) fn offer_status(line: &str) {
+    let shown = printable_lines(line);
     let cut: String = shown.chars().take(terminal_size().0.saturating_sub(1)).collect();
-    io::stderr().lock().write_all(format!("\r\x1b[2K{cut}").as_bytes())
+    HAS_STATUS.store(true, Relaxed);
+    // A reader that has gone needs no status.
+    let _ = STDERR.offer_picture(|| format!("{CLEAR_LINE}{cut}").into_bytes());
 }
 
 /// Queues a line for stderr. A slow reader misses it.
 pub(crate) fn offer_note(text: impl fmt::Display) {
-    let _ = STDERR.offer(|missed| Ok(line(for_stderr(&text), missed)));
+    let _ = STDERR.offer(|missed| Ok(note_line(text, missed)));
 }
 
-/// Waits until all queued lines are on stderr, so that they precede what is printed to stdout next.
+/// Waits until all queued lines are on stderr, so that they precede what is printed to stdout next, and clears a status line.
 pub(crate) fn flush_notes() {
-    STDERR.finish();
+    match over_status() {
+        "" => STDERR.finish(),
+        // An error means that the reader has gone.
+        clear => drop(STDERR.write(|_| Ok(clear.into()))),
+    }
+}
+
+/// Number of messages on stderr that its reader has missed.
+pub(crate) fn missed_notes() -> u64 {
+    STDERR.missed()
 }
 
 /// Writes a picture to the terminal behind stderr, made after all earlier text is written, and waits until it is written.
@@ -182,14 +177,22 @@ fn missed_note(missed: u64) -> String {
     }
 }
 
-/// A message as it is shown on stderr: wrapped to the terminal, and with the words that begin errors and hints coloured.
-fn for_stderr(text: impl fmt::Display) -> String {
+/// A message as it is shown on stderr: wrapped to the terminal, with the words that begin errors and hints coloured, and over
+/// the status line if there is one.
+fn note_line(text: impl fmt::Display, missed: u64) -> Vec<u8> {
     let text = text.to_string();
     let text = match io::stderr().is_terminal() {
         true => wrap(&text, terminal_size().0),
         false => text,
     };
-    Styled::message(&text).print(stderr_colour())
+    let mut bytes = over_status().as_bytes().to_vec();
+    bytes.extend(line(Styled::message(&text).print(stderr_colour()), missed));
+    bytes
+}
+
+/// What clears the status line, if there has been one. On an empty line it has no effect.
+fn over_status() -> &'static str {
+    if HAS_STATUS.load(Relaxed) { CLEAR_LINE } else { "" }
 }
 
 /// A message with the lines after the first indented, except hints, so that no quoted text can look like a message of ours.
@@ -235,6 +238,12 @@ pub(crate) fn terminal_size() -> (usize, usize) {
 static STDOUT: Outlet = Outlet::new(write_to_stdout, QUEUE_LIMIT);
 
 static STDERR: Outlet = Outlet::new(|bytes| io::stderr().lock().write_all(bytes), QUEUE_LIMIT);
+
+/// Whether a status line was drawn on stderr.
+static HAS_STATUS: AtomicBool = AtomicBool::new(false);
+
+/// Goes to the first column and clears the line.
+pub(crate) const CLEAR_LINE: &str = "\r\x1b[2K";
 
 /// Bytes buffered for a slow reader, per stream: room for some hundred events with ten connections each, or for many seconds
 /// of samples.

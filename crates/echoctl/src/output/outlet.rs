@@ -129,6 +129,11 @@ impl Outlet {
         self.state().has_given_up
     }
 
+    /// Number of lines that the reader has missed.
+    pub(crate) fn missed(&self) -> u64 {
+        self.state().missed
+    }
+
     fn queue(&'static self, state: &mut State, line: Vec<u8>) -> io::Result<()> {
         if !state.has_thread {
             if start_thread("output", || self.write_all()).is_err() {
@@ -206,7 +211,7 @@ impl State {
 
 /// How long after an interruption the last lines wait for a reader: enough for one that is only slow. Half of
 /// [`interrupt::GRACE`], so that time is left for other work at shutdown, such as writing a recording.
-pub(crate) const READER_GRACE: Duration = Duration::from_secs(1);
+const READER_GRACE: Duration = Duration::from_secs(1);
 
 /// Interval at which a wait checks for an interruption. It does not delay writing.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);

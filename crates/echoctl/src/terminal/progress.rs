@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use echoctl_record::printable;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
-use crate::output;
+use crate::output::{self, CLEAR_LINE};
 
 /// Elapsed time and a message, on one line that is cleared at the end.
 pub(crate) struct Progress(ProgressBar);
@@ -39,7 +39,7 @@ impl Drop for Progress {
         if !self.0.is_hidden() {
             self.0.finish_and_clear();
             // The frame that clears it may have been skipped.
-            output::draw(|| CLEAR.as_bytes().to_vec());
+            output::draw(|| CLEAR_LINE.as_bytes().to_vec());
         }
     }
 }
@@ -93,7 +93,7 @@ impl TermLike for Line {
     }
 
     fn clear_line(&self) -> io::Result<()> {
-        self.push(CLEAR)
+        self.push(CLEAR_LINE)
     }
 
     fn flush(&self) -> io::Result<()> {
@@ -101,9 +101,6 @@ impl TermLike for Line {
         if frame.is_empty() { Ok(()) } else { output::draw_offer(|| frame.into_bytes()).map(drop) }
     }
 }
-
-/// Goes to the first column and clears the line.
-const CLEAR: &str = "\r\x1b[2K";
 
 /// Frequent enough to see it move.
 const REDRAWS_PER_SECOND: u8 = 5;

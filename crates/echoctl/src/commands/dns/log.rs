@@ -1,42 +1,30 @@
-//! The log of `echoctl dns`: one line per message, printed by a separate thread, so that only this thread waits for the
-//! reader.
+//! The log of `echoctl dns`: one line per message, as JSON on stdout or as text on stderr.
 //!
-//! The server puts messages into a bounded channel and never waits. When the terminal stalls (Ctrl-S, a full pipe), the
-//! channel fills up, and messages that do not fit are counted instead of queued.
+//! The server's tasks call it, so it never waits for a reader: what a slow one misses is counted (see [`output`]).
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use echoctl_lab::dns::{Exchange, Transport};
-use echoctl_observe::start_thread;
 use echoctl_record::SCHEMA_VERSION;
 use serde::Serialize;
 
-use crate::output::{READER_GRACE, json_now, note_now, print_now};
+use crate::output::{self, ignore_broken_pipe, json_line, offer_json, offer_note};
 
-/// The printing thread, and the channel to it.
+/// Prints messages, and counts them by transport.
 pub(super) struct Log {
-    sender: SyncSender<Line>,
-    counts: Arc<Counts>,
-    finished: Receiver<()>,
-}
-
-/// Number of messages by transport, and of those that were not printed.
-#[derive(Default)]
-struct Counts {
+    format: Format,
     udp: AtomicU64,
     tcp: AtomicU64,
-    missed: AtomicU64,
 }
 
-enum Line {
-    // Boxed: otherwise every entry of the channel would be as large as the largest variant.
-    Message(Box<Message>),
-    Summary(Summary),
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// One JSON object per line on stdout.
+    Json,
+    /// One line per message on stderr.
+    Text,
 }
 
 /// A query and its reply, as in the JSON output.
@@ -78,64 +66,42 @@ struct Summary {
 }
 
 impl Log {
-    pub(super) fn start(json: bool) -> Result<Log, echoctl_observe::Error> {
-        let (sender, lines) = mpsc::sync_channel(QUEUE_LINES);
-        let (done, finished) = mpsc::channel::<()>();
-        let counts = Arc::new(Counts::default());
-        let missed = Arc::clone(&counts);
-        start_thread("log", move || {
-            let mut reported = 0;
-            while let Ok(line) = lines.recv() {
-                let missed = missed.missed.load(Relaxed);
-                let is_last = matches!(line, Line::Summary(_));
-                let new = missed - std::mem::replace(&mut reported, missed);
-                // An error means that the reader has gone. The server continues without its log.
-                if print(&line, json, if is_last { missed } else { new }).is_err() || is_last {
-                    break;
-                }
-            }
-            // An error means that `finish` no longer waits.
-            let _ = done.send(());
-        })?;
-        Ok(Log { sender, counts, finished })
+    pub(super) fn new(format: Format) -> Log {
+        Log { format, udp: AtomicU64::new(0), tcp: AtomicU64::new(0) }
     }
 
-    /// A callback for each message, which returns immediately.
-    pub(super) fn observer(&self) -> impl Fn(&Exchange) + Send + Sync + 'static {
-        let (sender, counts) = (self.sender.clone(), self.counts.clone());
-        move |exchange| {
-            let of_its_kind = match exchange.transport {
-                Transport::Udp => &counts.udp,
-                Transport::Tcp => &counts.tcp,
-            };
-            of_its_kind.fetch_add(1, Relaxed);
-            if sender.try_send(Line::Message(Box::new(Message::of(exchange)))).is_err() {
-                counts.missed.fetch_add(1, Relaxed);
-            }
+    /// Counts a message and prints it. It never waits.
+    pub(super) fn record(&self, exchange: &Exchange) {
+        let of_its_kind = match exchange.transport {
+            Transport::Udp => &self.udp,
+            Transport::Tcp => &self.tcp,
+        };
+        of_its_kind.fetch_add(1, Relaxed);
+        let message = Message::of(exchange);
+        match self.format {
+            // An error means that the reader has gone. The server continues without its log.
+            Format::Json => drop(offer_json("message", &message)),
+            Format::Text => offer_note(message.line()),
         }
     }
 
-    /// Prints the totals, and waits at most [`READER_GRACE`] until everything is printed. Returns whether it was, or the reader
-    /// has gone.
-    pub(super) fn finish(self) -> bool {
-        let Log { sender, counts, finished } = self;
-        let read = |count: &AtomicU64| count.load(Relaxed);
-        let began = Instant::now();
-        let mut line = Line::Summary(Summary {
-            schema_version: SCHEMA_VERSION,
-            udp: read(&counts.udp),
-            tcp: read(&counts.tcp),
-        });
-        while began.elapsed() < READER_GRACE {
-            match sender.try_send(line) {
-                Err(TrySendError::Full(again)) => line = again,
-                _ => break,
+    /// Prints the totals and waits until they are written. It is not an error if the reader has gone.
+    ///
+    /// # Errors
+    /// If they cannot be written for another reason.
+    pub(super) fn finish(&self) -> io::Result<()> {
+        let (udp, tcp) = (self.udp.load(Relaxed), self.tcp.load(Relaxed));
+        ignore_broken_pipe(match self.format {
+            Format::Json => json_line("summary", &Summary { schema_version: SCHEMA_VERSION, udp, tcp }),
+            Format::Text => {
+                output::flush_notes();
+                let missed = match output::missed_notes() {
+                    0 => String::new(),
+                    missed => format!(" ({missed} not shown: the reader was too slow)"),
+                };
+                output::print(format_args!("messages received: {udp} over UDP, {tcp} over TCP{missed}"))
             }
-            thread::sleep(LAST_STEP);
-        }
-        let left = READER_GRACE.saturating_sub(began.elapsed());
-        // Only a timeout means a stalled reader: a panic of the thread does not.
-        !matches!(finished.recv_timeout(left), Err(RecvTimeoutError::Timeout))
+        })
     }
 }
 
@@ -187,22 +153,6 @@ impl Message {
     }
 }
 
-/// Prints a line. `missed` is the number of lines not printed: since the last message, and for the summary in total.
-fn print(line: &Line, json: bool, missed: u64) -> io::Result<()> {
-    match line {
-        Line::Message(message) if json => json_now("message", &**message, missed),
-        Line::Summary(summary) if json => json_now("summary", summary, missed),
-        Line::Message(message) => note_now(message.line(), missed),
-        Line::Summary(Summary { udp, tcp, .. }) => {
-            let lost = match missed {
-                0 => String::new(),
-                missed => format!(" ({missed} not shown: the reader was too slow)"),
-            };
-            print_now(format_args!("messages received: {udp} over UDP, {tcp} over TCP{lost}"))
-        }
-    }
-}
-
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
 }
@@ -216,9 +166,6 @@ fn shortened(name: &str) -> String {
     format!("{kept}..")
 }
 
-/// Lines queued for a slow reader: at most about 700 bytes each (the longest name), 180 KiB in total.
-const QUEUE_LINES: usize = 256;
-
 /// Number of a message's first bytes in the JSON output: the length of a DNS header.
 const SHOWN: usize = 12;
 
@@ -229,9 +176,6 @@ const MOST_SHOWN: usize = 6;
 /// Maximum columns of a line, and of a name in it.
 const COLUMNS: usize = 80;
 const MAX_NAME: usize = 18;
-
-/// Time between two attempts to queue the summary.
-const LAST_STEP: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {
@@ -274,21 +218,5 @@ mod tests {
         assert!(no_data.contains("no data"), "{no_data}");
         assert!(refused.contains("REFUSED") && refused.contains("xxx.."), "{refused}");
         assert!(no_data.chars().count() <= 80 && refused.chars().count() <= 80, "{refused}");
-    }
-
-    #[test]
-    fn a_stalled_reader_misses_lines_and_does_not_stall_the_server() {
-        // A channel that is never read, as while the terminal is stalled.
-        let (sender, _held) = mpsc::sync_channel(2);
-        let (_done, finished) = mpsc::channel();
-        let log = Log { sender, counts: Arc::default(), finished };
-        let observe = log.observer();
-        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-
-        for _ in 0..5 {
-            observe(&Exchange { transport: Transport::Udp, peer, query: b"junk", reply: None });
-        }
-
-        assert_eq!((log.counts.udp.load(Relaxed), log.counts.missed.load(Relaxed)), (5, 3));
     }
 }

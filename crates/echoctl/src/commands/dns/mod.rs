@@ -3,6 +3,7 @@
 mod log;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -13,7 +14,7 @@ use serde::Serialize;
 use crate::exit::{Exit, Outcome};
 use crate::output::{json_line, print, warning};
 use crate::terminal::interrupt;
-use log::Log;
+use log::{Format, Log};
 
 /// Serve the DNS zone `test.`, to compare DNS over UDP and TCP
 ///
@@ -67,9 +68,11 @@ hint: choose another address with --addr"
             print(format_args!("serving test. on {addr} over UDP and TCP (Ctrl-C to stop)"))?;
             print(format_args!("try: dig @{ip} -p {port} 4000.txt.test TXT"))?;
         }
-        let log = Log::start(args.json)?;
-        answerer.run(interrupt::interrupted(), log.observer()).await;
-        Ok(if log.finish() { Exit::Done } else { Exit::Interrupted })
+        let log = Arc::new(Log::new(if args.json { Format::Json } else { Format::Text }));
+        let messages = Arc::clone(&log);
+        answerer.run(interrupt::interrupted(), move |exchange| messages.record(exchange)).await;
+        log.finish()?;
+        Ok(Exit::Done)
     })
 }
 

@@ -1,10 +1,12 @@
 //! `echoctl serve`: an echo server with a choice of backpressure policies.
 
 mod args;
-mod events;
+mod json;
 mod printer;
+mod text;
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use anyhow::anyhow;
 use echoctl_observe::start_thread;
@@ -15,6 +17,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::interrupt::{self, interrupted};
 
 pub(crate) use args::Args;
+use printer::Printer;
 
 /// Serves until Ctrl-C or SIGTERM (or until stdin is closed, for a child of the demo), then prints the totals.
 pub(crate) fn run(args: Args) -> Outcome {
@@ -25,8 +28,9 @@ pub(crate) fn run(args: Args) -> Outcome {
 
     let runtime = runtime(args.workers()).map_err(failure)?;
     let server = Server::bind(config).map_err(failure)?;
-    let printer = printer::Printer::start(&args, server.config(), memory)?;
     let drain = server.config().drain;
+    let printer = Arc::new(Printer::new(&args, server.config().clone(), memory));
+    let events = Arc::clone(&printer);
     let stdin = args.until_stdin_ends().then(read_stdin).transpose()?;
     let stdin_ended = async {
         match stdin {
@@ -44,11 +48,11 @@ pub(crate) fn run(args: Args) -> Outcome {
             () = stdin_ended => interrupt::request_exit(),
         }
     };
-    let totals = runtime.block_on(server.serve(printer.listener(), shutdown));
+    let totals = runtime.block_on(server.serve(move |event| events.print(&event), shutdown));
     // Tasks that did not finish in time are not awaited again.
     runtime.shutdown_background();
-    let was_read = printer.finish(totals.map_err(failure)?);
-    Ok(if was_read { Exit::Done } else { Exit::Interrupted })
+    printer.finish(&totals.map_err(failure)?)?;
+    Ok(Exit::Done)
 }
 
 /// Reads stdin, and closes the channel at its end. It takes a thread, because not every system can poll stdin.
