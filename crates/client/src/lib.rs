@@ -18,6 +18,7 @@
 //! - [`Flood`]: connects, runs, and returns an [`Outcome`]; a [`StopHandle`] stops it early.
 //! - [`Connection`]: one connection; a sampler can read its counters and its socket at any time.
 //! - [`Ping`]: independent of the above, measures the round-trip time of frames.
+//! - [`Conversation`]: independent too, sends an input as frames and hands out the replies.
 //! - [`connect()`]: a blocking connect that refuses a connection to itself.
 //! - [`Recipe`], [`FrameStream`], [`Checker`], [`Pacer`], [`Schedule`]: the parts without a socket or a clock.
 //!
@@ -26,6 +27,7 @@
 
 mod checker;
 mod connect;
+mod conversation;
 mod error;
 mod flood;
 mod payload;
@@ -33,6 +35,7 @@ mod ping;
 
 pub use checker::{Checker, Fault, Tally};
 pub use connect::connect;
+pub use conversation::{Conversation, ConversationEnd, ConversationError, Replies, Sent};
 pub use error::Error;
 pub use flood::{
     CloseKind, Config, Connection, Drain, Ending, Flood, Outcome, Phase, Rate, Reading, StopHandle, Totals,

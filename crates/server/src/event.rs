@@ -1,7 +1,7 @@
 //! What a server reports: it never prints, it calls its owner's function with one of these.
 //!
 //! The function runs on the threads that serve, so it must return immediately and must not wait for a reader of the events:
-//! `echoctl serve` puts them into a bounded channel and counts those that do not fit.
+//! `echoctl serve` puts them into a bounded queue and counts those that do not fit.
 
 use std::collections::TryReserveError;
 use std::fmt;

@@ -1,10 +1,10 @@
-//! Counters of the sending thread for the receiving thread: frames, bytes, and whether stdin has no data.
+//! Counters of the sending thread for the receiving thread: frames, bytes, and whether the input has no data.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 /// Written by the sender and read by the receiver.
-#[derive(Default)]
-pub(super) struct SendProgress {
+#[derive(Debug, Default)]
+pub(super) struct Progress {
     frames: AtomicU64,
     /// Bytes of the longest payload.
     longest: AtomicU64,
@@ -13,7 +13,7 @@ pub(super) struct SendProgress {
     is_reading_input: AtomicBool,
 }
 
-impl SendProgress {
+impl Progress {
     /// Records a frame with a payload of `length` bytes before it is written: the server may close the connection because of
     /// it.
     pub(super) fn record_start(&self, length: u64) {
@@ -38,19 +38,27 @@ impl SendProgress {
         result
     }
 
-    pub(super) fn frames(&self) -> u64 {
-        self.frames.load(SeqCst)
-    }
-
-    pub(super) fn longest(&self) -> u64 {
-        self.longest.load(SeqCst)
-    }
-
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes.load(SeqCst)
+    /// What has been sent so far.
+    pub(super) fn sent(&self) -> Sent {
+        Sent {
+            frames: self.frames.load(SeqCst),
+            bytes: self.bytes.load(SeqCst),
+            longest: self.longest.load(SeqCst),
+        }
     }
 
     pub(super) fn is_reading_input(&self) -> bool {
         self.is_reading_input.load(SeqCst)
     }
+}
+
+/// What a conversation has sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// Number of frames; 0 for raw bytes.
+    pub frames: u64,
+    /// Bytes accepted by the kernel.
+    pub bytes: u64,
+    /// Bytes of the longest payload of which the sending has begun; 0 for raw bytes.
+    pub longest: u64,
 }
