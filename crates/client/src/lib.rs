@@ -20,7 +20,7 @@
 //! - [`Ping`]: independent of the above, measures the round-trip time of frames.
 //! - [`Conversation`]: independent too, sends an input as frames and hands out the replies.
 //! - [`connect()`]: a blocking connect that refuses a connection to itself.
-//! - [`Recipe`], [`FrameStream`], [`Checker`], [`Pacer`], [`Schedule`]: the parts without a socket or a clock.
+//! - `payload/` (`Recipe`, `FrameStream`), `checker/`, and `pacer` and `schedule` in `flood/` are the parts without a socket or a clock.
 //!
 //! No sent data is stored: to check a frame, the client generates it again from its number. So the memory of a run does
 //! not depend on how much it sends, how large its frames are, or how long the server buffers them.
@@ -33,13 +33,11 @@ mod flood;
 mod payload;
 mod ping;
 
-pub use checker::{Checker, Fault, Tally};
+pub use checker::Fault;
 pub use connect::connect;
 pub use conversation::{Conversation, ConversationEnd, ConversationError, Replies, Sent};
 pub use error::Error;
 pub use flood::{
     CloseKind, Config, Connection, Drain, Ending, Flood, Outcome, Phase, Rate, Reading, StopHandle, Totals,
 };
-pub use flood::{Pacer, ReadMode, Schedule};
-pub use payload::{Frame, FrameStream, Pool, Recipe};
 pub use ping::{Latencies, Ping, PingConfig, PingFault, PingOutcome, PingStopHandle};

@@ -19,33 +19,19 @@
 mod gaps;
 mod tally;
 
+use std::mem;
+
 use echoctl_proto::Framing;
 
-pub use tally::{Fault, Tally};
+pub use tally::Fault;
+pub(crate) use tally::Tally;
 
 use self::gaps::Gaps;
 use crate::payload::{DIGITS, Frame, FrameStream, MAX_HEAD, Recipe};
 
 /// Checks the stream that comes back on one connection. Sans-IO: it accepts the bytes in pieces of any size.
-///
-/// ```
-/// use echoctl_client::{Checker, FrameStream, Pool, Recipe};
-/// use echoctl_proto::Framing;
-///
-/// let recipe = Recipe::new(Pool::new(1), Framing::Lines, &(100..=100), 0);
-/// let mut stream = vec![0; 1000];
-/// FrameStream::new(&recipe).fill(&recipe, &mut stream);
-/// stream.drain(250..350);                       // the server loses 100 bytes in the middle of a line
-///
-/// let mut checker = Checker::new(recipe);
-/// checker.feed(&stream, 10);
-/// checker.finish(10);
-///
-/// let tally = checker.tally();
-/// assert_eq!((tally.verified, tally.mismatched, tally.lost), (800, 1, 1));
-/// ```
 #[derive(Debug)]
-pub struct Checker {
+pub(crate) struct Checker {
     recipe: Recipe,
     state: State,
     /// The number of the next frame if none is lost.
@@ -61,7 +47,7 @@ pub struct Checker {
 #[derive(Debug)]
 enum State {
     /// Collecting framing and number.
-    Head { bytes: [u8; MAX_HEAD], have: usize },
+    Head { head: [u8; MAX_HEAD], have: usize },
     /// Comparing.
     Body { frame: Frame, at: u64 },
     /// Skipping the rest of a wrong frame: this many bytes, or until the next newline.
@@ -74,7 +60,7 @@ enum State {
 
 impl Checker {
     /// A checker of the stream that `recipe` describes, from its beginning.
-    pub fn new(recipe: Recipe) -> Checker {
+    pub(crate) fn new(recipe: Recipe) -> Checker {
         let state = match recipe.framing() {
             Framing::Raw => State::Stream(FrameStream::new(&recipe)),
             _ => State::NEXT,
@@ -92,26 +78,16 @@ impl Checker {
 
     /// Checks the next `bytes`. `started` is the number of frames that the producer has started to send: no other
     /// number can come back.
-    pub fn feed(&mut self, mut bytes: &[u8], started: u64) {
+    pub(crate) fn feed(&mut self, mut bytes: &[u8], started: u64) {
         while !bytes.is_empty() {
-            let used = match &mut self.state {
-                State::Head { .. } => self.feed_head(bytes, started),
-                State::Body { .. } => self.feed_body(bytes),
-                State::Skip { .. } => self.feed_skip(bytes),
-                State::Stream(stream) => {
-                    let same = stream.compare(&self.recipe, bytes);
-                    self.tally.verified += same as u64;
-                    self.tally.bytes += same as u64;
-                    if same < bytes.len() {
-                        self.start = self.tally.bytes;
-                        self.record_fault(Fault::Content);
-                        self.state = State::Lost;
-                    }
-                    bytes = &bytes[same..];
-                    continue;
-                }
-                State::Lost => bytes.len(),
+            let (next, used) = match mem::replace(&mut self.state, State::NEXT) {
+                State::Head { head, have } => self.feed_head(head, have, bytes, started),
+                State::Body { frame, at } => self.feed_body(frame, at, bytes),
+                State::Skip { left } => feed_skip(left, bytes),
+                State::Stream(stream) => self.feed_stream(stream, bytes),
+                State::Lost => (State::Lost, bytes.len()),
             };
+            self.state = next;
             self.tally.bytes += used as u64;
             bytes = &bytes[used..];
             if let State::Head { have: 0, .. } = self.state {
@@ -122,7 +98,7 @@ impl Checker {
 
     /// Ends the check after a regular end of stream: all of the `sent` frames were written, and those that have not
     /// come back are lost.
-    pub fn finish(&mut self, sent: u64) {
+    pub(crate) fn finish(&mut self, sent: u64) {
         match &self.state {
             State::Lost => {}
             State::Stream(stream) => self.tally.lost += sent.saturating_sub(stream.frames()),
@@ -131,37 +107,37 @@ impl Checker {
     }
 
     /// Records that more bytes came back than were sent, wherever in the stream the excess is.
-    pub fn record_excess(&mut self) {
+    pub(crate) fn record_excess(&mut self) {
         self.record_fault(Fault::Excess);
     }
 
     /// The results so far.
-    pub fn tally(&self) -> Tally {
+    pub(crate) fn tally(&self) -> Tally {
         self.tally
     }
 
-    fn feed_head(&mut self, unread: &[u8], started: u64) -> usize {
-        let State::Head { bytes, have } = &mut self.state else {
-            unreachable!("invariant: called in this state only")
-        };
-        let head = self.recipe.head();
-        let used = unread.len().min(head - *have);
+    // Each `feed_` function takes one state by value. It returns the next, and how many bytes it used.
+
+    fn feed_head(
+        &mut self,
+        mut head: [u8; MAX_HEAD],
+        have: usize,
+        unread: &[u8],
+        started: u64,
+    ) -> (State, usize) {
+        let length = self.recipe.head();
+        let used = unread.len().min(length - have);
         let arrived = &unread[..used];
         if self.recipe.framing() == Framing::Lines
             && let Some(newline) = newline_in(arrived)
         {
             // A line too short for a number. The newline ends the frame.
             self.record_fault(Fault::Number);
-            self.state = State::NEXT;
-            return newline + 1;
+            return (State::NEXT, newline + 1);
         }
-        bytes[*have..*have + used].copy_from_slice(arrived);
-        *have += used;
-        if *have == head {
-            let bytes = *bytes;
-            self.state = self.judge(&bytes[..head], started);
-        }
-        used
+        head[have..have + used].copy_from_slice(arrived);
+        let have = have + used;
+        (if have == length { self.judge(&head[..length], started) } else { State::Head { head, have } }, used)
     }
 
     /// The next state after a complete head.
@@ -184,61 +160,42 @@ impl Checker {
             // The size follows from the number. With any other length the frame is wrong, and ends where the length
             // says.
             Some(frame) if rest.is_none_or(|rest| rest + head.len() as u64 == frame.size) => {
-                self.begin(frame, head.len() as u64)
+                self.after(frame, head.len() as u64)
             }
             Some(_) => self.skip(Fault::Content, rest),
             None => self.skip(Fault::Number, rest),
         }
     }
 
-    fn feed_body(&mut self, unread: &[u8]) -> usize {
-        let State::Body { frame, at } = &mut self.state else {
-            unreachable!("invariant: called in this state only")
-        };
-        let piece = self.recipe.piece(frame, *at);
+    fn feed_body(&mut self, frame: Frame, at: u64, unread: &[u8]) -> (State, usize) {
+        let piece = self.recipe.piece(&frame, at);
         let used = piece.len().min(unread.len());
-        if piece[..used] == unread[..used] {
-            *at += used as u64;
-            if *at == frame.size {
-                let frame = *frame;
-                self.record_good(&frame);
-                self.state = State::NEXT;
-            }
-            return used;
+        if piece[..used] != unread[..used] {
+            // Content has no newline, so the next one ends the line, wherever in this piece the difference is.
+            let left = (self.recipe.framing() != Framing::Lines).then_some(frame.size - at);
+            return (self.skip(Fault::Content, left), 0);
         }
-        // Content has no newline, so the next one ends the line, wherever in this piece the difference is.
-        let left = (self.recipe.framing() != Framing::Lines).then_some(frame.size - *at);
-        self.state = self.skip(Fault::Content, left);
-        0
+        (self.after(frame, at + used as u64), used)
     }
 
-    fn feed_skip(&mut self, unread: &[u8]) -> usize {
-        let State::Skip { left } = &mut self.state else {
-            unreachable!("invariant: called in this state only")
-        };
-        let (used, done) = match left {
-            None => match newline_in(unread) {
-                Some(newline) => (newline + 1, true),
-                None => (unread.len(), false),
-            },
-            Some(left) => {
-                let used = unread.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-                *left -= used as u64;
-                (used, *left == 0)
-            }
-        };
-        if done {
-            self.state = State::NEXT;
+    fn feed_stream(&mut self, mut stream: FrameStream, unread: &[u8]) -> (State, usize) {
+        let same = stream.compare(&self.recipe, unread);
+        self.tally.verified += same as u64;
+        if same == unread.len() {
+            return (State::Stream(stream), same);
         }
-        used
+        self.start = self.tally.bytes + same as u64;
+        self.record_fault(Fault::Content);
+        (State::Lost, same)
     }
 
-    fn begin(&mut self, frame: Frame, head: u64) -> State {
-        if frame.size == head {
-            self.record_good(&frame);
-            return State::NEXT;
+    /// The next state after the first `at` bytes of `frame` were right.
+    fn after(&mut self, frame: Frame, at: u64) -> State {
+        if at < frame.size {
+            return State::Body { frame, at };
         }
-        State::Body { frame, at: head }
+        self.record_good(&frame);
+        State::NEXT
     }
 
     fn skip(&mut self, fault: Fault, left: Option<u64>) -> State {
@@ -280,7 +237,18 @@ impl Checker {
 
 impl State {
     /// Between two frames.
-    const NEXT: State = State::Head { bytes: [0; MAX_HEAD], have: 0 };
+    const NEXT: State = State::Head { head: [0; MAX_HEAD], have: 0 };
+}
+
+fn feed_skip(left: Option<u64>, unread: &[u8]) -> (State, usize) {
+    let Some(left) = left else {
+        let newline = newline_in(unread);
+        return newline
+            .map_or((State::Skip { left: None }, unread.len()), |newline| (State::NEXT, newline + 1));
+    };
+    let used = unread.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+    let left = left - used as u64;
+    (if left == 0 { State::NEXT } else { State::Skip { left: Some(left) } }, used)
 }
 
 fn newline_in(bytes: &[u8]) -> Option<usize> {

@@ -4,21 +4,21 @@ use std::fmt;
 
 /// Results of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Bytes of frames that came back intact and in order; without framing, all correct bytes.
-    pub verified: u64,
+    pub(crate) verified: u64,
     /// Frames that did not come back.
-    pub lost: u64,
+    pub(crate) lost: u64,
     /// Frames that came back more than once.
-    pub duplicated: u64,
+    pub(crate) duplicated: u64,
     /// Frames that came back after a later one.
-    pub reordered: u64,
+    pub(crate) reordered: u64,
     /// Frames that came back corrupt.
-    pub mismatched: u64,
+    pub(crate) mismatched: u64,
     /// Bytes that came back.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// The first fault, and the offset of the wrong frame in bytes; without framing, of the wrong byte.
-    pub first_fault: Option<(Fault, u64)>,
+    pub(crate) first_fault: Option<(Fault, u64)>,
 }
 
 /// What was wrong with a frame.

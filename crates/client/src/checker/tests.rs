@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use proptest::prelude::*;
 
 use super::*;
-use crate::Pool;
+use crate::payload::Pool;
 
 const FRAMINGS: [Framing; 3] = [Framing::Lines, Framing::U16, Framing::U32];
 
@@ -49,6 +49,21 @@ fn check(framing: Framing, frames: &[Vec<u8>], sent: u64) -> Tally {
 /// Lost, duplicated, reordered, mismatched.
 fn faults(tally: Tally) -> (u64, u64, u64, u64) {
     (tally.lost, tally.duplicated, tally.reordered, tally.mismatched)
+}
+
+#[test]
+fn bytes_lost_within_a_line_damage_one_frame_and_lose_another() {
+    let recipe = Recipe::new(Pool::new(1), Framing::Lines, &(100..=100), 0);
+    let mut stream = vec![0; 1000];
+    FrameStream::new(&recipe).fill(&recipe, &mut stream);
+    stream.drain(250..350);
+
+    let mut checker = Checker::new(recipe);
+    checker.feed(&stream, 10);
+    checker.finish(10);
+
+    let tally = checker.tally();
+    assert_eq!((tally.verified, tally.mismatched, tally.lost), (800, 1, 1));
 }
 
 #[test]

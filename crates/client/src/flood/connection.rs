@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::outcome::{Drain, Ending};
+use super::outcome::{Drain, Ending, Totals};
 use crate::checker::Tally;
 
 /// One connection of a flood. On Unix its socket can be borrowed (`AsFd`), to query the kernel.
@@ -90,13 +90,28 @@ impl Connection {
     }
 
     /// Frames of which at least a part has been sent.
-    pub fn frames(&self) -> u64 {
+    pub(crate) fn frames(&self) -> u64 {
         self.frames_started.load(Relaxed)
     }
 
-    /// The results of the check so far.
-    pub fn tally(&self) -> Tally {
-        *self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Its counters now. Reads `consumed` before `produced`, so that it is never the larger one.
+    pub(crate) fn totals(&self) -> Totals {
+        let Tally { verified, lost, duplicated, reordered, mismatched, first_fault, .. } =
+            *self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        Totals {
+            consumed: self.consumed(),
+            produced: self.produced(),
+            verified,
+            frames: self.frames(),
+            lost,
+            duplicated,
+            reordered,
+            mismatched,
+            first_fault,
+            longest_stall: self.longest_stall(),
+            stalled: self.stalled().is_some().into(),
+            open: self.ending().is_none().into(),
+        }
     }
 
     /// How long the current write has been blocked; `None` if none is.
@@ -106,9 +121,8 @@ impl Connection {
     }
 
     /// The longest time that a write has been blocked so far, including the current one.
-    pub fn longest_stall(&self) -> Duration {
-        let past = Duration::from_nanos(self.longest_stall.load(Relaxed));
-        self.stalled().map_or(past, |now| past.max(now))
+    fn longest_stall(&self) -> Duration {
+        Duration::from_nanos(self.longest_stall.load(Relaxed)).max(self.stalled().unwrap_or_default())
     }
 
     /// The current phase.
@@ -172,14 +186,33 @@ impl Connection {
         *self.tally.lock().unwrap_or_else(PoisonError::into_inner) = tally;
     }
 
-    /// Records that a write starts or stops being blocked.
-    pub(crate) fn set_blocked(&self, is_blocked: bool) {
-        if is_blocked {
-            self.blocked_since.store(self.epoch.elapsed().as_nanos() as u64 + 1, Relaxed);
-        } else {
-            self.longest_stall.store(self.longest_stall().as_nanos() as u64, Relaxed);
-            self.blocked_since.store(0, Relaxed);
-        }
+    /// Records that a write is blocked, until the result is dropped.
+    pub(crate) fn stall(&self) -> Stall<'_> {
+        let since = Instant::now();
+        self.blocked_since.store(since.duration_since(self.epoch).as_nanos() as u64 + 1, Relaxed);
+        Stall { connection: self, since }
+    }
+}
+
+/// A write that is blocked.
+#[derive(Debug)]
+pub(crate) struct Stall<'a> {
+    connection: &'a Connection,
+    since: Instant,
+}
+
+impl Stall<'_> {
+    /// For how long it has been blocked.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.since.elapsed()
+    }
+}
+
+impl Drop for Stall<'_> {
+    fn drop(&mut self) {
+        let longest = self.connection.longest_stall();
+        self.connection.longest_stall.store(longest.as_nanos() as u64, Relaxed);
+        self.connection.blocked_since.store(0, Relaxed);
     }
 }
 

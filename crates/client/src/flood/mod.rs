@@ -21,13 +21,13 @@ use tokio::task::JoinSet;
 pub use self::config::{Config, Rate, Reading};
 pub use self::connection::{Connection, Phase};
 pub use self::outcome::{CloseKind, Drain, Ending, Outcome, Totals};
-pub use self::pacer::Pacer;
 pub(crate) use self::producer::FAR_FUTURE;
-pub use self::schedule::{ReadMode, Schedule};
 
 use self::consumer::Consumer;
+use self::pacer::Pacer;
 use self::producer::Producer;
 use self::progress::Progress;
+use self::schedule::Schedule;
 use crate::checker::Checker;
 use crate::connect::{ConnectTimer, refuse_itself};
 use crate::error::Error;
@@ -124,7 +124,7 @@ impl Flood {
             self.connections.iter().map(|connection| connection.ending().cloned().unwrap_or(Ending::Stopped));
         Outcome {
             elapsed: started.elapsed(),
-            totals: Totals::of(self.connections.iter().map(Arc::as_ref)),
+            totals: totals(&self.connections),
             endings: endings.collect(),
             drain: self.connections.iter().filter_map(|connection| connection.drain()).reduce(Drain::merge),
         }
@@ -200,7 +200,7 @@ impl StopHandle {
 
     /// The totals of all connections so far.
     pub fn totals(&self) -> Totals {
-        Totals::of(self.connections.iter().map(Arc::as_ref))
+        totals(&self.connections)
     }
 }
 
@@ -227,6 +227,10 @@ impl IdleTimer {
             |connection: &Arc<Connection>| connection.ending().is_some() || connection.stalled().is_some();
         self.0.is_too_slow(Instant::now(), moved(connections)).is_some() && connections.iter().all(waits)
     }
+}
+
+fn totals(connections: &[Arc<Connection>]) -> Totals {
+    connections.iter().map(|connection| connection.totals()).fold(Totals::default(), Totals::merge)
 }
 
 /// Bytes written and read.

@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use super::connection::Connection;
 use crate::checker::Fault;
 
 /// Result of a flood.
@@ -137,29 +136,22 @@ impl Drain {
 }
 
 impl Totals {
-    /// The counters of these connections now. Reads `consumed` before `produced`, so that it is never the larger one.
-    pub fn of<'a>(connections: impl IntoIterator<Item = &'a Connection>) -> Totals {
-        let mut totals = Totals::default();
-        for connection in connections {
-            totals.add(connection);
+    /// Both totals as one.
+    pub(crate) fn merge(self, other: Totals) -> Totals {
+        Totals {
+            open: self.open + other.open,
+            produced: self.produced + other.produced,
+            consumed: self.consumed + other.consumed,
+            verified: self.verified + other.verified,
+            frames: self.frames + other.frames,
+            lost: self.lost + other.lost,
+            duplicated: self.duplicated + other.duplicated,
+            reordered: self.reordered + other.reordered,
+            mismatched: self.mismatched + other.mismatched,
+            first_fault: self.first_fault.or(other.first_fault),
+            longest_stall: self.longest_stall.max(other.longest_stall),
+            stalled: self.stalled + other.stalled,
         }
-        totals
-    }
-
-    fn add(&mut self, connection: &Connection) {
-        let tally = connection.tally();
-        self.consumed += connection.consumed();
-        self.produced += connection.produced();
-        self.verified += tally.verified;
-        self.frames += connection.frames();
-        self.lost += tally.lost;
-        self.duplicated += tally.duplicated;
-        self.reordered += tally.reordered;
-        self.mismatched += tally.mismatched;
-        self.first_fault = self.first_fault.or(tally.first_fault);
-        self.longest_stall = self.longest_stall.max(connection.longest_stall());
-        self.stalled += u32::from(connection.stalled().is_some());
-        self.open += u32::from(connection.ending().is_none());
     }
 }
 

@@ -19,7 +19,7 @@ use crate::Rate;
 
 /// Paces one direction of one connection.
 #[derive(Debug, Clone)]
-pub struct Pacer {
+pub(crate) struct Pacer {
     /// Bytes per second; `None`: no limit.
     rate: Option<u64>,
     /// When the next byte is due.
@@ -28,7 +28,7 @@ pub struct Pacer {
 
 impl Pacer {
     /// A pacer whose first byte is due at `now`.
-    pub fn new(rate: Rate, now: Instant) -> Pacer {
+    pub(crate) fn new(rate: Rate, now: Instant) -> Pacer {
         let rate = match rate {
             Rate::Max => None,
             Rate::Limited(rate) => Some(rate.max(1)),
@@ -37,7 +37,7 @@ impl Pacer {
     }
 
     /// When to ask again; `None`: the next chunk is due now.
-    pub fn wait(&mut self, now: Instant) -> Option<Instant> {
+    pub(crate) fn wait(&mut self, now: Instant) -> Option<Instant> {
         self.rate?;
         if self.due > now {
             return Some(self.due);
@@ -50,26 +50,26 @@ impl Pacer {
 
     /// Bytes to move at a time, at most `max`: few enough that the rate looks constant, and enough that thousands of
     /// slow connections do not only wake up.
-    pub fn chunk(&self, max: usize) -> usize {
+    pub(crate) fn chunk(&self, max: usize) -> usize {
         let Some(rate) = self.rate else { return max };
         let chunk = (rate / CHUNKS_PER_SECOND).max(MIN_CHUNK.min(rate / MIN_CHUNKS_PER_SECOND)).max(1);
         max.min(usize::try_from(chunk).unwrap_or(usize::MAX))
     }
 
     /// Records that `bytes` have moved.
-    pub fn record(&mut self, bytes: usize) {
+    pub(crate) fn record(&mut self, bytes: usize) {
         if let Some(rate) = self.rate {
             self.due += Duration::from_nanos((bytes as u128 * 1_000_000_000 / u128::from(rate)) as u64);
         }
     }
 
     /// Postpones the plan by the time that the peer was stalled.
-    pub fn postpone(&mut self, held_back: Duration) {
+    pub(crate) fn postpone(&mut self, held_back: Duration) {
         self.due += held_back;
     }
 
     /// Removes the limit of the rate.
-    pub fn remove_limit(&mut self) {
+    pub(crate) fn remove_limit(&mut self) {
         self.rate = None;
     }
 }

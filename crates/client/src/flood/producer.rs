@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::connection::{Connection, Phase};
+use super::connection::{Connection, Phase, Stall};
 use super::outcome::Ending;
 use super::pacer::Pacer;
 use super::thread_buffer;
@@ -47,15 +47,16 @@ impl Producer {
     }
 
     async fn send(&mut self) -> io::Result<()> {
+        let connection = Arc::clone(&self.connection);
         let mut stream = FrameStream::new(&self.recipe);
-        let mut phases = self.connection.phases();
-        let mut blocked_since = None;
+        let mut phases = connection.phases();
+        let mut stall: Option<Stall> = None;
         let mut writes = 0;
         loop {
             let phase = *phases.borrow_and_update();
             let length = self.next_length(&stream, phase);
             if length == 0 {
-                break;
+                return Ok(());
             }
             if phase == Phase::Sending
                 && let Some(due) = self.due()
@@ -66,30 +67,25 @@ impl Producer {
             match self.write(&mut stream, length) {
                 Ok(written) => {
                     self.pacer.record(written);
-                    self.unblock(&mut blocked_since);
+                    if let Some(stall) = stall.take() {
+                        // The server accepts data again: its stall is not caught up.
+                        self.pacer.postpone(stall.elapsed());
+                    }
                     writes += 1;
                     if writes % YIELD_EVERY == 0 {
                         tokio::task::yield_now().await;
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if blocked_since.is_none() {
-                        blocked_since = Some(Instant::now());
-                        self.connection.set_blocked(true);
-                    }
+                    stall.get_or_insert_with(|| connection.stall());
                     tokio::select! {
-                        ready = self.connection.stream.writable() => ready?,
+                        ready = connection.stream.writable() => ready?,
                         _ = phases.changed() => {}
                     }
                 }
-                Err(error) => {
-                    self.unblock(&mut blocked_since);
-                    return Err(error);
-                }
+                Err(error) => return Err(error),
             }
         }
-        self.unblock(&mut blocked_since);
-        Ok(())
     }
 
     /// Bytes of the next write; 0 if everything is sent.
@@ -136,14 +132,6 @@ impl Producer {
             }
             outcome
         })
-    }
-
-    /// Records that the server accepts data again, and postpones the pacer by the time of the stall.
-    fn unblock(&mut self, since: &mut Option<Instant>) {
-        if let Some(since) = since.take() {
-            self.pacer.postpone(since.elapsed());
-            self.connection.set_blocked(false);
-        }
     }
 }
 

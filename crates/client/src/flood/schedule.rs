@@ -6,16 +6,16 @@ use crate::Reading;
 
 /// Returns how the consumer is to read at any time. A pure function of the time.
 #[derive(Debug, Clone, Copy)]
-pub struct Schedule(Reading);
+pub(crate) struct Schedule(Reading);
 
 impl Schedule {
     /// The schedule of `reading`.
-    pub fn new(reading: Reading) -> Schedule {
+    pub(crate) fn new(reading: Reading) -> Schedule {
         Schedule(reading)
     }
 
     /// What to do at `elapsed` after the start of the run.
-    pub fn at(&self, elapsed: Duration) -> ReadMode {
+    pub(crate) fn at(&self, elapsed: Duration) -> ReadMode {
         match self.0 {
             Reading::All => ReadMode::Unlimited { until: None },
             Reading::Nothing => ReadMode::Stopped { until: None },
@@ -31,7 +31,7 @@ impl Schedule {
 
 /// How the consumer is to read. Times count from the start of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReadMode {
+pub(crate) enum ReadMode {
     /// Read everything available, and ask again at `until`.
     Unlimited {
         /// When this changes; `None`: never.

@@ -2,7 +2,7 @@
 //!
 //! Nothing is awaited between filling and using it, so no other task of the thread sees it, and one block serves all
 //! connections of the thread. Nothing in it needs to be preserved: unsent bytes are generated again by the
-//! [`FrameStream`](crate::FrameStream), and received bytes are checked immediately.
+//! [`FrameStream`](crate::payload::FrameStream), and received bytes are checked immediately.
 
 use std::cell::RefCell;
 

@@ -4,11 +4,11 @@
 //! bytes written. The rest of the block need not be stored, since it can be generated again. So a connection that is
 //! blocked for an hour holds no buffer. The check of a stream without framing compares with the same cursor.
 
-use crate::{Frame, Recipe};
+use super::{Frame, Recipe};
 
 /// A position in the stream of a connection.
 #[derive(Debug, Clone)]
-pub struct FrameStream {
+pub(crate) struct FrameStream {
     /// The frame at this position.
     frame: Frame,
     /// Offset in the frame. Invariant: `at < frame.size`.
@@ -19,12 +19,12 @@ pub struct FrameStream {
 
 impl FrameStream {
     /// The beginning of the stream.
-    pub fn new(recipe: &Recipe) -> FrameStream {
+    pub(crate) fn new(recipe: &Recipe) -> FrameStream {
         FrameStream { frame: recipe.frame(0), at: 0, position: 0 }
     }
 
     /// Fills `out` with the next bytes, and advances behind them.
-    pub fn fill(&mut self, recipe: &Recipe, out: &mut [u8]) {
+    pub(crate) fn fill(&mut self, recipe: &Recipe, out: &mut [u8]) {
         let mut filled = 0;
         while filled < out.len() {
             let piece = recipe.piece(&self.frame, self.at);
@@ -36,7 +36,7 @@ impl FrameStream {
     }
 
     /// Advances by `bytes`.
-    pub fn advance(&mut self, recipe: &Recipe, mut bytes: u64) {
+    pub(crate) fn advance(&mut self, recipe: &Recipe, mut bytes: u64) {
         while bytes > 0 {
             let step = bytes.min(self.frame.size - self.at);
             self.step(recipe, step);
@@ -45,7 +45,7 @@ impl FrameStream {
     }
 
     /// Returns how many of `bytes` match the stream, and advances behind them.
-    pub fn compare(&mut self, recipe: &Recipe, bytes: &[u8]) -> usize {
+    pub(crate) fn compare(&mut self, recipe: &Recipe, bytes: &[u8]) -> usize {
         let mut same = 0;
         while same < bytes.len() {
             let piece = recipe.piece(&self.frame, self.at);
@@ -63,12 +63,12 @@ impl FrameStream {
     }
 
     /// Bytes before this position.
-    pub fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.position
     }
 
     /// Complete frames before this position.
-    pub fn frames(&self) -> u64 {
+    pub(crate) fn frames(&self) -> u64 {
         self.frame.number
     }
 
@@ -78,7 +78,7 @@ impl FrameStream {
     }
 
     /// Bytes until the end of the current frame; 0 between two frames.
-    pub fn to_frame_end(&self) -> u64 {
+    pub(crate) fn to_frame_end(&self) -> u64 {
         if self.at == 0 { 0 } else { self.frame.size - self.at }
     }
 
@@ -98,7 +98,7 @@ mod tests {
     use echoctl_proto::Framing;
 
     use super::*;
-    use crate::Pool;
+    use crate::payload::Pool;
 
     #[test]
     fn the_stream_does_not_depend_on_the_size_of_pieces() {

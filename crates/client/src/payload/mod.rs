@@ -4,7 +4,6 @@ mod frame_stream;
 mod number;
 mod recipe;
 
-pub use frame_stream::FrameStream;
+pub(crate) use frame_stream::FrameStream;
 pub(crate) use number::DIGITS;
-pub(crate) use recipe::MAX_HEAD;
-pub use recipe::{Frame, Pool, Recipe};
+pub(crate) use recipe::{Frame, MAX_HEAD, Pool, Recipe};

@@ -26,7 +26,7 @@ use super::number::{self, ALPHABET, DIGITS};
 
 /// The frames of one connection, by number.
 #[derive(Debug, Clone)]
-pub struct Recipe {
+pub(crate) struct Recipe {
     pool: Arc<Pool>,
     framing: Framing,
     min: u64,
@@ -39,7 +39,7 @@ pub struct Recipe {
 impl Recipe {
     /// The recipe of connection number `connection`. `sizes` are sizes on the wire, framing overhead included, within
     /// the bounds of [`Config::check`](crate::Config::check).
-    pub fn new(
+    pub(crate) fn new(
         pool: Arc<Pool>,
         framing: Framing,
         sizes: &RangeInclusive<usize>,
@@ -52,7 +52,7 @@ impl Recipe {
     }
 
     /// Frame number `number`.
-    pub fn frame(&self, number: u64) -> Frame {
+    pub(crate) fn frame(&self, number: u64) -> Frame {
         let random = mix(self.salt.wrapping_add(number));
         let size = match self.spread {
             1 => self.min,
@@ -68,7 +68,7 @@ impl Recipe {
     }
 
     /// The contiguous bytes of `frame` from offset `at` on; not empty while `at < frame.size`.
-    pub fn piece<'a>(&'a self, frame: &'a Frame, at: u64) -> &'a [u8] {
+    pub(crate) fn piece<'a>(&'a self, frame: &'a Frame, at: u64) -> &'a [u8] {
         let head = self.head();
         let content_end = frame.size - self.tail() as u64;
         if at < head as u64 {
@@ -103,7 +103,7 @@ impl Recipe {
     }
 
     /// The framing.
-    pub fn framing(&self) -> Framing {
+    pub(crate) fn framing(&self) -> Framing {
         self.framing
     }
 
@@ -115,11 +115,11 @@ impl Recipe {
 
 /// One frame: its number and size, and what its bytes are derived from.
 #[derive(Debug, Clone, Copy)]
-pub struct Frame {
+pub(crate) struct Frame {
     /// Number of the frame, from 0 on each connection.
-    pub number: u64,
+    pub(crate) number: u64,
     /// Bytes on the wire, framing overhead included.
-    pub size: u64,
+    pub(crate) size: u64,
     /// Offset of its content in the pool.
     offset: usize,
     head: [u8; MAX_HEAD],
@@ -127,7 +127,7 @@ pub struct Frame {
 
 /// Random text, the source of the content of all frames of a run.
 #[derive(Debug)]
-pub struct Pool {
+pub(crate) struct Pool {
     seed: u64,
     /// The text twice, so that content that exceeds the first copy continues in the second, in one piece.
     text: Box<[u8]>,
@@ -135,10 +135,10 @@ pub struct Pool {
 
 impl Pool {
     /// Bytes until the text repeats: the largest prime below 64 KiB.
-    pub const LENGTH: usize = 65_521;
+    pub(crate) const LENGTH: usize = 65_521;
 
     /// The pool of this seed.
-    pub fn new(seed: u64) -> Arc<Pool> {
+    pub(crate) fn new(seed: u64) -> Arc<Pool> {
         let mut text = vec![0; 2 * Self::LENGTH];
         StdRng::seed_from_u64(seed).fill_bytes(&mut text[..Self::LENGTH]);
         for byte in &mut text[..Self::LENGTH] {
