@@ -19,55 +19,27 @@
 //! Each connection has a thread with a blocking socket, since this adds least to the measured time: there is no
 //! runtime between the arrival of a reply and the clock. Every reply is compared with the frame, byte by byte.
 
+mod config;
 mod latencies;
 mod message;
+mod outcome;
 mod probe;
 mod send_schedule;
 
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use echoctl_proto::Framing;
-
+pub use self::config::PingConfig;
 pub use self::latencies::Latencies;
 use self::message::Message;
-pub use self::probe::PingFault;
+pub use self::outcome::{PingFault, PingOutcome};
 use self::probe::Shared;
 use self::send_schedule::SendSchedule;
 use crate::Error;
 use crate::connect::{ConnectTimer, connect};
-
-/// What to send, how often, and when to stop.
-#[derive(Debug, Clone)]
-pub struct PingConfig {
-    /// The server, which must echo the frames.
-    pub addr: SocketAddr,
-    /// Framing; must match the server's.
-    pub framing: Framing,
-    /// Frame size in bytes, framing overhead included; at most [`MAX_SIZE`](PingConfig::MAX_SIZE).
-    pub size: usize,
-    /// Number of connections; each has at most one frame in flight.
-    pub connections: usize,
-    /// Frames per second over all connections; `None`: closed loop.
-    pub rate: Option<u64>,
-    /// Total number of frames; `None`: no limit.
-    pub count: Option<u64>,
-    /// How long to send frames; `None`: no limit.
-    pub duration: Option<Duration>,
-    /// Timeout of each reply, from the write of the frame to the last byte of the reply. More than 0.
-    pub timeout: Duration,
-    /// Maximum duration of a handshake. More than 0.
-    pub connect_timeout: Duration,
-}
-
-impl PingConfig {
-    /// Maximum frame size in bytes. It fits into the queues of any socket, so a frame can be written completely
-    /// before its reply is read, and client and server cannot deadlock.
-    pub const MAX_SIZE: usize = 64 * 1024;
-}
 
 /// Open connections, ready to ping.
 #[derive(Debug)]
@@ -152,23 +124,6 @@ impl PingStopHandle {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
-}
-
-/// Result of a ping.
-#[derive(Debug)]
-pub struct PingOutcome {
-    /// Round-trip time of each frame that came back intact.
-    pub latencies: Latencies,
-    /// How late the client itself sent frames although a connection was free, because it slept too long: the part of
-    /// the latencies that the instrument caused, not the server. Empty in a closed loop.
-    pub lateness: Latencies,
-    /// Duration of the run.
-    pub elapsed: Duration,
-    /// Frames that were due but never sent, because no connection was free in time: the server did not keep up with
-    /// the rate. 0 in a closed loop.
-    pub unsent: u64,
-    /// Faults that ended connections early, at most one each.
-    pub faults: Vec<PingFault>,
 }
 
 /// Bytes of stack for a connection's thread: it stores a few numbers, its message is on the heap.

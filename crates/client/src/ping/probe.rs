@@ -8,10 +8,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use thiserror::Error;
-
 use super::latencies::Latencies;
 use super::message::Message;
+use super::outcome::PingFault;
 use super::send_schedule::SendSchedule;
 
 /// State shared by all connections of a ping.
@@ -134,37 +133,6 @@ fn exchange(mut stream: &TcpStream, frame: &[u8], reply: &mut [u8], timeout: Dur
 
 fn record(times: &Mutex<Latencies>, time: Duration) {
     times.lock().unwrap_or_else(PoisonError::into_inner).record(time);
-}
-
-/// Why a connection of a ping ended early.
-#[derive(Debug, Error)]
-pub enum PingFault {
-    /// The server closed or reset the connection.
-    #[error("the server closed the connection")]
-    PeerClosed,
-    /// The reply differs from the frame.
-    #[error("the reply differs from the frame sent: the server does not echo, or uses another framing")]
-    Mismatch,
-    /// No complete reply arrived in time.
-    #[error("no reply within {} s", .0.as_secs_f64())]
-    TimedOut(Duration),
-    /// A system call failed.
-    #[error("the connection failed")]
-    Io(#[source] io::Error),
-}
-
-impl PingFault {
-    fn of(error: io::Error, timeout: Duration) -> PingFault {
-        match error.kind() {
-            // The kind of a timeout depends on the system.
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => PingFault::TimedOut(timeout),
-            ErrorKind::UnexpectedEof
-            | ErrorKind::ConnectionReset
-            | ErrorKind::ConnectionAborted
-            | ErrorKind::BrokenPipe => PingFault::PeerClosed,
-            _ => PingFault::Io(error),
-        }
-    }
 }
 
 /// How early to wake up from a sleep: Linux adds 50 µs of timer slack, and lateness would be attributed to the
