@@ -31,9 +31,9 @@ mod sys;
 mod table;
 
 pub use backpressure::{Action, Admission, Backpressure, Queued};
-pub use config::{Config, Io, MinRate};
+pub use config::{Config, ConfigError, Io, MinRate, Setting};
 pub use connection::ReplyQueue;
-pub use error::{ConfigError, Error, Setting};
+pub use error::Error;
 pub use event::{CloseReason, Event, Listening, Stats, Totals};
 pub use memory::anonymous_memory;
 pub use policy::Policy;

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::timeout;
 
-use crate::config::Config;
-use crate::error::{ConfigError, Error, Setting};
+use crate::config::{Config, ConfigError, Setting};
+use crate::error::Error;
 use crate::event::{Event, Listening, Stats};
 use crate::io::accept::{self, IoBackend};
 use crate::io::listener;

@@ -126,7 +126,7 @@ fn a_slow_reader_survives_the_limits_of_output() {
 
 #[test]
 fn a_silent_peer_exceeds_the_idle_timeout() {
-    for io in [Io::Tasks, Io::Threads, Io::OneThread] {
+    for io in Io::ALL {
         let idle_timeout = Some(Duration::from_millis(50));
         let server = TestServer::start(Config { io, idle_timeout, ..Config::default() });
         let mut peer = server.peer();

@@ -126,7 +126,7 @@ fn a_frame_over_the_memory_limit_is_refused_by_its_length() {
 
 #[test]
 fn the_longest_frame_within_the_memory_limit_comes_back() {
-    for io in [Io::Tasks, Io::Threads, Io::OneThread] {
+    for io in Io::ALL {
         let config = Config { io, max_frame: 1 << 30, memory_limit: LIMIT, ..Config::default() };
         let longest = config.longest_payload();
         let server = TestServer::start(config);

@@ -29,7 +29,7 @@ fn pending_replies_are_delivered_during_shutdown() {
 
 #[test]
 fn idle_peers_are_closed_immediately() {
-    for io in [Io::Tasks, Io::Threads, Io::OneThread] {
+    for io in Io::ALL {
         let mut server = TestServer::start(Config { io, drain: FOREVER, ..Config::default() });
         let mut peers: Vec<_> = (0..20).map(|_| server.peer()).collect();
         for peer in &mut peers {
