@@ -11,4 +11,4 @@ pub use axis::Unit;
 pub use chart::{Chart, Form, Mark, Phase};
 pub use series::{Ink, Series, Stroke};
 pub use table::{NOT_RUN, Table};
-pub use text::{wrap, wrap_code};
+pub use text::{labelled, wrap, wrap_code};

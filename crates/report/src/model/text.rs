@@ -48,6 +48,13 @@ fn is_unit(word: &str) -> bool {
 /// Units of printed sizes, rates and times (see [`Bytes`](echoctl_record::Bytes)).
 const UNITS: [&str; 13] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "ns", "µs", "ms", "s", "min", "h", "%"];
 
+/// A label and its text, wrapped beside the label at `columns`. An empty text is an empty line.
+pub fn labelled(label: &str, width: usize, text: &str, columns: usize) -> Vec<String> {
+    let labels = std::iter::once(label).chain(std::iter::repeat(""));
+    let lines = wrap(text, columns.saturating_sub(width + 2));
+    lines.iter().zip(labels).map(|(line, label)| format!("  {label:<width$}{line}")).collect()
+}
+
 /// Wraps lines of code at spaces, to at most `width` columns where words allow it. Continuation lines are indented further
 /// than their line, and stay comments where the line broke in a comment.
 pub fn wrap_code(code: &str, width: usize) -> String {

@@ -4,16 +4,28 @@ use std::collections::VecDeque;
 
 use echoctl_record::{Rate, Sample};
 
-/// The samples of the last second.
-#[derive(Debug, Default)]
+/// The samples of the last second, or of a few.
+#[derive(Debug)]
 pub struct Recent {
     samples: VecDeque<Sample>,
+    seconds: f64,
+}
+
+impl Default for Recent {
+    fn default() -> Recent {
+        Recent::over(TREND_SECONDS)
+    }
 }
 
 impl Recent {
+    /// Keeps the samples of this many seconds.
+    pub fn over(seconds: f64) -> Recent {
+        Recent { samples: VecDeque::new(), seconds }
+    }
+
     /// Adds one sample, and drops those that are too old.
     pub fn add(&mut self, sample: Sample) {
-        while self.samples.front().is_some_and(|oldest| sample.t - oldest.t > TREND_SECONDS) {
+        while self.samples.front().is_some_and(|oldest| sample.t - oldest.t > self.seconds) {
             self.samples.pop_front();
         }
         self.samples.push_back(sample);
@@ -39,7 +51,13 @@ impl Recent {
         self.slope(of).map(|slope| Rate(slope.max(0.0)).to_string()).unwrap_or_default()
     }
 
-    /// Change per second, over the last second or over the last half of it, whichever is less. So neither a jump that is over
+    /// The mean rate of a cumulative counter over all samples.
+    pub fn mean(&self, of: impl Fn(&Sample) -> u64) -> Rate {
+        let (Some(oldest), Some(now)) = (self.samples.front(), self.samples.back()) else { return Rate(0.0) };
+        Rate(of(now).saturating_sub(of(oldest)) as f64 / (now.t - oldest.t).max(0.001))
+    }
+
+    /// Change per second, over all samples or over their later half, whichever is less. So neither a jump that is over
     /// nor one that has just begun counts as a trend. `None` in the first tenths of a second.
     pub fn slope(&self, of: impl Fn(&Sample) -> Option<u64>) -> Option<f64> {
         let (oldest, now) = (self.samples.front()?, self.samples.back()?);

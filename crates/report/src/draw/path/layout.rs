@@ -2,7 +2,7 @@
 
 use echoctl_record::{Bytes, Seconds};
 
-use crate::wrap;
+use crate::labelled;
 
 /// Widths of the columns, for a terminal of a given width.
 pub(super) struct Layout {
@@ -72,9 +72,7 @@ impl Layout {
 
     /// A label and its text, wrapped beside the label. An empty line where there is no text, so that lines stay in place.
     pub(super) fn field(&self, label: &str, text: &str) -> Vec<String> {
-        let lines = wrap(text, self.columns - LABEL - 2);
-        let labels = std::iter::once(label).chain(std::iter::repeat(""));
-        lines.iter().zip(labels).map(|(line, label)| format!("  {label:<LABEL$}{line}")).collect()
+        labelled(label, LABEL, text, self.columns)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Turns samples of a changing set of connections into samples that can be recorded.
+//! Counters of a changing set of connections: turns samples of those that are open into samples that can be recorded.
 //!
 //! - The queues of a client on another host are not visible: such connections are counted as `remote_clients`.
 //! - The server need not be an echo server, so bytes inside it are unknown: `is_echo` is false.
@@ -13,22 +13,24 @@ use echoctl_record::Sample;
 
 /// Counters of all connections that were ever seen.
 #[derive(Debug, Default)]
-pub(super) struct History {
+pub(super) struct Totals {
     known: HashMap<(SocketAddr, SocketAddr), LastSeen>,
     /// Bytes received and written on connections that are closed.
     closed: (u64, u64),
+    /// Bytes received and written since each connection was first seen.
+    moved: (u64, u64),
 }
 
 /// Last known counters of a connection.
 #[derive(Debug, Clone, Copy)]
 struct LastSeen {
-    received: u64,
-    written: u64,
+    received: Option<u64>,
+    written: Option<u64>,
     /// Whether its client's socket was ever visible. One that no longer is has closed, together with its queues.
     client_was_seen: bool,
 }
 
-impl History {
+impl Totals {
     /// Marks in `sample` what is unknown about these connections, and returns the sample to record.
     pub(super) fn add<'a>(
         &mut self,
@@ -41,20 +43,30 @@ impl History {
             let which = (connection.local, connection.peer);
             let before = self.known.remove(&which);
             let known = LastSeen {
-                received: connection.counters.server_received.unwrap_or(0),
-                written: connection.counters.server_written.unwrap_or(0),
+                received: connection.counters.server_received,
+                written: connection.counters.server_written,
                 client_was_seen: connection.client.is_some()
                     || before.is_some_and(|known| known.client_was_seen),
             };
+            if let Some(before) = before {
+                let since = |now: Option<u64>, before: Option<u64>| Some(now?.saturating_sub(before?));
+                self.moved.0 += since(known.received, before.received).unwrap_or(0);
+                self.moved.1 += since(known.written, before.written).unwrap_or(0);
+            }
             remote += u32::from(!known.client_was_seen);
             now.insert(which, known);
         }
         for closed in std::mem::replace(&mut self.known, now).into_values() {
-            self.closed.0 += closed.received;
-            self.closed.1 += closed.written;
+            self.closed.0 += closed.received.unwrap_or(0);
+            self.closed.1 += closed.written.unwrap_or(0);
         }
         sample.remote_clients = (remote > 0).then_some(remote);
         self.with_closed(*sample)
+    }
+
+    /// Bytes received and written since the start. What a connection moved before its first sample does not count.
+    pub(super) fn moved(&self) -> (u64, u64) {
+        self.moved
     }
 
     fn with_closed(&self, sample: Sample) -> Sample {
@@ -101,7 +113,7 @@ mod tests {
 
     #[test]
     fn bytes_of_closed_connections_stay_counted() {
-        let mut history = History::default();
+        let mut totals = Totals::default();
         let sample = |received, read| Sample {
             produced: received,
             server_received: Some(received),
@@ -109,9 +121,9 @@ mod tests {
             server_written: Some(0),
             ..Sample::default()
         };
-        history.add(&mut sample(1500, 1400), [remote(1, 1000, 70), remote(2, 500, 0)].iter());
+        totals.add(&mut sample(1500, 1400), [remote(1, 1000, 70), remote(2, 500, 0)].iter());
 
-        let later = history.add(&mut sample(600, 590), [remote(2, 600, 0)].iter());
+        let later = totals.add(&mut sample(600, 590), [remote(2, 600, 0)].iter());
 
         assert_eq!(
             (later.produced, later.server_received, later.server_read),
@@ -122,11 +134,21 @@ mod tests {
     }
 
     #[test]
+    fn bytes_from_before_the_first_sample_do_not_count() {
+        let mut totals = Totals::default();
+
+        totals.add(&mut Sample::default(), [remote(1, 1 << 40, 5)].iter());
+        totals.add(&mut Sample::default(), [remote(1, (1 << 40) + 1000, 5), remote(2, 1 << 30, 7)].iter());
+
+        assert_eq!(totals.moved(), (1000, 0));
+    }
+
+    #[test]
     fn unknown_queues_are_absent() {
         let mut sample = Sample { server_received: Some(9), server_read: Some(5), ..Sample::default() };
         sample.server_written = Some(0);
 
-        let recorded = History::default().add(&mut sample, [remote(1, 9, 0)].iter());
+        let recorded = Totals::default().add(&mut sample, [remote(1, 9, 0)].iter());
 
         let queues = Queues::of(&recorded);
         assert_eq!((queues.client_send, queues.client_receive, queues.inside_server), (None, None, None));

@@ -14,66 +14,36 @@
 //!   127.0.0.1:39300            0 B       0 B   1.5 MiB   126 KiB  client
 //! ```
 
-use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
+use std::io;
 use std::net::SocketAddr;
-use std::time::Instant;
 
-use echoctl_observe::{ConnectionTracker, Observation};
-use echoctl_record::{Bytes, Queues, Rate, Sample, Seconds};
-use echoctl_report::wrap;
+use echoctl_record::{Bytes, Queues, Rate, Sample, Seconds, WatchSummary, count};
+use echoctl_report::{Recent, labelled, wrap};
 
-use super::rows::{Row, WaitsFor, buffered};
-use crate::output::terminal_size;
+use super::row::{Row, WaitsFor, buffered};
+use crate::output::{print, terminal_size};
 
-/// Draws a server again and again. Remembers a few seconds, for rates.
+/// Prints a server again and again. Remembers a few seconds, for rates.
 #[derive(Debug)]
-pub(super) struct WatchScreen {
+pub(super) struct WatchText {
     title: String,
-    /// Bytes of each connection at the last sample. Rates need them one by one, because the set of connections changes.
-    before: HashMap<(SocketAddr, SocketAddr), (u64, u64)>,
-    moments: VecDeque<RatePoint>,
-    /// Bytes received and written since the start.
-    moved: (u64, u64),
+    /// Samples in which `produced` and `consumed` are what the server has received and written since the start.
+    recent: Recent,
 }
 
-/// Totals at one time, for rates.
-#[derive(Debug, Clone, Copy)]
-struct RatePoint {
-    at: Instant,
-    moved: (u64, u64),
-    memory: Option<u64>,
-}
-
-impl WatchScreen {
-    pub(super) fn new(title: String) -> WatchScreen {
-        WatchScreen { title, before: HashMap::new(), moments: VecDeque::new(), moved: (0, 0) }
+impl WatchText {
+    pub(super) fn new(title: String) -> WatchText {
+        WatchText { title, recent: Recent::over(RATE_SECONDS) }
     }
 
-    /// Adds one sample.
-    pub(super) fn add(&mut self, observation: &Observation, rows: &[Row]) {
-        let mut now = HashMap::with_capacity(rows.len());
-        for row in rows {
-            let connection = (row.client, row.server);
-            // Bytes from before its first sample do not count.
-            let (received, written) =
-                self.before.get(&connection).copied().unwrap_or((row.received, row.written));
-            self.moved.0 += row.received.saturating_sub(received);
-            self.moved.1 += row.written.saturating_sub(written);
-            now.insert(connection, (row.received, row.written));
-        }
-        self.before = now;
-        let moment =
-            RatePoint { at: Instant::now(), moved: self.moved, memory: observation.sample.server_memory };
-        while self.moments.front().is_some_and(|old| (moment.at - old.at).as_secs_f64() > RATE_SECONDS) {
-            self.moments.pop_front();
-        }
-        self.moments.push_back(moment);
+    /// Adds one sample, up to which the server has `moved` this many bytes in and out.
+    pub(super) fn add(&mut self, sample: &Sample, moved: (u64, u64)) {
+        self.recent.add(Sample { produced: moved.0, consumed: moved.1, ..*sample });
     }
 
     /// One line of some 85 columns, for a log. The rates, the queues and the memory are those of the server.
-    pub(super) fn line(&self, observation: &Observation) -> String {
-        let sample = &observation.sample;
+    pub(super) fn line(&self, sample: &Sample) -> String {
         let queues = Queues::of(sample);
         let size = |bytes: Option<u64>| bytes.map_or("-".to_owned(), |bytes| Bytes(bytes).to_string());
         let (received, written) = self.rates();
@@ -87,30 +57,19 @@ impl WatchScreen {
         )
     }
 
-    /// The screen, for the size of this terminal.
-    pub(super) fn text(
+    /// The screen, for a terminal of this size.
+    pub(super) fn screen(
         &self,
-        observation: &Observation,
-        rows: &[Row],
-        tracker: &ConnectionTracker,
-    ) -> String {
-        let (columns, lines) = terminal_size();
-        self.fitted(observation, rows, tracker.connections_seen(), columns.min(MAX_COLUMNS), lines)
-    }
-
-    fn fitted(
-        &self,
-        observation: &Observation,
+        sample: &Sample,
         rows: &[Row],
         seen: u64,
-        columns: usize,
-        lines: usize,
+        (columns, lines): (usize, usize),
     ) -> String {
-        let sample = &observation.sample;
+        let columns = columns.min(MAX_COLUMNS);
         let time = Seconds(sample.t).to_string();
         let room = columns.saturating_sub(time.len() + 3);
         let mut text = format!("{:<room$.room$}  {time}\n\n", self.title);
-        text.push_str(&self.head(observation, rows, seen, columns));
+        text.push_str(&self.head(sample, rows, seen, columns));
         let table = Table::of(columns);
         let _ = writeln!(
             text,
@@ -131,8 +90,7 @@ impl WatchScreen {
     }
 
     /// The server as a whole.
-    fn head(&self, observation: &Observation, rows: &[Row], seen: u64, columns: usize) -> String {
-        let sample = &observation.sample;
+    fn head(&self, sample: &Sample, rows: &[Row], seen: u64, columns: usize) -> String {
         let mut connections = format!("{} now, {seen} seen", sample.connections);
         let mut joint = "; waiting ";
         for (side, name) in
@@ -146,8 +104,8 @@ impl WatchScreen {
         }
         let (received, written) = self.rates();
         let memory = sample.server_memory.map_or("not visible here".to_owned(), |bytes| {
-            let trend = self.memory_trend().map_or(String::new(), |slope| format!(", {}", trend(slope)));
-            format!("{}{trend}", Bytes(bytes))
+            let trend = self.recent.trend(|sample| sample.server_memory, bytes);
+            format!("{}{}{trend}", Bytes(bytes), if trend.is_empty() { "" } else { ", " })
         });
         let (kernel, queued) = (Bytes(sample.kernel_memory.unwrap_or(0)), Bytes(buffered(sample)));
         let fields = [
@@ -156,31 +114,28 @@ impl WatchScreen {
             ("memory", memory),
             ("kernel", format!("{kernel} of memory for {queued} in queues")),
         ];
-        let mut text = String::new();
-        for (label, value) in fields {
-            let labels = std::iter::once(label).chain(std::iter::repeat(""));
-            for (line, label) in wrap(&value, columns.saturating_sub(LABEL + 2)).iter().zip(labels) {
-                let _ = writeln!(text, "  {label:<LABEL$}{line}");
-            }
-        }
-        text
+        let lines = fields.iter().flat_map(|(label, value)| labelled(label, LABEL, value, columns));
+        lines.map(|line| line + "\n").collect()
     }
 
     /// Bytes per second in and out, over the last seconds.
     fn rates(&self) -> (Rate, Rate) {
-        let (Some(then), Some(now)) = (self.moments.front(), self.moments.back()) else {
-            return (Rate(0.0), Rate(0.0));
-        };
-        let seconds = (now.at - then.at).as_secs_f64().max(0.001);
-        let rate = |then: u64, now: u64| Rate((now - then) as f64 / seconds);
-        (rate(then.moved.0, now.moved.0), rate(then.moved.1, now.moved.1))
+        (self.recent.mean(|sample| sample.produced), self.recent.mean(|sample| sample.consumed))
     }
+}
 
-    fn memory_trend(&self) -> Option<f64> {
-        let (then, now) = (self.moments.front()?, self.moments.back()?);
-        let seconds = (now.at - then.at).as_secs_f64();
-        (seconds > 0.2).then(|| (now.memory.unwrap_or(0) as f64 - then.memory.unwrap_or(0) as f64) / seconds)
+/// Prints one sentence about what was seen.
+pub(super) fn print_summary(watched: &WatchSummary) -> io::Result<()> {
+    if let Some(pid) = watched.server_exited {
+        print(format_args!("The server (pid {pid}) exited."))?;
     }
+    let memory = watched
+        .server_memory_growth
+        .map_or(String::new(), |bytes| format!("; the server's memory grew by at most {}", Bytes(bytes)));
+    let came = count(watched.connections_seen, "connection");
+    let (most, held) = (watched.max_connections, Bytes(watched.max_queued));
+    let text = format!("{came} seen, at most {most} at once; kernel queues buffered at most {held}{memory}.");
+    wrap(&text, terminal_size().0).into_iter().try_for_each(print)
 }
 
 /// Widths of the table of connections.
@@ -227,14 +182,6 @@ impl Table {
     }
 }
 
-fn trend(slope: f64) -> String {
-    match slope {
-        s if s.abs() < STEADY => "steady".to_owned(),
-        s if s > 0.0 => format!("+{}", Rate(s)),
-        s => format!("-{}", Rate(-s)),
-    }
-}
-
 /// An address in at most this many columns. Of a long one the end is shown, where addresses differ.
 fn shortened(addr: SocketAddr, columns: usize) -> String {
     let text = addr.to_string();
@@ -256,9 +203,6 @@ const LABEL: usize = 13;
 
 /// Seconds over which rates are averaged. Shorter ones flicker, longer ones lag.
 const RATE_SECONDS: f64 = 2.0;
-
-/// Bytes per second below which memory is steady.
-const STEADY: f64 = 100.0 * 1024.0;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,6 @@
 //! The screen of `watch`, drawn from constructed observations.
 
-use std::time::Duration;
-
-use echoctl_observe::{PathState, TcpState};
+use echoctl_observe::TcpState;
 
 use super::*;
 
@@ -10,12 +8,12 @@ use super::*;
 fn the_screen_fits_its_terminal() {
     let mut rows: Vec<Row> = (0..200).map(row).collect();
     rows[7].waits_for = WaitsFor::Both;
-    let mut screen = WatchScreen::new("0.0.0.0:6379: ".to_owned() + &"x".repeat(200));
-    let observation = observation(3.2, 200);
-    screen.add(&observation, &rows);
+    let mut watch = WatchText::new("0.0.0.0:6379: ".to_owned() + &"x".repeat(200));
+    let sample = sample(3.2, 200);
+    watch.add(&sample, (0, 0));
 
     for (columns, lines) in [(60, 30), (80, 24), (120, 40)] {
-        let text = screen.fitted(&observation, &rows, 1_000_000, columns, lines);
+        let text = watch.screen(&sample, &rows, 1_000_000, (columns, lines));
 
         assert!(text.lines().count() < lines, "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= columns), "{text}");
@@ -25,24 +23,25 @@ fn the_screen_fits_its_terminal() {
         assert!(text.contains("more that buffer less"), "{text}");
         assert!(text.lines().any(|line| line.ends_with(" client")), "{text}");
     }
-    let line = screen.line(&observation);
+    let line = watch.line(&sample);
     assert!(line.chars().count() <= 85, "{line}");
 }
 
 #[test]
-fn bytes_from_before_the_first_sample_do_not_count() {
-    let mut screen = WatchScreen::new(String::new());
+fn rates_are_those_of_the_last_seconds() {
+    let mut watch = WatchText::new(String::new());
+    for second in 0..10u32 {
+        let moved = u64::from(second) * (1 << 20);
+        watch.add(&sample(second.into(), 1), (moved, moved / 2));
+    }
 
-    screen.add(&observation(0.0, 1), &[row(5)]);
-    let mut moved = row(5);
-    moved.received += 1000;
-    screen.add(&observation(0.1, 2), &[moved, row(6)]);
+    let line = watch.line(&sample(9.0, 1));
 
-    assert_eq!(screen.moved, (1000, 0));
+    assert!(line.contains("in 1 MiB/s out 512 KiB/s"), "{line}");
 }
 
-fn observation(t: f64, connections: u32) -> Observation {
-    let sample = Sample {
+fn sample(t: f64, connections: u32) -> Sample {
+    Sample {
         t,
         connections,
         produced: 1 << 40,
@@ -53,14 +52,6 @@ fn observation(t: f64, connections: u32) -> Observation {
         server_memory: Some(999 << 30),
         kernel_memory: Some(1 << 30),
         ..Sample::default()
-    };
-    Observation {
-        sample,
-        path: PathState::default(),
-        tree: None,
-        server_ended: None,
-        took: Duration::ZERO,
-        is_regular: true,
     }
 }
 

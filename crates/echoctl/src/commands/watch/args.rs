@@ -1,0 +1,62 @@
+//! The options of `echoctl watch`.
+
+use std::time::Duration;
+
+use crate::output::recorder::RecordArgs;
+use crate::values;
+
+/// Watch a live server's queues and memory without sending to it
+///
+/// Works with any server on this host, in any language. Shows which connections buffer bytes, which side they wait for, and how
+/// much memory that takes in the server and in the kernel. A client's queues are visible if the client is on this host too. Above
+/// 10,000 connections, each sample reads the new ones and 10,000 of the others in turn. Needs Linux. To
+/// see the memory of another user's server, give its port and --pid, or run as root.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Port, pid, or address of the server
+    ///
+    /// A port, :port or host:port at which it listens, or a pid. A number is a port if a server listens there, otherwise a
+    /// pid. With neither a target nor --pid, ECHOCTL_ADDR is the target.
+    #[arg(value_name = "TARGET", help_heading = "Target")]
+    pub(super) target: Option<String>,
+
+    /// Measure the memory of this process and its children
+    ///
+    /// Without a target, all addresses at which the process listens are watched.
+    #[arg(long, value_name = "PID", value_parser = values::number::<u32>(values::PIDS), help_heading = "Target")]
+    pub(super) pid: Option<u32>,
+
+    /// Stop after this time [default: at Ctrl-C]
+    #[arg(short = 't', long = "for", value_name = "TIME", value_parser = values::duration, help_heading = "Limits")]
+    pub(super) duration: Option<Duration>,
+
+    /// Interval between lines or JSON samples
+    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = values::positive_duration, help_heading = "Output")]
+    pub(super) every: Duration,
+
+    /// In each JSON sample, list the N connections with most bytes buffered
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = values::number::<u32>(0..=MAX_TOP), help_heading = "Output", hide_short_help = true)]
+    pub(super) top: u32,
+
+    #[command(flatten, next_help_heading = "Output")]
+    pub(super) recording: RecordArgs,
+
+    /// Print samples and a summary as JSON, one per line
+    #[arg(short = 'J', long, help_heading = "Output")]
+    pub(super) json: bool,
+
+    /// Plain ASCII lines: no live view, no colour
+    #[arg(long, help_heading = "Output")]
+    pub(super) plain: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  echoctl watch 6379                       a Redis server on its usual port
+  echoctl watch 127.0.0.1:8080 --for 30s   half a minute of one address
+  echoctl watch --pid 4711 --json          all ports of a process, as JSON
+  echoctl watch 8080 --record run.json     for echoctl report and compare";
+
+/// Limit of connections in a JSON sample: lines beyond it are too long for most readers.
+const MAX_TOP: u64 = 100_000;

@@ -1,0 +1,24 @@
+//! The events of `watch --json`.
+
+use std::net::SocketAddr;
+
+use echoctl_record::Sample;
+use serde::Serialize;
+
+use super::row::Row;
+
+/// First event: what is watched.
+#[derive(Serialize)]
+pub(super) struct WatchingEvent<'a> {
+    pub(super) addr: &'a [SocketAddr],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pid: Option<u32>,
+}
+
+/// One sample, with the connections that buffer most.
+#[derive(Serialize)]
+pub(super) struct SampleEvent<'a> {
+    #[serde(flatten)]
+    pub(super) sample: &'a Sample,
+    pub(super) top: &'a [Row],
+}

@@ -1,0 +1,141 @@
+//! When a watch lists the sockets of the host, samples, prints a line, and ends.
+
+use std::time::{Duration, Instant};
+
+/// The times of a watch. A time that has been missed is not made up for.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    list: Timer,
+    sample: Timer,
+    line: Timer,
+    end: Option<Instant>,
+}
+
+/// What is due together with a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Due {
+    /// New connections are to be looked for.
+    pub(super) list: bool,
+    /// The sample is to be printed.
+    pub(super) line: bool,
+    /// It is the last one.
+    pub(super) is_over: bool,
+}
+
+impl Schedule {
+    /// A watch from `start` on that prints at this interval, and ends after `duration` if there is one.
+    pub(super) fn new(start: Instant, every: Duration, duration: Option<Duration>) -> Schedule {
+        Schedule {
+            list: Timer { next: start, interval: LIST_INTERVAL },
+            sample: Timer { next: start, interval: SAMPLE_INTERVAL.min(every) },
+            line: Timer { next: start, interval: every },
+            end: duration.map(|duration| after(start, duration)),
+        }
+    }
+
+    /// What is due with the sample that is taken `now`.
+    pub(super) fn due(&mut self, now: Instant) -> Due {
+        self.sample.is_due(now);
+        Due {
+            list: self.list.is_due(now),
+            line: self.line.is_due(now),
+            is_over: self.end.is_some_and(|end| now >= end),
+        }
+    }
+
+    /// Time until the next sample.
+    pub(super) fn wait(&self, now: Instant) -> Duration {
+        let next = self.end.map_or(self.sample.next, |end| end.min(self.sample.next));
+        next.saturating_duration_since(now)
+    }
+}
+
+#[derive(Debug)]
+struct Timer {
+    next: Instant,
+    interval: Duration,
+}
+
+impl Timer {
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = now >= self.next;
+        if is_due {
+            let next = after(self.next, self.interval);
+            self.next = if next > now { next } else { after(now, self.interval) };
+        }
+        is_due
+    }
+}
+
+/// `time + duration`, or a time beyond the end of any watch if the clock cannot express it.
+fn after(time: Instant, duration: Duration) -> Instant {
+    time.checked_add(duration).unwrap_or(time + FOREVER)
+}
+
+/// A hundred years.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// Interval between samples of known connections: short enough for a live view.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Interval between dumps of all sockets of the host, which find new connections.
+const LIST_INTERVAL: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// The times in milliseconds at which a watch samples that never loses time, and what is due with each sample.
+    fn samples(every: Duration, duration: Duration) -> Vec<(u128, Due)> {
+        let start = Instant::now();
+        let (mut schedule, mut now, mut samples) =
+            (Schedule::new(start, every, Some(duration)), start, vec![]);
+        while samples.last().is_none_or(|(_, due): &(u128, Due)| !due.is_over) {
+            samples.push(((now - start).as_millis(), schedule.due(now)));
+            now += schedule.wait(now);
+        }
+        samples
+    }
+
+    #[test]
+    fn samples_are_taken_four_times_per_line() {
+        let samples = samples(SECOND, 2 * SECOND);
+
+        let times: Vec<u128> = samples.iter().map(|(t, _)| *t).collect();
+        let lines: Vec<u128> = samples.iter().filter(|(_, due)| due.line).map(|(t, _)| *t).collect();
+        let lists: Vec<u128> = samples.iter().filter(|(_, due)| due.list).map(|(t, _)| *t).collect();
+        assert_eq!(times, [0, 250, 500, 750, 1000, 1250, 1500, 1750, 2000]);
+        assert_eq!((&lines, &lists), (&vec![0, 1000, 2000], &vec![0, 1000, 2000]));
+    }
+
+    #[test]
+    fn every_sample_is_printed_at_a_short_interval() {
+        let samples = samples(SECOND / 10, SECOND / 4);
+
+        let times: Vec<(u128, bool)> = samples.iter().map(|(t, due)| (*t, due.line)).collect();
+        assert_eq!(times, [(0, true), (100, true), (200, true), (250, false)], "the last one ends the watch");
+    }
+
+    #[test]
+    fn a_late_sample_is_not_made_up_for() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start, SECOND, None);
+        schedule.due(start);
+
+        let late = start + 5 * SECOND;
+
+        assert_eq!(schedule.wait(late), Duration::ZERO);
+        assert_eq!(schedule.due(late), Due { list: true, line: true, is_over: false });
+        assert!(!schedule.due(late + SECOND / 4).list, "one list for five missed ones");
+    }
+
+    #[test]
+    fn a_duration_beyond_the_clock_never_ends() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start, Duration::MAX, Some(Duration::MAX));
+
+        assert!(!schedule.due(start).is_over && !schedule.due(start + 3600 * SECOND).line);
+    }
+}
