@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use echoctl_report::{charts, compare_page, tables};
 
 use crate::commands::report::terminal::Terminal;
-use crate::commands::report::{FOOTER, source, write};
+use crate::commands::report::{FOOTER, source};
 use crate::exit::{Exit, Outcome};
 use crate::output::file::OutputFile;
 
@@ -49,7 +49,7 @@ pub(crate) fn run(args: Args) -> Outcome {
 
     let written = page.map(|file| {
         let page = compare_page((&first, &one), (&second, &other)).footer(FOOTER);
-        write(file, &page.to_string())
+        file.save(&page.to_string())
     });
     if is_drawn {
         let terminal = Terminal::new(args.plain);

@@ -1,6 +1,5 @@
 //! Files written at the end of a run: the recording for programs (`--record`) and the page for people (`--report`).
 
-use std::io;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,8 +8,7 @@ use echoctl_report::run_page;
 
 use crate::commands::report::FOOTER;
 use crate::exit::Failure;
-use crate::output::file::{OutputFile, check_written_after_result, write_record};
-use crate::output::note;
+use crate::output::file::{OutputFile, check_written_after_result};
 
 /// Files to write at the end of a run.
 #[derive(Debug, clap::Args)]
@@ -62,24 +60,11 @@ impl Recorder {
     /// If a file cannot be written; the other one is written all the same.
     pub(crate) fn finish(mut self, complete: impl FnOnce(&mut Run)) -> anyhow::Result<()> {
         complete(&mut self.run);
-        let record = self.record.take().map(|file| write_file(file, |to| write_record(&self.run, to)));
-        let report = self.report.take().map(|file| {
-            let page = run_page(&self.run).footer(FOOTER).to_string();
-            write_file(file, |to| to.write_all(page.as_bytes()))
-        });
+        let record = self.record.take().map(|file| file.save_run(&self.run));
+        let report =
+            self.report.take().map(|file| file.save(&run_page(&self.run).footer(FOOTER).to_string()));
         check_written_after_result([record, report].into_iter().flatten())
     }
-}
-
-/// Writes a file, and prints its name on stderr.
-fn write_file(
-    file: OutputFile,
-    content: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
-) -> anyhow::Result<()> {
-    let name = file.path().display().to_string();
-    file.write(content)?;
-    note(format_args!("written to {name}"));
-    Ok(())
 }
 
 /// Empty recording of a run of this command against `target` that began `seconds_ago`.

@@ -10,7 +10,7 @@ use super::page::page;
 use super::record::record;
 use super::summary::Summary;
 use crate::exit::Failure;
-use crate::output::file::{OutputFile, check_written_after_result, write_record};
+use crate::output::file::{OutputFile, check_written_after_result};
 
 /// The files that an audit writes when it is over.
 pub(super) struct OutputFiles {
@@ -44,12 +44,11 @@ impl OutputFiles {
         attack: &AuditOutcome,
         expected: Option<Verdict>,
     ) -> anyhow::Result<()> {
-        let text = |file: OutputFile, text: String| file.write(|to| to.write_all(text.as_bytes()));
         let run = record(summary, attack);
         let written = [
-            self.junit.map(|file| text(file, junit(summary, expected))),
-            self.report.map(|file| text(file, page(summary, attack, &run).to_string())),
-            self.record.map(|file| file.write(|to| write_record(&run, to))),
+            self.junit.map(|file| file.save(&junit(summary, expected))),
+            self.report.map(|file| file.save(&page(summary, attack, &run).to_string())),
+            self.record.map(|file| file.save_run(&run)),
         ];
         check_written_after_result(written.into_iter().flatten())
     }

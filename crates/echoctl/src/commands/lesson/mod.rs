@@ -181,13 +181,9 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
     };
     let printed = print_result(&transcript, lesson, &finding, &submission, args.json);
     // The page is written even if printing failed.
-    let written = file.map_or(Ok(()), |file| {
-        let page = page::page(lesson, &finding, &submission).to_string();
-        let name = file.path().display().to_string();
-        file.write(|to| to.write_all(page.as_bytes())).map(|_| note(format_args!("written: {name}")))
-    });
+    let written = file.map(|file| file.save(&page::page(lesson, &finding, &submission).to_string()));
     printed?;
-    check_written_after_result([written])?;
+    check_written_after_result(written)?;
     Ok((if submission.holds { Exit::Done } else { Exit::Failed }, Some(submission)))
 }
 

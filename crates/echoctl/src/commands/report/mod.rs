@@ -6,13 +6,12 @@
 pub(crate) mod source;
 pub(crate) mod terminal;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use echoctl_record::{Bytes, Run};
+use echoctl_record::Run;
 use echoctl_report::{Chart, charts, csv, run_page, svg, tables};
 
 use crate::exit::{Exit, Outcome};
-use crate::output;
 use crate::output::file::{OutputFile, check_written};
 use terminal::Terminal;
 
@@ -63,9 +62,9 @@ pub(crate) fn run(args: Args) -> Outcome {
 
     let nothing_asked = page.is_none() && numbers.is_none() && drawing.is_none();
     // If one of them cannot be written, the others still are.
-    let page = page.map(|file| write(file, &run_page(&run).footer(FOOTER).to_string()));
-    let numbers = numbers.map(|file| write(file, &csv::samples(&run.samples)));
-    let drawing = drawing.map(|file| write(file, &svg::sheet(&visible(&run), svg::Size::WIDE)));
+    let page = page.map(|file| file.save(&run_page(&run).footer(FOOTER).to_string()));
+    let numbers = numbers.map(|file| file.save(&csv::samples(&run.samples)));
+    let drawing = drawing.map(|file| file.save(&svg::sheet(&visible(&run), svg::Size::WIDE)));
     if nothing_asked || args.plain {
         draw(&run, &Terminal::new(args.plain))?;
     }
@@ -100,16 +99,6 @@ fn visible(run: &Run) -> Vec<Chart> {
         charts::rates(samples),
     ];
     all.into_iter().filter(|chart| !chart.series.is_empty()).collect()
-}
-
-/// Writes a text to a file and notes its size on stderr, unless the file is stdout.
-pub(crate) fn write(file: OutputFile, text: &str) -> anyhow::Result<()> {
-    let name = file.path().to_owned();
-    let bytes = file.write(|to| to.write_all(text.as_bytes()))?;
-    if name != Path::new("-") {
-        output::note(format_args!("{}: {}", name.display(), Bytes(bytes)));
-    }
-    Ok(())
 }
 
 /// The last line of each page of a run.

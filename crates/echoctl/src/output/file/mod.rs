@@ -7,18 +7,19 @@
 //! ```
 //!
 //! What cannot be replaced (a device, a pipe, a file in a folder that is not writable) is opened at the end and written in
-//! place. If the process is killed during the last step, a hidden `.echoctl-PID-N.tmp` may be left.
+//! place. If the process is killed during the last step, a hidden `.echoctl-*.tmp` may be left.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
+use std::iter;
 use std::path::{Path, PathBuf};
-use std::process;
 
 use anyhow::{Context, anyhow, ensure};
-use echoctl_record::{Run, RunError};
+use echoctl_record::{Bytes, Run, RunError};
+use tempfile::NamedTempFile;
 
 use crate::exit::Failure;
-use crate::output::Data;
+use crate::output::{Data, note};
 
 /// A file to be written at the end of a command, or stdout (`-`).
 #[derive(Debug)]
@@ -59,9 +60,32 @@ impl OutputFile {
         Ok(OutputFile { path: path.to_owned(), place })
     }
 
-    /// The path that the user gave.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// Writes a text, and notes the file and its size on stderr unless it is stdout.
+    ///
+    /// # Errors
+    /// If it cannot be written. An old file is then unchanged.
+    pub(crate) fn save(self, text: &str) -> anyhow::Result<()> {
+        self.save_with(|to| to.write_all(text.as_bytes()))
+    }
+
+    /// Writes a recording as [`save`](OutputFile::save) does.
+    ///
+    /// # Errors
+    /// Those of [`save`](OutputFile::save).
+    pub(crate) fn save_run(self, run: &Run) -> anyhow::Result<()> {
+        self.save_with(|to| {
+            run.write(to).map_err(|error| match error {
+                RunError::Write(error) => error,
+                error => io::Error::other(error),
+            })
+        })
+    }
+
+    fn save_with(self, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+        let name = (self.place != Place::Stdout).then(|| self.path.display().to_string());
+        let bytes = self.write(content)?;
+        name.into_iter().for_each(|name| note(format_args!("wrote {name} ({})", Bytes(bytes))));
+        Ok(())
     }
 
     /// Writes the file and returns its size in bytes.
@@ -122,14 +146,6 @@ pub(crate) fn check_written<T>(written: impl IntoIterator<Item = anyhow::Result<
     Ok(())
 }
 
-/// Writes a recording. An error of the writer is returned as such.
-pub(crate) fn write_record(run: &Run, to: &mut dyn Write) -> io::Result<()> {
-    run.write(to).map_err(|error| match error {
-        RunError::Write(error) => error,
-        error => io::Error::other(error),
-    })
-}
-
 impl Place {
     fn of(path: &Path) -> io::Result<Place> {
         if is_stdout(path) {
@@ -155,16 +171,14 @@ impl Place {
             // A read-only file is not replaced.
             OpenOptions::new().append(true).open(path)?;
         }
-        let target = follow_links(path)?;
+        let target = follow_links(path);
         // A path that ends in `/` or `..` names a folder, even if it does not exist.
         if target.file_name().is_none() || target.as_os_str().as_encoded_bytes().ends_with(b"/") {
             return Err(ErrorKind::IsADirectory.into());
         }
-        match TempFile::new(&target) {
-            Ok(temp) => {
-                drop(temp);
-                Ok(Place::Replace(target))
-            }
+        match temporary_file(&target) {
+            // Its drop removes it.
+            Ok(_) => Ok(Place::Replace(target)),
             Err(error) if metadata.is_some() && error.kind() == ErrorKind::PermissionDenied => {
                 Ok(Place::Existing { empty: true })
             }
@@ -200,22 +214,41 @@ impl Identity {
                 return Some(Identity::Node(metadata.dev(), metadata.ino()));
             }
         }
-        let target = follow_links(path).ok()?;
+        let target = follow_links(path);
         let folder = fs::canonicalize(parent_folder(&target)).ok()?;
         Some(Identity::Path(folder.join(target.file_name()?)))
     }
 }
 
-/// Writes a temporary file and renames it to `target`.
+/// Writes a temporary file and renames it to `target`. If that fails, the temporary file is removed.
 fn replace(target: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<u64> {
-    let old = fs::metadata(target).ok();
-    let mut temp = TempFile::new(target)?;
-    if let Some(old) = &old {
-        temp.copy_owner_and_mode(old)?;
+    let temp = temporary_file(target)?;
+    if let Ok(old) = fs::metadata(target) {
+        copy_owner_and_mode(&old, temp.as_file())?;
     }
-    let bytes = write_buffered(&temp.file, content)?;
-    temp.rename(target)?;
+    let bytes = write_buffered(temp.as_file(), content)?;
+    temp.persist(target)?;
     Ok(bytes)
+}
+
+/// A hidden file beside `target`, with the permissions of any new file. It is removed when it is dropped.
+fn temporary_file(target: &Path) -> io::Result<NamedTempFile> {
+    let create = |path: &Path| OpenOptions::new().write(true).create_new(true).open(path);
+    tempfile::Builder::new().prefix(".echoctl-").suffix(".tmp").make_in(parent_folder(target), create)
+}
+
+/// Gives `new` the owner and the permissions of the file that it replaces, before it has content.
+fn copy_owner_and_mode(old: &Metadata, new: &File) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, fchown};
+        let own = new.metadata()?;
+        if (own.uid(), own.gid()) != (old.uid(), old.gid()) {
+            // Without the privilege to change the owner, only the permissions are copied.
+            let _ = fchown(new, Some(old.uid()), Some(old.gid()));
+        }
+    }
+    new.set_permissions(old.permissions())
 }
 
 /// Writes `content` through a buffer and flushes it. Returns the number of bytes.
@@ -244,69 +277,15 @@ impl<W: Write> Write for Counted<W> {
     }
 }
 
-/// A temporary file in the folder of another file. It is removed when this is dropped, unless it was renamed.
-struct TempFile {
-    file: File,
-    path: PathBuf,
-    is_renamed: bool,
-}
-
-impl TempFile {
-    /// Creates it under an unused name.
-    fn new(target: &Path) -> io::Result<TempFile> {
-        let folder = parent_folder(target);
-        let mut tries = 0..MAX_NAMES;
-        loop {
-            let number = tries.next().ok_or(ErrorKind::AlreadyExists)?;
-            let path = folder.join(format!(".echoctl-{}-{number}.tmp", process::id()));
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(file) => return Ok(TempFile { file, path, is_renamed: false }),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Gives it the owner and the permissions of the file that it replaces, before it has content.
-    fn copy_owner_and_mode(&self, old: &Metadata) -> io::Result<()> {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::{MetadataExt, fchown};
-            let own = self.file.metadata()?;
-            if (own.uid(), own.gid()) != (old.uid(), old.gid()) {
-                // Without the privilege to change the owner, only the permissions are copied.
-                let _ = fchown(&self.file, Some(old.uid()), Some(old.gid()));
-            }
-        }
-        self.file.set_permissions(old.permissions())
-    }
-
-    fn rename(&mut self, target: &Path) -> io::Result<()> {
-        fs::rename(&self.path, target)?;
-        self.is_renamed = true;
-        Ok(())
-    }
-}
-
-impl Drop for TempFile {
-    fn drop(&mut self) {
-        if !self.is_renamed {
-            // If this fails, the hidden name tells which program left it.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
+/// The chain of symbolic links that begins with `path`, itself included. The kernel has refused a longer one already.
+fn links(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let next = |path: &PathBuf| Some(parent_folder(path).join(fs::read_link(path).ok()?));
+    iter::successors(Some(path.to_owned()), next).take(MAX_LINKS)
 }
 
 /// The target of a chain of symbolic links, whether it exists or not.
-fn follow_links(path: &Path) -> io::Result<PathBuf> {
-    let mut path = path.to_owned();
-    for _ in 0..MAX_LINKS {
-        match fs::read_link(&path) {
-            Ok(next) => path = parent_folder(&path).join(next),
-            Err(_) => return Ok(path),
-        }
-    }
-    Err(io::Error::other("too many symbolic links"))
+fn follow_links(path: &Path) -> PathBuf {
+    links(path).last().unwrap_or_default()
 }
 
 fn parent_folder(path: &Path) -> &Path {
@@ -325,18 +304,10 @@ fn is_stdout(path: &Path) -> bool {
 /// Whether a path is a name of an open file, such as `/dev/fd/3` or a link to it: other programs may be writing to that file.
 /// Files in folders such as `/dev/shm` are ordinary files.
 fn is_open_file_name(path: &Path) -> bool {
-    let mut path = path.to_owned();
-    for _ in 0..MAX_LINKS {
+    links(path).any(|path| {
         let folder = fs::canonicalize(parent_folder(&path)).unwrap_or_default();
-        if folder.starts_with("/proc") || folder.starts_with("/dev/fd") {
-            return true;
-        }
-        match fs::read_link(&path) {
-            Ok(next) => path = parent_folder(&path).join(next),
-            Err(_) => return false,
-        }
-    }
-    false
+        folder.starts_with("/proc") || folder.starts_with("/dev/fd")
+    })
 }
 
 #[cfg(unix)]
@@ -356,11 +327,8 @@ fn cannot_write(path: &Path) -> String {
 /// Bytes per write.
 const BUFFER: usize = 64 * 1024;
 
-/// Number of names to try for a temporary file: killed runs with the same pid may have left some.
-const MAX_NAMES: u32 = 1000;
-
-/// Maximum length of a chain of symbolic links, as in Linux.
-const MAX_LINKS: u32 = 40;
+/// Maximum length of a chain of symbolic links and their target, as in Linux.
+const MAX_LINKS: usize = 1 + 40;
 
 #[cfg(test)]
 mod tests;

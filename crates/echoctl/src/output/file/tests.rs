@@ -80,17 +80,6 @@ fn unwritable_paths_are_refused_at_the_start() {
 }
 
 #[test]
-fn a_file_of_a_killed_run_does_no_harm() {
-    let folder = tempfile::tempdir().expect("there is room");
-    let left = format!(".echoctl-{}-0.tmp", process::id());
-    fs::write(folder.path().join(&left), "left").expect("it can be written");
-
-    write(&folder.path().join("run.json"), "new").expect("it can be written");
-
-    assert_eq!(names(folder.path()), [left.as_str(), "run.json"]);
-}
-
-#[test]
 fn options_with_the_same_file_are_refused_by_name() {
     let folder = tempfile::tempdir().expect("there is room");
     let path = |name: &str| folder.path().join(name);
