@@ -1,10 +1,44 @@
-//! Parsers for option values: sizes, rates, times and numbers.
+//! Parsers for option values: sizes, rates, times, numbers and names.
 //!
-//! All are exact decimals with a unit. The bounds keep arithmetic safe: no sum of two sizes wraps, and no clock reading plus
+//! All numbers are exact decimals with a unit. The bounds keep arithmetic safe: no sum of two sizes wraps, and no clock reading plus
 //! a time overflows. A value beyond a bound is an error that names the bound; it is never clamped.
 
+use std::ffi::OsStr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
+
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::error::Error;
+use clap::{Arg, Command};
+use echoctl_proto::Framing;
+use echoctl_record::Bytes;
+
+/// A parser that knows the names of its values, for completions. It accepts what `parse` does, with its errors.
+#[derive(Clone)]
+pub(crate) struct Named<P> {
+    pub(crate) names: fn() -> Vec<String>,
+    pub(crate) parse: P,
+}
+
+impl<P: TypedValueParser> TypedValueParser for Named<P> {
+    type Value = P::Value;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<P::Value, Error> {
+        self.parse.parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new((self.names)().into_iter().map(PossibleValue::new)))
+    }
+}
+
+/// Parses the name of a framing.
+pub(crate) fn framing() -> impl TypedValueParser<Value = Framing> {
+    Named {
+        names: || Framing::ALL.map(|framing| framing.name().to_owned()).into(),
+        parse: |name: &str| name.parse::<Framing>(),
+    }
+}
 
 /// Parses a size in bytes: `64KiB`, `1.5 MiB`, `4096`, or with a decimal unit, `64KB`.
 ///
@@ -29,6 +63,16 @@ pub(crate) fn positive_size(text: &str) -> Result<u64, String> {
         0 => Err("must be at least 1 byte".to_owned()),
         bytes => Ok(bytes),
     }
+}
+
+/// A size as a default in the help: `1MiB`.
+pub(crate) fn size_text(bytes: u64) -> String {
+    Bytes(bytes).to_string().replace(' ', "")
+}
+
+/// A time as a default in the help: `15s`.
+pub(crate) fn time_text(time: Duration) -> String {
+    humantime::format_duration(time).to_string()
 }
 
 /// Parses a rate in bytes per second: `64MiB` or `64MiB/s`.

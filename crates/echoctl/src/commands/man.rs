@@ -6,7 +6,8 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Arg, Command};
+use clap::builder::{StringValueParser, TypedValueParser};
+use clap::{Arg, Command, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
@@ -15,13 +16,14 @@ use crate::cli::{Cli, ENVIRONMENT, EXIT_CODES};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Data;
 use crate::output::file::OutputFile;
+use crate::values::Named;
 
 /// Print a manual page
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Command [default: echoctl itself]
-    #[arg(value_name = "COMMAND", conflicts_with = "all")]
+    #[arg(value_name = "COMMAND", value_parser = command_name(), hide_possible_values = true, conflicts_with = "all")]
     command: Option<String>,
 
     /// Write the pages of echoctl and of every command to DIR
@@ -33,6 +35,16 @@ const EXAMPLES: &str = "\
 Examples:
   echoctl man serve | man -l -                read the page of serve
   echoctl man --all ~/.local/share/man/man1   install all pages";
+
+/// Accepts any name, since the error for an unknown one is ours.
+fn command_name() -> impl TypedValueParser<Value = String> {
+    let names = || {
+        let program = Cli::command();
+        let listed = program.get_subcommands().filter(|command| !command.is_hide_set());
+        listed.map(|command| command.get_name().to_owned()).collect()
+    };
+    Named { names, parse: StringValueParser::new() }
+}
 
 pub(crate) fn run(args: Args) -> Outcome {
     let mut program = Cli::complete_command("echoctl");

@@ -34,13 +34,13 @@ pub(crate) struct Args {
     ///
     /// It must match the server's. With u16 and u32, each line of the input becomes the payload of a frame, and the payload of
     /// each reply is printed as a line. With raw, bytes are copied unchanged.
-    #[arg(long, help_heading = "I/O", default_value = "lines", value_name = "NAME")]
+    #[arg(long, help_heading = "I/O", default_value = "lines", value_parser = values::framing(), hide_possible_values = true, value_name = "NAME")]
     framing: Framing,
 
     /// Maximum payload of a frame
     ///
     /// Applies in both directions, with u16 and u32 only.
-    #[arg(long, help_heading = "Limits", default_value = "1MiB", value_name = "SIZE", value_parser = max_frame)]
+    #[arg(long, help_heading = "Limits", default_value = values::size_text(Config::MAX_FRAME as u64), value_name = "SIZE", value_parser = max_frame)]
     max_frame: usize,
 
     /// Longest time without a byte

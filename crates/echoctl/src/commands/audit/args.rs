@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueHint;
-use echoctl_audit::{AuditConfig, Permitted, Script};
+use echoctl_audit::{AuditConfig, DEFAULT_BUDGET, DEFAULT_MAX_DURATION, DEFAULT_RATE, Permitted, Script};
 use echoctl_record::Verdict;
 
 use super::stimulus::StimulusArgs;
@@ -51,12 +51,12 @@ pub(crate) struct Args {
     /// Bytes to send
     ///
     /// A server that accepts all of them and buffers them is unbounded. More is sent if the evidence is inconclusive.
-    #[arg(short = 'n', long, default_value = "256MiB", value_name = "SIZE", value_parser = values::positive_size,
+    #[arg(short = 'n', long, default_value = values::size_text(DEFAULT_BUDGET), value_name = "SIZE", value_parser = values::positive_size,
           help_heading = "Load")]
     pub(super) bytes: u64,
 
     /// Bytes per second over all connections
-    #[arg(long, default_value = "128MiB", value_name = "RATE", value_parser = values::rate, hide_short_help = true,
+    #[arg(long, default_value = values::size_text(DEFAULT_RATE), value_name = "RATE", value_parser = values::rate, hide_short_help = true,
           help_heading = "Load")]
     pub(super) rate: u64,
 
@@ -64,7 +64,7 @@ pub(crate) struct Args {
     ///
     /// Raise it for slow servers; at most 1h. A server that has stalled is judged after 3.5 seconds all the same, if its memory
     /// is flat.
-    #[arg(short = 't', long = "for", default_value = "15s", value_name = "TIME", value_parser = attack_time,
+    #[arg(short = 't', long = "for", default_value = values::time_text(DEFAULT_MAX_DURATION), value_name = "TIME", value_parser = attack_time,
           help_heading = "Load")]
     pub(super) max_duration: Duration,
 

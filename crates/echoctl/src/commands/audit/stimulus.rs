@@ -3,18 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use clap::builder::UnknownArgumentValueParser;
+use clap::builder::{TypedValueParser, UnknownArgumentValueParser};
 use clap::{ArgAction, Args};
 use echoctl_audit::{Error, Part, Payload, Preset, Script, SendMode, Stimulus, unescape};
 
 use super::failure::failure;
 use crate::exit::{Exit, Failure};
+use crate::values::Named;
 
 /// What is sent, chosen in one of three ways.
 #[derive(Debug, Args)]
 pub(super) struct StimulusArgs {
     /// Script for a common protocol
-    #[arg(long, value_name = "NAME[:ARG]", default_value = "echo", long_help = preset_help(),
+    #[arg(long, value_name = "NAME[:ARG]", default_value = "echo", value_parser = preset(),
+          hide_possible_values = true, long_help = preset_help(),
           conflicts_with_all = ["script", "request"], help_heading = "Load")]
     preset: Preset,
 
@@ -49,6 +51,12 @@ pub(super) struct StimulusArgs {
     /// Send the request repeatedly (the default)
     #[arg(long, requires = "request", hide_short_help = true, help_heading = "Load")]
     repeat: bool,
+}
+
+/// Parses the name of a preset and its argument.
+fn preset() -> impl TypedValueParser<Value = Preset> {
+    let names = || Preset::ALL.iter().map(|preset| preset.name.to_owned()).collect();
+    Named { names, parse: |text: &str| text.parse::<Preset>() }
 }
 
 /// What is sent, with its names.

@@ -99,7 +99,7 @@ pub(crate) struct Args {
     memory_limit: Option<u64>,
 
     /// Framing; must match the server's --framing: lines, u16, u32 or raw
-    #[arg(long, default_value = "lines", value_name = "NAME", help_heading = "I/O", hide_short_help = true)]
+    #[arg(long, default_value = "lines", value_parser = values::framing(), hide_possible_values = true, value_name = "NAME", help_heading = "I/O", hide_short_help = true)]
     framing: Framing,
 
     /// Send buffer size, SO_SNDBUF [default: sized by the kernel]

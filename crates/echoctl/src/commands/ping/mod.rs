@@ -61,7 +61,7 @@ pub(crate) struct Args {
     /// Framing: lines, u16, u32, raw
     ///
     /// It must match the server's: lines (newline-terminated), u16 or u32 (big-endian length prefix), raw (bytes as they come).
-    #[arg(long, help_heading = "I/O", default_value = "lines", value_name = "NAME")]
+    #[arg(long, help_heading = "I/O", default_value = "lines", value_parser = values::framing(), hide_possible_values = true, value_name = "NAME")]
     framing: Framing,
 
     #[command(flatten)]

@@ -13,7 +13,7 @@ use echoctl_server::{Config, Io, MinRate, Policy};
 
 use crate::address;
 use crate::exit::Failure;
-use crate::values::{duration, number, positive_duration, positive_size, rate};
+use crate::values::{self, duration, number, positive_duration, positive_size, rate};
 
 /// Run an echo server with a selectable backpressure policy
 ///
@@ -37,7 +37,7 @@ pub(crate) struct Args {
     /// With watermark: low watermark [default: a quarter of --queue-limit]
     ///
     /// Reading resumes when the queue has fallen to this size.
-    #[arg(long, value_parser = crate::values::size, value_name = "SIZE", help_heading = "Backpressure", hide_short_help = true)]
+    #[arg(long, value_parser = values::size, value_name = "SIZE", help_heading = "Backpressure", hide_short_help = true)]
     resume_at: Option<u64>,
 
     /// With disconnect: time a queue may stay over its limit [default: 0s]
@@ -58,7 +58,7 @@ pub(crate) struct Args {
     /// Maximum payload of a frame; a longer one closes its connection
     ///
     /// It is lowered if --memory-limit is too small for such a frame.
-    #[arg(long, value_parser = positive_size, default_value = "1MiB", value_name = "SIZE", help_heading = "Limits", hide_short_help = true)]
+    #[arg(long, value_parser = positive_size, default_value = values::size_text(Config::MAX_FRAME as u64), value_name = "SIZE", help_heading = "Limits", hide_short_help = true)]
     max_frame: u64,
 
     /// Maximum number of open connections, at most 1048576
@@ -91,13 +91,13 @@ pub(crate) struct Args {
     min_rate_period: Option<Duration>,
 
     /// On shutdown, wait at most this long for pending replies to be delivered
-    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME", help_heading = "Limits", hide_short_help = true)]
+    #[arg(long, value_parser = duration, default_value = values::time_text(Config::DRAIN), value_name = "TIME", help_heading = "Limits", hide_short_help = true)]
     drain: Duration,
 
     /// Framing: lines, u16, u32 or raw [default: lines]
     ///
     /// lines: newline-terminated. u16, u32: prefixed with a big-endian length. raw: whatever one read returns.
-    #[arg(long, default_value_t = Framing::Lines, hide_default_value = true, value_name = "NAME", help_heading = "I/O")]
+    #[arg(long, default_value_t = Framing::Lines, hide_default_value = true, value_parser = values::framing(), hide_possible_values = true, value_name = "NAME", help_heading = "I/O")]
     framing: Framing,
 
     /// tasks|threads|one-thread [default: tasks]
