@@ -221,3 +221,6 @@ const PREPARING_EACH: Duration = Duration::from_millis(20);
 
 /// Time in which a server that was just started may close connections without having read anything.
 const WARMING_UP: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests;

@@ -51,4 +51,32 @@ mod tests {
         assert_eq!(bucket.allowed(start + Duration::from_millis(10)), 0);
         assert_eq!(bucket.allowed(start + Duration::from_secs(10)), 20);
     }
+
+    #[test]
+    fn a_slow_rate_adds_up_to_whole_bytes() {
+        let start = Instant::now();
+        let mut bucket = TokenBucket::new(100, start);
+
+        let sent: u64 = (1..=1000)
+            .map(|millis| {
+                let allowed = bucket.allowed(start + Duration::from_millis(millis));
+                bucket.spend(allowed);
+                allowed
+            })
+            .sum();
+
+        assert!((99..=100).contains(&sent), "{sent} of 100 bytes in a second");
+    }
+
+    #[test]
+    fn a_lifted_bucket_allows_any_write() {
+        let start = Instant::now();
+        let mut bucket = TokenBucket::new(1, start);
+
+        bucket.lift();
+
+        assert!(bucket.allowed(start + Duration::from_nanos(1)) > 1 << 30);
+        bucket.spend(1 << 30);
+        assert!(bucket.allowed(start + Duration::from_nanos(2)) > 1 << 30);
+    }
 }

@@ -1,0 +1,204 @@
+//! The loop of an attack on recordings of real servers, without a network and with a clock that is moved by hand.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use echoctl_record::{Disconnect, DisconnectKind, Evidence, Sample, StopReason, Verdict};
+use echoctl_verdict::audit::is_enough;
+use serde::Deserialize;
+
+use super::drain::Draining;
+use super::driver::{AttackDriver, Observed, Progress, Read, Scene, Settings, Until};
+use super::token_bucket::TokenBucket;
+use crate::Error;
+
+/// What was recorded, shown again point by point.
+struct Replay {
+    recorded: Evidence,
+    start: Instant,
+    clock: Duration,
+    /// The point that is visible.
+    at: usize,
+    /// Bytes of the recorded drain that were read.
+    drained: u64,
+    drain_began: Duration,
+    pauses: Vec<bool>,
+    most_left: u64,
+}
+
+impl Replay {
+    fn of(recorded: Evidence) -> Replay {
+        let zero = Duration::ZERO;
+        Replay {
+            recorded,
+            start: Instant::now(),
+            clock: zero,
+            at: 0,
+            drained: 0,
+            drain_began: zero,
+            pauses: Vec::new(),
+            most_left: 0,
+        }
+    }
+
+    /// Runs the loop, and returns its verdict with the evidence that it collected.
+    fn run(&mut self) -> Result<(Verdict, Evidence, Vec<Sample>), Error> {
+        self.run_until(&AtomicBool::new(false))
+    }
+
+    fn run_until(&mut self, stop: &AtomicBool) -> Result<(Verdict, Evidence, Vec<Sample>), Error> {
+        let conditions = Evidence {
+            points: Vec::new(),
+            disconnect: None,
+            drain: None,
+            is_relay: false,
+            hidden_upstream: false,
+            ..self.recorded.clone()
+        };
+        let settings = Settings { rate: u64::MAX, interval: Duration::ZERO, is_echo: conditions.echo };
+        let mut watched = Vec::new();
+        let mut watch = |sample: &Sample| watched.push(*sample);
+        let (judgement, evidence, samples) =
+            AttackDriver::new(self, conditions, settings, stop, &mut watch).run()?;
+        assert_eq!(watched, samples, "each sample was shown when it was taken");
+        Ok((judgement.verdict, evidence, samples))
+    }
+}
+
+impl Scene for Replay {
+    fn now(&self) -> Instant {
+        self.start + self.clock
+    }
+
+    fn begin(&mut self) {}
+
+    fn send(&mut self, _: &mut TokenBucket, left: u64) -> Progress {
+        self.at += 1;
+        assert!(self.at < self.recorded.points.len(), "the attack went on when the recorded one had ended");
+        let point = self.recorded.points[self.at];
+        self.clock = Duration::from_secs_f64(point.sample.t);
+        self.drain_began = self.clock;
+        self.most_left = self.most_left.max(left);
+        if point.blocked { Progress::Blocked } else { Progress::Sent }
+    }
+
+    fn produced(&self) -> u64 {
+        self.recorded.points[self.at].sample.produced
+    }
+
+    fn read(&mut self, drain: &mut Draining) -> Read {
+        let Some(recorded) = &self.recorded.drain else { return Read::End };
+        self.clock += Duration::from_millis(10);
+        drain.note_damage(recorded.damaged_at);
+        let t = (self.clock - self.drain_began).as_secs_f64();
+        let share = if recorded.seconds > 0.0 { (t / recorded.seconds).min(1.0) } else { 1.0 };
+        let due = (recorded.bytes as f64 * share) as u64;
+        let new = (due - self.drained) as usize;
+        self.drained = due;
+        drain.note(&vec![0; new], self.start + self.clock);
+        match recorded.stopped {
+            _ if new > 0 => Read::Some,
+            StopReason::Closed if share >= 1.0 => Read::End,
+            _ => Read::Nothing,
+        }
+    }
+
+    fn wait(&mut self, _: Until, _: Duration) {}
+
+    fn observe(&mut self, _: bool) -> Observed {
+        Observed {
+            point: self.recorded.points[self.at],
+            is_relay: self.recorded.is_relay,
+            hidden_upstream: self.recorded.hidden_upstream,
+        }
+    }
+
+    fn ended(&mut self) -> Option<Disconnect> {
+        self.recorded.disconnect.filter(|_| self.at + 1 == self.recorded.points.len())
+    }
+
+    fn pause_bystander(&mut self, pause: bool) {
+        self.pauses.push(pause);
+    }
+}
+
+#[derive(Deserialize)]
+struct Recording {
+    verdict: Verdict,
+    evidence: Evidence,
+}
+
+fn recordings() -> Vec<(String, Recording)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../verdict/src/audit/recordings");
+    let read = |path: &Path| serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), read(&path))).collect()
+}
+
+fn recording(name: &str) -> Evidence {
+    let found = recordings().into_iter().find(|(recorded, _)| recorded == name);
+    found.expect("the recording exists").1.evidence
+}
+
+#[test]
+fn each_recorded_attack_ends_with_its_verdict() {
+    // Two were reduced to points at which today's rule would go on.
+    let all: Vec<_> =
+        recordings().into_iter().filter(|(_, recording)| is_enough(&recording.evidence)).collect();
+    assert!(all.len() >= 20, "recordings are missing");
+    for (name, Recording { verdict, evidence }) in all {
+        let mut replay = Replay::of(evidence.clone());
+
+        let (judged, collected, samples) = replay.run().unwrap();
+
+        assert_eq!(judged, verdict, "{name}");
+        assert_eq!(collected.disconnect, evidence.disconnect, "{name}");
+        assert!(samples.len() >= collected.points.len(), "{name}: the drain adds samples");
+        assert!(replay.most_left > 0, "{name}: something was to be sent");
+    }
+}
+
+#[test]
+fn an_interrupted_attack_has_no_verdict() {
+    let mut replay = Replay::of(recording("queue-in-a-slice"));
+
+    let error = replay.run_until(&AtomicBool::new(true)).unwrap_err();
+
+    assert!(matches!(error, Error::Interrupted), "{error}");
+}
+
+#[test]
+fn a_crash_ends_the_attack_at_once() {
+    let mut recorded = recording("pauses-at-a-water-mark");
+    recorded.points.truncate(10);
+    recorded.disconnect = Some(Disconnect { t: recorded.points[9].sample.t, kind: DisconnectKind::Crashed });
+    let mut replay = Replay::of(recorded.clone());
+
+    let (verdict, evidence, _) = replay.run().unwrap();
+
+    assert_eq!(verdict, Verdict::Crashes);
+    assert_eq!((evidence.points.len(), evidence.disconnect), (10, recorded.disconnect));
+}
+
+#[test]
+fn the_bystander_pauses_while_nothing_moves() {
+    let mut replay = Replay::of(recording("pauses-at-a-water-mark"));
+
+    replay.run().unwrap();
+
+    assert_eq!(replay.pauses.first(), Some(&false));
+    assert_eq!(replay.pauses.last(), Some(&true));
+}
+
+#[test]
+fn a_relay_is_one_from_the_first_sight_of_it_on() {
+    let mut recorded = recording("pauses-at-a-water-mark");
+    (recorded.is_relay, recorded.hidden_upstream) = (true, true);
+
+    let (verdict, evidence, _) = Replay::of(recorded).run().unwrap();
+
+    assert!(evidence.is_relay && evidence.hidden_upstream);
+    assert_ne!(verdict, Verdict::Unbounded);
+}
