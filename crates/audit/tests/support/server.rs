@@ -24,6 +24,7 @@ fn main() {
         ["stdio"] => echo_stdio(),
         ["trap", addr] => listen(addr, trap),
         ["serial", addr] => listen(addr, echo),
+        ["blocking", addr] => blocking(addr),
         ["collect", addr] => listen(addr, |stream| thread::spawn(|| collect(stream))),
         ["relay", addr, upstream] => listen(addr, |stream| relay(stream, upstream)),
         _ => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("no such role: {words:?}"))),
@@ -67,6 +68,29 @@ fn echo_stdio() -> io::Result<()> {
 /// Echoes to one client until it disconnects; the next one waits.
 fn echo(stream: TcpStream) -> io::Result<u64> {
     io::copy(&mut &stream, &mut &stream)
+}
+
+/// Echoes to all clients in one thread that writes without looking: one client that does not read stops all of them.
+fn blocking(addr: &str) -> io::Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", addr.parse::<u16>().map_err(io::Error::other)?))?;
+    listener.set_nonblocking(true)?;
+    let mut clients: Vec<TcpStream> = Vec::new();
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        if let Ok((client, _)) = listener.accept() {
+            // Short: another client waits for as long as one has nothing to say.
+            client.set_read_timeout(Some(Duration::from_millis(1)))?;
+            clients.push(client);
+        }
+        clients.retain_mut(|client| match client.read(&mut buffer) {
+            Ok(0) => false,
+            Ok(count) => client.write_all(&buffer[..count]).is_ok(),
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        });
+        if clients.is_empty() {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
 
 /// Exits when it receives a byte.

@@ -1,0 +1,96 @@
+//! Promise: at the end everything that is pending is read and checked, and the drain ends for a reason that is recorded.
+#![cfg(test)]
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use echoctl_audit::{AuditConfig, Preset, Script};
+use echoctl_record::{Drain, StopReason};
+use echoctl_testkit::server;
+use echoctl_verdict::audit::figures;
+
+/// Attacks a server that runs `serve` for each connection, and returns what was drained, and the bytes that were lost.
+fn drained(script: Script, serve: impl Fn(&TcpStream) + Clone + Send + 'static) -> (Drain, Option<u64>) {
+    let addr = server(move |stream| serve(&stream));
+    let config = AuditConfig { budget: 64 << 20, ..AuditConfig::new(addr, script) };
+    let outcome = config.attack(&AtomicBool::new(false), &mut |_| {}).unwrap();
+    let lost = figures(&outcome.evidence).lost;
+    (outcome.evidence.drain.unwrap(), lost)
+}
+
+fn raw() -> Script {
+    Preset::Raw.script("127.0.0.1")
+}
+
+/// Echoes what `change` makes of each piece at its offset, and ends when it returns `false`.
+fn echo(mut stream: &TcpStream, mut change: impl FnMut(u64, &mut Vec<u8>) -> bool) {
+    let (mut buffer, mut offset) = (vec![0; 64 << 10], 0);
+    while let Ok(count @ 1..) = stream.read(&mut buffer) {
+        let mut piece = buffer[..count].to_vec();
+        let goes_on = change(offset, &mut piece);
+        offset += count as u64;
+        if stream.write_all(&piece).is_err() || !goes_on {
+            break;
+        }
+    }
+}
+
+#[test]
+fn an_echo_comes_back_complete() {
+    let (drain, lost) = drained(raw(), |stream| echo(stream, |_, _| true));
+
+    assert_eq!((drain.stopped, drain.damaged_at, lost), (StopReason::Complete, None, Some(0)));
+    assert_eq!(drain.first_text.as_deref().map(str::len), Some(64));
+    assert_eq!(drain.curve.last().unwrap().1, drain.bytes);
+}
+
+#[test]
+fn a_changed_byte_is_found_at_its_offset() {
+    let (drain, _) = drained(raw(), |stream| {
+        echo(stream, |offset, piece| {
+            if (offset..offset + piece.len() as u64).contains(&1_000_003) {
+                piece[(1_000_003 - offset) as usize] = b'y';
+            }
+            true
+        });
+    });
+
+    assert_eq!((drain.stopped, drain.damaged_at), (StopReason::Complete, Some(1_000_003)));
+}
+
+#[test]
+fn lost_bytes_are_waited_for_and_counted() {
+    let (drain, lost) = drained(raw(), |stream| {
+        echo(stream, |offset, piece| {
+            if offset > 1 << 20 {
+                piece.truncate(piece.len() / 2);
+            }
+            true
+        });
+    });
+
+    assert_eq!(drain.stopped, StopReason::Quiet);
+    assert!(lost.unwrap() > 0);
+}
+
+#[test]
+fn a_server_that_disconnects_during_the_drain_ends_it() {
+    // It gives up a client that has kept it waiting, once it can write again.
+    let (drain, _) = drained(raw(), |stream| {
+        let mut last = Instant::now();
+        echo(stream, |_, _| std::mem::replace(&mut last, Instant::now()).elapsed() < Duration::from_secs(1));
+    });
+
+    assert_eq!(drain.stopped, StopReason::Closed);
+}
+
+#[test]
+fn an_endless_reply_is_read_only_as_far_as_needed() {
+    let script = Preset::Sse("/".to_owned()).script("127.0.0.1");
+
+    let (drain, lost) = drained(script, |mut stream| while stream.write_all(&[b'x'; 64 << 10]).is_ok() {});
+
+    assert_eq!((drain.stopped, drain.damaged_at, lost), (StopReason::Enough, None, None));
+}
