@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use echoctl_observe::{ProcessTree, Sampler, SamplerThread, SamplingInterval, TcpState, receive_queue};
-use echoctl_record::{Queues, Sample};
+use echoctl_record::{Queue, Queues, Sample};
 use support::{CHUNK, Echo, EchoConnection, settled};
 
 /// Longer than the steps in which a stall builds up: delayed ACK, first window probe.
@@ -238,14 +238,8 @@ fn check_at_rest(sample: &Sample, connections: &[EchoConnection]) {
     assert_eq!(sample.skew, Some(0));
     let queues = Queues::of(sample);
     assert_eq!(queues.clamped, 0);
-    let all = [
-        queues.client_send,
-        queues.server_receive,
-        queues.inside_server,
-        queues.server_send,
-        queues.client_receive,
-    ];
-    assert_eq!(all.iter().map(|queue| queue.unwrap()).sum::<u64>(), sample.produced - sample.consumed);
+    let all = Queue::ALL.map(|queue| queues[queue].unwrap());
+    assert_eq!(all.iter().sum::<u64>(), sample.produced - sample.consumed);
 }
 
 fn counters(sampler: &mut Sampler) -> [u64; 6] {

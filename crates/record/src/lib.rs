@@ -3,7 +3,7 @@
 //! Contains data and no rule: what a run proves is decided in `verdict`.
 //!
 //! - [`Sample`]: six cumulative byte counters on the path from producer to consumer, and the memory in use.
-//! - [`Queues`]: the bytes between neighbouring counters, which show where every byte is; [`peak_during`]: a maximum over a phase.
+//! - [`Queue`], [`Queues`]: the bytes between neighbouring counters, which show where every byte is; [`peak_during`]: a maximum over a phase.
 //! - [`Verdict`]: the result for a server; [`Evidence`]: what a rule derives it from.
 //! - [`Summary`]: totals and verdict of a run; [`WatchSummary`]: totals of a watch.
 //! - [`Run`]: the file of a run, with the [`Machine`] that it was made on; [`Limit`]: its maximum size.
@@ -32,12 +32,12 @@ pub use evidence::{Disconnect, DisconnectKind, Drain, Evidence, Point, StopReaso
 pub use intake::Limit;
 pub use machine::{Machine, SocketLimits};
 pub use printable::{printable, printable_lines};
-pub use queues::{Queues, peak_during};
+pub use queues::{Queue, Queues, peak_during};
 pub use run::{Run, RunError};
 pub use sample::Sample;
 pub use summary::{Integrity, Summary};
 pub use units::{Bytes, Rate, Seconds, count};
-pub use verdict::Verdict;
+pub use verdict::{Class, Verdict};
 pub use watch_summary::WatchSummary;
 
 /// The version of every JSON object and file that this program writes. It increases when a field changes its meaning or is

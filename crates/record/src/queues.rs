@@ -1,22 +1,59 @@
 //! Computes the bytes in each queue from the counters of a [`Sample`].
 
-use std::ops::RangeInclusive;
+use std::ops::{Index, RangeInclusive};
 
 use crate::{Sample, SocketLimits};
 
-/// Bytes in each queue on the path. `None` where a neighbouring counter is not visible on this system.
+/// A queue on the path from producer to consumer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Queue {
+    /// The client's send queue: produced and not yet arrived at the server's kernel.
+    ClientSend,
+    /// The server's receive queue.
+    ServerReceive,
+    /// Inside the server: read by it and not yet written back. Defined only for a server that echoes.
+    Inside,
+    /// The server's send queue.
+    ServerSend,
+    /// The client's receive queue.
+    ClientReceive,
+}
+
+impl Queue {
+    /// All, in the order of the path.
+    pub const ALL: [Queue; 5] =
+        [Queue::ClientSend, Queue::ServerReceive, Queue::Inside, Queue::ServerSend, Queue::ClientReceive];
+
+    /// Its name in charts and tables.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Queue::ClientSend => "client send queue",
+            Queue::ServerReceive => "server receive queue",
+            Queue::Inside => "inside the server",
+            Queue::ServerSend => "server send queue",
+            Queue::ClientReceive => "client receive queue",
+        }
+    }
+
+    /// Whether it is in the memory of a kernel.
+    pub const fn is_kernel(self) -> bool {
+        !matches!(self, Queue::Inside)
+    }
+
+    /// The most bytes in it on one connection.
+    const fn limit(self, limits: &SocketLimits) -> u64 {
+        match self {
+            Queue::ClientSend | Queue::ServerSend => limits.send,
+            Queue::ServerReceive | Queue::ClientReceive => limits.receive,
+            Queue::Inside => u64::MAX,
+        }
+    }
+}
+
+/// Bytes in each queue on the path, by [`Queue`]. `None` where a neighbouring counter is not visible on this system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Queues {
-    /// In the client's send queue: produced and not yet arrived at the server's kernel.
-    pub client_send: Option<u64>,
-    /// In the server's receive queue.
-    pub server_receive: Option<u64>,
-    /// Inside the server: read by it and not yet written back. Defined only for a server that echoes.
-    pub inside_server: Option<u64>,
-    /// In the server's send queue.
-    pub server_send: Option<u64>,
-    /// In the client's receive queue.
-    pub client_receive: Option<u64>,
+    bytes: [Option<u64>; 5],
     /// Bytes that cannot have been where the counters put them, since the counters are read at slightly different instants:
     /// differences below 0, which count as 0, and what exceeds the limit of a kernel's queue.
     pub clamped: u64,
@@ -25,53 +62,60 @@ pub struct Queues {
 impl Queues {
     /// The queues of one sample.
     pub fn of(sample: &Sample) -> Queues {
-        let mut clamped = 0;
-        let mut between = |before: Option<u64>, after: Option<u64>| {
-            let (before, after) = (before?, after?);
-            clamped = u64::saturating_add(clamped, after.saturating_sub(before));
-            Some(before.saturating_sub(after))
-        };
-        let clients_are_local = sample.remote_clients.unwrap_or(0) == 0;
-        let (produced, consumed) = (Some(sample.produced), Some(sample.consumed));
-        let is_echo = sample.is_echo.unwrap_or(true);
-        Queues {
-            client_send: between(produced.filter(|_| clients_are_local), sample.server_received),
-            server_receive: between(sample.server_received, sample.server_read),
-            inside_server: between(sample.server_read.filter(|_| is_echo), sample.server_written),
-            server_send: between(sample.server_written, sample.client_received),
-            client_receive: between(sample.client_received, consumed.filter(|_| clients_are_local)),
-            clamped,
+        let counters = [
+            Some(sample.produced),
+            sample.server_received,
+            sample.server_read,
+            sample.server_written,
+            sample.client_received,
+            Some(sample.consumed),
+        ];
+        let mut queues = Queues::default();
+        for queue in Queue::ALL {
+            let is_visible = match queue {
+                Queue::ClientSend | Queue::ClientReceive => sample.remote_clients.unwrap_or(0) == 0,
+                Queue::Inside => sample.is_echo.unwrap_or(true),
+                Queue::ServerReceive | Queue::ServerSend => true,
+            };
+            let [before, after] = [counters[queue as usize], counters[queue as usize + 1]];
+            if let Some((before, after)) = before.zip(after).filter(|_| is_visible) {
+                queues.bytes[queue as usize] = Some(before.saturating_sub(after));
+                queues.clamped = queues.clamped.saturating_add(after.saturating_sub(before));
+            }
         }
+        queues
     }
 
     /// The queues of one sample, none of the kernel's above its limit for the number of connections.
     pub fn within(sample: &Sample, limits: &SocketLimits) -> Queues {
         let mut queues = Queues::of(sample);
-        let connections = u64::from(sample.connections.max(1));
-        let mut clamp = |queue: &mut Option<u64>, limit: u64| {
-            if let Some(bytes) = queue {
-                let most = limit.saturating_mul(connections);
+        for queue in Queue::ALL {
+            let most = queue.limit(limits).saturating_mul(u64::from(sample.connections.max(1)));
+            if let Some(bytes) = &mut queues.bytes[queue as usize] {
                 queues.clamped = queues.clamped.saturating_add(bytes.saturating_sub(most));
                 *bytes = (*bytes).min(most);
             }
-        };
-        clamp(&mut queues.client_send, limits.send);
-        clamp(&mut queues.server_send, limits.send);
-        clamp(&mut queues.server_receive, limits.receive);
-        clamp(&mut queues.client_receive, limits.receive);
+        }
         queues
     }
 
     /// Bytes in all queues that are visible.
     pub fn total(&self) -> u64 {
-        let all = [
-            self.client_send,
-            self.server_receive,
-            self.inside_server,
-            self.server_send,
-            self.client_receive,
-        ];
-        all.into_iter().flatten().fold(0, u64::saturating_add)
+        self.bytes.into_iter().flatten().fold(0, u64::saturating_add)
+    }
+
+    /// Bytes in the kernels' queues of both ends; `None` if one of them is not visible.
+    pub fn in_kernels(&self) -> Option<u64> {
+        let mut kernel = Queue::ALL.into_iter().filter(|queue| queue.is_kernel()).map(|queue| self[queue]);
+        kernel.try_fold(0, |sum: u64, bytes| Some(sum.saturating_add(bytes?)))
+    }
+}
+
+impl Index<Queue> for Queues {
+    type Output = Option<u64>;
+
+    fn index(&self, queue: Queue) -> &Option<u64> {
+        &self.bytes[queue as usize]
     }
 }
 
@@ -79,13 +123,13 @@ impl Queues {
 /// one, such as the catch-up after a pause, counters move fast, and those read at different instants differ by megabytes.
 ///
 /// ```
-/// use echoctl_record::{Queues, Sample, peak_during};
+/// use echoctl_record::{Queue, Queues, Sample, peak_during};
 ///
 /// let sample = |t, server_read| {
 ///     Sample { t, server_read: Some(server_read), server_written: Some(0), ..Sample::default() }
 /// };
 /// let samples = [sample(1.0, 64), sample(2.0, 128), sample(3.0, 4096)];
-/// let inside = |sample: &Sample| Queues::of(sample).inside_server;
+/// let inside = |sample: &Sample| Queues::of(sample)[Queue::Inside];
 /// assert_eq!(peak_during(&samples, 0.0..=2.5, inside), Some(128));
 /// ```
 pub fn peak_during(
@@ -114,15 +158,8 @@ mod tests {
 
         let queues = Queues::of(&sample);
 
-        let all = [
-            queues.client_send,
-            queues.server_receive,
-            queues.inside_server,
-            queues.server_send,
-            queues.client_receive,
-        ];
-        assert_eq!(all, [20, 10, 30, 10, 20].map(Some));
-        assert_eq!(queues.clamped, 0);
+        assert_eq!(Queue::ALL.map(|queue| queues[queue]), [20, 10, 30, 10, 20].map(Some));
+        assert_eq!((queues.total(), queues.in_kernels(), queues.clamped), (90, Some(60), 0));
     }
 
     #[test]
@@ -141,8 +178,8 @@ mod tests {
 
         let queues = Queues::of(&sample);
 
-        let visible = Queues { server_receive: Some(10), server_send: Some(300), ..Queues::default() };
-        assert_eq!(queues, visible);
+        assert_eq!(Queue::ALL.map(|queue| queues[queue]), [None, Some(10), None, Some(300), None]);
+        assert_eq!(queues.in_kernels(), None);
         assert_eq!(sample.in_flight(), 310);
     }
 
@@ -152,7 +189,7 @@ mod tests {
 
         let queues = Queues::of(&sample);
 
-        assert_eq!((queues.client_send, queues.clamped), (Some(0), 30));
+        assert_eq!((queues[Queue::ClientSend], queues.clamped), (Some(0), 30));
     }
 
     #[test]
@@ -171,8 +208,7 @@ mod tests {
 
         let queues = Queues::within(&sample, &limits);
 
-        assert_eq!((queues.client_send, queues.server_send), (Some(200), Some(150)));
-        assert_eq!((queues.server_receive, queues.client_receive), (Some(2000), Some(1350)));
-        assert_eq!((queues.inside_server, queues.clamped), (Some(500), 800));
+        assert_eq!(Queue::ALL.map(|queue| queues[queue]), [200, 2000, 500, 150, 1350].map(Some));
+        assert_eq!(queues.clamped, 800);
     }
 }

@@ -26,7 +26,39 @@ pub enum Verdict {
     Inconclusive,
 }
 
+/// What a verdict says about a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// A client that does not read cannot exhaust the server.
+    Safe,
+    /// It can.
+    Unsafe,
+    /// Not known.
+    Unknown,
+}
+
 impl Verdict {
+    /// All, in the order in which help and documents list them.
+    pub const ALL: [Verdict; 8] = [
+        Verdict::Bounded,
+        Verdict::Disconnects,
+        Verdict::Discards,
+        Verdict::Spills,
+        Verdict::Unbounded,
+        Verdict::Crashes,
+        Verdict::Slow,
+        Verdict::Inconclusive,
+    ];
+
+    /// Whether the server is safe.
+    pub const fn class(self) -> Class {
+        match self {
+            Verdict::Bounded | Verdict::Disconnects | Verdict::Discards => Class::Safe,
+            Verdict::Spills | Verdict::Unbounded | Verdict::Crashes => Class::Unsafe,
+            Verdict::Slow | Verdict::Inconclusive => Class::Unknown,
+        }
+    }
+
     /// Its name in reports and JSON.
     pub const fn name(self) -> &'static str {
         match self {

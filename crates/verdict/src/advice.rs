@@ -35,7 +35,7 @@ pub enum Advice {
     ShowMemory,
     /// The same, or let an audit start the server.
     ShowMemoryOrAudit,
-    /// Test where more memory is available, or with a higher limit.
+    /// Test where more memory is available.
     GiveMoreMemory,
     /// Test the process that produces the data.
     AuditProducer,

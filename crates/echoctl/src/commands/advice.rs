@@ -46,9 +46,7 @@ pub(super) fn text(advice: Advice) -> String {
         Advice::ShowMemoryOrAudit => {
             "give --pid, run as the server's user, or let echoctl audit start the server"
         }
-        Advice::GiveMoreMemory => {
-            "run it where more memory is available, or raise --memory-limit if it was given"
-        }
+        Advice::GiveMoreMemory => "run it where more memory is available",
         Advice::AuditProducer => {
             "give --pid of the process that produces the data, or audit that process directly"
         }

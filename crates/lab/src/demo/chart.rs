@@ -1,6 +1,6 @@
 //! Draws both servers' memory on one pair of axes, and lists where the bytes were.
 
-use echoctl_record::{Bytes, Queues, Sample};
+use echoctl_record::{Bytes, Queue, Queues, Sample};
 use echoctl_report::{Chart, Ink, Series, Stroke, Table, Unit, charts};
 
 use super::{Outcome, Plan, SideOutcome};
@@ -67,29 +67,24 @@ pub fn where_the_bytes_were(outcome: &Outcome) -> Table {
         plan.resumes_at()
     );
     let (off, on) = (outcome.off.when_stopped(plan), outcome.on.when_stopped(plan));
-    let (off_queues, on_queues) =
-        (Queues::within(&off, &outcome.limits), Queues::within(&on, &outcome.limits));
+    let [off_queues, on_queues] = [&off, &on].map(|sample| Queues::within(sample, &outcome.limits));
     let row = |name: &str, off: Option<u64>, on: Option<u64>| [name.to_owned(), shown(off), shown(on)];
-    Table::new(caption, ["", "OFF", "ON"])
-        .row(row("written by the client", Some(off.produced), Some(on.produced)))
-        .row(row("  in the client's send queue (kernel)", off_queues.client_send, on_queues.client_send))
-        .row(row(
-            "  in the server's receive queue (kernel)",
-            off_queues.server_receive,
-            on_queues.server_receive,
-        ))
-        .row(row(
-            "  waiting inside the server (not in the kernel)",
-            off_queues.inside_server,
-            on_queues.inside_server,
-        ))
-        .row(row("  in the server's send queue (kernel)", off_queues.server_send, on_queues.server_send))
-        .row(row(
-            "  in the client's receive queue (kernel)",
-            off_queues.client_receive,
-            on_queues.client_receive,
-        ))
-        .row(row("read back by the client", Some(off.consumed), Some(on.consumed)))
+    let mut table = Table::new(caption, ["", "OFF", "ON"]).row(row(
+        "written by the client",
+        Some(off.produced),
+        Some(on.produced),
+    ));
+    for queue in Queue::ALL {
+        let name = match queue {
+            Queue::ClientSend => "  in the client's send queue (kernel)",
+            Queue::ServerReceive => "  in the server's receive queue (kernel)",
+            Queue::Inside => "  waiting inside the server (not in the kernel)",
+            Queue::ServerSend => "  in the server's send queue (kernel)",
+            Queue::ClientReceive => "  in the client's receive queue (kernel)",
+        };
+        table = table.row(row(name, off_queues[queue], on_queues[queue]));
+    }
+    table.row(row("read back by the client", Some(off.consumed), Some(on.consumed)))
 }
 
 fn growth(label: &str, ink: Ink, stroke: Stroke, samples: &[Sample]) -> Series {

@@ -94,7 +94,5 @@ impl SideOutcome {
 
 /// Bytes in the kernel queues of both ends, if both ends are visible. No queue counts more than its limit.
 pub fn in_kernel(sample: &Sample, limits: &SocketLimits) -> Option<Bytes> {
-    let queues = Queues::within(sample, limits);
-    let parts = [queues.client_send, queues.server_receive, queues.server_send, queues.client_receive];
-    parts.into_iter().sum::<Option<u64>>().map(Bytes)
+    Queues::within(sample, limits).in_kernels().map(Bytes)
 }

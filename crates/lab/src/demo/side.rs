@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use echoctl_client::{Config, Flood, Outcome, Rate, Reading};
 use echoctl_observe::{ProcessTree, Sampler};
-use echoctl_record::{Queues, Sample, Summary, peak_during};
+use echoctl_record::{Queue, Queues, Sample, Summary, peak_during};
 use echoctl_trial::{ChildServer, summary, watched};
 use echoctl_verdict::demo;
 use tokio::task::JoinHandle;
@@ -118,7 +118,7 @@ impl Running {
         };
         let mut side = SideOutcome { summary, samples: self.samples };
         side.summary.inside_server =
-            peak_during(&side.samples, side.stall(&self.plan), |sample| Queues::of(sample).inside_server);
+            peak_during(&side.samples, side.stall(&self.plan), |sample| Queues::of(sample)[Queue::Inside]);
         Ok(side)
     }
 }

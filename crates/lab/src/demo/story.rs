@@ -1,6 +1,6 @@
 //! The demo's texts, the same in the terminal and on the page.
 
-use echoctl_record::{Bytes, Queues, Rate, Sample, Seconds, SocketLimits, Verdict};
+use echoctl_record::{Bytes, Queue, Queues, Rate, Sample, Seconds, SocketLimits, Verdict};
 
 use super::outcome::in_kernel;
 use super::{Outcome, Plan, SideOutcome};
@@ -66,7 +66,7 @@ pub fn conclusion(outcome: &Outcome) -> String {
 /// Whether the queue of the server without backpressure saved any time.
 fn gain(outcome: &Outcome) -> String {
     let [off, on] = [&outcome.off, &outcome.on].map(|side| side.summary.seconds);
-    let queue = Queues::within(&outcome.off.when_stopped(&outcome.plan), &outcome.limits).inside_server;
+    let queue = Queues::within(&outcome.off.when_stopped(&outcome.plan), &outcome.limits)[Queue::Inside];
     match queue {
         Some(queue) if (off - on).abs() < SAME_TIME => format!(
             " Both were done after {}: the {} queue made OFF no faster.",
@@ -117,8 +117,7 @@ pub fn explanation(outcome: &Outcome) -> Vec<String> {
 fn rose(outcome: &Outcome) -> String {
     let off = &outcome.off;
     let stopped = off.when_stopped(&outcome.plan);
-    let inside = Queues::within(&stopped, &outcome.limits)
-        .inside_server
+    let inside = Queues::within(&stopped, &outcome.limits)[Queue::Inside]
         .map_or_else(|| off.growth(), |bytes| Bytes(bytes).to_string());
     format!(
         "OFF rose because its server kept reading. It put each reply into an unbounded queue in its own memory, and \

@@ -1,6 +1,6 @@
 //! Writes the samples of a run as CSV (RFC 4180).
 
-use echoctl_record::{Queues, Sample};
+use echoctl_record::{Queue, Queues, Sample};
 
 /// The samples of a run as they were recorded, with the queues between their counters; fields that were not visible are empty.
 pub fn samples(samples: &[Sample]) -> String {
@@ -15,11 +15,11 @@ pub fn samples(samples: &[Sample]) -> String {
             sample.server_written,
             sample.client_received,
             Some(sample.consumed),
-            queues.client_send,
-            queues.server_receive,
-            queues.inside_server,
-            queues.server_send,
-            queues.client_receive,
+            queues[Queue::ClientSend],
+            queues[Queue::ServerReceive],
+            queues[Queue::Inside],
+            queues[Queue::ServerSend],
+            queues[Queue::ClientReceive],
             sample.server_memory,
             sample.kernel_memory,
             sample.window,

@@ -168,18 +168,8 @@ fn attack_time(text: &str) -> Result<Duration, String> {
 }
 
 fn verdict(text: &str) -> Result<Verdict, String> {
-    const ALL: [Verdict; 8] = [
-        Verdict::Bounded,
-        Verdict::Disconnects,
-        Verdict::Discards,
-        Verdict::Spills,
-        Verdict::Unbounded,
-        Verdict::Crashes,
-        Verdict::Slow,
-        Verdict::Inconclusive,
-    ];
-    ALL.into_iter().find(|verdict| verdict.name() == text).ok_or_else(|| {
-        let names = ALL.map(Verdict::name).join(", ");
+    Verdict::ALL.into_iter().find(|verdict| verdict.name() == text).ok_or_else(|| {
+        let names = Verdict::ALL.map(Verdict::name).join(", ");
         format!("no such verdict: expected {names}")
     })
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use echoctl_audit::{AuditConfig, AuditOutcome, Error};
 use echoctl_observe::Process;
-use echoctl_record::{Bytes, Sample, Verdict};
+use echoctl_record::{Bytes, Class, Sample, Verdict};
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{Data, ignore_broken_pipe, json_line, offer_json, print_styled};
@@ -89,9 +89,11 @@ fn exit(verdict: Verdict, expected: Option<Verdict>) -> Exit {
     match (expected, verdict) {
         (Some(expected), verdict) if expected == verdict => Exit::Done,
         (Some(_), _) => Exit::Failed,
-        (None, Verdict::Bounded | Verdict::Disconnects | Verdict::Discards) => Exit::Done,
-        (None, Verdict::Unbounded | Verdict::Spills | Verdict::Crashes) => Exit::Failed,
-        (None, Verdict::Slow | Verdict::Inconclusive) => Exit::Inconclusive,
+        (None, verdict) => match verdict.class() {
+            Class::Safe => Exit::Done,
+            Class::Unsafe => Exit::Failed,
+            Class::Unknown => Exit::Inconclusive,
+        },
     }
 }
 

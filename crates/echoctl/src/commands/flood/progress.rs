@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use echoctl_client::{Config, Rate, Reading, Totals};
 use echoctl_observe::{Observation, Occupancy, PathState};
-use echoctl_record::{Bytes, Queues, Sample, Seconds};
+use echoctl_record::{Bytes, Queue, Queues, Sample, Seconds};
 use echoctl_report::path::{Context, Fill, Kernels, PathView, does_not_hold};
 use echoctl_verdict::HELD_BACK_SECONDS;
 
@@ -132,7 +132,7 @@ fn line(update: &Update) -> String {
         now.t,
         shown(Some(now.produced)),
         shown(Some(now.consumed)),
-        shown(Queues::of(now).inside_server),
+        shown(Queues::of(now)[Queue::Inside]),
         shown(growth),
         held_back.unwrap_or_default(),
     );

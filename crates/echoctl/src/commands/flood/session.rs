@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use echoctl_client::{Config, Connection, Ending, Flood, Outcome, Phase, Rate, Reading, StopHandle, Totals};
 use echoctl_observe::{MAX_PER_SAMPLE, MemoryShare, Observation, Sampler, TcpState};
-use echoctl_record::{Machine, Point, Queues, Sample, decimate};
+use echoctl_record::{Machine, Point, Queue, Queues, Sample, decimate};
 use echoctl_trial::watched;
 use echoctl_verdict::flood::OtherInput;
 
@@ -196,7 +196,7 @@ impl Session {
             // The queues of a closed connection are gone, and their bytes look as if they had been read.
             return;
         }
-        self.most_inside = self.most_inside.max(Queues::of(&sample).inside_server);
+        self.most_inside = self.most_inside.max(Queues::of(&sample)[Queue::Inside]);
         let in_flight = |sample: &Sample| sample.produced.saturating_sub(sample.consumed);
         if in_flight(&sample) >= in_flight(&self.peak) {
             self.peak = sample;

@@ -179,9 +179,7 @@ impl Session {
     /// What the kernels' share of the table depends on, where a server was tested and the kernel sized its buffers.
     fn kernel_queues(&self, summary: &Summary) -> Option<String> {
         let is_fixed = self.config.sndbuf.is_some() && self.config.rcvbuf.is_some();
-        let queues = Queues::of(&self.peak);
-        let kernel = [queues.client_send, queues.server_receive, queues.server_send, queues.client_receive];
-        let bytes = kernel.into_iter().sum::<Option<u64>>()?;
+        let bytes = Queues::of(&self.peak).in_kernels()?;
         let memory =
             self.peak.kernel_memory.map(|memory| format!(" (in {} of kernel memory)", Bytes(memory)));
         let memory = memory.unwrap_or_default();

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use echoctl_observe::{Connection, ConnectionTracker, TcpState, Timer};
-use echoctl_record::{Queues, Sample};
+use echoctl_record::{Queue, Queues, Sample};
 use serde::Serialize;
 
 /// One connection, for the screen and for JSON. Sizes in bytes, times in seconds.
@@ -108,8 +108,7 @@ impl Row {
 /// Bytes in the kernel queues of all connections.
 pub(super) fn buffered(sample: &Sample) -> u64 {
     let queues = Queues::of(sample);
-    let kernel = [queues.client_send, queues.server_receive, queues.server_send, queues.client_receive];
-    kernel.into_iter().flatten().sum()
+    Queue::ALL.into_iter().filter(|queue| queue.is_kernel()).filter_map(|queue| queues[queue]).sum()
 }
 
 fn as_text<S: serde::Serializer>(state: &TcpState, serializer: S) -> Result<S::Ok, S::Error> {

@@ -88,7 +88,7 @@ impl Totals {
 #[cfg(test)]
 mod tests {
     use echoctl_observe::Counters;
-    use echoctl_record::Queues;
+    use echoctl_record::{Queue, Queues};
 
     use super::*;
 
@@ -130,7 +130,7 @@ mod tests {
             (1600, Some(1600), Some(1590))
         );
         assert_eq!((later.server_written, later.consumed), (Some(70), 70));
-        assert_eq!(Queues::of(&later).server_receive, Some(10));
+        assert_eq!(Queues::of(&later)[Queue::ServerReceive], Some(10));
     }
 
     #[test]
@@ -151,9 +151,12 @@ mod tests {
         let recorded = Totals::default().add(&mut sample, [remote(1, 9, 0)].iter());
 
         let queues = Queues::of(&recorded);
-        assert_eq!((queues.client_send, queues.client_receive, queues.inside_server), (None, None, None));
         assert_eq!(
-            (recorded.remote_clients, sample.remote_clients, queues.server_receive),
+            (queues[Queue::ClientSend], queues[Queue::ClientReceive], queues[Queue::Inside]),
+            (None, None, None)
+        );
+        assert_eq!(
+            (recorded.remote_clients, sample.remote_clients, queues[Queue::ServerReceive]),
             (Some(1), Some(1), Some(4))
         );
     }

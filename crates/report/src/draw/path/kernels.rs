@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use echoctl_record::{Bytes, Seconds};
+use echoctl_record::{Bytes, Queue, Seconds};
 
 /// The state of the kernels of both ends, over all connections. Sizes in bytes; `None` where it is not visible.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -37,6 +37,17 @@ pub enum Fill {
 }
 
 impl Kernels {
+    /// How full a queue is.
+    pub(super) fn fill(&self, queue: Queue) -> Fill {
+        match queue {
+            Queue::ClientSend => self.client_send,
+            Queue::ServerReceive => self.server_receive,
+            Queue::Inside => Fill::Hidden,
+            Queue::ServerSend => self.server_send,
+            Queue::ClientReceive => self.client_receive,
+        }
+    }
+
     /// The server's receive window. How long it has been closed is left out beside `is_held_back`: it is the same wait as the
     /// producer's, begun a moment later, and one figure for it is enough.
     pub(super) fn receive_window(&self, is_held_back: bool) -> String {

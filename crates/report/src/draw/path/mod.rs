@@ -18,7 +18,7 @@ mod layout;
 
 use std::fmt::Write;
 
-use echoctl_record::{Bytes, Queues, Rate, Sample, Seconds};
+use echoctl_record::{Bytes, Queue, Queues, Rate, Sample, Seconds};
 
 pub use kernels::{Fill, Kernels};
 use layout::{Layout, bar};
@@ -86,7 +86,7 @@ impl PathView {
         };
         path.push(layout.counter(SENT, now.produced, &remark, &producing));
         let in_flight = now.produced.saturating_sub(now.consumed);
-        path.extend(QUEUES.iter().map(|queue| self.queue(queue, now, in_flight, context, &layout)));
+        path.extend(Queue::ALL.into_iter().map(|queue| self.queue(queue, now, in_flight, context, &layout)));
         let consuming = self.recent.flow(|sample| Some(sample.consumed));
         path.push(layout.counter(READ, now.consumed, "", &consuming));
 
@@ -121,25 +121,25 @@ impl PathView {
 
     fn queue(
         &self,
-        queue: &Queue,
+        queue: Queue,
         now: &Sample,
         in_flight: u64,
         context: &Context,
         layout: &Layout,
     ) -> String {
         let memory = context.most_memory.or(now.server_memory);
-        let name = queue.name(now, growth(memory, context.base_memory));
-        let Some(bytes) = (queue.bytes)(&Queues::of(now)) else {
+        let name = name(queue, now, growth(memory, context.base_memory));
+        let Some(bytes) = Queues::of(now)[queue] else {
             return layout.queue(name, None, "", "", "");
         };
-        let fill = match (queue.fill)(&context.kernels) {
+        let fill = match context.kernels.fill(queue) {
             // The kernel has refused a write, whatever its counters show a moment later.
-            _ if queue.is_written_by_client && context.is_blocked => Fill::Full,
+            _ if queue == Queue::ClientSend && context.is_blocked => Fill::Full,
             // The kernel counts memory, some of which an empty queue has as well.
             Fill::Part(_) if bytes == 0 => Fill::Hidden,
             fill => fill,
         };
-        let trend = self.recent.trend(|sample| (queue.bytes)(&Queues::of(sample)), bytes);
+        let trend = self.recent.trend(|sample| Queues::of(sample)[queue], bytes);
         layout.queue(name, Some(bytes), &bar(bytes, in_flight, layout.bar), &fill.to_string(), &trend)
     }
 
@@ -180,7 +180,7 @@ impl PathView {
 
     /// What all of this means, in one sentence.
     fn diagnosis(&self, now: &Sample, context: &Context) -> &'static str {
-        let inside = self.recent.slope(|sample| Queues::of(sample).inside_server).unwrap_or(0.0);
+        let inside = self.recent.slope(|sample| Queues::of(sample)[Queue::Inside]).unwrap_or(0.0);
         let memory = self.recent.slope(|sample| sample.server_memory).unwrap_or(0.0);
         let produced = self.recent.slope(|sample| Some(sample.produced)).unwrap_or(0.0);
         let consumed = self.recent.slope(|sample| Some(sample.consumed)).unwrap_or(0.0);
@@ -216,19 +216,13 @@ impl PathView {
     }
 }
 
-/// One queue of the path, and where its figures are.
-struct Queue {
-    name: &'static str,
-    bytes: fn(&Queues) -> Option<u64>,
-    fill: fn(&Kernels) -> Fill,
-    is_written_by_client: bool,
-}
-
-impl Queue {
-    /// Its label. Only an echo server that buffers pending replies has a queue inside. Where its memory shows that it does
-    /// not, the difference of the two counters gets a name of its own.
-    fn name(&self, now: &Sample, growth: Option<u64>) -> &'static str {
-        if self.name == INSIDE && does_not_hold(now, growth) { "READ, NOT WRITTEN" } else { self.name }
+/// The label of a queue. Only an echo server that buffers pending replies has a queue inside. Where its memory shows that it does
+/// not, the difference of the two counters gets a name of its own.
+fn name(queue: Queue, now: &Sample, growth: Option<u64>) -> &'static str {
+    match queue {
+        Queue::Inside if does_not_hold(now, growth) => "READ, NOT WRITTEN",
+        Queue::Inside => "INSIDE THE SERVER",
+        kernel => kernel.label(),
     }
 }
 
@@ -239,7 +233,7 @@ fn growth(memory: Option<u64>, base: Option<u64>) -> Option<u64> {
 
 /// Whether the server's memory, which grew by `growth` bytes, does not hold what it has read and not written back.
 pub fn does_not_hold(now: &Sample, growth: Option<u64>) -> bool {
-    let unwritten = Queues::of(now).inside_server;
+    let unwritten = Queues::of(now)[Queue::Inside];
     unwritten.zip(growth).is_some_and(|(unwritten, growth)| exceeds_memory(unwritten, growth))
 }
 
@@ -248,47 +242,13 @@ pub fn exceeds_memory(unwritten: u64, growth: u64) -> bool {
     unwritten > HEAP_SLACK && growth < unwritten / 2
 }
 
-/// The queues, in the order in which a byte passes them.
-const QUEUES: [Queue; 5] = [
-    Queue {
-        name: "client send queue",
-        bytes: |queues| queues.client_send,
-        fill: |kernels| kernels.client_send,
-        is_written_by_client: true,
-    },
-    Queue {
-        name: "server receive queue",
-        bytes: |queues| queues.server_receive,
-        fill: |kernels| kernels.server_receive,
-        is_written_by_client: false,
-    },
-    Queue {
-        name: INSIDE,
-        bytes: |queues| queues.inside_server,
-        fill: |_| Fill::Hidden,
-        is_written_by_client: false,
-    },
-    Queue {
-        name: "server send queue",
-        bytes: |queues| queues.server_send,
-        fill: |kernels| kernels.server_send,
-        is_written_by_client: false,
-    },
-    Queue {
-        name: "client receive queue",
-        bytes: |queues| queues.client_receive,
-        fill: |kernels| kernels.client_receive,
-        is_written_by_client: false,
-    },
-];
-
 /// Table of one sample: where its bytes were, in a server whose memory grew by `growth` bytes. The rows add up.
 pub fn table(sample: &Sample, growth: Option<u64>) -> String {
     let mut text = format!("  {:<26}{:>10}\n", SENT, Bytes(sample.produced).to_string());
-    for queue in &QUEUES {
-        let bytes = (queue.bytes)(&Queues::of(sample));
+    for queue in Queue::ALL {
+        let bytes = Queues::of(sample)[queue];
         let bytes = bytes.map_or("not visible".to_owned(), |bytes| Bytes(bytes).to_string());
-        let _ = writeln!(text, "    {:<24}{bytes:>10}", queue.name(sample, growth));
+        let _ = writeln!(text, "    {:<24}{bytes:>10}", name(queue, sample, growth));
     }
     let _ = write!(text, "  {:<26}{:>10}", READ, Bytes(sample.consumed).to_string());
     text
@@ -313,9 +273,6 @@ fn until(seconds: f64) -> String {
 /// Labels of the two ends, as in the reports.
 const SENT: &str = "written by the client";
 const READ: &str = "read by the client";
-
-/// Label of the bytes that an echo server buffers.
-const INSIDE: &str = "INSIDE THE SERVER";
 
 /// Bytes of unwritten input below which memory proves nothing: a heap has as much to spare.
 const HEAP_SLACK: u64 = 8 << 20;

@@ -1,6 +1,6 @@
 //! Two runs on one pair of axes.
 
-use echoctl_record::{Queues, Sample};
+use echoctl_record::{Queue, Queues, Sample};
 
 use crate::{Chart, Ink, Series, Stroke, Unit};
 
@@ -44,7 +44,7 @@ fn growth(samples: &[Sample]) -> Vec<(f64, f64)> {
 }
 
 fn inside(samples: &[Sample]) -> Vec<(f64, f64)> {
-    samples.iter().filter_map(|sample| Some((sample.t, Queues::of(sample).inside_server? as f64))).collect()
+    samples.iter().filter_map(|sample| Some((sample.t, Queues::of(sample)[Queue::Inside]? as f64))).collect()
 }
 
 fn produced(samples: &[Sample]) -> Vec<(f64, f64)> {

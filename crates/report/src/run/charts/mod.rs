@@ -11,7 +11,7 @@ mod rates;
 
 use std::ops::RangeInclusive;
 
-use echoctl_record::{Queues, Sample, SocketLimits};
+use echoctl_record::{Queue, Queues, Sample, SocketLimits};
 
 pub use compare::compare;
 pub use phases::{phases, stall};
@@ -36,17 +36,17 @@ pub fn queues_during(samples: &[Sample], limits: &SocketLimits, stall: RangeIncl
 fn queues_with_peaks(samples: &[Sample], limits: &SocketLimits, stall: Option<RangeInclusive<f64>>) -> Chart {
     let buffered: Vec<(f64, Queues)> =
         samples.iter().map(|sample| (sample.t, Queues::within(sample, limits))).collect();
-    let band = |label: &str, ink, stroke, queue: fn(&Queues) -> Option<u64>| {
-        let points = buffered.iter().filter_map(|(t, queues)| Some((*t, queue(queues)? as f64)));
-        Series::new(label, ink, stroke, points.collect())
-    };
-    let bands = [
-        band("client send queue", Ink::Blue, Stroke::Dotted, |queues| queues.client_send),
-        band("server receive queue", Ink::Blue, Stroke::Dashed, |queues| queues.server_receive),
-        band(INSIDE, Ink::Orange, Stroke::Solid, |queues| queues.inside_server),
-        band("server send queue", Ink::Blue, Stroke::Solid, |queues| queues.server_send),
-        band("client receive queue", Ink::Blue, Stroke::DashDot, |queues| queues.client_receive),
-    ];
+    let bands = Queue::ALL.map(|queue| {
+        let (ink, stroke) = match queue {
+            Queue::ClientSend => (Ink::Blue, Stroke::Dotted),
+            Queue::ServerReceive => (Ink::Blue, Stroke::Dashed),
+            Queue::Inside => (Ink::Orange, Stroke::Solid),
+            Queue::ServerSend => (Ink::Blue, Stroke::Solid),
+            Queue::ClientReceive => (Ink::Blue, Stroke::DashDot),
+        };
+        let points = buffered.iter().filter_map(|(t, queues)| Some((*t, queues[queue]? as f64)));
+        Series::new(queue.label(), ink, stroke, points.collect())
+    });
     let is_echo = is_echo(samples);
     let title = match is_echo {
         true => "Bytes in flight, by location",
@@ -159,7 +159,7 @@ fn closed_seconds(samples: &[Sample]) -> f64 {
 }
 
 /// The band of the bytes in the server's own memory.
-const INSIDE: &str = "inside the server";
+const INSIDE: &str = Queue::Inside.label();
 
 /// The band of the kernel's memory.
 const KERNEL: &str = "kernel, for the sockets";

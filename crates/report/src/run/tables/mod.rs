@@ -5,7 +5,7 @@ mod environment;
 use std::collections::HashMap;
 
 use echoctl_record::{
-    Bytes, Integrity, Queues, Run, Sample, Seconds, SocketLimits, Summary, WatchSummary, peak_during,
+    Bytes, Integrity, Queue, Queues, Run, Sample, Seconds, SocketLimits, Summary, WatchSummary, peak_during,
 };
 
 pub use environment::environment;
@@ -20,24 +20,23 @@ pub fn path(sample: &Sample, limits: &SocketLimits) -> Table {
     let row = |what: &str, owner: &str, bytes: Option<u64>| {
         [what.to_owned(), owner.to_owned(), bytes.map_or(ABSENT.to_owned(), |bytes| Bytes(bytes).to_string())]
     };
-    let table = Table::new(
+    let mut table = Table::new(
         format!("Where the bytes were at the peak ({})", Seconds(sample.t)),
         ["place", "in memory of", "bytes"],
     )
-    .row(row("written by the client", "", Some(sample.produced)))
-    .row(row("  client send queue", "the client's kernel", queues.client_send))
-    .row(row("  server receive queue", "the server's kernel", queues.server_receive));
+    .row(row("written by the client", "", Some(sample.produced)));
     // A server that need not echo has no such figure, and what it sends is not what it was sent.
     let is_echo = sample.is_echo != Some(false);
-    let table = match is_echo {
-        true => table.row(row("  inside the server", "the server", queues.inside_server)),
-        false => table,
-    };
+    for queue in Queue::ALL.into_iter().filter(|queue| is_echo || queue.is_kernel()) {
+        let memory = match queue {
+            Queue::ClientSend | Queue::ClientReceive => "the client's kernel",
+            Queue::ServerReceive | Queue::ServerSend => "the server's kernel",
+            Queue::Inside => "the server",
+        };
+        table = table.row(row(&format!("  {}", queue.label()), memory, queues[queue]));
+    }
     let read = if is_echo { "read back by the client" } else { "read by the client" };
-    let table = table
-        .row(row("  server send queue", "the server's kernel", queues.server_send))
-        .row(row("  client receive queue", "the client's kernel", queues.client_receive))
-        .row(row(read, "", Some(sample.consumed)));
+    let table = table.row(row(read, "", Some(sample.consumed)));
     match queues.clamped {
         0 => table,
         clamped => table.row(row("counted twice (in motion)", "", Some(clamped))),
@@ -57,7 +56,7 @@ pub fn inside_server(run: &Run) -> Option<(u64, bool)> {
     if !charts::is_echo(&run.samples) {
         return None;
     }
-    let inside = |sample: &Sample| Queues::of(sample).inside_server;
+    let inside = |sample: &Sample| Queues::of(sample)[Queue::Inside];
     let stall = charts::stall(&charts::phases(&run.samples));
     match stall.and_then(|stall| peak_during(&run.samples, stall, inside)) {
         Some(peak) => Some((peak, true)),

@@ -18,7 +18,7 @@ use std::fmt::Write;
 use std::io;
 use std::net::SocketAddr;
 
-use echoctl_record::{Bytes, Queues, Rate, Sample, Seconds, WatchSummary, count};
+use echoctl_record::{Bytes, Queue, Queues, Rate, Sample, Seconds, WatchSummary, count};
 use echoctl_report::{Recent, labelled, wrap};
 
 use super::row::{Row, WaitsFor, buffered};
@@ -51,8 +51,8 @@ impl WatchText {
             "{}  {} open  server in {received} out {written}  recv-q {} send-q {}  mem {}",
             Seconds(sample.t),
             sample.connections,
-            size(queues.server_receive),
-            size(queues.server_send),
+            size(queues[Queue::ServerReceive]),
+            size(queues[Queue::ServerSend]),
             size(sample.server_memory),
         )
     }
@@ -160,7 +160,12 @@ impl Table {
         let queues = Queues::of(sample);
         self.sizes(
             "total",
-            [queues.client_send, queues.server_receive, queues.server_send, queues.client_receive],
+            [
+                queues[Queue::ClientSend],
+                queues[Queue::ServerReceive],
+                queues[Queue::ServerSend],
+                queues[Queue::ClientReceive],
+            ],
             WaitsFor::Neither,
         )
     }
