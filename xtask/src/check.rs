@@ -1,9 +1,10 @@
 //! `cargo xtask check`: everything that CI checks, in the same order, up to the first failure.
 //!
 //! The fastest steps, and those that fail most often, come first. Clippy and the tests use the same (debug) profile, and the
-//! demo and the faults use the program that the tests have built.
+//! demo and the faults use the program that the tests have built. What does not come with the toolchain is skipped where it is not
+//! installed, and says so.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -28,10 +29,12 @@ struct Step {
     run: fn() -> Result<()>,
 }
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 9] = [
     Step { name: "format", remedy: "run `cargo fmt --all`", run: format },
     Step { name: "clippy", remedy: "fix the warnings above", run: clippy },
     Step { name: "tidy", remedy: "each finding above names its remedy", run: tidy::run },
+    Step { name: "typos", remedy: "correct the word, or explain it in typos.toml", run: typos },
+    Step { name: "deny", remedy: "use another dependency, or explain it in deny.toml", run: deny },
     Step { name: "tests", remedy: "see the failed test above; run it by its name", run: tests },
     Step { name: "docs", remedy: "fix rustdoc's warnings above", run: docs },
     Step { name: "demo", remedy: "run it by hand: `cargo run -- demo --small`", run: demo::run },
@@ -45,6 +48,24 @@ fn format() -> Result<()> {
 fn clippy() -> Result<()> {
     let arguments = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
     process::run(&mut process::cargo(&arguments))
+}
+
+fn typos() -> Result<()> {
+    if_installed("typos", "typos-cli", &[])
+}
+
+/// Licences, sources and duplicates of the dependencies. Advisories need the network, so only the workflow asks for them.
+fn deny() -> Result<()> {
+    if_installed("cargo-deny", "cargo-deny", &["--locked", "check", "bans", "licenses", "sources"])
+}
+
+/// Runs a tool that is not part of the toolchain. `package` is what `cargo install` calls it.
+fn if_installed(tool: &str, package: &str, arguments: &[&str]) -> Result<()> {
+    if Command::new(tool).arg("--version").stdout(Stdio::null()).status().is_err() {
+        eprintln!("skipped: {tool} is not installed\nhint: cargo install --locked {package}");
+        return Ok(());
+    }
+    process::run(Command::new(tool).args(arguments))
 }
 
 fn tests() -> Result<()> {

@@ -48,6 +48,7 @@ struct Plan {
 
 impl Plan {
     fn parse(options: &[&str]) -> Result<Plan> {
+        let all = targets();
         let mut plan = Plan { targets: Vec::new(), time: Duration::from_secs(60) };
         let mut rest = options.iter();
         while let Some(&option) = rest.next() {
@@ -55,14 +56,14 @@ impl Plan {
                 let time = rest.next().context("--for: time missing, as in `--for 60s`")?;
                 plan.time = seconds(time)
                     .with_context(|| format!("invalid time '{time}': expected 60s, 5m or 1h"))?;
-            } else if let Some(target) = TARGETS.iter().find(|&&target| target == option) {
+            } else if let Some(target) = all.iter().find(|&&target| target == option) {
                 plan.targets.push(target);
             } else {
-                bail!("unknown target '{option}': expected {}", TARGETS.join(", "));
+                bail!("unknown target '{option}': expected {}", all.join(", "));
             }
         }
         if plan.targets.is_empty() {
-            plan.targets = TARGETS.to_vec();
+            plan.targets = all;
         }
         Ok(plan)
     }
@@ -81,21 +82,11 @@ fn seconds(text: &str) -> Option<Duration> {
     (seconds > 0).then(|| Duration::from_secs(seconds))
 }
 
-/// The targets in `fuzz/Cargo.toml`.
-const TARGETS: [&str; 12] = [
-    "buffer",
-    "framing_lines",
-    "framing_u16",
-    "framing_u32",
-    "framing_raw",
-    "sock_diag",
-    "kernel_text",
-    "record",
-    "dns_query",
-    "dns_reply",
-    "script_toml",
-    "script_json",
-];
+/// The targets in the manifest of the fuzz workspace: the names below its own.
+fn targets() -> Vec<&'static str> {
+    let names = include_str!("../../fuzz/Cargo.toml").lines().filter_map(|line| line.strip_prefix("name = "));
+    names.skip(1).map(|name| name.trim_matches('"')).collect()
+}
 
 #[cfg(test)]
 mod tests {
@@ -105,7 +96,8 @@ mod tests {
     fn all_targets_run_for_a_minute_by_default() {
         let plan = Plan::parse(&[]).unwrap();
 
-        assert_eq!(plan, Plan { targets: TARGETS.to_vec(), time: Duration::from_secs(60) });
+        assert!(plan.targets.starts_with(&["buffer"]) && plan.targets.contains(&"record"), "{plan:?}");
+        assert_eq!(plan.time, Duration::from_secs(60));
     }
 
     #[test]
@@ -117,17 +109,8 @@ mod tests {
 
     #[test]
     fn invalid_options_are_refused() {
-        for options in [&["bufer"][..], &["--for"], &["--for", "60"], &["--for", "0s"], &["--for", "1d"]] {
+        for options in [&["buff"][..], &["--for"], &["--for", "60"], &["--for", "0s"], &["--for", "1d"]] {
             assert!(Plan::parse(options).is_err(), "{options:?} was accepted");
         }
-    }
-
-    #[test]
-    fn the_targets_are_those_of_the_fuzz_workspace() {
-        let manifest = std::fs::read_to_string(process::root().join("fuzz/Cargo.toml")).unwrap();
-        let mut names: Vec<_> = manifest.lines().filter_map(|line| line.strip_prefix("name = ")).collect();
-
-        assert_eq!(names.remove(0), "\"echoctl-fuzz\"");
-        assert_eq!(names, TARGETS.map(|target| format!("\"{target}\"")));
     }
 }
