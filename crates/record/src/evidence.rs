@@ -102,7 +102,7 @@ pub struct Disconnect {
 
 /// Ways in which a connection closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum DisconnectKind {
     /// The server sent FIN, which may be queued behind unread data.
     Closed,
@@ -144,7 +144,7 @@ impl Drain {
 
 /// Why the draining stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum StopReason {
     /// Everything that the server had to echo had come back.
     Complete,

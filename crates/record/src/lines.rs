@@ -66,7 +66,7 @@ fn bad_json(number: u64, error: &serde_json::Error) -> RunError {
 
 /// A line of a flood or a demo.
 #[derive(Deserialize)]
-#[serde(tag = "event", rename_all = "lowercase")]
+#[serde(tag = "event", rename_all = "snake_case")]
 enum Event {
     Sample {
         #[serde(flatten)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The verdict on a server. `echoctl audit --help` says what each is based on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It stopped reading, or producing: backpressure reached the producer.
     Bounded,

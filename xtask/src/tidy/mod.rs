@@ -10,17 +10,23 @@
 //! | `arrows.rs` | which crate may depend on which; versions and lints are declared only in the root manifest |
 //! | `purity.rs` | `proto` has no runtime, socket, file, clock or `unsafe` |
 //! | `duties.rs` | `unsafe` and printing only in the places reserved for them |
-//! | `paths.rs` | no path of one machine |
+//! | `rooms.rs` | flags only in `echoctl`, the kernel only in `observe`, verdicts only in `verdict` |
+//! | `api.rs` | every exported name has a user outside, every public error has a type |
+//! | `json.rs` | names in JSON are snake_case |
+//! | `paths.rs` | no path of one machine; links, and the paths of ARCHITECTURE.md, lead to files |
 //! | `dialect.rs` | no phrase that an English reader stumbles over, in comments, literals, docs and manifests |
 //! | `names.rs` | a name of at most 60 characters for each test |
 
+mod api;
 mod arrows;
 mod dialect;
 mod docs;
 mod duties;
+mod json;
 mod names;
 mod paths;
 mod purity;
+mod rooms;
 mod source;
 mod text;
 mod tree;
@@ -50,8 +56,18 @@ pub(crate) fn run() -> Result<()> {
 
 type Rule = fn(&Tree) -> Vec<Finding>;
 
-const RULES: [Rule; 7] =
-    [docs::check, arrows::check, purity::check, duties::check, paths::check, dialect::check, names::check];
+const RULES: [Rule; 10] = [
+    docs::check,
+    arrows::check,
+    purity::check,
+    duties::check,
+    rooms::check,
+    api::check,
+    json::check,
+    paths::check,
+    dialect::check,
+    names::check,
+];
 
 /// A violation of a house rule.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,9 +1,16 @@
-//! No file may contain a path that only exists on one machine, such as a home directory.
+//! Paths in texts lead to files of the workspace.
+//!
+//! No file contains a path that only exists on one machine, such as a home directory. Links in Markdown lead to files that exist, and so do
+//! the paths in backticks of [`MAPS`], where a crate's name stands for its folder.
 
 use super::Finding;
 use super::tree::Tree;
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
+    [of_one_machine(tree), missing(tree)].concat()
+}
+
+fn of_one_machine(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in tree.files() {
         for (number, line) in (1..).zip(file.text.lines()) {
@@ -28,6 +35,59 @@ fn has_path(line: &str, path: &str) -> bool {
 const PATHS: [&str; 4] =
     [concat!("/", "work/"), concat!("/", "home/"), concat!("/", "root/"), concat!("/", "Users/")];
 
+fn missing(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in tree.files().iter().filter(|file| file.path.ends_with(".md")) {
+        let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        for (number, line) in (1..).zip(file.text.lines()) {
+            let links = line.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+            let links =
+                links.filter(|link| !link.is_empty() && !link.contains(':')).map(|link| joined(folder, link));
+            let spans =
+                line.split('`').skip(1).step_by(2).filter(|span| is_path(tree, span)).map(str::to_owned);
+            let is_map = MAPS.contains(&file.path.as_str());
+            for path in links.chain(spans.filter(|_| is_map)).filter(|path| !exists(tree, path)) {
+                let what = format!("`{path}` does not exist");
+                findings.push(Finding::new(&file.path, number, what, "name the file where it is now"));
+            }
+        }
+    }
+    findings
+}
+
+/// The documents that say where things are.
+const MAPS: [&str; 2] = ["ARCHITECTURE.md", "CONTRIBUTING.md"];
+
+/// Whether a text in backticks is a path, from the root or from `crates/`, and not one with a part to fill in, such as `NAME`.
+fn is_path(tree: &Tree, span: &str) -> bool {
+    let to_fill_in = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_uppercase());
+    let is_plain =
+        !span.split('/').any(to_fill_in) && span.chars().all(|c| c.is_alphanumeric() || "_-./".contains(c));
+    let top = span.split_once('/').map(|(top, _)| format!("{top}/"));
+    is_plain && top.is_some_and(|top| exists(tree, &top))
+}
+
+fn exists(tree: &Tree, path: &str) -> bool {
+    let is_there = |path: &str| {
+        let inside = format!("{}/", path.trim_end_matches('/'));
+        tree.files().iter().any(|file| file.path == path || file.path.starts_with(&inside))
+    };
+    is_there(path) || is_there(&format!("crates/{path}"))
+}
+
+/// The path of a link in a file of `folder`.
+fn joined(folder: &str, link: &str) -> String {
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in link.split('/') {
+        match part {
+            "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,6 +100,18 @@ mod tests {
         let files = [("run.sh", script.as_str()), ("README.md", &note)];
 
         assert_eq!(places(check, &files), ["run.sh:2", "README.md:1"]);
+    }
+
+    #[test]
+    fn paths_and_links_to_nothing_are_found() {
+        let map = "Look at `a/src/lib.rs`, `crates/a/src/`, `a/b`, `a/NAME/b` and `x/y`.\n`a/src/gone.rs` [b](docs/b.md#part)\n[c](docs/c.md)\n";
+        let docs = "[up](../ARCHITECTURE.md) [web](https://example.org/x) [here](#here) `a/src/gone.rs`\n[b](docs/b.md)\n";
+        let files = [("ARCHITECTURE.md", map), ("crates/a/src/lib.rs", ""), ("docs/b.md", docs)];
+
+        assert_eq!(
+            places(check, &files),
+            ["ARCHITECTURE.md:1", "ARCHITECTURE.md:2", "ARCHITECTURE.md:3", "docs/b.md:2"]
+        );
     }
 
     #[test]

@@ -8,28 +8,44 @@
 //! It knows as much of Rust's lexical structure as that needs: comments (nested too), strings (raw and escaped),
 //! characters, and that `'a` without a second quote is a lifetime. It does not parse.
 
-/// The code of one file, line by line.
+/// The code and the literals of one file, line by line.
 pub(super) struct Source {
-    lines: Vec<String>,
+    code: Vec<String>,
+    literals: Vec<String>,
 }
 
 impl Source {
     pub(super) fn of(text: &str) -> Source {
-        Source { lines: blanked(text).lines().map(str::to_owned).collect() }
+        let lines = |kind| only(kind, text).lines().map(str::to_owned).collect();
+        Source { code: lines(Kind::Code), literals: lines(Kind::Literal) }
     }
 
     /// The lines of code, counted from 1, without a `#[cfg(test)] mod` at the end of the file.
     pub(super) fn without_tests(&self) -> impl Iterator<Item = (usize, &str)> {
-        let tests = |line: &String| line.trim_start().starts_with("#[cfg(test)]");
-        let is_module = |at: &usize| self.lines.get(at + 1).is_some_and(|line| line.starts_with("mod "));
-        let end = self.lines.iter().enumerate().filter(|(_, line)| tests(line)).map(|(at, _)| at);
-        let end = end.clone().find(is_module).unwrap_or(self.lines.len());
-        (1..).zip(self.lines[..end].iter().map(String::as_str))
+        self.lines().take(self.tests())
+    }
+
+    /// The literals of [`without_tests`](Source::without_tests), with their quotes.
+    pub(super) fn literals_without_tests(&self) -> impl Iterator<Item = (usize, &str)> {
+        (1..).zip(self.literals[..self.tests()].iter().map(String::as_str))
+    }
+
+    /// The number of lines before a `#[cfg(test)] mod`.
+    fn tests(&self) -> usize {
+        let is_start = |lines: &[String]| {
+            lines[0].trim_start().starts_with("#[cfg(test)]")
+                && lines
+                    .iter()
+                    .skip(1)
+                    .find(|line| !line.starts_with("#["))
+                    .is_some_and(|line| line.starts_with("mod "))
+        };
+        (0..self.code.len()).find(|&at| is_start(&self.code[at..])).unwrap_or(self.code.len())
     }
 
     /// All lines of code, counted from 1.
     pub(super) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        (1..).zip(self.lines.iter().map(String::as_str))
+        (1..).zip(self.code.iter().map(String::as_str))
     }
 }
 
@@ -46,17 +62,33 @@ pub(super) fn has_word(code: &str, word: &str) -> bool {
 
 /// The text with comments and literals replaced by blanks.
 pub(super) fn blanked(text: &str) -> String {
+    only(Kind::Code, text)
+}
+
+#[derive(PartialEq)]
+enum Kind {
+    Code,
+    Comment,
+    Literal,
+}
+
+/// The text with everything else replaced by blanks.
+fn only(wanted: Kind, text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
+    let (mut rest, mut before) = (text, None);
     while let Some(first) = rest.chars().next() {
-        let length = opaque(rest, out.chars().next_back()).unwrap_or(0);
-        if length == 0 {
-            out.push(first);
-            rest = &rest[first.len_utf8()..];
+        let (kind, length) = match opaque(rest, before) {
+            Some(length) if first == '/' => (Kind::Comment, length),
+            Some(length) => (Kind::Literal, length),
+            None => (Kind::Code, first.len_utf8()),
+        };
+        let (piece, after) = rest.split_at(length);
+        if kind == wanted {
+            out.push_str(piece);
         } else {
-            out.extend(rest[..length].chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
-            rest = &rest[length..];
+            out.extend(piece.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
         }
+        (rest, before) = (after, piece.chars().next_back());
     }
     out
 }

@@ -67,7 +67,7 @@ pub(super) struct Projection {
 
 /// Whether another client was served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 enum Service {
     Served,
     Starved,

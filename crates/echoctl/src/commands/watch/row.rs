@@ -41,7 +41,7 @@ pub(super) struct Row {
 
 /// Side whose reads a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub(super) enum WaitsFor {
     /// Neither: bytes flow, or there are none.
     Neither,
