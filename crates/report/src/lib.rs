@@ -29,6 +29,6 @@ mod run;
 
 pub use draw::{Block, Escaped, Page, Section, csv, digits, path, plain, svg, terminal};
 pub use model::{
-    Chart, Form, Ink, Mark, NOT_RUN, Phase, Series, Stroke, Table, Unit, labelled, wrap, wrap_code,
+    Chart, Form, Ink, Mark, NOT_RUN, Phase, Series, Stroke, Table, Unit, labelled, shown, wrap, wrap_code,
 };
 pub use run::{Recent, charts, compare_page, run_page, tables};

@@ -1,7 +1,7 @@
 //! Draws both servers' memory on one pair of axes, and lists where the bytes were.
 
 use echoctl_record::{Bytes, Queue, Queues, Sample};
-use echoctl_report::{Chart, Ink, Series, Stroke, Table, Unit, charts};
+use echoctl_report::{Chart, Ink, Series, Stroke, Table, Unit, charts, shown};
 
 use super::{Outcome, Plan, SideOutcome};
 
@@ -9,7 +9,7 @@ use super::{Outcome, Plan, SideOutcome};
 pub fn memory(plan: &Plan, off: &[Sample], on: &[Sample]) -> Chart {
     let now = off.last().map_or(0.0, |sample| sample.t);
     let until = now.max(plan.resumes_at() + 2.0);
-    Chart::lines("Growth of the two servers' memory", Unit::Bytes)
+    let chart = Chart::lines("Growth of the two servers' memory", Unit::Bytes)
         .describe(
             "Growth of each server's memory since the start, while the clients read, do not read, and read again. Memory \
              that rises while they do not read holds replies that they have not read. The data has one row for each \
@@ -17,11 +17,9 @@ pub fn memory(plan: &Plan, off: &[Sample], on: &[Sample]) -> Chart {
         )
         .series(growth("OFF", Ink::Orange, Stroke::Solid, off))
         .series(growth("ON", Ink::Blue, Stroke::Dashed, on))
-        .phase(0.0, plan.read.as_secs_f64(), "reads")
-        .phase(plan.read.as_secs_f64(), plan.resumes_at(), "does not read")
-        .phase(plan.resumes_at(), until, "reads again")
         .until(until)
-        .up_to((plan.rate * plan.stop.as_secs()) as f64)
+        .up_to((plan.rate * plan.stop.as_secs()) as f64);
+    with_phases(chart, plan, until)
 }
 
 /// What each client had written, over time.
@@ -30,27 +28,28 @@ pub(super) fn progress(outcome: &Outcome) -> Chart {
         side.samples.iter().map(|sample| (sample.t, value(sample) as f64)).collect()
     };
     let plan = &outcome.plan;
-    Chart::lines("Written by the two clients", Unit::Bytes)
+    let chart = Chart::lines("Written by the two clients", Unit::Bytes)
         .describe(
             "Bytes written by each client. A line that is level below the total belongs to a client that was held back. The \
              data has one row for each sample of either client.",
         )
         .series(Series::new("OFF", Ink::Orange, Stroke::Solid, points(&outcome.off, |sample| sample.produced)))
         .series(Series::new("ON", Ink::Blue, Stroke::Dashed, points(&outcome.on, |sample| sample.produced)))
-        .phase(0.0, plan.read.as_secs_f64(), "reads")
-        .phase(plan.read.as_secs_f64(), plan.resumes_at(), "does not read")
-        .phase(plan.resumes_at(), end(plan, &[&outcome.off, &outcome.on]), "reads again")
-        .limit(plan.total as f64, "all")
+        .limit(plan.total as f64, "all");
+    with_phases(chart, plan, end(plan, &[&outcome.off, &outcome.on]))
 }
 
 /// Every queue on the path of one side, over time, on an axis of its own. Maxima are those of the stall.
 pub(super) fn queues(name: &str, outcome: &Outcome, side: &SideOutcome) -> Chart {
     let plan = &outcome.plan;
     let chart = charts::queues_during(&side.samples, &outcome.limits, side.stall(plan));
-    Chart { title: format!("{name}: bytes in flight, by location"), phases: Vec::new(), ..chart }
-        .phase(0.0, plan.read.as_secs_f64(), "reads")
-        .phase(plan.read.as_secs_f64(), plan.resumes_at(), "does not read")
-        .phase(plan.resumes_at(), end(plan, &[side]), "reads again")
+    let chart = Chart { title: format!("{name}: bytes in flight, by location"), phases: Vec::new(), ..chart };
+    with_phases(chart, plan, end(plan, &[side]))
+}
+
+fn with_phases(chart: Chart, plan: &Plan, end: f64) -> Chart {
+    let (stops, resumes) = (plan.read.as_secs_f64(), plan.resumes_at());
+    chart.phase(0.0, stops, "reads").phase(stops, resumes, "does not read").phase(resumes, end, "reads again")
 }
 
 /// Time of the last sample in seconds, and not before the end of the stall.
@@ -68,7 +67,9 @@ pub fn where_the_bytes_were(outcome: &Outcome) -> Table {
     );
     let (off, on) = (outcome.off.when_stopped(plan), outcome.on.when_stopped(plan));
     let [off_queues, on_queues] = [&off, &on].map(|sample| Queues::within(sample, &outcome.limits));
-    let row = |name: &str, off: Option<u64>, on: Option<u64>| [name.to_owned(), shown(off), shown(on)];
+    let row = |name: &str, off: Option<u64>, on: Option<u64>| {
+        [name.to_owned(), shown(off.map(Bytes)), shown(on.map(Bytes))]
+    };
     let mut table = Table::new(caption, ["", "OFF", "ON"]).row(row(
         "written by the client",
         Some(off.produced),
@@ -91,8 +92,4 @@ fn growth(label: &str, ink: Ink, stroke: Stroke, samples: &[Sample]) -> Series {
     let first = samples.first().and_then(|sample| sample.server_memory).unwrap_or(0);
     let point = |sample: &Sample| Some((sample.t, sample.server_memory?.saturating_sub(first) as f64));
     Series::new(label, ink, stroke, samples.iter().filter_map(point).collect())
-}
-
-fn shown(bytes: Option<u64>) -> String {
-    bytes.map_or_else(|| "not visible".to_owned(), |bytes| Bytes(bytes).to_string())
 }

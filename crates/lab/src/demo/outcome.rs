@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use echoctl_record::{Bytes, Queues, Sample, SocketLimits, Summary, Verdict};
+use echoctl_report::shown;
 
 use super::Plan;
 
@@ -69,9 +70,7 @@ impl Outcome {
 impl SideOutcome {
     /// Maximum growth of the server's memory, as text.
     pub fn growth(&self) -> String {
-        self.summary
-            .server_memory_growth
-            .map_or_else(|| "not visible".to_owned(), |bytes| Bytes(bytes).to_string())
+        shown(self.summary.server_memory_growth.map(Bytes))
     }
 
     /// Whether this side has the expected verdict.

@@ -156,6 +156,25 @@ pub fn until<T>(
     Err(LessonError::TimedOut { what: what.to_owned(), seconds: TIMEOUT.as_secs() })
 }
 
+/// Waits until `value` is there and has not changed for `still`. Returns it, and the time of its last change.
+///
+/// # Errors
+/// As [`until`].
+pub fn settled<T: PartialEq + Copy>(
+    what: &str,
+    still: Duration,
+    mut value: impl FnMut() -> Result<Option<T>, LessonError>,
+) -> Result<(T, Instant), LessonError> {
+    let mut last = (None, Instant::now());
+    until(what, || {
+        let now = value()?;
+        if now != last.0 {
+            last = (now, Instant::now());
+        }
+        Ok(last.0.map(|value| (value, last.1)).filter(|(_, since)| since.elapsed() >= still))
+    })
+}
+
 /// Whether a call on a non-blocking socket, or on one with a timeout, would have blocked longer.
 pub fn is_not_now(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)

@@ -20,4 +20,4 @@ pub use error::LessonError;
 pub use finding::{Claim, Finding};
 pub use lesson::{Code, Lesson, Setting};
 pub use question::Question;
-pub use thread::spawn;
+pub use thread::{join, spawn};

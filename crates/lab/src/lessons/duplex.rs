@@ -13,7 +13,7 @@ use echoctl_report::Table;
 use serde::Serialize;
 
 use crate::kit::loopback::{TIMEOUT, connection, is_not_now};
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, spawn};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, join, spawn};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -121,9 +121,7 @@ fn read_while_writing(total: u64) -> Result<u64, LessonError> {
     for _ in 0..total / CHUNK as u64 {
         client.write_all(&[b'x'; CHUNK])?;
     }
-    let read = reader
-        .join()
-        .map_err(|_| LessonError::Part("read while writing: the reader panicked".to_owned()))??;
+    let read = join(reader)??;
     drop(client);
     join(server)?;
     Ok(read)
@@ -161,9 +159,7 @@ fn both_ways() -> Result<(u64, u64, f64), LessonError> {
     let (out, back) = moved();
     let seconds = started.elapsed().as_secs_f64();
     for writer in writers {
-        writer
-            .join()
-            .map_err(|_| LessonError::Part("write in both directions: a writer panicked".to_owned()))??;
+        join(writer)??;
     }
     for reader in readers {
         join(reader)?;
@@ -181,10 +177,6 @@ fn read_exactly(connection: &mut TcpStream, total: u64) -> Result<u64, LessonErr
         }
     }
     Ok(read)
-}
-
-fn join(thread: JoinHandle<()>) -> Result<(), LessonError> {
-    thread.join().map_err(|_| LessonError::Part("run the experiment: one of its threads panicked".to_owned()))
 }
 
 fn finding(e: &Evidence) -> Finding {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use echoctl_observe::{TcpInfo, TcpState};
 use echoctl_record::{Seconds, count};
-use echoctl_report::Table;
+use echoctl_report::{Table, shown};
 use serde::Serialize;
 use socket2::Socket;
 
@@ -171,15 +171,13 @@ fn refused() -> Finding {
 }
 
 fn finding(e: &Evidence) -> Finding {
-    let number =
-        |count: Option<u32>| count.map_or_else(|| "not visible".to_owned(), |count| count.to_string());
     let finding = Finding::new(e)
         .table(
             Table::new("", ["before accept", "client's end", "server's end"])
                 .row(["state", &e.client_state, &e.server_state])
                 .row(["bytes waiting to be read", "0", &e.bytes_waiting.to_string()])
                 .row(["a process has a descriptor for it", "yes", if e.server_inode == 0 { "no, not yet" } else { "yes" }])
-                .row(["segments sent in the handshake", &number(e.segments_out), &number(e.segments_in)]),
+                .row(["segments sent in the handshake", &shown(e.segments_out), &shown(e.segments_in)]),
         )
         .table(Table::new("", ["a full accept queue", ""]).row(["listen(backlog)".to_owned(), e.backlog.to_string()]).row([
             format!("connected before accept, of {} clients", e.clients),
@@ -193,7 +191,7 @@ fn finding(e: &Evidence) -> Finding {
             e.client_state,
             count(e.bytes_waiting, "byte"),
             e.segments_out.map_or_else(|| "some segments".to_owned(), |number| count(number, "segment")),
-            number(e.segments_in),
+            shown(e.segments_in),
         ))
         .explain(format!(
             "accept takes the first connection from the accept queue (completed connections that wait to be accepted) \

@@ -15,7 +15,7 @@ use echoctl_server::{Action as Decision, Backpressure, Policy, Queued, ReplyQueu
 use serde::Serialize;
 
 use crate::kit::loopback::{Clamp, TIMEOUT, connection_with, is_not_now};
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, spawn};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, join, spawn};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -99,10 +99,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let read_size = if setting.sabotage { CHUNK } else { CHUNK / 2 };
     let one = spawn(move || run_server(Policy::Bounded { limit: LIMIT }, read_size))?;
     let two = run_server(Policy::Watermark { limit: LIMIT, resume_at: RESUME_AT }, read_size)?;
-    let one = one
-        .join()
-        .map_err(|_| LessonError::Part("run the server with one limit: it panicked".to_owned()))??;
-    Ok(finding(&two, &one))
+    Ok(finding(&two, &join(one)??))
 }
 
 /// Runs a client and a server with this policy.
@@ -114,9 +111,7 @@ fn run_server(policy: Policy, read_size: usize) -> Result<Trace, LessonError> {
     // The client's threads stop when the connection is shut down, whether or not the server succeeded.
     let _ = client.shutdown(Shutdown::Both);
     for thread in [writer, reader] {
-        thread
-            .join()
-            .map_err(|_| LessonError::Part("run the client: one of its threads panicked".to_owned()))?;
+        join(thread)?;
     }
     trace
 }

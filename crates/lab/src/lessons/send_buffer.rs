@@ -11,8 +11,8 @@ use echoctl_record::{Bytes, Seconds};
 use echoctl_report::Table;
 use serde::Serialize;
 
-use crate::kit::loopback::{Clamp, TIMEOUT, connection, connection_with, is_not_now, until};
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, spawn};
+use crate::kit::loopback::{Clamp, TIMEOUT, connection, connection_with, is_not_now, settled};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, join, spawn};
 
 /// The lesson.
 pub(super) const LESSON: Lesson = Lesson {
@@ -133,14 +133,8 @@ struct Blocked {
 /// Waits until a counter has not changed for [`QUIET`]. Returns its value, and the time of the last change. A shorter time
 /// would mistake the 40 ms of a delayed ACK for the end.
 fn quiet(counter: &AtomicU64) -> Result<(u64, Instant), LessonError> {
-    let mut last = (counter.load(Ordering::Relaxed), Instant::now());
-    until("the writer blocks", || {
-        let now = counter.load(Ordering::Relaxed);
-        if now != last.0 {
-            last = (now, Instant::now());
-        }
-        Ok(Some(last).filter(|(written, since)| *written > 0 && since.elapsed() >= QUIET))
-    })
+    let written = || Some(counter.load(Ordering::Relaxed)).filter(|&written| written > 0);
+    settled("the writer blocks", QUIET, || Ok(written()))
 }
 
 /// The sabotage: a peer that reads, and a writer that waits for it, so that everything is accepted.
@@ -149,10 +143,8 @@ fn with_a_reader() -> Result<Offer, LessonError> {
     let reader = spawn(move || peer.read_exact(&mut vec![0; OFFERED]))?;
     writer.set_write_timeout(Some(TIMEOUT))?;
     writer.write_all(&vec![b'x'; OFFERED])?;
-    match reader.join() {
-        Ok(Ok(())) => Ok(Offer { taken: OFFERED, in_all: OFFERED, would_block: false }),
-        _ => Err(LessonError::Part("read the data: the reader failed".to_owned())),
-    }
+    join(reader)??;
+    Ok(Offer { taken: OFFERED, in_all: OFFERED, would_block: false })
 }
 
 fn finding(e: &Evidence) -> Finding {

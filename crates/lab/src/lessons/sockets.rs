@@ -10,7 +10,7 @@ use echoctl_report::Table;
 use echoctl_trial::ChildServer;
 use serde::Serialize;
 
-use crate::kit::loopback::{TIMEOUT, accept, connect, loopback, until};
+use crate::kit::loopback::{TIMEOUT, accept, connect, loopback, settled, until};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting};
 
 /// The lesson.
@@ -188,15 +188,11 @@ impl Client {
 
 /// The number of clients that have an answer, once no further answer has arrived for a while.
 fn answered_in_the_end(clients: &mut [Client]) -> Result<usize, LessonError> {
-    let mut last = (0, Instant::now());
-    until("no further client is answered", || {
+    let answered = settled("no further client is answered", A_WHILE, || {
         let answered = clients.iter_mut().filter_map(|client| client.poll().then_some(())).count();
-        if answered > last.0 {
-            last = (answered, Instant::now());
-        }
-        let is_over = answered == clients.len() || (answered > 0 && last.1.elapsed() > A_WHILE);
-        Ok(is_over.then_some(answered))
-    })
+        Ok(Some(answered).filter(|&answered| answered > 0))
+    });
+    Ok(answered?.0)
 }
 
 fn finding(e: &Evidence) -> Finding {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use echoctl_observe::TcpInfo;
 use echoctl_record::{Bytes, count};
-use echoctl_report::Table;
+use echoctl_report::{Table, shown};
 use serde::Serialize;
 
 use crate::kit::loopback::{self, Clamp, ETHERNET, connection, connection_with, is_not_now};
@@ -168,8 +168,6 @@ fn datagrams() -> Result<(usize, usize), LessonError> {
 }
 
 fn finding(e: &Evidence) -> Finding {
-    let segments =
-        |count: Option<u32>| count.map_or_else(|| "not visible".to_owned(), |count| count.to_string());
     let sent_as = e
         .segments
         .map_or_else(String::new, |number| format!(", so they left in {}", count(number, "segment")));
@@ -181,13 +179,13 @@ fn finding(e: &Evidence) -> Finding {
     let finding = Finding::new(e)
         .table(
             Table::new("", ["over TCP", "writes", "segments", "reads"])
-                .row(row("10 bytes each, as fast as it can", e.writes, segments(e.segments), e.reads))
+                .row(row("10 bytes each, as fast as it can", e.writes, shown(e.segments), e.reads))
                 .row(row("10 bytes each, waiting for each read", e.paced_writes, String::new(), e.paced_reads))
                 .row(row(&Bytes(e.large_write as u64).to_string(), 1, String::new(), e.large_reads))
                 .row(row(
                     &format!("{}, Ethernet-sized segments", Bytes(e.ethernet_write as u64)),
                     1,
-                    segments(e.ethernet_segments),
+                    shown(e.ethernet_segments),
                     e.ethernet_reads,
                 )),
         )

@@ -3,13 +3,14 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use echoctl_observe::{TcpInfo, TcpState, receive_queue, send_queue};
 use echoctl_record::Bytes;
 use echoctl_report::Table;
 use serde::Serialize;
 
-use crate::kit::loopback::{connection, until};
+use crate::kit::loopback::{connection, settled, until};
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting};
 
 /// The lesson.
@@ -72,7 +73,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let started = std::time::Instant::now();
     writer.write_all(&vec![b'x'; WRITTEN])?; // success: the kernel has accepted all of it
     let write_seconds = started.elapsed().as_secs_f64();
-    let (own, peers) = settled(&writer, &peer)?; // and this is where the bytes are
+    let (own, peers) = queues_at_rest(&writer, &peer)?; // and this is where the bytes are
 
     // Sabotage: the peer does read.
     let read_by_peer = if setting.sabotage { read_all(&mut peer)? } else { 0 };
@@ -92,15 +93,9 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
 // [/show]
 
 /// The bytes in both queues, once they have stopped changing.
-fn settled(writer: &TcpStream, peer: &TcpStream) -> Result<(Option<u64>, u64), LessonError> {
-    let mut last = Vec::new();
-    until("both queues stop changing", || {
-        last.push((send_queue(writer)?, receive_queue(peer)?));
-        let (recent, _) = last.split_at(last.len().saturating_sub(STILL));
-        let still =
-            last.len() > STILL && last[recent.len()..].iter().all(|queues| queues == &last[last.len() - 1]);
-        Ok(last.last().copied().filter(|_| still))
-    })
+fn queues_at_rest(writer: &TcpStream, peer: &TcpStream) -> Result<(Option<u64>, u64), LessonError> {
+    let queues = || Ok(Some((send_queue(writer)?, receive_queue(peer)?)));
+    Ok(settled("both queues stop changing", STILL, queues)?.0)
 }
 
 fn is_closed(socket: &TcpStream) -> bool {
@@ -170,5 +165,5 @@ fn finding(e: &Evidence) -> Finding {
 /// writer's own kernel accepts (4 MiB).
 const WRITTEN: usize = 1 << 20;
 
-/// Number of consecutive readings, 2 ms apart, in which nothing may change.
-const STILL: usize = 100;
+/// Time in which neither queue may change.
+const STILL: Duration = Duration::from_millis(200);

@@ -10,5 +10,5 @@ mod text;
 pub use axis::Unit;
 pub use chart::{Chart, Form, Mark, Phase};
 pub use series::{Ink, Series, Stroke};
-pub use table::{NOT_RUN, Table};
+pub use table::{NOT_RUN, Table, shown};
 pub use text::{labelled, wrap, wrap_code};

@@ -121,6 +121,11 @@ fn length(field: &str) -> usize {
     field.chars().count()
 }
 
+/// A value as the text of a field, which says so where it is not visible.
+pub fn shown(value: Option<impl Display>) -> String {
+    value.map_or_else(|| ABSENT.to_owned(), |value| value.to_string())
+}
+
 /// Whether a field has no figure.
 pub(crate) fn is_absent(field: &str) -> bool {
     ["", ABSENT, NOT_RUN].contains(&field)

@@ -5,6 +5,7 @@ use std::io;
 use echoctl_lab::demo::{self, Moment, Phase, Plan, in_kernel, story};
 use echoctl_observe::machine;
 use echoctl_record::{Bytes, Rate, Sample, Seconds, SocketLimits};
+use echoctl_report::Recent;
 use echoctl_report::digits::large;
 use echoctl_verdict::HELD_BACK_SECONDS;
 
@@ -17,36 +18,81 @@ pub(super) struct Live {
     plan: Plan,
     limits: SocketLimits,
     screen: Screen,
-    off: Vec<Sample>,
-    on: Vec<Sample>,
+    phase: Phase,
+    off: Side,
+    on: Side,
 }
 
 impl Live {
     pub(super) fn new(plan: Plan) -> Live {
-        let limits = machine().socket_limits();
-        Live { plan, limits, screen: Screen::new(), off: Vec::new(), on: Vec::new() }
+        let (off, on) = (Side::new("OFF", story::OFF_LINE), Side::new("ON", story::ON_LINE));
+        Live { plan, limits: machine().socket_limits(), screen: Screen::new(), phase: Phase::Reads, off, on }
     }
 
     /// Adds one moment and draws all of them.
     pub(super) fn show(&mut self, moment: &Moment) -> io::Result<()> {
-        self.off.push(moment.off);
-        self.on.push(moment.on);
+        for (side, sample) in [(&mut self.off, moment.off), (&mut self.on, moment.on)] {
+            if moment.phase != self.phase {
+                // Samples before the phase would distort its trend.
+                side.recent = Recent::default();
+            }
+            side.recent.add(sample);
+            side.samples.push(sample);
+        }
+        self.phase = moment.phase;
         let (columns, rows) = output::terminal_size();
-        let since = self.plan.began(moment.phase);
-        let is_draining = moment.phase == Phase::ReadsAgain;
-        let left = Figure::of("OFF", story::OFF_LINE, &self.off, since, is_draining, &self.limits);
-        let right = Figure::of("ON", story::ON_LINE, &self.on, since, is_draining, &self.limits);
         let mut text = format!("{}\n\n", headline(&self.plan, moment));
         let half = columns.min(WIDEST) / 2;
-        for (left, right) in left.lines().into_iter().zip(right.lines()) {
+        let [left, right] = [&self.off, &self.on].map(|side| side.lines(self.phase, &self.limits));
+        for (left, right) in left.into_iter().zip(right) {
             text.push_str(&format!(" {left:<width$} {right}\n", width = half.saturating_sub(1)));
         }
         text.push('\n');
         let used = text.lines().count();
         let height = rows.saturating_sub(used + 1).clamp(6, 20);
-        let chart = demo::memory_chart(&self.plan, &self.off, &self.on);
+        let chart = demo::memory_chart(&self.plan, &self.off.samples, &self.on.samples);
         let chart = Styled::chart(&chart, columns.min(WIDEST), height, output::live_colour());
         self.screen.draw(Styled::from(text).then(chart))
+    }
+}
+
+/// One server: all of its samples, and those of the last second.
+struct Side {
+    title: String,
+    samples: Vec<Sample>,
+    recent: Recent,
+}
+
+impl Side {
+    fn new(name: &str, line: &str) -> Side {
+        Side { title: format!("{name}   {line}"), samples: Vec::new(), recent: Recent::default() }
+    }
+
+    /// Its figures, with the growth of its memory in large digits. There is at least one sample.
+    fn lines(&self, phase: Phase, limits: &SocketLimits) -> Vec<String> {
+        let (first, now) = (&self.samples[0], &self.samples[self.samples.len() - 1]);
+        let memory = growth(now, first);
+        let trend = match self.recent.trend(|sample| sample.server_memory, memory) {
+            trend if trend.starts_with(['+', '-']) => trend,
+            _ if phase == Phase::ReadsAgain && now.produced > now.consumed => "draining".to_owned(),
+            _ => "steady".to_owned(),
+        };
+        let held = Some(stalled_for(&self.samples)).filter(|&seconds| seconds >= HELD_BACK_SECONDS);
+        let kernel = held.and_then(|_| in_kernel(now, limits));
+        let mut lines = vec![self.title.clone()];
+        lines.extend(large(&mebibytes(memory)));
+        // The unit is on the last line of the figure, where reading ends.
+        if let Some(foot) = lines.last_mut() {
+            foot.push_str(" MiB");
+        }
+        lines.extend([
+            format!("memory growth, {trend}"),
+            format!("written   {}", Bytes(now.produced)),
+            format!("read back {}", Bytes(now.consumed)),
+            held.map_or(String::new(), |held| format!("client held back for {}", Seconds(held))),
+            kernel.map_or(String::new(), |kernel| format!("{kernel} wait in the kernel")),
+        ]);
+        lines
     }
 }
 
@@ -83,70 +129,6 @@ fn growth(now: &Sample, start: &Sample) -> u64 {
     now.server_memory.unwrap_or(0).saturating_sub(start.server_memory.unwrap_or(0))
 }
 
-/// The figures of one server.
-struct Figure {
-    title: String,
-    memory: u64,
-    trend: String,
-    sent: String,
-    received: String,
-    held: String,
-    kernel: String,
-}
-
-impl Figure {
-    /// The figures of a side after `samples`, in a phase that began at `since`.
-    fn of(
-        name: &str,
-        line: &str,
-        samples: &[Sample],
-        since: f64,
-        is_draining: bool,
-        limits: &SocketLimits,
-    ) -> Figure {
-        let (first, now) = (&samples[0], &samples[samples.len() - 1]);
-        // One second is long enough for a steady trend. Samples before the phase would distort it.
-        let is_recent = |sample: &&Sample| now.t - sample.t <= 1.0 && sample.t >= since;
-        let before = samples.iter().find(is_recent).unwrap_or(now);
-        let seconds = (now.t - before.t).max(0.001);
-        let change = (growth(now, first) as f64 - growth(before, first) as f64) / seconds;
-        let trend = match change {
-            change if change > NOTABLE => format!("memory growth, +{}", Rate(change)),
-            change if change < -NOTABLE => format!("memory growth, -{}", Rate(-change)),
-            _ if is_draining && now.produced > now.consumed => "memory growth, draining".to_owned(),
-            _ => "memory growth, flat".to_owned(),
-        };
-        let held = stalled_for(samples);
-        Figure {
-            title: format!("{name}   {line}"),
-            memory: growth(now, first),
-            trend,
-            sent: format!("written   {}", Bytes(now.produced)),
-            received: format!("read back {}", Bytes(now.consumed)),
-            held: match held >= HELD_BACK_SECONDS {
-                true => format!("client held back for {}", Seconds(held)),
-                false => String::new(),
-            },
-            kernel: match in_kernel(now, limits).filter(|_| held >= HELD_BACK_SECONDS) {
-                Some(kernel) => format!("{kernel} wait in the kernel"),
-                None => String::new(),
-            },
-        }
-    }
-
-    fn lines(&self) -> Vec<String> {
-        let mut lines = vec![self.title.clone()];
-        lines.extend(large(&mebibytes(self.memory)));
-        // The unit is on the last line of the figure, where reading ends.
-        if let Some(foot) = lines.last_mut() {
-            foot.push_str(" MiB");
-        }
-        let texts = [&self.trend, &self.sent, &self.received, &self.held, &self.kernel];
-        lines.extend(texts.into_iter().cloned());
-        lines
-    }
-}
-
 /// Seconds since the client last sent anything, while replies to it are pending.
 fn stalled_for(samples: &[Sample]) -> f64 {
     let now = &samples[samples.len() - 1];
@@ -160,9 +142,6 @@ fn mebibytes(bytes: u64) -> String {
     let mebibytes = bytes as f64 / (1 << 20) as f64;
     if mebibytes < 9.95 { format!("{mebibytes:.1}") } else { format!("{mebibytes:.0}") }
 }
-
-/// Bytes per second of memory growth that still count as flat: an allocator's noise.
-const NOTABLE: f64 = 512.0 * 1024.0;
 
 /// Columns of the widest picture.
 const WIDEST: usize = 110;

@@ -7,7 +7,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use echoctl_audit::{AuditConfig, Payload, Preset, Script, Stimulus};
@@ -18,7 +17,7 @@ use echoctl_trial::ChildServer;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, spawn};
+use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, join, spawn};
 use servers::Candidate;
 
 /// The lesson.
@@ -125,11 +124,11 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let found: Result<Vec<Found>, LessonError> = attacks
         .into_iter()
         .map(|(letter, candidate, attack)| {
-            let (verdict, growth) = joined(attack)?;
+            let (verdict, growth) = join(attack)??;
             Ok(Found { letter, candidate, verdict, growth })
         })
         .collect();
-    let endless_line = joined(endless);
+    let endless_line = join(endless).flatten();
     Ok(finding(&found?, endless_line?.0))
 }
 
@@ -159,10 +158,6 @@ fn attack(program: &Path, candidate: Candidate, script: Script) -> Result<(Verdi
     let memory = || outcome.samples.iter().filter_map(|sample| sample.server_memory);
     let growth = memory().max().zip(memory().next()).map_or(0, |(most, first)| most.saturating_sub(first));
     Ok((outcome.judgement.verdict, growth))
-}
-
-fn joined<T>(attack: JoinHandle<Result<T, LessonError>>) -> Result<T, LessonError> {
-    attack.join().map_err(|_| LessonError::Part("audit one of the servers: the audit panicked".to_owned()))?
 }
 
 fn finding(found: &[Found], endless_line: Verdict) -> Finding {

@@ -24,7 +24,7 @@ pub use kernels::{Fill, Kernels};
 use layout::{Layout, bar};
 
 use crate::run::Recent;
-use crate::wrap;
+use crate::{shown, wrap};
 
 /// Draws the path again and again. Remembers the last second, for trends.
 #[derive(Debug, Default)]
@@ -246,8 +246,7 @@ pub fn exceeds_memory(unwritten: u64, growth: u64) -> bool {
 pub fn table(sample: &Sample, growth: Option<u64>) -> String {
     let mut text = format!("  {:<26}{:>10}\n", SENT, Bytes(sample.produced).to_string());
     for queue in Queue::ALL {
-        let bytes = Queues::of(sample)[queue];
-        let bytes = bytes.map_or("not visible".to_owned(), |bytes| Bytes(bytes).to_string());
+        let bytes = shown(Queues::of(sample)[queue].map(Bytes));
         let _ = writeln!(text, "    {:<24}{bytes:>10}", name(queue, sample, growth));
     }
     let _ = write!(text, "  {:<26}{:>10}", READ, Bytes(sample.consumed).to_string());

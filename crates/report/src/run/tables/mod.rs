@@ -10,15 +10,14 @@ use echoctl_record::{
 
 pub use environment::environment;
 
-use crate::model::table::ABSENT;
-use crate::{Table, charts};
+use crate::{Table, charts, shown};
 
 /// Every place on the path at the time of `sample`, from producer to consumer. Of an echo, what was sent is what was read back plus
 /// everything in between. No queue of a kernel exceeds `limits`.
 pub fn path(sample: &Sample, limits: &SocketLimits) -> Table {
     let queues = Queues::within(sample, limits);
     let row = |what: &str, owner: &str, bytes: Option<u64>| {
-        [what.to_owned(), owner.to_owned(), bytes.map_or(ABSENT.to_owned(), |bytes| Bytes(bytes).to_string())]
+        [what.to_owned(), owner.to_owned(), shown(bytes.map(Bytes))]
     };
     let mut table = Table::new(
         format!("Where the bytes were at the peak ({})", Seconds(sample.t)),
@@ -156,6 +155,7 @@ mod tests {
     use echoctl_record::Machine;
 
     use super::*;
+    use crate::model::table::ABSENT;
 
     #[test]
     fn the_path_adds_up_from_sent_to_read_back() {
