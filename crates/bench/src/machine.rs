@@ -6,10 +6,6 @@ use std::time::SystemTime;
 /// The machine, its kernel, and the compared programs and crates, as a Markdown list.
 pub(crate) fn describe() -> String {
     let machine = echoctl_observe::machine();
-    let processor = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("model name"))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    });
     let memory = machine
         .memory
         .map_or(String::new(), |bytes| format!(", {:.0} GiB of memory", bytes as f64 / 1_073_741_824.0));
@@ -20,7 +16,7 @@ pub(crate) fn describe() -> String {
     let date = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     format!(
         "- Machine: {}, {} of them, {}{memory}\n- Kernel: {} {}\n- Programs: {}\n- Crates: {}\n- Commit: {}\n- Date: {}\n",
-        processor.unwrap_or_else(|| "unknown processor".to_owned()),
+        echoctl_observe::processor_model().unwrap_or_else(|| "unknown processor".to_owned()),
         machine.processors,
         machine.architecture,
         machine.system,

@@ -56,7 +56,7 @@ fn main() -> ExitCode {
 
 /// `echoctl-bench soak`: a test with the same servers, not a measurement. See `soak/`.
 fn soak(words: &[&str]) -> Result<()> {
-    echoctl_server::raise_descriptor_limit().context("cannot raise the limit of open files")?;
+    echoctl_observe::raise_descriptor_limit().context("cannot raise the limit of open files")?;
     soak::run(words)
 }
 
@@ -87,7 +87,7 @@ fn run(words: &[&str]) -> Result<()> {
     }
 
     // 15,000 connections need as many file descriptors in each server and here; children inherit the limit.
-    echoctl_server::raise_descriptor_limit().context("cannot raise the limit of open files")?;
+    echoctl_observe::raise_descriptor_limit().context("cannot raise the limit of open files")?;
     let programs = Programs::copied()?;
     let began = Instant::now();
     let mut document = Document::new(words, &effort);

@@ -41,7 +41,7 @@ impl Consent {
     /// host, whose users are unknown.
     pub(crate) fn only_user(self, addr: SocketAddr) -> Option<u32> {
         let is_open = self.allow_other_user || !addr.ip().to_canonical().is_loopback();
-        if is_open { None } else { echoctl_observe::Process::open(std::process::id()).ok()?.uid() }
+        if is_open { None } else { echoctl_observe::own_uid() }
     }
 
     fn allow(self, name: &str, addrs: Vec<SocketAddr>) -> Result<Target, Failure> {

@@ -7,6 +7,7 @@ mod schema;
 
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use echoctl_testkit::signal;
@@ -94,6 +95,26 @@ fn connections_opened_later_are_counted() {
     assert_eq!(code, Some(130));
     assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
     assert!(said.contains("2 connections seen, at most 2 at once"), "{said}");
+}
+
+#[test]
+fn a_watch_goes_on_when_one_of_two_listening_processes_exits() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let inherited = OwnedFd::from(listener.try_clone().unwrap());
+    let mut second = Command::new("cat").stdin(Stdio::piped()).stdout(inherited).spawn().unwrap();
+    let (child, mut lines) = watching(&addr.to_string(), &[]);
+    lines.next().unwrap().unwrap();
+
+    drop(second.stdin.take());
+    second.wait().unwrap();
+    let _client = TcpStream::connect(addr).unwrap();
+    let _server = listener.accept().unwrap();
+    assert!(lines.any(|line| line.unwrap().contains("  1 open")), "the watch ended");
+    let (said, code) = interrupted(child, lines);
+
+    assert_eq!(code, Some(130));
+    assert!(!said.contains("exited"), "{said}");
 }
 
 #[test]

@@ -1,19 +1,16 @@
 //! Measurements from the kernel: the queues of both endpoints of a connection, the memory of a process tree, and the
 //! processes that own a listening socket.
 //!
-//! This crate only reads. It needs no cooperation from the measured server, whatever its owner and language.
+//! This crate only reads, and judges nothing. It needs no cooperation from the measured server, whatever its owner and language.
 //!
-//! - [`ProcessTree`], [`Process`]: memory, processor time and disk writes of a server and its descendants.
-//! - [`listener_at`], [`pids`], [`socket_inodes`]: the processes that own a listening socket.
-//! - [`Sampler`], [`SamplerThread`]: repeated samples of where every byte of a set of connections is.
-//! - [`ConnectionTracker`]: all connections of a live server, as they open and close.
-//! - [`SocketDiag`]: the state and queues of any TCP socket of this host, looked up by its two addresses.
-//! - [`machine()`], [`KernelBuffering`], [`QueueLimits`], [`TcpMemory`]: the limits of the queues on this machine.
-//! - [`available_memory`], [`MemoryShare`], [`Cgroup`]: the memory available to a process, and a limit that fits into
-//!   it.
-//! - [`loopback()`]: this host's loopback address, also if it has only IPv6.
-//! - [`start_thread`]: starts a thread, or returns an error if the system refuses it.
-//! - [`SelfTest`]: the cost and the accuracy of a sample on this machine.
+//! | room | asks the kernel for |
+//! |---|---|
+//! | `endpoint/` | [`TcpInfo`], [`SocketMemory`], the queues of a socket, and [`SocketDiag`]: any TCP socket of this host by its two addresses |
+//! | `process/` | [`Process`], [`ProcessTree`]: memory, processor time and disk writes of a server and its descendants; [`holders`]: the processes that have a socket open |
+//! | `machine/` | [`machine()`], [`KernelBuffering`], [`TcpMemory`]: the limits of queues; [`available_memory`], [`Cgroup`]; [`loopback()`] |
+//! | `listener/` | [`listener_at`]: the socket that accepts connections to an address, and its processes |
+//! | `sampler/` | [`Connection`]: where every byte of a connection is; [`Sampler`], [`ConnectionTracker`]: repeated samples of many; [`SelfTest`]: their cost and accuracy |
+//! | `sys/` | system calls that neither the standard library nor socket2 makes |
 //!
 //! What a system does not show is `None` or [`Error::NotVisible`], never a guess. Linux shows everything; for macOS
 //! and Windows, each item documents what they show.
@@ -31,17 +28,21 @@ mod process;
 mod sampler;
 
 pub use endpoint::{
-    AsHandle, Side, SocketDiag, SocketEntry, SocketMemory, TcpInfo, TcpState, Timer, receive_queue,
+    AsHandle, Endpoint, Side, SocketDiag, SocketEntry, SocketMemory, TcpInfo, TcpState, Timer, receive_queue,
     send_queue,
 };
 pub use error::Error;
 pub use listener::{Listener, Owner, listener_at, listening_addresses, sees_other_users, user_name};
 pub use machine::{
     Cgroup, KernelBuffering, MemoryShare, QueueLimits, SysctlRange, TcpMemory, available_memory, loopback,
-    machine,
+    machine, processor_model,
 };
-pub use process::{Memory, Process, ProcessTree, TreeReading, pids, socket_inodes, start_thread};
+pub use process::{
+    Memory, Process, ProcessTree, ProcessorTime, RootExit, TreeReading, holders, own_anonymous_memory,
+    own_uid, pids, raise_descriptor_limit, sees_files, socket_inodes, start_thread,
+};
 pub use sampler::{
-    Connection, ConnectionTracker, Counters, Endpoint, LocalEndpoint, MAX_PER_SAMPLE, Observation, Occupancy,
-    PathState, Sampler, SamplerThread, SamplingInterval, SelfTest, WatchedConnection,
+    Connection, ConnectionTracker, Counters, Due, LocalEndpoint, MAX_PER_SAMPLE, Observation, Occupancy,
+    OwnSocket, PathState, SampleSource, Sampler, SamplingInterval, SamplingSchedule, Seen, SelfTest,
+    ServerClose, ServerSeen, WatchedConnection, combine,
 };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use echoctl_observe::{ProcessTree, Sampler, SamplerThread, SamplingInterval, TcpState, receive_queue};
+use echoctl_observe::{Sampler, TcpState, WatchedConnection, receive_queue};
 use echoctl_record::{Queue, Queues, Sample};
 use support::{CHUNK, Echo, EchoConnection, settled};
 
@@ -30,7 +30,7 @@ fn the_ledger_of_a_stalled_echo_is_exact() {
     let last = *sampler.connections().next().unwrap();
     assert!(last.window_zero_since.is_some());
     let full = sampler.sample().path;
-    assert_eq!((full.zero_windows, full.server_state), (1, Some(TcpState::Established)));
+    assert_eq!((full.connections, full.alive, full.closed_by_server), (1, 1, 0));
     assert!(full.client_send.fraction().unwrap() > 0.9, "{full:?}");
     assert!(sample.kernel_memory.unwrap() > sample.produced / 2, "stalled bytes are in kernel memory");
 
@@ -178,35 +178,21 @@ fn another_process_is_measured_only_by_the_kernel() {
 }
 
 #[test]
-fn the_thread_samples_by_time_and_bytes_and_once_at_the_end() {
-    let mut echo = Echo::start();
-    let connection = echo.connect(0);
-    connection.client.set_nonblocking(true).unwrap();
-    let (sender, samples) = std::sync::mpsc::channel();
-    let tree = ProcessTree::new([std::process::id()]).unwrap();
-    let interval = SamplingInterval { time: Duration::from_secs(3600), bytes: 1 << 20 };
-    let thread =
-        SamplerThread::start(Sampler::new(Vec::new(), Some(tree)), interval, move |observation, _| {
-            let _ = sender.send(observation.clone());
-        })
-        .unwrap();
-    let within = Duration::from_secs(20);
+fn a_fin_that_is_queued_behind_unread_data_closes_a_connection() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let mut server = listener.accept().unwrap().0;
+    let (local, peer) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
+    let mut sampler = Sampler::new(vec![WatchedConnection { local, peer, endpoint: None }], None);
+    server.set_nonblocking(true).unwrap();
+    while server.write(&[7; CHUNK]).is_ok() {}
+    assert_eq!(sampler.sample().path.closed_by_server, 0);
 
-    let first = samples.recv_timeout(within).unwrap();
-    thread.watch(connection.watched());
-    connection.write_what_fits();
-    let early = samples.recv_timeout(within).unwrap();
-    let sampler = thread.stop();
-    let last = samples.iter().last().unwrap();
+    server.shutdown(std::net::Shutdown::Write).unwrap();
+    let path = sampler.sample().path;
 
-    assert!(first.is_regular && first.sample.server_memory.is_some());
-    assert!(!early.is_regular && early.sample.produced >= 1 << 20);
-    assert_eq!(last.sample.produced, connection.client_count.written());
-    assert_eq!(sampler.connections().count(), 1);
-    connection.client.set_nonblocking(false).unwrap();
-    connection.drain();
-    connection.close();
-    echo.join();
+    assert_eq!((path.connections, path.alive, path.closed_by_server), (1, 0, 1));
+    assert_eq!(sampler.connections().next().unwrap().client.unwrap().info.state, TcpState::Established);
 }
 
 /// Sends on all connections until nothing moves any more.

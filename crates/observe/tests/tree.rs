@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use echoctl_observe::ProcessTree;
+use echoctl_observe::{ProcessTree, RootExit};
 use echoctl_testkit::eventually;
 
 #[test]
@@ -23,10 +23,10 @@ fn later_processes_become_members_until_they_exit() {
     let reading = tree.read();
     assert_eq!(reading.processes, 3);
     assert!(reading.memory.anonymous > 0);
-    assert_eq!(tree.exited_root(), None);
+    assert_eq!(tree.exited(), None);
 
     drop(shell.stdin.take());
-    eventually("the shell exits", || tree.exited_root() == Some(shell.id()));
+    eventually("the shell exits", || tree.exited() == Some(RootExit::All(shell.id())));
     eventually("all exit", || tree.read().processes == 0);
     shell.wait().unwrap();
 }
@@ -83,7 +83,7 @@ fn the_sums_include_exited_processes() {
     eventually("it has computed", || {
         tree.rescan();
         let busy = tree.members().find(|process| process.pid() == pid).unwrap();
-        busy.processor_time().unwrap() >= Duration::from_millis(20)
+        busy.processor_time().unwrap().total() >= Duration::from_millis(20)
     });
     tree.rescan();
     let before = tree.read().processor_time;
@@ -92,8 +92,29 @@ fn the_sums_include_exited_processes() {
     shell.wait().unwrap();
     tree.rescan();
 
-    assert_eq!(tree.exited_root(), Some(pid));
+    assert_eq!(tree.exited(), Some(RootExit::One(pid)));
     assert!(tree.read().processor_time >= before);
+}
+
+#[test]
+fn a_server_of_several_processes_ends_with_the_last() {
+    let mut shells = [shell("read line"), shell("read line")];
+    let [first, second] = [shells[0].id(), shells[1].id()];
+    let mut tree = ProcessTree::new([first, second]).unwrap();
+    let mut end = |index: usize| {
+        drop(shells[index].stdin.take());
+        shells[index].wait().unwrap();
+    };
+
+    end(1);
+    assert_eq!(tree.exited(), Some(RootExit::One(second)));
+    tree.rescan();
+    let exited = tree.exited().unwrap();
+    assert_eq!((exited.of_server(false), exited.of_server(true)), (None, Some(second)));
+
+    end(0);
+    assert_eq!(tree.exited(), Some(RootExit::All(first)));
+    assert_eq!(tree.exited().unwrap().of_server(false), Some(first));
 }
 
 fn shell(script: &str) -> Child {

@@ -35,7 +35,6 @@ pub use config::{Config, ConfigError, Io, MinRate, Setting};
 pub use connection::ReplyQueue;
 pub use error::Error;
 pub use event::{CloseReason, Event, Listening, Stats, Totals};
-pub use memory::anonymous_memory;
 pub use policy::Policy;
 pub use server::{Server, runtime};
 pub use sys::{raise_descriptor_limit, share_one_heap};

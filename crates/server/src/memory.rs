@@ -6,7 +6,7 @@ use std::collections::TryReserveError;
 use std::{fs, io};
 
 /// Anonymous memory of this process in RAM, in bytes: heap and stacks, without the program's code.
-pub fn anonymous_memory() -> Option<u64> {
+pub(crate) fn anonymous_memory() -> Option<u64> {
     let statm = fs::read_to_string("/proc/self/statm").ok()?;
     let mut pages = statm.split_ascii_whitespace().skip(1).map(|field| field.parse::<u64>().ok());
     let (resident, shared) = (pages.next()??, pages.next()??);

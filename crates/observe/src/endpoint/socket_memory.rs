@@ -13,8 +13,6 @@ pub struct SocketMemory {
     pub send_limit: u32,
     /// Reserved for the socket's future use.
     pub reserved: u32,
-    /// Segments dropped for lack of memory.
-    pub drops: u32,
 }
 
 impl SocketMemory {
@@ -35,7 +33,6 @@ impl SocketMemory {
             send_limit: at(3)?,
             reserved: at(4)?,
             send: at(5)?,
-            drops: at(8).unwrap_or(0),
         })
     }
 
@@ -77,7 +74,7 @@ mod tests {
 
         assert_eq!((memory.receive, memory.receive_limit), (11, 22));
         assert_eq!((memory.send, memory.send_limit), (66, 44));
-        assert_eq!((memory.reserved, memory.drops), (55, 99));
+        assert_eq!(memory.reserved, 55);
         assert_eq!(memory.total(), 11 + 66 + 55);
         assert_eq!(SocketMemory::parse(&bytes[..20]), None);
     }

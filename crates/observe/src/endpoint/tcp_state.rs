@@ -61,6 +61,19 @@ impl TcpState {
         matches!(self, TcpState::FinWait2 | TcpState::TimeWait)
     }
 
+    /// Whether this endpoint has sent a FIN: it has closed, or nothing is left of it.
+    pub const fn has_sent_fin(self) -> bool {
+        matches!(
+            self,
+            TcpState::FinWait1
+                | TcpState::FinWait2
+                | TcpState::Closing
+                | TcpState::LastAck
+                | TcpState::TimeWait
+                | TcpState::Closed
+        )
+    }
+
     /// Whether this endpoint has closed and its FIN is not acknowledged yet. The FIN counts as one byte in the send
     /// queue.
     pub const fn has_queued_fin(self) -> bool {

@@ -5,6 +5,7 @@
 
 mod users;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -12,9 +13,7 @@ use std::net::SocketAddr;
 pub(crate) use users::check;
 pub use users::user_name;
 
-use crate::Error;
-#[cfg(target_os = "linux")]
-use crate::socket_inodes;
+use crate::{Error, Process, SocketDiag, SocketEntry, holders, own_uid, sees_files, socket_inodes};
 
 /// A listening socket and its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,46 +70,29 @@ impl fmt::Display for Listener {
 /// Takes 20 to 100 ms on a busy host, since it checks the open files of all processes.
 ///
 /// # Errors
-/// [`Error::NotListening`]; [`Error::NotVisible`] on a system that does not show it.
-#[cfg(target_os = "linux")]
+/// [`Error::NotListening`]; [`Error::NotVisible`] on a system other than Linux.
 pub fn listener_at(addr: SocketAddr) -> Result<Listener, Error> {
-    let listening = crate::SocketDiag::open()?.listening()?;
-    let at = |matches: fn(&crate::SocketEntry, SocketAddr) -> bool| {
-        let all: Vec<_> = listening
-            .iter()
-            .filter(|entry| entry.local.port() == addr.port() && matches(entry, addr))
-            .collect();
-        (!all.is_empty()).then_some(all)
-    };
-    let exact = |entry: &crate::SocketEntry, addr: SocketAddr| entry.local.ip() == addr.ip().to_canonical();
-    let wildcard = |entry: &crate::SocketEntry, addr: SocketAddr| {
-        let ip = entry.local.ip();
-        ip.is_unspecified()
-            && (ip.is_ipv4() == addr.ip().to_canonical().is_ipv4() || ip.is_ipv6() && !entry.only_v6)
-    };
+    let mut sockets = SocketDiag::open()?.listening()?;
+    sockets.retain(|socket| socket.covers(addr));
+    let is_exact = |socket: &SocketEntry| socket.local.ip() == addr.ip().to_canonical();
+    // The kernel prefers a socket at exactly this address to a wildcard.
+    if sockets.iter().any(is_exact) {
+        sockets.retain(is_exact);
+    }
+    let Some(first) = sockets.first() else { return Err(Error::NotListening { addr }) };
     // With SO_REUSEPORT several sockets, of one user, listen at the same address.
-    let Some(sockets) = at(exact).or_else(|| at(wildcard)) else { return Err(Error::NotListening { addr }) };
-    let inodes: Vec<u32> = sockets.iter().map(|entry| entry.inode).collect();
-    Ok(Listener { addr: sockets[0].local, uid: Some(sockets[0].uid), owners: holders(&inodes) })
-}
-
-/// Not visible on this system.
-///
-/// # Errors
-/// Always.
-#[cfg(not(target_os = "linux"))]
-pub fn listener_at(_: SocketAddr) -> Result<Listener, Error> {
-    Err(Error::NotVisible { what: "the process that listens" })
+    let at_first = sockets.iter().filter(|socket| socket.local == first.local);
+    let inodes = at_first.map(|socket| socket.inode).collect();
+    Ok(Listener { addr: first.local, uid: Some(first.uid), owners: owners(&inodes) })
 }
 
 /// The addresses at which these processes listen, sorted. Empty if they do not listen, or if their files are not
 /// visible because they belong to another user.
 ///
 /// # Errors
-/// [`Error::NotVisible`] on a system that does not show it.
-#[cfg(target_os = "linux")]
+/// [`Error::NotVisible`] on a system other than Linux.
 pub fn listening_addresses(pids: impl IntoIterator<Item = u32>) -> Result<Vec<SocketAddr>, Error> {
-    let listening = crate::SocketDiag::open()?.listening()?;
+    let listening = SocketDiag::open()?.listening()?;
     let mut addrs = Vec::new();
     for pid in pids {
         for inode in socket_inodes(pid) {
@@ -122,25 +104,11 @@ pub fn listening_addresses(pids: impl IntoIterator<Item = u32>) -> Result<Vec<So
     Ok(addrs)
 }
 
-/// Not visible on this system.
-///
-/// # Errors
-/// Always.
-#[cfg(not(target_os = "linux"))]
-pub fn listening_addresses(_: impl IntoIterator<Item = u32>) -> Result<Vec<SocketAddr>, Error> {
-    Err(Error::NotVisible { what: "the listening addresses of a process" })
-}
-
 /// The processes that have one of these sockets open, if they are visible.
-#[cfg(target_os = "linux")]
-fn holders(inodes: &[u32]) -> Vec<Owner> {
-    let holds = |pid: &u32| socket_inodes(*pid).any(|inode| inodes.contains(&inode));
-    let mut owners: Vec<Owner> = crate::pids()
-        .filter(holds)
-        .filter_map(|pid| Some(Owner { pid, name: crate::Process::open(pid).ok()?.name().to_owned() }))
-        .collect();
-    owners.sort_by_key(|owner| owner.pid);
-    owners
+fn owners(inodes: &BTreeSet<u32>) -> Vec<Owner> {
+    let pids: BTreeSet<u32> = holders(inodes).map(|(pid, _)| pid).collect();
+    let owner = |pid| Some(Owner { pid, name: Process::open(pid).ok()?.name().to_owned() });
+    pids.into_iter().filter_map(owner).collect()
 }
 
 /// Whether the open files of other users' processes are visible, and with them the owners of listening sockets and
@@ -148,12 +116,7 @@ fn holders(inodes: &[u32]) -> Vec<Owner> {
 pub fn sees_other_users() -> bool {
     // Process 1 belongs to root, except in some containers, where it belongs to this user and all visible processes
     // do.
-    std::fs::read_dir("/proc/1/fd").is_ok()
-}
-
-/// The user that runs this program.
-fn own_uid() -> Option<u32> {
-    crate::Process::open(std::process::id()).ok()?.uid()
+    sees_files(1)
 }
 
 #[cfg(test)]

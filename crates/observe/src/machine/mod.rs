@@ -68,6 +68,13 @@ pub fn machine() -> Machine {
     }
 }
 
+/// The model of the processor; `None` if the system does not show it.
+pub fn processor_model() -> Option<String> {
+    let text = read_text("/proc/cpuinfo")?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
 /// A kernel setting by its name, such as `net.ipv4.tcp_rmem`, with single spaces between its parts.
 pub(crate) fn sysctl(name: &str) -> Option<String> {
     let text = read_text(format!("/proc/sys/{}", name.replace('.', "/")))?;

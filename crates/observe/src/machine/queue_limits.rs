@@ -99,6 +99,11 @@ impl KernelBuffering {
         QueueLimits::here().map_or(Self::LINUX_DEFAULT, |limits| KernelBuffering::new(&limits))
     }
 
+    /// The queues of this many connections, in bytes.
+    pub fn of_connections(&self, count: usize) -> u64 {
+        self.total().saturating_mul(count as u64)
+    }
+
     /// All four queues, in bytes.
     pub fn total(&self) -> u64 {
         [self.client_send, self.server_receive, self.server_send, self.client_receive]

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::text::{self, Stat, Statm, Status};
-use super::{Memory, pids};
+use super::{Memory, ProcessorTime, pids};
 use crate::Error;
 use crate::proc_file::{read_bytes, read_text};
 use crate::sys;
@@ -97,16 +97,33 @@ impl Process {
         Ok(())
     }
 
-    /// Processor time used, in steps of 10 ms.
+    /// Processor time used.
     ///
     /// # Errors
     /// If the process has exited.
-    pub fn processor_time(&self) -> io::Result<Duration> {
+    pub fn processor_time(&self) -> io::Result<ProcessorTime> {
         let stat: Stat = read(&self.stat, Stat::parse)?;
         if stat.has_exited() {
             return Err(io::ErrorKind::NotFound.into());
         }
-        Ok(Duration::from_millis(stat.ticks.saturating_mul(1000) / sys::clock_ticks()))
+        let time = |ticks: u64| Duration::from_millis(ticks.saturating_mul(1000) / sys::clock_ticks());
+        Ok(ProcessorTime { user: time(stat.user_ticks), system: time(stat.system_ticks) })
+    }
+
+    /// Number of its threads.
+    ///
+    /// # Errors
+    /// If the process has exited.
+    pub fn threads(&self) -> io::Result<u64> {
+        Ok(read(&self.stat, Stat::parse)?.threads)
+    }
+
+    /// Number of its open files, sockets included.
+    ///
+    /// # Errors
+    /// If the process has exited, or belongs to another user.
+    pub fn open_files(&self) -> io::Result<usize> {
+        Ok(std::fs::read_dir(path(self.pid, "fd"))?.count())
     }
 
     /// Bytes written to disk because of this process; `None` for a process of another user.
@@ -163,6 +180,12 @@ impl Process {
         }
         any.then_some(children)
     }
+}
+
+/// Anonymous memory of this process in RAM, in bytes: heap and stacks, without the program's code.
+pub fn own_anonymous_memory() -> Option<u64> {
+    let statm = Statm::parse(&read_bytes("/proc/self/statm")?)?;
+    Some(statm.anonymous().saturating_mul(sys::page_size()))
 }
 
 /// The children according to the parent of every process: 10 µs per process, where a list costs 6 µs per thread.

@@ -4,15 +4,19 @@
 //! contains tens of megabytes of shared program files, and would be a wrong baseline. **Shared memory** (memfd,
 //! `/dev/shm`, some Java heaps) and **swap** are added; without swap, a queue that was swapped out would look freed.
 
+use std::time::Duration;
+
 mod pids;
-pub use pids::{pids, socket_inodes};
+pub use pids::{holders, pids, sees_files, socket_inodes};
 
 mod thread;
 pub(crate) use thread::start_scoped;
 pub use thread::start_thread;
 
+pub use crate::sys::raise_descriptor_limit;
+
 mod tree;
-pub use tree::{ProcessTree, TreeReading};
+pub use tree::{ProcessTree, RootExit, TreeReading};
 
 #[cfg(target_os = "linux")]
 mod text;
@@ -26,7 +30,7 @@ mod system;
 #[path = "other.rs"]
 mod system;
 
-pub use system::Process;
+pub use system::{Process, own_anonymous_memory};
 
 /// Memory of one process or of a process tree, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,9 +44,30 @@ pub struct Memory {
     pub swapped: u64,
 }
 
+/// Processor time that a process has used, in steps of 10 ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ProcessorTime {
+    /// In user mode.
+    pub user: Duration,
+    /// In the kernel.
+    pub system: Duration,
+}
+
+impl ProcessorTime {
+    /// The total.
+    pub fn total(self) -> Duration {
+        self.user.saturating_add(self.system)
+    }
+}
+
 impl Memory {
     /// The total: what would become free if the process exited, except for program files.
     pub fn total(self) -> u64 {
         self.anonymous.saturating_add(self.shared).saturating_add(self.swapped)
     }
+}
+
+/// The user that runs this program.
+pub fn own_uid() -> Option<u32> {
+    Process::open(std::process::id()).ok()?.uid()
 }

@@ -1,9 +1,8 @@
 //! Measures processes on other systems: the memory that the system attributes to a process, without its children.
 
 use std::io;
-use std::time::Duration;
 
-use super::Memory;
+use super::{Memory, ProcessorTime};
 use crate::Error;
 use crate::sys;
 
@@ -43,7 +42,23 @@ impl Process {
     ///
     /// # Errors
     /// Always.
-    pub fn processor_time(&self) -> io::Result<Duration> {
+    pub fn processor_time(&self) -> io::Result<ProcessorTime> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Not visible here.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn threads(&self) -> io::Result<u64> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Not visible here.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn open_files(&self) -> io::Result<usize> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -81,4 +96,9 @@ impl Process {
     pub fn children(&self) -> Vec<u32> {
         Vec::new()
     }
+}
+
+/// The private footprint of this process, in bytes.
+pub fn own_anonymous_memory() -> Option<u64> {
+    sys::process_memory(std::process::id()).ok()
 }

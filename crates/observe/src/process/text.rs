@@ -31,8 +31,10 @@ pub(super) struct Stat {
     pub(super) state: u8,
     /// The parent's pid.
     pub(super) parent: u32,
-    /// Processor time in user mode and in the kernel, in ticks.
-    pub(super) ticks: u64,
+    /// Processor time in user mode, in ticks.
+    pub(super) user_ticks: u64,
+    /// Processor time in the kernel, in ticks.
+    pub(super) system_ticks: u64,
     /// Number of threads.
     pub(super) threads: u64,
     /// When it started, in ticks since boot; identifies the process together with its pid.
@@ -54,7 +56,8 @@ impl Stat {
             name,
             state,
             parent: u32::try_from(field(4)?).ok()?,
-            ticks: field(14)?.saturating_add(field(15)?),
+            user_ticks: field(14)?,
+            system_ticks: field(15)?,
             threads: field(20)?,
             started: field(22)?,
         })
@@ -143,7 +146,8 @@ mod tests {
     fn stat_gives_time_identity_and_parent() {
         let stat = Stat::parse(STAT).unwrap();
 
-        assert_eq!((stat.name.as_str(), stat.parent, stat.ticks, stat.started), ("cat", 4100, 8, 8_812_345));
+        assert_eq!((stat.name.as_str(), stat.parent, stat.started), ("cat", 4100, 8_812_345));
+        assert_eq!((stat.user_ticks, stat.system_ticks), (3, 5));
         assert!(!stat.has_exited());
     }
 
@@ -151,7 +155,7 @@ mod tests {
     fn a_name_with_spaces_and_parentheses_does_not_shift_the_fields() {
         let stat = Stat::parse(STAT_ODD).unwrap();
 
-        assert_eq!((stat.name.as_str(), stat.parent, stat.ticks), ("a b) (c", 1, 42));
+        assert_eq!((stat.name.as_str(), stat.parent, stat.user_ticks), ("a b) (c", 1, 30));
         assert_eq!((stat.threads, stat.started), (9, 991));
         assert!(stat.has_exited());
     }
@@ -170,10 +174,8 @@ mod tests {
 
     #[test]
     fn huge_numbers_saturate() {
-        let stat = b"7 (a) S 1 0 0 0 0 0 0 0 0 0 18446744073709551615 18446744073709551615 0 0 20 0 1 0 9\n";
         let status = b"Uid:\t0\nRssShmem:\t18446744073709551615 kB\n";
 
-        assert_eq!(Stat::parse(stat).unwrap().ticks, u64::MAX);
         assert_eq!(Status::parse(status).unwrap().shared_memory, u64::MAX);
         assert_eq!(Status::parse(b"Uid:\t18446744073709551616\n"), None);
     }

@@ -25,6 +25,28 @@ pub struct ProcessTree {
     exited_roots: Vec<u32>,
 }
 
+/// Exits among the processes from which a tree was created, which for a server are those that listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RootExit {
+    /// At least this one of several.
+    One(u32),
+    /// All of them, and this one first in the order in which they were given.
+    All(u32),
+}
+
+impl RootExit {
+    /// The process whose exit ended the server, if it has ended.
+    ///
+    /// One of several processes that have the listener open may be a child that is about to run another program, or a worker
+    /// without a connection of ours. Its exit ends the server only if a connection was closed too, as far as the caller knows.
+    pub fn of_server(self, has_closed: bool) -> Option<u32> {
+        match self {
+            RootExit::All(pid) => Some(pid),
+            RootExit::One(pid) => has_closed.then_some(pid),
+        }
+    }
+}
+
 /// State of a tree: sums over its processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TreeReading {
@@ -144,20 +166,21 @@ impl ProcessTree {
         }
     }
 
-    /// The processes from which the tree was created.
-    pub fn roots(&self) -> &[u32] {
-        &self.roots
-    }
-
     /// Its running members by pid, as of the last scan.
     pub fn members(&self) -> impl Iterator<Item = &Process> {
         self.members.values().map(|member| &member.process)
     }
 
-    /// A root that has exited, if any. Checks now.
-    pub fn exited_root(&mut self) -> Option<u32> {
-        let ended = |pid: &&u32| self.members.get(pid).is_none_or(|member| member.process.has_exited());
-        self.exited_roots.first().copied().or_else(|| self.roots.iter().find(ended).copied())
+    /// Which of the processes from which the tree was created have exited, if any. Checks now.
+    pub fn exited(&self) -> Option<RootExit> {
+        let has_exited = |pid: &&u32| {
+            self.exited_roots.contains(pid)
+                || self.members.get(pid).is_none_or(|member| member.process.has_exited())
+        };
+        let mut exited = self.roots.iter().filter(has_exited);
+        let first = *exited.next()?;
+        let all = exited.count() + 1 == self.roots.len();
+        Some(if all { RootExit::All(first) } else { RootExit::One(first) })
     }
 
     /// The name of the first root, while it runs.
@@ -189,7 +212,7 @@ impl Member {
         // If a system does not show one of these, it still shows memory.
         let _ = self.process.refresh();
         if let Ok(time) = self.process.processor_time() {
-            self.totals.processor_time = time;
+            self.totals.processor_time = time.total();
         }
         match self.process.disk_written() {
             // It exited meanwhile: the last value is correct.

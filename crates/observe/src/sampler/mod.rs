@@ -6,28 +6,64 @@
 //! New connections are read first, so that each sample counts every connection.
 
 mod connection;
+mod counters;
 mod path_state;
-mod runner;
+mod schedule;
 mod self_test;
 mod tracker;
 
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use echoctl_record::Sample;
 
-pub use connection::{Connection, Counters, Endpoint, LocalEndpoint, WatchedConnection};
+pub use connection::{Connection, OwnSocket, ServerClose};
+pub use counters::{Counters, Seen, ServerSeen, combine};
 pub use path_state::{Occupancy, PathState};
-pub use runner::{SamplerThread, SamplingInterval};
+pub use schedule::{Due, SamplingInterval, SamplingSchedule};
 pub use self_test::SelfTest;
 pub use tracker::ConnectionTracker;
 
-use crate::{ProcessTree, SocketDiag, TreeReading};
-use connection::TrackedConnection;
+use crate::{AsHandle, ProcessTree, RootExit, SocketDiag, TreeReading};
 
-/// Samples a set of connections and a server's processes. [`SamplerThread`] runs one at a constant interval.
+/// A source of samples: a [`Sampler`], a [`ConnectionTracker`], or, for a test, recorded ones.
+pub trait SampleSource {
+    /// Takes a sample.
+    fn sample(&mut self) -> Observation;
+
+    /// Takes a sample that reads every connection, for the end of a run.
+    fn sample_all(&mut self) -> Observation {
+        self.sample()
+    }
+}
+
+impl<F: FnMut() -> Observation> SampleSource for F {
+    fn sample(&mut self) -> Observation {
+        self()
+    }
+}
+
+/// A sample, and the additional values that a live view shows.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Observation {
+    /// The counters.
+    pub sample: Sample,
+    /// Windows, limits and closes.
+    pub path: PathState,
+    /// The server's processes; `None` if none are watched.
+    pub tree: Option<TreeReading>,
+    /// Which roots of the process tree have exited, if any.
+    pub exited: Option<RootExit>,
+    /// How long taking the sample took.
+    pub took: Duration,
+}
+
+/// Samples a set of connections and a server's processes.
 #[derive(Debug)]
 pub struct Sampler {
-    connections: Vec<TrackedConnection>,
+    connections: Vec<Watched>,
     tree: Option<ProcessTree>,
     diag: Option<SocketDiag>,
     start_time: Instant,
@@ -35,29 +71,70 @@ pub struct Sampler {
     next: usize,
 }
 
-/// A sample, and the additional values that a live view shows.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Observation {
-    /// The counters.
-    pub sample: Sample,
-    /// Windows, limits and states.
-    pub path: PathState,
-    /// The server's processes; `None` if none are watched.
-    pub tree: Option<TreeReading>,
-    /// A root of the process tree that has exited.
-    pub server_ended: Option<u32>,
-    /// How long taking the sample took.
-    pub took: Duration,
-    /// Whether the sample was due by time. The others were taken because many bytes had moved: they are meant for
-    /// verdicts and charts, not for printing.
-    pub is_regular: bool,
+/// A connection to be sampled.
+pub struct WatchedConnection {
+    /// The client's address.
+    pub local: SocketAddr,
+    /// The server's address.
+    pub peer: SocketAddr,
+    /// The client's endpoint, if this process owns it. Otherwise both endpoints are looked up in the kernel.
+    pub endpoint: Option<LocalEndpoint>,
+}
+
+/// The client's endpoint of a connection, owned by this process.
+pub struct LocalEndpoint {
+    /// The socket.
+    pub socket: Arc<dyn AsHandle + Send + Sync>,
+    /// Returns the bytes (produced, consumed) so far: written and read by the client. It is called twice per sample, so it should
+    /// cost no more than two atomic loads.
+    pub counts: Box<dyn Fn() -> (u64, u64) + Send + Sync>,
+}
+
+impl fmt::Debug for WatchedConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WatchedConnection")
+            .field("local", &self.local)
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A watched connection and its last values.
+#[derive(Debug)]
+struct Watched {
+    given: WatchedConnection,
+    last: Connection,
+    /// Whether it has been read at least once. Until then `last` is empty.
+    was_read: bool,
+}
+
+impl Watched {
+    fn new(given: WatchedConnection) -> Watched {
+        Watched { last: Connection::new(given.local, given.peer), given, was_read: false }
+    }
+
+    fn read(&mut self, diag: Option<&mut SocketDiag>) {
+        self.was_read = true;
+        let own = self.given.endpoint.as_ref();
+        self.last.refresh(own.map(|own| OwnSocket { socket: &*own.socket, counts: &*own.counts }), diag);
+    }
+}
+
+impl SampleSource for Sampler {
+    fn sample(&mut self) -> Observation {
+        Sampler::sample(self)
+    }
+
+    fn sample_all(&mut self) -> Observation {
+        Sampler::sample_all(self)
+    }
 }
 
 impl Sampler {
     /// A sampler whose time starts now. Connections can be added later; without a tree it reads no server memory.
     pub fn new(watched: Vec<WatchedConnection>, tree: Option<ProcessTree>) -> Sampler {
         Sampler {
-            connections: watched.into_iter().map(TrackedConnection::new).collect(),
+            connections: watched.into_iter().map(Watched::new).collect(),
             tree,
             // Without sock_diag (another system or a sandbox) only the client's endpoint is visible.
             diag: SocketDiag::open().ok(),
@@ -68,12 +145,12 @@ impl Sampler {
 
     /// Adds a connection.
     pub fn watch(&mut self, watched: WatchedConnection) {
-        self.connections.push(TrackedConnection::new(watched));
+        self.connections.push(Watched::new(watched));
     }
 
     /// Removes the connections for which `keep` is false. Their bytes no longer count.
     pub fn retain(&mut self, mut keep: impl FnMut(&Connection) -> bool) {
-        self.connections.retain(|tracked| keep(&tracked.last));
+        self.connections.retain(|watched| keep(&watched.last));
     }
 
     /// Takes a sample. Of more than [`MAX_PER_SAMPLE`] connections it reads the new ones and the next hundred.
@@ -93,7 +170,7 @@ impl Sampler {
 
     /// The connections as last read.
     pub fn connections(&self) -> impl Iterator<Item = &Connection> {
-        self.connections.iter().map(|tracked| &tracked.last)
+        self.connections.iter().map(|watched| &watched.last)
     }
 
     /// The server's processes.
@@ -109,7 +186,7 @@ impl Sampler {
     fn read(&mut self, count: usize) -> Observation {
         let start = Instant::now();
         if count < self.connections.len() {
-            for new in self.connections.iter_mut().filter(|tracked| !tracked.was_read) {
+            for new in self.connections.iter_mut().filter(|watched| !watched.was_read) {
                 new.read(self.diag.as_mut());
             }
         }
@@ -119,13 +196,13 @@ impl Sampler {
             self.next = at + 1;
         }
         let tree = self.tree.as_mut().map(ProcessTree::read);
-        let server_ended = self.tree.as_mut().and_then(ProcessTree::exited_root);
+        let exited = self.tree.as_ref().and_then(ProcessTree::exited);
         let path = PathState::of(self.connections(), start);
         let mut sample = self.sum();
         sample.t = start.duration_since(self.start_time).as_secs_f64();
         sample.server_memory = tree.filter(|tree| tree.processes > 0).map(|tree| tree.memory.total());
         sample.window = path.window;
-        Observation { sample, path, tree, server_ended, took: start.elapsed(), is_regular: true }
+        Observation { sample, path, tree, exited, took: start.elapsed() }
     }
 
     /// The sum of the counters of all connections, as last read.
@@ -154,11 +231,6 @@ impl Sampler {
             }
         }
         sum
-    }
-
-    /// Bytes produced so far by the first hundred connections of this process, without a query of the kernel.
-    fn produced(&self) -> u64 {
-        self.connections.iter().take(MAX_PER_SAMPLE).map(TrackedConnection::produced).sum()
     }
 }
 

@@ -1,27 +1,25 @@
-//! State of the path beyond a sample's six counters, over all connections: windows, limits, TCP states.
+//! State of the path beyond a sample's six counters, over all connections: windows, limits, closes.
 
 use std::time::{Duration, Instant};
 
-use super::connection::{Connection, Endpoint};
-use crate::{SocketMemory, TcpState, Timer};
+use super::connection::{Connection, ServerClose};
+use crate::{Endpoint, SocketMemory, Timer};
 
 /// State of all connections of a sample. Sizes in bytes; `None` if no connection shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PathState {
-    /// Connections with a receive window of zero.
-    pub zero_windows: u32,
+    /// Number of connections, including closed ones.
+    pub connections: u32,
+    /// Those that the server has not closed: see [`Connection::is_alive`].
+    pub alive: u32,
+    /// Those that the server has closed with a FIN: see [`Connection::closed_by_server`].
+    pub closed_by_server: u32,
     /// The longest time that a receive window has been zero, until now.
     pub window_zero_for: Option<Duration>,
     /// The smallest receive window that the server advertises.
     pub window: Option<u64>,
     /// The smallest congestion window, in bytes: the sender's own limit for data in the network.
     pub congestion_window: Option<u64>,
-    /// The largest number of times that a zero-window timer has doubled.
-    pub backoff: u8,
-    /// The longest total time that a server's receive window has limited a client.
-    pub window_limited: Option<Duration>,
-    /// Bytes that the clients retransmitted.
-    pub retransmitted: u64,
     /// Occupancy of the clients' send queues.
     pub client_send: Occupancy,
     /// Occupancy of the server's receive queues.
@@ -30,10 +28,6 @@ pub struct PathState {
     pub server_send: Occupancy,
     /// Occupancy of the clients' receive queues.
     pub client_receive: Occupancy,
-    /// The state of the clients' endpoints, if it is the same for all.
-    pub client_state: Option<TcpState>,
-    /// The state of the server's endpoints, if it is the same for all.
-    pub server_state: Option<TcpState>,
 }
 
 /// How full queues are, as the kernel counts: memory, not payload, relative to a limit that the kernel changes.
@@ -66,28 +60,20 @@ impl PathState {
     /// The state of these connections at `now`.
     pub(super) fn of<'a>(connections: impl Iterator<Item = &'a Connection>, now: Instant) -> PathState {
         let mut path = PathState::default();
-        let (mut client_states, mut server_states) = (Same::default(), Same::default());
-        for connection in connections {
-            path.add(connection, now);
-            client_states.add(connection.client);
-            server_states.add(connection.server);
-        }
-        path.client_state = client_states.state;
-        path.server_state = server_states.state;
+        connections.for_each(|connection| path.add(connection, now));
         path
     }
 
     fn add(&mut self, connection: &Connection, now: Instant) {
+        self.connections += 1;
+        self.alive += u32::from(connection.is_alive());
+        self.closed_by_server += u32::from(connection.closed_by_server() == Some(ServerClose::Fin));
         let window = connection.window().map(u64::from);
         self.window = self.window.into_iter().chain(window).min();
-        self.zero_windows += u32::from(window == Some(0));
         self.window_zero_for = self.window_zero_for.max(connection.window_zero_for(now));
         if let Some(Endpoint { info, memory, .. }) = connection.client {
             let congestion_window = u64::from(info.snd_cwnd) * u64::from(info.snd_mss);
             self.congestion_window = self.congestion_window.into_iter().chain([congestion_window]).min();
-            self.backoff = self.backoff.max(info.backoff);
-            self.window_limited = self.window_limited.max(info.rwnd_limited);
-            self.retransmitted = self.retransmitted.saturating_add(info.bytes_retransmitted.unwrap_or(0));
             if let Some(memory) = memory {
                 let window = connection.server.map_or(info.rcv_wnd, |server| server.info.snd_wnd);
                 self.client_send.add_send(memory);
@@ -129,23 +115,6 @@ fn is_probing(sender: Option<Endpoint>) -> bool {
 /// third of the buffer is free.
 fn is_writable(used: u32, limit: u32) -> bool {
     limit.saturating_sub(used) >= used / 2
-}
-
-/// A state that all endpoints have in common.
-#[derive(Default)]
-struct Same {
-    state: Option<TcpState>,
-    differs: bool,
-}
-
-impl Same {
-    fn add(&mut self, endpoint: Option<Endpoint>) {
-        let state = endpoint.map_or(TcpState::Closed, |endpoint| endpoint.info.state);
-        if self.state.is_some_and(|before| before != state) {
-            self.differs = true;
-        }
-        self.state = (!self.differs).then_some(state);
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
+use crate::endpoint::{V4, covers};
 use crate::{Error, Observation, ProcessTree, Sampler, SocketDiag, TcpState, WatchedConnection};
 
 /// Samples all connections of a server.
@@ -19,7 +20,7 @@ pub struct ConnectionTracker {
 }
 
 impl ConnectionTracker {
-    /// Tracks the connections to any of `addrs`; a wildcard (`0.0.0.0`) covers every address of its port.
+    /// Tracks the connections to any of `addrs`; a wildcard covers every address of its port: `0.0.0.0` those of IPv4, `[::]` all.
     ///
     /// # Errors
     /// If this system does not show the sockets of other processes.
@@ -82,11 +83,9 @@ impl ConnectionTracker {
         &self.addrs
     }
 
+    /// Whether a connection with this local address is the server's.
     fn is_served(&self, local: SocketAddr) -> bool {
-        self.addrs.iter().any(|addr| {
-            addr.port() == local.port()
-                && (addr.ip().is_unspecified() || addr.ip().to_canonical() == local.ip())
-        })
+        self.addrs.iter().any(|&addr| covers(addr, V4::Accepted, local))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::time::Duration;
 
 use super::unix::getsockopt;
 use crate::{AsHandle, TcpInfo, TcpState};
@@ -40,14 +39,10 @@ fn parse(bytes: &[u8]) -> Option<TcpInfo> {
     let mss = u32_at(16)?;
     Some(TcpInfo {
         snd_mss: mss,
-        rcv_mss: mss,
         // In bytes here; in segments in `TcpInfo`.
         snd_cwnd: u32_at(24)? / mss.max(1),
         snd_wnd: u32_at(28),
         rcv_wnd: u32_at(36),
-        rtt: Duration::from_millis(u32_at(44)?.into()),
-        bytes_sent: u64_at(64),
-        bytes_retransmitted: u64_at(72),
         retransmits: u64_at(104).map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX)),
         ..TcpInfo::unknown(state(*bytes.first()?))
     })

@@ -7,6 +7,8 @@
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
+pub use unix::raise_descriptor_limit;
+#[cfg(unix)]
 pub(crate) use unix::*;
 
 #[cfg(target_vendor = "apple")]
@@ -16,5 +18,7 @@ pub(crate) use apple::*;
 
 #[cfg(windows)]
 mod windows;
+#[cfg(windows)]
+pub use windows::raise_descriptor_limit;
 #[cfg(windows)]
 pub(crate) use windows::*;

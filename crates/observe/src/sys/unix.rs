@@ -43,6 +43,26 @@ pub(crate) enum Request {
     Unacknowledged,
 }
 
+/// Raises the limit of open file descriptors of this process to the maximum that it may set, and returns it. Programs that it
+/// starts later inherit it.
+///
+/// # Errors
+/// If the kernel refuses. The limit is then unchanged.
+pub fn raise_descriptor_limit() -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: getrlimit writes the struct that it is given a valid pointer to.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: setrlimit reads the struct that it is given a valid pointer to.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    #[allow(clippy::unnecessary_cast, reason = "rlim_t is 64 bits here and less on other systems")]
+    Ok(limit.rlim_cur as u64)
+}
+
 /// Size of a page of memory in bytes.
 pub(crate) fn page_size() -> u64 {
     // SAFETY: sysconf accepts a plain number and accesses no memory of this program.

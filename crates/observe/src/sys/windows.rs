@@ -4,7 +4,6 @@ use std::io;
 use std::mem::{MaybeUninit, size_of};
 use std::os::windows::io::{AsRawSocket, BorrowedSocket};
 use std::ptr::null_mut;
-use std::time::Duration;
 
 use windows_sys::Win32::Foundation::CloseHandle;
 use windows_sys::Win32::Networking::WinSock::{
@@ -84,16 +83,12 @@ pub(crate) fn tcp_info(socket: &(impl AsHandle + ?Sized)) -> io::Result<TcpInfo>
     let info = unsafe { info.assume_init() };
     Ok(TcpInfo {
         snd_mss: info.Mss,
-        rcv_mss: info.Mss,
         // In bytes here; in segments in `TcpInfo`.
         snd_cwnd: info.Cwnd / info.Mss.max(1),
         snd_wnd: Some(info.SndWnd),
         rcv_wnd: Some(info.RcvWnd),
-        rtt: Duration::from_micros(info.RttUs.into()),
         bytes_acked: Some(info.BytesOut.saturating_sub(info.BytesInFlight.into())),
         bytes_received: Some(info.BytesIn),
-        bytes_sent: Some(info.BytesOut),
-        bytes_retransmitted: Some(info.BytesRetrans.into()),
         ..TcpInfo::unknown(state(info.State))
     })
 }
@@ -114,6 +109,14 @@ fn state(number: i32) -> TcpState {
         10 => TcpState::TimeWait,
         other => TcpState::Unknown(u8::try_from(other).unwrap_or(u8::MAX)),
     }
+}
+
+/// This system has no limit of open file descriptors.
+///
+/// # Errors
+/// None.
+pub fn raise_descriptor_limit() -> io::Result<u64> {
+    Ok(u64::MAX)
 }
 
 /// Size of a page of memory in bytes, on the processors that Windows supports.

@@ -81,7 +81,8 @@ impl Supervisor {
             .spawn()
             .map_err(|error| io::Error::other(format!("cannot start its supervisor: {error}")))?;
         // Only now, because the command has to inherit the limit of this process.
-        sys::raise_descriptor_limit();
+        // Each process of a tree takes a few files. If the limit stays, fewer processes can be followed.
+        let _ = echoctl_observe::raise_descriptor_limit();
         let control = process.stdin.take();
         // The thread waits for it.
         let _ = process.stdout.take().map(|pipe| stdout.send(pipe));

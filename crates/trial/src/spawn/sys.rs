@@ -82,23 +82,6 @@ impl Signal {
     }
 }
 
-/// Raises the soft limit of open files to the hard limit, because each process of a tree takes a few. Programs that this process
-/// starts from now on inherit it.
-#[cfg(unix)]
-pub(super) fn raise_descriptor_limit() {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the first call writes and the second reads a struct of ours that lives across both. Without success the limit stays.
-    unsafe {
-        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
-            limit.rlim_cur = limit.rlim_max;
-            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
-        }
-    }
-}
-
-#[cfg(not(unix))]
-pub(super) fn raise_descriptor_limit() {}
-
 /// Makes this process the parent of its descendants' orphans.
 #[cfg(target_os = "linux")]
 pub(super) fn adopt_orphans() {

@@ -37,7 +37,7 @@ impl Server {
             let found =
                 args.consent.find(&supported(given)?).map_err(|failure| command_hint(failure, given))?;
             // Watching a process takes a few file descriptors. If the limit cannot be raised, it stays as it is.
-            let _ = echoctl_server::raise_descriptor_limit();
+            let _ = echoctl_observe::raise_descriptor_limit();
             return Ok(Server { addr: found.first_listening()?, host: host(given), target: None });
         }
         let addr = given.as_deref().map(|addr| args.consent.find(&supported(addr)?)).transpose()?;

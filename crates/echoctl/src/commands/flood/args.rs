@@ -5,9 +5,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use echoctl_client::{Config, Rate, Reading};
-use echoctl_observe::MemoryShare;
+use echoctl_observe::{MemoryShare, raise_descriptor_limit};
 use echoctl_proto::Framing;
-use echoctl_server::raise_descriptor_limit;
 
 use crate::address::ServerAddress;
 use crate::consent::Consent;

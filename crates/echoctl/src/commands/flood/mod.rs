@@ -34,8 +34,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     // One thread to write and one to read. More would take processor time from a server on this host.
     let runtime = echoctl_server::runtime(Some(2))?;
     args.check_descriptors()?;
-    let machine = echoctl_observe::machine();
-    let recorder = Recorder::new(&args.recording, args.server.addr.clone(), machine.clone())?;
+    let recorder = Recorder::new(&args.recording, args.server.addr.clone(), echoctl_observe::machine())?;
     let opened = target.open(|addr, within| {
         let config = args.config(addr, within)?;
         let flood = attempted(runtime.block_on(Flood::connect(config.clone())))?;
@@ -49,7 +48,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     }
     // Up to here there was nothing to clean up.
     interrupt::catch_signals(Duration::ZERO);
-    let mut session = Session::new(&args, &config, server, memory, &machine, recorder, &flood);
+    let mut session = Session::new(&args, &config, server, memory, recorder, &flood);
 
     let stop = flood.stop_handle();
     let (done, outcome) = mpsc::sync_channel(1);

@@ -26,6 +26,8 @@ pub(super) enum ProgressView {
 /// The newest sample, and what is shown with it.
 pub(super) struct Update<'a> {
     pub(super) look: &'a Observation,
+    /// Whether the sample was due by time. The others, taken because many bytes had moved, are not printed.
+    pub(super) is_regular: bool,
     pub(super) totals: &'a Totals,
     /// Name and pid of the server, or why they are unknown.
     pub(super) server: &'a str,
@@ -71,7 +73,7 @@ impl ProgressView {
     pub(super) fn show(&mut self, update: &Update) -> io::Result<()> {
         let sample = &update.look.sample;
         match self {
-            ProgressView::Json if update.look.is_regular => offer_json("sample", sample),
+            ProgressView::Json if update.is_regular => offer_json("sample", sample),
             ProgressView::Json => Ok(()),
             // The queues of a closed connection are gone, and its figures would look like data.
             ProgressView::Lines { .. } if !update.is_alive => Ok(()),

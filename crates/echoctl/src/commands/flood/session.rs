@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use echoctl_client::{Config, Connection, Ending, Flood, Outcome, Phase, Rate, Reading, StopHandle, Totals};
-use echoctl_observe::{MAX_PER_SAMPLE, MemoryShare, Observation, Sampler, TcpState};
-use echoctl_record::{Machine, Point, Queue, Queues, Sample, decimate};
+use echoctl_observe::{MAX_PER_SAMPLE, MemoryShare, Observation, RootExit, Sampler, ServerClose};
+use echoctl_record::{Point, Queue, Queues, Sample, decimate};
 use echoctl_trial::watched;
 use echoctl_verdict::flood::OtherInput;
 
@@ -41,13 +41,13 @@ pub(super) struct Session {
     pub(super) most_memory: Option<u64>,
     /// Whether the memory limit ended the run.
     pub(super) over_memory: bool,
-    /// Whether the server exited: its only process, or one of several, and a connection was closed.
+    /// Whether the server exited: see [`RootExit::of_server`].
     pub(super) server_ended: bool,
     pub(super) closed_by_server: bool,
-    /// The most that the kernel queues hold on one connection here.
-    pub(super) kernel_buffering: Option<u64>,
     pub(super) recorder: Recorder,
     others: Option<OtherClients>,
+    /// Which of the server's processes have exited.
+    exited: Option<RootExit>,
     sampler: Sampler,
     connections: Vec<Arc<Connection>>,
     view: ProgressView,
@@ -60,7 +60,6 @@ impl Session {
         config: &Config,
         server: Target,
         memory: MemoryShare,
-        machine: &Machine,
         recorder: Recorder,
         flood: &Flood,
     ) -> Session {
@@ -79,8 +78,8 @@ impl Session {
             most_memory: None,
             over_memory: false,
             server_ended: false,
+            exited: None,
             closed_by_server: false,
-            kernel_buffering: machine.kernel_buffering,
             recorder,
             others: OtherClients::new(config.addr, flood.connections().iter().map(|own| own.local_addr())),
             sampler: Sampler::new(flood.connections().iter().map(watched).collect(), server.tree),
@@ -108,9 +107,7 @@ impl Session {
                         self.await_end_of_server();
                     }
                     self.sample(stop, true)?;
-                    // One of several processes that have the listener open may be a child that is about to run another program,
-                    // or a worker without a connection of ours.
-                    self.server_ended &= self.pids.len() == 1 || has_closed;
+                    self.server_ended = self.exited.and_then(|exited| exited.of_server(has_closed)).is_some();
                     return Ok(outcome);
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(anyhow!("the client failed").into()),
@@ -132,15 +129,15 @@ impl Session {
     /// and disappears a moment later. A server that only disconnects costs the full wait.
     fn await_end_of_server(&mut self) {
         let deadline = Instant::now() + END_OF_SERVER;
-        while !self.server_ended && Instant::now() < deadline {
-            self.server_ended = self.sampler.sample().server_ended.is_some();
+        while self.exited.is_none() && Instant::now() < deadline {
+            self.exited = self.sampler.sample().exited;
             std::thread::sleep(CHECK_INTERVAL);
         }
     }
 
     /// Takes one sample, shows it, and stops the run where a limit is exceeded.
     fn sample(&mut self, stop: &StopHandle, is_regular: bool) -> io::Result<()> {
-        let look = Observation { is_regular, ..self.sampler.sample() };
+        let look = self.sampler.sample();
         let totals = stop.totals();
         self.collect(&look, &totals);
         let grown = self.growth(&look.sample).unwrap_or(0);
@@ -151,7 +148,7 @@ impl Session {
             self.over_memory = true;
             stop.stop();
         }
-        self.server_ended |= look.server_ended.is_some();
+        self.exited = look.exited;
         if !self.closed_by_server && self.has_been_closed() {
             self.closed_by_server = true;
             stop.stop();
@@ -163,6 +160,7 @@ impl Session {
         let has_sent_all = !self.is_sending();
         let update = Update {
             look: &look,
+            is_regular,
             totals: &totals,
             server: &self.server,
             first,
@@ -245,28 +243,16 @@ impl Session {
     /// read. Then only its own socket shows it, and no read or write of ours would.
     fn has_been_closed(&self) -> bool {
         let sending = self.connections.iter().all(|connection| connection.phase() == Phase::Sending);
-        let has_sent_fin = |state: TcpState| {
-            matches!(state, TcpState::FinWait1 | TcpState::FinWait2 | TcpState::Closing | TcpState::LastAck)
-        };
         sending
-            && self.sampler.connections().all(|connection| {
-                connection.client.is_some_and(|end| end.info.state == TcpState::CloseWait)
-                    || connection.server.is_some_and(|end| has_sent_fin(end.info.state))
-            })
+            && self
+                .sampler
+                .connections()
+                .all(|connection| connection.closed_by_server() == Some(ServerClose::Fin))
     }
 
     /// Whether the server has closed none of the connections, so that the counters show where bytes are.
     fn is_alive(&self) -> bool {
-        use TcpState::{CloseWait, Established, FinWait1, FinWait2};
-        self.sampler.connections().all(|connection| {
-            let is_gone = connection.server.is_none() && connection.server_was_seen;
-            // Our own FIN, which asks for the rest, does not close the connection yet.
-            let client = connection.client.map(|end| end.info.state);
-            let server = connection.server.map(|end| end.info.state);
-            !is_gone
-                && client.is_none_or(|state| matches!(state, Established | FinWait1 | FinWait2))
-                && server.is_none_or(|state| matches!(state, Established | CloseWait))
-        })
+        self.sampler.connections().all(|connection| connection.is_alive())
     }
 
     /// How long no connection could write.

@@ -76,8 +76,7 @@ impl Session {
             unit: *self.config.sizes.end() as u64,
             budget: BUDGET,
             max_duration: outcome.elapsed.as_secs_f64(),
-            kernel_buffering: self.kernel_buffering.unwrap_or(KernelBuffering::LINUX_DEFAULT.total())
-                * self.config.connections as u64,
+            kernel_buffering: KernelBuffering::here().of_connections(self.config.connections),
             memory_limit: self.memory.limit,
             hidden_upstream: false,
             is_relay: false,

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 
 use echoctl_record::SCHEMA_VERSION;
-use echoctl_server::{CloseReason, Config, Listening, Policy, Stats, Totals, anonymous_memory};
+use echoctl_server::{CloseReason, Config, Listening, Policy, Stats, Totals};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -85,7 +85,7 @@ impl StatsEvent {
             accepted: stats.accepted,
             totals: (&stats.totals).into(),
             queued: stats.buffered,
-            memory: anonymous_memory(),
+            memory: echoctl_observe::own_anonymous_memory(),
             kernel_memory: stats.own_kernel_memory,
         }
     }

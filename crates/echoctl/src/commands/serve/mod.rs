@@ -9,8 +9,8 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use echoctl_observe::start_thread;
-use echoctl_server::{Error, Server, Setting, raise_descriptor_limit, runtime};
+use echoctl_observe::{raise_descriptor_limit, start_thread};
+use echoctl_server::{Error, Server, Setting, runtime};
 use tokio::sync::oneshot;
 
 use crate::exit::{Exit, Failure, Outcome};

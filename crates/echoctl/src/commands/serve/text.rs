@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use echoctl_observe::MemoryShare;
+use echoctl_observe::{MemoryShare, own_anonymous_memory};
 use echoctl_proto::Framing;
 use echoctl_record::{Bytes, Rate, count};
-use echoctl_server::{Config, Event, Listening, MinRate, Policy, Stats, anonymous_memory};
+use echoctl_server::{Config, Event, Listening, MinRate, Policy, Stats};
 
 /// The greeting: the address, the settings, and the limits of a peer that does not read.
 pub(super) fn greeting(listening: &Listening, config: &Config, memory: MemoryShare) -> String {
@@ -134,7 +134,7 @@ impl StatusLine {
         let memory = [
             Some(format!("queued {}", Bytes(stats.buffered))),
             matches!(policy, Policy::Drop { .. }).then(|| format!("dropped {dropped}")),
-            anonymous_memory().map(|memory| format!("memory {}", Bytes(memory))),
+            own_anonymous_memory().map(|memory| format!("memory {}", Bytes(memory))),
             // The clients' ends buffer about as much again.
             stats.own_kernel_memory.map(|memory| format!("kernel (this end) {}", Bytes(memory))),
         ];

@@ -12,9 +12,8 @@ use std::env;
 use std::io;
 use std::time::{Duration, Instant};
 
-use echoctl_observe::{ConnectionTracker, Observation, ProcessTree};
+use echoctl_observe::{ConnectionTracker, Observation, ProcessTree, raise_descriptor_limit};
 use echoctl_record::{Sample, WatchSummary};
-use echoctl_server::raise_descriptor_limit;
 
 use crate::address;
 use crate::exit::{Exit, Failure, Outcome};
@@ -100,7 +99,7 @@ impl Watch {
                 self.finish(&observation, Exit::Done)?;
                 return Err(error.into());
             }
-            if due.is_over || observation.server_ended.is_some() {
+            if due.is_over || server_exited(&observation).is_some() {
                 return self.finish(&observation, Exit::Done);
             }
             if interrupt::wait(schedule.wait(Instant::now())) {
@@ -138,7 +137,7 @@ impl Watch {
     fn finish(mut self, last: &Observation, exit: Exit) -> Outcome {
         let watched = WatchSummary {
             connections_seen: self.tracker.connections_seen(),
-            server_exited: last.server_ended,
+            server_exited: server_exited(last),
             ..self.peaks.summary(last.sample.t)
         };
         let printed = if let View::Json { .. } = self.view {
@@ -154,6 +153,11 @@ impl Watch {
         written?;
         Ok(exit)
     }
+}
+
+/// The process whose exit ended the server, if it has ended. Connections close all the time: none says which process served it.
+fn server_exited(observation: &Observation) -> Option<u32> {
+    observation.exited?.of_server(false)
 }
 
 /// Maxima of all samples.

@@ -100,15 +100,9 @@ mod tests {
             produced: received,
             ..Counters::default()
         };
-        Connection {
-            local: SocketAddr::from(([127, 0, 0, 2], port)),
-            peer: SocketAddr::from(([127, 0, 0, 1], 7007)),
-            counters,
-            client: None,
-            server: None,
-            window_zero_since: None,
-            server_was_seen: true,
-        }
+        let (local, peer) =
+            (SocketAddr::from(([127, 0, 0, 2], port)), SocketAddr::from(([127, 0, 0, 1], 7007)));
+        Connection { counters, server_was_seen: true, ..Connection::new(local, peer) }
     }
 
     #[test]

@@ -60,10 +60,6 @@ impl Request {
 
 /// One message of the kernel.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "only one exists at a time, on the stack; a box would cost more than the look-up"
-)]
 pub(super) enum Reply {
     /// A socket.
     Socket(SocketEntry),

@@ -6,6 +6,7 @@
 
 mod socket_entry;
 pub use socket_entry::{SocketEntry, Timer};
+pub(crate) use socket_entry::{V4, covers};
 
 #[cfg(target_os = "linux")]
 mod message;

@@ -16,7 +16,7 @@ impl SocketDiag {
     /// # Errors
     /// Always.
     pub fn open() -> Result<SocketDiag, Error> {
-        Err(Error::NotVisible { what: "the server's end of a connection" })
+        Err(Error::NotVisible { what: "the kernel's table of sockets" })
     }
 
     /// See Linux.

@@ -46,6 +46,15 @@ impl SocketEntry {
         u64::from(self.wqueue).saturating_sub(u64::from(self.state.has_queued_fin()))
     }
 
+    /// Whether a listening socket accepts connections to `addr`: at exactly this address, or because one of the two is a wildcard.
+    ///
+    /// `0.0.0.0` accepts IPv4 only, `[::]` IPv6 and, unless it is [`only_v6`](SocketEntry::only_v6), IPv4. A connection *to* a
+    /// wildcard goes to loopback.
+    pub fn covers(&self, addr: SocketAddr) -> bool {
+        let v4 = if self.only_v6 { V4::Refused } else { V4::Accepted };
+        self.state == TcpState::Listen && covers(self.local, v4, addr)
+    }
+
     /// Whether it is the connection between these addresses, and not the listener.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code))]
     pub(super) fn is_between(&self, local: SocketAddr, remote: SocketAddr) -> bool {
@@ -53,6 +62,22 @@ impl SocketEntry {
             && self.local.port() == local.port()
             && self.remote.port() == remote.port()
     }
+}
+
+/// Whether an IPv6 wildcard accepts IPv4 connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum V4 {
+    Accepted,
+    Refused,
+}
+
+/// Whether a socket that listens at `listening` accepts connections to `addr`.
+pub(crate) fn covers(listening: SocketAddr, v4: V4, addr: SocketAddr) -> bool {
+    let (bound, wanted) = (listening.ip().to_canonical(), addr.ip().to_canonical());
+    let is_wildcard = bound.is_unspecified()
+        && (bound.is_ipv4() == wanted.is_ipv4() || (bound.is_ipv6() && v4 == V4::Accepted));
+    let is_same = bound == wanted || (wanted.is_unspecified() && bound.is_loopback());
+    listening.port() == addr.port() && (is_same || is_wildcard)
 }
 
 /// The running timer of a socket.
@@ -66,4 +91,47 @@ pub enum Timer {
     TimeWait,
     /// Probes whether the peer's closed receive window has opened: it runs if the peer does not read.
     ZeroWindowProbe,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn covers_text(listening: &str, v4: V4, addr: &str) -> bool {
+        covers(listening.parse().unwrap(), v4, addr.parse().unwrap())
+    }
+
+    #[test]
+    fn a_socket_accepts_at_its_address_and_port_only() {
+        assert!(covers_text("127.0.0.1:80", V4::Accepted, "127.0.0.1:80"));
+        assert!(covers_text("127.0.0.1:80", V4::Accepted, "[::ffff:127.0.0.1]:80"));
+        assert!(covers_text("[::ffff:127.0.0.1]:80", V4::Accepted, "127.0.0.1:80"));
+        for other in ["127.0.0.1:81", "127.0.0.2:80", "[::1]:80"] {
+            assert!(!covers_text("127.0.0.1:80", V4::Accepted, other), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_ipv4_wildcard_accepts_ipv4_only() {
+        assert!(covers_text("0.0.0.0:80", V4::Accepted, "127.0.0.1:80"));
+        assert!(covers_text("0.0.0.0:80", V4::Accepted, "[::ffff:192.0.2.1]:80"));
+        assert!(!covers_text("0.0.0.0:80", V4::Accepted, "[::1]:80"));
+    }
+
+    #[test]
+    fn an_ipv6_wildcard_accepts_ipv4_unless_it_refuses() {
+        for (v4, accepts) in [(V4::Accepted, true), (V4::Refused, false)] {
+            assert!(covers_text("[::]:80", v4, "[::1]:80"));
+            assert_eq!(covers_text("[::]:80", v4, "127.0.0.1:80"), accepts, "{v4:?}");
+        }
+    }
+
+    #[test]
+    fn a_connection_to_a_wildcard_goes_to_loopback() {
+        for wildcard in ["0.0.0.0:80", "[::]:80"] {
+            assert!(covers_text("127.0.0.1:80", V4::Accepted, wildcard));
+            assert!(covers_text("[::1]:80", V4::Accepted, wildcard));
+            assert!(!covers_text("192.0.2.1:80", V4::Accepted, wildcard));
+        }
+    }
 }

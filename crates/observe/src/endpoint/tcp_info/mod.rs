@@ -4,12 +4,11 @@
 //! The kernel's structure has grown over the years and is shorter in older kernels (and in musl's headers). So it is
 //! parsed from bytes, up to the length that the kernel returned; later fields are `None`.
 //!
-//! Three traps, repeated where they matter: `bytes_acked` and `bytes_received` count SYN and FIN as bytes; `unacked`,
-//! `lost` and `retransmits` count packets; `bytes_sent` counts retransmitted bytes again, and even loopback
-//! retransmits.
+//! Only fields with a use are parsed. Two traps, repeated where they matter: `bytes_acked` and `bytes_received` count SYN and FIN
+//! as bytes, and `retransmits` counts packets. `bytes_sent` is not among them: it counts retransmitted bytes again, and even
+//! loopback retransmits.
 
 use std::io;
-use std::time::Duration;
 
 use crate::{AsHandle, TcpState};
 
@@ -18,19 +17,10 @@ use crate::{AsHandle, TcpState};
 pub struct TcpInfo {
     /// The state of this endpoint.
     pub state: TcpState,
-    /// How many times the timer has doubled since the last progress: 2, 3, 4 … while the receive window stays closed.
-    /// (`probes` would be the obvious field, but each zero-window probe is acknowledged, so it stays 0.)
-    pub backoff: u8,
     /// Payload bytes per segment to the peer.
     pub snd_mss: u32,
-    /// Payload bytes per segment from the peer.
-    pub rcv_mss: u32,
-    /// Segments sent but not acknowledged. Packets, not bytes.
-    pub unacked: u32,
     /// The congestion window, in segments: the sender's estimate of how much the *network* can carry, not the peer.
     pub snd_cwnd: u32,
-    /// Smoothed round-trip time.
-    pub rtt: Duration,
     /// Retransmitted segments since the connection was opened. Packets, not bytes.
     pub retransmits: u32,
     /// Bytes that the peer has acknowledged. Includes one for the SYN on the connecting side, and one for an
@@ -42,23 +32,8 @@ pub struct TcpInfo {
     pub segs_out: Option<u32>,
     /// Segments received, of all kinds.
     pub segs_in: Option<u32>,
-    /// Segments received with payload.
-    pub data_segs_in: Option<u32>,
     /// Segments sent with payload.
     pub data_segs_out: Option<u32>,
-    /// Bytes written but not sent yet.
-    pub notsent: Option<u32>,
-    /// Time during which there was data to send.
-    pub busy: Option<Duration>,
-    /// Time during which only the peer's receive window limited the sender: it runs like a clock while the peer does
-    /// not read.
-    pub rwnd_limited: Option<Duration>,
-    /// Time during which only the limit of the send queue limited the sender.
-    pub sndbuf_limited: Option<Duration>,
-    /// Bytes sent, including retransmissions.
-    pub bytes_sent: Option<u64>,
-    /// Retransmitted bytes.
-    pub bytes_retransmitted: Option<u64>,
     /// The receive window that the peer last advertised, in bytes. Linux 5.4 and later.
     pub snd_wnd: Option<u32>,
     /// The receive window that this endpoint advertises, in bytes. Linux 6.2 and later.
@@ -80,28 +55,16 @@ impl TcpInfo {
         let u8_at = |at: usize| bytes.get(at).copied();
         let u32_at = |at: usize| Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
         let u64_at = |at: usize| Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
-        let micros_at = |at: usize| u64_at(at).map(Duration::from_micros);
         Some(TcpInfo {
             retransmits: u32_at(100)?,
             state: TcpState::from_linux(u8_at(0)?),
-            backoff: u8_at(4)?,
             snd_mss: u32_at(16)?,
-            rcv_mss: u32_at(20)?,
-            unacked: u32_at(24)?,
-            rtt: Duration::from_micros(u32_at(68)?.into()),
             snd_cwnd: u32_at(80)?,
             bytes_acked: u64_at(120),
             bytes_received: u64_at(128),
             segs_out: u32_at(136),
             segs_in: u32_at(140),
-            notsent: u32_at(144),
-            data_segs_in: u32_at(152),
             data_segs_out: u32_at(156),
-            busy: micros_at(168),
-            rwnd_limited: micros_at(176),
-            sndbuf_limited: micros_at(184),
-            bytes_sent: u64_at(200),
-            bytes_retransmitted: u64_at(208),
             snd_wnd: u32_at(228),
             rcv_wnd: u32_at(232),
         })
@@ -112,25 +75,14 @@ impl TcpInfo {
     pub(crate) fn unknown(state: TcpState) -> TcpInfo {
         TcpInfo {
             state,
-            backoff: 0,
             snd_mss: 0,
-            rcv_mss: 0,
-            unacked: 0,
             snd_cwnd: 0,
-            rtt: Duration::ZERO,
             retransmits: 0,
             bytes_acked: None,
             bytes_received: None,
             segs_out: None,
             segs_in: None,
-            data_segs_in: None,
             data_segs_out: None,
-            notsent: None,
-            busy: None,
-            rwnd_limited: None,
-            sndbuf_limited: None,
-            bytes_sent: None,
-            bytes_retransmitted: None,
             snd_wnd: None,
             rcv_wnd: None,
         }

@@ -56,7 +56,8 @@ pub fn supervise(command: &[OsString]) {
     });
     let spawned = control.and_then(|_| process.spawn()).and_then(|mut child| {
         // Only now, because the command has to inherit the limit of the parent.
-        crate::spawn::sys::raise_descriptor_limit();
+        // Each process of a tree takes a few files. If the limit stays, fewer processes can be followed.
+        let _ = echoctl_observe::raise_descriptor_limit();
         // Open until the parent ends, so that a command that exits at the end of its input exits then.
         let input = child.stdin.take();
         let pid = child.id();
