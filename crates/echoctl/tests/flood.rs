@@ -196,6 +196,27 @@ fn an_exit_that_closes_the_connections_is_a_crash() {
     assert_eq!(events(&output.stdout).last().unwrap()["verdict"], "crashes");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn an_exit_after_all_came_back_is_named() {
+    let process = std::process::Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let pid = process.id().to_string();
+    let process = std::sync::Arc::new(std::sync::Mutex::new(process));
+    let addr = server(move |stream| {
+        stream.peek(&mut [0]).unwrap();
+        process.lock().unwrap().kill().unwrap();
+        process.lock().unwrap().wait().unwrap();
+        echo(stream);
+    });
+
+    let output = echoctl(&["flood", &addr, "--pid", &pid, "--bytes", "1MiB"]).output().unwrap();
+
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(text(&output.stdout).contains("All 1 MiB came back, every byte identical"));
+    assert!(errors.contains(&format!("error: the server exited during the run (pid {pid})")), "{errors}");
+}
+
 /// Events of a running program.
 #[cfg(target_os = "linux")]
 fn lines(output: impl Read) -> impl Iterator<Item = Value> {

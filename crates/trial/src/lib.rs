@@ -1,18 +1,24 @@
 //! One measured run: a client that floods a server, and the kernel's figures of both.
 //!
+//! - [`Trial`]: drives a run and samples it; each [`Moment`] is for a live view, the [`TrialOutcome`] for the result.
+//! - [`History`], [`Peaks`]: all samples of a run, and their maxima.
+//! - [`Client`]: what a run needs from its client; [`FloodClient`] is the one that floods.
 //! - [`spawn`]: starts a server of any command, and stops it with all its processes.
-//! - [`ChildServer`]: a server in a process of its own.
-//! - [`watched`]: makes a client's connection available to the sampler.
-//! - [`summary()`]: converts the result of a flood for a recording.
+//! - [`ChildServer`]: our own server in a process of its own.
 //!
 //! A run is returned as data. This crate prints nothing and judges nothing: see `echoctl_verdict` for the rules.
 
+mod client;
 mod error;
+mod history;
+mod other_clients;
+mod outcome;
 pub mod spawn;
-mod summary;
-mod watched;
+mod trial;
 
+pub use client::{Client, ClientState, FloodClient};
 pub use error::Error;
+pub use history::{History, Peaks};
+pub use outcome::TrialOutcome;
 pub use spawn::child_server::ChildServer;
-pub use summary::summary;
-pub use watched::watched;
+pub use trial::{Moment, Trial};

@@ -78,6 +78,11 @@ impl Flood {
         Ok(Flood { config, connections: connections.into() })
     }
 
+    /// Its configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// The connections, for sampling. A connection closes once the flood is over **and** every reference to it is
     /// dropped. If bytes were left unread, it closes with a reset.
     pub fn connections(&self) -> &[Arc<Connection>] {

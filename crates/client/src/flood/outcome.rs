@@ -110,6 +110,11 @@ pub enum CloseKind {
 }
 
 impl Outcome {
+    /// Whether the server reset a connection, or closed it before everything was sent.
+    pub fn was_closed(&self) -> bool {
+        self.endings.iter().any(|ending| matches!(ending, Ending::PeerClosed { .. }))
+    }
+
     /// Whether every byte that was read came back as it was sent, and the server closed nothing too early.
     pub fn is_good(&self) -> bool {
         let totals = &self.totals;

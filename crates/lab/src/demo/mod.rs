@@ -79,7 +79,7 @@ pub async fn run(plan: Plan, program: &Path, mut show: impl FnMut(&Moment)) -> R
         }
     }
     let limits = machine().socket_limits();
-    Ok(Outcome { plan, limits, off: off.finish().await?, on: on.finish().await? })
+    Ok(Outcome { plan, limits, off: off.finish()?, on: on.finish()? })
 }
 
 /// Time limit of a run, which takes 9 s on a laptop: a machine that needs longer is too busy for reliable figures.

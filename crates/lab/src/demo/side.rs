@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use echoctl_client::{Config, Flood, Outcome, Rate, Reading};
-use echoctl_observe::{ProcessTree, Sampler};
+use echoctl_client::{Config, Flood, Rate, Reading};
+use echoctl_observe::ProcessTree;
 use echoctl_record::{Queue, Queues, Sample, Summary, peak_during};
-use echoctl_trial::{ChildServer, summary, watched};
+use echoctl_trial::{ChildServer, Trial};
 use echoctl_verdict::demo;
-use tokio::task::JoinHandle;
+use tokio::runtime::Handle;
 
 use super::{Phase, Plan, SideOutcome};
 use crate::Error;
@@ -66,10 +66,8 @@ impl Ready {
     /// When its server has exited.
     pub(super) fn go(mut self) -> Result<Running, Error> {
         let memory = self.server.or_ended(ProcessTree::new([self.server.pid()]))?;
-        let connections = self.flood.connections().iter().map(watched).collect();
-        let sampler = Sampler::new(connections, Some(memory));
-        let run = tokio::spawn(self.flood.run());
-        Ok(Running { plan: self.plan, server: self.server, sampler, run, samples: Vec::new() })
+        let trial = Trial::start(self.flood, Some(memory), &Handle::current());
+        Ok(Running { plan: self.plan, server: self.server, trial })
     }
 }
 
@@ -77,9 +75,7 @@ impl Ready {
 pub(super) struct Running {
     plan: Plan,
     server: ChildServer,
-    sampler: Sampler,
-    run: JoinHandle<Outcome>,
-    samples: Vec<Sample>,
+    trial: Trial,
 }
 
 impl Running {
@@ -89,34 +85,29 @@ impl Running {
     /// When its server has exited.
     pub(super) fn is_done(&mut self) -> Result<bool, Error> {
         // The client first: a server that exits after the client has finished did not disturb it.
-        let done = self.run.is_finished();
+        let done = self.trial.is_done()?;
         self.server.check()?;
         Ok(done)
     }
 
     /// Takes a sample.
     pub(super) fn sample(&mut self) -> Sample {
-        let sample = self.sampler.sample().sample;
-        self.samples.push(sample);
-        sample
+        self.trial.sample()
     }
 
     /// Summarises the run and stops the server.
-    pub(super) async fn finish(self) -> Result<SideOutcome, Error> {
-        let outcome = self.run.await.map_err(|error| echoctl_trial::Error::Part(error.to_string()))?;
-        let memory = |sample: &Sample| sample.server_memory;
-        let first = self.samples.iter().find_map(memory);
-        let most = self.samples.iter().filter_map(memory).max();
+    pub(super) fn finish(self) -> Result<SideOutcome, Error> {
+        let outcome = self.trial.finish()?;
+        let samples: Vec<Sample> = outcome.history.samples().copied().collect();
         let stall = self.plan.began(Phase::Stopped)..self.plan.resumes_at();
-        let judgement = demo::judge(stall, &self.samples);
+        let judgement = demo::judge(stall, &samples);
         let summary = Summary {
             server_pid: Some(self.server.pid()),
-            server_memory_growth: most.zip(first).map(|(most, first)| most - first),
             verdict: Some(judgement.verdict),
             reason: Some(judgement.reason),
-            ..summary(&outcome, self.server.addr().to_string())
+            ..outcome.summary(self.server.addr().to_string())
         };
-        let mut side = SideOutcome { summary, samples: self.samples };
+        let mut side = SideOutcome { summary, samples };
         side.summary.inside_server =
             peak_during(&side.samples, side.stall(&self.plan), |sample| Queues::of(sample)[Queue::Inside]);
         Ok(side)

@@ -1,31 +1,30 @@
 //! `echoctl flood`: sends to a server, reads the replies slowly or never, and shows where the bytes pile up.
 //!
-//! - [`args`]: the options.
-//! - [`session`]: the run, sampled 20 times per second.
+//! - [`args`]: the options; [`target`]: the server's processes.
 //! - [`progress`]: the live view, lines or JSON while it runs.
-//! - [`target`]: the server's processes; [`other_clients`]: what other clients send to it.
-//! - [`summary`]: the result, and the exit code.
+//! - [`result`]: the result, printed and recorded; [`sentences`]: its sentences.
 
 mod args;
-mod other_clients;
 mod progress;
-mod session;
-mod summary;
+mod result;
+mod sentences;
 mod target;
 
-use std::sync::mpsc;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use echoctl_client::Flood;
+use echoctl_trial::Trial;
 
 pub(crate) use args::Args;
-use session::Session;
+use progress::ProgressView;
+use result::FloodResult;
 use target::Target;
 
 use crate::consent::attempted;
 use crate::exit::{Exit, Outcome};
-use crate::output::note;
 use crate::output::recorder::Recorder;
+use crate::output::{ignore_broken_pipe, note};
 use crate::terminal::interrupt;
 
 pub(crate) fn run(args: Args) -> Outcome {
@@ -37,10 +36,8 @@ pub(crate) fn run(args: Args) -> Outcome {
     let recorder = Recorder::new(&args.recording, args.server.addr.clone(), echoctl_observe::machine())?;
     let opened = target.open(|addr, within| {
         let config = args.config(addr, within)?;
-        let flood = attempted(runtime.block_on(Flood::connect(config.clone())))?;
-        Ok(flood.map(|flood| (config, flood)))
+        attempted(runtime.block_on(Flood::connect(config)))
     })?;
-    let (config, flood) = opened.connection;
     let server = given.unwrap_or_else(|| Target::of_listener(opened.listener.as_ref()));
     let memory = args.memory(&server.pids);
     if memory.is_scarce() {
@@ -48,27 +45,32 @@ pub(crate) fn run(args: Args) -> Outcome {
     }
     // Up to here there was nothing to clean up.
     interrupt::catch_signals(Duration::ZERO);
-    let mut session = Session::new(&args, &config, server, memory, recorder, &flood);
-
-    let stop = flood.stop_handle();
-    let (done, outcome) = mpsc::sync_channel(1);
-    let handle = stop.clone();
+    let mut progress = ProgressView::new(&args, opened.connection.config(), &server.label, memory.limit);
+    let trial = Trial::start(opened.connection, server.tree, runtime.handle())
+        .with_memory_limit(memory.limit)
+        .with_other_clients();
+    let stop = trial.client().stop_handle();
     runtime.spawn(async move {
         interrupt::interrupted().await;
-        handle.abort();
+        stop.abort();
     });
-    runtime.spawn(async move { done.send(flood.run().await) });
-    let outcome = match session.watch(&outcome, &stop) {
-        Ok(outcome) => outcome,
-        Err(failure) => {
-            // For example because stdout is closed. The files are written all the same.
-            session.recorder.finish(|_| ())?;
-            return Err(failure);
-        }
-    };
+    let mut shown = Ok(());
+    let outcome = trial.run(|moment| {
+        shown = progress.show(moment);
+        if shown.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
     // A signal while the result is printed does not change the exit code.
     let is_interrupted = interrupt::since().is_some();
 
-    let exit = session.finish(&outcome)?;
-    Ok(if is_interrupted { Exit::Interrupted } else { exit })
+    let result = FloodResult::new(&outcome, &args.server.addr, server.pids.first().copied(), memory);
+    let printed = shown.and_then(|()| ignore_broken_pipe(result.print(args.json)));
+    // The files are written even if stdout is closed.
+    let written = recorder.finish(|run| result.complete(run));
+    printed?;
+    written?;
+    Ok(match outcome.is_good() {
+        _ if is_interrupted => Exit::Interrupted,
+        true => Exit::Done,
+        false => Exit::Failed,
+    })
 }

@@ -3,10 +3,11 @@
 use std::io;
 use std::time::Duration;
 
-use echoctl_client::{Config, Rate, Reading, Totals};
-use echoctl_observe::{Observation, Occupancy, PathState};
-use echoctl_record::{Bytes, Queue, Queues, Sample, Seconds};
+use echoctl_client::{Config, Rate, Reading};
+use echoctl_observe::{Due, Occupancy, PathState};
+use echoctl_record::{Bytes, Queue, Queues, Seconds};
 use echoctl_report::path::{Context, Fill, Kernels, PathView, does_not_hold};
+use echoctl_trial::Moment;
 use echoctl_verdict::HELD_BACK_SECONDS;
 
 use super::args::Args;
@@ -20,114 +21,135 @@ pub(super) enum ProgressView {
     /// One line per second on stderr.
     Lines { next: f64 },
     /// The path on stderr, redrawn in place.
-    Live { screen: Screen, view: PathView, next: f64, title: String, shown: Option<Box<Context>> },
+    Live(Box<Live>),
 }
 
-/// The newest sample, and what is shown with it.
-pub(super) struct Update<'a> {
-    pub(super) look: &'a Observation,
-    /// Whether the sample was due by time. The others, taken because many bytes had moved, are not printed.
-    pub(super) is_regular: bool,
-    pub(super) totals: &'a Totals,
+/// The path on a terminal.
+pub(super) struct Live {
+    screen: Screen,
+    view: PathView,
+    /// When it is drawn next.
+    next: f64,
+    /// What was drawn last.
+    shown: Option<Context>,
+    title: String,
     /// Name and pid of the server, or why they are unknown.
-    pub(super) server: &'a str,
-    /// The first sample.
-    pub(super) first: Sample,
-    /// How long no connection could write.
-    pub(super) held_back: Option<Duration>,
-    /// Whether the server has closed none of the connections.
-    pub(super) is_alive: bool,
-    /// Whether all connections have sent everything.
-    pub(super) has_sent_all: bool,
+    server: String,
     /// The growth of the server's memory at which the run stops.
-    pub(super) growth_limit: u64,
+    growth_limit: u64,
     /// Whether the client reads at a rate below that of the producer.
-    pub(super) is_slow_reader: bool,
-    /// The most memory that the server had.
-    pub(super) most_memory: Option<u64>,
+    is_slow_reader: bool,
 }
 
 impl ProgressView {
     /// The form for these options and this terminal.
-    pub(super) fn new(args: &Args, config: &Config) -> ProgressView {
+    pub(super) fn new(args: &Args, config: &Config, server: &str, growth_limit: u64) -> ProgressView {
         if args.json {
             ProgressView::Json
         } else if is_live() && !args.plain {
-            let title = format!("flood to {}: {}", args.server.addr, what(config));
-            ProgressView::Live {
+            ProgressView::Live(Box::new(Live {
                 screen: Screen::new(),
                 view: PathView::default(),
                 next: 0.0,
-                title,
                 shown: None,
-            }
+                title: format!("flood to {}: {}", args.server.addr, what(config)),
+                server: server.to_owned(),
+                growth_limit,
+                is_slow_reader: is_slow_reader(config),
+            }))
         } else {
             ProgressView::Lines { next: 0.0 }
         }
     }
 
-    /// Shows one update if it is due.
+    /// Shows one moment if it is due.
     ///
     /// # Errors
     /// If the output cannot be written.
-    pub(super) fn show(&mut self, update: &Update) -> io::Result<()> {
-        let sample = &update.look.sample;
+    pub(super) fn show(&mut self, moment: &Moment) -> io::Result<()> {
+        let sample = &moment.observation.sample;
         match self {
-            ProgressView::Json if update.is_regular => offer_json("sample", sample),
+            ProgressView::Json if moment.due == Due::Regular => offer_json("sample", sample),
             ProgressView::Json => Ok(()),
             // The queues of a closed connection are gone, and its figures would look like data.
-            ProgressView::Lines { .. } if !update.is_alive => Ok(()),
-            ProgressView::Lines { next } if sample.t < *next => Ok(()),
-            ProgressView::Lines { next } => {
+            ProgressView::Lines { next } if moment.is_alive && sample.t >= *next => {
                 *next = sample.t.floor() + 1.0;
-                offer_note(line(update));
+                offer_note(line(moment));
                 Ok(())
             }
-            ProgressView::Live { screen, view, next, title, shown } => {
-                let is_over = update.totals.open == 0;
-                // The last frame shows the pending bytes, and not the empty queues of a closed connection.
-                if (is_over && sample.produced > sample.consumed) || !update.is_alive {
-                    let Some(mut left) = shown.take() else { return Ok(()) };
-                    if update.is_alive {
-                        // The same instant as in the table below it.
-                        view.add(*sample);
-                    }
-                    left.is_last = true;
-                    if left.is_blocked && !left.is_slow_reader {
-                        // The same figures as in the result below it. A slow reader holds back in many short waits.
-                        left.held_back = shown_wait(Some(update.totals.longest_stall));
-                    }
-                    left.most_memory = update.most_memory;
-                    screen.draw_last(view.text(&left, terminal_size()));
-                    return Ok(());
-                }
-                view.add(*sample);
-                if sample.t < *next && !is_over {
-                    return Ok(());
-                }
-                *next = sample.t + REDRAW_SECONDS;
-                let mut context = context(update, title);
-                context.is_last = is_over;
-                match is_over {
-                    true => screen.draw_last(view.text(&context, terminal_size())),
-                    false => screen.draw(view.text(&context, terminal_size()))?,
-                }
-                *shown = Some(Box::new(context));
-                Ok(())
-            }
+            ProgressView::Lines { .. } => Ok(()),
+            ProgressView::Live(live) => live.show(moment),
+        }
+    }
+}
+
+impl Live {
+    fn show(&mut self, moment: &Moment) -> io::Result<()> {
+        let sample = moment.observation.sample;
+        let is_over = moment.client.totals.open == 0;
+        // The last frame shows the pending bytes, and not the empty queues of a closed connection.
+        if (is_over && sample.produced > sample.consumed) || !moment.is_alive {
+            self.show_last(moment);
+            return Ok(());
+        }
+        self.view.add(sample);
+        if sample.t < self.next && !is_over {
+            return Ok(());
+        }
+        self.next = sample.t + REDRAW_SECONDS;
+        let context = Context { is_last: is_over, ..self.context(moment) };
+        let text = self.view.text(&context, terminal_size());
+        self.shown = Some(context);
+        if is_over {
+            self.screen.draw_last(text);
+            return Ok(());
+        }
+        self.screen.draw(text)
+    }
+
+    /// Draws what was drawn last once more, as the last frame.
+    fn show_last(&mut self, moment: &Moment) {
+        let Some(mut context) = self.shown.take() else { return };
+        if moment.is_alive {
+            // The same instant as in the table below it.
+            self.view.add(moment.observation.sample);
+        }
+        context.is_last = true;
+        if context.is_blocked && !context.is_slow_reader {
+            // The same figures as in the result below it. A slow reader holds back in many short waits.
+            context.held_back = shown_wait(Some(moment.client.totals.longest_stall));
+        }
+        context.most_memory = moment.peaks.memory();
+        self.screen.draw_last(self.view.text(&context, terminal_size()));
+    }
+
+    fn context(&self, moment: &Moment) -> Context {
+        Context {
+            title: self.title.clone(),
+            server: self.server.clone(),
+            kernels: kernels(&moment.observation.path),
+            is_blocked: moment.client.held_back.is_some(),
+            held_back: shown_wait(moment.client.held_back),
+            base_memory: moment.peaks.base_memory,
+            memory_hint: ", try --pid",
+            available: echoctl_observe::available_memory(),
+            most_memory: None,
+            growth_limit: Some(self.growth_limit),
+            is_slow_reader: self.is_slow_reader,
+            has_sent_all: moment.client.sending == 0,
+            is_last: false,
         }
     }
 }
 
 /// One line for logs and pipes, of at most 80 columns. What the server has read and not written back is `in server` or, where its
 /// memory does not hold it, `unwritten`.
-fn line(update: &Update) -> String {
-    let now = &update.look.sample;
+fn line(moment: &Moment) -> String {
+    let now = &moment.observation.sample;
     let shown = |bytes: Option<u64>| bytes.map_or("?".to_owned(), |bytes| Bytes(bytes).to_string());
-    let held_back = shown_wait(update.held_back);
-    let held_back = held_back.map(|time| format!("held back {}", Seconds(time)));
-    let growth = now.server_memory.zip(update.first.server_memory);
-    let growth = growth.map(|(now, first)| now.saturating_sub(first));
+    let held_back =
+        shown_wait(moment.client.held_back).map(|seconds| format!("held back {}", Seconds(seconds)));
+    let growth = moment.peaks.growth_at(now);
     let inside = if does_not_hold(now, growth) { "unwritten" } else { "in server" };
     let text = format!(
         "{:3.0} s  sent {:<7} read {:<7} {inside} {:<7} mem +{:<7} {}",
@@ -139,24 +161,6 @@ fn line(update: &Update) -> String {
         held_back.unwrap_or_default(),
     );
     text.trim_end().to_owned()
-}
-
-fn context(update: &Update, title: &str) -> Context {
-    Context {
-        title: title.to_owned(),
-        server: update.server.to_owned(),
-        kernels: kernels(&update.look.path),
-        is_blocked: update.held_back.is_some(),
-        held_back: shown_wait(update.held_back),
-        base_memory: update.first.server_memory,
-        memory_hint: ", try --pid",
-        available: echoctl_observe::available_memory(),
-        most_memory: None,
-        growth_limit: Some(update.growth_limit),
-        is_slow_reader: update.is_slow_reader,
-        has_sent_all: update.has_sent_all,
-        is_last: false,
-    }
 }
 
 fn kernels(path: &PathState) -> Kernels {
@@ -177,7 +181,16 @@ fn kernels(path: &PathState) -> Kernels {
 
 /// A wait that is worth a remark, in seconds.
 fn shown_wait(time: Option<Duration>) -> Option<f64> {
-    time.map(|time| time.as_secs_f64()).filter(|&time| time >= HELD_BACK_SECONDS)
+    time.map(|time| time.as_secs_f64()).filter(|&seconds| seconds >= HELD_BACK_SECONDS)
+}
+
+/// Whether the client reads at a rate below that of the producer.
+fn is_slow_reader(config: &Config) -> bool {
+    match (config.reading, config.rate) {
+        (Reading::AtRate(read), Rate::Limited(sent)) => read < sent,
+        (Reading::AtRate(_), Rate::Max) => true,
+        _ => false,
+    }
 }
 
 /// The load and the reader in a few words.

@@ -8,7 +8,7 @@ use echoctl_observe::SocketDiag;
 use echoctl_verdict::flood::OtherInput;
 
 /// The server's connections that are not ours. Linux only: elsewhere the kernel does not list them.
-pub(super) struct OtherClients {
+pub(crate) struct OtherClients {
     diag: SocketDiag,
     port: u16,
     /// Local addresses of our connections.
@@ -21,7 +21,7 @@ pub(super) struct OtherClients {
 
 impl OtherClients {
     /// Starts counting. `None` if the kernel does not list connections.
-    pub(super) fn new(server: SocketAddr, own: impl Iterator<Item = SocketAddr>) -> Option<OtherClients> {
+    pub(crate) fn new(server: SocketAddr, own: impl Iterator<Item = SocketAddr>) -> Option<OtherClients> {
         let mut others = OtherClients {
             diag: SocketDiag::open().ok()?,
             port: server.port(),
@@ -35,26 +35,25 @@ impl OtherClients {
     }
 
     /// Counts again, at most once per [`INTERVAL`].
-    pub(super) fn update(&mut self) {
-        if Instant::now() < self.next {
-            return;
+    pub(crate) fn update(&mut self, now: Instant) {
+        if now >= self.next {
+            self.update_now(now);
         }
-        self.update_now();
     }
 
     /// Counts again.
-    pub(super) fn update_now(&mut self) {
-        self.next = Instant::now() + INTERVAL;
-        if let Some(now) = self.count() {
-            let now = OtherInput { received: now.received.saturating_sub(self.before), ..now };
-            if now.received >= self.most.received {
-                self.most = now;
+    pub(crate) fn update_now(&mut self, now: Instant) {
+        self.next = now + INTERVAL;
+        if let Some(count) = self.count() {
+            let count = OtherInput { received: count.received.saturating_sub(self.before), ..count };
+            if count.received >= self.most.received {
+                self.most = count;
             }
         }
     }
 
     /// The most that was counted.
-    pub(super) fn most(&self) -> OtherInput {
+    pub(crate) fn most(&self) -> OtherInput {
         self.most
     }
 

@@ -1,0 +1,131 @@
+//! The client of a run, and the time that passes for it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+
+use echoctl_client::{Connection, Flood, Outcome, Phase, StopHandle, Totals};
+use echoctl_observe::{LocalEndpoint, MAX_PER_SAMPLE, WatchedConnection};
+use tokio::runtime::Handle;
+
+use crate::Error;
+
+/// What a [`Trial`](crate::Trial) needs from its client. Tests replay one, with a clock that they set.
+pub trait Client {
+    /// What it is doing.
+    fn state(&self) -> ClientState;
+
+    /// Bytes that it has written. Called every few milliseconds.
+    fn produced(&self) -> u64;
+
+    /// Its result, once, when it has finished.
+    ///
+    /// # Errors
+    /// If it failed without a result.
+    fn outcome(&mut self) -> Result<Option<Outcome>, Error>;
+
+    /// Stops sending. A drain at the end still takes place.
+    fn stop(&self);
+
+    /// Stops everything immediately.
+    fn abort(&self);
+
+    /// The time.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    /// Waits.
+    fn sleep(&mut self, time: Duration) {
+        std::thread::sleep(time);
+    }
+}
+
+/// A client at one instant.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ClientState {
+    /// Totals of all connections.
+    pub totals: Totals,
+    /// Connections that have more to send.
+    pub sending: u32,
+    /// How long no connection could write.
+    pub held_back: Option<Duration>,
+}
+
+/// A flood that runs on a tokio runtime.
+#[derive(Debug)]
+pub struct FloodClient {
+    connections: Vec<Arc<Connection>>,
+    control: StopHandle,
+    outcome: Receiver<Outcome>,
+}
+
+impl FloodClient {
+    /// Starts to send.
+    pub fn start(flood: Flood, runtime: &Handle) -> FloodClient {
+        let (connections, control) = (flood.connections().to_vec(), flood.stop_handle());
+        let (done, outcome) = mpsc::sync_channel(1);
+        runtime.spawn(async move { done.send(flood.run().await) });
+        FloodClient { connections, control, outcome }
+    }
+
+    /// The local addresses of its connections.
+    pub(crate) fn local_addrs(&self) -> impl Iterator<Item = SocketAddr> {
+        self.connections.iter().map(|connection| connection.local_addr())
+    }
+
+    /// Stops it from another thread.
+    pub fn stop_handle(&self) -> StopHandle {
+        self.control.clone()
+    }
+}
+
+impl Client for FloodClient {
+    fn state(&self) -> ClientState {
+        let totals = self.control.totals();
+        let sending = self.connections.iter().filter(|connection| connection.phase() == Phase::Sending);
+        let stalled = self.connections.iter().filter_map(|connection| connection.stalled()).min();
+        ClientState {
+            totals,
+            sending: u32::try_from(sending.count()).unwrap_or(u32::MAX),
+            held_back: stalled.filter(|_| totals.open > 0 && totals.stalled == totals.open),
+        }
+    }
+
+    /// On the first connections only, so that it costs less than 100 µs.
+    fn produced(&self) -> u64 {
+        self.connections.iter().take(MAX_PER_SAMPLE).map(|connection| connection.produced()).sum()
+    }
+
+    fn outcome(&mut self) -> Result<Option<Outcome>, Error> {
+        match self.outcome.try_recv() {
+            Ok(outcome) => Ok(Some(outcome)),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Disconnected) => Err(Error::Part("it ended without a result".to_owned())),
+        }
+    }
+
+    fn stop(&self) {
+        self.control.stop();
+    }
+
+    fn abort(&self) {
+        self.control.abort();
+    }
+}
+
+/// A connection of a flood, to be sampled. Its socket stays open until the sampler drops it.
+pub(crate) fn watched(connection: &Arc<Connection>) -> WatchedConnection {
+    let counted = Arc::clone(connection);
+    let counts = move || {
+        // Consumed before produced: what comes back in between was sent before.
+        let consumed = counted.consumed();
+        (counted.produced(), consumed)
+    };
+    WatchedConnection {
+        local: connection.local_addr(),
+        peer: connection.peer_addr(),
+        endpoint: Some(LocalEndpoint { socket: Arc::clone(connection) as _, counts: Box::new(counts) }),
+    }
+}

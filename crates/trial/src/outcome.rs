@@ -1,0 +1,219 @@
+//! What a run measured, and its conversion to a summary and to the evidence of a verdict.
+
+use echoctl_client::{CloseKind, Config, Ending, Outcome, Reading};
+use echoctl_observe::KernelBuffering;
+use echoctl_record::{Disconnect, DisconnectKind, Evidence, Integrity, Summary};
+use echoctl_verdict::flood::{Observed, OtherInput, Reader};
+
+use crate::history::{History, Peaks};
+
+/// Result of a [`Trial`](crate::Trial).
+#[derive(Debug)]
+pub struct TrialOutcome {
+    /// What the client did.
+    pub config: Config,
+    /// Its result.
+    pub client: Outcome,
+    /// The samples.
+    pub history: History,
+    /// The growth of the server's memory at which the client is stopped, in bytes.
+    pub memory_limit: Option<u64>,
+    /// Whether it was reached.
+    pub is_over_memory: bool,
+    /// The process of the server that exited: its only one, or one of several, and a connection was closed.
+    pub server_exited: Option<u32>,
+    /// Whether the server closed all connections while the client was sending.
+    pub is_closed_by_server: bool,
+    /// What other clients sent to the server meanwhile.
+    pub others: OtherInput,
+}
+
+impl TrialOutcome {
+    /// The maxima.
+    pub fn peaks(&self) -> &Peaks {
+        self.history.peaks()
+    }
+
+    /// Whether every byte that was read came back as it was sent, and the server neither exited nor closed a connection.
+    pub fn is_good(&self) -> bool {
+        self.client.is_good() && self.server_exited.is_none() && !self.is_closed_by_server
+    }
+
+    /// Whether the server reset a connection, or closed it before the client had finished sending.
+    pub fn was_closed(&self) -> bool {
+        self.is_closed_by_server || self.client.was_closed()
+    }
+
+    /// Seconds of the evidence in which no connection could write.
+    pub fn total_wait(&self) -> f64 {
+        let points: Vec<_> = self.history.evidence().collect();
+        let blocked = points.windows(2).filter(|pair| pair[0].blocked);
+        blocked.map(|pair| pair[1].sample.t - pair[0].sample.t).sum()
+    }
+
+    /// Totals of client and server. The caller adds the process and the verdict.
+    pub fn summary(&self, target: String) -> Summary {
+        let totals = &self.client.totals;
+        Summary {
+            seconds: self.client.elapsed.as_secs_f64(),
+            connections: u32::try_from(self.client.endings.len()).unwrap_or(u32::MAX),
+            produced: totals.produced,
+            consumed: totals.consumed,
+            integrity: Some(Integrity {
+                verified: totals.verified,
+                lost: totals.lost,
+                duplicated: totals.duplicated,
+                reordered: totals.reordered,
+                mismatched: totals.mismatched,
+            }),
+            stalled_seconds: totals.longest_stall.as_secs_f64(),
+            server_memory_growth: self.peaks().growth(),
+            inside_server: self.peaks().inside,
+            ..Summary::new(target)
+        }
+    }
+
+    /// The evidence for a verdict on the server. `None` if the client read everything, which tests nothing.
+    pub fn evidence(&self) -> Option<(Evidence, Observed)> {
+        let points: Vec<_> = self.history.evidence().copied().collect();
+        if points.is_empty() {
+            return None;
+        }
+        let evidence = Evidence {
+            repeats: true,
+            echo: true,
+            unit: *self.config.sizes.end() as u64,
+            budget: BUDGET,
+            max_duration: self.client.elapsed.as_secs_f64(),
+            kernel_buffering: KernelBuffering::here().of_connections(self.config.connections),
+            memory_limit: self.memory_limit.unwrap_or(u64::MAX),
+            hidden_upstream: false,
+            is_relay: false,
+            points,
+            disconnect: self.disconnect(),
+            drain: None,
+        };
+        let observed = Observed {
+            reader: match self.config.reading {
+                Reading::For(_) => Reader::Stopped,
+                _ => Reader::Starved,
+            },
+            longest_wait: self.client.totals.longest_stall.as_secs_f64(),
+            read: self.peaks().pending.server_read.unwrap_or(0),
+            unwritten: self.peaks().inside.unwrap_or(0),
+            growth: self.peaks().growth(),
+            others: self.others,
+        };
+        Some((evidence, observed))
+    }
+
+    /// How the server ended a connection, if it did.
+    fn disconnect(&self) -> Option<Disconnect> {
+        let seen = self.client.endings.iter().find_map(|ending| match ending {
+            Ending::PeerClosed { how, at } => Some((how, at.as_secs_f64())),
+            _ => None,
+        });
+        let last = self.history.last().map_or(0.0, |sample| sample.t);
+        let (kind, t) = match seen {
+            _ if self.server_exited.is_some() => (DisconnectKind::Crashed, last),
+            Some((CloseKind::EndOfStream, at)) => (DisconnectKind::Closed, at),
+            Some((CloseKind::Failed { .. }, at)) => (DisconnectKind::Reset, at),
+            None if self.is_closed_by_server => (DisconnectKind::Closed, last),
+            None => return None,
+        };
+        Some(Disconnect { t, kind })
+    }
+}
+
+/// Bytes that a server must read to be called unbounded: many times what the kernel queues hold.
+const BUDGET: u64 = 256 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use echoctl_client::Totals;
+    use echoctl_record::{Point, Sample};
+
+    use super::*;
+    use crate::history::Use;
+
+    fn outcome(totals: Totals, endings: Vec<Ending>) -> TrialOutcome {
+        TrialOutcome {
+            config: Config { reading: Reading::Nothing, ..Config::new(([127, 0, 0, 1], 7007).into()) },
+            client: Outcome { elapsed: Duration::from_secs(9), totals, endings, drain: None },
+            history: History::default(),
+            memory_limit: None,
+            is_over_memory: false,
+            server_exited: None,
+            is_closed_by_server: false,
+            others: OtherInput::default(),
+        }
+    }
+
+    #[test]
+    fn the_summary_has_every_count_of_the_client() {
+        let totals = Totals {
+            produced: 1,
+            consumed: 2,
+            verified: 3,
+            lost: 4,
+            duplicated: 5,
+            reordered: 6,
+            mismatched: 7,
+            longest_stall: Duration::from_secs(8),
+            ..Totals::default()
+        };
+
+        let summary = outcome(totals, vec![Ending::Complete, Ending::LeftUnread]).summary("x:7".to_owned());
+
+        let integrity = Integrity { verified: 3, lost: 4, duplicated: 5, reordered: 6, mismatched: 7 };
+        assert_eq!((summary.produced, summary.consumed), (1, 2));
+        assert_eq!(summary.integrity, Some(integrity));
+        assert_eq!((summary.stalled_seconds, summary.seconds, summary.connections), (8.0, 9.0, 2));
+        assert_eq!((summary.target.as_str(), summary.verdict), ("x:7", None));
+    }
+
+    #[test]
+    fn waits_add_up_over_the_evidence_only() {
+        let mut outcome = outcome(Totals::default(), Vec::new());
+        for (t, blocked, used) in [
+            (0.0, true, Use::Record),
+            (1.0, true, Use::Evidence),
+            (2.0, false, Use::Evidence),
+            (3.0, true, Use::Evidence),
+            (5.0, true, Use::Evidence),
+            (9.0, true, Use::Record),
+        ] {
+            let sample = Sample { t, ..Sample::default() };
+            outcome.history.add(Point { sample, blocked, ..Point::default() }, used);
+        }
+
+        assert_eq!(outcome.total_wait(), 3.0);
+    }
+
+    #[test]
+    fn an_exit_comes_before_a_close_in_the_evidence() {
+        let at = Duration::from_secs(3);
+        let reset = CloseKind::Failed {
+            call: "read",
+            kind: std::io::ErrorKind::ConnectionReset,
+            message: String::new(),
+        };
+        let kind = |endings, exited, closed| {
+            let outcome = TrialOutcome {
+                server_exited: exited,
+                is_closed_by_server: closed,
+                ..outcome(Totals::default(), endings)
+            };
+            outcome.disconnect().map(|disconnect| disconnect.kind)
+        };
+        let ended = |how: &CloseKind| vec![Ending::Complete, Ending::PeerClosed { how: how.clone(), at }];
+
+        assert_eq!(kind(ended(&reset), None, true), Some(DisconnectKind::Reset));
+        assert_eq!(kind(ended(&CloseKind::EndOfStream), None, false), Some(DisconnectKind::Closed));
+        assert_eq!(kind(ended(&reset), Some(7), true), Some(DisconnectKind::Crashed));
+        assert_eq!(kind(vec![Ending::LeftUnread], None, true), Some(DisconnectKind::Closed));
+        assert_eq!(kind(vec![Ending::LeftUnread], None, false), None);
+    }
+}

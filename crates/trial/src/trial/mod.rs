@@ -1,0 +1,238 @@
+//! Drives a run: samples client and server, stops the client at a limit, and notices what the server does to the connections.
+//!
+//! [`Trial::run`] samples at a constant interval, with additional samples while bytes move fast. A caller with several runs at the
+//! same time (the demo, a lesson) calls [`Trial::sample`] at instants of its own.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use echoctl_client::{Config, Flood, Outcome, Reading};
+use echoctl_observe::{
+    Due, Observation, ProcessTree, RootExit, SampleSource, Sampler, SamplingInterval, SamplingSchedule,
+};
+use echoctl_record::{Point, Sample};
+use tokio::runtime::Handle;
+
+use crate::client::{Client, ClientState, FloodClient, watched};
+use crate::history::{History, Peaks, Use};
+use crate::other_clients::OtherClients;
+use crate::{Error, TrialOutcome};
+
+/// A run in progress: its client sends, and it can be sampled.
+pub struct Trial<C = FloodClient, S = Sampler> {
+    config: Config,
+    memory_limit: Option<u64>,
+    client: C,
+    source: S,
+    others: Option<OtherClients>,
+    history: History,
+    is_over_memory: bool,
+    is_closed_by_server: bool,
+    /// Processes of the server that have exited.
+    exited: Option<RootExit>,
+    outcome: Option<Outcome>,
+}
+
+/// A run at one instant.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    /// The newest sample, windows, limits and states.
+    pub observation: Observation,
+    /// Why it was taken.
+    pub due: Due,
+    /// The client.
+    pub client: ClientState,
+    /// Maxima until now.
+    pub peaks: Peaks,
+    /// Whether no connection has been closed, so that the counters show where bytes are.
+    pub is_alive: bool,
+}
+
+impl Trial {
+    /// Starts the client on a runtime. `server` are the processes whose memory is measured.
+    pub fn start(flood: Flood, server: Option<ProcessTree>, runtime: &Handle) -> Trial {
+        let config = flood.config().clone();
+        let source = Sampler::new(flood.connections().iter().map(watched).collect(), server);
+        Trial::new(config, FloodClient::start(flood, runtime), source)
+    }
+
+    /// Counts what other clients send to the server, because its memory grows by that as well.
+    #[must_use]
+    pub fn with_other_clients(self) -> Trial {
+        Trial { others: OtherClients::new(self.config.addr, self.client.local_addrs()), ..self }
+    }
+}
+
+impl<C: Client, S: SampleSource> Trial<C, S> {
+    /// A run of a client that has just started to send as `config` says.
+    pub fn new(config: Config, client: C, source: S) -> Trial<C, S> {
+        Trial {
+            config,
+            memory_limit: None,
+            client,
+            source,
+            others: None,
+            history: History::default(),
+            is_over_memory: false,
+            is_closed_by_server: false,
+            exited: None,
+            outcome: None,
+        }
+    }
+
+    /// Stops the client once the server's memory has grown by this many bytes.
+    #[must_use]
+    pub fn with_memory_limit(self, growth: u64) -> Trial<C, S> {
+        Trial { memory_limit: Some(growth), ..self }
+    }
+
+    /// The client.
+    pub fn client(&self) -> &C {
+        &self.client
+    }
+
+    /// Samples the run until the client has finished, and calls `each` with every moment. If `each` breaks, the client is stopped.
+    ///
+    /// # Errors
+    /// If the client failed.
+    pub fn run(mut self, mut each: impl FnMut(&Moment) -> ControlFlow<()>) -> Result<TrialOutcome, Error> {
+        let mut schedule = SamplingSchedule::new(SamplingInterval::default());
+        let mut shown = ControlFlow::Continue(());
+        while !self.is_done()? {
+            if let Some(due) = schedule.due(self.client.now(), self.client.produced()) {
+                let moment = self.take(due);
+                if shown.is_continue() {
+                    shown = each(&moment);
+                    if shown.is_break() {
+                        self.client.abort();
+                    }
+                }
+            }
+            self.client.sleep(schedule.wait(self.client.now()));
+        }
+        self.await_exit_of_server();
+        if let Some(others) = &mut self.others {
+            others.update_now(self.client.now());
+        }
+        let last = self.take(Due::Regular);
+        if shown.is_continue() {
+            let _ = each(&last);
+        }
+        self.finish()
+    }
+
+    /// Takes a sample now.
+    pub fn sample(&mut self) -> Sample {
+        self.take(Due::Regular).observation.sample
+    }
+
+    /// Whether the client has finished.
+    ///
+    /// # Errors
+    /// If it failed.
+    pub fn is_done(&mut self) -> Result<bool, Error> {
+        if self.outcome.is_none() {
+            self.outcome = self.client.outcome()?;
+        }
+        Ok(self.outcome.is_some())
+    }
+
+    /// Waits until the client has finished, and returns everything that was measured.
+    ///
+    /// # Errors
+    /// If the client failed.
+    pub fn finish(mut self) -> Result<TrialOutcome, Error> {
+        let client = loop {
+            match self.outcome.take() {
+                Some(outcome) => break outcome,
+                None => self.outcome = self.client.outcome()?,
+            }
+            self.client.sleep(CHECK_INTERVAL);
+        };
+        let has_closed = self.is_closed_by_server || client.was_closed();
+        Ok(TrialOutcome {
+            config: self.config,
+            client,
+            history: self.history,
+            memory_limit: self.memory_limit,
+            is_over_memory: self.is_over_memory,
+            server_exited: self.exited.and_then(|exit| exit.of_server(has_closed)),
+            is_closed_by_server: self.is_closed_by_server,
+            others: self.others.map(|others| others.most()).unwrap_or_default(),
+        })
+    }
+
+    /// Takes a sample, and stops the client where a limit is exceeded.
+    fn take(&mut self, due: Due) -> Moment {
+        let observation = self.source.sample();
+        let client = self.client.state();
+        let path = observation.path;
+        let is_alive = path.alive == path.connections;
+        let tree = observation.tree;
+        let point = Point {
+            sample: observation.sample,
+            blocked: client.held_back.is_some(),
+            cpu_seconds: tree.map(|tree| tree.processor_time.as_secs_f64()),
+            disk_written: tree.and_then(|tree| tree.disk_written),
+        };
+        let used = match is_alive {
+            true if client.sending > 0 && self.is_starved(point.sample.t) => Use::Evidence,
+            true => Use::Record,
+            false => Use::AfterClose,
+        };
+        self.history.add(point, used);
+        self.exited = observation.exited.or(self.exited);
+        if let Some(others) = &mut self.others {
+            others.update(self.client.now());
+        }
+        self.stop_at_limits(&observation, client);
+        let peaks = *self.history.peaks();
+        Moment { observation, due, client, peaks, is_alive }
+    }
+
+    fn stop_at_limits(&mut self, observation: &Observation, client: ClientState) {
+        let growth = self.history.peaks().growth_at(&observation.sample).unwrap_or(0);
+        if !self.is_over_memory && self.memory_limit.is_some_and(|limit| growth >= limit) {
+            self.is_over_memory = true;
+            self.client.stop();
+        }
+        // The server's FIN may be queued behind data that we do not read. Then no read or write of ours would show it.
+        let path = observation.path;
+        let are_closed = path.connections > 0 && path.closed_by_server == path.connections;
+        if !self.is_closed_by_server && are_closed && client.sending == path.connections {
+            self.is_closed_by_server = true;
+            self.client.stop();
+        }
+    }
+
+    /// Whether the client reads too little at this time, so that a sample shows how the server treats such a client.
+    fn is_starved(&self, t: f64) -> bool {
+        match self.config.reading {
+            Reading::Nothing | Reading::AtRate(_) => true,
+            Reading::For(time) => t >= time.as_secs_f64(),
+            Reading::All | Reading::Pause { .. } => false,
+        }
+    }
+
+    /// Waits for the server's process to exit, if it closed a connection. A process that is killed closes its sockets first and
+    /// disappears a moment later. A server that only disconnects costs the full wait.
+    fn await_exit_of_server(&mut self) {
+        if !self.is_closed_by_server && !self.outcome.as_ref().is_some_and(Outcome::was_closed) {
+            return;
+        }
+        let deadline = self.client.now() + EXIT_GRACE;
+        while self.exited.is_none() && self.client.now() < deadline {
+            self.exited = self.source.sample().exited;
+            self.client.sleep(CHECK_INTERVAL);
+        }
+    }
+}
+
+/// Time for a process to exit after its sockets closed: a few milliseconds, and more if all cores are busy.
+const EXIT_GRACE: Duration = Duration::from_secs(1);
+
+/// Interval at which a condition is checked.
+const CHECK_INTERVAL: Duration = Duration::from_millis(4);
+
+#[cfg(test)]
+mod tests;
