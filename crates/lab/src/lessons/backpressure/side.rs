@@ -1,26 +1,25 @@
 //! One side of the comparison: a server in a process of its own, and its client.
 
+use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use echoctl_client::{Config, Flood, Rate, Reading};
-use echoctl_observe::{ProcessTree, SamplingInterval};
+use echoctl_observe::ProcessTree;
 use echoctl_record::{Sample, peak_during};
-use echoctl_trial::{ChildServer, Client, Trial, TrialOutcome};
+use echoctl_trial::{ChildServer, Trial, TrialOutcome};
 use tokio::runtime::Handle;
 
 use super::{RATE, READ, STOP, TOTAL};
-use crate::kit::LessonError;
 use crate::kit::loopback::TIMEOUT;
+use crate::kit::{LessonError, spawn};
 
-/// A server and its client.
-pub(super) struct Side {
-    server: ChildServer,
-    trial: Trial,
-}
+/// A server and its client, sampled on a thread of its own.
+pub(super) struct Side(JoinHandle<Result<Measurements, LessonError>>);
 
 /// What was measured of a side.
-#[derive(Default)]
+#[cfg_attr(test, derive(Default))]
 pub(super) struct Measurements {
     /// Seconds since the start, and growth of the server's memory in bytes.
     pub(super) memory: Vec<(f64, f64)>,
@@ -36,8 +35,13 @@ pub(super) struct Measurements {
 }
 
 impl Side {
-    /// Starts a server with `args`, and a client with this way of reading.
-    pub(super) async fn start(program: &Path, args: &[&str], reading: Reading) -> Result<Side, LessonError> {
+    /// Starts a server with `args`, and a client with this way of reading, for at most `duration`.
+    pub(super) async fn start(
+        program: &Path,
+        args: &[&str],
+        reading: Reading,
+        duration: Duration,
+    ) -> Result<Side, LessonError> {
         let mut server = ChildServer::start(program, args)?;
         let config = Config {
             rate: Rate::Limited(RATE),
@@ -49,19 +53,21 @@ impl Side {
         };
         let flood = server.or_ended(Flood::connect(config).await)?;
         let memory = server.or_ended(ProcessTree::new([server.pid()]))?;
-        let mut trial = Trial::start(flood, Some(memory), &Handle::current());
-        // Memory grows from here.
-        trial.sample();
-        Ok(Side { server, trial })
+        let trial = Trial::start(flood, Some(memory), &Handle::current());
+        let measure = move || {
+            let outcome = trial.run(|moment| match moment.observation.sample.t < duration.as_secs_f64() {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            })?;
+            server.check()?;
+            Ok(Measurements::of(&outcome))
+        };
+        Ok(Side(spawn(measure)?))
     }
 
-    /// Ends the run, also if the client has not finished.
-    fn finish(mut self) -> Result<Measurements, LessonError> {
-        if !self.trial.is_done()? {
-            self.trial.client().abort();
-        }
-        self.server.check()?;
-        Ok(Measurements::of(&self.trial.finish()?))
+    /// Waits for its end.
+    pub(super) fn finish(self) -> Result<Measurements, LessonError> {
+        self.0.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
 
@@ -82,34 +88,3 @@ impl Measurements {
         }
     }
 }
-
-/// Samples the sides until their clients have finished, or for `duration`.
-pub(super) async fn watch<const N: usize>(
-    mut sides: [Side; N],
-    duration: Option<Duration>,
-) -> Result<[Measurements; N], LessonError> {
-    let started = Instant::now();
-    loop {
-        tokio::time::sleep(SamplingInterval::default().time).await;
-        let mut are_done = true;
-        for side in &mut sides {
-            side.trial.sample();
-            are_done &= side.trial.is_done()?;
-        }
-        let is_over = match duration {
-            Some(duration) => started.elapsed() > duration,
-            None => are_done || started.elapsed() > MAX_DURATION,
-        };
-        if is_over {
-            break;
-        }
-    }
-    let mut measured = [(); N].map(|()| Measurements::default());
-    for (measured, side) in measured.iter_mut().zip(sides) {
-        *measured = side.finish()?;
-    }
-    Ok(measured)
-}
-
-/// Time limit for the first part, which takes 4 s: a machine that needs longer is too loaded for the experiment.
-const MAX_DURATION: Duration = Duration::from_secs(11);
