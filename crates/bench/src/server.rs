@@ -121,7 +121,7 @@ impl Candidate {
                 reported.note(event);
             }
         })?;
-        Ok(Server { addr: child.addr(), process: Process::open(child.pid())?, child, reported })
+        Ok(Server { addr: child.addr(), process: Process::open(child.pid())?, _child: child, reported })
     }
 }
 
@@ -129,8 +129,9 @@ impl Candidate {
 pub(crate) struct Server {
     /// Its address.
     pub(crate) addr: SocketAddr,
-    process: Process,
-    child: ChildServer,
+    pub(crate) process: Process,
+    /// Stops it on drop.
+    _child: ChildServer,
     reported: Arc<Mutex<Reported>>,
 }
 
@@ -172,17 +173,6 @@ impl Server {
         Ok(last)
     }
 
-    /// Processor seconds that it has used, in user mode and in the kernel.
-    pub(crate) fn processor_time(&self) -> Result<(f64, f64)> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.pid()))?;
-        // The name, in parentheses, may itself contain spaces. Fields 14 and 15 of proc(5).
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let seconds = |field: usize| -> Result<f64> {
-            Ok(fields.get(field).context("the kernel's format has changed")?.parse::<f64>()? / TICKS)
-        };
-        Ok((seconds(11)?, seconds(12)?))
-    }
-
     /// The last `stats` that echoctl printed; null for another server.
     pub(crate) fn stats(&self) -> Value {
         self.reported.lock().map(|reported| reported.stats.clone()).unwrap_or_default()
@@ -191,22 +181,6 @@ impl Server {
     /// Number of closed connections per reason, as echoctl printed them; empty for another server.
     pub(crate) fn endings(&self) -> BTreeMap<String, u64> {
         self.reported.lock().map(|reported| reported.endings.clone()).unwrap_or_default()
-    }
-
-    /// Its open files, sockets included.
-    pub(crate) fn descriptors(&self) -> Result<usize> {
-        self.entries("fd")
-    }
-
-    /// Its threads.
-    pub(crate) fn threads(&self) -> Result<usize> {
-        self.entries("task")
-    }
-
-    fn entries(&self, folder: &str) -> Result<usize> {
-        Ok(fs::read_dir(format!("/proc/{}/{folder}", self.child.pid()))
-            .context("the server has exited")?
-            .count())
     }
 }
 
@@ -240,9 +214,6 @@ const RETURNS_WITHIN: Duration = Duration::from_millis(1500);
 
 /// Time limit for memory that never stops changing.
 const SETTLES_WITHIN: Duration = Duration::from_secs(4);
-
-/// Clock ticks of /proc per second, on every architecture of Linux that Rust supports.
-const TICKS: f64 = 100.0;
 
 const NODE: &str = "process.stdin.resume().on('end', () => process.exit());
 require('net').createServer({ noDelay: true }, socket => { socket.pipe(socket); socket.on('error', () => {}); })

@@ -149,11 +149,15 @@ fn run(
     time: Duration,
 ) -> Result<Vec<f64>> {
     let server = candidate.start(programs)?;
-    let (user_before, system_before) = server.processor_time()?;
+    let before = server.process.processor_time()?;
     let (bytes, seconds) = stream(server.addr, connections, block, time)?;
-    let (user, system) = server.processor_time()?;
-    let gib = bytes as f64 / GIB;
-    Ok(vec![bytes as f64 / MIB / seconds, (user - user_before) / gib, (system - system_before) / gib])
+    let after = server.process.processor_time()?;
+    let per_gib = |before: Duration, after: Duration| (after - before).as_secs_f64() * GIB / bytes as f64;
+    Ok(vec![
+        bytes as f64 / MIB / seconds,
+        per_gib(before.user, after.user),
+        per_gib(before.system, after.system),
+    ])
 }
 
 fn grid(candidates: &[Candidate], connections: &[usize]) -> Grid {

@@ -17,7 +17,7 @@ pub(crate) struct Sample {
     /// Open files, sockets included: every connection shows in this figure.
     pub(crate) descriptors: usize,
     /// Threads. A runtime's idle helper threads exit after some seconds.
-    pub(crate) threads: usize,
+    pub(crate) threads: u64,
     /// Connections, by the server's own count. Each is a task, which frees its entry as its last step. A
     /// task that never ends keeps its socket open, and so shows in the open files.
     pub(crate) connections: u64,
@@ -33,8 +33,8 @@ impl Sample {
         let stats = server.stats();
         Ok(Sample {
             memory: server.memory()?,
-            descriptors: server.descriptors()?,
-            threads: server.threads()?,
+            descriptors: server.process.open_files()?,
+            threads: server.process.threads()?,
             connections: stats["connections"].as_u64().unwrap_or(0),
             buffered: stats["queued"].as_u64().unwrap_or(0),
             kernel: TcpMemory::now().map_or(0, |memory| memory.used),
@@ -98,7 +98,7 @@ impl Crowded {
             Sample {
                 memory: figure(|sample| sample.memory),
                 descriptors: figure(|sample| sample.descriptors as u64) as usize,
-                threads: figure(|sample| sample.threads as u64) as usize,
+                threads: figure(|sample| sample.threads),
                 connections: figure(|sample| sample.connections),
                 buffered: figure(|sample| sample.buffered),
                 kernel: figure(|sample| sample.kernel),
