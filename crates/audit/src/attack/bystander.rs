@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use echoctl_observe::start_thread;
 
-use super::connection::{AuditConnection, find};
+use super::connection::AuditConnection;
 use super::connector::Connector;
+use super::exchange::{Answer, Unanswered, exchange};
 use crate::Error;
 use crate::script::{Script, SendMode, Step};
-use crate::sys::{self, Interest};
 
 /// How a healthy client was served.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,25 +69,26 @@ impl Bystander {
     }
 
     fn ask_on(mut connection: AuditConnection, request: Vec<u8>, reply: Vec<u8>) -> Option<Bystander> {
-        let stop = Arc::new(AtomicBool::new(false));
-        ask(&mut connection, &request, &reply, FIRST_ANSWER_TIMEOUT, &stop).ok()?;
-        let (stop_requested, pause) = (stop.clone(), Arc::new(AtomicBool::new(false)));
-        let paused = pause.clone();
+        let began = Instant::now();
+        ask(&mut connection, &request, &reply, || began.elapsed() >= FIRST_ANSWER_TIMEOUT).ok()?;
+        let [stop, pause] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+        let (stopped, paused) = (stop.clone(), pause.clone());
         // Without a thread (for example if address space is short) the attack continues without a bystander.
         let thread = start_thread("bystander", move || {
             let mut times = Vec::new();
-            while !stop_requested.load(Ordering::Relaxed) {
+            let is_over = || stopped.load(Ordering::Relaxed);
+            while !is_over() {
                 if paused.load(Ordering::Relaxed) {
                     thread::sleep(BETWEEN);
                     continue;
                 }
                 let asked = Instant::now();
-                match ask(&mut connection, &request, &reply, Duration::MAX, &stop_requested) {
-                    // The server closed the connection: there is nothing more to time.
-                    Err(NoReply::Ended) => break,
-                    // The attack is over: the request has been pending for this long.
-                    Err(NoReply::Late) | Ok(()) => times.push(asked.elapsed()),
+                if ask(&mut connection, &request, &reply, is_over).is_err_and(|failed| failed.is_closed) {
+                    // There is nothing more to time.
+                    break;
                 }
+                // If the attack is over, the request has been pending for this long.
+                times.push(asked.elapsed());
                 thread::sleep(BETWEEN);
             }
             times
@@ -105,14 +106,6 @@ impl Bystander {
         self.stop.store(true, Ordering::Relaxed);
         BystanderStats::of(self.thread.join().ok()?)
     }
-}
-
-/// Why a request has no reply.
-enum NoReply {
-    /// The server closed the connection.
-    Ended,
-    /// The time is over, or the attack is.
-    Late,
 }
 
 /// The request and the reply to expect (empty: any byte).
@@ -133,38 +126,17 @@ fn request(script: &Script) -> Option<(Vec<u8>, Vec<u8>)> {
     }
 }
 
+/// Sends a request and waits for its reply until `is_over`.
 fn ask(
     connection: &mut AuditConnection,
     request: &[u8],
     reply: &[u8],
-    timeout: Duration,
-    stop: &AtomicBool,
-) -> Result<(), NoReply> {
-    let started = Instant::now();
-    let mut chunk = vec![0; 64 << 10];
+    is_over: impl Fn() -> bool,
+) -> Result<(), Unanswered> {
     // The rest of earlier replies does not belong to this one.
-    connection.discard(&mut chunk);
-    let (mut sent, mut received) = (0, Vec::new());
-    loop {
-        sent += connection.write(&request[sent..]);
-        let count = connection.read(&mut chunk);
-        received.extend_from_slice(&chunk[..count]);
-        let is_answered =
-            if reply.is_empty() { !received.is_empty() } else { find(&received, reply).is_some() };
-        if is_answered && sent == request.len() {
-            return Ok(());
-        }
-        let excess = received.len().saturating_sub(reply.len() + chunk.len());
-        received.drain(..excess);
-        if connection.closed().is_some() {
-            return Err(NoReply::Ended);
-        }
-        if started.elapsed() >= timeout || stop.load(Ordering::Relaxed) {
-            return Err(NoReply::Late);
-        }
-        let interest = Interest { read: true, write: sent < request.len() };
-        sys::wait(&[(connection.socket(), interest)], Duration::from_millis(20));
-    }
+    connection.discard(&mut [0; 16 << 10]);
+    let answer = if reply.is_empty() { Answer::Any } else { Answer::Containing(reply) };
+    exchange(connection, request, answer, &mut Vec::new(), is_over)
 }
 
 /// Seconds of a wait that users would call an outage.

@@ -4,15 +4,12 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use echoctl_observe::{Side, SocketDiag, SocketEntry, SocketMemory, TcpInfo, TcpState};
 use echoctl_record::DisconnectKind;
 
-use crate::script::Step;
-use crate::sys::{self, Interest};
-use crate::{Error, StepFailure};
+use crate::Error;
 
 /// One connection to the server.
 #[derive(Debug)]
@@ -139,76 +136,9 @@ impl AuditConnection {
         }
     }
 
-    /// Carries out the steps of a script, reading while it writes.
-    ///
-    /// # Errors
-    /// [`Error::Step`] when the server closes the connection, or does not answer before `deadline`; [`Error::Interrupted`] when
-    /// `stop` is set.
-    pub(super) fn converse(
-        &mut self,
-        name: &str,
-        steps: &[Step],
-        deadline: Instant,
-        stop: &AtomicBool,
-    ) -> Result<(), Error> {
-        // The next answer may begin in the bytes that follow the previous one.
-        let mut received = Vec::new();
-        for (index, step) in steps.iter().enumerate() {
-            if let Err(failure) = self.take_step(step, &mut received, deadline, stop) {
-                if stop.load(Ordering::Relaxed) {
-                    return Err(Error::Interrupted);
-                }
-                return Err(Error::Step { step: format!("{name}, step {}", index + 1), failure });
-            }
-        }
+    /// What is sent and read from now on belongs to the attack.
+    pub(super) fn end_setup(&mut self) {
         self.at_setup = (self.produced, self.consumed);
-        Ok(())
-    }
-
-    fn take_step(
-        &mut self,
-        step: &Step,
-        received: &mut Vec<u8>,
-        deadline: Instant,
-        stop: &AtomicBool,
-    ) -> Result<(), StepFailure> {
-        let send = step.send.as_ref().map(|payload| payload.bytes()).unwrap_or_default();
-        let expected = step.expect.as_ref().map(|payload| payload.bytes()).unwrap_or_default();
-        let began = Instant::now();
-        let mut sent = 0;
-        let mut chunk = vec![0; 64 << 10];
-        let is_closed = loop {
-            sent += self.write(&send[sent..]);
-            if !expected.is_empty() {
-                let count = self.read(&mut chunk);
-                received.extend_from_slice(&chunk[..count]);
-            }
-            if let Some(at) = find(received, &expected)
-                && sent == send.len()
-            {
-                received.drain(..at + expected.len());
-                return Ok(());
-            }
-            // Of a long answer, only the end can contain the beginning of the expected bytes.
-            let excess = received.len().saturating_sub(expected.len().max(SEARCHED));
-            received.drain(..excess);
-            if self.closed.is_some() {
-                break true;
-            }
-            if Instant::now() >= deadline || stop.load(Ordering::Relaxed) {
-                break false;
-            }
-            let interest = Interest { read: !expected.is_empty(), write: sent < send.len() };
-            sys::wait(&[(&self.socket, interest)], Duration::from_millis(100));
-        };
-        let (length, waited) = (send.len(), began.elapsed());
-        let (wanted, received) = (shown(&expected), shown(received));
-        Err(match (is_closed, expected.is_empty()) {
-            (true, true) => StepFailure::ClosedWhileSending { sent, length },
-            (true, false) => StepFailure::Closed { expected: wanted, received },
-            (false, true) => StepFailure::NotSent { sent, length, waited },
-            (false, false) => StepFailure::NoAnswer { expected: wanted, received, waited },
-        })
     }
 
     /// What both kernels reported last.
@@ -286,30 +216,5 @@ impl ConnectionCounters {
     }
 }
 
-/// The position of `needle` in `hay`; 0 if it is empty.
-pub(super) fn find(hay: &[u8], needle: &[u8]) -> Option<usize> {
-    if needle.is_empty() {
-        return Some(0);
-    }
-    // In linear time for any input: both come from outside.
-    memchr::memmem::find(hay, needle)
-}
-
-/// Bytes as text for an error, at most [`SHOWN`] of them.
-fn shown(bytes: &[u8]) -> String {
-    if bytes.is_empty() {
-        return "nothing".to_owned();
-    }
-    let start = &bytes[..bytes.len().min(SHOWN)];
-    let more = if bytes.len() > SHOWN { " …" } else { "" };
-    format!("\"{}\"{more}", start.escape_ascii())
-}
-
 /// Bytes that are read and discarded at a time: some milliseconds' worth.
 const MOST_DISCARDED: u64 = 16 << 20;
-
-/// Bytes of an answer that are searched for the expected bytes.
-const SEARCHED: usize = 1 << 20;
-
-/// Bytes shown in an error.
-const SHOWN: usize = 120;

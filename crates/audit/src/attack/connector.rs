@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use echoctl_trial::spawn::{Descendants, ForeignListener, Listeners, Owner};
 
 use super::connection::AuditConnection;
+use super::exchange::converse;
 use crate::Error;
 use crate::script::Step;
 
@@ -82,7 +83,7 @@ impl Connector<'_> {
         steps: &[Step],
     ) -> Result<AuditConnection, Error> {
         let mut connection = self.connect()?;
-        connection.converse(name, steps, self.deadline, self.stop)?;
+        converse(&mut connection, name, steps, self.deadline, self.stop)?;
         Ok(connection)
     }
 

@@ -15,6 +15,7 @@ mod connection;
 mod connector;
 mod drain;
 mod driver;
+mod exchange;
 mod monitor;
 mod scene;
 mod stimulus_stream;
