@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use echoctl_observe::{Side, SocketDiag, SocketEntry, SocketMemory, TcpInfo, TcpState};
+use echoctl_observe::{Connection, OwnSocket, ServerClose, SocketDiag};
 use echoctl_record::DisconnectKind;
 
 use crate::Error;
@@ -15,17 +15,14 @@ use crate::Error;
 #[derive(Debug)]
 pub(super) struct AuditConnection {
     socket: TcpStream,
-    local: SocketAddr,
-    peer: SocketAddr,
+    /// What both kernels reported last.
+    kernel: Connection,
     /// Bytes that the kernel accepted from us, and bytes that we have read.
     produced: u64,
     consumed: u64,
     /// The same at the end of the setup.
     at_setup: (u64, u64),
     closed: Option<DisconnectKind>,
-    /// Whether the server's end was ever visible, so that its absence means that it is closed.
-    seen: bool,
-    counters: ConnectionCounters,
 }
 
 impl AuditConnection {
@@ -41,22 +38,13 @@ impl AuditConnection {
         socket.set_nonblocking(true).map_err(failed)?;
         // A request smaller than a segment is sent immediately.
         socket.set_nodelay(true).map_err(failed)?;
-        Ok(AuditConnection {
-            local,
-            peer,
-            socket,
-            produced: 0,
-            consumed: 0,
-            at_setup: (0, 0),
-            closed: None,
-            seen: false,
-            counters: ConnectionCounters::default(),
-        })
+        let kernel = Connection::new(local, peer);
+        Ok(AuditConnection { socket, kernel, produced: 0, consumed: 0, at_setup: (0, 0), closed: None })
     }
 
     /// The server's address and ours.
     pub(super) fn addresses(&self) -> (SocketAddr, SocketAddr) {
-        (self.peer, self.local)
+        (self.kernel.peer, self.kernel.local)
     }
 
     /// The socket, to wait for.
@@ -142,77 +130,23 @@ impl AuditConnection {
     }
 
     /// What both kernels reported last.
-    pub(super) fn counters(&self) -> &ConnectionCounters {
-        &self.counters
+    pub(super) fn kernel(&self) -> &Connection {
+        &self.kernel
     }
 
     /// Asks both kernels for the counters, and whether the connection is closed.
     pub(super) fn refresh(&mut self, diag: Option<&mut SocketDiag>) {
-        let own = TcpInfo::of(&self.socket).ok();
-        let found = diag.and_then(|diag| diag.find(self.peer, self.local).ok()).flatten();
-        match own.map(|info| info.state) {
-            Some(TcpState::CloseWait | TcpState::LastAck) => self.note_closed(DisconnectKind::Closed),
-            Some(TcpState::Closed) => self.note_closed(DisconnectKind::Reset),
-            _ => {}
+        let counts = (self.produced, self.consumed);
+        self.kernel.refresh(Some(OwnSocket { socket: &self.socket, counts: &|| counts }), diag);
+        match self.kernel.closed_by_server() {
+            Some(ServerClose::Fin) => self.note_closed(DisconnectKind::Closed),
+            Some(ServerClose::Gone) => self.note_closed(DisconnectKind::Reset),
+            None => {}
         }
-        match found.map(|found| found.state) {
-            // A FIN of the server may be queued behind data that the slow reader does not read: only that end shows it.
-            Some(
-                TcpState::FinWait1
-                | TcpState::FinWait2
-                | TcpState::Closing
-                | TcpState::LastAck
-                | TcpState::TimeWait
-                | TcpState::Closed,
-            ) => self.note_closed(DisconnectKind::Closed),
-            None if self.seen => self.note_closed(DisconnectKind::Reset),
-            _ => {}
-        }
-        self.seen |= found.is_some();
-        let memory = SocketMemory::of(&self.socket).ok().map(|memory| memory.total());
-        self.counters = ConnectionCounters::of(own, memory, found.as_ref());
     }
 
     fn note_closed(&mut self, how: DisconnectKind) {
         self.closed.get_or_insert(how);
-    }
-}
-
-/// What both kernels report about a connection, as cumulative bytes; `None` where it is not visible.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct ConnectionCounters {
-    /// Received by the server's kernel.
-    pub(super) received: Option<u64>,
-    /// Read by the server.
-    pub(super) read: Option<u64>,
-    /// Written by the server.
-    pub(super) written: Option<u64>,
-    /// Received by our kernel.
-    pub(super) arrived: Option<u64>,
-    /// The receive window that the server's kernel advertises.
-    pub(super) window: Option<u64>,
-    /// Kernel memory of both sockets.
-    pub(super) kernel_memory: Option<u64>,
-}
-
-impl ConnectionCounters {
-    /// The counters, given our end with its memory, and the server's end if it is visible.
-    fn of(own: Option<TcpInfo>, own_memory: Option<u64>, found: Option<&SocketEntry>) -> ConnectionCounters {
-        let info = found.and_then(|found| found.info);
-        let received = info.and_then(|info| info.payload_received());
-        let acked_here = own.and_then(|info| info.payload_acked(Side::Connecting));
-        let peers_memory = found.and_then(|found| found.memory).map(|memory| memory.total());
-        ConnectionCounters {
-            received: received.or(acked_here),
-            read: received.zip(found).map(|(received, found)| received.saturating_sub(found.unread())),
-            written: info
-                .and_then(|info| info.payload_acked(Side::Accepting))
-                .zip(found)
-                .map(|(acked, found)| acked + found.unacknowledged()),
-            arrived: own.and_then(|info| info.payload_received()),
-            window: own.and_then(|info| info.snd_wnd).map(u64::from),
-            kernel_memory: own_memory.zip(peers_memory).map(|(own, peers)| own + peers).or(own_memory),
-        }
     }
 }
 

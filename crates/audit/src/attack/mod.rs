@@ -165,7 +165,7 @@ impl AuditConfig {
             unit: self.script.stimulus.unit(),
             budget: self.budget,
             max_duration: self.max_duration.as_secs_f64(),
-            kernel_buffering: KernelBuffering::here().total(),
+            kernel_buffering: KernelBuffering::here().of_connections(self.connections as usize),
             memory_limit: MemoryShare::with(pids).limit,
             is_relay: false,
             hidden_upstream: false,

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use echoctl_observe::{Process, ProcessTree, SocketDiag};
+use echoctl_observe::{Counters, Process, ProcessTree, RootExit, SocketDiag};
 use echoctl_record::{Point, Sample};
 use echoctl_trial::spawn::Descendants;
 
 use super::clients::Clients;
-use super::connection::{AuditConnection, ConnectionCounters};
+use super::connection::AuditConnection;
 use super::driver::Observed;
 use super::upstream::Upstreams;
 use crate::script::Script;
@@ -93,9 +93,13 @@ impl Monitor {
         }
     }
 
-    /// Whether a listening process has exited.
-    pub(super) fn has_crashed(&self) -> bool {
-        self.listeners.iter().any(Process::has_exited)
+    /// Whether the server has crashed: by the rule for the exits of its listening processes.
+    pub(super) fn has_crashed(&self, is_closed: bool) -> bool {
+        let mut exited = self.listeners.iter().filter(|listener| listener.has_exited());
+        let Some(first) = exited.next().map(Process::pid) else { return false };
+        let is_all = exited.count() + 1 == self.listeners.len();
+        let exit = if is_all { RootExit::All(first) } else { RootExit::One(first) };
+        exit.of_server(is_closed).is_some()
     }
 
     /// What is visible of the server and of the connections of `clients`.
@@ -116,14 +120,19 @@ impl Monitor {
             t,
             connections: outputs.iter().filter(|reader| reader.closed().is_none()).count() as u32,
             produced,
-            server_received: sum(inputs, |counters| counters.received),
-            server_read: sum(inputs, |counters| counters.read),
-            server_written: sum(outputs, |counters| counters.written),
-            client_received: sum(outputs, |counters| counters.arrived),
+            server_received: sum(inputs, |counters| counters.server_received),
+            server_read: sum(inputs, |counters| counters.server_read),
+            server_written: sum(outputs, |counters| counters.server_written),
+            client_received: sum(outputs, |counters| counters.client_received),
             consumed,
             server_memory: tree.map(|tree| tree.memory.total() + upstream),
-            kernel_memory: clients.all_mut().map(|connection| connection.counters().kernel_memory).sum(),
-            window: clients.senders().iter().filter_map(|sender| sender.counters().window).min(),
+            kernel_memory: clients.all_mut().map(|connection| connection.kernel().kernel_memory()).sum(),
+            window: clients
+                .senders()
+                .iter()
+                .filter_map(|sender| sender.kernel().window())
+                .min()
+                .map(u64::from),
             is_echo: self.is_echo,
             ..Sample::default()
         };
@@ -141,8 +150,8 @@ impl Monitor {
 }
 
 /// The sum over all connections; `None` if one of them is not visible.
-fn sum(connections: &[AuditConnection], value: impl Fn(&ConnectionCounters) -> Option<u64>) -> Option<u64> {
-    connections.iter().map(|connection| value(connection.counters())).sum()
+fn sum(connections: &[AuditConnection], value: impl Fn(&Counters) -> Option<u64>) -> Option<u64> {
+    connections.iter().map(|connection| value(&connection.kernel().counters)).sum()
 }
 
 /// When to look for servers behind the server, in seconds.

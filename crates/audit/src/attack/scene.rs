@@ -54,16 +54,17 @@ impl Scene for LiveScene {
 
     fn ended(&mut self) -> Option<Disconnect> {
         let closed = self.clients.closed();
-        if closed.is_none() && !self.monitor.has_crashed() {
+        let has_crashed = || self.monitor.has_crashed(closed.is_some());
+        if closed.is_none() && !has_crashed() {
             return None;
         }
         let t = self.monitor.elapsed();
         // A process that dies closes its sockets first: wait until it is gone.
         let deadline = Instant::now() + DYING;
-        while !self.monitor.has_crashed() && Instant::now() < deadline {
+        while !has_crashed() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(5));
         }
-        let crashed = self.monitor.has_crashed().then_some(DisconnectKind::Crashed);
+        let crashed = has_crashed().then_some(DisconnectKind::Crashed);
         Some(Disconnect { t, kind: crashed.or(closed)? })
     }
 

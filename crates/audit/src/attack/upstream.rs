@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use echoctl_observe::{Process, ProcessTree, SocketDiag, SocketEntry, pids, socket_inodes};
+use echoctl_observe::{Process, ProcessTree, SocketDiag, SocketEntry, holders, sees_files, socket_inodes};
 
 /// The processes behind the server that were found so far.
 #[derive(Debug, Default)]
@@ -23,25 +23,19 @@ impl Upstreams {
         let mut ours: BTreeSet<u32> = tree.members().map(Process::pid).collect();
         ours.extend(self.watched.keys());
         // Another user's server may have any connection.
-        self.hidden |=
-            ours.iter().any(|pid| std::fs::read_dir(format!("/proc/{pid}/fd")).is_err() && is_running(*pid));
+        self.hidden |= ours.iter().any(|pid| !sees_files(*pid) && is_running(*pid));
         let own: BTreeSet<u32> = ours.iter().flat_map(|pid| socket_inodes(*pid)).collect();
         let Behind { mut inodes, hidden } = Behind::of(&all, &own, port);
         self.hidden |= hidden;
         if inodes.is_empty() {
             return;
         }
-        for pid in pids().filter(|pid| !ours.contains(pid) && *pid != std::process::id()) {
-            let held: Vec<u32> = socket_inodes(pid).filter(|inode| inodes.contains(inode)).collect();
-            if held.is_empty() {
-                continue;
-            }
-            for inode in held {
-                inodes.remove(&inode);
-            }
+        let others = holders(&inodes).filter(|(pid, _)| !ours.contains(pid) && *pid != std::process::id());
+        for (pid, inode) in others.collect::<Vec<_>>() {
+            inodes.remove(&inode);
             if let Ok(mut process) = Process::open(pid) {
                 let memory = process.memory().map_or(0, |memory| memory.total());
-                self.watched.insert(pid, (process, memory));
+                self.watched.entry(pid).or_insert((process, memory));
             }
         }
         self.hidden |= !inodes.is_empty();

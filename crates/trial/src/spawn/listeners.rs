@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::thread;
 use std::time::Duration;
 
-use echoctl_observe::{Error, Process, SocketDiag, SocketEntry, pids, socket_inodes, user_name};
+use echoctl_observe::{Error, Process, SocketDiag, SocketEntry, holders, socket_inodes, user_name};
 
 use super::Descendants;
 
@@ -33,7 +33,7 @@ impl Listeners {
     /// When the kernel refuses the query.
     pub fn accepting(&mut self, addr: SocketAddr) -> Result<Vec<SocketEntry>, Error> {
         let all = self.0.listening()?;
-        Ok(all.into_iter().filter(|socket| accepts(socket, addr)).collect())
+        Ok(all.into_iter().filter(|socket| socket.covers(addr)).collect())
     }
 
     /// Whether nothing listens at `port`, on any address.
@@ -70,20 +70,16 @@ impl Listeners {
         let held: BTreeSet<u32> = own.iter().flat_map(|pid| socket_inodes(*pid)).collect();
         let inodes: BTreeSet<u32> = sockets.iter().map(|socket| socket.inode).collect();
         // A socket that is also open in another process would be attacked in that process.
-        let outside = pids().filter(|pid| !own.contains(pid));
-        let mut sharing: Vec<(u32, u32)> = outside
-            .flat_map(|pid| socket_inodes(pid).map(move |inode| (inode, pid)))
-            .filter(|(inode, _)| inodes.contains(inode))
-            .collect();
+        let mut sharing: Vec<(u32, u32)> = holders(&inodes).filter(|(pid, _)| !own.contains(pid)).collect();
         if !sharing.is_empty() {
             // Servers that fork for each connection have new processes at any time, and some have exited by now.
             let later = target.pids();
-            sharing.retain(|(_, pid)| !later.contains(pid) && Process::open(*pid).is_ok());
+            sharing.retain(|(pid, _)| !later.contains(pid) && Process::open(*pid).is_ok());
         }
         for socket in &sockets {
-            let shared = sharing.iter().find(|(inode, _)| *inode == socket.inode);
+            let shared = sharing.iter().find(|(_, inode)| *inode == socket.inode);
             if shared.is_some() || !held.contains(&socket.inode) {
-                let process = shared.map(|(_, pid)| *pid);
+                let process = shared.map(|(pid, _)| *pid);
                 return Ok(Owner::ForeignListener(ForeignListener::new(socket, process)));
             }
         }
@@ -179,10 +175,7 @@ impl ForeignListener {
 
     /// Any owner of `socket`, found by a look at all processes.
     pub fn of(socket: &SocketEntry) -> ForeignListener {
-        ForeignListener::new(
-            socket,
-            pids().find(|pid| socket_inodes(*pid).any(|inode| inode == socket.inode)),
-        )
+        ForeignListener::new(socket, holders(&BTreeSet::from([socket.inode])).next().map(|(pid, _)| pid))
     }
 }
 
@@ -196,16 +189,6 @@ impl fmt::Display for ForeignListener {
             None => write!(f, "a process that is not visible here (user {user})"),
         }
     }
-}
-
-/// Whether a listening socket accepts connections to `addr`.
-fn accepts(socket: &SocketEntry, addr: SocketAddr) -> bool {
-    let (bound, wanted) = (socket.local.ip().to_canonical(), addr.ip().to_canonical());
-    let is_any = bound.is_unspecified()
-        && (bound.is_ipv4() == wanted.is_ipv4() || (bound.is_ipv6() && !socket.only_v6));
-    // A connection to a wildcard address goes to loopback.
-    let is_same = bound == wanted || (wanted.is_unspecified() && bound.is_loopback());
-    socket.local.port() == addr.port() && (is_same || is_any)
 }
 
 /// Those of `pids` that have one of the sockets open.
