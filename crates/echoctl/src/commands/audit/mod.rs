@@ -1,6 +1,7 @@
 //! `echoctl audit`: attacks a TCP server and prints a verdict.
 
 mod args;
+mod evidence;
 mod failure;
 mod junit;
 mod output_files;

@@ -4,9 +4,10 @@ use echoctl_audit::AuditOutcome;
 use echoctl_record::Run;
 use echoctl_report::{Page, Section, Table, charts, tables};
 
+use super::evidence::evidence;
 use super::remedies::remedies;
 use super::summary::Summary;
-use super::text::{evidence, headline, why};
+use super::text::{headline, why};
 use crate::commands::report::FOOTER;
 
 /// The page of an audit, of which `run` is the recording.

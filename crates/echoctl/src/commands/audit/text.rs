@@ -4,10 +4,10 @@ use std::fmt::Write;
 use std::io::IsTerminal;
 
 use echoctl_audit::{AuditOutcome, BystanderStats};
-use echoctl_record::{Bytes, Sample, Seconds, Verdict};
-use echoctl_report::wrap;
-use echoctl_report::{Table, charts, plain};
+use echoctl_record::{Bytes, Seconds, Verdict};
+use echoctl_report::{charts, plain, wrap};
 
+use super::evidence::evidence;
 use super::remedies::remedies;
 use super::summary::Summary;
 use crate::cli::called;
@@ -172,93 +172,6 @@ fn bystander(stats: &BystanderStats) -> String {
     };
     format!("meanwhile a healthy client was served: {waits}")
 }
-
-/// The figures as a table: bytes, then memory with its growth, then times. Figures that were not counted have no row.
-pub(super) fn evidence(summary: &Summary, attack: &AuditOutcome) -> Table {
-    let figures = &summary.figures;
-    let none = "not visible here".to_owned();
-    let bytes = |value: Option<u64>| value.map_or_else(|| none.clone(), |value| Bytes(value).to_string());
-    let drained =
-        |value: Option<u64>| value.map_or_else(|| "not drained".to_owned(), |value| Bytes(value).to_string());
-    // A server whose client reads again may need more memory than before.
-    let most = |memory: fn(&Sample) -> Option<u64>| {
-        let largest = attack.samples.iter().filter_map(|sample| Some((memory(sample)?, sample.t)));
-        largest.max_by_key(|&(bytes, _)| bytes).map_or_else(
-            || none.clone(),
-            |(bytes, t)| match t > figures.attack_seconds {
-                true => format!("{}, while the client read", Bytes(bytes)),
-                false => Bytes(bytes).to_string(),
-            },
-        )
-    };
-    let mut table = Table::new("Evidence", [] as [String; 0])
-        .row(["accepted by the server's kernel".to_owned(), Bytes(figures.accepted).to_string()])
-        .row(["read by the server".to_owned(), Bytes(figures.server_read).to_string()])
-        .row(["written by the server".to_owned(), Bytes(figures.server_written).to_string()]);
-    if figures.inside_server.is_some() {
-        table = table.row(["  read, but not yet written back".to_owned(), bytes(figures.inside_server)]);
-    }
-    table = if summary.is_repeated {
-        // An echo server also returns what had not yet left the client when the draining began.
-        let has_unsent = figures.inside_server.is_some() && figures.drained > Some(figures.accepted);
-        let unsent = if has_unsent { ", incl. the client's send queue" } else { "" };
-        let table = table.row(["drained at the end".to_owned(), drained(figures.drained) + unsent]);
-        // Of an echo server that stopped reading, the exact figure is above.
-        if figures.inside_server.is_some() && summary.verdict == Verdict::Bounded {
-            table
-        } else {
-            table.row([
-                "  not from kernel queues, estimated".to_owned(),
-                drained(figures.drained_beyond_kernels),
-            ])
-        }
-    } else {
-        // A server that sends without being asked goes on sending while it is drained: this is not a backlog.
-        table.row(["read at the end (pending and later replies)".to_owned(), drained(figures.drained)])
-    };
-    table = table
-        .row(["server memory, maximum".to_owned(), most(|sample| sample.server_memory)])
-        .row(["  growth while the client did not read".to_owned(), bytes(figures.memory_growth)]);
-    if let Some(slope) = figures.slope {
-        table = table.row(["  growth per byte read".to_owned(), format!("{slope:.2} bytes")]);
-    }
-    table = table
-        .row(["kernel memory of both ends, maximum".to_owned(), most(|sample| sample.kernel_memory)])
-        .row(["  while the client did not read".to_owned(), bytes(figures.kernel_memory)]);
-    table = match figures.stalled_seconds {
-        stalled if stalled < MIN_STALL => {
-            table.row(["last progress of input or output", "at the end of the attack"])
-        }
-        stalled => table.row(["input and output stalled for".to_owned(), Seconds(stalled).to_string()]),
-    };
-    table = table.row(["duration of the attack".to_owned(), Seconds(figures.attack_seconds).to_string()]);
-    if summary.damaged_at != Some(0) {
-        if let Some(lost) = figures.lost {
-            let lost = if lost == 0 { "none".to_owned() } else { Bytes(lost).to_string() };
-            table = table.row(["bytes of the echo lost".to_owned(), lost]);
-        }
-        if let Some(at) = summary.damaged_at {
-            table = table.row(["first wrong byte of the echo".to_owned(), at.to_string()]);
-        }
-    }
-    if let Some(projection) = &summary.projection {
-        let most = echoctl_observe::TcpMemory::now().map(|memory| memory.max);
-        let excess = match (projection.kernel_memory, most) {
-            (Some(bytes), Some(most)) if bytes > most => format!(" (this host allows {})", Bytes(most)),
-            _ => String::new(),
-        };
-        table = table
-            .row([
-                format!("{} such connections, server memory", projection.connections),
-                bytes(projection.server_memory),
-            ])
-            .row(["  kernel memory of both ends".to_owned(), bytes(projection.kernel_memory) + &excess]);
-    }
-    table
-}
-
-/// Seconds without movement that are not a stall: a sample or two.
-const MIN_STALL: f64 = 0.2;
 
 #[cfg(test)]
 mod tests {
