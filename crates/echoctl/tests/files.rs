@@ -151,7 +151,7 @@ fn a_record_is_written_though_stdout_is_closed() {
         .unwrap();
 
     assert_eq!(status.code(), Some(0));
-    assert!(Run::read(&fs::read(&record).unwrap()).unwrap().summary.is_some());
+    assert!(Run::read(&fs::read(&record).unwrap()).unwrap().summary().is_some());
 }
 
 #[test]

@@ -283,7 +283,7 @@ fn a_run_is_written_as_record_and_as_page() {
     let run = Run::read(&std::fs::read(&record).unwrap()[..]).unwrap();
     assert_eq!(status.code(), Some(0));
     assert_eq!(run.target, addr);
-    assert_eq!(run.samples.last().map(|last| last.consumed), run.summary.map(|summary| summary.verified()));
+    assert_eq!(run.samples.last().map(|last| last.consumed), run.summary().map(|summary| summary.verified()));
     assert!(std::fs::read_to_string(&page).unwrap().starts_with("<!doctype html>"));
 }
 

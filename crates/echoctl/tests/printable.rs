@@ -6,7 +6,7 @@ mod peer;
 use std::fs;
 use std::path::Path;
 
-use echoctl_record::{Machine, Run, Sample, Summary, Verdict};
+use echoctl_record::{Ending, Machine, Run, Sample, Summary, Verdict};
 use peer::{echoctl, text};
 
 /// Control characters: a title, a colour, an eight-bit CSI, a reversal of direction, and a line break.
@@ -24,11 +24,12 @@ fn record(path: &Path) {
         ..Sample::default()
     };
     run.samples = [0.0, 1.0, 2.0].map(sample).to_vec();
-    run.summary = Some(Summary {
+    let summary = Summary {
         verdict: Some(Verdict::Bounded),
         reason: Some(EVIL.to_owned()),
         ..Summary::new(EVIL.to_owned())
-    });
+    };
+    run.ending = Some(Ending::Flood { summary });
     run.write(fs::File::create(path).unwrap()).unwrap();
 }
 

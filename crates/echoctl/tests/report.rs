@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use echoctl_record::{Machine, Run, Sample, Summary, Verdict};
+use echoctl_record::{Ending, Machine, Run, Sample, Summary, Verdict};
 
 /// A record in `folder`: a client that reads for two seconds and stops for two. The share `buffered` of what it then sends stays
 /// inside the server.
@@ -28,8 +28,8 @@ fn record(folder: &Path, name: &str, buffered: f64) -> PathBuf {
     let machine = Machine { system: "linux".to_owned(), ..Machine::default() };
     let mut run = Run::new("0.1.0", vec!["echoctl".to_owned()], 0, "127.0.0.1:7007".to_owned(), machine);
     run.samples = (0..=80).map(sample).collect();
-    run.summary =
-        Some(Summary { verdict: Some(Verdict::Unbounded), ..Summary::new("127.0.0.1:7007".to_owned()) });
+    let summary = Summary { verdict: Some(Verdict::Unbounded), ..Summary::new("127.0.0.1:7007".to_owned()) };
+    run.ending = Some(Ending::Flood { summary });
     let path = folder.join(name);
     let file = std::fs::File::create(&path).expect("the folder can be written");
     run.write(file).expect("the disk has room");

@@ -3,7 +3,7 @@
 
 mod schema;
 
-use echoctl_record::{Integrity, Machine, Run, Sample, Summary, Verdict, WatchSummary};
+use echoctl_record::{Ending, Integrity, Machine, Run, Sample, Summary, Verdict, WatchSummary};
 use schema::{conforms, schema};
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ fn a_record_conforms_to_its_schema() {
     let mut run = Run::new("0.1.0", vec!["echoctl".to_owned()], 1, "127.0.0.1:1".to_owned(), machine);
     let bare = as_json(&run);
     run.samples = vec![Sample::default(), full_sample()];
-    run.summary = Some(full_summary());
+    run.ending = Some(Ending::Flood { summary: full_summary() });
 
     assert_eq!(conforms(&bare, &schema("run")), Ok(()));
     assert_eq!(conforms(&as_json(&run), &schema("run")), Ok(()));
@@ -37,7 +37,7 @@ fn a_record_of_a_watch_conforms_to_its_schema() {
     };
     let mut run = Run::new("0.1.0", Vec::new(), 1, "127.0.0.1:1".to_owned(), Machine::default());
     run.samples = vec![Sample { remote_clients: Some(1), is_echo: Some(false), ..full_sample() }];
-    run.watch = Some(seen);
+    run.ending = Some(Ending::Watch { watch: seen });
 
     let value = as_json(&run);
 

@@ -4,14 +4,14 @@
 //! more for each sample that was read. A file that exceeds this, [`MOST_BYTES`], or the number of samples that the caller has
 //! memory for, is not read further. Memory is proportional to the number of samples.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, Read};
 
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, SeqAccess, Visitor};
 
-use crate::Sample;
+use crate::{RunError, Sample};
 
 /// What has been read so far. Shared by the [`Metered`] reader and by the parser, which counts the samples.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Intake {
     most_samples: u64,
     bytes: Cell<u64>,
     samples: Cell<u64>,
-    exceeded: Cell<Option<Limit>>,
+    refusal: RefCell<Option<RunError>>,
     has_text: Cell<bool>,
     has_ended: Cell<bool>,
 }
@@ -60,15 +60,21 @@ impl Intake {
             most_samples: most_samples.min(MOST_SAMPLES),
             bytes: Cell::default(),
             samples: Cell::default(),
-            exceeded: Cell::default(),
+            refusal: RefCell::default(),
             has_text: Cell::default(),
             has_ended: Cell::default(),
         }
     }
 
-    /// The limit that was exceeded, if one was.
-    pub(crate) fn exceeded(&self) -> Option<Limit> {
-        self.exceeded.get()
+    /// Why the file is not read further, if it was refused.
+    pub(crate) fn refusal(&self) -> Option<RunError> {
+        self.refusal.take()
+    }
+
+    /// Refuses the file. The error only ends the parsing: what it means is in [`Intake::refusal`].
+    pub(crate) fn refuse(&self, why: RunError) -> io::Error {
+        self.refusal.replace(Some(why));
+        io::Error::other("refused")
     }
 
     /// Whether the end of the file was reached.
@@ -84,31 +90,23 @@ impl Intake {
     /// Counts one more sample.
     ///
     /// # Errors
-    /// [`Limit::Samples`] if that exceeds the limit.
-    pub(crate) fn add_sample(&self) -> Result<(), Limit> {
+    /// If that exceeds the limit.
+    pub(crate) fn add_sample(&self) -> io::Result<()> {
         self.samples.set(self.samples.get() + 1);
-        if self.samples.get() > self.most_samples {
-            return Err(self.refuse(Limit::Samples(self.most_samples)));
-        }
-        Ok(())
+        self.within(self.samples.get() <= self.most_samples, Limit::Samples(self.most_samples))
     }
 
-    fn add_bytes(&self, bytes: &[u8]) -> Result<(), Limit> {
+    fn add_bytes(&self, bytes: &[u8]) -> io::Result<()> {
         self.bytes.set(self.bytes.get() + bytes.len() as u64);
         if !self.has_text.get() && !bytes.trim_ascii().is_empty() {
             self.has_text.set(true);
         }
-        let allowed = BESIDE_SAMPLES + BYTES_PER_SAMPLE * self.samples.get();
-        match self.bytes.get() {
-            bytes if bytes > MOST_BYTES => Err(self.refuse(Limit::Bytes)),
-            bytes if bytes > allowed => Err(self.refuse(Limit::Text)),
-            _ => Ok(()),
-        }
+        self.within(self.bytes.get() <= MOST_BYTES, Limit::Bytes)?;
+        self.within(self.bytes.get() <= BESIDE_SAMPLES + BYTES_PER_SAMPLE * self.samples.get(), Limit::Text)
     }
 
-    fn refuse(&self, limit: Limit) -> Limit {
-        self.exceeded.set(Some(limit));
-        limit
+    fn within(&self, is_within: bool, limit: Limit) -> io::Result<()> {
+        if is_within { Ok(()) } else { Err(self.refuse(RunError::TooLarge { limit })) }
     }
 }
 
@@ -132,7 +130,7 @@ impl<R: Read> Read for Metered<'_, R> {
         if length == 0 && !buffer.is_empty() {
             self.intake.has_ended.set(true);
         }
-        self.intake.add_bytes(&buffer[..length]).map_err(|limit| io::Error::other(limit.to_string()))?;
+        self.intake.add_bytes(&buffer[..length])?;
         Ok(length)
     }
 }
@@ -193,12 +191,19 @@ mod tests {
         read
     }
 
+    fn exceeded(intake: &Intake) -> Option<Limit> {
+        match intake.refusal()? {
+            RunError::TooLarge { limit } => Some(limit),
+            other => panic!("{other}"),
+        }
+    }
+
     #[test]
     fn text_without_samples_ends_at_its_limit() {
         let intake = Intake::new(u64::MAX);
 
         assert_eq!(endless(&intake), BESIDE_SAMPLES);
-        assert_eq!(intake.exceeded(), Some(Limit::Text));
+        assert_eq!(exceeded(&intake), Some(Limit::Text));
     }
 
     #[test]
@@ -215,9 +220,9 @@ mod tests {
 
         let counted = (0..MOST_SAMPLES).try_for_each(|_| intake.add_sample());
 
-        assert_eq!(counted, Ok(()));
-        assert_eq!(intake.add_sample(), Err(Limit::Samples(MOST_SAMPLES)));
+        assert!(counted.is_ok() && intake.add_sample().is_err());
+        assert_eq!(exceeded(&intake), Some(Limit::Samples(MOST_SAMPLES)));
         assert_eq!(endless(&intake), MOST_BYTES);
-        assert_eq!(intake.exceeded(), Some(Limit::Bytes));
+        assert_eq!(exceeded(&intake), Some(Limit::Bytes));
     }
 }

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod decimate;
+mod ending;
 mod evidence;
 mod intake;
 mod lines;
@@ -22,12 +23,14 @@ mod queues;
 mod reading;
 mod run;
 mod sample;
+mod schema;
 mod summary;
 mod units;
 mod verdict;
 mod watch_summary;
 
 pub use decimate::decimate;
+pub use ending::Ending;
 pub use evidence::{Disconnect, DisconnectKind, Drain, Evidence, Point, StopReason};
 pub use intake::Limit;
 pub use machine::{Machine, SocketLimits};
@@ -35,11 +38,8 @@ pub use printable::{printable, printable_lines};
 pub use queues::{Queue, Queues, peak_during};
 pub use run::{Run, RunError};
 pub use sample::Sample;
+pub use schema::{SCHEMA_VERSION, SchemaVersion};
 pub use summary::{Integrity, Summary};
 pub use units::{Bytes, Rate, Seconds, count};
 pub use verdict::{Class, Verdict};
 pub use watch_summary::WatchSummary;
-
-/// The version of every JSON object and file that this program writes. It increases when a field changes its meaning or is
-/// removed, but not when one is added. Version 1 is still read.
-pub const SCHEMA_VERSION: u32 = 2;

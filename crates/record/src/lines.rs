@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::intake::Intake;
 use crate::reading::shortened;
-use crate::{Machine, Run, RunError, Sample, Summary};
+use crate::{Ending, Machine, Run, RunError, Sample, Summary};
 
 /// Whether a file that starts with `head` consists of JSON lines, rather than being a recording.
 pub(crate) fn begin(head: &[u8]) -> bool {
@@ -39,12 +39,12 @@ pub(crate) fn read(reader: impl Read, intake: &Intake) -> Result<Run, RunError> 
                 return Err(bad_line(number, "it has both sides of a demo, not one run"));
             }
             Event::Sample { sample, .. } => {
-                intake.add_sample().map_err(|limit| RunError::TooLarge { limit })?;
+                intake.add_sample().map_err(RunError::Read)?;
                 run.samples.push(sample);
             }
             Event::Summary(summary) => {
                 run.target.clone_from(&summary.target);
-                run.summary = Some(*summary);
+                run.ending = Some(Ending::Flood { summary: *summary });
             }
             Event::Other => {}
         }

@@ -11,15 +11,16 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::intake::{Intake, Metered};
-use crate::{Evidence, Limit, Machine, SCHEMA_VERSION, Sample, Summary, WatchSummary, lines, reading};
+use crate::{
+    Ending, Evidence, Limit, Machine, SCHEMA_VERSION, Sample, SchemaVersion, Summary, lines, reading,
+};
 
 /// A recording: the run in a file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Run {
     /// Always [`Run::FILE`].
-    pub(crate) file: String,
-    /// [`SCHEMA_VERSION`] of the program that wrote it.
-    pub(crate) schema_version: u32,
+    file: &'static str,
+    schema_version: SchemaVersion,
     /// The version of the program that wrote it.
     pub version: String,
     /// The command line, as a list of its arguments.
@@ -32,15 +33,9 @@ pub struct Run {
     pub machine: Machine,
     /// The samples, in order of time.
     pub samples: Vec<Sample>,
-    /// Its totals and verdict; absent if it was interrupted, and for a watch.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub summary: Option<Summary>,
-    /// Totals of a run that watched a live server instead of being its client.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub watch: Option<WatchSummary>,
-    /// What the verdict of an audit is derived from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub evidence: Option<Evidence>,
+    /// How it ended; `None` if it was interrupted.
+    #[serde(flatten)]
+    pub ending: Option<Ending>,
 }
 
 /// Why a recording could not be written or read.
@@ -103,17 +98,31 @@ impl Run {
     /// An empty run against `target`.
     pub fn new(version: &str, command: Vec<String>, started: u64, target: String, machine: Machine) -> Run {
         Run {
-            file: Run::FILE.to_owned(),
-            schema_version: SCHEMA_VERSION,
+            file: Run::FILE,
+            schema_version: SchemaVersion,
             version: version.to_owned(),
             command,
             started,
             target,
             machine,
             samples: Vec::new(),
-            summary: None,
-            watch: None,
-            evidence: None,
+            ending: None,
+        }
+    }
+
+    /// Totals and verdict of a client or an attack.
+    pub fn summary(&self) -> Option<&Summary> {
+        match self.ending.as_ref()? {
+            Ending::Flood { summary } | Ending::Audit { summary, .. } => Some(summary),
+            Ending::Watch { .. } => None,
+        }
+    }
+
+    /// What the verdict of an audit is derived from.
+    pub fn evidence(&self) -> Option<&Evidence> {
+        match self.ending.as_ref()? {
+            Ending::Audit { evidence, .. } => Some(evidence),
+            Ending::Flood { .. } | Ending::Watch { .. } => None,
         }
     }
 
@@ -157,54 +166,49 @@ impl Run {
             let reader = head.as_slice().chain(reader);
             if is_lines { lines::read(reader, &intake) } else { reading::read(reader, &intake) }
         });
-        let mut run = match intake.exceeded() {
-            Some(limit) => return Err(RunError::TooLarge { limit }),
-            None => read?,
-        };
+        let run = intake.refusal().map_or(read, Err)?;
         run.check()?;
-        run.upgrade();
         Ok(run)
     }
 
-    /// Makes a recording of version 1 one of this version. Only audits differ by more than names: version 1 wrote zeros for replies
-    /// that were not checked, and did not mark the samples of a server that need not echo.
-    fn upgrade(&mut self) {
-        if let (Some(_), Some(summary), 1) = (&self.evidence, &mut self.summary, self.schema_version) {
+    /// Makes a recording of version 1 one of this version, as far as they differ by more than names: version 1 wrote zeros for
+    /// replies that an audit did not check, and did not mark the samples of a server that need not echo.
+    pub(crate) fn upgrade(&mut self, from: u32) {
+        if let (Some(Ending::Audit { summary, .. }), 1) = (&mut self.ending, from) {
             summary.integrity = None;
         }
-        if self.evidence.as_ref().is_some_and(|evidence| !evidence.echo) {
+        if self.evidence().is_some_and(|evidence| !evidence.echo) {
             self.samples.iter_mut().for_each(|sample| sample.is_echo = Some(false));
-        }
-        // From here on it is a recording of this version, which is what it is written as.
-        self.schema_version = SCHEMA_VERSION;
-        if let Some(summary) = &mut self.summary {
-            summary.schema_version = SCHEMA_VERSION;
-        }
-        if let Some(watch) = &mut self.watch {
-            watch.schema_version = SCHEMA_VERSION;
         }
     }
 
     /// Checks what drawing and judging rely on: times are finite, do not decrease, and do not exceed a year.
     fn check(&self) -> Result<(), RunError> {
         in_order("sample", self.samples.iter().map(|sample| sample.t))?;
-        let summary = self.summary.iter().flat_map(|summary| [summary.seconds, summary.stalled_seconds]);
-        let mut seconds = summary.chain(self.watch.iter().map(|watch| watch.seconds));
-        if let Some(seconds) = seconds.find(|seconds| !(0.0..=LONGEST).contains(seconds)) {
-            return Err(damaged(format!("invalid time in its summary: {seconds:?} s")));
-        }
-        let Some(evidence) = &self.evidence else { return Ok(()) };
+        let seconds = match &self.ending {
+            Some(Ending::Flood { summary } | Ending::Audit { summary, .. }) => {
+                [summary.seconds, summary.stalled_seconds]
+            }
+            Some(Ending::Watch { watch }) => [watch.seconds, 0.0],
+            None => [0.0; 2],
+        };
+        valid("summary", LONGEST, seconds)?;
+        let Some(evidence) = self.evidence() else { return Ok(()) };
         in_order("point of the evidence", evidence.points.iter().map(|point| point.sample.t))?;
         let drain = evidence.drain.as_ref();
         in_order("point of the draining", drain.iter().flat_map(|drain| &drain.curve).map(|point| point.0))?;
-        let cpu_seconds = evidence.points.iter().filter_map(|point| point.cpu_seconds);
-        let disconnect = evidence.disconnect.iter().map(|disconnect| disconnect.t);
+        let used = evidence.points.iter().filter_map(|point| point.cpu_seconds);
+        let ends = evidence.disconnect.iter().map(|disconnect| disconnect.t);
         let took = drain.iter().map(|drain| drain.seconds);
-        let times = [evidence.max_duration].into_iter().chain(disconnect).chain(took).chain(cpu_seconds);
-        match times.into_iter().find(|time| !(0.0..=f64::MAX).contains(time)) {
-            Some(time) => Err(damaged(format!("invalid time in its evidence: {time:?} s"))),
-            None => Ok(()),
-        }
+        valid("evidence", f64::MAX, used.chain(ends).chain(took).chain([evidence.max_duration]))
+    }
+}
+
+/// Refuses times that no run has.
+fn valid(what: &str, most: f64, times: impl IntoIterator<Item = f64>) -> Result<(), RunError> {
+    match times.into_iter().find(|time| !(0.0..=most).contains(time)) {
+        Some(time) => Err(damaged(format!("invalid time in its {what}: {time:?} s"))),
+        None => Ok(()),
     }
 }
 

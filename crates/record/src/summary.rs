@@ -1,14 +1,15 @@
 //! Totals and verdict of a run of the client.
 
+use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{SCHEMA_VERSION, Verdict};
+use crate::{SchemaVersion, Verdict};
 
 /// How a flood ended. Sizes in bytes, times in seconds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Summary {
-    /// [`SCHEMA_VERSION`].
-    pub schema_version: u32,
+    /// That of the object.
+    pub schema_version: SchemaVersion,
     /// The server's address.
     pub target: String,
     /// From the first connection to the last byte.
@@ -66,21 +67,7 @@ impl Integrity {
 impl Summary {
     /// An empty summary of a run against `target`, without checked replies.
     pub fn new(target: String) -> Summary {
-        Summary {
-            schema_version: SCHEMA_VERSION,
-            target,
-            seconds: 0.0,
-            connections: 0,
-            produced: 0,
-            consumed: 0,
-            integrity: None,
-            stalled_seconds: 0.0,
-            server_pid: None,
-            server_memory_growth: None,
-            inside_server: None,
-            verdict: None,
-            reason: None,
-        }
+        Summary { target, ..Summary::default() }
     }
 
     /// Bytes that came back intact and in order; 0 where replies were not checked.
@@ -100,19 +87,15 @@ fn all_or_none<'de, D: Deserializer<'de>>(summary: D) -> Result<Option<Integrity
         reordered: Option<u64>,
         mismatched: Option<u64>,
     }
-    let missing = <D::Error as serde::de::Error>::missing_field;
-    let counts = Counts::deserialize(summary)?;
-    let all = [counts.verified, counts.lost, counts.duplicated, counts.reordered, counts.mismatched];
-    if all.iter().all(Option::is_none) {
-        return Ok(None);
+    let Counts { verified, lost, duplicated, reordered, mismatched } = Counts::deserialize(summary)?;
+    match (verified, lost, duplicated, mismatched) {
+        (Some(verified), Some(lost), Some(duplicated), Some(mismatched)) => {
+            let reordered = reordered.unwrap_or(0);
+            Ok(Some(Integrity { verified, lost, duplicated, reordered, mismatched }))
+        }
+        (None, None, None, None) if reordered.is_none() => Ok(None),
+        _ => Err(D::Error::custom("incomplete counts of the check of the replies")),
     }
-    Ok(Some(Integrity {
-        verified: counts.verified.ok_or_else(|| missing("verified"))?,
-        lost: counts.lost.ok_or_else(|| missing("lost"))?,
-        duplicated: counts.duplicated.ok_or_else(|| missing("duplicated"))?,
-        reordered: counts.reordered.unwrap_or(0),
-        mismatched: counts.mismatched.ok_or_else(|| missing("mismatched"))?,
-    }))
 }
 
 #[cfg(test)]

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::SCHEMA_VERSION;
+use crate::SchemaVersion;
 
 /// Maxima that a watch of a live server has seen. Sizes in bytes, times in seconds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct WatchSummary {
-    /// [`SCHEMA_VERSION`].
-    pub schema_version: u32,
+    /// That of the object.
+    pub schema_version: SchemaVersion,
     /// Duration of the watch.
     pub seconds: f64,
     /// Connections seen, including closed ones.
@@ -35,15 +35,6 @@ pub struct WatchSummary {
 impl WatchSummary {
     /// A watch that has seen nothing in `seconds`.
     pub fn new(seconds: f64) -> WatchSummary {
-        WatchSummary {
-            schema_version: SCHEMA_VERSION,
-            seconds,
-            connections_seen: 0,
-            max_connections: 0,
-            max_queued: 0,
-            server_memory_growth: None,
-            max_kernel_memory: None,
-            server_exited: None,
-        }
+        WatchSummary { seconds, ..WatchSummary::default() }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::io::Read;
 
-use echoctl_record::{Evidence, Machine, Point, Queues, Run, RunError, Sample, Summary, Verdict};
+use echoctl_record::{Ending, Evidence, Machine, Point, Queues, Run, RunError, Sample, Summary, Verdict};
 use proptest::prelude::*;
 
 #[test]
@@ -135,7 +135,7 @@ fn lines_of_a_flood_are_a_run() {
     let run = Run::read(lines.as_bytes()).unwrap();
 
     assert_eq!(run.samples.iter().map(|sample| sample.produced).collect::<Vec<_>>(), [9, 9]);
-    assert_eq!(run.summary, None);
+    assert_eq!(run.ending, None);
 }
 
 #[test]
@@ -237,13 +237,13 @@ fn example() -> Run {
     let mut summary = Summary::new(run.target.clone());
     summary.seconds = 0.5;
     summary.verdict = Some(Verdict::Bounded);
-    run.summary = Some(summary);
+    run.ending = Some(Ending::Flood { summary });
     run
 }
 
 fn with(evidence: Evidence) -> Run {
     let mut run = example();
-    run.evidence = Some(evidence);
+    run.ending = Some(Ending::Audit { summary: run.summary().unwrap().clone(), evidence });
     run
 }
 

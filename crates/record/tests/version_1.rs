@@ -1,7 +1,7 @@
 //! Recordings and JSON lines of schema version 1 are still read, and give the runs that version 2 gives.
 #![cfg(test)]
 
-use echoctl_record::{Run, SCHEMA_VERSION};
+use echoctl_record::{Ending, Run, SCHEMA_VERSION};
 
 /// What a flood, a watch and an audit of version 1 wrote with `--record`; nothing in these files was renamed.
 const RECORDS: [(&str, &str); 3] = [
@@ -62,7 +62,7 @@ fn records_of_version_1_are_read_as_those_of_version_2() {
 
         assert_ne!(new, text, "{name}");
         assert_eq!(old.samples, read(&new).samples, "{name}");
-        assert_eq!((&old.machine, &old.evidence), (&read(&new).machine, &read(&new).evidence), "{name}");
+        assert_eq!((&old.machine, old.evidence()), (&read(&new).machine, read(&new).evidence()), "{name}");
         assert!(old.samples.len() > 3 && old.samples.iter().any(|sample| sample.server_read > Some(1 << 20)));
     }
 }
@@ -71,16 +71,16 @@ fn records_of_version_1_are_read_as_those_of_version_2() {
 fn what_version_1_recorded_is_complete() {
     let [flood, watch, audit] = RECORDS.map(|(_, text)| read(text));
 
-    let summary = flood.summary.unwrap();
+    let summary = flood.summary().unwrap();
     assert_eq!((summary.consumed, summary.integrity.unwrap().lost), (0, 0));
     assert!(flood.machine.kernel_buffering > Some(1 << 20) && flood.started > 0);
-    let watch = watch.watch.unwrap();
+    let Some(Ending::Watch { watch }) = watch.ending else { panic!("it was a watch") };
     assert!(watch.max_queued > 1 << 20 && watch.max_kernel_memory > Some(1 << 20));
     assert_eq!(watch.max_connections, 1);
-    let evidence = audit.evidence.unwrap();
-    assert!(evidence.max_duration > 1.0 && evidence.drain.unwrap().bytes > 1 << 20);
+    let evidence = audit.evidence().unwrap();
+    assert!(evidence.max_duration > 1.0 && evidence.drain.as_ref().unwrap().bytes > 1 << 20);
     // Version 1 wrote zeros for what an audit does not count.
-    assert_eq!(audit.summary.unwrap().integrity, None);
+    assert_eq!(audit.summary().unwrap().integrity, None);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn lines_of_version_1_are_a_run() {
     let run = read(FLOOD_LINES);
 
     assert!(run.samples.len() > 3 && run.samples.iter().any(|sample| sample.server_written > Some(0)));
-    assert!(run.summary.is_some_and(|summary| summary.produced > 1 << 20 && summary.integrity.is_some()));
+    assert!(run.summary().is_some_and(|summary| summary.produced > 1 << 20 && summary.integrity.is_some()));
 }
 
 #[test]

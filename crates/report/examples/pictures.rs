@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use echoctl_record::{Integrity, Machine, Run, Sample, SocketLimits, Summary, Verdict};
+use echoctl_record::{Ending, Integrity, Machine, Run, Sample, SocketLimits, Summary, Verdict};
 use echoctl_report::terminal::Colour;
 use echoctl_report::{Chart, charts, compare_page, csv, plain, run_page, svg, tables, terminal};
 
@@ -40,7 +40,8 @@ fn run(samples: Vec<Sample>, verdict: Verdict) -> Run {
     let command = ["echoctl", "flood", "--read-for", "3s"].map(str::to_owned).to_vec();
     let summary = Some(summary(&samples, verdict));
     let mut run = Run::new("0.0.0", command, 1_800_000_000, "127.0.0.1:7007".to_owned(), machine);
-    (run.samples, run.summary) = (samples, summary);
+    run.samples = samples;
+    run.ending = summary.map(|summary| Ending::Flood { summary });
     run
 }
 

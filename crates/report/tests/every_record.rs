@@ -4,8 +4,8 @@
 mod support;
 
 use echoctl_record::{
-    Disconnect, DisconnectKind, Drain, Evidence, Integrity, Machine, Point, Run, Sample, StopReason, Summary,
-    WatchSummary,
+    Disconnect, DisconnectKind, Drain, Ending, Evidence, Integrity, Machine, Point, Run, Sample, StopReason,
+    Summary, WatchSummary,
 };
 use proptest::prelude::*;
 use support::record::{check, check_run};
@@ -119,7 +119,7 @@ prop_compose! {
             sysctls: words.iter().map(|word| (word.clone(), word.clone())).collect(),
             ..Machine::default()
         });
-        run.summary = has_ended.then(|| Summary {
+        let summary = Summary {
             seconds: seconds.0,
             stalled_seconds: seconds.1,
             produced: counts.0,
@@ -131,9 +131,15 @@ prop_compose! {
             }),
             reason: words.last().cloned(),
             ..Summary::new(target)
-        });
-        run.watch = Some(WatchSummary { max_queued: counts.0, connections_seen: counts.1, ..WatchSummary::new(seconds.0) });
-        (run.samples, run.evidence) = (samples, evidence);
+        };
+        let watch = WatchSummary { max_queued: counts.0, connections_seen: counts.1, ..WatchSummary::new(seconds.0) };
+        run.samples = samples;
+        run.ending = match (has_ended, evidence) {
+            (true, Some(evidence)) => Some(Ending::Audit { summary, evidence }),
+            (true, None) => Some(Ending::Flood { summary }),
+            (false, Some(_)) => Some(Ending::Watch { watch }),
+            (false, None) => None,
+        };
         run
     }
 }
@@ -199,7 +205,8 @@ fn long_and_hostile_names_are_drawn_within_bounds() {
     run.command = vec![run.target.clone(), String::new()];
     run.machine.sysctls = (0..20_000).map(|number| (format!("n{number}"), "1".to_owned())).collect();
     run.machine.sysctls.insert("x".repeat(1_000_000), "2".to_owned());
-    run.summary = Some(Summary { reason: Some("word ".repeat(200_000)), ..Summary::new(run.target.clone()) });
+    let summary = Summary { reason: Some("word ".repeat(200_000)), ..Summary::new(run.target.clone()) };
+    run.ending = Some(Ending::Flood { summary });
     let bytes = written(&run);
 
     check_run(&Run::read(&bytes).unwrap(), bytes.len());
@@ -222,11 +229,12 @@ fn the_seeds_of_the_fuzz_target_are_records() {
 #[test]
 fn a_reason_that_mentions_nan_is_not_a_coordinate() {
     let mut run = at(&[0.0, 1.0]);
-    run.summary = Some(Summary {
+    let summary = Summary {
         reason: Some("fill the queues an infow NaN".to_owned()),
+        verdict: Some(echoctl_record::Verdict::Slow),
         ..Summary::new("x".to_owned())
-    });
-    run.summary.as_mut().unwrap().verdict = Some(echoctl_record::Verdict::Slow);
+    };
+    run.ending = Some(Ending::Flood { summary });
 
     check_run(&run, written(&run).len());
 }

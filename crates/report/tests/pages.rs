@@ -1,6 +1,6 @@
 //! The pages of a flood, an audit and a watch: each shows what was measured, nothing that was not, and no markup from a recording.
 
-use echoctl_record::{Integrity, Machine, Run, Sample, Summary, Verdict, WatchSummary};
+use echoctl_record::{Ending, Integrity, Machine, Run, Sample, Summary, Verdict, WatchSummary};
 use echoctl_report::{compare_page, csv, run_page, tables};
 
 /// A run of two seconds in which the client did not read and the server took everything.
@@ -44,7 +44,7 @@ fn text(page: &str) -> String {
 #[test]
 fn the_page_of_an_audit_has_no_figure_that_was_not_counted() {
     let mut run = run("127.0.0.1:7");
-    run.summary = Some(summary("127.0.0.1:7"));
+    run.ending = Some(Ending::Flood { summary: summary("127.0.0.1:7") });
 
     let page = text(&run_page(&run).to_string());
 
@@ -60,7 +60,9 @@ fn the_page_of_an_audit_has_no_figure_that_was_not_counted() {
 fn the_page_of_a_flood_has_its_faults() {
     let mut run = run("127.0.0.1:7");
     let integrity = Integrity { verified: 1 << 20, lost: 3, ..Integrity::default() };
-    run.summary = Some(Summary { consumed: 2 << 20, integrity: Some(integrity), ..summary("127.0.0.1:7") });
+    run.ending = Some(Ending::Flood {
+        summary: Summary { consumed: 2 << 20, integrity: Some(integrity), ..summary("127.0.0.1:7") },
+    });
 
     let page = text(&run_page(&run).to_string());
 
@@ -73,7 +75,9 @@ fn the_page_of_a_flood_has_its_faults() {
 fn the_page_of_a_watch_has_no_figure_of_our_own_client() {
     let mut run = run("127.0.0.1:7");
     run.samples.iter_mut().for_each(|sample| sample.is_echo = Some(false));
-    run.watch = Some(WatchSummary { connections_seen: 1, max_connections: 1, ..WatchSummary::new(2.0) });
+    run.ending = Some(Ending::Watch {
+        watch: WatchSummary { connections_seen: 1, max_connections: 1, ..WatchSummary::new(2.0) },
+    });
 
     let page = text(&run_page(&run).to_string());
 
@@ -95,7 +99,8 @@ fn names_from_a_recording_are_never_markup() {
     run.version = hostile.to_owned();
     run.machine.system = hostile.to_owned();
     run.machine.sysctls = [(hostile.to_owned(), hostile.to_owned())].into();
-    run.summary = Some(Summary { reason: Some(hostile.to_owned()), ..summary(hostile) });
+    run.ending =
+        Some(Ending::Flood { summary: Summary { reason: Some(hostile.to_owned()), ..summary(hostile) } });
 
     let pages = [run_page(&run).to_string(), compare_page((hostile, &run), (hostile, &run)).to_string()];
     for page in pages {

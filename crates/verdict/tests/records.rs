@@ -4,7 +4,7 @@
 #[path = "support/judged.rs"]
 mod judged;
 
-use echoctl_record::{Evidence, Machine, Point, Run, Sample, Verdict};
+use echoctl_record::{Ending, Evidence, Machine, Point, Run, Sample, Summary, Verdict};
 use echoctl_verdict::audit;
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ const AUDIT: &[u8] = include_bytes!("../../record/tests/v1/audit.json");
 fn an_audit_of_version_1_has_the_same_verdict_again() {
     let run = Run::read(AUDIT).unwrap();
 
-    assert_eq!(audit::judge(&run.evidence.unwrap()).verdict, Verdict::Unbounded);
+    assert_eq!(audit::judge(run.evidence().unwrap()).verdict, Verdict::Unbounded);
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn extreme_figures_never_cause_a_panic() {
             drain: None,
         };
         let mut run = Run::new("0.1.0", Vec::new(), 0, "127.0.0.1:7007".to_owned(), Machine::default());
-        run.evidence = Some(evidence);
+        run.ending = Some(Ending::Audit { summary: Summary::new(run.target.clone()), evidence });
 
         let mut bytes = Vec::new();
         run.write(&mut bytes).unwrap();

@@ -2,17 +2,19 @@
 //!
 //! A run without samples has sentences in place of its charts; one without a summary was interrupted, and the page says so.
 
-use echoctl_record::{Bytes, Integrity, Run, Sample, Seconds, SocketLimits, Summary, WatchSummary, count};
+use echoctl_record::{
+    Bytes, Ending, Integrity, Run, Sample, Seconds, SocketLimits, Summary, WatchSummary, count,
+};
 
 use crate::{Block, Chart, Page, Section, Table, charts, tables};
 
 /// The page of one run: charts, totals and the machine.
 pub fn run_page(run: &Run) -> Page {
     let samples = run.samples.as_slice();
-    let lead = match (&run.summary, &run.watch) {
-        (Some(summary), _) => lead(summary),
-        (None, Some(watch)) => watch_lead(watch),
-        (None, None) => "The run was interrupted: it has no summary.".to_owned(),
+    let lead = match &run.ending {
+        Some(Ending::Flood { summary } | Ending::Audit { summary, .. }) => lead(summary),
+        Some(Ending::Watch { watch }) => watch_lead(watch),
+        None => "The run was interrupted: it has no summary.".to_owned(),
     };
     let mut page = Page::new(format!("A run against {}", run.target), lead)
         .open(Block::Figures(figures(run)))
@@ -34,7 +36,7 @@ pub fn run_page(run: &Run) -> Page {
 /// The page of two runs on the same axes, each with its name.
 pub fn compare_page(first: (&str, &Run), second: (&str, &Run)) -> Page {
     let outcome = |(name, run): (&str, &Run)| {
-        let summary = run.summary.as_ref()?;
+        let summary = run.summary()?;
         let verdict = summary.verdict.map_or(String::new(), |verdict| format!("{verdict}, "));
         let memory =
             summary.server_memory_growth.map(|growth| format!("server memory grew by {}", Bytes(growth)));
@@ -105,7 +107,7 @@ fn sentence(text: &str) -> String {
 }
 
 fn figures(run: &Run) -> Vec<(String, String)> {
-    let summary = run.summary.as_ref();
+    let summary = run.summary();
     let figure = |value: String, what: &str| (value, what.to_owned());
     let sent = summary.map(|summary| summary.produced).or_else(|| {
         // What a watched server had been sent before is not known.

@@ -1,7 +1,7 @@
 //! The record of an audit: what `echoctl report` draws, with the evidence from which it can be judged again.
 
 use echoctl_audit::AuditOutcome;
-use echoctl_record::Run;
+use echoctl_record::{Ending, Run};
 
 use super::summary::Summary;
 use crate::output::recorder::new_run;
@@ -11,7 +11,7 @@ pub(super) fn record(summary: &Summary, attack: &AuditOutcome) -> Run {
     let mut run = new_run(summary.seconds as u64, summary.addr.to_string(), echoctl_observe::machine());
     let last = attack.samples.last().copied().unwrap_or_default();
     run.samples.clone_from(&attack.samples);
-    run.summary = Some(echoctl_record::Summary {
+    let totals = echoctl_record::Summary {
         seconds: summary.seconds,
         connections: summary.connections,
         produced: last.produced,
@@ -24,7 +24,7 @@ pub(super) fn record(summary: &Summary, attack: &AuditOutcome) -> Run {
         verdict: Some(summary.verdict),
         reason: Some(summary.reason.clone()),
         ..echoctl_record::Summary::new(summary.addr.to_string())
-    });
-    run.evidence = Some(attack.evidence.clone());
+    };
+    run.ending = Some(Ending::Audit { summary: totals, evidence: attack.evidence.clone() });
     run
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use echoctl_audit::{AuditConfig, AuditOutcome, BystanderStats};
-use echoctl_record::{SCHEMA_VERSION, Verdict};
+use echoctl_record::{SchemaVersion, Verdict};
 use echoctl_verdict::audit::{Figures, figures};
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::commands::advice;
 /// The result. Sizes are in bytes, times in seconds; absent means not visible here or not counted.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Summary {
-    pub(super) schema_version: u32,
+    pub(super) schema_version: SchemaVersion,
     pub(super) verdict: Verdict,
     pub(super) reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,7 +115,7 @@ impl Summary {
             Some(u64::try_from(all).unwrap_or(u64::MAX))
         };
         Summary {
-            schema_version: SCHEMA_VERSION,
+            schema_version: SchemaVersion,
             verdict: attack.judgement.verdict,
             reason: attack.judgement.reason.clone(),
             try_next: attack.judgement.advice.map(advice::text_for_audit),

@@ -4,7 +4,7 @@ use std::io;
 
 use echoctl_client::Reading;
 use echoctl_observe::MemoryShare;
-use echoctl_record::{Run, Seconds, Summary, Verdict};
+use echoctl_record::{Ending, Run, Seconds, Summary, Verdict};
 use echoctl_report::{path, wrap};
 use echoctl_trial::TrialOutcome;
 use echoctl_verdict::Judgement;
@@ -48,7 +48,7 @@ impl<'a> FloodResult<'a> {
     /// Adds the result to the recording.
     pub(super) fn complete(self, run: &mut Run) {
         run.samples = self.outcome.history.samples().copied().collect();
-        run.summary = Some(self.summary);
+        run.ending = Some(Ending::Flood { summary: self.summary });
     }
 
     /// Prints the result on stdout, and what was wrong on stderr.

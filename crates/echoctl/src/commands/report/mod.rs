@@ -82,7 +82,7 @@ fn draw(run: &Run, terminal: &Terminal) -> std::io::Result<()> {
     if let Some(table) = tables::ending(run) {
         terminal.table(&table)?;
     }
-    if let Some(reason) = run.summary.as_ref().and_then(|summary| summary.reason.as_ref()) {
+    if let Some(reason) = run.summary().and_then(|summary| summary.reason.as_ref()) {
         terminal.sentence(&format!("Reason for the verdict: {reason}."))?;
     }
     Ok(())

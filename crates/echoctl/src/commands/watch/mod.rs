@@ -148,7 +148,8 @@ impl Watch {
             text::print_summary(&watched)
         };
         // The files are written even if stdout is closed.
-        let written = self.recorder.finish(|run| run.watch = Some(watched));
+        let written =
+            self.recorder.finish(|run| run.ending = Some(echoctl_record::Ending::Watch { watch: watched }));
         ignore_broken_pipe(printed)?;
         written?;
         Ok(exit)

@@ -5,7 +5,8 @@ mod environment;
 use std::collections::HashMap;
 
 use echoctl_record::{
-    Bytes, Integrity, Queue, Queues, Run, Sample, Seconds, SocketLimits, Summary, WatchSummary, peak_during,
+    Bytes, Ending, Integrity, Queue, Queues, Run, Sample, Seconds, SocketLimits, Summary, WatchSummary,
+    peak_during,
 };
 
 pub use environment::environment;
@@ -44,14 +45,18 @@ pub fn path(sample: &Sample, limits: &SocketLimits) -> Table {
 
 /// Totals of a run, of a client or of a watch; `None` for one that was interrupted.
 pub fn ending(run: &Run) -> Option<Table> {
-    let of_client = |summary: &Summary| client_table(summary, inside_server(run));
-    run.summary.as_ref().map(of_client).or_else(|| Some(watch_table(&run.target, run.watch.as_ref()?)))
+    Some(match run.ending.as_ref()? {
+        Ending::Flood { summary } | Ending::Audit { summary, .. } => {
+            client_table(summary, inside_server(run))
+        }
+        Ending::Watch { watch } => watch_table(&run.target, watch),
+    })
 }
 
 /// The most bytes inside the server, and whether that is the maximum of the time in which the client did not read; a run without
 /// such a time has that of the whole run. `None` where it is not known, as with a server that need not echo.
 pub fn inside_server(run: &Run) -> Option<(u64, bool)> {
-    let summary = run.summary.as_ref()?.inside_server?;
+    let summary = run.summary()?.inside_server?;
     if !charts::is_echo(&run.samples) {
         return None;
     }
@@ -244,7 +249,8 @@ mod tests {
         };
         let mut run = Run::new("", vec![], 0, "x".to_owned(), Machine::default());
         run.samples = (0..70).map(sample).collect();
-        run.summary = Some(Summary { inside_server: Some(1 << 20), ..Summary::new("x".to_owned()) });
+        let summary = Summary { inside_server: Some(1 << 20), ..Summary::new("x".to_owned()) };
+        run.ending = Some(Ending::Flood { summary });
 
         assert_eq!(inside_server(&run), Some((64, true)));
         let (page, table) = (crate::run_page(&run).to_string(), ending(&run).unwrap().to_text());

@@ -1,0 +1,45 @@
+//! How a run ended: what a recording has beside its samples, depending on the command that made it.
+
+use serde::Serialize;
+
+use crate::{Evidence, Summary, WatchSummary};
+
+/// What was known at the end of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Ending {
+    /// Of a client.
+    Flood {
+        /// Totals and verdict.
+        summary: Summary,
+    },
+    /// Of a run that watched a live server instead of being its client.
+    Watch {
+        /// Totals.
+        watch: WatchSummary,
+    },
+    /// Of an attack.
+    Audit {
+        /// Totals and verdict; replies were not checked.
+        summary: Summary,
+        /// What the verdict is derived from.
+        evidence: Evidence,
+    },
+}
+
+impl Ending {
+    /// The ending that has these parts, which are separate in a file. `Err` if no command writes them together.
+    pub(crate) fn of_parts(
+        summary: Option<Summary>,
+        watch: Option<WatchSummary>,
+        evidence: Option<Evidence>,
+    ) -> Result<Option<Ending>, &'static str> {
+        Ok(Some(match (summary, watch, evidence) {
+            (None, None, None) => return Ok(None),
+            (Some(summary), None, None) => Ending::Flood { summary },
+            (None, Some(watch), None) => Ending::Watch { watch },
+            (Some(summary), None, Some(evidence)) => Ending::Audit { summary, evidence },
+            _ => return Err("its summary, watch and evidence do not belong together"),
+        }))
+    }
+}
