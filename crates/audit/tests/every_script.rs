@@ -4,7 +4,7 @@
 
 mod support;
 
-use support::script::{check_json, check_toml};
+use support::script::{check_escapes, check_json, check_toml};
 
 fn check_seeds(target: &str, check: fn(&[u8])) {
     let folder = format!("{}/../../fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
@@ -30,4 +30,9 @@ fn corrupt_toml_scripts_keep_the_promises() {
 #[test]
 fn corrupt_json_scripts_keep_the_promises() {
     check_seeds("script_json", check_json);
+}
+
+#[test]
+fn corrupt_escapes_keep_the_promises() {
+    check_seeds("escapes", check_escapes);
 }

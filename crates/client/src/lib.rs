@@ -30,6 +30,8 @@ mod connect;
 mod conversation;
 mod error;
 mod flood;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 mod payload;
 mod ping;
 

@@ -6,6 +6,7 @@ mod schema;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+#[cfg(target_os = "linux")]
 use std::process::Stdio;
 
 use echoctl_record::{Run, Summary};

@@ -8,8 +8,8 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use echoctl_testkit::{echo, signal};
-use peer::{closed_addr, echoctl, server, text, wait_until_it_catches_interrupts};
+use echoctl_testkit::echo;
+use peer::{closed_addr, echoctl, server, text};
 use serde_json::Value;
 
 /// Whether `value` has exactly the fields and types of `schema`.
@@ -154,6 +154,9 @@ fn a_silent_server_leads_to_a_hint_about_framing() {
 fn an_interrupt_ends_it_with_a_summary_and_exit_code_130() {
     use std::process::{Command, Stdio};
     use std::sync::mpsc;
+
+    use echoctl_testkit::signal;
+    use peer::wait_until_it_catches_interrupts;
 
     let (came, connection) = mpsc::channel();
     let addr = server(move |stream| {

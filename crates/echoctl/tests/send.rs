@@ -8,8 +8,9 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
+use echoctl_testkit::echo;
 #[cfg(target_os = "linux")]
-use echoctl_testkit::{echo, eventually, sleeps};
+use echoctl_testkit::{eventually, sleeps};
 use peer::{closed_addr, echoctl, server, text};
 
 #[test]

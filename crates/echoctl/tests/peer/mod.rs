@@ -34,7 +34,6 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 
 /// Waits until a process handles Ctrl-C, by its mask of caught signals, if the system shows it. Before that, a signal kills
 /// the process.
-#[cfg(unix)]
 pub(crate) fn wait_until_it_catches_interrupts(pid: u32) {
     if cfg!(target_os = "linux") {
         eventually("it handles SIGINT", || catches_interrupts(pid));

@@ -8,7 +8,6 @@ use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, PipeWriter, Read};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{ProcessTree, start_thread};
@@ -216,7 +215,7 @@ impl Supervisor {
             if running.is_empty() {
                 return;
             }
-            thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(Duration::from_millis(1));
             running.into_iter().for_each(sys::reap);
         }
         let names = self.tree.members().map(|process| format!("{} (pid {})", process.name(), process.pid()));
