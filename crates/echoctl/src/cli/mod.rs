@@ -7,7 +7,7 @@ mod usage_error;
 use std::ffi::OsString;
 use std::{env, process};
 
-use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub(crate) use called::called;
 
@@ -72,13 +72,12 @@ impl Cli {
     pub(crate) fn from_arguments() -> Result<Cli, Failure> {
         // Help and errors follow it too, and they are printed instead of the parsed command line.
         output::choose(colour_choice(env::args_os()));
-        let parsed = Cli::complete_command(called()).try_get_matches().and_then(|matches| {
-            let cli = Cli::from_arg_matches(&matches)?;
-            Ok((cli, is_plain(&matches)))
-        });
+        let parsed = Cli::complete_command(called())
+            .try_get_matches()
+            .and_then(|matches| Cli::from_arg_matches(&matches));
         let error = match parsed {
-            Ok((cli, is_plain)) => {
-                output::choose(if is_plain { ColourChoice::Never } else { cli.color });
+            Ok(cli) => {
+                output::choose(cli.color);
                 return Ok(cli);
             }
             Err(error) => error,
@@ -128,12 +127,6 @@ impl Cli {
             Command::Supervise(args) => supervise::run(&args),
         }
     }
-}
-
-/// Whether the command has `--plain`, which means no colours for every command.
-fn is_plain(matches: &ArgMatches) -> bool {
-    let is_set = |command: &ArgMatches| command.try_get_one::<bool>("plain").ok().flatten() == Some(&true);
-    matches.subcommand().is_some_and(|(_, command)| is_set(command))
 }
 
 /// The value of `--color` in these arguments, before they are parsed.

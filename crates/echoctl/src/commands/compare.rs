@@ -7,6 +7,7 @@ use echoctl_report::{charts, compare_page, tables};
 use crate::commands::report::terminal::Terminal;
 use crate::commands::report::{FOOTER, source};
 use crate::exit::{Exit, Outcome};
+use crate::output;
 use crate::output::file::OutputFile;
 
 /// Draw two recordings on one time axis
@@ -38,6 +39,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
+    output::set_plain(args.plain);
     let page = args.output.as_deref();
     for (name, file) in [("A", &args.first), ("B", &args.second)] {
         OutputFile::refuse_same(&[(name, Some(source::path(file))), ("--output", page)])?;
@@ -52,7 +54,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         file.save(&page.to_string())
     });
     if is_drawn {
-        let terminal = Terminal::new(args.plain);
+        let terminal = Terminal::new();
         for chart in charts::compare((&first, &one.samples), (&second, &other.samples)) {
             terminal.chart(&chart)?;
         }

@@ -1,7 +1,7 @@
-//! Whether to use colours: `--color`, and under `auto` the environment and the stream.
+//! How text looks: `--plain`, and colours by `--color` or, under `auto`, by the environment and the stream.
 
 use std::io::{self, IsTerminal};
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 
 use clap::ValueEnum;
 use echoctl_report::terminal::Colour;
@@ -22,6 +22,19 @@ pub(crate) enum ColourChoice {
 /// Sets the choice for everything that is printed from now on.
 pub(crate) fn choose(choice: ColourChoice) {
     CHOICE.store(choice as u8, Relaxed);
+}
+
+/// With `--plain`: no live view and no colours from now on, and only ASCII on stdout.
+pub(crate) fn set_plain(is_plain: bool) {
+    IS_PLAIN.store(is_plain, Relaxed);
+    if is_plain {
+        choose(ColourChoice::Never);
+    }
+}
+
+/// Whether stdout gets ASCII only.
+pub(crate) fn is_plain() -> bool {
+    IS_PLAIN.load(Relaxed)
 }
 
 /// The colours of text on stdout.
@@ -75,6 +88,9 @@ fn colour_of(choice: ColourChoice, is_terminal: bool, variable: impl Fn(&str) ->
 
 /// The [`ColourChoice`], as its number: one for the process, read wherever text is printed.
 static CHOICE: AtomicU8 = AtomicU8::new(ColourChoice::Auto as u8);
+
+/// Whether `--plain` was given.
+static IS_PLAIN: AtomicBool = AtomicBool::new(false);
 
 #[cfg(test)]
 mod tests {

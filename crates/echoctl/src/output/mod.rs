@@ -20,9 +20,10 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use echoctl_record::{printable, printable_lines};
+use echoctl_report::plain;
 use serde::Serialize;
 
-pub(crate) use colour::{ColourChoice, choose, colour, live_colour};
+pub(crate) use colour::{ColourChoice, choose, colour, is_plain, live_colour, set_plain};
 use colour::{is_dumb, stderr_colour, variable};
 pub(crate) use data::Data;
 use outlet::Outlet;
@@ -77,9 +78,10 @@ pub(crate) fn print(text: impl fmt::Display) -> io::Result<()> {
     print_styled(&text.to_string().into())
 }
 
-/// Writes styled text to stdout, as [`print()`] does.
+/// Writes styled text to stdout, as [`print()`] does; with `--plain` in ASCII.
 pub(crate) fn print_styled(text: &Styled) -> io::Result<()> {
-    STDOUT.write(|_| Ok(line(text.print(colour()), 0)))
+    let text = text.print(colour());
+    STDOUT.write(|_| Ok(line(if is_plain() { plain::text(&text) } else { text }, 0)))
 }
 
 /// Ignores a reader that has gone, so that the exit code reports the result: `echoctl audit … | head -3` must not look like
@@ -215,7 +217,7 @@ fn is_zero(number: &u64) -> bool {
 
 /// Whether stderr is a terminal on which lines can be redrawn.
 pub(crate) fn is_live() -> bool {
-    io::stderr().is_terminal() && !is_dumb(&variable("TERM"))
+    io::stderr().is_terminal() && !is_dumb(&variable("TERM")) && !is_plain()
 }
 
 /// Text wrapped at spaces; continuation lines are indented by two blanks.

@@ -7,7 +7,9 @@ use std::fmt;
 
 use echoctl_record::printable_lines;
 use echoctl_report::terminal::{self, Colour};
-use echoctl_report::{Chart, Ink};
+use echoctl_report::{Chart, Ink, plain};
+
+use super::colour::is_plain;
 
 /// Pieces of text, each with a style.
 #[derive(Debug, Clone, Default)]
@@ -46,8 +48,11 @@ impl Styled {
     }
 
     /// A chart in at most `width` columns and `height` rows. `colour` must be the one used for printing: without colours, the
-    /// lines have marks.
+    /// lines have marks. With `--plain` it is in ASCII.
     pub(crate) fn chart(chart: &Chart, width: usize, height: usize, colour: Colour) -> Styled {
+        if is_plain() {
+            return plain::draw(chart, width, height).into();
+        }
         let runs = terminal::runs(chart, width, height, colour);
         Styled {
             parts: runs.into_iter().map(|(ink, text)| (ink.map_or(Style::Plain, Style::Ink), text)).collect(),

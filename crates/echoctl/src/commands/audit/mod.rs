@@ -22,7 +22,7 @@ use echoctl_observe::Process;
 use echoctl_record::{Bytes, Class, Sample, Verdict};
 
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output::{Data, ignore_broken_pipe, json_line, offer_json, print_styled};
+use crate::output::{self, Data, ignore_broken_pipe, json_line, offer_json, print_styled};
 use crate::terminal::interrupt;
 use crate::terminal::progress::Progress;
 pub(crate) use args::Args;
@@ -31,6 +31,7 @@ use server::Server;
 use summary::{Names, Summary};
 
 pub(crate) fn run(args: &Args) -> Outcome {
+    output::set_plain(args.plain);
     // Whatever is wrong with the options is reported before anything is started.
     let script = args.stimulus.chosen(&server::host_before_start(args))?.script;
     if args.show_script {
@@ -55,7 +56,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let printed = if args.json {
         json_line("summary", &summary)
     } else {
-        print_styled(&text::text(&summary, &attack, &output, args.plain))
+        print_styled(&text::text(&summary, &attack, &output))
     };
     // Both are attempted, even if the first fails.
     let written = files.write(&summary, &attack, args.expect);
@@ -66,7 +67,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
 
 /// Attacks, and prints progress: samples as JSON, or one line on a terminal.
 fn attack(config: &AuditConfig, args: &Args, stop: &AtomicBool) -> Result<AuditOutcome, Error> {
-    let progress = Progress::new(!args.json && !args.plain);
+    let progress = Progress::new(!args.json);
     let mut first = None;
     let mut watched = |sample: &Sample| {
         if args.json {

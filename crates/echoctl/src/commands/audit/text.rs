@@ -12,10 +12,10 @@ use super::remedies::remedies;
 use super::summary::Summary;
 use crate::cli::called;
 use crate::output::Styled;
-use crate::output::{colour, terminal_size};
+use crate::output::{self, colour, terminal_size};
 
 /// The result for a terminal or a log. `output` is what the server printed last.
-pub(super) fn text(summary: &Summary, attack: &AuditOutcome, output: &str, is_plain: bool) -> Styled {
+pub(super) fn text(summary: &Summary, attack: &AuditOutcome, output: &str) -> Styled {
     let (columns, _) = terminal_size();
     let columns = columns.clamp(LEAST_COLUMNS, MOST_COLUMNS);
     let mut text =
@@ -28,7 +28,7 @@ pub(super) fn text(summary: &Summary, attack: &AuditOutcome, output: &str, is_pl
     let mut styled = Styled::from(text);
     if attack.sees_memory {
         let chart = charts::memory(&attack.samples);
-        let drawn = if std::io::stdout().is_terminal() && !is_plain {
+        let drawn = if std::io::stdout().is_terminal() && !output::is_plain() {
             Styled::chart(&chart, columns, 12, colour())
         } else {
             plain::draw(&chart, columns.min(PLAIN_COLUMNS), 12).into()

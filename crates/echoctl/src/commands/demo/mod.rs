@@ -126,6 +126,7 @@ impl Page {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
+    output::set_plain(args.plain);
     let page = args.page()?;
     let plan = args.plan()?;
     let guess = introduce(&args, &plan)?;
@@ -152,7 +153,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let (path, written) = page.write(&outcome);
     output::ignore_broken_pipe(match args.json {
         true => output::json_line("summary", &JsonSummary::of(&outcome, path.as_deref())),
-        false => result::print(&outcome, guess, path.as_deref(), args.plain),
+        false => result::print(&outcome, guess, path.as_deref()),
     })?;
     check_written_after_result([written])?;
     Ok(if outcome.problems().is_empty() { Exit::Done } else { Exit::Failed })
@@ -185,7 +186,7 @@ impl View {
     fn new(args: &Args, plan: Plan) -> View {
         if args.json {
             View::Json
-        } else if output::is_live() && !args.plain {
+        } else if output::is_live() {
             View::Live(Box::new(Live::new(plan)))
         } else {
             View::Lines { first: None, next: 0.0 }

@@ -4,7 +4,6 @@ use std::io;
 use std::path::Path;
 
 use echoctl_lab::demo::{self, Outcome, story};
-use echoctl_report::plain;
 use echoctl_report::wrap;
 
 use crate::cli::called;
@@ -13,26 +12,19 @@ use crate::output;
 use crate::output::Styled;
 
 /// Prints the result as text to stdout. After a live view, its last frame with the chart is still on the screen.
-pub(super) fn print(
-    outcome: &Outcome,
-    guess: Option<char>,
-    page: Option<&Path>,
-    is_plain: bool,
-) -> io::Result<()> {
+pub(super) fn print(outcome: &Outcome, guess: Option<char>, page: Option<&Path>) -> io::Result<()> {
     let (columns, _) = output::terminal_size();
     let width = columns.clamp(60, 100) - 1;
-    let text = |text: String| output::print(if is_plain { plain::text(&text) } else { text });
-    let paragraph = |words: &str| text(format!("{}\n", wrap(words, width).join("\n")));
+    let paragraph = |words: &str| output::print(format_args!("{}\n", wrap(words, width).join("\n")));
 
     let chart = demo::memory_chart(&outcome.plan, &outcome.off.samples, &outcome.on.samples);
-    if is_plain {
-        output::print(plain::draw(&chart, width, CHART_ROWS))?;
-    } else if !output::is_live() {
+    // A live view has drawn it.
+    if !output::is_live() {
         output::print_styled(&Styled::chart(&chart, width, CHART_ROWS, output::colour()))?;
     }
     let table = demo::where_the_bytes_were(outcome);
     let caption = wrap(&format!("{}:", table.caption), width).join("\n");
-    text(format!("\n{caption}\n\n{}", table.to_text()))?;
+    output::print(format_args!("\n{caption}\n\n{}", table.to_text()))?;
     for explanation in story::explanation(outcome) {
         paragraph(&explanation)?;
     }
@@ -43,16 +35,16 @@ pub(super) fn print(
     if let Some(guess) = guess {
         paragraph(&story::feedback(guess, outcome))?;
     }
-    text("Try next:".to_owned())?;
+    output::print("Try next:")?;
     for (command, what) in story::NEXT {
         let command = renamed(command, called());
         // In one column as long as both fit.
         let line = format!("  {command:<36}  {what}");
         let fits = command.chars().count() <= 36 && line.chars().count() <= width;
-        text(if fits { line } else { format!("  {command}\n      {what}") })?;
+        output::print(if fits { line } else { format!("  {command}\n      {what}") })?;
     }
     if let Some(page) = page {
-        text(format!("\nThe same as a page, with all figures: {}", page.display()))?;
+        output::print(format_args!("\nThe same as a page, with all figures: {}", page.display()))?;
     }
     Ok(())
 }

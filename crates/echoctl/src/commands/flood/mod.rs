@@ -24,10 +24,11 @@ use target::Target;
 use crate::consent::attempted;
 use crate::exit::{Exit, Outcome};
 use crate::output::recorder::Recorder;
-use crate::output::{ignore_broken_pipe, note};
+use crate::output::{self, ignore_broken_pipe, note};
 use crate::terminal::interrupt;
 
 pub(crate) fn run(args: Args) -> Outcome {
+    output::set_plain(args.plain);
     let target = args.consent.find(&args.server.addr)?;
     let given = args.pid.map(Target::of_pid).transpose()?;
     // One thread to write and one to read. More would take processor time from a server on this host.

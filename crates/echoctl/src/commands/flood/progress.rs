@@ -46,7 +46,7 @@ impl ProgressView {
     pub(super) fn new(args: &Args, config: &Config, server: &str, growth_limit: u64) -> ProgressView {
         if args.json {
             ProgressView::Json
-        } else if is_live() && !args.plain {
+        } else if is_live() {
             ProgressView::Live(Box::new(Live {
                 screen: Screen::new(),
                 view: PathView::default(),

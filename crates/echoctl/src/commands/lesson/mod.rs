@@ -22,7 +22,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::output::file::{OutputFile, check_written_after_result};
 use crate::output::{self, ignore_broken_pipe, json_line, note, print, terminal_size};
 use crate::terminal::prompt::{self, is_interactive};
-use transcript::{Style, Transcript};
+use transcript::{Format, Transcript};
 
 /// Learn socket programming: short experiments on your own machine
 ///
@@ -86,12 +86,8 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    fn style(&self) -> Style {
-        match (self.json, self.plain) {
-            (true, _) => Style::Silent,
-            (false, true) => Style::Plain,
-            (false, false) => Style::Rich,
-        }
+    fn format(&self) -> Format {
+        if self.json { Format::Json } else { Format::Text }
     }
 }
 
@@ -120,6 +116,7 @@ struct Listening {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
+    output::set_plain(args.plain);
     if let Some(name) = &args.candidate {
         lessons::serve_candidate(name, |addr| json_line("listening", &Listening { addr }))?;
         return Ok(Exit::Done);
@@ -148,7 +145,7 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
     let predicted = args.predict.as_deref().map(|answer| letter(lesson, answer)).transpose()?;
     let asks = predicted.is_none() && !args.yes && is_interactive();
     // A reader who has predicted beforehand still wants to read at leisure.
-    let transcript = Transcript::new(args.style(), !args.yes && is_interactive());
+    let transcript = Transcript::new(args.format(), !args.yes && is_interactive());
     transcript.question(lesson, &setting)?;
     if args.json && asks {
         note(transcript.question_text(lesson));

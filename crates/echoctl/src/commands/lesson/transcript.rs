@@ -8,8 +8,6 @@ use std::io::{self, BufRead, IsTerminal};
 
 use echoctl_lab::kit::{Finding, Lesson, Setting};
 use echoctl_lab::lessons;
-use echoctl_report::terminal::Colour;
-use echoctl_report::{Chart, plain};
 use echoctl_report::{wrap, wrap_code};
 
 use crate::cli::called;
@@ -19,7 +17,7 @@ use crate::output::{colour, ignore_broken_pipe, print_styled, prompt, terminal_s
 
 /// Prints a lesson part by part.
 pub(crate) struct Transcript {
-    style: Style,
+    format: Format,
     columns: usize,
     /// Lines of the screen of an interactive reader.
     rows: Option<usize>,
@@ -27,22 +25,24 @@ pub(crate) struct Transcript {
     shown: Cell<usize>,
 }
 
-/// How a transcript is printed.
+/// How a lesson is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Style {
-    /// Not at all: the output is JSON.
-    Silent,
-    /// In ASCII, without colour.
-    Plain,
-    /// With signs and colours as the terminal has them.
-    Rich,
+pub(crate) enum Format {
+    Text,
+    /// The result as JSON, and no transcript.
+    Json,
 }
 
 impl Transcript {
     /// A transcript that pauses for its reader if `is_interactive`.
-    pub(crate) fn new(style: Style, is_interactive: bool) -> Transcript {
-        let pauses = is_interactive && style != Style::Silent && io::stdout().is_terminal();
-        Transcript { style, columns: columns(), rows: pauses.then(|| terminal_size().1), shown: Cell::new(0) }
+    pub(crate) fn new(format: Format, is_interactive: bool) -> Transcript {
+        let pauses = is_interactive && format == Format::Text && io::stdout().is_terminal();
+        Transcript {
+            format,
+            columns: columns(),
+            rows: pauses.then(|| terminal_size().1),
+            shown: Cell::new(0),
+        }
     }
 
     /// Prints the name, the idea, and the question with its choices.
@@ -92,7 +92,9 @@ impl Transcript {
         let answer = self.answer(lesson, finding, prediction);
         // In one piece with the answer: a pause for two more lines would only disturb.
         let shown = match &finding.chart {
-            Some(chart) => self.chart(chart).then(format!("\n{answer}\n")),
+            Some(chart) => {
+                Styled::chart(chart, self.columns, CHART_ROWS, colour()).then(format!("\n{answer}\n"))
+            }
             None => format!("{answer}\n").into(),
         };
         self.say(shown)
@@ -147,13 +149,10 @@ impl Transcript {
     }
 
     fn say(&self, text: impl Into<Styled>) -> io::Result<()> {
-        if self.style == Style::Silent {
+        if self.format == Format::Json {
             return Ok(());
         }
-        let text = match self.style {
-            Style::Plain => plain::text(&text.into().print(Colour::None)).into(),
-            _ => text.into(),
-        };
+        let text = text.into();
         if !text.is_empty() {
             self.make_room(text.rows(), "more")?;
         }
@@ -182,13 +181,6 @@ impl Transcript {
             (_, None) => "The measurement matches none of the answers.".to_owned(),
         };
         self.paragraph(&text, "")
-    }
-
-    fn chart(&self, chart: &Chart) -> Styled {
-        match self.style {
-            Style::Plain => plain::draw(chart, self.columns, CHART_ROWS).into(),
-            _ => Styled::chart(chart, self.columns, CHART_ROWS, colour()),
-        }
     }
 
     /// Code, wrapped only for a terminal: elsewhere it must stay as it is.

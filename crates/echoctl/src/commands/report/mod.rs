@@ -12,6 +12,7 @@ use echoctl_record::Run;
 use echoctl_report::{Chart, charts, csv, run_page, svg, tables};
 
 use crate::exit::{Exit, Outcome};
+use crate::output;
 use crate::output::file::{OutputFile, check_written};
 use terminal::Terminal;
 
@@ -49,6 +50,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
+    output::set_plain(args.plain);
     let (page, numbers, drawing) = (args.output.as_deref(), args.csv.as_deref(), args.svg.as_deref());
     OutputFile::refuse_same(&[
         ("FILE", Some(source::path(&args.file))),
@@ -66,7 +68,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let numbers = numbers.map(|file| file.save(&csv::samples(&run.samples)));
     let drawing = drawing.map(|file| file.save(&svg::sheet(&visible(&run), svg::Size::WIDE)));
     if nothing_asked || args.plain {
-        draw(&run, &Terminal::new(args.plain))?;
+        draw(&run, &Terminal::new())?;
     }
     check_written([page, numbers, drawing].into_iter().flatten())?;
     Ok(Exit::Done)

@@ -108,7 +108,7 @@ pub(crate) struct Args {
     ///
     /// At most 1024.
     #[arg(long, value_parser = number::<u16>(1..=Config::MOST_WORKERS as u64), value_name = "N", help_heading = "I/O", hide_short_help = true)]
-    workers: Option<u16>,
+    pub(super) workers: Option<u16>,
 
     /// Send buffer size, SO_SNDBUF [default: sized by the kernel]
     ///
@@ -140,15 +140,15 @@ pub(crate) struct Args {
     ///
     /// On stdout: listening, stats, closed, and a summary at the end.
     #[arg(short = 'J', long, help_heading = "Output")]
-    json: bool,
+    pub(super) json: bool,
 
     /// Plain ASCII lines: no live view, no colour
     #[arg(long, help_heading = "Output", hide_short_help = true)]
-    plain: bool,
+    pub(super) plain: bool,
 
     /// Exit when stdin is closed, so that the server does not outlive its parent
     #[arg(long, hide = true)]
-    until_stdin_ends: bool,
+    pub(super) until_stdin_ends: bool,
 }
 
 /// Backpressure policies, each with the most memory that it buffers.
@@ -195,7 +195,7 @@ impl Args {
     /// # Errors
     /// Exit 2 if an option has no effect with the others.
     pub(crate) fn config(&self, memory: MemoryShare) -> Result<Config, Failure> {
-        self.refuse_options_without_effect().map_err(Failure::usage)?;
+        self.refuse_options_without_effect()?;
         Ok(Config {
             addr: self.addr,
             framing: self.framing,
@@ -222,22 +222,9 @@ impl Args {
         self.memory_limit.map_or_else(MemoryShare::own, MemoryShare::fixed)
     }
 
-    /// Number of runtime threads, if given.
-    pub(crate) fn workers(&self) -> Option<usize> {
-        self.workers.map(usize::from)
-    }
-
-    pub(crate) fn json(&self) -> bool {
-        self.json
-    }
-
-    pub(crate) fn until_stdin_ends(&self) -> bool {
-        self.until_stdin_ends
-    }
-
     /// Whether the status line is redrawn in place.
     pub(crate) fn is_live(&self) -> bool {
-        !self.json && !self.plain && crate::output::is_live()
+        !self.json && crate::output::is_live()
     }
 
     fn policy(&self) -> Policy {
@@ -264,32 +251,29 @@ impl Args {
     }
 
     /// An option without effect is probably a mistake, so it is rejected.
-    fn refuse_options_without_effect(&self) -> Result<(), String> {
-        let policy = self.policy().name();
-        if self.queue_limit.is_some() && matches!(self.backpressure, Backpressure::Await | Backpressure::Off)
-        {
-            return Err(format!(
-                "--queue-limit has no effect with --backpressure {policy}\n\
-                 hint: it needs --backpressure bounded, watermark, drop, disconnect or budget"
-            ));
+    fn refuse_options_without_effect(&self) -> Result<(), Failure> {
+        use Backpressure::{Await, Disconnect, Off, Watermark};
+        let policy = ("backpressure", self.policy().name());
+        let queues = "bounded, watermark, drop, disconnect or budget";
+        let without_effect = [
+            (
+                "queue-limit",
+                self.queue_limit.is_some(),
+                !matches!(self.backpressure, Await | Off),
+                policy,
+                queues,
+            ),
+            ("resume-at", self.resume_at.is_some(), self.backpressure == Watermark, policy, "watermark"),
+            ("grace", self.grace.is_some(), self.backpressure == Disconnect, policy, "disconnect"),
+            ("workers", self.workers.is_some(), self.io == IoMode::Tasks, ("io", self.io().name()), "tasks"),
+        ];
+        match without_effect.into_iter().find(|(_, is_given, has_effect, ..)| *is_given && !has_effect) {
+            Some((option, _, _, (other, value), needed)) => {
+                Err(Failure::usage(format_args!("--{option} has no effect with --{other} {value}"))
+                    .hint(format_args!("it needs --{other} {needed}")))
+            }
+            None => Ok(()),
         }
-        if self.resume_at.is_some() && self.backpressure != Backpressure::Watermark {
-            return Err(format!(
-                "--resume-at has no effect with --backpressure {policy}\nhint: it needs --backpressure watermark"
-            ));
-        }
-        if self.grace.is_some() && self.backpressure != Backpressure::Disconnect {
-            return Err(format!(
-                "--grace has no effect with --backpressure {policy}\nhint: it needs --backpressure disconnect"
-            ));
-        }
-        if self.workers.is_some() && self.io != IoMode::Tasks {
-            return Err(format!(
-                "--workers has no effect with --io {}\nhint: it needs --io tasks",
-                self.io()
-            ));
-        }
-        Ok(())
     }
 }
 
@@ -326,26 +310,22 @@ fn described<V: ValueEnum>(title: &str, note: &str, default: V) -> String {
 /// Parses the size of a kernel buffer.
 fn kernel_buffer(text: &str) -> Result<u64, String> {
     let most = Config::LARGEST_KERNEL_BUFFER as u64;
-    positive_size(text).and_then(|size| {
-        if size <= most { Ok(size) } else { Err(format!("must be at most {}", Bytes(most))) }
-    })
+    at_most(positive_size(text)?, most, || Bytes(most).to_string())
 }
 
 /// Parses a rate that a connection can reach.
 fn min_rate(text: &str) -> Result<u64, String> {
-    rate(text).and_then(|rate| match rate <= MinRate::HIGHEST {
-        true => Ok(rate),
-        false => Err(format!("must be at most {} per second", Bytes(MinRate::HIGHEST))),
-    })
+    at_most(rate(text)?, MinRate::HIGHEST, || format!("{} per second", Bytes(MinRate::HIGHEST)))
 }
 
 /// Parses a timeout that the server's clock can measure.
 fn timeout(text: &str) -> Result<Duration, String> {
     let most = Config::LONGEST_TIMEOUT;
-    positive_duration(text).and_then(|time| match time <= most {
-        true => Ok(time),
-        false => Err(format!("must be at most {}d", most.as_secs() / 86_400)),
-    })
+    at_most(positive_duration(text)?, most, || format!("{}d", most.as_secs() / 86_400))
+}
+
+fn at_most<T: PartialOrd>(value: T, most: T, name: impl FnOnce() -> String) -> Result<T, String> {
+    if value <= most { Ok(value) } else { Err(format!("must be at most {}", name())) }
 }
 
 /// A size that exceeds the address space cannot be reached either.

@@ -14,6 +14,7 @@ use echoctl_server::{Error, Server, Setting, runtime};
 use tokio::sync::oneshot;
 
 use crate::exit::{Exit, Failure, Outcome};
+use crate::output;
 use crate::terminal::interrupt::{self, interrupted};
 
 pub(crate) use args::Args;
@@ -21,17 +22,18 @@ use printer::Printer;
 
 /// Serves until Ctrl-C or SIGTERM (or until stdin is closed, for a child of the demo), then prints the totals.
 pub(crate) fn run(args: Args) -> Outcome {
+    output::set_plain(args.plain);
     let memory = args.memory();
     let config = args.config(memory)?;
     // If it cannot be raised, the server accepts fewer connections and reports when it runs out of file descriptors.
     let _ = raise_descriptor_limit();
 
-    let runtime = runtime(args.workers()).map_err(failure)?;
+    let runtime = runtime(args.workers.map(usize::from)).map_err(failure)?;
     let server = Server::bind(config).map_err(failure)?;
     let drain = server.config().drain;
     let printer = Arc::new(Printer::new(&args, server.config().clone(), memory));
     let events = Arc::clone(&printer);
-    let stdin = args.until_stdin_ends().then(read_stdin).transpose()?;
+    let stdin = args.until_stdin_ends.then(read_stdin).transpose()?;
     let stdin_ended = async {
         match stdin {
             // Nothing is ever sent. The channel closes when the thread exits.

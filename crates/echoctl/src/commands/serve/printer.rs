@@ -37,7 +37,7 @@ enum Style {
 impl Printer {
     pub(super) fn new(args: &Args, config: Config, memory: MemoryShare) -> Printer {
         let style = match args.is_live() {
-            _ if args.json() => Style::Json,
+            _ if args.json => Style::Json,
             true => Style::Live,
             false => Style::Lines,
         };

@@ -18,7 +18,9 @@ use echoctl_record::{Sample, WatchSummary};
 use crate::address;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::recorder::Recorder;
-use crate::output::{ignore_broken_pipe, is_live, json_line, note, offer_json, offer_line, terminal_size};
+use crate::output::{
+    self, ignore_broken_pipe, is_live, json_line, note, offer_json, offer_line, terminal_size,
+};
 use crate::terminal::interrupt;
 use crate::terminal::screen::Screen;
 pub(crate) use args::Args;
@@ -30,6 +32,7 @@ use text::WatchText;
 use totals::Totals;
 
 pub(crate) fn run(args: Args) -> Outcome {
+    output::set_plain(args.plain);
     // Each process of the server needs three open files. Where the limit cannot be raised, fewer processes are visible.
     let _ = raise_descriptor_limit();
     let target =
@@ -50,7 +53,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let view = if args.json {
         json_line("watching", &WatchingEvent { addr: &target.addrs, pid: target.pids.first().copied() })?;
         View::Json { top: args.top as usize }
-    } else if is_live() && !args.plain {
+    } else if is_live() {
         View::Live(Screen::new())
     } else {
         note(format_args!("watching {}", target.title()));
