@@ -64,6 +64,19 @@ pub(crate) fn since() -> Option<Instant> {
 /// Requests an exit as a signal does, for another reason: the end of stdin.
 pub(crate) fn request_exit() {
     request();
+    notify();
+}
+
+/// Calls `stop` on a thread of its own when an exit is requested.
+///
+/// # Errors
+/// If the system refuses a thread.
+pub(crate) fn on_request(stop: impl FnOnce() + Send + 'static) -> Result<(), echoctl_observe::Error> {
+    start_thread("stop", move || {
+        while !wait(Duration::MAX) {}
+        stop();
+    })?;
+    Ok(())
 }
 
 /// Sets up the process: signals have their default action, and a panic restores the cursor.

@@ -87,41 +87,23 @@ impl Args {
         Ok(fitting)
     }
 
-    /// The file of the page, unless there is to be none. It is tested before the run. If a file given with --report cannot be
-    /// written, that is an error; if the default file cannot, the demo runs without a page.
-    fn page(&self) -> anyhow::Result<Page> {
-        let path = match &self.report {
-            _ if self.no_report => return Ok(Page { path: None, file: Ok(None) }),
-            Some(path) => path.as_path(),
-            None => Path::new(DEFAULT_PAGE),
-        };
-        let file = OutputFile::new(path).map(Some);
-        if let Err(error) = &file {
-            let hint = "hint: choose another file with --report, or none with --no-report";
-            if self.report.is_some() {
-                bail!("{error:#}\n{hint}");
-            }
-            output::warning(format_args!("{error:#}: the demo runs without its page\n{hint}"));
-        }
-        Ok(Page { path: Some(path.to_owned()), file })
+    /// Where the page goes, unless there is to be none.
+    fn page_path(&self) -> Option<&Path> {
+        let path = self.report.as_deref().unwrap_or(Path::new(DEFAULT_PAGE));
+        (!self.no_report).then_some(path)
     }
-}
 
-/// Where the page goes.
-struct Page {
-    path: Option<PathBuf>,
-    /// An error for a page that cannot be written; `None` if there is to be none.
-    file: anyhow::Result<Option<OutputFile>>,
-}
-
-impl Page {
-    /// Writes the page. Returns its path if it was written, and the error if it could not be.
-    fn write(self, outcome: &demo::Outcome) -> (Option<PathBuf>, anyhow::Result<()>) {
-        let written = self.file.and_then(|file| match file {
-            Some(file) => file.write(|to| to.write_all(demo::page(outcome, called()).as_bytes())).map(drop),
-            None => Ok(()),
-        });
-        (self.path.filter(|_| written.is_ok()), written)
+    /// Checks before the run that the page can be written. If a file given with --report cannot be written, that is an error; if
+    /// the default file cannot, the demo runs without a page, and the error is returned for its end.
+    fn page(&self) -> anyhow::Result<anyhow::Result<Option<OutputFile>>> {
+        let file = self.page_path().map(OutputFile::new).transpose();
+        let Err(error) = &file else { return Ok(file) };
+        let hint = "hint: choose another file with --report, or none with --no-report";
+        if self.report.is_some() {
+            bail!("{error:#}\n{hint}");
+        }
+        output::warning(format_args!("{error:#}: the demo runs without its page\n{hint}"));
+        Ok(file)
     }
 }
 
@@ -150,10 +132,15 @@ pub(crate) fn run(args: Args) -> Outcome {
         return Ok(Exit::Interrupted);
     };
 
-    let (path, written) = page.write(&outcome);
+    let written = page.and_then(|file| {
+        let write =
+            |file: OutputFile| file.write(|to| to.write_all(demo::page(&outcome, called()).as_bytes()));
+        file.map(write).transpose()
+    });
+    let path = args.page_path().filter(|_| written.is_ok());
     output::ignore_broken_pipe(match args.json {
-        true => output::json_line("summary", &JsonSummary::of(&outcome, path.as_deref())),
-        false => result::print(&outcome, guess, path.as_deref()),
+        true => output::json_line("summary", &JsonSummary::of(&outcome, path)),
+        false => result::print(&outcome, guess, path),
     })?;
     check_written_after_result([written])?;
     Ok(if outcome.problems().is_empty() { Exit::Done } else { Exit::Failed })

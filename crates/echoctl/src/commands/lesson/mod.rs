@@ -4,7 +4,6 @@
 //! what to try next. Lessons are data from `echoctl_lab`; all printing is here.
 
 mod course;
-mod page;
 mod transcript;
 
 use std::io::{self, IsTerminal};
@@ -13,7 +12,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::builder::PossibleValuesParser;
-use echoctl_lab::kit::{Finding, Lesson, LessonError, Setting};
+use echoctl_lab::kit::{self, Finding, Lesson, LessonError, Setting};
 use echoctl_lab::lessons;
 use echoctl_report::wrap_code;
 use serde::Serialize;
@@ -178,7 +177,8 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
     };
     let printed = print_result(&transcript, lesson, &finding, &submission, args.json);
     // The page is written even if printing failed.
-    let written = file.map(|file| file.save(&page::page(lesson, &finding, &submission).to_string()));
+    let written = file
+        .map(|file| file.save(&kit::page(lesson, &finding, args.name.as_deref(), prediction).to_string()));
     printed?;
     check_written_after_result(written)?;
     Ok((if submission.holds { Exit::Done } else { Exit::Failed }, Some(submission)))

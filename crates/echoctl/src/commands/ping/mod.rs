@@ -7,15 +7,13 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use echoctl_client::{Ping, PingConfig, PingFault};
-use echoctl_observe::start_thread;
 use echoctl_proto::Framing;
-use tokio::sync::oneshot;
 
 use crate::address::ServerAddress;
 use crate::consent::{Consent, ECHO_HINT, attempted};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{ignore_broken_pipe, json_line, print};
-use crate::terminal::interrupt::{self, interrupted};
+use crate::terminal::interrupt;
 use crate::values;
 use result::Summary;
 
@@ -91,27 +89,12 @@ pub(crate) fn run(args: Args) -> Outcome {
     let (config, ping) = opened.connection;
     interrupt::catch_signals(Duration::ZERO);
     let stopper = ping.stop_handle();
-    let (ended, mut end) = oneshot::channel();
-    start_thread("ping", move || {
-        // It fails only if the receiver is dropped.
-        let _ = ended.send(ping.run());
-    })?;
-
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (outcome, is_interrupted) = runtime.block_on(async {
-        tokio::select! {
-            outcome = &mut end => (outcome, false),
-            () = interrupted() => {
-                stopper.stop();
-                (end.await, true)
-            }
-        }
-    });
-    let outcome = outcome.map_err(|_| anyhow!("the thread of the ping panicked"))?;
+    interrupt::on_request(move || stopper.stop())?;
+    let outcome = ping.run();
 
     let summary = Summary::new(&config, &outcome);
     ignore_broken_pipe(if args.json { json_line("summary", &summary) } else { print(&summary) })?;
-    if is_interrupted {
+    if interrupt::since().is_some() {
         return Ok(Exit::Interrupted);
     }
     if let Some(fault) = outcome.faults.into_iter().next() {

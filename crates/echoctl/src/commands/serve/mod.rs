@@ -5,13 +5,12 @@ mod json;
 mod printer;
 mod text;
 
-use std::io::{self, Read};
+use std::io;
 use std::sync::Arc;
 
 use anyhow::anyhow;
 use echoctl_observe::{raise_descriptor_limit, start_thread};
 use echoctl_server::{Error, Server, Setting, runtime};
-use tokio::sync::oneshot;
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output;
@@ -33,49 +32,30 @@ pub(crate) fn run(args: Args) -> Outcome {
     let drain = server.config().drain;
     let printer = Arc::new(Printer::new(&args, server.config().clone(), memory));
     let events = Arc::clone(&printer);
-    let stdin = args.until_stdin_ends.then(read_stdin).transpose()?;
-    let stdin_ended = async {
-        match stdin {
-            // Nothing is ever sent. The channel closes when the thread exits.
-            Some(end) => drop(end.await),
-            None => std::future::pending().await,
-        }
-    };
 
     // Before the server reports that it listens.
     interrupt::catch_signals(drain);
-    let shutdown = async {
-        tokio::select! {
-            () = interrupted() => {}
-            () = stdin_ended => interrupt::request_exit(),
-        }
-    };
-    let totals = runtime.block_on(server.serve(move |event| events.print(&event), shutdown));
+    if args.until_stdin_ends {
+        exit_when_stdin_ends()?;
+    }
+    let totals = runtime.block_on(server.serve(move |event| events.print(&event), interrupted()));
     // Tasks that did not finish in time are not awaited again.
     runtime.shutdown_background();
     printer.finish(&totals.map_err(failure)?)?;
     Ok(Exit::Done)
 }
 
-/// Reads stdin, and closes the channel at its end. It takes a thread, because not every system can poll stdin.
+/// Requests an exit when stdin is closed. It takes a thread, because not every system can poll stdin.
 ///
 /// # Errors
 /// If the system refuses a thread.
-fn read_stdin() -> Result<oneshot::Receiver<()>, echoctl_observe::Error> {
-    let (sender, ended) = oneshot::channel::<()>();
-    start_thread("stdin", move || {
-        let _closed_on_return = sender;
-        let mut stdin = io::stdin().lock();
-        let mut buffer = [0; 1024];
-        loop {
-            match stdin.read(&mut buffer) {
-                Ok(0) => return,
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => return,
-                _ => {}
-            }
-        }
+fn exit_when_stdin_ends() -> Result<(), echoctl_observe::Error> {
+    start_thread("stdin", || {
+        // An error ends stdin too.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        interrupt::request_exit();
     })?;
-    Ok(ended)
+    Ok(())
 }
 
 /// The failure with what to do about it, in terms of the command line.

@@ -1,17 +1,16 @@
-//! Writes a lesson as one HTML page, for handing in.
+//! The HTML page of a lesson, for handing in.
 
-use echoctl_lab::kit::{Finding, Lesson};
 use echoctl_report::{Block, Page, Section, Table};
 
-use super::Submission;
+use super::{Finding, Lesson};
 
-/// The lesson with its question, prediction, evidence, explanation and checks.
-pub(super) fn page(lesson: &Lesson, finding: &Finding, submission: &Submission) -> Page {
+/// The page of a lesson that a learner of this name has taken: question, prediction, evidence, explanation and checks.
+pub fn page(lesson: &Lesson, finding: &Finding, name: Option<&str>, prediction: Option<char>) -> Page {
     let mut page = Page::new(format!("Lesson: {}", lesson.name), lesson.idea);
-    if let Some(name) = &submission.name {
+    if let Some(name) = name {
         page = page.open(Block::Paragraph(format!("Submitted by {name}.")));
     }
-    page.section(question(lesson, submission))
+    page.section(question(lesson, prediction, finding.measured))
         .section(evidence(finding))
         .section(explanation(finding))
         .section(checks(finding))
@@ -19,8 +18,8 @@ pub(super) fn page(lesson: &Lesson, finding: &Finding, submission: &Submission) 
         .footer(format!("Made by echoctl {}: echoctl lesson {}", env!("CARGO_PKG_VERSION"), lesson.name))
 }
 
-fn question(lesson: &Lesson, submission: &Submission) -> Section {
-    let mark = |letter| match (submission.prediction == Some(letter), submission.measured == Some(letter)) {
+fn question(lesson: &Lesson, prediction: Option<char>, measured: Option<char>) -> Section {
+    let mark = |letter| match (prediction == Some(letter), measured == Some(letter)) {
         (true, true) => "predicted and measured",
         (true, false) => "predicted",
         (false, true) => "measured",
