@@ -1,10 +1,10 @@
 //! Files written at the end of a run: the recording for programs (`--record`) and the page for people (`--report`).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use echoctl_record::{Machine, Run, Sample, decimate};
-use echoctl_report::run_page;
+use echoctl_report::{Page, run_page};
 
 use crate::commands::report::FOOTER;
 use crate::exit::Failure;
@@ -13,7 +13,7 @@ use crate::output::file::{OutputFile, check_written_after_result};
 /// Files to write at the end of a run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RecordArgs {
-    /// Write all samples to FILE, for `report` and `compare`
+    /// Write the run to FILE, for `report` and `compare`
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     record: Option<PathBuf>,
 
@@ -22,31 +22,56 @@ pub(crate) struct RecordArgs {
     report: Option<PathBuf>,
 }
 
+impl RecordArgs {
+    /// Checks that the files can be written. `other` is an option of the command that names another file.
+    ///
+    /// # Errors
+    /// If a file cannot be written; exit 2 if two are the same.
+    pub(crate) fn open(&self, other: (&str, Option<&Path>)) -> Result<RunFiles, Failure> {
+        let (record, report) = (self.record.as_deref(), self.report.as_deref());
+        OutputFile::refuse_same(&[other, ("--record", record), ("--report", report)])?;
+        let file = |path: Option<&Path>| path.map(OutputFile::new).transpose();
+        Ok(RunFiles { record: file(record)?, report: file(report)? })
+    }
+}
+
+/// The files of [`RecordArgs`].
+pub(crate) struct RunFiles {
+    record: Option<OutputFile>,
+    report: Option<OutputFile>,
+}
+
+impl RunFiles {
+    /// Writes both; if one cannot be written, the other one is written all the same.
+    pub(crate) fn save(
+        self,
+        run: &Run,
+        page: impl FnOnce() -> Page,
+    ) -> impl Iterator<Item = anyhow::Result<()>> {
+        let record = self.record.map(|file| file.save_run(run));
+        let report = self.report.map(|file| file.save(&page().to_string()));
+        [record, report].into_iter().flatten()
+    }
+}
+
 /// Collects the samples of a run if a file is to be written.
 pub(crate) struct Recorder {
     run: Run,
-    record: Option<OutputFile>,
-    report: Option<OutputFile>,
+    files: RunFiles,
 }
 
 impl Recorder {
     /// Recorder of a run against `target`.
     ///
     /// # Errors
-    /// If a file cannot be written, or if both are the same.
+    /// Those of [`RecordArgs::open`].
     pub(crate) fn new(args: &RecordArgs, target: String, machine: Machine) -> Result<Recorder, Failure> {
-        let named = [("--record", args.record.as_deref()), ("--report", args.report.as_deref())];
-        OutputFile::refuse_same(&named)?;
-        Ok(Recorder {
-            run: new_run(0, target, machine),
-            record: args.record.as_deref().map(OutputFile::new).transpose()?,
-            report: args.report.as_deref().map(OutputFile::new).transpose()?,
-        })
+        Ok(Recorder { run: new_run(0, target, machine), files: args.open(("", None))? })
     }
 
     /// Adds one sample.
     pub(crate) fn add(&mut self, sample: Sample) {
-        if self.record.is_none() && self.report.is_none() {
+        if self.files.record.is_none() && self.files.report.is_none() {
             return;
         }
         self.run.samples.push(sample);
@@ -60,10 +85,8 @@ impl Recorder {
     /// If a file cannot be written; the other one is written all the same.
     pub(crate) fn finish(mut self, complete: impl FnOnce(&mut Run)) -> anyhow::Result<()> {
         complete(&mut self.run);
-        let record = self.record.take().map(|file| file.save_run(&self.run));
-        let report =
-            self.report.take().map(|file| file.save(&run_page(&self.run).footer(FOOTER).to_string()));
-        check_written_after_result([record, report].into_iter().flatten())
+        let run = &self.run;
+        check_written_after_result(self.files.save(run, || run_page(run).footer(FOOTER)))
     }
 }
 

@@ -12,6 +12,7 @@ use echoctl_record::Verdict;
 use super::stimulus::StimulusArgs;
 use crate::address;
 use crate::consent::Consent;
+use crate::output::recorder::RecordArgs;
 use crate::values;
 
 /// Test whether a client that does not read can exhaust a TCP server
@@ -114,13 +115,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) junit: Option<PathBuf>,
 
-    /// Write a self-contained HTML report
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub(super) report: Option<PathBuf>,
-
-    /// Write the run to FILE, for `report` and `compare`
-    #[arg(long, value_name = "FILE", hide_short_help = true, help_heading = "Output")]
-    pub(super) record: Option<PathBuf>,
+    #[command(flatten, next_help_heading = "Output")]
+    pub(super) recording: RecordArgs,
 
     #[command(flatten)]
     pub(super) consent: Consent,

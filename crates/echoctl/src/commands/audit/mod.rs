@@ -4,7 +4,6 @@ mod args;
 mod evidence;
 mod failure;
 mod junit;
-mod output_files;
 mod page;
 mod record;
 mod remedies;
@@ -22,11 +21,14 @@ use echoctl_observe::Process;
 use echoctl_record::{Bytes, Class, Sample, Verdict};
 
 use crate::exit::{Exit, Failure, Outcome};
+use crate::output::file::{OutputFile, check_written_after_result};
 use crate::output::{self, Data, ignore_broken_pipe, json_line, offer_json, print_styled};
 use crate::terminal::interrupt;
 use crate::terminal::progress::Progress;
 pub(crate) use args::Args;
-use output_files::OutputFiles;
+use junit::junit;
+use page::page;
+use record::record;
 use server::Server;
 use summary::{Names, Summary};
 
@@ -41,7 +43,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
     if let Some(pid) = args.pid {
         Process::open(pid).map_err(|error| Failure::usage(format_args!("--pid: {error}")))?;
     }
-    let files = OutputFiles::new(args.junit.as_deref(), args.report.as_deref(), args.record.as_deref())?;
+    let files = args.recording.open(("--junit", args.junit.as_deref()))?;
+    let junit_file = args.junit.as_deref().map(OutputFile::new).transpose()?;
     interrupt::catch_signals(STOPPING);
     let server = Server::start_or_find(args, interrupt::flag())?;
     let stimulus = args.stimulus.chosen(server.host())?;
@@ -59,7 +62,10 @@ pub(crate) fn run(args: &Args) -> Outcome {
         print_styled(&text::text(&summary, &attack, &output))
     };
     // Both are attempted, even if the first fails.
-    let written = files.write(&summary, &attack, args.expect);
+    let run = record(&summary, &attack);
+    let junit = junit_file.map(|file| file.save(&junit(&summary, args.expect)));
+    let written = junit.into_iter().chain(files.save(&run, || page(&summary, &attack, &run)));
+    let written = check_written_after_result(written);
     ignore_broken_pipe(printed)?;
     written?;
     Ok(exit(summary.verdict, args.expect))
