@@ -204,30 +204,27 @@ pub(crate) fn attempted<T>(connected: Result<T, Error>) -> Result<io::Result<T>,
 
 /// Exit 4: no address of `name` could be connected to, for these reasons. If a loopback port is free, with a hint.
 fn unreachable(name: &str, tried: &[FailedAttempt], others: &[(SocketAddr, String)]) -> Failure {
-    let mut reasons: Vec<(SocketAddr, String)> =
-        tried.iter().map(|tried| (tried.addr, tried.reason())).collect();
-    reasons.extend(others.iter().cloned());
-    let port = name.strip_prefix(':').unwrap_or(name);
-    let target = match port.parse::<u16>() {
+    let tried_reasons = tried.iter().map(|tried| (tried.addr, tried.reason()));
+    let reasons: Vec<(SocketAddr, String)> = tried_reasons.chain(others.iter().cloned()).collect();
+    let target = match name.strip_prefix(':').unwrap_or(name).parse::<u16>() {
         Ok(port) => format!("port {port}"),
         Err(_) => name.to_owned(),
     };
-    let message = match reasons.as_slice() {
+    let list = |item: fn(&(SocketAddr, String)) -> String, separator| {
+        reasons.iter().map(item).collect::<Vec<_>>().join(separator)
+    };
+    let why = match reasons.as_slice() {
         // The address is not repeated.
-        [(addr, reason)] if addr.to_string() == name => format!("cannot connect to {name}: {reason}"),
+        [(addr, reason)] if addr.to_string() == name => reason.clone(),
         [(at, first), rest @ ..]
             if !rest.is_empty()
                 && rest.iter().all(|(addr, reason)| reason == first && addr.port() == at.port()) =>
         {
-            let hosts: Vec<String> = reasons.iter().map(|(addr, _)| host(*addr)).collect();
-            format!("cannot connect to {target}: {first} ({})", hosts.join(" and "))
+            format!("{first} ({})", list(|(addr, _)| host(*addr), " and "))
         }
-        _ => {
-            let reasons: Vec<String> =
-                reasons.iter().map(|(addr, reason)| format!("{addr}: {reason}")).collect();
-            format!("cannot connect to {target}: {}", reasons.join("; "))
-        }
+        _ => list(|(addr, reason)| format!("{addr}: {reason}"), "; "),
     };
+    let message = format!("cannot connect to {target}: {why}");
     let failure = Failure::new(Exit::Unreachable, anyhow!(message));
     let is_free = |tried: &&FailedAttempt| {
         tried.error.kind() == io::ErrorKind::ConnectionRefused && tried.addr.ip().is_loopback()

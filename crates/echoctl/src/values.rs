@@ -45,24 +45,12 @@ pub(crate) fn framing() -> impl TypedValueParser<Value = Framing> {
 /// # Errors
 /// If the text is not a size, or the size exceeds [`MAX_BYTES`].
 pub(crate) fn size(text: &str) -> Result<u64, String> {
-    let (number, unit) = split(text);
-    let factor = bytes_in(unit).filter(|_| is_number(number)).ok_or_else(|| {
-        // A number with an exponent (1e30) may be a size that is too large.
-        let bound = if number.is_empty() { String::new() } else { format!(", at most {MAX_BYTES} bytes") };
-        format!("not a size: expected bytes, or a number with a unit such as 64KiB or 1.5MiB{bound}")
-    })?;
-    scaled(number, factor)
-        .filter(|&bytes| bytes <= u128::from(MAX_BYTES))
-        .map(|bytes| bytes as u64)
-        .ok_or_else(|| format!("too large: at most {MAX_BYTES} bytes, one less than 8EiB"))
+    bytes(text, "not a size: expected bytes, or a number with a unit such as 64KiB or 1.5MiB", "")
 }
 
 /// Parses a size of at least 1 byte.
 pub(crate) fn positive_size(text: &str) -> Result<u64, String> {
-    match size(text)? {
-        0 => Err("must be at least 1 byte".to_owned()),
-        bytes => Ok(bytes),
-    }
+    at_least_1(size(text)?, "")
 }
 
 /// A size as a default in the help: `1MiB`.
@@ -81,16 +69,26 @@ pub(crate) fn time_text(time: Duration) -> String {
 /// If the text is not a rate, or the rate is 0 or exceeds [`MAX_BYTES`] per second.
 pub(crate) fn rate(text: &str) -> Result<u64, String> {
     let text = text.trim();
-    positive_size(text.strip_suffix("/s").unwrap_or(text)).map_err(|error| {
-        if error.starts_with("not a size") {
-            error.replace(
-                "not a size: expected bytes, or a number with a unit such as 64KiB or 1.5MiB",
-                "not a rate: expected bytes per second, such as 64MiB or 64MiB/s",
-            )
-        } else {
-            format!("{error} per second")
-        }
-    })
+    let expected = "not a rate: expected bytes per second, such as 64MiB or 64MiB/s";
+    at_least_1(bytes(text.strip_suffix("/s").unwrap_or(text), expected, " per second")?, " per second")
+}
+
+/// Parses a number of bytes. Errors say what is expected, and `per` what the bound is for.
+fn bytes(text: &str, expected: &str, per: &str) -> Result<u64, String> {
+    let (number, unit) = split(text);
+    let factor = bytes_in(unit).filter(|_| is_number(number)).ok_or_else(|| {
+        // A number with an exponent (1e30) may be a size that is too large.
+        let bound = if number.is_empty() { String::new() } else { format!(", at most {MAX_BYTES} bytes") };
+        format!("{expected}{bound}")
+    })?;
+    scaled(number, factor)
+        .filter(|&bytes| bytes <= u128::from(MAX_BYTES))
+        .map(|bytes| bytes as u64)
+        .ok_or_else(|| format!("too large: at most {MAX_BYTES} bytes, one less than 8EiB{per}"))
+}
+
+fn at_least_1(bytes: u64, per: &str) -> Result<u64, String> {
+    if bytes > 0 { Ok(bytes) } else { Err(format!("must be at least 1 byte{per}")) }
 }
 
 /// Parses a time: `250ms`, `3s`, `1.5h`, `1m 30s`. A bare number is in seconds.

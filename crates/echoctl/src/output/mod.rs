@@ -19,7 +19,7 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use echoctl_record::{printable, printable_lines};
+use echoctl_record::{count, printable, printable_lines};
 use echoctl_report::plain;
 use serde::Serialize;
 
@@ -144,9 +144,14 @@ pub(crate) fn flush_notes() {
     }
 }
 
-/// Number of messages on stderr that its reader has missed.
-pub(crate) fn missed_notes() -> u64 {
-    STDERR.missed()
+/// What follows the totals if the reader of stderr has missed messages; empty if it has not.
+pub(crate) fn missed_notes() -> String {
+    match STDERR.missed() {
+        0 => String::new(),
+        missed => {
+            format!(" ({} not printed, because the output was not read in time)", count(missed, "line"))
+        }
+    }
 }
 
 /// Writes a picture to the terminal behind stderr, made after all earlier text is written, and waits until it is written.

@@ -17,10 +17,15 @@ use crate::output::{self, CLEAR_LINE};
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
-    /// The line. Hidden if `is_wanted` is false or stderr is not a terminal that can be redrawn.
-    pub(crate) fn new(is_wanted: bool) -> Progress {
-        if !is_wanted || !output::is_live() {
-            return Progress(ProgressBar::hidden());
+    /// No line.
+    pub(crate) fn hidden() -> Progress {
+        Progress(ProgressBar::hidden())
+    }
+
+    /// The line, unless stderr is not a terminal that can be redrawn.
+    pub(crate) fn new() -> Progress {
+        if !output::is_live() {
+            return Progress::hidden();
         }
         let target = ProgressDrawTarget::term_like_with_hz(Box::<Line>::default(), REDRAWS_PER_SECOND);
         let style = ProgressStyle::with_template("{elapsed} {wide_msg}");

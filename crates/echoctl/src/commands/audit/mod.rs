@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
 
 /// Attacks, and prints progress: samples as JSON, or one line on a terminal.
 fn attack(config: &AuditConfig, args: &Args, stop: &AtomicBool) -> Result<AuditOutcome, Error> {
-    let progress = Progress::new(!args.json);
+    let progress = if args.json { Progress::hidden() } else { Progress::new() };
     let mut first = None;
     let mut watched = |sample: &Sample| {
         if args.json {

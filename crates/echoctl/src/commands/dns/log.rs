@@ -95,10 +95,7 @@ impl Log {
             Format::Json => json_line("summary", &Summary { schema_version: SCHEMA_VERSION, udp, tcp }),
             Format::Text => {
                 output::flush_notes();
-                let missed = match output::missed_notes() {
-                    0 => String::new(),
-                    missed => format!(" ({missed} not shown: the reader was too slow)"),
-                };
+                let missed = output::missed_notes();
                 output::print(format_args!("messages received: {udp} over UDP, {tcp} over TCP{missed}"))
             }
         })

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::builder::PossibleValuesParser;
-use echoctl_lab::kit::{self, Finding, Lesson, LessonError, Setting};
+use echoctl_lab::kit::{self, Lesson, LessonError, Setting};
 use echoctl_lab::lessons;
 use echoctl_report::wrap_code;
 use serde::Serialize;
@@ -21,7 +21,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::output::file::{OutputFile, check_written_after_result};
 use crate::output::{self, ignore_broken_pipe, json_line, note, print, terminal_size};
 use crate::terminal::prompt::{self, is_interactive};
-use transcript::{Format, Transcript};
+use transcript::{Format, Reader, Transcript};
 
 /// Learn socket programming: short experiments on your own machine
 ///
@@ -142,9 +142,10 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
     };
     let file = args.report.as_deref().map(OutputFile::new).transpose()?;
     let predicted = args.predict.as_deref().map(|answer| letter(lesson, answer)).transpose()?;
-    let asks = predicted.is_none() && !args.yes && is_interactive();
     // A reader who has predicted beforehand still wants to read at leisure.
-    let transcript = Transcript::new(args.format(), !args.yes && is_interactive());
+    let reader = if args.yes || !is_interactive() { Reader::Absent } else { Reader::Interactive };
+    let asks = predicted.is_none() && reader == Reader::Interactive;
+    let transcript = Transcript::new(args.format(), reader);
     transcript.question(lesson, &setting)?;
     if args.json && asks {
         note(transcript.question_text(lesson));
@@ -175,28 +176,16 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
         claims: finding.claims.clone(),
         seconds: started.elapsed().as_secs_f64(),
     };
-    let printed = print_result(&transcript, lesson, &finding, &submission, args.json);
+    let printed = transcript.result(lesson, &finding, prediction).and_then(|()| match args.json {
+        true => ignore_broken_pipe(json_line("summary", &submission)),
+        false => Ok(()),
+    });
     // The page is written even if printing failed.
     let written = file
         .map(|file| file.save(&kit::page(lesson, &finding, args.name.as_deref(), prediction).to_string()));
     printed?;
     check_written_after_result(written)?;
     Ok((if submission.holds { Exit::Done } else { Exit::Failed }, Some(submission)))
-}
-
-/// Prints the result of an experiment.
-fn print_result(
-    transcript: &Transcript,
-    lesson: &Lesson,
-    finding: &Finding,
-    submission: &Submission,
-    json: bool,
-) -> io::Result<()> {
-    transcript.evidence(lesson, finding, submission.prediction)?;
-    // The explanation would scroll the evidence up the screen.
-    transcript.pause("what it shows")?;
-    transcript.explanation(lesson, finding)?;
-    if json { ignore_broken_pipe(json_line("summary", submission)) } else { Ok(()) }
 }
 
 /// The choice that `--predict` names.

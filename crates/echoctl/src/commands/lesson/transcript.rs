@@ -33,10 +33,18 @@ pub(crate) enum Format {
     Json,
 }
 
+/// The reader of a transcript.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// A user at a terminal, who can be asked.
+    Interactive,
+    Absent,
+}
+
 impl Transcript {
-    /// A transcript that pauses for its reader if `is_interactive`.
-    pub(crate) fn new(format: Format, is_interactive: bool) -> Transcript {
-        let pauses = is_interactive && format == Format::Text && io::stdout().is_terminal();
+    /// A transcript that pauses for an interactive reader.
+    pub(crate) fn new(format: Format, reader: Reader) -> Transcript {
+        let pauses = reader == Reader::Interactive && format == Format::Text && io::stdout().is_terminal();
         Transcript {
             format,
             columns: columns(),
@@ -78,13 +86,21 @@ impl Transcript {
         }
     }
 
-    /// Prints the evidence and the answer to the question.
-    pub(crate) fn evidence(
+    /// Prints the result of the experiment: evidence, answer, explanation and checks.
+    pub(crate) fn result(
         &self,
         lesson: &Lesson,
         finding: &Finding,
         prediction: Option<char>,
     ) -> io::Result<()> {
+        self.evidence(lesson, finding, prediction)?;
+        // The explanation would scroll the evidence up the screen.
+        self.pause("what it shows")?;
+        self.explanation(lesson, finding)
+    }
+
+    /// Prints the evidence and the answer to the question.
+    fn evidence(&self, lesson: &Lesson, finding: &Finding, prediction: Option<char>) -> io::Result<()> {
         self.heading("Measured on this machine, just now")?;
         for table in &finding.tables {
             self.say(format!("{}\n", indented(&table.fit(self.columns - 2))))?;
@@ -101,7 +117,7 @@ impl Transcript {
     }
 
     /// Prints the explanation, the claims, and what to try next.
-    pub(crate) fn explanation(&self, lesson: &Lesson, finding: &Finding) -> io::Result<()> {
+    fn explanation(&self, lesson: &Lesson, finding: &Finding) -> io::Result<()> {
         self.heading("What it shows")?;
         if finding.holds() {
             for paragraph in &finding.explanation {
@@ -126,7 +142,7 @@ impl Transcript {
     }
 
     /// Waits for Enter if the reader is interactive. `what` names the next part.
-    pub(crate) fn pause(&self, what: &str) -> io::Result<()> {
+    fn pause(&self, what: &str) -> io::Result<()> {
         if self.rows.is_none() {
             return Ok(());
         }

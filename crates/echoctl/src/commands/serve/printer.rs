@@ -64,7 +64,7 @@ impl Printer {
             Style::Json => json_line("summary", &SummaryEvent::of(totals)),
             Style::Lines | Style::Live => {
                 output::flush_notes();
-                output::print(closing_sentence(totals, output::missed_notes()))
+                output::print(format_args!("{}{}", closing_sentence(totals), output::missed_notes()))
             }
         })
     }

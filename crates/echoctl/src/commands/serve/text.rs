@@ -74,8 +74,8 @@ pub(super) fn sentence(event: &Event) -> Option<String> {
     }
 }
 
-/// The totals. `missed` is the number of lines that were not printed.
-pub(super) fn closing_sentence(stats: &Stats, missed: u64) -> String {
+/// The totals.
+pub(super) fn closing_sentence(stats: &Stats) -> String {
     let mut text = format!(
         "served {}: {} read, {} written",
         count(stats.accepted, "connection"),
@@ -84,10 +84,6 @@ pub(super) fn closing_sentence(stats: &Stats, missed: u64) -> String {
     );
     if stats.totals.dropped_frames > 0 {
         text += &format!(", {} dropped", count(stats.totals.dropped_frames, "frame"));
-    }
-    if missed > 0 {
-        text +=
-            &format!(" ({} not printed, because the output was not read in time)", count(missed, "event"));
     }
     text
 }
