@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use echoctl_observe::{SamplingInterval, SamplingSchedule};
 use echoctl_record::{Disconnect, Evidence, Point, Sample, StopReason, decimate};
 use echoctl_verdict::{Judgement, audit};
 
@@ -94,8 +95,8 @@ pub(super) struct AttackDriver<'a, S> {
 pub(super) struct Settings {
     /// Bytes per second.
     pub(super) rate: u64,
-    /// Time between two samples.
-    pub(super) interval: Duration,
+    /// When samples are taken.
+    pub(super) interval: SamplingInterval,
     /// Whether the slow reader gets back what it sends.
     pub(super) is_echo: bool,
 }
@@ -133,17 +134,16 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
 
     /// Sends without reading until the samples suffice.
     fn send_until_enough(&mut self) -> Result<(), Error> {
-        let interval = self.settings.interval;
         let mut bucket = TokenBucket::new(self.settings.rate, self.scene.now());
-        let (mut sampled, mut sampled_at_bytes) = (self.scene.now(), 0);
+        let mut schedule = SamplingSchedule::new(self.settings.interval);
+        // The first sample was taken before.
+        schedule.due(self.scene.now(), self.scene.produced());
         let mut allowance = audit::allowance(&self.evidence);
         loop {
             self.check_stop()?;
             let left = allowance.saturating_sub(self.scene.produced());
             let progress = self.scene.send(&mut bucket, left);
-            let (produced, now) = (self.scene.produced(), self.scene.now());
-            if now - sampled >= interval || produced - sampled_at_bytes >= POINT_BYTES {
-                (sampled, sampled_at_bytes) = (now, produced);
+            if schedule.due(self.scene.now(), self.scene.produced()).is_some() {
                 self.observe(progress == Progress::Blocked);
                 self.evidence.disconnect = self.scene.ended();
                 self.scene.pause_bystander(audit::is_stalled(&self.evidence));
@@ -156,13 +156,13 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
                 }
                 allowance = wanted;
             }
-            let until_sample = interval.saturating_sub(self.scene.now() - sampled);
+            let timeout = schedule.wait(self.scene.now());
             match progress {
                 Progress::Sent => {}
                 Progress::RateLimited => {
-                    self.scene.wait(Until::CanSend(progress), until_sample.min(Duration::from_millis(1)));
+                    self.scene.wait(Until::CanSend(progress), timeout.min(Duration::from_millis(1)));
                 }
-                Progress::Blocked | Progress::Done => self.scene.wait(Until::CanSend(progress), until_sample),
+                Progress::Blocked | Progress::Done => self.scene.wait(Until::CanSend(progress), timeout),
             }
         }
     }
@@ -242,9 +242,6 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
 /// Maximum number of stored samples: ten minutes of them, then every other one is dropped, so that memory stays bounded. Half
 /// the resolution is enough for a verdict that takes this long.
 const MOST_POINTS: usize = 12_000;
-
-/// Bytes after which a sample is taken in any case: a fast attack would have only five of them otherwise.
-const POINT_BYTES: u64 = 8 << 20;
 
 /// Growth of the server's memory that is tolerated during the drain.
 const MORE_WHILE_READING: u64 = 256 << 20;

@@ -26,7 +26,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use echoctl_observe::{KernelBuffering, MemoryShare, listener_at};
+use echoctl_observe::{KernelBuffering, MemoryShare, SamplingInterval, listener_at};
 use echoctl_record::{Evidence, Sample};
 use echoctl_trial::spawn::Listeners;
 use echoctl_verdict::{Judgement, audit};
@@ -152,8 +152,11 @@ impl AuditConfig {
     }
 
     fn settings(&self) -> Settings {
-        // A sample costs 10 µs per connection.
-        let interval = if self.connections > MANY { INTERVAL * 4 } else { INTERVAL };
+        let mut interval = SamplingInterval::default();
+        if self.connections > MANY {
+            // A sample costs 10 µs per connection.
+            interval.time *= 4;
+        }
         Settings { rate: self.rate, interval, is_echo: self.script.is_echo() }
     }
 
@@ -207,9 +210,6 @@ pub const DEFAULT_RATE: u64 = 128 << 20;
 
 /// Default of [`AuditConfig::max_duration`]: four times as long as a stall is watched.
 pub const DEFAULT_MAX_DURATION: Duration = Duration::from_secs(15);
-
-/// Time between two samples.
-const INTERVAL: Duration = Duration::from_millis(50);
 
 /// With more connections than this, a quarter as many samples are taken.
 const MANY: u32 = 100;

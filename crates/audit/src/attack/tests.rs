@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use echoctl_observe::SamplingInterval;
 use echoctl_record::{Disconnect, DisconnectKind, Evidence, Sample, StopReason, Verdict};
 use echoctl_verdict::audit::is_enough;
 use serde::Deserialize;
@@ -57,7 +58,11 @@ impl Replay {
             hidden_upstream: false,
             ..self.recorded.clone()
         };
-        let settings = Settings { rate: u64::MAX, interval: Duration::ZERO, is_echo: conditions.echo };
+        let settings = Settings {
+            rate: u64::MAX,
+            interval: SamplingInterval { time: Duration::ZERO, bytes: None },
+            is_echo: conditions.echo,
+        };
         let mut watched = Vec::new();
         let mut watch = |sample: &Sample| watched.push(*sample);
         let (judgement, evidence, samples) =

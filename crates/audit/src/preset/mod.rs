@@ -40,19 +40,25 @@ pub enum Preset {
 impl Preset {
     /// All presets.
     pub const ALL: [PresetInfo; 10] = [
-        PresetInfo::new("echo", Argument::None, "lines of 1 KiB, echoed"),
-        PresetInfo::new("raw", Argument::None, "bytes without framing, echoed"),
-        PresetInfo::new("u16", Argument::None, "frames with a 2-byte length, echoed"),
-        PresetInfo::new("http-get", Argument::Path, "one GET of a large body"),
-        PresetInfo::new("http-pipeline", Argument::Path, "pipelined GETs"),
-        PresetInfo::new("sse", Argument::Path, "one GET of a stream of server-sent events"),
-        PresetInfo::new("websocket", Argument::Path, "WebSocket messages, each echoed"),
-        PresetInfo::new("websocket-subscribe", Argument::Path, "WebSocket messages sent by a second client"),
-        PresetInfo::new("redis-get", Argument::Required("key"), "GETs of a large value"),
+        PresetInfo::new("echo", Argument::None, "lines of 1 KiB, echoed", |_| Preset::Echo),
+        PresetInfo::new("raw", Argument::None, "bytes without framing, echoed", |_| Preset::Raw),
+        PresetInfo::new("u16", Argument::None, "frames with a 2-byte length, echoed", |_| Preset::U16),
+        PresetInfo::new("http-get", Argument::Path, "one GET of a large body", Preset::HttpGet),
+        PresetInfo::new("http-pipeline", Argument::Path, "pipelined GETs", Preset::HttpPipeline),
+        PresetInfo::new("sse", Argument::Path, "one GET of a stream of server-sent events", Preset::Sse),
+        PresetInfo::new("websocket", Argument::Path, "WebSocket messages, each echoed", Preset::WebSocket),
+        PresetInfo::new(
+            "websocket-subscribe",
+            Argument::Path,
+            "WebSocket messages sent by a second client",
+            Preset::WebSocketSubscribe,
+        ),
+        PresetInfo::new("redis-get", Argument::Required("key"), "GETs of a large value", Preset::RedisGet),
         PresetInfo::new(
             "redis-subscribe",
             Argument::Required("channel"),
             "messages published by a second client",
+            Preset::RedisSubscribe,
         ),
     ];
 
@@ -115,19 +121,7 @@ impl FromStr for Preset {
         if argument.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(PresetError::NotAWord(name));
         }
-        let argument = argument.to_owned();
-        Ok(match name {
-            "echo" => Preset::Echo,
-            "raw" => Preset::Raw,
-            "u16" => Preset::U16,
-            "http-get" => Preset::HttpGet(argument),
-            "http-pipeline" => Preset::HttpPipeline(argument),
-            "sse" => Preset::Sse(argument),
-            "websocket" => Preset::WebSocket(argument),
-            "websocket-subscribe" => Preset::WebSocketSubscribe(argument),
-            "redis-get" => Preset::RedisGet(argument),
-            _ => Preset::RedisSubscribe(argument),
-        })
+        Ok((info.make)(argument.to_owned()))
     }
 }
 
@@ -142,7 +136,7 @@ impl fmt::Display for Preset {
 }
 
 /// What there is to know about a preset before it is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct PresetInfo {
     /// Its name.
     pub name: &'static str,
@@ -150,11 +144,18 @@ pub struct PresetInfo {
     pub argument: Argument,
     /// What it sends, as a noun phrase.
     pub about: &'static str,
+    /// Makes it with its argument.
+    make: fn(String) -> Preset,
 }
 
 impl PresetInfo {
-    const fn new(name: &'static str, argument: Argument, about: &'static str) -> PresetInfo {
-        PresetInfo { name, argument, about }
+    const fn new(
+        name: &'static str,
+        argument: Argument,
+        about: &'static str,
+        make: fn(String) -> Preset,
+    ) -> PresetInfo {
+        PresetInfo { name, argument, about, make }
     }
 }
 
