@@ -35,6 +35,12 @@ pub enum Error {
         /// The requested address.
         addr: SocketAddr,
     },
+    /// The process has no listening socket, or none that this program may see.
+    #[error("process {pid} has no visible listening socket")]
+    NoListener {
+        /// Its pid.
+        pid: u32,
+    },
     /// The system refuses a thread, or has no memory for one.
     #[error("start a thread: {0}")]
     NoThread(io::Error),

@@ -32,7 +32,7 @@ pub use endpoint::{
     send_queue,
 };
 pub use error::Error;
-pub use listener::{Listener, Owner, listener_at, listening_addresses, sees_other_users, user_name};
+pub use listener::{Listener, Owner, Target, listener_at, sees_other_users, user_name};
 pub use machine::{
     Cgroup, KernelBuffering, MemoryShare, QueueLimits, SysctlRange, TcpMemory, available_memory, loopback,
     machine, processor_model,
@@ -44,5 +44,5 @@ pub use process::{
 pub use sampler::{
     Connection, ConnectionTracker, Counters, Due, LocalEndpoint, MAX_PER_SAMPLE, Observation, Occupancy,
     OwnSocket, PathState, SampleSource, Sampler, SamplingInterval, SamplingSchedule, Seen, SelfTest,
-    ServerClose, ServerSeen, WatchedConnection, combine,
+    ServerClose, ServerSeen, WaitsFor, WatchedConnection, combine,
 };

@@ -5,7 +5,7 @@
 //! Colour is never the only difference between two series.
 //!
 //! What to draw:
-//! - [`Chart`]: its [`Series`] (with their [`Ink`] and [`Stroke`]), its [`Phase`]s and [`Mark`]s.
+//! - [`Chart`]: its [`Series`] (with their [`Ink`] and [`Stroke`]), its [`Phase`]s and [`Limit`]s.
 //! - [`charts`]: the charts of a recording, and of two side by side.
 //! - [`Unit`]: how values of an axis are rounded and printed.
 //!
@@ -29,6 +29,6 @@ mod run;
 
 pub use draw::{Block, Escaped, Page, Section, csv, digits, path, plain, svg, terminal};
 pub use model::{
-    Chart, Form, Ink, Mark, NOT_RUN, Phase, Series, Stroke, Table, Unit, labelled, shown, wrap, wrap_code,
+    Chart, Form, Ink, Limit, NOT_RUN, Phase, Series, Stroke, Table, Unit, labelled, shown, wrap, wrap_code,
 };
 pub use run::{Recent, charts, compare_page, run_page, tables};

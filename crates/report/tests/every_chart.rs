@@ -32,9 +32,7 @@ fn odd_charts() -> Vec<Chart> {
                 .phase(1.0, 9.0, "stops reading")
                 .phase(9.0, 2.0, "the wrong way round")
                 .limit(4.0, "limit")
-                .limit(nan, "no limit")
-                .point(1.0, 1.0, "here")
-                .point(nan, nan, "nowhere");
+                .limit(nan, "no limit");
             charts.push(Chart { form, ..chart });
         }
     }

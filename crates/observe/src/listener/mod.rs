@@ -3,12 +3,14 @@
 //! The kernel shows every user all sockets and the user ids of their owners. Only `/proc/PID/fd` shows which process
 //! has a socket open, and only that user and root may read it.
 
+mod target;
 mod users;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 
+pub use target::Target;
 #[cfg(any(test, fuzzing))]
 pub(crate) use users::check;
 pub use users::user_name;
@@ -91,7 +93,7 @@ pub fn listener_at(addr: SocketAddr) -> Result<Listener, Error> {
 ///
 /// # Errors
 /// [`Error::NotVisible`] on a system other than Linux.
-pub fn listening_addresses(pids: impl IntoIterator<Item = u32>) -> Result<Vec<SocketAddr>, Error> {
+pub(crate) fn listening_addresses(pids: impl IntoIterator<Item = u32>) -> Result<Vec<SocketAddr>, Error> {
     let listening = SocketDiag::open()?.listening()?;
     let mut addrs = Vec::new();
     for pid in pids {

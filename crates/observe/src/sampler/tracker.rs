@@ -3,11 +3,12 @@
 //! Once per second it asks the kernel for all connections of the server's ports, a walk over all sockets of the host.
 //! In between it looks up only the known ones.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use crate::endpoint::{V4, covers};
-use crate::{Error, Observation, ProcessTree, Sampler, SocketDiag, TcpState, WatchedConnection};
+use crate::{Connection, Error, Observation, ProcessTree, Sampler, SocketDiag, TcpState, WatchedConnection};
 
 /// Samples all connections of a server.
 #[derive(Debug)]
@@ -76,6 +77,14 @@ impl ConnectionTracker {
     /// Number of connections seen so far, including closed ones.
     pub fn connections_seen(&self) -> u64 {
         self.connections_seen
+    }
+
+    /// The connections whose server end is visible, those with most bytes in the kernels' queues first.
+    pub fn ranked(&self) -> Vec<&Connection> {
+        let visible = self.sampler.connections().filter(|connection| connection.server.is_some());
+        let mut ranked: Vec<&Connection> = visible.collect();
+        ranked.sort_by_cached_key(|connection| (Reverse(connection.queues().total()), connection.local));
+        ranked
     }
 
     /// Where the server listens.

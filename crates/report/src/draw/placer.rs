@@ -65,12 +65,6 @@ impl Placer {
         self.cheapest(all, line)
     }
 
-    /// A position for a label of `width` and `height` at a single point.
-    pub(crate) fn at(&mut self, x: f64, y: f64, width: f64, height: f64) -> Option<Rect> {
-        self.lines.push(vec![(x, y)]);
-        self.beside(self.lines.len() - 1, width, height)
-    }
-
     /// Positions along a line, each with its cost. Preferred are the highest point of the line, or a point near its end if it is flat,
     /// and points far from other lines.
     fn anchors(&self, line: usize, height: f64) -> Vec<(f64, f64, f64)> {
@@ -287,6 +281,5 @@ mod tests {
 
         assert!(placer.beside(0, 50.0, 18.0).is_some());
         assert!(placer.beside(1, 50.0, 18.0).is_some());
-        assert!(placer.at(200.0, 100.0, 50.0, 18.0).is_some());
     }
 }

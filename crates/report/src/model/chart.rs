@@ -6,7 +6,7 @@ use crate::model::axis::Axis;
 use crate::model::table::ABSENT;
 use crate::{Series, Unit};
 
-/// Series over time on one pair of axes, with phases and marks.
+/// Series over time on one pair of axes, with phases and limits.
 ///
 /// ```
 /// use echoctl_report::{Chart, Ink, Series, Stroke, Unit, plain};
@@ -32,8 +32,8 @@ pub struct Chart {
     pub series: Vec<Series>,
     /// Named spans of time.
     pub phases: Vec<Phase>,
-    /// Limits and single points.
-    pub marks: Vec<Mark>,
+    /// Values that are not exceeded.
+    pub limits: Vec<Limit>,
     /// Names of the positions 0, 1, 2, … if the horizontal axis is not time but steps: sizes, numbers of connections.
     pub steps: Vec<String>,
     /// Seconds at which the time axis ends; by default, the time of the last point.
@@ -67,25 +67,13 @@ pub struct Phase {
     pub is_shaded: bool,
 }
 
-/// A limit or a point to be marked.
+/// A value that a series does not exceed: a line across the chart.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Mark {
-    /// A value that a series does not exceed: a line across the chart.
-    Limit {
-        /// In the unit of the chart.
-        value: f64,
-        /// What it limits.
-        label: String,
-    },
-    /// A point of a series.
-    Point {
-        /// Seconds.
-        t: f64,
-        /// In the unit of the chart.
-        value: f64,
-        /// What happened.
-        label: String,
-    },
+pub struct Limit {
+    /// In the unit of the chart.
+    pub value: f64,
+    /// What it limits.
+    pub label: String,
 }
 
 impl Chart {
@@ -120,13 +108,7 @@ impl Chart {
 
     /// Draws a limit across the chart.
     pub fn limit(mut self, value: f64, label: impl Into<String>) -> Chart {
-        self.marks.push(Mark::Limit { value, label: label.into() });
-        self
-    }
-
-    /// Marks a point.
-    pub fn point(mut self, t: f64, value: f64, label: impl Into<String>) -> Chart {
-        self.marks.push(Mark::Point { t, value, label: label.into() });
+        self.limits.push(Limit { value, label: label.into() });
         self
     }
 
@@ -175,11 +157,9 @@ impl Chart {
     /// The value axis with at most `intervals` intervals.
     pub(crate) fn value_axis(&self, intervals: usize) -> Axis {
         let tops = self.outlines().into_iter().flatten().map(|(_, value)| value);
-        let marks = self.valid_marks().map(|mark| match mark {
-            Mark::Limit { value, .. } | Mark::Point { value, .. } => *value,
-        });
+        let limits = self.valid_limits().map(|limit| limit.value);
         let largest =
-            tops.chain(marks).chain(self.up_to).filter(|value| value.is_finite()).fold(0.0, f64::max);
+            tops.chain(limits).chain(self.up_to).filter(|value| value.is_finite()).fold(0.0, f64::max);
         Axis::rounded(self.unit, largest, intervals)
     }
 
@@ -190,12 +170,9 @@ impl Chart {
             .filter(|phase| phase.from.is_finite() && phase.to.is_finite() && phase.from < phase.to)
     }
 
-    /// The marks with finite coordinates.
-    pub(crate) fn valid_marks(&self) -> impl Iterator<Item = &Mark> {
-        self.marks.iter().filter(|mark| match mark {
-            Mark::Limit { value, .. } => value.is_finite(),
-            Mark::Point { t, value, .. } => t.is_finite() && value.is_finite(),
-        })
+    /// The limits with a finite value.
+    pub(crate) fn valid_limits(&self) -> impl Iterator<Item = &Limit> {
+        self.limits.iter().filter(|limit| limit.value.is_finite())
     }
 
     /// All times at which any series has a point.

@@ -8,7 +8,7 @@ pub(crate) mod table;
 mod text;
 
 pub use axis::Unit;
-pub use chart::{Chart, Form, Mark, Phase};
+pub use chart::{Chart, Form, Limit, Phase};
 pub use series::{Ink, Series, Stroke};
 pub use table::{NOT_RUN, Table, shown};
 pub use text::{labelled, wrap, wrap_code};

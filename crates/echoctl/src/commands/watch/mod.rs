@@ -27,7 +27,6 @@ pub(crate) use args::Args;
 use json::{SampleEvent, WatchingEvent};
 use row::Row;
 use schedule::Schedule;
-use target::Target;
 use text::WatchText;
 use totals::Totals;
 
@@ -37,7 +36,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let _ = raise_descriptor_limit();
     let target =
         args.target.or_else(|| if args.pid.is_none() { env::var(address::VARIABLE).ok() } else { None });
-    let target = Target::find(target.as_deref(), args.pid)?;
+    let target = target::find(target.as_deref(), args.pid)?;
     let tree = match args.pid {
         Some(pid) => Some(ProcessTree::new([pid])?),
         // The connections of a server that exits at this moment are still shown.
@@ -47,7 +46,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     };
     let tracker = ConnectionTracker::new(target.addrs.clone(), tree)
         .map_err(|error| Failure::new(Exit::Inconclusive, anyhow::Error::from(error)))?;
-    let recorder = Recorder::new(&args.recording, target.addresses(), echoctl_observe::machine())?;
+    let recorder = Recorder::new(&args.recording, target::addresses(&target), echoctl_observe::machine())?;
     // Before the view hides the cursor, which the signal handler shows again.
     interrupt::catch_signals(Duration::ZERO);
     let view = if args.json {
@@ -56,14 +55,14 @@ pub(crate) fn run(args: Args) -> Outcome {
     } else if is_live() {
         View::Live(Screen::new())
     } else {
-        note(format_args!("watching {}", target.title()));
+        note(format_args!("watching {}", target::title(&target)));
         View::Lines
     };
     let schedule = Schedule::new(tracker.sampler().start_time(), args.every, args.duration);
     let watch = Watch {
         tracker,
         totals: Totals::default(),
-        text: WatchText::new(target.title()),
+        text: WatchText::new(target::title(&target)),
         peaks: Peaks::default(),
         recorder,
         view,

@@ -71,7 +71,7 @@ impl TcpInfo {
     }
 
     /// A value in which only the state is known.
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(any(test, not(target_os = "linux")))]
     pub(crate) fn unknown(state: TcpState) -> TcpInfo {
         TcpInfo {
             state,

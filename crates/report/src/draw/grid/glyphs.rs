@@ -18,8 +18,6 @@ pub(crate) struct Glyphs {
     pub(super) border: char,
     /// Of a limit's line.
     pub(super) limit: char,
-    /// A marked moment.
-    pub(super) point: char,
     /// Fills of bands: the server's own memory, then the others from heavy to light.
     bands: [char; 5],
     /// Markers on lines, one per series, where colours do not distinguish them.
@@ -39,7 +37,6 @@ impl Glyphs {
         time_tick: '┴',
         border: '┊',
         limit: '╌',
-        point: '●',
         bands: ['█', '▓', '▒', '░', '╳'],
         marks: None,
         is_ascii: false,
@@ -60,7 +57,6 @@ impl Glyphs {
         time_tick: '+',
         border: ':',
         limit: '-',
-        point: '@',
         bands: ['#', '=', '/', '.', 'x'],
         marks: None,
         is_ascii: true,

@@ -23,7 +23,7 @@ pub(crate) use glyphs::Glyphs;
 use crate::draw::downsample::downsample;
 use crate::draw::placer::{Placer, Rect, span_of};
 use crate::model::axis::Axis;
-use crate::{Chart, Form, Ink, Mark, Series};
+use crate::{Chart, Form, Ink, Series};
 
 /// The chart in `width` by `height` cells; without room for a plot, only its title.
 pub(crate) fn compose(chart: &Chart, width: usize, height: usize, glyphs: &Glyphs) -> Canvas {
@@ -36,7 +36,7 @@ pub(crate) fn compose(chart: &Chart, width: usize, height: usize, glyphs: &Glyph
             Form::Lines => grid.lines(&mut canvas),
             Form::Bands => grid.bands(&mut canvas),
         }
-        grid.marks_and_labels(&mut canvas);
+        grid.limits_and_labels(&mut canvas);
         grid.key(&mut canvas);
     }
     canvas
@@ -173,14 +173,10 @@ impl<'a> Grid<'a> {
         widest
     }
 
-    fn marks_and_labels(&self, canvas: &mut Canvas) {
+    fn limits_and_labels(&self, canvas: &mut Canvas) {
         let area = Rect { left: 0.0, top: 0.0, right: self.columns as f64, bottom: self.rows as f64 };
-        let limits = self.chart.valid_marks().filter_map(|mark| match mark {
-            Mark::Limit { value, label } => {
-                Some(((1.0 - self.value.place(*value)) * self.rows as f64, label))
-            }
-            Mark::Point { .. } => None,
-        });
+        let y = |value| (1.0 - self.value.place(value)) * self.rows as f64;
+        let limits = self.chart.valid_limits().map(|limit| (y(limit.value), &limit.label));
         let limits: Vec<(f64, &String)> = limits.collect();
         let mut lines = self.outlines.clone();
         lines.extend(limits.iter().map(|(y, _)| vec![(0.0, *y), (area.right, *y)]));
@@ -209,14 +205,6 @@ impl<'a> Grid<'a> {
             let label = self.glyphs.text(label);
             let place = placer.beside(self.outlines.len() + index, label.chars().count() as f64, 1.0);
             write(canvas, place, &label, None);
-        }
-        for mark in self.chart.valid_marks() {
-            let Mark::Point { t, value, label } = mark else { continue };
-            let (x, y) = (self.time.place(*t) * area.right, (1.0 - self.value.place(*value)) * area.bottom);
-            let row = self.top + (y.floor() as usize).min(self.rows - 1);
-            canvas.put(self.column(*t).min(self.width - 1), row, self.glyphs.point, None);
-            let label = format!(" {} ", self.glyphs.text(label));
-            write(canvas, placer.at(x, y, label.chars().count() as f64, 1.0), &label, None);
         }
     }
 

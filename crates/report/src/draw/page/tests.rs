@@ -41,7 +41,7 @@ fn hostile_text_never_becomes_markup() {
     let chart = Chart { title: hostile.into(), description: hostile.into(), ..chart }
         .phase(0.0, 60.0, hostile)
         .limit(5.0, hostile)
-        .point(1.0, 1.0, hostile)
+        .limit(1.0, hostile)
         .series(Series::new(hostile, Ink::Grey, Stroke::Solid, vec![(0.0, 1.0)]));
     let section = Section::new(hostile)
         .paragraph(hostile)

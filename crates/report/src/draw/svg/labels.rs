@@ -4,19 +4,17 @@ use std::fmt::{self, Formatter};
 
 use super::layout::Layout;
 use super::{Drawing, Size, text};
+use crate::Form;
 use crate::draw::placer::{Placer, Rect, span_of};
-use crate::{Form, Mark};
 
 impl Drawing<'_> {
-    /// Limits and points, and the labels of everything, none of which overlap.
+    /// Limits, and the labels of everything, none of which overlap.
     pub(super) fn labels(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Layout { plot, .. } = self.layout;
         let font = self.size.font;
         let mut lines = self.outlines.clone();
-        let limits = self.chart.valid_marks().filter_map(|mark| match mark {
-            Mark::Limit { value, label } => Some((self.layout.y(self.value.place(*value)), label)),
-            Mark::Point { .. } => None,
-        });
+        let y = |value| self.layout.y(self.value.place(value));
+        let limits = self.chart.valid_limits().map(|limit| (y(limit.value), &limit.label));
         let limits: Vec<(f64, &String)> = limits.collect();
         lines.extend(limits.iter().map(|(y, _)| vec![(plot.left, *y), (plot.right, *y)]));
         let area = Rect { top: plot.top - self.layout.headroom, ..plot };
@@ -54,14 +52,6 @@ impl Drawing<'_> {
             if let Some(rect) = placer.beside(self.outlines.len() + index, self.size.text(label), 1.15 * font)
             {
                 write(f, "label limit-name", rect, label)?;
-            }
-        }
-        for mark in self.chart.valid_marks() {
-            let Mark::Point { t, value, label } = mark else { continue };
-            let (x, y) = (self.layout.x(self.time.place(*t)), self.layout.y(self.value.place(*value)));
-            writeln!(f, "<circle class=\"point\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{:.1}\"/>", 0.35 * font)?;
-            if let Some(rect) = placer.at(x, y, self.size.text(label), 1.15 * font) {
-                write(f, "label", rect, label)?;
             }
         }
         Ok(())

@@ -18,10 +18,11 @@ use std::fmt::Write;
 use std::io;
 use std::net::SocketAddr;
 
+use echoctl_observe::WaitsFor;
 use echoctl_record::{Bytes, Queue, Queues, Rate, Sample, Seconds, WatchSummary, count};
 use echoctl_report::{Recent, labelled, wrap};
 
-use super::row::{Row, WaitsFor, buffered};
+use super::row::{Row, buffered};
 use crate::output::{print, terminal_size};
 
 /// Prints a server again and again. Remembers a few seconds, for rates.
@@ -177,13 +178,8 @@ impl Table {
 
     fn sizes(&self, name: &str, sizes: [Option<u64>; 4], waits_for: WaitsFor) -> String {
         let sizes = sizes.map(|bytes| bytes.map_or("-".to_owned(), |bytes| Bytes(bytes).to_string()));
-        let waits_for = match waits_for {
-            WaitsFor::Neither => "",
-            WaitsFor::Client => "client",
-            WaitsFor::Server => "server",
-            WaitsFor::Both => "both",
-        };
-        self.line(name, sizes.each_ref().map(String::as_str), waits_for)
+        let waits_for = if waits_for == WaitsFor::Neither { String::new() } else { waits_for.to_string() };
+        self.line(name, sizes.each_ref().map(String::as_str), &waits_for)
     }
 }
 

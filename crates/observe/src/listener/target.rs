@@ -1,0 +1,96 @@
+//! A server to be watched: where it listens, and its processes.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::{Listener, listener_at, listening_addresses};
+use crate::{Error, Process, ProcessTree, SocketDiag};
+
+/// A server on this host, found by a port, an address or a pid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Addresses on which it listens; at least one.
+    pub addrs: Vec<SocketAddr>,
+    /// Its processes, if visible.
+    pub pids: Vec<u32>,
+    /// Its name and pid, or why they are unknown.
+    pub server: String,
+}
+
+impl Target {
+    /// The server at this port: on loopback, or else on any address.
+    ///
+    /// # Errors
+    /// As [`listener_at`].
+    pub fn at_port(port: u16) -> Result<Target, Error> {
+        let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        let [one, other] = loopback.map(|ip| SocketAddr::new(ip, port));
+        Target::at(one).or_else(|error| Target::at(other).map_err(|_| error)).or_else(|error| {
+            let listening = SocketDiag::open()?.listening()?;
+            let found = listening.iter().find(|found| found.local.port() == port).ok_or(error)?;
+            Target::at(found.local)
+        })
+    }
+
+    /// The server that listens at this address.
+    ///
+    /// # Errors
+    /// As [`listener_at`].
+    pub fn at(addr: SocketAddr) -> Result<Target, Error> {
+        let listener: Listener = listener_at(addr)?;
+        Ok(Target {
+            addrs: vec![listener.addr],
+            pids: listener.pids().collect(),
+            server: listener.to_string(),
+        })
+    }
+
+    /// A process with its descendants, at all addresses at which they listen.
+    ///
+    /// # Errors
+    /// [`Error::NoProcess`]; [`Error::NoListener`] if none of them listens, or visibly so.
+    pub fn of_process(pid: u32) -> Result<Target, Error> {
+        let tree = ProcessTree::new([pid])?;
+        let addrs = listening_addresses(tree.members().map(Process::pid))?;
+        if addrs.is_empty() {
+            return Err(Error::NoListener { pid });
+        }
+        Target { addrs, pids: Vec::new(), server: String::new() }.run_by(pid)
+    }
+
+    /// The same addresses, served by this process.
+    ///
+    /// # Errors
+    /// [`Error::NoProcess`].
+    pub fn run_by(self, pid: u32) -> Result<Target, Error> {
+        let process = Process::open(pid)?;
+        Ok(Target { pids: vec![pid], server: format!("{} (pid {pid})", process.name()), ..self })
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_server_is_found_by_its_port_its_address_and_its_pid() {
+        let listener = TcpListener::bind((crate::loopback(), 0)).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let me = std::process::id();
+
+        assert_eq!(Target::at_port(addr.port()).unwrap().pids, [me]);
+        assert_eq!(Target::at(addr).unwrap().addrs, [addr]);
+        let found = Target::of_process(me).unwrap();
+        assert!(found.addrs.contains(&addr) && found.server.ends_with(&format!("(pid {me})")), "{found:?}");
+    }
+
+    #[test]
+    fn what_does_not_listen_is_an_error() {
+        let free = TcpListener::bind((crate::loopback(), 0)).unwrap().local_addr().unwrap();
+
+        assert!(matches!(Target::at(free), Err(Error::NotListening { .. })));
+        assert!(matches!(Target::at_port(free.port()), Err(Error::NotListening { .. })));
+        assert!(matches!(Target::of_process(u32::MAX - 1), Err(Error::NoProcess { .. })));
+    }
+}
