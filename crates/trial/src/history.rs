@@ -54,11 +54,6 @@ impl History {
         &self.peaks
     }
 
-    /// The first sample.
-    pub fn first(&self) -> Option<&Sample> {
-        self.entries.first().map(|entry| &entry.point.sample)
-    }
-
     /// The last sample.
     pub fn last(&self) -> Option<&Sample> {
         self.entries.last().map(|entry| &entry.point.sample)
@@ -167,6 +162,6 @@ mod tests {
 
         let peaks = history.peaks();
         assert_eq!((peaks.pending.t, peaks.inside, peaks.growth()), (1.0, Some(5), Some(9)));
-        assert_eq!(peaks.growth_at(history.first().unwrap()), Some(0));
+        assert_eq!(peaks.growth_at(history.samples().next().unwrap()), Some(0));
     }
 }

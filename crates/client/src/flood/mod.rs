@@ -110,7 +110,12 @@ impl Flood {
             tokio::select! {
                 task = tasks.join_next() => match task {
                     Some(Ok(())) => {}
-                    Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+                    // Cancelled: the runtime is shutting down.
+                    Some(Err(error)) => {
+                        if let Ok(panic) = error.try_into_panic() {
+                            std::panic::resume_unwind(panic);
+                        }
+                    }
                     None => break,
                 },
                 () = &mut deadline, if in_time => {
