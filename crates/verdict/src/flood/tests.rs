@@ -87,7 +87,7 @@ fn a_stall_that_is_too_short_is_inconclusive() {
 
     let judgement = judge(evidence.clone(), observed(&evidence, 1.7));
 
-    assert_eq!(judgement.verdict, Verdict::Inconclusive, "{judgement:?}");
+    assert_eq!(judgement.cause, Cause::StoppedBriefly, "{judgement:?}");
     assert!(judgement.reason.contains("only 1.7 s; it takes 2 s"), "{judgement:?}");
 }
 
@@ -113,7 +113,7 @@ fn much_buffered_input_and_a_pause_are_inconclusive() {
 
     let judgement = judge(evidence.clone(), observed(&evidence, 2.4));
 
-    assert_eq!(judgement.verdict, Verdict::Inconclusive, "{judgement:?}");
+    assert_eq!(judgement.cause, Cause::BufferedThenStopped, "{judgement:?}");
 }
 
 #[test]
@@ -186,4 +186,25 @@ fn bytes_inside_the_server_are_unbounded_also_among_others() {
 
     assert_eq!(judgement.verdict, Verdict::Unbounded, "{judgement:?}");
     assert!(judgement.reason.contains("while other clients sent 600 MiB over 1 connection"), "{judgement:?}");
+}
+
+#[test]
+fn what_an_audit_doubts_has_a_cause_of_the_flood() {
+    let moving = |taken: f64, given: f64, memory: f64| {
+        flood(5, move |t| Moment {
+            taken: taken * t,
+            given: given * t,
+            memory: Some(memory * t),
+            blocked: false,
+        })
+    };
+    let cause = |evidence: Evidence, longest_wait: f64| {
+        let observed = observed(&evidence, longest_wait);
+        judge(evidence, observed).cause
+    };
+
+    assert_eq!(cause(moving(64.0, 64.0, 0.0), 0.0), Cause::FitsTheKernels);
+    assert_eq!(cause(moving(12.8, 8.8, 2.4), 0.0), Cause::BufferedSome);
+    assert_eq!(cause(moving(12.8, 8.8, 2.4), 0.9), Cause::HeldBackUnproven);
+    assert_eq!(cause(moving(0.1, 0.1, 0.0), 0.0), Cause::Audit(audit::Cause::MovedLittle));
 }

@@ -1,0 +1,88 @@
+//! Constructed attacks, for tests of single signals and of each line of the decision table.
+
+use echoctl_record::{Disconnect, DisconnectKind, Drain, Evidence, Point, Sample, StopReason};
+
+pub(super) const MIB: u64 = 1 << 20;
+
+/// State of a server at a time of an attack; sizes in MiB.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Moment {
+    pub(super) read: f64,
+    pub(super) written: f64,
+    /// Part of what was written that waits in its kernel.
+    pub(super) waiting: f64,
+    pub(super) memory: Option<f64>,
+    pub(super) disk: f64,
+    /// Processor time, in seconds.
+    pub(super) cpu: f64,
+    /// Whether the kernel accepts no more input.
+    pub(super) blocked: bool,
+}
+
+/// An attack of this many seconds with ten samples per second, without a drain.
+pub(super) fn attack(seconds: f64, moment: impl Fn(f64) -> Moment) -> Evidence {
+    let bytes = |mib: f64| (mib * MIB as f64) as u64;
+    let points = (0..=(seconds * 10.0) as u32).map(|tenth| {
+        let t = f64::from(tenth) / 10.0;
+        let Moment { read, written, waiting, memory, disk, cpu, blocked } = moment(t);
+        let sample = Sample {
+            t,
+            connections: 1,
+            produced: bytes(read + if blocked { 4.0 } else { 0.0 }),
+            server_received: Some(bytes(read)),
+            server_read: Some(bytes(read)),
+            server_written: Some(bytes(written)),
+            client_received: Some(bytes(written - waiting)),
+            server_memory: memory.map(|memory| bytes(10.0 + memory)),
+            ..Sample::default()
+        };
+        Point { sample, blocked, cpu_seconds: Some(cpu), disk_written: Some(bytes(disk)) }
+    });
+    Evidence {
+        repeats: true,
+        echo: false,
+        unit: 1024,
+        budget: 256 * MIB,
+        max_duration: 60.0,
+        kernel_buffering: 16 * MIB,
+        memory_limit: 1 << 30,
+        is_relay: false,
+        hidden_upstream: false,
+        points: points.collect(),
+        disconnect: None,
+        drain: None,
+    }
+}
+
+/// A server that reads 64 MiB/s, with flat memory.
+pub(super) fn accepting(t: f64) -> Moment {
+    Moment { read: 64.0 * t, memory: Some(0.0), ..Moment::default() }
+}
+
+/// A server that has stopped reading, with flat memory.
+pub(super) fn stalled(_: f64) -> Moment {
+    Moment { read: 4.0, memory: Some(0.0), blocked: true, ..Moment::default() }
+}
+
+/// A server that has sent 8 MiB in reply to a request, of which half waits.
+pub(super) fn answering(_: f64) -> Moment {
+    Moment { written: 8.0, waiting: 4.0, memory: Some(0.0), ..Moment::default() }
+}
+
+/// The same attack, with a stimulus that is sent once.
+pub(super) fn once(evidence: Evidence) -> Evidence {
+    Evidence { repeats: false, ..evidence }
+}
+
+/// The same attack, at the end of which the connection closed.
+pub(super) fn closed(evidence: Evidence, kind: DisconnectKind, t: f64) -> Evidence {
+    Evidence { disconnect: Some(Disconnect { t, kind }), ..evidence }
+}
+
+/// The same attack, at the end of which these MiB were drained, none of them from the kernels, along a curve.
+pub(super) fn drained(evidence: Evidence, stopped: StopReason, curve: &[(f64, f64)]) -> Evidence {
+    let curve: Vec<_> = curve.iter().map(|(t, mib)| (*t, (mib * MIB as f64) as u64)).collect();
+    let (seconds, bytes) = *curve.last().expect("a curve has an end");
+    let drain = Drain { bytes, in_kernels: 0, seconds, stopped, curve, first_text: None, damaged_at: None };
+    Evidence { drain: Some(drain), ..evidence }
+}
