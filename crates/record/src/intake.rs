@@ -1,7 +1,7 @@
 //! Limits what is read from an untrusted JSON file, so that an endless or inflated one is refused before it fills the memory.
 //!
 //! Apart from its samples a recording is small. So a file may have [`BESIDE_SAMPLES`] bytes of anything, and [`BYTES_PER_SAMPLE`]
-//! more for each sample that was read. A file that exceeds this, [`MOST_BYTES`], or the number of samples that the caller has
+//! more for each sample that was read. A file that exceeds this, [`Limit::BYTES`], or the number of samples that the caller has
 //! memory for, is not read further. Memory is proportional to the number of samples.
 
 use std::cell::{Cell, RefCell};
@@ -14,7 +14,7 @@ use serde::de::{DeserializeSeed, Error, SeqAccess, Visitor};
 use crate::{RunError, Sample};
 
 /// What has been read so far. Shared by the [`Metered`] reader and by the parser, which counts the samples.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Intake {
     most_samples: u64,
     bytes: Cell<u64>,
@@ -36,17 +36,18 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// Most bytes of a file: 1 GiB.
-    pub const BYTES: u64 = MOST_BYTES;
+    /// Most bytes of a file: 1 GiB, five times a recording of [`Limit::SAMPLES`] as this program writes it.
+    pub const BYTES: u64 = 1 << 30;
 
-    /// Most samples of a run: 3,000,000, which are 41 hours at 20 per second.
-    pub const SAMPLES: u64 = MOST_SAMPLES;
+    /// Most samples of a run, which are 41 hours at 20 per second: about 0.7 GB as JSON, and 0.6 GB of memory. The commands record
+    /// 18,000 at most.
+    pub const SAMPLES: u64 = 3_000_000;
 }
 
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Limit::Bytes => write!(f, "more than {} GiB", MOST_BYTES >> 30),
+            Limit::Bytes => write!(f, "more than {} GiB", Limit::BYTES >> 30),
             Limit::Samples(most) => write!(f, "more than {most} samples"),
             Limit::Text => write!(f, "more than {} MiB in addition to its samples", BESIDE_SAMPLES >> 20),
         }
@@ -56,14 +57,7 @@ impl fmt::Display for Limit {
 impl Intake {
     /// Nothing has been read yet; room for this many samples, at most [`Limit::SAMPLES`].
     pub(crate) fn new(most_samples: u64) -> Intake {
-        Intake {
-            most_samples: most_samples.min(MOST_SAMPLES),
-            bytes: Cell::default(),
-            samples: Cell::default(),
-            refusal: RefCell::default(),
-            has_text: Cell::default(),
-            has_ended: Cell::default(),
-        }
+        Intake { most_samples: most_samples.min(Limit::SAMPLES), ..Intake::default() }
     }
 
     /// Why the file is not read further, if it was refused.
@@ -101,7 +95,7 @@ impl Intake {
         if !self.has_text.get() && !bytes.trim_ascii().is_empty() {
             self.has_text.set(true);
         }
-        self.within(self.bytes.get() <= MOST_BYTES, Limit::Bytes)?;
+        self.within(self.bytes.get() <= Limit::BYTES, Limit::Bytes)?;
         self.within(self.bytes.get() <= BESIDE_SAMPLES + BYTES_PER_SAMPLE * self.samples.get(), Limit::Text)
     }
 
@@ -113,15 +107,8 @@ impl Intake {
 /// A reader that counts into an [`Intake`], and fails when a limit is exceeded. A buffered reader around it reads ahead, so limits
 /// are exact to within its buffer.
 pub(crate) struct Metered<'a, R> {
-    reader: R,
-    intake: &'a Intake,
-}
-
-impl<'a, R: Read> Metered<'a, R> {
-    /// Counts what is read from `reader` into `intake`.
-    pub(crate) fn new(reader: R, intake: &'a Intake) -> Metered<'a, R> {
-        Metered { reader, intake }
-    }
+    pub(crate) reader: R,
+    pub(crate) intake: &'a Intake,
 }
 
 impl<R: Read> Read for Metered<'_, R> {
@@ -163,12 +150,6 @@ impl<'de> Visitor<'de> for Samples<'_> {
     }
 }
 
-/// Bytes of a file: five times a recording of [`MOST_SAMPLES`] as this program writes it.
-const MOST_BYTES: u64 = 1 << 30;
-
-/// Samples of a run: about 0.7 GB as JSON, and 0.6 GB of memory. The commands record 18,000 at most.
-const MOST_SAMPLES: u64 = 3_000_000;
-
 /// Bytes of command, machine, summary and evidence. Evidence grows by 20 points of about 300 bytes per second: an hour and a half
 /// of it fits.
 const BESIDE_SAMPLES: u64 = 32 << 20;
@@ -183,7 +164,7 @@ mod tests {
     /// Reads an endless file, and returns the number of bytes read.
     fn endless(intake: &Intake) -> u64 {
         let mut buffer = vec![0; 1 << 20];
-        let mut reader = Metered::new(io::repeat(b'x'), intake);
+        let mut reader = Metered { reader: io::repeat(b'x'), intake };
         let mut read = 0;
         while let Ok(length) = reader.read(&mut buffer) {
             read += length as u64;
@@ -218,11 +199,11 @@ mod tests {
     fn samples_end_at_their_limit() {
         let intake = Intake::new(u64::MAX);
 
-        let counted = (0..MOST_SAMPLES).try_for_each(|_| intake.add_sample());
+        let counted = (0..Limit::SAMPLES).try_for_each(|_| intake.add_sample());
 
         assert!(counted.is_ok() && intake.add_sample().is_err());
-        assert_eq!(exceeded(&intake), Some(Limit::Samples(MOST_SAMPLES)));
-        assert_eq!(endless(&intake), MOST_BYTES);
+        assert_eq!(exceeded(&intake), Some(Limit::Samples(Limit::SAMPLES)));
+        assert_eq!(endless(&intake), Limit::BYTES);
         assert_eq!(exceeded(&intake), Some(Limit::Bytes));
     }
 }

@@ -137,30 +137,22 @@ impl Run {
         Ok(())
     }
 
-    /// Reads a recording from memory, as [`Run::read_from`] does from a file.
+    /// Reads a recording from memory, as [`Run::read_within`] does from a file.
     ///
     /// # Errors
     /// A [`RunError`] that describes the fault.
     pub fn read(bytes: &[u8]) -> Result<Run, RunError> {
-        Run::read_from(bytes)
+        Run::read_within(bytes, Limit::SAMPLES)
     }
 
-    /// Reads what [`Run::write`] wrote, or the JSON lines of a flood; the file is not trusted. Memory is proportional to the number
-    /// of samples; an endless file is refused when it exceeds a [`Limit`](crate::Limit).
-    ///
-    /// # Errors
-    /// A [`RunError`] that describes the fault.
-    pub fn read_from(source: impl Read) -> Result<Run, RunError> {
-        Run::read_within(source, Limit::SAMPLES)
-    }
-
-    /// As [`Run::read_from`], for at most `most` samples: reading and drawing one needs about 450 bytes of memory.
+    /// Reads what [`Run::write`] wrote, or the JSON lines of a flood, of at most `most` samples: reading and drawing one needs about
+    /// 450 bytes of memory. The file is not trusted: an endless one is refused when it exceeds a [`Limit`].
     ///
     /// # Errors
     /// A [`RunError`] that describes the fault.
     pub fn read_within(source: impl Read, most: u64) -> Result<Run, RunError> {
         let intake = Intake::new(most);
-        let mut reader = BufReader::with_capacity(CHUNK, Metered::new(source, &intake));
+        let mut reader = BufReader::with_capacity(CHUNK, Metered { reader: source, intake: &intake });
         let read = head(&mut reader).and_then(|head| {
             let is_lines = lines::begin(&head);
             let reader = head.as_slice().chain(reader);

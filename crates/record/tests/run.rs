@@ -3,7 +3,9 @@
 
 use std::io::Read;
 
-use echoctl_record::{Ending, Evidence, Machine, Point, Queues, Run, RunError, Sample, Summary, Verdict};
+use echoctl_record::{
+    Ending, Evidence, Limit, Machine, Point, Queues, Run, RunError, Sample, Summary, Verdict,
+};
 use proptest::prelude::*;
 
 #[test]
@@ -159,12 +161,12 @@ fn invalid_lines_are_refused_by_number() {
 #[test]
 fn an_endless_file_is_refused() {
     for byte in [0, b'x', b'['] {
-        let error = Run::read_from(std::io::repeat(byte)).unwrap_err();
+        let error = Run::read_within(std::io::repeat(byte), Limit::SAMPLES).unwrap_err();
         assert!(matches!(error, RunError::Foreign { .. }), "{byte}: {error}");
     }
 
     let line = format!("{{\"event\":\"{}", "x".repeat(4096));
-    let error = Run::read_from(line.as_bytes().chain(std::io::repeat(b'x'))).unwrap_err();
+    let error = Run::read_within(line.as_bytes().chain(std::io::repeat(b'x')), Limit::SAMPLES).unwrap_err();
     assert!(error.to_string().contains("longer than any event"), "{error}");
 }
 

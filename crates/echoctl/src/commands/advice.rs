@@ -2,14 +2,6 @@
 
 use echoctl_verdict::Advice;
 
-/// The advice after an audit, which has no memory limit to raise.
-pub(super) fn text_for_audit(advice: Advice) -> String {
-    match advice {
-        Advice::GiveMoreMemory => "run it where more memory is available".to_owned(),
-        advice => text(advice),
-    }
-}
-
 /// The advice as a phrase, for a sentence that begins with `Try next:`.
 pub(super) fn text(advice: Advice) -> String {
     let fixed = match advice {

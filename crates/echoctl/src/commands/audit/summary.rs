@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use echoctl_audit::{AuditConfig, AuditOutcome, BystanderStats};
 use echoctl_record::{SchemaVersion, Verdict};
-use echoctl_verdict::audit::{Figures, figures};
+use echoctl_verdict::audit::{Cause, Figures, figures};
 use serde::Serialize;
 
 use crate::commands::advice;
@@ -14,6 +14,8 @@ use crate::commands::advice;
 pub(super) struct Summary {
     pub(super) schema_version: SchemaVersion,
     pub(super) verdict: Verdict,
+    #[serde(skip)]
+    pub(super) cause: Cause,
     pub(super) reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) try_next: Option<String>,
@@ -117,8 +119,9 @@ impl Summary {
         Summary {
             schema_version: SchemaVersion,
             verdict: attack.judgement.verdict,
+            cause: attack.judgement.cause,
             reason: attack.judgement.reason.clone(),
-            try_next: attack.judgement.advice.map(advice::text_for_audit),
+            try_next: attack.judgement.advice.map(advice::text),
             target: names.target,
             addr: config.addr,
             preset: names.preset,

@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 use echoctl_audit::{AuditOutcome, BystanderStats};
 use echoctl_record::{Bytes, Seconds, Verdict};
 use echoctl_report::{charts, plain, wrap};
+use echoctl_verdict::audit::Cause;
 
 use super::evidence::evidence;
 use super::remedies::remedies;
@@ -106,7 +107,7 @@ pub(super) fn headline(summary: &Summary) -> String {
 
 /// Whether a connection that was closed may have been closed for another reason than a client that does not read.
 fn is_doubtful(summary: &Summary) -> bool {
-    summary.try_next.is_some() || summary.damaged_at == Some(0)
+    summary.cause == Cause::ClosedEarly || summary.damaged_at == Some(0)
 }
 
 /// A command on one short line.
