@@ -83,19 +83,8 @@ impl Cause {
             | Cause::Retained => Verdict::Unbounded,
             Cause::Crashed => Verdict::Crashes,
             Cause::MovedNearlyNothing | Cause::MovedLittle => Verdict::Slow,
-            Cause::NothingRecorded
-            | Cause::AnsweredAndClosed
-            | Cause::GrewToASmallCap
-            | Cause::NeverUnderPressure
-            | Cause::StalledUnseen
-            | Cause::QueuedElsewhere
-            | Cause::UpstreamUnseen
-            | Cause::UnsteadyWhileStalled
-            | Cause::RetainedUnsteadily
-            | Cause::AcceptedUnseen
-            | Cause::SmallReplies
-            | Cause::RetainedAPart
-            | Cause::DrainUnfinished => Verdict::Inconclusive,
+            // What is not listed proves nothing.
+            _ => Verdict::Inconclusive,
         }
     }
 

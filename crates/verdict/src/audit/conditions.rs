@@ -3,8 +3,8 @@
 use echoctl_record::{DisconnectKind, StopReason};
 
 use super::limits::*;
-use super::live::{memory_cap, proves_queue_above};
 use super::signals::{STALL_BYTES, Signals};
+use super::steering::{memory_cap, proves_queue_above};
 use crate::trend::Movement;
 
 /// Closed connections.

@@ -9,6 +9,10 @@
 //!   … and it was not drained      memory flat: discards     memory rising: unbounded
 //! ```
 //!
+//! `signals.rs` has the figures that evidence shows at its end, and `conditions.rs` what they mean, each as one question. `table.rs`
+//! is the rule: the first line whose condition holds gives the cause. `cause.rs` says which verdict and which advice follow from a
+//! cause, `reason.rs` puts it into a sentence. `steering.rs` decides during an attack how it goes on.
+//!
 //! The mistake that must not happen is calling an unbounded server safe. Therefore each safe verdict has conditions of its own;
 //! where they are not all met the verdict is `inconclusive`, with the reason. Sizes decide nothing on their own: hundreds of
 //! MiB can be a limit, and 20 can be a young leak.
@@ -17,9 +21,9 @@ mod cause;
 mod conditions;
 mod figures;
 mod limits;
-mod live;
 mod reason;
 mod signals;
+mod steering;
 mod table;
 
 use echoctl_record::Evidence;
@@ -27,11 +31,11 @@ use echoctl_record::Evidence;
 use crate::Judgement;
 pub use cause::Cause;
 pub use figures::{Figures, expected_echo, figures};
-pub use live::{
+use signals::Signals;
+pub use steering::{
     allowance, depends_on_drain, in_kernels, is_enough, is_stalled, memory_cap, proves_queue_above,
     wants_second_pass, was_refused,
 };
-use signals::Signals;
 
 /// The verdict that follows from the evidence.
 pub fn judge(evidence: &Evidence) -> Judgement<Cause> {
