@@ -1,0 +1,55 @@
+//! An echo server with a policy of your choice, which prints its events. Ctrl-C shuts it down.
+//!
+//! ```sh
+//! cargo run --package echoctl-server --example echo -- disconnect
+//! ```
+//!
+//! Then send to it from another terminal without reading, such as with the example `stalled_reader` of the client.
+
+use std::env;
+use std::error::Error;
+use std::time::Duration;
+
+use echoctl_server::{Config, Event, Policy, Server, runtime};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let policy = match env::args().nth(1).as_deref() {
+        None | Some("await") => Policy::Await,
+        Some("bounded") => Policy::Bounded { limit: QUEUE_LIMIT },
+        Some("drop") => Policy::Drop { limit: QUEUE_LIMIT },
+        Some("disconnect") => Policy::Disconnect { limit: QUEUE_LIMIT, grace: Duration::from_secs(2) },
+        Some(other) => return Err(format!("unknown policy {other}: await, bounded, drop, disconnect").into()),
+    };
+    let config = Config {
+        addr: "127.0.0.1:0".parse()?,
+        policy,
+        stats_every: Some(Duration::from_secs(1)),
+        ..Config::default()
+    };
+
+    let runtime = runtime(None)?;
+    let server = Server::bind(config)?;
+    let shutdown = async { drop(tokio::signal::ctrl_c().await) };
+    let stats = runtime.block_on(server.serve(print, shutdown))?;
+
+    println!("{} connections, {} bytes echoed", stats.accepted, stats.totals.sent);
+    Ok(())
+}
+
+/// Runs on the threads that serve: a program with slow output would put the events into a channel.
+fn print(event: Event) {
+    match event {
+        Event::Listening(listening) => println!("listening on {}", listening.addr),
+        Event::Stats(stats) => {
+            println!("{} connections, {} bytes buffered", stats.connections, stats.buffered)
+        }
+        Event::Closed { peer, reason, totals } => {
+            println!("{peer} closed: {reason}; {} bytes received, {} sent", totals.received, totals.sent);
+        }
+        Event::ShuttingDown { connections, .. } => println!("shutting down with {connections} connections"),
+        Event::AcceptPaused { error } => println!("cannot accept: {error}"),
+    }
+}
+
+/// Bytes.
+const QUEUE_LIMIT: usize = 1 << 20;
