@@ -40,7 +40,7 @@ pub enum Error {
 
 /// A limit set by a user, in bytes: printed in the largest unit that divides it (`4 MiB`), so never rounded.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limit(pub(crate) usize);
+pub(crate) struct Limit(pub(crate) u64);
 
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

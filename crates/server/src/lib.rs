@@ -18,6 +18,7 @@
 
 mod account;
 mod backpressure;
+mod close_reason;
 mod config;
 mod connection;
 mod error;
@@ -31,10 +32,11 @@ mod sys;
 mod table;
 
 pub use backpressure::{Action, Admission, Backpressure, Queued};
+pub use close_reason::CloseReason;
 pub use config::{Config, ConfigError, Io, MinRate, Setting};
 pub use connection::ReplyQueue;
 pub use error::Error;
-pub use event::{CloseReason, Event, Listening, Stats, Totals};
+pub use event::{Event, Listening, Stats, Totals};
 pub use policy::Policy;
 pub use server::{Server, runtime};
 pub use sys::{raise_descriptor_limit, share_one_heap};

@@ -92,8 +92,8 @@ pub enum ConfigError {
     /// A low watermark above the limit.
     #[error(
         "the low watermark ({}) exceeds the queue limit ({}): reading would resume before it stops",
-        Limit(*.resume_at),
-        Limit(*.limit)
+        Limit(*.resume_at as u64),
+        Limit(*.limit as u64)
     )]
     ResumeOverLimit {
         /// Where reading stops, in bytes.

@@ -9,7 +9,7 @@ use std::net::TcpStream;
 
 use super::Connection;
 use super::frames::Need;
-use crate::event::CloseReason;
+use crate::close_reason::CloseReason;
 
 /// A connection whose reads and writes block. Its [`ReadSize`](super::ReadSize) learns of no waits, since a blocking call does not
 /// report that it blocked. It relies on the kernel's send queue.
@@ -38,7 +38,7 @@ impl BlockingConnection {
     pub(crate) fn step(&mut self) -> Result<Progress, CloseReason> {
         // A peer that sends little gets small reads, so that many of them need little memory.
         let wanted = if self.read_size.is_streaming() {
-            self.read_size.next(|| self.handle.send_queue())
+            self.read_size.next(|| self.handle.entry().kernel_send_queue())
         } else {
             SMALL_READ
         };
@@ -81,7 +81,7 @@ impl BlockingConnection {
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
-            self.handle.record_sent(written);
+            self.handle.entry().record_sent(written);
             self.frames.consume(written);
             count -= written;
         }

@@ -5,7 +5,7 @@
 //! own write blocks in turn. There is no queue, no limit and no decision, and at most one read is buffered.
 
 use super::Connection;
-use crate::event::CloseReason;
+use crate::close_reason::CloseReason;
 
 /// Echoes complete frames until the peer closes its direction. An incomplete frame at the end is not echoed.
 pub(super) async fn echo(connection: &mut Connection) -> Result<(), CloseReason> {

@@ -19,7 +19,7 @@
 //! in one moves to `own` without a check, since it is in memory already. So the limit may be exceeded by one read per worker, and by
 //! no more, because a connection may not borrow while the limit is reached.
 
-use echoctl_proto::{Buffer, BufferError, Full};
+use echoctl_proto::{Buffer, BufferError};
 
 use crate::connection::read_size::{LARGE_READ, READ};
 use crate::connection::thread_buffer;
@@ -67,8 +67,8 @@ impl FrameBuffer {
     /// What [`room`](FrameBuffer::room) for `wanted` bytes needs.
     ///
     /// # Errors
-    /// [`Full`] if the caller has let a frame grow beyond the maximum.
-    pub(crate) fn need(&self, wanted: usize) -> Result<Need, Full> {
+    /// If the caller has let a frame grow beyond the maximum.
+    pub(crate) fn need(&self, wanted: usize) -> Result<Need, BufferError> {
         if self.uses_thread_buffer() {
             return Ok(Need::ThreadBuffer);
         }

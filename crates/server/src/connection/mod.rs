@@ -26,13 +26,12 @@ pub use self::reply_queue::ReplyQueue;
 
 use self::frames::{FrameBuffer, Need, Room};
 use self::read_size::{READ, ReadSize};
-use crate::event::CloseReason;
+use crate::close_reason::CloseReason;
 use crate::policy::Policy;
 use crate::sys;
 use crate::table::{ConnectionHandle, NoRoom};
 
 /// A connection with a peer, by a socket of tokio's, or by [one that blocks](BlockingConnection).
-#[derive(Debug)]
 pub(crate) struct Connection<S = TcpStream> {
     // Fields are dropped in this order: the entry must be vacated before the socket closes.
     handle: ConnectionHandle,
@@ -122,7 +121,8 @@ impl Connection {
     /// Reads once into the frame buffer. `queued` bytes are allocated elsewhere for the same peer.
     fn poll_read(&mut self, cx: &mut Context<'_>, queued: usize) -> Poll<Result<usize, CloseReason>> {
         ready!(self.poll_quantum(cx, queued))?;
-        let wanted = if queued > 0 { READ } else { self.read_size.next(|| self.handle.send_queue()) };
+        let wanted =
+            if queued > 0 { READ } else { self.read_size.next(|| self.handle.entry().kernel_send_queue()) };
         let need = self.frames.need(wanted)?;
         if let Err(no_room) = self.count_need(need, queued) {
             return self.poll_for_room(cx, no_room, queued);
@@ -237,7 +237,7 @@ fn poll_write(
     match ready!(Pin::new(stream).poll_write(cx, bytes))? {
         0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
         written => {
-            handle.record_sent(written);
+            handle.entry().record_sent(written);
             Poll::Ready(Ok(written))
         }
     }

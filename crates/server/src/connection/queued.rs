@@ -16,7 +16,7 @@ use tokio::time::Sleep;
 
 use super::{Connection, ReplyQueue};
 use crate::backpressure::{Action, Admission, Backpressure, Queued};
-use crate::event::CloseReason;
+use crate::close_reason::CloseReason;
 use crate::policy::Policy;
 use crate::table::NoRoom;
 
@@ -63,7 +63,7 @@ impl QueuedEcho<'_> {
     /// Writes and reads. Pending while there is nothing to read and no room to write.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         loop {
-            if let Some(cause) = self.connection.handle.close_cause() {
+            if let Some(cause) = self.connection.handle.entry().close_cause() {
                 return Poll::Ready(Err(cause.into()));
             }
             self.connection.write_queue(cx, &mut self.queue)?;
@@ -178,7 +178,7 @@ impl QueuedEcho<'_> {
             if is_started || self.backpressure.admit(self.queue.len(), end - start) == Admission::Queue {
                 self.queue.append(&bytes[start.max(written).min(end)..end])?;
             } else {
-                self.connection.handle.record_dropped_frame();
+                self.connection.handle.entry().record_dropped_frame();
             }
             start = end;
         }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 
+#[cfg(unix)]
 use super::one_thread::OneThread;
 use super::threads;
 use crate::config::Io;
@@ -47,6 +48,7 @@ pub(crate) enum IoBackend {
     /// One thread per connection.
     Threads,
     /// One thread for all connections.
+    #[cfg(unix)]
     OneThread(OneThread),
 }
 
@@ -56,7 +58,11 @@ impl IoBackend {
         Ok(match io {
             Io::Tasks => IoBackend::Tasks,
             Io::Threads => IoBackend::Threads,
+            #[cfg(unix)]
             Io::OneThread => IoBackend::OneThread(OneThread::start()?),
+            // `Config::check` refuses it.
+            #[cfg(not(unix))]
+            Io::OneThread => return Err(io::ErrorKind::Unsupported.into()),
         })
     }
 
@@ -73,6 +79,7 @@ impl IoBackend {
             }
             // Made blocking before it is added to the table: if that fails, the socket closes and has no entry.
             IoBackend::Threads => threads::serve(open(shared, blocking(stream)?, peer, Room::Own)?),
+            #[cfg(unix)]
             IoBackend::OneThread(thread) => thread.serve(open(shared, blocking(stream)?, peer, Room::Own)?),
         }
     }

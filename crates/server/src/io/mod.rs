@@ -2,5 +2,6 @@
 
 pub(crate) mod accept;
 pub(crate) mod listener;
+#[cfg(unix)]
 mod one_thread;
 mod threads;

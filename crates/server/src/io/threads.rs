@@ -8,8 +8,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use crate::close_reason::CloseReason;
 use crate::connection::{BlockingConnection, Progress};
-use crate::event::CloseReason;
 use crate::memory::check_thread_headroom;
 
 /// Serves a connection on a thread of its own.

@@ -1,6 +1,6 @@
 //! Why a connection is closed from outside its task, in a form that fits an atomic of its entry in the table.
 
-use crate::event::CloseReason;
+use crate::close_reason::CloseReason;
 
 /// Why a connection is closed from outside its task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,13 +10,13 @@ use std::time::Duration;
 use echoctl_proto::FrameTooLong;
 use socket2::SockRef;
 
-use super::{CloseCause, Entry, NoRoom, Shared, Vacated};
+use super::{Entry, NoRoom, Shared, Vacated};
+use crate::close_reason::CloseReason;
 use crate::config::Config;
-use crate::event::{CloseReason, Event};
+use crate::event::Event;
 use crate::memory::{GROWTH_HEADROOM, check_available};
 
 /// Handle to an entry of the table.
-#[derive(Debug)]
 pub(crate) struct ConnectionHandle {
     shared: Arc<Shared>,
     index: u32,
@@ -32,16 +32,6 @@ impl ConnectionHandle {
     /// Counts bytes read from the peer.
     pub(crate) fn record_received(&self, bytes: usize) {
         self.entry().record_received(bytes, self.shared.now());
-    }
-
-    /// Counts bytes that the kernel accepted for the peer.
-    pub(crate) fn record_sent(&self, bytes: usize) {
-        self.entry().record_sent(bytes);
-    }
-
-    /// Counts a frame dropped by the policy.
-    pub(crate) fn record_dropped_frame(&self) {
-        self.entry().record_dropped_frame();
     }
 
     /// Counts `bytes` more against the memory limit, before they are allocated.
@@ -103,19 +93,9 @@ impl ConnectionHandle {
         fault.into()
     }
 
-    /// Why this connection is being closed from outside, if it is.
-    pub(crate) fn close_cause(&self) -> Option<CloseCause> {
-        self.entry().close_cause()
-    }
-
     /// Bytes buffered by all connections together.
     pub(crate) fn total_buffered(&self) -> u64 {
         self.shared.account.buffered()
-    }
-
-    /// Bytes that the peer's kernel has not acknowledged; `None` where that is not visible.
-    pub(crate) fn send_queue(&self) -> Option<u32> {
-        self.entry().kernel_send_queue()
     }
 
     /// Whether there are more threads than connections, so that no other connection waits for the thread of this one.
@@ -162,7 +142,8 @@ impl ConnectionHandle {
         (self.shared.emit)(Event::Closed { peer: vacated.peer, reason, totals: vacated.totals });
     }
 
-    fn entry(&self) -> &Entry {
+    /// The connection's entry.
+    pub(crate) fn entry(&self) -> &Entry {
         self.shared.table.entry(self.index)
     }
 }

@@ -131,7 +131,7 @@ mod tests {
             while refused < 100 {
                 match (&self.socket).write(&[b'x'; 1 << 16]) {
                     Ok(count) => {
-                        self.handle.record_sent(count);
+                        self.handle.entry().record_sent(count);
                         refused = 0;
                     }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {

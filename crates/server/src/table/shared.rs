@@ -1,14 +1,14 @@
 //! State that all connections of a server share: settings, the connection table, counters, and the sink of its events.
 
-use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::{ConnectionTable, Entry};
 use crate::account::Account;
+use crate::close_reason::CloseReason;
 use crate::config::Config;
-use crate::event::{CloseReason, Event, Stats};
+use crate::event::{Event, Stats};
 
 /// Receives the server's [`Event`]s.
 pub(crate) type EventSink = Box<dyn Fn(Event) + Send + Sync>;
@@ -127,14 +127,5 @@ impl NoRoom {
             NoRoom::Closing => Err(CloseReason::MemoryLimit),
             NoRoom::OutOfMemory => Err(CloseReason::OutOfMemory),
         }
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared")
-            .field("config", &self.config)
-            .field("stats", &self.stats())
-            .finish_non_exhaustive()
     }
 }
