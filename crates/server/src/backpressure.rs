@@ -47,7 +47,7 @@ pub enum Action {
 
 /// What to do with a frame that cannot be written immediately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
+pub(crate) enum Admission {
     /// Append it to the queue.
     Queue,
     /// Drop it.
@@ -79,7 +79,7 @@ impl Backpressure {
     }
 
     /// Whether a frame of `frame` bytes may join `queued` bytes.
-    pub fn admit(&self, queued: usize, frame: usize) -> Admission {
+    pub(crate) fn admit(&self, queued: usize, frame: usize) -> Admission {
         match self.policy {
             Policy::Drop { limit } if queued > 0 && queued + frame > limit => Admission::Drop,
             _ => Admission::Queue,
@@ -87,7 +87,7 @@ impl Backpressure {
     }
 
     /// Records that the queue was empty and now starts with a frame of `frame` bytes, which may exceed the limit.
-    pub fn start_with(&mut self, frame: usize) {
+    pub(crate) fn start_with(&mut self, frame: usize) {
         self.first_frame = frame;
     }
 

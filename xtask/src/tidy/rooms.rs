@@ -82,7 +82,7 @@ const KERNEL: [(&str, &str); 10] = [
     ("crates/server/src/connection/blocking.rs", "a look at its own socket, without reading"),
     ("crates/server/src/io/one_thread.rs", "poll(2) of its own sockets, which is its I/O"),
     ("crates/server/src/memory.rs", "its own memory, which its limit is about"),
-    ("crates/server/src/server.rs", "the number of its own threads"),
+    ("crates/server/src/runtime.rs", "the number of its own threads"),
     ("crates/server/src/sys/", "the server's own sockets"),
     ("crates/trial/src/spawn/sys.rs", "signals, sessions and orphans"),
 ];
