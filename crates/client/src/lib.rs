@@ -9,7 +9,7 @@
 //!                   │
 //!    ┌──────────────┴─ one Connection each: the socket and its live counters ───┐
 //!    │ producer:  FrameStream ─ Pacer ─> write                                  │
-//!    │ consumer:  Schedule ─ Pacer ─> read ─> Checker                           │
+//!    │ consumer:  Reading ─ Pacer ─> read ─> Checker                            │
 //!    └──────────────────────────────────────────────────────────────────────────┘
 //!             Recipe: the bytes of frame number n, used by both FrameStream and Checker
 //! ```

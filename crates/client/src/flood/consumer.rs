@@ -10,40 +10,44 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::config::Config;
 use super::connection::{Connection, Phase};
 use super::outcome::{CloseKind, Drain, Ending};
 use super::pacer::Pacer;
 use super::producer::{FAR_FUTURE, YIELD_EVERY, sleep_or_change};
 use super::progress::Progress;
-use super::schedule::{ReadMode, Schedule};
+use super::schedule::ReadMode;
 use super::thread_buffer;
 use crate::checker::Checker;
 
 /// The reading half of one connection.
 pub(crate) struct Consumer {
-    pub(crate) connection: Arc<Connection>,
-    pub(crate) checker: Checker,
-    pub(crate) schedule: Schedule,
-    /// Paces the reads if the schedule has a rate.
-    pub(crate) pacer: Pacer,
-    /// Whether all pending bytes are read at the end.
-    pub(crate) drains: bool,
-    /// Whether the drain starts as soon as sending is over, regardless of the schedule.
-    pub(crate) drain_at_end: bool,
-    /// During the drain at least [`min_progress`](Self::min_progress) bytes must move within this time.
-    pub(crate) stall_timeout: Duration,
-    pub(crate) min_progress: u64,
-    pub(crate) max_drain: Duration,
+    connection: Arc<Connection>,
+    config: Arc<Config>,
+    checker: Checker,
+    /// Paces the reads if they have a rate.
+    pacer: Pacer,
     /// State of the drain, once it has started.
-    pub(crate) draining: Option<Draining>,
-    /// Whether the schedule has limited or stopped reading so far.
-    pub(crate) was_throttled: bool,
+    draining: Option<Draining>,
+    /// Whether reading was limited or stopped so far.
+    was_throttled: bool,
     /// Set when reading then resumes at full speed.
-    pub(crate) drain: Option<Drain>,
-    pub(crate) started: Instant,
+    drain: Option<Drain>,
+    started: Instant,
 }
 
 impl Consumer {
+    pub(crate) fn new(
+        connection: Arc<Connection>,
+        config: Arc<Config>,
+        checker: Checker,
+        pacer: Pacer,
+        started: Instant,
+    ) -> Consumer {
+        let (draining, was_throttled, drain) = (None, false, None);
+        Consumer { connection, config, checker, pacer, draining, was_throttled, drain, started }
+    }
+
     /// Reads until the end of the stream, or until there is nothing left to do, and stores how the connection ended.
     pub(crate) async fn run(mut self) {
         let ending = self.read().await;
@@ -61,7 +65,7 @@ impl Consumer {
             if phase == Phase::Over {
                 return Ending::Stopped;
             }
-            if phase == Phase::Sent && !self.drains {
+            if phase == Phase::Sent && !self.config.drains() {
                 return Ending::LeftUnread;
             }
             let (max, until) = match self.next_step(phase) {
@@ -100,11 +104,11 @@ impl Consumer {
     /// The next step of the schedule.
     fn next_step(&mut self, phase: Phase) -> Step {
         let now = self.started.elapsed();
-        let scheduled = self.schedule.at(now);
+        let scheduled = self.config.reading.at(now);
         self.was_throttled |= !matches!(scheduled, ReadMode::Unlimited { .. });
         let mode = match phase {
             Phase::Sending => scheduled,
-            _ if self.drain_at_end => ReadMode::Unlimited { until: None },
+            _ if self.config.drain_at_end => ReadMode::Unlimited { until: None },
             _ => scheduled,
         };
         match mode {
@@ -158,8 +162,10 @@ impl Consumer {
         // Includes what is still to be sent: the last frame is completed first.
         let moved = self.connection.produced() + self.connection.consumed();
         let draining = self.draining.get_or_insert_with(|| {
-            let time = self.max_drain.saturating_add(2 * now.duration_since(self.started)).min(FAR_FUTURE);
-            let progress = Progress::start(self.stall_timeout.min(FAR_FUTURE), self.min_progress, now, moved);
+            let Config { stall_timeout, max_drain, connections, .. } = *self.config;
+            let time = max_drain.saturating_add(2 * now.duration_since(self.started)).min(FAR_FUTURE);
+            let min_progress = Config::MIN_PROGRESS / connections as u64;
+            let progress = Progress::start(stall_timeout.min(FAR_FUTURE), min_progress, now, moved);
             Draining { progress, since: now, from: moved, end: now + time }
         });
         let pending = self.connection.produced().saturating_sub(self.connection.consumed());

@@ -27,7 +27,6 @@ use self::consumer::Consumer;
 use self::pacer::Pacer;
 use self::producer::Producer;
 use self::progress::Progress;
-use self::schedule::Schedule;
 use crate::checker::Checker;
 use crate::connect::{ConnectTimer, refuse_itself};
 use crate::error::Error;
@@ -50,7 +49,7 @@ use crate::payload::{Pool, Recipe};
 /// ```
 #[derive(Debug)]
 pub struct Flood {
-    config: Config,
+    config: Arc<Config>,
     connections: Arc<[Arc<Connection>]>,
 }
 
@@ -75,7 +74,7 @@ impl Flood {
             })?;
             connections.push(Arc::new(connection));
         }
-        Ok(Flood { config, connections: connections.into() })
+        Ok(Flood { config: Arc::new(config), connections: connections.into() })
     }
 
     /// Its configuration.
@@ -152,32 +151,21 @@ impl Flood {
                 Rate::Limited(rate) => Pacer::new(Rate::Limited(share(rate)), started),
             };
             let recipe = Recipe::new(Arc::clone(&pool), config.framing, &config.sizes, index);
-            let consumer = Consumer {
-                connection: Arc::clone(connection),
-                checker: Checker::new(recipe.clone()),
-                schedule: Schedule::new(config.reading),
-                pacer: pacer(match config.reading {
-                    Reading::AtRate(rate) => Rate::Limited(rate),
-                    _ => Rate::Max,
-                }),
-                drains: config.drains(),
-                drain_at_end: config.drain_at_end,
-                stall_timeout: config.stall_timeout,
-                min_progress: Config::MIN_PROGRESS / config.connections as u64,
-                max_drain: config.max_drain,
-                draining: None,
-                was_throttled: false,
-                drain: None,
-                started,
+            let read_rate = match config.reading {
+                Reading::AtRate(rate) => Rate::Limited(rate),
+                _ => Rate::Max,
             };
+            let checker = Checker::new(recipe.clone());
+            let (read_pacer, connection) = (pacer(read_rate), Arc::clone(connection));
+            let consumer =
+                Consumer::new(connection.clone(), Arc::clone(config), checker, read_pacer, started);
             let producer = Producer {
-                connection: Arc::clone(connection),
+                connection,
+                config: Arc::clone(config),
                 recipe,
                 pacer: pacer(config.rate),
                 unlimited_at: config.rate_until.map(|until| started + until.min(FAR_FUTURE)),
-                write_size: config.write_size,
                 limit: config.bytes.map(share),
-                drains: config.drains(),
                 started,
             };
             tasks.spawn(consumer.run());

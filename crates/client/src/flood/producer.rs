@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::config::Config;
 use super::connection::{Connection, Phase, Stall};
 use super::outcome::Ending;
 use super::pacer::Pacer;
@@ -18,16 +19,13 @@ use crate::payload::{FrameStream, Recipe};
 /// The sending half of one connection.
 pub(crate) struct Producer {
     pub(crate) connection: Arc<Connection>,
+    pub(crate) config: Arc<Config>,
     pub(crate) recipe: Recipe,
     pub(crate) pacer: Pacer,
     /// When the rate limit ends.
     pub(crate) unlimited_at: Option<Instant>,
-    /// Bytes per write.
-    pub(crate) write_size: usize,
     /// Bytes to send, rounded up to a complete frame.
     pub(crate) limit: Option<u64>,
-    /// Whether the connection is drained at the end. If not, the last frame need not be completed.
-    pub(crate) drains: bool,
     pub(crate) started: Instant,
 }
 
@@ -40,7 +38,7 @@ impl Producer {
         // First the phase, then the FIN: the server may answer the FIN at once with its own, which is then a regular
         // close.
         self.connection.advance(Phase::Sent);
-        if self.drains {
+        if self.config.drains() {
             // This fails if the connection is already closed, which the consumer detects when it reads.
             let _ = socket2::SockRef::from(&self.connection.stream).shutdown(std::net::Shutdown::Write);
         }
@@ -96,10 +94,11 @@ impl Producer {
                 Some(0) => stream.to_frame_end(),
                 Some(left) => left,
             },
-            Phase::Closing if self.drains => stream.to_frame_end(),
+            // Without a drain the last frame need not be completed.
+            Phase::Closing if self.config.drains() => stream.to_frame_end(),
             Phase::Closing | Phase::Sent | Phase::Over => 0,
         };
-        self.pacer.chunk(self.write_size).min(usize::try_from(left).unwrap_or(usize::MAX))
+        self.pacer.chunk(self.config.write_size).min(usize::try_from(left).unwrap_or(usize::MAX))
     }
 
     /// When the next write is due; `None` if it is due now.

@@ -2,21 +2,12 @@
 
 use std::time::Duration;
 
-use crate::Reading;
+use super::Reading;
 
-/// Returns how the consumer is to read at any time. A pure function of the time.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Schedule(Reading);
-
-impl Schedule {
-    /// The schedule of `reading`.
-    pub(crate) fn new(reading: Reading) -> Schedule {
-        Schedule(reading)
-    }
-
+impl Reading {
     /// What to do at `elapsed` after the start of the run.
-    pub(crate) fn at(&self, elapsed: Duration) -> ReadMode {
-        match self.0 {
+    pub(super) fn at(self, elapsed: Duration) -> ReadMode {
+        match self {
             Reading::All => ReadMode::Unlimited { until: None },
             Reading::Nothing => ReadMode::Stopped { until: None },
             Reading::AtRate(rate) => ReadMode::Limited(rate),
@@ -31,7 +22,7 @@ impl Schedule {
 
 /// How the consumer is to read. Times count from the start of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ReadMode {
+pub(super) enum ReadMode {
     /// Read everything available, and ask again at `until`.
     Unlimited {
         /// When this changes; `None`: never.
@@ -53,17 +44,17 @@ mod tests {
     #[test]
     fn reading_pauses_and_resumes_on_schedule() {
         let second = Duration::from_secs;
-        let schedule = Schedule::new(Reading::Pause { from: second(3), until: second(8) });
+        let reading = Reading::Pause { from: second(3), until: second(8) };
 
-        assert_eq!(schedule.at(second(0)), ReadMode::Unlimited { until: Some(second(3)) });
-        assert_eq!(schedule.at(second(3)), ReadMode::Stopped { until: Some(second(8)) });
-        assert_eq!(schedule.at(second(8)), ReadMode::Unlimited { until: None });
+        assert_eq!(reading.at(second(0)), ReadMode::Unlimited { until: Some(second(3)) });
+        assert_eq!(reading.at(second(3)), ReadMode::Stopped { until: Some(second(8)) });
+        assert_eq!(reading.at(second(8)), ReadMode::Unlimited { until: None });
     }
 
     #[test]
     fn reading_for_a_time_stops_for_good() {
-        let schedule = Schedule::new(Reading::For(Duration::from_secs(2)));
+        let reading = Reading::For(Duration::from_secs(2));
 
-        assert_eq!(schedule.at(Duration::from_secs(2)), ReadMode::Stopped { until: None });
+        assert_eq!(reading.at(Duration::from_secs(2)), ReadMode::Stopped { until: None });
     }
 }
