@@ -56,7 +56,7 @@ pub(crate) fn check(input: &[u8]) {
 }
 
 /// Enough for several growths, compactions and refusals; longer scenarios would only take longer.
-const MOST_OPERATIONS: usize = 60;
+pub(crate) const MOST_OPERATIONS: usize = if cfg!(miri) { 10 } else { 60 };
 
 /// Limits around the buffer's own thresholds: 0, its first allocation, and what it retains.
 const LIMITS: [usize; 8] = [0, 1, 63, 64, 1000, 4096, Buffer::RETAINED, Buffer::RETAINED * 2 + 1];

@@ -5,9 +5,14 @@ use proptest::prelude::*;
 
 use super::framing::{Piece, Query};
 
-/// Enough cases for confidence, in about a second. Failures are not stored in files; they become named tests.
+/// Enough cases for confidence, in about a second, and in a minute with miri, which runs a thousand times as slowly. Failures are
+/// not stored in files; they become named tests.
 pub(crate) fn config() -> ProptestConfig {
-    ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases: if cfg!(miri) { 10 } else { 1000 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 /// A framing whose frames do not depend on how the stream was split: any but `raw`.
