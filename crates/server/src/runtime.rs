@@ -1,6 +1,5 @@
 //! A runtime for a server, whose threads the system may refuse.
 
-use std::fs;
 use std::io;
 use std::sync::Mutex;
 use std::thread;
@@ -10,7 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::config::{Config, ConfigError, Setting};
 use crate::error::Error;
-use crate::memory::check_thread_headroom;
+use crate::process::{check_thread_headroom, threads_now};
 use crate::sys;
 
 /// A runtime for the server, with `workers` threads (default: one per core). From this call on, all threads of the process share
@@ -60,13 +59,6 @@ fn try_threads(count: usize) -> io::Result<()> {
         thread::sleep(Duration::from_micros(100));
     }
     tried
-}
-
-/// Number of threads that the kernel counts for this process; 0 where that is not visible.
-fn threads_now() -> u32 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let count = status.lines().find_map(|line| line.strip_prefix("Threads:"));
-    count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
 /// How long the kernel may count threads that have been joined.

@@ -74,15 +74,12 @@ fn kernel(file: &File) -> Vec<Finding> {
 }
 
 /// Places outside `observe` that call the kernel, and why.
-const KERNEL: [(&str, &str); 10] = [
+const KERNEL: [(&str, &str); 7] = [
     ("crates/audit/src/attack/upstream.rs", "whether the files of a process are visible"),
     ("crates/audit/src/sys.rs", "the sockets of the attack"),
     ("crates/echoctl/src/output/file/", "names of open files, of which none is read"),
     ("crates/echoctl/src/sys.rs", "signals, the terminal and the heap of this process"),
-    ("crates/server/src/connection/blocking.rs", "a look at its own socket, without reading"),
-    ("crates/server/src/io/one_thread.rs", "poll(2) of its own sockets, which is its I/O"),
-    ("crates/server/src/memory.rs", "its own memory, which its limit is about"),
-    ("crates/server/src/runtime.rs", "the number of its own threads"),
+    ("crates/server/src/process.rs", "its own memory, which its limit is about, and its threads"),
     ("crates/server/src/sys/", "the server's own sockets"),
     ("crates/trial/src/spawn/sys.rs", "signals, sessions and orphans"),
 ];

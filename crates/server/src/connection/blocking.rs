@@ -3,13 +3,12 @@
 //! It reads into a buffer of its own, which is counted, and waits for input without one.
 
 use std::io::{self, Read, Write};
-#[cfg(unix)]
-use std::mem::MaybeUninit;
 use std::net::TcpStream;
 
 use super::Connection;
 use super::frames::Need;
 use crate::close_reason::CloseReason;
+use crate::sys;
 
 /// A connection whose reads and writes block. Its [`ReadSize`](super::ReadSize) learns of no waits, since a blocking call does not
 /// report that it blocked. It relies on the kernel's send queue.
@@ -65,7 +64,7 @@ impl BlockingConnection {
 
     /// Frees the buffer except for what is left over, unless more input has arrived.
     pub(crate) fn park(&mut self) -> Result<(), CloseReason> {
-        if !(self.read_size.is_streaming() && has_bytes(&self.stream)) {
+        if !(self.read_size.is_streaming() && sys::has_bytes(&self.stream)) {
             self.frames.park()?;
         }
         self.count_buffered(0);
@@ -98,19 +97,6 @@ fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
             result => return result,
         }
     }
-}
-
-/// Whether there is something to read now.
-#[cfg(unix)]
-fn has_bytes(stream: &TcpStream) -> bool {
-    let (socket, flags) = (socket2::SockRef::from(stream), libc::MSG_PEEK | libc::MSG_DONTWAIT);
-    socket.recv_with_flags(&mut [MaybeUninit::uninit()], flags).is_ok_and(|count| count > 0)
-}
-
-/// This cannot be determined here without waiting, so a stream that stops keeps its buffer, which is counted.
-#[cfg(not(unix))]
-fn has_bytes(_: &TcpStream) -> bool {
-    true
 }
 
 /// Bytes of the first read after a wait: a page, which is longer than most messages.

@@ -23,7 +23,7 @@ use echoctl_proto::{Buffer, BufferError};
 
 use crate::connection::read_size::{LARGE_READ, READ};
 use crate::connection::thread_buffer;
-use crate::memory::{GROWTH_HEADROOM, check_available};
+use crate::process::{GROWTH_HEADROOM, check_available};
 
 /// Bytes that have arrived and are not answered yet, in a buffer that exists only while it is needed.
 ///

@@ -18,7 +18,7 @@ use crate::config::Io;
 use crate::connection::Connection;
 use crate::connection::frames::Room;
 use crate::event::Event;
-use crate::memory;
+use crate::process;
 use crate::sys::{AsRaw, Descriptor};
 use crate::table::{ConnectionHandle, Shared};
 
@@ -27,7 +27,7 @@ pub(crate) async fn accept(listener: &TcpListener, shared: &Arc<Shared>, backend
     let mut backoff = AcceptBackoff::default();
     loop {
         shared.table.wait_for_room().await;
-        let accepted = match memory::check_available(CONNECTION_HEADROOM) {
+        let accepted = match process::check_available(CONNECTION_HEADROOM) {
             Ok(()) => listener.accept().await.and_then(|(stream, peer)| backend.spawn(shared, stream, peer)),
             Err(error) => Err(error.into()),
         };

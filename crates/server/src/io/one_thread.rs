@@ -4,7 +4,6 @@
 //! only thread. This is head-of-line blocking, and it is here on purpose.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::thread;
@@ -44,7 +43,7 @@ impl OneThread {
 fn run(incoming: &Receiver<BlockingConnection>, wake_rx: &UnixStream) {
     let mut connections = Vec::new();
     // The wake-up socket comes first; connection i is at i + 1.
-    let mut polled = vec![poll_entry(wake_rx)];
+    let mut polled = vec![sys::readable(wake_rx)];
     let mut is_open = true;
     while is_open || !connections.is_empty() {
         if sys::poll(&mut polled).is_err() {
@@ -81,7 +80,7 @@ fn accept_pending(
     incoming: &Receiver<BlockingConnection>,
     mut wake_rx: &UnixStream,
     connections: &mut Vec<BlockingConnection>,
-    polled: &mut Vec<libc::pollfd>,
+    polled: &mut Vec<sys::pollfd>,
 ) -> bool {
     while matches!(wake_rx.read(&mut [0; 256]), Ok(count) if count > 0) {}
     loop {
@@ -91,7 +90,7 @@ fn accept_pending(
                     connection.close(Err(CloseReason::OutOfMemory));
                     continue;
                 }
-                polled.push(poll_entry(&connection.stream));
+                polled.push(sys::readable(&connection.stream));
                 connections.push(connection);
             }
             Err(TryRecvError::Empty) => return true,
@@ -106,7 +105,3 @@ fn accept_pending(
 
 /// How long to pause when the kernel has no memory for a poll.
 const POLL_RETRY_PAUSE: Duration = Duration::from_millis(10);
-
-fn poll_entry(socket: &impl AsRawFd) -> libc::pollfd {
-    libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 }
-}

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::close_reason::CloseReason;
 use crate::connection::{BlockingConnection, Progress};
-use crate::memory::check_thread_headroom;
+use crate::process::check_thread_headroom;
 
 /// Serves a connection on a thread of its own.
 ///

@@ -15,7 +15,8 @@ pub(crate) use std::os::fd::AsRawFd as AsRaw;
 pub(crate) use std::os::windows::io::AsRawSocket as AsRaw;
 use std::task::Poll;
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
+pub(crate) use libc::pollfd;
 use socket2::SockRef;
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
@@ -133,9 +134,28 @@ pub(crate) fn trim_memory() {
     }
 }
 
+/// Whether there is something to read now.
+#[cfg(unix)]
+pub(crate) fn has_bytes(stream: &std::net::TcpStream) -> bool {
+    let (socket, flags) = (SockRef::from(stream), libc::MSG_PEEK | libc::MSG_DONTWAIT);
+    socket.recv_with_flags(&mut [std::mem::MaybeUninit::uninit()], flags).is_ok_and(|count| count > 0)
+}
+
+/// This cannot be determined here without waiting, so a stream that stops keeps its buffer, which is counted.
+#[cfg(not(unix))]
+pub(crate) fn has_bytes(_: &std::net::TcpStream) -> bool {
+    true
+}
+
+/// What [`poll`] waits for: that `socket` is readable or closed.
+#[cfg(unix)]
+pub(crate) fn readable(socket: &impl AsRaw) -> pollfd {
+    pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 }
+}
+
 /// Waits until one of `sockets` is readable or closed. Returns early if interrupted.
 #[cfg(unix)]
-pub(crate) fn poll(sockets: &mut [libc::pollfd]) -> io::Result<()> {
+pub(crate) fn poll(sockets: &mut [pollfd]) -> io::Result<()> {
     let count = sockets.len() as libc::nfds_t;
     // SAFETY: the pointer and the count describe one slice of pollfd, borrowed mutably for the call.
     if unsafe { libc::poll(sockets.as_mut_ptr(), count, -1) } >= 0 {

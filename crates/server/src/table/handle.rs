@@ -14,7 +14,7 @@ use super::{Entry, NoRoom, Shared, Vacated};
 use crate::close_reason::CloseReason;
 use crate::config::Config;
 use crate::event::Event;
-use crate::memory::{GROWTH_HEADROOM, check_available};
+use crate::process::{GROWTH_HEADROOM, check_available};
 
 /// Handle to an entry of the table.
 pub(crate) struct ConnectionHandle {
@@ -44,7 +44,9 @@ impl ConnectionHandle {
             return Err(NoRoom::Closing);
         }
         check_available(GROWTH_HEADROOM).map_err(|_| NoRoom::OutOfMemory)?;
-        self.shared.grow(entry, bytes)?;
+        while !self.shared.account.try_add(bytes) {
+            self.shared.make_room(entry, bytes)?;
+        }
         entry.set_buffered(entry.buffered() + bytes);
         Ok(())
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::event::Event;
-use crate::memory::{anonymous_memory, check_thread_headroom};
+use crate::process::{anonymous_memory, check_thread_headroom};
 use crate::sys;
 use crate::table::Shared;
 use crate::table::reaper::Reaper;

@@ -68,17 +68,6 @@ impl Shared {
         now
     }
 
-    /// Counts `bytes` more for the connection at `entry`, before it allocates them.
-    ///
-    /// # Errors
-    /// If they do not fit: what to do about it.
-    pub(crate) fn grow(&self, entry: &Entry, bytes: usize) -> Result<(), NoRoom> {
-        while !self.account.try_add(bytes) {
-            self.make_room(entry, bytes)?;
-        }
-        Ok(())
-    }
-
     /// Makes room for `bytes` more of the connection at `entry`. Closes the connection that would buffer most, which may be that
     /// one itself, until there is room, or will be once the closed ones are gone.
     ///

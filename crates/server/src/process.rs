@@ -1,4 +1,4 @@
-//! Memory of this process. (For the kernel memory of its sockets see `sys`.)
+//! Memory and threads of this process. (For the kernel memory of its sockets see `sys`.)
 //!
 //! Where a system does not show it, the answer is `None`, not a guess.
 
@@ -11,6 +11,13 @@ pub(crate) fn anonymous_memory() -> Option<u64> {
     let mut pages = statm.split_ascii_whitespace().skip(1).map(|field| field.parse::<u64>().ok());
     let (resident, shared) = (pages.next()??, pages.next()??);
     Some(resident.saturating_sub(shared) * PAGE)
+}
+
+/// Number of threads that the kernel counts for this process; 0 where that is not visible.
+pub(crate) fn threads_now() -> u32 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let count = status.lines().find_map(|line| line.strip_prefix("Threads:"));
+    count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
 /// Checks that the system still has `bytes` of memory, for code that cannot handle a failed allocation: a small one that fails
