@@ -41,4 +41,4 @@ pub use event::{Event, Listening, Stats, Totals};
 pub use policy::Policy;
 pub use runtime::runtime;
 pub use server::Server;
-pub use sys::{raise_descriptor_limit, share_one_heap};
+pub use sys::share_one_heap;

@@ -61,37 +61,6 @@ pub(crate) fn read_past_mark(_: &TcpStream, _: &mut ReadBuf<'_>) -> Poll<io::Res
 #[cfg(target_os = "linux")]
 const SIOCATMARK: libc::Ioctl = 0x8905;
 
-/// Raises the limit of open file descriptors to the maximum that the process may set, and returns it.
-///
-/// It affects the entire process, so the program calls it, not the server.
-///
-/// # Errors
-/// If the kernel refuses. The limit is then unchanged.
-#[cfg(unix)]
-pub fn raise_descriptor_limit() -> io::Result<u64> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: getrlimit writes the struct that it is given a valid pointer to.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    limit.rlim_cur = limit.rlim_max;
-    // SAFETY: setrlimit reads the struct that it is given a valid pointer to.
-    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    #[allow(clippy::unnecessary_cast, reason = "rlim_t is 64 bits here and less on other systems")]
-    Ok(limit.rlim_cur as u64)
-}
-
-/// This system has no such limit.
-///
-/// # Errors
-/// None.
-#[cfg(not(unix))]
-pub fn raise_descriptor_limit() -> io::Result<u64> {
-    Ok(u64::MAX)
-}
-
 /// Makes all threads allocate from one heap from this call on.
 ///
 /// By default glibc gives each thread a heap of its own, and trimming returns only the end of the first one to the kernel: after
