@@ -1,6 +1,6 @@
 //! `echoctl doctor`: reports what can be measured on this machine, and how accurately.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use echoctl_observe::{
     Cgroup, KernelBuffering, QueueLimits, SelfTest, SocketDiag, SysctlRange, TcpMemory, available_memory,
@@ -114,10 +114,9 @@ impl Findings {
 
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&visible(self))?;
-        f.write_str(&here(self))?;
-        f.write_str(&queues(self))?;
-        f.write_str(&tested(&self.test))?;
+        for section in [visible(self), here(self), queues(self), tested(&self.test)] {
+            writeln!(f, "{}", section.0)?;
+        }
         let warnings = self.warnings();
         if warnings.is_empty() {
             return write!(
@@ -133,8 +132,7 @@ impl fmt::Display for Findings {
     }
 }
 
-fn visible(findings: &Findings) -> String {
-    let mut text = "What is visible here\n".to_owned();
+fn visible(findings: &Findings) -> Section {
     let linux = cfg!(target_os = "linux");
     let server = match &findings.server_end_hidden {
         None => "yes: both queues, for any program and user".to_owned(),
@@ -145,104 +143,100 @@ fn visible(findings: &Findings) -> String {
         (true, true) => "yes, for all users",
         (true, false) => "for your own servers; for others use --pid",
     };
-    row(&mut text, "our end of a connection", "yes");
-    row(&mut text, "the server's end of it", &server);
-    row(
-        &mut text,
-        "memory of a process",
-        if linux { "yes, for any user, given its pid" } else { "given its pid" },
-    );
-    row(&mut text, "process listening on a port", processes);
-    row(&mut text, "what a process writes to disk", if linux { processes } else { "no" });
-    text + "\n"
+    let memory = if linux { "yes, for any user, given its pid" } else { "given its pid" };
+    Section::new("What is visible here")
+        .row("our end of a connection", "yes")
+        .row("the server's end of it", server)
+        .row("memory of a process", memory)
+        .row("process listening on a port", processes)
+        .row("what a process writes to disk", if linux { processes } else { "no" })
 }
 
-fn here(findings: &Findings) -> String {
-    let machine = &findings.machine;
-    let mut text = "This machine\n".to_owned();
-    let kernel = machine.kernel.as_deref().unwrap_or("");
-    row(&mut text, "system", &format!("{} {kernel}, {}", machine.system, machine.architecture));
-    row(&mut text, "processors", &machine.processors.to_string());
-    if let (Some(memory), Some(available)) = (machine.memory, findings.available) {
-        row(&mut text, "memory", &format!("{}, {} available", Bytes(memory), Bytes(available)));
-    }
-    if let Some(left) = findings.cgroup.and_then(|group| group.available()) {
-        row(&mut text, "left in the control group", &Bytes(left).to_string());
-    }
-    if let Some(sockets) = findings.cgroup.and_then(|group| group.sockets) {
-        row(&mut text, "kernel memory of its sockets", &Bytes(sockets).to_string());
-    }
-    text + "\n"
+fn here(findings: &Findings) -> Section {
+    let Machine { system, kernel, architecture, processors, memory, .. } = &findings.machine;
+    let kernel = kernel.as_deref().unwrap_or("");
+    let memory = memory.zip(findings.available);
+    let memory = memory.map(|(all, available)| format!("{}, {} available", Bytes(all), Bytes(available)));
+    Section::new("This machine")
+        .row("system", format_args!("{system} {kernel}, {architecture}"))
+        .row("processors", processors)
+        .row_if("memory", memory)
+        .row_if("left in the control group", findings.cgroup.and_then(|group| group.available()).map(Bytes))
+        .row_if("kernel memory of its sockets", findings.cgroup.and_then(|group| group.sockets).map(Bytes))
 }
 
-fn queues(findings: &Findings) -> String {
-    let mut text = "Kernel queues of one connection\n".to_owned();
-    let Some(limits) = findings.limits else {
-        row(&mut text, "sizes", "not visible here");
-        return text + "\n";
-    };
+fn queues(findings: &Findings) -> Section {
+    let section = Section::new("Kernel queues of one connection");
+    let Some(limits) = findings.limits else { return section.row("sizes", "not visible here") };
     let sizes = |SysctlRange { min, default, max }: SysctlRange| {
         format!("{} initially, {} to {}", Bytes(default), Bytes(min), Bytes(max))
     };
-    row(&mut text, "receive queue", &sizes(limits.receive));
-    row(&mut text, "send queue", &sizes(limits.send));
     let buffering = KernelBuffering::new(&limits);
-    row(
-        &mut text,
-        "kernel buffering",
-        &format!("{}, if the client never reads: both send", Bytes(buffering.total())),
+    let buffering = format!(
+        "{}, if the client never reads: both send\nqueues and the server's receive queue at their\n\
+         maximum, the client's receive queue at {}.\nOnly bytes beyond it are surely in the server",
+        Bytes(buffering.total()),
+        Bytes(buffering.client_receive)
     );
-    row(&mut text, "", "queues and the server's receive queue at their");
-    row(
-        &mut text,
-        "",
-        &format!("maximum, the client's receive queue at {}.", Bytes(buffering.client_receive)),
-    );
-    row(&mut text, "", "Only bytes beyond it are surely in the server");
-    if let Some(tcp) = findings.tcp {
-        let used = format!("{} for {} on this host", Bytes(tcp.used), count(tcp.sockets, "socket"));
-        row(&mut text, "kernel memory of TCP", &used);
-        row(
-            &mut text,
-            "  memory pressure",
-            &format!("above {}; the maximum is {}", Bytes(tcp.pressure), Bytes(tcp.max)),
-        );
-    }
-    if let Some(count) = findings.connections_to_pressure() {
-        row(
-            &mut text,
-            "  pressure is reached by",
-            &format!("about {count} clients on other hosts that never"),
-        );
-        row(&mut text, "", &format!("read: each fills a send queue ({}) and an", Bytes(limits.send.max)));
-        row(
-            &mut text,
-            "",
-            &format!("initial receive queue ({}) of this host", Bytes(limits.receive.default)),
-        );
-    }
-    text + "\n"
+    let tcp = findings.tcp;
+    let used =
+        tcp.map(|tcp| format!("{} for {} on this host", Bytes(tcp.used), count(tcp.sockets, "socket")));
+    let pressure = tcp.map(|tcp| format!("above {}; the maximum is {}", Bytes(tcp.pressure), Bytes(tcp.max)));
+    let reached = findings.connections_to_pressure().map(|clients| {
+        format!(
+            "about {clients} clients on other hosts that never\nread: each fills a send queue ({}) and an\n\
+             initial receive queue ({}) of this host",
+            Bytes(limits.send.max),
+            Bytes(limits.receive.default)
+        )
+    });
+    section
+        .row("receive queue", sizes(limits.receive))
+        .row("send queue", sizes(limits.send))
+        .row("kernel buffering", buffering)
+        .row_if("kernel memory of TCP", used)
+        .row_if("  memory pressure", pressure)
+        .row_if("  pressure is reached by", reached)
 }
 
-fn tested(test: &SelfTest) -> String {
-    let mut text = "The self-test\n".to_owned();
-    let seconds = |time: std::time::Duration| Seconds(time.as_secs_f64()).to_string();
-    let cost = format!("median {} per connection, p99 {}", seconds(test.cost_median), seconds(test.cost_p99));
-    row(&mut text, "cost of a sample", &cost);
-    if let Some(error) = test.stalled_error {
-        let error = format!("error: {} with {} in flight", Bytes(error), Bytes(test.stalled_bytes));
-        row(&mut text, "byte counters, stalled echo", &error);
-    }
-    if let (Some(median), Some(p95)) = (test.running_error_median, test.running_error_p95) {
-        let error = format!("error: median {}, p95 {}", Bytes(median), Bytes(p95));
-        row(&mut text, "byte counters, running echo", &error);
-        row(&mut text, "", &format!("at {}", Rate(test.running_rate)));
-    }
-    text + "\n"
+fn tested(test: &SelfTest) -> Section {
+    let [median, p99] = [test.cost_median, test.cost_p99].map(|cost| Seconds(cost.as_secs_f64()));
+    let stalled = test
+        .stalled_error
+        .map(|error| format!("error: {} with {} in flight", Bytes(error), Bytes(test.stalled_bytes)));
+    let running = test.running_error_median.zip(test.running_error_p95).map(|(median, p95)| {
+        format!("error: median {}, p95 {}\nat {}", Bytes(median), Bytes(p95), Rate(test.running_rate))
+    });
+    Section::new("The self-test")
+        .row("cost of a sample", format_args!("median {median} per connection, p99 {p99}"))
+        .row_if("byte counters, stalled echo", stalled)
+        .row_if("byte counters, running echo", running)
 }
 
-fn row(text: &mut String, name: &str, value: &str) {
-    let _ = writeln!(text, "  {name:<31}{value}");
+/// A part of the result: a title, rows of a name and a value, and an empty line.
+struct Section(String);
+
+impl Section {
+    fn new(title: &str) -> Section {
+        Section(format!("{title}\n"))
+    }
+
+    /// Adds a row. Further lines of the value stand below its first one.
+    fn row(mut self, name: &str, value: impl fmt::Display) -> Section {
+        for (index, line) in value.to_string().lines().enumerate() {
+            let name = if index == 0 { name } else { "" };
+            self.0 += &format!("  {name:<31}{line}\n");
+        }
+        self
+    }
+
+    /// Adds a row if there is a value.
+    fn row_if(self, name: &str, value: Option<impl fmt::Display>) -> Section {
+        match value {
+            Some(value) => self.row(name, value),
+            None => self,
+        }
+    }
 }
 
 /// The findings for a program. Sizes in bytes, times in seconds.
