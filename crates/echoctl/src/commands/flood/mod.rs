@@ -51,10 +51,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         .with_memory_limit(memory.limit)
         .with_other_clients();
     let stop = trial.client().stop_handle();
-    runtime.spawn(async move {
-        interrupt::interrupted().await;
-        stop.abort();
-    });
+    interrupt::on_request(move || stop.abort())?;
     let mut shown = Ok(());
     let outcome = trial.run(|moment| {
         shown = progress.show(moment);
