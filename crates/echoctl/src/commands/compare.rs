@@ -51,7 +51,7 @@ pub(crate) fn run(args: Args) -> Outcome {
 
     let written = page.map(|file| {
         let page = compare_page((&first, &one), (&second, &other)).footer(FOOTER);
-        file.save(&page.to_string())
+        file.save(page.to_string())
     });
     if is_drawn {
         let terminal = Terminal::new();

@@ -77,7 +77,7 @@ fn write_all(program: &Command, folder: &Path) -> Outcome {
         .collect::<anyhow::Result<_>>()?;
     for (command, file) in files {
         let page = page(command)?;
-        file.write(|to| to.write_all(&page))?;
+        file.write(page)?;
     }
     Ok(Exit::Done)
 }

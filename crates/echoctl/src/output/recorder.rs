@@ -49,7 +49,7 @@ impl RunFiles {
         page: impl FnOnce() -> Page,
     ) -> impl Iterator<Item = anyhow::Result<()>> {
         let record = self.record.map(|file| file.save_run(run));
-        let report = self.report.map(|file| file.save(&page().to_string()));
+        let report = self.report.map(|file| file.save(page().to_string()));
         [record, report].into_iter().flatten()
     }
 }

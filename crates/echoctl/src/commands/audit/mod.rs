@@ -63,7 +63,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     };
     // Both are attempted, even if the first fails.
     let run = record(&summary, &attack);
-    let junit = junit_file.map(|file| file.save(&junit(&summary, args.expect)));
+    let junit = junit_file.map(|file| file.save(junit(&summary, args.expect)));
     let written = junit.into_iter().chain(files.save(&run, || page(&summary, &attack, &run)));
     let written = check_written_after_result(written);
     ignore_broken_pipe(printed)?;

@@ -132,11 +132,8 @@ pub(crate) fn run(args: Args) -> Outcome {
         return Ok(Exit::Interrupted);
     };
 
-    let written = page.and_then(|file| {
-        let write =
-            |file: OutputFile| file.write(|to| to.write_all(demo::page(&outcome, called()).as_bytes()));
-        file.map(write).transpose()
-    });
+    let written =
+        page.and_then(|file| file.map(|file| file.write(demo::page(&outcome, called()))).transpose());
     let path = args.page_path().filter(|_| written.is_ok());
     output::ignore_broken_pipe(match args.json {
         true => output::json_line("summary", &JsonSummary::of(&outcome, path)),

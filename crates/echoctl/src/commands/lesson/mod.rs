@@ -181,8 +181,8 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
         false => Ok(()),
     });
     // The page is written even if printing failed.
-    let written = file
-        .map(|file| file.save(&kit::page(lesson, &finding, args.name.as_deref(), prediction).to_string()));
+    let written =
+        file.map(|file| file.save(kit::page(lesson, &finding, args.name.as_deref(), prediction).to_string()));
     printed?;
     check_written_after_result(written)?;
     Ok((if submission.holds { Exit::Done } else { Exit::Failed }, Some(submission)))

@@ -64,9 +64,9 @@ pub(crate) fn run(args: Args) -> Outcome {
 
     let nothing_asked = page.is_none() && numbers.is_none() && drawing.is_none();
     // If one of them cannot be written, the others still are.
-    let page = page.map(|file| file.save(&run_page(&run).footer(FOOTER).to_string()));
-    let numbers = numbers.map(|file| file.save(&csv::samples(&run.samples)));
-    let drawing = drawing.map(|file| file.save(&svg::sheet(&visible(&run), svg::Size::WIDE)));
+    let page = page.map(|file| file.save(run_page(&run).footer(FOOTER).to_string()));
+    let numbers = numbers.map(|file| file.save(csv::samples(&run.samples)));
+    let drawing = drawing.map(|file| file.save(svg::sheet(&visible(&run), svg::Size::WIDE)));
     if nothing_asked || args.plain {
         draw(&run, &Terminal::new())?;
     }

@@ -10,12 +10,12 @@
 //! place. If the process is killed during the last step, a hidden `.echoctl-*.tmp` may be left.
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::iter;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, ensure};
-use echoctl_record::{Bytes, Run, RunError};
+use echoctl_record::{Bytes, Run};
 use tempfile::NamedTempFile;
 
 use crate::exit::Failure;
@@ -60,12 +60,18 @@ impl OutputFile {
         Ok(OutputFile { path: path.to_owned(), place })
     }
 
-    /// Writes a text, and notes the file and its size on stderr unless it is stdout.
+    /// Writes the file, and notes its name and size on stderr unless it is stdout.
     ///
     /// # Errors
     /// If it cannot be written. An old file is then unchanged.
-    pub(crate) fn save(self, text: &str) -> anyhow::Result<()> {
-        self.save_with(|to| to.write_all(text.as_bytes()))
+    pub(crate) fn save(self, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
+        let (bytes, name) = (content.as_ref().len() as u64, self.path.display().to_string());
+        let is_stdout = self.place == Place::Stdout;
+        self.write(content)?;
+        if !is_stdout {
+            note(format_args!("wrote {name} ({})", Bytes(bytes)));
+        }
+        Ok(())
     }
 
     /// Writes a recording as [`save`](OutputFile::save) does.
@@ -73,32 +79,23 @@ impl OutputFile {
     /// # Errors
     /// Those of [`save`](OutputFile::save).
     pub(crate) fn save_run(self, run: &Run) -> anyhow::Result<()> {
-        self.save_with(|to| {
-            run.write(to).map_err(|error| match error {
-                RunError::Write(error) => error,
-                error => io::Error::other(error),
-            })
-        })
+        let mut content = Vec::new();
+        run.write(&mut content)?;
+        self.save(content)
     }
 
-    fn save_with(self, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
-        let name = (self.place != Place::Stdout).then(|| self.path.display().to_string());
-        let bytes = self.write(content)?;
-        name.into_iter().for_each(|name| note(format_args!("wrote {name} ({})", Bytes(bytes))));
-        Ok(())
-    }
-
-    /// Writes the file and returns its size in bytes.
+    /// Writes the file.
     ///
     /// # Errors
-    /// If it cannot be written. An old file is then unchanged.
-    pub(crate) fn write(self, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<u64> {
+    /// Those of [`save`](OutputFile::save).
+    pub(crate) fn write(self, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
+        let content = content.as_ref();
         let written = match &self.place {
-            Place::Stdout => write_buffered(Data::new(), content),
+            Place::Stdout => write_and_flush(Data::new(), content),
             Place::Replace(target) => replace(target, content),
             Place::Existing { empty } => {
                 let file = OpenOptions::new().write(true).truncate(*empty).append(!*empty).open(&self.path);
-                file.and_then(|file| write_buffered(file, content))
+                file.and_then(|file| write_and_flush(file, content))
             }
         };
         written.with_context(|| cannot_write(&self.path))
@@ -221,14 +218,19 @@ impl Identity {
 }
 
 /// Writes a temporary file and renames it to `target`. If that fails, the temporary file is removed.
-fn replace(target: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<u64> {
+fn replace(target: &Path, content: &[u8]) -> io::Result<()> {
     let temp = temporary_file(target)?;
     if let Ok(old) = fs::metadata(target) {
         copy_owner_and_mode(&old, temp.as_file())?;
     }
-    let bytes = write_buffered(temp.as_file(), content)?;
+    write_and_flush(temp.as_file(), content)?;
     temp.persist(target)?;
-    Ok(bytes)
+    Ok(())
+}
+
+fn write_and_flush(mut to: impl Write, content: &[u8]) -> io::Result<()> {
+    to.write_all(content)?;
+    to.flush()
 }
 
 /// A hidden file beside `target`, with the permissions of any new file. It is removed when it is dropped.
@@ -249,32 +251,6 @@ fn copy_owner_and_mode(old: &Metadata, new: &File) -> io::Result<()> {
         }
     }
     new.set_permissions(old.permissions())
-}
-
-/// Writes `content` through a buffer and flushes it. Returns the number of bytes.
-fn write_buffered(to: impl Write, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<u64> {
-    let mut counted = Counted { to: BufWriter::with_capacity(BUFFER, to), bytes: 0 };
-    content(&mut counted)?;
-    counted.flush()?;
-    Ok(counted.bytes)
-}
-
-/// A writer that counts its bytes.
-struct Counted<W: Write> {
-    to: BufWriter<W>,
-    bytes: u64,
-}
-
-impl<W: Write> Write for Counted<W> {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let length = self.to.write(buffer)?;
-        self.bytes += length as u64;
-        Ok(length)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
-    }
 }
 
 /// The chain of symbolic links that begins with `path`, itself included. The kernel has refused a longer one already.
@@ -323,9 +299,6 @@ fn is_pipe(_: &Metadata) -> bool {
 fn cannot_write(path: &Path) -> String {
     format!("cannot write {}", path.display())
 }
-
-/// Bytes per write.
-const BUFFER: usize = 64 * 1024;
 
 /// Maximum length of a chain of symbolic links and their target, as in Linux.
 const MAX_LINKS: usize = 1 + 40;
