@@ -144,7 +144,7 @@ fn canonical(addr: SocketAddr) -> SocketAddr {
 }
 
 /// The loopback address of the same family if `addr` is a wildcard, else `addr`.
-fn at_loopback(addr: SocketAddr) -> SocketAddr {
+pub(crate) fn at_loopback(addr: SocketAddr) -> SocketAddr {
     let ip = match addr.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

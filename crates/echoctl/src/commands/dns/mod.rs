@@ -2,7 +2,7 @@
 
 mod log;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use echoctl_lab::dns::{Answerer, MAX_UNVERIFIED};
 use echoctl_observe::loopback;
 use serde::Serialize;
 
+use crate::address::{self, at_loopback};
 use crate::exit::{Exit, Outcome};
 use crate::output::{json_line, print, warning};
 use crate::terminal::interrupt;
@@ -31,7 +32,7 @@ pub(crate) struct Args {
     /// Address to listen on [default: 127.0.0.1:5354]
     ///
     /// Both UDP and TCP use it: host:port, or only a port (on loopback). The default host is ::1 if there is no IPv4.
-    #[arg(long, short = 'p', value_parser = crate::address::to_listen, value_name = "ADDR", help_heading = "Listen")]
+    #[arg(long, short = 'p', value_parser = address::to_listen, value_name = "ADDR", help_heading = "Listen")]
     addr: Option<SocketAddr>,
 
     /// Print one JSON object per line
@@ -64,7 +65,8 @@ hint: choose another address with --addr"
         if args.json {
             json_line("listening", &Listening { addr, pid: std::process::id(), zone: "test." })?;
         } else {
-            let (ip, port) = (reached_at(addr.ip()), addr.port());
+            let reached = at_loopback(addr);
+            let (ip, port) = (reached.ip(), reached.port());
             print(format_args!("serving test. on {addr} over UDP and TCP (Ctrl-C to stop)"))?;
             print(format_args!("try: dig @{ip} -p {port} 4000.txt.test TXT"))?;
         }
@@ -83,15 +85,6 @@ fn open_to_others(addr: SocketAddr) -> String {
          forged address causes a reply of at most {MAX_UNVERIFIED} bytes (about 30 times its size). Over TCP at most 512 \
          clients are served at a time"
     )
-}
-
-/// The address for clients on this host: loopback if the server listens on all addresses.
-fn reached_at(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    }
 }
 
 /// The default port: DNS's own (53) needs privileges, and 5353 is that of multicast DNS.
