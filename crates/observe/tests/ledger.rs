@@ -89,7 +89,7 @@ fn more_than_a_hundred_connections_are_read_in_turn() {
 
     assert_eq!(produced(&mut sampler), (10_000, 150), "a hundred connections of a hundred bytes");
     assert_eq!(produced(&mut sampler), (15_000, 150));
-    assert_eq!(sampler.sample_all().sample.consumed, 15_000);
+    assert_eq!(sampler.sample().sample.consumed, 15_000);
     connections.iter().for_each(EchoConnection::close);
     echo.join();
 }
@@ -201,7 +201,7 @@ fn stall(sampler: &mut Sampler, connections: &[EchoConnection]) -> Sample {
         connections.iter().for_each(EchoConnection::write_what_fits);
         counters(sampler)
     });
-    sampler.sample_all().sample
+    sampler.sample().sample
 }
 
 /// At rest: each counter equals the count of the client or the server.
@@ -229,7 +229,7 @@ fn check_at_rest(sample: &Sample, connections: &[EchoConnection]) {
 }
 
 fn counters(sampler: &mut Sampler) -> [u64; 6] {
-    let sample = sampler.sample_all().sample;
+    let sample = sampler.sample().sample;
     let [received, read, written, arrived] =
         [sample.server_received, sample.server_read, sample.server_written, sample.client_received]
             .map(|counter| counter.unwrap_or(0));

@@ -124,47 +124,7 @@ pub fn sees_other_users() -> bool {
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
-    use std::net::TcpListener;
-
     use super::*;
-
-    #[test]
-    fn a_listener_is_found_at_its_address_or_a_wildcard() {
-        let exact = TcpListener::bind("127.0.0.1:0").unwrap();
-        let any = TcpListener::bind("0.0.0.0:0").unwrap();
-        let addr = exact.local_addr().unwrap();
-        let port = any.local_addr().unwrap().port();
-
-        let found = listener_at(addr).unwrap();
-        let behind = listener_at(SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
-
-        assert_eq!(found.addr, addr);
-        assert_eq!(found.pids().collect::<Vec<_>>(), [std::process::id()]);
-        assert_eq!(found.is_of_another_user(), Some(false));
-        assert_eq!(behind.addr, any.local_addr().unwrap());
-        assert_eq!(behind.pids().collect::<Vec<_>>(), [std::process::id()]);
-    }
-
-    #[test]
-    fn the_listening_addresses_of_a_process_are_found() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-
-        let addrs = listening_addresses([std::process::id()]).unwrap();
-
-        assert!(addrs.contains(&listener.local_addr().unwrap()));
-    }
-
-    #[test]
-    fn an_address_without_a_listener_is_an_error() {
-        // Bound but not listening: no other program can take the port meanwhile.
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-        let addr = socket.local_addr().unwrap().as_socket().unwrap();
-
-        let error = listener_at(addr).unwrap_err();
-
-        assert_eq!(error.to_string(), format!("nothing listens on {addr}"));
-    }
 
     #[test]
     fn a_hidden_owner_is_reported_as_another_user() {

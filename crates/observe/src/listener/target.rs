@@ -79,7 +79,10 @@ mod tests {
         let addr = listener.local_addr().unwrap();
         let me = std::process::id();
 
-        assert_eq!(Target::at_port(addr.port()).unwrap().pids, [me]);
+        // A child of another test inherits the listener until it runs its program.
+        echoctl_testkit::eventually("only this process has it open", || {
+            Target::at_port(addr.port()).unwrap().pids == [me]
+        });
         assert_eq!(Target::at(addr).unwrap().addrs, [addr]);
         let found = Target::of_process(me).unwrap();
         assert!(found.addrs.contains(&addr) && found.server.ends_with(&format!("(pid {me})")), "{found:?}");
@@ -87,7 +90,7 @@ mod tests {
 
     #[test]
     fn what_does_not_listen_is_an_error() {
-        let free = TcpListener::bind((crate::loopback(), 0)).unwrap().local_addr().unwrap();
+        let (_reserved, free) = echoctl_testkit::closed_addr();
 
         assert!(matches!(Target::at(free), Err(Error::NotListening { .. })));
         assert!(matches!(Target::at_port(free.port()), Err(Error::NotListening { .. })));

@@ -30,15 +30,10 @@ pub use waits_for::WaitsFor;
 
 use crate::{AsHandle, ProcessTree, RootExit, SocketDiag, TreeReading};
 
-/// A source of samples: a [`Sampler`], a [`ConnectionTracker`], or, for a test, recorded ones.
+/// A source of samples: a [`Sampler`], or, for a test, recorded ones.
 pub trait SampleSource {
     /// Takes a sample.
     fn sample(&mut self) -> Observation;
-
-    /// Takes a sample that reads every connection, for the end of a run.
-    fn sample_all(&mut self) -> Observation {
-        self.sample()
-    }
 }
 
 impl<F: FnMut() -> Observation> SampleSource for F {
@@ -126,10 +121,6 @@ impl SampleSource for Sampler {
     fn sample(&mut self) -> Observation {
         Sampler::sample(self)
     }
-
-    fn sample_all(&mut self) -> Observation {
-        Sampler::sample_all(self)
-    }
 }
 
 impl Sampler {
@@ -160,16 +151,6 @@ impl Sampler {
         self.sample_some(MAX_PER_SAMPLE)
     }
 
-    /// Takes a sample that reads the new connections and the next `count` of the others.
-    pub(crate) fn sample_some(&mut self, count: usize) -> Observation {
-        self.read(self.connections.len().min(count))
-    }
-
-    /// Takes a sample that reads every connection, for the end of a run.
-    pub fn sample_all(&mut self) -> Observation {
-        self.read(self.connections.len())
-    }
-
     /// The connections as last read.
     pub fn connections(&self) -> impl Iterator<Item = &Connection> {
         self.connections.iter().map(|watched| &watched.last)
@@ -185,7 +166,9 @@ impl Sampler {
         self.start_time
     }
 
-    fn read(&mut self, count: usize) -> Observation {
+    /// Takes a sample that reads the new connections and the next `count` of the others.
+    fn sample_some(&mut self, count: usize) -> Observation {
+        let count = count.min(self.connections.len());
         let start = Instant::now();
         if count < self.connections.len() {
             for new in self.connections.iter_mut().filter(|watched| !watched.was_read) {
