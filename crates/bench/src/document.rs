@@ -85,8 +85,8 @@ impl Display for Document {
             if let Some((name, chart)) = &section.chart {
                 writeln!(f, "![{}]({name}.svg)\n", chart.title)?;
             }
-            if let Some(grid) = &section.grid {
-                writeln!(f, "{grid}")?;
+            if let Some(results) = &section.results {
+                writeln!(f, "{results}")?;
             }
         }
         Ok(())

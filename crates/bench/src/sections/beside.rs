@@ -7,8 +7,8 @@ use anyhow::{Result, anyhow};
 
 use super::{MIB, Measured};
 use crate::effort::Effort;
-use crate::grid::{Column, Grid};
 use crate::load::{Framing, frames, ping, stream};
+use crate::results::{Column, Results};
 use crate::server::{Candidate, Programs};
 
 pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> {
@@ -19,8 +19,8 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
         Column::compared("p99.9 ms", 2),
         Column::compared("streams, MiB/s", 0),
     ];
-    let mut grid = Grid::new(candidates.iter().map(|candidate| &candidate.name), columns);
-    grid.fill(0, 4, effort.rounds, |row| run(&candidates[row], programs, effort.time));
+    let mut results = Results::new(candidates.iter().map(|candidate| &candidate.name), columns);
+    results.fill(0, 4, effort.rounds, |row| run(&candidates[row], programs, effort.time));
     Ok(Measured {
         title: "Latency beside streams",
         text: format!(
@@ -28,7 +28,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
              and keep all processors busy. The longer a server serves one connection without a break, the longer the others wait: \
              this measures its fairness. In brackets the ratio to the first row: for times, above 1 is slower; for streams, above 1 is faster."
         ),
-        grid: Some(grid),
+        results: Some(results),
         ..Measured::default()
     })
 }

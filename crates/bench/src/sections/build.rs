@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use super::{MIB, Measured};
 use crate::effort::Effort;
 use crate::goal::Goal;
-use crate::grid::{Column, Grid};
+use crate::results::{Column, Results};
 use crate::server::Programs;
 
 pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> {
@@ -20,18 +20,20 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
         Column::plain("--version, ms", 2),
         Column::plain("crates", 0),
     ];
-    let mut grid = Grid::new(["echoctl"], columns);
+    let mut results = Results::new(["echoctl"], columns);
     if !effort.is_quick {
-        grid.fill(0, 1, effort.steady_rounds, |_| Ok(vec![clean_build()?]));
+        results.fill(0, 1, effort.steady_rounds, |_| Ok(vec![clean_build()?]));
     }
-    grid.fill(1, 1, 1, |_| Ok(vec![fs::metadata(programs.path("echoctl"))?.len() as f64 / MIB]));
-    grid.fill(2, 1, STARTS, |_| Ok(vec![start(programs)?]));
-    grid.fill(3, 1, 1, |_| Ok(vec![crates()?]));
+    results.fill(1, 1, 1, |_| Ok(vec![fs::metadata(programs.path("echoctl"))?.len() as f64 / MIB]));
+    results.fill(2, 1, STARTS, |_| Ok(vec![start(programs)?]));
+    results.fill(3, 1, 1, |_| Ok(vec![crates()?]));
 
     let goals = [
-        Goal::at_most("clean release build, two jobs", grid.median(0, 0), 75.0, |s| format!("{s:.0} s")),
-        Goal::at_most("size of the program, stripped", grid.median(0, 1), 8.0, |mib| format!("{mib:.1} MiB")),
-        Goal::at_most("`echoctl --version`", grid.median(0, 2), 5.0, |ms| format!("{ms:.1} ms")),
+        Goal::at_most("clean release build, two jobs", results.median(0, 0), 75.0, |s| format!("{s:.0} s")),
+        Goal::at_most("size of the program, stripped", results.median(0, 1), 8.0, |mib| {
+            format!("{mib:.1} MiB")
+        }),
+        Goal::at_most("`echoctl --version`", results.median(0, 2), 5.0, |ms| format!("{ms:.1} ms")),
     ];
     Ok(Measured {
         title: "The build",
@@ -40,7 +42,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
              program; the median of {STARTS} starts; and the number of crates in it, its own included \
              (`cargo tree --edges normal`)."
         ),
-        grid: Some(grid),
+        results: Some(results),
         goals: goals.into_iter().flatten().collect(),
         chart: None,
     })

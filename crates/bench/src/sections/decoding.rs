@@ -6,16 +6,16 @@ use anyhow::{Context, Result, ensure};
 
 use super::Measured;
 use crate::effort::Effort;
-use crate::grid::{Column, Grid};
+use crate::results::{Column, Results};
 use crate::server::{Programs, is_installed};
 
 pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> {
     let sizes = effort.some(&SIZES, 2);
     let columns = sizes.iter().map(|(_, name)| Column::plain(format!("{name}, GB/s"), 3));
     let columns = columns.chain([Column::plain("instructions per 64-byte frame", 0)]).collect();
-    let mut grid = Grid::new(METHODS.map(|(_, name)| name), columns);
+    let mut results = Results::new(METHODS.map(|(_, name)| name), columns);
     for (column, (size, _)) in sizes.iter().enumerate() {
-        grid.fill(column, 1, effort.rounds, |row| {
+        results.fill(column, 1, effort.rounds, |row| {
             let seconds = (effort.time.as_secs_f64() / 3.0).to_string();
             let printed = run(&mut decode(programs, &[METHODS[row].0, size, "for", &seconds]))?.0;
             Ok(vec![printed.trim().parse::<f64>()? / 1e9])
@@ -23,7 +23,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
     }
     if is_installed("valgrind") {
         // The same program has the same count in each run.
-        grid.fill(sizes.len(), 1, 1, |row| Ok(vec![instructions(programs, METHODS[row].0)?]));
+        results.fill(sizes.len(), 1, 1, |row| Ok(vec![instructions(programs, METHODS[row].0)?]));
     }
     Ok(Measured {
         title: "Frame decoding",
@@ -32,7 +32,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
                `bytes::BytesMut`; and a new array for each piece and each frame, as in typical first code. Instructions are \
                counted by callgrind, without start-up: they do not depend on the load of the machine."
             .to_owned(),
-        grid: Some(grid),
+        results: Some(results),
         ..Measured::default()
     })
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{MIB, Measured};
 use crate::effort::Effort;
 use crate::goal::{Goal, times};
-use crate::grid::{Column, Grid};
+use crate::results::{Column, Results};
 use crate::server::{Candidate, Programs, is_installed};
 
 pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> {
@@ -23,15 +23,21 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
         &["--framing", "lines", "--size", "64"],
         &["--framing", "u16", "--size", "1KiB"],
     ];
-    let mut grid = Grid::new(rows, vec![Column::compared("MiB/s", 0), Column::plain("own memory, MiB", 1)]);
-    grid.fill(0, 2, effort.rounds, |row| match floods.get(row) {
+    let mut results =
+        Results::new(rows, vec![Column::compared("MiB/s", 0), Column::plain("own memory, MiB", 1)]);
+    results.fill(0, 2, effort.rounds, |row| match floods.get(row) {
         Some(options) => flood(programs, options),
         None => iperf(),
     });
 
-    let memory = (0..floods.len()).filter_map(|row| grid.median(row, 1)).max_by(f64::total_cmp);
+    let memory = (0..floods.len()).filter_map(|row| results.median(row, 1)).max_by(f64::total_cmp);
     let goals = [
-        Goal::at_least("flood into a sink, relative to iperf3, one stream", grid.ratio(0, 4, 0), 1.0, times),
+        Goal::at_least(
+            "flood into a sink, relative to iperf3, one stream",
+            results.ratio(0, 4, 0),
+            1.0,
+            times,
+        ),
         Goal::at_most("flood's own memory, whatever it sends", memory, 8.0, |mib| format!("{mib:.1} MiB")),
     ];
     Ok(Measured {
@@ -40,7 +46,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
                `flood` computes every byte from the frame's number, so that it could be checked; iperf3 sends the same \
                block repeatedly. Own memory: the maximum of RssAnon."
             .to_owned(),
-        grid: Some(grid),
+        results: Some(results),
         goals: goals.into_iter().flatten().collect(),
         chart: None,
     })

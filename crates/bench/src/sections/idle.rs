@@ -6,8 +6,8 @@ use echoctl_report::{Chart, Ink, Series, Stroke, Unit};
 use super::Measured;
 use crate::effort::Effort;
 use crate::goal::{Goal, kib};
-use crate::grid::{Column, Grid};
 use crate::load::{Framing, connect, echo_each, frames, ping};
+use crate::results::{Column, Results};
 use crate::server::{AGAIN, Candidate, Programs, Server};
 
 pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> {
@@ -23,9 +23,9 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
             Column::plain("bystander p99 µs", 0),
         ]
     });
-    let mut grid = Grid::new(candidates.iter().map(|candidate| &candidate.name), columns.collect());
+    let mut results = Results::new(candidates.iter().map(|candidate| &candidate.name), columns.collect());
     for (index, &count) in counts.iter().enumerate() {
-        grid.fill(4 * index, 4, effort.steady_rounds, |row| {
+        results.fill(4 * index, 4, effort.steady_rounds, |row| {
             run(candidates[row].start(programs)?, count, effort)
         });
     }
@@ -34,25 +34,25 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
     if let Some(column) = counts.iter().position(|count| *count == 5000).map(|index| 4 * index) {
         goals.extend(Goal::at_most(
             "memory of an idle connection, 5,000 open",
-            grid.median(0, column),
+            results.median(0, column),
             1.1,
             kib,
         ));
         goals.extend(Goal::at_most(
             "the same after each has echoed 64 KiB",
-            grid.median(0, column + 1),
+            results.median(0, column + 1),
             1.25,
             kib,
         ));
         goals.extend(Goal::at_most(
             "memory left after all 5,000 have closed",
-            grid.median(0, column + 2),
+            results.median(0, column + 2),
             1024.0,
             kib,
         ));
     }
     if let Some(column) = counts.iter().position(|count| *count == 15_000).map(|index| 4 * index) {
-        let bystander = grid.median(0, column + 3);
+        let bystander = results.median(0, column + 3);
         goals.extend(Goal::at_most(
             "p99 of a bystander, 15,000 open",
             bystander.map(|us| us / 1000.0),
@@ -67,8 +67,8 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
                after all have closed. Meanwhile a bystander sends 64-byte frames in a closed loop. For threads, the used \
                part of their stacks counts."
             .to_owned(),
-        chart: Some(("performance-idle", chart(&grid, counts))),
-        grid: Some(grid),
+        chart: Some(("performance-idle", chart(&results, counts))),
+        results: Some(results),
         goals,
     })
 }
@@ -87,11 +87,11 @@ fn run(mut server: Server, count: usize, effort: &Effort) -> Result<Vec<f64>> {
     Ok(vec![growth(idle) / count as f64, growth(used) / count as f64, growth(after), bystander])
 }
 
-fn chart(grid: &Grid, counts: &[usize]) -> Chart {
+fn chart(results: &Results, counts: &[usize]) -> Chart {
     let line = |name: &str, ink, stroke| {
-        let row = grid.row(name).expect("it was measured");
+        let row = results.row(name).expect("it was measured");
         let points = counts.iter().enumerate().filter_map(|(index, count)| {
-            Some((index as f64 + 1.0, grid.median(row, 4 * index)? * 1024.0 * *count as f64))
+            Some((index as f64 + 1.0, results.median(row, 4 * index)? * 1024.0 * *count as f64))
         });
         Series::new(name, ink, stroke, [(0.0, 0.0)].into_iter().chain(points).collect())
     };

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use super::Measured;
 use crate::effort::Effort;
 use crate::goal::{Goal, times};
-use crate::grid::{Column, Grid};
 use crate::load::{Framing, frames, ping};
+use crate::results::{Column, Results};
 use crate::server::{Candidate, Programs};
 
 /// Sends the next frame once the last one is back.
@@ -25,9 +25,9 @@ pub(super) fn closed_loop(effort: &Effort, programs: &Programs) -> Result<Measur
             Column::compared("p99.9 µs", 1),
         ]
     });
-    let mut grid = Grid::new(candidates.iter().map(|candidate| &candidate.name), columns.collect());
+    let mut results = Results::new(candidates.iter().map(|candidate| &candidate.name), columns.collect());
     for (index, connections) in CONNECTIONS.into_iter().enumerate() {
-        grid.fill(4 * index, 4, effort.rounds, |row| {
+        results.fill(4 * index, 4, effort.rounds, |row| {
             let server = candidates[row].start(programs)?;
             let pings = ping(server.addr, connections, &frame, effort.time, None)?;
             Ok(vec![pings.rate, pings.within(0.5), pings.within(0.99), pings.within(0.999)])
@@ -38,14 +38,19 @@ pub(super) fn closed_loop(effort: &Effort, programs: &Programs) -> Result<Measur
     for (index, connections) in CONNECTIONS.into_iter().enumerate() {
         for (offset, name) in [(1, "p50"), (2, "p99"), (3, "p99.9")] {
             let column = 4 * index + offset;
-            let best = best_of_peers(&grid, peers.clone(), column);
-            let most = 1.0 + grid.noise(column).max(LEAST_NOISE);
+            let best = best_of_peers(&results, peers.clone(), column);
+            let most = 1.0 + results.noise(column).max(LEAST_NOISE);
             let what = format!(
                 "{name} relative to the best peer ({}), {connections} connection{}",
-                best.map_or("none", |row| grid.name(row)),
+                best.map_or("none", |row| results.name(row)),
                 if connections == 1 { "" } else { "s" }
             );
-            goals.extend(Goal::at_most(&what, best.and_then(|row| grid.ratio(0, row, column)), most, times));
+            goals.extend(Goal::at_most(
+                &what,
+                best.and_then(|row| results.ratio(0, row, column)),
+                most,
+                times,
+            ));
         }
     }
     Ok(Measured {
@@ -59,7 +64,7 @@ pub(super) fn closed_loop(effort: &Effort, programs: &Programs) -> Result<Measur
         133,000 for `--io tasks` and 165,000 to 213,000 for threads. CPU shares, nice, autogroup and the number of workers made no \
         difference."
             .to_owned(),
-        grid: Some(grid),
+        results: Some(results),
         goals,
         chart: None,
     })
@@ -73,7 +78,7 @@ pub(super) fn open_loop(effort: &Effort, programs: &Programs) -> Result<Measured
 
     // The capacity that all of them reach, measured again because it depends on the current load of the machine.
     let mut capacity =
-        Grid::new(candidates.iter().map(|candidate| &candidate.name), vec![Column::plain("frames/s", 0)]);
+        Results::new(candidates.iter().map(|candidate| &candidate.name), vec![Column::plain("frames/s", 0)]);
     capacity.fill(0, 1, effort.rounds.min(3), |row| {
         let server = candidates[row].start(programs)?;
         Ok(vec![ping(server.addr, MANY, &frame, effort.time, None)?.rate])
@@ -89,10 +94,10 @@ pub(super) fn open_loop(effort: &Effort, programs: &Programs) -> Result<Measured
             Column::plain("kept up, %", 1),
         ]
     });
-    let mut grid = Grid::new(candidates.iter().map(|candidate| &candidate.name), columns.collect());
+    let mut results = Results::new(candidates.iter().map(|candidate| &candidate.name), columns.collect());
     for (index, (part, _)) in LOADS.into_iter().enumerate() {
         let rate = part * capacity;
-        grid.fill(4 * index, 4, effort.rounds, |row| {
+        results.fill(4 * index, 4, effort.rounds, |row| {
             let server = candidates[row].start(programs)?;
             let pings = ping(server.addr, MANY, &frame, effort.time, Some(rate))?;
             let kept_up = 100.0 * pings.rate / rate;
@@ -107,15 +112,15 @@ pub(super) fn open_loop(effort: &Effort, programs: &Programs) -> Result<Measured
              in every frame that it delays. So does the wake-up time of the load itself, equally for all servers. \"Kept up\" is the share of \
              the scheduled frames that came back in time."
         ),
-        grid: Some(grid),
+        results: Some(results),
         goals: Vec::new(),
         chart: None,
     })
 }
 
 /// The peer with the lowest median in a column of times.
-fn best_of_peers(grid: &Grid, peers: Range<usize>, column: usize) -> Option<usize> {
-    let of = |row: usize| grid.median(row, column);
+fn best_of_peers(results: &Results, peers: Range<usize>, column: usize) -> Option<usize> {
+    let of = |row: usize| results.median(row, column);
     peers
         .filter(|row| of(*row).is_some())
         .min_by(|a, b| of(*a).partial_cmp(&of(*b)).expect("both are numbers"))

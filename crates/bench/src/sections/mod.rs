@@ -16,7 +16,7 @@ use echoctl_report::Chart;
 
 use crate::effort::Effort;
 use crate::goal::Goal;
-use crate::grid::Grid;
+use crate::results::Results;
 use crate::server::Programs;
 
 /// An experiment.
@@ -35,7 +35,7 @@ pub(crate) struct Measured {
     /// What was measured and how, and how to read it.
     pub(crate) text: String,
     /// The values.
-    pub(crate) grid: Option<Grid>,
+    pub(crate) results: Option<Results>,
     /// The file name of its chart, without the extension, and the chart.
     pub(crate) chart: Option<(&'static str, Chart)>,
     /// The figures to reach.

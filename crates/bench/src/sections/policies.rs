@@ -4,8 +4,8 @@ use anyhow::Result;
 
 use super::{MIB, Measured};
 use crate::effort::Effort;
-use crate::grid::{Column, Grid};
 use crate::load::{Framing, connect, frames, ping, stream};
+use crate::results::{Column, Results};
 use crate::server::{AGAIN, Candidate, Programs};
 
 pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> {
@@ -27,21 +27,21 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
         Column::compared("p99.9 µs", 0),
         Column::compared("idle, KiB each", 2),
     ];
-    let mut grid = Grid::new(candidates.iter().map(|candidate| &candidate.name), columns);
+    let mut results = Results::new(candidates.iter().map(|candidate| &candidate.name), columns);
     let block = frames(Framing::Lines, 64, 65_536);
     for (column, connections) in [1, 32].into_iter().enumerate() {
-        grid.fill(column, 1, effort.rounds, |row| {
+        results.fill(column, 1, effort.rounds, |row| {
             let server = candidates[row].start(programs)?;
             let (bytes, seconds) = stream(server.addr, connections, &block, effort.time.mul_f64(0.6))?;
             Ok(vec![bytes as f64 / MIB / seconds])
         });
     }
-    grid.fill(2, 3, effort.rounds, |row| {
+    results.fill(2, 3, effort.rounds, |row| {
         let server = candidates[row].start(programs)?;
         let pings = ping(server.addr, 64, &block[..64], effort.time.mul_f64(0.6), None)?;
         Ok(vec![pings.within(0.5), pings.within(0.99), pings.within(0.999)])
     });
-    grid.fill(5, 1, effort.steady_rounds, |row| {
+    results.fill(5, 1, effort.steady_rounds, |row| {
         let mut server = candidates[row].start(programs)?;
         let before = server.settled_memory()?;
         let streams = connect(server.addr, IDLE)?;
@@ -55,7 +55,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
                and 32 connections, latency in a closed loop over 64, memory of an idle connection (1,000 open). In brackets \
                the ratio to `await`."
             .to_owned(),
-        grid: Some(grid),
+        results: Some(results),
         ..Measured::default()
     })
 }

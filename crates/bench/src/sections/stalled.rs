@@ -5,8 +5,8 @@ use anyhow::Result;
 use super::{MIB, Measured};
 use crate::effort::Effort;
 use crate::goal::{Goal, kib, times};
-use crate::grid::{Column, Grid};
 use crate::load::{Framing, connect, frames, stall};
+use crate::results::{Column, Results};
 use crate::server::{Candidate, Programs, Server};
 
 pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> {
@@ -22,22 +22,22 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
         Column::plain("disconnected", 0),
         Column::plain("one peer, sent 1 GiB: KiB", 0),
     ];
-    let mut grid = Grid::new(candidates.iter().map(|candidate| &candidate.name), columns);
-    grid.fill(0, 5, effort.steady_rounds, |row| {
+    let mut results = Results::new(candidates.iter().map(|candidate| &candidate.name), columns);
+    results.fill(0, 5, effort.steady_rounds, |row| {
         let most = if UNCHECKED.contains(&candidates[row].name.as_str()) { MOST_UNCHECKED } else { MOST };
         many(candidates[row].start(programs)?, if effort.is_quick { 20 } else { 200 }, most)
     });
-    grid.fill(5, 1, effort.steady_rounds, |row| one(candidates[row].start(programs)?));
+    results.fill(5, 1, effort.steady_rounds, |row| one(candidates[row].start(programs)?));
 
     let goals = [
         Goal::at_most(
             "growth under await, one peer that sends 1 GiB and reads nothing",
-            grid.median(0, 5),
+            results.median(0, 5),
             256.0,
             kib,
         ),
-        Goal::at_most("growth per peer, 200 such peers", grid.median(0, 0), 48.0, kib),
-        Goal::at_most("growth under off per byte queued, 64-byte frames", grid.median(1, 3), 1.05, times),
+        Goal::at_most("growth per peer, 200 such peers", results.median(0, 0), 48.0, kib),
+        Goal::at_most("growth under off per byte queued, 64-byte frames", results.median(1, 3), 1.05, times),
     ];
     Ok(Measured {
         title: "Stalled connections",
@@ -48,7 +48,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
             MOST >> 20,
             MOST_UNCHECKED >> 20
         ),
-        grid: Some(grid),
+        results: Some(results),
         goals: goals.into_iter().flatten().collect(),
         chart: None,
     })

@@ -8,44 +8,49 @@ use echoctl_report::{Chart, Ink, Series, Stroke, Unit};
 use super::{MIB, Measured};
 use crate::effort::Effort;
 use crate::goal::{Goal, percent, times};
-use crate::grid::{Column, Grid};
 use crate::load::{Framing, frames, stream};
+use crate::results::{Column, Results};
 use crate::server::{AGAIN, Candidate, Programs};
 
 /// Without framing, compared with all peers.
 pub(super) fn raw(effort: &Effort, programs: &Programs) -> Result<Measured> {
     let candidates = Candidate::raw(&["tokio-loop", "tokio-copy", "threads", "monoio", "splice"]);
     let connections = effort.some(&CONNECTIONS, 2);
-    let mut grid = grid(&candidates, connections);
+    let mut results = results(&candidates, connections);
     for (index, &connections) in connections.iter().enumerate() {
         let block = frames(Framing::Raw, WRITE, WRITE);
-        grid.fill(COLUMNS * index, COLUMNS, effort.rounds, |row| {
+        results.fill(COLUMNS * index, COLUMNS, effort.rounds, |row| {
             run(&candidates[row], programs, connections, &block, effort.time)
         });
     }
 
-    let tokio = grid.row("tokio-loop").expect("it is one of the rows");
+    let tokio = results.row("tokio-loop").expect("it is one of the rows");
     let mut goals = Vec::new();
     for (column, n) in [(0, 1), (COLUMNS, 32)] {
         let what =
             format!("raw echo, relative to the tokio loop, {n} connection{}", if n == 1 { "" } else { "s" });
-        goals.extend(Goal::at_least(&what, grid.ratio(0, tokio, column), 1.0 - grid.noise(column), times));
-        let best = grid.best(2..candidates.len(), column);
+        goals.extend(Goal::at_least(
+            &what,
+            results.ratio(0, tokio, column),
+            1.0 - results.noise(column),
+            times,
+        ));
+        let best = results.best(2..candidates.len(), column);
         let what =
-            format!("the same, relative to the best peer ({})", best.map_or("none", |row| grid.name(row)));
-        goals.extend(Goal::at_least(&what, best.and_then(|row| grid.ratio(0, row, column)), 0.95, times));
+            format!("the same, relative to the best peer ({})", best.map_or("none", |row| results.name(row)));
+        goals.extend(Goal::at_least(&what, best.and_then(|row| results.ratio(0, row, column)), 0.95, times));
     }
     goals.extend(Goal::at_most(
         "user time as a share of the server's processor time, raw, 1 connection",
-        part(&grid, 0, 0),
+        part(&results, 0, 0),
         0.05,
         percent,
     ));
     Ok(Measured {
         title: "Throughput, raw",
         text: format!("Bytes without framing, written 64 KiB at a time. {HOW}"),
-        chart: Some(("performance-connections", chart(&grid, connections))),
-        grid: Some(grid),
+        chart: Some(("performance-connections", chart(&results, connections))),
+        results: Some(results),
         goals,
     })
 }
@@ -62,9 +67,9 @@ pub(super) fn framed(effort: &Effort, programs: &Programs) -> Result<Measured> {
     ];
     let candidates = kinds.each_ref().map(|(candidate, _)| candidate.clone());
     let connections = effort.some(&CONNECTIONS, 2);
-    let mut grid = grid(&candidates, connections);
+    let mut results = results(&candidates, connections);
     for (index, &connections) in connections.iter().enumerate() {
-        grid.fill(COLUMNS * index, COLUMNS, effort.rounds, |row| {
+        results.fill(COLUMNS * index, COLUMNS, effort.rounds, |row| {
             let block = frames(kinds[row].1, 64, WRITE);
             run(&candidates[row], programs, connections, &block, effort.time)
         });
@@ -74,16 +79,16 @@ pub(super) fn framed(effort: &Effort, programs: &Programs) -> Result<Measured> {
     for (row, name, codec) in [(0, "lines", 4), (2, "u16", 5)] {
         goals.extend(Goal::at_least(
             &format!("64-byte {name}, relative to our own raw echo"),
-            grid.ratio(row, 3, 0),
+            results.ratio(row, 3, 0),
             0.9,
             times,
         ));
         let what = format!("64-byte {name}, relative to tokio-util's codec");
-        goals.extend(Goal::at_least(&what, grid.ratio(row, codec, 0), 2.2, times));
+        goals.extend(Goal::at_least(&what, results.ratio(row, codec, 0), 2.2, times));
     }
     goals.extend(Goal::at_most(
         "user time as a share of the server's processor time, 64-byte lines",
-        part(&grid, 0, 0),
+        part(&results, 0, 0),
         0.15,
         percent,
     ));
@@ -92,7 +97,7 @@ pub(super) fn framed(effort: &Effort, programs: &Programs) -> Result<Measured> {
         text: format!(
             "`tokio-lines` and `tokio-u16` are tokio-util's LinesCodec and LengthDelimitedCodec. {HOW}"
         ),
-        grid: Some(grid),
+        results: Some(results),
         chart: None,
         goals,
     })
@@ -108,9 +113,9 @@ pub(super) fn sizes(effort: &Effort, programs: &Programs) -> Result<Measured> {
     ];
     let sizes: Vec<(usize, &str)> = effort.some(&SIZES, 3).to_vec();
     let columns = sizes.iter().map(|(_, name)| Column::plain(*name, 0)).collect();
-    let mut grid = Grid::new(kinds.iter().map(|(candidate, _)| &candidate.name), columns);
+    let mut results = Results::new(kinds.iter().map(|(candidate, _)| &candidate.name), columns);
     for (column, &(size, _)) in sizes.iter().enumerate() {
-        grid.fill(column, 1, effort.rounds, |row| {
+        results.fill(column, 1, effort.rounds, |row| {
             let (candidate, framing) = &kinds[row];
             let block = frames(*framing, size, WRITE);
             run(candidate, programs, 1, &block, effort.time.mul_f64(0.6)).map(|values| vec![values[0]])
@@ -119,8 +124,8 @@ pub(super) fn sizes(effort: &Effort, programs: &Programs) -> Result<Measured> {
 
     let line = |row: usize, ink, stroke| {
         let points =
-            (0..sizes.len()).filter_map(|column| Some((column as f64, grid.median(row, column)? * MIB)));
-        Series::new(grid.name(row), ink, stroke, points.collect())
+            (0..sizes.len()).filter_map(|column| Some((column as f64, results.median(row, column)? * MIB)));
+        Series::new(results.name(row), ink, stroke, points.collect())
     };
     let chart = Chart::lines("Echo by frame size, 1 connection", Unit::Rate)
         .describe("The server replies to all complete frames of a read in one write, so small frames are as fast as large ones; the codecs handle each frame separately.")
@@ -134,7 +139,7 @@ pub(super) fn sizes(effort: &Effort, programs: &Programs) -> Result<Measured> {
         text:
             "MiB/s over one connection, 64 KiB written at a time, by frame size, framing overhead included."
                 .to_owned(),
-        grid: Some(grid),
+        results: Some(results),
         chart: Some(("performance-sizes", chart)),
         goals: Vec::new(),
     })
@@ -160,7 +165,7 @@ fn run(
     ])
 }
 
-fn grid(candidates: &[Candidate], connections: &[usize]) -> Grid {
+fn results(candidates: &[Candidate], connections: &[usize]) -> Results {
     let columns = connections.iter().flat_map(|connections| {
         [
             Column::compared(format!("{connections} conn., MiB/s"), 0),
@@ -168,20 +173,20 @@ fn grid(candidates: &[Candidate], connections: &[usize]) -> Grid {
             Column::plain("system s/GiB", 3),
         ]
     });
-    Grid::new(candidates.iter().map(|candidate| &candidate.name), columns.collect())
+    Results::new(candidates.iter().map(|candidate| &candidate.name), columns.collect())
 }
 
 /// The user mode's share of the processor time, over all rounds: the kernel counts in steps of 10 ms.
-fn part(grid: &Grid, row: usize, column: usize) -> Option<f64> {
-    let (user, system) = (grid.sum(row, column + 1), grid.sum(row, column + 2));
+fn part(results: &Results, row: usize, column: usize) -> Option<f64> {
+    let (user, system) = (results.sum(row, column + 1), results.sum(row, column + 2));
     (user + system > 0.0).then(|| user / (user + system))
 }
 
-fn chart(grid: &Grid, connections: &[usize]) -> Chart {
+fn chart(results: &Results, connections: &[usize]) -> Chart {
     let line = |name: &str, ink, stroke| {
-        let row = grid.row(name).expect("it was measured");
+        let row = results.row(name).expect("it was measured");
         let points = (0..connections.len())
-            .filter_map(|index| Some((index as f64, grid.median(row, COLUMNS * index)? * MIB)));
+            .filter_map(|index| Some((index as f64, results.median(row, COLUMNS * index)? * MIB)));
         Series::new(name, ink, stroke, points.collect())
     };
     Chart::lines("Raw echo, by the number of connections", Unit::Rate)

@@ -9,7 +9,7 @@ use echoctl_report::{Chart, Ink, Series, Stroke, Unit};
 use super::Measured;
 use crate::effort::Effort;
 use crate::goal::Goal;
-use crate::grid::{Column, Grid};
+use crate::results::{Column, Results};
 use crate::server::Programs;
 use crate::soak::{self, Soaked, mib};
 
@@ -25,8 +25,8 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
         Column::plain("connections open", 0),
         Column::plain("memory in the crowd, MiB", 1),
     ];
-    let mut grid = Grid::new(iter::once("fresh".to_owned()).chain(crowds), columns);
-    grid.fill(0, 5, 1, |row| Ok(values(&soaked, row)));
+    let mut results = Results::new(iter::once("fresh".to_owned()).chain(crowds), columns);
+    results.fill(0, 5, 1, |row| Ok(values(&soaked, row)));
 
     let findings = soaked.findings.iter().fold(String::new(), |mut text, finding| {
         let _ = write!(text, " Finding: {finding}.");
@@ -41,7 +41,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
              policy.{findings}"
         ),
         chart: Some(("performance-time", chart(&soaked))),
-        grid: Some(grid),
+        results: Some(results),
         goals: Goal::at_most(
             "what a soak leaves behind (file descriptors, connections, threads, rising memory): findings",
             Some(soaked.findings.len() as f64),
@@ -54,8 +54,9 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
 }
 
 fn values(soaked: &Soaked, row: usize) -> Vec<f64> {
-    let at_rest =
-        |sample: &soak::Rest| vec![mib(sample.memory), sample.descriptors as f64, sample.connections as f64];
+    let at_rest = |sample: &soak::Resources| {
+        vec![mib(sample.memory), sample.descriptors as f64, sample.connections as f64]
+    };
     match row.checked_sub(1).map(|number| &soaked.crowds[number]) {
         None => [vec![0.0], at_rest(&soaked.fresh)].concat(),
         Some(crowd) => [vec![crowd.opened as f64], at_rest(&crowd.rest), vec![mib(crowd.memory)]].concat(),

@@ -6,9 +6,9 @@
 //! crowd.rs     the peers, all on one thread      peer.rs, conversation.rs, block.rs  how, with every byte checked
 //!   |          ten crowds, after a first one that warms the server up
 //!   v
-//! sample.rs    the server during the crowd, and idle after all have left
+//! resources.rs the server during the crowd, and idle after all have left
 //!   v
-//! record.rs    the table      verdict.rs   what leaked
+//! readings.rs  the table                         leaks.rs  what leaked
 //! ```
 //!
 //! Leaks are measured while nothing else moves: after each crowd all peers leave, and the server is compared
@@ -17,12 +17,12 @@
 mod block;
 mod conversation;
 mod crowd;
+mod leaks;
 mod life;
 mod peer;
 mod plan;
-mod record;
-mod sample;
-mod verdict;
+mod readings;
+mod resources;
 mod world;
 
 use std::rc::Rc;
@@ -34,10 +34,10 @@ use crate::server::{Candidate, Programs, Server};
 use block::Block;
 use crowd::crowd;
 use plan::{Plan, TENTHS};
-pub(crate) use record::mib;
-use record::{HEAD, Line, Record, Round};
-pub(crate) use sample::Sample as Rest;
-use sample::{Crowded, Sample, Threads};
+pub(crate) use readings::mib;
+use readings::{HEAD, Line, Readings, Round};
+pub(crate) use resources::Resources;
+use resources::{Crowded, Threads};
 use world::World;
 
 /// Soaks a server with each policy of the plan in turn.
@@ -64,7 +64,7 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
 /// The result of a soak, crowd by crowd.
 pub(crate) struct Soaked {
     /// The server before the first peer.
-    pub(crate) fresh: Rest,
+    pub(crate) fresh: Resources,
     /// The crowds; the first one warms the server up.
     pub(crate) crowds: Vec<Crowd>,
     /// What is not as before.
@@ -78,7 +78,7 @@ pub(crate) struct Crowd {
     /// Bytes of the server's memory during the crowd, the median.
     pub(crate) memory: u64,
     /// The server after the crowd.
-    pub(crate) rest: Rest,
+    pub(crate) rest: Resources,
 }
 
 /// Soaks one server, as a part of another measurement.
@@ -89,7 +89,7 @@ pub(crate) fn record(words: &[&str], programs: &Programs) -> Result<Soaked> {
     let plan = Plan::parse(words)?;
     let mut soak = Soak::begin(&plan, programs, &plan.policies[0])?;
     let findings = soak.run()?;
-    let Record { fresh, warm, tenths } = soak.record;
+    let Readings { fresh, warm, tenths } = soak.readings;
     let crowd =
         |round: Round| Crowd { opened: round.opened, memory: round.crowded.median.memory, rest: round.rest };
     Ok(Soaked { fresh, crowds: std::iter::once(warm).chain(tenths).map(crowd).collect(), findings })
@@ -100,7 +100,7 @@ struct Soak<'a> {
     plan: &'a Plan,
     server: Server,
     world: Rc<World>,
-    record: Record,
+    readings: Readings,
     crowds: u64,
     began: Instant,
 }
@@ -118,22 +118,22 @@ impl<'a> Soak<'a> {
         let server = Candidate::with_stats(policy, &options).start(programs)?;
         let block = Block::new(plan.framing, plan.seed);
         let world = Rc::new(World::new(server.addr, block, plan.longest_pause(), policy));
-        Ok(Soak { plan, server, world, record: Record::default(), crowds: 0, began: Instant::now() })
+        Ok(Soak { plan, server, world, readings: Readings::default(), crowds: 0, began: Instant::now() })
     }
 
     /// Returns what is not as before.
     fn run(&mut self) -> Result<Vec<String>> {
-        self.record.fresh = Sample::fresh(&mut self.server)?;
+        self.readings.fresh = Resources::fresh(&mut self.server)?;
         println!("{HEAD}");
-        println!("{}", Line("fresh", &Round { rest: self.record.fresh, ..Round::default() }));
+        println!("{}", Line("fresh", &Round { rest: self.readings.fresh, ..Round::default() }));
 
-        self.record.warm = self.round((self.plan.time / TENTHS).min(WARM_UP), Threads::AnyNumber)?;
-        println!("{}", Line("warmed up", &self.record.warm));
+        self.readings.warm = self.round((self.plan.time / TENTHS).min(WARM_UP), Threads::AnyNumber)?;
+        println!("{}", Line("warmed up", &self.readings.warm));
         for tenth in 1..=TENTHS {
             let threads = if tenth == TENTHS { Threads::AsBefore } else { Threads::AnyNumber };
             let round = self.round(self.plan.time / TENTHS, threads)?;
             println!("{}", Line(&format!("crowd {tenth}"), &round));
-            self.record.tenths.push(round);
+            self.readings.tenths.push(round);
             if self.world.tally.wrong.get() > 0 {
                 break;
             }
@@ -149,22 +149,22 @@ impl<'a> Soak<'a> {
         let every = (plan.time / TENTHS / 20).min(SAMPLE_EVERY);
         let seed = plan.seed.wrapping_mul(1000).wrapping_add(self.crowds);
         crowd(world, plan.peers, time, seed, every, || {
-            let sample = Sample::take(server)?;
+            let sample = Resources::take(server)?;
             world.is_kernel_full.set(sample.kernel > KERNEL_FULL);
             samples.push(sample);
             Ok(())
         })?;
         Ok(Round {
             crowded: Crowded::of(&samples),
-            rest: Sample::at_rest(server, &self.record.fresh, threads)?,
+            rest: Resources::at_rest(server, &self.readings.fresh, threads)?,
             opened: world.tally.opened.get(),
             checked: world.tally.checked.get(),
         })
     }
 
     fn judge(&self) -> Vec<String> {
-        let Soak { record, server, world, .. } = self;
-        let (tally, endings, end) = (&world.tally, server.endings(), record.end());
+        let Soak { readings, server, world, .. } = self;
+        let (tally, endings, end) = (&world.tally, server.endings(), readings.end());
         let reported: Vec<_> = endings.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         println!(
             "\n{} connections in {:.1} minutes, {} accepted, {} disconnected by the policy; {:.2} GiB came back correct",
@@ -177,11 +177,11 @@ impl<'a> Soak<'a> {
         println!("closed connections by reason, as the server counts them: {}", reported.join(", "));
         println!(
             "idle memory: {:.2} MiB at first, {:.2} warmed up, {:.2} at the end",
-            mib(record.fresh.memory),
-            mib(record.warm.rest.memory),
+            mib(readings.fresh.memory),
+            mib(readings.warm.rest.memory),
             mib(end.rest.memory)
         );
-        if let Some((trend, growth)) = verdict::memory_trend(record) {
+        if let Some((trend, growth)) = leaks::memory_trend(readings) {
             println!(
                 "its trend: {:+.2} bytes per life, {:+.2} MiB from the first tenth to the last, tau {:+.2}",
                 trend.slope,
@@ -189,7 +189,7 @@ impl<'a> Soak<'a> {
                 trend.tau
             );
         }
-        let found = verdict::findings(record, tally, &endings, self.plan.peers);
+        let found = leaks::findings(readings, tally, &endings, self.plan.peers);
         for finding in &found {
             println!("NOT WHERE IT BEGAN: {finding}");
         }

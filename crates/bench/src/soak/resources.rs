@@ -11,7 +11,7 @@ use crate::server::Server;
 
 /// The resources of the server at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Sample {
+pub(crate) struct Resources {
     /// Bytes of anonymous memory (RssAnon).
     pub(crate) memory: u64,
     /// Open files, sockets included: every connection shows in this figure.
@@ -27,11 +27,11 @@ pub(crate) struct Sample {
     pub(crate) kernel: u64,
 }
 
-impl Sample {
+impl Resources {
     /// The server now; its own counts are as old as its last `stats`, at most 100 ms.
-    pub(super) fn take(server: &mut Server) -> Result<Sample> {
+    pub(super) fn take(server: &mut Server) -> Result<Resources> {
         let stats = server.stats();
-        Ok(Sample {
+        Ok(Resources {
             memory: server.memory()?,
             descriptors: server.process.open_files()?,
             threads: server.process.threads()?,
@@ -42,14 +42,14 @@ impl Sample {
     }
 
     /// The server before its first peer.
-    pub(super) fn fresh(server: &mut Server) -> Result<Sample> {
-        Sample::once(server, |_| true)
+    pub(super) fn fresh(server: &mut Server) -> Result<Resources> {
+        Resources::once(server, |_| true)
     }
 
     /// The server after its peers have left: no connections, as many open files as `before` (with
     /// [`Threads::AsBefore`], as many threads, too), and memory that no longer changes. After a deadline, the server as it is.
-    pub(super) fn at_rest(server: &mut Server, before: &Sample, threads: Threads) -> Result<Sample> {
-        Sample::once(server, |sample| {
+    pub(super) fn at_rest(server: &mut Server, before: &Resources, threads: Threads) -> Result<Resources> {
+        Resources::once(server, |sample| {
             sample.connections == 0
                 && sample.descriptors == before.descriptors
                 && (sample.threads == before.threads || threads == Threads::AnyNumber)
@@ -57,11 +57,11 @@ impl Sample {
     }
 
     /// Waits until a sample with `stats` printed after this moment fulfils the condition, and then for memory.
-    fn once(server: &mut Server, is_settled: impl Fn(&Sample) -> bool) -> Result<Sample> {
+    fn once(server: &mut Server, is_settled: impl Fn(&Resources) -> bool) -> Result<Resources> {
         let deadline = Instant::now() + SETTLES_WITHIN;
         let since = server.stats()["t"].as_f64().unwrap_or(0.0);
         loop {
-            let sample = Sample::take(server)?;
+            let sample = Resources::take(server)?;
             let is_current = server.stats()["t"].as_f64().is_some_and(|now| now >= since + 2.0 * STATS_EVERY);
             if (is_current && is_settled(&sample)) || Instant::now() >= deadline {
                 break;
@@ -69,7 +69,7 @@ impl Sample {
             thread::sleep(Duration::from_millis(20));
         }
         server.memory_returned()?;
-        Sample::take(server)
+        Resources::take(server)
     }
 }
 
@@ -86,16 +86,16 @@ pub(super) enum Threads {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Crowded {
     /// The median of each figure.
-    pub(super) median: Sample,
+    pub(super) median: Resources,
     /// The maximum of each figure.
-    pub(super) most: Sample,
+    pub(super) most: Resources,
 }
 
 impl Crowded {
-    pub(super) fn of(samples: &[Sample]) -> Crowded {
+    pub(super) fn of(samples: &[Resources]) -> Crowded {
         let each = |pick: fn(&mut [u64]) -> u64| {
-            let figure = |of: fn(&Sample) -> u64| pick(&mut samples.iter().map(of).collect::<Vec<_>>());
-            Sample {
+            let figure = |of: fn(&Resources) -> u64| pick(&mut samples.iter().map(of).collect::<Vec<_>>());
+            Resources {
                 memory: figure(|sample| sample.memory),
                 descriptors: figure(|sample| sample.descriptors as u64) as usize,
                 threads: figure(|sample| sample.threads),
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_crowd_has_a_median_and_a_maximum_of_each_figure() {
-        let sample = |memory, descriptors| Sample { memory, descriptors, ..Sample::default() };
+        let sample = |memory, descriptors| Resources { memory, descriptors, ..Resources::default() };
 
         let crowded = Crowded::of(&[sample(5, 3), sample(900, 1), sample(7, 2)]);
 

@@ -2,12 +2,12 @@
 
 use echoctl_verdict::trend::{Series, Trend};
 
-use super::record::{Record, Round, mib};
-use super::sample::Endings;
+use super::readings::{Readings, Round, mib};
+use super::resources::Endings;
 use super::world::Tally;
 
 /// All findings, one sentence each; empty when the server is as it was before.
-pub(super) fn findings(record: &Record, tally: &Tally, endings: &Endings, peers: usize) -> Vec<String> {
+pub(super) fn findings(readings: &Readings, tally: &Tally, endings: &Endings, peers: usize) -> Vec<String> {
     let mut found = Vec::new();
     let wrong = tally.wrong.get();
     if wrong > 0 {
@@ -17,28 +17,28 @@ pub(super) fn findings(record: &Record, tally: &Tally, endings: &Endings, peers:
     if let Some(panics) = endings.get("panicked") {
         found.push(format!("{panics} connections panicked"));
     }
-    for (number, round) in rounds(record) {
-        found.extend(left_behind(record, round).map(|what| format!("after crowd {number}: {what}")));
+    for (number, round) in rounds(readings) {
+        found.extend(left_behind(readings, round).map(|what| format!("after crowd {number}: {what}")));
         let most = round.crowded.most.connections;
         if most < peers as u64 / 2 {
             found.push(format!("crowd {number} was never complete: at most {most} connections"));
         }
     }
-    if rounds(record).all(|(_, round)| round.crowded.most.buffered == 0) {
+    if rounds(readings).all(|(_, round)| round.crowded.most.buffered == 0) {
         found.push("the crowds were too tame: the server never had to buffer a byte".to_owned());
     }
-    let (threads, before) = (record.end().rest.threads, record.fresh.threads);
+    let (threads, before) = (readings.end().rest.threads, readings.fresh.threads);
     if threads != before {
         found.push(format!("{threads} threads at the end, {before} at the start"));
     }
-    found.extend(more_memory(record));
-    found.extend(rising_memory(record));
+    found.extend(more_memory(readings));
+    found.extend(rising_memory(readings));
     found
 }
 
 /// What a server without peers must not have.
-fn left_behind(record: &Record, round: &Round) -> Option<String> {
-    let (rest, before) = (&round.rest, record.fresh.descriptors);
+fn left_behind(readings: &Readings, round: &Round) -> Option<String> {
+    let (rest, before) = (&round.rest, readings.fresh.descriptors);
     if rest.descriptors != before {
         return Some(format!("{} file descriptors, {before} at the start", rest.descriptors));
     }
@@ -47,8 +47,8 @@ fn left_behind(record: &Record, round: &Round) -> Option<String> {
         .then(|| format!("{connections} connections and {buffered} buffered bytes without any peer"))
 }
 
-fn more_memory(record: &Record) -> Option<String> {
-    let (end, warm) = (record.end().rest.memory, record.warm.rest.memory);
+fn more_memory(readings: &Readings) -> Option<String> {
+    let (end, warm) = (readings.end().rest.memory, readings.warm.rest.memory);
     (end > warm + MOST_MEMORY).then(|| {
         format!(
             "{:.2} MiB of memory at the end, {:.2} after the first crowd: more than {} MiB above",
@@ -59,8 +59,8 @@ fn more_memory(record: &Record) -> Option<String> {
     })
 }
 
-fn rising_memory(record: &Record) -> Option<String> {
-    let (trend, growth) = memory_trend(record)?;
+fn rising_memory(readings: &Readings) -> Option<String> {
+    let (trend, growth) = memory_trend(readings)?;
     (trend.tau >= SURE && growth > MOST_GROWTH).then(|| {
         format!(
             "idle memory rises from crowd to crowd: by {:.1} bytes per life, {:.2} MiB in total (tau {:.2})",
@@ -72,15 +72,15 @@ fn rising_memory(record: &Record) -> Option<String> {
 }
 
 /// The trend of idle memory over the number of lives, and its bytes from the first tenth to the last.
-pub(super) fn memory_trend(record: &Record) -> Option<(Trend, f64)> {
+pub(super) fn memory_trend(readings: &Readings) -> Option<(Trend, f64)> {
     let points: Vec<_> =
-        record.tenths.iter().map(|round| (round.opened as f64, round.rest.memory as f64)).collect();
+        readings.tenths.iter().map(|round| (round.opened as f64, round.rest.memory as f64)).collect();
     let trend = Series::new(points.iter().copied()).trend()?;
     Some((trend, trend.slope * (points.last()?.0 - points.first()?.0)))
 }
 
-fn rounds(record: &Record) -> impl Iterator<Item = (usize, &Round)> {
-    std::iter::once(&record.warm).chain(&record.tenths).enumerate()
+fn rounds(readings: &Readings) -> impl Iterator<Item = (usize, &Round)> {
+    std::iter::once(&readings.warm).chain(&readings.tenths).enumerate()
 }
 
 /// Bytes by which memory at the end may exceed that after the first crowd. The allocator retains up to half a MiB of free memory, one
@@ -98,31 +98,31 @@ const SURE: f64 = 0.6;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::soak::sample::{Crowded, Sample};
+    use crate::soak::resources::{Crowded, Resources};
 
     /// A soak of 100 peers with these KiB of memory more than after the first crowd.
-    fn soaked(more_kib: [u64; 10]) -> Record {
-        let rest = Sample { memory: 2 << 20, descriptors: 12, threads: 4, ..Sample::default() };
-        let present = Sample { connections: 95, buffered: 5000, ..rest };
+    fn soaked(more_kib: [u64; 10]) -> Readings {
+        let rest = Resources { memory: 2 << 20, descriptors: 12, threads: 4, ..Resources::default() };
+        let present = Resources { connections: 95, buffered: 5000, ..rest };
         let round = |number: u64, more_kib: u64| Round {
             crowded: Crowded { median: present, most: present },
-            rest: Sample { memory: rest.memory + 1024 * more_kib, ..rest },
+            rest: Resources { memory: rest.memory + 1024 * more_kib, ..rest },
             opened: 1000 * (number + 1),
             checked: 1,
         };
-        Record {
-            fresh: Sample { memory: 1 << 20, ..rest },
+        Readings {
+            fresh: Resources { memory: 1 << 20, ..rest },
             warm: round(0, 0),
             tenths: (1..).zip(more_kib).map(|(number, more)| round(number, more)).collect(),
         }
     }
 
-    fn verdict(record: &Record) -> Vec<String> {
-        findings(record, &Tally::default(), &Endings::new(), 100)
+    fn leaks(readings: &Readings) -> Vec<String> {
+        findings(readings, &Tally::default(), &Endings::new(), 100)
     }
 
-    fn finds(record: &Record, what: &str) {
-        let found = verdict(record);
+    fn finds(readings: &Readings, what: &str) {
+        let found = leaks(readings);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].contains(what), "{found:?}");
     }
@@ -131,9 +131,9 @@ mod tests {
     fn memory_that_varies_is_no_finding() {
         let none: Vec<String> = Vec::new();
 
-        assert_eq!(verdict(&soaked([0; 10])), none);
-        assert_eq!(verdict(&soaked([900, 4, 1400, 100, 3000, 0, 12, 800, 2500, 4])), none);
-        assert_eq!(verdict(&soaked([0, 1200, 1200, 1200, 1200, 1200, 1200, 1200, 1200, 1200])), none);
+        assert_eq!(leaks(&soaked([0; 10])), none);
+        assert_eq!(leaks(&soaked([900, 4, 1400, 100, 3000, 0, 12, 800, 2500, 4])), none);
+        assert_eq!(leaks(&soaked([0, 1200, 1200, 1200, 1200, 1200, 1200, 1200, 1200, 1200])), none);
     }
 
     #[test]
@@ -150,30 +150,30 @@ mod tests {
     fn one_leaked_descriptor_connection_or_thread_is_found() {
         let steady = soaked([0; 10]);
 
-        let mut record = steady.clone();
-        record.tenths[4].rest.descriptors += 1;
-        finds(&record, "after crowd 5: 13 file descriptors, 12 at the start");
+        let mut readings = steady.clone();
+        readings.tenths[4].rest.descriptors += 1;
+        finds(&readings, "after crowd 5: 13 file descriptors, 12 at the start");
 
-        let mut record = steady.clone();
-        record.tenths[9].rest.connections = 1;
-        finds(&record, "1 connections");
+        let mut readings = steady.clone();
+        readings.tenths[9].rest.connections = 1;
+        finds(&readings, "1 connections");
 
-        let mut record = steady.clone();
-        record.tenths[9].rest.threads = 5;
-        finds(&record, "5 threads at the end, 4 at the start");
+        let mut readings = steady.clone();
+        readings.tenths[9].rest.threads = 5;
+        finds(&readings, "5 threads at the end, 4 at the start");
     }
 
     #[test]
     fn a_crowd_that_tests_nothing_is_found() {
-        let mut record = soaked([0; 10]);
-        record.tenths[0].crowded.most.connections = 49;
-        finds(&record, "crowd 1 was never complete");
+        let mut readings = soaked([0; 10]);
+        readings.tenths[0].crowded.most.connections = 49;
+        finds(&readings, "crowd 1 was never complete");
 
-        let mut record = soaked([0; 10]);
-        for round in record.tenths.iter_mut().chain([&mut record.warm]) {
+        let mut readings = soaked([0; 10]);
+        for round in readings.tenths.iter_mut().chain([&mut readings.warm]) {
             round.crowded.most.buffered = 0;
         }
-        finds(&record, "the crowds were too tame");
+        finds(&readings, "the crowds were too tame");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use anyhow::Result;
 
 /// Values by row, column and round.
 #[derive(Debug)]
-pub(crate) struct Grid {
+pub(crate) struct Results {
     rows: Vec<String>,
     columns: Vec<Column>,
     /// Per row and column, round by round; `None` where it could not be measured.
@@ -37,12 +37,12 @@ impl Column {
     }
 }
 
-impl Grid {
-    /// An empty grid.
-    pub(crate) fn new(rows: impl IntoIterator<Item = impl Into<String>>, columns: Vec<Column>) -> Grid {
+impl Results {
+    /// An empty results.
+    pub(crate) fn new(rows: impl IntoIterator<Item = impl Into<String>>, columns: Vec<Column>) -> Results {
         let rows: Vec<String> = rows.into_iter().map(Into::into).collect();
         let cells = vec![vec![Vec::new(); columns.len()]; rows.len()];
-        Grid { rows, columns, cells }
+        Results { rows, columns, cells }
     }
 
     /// Fills the columns from `first` on: in each of `rounds`, calls `measure` for every row (by number), which returns the
@@ -121,7 +121,7 @@ impl Grid {
 }
 
 /// As a Markdown table.
-impl Display for Grid {
+impl Display for Results {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.columns.iter().map(|column| column.name.as_str()).collect();
         writeln!(f, "| | {} |\n|---|{}", names.join(" | "), "---:|".repeat(names.len()))?;
@@ -176,28 +176,31 @@ mod tests {
 
     #[test]
     fn a_ratio_is_computed_within_each_round() {
-        let mut grid = Grid::new(["a", "b"], vec![Column::compared("MiB/s", 0)]);
+        let mut results = Results::new(["a", "b"], vec![Column::compared("MiB/s", 0)]);
         // The machine is half as fast in the second round, for both, and b is always half as fast as a.
         let (speeds, mut calls) = ([1000.0, 500.0, 1200.0], 0);
 
-        grid.fill(0, 1, 3, |row| {
+        results.fill(0, 1, 3, |row| {
             calls += 1;
             Ok(vec![speeds[(calls - 1) / 2] / [1.0, 2.0][row]])
         });
 
-        assert_eq!((grid.median(0, 0), grid.median(1, 0)), (Some(1000.0), Some(500.0)));
-        assert_eq!(grid.ratio(1, 0, 0), Some(0.5));
-        assert_eq!(grid.to_string(), "| | MiB/s |\n|---|---:|\n| a | 1,000 |\n| b | 500 (0.50) |\n");
+        assert_eq!((results.median(0, 0), results.median(1, 0)), (Some(1000.0), Some(500.0)));
+        assert_eq!(results.ratio(1, 0, 0), Some(0.5));
+        assert_eq!(results.to_string(), "| | MiB/s |\n|---|---:|\n| a | 1,000 |\n| b | 500 (0.50) |\n");
     }
 
     #[test]
     fn unmeasured_cells_stay_empty() {
-        let mut grid = Grid::new(["a", "b"], vec![Column::plain("p50", 1)]);
+        let mut results = Results::new(["a", "b"], vec![Column::plain("p50", 1)]);
 
-        grid.fill(0, 1, 2, |row| if row == 1 { bail!("it does not run here") } else { Ok(vec![1.0]) });
+        results.fill(0, 1, 2, |row| if row == 1 { bail!("it does not run here") } else { Ok(vec![1.0]) });
 
-        assert_eq!((grid.median(1, 0), grid.ratio(1, 0, 0), grid.best([0, 1], 0)), (None, None, Some(0)));
-        assert!(grid.to_string().ends_with("| a | 1.0 |\n| b | – |\n"));
+        assert_eq!(
+            (results.median(1, 0), results.ratio(1, 0, 0), results.best([0, 1], 0)),
+            (None, None, Some(0))
+        );
+        assert!(results.to_string().ends_with("| a | 1.0 |\n| b | – |\n"));
     }
 
     #[test]

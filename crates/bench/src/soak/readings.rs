@@ -2,13 +2,13 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::sample::{Crowded, Sample};
+use super::resources::{Crowded, Resources};
 
 /// All measured values.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Record {
+pub(super) struct Readings {
     /// Before the first peer.
-    pub(super) fresh: Sample,
+    pub(super) fresh: Resources,
     /// The first crowd, after which the server has allocated what it allocates once: one buffer per thread, its connection table.
     pub(super) warm: Round,
     /// The crowds after it.
@@ -21,14 +21,14 @@ pub(super) struct Round {
     /// During the crowd.
     pub(super) crowded: Crowded,
     /// After it.
-    pub(super) rest: Sample,
+    pub(super) rest: Resources,
     /// Connections opened so far, by all crowds.
     pub(super) opened: u64,
     /// Bytes checked so far.
     pub(super) checked: u64,
 }
 
-impl Record {
+impl Readings {
     /// The state at the end.
     pub(super) fn end(&self) -> Round {
         self.tenths.last().copied().unwrap_or(self.warm)
