@@ -5,7 +5,7 @@
 //!   |  start servers (server.rs: echoctl, the peers of bin/peer, Node)
 //!   |  load them (load/: stream, ping, crowd), and check every byte that comes back
 //!   v
-//! results.rs     all values of all rounds; medians, and ratios paired by round
+//! results.rs  all values of all rounds; medians, and ratios paired by round
 //!   v
 //! document.rs docs/performance.md and its charts
 //! ```
