@@ -38,15 +38,14 @@ const PATHS: [&str; 4] =
 fn missing(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in tree.files().iter().filter(|file| file.path.ends_with(".md")) {
+        let is_map = MAPS.contains(&file.path.as_str());
         let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
         for (number, line) in (1..).zip(file.text.lines()) {
             let links = line.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
             let links =
                 links.filter(|link| !link.is_empty() && !link.contains(':')).map(|link| joined(folder, link));
-            let spans =
-                line.split('`').skip(1).step_by(2).filter(|span| is_path(tree, span)).map(str::to_owned);
-            let is_map = MAPS.contains(&file.path.as_str());
-            for path in links.chain(spans.filter(|_| is_map)).filter(|path| !exists(tree, path)) {
+            let spans = line.split('`').skip(1).step_by(2).filter(|span| is_map && is_path(tree, span));
+            for path in links.chain(spans.map(str::to_owned)).filter(|path| !exists(tree, path)) {
                 let what = format!("`{path}` does not exist");
                 findings.push(Finding::new(&file.path, number, what, "name the file where it is now"));
             }
@@ -63,8 +62,10 @@ fn is_path(tree: &Tree, span: &str) -> bool {
     let to_fill_in = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_uppercase());
     let is_plain =
         !span.split('/').any(to_fill_in) && span.chars().all(|c| c.is_alphanumeric() || "_-./".contains(c));
-    let top = span.split_once('/').map(|(top, _)| format!("{top}/"));
-    is_plain && top.is_some_and(|top| exists(tree, &top))
+    let Some((top, _)) = span.split_once('/').filter(|(top, _)| is_plain && !top.is_empty()) else {
+        return false;
+    };
+    span.ends_with(".rs") || exists(tree, top)
 }
 
 fn exists(tree: &Tree, path: &str) -> bool {
@@ -104,13 +105,19 @@ mod tests {
 
     #[test]
     fn paths_and_links_to_nothing_are_found() {
-        let map = "Look at `a/src/lib.rs`, `crates/a/src/`, `a/b`, `a/NAME/b` and `x/y`.\n`a/src/gone.rs` [b](docs/b.md#part)\n[c](docs/c.md)\n";
+        let map = "Look at `a/src/lib.rs`, `crates/a/src/`, `a/b`, `a/NAME/b`, `/a/b` and `x/y`, but not `x/z.rs`.\n`a/src/gone.rs` [b](docs/b.md#part)\n[c](docs/c.md)\n";
         let docs = "[up](../ARCHITECTURE.md) [web](https://example.org/x) [here](#here) `a/src/gone.rs`\n[b](docs/b.md)\n";
         let files = [("ARCHITECTURE.md", map), ("crates/a/src/lib.rs", ""), ("docs/b.md", docs)];
 
         assert_eq!(
             places(check, &files),
-            ["ARCHITECTURE.md:1", "ARCHITECTURE.md:2", "ARCHITECTURE.md:3", "docs/b.md:2"]
+            [
+                "ARCHITECTURE.md:1",
+                "ARCHITECTURE.md:1",
+                "ARCHITECTURE.md:2",
+                "ARCHITECTURE.md:3",
+                "docs/b.md:2"
+            ]
         );
     }
 
