@@ -116,7 +116,7 @@ impl Candidate {
         };
         let reported: Arc<Mutex<Reported>> = Arc::default();
         let printed = reported.clone();
-        let child = ChildServer::run(command, self.name.clone(), move |line| {
+        let child = ChildServer::run(command, &self.name, move |line| {
             if let (Ok(event), Ok(mut reported)) = (serde_json::from_str(line), printed.lock()) {
                 reported.note(event);
             }

@@ -69,7 +69,7 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     }
     // Sabotage: enough descriptors for all clients.
     let limit = if setting.sabotage { 256 } else { LIMIT };
-    let mut server = ChildServer::start_with_descriptors(&setting.program, limit, &[])?;
+    let mut server = ChildServer::start_with_descriptors(&setting.program, limit)?;
     let crowd = crowd(server.addr());
     // A server that has exited explains any failure better than its client's error does.
     if crowd.is_err() {

@@ -5,7 +5,7 @@
 //!
 //! The caller passes the program's path, because `current_exe` inside a library may be a test binary.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, PipeReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -16,14 +16,15 @@ use std::time::{Duration, Instant};
 use echoctl_observe::{loopback, start_thread};
 use serde::Deserialize;
 
+use super::output::Output;
 use crate::Error;
 
 /// A running server of our own. Dropping it stops the server.
 #[derive(Debug)]
 pub struct ChildServer {
-    process: Child,
+    process: StopOnDrop,
     addr: SocketAddr,
-    stderr: Receiver<String>,
+    stderr: Output,
 }
 
 impl ChildServer {
@@ -32,9 +33,7 @@ impl ChildServer {
     /// # Errors
     /// When the program cannot be started, exits early (the error has its stderr), or does not listen in time.
     pub fn start(program: &Path, args: &[&str]) -> Result<ChildServer, Error> {
-        let mut command = Command::new(program);
-        command.args(SERVE).arg(any_port()).args(args);
-        ChildServer::run(command, format!("{} serve", program.display()), |_| ())
+        ChildServer::serve(program, Command::new(program), args)
     }
 
     /// The same with at most `limit` open file descriptors. A shell lowers its own limit and then becomes the server, so that
@@ -42,15 +41,16 @@ impl ChildServer {
     ///
     /// # Errors
     /// As [`start`](ChildServer::start).
-    pub fn start_with_descriptors(program: &Path, limit: u32, args: &[&str]) -> Result<ChildServer, Error> {
+    pub fn start_with_descriptors(program: &Path, limit: u32) -> Result<ChildServer, Error> {
         let mut command = Command::new("sh");
-        command
-            .args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")])
-            .arg(program)
-            .args(SERVE)
-            .arg(any_port())
-            .args(args);
-        ChildServer::run(command, format!("{} serve", program.display()), |_| ())
+        command.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]).arg(program);
+        ChildServer::serve(program, command, &[])
+    }
+
+    fn serve(program: &Path, mut command: Command, args: &[&str]) -> Result<ChildServer, Error> {
+        let any_port = SocketAddr::from((loopback(), 0)).to_string();
+        command.args(["serve", "--json", "--until-stdin-ends", "--addr", &any_port]).args(args);
+        ChildServer::run(command, &format!("{} serve", program.display()), |_| ())
     }
 
     /// Starts `program lesson` with `args`: a small server that is part of a lesson.
@@ -60,42 +60,35 @@ impl ChildServer {
     pub fn start_lesson(program: &Path, args: &[&str]) -> Result<ChildServer, Error> {
         let mut command = Command::new(program);
         command.arg("lesson").args(args);
-        ChildServer::run(command, format!("{} lesson", program.display()), |_| ())
+        ChildServer::run(command, &format!("{} lesson", program.display()), |_| ())
     }
 
-    /// Runs a command whose first line on stdout is a JSON object with its `addr`, or a port of 127.0.0.1, and waits until it
-    /// listens. `each` gets the further lines. `name` is what an error calls the command.
+    /// Runs a command that prints a JSON object with its `addr`, or a port of 127.0.0.1, on a line of its own, and waits until
+    /// then. `each` gets the further lines. `name` is what an error calls the command.
     ///
     /// # Errors
     /// As [`start`](ChildServer::start).
     pub fn run(
         mut command: Command,
-        name: String,
+        name: &str,
         each: impl FnMut(&str) + Send + 'static,
     ) -> Result<ChildServer, Error> {
-        let start_failed = |what: String| Error::Server { command: name.clone(), what };
-        let mut process = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| start_failed(error.to_string()))?;
-
-        let stdout = process.stdout.take().expect("its stdout is a pipe");
-        let stderr = process.stderr.take().expect("its stderr is a pipe");
-        let readers = stderr_start(stderr).and_then(|stderr| Ok((stderr, listening_address(stdout, each)?)));
-        let (stderr, listening) = readers.inspect_err(|_| stop(&mut process))?;
-
+        let failed = |what: String| Error::Server { command: name.to_owned(), what };
+        let not_started = |error: io::Error| failed(error.to_string());
+        let (stdout, its_stdout) = io::pipe().map_err(not_started)?;
+        let (stderr, its_stderr) = io::pipe().map_err(not_started)?;
+        let listening = listening_address(stdout, each)?;
+        let stderr = Output::follow(stderr)?;
+        let process = command.stdin(Stdio::piped()).stdout(its_stdout).stderr(its_stderr).spawn();
+        // It has the other ends of the pipes.
+        drop(command);
+        let process = StopOnDrop(process.map_err(not_started)?);
         match listening.recv_timeout(START_TIMEOUT) {
             Ok(addr) => Ok(ChildServer { process, addr, stderr }),
             Err(RecvTimeoutError::Timeout) => {
-                stop(&mut process);
-                Err(start_failed(format!("it did not listen within {} s", START_TIMEOUT.as_secs())))
+                Err(failed(format!("it did not listen within {} s", START_TIMEOUT.as_secs())))
             }
-            Err(RecvTimeoutError::Disconnected) => {
-                stop(&mut process);
-                Err(start_failed(stderr.recv_timeout(STOP_TIMEOUT).unwrap_or_default()))
-            }
+            Err(RecvTimeoutError::Disconnected) => Err(failed(stderr.tail_at_end(STOP_TIMEOUT))),
         }
     }
 
@@ -106,7 +99,7 @@ impl ChildServer {
 
     /// Its process ID.
     pub fn pid(&self) -> u32 {
-        self.process.id()
+        self.process.0.id()
     }
 
     /// Checks that it is still running: an experiment on a server that has exited measures nothing.
@@ -114,15 +107,13 @@ impl ChildServer {
     /// # Errors
     /// [`Error::ServerEnded`] if it has exited.
     pub fn check(&mut self) -> Result<(), Error> {
-        match self.process.try_wait() {
-            Ok(Some(status)) => {
-                let stderr = self.stderr.recv_timeout(STOP_TIMEOUT).unwrap_or_default();
-                let stderr = if stderr.is_empty() { stderr } else { format!(" ({stderr})") };
-                Err(Error::ServerEnded { pid: self.pid(), how: format!("{status}{stderr}") })
-            }
-            // An error of the query does not mean that the server has exited.
-            Ok(None) | Err(_) => Ok(()),
-        }
+        // An error of the query does not mean that the server has exited.
+        let Ok(Some(status)) = self.process.0.try_wait() else { return Ok(()) };
+        let how = match self.stderr.tail_at_end(STOP_TIMEOUT) {
+            nothing if nothing.is_empty() => status.to_string(),
+            stderr => format!("{status} ({stderr})"),
+        };
+        Err(Error::ServerEnded { pid: self.pid(), how })
     }
 
     /// `result`; if it is an error and the server has exited, the error is that the server has exited.
@@ -130,12 +121,10 @@ impl ChildServer {
     /// # Errors
     /// [`Error::ServerEnded`], or the error of `result`.
     pub fn or_ended<T, E: Into<Error>>(&mut self, result: Result<T, E>) -> Result<T, Error> {
-        let error = match result {
-            Ok(value) => return Ok(value),
-            Err(error) => error.into(),
-        };
-        self.check_for_a_while()?;
-        Err(error)
+        if result.is_err() {
+            self.check_for_a_while()?;
+        }
+        result.map_err(Into::into)
     }
 
     /// As [`check`](ChildServer::check), after a failure: a process that exits closes its sockets first, and is gone only a
@@ -147,19 +136,13 @@ impl ChildServer {
         let deadline = Instant::now() + EXIT_GRACE;
         while Instant::now() < deadline {
             self.check()?;
-            std::thread::sleep(Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(5));
         }
         Ok(())
     }
 }
 
-impl Drop for ChildServer {
-    fn drop(&mut self) {
-        stop(&mut self.process);
-    }
-}
-
-/// The first line of a server.
+/// The line of a server that listens.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Listening {
@@ -175,68 +158,43 @@ enum Listening {
 /// # Errors
 /// When the system refuses a thread.
 fn listening_address(
-    stdout: impl Read + Send + 'static,
+    stdout: PipeReader,
     mut each: impl FnMut(&str) + Send + 'static,
 ) -> Result<Receiver<SocketAddr>, echoctl_observe::Error> {
     let (sender, receiver) = mpsc::sync_channel(1);
     start_thread("child's stdout", move || {
-        let mut sender = Some(sender);
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            let addr = match serde_json::from_str(&line) {
-                _ if sender.is_none() => None,
-                Ok(Listening::At { addr }) => Some(addr),
-                Ok(Listening::Port(port)) => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
-                Err(_) => None,
-            };
-            match addr {
-                // An error means that the caller has timed out.
-                Some(addr) => drop(sender.take().map(|sender| sender.send(addr))),
-                None => each(&line),
+        let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+        match lines.find_map(|line| serde_json::from_str(&line).ok()) {
+            // An error means that the caller has timed out.
+            Some(Listening::At { addr }) => drop(sender.send(addr)),
+            Some(Listening::Port(port)) => drop(sender.send((Ipv4Addr::LOCALHOST, port).into())),
+            None => {}
+        }
+        lines.for_each(|line| each(&line));
+    })?;
+    Ok(receiver)
+}
+
+/// A process that is stopped when this is dropped.
+#[derive(Debug)]
+struct StopOnDrop(Child);
+
+impl Drop for StopOnDrop {
+    /// Closes its stdin, gives it a moment to exit by itself, then kills it.
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        while Instant::now() < deadline {
+            if !matches!(self.0.try_wait(), Ok(None)) {
+                return;
             }
+            thread::sleep(Duration::from_millis(5));
         }
-    })?;
-    Ok(receiver)
-}
-
-/// Reads the child's stderr to its end and sends its start, which has the reason for an early exit.
-///
-/// # Errors
-/// When the system refuses a thread.
-fn stderr_start(mut stderr: impl Read + Send + 'static) -> Result<Receiver<String>, echoctl_observe::Error> {
-    let (sender, receiver) = mpsc::sync_channel(1);
-    start_thread("child's stderr", move || {
-        let mut start = Vec::new();
-        // An error message has no use for more than the first kilobytes.
-        let _ = stderr.by_ref().take(4096).read_to_end(&mut start);
-        let _ = io::copy(&mut stderr, &mut io::sink());
-        // Only a failure needs the text; otherwise the receiver is gone.
-        let _ = sender.send(String::from_utf8_lossy(&start).trim().to_owned());
-    })?;
-    Ok(receiver)
-}
-
-/// An address on loopback with a port that the kernel chooses.
-fn any_port() -> String {
-    SocketAddr::from((loopback(), 0)).to_string()
-}
-
-/// Closes the child's stdin, gives it a moment to exit by itself, then kills it.
-fn stop(process: &mut Child) {
-    drop(process.stdin.take());
-    let deadline = Instant::now() + STOP_TIMEOUT;
-    while Instant::now() < deadline {
-        if !matches!(process.try_wait(), Ok(None)) {
-            return;
-        }
-        thread::sleep(Duration::from_millis(5));
+        // Both fail only if it has already exited.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
-    // Both fail only if it has already exited.
-    let _ = process.kill();
-    let _ = process.wait();
 }
-
-/// Arguments of a server that reports its address and exits when its stdin is closed; the address follows.
-const SERVE: [&str; 4] = ["serve", "--json", "--until-stdin-ends", "--addr"];
 
 /// Time limit for starting a server. A loaded machine may take a second to start a process; after ten, something is wrong.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
