@@ -1,6 +1,8 @@
 //! The processes of a target: all descendants of its supervisor.
 
-use echoctl_observe::{Process, ProcessTree};
+use std::collections::BTreeSet;
+
+use echoctl_observe::{Process, ProcessTree, socket_inodes};
 
 /// The processes below a supervisor, looked up when they are needed.
 ///
@@ -33,4 +35,16 @@ impl Descendants {
         self.add_to(&mut tree);
         tree.members().map(Process::pid).collect()
     }
+
+    /// The inodes of the sockets that they have open.
+    pub(super) fn sockets(self) -> BTreeSet<u32> {
+        self.pids().into_iter().flat_map(socket_inodes).collect()
+    }
+}
+
+/// The processes of a tree, by name and pid.
+#[cfg(target_os = "linux")]
+pub(super) fn names(tree: &ProcessTree) -> String {
+    let names = tree.members().map(|process| format!("{} (pid {})", process.name(), process.pid()));
+    names.collect::<Vec<_>>().join(", ")
 }

@@ -51,7 +51,7 @@ pub enum SpawnError {
         output: String,
     },
     /// Another process already listens where the command was to listen.
-    #[error("cannot start the command: {} already listens on {addr}", named(listener.as_ref()))]
+    #[error("cannot start the command: {} already listens on {addr}", listener.as_ref().map_or("another process".to_owned(), ForeignListener::to_string))]
     AddrInUse {
         /// Where the command was to listen.
         addr: SocketAddr,
@@ -80,8 +80,4 @@ pub enum SpawnError {
     /// It was interrupted.
     #[error("interrupted")]
     Interrupted,
-}
-
-fn named(listener: Option<&ForeignListener>) -> String {
-    listener.map_or_else(|| "another process".to_owned(), ForeignListener::to_string)
 }

@@ -6,7 +6,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::thread;
 use std::time::Duration;
 
@@ -14,17 +15,24 @@ use echoctl_observe::{Error, Process, SocketDiag, SocketEntry, holders, socket_i
 
 use super::Descendants;
 
-/// The listening sockets of this host.
+/// The listening sockets of this host. `None` on a system that does not list them.
 #[derive(Debug)]
-pub struct Listeners(SocketDiag);
+pub struct Listeners(Option<SocketDiag>);
 
 impl Listeners {
     /// Opens the kernel's socket tables.
     ///
     /// # Errors
-    /// Where the system does not show them.
+    /// When Linux does not show them: without them a foreign process cannot be distinguished from a target.
     pub fn open() -> Result<Listeners, Error> {
-        SocketDiag::open().map(Listeners)
+        match SocketDiag::open() {
+            Err(error) if cfg!(target_os = "linux") => Err(error),
+            diag => Ok(Listeners(diag.ok())),
+        }
+    }
+
+    fn all(&mut self) -> Result<Vec<SocketEntry>, Error> {
+        self.0.as_mut().map_or(Ok(Vec::new()), SocketDiag::listening)
     }
 
     /// All sockets that could accept a connection to `addr`.
@@ -32,8 +40,15 @@ impl Listeners {
     /// # Errors
     /// When the kernel refuses the query.
     pub fn accepting(&mut self, addr: SocketAddr) -> Result<Vec<SocketEntry>, Error> {
-        let all = self.0.listening()?;
-        Ok(all.into_iter().filter(|socket| socket.covers(addr)).collect())
+        let mut sockets = self.all()?;
+        sockets.retain(|socket| socket.covers(addr));
+        Ok(sockets)
+    }
+
+    /// Whether something listens at `addr` that the system does not show: such an address cannot be bound.
+    pub(super) fn has_hidden(&self, addr: SocketAddr) -> bool {
+        let is_in_use = || TcpListener::bind(addr).is_err_and(|error| error.kind() == ErrorKind::AddrInUse);
+        self.0.is_none() && is_in_use()
     }
 
     /// Whether nothing listens at `port`, on any address.
@@ -41,7 +56,7 @@ impl Listeners {
     /// # Errors
     /// When the kernel refuses the query.
     pub fn is_free(&mut self, port: u16) -> Result<bool, Error> {
-        Ok(self.0.listening()?.iter().all(|socket| socket.local.port() != port))
+        Ok(self.all()?.iter().all(|socket| socket.local.port() != port))
     }
 
     /// Whether the sockets that could accept a connection to `addr` belong to `target`.
@@ -49,22 +64,22 @@ impl Listeners {
     /// # Errors
     /// When the kernel refuses the query.
     pub fn owner(&mut self, addr: SocketAddr, target: Descendants) -> Result<Owner, Error> {
-        let mut looks = 1;
-        loop {
+        for _ in 1..LOOKS {
             match self.look(addr, target)? {
                 // A worker may have been forked, or a socket opened, between the look at the processes and that at their files.
                 // Only an owner that is found repeatedly is foreign.
-                Owner::ForeignListener(_) if looks < LOOKS => thread::sleep(BETWEEN_LOOKS),
+                Owner::ForeignListener(_) => thread::sleep(BETWEEN_LOOKS),
                 owner => return Ok(owner),
             }
-            looks += 1;
         }
+        self.look(addr, target)
     }
 
     fn look(&mut self, addr: SocketAddr, target: Descendants) -> Result<Owner, Error> {
         let sockets = self.accepting(addr)?;
         if sockets.is_empty() {
-            return Ok(Owner::NoListener);
+            let is_hidden = self.has_hidden(addr);
+            return Ok(if is_hidden { Owner::Target { inodes: BTreeSet::new() } } else { Owner::NoListener });
         }
         let own = target.pids();
         let held: BTreeSet<u32> = own.iter().flat_map(|pid| socket_inodes(*pid)).collect();
@@ -93,7 +108,9 @@ impl Listeners {
     /// When the kernel refuses the query.
     pub fn owners(&mut self, addr: SocketAddr, target: Descendants) -> Result<Vec<u32>, Error> {
         let inodes: BTreeSet<u32> = self.accepting(addr)?.iter().map(|socket| socket.inode).collect();
-        Ok(having_any_open(target.pids(), &inodes))
+        let mut pids = target.pids();
+        pids.retain(|pid| socket_inodes(*pid).any(|inode| inodes.contains(&inode)));
+        Ok(pids)
     }
 
     /// The owner of the server's end of a connection, if it is not `target`. Before it is accepted it has no owner.
@@ -102,18 +119,17 @@ impl Listeners {
         (server, client): (SocketAddr, SocketAddr),
         target: Descendants,
     ) -> Option<ForeignListener> {
-        let mut looks = 1;
-        loop {
-            let socket = self.0.find(server, client).ok().flatten().filter(|socket| socket.inode != 0)?;
-            if target.pids().into_iter().flat_map(socket_inodes).any(|inode| inode == socket.inode) {
+        let mut foreign = None;
+        for _ in 0..LOOKS {
+            let found = self.0.as_mut()?.find(server, client).ok().flatten();
+            let socket = found.filter(|socket| socket.inode != 0)?;
+            if target.sockets().contains(&socket.inode) {
                 return None;
             }
-            if looks == LOOKS {
-                return Some(ForeignListener::of(&socket));
-            }
-            looks += 1;
+            foreign = Some(socket);
             thread::sleep(BETWEEN_LOOKS);
         }
+        foreign.as_ref().map(ForeignListener::of)
     }
 
     /// Where `target` listens at `port`, if it does: on loopback if possible. For a wildcard it is the loopback address.
@@ -125,11 +141,12 @@ impl Listeners {
         target: Descendants,
         port: Option<u16>,
     ) -> Result<Option<SocketAddr>, Error> {
-        let held: BTreeSet<u32> = target.pids().into_iter().flat_map(socket_inodes).collect();
-        let all = self.0.listening()?;
-        let own = all.iter().filter(|socket| held.contains(&socket.inode));
-        let at = own.map(|socket| socket.local).filter(|local| port.is_none_or(|port| local.port() == port));
-        Ok(at.map(reachable).min_by_key(|local| (!local.ip().is_loopback(), *local)))
+        let held = target.sockets();
+        let mut own = self.all()?;
+        own.retain(|socket| held.contains(&socket.inode));
+        let at = own.iter().map(|socket| reachable(socket.local));
+        let at = at.filter(|local| port.is_none_or(|port| local.port() == port));
+        Ok(at.min_by_key(|local| (!local.ip().is_loopback(), *local)))
     }
 }
 
@@ -189,12 +206,6 @@ impl fmt::Display for ForeignListener {
             None => write!(f, "a process that is not visible here (user {user})"),
         }
     }
-}
-
-/// Those of `pids` that have one of the sockets open.
-fn having_any_open(pids: Vec<u32>, inodes: &BTreeSet<u32>) -> Vec<u32> {
-    let holds = |pid: &u32| socket_inodes(*pid).any(|inode| inodes.contains(&inode));
-    pids.into_iter().filter(holds).collect()
 }
 
 /// An address at which a listening socket can be reached.

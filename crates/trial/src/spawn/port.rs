@@ -9,12 +9,10 @@ use super::{Listeners, SpawnError};
 
 /// A loopback address with a free port, of which the next one is free too: proxies often put their upstream there. Free means on
 /// every address of both families, because a command may listen on any of them.
-pub(super) fn free_addr(mut listeners: Option<&mut Listeners>) -> Result<SocketAddr, SpawnError> {
+pub(super) fn free_addr(listeners: &mut Listeners) -> Result<SocketAddr, SpawnError> {
     let ip = loopback();
-    let mut free = |port: u16| {
-        let is_unused = listeners.as_mut().is_none_or(|listeners| listeners.is_free(port).unwrap_or(false));
-        is_unused && TcpListener::bind((ip, port)).is_ok()
-    };
+    let mut free =
+        |port: u16| listeners.is_free(port).unwrap_or(false) && TcpListener::bind((ip, port)).is_ok();
     (0..TRIES)
         .map(|_| LOWEST + (random() % u64::from(PORTS)) as u16)
         .find(|&port| free(port) && free(port + 1))
@@ -52,7 +50,7 @@ mod tests {
 
             assert!(!listeners.is_free(taken.local_addr().unwrap().port()).unwrap(), "{ip}");
         }
-        let port = free_addr(Some(&mut listeners)).unwrap().port();
+        let port = free_addr(&mut listeners).unwrap().port();
         assert!(listeners.is_free(port).unwrap());
     }
 }

@@ -5,14 +5,14 @@
 //! purpose and stops them instead.
 
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader, PipeWriter, Read};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{ProcessTree, start_thread};
 
-use super::supervise::{GRACE, KILLING, Report};
+use super::supervise::{Ending, GRACE, KILLING, Report};
 use super::sys;
 
 /// A supervisor and its command.
@@ -22,9 +22,11 @@ pub(super) struct Supervisor {
     /// Open as long as the target is to run.
     control: Option<ChildStdin>,
     reports: Receiver<Report>,
-    command: u32,
+    /// The pid of the command, which may have exited.
+    pub(super) command: u32,
     ended: Option<Ending>,
-    state: State,
+    /// Whether it has finished: then it has no descendants.
+    is_over: bool,
     /// Its descendants, as last seen.
     tree: ProcessTree,
     /// Whether every orphan that this process inherits is one of them.
@@ -32,25 +34,6 @@ pub(super) struct Supervisor {
     owns_orphans: bool,
     /// Processes that could not be stopped, by name and pid.
     left: Option<String>,
-}
-
-/// How the command exited.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ending {
-    /// Whether it succeeded.
-    pub(super) success: bool,
-    /// How, e.g. `exit status: 1`.
-    pub(super) how: String,
-}
-
-/// The state of the supervisor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Running,
-    /// It has finished: it has no descendants.
-    Over,
-    /// It exited before it had finished: it was killed.
-    Lost,
 }
 
 impl Supervisor {
@@ -67,15 +50,17 @@ impl Supervisor {
         owns_orphans: bool,
     ) -> io::Result<Supervisor> {
         let (path, arguments) = program.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-        // Before the process, which would be left behind if there were no thread to read its reports.
-        let (stdout, reports) = follow().map_err(io::Error::other)?;
+        // Before the process, which would be left behind if it could not be followed.
+        let tree = ProcessTree::new([]).map_err(io::Error::other)?;
+        let (stdout, its_stdout) = io::pipe()?;
+        let reports = follow(stdout).map_err(io::Error::other)?;
         sys::adopt_orphans();
         let mut process = Command::new(path)
             .args(arguments)
             .args(command)
             .env(environment.0, environment.1)
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdout(its_stdout)
             .stderr(output)
             .spawn()
             .map_err(|error| io::Error::other(format!("cannot start its supervisor: {error}")))?;
@@ -83,33 +68,26 @@ impl Supervisor {
         // Each process of a tree takes a few files. If the limit stays, fewer processes can be followed.
         let _ = echoctl_observe::raise_descriptor_limit();
         let control = process.stdin.take();
-        // The thread waits for it.
-        let _ = process.stdout.take().map(|pipe| stdout.send(pipe));
-        let mut tree = ProcessTree::new([]).map_err(io::Error::other)?;
-        let first = reports.recv_timeout(STARTING);
-        // A system that does not list descendants has none to show.
-        let below = tree.add_below(process.id());
         let mut supervisor = Supervisor {
             process,
             control,
             reports,
             command: 0,
             ended: None,
-            state: State::Running,
+            is_over: false,
             tree,
             owns_orphans,
             left: None,
         };
+        let first = supervisor.reports.recv_timeout(STARTING);
+        // It may have exited since, and a system that does not list descendants has none to show.
+        let _ = supervisor.tree.add_below(supervisor.pid());
         match first {
-            Ok(Report::Started(pid)) => {
-                supervisor.command = pid;
-                // It may have exited since, and its command with it.
-                drop(below);
-                Ok(supervisor)
-            }
-            Ok(Report::Failed { code }) if code != 0 => Err(io::Error::from_raw_os_error(code)),
-            _ => Err(io::Error::other("its supervisor did not start it")),
+            Ok(Report::Started(pid)) => supervisor.command = pid,
+            Ok(Report::Failed { code }) if code != 0 => return Err(io::Error::from_raw_os_error(code)),
+            _ => return Err(io::Error::other("its supervisor did not start it")),
         }
+        Ok(supervisor)
     }
 
     /// Its pid.
@@ -117,31 +95,10 @@ impl Supervisor {
         self.process.id()
     }
 
-    /// The pid of the command, which may have exited.
-    pub(super) fn command(&self) -> u32 {
-        self.command
-    }
-
-    /// How the command exited, if it has.
+    /// How the command exited, if it has, or that it is not known any more.
     pub(super) fn ended(&mut self) -> Option<&Ending> {
-        loop {
-            match self.reports.try_recv() {
-                Ok(report) => self.note(report),
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => {
-                    if self.state == State::Running {
-                        self.state = State::Lost;
-                    }
-                    break;
-                }
-            }
-        }
+        while self.read_report(Duration::ZERO).is_ok() {}
         self.ended.as_ref()
-    }
-
-    /// Whether it was killed, as last seen.
-    pub(super) fn is_lost(&self) -> bool {
-        self.state == State::Lost
     }
 
     /// The running processes below it.
@@ -151,44 +108,47 @@ impl Supervisor {
     }
 
     /// Stops everything below it. Returns the names of processes that could not be stopped, if any.
-    pub(super) fn stop(&mut self) -> Option<&str> {
+    pub(super) fn stop(&mut self) -> Option<String> {
         self.tree.rescan();
         self.control = None;
         #[cfg(target_os = "linux")]
         if let Ok(process) = echoctl_observe::Process::open(self.process.id()) {
             // The command may have stopped its parent with SIGSTOP.
-            let _ = sys::signal(&process, sys::Signal::Continue);
+            sys::signal(&process, sys::Signal::Continue);
         }
         let deadline = Instant::now() + GRACE + KILLING + STARTING;
-        loop {
-            match self.reports.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(report) => self.note(report),
-                Err(RecvTimeoutError::Disconnected) => break,
-                // It hangs: its descendants become ours.
-                Err(RecvTimeoutError::Timeout) => {
-                    let _ = self.process.kill();
-                    break;
-                }
+        let end = loop {
+            if let Err(end) = self.read_report(deadline.saturating_duration_since(Instant::now())) {
+                break end;
             }
-        }
-        if self.state == State::Running {
-            self.state = State::Lost;
+        };
+        if end == RecvTimeoutError::Timeout {
+            // It hangs: its descendants become ours.
+            let _ = self.process.kill();
         }
         // Waited for only now: until then its pid, which is also its session, is not reused.
         let _ = self.process.wait();
-        if self.state == State::Lost {
+        if !self.is_over {
             self.end_orphans();
         }
-        self.left.as_deref()
+        self.left.take()
     }
 
-    fn note(&mut self, report: Report) {
-        match report {
-            Report::Ended { success, how } => self.ended = Some(Ending { success, how }),
-            Report::Left(names) => self.left = Some(names),
-            Report::Over => self.state = State::Over,
-            Report::Started(_) | Report::Failed { .. } => {}
+    /// Reads its next report if it arrives in time.
+    fn read_report(&mut self, timeout: Duration) -> Result<(), RecvTimeoutError> {
+        match self.reports.recv_timeout(timeout) {
+            Ok(Report::Ended(ending)) => self.ended = Some(ending),
+            Ok(Report::Left(names)) => self.left = Some(names),
+            Ok(Report::Over) => self.is_over = true,
+            Ok(Report::Started(_) | Report::Failed { .. }) => {}
+            Err(error) => {
+                if error == RecvTimeoutError::Disconnected && !self.is_over {
+                    self.ended = Some(Ending { success: false, how: "its supervisor was killed".to_owned() });
+                }
+                return Err(error);
+            }
         }
+        Ok(())
     }
 
     /// Stops what a killed supervisor leaves: known members of its tree, and children of ours that are in its session, or all of our
@@ -197,6 +157,7 @@ impl Supervisor {
     fn end_orphans(&mut self) {
         use echoctl_observe::Process;
 
+        use super::descendants::names;
         use super::sys::Signal;
         let deadline = Instant::now() + KILLING;
         let session = self.process.id();
@@ -210,7 +171,7 @@ impl Supervisor {
             self.tree.rescan();
             let running: Vec<u32> = self.tree.members().map(Process::pid).collect();
             for process in self.tree.members() {
-                let _ = sys::signal(process, Signal::Kill);
+                sys::signal(process, Signal::Kill);
             }
             if running.is_empty() {
                 return;
@@ -218,8 +179,7 @@ impl Supervisor {
             std::thread::sleep(Duration::from_millis(1));
             running.into_iter().for_each(sys::reap);
         }
-        let names = self.tree.members().map(|process| format!("{} (pid {})", process.name(), process.pid()));
-        self.left = Some(names.collect::<Vec<_>>().join(", "));
+        self.left = Some(names(&self.tree));
     }
 
     /// Other systems adopt orphans themselves.
@@ -233,27 +193,20 @@ impl Drop for Supervisor {
     }
 }
 
-/// Reads the reports of a supervisor until it exits, once its standard output has been sent to the thread.
+/// Reads the reports of a supervisor until it exits.
 ///
 /// # Errors
 /// When no thread can be started.
-fn follow() -> Result<(Sender<ChildStdout>, Receiver<Report>), echoctl_observe::Error> {
+fn follow(stdout: PipeReader) -> Result<Receiver<Report>, echoctl_observe::Error> {
     let (sender, reports) = mpsc::channel();
-    let (stdout_sender, stdout_receiver) = mpsc::channel::<ChildStdout>();
     start_thread("reports", move || {
-        let Ok(reports) = stdout_receiver.recv() else { return };
-        let mut reports = BufReader::new(reports.take(MOST_REPORTED));
-        let mut line = String::new();
-        while let Ok(1..) = reports.read_line(&mut line) {
-            if let Some(report) = Report::parse(line.trim_end_matches('\n'))
-                && sender.send(report).is_err()
-            {
-                break;
-            }
-            line.clear();
+        let lines = BufReader::new(stdout.take(MOST_REPORTED)).lines().map_while(Result::ok);
+        for report in lines.filter_map(|line| Report::parse(&line)) {
+            // The receiver is gone once the supervisor has been stopped.
+            let _ = sender.send(report);
         }
     })?;
-    Ok((stdout_sender, reports))
+    Ok(reports)
 }
 
 /// Time limit for the start of the command and for the last report: milliseconds, except on an overloaded machine.

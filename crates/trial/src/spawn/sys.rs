@@ -21,53 +21,48 @@ pub(super) enum Signal {
     Continue,
 }
 
-/// Sends a signal to a process that was opened, and never to a later process with the same pid.
-///
-/// # Errors
-/// When it has exited, or is another user's.
+/// Sends a signal to a process that was opened, and never to a later process with the same pid. It does not arrive if the process
+/// has exited, or is another user's.
 #[cfg(target_os = "linux")]
-pub(super) fn signal(process: &Process, signal: Signal) -> io::Result<()> {
+pub(super) fn signal(process: &Process, signal: Signal) {
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
     let number = signal.number();
     let pid = process.pid() as libc::pid_t;
     // SAFETY: pidfd_open gets two plain numbers and touches no memory of ours.
     let opened = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
     if opened < 0 {
-        let error = io::Error::last_os_error();
-        return match error.raw_os_error() {
-            // Before Linux 5.3, or in a sandbox that forbids the call: its open files in /proc show whether it is still running.
-            Some(libc::ENOSYS | libc::EPERM) if !process.has_exited() => kill(pid, number),
-            _ => Err(error),
-        };
+        let is_refused =
+            matches!(io::Error::last_os_error().raw_os_error(), Some(libc::ENOSYS | libc::EPERM));
+        // Before Linux 5.3, or in a sandbox that forbids the call: its open files in /proc show whether it is still running.
+        if is_refused && !process.has_exited() {
+            kill(pid, number);
+        }
+        return;
     }
     // SAFETY: the call returned a new file descriptor that has no other owner.
     let descriptor = unsafe { OwnedFd::from_raw_fd(opened as libc::c_int) };
     // The pid was its own until now, so it was when the file descriptor was opened.
-    if process.has_exited() {
-        return Err(io::ErrorKind::NotFound.into());
+    if !process.has_exited() {
+        let (descriptor, none) = (descriptor.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
+        // SAFETY: the file descriptor is open across the call, and without a siginfo the kernel reads no memory of ours.
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, descriptor, number, none, 0) };
     }
-    let (descriptor, none) = (descriptor.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
-    // SAFETY: the file descriptor is open across the call, and without a siginfo the kernel reads no memory of ours.
-    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, descriptor, number, none, 0) };
-    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Sends a signal to all processes of the group that `leader` leads, which comes closest to all descendants on systems that do
 /// not list them. The group's number is not reused until `leader` has been waited for.
 #[cfg(all(unix, not(target_os = "linux")))]
-pub(super) fn signal_group(leader: u32, signal: Signal) -> io::Result<()> {
-    match libc::pid_t::try_from(leader) {
-        // 0 and -1 would be our own group and all processes.
-        Ok(leader @ 2..) => kill(-leader, signal.number()),
-        _ => Err(io::ErrorKind::InvalidInput.into()),
+pub(super) fn signal_group(leader: u32, signal: Signal) {
+    // 0 and -1 would be our own group and all processes.
+    if let Ok(leader @ 2..) = libc::pid_t::try_from(leader) {
+        kill(-leader, signal.number());
     }
 }
 
 #[cfg(unix)]
-fn kill(target: libc::pid_t, number: libc::c_int) -> io::Result<()> {
+fn kill(target: libc::pid_t, number: libc::c_int) {
     // SAFETY: kill gets two plain numbers and touches no memory of ours.
-    let result = unsafe { libc::kill(target, number) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    unsafe { libc::kill(target, number) };
 }
 
 #[cfg(unix)]

@@ -8,12 +8,12 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use echoctl_observe::ProcessTree;
+use echoctl_observe::{Process, ProcessTree};
 
 use super::output::Output;
 use super::port::free_addr;
@@ -53,18 +53,13 @@ impl Target {
     /// When it cannot be started, exits, or does not listen in time, each with its last output; when another process listens at
     /// its address ([`SpawnError::AddrInUse`] before it is started, [`SpawnError::ForeignListener`] after).
     pub fn start(launch: &Launch, stop: &AtomicBool) -> Result<Target, SpawnError> {
-        let mut listeners = match Listeners::open() {
-            Ok(listeners) => Some(listeners),
-            // Without them a foreign process cannot be distinguished from the command.
-            Err(source) if cfg!(target_os = "linux") => return Err(SpawnError::ListenersNotVisible(source)),
-            Err(_) => None,
-        };
+        let mut listeners = Listeners::open()?;
         let addr = match launch.addr {
             Some(addr) => {
-                refuse_taken(addr, listeners.as_mut())?;
+                refuse_taken(addr, &mut listeners)?;
                 addr
             }
-            None => free_addr(listeners.as_mut())?,
+            None => free_addr(&mut listeners)?,
         };
         let mut target = Target::spawn(launch, addr)?;
         target.await_listener(launch, &mut listeners, stop)?;
@@ -92,10 +87,7 @@ impl Target {
     /// The pids of the roots of its process tree: the command, and those of its processes that listen.
     pub fn roots(&self) -> Vec<u32> {
         let mut roots = BTreeSet::new();
-        let command = self.supervisor.command();
-        if echoctl_observe::Process::open(command).is_ok() {
-            roots.insert(command);
-        }
+        roots.extend(Some(self.supervisor.command).filter(|pid| Process::open(*pid).is_ok()));
         let owners = Listeners::open().and_then(|mut all| all.owners(self.addr, self.descendants));
         roots.extend(owners.into_iter().flatten());
         roots.into_iter().collect()
@@ -109,7 +101,7 @@ impl Target {
     /// Stops all its processes, as dropping it does. Returns the names of processes that could not be stopped, if any, for example
     /// another user's.
     pub fn stop(mut self) -> Option<String> {
-        self.supervisor.stop().map(str::to_owned)
+        self.supervisor.stop()
     }
 
     fn spawn(launch: &Launch, addr: SocketAddr) -> Result<Target, SpawnError> {
@@ -139,7 +131,7 @@ impl Target {
     fn await_listener(
         &mut self,
         launch: &Launch,
-        listeners: &mut Option<Listeners>,
+        listeners: &mut Listeners,
         stop: &AtomicBool,
     ) -> Result<(), SpawnError> {
         let began = Instant::now();
@@ -151,7 +143,7 @@ impl Target {
             let ended = self.has_ended();
             // The processes must be known in case the supervisor is killed.
             self.supervisor.tree();
-            match self.owner(self.addr, listeners)? {
+            match listeners.owner(self.addr, self.descendants)? {
                 Owner::Target { .. } => return Ok(()),
                 Owner::ForeignListener(listener) => {
                     return Err(SpawnError::ForeignListener { command: self.command.clone(), listener });
@@ -159,8 +151,10 @@ impl Target {
                 Owner::NoListener => {}
             }
             if launch.addr.is_none()
-                && let Some(addr) = self.address(Some(self.addr.port()), listeners)?
-                && let Owner::Target { .. } = self.owner(addr, listeners)?
+                // A server that asks for "localhost" may get `[::1]`, and one that asks for its own host name the address of an
+                // interface.
+                && let Some(addr) = listeners.address_of(self.descendants, Some(self.addr.port()))?
+                && let Owner::Target { .. } = listeners.owner(addr, self.descendants)?
             {
                 self.addr = addr;
                 return Ok(());
@@ -179,7 +173,7 @@ impl Target {
                     port: self.addr.port(),
                     waited: launch.ready_timeout,
                     // The most likely mistake is a fixed port.
-                    elsewhere: self.address(None, listeners)?,
+                    elsewhere: listeners.address_of(self.descendants, None)?,
                     output: self.printed(),
                 });
             }
@@ -190,32 +184,9 @@ impl Target {
     /// How the command exited, if nothing will listen any more: it failed, or all its processes have exited. A command that
     /// succeeded may have left a server in the background, which needs a moment to listen.
     fn has_ended(&mut self) -> Option<String> {
-        let ending = self.supervisor.ended().cloned();
-        if self.supervisor.is_lost() {
-            return Some("its supervisor was killed".to_owned());
-        }
-        let ending = ending?;
+        let ending = self.supervisor.ended().cloned()?;
         let is_alone = self.supervisor.tree().members().next().is_none();
         (!ending.success || is_alone).then_some(ending.how)
-    }
-
-    fn owner(&self, addr: SocketAddr, listeners: &mut Option<Listeners>) -> Result<Owner, SpawnError> {
-        match listeners {
-            Some(listeners) => Ok(listeners.owner(addr, self.descendants)?),
-            None if is_bound(addr) => Ok(Owner::Target { inodes: BTreeSet::new() }),
-            None => Ok(Owner::NoListener),
-        }
-    }
-
-    /// Where it listens, at `port` or at any port: a server that asks for "localhost" may get `[::1]`, and one that asks for its
-    /// own host name the address of an interface.
-    fn address(
-        &self,
-        port: Option<u16>,
-        listeners: &mut Option<Listeners>,
-    ) -> Result<Option<SocketAddr>, SpawnError> {
-        let Some(listeners) = listeners else { return Ok(None) };
-        Ok(listeners.address_of(self.descendants, port)?)
     }
 
     /// Waits until it is idle, at most [`SETTLING`]: memory that it allocates while it starts is not growth, and a proxy often
@@ -238,9 +209,7 @@ impl Target {
     }
 
     fn printed(&self) -> String {
-        // The last output of a command that has just exited may still be in the pipe.
-        thread::sleep(Duration::from_millis(20));
-        match self.output.tail() {
+        match self.output.tail_at_end(LAST_OUTPUT) {
             tail if tail.is_empty() => "; it printed nothing".to_owned(),
             tail => format!("; its last output:\n{tail}"),
         }
@@ -257,23 +226,19 @@ fn line(words: &[OsString]) -> String {
 }
 
 /// Refuses an address at which a process already listens.
-fn refuse_taken(addr: SocketAddr, listeners: Option<&mut Listeners>) -> Result<(), SpawnError> {
-    let Some(listeners) = listeners else {
-        return if is_bound(addr) { Err(SpawnError::AddrInUse { addr, listener: None }) } else { Ok(()) };
-    };
-    match listeners.accepting(addr)?.first() {
-        Some(socket) => Err(SpawnError::AddrInUse { addr, listener: Some(ForeignListener::of(socket)) }),
-        None => Ok(()),
+fn refuse_taken(addr: SocketAddr, listeners: &mut Listeners) -> Result<(), SpawnError> {
+    let listener = listeners.accepting(addr)?.first().map(ForeignListener::of);
+    if listener.is_some() || listeners.has_hidden(addr) {
+        return Err(SpawnError::AddrInUse { addr, listener });
     }
-}
-
-/// Whether something listens at `addr`, where the system does not show it: such an address cannot be bound.
-fn is_bound(addr: SocketAddr) -> bool {
-    TcpListener::bind(addr).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+    Ok(())
 }
 
 /// Characters of a command that are shown, for commands with thousands of arguments.
 const LONGEST_LINE: usize = 1000;
+
+/// Time for what a command printed to arrive: it is in the pipe already.
+const LAST_OUTPUT: Duration = Duration::from_millis(20);
 
 /// Interval at which to check whether the target listens: short compared with the start of any interpreter.
 const LISTEN_POLL: Duration = Duration::from_millis(10);

@@ -13,12 +13,12 @@ mod report;
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub(crate) use report::Report;
+pub(crate) use report::{Ending, Report};
 
 use system::Descendants;
 
@@ -36,9 +36,8 @@ mod system;
 /// [`Launch::supervisor`](super::Launch::supervisor) says how to start that program.
 pub fn supervise(command: &[OsString]) {
     system::prepare();
-    let (program, arguments) = match command.split_first() {
-        Some(words) => words,
-        None => return fail(&io::Error::from(io::ErrorKind::InvalidInput)),
+    let Some((program, arguments)) = command.split_first() else {
+        return fail(&io::ErrorKind::InvalidInput.into());
     };
     let mut process = Command::new(program);
     process.args(arguments).stdin(Stdio::piped()).stdout(io::stderr());
@@ -61,16 +60,21 @@ pub fn supervise(command: &[OsString]) {
         // Open until the parent ends, so that a command that exits at the end of its input exits then.
         let input = child.stdin.take();
         let pid = child.id();
-        Ok((pid, input, Descendants::new(child, events)?))
+        let descendants = Descendants::of(child);
+        await_all(descendants.clone(), events).inspect_err(|_| descendants.kill())?;
+        Ok((pid, input, descendants))
     });
-    let (pid, input, mut descendants) = match spawned {
+    let (pid, input, descendants) = match spawned {
         Ok(spawned) => spawned,
         Err(error) => return fail(&error),
     };
     send_report(&Report::Started(pid));
     loop {
         match incoming.recv() {
-            Ok(Event::Ended(report)) => send_report(&report),
+            Ok(Event::Ended(status)) => {
+                let ending = Ending { success: status.success(), how: status.to_string() };
+                send_report(&Report::Ended(ending));
+            }
             Ok(Event::Stop) => break,
             Ok(Event::NoneLeft) | Err(_) => {
                 // Where descendants are not listed, the group may still have members.
@@ -80,21 +84,34 @@ pub fn supervise(command: &[OsString]) {
         }
     }
     drop(input);
-    end(&mut descendants, &incoming);
+    end(&descendants, &incoming);
 }
 
 /// What the supervisor waits for.
 enum Event {
     /// The command has exited.
-    Ended(Report),
+    Ended(ExitStatus),
     /// No descendants are left.
     NoneLeft,
     /// The parent has ended, or wants the command stopped.
     Stop,
 }
 
+/// Waits for all descendants on a thread of its own.
+///
+/// # Errors
+/// When no thread can be started.
+fn await_all(descendants: Descendants, events: Sender<Event>) -> io::Result<()> {
+    thread::Builder::new().spawn(move || {
+        // The receiver is gone only if this process is about to exit.
+        descendants.wait(|status| drop(events.send(Event::Ended(status))));
+        let _ = events.send(Event::NoneLeft);
+    })?;
+    Ok(())
+}
+
 /// Stops all descendants: SIGTERM first, so that sockets and temporary files are cleaned up, and SIGKILL soon after.
-fn end(descendants: &mut Descendants, incoming: &Receiver<Event>) {
+fn end(descendants: &Descendants, incoming: &Receiver<Event>) {
     descendants.terminate();
     if none_left_within(GRACE, incoming) {
         return report_over();

@@ -13,16 +13,20 @@ pub(crate) enum Report {
         code: i32,
     },
     /// The command has exited. Processes that it started may still be running.
-    Ended {
-        /// Whether it succeeded.
-        success: bool,
-        /// How, e.g. `exit status: 1`.
-        how: String,
-    },
+    Ended(Ending),
     /// These are still running although they were killed.
     Left(String),
     /// Everything has exited, or was given up. This is the last line.
     Over,
+}
+
+/// How the command exited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ending {
+    /// Whether it succeeded.
+    pub(crate) success: bool,
+    /// How, e.g. `exit status: 1`.
+    pub(crate) how: String,
 }
 
 impl fmt::Display for Report {
@@ -30,7 +34,7 @@ impl fmt::Display for Report {
         match self {
             Report::Started(pid) => writeln!(f, "started {pid}"),
             Report::Failed { code } => writeln!(f, "failed {code}"),
-            Report::Ended { success, how } => writeln!(f, "ended {success} {how}"),
+            Report::Ended(Ending { success, how }) => writeln!(f, "ended {success} {how}"),
             Report::Left(names) => writeln!(f, "left {}", names.replace('\n', " ")),
             Report::Over => writeln!(f, "over "),
         }
@@ -46,7 +50,7 @@ impl Report {
             "failed" => Report::Failed { code: rest.parse().ok()? },
             "ended" => {
                 let (success, how) = rest.split_once(' ')?;
-                Report::Ended { success: success.parse().ok()?, how: how.to_owned() }
+                Report::Ended(Ending { success: success.parse().ok()?, how: how.to_owned() })
             }
             "left" => Report::Left(rest.to_owned()),
             "over" => Report::Over,
@@ -64,7 +68,7 @@ mod tests {
         for report in [
             Report::Started(7),
             Report::Failed { code: 2 },
-            Report::Ended { success: false, how: "signal: 9 (SIGKILL)".to_owned() },
+            Report::Ended(Ending { success: false, how: "signal: 9 (SIGKILL)".to_owned() }),
             Report::Left("sudo (pid 7)".to_owned()),
             Report::Over,
         ] {
