@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! proto  <- server, client          record <- observe, verdict, report   echoctl -> all
-//! server, client, observe, verdict <- trial <- audit <- lab              bench   -> all but audit and lab
+//! client, observe, verdict <- trial <- audit <- lab                      bench   -> all but audit, lab, client and record
 //! ```
 //!
 //! What is absent is the point: `proto` and `record` depend on no other crate, `observe` measures without a rule, `verdict` judges
@@ -25,14 +25,14 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("observe", &["record"]),
     ("verdict", &["record"]),
     ("report", &["record"]),
-    ("trial", &["client", "observe", "proto", "record", "server", "verdict"]),
-    ("audit", &["client", "observe", "record", "trial", "verdict"]),
+    ("trial", &["client", "observe", "record", "verdict"]),
+    ("audit", &["observe", "record", "trial", "verdict"]),
     ("lab", &["audit", "client", "observe", "proto", "record", "report", "server", "trial", "verdict"]),
     (
         "echoctl",
         &["audit", "client", "lab", "observe", "proto", "record", "report", "server", "trial", "verdict"],
     ),
-    ("bench", &["client", "observe", "proto", "record", "report", "server", "trial", "verdict"]),
+    ("bench", &["observe", "proto", "report", "server", "trial", "verdict"]),
     ("testkit", &[]),
     ("xtask", &[]),
 ];

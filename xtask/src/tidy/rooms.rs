@@ -126,6 +126,15 @@ mod tests {
     }
 
     #[test]
+    fn every_exception_is_a_place_that_exists() {
+        let tree = Tree::read(crate::process::root()).unwrap();
+
+        for (place, _) in FLAGS.iter().chain(&KERNEL) {
+            assert!(tree.files().iter().any(|file| file.path.starts_with(place)), "{place}");
+        }
+    }
+
+    #[test]
     fn asking_the_kernel_outside_observe_is_found() {
         let text = "//! libc::getpid\nuse std::fs;\nlibc::getpid();\nfs::read(\"/proc/self/stat\");\nf(\"see /proc\");\n";
 
