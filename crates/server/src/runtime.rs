@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::config::{Config, ConfigError, Setting};
+use crate::config::{Config, Setting};
 use crate::error::Error;
 use crate::process::{check_thread_headroom, threads_now};
 use crate::sys;
@@ -21,10 +21,7 @@ pub fn runtime(workers: Option<usize>) -> Result<Runtime, Error> {
     sys::share_one_heap();
     let cores = || thread::available_parallelism().map_or(1, usize::from).min(Config::MOST_WORKERS);
     let workers = workers.unwrap_or_else(cores);
-    if !(1..=Config::MOST_WORKERS).contains(&workers) {
-        let most = Config::MOST_WORKERS as u64;
-        return Err(ConfigError::OutOfRange { setting: Setting::Workers, value: workers as u64, most }.into());
-    }
+    Setting::Workers.check_number(Some(workers as u64), Config::MOST_WORKERS as u64)?;
     try_threads(workers).map_err(|source| Error::Start { what: "runtime's threads", source })?;
     Builder::new_multi_thread()
         .worker_threads(workers)

@@ -16,131 +16,64 @@ impl Config {
     /// # Errors
     /// [`ConfigError`], which names the setting to change.
     pub fn check(&self) -> Result<(), ConfigError> {
-        if self.io != Io::Tasks && self.policy != Policy::Await {
-            return Err(ConfigError::BlockingWithQueue { io: self.io, policy: self.policy });
-        }
-        if self.io == Io::OneThread && !cfg!(unix) {
-            return Err(ConfigError::NoPoll);
-        }
-        if self.framing == Framing::Raw && matches!(self.policy, Policy::Drop { .. }) {
-            return Err(ConfigError::RawWithDrop);
-        }
-        if let Policy::Watermark { limit, resume_at } = self.policy
-            && resume_at > limit
-        {
-            return Err(ConfigError::ResumeOverLimit { limit, resume_at });
-        }
-        let zeroes = [
-            (self.max_frame == 0, Setting::MaxFrame),
-            (self.policy.limit() == Some(0), Setting::QueueLimit),
-            (self.memory_limit == 0, Setting::MemoryLimit),
-            (self.max_connections == 0, Setting::MaxConnections),
-            (self.idle_timeout == Some(Duration::ZERO), Setting::IdleTimeout),
-            (self.write_timeout == Some(Duration::ZERO), Setting::WriteTimeout),
-            (self.min_rate.is_some_and(|rate| rate.period.is_zero()), Setting::MinRatePeriod),
-            (self.stats_every == Some(Duration::ZERO), Setting::StatsEvery),
-        ];
-        if let Some((_, setting)) = zeroes.iter().find(|(is_zero, _)| *is_zero) {
-            return Err(ConfigError::Zero { setting: *setting });
-        }
-        self.check_bounds()
-    }
-
-    fn check_bounds(&self) -> Result<(), ConfigError> {
+        self.check_combinations()?;
+        let number = |number: usize| Some(number as u64);
         let buffer = Config::LARGEST_KERNEL_BUFFER as u64;
         for (setting, value, most) in [
-            (Setting::MaxConnections, Some(self.max_connections as u64), Config::MOST_CONNECTIONS as u64),
-            (Setting::SendBuffer, self.send_buffer.map(|bytes| bytes as u64), buffer),
-            (Setting::ReceiveBuffer, self.receive_buffer.map(|bytes| bytes as u64), buffer),
+            (Setting::MaxFrame, number(self.max_frame), UNLIMITED),
+            (Setting::QueueLimit, self.policy.limit().and_then(number), UNLIMITED),
+            (Setting::MemoryLimit, Some(self.memory_limit), UNLIMITED),
+            (Setting::MaxConnections, number(self.max_connections), Config::MOST_CONNECTIONS as u64),
+            (Setting::SendBuffer, self.send_buffer.and_then(number), buffer),
+            (Setting::ReceiveBuffer, self.receive_buffer.and_then(number), buffer),
             (Setting::MinRate, self.min_rate.map(|rate| rate.bytes_per_second), MinRate::HIGHEST),
         ] {
-            if let Some(value) = value.filter(|value| !(1..=most).contains(value)) {
-                return Err(ConfigError::OutOfRange { setting, value, most });
-            }
+            setting.check_number(value, most)?;
         }
-        let most = Config::LONGEST_TIMEOUT;
-        for (setting, value) in [
-            (Setting::IdleTimeout, self.idle_timeout),
-            (Setting::WriteTimeout, self.write_timeout),
-            (Setting::MinRatePeriod, self.min_rate.map(|rate| rate.period)),
+        for (setting, value, most) in [
+            (Setting::IdleTimeout, self.idle_timeout, Config::LONGEST_TIMEOUT),
+            (Setting::WriteTimeout, self.write_timeout, Config::LONGEST_TIMEOUT),
+            (Setting::MinRatePeriod, self.min_rate.map(|rate| rate.period), Config::LONGEST_TIMEOUT),
+            (Setting::StatsEvery, self.stats_every, Duration::MAX),
         ] {
-            if let Some(value) = value.filter(|&value| value > most) {
-                return Err(ConfigError::TooLong { setting, value, most });
-            }
+            setting.check_time(value, most)?;
         }
         Ok(())
     }
-}
 
-/// Invalid settings, or settings that cannot be combined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum ConfigError {
-    /// Blocking I/O has no queue, so no policy but `await`.
-    #[error("{io} I/O supports only the policy await, not {policy}: while a write blocks, nothing is read")]
-    BlockingWithQueue {
-        /// The blocking I/O model.
-        io: Io,
-        /// The policy set beside it.
-        policy: Policy,
-    },
-    /// One thread for all connections needs `poll(2)`.
-    #[error("one-thread I/O needs poll(2), which this system does not have")]
-    NoPoll,
-    /// Dropping needs frames.
-    #[error("the policy drop drops complete frames, and raw framing has none: expected lines, u16 or u32")]
-    RawWithDrop,
-    /// A low watermark above the limit.
-    #[error(
-        "the low watermark ({}) exceeds the queue limit ({}): reading would resume before it stops",
-        Limit(*.resume_at as u64),
-        Limit(*.limit as u64)
-    )]
-    ResumeOverLimit {
-        /// Where reading stops, in bytes.
-        limit: usize,
-        /// Where it would resume, in bytes.
-        resume_at: usize,
-    },
-    /// A number or size of 0, or beyond what the server supports.
-    #[error("the {setting} must be at least 1 and at most {most}, not {value}")]
-    OutOfRange {
-        /// The setting.
-        setting: Setting,
-        /// Its value.
-        value: u64,
-        /// The largest allowed.
-        most: u64,
-    },
-    /// A time longer than the clock that measures it can express.
-    #[error("the {setting} must be at most {} days, not {value:?}", .most.as_secs() / 86_400)]
-    TooLong {
-        /// The setting.
-        setting: Setting,
-        /// Its value.
-        value: Duration,
-        /// The longest allowed.
-        most: Duration,
-    },
-    /// A limit or time of zero.
-    #[error("the {setting} must be more than 0")]
-    Zero {
-        /// The setting.
-        setting: Setting,
-    },
-}
-
-impl ConfigError {
-    /// The setting to change, for a caller that knows by which name the user set it.
-    pub fn setting(&self) -> Setting {
-        match *self {
-            ConfigError::BlockingWithQueue { .. } | ConfigError::NoPoll => Setting::Io,
-            ConfigError::RawWithDrop => Setting::Framing,
-            ConfigError::ResumeOverLimit { .. } => Setting::ResumeAt,
-            ConfigError::OutOfRange { setting, .. }
-            | ConfigError::TooLong { setting, .. }
-            | ConfigError::Zero { setting } => setting,
+    fn check_combinations(&self) -> Result<(), ConfigError> {
+        let Config { io, policy, framing, .. } = *self;
+        if io != Io::Tasks && policy != Policy::Await {
+            return Err(Setting::Io.error(format!(
+                "{io} I/O supports only the policy await, not {policy}: while a write blocks, nothing is read"
+            )));
+        }
+        if io == Io::OneThread && !cfg!(unix) {
+            return Err(Setting::Io.error("one-thread I/O needs poll(2), which this system does not have"));
+        }
+        match policy {
+            Policy::Drop { .. } if framing == Framing::Raw => Err(Setting::Framing.error(
+                "the policy drop drops complete frames, and raw framing has none: expected lines, u16 or u32",
+            )),
+            Policy::Watermark { limit, resume_at } if resume_at > limit => {
+                Err(Setting::ResumeAt.error(format!(
+                    "the low watermark ({}) exceeds the queue limit ({}): reading would resume before it stops",
+                    Limit(resume_at as u64),
+                    Limit(limit as u64)
+                )))
+            }
+            _ => Ok(()),
         }
     }
+}
+
+/// An invalid setting, or one that cannot be combined with another.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{reason}")]
+pub struct ConfigError {
+    /// The setting to change, for a caller that knows by which name the user set it.
+    pub setting: Setting,
+    reason: String,
 }
 
 /// A setting that can be invalid: a field of [`Config`](crate::Config), a value of its policy, or the number of workers.
@@ -178,6 +111,35 @@ pub enum Setting {
     Workers,
 }
 
+impl Setting {
+    /// Checks that its `value`, if it is set, is from 1 to `most`.
+    pub(crate) fn check_number(self, value: Option<u64>, most: u64) -> Result<(), ConfigError> {
+        match value {
+            Some(0) if most == UNLIMITED => Err(self.error(format!("the {self} must be more than 0"))),
+            Some(value) if !(1..=most).contains(&value) => {
+                Err(self.error(format!("the {self} must be at least 1 and at most {most}, not {value}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that its `value`, if it is set, is more than 0 and at most `most`.
+    fn check_time(self, value: Option<Duration>, most: Duration) -> Result<(), ConfigError> {
+        match value {
+            Some(Duration::ZERO) => Err(self.error(format!("the {self} must be more than 0"))),
+            Some(value) if value > most => {
+                let days = most.as_secs() / 86_400;
+                Err(self.error(format!("the {self} must be at most {days} days, not {value:?}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn error(self, reason: impl Into<String>) -> ConfigError {
+        ConfigError { setting: self, reason: reason.into() }
+    }
+}
+
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -199,6 +161,9 @@ impl fmt::Display for Setting {
         })
     }
 }
+
+/// The maximum of a number that has none of its own.
+const UNLIMITED: u64 = u64::MAX;
 
 #[cfg(test)]
 mod tests {
@@ -240,7 +205,7 @@ mod tests {
             (with_min_rate(1, Duration::MAX), Setting::MinRatePeriod),
         ] {
             let error = bad.check().expect_err(&setting.to_string());
-            assert_eq!(error.setting(), setting, "{error}");
+            assert_eq!(error.setting, setting, "{error}");
         }
     }
 }

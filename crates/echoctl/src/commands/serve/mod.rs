@@ -62,7 +62,7 @@ fn exit_when_stdin_ends() -> Result<(), echoctl_observe::Error> {
 fn failure(error: Error) -> Failure {
     match error {
         Error::Config(error) => {
-            Failure::usage(format_args!("invalid value for {}: {error}", option(error.setting())))
+            Failure::usage(format_args!("invalid value for {}: {error}", option(error.setting)))
         }
         error @ Error::AddressInUse { .. } => {
             Failure::new(Exit::Failed, anyhow!("{error}\nhint: choose another port with --addr"))
