@@ -12,7 +12,6 @@
 //! silence: as long as bytes arrive they are copied. While the input has no data, the timeout does not run.
 
 mod error;
-mod progress;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -22,8 +21,6 @@ use std::time::Duration;
 use echoctl_proto::{Buffer, FrameDecoder, Framing};
 
 pub use error::ConversationError;
-use progress::Progress;
-pub use progress::Sent;
 
 /// A connection to a server, with an input to send and replies to read.
 #[derive(Debug)]
@@ -32,7 +29,17 @@ pub struct Conversation {
     framing: Framing,
     max_frame: usize,
     sending: Mutex<Sending>,
-    progress: Progress,
+}
+
+/// What a conversation has sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sent {
+    /// Number of frames; 0 for raw bytes.
+    pub frames: u64,
+    /// Bytes accepted by the kernel.
+    pub bytes: u64,
+    /// Bytes of the longest payload of which the sending has begun; 0 for raw bytes.
+    pub longest: u64,
 }
 
 /// How a conversation ended, and the frames that came back.
@@ -57,12 +64,13 @@ pub enum ConversationEnd {
     Stalled,
 }
 
-/// The state of the sending half.
-#[derive(Debug)]
-enum Sending {
-    Going,
-    Done,
-    Failed(ConversationError),
+/// The sending half, as the receiving thread sees it.
+#[derive(Debug, Default)]
+struct Sending {
+    sent: Sent,
+    is_reading_input: bool,
+    /// `None` until the input has ended or failed.
+    end: Option<Result<(), ConversationError>>,
 }
 
 /// What ended the reading half.
@@ -91,8 +99,7 @@ impl Conversation {
             stream,
             framing,
             max_frame: max_frame.min(framing.longest_payload()),
-            sending: Mutex::new(Sending::Going),
-            progress: Progress::default(),
+            sending: Mutex::default(),
         })
     }
 
@@ -105,11 +112,11 @@ impl Conversation {
             Framing::Lines | Framing::Raw => self.send_unchanged(input),
             Framing::U16 | Framing::U32 => self.send_length_prefixed(input),
         };
-        *self.sending() = match result {
-            Ok(()) => Sending::Done,
+        self.sending().end = match result {
+            Ok(()) => Some(Ok(())),
+            Err(SendError::Failed(error)) => Some(Err(error)),
             // The receiver detects this too, and knows what was received before.
-            Err(SendError::PeerClosed) => Sending::Going,
-            Err(SendError::Failed(error)) => Sending::Failed(error),
+            Err(SendError::PeerClosed) => None,
         };
         // It fails only if the connection is closed already.
         let _ = self.stream.shutdown(Shutdown::Write);
@@ -125,19 +132,19 @@ impl Conversation {
             Framing::Lines | Framing::Raw => self.receive_unchanged(output),
             Framing::U16 | Framing::U32 => self.receive_payloads(output),
         }?;
-        let end = match (std::mem::replace(&mut *self.sending(), Sending::Done), end) {
-            (Sending::Failed(error), _) => return Err(error),
-            (Sending::Done, StreamEnd::Closed) => ConversationEnd::Closed,
-            (Sending::Going, StreamEnd::Closed) => ConversationEnd::ClosedEarly,
-            (Sending::Done, StreamEnd::Timeout) => ConversationEnd::Silent,
-            (Sending::Going, StreamEnd::Timeout) => ConversationEnd::Stalled,
+        let has_sent_all = self.sending().end.take().transpose()?.is_some();
+        let end = match (end, has_sent_all) {
+            (StreamEnd::Closed, true) => ConversationEnd::Closed,
+            (StreamEnd::Closed, false) => ConversationEnd::ClosedEarly,
+            (StreamEnd::Timeout, true) => ConversationEnd::Silent,
+            (StreamEnd::Timeout, false) => ConversationEnd::Stalled,
         };
         Ok(Replies { frames, end })
     }
 
     /// What has been sent so far.
     pub fn sent(&self) -> Sent {
-        self.progress.sent()
+        self.sending().sent
     }
 
     fn send_unchanged(&self, mut input: impl Read) -> Result<(), SendError> {
@@ -149,21 +156,22 @@ impl Conversation {
             self.write(bytes)?;
         }
         if partial_len > 0 {
-            self.progress.record_end();
+            self.record_lines(b"\n", partial_len);
             self.write(b"\n")?;
         }
         Ok(())
     }
 
-    /// Records the lines in `bytes`, the first of which has `partial_len` bytes before them. Returns the length of the last
+    /// Records the lines in `bytes` before they are written, the first of which has `partial_len` bytes before them. Returns the length of the last
     /// line if it is incomplete, else 0.
     fn record_lines(&self, bytes: &[u8], mut partial_len: u64) -> u64 {
+        let sent = &mut self.sending().sent;
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             let has_ended = line.ends_with(b"\n");
             partial_len += line.len() as u64 - u64::from(has_ended);
-            self.progress.record_start(partial_len);
+            sent.longest = sent.longest.max(partial_len);
             if has_ended {
-                self.progress.record_end();
+                sent.frames += 1;
                 partial_len = 0;
             }
         }
@@ -191,8 +199,11 @@ impl Conversation {
                 let line = line.map_err(|source| ConversationError::Line { number: number + 1, source })?;
                 let Some(line) = line else { break };
                 number += 1;
-                self.progress.record_start(line.payload.len() as u64);
-                self.progress.record_end();
+                // Before it is written: the server may close the connection because of it.
+                let mut sending = self.sending();
+                sending.sent.frames = number;
+                sending.sent.longest = sending.sent.longest.max(line.payload.len() as u64);
+                drop(sending);
                 self.framing.encode(line.payload, &mut frame)?;
                 self.write(frame.unread())?;
                 frame.clear();
@@ -209,7 +220,9 @@ impl Conversation {
         input: &mut impl Read,
         chunk: &'a mut [u8],
     ) -> Result<Option<&'a [u8]>, ConversationError> {
-        let length = self.progress.while_reading_input(|| uninterrupted(|| input.read(chunk)));
+        self.sending().is_reading_input = true;
+        let length = uninterrupted(|| input.read(chunk));
+        self.sending().is_reading_input = false;
         let length = length.map_err(ConversationError::Input)?;
         Ok(Some(&chunk[..length]).filter(|bytes| !bytes.is_empty()))
     }
@@ -219,7 +232,7 @@ impl Conversation {
             match uninterrupted(|| (&self.stream).write(bytes)) {
                 Ok(0) | Err(_) => return Err(SendError::PeerClosed),
                 Ok(taken) => {
-                    self.progress.record_write(taken);
+                    self.sending().sent.bytes += taken as u64;
                     bytes = &bytes[taken..];
                 }
             }
@@ -280,7 +293,8 @@ impl Conversation {
                 Ok(length) => return Ok(Ok(&chunk[..length])),
                 // The kind of a timeout depends on the system.
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    if !self.progress.is_reading_input() && self.sent().bytes == before {
+                    let sending = self.sending();
+                    if !sending.is_reading_input && sending.sent.bytes == before {
                         return Ok(Err(StreamEnd::Timeout));
                     }
                 }
