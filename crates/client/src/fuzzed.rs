@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 
 use echoctl_proto::Framing;
 
-use crate::checker::{Checker, Tally};
+use crate::checker::Checker;
+use crate::flood::Totals;
 use crate::payload::{Pool, Recipe};
 
 /// Checks `input` as replies with every framing: each byte is counted once, and pieces of any size give the same result.
@@ -16,15 +17,15 @@ pub fn check_replies(input: &[u8]) {
     let pool = POOL.get_or_init(|| Pool::new(SEED));
     for framing in Framing::ALL {
         let recipe = Recipe::new(pool.clone(), framing, &SIZES, 0);
-        let tally = |piece: usize| -> Tally {
+        let tally = |piece: usize| -> Totals {
             let mut checker = Checker::new(recipe.clone());
             input.chunks(piece).for_each(|piece| checker.feed(piece, STARTED));
             checker.finish(STARTED);
             checker.tally()
         };
         let whole = tally(usize::MAX);
-        assert_eq!((whole.bytes, whole.lost <= STARTED), (input.len() as u64, true), "{framing}");
-        assert!(whole.verified <= whole.bytes, "{framing}");
+        assert_eq!((whole.consumed, whole.lost <= STARTED), (input.len() as u64, true), "{framing}");
+        assert!(whole.verified <= whole.consumed, "{framing}");
         for piece in [1, 7] {
             assert_eq!(tally(piece), whole, "{framing} in pieces of {piece}");
         }

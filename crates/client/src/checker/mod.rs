@@ -16,17 +16,17 @@
 //! that no sent frame has means that the frame boundaries are lost, and the rest of the stream can only be counted.
 //! Without framing the stream is compared by position, so it cannot be checked beyond the first difference.
 
+mod fault;
 mod gaps;
-mod tally;
 
 use std::mem;
 
 use echoctl_proto::Framing;
 
-pub use tally::Fault;
-pub(crate) use tally::Tally;
+pub use fault::Fault;
 
 use self::gaps::Gaps;
+use crate::flood::Totals;
 use crate::payload::{DIGITS, Frame, FrameStream, MAX_HEAD, Recipe};
 
 /// Checks the stream that comes back on one connection. Sans-IO: it accepts the bytes in pieces of any size.
@@ -41,7 +41,8 @@ pub(crate) struct Checker {
     gaps: Gaps,
     /// Offset of the current frame in the stream.
     start: u64,
-    tally: Tally,
+    /// Its results: the counters of bytes that came back, and of frames by kind of fault.
+    tally: Totals,
 }
 
 #[derive(Debug)]
@@ -72,7 +73,7 @@ impl Checker {
             unnamed: 0,
             gaps: Gaps::default(),
             start: 0,
-            tally: Tally::default(),
+            tally: Totals::default(),
         }
     }
 
@@ -88,10 +89,10 @@ impl Checker {
                 State::Lost => (State::Lost, bytes.len()),
             };
             self.state = next;
-            self.tally.bytes += used as u64;
+            self.tally.consumed += used as u64;
             bytes = &bytes[used..];
             if let State::Head { have: 0, .. } = self.state {
-                self.start = self.tally.bytes;
+                self.start = self.tally.consumed;
             }
         }
     }
@@ -112,7 +113,7 @@ impl Checker {
     }
 
     /// The results so far.
-    pub(crate) fn tally(&self) -> Tally {
+    pub(crate) fn tally(&self) -> Totals {
         self.tally
     }
 
@@ -184,7 +185,7 @@ impl Checker {
         if same == unread.len() {
             return (State::Stream(stream), same);
         }
-        self.start = self.tally.bytes + same as u64;
+        self.start = self.tally.consumed + same as u64;
         self.record_fault(Fault::Content);
         (State::Lost, same)
     }

@@ -29,7 +29,7 @@ fn frames(framing: Framing, count: u64) -> Vec<Vec<u8>> {
 }
 
 /// The results of a check of these frames, passed in pieces of `split` bytes, after a regular end of stream.
-fn check_split(framing: Framing, frames: &[Vec<u8>], sent: u64, split: usize) -> Tally {
+fn check_split(framing: Framing, frames: &[Vec<u8>], sent: u64, split: usize) -> Totals {
     let mut checker = Checker::new(recipe(framing));
     for piece in frames.concat().chunks(split) {
         checker.feed(piece, sent);
@@ -38,7 +38,7 @@ fn check_split(framing: Framing, frames: &[Vec<u8>], sent: u64, split: usize) ->
     checker.tally()
 }
 
-fn check(framing: Framing, frames: &[Vec<u8>], sent: u64) -> Tally {
+fn check(framing: Framing, frames: &[Vec<u8>], sent: u64) -> Totals {
     let at_once = check_split(framing, frames, sent, usize::MAX);
     for split in [1, 7, 64, 1000] {
         assert_eq!(check_split(framing, frames, sent, split), at_once, "{framing} in pieces of {split}");
@@ -47,7 +47,7 @@ fn check(framing: Framing, frames: &[Vec<u8>], sent: u64) -> Tally {
 }
 
 /// Lost, duplicated, reordered, mismatched.
-fn faults(tally: Tally) -> (u64, u64, u64, u64) {
+fn faults(tally: Totals) -> (u64, u64, u64, u64) {
     (tally.lost, tally.duplicated, tally.reordered, tally.mismatched)
 }
 
@@ -75,7 +75,7 @@ fn an_honest_echo_is_verified_to_the_byte() {
 
         assert_eq!(faults(tally), (0, 0, 0, 0), "{framing}");
         assert_eq!(tally.verified as usize, sent.concat().len());
-        assert_eq!(tally.verified, tally.bytes);
+        assert_eq!(tally.verified, tally.consumed);
     }
 }
 
@@ -209,7 +209,7 @@ fn without_framing_the_first_difference_is_located() {
     assert_eq!(tally.mismatched, 1);
     assert_eq!(tally.verified as usize, before + 10);
     assert_eq!(tally.first_fault, Some((Fault::Content, tally.verified)));
-    assert_eq!(tally.bytes as usize, back.concat().len());
+    assert_eq!(tally.consumed as usize, back.concat().len());
 }
 
 #[test]
@@ -294,7 +294,7 @@ proptest! {
     ) {
         let tally = check_split(framing, std::slice::from_ref(&bytes), 5, split);
 
-        prop_assert_eq!(tally.bytes, bytes.len() as u64);
-        prop_assert!(tally.verified <= tally.bytes);
+        prop_assert_eq!(tally.consumed, bytes.len() as u64);
+        prop_assert!(tally.verified <= tally.consumed);
     }
 }

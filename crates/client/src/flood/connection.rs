@@ -13,7 +13,6 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::outcome::{Drain, Ending, Totals};
-use crate::checker::Tally;
 
 /// One connection of a flood. On Unix its socket can be borrowed (`AsFd`), to query the kernel.
 #[derive(Debug)]
@@ -29,7 +28,8 @@ pub struct Connection {
     /// Nanoseconds after `epoch`, plus 1; 0 while no write is blocked.
     blocked_since: AtomicU64,
     longest_stall: AtomicU64,
-    tally: Mutex<Tally>,
+    /// What the checker has found.
+    tally: Mutex<Totals>,
     phase: watch::Sender<Phase>,
     ending: OnceLock<Ending>,
     drain: OnceLock<Drain>,
@@ -96,21 +96,15 @@ impl Connection {
 
     /// Its counters now. Reads `consumed` before `produced`, so that it is never the larger one.
     pub(crate) fn totals(&self) -> Totals {
-        let Tally { verified, lost, duplicated, reordered, mismatched, first_fault, .. } =
-            *self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let tally = *self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         Totals {
             consumed: self.consumed(),
             produced: self.produced(),
-            verified,
             frames: self.frames(),
-            lost,
-            duplicated,
-            reordered,
-            mismatched,
-            first_fault,
             longest_stall: self.longest_stall(),
             stalled: self.stalled().is_some().into(),
             open: self.ending().is_none().into(),
+            ..tally
         }
     }
 
@@ -181,7 +175,7 @@ impl Connection {
     }
 
     /// Adds `bytes` to the bytes read, and stores the results of the check so far.
-    pub(crate) fn record_read(&self, bytes: usize, tally: Tally) {
+    pub(crate) fn record_read(&self, bytes: usize, tally: Totals) {
         self.consumed.fetch_add(bytes as u64, Relaxed);
         *self.tally.lock().unwrap_or_else(PoisonError::into_inner) = tally;
     }

@@ -10,6 +10,7 @@ mod progress;
 mod schedule;
 mod thread_buffer;
 
+use std::future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -99,35 +100,26 @@ impl Flood {
     pub async fn run(self) -> Outcome {
         let started = Instant::now();
         let mut tasks = self.spawn(started);
-        let end = started + self.config.duration.unwrap_or(FAR_FUTURE).min(FAR_FUTURE);
-        let deadline = tokio::time::sleep_until(end.into());
-        tokio::pin!(deadline);
-        let mut in_time = true;
-        let mut idle = self.config.idle_timeout.map(|idle| IdleTimer::start(idle, &self.connections));
-        loop {
-            let next_check = idle.as_ref().map(IdleTimer::next_check).filter(|_| in_time);
-            tokio::select! {
-                task = tasks.join_next() => match task {
-                    Some(Ok(())) => {}
-                    // Cancelled: the runtime is shutting down.
-                    Some(Err(error)) => {
-                        if let Ok(panic) = error.try_into_panic() {
-                            std::panic::resume_unwind(panic);
-                        }
-                    }
-                    None => break,
-                },
-                () = &mut deadline, if in_time => {
-                    in_time = false;
-                    self.stop_handle().stop();
-                }
-                () = tokio::time::sleep_until(next_check.unwrap_or(started).into()), if next_check.is_some() => {
-                    if idle.as_mut().is_some_and(|idle| idle.has_expired(&self.connections)) {
-                        in_time = false;
-                        self.stop_handle().stop();
-                    }
+        let all_ended = async {
+            while let Some(task) = tasks.join_next().await {
+                // A task without a panic was cancelled: the runtime is shutting down.
+                if let Some(panic) = task.err().and_then(|error| error.try_into_panic().ok()) {
+                    std::panic::resume_unwind(panic);
                 }
             }
+        };
+        let end = started + self.config.duration.unwrap_or(FAR_FUTURE).min(FAR_FUTURE);
+        let stop_in_time = async {
+            tokio::select! {
+                () = tokio::time::sleep_until(end.into()) => {}
+                () = self.until_idle() => {}
+            }
+            self.stop_handle().stop();
+            future::pending().await
+        };
+        tokio::select! {
+            () = all_ended => {}
+            () = stop_in_time => {}
         }
         let endings =
             self.connections.iter().map(|connection| connection.ending().cloned().unwrap_or(Ending::Stopped));
@@ -136,6 +128,25 @@ impl Flood {
             totals: totals(&self.connections),
             endings: endings.collect(),
             drain: self.connections.iter().filter_map(|connection| connection.drain()).reduce(Drain::merge),
+        }
+    }
+
+    /// Waits until the server no longer accepts data: every write is blocked, and too few bytes have moved for the idle
+    /// timeout.
+    async fn until_idle(&self) {
+        let Some(window) = self.config.idle_timeout else { return future::pending().await };
+        let (window, moved) = (window.min(FAR_FUTURE), || moved(&self.connections));
+        let mut progress = Progress::start(window, Config::MIN_PROGRESS, Instant::now(), moved());
+        let waits =
+            |connection: &Arc<Connection>| connection.ending().is_some() || connection.stalled().is_some();
+        loop {
+            // Several times per window, so that progress after a window is noticed soon.
+            let now = Instant::now();
+            let next = progress.ends().min(now + window / 4).max(now + MIN_CHECK_INTERVAL);
+            tokio::time::sleep_until(next.into()).await;
+            if progress.is_too_slow(Instant::now(), moved()).is_some() && self.connections.iter().all(waits) {
+                return;
+            }
         }
     }
 
@@ -202,31 +213,6 @@ impl StopHandle {
     }
 }
 
-/// Detects that a server no longer accepts data.
-struct IdleTimer(Progress);
-
-impl IdleTimer {
-    fn start(window: Duration, connections: &[Arc<Connection>]) -> IdleTimer {
-        IdleTimer(Progress::start(
-            window.min(FAR_FUTURE),
-            Config::MIN_PROGRESS,
-            Instant::now(),
-            moved(connections),
-        ))
-    }
-
-    /// When to check next: several times per window, so that progress after a window is noticed soon.
-    fn next_check(&self) -> Instant {
-        self.0.ends().min(Instant::now() + self.0.window() / 4).max(Instant::now() + MIN_CHECK_INTERVAL)
-    }
-
-    fn has_expired(&mut self, connections: &[Arc<Connection>]) -> bool {
-        let waits =
-            |connection: &Arc<Connection>| connection.ending().is_some() || connection.stalled().is_some();
-        self.0.is_too_slow(Instant::now(), moved(connections)).is_some() && connections.iter().all(waits)
-    }
-}
-
 fn totals(connections: &[Arc<Connection>]) -> Totals {
     connections.iter().map(|connection| connection.totals()).fold(Totals::default(), Totals::merge)
 }
@@ -236,7 +222,7 @@ fn moved(connections: &[Arc<Connection>]) -> u64 {
     connections.iter().map(|connection| connection.produced() + connection.consumed()).sum()
 }
 
-/// Minimum interval between two checks.
+/// Minimum interval between two looks at the progress.
 const MIN_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Opens one connection. Sets its buffer sizes before the handshake, in which the window scale is negotiated.

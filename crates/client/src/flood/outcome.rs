@@ -28,7 +28,7 @@ pub struct Totals {
     pub produced: u64,
     /// Bytes read.
     pub consumed: u64,
-    /// Bytes of frames that came back intact and in order.
+    /// Bytes of frames that came back intact and in order; without framing, all correct bytes.
     pub verified: u64,
     /// Frames sent, including one sent in part.
     pub frames: u64,
@@ -40,7 +40,8 @@ pub struct Totals {
     pub reordered: u64,
     /// Frames that came back corrupt.
     pub mismatched: u64,
-    /// The first fault of any connection, and its position in that connection's replies, in bytes.
+    /// The first fault of any connection, and the offset in that connection's replies, in bytes: of the wrong frame;
+    /// without framing, of the wrong byte.
     pub first_fault: Option<(Fault, u64)>,
     /// The longest time that a write was blocked without the kernel accepting a byte.
     pub longest_stall: Duration,

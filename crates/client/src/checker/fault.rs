@@ -1,25 +1,6 @@
-//! Results of a check: counts of frames by kind of fault.
+//! What can be wrong with a frame that came back.
 
 use std::fmt;
-
-/// Results of a check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Tally {
-    /// Bytes of frames that came back intact and in order; without framing, all correct bytes.
-    pub(crate) verified: u64,
-    /// Frames that did not come back.
-    pub(crate) lost: u64,
-    /// Frames that came back more than once.
-    pub(crate) duplicated: u64,
-    /// Frames that came back after a later one.
-    pub(crate) reordered: u64,
-    /// Frames that came back corrupt.
-    pub(crate) mismatched: u64,
-    /// Bytes that came back.
-    pub(crate) bytes: u64,
-    /// The first fault, and the offset of the wrong frame in bytes; without framing, of the wrong byte.
-    pub(crate) first_fault: Option<(Fault, u64)>,
-}
 
 /// What was wrong with a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
