@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use crate::Error;
 use crate::flood::FAR_FUTURE;
 
 /// Connects to `addr`. `within` is the connect timeout, more than 0.
@@ -29,14 +30,17 @@ pub(crate) fn refuse_itself(local: SocketAddr, peer: SocketAddr) -> io::Result<(
 /// also ends with a server that accepts more and more slowly.
 #[derive(Debug)]
 pub(crate) struct ConnectTimer {
+    addr: SocketAddr,
+    count: usize,
     each: Duration,
     end: Instant,
 }
 
 impl ConnectTimer {
-    /// Starts now. `each` is the timeout of one connection.
-    pub(crate) fn start(each: Duration) -> ConnectTimer {
-        ConnectTimer { each, end: Instant::now() + each.max(CONNECT_ALL_TIMEOUT).min(FAR_FUTURE) }
+    /// Starts now, for `count` connections to `addr`. `each` is the timeout of one connection.
+    pub(crate) fn start(addr: SocketAddr, count: usize, each: Duration) -> ConnectTimer {
+        let end = Instant::now() + each.max(CONNECT_ALL_TIMEOUT).min(FAR_FUTURE);
+        ConnectTimer { addr, count, each, end }
     }
 
     /// Timeout of the next connection, more than 0.
@@ -44,16 +48,17 @@ impl ConnectTimer {
         self.each.min(self.end.saturating_duration_since(Instant::now())).max(Duration::from_millis(1))
     }
 
-    /// The error of connection `index` of `count`; the message has both numbers, except for the first connection.
-    pub(crate) fn failure(&self, error: io::Error, index: usize, count: usize) -> io::Error {
-        if index == 0 {
-            return error;
-        }
-        let why = match error.kind() {
-            ErrorKind::TimedOut => "timed out".to_owned(),
-            _ => error.to_string(),
+    /// The failure of the connection after the first `opened`; except for the first one, the message has its number.
+    pub(crate) fn failure(&self, error: io::Error, opened: usize) -> Error {
+        let (number, count) = (opened + 1, self.count);
+        let source = match error.kind() {
+            _ if opened == 0 => error,
+            ErrorKind::TimedOut => {
+                io::Error::new(ErrorKind::TimedOut, format!("connection {number} of {count}: timed out"))
+            }
+            kind => io::Error::new(kind, format!("connection {number} of {count}: {error}")),
         };
-        io::Error::new(error.kind(), format!("connection {} of {count}: {why}", index + 1))
+        Error::Connect { addr: self.addr, opened, source }
     }
 }
 
@@ -95,9 +100,9 @@ mod tests {
 
     #[test]
     fn all_connections_together_have_a_timeout() {
-        let time = ConnectTimer { each: 10 * SECOND, end: Instant::now() };
+        let timer = || ConnectTimer::start(([127, 0, 0, 1], 7007).into(), 1, 10 * SECOND);
 
-        assert!(time.left() < SECOND);
-        assert!(ConnectTimer::start(10 * SECOND).left() == 10 * SECOND);
+        assert!(ConnectTimer { end: Instant::now(), ..timer() }.left() < SECOND);
+        assert!(timer().left() == 10 * SECOND);
     }
 }

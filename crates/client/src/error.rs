@@ -19,37 +19,24 @@ pub enum Error {
         /// The kernel's error.
         source: io::Error,
     },
-    /// Frames of this size cannot be sent.
-    #[error(
-        "invalid frame size {size}: {framing} framing allows {min} to {max} bytes, framing overhead included"
-    )]
-    FrameSize {
-        /// The framing.
-        framing: Framing,
-        /// The requested size.
-        size: usize,
-        /// The minimum: the framing overhead and the frame's number.
-        min: usize,
-        /// The maximum that the framing can express.
-        max: usize,
-    },
-    /// An empty range of frame sizes.
-    #[error("invalid range of frame sizes {start}..{end}: the first must not exceed the last")]
-    SizeRange {
-        /// The first size.
-        start: usize,
-        /// The last size.
-        end: usize,
-    },
-    /// The write size is out of bounds.
-    #[error("invalid write size {size}: expected 1 to {max} bytes")]
-    WriteSize {
-        /// The requested size.
-        size: usize,
-        /// The maximum.
-        max: usize,
-    },
-    /// No connections were requested.
-    #[error("invalid number of connections 0: expected at least 1")]
-    NoConnections,
+    /// A setting is out of bounds: which one, its value, and what was expected.
+    #[error("invalid {0}")]
+    Invalid(String),
+}
+
+impl Error {
+    /// Checks that there is at least one connection.
+    pub(crate) fn check_connections(count: usize) -> Result<(), Error> {
+        match count {
+            0 => Err(Error::Invalid("number of connections 0: expected at least 1".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Frames of `size` bytes cannot be sent; those of `min` to `max` bytes can.
+    pub(crate) fn frame_size(framing: Framing, size: usize, (min, max): (usize, usize)) -> Error {
+        Error::Invalid(format!(
+            "frame size {size}: {framing} framing allows {min} to {max} bytes, framing overhead included"
+        ))
+    }
 }

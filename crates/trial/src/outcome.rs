@@ -117,7 +117,7 @@ impl TrialOutcome {
         let (kind, t) = match seen {
             _ if self.server_exited.is_some() => (DisconnectKind::Crashed, last),
             Some((CloseKind::EndOfStream, at)) => (DisconnectKind::Closed, at),
-            Some((CloseKind::Failed { .. }, at)) => (DisconnectKind::Reset, at),
+            Some((CloseKind::Failed(_), at)) => (DisconnectKind::Reset, at),
             None if self.is_closed_by_server => (DisconnectKind::Closed, last),
             None => return None,
         };
@@ -195,11 +195,7 @@ mod tests {
     #[test]
     fn an_exit_comes_before_a_close_in_the_evidence() {
         let at = Duration::from_secs(3);
-        let reset = CloseKind::Failed {
-            call: "read",
-            kind: std::io::ErrorKind::ConnectionReset,
-            message: String::new(),
-        };
+        let reset = CloseKind::Failed(String::new());
         let kind = |endings, exited, closed| {
             let outcome = TrialOutcome {
                 server_exited: exited,

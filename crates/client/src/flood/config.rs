@@ -105,21 +105,19 @@ impl Config {
     /// The first value that is out of bounds, with the bounds.
     pub fn check(&self) -> Result<(), Error> {
         let (start, end) = (*self.sizes.start(), *self.sizes.end());
-        let framing = self.framing;
-        let (min, max) = Self::frame_sizes(framing);
+        let (min, max) = Self::frame_sizes(self.framing);
         if let Some(size) = [start, end].into_iter().find(|size| !(min..=max).contains(size)) {
-            return Err(Error::FrameSize { framing, size, min, max });
+            return Err(Error::frame_size(self.framing, size, (min, max)));
         }
         if start > end {
-            return Err(Error::SizeRange { start, end });
+            let range = format!("range of frame sizes {start}..{end}: the first must not exceed the last");
+            return Err(Error::Invalid(range));
         }
-        if !(1..=Self::MAX_WRITE_SIZE).contains(&self.write_size) {
-            return Err(Error::WriteSize { size: self.write_size, max: Self::MAX_WRITE_SIZE });
+        let (size, max) = (self.write_size, Self::MAX_WRITE_SIZE);
+        if !(1..=max).contains(&size) {
+            return Err(Error::Invalid(format!("write size {size}: expected 1 to {max} bytes")));
         }
-        if self.connections == 0 {
-            return Err(Error::NoConnections);
-        }
-        Ok(())
+        Error::check_connections(self.connections)
     }
 
     /// Minimum and maximum frame size on the wire, in bytes, with this framing.
@@ -202,11 +200,16 @@ mod tests {
 
     #[test]
     fn an_empty_range_and_an_empty_run_are_refused() {
-        assert!(matches!(
-            Config { sizes: RangeInclusive::new(90, 30), ..config() }.check(),
-            Err(Error::SizeRange { .. })
-        ));
-        assert!(matches!(Config { connections: 0, ..config() }.check(), Err(Error::NoConnections)));
-        assert!(matches!(Config { write_size: 0, ..config() }.check(), Err(Error::WriteSize { .. })));
+        for (bad, setting) in [
+            (
+                Config { sizes: RangeInclusive::new(90, 30), ..config() },
+                "invalid range of frame sizes 90..30:",
+            ),
+            (Config { connections: 0, ..config() }, "invalid number of connections 0:"),
+            (Config { write_size: 0, ..config() }, "invalid write size 0:"),
+        ] {
+            let error = bad.check().expect_err(setting).to_string();
+            assert!(error.starts_with(setting), "{error}");
+        }
     }
 }

@@ -62,18 +62,12 @@ impl Flood {
     /// [`Config::connect_timeout`], or not all of them within half a minute.
     pub async fn connect(config: Config) -> Result<Flood, Error> {
         config.check()?;
-        let (time, count) = (ConnectTimer::start(config.connect_timeout), config.connections);
+        let timer = ConnectTimer::start(config.addr, config.connections, config.connect_timeout);
         // Not preallocated: the process may have fewer file descriptors than the connections requested.
         let mut connections = Vec::new();
-        for opened in 0..count {
-            let connection = open(&config, time.left()).await.and_then(Connection::new);
-            let failed = |error| time.failure(error, opened, count);
-            let connection = connection.map_err(failed).map_err(|source| Error::Connect {
-                addr: config.addr,
-                opened,
-                source,
-            })?;
-            connections.push(Arc::new(connection));
+        for opened in 0..config.connections {
+            let connection = open(&config, timer.left()).await.and_then(Connection::new);
+            connections.push(Arc::new(connection.map_err(|error| timer.failure(error, opened))?));
         }
         Ok(Flood { config: Arc::new(config), connections: connections.into() })
     }

@@ -99,15 +99,8 @@ pub enum Ending {
 pub enum CloseKind {
     /// With a FIN: end of stream.
     EndOfStream,
-    /// A call failed, usually because of a reset.
-    Failed {
-        /// The call: `read` or `write`.
-        call: &'static str,
-        /// The kind of the error.
-        kind: io::ErrorKind,
-        /// The message of the error.
-        message: String,
-    },
+    /// A call failed, usually because of a reset: the call, `read` or `write`, and its error.
+    Failed(String),
 }
 
 impl Outcome {
@@ -168,8 +161,7 @@ impl Ending {
     }
 
     pub(crate) fn failed(call: &'static str, error: &io::Error, at: Duration) -> Ending {
-        let how = CloseKind::Failed { call, kind: error.kind(), message: error.to_string() };
-        Ending::PeerClosed { how, at }
+        Ending::PeerClosed { how: CloseKind::Failed(format!("{call}: {error}")), at }
     }
 }
 
@@ -182,9 +174,8 @@ impl fmt::Display for Ending {
             Ending::PeerClosed { how: CloseKind::EndOfStream, at } => {
                 write!(f, "the server closed the connection after {:.1} s", at.as_secs_f64())
             }
-            Ending::PeerClosed { how: CloseKind::Failed { call, message, .. }, at } => {
-                let seconds = at.as_secs_f64();
-                write!(f, "the server closed the connection after {seconds:.1} s ({call}: {message})")
+            Ending::PeerClosed { how: CloseKind::Failed(error), at } => {
+                write!(f, "the server closed the connection after {:.1} s ({error})", at.as_secs_f64())
             }
             Ending::Excess { consumed, produced } => {
                 write!(f, "more came back than was sent: {consumed} bytes for {produced}")

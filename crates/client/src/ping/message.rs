@@ -16,12 +16,12 @@ pub(super) struct Message {
 
 impl Message {
     /// # Errors
-    /// [`Error::FrameSize`] if no frame has this size, or its payload would be empty.
+    /// [`Error::Invalid`] if no frame has this size, or its payload would be empty.
     pub(super) fn new(framing: Framing, size: usize) -> Result<Message, Error> {
         let min = framing.overhead() + 1;
         let max = PingConfig::MAX_SIZE.min(framing.longest_payload().saturating_add(framing.overhead()));
         if !(min..=max).contains(&size) {
-            return Err(Error::FrameSize { framing, size, min, max });
+            return Err(Error::frame_size(framing, size, (min, max)));
         }
         let payload = vec![b'.'; size - framing.overhead()];
         let mut frame = Buffer::new(size);
@@ -39,7 +39,7 @@ impl Message {
     pub(super) fn numbered(&mut self, number: u64) -> &[u8] {
         for place in 0..self.digits {
             let digit = (number >> (4 * place) & 15) as usize;
-            self.bytes[self.number_at + self.digits - 1 - place] = HEX[digit];
+            self.bytes[self.number_at + self.digits - 1 - place] = b"0123456789abcdef"[digit];
         }
         &self.bytes
     }
@@ -47,8 +47,6 @@ impl Message {
 
 /// Maximum number of hexadecimal digits of a number.
 const DIGITS: usize = 16;
-
-const HEX: &[u8; 16] = b"0123456789abcdef";
 
 #[cfg(test)]
 mod tests {

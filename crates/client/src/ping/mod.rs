@@ -55,25 +55,20 @@ impl Ping {
     /// # Errors
     /// If the frame is too short or too long, no connections are requested, or one cannot be opened in time.
     pub fn connect(config: PingConfig) -> Result<Ping, Error> {
-        if config.connections == 0 {
-            return Err(Error::NoConnections);
-        }
+        Error::check_connections(config.connections)?;
         let message = Message::new(config.framing, config.size)?;
-        let time = ConnectTimer::start(config.connect_timeout);
-        let connect = |opened| {
-            let refused = |error| {
-                let source = time.failure(error, opened, config.connections);
-                Error::Connect { addr: config.addr, opened, source }
-            };
-            let stream = connect(config.addr, time.left()).map_err(refused)?;
+        let timer = ConnectTimer::start(config.addr, config.connections, config.connect_timeout);
+        let open = || {
+            let stream = connect(config.addr, timer.left())?;
             // Nagle's algorithm would delay a frame that follows an unacknowledged one. The timeouts bound the wait
             // for a hung server.
-            stream.set_nodelay(true).map_err(refused)?;
-            stream.set_read_timeout(Some(config.timeout)).map_err(refused)?;
-            stream.set_write_timeout(Some(config.timeout)).map_err(refused)?;
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(config.timeout))?;
+            stream.set_write_timeout(Some(config.timeout))?;
             Ok(stream)
         };
-        let streams = (0..config.connections).map(connect).collect::<Result<_, Error>>()?;
+        let open = |opened| open().map_err(|error| timer.failure(error, opened));
+        let streams = (0..config.connections).map(open).collect::<Result<_, Error>>()?;
         Ok(Ping { config, message, stop: PingStopHandle { stop_requested: Arc::default(), streams } })
     }
 
@@ -85,7 +80,7 @@ impl Ping {
     /// Sends pings until the count or the duration is reached, or it is stopped. Blocks.
     pub fn run(self) -> PingOutcome {
         let started = Instant::now();
-        let schedule = SendSchedule::new(started, self.config.rate, self.config.count, self.config.duration);
+        let schedule = SendSchedule::new(started, &self.config);
         let shared = Shared::new(schedule, self.config.timeout, &self.stop.stop_requested);
         let faults = thread::scope(|scope| {
             let shared = &shared;

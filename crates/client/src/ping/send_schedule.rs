@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::PingConfig;
+
 /// When pings are due, and when there are no more.
 #[derive(Debug, Clone)]
 pub(super) struct SendSchedule {
@@ -13,15 +15,15 @@ pub(super) struct SendSchedule {
 }
 
 impl SendSchedule {
-    pub(super) fn new(
-        started: Instant,
-        rate: Option<u64>,
-        count: Option<u64>,
-        duration: Option<Duration>,
-    ) -> SendSchedule {
-        // A time beyond the clock's range counts as no limit.
-        let end = duration.and_then(|duration| started.checked_add(duration));
-        SendSchedule { started, rate: rate.map(|rate| rate.max(1)), count: count.unwrap_or(u64::MAX), end }
+    /// The schedule of a ping that starts at `started`.
+    pub(super) fn new(started: Instant, config: &PingConfig) -> SendSchedule {
+        SendSchedule {
+            started,
+            rate: config.rate.map(|rate| rate.max(1)),
+            count: config.count.unwrap_or(u64::MAX),
+            // A time beyond the clock's range counts as no limit.
+            end: config.duration.and_then(|duration| started.checked_add(duration)),
+        }
     }
 
     /// When ping `number` is due, which may be in the past: its time counts from then. `None` if there is no such
@@ -57,14 +59,36 @@ const SECOND: u128 = 1_000_000_000;
 
 #[cfg(test)]
 mod tests {
+    use echoctl_proto::Framing;
+
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
 
+    fn with(
+        started: Instant,
+        rate: Option<u64>,
+        count: Option<u64>,
+        duration: Option<Duration>,
+    ) -> SendSchedule {
+        let config = PingConfig {
+            addr: ([127, 0, 0, 1], 7007).into(),
+            framing: Framing::Lines,
+            size: 64,
+            connections: 1,
+            rate,
+            count,
+            duration,
+            timeout: MS,
+            connect_timeout: MS,
+        };
+        SendSchedule::new(started, &config)
+    }
+
     #[test]
     fn at_a_rate_late_pings_keep_their_due_times() {
         let started = Instant::now();
-        let schedule = SendSchedule::new(started, Some(1000), None, None);
+        let schedule = with(started, Some(1000), None, None);
 
         assert_eq!(schedule.due(0, started), Some(started));
         assert_eq!(schedule.due(7, started + 500 * MS), Some(started + 7 * MS));
@@ -74,7 +98,7 @@ mod tests {
     #[test]
     fn in_a_closed_loop_a_ping_is_due_immediately() {
         let started = Instant::now();
-        let schedule = SendSchedule::new(started, None, None, Some(100 * MS));
+        let schedule = with(started, None, None, Some(100 * MS));
 
         assert_eq!(schedule.due(7, started + 50 * MS), Some(started + 50 * MS));
         assert_eq!(schedule.due(8, started + 100 * MS), None);
@@ -84,22 +108,22 @@ mod tests {
     #[test]
     fn count_and_duration_both_limit_the_pings() {
         let started = Instant::now();
-        let schedule = SendSchedule::new(started, Some(1000), Some(50), Some(100 * MS));
+        let schedule = with(started, Some(1000), Some(50), Some(100 * MS));
 
         assert!(schedule.due(49, started).is_some());
         assert_eq!(schedule.due(50, started), None);
         assert_eq!(schedule.due(10, started + 100 * MS), None);
-        assert_eq!(SendSchedule::new(started, Some(10), None, Some(100 * MS)).due(1, started), None);
+        assert_eq!(with(started, Some(10), None, Some(100 * MS)).due(1, started), None);
     }
 
     #[test]
     fn due_pings_are_counted_until_the_end() {
         let started = Instant::now();
-        let schedule = |count| SendSchedule::new(started, Some(1000), count, Some(100 * MS));
+        let due_before = |count, now| with(started, Some(1000), count, Some(100 * MS)).due_before(now);
 
-        assert_eq!(schedule(None).due_before(started), Some(0));
-        assert_eq!(schedule(None).due_before(started + 10 * MS), Some(10));
-        assert_eq!(schedule(None).due_before(started + 900 * MS), Some(100));
-        assert_eq!(schedule(Some(30)).due_before(started + 900 * MS), Some(30));
+        assert_eq!(due_before(None, started), Some(0));
+        assert_eq!(due_before(None, started + 10 * MS), Some(10));
+        assert_eq!(due_before(None, started + 900 * MS), Some(100));
+        assert_eq!(due_before(Some(30), started + 900 * MS), Some(30));
     }
 }
