@@ -183,22 +183,11 @@ impl Conversation {
         let mut pending = Buffer::new(self.max_frame.saturating_add(CHUNK + 1));
         let mut lines = FrameDecoder::new(Framing::Lines, self.max_frame);
         let mut frame = Buffer::new(self.max_frame.saturating_add(self.framing.overhead()));
-        let (mut chunk, mut number, mut has_ended) = (vec![0; CHUNK], 0_u64, false);
-        while !has_ended {
-            match self.input(&mut input, &mut chunk)? {
-                Some(bytes) => pending.append(bytes)?,
-                None => {
-                    has_ended = true;
-                    if !pending.is_empty() {
-                        pending.append(b"\n")?;
-                    }
-                }
-            }
-            loop {
-                let line = lines.decode(pending.unread());
-                let line = line.map_err(|source| ConversationError::Line { number: number + 1, source })?;
-                let Some(line) = line else { break };
-                number += 1;
+        let (mut chunk, mut number, mut is_partial) = (vec![0; CHUNK], 1_u64, false);
+        let mut send_lines = |bytes: &[u8]| -> Result<bool, SendError> {
+            pending.append(bytes)?;
+            let too_long = |number| move |source| ConversationError::Line { number, source };
+            while let Some(line) = lines.decode(pending.unread()).map_err(too_long(number))? {
                 // Before it is written: the server may close the connection because of it.
                 let mut sending = self.sending();
                 sending.sent.frames = number;
@@ -207,9 +196,17 @@ impl Conversation {
                 self.framing.encode(line.payload, &mut frame)?;
                 self.write(frame.unread())?;
                 frame.clear();
+                number += 1;
                 let length = line.bytes.len();
                 pending.consume(length);
             }
+            Ok(!pending.is_empty())
+        };
+        while let Some(bytes) = self.input(&mut input, &mut chunk)? {
+            is_partial = send_lines(bytes)?;
+        }
+        if is_partial {
+            send_lines(b"\n")?;
         }
         Ok(())
     }
@@ -242,16 +239,12 @@ impl Conversation {
 
     /// Returns the number of lines received, or 0 with raw.
     fn receive_unchanged(&self, mut output: impl Write) -> Result<(u64, StreamEnd), ConversationError> {
-        let (mut chunk, mut last, mut lines) = (vec![0; CHUNK], b'\n', 0);
-        let end = loop {
-            let bytes = match self.read(&mut chunk)? {
-                Ok(bytes) => bytes,
-                Err(end) => break end,
-            };
+        let (mut last, mut lines) = (b'\n', 0);
+        let end = self.read_all(|bytes| {
             last = bytes[bytes.len() - 1];
             lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
-            output.write_all(bytes).and_then(|()| output.flush()).map_err(ConversationError::Output)?;
-        };
+            output.write_all(bytes).and_then(|()| output.flush()).map_err(ConversationError::Output)
+        })?;
         match (self.framing, end) {
             (Framing::Raw, end) => Ok((0, end)),
             (_, StreamEnd::Closed) if last != b'\n' => Err(ConversationError::PartialLine),
@@ -263,12 +256,9 @@ impl Conversation {
     fn receive_payloads(&self, mut output: impl Write) -> Result<(u64, StreamEnd), ConversationError> {
         let mut arrived = Buffer::new(self.max_frame.saturating_add(self.framing.overhead() + CHUNK));
         let mut replies = FrameDecoder::new(self.framing, self.max_frame);
-        let (mut chunk, mut count) = (vec![0; CHUNK], 0);
-        let end = loop {
-            match self.read(&mut chunk)? {
-                Ok(bytes) => arrived.append(bytes)?,
-                Err(end) => break end,
-            }
+        let mut count = 0;
+        let end = self.read_all(|bytes| {
+            arrived.append(bytes)?;
             while let Some(reply) = replies.decode(arrived.unread()).map_err(ConversationError::Reply)? {
                 count += 1;
                 let written = output.write_all(reply.payload).and_then(|()| output.write_all(b"\n"));
@@ -276,26 +266,30 @@ impl Conversation {
                 let length = reply.bytes.len();
                 arrived.consume(length);
             }
-            output.flush().map_err(ConversationError::Output)?;
-        };
+            output.flush().map_err(ConversationError::Output)
+        })?;
         if end == StreamEnd::Closed && !arrived.is_empty() {
             return Err(ConversationError::PartialFrame { bytes: arrived.len() });
         }
         Ok((count, end))
     }
 
-    /// The next bytes from the server, or why there are no more.
-    fn read<'a>(&self, chunk: &'a mut [u8]) -> Result<Result<&'a [u8], StreamEnd>, ConversationError> {
+    /// Passes the bytes from the server to `take`, until there are no more.
+    fn read_all(
+        &self,
+        mut take: impl FnMut(&[u8]) -> Result<(), ConversationError>,
+    ) -> Result<StreamEnd, ConversationError> {
+        let mut chunk = vec![0; CHUNK];
         loop {
             let before = self.sent().bytes;
-            match uninterrupted(|| (&self.stream).read(chunk)) {
-                Ok(0) => return Ok(Err(StreamEnd::Closed)),
-                Ok(length) => return Ok(Ok(&chunk[..length])),
+            match uninterrupted(|| (&self.stream).read(&mut chunk)) {
+                Ok(0) => return Ok(StreamEnd::Closed),
+                Ok(length) => take(&chunk[..length])?,
                 // The kind of a timeout depends on the system.
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                     let sending = self.sending();
                     if !sending.is_reading_input && sending.sent.bytes == before {
-                        return Ok(Err(StreamEnd::Timeout));
+                        return Ok(StreamEnd::Timeout);
                     }
                 }
                 Err(error) => return Err(ConversationError::Broken(error)),

@@ -119,7 +119,7 @@ impl Flood {
             self.connections.iter().map(|connection| connection.ending().cloned().unwrap_or(Ending::Stopped));
         Outcome {
             elapsed: started.elapsed(),
-            totals: totals(&self.connections),
+            totals: self.stop_handle().totals(),
             endings: endings.collect(),
             drain: self.connections.iter().filter_map(|connection| connection.drain()).reduce(Drain::merge),
         }
@@ -203,12 +203,8 @@ impl StopHandle {
 
     /// The totals of all connections so far.
     pub fn totals(&self) -> Totals {
-        totals(&self.connections)
+        self.connections.iter().map(|connection| connection.totals()).fold(Totals::default(), Totals::merge)
     }
-}
-
-fn totals(connections: &[Arc<Connection>]) -> Totals {
-    connections.iter().map(|connection| connection.totals()).fold(Totals::default(), Totals::merge)
 }
 
 /// Bytes written and read.
