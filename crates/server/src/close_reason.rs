@@ -8,6 +8,7 @@ use echoctl_proto::{BufferError, FrameTooLong};
 use thiserror::Error;
 
 use crate::error::Limit;
+use crate::table::CloseCause;
 
 /// Why a connection was closed.
 #[derive(Debug, Error)]
@@ -32,9 +33,9 @@ pub enum CloseReason {
         /// The grace time.
         grace: Duration,
     },
-    /// All connections together reached the memory limit, and this one buffered the most.
-    #[error("memory limit reached: this connection buffered the most")]
-    MemoryLimit,
+    /// It was closed from outside its task.
+    #[error(transparent)]
+    Forced(#[from] CloseCause),
     /// The frame is longer than the memory limit allows a buffer to be.
     #[error("frame of at least {length} bytes exceeds the memory limit of {}", Limit(*.limit))]
     FrameOverMemory {
@@ -46,18 +47,6 @@ pub enum CloseReason {
     /// The system has no memory for what the peer sent.
     #[error("cannot buffer what the peer sent: out of memory")]
     OutOfMemory,
-    /// No input and no pending output for the idle timeout.
-    #[error("idle timeout: no input and no pending replies")]
-    IdleTimeout,
-    /// The peer acknowledged none of its pending output for the write timeout.
-    #[error("write timeout: the peer acknowledged none of its pending replies")]
-    WriteTimeout,
-    /// The peer acknowledged its pending output more slowly than the minimum rate.
-    #[error("minimum rate: the peer acknowledged its pending replies too slowly")]
-    MinRate,
-    /// The server shut down before the peer had read its pending output.
-    #[error("shutdown: the peer did not read its pending replies in time")]
-    Shutdown,
     /// A bug in the server, which affected only this connection.
     #[error("panicked")]
     Panicked,
@@ -71,12 +60,8 @@ impl CloseReason {
             CloseReason::Broken(_) => "broken",
             CloseReason::FrameTooLong(_) | CloseReason::FrameOverMemory { .. } => "frame_too_long",
             CloseReason::QueueOverLimit { .. } => "queue_over_limit",
-            CloseReason::MemoryLimit => "memory_limit",
+            CloseReason::Forced(cause) => cause.name(),
             CloseReason::OutOfMemory => "out_of_memory",
-            CloseReason::IdleTimeout => "idle_timeout",
-            CloseReason::WriteTimeout => "write_timeout",
-            CloseReason::MinRate => "min_rate",
-            CloseReason::Shutdown => "shutdown",
             CloseReason::Panicked => "panicked",
         }
     }
@@ -88,16 +73,12 @@ impl CloseReason {
 
     /// Whether the connection is reset. Otherwise the kernel would keep its send queue, megabytes of it, for minutes, for a
     /// peer that the server has just given up.
-    pub(crate) const fn resets(&self) -> bool {
-        matches!(
-            self,
-            CloseReason::QueueOverLimit { .. }
-                | CloseReason::MemoryLimit
-                | CloseReason::OutOfMemory
-                | CloseReason::WriteTimeout
-                | CloseReason::MinRate
-                | CloseReason::Shutdown
-        )
+    pub(crate) fn resets(&self) -> bool {
+        match self {
+            CloseReason::QueueOverLimit { .. } | CloseReason::OutOfMemory => true,
+            CloseReason::Forced(cause) => *cause != CloseCause::IdleTimeout,
+            _ => false,
+        }
     }
 }
 

@@ -42,3 +42,4 @@ pub use policy::Policy;
 pub use runtime::runtime;
 pub use server::Server;
 pub use sys::share_one_heap;
+pub use table::CloseCause;

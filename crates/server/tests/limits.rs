@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use echoctl_proto::Framing;
-use echoctl_server::{CloseReason, Config, Error, Io, MinRate, Policy, Server, runtime};
+use echoctl_server::{CloseCause, CloseReason, Config, Error, Io, MinRate, Policy, Server, runtime};
 use support::*;
 
 #[test]
@@ -24,7 +24,7 @@ fn the_memory_limit_resets_the_connection_that_buffers_most() {
     let (reason, totals) = server.next_closed();
     sender.join().unwrap();
 
-    assert!(matches!(reason, CloseReason::MemoryLimit), "{reason}");
+    assert!(matches!(reason, CloseReason::Forced(CloseCause::MemoryLimit)), "{reason}");
     assert!(totals.received > 400_000, "it is the greedy one");
     wait_for_the_end(&mut greedy);
     let mut got = vec![0; queued.len()];
@@ -79,7 +79,7 @@ fn a_peer_that_stops_reading_exceeds_the_write_timeout() {
         let (reason, _) = server.next_closed();
         sender.join().unwrap();
 
-        assert!(matches!(reason, CloseReason::WriteTimeout), "{io} {policy}: {reason}");
+        assert!(matches!(reason, CloseReason::Forced(CloseCause::WriteTimeout)), "{io} {policy}: {reason}");
         assert_eq!(round_trip(&mut idle, b"still here\n"), b"still here\n", "{io} {policy}");
     }
 }
@@ -96,7 +96,7 @@ fn a_peer_that_stops_reading_is_below_the_minimum_rate() {
         let (reason, _) = server.next_closed();
         sender.join().unwrap();
 
-        assert!(matches!(reason, CloseReason::MinRate), "{io} {policy}: {reason}");
+        assert!(matches!(reason, CloseReason::Forced(CloseCause::MinRate)), "{io} {policy}: {reason}");
         assert_eq!(reason.name(), "min_rate");
         assert_eq!(round_trip(&mut idle, b"still here\n"), b"still here\n", "{io} {policy}");
     }
@@ -133,7 +133,7 @@ fn a_silent_peer_exceeds_the_idle_timeout() {
 
         wait_for_the_end(&mut peer);
         let (reason, _) = server.next_closed();
-        assert!(matches!(reason, CloseReason::IdleTimeout), "{io}: {reason}");
+        assert!(matches!(reason, CloseReason::Forced(CloseCause::IdleTimeout)), "{io}: {reason}");
     }
 }
 

@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use echoctl_server::{CloseReason, Config, Io, Policy};
+use echoctl_server::{CloseCause, CloseReason, Config, Io, Policy};
 use support::*;
 
 #[test]
@@ -63,7 +63,7 @@ fn a_peer_that_never_reads_does_not_delay_shutdown() {
         let (reason, _) = server.next_closed();
 
         sender.join().unwrap();
-        assert!(matches!(reason, CloseReason::Shutdown), "{io} {policy}: {reason}");
+        assert!(matches!(reason, CloseReason::Forced(CloseCause::Shutdown)), "{io} {policy}: {reason}");
         wait_for_the_end(&mut peer);
         assert_eq!(server.end().connections, 0, "{io} {policy}");
     }

@@ -24,7 +24,8 @@ use crate::table::{ConnectionHandle, Shared};
 
 /// Accepts until the future is dropped.
 pub(crate) async fn accept(listener: &TcpListener, shared: &Arc<Shared>, backend: &IoBackend) -> Infallible {
-    let mut backoff = AcceptBackoff::default();
+    let mut pause = FIRST_PAUSE;
+    let mut reported: Option<Instant> = None;
     loop {
         shared.table.wait_for_room().await;
         let accepted = match process::check_available(CONNECTION_HEADROOM) {
@@ -32,11 +33,18 @@ pub(crate) async fn accept(listener: &TcpListener, shared: &Arc<Shared>, backend
             Err(error) => Err(error.into()),
         };
         match accepted {
-            Ok(()) => backoff.reset(),
+            Ok(()) => pause = FIRST_PAUSE,
             // The client left while it waited to be accepted: there is no connection to serve, and nothing to report.
             Err(error) if is_peer_error(&error) => tokio::task::yield_now().await,
             // Any other error may persist, so it must not be retried in a tight loop.
-            Err(error) => backoff.pause(shared, error).await,
+            Err(error) => {
+                if reported.is_none_or(|reported| reported.elapsed() > REPORT_INTERVAL) {
+                    reported = Some(Instant::now());
+                    (shared.emit)(Event::AcceptPaused { error });
+                }
+                tokio::time::sleep(pause).await;
+                pause = LONGEST_PAUSE.min(2 * pause);
+            }
         }
     }
 }
@@ -111,28 +119,6 @@ fn is_peer_error(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | NotConnected | TimedOut)
         || matches!(error.kind(), io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable)
         || matches!(error.kind(), io::ErrorKind::NetworkDown | io::ErrorKind::BrokenPipe)
-}
-
-/// How long to pause while file descriptors or memory are used up, and when that was last reported.
-#[derive(Default)]
-struct AcceptBackoff {
-    pauses: u32,
-    reported: Option<Instant>,
-}
-
-impl AcceptBackoff {
-    fn reset(&mut self) {
-        self.pauses = 0;
-    }
-
-    async fn pause(&mut self, shared: &Shared, error: io::Error) {
-        if self.reported.is_none_or(|reported| reported.elapsed() > REPORT_INTERVAL) {
-            self.reported = Some(Instant::now());
-            (shared.emit)(Event::AcceptPaused { error });
-        }
-        tokio::time::sleep(LONGEST_PAUSE.min(FIRST_PAUSE * 2u32.saturating_pow(self.pauses))).await;
-        self.pauses = (self.pauses + 1).min(10);
-    }
 }
 
 /// Bytes of memory that must be available when a connection is accepted. It needs 1 KiB; the rest is for small allocations of the

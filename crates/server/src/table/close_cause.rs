@@ -1,40 +1,45 @@
 //! Why a connection is closed from outside its task, in a form that fits an atomic of its entry in the table.
 
-use crate::close_reason::CloseReason;
+use thiserror::Error;
 
 /// Why a connection is closed from outside its task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[repr(u8)]
-pub(crate) enum CloseCause {
+pub enum CloseCause {
+    /// All connections together reached the memory limit, and this one buffered the most.
+    #[error("memory limit reached: this connection buffered the most")]
     MemoryLimit = 1,
+    /// No input and no pending output for the idle timeout.
+    #[error("idle timeout: no input and no pending replies")]
     IdleTimeout,
+    /// The peer acknowledged none of its pending output for the write timeout.
+    #[error("write timeout: the peer acknowledged none of its pending replies")]
     WriteTimeout,
+    /// The peer acknowledged its pending output more slowly than the minimum rate.
+    #[error("minimum rate: the peer acknowledged its pending replies too slowly")]
     MinRate,
+    /// The server shut down before the peer had read its pending output.
+    #[error("shutdown: the peer did not read its pending replies in time")]
     Shutdown,
 }
 
 impl CloseCause {
     /// The cause with this code; `None` for 0.
-    pub(super) const fn from_code(code: u8) -> Option<CloseCause> {
-        match code {
-            1 => Some(CloseCause::MemoryLimit),
-            2 => Some(CloseCause::IdleTimeout),
-            3 => Some(CloseCause::WriteTimeout),
-            4 => Some(CloseCause::MinRate),
-            5 => Some(CloseCause::Shutdown),
-            _ => None,
-        }
+    pub(super) fn from_code(code: u8) -> Option<CloseCause> {
+        use CloseCause::{IdleTimeout, MemoryLimit, MinRate, Shutdown, WriteTimeout};
+        let in_order =
+            [None, Some(MemoryLimit), Some(IdleTimeout), Some(WriteTimeout), Some(MinRate), Some(Shutdown)];
+        in_order[usize::from(code)]
     }
-}
 
-impl From<CloseCause> for CloseReason {
-    fn from(cause: CloseCause) -> CloseReason {
-        match cause {
-            CloseCause::MemoryLimit => CloseReason::MemoryLimit,
-            CloseCause::IdleTimeout => CloseReason::IdleTimeout,
-            CloseCause::WriteTimeout => CloseReason::WriteTimeout,
-            CloseCause::MinRate => CloseReason::MinRate,
-            CloseCause::Shutdown => CloseReason::Shutdown,
+    /// Its name in events.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            CloseCause::MemoryLimit => "memory_limit",
+            CloseCause::IdleTimeout => "idle_timeout",
+            CloseCause::WriteTimeout => "write_timeout",
+            CloseCause::MinRate => "min_rate",
+            CloseCause::Shutdown => "shutdown",
         }
     }
 }

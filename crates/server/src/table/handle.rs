@@ -10,7 +10,7 @@ use std::time::Duration;
 use echoctl_proto::FrameTooLong;
 use socket2::SockRef;
 
-use super::{Entry, NoRoom, Shared, Vacated};
+use super::{CloseCause, Entry, NoRoom, Shared, Vacated};
 use crate::close_reason::CloseReason;
 use crate::config::Config;
 use crate::event::Event;
@@ -156,7 +156,7 @@ impl Drop for ConnectionHandle {
             let vacated = self.vacate();
             self.report(
                 &vacated,
-                if thread::panicking() { CloseReason::Panicked } else { CloseReason::Shutdown },
+                if thread::panicking() { CloseReason::Panicked } else { CloseCause::Shutdown.into() },
             );
         }
         self.shared.table.released();

@@ -30,7 +30,7 @@ use std::sync::{OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 
-pub(crate) use self::close_cause::CloseCause;
+pub use self::close_cause::CloseCause;
 pub(crate) use self::entry::{Entry, OpenConnection, Vacated};
 pub(crate) use self::handle::ConnectionHandle;
 pub(crate) use self::shared::{NoRoom, Shared};

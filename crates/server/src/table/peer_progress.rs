@@ -18,23 +18,8 @@
 use std::mem;
 use std::time::Duration;
 
-use crate::config::{Config, MinRate};
+use crate::config::Config;
 use crate::table::CloseCause;
-
-/// The limits for a peer with pending output.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct OutputLimits {
-    write_timeout: Option<Duration>,
-    min_rate: Option<MinRate>,
-}
-
-impl OutputLimits {
-    /// Those of the settings, or `None` when there is no limit.
-    pub(crate) fn of(config: &Config) -> Option<OutputLimits> {
-        let Config { write_timeout, min_rate, .. } = *config;
-        (write_timeout.is_some() || min_rate.is_some()).then_some(OutputLimits { write_timeout, min_rate })
-    }
-}
 
 /// The output of a connection at one moment, in bytes since it was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,10 +61,11 @@ impl PeerProgress {
         self.generation == generation && !self.was_pending && self.acknowledged == sent
     }
 
-    /// Takes one more look into account, at `now` in milliseconds. Returns why the connection is to be closed, if it is.
+    /// Takes one more look into account, at `now` in milliseconds. Returns why the connection is to be closed by the limits of
+    /// output in `config`, if it is.
     pub(crate) fn update(
         &mut self,
-        limits: &OutputLimits,
+        config: &Config,
         generation: u32,
         output: Output,
         now: u32,
@@ -104,15 +90,15 @@ impl PeerProgress {
         if acknowledged > 0 {
             self.progress_at = now;
         }
-        if let Some(min_rate) = limits.min_rate {
+        if let Some(min_rate) = config.min_rate {
             let due = min_rate.millibytes_in(elapsed.into());
             self.debt = self.debt.saturating_add(due).saturating_sub(acknowledged.saturating_mul(1000));
         }
         // The clock wraps around after 49 days; the difference is right across that.
         let stalled_for = Duration::from_millis(now.wrapping_sub(self.progress_at).into());
-        if limits.write_timeout.is_some_and(|timeout| stalled_for >= timeout) {
+        if config.write_timeout.is_some_and(|timeout| stalled_for >= timeout) {
             Some(CloseCause::WriteTimeout)
-        } else if limits.min_rate.is_some_and(|min_rate| self.debt >= min_rate.allowance()) {
+        } else if config.min_rate.is_some_and(|min_rate| self.debt >= min_rate.allowance()) {
             Some(CloseCause::MinRate)
         } else {
             None
@@ -127,24 +113,22 @@ const IN_FLIGHT_MILLIS: u32 = 1000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::MinRate;
 
     const SECOND: u32 = 1000;
     const MIN_RATE: MinRate = MinRate { bytes_per_second: 1000, period: Duration::from_secs(30) };
 
-    fn write_timeout(seconds: u64) -> OutputLimits {
-        OutputLimits { write_timeout: Some(Duration::from_secs(seconds)), min_rate: None }
+    fn write_timeout(seconds: u64) -> Config {
+        Config { write_timeout: Some(Duration::from_secs(seconds)), ..Config::default() }
     }
 
-    fn min_rate() -> OutputLimits {
-        OutputLimits { write_timeout: None, min_rate: Some(MIN_RATE) }
+    fn min_rate() -> Config {
+        Config { min_rate: Some(MIN_RATE), ..Config::default() }
     }
 
     /// A look a second at a peer that the server waits for, with these bytes acknowledged at each. Returns the second in
     /// which it is closed, and why.
-    fn closed(
-        limits: &OutputLimits,
-        acknowledged: impl IntoIterator<Item = u64>,
-    ) -> Option<(u32, CloseCause)> {
+    fn closed(limits: &Config, acknowledged: impl IntoIterator<Item = u64>) -> Option<(u32, CloseCause)> {
         let mut progress = PeerProgress::default();
         let output = |acknowledged| Output { sent: 1 << 30, acknowledged, is_blocked: true };
         (0..).zip(acknowledged).find_map(|(second, acknowledged)| {
@@ -202,7 +186,7 @@ mod tests {
 
     #[test]
     fn output_in_flight_is_not_pending() {
-        let limits = OutputLimits { min_rate: Some(MIN_RATE), ..write_timeout(2) };
+        let limits = Config { min_rate: Some(MIN_RATE), ..write_timeout(2) };
         let mut progress = PeerProgress::default();
 
         // 10 bytes per second, each acknowledged by the next look: a quiet peer, far below the minimum rate.

@@ -9,15 +9,14 @@
 
 use std::time::Duration;
 
-use super::peer_progress::{OutputLimits, PeerProgress};
+use super::peer_progress::PeerProgress;
 use super::{CloseCause, ConnectionTable, OpenConnection};
 use crate::config::Config;
 
 /// Checks all connections against the limits of the settings.
 #[derive(Debug)]
 pub(crate) struct Reaper {
-    idle_timeout: Option<Duration>,
-    output_limits: Option<OutputLimits>,
+    config: Config,
     /// Indexed like the table. Allocated as needed, and only with limits of output.
     progress: Vec<PeerProgress>,
     interval: Duration,
@@ -30,8 +29,7 @@ impl Reaper {
         let limits = [idle_timeout, write_timeout, min_rate.map(|min_rate| min_rate.period)];
         let shortest = limits.into_iter().flatten().min()?;
         Some(Reaper {
-            idle_timeout,
-            output_limits: OutputLimits::of(config),
+            config: config.clone(),
             progress: Vec::new(),
             interval: (shortest / 4).clamp(MIN_INTERVAL, MAX_INTERVAL),
         })
@@ -55,14 +53,14 @@ impl Reaper {
 
     fn exceeded_limit(&mut self, index: usize, connection: OpenConnection, now: u32) -> Option<CloseCause> {
         let OpenConnection { entry, generation } = connection;
-        if let Some(limits) = self.output_limits
+        if (self.config.write_timeout.is_some() || self.config.min_rate.is_some())
             && let Some(progress) = slot(&mut self.progress, index)
             && (entry.has_pending_output() || !progress.is_settled(generation, entry.sent()))
-            && let Some(cause) = progress.update(&limits, generation, entry.output(), now)
+            && let Some(cause) = progress.update(&self.config, generation, entry.output(), now)
         {
             return Some(cause);
         }
-        let timeout = self.idle_timeout.filter(|_| !entry.has_pending_output())?;
+        let timeout = self.config.idle_timeout.filter(|_| !entry.has_pending_output())?;
         // The clock wraps around after 49 days; the difference is right across that. Progress may be newer than `now`.
         let idle_for = now.wrapping_sub(entry.last_progress()) as i32;
         let has_expired = idle_for > 0 && u128::from(idle_for.unsigned_abs()) >= timeout.as_millis();

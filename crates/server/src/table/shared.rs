@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use super::{ConnectionTable, Entry};
+use super::{CloseCause, ConnectionTable, Entry};
 use crate::account::Account;
 use crate::close_reason::CloseReason;
 use crate::config::Config;
@@ -113,7 +113,7 @@ impl NoRoom {
     pub(crate) fn wait_or_close(self) -> Result<(), CloseReason> {
         match self {
             NoRoom::Soon => Ok(()),
-            NoRoom::Closing => Err(CloseReason::MemoryLimit),
+            NoRoom::Closing => Err(CloseCause::MemoryLimit.into()),
             NoRoom::OutOfMemory => Err(CloseReason::OutOfMemory),
         }
     }
