@@ -14,15 +14,14 @@ pub(super) fn free_addr(listeners: &mut Listeners) -> Result<SocketAddr, SpawnEr
     let mut free =
         |port: u16| listeners.is_free(port).unwrap_or(false) && TcpListener::bind((ip, port)).is_ok();
     (0..TRIES)
-        .map(|_| LOWEST + (random() % u64::from(PORTS)) as u16)
+        .map(|_| {
+            // The seed that std gives each hash map is random enough to avoid other targets.
+            let random = RandomState::new().build_hasher().finish();
+            LOWEST + (random % u64::from(PORTS)) as u16
+        })
         .find(|&port| free(port) && free(port + 1))
         .map(|port| SocketAddr::from((ip, port)))
         .ok_or(SpawnError::NoFreePort)
-}
-
-/// A random number, from the seed that std gives each hash map: enough to avoid other targets.
-fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
 }
 
 /// Below the range of ephemeral ports (from 32,768 on), so that no client uses it already.

@@ -201,7 +201,7 @@ fn follow(stdout: PipeReader) -> Result<Receiver<Report>, echoctl_observe::Error
     let (sender, reports) = mpsc::channel();
     start_thread("reports", move || {
         let lines = BufReader::new(stdout.take(MOST_REPORTED)).lines().map_while(Result::ok);
-        for report in lines.filter_map(|line| Report::parse(&line)) {
+        for report in lines.filter_map(|line| serde_json::from_str(&line).ok()) {
             // The receiver is gone once the supervisor has been stopped.
             let _ = sender.send(report);
         }

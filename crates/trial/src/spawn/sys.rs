@@ -11,14 +11,13 @@ use echoctl_observe::Process;
 /// A signal for stopping processes.
 #[cfg(unix)]
 #[derive(Debug, Clone, Copy)]
+#[repr(i32)]
 pub(super) enum Signal {
-    /// SIGTERM.
-    Terminate,
-    /// SIGKILL.
-    Kill,
-    /// SIGCONT, for a process that was stopped.
+    Terminate = libc::SIGTERM,
+    Kill = libc::SIGKILL,
+    /// For a process that was stopped.
     #[cfg(target_os = "linux")]
-    Continue,
+    Continue = libc::SIGCONT,
 }
 
 /// Sends a signal to a process that was opened, and never to a later process with the same pid. It does not arrive if the process
@@ -26,7 +25,6 @@ pub(super) enum Signal {
 #[cfg(target_os = "linux")]
 pub(super) fn signal(process: &Process, signal: Signal) {
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-    let number = signal.number();
     let pid = process.pid() as libc::pid_t;
     // SAFETY: pidfd_open gets two plain numbers and touches no memory of ours.
     let opened = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
@@ -35,7 +33,7 @@ pub(super) fn signal(process: &Process, signal: Signal) {
             matches!(io::Error::last_os_error().raw_os_error(), Some(libc::ENOSYS | libc::EPERM));
         // Before Linux 5.3, or in a sandbox that forbids the call: its open files in /proc show whether it is still running.
         if is_refused && !process.has_exited() {
-            kill(pid, number);
+            kill(pid, signal);
         }
         return;
     }
@@ -45,7 +43,7 @@ pub(super) fn signal(process: &Process, signal: Signal) {
     if !process.has_exited() {
         let (descriptor, none) = (descriptor.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
         // SAFETY: the file descriptor is open across the call, and without a siginfo the kernel reads no memory of ours.
-        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, descriptor, number, none, 0) };
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, descriptor, signal as libc::c_int, none, 0) };
     }
 }
 
@@ -55,26 +53,14 @@ pub(super) fn signal(process: &Process, signal: Signal) {
 pub(super) fn signal_group(leader: u32, signal: Signal) {
     // 0 and -1 would be our own group and all processes.
     if let Ok(leader @ 2..) = libc::pid_t::try_from(leader) {
-        kill(-leader, signal.number());
+        kill(-leader, signal);
     }
 }
 
 #[cfg(unix)]
-fn kill(target: libc::pid_t, number: libc::c_int) {
+fn kill(target: libc::pid_t, signal: Signal) {
     // SAFETY: kill gets two plain numbers and touches no memory of ours.
-    unsafe { libc::kill(target, number) };
-}
-
-#[cfg(unix)]
-impl Signal {
-    fn number(self) -> libc::c_int {
-        match self {
-            Signal::Terminate => libc::SIGTERM,
-            Signal::Kill => libc::SIGKILL,
-            #[cfg(target_os = "linux")]
-            Signal::Continue => libc::SIGCONT,
-        }
-    }
+    unsafe { libc::kill(target, signal as libc::c_int) };
 }
 
 /// Makes this process the parent of its descendants' orphans.

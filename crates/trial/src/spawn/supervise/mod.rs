@@ -13,7 +13,7 @@ mod report;
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -36,9 +36,36 @@ mod system;
 /// [`Launch::supervisor`](super::Launch::supervisor) says how to start that program.
 pub fn supervise(command: &[OsString]) {
     system::prepare();
-    let Some((program, arguments)) = command.split_first() else {
-        return fail(&io::ErrorKind::InvalidInput.into());
+    let (events, incoming) = mpsc::channel();
+    let (pid, input, descendants) = match start(command, events) {
+        Ok(started) => started,
+        Err(error) => return report(&Report::Failed { code: error.raw_os_error().unwrap_or(0) }),
     };
+    report(&Report::Started(pid));
+    loop {
+        match incoming.recv() {
+            Ok(Event::Ended(status)) => {
+                report(&Report::Ended(Ending { success: status.success(), how: status.to_string() }));
+            }
+            Ok(Event::Stop) => {
+                drop(input);
+                end(&descendants, &incoming);
+                break;
+            }
+            Ok(Event::NoneLeft) | Err(_) => {
+                // Where descendants are not listed, the group may still have members.
+                descendants.kill();
+                break;
+            }
+        }
+    }
+    report(&Report::Over);
+}
+
+/// Starts the command. Returns its pid, and its standard input: open until the parent ends, so that a command that exits at the
+/// end of its input exits then.
+fn start(command: &[OsString], events: Sender<Event>) -> io::Result<(u32, Option<ChildStdin>, Descendants)> {
+    let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let mut process = Command::new(program);
     process.args(arguments).stdin(Stdio::piped()).stdout(io::stderr());
     #[cfg(unix)]
@@ -46,45 +73,26 @@ pub fn supervise(command: &[OsString]) {
         std::os::unix::process::CommandExt::process_group(&mut process, 0);
         crate::spawn::sys::unblock_signals(&mut process);
     }
-    let (events, incoming) = mpsc::channel();
     let stop_events = events.clone();
-    let control = thread::Builder::new().spawn(move || {
+    thread::Builder::new().spawn(move || {
         await_end_of_input();
         // If the receiver is gone, everything has exited already.
         let _ = stop_events.send(Event::Stop);
+    })?;
+    let mut child = process.spawn()?;
+    // Only now, because the command has to inherit the limit of the parent.
+    // Each process of a tree takes a few files. If the limit stays, fewer processes can be followed.
+    let _ = echoctl_observe::raise_descriptor_limit();
+    let (pid, input) = (child.id(), child.stdin.take());
+    let descendants = Descendants::of(child);
+    let awaited = descendants.clone();
+    let waiting = thread::Builder::new().spawn(move || {
+        // The receiver is gone only if this process is about to exit.
+        awaited.wait(|status| drop(events.send(Event::Ended(status))));
+        let _ = events.send(Event::NoneLeft);
     });
-    let spawned = control.and_then(|_| process.spawn()).and_then(|mut child| {
-        // Only now, because the command has to inherit the limit of the parent.
-        // Each process of a tree takes a few files. If the limit stays, fewer processes can be followed.
-        let _ = echoctl_observe::raise_descriptor_limit();
-        // Open until the parent ends, so that a command that exits at the end of its input exits then.
-        let input = child.stdin.take();
-        let pid = child.id();
-        let descendants = Descendants::of(child);
-        await_all(descendants.clone(), events).inspect_err(|_| descendants.kill())?;
-        Ok((pid, input, descendants))
-    });
-    let (pid, input, descendants) = match spawned {
-        Ok(spawned) => spawned,
-        Err(error) => return fail(&error),
-    };
-    send_report(&Report::Started(pid));
-    loop {
-        match incoming.recv() {
-            Ok(Event::Ended(status)) => {
-                let ending = Ending { success: status.success(), how: status.to_string() };
-                send_report(&Report::Ended(ending));
-            }
-            Ok(Event::Stop) => break,
-            Ok(Event::NoneLeft) | Err(_) => {
-                // Where descendants are not listed, the group may still have members.
-                descendants.kill();
-                return report_over();
-            }
-        }
-    }
-    drop(input);
-    end(&descendants, &incoming);
+    waiting.inspect_err(|_| descendants.kill())?;
+    Ok((pid, input, descendants))
 }
 
 /// What the supervisor waits for.
@@ -97,35 +105,19 @@ enum Event {
     Stop,
 }
 
-/// Waits for all descendants on a thread of its own.
-///
-/// # Errors
-/// When no thread can be started.
-fn await_all(descendants: Descendants, events: Sender<Event>) -> io::Result<()> {
-    thread::Builder::new().spawn(move || {
-        // The receiver is gone only if this process is about to exit.
-        descendants.wait(|status| drop(events.send(Event::Ended(status))));
-        let _ = events.send(Event::NoneLeft);
-    })?;
-    Ok(())
-}
-
 /// Stops all descendants: SIGTERM first, so that sockets and temporary files are cleaned up, and SIGKILL soon after.
 fn end(descendants: &Descendants, incoming: &Receiver<Event>) {
     descendants.terminate();
-    if none_left_within(GRACE, incoming) {
-        return report_over();
-    }
+    let mut is_over = none_left_within(GRACE, incoming);
     // A process that forks when it is killed leaves an orphan, which is then ours: each round kills all that exist by then.
     let deadline = Instant::now() + KILLING;
-    while Instant::now() < deadline {
+    while !is_over && Instant::now() < deadline {
         descendants.kill();
-        if none_left_within(BETWEEN_KILLS, incoming) {
-            return report_over();
-        }
+        is_over = none_left_within(BETWEEN_KILLS, incoming);
     }
-    send_report(&Report::Left(descendants.names()));
-    report_over()
+    if !is_over {
+        report(&Report::Left(descendants.names()));
+    }
 }
 
 /// Whether the last descendant exited within `timeout`.
@@ -146,18 +138,11 @@ fn await_end_of_input() {
     while let Ok(1..) = io::stdin().read(&mut word) {}
 }
 
-fn fail(error: &io::Error) {
-    send_report(&Report::Failed { code: error.raw_os_error().unwrap_or(0) });
-}
-
-fn report_over() {
-    send_report(&Report::Over);
-}
-
 /// Sends a report to the parent process. If it has exited, the report is lost.
-fn send_report(report: &Report) {
+fn report(report: &Report) {
     let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(report.to_string().as_bytes()).and_then(|()| stdout.flush());
+    let _ = serde_json::to_writer(&mut stdout, report);
+    let _ = stdout.write_all(b"\n").and_then(|()| stdout.flush());
 }
 
 /// Time between SIGTERM and SIGKILL: enough for a JVM to exit cleanly.

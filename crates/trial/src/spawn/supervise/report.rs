@@ -1,9 +1,9 @@
-//! Reports from a supervisor to the process that started it, one line of text each.
+//! Reports from a supervisor to the process that started it, one line of JSON each.
 
-use std::fmt;
+use serde::{Deserialize, Serialize};
 
 /// One line from a supervisor.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Report {
     /// The command is running, with this pid.
     Started(u32),
@@ -21,7 +21,7 @@ pub(crate) enum Report {
 }
 
 /// How the command exited.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ending {
     /// Whether it succeeded.
     pub(crate) success: bool,
@@ -29,59 +29,30 @@ pub(crate) struct Ending {
     pub(crate) how: String,
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Report::Started(pid) => writeln!(f, "started {pid}"),
-            Report::Failed { code } => writeln!(f, "failed {code}"),
-            Report::Ended(Ending { success, how }) => writeln!(f, "ended {success} {how}"),
-            Report::Left(names) => writeln!(f, "left {}", names.replace('\n', " ")),
-            Report::Over => writeln!(f, "over "),
-        }
-    }
-}
-
-impl Report {
-    /// Parses a line as it was written; `None` for any other.
-    pub(crate) fn parse(line: &str) -> Option<Report> {
-        let (word, rest) = line.split_once(' ')?;
-        Some(match word {
-            "started" => Report::Started(rest.parse().ok()?),
-            "failed" => Report::Failed { code: rest.parse().ok()? },
-            "ended" => {
-                let (success, how) = rest.split_once(' ')?;
-                Report::Ended(Ending { success: success.parse().ok()?, how: how.to_owned() })
-            }
-            "left" => Report::Left(rest.to_owned()),
-            "over" => Report::Over,
-            _ => return None,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_report_is_read_back_as_it_was_written() {
+    fn a_report_is_one_line_and_is_read_back_as_it_was_written() {
         for report in [
             Report::Started(7),
             Report::Failed { code: 2 },
             Report::Ended(Ending { success: false, how: "signal: 9 (SIGKILL)".to_owned() }),
-            Report::Left("sudo (pid 7)".to_owned()),
+            Report::Left("su\ndo (pid 7)".to_owned()),
             Report::Over,
         ] {
-            let line = report.to_string();
+            let line = serde_json::to_string(&report).unwrap();
 
-            assert_eq!(Report::parse(line.trim_end_matches('\n')), Some(report));
+            assert!(!line.contains('\n'), "{line}");
+            assert_eq!(serde_json::from_str::<Report>(&line).unwrap(), report);
         }
     }
 
     #[test]
-    fn other_lines_are_ignored() {
-        for line in ["", "over", "started x", "ended maybe so", "running 1 test"] {
-            assert_eq!(Report::parse(line), None, "{line}");
+    fn other_lines_are_no_reports() {
+        for line in ["", "over", "started x", "{\"ended\": true}", "running 1 test"] {
+            assert!(serde_json::from_str::<Report>(line).is_err(), "{line}");
         }
     }
 }
