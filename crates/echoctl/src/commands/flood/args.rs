@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use echoctl_client::{Config, Rate, Reading};
-use echoctl_observe::{MemoryShare, raise_descriptor_limit};
+use echoctl_observe::raise_descriptor_limit;
 use echoctl_proto::Framing;
 
 use crate::address::ServerAddress;
@@ -95,7 +95,7 @@ pub(crate) struct Args {
     /// most 1GiB. The available memory is the smallest of what these limits leave free: their control groups (v1 and v2, every
     /// level), RLIMIT_AS, RLIMIT_DATA, and the machine's memory.
     #[arg(long, value_name = "SIZE", value_parser = values::positive_size, help_heading = "Limits", hide_short_help = true)]
-    memory_limit: Option<u64>,
+    pub(super) memory_limit: Option<u64>,
 
     /// Framing; must match the server's --framing: lines, u16, u32 or raw
     #[arg(long, default_value = "lines", value_parser = values::framing(), hide_possible_values = true, value_name = "NAME", help_heading = "I/O", hide_short_help = true)]
@@ -140,11 +140,6 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Limit of the server's memory growth, with the reason for a default.
-    pub(super) fn memory(&self, server_pids: &[u32]) -> MemoryShare {
-        self.memory_limit.map_or_else(|| MemoryShare::with(server_pids), MemoryShare::fixed)
-    }
-
     /// Raises the limit of open files as far as the connections need it.
     ///
     /// # Errors
@@ -204,13 +199,12 @@ impl Args {
 
     /// Time limit of sending where none was given.
     fn default_time(&self, rate: Rate) -> Duration {
-        let Some(bytes) = self.bytes else { return DEFAULT_DURATION };
-        match rate {
-            Rate::Max => MIN_DURATION_FOR_BYTES,
-            Rate::Limited(rate) => {
-                MIN_DURATION_FOR_BYTES.max(Duration::from_secs((bytes / rate).saturating_mul(2)))
-            }
-        }
+        let needed = match (self.bytes, rate) {
+            (None, _) => return DEFAULT_DURATION,
+            (Some(_), Rate::Max) => 0,
+            (Some(bytes), Rate::Limited(rate)) => bytes / rate,
+        };
+        MIN_DURATION_FOR_BYTES.max(Duration::from_secs(needed.saturating_mul(2)))
     }
 }
 

@@ -14,6 +14,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use echoctl_client::Flood;
+use echoctl_observe::MemoryShare;
 use echoctl_trial::Trial;
 
 pub(crate) use args::Args;
@@ -40,7 +41,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         attempted(runtime.block_on(Flood::connect(config)))
     })?;
     let server = given.unwrap_or_else(|| Target::of_listener(opened.listener.as_ref()));
-    let memory = args.memory(&server.pids);
+    let memory = args.memory_limit.map_or_else(|| MemoryShare::with(&server.pids), MemoryShare::fixed);
     if memory.is_scarce() {
         note(format_args!("memory limit {memory}"));
     }

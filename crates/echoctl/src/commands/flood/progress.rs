@@ -32,13 +32,8 @@ pub(super) struct Live {
     next: f64,
     /// What was drawn last.
     shown: Option<Context>,
-    title: String,
-    /// Name and pid of the server, or why they are unknown.
-    server: String,
-    /// The growth of the server's memory at which the run stops.
-    growth_limit: u64,
-    /// Whether the client reads at a rate below that of the producer.
-    is_slow_reader: bool,
+    /// What is the same in every frame.
+    given: Context,
 }
 
 impl ProgressView {
@@ -52,10 +47,14 @@ impl ProgressView {
                 view: PathView::default(),
                 next: 0.0,
                 shown: None,
-                title: format!("flood to {}: {}", args.server.addr, what(config)),
-                server: server.to_owned(),
-                growth_limit,
-                is_slow_reader: is_slow_reader(config),
+                given: Context {
+                    title: format!("flood to {}: {}", args.server.addr, what(config)),
+                    server: server.to_owned(),
+                    memory_hint: ", try --pid",
+                    growth_limit: Some(growth_limit),
+                    is_slow_reader: is_slow_reader(config),
+                    ..Context::default()
+                },
             }))
         } else {
             ProgressView::Lines { next: 0.0 }
@@ -70,15 +69,14 @@ impl ProgressView {
         let sample = &moment.observation.sample;
         match self {
             ProgressView::Json if moment.due == Due::Regular => offer_json("sample", sample),
-            ProgressView::Json => Ok(()),
             // The queues of a closed connection are gone, and its figures would look like data.
             ProgressView::Lines { next } if moment.is_alive && sample.t >= *next => {
                 *next = sample.t.floor() + 1.0;
                 offer_note(line(moment));
                 Ok(())
             }
-            ProgressView::Lines { .. } => Ok(()),
             ProgressView::Live(live) => live.show(moment),
+            ProgressView::Json | ProgressView::Lines { .. } => Ok(()),
         }
     }
 }
@@ -97,7 +95,16 @@ impl Live {
             return Ok(());
         }
         self.next = sample.t + REDRAW_SECONDS;
-        let context = Context { is_last: is_over, ..self.context(moment) };
+        let context = Context {
+            kernels: kernels(&moment.observation.path),
+            is_blocked: moment.client.held_back.is_some(),
+            held_back: shown_wait(moment.client.held_back),
+            base_memory: moment.peaks.base_memory,
+            available: echoctl_observe::available_memory(),
+            has_sent_all: moment.client.sending == 0,
+            is_last: is_over,
+            ..self.given.clone()
+        };
         let text = self.view.text(&context, terminal_size());
         self.shown = Some(context);
         if is_over {
@@ -122,24 +129,6 @@ impl Live {
         context.most_memory = moment.peaks.memory();
         self.screen.draw_last(self.view.text(&context, terminal_size()));
     }
-
-    fn context(&self, moment: &Moment) -> Context {
-        Context {
-            title: self.title.clone(),
-            server: self.server.clone(),
-            kernels: kernels(&moment.observation.path),
-            is_blocked: moment.client.held_back.is_some(),
-            held_back: shown_wait(moment.client.held_back),
-            base_memory: moment.peaks.base_memory,
-            memory_hint: ", try --pid",
-            available: echoctl_observe::available_memory(),
-            most_memory: None,
-            growth_limit: Some(self.growth_limit),
-            is_slow_reader: self.is_slow_reader,
-            has_sent_all: moment.client.sending == 0,
-            is_last: false,
-        }
-    }
 }
 
 /// One line for logs and pipes, of at most 80 columns. What the server has read and not written back is `in server` or, where its
@@ -147,8 +136,7 @@ impl Live {
 fn line(moment: &Moment) -> String {
     let now = &moment.observation.sample;
     let shown = |bytes: Option<u64>| bytes.map_or("?".to_owned(), |bytes| Bytes(bytes).to_string());
-    let held_back =
-        shown_wait(moment.client.held_back).map(|seconds| format!("held back {}", Seconds(seconds)));
+    let held_back = shown_wait(moment.client.held_back);
     let growth = moment.peaks.growth_at(now);
     let inside = if does_not_hold(now, growth) { "unwritten" } else { "in server" };
     let text = format!(
@@ -158,7 +146,7 @@ fn line(moment: &Moment) -> String {
         shown(Some(now.consumed)),
         shown(Queues::of(now)[Queue::Inside]),
         shown(growth),
-        held_back.unwrap_or_default(),
+        held_back.map(|seconds| format!("held back {}", Seconds(seconds))).unwrap_or_default(),
     );
     text.trim_end().to_owned()
 }
