@@ -9,9 +9,10 @@ use echoctl_observe::{
 use echoctl_record::count;
 use echoctl_record::{Bytes, Machine, Rate, SCHEMA_VERSION, Seconds};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::exit::{Exit, Outcome};
-use crate::output::{ignore_broken_pipe, json_line, print};
+use crate::output::{ignore_broken_pipe, json_line, present, print};
 
 /// Check what can be measured on this machine, and how accurately
 ///
@@ -95,17 +96,19 @@ impl Findings {
             machine: &self.machine,
             sees_server_end: self.server_end_hidden.is_none(),
             sees_other_users: self.sees_other_users,
-            memory_available: self.available,
-            cgroup_available: self.cgroup.and_then(|group| group.available()),
-            cgroup_sockets: self.cgroup.and_then(|group| group.sockets),
-            tcp_memory: self.tcp.map(|tcp| tcp.used),
-            tcp_memory_pressure: self.tcp.map(|tcp| tcp.pressure),
-            sample_cost: test.cost_median.as_secs_f64(),
-            sample_cost_p99: test.cost_p99.as_secs_f64(),
-            stalled_error: test.stalled_error,
-            running_error: test.running_error_median,
-            running_error_p95: test.running_error_p95,
-            running_rate: test.running_rate,
+            figures: vec![
+                ("memory_available", self.available.map(Value::from)),
+                ("cgroup_available", self.cgroup.and_then(|group| group.available()).map(Value::from)),
+                ("cgroup_sockets", self.cgroup.and_then(|group| group.sockets).map(Value::from)),
+                ("tcp_memory", self.tcp.map(|tcp| tcp.used.into())),
+                ("tcp_memory_pressure", self.tcp.map(|tcp| tcp.pressure.into())),
+                ("sample_cost", Some(test.cost_median.as_secs_f64().into())),
+                ("sample_cost_p99", Some(test.cost_p99.as_secs_f64().into())),
+                ("stalled_error", test.stalled_error.map(Value::from)),
+                ("running_error", test.running_error_median.map(Value::from)),
+                ("running_error_p95", test.running_error_p95.map(Value::from)),
+                ("running_rate", Some(test.running_rate.into())),
+            ],
             trusted: self.warnings().is_empty(),
             warnings: self.warnings(),
         }
@@ -246,25 +249,8 @@ struct Json<'a> {
     machine: &'a Machine,
     sees_server_end: bool,
     sees_other_users: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    memory_available: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cgroup_available: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cgroup_sockets: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tcp_memory: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tcp_memory_pressure: Option<u64>,
-    sample_cost: f64,
-    sample_cost_p99: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stalled_error: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    running_error: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    running_error_p95: Option<u64>,
-    running_rate: f64,
+    #[serde(flatten, serialize_with = "present")]
+    figures: Vec<(&'static str, Option<Value>)>,
     trusted: bool,
     warnings: Vec<String>,
 }

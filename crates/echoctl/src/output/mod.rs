@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use echoctl_record::{count, printable, printable_lines};
 use echoctl_report::plain;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 pub(crate) use colour::{ColourChoice, choose, colour, is_plain, live_colour, set_plain};
 use colour::{is_dumb, stderr_colour, variable};
@@ -60,6 +60,14 @@ fn escaped(json: &str) -> String {
         }
         escaped
     })
+}
+
+/// For serde's `serialize_with`: pairs of a name and a value as the fields of an object, without the values that are absent.
+pub(crate) fn present<S: Serializer, V: Serialize>(
+    fields: &[(&'static str, Option<V>)],
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    to.collect_map(fields.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))))
 }
 
 /// Writes an event as one line of JSON to stdout, and waits until it is written.

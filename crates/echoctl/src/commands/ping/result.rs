@@ -8,6 +8,8 @@ use echoctl_record::SCHEMA_VERSION;
 use echoctl_record::count;
 use serde::Serialize;
 
+use crate::output::present;
+
 /// The JSON summary. Times are in seconds, and absent if no frame came back.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
@@ -21,30 +23,19 @@ pub(super) struct Summary {
     seconds: f64,
     count: u64,
     unsent: u64,
-    #[serde(flatten)]
-    times: Option<Times>,
+    #[serde(flatten, serialize_with = "present")]
+    times: [(&'static str, Option<f64>); 7],
     /// How late this client sent frames at a fixed rate although a connection was free; included in the times.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    late_p50: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    late_p99: Option<f64>,
+    #[serde(flatten, serialize_with = "present")]
+    late: [(&'static str, Option<f64>); 2],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     faults: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct Times {
-    min: f64,
-    mean: f64,
-    p50: f64,
-    p90: f64,
-    p99: f64,
-    p999: f64,
-    max: f64,
-}
-
 impl Summary {
     pub(super) fn new(config: &PingConfig, outcome: &PingOutcome) -> Summary {
+        let seconds = |(name, time): (_, Option<Duration>)| (name, time.map(|time| time.as_secs_f64()));
+        let (times, late) = (&outcome.latencies, &outcome.lateness);
         Summary {
             schema_version: SCHEMA_VERSION,
             target: config.addr.to_string(),
@@ -53,11 +44,19 @@ impl Summary {
             connections: config.connections,
             rate: config.rate,
             seconds: outcome.elapsed.as_secs_f64(),
-            count: outcome.latencies.count(),
+            count: times.count(),
             unsent: outcome.unsent,
-            times: Times::of(outcome),
-            late_p50: seconds(outcome.lateness.quantile(0.5)),
-            late_p99: seconds(outcome.lateness.quantile(0.99)),
+            times: [
+                ("min", times.min()),
+                ("mean", times.mean()),
+                ("p50", times.quantile(0.5)),
+                ("p90", times.quantile(0.9)),
+                ("p99", times.quantile(0.99)),
+                ("p999", times.quantile(0.999)),
+                ("max", times.max()),
+            ]
+            .map(seconds),
+            late: [("late_p50", late.quantile(0.5)), ("late_p99", late.quantile(0.99))].map(seconds),
             faults: outcome.faults.iter().map(ToString::to_string).collect(),
         }
     }
@@ -66,22 +65,6 @@ impl Summary {
     pub(super) fn has_kept_up(&self) -> bool {
         // At the end, the last frames may be due while their connections are still busy.
         self.unsent <= (self.count / UNSENT_PER_SENT).max(self.connections as u64)
-    }
-}
-
-impl Times {
-    fn of(outcome: &PingOutcome) -> Option<Times> {
-        let latencies = &outcome.latencies;
-        let quantile = |quantile| seconds(latencies.quantile(quantile));
-        Some(Times {
-            min: seconds(latencies.min())?,
-            mean: seconds(latencies.mean())?,
-            p50: quantile(0.5)?,
-            p90: quantile(0.9)?,
-            p99: quantile(0.99)?,
-            p999: quantile(0.999)?,
-            max: seconds(latencies.max())?,
-        })
     }
 }
 
@@ -98,25 +81,16 @@ impl fmt::Display for Summary {
             count(self.connections as u64, "connection"),
             self.rate.map_or("closed loop".to_owned(), |rate| format!("{rate} per second planned")),
         )?;
-        if let Some(times) = &self.times {
-            let rows = [
-                ("min", times.min),
-                ("mean", times.mean),
-                ("p50", times.p50),
-                ("p90", times.p90),
-                ("p99", times.p99),
-                ("p99.9", times.p999),
-                ("max", times.max),
-            ];
-            for (name, seconds) in rows {
-                write!(f, "\n  {name:8}{:>12}", time(seconds))?;
+        for (name, value) in self.times {
+            if let Some(seconds) = value {
+                write!(f, "\n  {:8}{:>12}", name.replace("p999", "p99.9"), time(seconds))?;
             }
         }
         let mut notes = Vec::new();
-        if self.times.is_some() && self.seconds >= SHORT_RUN {
+        if self.count > 0 && self.seconds >= SHORT_RUN {
             notes.push(format!("{:.0} frames per second", self.count as f64 / self.seconds));
         }
-        if let (Some(p50), Some(p99)) = (self.late_p50, self.late_p99) {
+        if let [(_, Some(p50)), (_, Some(p99))] = self.late {
             let (p50, p99) = (time(p50), time(p99));
             notes.push(format!(
                 "this client sent late by p50 {p50}, p99 {p99}, which the times above include"
@@ -136,10 +110,6 @@ impl fmt::Display for Summary {
         }
         Ok(())
     }
-}
-
-fn seconds(time: Option<Duration>) -> Option<f64> {
-    time.map(|time| time.as_secs_f64())
 }
 
 /// A time with at most four digits, in a suitable unit.
