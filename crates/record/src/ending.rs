@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Evidence, Summary, WatchSummary};
+use crate::{Evidence, RunError, Summary, WatchSummary};
 
 /// What was known at the end of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -28,18 +28,25 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// The ending that has these parts, which are separate in a file. `Err` if no command writes them together.
+    /// The ending that has these parts, which are separate in a file.
+    ///
+    /// # Errors
+    /// If no command writes them together.
     pub(crate) fn of_parts(
         summary: Option<Summary>,
         watch: Option<WatchSummary>,
         evidence: Option<Evidence>,
-    ) -> Result<Option<Ending>, &'static str> {
+    ) -> Result<Option<Ending>, RunError> {
         Ok(Some(match (summary, watch, evidence) {
             (None, None, None) => return Ok(None),
             (Some(summary), None, None) => Ending::Flood { summary },
             (None, Some(watch), None) => Ending::Watch { watch },
             (Some(summary), None, Some(evidence)) => Ending::Audit { summary, evidence },
-            _ => return Err("its summary, watch and evidence do not belong together"),
+            _ => {
+                return Err(RunError::Damaged(
+                    "its summary, watch and evidence do not belong together".to_owned(),
+                ));
+            }
         }))
     }
 }

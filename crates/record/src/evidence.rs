@@ -37,12 +37,10 @@ pub struct Evidence {
     /// The samples, in order of time.
     pub points: Vec<Point>,
     /// How the connection closed during the attack, if it did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(alias = "ending")]
+    #[serde(default, alias = "ending", skip_serializing_if = "Option::is_none")]
     pub disconnect: Option<Disconnect>,
     /// What was drained at the end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(alias = "read_out")]
+    #[serde(default, alias = "read_out", skip_serializing_if = "Option::is_none")]
     pub drain: Option<Drain>,
 }
 
@@ -60,12 +58,10 @@ pub struct Point {
     #[serde(default)]
     pub blocked: bool,
     /// Processor time that the server's processes have used, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(alias = "processor")]
+    #[serde(default, alias = "processor", skip_serializing_if = "Option::is_none")]
     pub cpu_seconds: Option<f64>,
     /// Bytes that they wrote to disk.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(alias = "disk")]
+    #[serde(default, alias = "disk", skip_serializing_if = "Option::is_none")]
     pub disk_written: Option<u64>,
 }
 
@@ -127,8 +123,7 @@ pub struct Drain {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub curve: Vec<(f64, u64)>,
     /// The first bytes, as text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(alias = "said")]
+    #[serde(default, alias = "said", skip_serializing_if = "Option::is_none")]
     pub first_text: Option<String>,
     /// The first place where an echo differs from what was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

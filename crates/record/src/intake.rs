@@ -1,28 +1,16 @@
 //! Limits what is read from an untrusted JSON file, so that an endless or inflated one is refused before it fills the memory.
 //!
 //! Apart from its samples a recording is small. So a file may have [`BESIDE_SAMPLES`] bytes of anything, and [`BYTES_PER_SAMPLE`]
-//! more for each sample that was read. A file that exceeds this, [`Limit::BYTES`], or the number of samples that the caller has
-//! memory for, is not read further. Memory is proportional to the number of samples.
+//! more for each sample. A file that exceeds this, [`Limit::BYTES`], or the number of samples that the caller has memory for, is
+//! not read further. Memory is proportional to the number of samples.
+//!
+//! What is counted are the braces that open an object: each sample and each point of the evidence has one, and nothing else in a
+//! recording has many.
 
-use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, Read};
 
-use serde::Deserializer;
-use serde::de::{DeserializeSeed, Error, SeqAccess, Visitor};
-
-use crate::{RunError, Sample};
-
-/// What has been read so far. Shared by the [`Metered`] reader and by the parser, which counts the samples.
-#[derive(Debug, Default)]
-pub(crate) struct Intake {
-    most_samples: u64,
-    bytes: Cell<u64>,
-    samples: Cell<u64>,
-    refusal: RefCell<Option<RunError>>,
-    has_text: Cell<bool>,
-    has_ended: Cell<bool>,
-}
+use crate::RunError;
 
 /// What a file exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,99 +42,38 @@ impl fmt::Display for Limit {
     }
 }
 
-impl Intake {
+/// A reader that counts, and fails when a limit is exceeded. A buffered reader around it reads ahead, so limits are exact to
+/// within its buffer.
+pub(crate) struct Intake<R> {
+    reader: R,
+    most_samples: u64,
+    bytes: u64,
+    samples: u64,
+}
+
+impl<R: Read> Intake<R> {
     /// Nothing has been read yet; room for this many samples, at most [`Limit::SAMPLES`].
-    pub(crate) fn new(most_samples: u64) -> Intake {
-        Intake { most_samples: most_samples.min(Limit::SAMPLES), ..Intake::default() }
+    pub(crate) fn new(reader: R, most_samples: u64) -> Intake<R> {
+        Intake { reader, most_samples: most_samples.min(Limit::SAMPLES), bytes: 0, samples: 0 }
     }
 
-    /// Why the file is not read further, if it was refused.
-    pub(crate) fn refusal(&self) -> Option<RunError> {
-        self.refusal.take()
-    }
-
-    /// Refuses the file. The error only ends the parsing: what it means is in [`Intake::refusal`].
-    pub(crate) fn refuse(&self, why: RunError) -> io::Error {
-        self.refusal.replace(Some(why));
-        io::Error::other("refused")
-    }
-
-    /// Whether the end of the file was reached.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.has_ended.get()
-    }
-
-    /// Whether anything but white space was read.
-    pub(crate) fn has_text(&self) -> bool {
-        self.has_text.get()
-    }
-
-    /// Counts one more sample.
-    ///
-    /// # Errors
-    /// If that exceeds the limit.
-    pub(crate) fn add_sample(&self) -> io::Result<()> {
-        self.samples.set(self.samples.get() + 1);
-        self.within(self.samples.get() <= self.most_samples, Limit::Samples(self.most_samples))
-    }
-
-    fn add_bytes(&self, bytes: &[u8]) -> io::Result<()> {
-        self.bytes.set(self.bytes.get() + bytes.len() as u64);
-        if !self.has_text.get() && !bytes.trim_ascii().is_empty() {
-            self.has_text.set(true);
+    /// The limit that is exceeded.
+    fn exceeded(&self) -> Option<Limit> {
+        match self {
+            _ if self.samples > self.most_samples + OTHER_OBJECTS => Some(Limit::Samples(self.most_samples)),
+            _ if self.bytes > Limit::BYTES => Some(Limit::Bytes),
+            _ if self.bytes > BESIDE_SAMPLES + BYTES_PER_SAMPLE * self.samples => Some(Limit::Text),
+            _ => None,
         }
-        self.within(self.bytes.get() <= Limit::BYTES, Limit::Bytes)?;
-        self.within(self.bytes.get() <= BESIDE_SAMPLES + BYTES_PER_SAMPLE * self.samples.get(), Limit::Text)
-    }
-
-    fn within(&self, is_within: bool, limit: Limit) -> io::Result<()> {
-        if is_within { Ok(()) } else { Err(self.refuse(RunError::TooLarge { limit })) }
     }
 }
 
-/// A reader that counts into an [`Intake`], and fails when a limit is exceeded. A buffered reader around it reads ahead, so limits
-/// are exact to within its buffer.
-pub(crate) struct Metered<'a, R> {
-    pub(crate) reader: R,
-    pub(crate) intake: &'a Intake,
-}
-
-impl<R: Read> Read for Metered<'_, R> {
+impl<R: Read> Read for Intake<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.reader.read(buffer)?;
-        if length == 0 && !buffer.is_empty() {
-            self.intake.has_ended.set(true);
-        }
-        self.intake.add_bytes(&buffer[..length])?;
-        Ok(length)
-    }
-}
-
-/// Reads a list of samples, counting each.
-pub(crate) struct Samples<'a>(pub(crate) &'a Intake);
-
-impl<'de> DeserializeSeed<'de> for Samples<'_> {
-    type Value = Vec<Sample>;
-
-    fn deserialize<D: Deserializer<'de>>(self, list: D) -> Result<Vec<Sample>, D::Error> {
-        list.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Samples<'_> {
-    type Value = Vec<Sample>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of samples")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Sample>, A::Error> {
-        let mut samples = Vec::new();
-        while let Some(sample) = list.next_element()? {
-            self.0.add_sample().map_err(A::Error::custom)?;
-            samples.push(sample);
-        }
-        Ok(samples)
+        self.bytes += length as u64;
+        self.samples += buffer[..length].iter().filter(|byte| **byte == b'{').count() as u64;
+        self.exceeded().map_or(Ok(length), |limit| Err(io::Error::other(RunError::TooLarge(limit))))
     }
 }
 
@@ -157,53 +84,66 @@ const BESIDE_SAMPLES: u64 = 32 << 20;
 /// Bytes of one sample as JSON: 14 numbers of 20 digits and their names are 600; the rest is for indentation.
 const BYTES_PER_SAMPLE: u64 = 1024;
 
+/// Objects of a recording beside samples and points: the whole, its machine and parts of its ending.
+const OTHER_OBJECTS: u64 = 10;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Reads an endless file, and returns the number of bytes read.
-    fn endless(intake: &Intake) -> u64 {
-        let mut buffer = vec![0; 1 << 20];
-        let mut reader = Metered { reader: io::repeat(b'x'), intake };
+    /// Reads to a limit, and returns it with the number of bytes read.
+    fn exceeded(mut intake: Intake<impl Read>) -> (Option<Limit>, u64) {
+        let mut buffer = vec![0; 64 << 10];
         let mut read = 0;
-        while let Ok(length) = reader.read(&mut buffer) {
-            read += length as u64;
-        }
-        read
-    }
-
-    fn exceeded(intake: &Intake) -> Option<Limit> {
-        match intake.refusal()? {
-            RunError::TooLarge { limit } => Some(limit),
-            other => panic!("{other}"),
+        loop {
+            match intake.read(&mut buffer) {
+                Ok(0) => return (None, read),
+                Ok(length) => read += length as u64,
+                Err(error) => match error.downcast() {
+                    Ok(RunError::TooLarge(limit)) => return (Some(limit), read),
+                    other => panic!("{other:?}"),
+                },
+            }
         }
     }
 
     #[test]
     fn text_without_samples_ends_at_its_limit() {
-        let intake = Intake::new(u64::MAX);
+        let intake = Intake::new(io::repeat(b'x'), u64::MAX);
 
-        assert_eq!(endless(&intake), BESIDE_SAMPLES);
-        assert_eq!(exceeded(&intake), Some(Limit::Text));
+        assert_eq!(exceeded(intake), (Some(Limit::Text), BESIDE_SAMPLES));
     }
 
     #[test]
     fn samples_add_room_for_their_text() {
-        let intake = Intake::new(u64::MAX);
-        (0..4096).try_for_each(|_| intake.add_sample()).expect("these are few");
+        let samples = "{".repeat(4096);
+        let intake = Intake::new(samples.as_bytes().chain(io::repeat(b'x')), u64::MAX);
 
-        assert_eq!(endless(&intake), BESIDE_SAMPLES + (4 << 20));
+        let (limit, read) = exceeded(intake);
+
+        assert_eq!(limit, Some(Limit::Text));
+        assert!((BESIDE_SAMPLES + (4 << 20)).abs_diff(read) <= 64 << 10, "{read}");
     }
 
     #[test]
     fn samples_end_at_their_limit() {
-        let intake = Intake::new(u64::MAX);
+        for (most, limit) in [(1000, 1000), (u64::MAX, Limit::SAMPLES)] {
+            let few = "{".repeat(usize::try_from(limit + OTHER_OBJECTS).unwrap());
 
-        let counted = (0..Limit::SAMPLES).try_for_each(|_| intake.add_sample());
+            assert_eq!(exceeded(Intake::new(few.as_bytes(), most)).0, None);
+            let (exceeded, read) = exceeded(Intake::new(few.as_bytes().chain(&b"{"[..]), most));
+            assert_eq!((exceeded, read), (Some(Limit::Samples(limit)), few.len() as u64));
+        }
+    }
 
-        assert!(counted.is_ok() && intake.add_sample().is_err());
-        assert_eq!(exceeded(&intake), Some(Limit::Samples(Limit::SAMPLES)));
-        assert_eq!(endless(&intake), Limit::BYTES);
-        assert_eq!(exceeded(&intake), Some(Limit::Bytes));
+    #[test]
+    fn a_file_ends_at_its_limit() {
+        let almost = Intake {
+            samples: Limit::SAMPLES,
+            bytes: Limit::BYTES - (1 << 20),
+            ..Intake::new(io::repeat(b'x'), u64::MAX)
+        };
+
+        assert_eq!(exceeded(almost), (Some(Limit::Bytes), 1 << 20));
     }
 }

@@ -1,131 +1,86 @@
-//! Parses a recording from a stream, field by field, and explains why a file is not one.
+//! Parses a recording from a stream, and explains why a file is not one.
 //!
-//! The parser is not derived, for three reasons: samples are counted as they come, a foreign file and one of a newer version are
-//! refused at the field that shows it, and what has been read by then decides which error it is.
+//! The first bytes of a recording name its kind and version. So a foreign file and one of a newer version are refused before
+//! anything else of them is read, and an error in what follows is known to be damage.
 
-use std::cell::Cell;
-use std::fmt;
-use std::io::Read;
+use std::io::BufRead;
 
-use serde::Deserializer;
-use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use crate::intake::{Intake, Samples};
-use crate::{Ending, Machine, Run, RunError, SCHEMA_VERSION};
+use crate::{Ending, Evidence, Machine, Run, RunError, SCHEMA_VERSION, Sample, Summary, WatchSummary};
 
-/// Reads one recording, to the end of `reader`.
-pub(crate) fn read(reader: impl Read, intake: &Intake) -> Result<Run, RunError> {
-    let parser = Parser { intake, is_record: Cell::default() };
-    let mut json = serde_json::Deserializer::from_reader(reader);
-    let run = (&parser).deserialize(&mut json).and_then(|run| json.end().map(|()| run));
-    run.map_err(|error| parser.explain(error))
+/// The fields of the file, also by the names of version 1.
+#[derive(Deserialize)]
+#[serde(expecting = "a recording")]
+struct Record {
+    file: String,
+    schema_version: u32,
+    version: String,
+    command: Vec<String>,
+    #[serde(alias = "began")]
+    started: u64,
+    target: String,
+    machine: Machine,
+    samples: Vec<Sample>,
+    summary: Option<Summary>,
+    #[serde(alias = "watched")]
+    watch: Option<WatchSummary>,
+    evidence: Option<Evidence>,
 }
 
-/// A recording being read.
-struct Parser<'a> {
-    intake: &'a Intake,
-    /// Whether the field was read that identifies a recording.
-    is_record: Cell<bool>,
-}
-
-impl Parser<'_> {
-    /// Translates an error of the parser, depending on what was read before it.
-    fn explain(&self, error: serde_json::Error) -> RunError {
+/// Reads one recording, to the end of `reader`, which starts with `head`.
+pub(crate) fn read(head: &[u8], mut reader: impl BufRead) -> Result<Run, RunError> {
+    let text = String::from_utf8_lossy(head);
+    let file: Option<String> = stated(&text, "file");
+    if let Some(file) = &file {
+        identify(file, stated(&text, "schema_version").unwrap_or_default())?;
+    }
+    let mut json = serde_json::Deserializer::from_reader(&mut reader);
+    let record = Record::deserialize(&mut json);
+    let is_complete = record.is_ok();
+    let record = record.and_then(|record| json.end().map(|()| record)).map_err(|error| {
         let what = shortened(&error.to_string());
-        let cut_off = RunError::CutOff { line: error.line(), column: error.column() };
-        let is_record = self.is_record.get();
+        // To the parser, a truncated number is an invalid number and not the end of the input.
+        let mut is_cut_off = || !is_complete && reader.fill_buf().is_ok_and(<[u8]>::is_empty);
         match error.classify() {
-            Category::Io => RunError::Read(error.into()),
-            Category::Eof if !self.intake.has_text() => foreign("the file is empty".to_owned()),
-            // To the parser, a truncated number is an invalid number and not the end of the input.
-            Category::Eof => cut_off,
-            Category::Syntax if self.intake.has_ended() && is_record => cut_off,
-            Category::Syntax | Category::Data if is_record => RunError::Damaged { why: what },
-            Category::Syntax => foreign(format!("not JSON ({what})")),
-            Category::Data => foreign(format!("JSON of another kind ({what})")),
-        }
-    }
-}
-
-fn foreign(why: String) -> RunError {
-    RunError::Foreign { why }
-}
-
-impl<'de> DeserializeSeed<'de> for &Parser<'_> {
-    type Value = Run;
-
-    fn deserialize<D: Deserializer<'de>>(self, record: D) -> Result<Run, D::Error> {
-        record.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for &Parser<'_> {
-    type Value = Run;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a recording")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Run, A::Error> {
-        let mut run = Run::new("", Vec::new(), 0, String::new(), Machine::default());
-        let (mut version, mut summary, mut watch, mut evidence) = (0, None, None, None);
-        let mut seen = Vec::new();
-        while let Some(key) = fields.next_key::<String>()? {
-            // Two fields had another name in version 1.
-            let key = match key.as_str() {
-                "began" => "started",
-                "watched" => "watch",
-                key => key,
-            };
-            let Some(field) = REQUIRED.into_iter().chain(OPTIONAL).find(|field| *field == key) else {
-                fields.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            if seen.contains(&field) {
-                return Err(A::Error::duplicate_field(field));
+            Category::Io => RunError::reading(error.into()),
+            Category::Eof if text.trim_ascii().is_empty() => {
+                RunError::Foreign("the file is empty".to_owned())
             }
-            seen.push(field);
-            match field {
-                "file" => {
-                    let file: String = fields.next_value()?;
-                    if file != Run::FILE {
-                        let name: String = file.chars().take(MOST_NAME).collect();
-                        let why = foreign(format!("its field `file` is {name:?}"));
-                        return Err(A::Error::custom(self.intake.refuse(why)));
-                    }
-                    self.is_record.set(true);
-                }
-                "schema_version" => version = fields.next_value()?,
-                "version" => run.version = fields.next_value()?,
-                "command" => run.command = fields.next_value()?,
-                "started" => run.started = fields.next_value()?,
-                "target" => run.target = fields.next_value()?,
-                "machine" => run.machine = fields.next_value()?,
-                "samples" => run.samples = fields.next_value_seed(Samples(self.intake))?,
-                "summary" => summary = fields.next_value()?,
-                "watch" => watch = fields.next_value()?,
-                _ => evidence = fields.next_value()?,
+            Category::Eof => RunError::CutOff(error.line(), error.column()),
+            Category::Syntax if file.is_some() && is_cut_off() => {
+                RunError::CutOff(error.line(), error.column())
             }
-            if self.is_record.get() && version > SCHEMA_VERSION {
-                return Err(A::Error::custom(self.intake.refuse(RunError::TooNew { found: version })));
-            }
+            Category::Syntax | Category::Data if file.is_some() => RunError::Damaged(what),
+            Category::Syntax => RunError::Foreign(format!("not JSON ({what})")),
+            Category::Data => RunError::Foreign(format!("JSON of another kind ({what})")),
         }
-        if let Some(missing) = REQUIRED.into_iter().find(|field| !seen.contains(field)) {
-            return Err(A::Error::missing_field(missing));
-        }
-        run.ending = Ending::of_parts(summary, watch, evidence).map_err(A::Error::custom)?;
-        run.upgrade(version);
-        Ok(run)
-    }
+    })?;
+    identify(&record.file, record.schema_version)?;
+    let Record { version, command, started, target, machine, .. } = record;
+    let mut run = Run::new(&version, command, started, target, machine);
+    run.samples = record.samples;
+    run.ending = Ending::of_parts(record.summary, record.watch, record.evidence)?;
+    run.upgrade(record.schema_version);
+    Ok(run)
 }
 
-/// The fields that each recording has.
-const REQUIRED: [&str; 8] =
-    ["file", "schema_version", "version", "command", "started", "target", "machine", "samples"];
+/// The value of a field, if it is in the first bytes of a file. Nothing in a JSON string looks like a field: its quotes are escaped.
+fn stated<T: DeserializeOwned>(head: &str, field: &str) -> Option<T> {
+    let (_, value) = head.split_once(&format!("\"{field}\":"))?;
+    serde_json::Deserializer::from_str(value).into_iter().next()?.ok()
+}
 
-/// The fields of its ending.
-const OPTIONAL: [&str; 3] = ["summary", "watch", "evidence"];
+/// Refuses what is not a recording, and one of a newer version.
+fn identify(file: &str, version: u32) -> Result<(), RunError> {
+    if file != Run::FILE {
+        let name: String = file.chars().take(MOST_NAME).collect();
+        return Err(RunError::Foreign(format!("its field `file` is {name:?}")));
+    }
+    if version > SCHEMA_VERSION { Err(RunError::TooNew(version)) } else { Ok(()) }
+}
 
 /// The first and last part of an error of the parser, which quotes the file: the last part has the position.
 pub(crate) fn shortened(error: &str) -> String {

@@ -5,12 +5,12 @@
 //! version, the kernel and its settings. It is not trusted when it is read: a truncated, damaged or foreign file and one of a
 //! newer version each have their own error, and none causes a panic.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::intake::{Intake, Metered};
+use crate::intake::Intake;
 use crate::{
     Ending, Evidence, Limit, Machine, SCHEMA_VERSION, Sample, SchemaVersion, Summary, lines, reading,
 };
@@ -38,57 +38,37 @@ pub struct Run {
     pub ending: Option<Ending>,
 }
 
-/// Why a recording could not be written or read.
+/// Why a recording could not be read.
 #[derive(Debug, Error)]
 pub enum RunError {
-    /// It could not be written.
-    #[error("write the recording: {0}")]
-    Write(#[from] io::Error),
     /// It could not be read.
     #[error("read the recording: {0}")]
     Read(io::Error),
     /// It exceeds the limits of a recording: it is endless, or inflated.
-    #[error("recording too large: {limit}")]
-    TooLarge {
-        /// The limit.
-        limit: Limit,
-    },
-    /// It is truncated.
-    #[error("truncated recording: it ends at line {line}, column {column}")]
-    CutOff {
-        /// The last line, counted from 1.
-        line: usize,
-        /// The last column, counted from 1.
-        column: usize,
-    },
-    /// It is not JSON, or JSON of another kind.
-    #[error("not an echoctl recording: {why}")]
-    Foreign {
-        /// What was found instead.
-        why: String,
-    },
-    /// A newer version of the program wrote it.
-    #[error(
-        "unsupported recording format {found} (this version reads up to {SCHEMA_VERSION}): upgrade echoctl"
-    )]
-    TooNew {
-        /// The version found.
-        found: u32,
-    },
-    /// It is JSON lines, one of which is not an event of a run.
-    #[error("line {number}: {why}")]
-    BadLine {
-        /// The line, counted from 1.
-        number: u64,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// It is a recording with invalid contents.
-    #[error("damaged recording: {why}")]
-    Damaged {
-        /// What is invalid, and where.
-        why: String,
-    },
+    #[error("recording too large: {0}")]
+    TooLarge(Limit),
+    /// It is truncated, after this line and column, counted from 1.
+    #[error("truncated recording: it ends at line {0}, column {1}")]
+    CutOff(usize, usize),
+    /// It is not JSON, or JSON of another kind: what was found instead.
+    #[error("not an echoctl recording: {0}")]
+    Foreign(String),
+    /// A newer version of the program wrote it, in this version of the format.
+    #[error("unsupported recording format {0} (this version reads up to {SCHEMA_VERSION}): upgrade echoctl")]
+    TooNew(u32),
+    /// It is JSON lines, and this one, counted from 1, is not an event of a run: what is wrong with it.
+    #[error("line {0}: {1}")]
+    BadLine(u64, String),
+    /// It is a recording with invalid contents: what is invalid, and where.
+    #[error("damaged recording: {0}")]
+    Damaged(String),
+}
+
+impl RunError {
+    /// Why a reader failed: by itself, or because a limit was exceeded.
+    pub(crate) fn reading(error: io::Error) -> RunError {
+        error.downcast().unwrap_or_else(RunError::Read)
+    }
 }
 
 impl Run {
@@ -130,11 +110,10 @@ impl Run {
     ///
     /// # Errors
     /// Those of the writer.
-    pub fn write(&self, mut to: impl Write) -> Result<(), RunError> {
-        serde_json::to_writer(&mut to, self).map_err(io::Error::from)?;
+    pub fn write(&self, mut to: impl Write) -> io::Result<()> {
+        serde_json::to_writer(&mut to, self)?;
         to.write_all(b"\n")?;
-        to.flush()?;
-        Ok(())
+        to.flush()
     }
 
     /// Reads a recording from memory, as [`Run::read_within`] does from a file.
@@ -151,14 +130,11 @@ impl Run {
     /// # Errors
     /// A [`RunError`] that describes the fault.
     pub fn read_within(source: impl Read, most: u64) -> Result<Run, RunError> {
-        let intake = Intake::new(most);
-        let mut reader = BufReader::with_capacity(CHUNK, Metered { reader: source, intake: &intake });
-        let read = head(&mut reader).and_then(|head| {
-            let is_lines = lines::begin(&head);
-            let reader = head.as_slice().chain(reader);
-            if is_lines { lines::read(reader, &intake) } else { reading::read(reader, &intake) }
-        });
-        let run = intake.refusal().map_or(read, Err)?;
+        let mut reader = BufReader::with_capacity(CHUNK, Intake::new(source, most));
+        let mut head = Vec::new();
+        reader.by_ref().take(HEAD).read_to_end(&mut head).map_err(RunError::reading)?;
+        let reader = head.as_slice().chain(reader);
+        let run = if lines::begin(&head) { lines::read(reader) } else { reading::read(&head, reader) }?;
         run.check()?;
         Ok(run)
     }
@@ -177,14 +153,13 @@ impl Run {
     /// Checks what drawing and judging rely on: times are finite, do not decrease, and do not exceed a year.
     fn check(&self) -> Result<(), RunError> {
         in_order("sample", self.samples.iter().map(|sample| sample.t))?;
-        let seconds = match &self.ending {
-            Some(Ending::Flood { summary } | Ending::Audit { summary, .. }) => {
-                [summary.seconds, summary.stalled_seconds]
-            }
-            Some(Ending::Watch { watch }) => [watch.seconds, 0.0],
-            None => [0.0; 2],
+        let watched = match &self.ending {
+            Some(Ending::Watch { watch }) => Some(watch.seconds),
+            _ => None,
         };
-        valid("summary", LONGEST, seconds)?;
+        let totals =
+            self.summary().into_iter().flat_map(|summary| [summary.seconds, summary.stalled_seconds]);
+        valid("summary", LONGEST, totals.chain(watched))?;
         let Some(evidence) = self.evidence() else { return Ok(()) };
         in_order("point of the evidence", evidence.points.iter().map(|point| point.sample.t))?;
         let drain = evidence.drain.as_ref();
@@ -199,7 +174,7 @@ impl Run {
 /// Refuses times that no run has.
 fn valid(what: &str, most: f64, times: impl IntoIterator<Item = f64>) -> Result<(), RunError> {
     match times.into_iter().find(|time| !(0.0..=most).contains(time)) {
-        Some(time) => Err(damaged(format!("invalid time in its {what}: {time:?} s"))),
+        Some(time) => Err(RunError::Damaged(format!("invalid time in its {what}: {time:?} s"))),
         None => Ok(()),
     }
 }
@@ -209,28 +184,19 @@ fn in_order(what: &str, times: impl Iterator<Item = f64>) -> Result<(), RunError
     let mut before = 0.0;
     for (number, t) in (1..).zip(times) {
         if !(before..=LONGEST).contains(&t) {
-            return Err(damaged(format!("{what} {number} is at {t:?} s, after one at {before:?} s")));
+            return Err(RunError::Damaged(format!(
+                "{what} {number} is at {t:?} s, after one at {before:?} s"
+            )));
         }
         before = t;
     }
     Ok(())
 }
 
-fn damaged(why: String) -> RunError {
-    RunError::Damaged { why }
-}
-
-/// The first line, or as much of it as distinguishes a recording from JSON lines.
-fn head(reader: &mut impl BufRead) -> Result<Vec<u8>, RunError> {
-    let mut head = Vec::new();
-    reader.take(HEAD).read_until(b'\n', &mut head).map_err(RunError::Read)?;
-    Ok(head)
-}
-
 /// Bytes per read from a file.
 const CHUNK: usize = 64 * 1024;
 
-/// Bytes that decide which kind of file it is: ten times the first event of a run.
+/// Bytes that decide which kind of file it is: ten times the first event of a run, and more than most commands.
 const HEAD: u64 = 4096;
 
 /// A year, in seconds.

@@ -22,20 +22,16 @@ pub struct Sample {
     /// Written by the client: accepted by its kernel.
     pub produced: u64,
     /// Arrived at the server's kernel.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[serde(alias = "s_received")]
+    #[serde(default, alias = "s_received", skip_serializing_if = "Option::is_none")]
     pub server_received: Option<u64>,
     /// Read by the server from its kernel.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[serde(alias = "s_read")]
+    #[serde(default, alias = "s_read", skip_serializing_if = "Option::is_none")]
     pub server_read: Option<u64>,
     /// Written by the server to its kernel.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[serde(alias = "s_written")]
+    #[serde(default, alias = "s_written", skip_serializing_if = "Option::is_none")]
     pub server_written: Option<u64>,
     /// Arrived at the client's kernel.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[serde(alias = "c_received")]
+    #[serde(default, alias = "c_received", skip_serializing_if = "Option::is_none")]
     pub client_received: Option<u64>,
     /// Read by the client.
     pub consumed: u64,
@@ -53,8 +49,7 @@ pub struct Sample {
     pub skew: Option<u64>,
     /// Connections of clients on other hosts, of which nothing is visible: `produced` is what arrived from them, and `consumed` is
     /// what their kernels have acknowledged. Their queues are not known. Absent: none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(alias = "far_clients")]
+    #[serde(default, alias = "far_clients", skip_serializing_if = "Option::is_none")]
     pub remote_clients: Option<u32>,
     /// Whether the server is known to write what it reads. If not, the difference is not what is inside it. Absent: it echoes, as in
     /// every run of our own client.

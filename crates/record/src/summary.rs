@@ -2,6 +2,7 @@
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Map;
 
 use crate::{SchemaVersion, Verdict};
 
@@ -43,7 +44,7 @@ pub struct Summary {
 }
 
 /// Result of the check of each reply: verified bytes, and the number of frames with each kind of fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Integrity {
     /// Bytes of frames that came back intact and in order.
     pub verified: u64,
@@ -51,7 +52,8 @@ pub struct Integrity {
     pub lost: u64,
     /// Frames that came back more than once.
     pub duplicated: u64,
-    /// Frames that came back after a later one.
+    /// Frames that came back after a later one. The first recordings had no such count.
+    #[serde(default)]
     pub reordered: u64,
     /// Frames that came back with wrong contents.
     pub mismatched: u64,
@@ -78,24 +80,10 @@ impl Summary {
 
 /// Reads the counts of an [`Integrity`] from the fields of a summary: all of them, or none.
 fn all_or_none<'de, D: Deserializer<'de>>(summary: D) -> Result<Option<Integrity>, D::Error> {
-    #[derive(Deserialize)]
-    struct Counts {
-        verified: Option<u64>,
-        lost: Option<u64>,
-        duplicated: Option<u64>,
-        // The first recordings had no such count.
-        reordered: Option<u64>,
-        mismatched: Option<u64>,
-    }
-    let Counts { verified, lost, duplicated, reordered, mismatched } = Counts::deserialize(summary)?;
-    match (verified, lost, duplicated, mismatched) {
-        (Some(verified), Some(lost), Some(duplicated), Some(mismatched)) => {
-            let reordered = reordered.unwrap_or(0);
-            Ok(Some(Integrity { verified, lost, duplicated, reordered, mismatched }))
-        }
-        (None, None, None, None) if reordered.is_none() => Ok(None),
-        _ => Err(D::Error::custom("incomplete counts of the check of the replies")),
-    }
+    let fields = Map::deserialize(summary)?;
+    let names = ["verified", "lost", "duplicated", "reordered", "mismatched"];
+    let has_counts = names.into_iter().any(|name| fields.contains_key(name));
+    has_counts.then(|| Integrity::deserialize(fields).map_err(D::Error::custom)).transpose()
 }
 
 #[cfg(test)]

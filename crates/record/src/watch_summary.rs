@@ -23,12 +23,10 @@ pub struct WatchSummary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_memory_growth: Option<u64>,
     /// The most kernel memory of the connections.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(alias = "most_kernel_memory")]
+    #[serde(default, alias = "most_kernel_memory", skip_serializing_if = "Option::is_none")]
     pub max_kernel_memory: Option<u64>,
     /// Process of a server that exited during the watch.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(alias = "server_ended")]
+    #[serde(default, alias = "server_ended", skip_serializing_if = "Option::is_none")]
     pub server_exited: Option<u32>,
 }
 

@@ -53,7 +53,7 @@ fn a_record_of_a_newer_version_is_refused() {
 
     let error = Run::read(newer.as_bytes()).unwrap_err();
 
-    assert!(matches!(error, RunError::TooNew { found: 3 }), "{error}");
+    assert!(matches!(error, RunError::TooNew(3)), "{error}");
     let text = "unsupported recording format 3 (this version reads up to 2): upgrade echoctl";
     assert_eq!(error.to_string(), text);
 }

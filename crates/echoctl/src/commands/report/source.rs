@@ -25,15 +25,14 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<Run> {
             let source = open(file).with_context(|| format!("cannot read {name}"))?;
             let length = source.metadata().map_or(0, |metadata| metadata.len());
             if length > Limit::BYTES {
-                let limit = Limit::Bytes;
-                return Err(anyhow!("cannot draw {name}: it has {} ({limit})", Bytes(length)));
+                return Err(anyhow!("cannot draw {name}: it has {} ({})", Bytes(length), Limit::Bytes));
             }
             Run::read_within(source, most_samples())
         }
     };
     let run = run.map_err(|error| match error {
         RunError::Read(error) => anyhow!(error).context(format!("cannot read {name}")),
-        RunError::TooLarge { limit: Limit::Samples(most) } if most < Limit::SAMPLES => {
+        RunError::TooLarge(Limit::Samples(most)) if most < Limit::SAMPLES => {
             anyhow!("cannot draw {name}: more than {most} samples, which is all that fits into the available memory")
         }
         error => anyhow!(error).context(format!("cannot draw {name}")),
