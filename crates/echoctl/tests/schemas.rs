@@ -33,7 +33,8 @@ fn a_record_of_a_watch_conforms_to_its_schema() {
         server_memory_growth: Some(1),
         max_kernel_memory: Some(2),
         server_exited: Some(3),
-        ..WatchSummary::new(1.5)
+        seconds: 1.5,
+        ..WatchSummary::default()
     };
     let mut run = Run::new("0.1.0", Vec::new(), 1, "127.0.0.1:1".to_owned(), Machine::default());
     run.samples = vec![Sample { remote_clients: Some(1), is_echo: Some(false), ..full_sample() }];

@@ -37,16 +37,12 @@ impl Ending {
         watch: Option<WatchSummary>,
         evidence: Option<Evidence>,
     ) -> Result<Option<Ending>, RunError> {
-        Ok(Some(match (summary, watch, evidence) {
-            (None, None, None) => return Ok(None),
-            (Some(summary), None, None) => Ending::Flood { summary },
-            (None, Some(watch), None) => Ending::Watch { watch },
-            (Some(summary), None, Some(evidence)) => Ending::Audit { summary, evidence },
-            _ => {
-                return Err(RunError::Damaged(
-                    "its summary, watch and evidence do not belong together".to_owned(),
-                ));
-            }
-        }))
+        match (summary, watch, evidence) {
+            (None, None, None) => Ok(None),
+            (Some(summary), None, None) => Ok(Some(Ending::Flood { summary })),
+            (None, Some(watch), None) => Ok(Some(Ending::Watch { watch })),
+            (Some(summary), None, Some(evidence)) => Ok(Some(Ending::Audit { summary, evidence })),
+            _ => Err(RunError::Damaged("its summary, watch and evidence do not belong together".to_owned())),
+        }
     }
 }

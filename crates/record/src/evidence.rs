@@ -16,7 +16,7 @@ pub struct Evidence {
     /// Whether everything that is sent should come back.
     pub echo: bool,
     /// Bytes of one stimulus. A server that echoes complete ones sends nothing back for a part of one.
-    #[serde(default = "one")]
+    #[serde(default)]
     pub unit: u64,
     /// Bytes of input after which a server that has accepted all of them may be called unbounded.
     pub budget: u64,
@@ -42,10 +42,6 @@ pub struct Evidence {
     /// What was drained at the end.
     #[serde(default, alias = "read_out", skip_serializing_if = "Option::is_none")]
     pub drain: Option<Drain>,
-}
-
-fn one() -> u64 {
-    1
 }
 
 /// One sample of an attack, with what only a verdict needs.

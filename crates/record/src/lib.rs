@@ -12,7 +12,6 @@
 
 #![forbid(unsafe_code)]
 
-mod decimate;
 mod ending;
 mod evidence;
 mod intake;
@@ -27,9 +26,7 @@ mod schema;
 mod summary;
 mod units;
 mod verdict;
-mod watch_summary;
 
-pub use decimate::decimate;
 pub use ending::Ending;
 pub use evidence::{Disconnect, DisconnectKind, Drain, Evidence, Point, StopReason};
 pub use intake::Limit;
@@ -39,7 +36,6 @@ pub use queues::{Queue, Queues, peak_during};
 pub use run::{Run, RunError};
 pub use sample::Sample;
 pub use schema::{SCHEMA_VERSION, SchemaVersion};
-pub use summary::{Integrity, Summary};
+pub use summary::{Integrity, Summary, WatchSummary};
 pub use units::{Bytes, Rate, Seconds, count};
 pub use verdict::{Class, Verdict};
-pub use watch_summary::WatchSummary;

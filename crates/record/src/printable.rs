@@ -12,17 +12,16 @@ use std::borrow::Cow;
 /// assert_eq!(echoctl_record::printable("\u{1b}[2Jevil\n"), "␛[2Jevil␊");
 /// ```
 pub fn printable(text: &str) -> Cow<'_, str> {
-    replaced(text, None)
+    replaced(text, shown)
 }
 
 /// `text` with its line breaks. They stay wherever they came from, so an untrusted part of it has to be made [`printable`] first.
 pub fn printable_lines(text: &str) -> Cow<'_, str> {
-    replaced(text, Some('\n'))
+    replaced(text, |character| if character == '\n' { character } else { shown(character) })
 }
 
-/// Replaces every character that is not shown as itself, except `exempt`.
-fn replaced(text: &str, exempt: Option<char>) -> Cow<'_, str> {
-    let shown = |character: char| if Some(character) == exempt { character } else { shown(character) };
+/// Replaces every character that is not shown as itself.
+fn replaced(text: &str, shown: impl Fn(char) -> char) -> Cow<'_, str> {
     match text.chars().all(|character| shown(character) == character) {
         true => text.into(),
         false => text.chars().map(shown).collect::<String>().into(),
@@ -36,12 +35,11 @@ fn shown(character: char) -> char {
         // Unicode has a symbol for each ASCII control character, in the same order.
         '\0'..='\u{1f}' => char::from_u32(0x2400 + character as u32).unwrap_or(HIDDEN),
         '\u{7f}' => '\u{2421}',
-        '\u{80}'..='\u{9f}' => HIDDEN,
         // Direction marks, which reorder the text around them.
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => HIDDEN,
         // Line breaks outside ASCII, and characters without width: names that look alike would differ.
         '\u{2028}' | '\u{2029}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{feff}' => HIDDEN,
-        '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => HIDDEN,
+        '\u{80}'..='\u{9f}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => HIDDEN,
         other => other,
     }
 }

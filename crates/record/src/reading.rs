@@ -42,17 +42,14 @@ pub(crate) fn read(head: &[u8], mut reader: impl BufRead) -> Result<Run, RunErro
     let is_complete = record.is_ok();
     let record = record.and_then(|record| json.end().map(|()| record)).map_err(|error| {
         let what = shortened(&error.to_string());
+        let cut_off = RunError::CutOff(error.line(), error.column());
         // To the parser, a truncated number is an invalid number and not the end of the input.
         let mut is_cut_off = || !is_complete && reader.fill_buf().is_ok_and(<[u8]>::is_empty);
         match error.classify() {
             Category::Io => RunError::reading(error.into()),
-            Category::Eof if text.trim_ascii().is_empty() => {
-                RunError::Foreign("the file is empty".to_owned())
-            }
-            Category::Eof => RunError::CutOff(error.line(), error.column()),
-            Category::Syntax if file.is_some() && is_cut_off() => {
-                RunError::CutOff(error.line(), error.column())
-            }
+            Category::Eof if text.trim_ascii().is_empty() => RunError::Foreign("the file is empty".into()),
+            Category::Eof => cut_off,
+            Category::Syntax if file.is_some() && is_cut_off() => cut_off,
             Category::Syntax | Category::Data if file.is_some() => RunError::Damaged(what),
             Category::Syntax => RunError::Foreign(format!("not JSON ({what})")),
             Category::Data => RunError::Foreign(format!("JSON of another kind ({what})")),

@@ -184,9 +184,8 @@ fn in_order(what: &str, times: impl Iterator<Item = f64>) -> Result<(), RunError
     let mut before = 0.0;
     for (number, t) in (1..).zip(times) {
         if !(before..=LONGEST).contains(&t) {
-            return Err(RunError::Damaged(format!(
-                "{what} {number} is at {t:?} s, after one at {before:?} s"
-            )));
+            let why = format!("{what} {number} is at {t:?} s, after one at {before:?} s");
+            return Err(RunError::Damaged(why));
         }
         before = t;
     }

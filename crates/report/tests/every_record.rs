@@ -132,7 +132,7 @@ prop_compose! {
             reason: words.last().cloned(),
             ..Summary::new(target)
         };
-        let watch = WatchSummary { max_queued: counts.0, connections_seen: counts.1, ..WatchSummary::new(seconds.0) };
+        let watch = WatchSummary { seconds: seconds.0, max_queued: counts.0, connections_seen: counts.1, ..WatchSummary::default() };
         run.samples = samples;
         run.ending = match (has_ended, evidence) {
             (true, Some(evidence)) => Some(Ending::Audit { summary, evidence }),

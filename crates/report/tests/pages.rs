@@ -76,7 +76,12 @@ fn the_page_of_a_watch_has_no_figure_of_our_own_client() {
     let mut run = run("127.0.0.1:7");
     run.samples.iter_mut().for_each(|sample| sample.is_echo = Some(false));
     run.ending = Some(Ending::Watch {
-        watch: WatchSummary { connections_seen: 1, max_connections: 1, ..WatchSummary::new(2.0) },
+        watch: WatchSummary {
+            seconds: 2.0,
+            connections_seen: 1,
+            max_connections: 1,
+            ..WatchSummary::default()
+        },
     });
 
     let page = text(&run_page(&run).to_string());

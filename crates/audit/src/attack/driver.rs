@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{SamplingInterval, SamplingSchedule};
-use echoctl_record::{Disconnect, Evidence, Point, Sample, StopReason, decimate};
+use echoctl_record::{Disconnect, Evidence, Point, Sample, StopReason};
+use echoctl_trial::decimate;
 use echoctl_verdict::{Judgement, audit};
 
 use super::drain::{self, DrainLimits, Draining};

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use echoctl_record::{Machine, Run, Sample, decimate};
+use echoctl_record::{Machine, Run, Sample};
 use echoctl_report::{Page, run_page};
+use echoctl_trial::decimate;
 
 use crate::commands::report::FOOTER;
 use crate::exit::Failure;

@@ -185,11 +185,12 @@ impl Peaks {
     fn summary(&self, seconds: f64) -> WatchSummary {
         let growth = self.memory.zip(self.first_memory).map(|(most, first)| most.saturating_sub(first));
         WatchSummary {
+            seconds,
             max_connections: self.connections,
             max_queued: self.queued,
             server_memory_growth: growth,
             max_kernel_memory: self.kernel_memory,
-            ..WatchSummary::new(seconds)
+            ..WatchSummary::default()
         }
     }
 }

@@ -5,7 +5,7 @@
 ///
 /// ```
 /// let mut elements = vec![0, 1, 2, 3, 4];
-/// echoctl_record::decimate(&mut elements, 4);
+/// echoctl_trial::decimate(&mut elements, 4);
 /// assert_eq!(elements, [0, 2, 4]);
 /// ```
 pub fn decimate<T>(elements: &mut Vec<T>, most: usize) {
