@@ -18,14 +18,6 @@ impl Series {
         Series(self.0.iter().copied().filter(|point| point.0 >= x).collect())
     }
 
-    /// The range of x.
-    pub(crate) fn span(&self) -> f64 {
-        match (self.0.first(), self.0.last()) {
-            (Some(first), Some(last)) => last.0 - first.0,
-            _ => 0.0,
-        }
-    }
-
     /// The least y from each point on. Its growth is growth that was never released.
     pub(crate) fn floor(&self) -> Series {
         let mut floor = self.0.clone();
@@ -37,8 +29,10 @@ impl Series {
 
     /// How the series moves: the median of each of [`WINDOWS`] equal windows of x, compared.
     pub(crate) fn movement(&self) -> Movement {
-        let Some(&(start, first)) = self.0.first() else { return Movement::default() };
-        let width = self.span() / WINDOWS as f64;
+        let (Some(&(start, first)), Some(&(end, _))) = (self.0.first(), self.0.last()) else {
+            return Movement::default();
+        };
+        let width = (end - start) / WINDOWS as f64;
         if width <= 0.0 {
             return Movement { first, last: first, ..Movement::default() };
         }

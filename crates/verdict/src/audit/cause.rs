@@ -69,52 +69,47 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// The verdict that follows from it.
-    pub fn verdict(self) -> Verdict {
+    /// The verdict that follows from it, and what to try next where that is not certain.
+    pub(super) fn conclusion(self, signals: &Signals) -> (Verdict, Option<Advice>) {
+        let doubt = |advice: Advice| (Verdict::Inconclusive, Some(advice));
         match self {
-            Cause::AtRest | Cause::StoppedReadingUnseen | Cause::LevelWhileStalled => Verdict::Bounded,
-            Cause::Closed | Cause::ClosedEarly => Verdict::Disconnects,
-            Cause::DroppedInput => Verdict::Discards,
-            Cause::AcceptedToDisk | Cause::SpilledWhileStalled => Verdict::Spills,
+            Cause::AtRest | Cause::StoppedReadingUnseen | Cause::LevelWhileStalled => {
+                (Verdict::Bounded, None)
+            }
+            Cause::Closed => (Verdict::Disconnects, None),
+            Cause::ClosedEarly => (Verdict::Disconnects, Some(Advice::CheckGreeting)),
+            Cause::DroppedInput => (Verdict::Discards, None),
+            Cause::AcceptedToDisk | Cause::SpilledWhileStalled => (Verdict::Spills, None),
             Cause::GrewBeyondALimit
             | Cause::GrewWhileStalled
             | Cause::GrewSlowly
             | Cause::DrainedAQueue
-            | Cause::Retained => Verdict::Unbounded,
-            Cause::Crashed => Verdict::Crashes,
-            Cause::MovedNearlyNothing | Cause::MovedLittle => Verdict::Slow,
-            // What is not listed proves nothing.
-            _ => Verdict::Inconclusive,
-        }
-    }
-
-    /// What to try next, where the verdict is not certain.
-    pub(super) fn advice(self, signals: &Signals) -> Option<Advice> {
-        Some(match self {
-            Cause::NothingRecorded => Advice::RunAgain,
-            Cause::AnsweredAndClosed => Advice::RequestLargerReply,
-            Cause::ClosedEarly => Advice::CheckGreeting,
-            Cause::GrewToASmallCap => Advice::GiveMoreMemory,
-            Cause::NeverUnderPressure => Advice::CheckInputOrRequest,
-            Cause::StalledUnseen | Cause::AcceptedUnseen => Advice::ShowMemory,
-            Cause::QueuedElsewhere => Advice::AuditProducer,
-            Cause::UpstreamUnseen => Advice::AuditUpstream,
-            Cause::UnsteadyWhileStalled => Advice::WatchLonger { seconds: 60.0 },
-            Cause::RetainedUnsteadily => Advice::SendMore,
-            Cause::SmallReplies => Advice::SendMuchMore,
-            Cause::RetainedAPart => Advice::SendMoreForTrend,
-            Cause::DrainUnfinished => Advice::SendLess,
+            | Cause::Retained => (Verdict::Unbounded, None),
+            Cause::Crashed => (Verdict::Crashes, None),
             Cause::MovedNearlyNothing => {
-                Advice::CheckInputOrWatchLonger { seconds: seconds_to_fill(signals) }
+                (Verdict::Slow, Some(Advice::CheckInputOrWatchLonger { seconds: seconds_to_fill(signals) }))
             }
-            Cause::MovedLittle => Advice::WatchLonger { seconds: seconds_to_fill(signals) },
-            _ => return None,
-        })
+            Cause::MovedLittle => {
+                (Verdict::Slow, Some(Advice::WatchLonger { seconds: seconds_to_fill(signals) }))
+            }
+            Cause::NothingRecorded => doubt(Advice::RunAgain),
+            Cause::AnsweredAndClosed => doubt(Advice::RequestLargerReply),
+            Cause::GrewToASmallCap => doubt(Advice::GiveMoreMemory),
+            Cause::NeverUnderPressure => doubt(Advice::CheckInputOrRequest),
+            Cause::StalledUnseen | Cause::AcceptedUnseen => doubt(Advice::ShowMemory),
+            Cause::QueuedElsewhere => doubt(Advice::AuditProducer),
+            Cause::UpstreamUnseen => doubt(Advice::AuditUpstream),
+            Cause::UnsteadyWhileStalled => doubt(Advice::WatchLonger { seconds: 60.0 }),
+            Cause::RetainedUnsteadily => doubt(Advice::SendMore),
+            Cause::SmallReplies => doubt(Advice::SendMuchMore),
+            Cause::RetainedAPart => doubt(Advice::SendMoreForTrend),
+            Cause::DrainUnfinished => doubt(Advice::SendLess),
+        }
     }
 }
 
 /// Seconds in which a slow server fills the kernels' queues twice.
 fn seconds_to_fill(signals: &Signals) -> f64 {
-    let rate = (signals.read().max(signals.written()) as f64 / signals.t().max(0.001)) as u64;
+    let rate = (signals.read.max(signals.written) as f64 / signals.t.max(0.001)) as u64;
     (2.0 * signals.evidence.kernel_buffering as f64 / rate.max(1) as f64).clamp(30.0, 600.0)
 }

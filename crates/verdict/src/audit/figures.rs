@@ -18,12 +18,10 @@ pub struct Figures {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inside_server: Option<u64>,
     /// Bytes that were drained at the end.
-    #[serde(alias = "read_out")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(alias = "read_out", skip_serializing_if = "Option::is_none")]
     pub drained: Option<u64>,
     /// Part of them that the kernels had not buffered.
-    #[serde(alias = "read_out_beyond_kernels")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(alias = "read_out_beyond_kernels", skip_serializing_if = "Option::is_none")]
     pub drained_beyond_kernels: Option<u64>,
     /// Maximum growth of the server's memory.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,7 +51,7 @@ pub fn figures(evidence: &Evidence) -> Figures {
     if signals.is_empty() {
         return Figures::default();
     }
-    let (read, written, last) = (signals.read(), signals.written(), signals.last.sample);
+    let (read, written, last) = (signals.read, signals.written, signals.last.sample);
     let is_like_input = evidence.echo && evidence.repeats && written <= read.saturating_mul(2);
     let kept_reading = signals.has_accepted_much() && !signals.has_stalled();
     Figures {
@@ -68,7 +66,7 @@ pub fn figures(evidence: &Evidence) -> Figures {
         amplification: (read > 0).then(|| written as f64 / read as f64),
         kernel_memory: evidence.points.iter().filter_map(|point| point.sample.kernel_memory).max(),
         stalled_seconds: signals.stalled,
-        attack_seconds: signals.t(),
+        attack_seconds: signals.t,
         lost: lost(evidence),
     }
 }

@@ -41,12 +41,8 @@ pub use steering::{
 pub fn judge(evidence: &Evidence) -> Judgement<Cause> {
     let signals = Signals::of(evidence);
     let cause = table::classify(&signals);
-    Judgement {
-        verdict: cause.verdict(),
-        cause,
-        reason: reason::reason(cause, &signals),
-        advice: cause.advice(&signals),
-    }
+    let (verdict, advice) = cause.conclusion(&signals);
+    Judgement { verdict, cause, reason: reason::reason(cause, &signals), advice }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use echoctl_record::{Drain, Evidence, Point, Queues, Sample};
 
-use super::limits::{BACKLOG, SETTLE, WATCH};
+use super::limits::{BACKLOG, SETTLE};
 use crate::trend::{Movement, Series};
 
 /// What evidence shows at its end. Sizes in bytes, times in seconds.
@@ -11,6 +11,12 @@ pub(super) struct Signals<'a> {
     pub(super) evidence: &'a Evidence,
     pub(super) first: Point,
     pub(super) last: Point,
+    /// Duration so far.
+    pub(super) t: f64,
+    /// Input that the server has read.
+    pub(super) read: u64,
+    /// Output that the server has written.
+    pub(super) written: u64,
     /// How long neither input nor output has moved, until now.
     pub(super) stalled: f64,
 }
@@ -20,22 +26,8 @@ impl<'a> Signals<'a> {
     pub(super) fn of(evidence: &'a Evidence) -> Signals<'a> {
         let end = |point: Option<&Point>| point.copied().unwrap_or_default();
         let (first, last) = (end(evidence.points.first()), end(evidence.points.last()));
-        Signals { evidence, first, last, stalled: stalled(evidence, &last) }
-    }
-
-    /// Duration so far.
-    pub(super) fn t(&self) -> f64 {
-        self.last.sample.t
-    }
-
-    /// Input that the server has read.
-    pub(super) fn read(&self) -> u64 {
-        self.last.server_read()
-    }
-
-    /// Output that the server has written.
-    pub(super) fn written(&self) -> u64 {
-        self.last.server_written()
+        let (t, read, written) = (last.sample.t, last.server_read(), last.server_written());
+        Signals { evidence, first, last, t, read, written, stalled: stalled(evidence, &last) }
     }
 
     /// Bytes in those queues of the kernels that are visible.
@@ -45,8 +37,8 @@ impl<'a> Signals<'a> {
 
     /// Output that is pending for the input read since the output was full, at the ratio of output to input before.
     pub(super) fn pending_output(&self) -> u64 {
-        let expected = answer_ratio(&self.evidence.points).map_or(0.0, |ratio| ratio * self.read() as f64);
-        (expected as u64).saturating_sub(self.written())
+        let expected = answer_ratio(&self.evidence.points).map_or(0.0, |ratio| ratio * self.read as f64);
+        (expected as u64).saturating_sub(self.written)
     }
 
     /// Growth of the server's memory since the start; `None` where it is not visible.
@@ -78,19 +70,14 @@ impl<'a> Signals<'a> {
         self.memory_in_last(self.settled_for())
     }
 
-    /// The same, over only the last seconds of the stall.
-    pub(super) fn memory_lately(&self) -> Option<Movement> {
-        self.memory_in_last(self.settled_for().min(WATCH - SETTLE))
-    }
-
-    /// The same, over the later half of the stall.
-    pub(super) fn memory_later_half(&self) -> Option<Movement> {
-        self.memory_in_last(self.settled_for() / 2.0)
+    /// The same, over the last seconds.
+    pub(super) fn memory_in_last(&self, seconds: f64) -> Option<Movement> {
+        Some(self.over_time(|point| point.sample.server_memory)?.since(self.t - seconds).movement())
     }
 
     /// Movement of disk writes during the stall.
     pub(super) fn disk_while_stalled(&self) -> Option<Movement> {
-        let since = self.t() - self.settled_for();
+        let since = self.t - self.settled_for();
         Some(self.over_time(|point| point.disk_written)?.since(since).movement())
     }
 
@@ -101,7 +88,7 @@ impl<'a> Signals<'a> {
 
     /// Processor cores that the server used during the stall.
     pub(super) fn busy_while_stalled(&self) -> Option<f64> {
-        let since = self.t() - self.settled_for();
+        let since = self.t - self.settled_for();
         let stall = self.evidence.points.iter().filter(|point| point.sample.t >= since);
         let used: Vec<_> = stall.filter_map(|point| Some((point.sample.t, point.cpu_seconds?))).collect();
         let (from, to) = (used.first()?, used.last()?);
@@ -134,13 +121,8 @@ impl<'a> Signals<'a> {
     }
 
     /// The stall without its start, in which the server still works on its last read.
-    fn settled_for(&self) -> f64 {
+    pub(super) fn settled_for(&self) -> f64 {
         (self.stalled - SETTLE).max(0.0)
-    }
-
-    fn memory_in_last(&self, seconds: f64) -> Option<Movement> {
-        let memory = self.over_time(|point| point.sample.server_memory)?;
-        Some(memory.since(self.t() - seconds).movement())
     }
 
     /// Memory or disk over time; `None` where it is not visible.

@@ -1,6 +1,6 @@
 //! Decides during an attack: how much to send, when the evidence suffices, and what the draining has to show.
 
-use echoctl_record::{DisconnectKind, Evidence, Point};
+use echoctl_record::{Disconnect, DisconnectKind, Evidence, Point};
 
 use super::cause::Cause;
 use super::limits::*;
@@ -10,17 +10,14 @@ use super::table::classify;
 /// Bytes of input that may be sent by now: the budget, or without limit where the budget did not suffice for a verdict.
 pub fn allowance(evidence: &Evidence) -> u64 {
     let signals = Signals::of(evidence);
-    if signals.read() >= evidence.budget && wants_more(&signals) { u64::MAX } else { evidence.budget }
+    if signals.read >= evidence.budget && wants_more(&signals) { u64::MAX } else { evidence.budget }
 }
 
 /// Whether the server closed the connection immediately, without having read anything.
 pub fn was_refused(evidence: &Evidence) -> bool {
-    let accepted_nothing =
-        evidence.points.iter().all(|point| point.server_read() == 0 && point.server_written() == 0);
-    accepted_nothing
-        && evidence
-            .disconnect
-            .is_some_and(|disconnect| disconnect.kind != DisconnectKind::Crashed && disconnect.t < 1.0)
+    let is_refusal = |end: Disconnect| end.kind != DisconnectKind::Crashed && end.t < 1.0;
+    let moved_nothing = |point: &Point| point.server_read() == 0 && point.server_written() == 0;
+    evidence.disconnect.is_some_and(is_refusal) && evidence.points.iter().all(moved_nothing)
 }
 
 /// Whether neither input nor output is moving now.
@@ -32,16 +29,16 @@ pub fn is_stalled(evidence: &Evidence) -> bool {
 pub fn is_enough(evidence: &Evidence) -> bool {
     match Signals::of(evidence) {
         s if s.is_empty() => false,
-        s if s.is_disconnected() || s.t() >= evidence.max_duration || s.exceeds_memory_cap() => true,
+        s if s.disconnect().is_some() || s.t >= evidence.max_duration || s.exceeds_memory_cap() => true,
         s if s.has_stalled() => s.is_at_rest() || !s.sees_memory(),
-        s => evidence.repeats && s.read() >= evidence.budget && !wants_more(&s),
+        s => evidence.repeats && s.read >= evidence.budget && !wants_more(&s),
     }
 }
 
 /// Whether a second attack after the draining would be more conclusive: garbage is collected by then, a queue is not.
 pub fn wants_second_pass(evidence: &Evidence) -> bool {
     let signals = Signals::of(evidence);
-    let has_time = signals.t() < evidence.max_duration;
+    let has_time = signals.t < evidence.max_duration;
     match classify(&signals) {
         Cause::Retained | Cause::RetainedUnsteadily => has_time && !has_sent_enough(&signals),
         Cause::RetainedAPart => has_time,
@@ -68,9 +65,9 @@ pub fn in_kernels(evidence: &Evidence) -> u64 {
 pub fn depends_on_drain(evidence: &Evidence) -> bool {
     let signals = Signals::of(evidence);
     evidence.repeats
-        && !signals.is_disconnected()
+        && signals.disconnect().is_none()
         && !signals.has_stalled()
-        && signals.written() > GREETING_BYTES
+        && signals.written > GREETING_BYTES
 }
 
 /// Memory at which the attack ends, given its last point. More is not needed for any verdict.
@@ -82,7 +79,7 @@ pub fn memory_cap(evidence: &Evidence, last: &Point) -> u64 {
 
 /// Whether a verdict needs more input than the budget.
 fn wants_more(signals: &Signals) -> bool {
-    let has_replies = signals.written() > GREETING_BYTES;
+    let has_replies = signals.written > GREETING_BYTES;
     if has_sent_enough(signals) {
         // Replies that are tiny beside the requests need many more of them to fill a kernel's queue.
         return has_replies && (!signals.output_is_full() || signals.pending_output() < MIN_PENDING);
@@ -97,5 +94,5 @@ fn wants_more(signals: &Signals) -> bool {
 
 /// Whether enough was sent that memory which still rises is not garbage.
 fn has_sent_enough(signals: &Signals) -> bool {
-    signals.read() >= signals.evidence.budget.saturating_mul(MAX_BUDGETS)
+    signals.read >= signals.evidence.budget.saturating_mul(MAX_BUDGETS)
 }

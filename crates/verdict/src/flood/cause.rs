@@ -2,7 +2,7 @@
 
 use echoctl_record::Verdict;
 
-use crate::{Advice, audit};
+use crate::{Advice, Judgement, audit};
 
 /// Why a flood's server has its verdict. What it says in words, with its figures, is in `reason.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,29 +34,21 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// The verdict that follows from it.
-    pub fn verdict(self) -> Verdict {
+    /// The verdict that follows from it, and what to try next where that is not certain.
+    pub(super) fn conclusion(self, by_audit: &Judgement<audit::Cause>) -> (Verdict, Option<Advice>) {
+        let doubt = |advice: Advice| (Verdict::Inconclusive, Some(advice));
         match self {
-            Cause::Audit(cause) => cause.verdict(),
-            Cause::StoppedReading | Cause::ReadAsFastAsReplies => Verdict::Bounded,
-            Cause::GrewWithInput => Verdict::Unbounded,
-            _ => Verdict::Inconclusive,
-        }
-    }
-
-    /// What to try next, where the verdict is not certain; `by_audit` is what an audit advises.
-    pub(super) fn advice(self, by_audit: Option<Advice>) -> Option<Advice> {
-        match self {
-            Cause::Audit(_) => by_audit,
-            Cause::StoppedReading | Cause::ReadAsFastAsReplies | Cause::GrewWithInput => None,
-            Cause::GrewWithOthers => Some(Advice::RunWithoutOthers),
+            Cause::Audit(_) => (by_audit.verdict, by_audit.advice),
+            Cause::StoppedReading | Cause::ReadAsFastAsReplies => (Verdict::Bounded, None),
+            Cause::GrewWithInput => (Verdict::Unbounded, None),
+            Cause::GrewWithOthers => doubt(Advice::RunWithoutOthers),
             Cause::BufferedThenStopped | Cause::StoppedBriefly | Cause::HeldBackUnproven => {
-                Some(Advice::WatchLonger { seconds: 30.0 })
+                doubt(Advice::WatchLonger { seconds: 30.0 })
             }
-            Cause::MemoryUnseen => Some(Advice::ShowMemoryOrAudit),
-            Cause::NotInMemory => Some(Advice::AuditInstead),
-            Cause::FitsTheKernels => Some(Advice::AddPressure),
-            Cause::BufferedSome => Some(Advice::SendMore),
+            Cause::MemoryUnseen => doubt(Advice::ShowMemoryOrAudit),
+            Cause::NotInMemory => doubt(Advice::AuditInstead),
+            Cause::FitsTheKernels => doubt(Advice::AddPressure),
+            Cause::BufferedSome => doubt(Advice::SendMore),
         }
     }
 }

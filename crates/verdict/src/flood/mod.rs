@@ -76,7 +76,8 @@ pub fn judge(mut evidence: Evidence, mut observed: Observed) -> Judgement<Cause>
         Reader::Starved => reason,
         Reader::Stopped => format!("once the reader had stopped, {reason}"),
     };
-    Judgement { verdict: cause.verdict(), cause, reason, advice: cause.advice(by_audit.advice) }
+    let (verdict, advice) = cause.conclusion(&by_audit);
+    Judgement { verdict, cause, reason, advice }
 }
 
 /// Removes from the counters what was consumed before the reader stopped: those bytes were never in a queue of this test.

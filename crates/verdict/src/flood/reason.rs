@@ -13,22 +13,19 @@ use super::stall::{PRESSURE_SECONDS, STALL_SECONDS};
 pub(super) fn reason(cause: Cause, signals: &Signals, by_audit: &str) -> String {
     let s = signals;
     let (read, growth) = (Bytes(s.read), Bytes(s.growth()));
-    let longest_wait = Seconds(s.observed.longest_wait);
+    let (longest_wait, last_wait) = (Seconds(s.observed.longest_wait), Seconds(s.stall.stalled_for));
+    let (memory, others) = (memory(s), others(s));
     match cause {
         Cause::Audit(_) => by_audit.to_owned(),
         Cause::StoppedReading => format!(
-            "the server stopped reading after {read} of input and held the producer back for {longest_wait}{}",
-            memory(s)
+            "the server stopped reading after {read} of input and held the producer back for {longest_wait}{memory}"
         ),
         Cause::ReadAsFastAsReplies => {
-            let span = match s.stall.pressed_for >= MOST_OF_RUN * s.duration {
-                true => "run".to_owned(),
-                false => format!("last {}", Seconds(s.stall.pressed_for)),
-            };
+            let is_most = s.stall.pressed_for >= MOST_OF_RUN * s.duration;
+            let span = if is_most { "run".into() } else { format!("last {}", Seconds(s.stall.pressed_for)) };
             format!(
                 "the server read only as fast as its replies were read: input waited for most of the {span}, and the producer \
-                 was held back for at most {longest_wait} at a time{}",
-                memory(s)
+                 was held back for at most {longest_wait} at a time{memory}"
             )
         }
         Cause::GrewWithInput => {
@@ -37,27 +34,24 @@ pub(super) fn reason(cause: Cause, signals: &Signals, by_audit: &str) -> String 
                 false => " without a pause".to_owned(),
             };
             let share = match s.has_other_senders() {
-                true => format!(", while {}", others(s)),
+                true => format!(", while {others}"),
                 false => format!(": {}", retained(s.growth() as f64 / s.read.max(1) as f64)),
             };
             format!("the server read {read}{pace}, and its memory grew by {growth}{share}")
         }
         Cause::GrewWithOthers => format!(
-            "the server's memory grew by {growth}, but it read only {read} from this flood, while {}",
-            others(s)
+            "the server's memory grew by {growth}, but it read only {read} from this flood, while {others}"
         ),
         Cause::BufferedThenStopped => {
-            let grown = s.observed.growth.map(|growth| format!(" (memory grew by {})", Bytes(growth)));
+            let grown = if s.sees_memory() { format!(" (memory grew by {growth})") } else { String::new() };
             format!(
-                "the server buffered {read} of input{}, and then held the producer back for {}: a high limit, or a pause",
-                grown.unwrap_or_default(),
-                Seconds(s.stall.stalled_for)
+                "the server buffered {read} of input{grown}, and then held the producer back for {last_wait}: a high limit, or a \
+                 pause"
             )
         }
         Cause::StoppedBriefly => {
             // The longest wait is the figure that everything else shows, if it is the one at the end.
-            let is_last = s.observed.longest_wait < STALL_SECONDS;
-            let wait = if is_last { longest_wait } else { Seconds(s.stall.stalled_for) };
+            let wait = if s.observed.longest_wait < STALL_SECONDS { longest_wait } else { last_wait };
             format!(
                 "the server stopped reading after {read} of input and held the producer back, but for only {wait}; it takes \
                  {STALL_SECONDS:.0} s to tell a limit from a pause"

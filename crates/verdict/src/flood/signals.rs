@@ -20,7 +20,7 @@ pub(super) struct Signals {
     /// Sent and not read back at the end.
     pub(super) in_flight: u64,
     /// The most that the kernel queues hold.
-    kernel_buffering: u64,
+    pub(super) kernel_buffering: u64,
 }
 
 impl Signals {
@@ -55,11 +55,6 @@ impl Signals {
         self.stall.stalled_for >= STALL_SECONDS
     }
 
-    /// Whether it read nothing at the end, for less than that.
-    pub(super) fn has_stalled_briefly(&self) -> bool {
-        self.stall.stalled_for >= HELD_BACK_SECONDS
-    }
-
     /// Whether it buffered enough input that a short pause proves nothing: garbage collectors pause, too.
     pub(super) fn has_buffered_much(&self) -> bool {
         self.read >= MUCH && self.observed.growth.is_some_and(|growth| growth >= self.read / 5 * 2)
@@ -80,11 +75,6 @@ impl Signals {
     /// Whether more is unwritten than the kernels hold, and its memory does not have it.
     pub(super) fn is_not_in_memory(&self) -> bool {
         self.unwritten > self.kernel_buffering && self.growth() < self.unwritten / 2
-    }
-
-    /// Whether the kernels' queues can hold everything that was pending at the end.
-    pub(super) fn fits_the_kernels(&self) -> bool {
-        self.in_flight <= self.kernel_buffering
     }
 }
 

@@ -4,7 +4,7 @@ use echoctl_record::Verdict;
 
 use super::cause::Cause;
 use super::signals::Signals;
-use crate::{Judgement, audit};
+use crate::{HELD_BACK_SECONDS, Judgement, audit};
 
 /// Why the server of a flood with these signals has its verdict, given that of an audit.
 pub(super) fn classify(by_audit: &Judgement<audit::Cause>, s: &Signals) -> Cause {
@@ -26,12 +26,12 @@ fn uncertain(by_audit: &Judgement<audit::Cause>, signals: &Signals) -> Cause {
         s if s.has_stalled() => Cause::StoppedReading,
         s if s.stall.is_backpressure() => Cause::ReadAsFastAsReplies,
         s if s.is_growth_of_others() => Cause::GrewWithOthers,
-        s if s.has_stalled_briefly() => Cause::StoppedBriefly,
+        s if s.stall.stalled_for >= HELD_BACK_SECONDS => Cause::StoppedBriefly,
         s if !s.sees_memory() => Cause::MemoryUnseen,
         s if s.is_not_in_memory() => Cause::NotInMemory,
         s if s.was_held_back() => Cause::HeldBackUnproven,
         _ if by_audit.verdict == Verdict::Slow => Cause::Audit(by_audit.cause),
-        s if s.fits_the_kernels() => Cause::FitsTheKernels,
+        s if s.in_flight <= s.kernel_buffering => Cause::FitsTheKernels,
         _ => Cause::BufferedSome,
     }
 }

@@ -11,8 +11,8 @@ fn nothing_recorded_has_no_signals() {
     let evidence = Evidence { points: Vec::new(), ..attack(1.0, stalled) };
     let signals = Signals::of(&evidence);
 
-    assert!(signals.is_empty() && !signals.is_disconnected());
-    assert_eq!((signals.t(), signals.stalled, signals.read()), (0.0, 0.0, 0));
+    assert!(signals.is_empty() && signals.disconnect().is_none());
+    assert_eq!((signals.t, signals.stalled, signals.read), (0.0, 0.0, 0));
     assert_eq!((signals.growth(), signals.peak(), signals.retained()), (None, None, None));
 }
 
