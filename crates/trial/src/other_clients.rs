@@ -37,24 +37,24 @@ impl OtherClients {
     /// Counts again, at most once per [`INTERVAL`].
     pub(crate) fn update(&mut self, now: Instant) {
         if now >= self.next {
-            self.update_now(now);
+            self.next = now + INTERVAL;
+            self.update_now();
         }
     }
 
-    /// Counts again.
-    pub(crate) fn update_now(&mut self, now: Instant) {
-        self.next = now + INTERVAL;
+    /// Counts a last time, and returns the most that was counted.
+    pub(crate) fn finish(mut self) -> OtherInput {
+        self.update_now();
+        self.most
+    }
+
+    fn update_now(&mut self) {
         if let Some(count) = self.count() {
             let count = OtherInput { received: count.received.saturating_sub(self.before), ..count };
             if count.received >= self.most.received {
                 self.most = count;
             }
         }
-    }
-
-    /// The most that was counted.
-    pub(crate) fn most(&self) -> OtherInput {
-        self.most
     }
 
     fn count(&mut self) -> Option<OtherInput> {

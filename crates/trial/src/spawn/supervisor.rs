@@ -5,13 +5,14 @@
 //! purpose and stops them instead.
 
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read};
+use std::io::{self, BufRead, BufReader, PipeReader, Read};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{ProcessTree, start_thread};
 
+use super::output::Output;
 use super::supervise::{Ending, GRACE, KILLING, Report};
 use super::sys;
 
@@ -22,6 +23,8 @@ pub(super) struct Supervisor {
     /// Open as long as the target is to run.
     control: Option<ChildStdin>,
     reports: Receiver<Report>,
+    /// The last output of the command.
+    pub(super) output: Output,
     /// The pid of the command, which may have exited.
     pub(super) command: u32,
     ended: Option<Ending>,
@@ -38,7 +41,7 @@ pub(super) struct Supervisor {
 
 impl Supervisor {
     /// Starts `program` (with its first arguments), which must call [`supervise`](super::supervise()) with `command`. `environment`
-    /// is added for the command, whose output goes to `output`. With `owns_orphans` this process has no other children.
+    /// is added for the command. With `owns_orphans` this process has no other children.
     ///
     /// # Errors
     /// The system's error for the supervisor or for the command.
@@ -46,7 +49,6 @@ impl Supervisor {
         program: &[OsString],
         command: &[OsString],
         environment: (&str, &str),
-        output: PipeWriter,
         owns_orphans: bool,
     ) -> io::Result<Supervisor> {
         let (path, arguments) = program.split_first().ok_or(io::ErrorKind::InvalidInput)?;
@@ -54,6 +56,8 @@ impl Supervisor {
         let tree = ProcessTree::new([]).map_err(io::Error::other)?;
         let (stdout, its_stdout) = io::pipe()?;
         let reports = follow(stdout).map_err(io::Error::other)?;
+        let (printed, its_output) = io::pipe()?;
+        let output = Output::follow(printed).map_err(io::Error::other)?;
         sys::adopt_orphans();
         let mut process = Command::new(path)
             .args(arguments)
@@ -61,7 +65,7 @@ impl Supervisor {
             .env(environment.0, environment.1)
             .stdin(Stdio::piped())
             .stdout(its_stdout)
-            .stderr(output)
+            .stderr(its_output)
             .spawn()
             .map_err(|error| io::Error::other(format!("cannot start its supervisor: {error}")))?;
         // Only now, because the command has to inherit the limit of this process.
@@ -72,6 +76,7 @@ impl Supervisor {
             process,
             control,
             reports,
+            output,
             command: 0,
             ended: None,
             is_over: false,

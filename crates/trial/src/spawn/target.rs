@@ -7,7 +7,6 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -15,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use echoctl_observe::{Process, ProcessTree};
 
-use super::output::Output;
 use super::port::free_addr;
 use super::supervisor::Supervisor;
 use super::{Descendants, ForeignListener, Listeners, Owner, SpawnError};
@@ -41,7 +39,6 @@ pub struct Launch {
 pub struct Target {
     command: String,
     addr: SocketAddr,
-    output: Output,
     descendants: Descendants,
     supervisor: Supervisor,
 }
@@ -81,15 +78,14 @@ impl Target {
 
     /// Its last output.
     pub fn output(&self) -> String {
-        self.output.tail()
+        self.supervisor.output.tail()
     }
 
     /// The pids of the roots of its process tree: the command, and those of its processes that listen.
     pub fn roots(&self) -> Vec<u32> {
-        let mut roots = BTreeSet::new();
-        roots.extend(Some(self.supervisor.command).filter(|pid| Process::open(*pid).is_ok()));
+        let command = Some(self.supervisor.command).filter(|pid| Process::open(*pid).is_ok());
         let owners = Listeners::open().and_then(|mut all| all.owners(self.addr, self.descendants));
-        roots.extend(owners.into_iter().flatten());
+        let roots: BTreeSet<u32> = owners.into_iter().flatten().chain(command).collect();
         roots.into_iter().collect()
     }
 
@@ -115,17 +111,11 @@ impl Target {
             })
             .collect();
         let line = line(&words);
-        let started = io::pipe().and_then(|(reader, writer)| {
-            let output = Output::follow(reader).map_err(io::Error::other)?;
-            let environment = ("PORT", port.as_str());
-            let supervisor =
-                Supervisor::start(&launch.supervisor, &words, environment, writer, launch.owns_orphans)?;
-            Ok((supervisor, output))
-        });
-        let (supervisor, output) =
-            started.map_err(|source| SpawnError::Start { command: line.clone(), source })?;
+        let environment = ("PORT", port.as_str());
+        let supervisor = Supervisor::start(&launch.supervisor, &words, environment, launch.owns_orphans)
+            .map_err(|source| SpawnError::Start { command: line.clone(), source })?;
         let descendants = Descendants::of(supervisor.pid());
-        Ok(Target { command: line, addr, output, descendants, supervisor })
+        Ok(Target { command: line, addr, descendants, supervisor })
     }
 
     fn await_listener(
@@ -209,7 +199,7 @@ impl Target {
     }
 
     fn printed(&self) -> String {
-        match self.output.tail_at_end(LAST_OUTPUT) {
+        match self.supervisor.output.tail_at_end(LAST_OUTPUT) {
             tail if tail.is_empty() => "; it printed nothing".to_owned(),
             tail => format!("; its last output:\n{tail}"),
         }

@@ -111,9 +111,6 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
             self.client.sleep(schedule.wait(self.client.now()));
         }
         self.await_exit_of_server();
-        if let Some(others) = &mut self.others {
-            others.update_now(self.client.now());
-        }
         let last = self.take(Due::Regular);
         if shown.is_continue() {
             let _ = each(&last);
@@ -158,7 +155,7 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
             is_over_memory: self.is_over_memory,
             server_exited: self.exited.and_then(|exit| exit.of_server(has_closed)),
             is_closed_by_server: self.is_closed_by_server,
-            others: self.others.map(|others| others.most()).unwrap_or_default(),
+            others: self.others.map(OtherClients::finish).unwrap_or_default(),
         })
     }
 
