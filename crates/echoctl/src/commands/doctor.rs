@@ -6,8 +6,7 @@ use echoctl_observe::{
     Cgroup, KernelBuffering, QueueLimits, SelfTest, SocketDiag, SysctlRange, TcpMemory, available_memory,
     machine, sees_other_users,
 };
-use echoctl_record::count;
-use echoctl_record::{Bytes, Machine, Rate, SCHEMA_VERSION, Seconds};
+use echoctl_record::{Bytes, Machine, Rate, SCHEMA_VERSION, Seconds, count};
 use serde::Serialize;
 use serde_json::Value;
 

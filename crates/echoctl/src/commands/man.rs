@@ -11,8 +11,7 @@ use clap::{Arg, Command, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use crate::cli::called;
-use crate::cli::{Cli, ENVIRONMENT, EXIT_CODES};
+use crate::cli::{Cli, ENVIRONMENT, EXIT_CODES, called};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Data;
 use crate::output::file::OutputFile;
@@ -126,8 +125,8 @@ fn synopsis(command: &Command) -> String {
             None => format!("[{arg}]"),
         },
     };
-    let shown = || command.get_arguments().filter(|arg| !arg.is_hide_set());
-    let (positional, options): (Vec<&Arg>, Vec<&Arg>) = shown().partition(|arg| arg.is_positional());
+    let shown = command.get_arguments().filter(|arg| !arg.is_hide_set());
+    let (positional, options): (Vec<&Arg>, Vec<&Arg>) = shown.partition(|arg| arg.is_positional());
     let name = command.get_bin_name().unwrap_or_else(|| command.get_name()).to_owned();
     let words = options.into_iter().chain(positional).map(word);
     let subcommand = command.has_subcommands().then(|| "<COMMAND>".to_owned());

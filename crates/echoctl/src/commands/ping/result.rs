@@ -4,8 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use echoctl_client::{PingConfig, PingOutcome};
-use echoctl_record::SCHEMA_VERSION;
-use echoctl_record::count;
+use echoctl_record::{SCHEMA_VERSION, count};
 use serde::Serialize;
 
 use crate::output::present;
