@@ -7,6 +7,7 @@
 //! - [`flood`]: judges what our own client observed, where it did not read or read slowly.
 //! - [`demo`]: judges one side of the demo, whose client stops at a known time.
 //! - [`trend`]: finds the direction of a series of measurements in spite of outliers.
+//! - [`unwritten`]: decides whether the server's memory can hold what it has not written back.
 
 #![forbid(unsafe_code)]
 
@@ -16,6 +17,7 @@ pub mod demo;
 pub mod flood;
 mod judgement;
 pub mod trend;
+pub mod unwritten;
 
 pub use advice::Advice;
 pub use judgement::Judgement;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use echoctl_client::{Config, Rate, Reading};
 use echoctl_observe::{Due, Occupancy, PathState};
-use echoctl_record::{Bytes, Queue, Queues, Seconds};
-use echoctl_report::path::{Context, Fill, Kernels, PathView, does_not_hold};
+use echoctl_record::{Bytes, Queue, Queues, Sample, Seconds};
+use echoctl_report::path::{Context, Fill, Kernels, PathView, Unwritten};
 use echoctl_trial::Moment;
 use echoctl_verdict::HELD_BACK_SECONDS;
+use echoctl_verdict::unwritten::does_not_hold;
 
 use super::args::Args;
 use crate::output::{is_live, offer_json, offer_note, terminal_size};
@@ -100,6 +101,7 @@ impl Live {
             is_blocked: moment.client.held_back.is_some(),
             held_back: shown_wait(moment.client.held_back),
             base_memory: moment.peaks.base_memory,
+            unwritten: unwritten(&sample, moment.peaks.growth_at(&sample)),
             available: echoctl_observe::available_memory(),
             has_sent_all: moment.client.sending == 0,
             is_last: is_over,
@@ -120,6 +122,7 @@ impl Live {
         if moment.is_alive {
             // The same instant as in the table below it.
             self.view.add(moment.observation.sample);
+            context.unwritten = unwritten(&moment.observation.sample, moment.peaks.growth());
         }
         context.is_last = true;
         if context.is_blocked && !context.is_slow_reader {
@@ -138,7 +141,10 @@ fn line(moment: &Moment) -> String {
     let shown = |bytes: Option<u64>| bytes.map_or("?".to_owned(), |bytes| Bytes(bytes).to_string());
     let held_back = shown_wait(moment.client.held_back);
     let growth = moment.peaks.growth_at(now);
-    let inside = if does_not_hold(now, growth) { "unwritten" } else { "in server" };
+    let inside = match unwritten(now, growth) {
+        Unwritten::Inside => "in server",
+        Unwritten::Missing => "unwritten",
+    };
     let text = format!(
         "{:3.0} s  sent {:<7} read {:<7} {inside} {:<7} mem +{:<7} {}",
         now.t,
@@ -149,6 +155,11 @@ fn line(moment: &Moment) -> String {
         held_back.map(|seconds| format!("held back {}", Seconds(seconds))).unwrap_or_default(),
     );
     text.trim_end().to_owned()
+}
+
+/// Where the unwritten bytes are, of a server whose memory grew by `growth`.
+pub(super) fn unwritten(sample: &Sample, growth: Option<u64>) -> Unwritten {
+    if does_not_hold(sample, growth) { Unwritten::Missing } else { Unwritten::Inside }
 }
 
 fn kernels(path: &PathState) -> Kernels {

@@ -10,6 +10,7 @@ use echoctl_trial::TrialOutcome;
 use echoctl_verdict::Judgement;
 use echoctl_verdict::flood::{Cause, judge};
 
+use super::progress::unwritten;
 use super::sentences;
 use crate::cli::called;
 use crate::cli::help::renamed;
@@ -86,7 +87,7 @@ impl<'a> FloodResult<'a> {
                 "\nWhere the bytes were after {}, with the most pending (sent, not read back):\n",
                 Seconds(peaks.pending.t)
             ))?;
-            print(path::table(&peaks.pending, peaks.growth()))?;
+            print(path::table(&peaks.pending, unwritten(&peaks.pending, peaks.growth())))?;
         }
         let tested = self.judgement.as_ref().and_then(|_| sentences::kernel_queues(outcome));
         let verdict = self.judgement.as_ref().map(sentences::verdict);

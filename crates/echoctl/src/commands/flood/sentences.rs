@@ -2,9 +2,9 @@
 
 use echoctl_client::{Config, Ending, Reading};
 use echoctl_record::{Bytes, Queues, Rate, Seconds, Summary, count};
-use echoctl_report::path;
 use echoctl_trial::TrialOutcome;
 use echoctl_verdict::flood::Cause;
+use echoctl_verdict::unwritten::exceeds_memory;
 use echoctl_verdict::{HELD_BACK_SECONDS, Judgement};
 
 /// How many bytes came back, and whether they were right.
@@ -77,7 +77,7 @@ pub(super) fn held_back(outcome: &TrialOutcome) -> Option<String> {
 /// Explains a table whose unwritten bytes are not in the server's memory.
 pub(super) fn missing_from_memory(summary: &Summary) -> Option<String> {
     let (unwritten, growth) = (summary.inside_server?, summary.server_memory_growth?);
-    path::exceeds_memory(unwritten, growth).then(|| {
+    exceeds_memory(unwritten, growth).then(|| {
         format!(
             "The server read {} more than it wrote back, but its memory grew by only {}. It drops replies, does not echo, \
              or reuses memory that it had before.",

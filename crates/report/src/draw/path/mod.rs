@@ -49,6 +49,8 @@ pub struct Context {
     pub base_memory: Option<u64>,
     /// The most memory that the server had: in the last frame, whose figures are those of the result.
     pub most_memory: Option<u64>,
+    /// Where the bytes are that the server has read and not written back.
+    pub unwritten: Unwritten,
     /// What a user can do where the server's memory is not visible.
     pub memory_hint: &'static str,
     /// Memory available on this machine, in bytes.
@@ -61,6 +63,16 @@ pub struct Context {
     pub has_sent_all: bool,
     /// Whether this is the last frame, which stays.
     pub is_last: bool,
+}
+
+/// Where the bytes are that a server has read and not written back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unwritten {
+    /// In its memory, or not known to be elsewhere.
+    #[default]
+    Inside,
+    /// Not in its memory, which has grown by too little.
+    Missing,
 }
 
 impl PathView {
@@ -127,8 +139,7 @@ impl PathView {
         context: &Context,
         layout: &Layout,
     ) -> String {
-        let memory = context.most_memory.or(now.server_memory);
-        let name = name(queue, now, growth(memory, context.base_memory));
+        let name = name(queue, context.unwritten);
         let Some(bytes) = Queues::of(now)[queue] else {
             return layout.queue(name, None, "", "", "");
         };
@@ -165,7 +176,10 @@ impl PathView {
         let rising = self.recent.slope(|sample| sample.server_memory).filter(|&slope| slope > RISING);
         let Some((slope, available)) = rising.zip(context.available) else { return String::new() };
         let full_in = until(available as f64 / slope);
-        let grown = growth(now.server_memory, context.base_memory).unwrap_or(0);
+        let grown = now
+            .server_memory
+            .zip(context.base_memory)
+            .map_or(0, |(memory, base)| memory.saturating_sub(base));
         match context.growth_limit {
             Some(limit) if limit.saturating_sub(grown) < available => {
                 let stops_in = until(limit.saturating_sub(grown) as f64 / slope);
@@ -188,7 +202,7 @@ impl PathView {
             "Backpressure: the server reads only as fast as the client does, so the producer has to wait."
         } else if context.held_back.is_some() {
             "Backpressure: the server stopped reading, so the producer has to wait."
-        } else if inside > RISING && does_not_hold(now, growth(now.server_memory, context.base_memory)) {
+        } else if inside > RISING && context.unwritten == Unwritten::Missing {
             "The server keeps reading, but its memory does not hold the bytes: it drops them, or it does not echo."
         } else if inside > RISING && memory > RISING {
             "No backpressure: the server keeps reading and buffers in memory what the client does not read."
@@ -218,36 +232,20 @@ impl PathView {
 
 /// The label of a queue. Only an echo server that buffers pending replies has a queue inside. Where its memory shows that it does
 /// not, the difference of the two counters gets a name of its own.
-fn name(queue: Queue, now: &Sample, growth: Option<u64>) -> &'static str {
-    match queue {
-        Queue::Inside if does_not_hold(now, growth) => "READ, NOT WRITTEN",
-        Queue::Inside => "INSIDE THE SERVER",
-        kernel => kernel.label(),
+fn name(queue: Queue, unwritten: Unwritten) -> &'static str {
+    match (queue, unwritten) {
+        (Queue::Inside, Unwritten::Missing) => "READ, NOT WRITTEN",
+        (Queue::Inside, Unwritten::Inside) => "INSIDE THE SERVER",
+        (kernel, _) => kernel.label(),
     }
 }
 
-/// Growth of the server's memory, if it is visible.
-fn growth(memory: Option<u64>, base: Option<u64>) -> Option<u64> {
-    memory.zip(base).map(|(memory, base)| memory.saturating_sub(base))
-}
-
-/// Whether the server's memory, which grew by `growth` bytes, does not hold what it has read and not written back.
-pub fn does_not_hold(now: &Sample, growth: Option<u64>) -> bool {
-    let unwritten = Queues::of(now)[Queue::Inside];
-    unwritten.zip(growth).is_some_and(|(unwritten, growth)| exceeds_memory(unwritten, growth))
-}
-
-/// Whether these unwritten bytes cannot be in memory that grew by `growth` bytes.
-pub fn exceeds_memory(unwritten: u64, growth: u64) -> bool {
-    unwritten > HEAP_SLACK && growth < unwritten / 2
-}
-
-/// Table of one sample: where its bytes were, in a server whose memory grew by `growth` bytes. The rows add up.
-pub fn table(sample: &Sample, growth: Option<u64>) -> String {
+/// Table of one sample: where its bytes were. The rows add up.
+pub fn table(sample: &Sample, unwritten: Unwritten) -> String {
     let mut text = format!("  {:<26}{:>10}\n", SENT, Bytes(sample.produced).to_string());
     for queue in Queue::ALL {
         let bytes = shown(Queues::of(sample)[queue].map(Bytes));
-        let _ = writeln!(text, "    {:<24}{bytes:>10}", name(queue, sample, growth));
+        let _ = writeln!(text, "    {:<24}{bytes:>10}", name(queue, unwritten));
     }
     let _ = write!(text, "  {:<26}{:>10}", READ, Bytes(sample.consumed).to_string());
     text
@@ -272,9 +270,6 @@ fn until(seconds: f64) -> String {
 /// Labels of the two ends, as in the reports.
 const SENT: &str = "written by the client";
 const READ: &str = "read by the client";
-
-/// Bytes of unwritten input below which memory proves nothing: a heap has as much to spare.
-const HEAP_SLACK: u64 = 8 << 20;
 
 /// Bytes per second above which a queue counts as growing.
 const RISING: f64 = 256.0 * 1024.0;

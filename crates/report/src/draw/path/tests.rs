@@ -115,13 +115,13 @@ fn bytes_missing_from_memory_are_not_called_inside() {
     view.add(before);
     view.add(now);
 
-    let text = view.text(&Context { base_memory: before.server_memory, ..Context::default() }, (80, 24));
+    let text = view.text(&Context { unwritten: Unwritten::Missing, ..Context::default() }, (80, 24));
 
     assert!(text.contains("READ, NOT WRITTEN       200 MiB") && !text.contains("INSIDE"), "{text}");
     assert!(text.contains("memory does not hold the"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 79), "{text}");
-    assert!(table(&now, Some(1 << 20)).contains("READ, NOT WRITTEN "));
-    assert!(table(&sample(2.0, 200 << 20), Some(200 << 20)).contains("INSIDE THE SERVER "));
+    assert!(table(&now, Unwritten::Missing).contains("READ, NOT WRITTEN "));
+    assert!(table(&now, Unwritten::Inside).contains("INSIDE THE SERVER "));
 }
 
 #[test]
