@@ -4,8 +4,10 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// A number of bytes, printed as `64 KiB`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Bytes(pub u64);
 
 /// Bytes per second, printed as `64 MiB/s`.
@@ -13,7 +15,7 @@ pub struct Bytes(pub u64);
 pub struct Rate(pub f64);
 
 /// Seconds, printed as `250 ms` or `4.2 s`.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize)]
 pub struct Seconds(pub f64);
 
 /// A number with its noun: "1 read", "4 reads".

@@ -46,10 +46,10 @@ impl Finding {
         }
     }
 
-    /// Sets the choice that the values support.
+    /// Sets the choice that the values support, if they support one.
     #[must_use]
-    pub fn measured(mut self, letter: char) -> Finding {
-        self.measured = Some(letter);
+    pub fn measured(mut self, letter: impl Into<Option<char>>) -> Finding {
+        self.measured = letter.into();
         self
     }
 

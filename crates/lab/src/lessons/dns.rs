@@ -94,7 +94,7 @@ fn finding(e: &Evidence, is_truncated: [bool; 3], message: &[u8]) -> Finding {
     let first = &message[..message.len().min(8)];
     let bytes = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
     let length = (e.tcp_prefix as u16).to_be_bytes();
-    let finding = Finding::new(e)
+    Finding::new(e)
         .table(
             Table::new("", ["the reply", "bytes", ""])
                 .row(["4000-byte text over UDP, no EDNS size", &e.truncated_at.to_string(), how(truncated)])
@@ -174,11 +174,8 @@ fn finding(e: &Evidence, is_truncated: [bool; 3], message: &[u8]) -> Finding {
             "a round trip with two writes takes more than 5 times as long as with one",
             e.two_writes_seconds > 5.0 * e.one_write_seconds,
             format!("two writes {}, one write {}", Seconds(e.two_writes_seconds), Seconds(e.one_write_seconds)),
-        );
-    match truncated {
-        true => finding.measured('c'),
-        false => finding,
-    }
+        )
+        .measured(truncated.then_some('c'))
 }
 
 fn how(is_truncated: bool) -> &'static str {

@@ -44,17 +44,17 @@ pub(super) const LESSON: Lesson = Lesson {
 #[derive(Serialize)]
 struct Evidence {
     /// Written completely, then read, through an echo server.
-    small_bytes: u64,
+    small_bytes: Bytes,
     small_done: bool,
-    large_bytes: u64,
+    large_bytes: Bytes,
     large_done: bool,
     /// Bytes of the large file written when the client hung.
-    large_written: u64,
+    large_written: Bytes,
     /// Bytes of the large file that came back when the client read while writing.
-    large_read_meanwhile: u64,
+    large_read_meanwhile: Bytes,
     /// Both ends write and read at the same time: bytes in each direction when the faster one was done.
-    both_out: u64,
-    both_in: u64,
+    both_out: Bytes,
+    both_in: Bytes,
     both_seconds: f64,
 }
 
@@ -65,14 +65,14 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let large_read_meanwhile = read_while_writing(LARGE)?;
     let (both_out, both_in, both_seconds) = both_ways()?;
     Ok(finding(&Evidence {
-        small_bytes: SMALL,
+        small_bytes: Bytes(SMALL),
         small_done: small_written == SMALL,
-        large_bytes: LARGE,
+        large_bytes: Bytes(LARGE),
         large_done: large_written == LARGE,
-        large_written,
-        large_read_meanwhile,
-        both_out,
-        both_in,
+        large_written: Bytes(large_written),
+        large_read_meanwhile: Bytes(large_read_meanwhile),
+        both_out: Bytes(both_out),
+        both_in: Bytes(both_in),
         both_seconds,
     }))
 }
@@ -181,27 +181,22 @@ fn read_exactly(connection: &mut TcpStream, total: u64) -> Result<u64, LessonErr
 
 fn finding(e: &Evidence) -> Finding {
     let done = |done| if done { "finished" } else { "hung" };
-    let finding = Finding::new(e)
+    let row = |what: &str, bytes: Bytes, written: Bytes, is_done| {
+        [what.to_owned(), bytes.to_string(), written.to_string(), done(is_done).to_owned()]
+    };
+    let rate = |moved: Bytes| Rate(moved.0 as f64 / e.both_seconds).to_string();
+    let all_came_back = e.large_read_meanwhile == e.large_bytes;
+    Finding::new(e)
         .table(
             Table::new("", ["through an echo server", "bytes", "written", "result"])
-                .row(["write all, then read", &Bytes(e.small_bytes).to_string(), &Bytes(e.small_bytes).to_string(), done(e.small_done)])
-                .row([
-                    "write all, then read",
-                    &Bytes(e.large_bytes).to_string(),
-                    &Bytes(e.large_written).to_string(),
-                    done(e.large_done),
-                ])
-                .row([
-                    "read while writing",
-                    &Bytes(e.large_bytes).to_string(),
-                    &Bytes(e.large_bytes).to_string(),
-                    done(e.large_read_meanwhile == e.large_bytes),
-                ]),
+                .row(row("write all, then read", e.small_bytes, e.small_bytes, e.small_done))
+                .row(row("write all, then read", e.large_bytes, e.large_written, e.large_done))
+                .row(row("read while writing", e.large_bytes, e.large_bytes, all_came_back)),
         )
         .table(
             Table::new("", ["both ends at the same time", "bytes", "rate"])
-                .row(["out", &Bytes(e.both_out).to_string(), &Rate(e.both_out as f64 / e.both_seconds).to_string()])
-                .row(["in", &Bytes(e.both_in).to_string(), &Rate(e.both_in as f64 / e.both_seconds).to_string()]),
+                .row(["out", &e.both_out.to_string(), &rate(e.both_out)])
+                .row(["in", &e.both_in.to_string(), &rate(e.both_in)]),
         )
         .explain("In short: read while you write, or a large transfer deadlocks.")
         .explain(format!(
@@ -209,9 +204,7 @@ fn finding(e: &Evidence) -> Finding {
              the client's receive queue and the server's send queue. Now the server's write blocks, and the server stops \
              reading. Then the server's receive queue and the client's send queue fill, and the client's write blocks, too. \
              This is a deadlock: the client waits for the server to read, and the server waits for the client to read.",
-            Bytes(e.small_bytes),
-            Bytes(e.large_bytes),
-            Bytes(e.large_written),
+            e.small_bytes, e.large_bytes, e.large_written,
         ))
         .explain(
             "The client is wrong: it does not read while it writes. The server is right: it must not accept more data while \
@@ -220,15 +213,15 @@ fn finding(e: &Evidence) -> Finding {
         .explain(format!(
             "The {} that fit are the capacity of the kernels' four queues. That is why the client \"works\" in a test with \
              1 MiB, and hangs with a large file or on a machine with smaller buffers.",
-            Bytes(e.large_written),
+            e.large_written,
         ))
         .explain(format!(
             "The fix is on the client's side. A connection is two channels, so use both at the same time. When the \
              client read while it wrote, all {} came back. Then both ends wrote and read at the same time: when one direction \
              had moved all {}, the other had moved {}.",
-            Bytes(e.large_read_meanwhile),
-            Bytes(e.both_out.max(e.both_in)),
-            Bytes(e.both_out.min(e.both_in)),
+            e.large_read_meanwhile,
+            e.both_out.max(e.both_in),
+            e.both_out.min(e.both_in),
         ))
         .explain(
             "It is tempting to fix it in the server: keep reading, and buffer the replies until the client reads them. That \
@@ -237,27 +230,24 @@ fn finding(e: &Evidence) -> Finding {
         .claim(
             "writing everything before reading works for a small file",
             e.small_done,
-            format!("{} {}", Bytes(e.small_bytes), done(e.small_done)),
+            format!("{} {}", e.small_bytes, done(e.small_done)),
         )
         .claim(
             "writing everything before reading hangs for a large file",
             !e.large_done && e.large_written < e.large_bytes,
-            format!("{} of {} written", Bytes(e.large_written), Bytes(e.large_bytes)),
+            format!("{} of {} written", e.large_written, e.large_bytes),
         )
         .claim(
             "everything comes back when the client reads while it writes",
-            e.large_read_meanwhile == e.large_bytes,
-            format!("{} came back", Bytes(e.large_read_meanwhile)),
+            all_came_back,
+            format!("{} came back", e.large_read_meanwhile),
         )
         .claim(
             "both directions carry data at the same time",
-            e.both_out > 0 && e.both_in > 0,
-            format!("{} out, {} in", Bytes(e.both_out), Bytes(e.both_in)),
-        );
-    match e.large_done {
-        true => finding.measured('a'),
-        false => finding.measured('b'),
-    }
+            e.both_out.min(e.both_in) > Bytes(0),
+            format!("{} out, {} in", e.both_out, e.both_in),
+        )
+        .measured(if e.large_done { 'a' } else { 'b' })
 }
 
 /// Bytes that fit into the queues between client and server.

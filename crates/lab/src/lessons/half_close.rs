@@ -160,7 +160,7 @@ fn state_other_than(socket: &TcpStream, left: TcpState) -> Result<Option<TcpStat
 }
 
 fn finding(e: &Evidence) -> Finding {
-    let finding = Finding::new(e)
+    Finding::new(e)
         .table(
             Table::new("", ["state", "meaning"])
                 .row(["FIN-WAIT-1", "FIN sent or queued, not acknowledged yet"])
@@ -235,11 +235,8 @@ fn finding(e: &Evidence) -> Finding {
                 Bytes(e.reset_arrived as u64),
                 Bytes(e.reset_written as u64),
             ),
-        );
-    match e.bytes_after_fin {
-        0 => finding,
-        _ => finding.measured('c'),
-    }
+        )
+        .measured((e.bytes_after_fin > 0).then_some('c'))
 }
 
 /// Bytes written by the server after the client's FIN.

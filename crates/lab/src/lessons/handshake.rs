@@ -48,7 +48,7 @@ pub(super) const LESSON: Lesson = Lesson {
     run,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, Default)]
 struct Evidence {
     /// Before accept.
     client_state: String,
@@ -154,24 +154,14 @@ fn begin_to_connect(addr: SocketAddr) -> Result<Socket, LessonError> {
 
 /// The finding when the server does not listen.
 fn refused() -> Finding {
-    let nothing = Evidence {
-        client_state: "CLOSED".to_owned(),
-        server_state: "CLOSED".to_owned(),
-        bytes_waiting: 0,
-        server_inode: 0,
-        segments_out: None,
-        segments_in: None,
-        read_after_accept: 0,
-        backlog: 0,
-        clients: 1,
-        connected_before_accept: 0,
-        seconds_until_next: 0.0,
-    };
+    let closed = || "CLOSED".to_owned();
+    let nothing =
+        Evidence { client_state: closed(), server_state: closed(), clients: 1, ..Evidence::default() };
     Finding::new(&nothing).measured('b').claim("connect succeeds before accept", false, "connect was refused")
 }
 
 fn finding(e: &Evidence) -> Finding {
-    let finding = Finding::new(e)
+    Finding::new(e)
         .table(
             Table::new("", ["before accept", "client's end", "server's end"])
                 .row(["state", &e.client_state, &e.server_state])
@@ -225,8 +215,8 @@ fn finding(e: &Evidence) -> Finding {
             "a full accept queue keeps clients out until one is accepted",
             (1..e.clients).contains(&e.connected_before_accept),
             format!("{} of {} connected", e.connected_before_accept, e.clients),
-        );
-    finding.measured('c')
+        )
+        .measured('c')
 }
 
 /// The argument of `listen` in the second part.

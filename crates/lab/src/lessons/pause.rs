@@ -56,16 +56,16 @@ pub(super) const LESSON: Lesson = Lesson {
 
 #[derive(Serialize)]
 struct Evidence {
-    queue_limit: u64,
-    resume_at: u64,
+    queue_limit: Bytes,
+    resume_at: Bytes,
     pauses: u64,
     resumes: u64,
     /// The longest that the queue was, in bytes.
-    queue_peak: u64,
+    queue_peak: Bytes,
     /// The mean time from pause to pause.
-    tooth_seconds: f64,
-    received: u64,
-    replied: u64,
+    tooth_seconds: Seconds,
+    received: Bytes,
+    replied: Bytes,
     /// The same work with a single limit: the number of pauses.
     pauses_with_one_limit: u64,
 }
@@ -199,14 +199,16 @@ fn finding(two: &Trace, one: &Trace) -> Finding {
     let (pauses, resumes) = (times(two, Action::Pause), times(two, Action::Resume));
     let spans = pauses.len().saturating_sub(1).max(1) as f64;
     let e = Evidence {
-        queue_limit: LIMIT as u64,
-        resume_at: RESUME_AT as u64,
+        queue_limit: Bytes(LIMIT as u64),
+        resume_at: Bytes(RESUME_AT as u64),
         pauses: pauses.len() as u64,
         resumes: resumes.len() as u64,
-        queue_peak: two.peak as u64,
-        tooth_seconds: pauses.last().zip(pauses.first()).map_or(0.0, |(last, first)| (last - first) / spans),
-        received: two.received,
-        replied: two.replied,
+        queue_peak: Bytes(two.peak as u64),
+        tooth_seconds: Seconds(
+            pauses.last().zip(pauses.first()).map_or(0.0, |(last, first)| (last - first) / spans),
+        ),
+        received: Bytes(two.received),
+        replied: Bytes(two.replied),
         pauses_with_one_limit: times(one, Action::Pause).len() as u64,
     };
     let points =
@@ -222,9 +224,9 @@ fn finding(two: &Trace, one: &Trace) -> Finding {
         .table(
             Table::new("", ["", "two watermarks", "one limit"])
                 .row(["pauses".to_owned(), e.pauses.to_string(), e.pauses_with_one_limit.to_string()])
-                .row(["longest queue".to_owned(), Bytes(e.queue_peak).to_string(), Bytes(one.peak as u64).to_string()])
-                .row(["received".to_owned(), Bytes(e.received).to_string(), Bytes(one.received).to_string()])
-                .row(["replied".to_owned(), Bytes(e.replied).to_string(), Bytes(one.replied).to_string()]),
+                .row(["longest queue".to_owned(), e.queue_peak.to_string(), Bytes(one.peak as u64).to_string()])
+                .row(["received".to_owned(), e.received.to_string(), Bytes(one.received).to_string()])
+                .row(["replied".to_owned(), e.replied.to_string(), Bytes(one.replied).to_string()]),
         )
         .explain("In short: pause at a high watermark and resume at a low one, and memory stays bounded and pauses stay rare.")
         .explain(format!(
@@ -232,17 +234,13 @@ fn finding(two: &Trace, one: &Trace) -> Finding {
              reading. Further input stayed in the kernel's buffers, and when these were full, the client's write blocked. The \
              queue drained at 2 MiB per second, and at {} the server resumed reading. It paused {} times and resumed {} times: \
              one tooth every {}.",
-            Bytes(e.queue_limit),
-            Bytes(e.resume_at),
-            e.pauses,
-            e.resumes,
-            Seconds(e.tooth_seconds),
+            e.queue_limit, e.resume_at, e.pauses, e.resumes, e.tooth_seconds,
         ))
         .explain(format!(
             "On average the client could send only as fast as it read, although no message contained a rate. That is \
              backpressure. And the queue stayed bounded: its greatest length was {}, and it can exceed its limit by at \
              most one read.",
-            Bytes(e.queue_peak),
+            e.queue_peak,
         ))
         .explain(format!(
             "Why two watermarks? With one limit, the server resumed as soon as any space was free and paused again \
@@ -258,8 +256,8 @@ fn finding(two: &Trace, one: &Trace) -> Finding {
         )
         .claim(
             "the queue reaches its limit and exceeds it by at most one read",
-            e.queue_peak >= e.queue_limit * 8 / 10 && e.queue_peak <= e.queue_limit + CHUNK as u64,
-            format!("longest {}, limit {}", Bytes(e.queue_peak), Bytes(e.queue_limit)),
+            (LIMIT * 8 / 10..=LIMIT + CHUNK).contains(&two.peak),
+            format!("longest {}, limit {}", e.queue_peak, e.queue_limit),
         )
         .claim(
             "with one limit it pauses far more often",

@@ -197,7 +197,7 @@ fn finding(e: &Evidence) -> Finding {
     let quoted =
         |lines: &[String]| lines.iter().map(|line| format!("\"{line}\"")).collect::<Vec<_>>().join(" ");
     let complete: Vec<String> = e.halves_wrong.iter().filter(|line| is_reply(line)).cloned().collect();
-    let finding = Finding::new(e)
+    Finding::new(e)
         .table(
             Table::new("", ["server", "replies in order of arrival", "max in flight"])
                 .row(["starts all".to_owned(), spaced(&e.order_wrong), e.in_flight_wrong.to_string()])
@@ -258,11 +258,8 @@ fn finding(e: &Evidence) -> Finding {
             "replies of two writes get mixed up only if handlers are not awaited",
             !are_replies(&e.halves_wrong) && are_replies(&e.halves_right),
             format!("starts all {}; awaits each {}", quoted(&e.halves_wrong), quoted(&e.halves_right)),
-        );
-    match e.order_wrong.is_sorted() {
-        true => finding.measured('a'),
-        false => finding.measured('b'),
-    }
+        )
+        .measured(if e.order_wrong.is_sorted() { 'a' } else { 'b' })
 }
 
 /// The message numbers of complete replies.

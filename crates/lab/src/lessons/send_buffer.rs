@@ -49,17 +49,17 @@ pub(super) const LESSON: Lesson = Lesson {
 #[derive(Serialize)]
 struct Evidence {
     /// Bytes passed to a non-blocking socket in one call, and bytes accepted.
-    offered: usize,
-    taken: usize,
+    offered: Bytes,
+    taken: Bytes,
     /// Bytes accepted until a write returned `EWOULDBLOCK`.
-    taken_in_all: usize,
+    taken_in_all: Bytes,
     would_block: bool,
     /// Seconds for which a blocking write had blocked when the peer began to read.
-    blocked_seconds: f64,
+    blocked_seconds: Seconds,
     /// Bytes that the peer then read before the writer continued; both sockets have buffers of 64 KiB.
-    drained_before_wake: u64,
+    drained_before_wake: Bytes,
     /// Bytes buffered in both kernels while the writer was blocked.
-    held_when_blocked: u64,
+    held_when_blocked: Bytes,
 }
 
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
@@ -67,13 +67,13 @@ fn run(setting: &Setting) -> Result<Finding, LessonError> {
     let offer = if setting.sabotage { with_a_reader()? } else { without_waiting()? };
     let blocked = waiting()?;
     Ok(finding(&Evidence {
-        offered: OFFERED,
-        taken: offer.taken,
-        taken_in_all: offer.in_all,
+        offered: Bytes(OFFERED as u64),
+        taken: Bytes(offer.taken as u64),
+        taken_in_all: Bytes(offer.in_all as u64),
         would_block: offer.would_block,
-        blocked_seconds: blocked.seconds,
-        drained_before_wake: blocked.drained,
-        held_when_blocked: blocked.held,
+        blocked_seconds: Seconds(blocked.seconds),
+        drained_before_wake: Bytes(blocked.drained),
+        held_when_blocked: Bytes(blocked.held),
     }))
 }
 
@@ -148,66 +148,60 @@ fn with_a_reader() -> Result<Offer, LessonError> {
 }
 
 fn finding(e: &Evidence) -> Finding {
+    let then = if e.would_block { "EWOULDBLOCK" } else { "no error" };
     let finding = Finding::new(e)
         .table(
             Table::new("", ["non-blocking", ""])
-                .row(["passed to the first write", &Bytes(e.offered as u64).to_string()])
-                .row(["accepted by the first write", &Bytes(e.taken as u64).to_string()])
-                .row(["accepted in total", &Bytes(e.taken_in_all as u64).to_string()])
-                .row(["then", if e.would_block { "EWOULDBLOCK" } else { "no error" }]),
+                .row(["passed to the first write", &e.offered.to_string()])
+                .row(["accepted by the first write", &e.taken.to_string()])
+                .row(["accepted in total", &e.taken_in_all.to_string()])
+                .row(["then", then]),
         )
         .table(
             Table::new("", ["blocking, both buffers set to 64 KiB", ""])
-                .row(["accepted before write blocked", &Bytes(e.held_when_blocked).to_string()])
-                .row(["blocked while the peer did not read", &Seconds(e.blocked_seconds).to_string()])
-                .row(["read by the peer before write resumed", &Bytes(e.drained_before_wake).to_string()]),
+                .row(["accepted before write blocked", &e.held_when_blocked.to_string()])
+                .row(["blocked while the peer did not read", &e.blocked_seconds.to_string()])
+                .row(["read by the peer before write resumed", &e.drained_before_wake.to_string()]),
         )
         .explain("In short: the send buffer has a limit. Beyond it a write either blocks or is partial.")
         .explain(format!(
             "Of {} the kernel accepted {}: a short write without an error. When the send buffer was full, write returned \
              EWOULDBLOCK (in Rust: WouldBlock). Ignore the return value and you lose the rest; keep the rest and you have a \
              queue of your own, which needs a limit.",
-            Bytes(e.offered as u64),
-            Bytes(e.taken as u64),
+            e.offered, e.taken,
         ))
         .explain(format!(
             "A blocking write needs no such care. The thread wrote {}, then write blocked for {}, until the peer began to read. \
              That is backpressure for free: the program cannot produce while it is blocked. The price is one thread with its \
              stack per connection. An event loop has one thread for all connections and must not block in write. So it has to \
              wait in its own code: by awaiting the write, or by pausing its reads.",
-            Bytes(e.held_when_blocked),
-            Seconds(e.blocked_seconds),
+            e.held_when_blocked, e.blocked_seconds,
         ))
         .explain(format!(
             "The writer did not resume at the first byte read, but after {}: the kernel wakes it only when a good part \
              of the buffer is free, to avoid many small wake-ups. In the first experiment the buffers had their default \
              sizes (megabytes). The second sets the send buffer and the peer's receive buffer to 64 KiB each, to make \
              the effect visible; Linux doubles each, so about 256 KiB fit.",
-            Bytes(e.drained_before_wake),
+            e.drained_before_wake,
         ))
         .claim(
             "a non-blocking write is partial, then it would block",
-            0 < e.taken && e.taken < e.offered && e.would_block,
-            format!(
-                "{} of {} accepted, then {}",
-                Bytes(e.taken as u64),
-                Bytes(e.offered as u64),
-                if e.would_block { "EWOULDBLOCK" } else { "no error" },
-            ),
+            Bytes(0) < e.taken && e.taken < e.offered && e.would_block,
+            format!("{} of {} accepted, then {then}", e.taken, e.offered),
         )
         .claim(
             "a blocking write blocks while the peer does not read",
-            e.blocked_seconds >= 0.5,
-            format!("for {}", Seconds(e.blocked_seconds)),
+            e.blocked_seconds >= Seconds(0.5),
+            format!("for {}", e.blocked_seconds),
         )
         .claim(
             "it resumes when the peer has read enough",
-            e.drained_before_wake > 0 && e.drained_before_wake < e.held_when_blocked,
-            format!("after {} of {}", Bytes(e.drained_before_wake), Bytes(e.held_when_blocked)),
+            e.drained_before_wake > Bytes(0) && e.drained_before_wake < e.held_when_blocked,
+            format!("after {} of {}", e.drained_before_wake, e.held_when_blocked),
         );
     match e.taken {
         taken if taken == e.offered => finding.measured('a'),
-        0 => finding.measured('c'),
+        Bytes(0) => finding.measured('c'),
         _ => finding.measured('b'),
     }
 }

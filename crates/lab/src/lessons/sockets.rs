@@ -198,7 +198,7 @@ fn answered_in_the_end(clients: &mut [Client]) -> Result<usize, LessonError> {
 fn finding(e: &Evidence) -> Finding {
     let yes = |yes| if yes { "yes" } else { "no" };
     let address = |number: usize| format!("{number} local address{}", if number == 1 { "" } else { "es" });
-    let finding = Finding::new(e)
+    Finding::new(e)
         .table(
             Table::new("", [format!("a server with {} file descriptors", e.descriptor_limit), String::new()])
                 .row(["clients that connected and sent a line".to_owned(), e.connected.to_string()])
@@ -257,11 +257,8 @@ fn finding(e: &Evidence) -> Finding {
             "all connections of a listening socket have one local address",
             e.connections == 3 && e.local_addresses == 1,
             format!("{} connections, {}", e.connections, address(e.local_addresses)),
-        );
-    match e.accepted {
-        accepted if accepted == e.connected => finding.measured('c'),
-        _ => finding.measured('b'),
-    }
+        )
+        .measured(if e.accepted == e.connected { 'c' } else { 'b' })
 }
 
 /// File descriptors of the server: about ten for itself, the rest for connections.

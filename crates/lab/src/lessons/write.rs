@@ -112,7 +112,7 @@ fn read_all(peer: &mut TcpStream) -> Result<u64, LessonError> {
 fn finding(e: &Evidence) -> Finding {
     let own =
         e.in_own_send_queue.map_or_else(|| "not visible here".to_owned(), |bytes| Bytes(bytes).to_string());
-    let finding = Finding::new(e)
+    Finding::new(e)
         .table(
             Table::new("", ["where the bytes are after write succeeded", "bytes"])
                 .row(["written", &Bytes(e.written).to_string()])
@@ -154,11 +154,8 @@ fn finding(e: &Evidence) -> Finding {
             "the next call reports the loss",
             !e.next_write_error.is_empty(),
             if e.next_write_error.is_empty() { "no error".to_owned() } else { e.next_write_error.clone() },
-        );
-    match e.read_by_peer {
-        0 => finding.measured('c'),
-        _ => finding.measured('a'),
-    }
+        )
+        .measured(if e.read_by_peer == 0 { 'c' } else { 'a' })
 }
 
 /// Bytes written: more than the peer's kernel accepts while its program does not read (about 128 KiB), and less than the

@@ -57,26 +57,26 @@ pub(super) const LESSON: Lesson = Lesson {
 #[derive(Serialize)]
 struct Evidence {
     /// Bytes sent by each client and expected back.
-    total: u64,
+    total: Bytes,
     /// Maximum growth of each server's memory.
-    off_growth: u64,
-    on_growth: u64,
-    threads_growth: u64,
+    off_growth: Bytes,
+    on_growth: Bytes,
+    threads_growth: Bytes,
     /// Growth that was left when everything had come back, and the bytes still pending then.
-    off_growth_at_end: u64,
-    off_pending_at_end: u64,
-    off_verified: u64,
-    on_verified: u64,
-    threads_verified: u64,
+    off_growth_at_end: Bytes,
+    off_pending_at_end: Bytes,
+    off_verified: Bytes,
+    on_verified: Bytes,
+    threads_verified: Bytes,
     /// Maximum of bytes sent and not yet read back, until the client reads again.
-    off_pending: u64,
-    on_pending: u64,
+    off_pending: Bytes,
+    on_pending: Bytes,
     /// The longest time in which the client could not send anything.
-    on_held_back_seconds: f64,
+    on_held_back_seconds: Seconds,
     /// With a reader that reads slowly and never stops.
-    slow_off_growth: u64,
-    slow_on_growth: u64,
-    slow_seconds: f64,
+    slow_off_growth: Bytes,
+    slow_on_growth: Bytes,
+    slow_seconds: Seconds,
 }
 
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
@@ -107,24 +107,24 @@ fn finding(
     threads: &Measurements,
     [slow_off, slow_on]: [&Measurements; 2],
 ) -> Finding {
+    let (end, growth_at_end) = off.memory.last().copied().unwrap_or_default();
     let e = Evidence {
-        total: TOTAL,
-        off_growth: off.growth,
-        on_growth: on.growth,
-        threads_growth: threads.growth,
-        off_growth_at_end: off.memory.last().map_or(0, |&(_, growth)| growth as u64),
-        off_pending_at_end: off.pending_at_end,
-        off_verified: off.verified,
-        on_verified: on.verified,
-        threads_verified: threads.verified,
-        off_pending: off.pending,
-        on_pending: on.pending,
-        on_held_back_seconds: on.held_back,
-        slow_off_growth: slow_off.growth,
-        slow_on_growth: slow_on.growth,
-        slow_seconds: slow_off.memory.last().map_or(0.0, |&(t, _)| t),
+        total: Bytes(TOTAL),
+        off_growth: Bytes(off.growth),
+        on_growth: Bytes(on.growth),
+        threads_growth: Bytes(threads.growth),
+        off_growth_at_end: Bytes(growth_at_end as u64),
+        off_pending_at_end: Bytes(off.pending_at_end),
+        off_verified: Bytes(off.verified),
+        on_verified: Bytes(on.verified),
+        threads_verified: Bytes(threads.verified),
+        off_pending: Bytes(off.pending),
+        on_pending: Bytes(on.pending),
+        on_held_back_seconds: Seconds(on.held_back),
+        slow_off_growth: Bytes(slow_off.growth),
+        slow_on_growth: Bytes(slow_on.growth),
+        slow_seconds: Seconds(slow_off.memory.last().map_or(0.0, |&(t, _)| t)),
     };
-    let end = off.memory.last().map_or(0.0, |&(t, _)| t);
     let (stops, again) = (READ.as_secs_f64(), (READ + STOP).as_secs_f64());
     let chart = Chart::lines("Growth of the server's memory", Unit::Bytes)
         .describe(
@@ -136,11 +136,13 @@ fn finding(
         .phase(0.0, stops, "reads")
         .phase(stops, again, "does not read")
         .phase(again, end.max(again), "reads again");
-    let row = |what: &str, growth: u64, slow: Option<u64>, verified: u64| {
-        let slow = slow.map_or_else(|| NOT_RUN.to_owned(), |slow| Bytes(slow).to_string());
-        [what.to_owned(), Bytes(growth).to_string(), slow, Bytes(verified).to_string()]
+    let is_held_back = e.on_verified == e.total && e.on_growth < Bytes(RATE / 4);
+    let is_far_above = |growth: Bytes, other: Bytes| growth.0 > 20 * other.0.max(1);
+    let row = |what: &str, growth: Bytes, slow: Option<Bytes>, verified: Bytes| {
+        let slow = slow.map_or_else(|| NOT_RUN.to_owned(), |slow| slow.to_string());
+        [what.to_owned(), growth.to_string(), slow, verified.to_string()]
     };
-    let finding = Finding::new(&e)
+    Finding::new(&e)
         .chart(chart)
         .table(
             Table::new("", ["server", "grew by", "grew by, with a slow reader", "came back"])
@@ -152,10 +154,7 @@ fn finding(
         .explain(format!(
             "All three servers did the same work: {} came back to each client, every byte identical. Their memory grew \
              meanwhile: \"off\" by {}, \"await\" by {}, \"threads\" by {}.",
-            Bytes(e.total),
-            Bytes(e.off_growth),
-            Bytes(e.on_growth),
-            Bytes(e.threads_growth),
+            e.total, e.off_growth, e.on_growth, e.threads_growth,
         ))
         .explain(format!(
             "While the client did not read, the write of \"await\" could not complete, so the server did not read, \
@@ -164,16 +163,13 @@ fn finding(
              queue while its program reads fast, up to the maximum in net.ipv4.tcp_rmem. Blocked is not lost: TCP \
              delivers every byte later. The server \"off\" kept reading, and its memory filled with replies that the \
              client did not read.",
-            Bytes(e.on_pending),
-            Seconds(e.on_held_back_seconds),
+            e.on_pending, e.on_held_back_seconds,
         ))
         .explain(retained(&e))
         .explain(format!(
             "The reader need not stop; being slow is enough. With a client that reads 4 MiB per second and sends 32 MiB \
              per second, \"off\" grew by {} in {}, \"await\" by {}. It only takes longer until the memory is used up.",
-            Bytes(e.slow_off_growth),
-            Seconds(e.slow_seconds),
-            Bytes(e.slow_on_growth),
+            e.slow_off_growth, e.slow_seconds, e.slow_on_growth,
         ))
         .explain(
             "There are four roles: the client produces requests and consumes replies, and the server consumes requests \
@@ -184,34 +180,31 @@ fn finding(
         )
         .claim(
             "without backpressure memory grows more than 20 times as much",
-            e.off_growth > 20 * e.on_growth.max(1),
-            format!("off {}, await {}", Bytes(e.off_growth), Bytes(e.on_growth)),
+            is_far_above(e.off_growth, e.on_growth),
+            format!("off {}, await {}", e.off_growth, e.on_growth),
         )
         .claim(
             "nothing is lost in any of the three",
-            e.off_verified == e.total && e.on_verified == e.total && e.threads_verified == e.total,
+            [e.off_verified, e.on_verified, e.threads_verified] == [e.total; 3],
             format!(
                 "off {}, await {}, threads {} of {}",
-                Bytes(e.off_verified),
-                Bytes(e.on_verified),
-                Bytes(e.threads_verified),
-                Bytes(e.total),
+                e.off_verified,
+                e.on_verified,
+                e.threads_verified,
+                e.total,
             ),
         )
         .claim(
             "blocking threads have backpressure, too",
-            e.off_growth > 20 * e.threads_growth.max(1),
-            format!("off {}, threads {}", Bytes(e.off_growth), Bytes(e.threads_growth)),
+            is_far_above(e.off_growth, e.threads_growth),
+            format!("off {}, threads {}", e.off_growth, e.threads_growth),
         )
         .claim(
             "a slow reader is enough",
-            e.slow_off_growth > 20 * e.slow_on_growth.max(1),
-            format!("off {}, await {}", Bytes(e.slow_off_growth), Bytes(e.slow_on_growth)),
-        );
-    match e.on_verified == e.total && e.on_growth < RATE / 4 {
-        true => finding.measured('c'),
-        false => finding.measured('a'),
-    }
+            is_far_above(e.slow_off_growth, e.slow_on_growth),
+            format!("off {}, await {}", e.slow_off_growth, e.slow_on_growth),
+        )
+        .measured(if is_held_back { 'c' } else { 'a' })
 }
 
 /// Why the memory of the server without backpressure does not return to its start when its queue is empty.
@@ -220,8 +213,7 @@ fn retained(e: &Evidence) -> String {
         "After everything has come back, the queue of \"off\" holds {}, and its line in the chart ends at {}. An \
          allocator may return freed pages to the system, or keep them for later. So judge a server by how much its \
          memory grows, not by whether the memory returns.",
-        Bytes(e.off_pending_at_end),
-        Bytes(e.off_growth_at_end),
+        e.off_pending_at_end, e.off_growth_at_end,
     )
 }
 

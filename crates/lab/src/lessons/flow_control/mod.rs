@@ -46,18 +46,18 @@ pub(super) const LESSON: Lesson = Lesson {
 #[derive(Serialize)]
 struct Evidence {
     /// The receive window in bytes, as the sender knows it.
-    window_start: u32,
-    window_min: u32,
+    window_start: Bytes,
+    window_min: Bytes,
     /// The largest window once the receiver read faster.
-    window_reopened: u32,
+    window_reopened: Bytes,
     /// Unread bytes at the receiver when the window was 0.
-    queue_at_zero: u64,
+    queue_at_zero: Bytes,
     /// Bytes that the program then read before the window first opened.
-    read_until_open: u64,
+    read_until_open: Bytes,
     /// The most that the program read while the window stayed closed.
-    max_read_while_closed: u64,
+    max_read_while_closed: Bytes,
     /// The congestion window in bytes while the receive window was 0.
-    cwnd_at_zero: u64,
+    cwnd_at_zero: Bytes,
     /// Seconds for which the window was observed at 0.
     zero_seconds: f64,
 }
@@ -213,14 +213,16 @@ fn finding(slow: &[Observation], none: &[Observation], fast: &[Observation]) -> 
     let closed = none.iter().rfind(|observation| observation.window == 0);
     let opened = fast.iter().find(|observation| observation.is_open());
     let all: Vec<&Observation> = while_slow().chain(fast).collect();
+    let until_open = closed.zip(opened).map(|(zero, open)| open.bytes_read - zero.bytes_read);
+    let window = |bytes: Option<u32>| Bytes(bytes.unwrap_or(0).into());
     let e = Evidence {
-        max_read_while_closed: max_read_while_closed(closed.into_iter().chain(fast)),
-        window_start: slow.iter().map(|observation| observation.window).max().unwrap_or(0),
-        window_min: while_slow().map(|observation| observation.window).min().unwrap_or(0),
-        window_reopened: fast.iter().map(|observation| observation.window).max().unwrap_or(0),
-        queue_at_zero: closed.map_or(0, |observation| observation.queue),
-        read_until_open: closed.zip(opened).map_or(0, |(zero, open)| open.bytes_read - zero.bytes_read),
-        cwnd_at_zero: closed.map_or(0, |observation| observation.cwnd),
+        max_read_while_closed: Bytes(max_read_while_closed(closed.into_iter().chain(fast))),
+        window_start: window(slow.iter().map(|observation| observation.window).max()),
+        window_min: window(while_slow().map(|observation| observation.window).min()),
+        window_reopened: window(fast.iter().map(|observation| observation.window).max()),
+        queue_at_zero: Bytes(closed.map_or(0, |observation| observation.queue)),
+        read_until_open: Bytes(until_open.unwrap_or(0)),
+        cwnd_at_zero: Bytes(closed.map_or(0, |observation| observation.cwnd)),
         zero_seconds: closed.map_or(0.0, |last| last.t - last.phase_began),
     };
     let began = |observations: &[Observation]| {
@@ -237,15 +239,15 @@ fn finding(slow: &[Observation], none: &[Observation], fast: &[Observation]) -> 
         .phase(0.0, began(none), "reads slowly")
         .phase(began(none), began(fast), "not at all")
         .phase(began(fast), end, "reads fast");
-    let finding = Finding::new(&e)
+    Finding::new(&e)
         .chart(chart)
         .table(
             Table::new("", ["", "bytes"])
-                .row(["largest window while reading slowly", &Bytes(e.window_start.into()).to_string()])
-                .row(["smallest window", &Bytes(e.window_min.into()).to_string()])
-                .row(["unread in the receive queue at that moment", &Bytes(e.queue_at_zero).to_string()])
-                .row(["congestion window (cwnd) at that moment", &Bytes(e.cwnd_at_zero).to_string()])
-                .row(["largest window while reading fast", &Bytes(e.window_reopened.into()).to_string()]),
+                .row(["largest window while reading slowly", &e.window_start.to_string()])
+                .row(["smallest window", &e.window_min.to_string()])
+                .row(["unread in the receive queue at that moment", &e.queue_at_zero.to_string()])
+                .row(["congestion window (cwnd) at that moment", &e.cwnd_at_zero.to_string()])
+                .row(["largest window while reading fast", &e.window_reopened.to_string()]),
         )
         .explain("In short: a receiver that does not read closes its window, and the sender has to wait.")
         .explain(format!(
@@ -254,9 +256,7 @@ fn finding(slow: &[Observation], none: &[Observation], fast: &[Observation]) -> 
              and the window fell to {}: \"send nothing\". (The two sizes need not agree: a window is only the kernel's \
              estimate of the free space, less what its own bookkeeping may need, and it is renewed with each segment.) \
              The sender's kernel stopped, the sender's own buffer filled up, and its write blocked.",
-            Bytes(e.window_start.into()),
-            Bytes(e.queue_at_zero),
-            Bytes(e.window_min.into()),
+            e.window_start, e.queue_at_zero, e.window_min,
         ))
         .explain(format!(
             "For {:.1} s the program read nothing, and nothing moved. Then it read fast, and the window opened in jumps: \
@@ -265,9 +265,9 @@ fn finding(slow: &[Observation], none: &[Observation], fast: &[Observation]) -> 
              would then send tiny segments (\"silly window syndrome\"). It waits until at least one segment fits, and \
              often longer. The program read faster than the sender sent, so in the end the window was up to {} again.",
             e.zero_seconds,
-            Bytes(e.read_until_open),
-            Bytes(e.max_read_while_closed.max(e.read_until_open)),
-            Bytes(e.window_reopened.into()),
+            e.read_until_open,
+            e.max_read_while_closed.max(e.read_until_open),
+            e.window_reopened,
         ))
         .explain(format!(
             "This is flow control: it protects the receiver. Congestion control is a different limit, the sender's own estimate \
@@ -275,27 +275,24 @@ fn finding(slow: &[Observation], none: &[Observation], fast: &[Observation]) -> 
              sender. A sender obeys the smaller of the two. While the window is 0, the sender probes it from time to time. Some \
              kernels and tools count these window probes as \"retransmits\", so that number does not prove that anything was \
              lost.",
-            Bytes(e.cwnd_at_zero),
+            e.cwnd_at_zero,
         ))
         .claim(
             "the window falls to 0",
-            e.window_min == 0 && e.window_start > 0,
-            format!("from {} to {}", Bytes(e.window_start.into()), Bytes(e.window_min.into())),
+            e.window_min == Bytes(0) && e.window_start > Bytes(0),
+            format!("from {} to {}", e.window_start, e.window_min),
         )
         .claim(
             "the window opens again when the program reads",
-            e.window_reopened > 0 && opened.is_some(),
-            format!("to {}", Bytes(e.window_reopened.into())),
+            e.window_reopened > Bytes(0) && opened.is_some(),
+            format!("to {}", e.window_reopened),
         )
         .claim(
             "the congestion window stays open while the receive window is 0",
-            e.cwnd_at_zero > 0,
-            format!("cwnd {}", Bytes(e.cwnd_at_zero)),
-        );
-    match e.window_min {
-        0 => finding.measured('b'),
-        _ => finding,
-    }
+            e.cwnd_at_zero > Bytes(0),
+            format!("cwnd {}", e.cwnd_at_zero),
+        )
+        .measured((e.window_min == Bytes(0)).then_some('b'))
 }
 
 /// The most that the program read between two moments at which the window was open.

@@ -174,13 +174,13 @@ fn finding(found: &[Found], endless_line: Verdict) -> Finding {
     };
     let unbounded: Vec<char> =
         found.iter().filter(|found| found.verdict == Verdict::Unbounded).map(|found| found.letter).collect();
+    let only = unbounded.first().copied().filter(|_| unbounded.len() == 1);
     let growth = |wanted| {
         let growth = found.iter().find(|found| found.candidate == wanted).map_or(0, |found| found.growth);
         Bytes(growth).to_string()
     };
     let why = |candidate| match candidate {
-        Candidate::Pieces => "awaits each write",
-        Candidate::Lines => "awaits each write",
+        Candidate::Pieces | Candidate::Lines => "awaits each write",
         Candidate::Counted => "a queue of 1000 lines",
         Candidate::Spawned => "one task per line",
     };
@@ -193,7 +193,7 @@ fn finding(found: &[Found], endless_line: Verdict) -> Finding {
     );
     let (pieces, lines, counted) =
         (letter_of(Candidate::Pieces), letter_of(Candidate::Lines), letter_of(Candidate::Counted));
-    let finding = Finding::new(&e)
+    Finding::new(&e)
         .table(table)
         .explain("In short: a task per message is a queue, and a queue needs a limit in bytes.")
         .explain(format!(
@@ -227,11 +227,8 @@ fn finding(found: &[Found], endless_line: Verdict) -> Finding {
             "an endless line makes a bounded server unbounded",
             e.endless_line == Verdict::Unbounded,
             e.endless_line.name(),
-        );
-    match unbounded[..] {
-        [letter] => finding.measured(letter),
-        _ => finding,
-    }
+        )
+        .measured(only)
 }
 
 /// Bytes of input that are enough for the verdict unbounded: about twice the kernel buffering of these connections.
