@@ -4,36 +4,35 @@ use echoctl_record::{Queue, Queues, Sample};
 
 /// The samples of a run as they were recorded, with the queues between their counters; fields that were not visible are empty.
 pub fn samples(samples: &[Sample]) -> String {
-    let mut out = COLUMNS.join(",") + "\r\n";
-    for sample in samples {
-        let queues = Queues::of(sample);
-        let bytes = [
-            Some(sample.connections.into()),
-            Some(sample.produced),
-            sample.server_received,
-            sample.server_read,
-            sample.server_written,
-            sample.client_received,
-            Some(sample.consumed),
-            queues[Queue::ClientSend],
-            queues[Queue::ServerReceive],
-            queues[Queue::Inside],
-            queues[Queue::ServerSend],
-            queues[Queue::ClientReceive],
-            sample.server_memory,
-            sample.kernel_memory,
-            sample.window,
-            sample.skew,
-            sample.remote_clients.map(u64::from),
-        ];
-        out.push_str(&number(sample.t));
-        for field in bytes.map(text).into_iter().chain([text(sample.is_echo)]) {
-            out.push(',');
-            out.push_str(&field);
-        }
-        out.push_str("\r\n");
-    }
-    out
+    let head = fields(&Sample::default()).map(|(name, _)| name.to_owned());
+    let rows = samples.iter().map(|sample| fields(sample).map(|(_, value)| value));
+    std::iter::once(head).chain(rows).map(|row| row.join(",") + "\r\n").collect()
+}
+
+/// The fields of a sample, named as in JSON, and its queues.
+fn fields(sample: &Sample) -> [(&'static str, String); 19] {
+    let queues = Queues::of(sample);
+    [
+        ("t", number(sample.t)),
+        ("connections", sample.connections.to_string()),
+        ("produced", sample.produced.to_string()),
+        ("server_received", text(sample.server_received)),
+        ("server_read", text(sample.server_read)),
+        ("server_written", text(sample.server_written)),
+        ("client_received", text(sample.client_received)),
+        ("consumed", sample.consumed.to_string()),
+        ("client_send", text(queues[Queue::ClientSend])),
+        ("server_receive", text(queues[Queue::ServerReceive])),
+        ("inside_server", text(queues[Queue::Inside])),
+        ("server_send", text(queues[Queue::ServerSend])),
+        ("client_receive", text(queues[Queue::ClientReceive])),
+        ("server_memory", text(sample.server_memory)),
+        ("kernel_memory", text(sample.kernel_memory)),
+        ("window", text(sample.window)),
+        ("skew", text(sample.skew)),
+        ("remote_clients", text(sample.remote_clients)),
+        ("is_echo", text(sample.is_echo)),
+    ]
 }
 
 fn text(value: Option<impl ToString>) -> String {
@@ -45,29 +44,6 @@ fn number(value: f64) -> String {
     let text = format!("{value:.6}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
-
-/// Names of the fields of a sample in JSON, and of its queues.
-const COLUMNS: [&str; 19] = [
-    "t",
-    "connections",
-    "produced",
-    "server_received",
-    "server_read",
-    "server_written",
-    "client_received",
-    "consumed",
-    "client_send",
-    "server_receive",
-    "inside_server",
-    "server_send",
-    "client_receive",
-    "server_memory",
-    "kernel_memory",
-    "window",
-    "skew",
-    "remote_clients",
-    "is_echo",
-];
 
 #[cfg(test)]
 mod tests {

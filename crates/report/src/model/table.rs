@@ -32,6 +32,15 @@ impl Table {
         self
     }
 
+    /// Adds a row of a name and its value, if there is one.
+    #[must_use]
+    pub fn entry<V: Display>(self, name: &str, value: Option<V>) -> Table {
+        match value {
+            Some(value) => self.row([name.to_owned(), value.to_string()]),
+            None => self,
+        }
+    }
+
     /// The table as columns of text, two spaces apart, each row ended by a line feed. A field longer than `WIDEST` exceeds its
     /// column instead of widening all rows.
     pub fn to_text(&self) -> String {

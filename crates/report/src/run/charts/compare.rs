@@ -2,6 +2,7 @@
 
 use echoctl_record::{Queue, Queues, Sample};
 
+use super::points;
 use crate::{Chart, Ink, Series, Stroke, Unit};
 
 /// The growth of the server's memory, the bytes inside it, and the bytes sent, of two runs: the first in solid orange, the second in
@@ -26,27 +27,20 @@ pub fn compare(first: (&str, &[Sample]), second: (&str, &[Sample])) -> Vec<Chart
         chart(
             "Bytes inside the server",
             "Read by the server and not yet written back. The figures are the maxima of each run.",
-            inside,
+            |samples| points(samples, |sample| Queues::of(sample)[Queue::Inside]),
         ),
         chart(
             "Sent",
             "Total sent by each client. Where a line is flat, the client was blocked, or had sent everything.",
-            produced,
+            |samples| points(samples, |sample| Some(sample.produced)),
         ),
     ];
     charts.into_iter().filter(|chart| !chart.series.is_empty()).collect()
 }
 
 fn growth(samples: &[Sample]) -> Vec<(f64, f64)> {
-    let seen = || samples.iter().filter_map(|sample| Some((sample.t, sample.server_memory? as f64)));
-    let start = seen().next().map_or(0.0, |(_, memory)| memory);
-    seen().map(|(t, memory)| (t, memory - start)).collect()
-}
-
-fn inside(samples: &[Sample]) -> Vec<(f64, f64)> {
-    samples.iter().filter_map(|sample| Some((sample.t, Queues::of(sample)[Queue::Inside]? as f64))).collect()
-}
-
-fn produced(samples: &[Sample]) -> Vec<(f64, f64)> {
-    samples.iter().map(|sample| (sample.t, sample.produced as f64)).collect()
+    let mut memory = points(samples, |sample| sample.server_memory);
+    let start = memory.first().map_or(0.0, |(_, start)| *start);
+    memory.iter_mut().for_each(|(_, memory)| *memory -= start);
+    memory
 }

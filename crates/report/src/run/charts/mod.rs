@@ -34,8 +34,6 @@ pub fn queues_during(samples: &[Sample], limits: &SocketLimits, stall: RangeIncl
 }
 
 fn queues_with_peaks(samples: &[Sample], limits: &SocketLimits, stall: Option<RangeInclusive<f64>>) -> Chart {
-    let buffered: Vec<(f64, Queues)> =
-        samples.iter().map(|sample| (sample.t, Queues::within(sample, limits))).collect();
     let bands = Queue::ALL.map(|queue| {
         let (ink, stroke) = match queue {
             Queue::ClientSend => (Ink::Blue, Stroke::Dotted),
@@ -44,8 +42,12 @@ fn queues_with_peaks(samples: &[Sample], limits: &SocketLimits, stall: Option<Ra
             Queue::ServerSend => (Ink::Blue, Stroke::Solid),
             Queue::ClientReceive => (Ink::Blue, Stroke::DashDot),
         };
-        let points = buffered.iter().filter_map(|(t, queues)| Some((*t, queues[queue]? as f64)));
-        Series::new(queue.label(), ink, stroke, points.collect())
+        Series::new(
+            queue.label(),
+            ink,
+            stroke,
+            points(samples, |sample| Queues::within(sample, limits)[queue]),
+        )
     });
     let is_echo = is_echo(samples);
     let title = match is_echo {
@@ -80,8 +82,7 @@ fn queues_with_peaks(samples: &[Sample], limits: &SocketLimits, stall: Option<Ra
 /// The server's memory, and the kernel memory of its sockets.
 pub fn memory(samples: &[Sample]) -> Chart {
     let band = |label: &str, ink, stroke, memory: fn(&Sample) -> Option<u64>| {
-        let points = samples.iter().filter_map(|sample| Some((sample.t, memory(sample)? as f64)));
-        Series::new(label, ink, stroke, points.collect())
+        Series::new(label, ink, stroke, points(samples, memory))
     };
     let bands = [
         band(KERNEL, Ink::Blue, Stroke::Dashed, |sample| sample.kernel_memory),
@@ -102,10 +103,9 @@ pub fn memory(samples: &[Sample]) -> Chart {
 
 /// The receive window that the server's kernel advertised to the client: at 0 the client may send nothing.
 pub fn window(samples: &[Sample]) -> Chart {
-    let window = samples.iter().filter_map(|sample| Some((sample.t, sample.window? as f64))).collect();
     let chart = with_visible(
         Chart::lines("Receive window: how much the client may still send", Unit::Bytes),
-        [Series::new("window", Ink::Blue, Stroke::Solid, window)],
+        [Series::new("window", Ink::Blue, Stroke::Solid, points(samples, |sample| sample.window))],
     );
     let closed = closed_seconds(samples);
     let text = if chart.series.is_empty() {
@@ -127,6 +127,11 @@ pub fn window(samples: &[Sample]) -> Chart {
 /// Whether what the server reads and what it writes may be compared: nothing says that it need not echo.
 pub(crate) fn is_echo(samples: &[Sample]) -> bool {
     samples.iter().all(|sample| sample.is_echo != Some(false))
+}
+
+/// A value over time, where it was visible.
+fn points(samples: &[Sample], value: impl Fn(&Sample) -> Option<u64>) -> Vec<(f64, f64)> {
+    samples.iter().filter_map(|sample| Some((sample.t, value(sample)? as f64))).collect()
 }
 
 /// Adds those of `series` that have points, and names the others in the description.

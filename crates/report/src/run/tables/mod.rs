@@ -69,68 +69,46 @@ pub fn inside_server(run: &Run) -> Option<(u64, bool)> {
 }
 
 fn watch_table(target: &str, watch: &WatchSummary) -> Table {
-    let mut table = Table::default()
-        .row(["server".to_owned(), target.to_owned()])
-        .row(["connections seen".to_owned(), watch.connections_seen.to_string()])
-        .row(["most at the same time".to_owned(), watch.max_connections.to_string()])
-        .row(["duration".to_owned(), Seconds(watch.seconds).to_string()])
-        .row(["maximum in all queues".to_owned(), Bytes(watch.max_queued).to_string()]);
-    let bytes = [
-        ("maximum growth of the server's memory", watch.server_memory_growth),
-        ("maximum kernel memory of the connections", watch.max_kernel_memory),
-    ];
-    for (name, bytes) in bytes {
-        if let Some(bytes) = bytes {
-            table = table.row([name.to_owned(), Bytes(bytes).to_string()]);
-        }
-    }
-    match watch.server_exited {
-        Some(pid) => table.row(["exited during the watch".to_owned(), format!("process {pid}")]),
-        None => table,
-    }
+    Table::default()
+        .entry("server", Some(target))
+        .entry("connections seen", Some(watch.connections_seen))
+        .entry("most at the same time", Some(watch.max_connections))
+        .entry("duration", Some(Seconds(watch.seconds)))
+        .entry("maximum in all queues", Some(Bytes(watch.max_queued)))
+        .entry("maximum growth of the server's memory", watch.server_memory_growth.map(Bytes))
+        .entry("maximum kernel memory of the connections", watch.max_kernel_memory.map(Bytes))
+        .entry("exited during the watch", watch.server_exited.map(|pid| format!("process {pid}")))
 }
 
 /// Totals of a run of the client. What was not counted has no row.
 fn client_table(summary: &Summary, inside: Option<(u64, bool)>) -> Table {
-    let bytes = |bytes: u64| Bytes(bytes).to_string();
-    let mut table = Table::default().row(["server".to_owned(), summary.target.clone()]);
-    // A row of its own: two runs side by side fit a terminal then.
-    if let Some(pid) = summary.server_pid {
-        table = table.row(["its process".to_owned(), pid.to_string()]);
-    }
-    table = table
-        .row(["connections".to_owned(), summary.connections.to_string()])
-        .row(["duration".to_owned(), Seconds(summary.seconds).to_string()])
-        .row(["sent".to_owned(), bytes(summary.produced)])
-        .row(["read back".to_owned(), bytes(summary.consumed)]);
     let is_checked = |integrity: &Integrity| summary.consumed > 0 || integrity.has_faults();
-    if let Some(integrity) = summary.integrity.filter(is_checked) {
-        table = table
-            .row(["  intact and in order".to_owned(), bytes(integrity.verified)])
-            .row(["frames lost".to_owned(), integrity.lost.to_string()])
-            .row(["frames duplicated".to_owned(), integrity.duplicated.to_string()])
-            .row(["frames out of order".to_owned(), integrity.reordered.to_string()])
-            .row(["frames corrupted".to_owned(), integrity.mismatched.to_string()]);
-    }
-    match summary.stalled_seconds {
+    let checked = summary.integrity.filter(is_checked);
+    let blocked = match summary.stalled_seconds {
         // An audit blocks the client only if it has more to send.
-        0.0 if summary.integrity.is_none() => {}
-        0.0 => table = table.row(["longest time blocked", "not blocked"]),
-        seconds => table = table.row(["longest time blocked".to_owned(), Seconds(seconds).to_string()]),
-    }
-    if let Some(growth) = summary.server_memory_growth {
-        table = table.row(["maximum growth of the server's memory".to_owned(), bytes(growth)]);
-    }
-    if let Some((inside, is_of_stall)) = inside {
-        // Short, so that two runs side by side fit a terminal.
-        let what =
-            if is_of_stall { "maximum inside the server (stalled)" } else { "maximum inside the server" };
-        table = table.row([what.to_owned(), bytes(inside)]);
-    }
-    match summary.verdict {
-        Some(verdict) => table.row(["verdict".to_owned(), verdict.to_string()]),
-        None => table,
-    }
+        0.0 if summary.integrity.is_none() => None,
+        0.0 => Some("not blocked".to_owned()),
+        seconds => Some(Seconds(seconds).to_string()),
+    };
+    let (inside, is_of_stall) = inside.unzip();
+    // Short, so that two runs side by side fit a terminal. So is the row of the process.
+    let stalled = if is_of_stall == Some(true) { " (stalled)" } else { "" };
+    Table::default()
+        .entry("server", Some(&summary.target))
+        .entry("its process", summary.server_pid)
+        .entry("connections", Some(summary.connections))
+        .entry("duration", Some(Seconds(summary.seconds)))
+        .entry("sent", Some(Bytes(summary.produced)))
+        .entry("read back", Some(Bytes(summary.consumed)))
+        .entry("  intact and in order", checked.map(|frames| Bytes(frames.verified)))
+        .entry("frames lost", checked.map(|frames| frames.lost))
+        .entry("frames duplicated", checked.map(|frames| frames.duplicated))
+        .entry("frames out of order", checked.map(|frames| frames.reordered))
+        .entry("frames corrupted", checked.map(|frames| frames.mismatched))
+        .entry("longest time blocked", blocked)
+        .entry("maximum growth of the server's memory", summary.server_memory_growth.map(Bytes))
+        .entry(&format!("maximum inside the server{stalled}"), inside.map(Bytes))
+        .entry("verdict", summary.verdict)
 }
 
 /// Two tables of names and values as one, with one column per table; a value that only one of them has is empty in the other.
