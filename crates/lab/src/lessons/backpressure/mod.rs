@@ -10,7 +10,7 @@ use std::time::Duration;
 use echoctl_client::Reading;
 use echoctl_record::{Bytes, Seconds};
 use echoctl_report::{Chart, Ink, NOT_RUN, Series, Stroke, Table, Unit};
-use serde::Serialize;
+use serde_json::json;
 
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting};
 use side::{Measurements, Side};
@@ -54,31 +54,6 @@ pub(super) const LESSON: Lesson = Lesson {
     run,
 };
 
-#[derive(Serialize)]
-struct Evidence {
-    /// Bytes sent by each client and expected back.
-    total: Bytes,
-    /// Maximum growth of each server's memory.
-    off_growth: Bytes,
-    on_growth: Bytes,
-    threads_growth: Bytes,
-    /// Growth that was left when everything had come back, and the bytes still pending then.
-    off_growth_at_end: Bytes,
-    off_pending_at_end: Bytes,
-    off_verified: Bytes,
-    on_verified: Bytes,
-    threads_verified: Bytes,
-    /// Maximum of bytes sent and not yet read back, until the client reads again.
-    off_pending: Bytes,
-    on_pending: Bytes,
-    /// The longest time in which the client could not send anything.
-    on_held_back_seconds: Seconds,
-    /// With a reader that reads slowly and never stops.
-    slow_off_growth: Bytes,
-    slow_on_growth: Bytes,
-    slow_seconds: Seconds,
-}
-
 fn run(setting: &Setting) -> Result<Finding, LessonError> {
     LessonError::unless_left(MEMORY)?;
     let runtime = echoctl_server::runtime(Some(2)).map_err(|error| match error {
@@ -108,23 +83,26 @@ fn finding(
     [slow_off, slow_on]: [&Measurements; 2],
 ) -> Finding {
     let (end, growth_at_end) = off.memory.last().copied().unwrap_or_default();
-    let e = Evidence {
-        total: Bytes(TOTAL),
-        off_growth: Bytes(off.growth),
-        on_growth: Bytes(on.growth),
-        threads_growth: Bytes(threads.growth),
-        off_growth_at_end: Bytes(growth_at_end as u64),
-        off_pending_at_end: Bytes(off.pending_at_end),
-        off_verified: Bytes(off.verified),
-        on_verified: Bytes(on.verified),
-        threads_verified: Bytes(threads.verified),
-        off_pending: Bytes(off.pending),
-        on_pending: Bytes(on.pending),
-        on_held_back_seconds: Seconds(on.held_back),
-        slow_off_growth: Bytes(slow_off.growth),
-        slow_on_growth: Bytes(slow_on.growth),
-        slow_seconds: Seconds(slow_off.memory.last().map_or(0.0, |&(t, _)| t)),
-    };
+    let growth_at_end = Bytes(growth_at_end as u64);
+    let slow_seconds = Seconds(slow_off.memory.last().map_or(0.0, |&(t, _)| t));
+    // Sizes in bytes. What is pending is the maximum until the client reads again; `threads` has no slow reader.
+    let evidence = json!({
+        "total": TOTAL,
+        "off_growth": off.growth,
+        "on_growth": on.growth,
+        "threads_growth": threads.growth,
+        "off_growth_at_end": growth_at_end,
+        "off_pending_at_end": off.pending_at_end,
+        "off_verified": off.verified,
+        "on_verified": on.verified,
+        "threads_verified": threads.verified,
+        "off_pending": off.pending,
+        "on_pending": on.pending,
+        "on_held_back_seconds": on.held_back,
+        "slow_off_growth": slow_off.growth,
+        "slow_on_growth": slow_on.growth,
+        "slow_seconds": slow_seconds,
+    });
     let (stops, again) = (READ.as_secs_f64(), (READ + STOP).as_secs_f64());
     let chart = Chart::lines("Growth of the server's memory", Unit::Bytes)
         .describe(
@@ -136,25 +114,25 @@ fn finding(
         .phase(0.0, stops, "reads")
         .phase(stops, again, "does not read")
         .phase(again, end.max(again), "reads again");
-    let is_held_back = e.on_verified == e.total && e.on_growth < Bytes(RATE / 4);
+    let is_held_back = on.verified == Bytes(TOTAL) && on.growth < Bytes(RATE / 4);
     let is_far_above = |growth: Bytes, other: Bytes| growth.0 > 20 * other.0.max(1);
     let row = |what: &str, growth: Bytes, slow: Option<Bytes>, verified: Bytes| {
         let slow = slow.map_or_else(|| NOT_RUN.to_owned(), |slow| slow.to_string());
         [what.to_owned(), growth.to_string(), slow, verified.to_string()]
     };
-    Finding::new(&e)
+    Finding::new(&evidence)
         .chart(chart)
         .table(
             Table::new("", ["server", "grew by", "grew by, with a slow reader", "came back"])
-                .row(row("off", e.off_growth, Some(e.slow_off_growth), e.off_verified))
-                .row(row("await", e.on_growth, Some(e.slow_on_growth), e.on_verified))
-                .row(row("threads", e.threads_growth, None, e.threads_verified)),
+                .row(row("off", off.growth, Some(slow_off.growth), off.verified))
+                .row(row("await", on.growth, Some(slow_on.growth), on.verified))
+                .row(row("threads", threads.growth, None, threads.verified)),
         )
         .explain("In short: with backpressure the client waits; without it, the server's memory grows.")
         .explain(format!(
             "All three servers did the same work: {} came back to each client, every byte identical. Their memory grew \
              meanwhile: \"off\" by {}, \"await\" by {}, \"threads\" by {}.",
-            e.total, e.off_growth, e.on_growth, e.threads_growth,
+            Bytes(TOTAL), off.growth, on.growth, threads.growth,
         ))
         .explain(format!(
             "While the client did not read, the write of \"await\" could not complete, so the server did not read, \
@@ -163,13 +141,13 @@ fn finding(
              queue while its program reads fast, up to the maximum in net.ipv4.tcp_rmem. Blocked is not lost: TCP \
              delivers every byte later. The server \"off\" kept reading, and its memory filled with replies that the \
              client did not read.",
-            e.on_pending, e.on_held_back_seconds,
+            on.pending, on.held_back,
         ))
-        .explain(retained(&e))
+        .explain(retained(off.pending_at_end, growth_at_end))
         .explain(format!(
             "The reader need not stop; being slow is enough. With a client that reads 4 MiB per second and sends 32 MiB \
              per second, \"off\" grew by {} in {}, \"await\" by {}. It only takes longer until the memory is used up.",
-            e.slow_off_growth, e.slow_seconds, e.slow_on_growth,
+            slow_off.growth, slow_seconds, slow_on.growth,
         ))
         .explain(
             "There are four roles: the client produces requests and consumes replies, and the server consumes requests \
@@ -180,40 +158,39 @@ fn finding(
         )
         .claim(
             "without backpressure memory grows more than 20 times as much",
-            is_far_above(e.off_growth, e.on_growth),
-            format!("off {}, await {}", e.off_growth, e.on_growth),
+            is_far_above(off.growth, on.growth),
+            format!("off {}, await {}", off.growth, on.growth),
         )
         .claim(
             "nothing is lost in any of the three",
-            [e.off_verified, e.on_verified, e.threads_verified] == [e.total; 3],
+            [off.verified, on.verified, threads.verified] == [Bytes(TOTAL); 3],
             format!(
                 "off {}, await {}, threads {} of {}",
-                e.off_verified,
-                e.on_verified,
-                e.threads_verified,
-                e.total,
+                off.verified,
+                on.verified,
+                threads.verified,
+                Bytes(TOTAL),
             ),
         )
         .claim(
             "blocking threads have backpressure, too",
-            is_far_above(e.off_growth, e.threads_growth),
-            format!("off {}, threads {}", e.off_growth, e.threads_growth),
+            is_far_above(off.growth, threads.growth),
+            format!("off {}, threads {}", off.growth, threads.growth),
         )
         .claim(
             "a slow reader is enough",
-            is_far_above(e.slow_off_growth, e.slow_on_growth),
-            format!("off {}, await {}", e.slow_off_growth, e.slow_on_growth),
+            is_far_above(slow_off.growth, slow_on.growth),
+            format!("off {}, await {}", slow_off.growth, slow_on.growth),
         )
         .measured(if is_held_back { 'c' } else { 'a' })
 }
 
 /// Why the memory of the server without backpressure does not return to its start when its queue is empty.
-fn retained(e: &Evidence) -> String {
+fn retained(pending: Bytes, growth: Bytes) -> String {
     format!(
-        "After everything has come back, the queue of \"off\" holds {}, and its line in the chart ends at {}. An \
+        "After everything has come back, the queue of \"off\" holds {pending}, and its line in the chart ends at {growth}. An \
          allocator may return freed pages to the system, or keep them for later. So judge a server by how much its \
-         memory grows, not by whether the memory returns.",
-        e.off_pending_at_end, e.off_growth_at_end,
+         memory grows, not by whether the memory returns."
     )
 }
 
@@ -265,11 +242,11 @@ mod tests {
     fn measured(growth: u64, left: u64) -> Measurements {
         Measurements {
             memory: vec![(0.05, 0.0), (1.0, growth as f64), (2.6, left as f64)],
-            growth,
-            pending: growth,
-            verified: TOTAL,
-            held_back: 2.2,
-            ..Measurements::default()
+            growth: Bytes(growth),
+            pending: Bytes(growth),
+            pending_at_end: Bytes(0),
+            verified: Bytes(TOTAL),
+            held_back: Seconds(2.2),
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use echoctl_client::{Config, Flood, Rate, Reading};
 use echoctl_observe::ProcessTree;
-use echoctl_record::{Sample, peak_during};
+use echoctl_record::{Bytes, Sample, Seconds, peak_during};
 use echoctl_trial::{ChildServer, Trial, TrialOutcome};
 use tokio::runtime::Handle;
 
@@ -19,19 +19,18 @@ use crate::kit::{LessonError, spawn};
 pub(super) struct Side(JoinHandle<Result<Measurements, LessonError>>);
 
 /// What was measured of a side.
-#[cfg_attr(test, derive(Default))]
 pub(super) struct Measurements {
     /// Seconds since the start, and growth of the server's memory in bytes.
     pub(super) memory: Vec<(f64, f64)>,
-    /// Maximum growth, in bytes.
-    pub(super) growth: u64,
+    /// Maximum growth.
+    pub(super) growth: Bytes,
     /// Bytes sent and not read back: maximum until the client reads again, and number at the end.
-    pub(super) pending: u64,
-    pub(super) pending_at_end: u64,
+    pub(super) pending: Bytes,
+    pub(super) pending_at_end: Bytes,
     /// Bytes that came back identical.
-    pub(super) verified: u64,
-    /// The longest time in which the client could not send, in seconds.
-    pub(super) held_back: f64,
+    pub(super) verified: Bytes,
+    /// The longest time in which the client could not send.
+    pub(super) held_back: Seconds,
 }
 
 impl Side {
@@ -80,11 +79,11 @@ impl Measurements {
         let until = 0.0..=(READ + STOP).as_secs_f64();
         Measurements {
             memory: samples.iter().filter_map(growth).collect(),
-            growth: peaks.growth().unwrap_or(0),
-            pending: peak_during(&samples, until, |sample| Some(sample.in_flight())).unwrap_or(0),
-            pending_at_end: totals.produced.saturating_sub(totals.consumed),
-            verified: totals.verified,
-            held_back: totals.longest_stall.as_secs_f64(),
+            growth: Bytes(peaks.growth().unwrap_or(0)),
+            pending: Bytes(peak_during(&samples, until, |sample| Some(sample.in_flight())).unwrap_or(0)),
+            pending_at_end: Bytes(totals.produced.saturating_sub(totals.consumed)),
+            verified: Bytes(totals.verified),
+            held_back: Seconds(totals.longest_stall.as_secs_f64()),
         }
     }
 }

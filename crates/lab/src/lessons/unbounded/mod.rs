@@ -14,8 +14,7 @@ use echoctl_observe::start_thread;
 use echoctl_record::{Bytes, Verdict};
 use echoctl_report::Table;
 use echoctl_trial::ChildServer;
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::kit::{Code, Finding, Lesson, LessonError, Question, Setting, join, spawn};
 use servers::Candidate;
@@ -49,19 +48,6 @@ pub(super) const LESSON: Lesson = Lesson {
     before: Some(listings),
     run,
 };
-
-#[derive(Serialize)]
-struct Evidence {
-    /// By letter.
-    verdicts: Map<String, Value>,
-    culprit: char,
-    servers: Map<String, Value>,
-    /// Maximum growth of each server's memory, in bytes.
-    growth: Map<String, Value>,
-    /// The verdict on the server that reads complete lines, for an endless line.
-    endless_line: Verdict,
-    endless_line_server: char,
-}
 
 /// Runs a candidate, which the lesson starts as a child process, until stdin is closed. Calls `listening` with its address.
 ///
@@ -163,15 +149,19 @@ fn attack(program: &Path, candidate: Candidate, script: Script) -> Result<(Verdi
 fn finding(found: &[Found], endless_line: Verdict) -> Finding {
     let letter_of =
         |wanted| found.iter().find(|found| found.candidate == wanted).map_or('?', |found| found.letter);
-    let map = |value: fn(&Found) -> Value| found.iter().map(|f| (f.letter.to_string(), value(f))).collect();
-    let e = Evidence {
-        verdicts: map(|found| found.verdict.name().into()),
-        culprit: letter_of(Candidate::Spawned),
-        servers: map(|found| found.candidate.name().into()),
-        growth: map(|found| found.growth.into()),
-        endless_line,
-        endless_line_server: letter_of(Candidate::Lines),
+    let map = |value: fn(&Found) -> Value| -> Map<String, Value> {
+        found.iter().map(|f| (f.letter.to_string(), value(f))).collect()
     };
+    let culprit = letter_of(Candidate::Spawned);
+    // By letter; growth is the maximum of each server's memory, in bytes.
+    let evidence = json!({
+        "verdicts": map(|found| found.verdict.name().into()),
+        "culprit": culprit,
+        "servers": map(|found| found.candidate.name().into()),
+        "growth": map(|found| found.growth.into()),
+        "endless_line": endless_line,
+        "endless_line_server": letter_of(Candidate::Lines),
+    });
     let unbounded: Vec<char> =
         found.iter().filter(|found| found.verdict == Verdict::Unbounded).map(|found| found.letter).collect();
     let only = unbounded.first().copied().filter(|_| unbounded.len() == 1);
@@ -193,14 +183,14 @@ fn finding(found: &[Found], endless_line: Verdict) -> Finding {
     );
     let (pieces, lines, counted) =
         (letter_of(Candidate::Pieces), letter_of(Candidate::Lines), letter_of(Candidate::Counted));
-    Finding::new(&e)
+    Finding::new(&evidence)
         .table(table)
         .explain("In short: a task per message is a queue, and a queue needs a limit in bytes.")
         .explain(format!(
             "Server {} grew by {}. It awaits every write, but in a separate task for each line, and it does not await the \
              tasks. So its loop reads the next line immediately. The tasks that wait for the writer are the queue. The code \
              does not call it a queue, and it has no limit.",
-            e.culprit,
+            culprit,
             growth(Candidate::Spawned),
         ))
         .explain(format!(
@@ -216,17 +206,17 @@ fn finding(found: &[Found], endless_line: Verdict) -> Finding {
              messages. Also, a line may never end. With an endless line, the verdict on server {lines} was {}, because it \
              buffers the line until it is complete. A verdict covers only the input tested: test with what peers can send, not \
              just what they should.",
-            e.endless_line.name(),
+            endless_line.name(),
         ))
         .claim(
             "only the server that does not await its tasks is unbounded",
-            unbounded == [e.culprit],
+            unbounded == [culprit],
             found.iter().map(|f| format!("{}: {}", f.letter, f.verdict)).collect::<Vec<_>>().join(", "),
         )
         .claim(
             "an endless line makes a bounded server unbounded",
-            e.endless_line == Verdict::Unbounded,
-            e.endless_line.name(),
+            endless_line == Verdict::Unbounded,
+            endless_line.name(),
         )
         .measured(only)
 }
