@@ -17,7 +17,8 @@ fn odd_charts() -> Vec<Chart> {
         vec![(0.0, 1e300), (1e9, 1e-300)],
         many,
     ];
-    let mut charts = vec![Chart::default(), Chart::bands("", Unit::Rate).until(nan).up_to(nan)];
+    let invalid = Chart { until: Some(nan), up_to: Some(nan), ..Chart::bands("", Unit::Rate) };
+    let mut charts = vec![Chart::default(), invalid];
     for points in points {
         for (form, unit) in
             [(Form::Lines, Unit::Bytes), (Form::Bands, Unit::Rate), (Form::Lines, Unit::Plain)]

@@ -16,10 +16,9 @@ pub fn memory(plan: &Plan, off: &[Sample], on: &[Sample]) -> Chart {
              sample of either server.",
         )
         .series(growth("OFF", Ink::Orange, Stroke::Solid, off))
-        .series(growth("ON", Ink::Blue, Stroke::Dashed, on))
-        .until(until)
-        .up_to((plan.rate * plan.stop.as_secs()) as f64);
-    with_phases(chart, plan, until)
+        .series(growth("ON", Ink::Blue, Stroke::Dashed, on));
+    let up_to = Some((plan.rate * plan.stop.as_secs()) as f64);
+    with_phases(Chart { until: Some(until), up_to, ..chart }, plan, until)
 }
 
 /// What each client had written, over time.

@@ -153,6 +153,9 @@ fn finding(e: &Evidence) -> Finding {
         copied.windows(2).all(|pair| (low..high).contains(&(pair[1] as f64 / pair[0] as f64)))
     };
     let all = |copied: [u64; 3]| copied.map(|bytes| Bytes(bytes).to_string()).join(", ");
+    let [concat, doubling, moving, offset] =
+        [e.copied_concat, e.copied_doubling, e.copied_pop_moving, e.copied_pop_offset]
+            .map(|all| Bytes(all[2]));
     let finding = Finding::new(e)
         .table(table)
         .explain("In short: repeated concatenation is quadratic, doubling is linear (a constant number of copies per \
@@ -166,20 +169,16 @@ fn finding(e: &Evidence) -> Finding {
         ))
         .explain(format!(
             "The dynamic buffer doubles its allocation whenever it is full, and copies its content only then. So each byte was \
-             copied {} times on average, for any number of bytes. This is linear cost, O(n): {} copied in total instead of {}. \
-             On this machine it took {} instead of {}.",
+             copied {} times on average, for any number of bytes. This is linear cost, O(n): {doubling} copied in total instead \
+             of {concat}. On this machine it took {} instead of {}.",
             per_byte(e.copied_doubling[2], 2),
-            Bytes(e.copied_doubling[2]),
-            Bytes(e.copied_concat[2]),
             Seconds(e.doubling_seconds),
             Seconds(e.concat_seconds),
         ))
         .explain(format!(
-            "Removing messages from the front has the same trap. Moving the rest up after each message copied {}. An \
-             offset to the first unread byte copied {}. When it needs room, the buffer moves the rest to the front if \
+            "Removing messages from the front has the same trap. Moving the rest up after each message copied {moving}. \
+             An offset to the first unread byte copied {offset}. When it needs room, the buffer moves the rest to the front if \
              that frees at least as much as it copies; otherwise it grows.",
-            Bytes(e.copied_pop_moving[2]),
-            Bytes(e.copied_pop_offset[2]),
         ))
         .explain(
             "The peer chooses the size of the pieces, so quadratic cost is also a security problem: a client that sends a long \

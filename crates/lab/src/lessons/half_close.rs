@@ -160,6 +160,9 @@ fn state_other_than(socket: &TcpStream, left: TcpState) -> Result<Option<TcpStat
 }
 
 fn finding(e: &Evidence) -> Finding {
+    let bytes = |number: usize| Bytes(number as u64);
+    let (after_fin, stalled) = (bytes(e.bytes_after_fin), bytes(e.stalled_bytes));
+    let (written, arrived) = (bytes(e.reset_written), bytes(e.reset_arrived));
     Finding::new(e)
         .table(
             Table::new("", ["state", "meaning"])
@@ -175,21 +178,20 @@ fn finding(e: &Evidence) -> Finding {
         )
         .table(
             Table::new("", ["", "bytes"])
-                .row(["returned by the server's read at EOF", &Bytes(e.eof_read as u64).to_string()])
-                .row(["read by the client after its own FIN", &Bytes(e.bytes_after_fin as u64).to_string()])
-                .row(["written by a server that closes without reading its input", &Bytes(e.reset_written as u64).to_string()])
-                .row(["... of which the client could read", &Bytes(e.reset_arrived as u64).to_string()]),
+                .row(["returned by the server's read at EOF", &bytes(e.eof_read).to_string()])
+                .row(["read by the client after its own FIN", &after_fin.to_string()])
+                .row(["written by a server that closes without reading its input", &written.to_string()])
+                .row(["... of which the client could read", &arrived.to_string()]),
         )
         .explain("In short: a FIN closes one direction. The other direction stays open until the peer sends its FIN, too.")
         .explain(format!(
             "The FIN was {}, and it closed one direction. The server learned of it by reading: a read that returns {} bytes \
              is EOF. Now the client was in {} and the server in {}. The connection was half-closed. The server kept writing, \
-             and all {} reached the client after the client's FIN.",
+             and all {after_fin} reached the client after the client's FIN.",
             e.fin_segments.map_or_else(|| "a segment".to_owned(), |number| count(number, "segment")),
             e.eof_read,
             e.client_state,
             e.server_state,
-            Bytes(e.bytes_after_fin as u64),
         ))
         .explain(
             "A half-close means \"my request is complete, now send the rest of your answer\". So an echo server must not close \
@@ -197,18 +199,14 @@ fn finding(e: &Evidence) -> Finding {
              end. If it stays, the program has a bug (it forgot to close).",
         )
         .explain(format!(
-            "A FIN is queued behind the data. With {} of unread data before it, the client was in {} and the server still in \
+            "A FIN is queued behind the data. With {stalled} of unread data before it, the client was in {} and the server still in \
              {}: the FIN had not reached it. A program learns of EOF only by reading.",
-            Bytes(e.stalled_bytes as u64),
-            e.stalled_client_state,
-            e.stalled_server_state,
+            e.stalled_client_state, e.stalled_server_state,
         ))
         .explain(format!(
-            "A read returns data, EOF or an error. A server wrote {} and closed while input from the client was still unread. \
-             That sent a reset (RST) instead of a FIN. The client could read {}, and then its read failed with \"connection \
+            "A read returns data, EOF or an error. A server wrote {written} and closed while input from the client was still unread. \
+             That sent a reset (RST) instead of a FIN. The client could read {arrived}, and then its read failed with \"connection \
              reset\". The rest was lost, although the server's write had succeeded. So read to EOF before you close.",
-            Bytes(e.reset_written as u64),
-            Bytes(e.reset_arrived as u64),
         ))
         .claim(
             "one direction is closed: FIN-WAIT-2 and CLOSE-WAIT",
@@ -219,7 +217,7 @@ fn finding(e: &Evidence) -> Finding {
         .claim(
             "the other direction still carries data",
             e.bytes_after_fin == AFTER_FIN,
-            format!("{} of {}", Bytes(e.bytes_after_fin as u64), Bytes(AFTER_FIN as u64)),
+            format!("{after_fin} of {}", bytes(AFTER_FIN)),
         )
         .claim(
             "a FIN is queued behind unread data",
@@ -229,12 +227,7 @@ fn finding(e: &Evidence) -> Finding {
         .claim(
             "a close with unread input sends a reset and loses data",
             e.reset_after && e.reset_arrived < e.reset_written,
-            format!(
-                "{}, {} of {} arrived",
-                if e.reset_after { "reset" } else { "no reset" },
-                Bytes(e.reset_arrived as u64),
-                Bytes(e.reset_written as u64),
-            ),
+            format!("{}, {arrived} of {written} arrived", if e.reset_after { "reset" } else { "no reset" }),
         )
         .measured((e.bytes_after_fin > 0).then_some('c'))
 }

@@ -173,6 +173,8 @@ fn finding(e: &Evidence) -> Finding {
         .map_or_else(String::new, |number| format!(", so they left in {}", count(number, "segment")));
     let ethernet_segments =
         e.ethernet_segments.map_or_else(|| "several segments".to_owned(), |number| count(number, "segment"));
+    let (large, ethernet) = (Bytes(e.large_write as u64), Bytes(e.ethernet_write as u64));
+    let in_segments = format!("{ethernet}, Ethernet-sized segments");
     let row = |what: &str, writes: usize, sent: String, reads: usize| {
         [what.to_owned(), writes.to_string(), sent, reads.to_string()]
     };
@@ -181,13 +183,8 @@ fn finding(e: &Evidence) -> Finding {
             Table::new("", ["over TCP", "writes", "segments", "reads"])
                 .row(row("10 bytes each, as fast as it can", e.writes, shown(e.segments), e.reads))
                 .row(row("10 bytes each, waiting for each read", e.paced_writes, String::new(), e.paced_reads))
-                .row(row(&Bytes(e.large_write as u64).to_string(), 1, String::new(), e.large_reads))
-                .row(row(
-                    &format!("{}, Ethernet-sized segments", Bytes(e.ethernet_write as u64)),
-                    1,
-                    shown(e.ethernet_segments),
-                    e.ethernet_reads,
-                )),
+                .row(row(&large.to_string(), 1, String::new(), e.large_reads))
+                .row(row(&in_segments, 1, shown(e.ethernet_segments), e.ethernet_reads)),
         )
         .table(
             Table::new("", ["over UDP", "sent", "received"])
@@ -208,12 +205,10 @@ fn finding(e: &Evidence) -> Finding {
             e.paced_writes, e.paced_reads,
         ))
         .explain(format!(
-            "TCP splits writes as well as merging them: one write of {} took {} reads. Segments (\"TCP packets\") are not \
-             reads either: {} left in {ethernet_segments} and arrived in {}. A program sees neither its peer's writes nor \
+            "TCP splits writes as well as merging them: one write of {large} took {} reads. Segments (\"TCP packets\") are not \
+             reads either: {ethernet} left in {ethernet_segments} and arrived in {}. A program sees neither its peer's writes nor \
              the segments. It sees bytes in order.",
-            Bytes(e.large_write as u64),
             e.large_reads,
-            Bytes(e.ethernet_write as u64),
             count(e.ethernet_reads as u64, "read"),
         ))
         .explain(format!(

@@ -110,24 +110,22 @@ fn read_all(peer: &mut TcpStream) -> Result<u64, LessonError> {
 }
 
 fn finding(e: &Evidence) -> Finding {
+    let [written, peers, read] = [e.written, e.in_peers_receive_queue, e.read_by_peer].map(Bytes);
     let own =
         e.in_own_send_queue.map_or_else(|| "not visible here".to_owned(), |bytes| Bytes(bytes).to_string());
     Finding::new(e)
         .table(
             Table::new("", ["where the bytes are after write succeeded", "bytes"])
-                .row(["written", &Bytes(e.written).to_string()])
+                .row(["written", &written.to_string()])
                 .row(["in the writer's send queue (kernel)", &own])
-                .row(["in the peer's receive queue (kernel)", &Bytes(e.in_peers_receive_queue).to_string()])
-                .row(["read by the peer's program", &Bytes(e.read_by_peer).to_string()]),
+                .row(["in the peer's receive queue (kernel)", &peers.to_string()])
+                .row(["read by the peer's program", &read.to_string()]),
         )
         .explain("In short: a successful write means that your kernel accepted the bytes, not that the peer read them.")
         .explain(format!(
-            "The write of {} succeeded before the peer's program had read anything. {} were in the writer's send queue and {} \
-             in the peer's receive queue, both in the kernel. \"Completed\" means that the operating system has accepted the \
+            "The write of {written} succeeded before the peer's program had read anything. {own} were in the writer's send \
+             queue and {peers} in the peer's receive queue, both in the kernel. \"Completed\" means that the operating system has accepted the \
              bytes and that the program may reuse its buffer. It does not mean that they were delivered.",
-            Bytes(e.written),
-            own,
-            Bytes(e.in_peers_receive_queue),
         ))
         .explain(format!(
             "Then the peer's program closed the connection. All of the data was lost, although the write had succeeded. The \
@@ -143,12 +141,12 @@ fn finding(e: &Evidence) -> Finding {
         .claim(
             "write succeeds although nothing has been read",
             e.written > 0 && e.read_by_peer == 0,
-            format!("{} written, {} read", Bytes(e.written), Bytes(e.read_by_peer)),
+            format!("{written} written, {read} read"),
         )
         .claim(
             "the bytes are in the two kernels",
             e.in_own_send_queue.is_none_or(|own| own > 0 && own + e.in_peers_receive_queue >= e.written),
-            format!("the writer's {own}, the peer's {}", Bytes(e.in_peers_receive_queue)),
+            format!("the writer's {own}, the peer's {peers}"),
         )
         .claim(
             "the next call reports the loss",

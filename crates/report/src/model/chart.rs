@@ -112,21 +112,9 @@ impl Chart {
         self
     }
 
-    /// Ends the time axis at `seconds`.
-    pub fn until(mut self, seconds: f64) -> Chart {
-        self.until = Some(seconds);
-        self
-    }
-
     /// Makes the horizontal axis steps with these names: a point with `t` 0 is above the first, with 1 above the second.
     pub fn steps(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Chart {
         self.steps = names.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// Extends the value axis to at least `value`.
-    pub fn up_to(mut self, value: f64) -> Chart {
-        self.up_to = Some(value);
         self
     }
 
