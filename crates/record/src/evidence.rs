@@ -15,7 +15,8 @@ pub struct Evidence {
     pub repeats: bool,
     /// Whether everything that is sent should come back.
     pub echo: bool,
-    /// Bytes of one stimulus. A server that echoes complete ones sends nothing back for a part of one.
+    /// Bytes of one stimulus; 0 if not known, as in the first recordings. A server that echoes complete ones sends nothing back for
+    /// a part of one.
     #[serde(default)]
     pub unit: u64,
     /// Bytes of input after which a server that has accepted all of them may be called unbounded.

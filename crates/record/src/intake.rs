@@ -48,6 +48,7 @@ pub(crate) struct Intake<R> {
     reader: R,
     most_samples: u64,
     bytes: u64,
+    /// Objects: samples, points, and a few others.
     samples: u64,
 }
 
