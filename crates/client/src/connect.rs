@@ -50,13 +50,11 @@ impl ConnectTimer {
 
     /// The failure of the connection after the first `opened`; except for the first one, the message has its number.
     pub(crate) fn failure(&self, error: io::Error, opened: usize) -> Error {
-        let (number, count) = (opened + 1, self.count);
+        let numbered = |why| format!("connection {} of {}: {why}", opened + 1, self.count);
         let source = match error.kind() {
             _ if opened == 0 => error,
-            ErrorKind::TimedOut => {
-                io::Error::new(ErrorKind::TimedOut, format!("connection {number} of {count}: timed out"))
-            }
-            kind => io::Error::new(kind, format!("connection {number} of {count}: {error}")),
+            kind @ ErrorKind::TimedOut => io::Error::new(kind, numbered("timed out".to_owned())),
+            kind => io::Error::new(kind, numbered(error.to_string())),
         };
         Error::Connect { addr: self.addr, opened, source }
     }

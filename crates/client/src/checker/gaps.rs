@@ -23,20 +23,16 @@ impl Gaps {
     /// Returns whether `number` was skipped and has not arrived since; from now on it has arrived.
     pub(crate) fn take(&mut self, number: u64) -> bool {
         let at = self.ranges.partition_point(|range| range.end <= number);
-        let Some(range) = self.ranges.get_mut(at).filter(|range| range.contains(&number)) else {
+        if !self.ranges.get(at).is_some_and(|range| range.contains(&number)) {
             return false;
-        };
-        let behind = number + 1..range.end;
-        range.end = number;
-        if range.is_empty() {
-            self.ranges.remove(at);
-            if !behind.is_empty() {
-                self.ranges.insert(at, behind);
-            }
-        } else if !behind.is_empty() {
-            self.ranges.insert(at + 1, behind);
-            self.forget_the_oldest();
         }
+        let range = self.ranges.remove(at).unwrap_or_default();
+        for rest in [number + 1..range.end, range.start..number] {
+            if !rest.is_empty() {
+                self.ranges.insert(at, rest);
+            }
+        }
+        self.forget_the_oldest();
         true
     }
 

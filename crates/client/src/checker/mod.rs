@@ -22,6 +22,7 @@ mod gaps;
 use std::mem;
 
 use echoctl_proto::Framing;
+use memchr::memchr;
 
 pub use fault::Fault;
 
@@ -130,7 +131,7 @@ impl Checker {
         let used = unread.len().min(length - have);
         let arrived = &unread[..used];
         if self.recipe.framing() == Framing::Lines
-            && let Some(newline) = newline_in(arrived)
+            && let Some(newline) = memchr(b'\n', arrived)
         {
             // A line too short for a number. The newline ends the frame.
             self.record_fault(Fault::Number);
@@ -243,17 +244,13 @@ impl State {
 
 fn feed_skip(left: Option<u64>, unread: &[u8]) -> (State, usize) {
     let Some(left) = left else {
-        let newline = newline_in(unread);
+        let newline = memchr(b'\n', unread);
         return newline
             .map_or((State::Skip { left: None }, unread.len()), |newline| (State::NEXT, newline + 1));
     };
     let used = unread.len().min(usize::try_from(left).unwrap_or(usize::MAX));
     let left = left - used as u64;
     (if left == 0 { State::NEXT } else { State::Skip { left: Some(left) } }, used)
-}
-
-fn newline_in(bytes: &[u8]) -> Option<usize> {
-    memchr::memchr(b'\n', bytes)
 }
 
 #[cfg(test)]

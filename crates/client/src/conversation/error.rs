@@ -25,7 +25,7 @@ pub enum ConversationError {
     /// A buffer could not grow.
     #[error(transparent)]
     Buffer(#[from] BufferError),
-    /// The connection broke while replies were read.
+    /// The connection broke.
     #[error("cannot read from the server")]
     Broken(#[source] io::Error),
     /// A reply is longer than the maximum payload.

@@ -22,6 +22,8 @@ use echoctl_proto::{Buffer, FrameDecoder, Framing};
 
 pub use error::ConversationError;
 
+type Result<T, E = ConversationError> = std::result::Result<T, E>;
+
 /// A connection to a server, with an input to send and replies to read.
 #[derive(Debug)]
 pub struct Conversation {
@@ -69,8 +71,8 @@ pub enum ConversationEnd {
 struct Sending {
     sent: Sent,
     is_reading_input: bool,
-    /// `None` until the input has ended or failed.
-    end: Option<Result<(), ConversationError>>,
+    /// `None` until the input has ended or failed, and if the connection broke before.
+    end: Option<Result<()>>,
 }
 
 /// What ended the reading half.
@@ -112,12 +114,9 @@ impl Conversation {
             Framing::Lines | Framing::Raw => self.send_unchanged(input),
             Framing::U16 | Framing::U32 => self.send_length_prefixed(input),
         };
-        self.sending().end = match result {
-            Ok(()) => Some(Ok(())),
-            Err(SendError::Failed(error)) => Some(Err(error)),
-            // The receiver detects this too, and knows what was received before.
-            Err(SendError::PeerClosed) => None,
-        };
+        // The receiver detects a broken connection too, and knows what was received before.
+        self.sending().end =
+            Some(result).filter(|result| !matches!(result, Err(ConversationError::Broken(_))));
         // It fails only if the connection is closed already.
         let _ = self.stream.shutdown(Shutdown::Write);
     }
@@ -127,7 +126,7 @@ impl Conversation {
     ///
     /// # Errors
     /// If replies cannot be read or written, or if the input could not be read or sent as frames.
-    pub fn receive(&self, output: impl Write) -> Result<Replies, ConversationError> {
+    pub fn receive(&self, output: impl Write) -> Result<Replies> {
         let (frames, end) = match self.framing {
             Framing::Lines | Framing::Raw => self.receive_unchanged(output),
             Framing::U16 | Framing::U32 => self.receive_payloads(output),
@@ -147,7 +146,7 @@ impl Conversation {
         self.sending().sent
     }
 
-    fn send_unchanged(&self, mut input: impl Read) -> Result<(), SendError> {
+    fn send_unchanged(&self, mut input: impl Read) -> Result<()> {
         let (mut chunk, mut partial_len) = (vec![0; CHUNK], 0_u64);
         while let Some(bytes) = self.input(&mut input, &mut chunk)? {
             if self.framing == Framing::Lines {
@@ -162,8 +161,8 @@ impl Conversation {
         Ok(())
     }
 
-    /// Records the lines in `bytes` before they are written, the first of which has `partial_len` bytes before them. Returns the length of the last
-    /// line if it is incomplete, else 0.
+    /// Records the lines in `bytes` before they are written. The first has `partial_len` bytes before them. Returns the length
+    /// of the last line if it is incomplete, else 0.
     fn record_lines(&self, bytes: &[u8], mut partial_len: u64) -> u64 {
         let sent = &mut self.sending().sent;
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -178,13 +177,13 @@ impl Conversation {
         partial_len
     }
 
-    fn send_length_prefixed(&self, mut input: impl Read) -> Result<(), SendError> {
+    fn send_length_prefixed(&self, mut input: impl Read) -> Result<()> {
         // The end of the input completes the last line.
         let mut pending = Buffer::new(self.max_frame.saturating_add(CHUNK + 1));
         let mut lines = FrameDecoder::new(Framing::Lines, self.max_frame);
         let mut frame = Buffer::new(self.max_frame.saturating_add(self.framing.overhead()));
         let (mut chunk, mut number, mut is_partial) = (vec![0; CHUNK], 1_u64, false);
-        let mut send_lines = |bytes: &[u8]| -> Result<bool, SendError> {
+        let mut send_lines = |bytes: &[u8]| -> Result<bool> {
             pending.append(bytes)?;
             let too_long = |number| move |source| ConversationError::Line { number, source };
             while let Some(line) = lines.decode(pending.unread()).map_err(too_long(number))? {
@@ -212,11 +211,7 @@ impl Conversation {
     }
 
     /// The next bytes of the input; `None` at its end.
-    fn input<'a>(
-        &self,
-        input: &mut impl Read,
-        chunk: &'a mut [u8],
-    ) -> Result<Option<&'a [u8]>, ConversationError> {
+    fn input<'a>(&self, input: &mut impl Read, chunk: &'a mut [u8]) -> Result<Option<&'a [u8]>> {
         self.sending().is_reading_input = true;
         let length = uninterrupted(|| input.read(chunk));
         self.sending().is_reading_input = false;
@@ -224,21 +219,21 @@ impl Conversation {
         Ok(Some(&chunk[..length]).filter(|bytes| !bytes.is_empty()))
     }
 
-    fn write(&self, mut bytes: &[u8]) -> Result<(), SendError> {
+    fn write(&self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
-            match uninterrupted(|| (&self.stream).write(bytes)) {
-                Ok(0) | Err(_) => return Err(SendError::PeerClosed),
-                Ok(taken) => {
-                    self.sending().sent.bytes += taken as u64;
-                    bytes = &bytes[taken..];
-                }
-            }
+            let taken = match uninterrupted(|| (&self.stream).write(bytes)) {
+                Ok(0) => Err(ErrorKind::WriteZero.into()),
+                outcome => outcome,
+            };
+            let taken = taken.map_err(ConversationError::Broken)?;
+            self.sending().sent.bytes += taken as u64;
+            bytes = &bytes[taken..];
         }
         Ok(())
     }
 
     /// Returns the number of lines received, or 0 with raw.
-    fn receive_unchanged(&self, mut output: impl Write) -> Result<(u64, StreamEnd), ConversationError> {
+    fn receive_unchanged(&self, mut output: impl Write) -> Result<(u64, StreamEnd)> {
         let (mut last, mut lines) = (b'\n', 0);
         let end = self.read_all(|bytes| {
             last = bytes[bytes.len() - 1];
@@ -253,7 +248,7 @@ impl Conversation {
     }
 
     /// Returns the number of frames received.
-    fn receive_payloads(&self, mut output: impl Write) -> Result<(u64, StreamEnd), ConversationError> {
+    fn receive_payloads(&self, mut output: impl Write) -> Result<(u64, StreamEnd)> {
         let mut arrived = Buffer::new(self.max_frame.saturating_add(self.framing.overhead() + CHUNK));
         let mut replies = FrameDecoder::new(self.framing, self.max_frame);
         let mut count = 0;
@@ -275,10 +270,7 @@ impl Conversation {
     }
 
     /// Passes the bytes from the server to `take`, until there are no more.
-    fn read_all(
-        &self,
-        mut take: impl FnMut(&[u8]) -> Result<(), ConversationError>,
-    ) -> Result<StreamEnd, ConversationError> {
+    fn read_all(&self, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<StreamEnd> {
         let mut chunk = vec![0; CHUNK];
         loop {
             let before = self.sent().bytes;
@@ -299,19 +291,6 @@ impl Conversation {
 
     fn sending(&self) -> MutexGuard<'_, Sending> {
         self.sending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Why sending ended early.
-enum SendError {
-    /// The server closed the connection.
-    PeerClosed,
-    Failed(ConversationError),
-}
-
-impl<E: Into<ConversationError>> From<E> for SendError {
-    fn from(error: E) -> SendError {
-        SendError::Failed(error.into())
     }
 }
 

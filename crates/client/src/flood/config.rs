@@ -142,6 +142,14 @@ pub enum Rate {
 }
 
 impl Rate {
+    /// Bytes per second; `None`: no limit.
+    pub(crate) const fn limit(self) -> Option<u64> {
+        match self {
+            Rate::Max => None,
+            Rate::Limited(rate) => Some(rate),
+        }
+    }
+
     /// The default rate: unlimited if everything is read, otherwise [`Config::WATCHABLE_RATE`].
     pub const fn default_for(reading: &Reading) -> Rate {
         match reading {

@@ -30,9 +30,10 @@ pub struct Connection {
     longest_stall: AtomicU64,
     /// What the checker has found.
     tally: Mutex<Totals>,
-    phase: watch::Sender<Phase>,
+    pub(crate) phase: watch::Sender<Phase>,
     ending: OnceLock<Ending>,
-    drain: OnceLock<Drain>,
+    /// The drain, if there was one, once the connection has ended.
+    pub(crate) drain: OnceLock<Drain>,
     epoch: Instant,
 }
 
@@ -129,15 +130,6 @@ impl Connection {
         self.ending.get()
     }
 
-    /// The drain, if there was one, once the connection has ended.
-    pub(crate) fn drain(&self) -> Option<Drain> {
-        self.drain.get().copied()
-    }
-
-    pub(crate) fn set_drain(&self, drain: Drain) {
-        let _ = self.drain.set(drain);
-    }
-
     /// Advances to `phase`, unless that would go backwards, and wakes the tasks that wait for a change.
     pub(crate) fn advance(&self, phase: Phase) {
         self.phase.send_if_modified(|now| {
@@ -151,10 +143,6 @@ impl Connection {
     pub(crate) fn end(&self, ending: Ending) {
         let _ = self.ending.set(ending);
         self.advance(Phase::Over);
-    }
-
-    pub(crate) fn phases(&self) -> watch::Receiver<Phase> {
-        self.phase.subscribe()
     }
 
     /// Adds `bytes` to the bytes written.
@@ -192,14 +180,7 @@ impl Connection {
 #[derive(Debug)]
 pub(crate) struct Stall<'a> {
     connection: &'a Connection,
-    since: Instant,
-}
-
-impl Stall<'_> {
-    /// For how long it has been blocked.
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.since.elapsed()
-    }
+    pub(crate) since: Instant,
 }
 
 impl Drop for Stall<'_> {

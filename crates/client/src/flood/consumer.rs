@@ -52,13 +52,13 @@ impl Consumer {
     pub(crate) async fn run(mut self) {
         let ending = self.read().await;
         if let Some(drain) = self.drain {
-            self.connection.set_drain(drain);
+            let _ = self.connection.drain.set(drain);
         }
         self.connection.end(ending);
     }
 
     async fn read(&mut self) -> Ending {
-        let mut phases = self.connection.phases();
+        let mut phases = self.connection.phase.subscribe();
         let mut reads = 0;
         loop {
             let phase = *phases.borrow_and_update();
@@ -171,7 +171,7 @@ impl Consumer {
         let pending = self.connection.produced().saturating_sub(self.connection.consumed());
         let timed_out = |moved, within| Ending::TimedOut { moved, within, pending };
         if let Some(moved) = draining.progress.is_too_slow(now, moved) {
-            return Some(timed_out(moved, draining.progress.window()));
+            return Some(timed_out(moved, draining.progress.window));
         }
         (now >= draining.end).then(|| timed_out(moved - draining.from, now - draining.since))
     }

@@ -121,7 +121,11 @@ impl Flood {
             elapsed: started.elapsed(),
             totals: self.stop_handle().totals(),
             endings: endings.collect(),
-            drain: self.connections.iter().filter_map(|connection| connection.drain()).reduce(Drain::merge),
+            drain: self
+                .connections
+                .iter()
+                .filter_map(|connection| connection.drain.get().copied())
+                .reduce(Drain::merge),
         }
     }
 
@@ -151,14 +155,11 @@ impl Flood {
         let mut tasks = JoinSet::new();
         for (index, connection) in self.connections.iter().enumerate() {
             let share = |total| share(total, config.connections, index);
-            let pacer = |rate| match rate {
-                Rate::Max => Pacer::new(Rate::Max, started),
-                Rate::Limited(rate) => Pacer::new(Rate::Limited(share(rate)), started),
-            };
+            let pacer = |rate: Option<u64>| Pacer::new(rate.map(share), started);
             let recipe = Recipe::new(Arc::clone(&pool), config.framing, &config.sizes, index);
             let read_rate = match config.reading {
-                Reading::AtRate(rate) => Rate::Limited(rate),
-                _ => Rate::Max,
+                Reading::AtRate(rate) => Some(rate),
+                _ => None,
             };
             let checker = Checker::new(recipe.clone());
             let (read_pacer, connection) = (pacer(read_rate), Arc::clone(connection));
@@ -168,7 +169,7 @@ impl Flood {
                 connection,
                 config: Arc::clone(config),
                 recipe,
-                pacer: pacer(config.rate),
+                pacer: pacer(config.rate.limit()),
                 unlimited_at: config.rate_until.map(|until| started + until.min(FAR_FUTURE)),
                 limit: config.bytes.map(share),
                 started,

@@ -171,11 +171,9 @@ impl fmt::Display for Ending {
             Ending::Complete => f.write_str("complete"),
             Ending::LeftUnread => f.write_str("left unread"),
             Ending::Stopped => f.write_str("stopped"),
-            Ending::PeerClosed { how: CloseKind::EndOfStream, at } => {
-                write!(f, "the server closed the connection after {:.1} s", at.as_secs_f64())
-            }
-            Ending::PeerClosed { how: CloseKind::Failed(error), at } => {
-                write!(f, "the server closed the connection after {:.1} s ({error})", at.as_secs_f64())
+            Ending::PeerClosed { how, at } => {
+                write!(f, "the server closed the connection after {:.1} s", at.as_secs_f64())?;
+                if let CloseKind::Failed(error) = how { write!(f, " ({error})") } else { Ok(()) }
             }
             Ending::Excess { consumed, produced } => {
                 write!(f, "more came back than was sent: {consumed} bytes for {produced}")

@@ -15,8 +15,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::Rate;
-
 /// Paces one direction of one connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Pacer {
@@ -27,13 +25,9 @@ pub(crate) struct Pacer {
 }
 
 impl Pacer {
-    /// A pacer whose first byte is due at `now`.
-    pub(crate) fn new(rate: Rate, now: Instant) -> Pacer {
-        let rate = match rate {
-            Rate::Max => None,
-            Rate::Limited(rate) => Some(rate.max(1)),
-        };
-        Pacer { rate, due: now }
+    /// A pacer of `rate` bytes per second, if there is a limit, whose first byte is due at `now`.
+    pub(crate) fn new(rate: Option<u64>, now: Instant) -> Pacer {
+        Pacer { rate: rate.map(|rate| rate.max(1)), due: now }
     }
 
     /// When to ask again; `None`: the next chunk is due now.
@@ -118,7 +112,7 @@ mod tests {
     #[test]
     fn late_timers_do_not_lower_the_rate() {
         let start = Instant::now();
-        let mut pacer = Pacer::new(Rate::Limited(1_000_000), start);
+        let mut pacer = Pacer::new(Some(1_000_000), start);
 
         let moved = run(&mut pacer, start, start + 1000 * MS, |turn| MS * (turn % 23));
 
@@ -128,7 +122,7 @@ mod tests {
     #[test]
     fn a_stall_is_not_followed_by_a_burst() {
         let start = Instant::now();
-        let mut pacer = Pacer::new(Rate::Limited(1_000_000), start);
+        let mut pacer = Pacer::new(Some(1_000_000), start);
         run(&mut pacer, start, start + 100 * MS, |_| Duration::ZERO);
 
         pacer.postpone(400 * MS);
@@ -140,7 +134,7 @@ mod tests {
     #[test]
     fn hours_of_suspension_are_not_caught_up() {
         let start = Instant::now();
-        let mut pacer = Pacer::new(Rate::Limited(1_000_000), start);
+        let mut pacer = Pacer::new(Some(1_000_000), start);
 
         let moved = run(&mut pacer, start + 3_600_000 * MS, start + 3_600_001 * MS, |_| Duration::ZERO);
 
@@ -151,18 +145,18 @@ mod tests {
     fn slow_rates_move_small_chunks() {
         let now = Instant::now();
 
-        assert_eq!(Pacer::new(Rate::Limited(1), now).chunk(65536), 1);
-        assert_eq!(Pacer::new(Rate::Limited(1000), now).chunk(65536), 250);
-        assert_eq!(Pacer::new(Rate::Limited(32 << 10), now).chunk(65536), 4096);
-        assert_eq!(Pacer::new(Rate::Limited(1 << 20), now).chunk(65536), 10485);
-        assert_eq!(Pacer::new(Rate::Limited(1 << 30), now).chunk(65536), 65536);
-        assert_eq!(Pacer::new(Rate::Max, now).chunk(65536), 65536);
+        assert_eq!(Pacer::new(Some(1), now).chunk(65536), 1);
+        assert_eq!(Pacer::new(Some(1000), now).chunk(65536), 250);
+        assert_eq!(Pacer::new(Some(32 << 10), now).chunk(65536), 4096);
+        assert_eq!(Pacer::new(Some(1 << 20), now).chunk(65536), 10485);
+        assert_eq!(Pacer::new(Some(1 << 30), now).chunk(65536), 65536);
+        assert_eq!(Pacer::new(None, now).chunk(65536), 65536);
     }
 
     #[test]
     fn without_a_limit_there_is_no_wait() {
         let now = Instant::now();
-        let mut pacer = Pacer::new(Rate::Limited(10), now);
+        let mut pacer = Pacer::new(Some(10), now);
         pacer.record(1000);
         assert!(pacer.wait(now).is_some());
 

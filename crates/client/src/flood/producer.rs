@@ -47,7 +47,7 @@ impl Producer {
     async fn send(&mut self) -> io::Result<()> {
         let connection = Arc::clone(&self.connection);
         let mut stream = FrameStream::new(&self.recipe);
-        let mut phases = connection.phases();
+        let mut phases = connection.phase.subscribe();
         let mut stall: Option<Stall> = None;
         let mut writes = 0;
         loop {
@@ -67,7 +67,7 @@ impl Producer {
                     self.pacer.record(written);
                     if let Some(stall) = stall.take() {
                         // The server accepts data again: its stall is not caught up.
-                        self.pacer.postpone(stall.elapsed());
+                        self.pacer.postpone(stall.since.elapsed());
                     }
                     writes += 1;
                     if writes % YIELD_EVERY == 0 {

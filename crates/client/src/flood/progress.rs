@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// Watches a counter that only grows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Progress {
-    window: Duration,
+    pub(crate) window: Duration,
     /// Minimum growth of the counter per window.
     min_rise: u64,
     since: Instant,
@@ -34,11 +34,6 @@ impl Progress {
     /// When to check again at the latest.
     pub(crate) fn ends(&self) -> Instant {
         self.since + self.window
-    }
-
-    /// Length of the window.
-    pub(crate) fn window(&self) -> Duration {
-        self.window
     }
 }
 

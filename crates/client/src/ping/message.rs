@@ -1,5 +1,7 @@
 //! One frame of a ping, with its number in it, so that a reply to another frame is detected.
 
+use std::ops::Range;
+
 use echoctl_proto::{Buffer, Framing};
 
 use super::PingConfig;
@@ -9,9 +11,8 @@ use crate::Error;
 #[derive(Debug, Clone)]
 pub(super) struct Message {
     bytes: Vec<u8>,
-    /// Offset of the number: the start of the payload. As many of its 16 digits as fit are written.
-    number_at: usize,
-    digits: usize,
+    /// Where the number is: at the start of the payload. As many of its 16 digits as fit are written.
+    number: Range<usize>,
 }
 
 impl Message {
@@ -28,18 +29,14 @@ impl Message {
         framing
             .encode(&payload, &mut frame)
             .expect("invariant: the size was checked, and a dot is not a delimiter");
-        Ok(Message {
-            bytes: frame.unread().to_vec(),
-            number_at: framing.prefix(),
-            digits: payload.len().min(DIGITS),
-        })
+        let start = framing.prefix();
+        Ok(Message { bytes: frame.unread().to_vec(), number: start..start + payload.len().min(DIGITS) })
     }
 
     /// The frame with this number in it.
     pub(super) fn numbered(&mut self, number: u64) -> &[u8] {
-        for place in 0..self.digits {
-            let digit = (number >> (4 * place) & 15) as usize;
-            self.bytes[self.number_at + self.digits - 1 - place] = b"0123456789abcdef"[digit];
+        for (place, digit) in self.bytes[self.number.clone()].iter_mut().rev().enumerate() {
+            *digit = b"0123456789abcdef"[(number >> (4 * place) & 15) as usize];
         }
         &self.bytes
     }
