@@ -5,7 +5,7 @@
 //!
 //! 1. Write what is queued, as far as the kernel accepts it.
 //! 2. Call [`decide`](Backpressure::decide), then read, wait or disconnect.
-//! 3. If a frame that was read cannot be written immediately, call [`admit`](Backpressure::admit), then queue or drop it.
+//! 3. If a frame that was read cannot be written immediately, ask [`admits`](Backpressure::admits), then queue or drop it.
 
 use std::time::{Duration, Instant};
 
@@ -45,15 +45,6 @@ pub enum Action {
     Disconnect,
 }
 
-/// What to do with a frame that cannot be written immediately.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Admission {
-    /// Append it to the queue.
-    Queue,
-    /// Drop it.
-    Drop,
-}
-
 impl Backpressure {
     /// The decisions for one connection under `policy`.
     pub const fn new(policy: Policy) -> Backpressure {
@@ -78,12 +69,9 @@ impl Backpressure {
         }
     }
 
-    /// Whether a frame of `frame` bytes may join `queued` bytes.
-    pub(crate) fn admit(&self, queued: usize, frame: usize) -> Admission {
-        match self.policy {
-            Policy::Drop { limit } if queued > 0 && queued + frame > limit => Admission::Drop,
-            _ => Admission::Queue,
-        }
+    /// Whether a frame of `frame` bytes that cannot be written immediately may join `queued` bytes. Otherwise it is dropped.
+    pub(crate) fn admits(&self, queued: usize, frame: usize) -> bool {
+        !matches!(self.policy, Policy::Drop { limit } if queued > 0 && queued + frame > limit)
     }
 
     /// Records that the queue was empty and now starts with a frame of `frame` bytes, which may exceed the limit.
@@ -148,18 +136,18 @@ mod tests {
     #[test]
     fn drop_keeps_reading_and_drops_a_frame_that_does_not_fit() {
         let policy = Policy::Drop { limit: LIMIT };
-        let admit = |queued, frame| Backpressure::new(policy).admit(queued, frame);
+        let admits = |queued, frame| Backpressure::new(policy).admits(queued, frame);
 
         assert_eq!(decide(policy, LIMIT, 0), Action::Read);
-        assert_eq!(admit(900, 100), Admission::Queue);
-        assert_eq!(admit(900, 101), Admission::Drop);
-        assert_eq!(admit(0, 5000), Admission::Queue, "an empty queue admits a long frame");
+        assert!(admits(900, 100));
+        assert!(!admits(900, 101));
+        assert!(admits(0, 5000), "an empty queue admits a long frame");
     }
 
     #[test]
     fn other_policies_drop_nothing() {
         for policy in [Policy::Off, Policy::Bounded { limit: LIMIT }, Policy::Budget { limit: LIMIT }] {
-            assert_eq!(Backpressure::new(policy).admit(LIMIT, LIMIT), Admission::Queue, "{policy}");
+            assert!(Backpressure::new(policy).admits(LIMIT, LIMIT), "{policy}");
         }
     }
 

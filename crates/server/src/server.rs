@@ -99,10 +99,10 @@ async fn drain(shared: &Shared) {
     let drain = shared.config.drain;
     (shared.emit)(Event::ShuttingDown { connections: shared.table.open(), drain });
     shared.table.close_reading();
-    if timeout(drain, shared.table.wait_until_empty()).await.is_err() {
+    if timeout(drain, shared.table.wait_until_below(1)).await.is_err() {
         shared.table.close_all(CloseCause::Shutdown);
         // They wake up immediately, since their sockets are shut down.
-        let _ = timeout(ABORT_GRACE, shared.table.wait_until_empty()).await;
+        let _ = timeout(ABORT_GRACE, shared.table.wait_until_below(1)).await;
     }
 }
 

@@ -15,7 +15,7 @@ use echoctl_proto::FrameDecoder;
 use tokio::time::Sleep;
 
 use super::{Connection, ReplyQueue};
-use crate::backpressure::{Action, Admission, Backpressure, Queued};
+use crate::backpressure::{Action, Backpressure, Queued};
 use crate::close_reason::CloseReason;
 use crate::policy::Policy;
 use crate::table::NoRoom;
@@ -175,7 +175,7 @@ impl QueuedEcho<'_> {
                 self.backpressure.start_with(end.saturating_sub(written));
             }
             // A partly written frame is always finished.
-            if is_started || self.backpressure.admit(self.queue.len(), end - start) == Admission::Queue {
+            if is_started || self.backpressure.admits(self.queue.len(), end - start) {
                 self.queue.append(&bytes[start.max(written).min(end)..end])?;
             } else {
                 self.connection.handle.entry().record_dropped_frame();

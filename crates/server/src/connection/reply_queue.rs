@@ -68,18 +68,16 @@ impl ReplyQueue {
 
     /// Maximum number of bytes by which [`allocated`](ReplyQueue::allocated) grows when `count` bytes are appended.
     pub fn growth(&self, count: usize) -> usize {
-        let last = self.segments.back().map_or(&[][..], |last| last);
-        let free = self.segments.back().map_or(0, |last| last.capacity() - last.len());
-        if count <= free {
-            return 0;
-        }
-        let left_in_last = if self.segments.is_empty() { 0 } else { Self::SEGMENT - last.len() };
-        let in_last = match self.segments.back() {
-            Some(last) if left_in_last > 0 => {
-                capacity_for(self.segments.len() == 1, last, count) - last.capacity()
+        let (mut left_in_last, mut in_last) = (0, 0);
+        if let Some(last) = self.segments.back() {
+            if count <= last.capacity() - last.len() {
+                return 0;
             }
-            _ => 0,
-        };
+            left_in_last = Self::SEGMENT - last.len();
+            if left_in_last > 0 {
+                in_last = capacity_for(self.segments.len() == 1, last, count) - last.capacity();
+            }
+        }
         let beyond = count.saturating_sub(left_in_last);
         let begun = beyond.div_ceil(Self::SEGMENT);
         let in_new = match self.segments.is_empty() && beyond < Self::SEGMENT {

@@ -27,7 +27,7 @@ pub(crate) async fn accept(listener: &TcpListener, shared: &Arc<Shared>, backend
     let mut pause = FIRST_PAUSE;
     let mut reported: Option<Instant> = None;
     loop {
-        shared.table.wait_for_room().await;
+        shared.table.wait_until_below(shared.config.max_connections).await;
         let accepted = match process::check_available(CONNECTION_HEADROOM) {
             Ok(()) => listener.accept().await.and_then(|(stream, peer)| backend.spawn(shared, stream, peer)),
             Err(error) => Err(error.into()),

@@ -26,10 +26,9 @@ pub enum CloseCause {
 impl CloseCause {
     /// The cause with this code; `None` for 0.
     pub(super) fn from_code(code: u8) -> Option<CloseCause> {
-        use CloseCause::{IdleTimeout, MemoryLimit, MinRate, Shutdown, WriteTimeout};
-        let in_order =
-            [None, Some(MemoryLimit), Some(IdleTimeout), Some(WriteTimeout), Some(MinRate), Some(Shutdown)];
-        in_order[usize::from(code)]
+        let causes =
+            [Self::MemoryLimit, Self::IdleTimeout, Self::WriteTimeout, Self::MinRate, Self::Shutdown];
+        causes.get(usize::from(code).checked_sub(1)?).copied()
     }
 
     /// Its name in events.

@@ -154,10 +154,8 @@ impl Drop for ConnectionHandle {
     fn drop(&mut self) {
         if !self.is_vacated {
             let vacated = self.vacate();
-            self.report(
-                &vacated,
-                if thread::panicking() { CloseReason::Panicked } else { CloseCause::Shutdown.into() },
-            );
+            let panicked = thread::panicking();
+            self.report(&vacated, if panicked { CloseReason::Panicked } else { CloseCause::Shutdown.into() });
         }
         self.shared.table.released();
     }

@@ -25,7 +25,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 /// Advances the server's clock, and closes the connections that exceed a limit.
 async fn reap(shared: &Shared) {
     let Some(mut reaper) = Reaper::new(&shared.config) else { return future::pending().await };
-    let mut ticks = every(reaper.interval());
+    let mut ticks = every(reaper.interval);
     loop {
         ticks.tick().await;
         reaper.sweep(&shared.table, shared.tick());

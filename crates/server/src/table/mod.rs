@@ -104,17 +104,8 @@ impl ConnectionTable {
         self.open.load(Acquire)
     }
 
-    /// Waits until there is room for another connection. One waiter at a time.
-    pub(crate) async fn wait_for_room(&self) {
-        self.wait_until_below(self.capacity).await;
-    }
-
-    /// Waits until no connection is open. One waiter at a time.
-    pub(crate) async fn wait_until_empty(&self) {
-        self.wait_until_below(1).await;
-    }
-
-    async fn wait_until_below(&self, count: usize) {
+    /// Waits until fewer than `count` connections are open. One waiter at a time.
+    pub(crate) async fn wait_until_below(&self, count: usize) {
         while self.open() >= count {
             self.closed.notified().await;
         }

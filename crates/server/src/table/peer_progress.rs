@@ -40,18 +40,13 @@ pub(crate) struct PeerProgress {
     looked_at: u32,
     acknowledged: u64,
     was_pending: bool,
-    mark: Mark,
+    /// Bytes that had been sent at the look `marked_at`, to see when all of them are acknowledged.
+    marked: u64,
+    marked_at: u32,
     /// When it last made progress or had nothing pending.
     progress_at: u32,
     /// How far it is behind the minimum rate, in thousandths of a byte.
     debt: u64,
-}
-
-/// Output that had been sent at some look, to see when all of it is acknowledged.
-#[derive(Debug, Clone, Copy, Default)]
-struct Mark {
-    sent: u64,
-    at: u32,
 }
 
 impl PeerProgress {
@@ -73,11 +68,11 @@ impl PeerProgress {
         if self.generation != generation {
             *self = PeerProgress { generation, ..PeerProgress::default() };
         }
-        if output.acknowledged >= self.mark.sent {
-            self.mark = Mark { sent: output.sent, at: now };
+        if output.acknowledged >= self.marked {
+            (self.marked, self.marked_at) = (output.sent, now);
         }
         let is_overdue =
-            output.acknowledged < self.mark.sent && now.wrapping_sub(self.mark.at) >= IN_FLIGHT_MILLIS;
+            output.acknowledged < self.marked && now.wrapping_sub(self.marked_at) >= IN_FLIGHT_MILLIS;
         let is_pending = output.is_blocked || is_overdue;
         let was_pending = mem::replace(&mut self.was_pending, is_pending);
         let before = mem::replace(&mut self.acknowledged, output.acknowledged);

@@ -19,7 +19,8 @@ pub(crate) struct Reaper {
     config: Config,
     /// Indexed like the table. Allocated as needed, and only with limits of output.
     progress: Vec<PeerProgress>,
-    interval: Duration,
+    /// Time between two sweeps.
+    pub(crate) interval: Duration,
 }
 
 impl Reaper {
@@ -33,11 +34,6 @@ impl Reaper {
             progress: Vec::new(),
             interval: (shortest / 4).clamp(MIN_INTERVAL, MAX_INTERVAL),
         })
-    }
-
-    /// Time between two sweeps.
-    pub(crate) fn interval(&self) -> Duration {
-        self.interval
     }
 
     /// Closes the connections that exceed a limit at `now`, in milliseconds on the server's clock.
