@@ -108,11 +108,6 @@ impl Checker {
         }
     }
 
-    /// Records that more bytes came back than were sent, wherever in the stream the excess is.
-    pub(crate) fn record_excess(&mut self) {
-        self.record_fault(Fault::Excess);
-    }
-
     /// The results so far.
     pub(crate) fn tally(&self) -> Totals {
         self.tally
@@ -230,7 +225,8 @@ impl Checker {
         self.unnamed = 0;
     }
 
-    fn record_fault(&mut self, fault: Fault) {
+    /// Records a fault of the current frame. Only [`Fault::Excess`] is the caller's to find, wherever in the stream it is.
+    pub(crate) fn record_fault(&mut self, fault: Fault) {
         self.tally.mismatched += 1;
         self.tally.first_fault.get_or_insert((fault, self.start));
         self.unnamed += 1;

@@ -18,7 +18,7 @@ use super::producer::{FAR_FUTURE, YIELD_EVERY, sleep_or_change};
 use super::progress::Progress;
 use super::schedule::ReadMode;
 use super::thread_buffer;
-use crate::checker::Checker;
+use crate::checker::{Checker, Fault};
 
 /// The reading half of one connection.
 pub(crate) struct Consumer {
@@ -177,7 +177,7 @@ impl Consumer {
     }
 
     fn excess(&mut self) -> Ending {
-        self.checker.record_excess();
+        self.checker.record_fault(Fault::Excess);
         self.connection.record_read(0, self.checker.tally());
         Ending::Excess { consumed: self.connection.consumed(), produced: self.connection.produced() }
     }

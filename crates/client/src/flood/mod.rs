@@ -190,16 +190,12 @@ pub struct StopHandle {
 impl StopHandle {
     /// Stops sending, as if [`Config::duration`] had passed. A drain at the end still takes place.
     pub fn stop(&self) {
-        for connection in &*self.connections {
-            connection.advance(Phase::Closing);
-        }
+        self.connections.iter().for_each(|connection| connection.advance(Phase::Closing));
     }
 
     /// Stops everything immediately.
     pub fn abort(&self) {
-        for connection in &*self.connections {
-            connection.end(Ending::Stopped);
-        }
+        self.connections.iter().for_each(|connection| connection.end(Ending::Stopped));
     }
 
     /// The totals of all connections so far.

@@ -184,11 +184,8 @@ impl fmt::Display for Ending {
                 within.as_secs_f64()
             ),
             Ending::TimedOut { moved: 0, within, .. } => {
-                write!(
-                    f,
-                    "no byte moved in {:.1} s: the server neither reads nor replies",
-                    within.as_secs_f64()
-                )
+                let seconds = within.as_secs_f64();
+                write!(f, "no byte moved in {seconds:.1} s: the server neither reads nor replies")
             }
             Ending::TimedOut { moved, within, pending } => write!(
                 f,

@@ -29,10 +29,7 @@ impl SendSchedule {
     /// When ping `number` is due, which may be in the past: its time counts from then. `None` if there is no such
     /// ping, or if it is too late for it.
     pub(super) fn due(&self, number: u64, now: Instant) -> Option<Instant> {
-        let due = match self.rate {
-            None => now,
-            Some(rate) => self.started + after(number, rate),
-        };
+        let due = self.rate.map_or(now, |rate| self.started + after(number, rate));
         let is_in_time = self.end.is_none_or(|end| now < end && due < end);
         (number < self.count && is_in_time).then_some(due)
     }
