@@ -35,10 +35,7 @@ impl Account {
     pub(crate) fn try_add(&self, bytes: usize) -> bool {
         let sum = |buffered: u64| buffered.checked_add(bytes as u64).filter(|&sum| sum <= self.limit);
         let taken = self.buffered.fetch_update(Relaxed, Relaxed, sum);
-        if let Ok(before) = taken {
-            self.note_peak(before + bytes as u64);
-        }
-        taken.is_ok()
+        taken.inspect(|before| self.note_peak(before + bytes as u64)).is_ok()
     }
 
     /// Adds `bytes` that are allocated already. Returns false if they exceed the limit.

@@ -41,8 +41,13 @@ pub enum Action {
     Wait,
     /// Wait as well, but ask again after this time at the latest.
     WaitAtMost(Duration),
-    /// Disconnect the peer.
-    Disconnect,
+    /// Disconnect the peer, whose queue exceeded its limit for longer than the grace time.
+    Disconnect {
+        /// The limit in bytes.
+        limit: usize,
+        /// The grace time.
+        grace: Duration,
+    },
 }
 
 impl Backpressure {
@@ -86,7 +91,7 @@ impl Backpressure {
         }
         let over_for = now.saturating_duration_since(*self.over_since.get_or_insert(now));
         match grace.checked_sub(over_for) {
-            None | Some(Duration::ZERO) => Action::Disconnect,
+            None | Some(Duration::ZERO) => Action::Disconnect { limit, grace },
             Some(left) => Action::WaitAtMost(left),
         }
     }
@@ -166,7 +171,7 @@ mod tests {
         assert_eq!(at(102, LIMIT + 1), Action::WaitAtMost(second));
         assert_eq!(at(102, LIMIT), Action::Read, "it caught up");
         assert_eq!(at(110, LIMIT + 1), Action::WaitAtMost(second * 3), "so the grace time starts again");
-        assert_eq!(at(113, LIMIT + 1), Action::Disconnect);
+        assert_eq!(at(113, LIMIT + 1), Action::Disconnect { limit: LIMIT, grace: second * 3 });
     }
 
     #[test]
@@ -175,7 +180,8 @@ mod tests {
         backpressure.start_with(5000);
 
         assert_eq!(decide_again(&mut backpressure, 5000), Action::Read);
-        assert_eq!(decide_again(&mut backpressure, 5001), Action::Disconnect);
+        let disconnect = Action::Disconnect { limit: LIMIT, grace: Duration::ZERO };
+        assert_eq!(decide_again(&mut backpressure, 5001), disconnect);
     }
 
     #[test]

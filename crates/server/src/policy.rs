@@ -98,14 +98,6 @@ impl Policy {
             | Policy::Budget { limit } => Some(limit),
         }
     }
-
-    /// How long a queue may exceed its limit: zero except with disconnect.
-    pub(crate) const fn grace(self) -> Duration {
-        match self {
-            Policy::Disconnect { grace, .. } => grace,
-            _ => Duration::ZERO,
-        }
-    }
 }
 
 impl fmt::Display for Policy {

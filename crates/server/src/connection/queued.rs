@@ -83,13 +83,9 @@ impl QueuedEcho<'_> {
                         return self.wait();
                     }
                 }
-                Action::Disconnect => {
-                    let (limit, grace) = (self.policy.limit().unwrap_or_default(), self.policy.grace());
-                    return Poll::Ready(Err(CloseReason::QueueOverLimit {
-                        queued: queued.own,
-                        limit,
-                        grace,
-                    }));
+                Action::Disconnect { limit, grace } => {
+                    let queued = queued.own;
+                    return Poll::Ready(Err(CloseReason::QueueOverLimit { queued, limit, grace }));
                 }
             }
         }
