@@ -258,7 +258,7 @@ static STDERR: Outlet = Outlet::new(|bytes| io::stderr().lock().write_all(bytes)
 static HAS_STATUS: AtomicBool = AtomicBool::new(false);
 
 /// Goes to the first column and clears the line.
-pub(crate) const CLEAR_LINE: &str = "\r\x1b[2K";
+const CLEAR_LINE: &str = "\r\x1b[2K";
 
 /// Bytes buffered for a slow reader, per stream: room for some hundred events with ten connections each, or for many seconds
 /// of samples.
