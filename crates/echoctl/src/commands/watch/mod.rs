@@ -63,7 +63,8 @@ pub(crate) fn run(args: Args) -> Outcome {
         tracker,
         totals: Totals::default(),
         text: WatchText::new(target::title(&target)),
-        peaks: Peaks::default(),
+        watched: WatchSummary::default(),
+        first_memory: None,
         recorder,
         view,
     };
@@ -75,7 +76,10 @@ struct Watch {
     tracker: ConnectionTracker,
     totals: Totals,
     text: WatchText,
-    peaks: Peaks,
+    /// What is known so far.
+    watched: WatchSummary,
+    /// The memory of the server in the first sample that shows it.
+    first_memory: Option<u64>,
     recorder: Recorder,
     view: View,
 }
@@ -114,10 +118,22 @@ impl Watch {
     fn sample(&mut self) -> Observation {
         let mut observation = self.tracker.sample();
         let recorded = self.totals.add(&mut observation.sample, self.tracker.sampler().connections());
-        self.peaks.add(&recorded);
+        self.add_to_summary(&recorded);
         self.recorder.add(recorded);
         self.text.add(&observation.sample, self.totals.moved());
         observation
+    }
+
+    fn add_to_summary(&mut self, sample: &Sample) {
+        self.first_memory = self.first_memory.or(sample.server_memory);
+        let growth =
+            sample.server_memory.zip(self.first_memory).map(|(now, first)| now.saturating_sub(first));
+        let watched = &mut self.watched;
+        watched.seconds = sample.t;
+        watched.max_connections = watched.max_connections.max(sample.connections);
+        watched.max_queued = watched.max_queued.max(sample.in_flight());
+        watched.max_kernel_memory = watched.max_kernel_memory.max(sample.kernel_memory);
+        watched.server_memory_growth = watched.server_memory_growth.max(growth);
     }
 
     fn show(&mut self, observation: &Observation, line_is_due: bool) -> io::Result<()> {
@@ -140,7 +156,7 @@ impl Watch {
         let watched = WatchSummary {
             connections_seen: self.tracker.connections_seen(),
             server_exited: server_exited(last),
-            ..self.peaks.summary(last.sample.t)
+            ..self.watched
         };
         let printed = if let View::Json { .. } = self.view {
             json_line("summary", &watched)
@@ -161,36 +177,4 @@ impl Watch {
 /// The process whose exit ended the server, if it has ended. Connections close all the time: none says which process served it.
 fn server_exited(observation: &Observation) -> Option<u32> {
     observation.exited?.of_server(false)
-}
-
-/// Maxima of all samples.
-#[derive(Debug, Default)]
-struct Peaks {
-    connections: u32,
-    queued: u64,
-    kernel_memory: Option<u64>,
-    first_memory: Option<u64>,
-    memory: Option<u64>,
-}
-
-impl Peaks {
-    fn add(&mut self, sample: &Sample) {
-        self.connections = self.connections.max(sample.connections);
-        self.queued = self.queued.max(sample.in_flight());
-        self.kernel_memory = self.kernel_memory.max(sample.kernel_memory);
-        self.first_memory = self.first_memory.or(sample.server_memory);
-        self.memory = self.memory.max(sample.server_memory);
-    }
-
-    fn summary(&self, seconds: f64) -> WatchSummary {
-        let growth = self.memory.zip(self.first_memory).map(|(most, first)| most.saturating_sub(first));
-        WatchSummary {
-            seconds,
-            max_connections: self.connections,
-            max_queued: self.queued,
-            server_memory_growth: growth,
-            max_kernel_memory: self.kernel_memory,
-            ..WatchSummary::default()
-        }
-    }
 }
