@@ -5,7 +5,7 @@
 //! checked, and only those that pass are connected to.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
@@ -174,16 +174,21 @@ pub(crate) fn open_first<T>(
     mut open: impl FnMut(SocketAddr, Duration) -> Result<io::Result<T>, Failure>,
 ) -> Result<(SocketAddr, T), Failure> {
     let deadline = Instant::now() + CONNECT_TIMEOUT;
-    let mut tried = Vec::new();
+    let (mut reasons, mut free) = (Vec::new(), None);
     for (index, &addr) in addrs.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = (left / (addrs.len() - index) as u32).max(MIN_ATTEMPT);
         match open(addr, timeout)? {
             Ok(connection) => return Ok((addr, connection)),
-            Err(error) => tried.push(FailedAttempt { addr, error, timeout }),
+            Err(error) => {
+                let is_free = error.kind() == io::ErrorKind::ConnectionRefused && addr.ip().is_loopback();
+                free = free.or(is_free.then_some(addr));
+                reasons.push((addr, reason(&error, timeout)));
+            }
         }
     }
-    Err(unreachable(name, &tried, others))
+    reasons.extend_from_slice(others);
+    Err(unreachable(name, &reasons, free))
 }
 
 /// The result of opening all connections of a client at one address, for [`open_first`]. The next address is tried only if not even
@@ -202,71 +207,46 @@ pub(crate) fn attempted<T>(connected: Result<T, Error>) -> Result<io::Result<T>,
     }
 }
 
-/// Exit 4: no address of `name` could be connected to, for these reasons. If a loopback port is free, with a hint.
-fn unreachable(name: &str, tried: &[FailedAttempt], others: &[(SocketAddr, String)]) -> Failure {
-    let tried_reasons = tried.iter().map(|tried| (tried.addr, tried.reason()));
-    let reasons: Vec<(SocketAddr, String)> = tried_reasons.chain(others.iter().cloned()).collect();
+/// Exit 4: no address of `name` could be connected to, for these reasons. With a hint if a loopback port is `free`.
+fn unreachable(name: &str, reasons: &[(SocketAddr, String)], free: Option<SocketAddr>) -> Failure {
     let target = match name.strip_prefix(':').unwrap_or(name).parse::<u16>() {
         Ok(port) => format!("port {port}"),
         Err(_) => name.to_owned(),
     };
-    let list = |item: fn(&(SocketAddr, String)) -> String, separator| {
-        reasons.iter().map(item).collect::<Vec<_>>().join(separator)
-    };
-    let why = match reasons.as_slice() {
+    let is_like_first =
+        |(addr, reason): &(SocketAddr, String)| *reason == reasons[0].1 && addr.port() == reasons[0].0.port();
+    let why = match reasons {
         // The address is not repeated.
         [(addr, reason)] if addr.to_string() == name => reason.clone(),
-        [(at, first), rest @ ..]
-            if !rest.is_empty()
-                && rest.iter().all(|(addr, reason)| reason == first && addr.port() == at.port()) =>
-        {
-            format!("{first} ({})", list(|(addr, _)| host(*addr), " and "))
+        [(_, first), _, ..] if reasons.iter().all(is_like_first) => {
+            let hosts: Vec<String> = reasons.iter().map(|(addr, _)| host(*addr)).collect();
+            format!("{first} ({})", hosts.join(" and "))
         }
-        _ => list(|(addr, reason)| format!("{addr}: {reason}"), "; "),
+        _ => {
+            let each = reasons.iter().map(|(addr, reason)| format!("{addr}: {reason}"));
+            each.collect::<Vec<_>>().join("; ")
+        }
     };
-    let message = format!("cannot connect to {target}: {why}");
-    let failure = Failure::new(Exit::Unreachable, anyhow!(message));
-    let is_free = |tried: &&FailedAttempt| {
-        tried.error.kind() == io::ErrorKind::ConnectionRefused && tried.addr.ip().is_loopback()
-    };
-    match tried.iter().find(is_free) {
-        Some(tried) => failure.hint(format_args!(
-            "nothing listens there; to start a server: {} serve --addr {}",
-            called(),
-            tried.addr
-        )),
-        None => failure,
-    }
+    let failure = Failure::new(Exit::Unreachable, anyhow!("cannot connect to {target}: {why}"));
+    let hint = |addr| format!("nothing listens there; to start a server: {} serve --addr {addr}", called());
+    free.map(hint).into_iter().fold(failure, Failure::hint)
 }
 
 /// The host of an address, as it is written before a port.
 fn host(addr: SocketAddr) -> String {
-    match addr.ip() {
-        IpAddr::V4(host) => host.to_string(),
-        IpAddr::V6(host) => format!("[{host}]"),
-    }
+    let text = addr.to_string();
+    text.rsplit_once(':').map_or(text.as_str(), |(host, _)| host).to_owned()
 }
 
-/// An address that could not be connected to.
-struct FailedAttempt {
-    addr: SocketAddr,
-    error: io::Error,
-    /// The timeout of the attempt.
-    timeout: Duration,
-}
-
-impl FailedAttempt {
-    fn reason(&self) -> String {
-        match self.error.kind() {
-            io::ErrorKind::TimedOut if self.error.get_ref().is_none() => {
-                format!("no answer within {:.1} s", self.timeout.as_secs_f64())
-            }
-            // A socket that connected to itself is refused by the client, as this kind with a text of its own.
-            io::ErrorKind::ConnectionRefused if self.error.get_ref().is_none() => {
-                "connection refused".to_owned()
-            }
-            _ => self.error.to_string(),
+/// What happened in an attempt to connect.
+fn reason(error: &io::Error, timeout: Duration) -> String {
+    match error.kind() {
+        io::ErrorKind::TimedOut if error.get_ref().is_none() => {
+            format!("no answer within {:.1} s", timeout.as_secs_f64())
         }
+        // A socket that connected to itself is refused by the client, as this kind with a text of its own.
+        io::ErrorKind::ConnectionRefused if error.get_ref().is_none() => "connection refused".to_owned(),
+        _ => error.to_string(),
     }
 }
 
@@ -375,27 +355,22 @@ mod tests {
 
     #[test]
     fn the_hint_to_start_a_server_is_for_this_host_only() {
-        let error = io::Error::from(io::ErrorKind::ConnectionRefused);
-        let tried =
-            FailedAttempt { addr: "192.0.2.1:7007".parse().unwrap(), error, timeout: CONNECT_TIMEOUT };
+        let failure = open_first("192.0.2.1:7007", &addrs(&["192.0.2.1:7007"]), &[], refused);
 
-        let message = unreachable("192.0.2.1:7007", &[tried], &[]).to_string();
-
+        let message = failure.unwrap_err().to_string();
         assert_eq!(message, "cannot connect to 192.0.2.1:7007: connection refused");
     }
 
     #[test]
     fn one_reason_for_all_addresses_is_given_once() {
-        let attempt = |addr: &str| FailedAttempt {
-            addr: addr.parse().unwrap(),
-            error: io::ErrorKind::ConnectionRefused.into(),
-            timeout: CONNECT_TIMEOUT,
-        };
+        let failure = open_first("38499", &addrs(&["127.0.0.1:38499", "[::1]:38499"]), &[], refused);
 
-        let message = unreachable("38499", &[attempt("127.0.0.1:38499"), attempt("[::1]:38499")], &[]);
-
-        let message = message.to_string();
+        let message = failure.unwrap_err().to_string();
         let expected = "cannot connect to port 38499: connection refused (127.0.0.1 and [::1])";
         assert_eq!(message.lines().next(), Some(expected));
+    }
+
+    fn refused(_: SocketAddr, _: Duration) -> Result<io::Result<()>, Failure> {
+        Ok(Err(io::ErrorKind::ConnectionRefused.into()))
     }
 }
