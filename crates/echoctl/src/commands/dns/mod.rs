@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use echoctl_lab::dns::{Answerer, MAX_UNVERIFIED};
 use echoctl_observe::loopback;
-use serde::Serialize;
+use serde_json::json;
 
 use crate::address::{self, at_loopback};
 use crate::exit::{Exit, Outcome};
@@ -40,13 +40,6 @@ pub(crate) struct Args {
     json: bool,
 }
 
-#[derive(Serialize)]
-struct Listening {
-    addr: SocketAddr,
-    pid: u32,
-    zone: &'static str,
-}
-
 pub(crate) fn run(args: Args) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let requested = args.addr.unwrap_or_else(|| SocketAddr::from((loopback(), PORT)));
@@ -63,7 +56,7 @@ hint: choose another address with --addr"
         }
         interrupt::catch_signals(Duration::ZERO);
         if args.json {
-            json_line("listening", &Listening { addr, pid: std::process::id(), zone: "test." })?;
+            json_line("listening", &json!({ "addr": addr, "pid": std::process::id(), "zone": "test." }))?;
         } else {
             let reached = at_loopback(addr);
             let (ip, port) = (reached.ip(), reached.port());

@@ -7,7 +7,6 @@ mod course;
 mod transcript;
 
 use std::io::{self, IsTerminal};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,6 +15,7 @@ use echoctl_lab::kit::{self, Lesson, LessonError, Setting};
 use echoctl_lab::lessons;
 use echoctl_report::wrap_code;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::file::{OutputFile, check_written_after_result};
@@ -108,16 +108,10 @@ pub(crate) struct Submission {
     seconds: f64,
 }
 
-/// What a server of a lesson reports to its parent process.
-#[derive(Serialize)]
-struct Listening {
-    addr: SocketAddr,
-}
-
 pub(crate) fn run(args: Args) -> Outcome {
     output::set_plain(args.plain);
     if let Some(name) = &args.candidate {
-        lessons::serve_candidate(name, |addr| json_line("listening", &Listening { addr }))?;
+        lessons::serve_candidate(name, |addr| json_line("listening", &json!({ "addr": addr })))?;
         return Ok(Exit::Done);
     }
     match args.lesson.as_deref() {

@@ -68,8 +68,8 @@ pub(super) struct StatsEvent {
     t: f64,
     connections: usize,
     accepted: u64,
-    #[serde(flatten)]
-    totals: TotalsFields,
+    #[serde(flatten, with = "TotalsFields")]
+    totals: Totals,
     queued: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: Option<u64>,
@@ -83,7 +83,7 @@ impl StatsEvent {
             t: stats.uptime.as_secs_f64(),
             connections: stats.connections,
             accepted: stats.accepted,
-            totals: (&stats.totals).into(),
+            totals: stats.totals,
             queued: stats.buffered,
             memory: echoctl_observe::own_anonymous_memory(),
             kernel_memory: stats.own_kernel_memory,
@@ -97,26 +97,15 @@ pub(super) struct ClosedEvent {
     reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
-    #[serde(flatten)]
-    totals: TotalsFields,
+    #[serde(flatten, with = "TotalsFields")]
+    totals: Totals,
 }
 
 impl ClosedEvent {
-    pub(super) fn of(peer: SocketAddr, reason: &CloseReason, totals: &Totals) -> ClosedEvent {
+    pub(super) fn of(peer: SocketAddr, reason: &CloseReason, totals: Totals) -> ClosedEvent {
         let detail = (!reason.is_normal()).then(|| reason.to_string());
-        ClosedEvent { peer, reason: reason.name(), detail, totals: totals.into() }
+        ClosedEvent { peer, reason: reason.name(), detail, totals }
     }
-}
-
-#[derive(Serialize)]
-pub(super) struct DrainingEvent {
-    pub(super) connections: usize,
-    pub(super) timeout: f64,
-}
-
-#[derive(Serialize)]
-pub(super) struct AcceptPausedEvent {
-    pub(super) error: String,
 }
 
 #[derive(Serialize)]
@@ -124,8 +113,8 @@ pub(super) struct SummaryEvent {
     schema_version: u32,
     seconds: f64,
     accepted: u64,
-    #[serde(flatten)]
-    totals: TotalsFields,
+    #[serde(flatten, with = "TotalsFields")]
+    totals: Totals,
 }
 
 impl SummaryEvent {
@@ -134,21 +123,16 @@ impl SummaryEvent {
             schema_version: SCHEMA_VERSION,
             seconds: stats.uptime.as_secs_f64(),
             accepted: stats.accepted,
-            totals: (&stats.totals).into(),
+            totals: stats.totals,
         }
     }
 }
 
+/// The fields of [`Totals`].
 #[derive(Serialize)]
+#[serde(remote = "Totals")]
 struct TotalsFields {
     received: u64,
     sent: u64,
     dropped_frames: u64,
-}
-
-impl From<&Totals> for TotalsFields {
-    fn from(totals: &Totals) -> TotalsFields {
-        let Totals { received, sent, dropped_frames } = *totals;
-        TotalsFields { received, sent, dropped_frames }
-    }
 }

@@ -7,9 +7,10 @@ use std::sync::{Mutex, PoisonError};
 
 use echoctl_observe::MemoryShare;
 use echoctl_server::{Config, Event, Stats};
+use serde_json::json;
 
 use super::Args;
-use super::json::{AcceptPausedEvent, ClosedEvent, DrainingEvent, ListeningEvent, StatsEvent, SummaryEvent};
+use super::json::{ClosedEvent, ListeningEvent, StatsEvent, SummaryEvent};
 use super::text::{StatusLine, closing_sentence, greeting, sentence};
 use crate::output::{self, ignore_broken_pipe, json_line, offer_json, offer_note, terminal_size};
 
@@ -86,14 +87,13 @@ impl Printer {
             }
             Event::Stats(stats) => offer_json("stats", &StatsEvent::of(stats)),
             Event::Closed { peer, reason, totals } => {
-                offer_json("closed", &ClosedEvent::of(*peer, reason, totals))
+                offer_json("closed", &ClosedEvent::of(*peer, reason, *totals))
             }
             Event::ShuttingDown { connections, drain } => {
-                let (connections, timeout) = (*connections, drain.as_secs_f64());
-                offer_json("draining", &DrainingEvent { connections, timeout })
+                offer_json("draining", &json!({ "connections": connections, "timeout": drain.as_secs_f64() }))
             }
             Event::AcceptPaused { error } => {
-                offer_json("accept_paused", &AcceptPausedEvent { error: error.to_string() })
+                offer_json("accept_paused", &json!({ "error": error.to_string() }))
             }
         }
     }
