@@ -1,6 +1,5 @@
 //! The figures of an audit as a table: bytes, then memory with its growth, then times. What was not counted has no row.
 
-use echoctl_audit::AuditOutcome;
 use echoctl_observe::TcpMemory;
 use echoctl_record::{Bytes, Sample, Seconds, Verdict};
 use echoctl_report::Table;
@@ -10,8 +9,8 @@ use super::summary::Summary;
 type Row = (String, String);
 
 /// The table.
-pub(super) fn evidence(summary: &Summary, attack: &AuditOutcome) -> Table {
-    let rows = [bytes(summary), memory(summary, attack), times(summary), echo(summary), projection(summary)];
+pub(super) fn evidence(summary: &Summary) -> Table {
+    let rows = [bytes(summary), memory(summary), times(summary), echo(summary), projection(summary)];
     let rows = rows.into_iter().flatten().map(|(name, value)| [name, value]);
     rows.fold(Table::new("Evidence", [] as [String; 0]), Table::row)
 }
@@ -26,7 +25,7 @@ fn bytes(summary: &Summary) -> Vec<Row> {
     rows.extend(figures.inside_server.map(|inside| row("  read, but not yet written back", Bytes(inside))));
     let drained =
         |value: Option<u64>| value.map_or("not drained".to_owned(), |value| Bytes(value).to_string());
-    if !summary.is_repeated {
+    if !summary.attack.evidence.repeats {
         // A server that sends without being asked goes on sending while it is drained: this is not a backlog.
         rows.push(row("read at the end (pending and later replies)", drained(figures.drained)));
         return rows;
@@ -42,11 +41,11 @@ fn bytes(summary: &Summary) -> Vec<Row> {
     rows
 }
 
-fn memory(summary: &Summary, attack: &AuditOutcome) -> Vec<Row> {
+fn memory(summary: &Summary) -> Vec<Row> {
     let figures = &summary.figures;
     // A server whose client reads again may need more memory than before.
     let most = |memory: fn(&Sample) -> Option<u64>| {
-        let all = attack.samples.iter().filter_map(|sample| Some((memory(sample)?, sample.t)));
+        let all = summary.attack.samples.iter().filter_map(|sample| Some((memory(sample)?, sample.t)));
         let largest = all.max_by_key(|&(bytes, _)| bytes);
         let later =
             largest.filter(|&(_, t)| t > figures.attack_seconds).map_or("", |_| ", while the client read");

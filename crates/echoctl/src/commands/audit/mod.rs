@@ -56,15 +56,12 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let attack = attack.map_err(|error| args.stimulus.failure(error))?;
     let names = Names { target, preset: stimulus.name, label: stimulus.label };
     let summary = Summary::new(&attack, &config, names, args.project);
-    let printed = if args.json {
-        json_line("summary", &summary)
-    } else {
-        print_styled(&text::text(&summary, &attack, &output))
-    };
+    let printed =
+        if args.json { json_line("summary", &summary) } else { print_styled(&text::text(&summary, &output)) };
     // Both are attempted, even if the first fails.
-    let run = record(&summary, &attack);
+    let run = record(&summary);
     let junit = junit_file.map(|file| file.save(junit(&summary, args.expect)));
-    let written = junit.into_iter().chain(files.save(&run, || page(&summary, &attack, &run)));
+    let written = junit.into_iter().chain(files.save(&run, || page(&summary, &run)));
     let written = check_written_after_result(written);
     ignore_broken_pipe(printed)?;
     written?;

@@ -1,6 +1,5 @@
 //! The HTML page of an audit: the verdict, its evidence, charts and remedies.
 
-use echoctl_audit::AuditOutcome;
 use echoctl_record::Run;
 use echoctl_report::{Page, Section, Table, charts, tables};
 
@@ -11,21 +10,21 @@ use super::text::{headline, why};
 use crate::commands::report::FOOTER;
 
 /// The page of an audit, of which `run` is the recording.
-pub(super) fn page(summary: &Summary, attack: &AuditOutcome, run: &Run) -> Page {
+pub(super) fn page(summary: &Summary, run: &Run) -> Page {
+    let samples = &summary.attack.samples;
     let title = format!("{}: {}", summary.verdict.name(), summary.target);
     let mut reasons = Section::new("Why");
-    for line in why(summary, attack) {
+    for line in why(summary) {
         reasons = reasons.paragraph(line);
     }
     let over_time = Section::new("Over time")
-        .chart(charts::memory(&attack.samples))
-        .chart(charts::queues(&attack.samples, &run.machine.socket_limits()));
+        .chart(charts::memory(samples))
+        .chart(charts::queues(samples, &run.machine.socket_limits()));
     // A single request never fills the window, so it says nothing about the server.
     let over_time =
-        if summary.is_repeated { over_time.chart(charts::window(&attack.samples)) } else { over_time };
-    let mut page = Page::new(title, headline(summary))
-        .section(reasons.table(evidence(summary, attack)))
-        .section(over_time);
+        if summary.attack.evidence.repeats { over_time.chart(charts::window(samples)) } else { over_time };
+    let mut page =
+        Page::new(title, headline(summary)).section(reasons.table(evidence(summary))).section(over_time);
     let remedies = remedies(summary.verdict);
     if !remedies.is_empty() {
         let mut table = Table::new("", ["remedy", "what it does and costs"]);

@@ -1,13 +1,13 @@
 //! The record of an audit: what `echoctl report` draws, with the evidence from which it can be judged again.
 
-use echoctl_audit::AuditOutcome;
 use echoctl_record::{Ending, Run};
 
 use super::summary::Summary;
 use crate::output::recorder::new_run;
 
 /// The record of an audit.
-pub(super) fn record(summary: &Summary, attack: &AuditOutcome) -> Run {
+pub(super) fn record(summary: &Summary) -> Run {
+    let attack = summary.attack;
     let mut run = new_run(summary.seconds as u64, summary.addr.to_string(), echoctl_observe::machine());
     let last = attack.samples.last().copied().unwrap_or_default();
     run.samples.clone_from(&attack.samples);
@@ -17,7 +17,7 @@ pub(super) fn record(summary: &Summary, attack: &AuditOutcome) -> Run {
         produced: last.produced,
         consumed: last.consumed,
         // Without more to send, the client is not held back.
-        stalled_seconds: if summary.is_repeated { summary.figures.stalled_seconds } else { 0.0 },
+        stalled_seconds: if attack.evidence.repeats { summary.figures.stalled_seconds } else { 0.0 },
         server_pid: summary.pids.first().copied(),
         server_memory_growth: summary.figures.memory_growth,
         inside_server: summary.figures.inside_server,

@@ -4,18 +4,16 @@ use std::net::SocketAddr;
 
 use echoctl_audit::{AuditConfig, AuditOutcome, BystanderStats};
 use echoctl_record::{SchemaVersion, Verdict};
-use echoctl_verdict::audit::{Cause, Figures, figures};
+use echoctl_verdict::audit::{Figures, figures};
 use serde::Serialize;
 
 use crate::commands::advice;
 
 /// The result. Sizes are in bytes, times in seconds; absent means not visible here or not counted.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Summary {
+#[derive(Debug, Serialize)]
+pub(super) struct Summary<'a> {
     pub(super) schema_version: SchemaVersion,
     pub(super) verdict: Verdict,
-    #[serde(skip)]
-    pub(super) cause: Cause,
     pub(super) reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) try_next: Option<String>,
@@ -43,15 +41,12 @@ pub(super) struct Summary {
     /// What was sent, for a headline: `preset echo`.
     #[serde(skip)]
     pub(super) label: String,
-    /// The script's description of itself.
+    /// What was to be done.
     #[serde(skip)]
-    pub(super) about: Option<String>,
-    /// Whether the server was started for this attack.
+    pub(super) config: &'a AuditConfig,
+    /// What happened.
     #[serde(skip)]
-    pub(super) is_fresh: bool,
-    /// Whether the stimulus was sent repeatedly.
-    #[serde(skip)]
-    pub(super) is_repeated: bool,
+    pub(super) attack: &'a AuditOutcome,
 }
 
 /// The memory of the attacked connections, extrapolated to many.
@@ -104,13 +99,13 @@ pub(super) struct Names {
     pub(super) label: String,
 }
 
-impl Summary {
+impl<'a> Summary<'a> {
     pub(super) fn new(
-        attack: &AuditOutcome,
-        config: &AuditConfig,
+        attack: &'a AuditOutcome,
+        config: &'a AuditConfig,
         names: Names,
         project: Option<u64>,
-    ) -> Summary {
+    ) -> Summary<'a> {
         let figures = figures(&attack.evidence);
         let each = |total: Option<u64>, many: u64| {
             let all = u128::from(total?) * u128::from(many) / u128::from(config.connections.max(1));
@@ -119,7 +114,6 @@ impl Summary {
         Summary {
             schema_version: SchemaVersion,
             verdict: attack.judgement.verdict,
-            cause: attack.judgement.cause,
             reason: attack.judgement.reason.clone(),
             try_next: attack.judgement.advice.map(advice::text),
             target: names.target,
@@ -135,9 +129,8 @@ impl Summary {
             server: attack.server.clone(),
             pids: attack.pids.clone(),
             upstreams: attack.upstreams.clone(),
-            about: config.script.about.clone(),
-            is_fresh: config.is_fresh,
-            is_repeated: attack.evidence.repeats,
+            config,
+            attack,
             projection: project.map(|many| Projection {
                 connections: many,
                 server_memory: each(figures.memory_growth, many),

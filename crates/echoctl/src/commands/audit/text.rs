@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::io::IsTerminal;
 
-use echoctl_audit::{AuditOutcome, BystanderStats};
+use echoctl_audit::BystanderStats;
 use echoctl_record::{Bytes, Seconds, Verdict};
 use echoctl_report::{charts, plain, wrap};
 use echoctl_verdict::audit::Cause;
@@ -16,16 +16,17 @@ use crate::output::Styled;
 use crate::output::{self, colour, terminal_size};
 
 /// The result for a terminal or a log. `output` is what the server printed last.
-pub(super) fn text(summary: &Summary, attack: &AuditOutcome, output: &str) -> Styled {
+pub(super) fn text(summary: &Summary, output: &str) -> Styled {
+    let attack = summary.attack;
     let (columns, _) = terminal_size();
     let columns = columns.clamp(LEAST_COLUMNS, MOST_COLUMNS);
     let mut text =
         wrapped(&format!("{}  {}", summary.verdict.name().to_uppercase(), headline(summary)), 0, columns);
-    for line in why(summary, attack) {
+    for line in why(summary) {
         text += &wrapped(&line, 2, columns);
     }
     // Writing to a String cannot fail.
-    let _ = write!(text, "\n{}", evidence(summary, attack).to_text());
+    let _ = write!(text, "\n{}", evidence(summary).to_text());
     let mut styled = Styled::from(text);
     if attack.sees_memory {
         let chart = charts::memory(&attack.samples);
@@ -58,13 +59,7 @@ pub(super) fn text(summary: &Summary, attack: &AuditOutcome, output: &str) -> St
 fn wrapped(text: &str, indent: usize, columns: usize) -> String {
     let (first, later) = (" ".repeat(indent), " ".repeat(indent + 2));
     let lines = wrap(text, columns - indent - 2);
-    let mut wrapped = String::new();
-    for (index, line) in lines.iter().enumerate() {
-        wrapped += if index == 0 { &first } else { &later };
-        wrapped += line;
-        wrapped.push('\n');
-    }
-    wrapped
+    format!("{first}{}\n", lines.join(&format!("\n{later}")))
 }
 
 /// The narrowest text: long words often do not fit into less.
@@ -97,7 +92,7 @@ pub(super) fn headline(summary: &Summary) -> String {
         Verdict::Inconclusive => "the evidence does not show whether the server is safe",
     };
     // The size of a single request does not limit what the server buffers.
-    let extent = if summary.verdict == Verdict::Unbounded && summary.is_repeated {
+    let extent = if summary.verdict == Verdict::Unbounded && summary.attack.evidence.repeats {
         format!(" (tested with {} of input)", Bytes(summary.figures.accepted))
     } else {
         String::new()
@@ -107,7 +102,7 @@ pub(super) fn headline(summary: &Summary) -> String {
 
 /// Whether a connection that was closed may have been closed for another reason than a client that does not read.
 fn is_doubtful(summary: &Summary) -> bool {
-    summary.cause == Cause::ClosedEarly || summary.damaged_at == Some(0)
+    summary.attack.judgement.cause == Cause::ClosedEarly || summary.damaged_at == Some(0)
 }
 
 /// A command on one short line.
@@ -123,12 +118,13 @@ fn short(target: &str) -> String {
 const LONGEST_NAME: usize = 60;
 
 /// Why, in a few lines.
-pub(super) fn why(summary: &Summary, attack: &AuditOutcome) -> Vec<String> {
+pub(super) fn why(summary: &Summary) -> Vec<String> {
+    let Summary { attack, config, .. } = summary;
     let mut lines = vec![summary.reason.clone()];
     if summary.damaged_at == Some(0) {
         lines.push("the replies differ from the input, so this is not an echo server: choose a preset of its protocol".to_owned());
     }
-    lines.extend(summary.about.iter().map(|about| format!("sent: {about}")));
+    lines.extend(config.script.about.iter().map(|about| format!("sent: {about}")));
     lines.push(match (attack.sees_memory, &attack.upstreams[..]) {
         (false, _) => "measured: only the connection; the server's memory is not visible here".to_owned(),
         (true, []) => {
@@ -141,7 +137,7 @@ pub(super) fn why(summary: &Summary, attack: &AuditOutcome) -> Vec<String> {
     });
     let rests_on_memory =
         !matches!(summary.verdict, Verdict::Unbounded | Verdict::Crashes | Verdict::Disconnects);
-    if attack.sees_memory && rests_on_memory && !summary.is_fresh {
+    if attack.sees_memory && rests_on_memory && !config.is_fresh {
         lines.push(format!(
             "the server was already running: memory that it freed earlier is reused without growing, so a fresh process \
              ({} audit -- CMD) gives better evidence",
