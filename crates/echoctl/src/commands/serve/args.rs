@@ -1,6 +1,5 @@
 //! Options of `echoctl serve`, and the server configuration that they describe.
 
-use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -253,24 +252,19 @@ impl Args {
     /// An option without effect is probably a mistake, so it is rejected.
     fn refuse_options_without_effect(&self) -> Result<(), Failure> {
         use Backpressure::{Await, Disconnect, Off, Watermark};
-        let policy = ("backpressure", self.policy().name());
+        let (policy, io) = (("backpressure", self.policy().name()), ("io", self.io().name()));
+        let chosen = self.backpressure;
         let queues = "bounded, watermark, drop, disconnect or budget";
-        let without_effect = [
-            (
-                "queue-limit",
-                self.queue_limit.is_some(),
-                !matches!(self.backpressure, Await | Off),
-                policy,
-                queues,
-            ),
-            ("resume-at", self.resume_at.is_some(), self.backpressure == Watermark, policy, "watermark"),
-            ("grace", self.grace.is_some(), self.backpressure == Disconnect, policy, "disconnect"),
-            ("workers", self.workers.is_some(), self.io == IoMode::Tasks, ("io", self.io().name()), "tasks"),
+        let is_useless = [
+            ("queue-limit", self.queue_limit.is_some() && matches!(chosen, Await | Off), policy, queues),
+            ("resume-at", self.resume_at.is_some() && chosen != Watermark, policy, "watermark"),
+            ("grace", self.grace.is_some() && chosen != Disconnect, policy, "disconnect"),
+            ("workers", self.workers.is_some() && self.io != IoMode::Tasks, io, "tasks"),
         ];
-        match without_effect.into_iter().find(|(_, is_given, has_effect, ..)| *is_given && !has_effect) {
-            Some((option, _, _, (other, value), needed)) => {
-                Err(Failure::usage(format_args!("--{option} has no effect with --{other} {value}"))
-                    .hint(format_args!("it needs --{other} {needed}")))
+        match is_useless.into_iter().find(|(_, is_useless, ..)| *is_useless) {
+            Some((option, _, (other, value), needed)) => {
+                let failure = Failure::usage(format_args!("--{option} has no effect with --{other} {value}"));
+                Err(failure.hint(format_args!("it needs --{other} {needed}")))
             }
             None => Ok(()),
         }
@@ -279,32 +273,26 @@ impl Args {
 
 /// Long help of `--backpressure`: every policy with its cost.
 fn policies() -> String {
-    described(
+    described::<Backpressure>(
         "Backpressure policy: what to do when a peer reads more slowly than replies are produced",
-        "One read is at most 64 KiB (128 KiB for a peer that reads as fast as it sends), or one frame if that is longer.",
-        Backpressure::Await,
+        "\nOne read is at most 64 KiB (128 KiB for a peer that reads as fast as it sends), or one frame if that is longer.\n",
+        "await",
     )
 }
 
 /// Long help of `--io`.
 fn io_models() -> String {
-    described("I/O model", "", IoMode::Tasks)
+    described::<IoMode>("I/O model", "", "tasks")
 }
 
 /// `title` and the values of an option, each with its own help, then `note`. clap lists the values too, but in the short help
 /// as well.
-fn described<V: ValueEnum>(title: &str, note: &str, default: V) -> String {
-    let mut text = format!("{title}\n\n");
-    for value in V::value_variants().iter().filter_map(V::to_possible_value) {
-        let help = value.get_help().map(ToString::to_string).unwrap_or_default();
-        let _ = writeln!(text, "- {}: {help}", value.get_name());
-    }
-    if !note.is_empty() {
-        let _ = writeln!(text, "\n{note}");
-    }
-    let default = default.to_possible_value();
-    let _ = write!(text, "\n[default: {}]", default.as_ref().map_or("", PossibleValue::get_name));
-    text
+fn described<V: ValueEnum>(title: &str, note: &str, default: &str) -> String {
+    let line = |value: PossibleValue| {
+        format!("- {}: {}\n", value.get_name(), value.get_help().cloned().unwrap_or_default())
+    };
+    let lines: String = V::value_variants().iter().filter_map(V::to_possible_value).map(line).collect();
+    format!("{title}\n\n{lines}{note}\n[default: {default}]")
 }
 
 /// Parses the size of a kernel buffer.

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::Args;
 use super::json::{ClosedEvent, ListeningEvent, StatsEvent, SummaryEvent};
-use super::text::{StatusLine, closing_sentence, greeting, sentence};
+use super::text::{closing_sentence, greeting, sentence, status_line};
 use crate::output::{self, ignore_broken_pipe, json_line, offer_json, offer_note, terminal_size};
 
 /// Prints the events of a server.
@@ -72,7 +72,7 @@ impl Printer {
 
     fn print_status(&self, style: Style, stats: &Stats) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = |columns| StatusLine::fit(stats, &last, self.config.policy, columns);
+        let line = |columns| status_line(stats, &last, self.config.policy, columns);
         match style {
             Style::Live => output::offer_status(&line(terminal_size().0.saturating_sub(1))),
             _ => offer_note(line(usize::MAX)),

@@ -1,7 +1,5 @@
 //! What `serve` prints for people: a greeting, a sentence per event, a status line, and the totals.
 
-use std::fmt;
-
 use echoctl_observe::{MemoryShare, own_anonymous_memory};
 use echoctl_proto::Framing;
 use echoctl_record::{Bytes, Rate, count};
@@ -88,15 +86,6 @@ pub(super) fn closing_sentence(stats: &Stats) -> String {
     text
 }
 
-/// The status line: connections, bytes read and written, and the bytes in memory.
-#[derive(Debug, Clone)]
-pub(super) struct StatusLine {
-    connections: String,
-    read: Option<String>,
-    written: Option<String>,
-    memory: Vec<String>,
-}
-
 /// Whether a status line has rates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Detail {
@@ -104,67 +93,55 @@ enum Detail {
     Totals,
 }
 
-impl StatusLine {
-    /// The status line in at most `columns`: with rates if there is room, and otherwise without the least important figures.
-    /// `last` are the previous stats, for the rates.
-    pub(super) fn fit(stats: &Stats, last: &Stats, policy: Policy, columns: usize) -> String {
-        let detailed = StatusLine::new(stats, last, policy, Detail::WithRates);
-        if detailed.columns() <= columns {
-            return detailed.to_string();
-        }
-        StatusLine::new(stats, last, policy, Detail::Totals).shrink_to(columns).to_string()
+/// The status line in at most `columns`: with rates if there is room, and otherwise without the least important figures.
+/// `last` are the previous stats, for the rates.
+pub(super) fn status_line(stats: &Stats, last: &Stats, policy: Policy, columns: usize) -> String {
+    let detailed = status(stats, last, policy, Detail::WithRates).join(BETWEEN);
+    if detailed.chars().count() <= columns {
+        return detailed;
     }
-
-    fn new(stats: &Stats, last: &Stats, policy: Policy, detail: Detail) -> StatusLine {
-        let seconds = stats.uptime.saturating_sub(last.uptime).as_secs_f64().max(1e-3);
-        let flow = |now: u64, before: u64| match detail {
-            Detail::WithRates => {
-                format!("{} ({})", Bytes(now), Rate(now.saturating_sub(before) as f64 / seconds))
-            }
-            Detail::Totals => Bytes(now).to_string(),
-        };
-        let (noun, dropped) = match detail {
-            Detail::WithRates => ("connection", count(stats.totals.dropped_frames, "frame")),
-            Detail::Totals => ("conn", stats.totals.dropped_frames.to_string()),
-        };
-        let memory = [
-            Some(format!("queued {}", Bytes(stats.buffered))),
-            matches!(policy, Policy::Drop { .. }).then(|| format!("dropped {dropped}")),
-            own_anonymous_memory().map(|memory| format!("memory {}", Bytes(memory))),
-            // The clients' ends buffer about as much again.
-            stats.own_kernel_memory.map(|memory| format!("kernel (this end) {}", Bytes(memory))),
-        ];
-        StatusLine {
-            connections: count(stats.connections as u64, noun),
-            read: Some(format!("read {}", flow(stats.totals.received, last.totals.received))),
-            written: Some(format!("written {}", flow(stats.totals.sent, last.totals.sent))),
-            memory: memory.into_iter().flatten().collect(),
-        }
-    }
-
-    /// Leaves out the bytes written, then the bytes read, as far as needed; both are in the totals at the end.
-    fn shrink_to(mut self, columns: usize) -> StatusLine {
-        if self.columns() > columns {
-            self.written = None;
-        }
-        if self.columns() > columns {
-            self.read = None;
-        }
-        self
-    }
-
-    fn columns(&self) -> usize {
-        self.to_string().chars().count()
-    }
+    shortened(status(stats, last, policy, Detail::Totals), columns)
 }
 
-impl fmt::Display for StatusLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.connections)?;
-        let mut others = self.read.iter().chain(&self.written).chain(&self.memory);
-        others.try_for_each(|figure| write!(f, "  {figure}"))
-    }
+/// The figures of a status line: connections, bytes read and written, and the bytes in memory.
+fn status(stats: &Stats, last: &Stats, policy: Policy, detail: Detail) -> Vec<String> {
+    let seconds = stats.uptime.saturating_sub(last.uptime).as_secs_f64().max(1e-3);
+    let flow = |now: u64, before: u64| match detail {
+        Detail::WithRates => {
+            format!("{} ({})", Bytes(now), Rate(now.saturating_sub(before) as f64 / seconds))
+        }
+        Detail::Totals => Bytes(now).to_string(),
+    };
+    let (noun, dropped) = match detail {
+        Detail::WithRates => ("connection", count(stats.totals.dropped_frames, "frame")),
+        Detail::Totals => ("conn", stats.totals.dropped_frames.to_string()),
+    };
+    let figures = [
+        Some(count(stats.connections as u64, noun)),
+        Some(format!("read {}", flow(stats.totals.received, last.totals.received))),
+        Some(format!("written {}", flow(stats.totals.sent, last.totals.sent))),
+        Some(format!("queued {}", Bytes(stats.buffered))),
+        matches!(policy, Policy::Drop { .. }).then(|| format!("dropped {dropped}")),
+        own_anonymous_memory().map(|memory| format!("memory {}", Bytes(memory))),
+        // The clients' ends buffer about as much again.
+        stats.own_kernel_memory.map(|memory| format!("kernel (this end) {}", Bytes(memory))),
+    ];
+    figures.into_iter().flatten().collect()
 }
+
+/// The figures in one line, without the bytes written, and then the bytes read, as far as needed; both are in the totals at
+/// the end.
+fn shortened(mut figures: Vec<String>, columns: usize) -> String {
+    for least_important in [2, 1] {
+        if figures.join(BETWEEN).chars().count() > columns {
+            figures.remove(least_important);
+        }
+    }
+    figures.join(BETWEEN)
+}
+
+/// Between two figures.
+const BETWEEN: &str = "  ";
 
 #[cfg(test)]
 mod tests {
@@ -172,13 +149,8 @@ mod tests {
 
     #[test]
     fn a_narrow_line_leaves_out_bytes_written_and_read() {
-        let line = StatusLine {
-            connections: "1 conn".to_owned(),
-            read: Some("read 1 GiB".to_owned()),
-            written: Some("written 1 MiB".to_owned()),
-            memory: vec!["queued 1 MiB".to_owned(), "kernel 7 MiB".to_owned()],
-        };
-        let shrunk = |columns| line.clone().shrink_to(columns).to_string();
+        let figures = ["1 conn", "read 1 GiB", "written 1 MiB", "queued 1 MiB", "kernel 7 MiB"];
+        let shrunk = |columns| shortened(figures.map(str::to_owned).to_vec(), columns);
 
         assert_eq!(shrunk(80), "1 conn  read 1 GiB  written 1 MiB  queued 1 MiB  kernel 7 MiB");
         assert_eq!(shrunk(50), "1 conn  read 1 GiB  queued 1 MiB  kernel 7 MiB");
