@@ -21,7 +21,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::output::file::{OutputFile, check_written_after_result};
 use crate::output::{self, ignore_broken_pipe, json_line, note, print, terminal_size};
 use crate::terminal::prompt::{self, is_interactive};
-use transcript::{Format, Reader, Transcript};
+use transcript::{Reader, Transcript};
 
 /// Learn socket programming: short experiments on your own machine
 ///
@@ -84,12 +84,6 @@ pub(crate) struct Args {
     sabotage: bool,
 }
 
-impl Args {
-    fn format(&self) -> Format {
-        if self.json { Format::Json } else { Format::Text }
-    }
-}
-
 /// The result of a lesson, as in the JSON output.
 #[derive(Debug, Serialize)]
 pub(crate) struct Submission {
@@ -137,9 +131,13 @@ pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Opt
     let file = args.report.as_deref().map(OutputFile::new).transpose()?;
     let predicted = args.predict.as_deref().map(|answer| letter(lesson, answer)).transpose()?;
     // A reader who has predicted beforehand still wants to read at leisure.
-    let reader = if args.yes || !is_interactive() { Reader::Absent } else { Reader::Interactive };
-    let asks = predicted.is_none() && reader == Reader::Interactive;
-    let transcript = Transcript::new(args.format(), reader);
+    let is_interactive = !args.yes && is_interactive();
+    let asks = predicted.is_none() && is_interactive;
+    let transcript = Transcript::new(match is_interactive {
+        _ if args.json => Reader::Program,
+        true => Reader::Interactive,
+        false => Reader::Absent,
+    });
     transcript.question(lesson, &setting)?;
     if args.json && asks {
         note(transcript.question_text(lesson));

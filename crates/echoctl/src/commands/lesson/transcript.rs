@@ -17,7 +17,7 @@ use crate::output::{colour, ignore_broken_pipe, print_styled, prompt, terminal_s
 
 /// Prints a lesson part by part.
 pub(crate) struct Transcript {
-    format: Format,
+    reader: Reader,
     columns: usize,
     /// Lines of the screen of an interactive reader.
     rows: Option<usize>,
@@ -25,28 +25,23 @@ pub(crate) struct Transcript {
     shown: Cell<usize>,
 }
 
-/// How a lesson is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    Text,
-    /// The result as JSON, and no transcript.
-    Json,
-}
-
 /// The reader of a transcript.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reader {
     /// A user at a terminal, who can be asked.
     Interactive,
+    /// Nobody who can be asked: a log.
     Absent,
+    /// A program, which reads the result as JSON: nothing is printed here.
+    Program,
 }
 
 impl Transcript {
     /// A transcript that pauses for an interactive reader.
-    pub(crate) fn new(format: Format, reader: Reader) -> Transcript {
-        let pauses = reader == Reader::Interactive && format == Format::Text && io::stdout().is_terminal();
+    pub(crate) fn new(reader: Reader) -> Transcript {
+        let pauses = reader == Reader::Interactive && io::stdout().is_terminal();
         Transcript {
-            format,
+            reader,
             columns: columns(),
             rows: pauses.then(|| terminal_size().1),
             shown: Cell::new(0),
@@ -165,7 +160,7 @@ impl Transcript {
     }
 
     fn say(&self, text: impl Into<Styled>) -> io::Result<()> {
-        if self.format == Format::Json {
+        if self.reader == Reader::Program {
             return Ok(());
         }
         let text = text.into();
