@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use echoctl_lab::demo::{self, Moment, Plan, story};
 use echoctl_observe::available_memory;
-use echoctl_record::{Bytes, Sample, Summary};
+use echoctl_record::{Bytes, Sample, SchemaVersion, Summary};
 use echoctl_report::wrap;
 use serde::Serialize;
 
@@ -136,7 +136,12 @@ pub(crate) fn run(args: Args) -> Outcome {
         page.and_then(|file| file.map(|file| file.write(demo::page(&outcome, called()))).transpose());
     let path = args.page_path().filter(|_| written.is_ok());
     output::ignore_broken_pipe(match args.json {
-        true => output::json_line("summary", &JsonSummary::of(&outcome, path)),
+        true => {
+            let (off, on) = (&outcome.off.summary, &outcome.on.summary);
+            // JSON has only text: other bytes in the name are replaced.
+            let report = path.map(Path::to_string_lossy);
+            output::json_line("summary", &JsonSummary { schema_version: SchemaVersion, off, on, report })
+        }
         false => result::print(&outcome, guess, path),
     })?;
     check_written_after_result([written])?;
@@ -211,23 +216,11 @@ struct JsonSample<'a> {
 
 #[derive(Serialize)]
 struct JsonSummary<'a> {
-    schema_version: u32,
+    schema_version: SchemaVersion,
     off: &'a Summary,
     on: &'a Summary,
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<Cow<'a, str>>,
-}
-
-impl<'a> JsonSummary<'a> {
-    fn of(outcome: &'a demo::Outcome, report: Option<&'a Path>) -> JsonSummary<'a> {
-        JsonSummary {
-            schema_version: echoctl_record::SCHEMA_VERSION,
-            off: &outcome.off.summary,
-            on: &outcome.on.summary,
-            // JSON has only text: other bytes in the name are replaced.
-            report: report.map(Path::to_string_lossy),
-        }
-    }
 }
 
 const EXIT_CODES: &str = "\

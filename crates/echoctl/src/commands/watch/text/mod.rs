@@ -159,16 +159,7 @@ impl Table {
 
     fn total(&self, sample: &Sample) -> String {
         let queues = Queues::of(sample);
-        self.sizes(
-            "total",
-            [
-                queues[Queue::ClientSend],
-                queues[Queue::ServerReceive],
-                queues[Queue::ServerSend],
-                queues[Queue::ClientReceive],
-            ],
-            WaitsFor::Neither,
-        )
+        self.sizes("total", KERNEL_QUEUES.map(|queue| queues[queue]), WaitsFor::Neither)
     }
 
     fn row(&self, row: &Row) -> String {
@@ -192,6 +183,10 @@ fn shortened(addr: SocketAddr, columns: usize) -> String {
     }
     format!("…{}", text.chars().skip(length - (columns - 1)).collect::<String>())
 }
+
+/// The queues of a connection in the table, along the path.
+const KERNEL_QUEUES: [Queue; 4] =
+    [Queue::ClientSend, Queue::ServerReceive, Queue::ServerSend, Queue::ClientReceive];
 
 /// Columns of a line at most: wider ones are hard to read.
 const MAX_COLUMNS: usize = 100;
