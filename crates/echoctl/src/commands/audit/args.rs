@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueHint;
-use echoctl_audit::{AuditConfig, DEFAULT_BUDGET, DEFAULT_MAX_DURATION, DEFAULT_RATE, Permitted, Script};
+use echoctl_audit::{AuditConfig, DEFAULT_BUDGET, DEFAULT_MAX_DURATION, DEFAULT_RATE, Script};
 use echoctl_record::Verdict;
 
 use super::stimulus::StimulusArgs;
@@ -133,28 +133,16 @@ impl Args {
     }
 
     /// The attack on the server at `addr`.
-    pub(super) fn config(&self, addr: SocketAddr, script: Script, access: Access) -> AuditConfig {
+    pub(super) fn config(&self, addr: SocketAddr, script: Script) -> AuditConfig {
         AuditConfig {
             connections: self.connections,
             budget: self.bytes,
             rate: self.rate,
             max_duration: self.max_duration,
-            pids: self.pid.into_iter().chain(access.pids).collect(),
-            permitted: access.permitted,
-            is_fresh: access.is_fresh,
+            pids: self.pid.into_iter().collect(),
             ..AuditConfig::new(addr, script)
         }
     }
-}
-
-/// Which processes a server has, and whose may be attacked.
-#[derive(Debug)]
-pub(super) struct Access {
-    /// Its processes, if the audit started them.
-    pub(super) pids: Vec<u32>,
-    pub(super) permitted: Permitted,
-    /// Whether it was started just now.
-    pub(super) is_fresh: bool,
 }
 
 /// Parses the time limit of an attack.
@@ -205,19 +193,15 @@ mod tests {
         args: Args,
     }
 
-    fn config(options: &[&str], access: Access) -> AuditConfig {
+    fn config(options: &[&str]) -> AuditConfig {
         let line = Line::try_parse_from([&["audit"], options].concat()).map_err(|error| error.to_string());
         let addr = ([127, 0, 0, 1], 7007).into();
-        line.unwrap().args.config(addr, Preset::Raw.script("localhost"), access)
-    }
-
-    fn another() -> Access {
-        Access { pids: vec![7, 8], permitted: Permitted::User(1000), is_fresh: false }
+        line.unwrap().args.config(addr, Preset::Raw.script("localhost"))
     }
 
     #[test]
     fn the_defaults_of_the_options_are_those_of_the_attack() {
-        let config = config(&[], another());
+        let config = config(&[]);
 
         let default = AuditConfig::new(config.addr, Preset::Raw.script("localhost"));
         assert_eq!((config.connections, config.budget), (default.connections, default.budget));
@@ -228,12 +212,11 @@ mod tests {
     fn each_option_reaches_the_attack() {
         let options = ["-c", "3", "-n", "2MiB", "--rate", "1MiB", "-t", "9s", "--pid", "5", "7007"];
 
-        let config = config(&options, another());
+        let config = config(&options);
 
         assert_eq!((config.connections, config.budget, config.rate), (3, 2 << 20, 1 << 20));
         assert_eq!(config.max_duration, Duration::from_secs(9));
-        assert_eq!((config.pids, config.permitted), (vec![5, 7, 8], Permitted::User(1000)));
-        assert!(!config.is_fresh);
+        assert_eq!(config.pids, [5]);
     }
 
     #[test]

@@ -16,11 +16,7 @@ pub(super) fn failure(error: Error) -> Failure {
         _ => Exit::Failed,
     };
     let hint = hint(&error);
-    let failure = Failure::new(exit, error);
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    hint.into_iter().fold(Failure::new(exit, error), Failure::hint)
 }
 
 /// The remedy for the most frequent mistakes.

@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     interrupt::catch_signals(STOPPING);
     let server = Server::start_or_find(args, interrupt::flag())?;
     let stimulus = args.stimulus.chosen(server.host())?;
-    let config = args.config(server.addr(), stimulus.script, server.access(args));
+    let config = server.attack(args, stimulus.script);
     let attack = attack(&config, args, interrupt::flag());
     let target = server.name();
     // Stopped before the result is printed, so that it does not run while the user reads.

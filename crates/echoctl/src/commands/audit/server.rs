@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
-use echoctl_audit::Permitted;
+use echoctl_audit::{AuditConfig, Permitted, Script};
 use echoctl_trial::spawn::{Launch, Target};
 
-use super::args::{Access, Args};
+use super::args::Args;
 use super::failure::failure;
 use crate::address;
 use crate::cli::called;
@@ -54,11 +54,6 @@ impl Server {
         Ok(Server { addr, host, target: Some(target) })
     }
 
-    /// Where it listens.
-    pub(super) fn addr(&self) -> SocketAddr {
-        self.addr
-    }
-
     /// The host that requests name.
     pub(super) fn host(&self) -> &str {
         &self.host
@@ -69,20 +64,20 @@ impl Server {
         self.target.as_ref().map_or_else(|| self.addr.to_string(), |target| target.command().to_owned())
     }
 
-    /// Which processes it has, and whose may be attacked.
-    pub(super) fn access(&self, args: &Args) -> Access {
+    /// The attack on it with this script: which processes belong to it, and who may listen at its address.
+    pub(super) fn attack(&self, args: &Args, script: Script) -> AuditConfig {
+        let mut config = args.config(self.addr, script);
         match &self.target {
-            Some(target) => Access {
-                pids: target.roots(),
-                permitted: Permitted::Target(target.descendants()),
-                is_fresh: true,
-            },
-            None => Access {
-                pids: Vec::new(),
-                permitted: args.consent.only_user(self.addr).map_or(Permitted::Any, Permitted::User),
-                is_fresh: false,
-            },
+            Some(target) => {
+                config.pids.extend(target.roots());
+                config.permitted = Permitted::Target(target.descendants());
+                config.is_fresh = true;
+            }
+            None => {
+                config.permitted = args.consent.only_user(self.addr).map_or(Permitted::Any, Permitted::User);
+            }
         }
+        config
     }
 
     /// Stops it if the audit started it, and returns its last output.
@@ -139,7 +134,33 @@ fn supported(addr: &str) -> Result<String, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+    use echoctl_audit::Preset;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn a_running_server_of_another_user_needs_consent() {
+        let server =
+            Server { addr: ([127, 0, 0, 1], 7007).into(), host: "localhost:7007".to_owned(), target: None };
+        let attack = |options: &[&str]| {
+            let line =
+                Line::try_parse_from([&["audit"], options].concat()).map_err(|error| error.to_string());
+            server.attack(&line.unwrap().args, Preset::Raw.script("localhost"))
+        };
+
+        let (config, with_consent) = (attack(&["--pid", "5"]), attack(&["--allow-other-user"]));
+
+        let own = echoctl_observe::own_uid().map_or(Permitted::Any, Permitted::User);
+        assert_eq!((config.pids, config.permitted, config.is_fresh), (vec![5], own, false));
+        assert_eq!((with_consent.pids, with_consent.permitted), (Vec::new(), Permitted::Any));
+    }
 
     #[test]
     fn a_port_names_this_host_in_requests() {
