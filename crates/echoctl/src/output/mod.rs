@@ -17,6 +17,7 @@ mod styled;
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use echoctl_record::{count, printable, printable_lines};
@@ -250,9 +251,10 @@ pub(crate) fn terminal_size() -> (usize, usize) {
     (usize::from(columns), usize::from(rows))
 }
 
-static STDOUT: Outlet = Outlet::new(write_to_stdout, QUEUE_LIMIT);
+static STDOUT: LazyLock<Outlet> = LazyLock::new(|| Outlet::new(write_to_stdout, QUEUE_LIMIT));
 
-static STDERR: Outlet = Outlet::new(|bytes| io::stderr().lock().write_all(bytes), QUEUE_LIMIT);
+static STDERR: LazyLock<Outlet> =
+    LazyLock::new(|| Outlet::new(|bytes| io::stderr().lock().write_all(bytes), QUEUE_LIMIT));
 
 /// Whether a status line was drawn on stderr.
 static HAS_STATUS: AtomicBool = AtomicBool::new(false);

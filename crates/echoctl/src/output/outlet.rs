@@ -29,7 +29,7 @@ pub(crate) struct Outlet {
     changed: Condvar,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Vec<u8>>,
     /// Bytes in the queue.
@@ -49,18 +49,8 @@ struct State {
 impl Outlet {
     /// An outlet that writes with `stream` and queues at most `limit` bytes. A longer line is queued only if the outlet is
     /// idle.
-    pub(crate) const fn new(stream: fn(&[u8]) -> io::Result<()>, limit: usize) -> Outlet {
-        let state = State {
-            queue: VecDeque::new(),
-            queued: 0,
-            has_thread: false,
-            is_writing: false,
-            missed: 0,
-            reported: 0,
-            broken: None,
-            has_given_up: false,
-        };
-        Outlet { stream, limit, state: Mutex::new(state), changed: Condvar::new() }
+    pub(crate) fn new(stream: fn(&[u8]) -> io::Result<()>, limit: usize) -> Outlet {
+        Outlet { stream, limit, state: Mutex::default(), changed: Condvar::new() }
     }
 
     /// Queues a line if there is room for it, without waiting. `line` gets the number of lines missed since the last one
@@ -218,7 +208,7 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Mutex, MutexGuard};
+    use std::sync::{LazyLock, Mutex, MutexGuard};
     use std::thread;
 
     use super::*;
@@ -252,7 +242,7 @@ mod tests {
     #[test]
     fn lines_that_do_not_fit_are_counted() {
         static READER: Reader = Reader::new();
-        static OUTLET: Outlet = Outlet::new(|bytes| READER.take(bytes), 8);
+        static OUTLET: LazyLock<Outlet> = LazyLock::new(|| Outlet::new(|bytes| READER.take(bytes), 8));
         let stopped = READER.stop();
 
         OUTLET.offer(line("a")).unwrap();
@@ -274,7 +264,7 @@ mod tests {
     #[test]
     fn a_picture_is_queued_only_on_an_idle_outlet() {
         static READER: Reader = Reader::new();
-        static OUTLET: Outlet = Outlet::new(|bytes| READER.take(bytes), 1024);
+        static OUTLET: LazyLock<Outlet> = LazyLock::new(|| Outlet::new(|bytes| READER.take(bytes), 1024));
         let stopped = READER.stop();
 
         let first = OUTLET.offer_picture(|| b"1".to_vec()).unwrap();
@@ -291,7 +281,7 @@ mod tests {
     #[test]
     fn a_line_over_the_limit_is_queued_when_idle() {
         static READER: Reader = Reader::new();
-        static OUTLET: Outlet = Outlet::new(|bytes| READER.take(bytes), 2);
+        static OUTLET: LazyLock<Outlet> = LazyLock::new(|| Outlet::new(|bytes| READER.take(bytes), 2));
 
         OUTLET.offer(line("long")).unwrap();
         OUTLET.write(line("longer")).unwrap();
@@ -301,7 +291,8 @@ mod tests {
 
     #[test]
     fn a_reader_that_has_gone_is_an_error() {
-        static OUTLET: Outlet = Outlet::new(|_| Err(io::ErrorKind::BrokenPipe.into()), 1024);
+        static OUTLET: LazyLock<Outlet> =
+            LazyLock::new(|| Outlet::new(|_| Err(io::ErrorKind::BrokenPipe.into()), 1024));
 
         let first = OUTLET.write(line("a")).unwrap_err();
         let second = OUTLET.offer(line("b")).unwrap_err();
