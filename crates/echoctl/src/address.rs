@@ -4,6 +4,7 @@
 //! is resolved twice. Each address has one spelling: IPv4 inside IPv6 (`[::ffff:192.0.2.1]`) becomes IPv4, and zones without
 //! effect are removed, so that another spelling of an address cannot evade a check.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -155,13 +156,8 @@ pub(crate) fn at_loopback(addr: SocketAddr) -> SocketAddr {
 
 /// Each address once, in the same order.
 fn distinct(addrs: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
-    let mut distinct = Vec::new();
-    for addr in addrs {
-        if !distinct.contains(&addr) {
-            distinct.push(addr);
-        }
-    }
-    distinct
+    let mut seen = HashSet::new();
+    addrs.into_iter().filter(|addr| seen.insert(*addr)).collect()
 }
 
 /// Why a text does not stand for an address.

@@ -1,5 +1,6 @@
 //! Help as it is printed: options under headings, examples with the program's name as it was called.
 
+use clap::builder::{Resettable, StyledStr};
 use clap::{Arg, ArgAction, Command};
 
 use crate::output::Styled;
@@ -18,12 +19,9 @@ pub(crate) fn completed(command: Command, program: &str) -> Command {
         None if !arg.is_positional() => arg.help_heading(OPTIONS),
         _ => arg,
     };
-    let text = command.get_after_long_help().map(|text| named(&text.to_string(), program));
-    let command = match text {
-        Some(text) => command.after_long_help(text),
-        None => command,
-    };
+    let text = command.get_after_long_help().map(|text| StyledStr::from(named(&text.to_string(), program)));
     command
+        .after_long_help(Resettable::from(text))
         .mut_args(with_heading)
         .disable_help_flag(true)
         .arg(help)

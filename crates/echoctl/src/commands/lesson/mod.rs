@@ -8,7 +8,7 @@ mod transcript;
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, UNIX_EPOCH};
 
 use clap::builder::PossibleValuesParser;
 use echoctl_lab::kit::{self, Lesson, LessonError, Setting};
@@ -125,7 +125,7 @@ pub(crate) fn run(args: Args) -> Outcome {
 pub(crate) fn run_one(lesson: &'static Lesson, args: &Args) -> Result<(Exit, Option<Submission>), Failure> {
     let setting = Setting {
         sabotage: args.sabotage,
-        seed: args.seed.unwrap_or_else(|| now().subsec_nanos().into()),
+        seed: args.seed.unwrap_or_else(|| UNIX_EPOCH.elapsed().map_or(0, |now| now.subsec_nanos().into())),
         program: std::env::current_exe()?,
     };
     let file = args.report.as_deref().map(OutputFile::new).transpose()?;
@@ -211,9 +211,4 @@ Exit codes:
 /// The values of LESSON, given to clap so that shells complete them and a misspelt one gets a suggestion.
 fn names() -> PossibleValuesParser {
     PossibleValuesParser::new(lessons::ALL.iter().map(|lesson| lesson.name).chain(["all"]))
-}
-
-/// The current time, used as a seed.
-fn now() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

@@ -8,7 +8,6 @@ mod text;
 use std::io;
 use std::sync::Arc;
 
-use anyhow::anyhow;
 use echoctl_observe::{raise_descriptor_limit, start_thread};
 use echoctl_server::{Error, Server, Setting, runtime};
 
@@ -60,26 +59,21 @@ fn exit_when_stdin_ends() -> Result<(), echoctl_observe::Error> {
 
 /// The failure with what to do about it, in terms of the command line.
 fn failure(error: Error) -> Failure {
-    match error {
+    let hint = match &error {
         Error::Config(error) => {
-            Failure::usage(format_args!("invalid value for {}: {error}", option(error.setting)))
+            return Failure::usage(format_args!("invalid value for {}: {error}", option(error.setting)));
         }
-        error @ Error::AddressInUse { .. } => {
-            Failure::new(Exit::Failed, anyhow!("{error}\nhint: choose another port with --addr"))
-        }
-        Error::Listen { addr, source } => {
-            let hint = match source.kind() {
-                io::ErrorKind::AddrNotAvailable => Some("this host has no interface with that address"),
-                io::ErrorKind::PermissionDenied => {
-                    Some("ports below 1024 need a privilege: choose another port with --addr")
-                }
-                _ => None,
-            };
-            let failure = Failure::new(Exit::Failed, Error::Listen { addr, source });
-            hint.into_iter().fold(failure, Failure::hint)
-        }
-        error => Failure::new(Exit::Failed, error),
-    }
+        Error::AddressInUse { .. } => Some("choose another port with --addr"),
+        Error::Listen { source, .. } => match source.kind() {
+            io::ErrorKind::AddrNotAvailable => Some("this host has no interface with that address"),
+            io::ErrorKind::PermissionDenied => {
+                Some("ports below 1024 need a privilege: choose another port with --addr")
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    hint.into_iter().fold(Failure::new(Exit::Failed, error), Failure::hint)
 }
 
 /// The option that sets `setting`.
