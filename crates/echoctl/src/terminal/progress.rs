@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::output::{self, flush_notes, offer_status};
 use crate::values::time_text;
 
-/// A line that is cleared at the end. A stopped terminal (Ctrl-S) delays nobody: it misses lines.
+/// A line that is cleared at the end. A stopped terminal (Ctrl-S) delays no measurement: it misses lines.
 pub(crate) struct Progress {
     began: Instant,
     /// When the next line may be drawn; `None` where no line can be redrawn.

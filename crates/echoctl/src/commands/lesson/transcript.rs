@@ -30,7 +30,7 @@ pub(crate) struct Transcript {
 pub(crate) enum Reader {
     /// A user at a terminal, who can be asked.
     Interactive,
-    /// Nobody who can be asked: a log.
+    /// A log, which cannot be asked.
     Absent,
     /// A program, which reads the result as JSON: nothing is printed here.
     Program,
