@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use echoctl_report::{charts, compare_page, tables};
 
-use crate::commands::report::terminal::Terminal;
-use crate::commands::report::{FOOTER, source};
+use crate::commands::report::{FOOTER, source, terminal};
 use crate::exit::{Exit, Outcome};
 use crate::output;
 use crate::output::file::OutputFile;
@@ -54,12 +53,11 @@ pub(crate) fn run(args: Args) -> Outcome {
         file.save(page.to_string())
     });
     if is_drawn {
-        let terminal = Terminal::new();
         for chart in charts::compare((&first, &one.samples), (&second, &other.samples)) {
-            terminal.chart(&chart)?;
+            terminal::chart(&chart)?;
         }
         if let (Some(one), Some(other)) = (tables::ending(&one), tables::ending(&other)) {
-            terminal.table(&tables::side_by_side((&first, one), (&second, other)))?;
+            terminal::table(&tables::side_by_side((&first, one), (&second, other)))?;
         }
     }
     written.transpose()?;

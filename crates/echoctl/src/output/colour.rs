@@ -52,11 +52,6 @@ pub(crate) fn live_colour() -> Colour {
     if super::is_live() { stderr_colour() } else { Colour::None }
 }
 
-/// Whether a terminal of this type supports no escape sequences.
-pub(super) fn is_dumb(term: &str) -> bool {
-    term == "dumb"
-}
-
 /// An environment variable; empty where it is not set.
 pub(super) fn variable(name: &str) -> String {
     std::env::var_os(name).map_or_else(String::new, |value| value.to_string_lossy().into_owned())
@@ -75,7 +70,7 @@ fn colour_of(choice: ColourChoice, is_terminal: bool, variable: impl Fn(&str) ->
     let is_coloured = match choice {
         ColourChoice::Always => true,
         ColourChoice::Never => false,
-        ColourChoice::Auto => is_terminal && variable("NO_COLOR").is_empty() && !is_dumb(&variable("TERM")),
+        ColourChoice::Auto => is_terminal && variable("NO_COLOR").is_empty() && variable("TERM") != DUMB,
     };
     if !is_coloured {
         Colour::None
@@ -85,6 +80,9 @@ fn colour_of(choice: ColourChoice, is_terminal: bool, variable: impl Fn(&str) ->
         Colour::Ansi16
     }
 }
+
+/// The type of a terminal that supports no escape sequences.
+pub(super) const DUMB: &str = "dumb";
 
 /// The [`ColourChoice`], as its number: one for the process, read wherever text is printed.
 static CHOICE: AtomicU8 = AtomicU8::new(ColourChoice::Auto as u8);

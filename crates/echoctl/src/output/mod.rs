@@ -25,7 +25,7 @@ use echoctl_report::plain;
 use serde::{Serialize, Serializer};
 
 pub(crate) use colour::{ColourChoice, choose, colour, is_plain, live_colour, set_plain};
-use colour::{is_dumb, stderr_colour, variable};
+use colour::{DUMB, stderr_colour, variable};
 pub(crate) use data::Data;
 use outlet::Outlet;
 pub(crate) use styled::Styled;
@@ -231,7 +231,7 @@ fn is_zero(number: &u64) -> bool {
 
 /// Whether stderr is a terminal on which lines can be redrawn.
 pub(crate) fn is_live() -> bool {
-    io::stderr().is_terminal() && !is_dumb(&variable("TERM")) && !is_plain()
+    io::stderr().is_terminal() && variable("TERM") != DUMB && !is_plain()
 }
 
 /// Text wrapped at spaces; continuation lines are indented by two blanks.

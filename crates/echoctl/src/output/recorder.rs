@@ -49,7 +49,11 @@ impl RunFiles {
         run: &Run,
         page: impl FnOnce() -> Page,
     ) -> impl Iterator<Item = anyhow::Result<()>> {
-        let record = self.record.map(|file| file.save_run(run));
+        let record = self.record.map(|file| {
+            let mut content = Vec::new();
+            run.write(&mut content)?;
+            file.save(content)
+        });
         let report = self.report.map(|file| file.save(page().to_string()));
         [record, report].into_iter().flatten()
     }

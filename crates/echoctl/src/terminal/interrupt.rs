@@ -106,16 +106,15 @@ fn listen(limit: Duration) -> io::Result<()> {
         }
     })
     .map_err(io::Error::other)?;
-    listen_to_signals()
-}
-
-#[cfg(unix)]
-fn listen_to_signals() -> io::Result<()> {
-    sys::handle(on_signal, on_death, on_stop)
+    #[cfg(unix)]
+    sys::handle(on_signal, on_death, on_stop)?;
+    #[cfg(not(unix))]
+    listen_to_ctrl_c()?;
+    Ok(())
 }
 
 #[cfg(not(unix))]
-fn listen_to_signals() -> io::Result<()> {
+fn listen_to_ctrl_c() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     start_thread("signals", move || {
         while runtime.block_on(tokio::signal::ctrl_c()).is_ok() {

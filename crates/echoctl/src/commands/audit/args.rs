@@ -39,7 +39,7 @@ pub(crate) struct Args {
     #[arg(last = true, value_name = "CMD", value_hint = ValueHint::CommandWithArguments)]
     pub(super) command: Vec<OsString>,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Load")]
     pub(super) stimulus: StimulusArgs,
 
     /// Number of attacking connections

@@ -17,39 +17,33 @@ pub(super) struct StimulusArgs {
     /// Script for a common protocol
     #[arg(long, value_name = "NAME[:ARG]", default_value = "echo", value_parser = preset(),
           hide_possible_values = true, long_help = preset_help(),
-          conflicts_with_all = ["script", "request"], help_heading = "Load")]
+          conflicts_with_all = ["script", "request"])]
     preset: Preset,
 
     /// The old name of `--preset`, refused with a hint.
-    #[arg(long, hide = true, help_heading = "Load", action = ArgAction::SetTrue,
+    #[arg(long, hide = true, action = ArgAction::SetTrue,
           value_parser = UnknownArgumentValueParser::suggest_arg("--preset"))]
     shape: Option<String>,
 
     /// Script file, TOML or JSON
     ///
     /// It is sent exactly as written. Start from a script that --show-script prints.
-    #[arg(long, value_name = "FILE", conflicts_with = "request", help_heading = "Load")]
+    #[arg(long, value_name = "FILE", conflicts_with = "request")]
     script: Option<PathBuf>,
 
     /// Text to send, or a file
     ///
     /// TEXT may contain \r, \n, \t, \0, \\ and \x0a (any byte in hexadecimal). @FILE sends the content of a file. It is sent
     /// repeatedly unless --once is given.
-    #[arg(long, value_name = "TEXT|@FILE", help_heading = "Load")]
+    #[arg(long, value_name = "TEXT|@FILE")]
     request: Option<String>,
 
     /// Send the request once
-    #[arg(
-        long,
-        requires = "request",
-        conflicts_with = "repeat",
-        hide_short_help = true,
-        help_heading = "Load"
-    )]
+    #[arg(long, requires = "request", conflicts_with = "repeat", hide_short_help = true)]
     once: bool,
 
     /// Send the request repeatedly (the default)
-    #[arg(long, requires = "request", hide_short_help = true, help_heading = "Load")]
+    #[arg(long, requires = "request", hide_short_help = true)]
     repeat: bool,
 }
 

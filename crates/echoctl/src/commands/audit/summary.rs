@@ -62,18 +62,11 @@ pub(super) struct Projection {
     pub(super) kernel_memory: Option<u64>,
 }
 
-/// Whether another client was served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Service {
-    Served,
-    Starved,
-}
-
 /// How a healthy client was served.
 #[derive(Debug, Clone, Copy, Serialize)]
 struct Bystander {
-    bystander: Service,
+    /// `served` or `starved`.
+    bystander: &'static str,
     bystander_p99: f64,
     bystander_max: f64,
 }
@@ -81,7 +74,7 @@ struct Bystander {
 impl From<BystanderStats> for Bystander {
     fn from(stats: BystanderStats) -> Bystander {
         Bystander {
-            bystander: if stats.is_starved() { Service::Starved } else { Service::Served },
+            bystander: if stats.is_starved() { "starved" } else { "served" },
             bystander_p99: stats.p99,
             bystander_max: stats.longest,
         }

@@ -70,16 +70,17 @@ impl Args {
     /// Exit code 3 if not even the small plan fits.
     fn plan(&self) -> Result<Plan, Failure> {
         let plan = if self.small { Plan::SMALL } else { Plan::FULL };
-        let left = available_memory();
-        let Some(fitting) = plan.fitting(left) else {
-            let (needs, left) = (Bytes(Plan::SMALL.needs()), Bytes(left.unwrap_or(0)));
+        let available = available_memory();
+        let left = Bytes(available.unwrap_or(0));
+        let Some(fitting) = plan.fitting(available) else {
+            let needs = Bytes(Plan::SMALL.needs());
             return Err(Failure::new(
                 Exit::Inconclusive,
                 anyhow!("run the demo: it needs {needs} of memory, and {left} are available"),
             ));
         };
         if fitting != plan {
-            let (needs, left) = (Bytes(plan.needs()), Bytes(left.unwrap_or(0)));
+            let needs = Bytes(plan.needs());
             note(format_args!(
                 "Running the small demo: the full one needs {needs} of memory, and {left} are available."
             ));

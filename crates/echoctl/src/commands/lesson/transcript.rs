@@ -53,7 +53,7 @@ impl Transcript {
         let number = lessons::ALL.iter().position(|other| other.name == lesson.name).map_or(0, |at| at + 1);
         let title = format!("Lesson {number} of {}: {}", lessons::ALL.len(), lesson.name);
         self.say(Styled::strong(title))?;
-        self.say(self.paragraph(lesson.idea, ""))?;
+        self.say(self.hanging("", lesson.idea))?;
         self.say("")?;
         if let Some(before) = lesson.before {
             for part in before(setting).split("\n\n") {
@@ -69,7 +69,7 @@ impl Transcript {
         let choices =
             lesson.question.lettered().map(|(letter, choice)| self.hanging(&format!("  {letter}) "), choice));
         let choices: Vec<String> = choices.collect();
-        format!("{}\n{}", self.paragraph(lesson.question.text, ""), choices.join("\n"))
+        format!("{}\n{}", self.hanging("", lesson.question.text), choices.join("\n"))
     }
 
     /// Prints that the experiment is running. A reader who has answered has read everything above.
@@ -116,7 +116,7 @@ impl Transcript {
         self.heading("What it shows")?;
         if finding.holds() {
             for paragraph in &finding.explanation {
-                self.say(format!("{}\n", self.paragraph(paragraph, "  ")))?;
+                self.say(format!("{}\n", self.hanging("  ", paragraph)))?;
             }
         } else {
             self.say("  The experiment did not show what it should, so there is no explanation.\n")?;
@@ -127,11 +127,7 @@ impl Transcript {
         });
         self.section("Checks", "the checks", claims)?;
         let next = lesson.next.iter().map(|(command, shows)| {
-            format!(
-                "  {}\n{}",
-                renamed(command, called()),
-                self.paragraph(&renamed(shows, called()), "      ")
-            )
+            format!("  {}\n{}", renamed(command, called()), self.hanging("      ", &renamed(shows, called())))
         });
         self.section("Try next", "what to try next", next)
     }
@@ -191,7 +187,7 @@ impl Transcript {
             (None, Some(measured)) => format!("The answer: {}.", choice(measured)),
             (_, None) => "The measurement matches none of the answers.".to_owned(),
         };
-        self.paragraph(&text, "")
+        self.hanging("", &text)
     }
 
     /// Code, wrapped only for a terminal: elsewhere it must stay as it is.
@@ -199,12 +195,7 @@ impl Transcript {
         if io::stdout().is_terminal() { wrap_code(code, self.columns) } else { code.to_owned() }
     }
 
-    fn paragraph(&self, text: &str, indentation: &str) -> String {
-        let lines = wrap(text, self.columns - indentation.len());
-        lines.iter().map(|line| format!("{indentation}{line}")).collect::<Vec<_>>().join("\n")
-    }
-
-    /// Text after a mark, with its continuation lines aligned to its first line.
+    /// Text after a mark or blanks, with its continuation lines aligned to its first line.
     fn hanging(&self, mark: &str, text: &str) -> String {
         let lines = wrap(text, self.columns - mark.len());
         format!("{mark}{}", lines.join(&format!("\n{}", " ".repeat(mark.len()))))

@@ -14,7 +14,6 @@ use echoctl_report::{Chart, charts, csv, run_page, svg, tables};
 use crate::exit::{Exit, Outcome};
 use crate::output;
 use crate::output::file::{OutputFile, check_written};
-use terminal::Terminal;
 
 /// Draw a recording: queues, memory, receive window, rates
 ///
@@ -68,24 +67,24 @@ pub(crate) fn run(args: Args) -> Outcome {
     let numbers = numbers.map(|file| file.save(csv::samples(&run.samples)));
     let drawing = drawing.map(|file| file.save(svg::sheet(&visible(&run), svg::Size::WIDE)));
     if nothing_asked || args.plain {
-        draw(&run, &Terminal::new())?;
+        draw(&run)?;
     }
     check_written([page, numbers, drawing].into_iter().flatten())?;
     Ok(Exit::Done)
 }
 
-fn draw(run: &Run, terminal: &Terminal) -> std::io::Result<()> {
+fn draw(run: &Run) -> std::io::Result<()> {
     for chart in visible(run) {
-        terminal.chart(&chart)?;
+        terminal::chart(&chart)?;
     }
     if let Some(sample) = tables::peak_sample(&run.samples) {
-        terminal.table(&tables::path(sample, &run.machine.socket_limits()))?;
+        terminal::table(&tables::path(sample, &run.machine.socket_limits()))?;
     }
     if let Some(table) = tables::ending(run) {
-        terminal.table(&table)?;
+        terminal::table(&table)?;
     }
     if let Some(reason) = run.summary().and_then(|summary| summary.reason.as_ref()) {
-        terminal.sentence(&format!("Reason for the verdict: {reason}."))?;
+        terminal::sentence(&format!("Reason for the verdict: {reason}."))?;
     }
     Ok(())
 }

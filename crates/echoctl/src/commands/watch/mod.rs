@@ -37,12 +37,10 @@ pub(crate) fn run(args: Args) -> Outcome {
     let target =
         args.target.or_else(|| if args.pid.is_none() { env::var(address::VARIABLE).ok() } else { None });
     let target = target::find(target.as_deref(), args.pid)?;
-    let tree = match args.pid {
-        Some(pid) => Some(ProcessTree::new([pid])?),
+    let tree = match ProcessTree::new(target.pids.iter().copied()) {
+        Err(error) if args.pid.is_some() => return Err(error.into()),
         // The connections of a server that exits at this moment are still shown.
-        None => Some(&target.pids)
-            .filter(|pids| !pids.is_empty())
-            .and_then(|pids| ProcessTree::new(pids.iter().copied()).ok()),
+        tree => tree.ok().filter(|_| !target.pids.is_empty()),
     };
     let tracker = ConnectionTracker::new(target.addrs.clone(), tree)
         .map_err(|error| Failure::new(Exit::Inconclusive, anyhow::Error::from(error)))?;

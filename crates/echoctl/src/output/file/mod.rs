@@ -15,7 +15,7 @@ use std::iter;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, ensure};
-use echoctl_record::{Bytes, Run};
+use echoctl_record::Bytes;
 use tempfile::NamedTempFile;
 
 use crate::exit::Failure;
@@ -72,16 +72,6 @@ impl OutputFile {
             note(format_args!("wrote {name} ({})", Bytes(bytes)));
         }
         Ok(())
-    }
-
-    /// Writes a recording as [`save`](OutputFile::save) does.
-    ///
-    /// # Errors
-    /// Those of [`save`](OutputFile::save).
-    pub(crate) fn save_run(self, run: &Run) -> anyhow::Result<()> {
-        let mut content = Vec::new();
-        run.write(&mut content)?;
-        self.save(content)
     }
 
     /// Writes the file.

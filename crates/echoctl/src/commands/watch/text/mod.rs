@@ -46,7 +46,6 @@ impl WatchText {
     /// One line of some 85 columns, for a log. The rates, the queues and the memory are those of the server.
     pub(super) fn line(&self, sample: &Sample) -> String {
         let queues = Queues::of(sample);
-        let size = |bytes: Option<u64>| bytes.map_or("-".to_owned(), |bytes| Bytes(bytes).to_string());
         let (received, written) = self.rates();
         format!(
             "{}  {} open  server in {received} out {written}  recv-q {} send-q {}  mem {}",
@@ -168,10 +167,15 @@ impl Table {
     }
 
     fn sizes(&self, name: &str, sizes: [Option<u64>; 4], waits_for: WaitsFor) -> String {
-        let sizes = sizes.map(|bytes| bytes.map_or("-".to_owned(), |bytes| Bytes(bytes).to_string()));
+        let sizes = sizes.map(size);
         let waits_for = if waits_for == WaitsFor::Neither { String::new() } else { waits_for.to_string() };
         self.line(name, sizes.each_ref().map(String::as_str), &waits_for)
     }
+}
+
+/// A number of bytes, if it is visible.
+fn size(bytes: Option<u64>) -> String {
+    bytes.map_or("-".to_owned(), |bytes| Bytes(bytes).to_string())
 }
 
 /// An address in at most this many columns. Of a long one the end is shown, where addresses differ.
