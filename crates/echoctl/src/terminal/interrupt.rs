@@ -90,8 +90,12 @@ pub(crate) fn prepare() {
     }));
 }
 
-/// Starts the thread that forwards signals, and then installs the handler that wakes it.
-fn listen(limit: Duration) -> io::Result<()> {
+/// Starts the thread that forwards signals, and then installs the handler that wakes it: [`catch_signals`] for a command that is
+/// of no use without.
+///
+/// # Errors
+/// If the system refuses the thread.
+pub(crate) fn listen(limit: Duration) -> io::Result<()> {
     let (mut woken, wake) = io::pipe()?;
     EPOCH.get_or_init(Instant::now);
     if WAKE.set(wake).is_err() {

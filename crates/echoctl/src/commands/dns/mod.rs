@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use echoctl_lab::dns::{Answerer, MAX_UNVERIFIED};
 use echoctl_observe::loopback;
 use serde_json::json;
@@ -54,7 +54,8 @@ hint: choose another address with --addr"
         if !addr.ip().to_canonical().is_loopback() {
             warning(open_to_others(addr));
         }
-        interrupt::catch_signals(Duration::ZERO);
+        // It runs until a signal, and its totals follow.
+        interrupt::listen(Duration::ZERO).context("cannot handle signals")?;
         if args.json {
             json_line("listening", &json!({ "addr": addr, "pid": std::process::id(), "zone": "test." }))?;
         } else {
