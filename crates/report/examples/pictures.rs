@@ -46,10 +46,16 @@ fn run(samples: Vec<Sample>, verdict: Verdict) -> Run {
 }
 
 fn write(folder: &Path, number: usize, chart: &Chart) -> std::io::Result<()> {
-    println!("{}", terminal::draw(chart, 80, 22, Colour::Ansi256));
+    for (ink, text) in terminal::runs(chart, 80, 22, COLOUR) {
+        print!("{}{text}{}", ink.map_or("", |ink| COLOUR.begin(ink)), COLOUR.end());
+    }
+    println!();
     println!("{}", plain::draw(chart, 80, 22));
     std::fs::write(folder.join(format!("{number}.svg")), svg::draw(chart, svg::Size::WIDE))
 }
+
+/// The colours of the terminal charts.
+const COLOUR: Colour = Colour::Ansi256;
 
 enum Server {
     Off,

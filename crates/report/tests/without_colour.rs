@@ -19,7 +19,7 @@ fn every_series_and_phase_is_named_in_every_drawing() {
     for form in [Form::Lines, Form::Bands] {
         let chart = two_series(form);
         for drawn in [
-            terminal::draw(&chart, 80, 24, Colour::None),
+            in_terminal(&chart, 80, 24, Colour::None),
             plain::draw(&chart, 80, 24),
             svg::draw(&chart, svg::Size::WIDE),
             svg::draw(&chart, svg::Size::NARROW),
@@ -41,7 +41,7 @@ fn a_solid_line_is_unbroken_and_a_dashed_one_has_gaps() {
             vec![(0.0, 800.0), (9.0, 800.0)],
         ))
     };
-    let drawn = |stroke| terminal::draw(&flat(stroke), 60, 10, Colour::None);
+    let drawn = |stroke| in_terminal(&flat(stroke), 60, 10, Colour::None);
     let inked = |text: &str| text.chars().filter(|c| ('\u{2801}'..='\u{28ff}').contains(c)).count();
 
     let (solid, dashed) = (inked(&drawn(Stroke::Solid)), inked(&drawn(Stroke::Dashed)));
@@ -54,7 +54,7 @@ fn a_solid_line_is_unbroken_and_a_dashed_one_has_gaps() {
 fn lines_without_colour_have_markers_and_labels_with_them() {
     let chart = two_series(Form::Lines);
     let (bare, coloured) =
-        (terminal::draw(&chart, 80, 24, Colour::None), terminal::draw(&chart, 80, 24, Colour::Ansi16));
+        (in_terminal(&chart, 80, 24, Colour::None), in_terminal(&chart, 80, 24, Colour::Ansi16));
 
     for (mark, label) in [('■', "■ OFF"), ('○', "○ ON")] {
         assert!(bare.contains(label) && bare.matches(mark).count() > 3, "{bare}");
@@ -81,4 +81,9 @@ fn a_drawing_has_a_title_and_a_description() {
     assert!(drawn.contains("<title id=\"chart-title\">Two</title>"));
     assert!(drawn.contains("<desc id=\"chart-desc\">OFF rises, ON is flat.</desc>"));
     assert!(drawn.contains("prefers-color-scheme"));
+}
+
+/// The chart as one text, without escape codes.
+fn in_terminal(chart: &Chart, width: usize, height: usize, colour: Colour) -> String {
+    terminal::runs(chart, width, height, colour).into_iter().map(|(_, text)| text).collect()
 }

@@ -2,12 +2,11 @@
 
 use crate::Chart;
 use crate::draw::grid::{Glyphs, compose};
-use crate::draw::style::Colour;
 
 /// The chart in at most `width` columns and exactly `height` rows, each ended by a line feed. Without room for a plot it is only
 /// the title.
 pub fn draw(chart: &Chart, width: usize, height: usize) -> String {
-    compose(chart, width, height, &Glyphs::ASCII).print(Colour::None)
+    compose(chart, width, height, &Glyphs::ASCII).text()
 }
 
 /// A text, a table or a description, in ASCII: common symbols as similar letters (`us` for `µs`), others as `?`.

@@ -11,24 +11,14 @@
 //!
 //! No row exceeds the given width, so that a redraw in place never wraps.
 
-use crate::draw::grid::{Canvas, Glyphs, compose};
+use crate::draw::grid::{Glyphs, compose};
 pub use crate::draw::style::Colour;
 use crate::{Chart, Ink};
 
-/// The chart in at most `width` columns and exactly `height` rows, each ended by a line feed. Without colour it contains no escape
-/// codes, and each of several lines has its own marker, which also precedes its label. Without room for a plot it is only the
-/// title.
-pub fn draw(chart: &Chart, width: usize, height: usize, colour: Colour) -> String {
-    canvas(chart, width, height, colour).print(colour)
-}
-
-/// The same drawing in pieces of one colour and without escape codes, for a program that writes these itself. The pieces contain
-/// the line feeds.
+/// The chart in at most `width` columns and exactly `height` rows, each ended by a line feed, in pieces of one colour: the caller
+/// writes the escape codes. Without colour each of several lines has its own marker, which also precedes its label. Without room
+/// for a plot it is only the title.
 pub fn runs(chart: &Chart, width: usize, height: usize, colour: Colour) -> Vec<(Option<Ink>, String)> {
-    canvas(chart, width, height, colour).runs()
-}
-
-fn canvas(chart: &Chart, width: usize, height: usize, colour: Colour) -> Canvas {
     let glyphs = if colour == Colour::None { Glyphs::UNCOLOURED } else { Glyphs::UNICODE };
-    compose(chart, width, height, &glyphs)
+    compose(chart, width, height, &glyphs).runs()
 }

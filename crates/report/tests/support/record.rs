@@ -48,13 +48,13 @@ pub(crate) fn check_run(run: &Run, length: usize) {
 fn check_chart(chart: &Chart) {
     for (width, height) in [(0, 0), (24, 8), (40, 19), (120, 19)] {
         let plain = plain::draw(chart, width, height);
-        let bare = terminal::draw(chart, width, height, Colour::None);
+        let bare = in_terminal(chart, width, height, Colour::None);
         for drawn in [&plain, &bare] {
             assert!(drawn.lines().count() <= height, "{drawn}");
             assert!(drawn.lines().all(|line| line.chars().count() <= width), "{drawn}");
             assert!(!drawn.chars().any(|c| c.is_control() && c != '\n'), "{drawn:?}");
         }
-        terminal::draw(chart, width, height, Colour::Ansi256);
+        in_terminal(chart, width, height, Colour::Ansi256);
     }
     for size in [svg::Size::WIDE, svg::Size::NARROW] {
         check_markup(&svg::draw(chart, size), 0);
@@ -76,4 +76,9 @@ fn check_numbers(csv: &str, rows: usize) {
     assert!(csv.split_terminator("\r\n").count() <= rows + 1);
     assert!(!csv.contains("NaN") && !csv.contains("inf"), "{csv}");
     assert!(csv.len() <= 400 * (rows + 1), "{} bytes for {rows} rows", csv.len());
+}
+
+/// The chart as one text, without escape codes.
+fn in_terminal(chart: &Chart, width: usize, height: usize, colour: Colour) -> String {
+    terminal::runs(chart, width, height, colour).into_iter().map(|(_, text)| text).collect()
 }

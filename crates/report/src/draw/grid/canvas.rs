@@ -1,7 +1,6 @@
 //! A grid of characters, each with its colour.
 
 use crate::Ink;
-use crate::draw::style::Colour;
 
 /// Characters in rows and columns. What is written outside it is dropped.
 pub(crate) struct Canvas {
@@ -55,14 +54,8 @@ impl Canvas {
         runs
     }
 
-    /// The same as text with escape codes.
-    pub(crate) fn print(&self, colour: Colour) -> String {
-        let mut out = String::new();
-        for (ink, text) in self.runs() {
-            out.push_str(ink.map_or("", |ink| colour.begin(ink)));
-            out.push_str(&text);
-            out.push_str(ink.map_or("", |_| colour.end()));
-        }
-        out
+    /// The same as one text.
+    pub(crate) fn text(&self) -> String {
+        self.runs().into_iter().map(|(_, text)| text).collect()
     }
 }
