@@ -17,12 +17,6 @@ pub enum Error {
         /// The kernel's error.
         error: io::Error,
     },
-    /// The kernel's reply does not have the documented format.
-    #[error("{operation}: malformed reply of the kernel")]
-    Malformed {
-        /// What was attempted.
-        operation: &'static str,
-    },
     /// There is no such process, or it has exited.
     #[error("no process has the pid {pid}")]
     NoProcess {

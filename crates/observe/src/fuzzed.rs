@@ -4,7 +4,6 @@
 //! For the fuzz targets, which build this crate with `--cfg fuzzing`, and for the tests; other builds do not contain
 //! it.
 
-#[cfg(target_os = "linux")]
 pub use crate::endpoint::check_messages;
 
 use crate::{SocketMemory, TcpInfo, listener, machine};
@@ -25,7 +24,6 @@ pub fn check_texts(input: &[u8]) {
     let (one, other) = text.split_once('\0').unwrap_or((&text, &text));
     machine::check(one, other);
     listener::check(one);
-    #[cfg(target_os = "linux")]
     crate::process::check_texts(input);
 }
 

@@ -20,6 +20,19 @@ pub(crate) fn read_bytes(path: impl AsRef<Path>) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// The first number after a label at the start of a line.
+pub(crate) fn labelled(text: impl AsRef<[u8]>, label: &str) -> Option<u64> {
+    let mut lines = text.as_ref().split(|&byte| byte == b'\n');
+    numbers(lines.find_map(|line| line.strip_prefix(label.as_bytes()))?).next()?
+}
+
+/// Words separated by white space, each as a number; `None` for a word that is not one (negative, too large).
+pub(crate) fn numbers(text: &[u8]) -> impl Iterator<Item = Option<u64>> {
+    text.split(|byte| byte.is_ascii_whitespace())
+        .filter(|word| !word.is_empty())
+        .map(|word| std::str::from_utf8(word).ok()?.parse().ok())
+}
+
 /// Bytes. A `mountinfo` of ten thousand mounts has 2 MiB, every other file some kilobytes.
 const MAX_SIZE: u64 = 4 << 20;
 

@@ -3,12 +3,13 @@
 //! This process's own sockets are read through their file descriptors, all others through sock_diag.
 
 mod diag;
+pub(crate) mod number;
 mod queues;
 mod socket_memory;
 mod tcp_info;
 mod tcp_state;
 
-#[cfg(all(target_os = "linux", any(test, fuzzing)))]
+#[cfg(any(test, fuzzing))]
 pub use diag::check_messages;
 pub use diag::{SocketDiag, SocketEntry, Timer};
 pub(crate) use diag::{V4, covers};

@@ -1,5 +1,7 @@
 //! Kernel memory of a socket, which is not part of any process's memory.
 
+use super::number::u32_at;
+
 /// Kernel memory of one socket, in bytes. It includes bookkeeping, which is large for small segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SocketMemory {
@@ -23,10 +25,7 @@ impl SocketMemory {
 
     /// Parses Linux's SK_MEMINFO array (nine `u32`), as many bytes as the kernel returned.
     pub fn parse(bytes: &[u8]) -> Option<SocketMemory> {
-        let at = |index: usize| {
-            let bytes = bytes.get(index * 4..index * 4 + 4)?;
-            Some(u32::from_ne_bytes(bytes.try_into().ok()?))
-        };
+        let at = |index: usize| u32_at(bytes, 4 * index);
         Some(SocketMemory {
             receive: at(0)?,
             receive_limit: at(1)?,

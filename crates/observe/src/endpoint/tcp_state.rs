@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The state of one endpoint of a TCP connection. Printed as in the RFC: `ESTABLISHED`, `FIN-WAIT-2`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum TcpState {
     /// Open in both directions.
     Established,
@@ -18,6 +18,7 @@ pub enum TcpState {
     /// Both have closed; the last packets may still be in the network.
     TimeWait,
     /// There is no connection.
+    #[default]
     Closed,
     /// The peer has closed, this endpoint has not.
     CloseWait,
@@ -63,15 +64,7 @@ impl TcpState {
 
     /// Whether this endpoint has sent a FIN: it has closed, or nothing is left of it.
     pub const fn has_sent_fin(self) -> bool {
-        matches!(
-            self,
-            TcpState::FinWait1
-                | TcpState::FinWait2
-                | TcpState::Closing
-                | TcpState::LastAck
-                | TcpState::TimeWait
-                | TcpState::Closed
-        )
+        self.has_queued_fin() || self.has_acknowledged_fin() || matches!(self, TcpState::Closed)
     }
 
     /// Whether this endpoint has closed and its FIN is not acknowledged yet. The FIN counts as one byte in the send

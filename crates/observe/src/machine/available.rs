@@ -17,7 +17,7 @@ use std::fmt;
 use echoctl_record::Bytes;
 
 use super::{Cgroup, kibibytes, sysctl};
-use crate::proc_file::read_text;
+use crate::proc_file::{labelled, read_text};
 
 /// Memory that this process can still allocate, in bytes: the smallest of what its control groups, its resource
 /// limits and the machine have left. Windows shows what the machine has left; `None` if nothing is visible (macOS).
@@ -123,22 +123,17 @@ fn resource_limits(pid: u32) -> Option<u64> {
 
 /// The same, from the text of `limits` and `status`.
 fn available_by_limits(limits: &str, status: &str) -> Option<u64> {
+    // A line of `limits` is `name  soft  hard  unit`. A soft limit may be `unlimited`, which is no number.
     let left = |limit: &str, used: &str| {
-        Some(soft_limit(limits, limit)?.saturating_sub(kibibytes(status, used).unwrap_or(0)))
+        Some(labelled(limits, limit)?.saturating_sub(kibibytes(status, used).unwrap_or(0)))
     };
     min_known([left("Max address space ", "VmSize:"), left("Max data size ", "VmData:")])
-}
-
-/// The soft limit in a line of `/proc/PID/limits`: `name  soft  hard  unit`. `None` if it is `unlimited`.
-fn soft_limit(limits: &str, name: &str) -> Option<u64> {
-    let line = limits.lines().find_map(|line| line.strip_prefix(name))?;
-    line.split_ascii_whitespace().next()?.parse().ok()
 }
 
 /// Checks the promises for any text: what is left does not exceed the limit.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn check(limits: &str, status: &str) {
-    let limit = min_known([soft_limit(limits, "Max address space "), soft_limit(limits, "Max data size ")]);
+    let limit = min_known([labelled(limits, "Max address space "), labelled(limits, "Max data size ")]);
     assert!(available_by_limits(limits, status) <= limit);
     assert!(uncommitted(limits) <= kibibytes(limits, "CommitLimit:"));
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use echoctl_record::Machine;
 
-use crate::proc_file::read_text;
+use crate::proc_file::{labelled, read_text};
 use crate::sys;
 
 pub use available::{MemoryShare, available_memory};
@@ -62,7 +62,7 @@ pub fn machine() -> Machine {
         kernel: sysctl("kernel.osrelease"),
         architecture: std::env::consts::ARCH.to_owned(),
         processors: std::thread::available_parallelism().map_or(1, |count| count.get() as u32),
-        memory: meminfo("MemTotal:"),
+        memory: read_text("/proc/meminfo").and_then(|meminfo| kibibytes(&meminfo, "MemTotal:")),
         sysctls,
         kernel_buffering: QueueLimits::here().map(|limits| KernelBuffering::new(&limits).total()),
     }
@@ -81,15 +81,9 @@ pub(crate) fn sysctl(name: &str) -> Option<String> {
     Some(text.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// A line of `/proc/meminfo`, in bytes.
-fn meminfo(label: &str) -> Option<u64> {
-    kibibytes(&read_text("/proc/meminfo")?, label)
-}
-
 /// A line of `/proc/meminfo` or `/proc/PID/status` with a number of kB, in bytes.
 pub(crate) fn kibibytes(text: &str, label: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(label))?;
-    line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()?.checked_mul(1024)
+    labelled(text, label)?.checked_mul(1024)
 }
 
 /// TCP sockets in use, and pages of memory that they use, from `/proc/net/sockstat`.

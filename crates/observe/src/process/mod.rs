@@ -6,31 +6,19 @@
 
 use std::time::Duration;
 
+mod one_process;
 mod pids;
-pub use pids::{holders, pids, sees_files, socket_inodes};
-
+mod text;
 mod thread;
-pub(crate) use thread::start_scoped;
-pub use thread::start_thread;
+mod tree;
 
 pub use crate::sys::raise_descriptor_limit;
-
-mod tree;
-pub use tree::{ProcessTree, RootExit, TreeReading};
-
-#[cfg(target_os = "linux")]
-mod text;
-#[cfg(all(target_os = "linux", any(test, fuzzing)))]
+pub use one_process::{Process, own_anonymous_memory};
+pub use pids::{holders, pids, sees_files, socket_inodes};
+#[cfg(any(test, fuzzing))]
 pub(crate) use text::check_texts;
-
-#[cfg(target_os = "linux")]
-#[path = "linux.rs"]
-mod system;
-#[cfg(not(target_os = "linux"))]
-#[path = "other.rs"]
-mod system;
-
-pub use system::{Process, own_anonymous_memory};
+pub use thread::start_thread;
+pub use tree::{ProcessTree, RootExit, TreeReading};
 
 /// Memory of one process or of a process tree, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

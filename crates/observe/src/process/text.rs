@@ -1,5 +1,7 @@
 //! Parses the text files of `/proc/PID`; `None` for text that does not have the format of proc(5).
 
+use crate::proc_file::{labelled, numbers};
+
 /// `/proc/PID/statm`: sizes in pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Statm {
@@ -82,28 +84,15 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn parse(text: &[u8]) -> Option<Status> {
-        let uid = u32::try_from(labelled(text, b"Uid:")?).ok()?;
+        let uid = u32::try_from(labelled(text, "Uid:")?).ok()?;
         let kibibytes = |label| labelled(text, label).unwrap_or(0).saturating_mul(1024);
-        Some(Status { uid, shared_memory: kibibytes(b"RssShmem:"), swapped: kibibytes(b"VmSwap:") })
+        Some(Status { uid, shared_memory: kibibytes("RssShmem:"), swapped: kibibytes("VmSwap:") })
     }
 }
 
 /// `/proc/PID/io`: bytes written to disk because of the process.
 pub(super) fn disk_written(text: &[u8]) -> Option<u64> {
-    labelled(text, b"write_bytes:")
-}
-
-/// The first number after a label at the start of a line.
-fn labelled(text: &[u8], label: &[u8]) -> Option<u64> {
-    let line = text.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(label))?;
-    numbers(line).next()?
-}
-
-/// Words separated by white space, each as a number; `None` for a word that is not one (negative, too large).
-fn numbers(text: &[u8]) -> impl Iterator<Item = Option<u64>> {
-    text.split(|byte| byte.is_ascii_whitespace())
-        .filter(|word| !word.is_empty())
-        .map(|word| std::str::from_utf8(word).ok()?.parse().ok())
+    labelled(text, "write_bytes:")
 }
 
 /// Checks the promises for any text: a name is a part of the text, and no number overflows.

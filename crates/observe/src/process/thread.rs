@@ -5,7 +5,7 @@
 //! memory is checked first.
 
 use std::io;
-use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
+use std::thread::{Builder, JoinHandle};
 
 use crate::Error;
 
@@ -18,17 +18,6 @@ pub fn start_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, Error> {
     check_memory().and_then(|()| Builder::new().name(name.to_owned()).spawn(work)).map_err(Error::NoThread)
-}
-
-/// The same for a thread that ends with `scope`.
-///
-/// # Errors
-/// As [`start_thread`].
-pub(crate) fn start_scoped<'scope, T: Send + 'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    work: impl FnOnce() -> T + Send + 'scope,
-) -> Result<ScopedJoinHandle<'scope, T>, Error> {
-    check_memory().and_then(|()| Builder::new().spawn_scoped(scope, work)).map_err(Error::NoThread)
 }
 
 /// Checks that there is memory for a thread. It touches none of it, so it costs two system calls.
@@ -50,6 +39,5 @@ mod tests {
     #[test]
     fn a_new_thread_runs() {
         assert_eq!(start_thread("seven", || 7).unwrap().join().unwrap(), 7);
-        assert_eq!(std::thread::scope(|scope| start_scoped(scope, || 8).unwrap().join().unwrap()), 8);
     }
 }

@@ -112,12 +112,8 @@ impl ProcessTree {
         if self.last_scan.elapsed() >= self.scan_interval {
             self.rescan();
         }
-        let mut reading = TreeReading {
-            processes: 0,
-            memory: Memory::default(),
-            processor_time: self.exited.processor_time,
-            disk_written: self.exited.disk_written,
-        };
+        let Totals { processor_time, disk_written } = self.exited;
+        let mut reading = TreeReading { processor_time, disk_written, ..TreeReading::default() };
         for member in self.members.values_mut() {
             reading.processor_time += member.totals.processor_time;
             reading.disk_written = sum(reading.disk_written, member.totals.disk_written);
@@ -141,7 +137,7 @@ impl ProcessTree {
         }
         while let Some(pid) = unseen.pop() {
             let Some(member) = self.members.get_mut(&pid) else { continue };
-            if member.update().is_err() {
+            if member.process.has_exited() {
                 self.exited.add(member.totals);
                 if self.roots.contains(&pid) {
                     self.exited_roots.push(pid);
@@ -149,6 +145,7 @@ impl ProcessTree {
                 self.members.remove(&pid);
                 continue;
             }
+            member.update();
             for child in member.process.children() {
                 self.admit(child, &mut unseen);
             }
@@ -200,26 +197,21 @@ struct Member {
 impl Member {
     fn new(process: Process) -> Member {
         let mut member = Member { process, totals: Totals::default() };
-        // If it has already exited, the next scan notices.
-        let _ = member.update();
+        member.update();
         member
     }
 
-    fn update(&mut self) -> std::io::Result<()> {
-        if self.process.has_exited() {
-            return Err(std::io::ErrorKind::NotFound.into());
-        }
+    fn update(&mut self) {
         // If a system does not show one of these, it still shows memory.
         let _ = self.process.refresh();
         if let Ok(time) = self.process.processor_time() {
             self.totals.processor_time = time.total();
         }
-        match self.process.disk_written() {
-            // It exited meanwhile: the last value is correct.
-            None if self.process.has_exited() => {}
-            disk_written => self.totals.disk_written = disk_written,
+        let disk_written = self.process.disk_written();
+        // If it has exited meanwhile, the last value is correct.
+        if disk_written.is_some() || !self.process.has_exited() {
+            self.totals.disk_written = disk_written;
         }
-        Ok(())
     }
 }
 

@@ -74,32 +74,28 @@ impl Connection {
     /// `diag`, only the own one is visible.
     pub fn refresh(&mut self, own: Option<OwnSocket<'_>>, mut diag: Option<&mut SocketDiag>) {
         let mut find = |from, to| diag.as_mut().and_then(|diag| diag.find(from, to).ok().flatten());
-        let (seen, client, server) = match own {
+        let (mut seen, client, server) = match own {
             Some(own) => {
                 let before = (own.counts)();
                 let client = Endpoint::own(own.socket);
                 let server = find(self.peer, self.local);
-                let mut seen = own.seen(before, (own.counts)(), client.map(|client| client.info));
-                seen.server = server.as_ref().and_then(ServerSeen::of);
-                (seen, client, server)
+                (own.seen(before, (own.counts)(), client.map(|client| client.info)), client, server)
             }
             None => {
                 let client = find(self.local, self.peer);
                 let server = find(self.peer, self.local);
-                let mut seen = client.as_ref().map(Seen::of_client).unwrap_or_default();
-                seen.server = server.as_ref().and_then(ServerSeen::of);
+                let seen = client.as_ref().map(Seen::of_client).unwrap_or_default();
                 (seen, client.as_ref().and_then(Endpoint::of), server)
             }
         };
+        seen.server = server.as_ref().and_then(ServerSeen::of);
         self.counters = combine(&self.counters, &seen);
         self.client = client;
         self.server = server.as_ref().and_then(Endpoint::of);
         self.server_state = server.map(|server| server.state);
         self.server_was_seen |= self.server.is_some();
-        self.window_zero_since = match self.window() {
-            Some(0) => self.window_zero_since.or_else(|| Some(Instant::now())),
-            _ => None,
-        };
+        self.window_zero_since =
+            (self.window() == Some(0)).then(|| self.window_zero_since.unwrap_or_else(Instant::now));
     }
 
     /// The receive window that the server last advertised, in bytes.
@@ -119,10 +115,7 @@ impl Connection {
 
     /// Whether the connection still exists.
     pub fn is_open(&self) -> bool {
-        let open = |endpoint: Option<Endpoint>| {
-            endpoint.is_some_and(|endpoint| endpoint.info.state != TcpState::Closed)
-        };
-        open(self.client) || open(self.server)
+        self.endpoints().any(|endpoint| endpoint.info.state != TcpState::Closed)
     }
 
     /// Whether the server has not closed it, so that the counters show where its bytes are. A FIN of the client, which asks for
@@ -152,11 +145,13 @@ impl Connection {
 
     /// Kernel memory of both endpoints, as far as it is visible.
     pub fn kernel_memory(&self) -> Option<u64> {
-        let of = |endpoint: Option<Endpoint>| Some(endpoint?.memory?.total());
-        match (of(self.client), of(self.server)) {
-            (None, None) => None,
-            (client, server) => Some(client.unwrap_or(0) + server.unwrap_or(0)),
-        }
+        self.endpoints()
+            .filter_map(|endpoint| Some(endpoint.memory?.total()))
+            .reduce(|one, other| one + other)
+    }
+
+    fn endpoints(&self) -> impl Iterator<Item = Endpoint> {
+        [self.client, self.server].into_iter().flatten()
     }
 }
 

@@ -4,13 +4,12 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use echoctl_record::Queues;
 use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::process::start_scoped;
 use crate::{Error, LocalEndpoint, Sampler, WatchedConnection, loopback, start_thread};
 
 /// Results of the self-test.
@@ -54,20 +53,25 @@ impl SelfTest {
 }
 
 fn run() -> io::Result<SelfTest> {
-    let connection = EchoConnection::open()?;
-    let mut sampler = Sampler::new(vec![connection.watched()?], None);
+    let connection = Arc::new(EchoConnection::open()?);
+    let result = measure(&connection);
+    // Ends its threads. Fails if the connection is already closed, which is fine.
+    let _ = connection.client.shutdown(Shutdown::Both);
+    result
+}
 
-    let (stalled_error, stalled_bytes) = stalled(&connection, &mut sampler)?;
+fn measure(connection: &Arc<EchoConnection>) -> io::Result<SelfTest> {
+    let mut sampler = Sampler::new(vec![watched(connection)?], None);
+
+    let (stalled_error, stalled_bytes) = stalled(connection, &mut sampler)?;
     let mut costs: Vec<Duration> = (0..COST_SAMPLES).map(|_| sampler.sample().took).collect();
     costs.sort();
 
     let start = Instant::now();
-    let before = connection.client_count.read.load(SeqCst);
-    let errors = running(&connection, &mut sampler)?;
-    let running_rate =
-        (connection.client_count.read.load(SeqCst) - before) as f64 / start.elapsed().as_secs_f64();
-    let error_at =
-        |part: usize| errors.as_ref().and_then(|errors| errors.get(errors.len() * part / 100).copied());
+    let (_, before) = connection.client_count.load();
+    let errors = running(connection, &mut sampler)?;
+    let (_, after) = connection.client_count.load();
+    let error_at = |part: usize| errors.get(errors.len() * part / 100).copied();
     Ok(SelfTest {
         cost_median: costs[COST_SAMPLES / 2],
         cost_p99: costs[COST_SAMPLES * 99 / 100],
@@ -75,7 +79,7 @@ fn run() -> io::Result<SelfTest> {
         stalled_bytes,
         running_error_median: error_at(50),
         running_error_p95: error_at(95),
-        running_rate,
+        running_rate: (after - before) as f64 / start.elapsed().as_secs_f64(),
     })
 }
 
@@ -102,50 +106,44 @@ fn stalled(connection: &EchoConnection, sampler: &mut Sampler) -> io::Result<(Op
         return Ok((None, on_the_way));
     };
     // A part of the blocked write is in the kernel, but the server counts it only when the write returns.
-    let counted = connection.server_count.written.load(SeqCst);
-    let wrong = connection.server_count.read.load(SeqCst).abs_diff(read)
-        + outside(written, counted, counted + CHUNK as u64)
-        + connection.client_count.written.load(SeqCst).abs_diff(last.produced)
+    let (server_wrote, server_read) = connection.server_count.load();
+    let (client_wrote, _) = connection.client_count.load();
+    let wrong = server_read.abs_diff(read)
+        + outside(written, server_wrote, server_wrote + CHUNK as u64)
+        + client_wrote.abs_diff(last.produced)
         + Queues::of(&last).clamped;
     Ok((Some(wrong), on_the_way))
 }
 
-/// Samples while the echo runs at full speed, and returns the sorted errors. `None`: nothing to compare with.
-fn running(connection: &EchoConnection, sampler: &mut Sampler) -> io::Result<Option<Vec<u64>>> {
+/// Samples while the echo runs at full speed, and returns the sorted errors; none if there is nothing to compare with.
+fn running(connection: &Arc<EchoConnection>, sampler: &mut Sampler) -> io::Result<Vec<u64>> {
     connection.client.set_nonblocking(false)?;
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let writer = start_scoped(scope, || {
-            loop {
-                if done.load(SeqCst) || connection.write().is_err() {
-                    break;
-                }
-            }
-            // The server sees the end of stream, echoes the rest and closes, so the reader ends as well.
-            let _ = connection.client.shutdown(Shutdown::Write);
-        })
-        .map_err(io::Error::other)?;
-        if let Err(error) = start_scoped(scope, || while matches!(connection.read(), Ok(1..)) {}) {
-            // The writer fails then, instead of waiting for an echo that waits for a reader.
-            let _ = connection.client.shutdown(Shutdown::Both);
-            return Err(io::Error::other(error));
+    let repeat = |name: &str, step: fn(&EchoConnection) -> bool| {
+        let connection = Arc::clone(connection);
+        start_thread(name, move || while step(&connection) {}).map_err(io::Error::other)
+    };
+    let writer = repeat("writer", |connection| connection.write().is_ok())?;
+    let reader = repeat("reader", |connection| connection.read().is_ok_and(|count| count > 0))?;
+
+    let ends = Instant::now() + RUN_DURATION;
+    let mut errors = Vec::new();
+    while Instant::now() < ends {
+        let before = connection.server_count.load();
+        let sample = sampler.sample().sample;
+        let after = connection.server_count.load();
+        if let (Some(read), Some(written)) = (sample.server_read, sample.server_written) {
+            errors.push(outside(written, before.0, after.0).max(outside(read, before.1, after.1)));
         }
-        let ends = Instant::now() + RUN_DURATION;
-        let mut errors = Vec::new();
-        while Instant::now() < ends {
-            let before = connection.server_count.load();
-            let sample = sampler.sample().sample;
-            let after = connection.server_count.load();
-            if let (Some(read), Some(written)) = (sample.server_read, sample.server_written) {
-                errors.push(outside(read, before.0, after.0).max(outside(written, before.1, after.1)));
-            }
-            std::thread::sleep(Duration::from_micros(500));
-        }
-        done.store(true, SeqCst);
-        writer.join().map_err(|_| io::Error::other("the writer failed"))?;
-        errors.sort_unstable();
-        Ok((!errors.is_empty()).then_some(errors))
-    })
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    // No more can be written. The server sees the end of stream, echoes the rest and closes, so the reader ends as well.
+    let _ = connection.client.shutdown(Shutdown::Write);
+    writer
+        .join()
+        .and_then(|()| reader.join())
+        .map_err(|_| io::Error::other("a thread of the client failed"))?;
+    errors.sort_unstable();
+    Ok(errors)
 }
 
 /// Distance of `value` from the possible range.
@@ -161,15 +159,16 @@ struct Count {
 }
 
 impl Count {
+    /// The bytes (written, read) so far.
     fn load(&self) -> (u64, u64) {
-        (self.read.load(SeqCst), self.written.load(SeqCst))
+        (self.written.load(SeqCst), self.read.load(SeqCst))
     }
 }
 
 /// A connection to an echo on its own thread, which ends with the connection.
 struct EchoConnection {
     client: Arc<TcpStream>,
-    client_count: Arc<Count>,
+    client_count: Count,
     server_count: Arc<Count>,
 }
 
@@ -198,19 +197,7 @@ impl EchoConnection {
         let server_count = Arc::new(Count::default());
         let count = Arc::clone(&server_count);
         start_thread("echo", move || echo(peer, &count)).map_err(io::Error::other)?;
-        Ok(EchoConnection { client: Arc::new(client), client_count: Arc::default(), server_count })
-    }
-
-    fn watched(&self) -> io::Result<WatchedConnection> {
-        let count = Arc::clone(&self.client_count);
-        Ok(WatchedConnection {
-            local: self.client.local_addr()?,
-            peer: self.client.peer_addr()?,
-            endpoint: Some(LocalEndpoint {
-                socket: Arc::clone(&self.client) as _,
-                counts: Box::new(move || (count.written.load(SeqCst), count.read.load(SeqCst))),
-            }),
-        })
+        Ok(EchoConnection { client: Arc::new(client), client_count: Count::default(), server_count })
     }
 
     fn write(&self) -> io::Result<()> {
@@ -226,21 +213,20 @@ impl EchoConnection {
     }
 
     fn write_what_fits(&self) -> io::Result<()> {
-        loop {
-            match self.write() {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
+        let error = loop {
+            if let Err(error) = self.write() {
+                break error;
             }
-        }
+        };
+        if error.kind() == ErrorKind::WouldBlock { Ok(()) } else { Err(error) }
     }
 }
 
-impl Drop for EchoConnection {
-    fn drop(&mut self) {
-        // Fails if the connection is already closed, which is fine.
-        let _ = self.client.shutdown(Shutdown::Both);
-    }
+fn watched(connection: &Arc<EchoConnection>) -> io::Result<WatchedConnection> {
+    let (local, peer) = (connection.client.local_addr()?, connection.client.peer_addr()?);
+    let (socket, connection) = (Arc::clone(&connection.client), Arc::clone(connection));
+    let endpoint = LocalEndpoint { socket, counts: Box::new(move || connection.client_count.load()) };
+    Ok(WatchedConnection { local, peer, endpoint: Some(endpoint) })
 }
 
 /// Reads a chunk, writes it, and only then reads the next.

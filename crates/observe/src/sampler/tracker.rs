@@ -16,7 +16,6 @@ pub struct ConnectionTracker {
     diag: SocketDiag,
     addrs: Vec<SocketAddr>,
     sampler: Sampler,
-    known: HashSet<(SocketAddr, SocketAddr)>,
     connections_seen: u64,
 }
 
@@ -30,7 +29,6 @@ impl ConnectionTracker {
             diag: SocketDiag::open()?,
             addrs,
             sampler: Sampler::new(Vec::new(), tree),
-            known: HashSet::new(),
             connections_seen: 0,
         };
         tracker.refresh()?;
@@ -45,21 +43,21 @@ impl ConnectionTracker {
         let mut ports: Vec<u16> = self.addrs.iter().map(SocketAddr::port).collect();
         ports.sort_unstable();
         ports.dedup();
-        let mut now = HashSet::new();
+        let mut new = HashSet::new();
         for port in ports {
             for entry in self.diag.connections(port)? {
                 // A closed server socket without a process is left to the kernel.
                 if self.is_served(entry.local) && entry.state != TcpState::Closed {
-                    now.insert((entry.remote, entry.local));
+                    new.insert((entry.remote, entry.local));
                 }
             }
         }
-        self.sampler.retain(|connection| now.contains(&(connection.local, connection.peer)));
-        for &(local, peer) in now.difference(&self.known) {
+        // What is left are the connections that the sampler does not know.
+        self.sampler.retain(|connection| new.remove(&(connection.local, connection.peer)));
+        for (local, peer) in new {
             self.sampler.watch(WatchedConnection { local, peer, endpoint: None });
             self.connections_seen += 1;
         }
-        self.known = now;
         Ok(())
     }
 

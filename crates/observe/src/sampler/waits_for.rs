@@ -76,7 +76,8 @@ mod tests {
             info: TcpInfo {
                 snd_wnd: Some(snd_wnd),
                 rcv_wnd: Some(rcv_wnd),
-                ..TcpInfo::unknown(TcpState::Established)
+                state: TcpState::Established,
+                ..TcpInfo::default()
             },
             memory: None,
             timer: None,

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use super::unix::getsockopt;
+use crate::endpoint::number::{u32_at, u64_at};
 use crate::{AsHandle, TcpInfo, TcpState};
 
 /// The physical footprint of a process of the same user, including compressed pages, in bytes.
@@ -34,17 +35,16 @@ pub(crate) fn tcp_info(socket: &(impl AsHandle + ?Sized)) -> io::Result<TcpInfo>
 }
 
 fn parse(bytes: &[u8]) -> Option<TcpInfo> {
-    let u32_at = |at: usize| Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
-    let u64_at = |at: usize| Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
-    let mss = u32_at(16)?;
+    let mss = u32_at(bytes, 16)?;
     Some(TcpInfo {
+        state: state(*bytes.first()?),
         snd_mss: mss,
         // In bytes here; in segments in `TcpInfo`.
-        snd_cwnd: u32_at(24)? / mss.max(1),
-        snd_wnd: u32_at(28),
-        rcv_wnd: u32_at(36),
-        retransmits: u64_at(104).map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX)),
-        ..TcpInfo::unknown(state(*bytes.first()?))
+        snd_cwnd: u32_at(bytes, 24)? / mss.max(1),
+        snd_wnd: u32_at(bytes, 28),
+        rcv_wnd: u32_at(bytes, 36),
+        retransmits: u64_at(bytes, 104).map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX)),
+        ..TcpInfo::default()
     })
 }
 

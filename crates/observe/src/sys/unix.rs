@@ -1,7 +1,9 @@
 //! Unix: socket options and ioctls, returned as plain bytes, and two constants of the system.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
 
 /// Reads a socket option into `value`; returns the number of bytes that the kernel wrote.
 pub(crate) fn getsockopt(
@@ -70,8 +72,18 @@ pub(crate) fn page_size() -> u64 {
     u64::try_from(size).unwrap_or(4096)
 }
 
-/// Ticks per second, the unit of processor time in `/proc`.
+/// Reads a file from its start, wherever it was read before.
+pub(crate) fn read_at_start(file: &File, into: &mut [u8]) -> io::Result<usize> {
+    file.read_at(into, 0)
+}
+
+/// Linux shows the memory of a process in `/proc`.
 #[cfg(target_os = "linux")]
+pub(crate) fn process_memory(_: u32) -> io::Result<u64> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Ticks per second, the unit of processor time in `/proc`.
 pub(crate) fn clock_ticks() -> u64 {
     // SAFETY: sysconf accepts a plain number and accesses no memory of this program.
     let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };

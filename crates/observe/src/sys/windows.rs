@@ -1,7 +1,9 @@
 //! Windows: what it shows of processes and of this process's own sockets.
 
+use std::fs::File;
 use std::io;
 use std::mem::{MaybeUninit, size_of};
+use std::os::windows::fs::FileExt;
 use std::os::windows::io::{AsRawSocket, BorrowedSocket};
 use std::ptr::null_mut;
 
@@ -82,6 +84,7 @@ pub(crate) fn tcp_info(socket: &(impl AsHandle + ?Sized)) -> io::Result<TcpInfo>
     // SAFETY: it consists of numbers, which are valid when zero, and the call has filled them in.
     let info = unsafe { info.assume_init() };
     Ok(TcpInfo {
+        state: state(info.State),
         snd_mss: info.Mss,
         // In bytes here; in segments in `TcpInfo`.
         snd_cwnd: info.Cwnd / info.Mss.max(1),
@@ -89,7 +92,7 @@ pub(crate) fn tcp_info(socket: &(impl AsHandle + ?Sized)) -> io::Result<TcpInfo>
         rcv_wnd: Some(info.RcvWnd),
         bytes_acked: Some(info.BytesOut.saturating_sub(info.BytesInFlight.into())),
         bytes_received: Some(info.BytesIn),
-        ..TcpInfo::unknown(state(info.State))
+        ..TcpInfo::default()
     })
 }
 
@@ -122,4 +125,14 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
 /// Size of a page of memory in bytes, on the processors that Windows supports.
 pub(crate) fn page_size() -> u64 {
     4096
+}
+
+/// Reads a file from its start, wherever it was read before.
+pub(crate) fn read_at_start(file: &File, into: &mut [u8]) -> io::Result<usize> {
+    file.seek_read(into, 0)
+}
+
+/// Ticks per second, the unit of processor time in `/proc`, which this system does not have.
+pub(crate) fn clock_ticks() -> u64 {
+    100
 }

@@ -7,53 +7,59 @@
 //!
 //! Both are small and have not changed since Linux 3.3, so this file replaces three crates.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 
 use super::{SocketEntry, Timer};
+use crate::endpoint::number::{bytes_at, u16_at, u32_at};
 use crate::{SocketMemory, TcpInfo, TcpState};
 
-/// A request to the kernel.
+/// A request to the kernel: for the socket with these addresses, or for a list.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Request {
-    /// The socket with these addresses.
-    Exact { local: SocketAddr, remote: SocketAddr },
-    /// All sockets of a family (`AF_INET`, `AF_INET6`) in any of `states` (one bit each), with this local port or any
-    /// if 0.
-    All { family: i32, states: u32, port: u16 },
+pub(super) struct Request {
+    local: SocketAddr,
+    remote: SocketAddr,
+    /// One bit each.
+    states: u32,
+    flags: u16,
 }
 
 impl Request {
+    /// The socket with these addresses.
+    pub(super) fn exact(local: SocketAddr, remote: SocketAddr) -> Request {
+        Request { local, remote, states: u32::MAX, flags: REQUEST }
+    }
+
+    /// All sockets of the family of `unspecified` (`0.0.0.0`, `[::]`) in any of `states` (one bit each), with its port or any if 0.
+    pub(super) fn all(unspecified: SocketAddr, states: u32) -> Request {
+        let remote = SocketAddr::new(unspecified.ip(), 0);
+        Request { local: unspecified, remote, states, flags: REQUEST | DUMP }
+    }
+
     /// Encodes the request in 72 bytes.
     pub(super) fn encode(&self, sequence: u32) -> [u8; 72] {
-        let (family, states, flags) = match *self {
-            Request::Exact { local, .. } if local.is_ipv4() => (libc::AF_INET, u32::MAX, REQUEST),
-            Request::Exact { .. } => (libc::AF_INET6, u32::MAX, REQUEST),
-            Request::All { family, states, .. } => (family, states, REQUEST | DUMP),
-        };
         let mut bytes = [0; 72];
-        bytes[0..4].copy_from_slice(&72u32.to_ne_bytes());
-        bytes[4..6].copy_from_slice(&SOCK_DIAG_BY_FAMILY.to_ne_bytes());
-        bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
-        bytes[8..12].copy_from_slice(&sequence.to_ne_bytes());
-        bytes[16] = family as u8;
-        bytes[17] = libc::IPPROTO_TCP as u8;
-        bytes[18] = WITH_INFO | WITH_MEMORY;
-        bytes[20..24].copy_from_slice(&states.to_ne_bytes());
-        match *self {
-            Request::Exact { local, remote } => {
-                bytes[24..26].copy_from_slice(&local.port().to_be_bytes());
-                bytes[26..28].copy_from_slice(&remote.port().to_be_bytes());
-                write_ip(&mut bytes[28..44], local.ip());
-                write_ip(&mut bytes[44..60], remote.ip());
-                // A link-local address needs the number of an interface; otherwise this is 0.
-                if let SocketAddr::V6(remote) = remote {
-                    bytes[60..64].copy_from_slice(&remote.scope_id().to_ne_bytes());
-                }
+        let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
+        put(0, &72u32.to_ne_bytes());
+        put(4, &SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+        put(6, &self.flags.to_ne_bytes());
+        put(8, &sequence.to_ne_bytes());
+        let family = if self.local.is_ipv4() { AF_INET } else { AF_INET6 };
+        put(16, &[family, IPPROTO_TCP, WITH_INFO | WITH_MEMORY]);
+        put(20, &self.states.to_ne_bytes());
+        for (addr, port_at, ip_at) in [(self.local, 24, 28), (self.remote, 26, 44)] {
+            put(port_at, &addr.port().to_be_bytes());
+            match addr.ip() {
+                IpAddr::V4(ip) => put(ip_at, &ip.octets()),
+                IpAddr::V6(ip) => put(ip_at, &ip.octets()),
             }
-            Request::All { port, .. } => bytes[24..26].copy_from_slice(&port.to_be_bytes()),
+        }
+        // A link-local address needs the number of an interface; otherwise this is 0.
+        if let SocketAddr::V6(remote) = self.remote {
+            put(60, &remote.scope_id().to_ne_bytes());
         }
         // The cookie is unknown, so the socket is identified only by its addresses.
-        bytes[64..72].fill(0xff);
+        put(64, &[0xff; 8]);
         bytes
     }
 }
@@ -71,22 +77,40 @@ pub(super) enum Reply {
     Malformed,
 }
 
+impl Reply {
+    /// The socket, or `None` at the end of a list.
+    pub(super) fn socket(self) -> io::Result<Option<SocketEntry>> {
+        match self {
+            Reply::Socket(entry) => Ok(Some(entry)),
+            Reply::Done => Ok(None),
+            Reply::Errno(code) => Err(io::Error::from_raw_os_error(code)),
+            Reply::Malformed => Err(io::Error::other("malformed reply of the kernel")),
+        }
+    }
+}
+
 /// The messages in the result of one read. Skips those of requests other than `sequence`.
 pub(super) struct Messages<'a> {
     rest: &'a [u8],
     sequence: u32,
-    interrupted: bool,
+    /// Whether the list changed while the kernel wrote it, according to the messages parsed so far. Such a list may
+    /// lack a socket or contain one twice.
+    pub(super) is_interrupted: bool,
 }
 
 impl<'a> Messages<'a> {
     pub(super) fn new(bytes: &'a [u8], sequence: u32) -> Messages<'a> {
-        Messages { rest: bytes, sequence, interrupted: false }
+        Messages { rest: bytes, sequence, is_interrupted: false }
     }
 
-    /// Whether the list changed while the kernel wrote it, according to the messages parsed so far. Such a list may
-    /// lack a socket or contain one twice.
-    pub(super) fn was_interrupted(&self) -> bool {
-        self.interrupted
+    /// Removes the first message of the rest; returns its kind, flags, sequence number and body.
+    fn take_message(&mut self) -> Option<(u16, u16, u32, &'a [u8])> {
+        let rest = self.rest;
+        // A length that does not fit exceeds any read.
+        let length = usize::try_from(u32_at(rest, 0)?).unwrap_or(usize::MAX);
+        let message = (u16_at(rest, 4)?, u16_at(rest, 6)?, u32_at(rest, 8)?, rest.get(16..length)?);
+        self.rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some(message)
     }
 }
 
@@ -94,36 +118,26 @@ impl Iterator for Messages<'_> {
     type Item = Reply;
 
     fn next(&mut self) -> Option<Reply> {
-        loop {
-            if self.rest.is_empty() {
-                return None;
-            }
-            let header =
-                (u32_at(self.rest, 0), u16_at(self.rest, 4), u16_at(self.rest, 6), u32_at(self.rest, 8));
-            let (Some(length), Some(kind), Some(flags), Some(sequence)) = header else {
+        while !self.rest.is_empty() {
+            let Some((kind, flags, sequence, body)) = self.take_message() else {
                 self.rest = &[];
                 return Some(Reply::Malformed);
             };
-            // A length that does not fit exceeds any read.
-            let length = usize::try_from(length).unwrap_or(usize::MAX);
-            let Some(body) = self.rest.get(16..length) else {
-                self.rest = &[];
-                return Some(Reply::Malformed);
-            };
-            self.rest = self.rest.get(length.next_multiple_of(4)..).unwrap_or_default();
             if sequence != self.sequence {
                 continue;
             }
-            self.interrupted |= flags & INTERRUPTED != 0;
+            self.is_interrupted |= flags & INTERRUPTED != 0;
             return Some(match kind {
                 // The end of a list has a code, too: a list that failed halfway ends with an error.
                 DONE => body.get(..4).map_or(Reply::Done, outcome),
                 ERROR => outcome(body),
-                SOCK_DIAG_BY_FAMILY if !is_tcp_family(body) => continue,
-                SOCK_DIAG_BY_FAMILY => socket(body).map_or(Reply::Malformed, Reply::Socket),
+                SOCK_DIAG_BY_FAMILY if is_tcp_family(body) => {
+                    socket(body).map_or(Reply::Malformed, Reply::Socket)
+                }
                 _ => continue,
             });
         }
+        None
     }
 }
 
@@ -138,21 +152,19 @@ fn outcome(code: &[u8]) -> Reply {
 
 /// Whether a socket is of a requested family. An empty message counts as one, so that it is reported as malformed.
 fn is_tcp_family(body: &[u8]) -> bool {
-    body.first().is_none_or(|&family| matches!(i32::from(family), libc::AF_INET | libc::AF_INET6))
+    body.first().is_none_or(|&family| matches!(family, AF_INET | AF_INET6))
 }
 
 /// Parses `inet_diag_msg` and the attributes behind it.
 fn socket(body: &[u8]) -> Option<SocketEntry> {
-    let family = i32::from(*body.first()?);
-    let state = TcpState::from_linux(*body.get(1)?);
+    let family = *body.first()?;
     let addr = |port: usize, ip: usize| {
-        let port = u16::from_be_bytes(body.get(port..port + 2)?.try_into().ok()?);
-        Some(SocketAddr::new(read_ip(body.get(ip..ip + 16)?, family)?, port))
+        Some(SocketAddr::new(ip_at(body, ip, family)?, u16::from_be_bytes(bytes_at(body, port)?)))
     };
     let mut entry = SocketEntry {
         local: addr(4, 8)?,
         remote: addr(6, 24)?,
-        state,
+        state: TcpState::from_linux(*body.get(1)?),
         timer: match *body.get(2)? {
             1 => Some(Timer::Retransmit),
             2 => Some(Timer::KeepAlive),
@@ -183,39 +195,23 @@ fn socket(body: &[u8]) -> Option<SocketEntry> {
     Some(entry)
 }
 
-fn write_ip(into: &mut [u8], ip: IpAddr) {
-    match ip {
-        IpAddr::V4(ip) => into[..4].copy_from_slice(&ip.octets()),
-        IpAddr::V6(ip) => into.copy_from_slice(&ip.octets()),
-    }
-}
-
 /// Parses an address. An IPv4 connection of an IPv6 socket has mapped addresses (`::ffff:127.0.0.1`), converted to
 /// IPv4.
-fn read_ip(bytes: &[u8], family: i32) -> Option<IpAddr> {
-    let bytes: [u8; 16] = bytes.try_into().ok()?;
+fn ip_at(bytes: &[u8], at: usize, family: u8) -> Option<IpAddr> {
     match family {
-        libc::AF_INET => Some(Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]).into()),
-        libc::AF_INET6 => Some(IpAddr::from(Ipv6Addr::from(bytes)).to_canonical()),
+        AF_INET => Some(IpAddr::from(bytes_at::<4>(bytes, at)?)),
+        AF_INET6 => Some(IpAddr::from(bytes_at::<16>(bytes, at)?).to_canonical()),
         _ => None,
     }
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
 /// Checks the promises for any bytes: parsing ends, and a count without its FIN does not exceed the count with it.
 #[cfg(any(test, fuzzing))]
 pub fn check_messages(input: &[u8]) {
     // The first message contains the sequence number; with another one hardly any message would be parsed.
-    let mut messages = Messages::new(input, u32_at(input, 8).unwrap_or(0));
+    let messages = Messages::new(input, u32_at(input, 8).unwrap_or(0));
     let mut count = 0;
-    for message in messages.by_ref() {
+    for message in messages {
         count += 1;
         match message {
             Reply::Socket(entry) => {
@@ -230,8 +226,12 @@ pub fn check_messages(input: &[u8]) {
     }
     // Each has a header, except for a truncated one.
     assert!(count <= input.len() / 16 + 1);
-    let _ = messages.was_interrupted();
 }
+
+// linux/socket.h, linux/in.h
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+const IPPROTO_TCP: u8 = 6;
 
 // linux/netlink.h
 const REQUEST: u16 = 1;

@@ -56,7 +56,6 @@ impl SocketEntry {
     }
 
     /// Whether it is the connection between these addresses, and not the listener.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code))]
     pub(super) fn is_between(&self, local: SocketAddr, remote: SocketAddr) -> bool {
         self.state != TcpState::Listen
             && self.local.port() == local.port()

@@ -71,8 +71,8 @@ fn a_list_that_changed_meanwhile_is_recognised() {
     let list = [message(3, 2, &[0; 4]), message(3, 2 | 0x10, &[0; 4])].concat();
     let mut messages = Messages::new(&list, 1);
 
-    assert!(messages.next().is_some() && !messages.was_interrupted());
-    assert!(messages.next().is_some() && messages.was_interrupted());
+    assert!(messages.next().is_some() && !messages.is_interrupted);
+    assert!(messages.next().is_some() && messages.is_interrupted);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn leftover_messages_do_not_answer_the_next_request() {
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let mut diag = SocketDiag::open().unwrap();
     // A list that is aborted before it is read.
-    diag.send(&Request::All { family: libc::AF_INET, states: u32::MAX, port: 0 }).unwrap();
+    diag.send(&Request::all(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), u32::MAX)).unwrap();
 
     for _ in 0..2 {
         let entry = diag.find(client.peer_addr().unwrap(), client.local_addr().unwrap()).unwrap();
@@ -125,10 +125,10 @@ fn truncated_and_damaged_replies_never_panic() {
 
 #[test]
 fn a_request_has_the_format_of_the_kernels_headers() {
-    let request = Request::Exact {
-        local: SocketAddr::from(([127, 0, 0, 1], 0x1234)),
-        remote: SocketAddr::from((Ipv6Addr::LOCALHOST, 0x5678)),
-    };
+    let request = Request::exact(
+        SocketAddr::from(([127, 0, 0, 1], 0x1234)),
+        SocketAddr::from((Ipv6Addr::LOCALHOST, 0x5678)),
+    );
 
     let bytes = request.encode(9);
 

@@ -10,10 +10,11 @@
 
 use std::io;
 
-use crate::{AsHandle, TcpState};
+use super::number::{u32_at, u64_at};
+use crate::{AsHandle, TcpState, sys};
 
 /// The kernel's counters of one endpoint of a TCP connection. Fields that this kernel does not have are `None`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TcpInfo {
     /// The state of this endpoint.
     pub state: TcpState,
@@ -46,46 +47,32 @@ impl TcpInfo {
     /// # Errors
     /// If it is not a TCP socket, or this system has no such counters.
     pub fn of(socket: &(impl AsHandle + ?Sized)) -> io::Result<TcpInfo> {
-        of_system(socket)
+        #[cfg(target_os = "linux")]
+        {
+            let mut bytes = [0; ROOM];
+            let length = sys::getsockopt(socket.as_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, &mut bytes)?;
+            TcpInfo::parse(&bytes[..length]).ok_or_else(|| io::ErrorKind::InvalidData.into())
+        }
+        #[cfg(not(target_os = "linux"))]
+        sys::tcp_info(socket)
     }
 
     /// Parses Linux's `struct tcp_info`, as many bytes as the kernel returned. `None` for fewer than 104 bytes, which
     /// every kernel of the last fifteen years returns.
     pub fn parse(bytes: &[u8]) -> Option<TcpInfo> {
-        let u8_at = |at: usize| bytes.get(at).copied();
-        let u32_at = |at: usize| Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
-        let u64_at = |at: usize| Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
         Some(TcpInfo {
-            retransmits: u32_at(100)?,
-            state: TcpState::from_linux(u8_at(0)?),
-            snd_mss: u32_at(16)?,
-            snd_cwnd: u32_at(80)?,
-            bytes_acked: u64_at(120),
-            bytes_received: u64_at(128),
-            segs_out: u32_at(136),
-            segs_in: u32_at(140),
-            data_segs_out: u32_at(156),
-            snd_wnd: u32_at(228),
-            rcv_wnd: u32_at(232),
+            state: TcpState::from_linux(*bytes.first()?),
+            snd_mss: u32_at(bytes, 16)?,
+            snd_cwnd: u32_at(bytes, 80)?,
+            retransmits: u32_at(bytes, 100)?,
+            bytes_acked: u64_at(bytes, 120),
+            bytes_received: u64_at(bytes, 128),
+            segs_out: u32_at(bytes, 136),
+            segs_in: u32_at(bytes, 140),
+            data_segs_out: u32_at(bytes, 156),
+            snd_wnd: u32_at(bytes, 228),
+            rcv_wnd: u32_at(bytes, 232),
         })
-    }
-
-    /// A value in which only the state is known.
-    #[cfg(any(test, not(target_os = "linux")))]
-    pub(crate) fn unknown(state: TcpState) -> TcpInfo {
-        TcpInfo {
-            state,
-            snd_mss: 0,
-            snd_cwnd: 0,
-            retransmits: 0,
-            bytes_acked: None,
-            bytes_received: None,
-            segs_out: None,
-            segs_in: None,
-            data_segs_out: None,
-            snd_wnd: None,
-            rcv_wnd: None,
-        }
     }
 
     /// Payload bytes that arrived: `bytes_received` without the peer's FIN. In the state CLOSED the kernel no longer
@@ -111,18 +98,6 @@ pub enum Side {
     Connecting,
     /// The side that was returned by accept.
     Accepting,
-}
-
-#[cfg(target_os = "linux")]
-fn of_system(socket: &(impl AsHandle + ?Sized)) -> io::Result<TcpInfo> {
-    let mut bytes = [0; ROOM];
-    let length = crate::sys::getsockopt(socket.as_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, &mut bytes)?;
-    TcpInfo::parse(&bytes[..length]).ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn of_system(socket: &(impl AsHandle + ?Sized)) -> io::Result<TcpInfo> {
-    crate::sys::tcp_info(socket)
 }
 
 /// Whether the kernel counts SYN and FIN as bytes: only Linux does.

@@ -1,7 +1,7 @@
-//! sock_diag on Linux: netlink, family sock_diag.
+//! A netlink socket of the family sock_diag, which only Linux has.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -22,14 +22,14 @@ impl SocketDiag {
     /// Opens the netlink socket. Needs no privilege.
     ///
     /// # Errors
-    /// If the kernel has no sock_diag, or a sandbox forbids netlink.
+    /// If the kernel has no sock_diag, or a sandbox forbids netlink; [`Error::NotVisible`] on a system other than Linux.
     pub fn open() -> Result<SocketDiag, Error> {
+        if cfg!(not(target_os = "linux")) {
+            return Err(Error::NotVisible { what: "the kernel's table of sockets" });
+        }
         let open = || {
-            let netlink = Socket::new(
-                Domain::from(libc::AF_NETLINK),
-                Type::RAW,
-                Some(Protocol::from(libc::NETLINK_SOCK_DIAG)),
-            )?;
+            let netlink =
+                Socket::new(Domain::from(AF_NETLINK), Type::RAW, Some(Protocol::from(NETLINK_SOCK_DIAG)))?;
             // The reply to a look-up is already queued when the request has been sent. The timeout is for a kernel
             // that does not reply at all.
             netlink.set_read_timeout(Some(Duration::from_secs(1)))?;
@@ -46,21 +46,18 @@ impl SocketDiag {
     /// # Errors
     /// If the kernel refuses the request.
     pub fn find(&mut self, local: SocketAddr, remote: SocketAddr) -> Result<Option<SocketEntry>, Error> {
-        self.send(&Request::Exact { local, remote })?;
+        self.send(&Request::exact(local, remote))?;
         loop {
             let length = self.receive()?;
             // The reply is one message. Messages left over from an earlier request, such as an aborted list, are
             // skipped.
             if let Some(reply) = Messages::new(&self.reply[..length], self.sequence).next() {
-                return match reply {
-                    // If the connection is gone, the kernel returns the socket that listens on its port.
-                    Reply::Socket(socket) => {
-                        Ok(Some(socket).filter(|socket| socket.is_between(local, remote)))
-                    }
-                    Reply::Errno(libc::ENOENT) | Reply::Done => Ok(None),
-                    Reply::Errno(code) => Err(kernel_error(code)),
-                    Reply::Malformed => Err(Error::Malformed { operation: OPERATION }),
+                let found = match reply {
+                    Reply::Errno(ENOENT) => None,
+                    reply => reply.socket().map_err(Error::kernel(OPERATION))?,
                 };
+                // If the connection is gone, the kernel returns the socket that listens on its port.
+                return Ok(found.filter(|socket| socket.is_between(local, remote)));
             }
         }
     }
@@ -70,11 +67,7 @@ impl SocketDiag {
     /// # Errors
     /// If the kernel refuses the request.
     pub fn listening(&mut self) -> Result<Vec<SocketEntry>, Error> {
-        let mut all = Vec::new();
-        for family in [libc::AF_INET, libc::AF_INET6] {
-            all.extend(self.list(&Request::All { family, states: 1 << LISTEN, port: 0 })?);
-        }
-        Ok(all)
+        self.list(1 << LISTEN, 0)
     }
 
     /// All connections with the local port `port` (0: any port) and not in TIME-WAIT: the connections of a server.
@@ -83,16 +76,21 @@ impl SocketDiag {
     /// # Errors
     /// If the kernel refuses the request.
     pub fn connections(&mut self, port: u16) -> Result<Vec<SocketEntry>, Error> {
+        self.list(CONNECTED, port)
+    }
+
+    /// All sockets in any of `states` (one bit each) with the local port `port` (0: any port), of both families.
+    fn list(&mut self, states: u32, port: u16) -> Result<Vec<SocketEntry>, Error> {
         let mut all = Vec::new();
-        for family in [libc::AF_INET, libc::AF_INET6] {
-            all.extend(self.list(&Request::All { family, states: CONNECTED, port })?);
+        for unspecified in [IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED)] {
+            all.extend(self.list_settled(&Request::all(SocketAddr::new(unspecified, port), states))?);
         }
         Ok(all)
     }
 
     /// All sockets that match a request. If the list changed while the kernel wrote it, the request is repeated a few
     /// times: on a busy host no list is exact.
-    fn list(&mut self, request: &Request) -> Result<Vec<SocketEntry>, Error> {
+    fn list_settled(&mut self, request: &Request) -> Result<Vec<SocketEntry>, Error> {
         for _ in 1..MAX_LIST_ATTEMPTS {
             if let (all, Listed::Complete) = self.list_once(request)? {
                 return Ok(all);
@@ -109,14 +107,12 @@ impl SocketDiag {
             let length = self.receive()?;
             let mut messages = Messages::new(&self.reply[..length], self.sequence);
             while let Some(message) = messages.next() {
-                if messages.was_interrupted() {
+                if messages.is_interrupted {
                     listed = Listed::Interrupted;
                 }
-                match message {
-                    Reply::Socket(socket) => all.push(socket),
-                    Reply::Done => return Ok((all, listed)),
-                    Reply::Errno(code) => return Err(kernel_error(code)),
-                    Reply::Malformed => return Err(Error::Malformed { operation: OPERATION }),
+                match message.socket().map_err(Error::kernel(OPERATION))? {
+                    Some(socket) => all.push(socket),
+                    None => return Ok((all, listed)),
                 }
             }
         }
@@ -147,14 +143,15 @@ enum Listed {
     Interrupted,
 }
 
-fn kernel_error(code: i32) -> Error {
-    Error::Kernel { operation: OPERATION, error: std::io::Error::from_raw_os_error(code) }
-}
-
 const OPERATION: &str = "query the kernel's sockets (sock_diag)";
 
 /// Maximum number of requests for a list that changes while the kernel writes it.
 const MAX_LIST_ATTEMPTS: u32 = 3;
+
+// linux/socket.h, linux/netlink.h, linux/errno.h
+const AF_NETLINK: i32 = 16;
+const NETLINK_SOCK_DIAG: i32 = 4;
+const ENOENT: i32 = 2;
 
 const LISTEN: u32 = 10;
 /// All states of a connection with data: not TIME-WAIT (6), CLOSED (7) or LISTEN (10), nor connection requests (12),

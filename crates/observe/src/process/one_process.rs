@@ -1,11 +1,10 @@
-//! Reads `/proc/PID` on Linux, with the files kept open.
+//! One process. On Linux, reads `/proc/PID` with the files kept open; elsewhere, only the memory that the system attributes to it.
 //!
 //! An open file of `/proc/PID` stays bound to that process: after its exit, reads fail, even if another process has
 //! got the pid. Besides, reading an open `statm` costs 1 µs, and opening it each time 6 µs.
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,58 +18,68 @@ use crate::sys;
 #[derive(Debug)]
 pub struct Process {
     pid: u32,
-    uid: u32,
+    uid: Option<u32>,
     name: String,
     started: u64,
-    page: u64,
-    statm: File,
-    stat: File,
-    status: File,
+    /// `None` on a system without `/proc`.
+    files: Option<Files>,
     /// `shared` of statm when `other_memory` was read.
     shared_pages: u64,
     /// The parts of the memory that statm does not show separately or at all.
     other_memory: Memory,
 }
 
+/// The files of a process in `/proc`, open.
+#[derive(Debug)]
+struct Files {
+    statm: File,
+    stat: File,
+    status: File,
+}
+
 impl Process {
-    /// Opens the files of a running process.
+    /// Opens a running process.
     ///
     /// # Errors
     /// [`Error::NoProcess`] if it is not running, [`Error::Kernel`] if `/proc` hides it.
     pub fn open(pid: u32) -> Result<Process, Error> {
+        let no_process = |_| Error::NoProcess { pid };
+        let mut process = Process {
+            pid,
+            uid: None,
+            name: String::new(),
+            started: 0,
+            files: None,
+            shared_pages: u64::MAX,
+            other_memory: Memory::default(),
+        };
+        if cfg!(not(target_os = "linux")) {
+            return sys::process_memory(pid).map(|_| process).map_err(no_process);
+        }
         let open = |name: &str| {
             File::open(path(pid, name)).map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => Error::NoProcess { pid },
                 _ => Error::Kernel { operation: "open the process's files in /proc", error },
             })
         };
-        let (statm, stat, status) = (open("statm")?, open("stat")?, open("status")?);
-        let now: Stat = read(&stat, Stat::parse).map_err(|_| Error::NoProcess { pid })?;
-        if now.has_exited() {
-            return Err(Error::NoProcess { pid });
-        }
-        let owner: Status = read(&status, Status::parse).map_err(|_| Error::NoProcess { pid })?;
-        Ok(Process {
-            pid,
-            uid: owner.uid,
-            name: now.name,
-            started: now.started,
-            page: sys::page_size(),
-            statm,
-            stat,
-            status,
-            shared_pages: u64::MAX,
-            other_memory: Memory::default(),
-        })
+        process.files = Some(Files { statm: open("statm")?, stat: open("stat")?, status: open("status")? });
+        let stat = process.running().map_err(no_process)?;
+        (process.name, process.started) = (stat.name, stat.started);
+        process.uid = Some(process.status().map_err(no_process)?.uid);
+        Ok(process)
     }
 
     /// Its memory now, for 1 µs. Swap is as of the last [`Process::refresh`]; shared memory is read whenever the
-    /// number of shared pages has changed.
+    /// number of shared pages has changed. On a system other than Linux: the private footprint, including compressed and
+    /// swapped pages.
     ///
     /// # Errors
     /// If the process has exited.
     pub fn memory(&mut self) -> io::Result<Memory> {
-        let statm: Statm = read(&self.statm, Statm::parse)?;
+        let Some(files) = &self.files else {
+            return Ok(Memory { anonymous: sys::process_memory(self.pid)?, ..Memory::default() });
+        };
+        let statm: Statm = read(&files.statm, Statm::parse)?;
         if statm.resident == 0 {
             // A process that has exited has no pages; a zombie is still in /proc.
             return Err(io::ErrorKind::NotFound.into());
@@ -79,33 +88,27 @@ impl Process {
             self.shared_pages = statm.shared;
             self.refresh()?;
         }
-        Ok(Memory { anonymous: statm.anonymous().saturating_mul(self.page), ..self.other_memory })
+        Ok(Memory { anonymous: statm.anonymous().saturating_mul(sys::page_size()), ..self.other_memory })
     }
 
     /// Reads what is too slow for every sample: shared memory, swap, and the name, which a new process changes when
     /// it starts its program. 12 µs.
     ///
     /// # Errors
-    /// If the process has exited.
+    /// If the process has exited, or on a system other than Linux.
     pub fn refresh(&mut self) -> io::Result<()> {
-        let status: Status = read(&self.status, Status::parse)?;
+        let status = self.status()?;
         self.other_memory = Memory { anonymous: 0, shared: status.shared_memory, swapped: status.swapped };
-        let stat: Stat = read(&self.stat, Stat::parse)?;
-        if stat.name != self.name {
-            self.name = stat.name;
-        }
+        self.name = self.stat()?.name;
         Ok(())
     }
 
     /// Processor time used.
     ///
     /// # Errors
-    /// If the process has exited.
+    /// If the process has exited, or on a system other than Linux.
     pub fn processor_time(&self) -> io::Result<ProcessorTime> {
-        let stat: Stat = read(&self.stat, Stat::parse)?;
-        if stat.has_exited() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
+        let stat = self.running()?;
         let time = |ticks: u64| Duration::from_millis(ticks.saturating_mul(1000) / sys::clock_ticks());
         Ok(ProcessorTime { user: time(stat.user_ticks), system: time(stat.system_ticks) })
     }
@@ -113,20 +116,20 @@ impl Process {
     /// Number of its threads.
     ///
     /// # Errors
-    /// If the process has exited.
+    /// If the process has exited, or on a system other than Linux.
     pub fn threads(&self) -> io::Result<u64> {
-        Ok(read(&self.stat, Stat::parse)?.threads)
+        Ok(self.stat()?.threads)
     }
 
     /// Number of its open files, sockets included.
     ///
     /// # Errors
-    /// If the process has exited, or belongs to another user.
+    /// If the process has exited or belongs to another user, or on a system other than Linux.
     pub fn open_files(&self) -> io::Result<usize> {
         Ok(std::fs::read_dir(path(self.pid, "fd"))?.count())
     }
 
-    /// Bytes written to disk because of this process; `None` for a process of another user.
+    /// Bytes written to disk because of this process; `None` if not visible, as for a process of another user.
     pub fn disk_written(&self) -> Option<u64> {
         let text = read_bytes(path(self.pid, "io"))?;
         // The file was opened by pid: check that it still was this process.
@@ -135,7 +138,7 @@ impl Process {
 
     /// Whether it has exited.
     pub fn has_exited(&self) -> bool {
-        read(&self.stat, Stat::parse).map_or(true, |stat: Stat| stat.has_exited())
+        if self.files.is_some() { self.running().is_err() } else { sys::process_memory(self.pid).is_err() }
     }
 
     /// Its pid.
@@ -143,26 +146,25 @@ impl Process {
         self.pid
     }
 
-    /// The user id that it runs as.
+    /// The user id that it runs as; `None` if not visible.
     pub fn uid(&self) -> Option<u32> {
-        Some(self.uid)
+        self.uid
     }
 
-    /// The name of its program, at most 15 bytes of it.
+    /// The name of its program, at most 15 bytes of it; empty if not visible.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// When it started, in a unit of the system; identifies the process together with its pid.
+    /// When it started, in a unit of the system; identifies the process together with its pid. 0 if not visible.
     pub fn started(&self) -> u64 {
         self.started
     }
 
     /// The pids of its children now; empty if it has exited.
     pub fn children(&self) -> Vec<u32> {
-        let few_threads =
-            read(&self.stat, Stat::parse).is_ok_and(|stat: Stat| stat.threads <= MAX_LISTED_THREADS);
-        let listed = if few_threads { self.listed_children() } else { None };
+        let has_few_threads = self.threads().is_ok_and(|threads| threads <= MAX_LISTED_THREADS);
+        let listed = if has_few_threads { self.listed_children() } else { None };
         let children = listed.unwrap_or_else(|| children_by_parent(self.pid));
         // They were looked up by pid, which may belong to another process if this one has exited.
         if self.has_exited() { Vec::new() } else { children }
@@ -180,10 +182,32 @@ impl Process {
         }
         any.then_some(children)
     }
+
+    fn stat(&self) -> io::Result<Stat> {
+        read(&self.files()?.stat, Stat::parse)
+    }
+
+    /// The same, or an error if it has exited.
+    fn running(&self) -> io::Result<Stat> {
+        let stat = self.stat()?;
+        if stat.has_exited() { Err(io::ErrorKind::NotFound.into()) } else { Ok(stat) }
+    }
+
+    fn status(&self) -> io::Result<Status> {
+        read(&self.files()?.status, Status::parse)
+    }
+
+    fn files(&self) -> io::Result<&Files> {
+        self.files.as_ref().ok_or_else(|| io::ErrorKind::Unsupported.into())
+    }
 }
 
-/// Anonymous memory of this process in RAM, in bytes: heap and stacks, without the program's code.
+/// Anonymous memory of this process in RAM, in bytes: heap and stacks, without the program's code. On a system other than Linux:
+/// its private footprint.
 pub fn own_anonymous_memory() -> Option<u64> {
+    if cfg!(not(target_os = "linux")) {
+        return sys::process_memory(std::process::id()).ok();
+    }
     let statm = Statm::parse(&read_bytes("/proc/self/statm")?)?;
     Some(statm.anonymous().saturating_mul(sys::page_size()))
 }
@@ -202,7 +226,7 @@ fn children_by_parent(parent: u32) -> Vec<u32> {
 fn read<T>(file: &File, parse: impl Fn(&[u8]) -> Option<T>) -> io::Result<T> {
     // Bytes. Enough for any of the three files in practice, and the required lines come first.
     let mut text = [0; 4096];
-    let length = file.read_at(&mut text, 0)?;
+    let length = sys::read_at_start(file, &mut text)?;
     parse(&text[..length]).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
@@ -214,7 +238,7 @@ fn path(pid: u32, name: &str) -> PathBuf {
 /// thread.
 const MAX_LISTED_THREADS: u64 = 200;
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 
