@@ -34,6 +34,11 @@ use crate::{AsHandle, ProcessTree, RootExit, SocketDiag, TreeReading};
 pub trait SampleSource {
     /// Takes a sample.
     fn sample(&mut self) -> Observation;
+
+    /// Takes a sample for which every connection is read, however long that takes: the last one of a run.
+    fn sample_all(&mut self) -> Observation {
+        self.sample()
+    }
 }
 
 impl<F: FnMut() -> Observation> SampleSource for F {
@@ -120,6 +125,10 @@ impl Watched {
 impl SampleSource for Sampler {
     fn sample(&mut self) -> Observation {
         Sampler::sample(self)
+    }
+
+    fn sample_all(&mut self) -> Observation {
+        self.sample_some(usize::MAX)
     }
 }
 
@@ -235,28 +244,46 @@ mod tests {
 
     use super::*;
 
+    fn connect(listener: &TcpListener) -> (TcpStream, TcpStream) {
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (client, listener.accept().unwrap().0)
+    }
+
+    fn watched((client, _): &(TcpStream, TcpStream)) -> WatchedConnection {
+        let (local, peer) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
+        WatchedConnection { local, peer, endpoint: None }
+    }
+
+    fn write((client, _): &(TcpStream, TcpStream)) {
+        (&*client).write_all(&[7; 10]).unwrap();
+    }
+
     #[test]
     fn the_first_sample_counts_every_connection() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let connect = || {
-            let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            client.write_all(&[7; 10]).unwrap();
-            (client, listener.accept().unwrap().0)
-        };
-        let watched = |(client, _): &(TcpStream, TcpStream)| WatchedConnection {
-            local: client.local_addr().unwrap(),
-            peer: client.peer_addr().unwrap(),
-            endpoint: None,
-        };
-        let pairs: Vec<_> = (0..2 * MAX_PER_SAMPLE).map(|_| connect()).collect();
+        let pairs: Vec<_> = (0..2 * MAX_PER_SAMPLE).map(|_| connect(&listener)).collect();
+        pairs.iter().for_each(write);
         let mut sampler = Sampler::new(pairs.iter().map(watched).collect(), None);
 
         let first = sampler.sample().sample;
-        let late = connect();
+        let late = connect(&listener);
+        write(&late);
         sampler.watch(watched(&late));
         let second = sampler.sample_some(1).sample;
 
         assert_eq!((first.connections, first.produced), (200, 2000));
         assert_eq!((second.connections, second.produced), (201, 2010));
+    }
+
+    #[test]
+    fn the_last_sample_reads_every_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let pairs: Vec<_> = (0..2 * MAX_PER_SAMPLE).map(|_| connect(&listener)).collect();
+        let mut sampler = Sampler::new(pairs.iter().map(watched).collect(), None);
+        sampler.sample_all();
+        pairs.iter().for_each(write);
+
+        assert_eq!(sampler.sample().sample.produced, 1000, "the next hundred");
+        assert_eq!(sampler.sample_all().sample.produced, 2000);
     }
 }

@@ -100,7 +100,8 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
         let mut shown = ControlFlow::Continue(());
         while !self.is_done()? {
             if let Some(due) = schedule.due(self.client.now(), self.client.produced()) {
-                let moment = self.take(due);
+                let observation = self.source.sample();
+                let moment = self.note(observation, due);
                 if shown.is_continue() {
                     shown = each(&moment);
                     if shown.is_break() {
@@ -111,7 +112,8 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
             self.client.sleep(schedule.wait(self.client.now()));
         }
         self.await_exit_of_server();
-        let last = self.take(Due::Regular);
+        let observation = self.source.sample_all();
+        let last = self.note(observation, Due::Regular);
         if shown.is_continue() {
             let _ = each(&last);
         }
@@ -120,7 +122,8 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
 
     /// Takes a sample now.
     pub fn sample(&mut self) -> Sample {
-        self.take(Due::Regular).observation.sample
+        let observation = self.source.sample();
+        self.note(observation, Due::Regular).observation.sample
     }
 
     /// Whether the client has finished.
@@ -159,9 +162,8 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
         })
     }
 
-    /// Takes a sample, and stops the client where a limit is exceeded.
-    fn take(&mut self, due: Due) -> Moment {
-        let observation = self.source.sample();
+    /// Keeps a sample, and stops the client where a limit is exceeded.
+    fn note(&mut self, observation: Observation, due: Due) -> Moment {
         let client = self.client.state();
         let path = observation.path;
         let is_alive = path.alive == path.connections;
