@@ -97,7 +97,7 @@ impl Findings {
             sees_other_users: self.sees_other_users,
             figures: vec![
                 ("memory_available", self.available.map(Value::from)),
-                ("cgroup_available", self.cgroup.and_then(|group| group.available()).map(Value::from)),
+                ("cgroup_available", self.cgroup.and_then(|group| group.available).map(Value::from)),
                 ("cgroup_sockets", self.cgroup.and_then(|group| group.sockets).map(Value::from)),
                 ("tcp_memory", self.tcp.map(|tcp| tcp.used.into())),
                 ("tcp_memory_pressure", self.tcp.map(|tcp| tcp.pressure.into())),
@@ -163,7 +163,7 @@ fn here(findings: &Findings) -> Section {
         .row("system", format_args!("{system} {kernel}, {architecture}"))
         .row("processors", processors)
         .row_if("memory", memory)
-        .row_if("left in the control group", findings.cgroup.and_then(|group| group.available()).map(Bytes))
+        .row_if("left in the control group", findings.cgroup.and_then(|group| group.available).map(Bytes))
         .row_if("kernel memory of its sockets", findings.cgroup.and_then(|group| group.sockets).map(Bytes))
 }
 

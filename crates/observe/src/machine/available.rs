@@ -23,12 +23,12 @@ use crate::proc_file::{labelled, read_text};
 /// limits and the machine have left. Windows shows what the machine has left; `None` if nothing is visible (macOS).
 pub fn available_memory() -> Option<u64> {
     let own = std::process::id();
-    min_known([machine(), Cgroup::own().and_then(|group| group.available()), resource_limits(own)])
+    min_known([machine(), Cgroup::own().and_then(|group| group.available), resource_limits(own)])
 }
 
 /// The same for another process, as far as it is visible.
 pub(crate) fn available_memory_of(pid: u32) -> Option<u64> {
-    min_known([machine(), Cgroup::of(pid).and_then(|group| group.available()), resource_limits(pid)])
+    min_known([machine(), Cgroup::of(pid).and_then(|group| group.available), resource_limits(pid)])
 }
 
 /// The default memory limit: a quarter of the available memory, at least 16 MiB and at most 1 GiB.

@@ -89,11 +89,8 @@ pub(crate) fn kibibytes(text: &str, label: &str) -> Option<u64> {
 /// TCP sockets in use, and pages of memory that they use, from `/proc/net/sockstat`.
 fn tcp_of_sockstat(text: &str) -> Option<(u64, u64)> {
     let line = text.lines().find_map(|line| line.strip_prefix("TCP:"))?;
-    let words: Vec<&str> = line.split_ascii_whitespace().collect();
-    let value = |name: &str| {
-        let at = words.iter().position(|&word| word == name)?;
-        words.get(at + 1)?.parse().ok()
-    };
+    let value =
+        |name: &str| line.split_ascii_whitespace().skip_while(|&word| word != name).nth(1)?.parse().ok();
     Some((value("inuse")?, value("mem")?))
 }
 

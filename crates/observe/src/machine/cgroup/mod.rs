@@ -22,8 +22,8 @@ use crate::proc_file::read_text;
 /// Memory of a control group, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cgroup {
-    /// The smallest amount that any level has left; `None` without a limit.
-    available: Option<u64>,
+    /// Memory that the group can still allocate: the smallest amount that any level has left; `None` without a limit.
+    pub available: Option<u64>,
     /// Kernel memory of the group's sockets, if the kernel counts it.
     pub sockets: Option<u64>,
 }
@@ -59,11 +59,6 @@ impl Cgroup {
             cgroup.sockets = cgroup.sockets.or_else(|| sockets_at(mount.version, &file_in(&group)));
         }
         found
-    }
-
-    /// Memory that the group can still allocate.
-    pub fn available(&self) -> Option<u64> {
-        self.available
     }
 }
 
@@ -111,32 +106,19 @@ fn memory_mounts(text: &str) -> Vec<Mount> {
     text.lines().filter_map(mount).collect()
 }
 
-/// Decodes space, tab, newline and backslash, which `mountinfo` writes as a backslash and three octal digits.
+/// Decodes the characters that `mountinfo` writes as a backslash and three octal digits.
 fn unescape(text: &str) -> String {
-    let mut parts = text.split('\\');
-    let mut plain = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let code = part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match code.filter(u8::is_ascii) {
-            Some(code) => {
-                plain.push(code.into());
-                plain.push_str(&part[3..]);
-            }
-            None => {
-                plain.push('\\');
-                plain.push_str(part);
-            }
-        }
-    }
-    plain
+    // The backslash is the last one, since decoding it may produce what looks like another of them.
+    [(r"\040", " "), (r"\011", "\t"), (r"\012", "\n"), (r"\043", "#"), (r"\134", "\\")]
+        .iter()
+        .fold(text.to_owned(), |text, (escape, character)| text.replace(escape, character))
 }
 
 /// The path of a process's group, from `/proc/PID/cgroup`, which has lines of `number:resources:path`. Version 2 has
 /// no resources.
 fn group_path(text: &str, version: Version) -> Option<&str> {
     text.lines().find_map(|line| {
-        let mut parts = line.splitn(3, ':');
-        let (_, resources, path) = (parts.next()?, parts.next()?, parts.next()?);
+        let (resources, path) = line.split_once(':')?.1.split_once(':')?;
         let counts_memory = match version {
             Version::One => resources.split(',').any(|resource| resource == "memory"),
             Version::Two => resources.is_empty(),
