@@ -14,8 +14,7 @@ use crate::sections::Measured;
 /// The document while it is written.
 pub(crate) struct Document {
     command: String,
-    rounds: usize,
-    steady_rounds: usize,
+    effort: Effort,
     machine: String,
     began: Instant,
     sections: Vec<Measured>,
@@ -27,8 +26,7 @@ impl Document {
         let command = [&["cargo", "xtask", "bench"], options].concat().join(" ");
         Document {
             command,
-            rounds: effort.rounds,
-            steady_rounds: effort.steady_rounds,
+            effort: *effort,
             machine: machine::describe(),
             began: Instant::now(),
             sections: Vec::new(),
@@ -68,8 +66,8 @@ impl Display for Document {
              noise, and so is any other difference of that size.\n",
             self.command,
             (self.began.elapsed().as_secs_f64() / 60.0).max(1.0),
-            self.rounds,
-            self.steady_rounds,
+            self.effort.rounds,
+            self.effort.steady_rounds,
         )?;
         writeln!(f, "{}", self.machine)?;
         writeln!(

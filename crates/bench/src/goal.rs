@@ -15,29 +15,20 @@ pub(crate) struct Goal {
 
 impl Goal {
     /// `measured` should be at least `least`. `None` if it could not be measured.
-    pub(crate) fn at_least(
-        what: &str,
-        measured: Option<f64>,
-        least: f64,
-        print: fn(f64) -> String,
-    ) -> Option<Goal> {
-        let measured = measured?;
-        let aim = format!("at least {}", print(least));
+    pub(crate) fn at_least(what: &str, measured: Option<f64>, least: f64, print: Print) -> Option<Goal> {
+        let (measured, aim) = (measured?, format!("at least {}", print(least)));
         Some(Goal { what: what.to_owned(), aim, measured: print(measured), is_met: measured >= least })
     }
 
     /// `measured` should be at most `most`.
-    pub(crate) fn at_most(
-        what: &str,
-        measured: Option<f64>,
-        most: f64,
-        print: fn(f64) -> String,
-    ) -> Option<Goal> {
-        let measured = measured?;
-        let aim = format!("at most {}", print(most));
+    pub(crate) fn at_most(what: &str, measured: Option<f64>, most: f64, print: Print) -> Option<Goal> {
+        let (measured, aim) = (measured?, format!("at most {}", print(most)));
         Some(Goal { what: what.to_owned(), aim, measured: print(measured), is_met: measured <= most })
     }
 }
+
+/// How a figure is printed.
+type Print = fn(f64) -> String;
 
 /// As a multiple.
 pub(crate) fn times(value: f64) -> String {

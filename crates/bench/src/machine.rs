@@ -9,9 +9,7 @@ pub(crate) fn describe() -> String {
     let memory = machine
         .memory
         .map_or(String::new(), |bytes| format!(", {:.0} GiB of memory", bytes as f64 / 1_073_741_824.0));
-    let programs =
-        [("rustc", "--version"), ("node", "--version"), ("iperf3", "--version"), ("valgrind", "--version")];
-    let programs = programs.iter().map(|(name, option)| format!("{name} {}", version(name, option)));
+    let programs = ["rustc", "node", "iperf3", "valgrind"].map(|name| format!("{name} {}", version(name)));
     let crates = ["tokio", "tokio-util", "bytes", "monoio"].map(|name| format!("{name} {}", locked(name)));
     let date = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     format!(
@@ -21,23 +19,19 @@ pub(crate) fn describe() -> String {
         machine.architecture,
         machine.system,
         machine.kernel.unwrap_or_default(),
-        programs.collect::<Vec<_>>().join(", "),
+        programs.join(", "),
         crates.join(", "),
         first_line("git", &["rev-parse", "--short", "HEAD"]).unwrap_or_else(|| "unknown".to_owned()),
         date.split('T').next().unwrap_or_default(),
     )
 }
 
-/// The first word with a digit that a program prints about its version.
-fn version(name: &str, option: &str) -> String {
-    let line = first_line(name, &[option]);
-    let word = line.as_deref().and_then(|line| {
-        line.split_whitespace().find(|word| word.contains(|c: char| c.is_ascii_digit()) && word.contains('.'))
-    });
-    word.map_or_else(
-        || "absent".to_owned(),
-        |word| word.trim_start_matches("valgrind-").trim_start_matches('v').to_owned(),
-    )
+/// The first word with a digit and a dot that a program prints about its version.
+fn version(name: &str) -> String {
+    let line = first_line(name, &["--version"]).unwrap_or_default();
+    let is_version = |word: &&str| word.contains(|c: char| c.is_ascii_digit()) && word.contains('.');
+    let word = line.split_whitespace().find(is_version).unwrap_or("absent");
+    word.trim_start_matches("valgrind-").trim_start_matches('v').to_owned()
 }
 
 fn first_line(program: &str, arguments: &[&str]) -> Option<String> {

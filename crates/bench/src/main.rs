@@ -41,10 +41,13 @@ use server::Programs;
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let done = match words.as_slice() {
-        ["soak", words @ ..] => soak(words),
+    // 15,000 connections need as many file descriptors in each server and here; children inherit the limit.
+    let raised = echoctl_observe::raise_descriptor_limit().context("cannot raise the limit of open files");
+    let done = raised.and_then(|_| match words.as_slice() {
+        // A test with the same servers, not a measurement.
+        ["soak", words @ ..] => soak::run(words),
         words => run(words),
-    };
+    });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -52,12 +55,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// `echoctl-bench soak`: a test with the same servers, not a measurement. See `soak/`.
-fn soak(words: &[&str]) -> Result<()> {
-    echoctl_observe::raise_descriptor_limit().context("cannot raise the limit of open files")?;
-    soak::run(words)
 }
 
 fn run(words: &[&str]) -> Result<()> {
@@ -86,8 +83,6 @@ fn run(words: &[&str]) -> Result<()> {
         bail!("--only: unknown section '{name}': expected {}", names.join(", "));
     }
 
-    // 15,000 connections need as many file descriptors in each server and here; children inherit the limit.
-    echoctl_observe::raise_descriptor_limit().context("cannot raise the limit of open files")?;
     let programs = Programs::copied()?;
     let began = Instant::now();
     let mut document = Document::new(words, &effort);

@@ -7,6 +7,8 @@ use std::fmt::{self, Display, Formatter};
 
 use anyhow::Result;
 
+use crate::server::Candidate;
+
 /// Values by row, column and round.
 #[derive(Debug)]
 pub(crate) struct Results {
@@ -43,6 +45,11 @@ impl Results {
         let rows: Vec<String> = rows.into_iter().map(Into::into).collect();
         let cells = vec![vec![Vec::new(); columns.len()]; rows.len()];
         Results { rows, columns, cells }
+    }
+
+    /// An empty results with a row for each of these servers.
+    pub(crate) fn of(candidates: &[Candidate], columns: impl IntoIterator<Item = Column>) -> Results {
+        Results::new(candidates.iter().map(|candidate| &candidate.name), columns.into_iter().collect())
     }
 
     /// Fills the columns from `first` on: in each of `rounds`, calls `measure` for every row (by number), which returns the
@@ -89,11 +96,9 @@ impl Results {
     /// The same, for any two cells (row, column).
     pub(crate) fn ratio_of(&self, cell: (usize, usize), base: (usize, usize)) -> Option<f64> {
         let pairs = self.cells[cell.0][cell.1].iter().zip(&self.cells[base.0][base.1]);
-        median(
-            pairs
-                .filter_map(|(value, base)| Some((*value)? / (*base).filter(|base| *base != 0.0)?))
-                .collect(),
-        )
+        let ratio =
+            |(value, base): (&Option<f64>, &Option<f64>)| Some((*value)? / base.filter(|base| *base != 0.0)?);
+        median(pairs.filter_map(ratio).collect())
     }
 
     /// The difference between the first two rows, the same program twice, as a fraction: a smaller difference is noise.
@@ -102,11 +107,21 @@ impl Results {
     }
 
     /// The row with the largest median among `rows`.
-    pub(crate) fn best(&self, rows: impl IntoIterator<Item = usize>, column: usize) -> Option<usize> {
-        let of = |row: usize| self.median(row, column);
-        rows.into_iter()
-            .filter(|row| of(*row).is_some())
-            .max_by(|a, b| of(*a).partial_cmp(&of(*b)).expect("both are numbers"))
+    pub(crate) fn largest(&self, rows: impl IntoIterator<Item = usize>, column: usize) -> Option<usize> {
+        self.medians(rows, column).max_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(row, _)| row)
+    }
+
+    /// The row with the smallest median among `rows`.
+    pub(crate) fn smallest(&self, rows: impl IntoIterator<Item = usize>, column: usize) -> Option<usize> {
+        self.medians(rows, column).min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(row, _)| row)
+    }
+
+    fn medians(
+        &self,
+        rows: impl IntoIterator<Item = usize>,
+        column: usize,
+    ) -> impl Iterator<Item = (usize, f64)> {
+        rows.into_iter().filter_map(move |row| Some((row, self.median(row, column)?)))
     }
 
     /// The number of a row.
@@ -197,7 +212,7 @@ mod tests {
         results.fill(0, 1, 2, |row| if row == 1 { bail!("it does not run here") } else { Ok(vec![1.0]) });
 
         assert_eq!(
-            (results.median(1, 0), results.ratio(1, 0, 0), results.best([0, 1], 0)),
+            (results.median(1, 0), results.ratio(1, 0, 0), results.largest([0, 1], 0)),
             (None, None, Some(0))
         );
         assert!(results.to_string().ends_with("| a | 1.0 |\n| b | – |\n"));

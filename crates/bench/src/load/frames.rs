@@ -2,20 +2,17 @@
 
 use echoctl_proto::Buffer;
 pub(crate) use echoctl_proto::Framing;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 
 /// Complete frames of `size` bytes each, framing overhead included, at least `least` bytes in total.
 pub(crate) fn frames(framing: Framing, size: usize, least: usize) -> Vec<u8> {
     let mut out = Buffer::new(least + size);
-    // Marsaglia's xorshift: the same letters in each run, and no two equal frames.
-    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    let mut letter = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        b'a' + (state % 26) as u8
-    };
+    // The same letters in each run, and no two equal frames.
+    let mut random = StdRng::seed_from_u64(1);
     while out.len() < least {
-        let payload: Vec<u8> = (0..size - framing.overhead()).map(|_| letter()).collect();
+        let payload: Vec<u8> =
+            (0..size - framing.overhead()).map(|_| random.random_range(b'a'..=b'z')).collect();
         framing
             .encode(&payload, &mut out)
             .expect("letters contain no newline, and there is room for another frame");

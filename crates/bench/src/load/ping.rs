@@ -25,6 +25,11 @@ impl Pings {
     pub(crate) fn within(&self, part: f64) -> f64 {
         self.times.value_at_quantile(part) as f64 / 1000.0
     }
+
+    /// The median, the 99th and the 99.9th percentile, in microseconds.
+    pub(crate) fn percentiles(&self) -> [f64; 3] {
+        [0.5, 0.99, 0.999].map(|part| self.within(part))
+    }
 }
 
 /// Pings with `frame` over `connections`, one thread each, for `time`: at `rate` frames per second in total, or in a closed loop.

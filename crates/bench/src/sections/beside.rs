@@ -13,13 +13,13 @@ use crate::server::{Candidate, Programs};
 
 pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> {
     let candidates = Candidate::raw(&["tokio-loop", "tokio-copy", "threads", "monoio"]);
-    let columns = vec![
+    let columns = [
         Column::compared("p50 ms", 2),
         Column::compared("p99 ms", 2),
         Column::compared("p99.9 ms", 2),
         Column::compared("streams, MiB/s", 0),
     ];
-    let mut results = Results::new(candidates.iter().map(|candidate| &candidate.name), columns);
+    let mut results = Results::of(&candidates, columns);
     results.fill(0, 4, effort.rounds, |row| run(&candidates[row], programs, effort.time));
     Ok(Measured {
         title: "Latency beside streams",
@@ -45,9 +45,8 @@ fn run(candidate: &Candidate, programs: &Programs, time: Duration) -> Result<Vec
         let streams = streams.join().map_err(|_| anyhow!("a stream of the load panicked"))??;
         anyhow::Ok((pings, streams))
     })?;
-    let milliseconds = |part| pings.within(part) / 1000.0;
-    let rate = bytes as f64 / MIB / seconds;
-    Ok(vec![milliseconds(0.5), milliseconds(0.99), milliseconds(0.999), rate])
+    let [p50, p99, p999] = pings.percentiles().map(|microseconds| microseconds / 1000.0);
+    Ok(vec![p50, p99, p999, bytes as f64 / MIB / seconds])
 }
 
 const PINGERS: usize = 8;

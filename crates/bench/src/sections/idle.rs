@@ -23,43 +23,26 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
             Column::plain("bystander p99 µs", 0),
         ]
     });
-    let mut results = Results::new(candidates.iter().map(|candidate| &candidate.name), columns.collect());
+    let mut results = Results::of(&candidates, columns);
     for (index, &count) in counts.iter().enumerate() {
         results.fill(4 * index, 4, effort.steady_rounds, |row| {
             run(candidates[row].start(programs)?, count, effort)
         });
     }
 
-    let mut goals = Vec::new();
-    if let Some(column) = counts.iter().position(|count| *count == 5000).map(|index| 4 * index) {
-        goals.extend(Goal::at_most(
-            "memory of an idle connection, 5,000 open",
-            results.median(0, column),
-            1.1,
-            kib,
-        ));
-        goals.extend(Goal::at_most(
-            "the same after each has echoed 64 KiB",
-            results.median(0, column + 1),
-            1.25,
-            kib,
-        ));
-        goals.extend(Goal::at_most(
-            "memory left after all 5,000 have closed",
-            results.median(0, column + 2),
-            1024.0,
-            kib,
-        ));
-    }
-    if let Some(column) = counts.iter().position(|count| *count == 15_000).map(|index| 4 * index) {
-        let bystander = results.median(0, column + 3);
-        goals.extend(Goal::at_most(
-            "p99 of a bystander, 15,000 open",
-            bystander.map(|us| us / 1000.0),
-            5.0,
-            |ms| format!("{ms:.2} ms"),
-        ));
-    }
+    // The median of echoctl in a column of the crowd of this size, unless it was not measured.
+    let figure = |size: usize, column: usize| {
+        let crowd = counts.iter().position(|count| *count == size)?;
+        results.median(0, 4 * crowd + column)
+    };
+    let bystander = figure(15_000, 3).map(|us| us / 1000.0);
+    let goals = [
+        Goal::at_most("memory of an idle connection, 5,000 open", figure(5000, 0), 1.1, kib),
+        Goal::at_most("the same after each has echoed 64 KiB", figure(5000, 1), 1.25, kib),
+        Goal::at_most("memory left after all 5,000 have closed", figure(5000, 2), 1024.0, kib),
+        Goal::at_most("p99 of a bystander, 15,000 open", bystander, 5.0, |ms| format!("{ms:.2} ms")),
+    ];
+    let goals = goals.into_iter().flatten().collect();
     Ok(Measured {
         title: "Idle connections",
         text: "Growth of the server's anonymous memory (RssAnon) per open connection, once it no longer changes: before any \

@@ -1,7 +1,5 @@
 //! Latency: the round-trip time of a 64-byte frame.
 
-use std::ops::Range;
-
 use anyhow::{Context, Result};
 
 use super::Measured;
@@ -25,12 +23,12 @@ pub(super) fn closed_loop(effort: &Effort, programs: &Programs) -> Result<Measur
             Column::compared("p99.9 µs", 1),
         ]
     });
-    let mut results = Results::new(candidates.iter().map(|candidate| &candidate.name), columns.collect());
+    let mut results = Results::of(&candidates, columns);
     for (index, connections) in CONNECTIONS.into_iter().enumerate() {
         results.fill(4 * index, 4, effort.rounds, |row| {
             let server = candidates[row].start(programs)?;
             let pings = ping(server.addr, connections, &frame, effort.time, None)?;
-            Ok(vec![pings.rate, pings.within(0.5), pings.within(0.99), pings.within(0.999)])
+            Ok([&[pings.rate][..], &pings.percentiles()].concat())
         });
     }
 
@@ -38,7 +36,7 @@ pub(super) fn closed_loop(effort: &Effort, programs: &Programs) -> Result<Measur
     for (index, connections) in CONNECTIONS.into_iter().enumerate() {
         for (offset, name) in [(1, "p50"), (2, "p99"), (3, "p99.9")] {
             let column = 4 * index + offset;
-            let best = best_of_peers(&results, peers.clone(), column);
+            let best = results.smallest(peers.clone(), column);
             let most = 1.0 + results.noise(column).max(LEAST_NOISE);
             let what = format!(
                 "{name} relative to the best peer ({}), {connections} connection{}",
@@ -77,14 +75,13 @@ pub(super) fn open_loop(effort: &Effort, programs: &Programs) -> Result<Measured
     let frame = frames(Framing::Raw, 64, 64);
 
     // The capacity that all of them reach, measured again because it depends on the current load of the machine.
-    let mut capacity =
-        Results::new(candidates.iter().map(|candidate| &candidate.name), vec![Column::plain("frames/s", 0)]);
+    let mut capacity = Results::of(&candidates, [Column::plain("frames/s", 0)]);
     capacity.fill(0, 1, effort.rounds.min(3), |row| {
         let server = candidates[row].start(programs)?;
         Ok(vec![ping(server.addr, MANY, &frame, effort.time, None)?.rate])
     });
-    let capacities = (0..candidates.len()).filter_map(|row| capacity.median(row, 0));
-    let capacity = capacities.min_by(f64::total_cmp).context("no server could be measured")?;
+    let slowest = capacity.smallest(0..candidates.len(), 0);
+    let capacity = slowest.and_then(|row| capacity.median(row, 0)).context("no server could be measured")?;
 
     let columns = LOADS.iter().flat_map(|(_, name)| {
         [
@@ -94,14 +91,13 @@ pub(super) fn open_loop(effort: &Effort, programs: &Programs) -> Result<Measured
             Column::plain("kept up, %", 1),
         ]
     });
-    let mut results = Results::new(candidates.iter().map(|candidate| &candidate.name), columns.collect());
+    let mut results = Results::of(&candidates, columns);
     for (index, (part, _)) in LOADS.into_iter().enumerate() {
         let rate = part * capacity;
         results.fill(4 * index, 4, effort.rounds, |row| {
             let server = candidates[row].start(programs)?;
             let pings = ping(server.addr, MANY, &frame, effort.time, Some(rate))?;
-            let kept_up = 100.0 * pings.rate / rate;
-            Ok(vec![pings.within(0.5), pings.within(0.99), pings.within(0.999), kept_up])
+            Ok([&pings.percentiles()[..], &[100.0 * pings.rate / rate]].concat())
         });
     }
     Ok(Measured {
@@ -113,17 +109,8 @@ pub(super) fn open_loop(effort: &Effort, programs: &Programs) -> Result<Measured
              the scheduled frames that came back in time."
         ),
         results: Some(results),
-        goals: Vec::new(),
-        chart: None,
+        ..Measured::default()
     })
-}
-
-/// The peer with the lowest median in a column of times.
-fn best_of_peers(results: &Results, peers: Range<usize>, column: usize) -> Option<usize> {
-    let of = |row: usize| results.median(row, column);
-    peers
-        .filter(|row| of(*row).is_some())
-        .min_by(|a, b| of(*a).partial_cmp(&of(*b)).expect("both are numbers"))
 }
 
 const PEERS: [&str; 4] = ["tokio-loop", "tokio-copy", "threads", "monoio"];

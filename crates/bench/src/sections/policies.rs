@@ -19,7 +19,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
     let mut candidates: Vec<_> = policies.collect();
     candidates.insert(1, Candidate::echoctl(AGAIN.replace("echoctl", "await"), &[]));
     candidates.push(Candidate::echoctl("await, --io threads", &["--io", "threads"]));
-    let columns = vec![
+    let columns = [
         Column::compared("1 conn., MiB/s", 0),
         Column::compared("32 conn., MiB/s", 0),
         Column::compared("64 conn., p50 µs", 0),
@@ -27,7 +27,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
         Column::compared("p99.9 µs", 0),
         Column::compared("idle, KiB each", 2),
     ];
-    let mut results = Results::new(candidates.iter().map(|candidate| &candidate.name), columns);
+    let mut results = Results::of(&candidates, columns);
     let block = frames(Framing::Lines, 64, 65_536);
     for (column, connections) in [1, 32].into_iter().enumerate() {
         results.fill(column, 1, effort.rounds, |row| {
@@ -39,7 +39,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
     results.fill(2, 3, effort.rounds, |row| {
         let server = candidates[row].start(programs)?;
         let pings = ping(server.addr, 64, &block[..64], effort.time.mul_f64(0.6), None)?;
-        Ok(vec![pings.within(0.5), pings.within(0.99), pings.within(0.999)])
+        Ok(pings.percentiles().to_vec())
     });
     results.fill(5, 1, effort.steady_rounds, |row| {
         let mut server = candidates[row].start(programs)?;

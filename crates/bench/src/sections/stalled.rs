@@ -14,7 +14,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
         super::policies::POLICIES.map(|policy| Candidate::with_stats(policy, &["--backpressure", policy]));
     let peers = ["tokio-loop", "tokio-copy", "tokio-lines", "threads", "monoio"].map(Candidate::peer);
     let candidates: Vec<_> = policies.into_iter().chain(peers).collect();
-    let columns = vec![
+    let columns = [
         Column::plain("KiB each", 1),
         Column::plain("accepted from each, MiB", 2),
         Column::plain("queued, MiB", 1),
@@ -22,7 +22,7 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
         Column::plain("disconnected", 0),
         Column::plain("one peer, sent 1 GiB: KiB", 0),
     ];
-    let mut results = Results::new(candidates.iter().map(|candidate| &candidate.name), columns);
+    let mut results = Results::of(&candidates, columns);
     results.fill(0, 5, effort.steady_rounds, |row| {
         let most = if UNCHECKED.contains(&candidates[row].name.as_str()) { MOST_UNCHECKED } else { MOST };
         many(candidates[row].start(programs)?, if effort.is_quick { 20 } else { 200 }, most)

@@ -35,7 +35,7 @@ pub(super) fn raw(effort: &Effort, programs: &Programs) -> Result<Measured> {
             1.0 - results.noise(column),
             times,
         ));
-        let best = results.best(2..candidates.len(), column);
+        let best = results.largest(2..candidates.len(), column);
         let what =
             format!("the same, relative to the best peer ({})", best.map_or("none", |row| results.name(row)));
         goals.extend(Goal::at_least(&what, best.and_then(|row| results.ratio(0, row, column)), 0.95, times));
@@ -173,7 +173,7 @@ fn results(candidates: &[Candidate], connections: &[usize]) -> Results {
             Column::plain("system s/GiB", 3),
         ]
     });
-    Results::new(candidates.iter().map(|candidate| &candidate.name), columns.collect())
+    Results::of(candidates, columns)
 }
 
 /// The user mode's share of the processor time, over all rounds: the kernel counts in steps of 10 ms.

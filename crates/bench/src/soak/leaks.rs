@@ -17,14 +17,14 @@ pub(super) fn findings(readings: &Readings, tally: &Tally, endings: &Endings, pe
     if let Some(panics) = endings.get("panicked") {
         found.push(format!("{panics} connections panicked"));
     }
-    for (number, round) in rounds(readings) {
+    for (number, round) in readings.crowds().enumerate() {
         found.extend(left_behind(readings, round).map(|what| format!("after crowd {number}: {what}")));
         let most = round.crowded.most.connections;
         if most < peers as u64 / 2 {
             found.push(format!("crowd {number} was never complete: at most {most} connections"));
         }
     }
-    if rounds(readings).all(|(_, round)| round.crowded.most.buffered == 0) {
+    if readings.crowds().all(|round| round.crowded.most.buffered == 0) {
         found.push("the crowds were too tame: the server never had to buffer a byte".to_owned());
     }
     let (threads, before) = (readings.end().rest.threads, readings.fresh.threads);
@@ -77,10 +77,6 @@ pub(super) fn memory_trend(readings: &Readings) -> Option<(Trend, f64)> {
         readings.tenths.iter().map(|round| (round.opened as f64, round.rest.memory as f64)).collect();
     let trend = Series::new(points.iter().copied()).trend()?;
     Some((trend, trend.slope * (points.last()?.0 - points.first()?.0)))
-}
-
-fn rounds(readings: &Readings) -> impl Iterator<Item = (usize, &Round)> {
-    std::iter::once(&readings.warm).chain(&readings.tenths).enumerate()
 }
 
 /// Bytes by which memory at the end may exceed that after the first crowd. The allocator retains up to half a MiB of free memory, one

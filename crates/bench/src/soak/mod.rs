@@ -34,8 +34,8 @@ use crate::server::{Candidate, Programs, Server};
 use block::Block;
 use crowd::crowd;
 use plan::{Plan, TENTHS};
-pub(crate) use readings::mib;
-use readings::{HEAD, Line, Readings, Round};
+use readings::{HEAD, Line};
+pub(crate) use readings::{Readings, Round, mib};
 pub(crate) use resources::Resources;
 use resources::{Crowded, Threads};
 use world::World;
@@ -61,38 +61,15 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The result of a soak, crowd by crowd.
-pub(crate) struct Soaked {
-    /// The server before the first peer.
-    pub(crate) fresh: Resources,
-    /// The crowds; the first one warms the server up.
-    pub(crate) crowds: Vec<Crowd>,
-    /// What is not as before.
-    pub(crate) findings: Vec<String>,
-}
-
-/// A crowd that has left.
-pub(crate) struct Crowd {
-    /// Connections opened so far, by all crowds.
-    pub(crate) opened: u64,
-    /// Bytes of the server's memory during the crowd, the median.
-    pub(crate) memory: u64,
-    /// The server after the crowd.
-    pub(crate) rest: Resources,
-}
-
-/// Soaks one server, as a part of another measurement.
+/// Soaks one server, as a part of another measurement. Returns what was measured, and what is not as before.
 ///
 /// # Errors
 /// As [`run`], except for leaks: these are in the result.
-pub(crate) fn record(words: &[&str], programs: &Programs) -> Result<Soaked> {
+pub(crate) fn record(words: &[&str], programs: &Programs) -> Result<(Readings, Vec<String>)> {
     let plan = Plan::parse(words)?;
     let mut soak = Soak::begin(&plan, programs, &plan.policies[0])?;
     let findings = soak.run()?;
-    let Readings { fresh, warm, tenths } = soak.readings;
-    let crowd =
-        |round: Round| Crowd { opened: round.opened, memory: round.crowded.median.memory, rest: round.rest };
-    Ok(Soaked { fresh, crowds: std::iter::once(warm).chain(tenths).map(crowd).collect(), findings })
+    Ok((soak.readings, findings))
 }
 
 /// One server, and its peers.

@@ -6,29 +6,34 @@ use super::resources::{Crowded, Resources};
 
 /// All measured values.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Readings {
+pub(crate) struct Readings {
     /// Before the first peer.
-    pub(super) fresh: Resources,
+    pub(crate) fresh: Resources,
     /// The first crowd, after which the server has allocated what it allocates once: one buffer per thread, its connection table.
-    pub(super) warm: Round,
+    pub(crate) warm: Round,
     /// The crowds after it.
-    pub(super) tenths: Vec<Round>,
+    pub(crate) tenths: Vec<Round>,
 }
 
 /// A crowd that has left.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Round {
+pub(crate) struct Round {
     /// During the crowd.
-    pub(super) crowded: Crowded,
+    pub(crate) crowded: Crowded,
     /// After it.
-    pub(super) rest: Resources,
+    pub(crate) rest: Resources,
     /// Connections opened so far, by all crowds.
-    pub(super) opened: u64,
+    pub(crate) opened: u64,
     /// Bytes checked so far.
     pub(super) checked: u64,
 }
 
 impl Readings {
+    /// All crowds; the first one warms the server up.
+    pub(crate) fn crowds(&self) -> impl Iterator<Item = &Round> {
+        std::iter::once(&self.warm).chain(&self.tenths)
+    }
+
     /// The state at the end.
     pub(super) fn end(&self) -> Round {
         self.tenths.last().copied().unwrap_or(self.warm)

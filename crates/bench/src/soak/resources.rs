@@ -84,11 +84,11 @@ pub(super) enum Threads {
 
 /// The samples taken during a crowd, summarised.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Crowded {
+pub(crate) struct Crowded {
     /// The median of each figure.
-    pub(super) median: Resources,
+    pub(crate) median: Resources,
     /// The maximum of each figure.
-    pub(super) most: Resources,
+    pub(crate) most: Resources,
 }
 
 impl Crowded {

@@ -17,7 +17,7 @@ mod tokio_u16;
 
 use std::env;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::thread;
 
@@ -37,27 +37,56 @@ fn main() -> ExitCode {
 fn run(name: &str) -> Result<()> {
     exit_with_stdin();
     match name {
-        "sink" => sink::serve(listen()?),
-        "threads" => threads::serve(listen()?),
-        "tokio-copy" => tokio_copy::serve(listen()?),
-        "tokio-lines" => tokio_lines::serve(listen()?),
-        "tokio-loop" => tokio_loop::serve(listen()?),
-        "tokio-u16" => tokio_u16::serve(listen()?),
+        "sink" => on_threads(sink::discard),
+        "threads" => on_threads(threads::echo),
+        "tokio-copy" => on_tokio(tokio_copy::echo),
+        "tokio-lines" => on_tokio(tokio_lines::echo),
+        "tokio-loop" => on_tokio(tokio_loop::echo),
+        "tokio-u16" => on_tokio(tokio_u16::echo),
         #[cfg(target_os = "linux")]
         "monoio" => monoio_loop::serve(print_port),
         #[cfg(target_os = "linux")]
-        "splice" => splice::serve(listen()?),
+        "splice" => on_threads(splice::echo),
         _ => bail!("unknown peer '{name}'"),
     }
 }
 
-fn listen() -> Result<TcpListener> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
-    socket.listen(BACKLOG).context("cannot listen")?;
-    let listener = TcpListener::from(socket);
+/// Serves each connection on a thread of its own. An error means that the peer has gone.
+fn on_threads(serve: fn(TcpStream) -> io::Result<()>) -> Result<()> {
+    for stream in listening()?.incoming() {
+        let stream = stream?;
+        stream.set_nodelay(true)?;
+        thread::Builder::new().spawn(move || serve(stream))?;
+    }
+    Ok(())
+}
+
+/// Serves each connection as a task of its own. An error means that the peer has gone.
+#[tokio::main]
+async fn on_tokio<S: Future<Output = io::Result<()>> + Send + 'static>(
+    serve: fn(tokio::net::TcpStream) -> S,
+) -> Result<()> {
+    let listener = listening()?;
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        tokio::spawn(serve(stream));
+    }
+}
+
+/// Listens at a port chosen by the kernel, and prints it.
+fn listening() -> Result<TcpListener> {
+    let listener = listen(Socket::new(Domain::IPV4, Type::STREAM, None)?, 0)?;
     print_port(listener.local_addr()?.port())?;
     Ok(listener)
+}
+
+fn listen(socket: Socket, port: u16) -> Result<TcpListener> {
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
+    socket.listen(BACKLOG).context("cannot listen")?;
+    Ok(socket.into())
 }
 
 /// Prints the port, for the parent process.

@@ -1,6 +1,6 @@
 //! monoio: io_uring where the kernel has it (otherwise epoll), one runtime per core, connections spread by `SO_REUSEPORT`.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::thread;
 
 use anyhow::{Result, anyhow};
@@ -22,9 +22,7 @@ pub(crate) fn serve(print_port: impl FnOnce(u16) -> Result<()>) -> Result<()> {
 fn listen(port: u16) -> Result<TcpListener> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_reuse_port(true)?;
-    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
-    socket.listen(crate::BACKLOG)?;
-    Ok(socket.into())
+    crate::listen(socket, port)
 }
 
 fn core(listener: TcpListener) -> Result<()> {

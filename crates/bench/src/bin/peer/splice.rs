@@ -2,33 +2,20 @@
 #![allow(unsafe_code)]
 
 use std::io::{self, PipeReader, PipeWriter};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::fd::AsRawFd;
-use std::thread;
 
-use anyhow::Result;
-
-pub(crate) fn serve(listener: TcpListener) -> Result<()> {
-    for stream in listener.incoming() {
-        let stream = stream?;
-        stream.set_nodelay(true)?;
-        // An error means that the peer has gone.
-        thread::Builder::new().spawn(move || echo(&stream))?;
-    }
-    Ok(())
-}
-
-fn echo(stream: &TcpStream) -> io::Result<()> {
+pub(crate) fn echo(stream: TcpStream) -> io::Result<()> {
     let (reader, writer): (PipeReader, PipeWriter) = io::pipe()?;
     // SAFETY: fcntl with F_SETPIPE_SZ gets a descriptor that is open here, and an integer. If it fails, the pipe stays smaller.
     unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETPIPE_SZ, PIPE as libc::c_int) };
     loop {
-        let mut left = splice(stream, &writer, PIPE)?;
+        let mut left = splice(&stream, &writer, PIPE)?;
         if left == 0 {
             return Ok(());
         }
         while left > 0 {
-            left -= splice(&reader, stream, left)?;
+            left -= splice(&reader, &stream, left)?;
         }
     }
 }
