@@ -31,13 +31,9 @@ pub(super) fn measure(effort: &Effort, programs: &Programs) -> Result<Measured> 
     });
 
     let memory = (0..floods.len()).filter_map(|row| results.median(row, 1)).max_by(f64::total_cmp);
+    let ratio = results.ratio(0, 4, 0);
     let goals = [
-        Goal::at_least(
-            "flood into a sink, relative to iperf3, one stream",
-            results.ratio(0, 4, 0),
-            1.0,
-            times,
-        ),
+        Goal::at_least("flood into a sink, relative to iperf3, one stream", ratio, 1.0, times),
         Goal::at_most("flood's own memory, whatever it sends", memory, 8.0, |mib| format!("{mib:.1} MiB")),
     ];
     Ok(Measured {

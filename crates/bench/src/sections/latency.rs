@@ -43,12 +43,8 @@ pub(super) fn closed_loop(effort: &Effort, programs: &Programs) -> Result<Measur
                 best.map_or("none", |row| results.name(row)),
                 if connections == 1 { "" } else { "s" }
             );
-            goals.extend(Goal::at_most(
-                &what,
-                best.and_then(|row| results.ratio(0, row, column)),
-                most,
-                times,
-            ));
+            let ratio = best.and_then(|row| results.ratio(0, row, column));
+            goals.extend(Goal::at_most(&what, ratio, most, times));
         }
     }
     Ok(Measured {

@@ -29,23 +29,14 @@ pub(super) fn raw(effort: &Effort, programs: &Programs) -> Result<Measured> {
     for (column, n) in [(0, 1), (COLUMNS, 32)] {
         let what =
             format!("raw echo, relative to the tokio loop, {n} connection{}", if n == 1 { "" } else { "s" });
-        goals.extend(Goal::at_least(
-            &what,
-            results.ratio(0, tokio, column),
-            1.0 - results.noise(column),
-            times,
-        ));
+        let least = 1.0 - results.noise(column);
+        goals.extend(Goal::at_least(&what, results.ratio(0, tokio, column), least, times));
         let best = results.largest(2..candidates.len(), column);
         let what =
             format!("the same, relative to the best peer ({})", best.map_or("none", |row| results.name(row)));
         goals.extend(Goal::at_least(&what, best.and_then(|row| results.ratio(0, row, column)), 0.95, times));
     }
-    goals.extend(Goal::at_most(
-        "user time as a share of the server's processor time, raw, 1 connection",
-        part(&results, 0, 0),
-        0.05,
-        percent,
-    ));
+    goals.extend(user_time(&results, "raw, 1 connection", 0.05));
     Ok(Measured {
         title: "Throughput, raw",
         text: format!("Bytes without framing, written 64 KiB at a time. {HOW}"),
@@ -77,21 +68,12 @@ pub(super) fn framed(effort: &Effort, programs: &Programs) -> Result<Measured> {
 
     let mut goals = Vec::new();
     for (row, name, codec) in [(0, "lines", 4), (2, "u16", 5)] {
-        goals.extend(Goal::at_least(
-            &format!("64-byte {name}, relative to our own raw echo"),
-            results.ratio(row, 3, 0),
-            0.9,
-            times,
-        ));
+        let what = format!("64-byte {name}, relative to our own raw echo");
+        goals.extend(Goal::at_least(&what, results.ratio(row, 3, 0), 0.9, times));
         let what = format!("64-byte {name}, relative to tokio-util's codec");
         goals.extend(Goal::at_least(&what, results.ratio(row, codec, 0), 2.2, times));
     }
-    goals.extend(Goal::at_most(
-        "user time as a share of the server's processor time, 64-byte lines",
-        part(&results, 0, 0),
-        0.15,
-        percent,
-    ));
+    goals.extend(user_time(&results, "64-byte lines", 0.15));
     Ok(Measured {
         title: "Throughput, 64-byte frames",
         text: format!(
@@ -176,10 +158,13 @@ fn results(candidates: &[Candidate], connections: &[usize]) -> Results {
     Results::of(candidates, columns)
 }
 
-/// The user mode's share of the processor time, over all rounds: the kernel counts in steps of 10 ms.
-fn part(results: &Results, row: usize, column: usize) -> Option<f64> {
-    let (user, system) = (results.sum(row, column + 1), results.sum(row, column + 2));
-    (user + system > 0.0).then(|| user / (user + system))
+/// The goal for the share of user time in the processor time of the first row over one connection. Over all rounds: the kernel
+/// counts in steps of 10 ms.
+fn user_time(results: &Results, what: &str, most: f64) -> Option<Goal> {
+    let (user, system) = (results.sum(0, 1), results.sum(0, 2));
+    let part = (user + system > 0.0).then(|| user / (user + system));
+    let what = format!("user time as a share of the server's processor time, {what}");
+    Goal::at_most(&what, part, most, percent)
 }
 
 fn chart(results: &Results, connections: &[usize]) -> Chart {
