@@ -123,7 +123,7 @@ fn resource_limits(pid: u32) -> Option<u64> {
 
 /// The same, from the text of `limits` and `status`.
 fn available_by_limits(limits: &str, status: &str) -> Option<u64> {
-    // A line of `limits` is `name  soft  hard  unit`. A soft limit may be `unlimited`, which is no number.
+    // A line of `limits` is `name  soft  hard  unit`. A soft limit may be `unlimited`, which is not a number.
     let left = |limit: &str, used: &str| {
         Some(labelled(limits, limit)?.saturating_sub(kibibytes(status, used).unwrap_or(0)))
     };
