@@ -260,7 +260,7 @@ static STDERR: LazyLock<Outlet> =
 static HAS_STATUS: AtomicBool = AtomicBool::new(false);
 
 /// Goes to the first column and clears the line.
-const CLEAR_LINE: &str = "\r\x1b[2K";
+pub(crate) const CLEAR_LINE: &str = "\r\x1b[2K";
 
 /// Bytes buffered for a slow reader, per stream: room for some hundred events with ten connections each, or for many seconds
 /// of samples.

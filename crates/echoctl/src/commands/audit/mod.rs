@@ -70,7 +70,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
 
 /// Attacks, and prints progress: samples as JSON, or one line on a terminal.
 fn attack(config: &AuditConfig, args: &Args, stop: &AtomicBool) -> Result<AuditOutcome, Error> {
-    let mut progress = Progress::new(args.json);
+    let progress = if args.json { Progress::hidden() } else { Progress::new() };
     let mut first = None;
     let mut watched = |sample: &Sample| {
         if args.json {
@@ -78,15 +78,13 @@ fn attack(config: &AuditConfig, args: &Args, stop: &AtomicBool) -> Result<AuditO
             let _ = offer_json("sample", sample);
         }
         let growth = sample.server_memory.map(|memory| memory.saturating_sub(*first.get_or_insert(memory)));
-        progress.show(|| {
-            format!(
-                "sent {}, read by the server {}, {}received {}",
-                Bytes(sample.produced),
-                Bytes(sample.server_read.or(sample.server_received).unwrap_or(0)),
-                growth.map_or(String::new(), |growth| format!("memory +{}, ", Bytes(growth))),
-                Bytes(sample.consumed)
-            )
-        });
+        progress.show(format!(
+            "sent {}, read by the server {}, {}received {}",
+            Bytes(sample.produced),
+            Bytes(sample.server_read.or(sample.server_received).unwrap_or(0)),
+            growth.map_or(String::new(), |growth| format!("memory +{}, ", Bytes(growth))),
+            Bytes(sample.consumed)
+        ));
     };
     config.attack(stop, &mut watched)
 }
