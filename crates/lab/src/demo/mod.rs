@@ -15,6 +15,7 @@
 mod chart;
 mod outcome;
 mod page;
+mod picture;
 mod plan;
 mod side;
 pub mod story;
@@ -24,6 +25,7 @@ mod tests;
 pub use chart::{memory as memory_chart, where_the_bytes_were};
 pub use outcome::{Outcome, SideOutcome, in_kernel};
 pub use page::page;
+pub use picture::{LINES, Picture, line};
 pub use plan::{Phase, Plan};
 pub use side::Side;
 

@@ -2,7 +2,6 @@
 //!
 //! The experiment, its texts and its page are in `echoctl_lab::demo`. This module has the options and the output.
 
-mod live;
 mod result;
 
 use std::borrow::Cow;
@@ -11,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use echoctl_lab::demo::{self, Moment, Plan, story};
+use echoctl_lab::demo::{self, Moment, Picture, Plan, story};
 use echoctl_observe::available_memory;
 use echoctl_record::{Bytes, Sample, SchemaVersion, Summary};
 use echoctl_report::wrap;
@@ -20,10 +19,10 @@ use serde::Serialize;
 use crate::cli::called;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::file::{OutputFile, check_written_after_result};
-use crate::output::{self, note, offer_note};
+use crate::output::{self, Styled, note, offer_note};
 use crate::terminal::interrupt;
 use crate::terminal::prompt;
-use live::Live;
+use crate::terminal::screen::Screen;
 
 /// Compare echo servers with and without backpressure, side by side
 ///
@@ -167,7 +166,7 @@ enum View {
     /// Samples as JSON on stdout.
     Json,
     /// A screen that is redrawn.
-    Live(Box<Live>),
+    Live { picture: Box<Picture>, screen: Screen },
     /// One line per second on stderr.
     Lines { first: Option<Box<Moment>>, next: f64 },
 }
@@ -177,7 +176,7 @@ impl View {
         if args.json {
             View::Json
         } else if output::is_live() {
-            View::Live(Box::new(Live::new(plan)))
+            View::Live { picture: Box::new(Picture::new(plan)), screen: Screen::new() }
         } else {
             View::Lines { first: None, next: 0.0 }
         }
@@ -187,14 +186,17 @@ impl View {
     fn show(&mut self, moment: &Moment) {
         let _ = match self {
             View::Json => json_samples(moment),
-            View::Live(live) => live.show(moment),
+            View::Live { picture, screen } => {
+                picture.add(moment);
+                draw(picture, screen)
+            }
             View::Lines { first, next } => {
                 if first.is_none() {
-                    offer_note(live::LINES);
+                    offer_note(demo::LINES);
                 }
                 let first = first.get_or_insert_with(|| Box::new(*moment));
                 if moment.t >= *next {
-                    offer_note(live::line(moment, first));
+                    offer_note(demo::line(moment, first));
                     *next += 1.0;
                 }
                 Ok(())
@@ -202,6 +204,19 @@ impl View {
         };
     }
 }
+
+/// Redraws the picture, with a chart as high as the screen allows.
+fn draw(picture: &Picture, screen: &mut Screen) -> io::Result<()> {
+    let (columns, rows) = output::terminal_size();
+    let columns = columns.min(WIDEST);
+    let text = picture.text(columns);
+    let height = rows.saturating_sub(text.lines().count() + 1).clamp(6, 20);
+    let chart = Styled::chart(&picture.chart(), columns, height, output::live_colour());
+    screen.draw(Styled::from(text).then(chart))
+}
+
+/// Columns of the widest picture.
+const WIDEST: usize = 110;
 
 fn json_samples(moment: &Moment) -> io::Result<()> {
     output::offer_json("sample", &JsonSample { side: "off", sample: &moment.off })?;

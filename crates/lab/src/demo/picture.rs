@@ -1,58 +1,58 @@
-//! Shows the running demo: large figures and a growing chart on a terminal, one line per second elsewhere.
+//! Draws the running demo: large figures above a growing chart, or one line per moment.
 
-use std::io;
-
-use echoctl_lab::demo::{self, Moment, Phase, Plan, in_kernel, story};
 use echoctl_observe::machine;
 use echoctl_record::{Bytes, Rate, Sample, Seconds, SocketLimits};
-use echoctl_report::Recent;
 use echoctl_report::digits::large;
+use echoctl_report::{Chart, Recent};
 use echoctl_verdict::HELD_BACK_SECONDS;
 
-use crate::output;
-use crate::output::Styled;
-use crate::terminal::screen::Screen;
+use super::{Moment, Phase, Plan, in_kernel, memory_chart, story};
 
-/// The screen of a running demo.
-pub(super) struct Live {
+/// The picture of a running demo, for a terminal.
+pub struct Picture {
     plan: Plan,
     limits: SocketLimits,
-    screen: Screen,
-    phase: Phase,
+    last: Option<Moment>,
     off: Side,
     on: Side,
 }
 
-impl Live {
-    pub(super) fn new(plan: Plan) -> Live {
+impl Picture {
+    /// A picture without moments.
+    pub fn new(plan: Plan) -> Picture {
         let (off, on) = (Side::new("OFF", story::OFF_LINE), Side::new("ON", story::ON_LINE));
-        Live { plan, limits: machine().socket_limits(), screen: Screen::new(), phase: Phase::Reads, off, on }
+        Picture { plan, limits: machine().socket_limits(), last: None, off, on }
     }
 
-    /// Adds one moment and draws all of them.
-    pub(super) fn show(&mut self, moment: &Moment) -> io::Result<()> {
+    /// Adds a moment.
+    pub fn add(&mut self, moment: &Moment) {
         for (side, sample) in [(&mut self.off, moment.off), (&mut self.on, moment.on)] {
-            if moment.phase != self.phase {
+            if self.last.is_some_and(|last| last.phase != moment.phase) {
                 // Samples before the phase would distort its trend.
                 side.recent = Recent::default();
             }
             side.recent.add(sample);
             side.samples.push(sample);
         }
-        self.phase = moment.phase;
-        let (columns, rows) = output::terminal_size();
+        self.last = Some(*moment);
+    }
+
+    /// What the clients are doing, and below it both servers side by side in `columns`; empty before the first moment.
+    pub fn text(&self, columns: usize) -> String {
+        let Some(moment) = &self.last else { return String::new() };
         let mut text = format!("{}\n\n", headline(&self.plan, moment));
-        let half = columns.min(WIDEST) / 2;
-        let [left, right] = [&self.off, &self.on].map(|side| side.lines(self.phase, &self.limits));
+        let width = (columns / 2).saturating_sub(1);
+        let [left, right] = [&self.off, &self.on].map(|side| side.lines(moment.phase, &self.limits));
         for (left, right) in left.into_iter().zip(right) {
-            text.push_str(&format!(" {left:<width$} {right}\n", width = half.saturating_sub(1)));
+            text.push_str(&format!(" {left:<width$} {right}\n"));
         }
         text.push('\n');
-        let used = text.lines().count();
-        let height = rows.saturating_sub(used + 1).clamp(6, 20);
-        let chart = demo::memory_chart(&self.plan, &self.off.samples, &self.on.samples);
-        let chart = Styled::chart(&chart, columns.min(WIDEST), height, output::live_colour());
-        self.screen.draw(Styled::from(text).then(chart))
+        text
+    }
+
+    /// The memory of both servers so far.
+    pub fn chart(&self) -> Chart {
+        memory_chart(&self.plan, &self.off.samples, &self.on.samples)
     }
 }
 
@@ -97,10 +97,10 @@ impl Side {
 }
 
 /// The line above the first [`line()`].
-pub(super) const LINES: &str = "\nGrowth of each server's memory, and bytes that its client has written:";
+pub const LINES: &str = "\nGrowth of each server's memory, and bytes that its client has written:";
 
 /// A moment as one line, for logs and pipes.
-pub(super) fn line(moment: &Moment, first: &Moment) -> String {
+pub fn line(moment: &Moment, first: &Moment) -> String {
     let side = |now: &Sample, start: &Sample| {
         let (memory, sent) = (Bytes(growth(now, start)).to_string(), Bytes(now.produced).to_string());
         format!("+{memory:<8} wrote {sent:<8}")
@@ -142,6 +142,3 @@ fn mebibytes(bytes: u64) -> String {
     let mebibytes = bytes as f64 / (1 << 20) as f64;
     if mebibytes < 9.95 { format!("{mebibytes:.1}") } else { format!("{mebibytes:.0}") }
 }
-
-/// Columns of the widest picture.
-const WIDEST: usize = 110;
