@@ -1,5 +1,6 @@
 //! Properties of the six counters: they never fall, are ordered along the path, and are exact at rest, also when an endpoint
 //! vanishes.
+#![cfg(test)]
 
 use echoctl_observe::{Counters, Seen, ServerSeen, combine};
 use proptest::collection::vec;

@@ -2,6 +2,8 @@
 //!
 //! This process's own sockets are read through their file descriptors, all others through sock_diag.
 
+#[cfg(test)]
+mod captured;
 mod diag;
 pub(crate) mod number;
 mod queues;

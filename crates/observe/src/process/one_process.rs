@@ -240,6 +240,8 @@ const MAX_LISTED_THREADS: u64 = 200;
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use echoctl_testkit::eventually;
+
     use super::*;
 
     #[test]
@@ -277,11 +279,7 @@ mod tests {
         assert!(process.memory().is_ok());
 
         drop(child.stdin.take());
-        let deadline = std::time::Instant::now() + Duration::from_secs(10);
-        while !process.has_exited() && std::time::Instant::now() < deadline {
-            std::thread::yield_now();
-        }
-        assert!(process.has_exited(), "cat exits at the end of its input, and is a zombie until wait");
+        eventually("cat exits at the end of its input, and is a zombie until wait", || process.has_exited());
         assert!(process.memory().is_err());
         assert!(matches!(Process::open(child.id()), Err(Error::NoProcess { .. })));
 

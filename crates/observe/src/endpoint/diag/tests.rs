@@ -2,13 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::time::{Duration, Instant};
 
+use echoctl_testkit::{eventually, pair};
 use socket2::{Domain, Socket, Type};
 
 use super::message::{Messages, Reply, Request};
 use super::*;
 use crate::TcpState;
+use crate::endpoint::captured::bytes;
 
 /// Captured on Linux 6.18, x86_64: the reply to a look-up of the server's endpoint of a loopback connection with
 /// 128,512 unread bytes.
@@ -179,9 +180,7 @@ fn a_closed_connection_is_not_confused_with_its_listener() {
 
 #[test]
 fn a_fin_is_excluded_from_the_payload() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (_server, _) = listener.accept().unwrap();
+    let (mut client, _server) = pair();
     client.write_all(&[1; 1000]).unwrap();
     client.shutdown(Shutdown::Write).unwrap();
 
@@ -216,17 +215,8 @@ fn only_connections_of_the_given_port_are_listed() {
 fn find_when(client: &TcpStream, condition: impl Fn(&SocketEntry) -> bool) -> SocketEntry {
     let (local, peer) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
     let mut diag = SocketDiag::open().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        if let Some(entry) = diag.find(peer, local).unwrap().filter(&condition) {
-            return entry;
-        }
-        assert!(Instant::now() < deadline, "timed out after 10 s");
-        std::thread::yield_now();
-    }
-}
-
-fn bytes(hex: &str) -> Vec<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).unwrap() as u8;
-    hex.as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+    eventually("the server's endpoint is as expected", || {
+        let entry = diag.find(peer, local).unwrap();
+        entry.filter(&condition).ok_or_else(|| format!("{entry:?}"))
+    })
 }

@@ -1,8 +1,7 @@
 //! Parses bytes captured from a real kernel, complete and truncated.
 
-use std::time::{Duration, Instant};
-
 use super::*;
+use crate::endpoint::captured::bytes;
 
 /// Captured with getsockopt on Linux 6.18, x86_64: the client's endpoint of a connection whose peer does not read,
 /// 2.4 s after it was opened. `ss -tmi` printed at that moment: backoff:3 mss:47616 cwnd:15 bytes_sent:176128
@@ -63,30 +62,21 @@ fn every_length_is_parsed_or_refused() {
 #[cfg(target_os = "linux")]
 fn after_a_half_close_only_payload_counts() {
     use std::io::{Read, Write};
-    use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::net::Shutdown;
 
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (mut server, _) = listener.accept().unwrap();
+    let (mut client, mut server) = echoctl_testkit::pair();
     client.write_all(&[1; 1000]).unwrap();
     client.shutdown(Shutdown::Write).unwrap();
     let mut all = Vec::new();
     server.read_to_end(&mut all).unwrap();
 
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while TcpInfo::of(&client).unwrap().state != TcpState::FinWait2 {
-        assert!(Instant::now() < deadline, "the FIN was not acknowledged within 10 s");
-        std::thread::yield_now();
-    }
+    echoctl_testkit::eventually("the FIN is acknowledged", || {
+        TcpInfo::of(&client).unwrap().state == TcpState::FinWait2
+    });
     let (client, server) = (TcpInfo::of(&client).unwrap(), TcpInfo::of(&server).unwrap());
 
     assert_eq!((client.bytes_acked, client.payload_acked(Side::Connecting)), (Some(1002), Some(1000)));
     assert_eq!(server.state, TcpState::CloseWait);
     assert_eq!((server.bytes_received, server.payload_received()), (Some(1001), Some(1000)));
     assert_eq!(server.payload_acked(Side::Accepting), Some(0));
-}
-
-fn bytes(hex: &str) -> Vec<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).unwrap() as u8;
-    hex.as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
 }
