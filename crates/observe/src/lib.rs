@@ -1,7 +1,8 @@
 //! Measurements from the kernel: the queues of both endpoints of a connection, the memory of a process tree, and the
 //! processes that own a listening socket.
 //!
-//! This crate only reads, and judges nothing. It needs no cooperation from the measured server, whatever its owner and language.
+//! This crate changes nothing of what it measures, and judges nothing. It needs no cooperation from the measured server, whatever its
+//! owner and language.
 //!
 //! | room | asks the kernel for |
 //! |---|---|
