@@ -25,9 +25,6 @@ pub enum Error {
         addr = .0.addr
     )]
     ListenerChanged(ForeignListener),
-    /// The system does not show which process listens, so the command cannot be distinguished from others.
-    #[error("cannot determine which process listens: {0}")]
-    ListenersNotVisible(#[from] echoctl_observe::Error),
     /// No connection could be made.
     #[error("cannot connect to {addr}")]
     Connect {
@@ -54,12 +51,16 @@ impl Error {
     pub fn is_unreachable(&self) -> bool {
         match self {
             Error::Spawn(error) => !matches!(error, SpawnError::NoFreePort | SpawnError::Interrupted),
-            Error::ListenerChanged(_)
-            | Error::ListenersNotVisible(_)
-            | Error::Connect { .. }
-            | Error::Step { .. } => true,
+            Error::ListenerChanged(_) | Error::Connect { .. } | Error::Step { .. } => true,
             Error::Interrupted => false,
         }
+    }
+}
+
+impl From<echoctl_observe::Error> for Error {
+    /// The listeners are not visible, as when a server is started.
+    fn from(error: echoctl_observe::Error) -> Error {
+        Error::Spawn(error.into())
     }
 }
 

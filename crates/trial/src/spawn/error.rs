@@ -60,7 +60,7 @@ pub enum SpawnError {
     },
     /// A process that is not the command's listens where the command was to listen. Nothing was sent to it.
     #[error(
-        "cannot audit '{command}': {listener} listens on {} and {} a process of the command; it was sent nothing and not \
+        "cannot start '{command}': {listener} listens on {} and {} a process of the command; it was sent nothing and not \
          signalled",
         listener.addr,
         if listener.pid.is_some() { "is not" } else { "is not known to be" },
@@ -72,12 +72,36 @@ pub enum SpawnError {
         listener: ForeignListener,
     },
     /// The system does not show which process listens, so the command cannot be distinguished from others.
+    // Not a source: the message contains it, and printing a chain would repeat it.
     #[error("cannot determine which process listens: {0}")]
-    ListenersNotVisible(#[from] echoctl_observe::Error),
+    ListenersNotVisible(echoctl_observe::Error),
     /// No free port was found.
     #[error("cannot find a free port")]
     NoFreePort,
     /// It was interrupted.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl From<echoctl_observe::Error> for SpawnError {
+    fn from(error: echoctl_observe::Error) -> SpawnError {
+        SpawnError::ListenersNotVisible(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    #[test]
+    fn hidden_listeners_are_explained_once() {
+        let hidden = echoctl_observe::Error::NotVisible { what: "the table" };
+
+        let error = SpawnError::from(hidden);
+
+        let text = "cannot determine which process listens: the table is not visible on this system";
+        assert_eq!((error.to_string().as_str(), error.source().is_none()), (text, true));
+    }
 }
