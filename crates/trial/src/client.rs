@@ -102,7 +102,7 @@ impl Client for FloodClient {
         match self.outcome.try_recv() {
             Ok(outcome) => Ok(Some(outcome)),
             Err(TryRecvError::Empty) => Ok(None),
-            Err(TryRecvError::Disconnected) => Err(Error::Part("it ended without a result".to_owned())),
+            Err(TryRecvError::Disconnected) => Err(Error::NoOutcome),
         }
     }
 

@@ -21,9 +21,9 @@ pub enum Error {
         /// Its exit status and its stderr.
         how: String,
     },
-    /// The client's task failed.
-    #[error("run the client: {0}")]
-    Part(String),
+    /// The client's task panicked, or its runtime was shut down.
+    #[error("run the client: it ended without a result")]
+    NoOutcome,
     /// The client could not connect.
     #[error(transparent)]
     Client(#[from] echoctl_client::Error),

@@ -30,7 +30,7 @@ impl Descendants {
     }
 
     /// Their current pids.
-    pub fn pids(self) -> Vec<u32> {
+    pub(super) fn pids(self) -> Vec<u32> {
         let Ok(mut tree) = ProcessTree::new([]) else { return Vec::new() };
         self.add_to(&mut tree);
         tree.members().map(Process::pid).collect()

@@ -55,7 +55,7 @@ impl Listeners {
     ///
     /// # Errors
     /// When the kernel refuses the query.
-    pub fn is_free(&mut self, port: u16) -> Result<bool, Error> {
+    pub(super) fn is_free(&mut self, port: u16) -> Result<bool, Error> {
         Ok(self.all()?.iter().all(|socket| socket.local.port() != port))
     }
 
@@ -136,7 +136,7 @@ impl Listeners {
     ///
     /// # Errors
     /// When the kernel refuses the query.
-    pub fn address_of(
+    pub(super) fn address_of(
         &mut self,
         target: Descendants,
         port: Option<u16>,

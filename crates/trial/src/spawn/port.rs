@@ -24,10 +24,10 @@ pub(super) fn free_addr(listeners: &mut Listeners) -> Result<SocketAddr, SpawnEr
         .ok_or(SpawnError::NoFreePort)
 }
 
-/// Below the range of ephemeral ports (from 32,768 on), so that no client uses it already.
+/// Above most services.
 const LOWEST: u16 = 20_000;
 
-/// Above most services.
+/// Number of ports: up to 32,000, below the range of ephemeral ports (from 32,768 on), so that no client uses one already.
 const PORTS: u16 = 12_000;
 
 /// More than enough: if a thousand random ports are in use, the host has no free one.
