@@ -48,22 +48,21 @@ pub(crate) struct Intake<R> {
     reader: R,
     most_samples: u64,
     bytes: u64,
-    /// Objects: samples, points, and a few others.
-    samples: u64,
+    objects: u64,
 }
 
 impl<R: Read> Intake<R> {
     /// Nothing has been read yet; room for this many samples, at most [`Limit::SAMPLES`].
     pub(crate) fn new(reader: R, most_samples: u64) -> Intake<R> {
-        Intake { reader, most_samples: most_samples.min(Limit::SAMPLES), bytes: 0, samples: 0 }
+        Intake { reader, most_samples: most_samples.min(Limit::SAMPLES), bytes: 0, objects: 0 }
     }
 
     /// The limit that is exceeded.
     fn exceeded(&self) -> Option<Limit> {
         match self {
-            _ if self.samples > self.most_samples + OTHER_OBJECTS => Some(Limit::Samples(self.most_samples)),
+            _ if self.objects > self.most_samples + OTHER_OBJECTS => Some(Limit::Samples(self.most_samples)),
             _ if self.bytes > Limit::BYTES => Some(Limit::Bytes),
-            _ if self.bytes > BESIDE_SAMPLES + BYTES_PER_SAMPLE * self.samples => Some(Limit::Text),
+            _ if self.bytes > BESIDE_SAMPLES + BYTES_PER_SAMPLE * self.objects => Some(Limit::Text),
             _ => None,
         }
     }
@@ -73,13 +72,12 @@ impl<R: Read> Read for Intake<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.reader.read(buffer)?;
         self.bytes += length as u64;
-        self.samples += buffer[..length].iter().filter(|byte| **byte == b'{').count() as u64;
+        self.objects += buffer[..length].iter().filter(|byte| **byte == b'{').count() as u64;
         self.exceeded().map_or(Ok(length), |limit| Err(io::Error::other(RunError::TooLarge(limit))))
     }
 }
 
-/// Bytes of command, machine, summary and evidence. Evidence grows by 20 points of about 300 bytes per second: an hour and a half
-/// of it fits.
+/// Bytes of command, machine, summary and the rest of the evidence: some kilobytes, and a few MiB if a command has long arguments.
 const BESIDE_SAMPLES: u64 = 32 << 20;
 
 /// Bytes of one sample as JSON: 14 numbers of 20 digits and their names are 600; the rest is for indentation.
@@ -140,7 +138,7 @@ mod tests {
     #[test]
     fn a_file_ends_at_its_limit() {
         let almost = Intake {
-            samples: Limit::SAMPLES,
+            objects: Limit::SAMPLES,
             bytes: Limit::BYTES - (1 << 20),
             ..Intake::new(io::repeat(b'x'), u64::MAX)
         };

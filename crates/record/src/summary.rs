@@ -6,7 +6,7 @@ use serde_json::Map;
 
 use crate::{SchemaVersion, Verdict};
 
-/// How a flood ended. Sizes in bytes, times in seconds.
+/// Totals of a flood or an audit, with the verdict. Sizes in bytes, times in seconds.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Summary {
     /// That of the object.
