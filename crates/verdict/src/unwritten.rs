@@ -13,8 +13,8 @@ pub fn exceeds_memory(unwritten: u64, growth: u64) -> bool {
     unwritten > HEAP_SLACK && growth < unwritten / 2
 }
 
-/// Bytes of unwritten input below which memory proves nothing: a heap has as much to spare.
-const HEAP_SLACK: u64 = 8 << 20;
+/// Bytes that a heap may have to spare, or by which it may grow for other reasons: less proves nothing.
+pub(crate) const HEAP_SLACK: u64 = 8 << 20;
 
 #[cfg(test)]
 mod tests {

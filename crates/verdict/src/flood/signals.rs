@@ -5,6 +5,7 @@ use echoctl_record::Evidence;
 use super::Observed;
 use super::stall::{STALL_SECONDS, Stall};
 use crate::HELD_BACK_SECONDS;
+use crate::unwritten::HEAP_SLACK;
 
 /// The figures of a flood. Sizes in bytes, times in seconds.
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +81,3 @@ impl Signals {
 
 /// Input that exceeds most limits, if it is buffered.
 const MUCH: u64 = 64 << 20;
-
-/// Bytes by which a heap may grow for other reasons.
-const HEAP_SLACK: u64 = 8 << 20;
