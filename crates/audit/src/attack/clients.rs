@@ -2,6 +2,7 @@
 //!
 //! None of them blocks, so one thread drives them all.
 
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use echoctl_record::DisconnectKind;
@@ -49,10 +50,9 @@ impl Clients {
         };
         Ok(Clients {
             slow_readers,
-
+            publisher,
             stimulus: StimulusStream::new(&script.stimulus.send),
             is_echo_checked: script.is_echo() && count == 1,
-            publisher,
             buffer: vec![0; BUFFER],
         })
     }
@@ -164,8 +164,13 @@ impl Clients {
 }
 
 fn wait(connections: &[AuditConnection], interest: Interest, timeout: Duration) {
-    let sockets: Vec<_> = connections.iter().map(|connection| (connection.socket(), interest)).collect();
+    let sockets: Vec<_> = open_sockets(connections).map(|socket| (socket, interest)).collect();
     sys::wait(&sockets, timeout);
+}
+
+/// What can be waited for: a closed socket is always ready, so that a wait for it and the others would be none.
+fn open_sockets(connections: &[AuditConnection]) -> impl Iterator<Item = &TcpStream> {
+    connections.iter().filter(|connection| connection.closed().is_none()).map(AuditConnection::socket)
 }
 
 /// The smallest write while the rate allows more soon.
@@ -173,3 +178,24 @@ const SMALLEST: usize = 16 << 10;
 
 /// Bytes per read: large, so that hundreds of MiB take a fraction of a second.
 const BUFFER: usize = 256 << 10;
+
+#[cfg(test)]
+mod tests {
+    use echoctl_testkit::{eventually, never_reads, server};
+
+    use super::*;
+
+    #[test]
+    fn a_closed_connection_is_not_waited_for() {
+        let connect = |addr| AuditConnection::connect(addr, Duration::from_secs(30)).unwrap();
+        let mut connections = [connect(server(drop)), connect(server(never_reads))];
+        eventually("the server closes the first", || {
+            connections[0].read(&mut [0; 1]);
+            connections[0].closed().is_some()
+        });
+
+        let open: Vec<_> = open_sockets(&connections).map(|socket| socket.peer_addr().unwrap()).collect();
+
+        assert_eq!(open, [connections[1].addresses().0]);
+    }
+}
