@@ -80,7 +80,7 @@ pub enum StepFailure {
     Closed {
         /// What was expected, as text.
         expected: String,
-        /// The end of what arrived, as text.
+        /// The beginning of what arrived, as text.
         received: String,
     },
     /// The server did not accept all of the step in time.
@@ -98,7 +98,7 @@ pub enum StepFailure {
     NoAnswer {
         /// What was expected, as text.
         expected: String,
-        /// The end of what arrived, as text.
+        /// The beginning of what arrived, as text.
         received: String,
         /// How long it was waited.
         waited: Duration,

@@ -53,10 +53,15 @@ impl Preset {
             "WebSocket messages sent by a second client",
             Preset::WebSocketSubscribe,
         ),
-        PresetInfo::new("redis-get", Argument::Required("key"), "GETs of a large value", Preset::RedisGet),
+        PresetInfo::new(
+            "redis-get",
+            Argument::Required { what: "key", example: "mykey" },
+            "GETs of a large value",
+            Preset::RedisGet,
+        ),
         PresetInfo::new(
             "redis-subscribe",
-            Argument::Required("channel"),
+            Argument::Required { what: "channel", example: "news" },
             "messages published by a second client",
             Preset::RedisSubscribe,
         ),
@@ -111,8 +116,8 @@ impl FromStr for Preset {
         let name = info.name;
         let argument = match (info.argument, argument) {
             (Argument::None, Some(_)) => return Err(PresetError::NoArgument(name)),
-            (Argument::Required(what), None | Some("")) => {
-                return Err(PresetError::MissingArgument { name, what, example: example(what) });
+            (Argument::Required { what, example }, None | Some("")) => {
+                return Err(PresetError::MissingArgument { name, what, example });
             }
             (Argument::Path, None | Some("")) => "/",
             (_, argument) => argument.unwrap_or_default(),
@@ -173,8 +178,13 @@ pub enum Argument {
     None,
     /// A path; `/` if it is omitted.
     Path,
-    /// A name of this kind. It has no default, because any default could be a key or channel that is in use.
-    Required(&'static str),
+    /// A name. It has no default, because any default could be a key or channel that is in use.
+    Required {
+        /// What it names.
+        what: &'static str,
+        /// A usual one, for an error.
+        example: &'static str,
+    },
 }
 
 /// `:PATH`, `:KEY` or nothing, as it is written after the name in help texts.
@@ -183,14 +193,9 @@ impl fmt::Display for Argument {
         match self {
             Argument::None => Ok(()),
             Argument::Path => f.write_str(":PATH"),
-            Argument::Required(what) => write!(f, ":{}", what.to_uppercase()),
+            Argument::Required { what, .. } => write!(f, ":{}", what.to_uppercase()),
         }
     }
-}
-
-/// A name of the kind that [`Argument::Required`] says, for an error.
-fn example(what: &str) -> &'static str {
-    if what == "key" { "mykey" } else { "news" }
 }
 
 #[cfg(test)]

@@ -206,9 +206,7 @@ impl Stimulus {
     pub fn once(kind: &str, payload: Payload) -> Stimulus {
         Stimulus { kind: Some(kind.to_owned()), send: SendMode::Once(payload) }
     }
-}
 
-impl Stimulus {
     /// Bytes that the server needs for an answer: one stimulus, or one byte if it has no framing.
     pub fn unit(&self) -> u64 {
         let (SendMode::Repeat(payload) | SendMode::Once(payload)) = &self.send;
