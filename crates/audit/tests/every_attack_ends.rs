@@ -100,7 +100,12 @@ fn a_server_that_accepts_nothing_ends() {
 
 #[test]
 fn an_interruption_ends_a_setup_without_an_answer() {
-    let addr = server(drips);
+    let (arrived, arrivals) = mpsc::channel();
+    let addr = server(move |mut stream| {
+        stream.read_exact(&mut [0; 5]).unwrap();
+        arrived.send(()).unwrap();
+        drips(stream);
+    });
     let stop = Arc::new(AtomicBool::new(false));
     let (sender, results) = mpsc::channel();
     let (flag, config) = (stop.clone(), AuditConfig::new(addr, greeted()));
@@ -108,6 +113,7 @@ fn an_interruption_ends_a_setup_without_an_answer() {
         let _ = sender.send(config.attack(&flag, &mut |_| {}));
     });
 
+    arrivals.recv_timeout(NEVER).expect("the setup has begun");
     stop.store(true, Ordering::Relaxed);
 
     let error = results.recv_timeout(NEVER).expect("the attack ends").unwrap_err();

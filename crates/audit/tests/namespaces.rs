@@ -1,6 +1,7 @@
 //! Promise: a server in another network namespace, whose sockets are not visible, is judged by its memory and by what is drained.
 //!
-//! Behind a relay it is at least known to be there. The tests run in namespaces of their own, where nothing else has a network: one for the audit, and one for the server.
+//! Behind a relay it is at least known to be there. The tests run in namespaces of their own, where nothing else has a network:
+//! one for the audit, and one for the server.
 #![cfg(target_os = "linux")]
 #![cfg(test)]
 
@@ -23,9 +24,12 @@ fn is_alone(test: &str) -> bool {
         return true;
     }
     let unshare = ["--user", "--map-root-user", "--net"];
-    let is_permitted = Command::new("unshare").args(unshare).args(["ip", "link", "set", "lo", "up"]).output();
+    let link = ["ip", "link", "add", "near", "type", "veth", "peer", "name", "far"];
+    let is_permitted = Command::new("unshare").args(unshare).args(link).output();
     if !is_permitted.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: this user may not make a network namespace, or there is no unshare(1) and ip(8)");
+        eprintln!(
+            "skipped: this user may not make a network namespace with a link, or there is no unshare(1) and ip(8)"
+        );
         return false;
     }
     let mut again = Command::new("unshare");

@@ -4,37 +4,29 @@
 
 mod support;
 
-use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::AtomicBool;
 
-use echoctl_audit::{AuditConfig, AuditOutcome, Permitted, Preset};
+use echoctl_audit::{AuditConfig, AuditOutcome};
 use echoctl_record::Verdict;
 use echoctl_trial::spawn::Target;
-use support::command::{outsider, start, wait_until_listening};
+use support::command::{config, start};
 
 /// Attacks a target with little input.
 fn attack_a_little(target: &Target) -> AuditOutcome {
-    let config = AuditConfig {
-        budget: 64 << 20,
-        pids: target.roots(),
-        permitted: Permitted::Target(target.descendants()),
-        is_fresh: true,
-        ..AuditConfig::new(target.addr(), Preset::Raw.script("127.0.0.1"))
-    };
+    let config = AuditConfig { budget: 64 << 20, ..config(target) };
     config.attack(&AtomicBool::new(false), &mut |_| {}).unwrap()
 }
 
-/// A free address, whose port the kernel chose a moment ago.
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+/// Starts a server, and a relay in front of it.
+fn start_behind_a_relay(role: &str) -> (Target, Target) {
+    let upstream = start(&[role, "{port}"]);
+    let relay = start(&["relay", "{port}", &upstream.addr().to_string()]);
+    (upstream, relay)
 }
 
 #[test]
 fn memory_of_a_server_behind_a_relay_counts() {
-    let addr = free();
-    let _upstream = outsider(&["collect", &addr.to_string()]);
-    wait_until_listening(addr);
-    let relay = start(&["relay", "{port}", &addr.to_string()]);
+    let (_upstream, relay) = start_behind_a_relay("collect");
 
     let outcome = attack_a_little(&relay);
 
@@ -45,10 +37,7 @@ fn memory_of_a_server_behind_a_relay_counts() {
 
 #[test]
 fn a_relay_with_a_bounded_server_behind_it_is_bounded() {
-    let addr = free();
-    let _upstream = outsider(&["echo", &addr.to_string()]);
-    wait_until_listening(addr);
-    let relay = start(&["relay", "{port}", &addr.to_string()]);
+    let (_upstream, relay) = start_behind_a_relay("echo");
 
     let outcome = attack_a_little(&relay);
 

@@ -32,15 +32,19 @@ pub(crate) fn start(role: &[&str]) -> Target {
     Target::start(&launch(&[&[SERVER], role].concat()), &AtomicBool::new(false)).unwrap()
 }
 
-/// Attacks a target, and only it, with bytes without framing.
-pub(crate) fn attack(target: &Target) -> Result<AuditOutcome, Error> {
-    let config = AuditConfig {
+/// An attack on a target, and only on it, with bytes without framing.
+pub(crate) fn config(target: &Target) -> AuditConfig {
+    AuditConfig {
         pids: target.roots(),
         permitted: Permitted::Target(target.descendants()),
         is_fresh: true,
         ..AuditConfig::new(target.addr(), Preset::Raw.script("127.0.0.1"))
-    };
-    config.attack(&AtomicBool::new(false), &mut |_| {})
+    }
+}
+
+/// Attacks a target with the default settings.
+pub(crate) fn attack(target: &Target) -> Result<AuditOutcome, Error> {
+    config(target).attack(&AtomicBool::new(false), &mut |_| {})
 }
 
 /// Starts a server of the test program that no target knows. A trap exits when it receives a byte.

@@ -1,4 +1,5 @@
-//! Servers for this crate's tests, in processes of their own: `audit-test-server ROLE …`. It needs only std.
+//! Servers for this crate's tests, in processes of their own: `audit-test-server ROLE …`. Only the role of a supervisor needs more
+//! than std.
 
 use std::env;
 use std::fs;
