@@ -1,4 +1,6 @@
-//! Starts and joins the threads of an experiment. A system that refuses one cannot show the lesson, which is not a failure of the lesson.
+//! Starts and joins the threads of an experiment.
+//!
+//! A system that refuses one cannot show the lesson, which is not a failure of the lesson.
 
 use std::thread::JoinHandle;
 

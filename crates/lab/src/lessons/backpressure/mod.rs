@@ -218,7 +218,7 @@ const STOP: Duration = Duration::from_millis(2500);
 const MAX_DURATION: Duration = Duration::from_secs(11);
 
 /// The reader that stops, and reads again.
-const STOPS: Reading = Reading::Pause { from: READ, until: Duration::from_millis(3500) };
+const STOPS: Reading = Reading::Pause { from: READ, until: READ.saturating_add(STOP) };
 
 /// The slow reader: it reads an eighth of what it sends.
 const SLOW: Reading = Reading::AtRate(RATE / 8);

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use super::{RATE, READ, STOP, TOTAL};
 use crate::kit::loopback::TIMEOUT;
-use crate::kit::{LessonError, spawn};
+use crate::kit::{LessonError, join, spawn};
 
 /// A server and its client, sampled on a thread of its own.
 pub(super) struct Side(JoinHandle<Result<Measurements, LessonError>>);
@@ -66,7 +66,7 @@ impl Side {
 
     /// Waits for its end.
     pub(super) fn finish(self) -> Result<Measurements, LessonError> {
-        self.0.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        join(self.0)?
     }
 }
 
