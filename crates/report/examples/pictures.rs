@@ -38,10 +38,10 @@ fn run(samples: Vec<Sample>, verdict: Verdict) -> Run {
     let machine =
         Machine { system: "linux".to_owned(), processors: 2, sysctls: sysctls.into(), ..Machine::default() };
     let command = ["echoctl", "flood", "--read-for", "3s"].map(str::to_owned).to_vec();
-    let summary = Some(summary(&samples, verdict));
+    let summary = summary(&samples, verdict);
     let mut run = Run::new("0.0.0", command, 1_800_000_000, "127.0.0.1:7007".to_owned(), machine);
     run.samples = samples;
-    run.ending = summary.map(|summary| Ending::Flood { summary });
+    run.ending = Some(Ending::Flood { summary });
     run
 }
 

@@ -1,9 +1,9 @@
 //! Large digits, readable from the last row of a classroom.
 //!
 //! ```text
-//! ████ █████ █ █
-//!    █    █  █ █
-//!  ██    █   ███
+//! ████ ████ █  █
+//!    █    █ █  █
+//!  ███   █  ████
 //!    █  █      █
 //! ████  █      █
 //! ```
@@ -54,6 +54,13 @@ mod tests {
 
         let width = rows[0].chars().count();
         assert!(rows.iter().all(|row| row.chars().count() == width), "{rows:#?}");
+    }
+
+    #[test]
+    fn the_example_is_what_is_drawn() {
+        let drawn = large("374").map(|row| format!("//! {row}\n")).concat();
+
+        assert!(include_str!("digits.rs").contains(&drawn), "{drawn}");
     }
 
     #[test]

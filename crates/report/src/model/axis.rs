@@ -99,8 +99,7 @@ impl Axis {
             Unit::Seconds if self.step >= 3600.0 => format!("{} h", short(tick / 3600.0)),
             Unit::Seconds if self.step >= 60.0 => format!("{} min", short(tick / 60.0)),
             Unit::Seconds => format!("{} s", short(tick)),
-            Unit::Bytes if tick == 0.0 => "0".to_owned(),
-            Unit::Rate if tick == 0.0 => "0".to_owned(),
+            Unit::Bytes | Unit::Rate if tick == 0.0 => "0".to_owned(),
             unit => unit.print(tick),
         }
     }

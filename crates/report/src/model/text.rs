@@ -7,7 +7,7 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     for word in unbreakable(text) {
         let line = lines.last_mut().expect("one line is always there");
         if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
-            lines.push(word.to_owned());
+            lines.push(word);
         } else {
             line.push_str(if line.is_empty() { "" } else { " " });
             line.push_str(&word);
