@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! proto  <- server, client          record <- observe, verdict, report   echoctl -> all
-//! client, observe, verdict <- trial <- audit <- lab                      bench   -> all but audit, lab, client and record
+//! client, observe, verdict <- trial <- audit <- lab                      bench   -> observe, proto, report, trial, verdict
 //! ```
 //!
 //! What is absent is the point: `proto` and `record` depend on no other crate, `observe` measures without a rule, `verdict` judges
@@ -32,7 +32,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
         "echoctl",
         &["audit", "client", "lab", "observe", "proto", "record", "report", "server", "trial", "verdict"],
     ),
-    ("bench", &["observe", "proto", "report", "server", "trial", "verdict"]),
+    ("bench", &["observe", "proto", "report", "trial", "verdict"]),
     ("testkit", &[]),
     ("xtask", &[]),
 ];
