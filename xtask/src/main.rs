@@ -63,7 +63,7 @@ fn run(words: &[&str]) -> Result<()> {
 }
 
 const USAGE: &str = "\
-cargo xtask check                       run everything that CI checks, in its order: format, clippy, tidy, tests, docs, demo, faults
+cargo xtask check                       run everything that CI checks, in its order: format, clippy, tidy, typos, deny, tests, docs, demo, faults
 cargo xtask tidy                        check only the house rules
 cargo xtask bless [TEST…]               accept what the program prints now as its snapshots (of all tests, or those named)
 cargo xtask demo                        run the small demo
