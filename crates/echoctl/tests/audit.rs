@@ -279,6 +279,20 @@ fn shown_scripts_are_read_back_and_match_the_schema() {
 }
 
 #[test]
+fn a_script_or_a_request_may_come_from_a_pipe() {
+    let addr = server(drop);
+    let script = echoctl(&["audit", "--show-script"]).output().unwrap().stdout;
+    for (option, file, content) in
+        [("--script", "/dev/stdin", script), ("--request", "@/dev/stdin", b"x\n".to_vec())]
+    {
+        let output = echoctl(&["audit", &addr, option, file]).write_stdin(content).output().unwrap();
+
+        assert_eq!(output.status.code(), Some(0), "{option}: {}", text(&output.stderr));
+        assert!(text(&output.stdout).starts_with("DISCONNECTS"), "{option}: {}", text(&output.stdout));
+    }
+}
+
+#[test]
 fn a_closed_stdout_does_not_change_the_exit_code() {
     for format in [&["--json"][..], &[]] {
         let (reader, writer) = std::io::pipe().unwrap();

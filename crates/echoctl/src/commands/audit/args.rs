@@ -182,21 +182,21 @@ Examples:
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{Args as _, Command, FromArgMatches};
     use echoctl_audit::Preset;
 
     use super::*;
 
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: Args,
+    impl Args {
+        /// The arguments that these words are parsed to.
+        pub(in crate::commands::audit) fn of(words: &[&str]) -> Args {
+            let command = Args::augment_args(Command::new("audit")).no_binary_name(true);
+            Args::from_arg_matches(&command.get_matches_from(words)).unwrap()
+        }
     }
 
     fn config(options: &[&str]) -> AuditConfig {
-        let line = Line::try_parse_from([&["audit"], options].concat()).map_err(|error| error.to_string());
-        let addr = ([127, 0, 0, 1], 7007).into();
-        line.unwrap().args.config(addr, Preset::Raw.script("localhost"))
+        Args::of(options).config(([127, 0, 0, 1], 7007).into(), Preset::Raw.script("localhost"))
     }
 
     #[test]

@@ -30,13 +30,14 @@ use junit::junit;
 use page::page;
 use record::record;
 use server::Server;
-use summary::{Names, Summary};
+use summary::Summary;
 
 pub(crate) fn run(args: &Args) -> Outcome {
     output::set_plain(args.plain);
     // Whatever is wrong with the options is reported before anything is started.
-    let script = args.stimulus.chosen(&server::host_before_start(args))?.script;
+    let stimulus = args.stimulus.chosen()?;
     if args.show_script {
+        let script = stimulus.script(&server::host_before_start(args));
         writeln!(Data::new(), "{}", script.to_toml().trim_end())?;
         return Ok(Exit::Done);
     }
@@ -47,15 +48,13 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let junit_file = args.junit.as_deref().map(OutputFile::new).transpose()?;
     interrupt::catch_signals(STOPPING);
     let server = Server::start_or_find(args, interrupt::flag())?;
-    let stimulus = args.stimulus.chosen(server.host())?;
-    let config = server.attack(args, stimulus.script);
+    let config = server.attack(args, stimulus.script(server.host()));
     let attack = attack(&config, args, interrupt::flag());
     let target = server.name();
     // Stopped before the result is printed, so that it does not run while the user reads.
     let output = server.stop();
-    let attack = attack.map_err(|error| args.stimulus.failure(error))?;
-    let names = Names { target, preset: stimulus.name, label: stimulus.label };
-    let summary = Summary::new(&attack, &config, names, args.project);
+    let attack = attack.map_err(|error| stimulus.failure(error))?;
+    let summary = Summary::new(&attack, &config, target, stimulus, args.project);
     let printed =
         if args.json { json_line("summary", &summary) } else { print_styled(&text::text(&summary, &output)) };
     // Both are attempted, even if the first fails.

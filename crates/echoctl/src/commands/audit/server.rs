@@ -35,12 +35,12 @@ impl Server {
         if args.command.is_empty() {
             let given = given.as_deref().unwrap_or(address::DEFAULT);
             let found =
-                args.consent.find(&supported(given)?).map_err(|failure| command_hint(failure, given))?;
+                args.consent.find(supported(given)?).map_err(|failure| command_hint(failure, given))?;
             // Watching a process takes a few file descriptors. If the limit cannot be raised, it stays as it is.
             let _ = echoctl_observe::raise_descriptor_limit();
             return Ok(Server { addr: found.first_listening()?, host: host(given), target: None });
         }
-        let addr = given.as_deref().map(|addr| args.consent.find(&supported(addr)?)).transpose()?;
+        let addr = given.as_deref().map(|addr| args.consent.find(supported(addr)?)).transpose()?;
         let launch = Launch {
             command: args.command.clone(),
             addr: addr.map(|target| target.first()),
@@ -118,7 +118,7 @@ fn command_hint(failure: Failure, addr: &str) -> Failure {
 }
 
 /// Refuses addresses of transports that are not supported.
-fn supported(addr: &str) -> Result<String, Failure> {
+fn supported(addr: &str) -> Result<&str, Failure> {
     let refused = |what: &str| {
         let failure = Failure::usage(format_args!("{what} not supported"));
         failure.hint("audit the plain TCP port behind it")
@@ -129,31 +129,20 @@ fn supported(addr: &str) -> Result<String, Failure> {
     if ["tls:", "https:", "wss:"].iter().any(|scheme| addr.starts_with(scheme)) {
         return Err(refused("TLS is"));
     }
-    Ok(addr.to_owned())
+    Ok(addr)
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
     use echoctl_audit::Preset;
 
     use super::*;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: Args,
-    }
 
     #[test]
     fn a_running_server_of_another_user_needs_consent() {
         let server =
             Server { addr: ([127, 0, 0, 1], 7007).into(), host: "localhost:7007".to_owned(), target: None };
-        let attack = |options: &[&str]| {
-            let line =
-                Line::try_parse_from([&["audit"], options].concat()).map_err(|error| error.to_string());
-            server.attack(&line.unwrap().args, Preset::Raw.script("localhost"))
-        };
+        let attack = |options: &[&str]| server.attack(&Args::of(options), Preset::Raw.script("localhost"));
 
         let (config, with_consent) = (attack(&["--pid", "5"]), attack(&["--allow-other-user"]));
 

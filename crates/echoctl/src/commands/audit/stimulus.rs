@@ -60,20 +60,28 @@ pub(super) struct Chosen {
     pub(super) name: String,
     /// Its name in a headline: `preset echo`.
     pub(super) label: String,
-    pub(super) script: Script,
+    source: Source,
+}
+
+/// Where the script comes from.
+#[derive(Debug)]
+enum Source {
+    Preset(Preset),
+    /// A file or a request, which is sent as it is.
+    Given(Script),
 }
 
 impl StimulusArgs {
-    /// What is sent to a server that requests call `host`.
+    /// What is sent. Its file may be a pipe, so it is to be read only once.
     ///
     /// # Errors
     /// Exit 2 when the file or the request is invalid.
-    pub(super) fn chosen(&self, host: &str) -> Result<Chosen, Failure> {
+    pub(super) fn chosen(&self) -> Result<Chosen, Failure> {
         if let Some(path) = &self.script {
             let script = Script::read(path).map_err(|error| Failure::new(Exit::Usage, error))?;
             let kind = script.stimulus.kind.clone();
             let name = kind.unwrap_or_else(|| path.display().to_string());
-            return Ok(Chosen { label: format!("script {name}"), name, script });
+            return Ok(Chosen { label: format!("script {name}"), name, source: Source::Given(script) });
         }
         if let Some(request) = &self.request {
             let payload = payload(request)?;
@@ -82,20 +90,29 @@ impl StimulusArgs {
             } else {
                 ("request", SendMode::Repeat(payload))
             };
-            let script = Script::new(Stimulus { kind: Some(name.to_owned()), send });
-            return Ok(Chosen { name: name.to_owned(), label: name.to_owned(), script });
+            let source = Source::Given(Script::new(Stimulus { kind: Some(name.to_owned()), send }));
+            return Ok(Chosen { name: name.to_owned(), label: name.to_owned(), source });
         }
         let name = self.preset.to_string();
-        Ok(Chosen { label: format!("preset {name}"), name, script: self.preset.script(host) })
+        Ok(Chosen { label: format!("preset {name}"), name, source: Source::Preset(self.preset.clone()) })
+    }
+}
+
+impl Chosen {
+    /// The script for a server that requests call `host`.
+    pub(super) fn script(&self, host: &str) -> Script {
+        match &self.source {
+            Source::Preset(preset) => preset.script(host),
+            Source::Given(script) => script.clone(),
+        }
     }
 
     /// The failure of an attack. If a step of a preset got no answer, it names the protocol that the server may not speak.
     pub(super) fn failure(&self, error: Error) -> Failure {
-        let Error::Step { failure: reason, .. } = &error else { return failure(error) };
-        if self.script.is_some() || self.request.is_some() {
+        let (Error::Step { failure: reason, .. }, Source::Preset(preset)) = (&error, &self.source) else {
             return failure(error);
-        }
-        match &self.preset {
+        };
+        match preset {
             Preset::WebSocket(path) | Preset::WebSocketSubscribe(path) => {
                 let handshake = anyhow!("WebSocket handshake failed: {reason}");
                 Failure::new(Exit::Unreachable, handshake)

@@ -7,6 +7,7 @@ use echoctl_record::{SchemaVersion, Verdict};
 use echoctl_verdict::audit::{Figures, figures};
 use serde::Serialize;
 
+use super::stimulus::Chosen;
 use crate::commands::advice;
 
 /// The result. Sizes are in bytes, times in seconds; absent means not visible here or not counted.
@@ -81,22 +82,12 @@ impl From<BystanderStats> for Bystander {
     }
 }
 
-/// What was audited, in words.
-#[derive(Debug)]
-pub(super) struct Names {
-    /// The command that started the server, or its address.
-    pub(super) target: String,
-    /// What was sent: `echo`.
-    pub(super) preset: String,
-    /// The same for a headline: `preset echo`.
-    pub(super) label: String,
-}
-
 impl<'a> Summary<'a> {
     pub(super) fn new(
         attack: &'a AuditOutcome,
         config: &'a AuditConfig,
-        names: Names,
+        target: String,
+        stimulus: Chosen,
         project: Option<u64>,
     ) -> Summary<'a> {
         let figures = figures(&attack.evidence);
@@ -109,10 +100,10 @@ impl<'a> Summary<'a> {
             verdict: attack.judgement.verdict,
             reason: attack.judgement.reason.clone(),
             try_next: attack.judgement.advice.map(advice::text),
-            target: names.target,
+            target,
             addr: config.addr,
-            preset: names.preset,
-            label: names.label,
+            preset: stimulus.name,
+            label: stimulus.label,
             connections: config.connections,
             bytes: config.budget,
             seconds: attack.seconds,
