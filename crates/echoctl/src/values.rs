@@ -53,6 +53,16 @@ pub(crate) fn positive_size(text: &str) -> Result<u64, String> {
     at_least_1(size(text)?, "")
 }
 
+/// Parses the size of something in memory, from 1 byte to `most`.
+pub(crate) fn size_up_to(
+    most: usize,
+) -> impl Fn(&str) -> Result<usize, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let bytes = usize::try_from(positive_size(text)?).ok().filter(|&bytes| bytes <= most);
+        bytes.ok_or_else(|| format!("must be at most {}", Bytes(most as u64)))
+    }
+}
+
 /// A size as a default in the help: `1MiB`.
 pub(crate) fn size_text(bytes: u64) -> String {
     Bytes(bytes).to_string().replace(' ', "")
@@ -235,6 +245,7 @@ mod tests {
         assert_eq!(size("9007199254740993"), Ok((1 << 53) + 1));
         assert_eq!(size("7EiB"), Ok(7 << 60));
         assert_eq!(size("0.5EiB"), Ok(1 << 59));
+        assert_eq!((size_up_to(9)("1"), size_up_to(9)("9")), (Ok(1), Ok(9)));
     }
 
     #[test]
@@ -257,6 +268,8 @@ mod tests {
             assert!(size(text).is_err_and(|error| error.contains("64KiB")), "{text:?} was accepted");
         }
         assert!(positive_size("0").is_err() && positive_size("0.5").is_err());
+        assert!(size_up_to(9)("0").is_err_and(|error| error == "must be at least 1 byte"));
+        assert!(size_up_to(9)("10").is_err_and(|error| error == "must be at most 9 B"));
         assert!(rate("fast").is_err_and(|error| error.contains("64MiB/s")));
         assert!(rate("64MiB/s/s").is_err());
         assert!(rate("0").is_err());

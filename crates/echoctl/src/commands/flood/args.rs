@@ -60,7 +60,7 @@ pub(crate) struct Args {
     /// Bytes per write call [default: 64KiB, or 256KiB with --rate max]
     ///
     /// Need not align with frames.
-    #[arg(long, value_name = "SIZE", value_parser = write_size, help_heading = "Load", hide_short_help = true)]
+    #[arg(long, value_name = "SIZE", value_parser = values::size_up_to(Config::MAX_WRITE_SIZE), help_heading = "Load", hide_short_help = true)]
     write_size: Option<usize>,
 
     /// Seed for frame sizes and contents: the same seed sends the same bytes
@@ -104,14 +104,14 @@ pub(crate) struct Args {
     /// Send buffer size, SO_SNDBUF [default: sized by the kernel]
     ///
     /// Of each of the client's sockets. The kernel doubles the value. By default it resizes the buffer while data flows, up to net.ipv4.tcp_wmem.
-    #[arg(long, value_name = "SIZE", value_parser = values::positive_size, help_heading = "I/O", hide_short_help = true)]
-    sndbuf: Option<u64>,
+    #[arg(long, value_name = "SIZE", value_parser = values::size_up_to(usize::MAX), help_heading = "I/O", hide_short_help = true)]
+    sndbuf: Option<usize>,
 
     /// Receive buffer size, SO_RCVBUF [default: sized by the kernel]
     ///
     /// Of each of the client's sockets. The kernel doubles the value. By default it resizes the buffer while data flows, up to net.ipv4.tcp_rmem.
-    #[arg(long, value_name = "SIZE", value_parser = values::positive_size, help_heading = "I/O", hide_short_help = true)]
-    rcvbuf: Option<u64>,
+    #[arg(long, value_name = "SIZE", value_parser = values::size_up_to(usize::MAX), help_heading = "I/O", hide_short_help = true)]
+    rcvbuf: Option<usize>,
 
     #[command(flatten)]
     pub(super) server: ServerAddress,
@@ -174,7 +174,6 @@ impl Args {
             Rate::Max => Config::FULL_SPEED_WRITE_SIZE,
             Rate::Limited(_) => Config::WRITE_SIZE,
         };
-        let buffer = |bytes: Option<u64>| bytes.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         let config = Config {
             connections: self.connections.into(),
             framing: self.framing,
@@ -187,8 +186,8 @@ impl Args {
             idle_timeout: (self.duration.is_none() && self.bytes.is_some()).then_some(Config::STALL_TIMEOUT),
             bytes: self.bytes,
             drain_at_end: self.then_read,
-            sndbuf: buffer(self.sndbuf),
-            rcvbuf: buffer(self.rcvbuf),
+            sndbuf: self.sndbuf,
+            rcvbuf: self.rcvbuf,
             connect_timeout,
             ..Config::new(addr)
         };
@@ -209,10 +208,7 @@ impl Args {
 }
 
 fn sizes(text: &str) -> Result<RangeInclusive<usize>, String> {
-    let size = |text| {
-        let size = values::positive_size(text)?;
-        usize::try_from(size).map_err(|_| "exceeds the address space of this machine".to_owned())
-    };
+    let size = values::size_up_to(usize::MAX);
     let (from, to) = match text.split_once("..") {
         None => (size(text)?, size(text)?),
         Some((from, to)) => (size(from)?, size(to.trim_start_matches('='))?),
@@ -221,12 +217,6 @@ fn sizes(text: &str) -> Result<RangeInclusive<usize>, String> {
         return Err("the first size exceeds the second: expected a range such as 64..4KiB".to_owned());
     }
     Ok(from..=to)
-}
-
-fn write_size(text: &str) -> Result<usize, String> {
-    let bytes = values::positive_size(text)?;
-    let fits = usize::try_from(bytes).ok().filter(|&bytes| bytes <= Config::MAX_WRITE_SIZE);
-    fits.ok_or_else(|| format!("at most {}", echoctl_record::Bytes(Config::MAX_WRITE_SIZE as u64)))
 }
 
 fn rate(text: &str) -> Result<Rate, String> {

@@ -12,7 +12,7 @@ use echoctl_server::{Config, Io, MinRate, Policy};
 
 use crate::address;
 use crate::exit::Failure;
-use crate::values::{self, duration, number, positive_duration, positive_size, rate};
+use crate::values::{self, duration, number, positive_duration, positive_size, rate, size_up_to};
 
 /// Run an echo server with a selectable backpressure policy
 ///
@@ -30,8 +30,8 @@ pub(crate) struct Args {
     /// Limit of the reply queue [default: 1MiB]
     ///
     /// Per connection; in total with --backpressure budget. Has no effect with await and off.
-    #[arg(long, value_parser = positive_size, value_name = "SIZE", help_heading = "Backpressure")]
-    queue_limit: Option<u64>,
+    #[arg(long, value_parser = size_up_to(usize::MAX), value_name = "SIZE", help_heading = "Backpressure")]
+    queue_limit: Option<usize>,
 
     /// With watermark: low watermark [default: a quarter of --queue-limit]
     ///
@@ -57,8 +57,8 @@ pub(crate) struct Args {
     /// Maximum payload of a frame; a longer one closes its connection
     ///
     /// It is lowered if --memory-limit is too small for such a frame.
-    #[arg(long, value_parser = positive_size, default_value = values::size_text(Config::MAX_FRAME as u64), value_name = "SIZE", help_heading = "Limits", hide_short_help = true)]
-    max_frame: u64,
+    #[arg(long, value_parser = size_up_to(usize::MAX), default_value = values::size_text(Config::MAX_FRAME as u64), value_name = "SIZE", help_heading = "Limits", hide_short_help = true)]
+    max_frame: usize,
 
     /// Maximum number of open connections, at most 1048576
     ///
@@ -112,14 +112,14 @@ pub(crate) struct Args {
     /// Send buffer size, SO_SNDBUF [default: sized by the kernel]
     ///
     /// Of each connection. The kernel doubles the value. By default it resizes the buffer while data flows, up to net.ipv4.tcp_wmem.
-    #[arg(long, value_parser = kernel_buffer, value_name = "SIZE", help_heading = "I/O", hide_short_help = true)]
-    sndbuf: Option<u64>,
+    #[arg(long, value_parser = size_up_to(Config::LARGEST_KERNEL_BUFFER), value_name = "SIZE", help_heading = "I/O", hide_short_help = true)]
+    sndbuf: Option<usize>,
 
     /// Receive buffer size, SO_RCVBUF [default: sized by the kernel]
     ///
     /// Of each connection. The kernel doubles the value. By default it resizes the buffer while data flows, up to net.ipv4.tcp_rmem.
-    #[arg(long, value_parser = kernel_buffer, value_name = "SIZE", help_heading = "I/O", hide_short_help = true)]
-    rcvbuf: Option<u64>,
+    #[arg(long, value_parser = size_up_to(Config::LARGEST_KERNEL_BUFFER), value_name = "SIZE", help_heading = "I/O", hide_short_help = true)]
+    rcvbuf: Option<usize>,
 
     /// Listen address: port or host:port [default: 127.0.0.1:7007]
     ///
@@ -198,7 +198,7 @@ impl Args {
         Ok(Config {
             addr: self.addr,
             framing: self.framing,
-            max_frame: bytes(self.max_frame),
+            max_frame: self.max_frame,
             policy: self.policy(),
             io: self.io(),
             memory_limit: memory.limit,
@@ -209,8 +209,8 @@ impl Args {
                 bytes_per_second,
                 period: self.min_rate_period.unwrap_or(MinRate::PERIOD),
             }),
-            send_buffer: self.sndbuf.map(bytes),
-            receive_buffer: self.rcvbuf.map(bytes),
+            send_buffer: self.sndbuf,
+            receive_buffer: self.rcvbuf,
             drain: self.drain,
             stats_every: self.stats_every.or(self.is_live().then_some(LIVE_EVERY)),
         })
@@ -227,12 +227,14 @@ impl Args {
     }
 
     fn policy(&self) -> Policy {
-        let limit = self.queue_limit.map_or(Config::QUEUE_LIMIT, bytes);
+        let limit = self.queue_limit.unwrap_or(Config::QUEUE_LIMIT);
         match self.backpressure {
             Backpressure::Await => Policy::Await,
             Backpressure::Off => Policy::Off,
             Backpressure::Bounded => Policy::Bounded { limit },
             Backpressure::Watermark => {
+                // One that exceeds the address space exceeds every limit too.
+                let bytes = |size| usize::try_from(size).unwrap_or(usize::MAX);
                 Policy::Watermark { limit, resume_at: self.resume_at.map_or(limit / 4, bytes) }
             }
             Backpressure::Drop => Policy::Drop { limit },
@@ -295,12 +297,6 @@ fn described<V: ValueEnum>(title: &str, note: &str, default: &str) -> String {
     format!("{title}\n\n{lines}{note}\n[default: {default}]")
 }
 
-/// Parses the size of a kernel buffer.
-fn kernel_buffer(text: &str) -> Result<u64, String> {
-    let most = Config::LARGEST_KERNEL_BUFFER as u64;
-    at_most(positive_size(text)?, most, || Bytes(most).to_string())
-}
-
 /// Parses a rate that a connection can reach.
 fn min_rate(text: &str) -> Result<u64, String> {
     at_most(rate(text)?, MinRate::HIGHEST, || format!("{} per second", Bytes(MinRate::HIGHEST)))
@@ -314,11 +310,6 @@ fn timeout(text: &str) -> Result<Duration, String> {
 
 fn at_most<T: PartialOrd>(value: T, most: T, name: impl FnOnce() -> String) -> Result<T, String> {
     if value <= most { Ok(value) } else { Err(format!("must be at most {}", name())) }
-}
-
-/// A size that exceeds the address space cannot be reached either.
-fn bytes(size: u64) -> usize {
-    usize::try_from(size).unwrap_or(usize::MAX)
 }
 
 /// Interval of the live status line.
