@@ -98,6 +98,18 @@ fn connections_opened_later_are_counted() {
 }
 
 #[test]
+fn plain_lines_are_ascii() {
+    let (listener, _client, _server) = unread(1);
+    let addr = listener.local_addr().unwrap().to_string();
+
+    let output = echoctl(&["watch", &addr, "--plain", "--every", "1ms", "--for", "20ms"]).output().unwrap();
+
+    // The time of the first line may be in microseconds.
+    let printed = text(&output.stdout);
+    assert!(printed.contains("  1 open") && printed.is_ascii(), "{printed}");
+}
+
+#[test]
 fn a_watch_goes_on_when_one_of_two_listening_processes_exits() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();

@@ -89,8 +89,13 @@ pub(crate) fn print(text: impl fmt::Display) -> io::Result<()> {
 
 /// Writes styled text to stdout, as [`print()`] does; with `--plain` in ASCII.
 pub(crate) fn print_styled(text: &Styled) -> io::Result<()> {
+    STDOUT.write(|_| Ok(line(shown(text), 0)))
+}
+
+/// Text as it is shown on stdout.
+fn shown(text: &Styled) -> String {
     let text = text.print(colour());
-    STDOUT.write(|_| Ok(line(if is_plain() { plain::text(&text) } else { text }, 0)))
+    if is_plain() { plain::text(&text) } else { text }
 }
 
 /// Ignores a reader that has gone, so that the exit code reports the result: `echoctl audit … | head -3` must not look like
@@ -102,9 +107,9 @@ pub(crate) fn ignore_broken_pipe(printed: io::Result<()>) -> io::Result<()> {
     printed.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
 }
 
-/// Queues a line for stdout. A slow reader misses it.
+/// Queues a line for stdout, which is shown as [`print()`] does. A slow reader misses it.
 pub(crate) fn offer_line(text: impl fmt::Display) -> io::Result<()> {
-    STDOUT.offer(|missed| Ok(line(printable_lines(&text.to_string()), missed)))
+    STDOUT.offer(|missed| Ok(line(shown(&text.to_string().into()), missed)))
 }
 
 /// Writes a message to stderr, and waits until it is written. On a terminal it is wrapped at spaces. An error is ignored:
