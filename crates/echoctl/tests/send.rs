@@ -217,7 +217,8 @@ fn a_server_that_reads_nothing_is_timed_out() {
         .unwrap();
 
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("no byte moved in either direction"), "{}", text(&output.stderr));
+    let error = text(&output.stderr);
+    assert!(error.contains("no byte moved in either direction") && error.ends_with(" sent\n"), "{error}");
 }
 
 #[cfg(target_os = "linux")]

@@ -140,6 +140,25 @@ fn it_answers_what_has_arrived_and_exits_when_stdin_is_closed() {
     assert_eq!(events.last().unwrap()["received"], 6);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn totals_that_cannot_be_written_are_an_error() {
+    for format in [&["--json"][..], &[]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut serve = Command::new(env!("CARGO_BIN_EXE_echoctl"));
+        serve.args(["serve", "--addr", "127.0.0.1:0", "--until-stdin-ends"]).args(format);
+
+        let output = serve.stdin(Stdio::null()).stdout(full).output().unwrap();
+
+        assert_eq!(output.status.code(), Some(1), "{format:?}: {}", text(&output.stderr));
+        assert!(
+            text(&output.stderr).contains("error: cannot write the output: "),
+            "{}",
+            text(&output.stderr)
+        );
+    }
+}
+
 #[test]
 fn invalid_values_exit_with_2_and_name_the_option() {
     for (arguments, named) in [

@@ -10,7 +10,7 @@ use anyhow::anyhow;
 use echoctl_client::{Conversation, ConversationEnd, ConversationError, Replies, Sent, connect};
 use echoctl_observe::start_thread;
 use echoctl_proto::Framing;
-use echoctl_record::Bytes;
+use echoctl_record::{Bytes, count};
 use echoctl_server::Config;
 
 use crate::address::{self, ServerAddress};
@@ -40,7 +40,7 @@ pub(crate) struct Args {
     /// Maximum payload of a frame
     ///
     /// Applies in both directions, with u16 and u32 only.
-    #[arg(long, help_heading = "Limits", default_value = values::size_text(Config::MAX_FRAME as u64), value_name = "SIZE", value_parser = max_frame)]
+    #[arg(long, help_heading = "Limits", default_value = values::size_text(Config::MAX_FRAME as u64), value_name = "SIZE", value_parser = values::size_up_to(MAX_FRAME_LIMIT))]
     max_frame: usize,
 
     /// Longest time without a byte
@@ -82,45 +82,35 @@ pub(crate) fn run(args: Args) -> Outcome {
 impl Args {
     /// The result of a conversation: whether everything was sent, and as many frames came back.
     fn judge(&self, replies: Replies, sent: Sent) -> Outcome {
+        let (seconds, bytes) = (self.timeout.as_secs_f64(), Bytes(sent.bytes));
         let came_back = format!("{} of {} frames came back", replies.frames, sent.frames);
-        let seconds = self.timeout.as_secs_f64();
+        let silence = format!(
+            "the server sent nothing for {seconds:.1} s after the end of the input, and did not close the connection"
+        );
+        let stall = format!("no byte moved in either direction for {seconds:.1} s, after {bytes} sent");
         let are_complete = replies.frames >= sent.frames;
-        match replies.end {
-            ConversationEnd::Closed if are_complete => Ok(Exit::Done),
-            ConversationEnd::Closed => {
-                let failure = Failure::from(anyhow!(came_back));
-                Err(if replies.frames == 0 { failure.hint(ECHO_HINT) } else { failure })
+        let are_counted = self.framing != Framing::Raw;
+        let failed = match replies.end {
+            ConversationEnd::Closed if are_complete => return Ok(Exit::Done),
+            ConversationEnd::Closed if replies.frames == 0 => {
+                return Err(Failure::from(anyhow!(came_back)).hint(ECHO_HINT));
             }
+            ConversationEnd::Closed => came_back,
             ConversationEnd::ClosedEarly => {
-                Err(anyhow!("the server closed the connection before everything was sent").into())
+                "the server closed the connection before everything was sent".to_owned()
             }
-            ConversationEnd::Silent => {
-                let silence = format!(
-                    "the server sent nothing for {seconds:.1} s after the end of the input, and did not close the \
-                     connection"
-                );
-                match self.framing {
-                    // Its frames cannot be counted.
-                    Framing::Raw => Err(anyhow!(silence).into()),
-                    _ if are_complete => {
-                        warning(silence);
-                        Ok(Exit::Done)
-                    }
-                    _ => Err(anyhow!("{silence}: {came_back}").into()),
-                }
+            ConversationEnd::Silent if are_counted && are_complete => {
+                warning(silence);
+                return Ok(Exit::Done);
             }
-            ConversationEnd::Stalled => {
-                let received = match self.framing {
-                    Framing::Raw => String::new(),
-                    _ => format!(" and {} frames received", replies.frames),
-                };
-                let sent = Bytes(sent.bytes);
-                Err(anyhow!(
-                    "no byte moved in either direction for {seconds:.1} s, after {sent} sent{received}"
-                )
-                .into())
+            ConversationEnd::Silent if are_counted => format!("{silence}: {came_back}"),
+            ConversationEnd::Silent => silence,
+            ConversationEnd::Stalled if are_counted => {
+                format!("{stall} and {} received", count(replies.frames, "frame"))
             }
-        }
+            ConversationEnd::Stalled => stall,
+        };
+        Err(anyhow!(failed).into())
     }
 }
 
@@ -136,12 +126,5 @@ fn hint_at_oversized(failure: Failure, longest: u64) -> Failure {
     ))
 }
 
-/// Parses the maximum payload. Memory for a frame is allocated as it arrives.
-fn max_frame(text: &str) -> Result<usize, String> {
-    let bytes = values::positive_size(text)?;
-    let fits = usize::try_from(bytes).ok().filter(|&bytes| bytes <= MAX_FRAME_LIMIT);
-    fits.ok_or_else(|| format!("too large: at most {}", Bytes(MAX_FRAME_LIMIT as u64)))
-}
-
-/// The largest `--max-frame`, in bytes: as large as the largest frame of a flood.
+/// The largest `--max-frame`, in bytes: as large as the largest frame of a flood. Memory for a frame is allocated as it arrives.
 const MAX_FRAME_LIMIT: usize = 1 << 30;

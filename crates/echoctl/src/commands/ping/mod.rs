@@ -35,8 +35,8 @@ pub(crate) struct Args {
     /// Frame size, at most 64KiB
     ///
     /// It includes the framing overhead: the newline, or the length prefix.
-    #[arg(long, help_heading = "Load", default_value = "64", value_name = "SIZE", value_parser = values::positive_size)]
-    size: u64,
+    #[arg(long, help_heading = "Load", default_value = "64", value_name = "SIZE", value_parser = values::size_up_to(usize::MAX))]
+    size: usize,
 
     /// Frames per second in total [default: closed loop]
     ///
@@ -91,10 +91,12 @@ pub(crate) fn run(args: Args) -> Outcome {
     let stopper = ping.stop_handle();
     interrupt::on_request(move || stopper.stop())?;
     let outcome = ping.run();
+    // A signal while the result is printed does not change the exit code.
+    let is_interrupted = interrupt::since().is_some();
 
     let summary = Summary::new(&config, &outcome);
     ignore_broken_pipe(if args.json { json_line("summary", &summary) } else { print(&summary) })?;
-    if interrupt::since().is_some() {
+    if is_interrupted {
         return Ok(Exit::Interrupted);
     }
     if let Some(fault) = outcome.faults.into_iter().next() {
@@ -112,7 +114,7 @@ impl Args {
         PingConfig {
             addr,
             framing: self.framing,
-            size: usize::try_from(self.size).unwrap_or(usize::MAX),
+            size: self.size,
             connections: self.connections.into(),
             rate: self.qps,
             count: self.count,
