@@ -4,7 +4,6 @@
 #![cfg(test)]
 
 mod peer;
-mod running;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

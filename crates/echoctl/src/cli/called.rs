@@ -19,11 +19,8 @@ static CALLED: LazyLock<String> = LazyLock::new(|| {
 /// How a shell with this `PATH` calls what was called as `program`.
 fn spelling(program: &OsStr, path: &OsStr) -> String {
     let Some(text) = program.to_str().filter(|text| !text.is_empty()) else { return NAME.to_owned() };
-    let name = Path::new(program).file_name();
-    if let Some(name) = name.and_then(OsStr::to_str).filter(|_| is_first_on(path, Path::new(program))) {
-        return quoted(name);
-    }
-    quoted(text)
+    let name = Path::new(text).file_name().and_then(OsStr::to_str);
+    quoted(name.filter(|_| is_first_on(path, Path::new(text))).unwrap_or(text))
 }
 
 /// Whether the first file of this name on `PATH` is this very file.

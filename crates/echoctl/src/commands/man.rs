@@ -75,8 +75,7 @@ fn write_all(program: &Command, folder: &Path) -> Outcome {
         })
         .collect::<anyhow::Result<_>>()?;
     for (command, file) in files {
-        let page = page(command)?;
-        file.write(page)?;
+        file.write(page(command)?)?;
     }
     Ok(Exit::Done)
 }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use echoctl_record::{Machine, Run, Sample};
+use echoctl_observe::machine;
+use echoctl_record::{Run, Sample};
 use echoctl_report::{Page, run_page};
 use echoctl_trial::decimate;
 
@@ -70,8 +71,8 @@ impl Recorder {
     ///
     /// # Errors
     /// Those of [`RecordArgs::open`].
-    pub(crate) fn new(args: &RecordArgs, target: String, machine: Machine) -> Result<Recorder, Failure> {
-        Ok(Recorder { run: new_run(0, target, machine), files: args.open(("", None))? })
+    pub(crate) fn new(args: &RecordArgs, target: String) -> Result<Recorder, Failure> {
+        Ok(Recorder { run: new_run(0, target), files: args.open(("", None))? })
     }
 
     /// Adds one sample.
@@ -95,11 +96,11 @@ impl Recorder {
     }
 }
 
-/// Empty recording of a run of this command against `target` that began `seconds_ago`.
-pub(crate) fn new_run(seconds_ago: u64, target: String, machine: Machine) -> Run {
+/// Empty recording of a run of this command on this machine, against `target`, that began `seconds_ago`.
+pub(crate) fn new_run(seconds_ago: u64, target: String) -> Run {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let command = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    Run::new(env!("CARGO_PKG_VERSION"), command, now.saturating_sub(seconds_ago), target, machine)
+    Run::new(env!("CARGO_PKG_VERSION"), command, now.saturating_sub(seconds_ago), target, machine())
 }
 
 /// Samples in a recording: 15 minutes at 20 per second, 3 MiB.

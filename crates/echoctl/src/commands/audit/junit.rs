@@ -10,18 +10,15 @@ use crate::exit::Exit;
 /// The result as a test suite with one test case.
 pub(super) fn junit(summary: &Summary, expected: Option<Verdict>) -> String {
     let verdict = summary.verdict;
-    let exit = exit(verdict, expected);
-    let (is_failed, is_inconclusive) = (exit == Exit::Failed, exit == Exit::Inconclusive);
-    let (failures, skipped) = (u8::from(is_failed), u8::from(is_inconclusive));
     let (time, reason) = (summary.seconds, Escaped(&summary.reason));
-    let outcome = if is_failed {
-        let wrong =
-            expected.map_or(verdict.to_string(), |expected| format!("expected {expected}, got {verdict}"));
-        format!("    <failure message=\"{}\">{reason}</failure>\n", Escaped(&wrong))
-    } else if is_inconclusive {
-        format!("    <skipped message=\"{verdict}: {reason}\"/>\n")
-    } else {
-        String::new()
+    let (failures, skipped, outcome) = match exit(verdict, expected) {
+        Exit::Failed => {
+            let wrong = expected
+                .map_or(verdict.to_string(), |expected| format!("expected {expected}, got {verdict}"));
+            (1, 0, format!("    <failure message=\"{}\">{reason}</failure>\n", Escaped(&wrong)))
+        }
+        Exit::Inconclusive => (0, 1, format!("    <skipped message=\"{verdict}: {reason}\"/>\n")),
+        _ => (0, 0, String::new()),
     };
     let (target, preset) = (Escaped(&summary.target), Escaped(&summary.preset));
     format!(

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use echoctl_lab::dns::{Exchange, Transport};
 use echoctl_record::SCHEMA_VERSION;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::output::{self, ignore_broken_pipe, json_line, offer_json, offer_note};
 
@@ -58,13 +59,6 @@ struct Bytes {
     first_bytes: String,
 }
 
-#[derive(Debug, Serialize)]
-struct Summary {
-    schema_version: u32,
-    udp: u64,
-    tcp: u64,
-}
-
 impl Log {
     pub(super) fn new(format: Format) -> Log {
         Log { format, udp: AtomicU64::new(0), tcp: AtomicU64::new(0) }
@@ -92,7 +86,9 @@ impl Log {
     pub(super) fn finish(&self) -> io::Result<()> {
         let (udp, tcp) = (self.udp.load(Relaxed), self.tcp.load(Relaxed));
         ignore_broken_pipe(match self.format {
-            Format::Json => json_line("summary", &Summary { schema_version: SCHEMA_VERSION, udp, tcp }),
+            Format::Json => {
+                json_line("summary", &json!({ "schema_version": SCHEMA_VERSION, "udp": udp, "tcp": tcp }))
+            }
             Format::Text => {
                 output::flush_notes();
                 let missed = output::missed_notes();

@@ -12,7 +12,7 @@ use echoctl_observe::loopback;
 use serde_json::json;
 
 use crate::address::{self, at_loopback};
-use crate::exit::{Exit, Outcome};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{json_line, print, warning};
 use crate::terminal::interrupt;
 use log::{Format, Log};
@@ -45,10 +45,8 @@ pub(crate) fn run(args: Args) -> Outcome {
     let requested = args.addr.unwrap_or_else(|| SocketAddr::from((loopback(), PORT)));
     runtime.block_on(async {
         let answerer = Answerer::bind(requested).await.map_err(|error| {
-            anyhow!(
-                "cannot listen on {requested} over UDP and TCP: {error}
-hint: choose another address with --addr"
-            )
+            let failure = Failure::from(anyhow!("cannot listen on {requested} over UDP and TCP: {error}"));
+            failure.hint("choose another address with --addr")
         })?;
         let addr = answerer.local_addr();
         if !addr.ip().to_canonical().is_loopback() {

@@ -35,7 +35,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     // One thread to write and one to read. More would take processor time from a server on this host.
     let runtime = echoctl_server::runtime(Some(2))?;
     args.check_descriptors()?;
-    let recorder = Recorder::new(&args.recording, args.server.addr.clone(), echoctl_observe::machine())?;
+    let recorder = Recorder::new(&args.recording, args.server.addr.clone())?;
     let opened = target.open(|addr, within| {
         let config = args.config(addr, within)?;
         attempted(runtime.block_on(Flood::connect(config)))

@@ -40,12 +40,8 @@ impl Transcript {
     /// A transcript that pauses for an interactive reader.
     pub(crate) fn new(reader: Reader) -> Transcript {
         let pauses = reader == Reader::Interactive && io::stdout().is_terminal();
-        Transcript {
-            reader,
-            columns: columns(),
-            rows: pauses.then(|| terminal_size().1),
-            shown: Cell::new(0),
-        }
+        let rows = pauses.then(|| terminal_size().1);
+        Transcript { reader, columns: columns(), rows, shown: Cell::new(0) }
     }
 
     /// Prints the name, the idea, and the question with its choices.
@@ -96,7 +92,7 @@ impl Transcript {
 
     /// Prints the evidence and the answer to the question.
     fn evidence(&self, lesson: &Lesson, finding: &Finding, prediction: Option<char>) -> io::Result<()> {
-        self.heading("Measured on this machine, just now")?;
+        self.say(Styled::strong("Measured on this machine, just now"))?;
         for table in &finding.tables {
             self.say(format!("{}\n", indented(&table.fit(self.columns - 2))))?;
         }
@@ -113,7 +109,7 @@ impl Transcript {
 
     /// Prints the explanation, the claims, and what to try next.
     fn explanation(&self, lesson: &Lesson, finding: &Finding) -> io::Result<()> {
-        self.heading("What it shows")?;
+        self.say(Styled::strong("What it shows"))?;
         if finding.holds() {
             for paragraph in &finding.explanation {
                 self.say(format!("{}\n", self.hanging("  ", paragraph)))?;
@@ -149,10 +145,6 @@ impl Transcript {
         let text = Styled::strong(title).then(format!("\n{}\n", lines.join("\n")));
         self.make_room(text.rows(), what)?;
         self.say(text)
-    }
-
-    fn heading(&self, text: &str) -> io::Result<()> {
-        self.say(Styled::strong(text))
     }
 
     fn say(&self, text: impl Into<Styled>) -> io::Result<()> {

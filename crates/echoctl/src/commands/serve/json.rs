@@ -3,10 +3,14 @@
 //! Sizes are in bytes, times in seconds. A field that is not set, or not visible on this system, is absent.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use echoctl_record::SCHEMA_VERSION;
 use echoctl_server::{CloseReason, Config, Listening, Policy, Stats, Totals};
 use serde::Serialize;
+use serde_json::Value;
+
+use crate::output::present;
 
 #[derive(Serialize)]
 pub(super) struct ListeningEvent {
@@ -16,24 +20,10 @@ pub(super) struct ListeningEvent {
     framing: &'static str,
     io: &'static str,
     max_frame: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    queue_limit: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resume_at: Option<usize>,
     memory_limit: u64,
     max_connections: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    idle_timeout: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    write_timeout: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    min_rate: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    min_rate_period: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    send_buffer: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    receive_buffer: Option<usize>,
+    #[serde(flatten, serialize_with = "present")]
+    settings: [(&'static str, Option<Value>); 8],
 }
 
 impl ListeningEvent {
@@ -42,6 +32,7 @@ impl ListeningEvent {
             Policy::Watermark { resume_at, .. } => Some(resume_at),
             _ => None,
         };
+        let seconds = |time: Duration| Value::from(time.as_secs_f64());
         ListeningEvent {
             addr: listening.addr,
             pid: std::process::id(),
@@ -49,16 +40,18 @@ impl ListeningEvent {
             framing: config.framing.name(),
             io: config.io.name(),
             max_frame: config.longest_payload(),
-            queue_limit: config.policy.limit(),
-            resume_at,
             memory_limit: config.memory_limit,
             max_connections: config.max_connections,
-            idle_timeout: config.idle_timeout.map(|time| time.as_secs_f64()),
-            write_timeout: config.write_timeout.map(|time| time.as_secs_f64()),
-            min_rate: config.min_rate.map(|rate| rate.bytes_per_second),
-            min_rate_period: config.min_rate.map(|rate| rate.period.as_secs_f64()),
-            send_buffer: listening.send_buffer,
-            receive_buffer: listening.receive_buffer,
+            settings: [
+                ("queue_limit", config.policy.limit().map(Value::from)),
+                ("resume_at", resume_at.map(Value::from)),
+                ("idle_timeout", config.idle_timeout.map(seconds)),
+                ("write_timeout", config.write_timeout.map(seconds)),
+                ("min_rate", config.min_rate.map(|rate| rate.bytes_per_second.into())),
+                ("min_rate_period", config.min_rate.map(|rate| seconds(rate.period))),
+                ("send_buffer", listening.send_buffer.map(Value::from)),
+                ("receive_buffer", listening.receive_buffer.map(Value::from)),
+            ],
         }
     }
 }

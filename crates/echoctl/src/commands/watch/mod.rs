@@ -44,7 +44,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     };
     let tracker = ConnectionTracker::new(target.addrs.clone(), tree)
         .map_err(|error| Failure::new(Exit::Inconclusive, anyhow::Error::from(error)))?;
-    let recorder = Recorder::new(&args.recording, target::addresses(&target), echoctl_observe::machine())?;
+    let recorder = Recorder::new(&args.recording, target::addresses(&target))?;
     // Before the view hides the cursor, which the signal handler shows again.
     interrupt::catch_signals(Duration::ZERO);
     let view = if args.json {
