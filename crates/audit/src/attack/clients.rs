@@ -30,19 +30,20 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    /// Connects `count` slow readers and the publisher of `script`, and carries out its steps.
+    /// Connects `count` slow readers, each with this SO_RCVBUF, and the publisher of `script`, and carries out its steps.
     ///
     /// # Errors
     /// No connection, or no answer to a step; [`Error::Interrupted`].
     pub(super) fn connect(
         script: &Script,
         count: u32,
+        receive_buffer: Option<usize>,
         connector: &mut Connector<'_>,
     ) -> Result<Clients, Error> {
         if !script.prepare.is_empty() {
             connector.connect_and_converse("prepare", &script.prepare)?;
         }
-        let slow_readers = (0..count).map(|_| connector.connect_and_converse("setup", &script.setup));
+        let slow_readers = (0..count).map(|_| connector.connect_slow_reader(&script.setup, receive_buffer));
         let slow_readers = slow_readers.collect::<Result<_, _>>()?;
         let publisher = match &script.publisher {
             Some(publisher) => Some(connector.connect_and_converse("publisher's setup", &publisher.setup)?),
@@ -187,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_closed_connection_is_not_waited_for() {
-        let connect = |addr| AuditConnection::connect(addr, Duration::from_secs(30)).unwrap();
+        let connect = |addr| AuditConnection::connect(addr, Duration::from_secs(30), None).unwrap();
         let mut connections = [connect(server(drop)), connect(server(never_reads))];
         eventually("the server closes the first", || {
             connections[0].read(&mut [0; 1]);
@@ -197,5 +198,15 @@ mod tests {
         let open: Vec<_> = open_sockets(&connections).map(|socket| socket.peer_addr().unwrap()).collect();
 
         assert_eq!(open, [connections[1].addresses().0]);
+    }
+
+    #[test]
+    fn a_receive_buffer_is_set_before_the_handshake() {
+        let addr = server(never_reads);
+
+        let connection = AuditConnection::connect(addr, Duration::from_secs(30), Some(4096)).unwrap();
+
+        let size = socket2::SockRef::from(connection.socket()).recv_buffer_size().unwrap();
+        assert!(size <= 2 * 4096, "{size}");
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use echoctl_observe::{Connection, OwnSocket, ServerClose, SocketDiag};
 use echoctl_record::DisconnectKind;
+use socket2::{Domain, Socket, Type};
 
 use crate::Error;
 
@@ -26,10 +27,20 @@ pub(super) struct AuditConnection {
 }
 
 impl AuditConnection {
-    /// Connects within `timeout`, which must not be 0.
-    pub(super) fn connect(addr: SocketAddr, timeout: Duration) -> Result<AuditConnection, Error> {
+    /// Connects within `timeout`, which must not be 0. `receive_buffer` fixes the size of our receive queue (SO_RCVBUF).
+    pub(super) fn connect(
+        addr: SocketAddr,
+        timeout: Duration,
+        receive_buffer: Option<usize>,
+    ) -> Result<AuditConnection, Error> {
         let failed = |source| Error::Connect { addr, source };
-        let socket = TcpStream::connect_timeout(&addr, timeout).map_err(failed)?;
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).map_err(failed)?;
+        if let Some(bytes) = receive_buffer {
+            // Before the handshake, which announces the window. The option is a signed 32-bit number.
+            socket.set_recv_buffer_size(bytes.min(i32::MAX as usize)).map_err(failed)?;
+        }
+        socket.connect_timeout(&addr.into(), timeout).map_err(failed)?;
+        let socket = TcpStream::from(socket);
         let (local, peer) = (socket.local_addr().map_err(failed)?, socket.peer_addr().map_err(failed)?);
         if local == peer {
             // If nothing listens at a port from the ephemeral range, a connection can be made to itself.

@@ -61,14 +61,15 @@ impl Connector<'_> {
     ///
     /// # Errors
     /// [`Error::ListenerChanged`] when another process listens there; [`Error::Connect`]; [`Error::Interrupted`].
-    fn connect(&mut self) -> Result<AuditConnection, Error> {
+    fn connect(&mut self, receive_buffer: Option<usize>) -> Result<AuditConnection, Error> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
         self.check(None)?;
         let timeout = self.deadline.saturating_duration_since(Instant::now()).min(CONNECT_TIMEOUT);
         // std refuses a timeout of 0.
-        let connection = AuditConnection::connect(self.addr, timeout.max(Duration::from_millis(1)))?;
+        let timeout = timeout.max(Duration::from_millis(1));
+        let connection = AuditConnection::connect(self.addr, timeout, receive_buffer)?;
         self.check(Some(&connection))?;
         Ok(connection)
     }
@@ -82,8 +83,22 @@ impl Connector<'_> {
         name: &str,
         steps: &[Step],
     ) -> Result<AuditConnection, Error> {
-        let mut connection = self.connect()?;
+        let mut connection = self.connect(None)?;
         converse(&mut connection, name, steps, self.deadline, self.stop)?;
+        Ok(connection)
+    }
+
+    /// Connects a slow reader whose receive queue may have a fixed size, and carries out its setup.
+    ///
+    /// # Errors
+    /// As [`connect_and_converse`](Connector::connect_and_converse).
+    pub(super) fn connect_slow_reader(
+        &mut self,
+        setup: &[Step],
+        receive_buffer: Option<usize>,
+    ) -> Result<AuditConnection, Error> {
+        let mut connection = self.connect(receive_buffer)?;
+        converse(&mut connection, "setup", setup, self.deadline, self.stop)?;
         Ok(connection)
     }
 

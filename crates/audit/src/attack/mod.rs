@@ -56,8 +56,14 @@ pub struct AuditConfig {
     pub budget: u64,
     /// Bytes per second over all connections.
     pub rate: u64,
+    /// The least time that the attack takes, unless harm is proved or the connection closes earlier. `None`: until the evidence
+    /// suffices.
+    pub min_duration: Option<Duration>,
     /// The longest time that the attack takes.
     pub max_duration: Duration,
+    /// SO_RCVBUF of each slow reader, in bytes; the kernel doubles it. A small window is full after little output. `None`: sized by
+    /// the kernel.
+    pub receive_buffer: Option<usize>,
     /// The server's processes. If empty, they are the processes that listen at the address.
     pub pids: Vec<u32>,
     /// Whose listening sockets may be attacked. Checked for each connection before anything is sent over it.
@@ -76,7 +82,9 @@ impl AuditConfig {
             connections: 1,
             budget: DEFAULT_BUDGET,
             rate: DEFAULT_RATE,
+            min_duration: None,
             max_duration: DEFAULT_MAX_DURATION,
+            receive_buffer: None,
             pids: Vec::new(),
             permitted: Permitted::default(),
             is_fresh: false,
@@ -120,7 +128,7 @@ impl AuditConfig {
         // All attempts share it, so that a server that never answers is not waited for repeatedly.
         let deadline = began + PREPARING + PREPARING_EACH * self.connections;
         let mut connector = Connector::new(self.addr, self.permitted, deadline, stop);
-        let clients = Clients::connect(&self.script, self.connections, &mut connector)?;
+        let clients = Clients::connect(&self.script, self.connections, self.receive_buffer, &mut connector)?;
         // After the slow readers: a server that accepts one connection at a time must accept theirs.
         let bystander = Bystander::start(&self.script, &mut connector)?;
         let mut scene = LiveScene { clients, monitor, bystander };
@@ -160,6 +168,14 @@ impl AuditConfig {
         Settings { rate: self.rate, interval, is_echo: self.script.is_echo() }
     }
 
+    /// The queues of one of its connections.
+    fn kernel_buffering(&self) -> KernelBuffering {
+        let kernels = KernelBuffering::here();
+        let client_receive =
+            self.receive_buffer.map_or(kernels.client_receive, |bytes| (bytes as u64).saturating_mul(2));
+        KernelBuffering { client_receive, ..kernels }
+    }
+
     /// The conditions of the attack, before anything is measured.
     fn conditions(&self, pids: &[u32]) -> Evidence {
         Evidence {
@@ -168,7 +184,7 @@ impl AuditConfig {
             unit: self.script.stimulus.unit(),
             budget: self.budget,
             max_duration: self.max_duration.as_secs_f64(),
-            kernel_buffering: KernelBuffering::here().of_connections(self.connections as usize),
+            kernel_buffering: self.kernel_buffering().of_connections(self.connections as usize),
             memory_limit: MemoryShare::with(pids).limit,
             is_relay: false,
             hidden_upstream: false,
