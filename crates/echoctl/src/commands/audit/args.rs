@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueHint;
+use clap::builder::TypedValueParser;
 use echoctl_audit::{AuditConfig, DEFAULT_BUDGET, DEFAULT_MAX_DURATION, DEFAULT_RATE, Script};
 use echoctl_record::Verdict;
 
@@ -13,7 +14,7 @@ use super::stimulus::StimulusArgs;
 use crate::address;
 use crate::consent::Consent;
 use crate::output::recorder::RecordArgs;
-use crate::values;
+use crate::values::{self, Named};
 
 /// Test whether a client that does not read can exhaust a TCP server
 ///
@@ -61,13 +62,20 @@ pub(crate) struct Args {
           help_heading = "Load")]
     pub(super) rate: u64,
 
-    /// Time limit of the attack
+    /// Duration of the attack [default: at most 15s]
     ///
-    /// Raise it for slow servers; at most 1h. A server that has stalled is judged after 3.5 seconds all the same, if its memory
-    /// is flat.
-    #[arg(short = 't', long = "for", default_value = values::time_text(DEFAULT_MAX_DURATION), value_name = "TIME", value_parser = attack_time,
-          help_heading = "Load")]
-    pub(super) max_duration: Duration,
+    /// By default the attack ends as soon as the evidence suffices: a server that has stalled is judged after 3.5 seconds. Give a
+    /// time, of at most 1h, for a server that produces or reads slowly, or that disconnects a slow client only after some time.
+    /// The attack then ends early only if the server disconnects or proves to be harmful.
+    #[arg(short = 't', long = "for", value_name = "TIME", value_parser = attack_time, help_heading = "Load")]
+    pub(super) duration: Option<Duration>,
+
+    /// Receive buffer size, SO_RCVBUF [default: sized by the kernel]
+    ///
+    /// Of each attacking connection. A small one, such as 4KiB, fills after little output, so that a server that produces slowly
+    /// has to wait for the client sooner. The kernel doubles the value.
+    #[arg(long, value_name = "SIZE", value_parser = values::size_up_to(usize::MAX), hide_short_help = true, help_heading = "Load")]
+    pub(super) rcvbuf: Option<usize>,
 
     /// Process whose memory to watch
     ///
@@ -87,11 +95,12 @@ pub(crate) struct Args {
     #[arg(long, hide_short_help = true, help_heading = "Output")]
     pub(super) show_script: bool,
 
-    /// Exit 0 if and only if this is the verdict
+    /// Exit 0 if and only if the verdict is one of these
     ///
-    /// With any other verdict, slow and inconclusive included, the exit code is 1.
-    #[arg(long, value_name = "VERDICT", value_parser = verdict, help_heading = "Output")]
-    pub(super) expect: Option<Verdict>,
+    /// Several are separated by commas. With any other verdict, slow and inconclusive included, the exit code is 1.
+    #[arg(long, value_name = "VERDICT,...", value_parser = verdict(), value_delimiter = ',', hide_possible_values = true,
+          help_heading = "Output")]
+    pub(super) expect: Vec<Verdict>,
 
     /// Extrapolate the memory of one connection to N connections
     ///
@@ -138,24 +147,30 @@ impl Args {
             connections: self.connections,
             budget: self.bytes,
             rate: self.rate,
-            max_duration: self.max_duration,
+            min_duration: self.duration,
+            max_duration: self.duration.unwrap_or(DEFAULT_MAX_DURATION),
+            receive_buffer: self.rcvbuf,
             pids: self.pid.into_iter().collect(),
             ..AuditConfig::new(addr, script)
         }
     }
 }
 
-/// Parses the time limit of an attack.
+/// Parses the duration of an attack.
 fn attack_time(text: &str) -> Result<Duration, String> {
     let time = values::duration(text)?;
     if time > LONGEST_ATTACK { Err("too long: at most 1h".to_owned()) } else { Ok(time) }
 }
 
-fn verdict(text: &str) -> Result<Verdict, String> {
-    Verdict::ALL.into_iter().find(|verdict| verdict.name() == text).ok_or_else(|| {
-        let names = Verdict::ALL.map(Verdict::name).join(", ");
-        format!("no such verdict: expected {names}")
-    })
+/// Parses the name of a verdict.
+fn verdict() -> impl TypedValueParser<Value = Verdict> {
+    let parse = |text: &str| {
+        Verdict::ALL.into_iter().find(|verdict| verdict.name() == text).ok_or_else(|| {
+            let names = Verdict::ALL.map(Verdict::name).join(", ");
+            format!("no such verdict: expected {names}")
+        })
+    };
+    Named { names: || Verdict::ALL.map(|verdict| verdict.name().to_owned()).into(), parse }
 }
 
 /// The longest attack. Its samples take about 40 MiB then, and each one is judged together with all earlier ones.
@@ -205,18 +220,31 @@ mod tests {
 
         let default = AuditConfig::new(config.addr, Preset::Raw.script("localhost"));
         assert_eq!((config.connections, config.budget), (default.connections, default.budget));
-        assert_eq!((config.rate, config.max_duration), (default.rate, default.max_duration));
+        assert_eq!((config.rate, config.receive_buffer), (default.rate, default.receive_buffer));
+        assert_eq!((config.min_duration, config.max_duration), (default.min_duration, default.max_duration));
     }
 
     #[test]
     fn each_option_reaches_the_attack() {
-        let options = ["-c", "3", "-n", "2MiB", "--rate", "1MiB", "-t", "9s", "--pid", "5", "7007"];
+        let options =
+            ["-c", "3", "-n", "2MiB", "--rate", "1MiB", "-t", "9s", "--rcvbuf", "4KiB", "--pid", "5", "7007"];
 
         let config = config(&options);
 
         assert_eq!((config.connections, config.budget, config.rate), (3, 2 << 20, 1 << 20));
-        assert_eq!(config.max_duration, Duration::from_secs(9));
+        let nine_seconds = Duration::from_secs(9);
+        assert_eq!((config.min_duration, config.max_duration), (Some(nine_seconds), nine_seconds));
+        assert_eq!(config.receive_buffer, Some(4 << 10));
         assert_eq!(config.pids, [5]);
+    }
+
+    #[test]
+    fn several_verdicts_may_be_expected() {
+        for options in
+            [&["--expect", "bounded,disconnects"][..], &["--expect=bounded", "--expect=disconnects"]]
+        {
+            assert_eq!(Args::of(options).expect, [Verdict::Bounded, Verdict::Disconnects]);
+        }
     }
 
     #[test]

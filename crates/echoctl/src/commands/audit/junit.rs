@@ -1,4 +1,6 @@
 //! JUnit XML, in which CI systems show the verdict as a test case.
+//!
+//! It agrees with the exit code: a failure where that is 1, skipped where it is 3.
 
 use echoctl_record::Verdict;
 use echoctl_report::Escaped;
@@ -8,24 +10,93 @@ use super::summary::Summary;
 use crate::exit::Exit;
 
 /// The result as a test suite with one test case.
-pub(super) fn junit(summary: &Summary, expected: Option<Verdict>) -> String {
-    let verdict = summary.verdict;
-    let (time, reason) = (summary.seconds, Escaped(&summary.reason));
-    let (failures, skipped, outcome) = match exit(verdict, expected) {
-        Exit::Failed => {
-            let wrong = expected
-                .map_or(verdict.to_string(), |expected| format!("expected {expected}, got {verdict}"));
-            (1, 0, format!("    <failure message=\"{}\">{reason}</failure>\n", Escaped(&wrong)))
-        }
-        Exit::Inconclusive => (0, 1, format!("    <skipped message=\"{verdict}: {reason}\"/>\n")),
-        _ => (0, 0, String::new()),
+pub(super) fn junit(summary: &Summary, expected: &[Verdict]) -> String {
+    let case = Case {
+        name: &format!("{}: {}", summary.target, summary.preset),
+        verdict: summary.verdict,
+        text: &format!("{}: {}", summary.verdict, summary.reason),
+        seconds: summary.seconds,
     };
-    let (target, preset) = (Escaped(&summary.target), Escaped(&summary.preset));
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-         <testsuite name=\"echoctl audit\" tests=\"1\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\" time=\"{time:.3}\">\n  \
-         <testcase classname=\"echoctl.audit\" name=\"{target}: {preset}\" time=\"{time:.3}\">\n\
-         {outcome}    <system-out>{verdict}: {reason}</system-out>\n  \
-         </testcase>\n</testsuite>\n"
-    )
+    case.xml(expected)
+}
+
+/// What the test case shows.
+struct Case<'a> {
+    name: &'a str,
+    verdict: Verdict,
+    text: &'a str,
+    seconds: f64,
+}
+
+impl Case<'_> {
+    fn xml(&self, expected: &[Verdict]) -> String {
+        let Case { verdict, seconds, .. } = *self;
+        let (name, text) = (Escaped(self.name), Escaped(self.text));
+        let message = match expected {
+            [] => verdict.to_string(),
+            expected => format!("expected {}, got {verdict}", either(expected)),
+        };
+        let (failures, skipped, outcome) = match exit(verdict, expected) {
+            Exit::Failed => (1, 0, format!("    <failure message=\"{message}\">{text}</failure>\n")),
+            Exit::Inconclusive => (0, 1, format!("    <skipped message=\"{text}\"/>\n")),
+            _ => (0, 0, String::new()),
+        };
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+             <testsuite name=\"echoctl audit\" tests=\"1\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\" time=\"{seconds:.3}\">\n  \
+             <testcase classname=\"echoctl.audit\" name=\"{name}\" time=\"{seconds:.3}\">\n\
+             {outcome}    <system-out>{text}</system-out>\n  \
+             </testcase>\n</testsuite>\n"
+        )
+    }
+}
+
+/// Names of verdicts as alternatives: `bounded, discards or slow`.
+fn either(verdicts: &[Verdict]) -> String {
+    let names: Vec<&str> = verdicts.iter().map(|verdict| verdict.name()).collect();
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn xml(verdict: Verdict, expected: &[Verdict]) -> String {
+        let text = format!("{verdict}: \"why\" & <how>");
+        Case { name: "node 'a<b.js': echo", verdict, text: &text, seconds: 1.5 }.xml(expected)
+    }
+
+    #[test]
+    fn a_test_case_agrees_with_the_exit_code() {
+        for verdict in Verdict::ALL {
+            for expected in [&[][..], &[Verdict::Bounded], &[Verdict::Slow, Verdict::Spills]] {
+                let xml = xml(verdict, expected);
+
+                let counts = match exit(verdict, expected) {
+                    Exit::Failed => "failures=\"1\" errors=\"0\" skipped=\"0\"",
+                    Exit::Inconclusive => "failures=\"0\" errors=\"0\" skipped=\"1\"",
+                    _ => "failures=\"0\" errors=\"0\" skipped=\"0\"",
+                };
+                assert!(xml.contains(counts), "{expected:?}: {xml}");
+                assert_eq!(xml.contains("<failure "), counts.contains("failures=\"1\""), "{xml}");
+                assert_eq!(xml.contains("<skipped "), counts.contains("skipped=\"1\""), "{xml}");
+            }
+        }
+    }
+
+    #[test]
+    fn text_is_escaped_and_expectations_are_named() {
+        let xml = xml(Verdict::Unbounded, &[Verdict::Bounded, Verdict::Discards, Verdict::Disconnects]);
+
+        assert!(
+            xml.contains("message=\"expected bounded, discards or disconnects, got unbounded\""),
+            "{xml}"
+        );
+        assert!(xml.contains("unbounded: &quot;why&quot; &amp; &lt;how&gt;"), "{xml}");
+        assert!(!xml.contains("a<b"), "{xml}");
+    }
 }

@@ -59,12 +59,12 @@ pub(crate) fn run(args: &Args) -> Outcome {
         if args.json { json_line("summary", &summary) } else { print_styled(&text::text(&summary, &output)) };
     // Both are attempted, even if the first fails.
     let run = record(&summary);
-    let junit = junit_file.map(|file| file.save(junit(&summary, args.expect)));
+    let junit = junit_file.map(|file| file.save(junit(&summary, &args.expect)));
     let written = junit.into_iter().chain(files.save(&run, || page(&summary, &run)));
     let written = check_written_after_result(written);
     ignore_broken_pipe(printed)?;
     written?;
-    Ok(exit(summary.verdict, args.expect))
+    Ok(exit(summary.verdict, &args.expect))
 }
 
 /// Attacks, and prints progress: samples as JSON, or one line on a terminal.
@@ -88,18 +88,48 @@ fn attack(config: &AuditConfig, args: &Args, stop: &AtomicBool) -> Result<AuditO
     config.attack(stop, &mut watched)
 }
 
-/// The exit code of a verdict; with `--expect`, whether it is the expected one.
-fn exit(verdict: Verdict, expected: Option<Verdict>) -> Exit {
-    match (expected, verdict) {
-        (Some(expected), verdict) if expected == verdict => Exit::Done,
-        (Some(_), _) => Exit::Failed,
-        (None, verdict) => match verdict.class() {
+/// The exit code of a verdict; with `--expect`, whether it is one of those expected.
+fn exit(verdict: Verdict, expected: &[Verdict]) -> Exit {
+    match expected {
+        [] => match verdict.class() {
             Class::Safe => Exit::Done,
             Class::Unsafe => Exit::Failed,
             Class::Unknown => Exit::Inconclusive,
         },
+        expected if expected.contains(&verdict) => Exit::Done,
+        _ => Exit::Failed,
     }
 }
 
 /// The longest that stopping a target takes: SIGTERM, a grace period, then SIGKILL to all its processes.
 const STOPPING: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_verdict_has_the_exit_code_of_its_class() {
+        for verdict in Verdict::ALL {
+            let expected = match verdict.class() {
+                Class::Safe => Exit::Done,
+                Class::Unsafe => Exit::Failed,
+                Class::Unknown => Exit::Inconclusive,
+            };
+            assert_eq!(exit(verdict, &[]), expected, "{verdict}");
+        }
+    }
+
+    #[test]
+    fn only_expected_verdicts_succeed_if_some_are_expected() {
+        let expected = [Verdict::Unbounded, Verdict::Slow];
+        for verdict in Verdict::ALL {
+            let succeeds = expected.contains(&verdict);
+            assert_eq!(
+                exit(verdict, &expected),
+                if succeeds { Exit::Done } else { Exit::Failed },
+                "{verdict}"
+            );
+        }
+    }
+}
