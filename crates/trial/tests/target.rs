@@ -6,6 +6,7 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
 use echoctl_observe::Process;
@@ -93,4 +94,20 @@ fn a_long_command_is_shortened() {
     let error = start(&command).unwrap_err().to_string();
 
     assert!(error.starts_with("'false argument") && error.len() < 1200, "{error}");
+}
+
+#[test]
+fn running_out_of_memory_is_found_in_all_that_is_printed() {
+    let lines = "print STDERR \"log line $_\\n\" for 1..5000;";
+    let fails = format!("{lines} print STDERR \"Out of memory!\\n\"; {lines} sleep 1000");
+    let server = format!("$SIG{{USR1}} = sub {{ {fails} }}; {ECHO}");
+    let target = start(&["perl", "-e", &server]).unwrap();
+    let printed = target.printed();
+    assert_eq!(printed.out_of_memory(), None);
+
+    let signalled = Command::new("kill").args(["-USR1", &target.roots()[0].to_string()]).status();
+
+    assert!(signalled.unwrap().success());
+    eventually("its report is found", || printed.out_of_memory().as_deref() == Some("Out of memory!"));
+    eventually("its end is shown", || target.output().ends_with("log line 5000"));
 }

@@ -9,13 +9,16 @@
 //! - [`supervise()`]: the main function of the helper process, which [`Launch::supervisor`] names.
 //! - [`ChildServer`](crate::ChildServer): one of our own servers, which needs no supervisor.
 //! - [`Descendants`]: the processes of a target, looked up when they are needed.
+//! - [`OutputWatch`]: whether a target has printed that it ran out of memory.
 //! - [`Listeners`]: whether an address belongs to a target and to no other process.
 
 pub(crate) mod child_server;
 mod descendants;
 mod error;
 mod listeners;
+mod out_of_memory;
 mod output;
+mod output_watch;
 mod port;
 mod supervise;
 mod supervisor;
@@ -25,5 +28,6 @@ mod target;
 pub use descendants::Descendants;
 pub use error::SpawnError;
 pub use listeners::{ForeignListener, Listeners, Owner};
+pub use output_watch::OutputWatch;
 pub use supervise::supervise;
 pub use target::{Launch, Target};

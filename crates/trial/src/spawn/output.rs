@@ -1,4 +1,4 @@
-//! The last output of a command, stored in bounded memory to be shown when it fails.
+//! The output of a command: its end, stored in bounded memory to be shown when it fails, and the reports that are found in it.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -9,12 +9,23 @@ use std::time::{Duration, Instant};
 use echoctl_observe::{Error, start_thread};
 use echoctl_record::printable;
 
-/// The last [`RETAINED`] bytes that a command printed.
+use super::OutputWatch;
+use super::output_watch::Reports;
+
+/// The output of a command, which a thread reads.
 #[derive(Debug)]
 pub(super) struct Output {
-    retained: Arc<Mutex<VecDeque<u8>>>,
+    printed: Arc<Mutex<Printed>>,
     /// Ends with the last process that has the pipe open. It is not waited for, because a process may have been left running.
     reader: JoinHandle<()>,
+}
+
+/// What a command has printed.
+#[derive(Debug, Default)]
+pub(super) struct Printed {
+    /// Its last [`RETAINED`] bytes.
+    tail: VecDeque<u8>,
+    pub(super) reports: Reports,
 }
 
 impl Output {
@@ -23,23 +34,26 @@ impl Output {
     /// # Errors
     /// When no thread can be started.
     pub(super) fn follow(mut pipe: impl Read + Send + 'static) -> Result<Output, Error> {
-        let retained: Arc<Mutex<VecDeque<u8>>> = Arc::default();
-        let printed = retained.clone();
+        let printed: Arc<Mutex<Printed>> = Arc::default();
+        let shared = Arc::clone(&printed);
         let reader = start_thread("output", move || {
-            let mut chunk = [0; 4096];
-            while let Ok(length @ 1..) = pipe.read(&mut chunk) {
-                let mut printed = printed.lock().unwrap_or_else(PoisonError::into_inner);
-                printed.extend(&chunk[..length]);
-                let excess = printed.len().saturating_sub(RETAINED);
-                printed.drain(..excess);
+            let mut piece = [0; 4096];
+            while let Ok(length @ 1..) = pipe.read(&mut piece) {
+                shared.lock().unwrap_or_else(PoisonError::into_inner).add(&piece[..length]);
             }
+            shared.lock().unwrap_or_else(PoisonError::into_inner).reports.end_line();
         })?;
-        Ok(Output { retained, reader })
+        Ok(Output { printed, reader })
+    }
+
+    /// A watch of what it prints from now on.
+    pub(super) fn watch(&self) -> OutputWatch {
+        OutputWatch::new(Arc::clone(&self.printed))
     }
 
     /// The last lines as text that is safe to print, empty if nothing was printed.
     pub(super) fn tail(&self) -> String {
-        let bytes = Vec::from(self.retained.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let bytes = Vec::from(self.printed.lock().unwrap_or_else(PoisonError::into_inner).tail.clone());
         let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<_> = text.lines().map(printable).filter(|line| !line.trim().is_empty()).collect();
         lines[lines.len().saturating_sub(LINES)..].join("\n")
@@ -53,6 +67,15 @@ impl Output {
             thread::sleep(Duration::from_millis(1));
         }
         self.tail()
+    }
+}
+
+impl Printed {
+    fn add(&mut self, piece: &[u8]) {
+        self.tail.extend(piece);
+        let excess = self.tail.len().saturating_sub(RETAINED);
+        self.tail.drain(..excess);
+        self.reports.read(piece);
     }
 }
 
@@ -73,7 +96,7 @@ mod tests {
         let output = Output::follow(std::io::Cursor::new(lines)).unwrap();
 
         let tail = output.tail_at_end(echoctl_testkit::DEADLINE);
-        assert_eq!(output.retained.lock().unwrap().len(), RETAINED);
+        assert_eq!(output.printed.lock().unwrap().tail.len(), RETAINED);
         assert!(tail.ends_with("line 99999 ␛[31mred \u{fffd}"), "{tail}");
         assert_eq!(tail.lines().count(), LINES);
     }

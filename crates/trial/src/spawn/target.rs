@@ -16,7 +16,7 @@ use echoctl_observe::{Process, ProcessTree};
 
 use super::port::free_addr;
 use super::supervisor::Supervisor;
-use super::{Descendants, ForeignListener, Listeners, Owner, SpawnError};
+use super::{Descendants, ForeignListener, Listeners, OutputWatch, Owner, SpawnError};
 
 /// A command to start, and how.
 #[derive(Debug, Clone)]
@@ -79,6 +79,11 @@ impl Target {
     /// Its last output.
     pub fn output(&self) -> String {
         self.supervisor.output.tail()
+    }
+
+    /// A watch of what it prints from now on. What it printed before, while it started, does not count.
+    pub fn printed(&self) -> OutputWatch {
+        self.supervisor.output.watch()
     }
 
     /// The pids of the roots of its process tree: the command, and those of its processes that listen.
@@ -154,7 +159,7 @@ impl Target {
                     command: self.command.clone(),
                     how,
                     port: self.addr.port(),
-                    output: self.printed(),
+                    output: self.last_output(),
                 });
             }
             if began.elapsed() >= launch.ready_timeout {
@@ -164,7 +169,7 @@ impl Target {
                     waited: launch.ready_timeout,
                     // The most likely mistake is a fixed port.
                     elsewhere: listeners.address_of(self.descendants, None)?,
-                    output: self.printed(),
+                    output: self.last_output(),
                 });
             }
             thread::sleep(LISTEN_POLL);
@@ -198,7 +203,7 @@ impl Target {
         }
     }
 
-    fn printed(&self) -> String {
+    fn last_output(&self) -> String {
         match self.supervisor.output.tail_at_end(LAST_OUTPUT) {
             tail if tail.is_empty() => "; it printed nothing".to_owned(),
             tail => format!("; its last output:\n{tail}"),
