@@ -23,7 +23,7 @@ pub enum Ending {
         /// Totals and verdict; replies were not checked.
         summary: Summary,
         /// What the verdict is derived from.
-        evidence: Evidence,
+        evidence: Box<Evidence>,
     },
 }
 
@@ -41,7 +41,9 @@ impl Ending {
             (None, None, None) => Ok(None),
             (Some(summary), None, None) => Ok(Some(Ending::Flood { summary })),
             (None, Some(watch), None) => Ok(Some(Ending::Watch { watch })),
-            (Some(summary), None, Some(evidence)) => Ok(Some(Ending::Audit { summary, evidence })),
+            (Some(summary), None, Some(evidence)) => {
+                Ok(Some(Ending::Audit { summary, evidence: Box::new(evidence) }))
+            }
             _ => Err(RunError::Damaged("its summary, watch and evidence do not belong together".to_owned())),
         }
     }

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Sample;
+use crate::{Bystanders, Census, Control, Sample};
 
 /// What an attack recorded.
 ///
 /// The input is what the slow reader sends to the server, or a publisher in its place. The output is what the server sends to the
 /// slow reader, which does not read. In [`Sample`] the first three counters are those of the input, the last three those of
 /// the output, so `server_read - server_written` is what the server has read and not passed on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Evidence {
     /// Whether the stimulus was sent repeatedly, rather than once.
     pub repeats: bool,
@@ -24,6 +24,9 @@ pub struct Evidence {
     /// The longest duration of the attack, in seconds.
     #[serde(alias = "patience")]
     pub max_duration: f64,
+    /// The duration that was asked for at least, in seconds; 0 if the attack may end as soon as its evidence suffices.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub min_duration: f64,
     /// The most bytes that the kernels buffer for one connection on this machine.
     #[serde(alias = "slack")]
     pub kernel_buffering: u64,
@@ -35,6 +38,12 @@ pub struct Evidence {
     /// Whether it passes data on to a server whose memory is not visible here.
     #[serde(default)]
     pub hidden_upstream: bool,
+    /// Whether another client, the publisher, sends the stimulus.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub has_publisher: bool,
+    /// Whether the server had been running before the audit, so that memory that it freed earlier may be used again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub was_running: bool,
     /// The samples, in order of time.
     pub points: Vec<Point>,
     /// How the connection closed during the attack, if it did.
@@ -43,6 +52,37 @@ pub struct Evidence {
     /// What was drained at the end.
     #[serde(default, alias = "read_out", skip_serializing_if = "Option::is_none")]
     pub drain: Option<Drain>,
+    /// Whose bytes were in the server's memory at the end of the attack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub census: Option<Census>,
+    /// How healthy clients were served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bystanders: Option<Bystanders>,
+    /// What happened to a client that reads, where the slow reader was disconnected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<Control>,
+    /// Growth of the files that the server's processes have open, deleted ones included, since the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_file_growth: Option<u64>,
+    /// Growth of the machine's shared memory, which includes files in memory, since the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_memory_growth: Option<u64>,
+    /// The line in which the server reported that it ran out of memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out_of_memory: Option<String>,
+    /// Whether the server's processes were suspended (stopped by a signal or a debugger) at the end of the attack.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_suspended: bool,
+}
+
+// What serde's `skip_serializing_if` asks.
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 /// One sample of an attack, with what only a verdict needs.
@@ -106,7 +146,7 @@ pub enum DisconnectKind {
 }
 
 /// What came when the slow reader drained its connection at the end.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Drain {
     /// Bytes that came.
     pub bytes: u64,
@@ -125,6 +165,15 @@ pub struct Drain {
     /// The first place where an echo differs from what was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damaged_at: Option<u64>,
+    /// How it differs there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<EchoFault>,
+    /// Bytes of input that the server had read by the end of the draining, where visible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_read: Option<u64>,
+    /// Bytes of output that it had written by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_written: Option<u64>,
 }
 
 impl Drain {
@@ -135,16 +184,29 @@ impl Drain {
 }
 
 /// Why the draining stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
     /// Everything that the server had to echo had come back.
     Complete,
     /// Nothing more came.
+    #[default]
     Quiet,
     /// The server closed the connection.
     #[serde(alias = "ended")]
     Closed,
     /// As much as the verdict needs had come, or the time was over.
     Enough,
+}
+
+/// How an echo differs from what was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EchoFault {
+    /// Bytes are missing.
+    Lost,
+    /// Bytes came again.
+    Repeated,
+    /// Bytes are others than those sent.
+    Changed,
 }

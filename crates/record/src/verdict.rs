@@ -16,6 +16,10 @@ pub enum Verdict {
     Discards,
     /// It accepts everything and writes it to disk.
     Spills,
+    /// It stops serving other clients.
+    Starves,
+    /// It sends back other bytes than those that it received.
+    Corrupts,
     /// It accepts everything and buffers it in memory.
     Unbounded,
     /// It crashed.
@@ -29,7 +33,7 @@ pub enum Verdict {
 /// What a verdict says about a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// A client that does not read cannot exhaust the server.
+    /// A client that does not read cannot harm the server, its other clients or the data.
     Safe,
     /// It can.
     Unsafe,
@@ -39,22 +43,32 @@ pub enum Class {
 
 impl Verdict {
     /// All, in the order in which help and documents list them.
-    pub const ALL: [Verdict; 8] = [
+    pub const ALL: [Verdict; 10] = [
         Verdict::Bounded,
         Verdict::Disconnects,
         Verdict::Discards,
         Verdict::Spills,
+        Verdict::Starves,
+        Verdict::Corrupts,
         Verdict::Unbounded,
         Verdict::Crashes,
         Verdict::Slow,
         Verdict::Inconclusive,
     ];
 
+    /// Those of an unsafe server, the worst first.
+    pub const UNSAFE: [Verdict; 5] =
+        [Verdict::Crashes, Verdict::Unbounded, Verdict::Corrupts, Verdict::Starves, Verdict::Spills];
+
     /// Whether the server is safe.
     pub const fn class(self) -> Class {
         match self {
             Verdict::Bounded | Verdict::Disconnects | Verdict::Discards => Class::Safe,
-            Verdict::Spills | Verdict::Unbounded | Verdict::Crashes => Class::Unsafe,
+            Verdict::Spills
+            | Verdict::Starves
+            | Verdict::Corrupts
+            | Verdict::Unbounded
+            | Verdict::Crashes => Class::Unsafe,
             Verdict::Slow | Verdict::Inconclusive => Class::Unknown,
         }
     }
@@ -66,6 +80,8 @@ impl Verdict {
             Verdict::Disconnects => "disconnects",
             Verdict::Discards => "discards",
             Verdict::Spills => "spills",
+            Verdict::Starves => "starves",
+            Verdict::Corrupts => "corrupts",
             Verdict::Unbounded => "unbounded",
             Verdict::Crashes => "crashes",
             Verdict::Slow => "slow",
@@ -77,5 +93,27 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_unsafe_verdict_is_listed_by_its_severity() {
+        let listed: Vec<Verdict> = Verdict::ALL.into_iter().filter(|v| v.class() == Class::Unsafe).collect();
+        let mut by_severity = Verdict::UNSAFE.to_vec();
+        by_severity.reverse();
+        by_severity.sort_by_key(|verdict| listed.iter().position(|listed| listed == verdict));
+
+        assert_eq!(by_severity, listed);
+    }
+
+    #[test]
+    fn each_verdict_has_the_name_that_json_has() {
+        for verdict in Verdict::ALL {
+            assert_eq!(serde_json::to_string(&verdict).unwrap(), format!("\"{verdict}\""));
+        }
     }
 }

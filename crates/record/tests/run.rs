@@ -259,7 +259,8 @@ fn example() -> Run {
 
 fn with(evidence: Evidence) -> Run {
     let mut run = example();
-    run.ending = Some(Ending::Audit { summary: run.summary().unwrap().clone(), evidence });
+    run.ending =
+        Some(Ending::Audit { summary: run.summary().unwrap().clone(), evidence: Box::new(evidence) });
     run
 }
 
@@ -273,11 +274,7 @@ fn evidence() -> Evidence {
         max_duration: 15.0,
         kernel_buffering: u64::MAX,
         memory_limit: u64::MAX,
-        is_relay: false,
-        hidden_upstream: false,
-        points: Vec::new(),
-        disconnect: None,
-        drain: None,
+        ..Evidence::default()
     }
 }
 

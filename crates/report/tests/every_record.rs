@@ -4,8 +4,8 @@
 mod support;
 
 use echoctl_record::{
-    Disconnect, DisconnectKind, Drain, Ending, Evidence, Integrity, Machine, Point, Run, Sample, StopReason,
-    Summary, WatchSummary,
+    Bystanders, Census, Control, Disconnect, DisconnectKind, Drain, EchoFault, Ending, Evidence, Integrity,
+    Machine, Marked, Point, Run, Sample, Service, StopReason, Summary, WatchSummary,
 };
 use proptest::prelude::*;
 use support::record::{check, check_run};
@@ -96,8 +96,42 @@ prop_compose! {
                 stopped,
                 curve: samples.iter().map(|sample| (sample.t, sample.produced)).collect(),
                 first_text: Some("\u{1b}[31m".to_owned()),
-                damaged_at: None,
+                damaged_at: Some(bytes.0),
+                fault: Some(EchoFault::Changed),
+                server_read: Some(bytes.0),
+                server_written: Some(bytes.1),
             }),
+            min_duration: max_duration,
+            has_publisher: flags[0],
+            was_running: flags[1],
+            census: Some(Census {
+                marked: if flags[2] { Marked::Input } else { Marked::Output },
+                bytes: bytes.0,
+                before: bytes.1,
+                scanned: limits.0,
+                is_complete: flags[3],
+                seconds: max_duration,
+            }),
+            bystanders: Some(Bystanders {
+                calm: max_duration,
+                serves_several: flags[0],
+                limit: max_duration,
+                active: Some(Service { replies: bytes.0, p99: Some(max_duration), ..Service::default() }),
+                idle: Some(Service { during: Some(flags[1]), after: Some(flags[2]), ..Service::default() }),
+                newcomer: None,
+            }),
+            control: Some(Control {
+                sent: bytes.0,
+                received: bytes.1,
+                seconds: max_duration,
+                disconnected_at: Some(max_duration),
+                refuses_first_bytes: Some(flags[3]),
+                first_text: Some("\u{1b}[31m".to_owned()),
+            }),
+            open_file_growth: Some(limits.1),
+            shared_memory_growth: Some(limits.2),
+            out_of_memory: Some("\u{1b}[31m".to_owned()),
+            is_suspended: flags[4],
         }
     }
 }
@@ -135,7 +169,7 @@ prop_compose! {
         let watch = WatchSummary { seconds: seconds.0, max_queued: counts.0, connections_seen: counts.1, ..WatchSummary::default() };
         run.samples = samples;
         run.ending = match (has_ended, evidence) {
-            (true, Some(evidence)) => Some(Ending::Audit { summary, evidence }),
+            (true, Some(evidence)) => Some(Ending::Audit { summary, evidence: Box::new(evidence) }),
             (true, None) => Some(Ending::Flood { summary }),
             (false, Some(_)) => Some(Ending::Watch { watch }),
             (false, None) => None,

@@ -87,11 +87,9 @@ impl TrialOutcome {
             max_duration: self.client.elapsed.as_secs_f64(),
             kernel_buffering: KernelBuffering::here().of_connections(self.config.connections),
             memory_limit: self.memory_limit.unwrap_or(u64::MAX),
-            hidden_upstream: false,
-            is_relay: false,
             points,
             disconnect: self.disconnect(),
-            drain: None,
+            ..Evidence::default()
         };
         let observed = Observed {
             reader: match self.config.reading {

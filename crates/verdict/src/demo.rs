@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use echoctl_record::{Bytes, Sample, Seconds, Verdict};
 
+use crate::judgement::only;
 use crate::{HELD_BACK_SECONDS, Judgement};
 
 /// Why a side has its verdict.
@@ -61,7 +62,7 @@ fn judgement(cause: Cause, reason: String) -> Judgement<Cause> {
         Cause::GrewInstead => Verdict::Unbounded,
         Cause::NoSamples | Cause::MemoryUnseen | Cause::Unclear => Verdict::Inconclusive,
     };
-    Judgement { verdict, cause, reason, advice: None }
+    Judgement { verdict, findings: only(verdict), cause, reason, advice: None }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The result of a rule.
 
-use echoctl_record::Verdict;
+use echoctl_record::{Class, Verdict};
 
 use crate::Advice;
 
@@ -9,10 +9,17 @@ use crate::Advice;
 pub struct Judgement<C> {
     /// The verdict.
     pub verdict: Verdict,
+    /// Every unsafe verdict that holds, the worst first; none for a verdict that is safe or not certain.
+    pub findings: Vec<Verdict>,
     /// Why, as a value.
     pub cause: C,
     /// Why, in one sentence with its figures: for people, no decision reads it.
     pub reason: String,
     /// What to try next, where the verdict is not certain.
     pub advice: Option<Advice>,
+}
+
+/// The findings of a rule whose verdict is the only one that can hold.
+pub(crate) fn only(verdict: Verdict) -> Vec<Verdict> {
+    if verdict.class() == Class::Unsafe { vec![verdict] } else { Vec::new() }
 }

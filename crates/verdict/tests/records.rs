@@ -44,14 +44,12 @@ fn extreme_figures_never_cause_a_panic() {
             max_duration: 15.0,
             kernel_buffering: most,
             memory_limit: most,
-            is_relay: false,
-            hidden_upstream: false,
             points: points.to_vec(),
-            disconnect: None,
-            drain: None,
+            ..Evidence::default()
         };
         let mut run = Run::new("0.1.0", Vec::new(), 0, "127.0.0.1:7007".to_owned(), Machine::default());
-        run.ending = Some(Ending::Audit { summary: Summary::new(run.target.clone()), evidence });
+        run.ending =
+            Some(Ending::Audit { summary: Summary::new(run.target.clone()), evidence: Box::new(evidence) });
 
         let mut bytes = Vec::new();
         run.write(&mut bytes).unwrap();

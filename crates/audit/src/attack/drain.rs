@@ -99,6 +99,7 @@ impl Draining {
             curve: self.curve,
             first_text: self.first_text,
             damaged_at: self.damaged_at,
+            ..Drain::default()
         }
     }
 

@@ -186,11 +186,7 @@ impl AuditConfig {
             max_duration: self.max_duration.as_secs_f64(),
             kernel_buffering: self.kernel_buffering().of_connections(self.connections as usize),
             memory_limit: MemoryShare::with(pids).limit,
-            is_relay: false,
-            hidden_upstream: false,
-            points: Vec::new(),
-            disconnect: None,
-            drain: None,
+            ..Evidence::default()
         }
     }
 }

@@ -29,6 +29,7 @@ mod table;
 use echoctl_record::Evidence;
 
 use crate::Judgement;
+use crate::judgement::only;
 pub use cause::Cause;
 pub use figures::{Figures, expected_echo, figures};
 use signals::Signals;
@@ -42,7 +43,7 @@ pub fn judge(evidence: &Evidence) -> Judgement<Cause> {
     let signals = Signals::of(evidence);
     let cause = table::classify(&signals);
     let (verdict, advice) = cause.conclusion(&signals);
-    Judgement { verdict, cause, reason: reason::reason(cause, &signals), advice }
+    Judgement { verdict, findings: only(verdict), cause, reason: reason::reason(cause, &signals), advice }
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod table;
 
 use echoctl_record::{Evidence, Point};
 
+use crate::judgement::only;
 use crate::{Judgement, audit};
 pub use cause::Cause;
 use signals::Signals;
@@ -77,7 +78,7 @@ pub fn judge(mut evidence: Evidence, mut observed: Observed) -> Judgement<Cause>
         Reader::Stopped => format!("once the reader had stopped, {reason}"),
     };
     let (verdict, advice) = cause.conclusion(&by_audit);
-    Judgement { verdict, cause, reason, advice }
+    Judgement { verdict, findings: only(verdict), cause, reason, advice }
 }
 
 /// Removes from the counters what was consumed before the reader stopped: those bytes were never in a queue of this test.

@@ -9,7 +9,9 @@ use crate::{HELD_BACK_SECONDS, Judgement, audit};
 /// Why the server of a flood with these signals has its verdict, given that of an audit.
 pub(super) fn classify(by_audit: &Judgement<audit::Cause>, s: &Signals) -> Cause {
     match by_audit.verdict {
-        Verdict::Disconnects | Verdict::Crashes | Verdict::Spills => Cause::Audit(by_audit.cause),
+        Verdict::Disconnects | Verdict::Crashes | Verdict::Spills | Verdict::Starves | Verdict::Corrupts => {
+            Cause::Audit(by_audit.cause)
+        }
         Verdict::Bounded => Cause::StoppedReading,
         Verdict::Unbounded if s.has_stalled() => Cause::BufferedThenStopped,
         Verdict::Unbounded if s.is_growth_of_others() => Cause::GrewWithOthers,

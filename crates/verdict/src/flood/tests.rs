@@ -41,11 +41,8 @@ fn flood(seconds: u32, moment: impl Fn(f64) -> Moment) -> Evidence {
         max_duration: f64::from(seconds),
         kernel_buffering: 14 * MIB,
         memory_limit: 1 << 30,
-        is_relay: false,
-        hidden_upstream: false,
         points: points.collect(),
-        disconnect: None,
-        drain: None,
+        ..Evidence::default()
     }
 }
 

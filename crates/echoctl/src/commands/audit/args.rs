@@ -183,6 +183,8 @@ Verdicts, each with its exit code:
   0  discards      the server reads everything and drops what is not read
   1  unbounded     the server buffers what is not read, without a limit
   1  spills        the server writes what the client does not read to disk
+  1  starves       the server stops serving other clients
+  1  corrupts      the server loses, repeats or changes bytes of its replies
   1  crashes       the server exits or is killed
   3  slow          too little moved within the time limit
   3  inconclusive  the evidence does not show whether the server is safe

@@ -25,6 +25,6 @@ pub(super) fn record(summary: &Summary) -> Run {
         reason: Some(summary.reason.clone()),
         ..echoctl_record::Summary::new(summary.addr.to_string())
     };
-    run.ending = Some(Ending::Audit { summary: totals, evidence: attack.evidence.clone() });
+    run.ending = Some(Ending::Audit { summary: totals, evidence: Box::new(attack.evidence.clone()) });
     run
 }

@@ -86,6 +86,8 @@ pub(super) fn headline(summary: &Summary) -> String {
         Verdict::Disconnects => "a client that does not read is disconnected",
         Verdict::Discards => "data that a client does not read is dropped",
         Verdict::Spills => "data that a client does not read fills the disk",
+        Verdict::Starves => "a client that does not read stops the server from serving others",
+        Verdict::Corrupts => "a client that reads late does not get the bytes that it should get",
         Verdict::Unbounded => "a client that does not read can exhaust the server's memory",
         Verdict::Crashes => "a client that does not read can crash the server",
         Verdict::Slow => "too little moved within the time limit to judge the server",

@@ -40,17 +40,13 @@ pub(super) fn attack(seconds: f64, moment: impl Fn(f64) -> Moment) -> Evidence {
     });
     Evidence {
         repeats: true,
-        echo: false,
         unit: 1024,
         budget: 256 * MIB,
         max_duration: 60.0,
         kernel_buffering: 16 * MIB,
         memory_limit: 1 << 30,
-        is_relay: false,
-        hidden_upstream: false,
         points: points.collect(),
-        disconnect: None,
-        drain: None,
+        ..Evidence::default()
     }
 }
 
@@ -83,6 +79,6 @@ pub(super) fn closed(evidence: Evidence, kind: DisconnectKind, t: f64) -> Eviden
 pub(super) fn drained(evidence: Evidence, stopped: StopReason, curve: &[(f64, f64)]) -> Evidence {
     let curve: Vec<_> = curve.iter().map(|(t, mib)| (*t, (mib * MIB as f64) as u64)).collect();
     let (seconds, bytes) = *curve.last().expect("a curve has an end");
-    let drain = Drain { bytes, in_kernels: 0, seconds, stopped, curve, first_text: None, damaged_at: None };
+    let drain = Drain { bytes, seconds, stopped, curve, ..Drain::default() };
     Evidence { drain: Some(drain), ..evidence }
 }

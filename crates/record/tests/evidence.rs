@@ -1,0 +1,80 @@
+//! Evidence is read as it was written, with and without what only some audits collect.
+#![cfg(test)]
+
+use echoctl_record::{Bystanders, Census, Control, Drain, EchoFault, Evidence, Marked, Service};
+
+#[test]
+fn evidence_is_read_as_it_was_written() {
+    let text = serde_json::to_string(&full_evidence()).unwrap();
+
+    assert_eq!(serde_json::from_str::<Evidence>(&text).unwrap(), full_evidence());
+}
+
+#[test]
+fn evidence_that_was_not_collected_is_not_written() {
+    let value = serde_json::to_value(Evidence::default()).unwrap();
+
+    for name in [
+        "min_duration",
+        "has_publisher",
+        "was_running",
+        "census",
+        "bystanders",
+        "control",
+        "open_file_growth",
+        "shared_memory_growth",
+        "out_of_memory",
+        "is_suspended",
+    ] {
+        assert_eq!(value.get(name), None, "{name}");
+        assert!(serde_json::to_value(full_evidence()).unwrap().get(name).is_some(), "{name}");
+    }
+    assert_eq!(serde_json::from_value::<Evidence>(value).unwrap(), Evidence::default());
+}
+
+/// Evidence with everything that an audit can collect besides samples.
+fn full_evidence() -> Evidence {
+    let served =
+        Service { replies: 70, p99: Some(0.25), longest: 0.5, during: Some(true), after: Some(false) };
+    Evidence {
+        min_duration: 10.0,
+        has_publisher: true,
+        was_running: true,
+        census: Some(Census {
+            marked: Marked::Output,
+            bytes: 92,
+            before: 4,
+            scanned: 1000,
+            is_complete: true,
+            seconds: 0.25,
+        }),
+        bystanders: Some(Bystanders {
+            calm: 0.25,
+            serves_several: true,
+            limit: 5.0,
+            active: Some(served),
+            idle: Some(Service { p99: None, during: None, ..served }),
+            newcomer: None,
+        }),
+        control: Some(Control {
+            sent: 64,
+            received: 32,
+            seconds: 1.5,
+            disconnected_at: Some(1.5),
+            refuses_first_bytes: Some(true),
+            first_text: Some("-ERR".to_owned()),
+        }),
+        drain: Some(Drain {
+            fault: Some(EchoFault::Repeated),
+            damaged_at: Some(64),
+            server_read: Some(128),
+            server_written: Some(96),
+            ..Drain::default()
+        }),
+        open_file_growth: Some(1),
+        shared_memory_growth: Some(2),
+        out_of_memory: Some("MemoryError".to_owned()),
+        is_suspended: true,
+        ..Evidence::default()
+    }
+}
