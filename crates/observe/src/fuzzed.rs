@@ -25,6 +25,7 @@ pub fn check_texts(input: &[u8]) {
     machine::check(one, other);
     listener::check(one);
     crate::process::check_texts(input);
+    crate::process::check_maps(input);
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! | room | asks the kernel for |
 //! |---|---|
 //! | `endpoint/` | [`TcpInfo`], [`SocketMemory`], the queues of a socket, and [`SocketDiag`]: any TCP socket of this host by its two addresses |
-//! | `process/` | [`Process`], [`ProcessTree`]: memory, processor time and disk writes of a server and its descendants; [`holders`]: the processes that have a socket open |
+//! | `process/` | [`Process`], [`ProcessTree`]: memory, processor time and disk writes of a server and its descendants; [`census`]: the payload in it; [`holders`]: the processes that have a socket open |
 //! | `machine/` | [`machine()`], [`KernelBuffering`], [`TcpMemory`]: the limits of queues; [`available_memory`], [`Cgroup`]; [`loopback()`] |
 //! | `listener/` | [`listener_at`]: the socket that accepts connections to an address, and its processes |
 //! | `sampler/` | [`Connection`]: where every byte of a connection is; [`Sampler`], [`ConnectionTracker`]: repeated samples of many; [`SelfTest`]: their cost and accuracy |
@@ -39,8 +39,8 @@ pub use machine::{
     machine, processor_model,
 };
 pub use process::{
-    Memory, Process, ProcessTree, ProcessorTime, RootExit, TreeReading, holders, own_anonymous_memory,
-    own_uid, pids, raise_descriptor_limit, sees_files, socket_inodes, start_thread,
+    CensusCount, Memory, Process, ProcessTree, ProcessorTime, RootExit, TreeReading, census, holders,
+    own_anonymous_memory, own_uid, pids, raise_descriptor_limit, sees_files, socket_inodes, start_thread,
 };
 pub use sampler::{
     Connection, ConnectionTracker, Counters, Due, LocalEndpoint, MAX_PER_SAMPLE, Observation, Occupancy,

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+mod census;
 mod one_process;
 mod pids;
 mod text;
@@ -13,6 +14,9 @@ mod thread;
 mod tree;
 
 pub use crate::sys::raise_descriptor_limit;
+#[cfg(any(test, fuzzing))]
+pub(crate) use census::check_maps;
+pub use census::{CensusCount, census};
 pub use one_process::{Process, own_anonymous_memory};
 pub use pids::{holders, pids, sees_files, socket_inodes};
 #[cfg(any(test, fuzzing))]

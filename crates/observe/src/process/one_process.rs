@@ -226,11 +226,11 @@ fn children_by_parent(parent: u32) -> Vec<u32> {
 fn read<T>(file: &File, parse: impl Fn(&[u8]) -> Option<T>) -> io::Result<T> {
     // Bytes. Enough for any of the three files in practice, and the required lines come first.
     let mut text = [0; 4096];
-    let length = sys::read_at_start(file, &mut text)?;
+    let length = sys::read_at(file, &mut text, 0)?;
     parse(&text[..length]).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-fn path(pid: u32, name: &str) -> PathBuf {
+pub(super) fn path(pid: u32, name: &str) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/{name}"))
 }
 

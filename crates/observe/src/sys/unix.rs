@@ -72,9 +72,9 @@ pub(crate) fn page_size() -> u64 {
     u64::try_from(size).unwrap_or(4096)
 }
 
-/// Reads a file from its start, wherever it was read before.
-pub(crate) fn read_at_start(file: &File, into: &mut [u8]) -> io::Result<usize> {
-    file.read_at(into, 0)
+/// Reads a file from an offset on, wherever it was read before.
+pub(crate) fn read_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
+    file.read_at(into, offset)
 }
 
 /// Linux shows the memory of a process in `/proc`.

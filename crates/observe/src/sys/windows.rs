@@ -127,9 +127,9 @@ pub(crate) fn page_size() -> u64 {
     4096
 }
 
-/// Reads a file from its start, wherever it was read before.
-pub(crate) fn read_at_start(file: &File, into: &mut [u8]) -> io::Result<usize> {
-    file.seek_read(into, 0)
+/// Reads a file from an offset on, wherever it was read before.
+pub(crate) fn read_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
+    file.seek_read(into, offset)
 }
 
 /// Ticks per second, the unit of processor time in `/proc`, which this system does not have.
