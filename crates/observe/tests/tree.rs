@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use echoctl_observe::{ProcessTree, RootExit};
-use echoctl_testkit::eventually;
+use echoctl_testkit::{eventually, signal};
 
 #[test]
 fn later_processes_become_members_until_they_exit() {
@@ -115,6 +115,28 @@ fn a_server_of_several_processes_ends_with_the_last() {
     end(0);
     assert_eq!(tree.exited(), Some(RootExit::All(first)));
     assert_eq!(tree.exited().unwrap().of_server(false), Some(first));
+}
+
+#[test]
+fn a_tree_is_suspended_if_all_of_its_roots_are() {
+    let mut shells = [shell("cat"), shell("cat")];
+    let pids = shells.each_ref().map(Child::id);
+    let tree = ProcessTree::new(pids).unwrap();
+    assert!(!tree.is_suspended());
+
+    signal(pids[0], "STOP");
+    eventually("it is stopped", || tree.members().any(|process| process.is_suspended()));
+    assert!(!tree.is_suspended());
+    signal(pids[1], "STOP");
+    eventually("both are stopped", || tree.is_suspended());
+    signal(pids[0], "CONT");
+    eventually("one goes on", || !tree.is_suspended());
+
+    for shell in &mut shells {
+        signal(shell.id(), "CONT");
+        drop(shell.stdin.take());
+        shell.wait().unwrap();
+    }
 }
 
 fn shell(script: &str) -> Child {

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use echoctl_observe::{Counters, Process, ProcessTree, RootExit, SocketDiag};
-use echoctl_record::{Point, Sample};
+use echoctl_observe::{CensusCount, Counters, Process, ProcessTree, RootExit, SocketDiag, census};
+use echoctl_record::{Evidence, Point, Sample};
 use echoctl_trial::spawn::Descendants;
 
 use super::clients::Clients;
@@ -100,6 +100,22 @@ impl Monitor {
         let is_all = exited.count() + 1 == self.listeners.len();
         let exit = if is_all { RootExit::All(first) } else { RootExit::One(first) };
         exit.of_server(is_closed).is_some()
+    }
+
+    /// Counts `needle` in the memory of the server's processes and of the visible servers behind it; `None` if it may not be
+    /// read.
+    #[allow(dead_code, reason = "the driver is about to call it")]
+    pub(super) fn census(&mut self, needle: &[u8]) -> Option<CensusCount> {
+        let tree = self.tree.as_mut()?;
+        tree.rescan();
+        census(tree.members().chain(self.upstreams.processes()), needle)
+    }
+
+    /// Completes the evidence at the end of the stall.
+    #[allow(dead_code, reason = "the driver is about to call it")]
+    pub(super) fn finish(&mut self, evidence: &mut Evidence) {
+        evidence.is_suspended =
+            !self.listeners.is_empty() && self.listeners.iter().all(Process::is_suspended);
     }
 
     /// What is visible of the server and of the connections of `clients`.

@@ -54,6 +54,11 @@ impl Upstreams {
             .sum()
     }
 
+    /// Their processes.
+    pub(super) fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.watched.values().map(|(process, _)| process)
+    }
+
     /// Their names, for reports.
     pub(super) fn names(&self) -> Vec<String> {
         self.watched

@@ -141,6 +141,11 @@ impl Process {
         if self.files.is_some() { self.running().is_err() } else { sys::process_memory(self.pid).is_err() }
     }
 
+    /// Whether it is suspended, by a signal (SIGSTOP, Ctrl-Z) or a debugger; `false` on a system other than Linux.
+    pub fn is_suspended(&self) -> bool {
+        self.stat().is_ok_and(|stat| stat.is_suspended())
+    }
+
     /// Its pid.
     pub fn pid(&self) -> u32 {
         self.pid

@@ -29,7 +29,7 @@ impl Statm {
 pub(super) struct Stat {
     /// The name of the program, at most 15 bytes of it.
     pub(super) name: String,
-    /// `R` running, `S` sleeping, `Z` zombie, …
+    /// `R` running, `S` sleeping, `T` stopped, `Z` zombie, …
     pub(super) state: u8,
     /// The parent's pid.
     pub(super) parent: u32,
@@ -63,6 +63,11 @@ impl Stat {
             threads: field(20)?,
             started: field(22)?,
         })
+    }
+
+    /// Whether it was stopped by a signal or by a debugger.
+    pub(super) fn is_suspended(&self) -> bool {
+        matches!(self.state, b'T' | b't')
     }
 
     /// Whether it has exited, and is a zombie until its parent waits for it.
