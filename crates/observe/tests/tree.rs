@@ -2,7 +2,8 @@
 #![cfg(target_os = "linux")]
 #![cfg(test)]
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -136,6 +137,25 @@ fn a_tree_is_suspended_if_all_of_its_roots_are() {
         signal(shell.id(), "CONT");
         drop(shell.stdin.take());
         shell.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_killed_server_has_exited_once_its_connections_close() {
+    for _ in 0..20 {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connect =
+            format!("exec 3<>/dev/tcp/127.0.0.1/{} && read line", listener.local_addr().unwrap().port());
+        let mut server = Command::new("bash").args(["-c", &connect]).stdin(Stdio::piped()).spawn().unwrap();
+        let (mut connection, _) = listener.accept().unwrap();
+        let tree = ProcessTree::new([server.id()]).unwrap();
+        assert_eq!(tree.exited(), None);
+
+        server.kill().unwrap();
+        assert_eq!(connection.read(&mut [0]).unwrap_or(0), 0, "it closes");
+
+        assert_eq!(tree.exited(), Some(RootExit::All(server.id())));
+        server.wait().unwrap();
     }
 }
 

@@ -146,6 +146,16 @@ impl Process {
         self.stat().is_ok_and(|stat| stat.is_suspended())
     }
 
+    /// Whether it has exited or is exiting. A process that is killed closes its sockets first: this shows no later than that. Only on
+    /// Linux; elsewhere, whether it has exited.
+    pub fn is_exiting(&self) -> bool {
+        if self.files.is_some() {
+            self.stat().map_or(true, |stat| stat.is_exiting())
+        } else {
+            self.has_exited()
+        }
+    }
+
     /// Its pid.
     pub fn pid(&self) -> u32 {
         self.pid

@@ -168,11 +168,12 @@ impl ProcessTree {
         self.members.values().map(|member| &member.process)
     }
 
-    /// Which of the processes from which the tree was created have exited, if any. Checks now.
+    /// Which of the processes from which the tree was created have exited or are exiting, if any. Checks now. If a process has
+    /// closed a connection because it was killed, it is one of these.
     pub fn exited(&self) -> Option<RootExit> {
         let has_exited = |pid: &&u32| {
             self.exited_roots.contains(pid)
-                || self.members.get(pid).is_none_or(|member| member.process.has_exited())
+                || self.members.get(pid).is_none_or(|member| member.process.is_exiting())
         };
         let mut exited = self.roots.iter().filter(has_exited);
         let first = *exited.next()?;
