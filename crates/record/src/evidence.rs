@@ -100,6 +100,9 @@ pub struct Point {
     /// Bytes that they wrote to disk.
     #[serde(default, alias = "disk", skip_serializing_if = "Option::is_none")]
     pub disk_written: Option<u64>,
+    /// Whether the kernel accepts no more output: the server's send queue is full on every connection. Absent: not visible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_is_full: Option<bool>,
 }
 
 impl Point {

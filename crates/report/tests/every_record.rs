@@ -76,6 +76,7 @@ prop_compose! {
             blocked: flags[4],
             cpu_seconds: Some(sample.t / 2.0),
             disk_written: Some(index as u64),
+            output_is_full: Some(flags[0]),
         };
         Evidence {
             repeats: flags[0],

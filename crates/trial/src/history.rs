@@ -59,6 +59,11 @@ impl History {
         self.entries.last().map(|entry| &entry.point.sample)
     }
 
+    /// The samples with what only a verdict needs, oldest first.
+    pub(crate) fn points(&self) -> impl Iterator<Item = &Point> {
+        self.entries.iter().map(|entry| &entry.point)
+    }
+
     /// The samples, oldest first.
     pub fn samples(&self) -> impl DoubleEndedIterator<Item = &Sample> {
         self.entries.iter().map(|entry| &entry.point.sample)

@@ -73,9 +73,14 @@ impl TrialOutcome {
         }
     }
 
-    /// The evidence for a verdict on the server. `None` if the client read everything, which tests nothing.
+    /// The evidence for a verdict on the server. `None` if the client read everything, which tests nothing but whether the server
+    /// survives it.
     pub fn evidence(&self) -> Option<(Evidence, Observed)> {
-        let points: Vec<_> = self.history.evidence().copied().collect();
+        let mut points: Vec<_> = self.history.evidence().copied().collect();
+        let is_test = !points.is_empty();
+        if !is_test && self.has_crashed() {
+            points.extend(self.history.points());
+        }
         if points.is_empty() {
             return None;
         }
@@ -93,7 +98,7 @@ impl TrialOutcome {
         };
         let observed = Observed {
             reader: match self.config.reading {
-                Reading::For(_) => Reader::Stopped,
+                Reading::For(_) if is_test => Reader::Stopped,
                 _ => Reader::Starved,
             },
             longest_wait: self.client.totals.longest_stall.as_secs_f64(),
@@ -105,6 +110,12 @@ impl TrialOutcome {
         Some((evidence, observed))
     }
 
+    /// Whether the server exited before everything had come back. One that exits when its client has finished has served it.
+    fn has_crashed(&self) -> bool {
+        let is_complete = self.client.endings.iter().all(|ending| *ending == Ending::Complete);
+        self.server_exited.is_some() && !(is_complete && self.client.is_good())
+    }
+
     /// How the server ended a connection, if it did.
     fn disconnect(&self) -> Option<Disconnect> {
         let seen = self.client.endings.iter().find_map(|ending| match ending {
@@ -113,7 +124,7 @@ impl TrialOutcome {
         });
         let last = self.history.last().map_or(0.0, |sample| sample.t);
         let (kind, t) = match seen {
-            _ if self.server_exited.is_some() => (DisconnectKind::Crashed, last),
+            _ if self.has_crashed() => (DisconnectKind::Crashed, last),
             Some((CloseKind::EndOfStream, at)) => (DisconnectKind::Closed, at),
             Some((CloseKind::Failed(_), at)) => (DisconnectKind::Reset, at),
             None if self.is_closed_by_server => (DisconnectKind::Closed, last),
@@ -188,6 +199,26 @@ mod tests {
         }
 
         assert_eq!(outcome.total_wait(), 3.0);
+    }
+
+    #[test]
+    fn a_crash_is_evidence_even_if_the_client_read_everything() {
+        let run = |server_exited, endings| {
+            let mut outcome = TrialOutcome { server_exited, ..outcome(Totals::default(), endings) };
+            outcome.config.reading = Reading::For(Duration::from_secs(20));
+            for t in [0.0, 3.0] {
+                let point = Point { sample: Sample { t, ..Sample::default() }, ..Point::default() };
+                outcome.history.add(point, Use::Record);
+            }
+            outcome.evidence()
+        };
+
+        let (evidence, observed) = run(Some(7), vec![Ending::Complete, Ending::Stopped]).unwrap();
+
+        assert_eq!(evidence.disconnect, Some(Disconnect { t: 3.0, kind: DisconnectKind::Crashed }));
+        assert_eq!((evidence.points.len(), observed.reader), (2, Reader::Starved));
+        assert!(run(None, vec![Ending::Stopped]).is_none());
+        assert!(run(Some(7), vec![Ending::Complete]).is_none(), "it ended with its client");
     }
 
     #[test]

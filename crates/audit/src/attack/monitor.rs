@@ -158,6 +158,7 @@ impl Monitor {
                 blocked,
                 cpu_seconds: tree.map(|tree| tree.processor_time.as_secs_f64()),
                 disk_written: tree.and_then(|tree| tree.disk_written),
+                ..Point::default()
             },
             is_relay: self.upstreams.hidden || !self.upstreams.is_empty(),
             hidden_upstream: self.upstreams.hidden,

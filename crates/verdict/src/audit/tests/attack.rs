@@ -36,7 +36,7 @@ pub(super) fn attack(seconds: f64, moment: impl Fn(f64) -> Moment) -> Evidence {
             server_memory: memory.map(|memory| bytes(10.0 + memory)),
             ..Sample::default()
         };
-        Point { sample, blocked, cpu_seconds: Some(cpu), disk_written: Some(bytes(disk)) }
+        Point { sample, blocked, cpu_seconds: Some(cpu), disk_written: Some(bytes(disk)), ..Point::default() }
     });
     Evidence {
         repeats: true,
