@@ -8,6 +8,7 @@
 mod attack;
 mod error;
 mod preset;
+mod protocol;
 mod script;
 mod sys;
 
@@ -16,4 +17,5 @@ pub use attack::{
 };
 pub use error::{Error, PresetError, ScriptError, StepFailure};
 pub use preset::{Argument, Preset, PresetInfo};
+pub use protocol::Protocol;
 pub use script::{Part, Payload, Publisher, Script, SendMode, Step, Stimulus, unescape};
