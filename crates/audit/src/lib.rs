@@ -7,6 +7,7 @@
 
 mod attack;
 mod error;
+mod marks;
 mod preset;
 mod protocol;
 mod script;

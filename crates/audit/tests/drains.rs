@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use echoctl_audit::{AuditConfig, Preset, Script};
-use echoctl_record::{Drain, StopReason};
+use echoctl_record::{Drain, EchoFault, StopReason};
 use echoctl_testkit::server;
 use echoctl_verdict::audit::figures;
 
@@ -42,7 +42,8 @@ fn an_echo_comes_back_complete() {
     let (drain, lost) = drained(raw(), |stream| echo(stream, |_, _| true));
 
     assert_eq!((drain.stopped, drain.damaged_at, lost), (StopReason::Complete, None, Some(0)));
-    assert_eq!(drain.first_text.as_deref().map(str::len), Some(64));
+    assert_eq!(drain.fault, None);
+    assert_eq!(drain.first_text.as_deref().map(str::len), Some(120));
     assert_eq!(drain.curve.last().unwrap().1, drain.bytes);
 }
 
@@ -58,6 +59,7 @@ fn a_changed_byte_is_found_at_its_offset() {
     });
 
     assert_eq!((drain.stopped, drain.damaged_at), (StopReason::Complete, Some(1_000_003)));
+    assert_eq!(drain.fault, Some(EchoFault::Changed));
 }
 
 #[test]
@@ -71,8 +73,56 @@ fn lost_bytes_are_waited_for_and_counted() {
         });
     });
 
-    assert_eq!(drain.stopped, StopReason::Quiet);
+    assert_eq!((drain.stopped, drain.fault), (StopReason::Quiet, Some(EchoFault::Lost)));
     assert!(lost.unwrap() > 0);
+}
+
+#[test]
+fn a_piece_that_is_sent_again_is_repeated() {
+    let (drain, _) = drained(raw(), |stream| {
+        echo(stream, |offset, piece| {
+            if offset > 1 << 20 {
+                piece.extend_from_within(..);
+            }
+            true
+        });
+    });
+
+    assert_eq!(drain.fault, Some(EchoFault::Repeated));
+}
+
+#[test]
+fn an_echo_is_detected_where_the_script_says_nothing() {
+    let script = Script { echo: false, ..raw() };
+
+    let (drain, lost) = drained(script, |stream| echo(stream, |_, _| true));
+
+    assert_eq!((drain.stopped, drain.fault, lost), (StopReason::Complete, None, Some(0)));
+}
+
+#[test]
+fn a_greeting_before_an_echo_is_not_compared() {
+    let (drain, _) = drained(raw(), |mut stream| {
+        stream.write_all(b"220 welcome\r\n").unwrap();
+        echo(stream, |_, _| true);
+    });
+
+    assert_eq!((drain.stopped, drain.damaged_at, drain.fault), (StopReason::Complete, None, None));
+    assert_eq!(drain.first_text.as_deref(), Some("220 welcome"));
+}
+
+#[test]
+fn a_server_that_answers_something_else_has_no_fault() {
+    let (drain, _) = drained(raw(), |mut stream| {
+        let answer = b"-ERR unknown command\r\n".repeat(1000);
+        while let Ok(1..) = stream.read(&mut [0; 16 << 10]) {
+            if stream.write_all(&answer).is_err() {
+                break;
+            }
+        }
+    });
+
+    assert_eq!((drain.damaged_at, drain.fault), (Some(0), None));
 }
 
 #[test]

@@ -9,8 +9,9 @@ use echoctl_record::DisconnectKind;
 
 use super::connection::AuditConnection;
 use super::connector::Connector;
-use super::drain::Draining;
+use super::drain::{Draining, EchoState};
 use super::driver::{Progress, Read};
+use super::integrity::{EchoAssumption, EchoCheck};
 use super::stimulus_stream::{StimulusStream, WRITE};
 use super::token_bucket::TokenBucket;
 use crate::Error;
@@ -24,9 +25,24 @@ pub(super) struct Clients {
     /// Sends in place of the slow readers, and reads its own replies.
     publisher: Option<AuditConnection>,
     stimulus: StimulusStream,
-    /// Whether the replies of the slow reader are compared with the stimulus. Those of several may be mixed up on purpose.
-    is_echo_checked: bool,
+    /// Bytes that the server needs for an answer.
+    unit: u64,
+    /// Compares the replies of each slow reader with what it sent; none if a publisher sends.
+    checks: Vec<EchoCheck>,
+    /// Whether the script says that the server echoes.
+    claims_echo: bool,
     buffer: Vec<u8>,
+}
+
+/// Carries out the steps of `script` that come before all others, on a connection of their own.
+///
+/// # Errors
+/// No connection, or no answer to a step; [`Error::Interrupted`].
+pub(super) fn prepare(script: &Script, connector: &mut Connector<'_>) -> Result<(), Error> {
+    if !script.prepare.is_empty() {
+        connector.connect_and_converse("prepare", &script.prepare)?;
+    }
+    Ok(())
 }
 
 impl Clients {
@@ -40,22 +56,36 @@ impl Clients {
         receive_buffer: Option<usize>,
         connector: &mut Connector<'_>,
     ) -> Result<Clients, Error> {
-        if !script.prepare.is_empty() {
-            connector.connect_and_converse("prepare", &script.prepare)?;
-        }
         let slow_readers = (0..count).map(|_| connector.connect_slow_reader(&script.setup, receive_buffer));
-        let slow_readers = slow_readers.collect::<Result<_, _>>()?;
+        let slow_readers = slow_readers.collect::<Result<Vec<_>, _>>()?;
         let publisher = match &script.publisher {
             Some(publisher) => Some(connector.connect_and_converse("publisher's setup", &publisher.setup)?),
             None => None,
         };
+        let checked = if publisher.is_none() { slow_readers.len() as u64 } else { 0 };
         Ok(Clients {
             slow_readers,
             publisher,
             stimulus: StimulusStream::new(&script.stimulus.send),
-            is_echo_checked: script.is_echo() && count == 1,
+            unit: script.stimulus.unit().max(1),
+            checks: (0..checked).map(EchoCheck::new).collect(),
+            claims_echo: script.is_echo(),
             buffer: vec![0; BUFFER],
         })
+    }
+
+    #[allow(dead_code, reason = "the driver of the attack uses it next")]
+    /// Notes what is known about the server before its replies are compared with what was sent.
+    pub(super) fn assume_echo(&mut self, assumption: EchoAssumption) {
+        match assumption {
+            EchoAssumption::Refuted => {
+                self.checks.clear();
+                self.claims_echo = false;
+            }
+            EchoAssumption::Proven | EchoAssumption::Unknown => {
+                self.checks.iter_mut().for_each(|check| check.assume(assumption));
+            }
+        }
     }
 
     /// Those that do not read.
@@ -91,18 +121,20 @@ impl Clients {
             Some(publisher) => std::slice::from_mut(publisher),
             None => &mut self.slow_readers,
         };
-        for sender in senders {
-            let next = self.stimulus.next(sender.sent_stimulus());
-            if next.is_empty() || left == 0 {
+        for (number, sender) in (0..).zip(senders) {
+            let sent = sender.sent_stimulus();
+            let unsent = self.stimulus.len().map_or(u64::MAX, |length| length.saturating_sub(sent));
+            let wanted = unsent.min(left).min(WRITE as u64);
+            if wanted == 0 {
                 continue;
             }
-            let allowed = bucket.allowed(now).min(left).min(WRITE as u64) as usize;
+            let allowed = bucket.allowed(now).min(wanted);
             // A small write costs as much as a large one, so it waits until the bucket has filled.
-            if allowed < next.len().min(SMALLEST) && (allowed as u64) < left {
+            if allowed < wanted.min(bucket.worthwhile()) {
                 progress = progress.max(Progress::RateLimited);
                 continue;
             }
-            let count = sender.write(&next[..next.len().min(allowed)]) as u64;
+            let count = sender.write(self.stimulus.part(number, sent..sent + allowed)) as u64;
             bucket.spend(count);
             left -= count;
             progress = progress.max(if count > 0 { Progress::Sent } else { Progress::Blocked });
@@ -126,15 +158,15 @@ impl Clients {
     /// Reads once from each slow reader into `drain`, and discards the replies to the publisher.
     pub(super) fn read(&mut self, drain: &mut Draining, now: Instant) -> Read {
         let before = self.consumed();
-        for reader in &mut self.slow_readers {
-            let offset = reader.read_since_setup();
+        for (number, reader) in self.slow_readers.iter_mut().enumerate() {
             let count = reader.read(&mut self.buffer);
             let bytes = &self.buffer[..count];
             drain.note(bytes, now);
-            if self.is_echo_checked {
-                drain.note_damage(self.stimulus.differs_at(offset, bytes));
+            if let Some(check) = self.checks.get_mut(number) {
+                check.note(bytes, &mut self.stimulus);
             }
         }
+        drain.note_echo(self.echo());
         let has_read = self.consumed() > before;
         self.discard_replies();
         if has_read {
@@ -143,6 +175,20 @@ impl Clients {
             Read::End
         } else {
             Read::Nothing
+        }
+    }
+
+    /// What the replies of all slow readers show so far.
+    fn echo(&self) -> EchoState {
+        let readers = || self.slow_readers.iter().zip(&self.checks);
+        let complete = |reader: &AuditConnection| reader.sent_stimulus() / self.unit * self.unit;
+        let damage =
+            self.checks.iter().filter_map(EchoCheck::damage).min_by_key(|damage| damage.fault.is_none());
+        let is_refuted = damage.is_some_and(|damage| damage.fault.is_none());
+        EchoState {
+            is_echo: (self.claims_echo && !is_refuted) || self.checks.iter().any(EchoCheck::is_echo),
+            missing: readers().map(|(reader, check)| check.missing(complete(reader))).sum(),
+            damage: damage.filter(|damage| damage.fault.is_some() || self.claims_echo),
         }
     }
 
@@ -173,9 +219,6 @@ fn wait(connections: &[AuditConnection], interest: Interest, timeout: Duration) 
 fn open_sockets(connections: &[AuditConnection]) -> impl Iterator<Item = &TcpStream> {
     connections.iter().filter(|connection| connection.closed().is_none()).map(AuditConnection::socket)
 }
-
-/// The smallest write while the rate allows more soon.
-const SMALLEST: usize = 16 << 10;
 
 /// Bytes per read: large, so that hundreds of MiB take a fraction of a second.
 const BUFFER: usize = 256 << 10;

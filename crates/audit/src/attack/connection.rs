@@ -21,8 +21,8 @@ pub(super) struct AuditConnection {
     /// Bytes that the kernel accepted from us, and bytes that we have read.
     produced: u64,
     consumed: u64,
-    /// The same at the end of the setup.
-    at_setup: (u64, u64),
+    /// Bytes that it had accepted at the end of the setup.
+    produced_in_setup: u64,
     closed: Option<DisconnectKind>,
 }
 
@@ -50,7 +50,7 @@ impl AuditConnection {
         // A request smaller than a segment is sent immediately.
         socket.set_nodelay(true).map_err(failed)?;
         let kernel = Connection::new(local, peer);
-        Ok(AuditConnection { socket, kernel, produced: 0, consumed: 0, at_setup: (0, 0), closed: None })
+        Ok(AuditConnection { socket, kernel, produced: 0, consumed: 0, produced_in_setup: 0, closed: None })
     }
 
     /// The server's address and ours.
@@ -75,12 +75,7 @@ impl AuditConnection {
 
     /// Bytes of the stimulus that were sent.
     pub(super) fn sent_stimulus(&self) -> u64 {
-        self.produced - self.at_setup.0
-    }
-
-    /// Bytes that were read after the setup.
-    pub(super) fn read_since_setup(&self) -> u64 {
-        self.consumed - self.at_setup.1
+        self.produced - self.produced_in_setup
     }
 
     /// How the connection was closed, if it was.
@@ -135,9 +130,9 @@ impl AuditConnection {
         }
     }
 
-    /// What is sent and read from now on belongs to the attack.
+    /// What is sent from now on is the stimulus.
     pub(super) fn end_setup(&mut self) {
-        self.at_setup = (self.produced, self.consumed);
+        self.produced_in_setup = self.produced;
     }
 
     /// What both kernels reported last.

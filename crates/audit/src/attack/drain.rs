@@ -5,19 +5,32 @@
 
 use std::time::{Duration, Instant};
 
-use echoctl_record::{Drain, StopReason};
+use echoctl_record::{Drain, EchoFault, Sample, StopReason};
+use memchr::memmem::Finder;
+
+use super::first_bytes::FirstBytes;
+use super::integrity::Damage;
 
 /// When to stop draining.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DrainLimits {
-    /// Bytes after which an echo server has returned everything, if it is one.
-    pub(super) pending: Option<u64>,
-    /// Bytes that suffice as a proof.
+    /// Bytes that suffice as a proof. An echo is read to its end all the same.
     pub(super) enough: u64,
     /// The longest that it may take.
     pub(super) timeout: Duration,
     /// Time without a byte after which nothing more is expected.
     pub(super) quiet: Duration,
+}
+
+/// What the replies that came so far show of an echo.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct EchoState {
+    /// Whether the server echoes, as far as is known.
+    pub(super) is_echo: bool,
+    /// Bytes of the echo that are still to come.
+    pub(super) missing: u64,
+    /// Where it first differs from what was sent.
+    pub(super) damage: Option<Damage>,
 }
 
 /// A drain that is going on. It decides when to stop, and reads neither a socket nor a clock.
@@ -28,8 +41,11 @@ pub(super) struct Draining {
     last_read: Instant,
     bytes: u64,
     curve: Vec<(f64, u64)>,
-    damaged_at: Option<u64>,
-    first_text: Option<String>,
+    echo: EchoState,
+    first: FirstBytes,
+    /// What is counted in the bytes that come, and how often it was found.
+    needle: Option<Finder<'static>>,
+    found: u64,
 }
 
 impl Draining {
@@ -41,8 +57,10 @@ impl Draining {
             last_read: now,
             bytes: 0,
             curve: vec![(0.0, 0)],
-            damaged_at: None,
-            first_text: None,
+            echo: EchoState::default(),
+            first: FirstBytes::default(),
+            needle: None,
+            found: 0,
         }
     }
 
@@ -53,13 +71,37 @@ impl Draining {
         }
         self.bytes += bytes.len() as u64;
         self.last_read = now;
-        self.first_text
-            .get_or_insert_with(|| bytes[..bytes.len().min(FIRST_TEXT)].escape_ascii().to_string());
+        self.first.note(bytes);
+        // A mark across two reads is missed, one of thousands.
+        self.found += self.needle.as_ref().map_or(0, |needle| needle.find_iter(bytes).count() as u64);
     }
 
-    /// Notes where an echo differs from what was sent, unless it differed before.
-    pub(super) fn note_damage(&mut self, at: Option<u64>) {
-        self.damaged_at = self.damaged_at.or(at);
+    /// Notes what the bytes that were read show of an echo.
+    pub(super) fn note_echo(&mut self, echo: EchoState) {
+        self.echo = echo;
+    }
+
+    #[allow(dead_code, reason = "the driver of the attack uses it next")]
+    /// Counts a mark in the bytes that come from now on.
+    pub(super) fn count(&mut self, needle: &[u8]) {
+        self.needle = Some(Finder::new(needle).into_owned());
+    }
+
+    #[allow(dead_code, reason = "the driver of the attack uses it next")]
+    /// Bytes that came for each mark in them; `None` if there was none, or too little came to say.
+    pub(super) fn bytes_per_mark(&self) -> Option<f64> {
+        (self.found > 0 && self.bytes >= COUNTABLE).then(|| self.bytes as f64 / self.found as f64)
+    }
+
+    /// Whether the server echoes, as far as is known.
+    pub(super) fn is_echo(&self) -> bool {
+        self.echo.is_echo
+    }
+
+    #[allow(dead_code, reason = "the driver of the attack uses it next")]
+    /// The first bytes that came.
+    pub(super) fn first(&self) -> &FirstBytes {
+        &self.first
     }
 
     /// Adds a point to the curve if it is time for one, and returns whether it was.
@@ -74,33 +116,53 @@ impl Draining {
 
     /// Whether to stop now, and why. `is_at_end` tells whether all connections are closed and read to their ends.
     pub(super) fn stop_reason(&self, now: Instant, is_at_end: bool) -> Option<StopReason> {
-        let DrainLimits { pending, enough, timeout, quiet } = self.limits;
-        if pending.is_some_and(|pending| self.bytes >= pending) {
+        let DrainLimits { enough, timeout, quiet } = self.limits;
+        let EchoState { is_echo, missing, .. } = self.echo;
+        if is_echo && missing == 0 {
             return Some(StopReason::Complete);
         }
-        if self.bytes >= enough || now - self.started >= timeout {
+        if now - self.started >= timeout || (self.bytes >= enough && !is_echo) {
             return Some(StopReason::Enough);
         }
         if is_at_end {
             return Some(StopReason::Closed);
         }
+        // Bytes that are missing are a fault, so a server that only pauses must not seem to have lost them.
+        let quiet = if is_echo { quiet.max(MISSING_QUIET) } else { quiet };
         (now - self.last_read >= quiet).then_some(StopReason::Quiet)
     }
 
-    /// The result, of which the kernels held at most `in_kernels` bytes.
-    pub(super) fn finish(mut self, stopped: StopReason, in_kernels: u64, now: Instant) -> Drain {
+    /// The result, of which the kernels held at most `in_kernels` bytes. `last` is what was visible at the end.
+    pub(super) fn finish(
+        mut self,
+        stopped: StopReason,
+        in_kernels: u64,
+        last: &Sample,
+        now: Instant,
+    ) -> Drain {
         let (bytes, seconds) = (self.bytes, self.seconds(now));
         self.curve.push((seconds, bytes));
+        let tail = self.lost_tail(stopped, last);
         Drain {
             bytes,
             in_kernels: in_kernels.min(bytes),
             seconds,
             stopped,
             curve: self.curve,
-            first_text: self.first_text,
-            damaged_at: self.damaged_at,
-            ..Drain::default()
+            first_text: self.first.text(),
+            damaged_at: self.echo.damage.map(|damage| damage.at),
+            fault: self.echo.damage.and_then(|damage| damage.fault).or(tail),
+            server_read: last.server_read,
+            server_written: last.server_written,
         }
+    }
+
+    /// Whether the end of an echo was lost: the server read all of its input, all that it wrote was read, and nothing more came.
+    fn lost_tail(&self, stopped: StopReason, last: &Sample) -> Option<EchoFault> {
+        let has_read_all = last.server_read == Some(last.produced);
+        let is_received = last.server_written == Some(last.consumed);
+        let is_over = stopped == StopReason::Quiet && self.echo.is_echo && has_read_all && is_received;
+        (is_over && self.echo.missing > UNFLUSHED).then_some(EchoFault::Lost)
     }
 
     fn seconds(&self, now: Instant) -> f64 {
@@ -116,13 +178,22 @@ pub(super) fn sum(first: Option<Drain>, second: Drain) -> Drain {
         in_kernels: first.in_kernels + second.in_kernels,
         seconds: first.seconds + second.seconds,
         damaged_at: first.damaged_at.or(second.damaged_at),
+        fault: first.fault.or(second.fault),
         first_text: first.first_text.or(second.first_text),
         ..second
     }
 }
 
-/// Bytes of the reply that are stored for display: a status line or an error.
-const FIRST_TEXT: usize = 64;
+/// Time without a byte after which the rest of an echo is missing: longer than most timers, and than a busy machine makes a server
+/// wait.
+const MISSING_QUIET: Duration = Duration::from_millis(1500);
+
+/// Bytes that a server may keep until it gets more input: the buffer of an output stream that is flushed when it is full.
+const UNFLUSHED: u64 = 64 << 10;
+
+#[allow(dead_code, reason = "the driver of the attack uses it next")]
+/// Bytes of output that show how many marks are in it.
+const COUNTABLE: u64 = 64 << 10;
 
 /// Seconds between two points of the curve.
 const CURVE_STEP: f64 = 0.05;
@@ -131,12 +202,23 @@ const CURVE_STEP: f64 = 0.05;
 mod tests {
     use super::*;
 
-    const LIMITS: DrainLimits = DrainLimits {
-        pending: Some(100),
-        enough: 1000,
-        timeout: Duration::from_secs(4),
-        quiet: Duration::from_millis(600),
-    };
+    const LIMITS: DrainLimits =
+        DrainLimits { enough: 1000, timeout: Duration::from_secs(4), quiet: Duration::from_millis(600) };
+
+    fn echo(missing: u64) -> EchoState {
+        EchoState { is_echo: true, missing, damage: None }
+    }
+
+    /// What is visible of a server that has read and written everything.
+    fn idle() -> Sample {
+        Sample {
+            produced: 9,
+            server_read: Some(9),
+            server_written: Some(5),
+            consumed: 5,
+            ..Sample::default()
+        }
+    }
 
     fn after(start: Instant, millis: u64) -> Instant {
         start + Duration::from_millis(millis)
@@ -147,16 +229,18 @@ mod tests {
         let start = Instant::now();
         let mut drain = Draining::new(LIMITS, start);
 
-        drain.note(&[b'x'; 99], after(start, 1));
+        drain.note(&[b'x'; 1000], after(start, 1));
+        drain.note_echo(echo(1));
         assert_eq!(drain.stop_reason(after(start, 1), false), None);
         drain.note(b"y", after(start, 2));
+        drain.note_echo(echo(0));
         assert_eq!(drain.stop_reason(after(start, 2), false), Some(StopReason::Complete));
     }
 
     #[test]
     fn enough_bytes_or_time_end_the_drain() {
         let start = Instant::now();
-        let mut drain = Draining::new(DrainLimits { pending: None, ..LIMITS }, start);
+        let mut drain = Draining::new(LIMITS, start);
 
         drain.note(&[0; 999], after(start, 3999));
         assert_eq!(drain.stop_reason(after(start, 3999), false), None);
@@ -177,12 +261,53 @@ mod tests {
     }
 
     #[test]
+    fn the_rest_of_an_echo_is_waited_for_longer() {
+        let start = Instant::now();
+        let mut drain = Draining::new(LIMITS, start);
+
+        drain.note_echo(echo(1));
+
+        assert_eq!(drain.stop_reason(after(start, 1499), false), None);
+        assert_eq!(drain.stop_reason(after(start, 1500), false), Some(StopReason::Quiet));
+    }
+
+    #[test]
+    fn the_end_of_an_echo_is_lost_if_the_server_did_all_it_will() {
+        let fault = |missing, stopped, last| {
+            let start = Instant::now();
+            let mut drain = Draining::new(LIMITS, start);
+            drain.note_echo(echo(missing));
+            drain.finish(stopped, 0, &last, start).fault
+        };
+        let much = UNFLUSHED + 1;
+
+        assert_eq!(fault(much, StopReason::Quiet, idle()), Some(EchoFault::Lost));
+        assert_eq!(fault(UNFLUSHED, StopReason::Quiet, idle()), None);
+        assert_eq!(fault(much, StopReason::Closed, idle()), None);
+        assert_eq!(fault(much, StopReason::Quiet, Sample { server_read: Some(8), ..idle() }), None);
+        assert_eq!(fault(much, StopReason::Quiet, Sample { server_written: Some(6), ..idle() }), None);
+        assert_eq!(fault(much, StopReason::Quiet, Sample { server_read: None, ..idle() }), None);
+    }
+
+    #[test]
+    fn marks_are_counted_in_what_came() {
+        let start = Instant::now();
+        let mut drain = Draining::new(LIMITS, start);
+
+        drain.count(b"mark");
+        assert_eq!(drain.bytes_per_mark(), None);
+        (0..100).for_each(|_| drain.note(&b"mark----".repeat(128), start));
+
+        assert_eq!(drain.bytes_per_mark(), Some(8.0));
+    }
+
+    #[test]
     fn the_end_of_all_connections_ends_the_drain() {
         let start = Instant::now();
         let mut drain = Draining::new(LIMITS, start);
 
         assert_eq!(drain.stop_reason(start, true), Some(StopReason::Closed));
-        drain.note(&[0; 100], after(start, 1));
+        drain.note_echo(echo(0));
         assert_eq!(drain.stop_reason(after(start, 1), true), Some(StopReason::Complete));
     }
 
@@ -194,12 +319,14 @@ mod tests {
         drain.note(b"", start);
         drain.note(b"-ERR\r\n", start);
         drain.note(b"later", start);
-        for at in [None, Some(3), Some(9)] {
-            drain.note_damage(at);
-        }
-        let drain = drain.finish(StopReason::Quiet, 4, after(start, 1000));
+        let damage = Damage { at: 3, fault: Some(EchoFault::Repeated) };
+        drain.note_echo(EchoState { damage: Some(damage), ..EchoState::default() });
+        assert_eq!(drain.first().text(), Some("-ERR".to_owned()));
+        let drain = drain.finish(StopReason::Quiet, 4, &idle(), after(start, 1000));
 
-        assert_eq!((drain.first_text.as_deref(), drain.damaged_at), (Some("-ERR\\r\\n"), Some(3)));
+        assert_eq!((drain.first_text.as_deref(), drain.damaged_at), (Some("-ERR"), Some(3)));
+        assert_eq!((drain.server_read, drain.server_written), (Some(9), Some(5)));
+        assert_eq!(drain.fault, Some(EchoFault::Repeated));
         assert_eq!((drain.bytes, drain.in_kernels, drain.beyond_kernels(), drain.seconds), (11, 4, 7, 1.0));
     }
 
@@ -207,7 +334,7 @@ mod tests {
     fn the_kernels_held_no_more_than_what_came() {
         let start = Instant::now();
 
-        let drain = Draining::new(LIMITS, start).finish(StopReason::Quiet, 4096, start);
+        let drain = Draining::new(LIMITS, start).finish(StopReason::Quiet, 4096, &idle(), start);
 
         assert_eq!((drain.bytes, drain.in_kernels), (0, 0));
     }
@@ -219,7 +346,7 @@ mod tests {
 
         let due: Vec<bool> = [10, 50, 60, 99, 100].map(|t| drain.is_sample_due(after(start, t))).into();
         drain.note(b"xyz", after(start, 100));
-        let drain = drain.finish(StopReason::Complete, 0, after(start, 120));
+        let drain = drain.finish(StopReason::Complete, 0, &idle(), after(start, 120));
 
         assert_eq!(due, [false, true, false, false, true]);
         assert_eq!(drain.curve, [(0.0, 0), (0.05, 0), (0.1, 0), (0.12, 3)]);
@@ -231,7 +358,7 @@ mod tests {
         let drained = |bytes: &[u8], stopped| {
             let mut drain = Draining::new(LIMITS, start);
             drain.note(bytes, start);
-            drain.finish(stopped, 2, after(start, 500))
+            drain.finish(stopped, 2, &idle(), after(start, 500))
         };
 
         let both = sum(Some(drained(b"first", StopReason::Quiet)), drained(b"later", StopReason::Closed));

@@ -98,8 +98,6 @@ pub(super) struct Settings {
     pub(super) rate: u64,
     /// When samples are taken.
     pub(super) interval: SamplingInterval,
-    /// Whether the slow reader gets back what it sends.
-    pub(super) is_echo: bool,
 }
 
 impl<'a, S: Scene> AttackDriver<'a, S> {
@@ -176,7 +174,7 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
         let in_kernels =
             if sees_ends { audit::in_kernels(&self.evidence) } else { self.evidence.kernel_buffering };
         let memory_cap = self.memory_cap_of_drain(&last);
-        let mut drain = Draining::new(self.drain_limits(&last, in_kernels), self.scene.now());
+        let mut drain = Draining::new(self.drain_limits(in_kernels), self.scene.now());
         let stopped = loop {
             let read = self.scene.read(&mut drain);
             let now = self.scene.now();
@@ -195,19 +193,18 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
                 self.scene.wait(Until::CanRead, Duration::from_millis(10));
             }
         };
-        let drain = drain.finish(stopped, in_kernels, self.scene.now());
+        let last = self.scene.observe(false).point.sample;
+        self.add_sample(&last);
+        self.evidence.echo |= drain.is_echo();
+        let drain = drain.finish(stopped, in_kernels, &last, self.scene.now());
         self.evidence.drain = Some(drain::sum(self.evidence.drain.take(), drain));
         Ok(())
     }
 
-    fn drain_limits(&self, last: &Point, in_kernels: u64) -> DrainLimits {
+    fn drain_limits(&self, in_kernels: u64) -> DrainLimits {
         let Evidence { repeats, .. } = self.evidence;
-        let is_echo = self.settings.is_echo;
-        let enough = in_kernels.saturating_add(2 * audit::proves_queue_above(&self.evidence));
-        let pending = audit::expected_echo(&self.evidence).filter(|_| is_echo);
         DrainLimits {
-            pending: pending.map(|pending| pending.saturating_sub(last.sample.consumed)),
-            enough: if is_echo { u64::MAX } else { enough },
+            enough: in_kernels.saturating_add(2 * audit::proves_queue_above(&self.evidence)),
             timeout: if repeats { DRAIN_TIMEOUT } else { STREAM_TIMEOUT },
             quiet: if audit::depends_on_drain(&self.evidence) { LONG_QUIET } else { QUIET },
         }

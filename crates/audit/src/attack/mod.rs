@@ -16,6 +16,8 @@ mod connector;
 mod drain;
 mod driver;
 mod exchange;
+mod first_bytes;
+mod integrity;
 mod monitor;
 mod scene;
 mod stimulus_stream;
@@ -35,6 +37,7 @@ pub use bystander::BystanderStats;
 pub use connector::Permitted;
 
 use crate::Error;
+use crate::marks::Mark;
 use crate::script::{Script, SendMode};
 use bystander::Bystander;
 use clients::Clients;
@@ -128,9 +131,12 @@ impl AuditConfig {
         // All attempts share it, so that a server that never answers is not waited for repeatedly.
         let deadline = began + PREPARING + PREPARING_EACH * self.connections;
         let mut connector = Connector::new(self.addr, self.permitted, deadline, stop);
-        let clients = Clients::connect(&self.script, self.connections, self.receive_buffer, &mut connector)?;
+        // The script as it is, so that each run has marks of its own.
+        let script = self.script.marked(Mark::random());
+        clients::prepare(&script, &mut connector)?;
+        let clients = Clients::connect(&script, self.connections, self.receive_buffer, &mut connector)?;
         // After the slow readers: a server that accepts one connection at a time must accept theirs.
-        let bystander = Bystander::start(&self.script, &mut connector)?;
+        let bystander = Bystander::start(&script, &mut connector)?;
         let mut scene = LiveScene { clients, monitor, bystander };
         let conditions = self.conditions(&roots);
         let run = AttackDriver::new(&mut scene, conditions, self.settings(), stop, watched).run();
@@ -165,7 +171,7 @@ impl AuditConfig {
             // A sample costs 10 µs per connection.
             interval.time *= 4;
         }
-        Settings { rate: self.rate, interval, is_echo: self.script.is_echo() }
+        Settings { rate: self.rate, interval }
     }
 
     /// The queues of one of its connections.

@@ -1,52 +1,112 @@
-//! The stimulus as an endless or finite stream of bytes, for large writes.
+//! The stimulus as an endless or finite stream of bytes, different on each connection, for large writes.
 
+use std::ops::Range;
+
+use crate::marks::{DIGITS, Digits, STAMP, Stamp};
 use crate::script::SendMode;
 
 /// What the senders send. All connections share it, because it may be large.
 #[derive(Debug)]
 pub(super) struct StimulusStream {
-    /// Complete stimuli, several if they are small, so that writes are large.
+    /// Complete stimuli, several if they are small, so that writes are large. Their cells are not stamped.
     block: Vec<u8>,
+    /// Where each cell begins in the block.
+    cells: Vec<(usize, Digits)>,
+    /// The mark of the cells, if there are any. In a stimulus with letters and digits, it is that of the first one.
+    mark: Option<CellMark>,
     repeats: bool,
+    /// A part of the stream of one connection.
+    part: Vec<u8>,
 }
 
 impl StimulusStream {
     pub(super) fn new(sent: &SendMode) -> StimulusStream {
         let (payload, repeats) = match sent {
-            SendMode::Repeat(payload) => (payload.bytes(), true),
-            SendMode::Once(payload) => (payload.bytes(), false),
+            SendMode::Repeat(payload) => (payload, true),
+            SendMode::Once(payload) => (payload, false),
         };
-        let copies = if repeats { WRITE.div_ceil(payload.len().max(1)) } else { 1 };
-        StimulusStream { block: payload.repeat(copies), repeats }
+        let (bytes, cells): (_, Vec<_>) = (payload.bytes(), payload.cells().collect());
+        let copies = if repeats { WRITE.div_ceil(bytes.len().max(1)) } else { 1 };
+        let copied = (0..copies).flat_map(|copy| {
+            let start = copy * bytes.len();
+            cells.iter().map(move |(at, digits)| (start + at, *digits))
+        });
+        let mark = payload.mark().zip(cells.first());
+        StimulusStream {
+            cells: copied.collect(),
+            mark: mark.map(|(mark, (_, digits))| CellMark { text: mark.text(*digits), digits: *digits }),
+            block: bytes.repeat(copies),
+            repeats,
+            part: Vec::new(),
+        }
     }
 
-    /// The next bytes of a sender that has sent `sent` bytes; empty when there are no more.
-    pub(super) fn next(&self, sent: u64) -> &[u8] {
-        let length = self.block.len() as u64;
-        if length == 0 || (!self.repeats && sent >= length) {
-            return &[];
-        }
-        &self.block[(sent % length) as usize..]
+    /// Bytes that a sender may send in total; `None` if there is no end.
+    pub(super) fn len(&self) -> Option<u64> {
+        (!self.repeats || self.block.is_empty()).then_some(self.block.len() as u64)
     }
 
-    /// Compares `bytes` at `offset` of an echo with the input; returns the first offset that differs.
-    pub(super) fn differs_at(&self, offset: u64, bytes: &[u8]) -> Option<u64> {
-        if self.block.is_empty() {
-            return (!bytes.is_empty()).then_some(offset);
+    /// The bytes in a range of the stream of a connection, which is endless even if its stimulus is not.
+    pub(super) fn part(&mut self, connection: u64, range: Range<u64>) -> &[u8] {
+        self.part.clear();
+        let mut at = range.start;
+        while at < range.end && !self.block.is_empty() {
+            let (round, start) = (at / self.block.len() as u64, (at % self.block.len() as u64) as usize);
+            let length = (self.block.len() - start).min((range.end - at) as usize);
+            let to = self.part.len();
+            self.part.extend_from_slice(&self.block[start..start + length]);
+            stamp(&mut self.part[to..], start, &self.cells, connection, round);
+            at += length as u64;
         }
-        let mut at = (offset % self.block.len() as u64) as usize;
-        let mut compared = 0;
-        while compared < bytes.len() {
-            let length = (bytes.len() - compared).min(self.block.len() - at);
-            let (sent, came) = (&self.block[at..at + length], &bytes[compared..compared + length]);
-            if sent != came {
-                let first = sent.iter().zip(came).position(|(a, b)| a != b).unwrap_or(0);
-                return Some(offset + (compared + first) as u64);
+        &self.part
+    }
+
+    /// The mark of its cells, if it has any.
+    pub(super) fn mark(&self) -> Option<CellMark> {
+        self.mark
+    }
+
+    /// The number of the first cell that begins at `offset` of the stream or later; 0 if it has no cells.
+    pub(super) fn cell_from(&self, offset: u64) -> u64 {
+        let length = self.block.len().max(1) as u64;
+        let (round, start) = (offset / length, (offset % length) as usize);
+        let before = self.cells.partition_point(|(at, _)| *at < start);
+        round * self.cells.len() as u64 + before as u64
+    }
+
+    /// Where a cell begins in the stream; `None` if it has no cells.
+    pub(super) fn start_of(&self, cell: u64) -> Option<u64> {
+        let (round, index) = (cell.checked_div(self.cells.len() as u64)?, cell % self.cells.len() as u64);
+        round.checked_mul(self.block.len() as u64)?.checked_add(self.cells[index as usize].0 as u64)
+    }
+}
+
+/// How the cells of a stream begin.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CellMark {
+    /// The mark.
+    pub(super) text: [u8; DIGITS],
+    /// Of what the stamp behind it consists.
+    pub(super) digits: Digits,
+}
+
+/// Stamps what is in `part`, which begins at `start` of the block in its `round`th repetition.
+fn stamp(part: &mut [u8], start: usize, cells: &[(usize, Digits)], connection: u64, round: u64) {
+    let end = start + part.len();
+    let first = cells.partition_point(|(at, _)| at + STAMP.end <= start);
+    let numbered = (round * cells.len() as u64 + first as u64..).zip(&cells[first..]);
+    for (cell, (at, digits)) in numbered.take_while(|(_, (at, _))| at + STAMP.start < end) {
+        let text = Stamp { connection, cell }.text(*digits);
+        match (at + STAMP.start).checked_sub(start).and_then(|to| part[to..].first_chunk_mut()) {
+            Some(complete) => *complete = text,
+            None => {
+                // The first stamp and the last one may be only partly in it.
+                let from = start.saturating_sub(at + STAMP.start);
+                let to = &mut part[at + STAMP.start + from - start..];
+                let length = to.len().min(DIGITS - from);
+                to[..length].copy_from_slice(&text[from..from + length]);
             }
-            compared += length;
-            at = (at + length) % self.block.len();
         }
-        None
     }
 }
 
@@ -56,34 +116,83 @@ pub(super) const WRITE: usize = 64 << 10;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::Payload;
+    use crate::marks::Mark;
+    use crate::script::{Part, Payload};
 
-    #[test]
-    fn a_repeated_stimulus_wraps_and_a_single_one_ends() {
-        let again = StimulusStream::new(&SendMode::Repeat(Payload::text("abc")));
-        let once = StimulusStream::new(&SendMode::Once(Payload::text("abc")));
-        let length = again.next(0).len() as u64;
+    fn repeated(text: &str) -> StimulusStream {
+        StimulusStream::new(&SendMode::Repeat(Payload::text(text)))
+    }
 
-        assert!(length >= WRITE as u64 && length.is_multiple_of(3));
-        assert_eq!(again.next(length - 1), b"c");
-        assert_eq!(again.next(5 * length).len() as u64, length);
-        assert_eq!((once.next(0), once.next(1), once.next(3)), (&b"abc"[..], &b"bc"[..], &b""[..]));
+    /// A line of 200 bytes with three cells, marked.
+    fn marked_lines() -> StimulusStream {
+        let parts = vec![
+            Part::Text("line ".to_owned()),
+            Part::Fill { fill: "x".to_owned(), count: 194 },
+            Part::Text("\n".to_owned()),
+        ];
+        StimulusStream::new(&SendMode::Repeat(Payload::new(parts).marked(Mark::EXAMPLE)))
     }
 
     #[test]
-    fn an_empty_stimulus_sends_nothing_and_has_no_echo() {
-        let nothing = StimulusStream::new(&SendMode::Once(Payload::text("")));
+    fn a_repeated_stimulus_has_no_end_and_a_single_one_ends() {
+        let mut again = repeated("abc");
+        let mut once = StimulusStream::new(&SendMode::Once(Payload::text("abc")));
 
-        assert_eq!(nothing.next(0), b"");
-        assert_eq!((nothing.differs_at(7, b""), nothing.differs_at(7, b"x")), (None, Some(7)));
+        assert_eq!((again.len(), once.len()), (None, Some(3)));
+        assert_eq!(again.part(0, 0..3 * WRITE as u64), "abc".repeat(WRITE).as_bytes());
+        assert_eq!(again.part(0, 3 * WRITE as u64 - 1..3 * WRITE as u64 + 4), b"cabca");
+        assert_eq!(once.part(0, 1..3), b"bc");
     }
 
     #[test]
-    fn an_echo_is_compared_at_any_offset() {
-        let stream = StimulusStream::new(&SendMode::Repeat(Payload::text("abc")));
+    fn an_empty_stimulus_sends_nothing() {
+        for send in [SendMode::Once(Payload::text("")), SendMode::Repeat(Payload::text(""))] {
+            let mut stream = StimulusStream::new(&send);
 
-        assert_eq!(stream.differs_at(1, b"bcabc"), None);
-        assert_eq!(stream.differs_at(1, b"bcXbc"), Some(3));
-        assert_eq!(stream.differs_at(stream.block.len() as u64 - 1, b"cab"), None);
+            assert_eq!((stream.len(), stream.part(0, 0..7)), (Some(0), &b""[..]));
+        }
+    }
+
+    #[test]
+    fn each_cell_is_stamped_with_its_number_and_connection() {
+        let mut stream = marked_lines();
+        let mark = stream.mark().unwrap();
+
+        let bytes = stream.part(3, 0..400_000).to_vec();
+
+        let starts: Vec<_> = memchr::memmem::find_iter(&bytes, &mark.text).collect();
+        assert_eq!(starts.len(), 6000);
+        for (cell, start) in (0..).zip(starts) {
+            let stamp = bytes[start + STAMP.start..].first_chunk().unwrap();
+            assert_eq!(Stamp::read(stamp, mark.digits), Some(Stamp { connection: 3, cell }));
+            assert_eq!(stream.start_of(cell), Some(start as u64));
+            assert_eq!(stream.cell_from(start as u64), cell);
+            assert_eq!(stream.cell_from(start as u64 + 1), cell + 1);
+        }
+    }
+
+    #[test]
+    fn any_part_of_a_stream_is_the_same_bytes() {
+        let mut stream = marked_lines();
+        let all = stream.part(1, 0..70_000).to_vec();
+
+        for start in (0..400).chain(65_300..66_300) {
+            for length in [1, 7, 33, 200, 1000] {
+                let range = start..start + length;
+                assert_eq!(
+                    stream.part(1, range.clone()),
+                    &all[range.start as usize..range.end as usize],
+                    "{range:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_without_marks_has_no_cells() {
+        let stream = repeated("abc");
+
+        assert!(stream.mark().is_none());
+        assert_eq!((stream.cell_from(100), stream.start_of(0)), (0, None));
     }
 }

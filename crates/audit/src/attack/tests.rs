@@ -10,8 +10,9 @@ use echoctl_record::{Disconnect, DisconnectKind, Evidence, Sample, StopReason, V
 use echoctl_verdict::audit::is_enough;
 use serde::Deserialize;
 
-use super::drain::Draining;
+use super::drain::{Draining, EchoState};
 use super::driver::{AttackDriver, Observed, Progress, Read, Scene, Settings, Until};
+use super::integrity::Damage;
 use super::token_bucket::TokenBucket;
 use crate::Error;
 
@@ -58,11 +59,8 @@ impl Replay {
             hidden_upstream: false,
             ..self.recorded.clone()
         };
-        let settings = Settings {
-            rate: u64::MAX,
-            interval: SamplingInterval { time: Duration::ZERO, bytes: None },
-            is_echo: conditions.echo,
-        };
+        let settings =
+            Settings { rate: u64::MAX, interval: SamplingInterval { time: Duration::ZERO, bytes: None } };
         let mut watched = Vec::new();
         let mut watch = |sample: &Sample| watched.push(*sample);
         let (judgement, evidence, samples) =
@@ -96,13 +94,17 @@ impl Scene for Replay {
     fn read(&mut self, drain: &mut Draining) -> Read {
         let Some(recorded) = &self.recorded.drain else { return Read::End };
         self.clock += Duration::from_millis(10);
-        drain.note_damage(recorded.damaged_at);
         let t = (self.clock - self.drain_began).as_secs_f64();
         let share = if recorded.seconds > 0.0 { (t / recorded.seconds).min(1.0) } else { 1.0 };
         let due = (recorded.bytes as f64 * share) as u64;
         let new = (due - self.drained) as usize;
         self.drained = due;
         drain.note(&vec![0; new], self.start + self.clock);
+        drain.note_echo(EchoState {
+            is_echo: self.recorded.echo,
+            missing: u64::from(recorded.stopped != StopReason::Complete || share < 1.0),
+            damage: recorded.damaged_at.map(|at| Damage { at, fault: recorded.fault }),
+        });
         match recorded.stopped {
             _ if new > 0 => Read::Some,
             StopReason::Closed if share >= 1.0 => Read::End,

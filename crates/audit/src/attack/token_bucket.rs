@@ -19,9 +19,19 @@ impl TokenBucket {
     /// Bytes that may be sent now. Tokens that a slow server leaves unused are saved only up to [`SAVED`].
     pub(super) fn allowed(&mut self, now: Instant) -> u64 {
         self.tokens += self.rate * (now - self.filled).as_secs_f64();
-        self.tokens = self.tokens.min(self.rate * SAVED.as_secs_f64());
+        self.tokens = self.tokens.min(self.most());
         self.filled = now;
         self.tokens.max(0.0) as u64
+    }
+
+    /// The smallest write that is worth its system call while the rate allows more soon.
+    pub(super) fn worthwhile(&self) -> u64 {
+        (self.most() as u64).min(SMALLEST)
+    }
+
+    /// The most tokens that are saved.
+    fn most(&self) -> f64 {
+        (self.rate * SAVED.as_secs_f64()).max(1.0)
     }
 
     /// Takes tokens for `bytes` that were sent.
@@ -37,6 +47,9 @@ impl TokenBucket {
 
 /// Time whose tokens are saved while the server reads more slowly than the rate.
 const SAVED: Duration = Duration::from_millis(20);
+
+/// Bytes of a write that costs little more than a large one.
+const SMALLEST: u64 = 16 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -66,6 +79,17 @@ mod tests {
             .sum();
 
         assert!((99..=100).contains(&sent), "{sent} of 100 bytes in a second");
+    }
+
+    #[test]
+    fn even_a_very_slow_rate_allows_a_worthwhile_write() {
+        for rate in [1, 100, 100_000, 1 << 30] {
+            let start = Instant::now();
+            let mut bucket = TokenBucket::new(rate, start);
+
+            assert!(bucket.allowed(start + Duration::from_secs(2)) >= bucket.worthwhile(), "{rate}");
+            assert!(bucket.worthwhile() >= 1, "{rate}");
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub use escape::unescape;
 pub use payload::{Part, Payload};
 
 use crate::ScriptError;
+use crate::marks::Mark;
 
 /// What is sent to a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +61,25 @@ impl Script {
             stimulus,
             bystander: None,
             echo: false,
+        }
+    }
+
+    /// The same script, whose payloads are marked wherever that leaves them valid. It is printed as before.
+    pub(crate) fn marked(&self, mark: Mark) -> Script {
+        let steps = |steps: &[Step]| steps.iter().map(|step| step.marked(mark)).collect();
+        let send = match &self.stimulus.send {
+            SendMode::Repeat(payload) => SendMode::Repeat(payload.marked(mark)),
+            SendMode::Once(payload) => SendMode::Once(payload.marked(mark)),
+        };
+        let publisher = self.publisher.as_ref();
+        Script {
+            about: self.about.clone(),
+            prepare: steps(&self.prepare),
+            setup: steps(&self.setup),
+            publisher: publisher.map(|publisher| Publisher { setup: steps(&publisher.setup) }),
+            stimulus: Stimulus { kind: self.stimulus.kind.clone(), send },
+            bystander: self.bystander.as_ref().map(|step| step.marked(mark)),
+            echo: self.echo,
         }
     }
 
@@ -159,6 +179,11 @@ impl Step {
     /// Waits for a text.
     pub fn expect(text: &str) -> Step {
         Step { send: None, expect: Some(Payload::text(text)) }
+    }
+
+    fn marked(&self, mark: Mark) -> Step {
+        let marked = |payload: &Option<Payload>| payload.as_ref().map(|payload| payload.marked(mark));
+        Step { send: marked(&self.send), expect: marked(&self.expect) }
     }
 
     fn load(&mut self, folder: &Path, left: &mut usize) -> Result<(), ScriptError> {

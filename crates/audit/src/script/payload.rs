@@ -14,26 +14,31 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::ScriptError;
+use crate::marks::{CELL, Digits, Mark};
 
 /// Bytes to send or to wait for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Part>", into = "Vec<Part>")]
-pub struct Payload(Vec<Part>);
+pub struct Payload {
+    parts: Vec<Part>,
+    /// What its bytes are marked with. It is not written in a script.
+    mark: Option<Mark>,
+}
 
 impl Payload {
     /// A payload with these parts.
     pub fn new(parts: Vec<Part>) -> Payload {
-        Payload(parts)
+        Payload { parts, mark: None }
     }
 
     /// A payload with a text.
     pub fn text(text: impl Into<String>) -> Payload {
-        Payload(vec![Part::Text(text.into())])
+        Payload::new(vec![Part::Text(text.into())])
     }
 
     /// Length in bytes; files count once they are loaded.
     pub fn len(&self) -> usize {
-        self.0.iter().map(Part::len).fold(0, usize::saturating_add)
+        self.parts.iter().map(Part::len).fold(0, usize::saturating_add)
     }
 
     /// Whether it has no bytes.
@@ -43,13 +48,13 @@ impl Payload {
 
     /// Whether it repeats one byte, so that any part of it is equivalent to the whole.
     pub fn is_uniform(&self) -> bool {
-        matches!(self.0.as_slice(), [Part::Fill { fill, .. }] if fill.len() == 1 && fill != "\n")
+        matches!(self.parts.as_slice(), [Part::Fill { fill, .. }] if fill.len() == 1 && fill != "\n")
     }
 
     /// All bytes; files count once they are loaded.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.len());
-        for part in &self.0 {
+        for part in &self.parts {
             match part {
                 Part::Text(text) => bytes.extend_from_slice(text.as_bytes()),
                 Part::Hex(hex) => bytes.extend_from_slice(hex),
@@ -57,7 +62,36 @@ impl Payload {
                 Part::File { content, .. } => bytes.extend_from_slice(content),
             }
         }
+        for (at, mark) in self.cells().filter_map(|(at, digits)| Some((at, self.mark?.text(digits)))) {
+            bytes[at..at + mark.len()].copy_from_slice(&mark);
+        }
         bytes
+    }
+
+    /// The same payload, marked wherever that leaves it valid: in each 64 bytes of a repeated letter or digit.
+    pub(crate) fn marked(&self, mark: Mark) -> Payload {
+        Payload { parts: self.parts.clone(), mark: Some(mark) }
+    }
+
+    /// What it is marked with, if it is.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        self.mark
+    }
+
+    /// Where each of its marked cells begins, and the digits of its mark.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = (usize, Digits)> {
+        let starts = self.parts.iter().scan(0, |next, part| {
+            let start = *next;
+            *next += part.len();
+            Some((start, part))
+        });
+        let fills = starts.filter_map(|(start, part)| match part {
+            Part::Fill { fill, count } => Some((start, Digits::in_place_of(fill)?, count / CELL)),
+            _ => None,
+        });
+        let cells = fills
+            .flat_map(|(start, digits, cells)| (0..cells).map(move |cell| (start + cell * CELL, digits)));
+        cells.filter(|_| self.mark.is_some())
     }
 
     /// Reads a payload from a file of at most 64 MiB.
@@ -67,7 +101,7 @@ impl Payload {
     pub fn read(path: &Path) -> Result<Payload, ScriptError> {
         let content = read(path, LARGEST)
             .map_err(|error| ScriptError::Request { path: path.to_owned(), reason: Box::new(error) })?;
-        Ok(Payload(vec![Part::Hex(content)]))
+        Ok(Payload::new(vec![Part::Hex(content)]))
     }
 
     /// Reads the files of all parts, relative to `folder`, and subtracts their sizes from `left`.
@@ -75,7 +109,7 @@ impl Payload {
     /// # Errors
     /// When a file cannot be read, or is larger than [`LARGEST`] or than `left`.
     pub(super) fn load(&mut self, folder: &Path, left: &mut usize) -> Result<(), ScriptError> {
-        for part in &mut self.0 {
+        for part in &mut self.parts {
             if let Part::File { path, content } = part {
                 *content = read(&folder.join(&*path), LARGEST.min(*left))
                     .map_err(|error| error.at(format!("file '{path}'")))?;
@@ -97,7 +131,7 @@ impl TryFrom<Vec<Part>> for Payload {
     type Error = ScriptError;
 
     fn try_from(parts: Vec<Part>) -> Result<Payload, ScriptError> {
-        let payload = Payload(parts);
+        let payload = Payload::new(parts);
         payload.check()?;
         Ok(payload)
     }
@@ -105,7 +139,7 @@ impl TryFrom<Vec<Part>> for Payload {
 
 impl From<Payload> for Vec<Part> {
     fn from(payload: Payload) -> Vec<Part> {
-        payload.0
+        payload.parts
     }
 }
 

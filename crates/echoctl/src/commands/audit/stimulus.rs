@@ -68,7 +68,7 @@ pub(super) struct Chosen {
 enum Source {
     Preset(Preset),
     /// A file or a request, which is sent as it is.
-    Given(Script),
+    Given(Box<Script>),
 }
 
 impl StimulusArgs {
@@ -81,7 +81,11 @@ impl StimulusArgs {
             let script = Script::read(path).map_err(|error| Failure::new(Exit::Usage, error))?;
             let kind = script.stimulus.kind.clone();
             let name = kind.unwrap_or_else(|| path.display().to_string());
-            return Ok(Chosen { label: format!("script {name}"), name, source: Source::Given(script) });
+            return Ok(Chosen {
+                label: format!("script {name}"),
+                name,
+                source: Source::Given(Box::new(script)),
+            });
         }
         if let Some(request) = &self.request {
             let payload = payload(request)?;
@@ -90,7 +94,8 @@ impl StimulusArgs {
             } else {
                 ("request", SendMode::Repeat(payload))
             };
-            let source = Source::Given(Script::new(Stimulus { kind: Some(name.to_owned()), send }));
+            let script = Script::new(Stimulus { kind: Some(name.to_owned()), send });
+            let source = Source::Given(Box::new(script));
             return Ok(Chosen { name: name.to_owned(), label: name.to_owned(), source });
         }
         let name = self.preset.to_string();
@@ -103,7 +108,7 @@ impl Chosen {
     pub(super) fn script(&self, host: &str) -> Script {
         match &self.source {
             Source::Preset(preset) => preset.script(host),
-            Source::Given(script) => script.clone(),
+            Source::Given(script) => Script::clone(script),
         }
     }
 

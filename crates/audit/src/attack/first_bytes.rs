@@ -1,0 +1,68 @@
+//! The beginning of an answer, which says what kind of server it is.
+
+use crate::protocol::Protocol;
+
+/// The first bytes of an answer, at most [`STORED`] of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct FirstBytes(Vec<u8>);
+
+impl FirstBytes {
+    /// Notes bytes that came.
+    pub(super) fn note(&mut self, bytes: &[u8]) {
+        let room = STORED - self.0.len();
+        self.0.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// The first line that is not empty, escaped, for display; `None` if nothing came.
+    pub(super) fn text(&self) -> Option<String> {
+        let mut lines = self.0.split(|byte| matches!(byte, b'\r' | b'\n'));
+        let line = lines.find(|line| !line.is_empty()).unwrap_or(&self.0);
+        let mut text = String::new();
+        for escaped in line.iter().map(|byte| byte.escape_ascii()) {
+            if text.len() + escaped.len() > SHOWN {
+                break;
+            }
+            text.extend(escaped.map(char::from));
+        }
+        (!self.0.is_empty()).then_some(text)
+    }
+
+    #[allow(dead_code, reason = "the driver of the attack uses it next")]
+    /// The protocol of which they are typical.
+    pub(super) fn protocol(&self) -> Option<Protocol> {
+        Protocol::of(&self.0)
+    }
+}
+
+/// Bytes that are stored: enough for the first line of all protocols that are recognised, and for what is shown.
+const STORED: usize = 256;
+
+/// Characters that are shown: a line of a terminal, with what is said about it.
+const SHOWN: usize = 120;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(pieces: &[&[u8]]) -> Option<String> {
+        let mut first = FirstBytes::default();
+        pieces.iter().for_each(|piece| first.note(piece));
+        first.text()
+    }
+
+    #[test]
+    fn the_first_line_is_shown_whatever_pieces_it_came_in() {
+        let shown = text(&[b"\r\nHTTP/1.1 40", b"0 Bad Request\r\nConnection: close"]);
+
+        assert_eq!(shown.as_deref(), Some("HTTP/1.1 400 Bad Request"));
+        assert_eq!(text(&[b"\x15\x03\x01\x1b["]).as_deref(), Some("\\x15\\x03\\x01\\x1b["));
+        assert_eq!(text(&[b"\n"]).as_deref(), Some("\\n"));
+        assert_eq!(text(&[b""]), None);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_between_two_characters() {
+        assert_eq!(text(&[&[b'x'; 1000], &[b'y'; 1000]]), Some("x".repeat(120)));
+        assert_eq!(text(&[&[b'x'; 118], &[0; 9]]), Some("x".repeat(118)));
+    }
+}
