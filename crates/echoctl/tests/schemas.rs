@@ -129,6 +129,7 @@ fn full_summary() -> Summary {
     summary.inside_server = Some(3);
     summary.verdict = Some(Verdict::Bounded);
     summary.reason = Some("it stopped reading".to_owned());
+    summary.findings = vec![Verdict::Spills];
     summary
 }
 

@@ -41,6 +41,9 @@ pub struct Summary {
     /// The reason for the verdict, in one sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Every unsafe verdict that holds, the worst first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Verdict>,
 }
 
 /// Maxima that a watch of a live server has seen. Sizes in bytes, times in seconds.

@@ -9,7 +9,7 @@ use std::{env, process};
 
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-pub(crate) use called::called;
+pub(crate) use called::{called, quoted};
 
 use crate::commands::{
     audit, compare, completions, demo, dns, doctor, flood, lesson, man, ping, report, send, serve, supervise,

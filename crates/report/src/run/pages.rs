@@ -19,14 +19,14 @@ pub fn run_page(run: &Run) -> Page {
     let mut page = Page::new(format!("A run against {}", run.target), lead)
         .open(Block::Figures(figures(run)))
         .section(where_the_bytes_were(samples, &run.machine.socket_limits()))
-        .section(with_charts(
-            Section::new("Memory in use").paragraph(KERNEL_MEMORY),
-            [charts::memory(samples)],
-        ))
+        .section(memory_in_use(run))
         .section(with_charts(
             Section::new("Flow control").paragraph(FLOW_CONTROL),
             [charts::window(samples), charts::rates(samples)],
         ));
+    if let Some(clients) = run.evidence().and_then(|evidence| evidence.bystanders.as_ref()) {
+        page = page.section(Section::new("Other clients").table(tables::other_clients(clients)));
+    }
     if let Some(table) = tables::ending(run) {
         page = page.section(Section::new("Totals").table(table));
     }
@@ -68,8 +68,16 @@ fn lead(summary: &Summary) -> String {
     let sent = Bytes(summary.produced);
     let integrity = summary.integrity;
     let result = match (summary.verdict, &summary.reason, integrity) {
-        (Some(verdict), Some(reason), _) => format!("Verdict: {verdict}. {}", sentence(reason)),
-        (Some(verdict), None, _) => format!("Verdict: {verdict}."),
+        (Some(verdict), reason, _) => {
+            let reason = reason.as_ref().map_or(String::new(), |reason| format!(" {}", sentence(reason)));
+            let others = summary.findings.iter().filter(|finding| **finding != verdict);
+            let others: Vec<&str> = others.map(|finding| finding.name()).collect();
+            let also = match others.is_empty() {
+                true => String::new(),
+                false => format!(" Also found: {}.", others.join(", ")),
+            };
+            format!("Verdict: {verdict}.{reason}{also}")
+        }
         (None, _, Some(Integrity { verified, .. })) if verified == summary.produced => {
             format!("All {sent} came back, every byte identical.")
         }
@@ -137,6 +145,14 @@ fn where_the_bytes_were(samples: &[Sample], limits: &SocketLimits) -> Section {
         Some(sample) => section.table(tables::path(sample, limits)),
         None => section,
     }
+}
+
+/// The memory of the server and of the kernels, and whose bytes were in it, if they were counted.
+fn memory_in_use(run: &Run) -> Section {
+    let counted = run.evidence().and_then(tables::census).map(|census| sentence(&census));
+    let section = Section::new("Memory in use").paragraph(KERNEL_MEMORY);
+    let section = with_charts(section, [charts::memory(&run.samples)]);
+    counted.into_iter().fold(section, Section::paragraph)
 }
 
 /// The charts that have something to show; a sentence in place of each of the others.

@@ -1,8 +1,9 @@
 //! The figures of an audit as a table: bytes, then memory with its growth, then times. What was not counted has no row.
 
 use echoctl_observe::TcpMemory;
-use echoctl_record::{Bytes, Sample, Seconds, Verdict};
-use echoctl_report::Table;
+use echoctl_record::{Bytes, EchoFault, Point, Sample, Seconds, Verdict};
+use echoctl_report::{Table, tables};
+use echoctl_verdict::audit::Figures;
 
 use super::summary::Summary;
 
@@ -10,13 +11,32 @@ type Row = (String, String);
 
 /// The table.
 pub(super) fn evidence(summary: &Summary) -> Table {
-    let rows = [bytes(summary), memory(summary), times(summary), echo(summary), projection(summary)];
+    let rows = [
+        bytes(summary),
+        memory(summary),
+        files(summary),
+        times(summary),
+        echo(summary),
+        control(summary),
+        projection(summary),
+    ];
     let rows = rows.into_iter().flatten().map(|(name, value)| [name, value]);
     rows.fold(Table::new("Evidence", [] as [String; 0]), Table::row)
 }
 
+/// How other clients were served; empty if that was not measured.
+pub(super) fn other_clients(summary: &Summary) -> Vec<Row> {
+    let clients = summary.attack.evidence.bystanders.as_ref();
+    let rows = clients.map(|clients| tables::other_clients(clients).rows).unwrap_or_default();
+    let pair = |row: Vec<String>| Some((row.first()?.clone(), row.get(1)?.clone()));
+    rows.into_iter().filter_map(pair).collect()
+}
+
 fn bytes(summary: &Summary) -> Vec<Row> {
-    let figures = &summary.figures;
+    let figures = Figures {
+        inside_server: summary.figures.inside_server.filter(|_| is_echo(summary)),
+        ..summary.figures
+    };
     let mut rows = vec![
         row("accepted by the server's kernel", Bytes(figures.accepted)),
         row("read by the server", Bytes(figures.server_read)),
@@ -61,6 +81,24 @@ fn memory(summary: &Summary) -> Vec<Row> {
     rows
 }
 
+/// What was written to files, by the server or in the machine's memory.
+fn files(summary: &Summary) -> Vec<Row> {
+    let evidence = &summary.attack.evidence;
+    let disk = |point: Option<&Point>| point.and_then(|point| point.disk_written);
+    let written = disk(evidence.points.last())
+        .zip(disk(evidence.points.first()))
+        .map(|(last, first)| last.saturating_sub(first));
+    let row = |name: &str, bytes: Option<u64>, least: u64| {
+        bytes.filter(|bytes| *bytes >= least).map(|bytes| row(name, Bytes(bytes)))
+    };
+    let rows = [
+        row("written to disk by the server", written, 1),
+        row("growth of files that the server has open", evidence.open_file_growth, 1),
+        row("growth of files in this machine's memory", evidence.shared_memory_growth, MIN_SHARED),
+    ];
+    rows.into_iter().flatten().collect()
+}
+
 fn times(summary: &Summary) -> Vec<Row> {
     let stalled = summary.figures.stalled_seconds;
     let progress = if stalled < MIN_STALL {
@@ -73,12 +111,36 @@ fn times(summary: &Summary) -> Vec<Row> {
 
 /// What came back of an echo, if the server is one.
 fn echo(summary: &Summary) -> Vec<Row> {
-    if summary.damaged_at == Some(0) {
+    if !is_echo(summary) {
         return Vec::new();
     }
     let lost = |bytes| if bytes == 0 { "none".to_owned() } else { Bytes(bytes).to_string() };
     let lost = summary.figures.lost.map(|bytes| row("bytes of the echo lost", lost(bytes)));
-    lost.into_iter().chain(summary.damaged_at.map(|at| row("first wrong byte of the echo", at))).collect()
+    let damaged = summary.damaged_at.map(|at| {
+        let fault = match summary.attack.evidence.drain.as_ref().and_then(|drain| drain.fault) {
+            None => "",
+            Some(EchoFault::Lost) => " (bytes are missing there)",
+            Some(EchoFault::Repeated) => " (earlier bytes come again)",
+            Some(EchoFault::Changed) => " (other bytes)",
+        };
+        row("offset of the first wrong byte of the echo", format!("{at}{fault}"))
+    });
+    lost.into_iter().chain(damaged).collect()
+}
+
+/// Whether the replies were an echo, as far as they were compared: those that differ from the first byte on are something else.
+fn is_echo(summary: &Summary) -> bool {
+    summary.damaged_at != Some(0) || summary.findings.contains(&Verdict::Corrupts)
+}
+
+/// What happened to a client that sent the same and read.
+fn control(summary: &Summary) -> Vec<Row> {
+    let Some(control) = &summary.attack.evidence.control else { return Vec::new() };
+    let received = format!("{} in {}", Bytes(control.received), Seconds(control.seconds));
+    let end = control
+        .disconnected_at
+        .map_or("not disconnected".to_owned(), |t| format!("disconnected after {}", Seconds(t)));
+    vec![row("a client that sent the same and read, received", format!("{received}, {end}"))]
 }
 
 fn projection(summary: &Summary) -> Vec<Row> {
@@ -107,3 +169,6 @@ fn visible(bytes: Option<u64>) -> String {
 
 /// Seconds without movement that are not a stall: a sample or two.
 const MIN_STALL: f64 = 0.2;
+
+/// Growth of shared memory that is shown, in bytes: other programs use it too.
+const MIN_SHARED: u64 = 1 << 20;

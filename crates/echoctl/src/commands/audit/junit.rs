@@ -11,10 +11,12 @@ use crate::exit::Exit;
 
 /// The result as a test suite with one test case.
 pub(super) fn junit(summary: &Summary, expected: &[Verdict]) -> String {
+    let others: Vec<&str> = summary.others().map(Verdict::name).collect();
+    let also = if others.is_empty() { String::new() } else { format!(" (also {})", others.join(", ")) };
     let case = Case {
         name: &format!("{}: {}", summary.target, summary.preset),
         verdict: summary.verdict,
-        text: &format!("{}: {}", summary.verdict, summary.reason),
+        text: &format!("{}{also}: {}", summary.verdict, summary.reason),
         seconds: summary.seconds,
     };
     case.xml(expected)

@@ -1,6 +1,7 @@
 //! `echoctl audit`: attacks a TCP server and prints a verdict.
 
 mod args;
+mod command;
 mod evidence;
 mod failure;
 mod junit;
@@ -9,8 +10,10 @@ mod record;
 mod remedies;
 mod server;
 mod stimulus;
+mod suggestion;
 mod summary;
 mod text;
+mod words;
 
 use std::io::Write;
 use std::sync::atomic::AtomicBool;

@@ -3,10 +3,10 @@
 use echoctl_record::Run;
 use echoctl_report::{Page, Section, Table, charts, tables};
 
-use super::evidence::evidence;
+use super::evidence::{evidence, other_clients};
 use super::remedies::remedies;
 use super::summary::Summary;
-use super::text::{headline, why};
+use super::words::{headline, why};
 use crate::commands::report::FOOTER;
 
 /// The page of an audit, of which `run` is the recording.
@@ -23,18 +23,24 @@ pub(super) fn page(summary: &Summary, run: &Run) -> Page {
     // A single request never fills the window, so it says nothing about the server.
     let over_time =
         if summary.attack.evidence.repeats { over_time.chart(charts::window(samples)) } else { over_time };
-    let mut page =
-        Page::new(title, headline(summary)).section(reasons.table(evidence(summary))).section(over_time);
-    let remedies = remedies(summary.verdict);
+    let mut page = Page::new(title, headline(summary)).section(reasons.table(evidence(summary)));
+    let clients = other_clients(summary);
+    if !clients.is_empty() {
+        let table = clients.into_iter().fold(Table::default(), |table, (name, how)| table.row([name, how]));
+        page = page.section(Section::new("Other clients").table(table));
+    }
+    page = page.section(over_time);
+    let remedies = remedies(summary);
     if !remedies.is_empty() {
         let mut table = Table::new("", ["remedy", "what it does and costs"]);
         for (name, what) in remedies {
-            table = table.row([*name, *what]);
+            table = table.row([name, what]);
         }
         page = page.section(Section::new("Remedies").table(table));
     }
     if let Some(next) = &summary.try_next {
-        page = page.section(Section::new("Try next").paragraph(next.clone()));
+        let section = Section::new("Try next").paragraph(next.what.as_str());
+        page = page.section(next.command.iter().fold(section, Section::code));
     }
     page.section(Section::new("The machine").table(tables::environment(run))).footer(FOOTER)
 }

@@ -23,6 +23,7 @@ pub(super) fn record(summary: &Summary) -> Run {
         inside_server: summary.figures.inside_server,
         verdict: Some(summary.verdict),
         reason: Some(summary.reason.clone()),
+        findings: summary.findings.clone(),
         ..echoctl_record::Summary::new(summary.addr.to_string())
     };
     run.ending = Some(Ending::Audit { summary: totals, evidence: Box::new(attack.evidence.clone()) });

@@ -3,21 +3,23 @@
 use std::net::SocketAddr;
 
 use echoctl_audit::{AuditConfig, AuditOutcome, BystanderStats};
-use echoctl_record::{SchemaVersion, Verdict};
+use echoctl_record::{Bystanders, Census, Control, SchemaVersion, Verdict};
 use echoctl_verdict::audit::{Figures, figures};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::stimulus::Chosen;
-use crate::commands::advice;
+use super::suggestion::Suggestion;
 
 /// The result. Sizes are in bytes, times in seconds; absent means not visible here or not counted.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary<'a> {
     pub(super) schema_version: SchemaVersion,
     pub(super) verdict: Verdict,
+    /// Every unsafe verdict that holds, the worst first.
+    pub(super) findings: Vec<Verdict>,
     pub(super) reason: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) try_next: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_line")]
+    pub(super) try_next: Option<Suggestion>,
     /// The command that started the server, or its address.
     pub(super) target: String,
     pub(super) addr: SocketAddr,
@@ -30,8 +32,20 @@ pub(super) struct Summary<'a> {
     pub(super) figures: Figures,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) damaged_at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    census: Option<Census>,
     #[serde(flatten)]
     bystander: Option<Bystander>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bystanders: Option<Bystanders>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    control: Option<&'a Control>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open_file_growth: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_memory_growth: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    out_of_memory: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) server: Option<String>,
     pub(super) pids: Vec<u32>,
@@ -50,6 +64,16 @@ pub(super) struct Summary<'a> {
     pub(super) attack: &'a AuditOutcome,
 }
 
+impl From<BystanderStats> for Bystander {
+    fn from(stats: BystanderStats) -> Bystander {
+        Bystander {
+            bystander: if stats.is_starved() { "starved" } else { "served" },
+            bystander_p99: Some(stats.p99),
+            bystander_max: stats.longest,
+        }
+    }
+}
+
 /// The memory of the attacked connections, extrapolated to many.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Projection {
@@ -63,26 +87,37 @@ pub(super) struct Projection {
     pub(super) kernel_memory: Option<u64>,
 }
 
-/// How a healthy client was served.
+/// How other clients were served, in one word and two figures; `bystanders` has each of them.
 #[derive(Debug, Clone, Copy, Serialize)]
 struct Bystander {
     /// `served` or `starved`.
     bystander: &'static str,
-    bystander_p99: f64,
+    /// Of the waits of the one that asks repeatedly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bystander_p99: Option<f64>,
+    /// Of all waits.
     bystander_max: f64,
 }
 
-impl From<BystanderStats> for Bystander {
-    fn from(stats: BystanderStats) -> Bystander {
-        Bystander {
-            bystander: if stats.is_starved() { "starved" } else { "served" },
-            bystander_p99: stats.p99,
-            bystander_max: stats.longest,
-        }
+impl Bystander {
+    /// Absent where none asked during the attack or after it.
+    fn of(bystanders: &Bystanders, findings: &[Verdict]) -> Option<Bystander> {
+        let longest = bystanders.all().map(|service| service.longest).reduce(f64::max)?;
+        let is_starved = findings.contains(&Verdict::Starves);
+        Some(Bystander {
+            bystander: if is_starved { "starved" } else { "served" },
+            bystander_p99: bystanders.active.and_then(|active| active.p99),
+            bystander_max: longest,
+        })
     }
 }
 
 impl<'a> Summary<'a> {
+    /// The findings beside the verdict.
+    pub(super) fn others(&self) -> impl Iterator<Item = Verdict> {
+        self.findings.iter().copied().filter(|finding| *finding != self.verdict)
+    }
+
     pub(super) fn new(
         attack: &'a AuditOutcome,
         config: &'a AuditConfig,
@@ -90,16 +125,18 @@ impl<'a> Summary<'a> {
         stimulus: Chosen,
         project: Option<u64>,
     ) -> Summary<'a> {
-        let figures = figures(&attack.evidence);
+        let (evidence, judgement) = (&attack.evidence, &attack.judgement);
+        let figures = figures(evidence);
         let each = |total: Option<u64>, many: u64| {
             let all = u128::from(total?) * u128::from(many) / u128::from(config.connections.max(1));
             Some(u64::try_from(all).unwrap_or(u64::MAX))
         };
         Summary {
             schema_version: SchemaVersion,
-            verdict: attack.judgement.verdict,
-            reason: attack.judgement.reason.clone(),
-            try_next: attack.judgement.advice.map(advice::text),
+            verdict: judgement.verdict,
+            findings: judgement.findings.clone(),
+            reason: judgement.reason.clone(),
+            try_next: judgement.advice.map(Suggestion::new),
             target,
             addr: config.addr,
             preset: stimulus.name,
@@ -108,8 +145,16 @@ impl<'a> Summary<'a> {
             bytes: config.budget,
             seconds: attack.seconds,
             figures,
-            damaged_at: attack.evidence.drain.as_ref().and_then(|drain| drain.damaged_at),
-            bystander: attack.bystander.map(Bystander::from),
+            damaged_at: evidence.drain.as_ref().and_then(|drain| drain.damaged_at),
+            census: evidence.census,
+            bystander: (evidence.bystanders.as_ref())
+                .and_then(|all| Bystander::of(all, &judgement.findings))
+                .or(attack.bystander.map(Bystander::from)),
+            bystanders: evidence.bystanders,
+            control: evidence.control.as_ref(),
+            open_file_growth: evidence.open_file_growth,
+            shared_memory_growth: evidence.shared_memory_growth,
+            out_of_memory: evidence.out_of_memory.as_deref(),
             server: attack.server.clone(),
             pids: attack.pids.clone(),
             upstreams: attack.upstreams.clone(),
@@ -122,4 +167,9 @@ impl<'a> Summary<'a> {
             }),
         }
     }
+}
+
+/// Writes a suggestion as one line.
+fn as_line<S: Serializer>(next: &Option<Suggestion>, serializer: S) -> Result<S::Ok, S::Error> {
+    next.as_ref().map(Suggestion::line).serialize(serializer)
 }

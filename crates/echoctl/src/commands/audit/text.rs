@@ -1,17 +1,16 @@
 //! The result as text: the verdict in one line, the reasons, the evidence, a chart, and remedies.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::io::IsTerminal;
 
-use echoctl_audit::BystanderStats;
-use echoctl_record::{Bytes, Seconds, Verdict};
+use echoctl_record::{Class, Verdict, printable};
 use echoctl_report::{charts, plain, wrap};
-use echoctl_verdict::audit::Cause;
 
-use super::evidence::evidence;
+use super::command;
+use super::evidence::{evidence, other_clients};
 use super::remedies::remedies;
 use super::summary::Summary;
-use crate::cli::called;
+use super::words::{headline, why};
 use crate::output::Styled;
 use crate::output::{self, colour, terminal_size};
 
@@ -27,6 +26,7 @@ pub(super) fn text(summary: &Summary, output: &str) -> Styled {
     }
     // Writing to a String cannot fail.
     let _ = write!(text, "\n{}", evidence(summary).to_text());
+    text += &list("Other clients", &other_clients(summary), columns);
     let mut styled = Styled::from(text);
     if attack.sees_memory {
         let chart = charts::memory(&attack.samples);
@@ -41,18 +41,33 @@ pub(super) fn text(summary: &Summary, output: &str) -> Styled {
     if summary.verdict == Verdict::Crashes && !output.is_empty() {
         let _ = write!(text, "\nLast output of the server:\n{output}\n");
     }
-    let remedies = remedies(summary.verdict);
-    if !remedies.is_empty() {
-        text += "\nWhat to do:\n";
-        for (name, what) in remedies {
-            text += &wrapped(&format!("{name}: {what}"), 2, columns);
-        }
+    let remedies = remedies(summary);
+    text += &list("What to do", &remedies, columns);
+    if summary.verdict.class() == Class::Unsafe {
+        text += &with_command("Repeat after a fix", &command::this(), columns);
     }
     if let Some(next) = &summary.try_next {
-        text.push('\n');
-        text += &wrapped(&format!("Try next: {next}"), 0, columns);
+        let sentence = format!("Try next: {}", next.what);
+        text += &match &next.command {
+            Some(command) => with_command(&sentence, command, columns),
+            None => format!("\n{}", wrapped(&sentence, 0, columns)),
+        };
     }
     styled.then(text).trimmed()
+}
+
+/// A heading, and under it each name with its text; empty if there are none.
+fn list<N: Display, T: Display>(heading: &str, entries: &[(N, T)], columns: usize) -> String {
+    if entries.is_empty() {
+        return String::new();
+    }
+    let entries = entries.iter().map(|(name, text)| wrapped(&format!("{name}: {text}"), 2, columns));
+    format!("\n{heading}:\n{}", entries.collect::<String>())
+}
+
+/// A sentence, and a command on a line of its own, which is not wrapped, so that it can be pasted.
+fn with_command(sentence: &str, command: &str, columns: usize) -> String {
+    format!("\n{}  {}\n", wrapped(&format!("{sentence}:"), 0, columns), printable(command))
 }
 
 /// A paragraph wrapped at `columns` and indented by `indent`, with two more spaces from the second line on.
@@ -70,107 +85,6 @@ const MOST_COLUMNS: usize = 100;
 
 /// The width of a chart in a file or a pipe: 80 columns without the last two, which some programs wrap.
 const PLAIN_COLUMNS: usize = 78;
-
-/// The verdict in words, without its name.
-pub(super) fn headline(summary: &Summary) -> String {
-    let meaning = match summary.verdict {
-        Verdict::Bounded => "a client that does not read has to wait; memory stays bounded",
-        Verdict::Disconnects if is_doubtful(summary) => {
-            let input = Bytes(summary.figures.server_read);
-            return format!(
-                "{} ({}): the server disconnected after {input} of input, perhaps because it did not understand it",
-                short(&summary.target),
-                summary.label
-            );
-        }
-        Verdict::Disconnects => "a client that does not read is disconnected",
-        Verdict::Discards => "data that a client does not read is dropped",
-        Verdict::Spills => "data that a client does not read fills the disk",
-        Verdict::Starves => "a client that does not read stops the server from serving others",
-        Verdict::Corrupts => "a client that reads late does not get the bytes that it should get",
-        Verdict::Unbounded => "a client that does not read can exhaust the server's memory",
-        Verdict::Crashes => "a client that does not read can crash the server",
-        Verdict::Slow => "too little moved within the time limit to judge the server",
-        Verdict::Inconclusive => "the evidence does not show whether the server is safe",
-    };
-    // The size of a single request does not limit what the server buffers.
-    let extent = if summary.verdict == Verdict::Unbounded && summary.attack.evidence.repeats {
-        format!(" (tested with {} of input)", Bytes(summary.figures.accepted))
-    } else {
-        String::new()
-    };
-    format!("{} ({}): {meaning}{extent}", short(&summary.target), summary.label)
-}
-
-/// Whether a connection that was closed may have been closed for another reason than a client that does not read.
-fn is_doubtful(summary: &Summary) -> bool {
-    summary.attack.judgement.cause == Cause::ClosedEarly || summary.damaged_at == Some(0)
-}
-
-/// A command on one short line.
-fn short(target: &str) -> String {
-    let line = target.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= LONGEST_NAME {
-        return line;
-    }
-    line.chars().take(LONGEST_NAME - 1).chain(['…']).collect()
-}
-
-/// Characters of a command in a headline.
-const LONGEST_NAME: usize = 60;
-
-/// Why, in a few lines.
-pub(super) fn why(summary: &Summary) -> Vec<String> {
-    let Summary { attack, config, .. } = summary;
-    let mut lines = vec![summary.reason.clone()];
-    if summary.damaged_at == Some(0) {
-        lines.push("the replies differ from the input, so this is not an echo server: choose a preset of its protocol".to_owned());
-    }
-    lines.extend(config.script.about.iter().map(|about| format!("sent: {about}")));
-    lines.push(match (attack.sees_memory, &attack.upstreams[..]) {
-        (false, _) => "measured: only the connection; the server's memory is not visible here".to_owned(),
-        (true, []) => {
-            "measured: both ends of the connection and the memory of the server's processes".to_owned()
-        }
-        (true, upstreams) => format!(
-            "measured: the connection, and the memory of the server's processes and of the servers behind it ({})",
-            upstreams.join(", ")
-        ),
-    });
-    let rests_on_memory =
-        !matches!(summary.verdict, Verdict::Unbounded | Verdict::Crashes | Verdict::Disconnects);
-    if attack.sees_memory && rests_on_memory && !config.is_fresh {
-        lines.push(format!(
-            "the server was already running: memory that it freed earlier is reused without growing, so a fresh process \
-             ({} audit -- CMD) gives better evidence",
-            called()
-        ));
-    }
-    if let Some(stats) = &attack.bystander {
-        lines.push(bystander(stats));
-    }
-    lines
-}
-
-/// How a healthy client was served.
-fn bystander(stats: &BystanderStats) -> String {
-    let replies = stats.replies;
-    let (p99, longest) = (Seconds(stats.p99), Seconds(stats.longest));
-    if stats.is_starved() {
-        return format!(
-            "meanwhile a healthy client was STARVED: it sent {replies} requests and waited up to {longest} for a reply"
-        );
-    }
-    let waits = match replies {
-        1 => format!("its only request was answered within {longest}"),
-        // Of fewer than 100 times, the 99th percentile is the longest.
-        2..100 => format!("each of its {replies} requests was answered within {longest}"),
-        _ => {
-            format!("99 % of its {replies} requests were answered within {p99}, the slowest within {longest}")
-        }
-    };
-    format!("meanwhile a healthy client was served: {waits}")
-}
 
 #[cfg(test)]
 mod tests {

@@ -80,8 +80,14 @@ fn draw(run: &Run) -> std::io::Result<()> {
     if let Some(sample) = tables::peak_sample(&run.samples) {
         terminal::table(&tables::path(sample, &run.machine.socket_limits()))?;
     }
+    if let Some(clients) = run.evidence().and_then(|evidence| evidence.bystanders.as_ref()) {
+        terminal::table(&tables::other_clients(clients))?;
+    }
     if let Some(table) = tables::ending(run) {
         terminal::table(&table)?;
+    }
+    if let Some(census) = run.evidence().and_then(tables::census) {
+        terminal::sentence(&format!("At the end of the attack, {census}."))?;
     }
     if let Some(reason) = run.summary().and_then(|summary| summary.reason.as_ref()) {
         terminal::sentence(&format!("Reason for the verdict: {reason}."))?;

@@ -1,15 +1,19 @@
 //! The tables of a run: where its bytes were at one moment, its totals, and the machine. Terminals and pages show the same.
 
+mod census;
 mod environment;
+mod other_clients;
 
 use std::collections::HashMap;
 
 use echoctl_record::{
-    Bytes, Ending, Integrity, Queue, Queues, Run, Sample, Seconds, SocketLimits, Summary, WatchSummary,
-    peak_during,
+    Bytes, Ending, Integrity, Queue, Queues, Run, Sample, Seconds, SocketLimits, Summary, Verdict,
+    WatchSummary, peak_during,
 };
 
+pub use census::census;
 pub use environment::environment;
+pub use other_clients::other_clients;
 
 use crate::{Table, charts, shown};
 
@@ -109,6 +113,13 @@ fn client_table(summary: &Summary, inside: Option<(u64, bool)>) -> Table {
         .entry("maximum growth of the server's memory", summary.server_memory_growth.map(Bytes))
         .entry(&format!("maximum inside the server{stalled}"), inside.map(Bytes))
         .entry("verdict", summary.verdict)
+        .entry("findings", several(&summary.findings))
+}
+
+/// The names of several findings; a single one is the verdict.
+fn several(findings: &[Verdict]) -> Option<String> {
+    let names: Vec<&str> = findings.iter().map(|finding| finding.name()).collect();
+    (names.len() > 1).then(|| names.join(", "))
 }
 
 /// Two tables of names and values as one, with one column per table; a value that only one of them has is empty in the other.
