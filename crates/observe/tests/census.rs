@@ -45,6 +45,15 @@ fn marks_in_shared_memory_are_counted_once() {
 }
 
 #[test]
+fn marks_in_utf_16_are_counted_too() {
+    let child = Holder::start();
+
+    let count = count(&[&child.process], TEXT);
+
+    assert!((20_000..20_000 + FEW).contains(&count.occurrences), "{count:?}");
+}
+
+#[test]
 fn memory_that_was_never_touched_is_not_read() {
     let child = Holder::start();
 
@@ -93,6 +102,7 @@ const FEW: u64 = 10;
 
 const HEAP: &[u8] = b"heap of a census";
 const EDGE: &[u8] = b"mark on the edge";
+const TEXT: &[u8] = b"text with zeroes";
 const SHARED: &[u8] = b"shared by a fork";
 
 /// Another process with marks in its memory.
@@ -116,7 +126,7 @@ impl Holder {
     }
 }
 
-/// What a [`Holder`] runs: it has marks on its heap and in shared memory, until its input ends.
+/// What a [`Holder`] runs: it has marks on its heap and in shared memory until its input ends.
 #[test]
 fn holds_marks() {
     if std::env::var_os(IS_HOLDER).is_none() {
@@ -125,6 +135,12 @@ fn holds_marks() {
     let heap = marks(HEAP, 10_000, 64);
     // They begin at every offset, so that some lie across each page and each MiB.
     let edge = marks(EDGE, 200_000, 61);
+    let wide = |big_endian: usize| {
+        let mut mark = vec![0; 2 * TEXT.len()];
+        mark.chunks_exact_mut(2).zip(TEXT).for_each(|(pair, byte)| pair[big_endian] = *byte);
+        marks(&mark, 10_000, 61)
+    };
+    let text = [wide(0), wide(1)];
     // Behind pages that are not touched.
     let mut memory = SharedMemory::new(4 << 30);
     let shared = memory.bytes().chunks_exact_mut(64).rev().take(10_000);
@@ -132,7 +148,7 @@ fn holds_marks() {
 
     println!("{READY}");
     std::io::stdin().read_line(&mut String::new()).unwrap();
-    std::hint::black_box((heap, edge));
+    std::hint::black_box((heap, edge, text));
 }
 
 /// The environment variable that makes this program a [`Holder`].

@@ -40,7 +40,7 @@ pub struct CensusCount {
     pub seconds: f64,
 }
 
-/// Counts `needle` in the writable memory of `processes`, for at most 2 s and 8 GiB.
+/// Counts `needle`, as it is and as UTF-16, in the writable memory of `processes`, for at most 2 s and 8 GiB.
 ///
 /// Reading another process's memory takes the right to trace it: the same user, and a descendant of this process where Yama is on.
 /// `None` if none of the memory may be read, as on a system other than Linux.
@@ -59,8 +59,8 @@ pub fn census<'a>(processes: impl IntoIterator<Item = &'a Process>, needle: &[u8
 }
 
 /// A census in progress.
-struct Scan<'a> {
-    searcher: Searcher<'a>,
+struct Scan {
+    searcher: Searcher,
     started: Instant,
     /// The pages of files in shared mappings that were read: one bit for each of 64 neighbours.
     shared: BTreeMap<(FileId, u64), u64>,
@@ -72,8 +72,8 @@ struct Scan<'a> {
     is_cut: bool,
 }
 
-impl<'a> Scan<'a> {
-    fn new(needle: &'a [u8]) -> Scan<'a> {
+impl Scan {
+    fn new(needle: &[u8]) -> Scan {
         Scan {
             searcher: Searcher::new(needle, PIECE as usize),
             started: Instant::now(),
