@@ -8,8 +8,9 @@ use std::sync::atomic::AtomicBool;
 
 use echoctl_audit::{AuditConfig, AuditOutcome};
 use echoctl_record::Verdict;
+use echoctl_testkit::eventually;
 use echoctl_trial::spawn::Target;
-use support::command::{config, start};
+use support::command::{config, outsider, start};
 
 /// Attacks a target with little input.
 fn attack_a_little(target: &Target) -> AuditOutcome {
@@ -33,6 +34,22 @@ fn memory_of_a_server_behind_a_relay_counts() {
     assert_eq!(outcome.judgement.verdict, Verdict::Unbounded, "{}", outcome.judgement.reason);
     assert!(outcome.evidence.is_relay && !outcome.evidence.hidden_upstream);
     assert!(outcome.upstreams.len() == 1 && outcome.upstreams[0].contains("pid "), "{:?}", outcome.upstreams);
+}
+
+#[test]
+fn memory_of_a_server_behind_a_unix_socket_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let path = socket.to_str().unwrap();
+    let _upstream = outsider(&["collect-unix", path]);
+    eventually("it listens", || socket.exists());
+    let relay = start(&["relay-unix", "{port}", path]);
+
+    let outcome = attack_a_little(&relay);
+
+    assert_eq!(outcome.judgement.verdict, Verdict::Unbounded, "{}", outcome.judgement.reason);
+    assert!(outcome.evidence.is_relay && !outcome.evidence.hidden_upstream);
+    assert_eq!(outcome.upstreams.len(), 1, "{:?}", outcome.upstreams);
 }
 
 #[test]

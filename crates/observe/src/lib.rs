@@ -29,18 +29,19 @@ mod process;
 mod sampler;
 
 pub use endpoint::{
-    AsHandle, Endpoint, Side, SocketDiag, SocketEntry, SocketMemory, TcpInfo, TcpState, Timer, receive_queue,
-    send_queue,
+    AsHandle, Endpoint, Side, SocketDiag, SocketEntry, SocketMemory, TcpInfo, TcpState, Timer, UnixSocket,
+    receive_queue, send_queue,
 };
 pub use error::Error;
 pub use listener::{Listener, Owner, Target, listener_at, sees_other_users, user_name};
 pub use machine::{
     Cgroup, KernelBuffering, MemoryShare, QueueLimits, SysctlRange, TcpMemory, available_memory, loopback,
-    machine, processor_model,
+    machine, processor_model, shared_memory,
 };
 pub use process::{
-    CensusCount, Memory, Process, ProcessTree, ProcessorTime, RootExit, TreeReading, census, holders,
-    own_anonymous_memory, own_uid, pids, raise_descriptor_limit, sees_files, socket_inodes, start_thread,
+    CensusCount, FileGrowth, Memory, Process, ProcessTree, ProcessorTime, RootExit, TreeReading, census,
+    holders, own_anonymous_memory, own_uid, pids, raise_descriptor_limit, sees_files, socket_inodes,
+    standard_socket_inodes, start_thread,
 };
 pub use sampler::{
     Connection, ConnectionTracker, Counters, Due, LocalEndpoint, MAX_PER_SAMPLE, Observation, Occupancy,

@@ -9,12 +9,15 @@
 //! One thread drives all connections, and none of them blocks. When to stop is decided by a pure function over the samples
 //! ([`audit::is_enough`]), not here.
 
+mod baseline;
+mod behind;
 mod bystander;
 mod clients;
 mod connection;
 mod connector;
 mod drain;
 mod driver;
+mod elsewhere;
 mod exchange;
 mod first_bytes;
 mod integrity;

@@ -9,6 +9,7 @@ use echoctl_trial::spawn::Descendants;
 use super::clients::Clients;
 use super::connection::AuditConnection;
 use super::driver::Observed;
+use super::elsewhere::Elsewhere;
 use super::upstream::Upstreams;
 use crate::script::Script;
 
@@ -21,6 +22,8 @@ pub(super) struct Monitor {
     tree: Option<ProcessTree>,
     listeners: Vec<Process>,
     upstreams: Upstreams,
+    /// Since [`Monitor::begin`].
+    elsewhere: Option<Elsewhere>,
     looks: usize,
     /// As in [`Sample::is_echo`]: for other servers, input and output are not compared.
     is_echo: Option<bool>,
@@ -47,7 +50,8 @@ impl Monitor {
             diag: SocketDiag::open().ok(),
             tree: tree.filter(|tree| tree.members().next().is_some()),
             listeners: listeners.iter().filter_map(|pid| Process::open(*pid).ok()).collect(),
-            upstreams: Upstreams::default(),
+            upstreams: Upstreams::new(),
+            elsewhere: None,
             looks: 0,
             is_echo: (!script.is_echo()).then_some(false),
         }
@@ -55,8 +59,11 @@ impl Monitor {
 
     /// Starts the clock and the measurement of growth.
     pub(super) fn begin(&mut self) {
+        self.upstreams.begin();
         if let Some(tree) = &mut self.tree {
             tree.rescan();
+            let mapped = tree.read().memory.shared;
+            self.elsewhere = Some(Elsewhere::new(tree.members(), mapped));
         }
         self.started = Instant::now();
     }
@@ -81,16 +88,30 @@ impl Monitor {
         self.upstreams.names()
     }
 
-    /// Looks for servers behind the server, repeatedly, because a relay connects only when it is needed.
-    fn look_for_upstreams(&mut self) {
-        let due = LOOKS.get(self.looks).is_some_and(|at| self.elapsed() >= *at);
-        if let Some(tree) = &mut self.tree
-            && due
-        {
+    /// Looks repeatedly for what changes slowly: a relay connects to the server behind it only when it is needed.
+    fn look_if_due(&mut self) {
+        let repeated =
+            || self.looks.checked_sub(LOOKS.len()).map(|number| (number + 2) as f64 * LOOK_INTERVAL);
+        let due = LOOKS.get(self.looks).copied().or_else(repeated);
+        if due.is_some_and(|due| self.elapsed() >= due) {
             self.looks += 1;
-            tree.rescan();
-            self.upstreams.look(tree, self.port);
+            self.look();
         }
+    }
+
+    /// Looks for servers behind the server, and for memory elsewhere.
+    fn look(&mut self) {
+        let Some(tree) = &mut self.tree else { return };
+        tree.rescan();
+        self.upstreams.look(tree, self.port);
+        if let Some(elsewhere) = &mut self.elsewhere {
+            let mapped = tree.read().memory.shared.saturating_add(self.upstreams.growth().shared);
+            elsewhere.update(tree.members().chain(self.upstreams.used()), mapped);
+        }
+    }
+
+    fn is_relay(&self) -> bool {
+        self.upstreams.hidden || !self.upstreams.is_empty()
     }
 
     /// Whether the server has crashed: by the rule for the exits of its listening processes.
@@ -108,19 +129,25 @@ impl Monitor {
     pub(super) fn census(&mut self, needle: &[u8]) -> Option<CensusCount> {
         let tree = self.tree.as_mut()?;
         tree.rescan();
-        census(tree.members().chain(self.upstreams.processes()), needle)
+        census(tree.members().chain(self.upstreams.used()), needle)
     }
 
     /// Completes the evidence at the end of the stall.
     #[allow(dead_code, reason = "the driver is about to call it")]
     pub(super) fn finish(&mut self, evidence: &mut Evidence) {
+        self.look();
+        evidence.is_relay |= self.is_relay();
+        evidence.hidden_upstream |= self.upstreams.hidden;
+        if let Some(elsewhere) = &self.elsewhere {
+            elsewhere.add_to(evidence);
+        }
         evidence.is_suspended =
             !self.listeners.is_empty() && self.listeners.iter().all(Process::is_suspended);
     }
 
     /// What is visible of the server and of the connections of `clients`.
     pub(super) fn observe(&mut self, clients: &mut Clients, blocked: bool) -> Observed {
-        self.look_for_upstreams();
+        self.look_if_due();
         let t = self.elapsed();
         // Our reading counter before the kernels' counters, our writing counter after them, as in
         // `echoctl_observe::Sampler`: a queue may appear too long, but never negative.
@@ -141,7 +168,7 @@ impl Monitor {
             server_written: sum(outputs, |counters| counters.server_written),
             client_received: sum(outputs, |counters| counters.client_received),
             consumed,
-            server_memory: tree.map(|tree| tree.memory.total() + upstream),
+            server_memory: tree.map(|tree| tree.memory.total() + upstream.memory),
             kernel_memory: clients.all_mut().map(|connection| connection.kernel().kernel_memory()).sum(),
             window: clients
                 .senders()
@@ -157,10 +184,10 @@ impl Monitor {
                 sample,
                 blocked,
                 cpu_seconds: tree.map(|tree| tree.processor_time.as_secs_f64()),
-                disk_written: tree.and_then(|tree| tree.disk_written),
+                disk_written: tree.and_then(|tree| Some(tree.disk_written? + upstream.disk_written)),
                 ..Point::default()
             },
-            is_relay: self.upstreams.hidden || !self.upstreams.is_empty(),
+            is_relay: self.is_relay(),
             hidden_upstream: self.upstreams.hidden,
         }
     }
@@ -171,5 +198,8 @@ fn sum(connections: &[AuditConnection], value: impl Fn(&Counters) -> Option<u64>
     connections.iter().map(|connection| value(&connection.kernel().counters)).sum()
 }
 
-/// When to look for servers behind the server, in seconds.
+/// When to look for servers behind the server and for memory elsewhere, in seconds. A look takes up to 100 ms on a busy host.
 const LOOKS: [f64; 5] = [0.0, 0.2, 0.7, 2.0, 5.0];
+
+/// Seconds between the looks after those.
+const LOOK_INTERVAL: f64 = 5.0;

@@ -1,98 +1,148 @@
 //! Upstreams: the servers behind a server, found by its connections.
 //!
-//! A relay in front of an unbounded server buffers nothing itself. If the upstream's process is visible on this host, its
-//! growth since it was found is added. If it is not, the verdict must not rest on memory.
+//! A relay in front of an unbounded server buffers nothing itself. If the upstream's process is visible on this host, its growth since
+//! the attack began is added. If it is not, the verdict must not rest on memory.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 
-use echoctl_observe::{Process, ProcessTree, SocketDiag, SocketEntry, holders, sees_files, socket_inodes};
+use echoctl_observe::{
+    Process, ProcessTree, SocketDiag, holders, sees_files, socket_inodes, standard_socket_inodes,
+};
+
+use super::baseline::{Baseline, Usage};
+use super::behind::{Behind, OwnSockets, Use};
 
 /// The processes behind the server that were found so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Upstreams {
-    watched: BTreeMap<u32, (Process, u64)>,
+    baseline: Baseline,
+    /// The Unix-domain sockets that were open before the attack.
+    before: BTreeSet<u32>,
+    /// The processes that have a socket behind the server open, as far as they are visible.
+    holders: BTreeMap<u32, Vec<u32>>,
+    watched: BTreeMap<u32, Upstream>,
     /// Whether the server has a connection to a process that is not visible.
     pub(super) hidden: bool,
 }
 
+/// A process behind the server.
+#[derive(Debug)]
+struct Upstream {
+    process: Process,
+    base: Usage,
+    its_use: Use,
+}
+
 impl Upstreams {
-    /// Looks for processes behind those of `tree`, whose own port is `port`.
-    pub(super) fn look(&mut self, tree: &ProcessTree, port: u16) {
-        let Ok(all) = SocketDiag::open().and_then(|mut diag| diag.connections(0)) else { return };
-        let mut ours: BTreeSet<u32> = tree.members().map(Process::pid).collect();
-        ours.extend(self.watched.keys());
-        // Another user's server may have any connection.
-        self.hidden |= ours.iter().any(|pid| !sees_files(*pid) && is_running(*pid));
-        let own: BTreeSet<u32> = ours.iter().flat_map(|pid| socket_inodes(*pid)).collect();
-        let Behind { mut inodes, hidden } = Behind::of(&all, &own, port);
-        self.hidden |= hidden;
-        if inodes.is_empty() {
-            return;
+    /// Before the server is attacked, even by connections.
+    pub(super) fn new() -> Upstreams {
+        let unix = SocketDiag::open().and_then(|mut diag| diag.unix_sockets()).unwrap_or_default();
+        Upstreams {
+            baseline: Baseline::default(),
+            before: unix.iter().map(|socket| socket.inode).collect(),
+            holders: BTreeMap::new(),
+            watched: BTreeMap::new(),
+            hidden: false,
         }
-        let others = holders(&inodes).filter(|(pid, _)| !ours.contains(pid) && *pid != std::process::id());
-        for (pid, inode) in others.collect::<Vec<_>>() {
-            inodes.remove(&inode);
-            if let Ok(mut process) = Process::open(pid) {
-                let memory = process.memory().map_or(0, |memory| memory.total());
-                self.watched.entry(pid).or_insert((process, memory));
+    }
+
+    /// Starts the measurement of growth.
+    pub(super) fn begin(&mut self) {
+        self.baseline = Baseline::now();
+    }
+
+    /// Looks for processes behind those of `tree`, whose own port is `port`, and for those behind them.
+    pub(super) fn look(&mut self, tree: &ProcessTree, port: u16) {
+        for _ in 0..MOST_RELAYS {
+            let known = self.used().count();
+            self.look_behind(tree, port);
+            if self.used().count() == known {
+                return;
             }
         }
-        self.hidden |= !inodes.is_empty();
+    }
+
+    fn look_behind(&mut self, tree: &ProcessTree, port: u16) {
+        let Ok(mut diag) = SocketDiag::open() else { return };
+        let Ok(tcp) = diag.connections(0) else { return };
+        // A kernel without unix_diag shows none.
+        let unix = diag.unix_sockets().unwrap_or_default();
+        let mut ours: BTreeSet<u32> = tree.members().map(Process::pid).collect();
+        ours.extend(self.used().map(Process::pid));
+        // Another user's server may have any connection.
+        self.hidden |= ours.iter().any(|pid| !sees_files(*pid) && is_running(*pid));
+        let own = OwnSockets {
+            all: ours.iter().flat_map(|pid| socket_inodes(*pid)).collect(),
+            standard: ours.iter().flat_map(|pid| standard_socket_inodes(*pid)).collect(),
+            before: &self.before,
+        };
+        let behind = Behind::of(&tcp, &unix, &own, port);
+        self.hidden |= behind.is_elsewhere;
+        self.find_holders(behind.peers.keys().copied());
+        for (inode, its_use) in behind.peers {
+            let pids = self.holders.get(&inode).cloned().unwrap_or_default();
+            self.hidden |= pids.is_empty() && its_use == Use::Used;
+            for pid in pids.into_iter().filter(|pid| !ours.contains(pid)) {
+                self.watch(pid, its_use);
+            }
+        }
+    }
+
+    /// Finds the processes that have these sockets open, each once: it takes long.
+    fn find_holders(&mut self, inodes: impl Iterator<Item = u32>) {
+        let unknown: BTreeSet<u32> = inodes.filter(|inode| !self.holders.contains_key(inode)).collect();
+        if unknown.is_empty() {
+            return;
+        }
+        self.holders.extend(unknown.iter().map(|inode| (*inode, Vec::new())));
+        for (pid, inode) in holders(&unknown) {
+            self.holders.entry(inode).or_default().push(pid);
+        }
+    }
+
+    fn watch(&mut self, pid: u32, its_use: Use) {
+        if let Some(known) = self.watched.get_mut(&pid) {
+            known.its_use = its_use.max(known.its_use);
+        } else if pid != std::process::id()
+            && let Ok(mut process) = Process::open(pid)
+        {
+            let base = self.baseline.of(&mut process);
+            self.watched.insert(pid, Upstream { process, base, its_use });
+        }
     }
 
     /// Whether none was found.
     pub(super) fn is_empty(&self) -> bool {
-        self.watched.is_empty()
+        self.used().next().is_none()
     }
 
-    /// Their growth since they were found, in total.
-    pub(super) fn growth(&mut self) -> u64 {
-        self.watched
-            .values_mut()
-            .map(|(process, base)| process.memory().map_or(0, |memory| memory.total().saturating_sub(*base)))
-            .sum()
+    /// What they use now and did not use when the attack began, in total.
+    pub(super) fn growth(&mut self) -> Usage {
+        let mut total = Usage::default();
+        for upstream in self.watched.values_mut() {
+            let Some(now) = Usage::of(&mut upstream.process) else { continue };
+            let growth = now.since(upstream.base);
+            if growth.memory.max(growth.disk_written) >= GROWTH_IN_USE {
+                upstream.its_use = Use::Used;
+            }
+            if upstream.its_use == Use::Used {
+                total = total.plus(growth);
+            }
+        }
+        total
     }
 
     /// Their processes.
-    pub(super) fn processes(&self) -> impl Iterator<Item = &Process> {
-        self.watched.values().map(|(process, _)| process)
+    pub(super) fn used(&self) -> impl Iterator<Item = &Process> {
+        self.watched
+            .values()
+            .filter(|upstream| upstream.its_use == Use::Used)
+            .map(|upstream| &upstream.process)
     }
 
     /// Their names, for reports.
     pub(super) fn names(&self) -> Vec<String> {
-        self.watched
-            .values()
-            .map(|(process, _)| format!("{} (pid {})", process.name(), process.pid()))
-            .collect()
-    }
-}
-
-/// The sockets behind a server, at the other ends of its connections.
-#[derive(Debug, PartialEq, Eq)]
-struct Behind {
-    /// Those of other processes on this host.
-    inodes: BTreeSet<u32>,
-    /// Whether there are others, which are not visible.
-    hidden: bool,
-}
-
-impl Behind {
-    /// What is behind a server that listens on `port` and has the sockets `own` open, among `all` sockets of this host.
-    fn of(all: &[SocketEntry], own: &BTreeSet<u32>, port: u16) -> Behind {
-        let by_ends: BTreeMap<(SocketAddr, SocketAddr), u32> =
-            all.iter().map(|found| ((found.local, found.remote), found.inode)).collect();
-        let away = all.iter().filter(|found| own.contains(&found.inode) && found.local.port() != port);
-        let mut behind = Behind { inodes: BTreeSet::new(), hidden: false };
-        for found in away {
-            match by_ends.get(&(found.remote, found.local)) {
-                // A connection to itself, or one that is not accepted yet or already closed: the next look may find it.
-                Some(inode) if own.contains(inode) || *inode == 0 => {}
-                Some(inode) => _ = behind.inodes.insert(*inode),
-                None => behind.hidden = true,
-            }
-        }
-        behind
+        self.used().map(|process| format!("{} (pid {})", process.name(), process.pid())).collect()
     }
 }
 
@@ -100,59 +150,9 @@ fn is_running(pid: u32) -> bool {
     Process::open(pid).is_ok()
 }
 
-#[cfg(test)]
-mod tests {
-    use echoctl_observe::TcpState;
+/// Relays behind each other that one look follows.
+const MOST_RELAYS: u32 = 4;
 
-    use super::*;
-
-    /// A connection of the process that has `inode` open.
-    fn end(inode: u32, local: u16, remote: u16) -> SocketEntry {
-        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        SocketEntry {
-            local: at(local),
-            remote: at(remote),
-            state: TcpState::Established,
-            rqueue: 0,
-            wqueue: 0,
-            uid: 0,
-            inode,
-            timer: None,
-            only_v6: false,
-            info: None,
-            memory: None,
-        }
-    }
-
-    /// What is behind a server on port 80 that has the inodes 1 and 2 open.
-    fn behind(all: &[SocketEntry]) -> (Vec<u32>, bool) {
-        let Behind { inodes, hidden } = Behind::of(all, &BTreeSet::from([1, 2]), 80);
-        (inodes.into_iter().collect(), hidden)
-    }
-
-    #[test]
-    fn a_server_that_only_accepts_has_nothing_behind_it() {
-        assert_eq!(behind(&[end(1, 80, 5000), end(9, 5000, 80)]), (vec![], false));
-    }
-
-    #[test]
-    fn the_other_end_of_a_connection_is_behind_the_server() {
-        assert_eq!(behind(&[end(1, 6000, 3306), end(7, 3306, 6000)]), (vec![7], false));
-    }
-
-    #[test]
-    fn an_end_that_is_not_on_this_host_is_hidden() {
-        assert_eq!(behind(&[end(1, 6000, 3306), end(2, 6001, 3306), end(7, 3306, 6001)]), (vec![7], true));
-    }
-
-    #[test]
-    fn connections_to_itself_and_to_nobody_yet_do_not_count() {
-        assert_eq!(behind(&[end(1, 6000, 3306), end(2, 3306, 6000)]), (vec![], false));
-        assert_eq!(behind(&[end(1, 6000, 3306), end(0, 3306, 6000)]), (vec![], false));
-    }
-
-    #[test]
-    fn connections_of_other_processes_do_not_count() {
-        assert_eq!(behind(&[end(8, 6000, 3306), end(0, 6001, 3306)]), (vec![], false));
-    }
-}
+/// Growth in bytes of a process to which the server had a connection before the attack, that means that it is used: more than a
+/// service that is at rest needs, and less than a queue that an audit reports.
+const GROWTH_IN_USE: u64 = 8 << 20;

@@ -27,6 +27,10 @@ fn main() {
         ["blocking", addr] => blocking(addr),
         ["collect", addr] => listen(addr, |stream| thread::spawn(|| collect(stream))),
         ["relay", addr, upstream] => listen(addr, |stream| relay(stream, upstream)),
+        #[cfg(unix)]
+        ["collect-unix", path] => unix::collect(path),
+        #[cfg(unix)]
+        ["relay-unix", addr, path] => listen(addr, |stream| unix::relay(&stream, path)),
         _ => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("no such role: {words:?}"))),
     };
     if let Err(error) = done {
@@ -128,6 +132,31 @@ fn relay(stream: TcpStream, upstream: &str) -> io::Result<()> {
     thread::spawn(move || io::copy(&mut &input, &mut &output));
     thread::spawn(move || io::copy(&mut &upstream, &mut &stream));
     Ok(())
+}
+
+/// The same over a Unix-domain socket.
+#[cfg(unix)]
+mod unix {
+    use std::io::{self, Read};
+    use std::net::TcpStream;
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::thread;
+
+    /// Buffers everything that arrives.
+    pub(crate) fn collect(path: &str) -> io::Result<()> {
+        for stream in UnixListener::bind(path)?.incoming() {
+            let mut stream = stream?;
+            thread::spawn(move || stream.read_to_end(&mut Vec::new()));
+        }
+        Ok(())
+    }
+
+    /// Passes bytes on to a server behind it, which answers nothing.
+    pub(crate) fn relay(stream: &TcpStream, path: &str) -> io::Result<()> {
+        let (input, upstream) = (stream.try_clone()?, UnixStream::connect(path)?);
+        thread::spawn(move || io::copy(&mut &input, &mut &upstream));
+        Ok(())
+    }
 }
 
 /// Writes the port to a file and waits for another one.

@@ -68,6 +68,11 @@ pub fn machine() -> Machine {
     }
 }
 
+/// Shared memory of all processes and files in memory (tmpfs), in bytes; `None` if the system does not show it.
+pub fn shared_memory() -> Option<u64> {
+    kibibytes(&read_text("/proc/meminfo")?, "Shmem:")
+}
+
 /// The model of the processor; `None` if the system does not show it.
 pub fn processor_model() -> Option<String> {
     let text = read_text("/proc/cpuinfo")?;
@@ -152,5 +157,6 @@ mod tests {
         assert!(machine.sysctls.contains_key("net.ipv4.tcp_rmem"));
         assert!(machine.kernel_buffering.unwrap() > 1 << 16);
         assert!(TcpMemory::now().unwrap().pressure > 0);
+        assert!(shared_memory() < machine.memory);
     }
 }

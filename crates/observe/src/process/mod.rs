@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 mod census;
+mod file_growth;
 mod one_process;
 mod pids;
 mod text;
@@ -17,8 +18,9 @@ pub use crate::sys::raise_descriptor_limit;
 #[cfg(any(test, fuzzing))]
 pub(crate) use census::check_maps;
 pub use census::{CensusCount, census};
+pub use file_growth::FileGrowth;
 pub use one_process::{Process, own_anonymous_memory};
-pub use pids::{holders, pids, sees_files, socket_inodes};
+pub use pids::{holders, pids, sees_files, socket_inodes, standard_socket_inodes};
 #[cfg(any(test, fuzzing))]
 pub(crate) use text::check_texts;
 pub use thread::start_thread;

@@ -176,6 +176,14 @@ impl Process {
         self.started
     }
 
+    /// The pid of its parent.
+    ///
+    /// # Errors
+    /// If the process has exited, or on a system other than Linux.
+    pub fn parent(&self) -> io::Result<u32> {
+        Ok(self.stat()?.parent)
+    }
+
     /// The pids of its children now; empty if it has exited.
     pub fn children(&self) -> Vec<u32> {
         let has_few_threads = self.threads().is_ok_and(|threads| threads <= MAX_LISTED_THREADS);

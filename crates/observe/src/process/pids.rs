@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 /// The pids of all processes that `/proc` shows.
 pub fn pids() -> impl Iterator<Item = u32> {
@@ -14,10 +15,18 @@ pub fn pids() -> impl Iterator<Item = u32> {
 /// The inodes of the sockets that a process has open; empty for another user's process, whose files are hidden.
 pub fn socket_inodes(pid: u32) -> impl Iterator<Item = u32> {
     let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    files.filter_map(|file| {
-        let link = fs::read_link(file.path()).ok()?;
-        link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-    })
+    files.filter_map(|file| socket_inode(&file.path()))
+}
+
+/// The inodes of the sockets among its standard streams, as a service manager or a shell passes them.
+pub fn standard_socket_inodes(pid: u32) -> impl Iterator<Item = u32> {
+    (0..3).filter_map(move |descriptor| socket_inode(format!("/proc/{pid}/fd/{descriptor}").as_ref()))
+}
+
+/// The inode of the socket that an entry of `/proc/PID/fd` stands for, if it is one.
+fn socket_inode(entry: &Path) -> Option<u32> {
+    let link = fs::read_link(entry).ok()?;
+    link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
 /// The processes that have one of these sockets open, with the socket, as far as their files are visible.

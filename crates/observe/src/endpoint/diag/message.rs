@@ -1,4 +1,5 @@
-//! Encodes requests and parses replies of sock_diag (`linux/netlink.h` and `linux/inet_diag.h`).
+//! Encodes requests and parses replies of sock_diag (`linux/netlink.h` and `linux/inet_diag.h`; for Unix-domain sockets see
+//! `unix_socket.rs`).
 //!
 //! ```text
 //! request    nlmsghdr 16 | inet_diag_req_v2 56
@@ -10,7 +11,8 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use super::{SocketEntry, Timer};
+use super::unix_socket::AF_UNIX;
+use super::{SocketEntry, Timer, UnixSocket};
 use crate::endpoint::number::{bytes_at, u16_at, u32_at};
 use crate::{SocketMemory, TcpInfo, TcpState};
 
@@ -67,8 +69,10 @@ impl Request {
 /// One message of the kernel.
 #[derive(Debug)]
 pub(super) enum Reply {
-    /// A socket.
+    /// A TCP socket.
     Socket(SocketEntry),
+    /// A Unix-domain socket.
+    Unix(UnixSocket),
     /// The end of a list.
     Done,
     /// An error, as a positive errno.
@@ -78,13 +82,30 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    /// The socket, or `None` at the end of a list.
+    /// The TCP socket, or `None` at the end of a list.
     pub(super) fn socket(self) -> io::Result<Option<SocketEntry>> {
         match self {
             Reply::Socket(entry) => Ok(Some(entry)),
+            other => other.end(),
+        }
+    }
+
+    /// The Unix-domain socket, or `None` at the end of a list.
+    pub(super) fn unix_socket(self) -> io::Result<Option<UnixSocket>> {
+        match self {
+            Reply::Unix(socket) => Ok(Some(socket)),
+            other => other.end(),
+        }
+    }
+
+    /// `None` at the end of a list; an error for anything else, which is not the requested socket.
+    fn end<T>(self) -> io::Result<Option<T>> {
+        match self {
             Reply::Done => Ok(None),
             Reply::Errno(code) => Err(io::Error::from_raw_os_error(code)),
-            Reply::Malformed => Err(io::Error::other("malformed reply of the kernel")),
+            Reply::Socket(_) | Reply::Unix(_) | Reply::Malformed => {
+                Err(io::Error::other("malformed reply of the kernel"))
+            }
         }
     }
 }
@@ -131,9 +152,12 @@ impl Iterator for Messages<'_> {
                 // The end of a list has a code, too: a list that failed halfway ends with an error.
                 DONE => body.get(..4).map_or(Reply::Done, outcome),
                 ERROR => outcome(body),
-                SOCK_DIAG_BY_FAMILY if is_tcp_family(body) => {
-                    socket(body).map_or(Reply::Malformed, Reply::Socket)
-                }
+                SOCK_DIAG_BY_FAMILY => match body.first() {
+                    None => Reply::Malformed,
+                    Some(&(AF_INET | AF_INET6)) => socket(body).map_or(Reply::Malformed, Reply::Socket),
+                    Some(&AF_UNIX) => UnixSocket::parse(body).map_or(Reply::Malformed, Reply::Unix),
+                    Some(_) => continue,
+                },
                 _ => continue,
             });
         }
@@ -148,11 +172,6 @@ fn outcome(code: &[u8]) -> Reply {
         Some(0) => Reply::Done,
         Some(code) => Reply::Errno(code.checked_neg().unwrap_or(i32::MAX)),
     }
-}
-
-/// Whether a socket is of a requested family. An empty message counts as one, so that it is reported as malformed.
-fn is_tcp_family(body: &[u8]) -> bool {
-    body.first().is_none_or(|&family| matches!(family, AF_INET | AF_INET6))
 }
 
 /// Parses `inet_diag_msg` and the attributes behind it.
@@ -180,19 +199,26 @@ fn socket(body: &[u8]) -> Option<SocketEntry> {
         info: None,
         memory: None,
     };
-    let mut rest = body.get(72..)?;
-    while let (Some(length), Some(kind)) = (u16_at(rest, 0), u16_at(rest, 2)) {
-        let length = usize::from(length);
-        let value = rest.get(4..length)?;
-        match kind & KIND {
+    for attribute in attributes(body.get(72..)?) {
+        let (kind, value) = attribute?;
+        match kind {
             INFO => entry.info = TcpInfo::parse(value),
             MEMORY => entry.memory = SocketMemory::parse(value),
             ONLY_V6 => entry.only_v6 = value.first() == Some(&1),
             _ => {}
         }
-        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     Some(entry)
+}
+
+/// The attributes of a socket: their kinds and values. `None` for one that is not in the documented format, which is the last.
+pub(super) fn attributes(mut rest: &[u8]) -> impl Iterator<Item = Option<(u16, &[u8])>> {
+    std::iter::from_fn(move || {
+        let (length, kind) = (usize::from(u16_at(rest, 0)?), u16_at(rest, 2)?);
+        let value = rest.get(4..length);
+        rest = value.and_then(|_| rest.get(length.next_multiple_of(4)..)).unwrap_or_default();
+        Some(value.map(|value| (kind & KIND, value)))
+    })
 }
 
 /// Parses an address. An IPv4 connection of an IPv6 socket has mapped addresses (`::ffff:127.0.0.1`), converted to
@@ -221,7 +247,7 @@ pub fn check_messages(input: &[u8]) {
                 assert_ne!(entry.is_between(entry.local, entry.remote), entry.state == TcpState::Listen);
             }
             Reply::Errno(code) => assert_ne!(code, 0),
-            Reply::Done | Reply::Malformed => {}
+            Reply::Unix(_) | Reply::Done | Reply::Malformed => {}
         }
     }
     // Each has a header, except for a truncated one.
@@ -234,14 +260,14 @@ const AF_INET6: u8 = 10;
 const IPPROTO_TCP: u8 = 6;
 
 // linux/netlink.h
-const REQUEST: u16 = 1;
-const DUMP: u16 = 0x300;
+pub(super) const REQUEST: u16 = 1;
+pub(super) const DUMP: u16 = 0x300;
 const INTERRUPTED: u16 = 0x10;
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
 
 // linux/sock_diag.h, linux/inet_diag.h: bit (kind - 1) requests an attribute.
-const SOCK_DIAG_BY_FAMILY: u16 = 20;
+pub(super) const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const INFO: u16 = 2;
 const MEMORY: u16 = 7;
 const ONLY_V6: u16 = 11;

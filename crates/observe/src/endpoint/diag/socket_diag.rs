@@ -1,13 +1,13 @@
 //! A netlink socket of the family sock_diag, which only Linux has.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::SocketEntry;
 use super::message::{Messages, Reply, Request};
+use super::{SocketEntry, UnixSocket};
 use crate::Error;
 
 /// A netlink socket for queries of the kernel's socket tables.
@@ -46,7 +46,7 @@ impl SocketDiag {
     /// # Errors
     /// If the kernel refuses the request.
     pub fn find(&mut self, local: SocketAddr, remote: SocketAddr) -> Result<Option<SocketEntry>, Error> {
-        self.send(&Request::exact(local, remote))?;
+        self.send(|sequence| Request::exact(local, remote).encode(sequence))?;
         loop {
             let length = self.receive()?;
             // The reply is one message. Messages left over from an earlier request, such as an aborted list, are
@@ -79,27 +79,44 @@ impl SocketDiag {
         self.list(CONNECTED, port)
     }
 
+    /// All Unix-domain sockets of this host that are connected. Walks all of them, which takes 0.2 ms for a few hundred.
+    ///
+    /// # Errors
+    /// If the kernel refuses the request; a kernel may have no unix_diag.
+    pub fn unix_sockets(&mut self) -> Result<Vec<UnixSocket>, Error> {
+        self.list_settled(UnixSocket::list_request, Reply::unix_socket)
+    }
+
     /// All sockets in any of `states` (one bit each) with the local port `port` (0: any port), of both families.
     fn list(&mut self, states: u32, port: u16) -> Result<Vec<SocketEntry>, Error> {
         let mut all = Vec::new();
         for unspecified in [IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED)] {
-            all.extend(self.list_settled(&Request::all(SocketAddr::new(unspecified, port), states))?);
+            let request = Request::all(SocketAddr::new(unspecified, port), states);
+            all.extend(self.list_settled(|sequence| request.encode(sequence), Reply::socket)?);
         }
         Ok(all)
     }
 
     /// All sockets that match a request. If the list changed while the kernel wrote it, the request is repeated a few
     /// times: on a busy host no list is exact.
-    fn list_settled(&mut self, request: &Request) -> Result<Vec<SocketEntry>, Error> {
+    fn list_settled<T, const N: usize>(
+        &mut self,
+        request: impl Fn(u32) -> [u8; N],
+        parse: fn(Reply) -> io::Result<Option<T>>,
+    ) -> Result<Vec<T>, Error> {
         for _ in 1..MAX_LIST_ATTEMPTS {
-            if let (all, Listed::Complete) = self.list_once(request)? {
+            if let (all, Listed::Complete) = self.list_once(&request, parse)? {
                 return Ok(all);
             }
         }
-        Ok(self.list_once(request)?.0)
+        Ok(self.list_once(&request, parse)?.0)
     }
 
-    fn list_once(&mut self, request: &Request) -> Result<(Vec<SocketEntry>, Listed), Error> {
+    fn list_once<T, const N: usize>(
+        &mut self,
+        request: impl Fn(u32) -> [u8; N],
+        parse: fn(Reply) -> io::Result<Option<T>>,
+    ) -> Result<(Vec<T>, Listed), Error> {
         self.send(request)?;
         let mut all = Vec::new();
         let mut listed = Listed::Complete;
@@ -110,7 +127,7 @@ impl SocketDiag {
                 if messages.is_interrupted {
                     listed = Listed::Interrupted;
                 }
-                match message.socket().map_err(Error::kernel(OPERATION))? {
+                match parse(message).map_err(Error::kernel(OPERATION))? {
                     Some(socket) => all.push(socket),
                     None => return Ok((all, listed)),
                 }
@@ -118,9 +135,10 @@ impl SocketDiag {
         }
     }
 
-    pub(super) fn send(&mut self, request: &Request) -> Result<(), Error> {
+    /// Sends what `request` encodes with the next sequence number.
+    pub(super) fn send<const N: usize>(&mut self, request: impl Fn(u32) -> [u8; N]) -> Result<(), Error> {
         self.sequence = self.sequence.wrapping_add(1);
-        let bytes = request.encode(self.sequence);
+        let bytes = request(self.sequence);
         // Netlink accepts a message completely or not at all, and a signal cannot interrupt it.
         self.netlink.write_all(&bytes).map_err(Error::kernel(OPERATION))
     }
