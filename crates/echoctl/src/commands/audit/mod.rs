@@ -1,5 +1,6 @@
 //! `echoctl audit`: attacks a TCP server and prints a verdict.
 
+mod answer;
 mod args;
 mod command;
 mod evidence;

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use clap::builder::{TypedValueParser, UnknownArgumentValueParser};
 use clap::{ArgAction, Args};
-use echoctl_audit::{Error, Part, Payload, Preset, Script, SendMode, Stimulus, unescape};
+use echoctl_audit::{Error, Part, Payload, Preset, Protocol, Script, SendMode, Stimulus, unescape};
 
+use super::answer::Answer;
 use super::failure::failure;
+use super::suggestion::Suggestion;
 use crate::exit::{Exit, Failure};
 use crate::values::Named;
 
@@ -112,25 +114,51 @@ impl Chosen {
         }
     }
 
-    /// The failure of an attack. If a step of a preset got no answer, it names the protocol that the server may not speak.
+    /// Whether it may be what a server of this protocol expects. A script or a request is taken to be, as far as that can be seen.
+    pub(super) fn fits(&self, protocol: Protocol) -> bool {
+        match (&self.source, protocol) {
+            (_, Protocol::Tls | Protocol::Http2 | Protocol::WebSocketClose) => false,
+            (Source::Preset(preset), Protocol::Http) => speaks_http(preset),
+            (Source::Preset(preset), Protocol::Redis) => {
+                matches!(preset, Preset::RedisGet(_) | Preset::RedisSubscribe(_))
+            }
+            (Source::Preset(_), _) => false,
+            (Source::Given(script), Protocol::Http) => script.to_toml().contains("HTTP/1."),
+            (Source::Given(_), _) => true,
+        }
+    }
+
+    /// The failure of an attack. If a step of the script got an answer of another protocol, it says what to send instead.
     pub(super) fn failure(&self, error: Error) -> Failure {
-        let (Error::Step { failure: reason, .. }, Source::Preset(preset)) = (&error, &self.source) else {
-            return failure(error);
-        };
-        match preset {
-            Preset::WebSocket(path) | Preset::WebSocketSubscribe(path) => {
+        let Error::Step { failure: reason, .. } = &error else { return failure(error) };
+        let suggestion = Answer::unexpected(reason).and_then(|answer| Suggestion::after(&answer, self));
+        match (&self.source, suggestion) {
+            (_, Some(suggestion)) if suggestion.is_other_protocol => failure(error).hint(suggestion.line()),
+            (Source::Preset(Preset::WebSocket(path) | Preset::WebSocketSubscribe(path)), _) => {
                 let handshake = anyhow!("WebSocket handshake failed: {reason}");
                 Failure::new(Exit::Unreachable, handshake)
                     .hint(format_args!("check that the server speaks WebSocket at {path}"))
             }
-            Preset::RedisGet(key) => failure(error).hint(format_args!(
+            (Source::Preset(Preset::RedisGet(key)), _) => failure(error).hint(format_args!(
                 "check that the server speaks the Redis protocol, and that the value of {key} is a string that is not empty"
             )),
-            Preset::RedisSubscribe(_) => {
+            (Source::Preset(Preset::RedisSubscribe(_)), _) => {
                 failure(error).hint("check that the server speaks the Redis protocol")
             }
-            _ => failure(error),
+            (_, Some(suggestion)) => failure(error).hint(suggestion.line()),
+            (_, None) => failure(error),
         }
+    }
+}
+
+fn speaks_http(preset: &Preset) -> bool {
+    match preset {
+        Preset::HttpGet(_)
+        | Preset::HttpPipeline(_)
+        | Preset::Sse(_)
+        | Preset::WebSocket(_)
+        | Preset::WebSocketSubscribe(_) => true,
+        Preset::Echo | Preset::Raw | Preset::U16 | Preset::RedisGet(_) | Preset::RedisSubscribe(_) => false,
     }
 }
 

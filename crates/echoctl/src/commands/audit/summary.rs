@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
-use echoctl_audit::{AuditConfig, AuditOutcome, BystanderStats};
-use echoctl_record::{Bystanders, Census, Control, SchemaVersion, Verdict};
+use echoctl_audit::{AuditConfig, AuditOutcome, BystanderStats, Protocol};
+use echoctl_record::{Bystanders, Census, Class, Control, SchemaVersion, Verdict};
 use echoctl_verdict::audit::{Figures, figures};
 use serde::{Serialize, Serializer};
 
+use super::answer::Answer;
 use super::stimulus::Chosen;
 use super::suggestion::Suggestion;
 
@@ -20,6 +21,12 @@ pub(super) struct Summary<'a> {
     pub(super) reason: String,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_line")]
     pub(super) try_next: Option<Suggestion>,
+    /// The beginning of an answer that shows why the server cannot be judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) first_line: Option<String>,
+    /// The protocol that the server seems to speak.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) protocol: Option<&'static str>,
     /// The command that started the server, or its address.
     pub(super) target: String,
     pub(super) addr: SocketAddr,
@@ -127,6 +134,7 @@ impl<'a> Summary<'a> {
     ) -> Summary<'a> {
         let (evidence, judgement) = (&attack.evidence, &attack.judgement);
         let figures = figures(evidence);
+        let answer = Answer::recorded(evidence).filter(|_| judgement.verdict.class() == Class::Unknown);
         let each = |total: Option<u64>, many: u64| {
             let all = u128::from(total?) * u128::from(many) / u128::from(config.connections.max(1));
             Some(u64::try_from(all).unwrap_or(u64::MAX))
@@ -136,7 +144,9 @@ impl<'a> Summary<'a> {
             verdict: judgement.verdict,
             findings: judgement.findings.clone(),
             reason: judgement.reason.clone(),
-            try_next: judgement.advice.map(Suggestion::new),
+            try_next: judgement.advice.map(|advice| Suggestion::new(advice, answer.as_ref(), &stimulus)),
+            protocol: answer.as_ref().and_then(|answer| answer.protocol).map(Protocol::name),
+            first_line: answer.map(|answer| answer.line),
             target,
             addr: config.addr,
             preset: stimulus.name,

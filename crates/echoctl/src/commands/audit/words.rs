@@ -10,6 +10,11 @@ use crate::cli::called;
 pub(super) fn headline(summary: &Summary) -> String {
     let target = format!("{} ({})", short(&summary.target), summary.label);
     let meaning = meaning(summary.verdict);
+    if let (Some(next), Some(protocol)) = (&summary.try_next, summary.protocol)
+        && next.is_other_protocol
+    {
+        return format!("{target}: not tested: the server speaks {protocol}, and was sent something else");
+    }
     // The size of a single request does not limit what the server buffers.
     if summary.verdict == Verdict::Unbounded && summary.attack.evidence.repeats {
         return format!("{target}: {meaning} (tested with {} of input)", Bytes(summary.figures.accepted));
@@ -49,6 +54,8 @@ const LONGEST_NAME: usize = 60;
 pub(super) fn why(summary: &Summary) -> Vec<String> {
     let Summary { attack, config, .. } = summary;
     let mut lines = vec![summary.reason.clone()];
+    let answer = summary.first_line.iter().filter(|line| !summary.reason.contains(*line));
+    lines.extend(answer.map(|line| format!("it answered: {line}")));
     lines.extend(summary.others().map(|finding| format!("also {finding}: {}", meaning(finding))));
     lines.extend(config.script.about.iter().map(|about| format!("sent: {about}")));
     lines.push(measured(summary));

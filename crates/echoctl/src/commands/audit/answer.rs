@@ -1,0 +1,75 @@
+//! What a server answered first: its first line for people, and the protocol that it seems to speak.
+
+use echoctl_audit::{Protocol, StepFailure, unescape};
+use echoctl_record::Evidence;
+
+/// The beginning of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// Its first line, with escapes for what is not text.
+    pub(super) line: String,
+    /// The protocol of which it is typical.
+    pub(super) protocol: Option<Protocol>,
+}
+
+impl Answer {
+    /// The answer to the slow reader, or else to the client that reads.
+    pub(super) fn recorded(evidence: &Evidence) -> Option<Answer> {
+        let text = evidence.drain.as_ref().and_then(|drain| drain.first_text.as_deref());
+        Answer::of(text.or(evidence.control.as_ref().and_then(|control| control.first_text.as_deref()))?)
+    }
+
+    /// The answer to a step of a script that expected another one.
+    pub(super) fn unexpected(failure: &StepFailure) -> Option<Answer> {
+        let (StepFailure::Closed { received, .. } | StepFailure::NoAnswer { received, .. }) = failure else {
+            return None;
+        };
+        let quoted = received.trim_end_matches(" …");
+        Answer::of(quoted.strip_prefix('"')?.strip_suffix('"')?)
+    }
+
+    /// From the first bytes as Rust escapes them.
+    pub(super) fn of(escaped: &str) -> Option<Answer> {
+        // A request has no escapes for quotes.
+        let text = escaped.replace(r"\'", "'").replace("\\\"", "\"");
+        let protocol = unescape(&text).ok().and_then(|bytes| Protocol::of(&bytes));
+        let end = [r"\r", r"\n"].iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
+        let line = text[..end].to_owned();
+        (!line.is_empty()).then_some(Answer { line, protocol })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_and_the_protocol_are_found() {
+        for (bytes, line, protocol) in [
+            (
+                &b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"[..],
+                "HTTP/1.1 400 Bad Request",
+                Some(Protocol::Http),
+            ),
+            (b"-ERR 'Authorization Violation'\r\n", "-ERR 'Authorization Violation'", Some(Protocol::Nats)),
+            (b"\x15\x03\x03\x00\x02\x02\x46", r"\x15\x03\x03\x00\x02\x02F", Some(Protocol::Tls)),
+            (b"say \"hello\"", "say \"hello\"", None),
+        ] {
+            let expected = Answer { line: line.to_owned(), protocol };
+
+            assert_eq!(Answer::of(&bytes.escape_ascii().to_string()), Some(expected.clone()));
+            for more in ["", " …"] {
+                let received = format!("\"{}\"{more}", bytes.escape_ascii());
+                let failure = StepFailure::Closed { expected: String::new(), received };
+                assert_eq!(Answer::unexpected(&failure), Some(expected.clone()));
+            }
+        }
+    }
+
+    #[test]
+    fn without_an_answer_there_is_no_line() {
+        let failure = StepFailure::Closed { expected: String::new(), received: "nothing".to_owned() };
+        assert_eq!(Answer::unexpected(&failure), None);
+        assert_eq!(Answer::of("\\r\\n"), None);
+    }
+}
