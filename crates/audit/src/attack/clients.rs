@@ -157,16 +157,22 @@ impl Clients {
 
     /// Reads once from each slow reader into `drain`, and discards the replies to the publisher.
     pub(super) fn read(&mut self, drain: &mut Draining, now: Instant) -> Read {
+        let read = self.read_into(|bytes| drain.note(bytes, now));
+        drain.note_echo(self.echo());
+        read
+    }
+
+    /// Reads once from each slow reader and passes on what came, and discards the replies to the publisher.
+    pub(super) fn read_into(&mut self, mut note: impl FnMut(&[u8])) -> Read {
         let before = self.consumed();
         for (number, reader) in self.slow_readers.iter_mut().enumerate() {
             let count = reader.read(&mut self.buffer);
             let bytes = &self.buffer[..count];
-            drain.note(bytes, now);
+            note(bytes);
             if let Some(check) = self.checks.get_mut(number) {
                 check.note(bytes, &mut self.stimulus);
             }
         }
-        drain.note_echo(self.echo());
         let has_read = self.consumed() > before;
         self.discard_replies();
         if has_read {

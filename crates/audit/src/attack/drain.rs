@@ -128,7 +128,7 @@ impl Draining {
             return Some(StopReason::Closed);
         }
         // Bytes that are missing are a fault, so a server that only pauses must not seem to have lost them.
-        let quiet = if is_echo { quiet.max(MISSING_QUIET) } else { quiet };
+        let quiet = if is_echo && missing > UNFLUSHED { quiet.max(MISSING_QUIET) } else { quiet };
         (now - self.last_read >= quiet).then_some(StopReason::Quiet)
     }
 
@@ -142,7 +142,7 @@ impl Draining {
     ) -> Drain {
         let (bytes, seconds) = (self.bytes, self.seconds(now));
         self.curve.push((seconds, bytes));
-        let tail = self.lost_tail(stopped, last);
+        let damage = self.echo.damage.or_else(|| self.lost_tail(stopped, last));
         Drain {
             bytes,
             in_kernels: in_kernels.min(bytes),
@@ -150,19 +150,21 @@ impl Draining {
             stopped,
             curve: self.curve,
             first_text: self.first.text(),
-            damaged_at: self.echo.damage.map(|damage| damage.at),
-            fault: self.echo.damage.and_then(|damage| damage.fault).or(tail),
-            server_read: last.server_read,
+            damaged_at: damage.map(|damage| damage.at),
+            fault: damage.and_then(|damage| damage.fault),
+            // As for a sample: where what it read is not visible, what its kernel accepted is.
+            server_read: last.server_read.or(last.server_received),
             server_written: last.server_written,
         }
     }
 
     /// Whether the end of an echo was lost: the server read all of its input, all that it wrote was read, and nothing more came.
-    fn lost_tail(&self, stopped: StopReason, last: &Sample) -> Option<EchoFault> {
+    fn lost_tail(&self, stopped: StopReason, last: &Sample) -> Option<Damage> {
         let has_read_all = last.server_read == Some(last.produced);
         let is_received = last.server_written == Some(last.consumed);
         let is_over = stopped == StopReason::Quiet && self.echo.is_echo && has_read_all && is_received;
-        (is_over && self.echo.missing > UNFLUSHED).then_some(EchoFault::Lost)
+        let lost = || Damage { at: last.consumed, fault: Some(EchoFault::Lost) };
+        (is_over && self.echo.missing > UNFLUSHED).then(lost)
     }
 
     fn seconds(&self, now: Instant) -> f64 {
@@ -184,9 +186,8 @@ pub(super) fn sum(first: Option<Drain>, second: Drain) -> Drain {
     }
 }
 
-/// Time without a byte after which the rest of an echo is missing: longer than most timers, and than a busy machine makes a server
-/// wait.
-const MISSING_QUIET: Duration = Duration::from_millis(1500);
+/// Time without a byte after which the rest of an echo is lost: longer than most timers, and than a busy machine makes a server wait.
+const MISSING_QUIET: Duration = Duration::from_millis(2500);
 
 /// Bytes that a server may keep until it gets more input: the buffer of an output stream that is flushed when it is full.
 const UNFLUSHED: u64 = 64 << 10;
@@ -265,10 +266,12 @@ mod tests {
         let start = Instant::now();
         let mut drain = Draining::new(LIMITS, start);
 
-        drain.note_echo(echo(1));
+        drain.note_echo(echo(UNFLUSHED + 1));
 
-        assert_eq!(drain.stop_reason(after(start, 1499), false), None);
-        assert_eq!(drain.stop_reason(after(start, 1500), false), Some(StopReason::Quiet));
+        assert_eq!(drain.stop_reason(after(start, 2499), false), None);
+        assert_eq!(drain.stop_reason(after(start, 2500), false), Some(StopReason::Quiet));
+        drain.note_echo(echo(UNFLUSHED));
+        assert_eq!(drain.stop_reason(after(start, 600), false), Some(StopReason::Quiet));
     }
 
     #[test]

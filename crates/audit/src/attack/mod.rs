@@ -15,6 +15,7 @@ mod bystander;
 mod clients;
 mod connection;
 mod connector;
+mod control;
 mod drain;
 mod driver;
 mod elsewhere;
