@@ -17,8 +17,10 @@ pub enum Advice {
     },
     /// Check that the input fits the protocol; if it does, use a request with a long reply, or one that is sent repeatedly.
     CheckInputOrRequest,
-    /// Check that the input fits the protocol, which may need a greeting.
-    CheckGreeting,
+    /// Send what the server's protocol expects: its answer shows which one that is.
+    UseServersProtocol,
+    /// Check that the setup makes the server send what is published to the slow reader.
+    CheckSubscription,
     /// Use a request whose reply exceeds the kernels' queues.
     RequestLargerReply,
     /// Send several times more.
@@ -37,6 +39,12 @@ pub enum Advice {
     ShowMemoryOrAudit,
     /// Test where more memory is available.
     GiveMoreMemory,
+    /// Test a process that has just been started, so that no memory of earlier work can be used again.
+    AuditFreshProcess,
+    /// Let the server run: it was suspended.
+    ResumeServer,
+    /// Find out what the server waited for: it may be deadlocked, or depend on something else.
+    CheckServer,
     /// Test the process that produces the data.
     AuditProducer,
     /// Test the server behind this one.

@@ -16,6 +16,7 @@ pub mod audit;
 pub mod demo;
 pub mod flood;
 mod judgement;
+mod pauses;
 pub mod trend;
 pub mod unwritten;
 

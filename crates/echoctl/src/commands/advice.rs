@@ -16,8 +16,16 @@ pub(super) fn text(advice: Advice) -> String {
             "check that the input fits the server's protocol; if it does, use a request with a long reply, or one that is sent \
              repeatedly"
         }
-        Advice::CheckGreeting => {
-            "check that the input fits the server's protocol; if the protocol needs a greeting, add one to a script's setup"
+        Advice::UseServersProtocol => {
+            "choose a preset of the server's protocol; if the protocol needs a greeting, add one to a script's setup"
+        }
+        Advice::CheckSubscription => {
+            "check that the setup subscribes the slow reader to what the publisher sends"
+        }
+        Advice::AuditFreshProcess => "restart the server, or let the audit start it",
+        Advice::ResumeServer => "let the server run, and audit it again",
+        Advice::CheckServer => {
+            "check what the server waited for: it may be deadlocked, or wait for another server"
         }
         Advice::RequestLargerReply => {
             "request a reply that exceeds the kernels' queues, such as 64 MiB or an endless stream"

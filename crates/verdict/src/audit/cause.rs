@@ -14,14 +14,26 @@ pub enum Cause {
     Crashed,
     /// It sent a reply that the kernels' queues hold, and closed the connection.
     AnsweredAndClosed,
+    /// It closed each connection after a certain amount of input, silently.
+    ClosedAtInputLimit,
     /// It closed the connection before anything had to wait.
-    ClosedEarly,
+    Refused,
+    /// It closed the connection of a client that reads as well.
+    RefusesReadersToo,
     /// It closed the connection.
     Closed,
+    /// It reported that it ran out of memory.
+    RanOutOfMemory,
     /// Its memory grew beyond any reasonable limit.
     GrewBeyondALimit,
     /// Its memory grew up to a cap as small as a reasonable limit.
     GrewToASmallCap,
+    /// It stopped for another reason than the slow reader, and had buffered much of its input by then.
+    RetainedUntilItStopped,
+    /// It was suspended.
+    Suspended,
+    /// Nothing waited in the kernels, and its memory rose steadily all the same.
+    GrewWithoutPressure,
     /// Nothing moved, but nothing waited either.
     NeverUnderPressure,
     /// It stopped reading, its memory is not visible, and its output is no larger than its input.
@@ -34,6 +46,18 @@ pub enum Cause {
     QueuedElsewhere,
     /// It stalled with flat memory, but its output may come from a server whose memory is not visible.
     UpstreamUnseen,
+    /// It stopped reading although its output had room in the kernels' queues.
+    StoppedForAnotherReason,
+    /// It produces in bursts or slowly, so that the stall may be a pause.
+    MayBePausing,
+    /// It stalled with flat memory, but was busy all the time: perhaps a collector that finds nothing to free.
+    MayBeCollecting,
+    /// It stalled or accepted everything with flat memory, but may have used memory that it had before.
+    MayReuseMemory,
+    /// It stalled with flat memory, and it is not known what it does once it is read.
+    StalledUndrained,
+    /// It stalled with flat memory, but did not go on once it was read.
+    DidNotGoOn,
     /// It stalled, and its memory stopped growing.
     AtRest,
     /// It stalled, and its memory rose steadily.
@@ -50,6 +74,12 @@ pub enum Cause {
     Retained,
     /// The same, but not steadily.
     RetainedUnsteadily,
+    /// It accepted its input, which is in its memory although that hardly grew.
+    MarkedInMemory,
+    /// The same, but it may be garbage that has not been collected yet.
+    MarkedOrGarbage,
+    /// It accepted its input from a publisher, and sent nothing to the slow reader.
+    NotJoined,
     /// It accepted its input and sent nothing back, and its memory is not visible.
     AcceptedUnseen,
     /// It accepted its input, and the kernels' queues hold its small replies.
@@ -58,6 +88,8 @@ pub enum Cause {
     RetainedAPart,
     /// It accepted its input, and was still sending when the draining stopped.
     DrainUnfinished,
+    /// It accepted its input with flat memory, and it is not known what comes once it is read.
+    AcceptedUndrained,
     /// It accepted its input, and neither its memory grew nor did anything come back.
     DroppedInput,
     /// It reads or produces slowly, and its memory rose steadily.
@@ -66,6 +98,14 @@ pub enum Cause {
     MovedNearlyNothing,
     /// It moved too little to fill the kernels' queues.
     MovedLittle,
+    /// It did not serve another client during the attack.
+    StarvedOthers,
+    /// It did not serve another client after the attack.
+    DeadAfterwards,
+    /// It sent other bytes back than it got.
+    CorruptedAnEcho,
+    /// It wrote what the slow reader does not read to files.
+    Spilled,
 }
 
 impl Cause {
@@ -76,15 +116,20 @@ impl Cause {
             Cause::AtRest | Cause::StoppedReadingUnseen | Cause::LevelWhileStalled => {
                 (Verdict::Bounded, None)
             }
-            Cause::Closed => (Verdict::Disconnects, None),
-            Cause::ClosedEarly => (Verdict::Disconnects, Some(Advice::CheckGreeting)),
+            Cause::Closed | Cause::ClosedAtInputLimit => (Verdict::Disconnects, None),
             Cause::DroppedInput => (Verdict::Discards, None),
-            Cause::AcceptedToDisk | Cause::SpilledWhileStalled => (Verdict::Spills, None),
-            Cause::GrewBeyondALimit
+            Cause::AcceptedToDisk | Cause::SpilledWhileStalled | Cause::Spilled => (Verdict::Spills, None),
+            Cause::StarvedOthers | Cause::DeadAfterwards => (Verdict::Starves, None),
+            Cause::CorruptedAnEcho => (Verdict::Corrupts, None),
+            Cause::RanOutOfMemory
+            | Cause::GrewBeyondALimit
+            | Cause::RetainedUntilItStopped
+            | Cause::GrewWithoutPressure
             | Cause::GrewWhileStalled
             | Cause::GrewSlowly
             | Cause::DrainedAQueue
-            | Cause::Retained => (Verdict::Unbounded, None),
+            | Cause::Retained
+            | Cause::MarkedInMemory => (Verdict::Unbounded, None),
             Cause::Crashed => (Verdict::Crashes, None),
             Cause::MovedNearlyNothing => {
                 (Verdict::Slow, Some(Advice::CheckInputOrWatchLonger { seconds: seconds_to_fill(signals) }))
@@ -92,15 +137,27 @@ impl Cause {
             Cause::MovedLittle => {
                 (Verdict::Slow, Some(Advice::WatchLonger { seconds: seconds_to_fill(signals) }))
             }
-            Cause::NothingRecorded => doubt(Advice::RunAgain),
+            Cause::MayBePausing => {
+                (Verdict::Slow, Some(Advice::WatchLonger { seconds: seconds_to_watch(signals) }))
+            }
+            Cause::NothingRecorded | Cause::StalledUndrained | Cause::AcceptedUndrained => {
+                doubt(Advice::RunAgain)
+            }
+            Cause::Refused | Cause::RefusesReadersToo => doubt(Advice::UseServersProtocol),
             Cause::AnsweredAndClosed => doubt(Advice::RequestLargerReply),
             Cause::GrewToASmallCap => doubt(Advice::GiveMoreMemory),
+            Cause::Suspended => doubt(Advice::ResumeServer),
             Cause::NeverUnderPressure => doubt(Advice::CheckInputOrRequest),
             Cause::StalledUnseen | Cause::AcceptedUnseen => doubt(Advice::ShowMemory),
             Cause::QueuedElsewhere => doubt(Advice::AuditProducer),
             Cause::UpstreamUnseen => doubt(Advice::AuditUpstream),
-            Cause::UnsteadyWhileStalled => doubt(Advice::WatchLonger { seconds: 60.0 }),
-            Cause::RetainedUnsteadily => doubt(Advice::SendMore),
+            Cause::StoppedForAnotherReason | Cause::DidNotGoOn => doubt(Advice::CheckServer),
+            Cause::UnsteadyWhileStalled | Cause::MayBeCollecting => {
+                doubt(Advice::WatchLonger { seconds: 60.0 })
+            }
+            Cause::MayReuseMemory => doubt(Advice::AuditFreshProcess),
+            Cause::RetainedUnsteadily | Cause::MarkedOrGarbage => doubt(Advice::SendMore),
+            Cause::NotJoined => doubt(Advice::CheckSubscription),
             Cause::SmallReplies => doubt(Advice::SendMuchMore),
             Cause::RetainedAPart => doubt(Advice::SendMoreForTrend),
             Cause::DrainUnfinished => doubt(Advice::SendLess),
@@ -112,4 +169,9 @@ impl Cause {
 fn seconds_to_fill(signals: &Signals) -> f64 {
     let rate = (signals.read.max(signals.written) as f64 / signals.t.max(0.001)) as u64;
     (2.0 * signals.evidence.kernel_buffering as f64 / rate.max(1) as f64).clamp(30.0, 600.0)
+}
+
+/// Seconds after which silence is more than a pause.
+fn seconds_to_watch(signals: &Signals) -> f64 {
+    signals.seconds_to_watch().clamp(30.0, 3600.0)
 }

@@ -56,3 +56,25 @@ pub(super) const BACKLOG: u64 = 48 << 20;
 
 /// Start of a stall in which memory may still change: the server still works on its last read.
 pub(super) const SETTLE: f64 = 0.3;
+
+/// Seconds without a byte of output after which a queue of the kernel is full: its last steps are 200 ms apart.
+pub(super) const FULL_FOR: f64 = 0.3;
+
+/// Output within this time of its first byte may be one of several bursts, of which the period is not known.
+pub(super) const ONE_BURST: f64 = 1.0;
+
+/// What a server must have produced during the watch, at its rate before the stall, as a multiple of the growth that does not
+/// count: flat memory proves nothing about a slower one.
+pub(super) const CLEAR_RISE: f64 = 4.0;
+
+/// Processor cores from which on a stalled server is at work: a collector that fails to free memory uses at least one.
+pub(super) const COLLECTOR_CORES: f64 = 0.5;
+
+/// Part of the input that marked bytes in memory make up if the server buffers what it reads: a queue has nearly all of it.
+pub(super) const MARKED_SHARE: u64 = 2;
+
+/// Part of the input below which marked bytes are what any reader leaves behind in freed memory (measured: a hundredth).
+pub(super) const FEW_MARKS: u64 = 10;
+
+/// Bytes of an echo that must be right before a wrong one is damage: a server that differs earlier does not echo.
+pub(super) const ECHO_BEGIN: u64 = 4096;

@@ -1,6 +1,6 @@
 //! Each cause of an audit's verdict in one sentence, with its figures.
 
-use echoctl_record::{Bytes, DisconnectKind, Seconds};
+use echoctl_record::{Bytes, DisconnectKind, EchoFault, Evidence, Seconds, Service};
 
 use super::cause::Cause;
 use super::signals::Signals;
@@ -29,6 +29,8 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
     let how = if kind == DisconnectKind::Reset { "reset" } else { "closed" };
     let closed = format!("the server {how} the connection {closed_after}");
     let ratio = s.retained().unwrap_or(0.0);
+    let marked = Bytes(s.evidence.census.map_or(0, |census| census.added()));
+    let answer = answer(s.evidence).map(|text| format!(" (it answered \"{text}\")")).unwrap_or_default();
     match cause {
         Cause::NothingRecorded => "nothing was recorded".to_owned(),
         Cause::Crashed => {
@@ -36,14 +38,35 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
             format!("the server crashed {closed_after}{}", grown.unwrap_or_default())
         }
         Cause::AnsweredAndClosed => format!(
-            "the reply ({written}) is so small that it fit into the kernels' queues, and the server closed the connection"
+            "the reply ({written}) is so small that it fit into the kernels' queues, and the server closed the \
+             connection{answer}"
         ),
-        Cause::ClosedEarly => {
-            let reply = s.evidence.drain.as_ref().and_then(|drain| drain.first_text.as_deref());
-            let reply = reply.map(|text| format!(" (it replied \"{text}\")")).unwrap_or_default();
-            format!("{closed}, before anything had to wait: perhaps it did not understand its input{reply}")
+        Cause::ClosedAtInputLimit => format!(
+            "{closed}, without a reply, and that of a client that reads as well, but not that of one that sends little: it limits \
+             its input"
+        ),
+        Cause::Refused => {
+            format!("{closed}, before anything had to wait: perhaps it did not understand its input{answer}")
         }
+        Cause::RefusesReadersToo => format!(
+            "{closed}, and that of a client that sends the same and reads: not reading is not the reason{answer}"
+        ),
         Cause::Closed => closed,
+        Cause::RanOutOfMemory => {
+            let line = s.evidence.out_of_memory.as_deref().unwrap_or_default();
+            format!("the server ran out of memory after {read} of input and {written} of output: \"{line}\"")
+        }
+        Cause::RetainedUntilItStopped => format!(
+            "the server read {read} and {memory}, before it stopped for another reason than a client that does not read"
+        ),
+        Cause::Suspended => {
+            format!(
+                "the server was suspended (by a signal or a debugger) after {read} of input: it does not show what it does"
+            )
+        }
+        Cause::GrewWithoutPressure => format!(
+            "the server's memory rose steadily by {rise} in {watched}, although its output fit into the kernels' queues"
+        ),
         Cause::GrewBeyondALimit => capped,
         Cause::GrewToASmallCap => format!("{capped}; a queue with a limit may be as large"),
         Cause::NeverUnderPressure => {
@@ -70,6 +93,31 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
         ),
         Cause::UpstreamUnseen => format!(
             "{stalled}, but the server may fetch from another server, whose memory is not visible here"
+        ),
+        Cause::StoppedForAnotherReason => format!(
+            "{stalled} after {read} of input, but the kernels' queues had room for more output: the server waited for something \
+             else than the slow reader"
+        ),
+        Cause::MayBePausing => format!(
+            "{stalled} after {written} of output, but the server may only pause: it produced {} per second, with pauses of up to {}",
+            Bytes(s.rate() as u64),
+            Seconds(s.longest_gap())
+        ),
+        Cause::MayBeCollecting => format!(
+            "{stalled} after {read} of input, but the server was busy all the time ({:.1} processor cores): perhaps a garbage \
+             collector that finds nothing to free",
+            s.busy_while_stalled().unwrap_or(0.0)
+        ),
+        Cause::MayReuseMemory => format!(
+            "{}, and {memory}, but the server had been running before: it may use memory again that it freed earlier",
+            if s.has_stalled() { &stalled } else { &accepted }
+        ),
+        Cause::StalledUndrained => {
+            format!("{stalled}, but nothing was drained: whether the server goes on is not known")
+        }
+        Cause::DidNotGoOn => format!(
+            "{stalled}, but when the slow reader read at last, the server sent no more than the kernels had buffered, and served no \
+             other client: it may have stopped for another reason"
         ),
         Cause::AtRest => {
             let stopped = match s.evidence.repeats {
@@ -101,6 +149,17 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
         Cause::RetainedUnsteadily => {
             format!("{accepted}, and {memory}, but not steadily, and none of it was sent back")
         }
+        Cause::MarkedInMemory => format!(
+            "{accepted}, and {marked} of it are in its memory, which grew by {}",
+            Bytes(s.growth().unwrap_or(0))
+        ),
+        Cause::MarkedOrGarbage => format!(
+            "{accepted}, and {marked} of it are in its memory: a queue, or garbage that has not been collected yet"
+        ),
+        Cause::NotJoined => format!(
+            "the server read {read} from the publisher and sent {written} to the slow reader, which perhaps does not receive what \
+             is published"
+        ),
         Cause::AcceptedUnseen => {
             format!("{accepted} and sent nothing back, but {memory}: it may retain everything")
         }
@@ -114,6 +173,11 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
         Cause::DrainUnfinished => {
             format!("{accepted}; {memory}, but it was still sending when the time for draining was over")
         }
+        Cause::AcceptedUndrained => {
+            format!(
+                "{accepted}; {memory}, but nothing was drained: whether it dropped its input is not known"
+            )
+        }
         Cause::DroppedInput => {
             let more = if s.drained() == 0 { "no more".to_owned() } else { format!("only {drained} more") };
             format!("{accepted}; {memory}, and {more} than the kernels had buffered was drained at the end")
@@ -125,5 +189,57 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
         Cause::MovedNearlyNothing | Cause::MovedLittle => {
             format!("only {moved}: too little to fill the kernels' queues and show what the server does then")
         }
+        Cause::StarvedOthers => {
+            let limit = s.evidence.bystanders.map_or(0.0, |bystanders| bystanders.limit);
+            format!(
+                "{} while the slow reader did not read, got no reply within {}",
+                unserved(s, |service| service.during),
+                Seconds(limit)
+            )
+        }
+        Cause::DeadAfterwards => {
+            let limit = s.evidence.bystanders.map_or(0.0, |bystanders| bystanders.limit);
+            format!(
+                "{} after the slow reader had gone, got no reply within {}",
+                unserved(s, |service| service.after),
+                Seconds(limit)
+            )
+        }
+        Cause::CorruptedAnEcho => {
+            let drain = s.evidence.drain.as_ref();
+            let how = match drain.and_then(|drain| drain.fault) {
+                Some(EchoFault::Lost) => "bytes are missing",
+                Some(EchoFault::Repeated) => "bytes came twice",
+                Some(EchoFault::Changed) | None => "other bytes came",
+            };
+            let at = drain.and_then(|drain| drain.damaged_at).unwrap_or(0);
+            format!("the server held the slow reader back, but its echo is wrong from byte {at} on: {how}")
+        }
+        Cause::Spilled => format!(
+            "the server read {read} and wrote {written}, while {} were written to files",
+            Bytes(s.in_files())
+        ),
     }
+}
+
+/// The first bytes that the server sent, to the slow reader or to the client that reads.
+fn answer(evidence: &Evidence) -> Option<&str> {
+    let drained = evidence.drain.as_ref().and_then(|drain| drain.first_text.as_deref());
+    drained.or_else(|| evidence.control.as_ref()?.first_text.as_deref())
+}
+
+/// Which healthy clients were not served.
+fn unserved(signals: &Signals, answer: impl Fn(&Service) -> Option<bool>) -> String {
+    let Some(bystanders) = signals.evidence.bystanders else { return String::new() };
+    let kinds = [
+        (bystanders.active, "one that asks again and again"),
+        (bystanders.idle, "one that was silent"),
+        (bystanders.newcomer, "a new one"),
+    ];
+    let names: Vec<&str> = kinds
+        .into_iter()
+        .filter(|(service, _)| service.as_ref().is_some_and(|service| answer(service) == Some(false)))
+        .map(|(_, name)| name)
+        .collect();
+    format!("healthy clients were not served: {},", names.join(", "))
 }

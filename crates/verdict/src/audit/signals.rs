@@ -3,6 +3,7 @@
 use echoctl_record::{Drain, Evidence, Point, Queues, Sample};
 
 use super::limits::{BACKLOG, SETTLE};
+use crate::pauses::longest_gap;
 use crate::trend::{Movement, Series};
 
 /// What evidence shows at its end. Sizes in bytes, times in seconds.
@@ -118,6 +119,39 @@ impl<'a> Signals<'a> {
         let mut waiting = self.evidence.points.iter().filter(|point| point.output_waiting() > 0);
         let Some(first) = waiting.next() else { return 0.0 };
         waiting.next_back().unwrap_or(first).sample.t - first.sample.t
+    }
+
+    /// The longest time between two movements of the output or input before the stall.
+    pub(super) fn longest_gap(&self) -> f64 {
+        let moved = |point: &Point| point.server_read().saturating_add(point.server_written());
+        // The stall starts with the last movement, at a time that is rounded.
+        longest_gap(&self.evidence.points, moved, self.t - self.stalled + 0.001)
+    }
+
+    /// Bytes of output per second before the stall.
+    pub(super) fn rate(&self) -> f64 {
+        // A sample is taken every 50 ms: what came before the first one may have taken no time.
+        self.written as f64 / (self.t - self.stalled).max(0.1)
+    }
+
+    /// Time from the first byte of output to the stall.
+    pub(super) fn produced_for(&self) -> f64 {
+        let first = self.evidence.points.iter().find(|point| point.server_written() > 0);
+        first.map_or(0.0, |first| (self.t - self.stalled - first.sample.t).max(0.0))
+    }
+
+    /// Whether the server read or wrote more in this drain than at the end of the attack.
+    pub(super) fn went_on_in(&self, drain: &Drain) -> bool {
+        let more = |now: Option<u64>, before: Option<u64>| {
+            now.zip(before).is_some_and(|(now, before)| now > before.saturating_add(STALL_BYTES))
+        };
+        let last = &self.last.sample;
+        // What it had written by then is in the kernels.
+        let waiting = last.server_written.map(|written| written.saturating_sub(last.consumed));
+        more(drain.server_read, Some(self.read))
+            || more(drain.server_written, last.server_written)
+            || more(Some(drain.bytes), waiting)
+            || (waiting.is_none() && drain.server_read.is_none())
     }
 
     /// The stall without its start, in which the server still works on its last read.

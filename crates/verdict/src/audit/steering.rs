@@ -7,10 +7,12 @@ use super::limits::*;
 use super::signals::{Signals, answer_ratio};
 use super::table::classify;
 
-/// Bytes of input that may be sent by now: the budget, or without limit where the budget did not suffice for a verdict.
+/// Bytes of input that may be sent by now: the budget, or without limit where the budget does not suffice for a verdict.
 pub fn allowance(evidence: &Evidence) -> u64 {
     let signals = Signals::of(evidence);
-    if signals.read >= evidence.budget && wants_more(&signals) { u64::MAX } else { evidence.budget }
+    // Memory that follows the input is known early.
+    let is_due = signals.read >= if follows_input(&signals) { evidence.budget / 2 } else { evidence.budget };
+    if is_due && wants_more(&signals) { u64::MAX } else { evidence.budget }
 }
 
 /// Whether the server closed the connection immediately, without having read anything.
@@ -30,8 +32,18 @@ pub fn is_enough(evidence: &Evidence) -> bool {
     match Signals::of(evidence) {
         s if s.is_empty() => false,
         s if s.disconnect().is_some() || s.t >= evidence.max_duration || s.exceeds_memory_cap() => true,
-        s if s.has_stalled() => s.is_at_rest() || !s.sees_memory(),
+        s if s.t < evidence.min_duration => false,
+        s if s.has_stalled() => has_seen_the_stall(&s),
         s => evidence.repeats && s.read >= evidence.budget && !wants_more(&s),
+    }
+}
+
+/// Whether a stall has shown all that it can show.
+fn has_seen_the_stall(signals: &Signals) -> bool {
+    match signals {
+        s if !s.sees_memory() => true,
+        s if !s.is_under_pressure() => s.is_at_rest(),
+        s => s.is_at_rest() && s.output_waits() && s.is_watched_enough() && !s.may_be_collecting(),
     }
 }
 
@@ -40,7 +52,9 @@ pub fn wants_second_pass(evidence: &Evidence) -> bool {
     let signals = Signals::of(evidence);
     let has_time = signals.t < evidence.max_duration;
     match classify(&signals) {
-        Cause::Retained | Cause::RetainedUnsteadily => has_time && !has_sent_enough(&signals),
+        Cause::Retained | Cause::RetainedUnsteadily | Cause::MarkedOrGarbage => {
+            has_time && !signals.has_sent_enough()
+        }
         Cause::RetainedAPart => has_time,
         _ => false,
     }
@@ -80,19 +94,28 @@ pub fn memory_cap(evidence: &Evidence, last: &Point) -> u64 {
 /// Whether a verdict needs more input than the budget.
 fn wants_more(signals: &Signals) -> bool {
     let has_replies = signals.written > GREETING_BYTES;
-    if has_sent_enough(signals) {
+    let is_full = signals.output_is_full();
+    if signals.has_sent_enough() {
         // Replies that are tiny beside the requests need many more of them to fill a kernel's queue.
-        return has_replies && (!signals.output_is_full() || signals.pending_output() < MIN_PENDING);
+        return has_replies && (!is_full || signals.pending_output() < MIN_PENDING);
     }
-    if signals.output_is_full() {
-        return signals.pending_output() < MIN_PENDING;
+    if is_full {
+        // A high limit shows only when it is reached.
+        return signals.pending_output() < MIN_PENDING || (follows_input(signals) && has_room(signals));
     }
     // The output has not filled the kernel's queue yet; or there is none, and memory rises all the same: garbage rises until
     // it is collected, a queue rises without end.
     has_replies || signals.may_retain()
 }
 
-/// Whether enough was sent that memory which still rises is not garbage.
-fn has_sent_enough(signals: &Signals) -> bool {
-    signals.read >= signals.evidence.budget.saturating_mul(MAX_BUDGETS)
+/// Whether memory grows by what the server reads.
+fn follows_input(signals: &Signals) -> bool {
+    signals.retains() && signals.growth().unwrap_or(0) as f64 >= MIN_RETAINED
+}
+
+/// Whether there is memory for all that may be sent, if it grows as it did.
+fn has_room(signals: &Signals) -> bool {
+    let per_byte = signals.growth().unwrap_or(0) as f64 / signals.read.max(1) as f64;
+    let most = signals.evidence.budget.saturating_mul(MAX_BUDGETS);
+    per_byte * (most as f64) < signals.evidence.memory_limit as f64
 }

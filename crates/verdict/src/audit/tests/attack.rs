@@ -1,6 +1,9 @@
 //! Constructed attacks, for tests of single signals and of each line of the decision table.
 
-use echoctl_record::{Disconnect, DisconnectKind, Drain, Evidence, Point, Sample, StopReason};
+use echoctl_record::{
+    Bystanders, Census, Control, Disconnect, DisconnectKind, Drain, EchoFault, Evidence, Marked, Point,
+    Sample, Service, StopReason,
+};
 
 pub(super) const MIB: u64 = 1 << 20;
 
@@ -55,9 +58,9 @@ pub(super) fn accepting(t: f64) -> Moment {
     Moment { read: 64.0 * t, memory: Some(0.0), ..Moment::default() }
 }
 
-/// A server that has stopped reading, with flat memory.
+/// A server that has stopped reading because its output is full, with flat memory.
 pub(super) fn stalled(_: f64) -> Moment {
-    Moment { read: 4.0, memory: Some(0.0), blocked: true, ..Moment::default() }
+    Moment { read: 4.0, written: 4.0, waiting: 3.5, memory: Some(0.0), blocked: true, ..Moment::default() }
 }
 
 /// A server that has sent 8 MiB in reply to a request, of which half waits.
@@ -73,6 +76,60 @@ pub(super) fn once(evidence: Evidence) -> Evidence {
 /// The same attack, at the end of which the connection closed.
 pub(super) fn closed(evidence: Evidence, kind: DisconnectKind, t: f64) -> Evidence {
     Evidence { disconnect: Some(Disconnect { t, kind }), ..evidence }
+}
+
+/// The same attack, at the end of which the server went on: it read and wrote more.
+pub(super) fn going_on(evidence: Evidence) -> Evidence {
+    let last = evidence.points.last().expect("the attack was recorded");
+    let more = |bytes: u64| Some(bytes + MIB);
+    let (server_read, server_written) = (more(last.server_read()), more(last.server_written()));
+    let bytes = last.server_written() + MIB;
+    Evidence {
+        drain: Some(Drain { bytes, in_kernels: bytes, server_read, server_written, ..Drain::default() }),
+        ..evidence
+    }
+}
+
+/// The same attack on an echo, whose drain showed this fault after 1 MiB.
+pub(super) fn corrupted(evidence: Evidence, fault: EchoFault) -> Evidence {
+    let drain = evidence.drain.map(|drain| Drain { fault: Some(fault), damaged_at: Some(MIB), ..drain });
+    Evidence { echo: true, drain, ..evidence }
+}
+
+/// The same attack, with a bystander that was served like this during and after it.
+pub(super) fn beside(
+    evidence: Evidence,
+    serves_several: bool,
+    during: Option<bool>,
+    after: Option<bool>,
+) -> Evidence {
+    let idle = Some(Service { during, after, ..Service::default() });
+    let bystanders = Bystanders { calm: 0.1, serves_several, limit: 5.0, active: None, idle, newcomer: None };
+    Evidence { bystanders: Some(bystanders), ..evidence }
+}
+
+/// The same attack, after which a complete search found these MiB of its input in the server's memory.
+pub(super) fn counted(evidence: Evidence, mib: u64) -> Evidence {
+    let census = Census {
+        marked: Marked::Input,
+        bytes: mib * MIB,
+        before: 0,
+        scanned: 500 * MIB,
+        is_complete: true,
+        seconds: 0.1,
+    };
+    Evidence { census: Some(census), ..evidence }
+}
+
+/// The same attack, with a control client that received these bytes and was disconnected.
+pub(super) fn controlled(evidence: Evidence, received: u64, refuses_first_bytes: bool) -> Evidence {
+    let control = Control {
+        received,
+        disconnected_at: Some(1.0),
+        refuses_first_bytes: Some(refuses_first_bytes),
+        ..Control::default()
+    };
+    Evidence { control: Some(control), ..evidence }
 }
 
 /// The same attack, at the end of which these MiB were drained, none of them from the kernels, along a curve.

@@ -42,48 +42,61 @@ fn each_recording_is_judged_as_its_server_is() {
     }
 }
 
+/// The evidence of an attack that ended after its first points. What was found out later is not known.
+fn ended_after(length: usize, evidence: &Evidence) -> Evidence {
+    Evidence {
+        points: evidence.points[..length].to_vec(),
+        disconnect: None,
+        drain: None,
+        census: None,
+        bystanders: None,
+        control: None,
+        open_file_growth: None,
+        shared_memory_growth: None,
+        out_of_memory: None,
+        is_suspended: false,
+        ..evidence.clone()
+    }
+}
+
+fn unsafe_recordings() -> impl Iterator<Item = (String, Evidence)> {
+    let is_unsafe = |recording: &Recording| recording.verdict.class() == Class::Unsafe;
+    recordings().into_iter().filter(move |(_, r)| is_unsafe(r)).map(|(name, r)| (name, r.evidence))
+}
+
+fn assert_not_safe(name: &str, evidence: &Evidence) {
+    let judgement = judge(evidence);
+    let t = evidence.points.last().map_or(0.0, |last| last.sample.t);
+    let why = format!("{name} at {t} s: {} ({})", judgement.verdict, judgement.reason);
+    assert!(judgement.verdict.class() != Class::Safe, "{why}");
+}
+
 #[test]
-fn an_unbounded_server_is_never_called_safe_at_any_end() {
-    for (name, Recording { evidence, .. }) in
-        recordings().into_iter().filter(|r| r.1.verdict == Verdict::Unbounded)
-    {
+fn an_unsafe_server_is_never_called_safe_at_any_end() {
+    for (name, evidence) in unsafe_recordings() {
         for length in 1..evidence.points.len() {
-            let mut early = Evidence { points: evidence.points[..length].to_vec(), ..evidence.clone() };
-            // The last point is left out: the attack ended there, and what was drained belongs to that.
-            early.disconnect = None;
-            if is_enough(&early) {
-                let judgement = judge(&early);
-                let t = early.points[length - 1].sample.t;
-                assert!(
-                    judgement.verdict.class() != Class::Safe,
-                    "{name} at {t} s: {} ({})",
-                    judgement.verdict,
-                    judgement.reason
-                );
+            let early = ended_after(length, &evidence);
+            assert_not_safe(&name, &early);
+            // What an attack collects at its end is that of the server, at whatever moment that is.
+            let Evidence { drain, census, bystanders, control, .. } = evidence.clone();
+            let complete = Evidence { drain, census, bystanders, control, ..early };
+            if is_enough(&complete) {
+                assert_not_safe(&name, &complete);
             }
         }
     }
 }
 
 #[test]
-fn an_unbounded_server_with_hidden_memory_is_not_called_safe() {
-    for (name, Recording { mut evidence, .. }) in
-        recordings().into_iter().filter(|r| r.1.verdict == Verdict::Unbounded)
-    {
+fn an_unsafe_server_with_hidden_memory_is_not_called_safe() {
+    for (name, mut evidence) in unsafe_recordings() {
         for point in &mut evidence.points {
             point.sample.server_memory = None;
             point.cpu_seconds = None;
             point.disk_written = None;
         }
 
-        let judgement = judge(&evidence);
-
-        assert!(
-            judgement.verdict.class() != Class::Safe,
-            "{name}: {} ({})",
-            judgement.verdict,
-            judgement.reason
-        );
+        assert_not_safe(&name, &evidence);
     }
 }
 

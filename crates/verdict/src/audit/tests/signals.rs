@@ -72,7 +72,7 @@ fn output_waits_from_the_first_to_the_last_sample_of_it() {
     });
 
     assert!((Signals::of(&evidence).waited() - 1.0).abs() < 0.01);
-    assert_eq!(Signals::of(&attack(3.0, stalled)).waited(), 0.0);
+    assert_eq!(Signals::of(&attack(3.0, accepting)).waited(), 0.0);
 }
 
 #[test]

@@ -1,0 +1,101 @@
+//! What is asked about a server that accepted its input, or too little to judge it.
+
+use echoctl_record::StopReason;
+
+use crate::audit::limits::*;
+use crate::audit::signals::{STALL_BYTES, Signals};
+use crate::audit::steering::{memory_cap, proves_queue_above};
+
+impl Signals<'_> {
+    pub(in crate::audit) fn is_empty(&self) -> bool {
+        self.evidence.points.is_empty()
+    }
+
+    /// Whether the server read so much that what it does with its input must show.
+    pub(in crate::audit) fn has_accepted_much(&self) -> bool {
+        self.evidence.repeats && self.read >= MIN_INPUT.min(self.evidence.budget)
+    }
+
+    /// Whether at least half of the input was written to disk, and not to memory.
+    pub(in crate::audit) fn is_on_disk(&self) -> bool {
+        self.disk_written().is_some_and(|disk| disk >= self.read / 2) && !self.retains()
+    }
+
+    /// Whether more was drained than the kernels can have buffered, or everything that was pending.
+    pub(in crate::audit) fn has_drained_a_queue(&self) -> bool {
+        // A proof, scaled down for small budgets.
+        let proof = proves_queue_above(self.evidence).min(self.read / 4).max(1);
+        // If everything that was pending came, nothing had been dropped. The further sockets of a relay would hide that.
+        let pending = self.pending_output();
+        let all_came = !self.evidence.is_relay && pending >= MIN_PENDING / 2 && self.drained() >= pending / 2;
+        self.drained() >= proof || all_came
+    }
+
+    /// Whether memory grows by what the server reads.
+    pub(in crate::audit) fn retains(&self) -> bool {
+        self.retained().is_some_and(|retained| retained >= RETENTION)
+    }
+
+    /// Whether memory grew steadily and by much, so that it is not garbage that has not been collected yet.
+    pub(in crate::audit) fn grew_steadily(&self) -> bool {
+        let grew_much = self.growth().unwrap_or(0) as f64 >= MIN_RETAINED;
+        grew_much && self.memory_in_all().is_some_and(|memory| memory.is_steady())
+    }
+
+    /// Whether there are replies, which are so small that the kernels' queues hold them.
+    pub(in crate::audit) fn replies_fit_the_kernels(&self) -> bool {
+        self.written > GREETING_BYTES && (!self.output_is_full() || self.pending_output() < MIN_PENDING / 2)
+    }
+
+    /// Whether nothing but perhaps a greeting was written to the slow reader.
+    pub(in crate::audit) fn sends_no_replies(&self) -> bool {
+        self.written <= GREETING_BYTES
+    }
+
+    /// Whether what a publisher sent did not reach the slow reader.
+    pub(in crate::audit) fn has_sent_nothing_on(&self) -> bool {
+        self.evidence.has_publisher && self.sends_no_replies()
+    }
+
+    /// Whether memory may grow by a part of what the server reads.
+    pub(in crate::audit) fn may_retain(&self) -> bool {
+        self.retained().is_some_and(|retained| retained >= DOUBTFUL_RETENTION)
+    }
+
+    /// Whether more came than the kernels had buffered, and was still coming when the draining stopped.
+    pub(in crate::audit) fn was_still_draining(&self) -> bool {
+        let drain = self.evidence.drain.as_ref();
+        self.drained() > 0 && drain.is_some_and(|drain| drain.stopped == StopReason::Enough)
+    }
+
+    /// Whether the output has filled the kernel's queues: some waits, and the server could write no more for the last
+    /// [`FULL_FOR`].
+    pub(in crate::audit) fn output_is_full(&self) -> bool {
+        let before = self.evidence.points.iter().rev().find(|point| self.t - point.sample.t >= FULL_FOR);
+        self.last.output_waiting() > 0
+            && before
+                .is_some_and(|before| self.written.saturating_sub(before.server_written()) <= STALL_BYTES)
+    }
+
+    /// Whether the server uses more memory than any reasonable limit.
+    pub(in crate::audit) fn exceeds_memory_cap(&self) -> bool {
+        let cap = memory_cap(self.evidence, &self.last);
+        self.last.sample.server_memory.is_some_and(|memory| memory >= cap)
+    }
+
+    /// Whether memory grew by more than a queue for one peer should hold. Where little memory was available, reaching the cap
+    /// proves nothing: a queue with a limit may be as large.
+    pub(in crate::audit) fn grew_beyond_a_limit(&self) -> bool {
+        self.growth().unwrap_or(0) >= ENOUGH_GROWTH
+    }
+
+    /// Whether memory rises steadily, by what the server reads or by much. Memory that follows the output into the kernel is not
+    /// a queue yet; beyond that it is one.
+    pub(in crate::audit) fn memory_rises_slowly(&self) -> bool {
+        self.t >= WATCH
+            && self.memory_in_all().is_some_and(|memory| {
+                let is_of_input = self.retains() && memory.rise() >= 4.0 * MIN_RISE;
+                memory.is_steady() && (is_of_input || memory.rise() >= SURE_RISE)
+            })
+    }
+}

@@ -1,0 +1,77 @@
+//! What is asked about a server that closed the connection.
+
+use echoctl_record::{Control, DisconnectKind, Point};
+
+use crate::audit::limits::*;
+use crate::audit::signals::{STALL_BYTES, Signals};
+
+impl Signals<'_> {
+    /// How the connection closed, if it did.
+    pub(in crate::audit) fn disconnect(&self) -> Option<DisconnectKind> {
+        self.evidence.disconnect.map(|disconnect| disconnect.kind)
+    }
+
+    /// Whether the server's process crashed.
+    pub(in crate::audit) fn has_crashed(&self) -> bool {
+        self.disconnect() == Some(DisconnectKind::Crashed)
+    }
+
+    /// Whether it sent a reply that fits into the kernels' queues, and then FIN: the regular end of a request, not a defence.
+    pub(in crate::audit) fn has_just_answered(&self) -> bool {
+        let is_regular = self.disconnect() == Some(DisconnectKind::Closed)
+            && self.written <= self.evidence.kernel_buffering
+            && self.stalled < 1.0
+            && self.waited() < 1.0;
+        let is_small = self.given() > 0 && !self.was_under_pressure();
+        !self.evidence.repeats && (is_regular || is_small)
+    }
+
+    /// Whether the slow reader's not reading has ever had an effect: output no longer fit into its queue, or the server no longer
+    /// read a flood of input.
+    pub(in crate::audit) fn was_under_pressure(&self) -> bool {
+        let points = &self.evidence.points;
+        let refused: Vec<&Point> = points.iter().filter(|point| point.blocked).collect();
+        let refused_for = match (refused.first(), refused.last()) {
+            (Some(first), Some(last)) => last.sample.t - first.sample.t,
+            _ => 0.0,
+        };
+        let read = points.iter().map(Point::server_read).max().unwrap_or(0);
+        let input_waited = !refused.is_empty() && (read >= LITTLE_INPUT || refused_for >= FULL_FOR);
+        points.iter().any(output_waits) || (self.evidence.repeats && input_waited)
+    }
+
+    /// Whether it closes each connection, silently, after a certain amount of input: a limit, and nothing that it has to send.
+    pub(in crate::audit) fn limits_input(&self) -> bool {
+        let is_silent = |control: &Control| control.received == 0 && self.given() == 0;
+        self.evidence.repeats
+            && self.evidence.control.as_ref().is_some_and(|control| {
+                is_silent(control)
+                    && control.disconnected_at.is_some()
+                    && control.refuses_first_bytes == Some(false)
+            })
+    }
+
+    /// Whether it disconnects a client that reads as well, before that has received much more than the slow reader was given.
+    pub(in crate::audit) fn refuses_readers_too(&self) -> bool {
+        let given = self.given() / u64::from(self.first.sample.connections.max(1));
+        // The control client sends more than the slow reader did, so it gets more replies of the same kind.
+        let as_little = given.saturating_add(given / 2).saturating_add(STALL_BYTES);
+        self.evidence
+            .control
+            .as_ref()
+            .is_some_and(|control| control.disconnected_at.is_some() && control.received <= as_little)
+    }
+
+    /// The most output that is known to have been written to the slow reader.
+    fn given(&self) -> u64 {
+        let written = self.evidence.points.iter().map(Point::server_written).max().unwrap_or(0);
+        let drained = self.evidence.drain.as_ref().map_or(0, |drain| drain.bytes);
+        written.max(self.last.sample.consumed.saturating_add(drained))
+    }
+}
+
+/// Whether output waits in the server's kernel or, where that is not visible, fills the slow reader's queue.
+fn output_waits(point: &Point) -> bool {
+    let sees_both_ends = point.sample.server_written.is_some() && point.sample.client_received.is_some();
+    point.output_waiting() > if sees_both_ends { STALL_BYTES } else { GREETING_BYTES }
+}

@@ -1,0 +1,51 @@
+//! What is asked about the server's memory: whose bytes are in it, and what may hide in it.
+
+use echoctl_record::{Census, Marked};
+
+use crate::audit::limits::*;
+use crate::audit::signals::Signals;
+use crate::unwritten::HEAP_SLACK;
+
+impl Signals<'_> {
+    /// Whether the census shows that the server buffers hardly anything: few marked bytes always prove it, many may be memory that
+    /// was freed.
+    pub(in crate::audit) fn has_few_marks(&self) -> bool {
+        self.evidence.census.is_some_and(|census| census.is_complete && census.added() <= self.few_marks())
+    }
+
+    /// Marked bytes that any server leaves behind in memory that it freed.
+    fn few_marks(&self) -> u64 {
+        if self.output_is_like_input() || self.evidence.repeats {
+            return HEAP_SLACK.max(self.read / FEW_MARKS);
+        }
+        // A slow producer must have fewer than it would have queued.
+        let queued = self.rate() * self.settled_for();
+        HEAP_SLACK.max(self.written).min((queued / CLEAR_RISE) as u64)
+    }
+
+    /// Whether half of what the server read is in its memory, however that grew.
+    pub(in crate::audit) fn has_marked_input(&self) -> bool {
+        let of_input = |census: &Census| census.marked == Marked::Input;
+        self.evidence.census.filter(of_input).is_some_and(|census| {
+            census.added() >= SURE_RISE as u64 && census.added() >= self.read / MARKED_SHARE
+        })
+    }
+
+    /// Whether several budgets were sent, so that a collector had to free what it could.
+    pub(in crate::audit) fn has_sent_enough(&self) -> bool {
+        self.read >= self.evidence.budget.saturating_mul(MAX_BUDGETS)
+    }
+
+    /// Whether a queue may be in memory that the server had before, so that flat memory proves nothing.
+    pub(in crate::audit) fn may_reuse_memory(&self) -> bool {
+        let has_grown = self.growth().unwrap_or(0) >= HEAP_SLACK;
+        self.evidence.was_running && !has_grown && !self.has_few_marks()
+    }
+
+    /// Whether the server had buffered more than any queue for one peer should hold, whatever stopped it then.
+    pub(in crate::audit) fn had_retained_much(&self) -> bool {
+        let is_of_input = self.evidence.repeats && self.retains();
+        let grew = self.growth().unwrap_or(0) >= ENOUGH_GROWTH && (is_of_input || self.grew_steadily());
+        grew || (self.has_marked_input() && self.read >= ENOUGH_GROWTH)
+    }
+}

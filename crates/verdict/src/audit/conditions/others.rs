@@ -1,0 +1,57 @@
+//! What is asked about other clients, the bytes and the disk, whatever the main cause is.
+
+use echoctl_record::{Bystanders, StopReason};
+
+use crate::audit::limits::*;
+use crate::audit::signals::Signals;
+
+impl Signals<'_> {
+    /// Whether a client that was served before the attack was not served during it.
+    pub(in crate::audit) fn has_starved_others(&self) -> bool {
+        self.healthy_clients().is_some_and(|bystanders| {
+            bystanders.serves_several && bystanders.all().any(|service| service.during == Some(false))
+        })
+    }
+
+    /// Whether a client that was served before the attack was not served after it.
+    pub(in crate::audit) fn is_dead_afterwards(&self) -> bool {
+        self.healthy_clients()
+            .is_some_and(|bystanders| bystanders.all().any(|service| service.after == Some(false)))
+    }
+
+    /// How others were served, unless no client could have been.
+    fn healthy_clients(&self) -> Option<Bystanders> {
+        self.evidence.bystanders.filter(|_| !self.has_crashed() && !self.evidence.is_suspended)
+    }
+
+    /// Whether an echo that held the slow reader back sent other bytes than it got. One that drops input by policy does not hold
+    /// back, and a server whose first bytes differ does not echo.
+    pub(in crate::audit) fn has_corrupted_an_echo(&self) -> bool {
+        let Some(drain) = &self.evidence.drain else { return false };
+        let is_open = self.disconnect().is_none() && drain.stopped != StopReason::Closed;
+        let began_right = drain.damaged_at.is_some_and(|at| at >= self.evidence.unit.clamp(1, ECHO_BEGIN));
+        self.evidence.echo
+            && self.evidence.repeats
+            && self.has_stalled()
+            && is_open
+            && drain.fault.is_some()
+            && began_right
+    }
+
+    /// Whether data that the slow reader does not read is written to files, on disk or in memory.
+    pub(in crate::audit) fn has_spilled(&self) -> bool {
+        let bytes = self.in_files();
+        let is_its_doing = self.was_under_pressure() || self.has_accepted_much();
+        is_its_doing && bytes >= SURE_RISE as u64 && bytes >= self.read.max(self.written) / 2
+    }
+
+    /// Bytes that the server may have spilled to files.
+    pub(in crate::audit) fn in_files(&self) -> u64 {
+        // A server cannot spill more input than it read; what exceeds that is for another reason.
+        let most = if self.output_is_like_input() { self.read } else { u64::MAX };
+        let on_disk = self.disk_written().max(self.evidence.open_file_growth).unwrap_or(0);
+        // All processes of the machine use shared memory; what is the server's comes back.
+        let in_memory = self.evidence.shared_memory_growth.unwrap_or(0).min(self.drained());
+        on_disk.max(in_memory).min(most)
+    }
+}
