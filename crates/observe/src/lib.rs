@@ -39,8 +39,8 @@ pub use machine::{
     machine, processor_model, shared_memory,
 };
 pub use process::{
-    CensusCount, FileGrowth, Memory, Process, ProcessTree, ProcessorTime, RootExit, TreeReading, census,
-    holders, own_anonymous_memory, own_uid, pids, raise_descriptor_limit, sees_files, socket_inodes,
+    CensusCount, CensusScope, FileGrowth, Memory, Process, ProcessTree, ProcessorTime, RootExit, TreeReading,
+    census, holders, own_anonymous_memory, own_uid, pids, raise_descriptor_limit, sees_files, socket_inodes,
     standard_socket_inodes, start_thread,
 };
 pub use sampler::{

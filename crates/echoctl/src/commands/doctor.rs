@@ -3,8 +3,8 @@
 use std::fmt;
 
 use echoctl_observe::{
-    Cgroup, KernelBuffering, QueueLimits, SelfTest, SocketDiag, SysctlRange, TcpMemory, available_memory,
-    machine, sees_other_users,
+    CensusScope, Cgroup, KernelBuffering, QueueLimits, SelfTest, SocketDiag, SysctlRange, TcpMemory,
+    available_memory, machine, sees_other_users,
 };
 use echoctl_record::{Bytes, Machine, Rate, SCHEMA_VERSION, Seconds, count};
 use serde::Serialize;
@@ -37,6 +37,7 @@ struct Findings {
     /// Why the server's end of a connection is not visible, if so.
     server_end_hidden: Option<String>,
     sees_other_users: bool,
+    census: CensusScope,
     available: Option<u64>,
     cgroup: Option<Cgroup>,
     limits: Option<QueueLimits>,
@@ -50,6 +51,7 @@ impl Findings {
             machine: machine(),
             server_end_hidden: SocketDiag::open().err().map(|error| error.to_string()),
             sees_other_users: sees_other_users(),
+            census: CensusScope::here(),
             available: available_memory(),
             cgroup: Cgroup::own(),
             limits: QueueLimits::here(),
@@ -95,6 +97,12 @@ impl Findings {
             machine: &self.machine,
             sees_server_end: self.server_end_hidden.is_none(),
             sees_other_users: self.sees_other_users,
+            sees_payload: match self.census {
+                CensusScope::Everyone => "all_users",
+                CensusScope::OwnUser => "own_user",
+                CensusScope::Descendants => "descendants",
+                CensusScope::Nobody => "none",
+            },
             figures: vec![
                 ("memory_available", self.available.map(Value::from)),
                 ("cgroup_available", self.cgroup.and_then(|group| group.available).map(Value::from)),
@@ -146,10 +154,17 @@ fn visible(findings: &Findings) -> Section {
         (true, false) => "for your own servers; for others use --pid",
     };
     let memory = if linux { "yes, for any user, given its pid" } else { "given its pid" };
+    let payload = match findings.census {
+        CensusScope::Everyone => "yes, for all users",
+        CensusScope::OwnUser => "for your own servers",
+        CensusScope::Descendants => "for servers that audit starts itself\n(kernel.yama.ptrace_scope is 1)",
+        CensusScope::Nobody => "no",
+    };
     Section::new("What is visible here")
         .row("our end of a connection", "yes")
         .row("the server's end of it", server)
         .row("memory of a process", memory)
+        .row("payload in its memory", payload)
         .row("process listening on a port", processes)
         .row("what a process writes to disk", if linux { processes } else { "no" })
 }
@@ -248,6 +263,7 @@ struct Json<'a> {
     machine: &'a Machine,
     sees_server_end: bool,
     sees_other_users: bool,
+    sees_payload: &'static str,
     #[serde(flatten, serialize_with = "present")]
     figures: Vec<(&'static str, Option<Value>)>,
     trusted: bool,

@@ -17,7 +17,7 @@ mod tree;
 pub use crate::sys::raise_descriptor_limit;
 #[cfg(any(test, fuzzing))]
 pub(crate) use census::check_maps;
-pub use census::{CensusCount, census};
+pub use census::{CensusCount, CensusScope, census};
 pub use file_growth::FileGrowth;
 pub use one_process::{Process, own_anonymous_memory};
 pub use pids::{holders, pids, sees_files, socket_inodes, standard_socket_inodes};

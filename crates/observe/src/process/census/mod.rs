@@ -10,6 +10,7 @@
 
 mod mapping;
 mod page;
+mod scope;
 mod searcher;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use super::one_process::path;
 use crate::sys;
 use mapping::{FileId, Mapping};
 use page::Page;
+pub use scope::CensusScope;
 use searcher::Searcher;
 
 #[cfg(any(test, fuzzing))]
@@ -42,8 +44,7 @@ pub struct CensusCount {
 
 /// Counts `needle`, as it is and as UTF-16, in the writable memory of `processes`, for at most 2 s and 8 GiB.
 ///
-/// Reading another process's memory takes the right to trace it: the same user, and a descendant of this process where Yama is on.
-/// `None` if none of the memory may be read, as on a system other than Linux.
+/// `None` if none of the memory may be read: see [`CensusScope`].
 pub fn census<'a>(processes: impl IntoIterator<Item = &'a Process>, needle: &[u8]) -> Option<CensusCount> {
     let mut scan = Scan::new(needle);
     let mut is_visible = false;
