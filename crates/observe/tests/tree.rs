@@ -122,12 +122,15 @@ fn a_server_of_several_processes_ends_with_the_last() {
 fn a_tree_is_suspended_if_all_of_its_roots_are() {
     let mut shells = [shell("cat"), shell("cat")];
     let pids = shells.each_ref().map(Child::id);
-    let tree = ProcessTree::new(pids).unwrap();
+    let mut tree = ProcessTree::new(pids).unwrap();
     assert!(!tree.is_suspended());
+    assert_eq!(tree.read().suspended, 0);
 
     signal(pids[0], "STOP");
     eventually("it is stopped", || tree.members().any(|process| process.is_suspended()));
     assert!(!tree.is_suspended());
+    tree.rescan();
+    assert_eq!(tree.read().suspended, 1);
     signal(pids[1], "STOP");
     eventually("both are stopped", || tree.is_suspended());
     signal(pids[0], "CONT");

@@ -31,6 +31,9 @@ pub trait Client {
     /// Stops everything immediately.
     fn abort(&self);
 
+    /// Reads some of the replies that it left unread, and returns the number of bytes.
+    fn discard(&self) -> u64;
+
     /// The time.
     fn now(&self) -> Instant {
         Instant::now()
@@ -112,6 +115,10 @@ impl Client for FloodClient {
 
     fn abort(&self) {
         self.control.abort();
+    }
+
+    fn discard(&self) -> u64 {
+        self.connections.iter().map(|connection| connection.discard() as u64).sum()
     }
 }
 

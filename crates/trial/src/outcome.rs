@@ -2,7 +2,10 @@
 
 use echoctl_client::{CloseKind, Config, Ending, Outcome, Reading};
 use echoctl_observe::KernelBuffering;
-use echoctl_record::{Disconnect, DisconnectKind, Evidence, Integrity, Summary};
+use echoctl_record::{
+    Disconnect, DisconnectKind, Drain, EchoFault, Evidence, Integrity, StopReason, Summary,
+};
+use echoctl_verdict::audit::in_kernels;
 use echoctl_verdict::flood::{Observed, OtherInput, Reader};
 
 use crate::history::{History, Peaks};
@@ -26,6 +29,10 @@ pub struct TrialOutcome {
     pub is_closed_by_server: bool,
     /// What other clients sent to the server meanwhile.
     pub others: OtherInput,
+    /// Whether a process of the server was suspended during the run.
+    pub is_suspended: bool,
+    /// What came when the client read at last, if it left replies unread and nothing was drained: no part of the samples and totals.
+    pub last_read: Option<Drain>,
 }
 
 impl TrialOutcome {
@@ -76,6 +83,7 @@ impl TrialOutcome {
     /// The evidence for a verdict on the server. `None` if the client read everything, which tests nothing but whether the server
     /// survives it.
     pub fn evidence(&self) -> Option<(Evidence, Observed)> {
+        let totals = &self.client.totals;
         let mut points: Vec<_> = self.history.evidence().copied().collect();
         let is_test = !points.is_empty();
         if !is_test && self.has_crashed() {
@@ -94,20 +102,48 @@ impl TrialOutcome {
             memory_limit: self.memory_limit.unwrap_or(u64::MAX),
             points,
             disconnect: self.disconnect(),
+            is_suspended: self.is_suspended,
             ..Evidence::default()
         };
+        let drain = self.drain().or_else(|| self.last_read.clone()).map(|drain| Drain {
+            in_kernels: in_kernels(&evidence),
+            fault: totals.first_fault.map(|_| EchoFault::Changed),
+            damaged_at: totals.first_fault.map(|(_, at)| at),
+            ..drain
+        });
+        let evidence = Evidence { drain, ..evidence };
         let observed = Observed {
             reader: match self.config.reading {
                 Reading::For(_) if is_test => Reader::Stopped,
                 _ => Reader::Starved,
             },
-            longest_wait: self.client.totals.longest_stall.as_secs_f64(),
+            longest_wait: totals.longest_stall.as_secs_f64(),
             read: self.peaks().pending.server_read.unwrap_or(0),
             unwritten: self.peaks().inside.unwrap_or(0),
             growth: self.peaks().growth(),
             others: self.others,
         };
         Some((evidence, observed))
+    }
+
+    /// What was drained, if the client read everything at the end.
+    fn drain(&self) -> Option<Drain> {
+        let (drained, last) = (self.client.drain?, self.history.last()?);
+        let is_complete = self.client.endings.iter().all(|ending| *ending == Ending::Complete);
+        let has_timed_out =
+            self.client.endings.iter().any(|ending| matches!(ending, Ending::TimedOut { .. }));
+        Some(Drain {
+            bytes: drained.bytes,
+            seconds: drained.end.saturating_sub(drained.start).as_secs_f64(),
+            stopped: match (is_complete, has_timed_out) {
+                (true, _) => StopReason::Complete,
+                (false, true) => StopReason::Quiet,
+                (false, false) => StopReason::Closed,
+            },
+            server_read: last.server_read,
+            server_written: last.server_written,
+            ..Drain::default()
+        })
     }
 
     /// Whether the server exited before everything had come back. One that exits when its client has finished has served it.
@@ -157,6 +193,8 @@ mod tests {
             server_exited: None,
             is_closed_by_server: false,
             others: OtherInput::default(),
+            is_suspended: false,
+            last_read: None,
         }
     }
 

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use super::consumer::READ_SIZE;
 use super::outcome::{Drain, Ending, Totals};
+use super::thread_buffer;
 
 /// One connection of a flood. On Unix its socket can be borrowed (`AsFd`), to query the kernel.
 #[derive(Debug)]
@@ -166,6 +168,12 @@ impl Connection {
     pub(crate) fn record_read(&self, bytes: usize, tally: Totals) {
         self.consumed.fetch_add(bytes as u64, Relaxed);
         *self.tally.lock().unwrap_or_else(PoisonError::into_inner) = tally;
+    }
+
+    /// Reads what has arrived, without checking or counting it: to see, once the connection has ended with replies left unread,
+    /// whether the server goes on. Returns the number of bytes; 0 if there are none now, or no more will come.
+    pub fn discard(&self) -> usize {
+        thread_buffer::with(READ_SIZE, |block| self.stream.try_read(block)).unwrap_or(0)
     }
 
     /// Records that a write is blocked, until the result is dropped.

@@ -225,4 +225,4 @@ enum Step {
 }
 
 /// Bytes per read: enough to make the cost of the system call negligible, and half of a common L2 cache.
-const READ_SIZE: usize = 128 * 1024;
+pub(crate) const READ_SIZE: usize = 128 * 1024;

@@ -60,6 +60,8 @@ pub struct TreeReading {
     /// Bytes written to disk so far, including exited processes; `None` if not visible (a process of another user).
     /// As of the last scan.
     pub disk_written: Option<u64>,
+    /// Number of suspended processes (see [`Process::is_suspended`]), as of the last scan.
+    pub suspended: u32,
 }
 
 impl ProcessTree {
@@ -120,6 +122,7 @@ impl ProcessTree {
             // A process that has just exited is removed at the next scan.
             let Ok(memory) = member.process.memory() else { continue };
             reading.processes += 1;
+            reading.suspended += u32::from(member.is_suspended);
             reading.memory.anonymous += memory.anonymous;
             reading.memory.swapped += memory.swapped;
             reading.memory.shared = reading.memory.shared.max(memory.shared);
@@ -199,11 +202,12 @@ impl ProcessTree {
 struct Member {
     process: Process,
     totals: Totals,
+    is_suspended: bool,
 }
 
 impl Member {
     fn new(process: Process) -> Member {
-        let mut member = Member { process, totals: Totals::default() };
+        let mut member = Member { process, totals: Totals::default(), is_suspended: false };
         member.update();
         member
     }
@@ -214,6 +218,7 @@ impl Member {
         if let Ok(time) = self.process.processor_time() {
             self.totals.processor_time = time.total();
         }
+        self.is_suspended = self.process.is_suspended();
         let disk_written = self.process.disk_written();
         // If it has exited meanwhile, the last value is correct.
         if disk_written.is_some() || !self.process.has_exited() {

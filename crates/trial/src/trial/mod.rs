@@ -6,11 +6,11 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use echoctl_client::{Config, Flood, Outcome, Reading};
+use echoctl_client::{Config, Ending, Flood, Outcome, Reading};
 use echoctl_observe::{
     Due, Observation, ProcessTree, RootExit, SampleSource, Sampler, SamplingInterval, SamplingSchedule,
 };
-use echoctl_record::{Point, Sample};
+use echoctl_record::{Drain, Point, Sample, StopReason};
 use tokio::runtime::Handle;
 
 use crate::client::{Client, ClientState, FloodClient, watched};
@@ -30,6 +30,11 @@ pub struct Trial<C = FloodClient, S = Sampler> {
     is_closed_by_server: bool,
     /// Processes of the server that have exited.
     exited: Option<RootExit>,
+    /// Number of its processes that were suspended before the run.
+    suspended_before: Option<u32>,
+    is_suspended: bool,
+    /// What came when the client read at last, of a run that leaves replies unread.
+    last_read: Option<Drain>,
     outcome: Option<Outcome>,
 }
 
@@ -76,6 +81,9 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
             is_over_memory: false,
             is_closed_by_server: false,
             exited: None,
+            suspended_before: None,
+            is_suspended: false,
+            last_read: None,
             outcome: None,
         }
     }
@@ -117,6 +125,7 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
         if shown.is_continue() {
             let _ = each(&last);
         }
+        self.read_at_last(&last.observation.sample);
         self.finish()
     }
 
@@ -158,6 +167,8 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
             is_over_memory: self.is_over_memory,
             server_exited: self.exited.and_then(|exit| exit.of_server(has_closed)),
             is_closed_by_server: self.is_closed_by_server,
+            is_suspended: self.is_suspended,
+            last_read: self.last_read,
             others: self.others.map(OtherClients::finish).unwrap_or_default(),
         })
     }
@@ -182,6 +193,10 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
         };
         self.history.add(point, used);
         self.exited = observation.exited.or(self.exited);
+        if let Some(tree) = tree {
+            let before = *self.suspended_before.get_or_insert(tree.suspended);
+            self.is_suspended |= tree.suspended > before;
+        }
         if let Some(others) = &mut self.others {
             others.update(self.client.now());
         }
@@ -226,7 +241,43 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
             self.client.sleep(CHECK_INTERVAL);
         }
     }
+
+    /// Reads replies that were left unread, until the server reads or writes again: a server that only waited for its reader goes
+    /// on, one that is deadlocked does not. These bytes are part of no sample, and not counted as read.
+    fn read_at_last(&mut self, before: &Sample) {
+        let is_left = |outcome: &Outcome| outcome.endings.iter().all(|ending| *ending == Ending::LeftUnread);
+        let is_visible = before.server_read.is_some() && before.server_written.is_some();
+        if !is_visible || self.exited.is_some() || !self.outcome.as_ref().is_some_and(is_left) {
+            return;
+        }
+        let started = self.client.now();
+        let has_moved = |now: Option<u64>, before: Option<u64>| now > before.map(|bytes| bytes + PROGRESS);
+        let mut drain = Drain { stopped: StopReason::Quiet, ..Drain::default() };
+        while self.client.now() < started + GO_ON_TIMEOUT {
+            let bytes = self.client.discard();
+            let now = self.source.sample().sample;
+            drain.bytes += bytes;
+            (drain.server_read, drain.server_written) = (now.server_read, now.server_written);
+            if has_moved(now.server_read, before.server_read)
+                || has_moved(now.server_written, before.server_written)
+            {
+                drain.stopped = StopReason::Enough;
+                break;
+            }
+            if bytes == 0 {
+                self.client.sleep(CHECK_INTERVAL);
+            }
+        }
+        drain.seconds = (self.client.now() - started).as_secs_f64();
+        self.last_read = Some(drain);
+    }
 }
+
+/// The longest time for a server to go on once it is read. It takes milliseconds, and more if all cores are busy.
+const GO_ON_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Bytes that show that a server goes on: window probes are fewer.
+const PROGRESS: u64 = 4096;
 
 /// Time for a process to exit after its sockets closed: a few milliseconds, and more if all cores are busy.
 const EXIT_GRACE: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use echoctl_client::{CloseKind, Ending, Totals};
-use echoctl_observe::PathState;
+use echoctl_observe::{PathState, TreeReading};
 
 use super::*;
 
@@ -24,6 +24,10 @@ struct World {
     look: fn(f64) -> Observation,
     stops: u32,
     aborts: u32,
+    /// Bytes that the client read at last.
+    discarded: u64,
+    /// Whether the server writes as much as the client reads at last.
+    goes_on: bool,
 }
 
 impl World {
@@ -40,6 +44,8 @@ impl World {
             look,
             stops: 0,
             aborts: 0,
+            discarded: 0,
+            goes_on: true,
         }
     }
 
@@ -86,6 +92,14 @@ impl Client for Replay {
         world.end = world.t();
     }
 
+    fn discard(&self) -> u64 {
+        let mut world = self.0.borrow_mut();
+        world.discarded += 1000;
+        // Some time passes, so that a run that only reads ends.
+        world.now += Duration::from_millis(1);
+        1000
+    }
+
     fn now(&self) -> Instant {
         self.0.borrow().now
     }
@@ -113,6 +127,9 @@ impl Seen {
                 let world = world.0.borrow();
                 let mut observation = (world.look)(world.t());
                 observation.sample.t = world.t();
+                let goes_on = if world.goes_on { world.discarded } else { 0 };
+                let written = &mut observation.sample.server_written;
+                *written = written.map(|written| written + goes_on);
                 observation.sample.produced = world.produced();
                 observation
             }
@@ -292,4 +309,51 @@ fn a_view_that_fails_ends_the_run() {
     assert_eq!(seen.moments.len(), 1);
     assert_eq!(seen.world.0.borrow().aborts, 1);
     assert!(seen.outcome.history.samples().count() >= 2);
+}
+
+/// A server that has read 7 bytes and written them.
+fn waits(t: f64) -> Observation {
+    let sample = Sample { server_read: Some(7), server_written: Some(7), ..Sample::default() };
+    Observation { sample, ..alive(t) }
+}
+
+#[test]
+fn replies_left_unread_are_read_until_the_server_goes_on() {
+    let seen = watch(World { goes_on: true, ..World::new(waits) });
+
+    let drain = seen.outcome.last_read.clone().unwrap();
+    assert_eq!((drain.bytes, drain.stopped, drain.server_written), (5000, StopReason::Enough, Some(5007)));
+    let last = seen.outcome.history.last().unwrap();
+    assert_eq!(last.server_written, Some(7), "no sample shows what came then");
+    assert_eq!(seen.outcome.evidence().unwrap().0.drain.unwrap().bytes, 5000);
+}
+
+#[test]
+fn a_server_that_does_not_go_on_is_read_for_a_bounded_time() {
+    let seen = watch(World { goes_on: false, ..World::new(waits) });
+
+    let drain = seen.outcome.last_read.unwrap();
+    assert_eq!((drain.stopped, drain.server_written), (StopReason::Quiet, Some(7)));
+    assert!((2.0..2.1).contains(&drain.seconds), "{}", drain.seconds);
+}
+
+#[test]
+fn nothing_is_read_at_last_if_the_server_closed_or_is_not_visible() {
+    let closed = watch(World { endings: vec![closed()], ..World::new(waits) });
+    let hidden = watch(World::new(alive));
+
+    assert_eq!((closed.outcome.last_read, hidden.outcome.last_read), (None, None));
+}
+
+#[test]
+fn a_process_suspended_during_the_run_is_noticed() {
+    fn of(suspended: u32, t: f64) -> Observation {
+        Observation { tree: Some(TreeReading { suspended, ..TreeReading::default() }), ..alive(t) }
+    }
+
+    let before = watch(World::new(|t| of(1, t)));
+    let meanwhile = watch(World::new(|t| of(u32::from((0.5..1.0).contains(&t)), t)));
+
+    assert!(!before.outcome.is_suspended);
+    assert!(meanwhile.outcome.evidence().unwrap().0.is_suspended);
 }

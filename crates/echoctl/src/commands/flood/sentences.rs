@@ -202,6 +202,8 @@ mod tests {
             server_exited: None,
             is_closed_by_server: false,
             others: Default::default(),
+            is_suspended: false,
+            last_read: None,
         };
         change(&mut outcome);
         outcome
