@@ -2,6 +2,7 @@
 
 use echoctl_record::Verdict;
 
+use super::signals::Signals;
 use crate::{Advice, Judgement, audit};
 
 /// Why a flood's server has its verdict. What it says in words, with its figures, is in `reason.rs`.
@@ -17,6 +18,14 @@ pub enum Cause {
     GrewWithInput,
     /// Its memory grew with the input of other clients.
     GrewWithOthers,
+    /// It stopped reading, but its output had room in the kernel.
+    StoppedUnprompted,
+    /// It stopped reading, but it had paused before.
+    MayBePausing,
+    /// It stopped reading, and did not go on once its output was read.
+    DidNotGoOn,
+    /// One of its processes was suspended.
+    Suspended,
     /// It buffered much input, and then held the producer back: a high limit, or a pause.
     BufferedThenStopped,
     /// It held the producer back, but too briefly.
@@ -35,7 +44,11 @@ pub enum Cause {
 
 impl Cause {
     /// The verdict that follows from it, and what to try next where that is not certain.
-    pub(super) fn conclusion(self, by_audit: &Judgement<audit::Cause>) -> (Verdict, Option<Advice>) {
+    pub(super) fn conclusion(
+        self,
+        by_audit: &Judgement<audit::Cause>,
+        signals: &Signals,
+    ) -> (Verdict, Option<Advice>) {
         let doubt = |advice: Advice| (Verdict::Inconclusive, Some(advice));
         match self {
             Cause::Audit(_) => (by_audit.verdict, by_audit.advice),
@@ -45,6 +58,12 @@ impl Cause {
             Cause::BufferedThenStopped | Cause::StoppedBriefly | Cause::HeldBackUnproven => {
                 doubt(Advice::WatchLonger { seconds: 30.0 })
             }
+            Cause::MayBePausing => {
+                // The stall may begin at any time, and has to be watched from its start.
+                doubt(Advice::WatchLonger { seconds: (2.0 * signals.stall.seconds_to_watch()).max(30.0) })
+            }
+            Cause::StoppedUnprompted | Cause::DidNotGoOn => doubt(Advice::AuditInstead),
+            Cause::Suspended => doubt(Advice::RunAgain),
             Cause::MemoryUnseen => doubt(Advice::ShowMemoryOrAudit),
             Cause::NotInMemory => doubt(Advice::AuditInstead),
             Cause::FitsTheKernels => doubt(Advice::AddPressure),

@@ -5,7 +5,9 @@
 //!
 //! ```text
 //! the server exited or disconnected, or its memory exceeded every limit      the audit's verdict
-//! held back at the end, and the server buffers no more than before           bounded (see `stall`)
+//! a process of the server was suspended                                      inconclusive
+//! held back at the end because it is not read, and the server buffers no
+//! more than before, and goes on once it is read                              bounded (see `stall`)
 //! memory that grows with the input                                           unbounded, as the audit says
 //! memory that grows far more than the input, while other clients send        inconclusive
 //! everything else                                                            slow or inconclusive, with the reason
@@ -19,7 +21,7 @@ mod signals;
 mod stall;
 mod table;
 
-use echoctl_record::{Evidence, Point};
+use echoctl_record::{Evidence, Point, Verdict};
 
 use crate::judgement::only;
 use crate::{Judgement, audit};
@@ -70,14 +72,19 @@ pub fn judge(mut evidence: Evidence, mut observed: Observed) -> Judgement<Cause>
         evidence.points.iter_mut().for_each(|point| forget(point, before));
     }
     let by_audit = audit::judge(&evidence);
-    let signals = Signals::of(&evidence, observed);
+    // An audit recognises a stall also where memory rises and falls.
+    let stalled_for = match by_audit.verdict {
+        Verdict::Bounded => audit::figures(&evidence).stalled_seconds,
+        _ => 0.0,
+    };
+    let signals = Signals::of(&evidence, observed, stalled_for);
     let cause = table::classify(&by_audit, &signals);
     let reason = reason::reason(cause, &signals, &by_audit.reason);
     let reason = match observed.reader {
         Reader::Starved => reason,
         Reader::Stopped => format!("once the reader had stopped, {reason}"),
     };
-    let (verdict, advice) = cause.conclusion(&by_audit);
+    let (verdict, advice) = cause.conclusion(&by_audit, &signals);
     Judgement { verdict, findings: only(verdict), cause, reason, advice }
 }
 

@@ -1,9 +1,9 @@
 //! What a flood shows, beyond what an audit looks at: figures, and the conditions of its decision table.
 
-use echoctl_record::Evidence;
+use echoctl_record::{Evidence, Point};
 
 use super::Observed;
-use super::stall::{STALL_SECONDS, Stall};
+use super::stall::{PROBE_BYTES, Stall};
 use crate::HELD_BACK_SECONDS;
 use crate::unwritten::HEAP_SLACK;
 
@@ -12,6 +12,10 @@ use crate::unwritten::HEAP_SLACK;
 pub(super) struct Signals {
     pub(super) stall: Stall,
     pub(super) observed: Observed,
+    /// Whether a process of the server was suspended.
+    pub(super) is_suspended: bool,
+    /// Whether the server went on once its output was read; `None` if that was not tried.
+    pub(super) goes_on: Option<bool>,
     /// Duration of the run.
     pub(super) duration: f64,
     /// Input that the server has read.
@@ -25,11 +29,14 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    pub(super) fn of(evidence: &Evidence, observed: Observed) -> Signals {
+    /// The figures; an audit found a stall of at least `stalled_for`.
+    pub(super) fn of(evidence: &Evidence, observed: Observed, stalled_for: f64) -> Signals {
         let last = evidence.points.last().copied().unwrap_or_default();
         Signals {
-            stall: Stall::of(&evidence.points),
+            stall: Stall::of(&evidence.points, stalled_for),
             observed,
+            is_suspended: evidence.is_suspended,
+            goes_on: goes_on(evidence, &last),
             duration: evidence.max_duration,
             read: last.server_read().max(observed.read),
             unwritten: observed.unwritten.max(last.server_read().saturating_sub(last.server_written())),
@@ -46,14 +53,14 @@ impl Signals {
         self.observed.growth.is_some()
     }
 
+    /// Whether the server stopped reading, or reads only as fast as its output is read.
+    pub(super) fn is_backpressure(&self) -> bool {
+        self.stall.is_stall() || self.stall.follows_reader()
+    }
+
     /// Whether the producer was ever held back.
     pub(super) fn was_held_back(&self) -> bool {
         self.observed.longest_wait >= HELD_BACK_SECONDS
-    }
-
-    /// Whether the server read nothing at the end, for longer than any pause.
-    pub(super) fn has_stalled(&self) -> bool {
-        self.stall.stalled_for >= STALL_SECONDS
     }
 
     /// Whether it buffered enough input that a short pause proves nothing: garbage collectors pause, too.
@@ -73,10 +80,30 @@ impl Signals {
         self.has_other_senders() && !is_ours
     }
 
+    /// Whether the server has written back most of what its memory grew by: an echo's memory then grew by garbage.
+    pub(super) fn has_little_inside(&self) -> bool {
+        self.unwritten < self.growth() / 2
+    }
+
     /// Whether more is unwritten than the kernels hold, and its memory does not have it.
     pub(super) fn is_not_in_memory(&self) -> bool {
         self.unwritten > self.kernel_buffering && self.growth() < self.unwritten / 2
     }
+}
+
+/// Whether the server read or wrote more in the draining than at the end of the samples, or more came than it had written by then.
+fn goes_on(evidence: &Evidence, last: &Point) -> Option<bool> {
+    let drain = evidence.drain.as_ref()?;
+    let more = |now: Option<u64>, before: Option<u64>| {
+        now.zip(before).is_some_and(|(now, before)| now > before.saturating_add(PROBE_BYTES))
+    };
+    let sample = &last.sample;
+    let waiting = sample.server_written.map(|written| written.saturating_sub(sample.consumed));
+    Some(
+        more(drain.server_read, sample.server_read)
+            || more(drain.server_written, sample.server_written)
+            || more(Some(drain.bytes), waiting),
+    )
 }
 
 /// Input that exceeds most limits, if it is buffered.

@@ -2,8 +2,9 @@
 //!
 //! There are two cases. In a **stall** the server reads no bytes at all: its queues are full and the client does not read, or
 //! a queue drains to its low watermark. Under **pressure** input waits most of the time, and the server reads as much as a slow
-//! reader makes room for. Both are backpressure if the server buffers no more at the end than before. A server that is only
-//! slow, and has an unlimited queue, buffers more and more.
+//! reader makes room for. Both are backpressure if the server buffers no more at the end than before, and if its output waits:
+//! otherwise it waits for something else than its reader. A server that is only slow, and has an unlimited queue, buffers more and
+//! more. One that reads now and then has paused before, so a stall has to be longer than its pauses.
 
 use echoctl_record::Point;
 
@@ -12,23 +13,62 @@ use echoctl_record::Point;
 pub(super) struct Stall {
     /// Seconds up to the end in which the server read nothing and its memory was flat.
     pub(super) stalled_for: f64,
+    /// Whether its output waited in that time.
+    pub(super) output_waits: bool,
     /// Seconds up to the end in which input waited most of the time.
     pub(super) pressed_for: f64,
+    /// Whether its output waited in that time.
+    pub(super) output_waits_under_pressure: bool,
     /// Whether the server buffered no more in the second half of those than in the first.
     pub(super) is_flat: bool,
+    /// The longest pause before the stall that its output does not explain.
+    pub(super) pause: f64,
 }
 
 impl Stall {
-    /// The stall at the end of these points.
-    pub(super) fn of(points: &[Point]) -> Stall {
+    /// The stall at the end of these points, which took at least this long.
+    pub(super) fn of(points: &[Point], at_least: f64) -> Stall {
         let pressed = &points[pressed_from(points)..];
-        Stall { stalled_for: stalled_for(points), pressed_for: span(pressed), is_flat: is_flat(pressed) }
+        let stalled_for = stalled_for(points).max(at_least);
+        let end = points.last().map_or(0.0, |last| last.sample.t);
+        let since = points.partition_point(|point| point.sample.t < end - stalled_for.max(STALL_SECONDS));
+        Stall {
+            stalled_for,
+            output_waits: output_waits_in(&points[since..]),
+            pressed_for: span(pressed),
+            output_waits_under_pressure: output_waits_in(pressed),
+            is_flat: is_flat(pressed),
+            pause: unprompted_pause(points, end - stalled_for),
+        }
     }
 
-    /// Whether that proves backpressure.
-    pub(super) fn is_backpressure(&self) -> bool {
-        self.stalled_for >= STALL_SECONDS || (self.pressed_for >= PRESSURE_SECONDS && self.is_flat)
+    /// Whether the server read nothing at the end, for longer than a server that keeps reading.
+    pub(super) fn is_stall(&self) -> bool {
+        self.stalled_for >= STALL_SECONDS
     }
+
+    /// Whether it read all the time, and only as fast as its output was read.
+    pub(super) fn follows_reader(&self) -> bool {
+        self.pressed_for >= PRESSURE_SECONDS.max(WATCH_PER_PAUSE * self.pause)
+            && self.is_flat
+            && self.output_waits_under_pressure
+    }
+
+    /// Seconds of a stall that are no pause like those before.
+    pub(super) fn seconds_to_watch(&self) -> f64 {
+        STALL_SECONDS.max(WATCH_PER_PAUSE * self.pause)
+    }
+}
+
+/// Whether the kernel accepted no more output for at least half of the time.
+fn output_waits_in(points: &[Point]) -> bool {
+    let waiting = points.iter().filter(|point| output_waits(point)).count();
+    !points.is_empty() && waiting * 2 >= points.len()
+}
+
+/// Whether the kernel accepts no more output, as far as that is visible.
+fn output_waits(point: &Point) -> bool {
+    point.output_is_full.unwrap_or(point.output_waiting() > 0)
 }
 
 /// How long, up to the end, the server read nothing while there was more to send, and its memory did not grow.
@@ -81,6 +121,27 @@ fn is_flat(points: &[Point]) -> bool {
         && inside(after) <= inside(before).map(|most| most + ONE_READ * connections)
 }
 
+/// The longest pause in reading and writing up to the time `until` that the output does not explain: the output did not wait, or
+/// the pause ended although the client had read nothing meanwhile. Such a server pauses on its own, or reads on although its
+/// output waits.
+fn unprompted_pause(points: &[Point], until: f64) -> f64 {
+    let (mut last, mut longest) = (0, 0.0_f64);
+    for (at, point) in points.iter().enumerate().take_while(|(_, point)| point.sample.t <= until) {
+        let before = &points[last];
+        let moved = |point: &Point| point.server_read().saturating_add(point.server_written());
+        if moved(point).saturating_sub(moved(before)) <= PROBE_BYTES {
+            continue;
+        }
+        let is_prompted =
+            point.sample.consumed > before.sample.consumed && output_waits_in(&points[last..at]);
+        if !is_prompted {
+            longest = longest.max(point.sample.t - before.sample.t);
+        }
+        last = at;
+    }
+    longest
+}
+
 fn span(points: &[Point]) -> f64 {
     points.first().zip(points.last()).map_or(0.0, |(first, last)| last.sample.t - first.sample.t)
 }
@@ -91,6 +152,9 @@ pub(super) const STALL_SECONDS: f64 = 2.0;
 /// Seconds of pressure that show a trend, as long as an audit watches.
 pub(super) const PRESSURE_SECONDS: f64 = 3.5;
 
+/// Pauses that must have been watched before silence is a stall: one pause may be longer than those before.
+const WATCH_PER_PAUSE: f64 = 2.5;
+
 /// Part of the time in which input waits under pressure. The rest is the start.
 const WAITING_SHARE: f64 = 0.8;
 
@@ -98,7 +162,7 @@ const WAITING_SHARE: f64 = 0.8;
 const WAITING_BYTES: u64 = 1 << 20;
 
 /// Bytes that may move in a stall: window probes.
-const PROBE_BYTES: u64 = 4096;
+pub(super) const PROBE_BYTES: u64 = 4096;
 
 /// Bytes by which memory may grow: overhead of the allocator.
 const ALLOCATOR_NOISE: u64 = 1 << 20;
@@ -126,13 +190,18 @@ mod tests {
                     produced: taken + 4 * MIB,
                     server_read: Some(taken),
                     server_written: Some(given),
+                    client_received: Some(given.saturating_sub(2 * MIB)),
                     server_memory: Some(memory),
                     ..Sample::default()
                 };
                 Point { sample, blocked: t > 0.3, ..Point::default() }
             })
             .collect();
-        Stall::of(&points)
+        Stall::of(&points, 0.0)
+    }
+
+    fn is_backpressure(stall: &Stall) -> bool {
+        stall.follows_reader() || (stall.is_stall() && stall.output_waits)
     }
 
     fn of_rate(t: f64, rate: u64) -> u64 {
@@ -143,21 +212,21 @@ mod tests {
     fn a_stall_starts_at_the_last_read() {
         let stall = stall(|t| (if t < 0.95 { 4 * MIB } else { 5 * MIB }, 4 * MIB, 3 * MIB));
 
-        assert!((3.7..4.1).contains(&stall.stalled_for) && stall.is_backpressure(), "{stall:?}");
+        assert!((3.7..4.1).contains(&stall.stalled_for) && is_backpressure(&stall), "{stall:?}");
     }
 
     #[test]
     fn a_queue_that_drains_while_reading_is_paused_is_a_stall() {
         let stall = stall(|t| (20 * MIB, 4 * MIB + of_rate(t, MIB), 19 * MIB - of_rate(t, MIB)));
 
-        assert!(stall.stalled_for > 4.0 && stall.is_backpressure(), "{stall:?}");
+        assert!(stall.stalled_for > 4.0 && is_backpressure(&stall), "{stall:?}");
     }
 
     #[test]
     fn reading_as_fast_as_a_slow_reader_is_backpressure() {
         let stall = stall(|t| (8 * MIB + of_rate(t, 2 * MIB), of_rate(t, 2 * MIB), 11 * MIB));
 
-        assert!(stall.stalled_for < 0.2 && stall.is_flat && stall.is_backpressure(), "{stall:?}");
+        assert!(stall.stalled_for < 0.2 && stall.is_flat && is_backpressure(&stall), "{stall:?}");
     }
 
     #[test]
@@ -166,7 +235,7 @@ mod tests {
         for growth in [MIB, 0] {
             let stall = stall(|t| (of_rate(t, 3 * MIB), of_rate(t, 2 * MIB), 3 * MIB + of_rate(t, growth)));
 
-            assert!(stall.pressed_for > 4.0 && !stall.is_backpressure(), "{stall:?}");
+            assert!(stall.pressed_for > 4.0 && !is_backpressure(&stall), "{stall:?}");
         }
     }
 
@@ -174,11 +243,11 @@ mod tests {
     fn memory_growth_in_a_stall_is_no_backpressure() {
         let stall = stall(|t| (4 * MIB, 4 * MIB, of_rate(t, 10 * MIB)));
 
-        assert!(stall.stalled_for < 0.3 && !stall.is_backpressure(), "{stall:?}");
+        assert!(stall.stalled_for < 0.3 && !is_backpressure(&stall), "{stall:?}");
     }
 
     #[test]
     fn no_samples_show_no_backpressure() {
-        assert!(!Stall::of(&[]).is_backpressure());
+        assert!(!is_backpressure(&Stall::of(&[], 0.0)));
     }
 }

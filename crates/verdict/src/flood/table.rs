@@ -9,14 +9,18 @@ use crate::{HELD_BACK_SECONDS, Judgement, audit};
 /// Why the server of a flood with these signals has its verdict, given that of an audit.
 pub(super) fn classify(by_audit: &Judgement<audit::Cause>, s: &Signals) -> Cause {
     match by_audit.verdict {
-        Verdict::Disconnects | Verdict::Crashes | Verdict::Spills | Verdict::Starves | Verdict::Corrupts => {
+        Verdict::Disconnects | Verdict::Crashes | Verdict::Corrupts | Verdict::Starves | Verdict::Spills => {
             Cause::Audit(by_audit.cause)
         }
-        Verdict::Bounded => Cause::StoppedReading,
-        Verdict::Unbounded if s.has_stalled() => Cause::BufferedThenStopped,
+        Verdict::Unbounded if s.stall.is_stall() && !s.is_suspended => Cause::BufferedThenStopped,
         Verdict::Unbounded if s.is_growth_of_others() => Cause::GrewWithOthers,
+        Verdict::Unbounded if by_audit.cause == audit::Cause::GrewSlowly && s.has_little_inside() => {
+            uncertain(by_audit, s)
+        }
         Verdict::Unbounded if s.sees_memory() => Cause::GrewWithInput,
         Verdict::Unbounded => Cause::Audit(by_audit.cause),
+        _ if s.is_suspended => Cause::Suspended,
+        Verdict::Bounded => held_back(s),
         Verdict::Slow | Verdict::Inconclusive | Verdict::Discards => uncertain(by_audit, s),
     }
 }
@@ -24,9 +28,9 @@ pub(super) fn classify(by_audit: &Judgement<audit::Cause>, s: &Signals) -> Cause
 /// Where an audit would be uncertain, or rely on a drain.
 fn uncertain(by_audit: &Judgement<audit::Cause>, signals: &Signals) -> Cause {
     match signals {
-        s if s.stall.is_backpressure() && s.has_buffered_much() => Cause::BufferedThenStopped,
-        s if s.has_stalled() => Cause::StoppedReading,
-        s if s.stall.is_backpressure() => Cause::ReadAsFastAsReplies,
+        s if s.is_backpressure() && s.has_buffered_much() => Cause::BufferedThenStopped,
+        s if s.stall.is_stall() => held_back(s),
+        s if s.stall.follows_reader() => Cause::ReadAsFastAsReplies,
         s if s.is_growth_of_others() => Cause::GrewWithOthers,
         s if s.stall.stalled_for >= HELD_BACK_SECONDS => Cause::StoppedBriefly,
         s if !s.sees_memory() => Cause::MemoryUnseen,
@@ -35,5 +39,15 @@ fn uncertain(by_audit: &Judgement<audit::Cause>, signals: &Signals) -> Cause {
         _ if by_audit.verdict == Verdict::Slow => Cause::Audit(by_audit.cause),
         s if s.in_flight <= s.kernel_buffering => Cause::FitsTheKernels,
         _ => Cause::BufferedSome,
+    }
+}
+
+/// A server that stopped reading, and buffers no more: whether its reader is what it waits for.
+fn held_back(signals: &Signals) -> Cause {
+    match signals {
+        s if !s.stall.output_waits => Cause::StoppedUnprompted,
+        s if s.stall.stalled_for < s.stall.seconds_to_watch() => Cause::MayBePausing,
+        s if s.goes_on == Some(false) => Cause::DidNotGoOn,
+        _ => Cause::StoppedReading,
     }
 }

@@ -1,6 +1,6 @@
 //! Verdicts on constructed floods, each of a kind that once got a wrong verdict.
 
-use echoctl_record::{Sample, Verdict};
+use echoctl_record::{Drain, Sample, Verdict};
 
 use super::*;
 
@@ -183,6 +183,108 @@ fn bytes_inside_the_server_are_unbounded_also_among_others() {
 
     assert_eq!(judgement.verdict, Verdict::Unbounded, "{judgement:?}");
     assert!(judgement.reason.contains("while other clients sent 600 MiB over 1 connection"), "{judgement:?}");
+}
+
+/// A server that stops reading 1 s after the start, after this much input, all of which it wrote back.
+fn stops_after(mib: f64) -> Evidence {
+    flood(6, move |t| Moment {
+        taken: mib * t.min(1.0),
+        given: mib * t.min(1.0),
+        memory: Some(0.5),
+        blocked: t > 1.0,
+    })
+}
+
+/// The cause, given this change of the evidence of a server that stops reading and waits for its reader.
+fn cause_if(change: impl Fn(&mut Evidence)) -> Cause {
+    let mut evidence = stops_after(5.0);
+    change(&mut evidence);
+    let observed = observed(&evidence, 5.0);
+    judge(evidence, observed).cause
+}
+
+/// What came when the client read at last.
+fn drain(evidence: &Evidence, written: u64) -> Drain {
+    let last = evidence.points.last().unwrap().sample;
+    let server_written = last.server_written.map(|bytes| bytes + written);
+    Drain { bytes: MIB, server_read: last.server_read, server_written, ..Drain::default() }
+}
+
+#[test]
+fn only_a_server_that_waits_for_its_reader_is_bounded() {
+    let full = |is_full| {
+        move |evidence: &mut Evidence| {
+            evidence.points.iter_mut().for_each(|point| point.output_is_full = Some(is_full));
+        }
+    };
+
+    assert_eq!(cause_if(|_| ()), Cause::StoppedReading);
+    assert_eq!(cause_if(full(true)), Cause::StoppedReading);
+    assert_eq!(cause_if(full(false)), Cause::StoppedUnprompted);
+}
+
+#[test]
+fn a_server_that_does_not_go_on_once_it_is_read_is_not_bounded() {
+    let read = |written| move |evidence: &mut Evidence| evidence.drain = Some(drain(evidence, written));
+
+    assert_eq!(cause_if(read(MIB)), Cause::StoppedReading);
+    assert_eq!(cause_if(read(0)), Cause::DidNotGoOn);
+}
+
+#[test]
+fn a_suspended_server_is_not_bounded() {
+    assert_eq!(cause_if(|evidence| evidence.is_suspended = true), Cause::Suspended);
+}
+
+#[test]
+fn a_stall_like_the_pauses_before_is_not_bounded() {
+    // 3 MiB every 5 s, of which the kernel accepts some more output each time.
+    let bursts = |seconds: u32| {
+        let evidence = flood(seconds, |t| {
+            let bursts = (t / 5.0).floor().min(2.0) + 1.0;
+            Moment { taken: 3.0 * bursts, given: 2.5 + 0.1 * bursts, memory: Some(0.5), blocked: true }
+        });
+        let observed = observed(&evidence, 4.9);
+        judge(evidence, observed)
+    };
+
+    let judgement = bursts(14);
+    assert_eq!((judgement.cause, judgement.verdict), (Cause::MayBePausing, Verdict::Inconclusive));
+    assert!(judgement.reason.contains("it had paused for 5.0 s before"), "{judgement:?}");
+    assert_eq!(bursts(25).cause, Cause::StoppedReading, "2.5 times as long");
+}
+
+#[test]
+fn a_server_slower_than_its_reader_is_not_tested() {
+    // It reads 1 MiB/s, and its reader reads all of its output.
+    let evidence = flood(8, |t| Moment { taken: t, given: t, memory: Some(0.0), blocked: t > 0.5 });
+    let read_at_once = |mut point: Point| {
+        let written = point.sample.server_written;
+        point.sample.client_received = written;
+        point.sample.consumed = written.unwrap_or(0);
+        point
+    };
+    let points = evidence.points.iter().copied().map(read_at_once).collect();
+    let evidence = Evidence { points, ..evidence };
+
+    let judgement = judge(evidence.clone(), observed(&evidence, 0.9));
+
+    assert_eq!(judgement.cause, Cause::HeldBackUnproven, "{judgement:?}");
+}
+
+#[test]
+fn garbage_of_a_server_that_writes_everything_back_is_no_queue() {
+    // Node: 2 MiB/s through a pipe, each block of which stays until it is collected.
+    let evidence = flood(8, |t| Moment {
+        taken: 4.0 + 2.0 * t,
+        given: 4.0 + 2.0 * t,
+        memory: Some(2.5 * t),
+        blocked: t > 0.5,
+    });
+
+    let judgement = judge(evidence.clone(), observed(&evidence, 1.2));
+
+    assert_eq!(judgement.verdict, Verdict::Inconclusive, "{judgement:?}");
 }
 
 #[test]
