@@ -338,7 +338,7 @@ fn a_server_that_does_not_go_on_is_read_for_a_bounded_time() {
 }
 
 #[test]
-fn nothing_is_read_at_last_if_the_server_closed_or_is_not_visible() {
+fn nothing_is_read_at_last_from_a_closed_or_hidden_server() {
     let closed = watch(World { endings: vec![closed()], ..World::new(waits) });
     let hidden = watch(World::new(alive));
 

@@ -54,7 +54,7 @@ impl Stall {
             && self.output_waits_under_pressure
     }
 
-    /// Seconds of a stall that are no pause like those before.
+    /// Seconds after which a stall is longer than the pauses before.
     pub(super) fn seconds_to_watch(&self) -> f64 {
         STALL_SECONDS.max(WATCH_PER_PAUSE * self.pause)
     }
