@@ -13,9 +13,7 @@ mod protocol;
 mod script;
 mod sys;
 
-pub use attack::{
-    AuditConfig, AuditOutcome, BystanderStats, DEFAULT_BUDGET, DEFAULT_MAX_DURATION, DEFAULT_RATE, Permitted,
-};
+pub use attack::{AuditConfig, AuditOutcome, DEFAULT_BUDGET, DEFAULT_MAX_DURATION, DEFAULT_RATE, Permitted};
 pub use error::{Error, PresetError, ScriptError, StepFailure};
 pub use preset::{Argument, Preset, PresetInfo};
 pub use protocol::Protocol;

@@ -1,7 +1,8 @@
-//! Waits for several sockets at once, which std cannot.
+//! Waits for several sockets at once, and for connections, which std cannot.
 
 #![allow(unsafe_code)]
 
+use std::io::{self, ErrorKind};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -39,4 +40,9 @@ pub(crate) fn wait(sockets: &[(&TcpStream, Interest)], timeout: Duration) {
 #[cfg(not(unix))]
 pub(crate) fn wait(_: &[(&TcpStream, Interest)], timeout: Duration) {
     std::thread::sleep(timeout.min(Duration::from_millis(2)));
+}
+
+/// Whether a connection that was begun is not made yet, rather than refused.
+pub(crate) fn is_connecting(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::EINPROGRESS)
 }

@@ -1,40 +1,128 @@
-//! Promise: an audit times a healthy client meanwhile, and says whether one client that does not read delays it.
+//! Promise: healthy clients ask before, during and after the attack, and the evidence tells which of them were served.
 #![cfg(target_os = "linux")]
 #![cfg(test)]
 
 mod support;
 
-use echoctl_record::Verdict;
-use support::command::{attack, start};
+use std::sync::atomic::AtomicBool;
+
+use echoctl_audit::{AuditConfig, AuditOutcome, Payload, Script, Stimulus};
+use echoctl_record::{Bystanders, DisconnectKind, Service};
+use support::command::{attack, config, start};
+
+/// How healthy clients of a server of the test program were served during an attack.
+fn bystanders(role: &[&str]) -> Bystanders {
+    let outcome = attack(&start(role)).unwrap();
+    outcome.evidence.bystanders.unwrap_or_else(|| panic!("{role:?} has bystanders"))
+}
+
+/// Attacks a server of the test program with a script and some slow readers.
+fn attack_with(role: &[&str], script: Script, connections: u32) -> AuditOutcome {
+    let target = start(role);
+    let config = AuditConfig { script, connections, ..config(&target) };
+    config.attack(&AtomicBool::new(false), &mut |_| {}).unwrap()
+}
+
+/// Whether a bystander was served in the stall and after the attack.
+fn served(service: Option<Service>) -> (Option<bool>, Option<bool>) {
+    let service = service.expect("this bystander takes part");
+    (service.during, service.after)
+}
+
+const YES: Option<bool> = Some(true);
+const NO: Option<bool> = Some(false);
 
 #[test]
-fn a_client_behind_one_that_does_not_read_starves() {
-    let target = start(&["blocking", "{port}"]);
+fn clients_behind_one_that_does_not_read_starve() {
+    let bystanders = bystanders(&["blocking", "{port}"]);
 
-    let outcome = attack(&target).unwrap();
-
-    let bystander = outcome.bystander.unwrap();
-    assert_eq!(outcome.judgement.verdict, Verdict::Bounded, "{}", outcome.judgement.reason);
-    assert!(bystander.is_starved(), "{bystander:?}");
-    assert!(bystander.replies >= 1 && bystander.longest >= bystander.p99, "{bystander:?}");
+    assert!(bystanders.serves_several && bystanders.calm < bystanders.limit, "{bystanders:?}");
+    assert_eq!(served(bystanders.active), (NO, None));
+    // They are served again when the slow reader has read and gone.
+    assert_eq!((served(bystanders.idle), served(bystanders.newcomer)), ((NO, YES), (NO, YES)));
+    assert!(bystanders.all().all(|service| service.longest >= bystanders.limit), "{bystanders:?}");
 }
 
 #[test]
-fn a_client_with_a_process_of_its_own_is_served() {
-    let target = start(&["echo", "{port}"]);
+fn clients_with_a_process_of_their_own_are_served() {
+    let bystanders = bystanders(&["echo", "{port}"]);
 
-    let bystander = attack(&target).unwrap().bystander.unwrap();
-
-    assert!(!bystander.is_starved(), "{bystander:?}");
+    assert_eq!(served(bystanders.active), (YES, None));
+    assert_eq!((served(bystanders.idle), served(bystanders.newcomer)), ((YES, YES), (YES, YES)));
+    let active = bystanders.active.unwrap();
+    assert!(active.replies >= 1 && active.p99.is_some_and(|p99| active.longest >= p99), "{active:?}");
 }
 
 #[test]
-fn a_server_for_one_client_at_a_time_has_no_bystander() {
+fn a_pool_starves_when_all_of_its_threads_wait() {
+    let raw = || echoctl_audit::Preset::Raw.script("127.0.0.1");
+    let one = attack_with(&["pool", "2", "{port}"], raw(), 1).evidence.bystanders.unwrap();
+    let all = attack_with(&["pool", "2", "{port}"], raw(), 2).evidence.bystanders.unwrap();
+
+    assert!(one.all().all(|service| service.during == YES), "{one:?}");
+    assert!(all.all().all(|service| service.during == NO), "{all:?}");
+}
+
+#[test]
+fn a_server_that_does_not_recover_serves_nobody_afterwards() {
+    let bystanders = bystanders(&["leaking", "{port}"]);
+
+    assert_eq!((served(bystanders.idle), served(bystanders.newcomer)), ((NO, NO), (NO, NO)));
+}
+
+#[test]
+fn a_server_for_one_client_at_a_time_is_asked_afterwards() {
     // It never answers another client, attack or not, so the attack is not to blame.
-    let target = start(&["serial", "{port}"]);
+    let bystanders = bystanders(&["serial", "{port}"]);
 
-    let outcome = attack(&target).unwrap();
+    assert!(!bystanders.serves_several, "{bystanders:?}");
+    assert_eq!((bystanders.active, bystanders.idle), (None, None));
+    assert_eq!(served(bystanders.newcomer), (None, YES));
+}
 
-    assert_eq!(outcome.judgement.verdict, Verdict::Bounded, "{}", outcome.judgement.reason);
-    assert_eq!(outcome.bystander, None);
+#[test]
+fn the_only_client_of_a_server_is_the_slow_reader() {
+    let outcome = attack(&start(&["once", "{port}"])).unwrap();
+
+    assert_eq!((outcome.evidence.bystanders, outcome.evidence.disconnect), (None, None));
+    assert!(outcome.evidence.points.last().unwrap().server_read() > 1 << 20, "it was attacked");
+}
+
+#[test]
+fn a_connection_that_the_server_has_closed_is_made_again() {
+    let bystanders = bystanders(&["hasty", "{port}"]);
+
+    assert_eq!((served(bystanders.active), served(bystanders.idle)), ((YES, None), (YES, YES)));
+}
+
+#[test]
+fn a_server_that_exits_when_the_slow_reader_goes_has_crashed() {
+    let outcome = attack_with(&["fragile", "{port}"], endless(), 1);
+
+    let end = outcome.evidence.disconnect.expect("it exits");
+    assert_eq!(end.kind, DisconnectKind::Crashed);
+}
+
+#[test]
+fn a_long_reply_does_not_answer_the_next_question() {
+    let outcome = attack_with(&["large", "{port}"], endless(), 1);
+
+    let bystanders = outcome.evidence.bystanders.unwrap();
+    assert!(bystanders.all().all(|service| service.during == YES), "{bystanders:?}");
+    assert!(!outcome.evidence.echo);
+}
+
+#[test]
+fn an_echo_is_recognised_and_a_chat_room_is_none() {
+    let echo = attack_with(&["echo", "{port}"], endless(), 1);
+    let chat = attack_with(&["chat", "{port}"], endless(), 1);
+
+    assert!(echo.evidence.echo && !chat.evidence.echo);
+    let drain = echo.evidence.drain.unwrap();
+    assert_eq!((drain.stopped, drain.damaged_at), (echoctl_record::StopReason::Complete, None));
+}
+
+/// Requests that no script says to be echoed.
+fn endless() -> Script {
+    Script::new(Stimulus::repeat("requests", Payload::text("0123456789 abcdefghijklmnopqrstuvwxyz\n")))
 }

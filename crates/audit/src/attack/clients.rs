@@ -3,7 +3,7 @@
 //! None of them blocks, so one thread drives them all.
 
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use echoctl_record::DisconnectKind;
 
@@ -16,7 +16,7 @@ use super::stimulus_stream::{StimulusStream, WRITE};
 use super::token_bucket::TokenBucket;
 use crate::Error;
 use crate::script::Script;
-use crate::sys::{self, Interest};
+use crate::sys::Interest;
 
 /// The connections of an attack, set up and ready.
 #[derive(Debug)]
@@ -74,7 +74,6 @@ impl Clients {
         })
     }
 
-    #[allow(dead_code, reason = "the driver of the attack uses it next")]
     /// Notes what is known about the server before its replies are compared with what was sent.
     pub(super) fn assume_echo(&mut self, assumption: EchoAssumption) {
         match assumption {
@@ -142,10 +141,10 @@ impl Clients {
         progress
     }
 
-    /// Waits until a sender can go on after `progress`, at most for `timeout`.
-    pub(super) fn wait_to_send(&self, progress: Progress, timeout: Duration) {
+    /// What to wait for until a sender can go on after `progress`.
+    pub(super) fn sockets_to_send(&self, progress: Progress) -> Vec<(&TcpStream, Interest)> {
         let interest = Interest { read: self.publisher.is_some(), write: progress == Progress::Blocked };
-        wait(self.senders(), interest, timeout);
+        open_sockets(self.senders()).map(|socket| (socket, interest)).collect()
     }
 
     /// Reads and discards the replies to the publisher.
@@ -198,9 +197,16 @@ impl Clients {
         }
     }
 
-    /// Waits until a slow reader can be read, at most for `timeout`.
-    pub(super) fn wait_to_read(&self, timeout: Duration) {
-        wait(&self.slow_readers, Interest { read: true, write: false }, timeout);
+    /// What to wait for until a slow reader can be read.
+    pub(super) fn sockets_to_read(&self) -> Vec<(&TcpStream, Interest)> {
+        let interest = Interest { read: true, write: false };
+        open_sockets(&self.slow_readers).map(|socket| (socket, interest)).collect()
+    }
+
+    /// Closes all connections.
+    pub(super) fn close(&mut self) {
+        self.slow_readers.clear();
+        self.publisher = None;
     }
 
     fn are_readers_closed(&self) -> bool {
@@ -216,11 +222,6 @@ impl Clients {
     }
 }
 
-fn wait(connections: &[AuditConnection], interest: Interest, timeout: Duration) {
-    let sockets: Vec<_> = open_sockets(connections).map(|socket| (socket, interest)).collect();
-    sys::wait(&sockets, timeout);
-}
-
 /// What can be waited for: a closed socket is always ready, so that a wait for it and the others would be none.
 fn open_sockets(connections: &[AuditConnection]) -> impl Iterator<Item = &TcpStream> {
     connections.iter().filter(|connection| connection.closed().is_none()).map(AuditConnection::socket)
@@ -231,13 +232,21 @@ const BUFFER: usize = 256 << 10;
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use echoctl_testkit::{eventually, never_reads, server};
 
     use super::*;
 
+    fn connected(addr: SocketAddr, receive_buffer: Option<usize>) -> AuditConnection {
+        let mut connection = AuditConnection::begin(addr, receive_buffer).unwrap();
+        eventually("the server is connected", || connection.is_connected().is_ok_and(|is_made| is_made));
+        connection
+    }
+
     #[test]
     fn a_closed_connection_is_not_waited_for() {
-        let connect = |addr| AuditConnection::connect(addr, Duration::from_secs(30), None).unwrap();
+        let connect = |addr| connected(addr, None);
         let mut connections = [connect(server(drop)), connect(server(never_reads))];
         eventually("the server closes the first", || {
             connections[0].read(&mut [0; 1]);
@@ -253,7 +262,7 @@ mod tests {
     fn a_receive_buffer_is_set_before_the_handshake() {
         let addr = server(never_reads);
 
-        let connection = AuditConnection::connect(addr, Duration::from_secs(30), Some(4096)).unwrap();
+        let connection = connected(addr, Some(4096));
 
         let size = socket2::SockRef::from(connection.socket()).recv_buffer_size().unwrap();
         assert!(size <= 2 * 4096, "{size}");

@@ -4,13 +4,13 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
 use echoctl_observe::{Connection, OwnSocket, ServerClose, SocketDiag};
 use echoctl_record::DisconnectKind;
 use socket2::{Domain, Socket, Type};
 
 use crate::Error;
+use crate::sys;
 
 /// One connection to the server.
 #[derive(Debug)]
@@ -18,6 +18,7 @@ pub(super) struct AuditConnection {
     socket: TcpStream,
     /// What both kernels reported last.
     kernel: Connection,
+    is_connected: bool,
     /// Bytes that the kernel accepted from us, and bytes that we have read.
     produced: u64,
     consumed: u64,
@@ -27,30 +28,57 @@ pub(super) struct AuditConnection {
 }
 
 impl AuditConnection {
-    /// Connects within `timeout`, which must not be 0. `receive_buffer` fixes the size of our receive queue (SO_RCVBUF).
-    pub(super) fn connect(
-        addr: SocketAddr,
-        timeout: Duration,
-        receive_buffer: Option<usize>,
-    ) -> Result<AuditConnection, Error> {
+    /// Begins to connect and does not wait: [`is_connected`](AuditConnection::is_connected) tells when it is done. `receive_buffer`
+    /// fixes the size of our receive queue (SO_RCVBUF).
+    pub(super) fn begin(addr: SocketAddr, receive_buffer: Option<usize>) -> Result<AuditConnection, Error> {
         let failed = |source| Error::Connect { addr, source };
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).map_err(failed)?;
         if let Some(bytes) = receive_buffer {
             // Before the handshake, which announces the window. The option is a signed 32-bit number.
             socket.set_recv_buffer_size(bytes.min(i32::MAX as usize)).map_err(failed)?;
         }
-        socket.connect_timeout(&addr.into(), timeout).map_err(failed)?;
+        socket.set_nonblocking(true).map_err(failed)?;
+        // A request smaller than a segment is sent immediately.
+        socket.set_tcp_nodelay(true).map_err(failed)?;
+        match socket.connect(&addr.into()) {
+            Err(error) if !sys::is_connecting(&error) => return Err(failed(error)),
+            _ => {}
+        }
         let socket = TcpStream::from(socket);
-        let (local, peer) = (socket.local_addr().map_err(failed)?, socket.peer_addr().map_err(failed)?);
+        let kernel = Connection::new(socket.local_addr().map_err(failed)?, addr);
+        Ok(AuditConnection {
+            socket,
+            kernel,
+            is_connected: false,
+            produced: 0,
+            consumed: 0,
+            produced_in_setup: 0,
+            closed: None,
+        })
+    }
+
+    /// Whether the connection is made.
+    ///
+    /// # Errors
+    /// [`Error::Connect`] when it was refused.
+    pub(super) fn is_connected(&mut self) -> Result<bool, Error> {
+        if self.is_connected {
+            return Ok(true);
+        }
+        let addr = self.kernel.peer;
+        let failed = |source| Error::Connect { addr, source };
+        if let Some(error) = self.socket.take_error().map_err(failed)? {
+            return Err(failed(error));
+        }
+        let Ok(peer) = self.socket.peer_addr() else { return Ok(false) };
+        let local = self.socket.local_addr().map_err(failed)?;
         if local == peer {
             // If nothing listens at a port from the ephemeral range, a connection can be made to itself.
             return Err(failed(ErrorKind::ConnectionRefused.into()));
         }
-        socket.set_nonblocking(true).map_err(failed)?;
-        // A request smaller than a segment is sent immediately.
-        socket.set_nodelay(true).map_err(failed)?;
-        let kernel = Connection::new(local, peer);
-        Ok(AuditConnection { socket, kernel, produced: 0, consumed: 0, produced_in_setup: 0, closed: None })
+        self.kernel = Connection::new(local, peer);
+        self.is_connected = true;
+        Ok(true)
     }
 
     /// The server's address and ours.

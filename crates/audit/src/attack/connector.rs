@@ -4,6 +4,7 @@
 //! before anything is sent, because the listener may have changed in between.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use super::connection::AuditConnection;
 use super::exchange::converse;
 use crate::Error;
 use crate::script::Step;
+use crate::sys::{self, Interest};
 
 /// Whose listening sockets may be attacked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub(super) struct Connector<'a> {
     known: BTreeSet<u32>,
     deadline: Instant,
     stop: &'a AtomicBool,
+    /// The only connection that a server accepts, if it is one of those that accept one.
+    kept: Option<AuditConnection>,
 }
 
 impl Connector<'_> {
@@ -54,23 +58,83 @@ impl Connector<'_> {
             known: BTreeSet::new(),
             deadline,
             stop,
+            kept: None,
+        }
+    }
+
+    /// From now on it refuses after `deadline`.
+    pub(super) fn renew(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+    }
+
+    /// Takes a connection that was made, and gives it out instead of the next one.
+    pub(super) fn keep(&mut self, connection: AuditConnection) {
+        self.kept = Some(connection);
+    }
+
+    /// Begins to connect and does not wait. Before anything is sent, the caller waits until the connection
+    /// [is connected](AuditConnection::is_connected) and calls [`check_made`](Connector::check_made).
+    ///
+    /// # Errors
+    /// [`Error::ListenerChanged`] when another process listens there; [`Error::Connect`]; [`Error::Interrupted`].
+    pub(super) fn begin(&mut self, receive_buffer: Option<usize>) -> Result<AuditConnection, Error> {
+        self.check_stop()?;
+        self.check(None)?;
+        AuditConnection::begin(self.addr, receive_buffer)
+    }
+
+    /// Checks again that something may be sent over a connection that was made.
+    ///
+    /// # Errors
+    /// As [`begin`](Connector::begin).
+    pub(super) fn check_made(&mut self, connection: &AuditConnection) -> Result<(), Error> {
+        self.check(Some(connection))
+    }
+
+    /// # Errors
+    /// [`Error::Interrupted`] when the audit is to stop.
+    pub(super) fn check_stop(&self) -> Result<(), Error> {
+        if self.stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    /// Whether a connection is refused, soon. If not, it is closed again.
+    ///
+    /// # Errors
+    /// As [`begin`](Connector::begin), except [`Error::Connect`].
+    pub(super) fn is_refused(&mut self) -> Result<bool, Error> {
+        match self.connect_until(Instant::now() + REFUSING, None) {
+            Err(Error::Connect { source, .. }) => Ok(source.kind() == ErrorKind::ConnectionRefused),
+            other => other.map(|_| false),
         }
     }
 
     /// Connects.
     ///
     /// # Errors
-    /// [`Error::ListenerChanged`] when another process listens there; [`Error::Connect`]; [`Error::Interrupted`].
+    /// As [`begin`](Connector::begin).
     fn connect(&mut self, receive_buffer: Option<usize>) -> Result<AuditConnection, Error> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(Error::Interrupted);
+        if let Some(connection) = self.kept.take() {
+            return Ok(connection);
         }
-        self.check(None)?;
         let timeout = self.deadline.saturating_duration_since(Instant::now()).min(CONNECT_TIMEOUT);
-        // std refuses a timeout of 0.
-        let timeout = timeout.max(Duration::from_millis(1));
-        let connection = AuditConnection::connect(self.addr, timeout, receive_buffer)?;
-        self.check(Some(&connection))?;
+        self.connect_until(Instant::now() + timeout.max(SHORTEST_CONNECT), receive_buffer)
+    }
+
+    fn connect_until(
+        &mut self,
+        deadline: Instant,
+        receive_buffer: Option<usize>,
+    ) -> Result<AuditConnection, Error> {
+        let mut connection = self.begin(receive_buffer)?;
+        while !connection.is_connected()? {
+            self.check_stop()?;
+            if Instant::now() >= deadline {
+                return Err(Error::Connect { addr: self.addr, source: ErrorKind::TimedOut.into() });
+            }
+            let until_made = Interest { read: false, write: true };
+            sys::wait(&[(connection.socket(), until_made)], Duration::from_millis(20));
+        }
+        self.check_made(&connection)?;
         Ok(connection)
     }
 
@@ -156,3 +220,9 @@ impl Permitted {
 
 /// Time limit for a connection: the kernel makes it without the server's help, so more time does not help.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Time in which the kernel of a server nearby refuses one.
+const REFUSING: Duration = Duration::from_millis(200);
+
+/// The least time for one, in which a server on this host is reached even if the time for all connections is over.
+const SHORTEST_CONNECT: Duration = Duration::from_millis(1);

@@ -1,4 +1,4 @@
-//! The loop of an attack: send without reading, drain, judge.
+//! The loop of an attack: send without reading, ask for bystanders, drain, judge.
 //!
 //! It makes no decisions: what may be sent, and when the samples suffice, is decided by the rule in `echoctl-verdict`. It knows
 //! the server only through a [`Scene`], so a test replays a recording in its place.
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{SamplingInterval, SamplingSchedule};
-use echoctl_record::{Disconnect, Evidence, Point, Sample, StopReason};
+use echoctl_record::{Disconnect, DisconnectKind, Evidence, Point, Sample, StopReason};
 use echoctl_trial::decimate;
 use echoctl_verdict::{Judgement, audit};
 
@@ -33,8 +33,29 @@ pub(super) trait Scene {
     fn observe(&mut self, blocked: bool) -> Observed;
     /// How the attack ended, if the server closed all its connections or crashed, and when.
     fn ended(&mut self) -> Option<Disconnect>;
-    /// Pauses or resumes the healthy client.
+    /// Lets the bystanders go on; the active one asks unless it is paused.
+    fn attend(&mut self) -> Result<(), Error>;
+    /// Pauses or resumes the active bystander.
     fn pause_bystander(&mut self, pause: bool);
+    /// Lets all bystanders ask that take part at this moment.
+    fn ask(&mut self, moment: Moment);
+    /// Waits for a moment for their replies. Returns whether all have come or their time is over.
+    fn are_answered(&mut self) -> Result<bool, Error>;
+    /// Adds to the evidence what is visible of the server at the end of the stall, before it is drained.
+    fn inspect(&mut self, evidence: &mut Evidence);
+    /// Closes the connections of the slow readers and of the publisher.
+    fn leave(&mut self);
+    /// Adds to the evidence what is known only at the end.
+    fn finish(&mut self, evidence: &mut Evidence) -> Result<(), Error>;
+}
+
+/// When bystanders are asked to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// At the end of the stall, while nothing is read.
+    During,
+    /// When the slow readers have gone.
+    After,
 }
 
 /// What to wait for.
@@ -115,20 +136,29 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
     /// Attacks, drains and judges; a second time if the rule asks for it.
     ///
     /// # Errors
-    /// [`Error::Interrupted`]: what was seen until then allows no verdict.
+    /// [`Error::Interrupted`]: what was seen until then allows no verdict. [`Error::ListenerChanged`]: a bystander may not connect.
     pub(super) fn run(mut self) -> Result<(Judgement<audit::Cause>, Evidence, Vec<Sample>), Error> {
         self.scene.begin();
         self.observe(false);
         loop {
             self.send_until_enough()?;
+            if self.evidence.disconnect.is_none() {
+                self.ask(Moment::During)?;
+            }
+            self.scene.inspect(&mut self.evidence);
             self.drain()?;
-            let judgement = audit::judge(&self.evidence);
             let is_over = self.evidence.disconnect.is_some()
                 || self.samples.last().is_some_and(|last| last.t >= self.evidence.max_duration);
             if is_over || !audit::wants_second_pass(&self.evidence) {
-                return Ok((judgement, self.evidence, self.samples));
+                break;
             }
         }
+        self.scene.leave();
+        if !self.has_crashed() {
+            self.ask(Moment::After)?;
+        }
+        self.scene.finish(&mut self.evidence)?;
+        Ok((audit::judge(&self.evidence), self.evidence, self.samples))
     }
 
     /// Sends without reading until the samples suffice.
@@ -140,6 +170,7 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
         let mut allowance = audit::allowance(&self.evidence);
         loop {
             self.check_stop()?;
+            self.scene.attend()?;
             let left = allowance.saturating_sub(self.scene.produced());
             let progress = self.scene.send(&mut bucket, left);
             if schedule.due(self.scene.now(), self.scene.produced()).is_some() {
@@ -166,6 +197,34 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
         }
     }
 
+    /// Lets the bystanders ask at this moment, and waits for their replies.
+    fn ask(&mut self, moment: Moment) -> Result<(), Error> {
+        self.scene.ask(moment);
+        let mut looked = self.scene.now();
+        while !self.scene.are_answered()? {
+            self.check_stop()?;
+            if self.scene.now() - looked < LOOK || self.evidence.disconnect.is_some() {
+                continue;
+            }
+            looked = self.scene.now();
+            self.evidence.disconnect = self.scene.ended();
+            match moment {
+                Moment::During if self.evidence.disconnect.is_some() => self.observe(false),
+                Moment::During => _ = self.show_sample(),
+                // The connections of which a sample consists are gone.
+                Moment::After => {}
+            }
+            if self.has_crashed() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn has_crashed(&self) -> bool {
+        self.evidence.disconnect.is_some_and(|end| end.kind == DisconnectKind::Crashed)
+    }
+
     /// Reads everything that is pending.
     fn drain(&mut self) -> Result<(), Error> {
         let Some(last) = self.evidence.points.last().copied() else { return Ok(()) };
@@ -176,11 +235,11 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
         let memory_cap = self.memory_cap_of_drain(&last);
         let mut drain = Draining::new(self.drain_limits(in_kernels), self.scene.now());
         let stopped = loop {
+            self.scene.attend()?;
             let read = self.scene.read(&mut drain);
             let now = self.scene.now();
             if drain.is_sample_due(now) {
-                let sample = self.scene.observe(false).point.sample;
-                self.add_sample(&sample);
+                let sample = self.show_sample();
                 if sample.server_memory.zip(memory_cap).is_some_and(|(memory, cap)| memory >= cap) {
                     break StopReason::Enough;
                 }
@@ -226,6 +285,13 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
         self.add_sample(&observed.point.sample);
     }
 
+    /// Shows what is visible now, without adding it to the evidence of the stall.
+    fn show_sample(&mut self) -> Sample {
+        let sample = self.scene.observe(false).point.sample;
+        self.add_sample(&sample);
+        sample
+    }
+
     fn add_sample(&mut self, sample: &Sample) {
         self.samples.push(*sample);
         decimate(&mut self.samples, MOST_POINTS);
@@ -243,6 +309,9 @@ const MOST_POINTS: usize = 12_000;
 
 /// Growth of the server's memory that is tolerated during the drain.
 const MORE_WHILE_READING: u64 = 256 << 20;
+
+/// Time between two looks at the server while bystanders wait.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Time limit of the drain for a stimulus that is repeated.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);

@@ -21,46 +21,86 @@ pub(super) enum Answer<'a> {
 
 /// How far an exchange came that has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unanswered {
+struct Unanswered {
     /// Bytes that were sent.
-    pub(super) sent: usize,
+    sent: usize,
     /// Whether the server closed the connection; otherwise the time was over.
-    pub(super) is_closed: bool,
+    is_closed: bool,
 }
 
-/// Sends `send` and waits for `answer` until `is_over`. What follows the answer stays in `received`, where the next one may begin.
+/// An exchange that is going on. It waits for nothing, and reads neither a socket nor a clock.
+#[derive(Debug, Default)]
+pub(super) struct Exchange {
+    /// Bytes that were sent.
+    sent: usize,
+    /// What came and does not belong to an earlier answer.
+    received: Vec<u8>,
+}
+
+impl Exchange {
+    /// Writes what the kernel accepts of `send`.
+    pub(super) fn write(&mut self, connection: &mut AuditConnection, send: &[u8]) {
+        self.sent += connection.write(&send[self.sent..]);
+    }
+
+    /// Notes bytes that came.
+    pub(super) fn note(&mut self, bytes: &[u8]) {
+        self.received.extend_from_slice(bytes);
+    }
+
+    /// Whether everything was sent and the answer has come. If so, the next exchange can begin, and what follows the answer may
+    /// belong to it.
+    pub(super) fn is_answered(&mut self, send: &[u8], answer: Answer<'_>) -> bool {
+        if let Some(end) = answer.end_in(&self.received)
+            && self.sent == send.len()
+        {
+            self.received.drain(..end);
+            self.sent = 0;
+            return true;
+        }
+        // Of a long answer, only the end can contain the beginning of the expected bytes.
+        let excess = self.received.len().saturating_sub(answer.len().max(SEARCHED));
+        self.received.drain(..excess);
+        false
+    }
+
+    /// Whether some of `send` is still to be sent.
+    pub(super) fn has_more_of(&self, send: &[u8]) -> bool {
+        self.sent < send.len()
+    }
+
+    /// Forgets what came so far.
+    pub(super) fn forget(&mut self) {
+        self.received.clear();
+    }
+}
+
+/// Sends `send` and waits for `answer` until `is_over`. What follows the answer stays in `exchange`, for the next one.
 ///
 /// # Errors
 /// When the server closes the connection, or the time is over.
-pub(super) fn exchange(
+fn wait_for_answer(
     connection: &mut AuditConnection,
+    exchange: &mut Exchange,
     send: &[u8],
     answer: Answer<'_>,
-    received: &mut Vec<u8>,
     is_over: impl Fn() -> bool,
 ) -> Result<(), Unanswered> {
-    let mut sent = 0;
     let mut chunk = vec![0; 64 << 10];
     loop {
-        sent += connection.write(&send[sent..]);
+        exchange.write(connection, send);
         if answer != Answer::None {
             let count = connection.read(&mut chunk);
-            received.extend_from_slice(&chunk[..count]);
+            exchange.note(&chunk[..count]);
         }
-        if let Some(end) = answer.end_in(received)
-            && sent == send.len()
-        {
-            received.drain(..end);
+        if exchange.is_answered(send, answer) {
             return Ok(());
         }
-        // Of a long answer, only the end can contain the beginning of the expected bytes.
-        let excess = received.len().saturating_sub(answer.len().max(SEARCHED));
-        received.drain(..excess);
         let is_closed = connection.closed().is_some();
         if is_closed || is_over() {
-            return Err(Unanswered { sent, is_closed });
+            return Err(Unanswered { sent: exchange.sent, is_closed });
         }
-        let interest = Interest { read: answer != Answer::None, write: sent < send.len() };
+        let interest = Interest { read: answer != Answer::None, write: exchange.has_more_of(send) };
         sys::wait(&[(connection.socket(), interest)], Duration::from_millis(20));
     }
 }
@@ -77,22 +117,20 @@ pub(super) fn converse(
     deadline: Instant,
     stop: &AtomicBool,
 ) -> Result<(), Error> {
-    let mut received = Vec::new();
+    let mut exchange = Exchange::default();
     for (index, step) in steps.iter().enumerate() {
         let send = step.send.as_ref().map(|payload| payload.bytes()).unwrap_or_default();
         let expected = step.expect.as_ref().map(|payload| payload.bytes()).unwrap_or_default();
         let answer = if expected.is_empty() { Answer::None } else { Answer::Containing(&expected) };
         let began = Instant::now();
         let is_over = || Instant::now() >= deadline || stop.load(Ordering::Relaxed);
-        let Err(Unanswered { sent, is_closed }) = exchange(connection, &send, answer, &mut received, is_over)
-        else {
-            continue;
-        };
+        let done = wait_for_answer(connection, &mut exchange, &send, answer, is_over);
+        let Err(Unanswered { sent, is_closed }) = done else { continue };
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
         let (length, waited) = (send.len(), began.elapsed());
-        let (wanted, received) = (shown(&expected), shown(&received));
+        let (wanted, received) = (shown(&expected), shown(&exchange.received));
         let failure = match (is_closed, answer) {
             (true, Answer::None) => StepFailure::ClosedWhileSending { sent, length },
             (true, _) => StepFailure::Closed { expected: wanted, received },

@@ -21,10 +21,8 @@ pub(super) enum EchoAssumption {
     /// Nothing: its replies tell.
     #[default]
     Unknown,
-    #[allow(dead_code, reason = "the driver of the attack uses it next")]
     /// It echoed to another client.
     Proven,
-    #[allow(dead_code, reason = "the driver of the attack uses it next")]
     /// It sent one client's input to another one, so replies may contain the input of others.
     Refuted,
 }
@@ -79,7 +77,6 @@ impl EchoCheck {
         }
     }
 
-    #[allow(dead_code, reason = "the driver of the attack uses it next")]
     /// Notes what is known about the server.
     pub(super) fn assume(&mut self, assumption: EchoAssumption) {
         self.assumption = assumption;

@@ -1,9 +1,9 @@
 //! The attack on a server: a client that sends and does not read.
 //!
 //! ```text
-//! prepare ── connect, setup ── start bystander ── stimulus, without reading ── drain ── verdict
-//!                                                  └ 20 samples per second, until the rule says
-//!                                                    that they suffice or the time is over ┘
+//! prepare ── calm ── connect, setup ── stimulus, without reading ── questions ── drain ── close ── questions ── verdict
+//!             └ what bystanders get      └ 20 samples per second, until the rule says
+//!               without an attack          that they suffice or the time is over ┘
 //! ```
 //!
 //! One thread drives all connections, and none of them blocks. When to stop is decided by a pure function over the samples
@@ -34,19 +34,19 @@ use std::time::{Duration, Instant};
 
 use echoctl_observe::{KernelBuffering, MemoryShare, SamplingInterval, listener_at};
 use echoctl_record::{Evidence, Sample};
-use echoctl_trial::spawn::Listeners;
+use echoctl_trial::spawn::{Listeners, OutputWatch};
 use echoctl_verdict::{Judgement, audit};
 
-pub use bystander::BystanderStats;
 pub use connector::Permitted;
 
 use crate::Error;
 use crate::marks::Mark;
 use crate::script::{Script, SendMode};
-use bystander::Bystander;
+use bystander::Calm;
 use clients::Clients;
 use connector::Connector;
 use driver::{AttackDriver, Settings};
+use integrity::EchoAssumption;
 use monitor::Monitor;
 use scene::LiveScene;
 
@@ -78,6 +78,8 @@ pub struct AuditConfig {
     /// Whether the server was started just now. Servers behind it may still be starting, and a relay closes connections until
     /// they listen.
     pub is_fresh: bool,
+    /// What the server's command prints, if it was started with one.
+    pub printed: Option<OutputWatch>,
 }
 
 impl AuditConfig {
@@ -95,13 +97,16 @@ impl AuditConfig {
             pids: Vec::new(),
             permitted: Permitted::default(),
             is_fresh: false,
+            printed: None,
         }
     }
 
     /// Attacks the server. `watched` receives each sample when it is taken.
     ///
-    /// Whatever the server does, this returns at most 10 s after [`AuditConfig::max_duration`], plus 20 ms per connection: 5 s for
-    /// the steps before the attack, 4 s for the drain, and the time to stop.
+    /// A server that answers is attacked about 0.6 s after the start, and judged as soon as the evidence suffices. Whatever the
+    /// server does, this returns at most 75 s after twice [`AuditConfig::max_duration`], plus 20 ms per connection: 20 s for the calm
+    /// and the steps before the attack, up to 22 s for each of the two questions of the bystanders (20 times as long as an answer
+    /// may take in the calm), 4 s for the drain, the control client, and the time to stop.
     ///
     /// # Errors
     /// When the attack could not begin: no connection, no answer to a step of the script, or `stop` was set.
@@ -130,27 +135,37 @@ impl AuditConfig {
         let listeners = self.listening();
         let mut roots = self.pids.clone();
         roots.extend(listeners.iter().filter(|pid| !self.pids.contains(pid)));
-        let monitor =
-            Monitor::new(&roots, &listeners, self.permitted.target(), self.addr.port(), &self.script);
-        // All attempts share it, so that a server that never answers is not waited for repeatedly.
-        let deadline = began + PREPARING + PREPARING_EACH * self.connections;
-        let mut connector = Connector::new(self.addr, self.permitted, deadline, stop);
         // The script as it is, so that each run has marks of its own.
-        let script = self.script.marked(Mark::random());
+        let mut script = self.script.marked(Mark::random());
+        let each = PREPARING_EACH * self.connections;
+        let mut connector = Connector::new(self.addr, self.permitted, Instant::now() + PREPARING, stop);
         clients::prepare(&script, &mut connector)?;
-        let clients = Clients::connect(&script, self.connections, self.receive_buffer, &mut connector)?;
-        // After the slow readers: a server that accepts one connection at a time must accept theirs.
-        let bystander = Bystander::start(&script, &mut connector)?;
-        let mut scene = LiveScene { clients, monitor, bystander };
-        let conditions = self.conditions(&roots);
+        let warm_at = if self.is_fresh { began + WARMING_UP } else { began };
+        let calm = Calm::observe(&script, &mut connector, warm_at)?;
+        match calm.echo {
+            EchoAssumption::Proven => script.echo = true,
+            EchoAssumption::Refuted => script.echo = false,
+            EchoAssumption::Unknown => {}
+        }
+        connector.renew(Instant::now() + PREPARING + each);
+        let monitor = Monitor::new(&roots, &listeners, self.permitted.target(), self.addr.port(), &script);
+        let mut clients = Clients::connect(&script, self.connections, self.receive_buffer, &mut connector)?;
+        clients.assume_echo(calm.echo);
+        let mut scene = LiveScene {
+            clients,
+            monitor,
+            connector,
+            bystanders: calm.bystanders,
+            has_left: false,
+            printed: self.printed.clone(),
+        };
+        let conditions = self.conditions(&script, &roots);
         let run = AttackDriver::new(&mut scene, conditions, self.settings(), stop, watched).run();
-        let bystander = scene.bystander.and_then(Bystander::finish);
         let (judgement, evidence, samples) = run?;
         Ok(AuditOutcome {
             judgement,
             evidence,
             samples,
-            bystander,
             seconds: began.elapsed().as_secs_f64(),
             sees_memory: scene.monitor.sees_memory(),
             server: scene.monitor.server_name(),
@@ -187,13 +202,16 @@ impl AuditConfig {
     }
 
     /// The conditions of the attack, before anything is measured.
-    fn conditions(&self, pids: &[u32]) -> Evidence {
+    fn conditions(&self, script: &Script, pids: &[u32]) -> Evidence {
         Evidence {
             repeats: matches!(self.script.stimulus.send, SendMode::Repeat(_)),
-            echo: self.script.echo,
+            echo: script.echo,
             unit: self.script.stimulus.unit(),
             budget: self.budget,
+            min_duration: self.min_duration.map_or(0.0, |least| least.as_secs_f64()),
             max_duration: self.max_duration.as_secs_f64(),
+            has_publisher: script.publisher.is_some(),
+            was_running: !self.is_fresh,
             kernel_buffering: self.kernel_buffering().of_connections(self.connections as usize),
             memory_limit: MemoryShare::with(pids).limit,
             ..Evidence::default()
@@ -210,8 +228,6 @@ pub struct AuditOutcome {
     pub evidence: Evidence,
     /// All samples, those of the drain included.
     pub samples: Vec<Sample>,
-    /// How a healthy client was served, if the script has one.
-    pub bystander: Option<BystanderStats>,
     /// Duration of the audit in seconds.
     pub seconds: f64,
     /// Whether the server's memory was visible.

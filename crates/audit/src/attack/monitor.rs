@@ -133,7 +133,6 @@ impl Monitor {
     }
 
     /// Completes the evidence at the end of the stall.
-    #[allow(dead_code, reason = "the driver is about to call it")]
     pub(super) fn finish(&mut self, evidence: &mut Evidence) {
         self.look();
         evidence.is_relay |= self.is_relay();

@@ -2,21 +2,23 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use echoctl_observe::SamplingInterval;
-use echoctl_record::{Disconnect, DisconnectKind, Evidence, Sample, StopReason, Verdict};
+use echoctl_record::{
+    Bystanders, Disconnect, DisconnectKind, Evidence, Sample, Service, StopReason, Verdict,
+};
 use serde::Deserialize;
 
 use super::drain::{Draining, EchoState};
-use super::driver::{AttackDriver, Observed, Progress, Read, Scene, Settings, Until};
+use super::driver::{AttackDriver, Moment, Observed, Progress, Read, Scene, Settings, Until};
 use super::integrity::Damage;
 use super::token_bucket::TokenBucket;
 use crate::Error;
 
 /// What was recorded, shown again point by point.
-struct Replay {
+struct Replay<'a> {
     recorded: Evidence,
     start: Instant,
     clock: Duration,
@@ -27,10 +29,20 @@ struct Replay {
     drain_began: Duration,
     pauses: Vec<bool>,
     most_left: u64,
+    /// When bystanders were asked to ask, and what the slow reader had drained and whether it had gone by then.
+    asked: Vec<(Moment, u64, bool)>,
+    /// How long their replies take.
+    answer_after: Duration,
+    answered_at: Option<Duration>,
+    /// What ends the attack while they wait.
+    ends_while_asking: Option<(Moment, Disconnect)>,
+    /// Set while they wait.
+    stops_while_asking: Option<&'a AtomicBool>,
+    has_left: bool,
 }
 
-impl Replay {
-    fn of(recorded: Evidence) -> Replay {
+impl<'a> Replay<'a> {
+    fn of(recorded: Evidence) -> Replay<'a> {
         let zero = Duration::ZERO;
         Replay {
             recorded,
@@ -41,6 +53,12 @@ impl Replay {
             drain_began: zero,
             pauses: Vec::new(),
             most_left: 0,
+            asked: Vec::new(),
+            answer_after: zero,
+            answered_at: None,
+            ends_while_asking: None,
+            stops_while_asking: None,
+            has_left: false,
         }
     }
 
@@ -56,6 +74,11 @@ impl Replay {
             drain: None,
             is_relay: false,
             hidden_upstream: false,
+            census: None,
+            bystanders: None,
+            control: None,
+            out_of_memory: None,
+            is_suspended: false,
             ..self.recorded.clone()
         };
         let settings =
@@ -64,12 +87,12 @@ impl Replay {
         let mut watch = |sample: &Sample| watched.push(*sample);
         let (judgement, evidence, samples) =
             AttackDriver::new(self, conditions, settings, stop, &mut watch).run()?;
-        assert_eq!(watched, samples, "each sample was shown when it was taken");
+        assert!(watched == samples, "each sample was shown when it was taken");
         Ok((judgement.verdict, evidence, samples))
     }
 }
 
-impl Scene for Replay {
+impl Scene for Replay<'_> {
     fn now(&self) -> Instant {
         self.start + self.clock
     }
@@ -122,11 +145,50 @@ impl Scene for Replay {
     }
 
     fn ended(&mut self) -> Option<Disconnect> {
+        if let Some((moment, end)) = self.ends_while_asking
+            && self.asked.last().is_some_and(|asked| asked.0 == moment)
+        {
+            return Some(end);
+        }
         self.recorded.disconnect.filter(|_| self.at + 1 == self.recorded.points.len())
+    }
+
+    fn attend(&mut self) -> Result<(), Error> {
+        Ok(())
     }
 
     fn pause_bystander(&mut self, pause: bool) {
         self.pauses.push(pause);
+    }
+
+    fn ask(&mut self, moment: Moment) {
+        self.asked.push((moment, self.drained, self.has_left));
+        let is_slow = self.ends_while_asking.is_none_or(|(slow, _)| slow == moment);
+        self.answered_at = is_slow.then(|| self.clock + self.answer_after);
+    }
+
+    fn are_answered(&mut self) -> Result<bool, Error> {
+        self.clock += Duration::from_millis(10);
+        if let Some(stop) = self.stops_while_asking {
+            stop.store(true, Ordering::Relaxed);
+        }
+        Ok(self.answered_at.is_none_or(|at| self.clock >= at))
+    }
+
+    fn inspect(&mut self, evidence: &mut Evidence) {
+        evidence.census = self.recorded.census;
+        evidence.is_suspended = self.recorded.is_suspended;
+    }
+
+    fn leave(&mut self) {
+        self.has_left = true;
+    }
+
+    fn finish(&mut self, evidence: &mut Evidence) -> Result<(), Error> {
+        evidence.bystanders = self.recorded.bystanders;
+        evidence.control.clone_from(&self.recorded.control);
+        evidence.out_of_memory.clone_from(&self.recorded.out_of_memory);
+        Ok(())
     }
 }
 
@@ -207,4 +269,95 @@ fn a_relay_is_one_from_the_first_sight_of_it_on() {
 
     assert!(evidence.is_relay && evidence.hidden_upstream);
     assert_ne!(verdict, Verdict::Unbounded);
+}
+
+#[test]
+fn bystanders_ask_before_the_drain_and_after_the_end() {
+    let mut replay = Replay::of(recording("pauses-at-a-water-mark"));
+    replay.answer_after = Duration::from_secs(3);
+
+    let (_, evidence, samples) = replay.run().unwrap();
+
+    let drained = evidence.drain.unwrap().bytes;
+    assert_eq!(replay.asked, [(Moment::During, 0, false), (Moment::After, drained, true)]);
+    // The wait is shown, but not added to the evidence of the stall.
+    assert!(drained > 0 && samples.len() >= evidence.points.len() + 50, "{}", samples.len());
+    assert_eq!(evidence.points.len(), replay.recorded.points.len());
+}
+
+#[test]
+fn what_is_known_at_the_end_is_evidence() {
+    let mut recorded = recording("pauses-at-a-water-mark");
+    let starved = Service { longest: 5.0, during: Some(false), after: Some(true), ..Service::default() };
+    recorded.bystanders = Some(Bystanders {
+        calm: 0.01,
+        serves_several: true,
+        limit: 5.0,
+        active: None,
+        idle: Some(starved),
+        newcomer: None,
+    });
+    recorded.out_of_memory = Some("MemoryError".to_owned());
+    recorded.is_suspended = true;
+
+    let (_, evidence, _) = Replay::of(recorded.clone()).run().unwrap();
+
+    assert_eq!((evidence.bystanders, evidence.is_suspended), (recorded.bystanders, true));
+    assert_eq!(evidence.out_of_memory, recorded.out_of_memory);
+}
+
+#[test]
+fn nothing_is_asked_during_an_attack_that_was_ended() {
+    let mut recorded = recording("pauses-at-a-water-mark");
+    recorded.points.truncate(10);
+    let end = |kind| Some(Disconnect { t: 0.5, kind });
+    let asked = |recorded: &Evidence| {
+        let mut replay = Replay::of(recorded.clone());
+        replay.run().unwrap();
+        replay.asked.iter().map(|asked| asked.0).collect::<Vec<_>>()
+    };
+
+    recorded.disconnect = end(DisconnectKind::Reset);
+    assert_eq!(asked(&recorded), [Moment::After]);
+    recorded.disconnect = end(DisconnectKind::Crashed);
+    assert_eq!(asked(&recorded), []);
+}
+
+#[test]
+fn a_disconnect_while_bystanders_wait_is_evidence() {
+    let mut replay = Replay::of(recording("pauses-at-a-water-mark"));
+    let end = Disconnect { t: 9.0, kind: DisconnectKind::Closed };
+    replay.ends_while_asking = Some((Moment::During, end));
+    replay.answer_after = Duration::from_secs(3);
+
+    let (_, evidence, _) = replay.run().unwrap();
+
+    assert_eq!((evidence.disconnect, replay.asked.len()), (Some(end), 2));
+    assert_eq!(evidence.points.len(), replay.recorded.points.len() + 1);
+}
+
+#[test]
+fn a_crash_while_bystanders_wait_ends_the_wait() {
+    for (moment, asked) in [(Moment::During, 1), (Moment::After, 2)] {
+        let mut replay = Replay::of(recording("pauses-at-a-water-mark"));
+        replay.ends_while_asking = Some((moment, Disconnect { t: 9.0, kind: DisconnectKind::Crashed }));
+        replay.answer_after = Duration::from_secs(3600);
+
+        let (verdict, _, _) = replay.run().unwrap();
+
+        assert_eq!((verdict, replay.asked.len()), (Verdict::Crashes, asked));
+    }
+}
+
+#[test]
+fn an_interruption_ends_the_wait_of_bystanders() {
+    let stop = AtomicBool::new(false);
+    let mut replay = Replay::of(recording("pauses-at-a-water-mark"));
+    replay.answer_after = Duration::MAX / 4;
+    replay.stops_while_asking = Some(&stop);
+
+    let error = replay.run_until(&stop).unwrap_err();
+
+    assert!(matches!(error, Error::Interrupted), "{error}");
+    assert_eq!(replay.asked.len(), 1);
 }

@@ -7,8 +7,10 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::exit;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -25,6 +27,13 @@ fn main() {
         ["trap", addr] => listen(addr, trap),
         ["serial", addr] => listen(addr, echo),
         ["blocking", addr] => blocking(addr),
+        ["pool", threads, addr] => pool(threads, addr),
+        ["leaking", addr] => leaking(addr),
+        ["once", addr] => once(addr),
+        ["hasty", addr] => listen(addr, |stream| thread::spawn(|| hasty(stream))),
+        ["fragile", addr] => listen(addr, |stream| thread::spawn(|| fragile(stream))),
+        ["large", addr] => listen(addr, |stream| thread::spawn(|| answer_at_length(stream))),
+        ["chat", addr] => chat(addr),
         ["collect", addr] => listen(addr, |stream| thread::spawn(|| collect(stream))),
         ["relay", addr, upstream] => listen(addr, |stream| relay(stream, upstream)),
         #[cfg(unix)]
@@ -110,6 +119,129 @@ fn blocking(addr: &str) -> io::Result<()> {
             thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+/// Echoes with a few threads, each of which serves one piece of input at a time, of any client.
+fn pool(threads: &str, addr: &str) -> io::Result<()> {
+    let (sender, pieces) = mpsc::sync_channel::<(TcpStream, Vec<u8>, mpsc::Sender<()>)>(0);
+    let pieces = Arc::new(Mutex::new(pieces));
+    for _ in 0..threads.parse::<usize>().map_err(io::Error::other)? {
+        let pieces = Arc::clone(&pieces);
+        thread::spawn(move || {
+            loop {
+                let Ok(Ok((mut stream, piece, done))) = pieces.lock().map(|pieces| pieces.recv()) else {
+                    return;
+                };
+                // A client that has gone does not end the thread.
+                let _ = stream.write_all(&piece);
+                let _ = done.send(());
+            }
+        });
+    }
+    listen(addr, |stream| {
+        let sender = sender.clone();
+        thread::spawn(move || -> io::Result<()> {
+            let (done, is_done) = mpsc::channel();
+            let mut buffer = [0; 65536];
+            loop {
+                let length = (&stream).read(&mut buffer)?;
+                if length == 0 {
+                    return Ok(());
+                }
+                let piece = (stream.try_clone()?, buffer[..length].to_vec(), done.clone());
+                sender.send(piece).map_err(io::Error::other)?;
+                is_done.recv().map_err(io::Error::other)?;
+            }
+        })
+    })
+}
+
+/// Echoes while it has permits. A write that has to wait keeps its permit for ever, so no client is served any more.
+fn leaking(addr: &str) -> io::Result<()> {
+    let stuck = Arc::new(AtomicBool::new(false));
+    listen(addr, |mut stream| {
+        let stuck = Arc::clone(&stuck);
+        thread::spawn(move || -> io::Result<()> {
+            let mut buffer = [0; 65536];
+            stream.set_write_timeout(Some(Duration::from_millis(300)))?;
+            loop {
+                let length = stream.read(&mut buffer)?;
+                while stuck.load(Ordering::Relaxed) {
+                    thread::park();
+                }
+                match stream.write_all(&buffer[..length]) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        stuck.store(true, Ordering::Relaxed)
+                    }
+                    other => other?,
+                }
+                if length == 0 {
+                    return Ok(());
+                }
+            }
+        })
+    })
+}
+
+/// Echoes to the only client that it accepts, and ends.
+fn once(addr: &str) -> io::Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", addr.parse::<u16>().map_err(io::Error::other)?))?;
+    let (stream, _) = listener.accept()?;
+    drop(listener);
+    echo(stream).map(drop)
+}
+
+/// Echoes, and closes a connection that has been silent for a moment.
+fn hasty(stream: TcpStream) -> io::Result<u64> {
+    stream.set_read_timeout(Some(Duration::from_millis(200)))?;
+    echo(stream)
+}
+
+/// Echoes, and exits when a client goes that has kept it waiting.
+fn fragile(mut stream: TcpStream) -> io::Result<()> {
+    let (mut buffer, mut longest) = ([0; 65536], Duration::ZERO);
+    loop {
+        let length = stream.read(&mut buffer)?;
+        if length == 0 && longest > Duration::from_secs(1) {
+            exit(3);
+        }
+        let began = Instant::now();
+        stream.write_all(&buffer[..length])?;
+        longest = longest.max(began.elapsed());
+        if length == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// Answers each piece of input with a megabyte.
+fn answer_at_length(mut stream: TcpStream) -> io::Result<()> {
+    let mut buffer = [0; 65536];
+    while stream.read(&mut buffer)? > 0 {
+        stream.write_all(&vec![b'y'; 1 << 20])?;
+    }
+    Ok(())
+}
+
+/// Sends the input of each client to all of them.
+fn chat(addr: &str) -> io::Result<()> {
+    let clients = Arc::new(Mutex::new(Vec::<TcpStream>::new()));
+    listen(addr, |mut stream| {
+        let all = Arc::clone(&clients);
+        all.lock().map_err(|_| io::ErrorKind::Other)?.push(stream.try_clone()?);
+        thread::spawn(move || -> io::Result<()> {
+            let mut buffer = [0; 65536];
+            loop {
+                let length = stream.read(&mut buffer)?;
+                if length == 0 {
+                    return Ok(());
+                }
+                let mut all = all.lock().map_err(|_| io::ErrorKind::Other)?;
+                all.retain_mut(|client| client.write_all(&buffer[..length]).is_ok());
+            }
+        });
+        io::Result::Ok(())
+    })
 }
 
 /// Exits when it receives a byte.

@@ -72,6 +72,7 @@ impl Server {
                 config.pids.extend(target.roots());
                 config.permitted = Permitted::Target(target.descendants());
                 config.is_fresh = true;
+                config.printed = Some(target.printed());
             }
             None => {
                 config.permitted = args.consent.only_user(self.addr).map_or(Permitted::Any, Permitted::User);

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use echoctl_audit::{AuditConfig, AuditOutcome, BystanderStats, Protocol};
+use echoctl_audit::{AuditConfig, AuditOutcome, Protocol};
 use echoctl_record::{Bystanders, Census, Class, Control, SchemaVersion, Verdict};
 use echoctl_verdict::audit::{Figures, figures};
 use serde::{Serialize, Serializer};
@@ -69,16 +69,6 @@ pub(super) struct Summary<'a> {
     /// What happened.
     #[serde(skip)]
     pub(super) attack: &'a AuditOutcome,
-}
-
-impl From<BystanderStats> for Bystander {
-    fn from(stats: BystanderStats) -> Bystander {
-        Bystander {
-            bystander: if stats.is_starved() { "starved" } else { "served" },
-            bystander_p99: Some(stats.p99),
-            bystander_max: stats.longest,
-        }
-    }
 }
 
 /// The memory of the attacked connections, extrapolated to many.
@@ -157,9 +147,7 @@ impl<'a> Summary<'a> {
             figures,
             damaged_at: evidence.drain.as_ref().and_then(|drain| drain.damaged_at),
             census: evidence.census,
-            bystander: (evidence.bystanders.as_ref())
-                .and_then(|all| Bystander::of(all, &judgement.findings))
-                .or(attack.bystander.map(Bystander::from)),
+            bystander: (evidence.bystanders.as_ref()).and_then(|all| Bystander::of(all, &judgement.findings)),
             bystanders: evidence.bystanders,
             control: evidence.control.as_ref(),
             open_file_growth: evidence.open_file_growth,
