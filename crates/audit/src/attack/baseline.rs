@@ -3,7 +3,7 @@
 //! A relay connects to the server behind it only when it is needed, and that may have buffered much by the time that it is found.
 //! So its growth is measured against a value from before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use echoctl_observe::{Process, pids};
 
@@ -38,6 +38,16 @@ impl Baseline {
         let now = Usage::of(process).unwrap_or_default();
         let before = self.0.get(&(process.pid(), process.started())).copied();
         before.or_else(|| self.of_parent(process)).map_or(now, |before| before.at_most(now))
+    }
+
+    /// The processes that use at least `least` bytes of memory more than then, but for those in `known`.
+    pub(super) fn grown(&self, least: u64, known: &BTreeSet<u32>) -> Vec<(Process, Usage)> {
+        let growth = |pid| {
+            let mut process = Process::open(pid).ok()?;
+            let growth = Usage::of(&mut process)?.since(self.of(&mut process));
+            (growth.memory >= least).then_some((process, growth))
+        };
+        pids().filter(|pid| !known.contains(pid)).filter_map(growth).collect()
     }
 
     /// What a process had in common with its parent, as a copy of which it was started since.

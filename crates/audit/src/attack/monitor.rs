@@ -25,6 +25,8 @@ pub(super) struct Monitor {
     /// Since [`Monitor::begin`].
     elsewhere: Option<Elsewhere>,
     looks: usize,
+    /// Bytes of input that the server had read at the last sample.
+    read: u64,
     /// As in [`Sample::is_echo`]: for other servers, input and output are not compared.
     is_echo: Option<bool>,
 }
@@ -53,6 +55,7 @@ impl Monitor {
             upstreams: Upstreams::new(),
             elsewhere: None,
             looks: 0,
+            read: 0,
             is_echo: (!script.is_echo()).then_some(false),
         }
     }
@@ -129,6 +132,7 @@ impl Monitor {
     pub(super) fn census(&mut self, needle: &[u8]) -> Option<CensusCount> {
         let tree = self.tree.as_mut()?;
         tree.rescan();
+        self.upstreams.look_for_payload(tree, needle, self.read);
         census(tree.members().chain(self.upstreams.used()), needle)
     }
 
@@ -157,7 +161,9 @@ impl Monitor {
         let produced = clients.produced();
         let (inputs, outputs) = (clients.senders(), clients.slow_readers());
         let tree = self.tree.as_mut().map(ProcessTree::read);
+        let output_is_full = is_output_full(outputs);
         let upstream = self.upstreams.growth();
+        self.read = sum(inputs, |counters| counters.server_read).unwrap_or(produced);
         let sample = Sample {
             t,
             connections: outputs.iter().filter(|reader| reader.closed().is_none()).count() as u32,
@@ -184,7 +190,7 @@ impl Monitor {
                 blocked,
                 cpu_seconds: tree.map(|tree| tree.processor_time.as_secs_f64()),
                 disk_written: tree.and_then(|tree| Some(tree.disk_written? + upstream.disk_written)),
-                ..Point::default()
+                output_is_full,
             },
             is_relay: self.is_relay(),
             hidden_upstream: self.upstreams.hidden,
@@ -195,6 +201,13 @@ impl Monitor {
 /// The sum over all connections; `None` if one of them is not visible.
 fn sum(connections: &[AuditConnection], value: impl Fn(&Counters) -> Option<u64>) -> Option<u64> {
     connections.iter().map(|connection| value(&connection.kernel().counters)).sum()
+}
+
+/// Whether the server's send queue is full on every connection that is open; `None` if one of them is not visible, or none is open.
+fn is_output_full(readers: &[AuditConnection]) -> Option<bool> {
+    let open = readers.iter().filter(|reader| reader.closed().is_none());
+    let full = open.map(|reader| Some(!reader.kernel().server?.memory?.is_writable()));
+    full.reduce(|one, other| Some(one? && other?))?
 }
 
 /// When to look for servers behind the server and for memory elsewhere, in seconds. A look takes up to 100 ms on a busy host.

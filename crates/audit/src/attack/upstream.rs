@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use echoctl_observe::{
-    Process, ProcessTree, SocketDiag, holders, sees_files, socket_inodes, standard_socket_inodes,
+    Process, ProcessTree, SocketDiag, census, holders, sees_files, socket_inodes, standard_socket_inodes,
 };
 
 use super::baseline::{Baseline, Usage};
@@ -111,6 +111,29 @@ impl Upstreams {
         }
     }
 
+    /// Looks for processes that have payload in their memory, marked by `needle`, though no connection leads to them: it may have
+    /// gone through a named pipe, through datagrams or through shared memory. The server has read `read` bytes so far.
+    ///
+    /// Only processes that have grown since the attack began are searched. Their earlier growth is in no sample, so the memory that
+    /// was watched is not all.
+    pub(super) fn look_for_payload(&mut self, tree: &ProcessTree, needle: &[u8], read: u64) {
+        let mut known: BTreeSet<u32> = tree.members().chain(self.used()).map(Process::pid).collect();
+        known.insert(std::process::id());
+        let mut grown = self.baseline.grown(GROWTH_IN_USE, &known);
+        grown.sort_by_key(|(_, growth)| std::cmp::Reverse(growth.memory));
+        for (process, growth) in grown.into_iter().take(MOST_SEARCHED) {
+            let has_payload = match census([&process], needle) {
+                Some(count) => count.occurrences >= MANY_MARKS,
+                // It may not be searched. If much was read and is not in the server, it may be there.
+                None => read >= MUCH_READ && growth.memory >= read / 2,
+            };
+            if has_payload {
+                self.hidden = true;
+                self.watch(process.pid(), Use::Used);
+            }
+        }
+    }
+
     /// Whether none was found.
     pub(super) fn is_empty(&self) -> bool {
         self.used().next().is_none()
@@ -156,3 +179,12 @@ const MOST_RELAYS: u32 = 4;
 /// Growth in bytes of a process to which the server had a connection before the attack, that means that it is used: more than a
 /// service that is at rest needs, and less than a queue that an audit reports.
 const GROWTH_IN_USE: u64 = 8 << 20;
+
+/// Processes that are searched for payload at most, the one that grew most first: a large one takes a second.
+const MOST_SEARCHED: usize = 4;
+
+/// Marks that a process has only if it was sent what was sent to the server. One is worth 64 bytes or more.
+const MANY_MARKS: u64 = 1000;
+
+/// Bytes read by the server from which on it matters who else has grown: far more than a server that waits has read.
+const MUCH_READ: u64 = 64 << 20;

@@ -23,6 +23,13 @@ impl SocketMemory {
         u64::from(self.receive) + u64::from(self.send) + u64::from(self.reserved)
     }
 
+    /// Whether the kernel reports the socket as writable, and wakes a blocked writer: once the free part of its send buffer is at
+    /// least half of the used part (`sk_stream_is_writeable` in `include/net/sock.h`). So a writer can be blocked while up to a
+    /// third of the buffer is free.
+    pub fn is_writable(&self) -> bool {
+        self.send_limit.saturating_sub(self.send) >= self.send / 2
+    }
+
     /// Parses Linux's SK_MEMINFO array (nine `u32`), as many bytes as the kernel returned.
     pub fn parse(bytes: &[u8]) -> Option<SocketMemory> {
         let at = |index: usize| u32_at(bytes, 4 * index);

@@ -89,7 +89,7 @@ impl PathState {
 
 impl Occupancy {
     fn add_send(&mut self, memory: SocketMemory) {
-        self.add(memory.send, memory.send_limit, !is_writable(memory.send, memory.send_limit));
+        self.add(memory.send, memory.send_limit, !memory.is_writable());
     }
 
     fn add_receive(&mut self, memory: SocketMemory, window: Option<u32>, is_probed: bool) {
@@ -108,13 +108,6 @@ impl Occupancy {
 /// Whether this sender waits for its peer's receive window, which may be open but too small for a segment.
 fn is_probing(sender: Option<Endpoint>) -> bool {
     sender.is_some_and(|sender| sender.timer == Some(Timer::ZeroWindowProbe))
-}
-
-/// Whether the kernel reports a socket as writable, and wakes a blocked writer: once the free part of its send buffer is at
-/// least half of the used part (`sk_stream_is_writeable` in `include/net/sock.h`). So a writer can be blocked while up to a
-/// third of the buffer is free.
-fn is_writable(used: u32, limit: u32) -> bool {
-    limit.saturating_sub(used) >= used / 2
 }
 
 #[cfg(test)]
@@ -168,6 +161,6 @@ mod tests {
             }
         };
 
-        assert!(!is_writable(blocked.send, blocked.send_limit), "{blocked:?}");
+        assert!(!blocked.is_writable(), "{blocked:?}");
     }
 }
