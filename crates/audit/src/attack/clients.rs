@@ -185,14 +185,15 @@ impl Clients {
 
     /// What the replies of all slow readers show so far.
     fn echo(&self) -> EchoState {
-        let readers = || self.slow_readers.iter().zip(&self.checks);
+        let readers = self.slow_readers.iter().zip(&self.checks);
         let complete = |reader: &AuditConnection| reader.sent_stimulus() / self.unit * self.unit;
         let damage =
             self.checks.iter().filter_map(EchoCheck::damage).min_by_key(|damage| damage.fault.is_none());
         let is_refuted = damage.is_some_and(|damage| damage.fault.is_none());
         EchoState {
             is_echo: (self.claims_echo && !is_refuted) || self.checks.iter().any(EchoCheck::is_echo),
-            missing: readers().map(|(reader, check)| check.missing(complete(reader))).sum(),
+            missing: readers.map(|(reader, check)| check.missing(complete(reader))).sum(),
+            is_open: self.slow_readers.iter().all(|reader| reader.closed().is_none()),
             damage: damage.filter(|damage| damage.fault.is_some() || self.claims_echo),
         }
     }

@@ -29,6 +29,8 @@ pub(super) struct EchoState {
     pub(super) is_echo: bool,
     /// Bytes of the echo that are still to come.
     pub(super) missing: u64,
+    /// Whether all connections are open.
+    pub(super) is_open: bool,
     /// Where it first differs from what was sent.
     pub(super) damage: Option<Damage>,
 }
@@ -162,7 +164,8 @@ impl Draining {
     fn lost_tail(&self, stopped: StopReason, last: &Sample) -> Option<Damage> {
         let has_read_all = last.server_read == Some(last.produced);
         let is_received = last.server_written == Some(last.consumed);
-        let is_over = stopped == StopReason::Quiet && self.echo.is_echo && has_read_all && is_received;
+        let EchoState { is_echo, is_open, .. } = self.echo;
+        let is_over = stopped == StopReason::Quiet && is_echo && is_open && has_read_all && is_received;
         let lost = || Damage { at: last.consumed, fault: Some(EchoFault::Lost) };
         (is_over && self.echo.missing > UNFLUSHED).then(lost)
     }
@@ -207,7 +210,7 @@ mod tests {
         DrainLimits { enough: 1000, timeout: Duration::from_secs(4), quiet: Duration::from_millis(600) };
 
     fn echo(missing: u64) -> EchoState {
-        EchoState { is_echo: true, missing, damage: None }
+        EchoState { is_echo: true, missing, is_open: true, damage: None }
     }
 
     /// What is visible of a server that has read and written everything.

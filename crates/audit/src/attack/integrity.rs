@@ -18,7 +18,7 @@ use crate::marks::{STAMP, Stamp};
 /// What is known about a server before its replies are compared.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum EchoAssumption {
-    /// Nothing: its replies tell.
+    /// Nothing yet.
     #[default]
     Unknown,
     /// It echoed to another client.
@@ -112,23 +112,25 @@ impl EchoCheck {
     /// Looks in the last bytes, from an index on, for a cell that explains the difference at `at`.
     fn explain(&mut self, at: u64, unsearched: usize, stream: &mut StimulusStream) {
         let cells = self.cells_in_tail(unsearched, stream);
-        if self.is_echo() {
-            let explained =
-                cells.iter().find_map(|(came_at, cell)| self.explained_by(*came_at, *cell, at, stream));
-            if let Some(fault) = explained {
-                self.state = State::Explained(Damage { at, fault });
-            }
-        } else if self.greeting == 0
-            && let Some((came_at, _)) = cells.iter().find(|(_, cell)| *cell == 0)
-            && let Some(greeting) =
-                came_at.checked_sub(stream.start_of(0).unwrap_or(0)).filter(|bytes| *bytes > 0)
-        {
+        if let Some(greeting) = self.greeting_before(&cells, stream) {
             self.restart(greeting, stream);
             return;
         }
-        if self.tail.len() >= SEARCHED {
-            self.state = State::Explained(self.unexplained(at));
+        let explained = match self.assumption {
+            _ if !self.is_echo() => None,
+            EchoAssumption::Proven if stream.mark().is_none() => Some(Some(EchoFault::Changed)),
+            _ => cells.iter().find_map(|(came_at, cell)| self.explained_by(*came_at, *cell, at, stream)),
+        };
+        if let Some(fault) = explained.or((self.tail.len() >= SEARCHED).then_some(None)) {
+            self.state = State::Explained(Damage { at, fault });
         }
+    }
+
+    /// Bytes that came before the first of these cells, if that was late and nothing else of the echo came before.
+    fn greeting_before(&self, cells: &[(u64, u64)], stream: &StimulusStream) -> Option<u64> {
+        let (came_at, _) = cells.iter().find(|(_, cell)| *cell == 0)?;
+        let greeting = came_at.checked_sub(stream.start_of(0)?)?;
+        (greeting > 0 && self.greeting == 0 && !self.is_proven).then_some(greeting)
     }
 
     /// What is wrong at `at`, if a `cell` that came at an offset says so. `Some(None)`: nothing is, but the server does not echo.
@@ -152,13 +154,8 @@ impl EchoCheck {
             Some(Some(EchoFault::Changed))
         } else {
             // Other bytes came in between: perhaps those of another client, which a chat room sends to all on purpose.
-            Some(self.unexplained(at).fault)
+            Some((self.assumption == EchoAssumption::Proven).then_some(EchoFault::Changed))
         }
-    }
-
-    /// A difference that no stamp explains: other bytes than those sent.
-    fn unexplained(&self, at: u64) -> Damage {
-        Damage { at, fault: (self.assumption == EchoAssumption::Proven).then_some(EchoFault::Changed) }
     }
 
     /// Compares again, after a greeting.
@@ -198,7 +195,7 @@ impl EchoCheck {
     pub(super) fn damage(&self) -> Option<Damage> {
         match self.state {
             State::Equal => None,
-            State::Differs(at) => Some(self.unexplained(at)),
+            State::Differs(at) => Some(Damage { at, fault: None }),
             State::Explained(damage) => Some(damage),
         }
     }
@@ -321,9 +318,11 @@ mod tests {
 
     #[test]
     fn a_greeting_before_an_echo_is_no_damage() {
-        let echo = check(EchoAssumption::Unknown, |bytes| drop(bytes.splice(0..0, *b"Welcome!\r\n")));
+        for assumption in [EchoAssumption::Unknown, EchoAssumption::Proven] {
+            let echo = check(assumption, |bytes| drop(bytes.splice(0..0, *b"Welcome!\r\n")));
 
-        assert_eq!((echo.damage(), echo.is_echo(), echo.missing(101 << 10)), (None, true, 1024));
+            assert_eq!((echo.damage(), echo.is_echo(), echo.missing(101 << 10)), (None, true, 1024));
+        }
         let (at, fault) = fault(|bytes| {
             cut(bytes, 50_000, 5000);
             bytes.splice(0..0, *b"Welcome!\r\n");
@@ -342,6 +341,21 @@ mod tests {
 
         assert_eq!((check.damage(), check.is_echo()), (Some(Damage { at: 0, fault: None }), false));
         assert_eq!(fault(|bytes| bytes.fill(b'-')), Some((0, None)));
+    }
+
+    #[test]
+    fn an_echo_without_stamps_is_only_changed() {
+        let changed = |assumption| {
+            let mut stream = StimulusStream::new(&SendMode::Repeat(Payload::text("hello\n")));
+            let mut check = EchoCheck::new(0);
+            check.assume(assumption);
+            check.note(&b"hello\n".repeat(1000), &mut stream);
+            check.note(b"help!\n", &mut stream);
+            check.damage().map(|damage| (damage.at, damage.fault))
+        };
+
+        assert_eq!(changed(EchoAssumption::Proven), Some((6003, Some(EchoFault::Changed))));
+        assert_eq!(changed(EchoAssumption::Unknown), Some((6003, None)));
     }
 
     #[test]

@@ -124,6 +124,7 @@ impl Scene for Replay<'_> {
         drain.note(&vec![0; new], self.start + self.clock);
         drain.note_echo(EchoState {
             is_echo: self.recorded.echo,
+            is_open: recorded.stopped != StopReason::Closed,
             missing: u64::from(recorded.stopped != StopReason::Complete || share < 1.0),
             damage: recorded.damaged_at.map(|at| Damage { at, fault: recorded.fault }),
         });
