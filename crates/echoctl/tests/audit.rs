@@ -216,6 +216,21 @@ fn a_command_that_fails_is_shown_with_its_last_output() {
 }
 
 #[test]
+fn an_audit_that_could_not_start_is_an_error_in_junit() {
+    let files = tempfile::tempdir().unwrap();
+    let junit = files.path().join("audit.xml");
+
+    let options =
+        ["audit", "--junit", junit.to_str().unwrap(), "--", "sh", "-c", "echo '<no>\u{1b}' >&2; exit 3"];
+    let output = echoctl(&options).output().unwrap();
+
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+    let xml = std::fs::read_to_string(junit).unwrap();
+    assert!(xml.contains("failures=\"0\" errors=\"1\"") && xml.contains("&lt;no&gt;"), "{xml}");
+    assert!(!xml.contains(|c: char| c.is_control() && c != '\n'), "{xml:?}");
+}
+
+#[test]
 fn an_address_without_a_listener_is_exit_4() {
     let (_held, addr) = closed_addr();
 

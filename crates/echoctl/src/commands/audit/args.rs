@@ -141,6 +141,14 @@ impl Args {
         self.addr.clone().or_else(from_environment)
     }
 
+    /// The server as given: its command, or its address.
+    pub(super) fn target(&self) -> String {
+        match &self.command[..] {
+            [] => self.addr().unwrap_or_else(|| address::DEFAULT.to_owned()),
+            words => words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" "),
+        }
+    }
+
     /// The attack on the server at `addr`.
     pub(super) fn config(&self, addr: SocketAddr, script: Script) -> AuditConfig {
         AuditConfig {

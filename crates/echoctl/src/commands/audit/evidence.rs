@@ -3,9 +3,8 @@
 use echoctl_observe::TcpMemory;
 use echoctl_record::{Bytes, EchoFault, Point, Sample, Seconds, Verdict};
 use echoctl_report::{Table, tables};
-use echoctl_verdict::audit::Figures;
 
-use super::summary::Summary;
+use super::summary::{Summary, is_echo};
 
 type Row = (String, String);
 
@@ -33,10 +32,7 @@ pub(super) fn other_clients(summary: &Summary) -> Vec<Row> {
 }
 
 fn bytes(summary: &Summary) -> Vec<Row> {
-    let figures = Figures {
-        inside_server: summary.figures.inside_server.filter(|_| is_echo(summary)),
-        ..summary.figures
-    };
+    let figures = &summary.figures;
     let mut rows = vec![
         row("accepted by the server's kernel", Bytes(figures.accepted)),
         row("read by the server", Bytes(figures.server_read)),
@@ -111,7 +107,7 @@ fn times(summary: &Summary) -> Vec<Row> {
 
 /// What came back of an echo, if the server is one.
 fn echo(summary: &Summary) -> Vec<Row> {
-    if !is_echo(summary) {
+    if !is_echo(summary.attack) {
         return Vec::new();
     }
     let lost = |bytes| if bytes == 0 { "none".to_owned() } else { Bytes(bytes).to_string() };
@@ -126,11 +122,6 @@ fn echo(summary: &Summary) -> Vec<Row> {
         row("offset of the first wrong byte of the echo", format!("{at}{fault}"))
     });
     lost.into_iter().chain(damaged).collect()
-}
-
-/// Whether the replies were an echo, as far as they were compared: those that differ from the first byte on are something else.
-fn is_echo(summary: &Summary) -> bool {
-    summary.damaged_at != Some(0) || summary.findings.contains(&Verdict::Corrupts)
 }
 
 /// What happened to a client that sent the same and read.

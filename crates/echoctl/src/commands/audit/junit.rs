@@ -1,6 +1,6 @@
 //! JUnit XML, in which CI systems show the verdict as a test case.
 //!
-//! It agrees with the exit code: a failure where that is 1, skipped where it is 3.
+//! It agrees with the exit code: a failure where that is 1, skipped where it is 3, and an error where there is no verdict.
 
 use echoctl_record::Verdict;
 use echoctl_report::Escaped;
@@ -22,6 +22,13 @@ pub(super) fn junit(summary: &Summary, expected: &[Verdict]) -> String {
     case.xml(expected)
 }
 
+/// An audit that did not take place, so that no earlier result is taken for this one.
+pub(super) fn junit_of_failure(target: &str, stimulus: &str, error: &str) -> String {
+    let message = error.lines().next().unwrap_or_default();
+    let outcome = format!("<error message=\"{}\">{}</error>", Escaped(message), Escaped(error));
+    suite(&format!("{target}: {stimulus}"), 0.0, Counts { errors: 1, ..Counts::default() }, &[outcome])
+}
+
 /// What the test case shows.
 struct Case<'a> {
     name: &'a str,
@@ -32,25 +39,48 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn xml(&self, expected: &[Verdict]) -> String {
-        let Case { verdict, seconds, .. } = *self;
-        let (name, text) = (Escaped(self.name), Escaped(self.text));
+        let verdict = self.verdict;
+        let text = Escaped(self.text);
         let message = match expected {
             [] => verdict.to_string(),
             expected => format!("expected {}, got {verdict}", either(expected)),
         };
-        let (failures, skipped, outcome) = match exit(verdict, expected) {
-            Exit::Failed => (1, 0, format!("    <failure message=\"{message}\">{text}</failure>\n")),
-            Exit::Inconclusive => (0, 1, format!("    <skipped message=\"{text}\"/>\n")),
-            _ => (0, 0, String::new()),
+        let (counts, outcome) = match exit(verdict, expected) {
+            Exit::Failed => {
+                let failure = format!("<failure message=\"{message}\">{text}</failure>");
+                (Counts { failures: 1, ..Counts::default() }, Some(failure))
+            }
+            Exit::Inconclusive => {
+                (Counts { skipped: 1, ..Counts::default() }, Some(format!("<skipped message=\"{text}\"/>")))
+            }
+            _ => (Counts::default(), None),
         };
-        format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-             <testsuite name=\"echoctl audit\" tests=\"1\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\" time=\"{seconds:.3}\">\n  \
-             <testcase classname=\"echoctl.audit\" name=\"{name}\" time=\"{seconds:.3}\">\n\
-             {outcome}    <system-out>{text}</system-out>\n  \
-             </testcase>\n</testsuite>\n"
-        )
+        let output = format!("<system-out>{text}</system-out>");
+        let lines: Vec<String> = outcome.into_iter().chain([output]).collect();
+        suite(self.name, self.seconds, counts, &lines)
     }
+}
+
+/// Numbers of test cases.
+#[derive(Default)]
+struct Counts {
+    failures: u8,
+    errors: u8,
+    skipped: u8,
+}
+
+/// A test suite with one test case, which contains these elements.
+fn suite(name: &str, seconds: f64, counts: Counts, elements: &[String]) -> String {
+    let Counts { failures, errors, skipped } = counts;
+    let name = Escaped(name);
+    let elements: String = elements.iter().map(|element| format!("    {element}\n")).collect();
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <testsuite name=\"echoctl audit\" tests=\"1\" failures=\"{failures}\" errors=\"{errors}\" skipped=\"{skipped}\" \
+         time=\"{seconds:.3}\">\n  \
+         <testcase classname=\"echoctl.audit\" name=\"{name}\" time=\"{seconds:.3}\">\n\
+         {elements}  </testcase>\n</testsuite>\n"
+    )
 }
 
 /// Names of verdicts as alternatives: `bounded, discards or slow`.
@@ -88,6 +118,14 @@ mod tests {
                 assert_eq!(xml.contains("<skipped "), counts.contains("skipped=\"1\""), "{xml}");
             }
         }
+    }
+
+    #[test]
+    fn an_audit_without_a_verdict_is_an_error() {
+        let xml = junit_of_failure("node <a>", "echo", "cannot start 'node <a>'\nhint: install it");
+
+        assert!(xml.contains("failures=\"0\" errors=\"1\" skipped=\"0\""), "{xml}");
+        assert!(xml.contains("<error message=\"cannot start 'node &lt;a&gt;'\">"), "{xml}");
     }
 
     #[test]

@@ -30,10 +30,11 @@ use crate::output::{self, Data, ignore_broken_pipe, json_line, offer_json, print
 use crate::terminal::interrupt;
 use crate::terminal::progress::Progress;
 pub(crate) use args::Args;
-use junit::junit;
+use junit::{junit, junit_of_failure};
 use page::page;
 use record::record;
 use server::Server;
+use stimulus::Chosen;
 use summary::Summary;
 
 pub(crate) fn run(args: &Args) -> Outcome {
@@ -51,16 +52,21 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let files = args.recording.open(("--junit", args.junit.as_deref()))?;
     let junit_file = args.junit.as_deref().map(OutputFile::new).transpose()?;
     interrupt::catch_signals(STOPPING);
-    let server = Server::start_or_find(args, interrupt::flag())?;
-    let config = server.attack(args, stimulus.script(server.host()));
-    let attack = attack(&config, args, interrupt::flag());
-    let target = server.name();
-    // Stopped before the result is printed, so that it does not run while the user reads.
-    let output = server.stop();
-    let attack = attack.map_err(|error| stimulus.failure(error))?;
-    let summary = Summary::new(&attack, &config, target, stimulus, args.project);
-    let printed =
-        if args.json { json_line("summary", &summary) } else { print_styled(&text::text(&summary, &output)) };
+    let attacked = match attack(args, &stimulus, interrupt::flag()) {
+        Ok(attacked) => attacked,
+        Err(failure) => {
+            let text = junit_of_failure(&args.target(), &stimulus.name, &failure.to_string());
+            if let Some(Err(error)) = junit_file.map(|file| file.save(text)) {
+                output::warning(format_args!("{error:#}"));
+            }
+            return Err(failure);
+        }
+    };
+    let summary = Summary::new(&attacked, stimulus, args.project);
+    let printed = match args.json {
+        true => json_line("summary", &summary),
+        false => print_styled(&text::text(&summary, &attacked.output)),
+    };
     // Both are attempted, even if the first fails.
     let run = record(&summary);
     let junit = junit_file.map(|file| file.save(junit(&summary, &args.expect)));
@@ -71,8 +77,31 @@ pub(crate) fn run(args: &Args) -> Outcome {
     Ok(exit(summary.verdict, &args.expect))
 }
 
+/// A server that was attacked.
+#[derive(Debug)]
+struct Attacked {
+    config: AuditConfig,
+    outcome: AuditOutcome,
+    /// The command that started it, or its address.
+    target: String,
+    /// What it printed last.
+    output: String,
+}
+
+/// Starts or finds the server, attacks it, and stops it if it was started.
+fn attack(args: &Args, stimulus: &Chosen, stop: &AtomicBool) -> Result<Attacked, Failure> {
+    let server = Server::start_or_find(args, stop)?;
+    let config = server.attack(args, stimulus.script(server.host()));
+    let outcome = watched(&config, args, stop);
+    let target = server.name();
+    // Stopped before the result is printed, so that it does not run while the user reads.
+    let output = server.stop();
+    let outcome = outcome.map_err(|error| stimulus.failure(error))?;
+    Ok(Attacked { config, outcome, target, output })
+}
+
 /// Attacks, and prints progress: samples as JSON, or one line on a terminal.
-fn attack(config: &AuditConfig, args: &Args, stop: &AtomicBool) -> Result<AuditOutcome, Error> {
+fn watched(config: &AuditConfig, args: &Args, stop: &AtomicBool) -> Result<AuditOutcome, Error> {
     let progress = if args.json { Progress::hidden() } else { Progress::new() };
     let mut first = None;
     let mut watched = |sample: &Sample| {

@@ -7,6 +7,7 @@ use echoctl_record::{Bystanders, Census, Class, Control, SchemaVersion, Verdict}
 use echoctl_verdict::audit::{Figures, figures};
 use serde::{Serialize, Serializer};
 
+use super::Attacked;
 use super::answer::Answer;
 use super::stimulus::Chosen;
 use super::suggestion::Suggestion;
@@ -110,20 +111,24 @@ impl Bystander {
 }
 
 impl<'a> Summary<'a> {
+    /// Whether the server was sent something that its protocol does not have, so that there is nothing to show.
+    pub(super) fn is_untested(&self) -> bool {
+        self.try_next.as_ref().is_some_and(|next| next.is_other_protocol)
+    }
+
     /// The findings beside the verdict.
     pub(super) fn others(&self) -> impl Iterator<Item = Verdict> {
         self.findings.iter().copied().filter(|finding| *finding != self.verdict)
     }
 
-    pub(super) fn new(
-        attack: &'a AuditOutcome,
-        config: &'a AuditConfig,
-        target: String,
-        stimulus: Chosen,
-        project: Option<u64>,
-    ) -> Summary<'a> {
+    pub(super) fn new(attacked: &'a Attacked, stimulus: Chosen, project: Option<u64>) -> Summary<'a> {
+        let Attacked { config, outcome: attack, target, .. } = attacked;
         let (evidence, judgement) = (&attack.evidence, &attack.judgement);
-        let figures = figures(evidence);
+        let mut figures = figures(evidence);
+        if !is_echo(attack) {
+            figures.inside_server = None;
+            figures.lost = None;
+        }
         let answer = Answer::recorded(evidence).filter(|_| judgement.verdict.class() == Class::Unknown);
         let each = |total: Option<u64>, many: u64| {
             let all = u128::from(total?) * u128::from(many) / u128::from(config.connections.max(1));
@@ -137,7 +142,7 @@ impl<'a> Summary<'a> {
             try_next: judgement.advice.map(|advice| Suggestion::new(advice, answer.as_ref(), &stimulus)),
             protocol: answer.as_ref().and_then(|answer| answer.protocol).map(Protocol::name),
             first_line: answer.map(|answer| answer.line),
-            target,
+            target: target.clone(),
             addr: config.addr,
             preset: stimulus.name,
             label: stimulus.label,
@@ -170,4 +175,11 @@ impl<'a> Summary<'a> {
 /// Writes a suggestion as one line.
 fn as_line<S: Serializer>(next: &Option<Suggestion>, serializer: S) -> Result<S::Ok, S::Error> {
     next.as_ref().map(Suggestion::line).serialize(serializer)
+}
+
+/// Whether what came back may be an echo: replies that differ from the input from the first byte on are something else, unless it
+/// was shown that the server echoes.
+pub(super) fn is_echo(attack: &AuditOutcome) -> bool {
+    let damaged_at = attack.evidence.drain.as_ref().and_then(|drain| drain.damaged_at);
+    damaged_at != Some(0) || attack.judgement.findings.contains(&Verdict::Corrupts)
 }

@@ -16,7 +16,6 @@ use crate::output::{self, colour, terminal_size};
 
 /// The result for a terminal or a log. `output` is what the server printed last.
 pub(super) fn text(summary: &Summary, output: &str) -> Styled {
-    let attack = summary.attack;
     let (columns, _) = terminal_size();
     let columns = columns.clamp(LEAST_COLUMNS, MOST_COLUMNS);
     let mut text =
@@ -24,19 +23,10 @@ pub(super) fn text(summary: &Summary, output: &str) -> Styled {
     for line in why(summary) {
         text += &wrapped(&line, 2, columns);
     }
-    // Writing to a String cannot fail.
-    let _ = write!(text, "\n{}", evidence(summary).to_text());
-    text += &list("Other clients", &other_clients(summary), columns);
-    let mut styled = Styled::from(text);
-    if attack.sees_memory {
-        let chart = charts::memory(&attack.samples);
-        let drawn = if std::io::stdout().is_terminal() && !output::is_plain() {
-            Styled::chart(&chart, columns, 12, colour())
-        } else {
-            plain::draw(&chart, columns.min(PLAIN_COLUMNS), 12).into()
-        };
-        styled = styled.then("\n").then(drawn.trimmed()).then("\n");
-    }
+    let styled = match summary.is_untested() {
+        true => Styled::from(text),
+        false => Styled::from(text).then(measured(summary, columns)),
+    };
     let mut text = String::new();
     if summary.verdict == Verdict::Crashes && !output.is_empty() {
         let _ = write!(text, "\nLast output of the server:\n{output}\n");
@@ -54,6 +44,23 @@ pub(super) fn text(summary: &Summary, output: &str) -> Styled {
         };
     }
     styled.then(text).trimmed()
+}
+
+/// The figures, how other clients were served, and the chart.
+fn measured(summary: &Summary, columns: usize) -> Styled {
+    let attack = summary.attack;
+    let clients = list("Other clients", &other_clients(summary), columns);
+    let styled = Styled::from(format!("\n{}{clients}", evidence(summary).to_text()));
+    if !attack.sees_memory {
+        return styled;
+    }
+    let chart = charts::memory(&attack.samples);
+    let drawn = if std::io::stdout().is_terminal() && !output::is_plain() {
+        Styled::chart(&chart, columns, 12, colour())
+    } else {
+        plain::draw(&chart, columns.min(PLAIN_COLUMNS), 12).into()
+    };
+    styled.then("\n").then(drawn.trimmed()).then("\n")
 }
 
 /// A heading, and under it each name with its text; empty if there are none.

@@ -10,9 +10,7 @@ use crate::cli::called;
 pub(super) fn headline(summary: &Summary) -> String {
     let target = format!("{} ({})", short(&summary.target), summary.label);
     let meaning = meaning(summary.verdict);
-    if let (Some(next), Some(protocol)) = (&summary.try_next, summary.protocol)
-        && next.is_other_protocol
-    {
+    if let Some(protocol) = summary.protocol.filter(|_| summary.is_untested()) {
         return format!("{target}: not tested: the server speaks {protocol}, and was sent something else");
     }
     // The size of a single request does not limit what the server buffers.
@@ -57,6 +55,9 @@ pub(super) fn why(summary: &Summary) -> Vec<String> {
     let answer = summary.first_line.iter().filter(|line| !summary.reason.contains(*line));
     lines.extend(answer.map(|line| format!("it answered: {line}")));
     lines.extend(summary.others().map(|finding| format!("also {finding}: {}", meaning(finding))));
+    if summary.is_untested() {
+        return lines;
+    }
     lines.extend(config.script.about.iter().map(|about| format!("sent: {about}")));
     lines.push(measured(summary));
     lines.extend(tables::census(&attack.evidence));
