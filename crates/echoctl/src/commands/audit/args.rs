@@ -21,8 +21,10 @@ use crate::values::{self, Named};
 /// Attacks a running server at ADDR, or starts one with -- CMD. The command gets its port as $PORT and in place of {port}; the
 /// attack ends early if its memory runs away, and all processes that it started are stopped afterwards.
 ///
-/// The attack sends a stimulus and reads no replies while it watches the server. At the end it reads everything that is
-/// pending. A verdict holds only for its stimulus: choose the preset that fits the protocol, or write a script.
+/// The attack sends a stimulus and reads no replies while it watches the server. Other clients ask meanwhile and afterwards, if
+/// there is a question for them. At the end it reads everything that is pending, and compares an echo with what was sent.
+///
+/// A verdict holds only for its stimulus: choose the preset that fits the protocol, or write a script.
 ///
 /// Audit a fresh process (-- CMD) with data of its own if you can. Memory that a running server freed earlier is reused without
 /// growing, and a preset may write data (redis-get sets its key if it does not exist).
