@@ -138,7 +138,6 @@ fn cells_per_connection(digits: Digits) -> u64 {
     if digits == Digits::Decimal { 100_000_000_000 } else { 1 << 40 }
 }
 
-#[allow(dead_code, reason = "the driver of the attack uses it next")]
 /// What to count in a server's memory, and what a count of it means.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Marks {
@@ -150,7 +149,6 @@ pub(crate) struct Marks {
     pub(crate) marked: Marked,
 }
 
-#[allow(dead_code, reason = "the driver of the attack uses it next")]
 impl Marks {
     /// The marks of a marked script: of its stimulus, or else of what it stores in the server, which the output then contains.
     pub(crate) fn of_script(script: &Script) -> Option<Marks> {

@@ -28,29 +28,19 @@ pub(super) struct SlowReaderEnd {
     pub(super) has_output: bool,
 }
 
-/// What happened to the control client.
-#[derive(Debug, Clone, PartialEq)]
-#[allow(dead_code, reason = "the driver of the attack uses it next")]
-pub(super) struct Controlled {
-    pub(super) control: Control,
-    /// What it was answered first.
-    pub(super) first: FirstBytes,
-}
-
 /// Attacks once more as `slow` did, at most at `rate` bytes per second, and reads. `None` if the server cannot be reached any more.
 ///
 /// It takes 1.2 times as long, and never more than 6 s longer, or half a second in addition.
 ///
 /// # Errors
 /// [`Error::Interrupted`], [`Error::ListenerChanged`].
-#[allow(dead_code, reason = "the driver of the attack uses it next")]
 pub(super) fn run(
     script: &Script,
     connector: &mut Connector<'_>,
     slow: SlowReaderEnd,
     rate: u64,
     stop: &AtomicBool,
-) -> Result<Option<Controlled>, Error> {
+) -> Result<Option<Control>, Error> {
     let Some(mut clients) = connect(script, connector)? else { return Ok(None) };
     let seconds = slow.seconds + (slow.seconds * 0.2 + 0.3).min(MOST_LONGER);
     let bytes = slow.sent.saturating_add(slow.sent / 4).max(first_bytes(script));
@@ -58,7 +48,7 @@ pub(super) fn run(
     let mut ended = converse(&mut clients, bytes, pace, seconds, stop)?;
     if slow.seconds < SOON && !slow.has_output {
         drop(clients);
-        ended.control.refuses_first_bytes = refuses_first_bytes(script, connector, rate, stop)?;
+        ended.refuses_first_bytes = refuses_first_bytes(script, connector, rate, stop)?;
     }
     Ok(Some(ended))
 }
@@ -73,7 +63,7 @@ fn refuses_first_bytes(
     let Some(mut clients) = connect(script, connector)? else { return Ok(None) };
     let bytes = clients.produced() + first_bytes(script);
     let ended = converse(&mut clients, bytes, rate, REFUSING, stop)?;
-    Ok(Some(ended.control.disconnected_at.is_some()))
+    Ok(Some(ended.disconnected_at.is_some()))
 }
 
 fn connect(script: &Script, connector: &mut Connector<'_>) -> Result<Option<Clients>, Error> {
@@ -91,7 +81,7 @@ fn converse(
     pace: u64,
     seconds: f64,
     stop: &AtomicBool,
-) -> Result<Controlled, Error> {
+) -> Result<Control, Error> {
     let began = Instant::now();
     let mut bucket = TokenBucket::new(pace, began);
     let mut first = FirstBytes::default();
@@ -106,15 +96,14 @@ fn converse(
         }
     }
     let lasted = began.elapsed().as_secs_f64();
-    let control = Control {
+    Ok(Control {
         sent: clients.produced(),
         received: clients.consumed(),
         seconds: lasted,
         disconnected_at: clients.closed().map(|_| lasted),
         refuses_first_bytes: None,
         first_text: first.text(),
-    };
-    Ok(Controlled { control, first })
+    })
 }
 
 /// Waits until something can be read or sent, shortly if only the rate forbids it.
@@ -172,11 +161,11 @@ mod tests {
     use crate::preset::Preset;
 
     /// The control of a slow reader that sent 1 MB in 0.2 s.
-    fn control(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> Controlled {
+    fn control(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> Control {
         run_at(server(serve), &AtomicBool::new(false)).unwrap().unwrap()
     }
 
-    fn run_at(addr: SocketAddr, stop: &AtomicBool) -> Result<Option<Controlled>, Error> {
+    fn run_at(addr: SocketAddr, stop: &AtomicBool) -> Result<Option<Control>, Error> {
         let deadline = Instant::now() + Duration::from_secs(30);
         let mut connector = Connector::new(addr, Permitted::Any, deadline, stop);
         let slow = SlowReaderEnd { seconds: 0.2, sent: 1_000_000, has_output: false };
@@ -196,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_client_that_reads_is_served_to_the_end() {
-        let Controlled { control, .. } = control(|stream| echo(stream, usize::MAX));
+        let control = control(|stream| echo(stream, usize::MAX));
 
         assert_eq!((control.disconnected_at, control.refuses_first_bytes), (None, Some(false)));
         assert_eq!(control.sent, 1_250_000);
@@ -205,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_limit_of_input_meets_a_client_that_reads_too() {
-        let Controlled { control, .. } = control(|stream| echo(stream, 1_100_000));
+        let control = control(|stream| echo(stream, 1_100_000));
 
         assert!(control.disconnected_at.is_some(), "{control:?}");
         assert_eq!(control.refuses_first_bytes, Some(false));
@@ -221,10 +210,9 @@ mod tests {
             while let Ok(1..) = stream.read(&mut [0; 64 << 10]) {}
         });
 
-        assert!(ended.control.disconnected_at.is_some());
-        assert_eq!(ended.control.refuses_first_bytes, Some(true));
-        assert_eq!(ended.control.first_text.as_deref(), Some("HTTP/1.1 400 Bad Request"));
-        assert_eq!(ended.first.protocol(), Some(crate::Protocol::Http));
+        assert!(ended.disconnected_at.is_some());
+        assert_eq!(ended.refuses_first_bytes, Some(true));
+        assert_eq!(ended.first_text.as_deref(), Some("HTTP/1.1 400 Bad Request"));
     }
 
     #[test]

@@ -83,13 +83,11 @@ impl Draining {
         self.echo = echo;
     }
 
-    #[allow(dead_code, reason = "the driver of the attack uses it next")]
     /// Counts a mark in the bytes that come from now on.
     pub(super) fn count(&mut self, needle: &[u8]) {
         self.needle = Some(Finder::new(needle).into_owned());
     }
 
-    #[allow(dead_code, reason = "the driver of the attack uses it next")]
     /// Bytes that came for each mark in them; `None` if there was none, or too little came to say.
     pub(super) fn bytes_per_mark(&self) -> Option<f64> {
         (self.found > 0 && self.bytes >= COUNTABLE).then(|| self.bytes as f64 / self.found as f64)
@@ -98,12 +96,6 @@ impl Draining {
     /// Whether the server echoes, as far as is known.
     pub(super) fn is_echo(&self) -> bool {
         self.echo.is_echo
-    }
-
-    #[allow(dead_code, reason = "the driver of the attack uses it next")]
-    /// The first bytes that came.
-    pub(super) fn first(&self) -> &FirstBytes {
-        &self.first
     }
 
     /// Adds a point to the curve if it is time for one, and returns whether it was.
@@ -195,7 +187,6 @@ const MISSING_QUIET: Duration = Duration::from_millis(2500);
 /// Bytes that a server may keep until it gets more input: the buffer of an output stream that is flushed when it is full.
 const UNFLUSHED: u64 = 64 << 10;
 
-#[allow(dead_code, reason = "the driver of the attack uses it next")]
 /// Bytes of output that show how many marks are in it.
 const COUNTABLE: u64 = 64 << 10;
 
@@ -327,7 +318,7 @@ mod tests {
         drain.note(b"later", start);
         let damage = Damage { at: 3, fault: Some(EchoFault::Repeated) };
         drain.note_echo(EchoState { damage: Some(damage), ..EchoState::default() });
-        assert_eq!(drain.first().text(), Some("-ERR".to_owned()));
+        assert_eq!(drain.first.text(), Some("-ERR".to_owned()));
         let drain = drain.finish(StopReason::Quiet, 4, &idle(), after(start, 1000));
 
         assert_eq!((drain.first_text.as_deref(), drain.damaged_at), (Some("-ERR"), Some(3)));

@@ -43,6 +43,10 @@ pub(super) trait Scene {
     fn are_answered(&mut self) -> Result<bool, Error>;
     /// Adds to the evidence what is visible of the server at the end of the stall, before it is drained.
     fn inspect(&mut self, evidence: &mut Evidence);
+    /// Prepares a drain.
+    fn begin_drain(&mut self, drain: &mut Draining);
+    /// Adds to the evidence what a drain has shown beside its bytes.
+    fn end_drain(&mut self, drain: &Draining, evidence: &mut Evidence);
     /// Closes the connections of the slow readers and of the publisher.
     fn leave(&mut self);
     /// Adds to the evidence what is known only at the end.
@@ -234,6 +238,7 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
             if sees_ends { audit::in_kernels(&self.evidence) } else { self.evidence.kernel_buffering };
         let memory_cap = self.memory_cap_of_drain(&last);
         let mut drain = Draining::new(self.drain_limits(in_kernels), self.scene.now());
+        self.scene.begin_drain(&mut drain);
         let stopped = loop {
             self.scene.attend()?;
             let read = self.scene.read(&mut drain);
@@ -255,6 +260,7 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
         let last = self.scene.observe(false).point.sample;
         self.add_sample(&last);
         self.evidence.echo |= drain.is_echo();
+        self.scene.end_drain(&drain, &mut self.evidence);
         let drain = drain.finish(stopped, in_kernels, &last, self.scene.now());
         self.evidence.drain = Some(drain::sum(self.evidence.drain.take(), drain));
         Ok(())

@@ -1,7 +1,5 @@
 //! The beginning of an answer, which says what kind of server it is.
 
-use crate::protocol::Protocol;
-
 /// The first bytes of an answer, at most [`STORED`] of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct FirstBytes(Vec<u8>);
@@ -25,12 +23,6 @@ impl FirstBytes {
             text.extend(escaped.map(char::from));
         }
         (!self.0.is_empty()).then_some(text)
-    }
-
-    #[allow(dead_code, reason = "the driver of the attack uses it next")]
-    /// The protocol of which they are typical.
-    pub(super) fn protocol(&self) -> Option<Protocol> {
-        Protocol::of(&self.0)
     }
 }
 

@@ -23,6 +23,7 @@ mod exchange;
 mod first_bytes;
 mod integrity;
 mod monitor;
+mod payload_census;
 mod scene;
 mod stimulus_stream;
 mod token_bucket;
@@ -40,7 +41,7 @@ use echoctl_verdict::{Judgement, audit};
 pub use connector::Permitted;
 
 use crate::Error;
-use crate::marks::Mark;
+use crate::marks::{Mark, Marks};
 use crate::script::{Script, SendMode};
 use bystander::Calm;
 use clients::Clients;
@@ -48,7 +49,8 @@ use connector::Connector;
 use driver::{AttackDriver, Settings};
 use integrity::EchoAssumption;
 use monitor::Monitor;
-use scene::LiveScene;
+use payload_census::PayloadCensus;
+use scene::{ControlPlan, LiveScene};
 
 /// What to attack, and how.
 #[derive(Debug, Clone)]
@@ -151,13 +153,18 @@ impl AuditConfig {
         let monitor = Monitor::new(&roots, &listeners, self.permitted.target(), self.addr.port(), &script);
         let mut clients = Clients::connect(&script, self.connections, self.receive_buffer, &mut connector)?;
         clients.assume_echo(calm.echo);
+        let marks = Marks::of_script(&script).or_else(|| Marks::of_reply(&calm.reply));
+        let control =
+            ControlPlan { script: &script, rate: self.rate, warm_at, timeout: PREPARING + each, stop };
         let mut scene = LiveScene {
             clients,
             monitor,
             connector,
             bystanders: calm.bystanders,
-            has_left: false,
+            census: marks.map(PayloadCensus::new),
             printed: self.printed.clone(),
+            control,
+            sent: None,
         };
         let conditions = self.conditions(&script, &roots);
         let run = AttackDriver::new(&mut scene, conditions, self.settings(), stop, watched).run();
@@ -168,6 +175,7 @@ impl AuditConfig {
             samples,
             seconds: began.elapsed().as_secs_f64(),
             sees_memory: scene.monitor.sees_memory(),
+            is_census_refused: scene.census.is_some_and(|census| census.is_refused),
             server: scene.monitor.server_name(),
             pids: roots,
             upstreams: scene.monitor.upstreams(),
@@ -232,6 +240,8 @@ pub struct AuditOutcome {
     pub seconds: f64,
     /// Whether the server's memory was visible.
     pub sees_memory: bool,
+    /// Whether its memory may not be searched for what was sent to it.
+    pub is_census_refused: bool,
     /// The name of the server's program, where visible.
     pub server: Option<String>,
     /// Its processes.

@@ -128,7 +128,6 @@ impl Monitor {
 
     /// Counts `needle` in the memory of the server's processes and of the visible servers behind it; `None` if it may not be
     /// read.
-    #[allow(dead_code, reason = "the driver is about to call it")]
     pub(super) fn census(&mut self, needle: &[u8]) -> Option<CensusCount> {
         let tree = self.tree.as_mut()?;
         tree.rescan();

@@ -1,19 +1,24 @@
 //! The server under attack, with its clients and all that is measured.
 
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use echoctl_record::{Disconnect, DisconnectKind, Evidence};
+use echoctl_record::{Disconnect, DisconnectKind, Evidence, Point};
 use echoctl_trial::spawn::OutputWatch;
+use echoctl_verdict::audit;
 
 use super::bystander::Bystanders;
 use super::clients::Clients;
 use super::connector::Connector;
+use super::control::{self, SlowReaderEnd};
 use super::drain::Draining;
 use super::driver::{Moment, Observed, Progress, Read, Scene, Until};
 use super::monitor::Monitor;
+use super::payload_census::PayloadCensus;
 use super::token_bucket::TokenBucket;
 use crate::Error;
+use crate::script::Script;
 use crate::sys;
 
 /// A real server.
@@ -23,10 +28,25 @@ pub(super) struct LiveScene<'a> {
     pub(super) monitor: Monitor,
     pub(super) connector: Connector<'a>,
     pub(super) bystanders: Option<Bystanders>,
-    /// Whether the clients have closed their connections.
-    pub(super) has_left: bool,
+    pub(super) census: Option<PayloadCensus>,
     /// What the server's command prints, if it is known.
     pub(super) printed: Option<OutputWatch>,
+    pub(super) control: ControlPlan<'a>,
+    /// What the clients had sent when they closed their connections, on each of them.
+    pub(super) sent: Option<u64>,
+}
+
+/// How a client that reads is attacked, to compare.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ControlPlan<'a> {
+    pub(super) script: &'a Script,
+    /// Bytes per second.
+    pub(super) rate: u64,
+    /// Until when a server that has read nothing is attacked again, because it may still be starting.
+    pub(super) warm_at: Instant,
+    /// Time limit for its connections and steps.
+    pub(super) timeout: Duration,
+    pub(super) stop: &'a AtomicBool,
 }
 
 impl Scene for LiveScene<'_> {
@@ -35,6 +55,9 @@ impl Scene for LiveScene<'_> {
     }
 
     fn begin(&mut self) {
+        if let Some(census) = &mut self.census {
+            census.begin(&mut self.monitor);
+        }
         self.monitor.begin();
     }
 
@@ -64,7 +87,7 @@ impl Scene for LiveScene<'_> {
     }
 
     fn ended(&mut self) -> Option<Disconnect> {
-        if self.has_left && !self.bystanders.as_ref().is_some_and(Bystanders::serves_several) {
+        if self.sent.is_some() && !self.bystanders.as_ref().is_some_and(Bystanders::serves_several) {
             // A server for one client may exit when it has served it.
             return None;
         }
@@ -113,17 +136,53 @@ impl Scene for LiveScene<'_> {
 
     fn inspect(&mut self, evidence: &mut Evidence) {
         self.monitor.finish(evidence);
+        if let Some(census) = self.census.as_mut().filter(|_| evidence.disconnect.is_none()) {
+            evidence.census = census.take(&mut self.monitor);
+        }
+    }
+
+    fn begin_drain(&mut self, drain: &mut Draining) {
+        if let Some(census) = &self.census {
+            census.begin_drain(drain);
+        }
+    }
+
+    fn end_drain(&mut self, drain: &Draining, evidence: &mut Evidence) {
+        if let Some(census) = &self.census {
+            evidence.census = evidence.census.take().and_then(|taken| census.end_drain(taken, drain));
+        }
     }
 
     fn leave(&mut self) {
+        let senders = self.clients.senders().len().max(1) as u64;
+        self.sent = Some(self.clients.produced() / senders);
         self.clients.close();
-        self.has_left = true;
     }
 
     fn finish(&mut self, evidence: &mut Evidence) -> Result<(), Error> {
         let now = self.now();
         evidence.bystanders = self.bystanders.as_ref().map(|bystanders| bystanders.evidence(now));
         evidence.out_of_memory = self.printed.as_ref().and_then(OutputWatch::out_of_memory);
+        match evidence.disconnect {
+            Some(end) if end.kind != DisconnectKind::Crashed => self.attack_a_reader(end, evidence),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl LiveScene<'_> {
+    /// Does to a client that reads what was done to the slow reader that was disconnected.
+    fn attack_a_reader(&mut self, end: Disconnect, evidence: &mut Evidence) -> Result<(), Error> {
+        let ControlPlan { script, rate, warm_at, timeout, stop } = self.control;
+        if Instant::now() < warm_at && audit::was_refused(evidence) {
+            return Ok(());
+        }
+        self.connector.renew(Instant::now() + timeout);
+        let written = evidence.points.last().map_or(0, Point::server_written);
+        let drained = evidence.drain.as_ref().map_or(0, |drain| drain.bytes);
+        let has_output = written > 0 || drained > 0;
+        let slow = SlowReaderEnd { seconds: end.t, sent: self.sent.unwrap_or(0), has_output };
+        evidence.control = control::run(script, &mut self.connector, slow, rate, stop)?;
         Ok(())
     }
 }

@@ -181,6 +181,10 @@ impl Scene for Replay<'_> {
         evidence.is_suspended = self.recorded.is_suspended;
     }
 
+    fn begin_drain(&mut self, _: &mut Draining) {}
+
+    fn end_drain(&mut self, _: &Draining, _: &mut Evidence) {}
+
     fn leave(&mut self) {
         self.has_left = true;
     }

@@ -32,6 +32,8 @@ fn main() {
         ["once", addr] => once(addr),
         ["hasty", addr] => listen(addr, |stream| thread::spawn(|| hasty(stream))),
         ["fragile", addr] => listen(addr, |stream| thread::spawn(|| fragile(stream))),
+        ["strict", addr] => listen(addr, |stream| thread::spawn(|| strict(stream))),
+        ["library", addr] => listen(addr, |stream| thread::spawn(|| library(stream))),
         ["large", addr] => listen(addr, |stream| thread::spawn(|| answer_at_length(stream))),
         ["chat", addr] => chat(addr),
         ["collect", addr] => listen(addr, |stream| thread::spawn(|| collect(stream))),
@@ -212,6 +214,19 @@ fn fragile(mut stream: TcpStream) -> io::Result<()> {
             return Ok(());
         }
     }
+}
+
+/// Echoes, and closes a connection that keeps it waiting.
+fn strict(stream: TcpStream) -> io::Result<u64> {
+    stream.set_write_timeout(Some(Duration::from_millis(300)))?;
+    echo(stream)
+}
+
+/// Answers the first request with many copies of a text, which it makes first.
+fn library(mut stream: TcpStream) -> io::Result<()> {
+    let length = stream.read(&mut [0; 65536])?;
+    let page = "All happy families are alike; each unhappy family is unhappy in its own way.\n";
+    stream.write_all(page.repeat((64 << 20) * length.min(1) / page.len()).as_bytes())
 }
 
 /// Answers each piece of input with a megabyte.

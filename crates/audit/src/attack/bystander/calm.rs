@@ -22,7 +22,6 @@ pub(in crate::attack) struct Calm {
     /// Whether the reply is the question itself, and reaches only the client that asked.
     pub(in crate::attack) echo: EchoAssumption,
     /// What the newcomer received, at least its beginning.
-    #[allow(dead_code, reason = "the census is about to look for it")]
     pub(in crate::attack) reply: Vec<u8>,
 }
 

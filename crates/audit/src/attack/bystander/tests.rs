@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use echoctl_testkit::{echo, never_reads, server};
+use echoctl_testkit::{echo, eventually, never_reads, server};
 
 use super::*;
 use crate::attack::connector::Permitted;
@@ -122,10 +122,14 @@ fn a_greeting_answers_nothing() {
         })
     };
 
-    assert!(calm(greeted(never_reads), &pings()).bystanders.is_none());
-    let calm = calm(greeted(echo), &pings());
-    assert!(calm.bystanders.is_some_and(|bystanders| bystanders.question.is_greeted));
-    assert_eq!(calm.echo, EchoAssumption::Unknown);
+    // On a busy machine a greeting may come so late that it looks like an answer.
+    let (silent, echo) = (greeted(never_reads), greeted(echo));
+    eventually("a greeting is heard before the question", || calm(silent, &pings()).bystanders.is_none());
+    eventually("a greeting is told from the answer", || {
+        let calm = calm(echo, &pings());
+        calm.bystanders.is_some_and(|bystanders| bystanders.question.is_greeted)
+            && calm.echo == EchoAssumption::Unknown
+    });
 }
 
 #[test]
