@@ -66,6 +66,13 @@ impl<'a> Signals<'a> {
         Some(self.over_time(|point| point.sample.server_memory)?.movement())
     }
 
+    /// The same, until nothing moved any more: an attack may last longer than there is something to send.
+    pub(super) fn memory_while_moving(&self) -> Option<Movement> {
+        let until = self.moved_until();
+        let memory = self.over_time(|point| point.sample.server_memory.filter(|_| point.sample.t <= until));
+        Some(memory?.movement())
+    }
+
     /// The same, during the stall.
     pub(super) fn memory_while_stalled(&self) -> Option<Movement> {
         self.memory_in_last(self.settled_for())
@@ -124,14 +131,19 @@ impl<'a> Signals<'a> {
     /// The longest time between two movements of the output or input before the stall.
     pub(super) fn longest_gap(&self) -> f64 {
         let moved = |point: &Point| point.server_read().saturating_add(point.server_written());
-        // The stall starts with the last movement, at a time that is rounded.
-        longest_gap(&self.evidence.points, moved, self.t - self.stalled + 0.001)
+        longest_gap(&self.evidence.points, moved, self.moved_until())
+    }
+
+    /// The time of the last movement.
+    fn moved_until(&self) -> f64 {
+        // It is the difference of two times, which is rounded.
+        self.t - self.stalled + 0.001
     }
 
     /// Bytes of output per second before the stall.
     pub(super) fn rate(&self) -> f64 {
         // A sample is taken every 50 ms: what came before the first one may have taken no time.
-        self.written as f64 / (self.t - self.stalled).max(0.1)
+        self.written as f64 / self.moved_until().max(0.1)
     }
 
     /// Time from the first byte of output to the stall.
@@ -151,7 +163,6 @@ impl<'a> Signals<'a> {
         more(drain.server_read, Some(self.read))
             || more(drain.server_written, last.server_written)
             || more(Some(drain.bytes), waiting)
-            || (waiting.is_none() && drain.server_read.is_none())
     }
 
     /// The stall without its start, in which the server still works on its last read.

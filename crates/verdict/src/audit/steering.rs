@@ -42,7 +42,7 @@ pub fn is_enough(evidence: &Evidence) -> bool {
 fn has_seen_the_stall(signals: &Signals) -> bool {
     match signals {
         s if !s.sees_memory() => true,
-        s if !s.is_under_pressure() => s.is_at_rest(),
+        s if !s.is_under_pressure() => s.is_at_rest() && s.is_nothing_expected(),
         s => s.is_at_rest() && s.output_waits() && s.is_watched_enough() && !s.may_be_collecting(),
     }
 }

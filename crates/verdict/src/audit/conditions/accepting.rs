@@ -39,7 +39,7 @@ impl Signals<'_> {
     /// Whether memory grew steadily and by much, so that it is not garbage that has not been collected yet.
     pub(in crate::audit) fn grew_steadily(&self) -> bool {
         let grew_much = self.growth().unwrap_or(0) as f64 >= MIN_RETAINED;
-        grew_much && self.memory_in_all().is_some_and(|memory| memory.is_steady())
+        grew_much && self.memory_while_moving().is_some_and(|memory| memory.is_steady())
     }
 
     /// Whether there are replies, which are so small that the kernels' queues hold them.

@@ -26,8 +26,8 @@ impl Signals<'_> {
         !self.evidence.repeats && (is_regular || is_small)
     }
 
-    /// Whether the slow reader's not reading has ever had an effect: output no longer fit into its queue, or the server no longer
-    /// read a flood of input.
+    /// Whether the slow reader's not reading has ever had an effect: output no longer fit into its queue, the server no longer read a
+    /// flood of input, or it buffered much.
     pub(in crate::audit) fn was_under_pressure(&self) -> bool {
         let points = &self.evidence.points;
         let refused: Vec<&Point> = points.iter().filter(|point| point.blocked).collect();
@@ -37,7 +37,8 @@ impl Signals<'_> {
         };
         let read = points.iter().map(Point::server_read).max().unwrap_or(0);
         let input_waited = !refused.is_empty() && (read >= LITTLE_INPUT || refused_for >= FULL_FOR);
-        points.iter().any(output_waits) || (self.evidence.repeats && input_waited)
+        let has_buffered = self.peak().unwrap_or(0) >= SURE_RISE as u64;
+        points.iter().any(output_waits) || (self.evidence.repeats && input_waited) || has_buffered
     }
 
     /// Whether it closes each connection, silently, after a certain amount of input: a limit, and nothing that it has to send.
@@ -73,5 +74,6 @@ impl Signals<'_> {
 /// Whether output waits in the server's kernel or, where that is not visible, fills the slow reader's queue.
 fn output_waits(point: &Point) -> bool {
     let sees_both_ends = point.sample.server_written.is_some() && point.sample.client_received.is_some();
-    point.output_waiting() > if sees_both_ends { STALL_BYTES } else { GREETING_BYTES }
+    point.output_is_full == Some(true)
+        || point.output_waiting() > if sees_both_ends { STALL_BYTES } else { GREETING_BYTES }
 }

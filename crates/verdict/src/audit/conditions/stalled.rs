@@ -23,7 +23,8 @@ impl Signals<'_> {
         self.last.blocked || self.last.sample.produced > self.read
     }
 
-    /// Whether output waits in the server's kernel because the slow reader does not read.
+    /// Whether the server can write no more because the slow reader does not read. Where the kernel does not show whether its send
+    /// queue is full, output waits in it.
     pub(in crate::audit) fn output_waits(&self) -> bool {
         self.last.output_is_full.unwrap_or(self.last.output_waiting() > 0)
     }
@@ -83,20 +84,32 @@ impl Signals<'_> {
         self.memory_while_stalled().is_some_and(|memory| memory.is_steady() && memory.rise() >= SURE_RISE)
     }
 
-    /// Seconds of a stall in which growth of a producer of its own would exceed `rise` clearly, if it went on as before: several of
-    /// its pauses, and enough time at its rate. A server whose output follows its input produces nothing in a stall.
+    /// Seconds of a stall in which growth would exceed `rise` clearly if the server went on as before: several of its pauses and, for
+    /// one that produces by itself, enough time at its rate.
     fn seconds_to_show(&self, rise: f64) -> f64 {
+        let pauses = WATCH_PER_GAP * self.longest_gap();
+        // A server whose output follows its input produces nothing in a stall.
         if self.output_is_like_input() {
-            return 0.0;
+            return pauses;
         }
-        (CLEAR_RISE * rise / self.rate().max(1.0) + SETTLE).max(WATCH_PER_GAP * self.longest_gap())
+        pauses.max(CLEAR_RISE * rise / self.rate().max(1.0) + SETTLE)
     }
 
     /// Whether the stall has been watched for so long that flat memory proves something.
     pub(in crate::audit) fn is_watched_enough(&self) -> bool {
-        let is_one_burst = !self.evidence.repeats && self.produced_for() < ONE_BURST;
-        self.stalled >= self.seconds_to_show(FLAT_RISE)
-            && (!is_one_burst || self.stalled >= LONG_WATCH || self.went_on_at_once())
+        let is_shown = self.stalled >= self.seconds_to_show(FLAT_RISE);
+        is_shown && (!self.is_one_burst() || self.stalled >= LONG_WATCH || self.went_on_at_once())
+    }
+
+    /// Whether all output came at once, which is perhaps the first of several bursts: their period is not known.
+    fn is_one_burst(&self) -> bool {
+        !self.evidence.repeats && self.produced_for() < ONE_BURST
+    }
+
+    /// Whether a stall without pressure has been watched long enough, too: something that exceeds a greeting may be the first of
+    /// several bursts.
+    pub(in crate::audit) fn is_nothing_expected(&self) -> bool {
+        self.written <= GREETING_BYTES || self.stalled >= LONG_WATCH.max(self.seconds_to_show(0.0))
     }
 
     /// Seconds of a stall after which this server could be judged.

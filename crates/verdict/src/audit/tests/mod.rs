@@ -1,7 +1,9 @@
 //! Tests of the rules on recordings of real attacks, reduced to about sixty points and otherwise unchanged (version 1).
 
 mod attack;
+mod conditions;
 mod signals;
+mod steering;
 mod table;
 
 use std::fs;

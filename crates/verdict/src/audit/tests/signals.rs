@@ -3,7 +3,7 @@
 use echoctl_record::{Evidence, StopReason};
 
 use super::super::signals::Signals;
-use super::super::{allowance, is_enough, was_refused};
+use super::super::was_refused;
 use super::attack::*;
 
 #[test]
@@ -104,18 +104,6 @@ fn disk_writes_count_from_the_start() {
     let evidence = attack(2.0, |t| Moment { disk: 7.0 + 10.0 * t, ..stalled(t) });
 
     assert_eq!(Signals::of(&evidence).disk_written(), Some(20 * MIB));
-}
-
-#[test]
-fn more_than_the_budget_is_sent_only_while_it_may_help() {
-    let small = |budget: u64, moment: fn(f64) -> Moment| Evidence { budget, ..attack(1.0, moment) };
-
-    assert_eq!(allowance(&small(256 * MIB, accepting)), 256 * MIB, "it is not used up");
-    assert_eq!(allowance(&small(32 * MIB, accepting)), 32 * MIB, "flat memory and no replies: it suffices");
-    let growing = small(32 * MIB, |t| Moment { memory: Some(64.0 * t), ..accepting(t) });
-    assert_eq!(allowance(&growing), u64::MAX, "garbage or a queue");
-    assert!(!is_enough(&growing) && is_enough(&small(32 * MIB, accepting)));
-    assert!(is_enough(&Evidence { budget: 8 * MIB, ..growing }), "no garbage is four times the budget");
 }
 
 #[test]

@@ -1,0 +1,201 @@
+//! Each condition of the decision table on its own.
+
+use echoctl_record::{DisconnectKind, EchoFault, Evidence, Marked, StopReason, Verdict};
+
+use super::super::judge;
+use super::super::signals::Signals;
+use super::attack::*;
+
+#[test]
+fn only_what_waited_is_pressure() {
+    let pressed = |evidence: &Evidence| Signals::of(evidence).was_under_pressure();
+    let answered = |t: f64| Moment { read: t, written: 0.001, ..Moment::default() };
+
+    assert!(!pressed(&attack(0.3, answered)));
+    assert!(!pressed(&attack(0.2, |t| Moment { blocked: t > 0.1, ..answered(0.1) })), "little, and briefly");
+    assert!(pressed(&attack(0.2, |t| Moment { blocked: t > 0.1, ..answered(2.0) })), "a flood");
+    assert!(pressed(&attack(0.5, |t| Moment { blocked: t > 0.1, ..answered(0.1) })), "for long");
+    assert!(pressed(&attack(0.2, |t| Moment { waiting: 0.01, written: 0.02, ..answered(t) })), "output");
+    assert!(pressed(&attack(0.2, |t| Moment { memory: Some(100.0 * t), ..answered(0.1) })), "memory");
+}
+
+#[test]
+fn a_few_bytes_in_the_client_are_not_pressure() {
+    let answered = |mib: f64| {
+        let mut evidence = attack(0.3, |_| Moment { written: mib, ..Moment::default() });
+        evidence.points.iter_mut().for_each(|point| point.sample.server_written = None);
+        evidence
+    };
+
+    assert!(!Signals::of(&answered(0.01)).was_under_pressure());
+    assert!(Signals::of(&answered(1.0)).was_under_pressure());
+}
+
+#[test]
+fn a_client_that_reads_tells_refusal_from_defence() {
+    let ended = || closed(attack(3.0, stalled), DisconnectKind::Closed, 3.0);
+    let refused = |evidence: &Evidence| Signals::of(evidence).refuses_readers_too();
+    let mut survived = controlled(ended(), 4 * MIB, false);
+    survived.control.as_mut().unwrap().disconnected_at = None;
+
+    assert!(refused(&controlled(ended(), 5 * MIB, false)), "it got hardly more than the slow reader");
+    assert!(!refused(&controlled(ended(), 50 * MIB, false)));
+    assert!(!refused(&survived));
+    assert!(!refused(&ended()));
+}
+
+#[test]
+fn an_input_limit_is_silent_and_needs_much_input() {
+    let silent = |t| Moment { written: 0.0, waiting: 0.0, ..stalled(t) };
+    let ended = |moment: fn(f64) -> Moment| closed(attack(1.0, moment), DisconnectKind::Reset, 1.0);
+    let limits = |evidence: Evidence| Signals::of(&evidence).limits_input();
+
+    assert!(limits(controlled(ended(silent), 0, false)));
+    assert!(!limits(controlled(ended(silent), 0, true)), "it refuses the first bytes");
+    assert!(!limits(controlled(ended(silent), 9, false)), "it answers one that reads");
+    assert!(!limits(controlled(ended(stalled), 0, false)), "it answered");
+    assert!(!limits(once(controlled(ended(silent), 0, false))));
+}
+
+#[test]
+fn a_server_goes_on_if_it_reads_writes_or_serves() {
+    let goes_on = |evidence: &Evidence| Signals::of(evidence).goes_on();
+    let held = || drained(attack(5.0, stalled), StopReason::Quiet, &[(1.0, 4.0)]);
+    let with = |change: fn(&mut echoctl_record::Drain)| {
+        let mut evidence = held();
+        change(evidence.drain.as_mut().unwrap());
+        evidence
+    };
+
+    assert!(!goes_on(&attack(5.0, stalled)), "nothing is known");
+    assert!(!goes_on(&held()), "all that came had been written before");
+    assert!(goes_on(&with(|drain| drain.bytes = 5 * MIB)));
+    assert!(goes_on(&with(|drain| drain.server_read = Some(5 * MIB))));
+    assert!(goes_on(&with(|drain| drain.server_written = Some(5 * MIB))));
+    assert!(!goes_on(&with(|drain| drain.server_written = Some(4 * MIB))));
+    assert!(goes_on(&beside(held(), true, Some(true), None)));
+    assert!(goes_on(&beside(held(), false, None, Some(true))));
+    assert!(!goes_on(&beside(held(), true, Some(false), Some(false))));
+}
+
+#[test]
+fn a_queue_with_room_does_not_hold_the_server_back() {
+    let mut evidence = attack(5.0, stalled);
+    assert!(Signals::of(&evidence).output_waits());
+
+    evidence.points.last_mut().unwrap().output_is_full = Some(false);
+
+    assert!(!Signals::of(&evidence).output_waits());
+}
+
+#[test]
+fn the_watch_is_as_long_as_the_pauses_before_it_demand() {
+    let watched = |seconds: f64, moment: fn(f64) -> Moment| {
+        Signals::of(&once(attack(seconds, moment))).is_watched_enough()
+    };
+    // 0.2 MiB every half second, from 0 to 5 s; then nothing.
+    let steps = |t: f64| Moment { written: 0.2 * (t.min(5.0) * 2.0).floor(), waiting: 0.1, ..answering(t) };
+    let two_bursts = |t: f64| Moment {
+        written: if t < 0.05 { 0.0 } else { 4.0 } + (t / 3.0).floor().min(1.0),
+        ..answering(t)
+    };
+
+    assert!(!watched(6.5, steps), "0.4 MiB/s need 2.2 s");
+    assert!(watched(8.0, steps));
+    assert!(!watched(9.0, two_bursts), "2.9 s between them need 7.3 s");
+    assert!(watched(10.5, two_bursts));
+    assert!(!watched(9.5, answering) && watched(10.5, answering), "one burst");
+}
+
+#[test]
+fn few_marks_prove_that_nothing_is_buffered() {
+    let few = |mib: u64| Signals::of(&counted(attack(2.0, accepting), mib)).has_few_marks();
+    let mut partial = counted(attack(2.0, accepting), 1);
+    partial.census.as_mut().unwrap().is_complete = false;
+
+    assert!(few(1) && few(12) && !few(13), "a tenth of 128 MiB");
+    assert!(!Signals::of(&partial).has_few_marks());
+    assert!(!Signals::of(&attack(2.0, accepting)).has_few_marks());
+}
+
+#[test]
+fn marks_of_the_output_prove_no_queue_of_input() {
+    let mut evidence = counted(attack(2.0, accepting), 100);
+    assert!(Signals::of(&evidence).has_marked_input());
+
+    evidence.census.as_mut().unwrap().marked = Marked::Output;
+
+    assert!(!Signals::of(&evidence).has_marked_input());
+}
+
+#[test]
+fn memory_of_before_may_hide_a_queue_of_a_running_server() {
+    let running = |evidence: Evidence| Evidence { was_running: true, ..evidence };
+    let may_reuse = |evidence: &Evidence| Signals::of(evidence).may_reuse_memory();
+
+    assert!(may_reuse(&running(attack(2.0, accepting))));
+    assert!(!may_reuse(&attack(2.0, accepting)));
+    assert!(!may_reuse(&running(counted(attack(2.0, accepting), 1))));
+    assert!(!may_reuse(&running(attack(2.0, |t| Moment { memory: Some(10.0 * t), ..accepting(t) }))));
+}
+
+#[test]
+fn files_count_up_to_what_the_server_can_have_spilled() {
+    let spilled = |evidence: &Evidence| Signals::of(evidence).has_spilled();
+    let read = |mib: f64| move |t: f64| Moment { read: mib, ..stalled(t) };
+    let in_files = |mib: u64, evidence: Evidence| Evidence { open_file_growth: Some(mib * MIB), ..evidence };
+    let in_memory = |evidence: Evidence| Evidence { shared_memory_growth: Some(40 * MIB), ..evidence };
+    let came_back = || drained(attack(2.0, read(40.0)), StopReason::Quiet, &[(1.0, 40.0)]);
+
+    assert!(spilled(&in_files(20, attack(2.0, read(40.0)))));
+    assert!(!spilled(&in_files(19, attack(2.0, read(40.0)))), "less than half");
+    assert!(!spilled(&in_files(40, attack(2.0, read(4.0)))), "more than it read is for another reason");
+    assert!(spilled(&in_files(40, once(attack(2.0, answering)))), "a stream");
+    assert!(spilled(&in_memory(came_back())));
+    assert!(!spilled(&in_memory(attack(2.0, read(40.0)))), "another process may have done that");
+}
+
+#[test]
+fn only_a_client_that_could_be_served_can_be_starved() {
+    let findings = |evidence: Evidence| judge(&evidence).findings;
+    let bounded = || going_on(attack(5.0, stalled));
+
+    assert_eq!(findings(beside(bounded(), true, Some(false), Some(true))), [Verdict::Starves]);
+    assert_eq!(findings(beside(bounded(), true, Some(true), Some(false))), [Verdict::Starves]);
+    assert_eq!(findings(beside(bounded(), false, None, Some(false))), [Verdict::Starves]);
+    assert_eq!(findings(beside(bounded(), false, Some(false), Some(true))), [], "one client at a time");
+    assert_eq!(findings(beside(bounded(), true, Some(true), None)), []);
+    let suspended = Evidence { is_suspended: true, ..bounded() };
+    assert_eq!(findings(beside(suspended, true, Some(false), Some(false))), []);
+    let crashed = closed(bounded(), DisconnectKind::Crashed, 5.0);
+    assert_eq!(findings(beside(crashed, true, Some(false), Some(false))), [Verdict::Crashes]);
+}
+
+#[test]
+fn only_an_echo_that_holds_back_can_be_corrupted() {
+    let is = |evidence: Evidence| Signals::of(&evidence).has_corrupted_an_echo();
+    let bounded = || corrupted(going_on(attack(5.0, stalled)), EchoFault::Changed);
+    let with = |change: fn(&mut Evidence)| {
+        let mut evidence = bounded();
+        change(&mut evidence);
+        evidence
+    };
+
+    assert!(is(bounded()));
+    assert!(!is(with(|evidence| evidence.echo = false)));
+    assert!(!is(with(|evidence| evidence.drain.as_mut().unwrap().fault = None)));
+    assert!(!is(with(|evidence| evidence.drain.as_mut().unwrap().damaged_at = Some(1023))), "no echo");
+    assert!(!is(with(|evidence| evidence.drain.as_mut().unwrap().stopped = StopReason::Closed)));
+    assert!(!is(corrupted(going_on(attack(5.0, accepting)), EchoFault::Lost)), "it drops by policy");
+}
+
+#[test]
+fn the_verdict_is_the_worst_of_all_that_holds() {
+    let growing = attack(5.0, |t| Moment { memory: Some(10.0 * t), ..stalled(t) });
+    let all = corrupted(beside(going_on(growing), true, Some(false), Some(false)), EchoFault::Repeated);
+
+    let judgement = judge(&all);
+
+    assert_eq!(judgement.verdict, Verdict::Unbounded);
+    assert_eq!(judgement.findings, [Verdict::Unbounded, Verdict::Corrupts, Verdict::Starves]);
+}
