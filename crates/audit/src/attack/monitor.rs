@@ -66,7 +66,7 @@ impl Monitor {
         if let Some(tree) = &mut self.tree {
             tree.rescan();
             let mapped = tree.read().memory.shared;
-            self.elsewhere = Some(Elsewhere::new(tree.members(), mapped));
+            self.elsewhere = Some(Elsewhere::new(&tree.members().collect::<Vec<_>>(), mapped));
         }
         self.started = Instant::now();
     }
@@ -109,7 +109,8 @@ impl Monitor {
         self.upstreams.look(tree, self.port);
         if let Some(elsewhere) = &mut self.elsewhere {
             let mapped = tree.read().memory.shared.saturating_add(self.upstreams.growth().shared);
-            elsewhere.update(tree.members().chain(self.upstreams.used()), mapped);
+            let all: Vec<&Process> = tree.members().chain(self.upstreams.used()).collect();
+            elsewhere.update(&all, mapped);
         }
     }
 

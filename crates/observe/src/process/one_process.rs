@@ -131,9 +131,19 @@ impl Process {
 
     /// Bytes written to disk because of this process; `None` if not visible, as for a process of another user.
     pub fn disk_written(&self) -> Option<u64> {
+        text::disk_written(&self.io()?)
+    }
+
+    /// Bytes that it, and those of its children that have exited, passed to write calls, whether to a file, a pipe or a socket
+    /// (`send` does not count); `None` if not visible.
+    pub fn written(&self) -> Option<u64> {
+        text::written(&self.io()?)
+    }
+
+    fn io(&self) -> Option<Vec<u8>> {
         let text = read_bytes(path(self.pid, "io"))?;
         // The file was opened by pid: check that it still was this process.
-        if self.has_exited() { None } else { text::disk_written(&text) }
+        (!self.has_exited()).then_some(text)
     }
 
     /// Whether it has exited.

@@ -112,6 +112,11 @@ pub(super) fn disk_written(text: &[u8]) -> Option<u64> {
     labelled(text, "write_bytes:")
 }
 
+/// `/proc/PID/io`: bytes passed to write calls.
+pub(super) fn written(text: &[u8]) -> Option<u64> {
+    labelled(text, "wchar:")
+}
+
 /// Checks the promises for any text: a name is a part of the text, and no number overflows.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn check_texts(text: &[u8]) {
@@ -123,7 +128,7 @@ pub(crate) fn check_texts(text: &[u8]) {
     if let Some(statm) = Statm::parse(text) {
         assert!(statm.anonymous() <= statm.resident);
     }
-    let _ = (Status::parse(text), disk_written(text));
+    let _ = (Status::parse(text), disk_written(text), written(text));
 }
 
 #[cfg(test)]
@@ -202,11 +207,11 @@ mod tests {
     }
 
     #[test]
-    fn only_bytes_written_to_disk_count() {
+    fn bytes_on_disk_and_bytes_passed_to_write_differ() {
         let io = b"rchar: 1\nwchar: 999\nsyscr: 1\nsyscw: 1\nread_bytes: 5\nwrite_bytes: 4096\n\
             cancelled_write_bytes: 7\n";
 
-        assert_eq!(disk_written(io), Some(4096));
+        assert_eq!((disk_written(io), written(io)), (Some(4096), Some(999)));
     }
 
     #[test]
