@@ -11,6 +11,7 @@ use super::connection::AuditConnection;
 use super::connector::Connector;
 use super::drain::{Draining, EchoState};
 use super::driver::{Progress, Read};
+use super::first_bytes::FirstBytes;
 use super::integrity::{EchoAssumption, EchoCheck};
 use super::stimulus_stream::{StimulusStream, WRITE};
 use super::token_bucket::TokenBucket;
@@ -31,6 +32,8 @@ pub(super) struct Clients {
     checks: Vec<EchoCheck>,
     /// Whether the script says that the server echoes.
     claims_echo: bool,
+    /// What the slow readers read first.
+    first: FirstBytes,
     buffer: Vec<u8>,
 }
 
@@ -70,6 +73,7 @@ impl Clients {
             unit: script.stimulus.unit().max(1),
             checks: (0..checked).map(EchoCheck::new).collect(),
             claims_echo: script.is_echo(),
+            first: FirstBytes::default(),
             buffer: vec![0; BUFFER],
         })
     }
@@ -156,18 +160,19 @@ impl Clients {
 
     /// Reads once from each slow reader into `drain`, and discards the replies to the publisher.
     pub(super) fn read(&mut self, drain: &mut Draining, now: Instant) -> Read {
-        let read = self.read_into(|bytes| drain.note(bytes, now));
+        let read = self.read_once(|bytes| drain.note(bytes, now));
         drain.note_echo(self.echo());
         read
     }
 
-    /// Reads once from each slow reader and passes on what came, and discards the replies to the publisher.
-    pub(super) fn read_into(&mut self, mut note: impl FnMut(&[u8])) -> Read {
+    /// Reads once from each slow reader, passes on what came, and discards the replies to the publisher.
+    pub(super) fn read_once(&mut self, mut note: impl FnMut(&[u8])) -> Read {
         let before = self.consumed();
         for (number, reader) in self.slow_readers.iter_mut().enumerate() {
             let count = reader.read(&mut self.buffer);
             let bytes = &self.buffer[..count];
             note(bytes);
+            self.first.note(bytes);
             if let Some(check) = self.checks.get_mut(number) {
                 check.note(bytes, &mut self.stimulus);
             }
@@ -181,6 +186,11 @@ impl Clients {
         } else {
             Read::Nothing
         }
+    }
+
+    /// What was read first, of what any slow reader read.
+    pub(super) fn first(&self) -> &FirstBytes {
+        &self.first
     }
 
     /// What the replies of all slow readers show so far.

@@ -11,9 +11,9 @@ use echoctl_record::Control;
 use super::clients::Clients;
 use super::connector::Connector;
 use super::driver::{Progress, Read};
-use super::first_bytes::FirstBytes;
 use super::token_bucket::TokenBucket;
 use crate::Error;
+use crate::protocol::Protocol;
 use crate::script::{Script, SendMode};
 use crate::sys::{self, Interest};
 
@@ -28,6 +28,14 @@ pub(super) struct SlowReaderEnd {
     pub(super) has_output: bool,
 }
 
+/// What happened to the control client.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Controlled {
+    pub(super) control: Control,
+    /// The protocol of what it was answered.
+    pub(super) protocol: Option<Protocol>,
+}
+
 /// Attacks once more as `slow` did, at most at `rate` bytes per second, and reads. `None` if the server cannot be reached any more.
 ///
 /// It takes 1.2 times as long, and never more than 6 s longer, or half a second in addition.
@@ -40,17 +48,18 @@ pub(super) fn run(
     slow: SlowReaderEnd,
     rate: u64,
     stop: &AtomicBool,
-) -> Result<Option<Control>, Error> {
+) -> Result<Option<Controlled>, Error> {
     let Some(mut clients) = connect(script, connector)? else { return Ok(None) };
     let seconds = slow.seconds + (slow.seconds * 0.2 + 0.3).min(MOST_LONGER);
     let bytes = slow.sent.saturating_add(slow.sent / 4).max(first_bytes(script));
     let pace = pace(script, bytes, seconds).min(rate);
-    let mut ended = converse(&mut clients, bytes, pace, seconds, stop)?;
+    let mut control = converse(&mut clients, bytes, pace, seconds, stop)?;
+    let protocol = clients.first().protocol();
     if slow.seconds < SOON && !slow.has_output {
         drop(clients);
-        ended.refuses_first_bytes = refuses_first_bytes(script, connector, rate, stop)?;
+        control.refuses_first_bytes = refuses_first_bytes(script, connector, rate, stop)?;
     }
-    Ok(Some(ended))
+    Ok(Some(Controlled { control, protocol }))
 }
 
 /// Whether the server disconnects a client that sends only the first bytes; `None` if it cannot be reached.
@@ -84,13 +93,12 @@ fn converse(
 ) -> Result<Control, Error> {
     let began = Instant::now();
     let mut bucket = TokenBucket::new(pace, began);
-    let mut first = FirstBytes::default();
     while began.elapsed().as_secs_f64() < seconds && clients.closed().is_none() {
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
         let progress = clients.send(&mut bucket, bytes.saturating_sub(clients.produced()), Instant::now());
-        let read = clients.read_into(|bytes| first.note(bytes));
+        let read = clients.read_once(|_| {});
         if read == Read::Nothing && progress != Progress::Sent {
             wait(clients, progress);
         }
@@ -102,7 +110,7 @@ fn converse(
         seconds: lasted,
         disconnected_at: clients.closed().map(|_| lasted),
         refuses_first_bytes: None,
-        first_text: first.text(),
+        first_text: clients.first().text(),
     })
 }
 
@@ -128,10 +136,10 @@ fn pace(script: &Script, bytes: u64, seconds: f64) -> u64 {
     }
 }
 
-/// Bytes of the first thing that is sent: one stimulus, or a part of a long one.
+/// Bytes of the first thing that is sent: one stimulus, or a few bytes without framing.
 fn first_bytes(script: &Script) -> u64 {
     let (SendMode::Repeat(payload) | SendMode::Once(payload)) = &script.stimulus.send;
-    payload.len().min(FIRST) as u64
+    payload.len().min(if payload.is_uniform() { UNFRAMED } else { LARGEST_FRAME }) as u64
 }
 
 /// The longest time that it takes more than the slow reader did, in seconds.
@@ -143,8 +151,11 @@ const SOON: f64 = 1.0;
 /// Seconds in which a server that refuses the first bytes disconnects their sender.
 const REFUSING: f64 = 0.5;
 
-/// First bytes that are sent alone: more than a server needs to recognise its protocol.
-const FIRST: usize = 64;
+/// First bytes without framing: more than a server needs to recognise its protocol, and less than any limit of input.
+const UNFRAMED: usize = 64;
+
+/// Bytes of a stimulus that is sent whole. Of a larger one, as much shows whether it is refused.
+const LARGEST_FRAME: usize = 64 << 10;
 
 /// The least number of stimuli per second, so that each is sent in one piece.
 const UNITS_PER_SECOND: u64 = 50;
@@ -161,11 +172,11 @@ mod tests {
     use crate::preset::Preset;
 
     /// The control of a slow reader that sent 1 MB in 0.2 s.
-    fn control(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> Control {
+    fn control(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> Controlled {
         run_at(server(serve), &AtomicBool::new(false)).unwrap().unwrap()
     }
 
-    fn run_at(addr: SocketAddr, stop: &AtomicBool) -> Result<Option<Control>, Error> {
+    fn run_at(addr: SocketAddr, stop: &AtomicBool) -> Result<Option<Controlled>, Error> {
         let deadline = Instant::now() + Duration::from_secs(30);
         let mut connector = Connector::new(addr, Permitted::Any, deadline, stop);
         let slow = SlowReaderEnd { seconds: 0.2, sent: 1_000_000, has_output: false };
@@ -185,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_client_that_reads_is_served_to_the_end() {
-        let control = control(|stream| echo(stream, usize::MAX));
+        let Controlled { control, .. } = control(|stream| echo(stream, usize::MAX));
 
         assert_eq!((control.disconnected_at, control.refuses_first_bytes), (None, Some(false)));
         assert_eq!(control.sent, 1_250_000);
@@ -194,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_limit_of_input_meets_a_client_that_reads_too() {
-        let control = control(|stream| echo(stream, 1_100_000));
+        let Controlled { control, .. } = control(|stream| echo(stream, 1_100_000));
 
         assert!(control.disconnected_at.is_some(), "{control:?}");
         assert_eq!(control.refuses_first_bytes, Some(false));
@@ -210,9 +221,10 @@ mod tests {
             while let Ok(1..) = stream.read(&mut [0; 64 << 10]) {}
         });
 
-        assert!(ended.disconnected_at.is_some());
-        assert_eq!(ended.refuses_first_bytes, Some(true));
-        assert_eq!(ended.first_text.as_deref(), Some("HTTP/1.1 400 Bad Request"));
+        assert!(ended.control.disconnected_at.is_some());
+        assert_eq!(ended.control.refuses_first_bytes, Some(true));
+        assert_eq!(ended.control.first_text.as_deref(), Some("HTTP/1.1 400 Bad Request"));
+        assert_eq!(ended.protocol, Some(Protocol::Http));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The beginning of an answer, which says what kind of server it is.
 
+use crate::protocol::Protocol;
+
 /// The first bytes of an answer, at most [`STORED`] of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct FirstBytes(Vec<u8>);
@@ -11,12 +13,13 @@ impl FirstBytes {
         self.0.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    /// The first line that is not empty, escaped, for display; `None` if nothing came.
+    /// The first line that is not empty, or all of it if that is not text, escaped for display; `None` if nothing came.
     pub(super) fn text(&self) -> Option<String> {
         let mut lines = self.0.split(|byte| matches!(byte, b'\r' | b'\n'));
-        let line = lines.find(|line| !line.is_empty()).unwrap_or(&self.0);
+        let is_text = |line: &&[u8]| !line.is_empty() && !line.iter().any(u8::is_ascii_control);
+        let shown = lines.find(|line| !line.is_empty()).filter(is_text).unwrap_or(&self.0);
         let mut text = String::new();
-        for escaped in line.iter().map(|byte| byte.escape_ascii()) {
+        for escaped in shown.iter().map(|byte| byte.escape_ascii()) {
             if text.len() + escaped.len() > SHOWN {
                 break;
             }
@@ -24,10 +27,15 @@ impl FirstBytes {
         }
         (!self.0.is_empty()).then_some(text)
     }
+
+    /// The protocol of which they are typical.
+    pub(super) fn protocol(&self) -> Option<Protocol> {
+        Protocol::of(&self.0)
+    }
 }
 
-/// Bytes that are stored: enough for the first line of all protocols that are recognised, and for what is shown.
-const STORED: usize = 256;
+/// Bytes that are stored: enough for the page of a server that refuses plain HTTP on its port for TLS.
+const STORED: usize = 1024;
 
 /// Characters that are shown: a line of a terminal, with what is said about it.
 const SHOWN: usize = 120;
@@ -48,6 +56,7 @@ mod tests {
 
         assert_eq!(shown.as_deref(), Some("HTTP/1.1 400 Bad Request"));
         assert_eq!(text(&[b"\x15\x03\x01\x1b["]).as_deref(), Some("\\x15\\x03\\x01\\x1b["));
+        assert_eq!(text(&[b"\x4a\0\0\0\n8.0.36"]).as_deref(), Some("J\\x00\\x00\\x00\\n8.0.36"));
         assert_eq!(text(&[b"\n"]).as_deref(), Some("\\n"));
         assert_eq!(text(&[b""]), None);
     }

@@ -42,6 +42,7 @@ pub use connector::Permitted;
 
 use crate::Error;
 use crate::marks::{Mark, Marks};
+use crate::protocol::Protocol;
 use crate::script::{Script, SendMode};
 use bystander::Calm;
 use clients::Clients;
@@ -165,6 +166,7 @@ impl AuditConfig {
             printed: self.printed.clone(),
             control,
             sent: None,
+            protocol: Protocol::of(&calm.reply),
         };
         let conditions = self.conditions(&script, &roots);
         let run = AttackDriver::new(&mut scene, conditions, self.settings(), stop, watched).run();
@@ -179,6 +181,7 @@ impl AuditConfig {
             server: scene.monitor.server_name(),
             pids: roots,
             upstreams: scene.monitor.upstreams(),
+            protocol: scene.clients.first().protocol().or(scene.protocol),
         })
     }
 
@@ -248,6 +251,8 @@ pub struct AuditOutcome {
     pub pids: Vec<u32>,
     /// Servers behind it whose memory was watched too.
     pub upstreams: Vec<String>,
+    /// The protocol of what it answered first, if it is recognised.
+    pub protocol: Option<Protocol>,
 }
 
 /// Default of [`AuditConfig::budget`]: many times the kernel buffering, and harmless on any machine.

@@ -18,6 +18,7 @@ use super::monitor::Monitor;
 use super::payload_census::PayloadCensus;
 use super::token_bucket::TokenBucket;
 use crate::Error;
+use crate::protocol::Protocol;
 use crate::script::Script;
 use crate::sys;
 
@@ -34,6 +35,8 @@ pub(super) struct LiveScene<'a> {
     pub(super) control: ControlPlan<'a>,
     /// What the clients had sent when they closed their connections, on each of them.
     pub(super) sent: Option<u64>,
+    /// The protocol of what a client was answered that is not a slow reader, if it is recognised.
+    pub(super) protocol: Option<Protocol>,
 }
 
 /// How a client that reads is attacked, to compare.
@@ -182,7 +185,10 @@ impl LiveScene<'_> {
         let drained = evidence.drain.as_ref().map_or(0, |drain| drain.bytes);
         let has_output = written > 0 || drained > 0;
         let slow = SlowReaderEnd { seconds: end.t, sent: self.sent.unwrap_or(0), has_output };
-        evidence.control = control::run(script, &mut self.connector, slow, rate, stop)?;
+        if let Some(ended) = control::run(script, &mut self.connector, slow, rate, stop)? {
+            evidence.control = Some(ended.control);
+            self.protocol = self.protocol.or(ended.protocol);
+        }
         Ok(())
     }
 }

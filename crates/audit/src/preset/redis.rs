@@ -12,7 +12,7 @@ pub(super) fn get(key: &str) -> Script {
     let first_byte = command(&["GETRANGE", key, "0", "0"], None, &[]);
     Script {
         about: Some(format!(
-            "GETs of the key '{key}'; if it does not exist, it is first set to 64 KiB of 'x' (SET NX) and stays; if it exists, \
+            "GETs of the key '{key}'; if it does not exist, it is first set to 64 KiB of letters (SET NX) and stays; if it exists, \
              it is only read"
         )),
         prepare: vec![Step { send: Some(set), expect: None }, Step::ask(first_byte, Payload::text("$1\r\n"))],

@@ -1,7 +1,6 @@
 //! What a server answered first: its first line for people, and the protocol that it seems to speak.
 
-use echoctl_audit::{Protocol, StepFailure, unescape};
-use echoctl_record::Evidence;
+use echoctl_audit::{AuditOutcome, Protocol, StepFailure, unescape};
 
 /// The beginning of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,9 +13,12 @@ pub(super) struct Answer {
 
 impl Answer {
     /// The answer to the slow reader, or else to the client that reads.
-    pub(super) fn recorded(evidence: &Evidence) -> Option<Answer> {
-        let text = evidence.drain.as_ref().and_then(|drain| drain.first_text.as_deref());
-        Answer::of(text.or(evidence.control.as_ref().and_then(|control| control.first_text.as_deref()))?)
+    pub(super) fn to_an_attack(attack: &AuditOutcome) -> Option<Answer> {
+        let (drain, control) = (attack.evidence.drain.as_ref(), attack.evidence.control.as_ref());
+        let text = drain.and_then(|drain| drain.first_text.as_deref());
+        let answer = Answer::of(text.or(control.and_then(|control| control.first_text.as_deref()))?)?;
+        // Its first bytes say more than its first line.
+        Some(Answer { protocol: attack.protocol.or(answer.protocol), ..answer })
     }
 
     /// The answer to a step of a script that expected another one.

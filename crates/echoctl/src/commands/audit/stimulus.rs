@@ -186,8 +186,8 @@ fn preset_help() -> String {
         Preset::ALL.iter().map(|info| format!("{:<24} {}\n", info.to_string(), info.about)).collect();
     format!(
         "Script for a common protocol\n\n{list}\n\
-         PATH is / if it is omitted. redis-get writes: if KEY does not exist, it is set to 64 KiB of 'x' and stays; an \
+         PATH is / if it is omitted. redis-get writes: if KEY does not exist, it is set to 64 KiB of letters and stays; an \
          existing key is only read, and should be large (64 KiB) for a short audit. redis-subscribe publishes messages of \
-         16 KiB to CHANNEL, which its other subscribers receive too. --show-script prints every byte."
+         16 KiB to CHANNEL, which its other subscribers receive too. --show-script prints it all; a run marks long fills."
     )
 }

@@ -129,7 +129,7 @@ impl<'a> Summary<'a> {
             figures.inside_server = None;
             figures.lost = None;
         }
-        let answer = Answer::recorded(evidence).filter(|_| judgement.verdict.class() == Class::Unknown);
+        let answer = Answer::to_an_attack(attack).filter(|_| judgement.verdict.class() == Class::Unknown);
         let each = |total: Option<u64>, many: u64| {
             let all = u128::from(total?) * u128::from(many) / u128::from(config.connections.max(1));
             Some(u64::try_from(all).unwrap_or(u64::MAX))
