@@ -4,10 +4,11 @@
 
 mod support;
 
+use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
 use echoctl_audit::{AuditConfig, AuditOutcome};
-use echoctl_record::Verdict;
+use echoctl_record::{Class, Verdict};
 use echoctl_testkit::eventually;
 use echoctl_trial::spawn::Target;
 use support::command::{config, outsider, start};
@@ -49,6 +50,22 @@ fn memory_of_a_server_behind_a_unix_socket_counts() {
 
     assert_eq!(outcome.judgement.verdict, Verdict::Unbounded, "{}", outcome.judgement.reason);
     assert!(outcome.evidence.is_relay && !outcome.evidence.hidden_upstream);
+    assert_eq!(outcome.upstreams.len(), 1, "{:?}", outcome.upstreams);
+}
+
+#[test]
+fn payload_is_found_where_no_connection_leads() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let path = pipe.to_str().unwrap();
+    let _collector = outsider(&["collect-file", path]);
+    let relay = start(&["relay-file", "{port}", path]);
+
+    let outcome = attack_a_little(&relay);
+
+    assert_ne!(outcome.judgement.verdict.class(), Class::Safe, "{}", outcome.judgement.reason);
+    assert!(outcome.evidence.is_relay && outcome.evidence.hidden_upstream);
     assert_eq!(outcome.upstreams.len(), 1, "{:?}", outcome.upstreams);
 }
 

@@ -138,10 +138,11 @@ impl Scene for LiveScene<'_> {
     }
 
     fn inspect(&mut self, evidence: &mut Evidence) {
-        self.monitor.finish(evidence);
+        // It may find servers behind the server, which are part of what the monitor finishes.
         if let Some(census) = self.census.as_mut().filter(|_| evidence.disconnect.is_none()) {
             evidence.census = census.take(&mut self.monitor);
         }
+        self.monitor.finish(evidence);
     }
 
     fn begin_drain(&mut self, drain: &mut Draining) {

@@ -38,6 +38,8 @@ fn main() {
         ["chat", addr] => chat(addr),
         ["collect", addr] => listen(addr, |stream| thread::spawn(|| collect(stream))),
         ["relay", addr, upstream] => listen(addr, |stream| relay(stream, upstream)),
+        ["collect-file", path] => fs::read(path).map(|bytes| drop(std::hint::black_box(bytes))),
+        ["relay-file", addr, path] => relay_to_file(addr, path),
         #[cfg(unix)]
         ["collect-unix", path] => unix::collect(path),
         #[cfg(unix)]
@@ -279,6 +281,15 @@ fn relay(stream: TcpStream, upstream: &str) -> io::Result<()> {
     thread::spawn(move || io::copy(&mut &input, &mut &output));
     thread::spawn(move || io::copy(&mut &upstream, &mut &stream));
     Ok(())
+}
+
+/// Passes bytes on to a file, which may be a named pipe, and answers nothing.
+fn relay_to_file(addr: &str, path: &str) -> io::Result<()> {
+    let file = Arc::new(fs::OpenOptions::new().write(true).open(path)?);
+    listen(addr, |stream| {
+        let file = Arc::clone(&file);
+        thread::spawn(move || io::copy(&mut &stream, &mut &*file))
+    })
 }
 
 /// The same over a Unix-domain socket.
