@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How healthy clients were served before, during and after an attack.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Bystanders {
     /// The longest wait for a reply before the attack, in seconds.
     pub calm: f64,

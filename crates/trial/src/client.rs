@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
-use echoctl_client::{Connection, Flood, Outcome, Phase, StopHandle, Totals};
+use echoctl_client::{Config, Connection, Flood, Outcome, Phase, Rate, Reading, StopHandle, Totals};
 use echoctl_observe::{LocalEndpoint, MAX_PER_SAMPLE, WatchedConnection};
 use tokio::runtime::Handle;
 
@@ -30,6 +30,9 @@ pub trait Client {
 
     /// Stops everything immediately.
     fn abort(&self);
+
+    /// Whether another connection gets a reply to one frame in this time.
+    fn is_newcomer_served(&self, within: Duration) -> bool;
 
     /// Reads some of the replies that it left unread, and returns the number of bytes.
     fn discard(&self) -> u64;
@@ -59,6 +62,8 @@ pub struct ClientState {
 /// A flood that runs on a tokio runtime.
 #[derive(Debug)]
 pub struct FloodClient {
+    config: Config,
+    runtime: Handle,
     connections: Vec<Arc<Connection>>,
     control: StopHandle,
     outcome: Receiver<Outcome>,
@@ -67,10 +72,11 @@ pub struct FloodClient {
 impl FloodClient {
     /// Starts to send.
     pub fn start(flood: Flood, runtime: &Handle) -> FloodClient {
-        let (connections, control) = (flood.connections().to_vec(), flood.stop_handle());
+        let (connections, control, config) =
+            (flood.connections().to_vec(), flood.stop_handle(), flood.config().clone());
         let (done, outcome) = mpsc::sync_channel(1);
         runtime.spawn(async move { done.send(flood.run().await) });
-        FloodClient { connections, control, outcome }
+        FloodClient { config, runtime: runtime.clone(), connections, control, outcome }
     }
 
     /// The local addresses of its connections.
@@ -117,10 +123,41 @@ impl Client for FloodClient {
         self.control.abort();
     }
 
+    fn is_newcomer_served(&self, within: Duration) -> bool {
+        let config = Config {
+            connections: 1,
+            bytes: Some(1),
+            rate: Rate::Max,
+            rate_until: None,
+            reading: Reading::All,
+            duration: None,
+            idle_timeout: None,
+            connect_timeout: within,
+            ..self.config.clone()
+        };
+        let is_served = async {
+            let Ok(newcomer) = Flood::connect(config).await else { return false };
+            let connection = Arc::clone(&newcomer.connections()[0]);
+            let has_reply = async {
+                while connection.consumed() == 0 {
+                    tokio::time::sleep(REPLY_POLL).await;
+                }
+            };
+            tokio::select! {
+                () = has_reply => true,
+                outcome = newcomer.run() => outcome.totals.consumed > 0,
+            }
+        };
+        self.runtime.block_on(async { tokio::time::timeout(within, is_served).await.unwrap_or(false) })
+    }
+
     fn discard(&self) -> u64 {
         self.connections.iter().map(|connection| connection.discard() as u64).sum()
     }
 }
+
+/// Interval at which to check whether a reply has arrived.
+const REPLY_POLL: Duration = Duration::from_millis(1);
 
 /// A connection of a flood, to be sampled. Its socket stays open until the sampler drops it.
 pub(crate) fn watched(connection: &Arc<Connection>) -> WatchedConnection {

@@ -3,7 +3,8 @@
 use echoctl_client::{CloseKind, Config, Ending, Outcome, Reading};
 use echoctl_observe::KernelBuffering;
 use echoctl_record::{
-    Disconnect, DisconnectKind, Drain, EchoFault, Evidence, Integrity, StopReason, Summary,
+    Bystanders, Disconnect, DisconnectKind, Drain, EchoFault, Evidence, Integrity, Service, StopReason,
+    Summary,
 };
 use echoctl_verdict::audit::in_kernels;
 use echoctl_verdict::flood::{Observed, OtherInput, Reader};
@@ -31,7 +32,10 @@ pub struct TrialOutcome {
     pub others: OtherInput,
     /// Whether a process of the server was suspended during the run.
     pub is_suspended: bool,
-    /// What came when the client read at last, if it left replies unread and nothing was drained: no part of the samples and totals.
+    /// Whether a new client was served at the end, if replies were left unread.
+    pub is_newcomer_served: Option<bool>,
+    /// What came when the client read at last, if it left replies unread and that was necessary to see whether the server goes on: no
+    /// part of the samples and totals.
     pub last_read: Option<Drain>,
 }
 
@@ -103,6 +107,7 @@ impl TrialOutcome {
             points,
             disconnect: self.disconnect(),
             is_suspended: self.is_suspended,
+            bystanders: self.is_newcomer_served.map(newcomer),
             ..Evidence::default()
         };
         let drain = self.drain().or_else(|| self.last_read.clone()).map(|drain| Drain {
@@ -170,6 +175,13 @@ impl TrialOutcome {
     }
 }
 
+/// The only bystander of a flood: whether it was served while the flood's client did not read. It was not asked before, and a server
+/// may serve one client at a time.
+fn newcomer(is_served: bool) -> Bystanders {
+    let newcomer = Service { replies: is_served.into(), during: Some(is_served), ..Service::default() };
+    Bystanders { newcomer: Some(newcomer), ..Bystanders::default() }
+}
+
 /// Bytes that a server must read to be called unbounded: many times what the kernel queues hold.
 const BUDGET: u64 = 256 << 20;
 
@@ -194,6 +206,7 @@ mod tests {
             is_closed_by_server: false,
             others: OtherInput::default(),
             is_suspended: false,
+            is_newcomer_served: None,
             last_read: None,
         }
     }

@@ -33,7 +33,9 @@ pub struct Trial<C = FloodClient, S = Sampler> {
     /// Number of its processes that were suspended before the run.
     suspended_before: Option<u32>,
     is_suspended: bool,
-    /// What came when the client read at last, of a run that leaves replies unread.
+    /// Of a run that leaves replies unread: whether a new client was served at its end, …
+    is_newcomer_served: Option<bool>,
+    /// … and what came when the client read at last, if that was necessary.
     last_read: Option<Drain>,
     outcome: Option<Outcome>,
 }
@@ -83,6 +85,7 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
             exited: None,
             suspended_before: None,
             is_suspended: false,
+            is_newcomer_served: None,
             last_read: None,
             outcome: None,
         }
@@ -125,7 +128,7 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
         if shown.is_continue() {
             let _ = each(&last);
         }
-        self.read_at_last(&last.observation.sample);
+        self.see_whether_it_goes_on(&last.observation.sample);
         self.finish()
     }
 
@@ -168,6 +171,7 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
             server_exited: self.exited.and_then(|exit| exit.of_server(has_closed)),
             is_closed_by_server: self.is_closed_by_server,
             is_suspended: self.is_suspended,
+            is_newcomer_served: self.is_newcomer_served,
             last_read: self.last_read,
             others: self.others.map(OtherClients::finish).unwrap_or_default(),
         })
@@ -242,14 +246,25 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
         }
     }
 
-    /// Reads replies that were left unread, until the server reads or writes again: a server that only waited for its reader goes
-    /// on, one that is deadlocked does not. These bytes are part of no sample, and not counted as read.
-    fn read_at_last(&mut self, before: &Sample) {
+    /// Of a run that leaves replies unread: sees whether the server only waits for its reader, or is deadlocked. The replies are read
+    /// only if it serves no new client, which some servers never do, or has buffered bytes: one thread of it may be deadlocked.
+    fn see_whether_it_goes_on(&mut self, before: &Sample) {
         let is_left = |outcome: &Outcome| outcome.endings.iter().all(|ending| *ending == Ending::LeftUnread);
         let is_visible = before.server_read.is_some() && before.server_written.is_some();
         if !is_visible || self.exited.is_some() || !self.outcome.as_ref().is_some_and(is_left) {
             return;
         }
+        let is_served = self.client.is_newcomer_served(REPLY_TIMEOUT);
+        self.is_newcomer_served = Some(is_served);
+        let has_buffered = self.history.peaks().growth().is_some_and(|growth| growth > HEAP_SLACK);
+        if !is_served || has_buffered {
+            self.read_at_last(before);
+        }
+    }
+
+    /// Reads replies that were left unread, until the server reads or writes again. These bytes are part of no sample, and not counted
+    /// as read.
+    fn read_at_last(&mut self, before: &Sample) {
         let started = self.client.now();
         let has_moved = |now: Option<u64>, before: Option<u64>| now > before.map(|bytes| bytes + PROGRESS);
         let mut drain = Drain { stopped: StopReason::Quiet, ..Drain::default() };
@@ -272,6 +287,12 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
         self.last_read = Some(drain);
     }
 }
+
+/// Bytes by which the memory of a server grows that buffers nothing.
+const HEAP_SLACK: u64 = 8 << 20;
+
+/// The longest time for a server to reply to a new client. It takes milliseconds.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The longest time for a server to go on once it is read. It takes milliseconds, and more if all cores are busy.
 const GO_ON_TIMEOUT: Duration = Duration::from_secs(2);

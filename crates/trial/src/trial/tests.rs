@@ -28,6 +28,7 @@ struct World {
     discarded: u64,
     /// Whether the server writes as much as the client reads at last.
     goes_on: bool,
+    serves_newcomers: bool,
 }
 
 impl World {
@@ -46,6 +47,7 @@ impl World {
             aborts: 0,
             discarded: 0,
             goes_on: true,
+            serves_newcomers: false,
         }
     }
 
@@ -90,6 +92,10 @@ impl Client for Replay {
         let mut world = self.0.borrow_mut();
         world.aborts += 1;
         world.end = world.t();
+    }
+
+    fn is_newcomer_served(&self, _: Duration) -> bool {
+        self.0.borrow().serves_newcomers
     }
 
     fn discard(&self) -> u64 {
@@ -335,6 +341,15 @@ fn a_server_that_does_not_go_on_is_read_for_a_bounded_time() {
     let drain = seen.outcome.last_read.unwrap();
     assert_eq!((drain.stopped, drain.server_written), (StopReason::Quiet, Some(7)));
     assert!((2.0..2.1).contains(&drain.seconds), "{}", drain.seconds);
+}
+
+#[test]
+fn nothing_is_read_at_last_if_a_new_client_is_served() {
+    let seen = watch(World { serves_newcomers: true, ..World::new(waits) });
+
+    let bystanders = seen.outcome.evidence().unwrap().0.bystanders.unwrap();
+    assert_eq!(bystanders.newcomer.unwrap().during, Some(true));
+    assert_eq!((seen.outcome.last_read, seen.world.0.borrow().discarded), (None, 0));
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub(super) struct Signals {
     pub(super) observed: Observed,
     /// Whether a process of the server was suspended.
     pub(super) is_suspended: bool,
-    /// Whether the server went on once its output was read; `None` if that was not tried.
+    /// Whether the server went on once its output was read, or served another client; `None` if neither was tried.
     pub(super) goes_on: Option<bool>,
     /// Duration of the run.
     pub(super) duration: f64,
@@ -92,8 +92,11 @@ impl Signals {
 }
 
 /// Whether the server read or wrote more in the draining than at the end of the samples, or more came than it had written by then.
+/// Without a drain, whether it served another client: where there is one, another thread may have done that.
 fn goes_on(evidence: &Evidence, last: &Point) -> Option<bool> {
-    let drain = evidence.drain.as_ref()?;
+    let Some(drain) = &evidence.drain else {
+        return evidence.bystanders?.newcomer?.during;
+    };
     let more = |now: Option<u64>, before: Option<u64>| {
         now.zip(before).is_some_and(|(now, before)| now > before.saturating_add(PROBE_BYTES))
     };

@@ -1,6 +1,6 @@
 //! Verdicts on constructed floods, each of a kind that once got a wrong verdict.
 
-use echoctl_record::{Drain, Sample, Verdict};
+use echoctl_record::{Bystanders, Drain, Sample, Service, Verdict};
 
 use super::*;
 
@@ -229,6 +229,16 @@ fn a_server_that_does_not_go_on_once_it_is_read_is_not_bounded() {
 
     assert_eq!(cause_if(read(MIB)), Cause::StoppedReading);
     assert_eq!(cause_if(read(0)), Cause::DidNotGoOn);
+    let served = |evidence: &mut Evidence| {
+        let newcomer = Some(Service { during: Some(true), ..Service::default() });
+        evidence.bystanders = Some(Bystanders { newcomer, ..Bystanders::default() });
+    };
+    assert_eq!(cause_if(served), Cause::StoppedReading);
+    let served_by_another_thread = |evidence: &mut Evidence| {
+        served(evidence);
+        read(0)(evidence);
+    };
+    assert_eq!(cause_if(served_by_another_thread), Cause::DidNotGoOn);
 }
 
 #[test]

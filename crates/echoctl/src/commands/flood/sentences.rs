@@ -203,6 +203,7 @@ mod tests {
             is_closed_by_server: false,
             others: Default::default(),
             is_suspended: false,
+            is_newcomer_served: None,
             last_read: None,
         };
         change(&mut outcome);
