@@ -260,6 +260,7 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
         if !is_served || has_buffered {
             self.read_at_last(before);
         }
+        self.exited = self.source.sample().exited;
     }
 
     /// Reads replies that were left unread, until the server reads or writes again. These bytes are part of no sample, and not counted

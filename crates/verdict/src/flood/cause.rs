@@ -19,13 +19,11 @@ pub enum Cause {
     /// Its memory grew with the input of other clients.
     GrewWithOthers,
     /// It stopped reading, but its output had room in the kernel.
-    StoppedUnprompted,
+    StoppedForAnotherReason,
     /// It stopped reading, but it had paused before.
     MayBePausing,
     /// It stopped reading, and did not go on once its output was read.
     DidNotGoOn,
-    /// One of its processes was suspended.
-    Suspended,
     /// It buffered much input, and then held the producer back: a high limit, or a pause.
     BufferedThenStopped,
     /// It held the producer back, but too briefly.
@@ -62,8 +60,7 @@ impl Cause {
                 // The stall may begin at any time, and has to be watched from its start.
                 doubt(Advice::WatchLonger { seconds: (2.0 * signals.stall.seconds_to_watch()).max(30.0) })
             }
-            Cause::StoppedUnprompted | Cause::DidNotGoOn => doubt(Advice::AuditInstead),
-            Cause::Suspended => doubt(Advice::RunAgain),
+            Cause::StoppedForAnotherReason | Cause::DidNotGoOn => doubt(Advice::CheckServer),
             Cause::MemoryUnseen => doubt(Advice::ShowMemoryOrAudit),
             Cause::NotInMemory => doubt(Advice::AuditInstead),
             Cause::FitsTheKernels => doubt(Advice::AddPressure),

@@ -42,7 +42,7 @@ pub(super) fn reason(cause: Cause, signals: &Signals, by_audit: &str) -> String 
         Cause::GrewWithOthers => format!(
             "the server's memory grew by {growth}, but it read only {read} from this flood, while {others}"
         ),
-        Cause::StoppedUnprompted => format!(
+        Cause::StoppedForAnotherReason => format!(
             "the server stopped reading after {read} of input, but its output had room in the kernel: it waits for something else than \
              its reader"
         ),
@@ -54,9 +54,6 @@ pub(super) fn reason(cause: Cause, signals: &Signals, by_audit: &str) -> String 
         Cause::DidNotGoOn => format!(
             "the server stopped reading after {read} of input, and neither read nor wrote once its replies were read: it may be \
              deadlocked"
-        ),
-        Cause::Suspended => format!(
-            "a process of the server was suspended (by a signal or a debugger) during the run; the server read {read}{memory}"
         ),
         Cause::BufferedThenStopped => {
             let grown = if s.sees_memory() { format!(" (memory grew by {growth})") } else { String::new() };

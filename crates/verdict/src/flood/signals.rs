@@ -12,7 +12,9 @@ use crate::unwritten::HEAP_SLACK;
 pub(super) struct Signals {
     pub(super) stall: Stall,
     pub(super) observed: Observed,
-    /// Whether a process of the server was suspended.
+    /// Whether the server closed a connection.
+    pub(super) is_disconnected: bool,
+    /// Whether a process of it was suspended.
     pub(super) is_suspended: bool,
     /// Whether the server went on once its output was read, or served another client; `None` if neither was tried.
     pub(super) goes_on: Option<bool>,
@@ -35,6 +37,7 @@ impl Signals {
         Signals {
             stall: Stall::of(&evidence.points, stalled_for),
             observed,
+            is_disconnected: evidence.disconnect.is_some(),
             is_suspended: evidence.is_suspended,
             goes_on: goes_on(evidence, &last),
             duration: evidence.max_duration,

@@ -8,6 +8,8 @@
 
 use echoctl_record::Point;
 
+use crate::pauses::{WATCH_PER_GAP, output_waits_in, unprompted_pause};
+
 /// The end of a flood.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Stall {
@@ -49,26 +51,15 @@ impl Stall {
 
     /// Whether it read all the time, and only as fast as its output was read.
     pub(super) fn follows_reader(&self) -> bool {
-        self.pressed_for >= PRESSURE_SECONDS.max(WATCH_PER_PAUSE * self.pause)
+        self.pressed_for >= PRESSURE_SECONDS.max(WATCH_PER_GAP * self.pause)
             && self.is_flat
             && self.output_waits_under_pressure
     }
 
     /// Seconds after which a stall is longer than the pauses before.
     pub(super) fn seconds_to_watch(&self) -> f64 {
-        STALL_SECONDS.max(WATCH_PER_PAUSE * self.pause)
+        STALL_SECONDS.max(WATCH_PER_GAP * self.pause)
     }
-}
-
-/// Whether the kernel accepted no more output for at least half of the time.
-fn output_waits_in(points: &[Point]) -> bool {
-    let waiting = points.iter().filter(|point| output_waits(point)).count();
-    !points.is_empty() && waiting * 2 >= points.len()
-}
-
-/// Whether the kernel accepts no more output, as far as that is visible.
-fn output_waits(point: &Point) -> bool {
-    point.output_is_full.unwrap_or(point.output_waiting() > 0)
 }
 
 /// How long, up to the end, the server read nothing while there was more to send, and its memory did not grow.
@@ -121,27 +112,6 @@ fn is_flat(points: &[Point]) -> bool {
         && inside(after) <= inside(before).map(|most| most + ONE_READ * connections)
 }
 
-/// The longest pause in reading and writing up to the time `until` that the output does not explain: the output did not wait, or
-/// the pause ended although the client had read nothing meanwhile. Such a server pauses on its own, or reads on although its
-/// output waits.
-fn unprompted_pause(points: &[Point], until: f64) -> f64 {
-    let (mut last, mut longest) = (0, 0.0_f64);
-    for (at, point) in points.iter().enumerate().take_while(|(_, point)| point.sample.t <= until) {
-        let before = &points[last];
-        let moved = |point: &Point| point.server_read().saturating_add(point.server_written());
-        if moved(point).saturating_sub(moved(before)) <= PROBE_BYTES {
-            continue;
-        }
-        let is_prompted =
-            point.sample.consumed > before.sample.consumed && output_waits_in(&points[last..at]);
-        if !is_prompted {
-            longest = longest.max(point.sample.t - before.sample.t);
-        }
-        last = at;
-    }
-    longest
-}
-
 fn span(points: &[Point]) -> f64 {
     points.first().zip(points.last()).map_or(0.0, |(first, last)| last.sample.t - first.sample.t)
 }
@@ -151,9 +121,6 @@ pub(super) const STALL_SECONDS: f64 = 2.0;
 
 /// Seconds of pressure that show a trend, as long as an audit watches.
 pub(super) const PRESSURE_SECONDS: f64 = 3.5;
-
-/// Pauses that must have been watched before silence is a stall: one pause may be longer than those before.
-const WATCH_PER_PAUSE: f64 = 2.5;
 
 /// Part of the time in which input waits under pressure. The rest is the start.
 const WAITING_SHARE: f64 = 0.8;

@@ -12,14 +12,18 @@ pub(super) fn classify(by_audit: &Judgement<audit::Cause>, s: &Signals) -> Cause
         Verdict::Disconnects | Verdict::Crashes | Verdict::Corrupts | Verdict::Starves | Verdict::Spills => {
             Cause::Audit(by_audit.cause)
         }
-        Verdict::Unbounded if s.stall.is_stall() && !s.is_suspended => Cause::BufferedThenStopped,
         Verdict::Unbounded if s.is_growth_of_others() => Cause::GrewWithOthers,
+        Verdict::Unbounded if by_audit.cause == audit::Cause::RetainedUntilItStopped => {
+            Cause::Audit(by_audit.cause)
+        }
+        Verdict::Unbounded if s.stall.is_stall() => Cause::BufferedThenStopped,
         Verdict::Unbounded if by_audit.cause == audit::Cause::GrewSlowly && s.has_little_inside() => {
             uncertain(by_audit, s)
         }
         Verdict::Unbounded if s.sees_memory() => Cause::GrewWithInput,
         Verdict::Unbounded => Cause::Audit(by_audit.cause),
-        _ if s.is_suspended => Cause::Suspended,
+        // An inconclusive end of a connection, such as a refusal, and a suspended server.
+        _ if s.is_disconnected || s.is_suspended => Cause::Audit(by_audit.cause),
         Verdict::Bounded => held_back(s),
         Verdict::Slow | Verdict::Inconclusive | Verdict::Discards => uncertain(by_audit, s),
     }
@@ -45,7 +49,7 @@ fn uncertain(by_audit: &Judgement<audit::Cause>, signals: &Signals) -> Cause {
 /// A server that stopped reading, and buffers no more: whether its reader is what it waits for.
 fn held_back(signals: &Signals) -> Cause {
     match signals {
-        s if !s.stall.output_waits => Cause::StoppedUnprompted,
+        s if !s.stall.output_waits => Cause::StoppedForAnotherReason,
         s if s.stall.stalled_for < s.stall.seconds_to_watch() => Cause::MayBePausing,
         s if s.goes_on == Some(false) => Cause::DidNotGoOn,
         _ => Cause::StoppedReading,

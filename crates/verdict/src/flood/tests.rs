@@ -1,6 +1,6 @@
 //! Verdicts on constructed floods, each of a kind that once got a wrong verdict.
 
-use echoctl_record::{Bystanders, Drain, Sample, Service, Verdict};
+use echoctl_record::{Bystanders, Disconnect, DisconnectKind, Drain, Sample, Service, Verdict};
 
 use super::*;
 
@@ -220,7 +220,7 @@ fn only_a_server_that_waits_for_its_reader_is_bounded() {
 
     assert_eq!(cause_if(|_| ()), Cause::StoppedReading);
     assert_eq!(cause_if(full(true)), Cause::StoppedReading);
-    assert_eq!(cause_if(full(false)), Cause::StoppedUnprompted);
+    assert_eq!(cause_if(full(false)), Cause::StoppedForAnotherReason);
 }
 
 #[test]
@@ -243,7 +243,20 @@ fn a_server_that_does_not_go_on_once_it_is_read_is_not_bounded() {
 
 #[test]
 fn a_suspended_server_is_not_bounded() {
-    assert_eq!(cause_if(|evidence| evidence.is_suspended = true), Cause::Suspended);
+    assert_eq!(cause_if(|evidence| evidence.is_suspended = true), Cause::Audit(audit::Cause::Suspended));
+}
+
+#[test]
+fn a_refusal_is_no_defence() {
+    let refused = |evidence: &mut Evidence| {
+        evidence.points.truncate(3);
+        for Point { sample, .. } in &mut evidence.points {
+            (sample.produced, sample.client_received) = (sample.server_read.unwrap(), sample.server_written);
+        }
+        evidence.disconnect = Some(Disconnect { t: 0.2, kind: DisconnectKind::Closed });
+    };
+
+    assert_eq!(cause_if(refused), Cause::Audit(audit::Cause::Refused));
 }
 
 #[test]
