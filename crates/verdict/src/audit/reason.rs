@@ -192,17 +192,17 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
         Cause::StarvedOthers => {
             let limit = s.evidence.bystanders.map_or(0.0, |bystanders| bystanders.limit);
             format!(
-                "{} while the slow reader did not read, got no reply within {}",
-                unserved(s, |service| service.during),
-                Seconds(limit)
+                "while the slow reader did not read, other clients got no reply within {}: {}",
+                Seconds(limit),
+                unserved(s, |service| service.during)
             )
         }
         Cause::DeadAfterwards => {
             let limit = s.evidence.bystanders.map_or(0.0, |bystanders| bystanders.limit);
             format!(
-                "{} after the slow reader had gone, got no reply within {}",
-                unserved(s, |service| service.after),
-                Seconds(limit)
+                "after the slow reader had gone, other clients got no reply within {}: {}",
+                Seconds(limit),
+                unserved(s, |service| service.after)
             )
         }
         Cause::CorruptedAnEcho => {
@@ -232,8 +232,8 @@ fn answer(evidence: &Evidence) -> Option<&str> {
 fn unserved(signals: &Signals, answer: impl Fn(&Service) -> Option<bool>) -> String {
     let Some(bystanders) = signals.evidence.bystanders else { return String::new() };
     let kinds = [
-        (bystanders.active, "one that asks again and again"),
-        (bystanders.idle, "one that was silent"),
+        (bystanders.active, "one that asks repeatedly"),
+        (bystanders.idle, "one that had been idle"),
         (bystanders.newcomer, "a new one"),
     ];
     let names: Vec<&str> = kinds
@@ -241,5 +241,5 @@ fn unserved(signals: &Signals, answer: impl Fn(&Service) -> Option<bool>) -> Str
         .filter(|(service, _)| service.as_ref().is_some_and(|service| answer(service) == Some(false)))
         .map(|(_, name)| name)
         .collect();
-    format!("healthy clients were not served: {},", names.join(", "))
+    names.join(", ")
 }

@@ -161,5 +161,5 @@ fn visible(bytes: Option<u64>) -> String {
 /// Seconds without movement that are not a stall: a sample or two.
 const MIN_STALL: f64 = 0.2;
 
-/// Growth of shared memory that is shown, in bytes: other programs use it too.
-const MIN_SHARED: u64 = 1 << 20;
+/// Growth of shared memory that is shown, in bytes: other programs use it too, by a few MiB.
+const MIN_SHARED: u64 = 16 << 20;

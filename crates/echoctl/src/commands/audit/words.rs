@@ -61,6 +61,9 @@ pub(super) fn why(summary: &Summary) -> Vec<String> {
     lines.extend(config.script.about.iter().map(|about| format!("sent: {about}")));
     lines.push(measured(summary));
     lines.extend(tables::census(&attack.evidence));
+    if attack.is_census_refused {
+        lines.push(CENSUS_REFUSED.to_owned());
+    }
     if rests_on_memory(summary) && !config.is_fresh {
         lines.push(format!(
             "the server was already running: memory that it freed earlier is reused without growing, so a fresh process \
@@ -93,6 +96,10 @@ fn rests_on_memory(summary: &Summary) -> bool {
         matches!(summary.verdict, Verdict::Unbounded | Verdict::Crashes | Verdict::Disconnects);
     summary.attack.sees_memory && !needs_growth
 }
+
+/// Where the kernel does not let this process read the server's memory.
+const CENSUS_REFUSED: &str = "not counted: whose bytes are in the server's memory, which this user may not read (start the server \
+    with -- CMD as the same user, or run the audit as root)";
 
 /// Where the script has no question for other clients, or got no answer to it before the attack.
 const NO_OTHER_CLIENTS: &str = "not measured: whether other clients are served meanwhile (the script has no request that the \

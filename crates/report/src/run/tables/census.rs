@@ -37,7 +37,7 @@ fn output(census: &Census) -> String {
     };
     let before = match census.before {
         0 => String::new(),
-        before => format!(" ({} before the attack)", Bytes(before)),
+        before => format!(", {} of them before the attack", Bytes(before)),
     };
     format!("{found} in its memory{before}")
 }
@@ -85,7 +85,7 @@ mod tests {
     fn output_is_counted_as_bytes_like_those_sent() {
         assert_eq!(
             said(Marked::Output, 40 * MIB, MIB, true),
-            "40 MiB like those that the server sends are in its memory (1 MiB before the attack)"
+            "40 MiB like those that the server sends are in its memory, 1 MiB of them before the attack"
         );
         assert_eq!(
             said(Marked::Output, 0, 0, true),
