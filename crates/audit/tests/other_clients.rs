@@ -126,3 +126,40 @@ fn an_echo_is_recognised_and_a_chat_room_is_none() {
 fn endless() -> Script {
     Script::new(Stimulus::repeat("requests", Payload::text("0123456789 abcdefghijklmnopqrstuvwxyz\n")))
 }
+
+/// A client that publishes, and a slow reader that gets all of it.
+fn published() -> Script {
+    let text = r#"{"publisher":{},"stimulus":{"repeat":[{"fill":"x","count":1023},{"text":"\n"}]}}"#;
+    Script::from_json(text).unwrap()
+}
+
+#[test]
+fn subscribers_behind_one_that_does_not_read_starve() {
+    let bystanders = attack_with(&["chat", "{port}"], published(), 1).evidence.bystanders.unwrap();
+
+    assert_eq!(served(bystanders.idle), (NO, None));
+}
+
+#[test]
+fn a_subscriber_is_served_where_the_slow_one_is_skipped() {
+    let bystanders = attack_with(&["loose-chat", "{port}"], published(), 1).evidence.bystanders.unwrap();
+
+    assert_eq!(served(bystanders.idle), (YES, None));
+}
+
+#[test]
+fn a_subscriber_does_not_take_the_slow_readers_place() {
+    let outcome = attack_with(&["same-client", "{port}"], published(), 1);
+
+    assert_eq!((outcome.evidence.bystanders, outcome.evidence.disconnect), (None, None));
+}
+
+#[test]
+fn a_newcomer_asks_before_the_slow_reader_is_given_up() {
+    // By the time at which the stall has been watched for long enough, this server has given it up.
+    let once = Script::new(Stimulus::once("request", Payload::text("GET /\r\n\r\n")));
+
+    let bystanders = attack_with(&["late", "{port}"], once, 1).evidence.bystanders.unwrap();
+
+    assert_eq!(served(bystanders.newcomer), (NO, YES));
+}

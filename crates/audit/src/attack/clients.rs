@@ -214,6 +214,14 @@ impl Clients {
         open_sockets(&self.slow_readers).map(|socket| (socket, interest)).collect()
     }
 
+    /// Whether the server has closed one of the connections.
+    pub(super) fn has_closed(&mut self) -> bool {
+        self.all_mut().any(|connection| {
+            connection.refresh(None);
+            connection.closed().is_some()
+        })
+    }
+
     /// Closes all connections.
     pub(super) fn close(&mut self) {
         self.slow_readers.clear();

@@ -44,7 +44,7 @@ use crate::Error;
 use crate::marks::{Mark, Marks};
 use crate::protocol::Protocol;
 use crate::script::{Script, SendMode};
-use bystander::Calm;
+use bystander::{Calm, Subscriber};
 use clients::Clients;
 use connector::Connector;
 use driver::{AttackDriver, Settings};
@@ -152,7 +152,15 @@ impl AuditConfig {
         }
         connector.renew(Instant::now() + PREPARING + each);
         let monitor = Monitor::new(&roots, &listeners, self.permitted.target(), self.addr.port(), &script);
-        let mut clients = Clients::connect(&script, self.connections, self.receive_buffer, &mut connector)?;
+        let connect =
+            |connector: &mut _| Clients::connect(&script, self.connections, self.receive_buffer, connector);
+        let mut clients = connect(&mut connector)?;
+        let subscriber = Subscriber::join(&script, &mut clients, &mut connector)?;
+        if script.publisher.is_some() && subscriber.is_none() && clients.has_closed() {
+            // To the server, the subscriber was the same client as one of them.
+            connector.renew(Instant::now() + PREPARING + each);
+            clients = connect(&mut connector)?;
+        }
         clients.assume_echo(calm.echo);
         let marks = Marks::of_script(&script).or_else(|| Marks::of_reply(&calm.reply));
         let control =
@@ -162,6 +170,7 @@ impl AuditConfig {
             monitor,
             connector,
             bystanders: calm.bystanders,
+            subscriber,
             census: marks.map(PayloadCensus::new),
             printed: self.printed.clone(),
             control,

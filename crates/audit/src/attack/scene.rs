@@ -8,7 +8,7 @@ use echoctl_record::{Disconnect, DisconnectKind, Evidence, Point};
 use echoctl_trial::spawn::OutputWatch;
 use echoctl_verdict::audit;
 
-use super::bystander::Bystanders;
+use super::bystander::{Bystanders, Subscriber};
 use super::clients::Clients;
 use super::connector::Connector;
 use super::control::{self, SlowReaderEnd};
@@ -29,6 +29,7 @@ pub(super) struct LiveScene<'a> {
     pub(super) monitor: Monitor,
     pub(super) connector: Connector<'a>,
     pub(super) bystanders: Option<Bystanders>,
+    pub(super) subscriber: Option<Subscriber>,
     pub(super) census: Option<PayloadCensus>,
     /// What the server's command prints, if it is known.
     pub(super) printed: Option<OutputWatch>,
@@ -82,6 +83,7 @@ impl Scene for LiveScene<'_> {
             Until::CanRead => self.clients.sockets_to_read(),
         };
         sockets.extend(self.bystanders.iter().flat_map(Bystanders::sockets));
+        sockets.extend(self.subscriber.iter().filter_map(Subscriber::socket));
         sys::wait(&sockets, timeout);
     }
 
@@ -111,12 +113,18 @@ impl Scene for LiveScene<'_> {
 
     fn attend(&mut self) -> Result<(), Error> {
         let now = self.now();
+        if let Some(subscriber) = &mut self.subscriber {
+            subscriber.attend(now);
+        }
         self.bystanders.as_mut().map_or(Ok(()), |bystanders| bystanders.attend(&mut self.connector, now))
     }
 
     fn pause_bystander(&mut self, pause: bool) {
         if let Some(bystanders) = &mut self.bystanders {
             bystanders.pause(pause);
+        }
+        if let Some(subscriber) = &mut self.subscriber {
+            subscriber.note_stall(pause);
         }
     }
 
@@ -125,16 +133,24 @@ impl Scene for LiveScene<'_> {
         if let Some(bystanders) = &mut self.bystanders {
             bystanders.ask(moment, now);
         }
+        if let Some(subscriber) = self.subscriber.as_mut().filter(|_| moment == Moment::During) {
+            subscriber.ask(now);
+        }
     }
 
     fn are_answered(&mut self) -> Result<bool, Error> {
         let now = self.now();
-        let Some(bystanders) = &mut self.bystanders else { return Ok(true) };
-        if bystanders.are_answered(&mut self.connector, now)? {
-            return Ok(true);
+        let mut are_answered = self.subscriber.as_mut().is_none_or(|subscriber| subscriber.is_answered(now));
+        if let Some(bystanders) = &mut self.bystanders {
+            are_answered &= bystanders.are_answered(&mut self.connector, now)?;
         }
-        sys::wait(&bystanders.sockets(), ROUND);
-        Ok(false)
+        if !are_answered {
+            let subscriber = self.subscriber.iter().filter_map(Subscriber::socket);
+            let sockets: Vec<_> =
+                self.bystanders.iter().flat_map(Bystanders::sockets).chain(subscriber).collect();
+            sys::wait(&sockets, ROUND);
+        }
+        Ok(are_answered)
     }
 
     fn inspect(&mut self, evidence: &mut Evidence) {
@@ -165,7 +181,8 @@ impl Scene for LiveScene<'_> {
 
     fn finish(&mut self, evidence: &mut Evidence) -> Result<(), Error> {
         let now = self.now();
-        evidence.bystanders = self.bystanders.as_ref().map(|bystanders| bystanders.evidence(now));
+        let bystanders = self.bystanders.as_ref().map(|bystanders| bystanders.evidence(now));
+        evidence.bystanders = bystanders.or_else(|| self.subscriber.as_ref().and_then(Subscriber::evidence));
         evidence.out_of_memory = self.printed.as_ref().and_then(OutputWatch::out_of_memory);
         match evidence.disconnect {
             Some(end) if end.kind != DisconnectKind::Crashed => self.attack_a_reader(end, evidence),

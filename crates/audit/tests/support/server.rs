@@ -1,6 +1,8 @@
 //! Servers for this crate's tests, in processes of their own: `audit-test-server ROLE …`. Only the role of a supervisor needs more
 //! than std.
 
+mod chat;
+
 use std::env;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -11,6 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use chat::Crowd;
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -35,7 +39,10 @@ fn main() {
         ["strict", addr] => listen(addr, |stream| thread::spawn(|| strict(stream))),
         ["library", addr] => listen(addr, |stream| thread::spawn(|| library(stream))),
         ["large", addr] => listen(addr, |stream| thread::spawn(|| answer_at_length(stream))),
-        ["chat", addr] => chat(addr),
+        ["chat", addr] => chat::serve(addr, Crowd::Waits),
+        ["loose-chat", addr] => chat::serve(addr, Crowd::Drops),
+        ["same-client", addr] => chat::serve(addr, Crowd::Replaces),
+        ["late", addr] => listen(addr, late),
         ["collect", addr] => listen(addr, |stream| thread::spawn(|| collect(stream))),
         ["relay", addr, upstream] => listen(addr, |stream| relay(stream, upstream)),
         ["collect-file", path] => fs::read(path).map(|bytes| drop(std::hint::black_box(bytes))),
@@ -240,25 +247,15 @@ fn answer_at_length(mut stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Sends the input of each client to all of them.
-fn chat(addr: &str) -> io::Result<()> {
-    let clients = Arc::new(Mutex::new(Vec::<TcpStream>::new()));
-    listen(addr, |mut stream| {
-        let all = Arc::clone(&clients);
-        all.lock().map_err(|_| io::ErrorKind::Other)?.push(stream.try_clone()?);
-        thread::spawn(move || -> io::Result<()> {
-            let mut buffer = [0; 65536];
-            loop {
-                let length = stream.read(&mut buffer)?;
-                if length == 0 {
-                    return Ok(());
-                }
-                let mut all = all.lock().map_err(|_| io::ErrorKind::Other)?;
-                all.retain_mut(|client| client.write_all(&buffer[..length]).is_ok());
-            }
-        });
-        io::Result::Ok(())
-    })
+/// Answers with much, one client at a time, and disconnects one that has kept it waiting for a while.
+fn late(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_write_timeout(Some(Duration::from_secs(8)))?;
+    if stream.read(&mut [0; 65536])? > 0 {
+        for _ in 0..1024 {
+            stream.write_all(&[b'y'; 65536])?;
+        }
+    }
+    Ok(())
 }
 
 /// Exits when it receives a byte.

@@ -7,6 +7,7 @@
 mod calm;
 mod client;
 mod question;
+mod subscriber;
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ use crate::sys::Interest;
 pub(super) use calm::Calm;
 use client::{Asking, HealthyClient};
 use question::Question;
+pub(super) use subscriber::Subscriber;
 
 /// The healthy clients of an attack.
 #[derive(Debug)]
@@ -34,9 +36,19 @@ pub(super) struct Bystanders {
     /// When the active one asks next, unless it is paused.
     ask_at: Option<Instant>,
     is_paused: bool,
+    /// When the newcomer asks already during the stall, and until when it then waits.
+    early: Option<Early>,
     /// Until when those that were asked to ask wait for their replies.
     deadline: Option<Instant>,
     buffer: Vec<u8>,
+}
+
+/// The newcomer's first question of a stall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Early {
+    AskAt(Instant),
+    WaitUntil(Instant),
+    Over,
 }
 
 /// One of them, with what it got.
@@ -71,6 +83,7 @@ impl Bystanders {
             newcomer: Bystander::new(HealthyClient::default()),
             ask_at: None,
             is_paused: false,
+            early: None,
             deadline: None,
             buffer: vec![0; BUFFER],
         }
@@ -89,6 +102,9 @@ impl Bystanders {
     /// Pauses or resumes the requests of the active one: the garbage that they make in the server would look like growth.
     pub(super) fn pause(&mut self, pause: bool) {
         self.is_paused = pause;
+        if !pause {
+            self.early = None;
+        }
     }
 
     /// Reads what has come, and lets the active one ask.
@@ -105,6 +121,9 @@ impl Bystanders {
             active.client.ask(now);
             self.ask_at = None;
         }
+        if self.is_paused && self.question.is_once && self.serves_several {
+            self.ask_early(now);
+        }
         self.poll(connector, now)?;
         if let Some(active) = &mut self.active {
             if active.client.waits_for(now).is_some_and(|wait| wait >= limit) {
@@ -117,7 +136,25 @@ impl Bystanders {
         Ok(())
     }
 
-    /// Lets all that take part at this moment ask, at the same time.
+    /// Lets the newcomer ask in a stall that is young: one of a stream is watched for long, and the server may end it meanwhile. Where
+    /// the active one asks, that one waits from the beginning.
+    fn ask_early(&mut self, now: Instant) {
+        let limit = self.limit();
+        match *self.early.get_or_insert(Early::AskAt(now + STALLED)) {
+            Early::AskAt(at) if now >= at => {
+                self.early = Some(Early::WaitUntil(now + limit));
+                self.newcomer.connect_again(now);
+                self.newcomer.ask(Moment::During, now);
+            }
+            Early::WaitUntil(deadline) if now >= deadline => {
+                self.early = Some(Early::Over);
+                self.newcomer.note_asked(false);
+            }
+            Early::AskAt(_) | Early::WaitUntil(_) | Early::Over => {}
+        }
+    }
+
+    /// Lets all that take part at this moment ask, at the same time. One that is known not to be served is not asked again.
     pub(super) fn ask(&mut self, moment: Moment, now: Instant) {
         let limit = self.limit();
         let takes_part = self.serves_several || moment == Moment::After;
@@ -125,14 +162,17 @@ impl Bystanders {
         if !takes_part {
             return;
         }
-        // A newcomer has no connection.
-        self.newcomer.in_vain = self.newcomer.longest(now);
-        self.newcomer.client = HealthyClient::default();
-        self.newcomer.ask(moment, now);
+        let is_open = |bystander: &Bystander| moment == Moment::After || bystander.during != Some(false);
+        if is_open(&self.newcomer) {
+            self.newcomer.connect_again(now);
+            self.newcomer.ask(moment, now);
+        }
         if let Some(idle) = &mut self.idle {
             idle.ask(moment, now);
         }
-        if let Some(active) = self.active.as_mut().filter(|_| moment == Moment::During) {
+        if let Some(active) =
+            self.active.as_mut().filter(|active| moment == Moment::During && is_open(active))
+        {
             active.ask(moment, now);
         }
     }
@@ -186,11 +226,12 @@ impl Bystanders {
     fn poll(&mut self, connector: &mut Connector<'_>, now: Instant) -> Result<(), Error> {
         let Bystanders { question, active, idle, newcomer, buffer, .. } = self;
         let mut asking = Asking { question, connector, buffer, now };
-        for bystander in active.iter_mut().chain(idle).chain([newcomer]) {
-            if let Some(wait) = bystander.client.poll(&mut asking)? {
-                bystander.waits.push(wait);
-                bystander.note_asked(true);
-            }
+        for bystander in active.iter_mut().chain(idle) {
+            bystander.poll(&mut asking)?;
+        }
+        if newcomer.poll(&mut asking)? {
+            // It has what it came for; a stream of its own would only keep the server busy.
+            newcomer.client.disconnect();
         }
         Ok(())
     }
@@ -211,6 +252,20 @@ impl Bystander {
     /// Whether no question of it waits for its reply.
     fn is_served(&self) -> bool {
         self.client.asked().is_none()
+    }
+
+    /// Returns whether a reply has come.
+    fn poll(&mut self, asking: &mut Asking<'_, '_>) -> Result<bool, Error> {
+        let Some(wait) = self.client.poll(asking)? else { return Ok(false) };
+        self.waits.push(wait);
+        self.note_asked(true);
+        Ok(true)
+    }
+
+    /// Begins again, without a connection.
+    fn connect_again(&mut self, now: Instant) {
+        self.in_vain = self.longest(now);
+        self.client = HealthyClient::default();
     }
 
     fn ask(&mut self, moment: Moment, now: Instant) {
@@ -254,6 +309,9 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// The limit as a multiple of the longest wait in the calm: on a busy machine every client is slow.
 const CALM_WAITS: u32 = 20;
+
+/// Age of a stall in which the newcomer asks early.
+const STALLED: Duration = Duration::from_secs(1);
 
 /// Pause between questions: short enough for a 99th percentile after some seconds, long enough to be no load.
 const BETWEEN: Duration = Duration::from_millis(40);
