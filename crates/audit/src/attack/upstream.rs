@@ -4,6 +4,7 @@
 //! the attack began is added. If it is not, the verdict must not rest on memory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use echoctl_observe::{
     Process, ProcessTree, SocketDiag, census, holders, sees_files, socket_inodes, standard_socket_inodes,
@@ -121,7 +122,11 @@ impl Upstreams {
         known.insert(std::process::id());
         let mut grown = self.baseline.grown(GROWTH_IN_USE, &known);
         grown.sort_by_key(|(_, growth)| std::cmp::Reverse(growth.memory));
+        let started = Instant::now();
         for (process, growth) in grown.into_iter().take(MOST_SEARCHED) {
+            if started.elapsed() >= SEARCHING {
+                return;
+            }
             let has_payload = match census([&process], needle) {
                 Some(count) => count.occurrences >= MANY_MARKS,
                 // It may not be searched. If much was read and is not in the server, it may be there.
@@ -180,8 +185,11 @@ const MOST_RELAYS: u32 = 4;
 /// service that is at rest needs, and less than a queue that an audit reports.
 const GROWTH_IN_USE: u64 = 8 << 20;
 
-/// Processes that are searched for payload at most, the one that grew most first: a large one takes a second.
+/// Processes that are searched for payload at most, the one that grew most first.
 const MOST_SEARCHED: usize = 4;
+
+/// Time after which no further one is searched: one with 8 GiB takes 2 s.
+const SEARCHING: Duration = Duration::from_secs(1);
 
 /// Marks that a process has only if it was sent what was sent to the server. One is worth 64 bytes or more.
 const MANY_MARKS: u64 = 1000;
