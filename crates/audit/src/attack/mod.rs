@@ -107,9 +107,9 @@ impl AuditConfig {
     /// Attacks the server. `watched` receives each sample when it is taken.
     ///
     /// A server that answers is attacked about 0.6 s after the start, and judged as soon as the evidence suffices. Whatever the
-    /// server does, this returns at most 75 s after twice [`AuditConfig::max_duration`], plus 20 ms per connection: 20 s for the calm
+    /// server does, this returns at most 80 s after twice [`AuditConfig::max_duration`], plus 20 ms per connection: 20 s for the calm
     /// and the steps before the attack, up to 22 s for each of the two questions of the bystanders (20 times as long as an answer
-    /// may take in the calm), 4 s for the drain, the control client, and the time to stop.
+    /// may take in the calm), 8 s for the drain, the control client, and the time to stop.
     ///
     /// # Errors
     /// When the attack could not begin: no connection, no answer to a step of the script, or `stop` was set.
