@@ -34,7 +34,7 @@ impl Series {
         };
         let width = (end - start) / WINDOWS as f64;
         if width <= 0.0 {
-            return Movement { first, last: first, ..Movement::default() };
+            return Movement { first, last: first, least: first, most: first, ..Movement::default() };
         }
         let medians: Vec<f64> = (0..WINDOWS)
             .filter_map(|window| {
@@ -49,6 +49,7 @@ impl Series {
             up: steps.clone().filter(|step| *step > 0.0).count(),
             steps: medians.len().saturating_sub(1),
             least: medians.iter().copied().fold(f64::INFINITY, f64::min),
+            most: medians.iter().copied().fold(f64::NEG_INFINITY, f64::max),
         }
     }
 
@@ -98,14 +99,21 @@ pub(crate) struct Movement {
     pub(crate) up: usize,
     /// Comparisons made.
     pub(crate) steps: usize,
-    /// The lowest median.
+    /// The lowest median, …
     pub(crate) least: f64,
+    /// … and the highest one.
+    pub(crate) most: f64,
 }
 
 impl Movement {
     /// Growth from the first window to the last; negative if it fell.
     pub(crate) fn rise(&self) -> f64 {
         self.last - self.first
+    }
+
+    /// How far it went up and down, in whatever order.
+    pub(crate) fn swing(&self) -> f64 {
+        self.most - self.least
     }
 
     /// Whether it went up in every step but one.

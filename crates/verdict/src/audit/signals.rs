@@ -83,6 +83,12 @@ impl<'a> Signals<'a> {
         Some(self.over_time(|point| point.sample.server_memory)?.since(self.t - seconds).movement())
     }
 
+    /// Movement of the floor of memory during the stall: what rises there is not released.
+    pub(super) fn floor_while_stalled(&self) -> Option<Movement> {
+        let memory = self.over_time(|point| point.sample.server_memory)?;
+        Some(memory.since(self.t - self.settled_for()).floor().movement())
+    }
+
     /// Movement of disk writes during the stall.
     pub(super) fn disk_while_stalled(&self) -> Option<Movement> {
         let since = self.t - self.settled_for();

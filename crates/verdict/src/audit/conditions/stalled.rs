@@ -57,17 +57,32 @@ impl Signals<'_> {
         let busy = if self.evidence.repeats { BUSY_CORES } else { IDLE_CORES };
         let is_idle = self.busy_while_stalled().is_none_or(|cores| cores <= busy);
         let shown = settled.min(self.seconds_to_show(FLAT_RISE).max(WATCH) - SETTLE);
-        let long = settled.min(shown.max(LONG_WATCH));
-        let is_flat = rise(shown) <= FLAT_RISE && rise(long) <= MIN_RISE;
+        let is_flat = rise(shown) <= FLAT_RISE;
         let is_flat_for_long = self.stalled >= LONG_WATCH && rise(settled / 2.0) <= FLAT_RISE;
-        (is_idle && is_flat) || (is_flat_for_long && (is_idle || self.t >= self.evidence.max_duration))
+        let is_still = self.is_still_in_last(settled.min(shown.max(LONG_WATCH)));
+        is_still
+            && ((is_idle && is_flat)
+                || (is_flat_for_long && (is_idle || self.t >= self.evidence.max_duration)))
+    }
+
+    /// Whether memory has not risen for this long. Memory of a producer of its own must not have fallen either: what another
+    /// client left behind may be released while a queue grows.
+    fn is_still_in_last(&self, seconds: f64) -> bool {
+        self.memory_in_last(seconds).is_some_and(|memory| {
+            let moved = if self.output_is_like_input() { memory.rise() } else { memory.swing() };
+            moved <= MIN_RISE
+        })
     }
 
     /// Whether memory goes up and down in a long stall, as with a garbage collector at work, and its lows do not climb.
     pub(in crate::audit) fn memory_is_level(&self) -> bool {
-        self.stalled >= 2.0 * WATCH.max(self.seconds_to_show(MIN_RISE) / 2.0)
-            && self.memory_while_stalled().is_some_and(|memory| {
-                memory.least < memory.first - SURE_RISE.min(memory.first / 8.0) || memory.rise() <= MIN_RISE
+        let watched = self.stalled >= (2.0 * WATCH).max(self.seconds_to_show(MIN_RISE));
+        let moves = self.memory_while_stalled().zip(self.floor_while_stalled());
+        watched
+            && moves.is_some_and(|(memory, floor)| {
+                let is_low_again = memory.least < memory.first - SURE_RISE.min(memory.first / 8.0);
+                let has_climbed = floor.rise() > MIN_RISE.max(memory.swing() / 2.0);
+                (is_low_again || memory.rise() <= MIN_RISE) && !has_climbed
             })
     }
 

@@ -108,6 +108,19 @@ fn the_watch_is_as_long_as_the_pauses_before_it_demand() {
 }
 
 #[test]
+fn memory_that_another_client_left_does_not_hide_a_queue() {
+    // 24 MiB are queued every 5 s, and 48 MiB of an earlier client are released at 3 s.
+    let long = |memory: fn(f64) -> f64| {
+        once(attack(14.9, move |t| Moment { memory: Some(memory(t)), ..answering(t) }))
+    };
+    let queue = long(|t| 24.0 * (t / 5.0).floor() + if t < 3.0 { 48.0 } else { 0.0 });
+    let garbage = long(|t| 24.0 * (t / 2.0).fract());
+
+    assert!(!Signals::of(&queue).is_at_rest() && !Signals::of(&queue).memory_is_level());
+    assert!(Signals::of(&garbage).memory_is_level());
+}
+
+#[test]
 fn few_marks_prove_that_nothing_is_buffered() {
     let few = |mib: u64| Signals::of(&counted(attack(2.0, accepting), mib)).has_few_marks();
     let mut partial = counted(attack(2.0, accepting), 1);
