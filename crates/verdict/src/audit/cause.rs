@@ -67,7 +67,7 @@ pub enum Cause {
     /// It stalled, and its memory rose, but not steadily.
     UnsteadyWhileStalled,
     /// It accepted its input and wrote it to disk.
-    AcceptedToDisk,
+    AcceptedToFiles,
     /// It accepted its input, and more was drained than the kernels can have buffered.
     DrainedAQueue,
     /// It accepted its input, and its memory grew steadily by what it read.
@@ -118,7 +118,7 @@ impl Cause {
             }
             Cause::Closed | Cause::ClosedAtInputLimit => (Verdict::Disconnects, None),
             Cause::DroppedInput => (Verdict::Discards, None),
-            Cause::AcceptedToDisk | Cause::SpilledWhileStalled | Cause::Spilled => (Verdict::Spills, None),
+            Cause::AcceptedToFiles | Cause::SpilledWhileStalled | Cause::Spilled => (Verdict::Spills, None),
             Cause::StarvedOthers | Cause::DeadAfterwards => (Verdict::Starves, None),
             Cause::CorruptedAnEcho => (Verdict::Corrupts, None),
             Cause::RanOutOfMemory

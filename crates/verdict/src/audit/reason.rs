@@ -29,7 +29,8 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
     let how = if kind == DisconnectKind::Reset { "reset" } else { "closed" };
     let closed = format!("the server {how} the connection {closed_after}");
     let ratio = s.retained().unwrap_or(0.0);
-    let marked = Bytes(s.evidence.census.map_or(0, |census| census.added()));
+    // Copies count, too.
+    let marked = Bytes(s.evidence.census.map_or(0, |census| census.added()).min(s.read));
     let answer = answer(s.evidence).map(|text| format!(" (it answered \"{text}\")")).unwrap_or_default();
     match cause {
         Cause::NothingRecorded => "nothing was recorded".to_owned(),
@@ -98,10 +99,12 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
             "{stalled} after {read} of input, but the kernels' queues had room for more output: the server waited for something \
              else than the slow reader"
         ),
-        Cause::MayBePausing => format!(
-            "{stalled} after {written} of output, but the server may only pause: it produced {} per second, with pauses of up to {}",
-            Bytes(s.rate() as u64),
+        Cause::MayBePausing if s.longest_gap() > 0.0 => format!(
+            "{stalled} after {written} of output, but the server may only pause: it paused for up to {} before",
             Seconds(s.longest_gap())
+        ),
+        Cause::MayBePausing => format!(
+            "{stalled} after {written} of output, but that may be the first of several bursts, or the server is slow"
         ),
         Cause::MayBeCollecting => format!(
             "{stalled} after {read} of input, but the server was busy all the time ({:.1} processor cores): perhaps a garbage \
@@ -137,8 +140,8 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
         Cause::UnsteadyWhileStalled => {
             format!("{stalled}, and its memory rose by {rise} in {watched}, but not steadily")
         }
-        Cause::AcceptedToDisk => {
-            format!("{accepted} and wrote {} to disk", Bytes(s.disk_written().unwrap_or(0)))
+        Cause::AcceptedToFiles => {
+            format!("{accepted} and wrote {} to files", Bytes(s.in_files()))
         }
         Cause::DrainedAQueue => {
             format!(

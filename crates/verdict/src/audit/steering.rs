@@ -103,9 +103,9 @@ fn wants_more(signals: &Signals) -> bool {
         // A high limit shows only when it is reached.
         return signals.pending_output() < MIN_PENDING || (follows_input(signals) && has_room(signals));
     }
-    // The output has not filled the kernel's queue yet; or there is none, and memory rises all the same: garbage rises until
-    // it is collected, a queue rises without end.
-    has_replies || signals.may_retain()
+    // The output has not filled the kernel's queue yet; or there is none, and memory rises or is full of input all the same:
+    // garbage rises until it is collected, a queue rises without end.
+    has_replies || signals.may_retain() || signals.has_marked_input() || signals.may_hide_input()
 }
 
 /// Whether memory grows by what the server reads.
@@ -113,9 +113,7 @@ fn follows_input(signals: &Signals) -> bool {
     signals.retains() && signals.growth().unwrap_or(0) as f64 >= MIN_RETAINED
 }
 
-/// Whether there is memory for all that may be sent, if it grows as it did.
+/// Whether memory may grow further: the last quarter of what is available is for the draining.
 fn has_room(signals: &Signals) -> bool {
-    let per_byte = signals.growth().unwrap_or(0) as f64 / signals.read.max(1) as f64;
-    let most = signals.evidence.budget.saturating_mul(MAX_BUDGETS);
-    per_byte * (most as f64) < signals.evidence.memory_limit as f64
+    signals.growth().unwrap_or(0) < signals.evidence.memory_limit / 4 * 3
 }

@@ -69,7 +69,7 @@ fn held_back(signals: &Signals, bounded: Cause) -> Cause {
 
 fn accepting(signals: &Signals) -> Cause {
     match signals {
-        s if s.is_on_disk() => Cause::AcceptedToDisk,
+        s if s.is_in_files() => Cause::AcceptedToFiles,
         s if s.has_drained_a_queue() => Cause::DrainedAQueue,
         s if s.retains() && s.grew_steadily() => Cause::Retained,
         s if s.retains() => Cause::RetainedUnsteadily,
@@ -82,6 +82,7 @@ fn accepting(signals: &Signals) -> Cause {
         s if s.evidence.drain.is_none() => Cause::AcceptedUndrained,
         s if s.was_still_draining() => Cause::DrainUnfinished,
         s if s.sends_no_replies() && s.evidence.hidden_upstream => Cause::UpstreamUnseen,
+        s if s.sends_no_replies() && s.may_hide_input() => Cause::MarkedOrGarbage,
         s if s.sends_no_replies() && s.may_reuse_memory() => Cause::MayReuseMemory,
         _ => Cause::DroppedInput,
     }

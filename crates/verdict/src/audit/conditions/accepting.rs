@@ -16,9 +16,9 @@ impl Signals<'_> {
         self.evidence.repeats && self.read >= MIN_INPUT.min(self.evidence.budget)
     }
 
-    /// Whether at least half of the input was written to disk, and not to memory.
-    pub(in crate::audit) fn is_on_disk(&self) -> bool {
-        self.disk_written().is_some_and(|disk| disk >= self.read / 2) && !self.retains()
+    /// Whether at least half of the input was written to files, and not to memory.
+    pub(in crate::audit) fn is_in_files(&self) -> bool {
+        self.in_files() >= self.read / 2 && !self.retains()
     }
 
     /// Whether more was drained than the kernels can have buffered, or everything that was pending.

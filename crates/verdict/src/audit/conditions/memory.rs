@@ -31,6 +31,16 @@ impl Signals<'_> {
         })
     }
 
+    /// Whether more of the input is in memory than that has grown by, so that its growth proves nothing. Of what a server reads, a
+    /// queue would have nearly all, and garbage the smaller a part the more is sent.
+    pub(in crate::audit) fn may_hide_input(&self) -> bool {
+        let Some(census) = self.evidence.census.filter(|census| census.marked == Marked::Input) else {
+            return false;
+        };
+        let explained = self.peak().unwrap_or(0).max(self.read / FEW_MARKS).max(HEAP_SLACK);
+        census.added() > explained && !(census.is_complete && self.has_sent_enough())
+    }
+
     /// Whether several budgets were sent, so that a collector had to free what it could.
     pub(in crate::audit) fn has_sent_enough(&self) -> bool {
         self.read >= self.evidence.budget.saturating_mul(MAX_BUDGETS)

@@ -42,7 +42,9 @@ impl Signals<'_> {
     pub(in crate::audit) fn has_spilled(&self) -> bool {
         let bytes = self.in_files();
         let is_its_doing = self.was_under_pressure() || self.has_accepted_much();
-        is_its_doing && bytes >= SURE_RISE as u64 && bytes >= self.read.max(self.written) / 2
+        // A server that has come to rest has a limit, unless it wrote more at once than any limit for one peer should be.
+        let least = if self.has_stalled() { self.evidence.budget / 2 } else { SURE_RISE as u64 };
+        is_its_doing && bytes >= least && bytes >= self.read.max(self.written) / 2
     }
 
     /// Bytes that the server may have spilled to files.
@@ -50,8 +52,17 @@ impl Signals<'_> {
         // A server cannot spill more input than it read; what exceeds that is for another reason.
         let most = if self.output_is_like_input() { self.read } else { u64::MAX };
         let on_disk = self.disk_written().max(self.evidence.open_file_growth).unwrap_or(0);
-        // All processes of the machine use shared memory; what is the server's comes back.
-        let in_memory = self.evidence.shared_memory_growth.unwrap_or(0).min(self.drained());
-        on_disk.max(in_memory).min(most)
+        on_disk.max(self.in_shared_memory()).min(most)
+    }
+
+    /// Growth of shared memory that is the server's: all processes of the machine use it, but what is the server's is much, and
+    /// comes back.
+    fn in_shared_memory(&self) -> u64 {
+        let growth = self.evidence.shared_memory_growth.unwrap_or(0);
+        let still_comes =
+            self.evidence.drain.as_ref().is_some_and(|drain| drain.stopped == StopReason::Enough);
+        let came_back = self.drained() >= growth / 2 || still_comes;
+        let bytes = growth.min(self.drained());
+        if came_back && bytes >= 2 * ENOUGH_GROWTH { bytes } else { 0 }
     }
 }

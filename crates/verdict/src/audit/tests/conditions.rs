@@ -142,6 +142,21 @@ fn marks_of_the_output_prove_no_queue_of_input() {
 }
 
 #[test]
+fn marks_beyond_the_growth_of_memory_may_be_a_queue() {
+    let hides = |evidence: &Evidence| Signals::of(evidence).may_hide_input();
+    let mut partial = counted(Evidence { budget: 32 * MIB, ..attack(2.0, accepting) }, 40);
+    partial.census.as_mut().unwrap().is_complete = false;
+
+    assert!(hides(&counted(attack(2.0, accepting), 40)) && !hides(&counted(attack(2.0, accepting), 12)));
+    assert!(
+        !hides(&counted(attack(2.0, |t| Moment { memory: Some(25.0 * t), ..accepting(t) }), 40)),
+        "explained"
+    );
+    assert!(!hides(&counted(Evidence { budget: 32 * MIB, ..attack(2.0, accepting) }, 40)), "garbage");
+    assert!(hides(&partial));
+}
+
+#[test]
 fn memory_of_before_may_hide_a_queue_of_a_running_server() {
     let running = |evidence: Evidence| Evidence { was_running: true, ..evidence };
     let may_reuse = |evidence: &Evidence| Signals::of(evidence).may_reuse_memory();
@@ -157,15 +172,19 @@ fn files_count_up_to_what_the_server_can_have_spilled() {
     let spilled = |evidence: &Evidence| Signals::of(evidence).has_spilled();
     let read = |mib: f64| move |t: f64| Moment { read: mib, ..stalled(t) };
     let in_files = |mib: u64, evidence: Evidence| Evidence { open_file_growth: Some(mib * MIB), ..evidence };
-    let in_memory = |evidence: Evidence| Evidence { shared_memory_growth: Some(40 * MIB), ..evidence };
-    let came_back = || drained(attack(2.0, read(40.0)), StopReason::Quiet, &[(1.0, 40.0)]);
+    let in_memory =
+        |mib: u64, evidence: Evidence| Evidence { shared_memory_growth: Some(mib * MIB), ..evidence };
+    let came_back = || drained(attack(2.0, read(80.0)), StopReason::Quiet, &[(1.0, 80.0)]);
 
     assert!(spilled(&in_files(20, attack(2.0, read(40.0)))));
     assert!(!spilled(&in_files(19, attack(2.0, read(40.0)))), "less than half");
     assert!(!spilled(&in_files(40, attack(2.0, read(4.0)))), "more than it read is for another reason");
     assert!(spilled(&in_files(40, once(attack(2.0, answering)))), "a stream");
-    assert!(spilled(&in_memory(came_back())));
-    assert!(!spilled(&in_memory(attack(2.0, read(40.0)))), "another process may have done that");
+    assert!(!spilled(&in_files(64, attack(5.0, read(80.0)))), "a limit");
+    assert!(spilled(&in_files(130, attack(5.0, read(130.0)))), "no sensible limit");
+    assert!(spilled(&in_memory(80, came_back())));
+    assert!(!spilled(&in_memory(80, attack(2.0, read(80.0)))), "another process may have done that");
+    assert!(!spilled(&in_memory(60, came_back())), "as little as others use");
 }
 
 #[test]

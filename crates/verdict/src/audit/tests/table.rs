@@ -81,7 +81,7 @@ fn stalled_examples() -> Examples {
 fn accepting_examples() -> Examples {
     let nothing_came = || drained(attack(2.0, accepting), StopReason::Quiet, &[(1.0, 0.0)]);
     vec![
-        (Cause::AcceptedToDisk, attack(2.0, |t| Moment { disk: 64.0 * t, ..accepting(t) })),
+        (Cause::AcceptedToFiles, attack(2.0, |t| Moment { disk: 64.0 * t, ..accepting(t) })),
         (Cause::DrainedAQueue, drained(attack(2.0, accepting), StopReason::Quiet, &[(1.0, 100.0)])),
         (Cause::Retained, attack(2.0, growing)),
         (Cause::RetainedUnsteadily, Evidence { budget: 4 * MIB, ..attack(0.1, growing) }),
@@ -104,7 +104,7 @@ fn other_examples() -> Examples {
         move |t: f64| Moment { read: read * t, memory: Some(memory * t), ..Moment::default() }
     };
     let bounded = || going_on(attack(5.0, stalled));
-    let on_disk = |t: f64| Moment { read: 40.0, disk: (40.0 * t).min(40.0), ..stalled(t) };
+    let on_disk = |t: f64| Moment { read: 140.0, disk: (140.0 * t).min(140.0), ..stalled(t) };
     vec![
         (Cause::GrewSlowly, attack(5.0, slowly(0.2, 5.0))),
         (Cause::MovedNearlyNothing, attack(5.0, slowly(0.01, 0.0))),
