@@ -127,8 +127,10 @@ impl<'a> Summary<'a> {
         let mut figures = figures(evidence);
         if !is_echo(attack) {
             figures.inside_server = None;
-            figures.lost = None;
         }
+        let damaged_at = evidence.drain.as_ref().and_then(|drain| drain.damaged_at);
+        // How many bytes of another stream are missing was not counted.
+        figures.lost = figures.lost.filter(|_| damaged_at.is_none());
         let answer = Answer::to_an_attack(attack).filter(|_| judgement.verdict.class() == Class::Unknown);
         let each = |total: Option<u64>, many: u64| {
             let all = u128::from(total?) * u128::from(many) / u128::from(config.connections.max(1));
@@ -150,7 +152,7 @@ impl<'a> Summary<'a> {
             bytes: config.budget,
             seconds: attack.seconds,
             figures,
-            damaged_at: evidence.drain.as_ref().and_then(|drain| drain.damaged_at),
+            damaged_at,
             census: evidence.census,
             bystander: (evidence.bystanders.as_ref()).and_then(|all| Bystander::of(all, &judgement.findings)),
             bystanders: evidence.bystanders,

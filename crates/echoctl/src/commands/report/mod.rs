@@ -9,7 +9,7 @@ pub(crate) mod terminal;
 use std::path::PathBuf;
 
 use echoctl_record::Run;
-use echoctl_report::{Chart, charts, csv, run_page, svg, tables};
+use echoctl_report::{Chart, Table, charts, csv, run_page, svg, tables};
 
 use crate::exit::{Exit, Outcome};
 use crate::output;
@@ -81,7 +81,7 @@ fn draw(run: &Run) -> std::io::Result<()> {
         terminal::table(&tables::path(sample, &run.machine.socket_limits()))?;
     }
     if let Some(clients) = run.evidence().and_then(|evidence| evidence.bystanders.as_ref()) {
-        terminal::table(&tables::other_clients(clients))?;
+        terminal::table(&Table { caption: "Other clients".to_owned(), ..tables::other_clients(clients) })?;
     }
     if let Some(table) = tables::ending(run) {
         terminal::table(&table)?;
