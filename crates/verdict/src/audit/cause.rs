@@ -80,6 +80,8 @@ pub enum Cause {
     MarkedOrGarbage,
     /// It accepted its input from a publisher, and sent nothing to the slow reader.
     NotJoined,
+    /// It accepted its input, and sent one small answer at first and nothing more.
+    AnsweredOnce,
     /// It accepted its input and sent nothing back, and its memory is not visible.
     AcceptedUnseen,
     /// It accepted its input, and the kernels' queues hold its small replies.
@@ -143,7 +145,9 @@ impl Cause {
             Cause::NothingRecorded | Cause::StalledUndrained | Cause::AcceptedUndrained => {
                 doubt(Advice::RunAgain)
             }
-            Cause::Refused | Cause::RefusesReadersToo => doubt(Advice::UseServersProtocol),
+            Cause::Refused | Cause::RefusesReadersToo | Cause::AnsweredOnce => {
+                doubt(Advice::UseServersProtocol)
+            }
             Cause::AnsweredAndClosed => doubt(Advice::RequestLargerReply),
             Cause::GrewToASmallCap => doubt(Advice::GiveMoreMemory),
             Cause::Suspended => doubt(Advice::ResumeServer),

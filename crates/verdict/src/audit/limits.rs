@@ -21,9 +21,6 @@ pub(super) const RETENTION: f64 = 0.4;
 /// … and below this it does not (measured: up to 0.02).
 pub(super) const DOUBTFUL_RETENTION: f64 = 0.1;
 
-/// Input below this, all within a second, is not a flood to a server.
-pub(super) const LITTLE_INPUT: u64 = 1 << 20;
-
 /// The least input that shows a trend.
 pub(super) const MIN_INPUT: u64 = 32 << 20;
 
@@ -75,6 +72,3 @@ pub(super) const MARKED_SHARE: u64 = 2;
 
 /// Part of the input below which marked bytes are what any reader leaves behind in freed memory (measured: a hundredth).
 pub(super) const FEW_MARKS: u64 = 10;
-
-/// Bytes of an echo that must be right before a wrong one is damage: a server that differs earlier does not echo.
-pub(super) const ECHO_BEGIN: u64 = 4096;

@@ -163,6 +163,9 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
             "the server read {read} from the publisher and sent {written} to the slow reader, which perhaps does not receive what \
              is published"
         ),
+        Cause::AnsweredOnce => format!(
+            "{accepted}, but sent only {written} at first and nothing more: perhaps it did not understand its input{answer}"
+        ),
         Cause::AcceptedUnseen => {
             format!("{accepted} and sent nothing back, but {memory}: it may retain everything")
         }

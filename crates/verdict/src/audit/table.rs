@@ -28,6 +28,7 @@ fn disconnected(signals: &Signals) -> Cause {
     match signals {
         s if s.has_just_answered() => Cause::AnsweredAndClosed,
         s if s.limits_input() => Cause::ClosedAtInputLimit,
+        s if s.serves_a_reader() => Cause::Closed,
         s if !s.was_under_pressure() => Cause::Refused,
         s if s.refuses_readers_too() => Cause::RefusesReadersToo,
         _ => Cause::Closed,
@@ -36,11 +37,11 @@ fn disconnected(signals: &Signals) -> Cause {
 
 fn stalled(signals: &Signals) -> Cause {
     match signals {
+        s if s.disk_rises() => Cause::SpilledWhileStalled,
         s if !s.is_under_pressure() && s.memory_rises_by_much() => Cause::GrewWithoutPressure,
         s if !s.is_under_pressure() => Cause::NeverUnderPressure,
         s if !s.sees_memory() && !s.output_is_like_input() => Cause::StalledUnseen,
         s if !s.sees_memory() => held_back(s, Cause::StoppedReadingUnseen),
-        s if s.disk_rises() => Cause::SpilledWhileStalled,
         // Another process than the one that is visible had queued a stream.
         s if s.is_at_rest() && !s.evidence.repeats && s.backlog().is_some() => Cause::QueuedElsewhere,
         s if s.is_at_rest() => held_back(s, Cause::AtRest),
@@ -76,6 +77,7 @@ fn accepting(signals: &Signals) -> Cause {
         s if s.has_marked_input() && s.has_sent_enough() => Cause::MarkedInMemory,
         s if s.has_marked_input() => Cause::MarkedOrGarbage,
         s if s.has_sent_nothing_on() => Cause::NotJoined,
+        s if s.has_answered_once() => Cause::AnsweredOnce,
         s if s.growth().is_none() => Cause::AcceptedUnseen,
         s if s.replies_fit_the_kernels() => Cause::SmallReplies,
         s if s.may_retain() => Cause::RetainedAPart,

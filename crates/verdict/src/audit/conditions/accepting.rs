@@ -1,6 +1,6 @@
 //! What is asked about a server that accepted its input, or too little to judge it.
 
-use echoctl_record::StopReason;
+use echoctl_record::{Point, StopReason};
 
 use crate::audit::limits::*;
 use crate::audit::signals::{STALL_BYTES, Signals};
@@ -45,6 +45,15 @@ impl Signals<'_> {
     /// Whether there are replies, which are so small that the kernels' queues hold them.
     pub(in crate::audit) fn replies_fit_the_kernels(&self) -> bool {
         self.written > GREETING_BYTES && (!self.output_is_full() || self.pending_output() < MIN_PENDING / 2)
+    }
+
+    /// Whether the first input was answered, by no more than a greeting, and nothing of what followed: by an error, or by the end of
+    /// a conversation, after which the server only reads.
+    pub(in crate::audit) fn has_answered_once(&self) -> bool {
+        let answered = |point: &Point| point.server_written().saturating_sub(self.first.server_written());
+        let early = self.evidence.points.iter().find(|point| point.sample.t >= self.t / 2.0);
+        let answer = answered(&self.last);
+        (1..=GREETING_BYTES).contains(&answer) && early.is_some_and(|early| answered(early) == answer)
     }
 
     /// Whether nothing but perhaps a greeting was written to the slow reader.

@@ -26,19 +26,18 @@ impl Signals<'_> {
         !self.evidence.repeats && (is_regular || is_small)
     }
 
-    /// Whether the slow reader's not reading has ever had an effect: output no longer fit into its queue, the server no longer read a
-    /// flood of input, or it buffered much.
+    /// Whether the slow reader's not reading has ever had an effect: output no longer fit into its queue, or the server buffered
+    /// much. Input that waited has other reasons, such as an error after which the server no longer reads.
     pub(in crate::audit) fn was_under_pressure(&self) -> bool {
-        let points = &self.evidence.points;
-        let refused: Vec<&Point> = points.iter().filter(|point| point.blocked).collect();
-        let refused_for = match (refused.first(), refused.last()) {
-            (Some(first), Some(last)) => last.sample.t - first.sample.t,
-            _ => 0.0,
-        };
-        let read = points.iter().map(Point::server_read).max().unwrap_or(0);
-        let input_waited = !refused.is_empty() && (read >= LITTLE_INPUT || refused_for >= FULL_FOR);
-        let has_buffered = self.peak().unwrap_or(0) >= SURE_RISE as u64;
-        points.iter().any(output_waits) || (self.evidence.repeats && input_waited) || has_buffered
+        self.peak().unwrap_or(0) >= SURE_RISE as u64 || self.evidence.points.iter().any(output_waits)
+    }
+
+    /// Whether a client that reads was not disconnected, and received more than the slow reader was given.
+    pub(in crate::audit) fn serves_a_reader(&self) -> bool {
+        self.evidence
+            .control
+            .as_ref()
+            .is_some_and(|control| control.disconnected_at.is_none() && control.received > self.given())
     }
 
     /// Whether it closes each connection, silently, after a certain amount of input: a limit, and nothing that it has to send.

@@ -25,17 +25,17 @@ impl Signals<'_> {
     }
 
     /// Whether an echo that held the slow reader back sent other bytes than it got. One that drops input by policy does not hold
-    /// back, and a server whose first bytes differ does not echo.
+    /// back.
     pub(in crate::audit) fn has_corrupted_an_echo(&self) -> bool {
         let Some(drain) = &self.evidence.drain else { return false };
         let is_open = self.disconnect().is_none() && drain.stopped != StopReason::Closed;
-        let began_right = drain.damaged_at.is_some_and(|at| at >= self.evidence.unit.clamp(1, ECHO_BEGIN));
+        let points = &self.evidence.points;
+        let held_back = points.iter().filter(|point| point.blocked).count() >= points.len() / 2;
         self.evidence.echo
             && self.evidence.repeats
-            && self.has_stalled()
+            && (self.has_stalled() || held_back)
             && is_open
             && drain.fault.is_some()
-            && began_right
     }
 
     /// Whether data that the slow reader does not read is written to files, on disk or in memory.

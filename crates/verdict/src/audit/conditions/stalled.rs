@@ -151,12 +151,14 @@ impl Signals<'_> {
         self.drained() >= self.evidence.kernel_buffering
     }
 
-    /// Whether the server is known to have gone on once it was read: it served another client, or it read or wrote more than at the
-    /// end of the stall.
+    /// Whether the server is known to have gone on once it was read: it read or wrote more than at the end of the stall, or it served
+    /// another client. That does not show what became of this connection, if there is something to lose.
     pub(in crate::audit) fn goes_on(&self) -> bool {
         let is_served = self.evidence.bystanders.is_some_and(|bystanders| {
             bystanders.all().any(|service| service.during == Some(true) || service.after == Some(true))
         });
-        is_served || self.evidence.drain.as_ref().is_some_and(|drain| self.went_on_in(drain))
+        let went_on = self.evidence.drain.as_ref().map(|drain| self.went_on_in(drain));
+        let has_grown = self.growth().unwrap_or(0) as f64 >= MIN_RETAINED;
+        went_on == Some(true) || (is_served && (went_on.is_none() || !has_grown))
     }
 }

@@ -12,11 +12,21 @@ fn only_what_waited_is_pressure() {
     let answered = |t: f64| Moment { read: t, written: 0.001, ..Moment::default() };
 
     assert!(!pressed(&attack(0.3, answered)));
-    assert!(!pressed(&attack(0.2, |t| Moment { blocked: t > 0.1, ..answered(0.1) })), "little, and briefly");
-    assert!(pressed(&attack(0.2, |t| Moment { blocked: t > 0.1, ..answered(2.0) })), "a flood");
-    assert!(pressed(&attack(0.5, |t| Moment { blocked: t > 0.1, ..answered(0.1) })), "for long");
+    assert!(!pressed(&attack(1.0, |t| Moment { blocked: t > 0.1, ..answered(2.0) })), "only input");
     assert!(pressed(&attack(0.2, |t| Moment { waiting: 0.01, written: 0.02, ..answered(t) })), "output");
     assert!(pressed(&attack(0.2, |t| Moment { memory: Some(100.0 * t), ..answered(0.1) })), "memory");
+}
+
+#[test]
+fn a_reader_that_is_served_shows_a_defence_however_early() {
+    let ended =
+        || closed(attack(0.1, |_| Moment { read: 0.1, ..Moment::default() }), DisconnectKind::Reset, 0.1);
+    let mut served = controlled(ended(), MIB, false);
+    served.control.as_mut().unwrap().disconnected_at = None;
+
+    assert_eq!(judge(&ended()).verdict, Verdict::Inconclusive);
+    assert_eq!(judge(&controlled(ended(), MIB, false)).verdict, Verdict::Inconclusive);
+    assert_eq!(judge(&served).verdict, Verdict::Disconnects);
 }
 
 #[test]
@@ -76,6 +86,9 @@ fn a_server_goes_on_if_it_reads_writes_or_serves() {
     assert!(goes_on(&beside(held(), true, Some(true), None)));
     assert!(goes_on(&beside(held(), false, None, Some(true))));
     assert!(!goes_on(&beside(held(), true, Some(false), Some(false))));
+    let mut grown = beside(held(), true, Some(true), Some(true));
+    grown.points.last_mut().unwrap().sample.server_memory = Some(110 * MIB);
+    assert!(!goes_on(&grown), "others are served, but 100 MiB are lost");
 }
 
 #[test]
@@ -216,9 +229,10 @@ fn only_an_echo_that_holds_back_can_be_corrupted() {
     assert!(is(bounded()));
     assert!(!is(with(|evidence| evidence.echo = false)));
     assert!(!is(with(|evidence| evidence.drain.as_mut().unwrap().fault = None)));
-    assert!(!is(with(|evidence| evidence.drain.as_mut().unwrap().damaged_at = Some(1023))), "no echo");
     assert!(!is(with(|evidence| evidence.drain.as_mut().unwrap().stopped = StopReason::Closed)));
     assert!(!is(corrupted(going_on(attack(5.0, accepting)), EchoFault::Lost)), "it drops by policy");
+    let slow = |t: f64| Moment { read: 2.0 * (t / 2.0).floor(), blocked: true, ..stalled(t) };
+    assert!(is(corrupted(going_on(attack(9.0, slow)), EchoFault::Lost)), "held back most of the time");
 }
 
 #[test]

@@ -88,6 +88,10 @@ fn accepting_examples() -> Examples {
         (Cause::MarkedInMemory, Evidence { budget: 32 * MIB, ..counted(attack(2.0, accepting), 100) }),
         (Cause::MarkedOrGarbage, counted(attack(2.0, accepting), 100)),
         (Cause::NotJoined, Evidence { has_publisher: true, ..nothing_came() }),
+        (
+            Cause::AnsweredOnce,
+            attack(2.0, |t| Moment { written: if t < 0.05 { 0.0 } else { 0.001 }, ..accepting(t) }),
+        ),
         (Cause::AcceptedUnseen, attack(2.0, with_memory(accepting, |_| None))),
         (Cause::SmallReplies, attack(2.0, |t| Moment { written: t, ..accepting(t) })),
         (Cause::RetainedAPart, attack(2.0, with_memory(accepting, |t| Some(12.8 * t)))),
