@@ -123,14 +123,14 @@ impl Upstreams {
         let mut grown = self.baseline.grown(GROWTH_IN_USE, &known);
         grown.sort_by_key(|(_, growth)| std::cmp::Reverse(growth.memory));
         let started = Instant::now();
-        for (process, growth) in grown.into_iter().take(MOST_SEARCHED) {
+        for (mut process, growth) in grown.into_iter().take(MOST_SEARCHED) {
             if started.elapsed() >= SEARCHING {
                 return;
             }
             let has_payload = match census([&process], needle) {
                 Some(count) => count.occurrences >= MANY_MARKS,
-                // It may not be searched. If much was read and is not in the server, it may be there.
-                None => read >= MUCH_READ && growth.memory >= read / 2,
+                // It may not be searched, unless it has just exited. If much was read and is not in the server, it may be there.
+                None => read >= MUCH_READ && growth.memory >= read / 2 && process.memory().is_ok(),
             };
             if has_payload {
                 self.hidden = true;
