@@ -1,10 +1,12 @@
 //! The attack on a server: a client that sends and does not read.
 //!
 //! ```text
-//! prepare ── calm ── connect, setup ── stimulus, without reading ── questions ── drain ── close ── questions ── verdict
+//! prepare ── calm ── connect, setup ── stimulus, without reading ── questions, census ── drain ── close ── questions ── verdict
 //!             └ what bystanders get      └ 20 samples per second, until the rule says
 //!               without an attack          that they suffice or the time is over ┘
 //! ```
+//!
+//! If the slow reader was disconnected, a control client that reads gets the same before the verdict.
 //!
 //! One thread drives all connections, and none of them blocks. When to stop is decided by a pure function over the samples
 //! ([`audit::is_enough`]), not here.
@@ -107,9 +109,10 @@ impl AuditConfig {
     /// Attacks the server. `watched` receives each sample when it is taken.
     ///
     /// A server that answers is attacked about 0.6 s after the start, and judged as soon as the evidence suffices. Whatever the
-    /// server does, this returns at most 80 s after twice [`AuditConfig::max_duration`], plus 20 ms per connection: 20 s for the calm
-    /// and the steps before the attack, up to 22 s for each of the two questions of the bystanders (20 times as long as an answer
-    /// may take in the calm), 8 s for the drain, the control client, and the time to stop.
+    /// server does, this returns at most 100 s after twice [`AuditConfig::max_duration`], plus 60 ms per connection. Only a server
+    /// that does not answer takes this long: up to 25 s for the calm and the steps before the attack, 22 s for the questions in the
+    /// stall and as much after it (20 times as long as an answer may take in the calm), 11 s for the census and the drain, and 16 s
+    /// in addition to the attack for the client that reads.
     ///
     /// # Errors
     /// When the attack could not begin: no connection, no answer to a step of the script, or `stop` was set.
