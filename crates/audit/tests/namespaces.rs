@@ -125,5 +125,6 @@ fn a_server_elsewhere_behind_a_relay_is_known_to_be_hidden() {
 
     let outcome = attack(relay.addr(), relay.roots(), Permitted::Target(relay.descendants()));
 
-    assert!(outcome.evidence.is_relay && outcome.evidence.hidden_upstream && outcome.upstreams.is_empty());
+    // No connection leads to it from here. It may be named all the same: its memory contains the payload.
+    assert!(outcome.evidence.is_relay && outcome.evidence.hidden_upstream);
 }
