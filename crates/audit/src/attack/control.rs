@@ -53,7 +53,8 @@ pub(super) fn run(
     let seconds = slow.seconds + (slow.seconds * 0.2 + 0.3).min(MOST_LONGER);
     let bytes = slow.sent.saturating_add(slow.sent / 4).max(first_bytes(script));
     let pace = pace(script, bytes, seconds).min(rate);
-    let mut control = converse(&mut clients, bytes, pace, seconds, stop)?;
+    let mut control =
+        converse(&mut clients, Amount { bytes, at_once: stimulus(script) }, pace, seconds, stop)?;
     let protocol = clients.first().protocol();
     if slow.seconds < SOON && !slow.has_output {
         drop(clients);
@@ -71,7 +72,7 @@ fn refuses_first_bytes(
 ) -> Result<Option<bool>, Error> {
     let Some(mut clients) = connect(script, connector)? else { return Ok(None) };
     let bytes = clients.produced() + first_bytes(script);
-    let ended = converse(&mut clients, bytes, rate, REFUSING, stop)?;
+    let ended = converse(&mut clients, Amount { bytes, at_once: bytes }, rate, REFUSING, stop)?;
     Ok(Some(ended.disconnected_at.is_some()))
 }
 
@@ -83,23 +84,43 @@ fn connect(script: &Script, connector: &mut Connector<'_>) -> Result<Option<Clie
     }
 }
 
-/// Sends until `bytes` are sent in total, and reads everything, for some seconds or until the server disconnects.
+/// What is sent.
+#[derive(Debug, Clone, Copy)]
+struct Amount {
+    /// Bytes in total.
+    bytes: u64,
+    /// Bytes that are sent before their answers are read. Thousands of small requests can have gigabytes of answers, which no
+    /// client reads in time.
+    at_once: u64,
+}
+
+/// Sends until `amount` is sent, and reads everything, for some seconds or until the server disconnects. A server that answers at
+/// all has its answer read before it is asked again.
 fn converse(
     clients: &mut Clients,
-    bytes: u64,
+    amount: Amount,
     pace: u64,
     seconds: f64,
     stop: &AtomicBool,
 ) -> Result<Control, Error> {
     let began = Instant::now();
     let mut bucket = TokenBucket::new(pace, began);
+    let before = clients.consumed();
+    let (mut asked, mut read_then) = (began, before);
     while began.elapsed().as_secs_f64() < seconds && clients.closed().is_none() {
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
-        let progress = clients.send(&mut bucket, bytes.saturating_sub(clients.produced()), Instant::now());
         let read = clients.read_once(|_| {});
-        if read == Read::Nothing && progress != Progress::Sent {
+        let is_unanswered = clients.consumed() == read_then && asked.elapsed() < UNANSWERED;
+        if read == Read::Some || (clients.consumed() > before && is_unanswered) {
+            wait(clients, Progress::RateLimited);
+            continue;
+        }
+        let left = amount.bytes.saturating_sub(clients.produced()).min(amount.at_once);
+        let progress = clients.send(&mut bucket, left, Instant::now());
+        (asked, read_then) = (Instant::now(), clients.consumed());
+        if progress != Progress::Sent {
             wait(clients, progress);
         }
     }
@@ -136,6 +157,12 @@ fn pace(script: &Script, bytes: u64, seconds: f64) -> u64 {
     }
 }
 
+/// Bytes of one stimulus.
+fn stimulus(script: &Script) -> u64 {
+    let (SendMode::Repeat(payload) | SendMode::Once(payload)) = &script.stimulus.send;
+    payload.len() as u64
+}
+
 /// Bytes of the first thing that is sent: one stimulus, or a few bytes without framing.
 fn first_bytes(script: &Script) -> u64 {
     let (SendMode::Repeat(payload) | SendMode::Once(payload)) = &script.stimulus.send;
@@ -147,6 +174,9 @@ const MOST_LONGER: f64 = 6.0;
 
 /// A slow reader that was disconnected within these seconds may have been refused.
 const SOON: f64 = 1.0;
+
+/// The longest time for which an answer is waited for before the next stimulus: not every one has an answer.
+const UNANSWERED: Duration = Duration::from_millis(20);
 
 /// Seconds in which a server that refuses the first bytes disconnects their sender.
 const REFUSING: f64 = 0.5;
