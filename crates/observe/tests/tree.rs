@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use echoctl_observe::{ProcessTree, RootExit};
+use echoctl_observe::{Process, ProcessTree, RootExit};
 use echoctl_testkit::{eventually, signal};
 
 #[test]
@@ -119,28 +119,18 @@ fn a_server_of_several_processes_ends_with_the_last() {
 }
 
 #[test]
-fn a_tree_is_suspended_if_all_of_its_roots_are() {
-    let mut shells = [shell("cat"), shell("cat")];
-    let pids = shells.each_ref().map(Child::id);
-    let mut tree = ProcessTree::new(pids).unwrap();
-    assert!(!tree.is_suspended());
-    assert_eq!(tree.read().suspended, 0);
+fn a_suspended_process_is_recognised_until_it_goes_on() {
+    let mut shell = shell("cat");
+    let process = Process::open(shell.id()).unwrap();
+    assert!(!process.is_suspended());
 
-    signal(pids[0], "STOP");
-    eventually("it is stopped", || tree.members().any(|process| process.is_suspended()));
-    assert!(!tree.is_suspended());
-    tree.rescan();
-    assert_eq!(tree.read().suspended, 1);
-    signal(pids[1], "STOP");
-    eventually("both are stopped", || tree.is_suspended());
-    signal(pids[0], "CONT");
-    eventually("one goes on", || !tree.is_suspended());
+    signal(shell.id(), "STOP");
+    eventually("it is stopped", || process.is_suspended());
+    signal(shell.id(), "CONT");
+    eventually("it goes on", || !process.is_suspended());
 
-    for shell in &mut shells {
-        signal(shell.id(), "CONT");
-        drop(shell.stdin.take());
-        shell.wait().unwrap();
-    }
+    drop(shell.stdin.take());
+    shell.wait().unwrap();
 }
 
 #[test]

@@ -184,12 +184,6 @@ impl ProcessTree {
         Some(if all { RootExit::All(first) } else { RootExit::One(first) })
     }
 
-    /// Whether all processes from which the tree was created, as far as they run, are suspended: see [`Process::is_suspended`].
-    pub fn is_suspended(&self) -> bool {
-        let mut roots = self.roots.iter().filter_map(|pid| self.members.get(pid)).peekable();
-        roots.peek().is_some() && roots.all(|root| root.process.is_suspended())
-    }
-
     /// The name of the first root, while it runs.
     pub fn name(&self) -> Option<&str> {
         let first = self.members.get(self.roots.first()?)?;
