@@ -28,7 +28,7 @@ fn disconnected(signals: &Signals) -> Cause {
     match signals {
         s if s.has_just_answered() => Cause::AnsweredAndClosed,
         s if s.limits_input() => Cause::ClosedAtInputLimit,
-        s if s.serves_a_reader() => Cause::Closed,
+        s if s.serves_a_reader() || s.has_buffered_replies() => Cause::Closed,
         s if !s.was_under_pressure() => Cause::Refused,
         s if s.refuses_readers_too() => Cause::RefusesReadersToo,
         _ => Cause::Closed,

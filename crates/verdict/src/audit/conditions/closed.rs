@@ -29,7 +29,13 @@ impl Signals<'_> {
     /// Whether the slow reader's not reading has ever had an effect: output no longer fit into its queue, or the server buffered
     /// much. Input that waited has other reasons, such as an error after which the server no longer reads.
     pub(in crate::audit) fn was_under_pressure(&self) -> bool {
-        self.peak().unwrap_or(0) >= SURE_RISE as u64 || self.evidence.points.iter().any(output_waits)
+        self.has_buffered_replies() || self.evidence.points.iter().any(output_waits)
+    }
+
+    /// Whether the server sent more than an error, and buffered much. A server that makes replies faster than any client reads
+    /// them disconnects one that reads as well, to limit its memory.
+    pub(in crate::audit) fn has_buffered_replies(&self) -> bool {
+        self.peak().unwrap_or(0) >= ENOUGH_GROWTH && self.given() > GREETING_BYTES
     }
 
     /// Whether a client that reads was not disconnected, and received more than the slow reader was given.

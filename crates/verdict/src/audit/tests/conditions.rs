@@ -14,7 +14,8 @@ fn only_what_waited_is_pressure() {
     assert!(!pressed(&attack(0.3, answered)));
     assert!(!pressed(&attack(1.0, |t| Moment { blocked: t > 0.1, ..answered(2.0) })), "only input");
     assert!(pressed(&attack(0.2, |t| Moment { waiting: 0.01, written: 0.02, ..answered(t) })), "output");
-    assert!(pressed(&attack(0.2, |t| Moment { memory: Some(100.0 * t), ..answered(0.1) })), "memory");
+    assert!(!pressed(&attack(0.5, |t| Moment { memory: Some(100.0 * t), ..answered(0.1) })), "garbage");
+    assert!(pressed(&attack(0.5, |t| Moment { written: 0.1, memory: Some(100.0 * t), ..answered(0.1) })));
 }
 
 #[test]
