@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{SamplingInterval, SamplingSchedule};
-use echoctl_record::{Class, Disconnect, DisconnectKind, Evidence, Point, Sample, StopReason};
+use echoctl_record::{Disconnect, DisconnectKind, Evidence, Point, Sample, StopReason};
 use echoctl_trial::decimate;
 use echoctl_verdict::{Judgement, audit};
 
@@ -111,8 +111,6 @@ pub(super) struct AttackDriver<'a, S> {
     evidence: Evidence,
     /// All samples, those of the drain included.
     samples: Vec<Sample>,
-    /// Whether the server closed the connection in its own protocol, and not in TCP.
-    is_closed_by_protocol: bool,
     settings: Settings,
     stop: &'a AtomicBool,
     watched: &'a mut dyn FnMut(&Sample),
@@ -136,15 +134,7 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
         stop: &'a AtomicBool,
         watched: &'a mut dyn FnMut(&Sample),
     ) -> AttackDriver<'a, S> {
-        AttackDriver {
-            scene,
-            evidence,
-            samples: Vec::new(),
-            is_closed_by_protocol: false,
-            settings,
-            stop,
-            watched,
-        }
+        AttackDriver { scene, evidence, samples: Vec::new(), settings, stop, watched }
     }
 
     /// Attacks, drains and judges; a second time if the rule asks for it.
@@ -172,16 +162,7 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
             self.ask(Moment::After)?;
         }
         self.scene.finish(&mut self.evidence)?;
-        self.note_close_by_protocol();
         Ok((audit::judge(&self.evidence), self.evidence, self.samples))
-    }
-
-    /// Makes a disconnect of a close in the server's own protocol, if what it did then would be called safe: it refused the input.
-    fn note_close_by_protocol(&mut self) {
-        if self.is_closed_by_protocol && audit::judge(&self.evidence).verdict.class() == Class::Safe {
-            let t = self.evidence.points.last().map_or(0.0, |last| last.sample.t);
-            self.evidence.disconnect.get_or_insert(Disconnect { t, kind: DisconnectKind::Closed });
-        }
     }
 
     /// Sends without reading until the samples suffice.
@@ -280,7 +261,6 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
         self.add_sample(&last);
         self.evidence.echo |= drain.is_echo();
         self.scene.end_drain(&drain, &mut self.evidence);
-        self.is_closed_by_protocol |= drain.is_closed_by_protocol();
         let drain = drain.finish(stopped, in_kernels, &last, self.scene.now());
         self.evidence.drain = Some(drain::sum(self.evidence.drain.take(), drain));
         Ok(())

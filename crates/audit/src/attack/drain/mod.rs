@@ -10,7 +10,6 @@ use memchr::memmem::Finder;
 
 use super::first_bytes::FirstBytes;
 use super::integrity::Damage;
-use crate::protocol::Protocol;
 
 /// When to stop draining.
 #[derive(Debug, Clone, Copy)]
@@ -135,11 +134,6 @@ impl Draining {
         is_quiet.then_some(StopReason::Quiet)
     }
 
-    /// Whether the server closed the connection in its own protocol: nothing came but a close frame of WebSocket.
-    pub(super) fn is_closed_by_protocol(&self) -> bool {
-        self.first.protocol() == Some(Protocol::WebSocketClose) && self.bytes <= LONGEST_CLOSE
-    }
-
     /// The result, of which the kernels held at most `in_kernels` bytes. `last` is what was visible at the end.
     pub(super) fn finish(
         mut self,
@@ -199,9 +193,6 @@ const MISSING_QUIET: Duration = Duration::from_secs(4);
 
 /// Bytes that are none of what is drained: a comment or a ping now and then, which keeps a connection alive.
 const TRICKLE: u64 = 512;
-
-/// Bytes of the longest close frame (RFC 6455, section 5.5).
-const LONGEST_CLOSE: u64 = 127;
 
 /// Bytes that a server may keep until it gets more input: the buffer of an output stream that is flushed when it is full.
 const UNFLUSHED: u64 = 64 << 10;

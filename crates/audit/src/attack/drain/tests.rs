@@ -92,20 +92,6 @@ fn a_trickle_is_quiet() {
 }
 
 #[test]
-fn a_close_frame_alone_closes_the_connection() {
-    let is_closed = |bytes: &[u8]| {
-        let start = Instant::now();
-        let mut drain = Draining::new(LIMITS, start);
-        drain.note(bytes, start);
-        drain.is_closed_by_protocol()
-    };
-
-    assert!(is_closed(b"\x88\x0b\x03\xebtext only"));
-    assert!(!is_closed(b"text only"));
-    assert!(!is_closed(&b"\x88\x02\x03\xeb".repeat(100)));
-}
-
-#[test]
 fn the_end_of_an_echo_is_lost_if_a_server_keeps_it() {
     let fault = |missing, stopped, last| {
         let start = Instant::now();
