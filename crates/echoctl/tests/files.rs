@@ -31,8 +31,8 @@ fn a_run_that_cannot_start_changes_no_file() {
     let (_held, addr) = closed_addr();
     for arguments in [
         &["flood", &addr, "--record", "FOLDER/old", "--report", "FOLDER/page"][..],
-        &["audit", &addr, "--junit", "FOLDER/old", "--record", "FOLDER/run", "--report", "FOLDER/page"],
-        &["audit", "--junit", "FOLDER/old", "--", "FOLDER/no-such-program"],
+        &["audit", &addr, "--record", "FOLDER/old", "--report", "FOLDER/page"],
+        &["audit", "--record", "FOLDER/old", "--", "FOLDER/no-such-program"],
         &["watch", &addr, "--record", "FOLDER/old"],
         &["report", "FOLDER/missing", "-o", "FOLDER/old"],
         &["compare", "FOLDER/missing", "FOLDER/missing", "-o", "FOLDER/old"],
