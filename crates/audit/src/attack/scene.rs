@@ -81,6 +81,7 @@ impl Scene for LiveScene<'_> {
         let mut sockets = match until {
             Until::CanSend(progress) => self.clients.sockets_to_send(progress),
             Until::CanRead => self.clients.sockets_to_read(),
+            Until::Timeout => Vec::new(),
         };
         sockets.extend(self.bystanders.iter().flat_map(Bystanders::sockets));
         sockets.extend(self.subscriber.iter().filter_map(Subscriber::socket));
