@@ -327,8 +327,7 @@ const MORE_WHILE_READING: u64 = 256 << 20;
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Reads of an echo that are followed by a pause. Each pause lets the queues fill again, so that the server meets a full queue, a
-/// short write and two full directions as often as with a client that reads slowly: a relay with that fault lost bytes in half of
-/// the drains, and in a fifth of those without pauses.
+/// short write and two full directions more often than with a client that reads everything in a few milliseconds.
 const STROKES: u32 = 40;
 
 /// The pause: long enough for both kernels to fill a window.
