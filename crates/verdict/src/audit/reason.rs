@@ -195,22 +195,8 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
         Cause::MovedNearlyNothing | Cause::MovedLittle => {
             format!("only {moved}: too little to fill the kernels' queues and show what the server does then")
         }
-        Cause::StarvedOthers => {
-            let limit = s.evidence.bystanders.map_or(0.0, |bystanders| bystanders.limit);
-            format!(
-                "while the slow reader did not read, other clients got no reply within {}: {}",
-                Seconds(limit),
-                unserved(s, |service| service.during)
-            )
-        }
-        Cause::DeadAfterwards => {
-            let limit = s.evidence.bystanders.map_or(0.0, |bystanders| bystanders.limit);
-            format!(
-                "after the slow reader had gone, other clients got no reply within {}: {}",
-                Seconds(limit),
-                unserved(s, |service| service.after)
-            )
-        }
+        Cause::StarvedOthers => unserved(s, "while the slow reader did not read", |service| service.during),
+        Cause::DeadAfterwards => unserved(s, "after the slow reader had gone", |service| service.after),
         Cause::CorruptedAnEcho => {
             let drain = s.evidence.drain.as_ref();
             let how = match drain.and_then(|drain| drain.fault) {
@@ -234,8 +220,8 @@ fn answer(evidence: &Evidence) -> Option<&str> {
     drained.or_else(|| evidence.control.as_ref()?.first_text.as_deref())
 }
 
-/// Which healthy clients were not served.
-fn unserved(signals: &Signals, answer: impl Fn(&Service) -> Option<bool>) -> String {
+/// Which healthy clients were not served, and when.
+fn unserved(signals: &Signals, when: &str, answer: impl Fn(&Service) -> Option<bool>) -> String {
     let Some(bystanders) = signals.evidence.bystanders else { return String::new() };
     let kinds = [
         (bystanders.active, "one that asks repeatedly"),
@@ -247,5 +233,6 @@ fn unserved(signals: &Signals, answer: impl Fn(&Service) -> Option<bool>) -> Str
         .filter(|(service, _)| service.as_ref().is_some_and(|service| answer(service) == Some(false)))
         .map(|(_, name)| name)
         .collect();
-    names.join(", ")
+    let (limit, names) = (Seconds(bystanders.limit), names.join(", "));
+    format!("{when}, other clients got no reply within {limit}: {names}")
 }

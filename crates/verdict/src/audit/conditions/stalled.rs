@@ -1,5 +1,7 @@
 //! What is asked about a server that stalled.
 
+use echoctl_record::StopReason;
+
 use crate::audit::limits::*;
 use crate::audit::signals::Signals;
 use crate::pauses::WATCH_PER_GAP;
@@ -146,18 +148,27 @@ impl Signals<'_> {
         self.evidence.hidden_upstream && !is_of_input
     }
 
+    /// Whether the server closed the connection on draining, after no more than the rest of a write.
+    fn gives_up_its_answer(&self) -> bool {
+        let is_closed = self.evidence.drain.as_ref().is_some_and(|drain| drain.stopped == StopReason::Closed);
+        is_closed && self.drained() < GREETING_BYTES
+    }
+
     /// Whether a stream came on draining as fast as it was read, so that it is produced on demand or was there already.
     fn went_on_at_once(&self) -> bool {
         self.drained() >= self.evidence.kernel_buffering
     }
 
-    /// Whether the server is known to have gone on once it was read: it read or wrote more than at the end of the stall, or it served
-    /// another client. That does not show what became of this connection, if there is something to lose.
+    /// Whether the server is known to have gone on once it was read: it read or wrote more than at the end of the stall. Where its
+    /// output is that of our input, and there is little to lose, it is enough that it served another client.
     pub(in crate::audit) fn goes_on(&self) -> bool {
         let is_served = self.evidence.bystanders.is_some_and(|bystanders| {
             bystanders.all().any(|service| service.during == Some(true) || service.after == Some(true))
         });
         let went_on = self.evidence.drain.as_ref().map(|drain| self.went_on_in(drain));
+        if !self.evidence.repeats && went_on.is_some() {
+            return went_on == Some(true) && !self.gives_up_its_answer();
+        }
         let has_grown = self.growth().unwrap_or(0) as f64 >= MIN_RETAINED;
         went_on == Some(true) || (is_served && (went_on.is_none() || !has_grown))
     }

@@ -87,6 +87,17 @@ fn a_server_goes_on_if_it_reads_writes_or_serves() {
     assert!(goes_on(&beside(held(), true, Some(true), None)));
     assert!(goes_on(&beside(held(), false, None, Some(true))));
     assert!(!goes_on(&beside(held(), true, Some(false), Some(false))));
+    assert!(!goes_on(&once(beside(held(), true, Some(true), None))), "its own output did not go on");
+    let closes = |bytes| {
+        let mut evidence = once(with(|drain| {
+            drain.stopped = StopReason::Closed;
+            drain.in_kernels = 4 * MIB;
+        }));
+        evidence.drain.as_mut().unwrap().bytes = bytes;
+        evidence
+    };
+    assert!(!goes_on(&closes(4 * MIB + 32_768)), "it gives up its answer after the rest of a write");
+    assert!(goes_on(&closes(5 * MIB)));
     let mut grown = beside(held(), true, Some(true), Some(true));
     grown.points.last_mut().unwrap().sample.server_memory = Some(110 * MIB);
     assert!(!goes_on(&grown), "others are served, but 100 MiB are lost");
