@@ -17,8 +17,9 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
 }
 
 /// For each crate, those of ours that it may depend on, in tests too. Tests may use `testkit` as well, in every crate.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("proto", &[]),
+    ("http2", &[]),
     ("record", &[]),
     ("server", &["proto"]),
     ("client", &["proto"]),
@@ -26,7 +27,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("verdict", &["record"]),
     ("report", &["record"]),
     ("trial", &["client", "observe", "record", "verdict"]),
-    ("audit", &["observe", "record", "trial", "verdict"]),
+    ("audit", &["http2", "observe", "record", "trial", "verdict"]),
     ("lab", &["audit", "client", "observe", "proto", "record", "report", "server", "trial", "verdict"]),
     (
         "echoctl",
@@ -43,8 +44,8 @@ const RESERVED: [(&str, &[&str], &str); 3] = [
     ("clap", &["echoctl"], "only `echoctl` parses a command line"),
     (
         "tokio",
-        &["server", "client", "trial", "lab", "echoctl", "bench"],
-        "the other crates work with any runtime, or with none",
+        &["server", "client", "trial", "lab", "echoctl", "bench", "http2"],
+        "the other crates work with any runtime, or with none (`http2` only tests with one)",
     ),
 ];
 
