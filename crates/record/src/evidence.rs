@@ -73,6 +73,44 @@ pub struct Evidence {
     /// Whether the server's processes were suspended (stopped by a signal or a debugger) at the end of the attack.
     #[serde(default, skip_serializing_if = "is_false")]
     pub is_suspended: bool,
+    /// What the slow reader does not do, where its protocol leaves a choice. Absent: it does not read from its socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stall: Option<StallKind>,
+    /// How many of its requests were answered, where its protocol has several on one connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub responses: Option<Responses>,
+    /// What the server's protocol said when the connection or its streams ended: `GOAWAY ENHANCE_YOUR_CALM`. Escaped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closing: Option<String>,
+    /// How the server violated TLS or HTTP/2, after which nothing could be sent or read. Escaped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub violation: Option<String>,
+}
+
+/// What a slow reader does not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StallKind {
+    /// It does not read from its socket: the kernels' queues fill.
+    Tcp,
+    /// It reads, but grants no more data on any stream: the windows of the protocol are used up, and the kernels' queues are empty.
+    Window,
+    /// The same, but the connection's window is open: only that of each stream is used up.
+    WindowStream,
+    /// It is another program, which is suspended.
+    Client,
+}
+
+/// Requests on one connection, and what is known of their answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Responses {
+    /// Requests that were sent.
+    pub requests: u32,
+    /// Those of which the headers of a response came, during the attack or the drain.
+    pub answered: u32,
+    /// The status of the first response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
 }
 
 // What serde's `skip_serializing_if` asks.
@@ -103,6 +141,10 @@ pub struct Point {
     /// Whether the kernel accepts no more output: the server's send queue is full on every connection. Absent: not visible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_is_full: Option<bool>,
+    /// Bytes that the protocol's flow control, as the windows of HTTP/2, still allows the server to send to the slow reader. At 0 it
+    /// has to wait, even if every queue of the kernels is empty. Absent: no such limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_credit: Option<u64>,
 }
 
 impl Point {
@@ -146,6 +188,10 @@ pub enum DisconnectKind {
     Reset,
     /// The server's process crashed.
     Crashed,
+    /// The server announced the end of the connection with an error, as GOAWAY does.
+    GoAway,
+    /// The server reset all streams of a connection that stays open.
+    StreamsReset,
 }
 
 /// What came when the slow reader drained its connection at the end.

@@ -5,7 +5,7 @@
 //! - [`Sample`]: six cumulative byte counters on the path from producer to consumer, and the memory in use.
 //! - [`Queue`], [`Queues`]: the bytes between neighbouring counters, which show where every byte is; [`peak_during`]: a maximum over a phase.
 //! - [`Verdict`]: the result for a server; [`Evidence`]: what a rule derives it from, with a [`Census`] of the server's memory, how
-//!   [`Bystanders`] were served, and what a [`Control`] client got.
+//!   [`Bystanders`] were served, what a [`Control`] client got, and which [`StallKind`] and [`Responses`] an HTTP/2 client had.
 //! - [`Summary`]: totals and verdict of a run; [`WatchSummary`]: totals of a watch.
 //! - [`Run`]: the file of a run, with the [`Machine`] that it was made on; [`Limit`]: its maximum size.
 //! - [`printable`]: makes untrusted text safe to print.
@@ -35,7 +35,9 @@ pub use bystanders::{Bystanders, Service};
 pub use census::{Census, Marked};
 pub use control::Control;
 pub use ending::Ending;
-pub use evidence::{Disconnect, DisconnectKind, Drain, EchoFault, Evidence, Point, StopReason};
+pub use evidence::{
+    Disconnect, DisconnectKind, Drain, EchoFault, Evidence, Point, Responses, StallKind, StopReason,
+};
 pub use intake::Limit;
 pub use machine::{Machine, SocketLimits};
 pub use printable::{printable, printable_lines};

@@ -1,7 +1,10 @@
 //! Evidence is read as it was written, with and without what only some audits collect.
 #![cfg(test)]
 
-use echoctl_record::{Bystanders, Census, Control, Drain, EchoFault, Evidence, Marked, Service};
+use echoctl_record::{
+    Bystanders, Census, Control, Disconnect, DisconnectKind, Drain, EchoFault, Evidence, Marked, Point,
+    Responses, Service, StallKind,
+};
 
 #[test]
 fn evidence_is_read_as_it_was_written() {
@@ -25,6 +28,10 @@ fn evidence_that_was_not_collected_is_not_written() {
         "shared_memory_growth",
         "out_of_memory",
         "is_suspended",
+        "stall",
+        "responses",
+        "closing",
+        "violation",
     ] {
         assert_eq!(value.get(name), None, "{name}");
         assert!(serde_json::to_value(full_evidence()).unwrap().get(name).is_some(), "{name}");
@@ -38,6 +45,8 @@ fn full_evidence() -> Evidence {
         Service { replies: 70, p99: Some(0.25), longest: 0.5, during: Some(true), after: Some(false) };
     Evidence {
         min_duration: 10.0,
+        points: vec![Point { output_credit: Some(0), ..Point::default() }],
+        disconnect: Some(Disconnect { t: 3.5, kind: DisconnectKind::StreamsReset }),
         has_publisher: true,
         was_running: true,
         census: Some(Census {
@@ -75,6 +84,10 @@ fn full_evidence() -> Evidence {
         shared_memory_growth: Some(2),
         out_of_memory: Some("MemoryError".to_owned()),
         is_suspended: true,
+        stall: Some(StallKind::WindowStream),
+        responses: Some(Responses { requests: 10, answered: 9, status: Some(200) }),
+        closing: Some("GOAWAY ENHANCE_YOUR_CALM".to_owned()),
+        violation: Some("a frame of 2 MiB".to_owned()),
         ..Evidence::default()
     }
 }

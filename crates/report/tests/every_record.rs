@@ -5,7 +5,7 @@ mod support;
 
 use echoctl_record::{
     Bystanders, Census, Control, Disconnect, DisconnectKind, Drain, EchoFault, Ending, Evidence, Integrity,
-    Machine, Marked, Point, Run, Sample, Service, StopReason, Summary, WatchSummary,
+    Machine, Marked, Point, Responses, Run, Sample, Service, StallKind, StopReason, Summary, WatchSummary,
 };
 use proptest::prelude::*;
 use support::record::{check, check_run};
@@ -61,13 +61,21 @@ fn samples() -> impl Strategy<Value = Vec<Sample>> {
     })
 }
 
+const ENDS: [DisconnectKind; 5] = [
+    DisconnectKind::Closed,
+    DisconnectKind::Reset,
+    DisconnectKind::Crashed,
+    DisconnectKind::GoAway,
+    DisconnectKind::StreamsReset,
+];
+
 prop_compose! {
     fn evidence()(
         samples in samples(),
         flags in any::<[bool; 5]>(),
         limits in (counter(), counter(), counter(), counter()),
         max_duration in time(),
-        ending in prop::option::of((time(), prop::sample::select(&[DisconnectKind::Closed, DisconnectKind::Reset, DisconnectKind::Crashed][..]))),
+ending in prop::option::of((time(), prop::sample::select(&ENDS[..]))),
         bytes in (counter(), counter()),
         stopped in prop::sample::select(&[StopReason::Complete, StopReason::Quiet, StopReason::Closed, StopReason::Enough][..]),
     ) -> Evidence {
@@ -77,6 +85,7 @@ prop_compose! {
             cpu_seconds: Some(sample.t / 2.0),
             disk_written: Some(index as u64),
             output_is_full: Some(flags[0]),
+            output_credit: Some(sample.consumed),
         };
         Evidence {
             repeats: flags[0],
@@ -133,6 +142,14 @@ prop_compose! {
             shared_memory_growth: Some(limits.2),
             out_of_memory: Some("\u{1b}[31m".to_owned()),
             is_suspended: flags[4],
+            stall: Some(if flags[0] { StallKind::Window } else { StallKind::Client }),
+            responses: Some(Responses {
+                requests: samples.len() as u32,
+                answered: u32::MAX,
+                status: flags[1].then_some(200),
+            }),
+            closing: Some("GOAWAY \u{1b}[31m".to_owned()),
+            violation: Some("\u{1b}[31m".to_owned()),
         }
     }
 }
