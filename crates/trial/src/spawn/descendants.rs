@@ -42,9 +42,9 @@ impl Descendants {
     }
 }
 
-/// The processes of a tree, by name and pid.
+/// These processes by name and pid.
 #[cfg(target_os = "linux")]
-pub(super) fn names(tree: &ProcessTree) -> String {
-    let names = tree.members().map(|process| format!("{} (pid {})", process.name(), process.pid()));
+pub(super) fn names<'a>(processes: impl IntoIterator<Item = &'a Process>) -> String {
+    let names = processes.into_iter().map(|process| format!("{} (pid {})", process.name(), process.pid()));
     names.collect::<Vec<_>>().join(", ")
 }

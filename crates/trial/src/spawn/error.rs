@@ -78,6 +78,12 @@ pub enum SpawnError {
     /// No free port was found.
     #[error("cannot find a free port")]
     NoFreePort,
+    /// A client's processes could not be suspended.
+    #[error("cannot suspend {processes}")]
+    NotFrozen {
+        /// Those that are still running, by name and pid.
+        processes: String,
+    },
     /// It was interrupted.
     #[error("interrupted")]
     Interrupted,

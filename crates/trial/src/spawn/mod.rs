@@ -6,6 +6,7 @@
 //! ```
 //!
 //! - [`Target`]: the running server; dropping it stops all its processes.
+//! - [`ClientCommand`]: a running client of any [`CommandLine`], which can be frozen.
 //! - [`supervise()`]: the main function of the helper process, which [`Launch::supervisor`] names.
 //! - [`ChildServer`](crate::ChildServer): one of our own servers, which needs no supervisor.
 //! - [`Descendants`]: the processes of a target, looked up when they are needed.
@@ -13,6 +14,8 @@
 //! - [`Listeners`]: whether an address belongs to a target and to no other process.
 
 pub(crate) mod child_server;
+mod client_command;
+mod command_line;
 mod descendants;
 mod error;
 mod listeners;
@@ -25,6 +28,8 @@ mod supervisor;
 mod sys;
 mod target;
 
+pub use client_command::{ClientCommand, ClientLaunch};
+pub use command_line::{CommandLine, CommandLineError};
 pub use descendants::Descendants;
 pub use error::SpawnError;
 pub use listeners::{ForeignListener, Listeners, Owner};

@@ -25,6 +25,8 @@ pub(super) struct Output {
 pub(super) struct Printed {
     /// Its last [`RETAINED`] bytes.
     tail: VecDeque<u8>,
+    /// Bytes printed.
+    length: u64,
     pub(super) reports: Reports,
 }
 
@@ -37,7 +39,8 @@ impl Output {
         let printed: Arc<Mutex<Printed>> = Arc::default();
         let shared = Arc::clone(&printed);
         let reader = start_thread("output", move || {
-            let mut piece = [0; 4096];
+            // Large, because a client may print all that it receives.
+            let mut piece = vec![0; 64 << 10];
             while let Ok(length @ 1..) = pipe.read(&mut piece) {
                 shared.lock().unwrap_or_else(PoisonError::into_inner).add(&piece[..length]);
             }
@@ -51,11 +54,20 @@ impl Output {
         OutputWatch::new(Arc::clone(&self.printed))
     }
 
-    /// The last lines as text that is safe to print, empty if nothing was printed.
+    /// Bytes printed so far.
+    pub(super) fn length(&self) -> u64 {
+        self.printed.lock().unwrap_or_else(PoisonError::into_inner).length
+    }
+
+    /// The last lines as text that is safe to print, each shortened if it is long; empty if nothing was printed.
     pub(super) fn tail(&self) -> String {
         let bytes = Vec::from(self.printed.lock().unwrap_or_else(PoisonError::into_inner).tail.clone());
         let text = String::from_utf8_lossy(&bytes);
-        let lines: Vec<_> = text.lines().map(printable).filter(|line| !line.trim().is_empty()).collect();
+        let lines: Vec<_> = text
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .map(|line| printable(&shortened(line)).into_owned())
+            .collect();
         lines[lines.len().saturating_sub(LINES)..].join("\n")
     }
 
@@ -72,12 +84,24 @@ impl Output {
 
 impl Printed {
     fn add(&mut self, piece: &[u8]) {
+        self.length += piece.len() as u64;
         self.tail.extend(piece);
         let excess = self.tail.len().saturating_sub(RETAINED);
         self.tail.drain(..excess);
         self.reports.read(piece);
     }
 }
+
+/// The beginning of a line that is long.
+fn shortened(line: &str) -> String {
+    match line.char_indices().nth(LONGEST_LINE) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+/// Characters of a line that are shown: a client may print what it receives, which need not have line breaks.
+const LONGEST_LINE: usize = 500;
 
 /// Bytes stored: more than the lines that are shown ever need.
 const RETAINED: usize = 16 << 10;
@@ -90,6 +114,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_long_line_is_shortened() {
+        let output = Output::follow(std::io::Cursor::new("é".repeat(2000))).unwrap();
+
+        let tail = output.tail_at_end(echoctl_testkit::DEADLINE);
+
+        assert_eq!(tail.chars().count(), LONGEST_LINE + 1);
+        assert!(tail.ends_with('…'), "{tail}");
+    }
+
+    #[test]
     fn only_the_end_is_retained_and_it_is_safe_to_print() {
         let lines: String = (0..100_000).map(|i| format!("line {i} \x1b[31mred \u{202e}\n")).collect();
 
@@ -99,5 +133,6 @@ mod tests {
         assert_eq!(output.printed.lock().unwrap().tail.len(), RETAINED);
         assert!(tail.ends_with("line 99999 ␛[31mred \u{fffd}"), "{tail}");
         assert_eq!(tail.lines().count(), LINES);
+        assert!(output.length() > RETAINED as u64);
     }
 }

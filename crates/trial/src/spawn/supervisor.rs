@@ -48,7 +48,7 @@ impl Supervisor {
     pub(super) fn start(
         program: &[OsString],
         command: &[OsString],
-        environment: (&str, &str),
+        environment: &[(&str, &str)],
         owns_orphans: bool,
     ) -> io::Result<Supervisor> {
         let (path, arguments) = program.split_first().ok_or(io::ErrorKind::InvalidInput)?;
@@ -62,7 +62,7 @@ impl Supervisor {
         let mut process = Command::new(path)
             .args(arguments)
             .args(command)
-            .env(environment.0, environment.1)
+            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(its_stdout)
             .stderr(its_output)
@@ -184,7 +184,7 @@ impl Supervisor {
             std::thread::sleep(Duration::from_millis(1));
             running.into_iter().for_each(sys::reap);
         }
-        self.left = Some(names(&self.tree));
+        self.left = Some(names(self.tree.members()));
     }
 
     /// Other systems adopt orphans themselves.

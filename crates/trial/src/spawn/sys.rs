@@ -8,14 +8,17 @@ use std::io;
 #[cfg(target_os = "linux")]
 use echoctl_observe::Process;
 
-/// A signal for stopping processes.
+/// A signal for suspending or stopping processes.
 #[cfg(unix)]
 #[derive(Debug, Clone, Copy)]
 #[repr(i32)]
 pub(super) enum Signal {
     Terminate = libc::SIGTERM,
     Kill = libc::SIGKILL,
-    /// For a process that was stopped.
+    /// Suspends a process.
+    #[cfg(target_os = "linux")]
+    Stop = libc::SIGSTOP,
+    /// For a process that was suspended.
     #[cfg(target_os = "linux")]
     Continue = libc::SIGCONT,
 }

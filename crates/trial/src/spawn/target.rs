@@ -116,8 +116,8 @@ impl Target {
             })
             .collect();
         let line = line(&words);
-        let environment = ("PORT", port.as_str());
-        let supervisor = Supervisor::start(&launch.supervisor, &words, environment, launch.owns_orphans)
+        let environment = [("PORT", port.as_str())];
+        let supervisor = Supervisor::start(&launch.supervisor, &words, &environment, launch.owns_orphans)
             .map_err(|source| SpawnError::Start { command: line.clone(), source })?;
         let descendants = Descendants::of(supervisor.pid());
         Ok(Target { command: line, addr, descendants, supervisor })

@@ -38,6 +38,10 @@ impl Descendants {
     pub(super) fn terminate(&self) {
         for process in tree().iter().flat_map(ProcessTree::members) {
             sys::signal(process, Signal::Terminate);
+            if process.is_suspended() {
+                // It acts on SIGTERM only now.
+                sys::signal(process, Signal::Continue);
+            }
         }
     }
 
@@ -55,7 +59,7 @@ impl Descendants {
 
     /// Those that are running, by name and pid.
     pub(super) fn names(&self) -> String {
-        tree().as_ref().map(names).unwrap_or_default()
+        tree().map(|tree| names(tree.members())).unwrap_or_default()
     }
 }
 
