@@ -43,6 +43,11 @@ impl Failure {
         Failure { exit, error: error.into(), hints: Vec::new() }
     }
 
+    /// Its exit code.
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
     /// Adds a remedy, printed on a line of its own after `hint: `.
     pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Failure {
         self.hints.push(hint.to_string());

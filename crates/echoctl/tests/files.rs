@@ -56,6 +56,7 @@ fn unwritable_files_are_refused_before_the_run() {
     for arguments in [
         &["flood", "--record", "FOLDER/missing/run.json"][..],
         &["audit", "--junit", "FOLDER/missing/x.xml", "--", "sleep", "1000"],
+        &["audit", "--sarif", "FOLDER/missing/x.sarif", "--", "sleep", "1000"],
         &["demo", "--yes", "--report", "FOLDER/missing/page.html"],
         &["lesson", "framing", "--yes", "--report", "FOLDER"],
     ] {
@@ -120,6 +121,7 @@ fn two_options_may_not_name_the_same_file() {
     for arguments in [
         &["flood", "--record", "FOLDER/x", "--report", "FOLDER/./x"][..],
         &["audit", "--junit", "FOLDER/run.json", "--report", "FOLDER/link", "--", "sleep", "1000"],
+        &["audit", "--junit", "FOLDER/run.json", "--sarif", "FOLDER/link", "--", "sleep", "1000"],
         &["report", "FOLDER/run.json", "-o", "FOLDER/link"],
         &["report", "FOLDER/run.json", "--csv", "-", "--svg", "-"],
         &["compare", "FOLDER/other.json", "FOLDER/run.json", "-o", "FOLDER/run.json"],

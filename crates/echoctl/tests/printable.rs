@@ -124,6 +124,7 @@ fn arguments_are_made_printable() {
         &["audit", "--expect", EVIL],
         &["audit", "--", EVIL],
         &["audit", "--junit", EVIL, "--report", EVIL],
+        &["audit", "--sarif", EVIL, "--report", EVIL],
         &["report", EVIL],
         &["man", EVIL],
         &["completions", EVIL],

@@ -37,8 +37,10 @@ fn old_files(world: &World) -> Result<()> {
         &["audit", "127.0.0.1:9", "--report", "F"],
         &["audit", "127.0.0.1:9", "--junit", "F"],
         &["audit", "192.0.2.1:9", "--junit", "F"],
+        &["audit", "192.0.2.1:9", "--sarif", "F"],
         &["audit", "--junit", "F", "--", "/no/such/command"],
         &["audit", "--junit", "F", "--", "false"],
+        &["audit", "--sarif", "F", "--", "false"],
         &["audit", "--record", "F", "--ready-timeout", "300ms", "--", "sleep", "9"],
         &["audit", "127.0.0.1:9", "--script", "missing.toml", "--junit", "F"],
         &["report", "missing.json", "-o", "F"],
@@ -52,8 +54,10 @@ fn old_files(world: &World) -> Result<()> {
         let ended = world.echoctl(command).run(SOON)?;
         let now = fs::read_to_string(world.path("F")).unwrap_or_default();
         let result = ended.with_code(&[1, 2, 3, 4]).and_then(|()| {
-            // A result may replace the old content, for example JUnit with an error. An empty or partial file may not.
-            let is_whole = now == OLD || (command.contains(&"--junit") && now.contains("</testsuite"));
+            // A result may replace the old content, for example JUnit or SARIF with an error. An empty or partial file may not.
+            let is_whole = now == OLD
+                || (command.contains(&"--junit") && now.contains("</testsuite"))
+                || (command.contains(&"--sarif") && serde_json::from_str::<serde_json::Value>(&now).is_ok());
             ensure!(
                 is_whole,
                 "the file contains {:?} now: {ended}",

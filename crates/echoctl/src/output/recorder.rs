@@ -25,13 +25,13 @@ pub(crate) struct RecordArgs {
 }
 
 impl RecordArgs {
-    /// Checks that the files can be written. `other` is an option of the command that names another file.
+    /// Checks that the files can be written. `others` are options of the command that name other files.
     ///
     /// # Errors
     /// If a file cannot be written; exit 2 if two are the same.
-    pub(crate) fn open(&self, other: (&str, Option<&Path>)) -> Result<RunFiles, Failure> {
+    pub(crate) fn open(&self, others: &[(&str, Option<&Path>)]) -> Result<RunFiles, Failure> {
         let (record, report) = (self.record.as_deref(), self.report.as_deref());
-        OutputFile::refuse_same(&[other, ("--record", record), ("--report", report)])?;
+        OutputFile::refuse_same(&[others, &[("--record", record), ("--report", report)]].concat())?;
         let file = |path: Option<&Path>| path.map(OutputFile::new).transpose();
         Ok(RunFiles { record: file(record)?, report: file(report)? })
     }
@@ -72,7 +72,7 @@ impl Recorder {
     /// # Errors
     /// Those of [`RecordArgs::open`].
     pub(crate) fn new(args: &RecordArgs, target: String) -> Result<Recorder, Failure> {
-        Ok(Recorder { run: new_run(0, target), files: args.open(("", None))? })
+        Ok(Recorder { run: new_run(0, target), files: args.open(&[])? })
     }
 
     /// Adds one sample.

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueHint;
@@ -11,6 +10,7 @@ use echoctl_audit::{AuditConfig, DEFAULT_BUDGET, DEFAULT_MAX_DURATION, DEFAULT_R
 use echoctl_record::Verdict;
 
 use super::stimulus::StimulusArgs;
+use super::verdict_files::VerdictArgs;
 use crate::address;
 use crate::consent::Consent;
 use crate::output::recorder::RecordArgs;
@@ -120,11 +120,8 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "json", hide_short_help = true, help_heading = "Output")]
     pub(super) plain: bool,
 
-    /// Write the verdict as JUnit XML
-    ///
-    /// CI systems show it as a test case.
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub(super) junit: Option<PathBuf>,
+    #[command(flatten, next_help_heading = "Output")]
+    pub(super) verdict: VerdictArgs,
 
     #[command(flatten, next_help_heading = "Output")]
     pub(super) recording: RecordArgs,

@@ -84,7 +84,7 @@ fn suite(name: &str, seconds: f64, counts: Counts, elements: &[String]) -> Strin
 }
 
 /// Names of verdicts as alternatives: `bounded, discards or slow`.
-fn either(verdicts: &[Verdict]) -> String {
+pub(super) fn either(verdicts: &[Verdict]) -> String {
     let names: Vec<&str> = verdicts.iter().map(|verdict| verdict.name()).collect();
     match names.split_last() {
         Some((last, [])) => (*last).to_owned(),

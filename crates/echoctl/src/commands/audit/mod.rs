@@ -9,11 +9,14 @@ mod junit;
 mod page;
 mod record;
 mod remedies;
+mod sarif;
 mod server;
+mod source_file;
 mod stimulus;
 mod suggestion;
 mod summary;
 mod text;
+mod verdict_files;
 mod words;
 
 use std::io::Write;
@@ -25,12 +28,11 @@ use echoctl_observe::Process;
 use echoctl_record::{Bytes, Class, Sample, Verdict};
 
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output::file::{OutputFile, check_written_after_result};
+use crate::output::file::check_written_after_result;
 use crate::output::{self, Data, ignore_broken_pipe, json_line, offer_json, print_styled};
 use crate::terminal::interrupt;
 use crate::terminal::progress::Progress;
 pub(crate) use args::Args;
-use junit::{junit, junit_of_failure};
 use page::page;
 use record::record;
 use server::Server;
@@ -49,16 +51,13 @@ pub(crate) fn run(args: &Args) -> Outcome {
     if let Some(pid) = args.pid {
         Process::open(pid).map_err(|error| Failure::usage(format_args!("--pid: {error}")))?;
     }
-    let files = args.recording.open(("--junit", args.junit.as_deref()))?;
-    let junit_file = args.junit.as_deref().map(OutputFile::new).transpose()?;
+    let files = args.recording.open(&args.verdict.named())?;
+    let verdict_files = args.verdict.open()?;
     interrupt::catch_signals(STOPPING);
     let attacked = match attack(args, &stimulus, interrupt::flag()) {
         Ok(attacked) => attacked,
         Err(failure) => {
-            let text = junit_of_failure(&args.target(), &stimulus.name, &failure.to_string());
-            if let Some(Err(error)) = junit_file.map(|file| file.save(text)) {
-                output::warning(format_args!("{error:#}"));
-            }
+            verdict_files.save_failure(&stimulus.name, &failure, args);
             return Err(failure);
         }
     };
@@ -67,10 +66,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
         true => json_line("summary", &summary),
         false => print_styled(&text::text(&summary, &attacked.output)),
     };
-    // Both are attempted, even if the first fails.
+    // All are attempted, even if one fails.
     let run = record(&summary);
-    let junit = junit_file.map(|file| file.save(junit(&summary, &args.expect)));
-    let written = junit.into_iter().chain(files.save(&run, || page(&summary, &run)));
+    let written = verdict_files.save(&summary, args).chain(files.save(&run, || page(&summary, &run)));
     let written = check_written_after_result(written);
     ignore_broken_pipe(printed)?;
     written?;

@@ -22,7 +22,8 @@ fn for_all(verdicts: impl Iterator<Item = Verdict>) -> Vec<Remedy> {
     all
 }
 
-fn of(verdict: Verdict) -> &'static [Remedy] {
+/// Remedies for one verdict.
+pub(super) fn of(verdict: Verdict) -> &'static [Remedy] {
     match verdict {
         Verdict::Unbounded | Verdict::Crashes | Verdict::Spills => &BOUND,
         Verdict::Starves => &ISOLATE,

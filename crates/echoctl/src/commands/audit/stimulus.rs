@@ -74,6 +74,11 @@ enum Source {
 }
 
 impl StimulusArgs {
+    /// The file of the script, if one was given.
+    pub(super) fn script(&self) -> Option<&Path> {
+        self.script.as_deref()
+    }
+
     /// What is sent. Its file may be a pipe, so it is to be read only once.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ pub(super) fn headline(summary: &Summary) -> String {
 }
 
 /// What a verdict says about a server.
-fn meaning(verdict: Verdict) -> &'static str {
+pub(super) fn meaning(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Bounded => "a client that does not read has to wait; memory stays bounded",
         Verdict::Disconnects => "a client that does not read is disconnected",
