@@ -123,7 +123,7 @@ fn a_server_elsewhere_behind_a_relay_is_known_to_be_hidden() {
     let (_server, addr) = start_elsewhere("collect");
     let relay = start(&["relay", "{port}", &addr.to_string()]);
 
-    let outcome = attack(relay.addr(), relay.roots(), Permitted::Target(relay.descendants()));
+    let outcome = attack(relay.addr().tcp().unwrap(), relay.roots(), Permitted::Target(relay.descendants()));
 
     // No connection leads to it from here. It may be named all the same: its memory contains the payload.
     assert!(outcome.evidence.is_relay && outcome.evidence.hidden_upstream);

@@ -30,7 +30,7 @@ fn an_unanswered_step_is_named_with_what_arrived() {
     let mut script = Preset::Raw.script("127.0.0.1");
     script.setup = vec![Step::ask(Payload::text("GET"), Payload::text("welcome"))];
 
-    let config = AuditConfig::new(target.addr(), script);
+    let config = AuditConfig::new(target.addr().tcp().unwrap(), script);
     let error = config.attack(&AtomicBool::new(false), &mut |_| {}).unwrap_err().to_string();
 
     assert!(
@@ -63,7 +63,7 @@ fn a_foreign_listener_at_another_address_is_ignored() {
 
     let outcome = attack(&target).unwrap();
 
-    assert!(target.addr().is_ipv4(), "the command listens at 127.0.0.1");
+    assert!(target.addr().tcp().unwrap().is_ipv4(), "the command listens at 127.0.0.1");
     assert_eq!(outcome.judgement.verdict, Verdict::Bounded, "{}", outcome.judgement.reason);
     assert!(outsider.is_running(), "it received bytes or a signal");
 }
@@ -71,7 +71,7 @@ fn a_foreign_listener_at_another_address_is_ignored() {
 #[test]
 fn a_process_that_takes_over_the_address_gets_nothing() {
     let target = start(&["echo", "{port}"]);
-    let (addr, descendants) = (target.addr(), target.descendants());
+    let (addr, descendants) = (target.addr().tcp().unwrap(), target.descendants());
     drop(target);
     let mut outsider = outsider(&["trap", &addr.to_string()]);
     wait_until_listening(addr);
@@ -98,7 +98,7 @@ fn a_foreign_listener_on_the_same_port_is_refused() {
          bind($l, sockaddr_in({}, inet_aton(\"127.0.0.1\"))) or die; listen($l, 9); sleep 1000",
         addr.port()
     );
-    let launch = Launch { addr: Some(addr), ..launch(&["perl", "-e", &shares]) };
+    let launch = Launch { addr: Some(addr.into()), ..launch(&["perl", "-e", &shares]) };
     let target = Target::start(&launch, &AtomicBool::new(false)).unwrap();
     own.listen(9).unwrap();
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use echoctl_client::Error;
-use echoctl_observe::{Listener, listener_at};
+use echoctl_observe::{Listener, ServerAddr, listener_at};
 
 use crate::address;
 use crate::cli::called;
@@ -64,7 +64,7 @@ impl Consent {
             return Err(Refusal::Remote);
         }
         // Without a visible listener, connecting decides: the port may be forwarded from another network namespace.
-        let listener = listener_at(addr).ok();
+        let listener = listener_at(&addr.into()).ok();
         match &listener {
             Some(found) if found.is_of_another_user() == Some(true) && !self.allow_other_user => {
                 let name = found.uid.and_then(echoctl_observe::user_name);
@@ -148,7 +148,7 @@ impl Target {
     /// # Errors
     /// Exit 4, with each address and the reason.
     pub(crate) fn first_listening(&self) -> Result<SocketAddr, Failure> {
-        match self.allowed.iter().find(|addr| listener_at(**addr).is_ok()) {
+        match self.allowed.iter().find(|addr| listener_at(&ServerAddr::from(**addr)).is_ok()) {
             Some(addr) => Ok(*addr),
             None => self
                 .open(|addr, timeout| Ok(echoctl_client::connect(addr, timeout)))

@@ -1,9 +1,9 @@
 //! Errors of a measurement: the object does not exist, it is not visible, or a system call failed.
 
 use std::io;
-use std::net::SocketAddr;
-
 use thiserror::Error;
+
+use crate::ServerAddr;
 
 /// Why a measurement failed.
 #[derive(Debug, Error)]
@@ -27,7 +27,7 @@ pub enum Error {
     #[error("nothing listens on {addr}")]
     NotListening {
         /// The requested address.
-        addr: SocketAddr,
+        addr: ServerAddr,
     },
     /// The process has no listening socket, or none that this program may see.
     #[error("process {pid} has no visible listening socket")]

@@ -9,7 +9,7 @@
 //! | `endpoint/` | [`TcpInfo`], [`SocketMemory`], the queues of a socket, and [`SocketDiag`]: any TCP socket of this host by its two addresses |
 //! | `process/` | [`Process`], [`ProcessTree`]: memory, processor time and disk writes of a server and its descendants; [`census`]: the payload in it; [`holders`]: the processes that have a socket open |
 //! | `machine/` | [`machine()`], [`KernelBuffering`], [`TcpMemory`]: the limits of queues; [`available_memory`], [`Cgroup`]; [`loopback()`] |
-//! | `listener/` | [`listener_at`]: the socket that accepts connections to an address, and its processes |
+//! | `listener/` | [`ServerAddr`]; [`listener_at`]: the socket that accepts connections to an address, and its processes |
 //! | `sampler/` | [`Connection`]: where every byte of a connection is; [`Sampler`], [`ConnectionTracker`]: repeated samples of many; [`SelfTest`]: their cost and accuracy |
 //! | `sys/` | system calls that neither the standard library nor socket2 makes |
 //!
@@ -33,7 +33,9 @@ pub use endpoint::{
     receive_queue, send_queue,
 };
 pub use error::Error;
-pub use listener::{Listener, Owner, Target, listener_at, sees_other_users, user_name};
+pub use listener::{
+    Listener, ListeningSocket, Owner, ServerAddr, Target, accepting, listener_at, sees_other_users, user_name,
+};
 pub use machine::{
     Cgroup, KernelBuffering, MemoryShare, QueueLimits, SysctlRange, TcpMemory, available_memory, loopback,
     machine, processor_model, shared_memory,

@@ -19,7 +19,7 @@ fn on_loopback(port: u16) -> SocketAddr {
 #[track_caller]
 fn own_listener_at(addr: SocketAddr) -> Listener {
     eventually("only this process has the listener open", || {
-        let found = listener_at(addr).map_err(|error| error.to_string())?;
+        let found = listener_at(&addr.into()).map_err(|error| error.to_string())?;
         if found.pids().eq([std::process::id()]) { Ok(found) } else { Err(format!("{found:?}")) }
     })
 }
@@ -32,7 +32,7 @@ fn a_listener_is_found_behind_a_wildcard() {
 
         let found = own_listener_at(on_loopback(addr.port()));
 
-        assert_eq!((found.addr, found.is_of_another_user()), (addr, Some(false)));
+        assert_eq!((&found.addr, found.is_of_another_user()), (&addr.into(), Some(false)));
     }
 }
 
@@ -41,17 +41,17 @@ fn an_exact_address_is_preferred_to_a_wildcard() {
     let (_wildcard, wildcard) = listening(Ipv4Addr::UNSPECIFIED.into(), 0);
     let (_exact, exact) = listening(Ipv4Addr::LOCALHOST.into(), wildcard.port());
 
-    assert_eq!(own_listener_at(exact).addr, exact);
-    assert_eq!(own_listener_at(SocketAddr::from(([127, 0, 0, 2], wildcard.port()))).addr, wildcard);
+    assert_eq!(own_listener_at(exact).addr, exact.into());
+    assert_eq!(own_listener_at(SocketAddr::from(([127, 0, 0, 2], wildcard.port()))).addr, wildcard.into());
 }
 
 #[test]
 fn an_ipv6_wildcard_that_refuses_ipv4_is_no_ipv4_listener() {
     let (_socket, addr) = listening(Ipv6Addr::UNSPECIFIED.into(), 0);
 
-    assert!(matches!(listener_at(on_loopback(addr.port())), Err(Error::NotListening { .. })));
+    assert!(matches!(listener_at(&on_loopback(addr.port()).into()), Err(Error::NotListening { .. })));
     let found = own_listener_at(SocketAddr::from((Ipv6Addr::LOCALHOST, addr.port())));
-    assert_eq!(found.addr, addr);
+    assert_eq!(found.addr, addr.into());
 }
 
 #[test]
@@ -60,14 +60,14 @@ fn an_ipv4_address_may_be_written_as_ipv6() {
     let addr = listener.local_addr().unwrap();
     let mapped = SocketAddr::from((Ipv4Addr::LOCALHOST.to_ipv6_mapped(), addr.port()));
 
-    assert_eq!(own_listener_at(mapped).addr, addr);
+    assert_eq!(own_listener_at(mapped).addr, addr.into());
 }
 
 #[test]
 fn an_address_without_a_listener_is_an_error() {
     let (_reserved, addr) = closed_addr();
 
-    let error = listener_at(addr).unwrap_err();
+    let error = listener_at(&addr.into()).unwrap_err();
 
     assert_eq!(error.to_string(), format!("nothing listens on {addr}"));
 }
@@ -78,7 +78,10 @@ fn a_listener_in_another_network_namespace_is_not_found() {
     if let Ok(port) = env::var(PORT) {
         // This is the process in the other namespace, whose loopback interface is down.
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port.parse().unwrap())).unwrap();
-        assert_eq!(own_listener_at(on_loopback(port.parse().unwrap())).addr, listener.local_addr().unwrap());
+        assert_eq!(
+            own_listener_at(on_loopback(port.parse().unwrap())).addr,
+            listener.local_addr().unwrap().into()
+        );
         println!("\nlistening");
         std::io::stdin().read_line(&mut String::new()).unwrap();
         return;
@@ -98,7 +101,7 @@ fn a_listener_in_another_network_namespace_is_not_found() {
     let lines = BufReader::new(other.0.stdout.take().unwrap()).lines();
     assert!(lines.map_while(Result::ok).any(|line| line == "listening"), "the other process failed");
 
-    assert!(matches!(listener_at(addr), Err(Error::NotListening { .. })));
+    assert!(matches!(listener_at(&addr.into()), Err(Error::NotListening { .. })));
     assert!(
         matches!(Target::of_process(other.pid()), Err(Error::NoListener { .. })),
         "its sockets are in other tables"

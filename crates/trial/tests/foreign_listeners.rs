@@ -44,7 +44,7 @@ fn taken_over(addr: SocketAddr, uid: Option<u32>) -> SpawnError {
         let folder = tempfile::tempdir().unwrap();
         let ready = folder.path().join("ready");
         let command = format!("touch {}; exec sleep 1000", ready.display());
-        let launch = Launch { addr: Some(addr), ..launch(&["sh", "-c", &command]) };
+        let launch = Launch { addr: Some(addr.into()), ..launch(&["sh", "-c", &command]) };
         let target = scope.spawn(|| {
             let launch = launch;
             Target::start(&launch, &stop)
@@ -75,7 +75,7 @@ fn a_server_of_another_user_is_refused() {
     let error = taken_over(free("127.0.0.1").unwrap(), Some(65534));
 
     let SpawnError::ForeignListener { listener, .. } = &error else { panic!("{error}") };
-    assert_eq!(listener.uid, 65534);
+    assert_eq!(listener.uid, Some(65534));
     assert!(error.to_string().contains("user nobody"), "{error}");
 }
 
@@ -89,7 +89,7 @@ fn a_socket_shared_with_another_process_is_refused() {
     let listens =
         format!("open(my $l, \"+<&=\", {}) or die; listen($l, 9) or die; sleep 1000", own.as_raw_fd());
 
-    let launch = Launch { addr: Some(addr), ..launch(&["perl", "-e", &listens]) };
+    let launch = Launch { addr: Some(addr.into()), ..launch(&["perl", "-e", &listens]) };
     let error = Target::start(&launch, &AtomicBool::new(false)).unwrap_err();
 
     assert!(matches!(error, SpawnError::ForeignListener { .. }), "{error}");

@@ -15,7 +15,7 @@ use echoctl_trial::spawn::{Launch, SpawnError, Target};
 use support::command::{ECHO, launch, start};
 
 fn echoes(target: &Target) {
-    let mut stream = TcpStream::connect(target.addr()).unwrap();
+    let mut stream = TcpStream::connect(target.addr().tcp().unwrap()).unwrap();
     stream.write_all(b"hello").unwrap();
     let mut answer = [0; 5];
     stream.read_exact(&mut answer).unwrap();
@@ -80,7 +80,8 @@ fn an_address_in_use_is_refused_before_the_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap();
 
-    let refused = Target::start(&Launch { addr: Some(addr), ..launch(&["true"]) }, &AtomicBool::new(false));
+    let refused =
+        Target::start(&Launch { addr: Some(addr.into()), ..launch(&["true"]) }, &AtomicBool::new(false));
 
     let Err(SpawnError::AddrInUse { listener: Some(listener), .. }) = refused else { panic!("{refused:?}") };
     assert_eq!(listener.pid, Some(std::process::id()));

@@ -179,11 +179,11 @@ impl Connector<'_> {
             }
             None => return Ok(()),
         };
-        let sockets = listeners.accepting(self.addr)?;
+        let sockets = listeners.accepting(&self.addr.into())?;
         match self.permitted {
             Permitted::Any => {}
             Permitted::User(uid) => {
-                if let Some(socket) = sockets.iter().find(|socket| socket.uid != uid) {
+                if let Some(socket) = sockets.iter().find(|socket| socket.uid != Some(uid)) {
                     return Err(Error::ListenerChanged(ForeignListener::of(socket)));
                 }
             }
@@ -197,7 +197,7 @@ impl Connector<'_> {
                 if sockets.iter().all(|socket| self.known.contains(&socket.inode)) {
                     return Ok(());
                 }
-                match listeners.owner(self.addr, target)? {
+                match listeners.owner(&self.addr.into(), target)? {
                     Owner::NoListener => {}
                     Owner::Target { inodes } => self.known.extend(inodes),
                     Owner::ForeignListener(listener) => return Err(Error::ListenerChanged(listener)),

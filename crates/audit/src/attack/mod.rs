@@ -201,10 +201,10 @@ impl AuditConfig {
     fn listening(&self) -> Vec<u32> {
         if let Some(target) = self.permitted.target() {
             // If another process listens there too, the connector refuses and names it.
-            let owners = Listeners::open().and_then(|mut all| all.owners(self.addr, target));
+            let owners = Listeners::open().and_then(|mut all| all.owners(&self.addr.into(), target));
             return owners.unwrap_or_default();
         }
-        listener_at(self.addr).iter().flat_map(|listener| listener.pids()).collect()
+        listener_at(&self.addr.into()).iter().flat_map(|listener| listener.pids()).collect()
     }
 
     fn settings(&self) -> Settings {

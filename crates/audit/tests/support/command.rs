@@ -38,7 +38,7 @@ pub(crate) fn config(target: &Target) -> AuditConfig {
         pids: target.roots(),
         permitted: Permitted::Target(target.descendants()),
         is_fresh: true,
-        ..AuditConfig::new(target.addr(), Preset::Raw.script("127.0.0.1"))
+        ..AuditConfig::new(target.addr().tcp().unwrap(), Preset::Raw.script("127.0.0.1"))
     }
 }
 
@@ -55,5 +55,5 @@ pub(crate) fn outsider(role: &[&str]) -> Running {
 /// Waits until a server listens at an address.
 #[track_caller]
 pub(crate) fn wait_until_listening(addr: SocketAddr) {
-    eventually("a server listens", || echoctl_observe::listener_at(addr));
+    eventually("a server listens", || echoctl_observe::listener_at(&addr.into()));
 }

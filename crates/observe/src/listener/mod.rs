@@ -3,25 +3,28 @@
 //! The kernel shows every user all sockets and the user ids of their owners. Only `/proc/PID/fd` shows which process
 //! has a socket open, and only that user and root may read it.
 
+mod server_addr;
+mod socket;
 mod target;
 mod users;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::SocketAddr;
 
+pub use server_addr::ServerAddr;
+pub use socket::{ListeningSocket, accepting};
 pub use target::Target;
 #[cfg(any(test, fuzzing))]
 pub(crate) use users::check;
 pub use users::user_name;
 
-use crate::{Error, Process, SocketDiag, SocketEntry, holders, own_uid, sees_files, socket_inodes};
+use crate::{Error, Process, SocketDiag, holders, own_uid, sees_files, socket_inodes};
 
 /// A listening socket and its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
     /// Where it listens: the requested address, or a wildcard (`0.0.0.0`, `[::]`) that covers it.
-    pub addr: SocketAddr,
+    pub addr: ServerAddr,
     /// The user id of its owner; `None` if the system does not show it.
     pub uid: Option<u32>,
     /// The processes that have it open, lowest pid first: a server and its workers may share a socket. Empty if they
@@ -73,19 +76,21 @@ impl fmt::Display for Listener {
 ///
 /// # Errors
 /// [`Error::NotListening`]; [`Error::NotVisible`] on a system other than Linux.
-pub fn listener_at(addr: SocketAddr) -> Result<Listener, Error> {
-    let mut sockets = SocketDiag::open()?.listening()?;
-    sockets.retain(|socket| socket.covers(addr));
-    let is_exact = |socket: &SocketEntry| socket.local.ip() == addr.ip().to_canonical();
+pub fn listener_at(addr: &ServerAddr) -> Result<Listener, Error> {
+    let mut sockets = accepting(&mut SocketDiag::open()?, addr)?;
+    let is_exact = |socket: &ListeningSocket| match (&socket.addr, addr) {
+        (ServerAddr::Tcp(local), ServerAddr::Tcp(addr)) => local.ip() == addr.ip().to_canonical(),
+        _ => true,
+    };
     // The kernel prefers a socket at exactly this address to a wildcard.
     if sockets.iter().any(is_exact) {
         sockets.retain(is_exact);
     }
-    let Some(first) = sockets.first() else { return Err(Error::NotListening { addr }) };
+    let Some(first) = sockets.first() else { return Err(Error::NotListening { addr: addr.clone() }) };
     // With SO_REUSEPORT several sockets, of one user, listen at the same address.
-    let at_first = sockets.iter().filter(|socket| socket.local == first.local);
+    let at_first = sockets.iter().filter(|socket| socket.addr == first.addr);
     let inodes = at_first.map(|socket| socket.inode).collect();
-    Ok(Listener { addr: first.local, uid: Some(first.uid), owners: owners(&inodes) })
+    Ok(Listener { addr: first.addr.clone(), uid: first.uid, owners: owners(&inodes) })
 }
 
 /// The addresses at which these processes listen, sorted. Empty if they do not listen, or if their files are not
@@ -93,12 +98,14 @@ pub fn listener_at(addr: SocketAddr) -> Result<Listener, Error> {
 ///
 /// # Errors
 /// [`Error::NotVisible`] on a system other than Linux.
-pub(crate) fn listening_addresses(pids: impl IntoIterator<Item = u32>) -> Result<Vec<SocketAddr>, Error> {
+pub(crate) fn listening_addresses(pids: impl IntoIterator<Item = u32>) -> Result<Vec<ServerAddr>, Error> {
     let listening = SocketDiag::open()?.listening()?;
     let mut addrs = Vec::new();
     for pid in pids {
         for inode in socket_inodes(pid) {
-            addrs.extend(listening.iter().filter(|entry| entry.inode == inode).map(|entry| entry.local));
+            addrs.extend(
+                listening.iter().filter(|entry| entry.inode == inode).map(|entry| entry.local.into()),
+            );
         }
     }
     addrs.sort();
@@ -124,11 +131,14 @@ pub fn sees_other_users() -> bool {
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     #[test]
     fn a_hidden_owner_is_reported_as_another_user() {
-        let hidden = Listener { addr: ([127, 0, 0, 1], 80).into(), uid: Some(0), owners: Vec::new() };
+        let addr = SocketAddr::from(([127, 0, 0, 1], 80)).into();
+        let hidden = Listener { addr, uid: Some(0), owners: Vec::new() };
 
         assert_eq!(hidden.to_string(), "a process of another user (root), not visible");
     }

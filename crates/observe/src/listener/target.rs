@@ -3,13 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{Listener, listener_at, listening_addresses};
-use crate::{Error, Process, ProcessTree, SocketDiag};
+use crate::{Error, Process, ProcessTree, ServerAddr, SocketDiag};
 
 /// A server on this host, found by a port, an address or a pid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// Addresses on which it listens; at least one.
-    pub addrs: Vec<SocketAddr>,
+    pub addrs: Vec<ServerAddr>,
     /// Its processes, if visible.
     pub pids: Vec<u32>,
     /// Its name and pid, or why they are unknown.
@@ -24,10 +24,11 @@ impl Target {
     pub fn at_port(port: u16) -> Result<Target, Error> {
         let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         let [one, other] = loopback.map(|ip| SocketAddr::new(ip, port));
-        Target::at(one).or_else(|error| Target::at(other).map_err(|_| error)).or_else(|error| {
+        let at = |addr: SocketAddr| Target::at(&addr.into());
+        at(one).or_else(|error| at(other).map_err(|_| error)).or_else(|error| {
             let listening = SocketDiag::open()?.listening()?;
             let found = listening.iter().find(|found| found.local.port() == port).ok_or(error)?;
-            Target::at(found.local)
+            at(found.local)
         })
     }
 
@@ -35,10 +36,10 @@ impl Target {
     ///
     /// # Errors
     /// As [`listener_at`].
-    pub fn at(addr: SocketAddr) -> Result<Target, Error> {
+    pub fn at(addr: &ServerAddr) -> Result<Target, Error> {
         let listener: Listener = listener_at(addr)?;
         Ok(Target {
-            addrs: vec![listener.addr],
+            addrs: vec![listener.addr.clone()],
             pids: listener.pids().collect(),
             server: listener.to_string(),
         })
@@ -83,7 +84,8 @@ mod tests {
         echoctl_testkit::eventually("only this process has it open", || {
             Target::at_port(addr.port()).unwrap().pids == [me]
         });
-        assert_eq!(Target::at(addr).unwrap().addrs, [addr]);
+        let addr = ServerAddr::from(addr);
+        assert_eq!(Target::at(&addr).unwrap().addrs, std::slice::from_ref(&addr));
         let found = Target::of_process(me).unwrap();
         assert!(found.addrs.contains(&addr) && found.server.ends_with(&format!("(pid {me})")), "{found:?}");
     }
@@ -92,7 +94,7 @@ mod tests {
     fn what_does_not_listen_is_an_error() {
         let (_reserved, free) = echoctl_testkit::closed_addr();
 
-        assert!(matches!(Target::at(free), Err(Error::NotListening { .. })));
+        assert!(matches!(Target::at(&free.into()), Err(Error::NotListening { .. })));
         assert!(matches!(Target::at_port(free.port()), Err(Error::NotListening { .. })));
         assert!(matches!(Target::of_process(u32::MAX - 1), Err(Error::NoProcess { .. })));
     }

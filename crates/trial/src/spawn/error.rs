@@ -1,9 +1,9 @@
 //! Why a server could not be started.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
+use echoctl_observe::ServerAddr;
 use echoctl_record::Seconds;
 use thiserror::Error;
 
@@ -21,32 +21,32 @@ pub enum SpawnError {
         source: io::Error,
     },
     /// The command exited before it listened.
-    #[error("'{command}' exited before it listened on port {port} ({how}){output}")]
+    #[error("'{command}' exited before it listened on {place} ({how}){output}")]
     Ended {
         /// The command as given.
         command: String,
         /// How it exited, e.g. `exit status: 1`.
         how: String,
-        /// The port on which it was to listen.
-        port: u16,
+        /// Where it was to listen, e.g. `port 80`.
+        place: String,
         /// Its last output, ready to be appended.
         output: String,
     },
     /// The command is running and does not listen where it should.
     #[error(
-        "'{command}' did not listen on port {port} within {}{}{output}",
+        "'{command}' did not listen on {place} within {}{}{output}",
         Seconds(.waited.as_secs_f64()),
-        elsewhere.map(|addr| format!("; it listens on {addr}")).unwrap_or_default()
+        elsewhere.as_ref().map(|addr| format!("; it listens on {addr}")).unwrap_or_default()
     )]
     NeverListened {
         /// The command as given.
         command: String,
-        /// The port on which it was to listen.
-        port: u16,
+        /// Where it was to listen, e.g. `port 80`.
+        place: String,
         /// How long it was waited for.
         waited: Duration,
         /// Where it listens instead.
-        elsewhere: Option<SocketAddr>,
+        elsewhere: Option<ServerAddr>,
         /// Its last output, ready to be appended.
         output: String,
     },
@@ -54,7 +54,7 @@ pub enum SpawnError {
     #[error("cannot start the command: {} already listens on {addr}", listener.as_ref().map_or("another process".to_owned(), ForeignListener::to_string))]
     AddrInUse {
         /// Where the command was to listen.
-        addr: SocketAddr,
+        addr: ServerAddr,
         /// The process that listens there, where the system shows it.
         listener: Option<ForeignListener>,
     },

@@ -11,7 +11,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::thread;
 use std::time::Duration;
 
-use echoctl_observe::{Error, Process, SocketDiag, SocketEntry, holders, socket_inodes, user_name};
+use echoctl_observe::{
+    Error, ListeningSocket, Process, ServerAddr, SocketDiag, SocketEntry, accepting, holders, socket_inodes,
+    user_name,
+};
 
 use super::Descendants;
 
@@ -39,14 +42,13 @@ impl Listeners {
     ///
     /// # Errors
     /// When the kernel refuses the query.
-    pub fn accepting(&mut self, addr: SocketAddr) -> Result<Vec<SocketEntry>, Error> {
-        let mut sockets = self.all()?;
-        sockets.retain(|socket| socket.covers(addr));
-        Ok(sockets)
+    pub fn accepting(&mut self, addr: &ServerAddr) -> Result<Vec<ListeningSocket>, Error> {
+        self.0.as_mut().map_or(Ok(Vec::new()), |diag| accepting(diag, addr))
     }
 
     /// Whether something listens at `addr` that the system does not show: such an address cannot be bound.
-    pub(super) fn has_hidden(&self, addr: SocketAddr) -> bool {
+    pub(super) fn has_hidden(&self, addr: &ServerAddr) -> bool {
+        let ServerAddr::Tcp(addr) = addr else { return false };
         let is_in_use = || TcpListener::bind(addr).is_err_and(|error| error.kind() == ErrorKind::AddrInUse);
         self.0.is_none() && is_in_use()
     }
@@ -63,7 +65,7 @@ impl Listeners {
     ///
     /// # Errors
     /// When the kernel refuses the query.
-    pub fn owner(&mut self, addr: SocketAddr, target: Descendants) -> Result<Owner, Error> {
+    pub fn owner(&mut self, addr: &ServerAddr, target: Descendants) -> Result<Owner, Error> {
         for _ in 1..LOOKS {
             match self.look(addr, target)? {
                 // A worker may have been forked, or a socket opened, between the look at the processes and that at their files.
@@ -75,7 +77,7 @@ impl Listeners {
         self.look(addr, target)
     }
 
-    fn look(&mut self, addr: SocketAddr, target: Descendants) -> Result<Owner, Error> {
+    fn look(&mut self, addr: &ServerAddr, target: Descendants) -> Result<Owner, Error> {
         let sockets = self.accepting(addr)?;
         if sockets.is_empty() {
             let is_hidden = self.has_hidden(addr);
@@ -106,7 +108,7 @@ impl Listeners {
     ///
     /// # Errors
     /// When the kernel refuses the query.
-    pub fn owners(&mut self, addr: SocketAddr, target: Descendants) -> Result<Vec<u32>, Error> {
+    pub fn owners(&mut self, addr: &ServerAddr, target: Descendants) -> Result<Vec<u32>, Error> {
         let inodes: BTreeSet<u32> = self.accepting(addr)?.iter().map(|socket| socket.inode).collect();
         let mut pids = target.pids();
         pids.retain(|pid| socket_inodes(*pid).any(|inode| inodes.contains(&inode)));
@@ -129,7 +131,7 @@ impl Listeners {
             foreign = Some(socket);
             thread::sleep(BETWEEN_LOOKS);
         }
-        foreign.as_ref().map(ForeignListener::of)
+        foreign.as_ref().map(|socket| ForeignListener::of(&socket.into()))
     }
 
     /// Where `target` listens at `port`, if it does: on loopback if possible. For a wildcard it is the loopback address.
@@ -174,9 +176,9 @@ pub enum Owner {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignListener {
     /// Where it listens.
-    pub addr: SocketAddr,
-    /// Its user's id.
-    pub uid: u32,
+    pub addr: ServerAddr,
+    /// Its user's id; `None` when it is not visible.
+    pub uid: Option<u32>,
     /// The process; `None` when it is not visible.
     pub pid: Option<u32>,
     /// The process's name, where visible.
@@ -185,13 +187,13 @@ pub struct ForeignListener {
 
 impl ForeignListener {
     /// The owner of `socket`: the process `pid`, if it is known.
-    fn new(socket: &SocketEntry, pid: Option<u32>) -> ForeignListener {
+    fn new(socket: &ListeningSocket, pid: Option<u32>) -> ForeignListener {
         let name = pid.and_then(|pid| Some(Process::open(pid).ok()?.name().to_owned()));
-        ForeignListener { addr: socket.local, uid: socket.uid, pid, name }
+        ForeignListener { addr: socket.addr.clone(), uid: socket.uid, pid, name }
     }
 
     /// Any owner of `socket`, found by a look at all processes.
-    pub fn of(socket: &SocketEntry) -> ForeignListener {
+    pub fn of(socket: &ListeningSocket) -> ForeignListener {
         ForeignListener::new(socket, holders(&BTreeSet::from([socket.inode])).next().map(|(pid, _)| pid))
     }
 }
@@ -199,7 +201,8 @@ impl ForeignListener {
 /// `nginx (pid 7, user root)`
 impl fmt::Display for ForeignListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let user = user_name(self.uid).unwrap_or_else(|| self.uid.to_string());
+        let name_of = |uid: u32| user_name(uid).unwrap_or_else(|| uid.to_string());
+        let user = self.uid.map_or_else(|| "unknown".to_owned(), name_of);
         let name = self.name.as_deref().unwrap_or("a process");
         match self.pid {
             Some(pid) => write!(f, "{name} (pid {pid}, user {user})"),

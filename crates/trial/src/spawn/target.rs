@@ -7,12 +7,11 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use echoctl_observe::{Process, ProcessTree};
+use echoctl_observe::{Process, ProcessTree, ServerAddr};
 
 use super::port::free_addr;
 use super::supervisor::Supervisor;
@@ -24,7 +23,7 @@ pub struct Launch {
     /// The program and its arguments; `{port}` in any of them is replaced by the port.
     pub command: Vec<OsString>,
     /// Where it will listen; `None` for a free port on loopback.
-    pub addr: Option<SocketAddr>,
+    pub addr: Option<ServerAddr>,
     /// How long it may take until it listens.
     pub ready_timeout: Duration,
     /// A program, with its first arguments, that calls [`supervise`](super::supervise()) with the remaining ones.
@@ -38,7 +37,7 @@ pub struct Launch {
 #[derive(Debug)]
 pub struct Target {
     command: String,
-    addr: SocketAddr,
+    addr: ServerAddr,
     descendants: Descendants,
     supervisor: Supervisor,
 }
@@ -51,12 +50,12 @@ impl Target {
     /// its address ([`SpawnError::AddrInUse`] before it is started, [`SpawnError::ForeignListener`] after).
     pub fn start(launch: &Launch, stop: &AtomicBool) -> Result<Target, SpawnError> {
         let mut listeners = Listeners::open()?;
-        let addr = match launch.addr {
+        let addr = match &launch.addr {
             Some(addr) => {
                 refuse_taken(addr, &mut listeners)?;
-                addr
+                addr.clone()
             }
-            None => free_addr(&mut listeners)?,
+            None => free_addr(&mut listeners)?.into(),
         };
         let mut target = Target::spawn(launch, addr)?;
         target.await_listener(launch, &mut listeners, stop)?;
@@ -67,8 +66,8 @@ impl Target {
     }
 
     /// Where it listens.
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
+    pub fn addr(&self) -> &ServerAddr {
+        &self.addr
     }
 
     /// The command on one line.
@@ -89,7 +88,7 @@ impl Target {
     /// The pids of the roots of its process tree: the command, and those of its processes that listen.
     pub fn roots(&self) -> Vec<u32> {
         let command = Some(self.supervisor.command).filter(|pid| Process::open(*pid).is_ok());
-        let owners = Listeners::open().and_then(|mut all| all.owners(self.addr, self.descendants));
+        let owners = Listeners::open().and_then(|mut all| all.owners(&self.addr, self.descendants));
         let roots: BTreeSet<u32> = owners.into_iter().flatten().chain(command).collect();
         roots.into_iter().collect()
     }
@@ -105,8 +104,8 @@ impl Target {
         self.supervisor.stop()
     }
 
-    fn spawn(launch: &Launch, addr: SocketAddr) -> Result<Target, SpawnError> {
-        let port = addr.port().to_string();
+    fn spawn(launch: &Launch, addr: ServerAddr) -> Result<Target, SpawnError> {
+        let port = addr.tcp().map(|addr| addr.port().to_string()).unwrap_or_default();
         let words: Vec<OsString> = launch
             .command
             .iter()
@@ -138,7 +137,7 @@ impl Target {
             let ended = self.has_ended();
             // The processes must be known in case the supervisor is killed.
             self.supervisor.tree();
-            match listeners.owner(self.addr, self.descendants)? {
+            match listeners.owner(&self.addr, self.descendants)? {
                 Owner::Target { .. } => return Ok(()),
                 Owner::ForeignListener(listener) => {
                     return Err(SpawnError::ForeignListener { command: self.command.clone(), listener });
@@ -148,27 +147,27 @@ impl Target {
             if launch.addr.is_none()
                 // A server that asks for "localhost" may get `[::1]`, and one that asks for its own host name the address of an
                 // interface.
-                && let Some(addr) = listeners.address_of(self.descendants, Some(self.addr.port()))?
-                && let Owner::Target { .. } = listeners.owner(addr, self.descendants)?
+                && let Some(addr) = listeners.address_of(self.descendants, self.addr.tcp().map(|addr| addr.port()))?
+                && let Owner::Target { .. } = listeners.owner(&addr.into(), self.descendants)?
             {
-                self.addr = addr;
+                self.addr = addr.into();
                 return Ok(());
             }
             if let Some(how) = ended {
                 return Err(SpawnError::Ended {
                     command: self.command.clone(),
                     how,
-                    port: self.addr.port(),
+                    place: place(&self.addr),
                     output: self.last_output(),
                 });
             }
             if began.elapsed() >= launch.ready_timeout {
                 return Err(SpawnError::NeverListened {
                     command: self.command.clone(),
-                    port: self.addr.port(),
+                    place: place(&self.addr),
                     waited: launch.ready_timeout,
                     // The most likely mistake is a fixed port.
-                    elsewhere: listeners.address_of(self.descendants, None)?,
+                    elsewhere: listeners.address_of(self.descendants, None)?.map(ServerAddr::from),
                     output: self.last_output(),
                 });
             }
@@ -211,6 +210,11 @@ impl Target {
     }
 }
 
+/// Where a command was to listen on this host: `port 80`, `unix:/run/x.sock`.
+fn place(addr: &ServerAddr) -> String {
+    addr.tcp().map_or_else(|| addr.to_string(), |addr| format!("port {}", addr.port()))
+}
+
 /// A command on one line, shortened if it is long.
 fn line(words: &[OsString]) -> String {
     let line = words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
@@ -221,10 +225,10 @@ fn line(words: &[OsString]) -> String {
 }
 
 /// Refuses an address at which a process already listens.
-fn refuse_taken(addr: SocketAddr, listeners: &mut Listeners) -> Result<(), SpawnError> {
+fn refuse_taken(addr: &ServerAddr, listeners: &mut Listeners) -> Result<(), SpawnError> {
     let listener = listeners.accepting(addr)?.first().map(ForeignListener::of);
     if listener.is_some() || listeners.has_hidden(addr) {
-        return Err(SpawnError::AddrInUse { addr, listener });
+        return Err(SpawnError::AddrInUse { addr: addr.clone(), listener });
     }
     Ok(())
 }

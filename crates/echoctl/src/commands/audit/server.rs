@@ -43,13 +43,13 @@ impl Server {
         let addr = given.as_deref().map(|addr| args.consent.find(supported(addr)?)).transpose()?;
         let launch = Launch {
             command: args.command.clone(),
-            addr: addr.map(|target| target.first()),
+            addr: addr.map(|target| target.first().into()),
             ready_timeout: args.ready_timeout,
             supervisor: supervise::words().context("cannot determine the path of this program")?,
             owns_orphans: true,
         };
         let target = Target::start(&launch, stop).map_err(|error| failure(error.into()))?;
-        let addr = target.addr();
+        let addr = target.addr().tcp().context("the command has no address of TCP")?;
         let host = host(&given.unwrap_or_else(|| addr.port().to_string()));
         Ok(Server { addr, host, target: Some(target) })
     }

@@ -1,7 +1,5 @@
 //! The events of `watch --json`.
 
-use std::net::SocketAddr;
-
 use echoctl_record::Sample;
 use serde::Serialize;
 
@@ -9,8 +7,8 @@ use super::row::Row;
 
 /// First event: what is watched.
 #[derive(Serialize)]
-pub(super) struct WatchingEvent<'a> {
-    pub(super) addr: &'a [SocketAddr],
+pub(super) struct WatchingEvent {
+    pub(super) addr: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pid: Option<u32>,
 }

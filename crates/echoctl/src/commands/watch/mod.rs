@@ -12,7 +12,7 @@ use std::env;
 use std::io;
 use std::time::{Duration, Instant};
 
-use echoctl_observe::{ConnectionTracker, Observation, ProcessTree, raise_descriptor_limit};
+use echoctl_observe::{ConnectionTracker, Observation, ProcessTree, ServerAddr, raise_descriptor_limit};
 use echoctl_record::{Sample, WatchSummary};
 
 use crate::address;
@@ -42,13 +42,14 @@ pub(crate) fn run(args: Args) -> Outcome {
         // The connections of a server that exits at this moment are still shown.
         tree => tree.ok().filter(|_| !target.pids.is_empty()),
     };
-    let tracker = ConnectionTracker::new(target.addrs.clone(), tree)
+    let tracker = ConnectionTracker::new(target.addrs.iter().filter_map(ServerAddr::tcp).collect(), tree)
         .map_err(|error| Failure::new(Exit::Inconclusive, anyhow::Error::from(error)))?;
     let recorder = Recorder::new(&args.recording, target::addresses(&target))?;
     // Before the view hides the cursor, which the signal handler shows again.
     interrupt::catch_signals(Duration::ZERO);
     let view = if args.json {
-        json_line("watching", &WatchingEvent { addr: &target.addrs, pid: target.pids.first().copied() })?;
+        let addr = target.addrs.iter().map(ServerAddr::to_string).collect();
+        json_line("watching", &WatchingEvent { addr, pid: target.pids.first().copied() })?;
         View::Json { top: args.top as usize }
     } else if is_live() {
         View::Live(Screen::new())

@@ -1,9 +1,7 @@
 //! The target of a watch: text on the command line, as a server of this host.
 
-use std::net::SocketAddr;
-
 use anyhow::anyhow;
-use echoctl_observe::{Error, Target};
+use echoctl_observe::{Error, ServerAddr, Target};
 use echoctl_record::printable;
 
 use crate::address;
@@ -37,7 +35,7 @@ pub(super) fn title(target: &Target) -> String {
 
 /// Its first three addresses.
 pub(super) fn addresses(target: &Target) -> String {
-    let addrs: Vec<String> = target.addrs.iter().take(3).map(SocketAddr::to_string).collect();
+    let addrs: Vec<String> = target.addrs.iter().take(3).map(ServerAddr::to_string).collect();
     let more = if target.addrs.len() > 3 { " and more" } else { "" };
     format!("{}{more}", addrs.join(", "))
 }
@@ -60,7 +58,7 @@ fn numbered(number: u32) -> Result<Target, Failure> {
 fn at(text: &str) -> Result<Target, Failure> {
     let mut problems = Vec::new();
     for addr in address::to_connect(text)? {
-        match Target::at(addr) {
+        match Target::at(&addr.into()) {
             Ok(found) => return Ok(found),
             Err(problem) => problems.push(problem.to_string()),
         }
