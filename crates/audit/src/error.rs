@@ -175,6 +175,38 @@ pub enum ScriptError {
     /// A stimulus has none of its forms, or both.
     #[error("field 'stimulus' needs exactly one of 'repeat' and 'once'")]
     NotOneStimulus,
+    /// A field has a value that is not one of its values.
+    #[error("field '{field}': expected {expected}")]
+    InvalidField {
+        /// The field.
+        field: &'static str,
+        /// Its values, in words.
+        expected: &'static str,
+    },
+    /// A header cannot be sent.
+    #[error("field 'headers': '{}': expected {expected}", .name.escape_debug())]
+    InvalidHeader {
+        /// The name of the header.
+        name: String,
+        /// What would be valid, in words.
+        expected: &'static str,
+    },
+    /// A field has no effect beside another one.
+    #[error("field '{field}' has no effect with '{with}'")]
+    NoEffect {
+        /// The field.
+        field: &'static str,
+        /// The other one.
+        with: &'static str,
+    },
+    /// A field has no effect without another one.
+    #[error("field '{field}' needs {other}")]
+    Needs {
+        /// The field.
+        field: &'static str,
+        /// The other one, with its value.
+        other: &'static str,
+    },
     /// Nothing is to be sent repeatedly.
     #[error("field 'stimulus': 'repeat' is empty")]
     EmptyRepeat,

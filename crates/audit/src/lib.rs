@@ -17,4 +17,7 @@ pub use attack::{AuditConfig, AuditOutcome, DEFAULT_BUDGET, DEFAULT_MAX_DURATION
 pub use error::{Error, PresetError, ScriptError, StepFailure};
 pub use preset::{Argument, Preset, PresetInfo};
 pub use protocol::Protocol;
-pub use script::{Part, Payload, Publisher, Script, SendMode, Step, Stimulus, unescape};
+pub use script::{
+    Flood, Grpc, Http2, Part, Payload, Publisher, Script, SendMode, Stall, Step, Stimulus, Transport,
+    unescape,
+};

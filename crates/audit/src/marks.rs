@@ -150,10 +150,14 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
-    /// The marks of a marked script: of its stimulus, or else of what it stores in the server, which the output then contains.
+    /// The marks of a marked script: of its stimulus or the body of its requests, or else of what it stores in the server, which the
+    /// output then contains.
     pub(crate) fn of_script(script: &Script) -> Option<Marks> {
         let (SendMode::Repeat(stimulus) | SendMode::Once(stimulus)) = &script.stimulus.send;
-        Marks::of_payload(stimulus, Marked::Input).or_else(|| {
+        let body = script.http2.as_ref().and_then(|http2| http2.body.as_ref());
+        let sent = [Some(stimulus), body];
+        let input = sent.into_iter().flatten().find_map(|payload| Marks::of_payload(payload, Marked::Input));
+        input.or_else(|| {
             let stored = script.prepare.iter().filter_map(|step| step.send.as_ref());
             stored.filter_map(|payload| Marks::of_payload(payload, Marked::Output)).next_back()
         })
@@ -222,7 +226,7 @@ const DISTINCT: usize = 5;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::{Part, Step, Stimulus};
+    use crate::script::{Http2, Part, Step, Stimulus};
 
     fn fill(fill: &str, count: usize) -> Payload {
         Payload::new(vec![Part::Fill { fill: fill.to_owned(), count }])
@@ -297,11 +301,16 @@ mod tests {
         ));
         let stores = Script { prepare: vec![Step { send: Some(fill("7", 128)), expect: None }], ..get() };
 
+        let http2 = Some(Http2 { body: Some(fill("x", 64)), ..Http2::default() });
+        let posts = Script { http2, ..Script::new(Stimulus::once("", Payload::default())) };
+
         let of_stimulus = Marks::of_script(&marked(sends.clone())).unwrap();
+        let of_body = Marks::of_script(&marked(posts)).unwrap();
         let of_value = Marks::of_script(&marked(stores)).unwrap();
 
         assert_eq!((of_stimulus.marked, of_stimulus.bytes_per_mark), (Marked::Input, 256.0 / 3.0));
         assert_eq!(of_stimulus.needle, b"abcdefghijklmnop");
+        assert_eq!((of_body.marked, of_body.bytes_per_mark), (Marked::Input, 64.0));
         assert_eq!(
             (of_value.marked, of_value.bytes_per_mark, of_value.needle.len()),
             (Marked::Output, 64.0, DIGITS)

@@ -142,7 +142,7 @@ impl AuditConfig {
         let mut roots = self.pids.clone();
         roots.extend(listeners.iter().filter(|pid| !self.pids.contains(pid)));
         // The script as it is, so that each run has marks of its own.
-        let mut script = self.script.marked(Mark::random());
+        let mut script = self.script.clone().lowered().marked(Mark::random());
         let each = PREPARING_EACH * self.connections;
         let mut connector = Connector::new(self.addr, self.permitted, Instant::now() + PREPARING, stop);
         clients::prepare(&script, &mut connector)?;
@@ -227,9 +227,9 @@ impl AuditConfig {
     /// The conditions of the attack, before anything is measured.
     fn conditions(&self, script: &Script, pids: &[u32]) -> Evidence {
         Evidence {
-            repeats: matches!(self.script.stimulus.send, SendMode::Repeat(_)),
+            repeats: matches!(script.stimulus.send, SendMode::Repeat(_)),
             echo: script.echo,
-            unit: self.script.stimulus.unit(),
+            unit: script.stimulus.unit(),
             budget: self.budget,
             min_duration: self.min_duration.map_or(0.0, |least| least.as_secs_f64()),
             max_duration: self.max_duration.as_secs_f64(),

@@ -11,50 +11,90 @@
 //! [`Preset`](crate::Preset). The [`attack`](crate::attack) carries them out.
 
 mod escape;
+mod grpc;
+mod http2;
 pub(crate) mod payload;
+mod step;
+mod stimulus;
+mod written;
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 pub use escape::unescape;
+pub use grpc::Grpc;
+pub use http2::{Flood, Http2, Stall};
 pub use payload::{Part, Payload};
+pub use step::{Publisher, Step};
+pub use stimulus::{SendMode, Stimulus};
 
 use crate::ScriptError;
 use crate::marks::Mark;
 
 /// What is sent to a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "written::WrittenScript")]
 pub struct Script {
     /// A description for reports.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
+    /// What carries the bytes. `None`: what the address says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
+    /// The protocols that the client offers over TLS, the preferred one first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alpn: Vec<String>,
+    /// The requests over HTTP/2, if the stimulus is not sent as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http2: Option<Http2>,
+    /// The call over gRPC, on HTTP/2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<Grpc>,
     /// Steps on separate connections, before the attack.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub prepare: Vec<Step>,
     /// Steps on the slow reader's connection, the only time it reads.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub setup: Vec<Step>,
     /// The client that sends the stimulus instead of the slow reader, and reads its own replies.
-    #[serde(default, alias = "feeder", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub publisher: Option<Publisher>,
     /// What is sent while the slow reader does not read.
     pub stimulus: Stimulus,
     /// The request that a healthy client sends repeatedly, and the reply that it waits for. Without it, the request is one
     /// stimulus and the reply is any byte.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bystander: Option<Step>,
     /// Whether the server returns all input unchanged, so that lost and corrupt bytes can be detected.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub echo: bool,
 }
 
+/// What carries the bytes of a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// TCP.
+    Tcp,
+    /// TLS over TCP.
+    Tls,
+    /// A Unix socket.
+    Unix,
+}
+
 impl Script {
+    /// The name of HTTP/2 in ALPN.
+    pub const H2: &str = "h2";
+
     /// A script with only a stimulus.
     pub fn new(stimulus: Stimulus) -> Script {
         Script {
             about: None,
+            transport: None,
+            alpn: Vec::new(),
+            http2: None,
+            grpc: None,
             prepare: Vec::new(),
             setup: Vec::new(),
             publisher: None,
@@ -72,8 +112,14 @@ impl Script {
             SendMode::Once(payload) => SendMode::Once(payload.marked(mark)),
         };
         let publisher = self.publisher.as_ref();
+        let http2 =
+            self.http2.clone().map(|http2| Http2 { body: http2.body.map(|body| body.marked(mark)), ..http2 });
         Script {
             about: self.about.clone(),
+            transport: self.transport,
+            alpn: self.alpn.clone(),
+            http2,
+            grpc: self.grpc.clone().map(|grpc| Grpc { message: grpc.message.marked(mark), ..grpc }),
             prepare: steps(&self.prepare),
             setup: steps(&self.setup),
             publisher: publisher.map(|publisher| Publisher { setup: steps(&publisher.setup) }),
@@ -81,6 +127,18 @@ impl Script {
             bystander: self.bystander.as_ref().map(|step| step.marked(mark)),
             echo: self.echo,
         }
+    }
+
+    /// The same script without its shorter forms: a call over gRPC as requests over HTTP/2, which TLS negotiates.
+    pub(crate) fn lowered(mut self) -> Script {
+        if let Some(grpc) = self.grpc.take() {
+            let (http2, stimulus) = grpc.lowered(self.http2.take().unwrap_or_default(), self.stimulus);
+            (self.http2, self.stimulus) = (Some(http2), stimulus);
+        }
+        if self.http2.is_some() && self.alpn.is_empty() && self.transport == Some(Transport::Tls) {
+            self.alpn = vec![Script::H2.to_owned()];
+        }
+        self
     }
 
     /// Whether the slow reader gets back what it sends.
@@ -140,6 +198,12 @@ impl Script {
         if let Some(bystander) = &mut self.bystander {
             bystander.load(folder, &mut left).map_err(|error| error.at("bystander"))?;
         }
+        if let Some(body) = self.http2.as_mut().and_then(|http2| http2.body.as_mut()) {
+            body.load(folder, &mut left).map_err(|error| error.at("http2.body"))?;
+        }
+        if let Some(grpc) = &mut self.grpc {
+            grpc.message.load(folder, &mut left).map_err(|error| error.at("grpc.message"))?;
+        }
         let stimulus = match &mut self.stimulus.send {
             SendMode::Repeat(payload) | SendMode::Once(payload) => payload,
         };
@@ -156,130 +220,6 @@ fn load_steps(name: &str, steps: &mut [Step], folder: &Path, left: &mut usize) -
         step.load(folder, left).map_err(|error| error.at(format!("{name}[{index}]")))?;
     }
     Ok(())
-}
-
-/// One step: send, then wait for an answer. Either may be omitted.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Step {
-    /// What is sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub send: Option<Payload>,
-    /// What to wait for, anywhere in the answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expect: Option<Payload>,
-}
-
-impl Step {
-    /// Sends, and waits for an answer.
-    pub fn ask(send: Payload, expect: Payload) -> Step {
-        Step { send: Some(send), expect: Some(expect) }
-    }
-
-    /// Waits for a text.
-    pub fn expect(text: &str) -> Step {
-        Step { send: None, expect: Some(Payload::text(text)) }
-    }
-
-    fn marked(&self, mark: Mark) -> Step {
-        let marked = |payload: &Option<Payload>| payload.as_ref().map(|payload| payload.marked(mark));
-        Step { send: marked(&self.send), expect: marked(&self.expect) }
-    }
-
-    fn load(&mut self, folder: &Path, left: &mut usize) -> Result<(), ScriptError> {
-        let fields = [("send", &mut self.send), ("expect", &mut self.expect)];
-        let mut none = true;
-        for (name, payload) in fields {
-            if let Some(payload) = payload {
-                none = false;
-                payload.load(folder, left).map_err(|error| error.at(name))?;
-                if payload.is_empty() {
-                    return Err(ScriptError::EmptyField(name));
-                }
-            }
-        }
-        if none { Err(ScriptError::EmptyStep) } else { Ok(()) }
-    }
-}
-
-/// The client that sends the stimulus instead of the slow reader.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Publisher {
-    /// Steps on the publisher's connection.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub setup: Vec<Step>,
-}
-
-/// What is sent while the slow reader does not read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "WrittenStimulus", into = "WrittenStimulus")]
-pub struct Stimulus {
-    /// A description for reports.
-    pub kind: Option<String>,
-    /// The bytes, and whether they are repeated.
-    pub send: SendMode,
-}
-
-impl Stimulus {
-    /// A stimulus that is sent repeatedly.
-    pub fn repeat(kind: &str, payload: Payload) -> Stimulus {
-        Stimulus { kind: Some(kind.to_owned()), send: SendMode::Repeat(payload) }
-    }
-
-    /// A stimulus that is sent once.
-    pub fn once(kind: &str, payload: Payload) -> Stimulus {
-        Stimulus { kind: Some(kind.to_owned()), send: SendMode::Once(payload) }
-    }
-
-    /// Bytes that the server needs for an answer: one stimulus, or one byte if it has no framing.
-    pub fn unit(&self) -> u64 {
-        let (SendMode::Repeat(payload) | SendMode::Once(payload)) = &self.send;
-        if payload.is_uniform() { 1 } else { payload.len() as u64 }
-    }
-}
-
-/// The bytes of a stimulus, and whether they are repeated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SendMode {
-    /// Repeatedly, as fast as the server accepts them.
-    Repeat(Payload),
-    /// Once: the reply is what grows.
-    Once(Payload),
-}
-
-#[derive(Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenStimulus {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    repeat: Option<Payload>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    once: Option<Payload>,
-}
-
-impl TryFrom<WrittenStimulus> for Stimulus {
-    type Error = ScriptError;
-
-    fn try_from(written: WrittenStimulus) -> Result<Stimulus, ScriptError> {
-        let send = match (written.repeat, written.once) {
-            (Some(payload), None) => SendMode::Repeat(payload),
-            (None, Some(payload)) => SendMode::Once(payload),
-            _ => return Err(ScriptError::NotOneStimulus),
-        };
-        Ok(Stimulus { kind: written.kind, send })
-    }
-}
-
-impl From<Stimulus> for WrittenStimulus {
-    fn from(stimulus: Stimulus) -> WrittenStimulus {
-        let kind = stimulus.kind;
-        match stimulus.send {
-            SendMode::Repeat(payload) => WrittenStimulus { kind, repeat: Some(payload), once: None },
-            SendMode::Once(payload) => WrittenStimulus { kind, once: Some(payload), repeat: None },
-        }
-    }
 }
 
 #[cfg(test)]

@@ -73,6 +73,12 @@ impl Payload {
         Payload { parts: self.parts.clone(), mark: Some(mark) }
     }
 
+    /// The same payload after these bytes.
+    pub(super) fn after(&self, before: Vec<u8>) -> Payload {
+        let parts = [Part::Hex(before)].into_iter().chain(self.parts.iter().cloned()).collect();
+        Payload { parts, mark: self.mark }
+    }
+
     /// What it is marked with, if it is.
     pub(crate) fn mark(&self) -> Option<Mark> {
         self.mark

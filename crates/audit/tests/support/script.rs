@@ -40,8 +40,11 @@ fn check(input: &[u8], read: fn(&str) -> Result<Script, ScriptError>) {
 fn check_sizes(script: &Script) {
     let publisher = script.publisher.iter().flat_map(|publisher| &publisher.setup);
     let steps = script.prepare.iter().chain(&script.setup).chain(publisher).chain(&script.bystander);
+    let bodies = script.http2.iter().filter_map(|http2| http2.body.as_ref());
+    let messages = script.grpc.iter().map(|grpc| &grpc.message);
     let (SendMode::Repeat(stimulus) | SendMode::Once(stimulus)) = &script.stimulus.send;
     let payloads = steps.flat_map(|step| step.send.iter().chain(&step.expect)).chain([stimulus]);
+    let payloads = payloads.chain(bodies).chain(messages);
     assert!(payloads.map(Payload::len).max() <= Some(64 << 20));
     if stimulus.len() <= 1 << 20 {
         assert!(script.stimulus.unit() <= stimulus.bytes().len().max(1) as u64);

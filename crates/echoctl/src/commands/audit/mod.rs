@@ -88,6 +88,7 @@ struct Attacked {
 
 /// Starts or finds the server, attacks it, and stops it if it was started.
 fn attack(args: &Args, stimulus: &Chosen, stop: &AtomicBool) -> Result<Attacked, Failure> {
+    stimulus.check_supported()?;
     let server = Server::start_or_find(args, stop)?;
     let config = server.attack(args, stimulus.script(server.host()));
     let outcome = watched(&config, args, stop);

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use clap::builder::{TypedValueParser, UnknownArgumentValueParser};
 use clap::{ArgAction, Args};
-use echoctl_audit::{Error, Part, Payload, Preset, Protocol, Script, SendMode, Stimulus, unescape};
+use echoctl_audit::{
+    Error, Part, Payload, Preset, Protocol, Script, SendMode, Stimulus, Transport, unescape,
+};
 
 use super::answer::Answer;
 use super::failure::failure;
@@ -117,6 +119,21 @@ impl Chosen {
             Source::Preset(preset) => preset.script(host),
             Source::Given(script) => Script::clone(script),
         }
+    }
+
+    /// Refuses a script that the attack cannot carry out yet, rather than to ignore a part of it.
+    pub(super) fn check_supported(&self) -> Result<(), Failure> {
+        let Source::Given(script) = &self.source else { return Ok(()) };
+        let field = if script.http2.is_some() || script.grpc.is_some() {
+            "HTTP/2 is"
+        } else if script.transport == Some(Transport::Tls) || !script.alpn.is_empty() {
+            "TLS is"
+        } else if script.transport == Some(Transport::Unix) {
+            "Unix sockets are"
+        } else {
+            return Ok(());
+        };
+        Err(Failure::usage(format_args!("{field} not supported yet")))
     }
 
     /// Whether it may be what a server of this protocol expects. A script or a request is taken to be, as far as that can be seen.
