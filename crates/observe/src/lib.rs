@@ -6,11 +6,11 @@
 //!
 //! | room | asks the kernel for |
 //! |---|---|
-//! | `endpoint/` | [`TcpInfo`], [`SocketMemory`], the queues of a socket, and [`SocketDiag`]: any TCP socket of this host by its two addresses |
+//! | `endpoint/` | [`TcpInfo`], [`SocketMemory`], the queues of a socket, and [`SocketDiag`]: any TCP socket of this host by its two addresses, any Unix-domain socket by its inode |
 //! | `process/` | [`Process`], [`ProcessTree`]: memory, processor time and disk writes of a server and its descendants; [`census`]: the payload in it; [`holders`]: the processes that have a socket open |
 //! | `machine/` | [`machine()`], [`KernelBuffering`], [`TcpMemory`]: the limits of queues; [`available_memory`], [`Cgroup`]; [`loopback()`] |
 //! | `listener/` | [`ServerAddr`]; [`listener_at`]: the socket that accepts connections to an address, and its processes |
-//! | `sampler/` | [`Connection`]: where every byte of a connection is; [`Sampler`], [`ConnectionTracker`]: repeated samples of many; [`SelfTest`]: their cost and accuracy |
+//! | `sampler/` | [`Connection`], [`UnixConnection`]: where every byte of a connection is; [`Sampler`], [`ConnectionTracker`]: repeated samples of many; [`SelfTest`]: their cost and accuracy |
 //! | `sys/` | system calls that neither the standard library nor socket2 makes |
 //!
 //! What a system does not show is `None` or [`Error::NotVisible`], never a guess. Linux shows everything; for macOS
@@ -29,12 +29,13 @@ mod process;
 mod sampler;
 
 pub use endpoint::{
-    AsHandle, Endpoint, Side, SocketDiag, SocketEntry, SocketMemory, TcpInfo, TcpState, Timer, UnixSocket,
-    receive_queue, send_queue,
+    AsHandle, Endpoint, Side, SocketDiag, SocketEntry, SocketFile, SocketMemory, TcpInfo, TcpState, Timer,
+    UnixKind, UnixSocket, receive_queue, send_queue,
 };
 pub use error::Error;
 pub use listener::{
-    Listener, ListeningSocket, Owner, ServerAddr, Target, accepting, listener_at, sees_other_users, user_name,
+    Listener, ListeningSocket, Owner, ServerAddr, Target, UnixQueues, accepting, listener_at,
+    sees_other_users, user_name,
 };
 pub use machine::{
     Cgroup, KernelBuffering, MemoryShare, QueueLimits, SysctlRange, TcpMemory, available_memory, loopback,
@@ -48,5 +49,5 @@ pub use process::{
 pub use sampler::{
     Connection, ConnectionTracker, Counters, Due, LocalEndpoint, MAX_PER_SAMPLE, Observation, Occupancy,
     OwnSocket, PathState, SampleSource, Sampler, SamplingInterval, SamplingSchedule, Seen, SelfTest,
-    ServerClose, ServerSeen, WaitsFor, WatchedConnection, combine,
+    ServerClose, ServerSeen, UnixConnection, WaitsFor, WatchedConnection, combine,
 };

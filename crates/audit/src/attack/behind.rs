@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use echoctl_observe::{SocketEntry, UnixSocket};
+use echoctl_observe::{SocketEntry, UnixKind, UnixSocket};
 
 /// The sockets of a server.
 #[derive(Debug, Clone)]
@@ -61,16 +61,16 @@ impl Behind {
     }
 
     fn add_unix(&mut self, all: &[UnixSocket], own: &OwnSockets<'_>) {
-        let queued: BTreeMap<u32, u64> = all.iter().map(|socket| (socket.inode, socket.queued)).collect();
+        let queued: BTreeMap<u32, u64> = all.iter().map(|socket| (socket.inode, socket.queued())).collect();
         let is_away = |socket: &&UnixSocket| {
             let inode = &socket.inode;
             own.all.contains(inode)
                 && !own.standard.contains(inode)
-                && !socket.is_datagram
-                && !socket.is_named
+                && socket.kind != UnixKind::Datagrams
+                && socket.name.is_none()
         };
         for socket in all.iter().filter(is_away) {
-            let waits = socket.queued > 0 || queued.get(&socket.peer).is_some_and(|&queued| queued > 0);
+            let waits = socket.queued() > 0 || queued.get(&socket.peer).is_some_and(|&queued| queued > 0);
             let is_used = waits || !own.before.contains(&socket.inode);
             self.add(socket.peer, if is_used { Use::Used } else { Use::Unknown }, own);
         }
@@ -114,9 +114,9 @@ mod tests {
 
     /// Both ends of a Unix-domain connection between a client and a server.
     fn unix(client: u32, server: u32) -> [UnixSocket; 2] {
-        let client_end =
-            UnixSocket { inode: client, peer: server, is_datagram: false, is_named: false, queued: 0 };
-        [client_end, UnixSocket { inode: server, peer: client, is_named: true, ..client_end }]
+        let client_end = UnixSocket { inode: client, peer: server, ..UnixSocket::default() };
+        let name = Some("/run/socket".into());
+        [client_end, UnixSocket { inode: server, peer: client, name, ..UnixSocket::default() }]
     }
 
     /// A server that has the inodes 1 and 2 open, the latter since before the attack.
@@ -172,9 +172,9 @@ mod tests {
     #[test]
     fn an_old_unix_connection_counts_when_bytes_wait_in_it() {
         let idle = unix(2, 7);
-        let [mut server_waits, mut client_waits] = [idle, idle];
-        server_waits[1].queued = 5;
-        client_waits[0].queued = 5;
+        let [mut server_waits, mut client_waits] = [idle.clone(), idle.clone()];
+        server_waits[1].unread = 5;
+        client_waits[0].unread_by_peer = 5;
 
         assert_eq!(behind_unix(&idle, &own()), [(7, Use::Unknown)]);
         assert_eq!(behind_unix(&server_waits, &own()), [(7, Use::Used)]);
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn standard_streams_and_datagrams_are_no_upstreams() {
         let logs = OwnSockets { standard: [1].into(), ..own() };
-        let datagrams = unix(1, 7).map(|socket| UnixSocket { is_datagram: true, ..socket });
+        let datagrams = unix(1, 7).map(|socket| UnixSocket { kind: UnixKind::Datagrams, ..socket });
 
         assert_eq!(behind_unix(&unix(1, 7), &logs), []);
         assert_eq!(behind_unix(&datagrams, &own()), []);

@@ -42,7 +42,12 @@ impl SocketMemory {
         })
     }
 
-    /// The memory of a socket of this process.
+    /// Parses the same array of a Unix-domain socket, whose send queue holds what its peer has not read.
+    pub(crate) fn parse_unix(bytes: &[u8]) -> Option<SocketMemory> {
+        Some(SocketMemory { send: u32_at(bytes, 8)?, ..SocketMemory::parse(bytes)? })
+    }
+
+    /// The memory of a TCP socket of this process.
     ///
     /// # Errors
     /// If the kernel refuses; Linux before 4.12 does not support it.
@@ -83,5 +88,6 @@ mod tests {
         assert_eq!(memory.reserved, 55);
         assert_eq!(memory.total(), 11 + 66 + 55);
         assert_eq!(SocketMemory::parse(&bytes[..20]), None);
+        assert_eq!(SocketMemory::parse_unix(&bytes).unwrap().send, 33);
     }
 }

@@ -6,14 +6,17 @@
 mod server_addr;
 mod socket;
 mod target;
+mod unix_queues;
 mod users;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 pub use server_addr::ServerAddr;
 pub use socket::{ListeningSocket, accepting};
 pub use target::Target;
+pub use unix_queues::UnixQueues;
 #[cfg(any(test, fuzzing))]
 pub(crate) use users::check;
 pub use users::user_name;
@@ -99,18 +102,32 @@ pub fn listener_at(addr: &ServerAddr) -> Result<Listener, Error> {
 /// # Errors
 /// [`Error::NotVisible`] on a system other than Linux.
 pub(crate) fn listening_addresses(pids: impl IntoIterator<Item = u32>) -> Result<Vec<ServerAddr>, Error> {
-    let listening = SocketDiag::open()?.listening()?;
+    let mut diag = SocketDiag::open()?;
+    let listening = diag.listening()?;
+    // A kernel may have no unix_diag.
+    let unix = diag.unix_listening().unwrap_or_default();
     let mut addrs = Vec::new();
     for pid in pids {
         for inode in socket_inodes(pid) {
             addrs.extend(
                 listening.iter().filter(|entry| entry.inode == inode).map(|entry| entry.local.into()),
             );
+            let named = unix.iter().filter(|socket| socket.inode == inode);
+            addrs.extend(
+                named.filter_map(|socket| Some(ServerAddr::Unix(name_in(pid, socket.name.as_ref()?)))),
+            );
         }
     }
     addrs.sort();
     addrs.dedup();
     Ok(addrs)
+}
+
+/// The path of a Unix-domain socket, whose name is relative to the folder in which its process runs.
+fn name_in(pid: u32, name: &Path) -> PathBuf {
+    let is_whole = name.is_absolute() || name.as_os_str().as_encoded_bytes().starts_with(&[0]);
+    let folder = (!is_whole).then(|| std::fs::read_link(format!("/proc/{pid}/cwd")).ok()).flatten();
+    folder.map_or_else(|| name.to_owned(), |folder| folder.join(name))
 }
 
 /// The processes that have one of these sockets open, if they are visible.

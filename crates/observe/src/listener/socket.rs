@@ -1,6 +1,11 @@
 //! Listening sockets of this host, of TCP and of the Unix domain, and which of them accept connections to an address.
+//!
+//! A Unix-domain socket is found by the file at the path and not by the name that its server gave it, which may be relative, or
+//! that of a file which another server has replaced.
 
-use crate::{Error, ServerAddr, SocketDiag, SocketEntry};
+use std::path::Path;
+
+use crate::{Error, ServerAddr, SocketDiag, SocketEntry, SocketFile, UnixSocket};
 
 /// A listening socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +34,33 @@ pub fn accepting(diag: &mut SocketDiag, addr: &ServerAddr) -> Result<Vec<Listeni
             let all = diag.listening()?;
             Ok(all.iter().filter(|socket| socket.covers(*addr)).map(ListeningSocket::from).collect())
         }
-        ServerAddr::Unix(_) => Err(Error::NotVisible { what: "the socket at a path" }),
+        ServerAddr::Unix(path) => {
+            let found = at_path(diag.unix_listening()?, path);
+            let listening = |socket: &UnixSocket| ListeningSocket {
+                addr: addr.clone(),
+                uid: socket.uid,
+                inode: socket.inode,
+            };
+            Ok(found.iter().map(listening).collect())
+        }
     }
+}
+
+/// Those of `all` that have this abstract name, or whose file is at this path.
+pub(crate) fn at_path(mut all: Vec<UnixSocket>, path: &Path) -> Vec<UnixSocket> {
+    let has_name = |socket: &UnixSocket| socket.name.as_deref() == Some(path);
+    if path.as_os_str().as_encoded_bytes().starts_with(&[0]) {
+        all.retain(has_name);
+        return all;
+    }
+    let Some(file) = SocketFile::at(path) else { return Vec::new() };
+    let is_there = |socket: &UnixSocket| socket.file == Some(file);
+    if all.iter().any(is_there) {
+        all.retain(is_there);
+    } else {
+        // A file system made of layers (overlayfs) gives its files other numbers than the kernel uses for the sockets.
+        let whole = path.canonicalize().ok();
+        all.retain(|socket| has_name(socket) || (whole.is_some() && socket.name == whole));
+    }
+    all
 }

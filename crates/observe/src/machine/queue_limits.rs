@@ -99,6 +99,14 @@ impl KernelBuffering {
         QueueLimits::here().map_or(Self::LINUX_DEFAULT, |limits| KernelBuffering::new(&limits))
     }
 
+    /// Of a connection over a Unix-domain socket, with the limits of this machine: about 0.5 MiB. The bytes that one side has written
+    /// are in the queue of the other, and limited by its own send buffer: `net.core.wmem_default`, if its program does not set one.
+    pub fn unix() -> KernelBuffering {
+        let limit = sysctl("net.core.wmem_default").and_then(|text| text.parse().ok());
+        let one_way = limit.unwrap_or(UNIX_LINUX_DEFAULT).saturating_add(UNIX_BUFFER);
+        KernelBuffering { client_send: one_way, server_receive: 0, server_send: one_way, client_receive: 0 }
+    }
+
     /// The queues of this many connections, in bytes.
     pub fn of_connections(&self, count: usize) -> u64 {
         self.total().saturating_mul(count as u64)
@@ -111,6 +119,13 @@ impl KernelBuffering {
             .fold(0, u64::saturating_add)
     }
 }
+
+/// The default of `net.core.wmem_default`, in bytes.
+const UNIX_LINUX_DEFAULT: u64 = 212_992;
+
+/// Bytes of the largest buffer that the kernel allocates for a write to a Unix-domain socket. The last one is accepted while less
+/// than the limit is used, so it may exceed the limit.
+const UNIX_BUFFER: u64 = 48 << 10;
 
 /// Checks the promises for any text in place of a setting.
 #[cfg(any(test, fuzzing))]

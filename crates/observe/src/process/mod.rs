@@ -20,6 +20,7 @@ pub(crate) use census::check_maps;
 pub use census::{CensusCount, CensusScope, census};
 pub use file_growth::FileGrowth;
 pub use one_process::{Process, own_anonymous_memory};
+pub(crate) use pids::own_socket_inode;
 pub use pids::{holders, pids, sees_files, socket_inodes, standard_socket_inodes};
 #[cfg(any(test, fuzzing))]
 pub(crate) use text::check_texts;

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use crate::AsHandle;
+
 /// The pids of all processes that `/proc` shows.
 pub fn pids() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -16,6 +18,19 @@ pub fn pids() -> impl Iterator<Item = u32> {
 pub fn socket_inodes(pid: u32) -> impl Iterator<Item = u32> {
     let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     files.filter_map(|file| socket_inode(&file.path()))
+}
+
+/// The inode of a socket of this process; `None` if the system does not show it.
+pub(crate) fn own_socket_inode(socket: &dyn AsHandle) -> Option<u32> {
+    #[cfg(unix)]
+    return socket_inode(
+        format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&socket.as_fd())).as_ref(),
+    );
+    #[cfg(not(unix))]
+    {
+        let _ = socket;
+        None
+    }
 }
 
 /// The inodes of the sockets among its standard streams, as a service manager or a shell passes them.

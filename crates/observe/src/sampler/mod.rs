@@ -11,6 +11,7 @@ mod path_state;
 mod schedule;
 mod self_test;
 mod tracker;
+mod unix_connection;
 mod waits_for;
 
 use std::fmt;
@@ -26,6 +27,7 @@ pub use path_state::{Occupancy, PathState};
 pub use schedule::{Due, SamplingInterval, SamplingSchedule};
 pub use self_test::SelfTest;
 pub use tracker::ConnectionTracker;
+pub use unix_connection::UnixConnection;
 pub use waits_for::WaitsFor;
 
 use crate::{AsHandle, ProcessTree, RootExit, SocketDiag, TreeReading};

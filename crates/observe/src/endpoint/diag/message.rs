@@ -72,7 +72,7 @@ pub(super) enum Reply {
     /// A TCP socket.
     Socket(SocketEntry),
     /// A Unix-domain socket.
-    Unix(UnixSocket),
+    Unix(Box<UnixSocket>),
     /// The end of a list.
     Done,
     /// An error, as a positive errno.
@@ -91,7 +91,7 @@ impl Reply {
     }
 
     /// The Unix-domain socket, or `None` at the end of a list.
-    pub(super) fn unix_socket(self) -> io::Result<Option<UnixSocket>> {
+    pub(super) fn unix_socket(self) -> io::Result<Option<Box<UnixSocket>>> {
         match self {
             Reply::Unix(socket) => Ok(Some(socket)),
             other => other.end(),
@@ -155,7 +155,8 @@ impl Iterator for Messages<'_> {
                 SOCK_DIAG_BY_FAMILY => match body.first() {
                     None => Reply::Malformed,
                     Some(&(AF_INET | AF_INET6)) => socket(body).map_or(Reply::Malformed, Reply::Socket),
-                    Some(&AF_UNIX) => UnixSocket::parse(body).map_or(Reply::Malformed, Reply::Unix),
+                    Some(&AF_UNIX) => UnixSocket::parse(body)
+                        .map_or(Reply::Malformed, |socket| Reply::Unix(Box::new(socket))),
                     Some(_) => continue,
                 },
                 _ => continue,
@@ -247,7 +248,12 @@ pub fn check_messages(input: &[u8]) {
                 assert_ne!(entry.is_between(entry.local, entry.remote), entry.state == TcpState::Listen);
             }
             Reply::Errno(code) => assert_ne!(code, 0),
-            Reply::Unix(_) | Reply::Done | Reply::Malformed => {}
+            Reply::Unix(socket) => {
+                let name = socket.name.map_or(0, |name| name.as_os_str().len());
+                assert!(name + 4 * socket.waiting.len() <= input.len());
+                assert!(!socket.is_listening || socket.unread == 0);
+            }
+            Reply::Done | Reply::Malformed => {}
         }
     }
     // Each has a header, except for a truncated one.

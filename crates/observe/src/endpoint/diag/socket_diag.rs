@@ -7,6 +7,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::message::{Messages, Reply, Request};
+use super::unix_socket::UnixRequest;
 use super::{SocketEntry, UnixSocket};
 use crate::Error;
 
@@ -46,20 +47,9 @@ impl SocketDiag {
     /// # Errors
     /// If the kernel refuses the request.
     pub fn find(&mut self, local: SocketAddr, remote: SocketAddr) -> Result<Option<SocketEntry>, Error> {
-        self.send(|sequence| Request::exact(local, remote).encode(sequence))?;
-        loop {
-            let length = self.receive()?;
-            // The reply is one message. Messages left over from an earlier request, such as an aborted list, are
-            // skipped.
-            if let Some(reply) = Messages::new(&self.reply[..length], self.sequence).next() {
-                let found = match reply {
-                    Reply::Errno(ENOENT) => None,
-                    reply => reply.socket().map_err(Error::kernel(OPERATION))?,
-                };
-                // If the connection is gone, the kernel returns the socket that listens on its port.
-                return Ok(found.filter(|socket| socket.is_between(local, remote)));
-            }
-        }
+        let found = self.look_up(|sequence| Request::exact(local, remote).encode(sequence), Reply::socket)?;
+        // If the connection is gone, the kernel returns the socket that listens on its port.
+        Ok(found.filter(|socket| socket.is_between(local, remote)))
     }
 
     /// All listening TCP sockets of this host.
@@ -84,7 +74,34 @@ impl SocketDiag {
     /// # Errors
     /// If the kernel refuses the request; a kernel may have no unix_diag.
     pub fn unix_sockets(&mut self) -> Result<Vec<UnixSocket>, Error> {
-        self.list_settled(UnixSocket::list_request, Reply::unix_socket)
+        self.list_unix(UnixRequest::Connected)
+    }
+
+    /// All Unix-domain sockets of this host that listen.
+    ///
+    /// # Errors
+    /// As [`unix_sockets`](SocketDiag::unix_sockets).
+    pub fn unix_listening(&mut self) -> Result<Vec<UnixSocket>, Error> {
+        self.list_unix(UnixRequest::Listening)
+    }
+
+    /// Looks up the Unix-domain socket with this inode. `None` if there is no such socket.
+    ///
+    /// # Errors
+    /// As [`unix_sockets`](SocketDiag::unix_sockets).
+    pub fn find_unix(&mut self, inode: u32) -> Result<Option<UnixSocket>, Error> {
+        // The kernel takes 0 for a mistake. It is what it calls a socket that no process has open.
+        if inode == 0 {
+            return Ok(None);
+        }
+        let reply =
+            self.look_up(|sequence| UnixRequest::Exact(inode).encode(sequence), Reply::unix_socket)?;
+        Ok(reply.map(|socket| *socket))
+    }
+
+    fn list_unix(&mut self, request: UnixRequest) -> Result<Vec<UnixSocket>, Error> {
+        let all = self.list_settled(|sequence| request.encode(sequence), Reply::unix_socket)?;
+        Ok(all.into_iter().map(|socket| *socket).collect())
     }
 
     /// All sockets in any of `states` (one bit each) with the local port `port` (0: any port), of both families.
@@ -95,6 +112,26 @@ impl SocketDiag {
             all.extend(self.list_settled(|sequence| request.encode(sequence), Reply::socket)?);
         }
         Ok(all)
+    }
+
+    /// The one socket that a request names, if there is such a socket.
+    fn look_up<T, const N: usize>(
+        &mut self,
+        request: impl Fn(u32) -> [u8; N],
+        parse: fn(Reply) -> io::Result<Option<T>>,
+    ) -> Result<Option<T>, Error> {
+        self.send(request)?;
+        loop {
+            let length = self.receive()?;
+            // The reply is one message. Messages left over from an earlier request, such as an aborted list, are
+            // skipped.
+            if let Some(reply) = Messages::new(&self.reply[..length], self.sequence).next() {
+                return match reply {
+                    Reply::Errno(ENOENT) => Ok(None),
+                    reply => parse(reply).map_err(Error::kernel(OPERATION)),
+                };
+            }
+        }
     }
 
     /// All sockets that match a request. If the list changed while the kernel wrote it, the request is repeated a few

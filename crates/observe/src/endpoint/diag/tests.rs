@@ -2,8 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
-use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
 use echoctl_testkit::{eventually, pair};
 use socket2::{Domain, Socket, Type};
@@ -222,48 +220,4 @@ fn find_when(client: &TcpStream, condition: impl Fn(&SocketEntry) -> bool) -> So
         let entry = diag.find(peer, local).unwrap();
         entry.filter(&condition).ok_or_else(|| format!("{entry:?}"))
     })
-}
-
-#[test]
-fn both_ends_of_a_unix_connection_name_each_other() {
-    let folder = std::env::temp_dir().join(format!("echoctl-observe-{}", std::process::id()));
-    std::fs::create_dir(&folder).unwrap();
-    let listener = UnixListener::bind(folder.join("socket")).unwrap();
-    let mut client = UnixStream::connect(folder.join("socket")).unwrap();
-    std::fs::remove_dir_all(&folder).unwrap();
-    let find = |inode| {
-        let all = SocketDiag::open().unwrap().unix_sockets().unwrap();
-        all.into_iter().find(|socket| socket.inode == inode)
-    };
-    let client_inode = inode(&client);
-    let waiting = find(client_inode).unwrap();
-    assert_eq!((waiting.peer, waiting.is_named), (0, false), "it is not accepted yet");
-
-    let (server, _) = listener.accept().unwrap();
-    client.write_all(&[1; 1000]).unwrap();
-
-    let (one, other) = (find(client_inode).unwrap(), find(inode(&server)).unwrap());
-    assert_eq!((one.peer, other.peer), (other.inode, one.inode));
-    assert_eq!((one.is_named, other.is_named), (false, true));
-    assert!(one.queued >= 1000 && other.queued >= 1000, "{one:?} {other:?}");
-    drop(server);
-    assert_eq!(find(other.inode), None);
-}
-
-#[test]
-fn streams_and_datagrams_are_told_apart() {
-    let (datagrams, _peer) = UnixDatagram::pair().unwrap();
-    let (stream, _peer) = UnixStream::pair().unwrap();
-
-    let all = SocketDiag::open().unwrap().unix_sockets().unwrap();
-
-    let is_datagram = |inode| all.iter().find(|found| found.inode == inode).unwrap().is_datagram;
-    assert_eq!((is_datagram(inode(&datagrams)), is_datagram(inode(&stream))), (true, false));
-}
-
-/// The inode of an open socket.
-fn inode(socket: &impl AsRawFd) -> u32 {
-    let link = std::fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap();
-    let inode = link.to_str().unwrap().trim_start_matches("socket:[").trim_end_matches(']');
-    inode.parse().unwrap()
 }
