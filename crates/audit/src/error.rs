@@ -33,6 +33,12 @@ pub enum Error {
         /// The error from the operating system.
         source: io::Error,
     },
+    /// A TLS session could not be begun.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The script asks for TLS.
+    #[error("this program was built without TLS")]
+    TlsNotBuilt,
     /// A step of the script did not get its answer.
     #[error("{step}: {failure}")]
     Step {
@@ -51,8 +57,9 @@ impl Error {
     pub fn is_unreachable(&self) -> bool {
         match self {
             Error::Spawn(error) => !matches!(error, SpawnError::NoFreePort | SpawnError::Interrupted),
+            Error::Tls(error) => error.is_the_servers(),
             Error::ListenerChanged(_) | Error::Connect { .. } | Error::Step { .. } => true,
-            Error::Interrupted => false,
+            Error::TlsNotBuilt | Error::Interrupted => false,
         }
     }
 }
@@ -61,6 +68,49 @@ impl From<echoctl_observe::Error> for Error {
     /// The listeners are not visible, as when a server is started.
     fn from(error: echoctl_observe::Error) -> Error {
         Error::Spawn(error.into())
+    }
+}
+
+/// Why there is no TLS session with a server.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum TlsError {
+    /// It answered in another protocol.
+    #[error("the server does not speak TLS: it answered \"{0}\"")]
+    NotTls(String),
+    /// It closed the connection.
+    #[error("the server closed the connection during the TLS handshake")]
+    Closed,
+    /// It did not finish the handshake.
+    #[error("the server did not finish the TLS handshake within {}", rounded(*.0))]
+    TimedOut(Duration),
+    /// It wants to know who we are.
+    #[error("the server accepts only clients with a certificate, and the audit has none")]
+    ClientCertificate,
+    /// It refused the handshake.
+    #[error("the server refused the TLS handshake: {0}")]
+    Alert(String),
+    /// No trusted certificate vouches for it.
+    #[error("the server's certificate is not trusted: {0}")]
+    Untrusted(String),
+    /// It made a mistake in the protocol.
+    #[error("the server violated TLS: {0}")]
+    Violated(String),
+    /// It does not choose HTTP/2 although that is offered.
+    #[error("the server does not speak HTTP/2: of the protocols offered inside TLS, it chose {}",
+        .0.as_deref().unwrap_or("none"))]
+    NoHttp2(Option<String>),
+    /// The name to verify is not the name of a host.
+    #[error("'{0}' is not the name of a host")]
+    ServerName(String),
+    /// A certificate to trust cannot be used.
+    #[error("a certificate to trust cannot be used: {0}")]
+    Root(String),
+}
+
+impl TlsError {
+    /// Whether the server, and not the configuration, is the reason.
+    fn is_the_servers(&self) -> bool {
+        !matches!(self, TlsError::ServerName(_) | TlsError::Root(_))
     }
 }
 

@@ -113,7 +113,7 @@ fn starts_with_any(answer: &[u8], starts: &[&[u8]]) -> bool {
 }
 
 /// A record: content type alert (21) or handshake (22), version 3.x, and its length, at most 2^14.
-fn is_tls(answer: &[u8]) -> bool {
+pub(crate) fn is_tls(answer: &[u8]) -> bool {
     matches!(answer, [21, 3, 0..=4, 0, 2, ..] | [22, 3, 0..=4, 0..=0x40, ..])
 }
 

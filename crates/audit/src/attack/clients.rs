@@ -106,14 +106,29 @@ impl Clients {
         self.slow_readers.iter_mut().chain(&mut self.publisher)
     }
 
-    /// Bytes that the kernel accepted from the senders.
+    /// Bytes on the wire that the kernel accepted from the senders.
     pub(super) fn produced(&self) -> u64 {
         self.senders().iter().map(AuditConnection::produced).sum()
     }
 
-    /// Bytes that the slow readers have read.
+    /// Bytes on the wire that the slow readers have read.
     pub(super) fn consumed(&self) -> u64 {
         self.slow_readers.iter().map(AuditConnection::consumed).sum()
+    }
+
+    /// Payload that the senders have sent.
+    pub(super) fn sent(&self) -> u64 {
+        self.senders().iter().map(AuditConnection::sent).sum()
+    }
+
+    /// Payload that the slow readers have read.
+    pub(super) fn received(&self) -> u64 {
+        self.slow_readers.iter().map(AuditConnection::received).sum()
+    }
+
+    /// Leaves nothing on the wire that belongs to the handshakes, before the stimulus.
+    pub(super) fn settle(&mut self) {
+        self.all_mut().for_each(AuditConnection::settle);
     }
 
     /// Writes once to each sender, at most `left` bytes in total, and discards the replies to the publisher.
@@ -125,6 +140,7 @@ impl Clients {
             None => &mut self.slow_readers,
         };
         for (number, sender) in (0..).zip(senders) {
+            sender.flush();
             let sent = sender.sent_stimulus();
             let unsent = self.stimulus.len().map_or(u64::MAX, |length| length.saturating_sub(sent));
             let wanted = unsent.min(left).min(WRITE as u64);
@@ -148,7 +164,7 @@ impl Clients {
     /// What to wait for until a sender can go on after `progress`.
     pub(super) fn sockets_to_send(&self, progress: Progress) -> Vec<(&TcpStream, Interest)> {
         let interest = Interest { read: self.publisher.is_some(), write: progress == Progress::Blocked };
-        open_sockets(self.senders()).map(|socket| (socket, interest)).collect()
+        open(self.senders()).map(|sender| sender.waited(interest)).collect()
     }
 
     /// Reads and discards the replies to the publisher.
@@ -167,8 +183,9 @@ impl Clients {
 
     /// Reads once from each slow reader, passes on what came, and discards the replies to the publisher.
     pub(super) fn read_once(&mut self, mut note: impl FnMut(&[u8])) -> Read {
-        let before = self.consumed();
+        let before = self.received();
         for (number, reader) in self.slow_readers.iter_mut().enumerate() {
+            reader.flush();
             let count = reader.read(&mut self.buffer);
             let bytes = &self.buffer[..count];
             note(bytes);
@@ -177,7 +194,7 @@ impl Clients {
                 check.note(bytes, &mut self.stimulus);
             }
         }
-        let has_read = self.consumed() > before;
+        let has_read = self.received() > before;
         self.discard_replies();
         if has_read {
             Read::Some
@@ -211,7 +228,7 @@ impl Clients {
     /// What to wait for until a slow reader can be read.
     pub(super) fn sockets_to_read(&self) -> Vec<(&TcpStream, Interest)> {
         let interest = Interest { read: true, write: false };
-        open_sockets(&self.slow_readers).map(|socket| (socket, interest)).collect()
+        open(&self.slow_readers).map(|reader| reader.waited(interest)).collect()
     }
 
     /// Whether the server has closed one of the connections.
@@ -242,8 +259,8 @@ impl Clients {
 }
 
 /// What can be waited for: a closed socket is always ready, so that a wait for it and the others would be none.
-fn open_sockets(connections: &[AuditConnection]) -> impl Iterator<Item = &TcpStream> {
-    connections.iter().filter(|connection| connection.closed().is_none()).map(AuditConnection::socket)
+fn open(connections: &[AuditConnection]) -> impl Iterator<Item = &AuditConnection> {
+    connections.iter().filter(|connection| connection.closed().is_none())
 }
 
 /// Bytes per read: large, so that hundreds of MiB take a fraction of a second.
@@ -255,10 +272,11 @@ mod tests {
 
     use echoctl_testkit::{eventually, never_reads, server};
 
+    use super::super::connection::Destination;
     use super::*;
 
     fn connected(addr: SocketAddr, receive_buffer: Option<usize>) -> AuditConnection {
-        let mut connection = AuditConnection::begin(addr, receive_buffer).unwrap();
+        let mut connection = AuditConnection::begin(&Destination::plain(addr), receive_buffer).unwrap();
         eventually("the server is connected", || connection.is_connected().is_ok_and(|is_made| is_made));
         connection
     }
@@ -272,9 +290,9 @@ mod tests {
             connections[0].closed().is_some()
         });
 
-        let open: Vec<_> = open_sockets(&connections).map(|socket| socket.peer_addr().unwrap()).collect();
+        let open: Vec<_> = open(&connections).map(AuditConnection::addresses).collect();
 
-        assert_eq!(open, [connections[1].addresses().0]);
+        assert_eq!(open, [connections[1].addresses()]);
     }
 
     #[test]
@@ -283,7 +301,8 @@ mod tests {
 
         let connection = connected(addr, Some(4096));
 
-        let size = socket2::SockRef::from(connection.socket()).recv_buffer_size().unwrap();
+        let size =
+            socket2::SockRef::from(connection.waited(Interest::default()).0).recv_buffer_size().unwrap();
         assert!(size <= 2 * 4096, "{size}");
     }
 }

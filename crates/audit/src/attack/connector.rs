@@ -5,17 +5,16 @@
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use echoctl_trial::spawn::{Descendants, ForeignListener, Listeners, Owner};
 
-use super::connection::AuditConnection;
+use super::connection::{AuditConnection, Destination};
 use super::exchange::converse;
-use crate::Error;
 use crate::script::Step;
 use crate::sys::{self, Interest};
+use crate::{Error, TlsError};
 
 /// Whose listening sockets may be attacked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,7 +31,7 @@ pub enum Permitted {
 /// Opens connections to one address.
 #[derive(Debug)]
 pub(super) struct Connector<'a> {
-    addr: SocketAddr,
+    to: Destination,
     permitted: Permitted,
     listeners: Option<Listeners>,
     /// Listening sockets that were checked and are permitted.
@@ -44,15 +43,15 @@ pub(super) struct Connector<'a> {
 }
 
 impl Connector<'_> {
-    /// A connector to `addr`, which refuses after `deadline` or when `stop` is set.
+    /// A connector to a server, which refuses after `deadline` or when `stop` is set.
     pub(super) fn new(
-        addr: SocketAddr,
+        to: Destination,
         permitted: Permitted,
         deadline: Instant,
         stop: &AtomicBool,
     ) -> Connector<'_> {
         Connector {
-            addr,
+            to,
             permitted,
             listeners: Listeners::open().ok(),
             known: BTreeSet::new(),
@@ -73,14 +72,15 @@ impl Connector<'_> {
     }
 
     /// Begins to connect and does not wait. Before anything is sent, the caller waits until the connection
-    /// [is connected](AuditConnection::is_connected) and calls [`check_made`](Connector::check_made).
+    /// [is connected](AuditConnection::is_connected), calls [`check_made`](Connector::check_made) and
+    /// lets it [shake hands](AuditConnection::shake_hands).
     ///
     /// # Errors
     /// [`Error::ListenerChanged`] when another process listens there; [`Error::Connect`]; [`Error::Interrupted`].
     pub(super) fn begin(&mut self, receive_buffer: Option<usize>) -> Result<AuditConnection, Error> {
         self.check_stop()?;
         self.check(None)?;
-        AuditConnection::begin(self.addr, receive_buffer)
+        AuditConnection::begin(&self.to, receive_buffer)
     }
 
     /// Checks again that something may be sent over a connection that was made.
@@ -104,6 +104,7 @@ impl Connector<'_> {
     pub(super) fn is_refused(&mut self) -> Result<bool, Error> {
         match self.connect_until(Instant::now() + REFUSING, None) {
             Err(Error::Connect { source, .. }) => Ok(source.kind() == ErrorKind::ConnectionRefused),
+            Err(Error::Tls(_)) => Ok(false),
             other => other.map(|_| false),
         }
     }
@@ -129,12 +130,21 @@ impl Connector<'_> {
         while !connection.is_connected()? {
             self.check_stop()?;
             if Instant::now() >= deadline {
-                return Err(Error::Connect { addr: self.addr, source: ErrorKind::TimedOut.into() });
+                return Err(Error::Connect { addr: self.to.addr, source: ErrorKind::TimedOut.into() });
             }
             let until_made = Interest { read: false, write: true };
-            sys::wait(&[(connection.socket(), until_made)], Duration::from_millis(20));
+            sys::wait(&[connection.waited(until_made)], Duration::from_millis(20));
         }
         self.check_made(&connection)?;
+        let began = Instant::now();
+        while !connection.shake_hands()? {
+            self.check_stop()?;
+            if Instant::now() >= deadline {
+                return Err(TlsError::TimedOut(began.elapsed()).into());
+            }
+            let until_answered = Interest { read: true, write: false };
+            sys::wait(&[connection.waited(until_answered)], Duration::from_millis(20));
+        }
         Ok(connection)
     }
 
@@ -179,7 +189,7 @@ impl Connector<'_> {
             }
             None => return Ok(()),
         };
-        let sockets = listeners.accepting(&self.addr.into())?;
+        let sockets = listeners.accepting(&self.to.addr.into())?;
         match self.permitted {
             Permitted::Any => {}
             Permitted::User(uid) => {
@@ -197,7 +207,7 @@ impl Connector<'_> {
                 if sockets.iter().all(|socket| self.known.contains(&socket.inode)) {
                     return Ok(());
                 }
-                match listeners.owner(&self.addr.into(), target)? {
+                match listeners.owner(&self.to.addr.into(), target)? {
                     Owner::NoListener => {}
                     Owner::Target { inodes } => self.known.extend(inodes),
                     Owner::ForeignListener(listener) => return Err(Error::ListenerChanged(listener)),

@@ -22,7 +22,7 @@ use crate::sys::{self, Interest};
 pub(super) struct SlowReaderEnd {
     /// How long it was connected, in seconds.
     pub(super) seconds: f64,
-    /// Bytes that were sent to the server.
+    /// Payload that was sent to the server.
     pub(super) sent: u64,
     /// Whether the server sent it anything.
     pub(super) has_output: bool,
@@ -71,7 +71,7 @@ fn refuses_first_bytes(
     stop: &AtomicBool,
 ) -> Result<Option<bool>, Error> {
     let Some(mut clients) = connect(script, connector)? else { return Ok(None) };
-    let bytes = clients.produced() + first_bytes(script);
+    let bytes = clients.sent() + first_bytes(script);
     let ended = converse(&mut clients, Amount { bytes, at_once: bytes }, rate, REFUSING, stop)?;
     Ok(Some(ended.disconnected_at.is_some()))
 }
@@ -79,7 +79,7 @@ fn refuses_first_bytes(
 fn connect(script: &Script, connector: &mut Connector<'_>) -> Result<Option<Clients>, Error> {
     match Clients::connect(script, 1, None, connector) {
         Ok(clients) => Ok(Some(clients)),
-        Err(Error::Connect { .. } | Error::Step { .. }) => Ok(None),
+        Err(Error::Connect { .. } | Error::Tls(_) | Error::Step { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -105,21 +105,21 @@ fn converse(
 ) -> Result<Control, Error> {
     let began = Instant::now();
     let mut bucket = TokenBucket::new(pace, began);
-    let before = clients.consumed();
+    let before = clients.received();
     let (mut asked, mut read_then) = (began, before);
     while began.elapsed().as_secs_f64() < seconds && clients.closed().is_none() {
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
         let read = clients.read_once(|_| {});
-        let is_unanswered = clients.consumed() == read_then && asked.elapsed() < UNANSWERED;
-        if read == Read::Some || (clients.consumed() > before && is_unanswered) {
+        let is_unanswered = clients.received() == read_then && asked.elapsed() < UNANSWERED;
+        if read == Read::Some || (clients.received() > before && is_unanswered) {
             wait(clients, Progress::RateLimited);
             continue;
         }
-        let left = amount.bytes.saturating_sub(clients.produced()).min(amount.at_once);
+        let left = amount.bytes.saturating_sub(clients.sent()).min(amount.at_once);
         let progress = clients.send(&mut bucket, left, Instant::now());
-        (asked, read_then) = (Instant::now(), clients.consumed());
+        (asked, read_then) = (Instant::now(), clients.received());
         if progress != Progress::Sent {
             wait(clients, progress);
         }
@@ -138,10 +138,10 @@ fn converse(
 /// Waits until something can be read or sent, shortly if only the rate forbids it.
 fn wait(clients: &Clients, progress: Progress) {
     let reading =
-        clients.slow_readers().iter().map(|reader| (reader.socket(), Interest { read: true, write: false }));
+        clients.slow_readers().iter().map(|reader| reader.waited(Interest { read: true, write: false }));
     let is_blocked = progress == Progress::Blocked;
     let sending =
-        clients.senders().iter().map(|sender| (sender.socket(), Interest { read: false, write: is_blocked }));
+        clients.senders().iter().map(|sender| sender.waited(Interest { read: false, write: is_blocked }));
     let timeout = if progress == Progress::RateLimited { 1 } else { 10 };
     sys::wait(&reading.chain(sending).collect::<Vec<_>>(), Duration::from_millis(timeout));
 }
@@ -199,6 +199,7 @@ mod tests {
 
     use super::*;
     use crate::attack::Permitted;
+    use crate::attack::connection::Destination;
     use crate::preset::Preset;
 
     /// The control of a slow reader that sent 1 MB in 0.2 s.
@@ -208,7 +209,7 @@ mod tests {
 
     fn run_at(addr: SocketAddr, stop: &AtomicBool) -> Result<Option<Controlled>, Error> {
         let deadline = Instant::now() + Duration::from_secs(30);
-        let mut connector = Connector::new(addr, Permitted::Any, deadline, stop);
+        let mut connector = Connector::new(Destination::plain(addr), Permitted::Any, deadline, stop);
         let slow = SlowReaderEnd { seconds: 0.2, sent: 1_000_000, has_output: false };
         run(&Preset::Raw.script("127.0.0.1"), &mut connector, slow, u64::MAX, stop)
     }

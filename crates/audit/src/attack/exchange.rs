@@ -101,7 +101,7 @@ fn wait_for_answer(
             return Err(Unanswered { sent: exchange.sent, is_closed });
         }
         let interest = Interest { read: answer != Answer::None, write: exchange.has_more_of(send) };
-        sys::wait(&[(connection.socket(), interest)], Duration::from_millis(20));
+        sys::wait(&[connection.waited(interest)], Duration::from_millis(20));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The beginning of an answer, which says what kind of server it is.
 
-use crate::protocol::Protocol;
+use crate::protocol::{Protocol, is_tls};
 
 /// The first bytes of an answer, at most [`STORED`] of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +26,11 @@ impl FirstBytes {
             text.extend(escaped.map(char::from));
         }
         (!self.0.is_empty()).then_some(text)
+    }
+
+    /// Whether they are a record of TLS.
+    pub(super) fn is_tls(&self) -> bool {
+        is_tls(&self.0)
     }
 
     /// The protocol of which they are typical.

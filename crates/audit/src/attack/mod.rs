@@ -42,12 +42,13 @@ use echoctl_verdict::{Judgement, audit};
 
 pub use connector::Permitted;
 
-use crate::Error;
 use crate::marks::{Mark, Marks};
 use crate::protocol::Protocol;
-use crate::script::{Script, SendMode};
+use crate::script::{Script, SendMode, Transport};
+use crate::{Error, TlsError, TlsPeer, Trust};
 use bystander::{Calm, Subscriber};
 use clients::Clients;
+use connection::{AuditConnection, Destination, TlsConnector};
 use connector::Connector;
 use driver::{AttackDriver, Settings};
 use integrity::EchoAssumption;
@@ -62,6 +63,10 @@ pub struct AuditConfig {
     pub addr: SocketAddr,
     /// What is sent to it.
     pub script: Script,
+    /// Over TLS, which of its certificates are accepted.
+    pub trust: Trust,
+    /// The name by which it is asked for over TLS, and that its certificate is to have.
+    pub server_name: String,
     /// Number of slow readers, each with its own connection.
     pub connections: u32,
     /// Input in bytes that suffices to call a server unbounded if it accepted and buffered all of it.
@@ -93,6 +98,8 @@ impl AuditConfig {
         AuditConfig {
             addr,
             script,
+            trust: Trust::default(),
+            server_name: "localhost".to_owned(),
             connections: 1,
             budget: DEFAULT_BUDGET,
             rate: DEFAULT_RATE,
@@ -122,7 +129,7 @@ impl AuditConfig {
             let outcome = self.attack_once(began, stop, watched);
             let was_refused = match &outcome {
                 Ok(outcome) => audit::was_refused(&outcome.evidence),
-                Err(Error::Step { .. } | Error::Connect { .. }) => true,
+                Err(Error::Step { .. } | Error::Connect { .. } | Error::Tls(TlsError::Closed)) => true,
                 Err(_) => false,
             };
             if !(self.is_fresh && was_refused) || began.elapsed() >= WARMING_UP {
@@ -144,7 +151,8 @@ impl AuditConfig {
         // The script as it is, so that each run has marks of its own.
         let mut script = self.script.clone().lowered().marked(Mark::random());
         let each = PREPARING_EACH * self.connections;
-        let mut connector = Connector::new(self.addr, self.permitted, Instant::now() + PREPARING, stop);
+        let mut connector =
+            Connector::new(self.destination(&script)?, self.permitted, Instant::now() + PREPARING, stop);
         clients::prepare(&script, &mut connector)?;
         let warm_at = if self.is_fresh { began + WARMING_UP } else { began };
         let calm = Calm::observe(&script, &mut connector, warm_at)?;
@@ -181,6 +189,7 @@ impl AuditConfig {
             protocol: Protocol::of(&calm.reply),
         };
         let conditions = self.conditions(&script, &roots);
+        let tls = scene.clients.slow_readers().first().and_then(AuditConnection::tls);
         let run = AttackDriver::new(&mut scene, conditions, self.settings(), stop, watched).run();
         let (judgement, evidence, samples) = run?;
         Ok(AuditOutcome {
@@ -194,7 +203,17 @@ impl AuditConfig {
             pids: roots,
             upstreams: scene.monitor.upstreams(),
             protocol: scene.clients.first().protocol().or(scene.protocol),
+            tls,
         })
+    }
+
+    /// Where to connect to, and through which layers.
+    fn destination(&self, script: &Script) -> Result<Destination, Error> {
+        let tls = match script.transport {
+            Some(Transport::Tls) => Some(TlsConnector::new(&self.trust, &self.server_name, &script.alpn)?),
+            Some(Transport::Tcp | Transport::Unix) | None => None,
+        };
+        Ok(Destination { addr: self.addr, tls })
     }
 
     /// The processes that listen at the address, if they are visible and may be attacked.
@@ -265,6 +284,8 @@ pub struct AuditOutcome {
     pub upstreams: Vec<String>,
     /// The protocol of what it answered first, if it is recognised.
     pub protocol: Option<Protocol>,
+    /// What was agreed on with it in the handshake of TLS.
+    pub tls: Option<TlsPeer>,
 }
 
 /// Default of [`AuditConfig::budget`]: many times the kernel buffering, and harmless on any machine.

@@ -201,7 +201,7 @@ impl Monitor {
 
 /// The sum over all connections; `None` if one of them is not visible.
 fn sum(connections: &[AuditConnection], value: impl Fn(&Counters) -> Option<u64>) -> Option<u64> {
-    connections.iter().map(|connection| value(&connection.kernel().counters)).sum()
+    connections.iter().map(|connection| value(&connection.counters())).sum()
 }
 
 /// Whether the server's send queue is full on every connection that is open; `None` if one of them is not visible, or none is open.

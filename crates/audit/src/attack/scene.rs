@@ -34,7 +34,7 @@ pub(super) struct LiveScene<'a> {
     /// What the server's command prints, if it is known.
     pub(super) printed: Option<OutputWatch>,
     pub(super) control: ControlPlan<'a>,
-    /// What the clients had sent when they closed their connections, on each of them.
+    /// The payload that the clients had sent when they closed their connections, on each of them.
     pub(super) sent: Option<u64>,
     /// The protocol of what a client was answered that is not a slow reader, if it is recognised.
     pub(super) protocol: Option<Protocol>,
@@ -63,6 +63,7 @@ impl Scene for LiveScene<'_> {
             census.begin(&mut self.monitor);
         }
         self.monitor.begin();
+        self.clients.settle();
     }
 
     fn send(&mut self, bucket: &mut TokenBucket, left: u64) -> Progress {
@@ -176,7 +177,7 @@ impl Scene for LiveScene<'_> {
 
     fn leave(&mut self) {
         let senders = self.clients.senders().len().max(1) as u64;
-        self.sent = Some(self.clients.produced() / senders);
+        self.sent = Some(self.clients.sent() / senders);
         self.clients.close();
     }
 

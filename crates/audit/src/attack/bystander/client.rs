@@ -67,6 +67,8 @@ struct Attempt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Connecting,
+    /// The layers of the connection begin.
+    ShakingHands,
     /// The step before the first question that is going on.
     Setup(usize),
     /// Nothing is asked.
@@ -118,7 +120,8 @@ impl HealthyClient {
     /// Ends its connection, and returns it if it was made.
     pub(super) fn disconnect(&mut self) -> Option<AuditConnection> {
         let attempt = self.attempt.take()?;
-        (attempt.stage != Stage::Connecting).then_some(attempt.connection)
+        let is_made = !matches!(attempt.stage, Stage::Connecting | Stage::ShakingHands);
+        is_made.then_some(attempt.connection)
     }
 
     /// Goes on as far as possible without waiting. Returns the duration of the wait when a reply comes.
@@ -146,6 +149,7 @@ impl HealthyClient {
             }
             Ok(false) => {}
             Err(Error::Connect { .. }) => self.retry(Failure::Refused, asking.now),
+            Err(Error::Tls(_)) => self.retry(Failure::Closed, asking.now),
             Err(error) => return Err(error),
         }
         Ok(None)
@@ -156,11 +160,12 @@ impl HealthyClient {
         let attempt = self.attempt.as_ref()?;
         let write = match attempt.stage {
             Stage::Connecting => true,
+            Stage::ShakingHands => false,
             Stage::Setup(index) => attempt.exchange.has_more_of(question.step(index).0),
             Stage::Ready => false,
             Stage::Asking => attempt.exchange.has_more_of(question.send()),
         };
-        Some((attempt.connection.socket(), Interest { read: attempt.stage != Stage::Connecting, write }))
+        Some(attempt.connection.waited(Interest { read: attempt.stage != Stage::Connecting, write }))
     }
 
     /// Connects, carries out the steps of the connection and asks. Returns whether the reply has come.
@@ -176,6 +181,12 @@ impl HealthyClient {
                 return Ok(false);
             }
             asking.connector.check_made(&attempt.connection)?;
+            attempt.stage = Stage::ShakingHands;
+        }
+        if attempt.stage == Stage::ShakingHands {
+            if !attempt.connection.shake_hands()? {
+                return Ok(false);
+            }
             (attempt.stage, attempt.quiet_since) = (Stage::Setup(0), now);
         }
         while let Stage::Setup(index) = attempt.stage {
@@ -189,8 +200,8 @@ impl HealthyClient {
         }
         if attempt.stage == Stage::Ready {
             // The rest of earlier replies does not belong to the next one.
-            let is_first = attempt.connection.produced() == 0;
-            let is_fresh = attempt.connection.consumed() == 0 && self.heard.is_none();
+            let is_first = attempt.connection.sent() == 0;
+            let is_fresh = attempt.connection.received() == 0 && self.heard.is_none();
             if !(is_fresh || asking.question.speaks_first()) {
                 attempt.listen(&mut self.heard, asking);
                 let is_patient = self.asked.is_some_and(|asked| now < asked + SETTLING);
@@ -246,7 +257,8 @@ impl Attempt {
     /// Reads and discards what has come, as far as it does not take long.
     fn listen(&mut self, heard: &mut Option<Heard>, asking: &mut Asking<'_, '_>) {
         for _ in 0..MOST_READS {
-            if self.stage == Stage::Connecting || self.read(heard, asking) == 0 {
+            if matches!(self.stage, Stage::Connecting | Stage::ShakingHands) || self.read(heard, asking) == 0
+            {
                 break;
             }
         }

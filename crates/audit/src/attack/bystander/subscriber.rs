@@ -51,7 +51,7 @@ impl Subscriber {
         connector.renew(Instant::now() + JOINING);
         let connection = match connector.connect_and_converse("bystander's setup", &script.setup) {
             Ok(connection) => connection,
-            Err(Error::Connect { .. } | Error::Step { .. }) => return Ok(None),
+            Err(Error::Connect { .. } | Error::Tls(_) | Error::Step { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
         let joined = Instant::now();
@@ -130,7 +130,7 @@ impl Subscriber {
     /// What to wait for.
     pub(in crate::attack) fn socket(&self) -> Option<(&TcpStream, Interest)> {
         let interest = Interest { read: true, write: false };
-        self.connection.closed().is_none().then(|| (self.connection.socket(), interest))
+        self.connection.closed().is_none().then(|| self.connection.waited(interest))
     }
 
     /// How it was served, if it was.

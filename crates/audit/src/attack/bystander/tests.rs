@@ -10,6 +10,7 @@ use std::time::Duration;
 use echoctl_testkit::{echo, eventually, never_reads, server};
 
 use super::*;
+use crate::attack::connection::Destination;
 use crate::attack::connector::Permitted;
 use crate::attack::integrity::EchoAssumption;
 use crate::script::{Payload, Script, Step, Stimulus};
@@ -24,7 +25,7 @@ fn calm(addr: SocketAddr, script: &Script) -> Calm {
 
 fn with_connector<T>(addr: SocketAddr, work: impl FnOnce(&mut Connector<'_>) -> T) -> T {
     let stop = AtomicBool::new(false);
-    work(&mut Connector::new(addr, Permitted::Any, Instant::now() + NEVER, &stop))
+    work(&mut Connector::new(Destination::plain(addr), Permitted::Any, Instant::now() + NEVER, &stop))
 }
 
 fn pings() -> Script {

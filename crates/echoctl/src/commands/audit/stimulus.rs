@@ -126,8 +126,6 @@ impl Chosen {
         let Source::Given(script) = &self.source else { return Ok(()) };
         let field = if script.http2.is_some() || script.grpc.is_some() {
             "HTTP/2 is"
-        } else if script.transport == Some(Transport::Tls) || !script.alpn.is_empty() {
-            "TLS is"
         } else if script.transport == Some(Transport::Unix) {
             "Unix sockets are"
         } else {

@@ -1,6 +1,4 @@
-//! One connection to the server, with what the kernel reports about both ends of it.
-//!
-//! The socket never blocks, so writing never waits for reading: the owner drives both.
+//! The socket of a connection, with what the kernel reports about both ends of it. Its bytes are those on the wire.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,9 +10,9 @@ use socket2::{Domain, Socket, Type};
 use crate::Error;
 use crate::sys;
 
-/// One connection to the server.
+/// A socket that never blocks, and the counters of its bytes.
 #[derive(Debug)]
-pub(super) struct AuditConnection {
+pub(super) struct Wire {
     socket: TcpStream,
     /// What both kernels reported last.
     kernel: Connection,
@@ -22,15 +20,12 @@ pub(super) struct AuditConnection {
     /// Bytes that the kernel accepted from us, and bytes that we have read.
     produced: u64,
     consumed: u64,
-    /// Bytes that it had accepted at the end of the setup.
-    produced_in_setup: u64,
     closed: Option<DisconnectKind>,
 }
 
-impl AuditConnection {
-    /// Begins to connect and does not wait: [`is_connected`](AuditConnection::is_connected) tells when it is done. `receive_buffer`
-    /// fixes the size of our receive queue (SO_RCVBUF).
-    pub(super) fn begin(addr: SocketAddr, receive_buffer: Option<usize>) -> Result<AuditConnection, Error> {
+impl Wire {
+    /// Begins to connect and does not wait. `receive_buffer` fixes the size of our receive queue (SO_RCVBUF).
+    pub(super) fn begin(addr: SocketAddr, receive_buffer: Option<usize>) -> Result<Wire, Error> {
         let failed = |source| Error::Connect { addr, source };
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).map_err(failed)?;
         if let Some(bytes) = receive_buffer {
@@ -46,15 +41,7 @@ impl AuditConnection {
         }
         let socket = TcpStream::from(socket);
         let kernel = Connection::new(socket.local_addr().map_err(failed)?, addr);
-        Ok(AuditConnection {
-            socket,
-            kernel,
-            is_connected: false,
-            produced: 0,
-            consumed: 0,
-            produced_in_setup: 0,
-            closed: None,
-        })
+        Ok(Wire { socket, kernel, is_connected: false, produced: 0, consumed: 0, closed: None })
     }
 
     /// Whether the connection is made.
@@ -101,14 +88,14 @@ impl AuditConnection {
         self.consumed
     }
 
-    /// Bytes of the stimulus that were sent.
-    pub(super) fn sent_stimulus(&self) -> u64 {
-        self.produced - self.produced_in_setup
-    }
-
     /// How the connection was closed, if it was.
     pub(super) fn closed(&self) -> Option<DisconnectKind> {
         self.closed
+    }
+
+    /// Notes how the connection was closed, unless that is known.
+    pub(super) fn note_closed(&mut self, how: DisconnectKind) {
+        self.closed.get_or_insert(how);
     }
 
     /// Writes what the kernel accepts of `bytes`; returns 0 if it accepts nothing now.
@@ -146,21 +133,10 @@ impl AuditConnection {
         }
     }
 
-    /// Reads and discards what has arrived, at most [`MOST_DISCARDED`] bytes: a server may send faster than this reads.
-    pub(super) fn discard(&mut self, buffer: &mut [u8]) {
-        let enough = self.consumed.saturating_add(MOST_DISCARDED);
-        while self.consumed < enough && self.read(buffer) > 0 {}
-    }
-
     fn note(&mut self, error: &io::Error) {
         if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) {
             self.note_closed(DisconnectKind::Reset);
         }
-    }
-
-    /// What is sent from now on is the stimulus.
-    pub(super) fn end_setup(&mut self) {
-        self.produced_in_setup = self.produced;
     }
 
     /// What both kernels reported last.
@@ -178,11 +154,4 @@ impl AuditConnection {
             None => {}
         }
     }
-
-    fn note_closed(&mut self, how: DisconnectKind) {
-        self.closed.get_or_insert(how);
-    }
 }
-
-/// Bytes that are read and discarded at a time: some milliseconds' worth.
-const MOST_DISCARDED: u64 = 16 << 20;
