@@ -73,6 +73,9 @@ pub struct Evidence {
     /// Whether the server's processes were suspended (stopped by a signal or a debugger) at the end of the attack.
     #[serde(default, skip_serializing_if = "is_false")]
     pub is_suspended: bool,
+    /// Whether the stimulus is a flood of frames, each of which the server has to answer or to refuse: PING, SETTINGS, requests.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_flood: bool,
     /// What the slow reader does not do, where its protocol leaves a choice. Absent: it does not read from its socket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stall: Option<StallKind>,
@@ -156,6 +159,12 @@ impl Point {
     /// Bytes of output that the server has written; where that is not visible, the nearest counter after it.
     pub fn server_written(&self) -> u64 {
         self.sample.server_written.or(self.sample.client_received).unwrap_or(self.sample.consumed)
+    }
+
+    /// Whether the server can write no more to the slow reader, because a kernel accepts no more or the protocol does not allow it.
+    /// Where that is not visible: whether output waits.
+    pub fn output_is_blocked(&self) -> bool {
+        self.output_credit == Some(0) || self.output_is_full.unwrap_or(self.output_waiting() > 0)
     }
 
     /// Bytes of output that wait in the server's kernel because the slow reader does not read.

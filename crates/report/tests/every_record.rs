@@ -142,6 +142,7 @@ ending in prop::option::of((time(), prop::sample::select(&ENDS[..]))),
             shared_memory_growth: Some(limits.2),
             out_of_memory: Some("\u{1b}[31m".to_owned()),
             is_suspended: flags[4],
+            is_flood: flags[0],
             stall: Some(if flags[0] { StallKind::Window } else { StallKind::Client }),
             responses: Some(Responses {
                 requests: samples.len() as u32,

@@ -17,6 +17,10 @@ pub enum Advice {
     },
     /// Check that the input fits the protocol; if it does, use a request with a long reply, or one that is sent repeatedly.
     CheckInputOrRequest,
+    /// Check method, path and body of the request, to which no response came.
+    CheckRequest,
+    /// Check that the port speaks the protocol, or test another implementation of it.
+    CheckProtocol,
     /// Send what the server's protocol expects: its answer shows which one that is.
     UseServersProtocol,
     /// Check that the setup makes the server send what is published to the slow reader.

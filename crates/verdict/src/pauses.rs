@@ -2,24 +2,52 @@
 
 use echoctl_record::Point;
 
-/// The longest time between two movements of the bytes that `moved` counts, up to the time `until`, in seconds; 0 if they moved less
-/// than twice.
-pub(crate) fn longest_gap(points: &[Point], moved: impl Fn(&Point) -> u64, until: f64) -> f64 {
-    let before = points.iter().take_while(|point| point.sample.t <= until);
-    let mut gap: f64 = 0.0;
-    let mut last: Option<(u64, f64)> = None;
-    let mut bytes = points.first().map_or(0, &moved);
-    for point in before {
-        if moved(point).saturating_sub(bytes) <= MOVEMENT {
+/// How the bytes of an attack moved by themselves: apart from what the server did because the slow reader read meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct OwnMovement {
+    /// The time of the last movement.
+    pub(crate) last: f64,
+    /// The longest time between two movements; 0 if there were less than two.
+    pub(crate) longest_gap: f64,
+    /// How long nothing has moved since the last movement, without the time in which the slow reader read.
+    pub(crate) quiet: f64,
+    /// The last point before the slow reader read, if nothing has moved by itself since then.
+    pub(crate) before_drain: Option<Point>,
+}
+
+/// The movement of the bytes that `moved` counts.
+pub(crate) fn own_movement(points: &[Point], moved: impl Fn(&Point) -> u64) -> OwnMovement {
+    let Some(first) = points.first() else { return OwnMovement::default() };
+    let mut own = OwnMovement { last: first.sample.t, ..OwnMovement::default() };
+    let (mut bytes, mut has_moved) = (moved(first), false);
+    // The start of the present pause without what a drain prompted, and until when a movement is taken for its consequence.
+    let (mut since, mut prompted_until) = (first.sample.t, f64::NEG_INFINITY);
+    for pair in points.windows(2) {
+        let (before, now) = (&pair[0], &pair[1]);
+        let t = now.sample.t;
+        if now.sample.consumed > before.sample.consumed {
+            own.quiet += (before.sample.t - since).max(0.0);
+            own.before_drain = Some(*before);
+            prompted_until = t + AFTER_DRAIN;
+            since = prompted_until;
+        }
+        if moved(now).saturating_sub(bytes) <= MOVEMENT {
             continue;
         }
-        bytes = moved(point);
-        if let Some((_, t)) = last {
-            gap = gap.max(point.sample.t - t);
+        bytes = moved(now);
+        if t < prompted_until {
+            continue;
         }
-        last = Some((bytes, point.sample.t));
+        if has_moved {
+            own.longest_gap = own.longest_gap.max(own.quiet + (t - since).max(0.0));
+        }
+        has_moved = true;
+        own = OwnMovement { last: t, quiet: 0.0, before_drain: None, ..own };
+        since = t;
     }
-    gap
+    let end = points.last().map_or(0.0, |last| last.sample.t);
+    own.quiet += (end - since).max(0.0);
+    own
 }
 
 /// The longest pause in reading and writing up to the time `until` that the output does not explain: the output did not wait, or
@@ -46,13 +74,8 @@ pub(crate) fn unprompted_pause(points: &[Point], until: f64) -> f64 {
 
 /// Whether the kernel accepted no more output for at least half of the time.
 pub(crate) fn output_waits_in(points: &[Point]) -> bool {
-    let waiting = points.iter().filter(|point| output_waits(point)).count();
+    let waiting = points.iter().filter(|point| point.output_is_blocked()).count();
     !points.is_empty() && waiting * 2 >= points.len()
-}
-
-/// Whether the kernel accepts no more output, as far as that is visible.
-fn output_waits(point: &Point) -> bool {
-    point.output_is_full.unwrap_or(point.output_waiting() > 0)
 }
 
 /// Pauses that must have been watched before silence is a stall: one pause may be longer than those before.
@@ -60,3 +83,69 @@ pub(crate) const WATCH_PER_GAP: f64 = 2.5;
 
 /// Bytes that count as a movement: pings and window probes never stop.
 const MOVEMENT: u64 = 4096;
+
+/// Seconds after a drain in which a server does what the drain prompted: it fills the queues again.
+const AFTER_DRAIN: f64 = 1.0;
+
+#[cfg(test)]
+mod tests {
+    use echoctl_record::Sample;
+
+    use super::*;
+
+    /// Ten samples per second up to `seconds`: bytes written and bytes consumed at each time.
+    fn moving(seconds: u32, at: impl Fn(f64) -> (u64, u64)) -> OwnMovement {
+        let points = (0..=10 * seconds).map(|tenth| {
+            let t = f64::from(tenth) / 10.0;
+            let (written, consumed) = at(t);
+            let sample = Sample { t, server_written: Some(written), consumed, ..Sample::default() };
+            Point { sample, ..Point::default() }
+        });
+        own_movement(&points.collect::<Vec<_>>(), Point::server_written)
+    }
+
+    fn is_about(seconds: f64, expected: f64) -> bool {
+        (seconds - expected).abs() < 0.15
+    }
+
+    #[test]
+    fn the_longest_pause_is_between_two_movements() {
+        let steps = |t: f64| {
+            if t < 1.0 {
+                0
+            } else if t < 4.0 {
+                1
+            } else {
+                2
+            }
+        };
+        let own = moving(9, |t| (steps(t) << 20, 0));
+
+        assert!(
+            is_about(own.longest_gap, 3.0) && is_about(own.last, 4.0) && is_about(own.quiet, 5.0),
+            "{own:?}"
+        );
+        assert_eq!(own.before_drain, None);
+        assert_eq!(moving(9, |_| (5, 0)).longest_gap, 0.0);
+        assert_eq!(own_movement(&[], Point::server_written), OwnMovement::default());
+    }
+
+    #[test]
+    fn what_a_drain_prompts_is_no_movement_of_its_own() {
+        // A burst at once, a drain from 3 to 4 s, after which the queues fill again.
+        let drained = |t: f64| if t < 4.0 { 0 } else { 8 << 20 };
+        let own = moving(9, |t| ((4 << 20) + drained(t - 0.3).max(drained(t)), drained(t)));
+
+        assert!(is_about(own.last, 0.0) && is_about(own.quiet, 7.9), "{own:?}");
+        assert!(own.before_drain.is_some_and(|point| is_about(point.sample.t, 3.9)), "{own:?}");
+    }
+
+    #[test]
+    fn a_burst_after_a_drain_ends_a_pause() {
+        let burst = |t: f64| if t < 7.0 { 4 << 20 } else { 8 << 20 };
+        let own = moving(9, |t| (if t < 0.1 { 0 } else { burst(t) }, if t < 4.0 { 0 } else { 4 << 20 }));
+
+        assert!(is_about(own.longest_gap, 5.8) && is_about(own.quiet, 2.0), "{own:?}");
+        assert_eq!(own.before_drain, None);
+    }
+}

@@ -276,7 +276,7 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
     fn drain_limits(&self, in_kernels: u64) -> DrainLimits {
         let Evidence { repeats, .. } = self.evidence;
         DrainLimits {
-            enough: in_kernels.saturating_add(2 * audit::proves_queue_above(&self.evidence)),
+            enough: in_kernels.saturating_add(audit::enough_drained(&self.evidence)),
             timeout: if repeats { DRAIN_TIMEOUT } else { STREAM_TIMEOUT },
             quiet: if audit::depends_on_drain(&self.evidence) { LONG_QUIET } else { QUIET },
         }

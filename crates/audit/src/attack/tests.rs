@@ -119,8 +119,9 @@ impl Scene for Replay<'_> {
         let t = (self.clock - self.drain_began).as_secs_f64();
         let share = if recorded.seconds > 0.0 { (t / recorded.seconds).min(1.0) } else { 1.0 };
         let due = (recorded.bytes as f64 * share) as u64;
-        let new = (due - self.drained) as usize;
-        self.drained = due;
+        // A recorded drain is the sum of all: a second one finds nothing more.
+        let new = due.saturating_sub(self.drained) as usize;
+        self.drained = due.max(self.drained);
         drain.note(&vec![0; new], self.start + self.clock);
         drain.note_echo(EchoState {
             is_echo: self.recorded.echo,
@@ -227,7 +228,9 @@ fn each_recorded_attack_ends_with_its_verdict() {
         let (judged, collected, samples) = replay.run().unwrap();
 
         assert_eq!(judged, verdict, "{name}");
-        assert_eq!(collected.disconnect, evidence.disconnect, "{name}");
+        // What a drain tells may make the rest of the attack needless.
+        let is_complete = replay.at + 1 == evidence.points.len();
+        assert_eq!(collected.disconnect, evidence.disconnect.filter(|_| is_complete), "{name}");
         assert!(samples.len() >= collected.points.len(), "{name}: the drain adds samples");
         assert!(replay.most_left > 0, "{name}: something was to be sent");
     }

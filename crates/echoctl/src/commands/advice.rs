@@ -16,6 +16,12 @@ pub(super) fn text(advice: Advice) -> String {
             "check that the input fits the server's protocol; if it does, use a request with a long reply, or one that is sent \
              repeatedly"
         }
+        Advice::CheckRequest => {
+            "check the method, the path and the body of the request: the server may wait for more of it"
+        }
+        Advice::CheckProtocol => {
+            "check that nothing between the client and the server changes the data; otherwise report this to the server's authors"
+        }
         Advice::UseServersProtocol => {
             "choose a preset of the server's protocol; if the protocol needs a greeting, add one to a script's setup"
         }

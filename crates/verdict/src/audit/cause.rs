@@ -20,8 +20,12 @@ pub enum Cause {
     Refused,
     /// It closed the connection of a client that reads as well.
     RefusesReadersToo,
+    /// It ended a flood of frames.
+    EndedAFlood,
     /// It closed the connection.
     Closed,
+    /// It violated TLS or HTTP/2.
+    ViolatedItsProtocol,
     /// It reported that it ran out of memory.
     RanOutOfMemory,
     /// Its memory grew beyond any reasonable limit.
@@ -34,6 +38,8 @@ pub enum Cause {
     Suspended,
     /// Nothing waited in the kernels, and its memory rose steadily all the same.
     GrewWithoutPressure,
+    /// Nothing moved, and none of several requests was answered.
+    NotAnswered,
     /// Nothing moved, but nothing waited either.
     NeverUnderPressure,
     /// It stopped reading, its memory is not visible, and its output is no larger than its input.
@@ -46,6 +52,8 @@ pub enum Cause {
     QueuedElsewhere,
     /// It stalled with flat memory, but its output may come from a server whose memory is not visible.
     UpstreamUnseen,
+    /// It read all that the slow reader could send without reading itself.
+    WindowsUnread,
     /// It stopped reading although its output had room in the kernels' queues.
     StoppedForAnotherReason,
     /// It produces in bursts or slowly, so that the stall may be a pause.
@@ -115,10 +123,10 @@ impl Cause {
     pub(super) fn conclusion(self, signals: &Signals) -> (Verdict, Option<Advice>) {
         let doubt = |advice: Advice| (Verdict::Inconclusive, Some(advice));
         match self {
-            Cause::AtRest | Cause::StoppedReadingUnseen | Cause::LevelWhileStalled => {
+            Cause::AtRest | Cause::StoppedReadingUnseen | Cause::LevelWhileStalled | Cause::WindowsUnread => {
                 (Verdict::Bounded, None)
             }
-            Cause::Closed | Cause::ClosedAtInputLimit => (Verdict::Disconnects, None),
+            Cause::Closed | Cause::ClosedAtInputLimit | Cause::EndedAFlood => (Verdict::Disconnects, None),
             Cause::DroppedInput => (Verdict::Discards, None),
             Cause::AcceptedToFiles | Cause::SpilledWhileStalled | Cause::Spilled => (Verdict::Spills, None),
             Cause::StarvedOthers | Cause::DeadAfterwards => (Verdict::Starves, None),
@@ -152,6 +160,8 @@ impl Cause {
             Cause::GrewToASmallCap => doubt(Advice::GiveMoreMemory),
             Cause::Suspended => doubt(Advice::ResumeServer),
             Cause::NeverUnderPressure => doubt(Advice::CheckInputOrRequest),
+            Cause::NotAnswered => doubt(Advice::CheckRequest),
+            Cause::ViolatedItsProtocol => doubt(Advice::CheckProtocol),
             Cause::StalledUnseen | Cause::AcceptedUnseen => doubt(Advice::ShowMemory),
             Cause::QueuedElsewhere => doubt(Advice::AuditProducer),
             Cause::UpstreamUnseen => doubt(Advice::AuditUpstream),

@@ -60,6 +60,9 @@ pub(super) const FULL_FOR: f64 = 0.3;
 /// Output within this time of its first byte may be one of several bursts, of which the period is not known.
 pub(super) const ONE_BURST: f64 = 1.0;
 
+/// Memory that a drain can exceed in its time, at a rate of 100 MiB/s.
+pub(super) const DRAINABLE: u64 = 128 << 20;
+
 /// What a server must have produced during the watch, at its rate before the stall, as a multiple of the growth that does not
 /// count: flat memory proves nothing about a slower one.
 pub(super) const CLEAR_RISE: f64 = 4.0;

@@ -5,6 +5,7 @@
 //! it ran out of memory                                      unbounded
 //! it closed the connection        under pressure: disconnects    before, or of readers too: inconclusive
 //! nothing moved for 3.5 s         memory flat: bounded      memory rising: unbounded
+//!   … because its kernel accepts no more, or the windows of its protocol are used up
 //! it accepted everything …
 //!   … and it was drained          unbounded                 from disk: spills
 //!   … and it was not drained      memory flat: discards     memory rising: unbounded
@@ -39,8 +40,8 @@ pub use cause::Cause;
 pub use figures::{Figures, expected_echo, figures};
 use signals::Signals;
 pub use steering::{
-    allowance, depends_on_drain, in_kernels, is_enough, is_stalled, memory_cap, proves_queue_above,
-    wants_second_pass, was_refused,
+    allowance, depends_on_drain, enough_drained, in_kernels, is_enough, is_stalled, memory_cap,
+    proves_queue_above, wants_second_pass, was_refused,
 };
 
 /// The verdict that follows from the evidence: the worst that holds.

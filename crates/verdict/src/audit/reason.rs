@@ -1,6 +1,6 @@
 //! Each cause of an audit's verdict in one sentence, with its figures.
 
-use echoctl_record::{Bytes, DisconnectKind, EchoFault, Evidence, Seconds, Service};
+use echoctl_record::{Bytes, DisconnectKind, EchoFault, Evidence, Seconds, Service, count};
 
 use super::cause::Cause;
 use super::signals::Signals;
@@ -26,8 +26,13 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
     let (kind, t) = s.evidence.disconnect.map_or((DisconnectKind::Closed, 0.0), |end| (end.kind, end.t));
     // The last sample before a connection is closed is older than its last byte.
     let closed_after = format!("after {} and at least {read} of input", Seconds(t));
-    let how = if kind == DisconnectKind::Reset { "reset" } else { "closed" };
-    let closed = format!("the server {how} the connection {closed_after}");
+    let how = match kind {
+        DisconnectKind::Reset => "reset the connection",
+        DisconnectKind::StreamsReset => "reset all streams",
+        DisconnectKind::GoAway | DisconnectKind::Closed | DisconnectKind::Crashed => "closed the connection",
+    };
+    let said = s.evidence.closing.as_ref().map(|said| format!(" ({said})")).unwrap_or_default();
+    let closed = format!("the server {how} {closed_after}{said}");
     let ratio = s.retained().unwrap_or(0.0);
     // Copies count, too.
     let marked = Bytes(s.evidence.census.map_or(0, |census| census.added()).min(s.read));
@@ -52,7 +57,14 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
         Cause::RefusesReadersToo => format!(
             "{closed}, and that of a client that sends the same and reads: not reading is not the reason{answer}"
         ),
+        Cause::EndedAFlood => format!("{closed}: it does not answer a flood without end"),
         Cause::Closed => closed,
+        Cause::ViolatedItsProtocol => {
+            let violation = s.evidence.violation.as_deref().unwrap_or_default();
+            format!(
+                "the server violated its protocol after {read} of input, so the attack could not go on: {violation}"
+            )
+        }
         Cause::RanOutOfMemory => {
             let line = s.evidence.out_of_memory.as_deref().unwrap_or_default();
             format!("the server ran out of memory after {read} of input and {written} of output: \"{line}\"")
@@ -70,6 +82,10 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
         ),
         Cause::GrewBeyondALimit => capped,
         Cause::GrewToASmallCap => format!("{capped}; a queue with a limit may be as large"),
+        Cause::NotAnswered => {
+            let requests = s.evidence.responses.map_or(0, |responses| responses.requests);
+            format!("{stalled}, and no response came to {} of HTTP/2", count(requests, "request"))
+        }
         Cause::NeverUnderPressure => {
             let waiting = match s.in_queues() {
                 0 => "the visible queues are empty".to_owned(),
@@ -95,13 +111,17 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
         Cause::UpstreamUnseen => format!(
             "{stalled}, but the server may fetch from another server, whose memory is not visible here"
         ),
+        Cause::WindowsUnread => format!(
+            "{stalled} after {read} of input: the slow reader could send no more, because it did not read that the server allows it, and \
+             {memory}"
+        ),
         Cause::StoppedForAnotherReason => format!(
             "{stalled} after {read} of input, but the kernels' queues had room for more output: the server waited for something \
              else than the slow reader"
         ),
-        Cause::MayBePausing if s.longest_gap() > 0.0 => format!(
+        Cause::MayBePausing if s.own_movement().longest_gap > 0.0 => format!(
             "{stalled} after {written} of output, but the server may only pause: it paused for up to {} before",
-            Seconds(s.longest_gap())
+            Seconds(s.own_movement().longest_gap)
         ),
         Cause::MayBePausing => format!(
             "{stalled} after {written} of output, but that may be the first of several bursts, or the server is slow"
@@ -127,10 +147,15 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
                 true => format!("reading after {read} of input"),
                 false => format!("producing after {written} of output"),
             };
+            let stopped = if s.is_behind_windows() { stopped + USED_UP } else { stopped };
             let size = s.growth().map(|growth| format!(" at {} above its initial size", Bytes(growth)));
             let size = size.unwrap_or_default();
             format!("the server stopped {stopped}: {stalled}, and its memory stopped growing{size}")
         }
+        Cause::GrewWhileStalled if s.is_behind_windows() => format!(
+            "the server could send no more to the client, whose windows were used up, and its memory rose steadily by at least \
+             {rise} in {watched}"
+        ),
         Cause::GrewWhileStalled => format!(
             "the server neither read nor wrote, and its memory rose steadily by at least {rise} in {watched}"
         ),
@@ -213,6 +238,9 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
         ),
     }
 }
+
+/// What held the server back above the kernels' queues.
+const USED_UP: &str = " because the client's windows are used up";
 
 /// The first bytes that the server sent, to the slow reader or to the client that reads.
 fn answer(evidence: &Evidence) -> Option<&str> {

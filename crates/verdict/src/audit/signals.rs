@@ -3,7 +3,7 @@
 use echoctl_record::{Drain, Evidence, Point, Queues, Sample};
 
 use super::limits::{BACKLOG, SETTLE};
-use crate::pauses::longest_gap;
+use crate::pauses::{OwnMovement, own_movement};
 use crate::trend::{Movement, Series};
 
 /// What evidence shows at its end. Sizes in bytes, times in seconds.
@@ -129,15 +129,17 @@ impl<'a> Signals<'a> {
 
     /// How long output waited for the slow reader.
     pub(super) fn waited(&self) -> f64 {
-        let mut waiting = self.evidence.points.iter().filter(|point| point.output_waiting() > 0);
+        let waits = |point: &&Point| point.output_waiting() > 0 || point.output_is_blocked();
+        let mut waiting = self.evidence.points.iter().filter(waits);
         let Some(first) = waiting.next() else { return 0.0 };
         waiting.next_back().unwrap_or(first).sample.t - first.sample.t
     }
 
-    /// The longest time between two movements of the output or input before the stall.
-    pub(super) fn longest_gap(&self) -> f64 {
-        let moved = |point: &Point| point.server_read().saturating_add(point.server_written());
-        longest_gap(&self.evidence.points, moved, self.moved_until())
+    /// How input and output moved, apart from what a drain prompted.
+    pub(super) fn own_movement(&self) -> OwnMovement {
+        own_movement(&self.evidence.points, |point| {
+            point.server_read().saturating_add(point.server_written())
+        })
     }
 
     /// The time of the last movement.
@@ -152,10 +154,10 @@ impl<'a> Signals<'a> {
         self.written as f64 / self.moved_until().max(0.1)
     }
 
-    /// Time from the first byte of output to the stall.
+    /// Time from the first byte of output to the last movement that no drain prompted.
     pub(super) fn produced_for(&self) -> f64 {
         let first = self.evidence.points.iter().find(|point| point.server_written() > 0);
-        first.map_or(0.0, |first| (self.t - self.stalled - first.sample.t).max(0.0))
+        first.map_or(0.0, |first| (self.own_movement().last - first.sample.t).max(0.0))
     }
 
     /// Whether the server read or wrote more in this drain than at the end of the attack.
@@ -164,8 +166,11 @@ impl<'a> Signals<'a> {
             now.zip(before).is_some_and(|(now, before)| now > before.saturating_add(STALL_BYTES))
         };
         let last = &self.last.sample;
-        // What it had written by then is in the kernels.
-        let waiting = last.server_written.map(|written| written.saturating_sub(last.consumed));
+        // What it had written by then is in the kernels. Of answers to what it had yet to read, that is not sure.
+        let waiting = last.server_written.map(|written| match self.evidence.repeats {
+            true => written.saturating_sub(last.consumed),
+            false => drain.in_kernels,
+        });
         more(drain.server_read, Some(self.read))
             || more(drain.server_written, last.server_written)
             || more(Some(drain.bytes), waiting)
@@ -197,11 +202,14 @@ fn stalled(evidence: &Evidence, last: &Point) -> f64 {
 
 /// Bytes of output per byte of input while the output was not full yet. `None` if there was no input.
 pub(super) fn answer_ratio(points: &[Point]) -> Option<f64> {
-    // The first point at which (almost) all output so far was written.
+    // The first point at which (almost) all output so far was written. Where windows hold it back, what came after they were used up
+    // are acknowledgements.
     let last = points.last()?;
-    let full = points
-        .iter()
-        .find(|point| point.server_written().saturating_add(STALL_BYTES) >= last.server_written())?;
+    let has_all = |point: &&Point| match last.output_credit {
+        Some(0) => point.output_credit == Some(0),
+        _ => point.server_written().saturating_add(STALL_BYTES) >= last.server_written(),
+    };
+    let full = points.iter().find(has_all)?;
     (full.server_read() > 0).then(|| full.server_written() as f64 / full.server_read() as f64)
 }
 

@@ -43,7 +43,10 @@ fn has_seen_the_stall(signals: &Signals) -> bool {
     match signals {
         s if !s.sees_memory() => true,
         s if !s.is_under_pressure() => s.is_at_rest() && s.is_nothing_expected(),
-        s => s.is_at_rest() && s.output_waits() && s.is_watched_enough() && !s.may_be_collecting(),
+        s => {
+            let is_watched = s.is_watched_enough() || (s.is_longer_than_pauses() && s.is_told_by_drain());
+            s.is_at_rest() && s.output_waits() && is_watched && !s.may_be_collecting()
+        }
     }
 }
 
@@ -56,6 +59,8 @@ pub fn wants_second_pass(evidence: &Evidence) -> bool {
             has_time && !signals.has_sent_enough()
         }
         Cause::RetainedAPart => has_time,
+        // What came on draining did not tell, so that the stall has to be longer.
+        Cause::MayBePausing => has_time && signals.may_be_one_burst() && !signals.is_drained_to_its_end(),
         _ => false,
     }
 }
@@ -78,10 +83,15 @@ pub fn in_kernels(evidence: &Evidence) -> u64 {
 /// Whether the verdict depends on the draining: the server accepted everything and replied to some of it.
 pub fn depends_on_drain(evidence: &Evidence) -> bool {
     let signals = Signals::of(evidence);
-    evidence.repeats
-        && signals.disconnect().is_none()
-        && !signals.has_stalled()
-        && signals.written > GREETING_BYTES
+    evidence.repeats && signals.disconnect().is_none() && !signals.has_stalled() && signals.has_output()
+}
+
+/// Bytes beyond those in the kernels after which draining a server shows nothing more.
+pub fn enough_drained(evidence: &Evidence) -> u64 {
+    let enough = 2 * proves_queue_above(evidence);
+    // More than a server has memory shows that it makes its output on demand.
+    let memory = Signals::of(evidence).all_memory().filter(|_| !evidence.repeats).unwrap_or(0);
+    enough.max(memory.min(DRAINABLE).saturating_add(1))
 }
 
 /// Memory at which the attack ends, given its last point. More is not needed for any verdict.
@@ -93,7 +103,7 @@ pub fn memory_cap(evidence: &Evidence, last: &Point) -> u64 {
 
 /// Whether a verdict needs more input than the budget.
 fn wants_more(signals: &Signals) -> bool {
-    let has_replies = signals.written > GREETING_BYTES;
+    let has_replies = signals.has_output();
     let is_full = signals.output_is_full();
     if signals.has_sent_enough() {
         // Replies that are tiny beside the requests need many more of them to fill a kernel's queue.

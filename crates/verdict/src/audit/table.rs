@@ -10,7 +10,9 @@ pub(super) fn classify(signals: &Signals) -> Cause {
         s if s.is_empty() => Cause::NothingRecorded,
         s if s.has_crashed() => Cause::Crashed,
         s if s.evidence.out_of_memory.is_some() => Cause::RanOutOfMemory,
-        s if s.disconnect().is_some() => disconnected(s),
+        s if s.evidence.violation.is_some() && s.had_retained_much() => Cause::RetainedUntilItStopped,
+        s if s.evidence.violation.is_some() => Cause::ViolatedItsProtocol,
+        s if s.disconnect().is_some() && !s.ended_after_its_answer() => disconnected(s),
         s if s.exceeds_memory_cap() && s.grew_beyond_a_limit() => Cause::GrewBeyondALimit,
         s if s.exceeds_memory_cap() => Cause::GrewToASmallCap,
         s if s.evidence.is_suspended && s.had_retained_much() => Cause::RetainedUntilItStopped,
@@ -19,7 +21,9 @@ pub(super) fn classify(signals: &Signals) -> Cause {
         s if s.has_accepted_much() => accepting(s),
         s if s.memory_rises_slowly() => Cause::GrewSlowly,
         // Perhaps it did not understand its input.
-        s if s.read.saturating_add(s.written) < GREETING_BYTES => Cause::MovedNearlyNothing,
+        s if s.read.saturating_add(s.written) < GREETING_BYTES && !s.has_output() => {
+            Cause::MovedNearlyNothing
+        }
         _ => Cause::MovedLittle,
     }
 }
@@ -28,6 +32,7 @@ fn disconnected(signals: &Signals) -> Cause {
     match signals {
         s if s.has_just_answered() => Cause::AnsweredAndClosed,
         s if s.limits_input() => Cause::ClosedAtInputLimit,
+        s if s.ends_a_flood() => Cause::EndedAFlood,
         s if s.serves_a_reader() || s.has_buffered_replies() => Cause::Closed,
         s if !s.was_under_pressure() => Cause::Refused,
         s if s.refuses_readers_too() => Cause::RefusesReadersToo,
@@ -39,6 +44,7 @@ fn stalled(signals: &Signals) -> Cause {
     match signals {
         s if s.disk_rises() => Cause::SpilledWhileStalled,
         s if !s.is_under_pressure() && s.memory_rises_by_much() => Cause::GrewWithoutPressure,
+        s if !s.is_under_pressure() && s.is_unanswered() => Cause::NotAnswered,
         s if !s.is_under_pressure() => Cause::NeverUnderPressure,
         s if !s.sees_memory() && !s.output_is_like_input() => Cause::StalledUnseen,
         s if !s.sees_memory() => held_back(s, Cause::StoppedReadingUnseen),
@@ -57,6 +63,7 @@ fn held_back(signals: &Signals, bounded: Cause) -> Cause {
         s if s.may_fetch_unseen() => Cause::UpstreamUnseen,
         s if !s.output_waits() && s.had_retained_much() => Cause::RetainedUntilItStopped,
         s if !s.output_waits() && s.has_sent_nothing_on() => Cause::NotJoined,
+        s if !s.output_waits() && s.waits_for_unread_windows() && s.goes_on() => Cause::WindowsUnread,
         s if !s.output_waits() => Cause::StoppedForAnotherReason,
         s if !s.is_watched_enough() => Cause::MayBePausing,
         s if s.may_be_collecting() => Cause::MayBeCollecting,
@@ -83,9 +90,9 @@ fn accepting(signals: &Signals) -> Cause {
         s if s.may_retain() => Cause::RetainedAPart,
         s if s.evidence.drain.is_none() => Cause::AcceptedUndrained,
         s if s.was_still_draining() => Cause::DrainUnfinished,
-        s if s.sends_no_replies() && s.evidence.hidden_upstream => Cause::UpstreamUnseen,
-        s if s.sends_no_replies() && s.may_hide_input() => Cause::MarkedOrGarbage,
-        s if s.sends_no_replies() && s.may_reuse_memory() => Cause::MayReuseMemory,
+        s if !s.has_output() && s.evidence.hidden_upstream => Cause::UpstreamUnseen,
+        s if !s.has_output() && s.may_hide_input() => Cause::MarkedOrGarbage,
+        s if !s.has_output() && s.may_reuse_memory() => Cause::MayReuseMemory,
         _ => Cause::DroppedInput,
     }
 }

@@ -1,6 +1,6 @@
 //! What is asked about a server that accepted its input, or too little to judge it.
 
-use echoctl_record::{Point, StopReason};
+use echoctl_record::{Point, StallKind, StopReason};
 
 use crate::audit::limits::*;
 use crate::audit::signals::{STALL_BYTES, Signals};
@@ -44,7 +44,7 @@ impl Signals<'_> {
 
     /// Whether there are replies, which are so small that the kernels' queues hold them.
     pub(in crate::audit) fn replies_fit_the_kernels(&self) -> bool {
-        self.written > GREETING_BYTES && (!self.output_is_full() || self.pending_output() < MIN_PENDING / 2)
+        self.has_output() && (!self.output_is_full() || self.pending_output() < MIN_PENDING / 2)
     }
 
     /// Whether the first input was answered, by no more than a greeting, and nothing of what followed: by an error, or by the end of
@@ -53,17 +53,23 @@ impl Signals<'_> {
         let answered = |point: &Point| point.server_written().saturating_sub(self.first.server_written());
         let early = self.evidence.points.iter().find(|point| point.sample.t >= self.t / 2.0);
         let answer = answered(&self.last);
-        (1..=GREETING_BYTES).contains(&answer) && early.is_some_and(|early| answered(early) == answer)
+        (1..=GREETING_BYTES).contains(&answer)
+            && !self.has_output()
+            && early.is_some_and(|early| answered(early) == answer)
     }
 
-    /// Whether nothing but perhaps a greeting was written to the slow reader.
-    pub(in crate::audit) fn sends_no_replies(&self) -> bool {
-        self.written <= GREETING_BYTES
+    /// Whether more than a greeting was written to the slow reader. Where a protocol's windows hold it back, what fits into them may
+    /// be as little, and acknowledgements of much input more.
+    pub(in crate::audit) fn has_output(&self) -> bool {
+        match self.evidence.stall {
+            Some(StallKind::Window | StallKind::WindowStream) => self.output_waited_at(&self.last),
+            _ => self.written > GREETING_BYTES || self.last.output_credit == Some(0),
+        }
     }
 
     /// Whether what a publisher sent did not reach the slow reader.
     pub(in crate::audit) fn has_sent_nothing_on(&self) -> bool {
-        self.evidence.has_publisher && self.sends_no_replies()
+        self.evidence.has_publisher && !self.has_output()
     }
 
     /// Whether memory may grow by a part of what the server reads.
@@ -81,9 +87,13 @@ impl Signals<'_> {
     /// [`FULL_FOR`].
     pub(in crate::audit) fn output_is_full(&self) -> bool {
         let before = self.evidence.points.iter().rev().find(|point| self.t - point.sample.t >= FULL_FOR);
-        self.last.output_waiting() > 0
-            && before
-                .is_some_and(|before| self.written.saturating_sub(before.server_written()) <= STALL_BYTES)
+        before.is_some_and(|before| match self.last.output_credit {
+            Some(0) => before.output_credit == Some(0),
+            _ => {
+                let waits = self.last.output_waiting() > 0 || self.last.output_is_full == Some(true);
+                waits && self.written.saturating_sub(before.server_written()) <= STALL_BYTES
+            }
+        })
     }
 
     /// Whether the server uses more memory than any reasonable limit.

@@ -22,20 +22,35 @@ impl Signals<'_> {
             && self.written <= self.evidence.kernel_buffering
             && self.stalled < 1.0
             && self.waited() < 1.0;
-        let is_small = self.given() > 0 && !self.was_under_pressure();
+        let is_small = self.given() > 0 && !self.was_under_pressure() && !self.is_refused_by_protocol();
         !self.evidence.repeats && (is_regular || is_small)
+    }
+
+    /// Whether the server closed a connection whose output had been drained to the last byte: the regular end of a request.
+    pub(in crate::audit) fn ended_after_its_answer(&self) -> bool {
+        let before_drain = self.own_movement().before_drain;
+        self.disconnect() == Some(DisconnectKind::Closed)
+            && before_drain.is_some_and(|point| self.output_waited_at(&point))
+            && !self.output_waited_at(&self.last)
+    }
+
+    /// Whether the server ended the connection or its streams with an error of its protocol.
+    fn is_refused_by_protocol(&self) -> bool {
+        matches!(self.disconnect(), Some(DisconnectKind::GoAway | DisconnectKind::StreamsReset))
     }
 
     /// Whether the slow reader's not reading has ever had an effect: output no longer fit into its queue, or the server buffered
     /// much. Input that waited has other reasons, such as an error after which the server no longer reads.
     pub(in crate::audit) fn was_under_pressure(&self) -> bool {
-        self.has_buffered_replies() || self.evidence.points.iter().any(output_waits)
+        self.has_buffered_replies()
+            || self.evidence.points.iter().any(|point| self.output_no_longer_fit(point))
     }
 
     /// Whether the server sent more than an error, and buffered much. A server that makes replies faster than any client reads
     /// them disconnects one that reads as well, to limit its memory.
     pub(in crate::audit) fn has_buffered_replies(&self) -> bool {
-        self.peak().unwrap_or(0) >= ENOUGH_GROWTH && self.given() > GREETING_BYTES
+        let has_sent = self.given() > GREETING_BYTES || self.has_output();
+        self.peak().unwrap_or(0) >= ENOUGH_GROWTH && has_sent
     }
 
     /// Whether a client that reads was not disconnected, and received more than the slow reader was given.
@@ -57,6 +72,12 @@ impl Signals<'_> {
             })
     }
 
+    /// Whether it ends a flood of frames, and not a connection that has just begun. Whether the client reads does not matter then.
+    pub(in crate::audit) fn ends_a_flood(&self) -> bool {
+        let refuses_few = self.evidence.control.as_ref().and_then(|control| control.refuses_first_bytes);
+        self.evidence.is_flood && refuses_few != Some(true)
+    }
+
     /// Whether it disconnects a client that reads as well, before that has received much more than the slow reader was given.
     pub(in crate::audit) fn refuses_readers_too(&self) -> bool {
         let given = self.given() / u64::from(self.first.sample.connections.max(1));
@@ -74,11 +95,12 @@ impl Signals<'_> {
         let drained = self.evidence.drain.as_ref().map_or(0, |drain| drain.bytes);
         written.max(self.last.sample.consumed.saturating_add(drained))
     }
-}
 
-/// Whether output waits in the server's kernel or, where that is not visible, fills the slow reader's queue.
-fn output_waits(point: &Point) -> bool {
-    let sees_both_ends = point.sample.server_written.is_some() && point.sample.client_received.is_some();
-    point.output_is_full == Some(true)
-        || point.output_waiting() > if sees_both_ends { STALL_BYTES } else { GREETING_BYTES }
+    /// Whether output waited in the server's kernel or for windows or, where neither is visible, filled the slow reader's queue.
+    fn output_no_longer_fit(&self, point: &Point) -> bool {
+        let sees_both_ends = point.sample.server_written.is_some() && point.sample.client_received.is_some();
+        let limit = if sees_both_ends { STALL_BYTES } else { GREETING_BYTES };
+        let is_full = point.output_is_full.is_some() || point.output_credit.is_some();
+        (is_full && self.output_waited_at(point)) || point.output_waiting() > limit
+    }
 }

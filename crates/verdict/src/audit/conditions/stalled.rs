@@ -1,9 +1,9 @@
 //! What is asked about a server that stalled.
 
-use echoctl_record::StopReason;
+use echoctl_record::{Drain, Point, StallKind, StopReason};
 
 use crate::audit::limits::*;
-use crate::audit::signals::Signals;
+use crate::audit::signals::{STALL_BYTES, Signals};
 use crate::pauses::WATCH_PER_GAP;
 use crate::unwritten::HEAP_SLACK;
 
@@ -25,10 +25,41 @@ impl Signals<'_> {
         self.last.blocked || self.last.sample.produced > self.read
     }
 
-    /// Whether the server can write no more because the slow reader does not read. Where the kernel does not show whether its send
-    /// queue is full, output waits in it.
+    /// Whether the server can write no more because the slow reader does not read; or could not until that drained it, and has written
+    /// nothing by itself since then: it had no more to say.
     pub(in crate::audit) fn output_waits(&self) -> bool {
-        self.last.output_is_full.unwrap_or(self.last.output_waiting() > 0)
+        let before_drain = self.own_movement().before_drain;
+        self.output_waited_at(&self.last) || before_drain.is_some_and(|point| self.output_waited_at(&point))
+    }
+
+    /// Whether the server could write no more at this point. Windows of a protocol hold back only a server that has begun to answer.
+    /// Those of a client that is suspended are not visible: what it has not read shows that it was sent something.
+    pub(in crate::audit) fn output_waited_at(&self, point: &Point) -> bool {
+        let (sample, is_used_up) = (&point.sample, point.output_credit == Some(0));
+        let is_left_unread = self.evidence.stall == Some(StallKind::Client)
+            && sample.client_received.is_some_and(|received| received > sample.consumed);
+        if is_used_up && self.is_unanswered() { false } else { point.output_is_blocked() || is_left_unread }
+    }
+
+    /// Whether the windows of the slow reader's protocol hold the server back.
+    pub(in crate::audit) fn is_behind_windows(&self) -> bool {
+        self.last.output_credit == Some(0)
+    }
+
+    /// Whether no response to any of several requests has begun, as far as is known.
+    pub(in crate::audit) fn is_unanswered(&self) -> bool {
+        self.evidence.responses.is_some_and(|responses| responses.answered == 0)
+    }
+
+    /// Whether the slow reader holds itself back: it does not read what would allow it to send more, and the server has read all that
+    /// was sent.
+    pub(in crate::audit) fn waits_for_unread_windows(&self) -> bool {
+        let unread = self.last.sample.produced.saturating_sub(self.read);
+        self.evidence.stall == Some(StallKind::Tcp)
+            && self.evidence.repeats
+            && self.last.output_credit.is_some()
+            && self.last.blocked
+            && unread <= STALL_BYTES
     }
 
     pub(in crate::audit) fn sees_memory(&self) -> bool {
@@ -67,11 +98,12 @@ impl Signals<'_> {
                 || (is_flat_for_long && (is_idle || self.t >= self.evidence.max_duration)))
     }
 
-    /// Whether memory has not risen for this long. Memory of a producer of its own must not have fallen either: what another
-    /// client left behind may be released while a queue grows.
+    /// Whether memory has not risen for this long. Memory of a producer of its own whose output waits must not have fallen either:
+    /// what another client left behind may be released while a queue grows.
     fn is_still_in_last(&self, seconds: f64) -> bool {
         self.memory_in_last(seconds).is_some_and(|memory| {
-            let moved = if self.output_is_like_input() { memory.rise() } else { memory.swing() };
+            let may_hide_growth = !self.output_is_like_input() && self.output_waited_at(&self.last);
+            let moved = if may_hide_growth { memory.swing() } else { memory.rise() };
             moved <= MIN_RISE
         })
     }
@@ -104,7 +136,7 @@ impl Signals<'_> {
     /// Seconds of a stall in which growth would exceed `rise` clearly if the server went on as before: several of its pauses and, for
     /// one that produces by itself, enough time at its rate.
     fn seconds_to_show(&self, rise: f64) -> f64 {
-        let pauses = WATCH_PER_GAP * self.longest_gap();
+        let pauses = WATCH_PER_GAP * self.own_movement().longest_gap;
         // A server whose output follows its input produces nothing in a stall.
         if self.output_is_like_input() {
             return pauses;
@@ -114,19 +146,36 @@ impl Signals<'_> {
 
     /// Whether the stall has been watched for so long that flat memory proves something.
     pub(in crate::audit) fn is_watched_enough(&self) -> bool {
-        let is_shown = self.stalled >= self.seconds_to_show(FLAT_RISE);
-        is_shown && (!self.is_one_burst() || self.stalled >= LONG_WATCH || self.went_on_at_once())
+        let is_told = self.is_made_on_demand() || self.is_drained_to_its_end();
+        self.is_longer_than_pauses() && (!self.may_be_one_burst() || is_told)
+    }
+
+    /// Whether the stall is longer than the pauses before it, and than a producer at the rate before it needs to show.
+    pub(in crate::audit) fn is_longer_than_pauses(&self) -> bool {
+        self.stalled >= self.seconds_to_show(FLAT_RISE)
     }
 
     /// Whether all output came at once, which is perhaps the first of several bursts: their period is not known.
-    fn is_one_burst(&self) -> bool {
-        !self.evidence.repeats && self.produced_for() < ONE_BURST
+    pub(in crate::audit) fn may_be_one_burst(&self) -> bool {
+        !self.evidence.repeats && self.produced_for() < ONE_BURST && self.own_movement().quiet < LONG_WATCH
+    }
+
+    /// Whether a drain can tell a server that makes its output on demand from one that has made a burst: it can read more than there is
+    /// memory in which a burst could wait.
+    pub(in crate::audit) fn is_told_by_drain(&self) -> bool {
+        let is_small = self.all_memory().is_some_and(|bytes| bytes <= DRAINABLE);
+        let has_grown = self.peak().unwrap_or(0) > SURE_RISE as u64;
+        self.may_be_one_burst()
+            && self.evidence.drain.is_none()
+            && !self.evidence.is_relay
+            && is_small
+            && !has_grown
     }
 
     /// Whether a stall without pressure has been watched long enough, too: something that exceeds a greeting may be the first of
     /// several bursts.
     pub(in crate::audit) fn is_nothing_expected(&self) -> bool {
-        self.written <= GREETING_BYTES || self.stalled >= LONG_WATCH.max(self.seconds_to_show(0.0))
+        !self.has_output() || self.own_movement().quiet >= LONG_WATCH.max(self.seconds_to_show(0.0))
     }
 
     /// Seconds of a stall after which this server could be judged.
@@ -150,13 +199,25 @@ impl Signals<'_> {
 
     /// Whether the server closed the connection on draining, after no more than the rest of a write.
     fn gives_up_its_answer(&self) -> bool {
-        let is_closed = self.evidence.drain.as_ref().is_some_and(|drain| drain.stopped == StopReason::Closed);
-        is_closed && self.drained() < GREETING_BYTES
+        self.is_drained_to_its_end() && self.drained() < GREETING_BYTES
     }
 
-    /// Whether a stream came on draining as fast as it was read, so that it is produced on demand or was there already.
-    fn went_on_at_once(&self) -> bool {
-        self.drained() >= self.evidence.kernel_buffering
+    /// Whether what came on draining cannot have been made before: it is more than all memory of the server, and did not end. Of a
+    /// server behind it, only the growth is known.
+    fn is_made_on_demand(&self) -> bool {
+        let is_more = |drain: &Drain| self.all_memory().is_some_and(|bytes| drain.beyond_kernels() > bytes);
+        let ongoing = self.evidence.drain.as_ref().filter(|drain| drain.stopped == StopReason::Enough);
+        !self.evidence.is_relay && ongoing.is_some_and(is_more)
+    }
+
+    /// Whether the server ended its output, so that nothing more is to come.
+    pub(in crate::audit) fn is_drained_to_its_end(&self) -> bool {
+        self.evidence.drain.as_ref().is_some_and(|drain| drain.stopped == StopReason::Closed)
+    }
+
+    /// The most memory that the server had, with what it had before the attack.
+    pub(in crate::audit) fn all_memory(&self) -> Option<u64> {
+        self.evidence.points.iter().filter_map(|point| point.sample.server_memory).max()
     }
 
     /// Whether the server is known to have gone on once it was read: it read or wrote more than at the end of the stall. Where its

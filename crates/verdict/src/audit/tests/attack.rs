@@ -2,7 +2,7 @@
 
 use echoctl_record::{
     Bystanders, Census, Control, Disconnect, DisconnectKind, Drain, EchoFault, Evidence, Marked, Point,
-    Sample, Service, StopReason,
+    Sample, Service, StallKind, StopReason,
 };
 
 pub(super) const MIB: u64 = 1 << 20;
@@ -71,6 +71,16 @@ pub(super) fn answering(_: f64) -> Moment {
 /// The same attack, with a stimulus that is sent once.
 pub(super) fn once(evidence: Evidence) -> Evidence {
     Evidence { repeats: false, ..evidence }
+}
+
+/// The same attack by a client that reads and grants nothing: all windows are used up, and the kernels' queues are empty.
+pub(super) fn behind_windows(mut evidence: Evidence) -> Evidence {
+    for point in &mut evidence.points {
+        point.output_credit = Some(0);
+        point.output_is_full = Some(false);
+        point.sample.client_received = point.sample.server_written;
+    }
+    Evidence { stall: Some(StallKind::Window), ..evidence }
 }
 
 /// The same attack, at the end of which the connection closed.

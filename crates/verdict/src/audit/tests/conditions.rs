@@ -1,6 +1,8 @@
 //! Each condition of the decision table on its own.
 
-use echoctl_record::{DisconnectKind, EchoFault, Evidence, Marked, StopReason, Verdict};
+use echoctl_record::{
+    DisconnectKind, EchoFault, Evidence, Marked, Responses, StallKind, StopReason, Verdict,
+};
 
 use super::super::judge;
 use super::super::signals::Signals;
@@ -71,7 +73,11 @@ fn an_input_limit_is_silent_and_needs_much_input() {
 #[test]
 fn a_server_goes_on_if_it_reads_writes_or_serves() {
     let goes_on = |evidence: &Evidence| Signals::of(evidence).goes_on();
-    let held = || drained(attack(5.0, stalled), StopReason::Quiet, &[(1.0, 4.0)]);
+    let held = || {
+        let mut evidence = drained(attack(5.0, stalled), StopReason::Quiet, &[(1.0, 4.0)]);
+        evidence.drain.as_mut().unwrap().in_kernels = 4 * MIB;
+        evidence
+    };
     let with = |change: fn(&mut echoctl_record::Drain)| {
         let mut evidence = held();
         change(evidence.drain.as_mut().unwrap());
@@ -89,10 +95,7 @@ fn a_server_goes_on_if_it_reads_writes_or_serves() {
     assert!(!goes_on(&beside(held(), true, Some(false), Some(false))));
     assert!(!goes_on(&once(beside(held(), true, Some(true), None))), "its own output did not go on");
     let closes = |bytes| {
-        let mut evidence = once(with(|drain| {
-            drain.stopped = StopReason::Closed;
-            drain.in_kernels = 4 * MIB;
-        }));
+        let mut evidence = once(with(|drain| drain.stopped = StopReason::Closed));
         evidence.drain.as_mut().unwrap().bytes = bytes;
         evidence
     };
@@ -114,6 +117,56 @@ fn a_queue_with_room_does_not_hold_the_server_back() {
 }
 
 #[test]
+fn used_up_windows_hold_back_a_server_that_has_begun_to_answer() {
+    let waits = |evidence: &Evidence| Signals::of(evidence).output_waits();
+    let answered = |answered: u32| Evidence {
+        responses: Some(Responses { requests: 2, answered, status: None }),
+        ..behind_windows(attack(5.0, stalled))
+    };
+    let mut open = behind_windows(attack(5.0, stalled));
+    open.points.last_mut().unwrap().output_credit = Some(1);
+
+    assert!(waits(&behind_windows(attack(5.0, stalled))) && waits(&answered(1)));
+    assert!(!waits(&answered(0)), "nothing is known to be meant for this client");
+    assert!(!waits(&open));
+    assert!(Signals::of(&answered(1)).has_output(), "however little fits into the windows");
+    assert!(
+        Signals::of(&answered(1)).was_under_pressure() && !Signals::of(&answered(0)).was_under_pressure()
+    );
+}
+
+#[test]
+fn what_a_suspended_client_left_unread_waits() {
+    let unread = |consumed: u64| {
+        let mut evidence = Evidence { stall: Some(StallKind::Client), ..once(attack(5.0, answering)) };
+        for point in &mut evidence.points {
+            point.output_is_full = Some(false);
+            point.sample.consumed = consumed;
+        }
+        Signals::of(&evidence).output_waits()
+    };
+
+    assert!(unread(3 * MIB) && !unread(4 * MIB));
+}
+
+#[test]
+fn more_than_all_memory_is_made_on_demand() {
+    let watched = |memory: fn(f64) -> f64, stopped, curve: &[(f64, f64)]| {
+        let evidence = once(attack(4.0, move |t| Moment { memory: Some(memory(t)), ..answering(t) }));
+        Signals::of(&drained(evidence, stopped, curve)).is_watched_enough()
+    };
+    let steady = [(0.0, 0.0), (0.5, 10.0), (1.0, 20.0)];
+
+    assert!(watched(|_| 0.0, StopReason::Enough, &steady), "10 MiB are all of its memory");
+    assert!(!watched(|_| 0.0, StopReason::Quiet, &steady), "the rest of a burst");
+    assert!(
+        !watched(|t| if t < 0.5 { 0.0 } else { 10.0 }, StopReason::Enough, &steady),
+        "all of it may have been in memory"
+    );
+    assert!(watched(|_| 0.0, StopReason::Closed, &[(0.1, 1.0)]), "a complete answer");
+}
+
+#[test]
 fn the_watch_is_as_long_as_the_pauses_before_it_demand() {
     let watched = |seconds: f64, moment: fn(f64) -> Moment| {
         Signals::of(&once(attack(seconds, moment))).is_watched_enough()
@@ -121,7 +174,7 @@ fn the_watch_is_as_long_as_the_pauses_before_it_demand() {
     // 0.2 MiB every half second, from 0 to 5 s; then nothing.
     let steps = |t: f64| Moment { written: 0.2 * (t.min(5.0) * 2.0).floor(), waiting: 0.1, ..answering(t) };
     let two_bursts = |t: f64| Moment {
-        written: if t < 0.05 { 0.0 } else { 4.0 } + (t / 3.0).floor().min(1.0),
+        written: if t < 0.05 { 0.0 } else { 10.0 } + (t / 3.0).floor().min(1.0),
         ..answering(t)
     };
 

@@ -1,8 +1,8 @@
 //! When an attack has seen enough.
 
-use echoctl_record::Evidence;
+use echoctl_record::{Drain, Evidence, StopReason, Verdict};
 
-use super::super::{allowance, is_enough};
+use super::super::{allowance, is_enough, judge, wants_second_pass};
 use super::attack::*;
 
 #[test]
@@ -60,8 +60,47 @@ fn a_client_that_may_send_no_more_does_not_show_a_stall() {
     let evidence = Evidence { budget: 16 * MIB, min_duration: 8.0, ..attack(8.0, queue) };
 
     assert!(is_enough(&evidence));
-    let judgement = super::super::judge(&going_on(evidence));
-    assert_eq!(judgement.verdict, echoctl_record::Verdict::Unbounded, "{}", judgement.reason);
+    let judgement = judge(&going_on(evidence));
+    assert_eq!(judgement.verdict, Verdict::Unbounded, "{}", judgement.reason);
+}
+
+#[test]
+fn a_drain_that_does_not_tell_is_followed_by_more_stall() {
+    let drained_for =
+        |mib: f64, stopped| drained(once(attack(3.6, answering)), stopped, &[(0.5, mib / 2.0), (1.0, mib)]);
+    let wants = |mib, stopped| wants_second_pass(&drained_for(mib, stopped));
+
+    assert!(wants(20.0, StopReason::Quiet) && wants(10.0, StopReason::Enough));
+    assert!(!wants(20.0, StopReason::Enough), "it is made on demand");
+    assert!(!wants(1.0, StopReason::Closed), "nothing more can come");
+    assert!(!wants_second_pass(&Evidence { max_duration: 3.5, ..drained_for(20.0, StopReason::Quiet) }));
+}
+
+#[test]
+fn after_a_drain_the_watch_goes_on_without_its_time() {
+    // 8 MiB at once, a drain of them from 4 to 5 s, after which 8 MiB more come or nothing.
+    let second_pass = |seconds: f64, more: f64| {
+        let mut evidence = once(attack(seconds, move |t| {
+            let more = if t < 5.05 { 0.0 } else { more };
+            Moment { written: 8.0 + more, waiting: if t < 4.05 { 4.0 } else { more / 2.0 }, ..answering(t) }
+        }));
+        evidence.points.retain(|point| !(4.05..4.95).contains(&point.sample.t));
+        for point in evidence.points.iter_mut().filter(|point| point.sample.t > 4.5) {
+            point.sample.consumed = 8 * MIB;
+        }
+        evidence.drain = Some(Drain { bytes: 8 * MIB, in_kernels: 4 * MIB, ..Drain::default() });
+        evidence
+    };
+    for more in [0.0, 8.0] {
+        assert!(!is_enough(&second_pass(11.5, more)), "{more}: 4 and 5.5 s");
+        assert!(is_enough(&second_pass(12.2, more)), "{more}: 4 and 6.2 s");
+        assert_eq!(
+            judge(&second_pass(12.2, more)).verdict,
+            Verdict::Bounded,
+            "{more}: {:?}",
+            judge(&second_pass(12.2, more))
+        );
+    }
 }
 
 #[test]
@@ -73,10 +112,9 @@ fn a_stall_is_watched_until_it_proves_something() {
     };
 
     assert!(!is_enough(&attack(3.4, stalled)) && is_enough(&attack(3.6, stalled)));
-    assert!(
-        !is_enough(&once(attack(9.9, answering))) && is_enough(&once(attack(10.1, answering))),
-        "one burst"
-    );
+    let burst = |t: f64| Moment { memory: Some(if t < 0.1 { 0.0 } else { 20.0 }), ..answering(t) };
+    assert!(!is_enough(&once(attack(9.9, burst))) && is_enough(&once(attack(10.1, burst))));
+    assert!(is_enough(&once(attack(3.6, answering))), "a drain tells more than memory can hide");
     assert!(is_enough(&with_room(true)) && !is_enough(&with_room(false)));
     let busy = |t: f64| Moment { read: 20.0, cpu: t, ..stalled(t) };
     assert!(!is_enough(&attack(12.0, busy)), "a collector may be at work");

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use echoctl_record::{Class, DisconnectKind, EchoFault, Evidence, Point, Sample, StopReason};
+use echoctl_record::{
+    Class, DisconnectKind, EchoFault, Evidence, Point, Responses, Sample, StallKind, StopReason,
+};
 use proptest::prelude::*;
 
 use super::super::{Cause, judge};
@@ -25,8 +27,9 @@ fn growing(t: f64) -> Moment {
 }
 
 fn closed_examples() -> Examples {
-    use DisconnectKind::{Closed, Crashed, Reset};
+    use DisconnectKind::{Closed, Crashed, GoAway, Reset, StreamsReset};
     let silent = || closed(attack(3.0, |t| Moment { written: 0.0, waiting: 0.0, ..stalled(t) }), Reset, 3.0);
+    let violation = Some("a frame of 2 MiB".to_owned());
     let out_of_memory = Some("java.lang.OutOfMemoryError".to_owned());
     vec![
         (Cause::NothingRecorded, Evidence { points: Vec::new(), ..attack(1.0, stalled) }),
@@ -35,7 +38,14 @@ fn closed_examples() -> Examples {
         (Cause::ClosedAtInputLimit, controlled(silent(), 0, false)),
         (Cause::Refused, closed(attack(0.3, |_| Moment::default()), Reset, 0.3)),
         (Cause::RefusesReadersToo, controlled(closed(attack(3.0, stalled), Closed, 3.0), 4 * MIB, false)),
+        (Cause::EndedAFlood, Evidence { is_flood: true, ..closed(attack(1.0, accepting), GoAway, 1.0) }),
         (Cause::Closed, closed(attack(3.0, stalled), Closed, 3.0)),
+        (Cause::Closed, closed(behind_windows(attack(3.0, stalled)), StreamsReset, 3.0)),
+        (
+            Cause::Refused,
+            closed(once(attack(0.3, |_| Moment { written: 0.001, ..Moment::default() })), GoAway, 0.3),
+        ),
+        (Cause::ViolatedItsProtocol, Evidence { violation, ..attack(1.0, accepting) }),
         (Cause::RanOutOfMemory, Evidence { out_of_memory, ..closed(attack(3.0, stalled), Closed, 3.0) }),
         (Cause::GrewBeyondALimit, Evidence { memory_limit: 64 * MIB, ..attack(1.0, growing) }),
         (Cause::GrewToASmallCap, Evidence { memory_limit: 16 * MIB, ..attack(0.3, growing) }),
@@ -53,10 +63,21 @@ fn stalled_examples() -> Examples {
     let in_bursts =
         |t: f64| Moment { written: burst(t) + burst(t - 3.0), waiting: burst(t) / 2.0, ..answering(t) };
     let bend = [(0.0, 0.0), (0.1, 60.0), (1.0, 61.0), (2.0, 62.0)];
+    let unanswered = Some(Responses { requests: 1, answered: 0, status: None });
     let no_more = |evidence| drained(evidence, StopReason::Quiet, &[(1.0, 3.5)]);
     vec![
         (Cause::GrewWithoutPressure, once(attack(5.0, with_memory(nothing, |t| Some(10.0 * t))))),
         (Cause::NeverUnderPressure, once(attack(5.0, nothing))),
+        (
+            Cause::NotAnswered,
+            Evidence { responses: unanswered, ..behind_windows(once(attack(5.0, nothing))) },
+        ),
+        (Cause::WindowsUnread, with_unread_windows(going_on(attack(5.0, without_output)))),
+        (Cause::AtRest, going_on(behind_windows(attack(5.0, stalled)))),
+        (
+            Cause::GrewWhileStalled,
+            behind_windows(once(attack(5.0, with_memory(answering, |t| Some(10.0 * t))))),
+        ),
         (Cause::StoppedReadingUnseen, going_on(attack(5.0, with_memory(stalled, |_| None)))),
         (Cause::StalledUnseen, once(attack(5.0, with_memory(answering, |_| None)))),
         (Cause::SpilledWhileStalled, attack(5.0, |t| Moment { disk: 10.0 * t, ..stalled(t) })),
@@ -76,6 +97,15 @@ fn stalled_examples() -> Examples {
         (Cause::LevelWhileStalled, going_on(attack(8.0, busy))),
         (Cause::UnsteadyWhileStalled, going_on(attack(5.0, busy))),
     ]
+}
+
+/// The same attack over HTTP/2 by a client that does not read its socket, and so not that it may send more.
+fn with_unread_windows(mut evidence: Evidence) -> Evidence {
+    for point in &mut evidence.points {
+        point.output_credit = Some(1 << 31);
+        point.sample.produced = point.server_read();
+    }
+    Evidence { stall: Some(StallKind::Tcp), ..evidence }
 }
 
 fn accepting_examples() -> Examples {
