@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use echoctl_observe::{Connection, Error, SocketDiag};
+use echoctl_observe::{Connection, Error, SocketTables};
 use echoctl_record::{Bytes, Queue};
 
 fn main() -> ExitCode {
@@ -22,10 +22,10 @@ fn main() -> ExitCode {
 }
 
 fn print_queues(port: u16) -> Result<(), Error> {
-    let mut diag = SocketDiag::open()?;
-    for server in diag.connections(port)? {
+    let mut tables = SocketTables::of([]);
+    for server in tables.connections(port)? {
         let mut connection = Connection::new(server.remote, server.local);
-        connection.refresh(None, Some(&mut diag));
+        connection.refresh(None, Some(&mut tables));
         println!("{} -> {}", connection.local, connection.peer);
         let queues = connection.queues();
         for queue in Queue::ALL {

@@ -6,7 +6,7 @@
 
 pub use crate::endpoint::check_messages;
 
-use crate::{SocketMemory, TcpInfo, listener, machine};
+use crate::{SocketMemory, TcpInfo, listener, machine, namespace};
 
 /// Parses `input` as `struct tcp_info`, as socket memory, and as every text file of `/proc`, `/sys` and `/etc` that
 /// is read.
@@ -24,6 +24,7 @@ pub fn check_texts(input: &[u8]) {
     let (one, other) = text.split_once('\0').unwrap_or((&text, &text));
     machine::check(one, other);
     listener::check(one);
+    namespace::check(input);
     crate::process::check_texts(input);
     crate::process::check_maps(input);
 }

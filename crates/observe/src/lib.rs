@@ -10,6 +10,7 @@
 //! | `process/` | [`Process`], [`ProcessTree`]: memory, processor time and disk writes of a server and its descendants; [`census`]: the payload in it; [`holders`]: the processes that have a socket open |
 //! | `machine/` | [`machine()`], [`KernelBuffering`], [`TcpMemory`]: the limits of queues; [`available_memory`], [`Cgroup`]; [`loopback()`] |
 //! | `listener/` | [`ServerAddr`]; [`listener_at`]: the socket that accepts connections to an address, and its processes |
+//! | `namespace/` | [`SocketTables`]: where the endpoints of a server's connections are looked up, also in a container; [`Door`]: how they are visible |
 //! | `sampler/` | [`Connection`], [`UnixConnection`]: where every byte of a connection is; [`Sampler`], [`ConnectionTracker`]: repeated samples of many; [`SelfTest`]: their cost and accuracy |
 //! | `sys/` | system calls that neither the standard library nor socket2 makes |
 //!
@@ -25,6 +26,7 @@ mod sys;
 mod endpoint;
 mod listener;
 mod machine;
+mod namespace;
 mod process;
 mod sampler;
 
@@ -41,6 +43,7 @@ pub use machine::{
     Cgroup, KernelBuffering, MemoryShare, QueueLimits, SysctlRange, TcpMemory, available_memory, loopback,
     machine, processor_model, shared_memory,
 };
+pub use namespace::{Door, SocketTables, is_in_other_namespace};
 pub use process::{
     CensusCount, CensusScope, FileGrowth, Memory, Process, ProcessTree, ProcessorTime, RootExit, TreeReading,
     census, holders, own_anonymous_memory, own_uid, pids, raise_descriptor_limit, sees_files, socket_inodes,

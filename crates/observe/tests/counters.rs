@@ -214,3 +214,39 @@ fn what_a_vanished_server_had_acknowledged_counts_as_read() {
 
     assert_eq!(each(&counters), [Some(1000), Some(1000), Some(1000), Some(600), Some(600), Some(600)]);
 }
+
+/// A reading of a server in another network namespace, of which only the queues are visible.
+fn queues(unread: u64, unacknowledged: u64) -> ServerSeen {
+    ServerSeen { unread, unacknowledged, ..ServerSeen::default() }
+}
+
+#[test]
+fn with_queues_only_the_own_end_gives_the_counts() {
+    let seen = Seen {
+        produced: Some(1000),
+        consumed: Some(50),
+        acknowledged: Some(900),
+        client_received: Some(70),
+        server: Some(queues(400, 600)),
+        skew: 0,
+    };
+
+    let counters = combine(&Counters::default(), &seen);
+
+    assert_eq!(each(&counters), [Some(1000), Some(900), Some(500), Some(670), Some(70), Some(50)]);
+}
+
+#[test]
+fn without_a_client_the_counts_are_the_least_possible() {
+    let mut counters = Counters::default();
+    let mut lengths = Vec::new();
+    for server in [queues(0, 500), queues(30, 100), queues(10, 900)] {
+        counters = combine(&counters, &Seen { server: Some(server), ..Seen::default() });
+        let [_, received, read, written, arrived, _] = each(&counters);
+        lengths.push((received.unwrap() - read.unwrap(), written.unwrap() - arrived.unwrap()));
+    }
+
+    assert_eq!(lengths, [(0, 500), (30, 100), (10, 900)]);
+    assert_eq!(each(&counters)[1..5], [Some(30), Some(20), Some(1300), Some(400)]);
+    assert!(is_ordered(&counters), "{counters:?}");
+}

@@ -7,7 +7,7 @@ use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 
-use echoctl_observe::{Counters, KernelBuffering, OwnSocket, ServerClose, SocketDiag, UnixConnection};
+use echoctl_observe::{Counters, KernelBuffering, OwnSocket, ServerClose, SocketTables, UnixConnection};
 use echoctl_testkit::{Running, eventually};
 
 /// An own connection, with the bytes that were written to it and read from it.
@@ -15,13 +15,13 @@ struct Client {
     socket: UnixStream,
     counts: (u64, u64),
     connection: UnixConnection,
-    diag: SocketDiag,
+    tables: SocketTables,
 }
 
 impl Client {
     fn new(socket: UnixStream) -> Client {
         let connection = UnixConnection::new(&socket);
-        Client { socket, counts: (0, 0), connection, diag: SocketDiag::open().unwrap() }
+        Client { socket, counts: (0, 0), connection, tables: SocketTables::of([]) }
     }
 
     fn write(&mut self, count: usize) {
@@ -37,7 +37,7 @@ impl Client {
     fn refresh(&mut self) -> &UnixConnection {
         let counts = self.counts;
         let own = OwnSocket { socket: &self.socket, counts: &|| counts };
-        self.connection.refresh(own, Some(&mut self.diag));
+        self.connection.refresh(own, Some(&mut self.tables));
         &self.connection
     }
 }

@@ -4,10 +4,12 @@
 //! whose slowness is the subject of a test is slow by itself. Everything here panics when it fails, since a test that cannot continue
 //! has failed.
 
+mod elsewhere;
 mod peer;
 mod process;
 mod wait;
 
+pub use elsewhere::{Caller, Elsewhere};
 pub use peer::{closed_addr, echo, never_reads, pair, server};
 pub use process::{Running, catches_interrupts, is_running, is_stopped, is_waiting, reads, signal, sleeps};
 pub use wait::{Answer, DEADLINE, PAUSE, Wait, eventually};

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use echoctl_observe::{CensusCount, Counters, Process, ProcessTree, RootExit, SocketDiag, census};
+use echoctl_observe::{CensusCount, Counters, Process, ProcessTree, RootExit, SocketTables, census};
 use echoctl_record::{Evidence, Point, Sample};
 use echoctl_trial::spawn::Descendants;
 
@@ -18,7 +18,7 @@ use crate::script::Script;
 pub(super) struct Monitor {
     started: Instant,
     port: u16,
-    diag: Option<SocketDiag>,
+    tables: SocketTables,
     tree: Option<ProcessTree>,
     listeners: Vec<Process>,
     upstreams: Upstreams,
@@ -49,7 +49,7 @@ impl Monitor {
         Monitor {
             started: Instant::now(),
             port,
-            diag: SocketDiag::open().ok(),
+            tables: SocketTables::of(tree.iter().flat_map(ProcessTree::members).map(Process::pid)),
             tree: tree.filter(|tree| tree.members().next().is_some()),
             listeners: listeners.iter().filter_map(|pid| Process::open(*pid).ok()).collect(),
             upstreams: Upstreams::new(),
@@ -155,8 +155,9 @@ impl Monitor {
         // Our reading counter before the kernels' counters, our writing counter after them, as in
         // `echoctl_observe::Sampler`: a queue may appear too long, but never negative.
         let consumed = clients.consumed();
+        self.tables.renew();
         for connection in clients.all_mut() {
-            connection.refresh(self.diag.as_mut());
+            connection.refresh(Some(&mut self.tables));
         }
         let produced = clients.produced();
         let (inputs, outputs) = (clients.senders(), clients.slow_readers());

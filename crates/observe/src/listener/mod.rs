@@ -21,7 +21,7 @@ pub use unix_queues::UnixQueues;
 pub(crate) use users::check;
 pub use users::user_name;
 
-use crate::{Error, Process, SocketDiag, holders, own_uid, sees_files, socket_inodes};
+use crate::{Error, Process, SocketDiag, holders, own_uid, sees_files};
 
 /// A listening socket and its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,35 +96,8 @@ pub fn listener_at(addr: &ServerAddr) -> Result<Listener, Error> {
     Ok(Listener { addr: first.addr.clone(), uid: first.uid, owners: owners(&inodes) })
 }
 
-/// The addresses at which these processes listen, sorted. Empty if they do not listen, or if their files are not
-/// visible because they belong to another user.
-///
-/// # Errors
-/// [`Error::NotVisible`] on a system other than Linux.
-pub(crate) fn listening_addresses(pids: impl IntoIterator<Item = u32>) -> Result<Vec<ServerAddr>, Error> {
-    let mut diag = SocketDiag::open()?;
-    let listening = diag.listening()?;
-    // A kernel may have no unix_diag.
-    let unix = diag.unix_listening().unwrap_or_default();
-    let mut addrs = Vec::new();
-    for pid in pids {
-        for inode in socket_inodes(pid) {
-            addrs.extend(
-                listening.iter().filter(|entry| entry.inode == inode).map(|entry| entry.local.into()),
-            );
-            let named = unix.iter().filter(|socket| socket.inode == inode);
-            addrs.extend(
-                named.filter_map(|socket| Some(ServerAddr::Unix(name_in(pid, socket.name.as_ref()?)))),
-            );
-        }
-    }
-    addrs.sort();
-    addrs.dedup();
-    Ok(addrs)
-}
-
 /// The path of a Unix-domain socket, whose name is relative to the folder in which its process runs.
-fn name_in(pid: u32, name: &Path) -> PathBuf {
+pub(crate) fn name_in(pid: u32, name: &Path) -> PathBuf {
     let is_whole = name.is_absolute() || name.as_os_str().as_encoded_bytes().starts_with(&[0]);
     let folder = (!is_whole).then(|| std::fs::read_link(format!("/proc/{pid}/cwd")).ok()).flatten();
     folder.map_or_else(|| name.to_owned(), |folder| folder.join(name))

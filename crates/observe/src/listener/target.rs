@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{Listener, listener_at, listening_addresses};
-use crate::{Error, Process, ProcessTree, ServerAddr, SocketDiag};
+use super::{Listener, listener_at};
+use crate::{Error, Process, ProcessTree, ServerAddr, SocketDiag, SocketTables, is_in_other_namespace};
 
 /// A server on this host, found by a port, an address or a pid.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Target {
     pub pids: Vec<u32>,
     /// Its name and pid, or why they are unknown.
     pub server: String,
+    /// The processes in whose network namespaces the addresses are. Empty: in this program's.
+    pub elsewhere: Vec<u32>,
 }
 
 impl Target {
@@ -42,20 +44,24 @@ impl Target {
             addrs: vec![listener.addr.clone()],
             pids: listener.pids().collect(),
             server: listener.to_string(),
+            elsewhere: Vec::new(),
         })
     }
 
-    /// A process with its descendants, at all addresses at which they listen.
+    /// A process with its descendants, at all addresses at which they listen, in whatever network namespace.
     ///
     /// # Errors
     /// [`Error::NoProcess`]; [`Error::NoListener`] if none of them listens, or visibly so.
     pub fn of_process(pid: u32) -> Result<Target, Error> {
         let tree = ProcessTree::new([pid])?;
-        let addrs = listening_addresses(tree.members().map(Process::pid))?;
+        let pids: Vec<u32> = tree.members().map(Process::pid).collect();
+        let addrs = SocketTables::of(pids.iter().copied()).listening_addresses(&pids)?;
         if addrs.is_empty() {
             return Err(Error::NoListener { pid });
         }
-        Target { addrs, pids: Vec::new(), server: String::new() }.run_by(pid)
+        let is_elsewhere = pids.iter().any(|pid| is_in_other_namespace(*pid));
+        let elsewhere = if is_elsewhere { pids } else { Vec::new() };
+        Target { addrs, pids: Vec::new(), server: String::new(), elsewhere }.run_by(pid)
     }
 
     /// The same addresses, served by this process.
@@ -65,6 +71,11 @@ impl Target {
     pub fn run_by(self, pid: u32) -> Result<Target, Error> {
         let process = Process::open(pid)?;
         Ok(Target { pids: vec![pid], server: format!("{} (pid {pid})", process.name()), ..self })
+    }
+
+    /// Where its sockets are looked up.
+    pub fn tables(&self) -> SocketTables {
+        SocketTables::of(self.elsewhere.iter().copied())
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::socket::at_path;
-use crate::{Error, ServerAddr, SocketDiag, UnixSocket};
+use crate::{Error, ServerAddr, SocketTables, UnixSocket};
 
 /// The queues of one connection over a Unix-domain socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,14 +31,14 @@ impl UnixQueues {
     ///
     /// # Errors
     /// If the kernel refuses the request; a kernel may have no unix_diag.
-    pub fn all(diag: &mut SocketDiag, addrs: &[ServerAddr]) -> Result<Vec<UnixQueues>, Error> {
-        let listening = diag.unix_listening()?;
+    pub fn all(tables: &mut SocketTables, addrs: &[ServerAddr]) -> Result<Vec<UnixQueues>, Error> {
+        let (listening, connected) = tables.unix()?;
         let paths = addrs.iter().filter_map(|addr| match addr {
             ServerAddr::Unix(path) => Some(path),
             ServerAddr::Tcp(_) => None,
         });
         let servers: Vec<UnixSocket> = paths.flat_map(|path| at_path(listening.clone(), path)).collect();
-        Ok(UnixQueues::among(&diag.unix_sockets()?, &servers))
+        Ok(UnixQueues::among(&connected, &servers))
     }
 
     /// The connections of `servers`, which listen, among all that are connected.
@@ -89,9 +89,9 @@ mod tests {
         let path = folder.path().join("socket");
         let listener = UnixListener::bind(&path).unwrap();
         let connect = || UnixStream::connect(&path).unwrap();
-        let mut diag = SocketDiag::open().unwrap();
+        let mut tables = SocketTables::of([]);
         let addrs = [ServerAddr::Unix(path.clone())];
-        let mut all = || UnixQueues::all(&mut diag, &addrs).unwrap();
+        let mut all = || UnixQueues::all(&mut tables, &addrs).unwrap();
         assert_eq!(all(), []);
 
         let mut client = connect();

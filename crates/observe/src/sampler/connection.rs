@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::counters::{Counters, Seen, ServerSeen, combine};
 use crate::{
-    AsHandle, Endpoint, Side, SocketDiag, SocketEntry, TcpInfo, TcpState, receive_queue, send_queue,
+    AsHandle, Endpoint, Side, SocketEntry, SocketTables, TcpInfo, TcpState, Timer, receive_queue, send_queue,
 };
 
 /// A connection as last read.
@@ -28,14 +28,17 @@ pub struct Connection {
     pub counters: Counters,
     /// The client's endpoint; `None` if it is not on this host, not visible, or closed.
     pub client: Option<Endpoint>,
-    /// The server's endpoint; `None` if it is not on this host, not visible, or closed.
+    /// The server's endpoint; `None` if it is not on this host, not visible, or closed, and if only its queues are visible.
     pub server: Option<Endpoint>,
     /// The state of the server's endpoint, also of the remains of a closed one (TIME-WAIT).
     pub server_state: Option<TcpState>,
+    /// The running timer of the server's endpoint.
+    pub server_timer: Option<Timer>,
+    /// The addresses of the server's endpoint, its own and the client's: they may be translated on the way into another network
+    /// namespace. `None` until it has been visible.
+    pub server_addrs: Option<(SocketAddr, SocketAddr)>,
     /// Since when the server's receive window has been zero, while it is.
     pub window_zero_since: Option<Instant>,
-    /// Whether the server's endpoint has been visible at least once.
-    pub server_was_seen: bool,
 }
 
 /// The client's endpoint, owned by this process.
@@ -65,37 +68,55 @@ impl Connection {
             client: None,
             server: None,
             server_state: None,
+            server_timer: None,
+            server_addrs: None,
             window_zero_since: None,
-            server_was_seen: false,
         }
     }
 
     /// Reads both endpoints, in the order described in the module docs. Without `own`, both are looked up in the kernel; without
-    /// `diag`, only the own one is visible.
-    pub fn refresh(&mut self, own: Option<OwnSocket<'_>>, mut diag: Option<&mut SocketDiag>) {
-        let mut find = |from, to| diag.as_mut().and_then(|diag| diag.find(from, to).ok().flatten());
+    /// `tables`, only the own one is visible.
+    pub fn refresh(&mut self, own: Option<OwnSocket<'_>>, tables: Option<&mut SocketTables>) {
         let (mut seen, client, server) = match own {
             Some(own) => {
                 let before = (own.counts)();
                 let client = Endpoint::own(own.socket);
-                let server = find(self.peer, self.local);
+                let server = tables.and_then(|tables| match self.server_addrs {
+                    Some((local, remote)) => tables.server_end(local, remote),
+                    None => tables.server_of_own(self.peer, self.local),
+                });
                 (own.seen(before, (own.counts)(), client.map(|client| client.info)), client, server)
             }
             None => {
-                let client = find(self.local, self.peer);
-                let server = find(self.peer, self.local);
+                let (client, server) =
+                    tables.map_or((None, None), |tables| tables.ends(self.local, self.peer));
                 let seen = client.as_ref().map(Seen::of_client).unwrap_or_default();
                 (seen, client.as_ref().and_then(Endpoint::of), server)
             }
         };
-        seen.server = server.as_ref().and_then(ServerSeen::of);
+        let is_left = |server: &SocketEntry| server.state != TcpState::TimeWait;
+        seen.server = server.as_ref().filter(|server| is_left(server)).map(ServerSeen::of);
         self.counters = combine(&self.counters, &seen);
         self.client = client;
         self.server = server.as_ref().and_then(Endpoint::of);
         self.server_state = server.map(|server| server.state);
-        self.server_was_seen |= self.server.is_some();
+        self.server_timer = server.and_then(|server| server.timer);
+        if let Some(server) = server.filter(is_left) {
+            self.server_addrs = Some((server.local, server.remote));
+        }
         self.window_zero_since =
             (self.window() == Some(0)).then(|| self.window_zero_since.unwrap_or_else(Instant::now));
+    }
+
+    /// Whether the server's endpoint has been visible at least once.
+    pub fn server_was_seen(&self) -> bool {
+        self.server_addrs.is_some()
+    }
+
+    /// Whether only the queues of the server's end are visible, and no end shows how many bytes have passed: the counters are then
+    /// the least that explains the queues.
+    pub fn shows_only_queues(&self) -> bool {
+        self.server_state.is_some() && self.server.is_none() && self.client.is_none()
     }
 
     /// The receive window that the server last advertised, in bytes.
@@ -115,19 +136,20 @@ impl Connection {
 
     /// Whether the connection still exists.
     pub fn is_open(&self) -> bool {
-        self.endpoints().any(|endpoint| endpoint.info.state != TcpState::Closed)
+        let client = self.client.map(|client| client.info.state);
+        let ends = client.into_iter().chain(self.server_state);
+        ends.into_iter().any(|state| !matches!(state, TcpState::Closed | TcpState::TimeWait))
     }
 
     /// Whether the server has not closed it, so that the counters show where its bytes are. A FIN of the client, which asks for
     /// the rest, does not close it yet.
     pub fn is_alive(&self) -> bool {
         use TcpState::{CloseWait, Established, FinWait1, FinWait2};
-        let has_vanished = self.server.is_none() && self.server_was_seen;
+        let has_vanished = self.server_state.is_none() && self.server_was_seen();
         let client = self.client.map(|client| client.info.state);
-        let server = self.server.map(|server| server.info.state);
         !has_vanished
             && client.is_none_or(|state| matches!(state, Established | FinWait1 | FinWait2))
-            && server.is_none_or(|state| matches!(state, Established | CloseWait))
+            && self.server_state.is_none_or(|state| matches!(state, Established | CloseWait))
     }
 
     /// How the server has closed it; `None` if it has not, or if that is not visible.
@@ -138,7 +160,7 @@ impl Connection {
             (Some(TcpState::Closed), _) => Some(ServerClose::Gone),
             // The client's kernel accepts no FIN behind data for which it has no room: only the server's end shows it.
             (_, Some(state)) if state.has_sent_fin() => Some(ServerClose::Fin),
-            (_, None) if self.server_was_seen => Some(ServerClose::Gone),
+            (_, None) if self.server_was_seen() => Some(ServerClose::Gone),
             _ => None,
         }
     }
@@ -195,13 +217,12 @@ impl Seen {
 }
 
 impl ServerSeen {
-    fn of(entry: &SocketEntry) -> Option<ServerSeen> {
-        let info = entry.info?;
-        Some(ServerSeen {
-            received: info.payload_received(),
+    fn of(entry: &SocketEntry) -> ServerSeen {
+        ServerSeen {
+            received: entry.info.and_then(|info| info.payload_received()),
             unread: entry.unread(),
-            acknowledged: info.payload_acked(Side::Accepting),
+            acknowledged: entry.info.and_then(|info| info.payload_acked(Side::Accepting)),
             unacknowledged: entry.unacknowledged(),
-        })
+        }
     }
 }

@@ -46,7 +46,8 @@ pub struct Seen {
     pub skew: u64,
 }
 
-/// One reading of the server's endpoint, in payload bytes.
+/// One reading of the server's endpoint, in payload bytes. Some systems, and the files of another network namespace, show only its
+/// queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ServerSeen {
     /// Received by its kernel.
@@ -65,29 +66,42 @@ pub struct ServerSeen {
 /// the kernel reads one after the other: bytes that move in between count twice, until the next reading. So these two follow the
 /// kernel while the endpoint is visible: a maximum would preserve the error. When the endpoint vanishes, and its queues with it,
 /// the server's counters continue from their last values with what the client's kernel shows.
+///
+/// Where only the server's queues are visible, its counters are what the client's kernel counts, less or more by a queue. If the
+/// client is not visible either, they are the least that explains how the queues changed.
 pub fn combine(previous: &Counters, seen: &Seen) -> Counters {
     let arrived = seen.client_received.or(seen.server.and_then(|server| server.acknowledged));
-    let client_received = previous.client_received.max(arrived);
-    let consumed = previous.consumed.max(seen.consumed.or(client_received).unwrap_or(0));
-    let client_received = client_received.map(|received| received.max(consumed));
+    let mut client_received = previous.client_received.max(arrived);
     let received = match seen.server {
-        Some(server) => server.received,
+        Some(server) => server.received.or(seen.acknowledged),
         None => seen.acknowledged,
     };
-    let server_received = previous.server_received.max(received);
+    let mut server_received = previous.server_received.max(received);
     let (server_read, server_written) = match seen.server {
-        Some(server) => (
-            server.received.map(|received| received.saturating_sub(server.unread)),
-            server
-                .acknowledged
-                .map(|sent| sent.saturating_add(server.unacknowledged).max(client_received.unwrap_or(0))),
-        ),
+        Some(server) => {
+            let read = match received {
+                Some(received) => Some(received.saturating_sub(server.unread)),
+                None => pass_queue(&mut server_received, previous.server_read, server.unread),
+            };
+            let written = match server.acknowledged.or(seen.client_received) {
+                Some(sent) => Some(sent.saturating_add(server.unacknowledged)),
+                None => {
+                    let mut written = previous.server_written;
+                    client_received = pass_queue(&mut written, client_received, server.unacknowledged);
+                    written
+                }
+            };
+            (read, written)
+        }
         // It is closed: it can neither hold nor write anything any more.
         None if previous.server_read.is_some() => {
-            (previous.server_read.max(server_received), previous.server_written.max(client_received))
+            (previous.server_read.max(server_received), previous.server_written)
         }
         None => (None, None),
     };
+    let consumed = previous.consumed.max(seen.consumed.or(client_received).unwrap_or(0));
+    let client_received = client_received.map(|received| received.max(consumed));
+    let server_written = server_written.map(|written| written.max(client_received.unwrap_or(0)));
     Counters {
         // A write counts when it returns, and its first bytes may have arrived before that.
         produced: previous.produced.max(seen.produced.unwrap_or(0)).max(server_received.unwrap_or(0)),
@@ -98,4 +112,12 @@ pub fn combine(previous: &Counters, seen: &Seen) -> Counters {
         consumed,
         skew: seen.skew,
     }
+}
+
+/// Raises what has gone into a queue, and returns what has left it, to the least that explains its length.
+fn pass_queue(into: &mut Option<u64>, left: Option<u64>, length: u64) -> Option<u64> {
+    let left = left.unwrap_or(0);
+    let least = into.unwrap_or(0).max(left.saturating_add(length));
+    *into = Some(least);
+    Some(left.max(least - length))
 }

@@ -30,7 +30,7 @@ pub use tracker::ConnectionTracker;
 pub use unix_connection::UnixConnection;
 pub use waits_for::WaitsFor;
 
-use crate::{AsHandle, ProcessTree, RootExit, SocketDiag, TreeReading};
+use crate::{AsHandle, Process, ProcessTree, RootExit, SocketTables, TreeReading};
 
 /// A source of samples: a [`Sampler`], or, for a test, recorded ones.
 pub trait SampleSource {
@@ -69,7 +69,7 @@ pub struct Observation {
 pub struct Sampler {
     connections: Vec<Watched>,
     tree: Option<ProcessTree>,
-    diag: Option<SocketDiag>,
+    tables: SocketTables,
     start_time: Instant,
     /// Index of the connection to read next.
     next: usize,
@@ -117,10 +117,11 @@ impl Watched {
         Watched { last: Connection::new(given.local, given.peer), given, was_read: false }
     }
 
-    fn read(&mut self, diag: Option<&mut SocketDiag>) {
+    fn read(&mut self, tables: &mut SocketTables) {
         self.was_read = true;
         let own = self.given.endpoint.as_ref();
-        self.last.refresh(own.map(|own| OwnSocket { socket: &*own.socket, counts: &*own.counts }), diag);
+        self.last
+            .refresh(own.map(|own| OwnSocket { socket: &*own.socket, counts: &*own.counts }), Some(tables));
     }
 }
 
@@ -139,9 +140,8 @@ impl Sampler {
     pub fn new(watched: Vec<WatchedConnection>, tree: Option<ProcessTree>) -> Sampler {
         Sampler {
             connections: watched.into_iter().map(Watched::new).collect(),
+            tables: SocketTables::of(tree.iter().flat_map(ProcessTree::members).map(Process::pid)),
             tree,
-            // Without sock_diag (another system or a sandbox) only the client's endpoint is visible.
-            diag: SocketDiag::open().ok(),
             start_time: Instant::now(),
             next: 0,
         }
@@ -181,14 +181,15 @@ impl Sampler {
     fn sample_some(&mut self, count: usize) -> Observation {
         let count = count.min(self.connections.len());
         let start = Instant::now();
+        self.tables.renew();
         if count < self.connections.len() {
             for new in self.connections.iter_mut().filter(|watched| !watched.was_read) {
-                new.read(self.diag.as_mut());
+                new.read(&mut self.tables);
             }
         }
         for _ in 0..count {
             let at = self.next % self.connections.len();
-            self.connections[at].read(self.diag.as_mut());
+            self.connections[at].read(&mut self.tables);
             self.next = at + 1;
         }
         let tree = self.tree.as_mut().map(ProcessTree::read);

@@ -8,29 +8,31 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use crate::endpoint::{V4, covers};
-use crate::{Connection, Error, Observation, ProcessTree, Sampler, SocketDiag, TcpState, WatchedConnection};
+use crate::{
+    Connection, Door, Error, Observation, ProcessTree, Sampler, SocketTables, TcpState, WatchedConnection,
+};
 
 /// Samples all connections of a server.
 #[derive(Debug)]
 pub struct ConnectionTracker {
-    diag: SocketDiag,
     addrs: Vec<SocketAddr>,
     sampler: Sampler,
     connections_seen: u64,
 }
 
 impl ConnectionTracker {
-    /// Tracks the connections to any of `addrs`; a wildcard covers every address of its port: `0.0.0.0` those of IPv4, `[::]` all.
+    /// Tracks the connections to any of `addrs` that `tables` show; a wildcard covers every address of its port: `0.0.0.0` those of
+    /// IPv4, `[::]` all.
     ///
     /// # Errors
     /// If this system does not show the sockets of other processes.
-    pub fn new(addrs: Vec<SocketAddr>, tree: Option<ProcessTree>) -> Result<ConnectionTracker, Error> {
-        let mut tracker = ConnectionTracker {
-            diag: SocketDiag::open()?,
-            addrs,
-            sampler: Sampler::new(Vec::new(), tree),
-            connections_seen: 0,
-        };
+    pub fn new(
+        tables: SocketTables,
+        addrs: Vec<SocketAddr>,
+        tree: Option<ProcessTree>,
+    ) -> Result<ConnectionTracker, Error> {
+        let sampler = Sampler { tables, ..Sampler::new(Vec::new(), tree) };
+        let mut tracker = ConnectionTracker { addrs, sampler, connections_seen: 0 };
         tracker.refresh()?;
         Ok(tracker)
     }
@@ -44,8 +46,9 @@ impl ConnectionTracker {
         ports.sort_unstable();
         ports.dedup();
         let mut new = HashSet::new();
+        self.sampler.tables.renew();
         for port in ports {
-            for entry in self.diag.connections(port)? {
+            for entry in self.sampler.tables.connections(port)? {
                 // A closed server socket without a process is left to the kernel.
                 if self.is_served(entry.local) && entry.state != TcpState::Closed {
                     new.insert((entry.remote, entry.local));
@@ -79,10 +82,15 @@ impl ConnectionTracker {
 
     /// The connections whose server end is visible, those with most bytes in the kernels' queues first.
     pub fn ranked(&self) -> Vec<&Connection> {
-        let visible = self.sampler.connections().filter(|connection| connection.server.is_some());
+        let visible = self.sampler.connections().filter(|connection| connection.server_state.is_some());
         let mut ranked: Vec<&Connection> = visible.collect();
         ranked.sort_by_cached_key(|connection| (Reverse(connection.queues().total()), connection.local));
         ranked
+    }
+
+    /// How the server's sockets are visible.
+    pub fn door(&self) -> Door {
+        self.sampler.tables.door()
     }
 
     /// Where the server listens.
@@ -113,7 +121,7 @@ mod tests {
     fn connections_are_tracked_as_they_open_and_close() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
-        let mut tracker = ConnectionTracker::new(vec![addr], None).unwrap();
+        let mut tracker = ConnectionTracker::new(SocketTables::of([]), vec![addr], None).unwrap();
         assert_eq!(tracker.sample().sample.connections, 0);
 
         let mut first = TcpStream::connect(addr).unwrap();
@@ -144,7 +152,7 @@ mod tests {
         let _client = TcpStream::connect(("127.0.0.1", addr.port())).unwrap();
         let _accepted = listener.accept().unwrap();
 
-        let tracker = ConnectionTracker::new(vec![addr], None).unwrap();
+        let tracker = ConnectionTracker::new(SocketTables::of([]), vec![addr], None).unwrap();
 
         assert_eq!(tracker.sampler().connections().count(), 1);
     }

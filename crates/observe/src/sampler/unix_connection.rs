@@ -7,7 +7,7 @@
 use super::counters::{Counters, Seen, ServerSeen, combine};
 use super::{OwnSocket, ServerClose};
 use crate::process::own_socket_inode;
-use crate::{AsHandle, SocketDiag, UnixSocket, receive_queue};
+use crate::{AsHandle, SocketTables, UnixSocket, receive_queue};
 
 /// A connection over a Unix-domain socket, as last read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,10 +35,10 @@ impl UnixConnection {
         }
     }
 
-    /// Reads both ends, from the last counter to the first, as [`Connection`](crate::Connection) does. Without `diag`, the server's
+    /// Reads both ends, from the last counter to the first, as [`Connection`](crate::Connection) does. Without `tables`, the server's
     /// end is not visible.
-    pub fn refresh(&mut self, own: OwnSocket<'_>, mut diag: Option<&mut SocketDiag>) {
-        let mut find = |inode| diag.as_mut().and_then(|diag| diag.find_unix(inode).ok().flatten());
+    pub fn refresh(&mut self, own: OwnSocket<'_>, mut tables: Option<&mut SocketTables>) {
+        let mut find = |inode| tables.as_mut().and_then(|tables| tables.find_unix(inode));
         let before = (own.counts)();
         let unread = receive_queue(own.socket).ok();
         self.client = self.inode.and_then(&mut find);

@@ -51,9 +51,8 @@ impl Connection {
 
     /// The side that it waits for at this moment; with a slow reader that comes and goes.
     pub fn waits_for(&self) -> WaitsFor {
-        let client_is_full = self.server.is_some_and(|server| {
-            server.info.snd_wnd == Some(0) || server.timer == Some(Timer::ZeroWindowProbe)
-        });
+        let client_is_full = self.server.is_some_and(|server| server.info.snd_wnd == Some(0))
+            || self.server_timer == Some(Timer::ZeroWindowProbe);
         let waits_for_client = client_is_full && self.queues()[Queue::ServerSend].unwrap_or(0) > 0;
         match (waits_for_client, self.window() == Some(0)) {
             (true, true) => WaitsFor::Both,

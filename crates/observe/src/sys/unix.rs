@@ -89,3 +89,12 @@ pub(crate) fn clock_ticks() -> u64 {
     let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
     u64::try_from(ticks).ok().filter(|&ticks| ticks > 0).unwrap_or(100)
 }
+
+/// Moves the calling thread into the network namespace that an open file of `/proc/PID/ns` stands for.
+#[cfg(target_os = "linux")]
+pub(crate) fn enter_network_namespace(namespace: &File) -> io::Result<()> {
+    // SAFETY: setns takes a file descriptor, open because it is borrowed, and a flag. It changes only the namespace in which this
+    // thread makes sockets from now on.
+    let result = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

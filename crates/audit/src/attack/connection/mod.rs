@@ -15,7 +15,7 @@ mod wire;
 
 use std::net::{SocketAddr, TcpStream};
 
-use echoctl_observe::{Connection, Counters, SocketDiag};
+use echoctl_observe::{Connection, Counters, SocketTables};
 use echoctl_record::DisconnectKind;
 
 use crate::sys::Interest;
@@ -214,8 +214,8 @@ impl AuditConnection {
     }
 
     /// Asks both kernels for the counters, and whether the connection is closed.
-    pub(super) fn refresh(&mut self, diag: Option<&mut SocketDiag>) {
-        self.wire.refresh(diag);
+    pub(super) fn refresh(&mut self, tables: Option<&mut SocketTables>) {
+        self.wire.refresh(tables);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use echoctl_observe::{Connection, OwnSocket, ServerClose, SocketDiag};
+use echoctl_observe::{Connection, OwnSocket, ServerClose, SocketTables};
 use echoctl_record::DisconnectKind;
 use socket2::{Domain, Socket, Type};
 
@@ -145,9 +145,9 @@ impl Wire {
     }
 
     /// Asks both kernels for the counters, and whether the connection is closed.
-    pub(super) fn refresh(&mut self, diag: Option<&mut SocketDiag>) {
+    pub(super) fn refresh(&mut self, tables: Option<&mut SocketTables>) {
         let counts = (self.produced, self.consumed);
-        self.kernel.refresh(Some(OwnSocket { socket: &self.socket, counts: &|| counts }), diag);
+        self.kernel.refresh(Some(OwnSocket { socket: &self.socket, counts: &|| counts }), tables);
         match self.kernel.closed_by_server() {
             Some(ServerClose::Fin) => self.note_closed(DisconnectKind::Closed),
             Some(ServerClose::Gone) => self.note_closed(DisconnectKind::Reset),

@@ -11,6 +11,8 @@ pub(super) struct WatchingEvent {
     pub(super) addr: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pid: Option<u32>,
+    /// How the server's sockets are visible.
+    pub(super) door: &'static str,
 }
 
 /// One sample, with the connections that buffer most.

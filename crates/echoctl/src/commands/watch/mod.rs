@@ -1,6 +1,7 @@
 //! `echoctl watch`: queues, windows and memory of a live server, measured without sending to it.
 
 mod args;
+mod door;
 mod json;
 mod row;
 mod schedule;
@@ -42,26 +43,31 @@ pub(crate) fn run(args: Args) -> Outcome {
         // The connections of a server that exits at this moment are still shown.
         tree => tree.ok().filter(|_| !target.pids.is_empty()),
     };
-    let tracker = ConnectionTracker::new(target.addrs.iter().filter_map(ServerAddr::tcp).collect(), tree)
+    let addrs = target.addrs.iter().filter_map(ServerAddr::tcp).collect();
+    let tracker = ConnectionTracker::new(target.tables(), addrs, tree)
         .map_err(|error| Failure::new(Exit::Inconclusive, anyhow::Error::from(error)))?;
     let recorder = Recorder::new(&args.recording, target::addresses(&target))?;
     // Before the view hides the cursor, which the signal handler shows again.
     interrupt::catch_signals(Duration::ZERO);
     let view = if args.json {
         let addr = target.addrs.iter().map(ServerAddr::to_string).collect();
-        json_line("watching", &WatchingEvent { addr, pid: target.pids.first().copied() })?;
+        let door = door::name(tracker.door());
+        json_line("watching", &WatchingEvent { addr, pid: target.pids.first().copied(), door })?;
         View::Json { top: args.top as usize }
     } else if is_live() {
         View::Live(Screen::new())
     } else {
         note(format_args!("watching {}", target::title(&target)));
+        if let Some(sentence) = door::sentence(tracker.door()) {
+            note(sentence);
+        }
         View::Lines
     };
     let schedule = Schedule::new(tracker.sampler().start_time(), args.every, args.duration);
     let watch = Watch {
+        text: WatchText::new(target::title(&target), door::sentence(tracker.door())),
         tracker,
         totals: Totals::default(),
-        text: WatchText::new(target::title(&target)),
         watched: WatchSummary::default(),
         first_memory: None,
         recorder,

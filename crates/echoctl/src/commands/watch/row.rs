@@ -17,9 +17,11 @@ pub(super) struct Row {
     #[serde(serialize_with = "as_text")]
     pub(super) state: TcpState,
     /// Bytes received since the connection was opened.
-    pub(super) received: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) received: Option<u64>,
     /// Bytes that the server has written since the connection was opened.
-    pub(super) written: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) written: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) client_send: Option<u64>,
     pub(super) server_receive: u64,
@@ -35,7 +37,8 @@ pub(super) struct Row {
     /// How long the server's window has been zero.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) window_zero_seconds: Option<f64>,
-    pub(super) kernel_memory: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) kernel_memory: Option<u64>,
     /// Side that does not read at this moment. With a slow reader it comes and goes.
     #[serde(serialize_with = "as_text")]
     pub(super) waits_for: WaitsFor,
@@ -49,22 +52,23 @@ impl Row {
     }
 
     fn of(connection: &Connection, now: Instant) -> Option<Row> {
-        let server = connection.server?;
+        let state = connection.server_state?;
         let queues = connection.queues();
+        let counters = Some(connection.counters).filter(|_| !connection.shows_only_queues());
         Some(Row {
             client: connection.local,
             server: connection.peer,
-            state: server.info.state,
-            received: connection.counters.server_received.unwrap_or(0),
-            written: connection.counters.server_written.unwrap_or(0),
+            state,
+            received: counters.and_then(|counters| counters.server_received),
+            written: counters.and_then(|counters| counters.server_written),
             client_send: queues[Queue::ClientSend],
             server_receive: queues[Queue::ServerReceive].unwrap_or(0),
             server_send: queues[Queue::ServerSend].unwrap_or(0),
             client_receive: queues[Queue::ClientReceive],
-            client_window: server.info.snd_wnd,
+            client_window: connection.server.and_then(|server| server.info.snd_wnd),
             window: connection.window(),
             window_zero_seconds: connection.window_zero_for(now).map(|time| time.as_secs_f64()),
-            kernel_memory: connection.kernel_memory().unwrap_or(0),
+            kernel_memory: connection.kernel_memory(),
             waits_for: connection.waits_for(),
         })
     }

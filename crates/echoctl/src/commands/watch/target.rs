@@ -1,7 +1,9 @@
 //! The target of a watch: text on the command line, as a server of this host.
 
+use std::net::{IpAddr, SocketAddr};
+
 use anyhow::anyhow;
-use echoctl_observe::{Error, ServerAddr, Target};
+use echoctl_observe::{Error, ServerAddr, Target, is_in_other_namespace};
 use echoctl_record::printable;
 
 use crate::address;
@@ -12,6 +14,11 @@ use crate::exit::{Exit, Failure};
 /// # Errors
 /// Exit 4 if no server listens there; exit 2 if neither is given, or if `text` is not a port, pid or address.
 pub(super) fn find(text: Option<&str>, pid: Option<u32>) -> Result<Target, Failure> {
+    if let Some((text, pid)) = text.zip(pid)
+        && let Some(found) = elsewhere(text, pid)
+    {
+        return Ok(found);
+    }
     let found = match (text.map(|text| (text, text.parse::<u32>())), pid) {
         (Some((_, Ok(number))), _) => numbered(number)?,
         (Some((text, Err(_))), _) => at(text)?,
@@ -26,6 +33,21 @@ pub(super) fn find(text: Option<&str>, pid: Option<u32>) -> Result<Target, Failu
         Some(pid) => found.run_by(pid).map_err(unreachable),
         None => Ok(found),
     }
+}
+
+/// The server `pid` in another network namespace, if it listens there at the address or port `text`.
+fn elsewhere(text: &str, pid: u32) -> Option<Target> {
+    if !is_in_other_namespace(pid) {
+        return None;
+    }
+    let given = address::to_connect(text).ok()?;
+    let mut found = Target::of_process(pid).ok()?;
+    let is_given = |addr: SocketAddr| {
+        let same = |ip: IpAddr| ip.is_loopback() || addr.ip().is_unspecified() || addr.ip() == ip;
+        given.iter().any(|given| given.port() == addr.port() && same(given.ip()))
+    };
+    found.addrs.retain(|addr| addr.tcp().is_some_and(is_given));
+    Some(found).filter(|found| !found.addrs.is_empty())
 }
 
 /// Addresses and server, in one line.

@@ -19,6 +19,8 @@ pub(super) struct Totals {
     closed: (u64, u64),
     /// Bytes received and written since each connection was first seen.
     moved: (u64, u64),
+    /// Whether there was a connection that shows only queues, so that more bytes may have moved.
+    is_incomplete: bool,
 }
 
 /// Last known counters of a connection.
@@ -54,6 +56,7 @@ impl Totals {
                 self.moved.1 += since(known.written, before.written).unwrap_or(0);
             }
             remote += u32::from(!known.client_was_seen);
+            self.is_incomplete |= connection.shows_only_queues();
             now.insert(which, known);
         }
         for closed in std::mem::replace(&mut self.known, now).into_values() {
@@ -64,9 +67,10 @@ impl Totals {
         self.with_closed(*sample)
     }
 
-    /// Bytes received and written since the start. What a connection moved before its first sample does not count.
-    pub(super) fn moved(&self) -> (u64, u64) {
-        self.moved
+    /// Bytes received and written since the start, if they are visible. What a connection moved before its first sample does not
+    /// count.
+    pub(super) fn moved(&self) -> Option<(u64, u64)> {
+        (!self.is_incomplete).then_some(self.moved)
     }
 
     fn with_closed(&self, sample: Sample) -> Sample {
@@ -102,7 +106,7 @@ mod tests {
         };
         let (local, peer) =
             (SocketAddr::from(([127, 0, 0, 2], port)), SocketAddr::from(([127, 0, 0, 1], 7007)));
-        Connection { counters, server_was_seen: true, ..Connection::new(local, peer) }
+        Connection { counters, ..Connection::new(local, peer) }
     }
 
     #[test]
@@ -134,7 +138,7 @@ mod tests {
         totals.add(&mut Sample::default(), [remote(1, 1 << 40, 5)].iter());
         totals.add(&mut Sample::default(), [remote(1, (1 << 40) + 1000, 5), remote(2, 1 << 30, 7)].iter());
 
-        assert_eq!(totals.moved(), (1000, 0));
+        assert_eq!(totals.moved(), Some((1000, 0)));
     }
 
     #[test]

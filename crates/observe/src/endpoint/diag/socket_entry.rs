@@ -17,7 +17,7 @@ pub struct SocketEntry {
     /// listening socket: connections that wait for accept.
     pub rqueue: u32,
     /// Bytes written and not acknowledged, sent or not. A FIN counts as one: see [`SocketEntry::unacknowledged`]. For
-    /// a listening socket: the limit of its backlog.
+    /// a listening socket: the limit of its backlog, 0 if it is not visible.
     pub wqueue: u32,
     /// The user id of its owner.
     pub uid: u32,
@@ -90,6 +90,19 @@ pub enum Timer {
     TimeWait,
     /// Probes whether the peer's closed receive window has opened: it runs if the peer does not read.
     ZeroWindowProbe,
+}
+
+impl Timer {
+    /// Converts Linux's number (`idiag_timer`, and the column `tr` of `/proc/net/tcp`).
+    pub(crate) fn from_linux(number: u8) -> Option<Timer> {
+        match number {
+            1 => Some(Timer::Retransmit),
+            2 => Some(Timer::KeepAlive),
+            3 => Some(Timer::TimeWait),
+            4 => Some(Timer::ZeroWindowProbe),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

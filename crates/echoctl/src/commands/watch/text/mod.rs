@@ -19,7 +19,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use echoctl_observe::WaitsFor;
-use echoctl_record::{Bytes, Queue, Queues, Rate, Sample, Seconds, WatchSummary, count};
+use echoctl_record::{Bytes, Queue, Queues, Sample, Seconds, WatchSummary, count};
 use echoctl_report::{Recent, labelled, wrap};
 
 use super::row::{Row, buffered};
@@ -29,18 +29,24 @@ use crate::output::{print, terminal_size};
 #[derive(Debug)]
 pub(super) struct WatchText {
     title: String,
+    /// What is to be known about how its sockets are visible.
+    visibility: Option<&'static str>,
     /// Samples in which `produced` and `consumed` are what the server has received and written since the start.
     recent: Recent,
+    /// Whether bytes that move are counted.
+    counts: bool,
 }
 
 impl WatchText {
-    pub(super) fn new(title: String) -> WatchText {
-        WatchText { title, recent: Recent::over(RATE_SECONDS) }
+    pub(super) fn new(title: String, visibility: Option<&'static str>) -> WatchText {
+        WatchText { title, visibility, recent: Recent::over(RATE_SECONDS), counts: true }
     }
 
-    /// Adds one sample, up to which the server has `moved` this many bytes in and out.
-    pub(super) fn add(&mut self, sample: &Sample, moved: (u64, u64)) {
-        self.recent.add(Sample { produced: moved.0, consumed: moved.1, ..*sample });
+    /// Adds one sample, up to which the server has `moved` this many bytes in and out, if that is visible.
+    pub(super) fn add(&mut self, sample: &Sample, moved: Option<(u64, u64)>) {
+        self.counts = moved.is_some();
+        let (produced, consumed) = moved.unwrap_or_default();
+        self.recent.add(Sample { produced, consumed, ..*sample });
     }
 
     /// One line of some 85 columns, for a log. The rates, the queues and the memory are those of the server.
@@ -107,20 +113,30 @@ impl WatchText {
             let trend = self.recent.trend(|sample| sample.server_memory, bytes);
             format!("{}{}{trend}", Bytes(bytes), if trend.is_empty() { "" } else { ", " })
         });
-        let (kernel, queued) = (Bytes(sample.kernel_memory.unwrap_or(0)), Bytes(buffered(sample)));
-        let fields = [
-            ("connections", connections),
-            ("server", format!("in {received}, out {written}")),
-            ("memory", memory),
-            ("kernel", format!("{kernel} of memory for {queued} in queues")),
-        ];
-        let lines = fields.iter().flat_map(|(label, value)| labelled(label, LABEL, value, columns));
+        let queued = Bytes(buffered(sample));
+        let kernel = match sample.kernel_memory {
+            None if sample.connections > 0 => format!("{queued} in queues; their memory is not visible here"),
+            memory => format!("{} of memory for {queued} in queues", Bytes(memory.unwrap_or(0))),
+        };
+        let server = if self.counts {
+            format!("in {received}, out {written}")
+        } else {
+            "bytes that move are not visible here".to_owned()
+        };
+        let fields =
+            [("connections", connections), ("server", server), ("memory", memory), ("kernel", kernel)];
+        let visibility = self.visibility.map(|sentence| ("sockets", sentence.to_owned()));
+        let fields = fields.into_iter().chain(visibility);
+        let lines = fields.flat_map(|(label, value)| labelled(label, LABEL, &value, columns));
         lines.map(|line| line + "\n").collect()
     }
 
-    /// Bytes per second in and out, over the last seconds.
-    fn rates(&self) -> (Rate, Rate) {
-        (self.recent.mean(|sample| sample.produced), self.recent.mean(|sample| sample.consumed))
+    /// Bytes per second in and out, over the last seconds; `-` if they are not visible.
+    fn rates(&self) -> (String, String) {
+        let rate = |bytes: fn(&Sample) -> u64| {
+            if self.counts { self.recent.mean(bytes).to_string() } else { "-".to_owned() }
+        };
+        (rate(|sample| sample.produced), rate(|sample| sample.consumed))
     }
 }
 

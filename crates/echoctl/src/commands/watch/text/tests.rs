@@ -1,16 +1,18 @@
 //! The screen of `watch`, drawn from constructed observations.
 
-use echoctl_observe::TcpState;
+use echoctl_observe::{Door, TcpState};
 
 use super::*;
+use crate::commands::watch::door;
 
 #[test]
 fn the_screen_fits_its_terminal() {
     let mut rows: Vec<Row> = (0..200).map(row).collect();
     rows[7].waits_for = WaitsFor::Both;
-    let mut watch = WatchText::new("0.0.0.0:6379: ".to_owned() + &"x".repeat(200));
+    let mut watch =
+        WatchText::new("0.0.0.0:6379: ".to_owned() + &"x".repeat(200), door::sentence(Door::Files));
     let sample = sample(3.2, 200);
-    watch.add(&sample, (0, 0));
+    watch.add(&sample, Some((0, 0)));
 
     for (columns, lines) in [(60, 30), (80, 24), (120, 40)] {
         let text = watch.screen(&sample, &rows, 1_000_000, (columns, lines));
@@ -29,15 +31,32 @@ fn the_screen_fits_its_terminal() {
 
 #[test]
 fn rates_are_those_of_the_last_seconds() {
-    let mut watch = WatchText::new(String::new());
+    let mut watch = WatchText::new(String::new(), None);
     for second in 0..10u32 {
         let moved = u64::from(second) * (1 << 20);
-        watch.add(&sample(second.into(), 1), (moved, moved / 2));
+        watch.add(&sample(second.into(), 1), Some((moved, moved / 2)));
     }
 
     let line = watch.line(&sample(9.0, 1));
 
     assert!(line.contains("in 1 MiB/s out 512 KiB/s"), "{line}");
+}
+
+#[test]
+fn a_rate_that_is_not_visible_is_not_zero() {
+    let mut watch = WatchText::new(String::new(), door::sentence(Door::Files));
+    let sample = Sample { kernel_memory: None, ..sample(1.0, 1) };
+    watch.add(&sample, None);
+
+    let (line, screen) = (watch.line(&sample), watch.screen(&sample, &[row(1)], 1, (80, 24)));
+
+    assert!(line.contains("server in - out -"), "{line}");
+    assert!(screen.contains("bytes that move are not visible here"), "{screen}");
+    assert!(screen.contains("their memory is not visible here") && !screen.contains("0 B/s"), "{screen}");
+    assert!(
+        screen.contains("  sockets      in another network namespace: only queues are visible"),
+        "{screen}"
+    );
 }
 
 fn sample(t: f64, connections: u32) -> Sample {
@@ -60,8 +79,8 @@ fn row(number: u16) -> Row {
         client: format!("[2001:db8:1:2:3:4:5:6]:{}", 40_000 + number).parse().unwrap(),
         server: "127.0.0.1:80".parse().unwrap(),
         state: TcpState::Established,
-        received: 1 << 40,
-        written: 1 << 40,
+        received: Some(1 << 40),
+        written: Some(1 << 40),
         client_send: Some(4_194_304),
         server_receive: 1_048_575,
         server_send: 999 << 20,
@@ -69,7 +88,7 @@ fn row(number: u16) -> Row {
         client_window: Some(0),
         window: Some(1),
         window_zero_seconds: None,
-        kernel_memory: 1,
+        kernel_memory: Some(1),
         waits_for: WaitsFor::Client,
     }
 }
