@@ -76,7 +76,8 @@ pub struct AuditConfig {
     /// The least time that the attack takes, unless harm is proved or the connection closes earlier. `None`: until the evidence
     /// suffices.
     pub min_duration: Option<Duration>,
-    /// The longest time that the attack takes.
+    /// The longest time that the attack takes; twice as long if there is no least time, and the server's memory still grows by what it
+    /// reads, perhaps up to a limit.
     pub max_duration: Duration,
     /// SO_RCVBUF of each slow reader, in bytes; the kernel doubles it. A small window is full after little output. `None`: sized by
     /// the kernel.
@@ -116,7 +117,7 @@ impl AuditConfig {
     /// Attacks the server. `watched` receives each sample when it is taken.
     ///
     /// A server that answers is attacked about 0.6 s after the start, and judged as soon as the evidence suffices. Whatever the
-    /// server does, this returns at most 100 s after twice [`AuditConfig::max_duration`], plus 60 ms per connection. Only a server
+    /// server does, this returns at most 100 s after four times [`AuditConfig::max_duration`], plus 60 ms per connection. Only a server
     /// that does not answer takes this long: up to 25 s for the calm and the steps before the attack, 22 s for the questions in the
     /// stall and as much after it (20 times as long as an answer may take in the calm), 11 s for the census and the drain, and 16 s
     /// in addition to the attack for the client that reads.

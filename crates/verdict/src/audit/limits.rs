@@ -27,6 +27,9 @@ pub(super) const MIN_INPUT: u64 = 32 << 20;
 /// After this multiple of the budget, memory that still rises is not garbage.
 pub(super) const MAX_BUDGETS: u64 = 4;
 
+/// How much longer than usual an attack lasts on a server that reads so slowly that a limit of several budgets is not reached.
+pub(super) const LONGER: f64 = 2.0;
+
 /// Growth of memory that ends an attack, in addition to twice the bytes sent.
 pub(super) const MEMORY_CAP: u64 = 1 << 30;
 

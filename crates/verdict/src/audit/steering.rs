@@ -31,10 +31,25 @@ pub fn is_stalled(evidence: &Evidence) -> bool {
 pub fn is_enough(evidence: &Evidence) -> bool {
     match Signals::of(evidence) {
         s if s.is_empty() => false,
-        s if s.disconnect().is_some() || s.t >= evidence.max_duration || s.exceeds_memory_cap() => true,
+        s if s.disconnect().is_some() || s.t >= duration_of(&s) || s.exceeds_memory_cap() => true,
         s if s.t < evidence.min_duration => false,
         s if s.has_stalled() => has_seen_the_stall(&s),
         s => evidence.repeats && s.read >= evidence.budget && !wants_more(&s),
+    }
+}
+
+/// The longest that the attack takes: as long as was asked for; or twice as long as usual, while a high limit may yet be reached.
+fn duration_of(signals: &Signals) -> f64 {
+    let evidence = signals.evidence;
+    let may_reach_a_limit = evidence.repeats
+        && !signals.has_stalled()
+        && !signals.has_sent_enough()
+        && follows_input(signals)
+        && has_room(signals);
+    if evidence.min_duration == 0.0 && may_reach_a_limit {
+        LONGER * evidence.max_duration
+    } else {
+        evidence.max_duration
     }
 }
 

@@ -24,7 +24,7 @@ fn input(found: u64, read: u64, census: &Census) -> String {
         0 => format!("nothing of the {read} that the server read was found in its memory"),
         // Some servers keep two copies, or leave the freed one as it was.
         found if Bytes(found) > read => {
-            format!("{} in the server's memory are copies of the {read} that it read", Bytes(found))
+            format!("all of the {read} that the server read is in its memory, some of it more than once")
         }
         found => format!("{} of the {read} that the server read are in its memory", Bytes(found)),
     }
@@ -74,7 +74,7 @@ mod tests {
             texts,
             [
                 "92 MiB of the 96 MiB that the server read are in its memory",
-                "180 MiB in the server's memory are copies of the 96 MiB that it read",
+                "all of the 96 MiB that the server read is in its memory, some of it more than once",
                 "nothing of the 96 MiB that the server read is in its memory",
                 "40 MiB of the 96 MiB that the server read are in its memory, of which 200 MiB could be searched",
             ]

@@ -39,6 +39,24 @@ fn a_high_limit_is_looked_for_as_far_as_memory_allows() {
 }
 
 #[test]
+fn a_slow_reader_of_its_input_gets_more_time_to_reach_a_limit() {
+    // 20 MiB/s, all of it buffered.
+    let queue = |t: f64| Moment {
+        read: 20.0 * t,
+        written: (20.0 * t).min(4.0),
+        waiting: 3.0,
+        memory: Some(20.0 * t),
+        ..Moment::default()
+    };
+    let after = |seconds: f64| Evidence { max_duration: 15.0, ..attack(seconds, queue) };
+
+    assert!(!is_enough(&after(15.1)) && !is_enough(&after(29.0)) && is_enough(&after(30.1)));
+    assert!(is_enough(&Evidence { min_duration: 15.0, ..after(15.1) }), "as long as was asked for");
+    let flat = |t: f64| Moment { memory: Some(0.0), ..queue(t) };
+    assert!(is_enough(&Evidence { max_duration: 15.0, ..attack(15.1, flat) }));
+}
+
+#[test]
 fn an_attack_lasts_as_long_as_was_asked_for() {
     let bounded = |min_duration: f64| is_enough(&Evidence { min_duration, ..attack(5.0, stalled) });
     let full = Evidence { min_duration: 10.0, max_duration: 5.0, ..attack(5.0, stalled) };
