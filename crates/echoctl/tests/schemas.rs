@@ -116,6 +116,7 @@ fn full_sample() -> Sample {
         server_memory: Some(7),
         kernel_memory: Some(8),
         window: Some(0),
+        client_window: Some(9),
         skew: Some(0),
         ..Sample::default()
     }

@@ -44,6 +44,10 @@ pub struct Sample {
     /// Receive window that the server's end last advertised to the client; the smallest one of several connections.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<u64>,
+    /// Bytes that the server may still send to a client that need not read: the receive window that the client's end last advertised
+    /// or, where the protocol has windows of its own, what they allow; the smallest one of several connections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_window: Option<u64>,
     /// How far the counters moved while this sample was taken: the largest error of a boundary between two queues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skew: Option<u64>,

@@ -30,7 +30,7 @@ prop_compose! {
         connections in any::<u32>(),
         sent in (counter(), seen(), seen()),
         back in (seen(), seen(), counter()),
-        memory in (seen(), seen(), seen(), seen()),
+        memory in (seen(), seen(), seen(), seen(), seen()),
         remote_clients in prop::option::of(0..3u32),
         is_echo in prop::option::of(any::<bool>()),
     ) -> Sample {
@@ -47,6 +47,7 @@ prop_compose! {
             kernel_memory: memory.1,
             window: memory.2,
             skew: memory.3,
+            client_window: memory.4,
             remote_clients,
             is_echo,
         }

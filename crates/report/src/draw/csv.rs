@@ -10,7 +10,7 @@ pub fn samples(samples: &[Sample]) -> String {
 }
 
 /// The fields of a sample, named as in JSON, and its queues.
-fn fields(sample: &Sample) -> [(&'static str, String); 19] {
+fn fields(sample: &Sample) -> [(&'static str, String); 20] {
     let queues = Queues::of(sample);
     [
         ("t", number(sample.t)),
@@ -29,6 +29,7 @@ fn fields(sample: &Sample) -> [(&'static str, String); 19] {
         ("server_memory", text(sample.server_memory)),
         ("kernel_memory", text(sample.kernel_memory)),
         ("window", text(sample.window)),
+        ("client_window", text(sample.client_window)),
         ("skew", text(sample.skew)),
         ("remote_clients", text(sample.remote_clients)),
         ("is_echo", text(sample.is_echo)),

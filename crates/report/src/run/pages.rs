@@ -22,7 +22,7 @@ pub fn run_page(run: &Run) -> Page {
         .section(memory_in_use(run))
         .section(with_charts(
             Section::new("Flow control").paragraph(FLOW_CONTROL),
-            [charts::window(samples), charts::rates(samples)],
+            charts::output(samples).into_iter().chain([charts::window(samples), charts::rates(samples)]),
         ));
     if let Some(clients) = run.evidence().and_then(|evidence| evidence.bystanders.as_ref()) {
         page = page.section(Section::new("Other clients").table(tables::other_clients(clients)));

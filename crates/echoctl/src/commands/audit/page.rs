@@ -17,12 +17,11 @@ pub(super) fn page(summary: &Summary, run: &Run) -> Page {
     for line in why(summary) {
         reasons = reasons.paragraph(line);
     }
-    let over_time = Section::new("Over time")
-        .chart(charts::memory(samples))
-        .chart(charts::queues(samples, &run.machine.socket_limits()));
-    // A single request never fills the window, so it says nothing about the server.
-    let over_time =
-        if summary.attack.evidence.repeats { over_time.chart(charts::window(samples)) } else { over_time };
+    // A single request fills neither a queue nor the window, so they say nothing about the server.
+    let input = [charts::queues(samples, &run.machine.socket_limits()), charts::window(samples)];
+    let input = input.into_iter().filter(|_| summary.attack.evidence.repeats);
+    let charts = [charts::memory(samples)].into_iter().chain(charts::output(samples)).chain(input);
+    let over_time = charts.fold(Section::new("Over time"), Section::chart);
     let mut page = Page::new(title, headline(summary)).section(reasons.table(evidence(summary)));
     let clients = other_clients(summary);
     if !clients.is_empty() {

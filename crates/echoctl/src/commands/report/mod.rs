@@ -105,7 +105,8 @@ fn visible(run: &Run) -> Vec<Chart> {
         charts::window(samples),
         charts::rates(samples),
     ];
-    all.into_iter().filter(|chart| !chart.series.is_empty()).collect()
+    let all = all.into_iter().chain(charts::output(samples));
+    all.filter(|chart| !chart.series.is_empty()).collect()
 }
 
 /// The last line of each page of a run.

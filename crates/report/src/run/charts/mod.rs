@@ -1,4 +1,4 @@
-//! The charts of a run: where its bytes were, the memory in use, the receive window, and the rates.
+//! The charts of a run: where its bytes were, the memory in use, the windows that hold each side back, and the rates.
 //!
 //! All have the time axis of the run and its phases, so that they can be read one below the other: what rises in one is
 //! what falls in the next. Orange is the server's own memory, blue is the kernel's.
@@ -8,6 +8,7 @@
 mod compare;
 mod phases;
 mod rates;
+mod windows;
 
 use std::ops::RangeInclusive;
 
@@ -16,6 +17,7 @@ use echoctl_record::{Queue, Queues, Sample, SocketLimits};
 pub use compare::compare;
 pub use phases::{phases, stall};
 pub use rates::rates;
+pub use windows::{output, window};
 
 use crate::{Chart, Ink, Series, Stroke, Unit};
 
@@ -101,29 +103,6 @@ pub fn memory(samples: &[Sample]) -> Chart {
     finish(chart, samples, &text)
 }
 
-/// The receive window that the server's kernel advertised to the client: at 0 the client may send nothing.
-pub fn window(samples: &[Sample]) -> Chart {
-    let chart = with_visible(
-        Chart::lines("Receive window: how much the client may still send", Unit::Bytes),
-        [Series::new("window", Ink::Blue, Stroke::Solid, points(samples, |sample| sample.window))],
-    );
-    let closed = closed_seconds(samples);
-    let text = if chart.series.is_empty() {
-        String::new()
-    } else if closed > 0.0 {
-        let reached = "backpressure reached the client's kernel";
-        format!("The window was 0 for {} in all: {reached}.", Unit::Seconds.print(closed))
-    } else if !is_echo(samples) {
-        // A server that answers at length is stopped by the client's window, of which there are no samples.
-        "The window for what the server receives did not close. What it sends is limited by the client's window, which \
-         is not sampled."
-            .to_owned()
-    } else {
-        "The window never closed.".to_owned()
-    };
-    finish(chart, samples, &text)
-}
-
 /// Whether what the server reads and what it writes may be compared: nothing says that it need not echo.
 pub(crate) fn is_echo(samples: &[Sample]) -> bool {
     samples.iter().all(|sample| sample.is_echo != Some(false))
@@ -155,12 +134,6 @@ fn finish(chart: Chart, samples: &[Sample], text: &str) -> Chart {
 
 fn peak(chart: &Chart, name: &str) -> Option<f64> {
     chart.peak(chart.series.iter().find(|series| series.label == name)?)
-}
-
-/// Seconds for which the window was 0: from each sample at which it was 0 to the next sample.
-fn closed_seconds(samples: &[Sample]) -> f64 {
-    let is_closed = |pair: &&[Sample]| pair[0].window == Some(0);
-    samples.windows(2).filter(is_closed).map(|pair| (pair[1].t - pair[0].t).max(0.0)).sum()
 }
 
 /// The band of the bytes in the server's own memory.

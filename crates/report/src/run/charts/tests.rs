@@ -178,3 +178,23 @@ fn a_server_that_pushes_has_no_inside_and_no_open_window() {
     assert!(queues.description.ends_with("it need not write what it reads."), "{}", queues.description);
     assert!(!window.description.contains("never closed"), "{}", window.description);
 }
+
+#[test]
+fn a_server_that_pushes_shows_its_output_and_the_clients_window() {
+    let mut samples = stalled_run();
+    assert!(output(&samples).is_none(), "an echo has queues");
+    for sample in &mut samples {
+        sample.is_echo = Some(false);
+        sample.server_written = Some(sample.consumed + 4096);
+        sample.client_window = Some(if sample.t < 3.0 { 65_535 } else { 0 });
+    }
+
+    let chart = output(&samples).unwrap();
+
+    assert_eq!(chart.series.len(), 2);
+    for text in ["At most 4 KiB were sent", "was 0 for 6.0 s in all"] {
+        assert!(chart.description.contains(text), "{}", chart.description);
+    }
+    samples.iter_mut().for_each(|sample| sample.client_window = None);
+    assert!(output(&samples).unwrap().description.contains("Not visible here: the client's window"));
+}
