@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use echoctl_audit::{AuditConfig, Error, Payload, Permitted, Preset, Step};
 use echoctl_record::Verdict;
 use echoctl_testkit::eventually;
-use echoctl_trial::spawn::{Launch, Target};
+use echoctl_trial::spawn::{Launch, ListenAt, Target};
 use echoctl_verdict::audit::figures;
 use support::command::{SERVER, attack, launch, outsider, start, wait_until_listening};
 
@@ -98,7 +98,7 @@ fn a_foreign_listener_on_the_same_port_is_refused() {
          bind($l, sockaddr_in({}, inet_aton(\"127.0.0.1\"))) or die; listen($l, 9); sleep 1000",
         addr.port()
     );
-    let launch = Launch { addr: Some(addr.into()), ..launch(&["perl", "-e", &shares]) };
+    let launch = Launch { at: ListenAt::Given(addr.into()), ..launch(&["perl", "-e", &shares]) };
     let target = Target::start(&launch, &AtomicBool::new(false)).unwrap();
     own.listen(9).unwrap();
 

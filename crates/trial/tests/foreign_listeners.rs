@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
 
 use echoctl_testkit::{Running, eventually};
-use echoctl_trial::spawn::{Launch, SpawnError, Target};
+use echoctl_trial::spawn::{Launch, ListenAt, SpawnError, Target};
 use support::command::launch;
 
 /// A foreign server at `addr`, which exits when it receives a byte. It runs as another user if this is possible and wanted.
@@ -44,7 +44,7 @@ fn taken_over(addr: SocketAddr, uid: Option<u32>) -> SpawnError {
         let folder = tempfile::tempdir().unwrap();
         let ready = folder.path().join("ready");
         let command = format!("touch {}; exec sleep 1000", ready.display());
-        let launch = Launch { addr: Some(addr.into()), ..launch(&["sh", "-c", &command]) };
+        let launch = Launch { at: ListenAt::Given(addr.into()), ..launch(&["sh", "-c", &command]) };
         let target = scope.spawn(|| {
             let launch = launch;
             Target::start(&launch, &stop)
@@ -89,7 +89,7 @@ fn a_socket_shared_with_another_process_is_refused() {
     let listens =
         format!("open(my $l, \"+<&=\", {}) or die; listen($l, 9) or die; sleep 1000", own.as_raw_fd());
 
-    let launch = Launch { addr: Some(addr.into()), ..launch(&["perl", "-e", &listens]) };
+    let launch = Launch { at: ListenAt::Given(addr.into()), ..launch(&["perl", "-e", &listens]) };
     let error = Target::start(&launch, &AtomicBool::new(false)).unwrap_err();
 
     assert!(matches!(error, SpawnError::ForeignListener { .. }), "{error}");

@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 
 use echoctl_observe::Process;
 use echoctl_testkit::eventually;
-use echoctl_trial::spawn::{Launch, SpawnError, Target};
+use echoctl_trial::spawn::{Launch, ListenAt, SpawnError, Target};
 use support::command::{ECHO, launch, start};
 
 fn echoes(target: &Target) {
@@ -80,8 +80,10 @@ fn an_address_in_use_is_refused_before_the_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap();
 
-    let refused =
-        Target::start(&Launch { addr: Some(addr.into()), ..launch(&["true"]) }, &AtomicBool::new(false));
+    let refused = Target::start(
+        &Launch { at: ListenAt::Given(addr.into()), ..launch(&["true"]) },
+        &AtomicBool::new(false),
+    );
 
     let Err(SpawnError::AddrInUse { listener: Some(listener), .. }) = refused else { panic!("{refused:?}") };
     assert_eq!(listener.pid, Some(std::process::id()));

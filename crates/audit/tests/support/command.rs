@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use echoctl_audit::{AuditConfig, AuditOutcome, Error, Permitted, Preset};
 use echoctl_testkit::{Running, eventually};
-use echoctl_trial::spawn::{Launch, Target};
+use echoctl_trial::spawn::{Launch, ListenAt, Target};
 
 /// The program with the servers (`server.rs` beside this file).
 pub(crate) const SERVER: &str = env!("CARGO_BIN_EXE_audit-test-server");
@@ -19,7 +19,7 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) fn launch(command: &[&str]) -> Launch {
     Launch {
         command: command.iter().map(Into::into).collect(),
-        addr: None,
+        at: ListenAt::FreePort,
         ready_timeout: TIMEOUT,
         supervisor: vec![SERVER.into(), "supervise".into()],
         // Other tests of this process have children, too.

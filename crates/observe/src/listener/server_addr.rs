@@ -25,6 +25,16 @@ impl ServerAddr {
         })
     }
 
+    /// The same address, with the path of a socket from the root on.
+    pub fn absolute(&self) -> ServerAddr {
+        match self {
+            ServerAddr::Unix(path) if !path.as_os_str().as_encoded_bytes().starts_with(&[0]) => {
+                ServerAddr::Unix(std::path::absolute(path).unwrap_or_else(|_| path.clone()))
+            }
+            other => other.clone(),
+        }
+    }
+
     /// The address, if it is one of TCP.
     pub fn tcp(&self) -> Option<SocketAddr> {
         match self {

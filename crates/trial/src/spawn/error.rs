@@ -1,5 +1,6 @@
 //! Why a server could not be started.
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use echoctl_observe::ServerAddr;
 use echoctl_record::Seconds;
 use thiserror::Error;
 
-use super::ForeignListener;
+use super::{ForeignListener, SocketPathError};
 
 /// Why a server could not be started.
 #[derive(Debug, Error)]
@@ -21,32 +22,33 @@ pub enum SpawnError {
         source: io::Error,
     },
     /// The command exited before it listened.
-    #[error("'{command}' exited before it listened on {place} ({how}){output}")]
+    #[error("'{command}' exited before it listened on {} ({how}){output}", Place(addr))]
     Ended {
         /// The command as given.
         command: String,
         /// How it exited, e.g. `exit status: 1`.
         how: String,
-        /// Where it was to listen, e.g. `port 80`.
-        place: String,
+        /// Where it was to listen.
+        addr: ServerAddr,
         /// Its last output, ready to be appended.
         output: String,
     },
     /// The command is running and does not listen where it should.
     #[error(
-        "'{command}' did not listen on {place} within {}{}{output}",
+        "'{command}' did not listen on {} within {}{}{output}",
+        Place(addr),
         Seconds(.waited.as_secs_f64()),
         elsewhere.as_ref().map(|addr| format!("; it listens on {addr}")).unwrap_or_default()
     )]
     NeverListened {
         /// The command as given.
         command: String,
-        /// Where it was to listen, e.g. `port 80`.
-        place: String,
+        /// Where it was to listen.
+        addr: ServerAddr,
         /// How long it was waited for.
         waited: Duration,
-        /// Where it listens instead.
-        elsewhere: Option<ServerAddr>,
+        /// Where it listens instead, as text: this is the largest variant.
+        elsewhere: Option<String>,
         /// Its last output, ready to be appended.
         output: String,
     },
@@ -57,6 +59,14 @@ pub enum SpawnError {
         addr: ServerAddr,
         /// The process that listens there, where the system shows it.
         listener: Option<ForeignListener>,
+    },
+    /// The command cannot make its Unix-domain socket there.
+    #[error("cannot start the command on {addr}: {problem}")]
+    SocketPath {
+        /// Where the command was to listen.
+        addr: ServerAddr,
+        /// Why it cannot.
+        problem: SocketPathError,
     },
     /// A process that is not the command's listens where the command was to listen. Nothing was sent to it.
     #[error(
@@ -87,6 +97,18 @@ pub enum SpawnError {
     /// It was interrupted.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// `port 80`, `unix:/run/x.sock`: where a command was to listen, which is on this host.
+struct Place<'a>(&'a ServerAddr);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            ServerAddr::Tcp(addr) => write!(f, "port {}", addr.port()),
+            unix @ ServerAddr::Unix(_) => unix.fmt(f),
+        }
+    }
 }
 
 impl From<echoctl_observe::Error> for SpawnError {

@@ -48,8 +48,12 @@ impl Listeners {
 
     /// Whether something listens at `addr` that the system does not show: such an address cannot be bound.
     pub(super) fn has_hidden(&self, addr: &ServerAddr) -> bool {
-        let ServerAddr::Tcp(addr) = addr else { return false };
-        let is_in_use = || TcpListener::bind(addr).is_err_and(|error| error.kind() == ErrorKind::AddrInUse);
+        let is_in_use = || match addr {
+            ServerAddr::Tcp(addr) => {
+                TcpListener::bind(addr).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
+            }
+            ServerAddr::Unix(path) => path.exists(),
+        };
         self.0.is_none() && is_in_use()
     }
 
@@ -115,23 +119,60 @@ impl Listeners {
         Ok(pids)
     }
 
+    /// Where `target` listens, as text, if it does anywhere.
+    ///
+    /// # Errors
+    /// When the kernel refuses the query.
+    pub(super) fn elsewhere(&mut self, target: Descendants) -> Result<Option<String>, Error> {
+        if let Some(addr) = self.address_of(target, None)? {
+            return Ok(Some(addr.to_string()));
+        }
+        let held = target.sockets();
+        let unix = self.0.as_mut().map_or(Ok(Vec::new()), SocketDiag::unix_listening)?;
+        let own = unix.into_iter().find(|socket| held.contains(&socket.inode));
+        Ok(own.and_then(|socket| Some(ServerAddr::Unix(socket.name?).to_string())))
+    }
+
     /// The owner of the server's end of a connection, if it is not `target`. Before it is accepted it has no owner.
     pub fn foreign_listener_at(
         &mut self,
         (server, client): (SocketAddr, SocketAddr),
         target: Descendants,
     ) -> Option<ForeignListener> {
+        self.foreign_end(target, |diag| Some((&diag.find(server, client).ok()??).into()))
+    }
+
+    /// As [`foreign_listener_at`](Listeners::foreign_listener_at), of a connection over the Unix-domain socket at `addr` whose client
+    /// has the inode `client`.
+    pub fn foreign_peer(
+        &mut self,
+        addr: &ServerAddr,
+        client: u32,
+        target: Descendants,
+    ) -> Option<ForeignListener> {
+        self.foreign_end(target, |diag| {
+            let inode = diag.find_unix(client).ok()??.peer;
+            let uid = diag.find_unix(inode).ok()??.uid;
+            Some(ListeningSocket { addr: addr.clone(), uid, inode })
+        })
+    }
+
+    /// The owner of the socket that `find` finds, if it has one and that is not `target`.
+    fn foreign_end(
+        &mut self,
+        target: Descendants,
+        find: impl Fn(&mut SocketDiag) -> Option<ListeningSocket>,
+    ) -> Option<ForeignListener> {
         let mut foreign = None;
         for _ in 0..LOOKS {
-            let found = self.0.as_mut()?.find(server, client).ok().flatten();
-            let socket = found.filter(|socket| socket.inode != 0)?;
+            let socket = find(self.0.as_mut()?).filter(|socket| socket.inode != 0)?;
             if target.sockets().contains(&socket.inode) {
                 return None;
             }
             foreign = Some(socket);
             thread::sleep(BETWEEN_LOOKS);
         }
-        foreign.as_ref().map(|socket| ForeignListener::of(&socket.into()))
+        foreign.as_ref().map(ForeignListener::of)
     }
 
     /// Where `target` listens at `port`, if it does: on loopback if possible. For a wildcard it is the loopback address.

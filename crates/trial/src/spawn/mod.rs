@@ -13,6 +13,7 @@
 //! - [`OutputWatch`]: whether a target has printed that it ran out of memory.
 //! - [`Listeners`]: whether an address belongs to a target and to no other process.
 
+mod assigned;
 pub(crate) mod child_server;
 mod client_command;
 mod command_line;
@@ -23,6 +24,7 @@ mod out_of_memory;
 mod output;
 mod output_watch;
 mod port;
+mod socket_path;
 mod supervise;
 mod supervisor;
 mod sys;
@@ -34,5 +36,6 @@ pub use descendants::Descendants;
 pub use error::SpawnError;
 pub use listeners::{ForeignListener, Listeners, Owner};
 pub use output_watch::OutputWatch;
+pub use socket_path::SocketPathError;
 pub use supervise::supervise;
-pub use target::{Launch, Target};
+pub use target::{Launch, ListenAt, Target};

@@ -4,7 +4,7 @@
 //! descendants. If the supervisor itself is killed, its orphans become children of this process, which adopts orphans for this
 //! purpose and stops them instead.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, PipeReader, Read};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -48,7 +48,7 @@ impl Supervisor {
     pub(super) fn start(
         program: &[OsString],
         command: &[OsString],
-        environment: &[(&str, &str)],
+        environment: &[(&str, impl AsRef<OsStr>)],
         owns_orphans: bool,
     ) -> io::Result<Supervisor> {
         let (path, arguments) = program.split_first().ok_or(io::ErrorKind::InvalidInput)?;
@@ -62,7 +62,7 @@ impl Supervisor {
         let mut process = Command::new(path)
             .args(arguments)
             .args(command)
-            .envs(environment.iter().copied())
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(its_stdout)
             .stderr(its_output)

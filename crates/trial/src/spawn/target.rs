@@ -1,7 +1,8 @@
 //! A running server, with all its processes.
 //!
-//! The command gets its port as `$PORT` and in place of `{port}` in its arguments. It is ready when it listens there according to
-//! the kernel's socket tables; no connection is made to find out, because some servers accept only one. A socket counts only if
+//! The command gets its port as `$PORT` and in place of `{port}` in its arguments, or the path of its Unix-domain socket as `$SOCKET`
+//! and in place of `{socket}`. It is ready when it listens there according to the kernel's socket tables; no connection is made to
+//! find out, because some servers accept only one. A socket counts only if
 //! it belongs to processes of the command and to no other. A foreign process that listens there is neither connected to nor
 //! signalled. The supervisor determines which processes are the command's: see [`supervise`](super::supervise()).
 
@@ -13,17 +14,19 @@ use std::time::{Duration, Instant};
 
 use echoctl_observe::{Process, ProcessTree, ServerAddr};
 
+use super::assigned::Assigned;
 use super::port::free_addr;
+use super::socket_path::{self, SocketFolder};
 use super::supervisor::Supervisor;
 use super::{Descendants, ForeignListener, Listeners, OutputWatch, Owner, SpawnError};
 
 /// A command to start, and how.
 #[derive(Debug, Clone)]
 pub struct Launch {
-    /// The program and its arguments; `{port}` in any of them is replaced by the port.
+    /// The program and its arguments; `{port}`, or `{socket}`, in any of them is replaced by the port or the path.
     pub command: Vec<OsString>,
-    /// Where it will listen; `None` for a free port on loopback.
-    pub addr: Option<ServerAddr>,
+    /// Where it will listen.
+    pub at: ListenAt,
     /// How long it may take until it listens.
     pub ready_timeout: Duration,
     /// A program, with its first arguments, that calls [`supervise`](super::supervise()) with the remaining ones.
@@ -33,6 +36,17 @@ pub struct Launch {
     pub owns_orphans: bool,
 }
 
+/// Where a command will listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenAt {
+    /// A free port on loopback.
+    FreePort,
+    /// A Unix-domain socket in a new folder, which is removed at the end.
+    FreePath,
+    /// An address that the caller chose. A file that the command makes there is left as the command leaves it.
+    Given(ServerAddr),
+}
+
 /// A running server. Dropping it stops all its processes.
 #[derive(Debug)]
 pub struct Target {
@@ -40,6 +54,8 @@ pub struct Target {
     addr: ServerAddr,
     descendants: Descendants,
     supervisor: Supervisor,
+    /// Of its Unix-domain socket, if it was made for it. Removed after its processes have been stopped.
+    _folder: Option<SocketFolder>,
 }
 
 impl Target {
@@ -50,14 +66,15 @@ impl Target {
     /// its address ([`SpawnError::AddrInUse`] before it is started, [`SpawnError::ForeignListener`] after).
     pub fn start(launch: &Launch, stop: &AtomicBool) -> Result<Target, SpawnError> {
         let mut listeners = Listeners::open()?;
-        let addr = match &launch.addr {
-            Some(addr) => {
-                refuse_taken(addr, &mut listeners)?;
-                addr.clone()
+        let (addr, folder) = match &launch.at {
+            ListenAt::FreePort => (free_addr(&mut listeners)?.into(), None),
+            ListenAt::FreePath => {
+                let folder = SocketFolder::new()?;
+                (folder.addr(), Some(folder))
             }
-            None => free_addr(&mut listeners)?.into(),
+            ListenAt::Given(addr) => (usable(addr, &mut listeners)?, None),
         };
-        let mut target = Target::spawn(launch, addr)?;
+        let mut target = Target::spawn(launch, addr, folder)?;
         target.await_listener(launch, &mut listeners, stop)?;
         // The listener was found by another look at the processes, so the tree has to be updated.
         target.supervisor.tree();
@@ -104,22 +121,15 @@ impl Target {
         self.supervisor.stop()
     }
 
-    fn spawn(launch: &Launch, addr: ServerAddr) -> Result<Target, SpawnError> {
-        let port = addr.tcp().map(|addr| addr.port().to_string()).unwrap_or_default();
-        let words: Vec<OsString> = launch
-            .command
-            .iter()
-            .map(|word| match word.to_str() {
-                Some(text) => text.replace("{port}", &port).into(),
-                None => word.clone(),
-            })
-            .collect();
+    fn spawn(launch: &Launch, addr: ServerAddr, folder: Option<SocketFolder>) -> Result<Target, SpawnError> {
+        let assigned = Assigned::of(&addr);
+        let words: Vec<OsString> = launch.command.iter().map(|word| assigned.fill_in(word)).collect();
         let line = line(&words);
-        let environment = [("PORT", port.as_str())];
+        let environment = [assigned.environment()];
         let supervisor = Supervisor::start(&launch.supervisor, &words, &environment, launch.owns_orphans)
             .map_err(|source| SpawnError::Start { command: line.clone(), source })?;
         let descendants = Descendants::of(supervisor.pid());
-        Ok(Target { command: line, addr, descendants, supervisor })
+        Ok(Target { command: line, addr, descendants, supervisor, _folder: folder })
     }
 
     fn await_listener(
@@ -144,7 +154,7 @@ impl Target {
                 }
                 Owner::NoListener => {}
             }
-            if launch.addr.is_none()
+            if launch.at == ListenAt::FreePort
                 // A server that asks for "localhost" may get `[::1]`, and one that asks for its own host name the address of an
                 // interface.
                 && let Some(addr) = listeners.address_of(self.descendants, self.addr.tcp().map(|addr| addr.port()))?
@@ -157,17 +167,17 @@ impl Target {
                 return Err(SpawnError::Ended {
                     command: self.command.clone(),
                     how,
-                    place: place(&self.addr),
+                    addr: self.addr.clone(),
                     output: self.last_output(),
                 });
             }
             if began.elapsed() >= launch.ready_timeout {
                 return Err(SpawnError::NeverListened {
                     command: self.command.clone(),
-                    place: place(&self.addr),
+                    addr: self.addr.clone(),
                     waited: launch.ready_timeout,
                     // The most likely mistake is a fixed port.
-                    elsewhere: listeners.address_of(self.descendants, None)?.map(ServerAddr::from),
+                    elsewhere: listeners.elsewhere(self.descendants)?,
                     output: self.last_output(),
                 });
             }
@@ -210,11 +220,6 @@ impl Target {
     }
 }
 
-/// Where a command was to listen on this host: `port 80`, `unix:/run/x.sock`.
-fn place(addr: &ServerAddr) -> String {
-    addr.tcp().map_or_else(|| addr.to_string(), |addr| format!("port {}", addr.port()))
-}
-
 /// A command on one line, shortened if it is long.
 fn line(words: &[OsString]) -> String {
     let line = words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
@@ -224,13 +229,18 @@ fn line(words: &[OsString]) -> String {
     }
 }
 
-/// Refuses an address at which a process already listens.
-fn refuse_taken(addr: &ServerAddr, listeners: &mut Listeners) -> Result<(), SpawnError> {
-    let listener = listeners.accepting(addr)?.first().map(ForeignListener::of);
-    if listener.is_some() || listeners.has_hidden(addr) {
-        return Err(SpawnError::AddrInUse { addr: addr.clone(), listener });
+/// An address where a command can listen: no process does yet, and a socket can be made there. A path is made absolute, since the
+/// command may change its folder.
+fn usable(addr: &ServerAddr, listeners: &mut Listeners) -> Result<ServerAddr, SpawnError> {
+    let addr = addr.absolute();
+    let listener = listeners.accepting(&addr)?.first().map(ForeignListener::of);
+    if listener.is_some() || listeners.has_hidden(&addr) {
+        return Err(SpawnError::AddrInUse { addr, listener });
     }
-    Ok(())
+    if let ServerAddr::Unix(path) = &addr {
+        socket_path::check(path).map_err(|problem| SpawnError::SocketPath { addr: addr.clone(), problem })?;
+    }
+    Ok(addr)
 }
 
 /// Characters of a command that are shown, for commands with thousands of arguments.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use echoctl_observe::Process;
 use echoctl_testkit::eventually;
-use echoctl_trial::spawn::{Launch, SpawnError, Target};
+use echoctl_trial::spawn::{Launch, ListenAt, SpawnError, Target};
 
 /// The longest wait.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
@@ -22,7 +22,7 @@ pub(crate) const ECHO: &str = "use IO::Socket::INET; my $l = IO::Socket::INET->n
 pub(crate) fn launch(command: &[&str]) -> Launch {
     Launch {
         command: command.iter().map(Into::into).collect(),
-        addr: None,
+        at: ListenAt::FreePort,
         ready_timeout: TIMEOUT,
         supervisor: vec![env!("CARGO_BIN_EXE_supervise").into()],
         // Other tests of this process have children, too.

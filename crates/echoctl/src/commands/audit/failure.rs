@@ -3,7 +3,8 @@
 use std::io::ErrorKind;
 
 use echoctl_audit::Error;
-use echoctl_trial::spawn::SpawnError;
+use echoctl_observe::ServerAddr;
+use echoctl_trial::spawn::{SocketPathError, SpawnError};
 
 use crate::cli::called;
 use crate::exit::{Exit, Failure};
@@ -30,15 +31,22 @@ fn hint(error: &Error) -> Option<String> {
             "the words after -- are the command that starts the server; its program must be here or in PATH"
                 .to_owned()
         }
-        Error::Spawn(SpawnError::NeverListened { elsewhere: Some(_), .. }) => {
-            "make the command listen on $PORT or {port}, or give its address before --".to_owned()
+        Error::Spawn(SpawnError::NeverListened { elsewhere: Some(_), addr, .. }) => {
+            format!("make the command listen on {}, or give its address before --", place(addr))
         }
-        Error::Spawn(SpawnError::Ended { .. }) => {
-            "the command must listen on $PORT or {port}, and stay in the foreground".to_owned()
+        Error::Spawn(SpawnError::Ended { addr, .. }) => {
+            format!("the command must listen on {}, and stay in the foreground", place(addr))
         }
-        Error::Spawn(SpawnError::NeverListened { elsewhere: None, .. }) => {
-            "make the command listen on $PORT or {port} within --ready-timeout".to_owned()
+        Error::Spawn(SpawnError::NeverListened { elsewhere: None, addr, .. }) => {
+            format!("make the command listen on {} within --ready-timeout", place(addr))
         }
+        Error::Spawn(SpawnError::SocketPath { problem, .. }) => match problem {
+            SocketPathError::Stale => "remove the file, or give another path".to_owned(),
+            SocketPathError::NoFolder(_) => "create the folder first, or give another path".to_owned(),
+            SocketPathError::TooLong { .. } => "give a shorter path".to_owned(),
+            SocketPathError::NotASocket => "give another path".to_owned(),
+            SocketPathError::Folder(_) => "give a path in a folder where files may be made".to_owned(),
+        },
         Error::Spawn(SpawnError::AddrInUse { .. }) => format!(
             "omit ADDR to use a free port, or give another address; to audit the server that is running there, omit the \
              command: {echoctl} audit ADDR"
@@ -53,4 +61,12 @@ fn hint(error: &Error) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+/// How a command learns where to listen.
+fn place(addr: &ServerAddr) -> &'static str {
+    match addr {
+        ServerAddr::Tcp(_) => "$PORT or {port}",
+        ServerAddr::Unix(_) => "$SOCKET or {socket}",
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use echoctl_audit::{AuditConfig, Permitted, Script};
-use echoctl_trial::spawn::{Launch, Target};
+use echoctl_trial::spawn::{Launch, ListenAt, Target};
 
 use super::args::Args;
 use super::failure::failure;
@@ -43,7 +43,7 @@ impl Server {
         let addr = given.as_deref().map(|addr| args.consent.find(supported(addr)?)).transpose()?;
         let launch = Launch {
             command: args.command.clone(),
-            addr: addr.map(|target| target.first().into()),
+            at: addr.map_or(ListenAt::FreePort, |target| ListenAt::Given(target.first().into())),
             ready_timeout: args.ready_timeout,
             supervisor: supervise::words().context("cannot determine the path of this program")?,
             owns_orphans: true,
