@@ -3,15 +3,16 @@
 //! A finding about the server (it exited, it closed the connection) is evidence and not an error.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use echoctl_observe::ServerAddr;
 use echoctl_record::{Bytes, Seconds};
 use echoctl_trial::spawn::{ForeignListener, SpawnError};
 use thiserror::Error;
 
 use crate::preset::Preset;
+use crate::script::Transport;
 
 /// Why an audit did not take place.
 #[derive(Debug, Error)]
@@ -29,13 +30,21 @@ pub enum Error {
     #[error("cannot connect to {addr}")]
     Connect {
         /// The target.
-        addr: SocketAddr,
+        addr: ServerAddr,
         /// The error from the operating system.
         source: io::Error,
     },
     /// A TLS session could not be begun.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The script is for servers at another kind of address.
+    #[error("the script's transport is {transport}, and {addr} is not an address for it")]
+    OtherTransport {
+        /// What the script asks for.
+        transport: Transport,
+        /// The target.
+        addr: ServerAddr,
+    },
     /// The script asks for TLS.
     #[error("this program was built without TLS")]
     TlsNotBuilt,
@@ -59,7 +68,7 @@ impl Error {
             Error::Spawn(error) => !matches!(error, SpawnError::NoFreePort | SpawnError::Interrupted),
             Error::Tls(error) => error.is_the_servers(),
             Error::ListenerChanged(_) | Error::Connect { .. } | Error::Step { .. } => true,
-            Error::TlsNotBuilt | Error::Interrupted => false,
+            Error::OtherTransport { .. } | Error::TlsNotBuilt | Error::Interrupted => false,
         }
     }
 }

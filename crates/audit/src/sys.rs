@@ -3,8 +3,9 @@
 #![allow(unsafe_code)]
 
 use std::io::{self, ErrorKind};
-use std::net::TcpStream;
 use std::time::Duration;
+
+use socket2::Socket;
 
 /// The events for which to wait on a socket.
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,7 +19,7 @@ pub(crate) struct Interest {
 
 /// Waits until one of the sockets is ready or `timeout` has passed, whichever comes first.
 #[cfg(unix)]
-pub(crate) fn wait(sockets: &[(&TcpStream, Interest)], timeout: Duration) {
+pub(crate) fn wait(sockets: &[(&Socket, Interest)], timeout: Duration) {
     use std::os::fd::AsRawFd;
     let mut waited: Vec<libc::pollfd> = sockets
         .iter()
@@ -38,7 +39,7 @@ pub(crate) fn wait(sockets: &[(&TcpStream, Interest)], timeout: Duration) {
 
 /// Elsewhere: a short sleep, after which the caller tries all sockets.
 #[cfg(not(unix))]
-pub(crate) fn wait(_: &[(&TcpStream, Interest)], timeout: Duration) {
+pub(crate) fn wait(_: &[(&Socket, Interest)], timeout: Duration) {
     std::thread::sleep(timeout.min(Duration::from_millis(2)));
 }
 

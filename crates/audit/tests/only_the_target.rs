@@ -30,7 +30,7 @@ fn an_unanswered_step_is_named_with_what_arrived() {
     let mut script = Preset::Raw.script("127.0.0.1");
     script.setup = vec![Step::ask(Payload::text("GET"), Payload::text("welcome"))];
 
-    let config = AuditConfig::new(target.addr().tcp().unwrap(), script);
+    let config = AuditConfig::new(target.addr().clone(), script);
     let error = config.attack(&AtomicBool::new(false), &mut |_| {}).unwrap_err().to_string();
 
     assert!(

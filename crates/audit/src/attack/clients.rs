@@ -2,10 +2,10 @@
 //!
 //! None of them blocks, so one thread drives them all.
 
-use std::net::TcpStream;
 use std::time::Instant;
 
 use echoctl_record::DisconnectKind;
+use socket2::Socket;
 
 use super::connection::AuditConnection;
 use super::connector::Connector;
@@ -162,7 +162,7 @@ impl Clients {
     }
 
     /// What to wait for until a sender can go on after `progress`.
-    pub(super) fn sockets_to_send(&self, progress: Progress) -> Vec<(&TcpStream, Interest)> {
+    pub(super) fn sockets_to_send(&self, progress: Progress) -> Vec<(&Socket, Interest)> {
         let interest = Interest { read: self.publisher.is_some(), write: progress == Progress::Blocked };
         open(self.senders()).map(|sender| sender.waited(interest)).collect()
     }
@@ -226,7 +226,7 @@ impl Clients {
     }
 
     /// What to wait for until a slow reader can be read.
-    pub(super) fn sockets_to_read(&self) -> Vec<(&TcpStream, Interest)> {
+    pub(super) fn sockets_to_read(&self) -> Vec<(&Socket, Interest)> {
         let interest = Interest { read: true, write: false };
         open(&self.slow_readers).map(|reader| reader.waited(interest)).collect()
     }
@@ -301,8 +301,7 @@ mod tests {
 
         let connection = connected(addr, Some(4096));
 
-        let size =
-            socket2::SockRef::from(connection.waited(Interest::default()).0).recv_buffer_size().unwrap();
+        let size = connection.waited(Interest::default()).0.recv_buffer_size().unwrap();
         assert!(size <= 2 * 4096, "{size}");
     }
 }

@@ -130,7 +130,10 @@ impl Connector<'_> {
         while !connection.is_connected()? {
             self.check_stop()?;
             if Instant::now() >= deadline {
-                return Err(Error::Connect { addr: self.to.addr, source: ErrorKind::TimedOut.into() });
+                return Err(Error::Connect {
+                    addr: self.to.addr.clone(),
+                    source: ErrorKind::TimedOut.into(),
+                });
             }
             let until_made = Interest { read: false, write: true };
             sys::wait(&[connection.waited(until_made)], Duration::from_millis(20));
@@ -189,7 +192,7 @@ impl Connector<'_> {
             }
             None => return Ok(()),
         };
-        let sockets = listeners.accepting(&self.to.addr.into())?;
+        let sockets = listeners.accepting(&self.to.addr)?;
         match self.permitted {
             Permitted::Any => {}
             Permitted::User(uid) => {
@@ -200,14 +203,15 @@ impl Connector<'_> {
             Permitted::Target(target) => {
                 if sockets.is_empty()
                     && let Some(listener) = connection
-                        .and_then(|connection| listeners.foreign_listener_at(connection.addresses(), target))
+                        .and_then(AuditConnection::addresses)
+                        .and_then(|addresses| listeners.foreign_listener_at(addresses, target))
                 {
                     return Err(Error::ListenerChanged(listener));
                 }
                 if sockets.iter().all(|socket| self.known.contains(&socket.inode)) {
                     return Ok(());
                 }
-                match listeners.owner(&self.to.addr.into(), target)? {
+                match listeners.owner(&self.to.addr, target)? {
                     Owner::NoListener => {}
                     Owner::Target { inodes } => self.known.extend(inodes),
                     Owner::ForeignListener(listener) => return Err(Error::ListenerChanged(listener)),

@@ -31,11 +31,10 @@ mod stimulus_stream;
 mod token_bucket;
 mod upstream;
 
-use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use echoctl_observe::{KernelBuffering, MemoryShare, SamplingInterval, listener_at};
+use echoctl_observe::{KernelBuffering, MemoryShare, SamplingInterval, ServerAddr, listener_at};
 use echoctl_record::{Evidence, Sample};
 use echoctl_trial::spawn::{Listeners, OutputWatch};
 use echoctl_verdict::{Judgement, audit};
@@ -60,7 +59,7 @@ use scene::{ControlPlan, LiveScene};
 #[derive(Debug, Clone)]
 pub struct AuditConfig {
     /// The address of the server.
-    pub addr: SocketAddr,
+    pub addr: ServerAddr,
     /// What is sent to it.
     pub script: Script,
     /// Over TLS, which of its certificates are accepted.
@@ -95,9 +94,9 @@ pub struct AuditConfig {
 
 impl AuditConfig {
     /// An attack with the default settings.
-    pub fn new(addr: SocketAddr, script: Script) -> AuditConfig {
+    pub fn new(addr: impl Into<ServerAddr>, script: Script) -> AuditConfig {
         AuditConfig {
-            addr,
+            addr: addr.into(),
             script,
             trust: Trust::default(),
             server_name: "localhost".to_owned(),
@@ -163,7 +162,13 @@ impl AuditConfig {
             EchoAssumption::Unknown => {}
         }
         connector.renew(Instant::now() + PREPARING + each);
-        let monitor = Monitor::new(&roots, &listeners, self.permitted.target(), self.addr.port(), &script);
+        let monitor = Monitor::new(
+            &roots,
+            &listeners,
+            self.permitted.target(),
+            self.addr.tcp().map_or(0, |addr| addr.port()),
+            &script,
+        );
         let connect =
             |connector: &mut _| Clients::connect(&script, self.connections, self.receive_buffer, connector);
         let mut clients = connect(&mut connector)?;
@@ -210,21 +215,24 @@ impl AuditConfig {
 
     /// Where to connect to, and through which layers.
     fn destination(&self, script: &Script) -> Result<Destination, Error> {
-        let tls = match script.transport {
-            Some(Transport::Tls) => Some(TlsConnector::new(&self.trust, &self.server_name, &script.alpn)?),
-            Some(Transport::Tcp | Transport::Unix) | None => None,
+        let tls = match (script.transport, self.addr.tcp()) {
+            (Some(Transport::Tls), Some(_)) => {
+                Some(TlsConnector::new(&self.trust, &self.server_name, &script.alpn)?)
+            }
+            (Some(Transport::Tcp), Some(_)) | (Some(Transport::Unix), None) | (None, _) => None,
+            (Some(transport), _) => return Err(Error::OtherTransport { transport, addr: self.addr.clone() }),
         };
-        Ok(Destination { addr: self.addr, tls })
+        Ok(Destination { addr: self.addr.clone(), tls })
     }
 
     /// The processes that listen at the address, if they are visible and may be attacked.
     fn listening(&self) -> Vec<u32> {
         if let Some(target) = self.permitted.target() {
             // If another process listens there too, the connector refuses and names it.
-            let owners = Listeners::open().and_then(|mut all| all.owners(&self.addr.into(), target));
+            let owners = Listeners::open().and_then(|mut all| all.owners(&self.addr, target));
             return owners.unwrap_or_default();
         }
-        listener_at(&self.addr.into()).iter().flat_map(|listener| listener.pids()).collect()
+        listener_at(&self.addr).iter().flat_map(|listener| listener.pids()).collect()
     }
 
     fn settings(&self) -> Settings {
@@ -238,6 +246,9 @@ impl AuditConfig {
 
     /// The queues of one of its connections.
     fn kernel_buffering(&self) -> KernelBuffering {
+        if let ServerAddr::Unix(_) = self.addr {
+            return KernelBuffering::unix();
+        }
         let kernels = KernelBuffering::here();
         let client_receive =
             self.receive_buffer.map_or(kernels.client_receive, |bytes| (bytes as u64).saturating_mul(2));

@@ -17,6 +17,7 @@ use crate::script::Script;
 #[derive(Debug)]
 pub(super) struct Monitor {
     started: Instant,
+    /// The server's port, of TCP; 0 if it has none.
     port: u16,
     tables: SocketTables,
     tree: Option<ProcessTree>,
@@ -175,13 +176,8 @@ impl Monitor {
             client_received: sum(outputs, |counters| counters.client_received),
             consumed,
             server_memory: tree.map(|tree| tree.memory.total() + upstream.memory),
-            kernel_memory: clients.all_mut().map(|connection| connection.kernel().kernel_memory()).sum(),
-            window: clients
-                .senders()
-                .iter()
-                .filter_map(|sender| sender.kernel().window())
-                .min()
-                .map(u64::from),
+            kernel_memory: clients.all_mut().map(|connection| connection.kernel_memory()).sum(),
+            window: clients.senders().iter().filter_map(|sender| sender.window()).min().map(u64::from),
             is_echo: self.is_echo,
             ..Sample::default()
         };
@@ -208,7 +204,7 @@ fn sum(connections: &[AuditConnection], value: impl Fn(&Counters) -> Option<u64>
 /// Whether the server's send queue is full on every connection that is open; `None` if one of them is not visible, or none is open.
 fn is_output_full(readers: &[AuditConnection]) -> Option<bool> {
     let open = readers.iter().filter(|reader| reader.closed().is_none());
-    let full = open.map(|reader| Some(!reader.kernel().server?.memory?.is_writable()));
+    let full = open.map(|reader| Some(!reader.is_server_writable()?));
     full.reduce(|one, other| Some(one? && other?))?
 }
 

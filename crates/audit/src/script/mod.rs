@@ -18,6 +18,7 @@ mod step;
 mod stimulus;
 mod written;
 
+use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,16 @@ pub enum Transport {
     Tls,
     /// A Unix socket.
     Unix,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Transport::Tcp => "tcp",
+            Transport::Tls => "tls",
+            Transport::Unix => "unix",
+        })
+    }
 }
 
 impl Script {

@@ -38,7 +38,7 @@ pub(crate) fn config(target: &Target) -> AuditConfig {
         pids: target.roots(),
         permitted: Permitted::Target(target.descendants()),
         is_fresh: true,
-        ..AuditConfig::new(target.addr().tcp().unwrap(), Preset::Raw.script("127.0.0.1"))
+        ..AuditConfig::new(target.addr().clone(), Preset::Raw.script("127.0.0.1"))
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! It never blocks, so one thread drives any number of them.
 
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
+
+use socket2::Socket;
 
 use super::question::Question;
 use crate::Error;
@@ -156,7 +157,7 @@ impl HealthyClient {
     }
 
     /// What to wait for.
-    pub(super) fn interest(&self, question: &Question) -> Option<(&TcpStream, Interest)> {
+    pub(super) fn interest(&self, question: &Question) -> Option<(&Socket, Interest)> {
         let attempt = self.attempt.as_ref()?;
         let write = match attempt.stage {
             Stage::Connecting => true,

@@ -9,10 +9,10 @@ mod client;
 mod question;
 mod subscriber;
 
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use echoctl_record::{self as record, Service};
+use socket2::Socket;
 
 use super::connector::Connector;
 use super::driver::Moment;
@@ -201,7 +201,7 @@ impl Bystanders {
     }
 
     /// What to wait for.
-    pub(super) fn sockets(&self) -> Vec<(&TcpStream, Interest)> {
+    pub(super) fn sockets(&self) -> Vec<(&Socket, Interest)> {
         let all = [self.active.as_ref(), self.idle.as_ref(), Some(&self.newcomer)];
         all.into_iter().flatten().filter_map(|bystander| bystander.client.interest(&self.question)).collect()
     }

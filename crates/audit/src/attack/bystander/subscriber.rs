@@ -3,10 +3,10 @@
 //! It does what the slow reader does, and reads. What it gets while the slow reader's queues fill shows that the server serves several;
 //! if it gets nothing any more while the publisher is held back, the slow reader stops the others, too.
 
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use echoctl_record::{Bystanders, Service};
+use socket2::Socket;
 
 use super::{BUFFER, LIMIT};
 use crate::Error;
@@ -128,7 +128,7 @@ impl Subscriber {
     }
 
     /// What to wait for.
-    pub(in crate::attack) fn socket(&self) -> Option<(&TcpStream, Interest)> {
+    pub(in crate::attack) fn socket(&self) -> Option<(&Socket, Interest)> {
         let interest = Interest { read: true, write: false };
         self.connection.closed().is_none().then(|| self.connection.waited(interest))
     }

@@ -9,14 +9,16 @@
 //! the ledger counts the bytes on the wire, those of the handshakes excepted.
 
 mod fault;
+mod kernel_view;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod tls;
 mod wire;
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 
-use echoctl_observe::{Connection, Counters, SocketTables};
+use echoctl_observe::{Counters, ServerAddr, SocketTables};
 use echoctl_record::DisconnectKind;
+use socket2::Socket;
 
 use crate::sys::Interest;
 use crate::{Error, TlsPeer};
@@ -29,7 +31,7 @@ use wire::Wire;
 #[derive(Debug, Clone)]
 pub(super) struct Destination {
     /// The server's address.
-    pub(super) addr: SocketAddr,
+    pub(super) addr: ServerAddr,
     /// Begins TLS sessions, if payload goes through one.
     pub(super) tls: Option<TlsConnector>,
 }
@@ -38,7 +40,7 @@ pub(super) struct Destination {
 impl Destination {
     /// This address, without layers.
     pub(super) fn plain(addr: SocketAddr) -> Destination {
-        Destination { addr, tls: None }
+        Destination { addr: addr.into(), tls: None }
     }
 }
 
@@ -64,7 +66,7 @@ impl AuditConnection {
     /// (SO_RCVBUF).
     pub(super) fn begin(to: &Destination, receive_buffer: Option<usize>) -> Result<AuditConnection, Error> {
         Ok(AuditConnection {
-            wire: Wire::begin(to.addr, receive_buffer)?,
+            wire: Wire::begin(&to.addr, receive_buffer)?,
             tls: to.tls.as_ref().map(TlsConnector::begin).transpose()?,
             in_handshakes: (0, 0),
             sent: 0,
@@ -110,13 +112,13 @@ impl AuditConnection {
         }
     }
 
-    /// The server's address and ours.
-    pub(super) fn addresses(&self) -> (SocketAddr, SocketAddr) {
+    /// The server's address and ours, of a connection over TCP that is made.
+    pub(super) fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
         self.wire.addresses()
     }
 
     /// The socket, and what to wait for if the caller wants to read or write.
-    pub(super) fn waited(&self, wanted: Interest) -> (&TcpStream, Interest) {
+    pub(super) fn waited(&self, wanted: Interest) -> (&Socket, Interest) {
         let has_queued = self.tls.as_ref().is_some_and(TlsSession::has_queued);
         (self.wire.socket(), Interest { write: wanted.write || has_queued, ..wanted })
     }
@@ -194,16 +196,26 @@ impl AuditConnection {
         self.sent_in_setup = self.sent;
     }
 
-    /// What both kernels reported last.
-    pub(super) fn kernel(&self) -> &Connection {
-        self.wire.kernel()
+    /// The receive window that the server advertised last, over TCP.
+    pub(super) fn window(&self) -> Option<u32> {
+        self.wire.kernel().window()
+    }
+
+    /// Kernel memory of both ends, as far as it is visible.
+    pub(super) fn kernel_memory(&self) -> Option<u64> {
+        self.wire.kernel().kernel_memory()
+    }
+
+    /// Whether the kernel accepts more output from the server; `None` if that is not visible.
+    pub(super) fn is_server_writable(&self) -> Option<bool> {
+        self.wire.kernel().is_server_writable()
     }
 
     /// The counters of the bytes on the wire, as reported last.
     pub(super) fn counters(&self) -> Counters {
         let (produced, consumed) = self.in_handshakes;
         let since = |count: Option<u64>, before: u64| count.map(|count| count.saturating_sub(before));
-        let counters = self.wire.kernel().counters;
+        let counters = self.wire.kernel().counters();
         Counters {
             server_received: since(counters.server_received, produced),
             server_read: since(counters.server_read, produced),

@@ -16,7 +16,7 @@ mod support;
 
 fn destination(addr: SocketAddr, trust: &Trust, name: &str, alpn: &[&str]) -> Destination {
     let alpn: Vec<_> = alpn.iter().map(|&name| name.to_owned()).collect();
-    Destination { addr, tls: Some(TlsConnector::new(trust, name, &alpn).unwrap()) }
+    Destination { addr: addr.into(), tls: Some(TlsConnector::new(trust, name, &alpn).unwrap()) }
 }
 
 /// Connects and shakes hands.

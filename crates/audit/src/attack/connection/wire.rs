@@ -1,21 +1,22 @@
 //! The socket of a connection, with what the kernel reports about both ends of it. Its bytes are those on the wire.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 
-use echoctl_observe::{Connection, OwnSocket, ServerClose, SocketTables};
+use echoctl_observe::{Connection, OwnSocket, ServerAddr, ServerClose, SocketTables, UnixConnection};
 use echoctl_record::DisconnectKind;
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 
+use super::kernel_view::KernelView;
 use crate::Error;
 use crate::sys;
 
 /// A socket that never blocks, and the counters of its bytes.
 #[derive(Debug)]
 pub(super) struct Wire {
-    socket: TcpStream,
-    /// What both kernels reported last.
-    kernel: Connection,
+    socket: Socket,
+    to: ServerAddr,
+    kernel: KernelView,
     is_connected: bool,
     /// Bytes that the kernel accepted from us, and bytes that we have read.
     produced: u64,
@@ -25,23 +26,51 @@ pub(super) struct Wire {
 
 impl Wire {
     /// Begins to connect and does not wait. `receive_buffer` fixes the size of our receive queue (SO_RCVBUF).
-    pub(super) fn begin(addr: SocketAddr, receive_buffer: Option<usize>) -> Result<Wire, Error> {
-        let failed = |source| Error::Connect { addr, source };
-        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).map_err(failed)?;
+    pub(super) fn begin(to: &ServerAddr, receive_buffer: Option<usize>) -> Result<Wire, Error> {
+        Wire::begin_at(to, receive_buffer).map_err(|source| Error::Connect { addr: to.clone(), source })
+    }
+
+    fn begin_at(to: &ServerAddr, receive_buffer: Option<usize>) -> io::Result<Wire> {
+        let domain = to.tcp().map_or(Domain::UNIX, Domain::for_address);
+        let socket = Socket::new(domain, Type::STREAM, None)?;
         if let Some(bytes) = receive_buffer {
             // Before the handshake, which announces the window. The option is a signed 32-bit number.
-            socket.set_recv_buffer_size(bytes.min(i32::MAX as usize)).map_err(failed)?;
+            socket.set_recv_buffer_size(bytes.min(i32::MAX as usize))?;
         }
-        socket.set_nonblocking(true).map_err(failed)?;
-        // A request smaller than a segment is sent immediately.
-        socket.set_tcp_nodelay(true).map_err(failed)?;
-        match socket.connect(&addr.into()) {
-            Err(error) if !sys::is_connecting(&error) => return Err(failed(error)),
-            _ => {}
+        socket.set_nonblocking(true)?;
+        let kernel = match to {
+            ServerAddr::Tcp(addr) => {
+                // A request smaller than a segment is sent immediately.
+                socket.set_tcp_nodelay(true)?;
+                KernelView::Tcp(Box::new(Connection::new(*addr, *addr)))
+            }
+            ServerAddr::Unix(_) => KernelView::Unix(Box::new(UnixConnection::new(&socket))),
+        };
+        let mut wire = Wire {
+            socket,
+            to: to.clone(),
+            kernel,
+            is_connected: false,
+            produced: 0,
+            consumed: 0,
+            closed: None,
+        };
+        wire.connect()?;
+        Ok(wire)
+    }
+
+    /// Begins to connect. A Unix-domain socket is connected by this, unless too many others wait for the server.
+    fn connect(&mut self) -> io::Result<()> {
+        let (to, is_unix) = match &self.to {
+            ServerAddr::Tcp(addr) => (SockAddr::from(*addr), false),
+            ServerAddr::Unix(path) => (SockAddr::unix(path)?, true),
+        };
+        match self.socket.connect(&to) {
+            Ok(()) => self.is_connected = is_unix,
+            Err(error) if sys::is_connecting(&error) => {}
+            Err(error) => return Err(error),
         }
-        let socket = TcpStream::from(socket);
-        let kernel = Connection::new(socket.local_addr().map_err(failed)?, addr);
-        Ok(Wire { socket, kernel, is_connected: false, produced: 0, consumed: 0, closed: None })
+        Ok(())
     }
 
     /// Whether the connection is made.
@@ -49,32 +78,37 @@ impl Wire {
     /// # Errors
     /// [`Error::Connect`] when it was refused.
     pub(super) fn is_connected(&mut self) -> Result<bool, Error> {
-        if self.is_connected {
-            return Ok(true);
+        if !self.is_connected {
+            let made = if self.to.tcp().is_some() { self.look_whether_made() } else { self.connect() };
+            made.map_err(|source| Error::Connect { addr: self.to.clone(), source })?;
         }
-        let addr = self.kernel.peer;
-        let failed = |source| Error::Connect { addr, source };
-        if let Some(error) = self.socket.take_error().map_err(failed)? {
-            return Err(failed(error));
-        }
-        let Ok(peer) = self.socket.peer_addr() else { return Ok(false) };
-        let local = self.socket.local_addr().map_err(failed)?;
-        if local == peer {
-            // If nothing listens at a port from the ephemeral range, a connection can be made to itself.
-            return Err(failed(ErrorKind::ConnectionRefused.into()));
-        }
-        self.kernel = Connection::new(local, peer);
-        self.is_connected = true;
-        Ok(true)
+        Ok(self.is_connected)
     }
 
-    /// The server's address and ours.
-    pub(super) fn addresses(&self) -> (SocketAddr, SocketAddr) {
-        (self.kernel.peer, self.kernel.local)
+    /// Looks whether a connection over TCP is made.
+    fn look_whether_made(&mut self) -> io::Result<()> {
+        if let Some(error) = self.socket.take_error()? {
+            return Err(error);
+        }
+        let Ok(peer) = self.socket.peer_addr() else { return Ok(()) };
+        let local = self.socket.local_addr()?;
+        let Some((local, peer)) = local.as_socket().zip(peer.as_socket()) else { return Ok(()) };
+        if local == peer {
+            // If nothing listens at a port from the ephemeral range, a connection can be made to itself.
+            return Err(ErrorKind::ConnectionRefused.into());
+        }
+        self.kernel = KernelView::Tcp(Box::new(Connection::new(local, peer)));
+        self.is_connected = true;
+        Ok(())
+    }
+
+    /// The server's address and ours, once a connection over TCP is made.
+    pub(super) fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        self.kernel.addresses().filter(|_| self.is_connected)
     }
 
     /// The socket, to wait for.
-    pub(super) fn socket(&self) -> &TcpStream {
+    pub(super) fn socket(&self) -> &Socket {
         &self.socket
     }
 
@@ -140,18 +174,96 @@ impl Wire {
     }
 
     /// What both kernels reported last.
-    pub(super) fn kernel(&self) -> &Connection {
+    pub(super) fn kernel(&self) -> &KernelView {
         &self.kernel
     }
 
     /// Asks both kernels for the counters, and whether the connection is closed.
     pub(super) fn refresh(&mut self, tables: Option<&mut SocketTables>) {
         let counts = (self.produced, self.consumed);
-        self.kernel.refresh(Some(OwnSocket { socket: &self.socket, counts: &|| counts }), tables);
+        self.kernel.refresh(OwnSocket { socket: &self.socket, counts: &|| counts }, tables);
         match self.kernel.closed_by_server() {
             Some(ServerClose::Fin) => self.note_closed(DisconnectKind::Closed),
             Some(ServerClose::Gone) => self.note_closed(DisconnectKind::Reset),
             None => {}
         }
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixListener;
+
+    use echoctl_testkit::eventually;
+
+    use super::*;
+
+    /// A connection over a Unix-domain socket, and the server's end of it.
+    fn pair() -> (Wire, std::os::unix::net::UnixStream) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let listener = UnixListener::bind(&path).unwrap();
+        let mut wire = Wire::begin(&ServerAddr::Unix(path), None).unwrap();
+        assert!(wire.is_connected().unwrap(), "it is connected at once");
+        (wire, listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn bytes_are_counted_over_a_unix_socket() {
+        let (mut wire, mut server) = pair();
+        let mut buffer = [0; 100];
+
+        assert_eq!(wire.write(b"hello"), 5);
+        server.read_exact(&mut buffer[..2]).unwrap();
+        server.write_all(b"hi!").unwrap();
+        assert_eq!(wire.read(&mut buffer[..1]), 1);
+        wire.refresh(Some(&mut SocketTables::of([])));
+
+        let counters = wire.kernel().counters();
+        assert_eq!((counters.produced, counters.client_received, counters.consumed), (5, Some(3), 1));
+        if cfg!(target_os = "linux") {
+            assert_eq!((counters.server_read, counters.server_written), (Some(2), Some(3)));
+            assert_eq!(wire.kernel().is_server_writable(), Some(true));
+        }
+        assert_eq!((wire.addresses(), wire.closed()), (None, None));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_end_of_a_unix_connection_is_seen_without_reading() {
+        let mut tables = SocketTables::of([]);
+        for unread in [false, true] {
+            let (mut wire, mut server) = pair();
+            wire.write(b"input");
+            server.write_all(b"output").unwrap();
+            if !unread {
+                server.read_exact(&mut [0; 5]).unwrap();
+            }
+            drop(server);
+
+            eventually("the end is seen", || {
+                wire.refresh(Some(&mut tables));
+                wire.closed().is_some()
+            });
+
+            let how = if unread { DisconnectKind::Reset } else { DisconnectKind::Closed };
+            assert_eq!((wire.closed(), wire.write(b"more")), (Some(how), 0));
+            assert_eq!(wire.read(&mut [0; 100]), 6, "what had come can be read");
+        }
+    }
+
+    #[test]
+    fn a_path_without_a_server_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+
+        let error = Wire::begin(&ServerAddr::Unix(path), None).unwrap_err();
+
+        assert!(
+            matches!(&error, Error::Connect { source, .. } if source.kind() == ErrorKind::NotFound),
+            "{error}"
+        );
     }
 }

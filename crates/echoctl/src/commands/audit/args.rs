@@ -1,12 +1,12 @@
 //! The options of `echoctl audit`.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::ValueHint;
 use clap::builder::TypedValueParser;
 use echoctl_audit::{AuditConfig, DEFAULT_BUDGET, DEFAULT_MAX_DURATION, DEFAULT_RATE, Script};
+use echoctl_observe::ServerAddr;
 use echoctl_record::Verdict;
 
 use super::stimulus::StimulusArgs;
@@ -149,7 +149,7 @@ impl Args {
     }
 
     /// The attack on the server at `addr`.
-    pub(super) fn config(&self, addr: SocketAddr, script: Script) -> AuditConfig {
+    pub(super) fn config(&self, addr: impl Into<ServerAddr>, script: Script) -> AuditConfig {
         AuditConfig {
             connections: self.connections,
             budget: self.bytes,
@@ -220,7 +220,8 @@ mod tests {
     }
 
     fn config(options: &[&str]) -> AuditConfig {
-        Args::of(options).config(([127, 0, 0, 1], 7007).into(), Preset::Raw.script("localhost"))
+        Args::of(options)
+            .config(std::net::SocketAddr::from(([127, 0, 0, 1], 7007)), Preset::Raw.script("localhost"))
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::output::recorder::new_run;
 /// The record of an audit.
 pub(super) fn record(summary: &Summary) -> Run {
     let attack = summary.attack;
-    let mut run = new_run(summary.seconds as u64, summary.addr.to_string());
+    let mut run = new_run(summary.seconds as u64, summary.addr.clone());
     let last = attack.samples.last().copied().unwrap_or_default();
     run.samples.clone_from(&attack.samples);
     let totals = echoctl_record::Summary {
@@ -24,7 +24,7 @@ pub(super) fn record(summary: &Summary) -> Run {
         verdict: Some(summary.verdict),
         reason: Some(summary.reason.clone()),
         findings: summary.findings.clone(),
-        ..echoctl_record::Summary::new(summary.addr.to_string())
+        ..echoctl_record::Summary::new(summary.addr.clone())
     };
     run.ending = Some(Ending::Audit { summary: totals, evidence: Box::new(attack.evidence.clone()) });
     run

@@ -1,7 +1,5 @@
 //! The result of an audit as one JSON object (`schema/audit.json`).
 
-use std::net::SocketAddr;
-
 use echoctl_audit::{AuditConfig, AuditOutcome, Protocol};
 use echoctl_record::{Bystanders, Census, Class, Control, SchemaVersion, Verdict};
 use echoctl_verdict::audit::{Figures, figures};
@@ -30,7 +28,7 @@ pub(super) struct Summary<'a> {
     pub(super) protocol: Option<&'static str>,
     /// The command that started the server, or its address.
     pub(super) target: String,
-    pub(super) addr: SocketAddr,
+    pub(super) addr: String,
     pub(super) preset: String,
     pub(super) connections: u32,
     /// Bytes of input that prove that a server is unbounded, if it buffers them.
@@ -145,7 +143,7 @@ impl<'a> Summary<'a> {
             protocol: answer.as_ref().and_then(|answer| answer.protocol).map(Protocol::name),
             first_line: answer.map(|answer| answer.line),
             target: target.clone(),
-            addr: config.addr,
+            addr: config.addr.to_string(),
             preset: stimulus.name,
             label: stimulus.label,
             connections: config.connections,
