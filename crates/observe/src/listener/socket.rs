@@ -58,9 +58,43 @@ pub(crate) fn at_path(mut all: Vec<UnixSocket>, path: &Path) -> Vec<UnixSocket> 
     if all.iter().any(is_there) {
         all.retain(is_there);
     } else {
-        // A file system made of layers (overlayfs) gives its files other numbers than the kernel uses for the sockets.
+        // Some file systems (btrfs, overlayfs) report another device, or another inode, than the kernel has for the socket.
         let whole = path.canonicalize().ok();
         all.retain(|socket| has_name(socket) || (whole.is_some() && socket.name == whole));
     }
     all
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn a_name_counts_only_if_no_socket_has_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let _listener = UnixListener::bind(&path).unwrap();
+        let file = SocketFile::at(&path);
+        let named = UnixSocket { inode: 1, name: Some(path.clone()), ..UnixSocket::default() };
+        let relative = UnixSocket { inode: 2, name: Some("socket".into()), file, ..UnixSocket::default() };
+        let other = UnixSocket { inode: 3, ..UnixSocket::default() };
+        let found = |all: &[&UnixSocket], path: &Path| -> Vec<u32> {
+            let all = all.iter().copied().cloned().collect();
+            at_path(all, path).iter().map(|socket| socket.inode).collect()
+        };
+
+        assert_eq!(found(&[&named, &relative, &other], &path), [2]);
+        assert_eq!(found(&[&named, &other], &path), [1]);
+        assert_eq!(
+            found(
+                &[&named, &other],
+                &folder.path().join("../").join(folder.path().file_name().unwrap()).join("socket")
+            ),
+            [1]
+        );
+        assert_eq!(found(&[&named], &folder.path().join("missing")), [0; 0]);
+    }
 }
