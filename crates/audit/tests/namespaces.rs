@@ -1,5 +1,5 @@
 //! Promise: a server in another network namespace is judged like one in this one: by its memory and by what it reads and writes, for
-//! an administrator by all counters, for its own user by queues. Behind a relay it is at least known to be there.
+//! an administrator by all counters, for its own user by queues, also behind a relay.
 //!
 //! The tests run in namespaces of their own, where nothing else has a network: one for the audit, and one for the server.
 #![cfg(target_os = "linux")]
@@ -102,10 +102,7 @@ fn a_server_elsewhere_whose_process_is_unknown_is_inconclusive() {
     assert_eq!(outcome.judgement.verdict, Verdict::Inconclusive, "{}", outcome.judgement.reason);
 }
 
-#[test]
-fn a_server_elsewhere_behind_a_relay_is_known_to_be_hidden() {
-    let test = "a_server_elsewhere_behind_a_relay_is_known_to_be_hidden";
-    let Some(server) = server(test, Caller::Administrator, "collect") else { return };
+fn attack_through_a_relay(server: &Elsewhere) -> AuditOutcome {
     let relay = start(&["relay", "{port}", &server.addr.to_string()]);
     let config = AuditConfig {
         budget: 64 << 20,
@@ -113,9 +110,28 @@ fn a_server_elsewhere_behind_a_relay_is_known_to_be_hidden() {
         permitted: Permitted::Target(relay.descendants()),
         ..AuditConfig::new(relay.addr().tcp().unwrap(), Preset::Raw.script("127.0.0.1"))
     };
+    config.attack(&AtomicBool::new(false), &mut |_| {}).unwrap()
+}
 
-    let outcome = config.attack(&AtomicBool::new(false), &mut |_| {}).unwrap();
+#[test]
+fn root_sees_a_server_elsewhere_behind_a_relay() {
+    let test = "root_sees_a_server_elsewhere_behind_a_relay";
+    let Some(server) = server(test, Caller::Administrator, "collect") else { return };
 
-    // No connection leads to it from here. It may be named all the same: its memory contains the payload.
-    assert!(outcome.evidence.is_relay && outcome.evidence.hidden_upstream);
+    let outcome = attack_through_a_relay(&server);
+
+    assert!(outcome.evidence.is_relay && !outcome.evidence.hidden_upstream);
+    assert!(outcome.upstreams.iter().any(|name| name.contains(&server.pid.to_string())), "{outcome:?}");
+    assert_eq!(outcome.judgement.verdict, Verdict::Unbounded, "{}", outcome.judgement.reason);
+}
+
+#[test]
+fn its_user_sees_a_server_elsewhere_behind_a_relay() {
+    let test = "its_user_sees_a_server_elsewhere_behind_a_relay";
+    let Some(server) = server(test, Caller::ServersUser, "collect") else { return };
+
+    let outcome = attack_through_a_relay(&server);
+
+    assert!(outcome.evidence.is_relay && !outcome.evidence.hidden_upstream);
+    assert_eq!(outcome.judgement.verdict, Verdict::Unbounded, "{}", outcome.judgement.reason);
 }

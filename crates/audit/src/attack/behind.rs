@@ -40,22 +40,37 @@ pub(super) enum Use {
 }
 
 impl Behind {
-    /// What is behind a server that listens on `port` and has the sockets `own`, among `tcp` and `unix`, those of this host.
-    pub(super) fn of(tcp: &[SocketEntry], unix: &[UnixSocket], own: &OwnSockets<'_>, port: u16) -> Behind {
+    /// What is behind a server that accepts its clients on `ports` and has the sockets `own`, among `tcp`, those of each network
+    /// namespace, and `unix`.
+    pub(super) fn of(
+        tcp: &[Vec<SocketEntry>],
+        unix: &[UnixSocket],
+        own: &OwnSockets<'_>,
+        ports: &BTreeSet<u16>,
+    ) -> Behind {
         let mut behind = Behind::default();
-        behind.add_tcp(tcp, own, port);
+        behind.add_tcp(tcp, own, ports);
         behind.add_unix(unix, own);
         behind
     }
 
-    fn add_tcp(&mut self, all: &[SocketEntry], own: &OwnSockets<'_>, port: u16) {
-        let by_ends: BTreeMap<(SocketAddr, SocketAddr), u32> =
-            all.iter().map(|found| ((found.local, found.remote), found.inode)).collect();
-        let away = all.iter().filter(|found| own.all.contains(&found.inode) && found.local.port() != port);
-        for found in away {
-            match by_ends.get(&(found.remote, found.local)) {
-                Some(inode) => self.add(*inode, Use::Used, own),
-                None => self.is_elsewhere = true,
+    fn add_tcp(&mut self, all: &[Vec<SocketEntry>], own: &OwnSockets<'_>, ports: &BTreeSet<u16>) {
+        let by_ends: Vec<BTreeMap<(SocketAddr, SocketAddr), u32>> = all
+            .iter()
+            .map(|sockets| sockets.iter().map(|found| ((found.local, found.remote), found.inode)).collect())
+            .collect();
+        let is_away =
+            |found: &&SocketEntry| own.all.contains(&found.inode) && !ports.contains(&found.local.port());
+        for (sockets, here) in all.iter().zip(&by_ends) {
+            for found in sockets.iter().filter(is_away) {
+                let ends = (found.remote, found.local);
+                let anywhere = || by_ends.iter().find_map(|there| there.get(&ends));
+                // Loopback does not leave its namespace.
+                let stays = found.remote.ip().to_canonical().is_loopback();
+                match here.get(&ends).or_else(|| if stays { None } else { anywhere() }) {
+                    Some(inode) => self.add(*inode, Use::Used, own),
+                    None => self.is_elsewhere = true,
+                }
             }
         }
     }
@@ -127,12 +142,12 @@ mod tests {
 
     /// What is behind that server, on port 80.
     fn behind_tcp(all: &[SocketEntry]) -> (Vec<u32>, bool) {
-        let behind = Behind::of(all, &[], &own(), 80);
+        let behind = Behind::of(&[all.to_vec()], &[], &own(), &[80].into());
         (behind.peers.into_keys().collect(), behind.is_elsewhere)
     }
 
     fn behind_unix(all: &[UnixSocket], own: &OwnSockets<'_>) -> Vec<(u32, Use)> {
-        Behind::of(&[], all, own, 80).peers.into_iter().collect()
+        Behind::of(&[], all, own, &[80].into()).peers.into_iter().collect()
     }
 
     #[test]
@@ -153,6 +168,27 @@ mod tests {
             behind_tcp(&[end(1, 6000, 3306), end(2, 6001, 3306), end(7, 3306, 6001)]),
             (vec![7], true)
         );
+    }
+
+    #[test]
+    fn an_end_in_another_namespace_is_found_unless_it_is_loopback() {
+        let link = |inode, local: &str, remote: &str| SocketEntry {
+            local: local.parse().unwrap(),
+            remote: remote.parse().unwrap(),
+            ..end(inode, 1, 1)
+        };
+        let behind = |all: &[Vec<SocketEntry>]| Behind::of(all, &[], &own(), &[80].into());
+
+        let linked = behind(&[
+            vec![link(1, "10.0.0.1:6000", "10.0.0.2:3306")],
+            vec![link(7, "10.0.0.2:3306", "10.0.0.1:6000")],
+        ]);
+        let alone = behind(&[vec![end(1, 6000, 3306)], vec![end(7, 3306, 6000)]]);
+        let inside = behind(&[vec![end(8, 3306, 6000)], vec![end(1, 6000, 3306), end(7, 3306, 6000)]]);
+
+        assert_eq!((linked.peers.into_keys().collect::<Vec<_>>(), linked.is_elsewhere), (vec![7], false));
+        assert_eq!((alone.peers.len(), alone.is_elsewhere), (0, true));
+        assert_eq!((inside.peers.into_keys().collect::<Vec<_>>(), inside.is_elsewhere), (vec![7], false));
     }
 
     #[test]

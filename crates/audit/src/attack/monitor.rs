@@ -1,5 +1,6 @@
 //! Takes samples: the counters of all connections and the memory of the server's processes.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use echoctl_observe::{CensusCount, Counters, Process, ProcessTree, RootExit, SocketTables, census};
@@ -17,8 +18,9 @@ use crate::script::Script;
 #[derive(Debug)]
 pub(super) struct Monitor {
     started: Instant,
-    /// The server's port, of TCP; 0 if it has none.
-    port: u16,
+    /// The ports of TCP on which the server accepts its clients: the attacked one, 0 if there is none, and, if that is translated on
+    /// the way, its own.
+    ports: BTreeSet<u16>,
     tables: SocketTables,
     tree: Option<ProcessTree>,
     listeners: Vec<Process>,
@@ -47,13 +49,14 @@ impl Monitor {
         if let Some((tree, target)) = tree.as_mut().zip(target) {
             target.add_to(tree);
         }
+        let mut tables = SocketTables::of(tree.iter().flat_map(ProcessTree::members).map(Process::pid));
         Monitor {
             started: Instant::now(),
-            port,
-            tables: SocketTables::of(tree.iter().flat_map(ProcessTree::members).map(Process::pid)),
+            ports: [port].into(),
+            upstreams: Upstreams::new(&mut tables),
+            tables,
             tree: tree.filter(|tree| tree.members().next().is_some()),
             listeners: listeners.iter().filter_map(|pid| Process::open(*pid).ok()).collect(),
-            upstreams: Upstreams::new(),
             elsewhere: None,
             looks: 0,
             read: 0,
@@ -107,7 +110,7 @@ impl Monitor {
     fn look(&mut self) {
         let Some(tree) = &mut self.tree else { return };
         tree.rescan();
-        self.upstreams.look(tree, self.port);
+        self.upstreams.look(tree, &self.ports);
         if let Some(elsewhere) = &mut self.elsewhere {
             let mapped = tree.read().memory.shared.saturating_add(self.upstreams.growth().shared);
             let all: Vec<&Process> = tree.members().chain(self.upstreams.used()).collect();
@@ -149,17 +152,26 @@ impl Monitor {
             !self.listeners.is_empty() && self.listeners.iter().all(Process::is_suspended);
     }
 
+    fn refresh(&mut self, clients: &mut Clients) {
+        self.tables.renew();
+        for connection in clients.all_mut() {
+            connection.refresh(Some(&mut self.tables));
+            self.ports.extend(connection.server_port());
+        }
+    }
+
     /// What is visible of the server and of the connections of `clients`.
     pub(super) fn observe(&mut self, clients: &mut Clients, blocked: bool) -> Observed {
+        if self.looks == 0 {
+            // Before the first look, which needs the server's own port.
+            self.refresh(clients);
+        }
         self.look_if_due();
         let t = self.elapsed();
         // Our reading counter before the kernels' counters, our writing counter after them, as in
         // `echoctl_observe::Sampler`: a queue may appear too long, but never negative.
         let consumed = clients.consumed();
-        self.tables.renew();
-        for connection in clients.all_mut() {
-            connection.refresh(Some(&mut self.tables));
-        }
+        self.refresh(clients);
         let produced = clients.produced();
         let (inputs, outputs) = (clients.senders(), clients.slow_readers());
         let tree = self.tree.as_mut().map(ProcessTree::read);

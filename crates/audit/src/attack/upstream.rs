@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{
-    Process, ProcessTree, SocketDiag, census, holders, sees_files, socket_inodes, standard_socket_inodes,
+    Door, Process, ProcessTree, SocketTables, census, holders, pids, sees_files, socket_inodes,
+    standard_socket_inodes,
 };
 
 use super::baseline::{Baseline, Usage};
@@ -36,11 +37,13 @@ struct Upstream {
 
 impl Upstreams {
     /// Before the server is attacked, even by connections.
-    pub(super) fn new() -> Upstreams {
-        let unix = SocketDiag::open().and_then(|mut diag| diag.unix_sockets()).unwrap_or_default();
+    pub(super) fn new(tables: &mut SocketTables) -> Upstreams {
+        let unix = tables.unix_sockets().unwrap_or_default();
+        let mut before = tables.unix_clients_in_files();
+        before.extend(unix.iter().map(|socket| socket.inode));
         Upstreams {
             baseline: Baseline::default(),
-            before: unix.iter().map(|socket| socket.inode).collect(),
+            before,
             holders: BTreeMap::new(),
             watched: BTreeMap::new(),
             hidden: false,
@@ -52,22 +55,18 @@ impl Upstreams {
         self.baseline = Baseline::now();
     }
 
-    /// Looks for processes behind those of `tree`, whose own port is `port`, and for those behind them.
-    pub(super) fn look(&mut self, tree: &ProcessTree, port: u16) {
+    /// Looks for processes behind those of `tree`, which accept clients on `ports`, and for those behind them.
+    pub(super) fn look(&mut self, tree: &ProcessTree, ports: &BTreeSet<u16>) {
         for _ in 0..MOST_RELAYS {
             let known = self.used().count();
-            self.look_behind(tree, port);
+            self.look_behind(tree, ports);
             if self.used().count() == known {
                 return;
             }
         }
     }
 
-    fn look_behind(&mut self, tree: &ProcessTree, port: u16) {
-        let Ok(mut diag) = SocketDiag::open() else { return };
-        let Ok(tcp) = diag.connections(0) else { return };
-        // A kernel without unix_diag shows none.
-        let unix = diag.unix_sockets().unwrap_or_default();
+    fn look_behind(&mut self, tree: &ProcessTree, ports: &BTreeSet<u16>) {
         let mut ours: BTreeSet<u32> = tree.members().map(Process::pid).collect();
         ours.extend(self.used().map(Process::pid));
         // Another user's server may have any connection.
@@ -77,8 +76,21 @@ impl Upstreams {
             standard: ours.iter().flat_map(|pid| standard_socket_inodes(*pid)).collect(),
             before: &self.before,
         };
-        let behind = Behind::of(&tcp, &unix, &own, port);
-        self.hidden |= behind.is_elsewhere;
+        let mut tables = SocketTables::of(ours.iter().copied());
+        let Some(mut behind) = look_in(&mut tables, &own, ports) else { return };
+        if behind.is_elsewhere {
+            // A relay may publish the port of a server in any other namespace. The tables are listed one after the other, so that a
+            // connection that opens or closes meanwhile has one end.
+            let mut everywhere = SocketTables::of(pids());
+            let mut looks = (0..LOOKS).map_while(|_| look_in(&mut everywhere, &own, ports));
+            behind = looks.find(|behind| !behind.is_elsewhere).unwrap_or(behind);
+        }
+        self.hidden |= behind.is_elsewhere || tables.door() == Door::Closed;
+        // What these are connected to is not visible.
+        let unknown = tables.unix_clients_in_files();
+        self.hidden |= own.all.iter().any(|inode| {
+            unknown.contains(inode) && !own.before.contains(inode) && !own.standard.contains(inode)
+        });
         self.find_holders(behind.peers.keys().copied());
         for (inode, its_use) in behind.peers {
             let pids = self.holders.get(&inode).cloned().unwrap_or_default();
@@ -174,9 +186,21 @@ impl Upstreams {
     }
 }
 
+/// What is behind the server, among all sockets in `tables`; `None` if the kernel lists no sockets.
+fn look_in(tables: &mut SocketTables, own: &OwnSockets<'_>, ports: &BTreeSet<u16>) -> Option<Behind> {
+    tables.renew();
+    let tcp = tables.by_namespace().ok()?;
+    // A kernel without unix_diag shows none.
+    let unix = tables.unix_sockets().unwrap_or_default();
+    Some(Behind::of(&tcp, &unix, own, ports))
+}
+
 fn is_running(pid: u32) -> bool {
     Process::open(pid).is_ok()
 }
+
+/// Looks at all namespaces after which the other end of a connection is not on this host.
+const LOOKS: u32 = 3;
 
 /// Relays behind each other that one look follows.
 const MOST_RELAYS: u32 = 4;

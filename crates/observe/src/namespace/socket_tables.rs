@@ -127,6 +127,50 @@ impl SocketTables {
         )
     }
 
+    /// All connections in each namespace that is visible: this program's, and then the others of the server's processes.
+    ///
+    /// # Errors
+    /// If the kernel refuses the request.
+    pub fn by_namespace(&mut self) -> Result<Vec<Vec<SocketEntry>>, Error> {
+        let mut all = Vec::new();
+        if let Some(own) = &mut self.own {
+            all.push(own.connections(0)?);
+        }
+        for other in &mut self.others {
+            all.push(match other {
+                Opened::Netlink(diag) => diag.connections(0)?,
+                Opened::Files(table) => {
+                    let sockets = table.sockets().map_err(Error::kernel(OPERATION))?;
+                    sockets.iter().filter(|socket| is_connected(socket.state)).copied().collect()
+                }
+            });
+        }
+        Ok(all)
+    }
+
+    /// All Unix-domain sockets that are connected, of the server's namespaces and of this program's.
+    ///
+    /// # Errors
+    /// If the kernel refuses the request; a kernel may have no unix_diag, and without a netlink socket in a namespace its sockets
+    /// are not visible.
+    pub fn unix_sockets(&mut self) -> Result<Vec<UnixSocket>, Error> {
+        let mut connected = Vec::new();
+        for diag in self.all_netlinks() {
+            connected.extend(diag.unix_sockets()?);
+        }
+        Ok(connected)
+    }
+
+    /// The inodes of the Unix-domain sockets that are connected and have no name, as a client's, where only files show them: they do
+    /// not say to what they are connected.
+    pub fn unix_clients_in_files(&mut self) -> BTreeSet<u32> {
+        let tables = self.others.iter_mut().filter_map(|other| match other {
+            Opened::Netlink(_) => None,
+            Opened::Files(table) => Some(table.unix_clients()),
+        });
+        tables.flatten().collect()
+    }
+
     /// All listening sockets in the server's namespaces.
     ///
     /// # Errors
@@ -166,14 +210,11 @@ impl SocketTables {
     /// If the kernel refuses the request; a kernel may have no unix_diag, and without a netlink socket in a namespace its sockets
     /// are not visible.
     pub(crate) fn unix(&mut self) -> Result<(Vec<UnixSocket>, Vec<UnixSocket>), Error> {
-        let (mut listening, mut connected) = (Vec::new(), Vec::new());
+        let mut listening = Vec::new();
         for diag in self.netlinks() {
             listening.extend(diag.unix_listening()?);
         }
-        for diag in self.all_netlinks() {
-            connected.extend(diag.unix_sockets()?);
-        }
-        Ok((listening, connected))
+        Ok((listening, self.unix_sockets()?))
     }
 
     /// The netlink sockets in the server's namespaces and in this program's.
@@ -203,7 +244,7 @@ impl SocketTables {
             match other {
                 Opened::Netlink(diag) => all.extend(from_netlink(diag)?),
                 Opened::Files(table) => {
-                    let sockets = table.sockets().map_err(Error::kernel("read the sockets in /proc"))?;
+                    let sockets = table.sockets().map_err(Error::kernel(OPERATION))?;
                     all.extend(sockets.iter().filter(|socket| is_listed(socket)));
                 }
             }
@@ -236,15 +277,15 @@ impl SocketTables {
                     listening.extend(diag.connections(0)?);
                     Ok(listening)
                 }),
-                Opened::Files(table) => {
-                    table.sockets().map(<[_]>::to_vec).map_err(Error::kernel("read the sockets in /proc"))
-                }
+                Opened::Files(table) => table.sockets().map(<[_]>::to_vec).map_err(Error::kernel(OPERATION)),
             };
             all.extend(listed.unwrap_or_default());
         }
         accepted_by_client_port(&all)
     }
 }
+
+const OPERATION: &str = "read the sockets in /proc";
 
 /// Of these sockets, those of accepted connections by the client's port; `None` for a port that several have.
 fn accepted_by_client_port(all: &[SocketEntry]) -> BTreeMap<u16, Option<(SocketAddr, SocketAddr)>> {

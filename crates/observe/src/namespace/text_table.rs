@@ -18,7 +18,10 @@ use crate::{SocketEntry, TcpState, Timer};
 /// The files of a namespace, and the sockets that they listed last.
 #[derive(Debug)]
 pub(super) struct TextTable {
+    /// `tcp` and `tcp6`.
     files: Vec<File>,
+    /// `unix`.
+    unix: Option<File>,
     listed: Option<Listed>,
 }
 
@@ -38,7 +41,7 @@ impl TextTable {
         let mut files = vec![open("tcp").ok()?];
         // A kernel may have no IPv6.
         files.extend(open("tcp6").ok());
-        Some(TextTable { files, listed: None })
+        Some(TextTable { files, unix: open("unix").ok(), listed: None })
     }
 
     /// From now on what is listed is outdated.
@@ -69,6 +72,17 @@ impl TextTable {
         Ok(self.listed.insert(again).connection(addrs))
     }
 
+    /// The inodes of the Unix-domain sockets that are connected and have no name, in no particular order.
+    pub(super) fn unix_clients(&mut self) -> Vec<u32> {
+        let mut inodes = Vec::new();
+        if let Some(file) = &mut self.unix {
+            let each = |line: &[u8]| inodes.extend(unix_client(line));
+            // What cannot be read is not visible.
+            let _ = file.rewind().and_then(|()| each_line(BufReader::new(file.take(MAX_SIZE)), each));
+        }
+        inodes
+    }
+
     fn listed(&mut self) -> io::Result<&Listed> {
         let listed = match self.listed.take() {
             Some(listed) => listed,
@@ -81,7 +95,7 @@ impl TextTable {
         let mut sockets = Vec::new();
         for file in &mut self.files {
             file.rewind()?;
-            read(BufReader::new(file.take(MAX_SIZE)), &mut sockets)?;
+            each_line(BufReader::new(file.take(MAX_SIZE)), |line| sockets.extend(parse(line)))?;
         }
         let is_connection = |socket: &&SocketEntry| socket.state != TcpState::Listen;
         let indexed = sockets.iter().enumerate().filter(|(_, socket)| is_connection(socket));
@@ -101,19 +115,19 @@ fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
-/// Adds the sockets that a text lists. Other lines, such as the title, are skipped.
-fn read(mut text: impl BufRead, sockets: &mut Vec<SocketEntry>) -> io::Result<()> {
+/// Passes on the lines of a text.
+fn each_line(mut text: impl BufRead, mut line_is: impl FnMut(&[u8])) -> io::Result<()> {
     let mut line = Vec::new();
     loop {
         line.clear();
         if text.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
             return Ok(());
         }
-        sockets.extend(parse(&line));
+        line_is(&line);
     }
 }
 
-/// Parses one line.
+/// Parses one line of `tcp` or `tcp6`; `None` for any other, such as the title.
 fn parse(line: &[u8]) -> Option<SocketEntry> {
     let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
     let number = words.next()?.strip_suffix(':')?;
@@ -141,6 +155,19 @@ fn parse(line: &[u8]) -> Option<SocketEntry> {
     })
 }
 
+/// The inode in a line of `unix` (`Num RefCount Protocol Flags Type St Inode Path`), if it is that of a connected socket without a
+/// name that transmits a stream or packets.
+fn unix_client(line: &[u8]) -> Option<u32> {
+    // A path follows the inode.
+    let mut words = line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
+    let mut word = || std::str::from_utf8(words.next()?).ok();
+    word()?.strip_suffix(':')?;
+    let (_references, _protocol, _flags) = (word()?, word()?, word()?);
+    let (kind, state, inode) = (hex(word()?)?, hex(word()?)?, word()?.parse().ok()?);
+    let transmits = matches!(kind, STREAM | SEQUENCE);
+    (transmits && state == CONNECTED && word().is_none()).then_some(inode)
+}
+
 /// Parses `0100007F:0050`, or an address of four such words.
 fn addr(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.split_once(':')?;
@@ -165,7 +192,11 @@ fn hex(text: &str) -> Option<u32> {
 #[cfg(any(test, fuzzing))]
 pub(crate) fn check(text: &[u8]) {
     let mut sockets = Vec::new();
-    read(text, &mut sockets).expect("memory can be read");
+    let each = |line: &[u8]| {
+        assert!(unix_client(line).is_none() || parse(line).is_none(), "a line has one format");
+        sockets.extend(parse(line));
+    };
+    each_line(text, each).expect("memory can be read");
     // The shortest line of a socket has 57 bytes.
     assert!(sockets.len() <= text.len() / 57);
     for socket in sockets {
@@ -173,6 +204,11 @@ pub(crate) fn check(text: &[u8]) {
         assert!(socket.info.is_none() && socket.memory.is_none());
     }
 }
+
+// linux/net.h: kinds of sockets, and the state SS_CONNECTED.
+const STREAM: u32 = 1;
+const SEQUENCE: u32 = 5;
+const CONNECTED: u32 = 3;
 
 /// Bytes of a file that are read at most: half a million sockets.
 const MAX_SIZE: u64 = 64 << 20;
@@ -203,7 +239,7 @@ mod tests {
 
     fn sockets(text: &[u8]) -> Vec<SocketEntry> {
         let mut sockets = Vec::new();
-        read(text, &mut sockets).unwrap();
+        each_line(text, |line| sockets.extend(parse(line))).unwrap();
         sockets
     }
 
@@ -228,6 +264,23 @@ mod tests {
         assert_eq!(found[0].local, "127.0.0.1:7118".parse().unwrap());
         assert_eq!((found[0].unread(), found[0].rqueue), (0x10_0000, 0x10_0001), "the peer has closed");
         assert_eq!(found[1].local, "[::1]:7118".parse().unwrap());
+    }
+
+    #[test]
+    fn a_unix_client_has_a_connection_and_no_name() {
+        let line = |kind, state, path| {
+            format!("00000000a0c4d2bd: 00000003 00000000 00000000 {kind} {state} 21574{path}\n")
+        };
+        let client = |line: String| unix_client(line.as_bytes());
+
+        assert_eq!(client(line("0001", "03", "")), Some(21574));
+        assert_eq!(client(line("0005", "03", "")), Some(21574));
+        for (kind, state, path) in
+            [("0002", "03", ""), ("0001", "01", ""), ("0001", "03", " /run/x"), ("0001", "03", " \u{fffd}")]
+        {
+            assert_eq!(client(line(kind, state, path)), None, "{kind} {state}{path}");
+        }
+        assert_eq!(unix_client(b"Num       RefCount Protocol Flags    Type St Inode Path\n"), None);
     }
 
     #[test]

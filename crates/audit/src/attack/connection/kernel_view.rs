@@ -60,6 +60,14 @@ impl KernelView {
         }
     }
 
+    /// The port of TCP at the server's end, if that was ever visible: another one than we connected to, if it is translated.
+    pub(super) fn server_port(&self) -> Option<u16> {
+        match self {
+            KernelView::Tcp(connection) => connection.server_addrs.map(|(local, _)| local.port()),
+            KernelView::Unix(_) => None,
+        }
+    }
+
     /// The server's address and ours, of a connection over TCP.
     pub(super) fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
         match self {

@@ -206,6 +206,11 @@ impl AuditConnection {
         self.wire.kernel().kernel_memory()
     }
 
+    /// The port of TCP at the server's end, if that was ever visible.
+    pub(super) fn server_port(&self) -> Option<u16> {
+        self.wire.kernel().server_port()
+    }
+
     /// Whether the kernel accepts more output from the server; `None` if that is not visible.
     pub(super) fn is_server_writable(&self) -> Option<bool> {
         self.wire.kernel().is_server_writable()
