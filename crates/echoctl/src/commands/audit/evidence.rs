@@ -39,6 +39,10 @@ fn bytes(summary: &Summary) -> Vec<Row> {
         row("written by the server", Bytes(figures.server_written)),
     ];
     rows.extend(figures.inside_server.map(|inside| row("  read, but not yet written back", Bytes(inside))));
+    if figures.inside_server.is_none() {
+        rows.extend(unread(summary).map(|bytes| row("  not read by the client", Bytes(bytes))));
+    }
+    rows.extend(summary.carrier.rows());
     let drained =
         |value: Option<u64>| value.map_or("not drained".to_owned(), |value| Bytes(value).to_string());
     if !summary.attack.evidence.repeats {
@@ -55,6 +59,12 @@ fn bytes(summary: &Summary) -> Vec<Row> {
         rows.push(row("  not from kernel queues, estimated", drained(figures.drained_beyond_kernels)));
     }
     rows
+}
+
+/// What the server had written and the client had not read at the end of the attack.
+fn unread(summary: &Summary) -> Option<u64> {
+    let last = summary.attack.evidence.points.last()?.sample;
+    Some(last.server_written?.saturating_sub(last.consumed))
 }
 
 fn memory(summary: &Summary) -> Vec<Row> {

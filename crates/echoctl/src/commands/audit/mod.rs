@@ -2,6 +2,7 @@
 
 mod answer;
 mod args;
+mod carrier;
 mod command;
 mod evidence;
 mod failure;

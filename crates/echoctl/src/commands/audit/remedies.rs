@@ -41,7 +41,8 @@ const BOUND: [Remedy; 6] = [
     (
         "await the write",
         "read the next input only when the write has completed; needs no queue, but a slow client's connection and its kernel \
-         memory stay until it reads or times out",
+         memory stay until it reads or times out. Over HTTP/2 and gRPC wait until the stream accepts more: their libraries queue \
+         what exceeds the client's windows",
     ),
     (
         "bound the queue",

@@ -1,12 +1,13 @@
 //! The result of an audit as one JSON object (`schema/audit.json`).
 
 use echoctl_audit::{AuditConfig, AuditOutcome, Protocol};
-use echoctl_record::{Bystanders, Census, Class, Control, SchemaVersion, Verdict};
+use echoctl_record::{Bystanders, Census, Class, Control, SchemaVersion, StopReason, Verdict};
 use echoctl_verdict::audit::{Figures, figures};
 use serde::{Serialize, Serializer};
 
 use super::Attacked;
 use super::answer::Answer;
+use super::carrier::Carrier;
 use super::stimulus::Chosen;
 use super::suggestion::Suggestion;
 
@@ -30,6 +31,8 @@ pub(super) struct Summary<'a> {
     pub(super) target: String,
     pub(super) addr: String,
     pub(super) preset: String,
+    #[serde(flatten)]
+    pub(super) carrier: Carrier<'a>,
     pub(super) connections: u32,
     /// Bytes of input that prove that a server is unbounded, if it buffers them.
     pub(super) bytes: u64,
@@ -129,6 +132,14 @@ impl<'a> Summary<'a> {
         let damaged_at = evidence.drain.as_ref().and_then(|drain| drain.damaged_at);
         // How many bytes of another stream are missing was not counted.
         figures.lost = figures.lost.filter(|_| damaged_at.is_none());
+        let carrier = Carrier::new(config, attack);
+        if !carrier.is_plain() {
+            // What TLS and HTTP/2 add in each direction differs.
+            let is_complete =
+                evidence.drain.as_ref().is_some_and(|drain| drain.stopped == StopReason::Complete);
+            figures.lost = figures.lost.filter(|_| is_complete).map(|_| 0);
+            figures.inside_server = None;
+        }
         let answer = Answer::to_an_attack(attack).filter(|_| judgement.verdict.class() == Class::Unknown);
         let each = |total: Option<u64>, many: u64| {
             let all = u128::from(total?) * u128::from(many) / u128::from(config.connections.max(1));
@@ -146,6 +157,7 @@ impl<'a> Summary<'a> {
             addr: config.addr.to_string(),
             preset: stimulus.name,
             label: stimulus.label,
+            carrier,
             connections: config.connections,
             bytes: config.budget,
             seconds: attack.seconds,

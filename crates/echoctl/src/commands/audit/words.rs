@@ -59,6 +59,7 @@ pub(super) fn why(summary: &Summary) -> Vec<String> {
         return lines;
     }
     lines.extend(config.script.about.iter().map(|about| format!("sent: {about}")));
+    lines.extend(summary.carrier.lines());
     lines.push(measured(summary));
     lines.extend(tables::census(&attack.evidence));
     if attack.is_census_refused {
@@ -78,7 +79,8 @@ pub(super) fn why(summary: &Summary) -> Vec<String> {
 }
 
 fn measured(summary: &Summary) -> String {
-    match (summary.attack.sees_memory, &summary.attack.upstreams[..]) {
+    let counted = summary.carrier.counted().map(|counted| format!("; {counted}")).unwrap_or_default();
+    let what = match (summary.attack.sees_memory, &summary.attack.upstreams[..]) {
         (false, _) => "measured: only the connection; the server's memory is not visible here".to_owned(),
         (true, []) => {
             "measured: both ends of the connection and the memory of the server's processes".to_owned()
@@ -87,7 +89,8 @@ fn measured(summary: &Summary) -> String {
             "measured: the connection, and the memory of the server's processes and of the servers behind it ({})",
             upstreams.join(", ")
         ),
-    }
+    };
+    what + &counted
 }
 
 /// Whether the verdict rests on memory that does not grow.
