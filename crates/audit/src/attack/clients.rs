@@ -290,9 +290,9 @@ mod tests {
             connections[0].closed().is_some()
         });
 
-        let open: Vec<_> = open(&connections).map(AuditConnection::addresses).collect();
+        let open: Vec<_> = open(&connections).collect();
 
-        assert_eq!(open, [connections[1].addresses()]);
+        assert!(open.len() == 1 && std::ptr::eq(open[0], &connections[1]));
     }
 
     #[test]

@@ -202,9 +202,8 @@ impl Connector<'_> {
             }
             Permitted::Target(target) => {
                 if sockets.is_empty()
-                    && let Some(listener) = connection
-                        .and_then(AuditConnection::addresses)
-                        .and_then(|addresses| listeners.foreign_listener_at(addresses, target))
+                    && let Some(listener) =
+                        connection.and_then(|connection| connection.foreign_listener(listeners, target))
                 {
                     return Err(Error::ListenerChanged(listener));
                 }

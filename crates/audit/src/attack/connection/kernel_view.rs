@@ -1,7 +1,5 @@
 //! What the kernel reports about both ends of a connection, over TCP or a Unix-domain socket.
 
-use std::net::SocketAddr;
-
 use echoctl_observe::{Connection, Counters, OwnSocket, ServerClose, SocketTables, UnixConnection};
 
 /// A connection as last read.
@@ -64,14 +62,6 @@ impl KernelView {
     pub(super) fn server_port(&self) -> Option<u16> {
         match self {
             KernelView::Tcp(connection) => connection.server_addrs.map(|(local, _)| local.port()),
-            KernelView::Unix(_) => None,
-        }
-    }
-
-    /// The server's address and ours, of a connection over TCP.
-    pub(super) fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
-        match self {
-            KernelView::Tcp(connection) => Some((connection.peer, connection.local)),
             KernelView::Unix(_) => None,
         }
     }

@@ -14,10 +14,9 @@ mod kernel_view;
 mod tls;
 mod wire;
 
-use std::net::SocketAddr;
-
 use echoctl_observe::{Counters, ServerAddr, SocketTables};
 use echoctl_record::DisconnectKind;
+use echoctl_trial::spawn::{Descendants, ForeignListener, Listeners};
 use socket2::Socket;
 
 use crate::sys::Interest;
@@ -39,7 +38,7 @@ pub(super) struct Destination {
 #[cfg(test)]
 impl Destination {
     /// This address, without layers.
-    pub(super) fn plain(addr: SocketAddr) -> Destination {
+    pub(super) fn plain(addr: std::net::SocketAddr) -> Destination {
         Destination { addr: addr.into(), tls: None }
     }
 }
@@ -112,13 +111,20 @@ impl AuditConnection {
         }
     }
 
-    /// The server's address and ours, of a connection over TCP that is made.
-    pub(super) fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
-        self.wire.addresses()
+    /// The owner of the server's end, if it is not `target`; `None` before the connection is accepted.
+    pub(super) fn foreign_listener(
+        &self,
+        listeners: &mut Listeners,
+        target: Descendants,
+    ) -> Option<ForeignListener> {
+        self.wire.foreign_listener(listeners, target)
     }
 
     /// The socket, and what to wait for if the caller wants to read or write.
     pub(super) fn waited(&self, wanted: Interest) -> (&Socket, Interest) {
+        if self.wire.is_queued_out() {
+            return (self.wire.socket(), Interest::default());
+        }
         let has_queued = self.tls.as_ref().is_some_and(TlsSession::has_queued);
         (self.wire.socket(), Interest { write: wanted.write || has_queued, ..wanted })
     }

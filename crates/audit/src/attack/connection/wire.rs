@@ -1,10 +1,10 @@
 //! The socket of a connection, with what the kernel reports about both ends of it. Its bytes are those on the wire.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::SocketAddr;
 
 use echoctl_observe::{Connection, OwnSocket, ServerAddr, ServerClose, SocketTables, UnixConnection};
 use echoctl_record::DisconnectKind;
+use echoctl_trial::spawn::{Descendants, ForeignListener, Listeners};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::kernel_view::KernelView;
@@ -102,9 +102,24 @@ impl Wire {
         Ok(())
     }
 
-    /// The server's address and ours, once a connection over TCP is made.
-    pub(super) fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
-        self.kernel.addresses().filter(|_| self.is_connected)
+    /// The owner of the server's end, if it is not `target`; `None` before the connection is accepted.
+    pub(super) fn foreign_listener(
+        &self,
+        listeners: &mut Listeners,
+        target: Descendants,
+    ) -> Option<ForeignListener> {
+        match &self.kernel {
+            KernelView::Tcp(connection) => {
+                listeners.foreign_listener_at((connection.peer, connection.local), target)
+            }
+            KernelView::Unix(connection) => listeners.foreign_peer(&self.to, connection.inode()?, target),
+        }
+    }
+
+    /// Whether the server has to accept others first: the kernel has no place for another connection, and reports the socket as hung
+    /// up, so that waiting for it would not wait.
+    pub(super) fn is_queued_out(&self) -> bool {
+        !self.is_connected && self.to.tcp().is_none()
     }
 
     /// The socket, to wait for.
@@ -227,7 +242,7 @@ mod tests {
             assert_eq!((counters.server_read, counters.server_written), (Some(2), Some(3)));
             assert_eq!(wire.kernel().is_server_writable(), Some(true));
         }
-        assert_eq!((wire.addresses(), wire.closed()), (None, None));
+        assert_eq!(wire.closed(), None);
     }
 
     #[test]
@@ -252,6 +267,24 @@ mod tests {
             assert_eq!((wire.closed(), wire.write(b"more")), (Some(how), 0));
             assert_eq!(wire.read(&mut [0; 100]), 6, "what had come can be read");
         }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_backlog_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let to = ServerAddr::Unix(folder.path().join("socket"));
+        let ServerAddr::Unix(path) = &to else { unreachable!() };
+        let listener = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        listener.bind(&SockAddr::unix(path).unwrap()).unwrap();
+        listener.listen(0).unwrap();
+        let begin = || Wire::begin(&to, None).unwrap();
+        let (_first, mut second) = (begin(), begin());
+        assert!(!second.is_connected().unwrap() && second.is_queued_out());
+
+        let _accepted = listener.accept().unwrap();
+
+        assert!(second.is_connected().unwrap() && !second.is_queued_out());
     }
 
     #[test]
