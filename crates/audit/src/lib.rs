@@ -16,7 +16,7 @@ mod tls;
 
 pub use attack::{AuditConfig, AuditOutcome, DEFAULT_BUDGET, DEFAULT_MAX_DURATION, DEFAULT_RATE, Permitted};
 pub use error::{Error, PresetError, ScriptError, StepFailure, TlsError};
-pub use preset::{Argument, Preset, PresetInfo};
+pub use preset::{Argument, HttpOptions, Preset, PresetInfo};
 pub use protocol::Protocol;
 pub use script::{
     Flood, Grpc, Http2, Part, Payload, Publisher, Script, SendMode, Stall, Step, Stimulus, Transport,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::TlsError;
+
 /// Which certificates of a server are accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Trust {
@@ -12,6 +14,34 @@ pub enum Trust {
     Roots(Vec<Vec<u8>>),
     /// Those that a public authority vouches for, by the list that is built in.
     Bundled,
+}
+
+impl Trust {
+    /// The certificates in a PEM file.
+    ///
+    /// # Errors
+    /// [`TlsError::Root`] if it has none, or one that is damaged.
+    #[cfg(feature = "tls")]
+    pub fn in_pem(pem: &[u8]) -> Result<Trust, TlsError> {
+        use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+        let roots: Result<Vec<Vec<u8>>, _> =
+            CertificateDer::pem_slice_iter(pem).map(|found| found.map(|root| root.to_vec())).collect();
+        match roots {
+            Ok(roots) if roots.is_empty() => Err(TlsError::Root("it has no BEGIN CERTIFICATE".to_owned())),
+            Ok(roots) => Ok(Trust::Roots(roots)),
+            Err(error) => Err(TlsError::Root(error.to_string())),
+        }
+    }
+
+    /// No certificates: without TLS, there is nothing to verify.
+    ///
+    /// # Errors
+    /// None.
+    #[cfg(not(feature = "tls"))]
+    pub fn in_pem(_: &[u8]) -> Result<Trust, TlsError> {
+        Ok(Trust::Roots(Vec::new()))
+    }
 }
 
 /// What was agreed on with a server in a TLS handshake.
@@ -44,6 +74,17 @@ impl fmt::Display for Fingerprint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn certificates_to_trust_are_read_from_pem() {
+        let pem = include_bytes!("../tests/support/localhost.pem");
+
+        assert!(matches!(Trust::in_pem(pem), Ok(Trust::Roots(roots)) if roots.len() == 1));
+        for damaged in [&b""[..], b"text", &pem[..pem.len() / 3]] {
+            assert!(matches!(Trust::in_pem(damaged), Err(TlsError::Root(_))), "{}", damaged.escape_ascii());
+        }
+    }
 
     #[test]
     fn a_fingerprint_is_shown_as_other_programs_show_it() {

@@ -4,6 +4,7 @@
 //! server of another user needs `--allow-other-user`. The check is by address, not by name: each address of a name is
 //! checked, and only those that pass are connected to.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -37,10 +38,27 @@ impl Consent {
         self.allow(target, address::to_connect(target)?)
     }
 
+    /// Checks whether the server at this Unix socket may be flooded. It is on this host, whatever its path.
+    ///
+    /// # Errors
+    /// Exit 4 if nothing listens there; exit 2 if the server belongs to another user, without consent.
+    pub(crate) fn check_unix(self, addr: &ServerAddr) -> Result<(), Failure> {
+        match listener_at(addr) {
+            Ok(found) => self.check_user(&found).map_err(|refusal| refusal.failure(addr)),
+            Err(echoctl_observe::Error::NotListening { .. }) => Err(Failure::new(
+                Exit::Unreachable,
+                anyhow!("cannot connect to {addr}: nothing listens there"),
+            )),
+            // Without a visible listener, connecting decides.
+            Err(_) => Ok(()),
+        }
+    }
+
     /// The only user whose servers may be flooded at `addr`: the caller. `None` with consent for other users, and for another
     /// host, whose users are unknown.
-    pub(crate) fn only_user(self, addr: SocketAddr) -> Option<u32> {
-        let is_open = self.allow_other_user || !addr.ip().to_canonical().is_loopback();
+    pub(crate) fn only_user(self, addr: &ServerAddr) -> Option<u32> {
+        let is_remote = addr.tcp().is_some_and(|addr| !addr.ip().to_canonical().is_loopback());
+        let is_open = self.allow_other_user || is_remote;
         if is_open { None } else { echoctl_observe::own_uid() }
     }
 
@@ -65,15 +83,16 @@ impl Consent {
         }
         // Without a visible listener, connecting decides: the port may be forwarded from another network namespace.
         let listener = listener_at(&addr.into()).ok();
-        match &listener {
-            Some(found) if found.is_of_another_user() == Some(true) && !self.allow_other_user => {
-                let name = found.uid.and_then(echoctl_observe::user_name);
-                Err(Refusal::OtherUser(
-                    name.unwrap_or_else(|| format!("uid {}", found.uid.unwrap_or_default())),
-                ))
-            }
-            _ => Ok(listener),
+        listener.iter().try_for_each(|found| self.check_user(found))?;
+        Ok(listener)
+    }
+
+    fn check_user(self, found: &Listener) -> Result<(), Refusal> {
+        if found.is_of_another_user() != Some(true) || self.allow_other_user {
+            return Ok(());
         }
+        let name = found.uid.and_then(echoctl_observe::user_name);
+        Err(Refusal::OtherUser(name.unwrap_or_else(|| format!("uid {}", found.uid.unwrap_or_default()))))
     }
 }
 
@@ -86,7 +105,7 @@ enum Refusal {
 }
 
 impl Refusal {
-    fn failure(&self, addr: SocketAddr) -> Failure {
+    fn failure(&self, addr: impl fmt::Display) -> Failure {
         match self {
             Refusal::Remote => Failure::usage(format_args!(
                 "refusing to flood {addr}, which is not on this host's loopback: nothing was sent"

@@ -3,6 +3,8 @@
 //! A preset only saves typing: the command line prints the script that it makes, ready to be edited.
 
 mod http;
+mod http2;
+mod http_options;
 mod lines;
 mod redis;
 mod websocket;
@@ -10,7 +12,10 @@ mod websocket;
 use std::fmt;
 use std::str::FromStr;
 
+pub use http_options::HttpOptions;
+
 use crate::{PresetError, Script};
+use websocket::Kind;
 
 /// A protocol with a ready script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +32,14 @@ pub enum Preset {
     HttpPipeline(String),
     /// One GET of a stream of server-sent events.
     Sse(String),
+    /// One GET of a large body, over HTTP/2.
+    Http2Get(String),
+    /// A POST over HTTP/2 whose body is repeated.
+    Http2Post(String),
     /// WebSocket messages, each echoed.
     WebSocket(String),
+    /// WebSocket messages of text, each echoed.
+    WebSocketText(String),
     /// A WebSocket client that receives the messages of another client.
     WebSocketSubscribe(String),
     /// Redis GETs of one value.
@@ -39,14 +50,27 @@ pub enum Preset {
 
 impl Preset {
     /// All presets.
-    pub const ALL: [PresetInfo; 10] = [
+    pub const ALL: [PresetInfo; 13] = [
         PresetInfo::new("echo", Argument::None, "lines of 1 KiB, echoed", |_| Preset::Echo),
         PresetInfo::new("raw", Argument::None, "bytes without framing, echoed", |_| Preset::Raw),
         PresetInfo::new("u16", Argument::None, "frames with a 2-byte length, echoed", |_| Preset::U16),
         PresetInfo::new("http-get", Argument::Path, "one GET of a large body", Preset::HttpGet),
         PresetInfo::new("http-pipeline", Argument::Path, "pipelined GETs", Preset::HttpPipeline),
         PresetInfo::new("sse", Argument::Path, "one GET of a stream of server-sent events", Preset::Sse),
-        PresetInfo::new("websocket", Argument::Path, "WebSocket messages, each echoed", Preset::WebSocket),
+        PresetInfo::new("http2-get", Argument::Path, "one GET of a large body over HTTP/2", Preset::Http2Get),
+        PresetInfo::new("http2-post", Argument::Path, "a POST without end over HTTP/2", Preset::Http2Post),
+        PresetInfo::new(
+            "websocket",
+            Argument::Path,
+            "binary WebSocket messages, each echoed",
+            Preset::WebSocket,
+        ),
+        PresetInfo::new(
+            "websocket-text",
+            Argument::Path,
+            "WebSocket text messages, each echoed",
+            Preset::WebSocketText,
+        ),
         PresetInfo::new(
             "websocket-subscribe",
             Argument::Path,
@@ -69,18 +93,57 @@ impl Preset {
 
     /// The script, for a server that is called `host` in protocols whose requests name the host.
     pub fn script(&self, host: &str) -> Script {
+        self.script_with(&HttpOptions { host: host.to_owned(), ..HttpOptions::default() })
+    }
+
+    /// The script, with what its requests over HTTP carry.
+    pub fn script_with(&self, options: &HttpOptions) -> Script {
         match self {
             Preset::Echo => lines::echo(),
             Preset::Raw => lines::raw(),
             Preset::U16 => lines::u16(),
-            Preset::HttpGet(path) => http::get(path, host),
-            Preset::HttpPipeline(path) => http::pipeline(path, host),
-            Preset::Sse(path) => http::sse(path, host),
-            Preset::WebSocket(path) => websocket::echo(path, host),
-            Preset::WebSocketSubscribe(path) => websocket::subscribe(path, host),
+            Preset::HttpGet(path) => http::get(path, options),
+            Preset::HttpPipeline(path) => http::pipeline(path, options),
+            Preset::Sse(path) => http::sse(path, options),
+            Preset::Http2Get(path) => http2::get(path, options),
+            Preset::Http2Post(path) => http2::post(path, options),
+            Preset::WebSocket(path) => websocket::echo(Kind::Binary, path, options),
+            Preset::WebSocketText(path) => websocket::echo(Kind::Text, path, options),
+            Preset::WebSocketSubscribe(path) => websocket::subscribe(path, options),
             Preset::RedisGet(key) => redis::get(key),
             Preset::RedisSubscribe(channel) => redis::subscribe(channel),
         }
+    }
+
+    /// Whether it begins with a request over HTTP, which has headers.
+    pub fn has_headers(&self) -> bool {
+        match self {
+            Preset::HttpGet(_)
+            | Preset::HttpPipeline(_)
+            | Preset::Sse(_)
+            | Preset::Http2Get(_)
+            | Preset::Http2Post(_)
+            | Preset::WebSocket(_)
+            | Preset::WebSocketText(_)
+            | Preset::WebSocketSubscribe(_) => true,
+            Preset::Echo | Preset::Raw | Preset::U16 | Preset::RedisGet(_) | Preset::RedisSubscribe(_) => {
+                false
+            }
+        }
+    }
+
+    /// Whether its request over HTTP may have a body.
+    pub fn has_body(&self) -> bool {
+        self.has_headers()
+            && !matches!(
+                self,
+                Preset::WebSocket(_) | Preset::WebSocketText(_) | Preset::WebSocketSubscribe(_)
+            )
+    }
+
+    /// Whether it is one of HTTP/2.
+    pub fn is_http2(&self) -> bool {
+        matches!(self, Preset::Http2Get(_) | Preset::Http2Post(_))
     }
 
     fn parts(&self) -> (&'static str, Option<&str>) {
@@ -91,7 +154,10 @@ impl Preset {
             Preset::HttpGet(path) => ("http-get", Some(path)),
             Preset::HttpPipeline(path) => ("http-pipeline", Some(path)),
             Preset::Sse(path) => ("sse", Some(path)),
+            Preset::Http2Get(path) => ("http2-get", Some(path)),
+            Preset::Http2Post(path) => ("http2-post", Some(path)),
             Preset::WebSocket(path) => ("websocket", Some(path)),
+            Preset::WebSocketText(path) => ("websocket-text", Some(path)),
             Preset::WebSocketSubscribe(path) => ("websocket-subscribe", Some(path)),
             Preset::RedisGet(key) => ("redis-get", Some(key)),
             Preset::RedisSubscribe(channel) => ("redis-subscribe", Some(channel)),
@@ -205,7 +271,11 @@ mod tests {
     #[test]
     fn each_name_makes_a_script_that_toml_reads_back() {
         for PresetInfo { name, argument, .. } in Preset::ALL {
-            let text = if argument == Argument::None { name.to_owned() } else { format!("{name}:word") };
+            let text = match argument {
+                Argument::None => name.to_owned(),
+                Argument::Path => format!("{name}:/word"),
+                Argument::Required { .. } => format!("{name}:word"),
+            };
             let preset: Preset = text.parse().unwrap();
             let script = preset.script("127.0.0.1:7007");
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::http2::is_path;
-use super::{Http2, Payload, SendMode, Stimulus};
+use super::{Http2, Part, Payload, SendMode, Stimulus};
 use crate::ScriptError;
 
 /// A call over gRPC, on each stream.
@@ -37,7 +37,7 @@ impl Grpc {
         // Not compressed, then the length.
         let length = u32::try_from(self.message.len()).expect("invariant: a payload is at most 64 MiB");
         let prefix = [&[0][..], &length.to_be_bytes()].concat();
-        let message = self.message.after(prefix);
+        let message = self.message.after(Part::Hex(prefix));
         let (body, send) = match self.repeat {
             true => (None, SendMode::Repeat(message)),
             false => (Some(message), stimulus.send),

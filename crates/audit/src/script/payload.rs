@@ -73,9 +73,9 @@ impl Payload {
         Payload { parts: self.parts.clone(), mark: Some(mark) }
     }
 
-    /// The same payload after these bytes.
-    pub(super) fn after(&self, before: Vec<u8>) -> Payload {
-        let parts = [Part::Hex(before)].into_iter().chain(self.parts.iter().cloned()).collect();
+    /// The same payload after this part.
+    pub(crate) fn after(&self, part: Part) -> Payload {
+        let parts = [part].into_iter().chain(self.parts.iter().cloned()).collect();
         Payload { parts, mark: self.mark }
     }
 

@@ -49,7 +49,7 @@ enum Command {
     Serve(serve::Args),
     Flood(flood::Args),
     Watch(watch::Args),
-    Audit(audit::Args),
+    Audit(Box<audit::Args>),
     Lesson(lesson::Args),
     Dns(dns::Args),
     Send(send::Args),

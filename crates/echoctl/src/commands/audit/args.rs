@@ -9,10 +9,13 @@ use echoctl_audit::{AuditConfig, DEFAULT_BUDGET, DEFAULT_MAX_DURATION, DEFAULT_R
 use echoctl_observe::ServerAddr;
 use echoctl_record::Verdict;
 
+use super::destination::{Destination, Start};
 use super::stimulus::StimulusArgs;
+use super::tls_args::TlsArgs;
 use super::verdict_files::VerdictArgs;
 use crate::address;
 use crate::consent::Consent;
+use crate::exit::Failure;
 use crate::output::recorder::RecordArgs;
 use crate::values::{self, Named};
 
@@ -31,10 +34,14 @@ use crate::values::{self, Named};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Server to attack, or where CMD will listen
+    /// Server to attack, or where CMD will listen: host:port, port or URL
     ///
-    /// host:port, or a port on loopback [env: ECHOCTL_ADDR] [default: 127.0.0.1:7007]. With -- CMD the default is a free port,
-    /// and the environment variable has no effect.
+    /// host:port, a port on loopback, unix:PATH, or a URL [env: ECHOCTL_ADDR] [default: 127.0.0.1:7007]. A URL also chooses what is
+    /// sent: http:// and https:// one GET, ws:// and wss:// WebSocket messages, h2c:// one GET over HTTP/2, grpc:// and grpcs:// a
+    /// call, redis://host/KEY GETs of a key. tls:// sends what --preset, --script or --request say, inside TLS.
+    ///
+    /// With -- CMD the default is a free port, which {port} in a URL stands for; unix: is a free path, which CMD gets as $SOCKET
+    /// and in place of {socket}. The environment variable has no effect then.
     #[arg(value_name = "ADDR", value_hint = ValueHint::Other)]
     pub(super) addr: Option<String>,
 
@@ -78,6 +85,9 @@ pub(crate) struct Args {
     /// has to wait for the client sooner. The kernel doubles the value.
     #[arg(long, value_name = "SIZE", value_parser = values::size_up_to(usize::MAX), hide_short_help = true, help_heading = "Load")]
     pub(super) rcvbuf: Option<usize>,
+
+    #[command(flatten, next_help_heading = "Target")]
+    pub(super) tls: TlsArgs,
 
     /// Process whose memory to watch
     ///
@@ -140,6 +150,15 @@ impl Args {
         self.addr.clone().or_else(from_environment)
     }
 
+    /// Where the server is, or will be.
+    ///
+    /// # Errors
+    /// Exit 2 if the address is invalid.
+    pub(super) fn destination(&self) -> Result<Destination, Failure> {
+        let start = if self.command.is_empty() { Start::Running } else { Start::ByCommand };
+        Destination::parse(self.addr().as_deref(), start)
+    }
+
     /// The server as given: its command, or its address.
     pub(super) fn target(&self) -> String {
         match &self.command[..] {
@@ -149,7 +168,7 @@ impl Args {
     }
 
     /// The attack on the server at `addr`.
-    pub(super) fn config(&self, addr: impl Into<ServerAddr>, script: Script) -> AuditConfig {
+    pub(super) fn config(&self, addr: ServerAddr, script: Script) -> AuditConfig {
         AuditConfig {
             connections: self.connections,
             budget: self.bytes,
@@ -221,7 +240,7 @@ mod tests {
 
     fn config(options: &[&str]) -> AuditConfig {
         Args::of(options)
-            .config(std::net::SocketAddr::from(([127, 0, 0, 1], 7007)), Preset::Raw.script("localhost"))
+            .config(ServerAddr::Tcp(([127, 0, 0, 1], 7007).into()), Preset::Raw.script("localhost"))
     }
 
     #[test]

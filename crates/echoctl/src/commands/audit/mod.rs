@@ -3,9 +3,12 @@
 mod answer;
 mod args;
 mod carrier;
+mod chosen;
 mod command;
+mod destination;
 mod evidence;
 mod failure;
+mod http_args;
 mod junit;
 mod page;
 mod record;
@@ -17,6 +20,8 @@ mod stimulus;
 mod suggestion;
 mod summary;
 mod text;
+mod tls_args;
+mod url;
 mod verdict_files;
 mod words;
 
@@ -34,18 +39,22 @@ use crate::output::{self, Data, ignore_broken_pipe, json_line, offer_json, print
 use crate::terminal::interrupt;
 use crate::terminal::progress::Progress;
 pub(crate) use args::Args;
+use chosen::Chosen;
+use destination::Destination;
 use page::page;
 use record::record;
 use server::Server;
-use stimulus::Chosen;
 use summary::Summary;
 
 pub(crate) fn run(args: &Args) -> Outcome {
     output::set_plain(args.plain);
     // Whatever is wrong with the options is reported before anything is started.
-    let stimulus = args.stimulus.chosen()?;
+    let destination = args.destination()?;
+    let stimulus = args.stimulus.chosen(&destination)?;
+    // The port of a command is chosen when it is started.
+    let script = stimulus.script(&destination.host(None));
+    args.tls.check(&script)?;
     if args.show_script {
-        let script = stimulus.script(&server::host_before_start(args));
         writeln!(Data::new(), "{}", script.to_toml().trim_end())?;
         return Ok(Exit::Done);
     }
@@ -55,10 +64,10 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let files = args.recording.open(&args.verdict.named())?;
     let verdict_files = args.verdict.open()?;
     interrupt::catch_signals(STOPPING);
-    let attacked = match attack(args, &stimulus, interrupt::flag()) {
+    let attacked = match attack(args, &destination, &stimulus, interrupt::flag()) {
         Ok(attacked) => attacked,
         Err(failure) => {
-            verdict_files.save_failure(&stimulus.name, &failure, args);
+            verdict_files.save_failure(&stimulus.name(), &failure, args);
             return Err(failure);
         }
     };
@@ -88,10 +97,15 @@ struct Attacked {
 }
 
 /// Starts or finds the server, attacks it, and stops it if it was started.
-fn attack(args: &Args, stimulus: &Chosen, stop: &AtomicBool) -> Result<Attacked, Failure> {
+fn attack(
+    args: &Args,
+    destination: &Destination,
+    stimulus: &Chosen,
+    stop: &AtomicBool,
+) -> Result<Attacked, Failure> {
     stimulus.check_supported()?;
-    let server = Server::start_or_find(args, stop)?;
-    let config = server.attack(args, stimulus.script(server.host()));
+    let server = Server::start_or_find(args, destination, stop)?;
+    let config = server.attack(args, destination, stimulus.script(server.host()));
     let outcome = watched(&config, args, stop);
     let target = server.name();
     // Stopped before the result is printed, so that it does not run while the user reads.

@@ -1,28 +1,25 @@
-//! The options that choose what is sent: a preset, a script, or a request.
+//! The options that choose what is sent: a preset, a script, a request or a call, or the URL.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::anyhow;
 use clap::builder::{TypedValueParser, UnknownArgumentValueParser};
 use clap::{ArgAction, Args};
-use echoctl_audit::{
-    Error, Part, Payload, Preset, Protocol, Script, SendMode, Stimulus, Transport, unescape,
-};
+use echoctl_audit::{Grpc, Preset, Script, SendMode, Stimulus};
 
-use super::answer::Answer;
-use super::failure::failure;
-use super::suggestion::Suggestion;
+use super::chosen::{Chosen, Source};
+use super::destination::Destination;
+use super::http_args::{HttpArgs, payload};
+use super::url::Scheme;
 use crate::exit::{Exit, Failure};
 use crate::values::Named;
 
-/// What is sent, chosen in one of three ways.
+/// What is sent.
 #[derive(Debug, Args)]
 pub(super) struct StimulusArgs {
-    /// Script for a common protocol
-    #[arg(long, value_name = "NAME[:ARG]", default_value = "echo", value_parser = preset(),
-          hide_possible_values = true, long_help = preset_help(),
-          conflicts_with_all = ["script", "request"])]
-    preset: Preset,
+    /// Script for a protocol [default: echo, or by URL]
+    #[arg(long, value_name = "NAME[:ARG]", value_parser = preset(), hide_possible_values = true,
+          long_help = preset_help(), conflicts_with_all = ["script", "request"])]
+    preset: Option<Preset>,
 
     /// The old name of `--preset`, refused with a hint.
     #[arg(long, hide = true, action = ArgAction::SetTrue,
@@ -43,12 +40,15 @@ pub(super) struct StimulusArgs {
     request: Option<String>,
 
     /// Send the request once
-    #[arg(long, requires = "request", conflicts_with = "repeat", hide_short_help = true)]
+    #[arg(long, conflicts_with = "repeat", hide_short_help = true)]
     once: bool,
 
-    /// Send the request repeatedly (the default)
-    #[arg(long, requires = "request", hide_short_help = true)]
+    /// Send the request (the default) or the gRPC message repeatedly
+    #[arg(long, hide_short_help = true)]
     repeat: bool,
+
+    #[command(flatten, next_help_heading = "HTTP and gRPC")]
+    http: HttpArgs,
 }
 
 /// Parses the name of a preset and its argument.
@@ -57,147 +57,160 @@ fn preset() -> impl TypedValueParser<Value = Preset> {
     Named { names, parse: |text: &str| text.parse::<Preset>() }
 }
 
-/// What is sent, with its names.
-#[derive(Debug)]
-pub(super) struct Chosen {
-    /// Its name in reports: `echo`.
-    pub(super) name: String,
-    /// Its name in a headline: `preset echo`.
-    pub(super) label: String,
-    source: Source,
-}
-
-/// Where the script comes from.
-#[derive(Debug)]
-enum Source {
-    Preset(Preset),
-    /// A file or a request, which is sent as it is.
-    Given(Box<Script>),
-}
-
 impl StimulusArgs {
-    /// The file of the script, if one was given.
+    /// What is sent to a server there. Its file may be a pipe, so it is to be read only once.
+    ///
+    /// # Errors
+    /// Exit 2 when the file or the request is invalid, or when an option or the path of the URL would have no effect.
+    pub(super) fn chosen(&self, to: &Destination) -> Result<Chosen, Failure> {
+        let source = self.source(to)?;
+        self.check_effects(&source)?;
+        let chosen = Chosen {
+            source,
+            scheme: to.scheme(),
+            transport: to.transport(),
+            headers: self.http.headers.clone(),
+            body: self.http.body()?,
+            streams: self.http.streams,
+            stall: self.http.stall,
+        };
+        chosen.check()?;
+        Ok(chosen)
+    }
+
+    /// The script file, if there is one.
     pub(super) fn script(&self) -> Option<&Path> {
         self.script.as_deref()
     }
 
-    /// What is sent. Its file may be a pipe, so it is to be read only once.
-    ///
-    /// # Errors
-    /// Exit 2 when the file or the request is invalid.
-    pub(super) fn chosen(&self) -> Result<Chosen, Failure> {
+    fn source(&self, to: &Destination) -> Result<Source, Failure> {
         if let Some(path) = &self.script {
+            refuse_path(to, "--script")?;
             let script = Script::read(path).map_err(|error| Failure::new(Exit::Usage, error))?;
-            let kind = script.stimulus.kind.clone();
-            let name = kind.unwrap_or_else(|| path.display().to_string());
-            return Ok(Chosen {
-                label: format!("script {name}"),
-                name,
-                source: Source::Given(Box::new(script)),
-            });
+            return Ok(Source::File(path.clone(), Box::new(script)));
         }
         if let Some(request) = &self.request {
-            let payload = payload(request)?;
-            let (name, send) = if self.once {
-                ("request once", SendMode::Once(payload))
-            } else {
-                ("request", SendMode::Repeat(payload))
+            refuse_path(to, "--request")?;
+            let payload = payload("--request", request)?;
+            if payload.is_empty() {
+                return Err(Failure::usage("--request: the request is empty"));
+            }
+            let (name, send) = match self.once {
+                true => ("request once", SendMode::Once(payload)),
+                false => ("request", SendMode::Repeat(payload)),
             };
-            let script = Script::new(Stimulus { kind: Some(name.to_owned()), send });
-            let source = Source::Given(Box::new(script));
-            return Ok(Chosen { name: name.to_owned(), label: name.to_owned(), source });
+            return Ok(Source::Request(Box::new(Script::new(Stimulus {
+                kind: Some(name.to_owned()),
+                send,
+            }))));
         }
-        let name = self.preset.to_string();
-        Ok(Chosen { label: format!("preset {name}"), name, source: Source::Preset(self.preset.clone()) })
-    }
-}
-
-impl Chosen {
-    /// The script for a server that requests call `host`.
-    pub(super) fn script(&self, host: &str) -> Script {
-        match &self.source {
-            Source::Preset(preset) => preset.script(host),
-            Source::Given(script) => Script::clone(script),
+        if let Some(method) = self.method(to)? {
+            return Ok(Source::Call(Grpc {
+                path: method,
+                message: self.http.message()?,
+                repeat: self.repeat,
+            }));
+        }
+        match &self.preset {
+            Some(preset) => at_path(preset, to).map(Source::Preset),
+            None => self.preset_for(to).map(Source::Preset),
         }
     }
 
-    /// Refuses a script that the attack cannot carry out yet, rather than to ignore a part of it.
-    pub(super) fn check_supported(&self) -> Result<(), Failure> {
-        let Source::Given(script) = &self.source else { return Ok(()) };
-        let field = if script.http2.is_some() || script.grpc.is_some() {
-            "HTTP/2 is"
-        } else if script.transport == Some(Transport::Unix) {
-            "Unix sockets are"
-        } else {
-            return Ok(());
+    /// The method to call over gRPC, if it is a call.
+    fn method(&self, to: &Destination) -> Result<Option<String>, Failure> {
+        let is_grpc = matches!(to.scheme(), Some(Scheme::Grpc | Scheme::Grpcs));
+        let in_url = Some(to.path()).filter(|path| path.len() > 1);
+        match (&self.http.grpc, in_url) {
+            (Some(method), None) => match to.scheme() {
+                Some(scheme @ (Scheme::Ws | Scheme::Wss | Scheme::Redis)) => {
+                    Err(Failure::usage(format_args!("--grpc has no effect with {scheme}://")))
+                }
+                _ => Ok(Some(method.clone())),
+            },
+            (Some(_), Some(_)) => refuse_path(to, "--grpc").map(|()| None),
+            (None, Some(method)) if is_grpc && self.preset.is_none() => Ok(Some(method.to_owned())),
+            (None, None) if is_grpc && self.preset.is_none() => {
+                let failure = Failure::usage("a gRPC server needs a method to call");
+                Err(failure
+                    .hint("give it with --grpc /package.Service/Method, and its message with --message"))
+            }
+            (None, _) => Ok(None),
+        }
+    }
+
+    /// The preset that a URL stands for.
+    fn preset_for(&self, to: &Destination) -> Result<Preset, Failure> {
+        let path = Some(to.path()).filter(|path| !path.is_empty()).unwrap_or("/").to_owned();
+        Ok(match to.scheme() {
+            Some(Scheme::Https) if self.http.http2 => Preset::Http2Get(path),
+            Some(Scheme::Http | Scheme::Https) => Preset::HttpGet(path),
+            Some(Scheme::H2c) => Preset::Http2Get(path),
+            Some(Scheme::Ws | Scheme::Wss) => Preset::WebSocket(path),
+            Some(Scheme::Redis) if path.len() > 1 => Preset::RedisGet(path[1..].to_owned()),
+            Some(Scheme::Redis) => {
+                return Err(Failure::usage("redis:// needs a key").hint(
+                    "write redis://host/KEY, or give another stimulus with --preset redis-subscribe:CHANNEL",
+                ));
+            }
+            Some(Scheme::Grpc | Scheme::Grpcs | Scheme::Tls) | None => {
+                refuse_path(to, "the preset echo")?;
+                Preset::Echo
+            }
+        })
+    }
+
+    /// Refuses options without effect.
+    fn check_effects(&self, source: &Source) -> Result<(), Failure> {
+        let is_call = matches!(source, Source::Call(_));
+        let is_request = matches!(source, Source::Request(_));
+        let without = |option: &str, needed: &str| {
+            Err(Failure::usage(format_args!("{option} has no effect without {needed}")))
         };
-        Err(Failure::usage(format_args!("{field} not supported yet")))
-    }
-
-    /// Whether it may be what a server of this protocol expects. A script or a request is taken to be, as far as that can be seen.
-    pub(super) fn fits(&self, protocol: Protocol) -> bool {
-        match (&self.source, protocol) {
-            (_, Protocol::Tls | Protocol::Http2 | Protocol::WebSocketClose) => false,
-            (Source::Preset(preset), Protocol::Http) => speaks_http(preset),
-            (Source::Preset(preset), Protocol::Redis) => {
-                matches!(preset, Preset::RedisGet(_) | Preset::RedisSubscribe(_))
-            }
-            (Source::Preset(_), _) => false,
-            (Source::Given(script), Protocol::Http) => script.to_toml().contains("HTTP/1."),
-            (Source::Given(_), _) => true,
+        if self.once && !is_request {
+            return without("--once", "--request");
         }
-    }
-
-    /// The failure of an attack. If a step of the script got an answer of another protocol, it says what to send instead.
-    pub(super) fn failure(&self, error: Error) -> Failure {
-        let Error::Step { failure: reason, .. } = &error else { return failure(error) };
-        let suggestion = Answer::unexpected(reason).and_then(|answer| Suggestion::after(&answer, self));
-        match (&self.source, suggestion) {
-            (_, Some(suggestion)) if suggestion.is_other_protocol => failure(error).hint(suggestion.line()),
-            (Source::Preset(Preset::WebSocket(path) | Preset::WebSocketSubscribe(path)), _) => {
-                let handshake = anyhow!("WebSocket handshake failed: {reason}");
-                Failure::new(Exit::Unreachable, handshake)
-                    .hint(format_args!("check that the server speaks WebSocket at {path}"))
-            }
-            (Source::Preset(Preset::RedisGet(key)), _) => failure(error).hint(format_args!(
-                "check that the server speaks the Redis protocol, and that the value of {key} is a string that is not empty"
-            )),
-            (Source::Preset(Preset::RedisSubscribe(_)), _) => {
-                failure(error).hint("check that the server speaks the Redis protocol")
-            }
-            (_, Some(suggestion)) => failure(error).hint(suggestion.line()),
-            (_, None) => failure(error),
+        if self.repeat && !is_request && !is_call {
+            return without("--repeat", "--request or --grpc");
         }
+        if self.http.message.is_some() && !is_call {
+            return without("--message", "--grpc");
+        }
+        if self.http.http2 && !matches!(source, Source::Preset(preset) if preset.is_http2()) {
+            return without("--http2", "an https:// URL");
+        }
+        let (has_headers, has_body) = match source {
+            Source::Preset(preset) => (preset.has_headers(), preset.has_body()),
+            source => (matches!(source, Source::Call(_)), false),
+        };
+        if !self.http.headers.is_empty() && !has_headers {
+            return without("--header", "a request over HTTP");
+        }
+        if self.http.body.is_some() && !has_body {
+            return without("--body", "a request over HTTP");
+        }
+        Ok(())
     }
 }
 
-fn speaks_http(preset: &Preset) -> bool {
-    match preset {
-        Preset::HttpGet(_)
-        | Preset::HttpPipeline(_)
-        | Preset::Sse(_)
-        | Preset::WebSocket(_)
-        | Preset::WebSocketSubscribe(_) => true,
-        Preset::Echo | Preset::Raw | Preset::U16 | Preset::RedisGet(_) | Preset::RedisSubscribe(_) => false,
+/// The preset at the path of the URL, if it has none of its own.
+fn at_path(preset: &Preset, to: &Destination) -> Result<Preset, Failure> {
+    let text = preset.to_string();
+    match text.split_once(':') {
+        Some((name, "/")) if to.path().len() > 1 => {
+            let preset = format!("{name}:{}", to.path()).parse();
+            preset.map_err(|error| Failure::new(Exit::Usage, error))
+        }
+        _ => refuse_path(to, &format!("--preset {text}")).map(|()| preset.clone()),
     }
 }
 
-/// The bytes of `--request`.
-fn payload(request: &str) -> Result<Payload, Failure> {
-    let payload = match request.strip_prefix('@') {
-        Some(path) => Payload::read(Path::new(path)).map_err(|error| Failure::new(Exit::Usage, error))?,
-        None => {
-            let bytes =
-                unescape(request).map_err(|error| Failure::usage(format_args!("--request: {error}")))?;
-            let part =
-                String::from_utf8(bytes).map_or_else(|error| Part::Hex(error.into_bytes()), Part::Text);
-            Payload::new(vec![part])
-        }
-    };
-    if payload.is_empty() {
-        return Err(Failure::usage("--request: the request is empty"));
+/// Refuses the path of a URL that would not be requested.
+fn refuse_path(to: &Destination, with: &str) -> Result<(), Failure> {
+    match to.path() {
+        "" | "/" => Ok(()),
+        path => Err(Failure::usage(format_args!("the path {path} of the URL has no effect with {with}"))),
     }
-    Ok(payload)
 }
 
 /// The long help of `--preset`, with a line per preset.
@@ -205,9 +218,142 @@ fn preset_help() -> String {
     let list: String =
         Preset::ALL.iter().map(|info| format!("{:<24} {}\n", info.to_string(), info.about)).collect();
     format!(
-        "Script for a common protocol\n\n{list}\n\
-         PATH is / if it is omitted. redis-get writes: if KEY does not exist, it is set to 64 KiB of letters and stays; an \
-         existing key is only read, and should be large (64 KiB) for a short audit. redis-subscribe publishes messages of \
-         16 KiB to CHANNEL, which its other subscribers receive too. --show-script prints it all; a run marks long fills."
+        "Script for a common protocol [default: echo, or the one of the URL]\n\n{list}\n\
+         PATH is that of the URL, or / if it is omitted. http2-post sends a body of 64 KiB, or that of --body, again and again. \
+         redis-get writes: if KEY does not exist, it is set to 64 KiB of letters and stays; an existing key is only read, and \
+         should be large (64 KiB) for a short audit. redis-subscribe publishes messages of 16 KiB to CHANNEL, which its other \
+         subscribers receive too. --show-script prints it all; a run marks long fills."
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use echoctl_audit::Transport;
+
+    use crate::commands::audit::args::Args;
+
+    use super::*;
+
+    fn chosen(words: &[&str]) -> Result<Chosen, Failure> {
+        let args = Args::of(words);
+        args.stimulus.chosen(&args.destination()?)
+    }
+
+    fn script(words: &[&str]) -> Script {
+        chosen(words).unwrap().script("host:1")
+    }
+
+    #[test]
+    fn a_url_chooses_what_is_sent() {
+        for (words, name, transport, alpn) in [
+            (&["http://h/a?b"][..], "http-get:/a?b", Transport::Tcp, ""),
+            (&["https://h"], "http-get:/", Transport::Tls, "http/1.1"),
+            (&["https://h/a", "--http2"], "http2-get:/a", Transport::Tls, "h2"),
+            (&["h2c://h/a"], "http2-get:/a", Transport::Tcp, ""),
+            (&["ws://h/chat"], "websocket:/chat", Transport::Tcp, ""),
+            (
+                &["wss://h/chat", "--preset", "websocket-text"],
+                "websocket-text:/chat",
+                Transport::Tls,
+                "http/1.1",
+            ),
+            (
+                &["wss://h", "--preset", "websocket-text:/chat"],
+                "websocket-text:/chat",
+                Transport::Tls,
+                "http/1.1",
+            ),
+            (&["grpcs://h/s.S/M"], "grpc:/s.S/M", Transport::Tls, "h2"),
+            (&["grpc://h", "--grpc", "/s.S/M"], "grpc:/s.S/M", Transport::Tcp, ""),
+            (&["redis://h/user:7"], "redis-get:user:7", Transport::Tcp, ""),
+            (&["tls://h:1"], "echo", Transport::Tls, ""),
+            (&["tls://h:1", "--preset", "redis-get:k"], "redis-get:k", Transport::Tls, ""),
+            (&["unix:/run/x", "--preset", "sse:/a"], "sse:/a", Transport::Unix, ""),
+        ] {
+            let chosen = chosen(words).unwrap();
+            let script = chosen.script("host:1");
+
+            assert_eq!((chosen.name().as_str(), script.transport), (name, Some(transport)), "{words:?}");
+            assert_eq!(script.alpn.join(","), alpn, "{words:?}");
+            assert_eq!(script.check().map_err(|error| error.to_string()), Ok(()), "{words:?}");
+        }
+        assert_eq!(script(&["h:1", "--preset", "http2-get"]).transport, None);
+    }
+
+    #[test]
+    fn options_of_http_reach_the_script() {
+        let once = script(&[
+            "h2c://h/a",
+            "--header",
+            "Accept: x",
+            "--header",
+            "host: other",
+            "--body",
+            "b",
+            "--streams",
+            "3",
+        ]);
+        let http2 = once.http2.unwrap();
+        assert_eq!((http2.method.as_str(), http2.authority.as_str(), http2.streams), ("POST", "other", 3));
+        assert_eq!(http2.headers, [("Accept".to_owned(), "x".to_owned())]);
+        assert_eq!(http2.body.unwrap().bytes(), b"b");
+
+        let repeated =
+            script(&["h:1", "--preset", "http2-post:/up", "--body", "b", "--stall", "window-stream"]);
+        assert_eq!(repeated.http2.unwrap().stall.map(echoctl_audit::Stall::name), Some("window-stream"));
+        let SendMode::Repeat(body) = repeated.stimulus.send else { panic!("repeat") };
+        assert_eq!(body.bytes(), b"b");
+
+        let call = script(&[
+            "grpc://h:1",
+            "--grpc",
+            "/s.S/M",
+            "--message",
+            r"\x0a\x00",
+            "--repeat",
+            "--header",
+            "a: b",
+        ]);
+        let grpc = call.grpc.unwrap();
+        assert_eq!((grpc.message.bytes(), grpc.repeat), (vec![10, 0], true));
+        assert_eq!(call.http2.unwrap().authority, "host:1");
+
+        let post = script(&["http://h/a", "--body", "b", "--header", "Content-Type: text/plain"]);
+        let SendMode::Once(request) = post.stimulus.send else { panic!("once") };
+        let expected =
+            b"POST /a HTTP/1.1\r\nHost: host:1\r\nContent-Length: 1\r\nContent-Type: text/plain\r\n\r\nb";
+        assert_eq!(request.bytes(), expected);
+    }
+
+    #[test]
+    fn options_without_effect_are_refused() {
+        for (words, part) in [
+            (&["--header", "a: b"][..], "--header has no effect without a request over HTTP"),
+            (&["--preset", "redis-get:k", "--body", "x"], "--body has no effect without a request over HTTP"),
+            (&["ws://h/", "--body", "x"], "--body has no effect"),
+            (&["http://h/", "--http2"], "--http2 has no effect without an https:// URL"),
+            (&["http://h/", "--streams", "2"], "--streams has no effect without HTTP/2"),
+            (&["h:1", "--stall", "tcp"], "--stall has no effect without HTTP/2"),
+            (&["h2c://h/", "--message", "x"], "--message has no effect without --grpc"),
+            (&["--once"], "--once has no effect without --request"),
+            (&["h2c://h/", "--repeat"], "--repeat has no effect without --request or --grpc"),
+            (
+                &["http://h/a", "--preset", "sse:/b"],
+                "the path /a of the URL has no effect with --preset sse:/b",
+            ),
+            (&["http://h/a", "--preset", "echo"], "the path /a of the URL has no effect with --preset echo"),
+            (&["http://h/a", "--request", "x"], "the path /a of the URL has no effect with --request"),
+            (&["tls://h:1/a"], "the path /a of the URL has no effect with the preset echo"),
+            (&["grpc://h/s.S/M", "--grpc", "/s.S/M"], "has no effect with --grpc"),
+            (&["ws://h", "--grpc", "/s.S/M"], "--grpc has no effect with ws://"),
+            (&["grpc://h"], "needs a method to call"),
+            (&["grpc://h/M"], "expected /package.Service/Method"),
+            (&["redis://h"], "redis:// needs a key"),
+            (&["h2c://h", "--preset", "sse"], "preset sse:/ is not HTTP/2"),
+            (&["h2c://h", "--header", "Connection: close"], "'Connection': expected"),
+        ] {
+            let error = chosen(words).unwrap_err().to_string();
+            assert!(error.contains(part), "{words:?}: {error}");
+        }
+    }
 }

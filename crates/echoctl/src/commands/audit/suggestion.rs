@@ -4,8 +4,8 @@ use echoctl_audit::Protocol;
 use echoctl_verdict::Advice;
 
 use super::answer::Answer;
+use super::chosen::Chosen;
 use super::command;
-use super::stimulus::Chosen;
 use crate::commands::advice;
 
 /// What to try next, and the command for it, if there is one that can be pasted.
@@ -130,7 +130,8 @@ mod tests {
     use crate::commands::audit::args::Args;
 
     fn after(options: &[&str], answer: &[u8]) -> Option<Suggestion> {
-        let sent = Args::of(options).stimulus.chosen().unwrap();
+        let args = Args::of(options);
+        let sent = args.stimulus.chosen(&args.destination().unwrap()).unwrap();
         let answer = Answer::of(&answer.escape_ascii().to_string()).unwrap();
         Suggestion::after(&answer, &sent)
     }

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use super::Attacked;
 use super::answer::Answer;
 use super::carrier::Carrier;
-use super::stimulus::Chosen;
+use super::chosen::Chosen;
 use super::suggestion::Suggestion;
 
 /// The result. Sizes are in bytes, times in seconds; absent means not visible here or not counted.
@@ -155,8 +155,8 @@ impl<'a> Summary<'a> {
             first_line: answer.map(|answer| answer.line),
             target: target.clone(),
             addr: config.addr.to_string(),
-            preset: stimulus.name,
-            label: stimulus.label,
+            preset: stimulus.name(),
+            label: stimulus.label(),
             carrier,
             connections: config.connections,
             bytes: config.budget,

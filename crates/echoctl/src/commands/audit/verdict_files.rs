@@ -22,7 +22,7 @@ pub(super) struct VerdictArgs {
     /// Write the verdict as SARIF
     ///
     /// Code scanning shows an unsafe or unclear verdict as an alert, and closes it when the server is safe.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     sarif: Option<PathBuf>,
 }
 

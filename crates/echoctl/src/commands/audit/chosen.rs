@@ -1,0 +1,194 @@
+//! What is sent to the server, with its names.
+
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use echoctl_audit::{
+    Error, Grpc, Http2, HttpOptions, Payload, Preset, Protocol, Script, Stall, Stimulus, Transport,
+};
+
+use super::answer::Answer;
+use super::failure::failure;
+use super::suggestion::Suggestion;
+use super::url::Scheme;
+use crate::exit::{Exit, Failure};
+
+/// What is sent, and how.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    pub(super) source: Source,
+    /// The scheme of the URL.
+    pub(super) scheme: Option<Scheme>,
+    /// What carries it, if the destination says so.
+    pub(super) transport: Option<Transport>,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Option<Payload>,
+    pub(super) streams: Option<u32>,
+    pub(super) stall: Option<Stall>,
+}
+
+/// Where the script comes from.
+#[derive(Debug)]
+pub(super) enum Source {
+    Preset(Preset),
+    /// A script file, which is sent as it is.
+    File(PathBuf, Box<Script>),
+    /// A request, which is sent as it is.
+    Request(Box<Script>),
+    /// A call over gRPC.
+    Call(Grpc),
+}
+
+impl Chosen {
+    /// Its name in reports: `echo`.
+    pub(super) fn name(&self) -> String {
+        match &self.source {
+            Source::Preset(preset) => preset.to_string(),
+            Source::File(path, script) => {
+                script.stimulus.kind.clone().unwrap_or_else(|| path.display().to_string())
+            }
+            Source::Request(script) => script.stimulus.kind.clone().unwrap_or_default(),
+            Source::Call(call) => format!("grpc:{}", call.path),
+        }
+    }
+
+    /// Its name in a headline: `preset echo`.
+    pub(super) fn label(&self) -> String {
+        let name = self.name();
+        match &self.source {
+            Source::Preset(_) => format!("preset {name}"),
+            Source::File(..) => format!("script {name}"),
+            Source::Request(_) => name,
+            Source::Call(call) => format!("gRPC call {}", call.path),
+        }
+    }
+
+    /// The script for a server that requests call `host`.
+    pub(super) fn script(&self, host: &str) -> Script {
+        let mut script = match &self.source {
+            Source::Preset(preset) => preset.script_with(&HttpOptions {
+                host: host.to_owned(),
+                headers: self.headers.clone(),
+                body: self.body.clone(),
+            }),
+            Source::File(_, script) | Source::Request(script) => Script::clone(script),
+            Source::Call(call) => self.call(call, host),
+        };
+        script.transport = self.transport.or(script.transport);
+        if script.transport == Some(Transport::Tls) && script.alpn.is_empty() {
+            script.alpn = self.alpn(&script);
+        }
+        if self.streams.is_some() || self.stall.is_some() {
+            let http2 = script.http2.get_or_insert_default();
+            http2.streams = self.streams.unwrap_or(http2.streams);
+            http2.stall = self.stall.or(http2.stall);
+        }
+        script
+    }
+
+    fn call(&self, call: &Grpc, host: &str) -> Script {
+        let kind = if call.repeat { "a gRPC call, messages repeated" } else { "one gRPC call" };
+        let http2 = Http2 { authority: host.to_owned(), headers: self.headers.clone(), ..Http2::default() };
+        let stimulus = Stimulus::once(kind, Payload::default());
+        Script { http2: Some(http2), grpc: Some(call.clone()), ..Script::new(stimulus) }
+    }
+
+    /// What is offered over TLS: what the URL and the requests are about.
+    fn alpn(&self, script: &Script) -> Vec<String> {
+        let is_http = matches!(self.scheme, Some(Scheme::Https | Scheme::Wss));
+        if script.http2.is_some() || script.grpc.is_some() {
+            vec![Script::H2.to_owned()]
+        } else if is_http {
+            vec!["http/1.1".to_owned()]
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Refuses what does not go together.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        let is_http2 = match &self.source {
+            Source::Preset(preset) => preset.is_http2(),
+            Source::File(_, script) | Source::Request(script) => {
+                script.http2.is_some() || script.grpc.is_some()
+            }
+            Source::Call(_) => true,
+        };
+        if let Some(scheme @ (Scheme::H2c | Scheme::Grpc | Scheme::Grpcs)) = self.scheme
+            && !is_http2
+        {
+            let what = self.label();
+            return Err(Failure::usage(format_args!("{what} is not HTTP/2, and {scheme}:// is")));
+        }
+        for (option, is_given) in [("--streams", self.streams.is_some()), ("--stall", self.stall.is_some())] {
+            if is_given && !is_http2 {
+                return Err(Failure::usage(format_args!("{option} has no effect without HTTP/2")));
+            }
+        }
+        if let Source::File(path, script) = &self.source {
+            let path = path.display();
+            if script.transport.is_some_and(|own| self.transport.is_some_and(|given| own != given)) {
+                return Err(Failure::usage(format_args!(
+                    "the transport of script {path} is not that of the address"
+                )));
+            }
+            if script.transport == Some(Transport::Unix) && self.transport.is_none() {
+                return Err(Failure::usage(format_args!("script {path} needs a Unix socket"))
+                    .hint("give its path as unix:PATH"));
+            }
+        }
+        self.script("localhost").check().map_err(|error| Failure::new(Exit::Usage, error))
+    }
+
+    /// Refuses a script that the attack cannot carry out yet, rather than to ignore a part of it.
+    pub(super) fn check_supported(&self) -> Result<(), Failure> {
+        let script = self.script("localhost");
+        match script.http2.is_some() || script.grpc.is_some() {
+            true => Err(Failure::usage("HTTP/2 is not supported yet")),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether it may be what a server of this protocol expects. A script or a request is taken to be, as far as that can be seen.
+    pub(super) fn fits(&self, protocol: Protocol) -> bool {
+        match (&self.source, protocol) {
+            (_, Protocol::Tls | Protocol::Http2 | Protocol::WebSocketClose) => false,
+            (Source::Preset(preset), Protocol::Http) => preset.has_headers(),
+            (Source::Preset(preset), Protocol::Redis) => {
+                matches!(preset, Preset::RedisGet(_) | Preset::RedisSubscribe(_))
+            }
+            (Source::Preset(_) | Source::Call(_), _) => false,
+            (Source::File(_, script) | Source::Request(script), Protocol::Http) => {
+                script.to_toml().contains("HTTP/1.")
+            }
+            (Source::File(..) | Source::Request(_), _) => true,
+        }
+    }
+
+    /// The failure of an attack. If a step of the script got an answer of another protocol, it says what to send instead.
+    pub(super) fn failure(&self, error: Error) -> Failure {
+        let Error::Step { failure: reason, .. } = &error else { return failure(error) };
+        let suggestion = Answer::unexpected(reason).and_then(|answer| Suggestion::after(&answer, self));
+        match (&self.source, suggestion) {
+            (_, Some(suggestion)) if suggestion.is_other_protocol => failure(error).hint(suggestion.line()),
+            (
+                Source::Preset(
+                    Preset::WebSocket(path) | Preset::WebSocketText(path) | Preset::WebSocketSubscribe(path),
+                ),
+                _,
+            ) => {
+                let handshake = anyhow!("WebSocket handshake failed: {reason}");
+                Failure::new(Exit::Unreachable, handshake)
+                    .hint(format_args!("check that the server speaks WebSocket at {path}"))
+            }
+            (Source::Preset(Preset::RedisGet(key)), _) => failure(error).hint(format_args!(
+                "check that the server speaks the Redis protocol, and that the value of {key} is a string that is not empty"
+            )),
+            (Source::Preset(Preset::RedisSubscribe(_)), _) => {
+                failure(error).hint("check that the server speaks the Redis protocol")
+            }
+            (_, Some(suggestion)) => failure(error).hint(suggestion.line()),
+            (_, None) => failure(error),
+        }
+    }
+}
