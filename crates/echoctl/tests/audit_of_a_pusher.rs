@@ -42,6 +42,11 @@ fn an_endless_answer_is_no_backlog_and_no_echo() {
     let run: Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
     assert_eq!(conforms(&run, &schema("run")), Ok(()));
     assert_eq!(run["samples"][0]["is_echo"], false);
+    for drawn in [&page, &report] {
+        assert!(drawn.contains("Output pending, and the client's window"), "{drawn}");
+    }
+    #[cfg(target_os = "linux")]
+    assert!(run["samples"][0]["client_window"].as_u64().is_some_and(|window| window > 0));
     for never_counted in ["verified", "lost", "mismatched", "inside_server"] {
         assert_eq!(run["summary"].get(never_counted), None, "{never_counted}");
     }

@@ -176,6 +176,7 @@ impl Monitor {
         let (inputs, outputs) = (clients.senders(), clients.slow_readers());
         let tree = self.tree.as_mut().map(ProcessTree::read);
         let output_is_full = is_output_full(outputs);
+        let client_window = outputs.iter().filter_map(AuditConnection::own_window).min().map(u64::from);
         let upstream = self.upstreams.growth();
         self.read = sum(inputs, |counters| counters.server_read).unwrap_or(produced);
         let sample = Sample {
@@ -190,6 +191,7 @@ impl Monitor {
             server_memory: tree.map(|tree| tree.memory.total() + upstream.memory),
             kernel_memory: clients.all_mut().map(|connection| connection.kernel_memory()).sum(),
             window: clients.senders().iter().filter_map(|sender| sender.window()).min().map(u64::from),
+            client_window,
             is_echo: self.is_echo,
             ..Sample::default()
         };

@@ -42,6 +42,17 @@ impl KernelView {
         }
     }
 
+    /// The receive window that our end advertised last, beyond which the server may send nothing; a Unix-domain socket has none.
+    pub(super) fn own_window(&self) -> Option<u32> {
+        match self {
+            KernelView::Tcp(connection) => {
+                let at_server = connection.server.and_then(|server| server.info.snd_wnd);
+                at_server.or_else(|| connection.client?.info.rcv_wnd)
+            }
+            KernelView::Unix(_) => None,
+        }
+    }
+
     /// Kernel memory of both ends, as far as it is visible.
     pub(super) fn kernel_memory(&self) -> Option<u64> {
         match self {

@@ -207,6 +207,11 @@ impl AuditConnection {
         self.wire.kernel().window()
     }
 
+    /// The receive window that our end advertised last, over TCP.
+    pub(super) fn own_window(&self) -> Option<u32> {
+        self.wire.kernel().own_window()
+    }
+
     /// Kernel memory of both ends, as far as it is visible.
     pub(super) fn kernel_memory(&self) -> Option<u64> {
         self.wire.kernel().kernel_memory()
