@@ -7,19 +7,22 @@
 
 mod support;
 
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use echoctl_audit::{AuditConfig, AuditOutcome, Permitted, Preset};
 use echoctl_record::{Point, Verdict};
 use echoctl_testkit::{Caller, Elsewhere};
-use support::command::{SERVER, start};
+use echoctl_trial::spawn::{Launch, ListenAt, SpawnError, Target};
+use support::command::{SERVER, attack, launch, start};
 
 fn server(test: &str, caller: Caller, role: &str) -> Option<Elsewhere> {
     let skip = |why: &str| eprintln!("skipped: {why}");
     Elsewhere::start(test, caller, &[SERVER, role, Elsewhere::LISTENING], skip)
 }
 
-fn attack(server: &Elsewhere, pids: Vec<u32>) -> AuditOutcome {
+fn attack_at(server: &Elsewhere, pids: Vec<u32>) -> AuditOutcome {
     let script = Preset::Raw.script("10.77.0.2");
     let config = AuditConfig { budget: 64 << 20, pids, ..AuditConfig::new(server.addr, script) };
     config.attack(&AtomicBool::new(false), &mut |_| {}).unwrap()
@@ -46,7 +49,7 @@ fn root_sees_what_an_unbounded_server_elsewhere_reads() {
     let test = "root_sees_what_an_unbounded_server_elsewhere_reads";
     let Some(server) = server(test, Caller::Administrator, "collect") else { return };
 
-    let outcome = attack(&server, vec![server.pid]);
+    let outcome = attack_at(&server, vec![server.pid]);
 
     assert!(outcome.sees_memory && has_ledger(&outcome), "{:?}", outcome.evidence.points.last());
     assert!(shows_limits(&outcome));
@@ -59,7 +62,7 @@ fn its_user_sees_what_an_unbounded_server_elsewhere_reads() {
     let test = "its_user_sees_what_an_unbounded_server_elsewhere_reads";
     let Some(server) = server(test, Caller::ServersUser, "collect") else { return };
 
-    let outcome = attack(&server, vec![server.pid]);
+    let outcome = attack_at(&server, vec![server.pid]);
 
     assert!(outcome.sees_memory && has_ledger(&outcome), "{:?}", outcome.evidence.points.last());
     assert!(!shows_limits(&outcome), "without a capability only queues are visible");
@@ -72,7 +75,7 @@ fn root_sees_that_an_echo_elsewhere_stops_reading() {
     let test = "root_sees_that_an_echo_elsewhere_stops_reading";
     let Some(server) = server(test, Caller::Administrator, "echo") else { return };
 
-    let outcome = attack(&server, vec![server.pid]);
+    let outcome = attack_at(&server, vec![server.pid]);
 
     assert!(outcome.sees_memory && has_ledger(&outcome), "{:?}", outcome.evidence.points.last());
     assert!(shows_limits(&outcome));
@@ -84,7 +87,7 @@ fn its_user_sees_that_an_echo_elsewhere_stops_reading() {
     let test = "its_user_sees_that_an_echo_elsewhere_stops_reading";
     let Some(server) = server(test, Caller::ServersUser, "echo") else { return };
 
-    let outcome = attack(&server, vec![server.pid]);
+    let outcome = attack_at(&server, vec![server.pid]);
 
     assert!(outcome.sees_memory && has_ledger(&outcome), "{:?}", outcome.evidence.points.last());
     assert!(!shows_limits(&outcome), "without a capability only queues are visible");
@@ -96,7 +99,7 @@ fn a_server_elsewhere_whose_process_is_unknown_is_inconclusive() {
     let test = "a_server_elsewhere_whose_process_is_unknown_is_inconclusive";
     let Some(server) = server(test, Caller::Administrator, "collect") else { return };
 
-    let outcome = attack(&server, Vec::new());
+    let outcome = attack_at(&server, Vec::new());
 
     assert!(!outcome.sees_memory);
     assert_eq!(outcome.judgement.verdict, Verdict::Inconclusive, "{}", outcome.judgement.reason);
@@ -120,7 +123,7 @@ fn root_sees_a_server_elsewhere_behind_a_relay() {
 
     let outcome = attack_through_a_relay(&server);
 
-    assert!(outcome.evidence.is_relay && !outcome.evidence.hidden_upstream);
+    assert!(outcome.evidence.is_relay, "{outcome:?}");
     assert!(outcome.upstreams.iter().any(|name| name.contains(&server.pid.to_string())), "{outcome:?}");
     assert_eq!(outcome.judgement.verdict, Verdict::Unbounded, "{}", outcome.judgement.reason);
 }
@@ -132,6 +135,42 @@ fn its_user_sees_a_server_elsewhere_behind_a_relay() {
 
     let outcome = attack_through_a_relay(&server);
 
-    assert!(outcome.evidence.is_relay && !outcome.evidence.hidden_upstream);
+    assert!(outcome.evidence.is_relay, "{outcome:?}");
+    assert!(outcome.upstreams.iter().any(|name| name.contains(&server.pid.to_string())), "{outcome:?}");
     assert_eq!(outcome.judgement.verdict, Verdict::Unbounded, "{}", outcome.judgement.reason);
+}
+
+/// A command that starts a server in the namespace of another process.
+fn entering<'a>(pid: &'a str, server: &[&'a str]) -> Launch {
+    launch(&[&["nsenter", "--net", "--target", pid, SERVER], server].concat())
+}
+
+#[test]
+fn a_command_may_start_its_server_elsewhere() {
+    let test = "a_command_may_start_its_server_elsewhere";
+    let Some(server) = server(test, Caller::Administrator, "collect") else { return };
+    let addr = SocketAddr::new(server.addr.ip(), 7108);
+    let pid = server.pid.to_string();
+    let command = entering(&pid, &["serial", "0.0.0.0:7108"]);
+    let command = Launch { at: ListenAt::Given(addr.into()), ..command };
+    let target = Target::start(&command, &AtomicBool::new(false)).unwrap();
+
+    let outcome = attack(&target).unwrap();
+
+    assert!(outcome.sees_memory && has_ledger(&outcome) && shows_limits(&outcome));
+    assert_eq!(outcome.server.as_deref(), Some("audit-test-serv"));
+}
+
+#[test]
+fn a_server_elsewhere_that_is_not_reached_is_an_error() {
+    let test = "a_server_elsewhere_that_is_not_reached_is_an_error";
+    let Some(server) = server(test, Caller::Administrator, "collect") else { return };
+    let pid = server.pid.to_string();
+    let command = entering(&pid, &["serial", "0.0.0.0:{port}"]);
+    let command = Launch { ready_timeout: Duration::from_secs(1), ..command };
+
+    let refused = Target::start(&command, &AtomicBool::new(false));
+
+    let Err(SpawnError::OtherNamespace { addr, at, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!(addr.tcp().unwrap().port(), at.port());
 }

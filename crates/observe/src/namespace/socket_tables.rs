@@ -76,7 +76,7 @@ impl SocketTables {
     ///
     /// On the way to another namespace addresses may be translated (published ports of containers). So if no connection has exactly
     /// these addresses, it is the only one with the client's port of those that the server has accepted.
-    pub(crate) fn server_of_own(&mut self, server: SocketAddr, client: SocketAddr) -> Option<SocketEntry> {
+    pub fn server_of_own(&mut self, server: SocketAddr, client: SocketAddr) -> Option<SocketEntry> {
         let own = self.own.as_mut().and_then(|diag| diag.find(server, client).ok().flatten());
         if own.is_some() || self.others.is_empty() {
             return own;
@@ -171,11 +171,27 @@ impl SocketTables {
         tables.flatten().collect()
     }
 
+    /// Whether a process of the server is in another namespace than this program.
+    pub fn leave_own(&self) -> bool {
+        !self.others.is_empty() || self.is_closed
+    }
+
+    /// All listening sockets in those of the server's namespaces that are not this program's.
+    ///
+    /// # Errors
+    /// If the files of a namespace cannot be read, or the kernel refuses the request.
+    pub fn listening_in_others(&mut self) -> Result<Vec<SocketEntry>, Error> {
+        let is_in_own = std::mem::replace(&mut self.is_in_own, false);
+        let listening = if self.others.is_empty() { Ok(Vec::new()) } else { self.listening() };
+        self.is_in_own = is_in_own;
+        listening
+    }
+
     /// All listening sockets in the server's namespaces.
     ///
     /// # Errors
     /// If the kernel refuses the request.
-    pub fn listening(&mut self) -> Result<Vec<SocketEntry>, Error> {
+    pub(crate) fn listening(&mut self) -> Result<Vec<SocketEntry>, Error> {
         self.list(SocketDiag::listening, |socket| socket.state == TcpState::Listen)
     }
 

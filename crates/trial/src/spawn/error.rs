@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use echoctl_observe::ServerAddr;
@@ -51,6 +52,16 @@ pub enum SpawnError {
         elsewhere: Option<String>,
         /// Its last output, ready to be appended.
         output: String,
+    },
+    /// The command listens in another network namespace, and not where its address leads.
+    #[error("'{command}' listens on {at} in another network namespace, which is not reached by {addr}")]
+    OtherNamespace {
+        /// The command as given.
+        command: String,
+        /// Where it was to listen.
+        addr: ServerAddr,
+        /// Where it listens, in its namespace.
+        at: SocketAddr,
     },
     /// Another process already listens where the command was to listen.
     #[error("cannot start the command: {} already listens on {addr}", listener.as_ref().map_or("another process".to_owned(), ForeignListener::to_string))]

@@ -16,7 +16,7 @@ use echoctl_observe::{
     user_name,
 };
 
-use super::Descendants;
+use super::{Descendants, other_namespaces};
 
 /// The listening sockets of this host. `None` on a system that does not list them.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Listeners {
     }
 
     fn look(&mut self, addr: &ServerAddr, target: Descendants) -> Result<Owner, Error> {
-        let sockets = self.accepting(addr)?;
+        let sockets = self.accepting_or_elsewhere(addr, target)?;
         if sockets.is_empty() {
             let is_hidden = self.has_hidden(addr);
             return Ok(if is_hidden { Owner::Target { inodes: BTreeSet::new() } } else { Owner::NoListener });
@@ -107,13 +107,24 @@ impl Listeners {
         Ok(Owner::Target { inodes })
     }
 
+    /// All sockets that could accept a connection to `addr`, in this network namespace or else in those of `target`.
+    fn accepting_or_elsewhere(
+        &mut self,
+        addr: &ServerAddr,
+        target: Descendants,
+    ) -> Result<Vec<ListeningSocket>, Error> {
+        let sockets = self.accepting(addr)?;
+        if sockets.is_empty() { other_namespaces::accepting(addr, target) } else { Ok(sockets) }
+    }
+
     /// The processes of `target` that have a socket open which could accept a connection to `addr`; a server and its workers may
     /// share one. Other processes that have it open are not looked for.
     ///
     /// # Errors
     /// When the kernel refuses the query.
     pub fn owners(&mut self, addr: &ServerAddr, target: Descendants) -> Result<Vec<u32>, Error> {
-        let inodes: BTreeSet<u32> = self.accepting(addr)?.iter().map(|socket| socket.inode).collect();
+        let sockets = self.accepting_or_elsewhere(addr, target)?;
+        let inodes: BTreeSet<u32> = sockets.iter().map(|socket| socket.inode).collect();
         let mut pids = target.pids();
         pids.retain(|pid| socket_inodes(*pid).any(|inode| inodes.contains(&inode)));
         Ok(pids)
@@ -139,6 +150,10 @@ impl Listeners {
         (server, client): (SocketAddr, SocketAddr),
         target: Descendants,
     ) -> Option<ForeignListener> {
+        let is_here = self.0.as_mut()?.find(server, client).ok()?.is_some();
+        if !is_here && other_namespaces::misses(server, client, target) {
+            return Some(ForeignListener { addr: server.into(), uid: None, pid: None, name: None });
+        }
         self.foreign_end(target, |diag| Some((&diag.find(server, client).ok()??).into()))
     }
 

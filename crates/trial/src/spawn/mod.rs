@@ -20,6 +20,7 @@ mod command_line;
 mod descendants;
 mod error;
 mod listeners;
+mod other_namespaces;
 mod out_of_memory;
 mod output;
 mod output_watch;

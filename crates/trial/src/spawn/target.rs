@@ -18,7 +18,7 @@ use super::assigned::Assigned;
 use super::port::free_addr;
 use super::socket_path::{self, SocketFolder};
 use super::supervisor::Supervisor;
-use super::{Descendants, ForeignListener, Listeners, OutputWatch, Owner, SpawnError};
+use super::{Descendants, ForeignListener, Listeners, OutputWatch, Owner, SpawnError, other_namespaces};
 
 /// A command to start, and how.
 #[derive(Debug, Clone)]
@@ -172,6 +172,10 @@ impl Target {
                 });
             }
             if began.elapsed() >= launch.ready_timeout {
+                if let Some(at) = other_namespaces::address_of(self.descendants)? {
+                    let (command, addr) = (self.command.clone(), self.addr.clone());
+                    return Err(SpawnError::OtherNamespace { command, addr, at });
+                }
                 return Err(SpawnError::NeverListened {
                     command: self.command.clone(),
                     addr: self.addr.clone(),

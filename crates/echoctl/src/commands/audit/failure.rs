@@ -34,6 +34,10 @@ fn hint(error: &Error) -> Option<String> {
         Error::Spawn(SpawnError::NeverListened { elsewhere: Some(_), addr, .. }) => {
             format!("make the command listen on {}, or give its address before --", place(addr))
         }
+        Error::Spawn(SpawnError::OtherNamespace { .. }) => format!(
+            "give the address by which its namespace is reached from here before --, with --allow-remote; or start it yourself, \
+             then run {echoctl} audit ADDR --pid PID"
+        ),
         Error::Spawn(SpawnError::Ended { addr, .. }) => {
             format!("the command must listen on {}, and stay in the foreground", place(addr))
         }
