@@ -57,6 +57,7 @@ fn duration_of(signals: &Signals) -> f64 {
 fn has_seen_the_stall(signals: &Signals) -> bool {
     match signals {
         s if !s.sees_memory() => true,
+        s if s.grows_beyond_doubt() => true,
         s if !s.is_under_pressure() => s.is_at_rest() && s.is_nothing_expected(),
         s => {
             let is_watched = s.is_watched_enough() || (s.is_longer_than_pauses() && s.is_told_by_drain());

@@ -5,6 +5,7 @@ use echoctl_record::{Drain, Point, StallKind, StopReason};
 use crate::audit::limits::*;
 use crate::audit::signals::{STALL_BYTES, Signals};
 use crate::pauses::WATCH_PER_GAP;
+use crate::trend::Movement;
 use crate::unwritten::HEAP_SLACK;
 
 impl Signals<'_> {
@@ -126,6 +127,13 @@ impl Signals<'_> {
         self.memory_while_stalled().is_some_and(|memory| {
             memory.is_steady() && (memory.rise() >= SURE_RISE || (memory.rise() >= MIN_RISE && is_long))
         })
+    }
+
+    /// Whether memory has risen steadily during a long stall by as much as is enough of a stimulus that is repeated.
+    pub(in crate::audit) fn grows_beyond_doubt(&self) -> bool {
+        let enough = self.evidence.budget.max(SURE_RISE as u64) as f64;
+        let rises = |memory: Movement| memory.is_steady() && memory.rise() >= enough;
+        self.stalled >= 2.0 * WATCH && self.memory_while_stalled().is_some_and(rises)
     }
 
     /// Whether memory rises steadily and by much, which needs no pressure to be a fault.

@@ -122,6 +122,15 @@ fn after_a_drain_the_watch_goes_on_without_its_time() {
 }
 
 #[test]
+fn growth_by_the_budget_needs_no_longer_watch() {
+    let growing = |seconds: f64, rate: f64| {
+        is_enough(&once(attack(seconds, move |t| Moment { memory: Some(rate * t), ..answering(t) })))
+    };
+
+    assert!(growing(8.0, 50.0) && !growing(6.9, 50.0) && !growing(8.0, 20.0));
+}
+
+#[test]
 fn a_stall_is_watched_until_it_proves_something() {
     let with_room = |full: bool| {
         let mut evidence = attack(5.0, stalled);
