@@ -148,6 +148,9 @@ pub struct Point {
     /// has to wait, even if every queue of the kernels is empty. Absent: no such limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_credit: Option<u64>,
+    /// Whether the slow reader has drained what was pending since the point before.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub after_drain: bool,
 }
 
 impl Point {

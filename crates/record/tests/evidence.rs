@@ -46,7 +46,7 @@ fn full_evidence() -> Evidence {
         Service { replies: 70, p99: Some(0.25), longest: 0.5, during: Some(true), after: Some(false) };
     Evidence {
         min_duration: 10.0,
-        points: vec![Point { output_credit: Some(0), ..Point::default() }],
+        points: vec![Point { output_credit: Some(0), after_drain: true, ..Point::default() }],
         disconnect: Some(Disconnect { t: 3.5, kind: DisconnectKind::StreamsReset }),
         has_publisher: true,
         was_running: true,

@@ -87,6 +87,7 @@ ending in prop::option::of((time(), prop::sample::select(&ENDS[..]))),
             disk_written: Some(index as u64),
             output_is_full: Some(flags[0]),
             output_credit: Some(sample.consumed),
+            after_drain: flags[1],
         };
         Evidence {
             repeats: flags[0],

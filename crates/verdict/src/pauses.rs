@@ -25,7 +25,7 @@ pub(crate) fn own_movement(points: &[Point], moved: impl Fn(&Point) -> u64) -> O
     for pair in points.windows(2) {
         let (before, now) = (&pair[0], &pair[1]);
         let t = now.sample.t;
-        if now.sample.consumed > before.sample.consumed {
+        if now.after_drain {
             own.quiet += (before.sample.t - since).max(0.0);
             own.before_drain = Some(*before);
             prompted_until = t + AFTER_DRAIN;
@@ -93,13 +93,13 @@ mod tests {
 
     use super::*;
 
-    /// Ten samples per second up to `seconds`: bytes written and bytes consumed at each time.
-    fn moving(seconds: u32, at: impl Fn(f64) -> (u64, u64)) -> OwnMovement {
+    /// Ten samples per second up to `seconds`, with what was written at each time, and a drain before the one at 4 s.
+    fn moving(seconds: u32, has_drained: bool, written: impl Fn(f64) -> u64) -> OwnMovement {
         let points = (0..=10 * seconds).map(|tenth| {
             let t = f64::from(tenth) / 10.0;
-            let (written, consumed) = at(t);
-            let sample = Sample { t, server_written: Some(written), consumed, ..Sample::default() };
-            Point { sample, ..Point::default() }
+            let (written, after_drain) = (written(t), has_drained && tenth == 40);
+            let sample = Sample { t, server_written: Some(written), ..Sample::default() };
+            Point { sample, after_drain, ..Point::default() }
         });
         own_movement(&points.collect::<Vec<_>>(), Point::server_written)
     }
@@ -119,22 +119,22 @@ mod tests {
                 2
             }
         };
-        let own = moving(9, |t| (steps(t) << 20, 0));
+        let own = moving(9, false, |t| steps(t) << 20);
 
         assert!(
             is_about(own.longest_gap, 3.0) && is_about(own.last, 4.0) && is_about(own.quiet, 5.0),
             "{own:?}"
         );
         assert_eq!(own.before_drain, None);
-        assert_eq!(moving(9, |_| (5, 0)).longest_gap, 0.0);
+        assert_eq!(moving(9, false, |_| 5).longest_gap, 0.0);
         assert_eq!(own_movement(&[], Point::server_written), OwnMovement::default());
     }
 
     #[test]
     fn what_a_drain_prompts_is_no_movement_of_its_own() {
-        // A burst at once, a drain from 3 to 4 s, after which the queues fill again.
+        // A burst at once, and a drain after which the queues fill again.
         let drained = |t: f64| if t < 4.0 { 0 } else { 8 << 20 };
-        let own = moving(9, |t| ((4 << 20) + drained(t - 0.3).max(drained(t)), drained(t)));
+        let own = moving(9, true, |t| (4 << 20) + drained(t) / 2 + drained(t - 0.3) / 2);
 
         assert!(is_about(own.last, 0.0) && is_about(own.quiet, 7.9), "{own:?}");
         assert!(own.before_drain.is_some_and(|point| is_about(point.sample.t, 3.9)), "{own:?}");
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn a_burst_after_a_drain_ends_a_pause() {
         let burst = |t: f64| if t < 7.0 { 4 << 20 } else { 8 << 20 };
-        let own = moving(9, |t| (if t < 0.1 { 0 } else { burst(t) }, if t < 4.0 { 0 } else { 4 << 20 }));
+        let own = moving(9, true, |t| if t < 0.1 { 0 } else { burst(t) });
 
         assert!(is_about(own.longest_gap, 5.8) && is_about(own.quiet, 2.0), "{own:?}");
         assert_eq!(own.before_drain, None);

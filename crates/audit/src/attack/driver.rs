@@ -3,6 +3,7 @@
 //! It makes no decisions: what may be sent, and when the samples suffice, is decided by the rule in `echoctl-verdict`. It knows
 //! the server only through a [`Scene`], so a test replays a recording in its place.
 
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -113,6 +114,8 @@ pub(super) struct AttackDriver<'a, S> {
     evidence: Evidence,
     /// All samples, those of the drain included.
     samples: Vec<Sample>,
+    /// Whether the slow reader has drained since the last point.
+    has_drained: bool,
     settings: Settings,
     stop: &'a AtomicBool,
     watched: &'a mut dyn FnMut(&Sample),
@@ -136,7 +139,7 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
         stop: &'a AtomicBool,
         watched: &'a mut dyn FnMut(&Sample),
     ) -> AttackDriver<'a, S> {
-        AttackDriver { scene, evidence, samples: Vec::new(), settings, stop, watched }
+        AttackDriver { scene, evidence, samples: Vec::new(), has_drained: false, settings, stop, watched }
     }
 
     /// Attacks, drains and judges; a second time if the rule asks for it.
@@ -270,6 +273,7 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
         self.scene.end_drain(&drain, &mut self.evidence);
         let drain = drain.finish(stopped, in_kernels, &last, self.scene.now());
         self.evidence.drain = Some(drain::sum(self.evidence.drain.take(), drain));
+        self.has_drained = true;
         Ok(())
     }
 
@@ -291,7 +295,8 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
     /// Adds what is visible now to the evidence.
     fn observe(&mut self, blocked: bool) {
         let observed = self.scene.observe(blocked);
-        self.evidence.points.push(observed.point);
+        let after_drain = mem::take(&mut self.has_drained);
+        self.evidence.points.push(Point { after_drain, ..observed.point });
         decimate(&mut self.evidence.points, MOST_POINTS);
         self.evidence.is_relay |= observed.is_relay;
         self.evidence.hidden_upstream |= observed.hidden_upstream;

@@ -203,6 +203,7 @@ impl Monitor {
                 disk_written: tree.and_then(|tree| Some(tree.disk_written? + upstream.disk_written)),
                 output_is_full,
                 output_credit: None,
+                after_drain: false,
             },
             is_relay: self.is_relay(),
             hidden_upstream: self.upstreams.hidden,

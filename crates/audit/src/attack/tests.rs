@@ -223,6 +223,8 @@ fn each_recorded_attack_ends_with_its_verdict() {
     for (name, Recording { verdict, mut evidence }) in all {
         // Some ended, or were reduced, at a point at which today's rule would go on.
         evidence.max_duration = evidence.points.last().map_or(0.0, |last| last.sample.t);
+        // With a duration that was asked for, however short, it does not go on for longer.
+        evidence.min_duration = evidence.min_duration.max(0.001);
         let mut replay = Replay::of(evidence.clone());
 
         let (judged, collected, samples) = replay.run().unwrap();

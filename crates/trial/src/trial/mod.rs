@@ -190,6 +190,7 @@ impl<C: Client, S: SampleSource> Trial<C, S> {
             disk_written: tree.and_then(|tree| tree.disk_written),
             output_is_full: (path.server_send.queues > 0).then(|| path.server_send.is_full()),
             output_credit: None,
+            after_drain: false,
         };
         let used = match is_alive {
             true if client.sending > 0 && self.is_starved(point.sample.t) => Use::Evidence,

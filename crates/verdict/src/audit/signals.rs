@@ -166,11 +166,12 @@ impl<'a> Signals<'a> {
             now.zip(before).is_some_and(|(now, before)| now > before.saturating_add(STALL_BYTES))
         };
         let last = &self.last.sample;
-        // What it had written by then is in the kernels. Of answers to what it had yet to read, that is not sure.
-        let waiting = last.server_written.map(|written| match self.evidence.repeats {
-            true => written.saturating_sub(last.consumed),
-            false => drain.in_kernels,
-        });
+        // What it had written by then is in the kernels or in windows. Of answers to what it had yet to read, that is not sure.
+        let waiting =
+            last.server_written.map(|written| match self.evidence.repeats && !self.is_behind_windows() {
+                true => written.saturating_sub(last.consumed),
+                false => drain.in_kernels,
+            });
         more(drain.server_read, Some(self.read))
             || more(drain.server_written, last.server_written)
             || more(Some(drain.bytes), waiting)

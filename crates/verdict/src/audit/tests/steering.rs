@@ -106,6 +106,7 @@ fn after_a_drain_the_watch_goes_on_without_its_time() {
         for point in evidence.points.iter_mut().filter(|point| point.sample.t > 4.5) {
             point.sample.consumed = 8 * MIB;
         }
+        evidence.points.iter_mut().find(|point| point.sample.t > 4.5).unwrap().after_drain = true;
         evidence.drain = Some(Drain { bytes: 8 * MIB, in_kernels: 4 * MIB, ..Drain::default() });
         evidence
     };
