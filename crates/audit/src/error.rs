@@ -37,6 +37,9 @@ pub enum Error {
     /// A TLS session could not be begun.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// An HTTP/2 session could not be begun.
+    #[error(transparent)]
+    Http2(#[from] Http2Error),
     /// The script is for servers at another kind of address.
     #[error("the script's transport is {transport}, and {addr} is not an address for it")]
     OtherTransport {
@@ -67,7 +70,7 @@ impl Error {
         match self {
             Error::Spawn(error) => !matches!(error, SpawnError::NoFreePort | SpawnError::Interrupted),
             Error::Tls(error) => error.is_the_servers(),
-            Error::ListenerChanged(_) | Error::Connect { .. } | Error::Step { .. } => true,
+            Error::ListenerChanged(_) | Error::Connect { .. } | Error::Http2(_) | Error::Step { .. } => true,
             Error::OtherTransport { .. } | Error::TlsNotBuilt | Error::Interrupted => false,
         }
     }
@@ -114,6 +117,23 @@ pub enum TlsError {
     /// A certificate to trust cannot be used.
     #[error("a certificate to trust cannot be used: {0}")]
     Root(String),
+}
+
+/// Why there is no HTTP/2 session with a server.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Http2Error {
+    /// It answered in another protocol.
+    #[error("the server does not speak HTTP/2: it answered \"{0}\"")]
+    NotHttp2(String),
+    /// It closed the connection.
+    #[error("the server closed the connection instead of beginning with HTTP/2")]
+    Closed,
+    /// It did not begin.
+    #[error("the server did not begin with HTTP/2 within {}", rounded(*.0))]
+    TimedOut(Duration),
+    /// It ended the session, or made a mistake in the protocol.
+    #[error("the server did not begin with HTTP/2: {0}")]
+    Failed(String),
 }
 
 impl TlsError {

@@ -15,7 +15,7 @@ mod sys;
 mod tls;
 
 pub use attack::{AuditConfig, AuditOutcome, DEFAULT_BUDGET, DEFAULT_MAX_DURATION, DEFAULT_RATE, Permitted};
-pub use error::{Error, PresetError, ScriptError, StepFailure, TlsError};
+pub use error::{Error, Http2Error, PresetError, ScriptError, StepFailure, TlsError};
 pub use preset::{Argument, HttpOptions, Preset, PresetInfo};
 pub use protocol::Protocol;
 pub use script::{

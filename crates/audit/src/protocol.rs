@@ -129,7 +129,7 @@ fn refuses_plain_http(answer: &[u8]) -> bool {
 }
 
 /// A frame: its length in three bytes, its type, its flags, and stream 0.
-fn is_http2(answer: &[u8]) -> bool {
+pub(crate) fn is_http2(answer: &[u8]) -> bool {
     match answer {
         [0, 0, length, SETTINGS, 0, 0, 0, 0, 0, ..] => length % 6 == 0,
         [0, _, length, GOAWAY, 0, 0, 0, 0, 0, ..] => *length >= 8,

@@ -4,10 +4,10 @@
 
 use std::time::Instant;
 
-use echoctl_record::DisconnectKind;
+use echoctl_record::{DisconnectKind, Responses};
 use socket2::Socket;
 
-use super::connection::AuditConnection;
+use super::connection::{AuditConnection, Role};
 use super::connector::Connector;
 use super::drain::{Draining, EchoState};
 use super::driver::{Progress, Read};
@@ -56,16 +56,20 @@ impl Clients {
     pub(super) fn connect(
         script: &Script,
         count: u32,
+        role: Role,
         receive_buffer: Option<usize>,
         connector: &mut Connector<'_>,
     ) -> Result<Clients, Error> {
-        let slow_readers = (0..count).map(|_| connector.connect_slow_reader(&script.setup, receive_buffer));
+        let slow_readers =
+            (0..count).map(|_| connector.connect_attacker(&script.setup, role, receive_buffer));
         let slow_readers = slow_readers.collect::<Result<Vec<_>, _>>()?;
         let publisher = match &script.publisher {
             Some(publisher) => Some(connector.connect_and_converse("publisher's setup", &publisher.setup)?),
             None => None,
         };
-        let checked = if publisher.is_none() { slow_readers.len() as u64 } else { 0 };
+        // What comes on several streams of one connection has no order.
+        let is_in_order = script.http2.as_ref().is_none_or(|http2| http2.streams == 1);
+        let checked = if publisher.is_none() && is_in_order { slow_readers.len() as u64 } else { 0 };
         Ok(Clients {
             slow_readers,
             publisher,
@@ -140,9 +144,12 @@ impl Clients {
             None => &mut self.slow_readers,
         };
         for (number, sender) in (0..).zip(senders) {
-            sender.flush();
-            let sent = sender.sent_stimulus();
-            let unsent = self.stimulus.len().map_or(u64::MAX, |length| length.saturating_sub(sent));
+            sender.hold();
+            sender.begin_stimulus();
+            sender.go_on();
+            let (sent, flood) = (sender.sent_stimulus(), sender.floods());
+            let length = self.stimulus.len().filter(|_| flood.is_none());
+            let unsent = length.map_or(u64::MAX, |length| length.saturating_sub(sent));
             let wanted = unsent.min(left).min(WRITE as u64);
             if wanted == 0 {
                 continue;
@@ -153,9 +160,12 @@ impl Clients {
                 progress = progress.max(Progress::RateLimited);
                 continue;
             }
-            let count = sender.write(self.stimulus.part(number, sent..sent + allowed)) as u64;
+            let count = match flood {
+                Some(flood) => sender.flood(flood, allowed),
+                None => sender.write(self.stimulus.part(number, sent..sent + allowed)),
+            } as u64;
             bucket.spend(count);
-            left -= count;
+            left = left.saturating_sub(count);
             progress = progress.max(if count > 0 { Progress::Sent } else { Progress::Blocked });
         }
         progress
@@ -185,7 +195,6 @@ impl Clients {
     pub(super) fn read_once(&mut self, mut note: impl FnMut(&[u8])) -> Read {
         let before = self.received();
         for (number, reader) in self.slow_readers.iter_mut().enumerate() {
-            reader.flush();
             let count = reader.read(&mut self.buffer);
             let bytes = &self.buffer[..count];
             note(bytes);
@@ -203,6 +212,45 @@ impl Clients {
         } else {
             Read::Nothing
         }
+    }
+
+    /// Lets all do what their layers have to do by themselves.
+    pub(super) fn go_on(&mut self) {
+        self.all_mut().for_each(AuditConnection::go_on);
+    }
+
+    /// Output that the slow readers have read from the wire, and not passed on.
+    pub(super) fn kept(&self) -> u64 {
+        self.slow_readers.iter().map(AuditConnection::kept).sum()
+    }
+
+    /// How many requests over HTTP/2 were answered, as far as is known.
+    pub(super) fn responses(&self) -> Option<Responses> {
+        let add = |one: Responses, other: Responses| Responses {
+            requests: one.requests + other.requests,
+            answered: one.answered + other.answered,
+            status: one.status.or(other.status),
+        };
+        self.slow_readers
+            .iter()
+            .map(AuditConnection::responses)
+            .reduce(|one, other| Some(add(one?, other?)))?
+    }
+
+    /// Bytes of output that the windows of HTTP/2 still permit to all slow readers.
+    pub(super) fn output_credit(&self) -> Option<u64> {
+        self.slow_readers.iter().map(AuditConnection::output_credit).sum()
+    }
+
+    /// What a server said at the end of a connection.
+    pub(super) fn closing(&self) -> Option<String> {
+        self.slow_readers.iter().chain(&self.publisher).find_map(AuditConnection::closing)
+    }
+
+    /// How a server violated its protocol.
+    pub(super) fn violation(&self) -> Option<String> {
+        let mut all = self.slow_readers.iter().chain(&self.publisher);
+        all.find_map(AuditConnection::violation).map(str::to_owned)
     }
 
     /// What was read first, of what any slow reader read.
@@ -276,7 +324,8 @@ mod tests {
     use super::*;
 
     fn connected(addr: SocketAddr, receive_buffer: Option<usize>) -> AuditConnection {
-        let mut connection = AuditConnection::begin(&Destination::plain(addr), receive_buffer).unwrap();
+        let mut connection =
+            AuditConnection::begin(&Destination::plain(addr), Role::SlowReader, receive_buffer).unwrap();
         eventually("the server is connected", || connection.is_connected().is_ok_and(|is_made| is_made));
         connection
     }

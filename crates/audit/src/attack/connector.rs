@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use echoctl_trial::spawn::{Descendants, ForeignListener, Listeners, Owner};
 
-use super::connection::{AuditConnection, Destination};
+use super::connection::{AuditConnection, Destination, Role};
 use super::exchange::converse;
+use crate::Error;
 use crate::script::Step;
 use crate::sys::{self, Interest};
-use crate::{Error, TlsError};
 
 /// Whose listening sockets may be attacked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -77,10 +77,14 @@ impl Connector<'_> {
     ///
     /// # Errors
     /// [`Error::ListenerChanged`] when another process listens there; [`Error::Connect`]; [`Error::Interrupted`].
-    pub(super) fn begin(&mut self, receive_buffer: Option<usize>) -> Result<AuditConnection, Error> {
+    pub(super) fn begin(
+        &mut self,
+        role: Role,
+        receive_buffer: Option<usize>,
+    ) -> Result<AuditConnection, Error> {
         self.check_stop()?;
         self.check(None)?;
-        AuditConnection::begin(&self.to, receive_buffer)
+        AuditConnection::begin(&self.to, role, receive_buffer)
     }
 
     /// Checks again that something may be sent over a connection that was made.
@@ -102,9 +106,9 @@ impl Connector<'_> {
     /// # Errors
     /// As [`begin`](Connector::begin), except [`Error::Connect`].
     pub(super) fn is_refused(&mut self) -> Result<bool, Error> {
-        match self.connect_until(Instant::now() + REFUSING, None) {
+        match self.connect_until(Instant::now() + REFUSING, Role::Bystander, None) {
             Err(Error::Connect { source, .. }) => Ok(source.kind() == ErrorKind::ConnectionRefused),
-            Err(Error::Tls(_)) => Ok(false),
+            Err(Error::Tls(_) | Error::Http2(_)) => Ok(false),
             other => other.map(|_| false),
         }
     }
@@ -113,20 +117,21 @@ impl Connector<'_> {
     ///
     /// # Errors
     /// As [`begin`](Connector::begin).
-    fn connect(&mut self, receive_buffer: Option<usize>) -> Result<AuditConnection, Error> {
+    fn connect(&mut self, role: Role, receive_buffer: Option<usize>) -> Result<AuditConnection, Error> {
         if let Some(connection) = self.kept.take() {
             return Ok(connection);
         }
         let timeout = self.deadline.saturating_duration_since(Instant::now()).min(CONNECT_TIMEOUT);
-        self.connect_until(Instant::now() + timeout.max(SHORTEST_CONNECT), receive_buffer)
+        self.connect_until(Instant::now() + timeout.max(SHORTEST_CONNECT), role, receive_buffer)
     }
 
     fn connect_until(
         &mut self,
         deadline: Instant,
+        role: Role,
         receive_buffer: Option<usize>,
     ) -> Result<AuditConnection, Error> {
-        let mut connection = self.begin(receive_buffer)?;
+        let mut connection = self.begin(role, receive_buffer)?;
         while !connection.is_connected()? {
             self.check_stop()?;
             if Instant::now() >= deadline {
@@ -143,7 +148,7 @@ impl Connector<'_> {
         while !connection.shake_hands()? {
             self.check_stop()?;
             if Instant::now() >= deadline {
-                return Err(TlsError::TimedOut(began.elapsed()).into());
+                return Err(connection.late(began.elapsed()));
             }
             let until_answered = Interest { read: true, write: false };
             sys::wait(&[connection.waited(until_answered)], Duration::from_millis(20));
@@ -160,21 +165,22 @@ impl Connector<'_> {
         name: &str,
         steps: &[Step],
     ) -> Result<AuditConnection, Error> {
-        let mut connection = self.connect(None)?;
+        let mut connection = self.connect(Role::Bystander, None)?;
         converse(&mut connection, name, steps, self.deadline, self.stop)?;
         Ok(connection)
     }
 
-    /// Connects a slow reader whose receive queue may have a fixed size, and carries out its setup.
+    /// Connects a client that attacks, whose receive queue may have a fixed size, and carries out its setup.
     ///
     /// # Errors
     /// As [`connect_and_converse`](Connector::connect_and_converse).
-    pub(super) fn connect_slow_reader(
+    pub(super) fn connect_attacker(
         &mut self,
         setup: &[Step],
+        role: Role,
         receive_buffer: Option<usize>,
     ) -> Result<AuditConnection, Error> {
-        let mut connection = self.connect(receive_buffer)?;
+        let mut connection = self.connect(role, receive_buffer)?;
         converse(&mut connection, "setup", setup, self.deadline, self.stop)?;
         Ok(connection)
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use echoctl_record::Control;
 
 use super::clients::Clients;
+use super::connection::Role;
 use super::connector::Connector;
 use super::driver::{Progress, Read};
 use super::token_bucket::TokenBucket;
@@ -77,9 +78,9 @@ fn refuses_first_bytes(
 }
 
 fn connect(script: &Script, connector: &mut Connector<'_>) -> Result<Option<Clients>, Error> {
-    match Clients::connect(script, 1, None, connector) {
+    match Clients::connect(script, 1, Role::Reader, None, connector) {
         Ok(clients) => Ok(Some(clients)),
-        Err(Error::Connect { .. } | Error::Tls(_) | Error::Step { .. }) => Ok(None),
+        Err(Error::Connect { .. } | Error::Tls(_) | Error::Http2(_) | Error::Step { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -149,6 +150,7 @@ fn wait(clients: &Clients, progress: Progress) {
 /// Bytes per second at which `bytes` are spread over all of the time, so that a limit by amount and one by time are both met.
 fn pace(script: &Script, bytes: u64, seconds: f64) -> u64 {
     match &script.stimulus.send {
+        _ if is_flood(script) => (bytes as f64 / seconds) as u64,
         // A request in pieces would be another one.
         SendMode::Once(_) => u64::MAX,
         SendMode::Repeat(payload) => {
@@ -159,15 +161,28 @@ fn pace(script: &Script, bytes: u64, seconds: f64) -> u64 {
 
 /// Bytes of one stimulus.
 fn stimulus(script: &Script) -> u64 {
+    if is_flood(script) {
+        return FLOOD;
+    }
     let (SendMode::Repeat(payload) | SendMode::Once(payload)) = &script.stimulus.send;
     payload.len() as u64
 }
 
 /// Bytes of the first thing that is sent: one stimulus, or a few bytes without framing.
 fn first_bytes(script: &Script) -> u64 {
+    if is_flood(script) {
+        return UNFRAMED as u64;
+    }
     let (SendMode::Repeat(payload) | SendMode::Once(payload)) = &script.stimulus.send;
     payload.len().min(if payload.is_uniform() { UNFRAMED } else { LARGEST_FRAME }) as u64
 }
+
+fn is_flood(script: &Script) -> bool {
+    script.http2.as_ref().is_some_and(|http2| http2.flood.is_some())
+}
+
+/// Bytes of a flood that are sent before the answers are read.
+const FLOOD: u64 = 16 << 10;
 
 /// The longest time that it takes more than the slow reader did, in seconds.
 const MOST_LONGER: f64 = 6.0;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{SamplingInterval, SamplingSchedule};
-use echoctl_record::{Disconnect, DisconnectKind, Evidence, Point, Sample, StopReason};
+use echoctl_record::{Disconnect, DisconnectKind, Evidence, Point, Responses, Sample, StopReason};
 use echoctl_trial::decimate;
 use echoctl_verdict::{Judgement, audit};
 
@@ -26,6 +26,8 @@ pub(super) trait Scene {
     fn send(&mut self, bucket: &mut TokenBucket, left: u64) -> Progress;
     /// Bytes that were sent.
     fn produced(&self) -> u64;
+    /// Output that slow readers have taken from the kernel and not read.
+    fn kept(&self) -> u64;
     /// Reads once from each slow reader into `drain`.
     fn read(&mut self, drain: &mut Draining) -> Read;
     /// Waits until it is worth to go on, at most for `timeout`.
@@ -105,6 +107,7 @@ pub(super) struct Observed {
     /// As in [`Evidence`].
     pub(super) is_relay: bool,
     pub(super) hidden_upstream: bool,
+    pub(super) responses: Option<Responses>,
 }
 
 /// A running attack.
@@ -241,6 +244,7 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
         let sees_ends = last.sample.server_written.is_some();
         let in_kernels =
             if sees_ends { audit::in_kernels(&self.evidence) } else { self.evidence.kernel_buffering };
+        let in_kernels = in_kernels.saturating_add(self.scene.kept());
         let memory_cap = self.memory_cap_of_drain(&last);
         let mut drain = Draining::new(self.drain_limits(in_kernels), self.scene.now());
         self.scene.begin_drain(&mut drain);
@@ -267,7 +271,9 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
                 self.scene.wait(Until::CanRead, Duration::from_millis(10));
             }
         };
-        let last = self.scene.observe(false).point.sample;
+        let observed = self.scene.observe(false);
+        self.evidence.responses = observed.responses.or(self.evidence.responses);
+        let last = observed.point.sample;
         self.add_sample(&last);
         self.evidence.echo |= drain.is_echo();
         self.scene.end_drain(&drain, &mut self.evidence);
@@ -298,6 +304,7 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
         let after_drain = mem::take(&mut self.has_drained);
         self.evidence.points.push(Point { after_drain, ..observed.point });
         decimate(&mut self.evidence.points, MOST_POINTS);
+        self.evidence.responses = observed.responses.or(self.evidence.responses);
         self.evidence.is_relay |= observed.is_relay;
         self.evidence.hidden_upstream |= observed.hidden_upstream;
         self.add_sample(&observed.point.sample);

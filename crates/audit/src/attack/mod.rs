@@ -31,11 +31,12 @@ mod stimulus_stream;
 mod token_bucket;
 mod upstream;
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{KernelBuffering, MemoryShare, SamplingInterval, ServerAddr, listener_at};
-use echoctl_record::{Evidence, Sample};
+use echoctl_record::{Evidence, Sample, StallKind};
 use echoctl_trial::spawn::{Listeners, OutputWatch};
 use echoctl_verdict::{Judgement, audit};
 
@@ -43,11 +44,11 @@ pub use connector::Permitted;
 
 use crate::marks::{Mark, Marks};
 use crate::protocol::Protocol;
-use crate::script::{Script, SendMode, Transport};
-use crate::{Error, TlsError, TlsPeer, Trust};
+use crate::script::{Script, SendMode, Stall, Transport};
+use crate::{Error, Http2Error, TlsError, TlsPeer, Trust};
 use bystander::{Calm, Subscriber};
 use clients::Clients;
-use connection::{AuditConnection, Destination, TlsConnector};
+use connection::{AuditConnection, Destination, Http2Requests, Role, TlsConnector};
 use connector::Connector;
 use driver::{AttackDriver, Settings};
 use integrity::EchoAssumption;
@@ -129,7 +130,12 @@ impl AuditConfig {
             let outcome = self.attack_once(began, stop, watched);
             let was_refused = match &outcome {
                 Ok(outcome) => audit::was_refused(&outcome.evidence),
-                Err(Error::Step { .. } | Error::Connect { .. } | Error::Tls(TlsError::Closed)) => true,
+                Err(
+                    Error::Step { .. }
+                    | Error::Connect { .. }
+                    | Error::Tls(TlsError::Closed)
+                    | Error::Http2(Http2Error::Closed),
+                ) => true,
                 Err(_) => false,
             };
             if !(self.is_fresh && was_refused) || began.elapsed() >= WARMING_UP {
@@ -169,8 +175,9 @@ impl AuditConfig {
             self.addr.tcp().map_or(0, |addr| addr.port()),
             &script,
         );
-        let connect =
-            |connector: &mut _| Clients::connect(&script, self.connections, self.receive_buffer, connector);
+        let connect = |connector: &mut _| {
+            Clients::connect(&script, self.connections, Role::SlowReader, self.receive_buffer, connector)
+        };
         let mut clients = connect(&mut connector)?;
         let subscriber = Subscriber::join(&script, &mut clients, &mut connector)?;
         if script.publisher.is_some() && subscriber.is_none() && clients.has_closed() {
@@ -192,6 +199,8 @@ impl AuditConfig {
             printed: self.printed.clone(),
             control,
             sent: None,
+            closing: None,
+            violation: None,
             protocol: Protocol::of(&calm.reply),
         };
         let conditions = self.conditions(&script, &roots);
@@ -222,7 +231,8 @@ impl AuditConfig {
             (Some(Transport::Tcp), Some(_)) | (Some(Transport::Unix), None) | (None, _) => None,
             (Some(transport), _) => return Err(Error::OtherTransport { transport, addr: self.addr.clone() }),
         };
-        Ok(Destination { addr: self.addr.clone(), tls })
+        let http2 = Http2Requests::of(script, tls.is_some()).map(Arc::new);
+        Ok(Destination { addr: self.addr.clone(), tls, http2 })
     }
 
     /// The processes that listen at the address, if they are visible and may be attacked.
@@ -257,8 +267,14 @@ impl AuditConfig {
 
     /// The conditions of the attack, before anything is measured.
     fn conditions(&self, script: &Script, pids: &[u32]) -> Evidence {
+        let (stall, flood) = script
+            .http2
+            .as_ref()
+            .map_or((None, None), |http2| (Some(stall_kind(http2.stall.unwrap_or(Stall::Tcp))), http2.flood));
         Evidence {
-            repeats: matches!(script.stimulus.send, SendMode::Repeat(_)),
+            repeats: matches!(script.stimulus.send, SendMode::Repeat(_)) || flood.is_some(),
+            stall,
+            is_flood: flood.is_some(),
             echo: script.echo,
             unit: script.stimulus.unit(),
             budget: self.budget,
@@ -270,6 +286,14 @@ impl AuditConfig {
             memory_limit: MemoryShare::with(pids).limit,
             ..Evidence::default()
         }
+    }
+}
+
+fn stall_kind(stall: Stall) -> StallKind {
+    match stall {
+        Stall::Tcp => StallKind::Tcp,
+        Stall::Window => StallKind::Window,
+        Stall::WindowStream => StallKind::WindowStream,
     }
 }
 

@@ -202,11 +202,12 @@ impl Monitor {
                 cpu_seconds: tree.map(|tree| tree.processor_time.as_secs_f64()),
                 disk_written: tree.and_then(|tree| Some(tree.disk_written? + upstream.disk_written)),
                 output_is_full,
-                output_credit: None,
+                output_credit: clients.output_credit(),
                 after_drain: false,
             },
             is_relay: self.is_relay(),
             hidden_upstream: self.upstreams.hidden,
+            responses: clients.responses(),
         }
     }
 }

@@ -36,6 +36,9 @@ pub(super) struct LiveScene<'a> {
     pub(super) control: ControlPlan<'a>,
     /// The payload that the clients had sent when they closed their connections, on each of them.
     pub(super) sent: Option<u64>,
+    /// What the server said at the end of a connection, and how it violated its protocol.
+    pub(super) closing: Option<String>,
+    pub(super) violation: Option<String>,
     /// The protocol of what a client was answered that is not a slow reader, if it is recognised.
     pub(super) protocol: Option<Protocol>,
 }
@@ -72,6 +75,10 @@ impl Scene for LiveScene<'_> {
 
     fn produced(&self) -> u64 {
         self.clients.produced()
+    }
+
+    fn kept(&self) -> u64 {
+        self.clients.kept()
     }
 
     fn read(&mut self, drain: &mut Draining) -> Read {
@@ -114,6 +121,7 @@ impl Scene for LiveScene<'_> {
     }
 
     fn attend(&mut self) -> Result<(), Error> {
+        self.clients.go_on();
         let now = self.now();
         if let Some(subscriber) = &mut self.subscriber {
             subscriber.attend(now);
@@ -141,6 +149,7 @@ impl Scene for LiveScene<'_> {
     }
 
     fn are_answered(&mut self) -> Result<bool, Error> {
+        self.clients.go_on();
         let now = self.now();
         let mut are_answered = self.subscriber.as_mut().is_none_or(|subscriber| subscriber.is_answered(now));
         if let Some(bystanders) = &mut self.bystanders {
@@ -178,6 +187,7 @@ impl Scene for LiveScene<'_> {
     fn leave(&mut self) {
         let senders = self.clients.senders().len().max(1) as u64;
         self.sent = Some(self.clients.sent() / senders);
+        (self.closing, self.violation) = (self.clients.closing(), self.clients.violation());
         self.clients.close();
     }
 
@@ -185,6 +195,7 @@ impl Scene for LiveScene<'_> {
         let now = self.now();
         let bystanders = self.bystanders.as_ref().map(|bystanders| bystanders.evidence(now));
         evidence.bystanders = bystanders.or_else(|| self.subscriber.as_ref().and_then(Subscriber::evidence));
+        (evidence.closing, evidence.violation) = (self.closing.take(), self.violation.take());
         evidence.out_of_memory = self.printed.as_ref().and_then(OutputWatch::out_of_memory);
         match evidence.disconnect {
             Some(end) if end.kind != DisconnectKind::Crashed => self.attack_a_reader(end, evidence),

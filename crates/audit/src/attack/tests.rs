@@ -113,6 +113,10 @@ impl Scene for Replay<'_> {
         self.recorded.points[self.at].sample.produced
     }
 
+    fn kept(&self) -> u64 {
+        0
+    }
+
     fn read(&mut self, drain: &mut Draining) -> Read {
         let Some(recorded) = &self.recorded.drain else { return Read::End };
         self.clock += Duration::from_millis(10);
@@ -143,6 +147,7 @@ impl Scene for Replay<'_> {
             point: self.recorded.points[self.at],
             is_relay: self.recorded.is_relay,
             hidden_upstream: self.recorded.hidden_upstream,
+            responses: self.recorded.responses,
         }
     }
 

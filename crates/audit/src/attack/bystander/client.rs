@@ -8,9 +8,9 @@ use socket2::Socket;
 
 use super::question::Question;
 use crate::Error;
-use crate::attack::connection::AuditConnection;
+use crate::attack::connection::{AuditConnection, Role};
 use crate::attack::connector::Connector;
-use crate::attack::exchange::Exchange;
+use crate::attack::exchange::{Answer, Exchange};
 use crate::sys::Interest;
 
 /// A client that reads, with at most one question that waits for its reply.
@@ -150,7 +150,7 @@ impl HealthyClient {
             }
             Ok(false) => {}
             Err(Error::Connect { .. }) => self.retry(Failure::Refused, asking.now),
-            Err(Error::Tls(_)) => self.retry(Failure::Closed, asking.now),
+            Err(Error::Tls(_) | Error::Http2(_)) => self.retry(Failure::Closed, asking.now),
             Err(error) => return Err(error),
         }
         Ok(None)
@@ -234,7 +234,7 @@ impl HealthyClient {
 
 impl Attempt {
     fn begin(asking: &mut Asking<'_, '_>) -> Result<Attempt, Error> {
-        let connection = asking.connector.begin(None)?;
+        let connection = asking.connector.begin(Role::Bystander, None)?;
         let exchange = Exchange::default();
         Ok(Attempt { connection, stage: Stage::Connecting, exchange, quiet_since: asking.now })
     }
@@ -271,7 +271,9 @@ impl Attempt {
         self.exchange.write(&mut self.connection, send);
         let count = self.read(heard, asking);
         self.exchange.note(&asking.buffer[..count]);
-        self.exchange.is_answered(send, answer)
+        // A response may have no body.
+        let is_complete = answer == Answer::Any && self.connection.has_complete_response();
+        self.exchange.is_answered(send, answer) || is_complete
     }
 }
 

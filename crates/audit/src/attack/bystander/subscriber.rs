@@ -51,7 +51,9 @@ impl Subscriber {
         connector.renew(Instant::now() + JOINING);
         let connection = match connector.connect_and_converse("bystander's setup", &script.setup) {
             Ok(connection) => connection,
-            Err(Error::Connect { .. } | Error::Tls(_) | Error::Step { .. }) => return Ok(None),
+            Err(Error::Connect { .. } | Error::Tls(_) | Error::Http2(_) | Error::Step { .. }) => {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
         let joined = Instant::now();

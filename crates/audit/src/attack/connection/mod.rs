@@ -1,27 +1,38 @@
-//! One connection to the server, which carries payload through up to two layers.
+//! One connection to the server, which carries payload through up to two layers on its socket.
 //!
 //! ```text
-//! payload bytes ── TLS session, if any ── wire: a socket that never blocks
-//! what the script says                    what the kernels count
+//! payload bytes ── HTTP/2 session, if any ── TLS session, if any ── wire: a socket that never blocks
+//! what the script says                                              what the kernels count
 //! ```
 //!
 //! The owner drives it: nothing here waits, so writing never waits for reading. The users of a connection deal with payload; only
 //! the ledger counts the bytes on the wire, those of the handshakes excepted.
 
+mod channel;
 mod fault;
+mod http2;
 mod kernel_view;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod tls;
 mod wire;
 
+#[cfg(test)]
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
 use echoctl_observe::{Counters, ServerAddr, SocketTables};
-use echoctl_record::DisconnectKind;
+use echoctl_record::{DisconnectKind, Responses};
 use echoctl_trial::spawn::{Descendants, ForeignListener, Listeners};
 use socket2::Socket;
 
+use crate::script::{Flood, Script};
 use crate::sys::Interest;
-use crate::{Error, TlsPeer};
+use crate::{Error, Http2Error, TlsError, TlsPeer};
+use channel::Channel;
 use fault::Fault;
+use http2::Http2Session;
+pub(super) use http2::{Http2Requests, Role};
 pub(super) use tls::TlsConnector;
 use tls::TlsSession;
 use wire::Wire;
@@ -33,21 +44,23 @@ pub(super) struct Destination {
     pub(super) addr: ServerAddr,
     /// Begins TLS sessions, if payload goes through one.
     pub(super) tls: Option<TlsConnector>,
+    /// What is asked for over HTTP/2, if payload goes through that.
+    pub(super) http2: Option<Arc<Http2Requests>>,
 }
 
 #[cfg(test)]
 impl Destination {
     /// This address, without layers.
-    pub(super) fn plain(addr: std::net::SocketAddr) -> Destination {
-        Destination { addr: addr.into(), tls: None }
+    pub(super) fn plain(addr: SocketAddr) -> Destination {
+        Destination { addr: addr.into(), tls: None, http2: None }
     }
 }
 
 /// One connection to the server.
 #[derive(Debug)]
 pub(super) struct AuditConnection {
-    wire: Wire,
-    tls: Option<TlsSession>,
+    channel: Channel,
+    http2: Option<Http2Session>,
     /// Bytes on the wire in the handshakes: written, and read.
     in_handshakes: (u64, u64),
     /// Payload that was accepted from us, and that was read.
@@ -63,10 +76,17 @@ impl AuditConnection {
     /// Begins to connect and does not wait: [`is_connected`](AuditConnection::is_connected) tells when it is done, and then
     /// [`shake_hands`](AuditConnection::shake_hands) begins the layers. `receive_buffer` fixes the size of our receive queue
     /// (SO_RCVBUF).
-    pub(super) fn begin(to: &Destination, receive_buffer: Option<usize>) -> Result<AuditConnection, Error> {
+    pub(super) fn begin(
+        to: &Destination,
+        role: Role,
+        receive_buffer: Option<usize>,
+    ) -> Result<AuditConnection, Error> {
         Ok(AuditConnection {
-            wire: Wire::begin(&to.addr, receive_buffer)?,
-            tls: to.tls.as_ref().map(TlsConnector::begin).transpose()?,
+            channel: Channel {
+                wire: Wire::begin(&to.addr, receive_buffer)?,
+                tls: to.tls.as_ref().map(TlsConnector::begin).transpose()?,
+            },
+            http2: to.http2.as_ref().map(|requests| Http2Session::new(Arc::clone(requests), role)),
             in_handshakes: (0, 0),
             sent: 0,
             received: 0,
@@ -80,35 +100,66 @@ impl AuditConnection {
     /// # Errors
     /// [`Error::Connect`] when it was refused.
     pub(super) fn is_connected(&mut self) -> Result<bool, Error> {
-        self.wire.is_connected()
+        self.channel.wire.is_connected()
     }
 
     /// Goes on with the handshakes of the layers, once the connection is made. Returns whether payload can be sent.
     ///
     /// # Errors
-    /// [`Error::Tls`].
+    /// [`Error::Tls`], [`Error::Http2`].
     pub(super) fn shake_hands(&mut self) -> Result<bool, Error> {
-        if let Some(tls) = &mut self.tls
-            && !tls.shake_hands(&mut self.wire)?
+        let Channel { wire, tls } = &mut self.channel;
+        if let Some(tls) = tls
+            && !tls.shake_hands(wire)?
         {
             return Ok(false);
         }
-        self.in_handshakes = (self.wire.produced(), self.wire.consumed());
+        if let Some(http2) = &mut self.http2 {
+            let chosen = self.channel.tls.as_ref().map(|tls| tls.peer().alpn);
+            if let Some(chosen) = chosen.filter(|chosen| chosen.as_deref() != Some(Script::H2)) {
+                return Err(TlsError::NoHttp2(chosen).into());
+            }
+            if !http2.shake_hands(&mut self.channel)? {
+                return Ok(false);
+            }
+        }
+        self.in_handshakes = (self.channel.wire.produced(), self.channel.wire.consumed());
         Ok(true)
+    }
+
+    /// The error of a handshake that has taken this long.
+    pub(super) fn late(&self, waited: Duration) -> Error {
+        match &self.channel.tls {
+            Some(tls) if !tls.is_done() => TlsError::TimedOut(waited).into(),
+            _ => Http2Error::TimedOut(waited).into(),
+        }
     }
 
     /// What was agreed on in the handshake of TLS.
     pub(super) fn tls(&self) -> Option<TlsPeer> {
-        self.tls.as_ref().map(TlsSession::peer)
+        self.channel.tls.as_ref().map(TlsSession::peer)
     }
 
     /// Leaves nothing on the wire that belongs to the handshakes and came after them, before the stimulus.
     pub(super) fn settle(&mut self) {
-        if let Some(tls) = &mut self.tls {
-            let before = self.wire.consumed();
-            tls.settle(&mut self.wire);
-            self.in_handshakes.1 += self.wire.consumed() - before;
+        let before = (self.produced(), self.consumed());
+        match &mut self.http2 {
+            Some(http2) => {
+                let settled = http2.settle(&mut self.channel);
+                self.note(settled);
+            }
+            None => self.channel.settle(),
         }
+        self.in_handshakes.0 += self.produced() - before.0;
+        self.in_handshakes.1 += self.consumed() - before.1;
+    }
+
+    /// Notes how a layer ended.
+    fn note<T: Default>(&mut self, result: Result<T, Fault>) -> T {
+        result.unwrap_or_else(|fault| {
+            self.fault.get_or_insert(fault);
+            T::default()
+        })
     }
 
     /// The owner of the server's end, if it is not `target`; `None` before the connection is accepted.
@@ -117,26 +168,29 @@ impl AuditConnection {
         listeners: &mut Listeners,
         target: Descendants,
     ) -> Option<ForeignListener> {
-        self.wire.foreign_listener(listeners, target)
+        self.channel.wire.foreign_listener(listeners, target)
     }
 
     /// The socket, and what to wait for if the caller wants to read or write.
     pub(super) fn waited(&self, wanted: Interest) -> (&Socket, Interest) {
-        if self.wire.is_queued_out() {
-            return (self.wire.socket(), Interest::default());
+        if self.channel.wire.is_queued_out() {
+            return (self.channel.wire.socket(), Interest::default());
         }
-        let has_queued = self.tls.as_ref().is_some_and(TlsSession::has_queued);
-        (self.wire.socket(), Interest { write: wanted.write || has_queued, ..wanted })
+        let http2 = self.http2.as_ref();
+        let has_queued = self.channel.has_queued() || http2.is_some_and(Http2Session::has_queued);
+        let reads = http2.is_some_and(Http2Session::reads_while_holding);
+        let interest = Interest { read: wanted.read || reads, write: wanted.write || has_queued };
+        (self.channel.wire.socket(), interest)
     }
 
     /// Bytes on the wire that the kernel accepted from us.
     pub(super) fn produced(&self) -> u64 {
-        self.wire.produced() - self.in_handshakes.0
+        self.channel.wire.produced() - self.in_handshakes.0
     }
 
     /// Bytes on the wire that we have read.
     pub(super) fn consumed(&self) -> u64 {
-        self.wire.consumed() - self.in_handshakes.1
+        self.channel.wire.consumed() - self.in_handshakes.1
     }
 
     /// Payload that was sent.
@@ -156,39 +210,110 @@ impl AuditConnection {
 
     /// How the connection was closed, if it was.
     pub(super) fn closed(&self) -> Option<DisconnectKind> {
-        self.wire.closed()
+        self.channel.closed()
     }
 
     /// Sends what is accepted of `bytes`; returns 0 if nothing is now.
     pub(super) fn write(&mut self, bytes: &[u8]) -> usize {
-        let count = match &mut self.tls {
-            Some(tls) => tls.write(&mut self.wire, bytes),
-            None => self.wire.write(bytes),
+        let count = match &mut self.http2 {
+            _ if self.fault.is_some() => 0,
+            Some(http2) => http2.write(&mut self.channel, bytes),
+            None => self.channel.write(bytes),
         };
         self.sent += count as u64;
         count
     }
 
-    /// Passes on to the kernel what waits in a layer.
-    pub(super) fn flush(&mut self) {
-        if let Some(tls) = &mut self.tls {
-            tls.flush(&mut self.wire);
+    /// The frames that are repeated in place of a stimulus.
+    pub(super) fn floods(&self) -> Option<Flood> {
+        self.http2.as_ref()?.floods()
+    }
+
+    /// Sends about `bytes` of a flood. Returns the number of bytes; 0 if none is accepted now.
+    pub(super) fn flood(&mut self, flood: Flood, bytes: u64) -> usize {
+        let count = match &mut self.http2 {
+            Some(http2) if self.fault.is_none() => http2.flood(&mut self.channel, flood, bytes),
+            _ => 0,
+        };
+        self.sent += count as u64;
+        count
+    }
+
+    /// Passes on to the kernel what waits in a layer, and does what the layers have to do by themselves. Nothing that the stall
+    /// forbids is read.
+    pub(super) fn go_on(&mut self) {
+        match &mut self.http2 {
+            Some(http2) if self.fault.is_none() => {
+                let gone_on = http2.go_on(&mut self.channel);
+                self.note(gone_on);
+            }
+            _ => self.channel.flush(),
+        }
+    }
+
+    /// From now on, a slow reader does not read, until [`read`](AuditConnection::read) is called.
+    pub(super) fn hold(&mut self) {
+        if let Some(http2) = &mut self.http2 {
+            http2.hold();
+        }
+    }
+
+    /// Asks for what the script asks for over HTTP/2, if that was not done before.
+    pub(super) fn begin_stimulus(&mut self) {
+        if let Some(http2) = &mut self.http2 {
+            http2.begin();
         }
     }
 
     /// Reads payload that has arrived into `buffer`; returns 0 if none has.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> usize {
-        let read = match &mut self.tls {
-            Some(_) if self.fault.is_some() => return 0,
-            Some(tls) => tls.read(&mut self.wire, buffer),
-            None => Ok(self.wire.read(buffer)),
+        let read = match &mut self.http2 {
+            _ if self.fault.is_some() => Ok(0),
+            Some(http2) => http2.read(&mut self.channel, buffer),
+            None => self.channel.read(buffer),
         };
-        let count = read.unwrap_or_else(|fault| {
-            self.fault = Some(fault);
-            0
-        });
+        let count = self.note(read);
         self.received += count as u64;
         count
+    }
+
+    /// Whether the response to a question over HTTP/2 is complete.
+    pub(super) fn has_complete_response(&self) -> bool {
+        self.http2.as_ref().is_some_and(Http2Session::is_answered)
+    }
+
+    /// Output that was read from the wire and not passed on.
+    pub(super) fn kept(&self) -> u64 {
+        self.http2.as_ref().map_or(0, Http2Session::kept)
+    }
+
+    /// Bytes of output that the windows of HTTP/2 still permit, as far as is known. What is on its way uses them up, too.
+    pub(super) fn output_credit(&self) -> Option<u64> {
+        let http2 = self.http2.as_ref().filter(|http2| http2.floods().is_none())?;
+        let counters = self.counters();
+        let on_its_way = counters.server_written.unwrap_or(0).saturating_sub(self.consumed());
+        Some(http2.credit()?.saturating_sub(on_its_way))
+    }
+
+    /// How many requests over HTTP/2 were answered, as far as is known.
+    pub(super) fn responses(&self) -> Option<Responses> {
+        self.http2.as_ref()?.responses()
+    }
+
+    /// What the server said at the end, in one of the layers.
+    pub(super) fn closing(&self) -> Option<String> {
+        match &self.fault {
+            Some(Fault::Closing(text)) => Some(text.clone()),
+            _ => self.http2.as_ref()?.said(),
+        }
+    }
+
+    /// How the server violated the protocol of a layer.
+    pub(super) fn violation(&self) -> Option<&str> {
+        match &self.fault {
+            Some(Fault::Violation(text)) => Some(text),
+            _ => None,
+        }
     }
 
     /// Reads and discards what has arrived, at most [`MOST_DISCARDED`] bytes: a server may send faster than this reads.
@@ -204,34 +329,34 @@ impl AuditConnection {
 
     /// The receive window that the server advertised last, over TCP.
     pub(super) fn window(&self) -> Option<u32> {
-        self.wire.kernel().window()
+        self.channel.wire.kernel().window()
     }
 
     /// The receive window that our end advertised last, over TCP.
     pub(super) fn own_window(&self) -> Option<u32> {
-        self.wire.kernel().own_window()
+        self.channel.wire.kernel().own_window()
     }
 
     /// Kernel memory of both ends, as far as it is visible.
     pub(super) fn kernel_memory(&self) -> Option<u64> {
-        self.wire.kernel().kernel_memory()
+        self.channel.wire.kernel().kernel_memory()
     }
 
     /// The port of TCP at the server's end, if that was ever visible.
     pub(super) fn server_port(&self) -> Option<u16> {
-        self.wire.kernel().server_port()
+        self.channel.wire.kernel().server_port()
     }
 
     /// Whether the kernel accepts more output from the server; `None` if that is not visible.
     pub(super) fn is_server_writable(&self) -> Option<bool> {
-        self.wire.kernel().is_server_writable()
+        self.channel.wire.kernel().is_server_writable()
     }
 
     /// The counters of the bytes on the wire, as reported last.
     pub(super) fn counters(&self) -> Counters {
         let (produced, consumed) = self.in_handshakes;
         let since = |count: Option<u64>, before: u64| count.map(|count| count.saturating_sub(before));
-        let counters = self.wire.kernel().counters();
+        let counters = self.channel.wire.kernel().counters();
         Counters {
             server_received: since(counters.server_received, produced),
             server_read: since(counters.server_read, produced),
@@ -243,7 +368,7 @@ impl AuditConnection {
 
     /// Asks both kernels for the counters, and whether the connection is closed.
     pub(super) fn refresh(&mut self, tables: Option<&mut SocketTables>) {
-        self.wire.refresh(tables);
+        self.channel.wire.refresh(tables);
     }
 }
 

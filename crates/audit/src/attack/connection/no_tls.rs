@@ -31,6 +31,10 @@ impl TlsSession {
         match self.0 {}
     }
 
+    pub(super) fn is_done(&self) -> bool {
+        match self.0 {}
+    }
+
     pub(super) fn peer(&self) -> TlsPeer {
         match self.0 {}
     }

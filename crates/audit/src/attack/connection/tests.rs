@@ -16,12 +16,12 @@ mod support;
 
 fn destination(addr: SocketAddr, trust: &Trust, name: &str, alpn: &[&str]) -> Destination {
     let alpn: Vec<_> = alpn.iter().map(|&name| name.to_owned()).collect();
-    Destination { addr: addr.into(), tls: Some(TlsConnector::new(trust, name, &alpn).unwrap()) }
+    Destination { addr: addr.into(), tls: Some(TlsConnector::new(trust, name, &alpn).unwrap()), http2: None }
 }
 
 /// Connects and shakes hands.
 fn connect(to: &Destination) -> Result<AuditConnection, Error> {
-    let mut connection = AuditConnection::begin(to, None)?;
+    let mut connection = AuditConnection::begin(to, Role::Bystander, None)?;
     let deadline = Instant::now() + Duration::from_secs(60);
     while !connection.is_connected()? || !connection.shake_hands()? {
         assert!(Instant::now() < deadline, "the handshake ends");
@@ -70,7 +70,7 @@ fn payload_goes_through_tls_and_back() {
 
     eventually("everything comes back", || {
         connection.write(&sent[connection.sent() as usize..]);
-        connection.flush();
+        connection.go_on();
         let count = connection.read(&mut buffer);
         came.extend_from_slice(&buffer[..count]);
         came.len() == sent.len()

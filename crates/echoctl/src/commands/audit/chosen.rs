@@ -140,15 +140,6 @@ impl Chosen {
         self.script("localhost").check().map_err(|error| Failure::new(Exit::Usage, error))
     }
 
-    /// Refuses a script that the attack cannot carry out yet, rather than to ignore a part of it.
-    pub(super) fn check_supported(&self) -> Result<(), Failure> {
-        let script = self.script("localhost");
-        match script.http2.is_some() || script.grpc.is_some() {
-            true => Err(Failure::usage("HTTP/2 is not supported yet")),
-            false => Ok(()),
-        }
-    }
-
     /// Whether it may be what a server of this protocol expects. A script or a request is taken to be, as far as that can be seen.
     pub(super) fn fits(&self, protocol: Protocol) -> bool {
         match (&self.source, protocol) {

@@ -103,7 +103,6 @@ fn attack(
     stimulus: &Chosen,
     stop: &AtomicBool,
 ) -> Result<Attacked, Failure> {
-    stimulus.check_supported()?;
     let server = Server::start_or_find(args, destination, stop)?;
     let config = server.attack(args, destination, stimulus.script(server.host()));
     let outcome = watched(&config, args, stop);

@@ -112,6 +112,11 @@ impl TlsSession {
         Ok(true)
     }
 
+    /// Whether our part of the handshake is done.
+    pub(super) fn is_done(&self) -> bool {
+        self.finished.is_some()
+    }
+
     /// What was agreed on.
     pub(super) fn peer(&self) -> TlsPeer {
         let version = self.connection.protocol_version().map_or("", |version| match version {

@@ -1,0 +1,123 @@
+//! What a server has answered on one connection.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use echoctl_http2::{EndStream, ErrorCode, Event, StreamId};
+use echoctl_record::{DisconnectKind, Responses};
+
+/// The requests of a connection, and what came for them.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    /// The requests whose responses have not ended, and how many bytes of the body of each were sent.
+    pub(super) open: BTreeMap<StreamId, usize>,
+    /// Payload that came and was not passed on.
+    pub(super) kept: VecDeque<u8>,
+    /// What is to be granted for it.
+    pub(super) owed: VecDeque<(StreamId, u32)>,
+    probes: BTreeSet<StreamId>,
+    answered: BTreeSet<StreamId>,
+    responses: Responses,
+    /// The first reset of a stream.
+    reset: Option<ErrorCode>,
+    /// The last thing that the server said of the connection.
+    going: Option<(ErrorCode, String)>,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) kind: DisconnectKind,
+    /// What the server said.
+    pub(super) closing: Option<String>,
+}
+
+impl Answers {
+    /// Notes a request.
+    pub(super) fn begin(&mut self, stream: StreamId) {
+        self.open.insert(stream, 0);
+        self.responses.requests += 1;
+    }
+
+    /// Notes a request whose response does not matter.
+    pub(super) fn begin_probe(&mut self, stream: StreamId) {
+        self.probes.insert(stream);
+    }
+
+    /// Notes what the server said.
+    pub(super) fn note(&mut self, event: Event<'_>) {
+        match event {
+            Event::Headers { stream, status, end, .. } => {
+                if self.open.contains_key(&stream) && self.answered.insert(stream) {
+                    self.responses.answered += 1;
+                    self.responses.status.get_or_insert(status);
+                }
+                self.finish_if(end, stream);
+            }
+            Event::Data { stream, data, padding, end } => {
+                if self.open.contains_key(&stream) {
+                    self.kept.extend(data);
+                }
+                let bytes = (data.len() as u32).saturating_add(padding);
+                match self.owed.back_mut() {
+                    Some((last, owed)) if *last == stream => *owed = owed.saturating_add(bytes),
+                    _ => self.owed.push_back((stream, bytes)),
+                }
+                self.finish_if(end, stream);
+            }
+            Event::Trailers { stream, .. } => self.finish_if(EndStream::Yes, stream),
+            Event::Reset { stream, code } => {
+                if self.open.contains_key(&stream) {
+                    self.reset.get_or_insert(code);
+                }
+                self.finish_if(EndStream::Yes, stream);
+            }
+            Event::GoAway { code, debug, .. } => {
+                let debug = &debug[..debug.len().min(SHOWN)];
+                self.going = Some((code, debug.escape_ascii().to_string()));
+            }
+            Event::Settings | Event::Acknowledged | Event::Interim { .. } | Event::Granted { .. } => {}
+        }
+    }
+
+    fn finish_if(&mut self, end: EndStream, stream: StreamId) {
+        if end == EndStream::Yes {
+            self.open.remove(&stream);
+            self.probes.remove(&stream);
+            self.answered.remove(&stream);
+        }
+    }
+
+    /// How many requests were answered.
+    pub(super) fn responses(&self) -> Responses {
+        self.responses
+    }
+
+    /// Whether all responses have ended, of which there was at least one.
+    pub(super) fn are_over(&self) -> bool {
+        self.open.is_empty() && self.responses.requests > 0
+    }
+
+    /// How the session ended, if the server ended all of it, or all requests.
+    pub(super) fn end(&self) -> Option<End> {
+        match (&self.going, self.reset) {
+            (Some((code, _)), _) if *code != ErrorCode::NO_ERROR => {
+                Some(End { kind: DisconnectKind::GoAway, closing: self.said() })
+            }
+            (_, Some(code)) if self.are_over() => {
+                let closing = Some(format!("all streams reset: {code}"));
+                Some(End { kind: DisconnectKind::StreamsReset, closing })
+            }
+            _ if self.are_over() => Some(End { kind: DisconnectKind::Closed, closing: self.said() }),
+            _ => None,
+        }
+    }
+
+    /// What the server said before it closed the connection.
+    pub(super) fn said(&self) -> Option<String> {
+        let (code, debug) = self.going.as_ref()?;
+        Some(if debug.is_empty() { format!("GOAWAY {code}") } else { format!("GOAWAY {code}: {debug}") })
+    }
+}
+
+/// Bytes that are shown of what a server adds to its GOAWAY.
+const SHOWN: usize = 120;
