@@ -1,6 +1,6 @@
 //! A running server, with all its processes.
 //!
-//! The command gets its port as `$PORT` and in place of `{port}` in its arguments, or the path of its Unix-domain socket as `$SOCKET`
+//! The command gets its port as `$PORT` and in place of `{port}` in its arguments, and the path of a Unix-domain socket as `$SOCKET`
 //! and in place of `{socket}`. It is ready when it listens there according to the kernel's socket tables; no connection is made to
 //! find out, because some servers accept only one. A socket counts only if
 //! it belongs to processes of the command and to no other. A foreign process that listens there is neither connected to nor
@@ -23,7 +23,7 @@ use super::{Descendants, ForeignListener, Listeners, OutputWatch, Owner, SpawnEr
 /// A command to start, and how.
 #[derive(Debug, Clone)]
 pub struct Launch {
-    /// The program and its arguments; `{port}`, or `{socket}`, in any of them is replaced by the port or the path.
+    /// The program and its arguments; `{port}` and `{socket}` in any of them are replaced by the port and the path.
     pub command: Vec<OsString>,
     /// Where it will listen.
     pub at: ListenAt,
@@ -74,7 +74,9 @@ impl Target {
             }
             ListenAt::Given(addr) => (usable(addr, &mut listeners)?, None),
         };
-        let mut target = Target::spawn(launch, addr, folder)?;
+        let free_port = if addr.tcp().is_some() { 0 } else { free_addr(&mut listeners)?.port() };
+        let assigned = Assigned::of(&addr, free_port);
+        let mut target = Target::spawn(launch, addr, &assigned, folder)?;
         target.await_listener(launch, &mut listeners, stop)?;
         // The listener was found by another look at the processes, so the tree has to be updated.
         target.supervisor.tree();
@@ -121,11 +123,15 @@ impl Target {
         self.supervisor.stop()
     }
 
-    fn spawn(launch: &Launch, addr: ServerAddr, folder: Option<SocketFolder>) -> Result<Target, SpawnError> {
-        let assigned = Assigned::of(&addr);
+    fn spawn(
+        launch: &Launch,
+        addr: ServerAddr,
+        assigned: &Assigned,
+        folder: Option<SocketFolder>,
+    ) -> Result<Target, SpawnError> {
         let words: Vec<OsString> = launch.command.iter().map(|word| assigned.fill_in(word)).collect();
         let line = line(&words);
-        let environment = [assigned.environment()];
+        let environment = assigned.environment();
         let supervisor = Supervisor::start(&launch.supervisor, &words, &environment, launch.owns_orphans)
             .map_err(|source| SpawnError::Start { command: line.clone(), source })?;
         let descendants = Descendants::of(supervisor.pid());

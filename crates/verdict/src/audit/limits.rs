@@ -51,6 +51,10 @@ pub(super) const LONG_WATCH: f64 = 10.0;
 /// Pending output at which an attack may end; from half of it on, output that does not come back is evidence.
 pub(super) const MIN_PENDING: u64 = 1 << 20;
 
+/// Bytes that a queue with a limit may hold: the largest usual high watermark, twice over. Unix-domain sockets have kernel queues of
+/// half a MiB, which a limited queue exceeds easily.
+pub(super) const LIMITED_QUEUE: u64 = 32 << 20;
+
 /// Bytes at the start of a drained stream that exceed any sensible buffer.
 pub(super) const BACKLOG: u64 = 48 << 20;
 

@@ -83,8 +83,8 @@ pub fn wants_second_pass(evidence: &Evidence) -> bool {
 
 /// Bytes beyond the kernels' buffering that prove a queue when they are drained.
 pub fn proves_queue_above(evidence: &Evidence) -> u64 {
-    // A relay has two more sockets, with kernel queues of their own.
-    evidence.kernel_buffering.saturating_add(evidence.kernel_buffering / 4)
+    // A relay has two more sockets, with kernel queues of their own. Where the kernels hold little, a queue that has a limit is larger.
+    evidence.kernel_buffering.saturating_add(evidence.kernel_buffering / 4).max(LIMITED_QUEUE)
 }
 
 /// Output that only the kernels had buffered at the end of the attack: what was written and not read, and the replies to

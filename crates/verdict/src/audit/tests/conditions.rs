@@ -267,6 +267,16 @@ fn files_count_up_to_what_the_server_can_have_spilled() {
 }
 
 #[test]
+fn a_queue_with_a_limit_may_hold_more_than_small_kernel_queues() {
+    let unix = || Evidence { kernel_buffering: MIB / 2, ..attack(2.0, accepting) };
+    let is_proof =
+        |mib| Signals::of(&drained(unix(), StopReason::Quiet, &[(1.0, mib)])).has_drained_a_queue();
+
+    assert!(!is_proof(2.0));
+    assert!(is_proof(40.0));
+}
+
+#[test]
 fn only_a_client_that_could_be_served_can_be_starved() {
     let findings = |evidence: Evidence| judge(&evidence).findings;
     let bounded = || going_on(attack(5.0, stalled));

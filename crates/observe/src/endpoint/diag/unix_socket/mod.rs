@@ -103,9 +103,10 @@ impl UnixSocket {
         self.unread + self.unread_by_peer
     }
 
-    /// Whether a write would be accepted at once: the memory of what was sent and not read is below the limit of the send queue.
+    /// Whether the kernel reports it as writable, and wakes a blocked writer: as long as the memory of what was sent and not read is at
+    /// most a quarter of the limit (`unix_writable` in `net/unix/af_unix.c`). A writer that does not ask first can fill all of it.
     pub fn is_writable(&self) -> Option<bool> {
-        self.memory.map(|memory| memory.send < memory.send_limit)
+        self.memory.map(|memory| memory.send < memory.send_limit / 4)
     }
 
     /// Parses `unix_diag_msg` and the attributes behind it.
