@@ -130,8 +130,10 @@ fn wants_more(signals: &Signals) -> bool {
         return signals.pending_output() < MIN_PENDING || (follows_input(signals) && has_room(signals));
     }
     // The output has not filled the kernel's queue yet; or there is none, and memory rises or is full of input all the same:
-    // garbage rises until it is collected, a queue rises without end.
-    has_replies || signals.may_retain() || signals.has_marked_input() || signals.may_hide_input()
+    // garbage rises until it is collected, a queue rises without end. Or it may be in memory that the server had before, until that
+    // is less than was sent.
+    let may_reuse = signals.may_reuse_memory() && !signals.has_read_more_than_memory();
+    has_replies || may_reuse || signals.may_retain() || signals.has_marked_input() || signals.may_hide_input()
 }
 
 /// Whether memory grows by what the server reads.

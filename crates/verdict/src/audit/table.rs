@@ -92,7 +92,9 @@ fn accepting(signals: &Signals) -> Cause {
         s if s.was_still_draining() => Cause::DrainUnfinished,
         s if !s.has_output() && s.evidence.hidden_upstream => Cause::UpstreamUnseen,
         s if !s.has_output() && s.may_hide_input() => Cause::MarkedOrGarbage,
-        s if !s.has_output() && s.may_reuse_memory() => Cause::MayReuseMemory,
+        s if !s.has_output() && s.may_reuse_memory() && !s.has_read_more_than_memory() => {
+            Cause::MayReuseMemory
+        }
         _ => Cause::DroppedInput,
     }
 }

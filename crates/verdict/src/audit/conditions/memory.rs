@@ -52,6 +52,13 @@ impl Signals<'_> {
         self.evidence.was_running && !self.has_few_marks()
     }
 
+    /// Whether the server has read more than it has memory, with what it had before, so that it cannot have kept all of it there. Of a
+    /// server behind it, only the growth is known.
+    pub(in crate::audit) fn has_read_more_than_memory(&self) -> bool {
+        let is_more = |memory: u64| self.read / 5 >= memory / 4;
+        !self.evidence.is_relay && self.all_memory().is_some_and(is_more)
+    }
+
     /// Whether the server had buffered more than any queue for one peer should hold, whatever stopped it then.
     pub(in crate::audit) fn had_retained_much(&self) -> bool {
         let is_of_input = self.evidence.repeats && self.retains();

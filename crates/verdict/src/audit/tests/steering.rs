@@ -18,6 +18,20 @@ fn more_than_the_budget_is_sent_only_while_it_may_help() {
 }
 
 #[test]
+fn a_running_server_is_sent_more_than_it_has_memory() {
+    let flat = |_| Moment { memory: Some(90.0), ..accepting(2.0) };
+    let after = |read: f64| Evidence {
+        was_running: true,
+        budget: 32 * MIB,
+        ..attack(1.0, move |t| Moment { read: read * t, ..flat(t) })
+    };
+    let judged = |read| judge(&drained(after(read), StopReason::Quiet, &[(1.0, 0.0)])).verdict;
+
+    assert!(!is_enough(&after(120.0)) && is_enough(&after(126.0)), "125 MiB are a quarter more than 100");
+    assert_eq!((judged(120.0), judged(126.0)), (Verdict::Inconclusive, Verdict::Discards));
+}
+
+#[test]
 fn a_high_limit_is_looked_for_as_far_as_memory_allows() {
     // Replies as large as the input, of which 4 MiB fit into the kernels.
     let queue = |t: f64| Moment {

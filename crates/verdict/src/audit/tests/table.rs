@@ -110,6 +110,8 @@ fn with_unread_windows(mut evidence: Evidence) -> Evidence {
 
 fn accepting_examples() -> Examples {
     let nothing_came = || drained(attack(2.0, accepting), StopReason::Quiet, &[(1.0, 0.0)]);
+    let large =
+        || drained(attack(2.0, with_memory(accepting, |_| Some(200.0))), StopReason::Quiet, &[(1.0, 0.0)]);
     vec![
         (Cause::AcceptedToFiles, attack(2.0, |t| Moment { disk: 64.0 * t, ..accepting(t) })),
         (Cause::DrainedAQueue, drained(attack(2.0, accepting), StopReason::Quiet, &[(1.0, 100.0)])),
@@ -128,7 +130,7 @@ fn accepting_examples() -> Examples {
         (Cause::DrainUnfinished, drained(attack(2.0, accepting), StopReason::Enough, &[(1.0, 1.0)])),
         (Cause::AcceptedUndrained, attack(2.0, accepting)),
         (Cause::UpstreamUnseen, Evidence { hidden_upstream: true, ..nothing_came() }),
-        (Cause::MayReuseMemory, Evidence { was_running: true, ..nothing_came() }),
+        (Cause::MayReuseMemory, Evidence { was_running: true, ..large() }),
         (Cause::DroppedInput, nothing_came()),
     ]
 }
