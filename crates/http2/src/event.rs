@@ -48,7 +48,8 @@ pub enum Event<'a> {
         /// The fields.
         fields: &'a Fields,
     },
-    /// The server ended a stream without completing the response. Streams that a GOAWAY excludes come as `REFUSED_STREAM`.
+    /// The server ended both halves of a stream: before the response was complete, or after it where it needs no more of the request
+    /// (`NO_ERROR`). Streams that a GOAWAY excludes come as `REFUSED_STREAM`.
     Reset {
         /// The stream of the request.
         stream: StreamId,

@@ -343,3 +343,6 @@ fn grantable(window: i64, bytes: u32) -> u32 {
     let room = i64::from(MAX_31_BITS) - window;
     i64::from(bytes.min(MAX_31_BITS)).min(room).max(0) as u32
 }
+
+#[cfg(test)]
+mod tests;

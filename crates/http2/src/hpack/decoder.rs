@@ -25,6 +25,12 @@ impl Decoder {
         Decoder { dynamic: DynamicTable::new(), name: Vec::new(), value: Vec::new() }
     }
 
+    /// Size of the dynamic table as the standard counts it, in bytes.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) const fn table_size(&self) -> usize {
+        self.dynamic.size()
+    }
+
     /// Decodes a complete block into `fields`, whose old content is dropped.
     ///
     /// `limit` is for the sum of all names and values, and 32 bytes per field, as SETTINGS_MAX_HEADER_LIST_SIZE counts them: a byte of a

@@ -20,6 +20,11 @@ impl DynamicTable {
         DynamicTable { entries: VecDeque::new(), size: 0, max_size: TABLE_SIZE }
     }
 
+    #[cfg(any(test, fuzzing))]
+    pub(super) const fn size(&self) -> usize {
+        self.size
+    }
+
     /// The entry with this index, from 0 for the newest.
     pub(super) fn get(&self, index: usize) -> Option<(&[u8], &[u8])> {
         self.entries.get(index).map(|(name, value)| (&**name, &**value))

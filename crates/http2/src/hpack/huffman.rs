@@ -28,6 +28,15 @@ pub(super) fn decode(encoded: &[u8], text: &mut Vec<u8>) -> Result<(), HpackFaul
     if is_padding { Ok(()) } else { Err(HpackFault::Huffman) }
 }
 
+/// The bits of a symbol's code, for tests that encode.
+#[cfg(any(test, fuzzing))]
+pub(super) fn code(symbol: u16) -> String {
+    let length = usize::from(LENGTHS[usize::from(symbol)]);
+    let of_length =
+        LENGTHS[..usize::from(symbol)].iter().filter(|&&other| usize::from(other) == length).count();
+    format!("{:0length$b}", CODE.first[length] + of_length as u32)
+}
+
 /// The code by length: its first code, how many there are, and where their symbols begin.
 struct Code {
     first: [u32; MAX_LENGTH + 1],

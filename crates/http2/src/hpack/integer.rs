@@ -2,14 +2,14 @@
 
 use super::HpackFault;
 
-/// Reads an integer with a prefix of `bits` off the front of `block`.
+/// Reads an integer with a prefix of `bits` off the front of `block`; 1 to 8 of them.
 ///
 /// # Errors
 /// More than 32 bits, or more than the five bytes that they take after the prefix: zeros beyond are refused as well, since they would be
 /// a way to send bytes without end. Or a block that ends too early.
 pub(super) fn decode(bits: u32, block: &mut &[u8]) -> Result<u32, HpackFault> {
     let (&first, mut rest) = block.split_first().ok_or(HpackFault::Truncated)?;
-    let full = (1 << bits) - 1;
+    let full = u8::MAX >> (8 - bits);
     let prefix = u64::from(first & full);
     let mut value = prefix;
     if prefix == u64::from(full) {

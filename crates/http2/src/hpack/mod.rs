@@ -23,3 +23,6 @@ pub(crate) const TABLE_SIZE: usize = 4096;
 
 /// What each field counts beyond its name and value, in a table and in a list (RFC 7541, section 4.1; RFC 9113, section 6.5.2).
 const FIELD_OVERHEAD: usize = 32;
+
+#[cfg(test)]
+mod tests;
