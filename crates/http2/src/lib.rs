@@ -40,6 +40,8 @@ mod client;
 mod error_code;
 mod event;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 mod hpack;
 mod request;
 mod violation;

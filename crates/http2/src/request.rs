@@ -26,10 +26,10 @@ impl Request<'_> {
             (":authority", self.authority),
             (":path", self.path),
         ] {
-            hpack::encode(name, value, block);
+            hpack::encode(name.as_bytes(), value.as_bytes(), block);
         }
         for (name, value) in self.fields {
-            hpack::encode(name, value, block);
+            hpack::encode(name.to_ascii_lowercase().as_bytes(), value.as_bytes(), block);
         }
     }
 }

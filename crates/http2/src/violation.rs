@@ -47,7 +47,7 @@ pub enum Violation {
         kind: FrameKind,
     },
     /// Another frame came inside a field block, or a CONTINUATION frame outside of one.
-    #[error("a {kind} frame {} (RFC 9113, section 6.10)", if *kind == FrameKind::Continuation { "continues no field block" } else { "interrupts a field block" })]
+    #[error("a {kind} frame {} (RFC 9113, section 6.10)", if *kind == FrameKind::Continuation { "continues no field block of its stream" } else { "interrupts a field block" })]
     Sequence {
         /// The frame's type.
         kind: FrameKind,

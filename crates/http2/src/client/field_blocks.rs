@@ -105,7 +105,7 @@ impl State {
             Response::HeadersCame => Event::Trailers { stream, fields },
             Response::Awaited => match status(fields) {
                 None => return malformed("no valid :status", "8.3.2"),
-                Some(101) => return malformed("status 101, which HTTP/2 has not", "8.6"),
+                Some(101) => return malformed("status 101, which HTTP/2 does not have", "8.6"),
                 Some(100..200) if end == EndStream::Yes => {
                     return malformed("an interim response ends the stream", "8.1");
                 }

@@ -5,16 +5,12 @@ use super::integer;
 /// Tells the decoder to keep no dynamic table; valid only at the beginning of a block (RFC 7541, section 6.3).
 pub(crate) const EMPTY_TABLE: u8 = 0x20;
 
-/// Appends a field to `block`, its name in lower case.
-pub(crate) fn encode(name: &str, value: &str, block: &mut Vec<u8>) {
+/// Appends a field to `block`.
+pub(crate) fn encode(name: &[u8], value: &[u8], block: &mut Vec<u8>) {
     block.push(LITERAL_WITHOUT_INDEXING);
-    for (text, is_name) in [(name, true), (value, false)] {
+    for text in [name, value] {
         integer::encode(STRING_BITS, 0, text.len(), block);
-        let start = block.len();
-        block.extend_from_slice(text.as_bytes());
-        if is_name {
-            block[start..].make_ascii_lowercase();
-        }
+        block.extend_from_slice(text);
     }
 }
 

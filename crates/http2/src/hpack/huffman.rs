@@ -28,7 +28,27 @@ pub(super) fn decode(encoded: &[u8], text: &mut Vec<u8>) -> Result<(), HpackFaul
     if is_padding { Ok(()) } else { Err(HpackFault::Huffman) }
 }
 
-/// The bits of a symbol's code, for tests that encode.
+/// Checks that a code that can be decoded is the only one of its text.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn check(encoded: &[u8]) {
+    let mut text = Vec::new();
+    if decode(encoded, &mut text).is_ok() {
+        assert_eq!(encode(&text), encoded);
+    }
+}
+
+/// What [`decode`] decodes, for the tests.
+#[cfg(any(test, fuzzing))]
+pub(super) fn encode(text: &[u8]) -> Vec<u8> {
+    let mut bits: String = text.iter().map(|&byte| code(byte.into())).collect();
+    while !bits.len().is_multiple_of(8) {
+        bits.push('1');
+    }
+    let byte = |bits: &[u8]| bits.iter().fold(0, |byte, bit| byte << 1 | (bit - b'0'));
+    bits.as_bytes().chunks(8).map(byte).collect()
+}
+
+/// The bits of a symbol's code.
 #[cfg(any(test, fuzzing))]
 pub(super) fn code(symbol: u16) -> String {
     let length = usize::from(LENGTHS[usize::from(symbol)]);

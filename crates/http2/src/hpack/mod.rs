@@ -17,6 +17,8 @@ pub(crate) use decoder::{DecodeError, Decoder};
 pub(crate) use encoder::{EMPTY_TABLE, encode};
 pub use fault::HpackFault;
 pub use fields::Fields;
+#[cfg(any(test, fuzzing))]
+pub(crate) use huffman::check as check_huffman;
 
 /// The largest dynamic table that an encoder may ask of us, in bytes: the protocol's default, which we do not change.
 pub(crate) const TABLE_SIZE: usize = 4096;

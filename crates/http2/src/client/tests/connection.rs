@@ -159,3 +159,11 @@ fn frames_without_a_meaning_are_ignored() {
 
     assert_eq!(pair.events, ["settings", "1: 2 +0 No"]);
 }
+
+#[test]
+fn names_of_fields_are_sent_in_lower_case() {
+    let mut pair = Pair::new(SMALL);
+    let fields = [("X-Name".to_owned(), "Value".to_owned())];
+    pair.client.open(&Request { fields: &fields, ..REQUEST }, EndStream::Yes).unwrap();
+    assert!(pair.client.output().ends_with(b"\0\x06x-name\x05Value"));
+}

@@ -40,6 +40,9 @@ fn window_update(stream: u32, increment: u32) -> Vec<u8> {
     frame(FrameKind::WindowUpdate, 0, stream, &increment.to_be_bytes())
 }
 
+/// A frame of the client: type, flags, stream and length.
+type Written = (FrameKind, u8, u32, u32);
+
 /// A client, what it reported, and the server's end of the test.
 struct Pair {
     client: Client,
@@ -81,12 +84,12 @@ impl Pair {
         stream
     }
 
-    /// The frames that the client has queued, which are sent by this: type, flags, stream and length.
-    fn written(&mut self) -> Vec<(FrameKind, u8, u32, u32)> {
+    /// The frames that the client has queued, which are sent by this.
+    fn written(&mut self) -> Vec<Written> {
         self.written_payloads().into_iter().map(|(header, _)| header).collect()
     }
 
-    fn written_payloads(&mut self) -> Vec<((FrameKind, u8, u32, u32), Vec<u8>)> {
+    fn written_payloads(&mut self) -> Vec<(Written, Vec<u8>)> {
         let output = self.client.output().to_vec();
         self.client.sent(output.len());
         let mut rest = output.strip_prefix(PREFACE).unwrap_or(&output);

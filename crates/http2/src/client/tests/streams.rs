@@ -18,7 +18,7 @@ fn interim_responses_and_trailers_surround_a_response() {
     let stream = pair.open(EndStream::Yes).0;
     let field = |name: &str, value: &str| {
         let mut block = Vec::new();
-        hpack::encode(name, value, &mut block);
+        hpack::encode(name.as_bytes(), value.as_bytes(), &mut block);
         block
     };
     pair.receive(&frame(FrameKind::Headers, END_HEADERS, stream, &field(":status", "103")));
