@@ -130,7 +130,7 @@ fn field_blocks_that_are_broken_are_named() {
         after(&frame(0xfe, 0, 0, b"x")) => "a type 0xfe frame interrupts a field block (RFC 9113, section 6.10)",
         after(&frame(CONTINUATION, END_HEADERS, 1, &[0x88])) => "a CONTINUATION frame continues no field block of its stream (RFC 9113, section 6.10)",
         frame(HEADERS, END_HEADERS, 3, &[0xc0]) => "the field block on stream 3 cannot be decoded: index 64 is in neither table (RFC 7541, section 2.3.3)",
-        // Also on a stream where the block means nothing.
+        // Also on a stream that was never opened.
         frame(HEADERS, END_HEADERS, 5, &[0x80]) => "the field block on stream 5 cannot be decoded: index 0 is in neither table (RFC 7541, section 2.3.3)",
         frame(HEADERS, END_HEADERS, 3, &[0x00, 0x7f]) => "the field block on stream 3 cannot be decoded: it ends inside a field (RFC 7541, section 6)",
         frame(HEADERS, END_HEADERS, 3, &[0x3f, 0xff, 0x7f]) => "the field block on stream 3 cannot be decoded: a dynamic table of 16414 bytes exceeds 4096 (RFC 7541, section 6.3)",

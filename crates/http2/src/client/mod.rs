@@ -6,6 +6,8 @@ mod output;
 mod peer;
 mod streams;
 
+use std::collections::BTreeMap;
+
 use crate::frame::{
     DEFAULT_WINDOW, ENABLE_PUSH, END_HEADERS, END_STREAM, FrameKind, FrameReader, INITIAL_WINDOW_SIZE,
     MAX_31_BITS, MAX_HEADER_LIST_SIZE, PREFACE,
@@ -55,6 +57,8 @@ struct State {
     send_window: i64,
     /// DATA that the server may send on all streams together.
     receive_window: i64,
+    /// Grants that wait until there is room for them in the output: streams (0 is the connection) and bytes. At most one per stream.
+    deferred_grants: BTreeMap<u32, u32>,
     /// The initial window that the client announced.
     receive_initial: u32,
     is_ready: bool,
@@ -94,6 +98,7 @@ impl Client {
             peer,
             send_window: i64::from(DEFAULT_WINDOW),
             receive_window: i64::from(DEFAULT_WINDOW),
+            deferred_grants: BTreeMap::new(),
             receive_initial: initial_window,
             is_ready: false,
             unacknowledged_settings: 1,
@@ -138,6 +143,7 @@ impl Client {
     /// Removes the first `count` bytes of the output, which have been written.
     pub fn sent(&mut self, count: usize) {
         self.state.output.sent(count);
+        self.state.send_deferred_grants();
     }
 
     /// Sends a request; its data follows unless the stream ends here. `None` if the server permits no further stream now
@@ -206,10 +212,11 @@ impl Client {
     }
 
     /// Permits the server to send this many bytes of DATA more on a stream, or on the connection (`None`). It needs both. A window
-    /// ends at 2^31-1: what exceeds that is not granted. A stream whose response has ended gets nothing.
+    /// ends at 2^31-1: what exceeds that is not granted. A stream whose response has ended gets nothing. While 64 KiB of output wait to be written
+    /// the grant waits too, and becomes one with those after it: a server can send tiny frames without reading what they cost us.
     pub fn grant(&mut self, stream: Option<StreamId>, bytes: u32) {
         if self.is_usable() {
-            self.state.grant(stream, bytes, Cause::User);
+            self.state.grant(stream.map_or(0, |stream| stream.0), bytes);
         }
     }
 
@@ -298,29 +305,42 @@ impl State {
         }
     }
 
+    /// Widens a window for the server (0 is the connection's), now or once the output has room.
+    fn grant(&mut self, stream: u32, bytes: u32) {
+        if self.output.room() > 0 {
+            self.send_grant(stream, bytes);
+        } else if bytes > 0 {
+            let deferred = self.deferred_grants.entry(stream).or_default();
+            *deferred = deferred.saturating_add(bytes);
+        }
+    }
+
+    fn send_deferred_grants(&mut self) {
+        while self.output.room() > 0
+            && let Some((stream, bytes)) = self.deferred_grants.pop_first()
+        {
+            self.send_grant(stream, bytes);
+        }
+    }
+
     /// Widens a window for the server, as far as windows go.
-    fn grant(&mut self, stream: Option<StreamId>, bytes: u32, cause: Cause) {
+    fn send_grant(&mut self, stream: u32, bytes: u32) {
         let initial = self.stream_receive_initial();
-        let increment = match stream {
-            None => {
-                let increment = grantable(self.receive_window, bytes);
-                self.receive_window += i64::from(increment);
+        let increment = if stream == 0 {
+            let increment = grantable(self.receive_window, bytes);
+            self.receive_window += i64::from(increment);
+            increment
+        } else {
+            let found =
+                self.streams.get_mut(StreamId(stream)).filter(|found| found.response != Response::Ended);
+            found.map_or(0, |found| {
+                let increment = grantable(initial + found.receive_balance, bytes);
+                found.receive_balance += i64::from(increment);
                 increment
-            }
-            Some(stream) => {
-                match self.streams.get_mut(stream).filter(|found| found.response != Response::Ended) {
-                    None => 0,
-                    Some(found) => {
-                        let increment = grantable(initial + found.receive_balance, bytes);
-                        found.receive_balance += i64::from(increment);
-                        increment
-                    }
-                }
-            }
+            })
         };
         if increment > 0 {
-            let stream = stream.map_or(0, |stream| stream.0);
-            self.output.frame(FrameKind::WindowUpdate, 0, stream, &increment.to_be_bytes(), cause);
+            self.output.frame(FrameKind::WindowUpdate, 0, stream, &increment.to_be_bytes(), Cause::User);
         }
     }
 

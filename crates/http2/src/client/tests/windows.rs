@@ -159,3 +159,26 @@ fn a_padded_frame_counts_as_a_whole_and_comes_in_pieces() {
     pair.receive(&frame(FrameKind::RstStream, 0, stream.0, &[0; 4]));
     assert_eq!(pair.events.len(), 3);
 }
+
+#[test]
+fn grants_wait_for_room_and_become_one() {
+    let mut pair = Pair::new(Config { initial_window: 1000, connection_window: 0 });
+    let streams = [pair.open_answered(EndStream::Yes), pair.open_answered(EndStream::Yes)];
+    while pair.client.ping() {}
+    let full = pair.client.output().len();
+    for _ in 0..1000 {
+        pair.receive(&data(1, 1, 0));
+        pair.client.grant(Some(streams[0]), 1);
+        pair.client.grant(None, 1);
+    }
+    // The response of this one ends before its turn.
+    pair.client.grant(Some(streams[1]), 1);
+    pair.receive(&data(3, 0, END_STREAM));
+    assert_eq!((pair.client.output().len(), pair.client.credit()), (full, 0));
+    pair.written();
+
+    let frames = pair.written_payloads();
+    let granted = |stream| ((FrameKind::WindowUpdate, 0, stream, 4), 1000_u32.to_be_bytes().to_vec());
+    assert_eq!(frames, [granted(0), granted(1)]);
+    assert_eq!(pair.client.credit(), 1000);
+}
