@@ -55,6 +55,26 @@ fn the_command_can_be_pasted_and_nothing_else_is_claimed() {
 }
 
 #[test]
+fn a_server_of_tls_suggests_its_url() {
+    let addr = server(|mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(b"\x15\x03\x03\x00\x02\x02\x46");
+    });
+
+    let (plain, url) = (format!("http://{addr}/a"), format!("https://{addr}/a"));
+    for (given, command) in [
+        (&["audit", &addr][..], format!("audit https://{addr}/")),
+        (&["audit", "--header", "A: b", &plain], format!("audit --header 'A: b' {url}")),
+    ] {
+        let output = echoctl(given).output().unwrap();
+
+        let printed = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(3), "{printed}");
+        assert!(printed.lines().any(|line| line.ends_with(&command)), "{printed}");
+    }
+}
+
+#[test]
 fn a_failed_step_suggests_the_same_command() {
     let addr = http_server();
 

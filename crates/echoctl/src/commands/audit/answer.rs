@@ -9,6 +9,8 @@ pub(super) struct Answer {
     pub(super) line: String,
     /// The protocol of which it is typical.
     pub(super) protocol: Option<Protocol>,
+    /// The code with which it closes a WebSocket.
+    close_code: Option<u16>,
 }
 
 impl Answer {
@@ -34,10 +36,20 @@ impl Answer {
     pub(super) fn of(escaped: &str) -> Option<Answer> {
         // A request has no escapes for quotes.
         let text = escaped.replace(r"\'", "'").replace("\\\"", "\"");
-        let protocol = unescape(&text).ok().and_then(|bytes| Protocol::of(&bytes));
+        let bytes = unescape(&text).unwrap_or_default();
+        let protocol = Protocol::of(&bytes);
+        let close_code = match bytes[..] {
+            [0x88, 2..=125, high, low, ..] => Some(u16::from_be_bytes([high, low])),
+            _ => None,
+        };
         let end = [r"\r", r"\n"].iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
         let line = text[..end].to_owned();
-        (!line.is_empty()).then_some(Answer { line, protocol })
+        (!line.is_empty()).then_some(Answer { line, protocol, close_code })
+    }
+
+    /// The code with which it closes a WebSocket, if it does.
+    pub(super) fn close_code(&self) -> Option<u16> {
+        self.close_code
     }
 }
 
@@ -57,7 +69,7 @@ mod tests {
             (b"\x15\x03\x03\x00\x02\x02\x46", r"\x15\x03\x03\x00\x02\x02F", Some(Protocol::Tls)),
             (b"say \"hello\"", "say \"hello\"", None),
         ] {
-            let expected = Answer { line: line.to_owned(), protocol };
+            let expected = Answer { line: line.to_owned(), protocol, close_code: None };
 
             assert_eq!(Answer::of(&bytes.escape_ascii().to_string()), Some(expected.clone()));
             for more in ["", " …"] {

@@ -155,8 +155,16 @@ impl Args {
     /// # Errors
     /// Exit 2 if the address is invalid.
     pub(super) fn destination(&self) -> Result<Destination, Failure> {
-        let start = if self.command.is_empty() { Start::Running } else { Start::ByCommand };
-        Destination::parse(self.addr().as_deref(), start)
+        let gets_socket = self.command.iter().any(|word| word.to_string_lossy().contains("{socket}"));
+        match self.addr() {
+            None if gets_socket => Ok(Destination::FreshUnix),
+            given => Destination::parse(given.as_deref(), self.start()),
+        }
+    }
+
+    /// Whether the server runs already.
+    pub(super) fn start(&self) -> Start {
+        if self.command.is_empty() { Start::Running } else { Start::ByCommand }
     }
 
     /// The server as given: its command, or its address.

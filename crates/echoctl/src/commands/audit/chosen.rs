@@ -8,6 +8,7 @@ use echoctl_audit::{
 };
 
 use super::answer::Answer;
+use super::destination::{Destination, Start};
 use super::failure::failure;
 use super::suggestion::Suggestion;
 use super::url::Scheme;
@@ -17,10 +18,10 @@ use crate::exit::{Exit, Failure};
 #[derive(Debug)]
 pub(super) struct Chosen {
     pub(super) source: Source,
-    /// The scheme of the URL.
-    pub(super) scheme: Option<Scheme>,
-    /// What carries it, if the destination says so.
-    pub(super) transport: Option<Transport>,
+    /// Whether the preset was given, and does not follow from the URL.
+    pub(super) is_preset_given: bool,
+    pub(super) to: Destination,
+    pub(super) start: Start,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Option<Payload>,
     pub(super) streams: Option<u32>,
@@ -74,7 +75,7 @@ impl Chosen {
             Source::File(_, script) | Source::Request(script) => Script::clone(script),
             Source::Call(call) => self.call(call, host),
         };
-        script.transport = self.transport.or(script.transport);
+        script.transport = self.to.transport().or(script.transport);
         if script.transport == Some(Transport::Tls) && script.alpn.is_empty() {
             script.alpn = self.alpn(&script);
         }
@@ -95,7 +96,7 @@ impl Chosen {
 
     /// What is offered over TLS: what the URL and the requests are about.
     fn alpn(&self, script: &Script) -> Vec<String> {
-        let is_http = matches!(self.scheme, Some(Scheme::Https | Scheme::Wss));
+        let is_http = matches!(self.to.scheme(), Some(Scheme::Https | Scheme::Wss));
         if script.http2.is_some() || script.grpc.is_some() {
             vec![Script::H2.to_owned()]
         } else if is_http {
@@ -105,16 +106,29 @@ impl Chosen {
         }
     }
 
-    /// Refuses what does not go together.
-    pub(super) fn check(&self) -> Result<(), Failure> {
-        let is_http2 = match &self.source {
+    /// What carries it.
+    pub(super) fn transport(&self) -> Option<Transport> {
+        match &self.source {
+            Source::File(_, script) => self.to.transport().or(script.transport),
+            _ => self.to.transport(),
+        }
+    }
+
+    /// Whether it is sent over HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
+        match &self.source {
             Source::Preset(preset) => preset.is_http2(),
             Source::File(_, script) | Source::Request(script) => {
                 script.http2.is_some() || script.grpc.is_some()
             }
             Source::Call(_) => true,
-        };
-        if let Some(scheme @ (Scheme::H2c | Scheme::Grpc | Scheme::Grpcs)) = self.scheme
+        }
+    }
+
+    /// Refuses what does not go together.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        let is_http2 = self.is_http2();
+        if let Some(scheme @ (Scheme::H2c | Scheme::Grpc | Scheme::Grpcs)) = self.to.scheme()
             && !is_http2
         {
             let what = self.label();
@@ -127,14 +141,14 @@ impl Chosen {
         }
         if let Source::File(path, script) = &self.source {
             let path = path.display();
-            if script.transport.is_some_and(|own| self.transport.is_some_and(|given| own != given)) {
+            if script.transport.is_some_and(|own| self.to.transport().is_some_and(|given| own != given)) {
                 return Err(Failure::usage(format_args!(
                     "the transport of script {path} is not that of the address"
                 )));
             }
-            if script.transport == Some(Transport::Unix) && self.transport.is_none() {
+            if script.transport == Some(Transport::Unix) && self.to.transport().is_none() {
                 return Err(Failure::usage(format_args!("script {path} needs a Unix socket"))
-                    .hint("give its path as unix:PATH"));
+                    .hint("give its path as unix:PATH, or unix: for a path of a command"));
             }
         }
         self.script("localhost").check().map_err(|error| Failure::new(Exit::Usage, error))
@@ -143,8 +157,9 @@ impl Chosen {
     /// Whether it may be what a server of this protocol expects. A script or a request is taken to be, as far as that can be seen.
     pub(super) fn fits(&self, protocol: Protocol) -> bool {
         match (&self.source, protocol) {
-            (_, Protocol::Tls | Protocol::Http2 | Protocol::WebSocketClose) => false,
-            (Source::Preset(preset), Protocol::Http) => preset.has_headers(),
+            (_, Protocol::Tls | Protocol::WebSocketClose) => false,
+            (_, Protocol::Http2) => self.is_http2(),
+            (Source::Preset(preset), Protocol::Http) => preset.has_headers() && !preset.is_http2(),
             (Source::Preset(preset), Protocol::Redis) => {
                 matches!(preset, Preset::RedisGet(_) | Preset::RedisSubscribe(_))
             }
@@ -158,6 +173,9 @@ impl Chosen {
 
     /// The failure of an attack. If a step of the script got an answer of another protocol, it says what to send instead.
     pub(super) fn failure(&self, error: Error) -> Failure {
+        if let Some(next) = Suggestion::without_session(&error, self) {
+            return failure(error).hint(next.line());
+        }
         let Error::Step { failure: reason, .. } = &error else { return failure(error) };
         let suggestion = Answer::unexpected(reason).and_then(|answer| Suggestion::after(&answer, self));
         match (&self.source, suggestion) {

@@ -103,6 +103,38 @@ impl Destination {
         }
     }
 
+    /// As it is written, if it is an address of TCP.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Destination::Address(addr) => Some(addr),
+            Destination::Url(url) => Some(&url.text),
+            Destination::FreePort | Destination::Unix(_) | Destination::FreshUnix => None,
+        }
+    }
+
+    /// The same server at a URL; `None` for a Unix socket, which has none.
+    pub(super) fn as_url(&self, scheme: Scheme, path: &str, start: Start) -> Option<String> {
+        Some(format!("{scheme}://{}{path}", self.authority(start)?))
+    }
+
+    /// `host:port` as it is written in a URL.
+    pub(super) fn written_addr(&self) -> Option<String> {
+        match self {
+            Destination::Url(url) => url.written_addr(),
+            _ => None,
+        }
+    }
+
+    /// `host:port` of the same server in another URL.
+    fn authority(&self, start: Start) -> Option<String> {
+        match self {
+            Destination::Address(_) => Some(self.host(None)),
+            Destination::FreePort => Some("localhost:{port}".to_owned()),
+            Destination::Url(url) => Some(url.same_authority(start)),
+            Destination::Unix(_) | Destination::FreshUnix => None,
+        }
+    }
+
     /// `host:port` if it has one. A command may listen anywhere else.
     pub(super) fn addr(&self, start: Start) -> Option<String> {
         match (self, start) {

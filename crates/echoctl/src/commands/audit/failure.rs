@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use echoctl_audit::Error;
+use echoctl_audit::{Error, TlsError};
 use echoctl_observe::ServerAddr;
 use echoctl_trial::spawn::{SocketPathError, SpawnError};
 
@@ -60,6 +60,13 @@ fn hint(error: &Error) -> Option<String> {
              command: start it yourself, then run {echoctl} audit ADDR, with --pid to watch its memory and \
              --allow-other-user if it runs as another user"
         ),
+        Error::Tls(TlsError::Untrusted(_)) => {
+            "trust the authority of its certificate with --ca FILE, or any certificate with --insecure"
+                .to_owned()
+        }
+        Error::Tls(TlsError::Closed | TlsError::TimedOut(_)) => {
+            "check that the server speaks TLS at this port".to_owned()
+        }
         Error::ListenerChanged(_) => {
             "run the audit again; if this is the server to audit, add --allow-other-user".to_owned()
         }

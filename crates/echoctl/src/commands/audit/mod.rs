@@ -1,5 +1,6 @@
 //! `echoctl audit`: attacks a TCP server and prints a verdict.
 
+mod alternative;
 mod answer;
 mod args;
 mod carrier;
@@ -50,7 +51,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     output::set_plain(args.plain);
     // Whatever is wrong with the options is reported before anything is started.
     let destination = args.destination()?;
-    let stimulus = args.stimulus.chosen(&destination)?;
+    let stimulus = args.stimulus.chosen(&destination, args.start())?;
     // The port of a command is chosen when it is started.
     let script = stimulus.script(&destination.host(None));
     args.tls.check(&script)?;

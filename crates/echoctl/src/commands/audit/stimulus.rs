@@ -7,7 +7,7 @@ use clap::{ArgAction, Args};
 use echoctl_audit::{Grpc, Preset, Script, SendMode, Stimulus};
 
 use super::chosen::{Chosen, Source};
-use super::destination::Destination;
+use super::destination::{Destination, Start};
 use super::http_args::{HttpArgs, payload};
 use super::url::Scheme;
 use crate::exit::{Exit, Failure};
@@ -62,13 +62,14 @@ impl StimulusArgs {
     ///
     /// # Errors
     /// Exit 2 when the file or the request is invalid, or when an option or the path of the URL would have no effect.
-    pub(super) fn chosen(&self, to: &Destination) -> Result<Chosen, Failure> {
+    pub(super) fn chosen(&self, to: &Destination, start: Start) -> Result<Chosen, Failure> {
         let source = self.source(to)?;
         self.check_effects(&source)?;
         let chosen = Chosen {
             source,
-            scheme: to.scheme(),
-            transport: to.transport(),
+            is_preset_given: self.preset.is_some(),
+            to: to.clone(),
+            start,
             headers: self.http.headers.clone(),
             body: self.http.body()?,
             streams: self.http.streams,
@@ -201,6 +202,7 @@ fn at_path(preset: &Preset, to: &Destination) -> Result<Preset, Failure> {
             let preset = format!("{name}:{}", to.path()).parse();
             preset.map_err(|error| Failure::new(Exit::Usage, error))
         }
+        Some((_, path)) if path == to.path() => Ok(preset.clone()),
         _ => refuse_path(to, &format!("--preset {text}")).map(|()| preset.clone()),
     }
 }
@@ -236,7 +238,7 @@ mod tests {
 
     fn chosen(words: &[&str]) -> Result<Chosen, Failure> {
         let args = Args::of(words);
-        args.stimulus.chosen(&args.destination()?)
+        args.stimulus.chosen(&args.destination()?, args.start())
     }
 
     fn script(words: &[&str]) -> Script {

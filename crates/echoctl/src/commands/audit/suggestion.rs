@@ -1,11 +1,11 @@
 //! What to send instead to a server that did not understand the audit, by the protocol of its answer.
 
-use echoctl_audit::Protocol;
+use echoctl_audit::{Error, Http2Error, Preset, Protocol, TlsError, Transport};
 use echoctl_verdict::Advice;
 
+use super::alternative;
 use super::answer::Answer;
-use super::chosen::Chosen;
-use super::command;
+use super::chosen::{Chosen, Source};
 use crate::commands::advice;
 
 /// What to try next, and the command for it, if there is one that can be pasted.
@@ -29,10 +29,40 @@ impl Suggestion {
     /// What to send to a server that gave this answer to something else; `None` if that fits its protocol.
     pub(super) fn after(answer: &Answer, sent: &Chosen) -> Option<Suggestion> {
         match answer.protocol? {
-            Protocol::Http if sent.fits(Protocol::Http) => Suggestion::for_status(&answer.line),
+            Protocol::Http if sent.fits(Protocol::Http) => Suggestion::for_status(&answer.line, sent),
+            Protocol::WebSocketClose => Some(Suggestion::for_close(answer, sent)),
             protocol if sent.fits(protocol) => None,
-            protocol => Some(Suggestion::for_protocol(protocol)),
+            protocol => Some(Suggestion::for_protocol(protocol, sent)),
         }
+    }
+
+    /// For a server with which no session of TLS or HTTP/2 could be begun.
+    pub(super) fn without_session(error: &Error, sent: &Chosen) -> Option<Suggestion> {
+        let is_http1 =
+            |answer: &str| Answer::of(answer).is_some_and(|answer| answer.protocol == Some(Protocol::Http));
+        let is_tls =
+            |answer: &str| Answer::of(answer).is_some_and(|answer| answer.protocol == Some(Protocol::Tls));
+        let (what, command) = match error {
+            Error::Tls(TlsError::NotTls(answer)) if is_http1(answer) => {
+                ("the server speaks plain HTTP", alternative::without_tls(sent))
+            }
+            Error::Tls(TlsError::NotTls(_)) => ("leave out TLS", alternative::without_tls(sent)),
+            Error::Tls(TlsError::NoHttp2(_)) => ("request it over HTTP/1.1", alternative::over_http1(sent)),
+            Error::Tls(TlsError::Alert(reason)) if reason == NO_COMMON_PROTOCOL && sent.is_http2() => {
+                ("request it over HTTP/1.1", alternative::over_http1(sent))
+            }
+            Error::Http2(Http2Error::NotHttp2(answer)) if is_tls(answer) => {
+                ("connect to it over TLS", alternative::over_tls(sent))
+            }
+            Error::Http2(Http2Error::NotHttp2(answer)) if is_http1(answer) => {
+                ("request it over HTTP/1.1", alternative::over_http1(sent))
+            }
+            Error::Http2(Http2Error::Closed) if sent.transport() != Some(Transport::Tls) => {
+                ("if the server expects TLS", alternative::over_tls(sent))
+            }
+            _ => return None,
+        };
+        Some(Suggestion { what: what.to_owned(), command, is_other_protocol: false })
     }
 
     /// A phrase on its own.
@@ -41,30 +71,52 @@ impl Suggestion {
     }
 
     /// For a server whose answer is typical of `protocol`, and which was sent something else.
-    fn for_protocol(protocol: Protocol) -> Suggestion {
-        let (what, command) = match stimulus(protocol) {
-            Ok((what, options)) => (what, Some(command::with_stimulus(options))),
-            Err(what) => (what, None),
+    fn for_protocol(protocol: Protocol, sent: &Chosen) -> Suggestion {
+        let (what, command) = match protocol {
+            Protocol::Tls => ("connect to it over TLS", alternative::over_tls(sent)),
+            Protocol::Http2 => (
+                "send a request over HTTP/2, or a call over gRPC (--grpc /package.Service/Method)",
+                alternative::over_http2(sent),
+            ),
+            protocol => match stimulus(protocol) {
+                Ok((what, options)) => (what, alternative::with_stimulus(sent, protocol, options)),
+                Err(what) => (what, None),
+            },
         };
         Suggestion { what: what.to_owned(), command, is_other_protocol: true }
     }
 
+    /// For a server that closed the WebSocket.
+    fn for_close(answer: &Answer, sent: &Chosen) -> Suggestion {
+        match &sent.source {
+            Source::Preset(Preset::WebSocket(path)) if answer.close_code() == Some(UNSUPPORTED_DATA) => {
+                let preset = format!("websocket-text:{path}");
+                let command = Some(alternative::with_preset(sent, &preset));
+                let what = "send text messages, since the server accepts no others".to_owned();
+                Suggestion { what, command, is_other_protocol: false }
+            }
+            _ => Suggestion::phrase(
+                "the server closed the WebSocket, perhaps because it accepts only other messages, or smaller ones: print the \
+                 script with --show-script, edit its stimulus, and give it with --script",
+            ),
+        }
+    }
+
     /// For a server that speaks HTTP, was sent an HTTP request and answered with this status line; `None` if that refuses nothing.
-    fn for_status(line: &str) -> Option<Suggestion> {
+    fn for_status(line: &str, sent: &Chosen) -> Option<Suggestion> {
         let status = line.split_whitespace().nth(1)?;
-        let (what, options): (_, &[&str]) = match status {
+        let (what, command) = match status {
             "401" | "403" | "407" => (
-                "send the request with the credentials that the server asks for",
-                &["--request", WITH_CREDENTIALS, "--once"],
+                "send the credentials that the server asks for, in place of CREDENTIALS",
+                alternative::with_credentials(sent),
             ),
             status if status.starts_with(['3', '4', '5']) => (
                 "give the path of a large or endless reply in place of PATH",
-                &["--preset", "http-get:/PATH"],
+                alternative::at_path(sent, "/PATH"),
             ),
             _ => return None,
         };
-        let command = Some(command::with_stimulus(options));
-        Some(Suggestion { what: what.to_owned(), command, is_other_protocol: false })
+        Some(Suggestion { what: what.to_owned(), command: Some(command), is_other_protocol: false })
     }
 
     /// The phrase and the command as one line.
@@ -91,16 +143,6 @@ fn stimulus(protocol: Protocol) -> Result<(&'static str, &'static [&'static str]
         Protocol::Ftp => (request, &["--request", r"HELP\r\n"]),
         Protocol::Imap => (request, &["--request", r"a1 CAPABILITY\r\n"]),
         Protocol::Pop3 => (request, &["--request", r"CAPA\r\n"]),
-        Protocol::Tls => {
-            return Err(
-                "TLS is not supported yet: audit the plain port behind it, or start the server without TLS",
-            );
-        }
-        Protocol::Http2 => {
-            return Err(
-                "HTTP/2 is not supported yet: audit the plain HTTP/1.1 port, or start the server with HTTP/1.1",
-            );
-        }
         Protocol::Ssh => {
             return Err(
                 "SSH encrypts what it carries, so no request can be sent: audit the server behind it",
@@ -112,17 +154,15 @@ fn stimulus(protocol: Protocol) -> Result<(&'static str, &'static [&'static str]
                  stimulus, and give it with --script; --show-script prints one to start from",
             );
         }
-        Protocol::WebSocketClose => {
-            return Err(
-                "the server closed the WebSocket, perhaps because it accepts only text messages, or smaller ones: print the \
-                 script with --show-script, edit its stimulus, and give it with --script",
-            );
-        }
+        Protocol::Tls | Protocol::Http2 | Protocol::WebSocketClose => return Err(request),
     })
 }
 
-/// A request to complete. The field is the one that most servers read.
-const WITH_CREDENTIALS: &str = r"GET /PATH HTTP/1.1\r\nHost: localhost\r\nAuthorization: CREDENTIALS\r\n\r\n";
+/// The alert of a server that speaks none of the protocols that were offered inside TLS.
+const NO_COMMON_PROTOCOL: &str = "no application protocol";
+
+/// The code with which a WebSocket is closed for a kind of message that is not accepted (RFC 6455, section 7.4.1).
+const UNSUPPORTED_DATA: u16 = 1003;
 
 #[cfg(test)]
 mod tests {
@@ -131,7 +171,7 @@ mod tests {
 
     fn after(options: &[&str], answer: &[u8]) -> Option<Suggestion> {
         let args = Args::of(options);
-        let sent = args.stimulus.chosen(&args.destination().unwrap()).unwrap();
+        let sent = args.stimulus.chosen(&args.destination().unwrap(), args.start()).unwrap();
         let answer = Answer::of(&answer.escape_ascii().to_string()).unwrap();
         Suggestion::after(&answer, &sent)
     }
@@ -158,7 +198,90 @@ mod tests {
 
             assert!(command.contains(expected) && is_other, "{options:?}: {command}");
         }
-        assert_eq!(suggested(&[], b"\x15\x03\x03\x00\x02\x02\x46"), (String::new(), true));
+    }
+
+    /// What a server of TLS answers to anything else, and one of HTTP/2.
+    const ALERT: &[u8] = b"\x15\x03\x03\x00\x02\x02\x46";
+    const SETTINGS: &[u8] = b"\x00\x00\x12\x04\x00\x00\x00\x00\x00";
+
+    #[test]
+    fn a_server_of_tls_or_http2_gets_a_url() {
+        for (options, answer, end) in [
+            (&["8443"][..], ALERT, "https://localhost:8443/"),
+            (&["http://h/a"], ALERT, "https://h:80/a"),
+            (&["ws://h:1/a"], ALERT, "wss://h:1/a"),
+            (&["h2c://h:1/a"], ALERT, "--http2 https://h:1/a"),
+            (&["127.0.0.1:1", "--preset", "sse:/a"], ALERT, "https://127.0.0.1:1"),
+            (&["h:1", "--preset", "websocket:/a"], ALERT, "wss://h:1"),
+            (&["h:1", "--preset", "redis-get:k"], ALERT, "tls://h:1"),
+            (&["redis://h/k"], ALERT, "--preset redis-get:k tls://h:6379"),
+            (&["h:1", "--request", "x"], ALERT, "tls://h:1"),
+            (&["h:1", "--grpc", "/s.S/M"], ALERT, "grpcs://h:1"),
+            (&["--", "node"], ALERT, "'https://localhost:{port}/'"),
+            (&["8080"], SETTINGS, "h2c://localhost:8080/"),
+            (&["http://h:1/a"], SETTINGS, "h2c://h:1/a"),
+            (&["https://h:1/a"], SETTINGS, "--http2 https://h:1/a"),
+            (&["unix:/run/x", "--preset", "sse:/a"], SETTINGS, "--preset http2-get:/a"),
+            (&["h2c://h:1/a"], b"HTTP/1.1 400 Bad Request\r\n", "http://h:1/a"),
+        ] {
+            let (command, is_other) = suggested(options, answer);
+
+            // The tests are not started as an audit, so the words of the command line are not those of `options`.
+            assert!(command.ends_with(end) && is_other, "{options:?}: {command}");
+        }
+        assert_eq!(
+            suggested(&["unix:/run/x"], ALERT),
+            (String::new(), true),
+            "TLS over Unix sockets is not supported"
+        );
+    }
+
+    #[test]
+    fn without_a_session_the_url_is_another() {
+        let suggested = |options: &[&str], error: &Error| {
+            let args = Args::of(options);
+            let sent = args.stimulus.chosen(&args.destination().unwrap(), args.start()).unwrap();
+            Suggestion::without_session(error, &sent)
+                .and_then(|suggestion| suggestion.command)
+                .unwrap_or_default()
+        };
+        let answer = || "HTTP/1.1 400 Bad Request".to_owned();
+        let plain = Error::Tls(TlsError::NotTls(answer()));
+        let no_http2 = Error::Tls(TlsError::NoHttp2(None));
+        let alert = Error::Tls(TlsError::Alert(NO_COMMON_PROTOCOL.to_owned()));
+        let http1 = Error::Http2(Http2Error::NotHttp2(answer()));
+        let closed = Error::Http2(Http2Error::Closed);
+
+        for (options, error, end) in [
+            (&["https://h:1/a"][..], &plain, "http://h:1/a"),
+            (&["https://h/a"], &plain, "http://h:443/a"),
+            (&["https://h:1/a", "--http2"], &plain, "h2c://h:1/a"),
+            (&["wss://h:1/a"], &plain, "ws://h:1/a"),
+            (&["tls://h:1"], &plain, "h:1"),
+            (&["https://h:1/a", "--http2"], &no_http2, "https://h:1/a"),
+            (&["https://h:1/a", "--http2"], &alert, "https://h:1/a"),
+            (&["wss://h:1/a"], &alert, ""),
+            (&["grpcs://h:1/s.S/M"], &no_http2, ""),
+            (&["h2c://h:1/a"], &http1, "http://h:1/a"),
+            (&["h:1", "--preset", "http2-get:/a"], &http1, "http://h:1/a"),
+            (&["h2c://h:1/a"], &closed, "--http2 https://h:1/a"),
+            (&["grpc://h:1/s.S/M"], &closed, "grpcs://h:1/s.S/M"),
+        ] {
+            let command = suggested(options, error);
+            assert!(
+                command.ends_with(end) && (end.is_empty() == command.is_empty()),
+                "{options:?}: {command}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_websocket_for_text_only_gets_text() {
+        let (command, is_other) = suggested(&["wss://h:1/chat"], b"\x88\x0b\x03\xebtext only");
+        assert!(command.contains("--preset websocket-text:/chat") && !is_other, "{command}");
+
+        let too_large = after(&["wss://h:1/chat"], b"\x88\x02\x03\xf1").unwrap();
+        assert!(too_large.command.is_none() && too_large.what.contains("--show-script"), "{too_large:?}");
     }
 
     #[test]

@@ -9,9 +9,13 @@
 
 use std::fmt;
 
+use super::destination::Start;
+
 /// A URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Url {
+    /// As it is written.
+    pub(super) text: String,
     pub(super) scheme: Scheme,
     /// The host as written; an IPv6 address is in brackets.
     host: String,
@@ -78,6 +82,17 @@ impl Scheme {
         matches!(self, Scheme::Https | Scheme::Wss | Scheme::Grpcs | Scheme::Tls)
     }
 
+    /// The scheme of the same protocol inside TLS; itself if it is one.
+    pub(super) fn inside_tls(self) -> Scheme {
+        match self {
+            Scheme::Http | Scheme::H2c => Scheme::Https,
+            Scheme::Ws => Scheme::Wss,
+            Scheme::Grpc => Scheme::Grpcs,
+            Scheme::Redis => Scheme::Tls,
+            tls => tls,
+        }
+    }
+
     fn default_port(self) -> Option<u16> {
         match self {
             Scheme::Http | Scheme::Ws | Scheme::H2c | Scheme::Grpc => Some(80),
@@ -116,7 +131,7 @@ impl Url {
             return Err("the path has a space or a control character: percent-encode it".to_owned());
         }
         let path = if path.starts_with('?') { format!("/{path}") } else { path.to_owned() };
-        Ok(Url { scheme, host: host.to_owned(), port, path })
+        Ok(Url { text: text.to_owned(), scheme, host: host.to_owned(), port, path })
     }
 
     /// Whether its port is the one that the command gets.
@@ -148,6 +163,17 @@ impl Url {
         match written.filter(|port| self.scheme.default_port() != Some(*port)) {
             Some(port) => format!("{}:{port}", self.host),
             None => self.host.clone(),
+        }
+    }
+
+    /// `host:port` as another URL of the same server has it: with `{port}` if that is written, and without a port only if it is free
+    /// to be chosen.
+    pub(super) fn same_authority(&self, start: Start) -> String {
+        match (self.port, self.addr()) {
+            (Port::OfCommand, _) => format!("{}:{{port}}", self.host),
+            (Port::Number(port), _) => format!("{}:{port}", self.host),
+            (Port::Absent, Some(addr)) if start == Start::Running => addr,
+            (Port::Absent, _) => self.host.clone(),
         }
     }
 
