@@ -146,6 +146,10 @@ impl Script {
             let (http2, stimulus) = grpc.lowered(self.http2.take().unwrap_or_default(), self.stimulus);
             (self.http2, self.stimulus) = (Some(http2), stimulus);
         }
+        for (name, _) in self.http2.iter_mut().flat_map(|http2| &mut http2.headers) {
+            // Capitals are an error in HTTP/2 (RFC 9113, section 8.2).
+            name.make_ascii_lowercase();
+        }
         if self.http2.is_some() && self.alpn.is_empty() && self.transport == Some(Transport::Tls) {
             self.alpn = vec![Script::H2.to_owned()];
         }

@@ -214,7 +214,7 @@ fn a_call_over_grpc_is_a_post_of_prefixed_messages() {
     let lowered = |repeat: bool| {
         let script = Script::from_json(&format!(
             r#"{{"transport":"tls","grpc":{{"path":"/s.S/M","message":[{{"text":"seven b"}}],"repeat":{repeat}}},
-                "http2":{{"streams":3,"headers":[["authorization","x"]]}},"stimulus":{{}}}}"#
+                "http2":{{"streams":3,"headers":[["Authorization","X"]]}},"stimulus":{{}}}}"#
         ));
         script.unwrap().lowered()
     };
@@ -226,7 +226,7 @@ fn a_call_over_grpc_is_a_post_of_prefixed_messages() {
     let http2 = once.http2.unwrap();
     assert_eq!((http2.method.as_str(), http2.path.as_str(), http2.streams), ("POST", "/s.S/M", 3));
     let names: Vec<_> = http2.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let expected = [("content-type", "application/grpc"), ("te", "trailers"), ("authorization", "x")];
+    let expected = [("content-type", "application/grpc"), ("te", "trailers"), ("authorization", "X")];
     assert_eq!(names, expected);
     assert_eq!(
         (http2.body.unwrap().bytes(), once.stimulus.send),
