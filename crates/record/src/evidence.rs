@@ -79,6 +79,10 @@ pub struct Evidence {
     /// What the slow reader does not do, where its protocol leaves a choice. Absent: it does not read from its socket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stall: Option<StallKind>,
+    /// Seconds since the start for which the slow reader read, before it stopped: a client that is suspended worked until then. Memory
+    /// and disk are compared with their values at that time.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reads_until: f64,
     /// How many of its requests were answered, where its protocol has several on one connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub responses: Option<Responses>,

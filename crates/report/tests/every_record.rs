@@ -114,6 +114,7 @@ ending in prop::option::of((time(), prop::sample::select(&ENDS[..]))),
                 server_written: Some(bytes.1),
             }),
             min_duration: max_duration,
+            reads_until: max_duration,
             has_publisher: flags[0],
             was_running: flags[1],
             census: Some(Census {

@@ -10,6 +10,7 @@ use crate::trend::{Movement, Series};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Signals<'a> {
     pub(super) evidence: &'a Evidence,
+    /// The first point since the slow reader stopped reading.
     pub(super) first: Point,
     pub(super) last: Point,
     /// Duration so far.
@@ -26,7 +27,7 @@ impl<'a> Signals<'a> {
     /// The signals; all are 0 or absent where nothing was recorded.
     pub(super) fn of(evidence: &'a Evidence) -> Signals<'a> {
         let end = |point: Option<&Point>| point.copied().unwrap_or_default();
-        let (first, last) = (end(evidence.points.first()), end(evidence.points.last()));
+        let (first, last) = (end(unread(evidence).next()), end(evidence.points.last()));
         let (t, read, written) = (last.sample.t, last.server_read(), last.server_written());
         Signals { evidence, first, last, t, read, written, stalled: stalled(evidence, &last) }
     }
@@ -50,7 +51,7 @@ impl<'a> Signals<'a> {
 
     /// Maximum of that growth.
     pub(super) fn peak(&self) -> Option<u64> {
-        let most = self.evidence.points.iter().filter_map(|point| point.sample.server_memory).max()?;
+        let most = self.unread().filter_map(|point| point.sample.server_memory).max()?;
         Some(most.saturating_sub(self.first.sample.server_memory?))
     }
 
@@ -130,7 +131,7 @@ impl<'a> Signals<'a> {
     /// How long output waited for the slow reader.
     pub(super) fn waited(&self) -> f64 {
         let waits = |point: &&Point| point.output_waiting() > 0 || point.output_is_blocked();
-        let mut waiting = self.evidence.points.iter().filter(waits);
+        let mut waiting = self.unread().filter(waits);
         let Some(first) = waiting.next() else { return 0.0 };
         waiting.next_back().unwrap_or(first).sample.t - first.sample.t
     }
@@ -185,8 +186,17 @@ impl<'a> Signals<'a> {
     /// Memory or disk over time; `None` where it is not visible.
     fn over_time(&self, value: impl Fn(&Point) -> Option<u64>) -> Option<Series> {
         let at = |point: &Point| Some((point.sample.t, value(point)? as f64));
-        Series::new(self.evidence.points.iter().filter_map(at)).visible()
+        Series::new(self.unread().filter_map(at)).visible()
     }
+
+    /// The points since the slow reader stopped reading.
+    pub(super) fn unread(&self) -> impl DoubleEndedIterator<Item = &'a Point> {
+        unread(self.evidence)
+    }
+}
+
+fn unread(evidence: &Evidence) -> impl DoubleEndedIterator<Item = &Point> {
+    evidence.points.iter().filter(|point| point.sample.t >= evidence.reads_until)
 }
 
 /// How long neither input nor output has moved at the end.

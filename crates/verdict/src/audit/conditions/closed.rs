@@ -42,8 +42,7 @@ impl Signals<'_> {
     /// Whether the slow reader's not reading has ever had an effect: output no longer fit into its queue, or the server buffered
     /// much. Input that waited has other reasons, such as an error after which the server no longer reads.
     pub(in crate::audit) fn was_under_pressure(&self) -> bool {
-        self.has_buffered_replies()
-            || self.evidence.points.iter().any(|point| self.output_no_longer_fit(point))
+        self.has_buffered_replies() || self.unread().any(|point| self.output_no_longer_fit(point))
     }
 
     /// Whether the server sent more than an error, and buffered much. A server that makes replies faster than any client reads
