@@ -11,6 +11,7 @@ use echoctl_record::{Bytes, Seconds};
 use echoctl_trial::spawn::{ForeignListener, SpawnError};
 use thiserror::Error;
 
+use crate::attack::ClientFailure;
 use crate::preset::Preset;
 use crate::script::Transport;
 
@@ -59,6 +60,9 @@ pub enum Error {
         /// What was expected, and what arrived.
         failure: StepFailure,
     },
+    /// A client could not be frozen in the middle of its work.
+    #[error(transparent)]
+    Client(#[from] ClientFailure),
     /// The audit was interrupted.
     #[error("interrupted")]
     Interrupted,
@@ -70,6 +74,7 @@ impl Error {
         match self {
             Error::Spawn(error) => !matches!(error, SpawnError::NoFreePort | SpawnError::Interrupted),
             Error::Tls(error) => error.is_the_servers(),
+            Error::Client(failure) => failure.is_unreachable(),
             Error::ListenerChanged(_) | Error::Connect { .. } | Error::Http2(_) | Error::Step { .. } => true,
             Error::OtherTransport { .. } | Error::TlsNotBuilt | Error::Interrupted => false,
         }

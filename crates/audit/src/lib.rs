@@ -14,7 +14,10 @@ mod script;
 mod sys;
 mod tls;
 
-pub use attack::{AuditConfig, AuditOutcome, DEFAULT_BUDGET, DEFAULT_MAX_DURATION, DEFAULT_RATE, Permitted};
+pub use attack::{
+    AuditConfig, AuditOutcome, ClientFailure, DEFAULT_BUDGET, DEFAULT_MAX_DURATION, DEFAULT_RATE,
+    FreezeAfter, FrozenClient, Permitted,
+};
 pub use error::{Error, Http2Error, PresetError, ScriptError, StepFailure, TlsError};
 pub use preset::{Argument, HttpOptions, Preset, PresetInfo};
 pub use protocol::Protocol;

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -18,7 +19,7 @@ fn start(command: &str) -> Result<ClientCommand, SpawnError> {
         command: command.parse().unwrap(),
         supervisor: vec![env!("CARGO_BIN_EXE_supervise").into()],
     };
-    ClientCommand::start(&launch, ([127, 0, 0, 1], 7).into())
+    ClientCommand::start(&launch, &SocketAddr::from(([127, 0, 0, 1], 7)).into())
 }
 
 /// Starts a client in Perl that runs `program`, and waits until it has noted a pid.

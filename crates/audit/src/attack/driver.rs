@@ -134,7 +134,8 @@ pub(super) struct Settings {
 }
 
 impl<'a, S: Scene> AttackDriver<'a, S> {
-    /// An attack under the conditions of `evidence`, which has no points yet.
+    /// An attack under the conditions of `evidence`. If it has points, they are from before the slow reader stopped reading, and the
+    /// clock of the samples runs already.
     pub(super) fn new(
         scene: &'a mut S,
         evidence: Evidence,
@@ -142,7 +143,8 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
         stop: &'a AtomicBool,
         watched: &'a mut dyn FnMut(&Sample),
     ) -> AttackDriver<'a, S> {
-        AttackDriver { scene, evidence, samples: Vec::new(), has_drained: false, settings, stop, watched }
+        let samples = evidence.points.iter().map(|point| point.sample).collect();
+        AttackDriver { scene, evidence, samples, has_drained: false, settings, stop, watched }
     }
 
     /// Attacks, drains and judges; a second time if the rule asks for it.

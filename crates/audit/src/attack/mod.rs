@@ -23,6 +23,7 @@ mod driver;
 mod elsewhere;
 mod exchange;
 mod first_bytes;
+mod frozen;
 mod integrity;
 mod monitor;
 mod payload_census;
@@ -41,6 +42,7 @@ use echoctl_trial::spawn::{Listeners, OutputWatch};
 use echoctl_verdict::{Judgement, audit};
 
 pub use connector::Permitted;
+pub use frozen::{ClientFailure, FreezeAfter, FrozenClient};
 
 use crate::marks::{Mark, Marks};
 use crate::protocol::Protocol;

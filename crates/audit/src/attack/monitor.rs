@@ -162,11 +162,6 @@ impl Monitor {
 
     /// What is visible of the server and of the connections of `clients`.
     pub(super) fn observe(&mut self, clients: &mut Clients, blocked: bool) -> Observed {
-        if self.looks == 0 {
-            // Before the first look, which needs the server's own port.
-            self.refresh(clients);
-        }
-        self.look_if_due();
         let t = self.elapsed();
         // Our reading counter before the kernels' counters, our writing counter after them, as in
         // `echoctl_observe::Sampler`: a queue may appear too long, but never negative.
@@ -174,10 +169,8 @@ impl Monitor {
         self.refresh(clients);
         let produced = clients.produced();
         let (inputs, outputs) = (clients.senders(), clients.slow_readers());
-        let tree = self.tree.as_mut().map(ProcessTree::read);
         let output_is_full = is_output_full(outputs);
         let client_window = outputs.iter().filter_map(AuditConnection::own_window).min().map(u64::from);
-        let upstream = self.upstreams.growth();
         self.read = sum(inputs, |counters| counters.server_read).unwrap_or(produced);
         let sample = Sample {
             t,
@@ -188,27 +181,34 @@ impl Monitor {
             server_written: sum(outputs, |counters| counters.server_written),
             client_received: sum(outputs, |counters| counters.client_received),
             consumed,
-            server_memory: tree.map(|tree| tree.memory.total() + upstream.memory),
             kernel_memory: clients.all_mut().map(|connection| connection.kernel_memory()).sum(),
             window: clients.senders().iter().filter_map(|sender| sender.window()).min().map(u64::from),
             client_window,
-            is_echo: self.is_echo,
             ..Sample::default()
         };
-        Observed {
-            point: Point {
-                sample,
-                blocked,
-                cpu_seconds: tree.map(|tree| tree.processor_time.as_secs_f64()),
-                disk_written: tree.and_then(|tree| Some(tree.disk_written? + upstream.disk_written)),
-                output_is_full,
-                output_credit: clients.output_credit(),
-                after_drain: false,
-            },
-            is_relay: self.is_relay(),
-            hidden_upstream: self.upstreams.hidden,
-            responses: clients.responses(),
-        }
+        let output_credit = clients.output_credit();
+        let observed =
+            self.complete(Point { sample, blocked, output_is_full, output_credit, ..Point::default() });
+        Observed { responses: clients.responses(), ..observed }
+    }
+
+    /// Adds to the time and the traffic of a point what is visible of the server.
+    pub(super) fn complete(&mut self, traffic: Point) -> Observed {
+        self.look_if_due();
+        let tree = self.tree.as_mut().map(ProcessTree::read);
+        let upstream = self.upstreams.growth();
+        let sample = Sample {
+            server_memory: tree.map(|tree| tree.memory.total() + upstream.memory),
+            is_echo: self.is_echo,
+            ..traffic.sample
+        };
+        let point = Point {
+            sample,
+            cpu_seconds: tree.map(|tree| tree.processor_time.as_secs_f64()),
+            disk_written: tree.and_then(|tree| Some(tree.disk_written? + upstream.disk_written)),
+            ..traffic
+        };
+        Observed { point, is_relay: self.is_relay(), hidden_upstream: self.upstreams.hidden, responses: None }
     }
 }
 

@@ -2,6 +2,7 @@
 //! than std.
 
 mod chat;
+mod feed;
 
 use std::env;
 use std::fs;
@@ -42,6 +43,9 @@ fn main() {
         ["chat", addr] => chat::serve(addr, Crowd::Waits),
         ["loose-chat", addr] => chat::serve(addr, Crowd::Drops),
         ["same-client", addr] => chat::serve(addr, Crowd::Replaces),
+        ["feed", manner, port] => feed::serve(manner, port),
+        ["receive", addr] => feed::receive(addr),
+        ["receive-twice", addr] => feed::receive_twice(addr),
         ["late", addr] => listen(addr, late),
         ["collect", addr] => listen(addr, |stream| thread::spawn(|| collect(stream))),
         ["relay", addr, upstream] => listen(addr, |stream| relay(stream, upstream)),

@@ -6,16 +6,18 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use echoctl_observe::ServerAddr;
+
+use super::assigned::Assigned;
 use super::supervisor::Supervisor;
 use super::{CommandLine, Descendants, SpawnError};
 
 /// A client's command, and how to start it.
 #[derive(Debug, Clone)]
 pub struct ClientLaunch {
-    /// The command; `{port}` and `{addr}` in it are replaced by those of the server.
+    /// The command; `{port}`, `{addr}` and `{socket}` in it are replaced by those of the server.
     pub command: CommandLine,
     /// As in [`Launch::supervisor`](super::Launch::supervisor).
     pub supervisor: Vec<OsString>,
@@ -33,13 +35,13 @@ impl ClientCommand {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(launch: &ClientLaunch, addr: SocketAddr) -> Result<ClientCommand, SpawnError> {
-        let port = addr.port().to_string();
-        let place = |word: &String| word.replace("{port}", &port).replace("{addr}", &addr.to_string());
-        let words: Vec<OsString> = launch.command.words().iter().map(|word| place(word).into()).collect();
+    pub fn start(launch: &ClientLaunch, addr: &ServerAddr) -> Result<ClientCommand, SpawnError> {
+        let (assigned, text) = (Assigned::of(addr, 0), addr.to_string());
+        let fill_in = |word: &String| assigned.fill_in(word.replace("{addr}", &text).as_ref());
+        let words: Vec<OsString> = launch.command.words().iter().map(fill_in).collect();
         // The server's supervisor is another child of this process.
         let owns_orphans = false;
-        let supervisor = Supervisor::start(&launch.supervisor, &words, &[("PORT", &port)], owns_orphans)
+        let supervisor = Supervisor::start(&launch.supervisor, &words, &assigned.environment(), owns_orphans)
             .map_err(|source| SpawnError::Start { command: launch.command.text().to_owned(), source })?;
         let descendants = Descendants::of(supervisor.pid());
         Ok(ClientCommand { descendants, supervisor })

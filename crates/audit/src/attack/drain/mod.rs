@@ -71,17 +71,22 @@ impl Draining {
 
     /// Notes bytes that were read.
     pub(super) fn note(&mut self, bytes: &[u8], now: Instant) {
-        if bytes.is_empty() {
+        self.note_count(bytes.len() as u64, now);
+        self.first.note(bytes);
+        // A mark across two reads is missed, one of thousands.
+        self.found += self.needle.as_ref().map_or(0, |needle| needle.find_iter(bytes).count() as u64);
+    }
+
+    /// Notes the number of bytes that were read, of which nothing else is known.
+    pub(super) fn note_count(&mut self, count: u64, now: Instant) {
+        if count == 0 {
             return;
         }
-        self.bytes += bytes.len() as u64;
+        self.bytes += count;
         self.last_read = now;
         if self.bytes - self.last_moved.1 > TRICKLE {
             self.last_moved = (now, self.bytes);
         }
-        self.first.note(bytes);
-        // A mark across two reads is missed, one of thousands.
-        self.found += self.needle.as_ref().map_or(0, |needle| needle.find_iter(bytes).count() as u64);
     }
 
     /// Notes what the bytes that were read show of an echo.
