@@ -29,6 +29,8 @@ pub(super) fn over_tls(sent: &Chosen) -> Option<String> {
                 Source::Preset(_) if !sent.is_preset_given => url(Scheme::Https, "/"),
                 Source::Call(_) => url(Scheme::Grpcs, ""),
                 Source::Preset(_) | Source::File(..) | Source::Request(_) => url(Scheme::Tls, ""),
+                // It chooses its protocol itself.
+                Source::Client(_) => None,
             };
             Some(changed(sent, None, Some(&url?)))
         }
@@ -109,7 +111,7 @@ pub(super) fn with_credentials(sent: &Chosen) -> String {
             more: &["--header", "Authorization: CREDENTIALS"],
             ..Change::default()
         }),
-        Source::File(..) | Source::Request(_) => {
+        Source::File(..) | Source::Request(_) | Source::Client(_) => {
             changed(sent, Some(&["--request", WITH_CREDENTIALS, "--once"]), None)
         }
     }

@@ -9,6 +9,8 @@ use echoctl_audit::{AuditConfig, DEFAULT_BUDGET, DEFAULT_MAX_DURATION, DEFAULT_R
 use echoctl_observe::ServerAddr;
 use echoctl_record::Verdict;
 
+use super::chosen::Chosen;
+use super::client::ClientArgs;
 use super::destination::{Destination, Start};
 use super::stimulus::StimulusArgs;
 use super::tls_args::TlsArgs;
@@ -51,6 +53,9 @@ pub(crate) struct Args {
 
     #[command(flatten, next_help_heading = "Load")]
     pub(super) stimulus: StimulusArgs,
+
+    #[command(flatten, next_help_heading = "Load")]
+    pub(super) client: ClientArgs,
 
     /// Number of attacking connections
     ///
@@ -167,6 +172,17 @@ impl Args {
         if self.command.is_empty() { Start::Running } else { Start::ByCommand }
     }
 
+    /// What is sent to a server there, or the client that sends it.
+    ///
+    /// # Errors
+    /// As [`StimulusArgs::chosen`].
+    pub(super) fn chosen(&self, to: &Destination) -> Result<Chosen, Failure> {
+        match self.client.command() {
+            Some(command) => Chosen::client(command.text(), to, self.start()),
+            None => self.stimulus.chosen(to, self.start()),
+        }
+    }
+
     /// The server as given: its command, or its address.
     pub(super) fn target(&self) -> String {
         match &self.command[..] {
@@ -229,7 +245,9 @@ Examples:
   echoctl audit --preset http-get:/events 8080      one request, endless reply
   echoctl audit --request 'PING\\r\\n' 6379           any other protocol
   echoctl audit --preset redis-get:k --show-script > my.toml
-  echoctl audit --script my.toml --expect bounded -- ./server";
+  echoctl audit --script my.toml --expect bounded -- ./server
+  echoctl audit --client 'curl -sN localhost:{port}/' -- node server.js
+                                                    freeze a real client";
 
 #[cfg(test)]
 mod tests {

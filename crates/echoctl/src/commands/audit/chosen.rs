@@ -6,12 +6,15 @@ use anyhow::anyhow;
 use echoctl_audit::{
     Error, Grpc, Http2, HttpOptions, Payload, Preset, Protocol, Script, Stall, Stimulus, Transport,
 };
+use echoctl_verdict::Advice;
 
 use super::answer::Answer;
+use super::client;
 use super::destination::{Destination, Start};
 use super::failure::failure;
 use super::suggestion::Suggestion;
 use super::url::Scheme;
+use crate::commands::advice;
 use crate::exit::{Exit, Failure};
 
 /// What is sent, and how.
@@ -38,9 +41,40 @@ pub(super) enum Source {
     Request(Box<Script>),
     /// A call over gRPC.
     Call(Grpc),
+    /// A client with this command.
+    Client(String),
 }
 
 impl Chosen {
+    /// A client with this command, in place of a script.
+    ///
+    /// # Errors
+    /// Exit 2 for a URL, which would choose what is sent.
+    pub(super) fn client(command: &str, to: &Destination, start: Start) -> Result<Chosen, Failure> {
+        if let Some(scheme) = to.scheme() {
+            return Err(Failure::usage(format_args!("{scheme}:// has no effect with --client"))
+                .hint("give the server as host:port; the URL belongs into the client's command"));
+        }
+        Ok(Chosen {
+            source: Source::Client(command.split_whitespace().collect::<Vec<_>>().join(" ")),
+            is_preset_given: false,
+            to: to.clone(),
+            start,
+            headers: Vec::new(),
+            body: None,
+            streams: None,
+            stall: None,
+        })
+    }
+
+    /// What to try next after an audit with it.
+    pub(super) fn advice(&self, given: Advice) -> String {
+        match self.source {
+            Source::Client(_) => client::advice(given),
+            _ => advice::text(given),
+        }
+    }
+
     /// Its name in reports: `echo`.
     pub(super) fn name(&self) -> String {
         match &self.source {
@@ -50,6 +84,7 @@ impl Chosen {
             }
             Source::Request(script) => script.stimulus.kind.clone().unwrap_or_default(),
             Source::Call(call) => format!("grpc:{}", call.path),
+            Source::Client(command) => format!("client {command}"),
         }
     }
 
@@ -59,7 +94,7 @@ impl Chosen {
         match &self.source {
             Source::Preset(_) => format!("preset {name}"),
             Source::File(..) => format!("script {name}"),
-            Source::Request(_) => name,
+            Source::Request(_) | Source::Client(_) => name,
             Source::Call(call) => format!("gRPC call {}", call.path),
         }
     }
@@ -74,6 +109,8 @@ impl Chosen {
             }),
             Source::File(_, script) | Source::Request(script) => Script::clone(script),
             Source::Call(call) => self.call(call, host),
+            // What it sends is its own.
+            Source::Client(_) => Script::new(Stimulus::once("client", Payload::default())),
         };
         script.transport = self.to.transport().or(script.transport);
         if script.transport == Some(Transport::Tls) && script.alpn.is_empty() {
@@ -122,6 +159,7 @@ impl Chosen {
                 script.http2.is_some() || script.grpc.is_some()
             }
             Source::Call(_) => true,
+            Source::Client(_) => false,
         }
     }
 
@@ -157,6 +195,7 @@ impl Chosen {
     /// Whether it may be what a server of this protocol expects. A script or a request is taken to be, as far as that can be seen.
     pub(super) fn fits(&self, protocol: Protocol) -> bool {
         match (&self.source, protocol) {
+            (Source::Client(_), _) => true,
             (_, Protocol::Tls | Protocol::WebSocketClose) => false,
             (_, Protocol::Http2) => self.is_http2(),
             (Source::Preset(preset), Protocol::Http) => preset.has_headers() && !preset.is_http2(),

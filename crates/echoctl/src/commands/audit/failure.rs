@@ -6,6 +6,7 @@ use echoctl_audit::{Error, TlsError};
 use echoctl_observe::ServerAddr;
 use echoctl_trial::spawn::{SocketPathError, SpawnError};
 
+use super::client;
 use crate::cli::called;
 use crate::exit::{Exit, Failure};
 
@@ -13,6 +14,7 @@ use crate::exit::{Exit, Failure};
 pub(super) fn failure(error: Error) -> Failure {
     let exit = match &error {
         Error::Interrupted | Error::Spawn(SpawnError::Interrupted) => Exit::Interrupted,
+        Error::Client(failure) => client::failure(failure).0,
         error if error.is_unreachable() => Exit::Unreachable,
         _ => Exit::Failed,
     };
@@ -24,6 +26,7 @@ pub(super) fn failure(error: Error) -> Failure {
 fn hint(error: &Error) -> Option<String> {
     let echoctl = called();
     Some(match error {
+        Error::Client(failure) => client::failure(failure).1.to_owned(),
         Error::Connect { source, .. } if source.kind() == ErrorKind::ConnectionRefused => {
             format!("start the server, or let the audit start it: {echoctl} audit -- CMD")
         }

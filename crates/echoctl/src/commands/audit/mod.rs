@@ -5,6 +5,7 @@ mod answer;
 mod args;
 mod carrier;
 mod chosen;
+mod client;
 mod command;
 mod destination;
 mod evidence;
@@ -30,7 +31,7 @@ use std::io::Write;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use echoctl_audit::{AuditConfig, AuditOutcome, Error};
+use echoctl_audit::{AuditConfig, AuditOutcome, Error, FrozenClient};
 use echoctl_observe::Process;
 use echoctl_record::{Bytes, Class, Sample, Verdict};
 
@@ -51,7 +52,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     output::set_plain(args.plain);
     // Whatever is wrong with the options is reported before anything is started.
     let destination = args.destination()?;
-    let stimulus = args.stimulus.chosen(&destination, args.start())?;
+    let stimulus = args.chosen(&destination)?;
     // The port of a command is chosen when it is started.
     let script = stimulus.script(&destination.host(None));
     args.tls.check(&script)?;
@@ -104,18 +105,33 @@ fn attack(
     stimulus: &Chosen,
     stop: &AtomicBool,
 ) -> Result<Attacked, Failure> {
-    let server = Server::start_or_find(args, destination, stop)?;
-    let config = server.attack(args, destination, stimulus.script(server.host()));
-    let outcome = watched(&config, args, stop);
-    let target = server.name();
-    // Stopped before the result is printed, so that it does not run while the user reads.
-    let output = server.stop();
-    let outcome = outcome.map_err(|error| stimulus.failure(error))?;
-    Ok(Attacked { config, outcome, target, output })
+    let mut client = args.client.frozen()?;
+    loop {
+        let server = Server::start_or_find(args, destination, stop)?;
+        let config = server.attack(args, destination, stimulus.script(server.host()));
+        let outcome = watched(&config, client.as_ref(), args, stop);
+        let (target, is_own) = (server.name(), server.is_own());
+        // Stopped before the result is printed, so that it does not run while the user reads.
+        let output = server.stop();
+        let earlier = match (&client, &outcome) {
+            (Some(client), Err(error)) if is_own => client::earlier(client, error),
+            _ => None,
+        };
+        if earlier.is_none() {
+            let outcome = outcome.map_err(|error| stimulus.failure(error))?;
+            return Ok(Attacked { config, outcome, target, output });
+        }
+        client = earlier;
+    }
 }
 
 /// Attacks, and prints progress: samples as JSON, or one line on a terminal.
-fn watched(config: &AuditConfig, args: &Args, stop: &AtomicBool) -> Result<AuditOutcome, Error> {
+fn watched(
+    config: &AuditConfig,
+    client: Option<&FrozenClient>,
+    args: &Args,
+    stop: &AtomicBool,
+) -> Result<AuditOutcome, Error> {
     let progress = if args.json { Progress::hidden() } else { Progress::new() };
     let mut first = None;
     let mut watched = |sample: &Sample| {
@@ -132,7 +148,10 @@ fn watched(config: &AuditConfig, args: &Args, stop: &AtomicBool) -> Result<Audit
             Bytes(sample.consumed)
         ));
     };
-    config.attack(stop, &mut watched)
+    match client {
+        Some(client) => config.attack_with(client, stop, &mut watched),
+        None => config.attack(stop, &mut watched),
+    }
 }
 
 /// The exit code of a verdict; with `--expect`, whether it is one of those expected.

@@ -63,11 +63,17 @@ impl Server {
             at: listen_at,
             ready_timeout: args.ready_timeout,
             supervisor: supervise::words().context("cannot determine the path of this program")?,
-            owns_orphans: true,
+            // A client is another child of this process.
+            owns_orphans: args.client.command().is_none(),
         };
         let target = Target::start(&launch, stop).map_err(|error| failure(error.into()))?;
         let addr = target.addr().clone();
         Ok(Server { host: at.host(port(&addr)), addr, target: Some(target) })
+    }
+
+    /// Whether the audit started it.
+    pub(super) fn is_own(&self) -> bool {
+        self.target.is_some()
     }
 
     /// The host that requests name.

@@ -6,7 +6,6 @@ use echoctl_verdict::Advice;
 use super::alternative;
 use super::answer::Answer;
 use super::chosen::{Chosen, Source};
-use crate::commands::advice;
 
 /// What to try next, and the command for it, if there is one that can be pasted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +22,7 @@ impl Suggestion {
     /// What follows from an advice; or from the answer, if that shows that the server did not understand what it was sent.
     pub(super) fn new(advice: Advice, answer: Option<&Answer>, sent: &Chosen) -> Suggestion {
         let from_answer = answer.and_then(|answer| Suggestion::after(answer, sent));
-        from_answer.unwrap_or_else(|| Suggestion::phrase(advice::text(advice)))
+        from_answer.unwrap_or_else(|| Suggestion::phrase(sent.advice(advice)))
     }
 
     /// What to send to a server that gave this answer to something else; `None` if that fits its protocol.
