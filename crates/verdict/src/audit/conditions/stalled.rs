@@ -38,8 +38,19 @@ impl Signals<'_> {
     pub(in crate::audit) fn output_waited_at(&self, point: &Point) -> bool {
         let (sample, is_used_up) = (&point.sample, point.output_credit == Some(0));
         let is_left_unread = self.evidence.stall == Some(StallKind::Client)
-            && sample.client_received.is_some_and(|received| received > sample.consumed);
+            && (sample.client_received.is_some_and(|received| received > sample.consumed)
+                || self.flowed_until_suspended());
         if is_used_up && self.is_unanswered() { false } else { point.output_is_blocked() || is_left_unread }
+    }
+
+    /// Whether output moved in the last moments before the client was suspended. It may have read all of it, and not granted more.
+    fn flowed_until_suspended(&self) -> bool {
+        let until = self.evidence.reads_until;
+        let mut before = self.evidence.points.iter().rev().filter(|point| point.sample.t < until);
+        let Some(last) = before.next() else { return false };
+        let earlier = before.find(|point| until - point.sample.t >= SETTLE);
+        earlier
+            .is_some_and(|point| last.server_written() > point.server_written().saturating_add(STALL_BYTES))
     }
 
     /// Whether the windows of the slow reader's protocol hold the server back.

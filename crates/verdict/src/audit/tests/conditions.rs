@@ -150,6 +150,26 @@ fn what_a_suspended_client_left_unread_waits() {
 }
 
 #[test]
+fn output_that_flowed_until_a_client_was_suspended_waits() {
+    // The client has read all of it, and a window of its protocol is used up.
+    let waits = |flowed_until: f64| {
+        let mut evidence =
+            Evidence { stall: Some(StallKind::Client), reads_until: 1.2, ..once(attack(5.0, answering)) };
+        for point in &mut evidence.points {
+            let sample = &mut point.sample;
+            let flowed = (sample.t.min(flowed_until) * MIB as f64) as u64;
+            sample.server_written = Some(flowed);
+            sample.client_received = Some(flowed);
+            sample.consumed = flowed;
+            point.output_is_full = Some(false);
+        }
+        Signals::of(&evidence).output_waits()
+    };
+
+    assert!(waits(1.2) && !waits(0.5));
+}
+
+#[test]
 fn more_than_all_memory_is_made_on_demand() {
     let watched = |memory: fn(f64) -> f64, stopped, curve: &[(f64, f64)]| {
         let evidence = once(attack(4.0, move |t| Moment { memory: Some(memory(t)), ..answering(t) }));
