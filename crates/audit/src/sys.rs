@@ -43,6 +43,17 @@ pub(crate) fn wait(_: &[(&Socket, Interest)], timeout: Duration) {
     std::thread::sleep(timeout.min(Duration::from_millis(2)));
 }
 
+/// The error of a connection to a Unix-domain socket, in words that say what the server has, if it has no stream.
+pub(crate) fn of_unix_socket(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        #[cfg(unix)]
+        Some(libc::EPROTOTYPE) => {
+            io::Error::other("it transmits packets or datagrams, and only a stream of bytes can be audited")
+        }
+        _ => error,
+    }
+}
+
 /// Whether a connection that was begun is not made yet, rather than refused.
 pub(crate) fn is_connecting(error: &io::Error) -> bool {
     error.kind() == ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::EINPROGRESS)

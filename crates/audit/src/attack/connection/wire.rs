@@ -68,6 +68,7 @@ impl Wire {
         match self.socket.connect(&to) {
             Ok(()) => self.is_connected = is_unix,
             Err(error) if sys::is_connecting(&error) => {}
+            Err(error) if is_unix => return Err(sys::of_unix_socket(error)),
             Err(error) => return Err(error),
         }
         Ok(())
