@@ -16,7 +16,7 @@ mod tls;
 
 pub use attack::{
     AuditConfig, AuditOutcome, ClientFailure, DEFAULT_BUDGET, DEFAULT_MAX_DURATION, DEFAULT_RATE,
-    FreezeAfter, FrozenClient, Permitted,
+    FreezeAfter, FrozenClient, Permitted, StallOutcome,
 };
 pub use error::{Error, Http2Error, PresetError, ScriptError, StepFailure, TlsError};
 pub use preset::{Argument, HttpOptions, Preset, PresetInfo};

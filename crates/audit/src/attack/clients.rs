@@ -219,11 +219,6 @@ impl Clients {
         self.all_mut().for_each(AuditConnection::go_on);
     }
 
-    /// Output that the slow readers have read from the wire, and not passed on.
-    pub(super) fn kept(&self) -> u64 {
-        self.slow_readers.iter().map(AuditConnection::kept).sum()
-    }
-
     /// How many requests over HTTP/2 were answered, as far as is known.
     pub(super) fn responses(&self) -> Option<Responses> {
         let add = |one: Responses, other: Responses| Responses {

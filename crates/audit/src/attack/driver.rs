@@ -26,8 +26,6 @@ pub(super) trait Scene {
     fn send(&mut self, bucket: &mut TokenBucket, left: u64) -> Progress;
     /// Bytes that were sent.
     fn produced(&self) -> u64;
-    /// Output that slow readers have taken from the kernel and not read.
-    fn kept(&self) -> u64;
     /// Reads once from each slow reader into `drain`.
     fn read(&mut self, drain: &mut Draining) -> Read;
     /// Waits until it is worth to go on, at most for `timeout`.
@@ -246,7 +244,6 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
         let sees_ends = last.sample.server_written.is_some();
         let in_kernels =
             if sees_ends { audit::in_kernels(&self.evidence) } else { self.evidence.kernel_buffering };
-        let in_kernels = in_kernels.saturating_add(self.scene.kept());
         let memory_cap = self.memory_cap_of_drain(&last);
         let mut drain = Draining::new(self.drain_limits(in_kernels), self.scene.now());
         self.scene.begin_drain(&mut drain);

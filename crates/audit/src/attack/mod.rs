@@ -28,6 +28,7 @@ mod integrity;
 mod monitor;
 mod payload_census;
 mod scene;
+mod stalls;
 mod stimulus_stream;
 mod token_bucket;
 mod upstream;
@@ -37,16 +38,17 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use echoctl_observe::{KernelBuffering, MemoryShare, SamplingInterval, ServerAddr, listener_at};
-use echoctl_record::{Evidence, Sample, StallKind};
+use echoctl_record::{Class, Evidence, Sample};
 use echoctl_trial::spawn::{Listeners, OutputWatch};
 use echoctl_verdict::{Judgement, audit};
 
 pub use connector::Permitted;
 pub use frozen::{ClientFailure, FreezeAfter, FrozenClient};
+pub use stalls::StallOutcome;
 
 use crate::marks::{Mark, Marks};
 use crate::protocol::Protocol;
-use crate::script::{Script, SendMode, Stall, Transport};
+use crate::script::{Script, SendMode, Transport};
 use crate::{Error, Http2Error, TlsError, TlsPeer, Trust};
 use bystander::{Calm, Subscriber};
 use clients::Clients;
@@ -124,14 +126,45 @@ impl AuditConfig {
     /// stall and as much after it (20 times as long as an answer may take in the calm), 11 s for the census and the drain, and 16 s
     /// in addition to the attack for the client that reads.
     ///
+    /// Over HTTP/2, a client has two ways not to read. Unless the script says one, both are tried one after the other, until one of
+    /// them proves harm, and the worse verdict counts.
+    ///
     /// # Errors
     /// When the attack could not begin: no connection, no answer to a step of the script, or `stop` was set.
     pub fn attack(&self, stop: &AtomicBool, watched: &mut dyn FnMut(&Sample)) -> Result<AuditOutcome, Error> {
         let began = Instant::now();
+        let mut worst: Option<AuditOutcome> = None;
+        for script in stalls::tried(&self.script.clone().lowered()) {
+            let was_running = match &worst {
+                Some(before) => !self.is_fresh || before.memory_grew_by_much(),
+                None => !self.is_fresh,
+            };
+            let outcome = self.attack_when_warm(&script, was_running, stop, watched)?;
+            worst = Some(match worst {
+                Some(before) => stalls::worse(before, outcome),
+                None => outcome,
+            });
+            if worst.as_ref().is_some_and(|worst| worst.judgement.verdict.class() == Class::Unsafe) {
+                break;
+            }
+        }
+        let outcome = worst.expect("invariant: at least one script is tried");
+        Ok(AuditOutcome { seconds: began.elapsed().as_secs_f64(), ..outcome })
+    }
+
+    /// Attacks again while a server that was just started may not be ready.
+    fn attack_when_warm(
+        &self,
+        script: &Script,
+        was_running: bool,
+        stop: &AtomicBool,
+        watched: &mut dyn FnMut(&Sample),
+    ) -> Result<AuditOutcome, Error> {
+        let began = Instant::now();
         loop {
-            let outcome = self.attack_once(began, stop, watched);
+            let outcome = self.attack_once(script, was_running, began, stop, watched);
             let was_refused = match &outcome {
-                Ok(outcome) => audit::was_refused(&outcome.evidence),
+                Ok(outcome) => audit::was_refused(&outcome.evidence) || outcome.is_gateway_error(),
                 Err(
                     Error::Step { .. }
                     | Error::Connect { .. }
@@ -149,6 +182,8 @@ impl AuditConfig {
 
     fn attack_once(
         &self,
+        script: &Script,
+        was_running: bool,
         began: Instant,
         stop: &AtomicBool,
         watched: &mut dyn FnMut(&Sample),
@@ -157,7 +192,7 @@ impl AuditConfig {
         let mut roots = self.pids.clone();
         roots.extend(listeners.iter().filter(|pid| !self.pids.contains(pid)));
         // The script as it is, so that each run has marks of its own.
-        let mut script = self.script.clone().lowered().marked(Mark::random());
+        let mut script = script.marked(Mark::random());
         let each = PREPARING_EACH * self.connections;
         let mut connector =
             Connector::new(self.destination(&script)?, self.permitted, Instant::now() + PREPARING, stop);
@@ -205,11 +240,13 @@ impl AuditConfig {
             violation: None,
             protocol: Protocol::of(&calm.reply),
         };
-        let conditions = self.conditions(&script, &roots);
+        let conditions = Evidence { was_running, ..self.conditions(&script, &roots) };
         let tls = scene.clients.slow_readers().first().and_then(AuditConnection::tls);
         let run = AttackDriver::new(&mut scene, conditions, self.settings(), stop, watched).run();
         let (judgement, evidence, samples) = run?;
+        let stalls = evidence.stall.map(|stall| StallOutcome::new(stall, &judgement)).into_iter().collect();
         Ok(AuditOutcome {
+            stalls,
             judgement,
             evidence,
             samples,
@@ -269,13 +306,10 @@ impl AuditConfig {
 
     /// The conditions of the attack, before anything is measured.
     fn conditions(&self, script: &Script, pids: &[u32]) -> Evidence {
-        let (stall, flood) = script
-            .http2
-            .as_ref()
-            .map_or((None, None), |http2| (Some(stall_kind(http2.stall.unwrap_or(Stall::Tcp))), http2.flood));
+        let flood = script.http2.as_ref().and_then(|http2| http2.flood);
         Evidence {
             repeats: matches!(script.stimulus.send, SendMode::Repeat(_)) || flood.is_some(),
-            stall,
+            stall: stalls::kind(script),
             is_flood: flood.is_some(),
             echo: script.echo,
             unit: script.stimulus.unit(),
@@ -283,19 +317,10 @@ impl AuditConfig {
             min_duration: self.min_duration.map_or(0.0, |least| least.as_secs_f64()),
             max_duration: self.max_duration.as_secs_f64(),
             has_publisher: script.publisher.is_some(),
-            was_running: !self.is_fresh,
             kernel_buffering: self.kernel_buffering().of_connections(self.connections as usize),
             memory_limit: MemoryShare::with(pids).limit,
             ..Evidence::default()
         }
-    }
-}
-
-fn stall_kind(stall: Stall) -> StallKind {
-    match stall {
-        Stall::Tcp => StallKind::Tcp,
-        Stall::Window => StallKind::Window,
-        Stall::WindowStream => StallKind::WindowStream,
     }
 }
 
@@ -324,6 +349,23 @@ pub struct AuditOutcome {
     pub protocol: Option<Protocol>,
     /// What was agreed on with it in the handshake of TLS.
     pub tls: Option<TlsPeer>,
+    /// The ways not to read that were tried over HTTP/2, in order, and what each showed; the outcome is that of the worst.
+    pub stalls: Vec<StallOutcome>,
+}
+
+impl AuditOutcome {
+    /// Whether the server answered that it cannot reach the server behind it.
+    fn is_gateway_error(&self) -> bool {
+        let status = self.evidence.responses.and_then(|responses| responses.status);
+        matches!(status, Some(502..=504))
+    }
+
+    /// Whether the server may have freed memory that hides what it buffers in another attack.
+    fn memory_grew_by_much(&self) -> bool {
+        let memory = || self.samples.iter().filter_map(|sample| sample.server_memory);
+        let growth = memory().max().zip(memory().next()).map_or(0, |(most, first)| most - first);
+        growth > REUSABLE
+    }
 }
 
 /// Default of [`AuditConfig::budget`]: many times the kernel buffering, and harmless on any machine.
@@ -334,6 +376,10 @@ pub const DEFAULT_RATE: u64 = 128 << 20;
 
 /// Default of [`AuditConfig::max_duration`]: four times as long as a stall is watched.
 pub const DEFAULT_MAX_DURATION: Duration = Duration::from_secs(15);
+
+/// Growth of memory in one attack that may hide what is buffered in the next: a quarter of what a steady rise of a stalled server
+/// comes to in the time for which it is watched.
+const REUSABLE: u64 = 4 << 20;
 
 /// With more connections than this, a quarter as many samples are taken.
 const MANY: u32 = 100;

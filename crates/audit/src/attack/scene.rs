@@ -77,10 +77,6 @@ impl Scene for LiveScene<'_> {
         self.clients.produced()
     }
 
-    fn kept(&self) -> u64 {
-        self.clients.kept()
-    }
-
     fn read(&mut self, drain: &mut Draining) -> Read {
         self.clients.read(drain, Instant::now())
     }

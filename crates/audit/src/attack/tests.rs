@@ -113,10 +113,6 @@ impl Scene for Replay<'_> {
         self.recorded.points[self.at].sample.produced
     }
 
-    fn kept(&self) -> u64 {
-        0
-    }
-
     fn read(&mut self, drain: &mut Draining) -> Read {
         let Some(recorded) = &self.recorded.drain else { return Read::End };
         self.clock += Duration::from_millis(10);

@@ -110,6 +110,9 @@ impl Default for Http2 {
 }
 
 impl Http2 {
+    /// The largest window (RFC 9113, section 6.9.1).
+    pub(crate) const MAX_WINDOW: u32 = (1 << 31) - 1;
+
     /// Checks each field, and that no field is without effect.
     pub(super) fn check(&self) -> Result<(), ScriptError> {
         let invalid = |field, expected| Err(ScriptError::InvalidField { field, expected });
@@ -131,7 +134,7 @@ impl Http2 {
         if !(1..=MAX_STREAMS).contains(&self.streams) {
             return invalid("streams", "a number from 1 to 1000");
         }
-        if self.initial_window.is_some_and(|window| window > MAX_WINDOW) {
+        if self.initial_window.is_some_and(|window| window > Http2::MAX_WINDOW) {
             return invalid("initial_window", "at most 2147483647 bytes");
         }
         if self.flood.is_some() && self.body.is_some() {
@@ -184,9 +187,6 @@ const PATH: &str = "a path that begins with / and has no spaces";
 
 /// More streams on one connection than any server is known to allow.
 const MAX_STREAMS: u32 = 1000;
-
-/// The largest window (RFC 9113, section 6.9.1).
-const MAX_WINDOW: u32 = (1 << 31) - 1;
 
 /// Headers of one connection of HTTP/1.1, which HTTP/2 forbids (RFC 9113, section 8.2.2), and `host`, which is the authority.
 const CONNECTION_HEADERS: [&str; 6] =

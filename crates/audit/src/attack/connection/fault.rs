@@ -1,10 +1,5 @@
-//! How a protocol between the socket and the payload ended.
+//! How a protocol between the socket and the payload ended, other than regularly.
 
-/// What a server said at the end of a session, or did wrong in it. It is text from outside, escaped for display.
+/// What a server did wrong in a session, or the error with which it ended it. It may contain text from outside, escaped for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// It ended the session as the protocol provides.
-    Closing(String),
-    /// It violated the protocol.
-    Violation(String),
-}
+pub(super) struct Fault(pub(super) String);

@@ -68,7 +68,7 @@ pub(super) struct AuditConnection {
     received: u64,
     /// Payload that had been accepted at the end of the setup.
     sent_in_setup: u64,
-    /// How a layer ended.
+    /// How a layer ended, other than regularly.
     fault: Option<Fault>,
 }
 
@@ -142,7 +142,7 @@ impl AuditConnection {
 
     /// Leaves nothing on the wire that belongs to the handshakes and came after them, before the stimulus.
     pub(super) fn settle(&mut self) {
-        let before = (self.produced(), self.consumed());
+        let before = (self.produced(), self.taken());
         match &mut self.http2 {
             Some(http2) => {
                 let settled = http2.settle(&mut self.channel);
@@ -151,7 +151,7 @@ impl AuditConnection {
             None => self.channel.settle(),
         }
         self.in_handshakes.0 += self.produced() - before.0;
-        self.in_handshakes.1 += self.consumed() - before.1;
+        self.in_handshakes.1 += self.taken() - before.1;
     }
 
     /// Notes how a layer ended.
@@ -188,8 +188,13 @@ impl AuditConnection {
         self.channel.wire.produced() - self.in_handshakes.0
     }
 
-    /// Bytes on the wire that we have read.
+    /// Bytes on the wire that we have read, without the payload that is kept until it is asked for.
     pub(super) fn consumed(&self) -> u64 {
+        self.taken().saturating_sub(self.http2.as_ref().map_or(0, Http2Session::kept))
+    }
+
+    /// Bytes that were taken from the wire.
+    fn taken(&self) -> u64 {
         self.channel.wire.consumed() - self.in_handshakes.1
     }
 
@@ -282,16 +287,11 @@ impl AuditConnection {
         self.http2.as_ref().is_some_and(Http2Session::is_answered)
     }
 
-    /// Output that was read from the wire and not passed on.
-    pub(super) fn kept(&self) -> u64 {
-        self.http2.as_ref().map_or(0, Http2Session::kept)
-    }
-
     /// Bytes of output that the windows of HTTP/2 still permit, as far as is known. What is on its way uses them up, too.
     pub(super) fn output_credit(&self) -> Option<u64> {
         let http2 = self.http2.as_ref().filter(|http2| http2.floods().is_none())?;
         let counters = self.counters();
-        let on_its_way = counters.server_written.unwrap_or(0).saturating_sub(self.consumed());
+        let on_its_way = counters.server_written.unwrap_or(0).saturating_sub(self.taken());
         Some(http2.credit()?.saturating_sub(on_its_way))
     }
 
@@ -300,20 +300,14 @@ impl AuditConnection {
         self.http2.as_ref()?.responses()
     }
 
-    /// What the server said at the end, in one of the layers.
+    /// What the server said at the end of HTTP/2.
     pub(super) fn closing(&self) -> Option<String> {
-        match &self.fault {
-            Some(Fault::Closing(text)) => Some(text.clone()),
-            _ => self.http2.as_ref()?.said(),
-        }
+        self.http2.as_ref()?.said()
     }
 
-    /// How the server violated the protocol of a layer.
+    /// How the server violated the protocol of a layer, or ended it with an error.
     pub(super) fn violation(&self) -> Option<&str> {
-        match &self.fault {
-            Some(Fault::Violation(text)) => Some(text),
-            _ => None,
-        }
+        self.fault.as_ref().map(|fault| fault.0.as_str())
     }
 
     /// Reads and discards what has arrived, at most [`MOST_DISCARDED`] bytes: a server may send faster than this reads.

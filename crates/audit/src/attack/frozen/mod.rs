@@ -87,6 +87,7 @@ impl AuditConfig {
         let run = AttackDriver::new(&mut scene, conditions, self.settings(), stop, watched).run();
         let (judgement, evidence, samples) = run?;
         Ok(AuditOutcome {
+            stalls: Vec::new(),
             judgement,
             evidence,
             samples,

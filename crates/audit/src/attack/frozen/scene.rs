@@ -61,10 +61,6 @@ impl Scene for FrozenScene<'_> {
         0
     }
 
-    fn kept(&self) -> u64 {
-        0
-    }
-
     fn read(&mut self, drain: &mut Draining) -> Read {
         let Some(client) = &mut self.client else { return Read::End };
         client.look();

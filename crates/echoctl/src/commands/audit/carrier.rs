@@ -1,6 +1,6 @@
 //! What carried the bytes of an audit, TLS and HTTP/2, and how the client stalled the server there.
 
-use echoctl_audit::{AuditConfig, AuditOutcome, TlsPeer, Transport};
+use echoctl_audit::{AuditConfig, AuditOutcome, StallOutcome, TlsPeer, Transport};
 use echoctl_record::{Bytes, Evidence, Responses, StallKind};
 use serde::{Serialize, Serializer};
 
@@ -13,6 +13,9 @@ pub(super) struct Carrier<'a> {
     /// What the client did not do.
     #[serde(skip_serializing_if = "Option::is_none")]
     stall: Option<StallKind>,
+    /// The ways not to read that were tried, if there were several, and the verdict of each; that of the worst counts.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    stalls: &'a [StallOutcome],
     #[serde(skip_serializing_if = "Option::is_none")]
     responses: Option<Responses>,
     /// Bytes that the protocol's windows still allowed the server to send at the end of the attack.
@@ -32,6 +35,7 @@ impl<'a> Carrier<'a> {
             transport: config.script.transport.unwrap_or(Transport::Tcp),
             tls: attack.tls.as_ref(),
             stall: *stall,
+            stalls: if attack.stalls.len() > 1 { &attack.stalls } else { &[] },
             responses: *responses,
             output_credit: attack.evidence.points.last().and_then(|last| last.output_credit),
             closing: closing.as_deref(),
@@ -60,7 +64,9 @@ impl<'a> Carrier<'a> {
             Transport::Tcp | Transport::Tls => None,
         });
         let stall = self.stall.map(|stall| format!("stalled by a client that {}", words(stall)));
-        [over, stall].into_iter().flatten().collect()
+        let other = self.stalls.iter().find(|other| Some(other.stall) != self.stall);
+        let other = other.map(|other| format!("{} with a client that {}", other.verdict, words(other.stall)));
+        [over, stall, other].into_iter().flatten().collect()
     }
 
     /// Rows of the evidence.
@@ -128,6 +134,8 @@ const FINGERPRINT: usize = 23;
 
 #[cfg(test)]
 mod tests {
+    use echoctl_record::Verdict;
+
     use super::*;
 
     fn plain() -> Carrier<'static> {
@@ -135,6 +143,7 @@ mod tests {
             transport: Transport::Tcp,
             tls: None,
             stall: None,
+            stalls: &[],
             responses: None,
             output_credit: None,
             closing: None,
@@ -146,6 +155,18 @@ mod tests {
     fn plain_tcp_needs_no_words() {
         assert!(plain().is_plain() && plain().lines().is_empty() && plain().rows().is_empty());
         assert_eq!(plain().counted(), None);
+    }
+
+    #[test]
+    fn the_verdict_of_the_other_stall_has_a_line() {
+        let outcome = |stall, verdict| StallOutcome { stall, verdict, reason: String::new() };
+        let both =
+            [outcome(StallKind::Window, Verdict::Unbounded), outcome(StallKind::Tcp, Verdict::Bounded)];
+
+        let lines = Carrier { stall: Some(StallKind::Window), stalls: &both, ..plain() }.lines();
+
+        assert!(lines[0].starts_with("stalled by a client that reads"), "{lines:?}");
+        assert_eq!(lines[1], "bounded with a client that does not read from its socket");
     }
 
     #[test]

@@ -347,14 +347,14 @@ impl Http2Session {
 
     fn explain(&self, fault: Fault) -> Http2Error {
         match (fault, self.first.text()) {
-            (Fault::Violation(_), Some(text)) if !self.first.is_http2() => Http2Error::NotHttp2(text),
-            (Fault::Violation(text) | Fault::Closing(text), _) => Http2Error::Failed(text),
+            (_, Some(text)) if !self.first.is_http2() => Http2Error::NotHttp2(text),
+            (Fault(text), _) => Http2Error::Failed(text),
         }
     }
 }
 
 fn fault(violation: &Violation) -> Fault {
-    Fault::Violation(format!("HTTP/2: {violation}"))
+    Fault(format!("HTTP/2: {violation}"))
 }
 
 /// Bytes per read.

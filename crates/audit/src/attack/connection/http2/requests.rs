@@ -77,7 +77,7 @@ impl Http2Requests {
         let windows = Config::default();
         let initial_window = self.http2.initial_window.unwrap_or(windows.initial_window);
         let connection_window = match self.stall() {
-            Stall::WindowStream => MAX_WINDOW,
+            Stall::WindowStream => Http2::MAX_WINDOW,
             Stall::Window | Stall::Tcp => windows.connection_window.max(initial_window),
         };
         Config { initial_window, connection_window }
@@ -125,6 +125,3 @@ pub(super) fn grant(client: &mut Client, owed: &mut VecDeque<(StreamId, u32)>) {
 
 /// The windows of a client that reads: enough that it never holds up a server on this host.
 const HEALTHY_WINDOW: u32 = 1 << 20;
-
-/// The largest window (RFC 9113, section 6.9.1).
-const MAX_WINDOW: u32 = (1 << 31) - 1;

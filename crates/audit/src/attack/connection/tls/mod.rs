@@ -262,8 +262,8 @@ impl TlsSession {
 /// What an error after the handshake says of the server.
 fn fault(error: &rustls::Error) -> Fault {
     match error {
-        rustls::Error::AlertReceived(alert) => Fault::Closing(format!("TLS alert: {}", name_of(*alert))),
-        _ => Fault::Violation(format!("TLS: {error}")),
+        rustls::Error::AlertReceived(alert) => Fault(format!("TLS alert: {}", name_of(*alert))),
+        _ => Fault(format!("TLS: {error}")),
     }
 }
 
