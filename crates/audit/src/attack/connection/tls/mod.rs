@@ -85,7 +85,10 @@ impl TlsSession {
     /// # Errors
     /// The reason for which there will be no session.
     pub(super) fn shake_hands(&mut self, wire: &mut Wire) -> Result<bool, TlsError> {
-        while self.connection.is_handshaking() {
+        for _ in 0..MOST_FILLS {
+            if !self.connection.is_handshaking() {
+                break;
+            }
             self.flush(wire);
             let is_closed = wire.closed().is_some();
             if self.fill(wire) == 0 {
@@ -99,7 +102,7 @@ impl TlsSession {
             }
         }
         self.flush(wire);
-        if self.connection.wants_write() {
+        if self.connection.is_handshaking() || self.connection.wants_write() {
             return Ok(false);
         }
         let finished = *self.finished.get_or_insert_with(Instant::now);
@@ -213,14 +216,22 @@ impl TlsSession {
         self.records.len() - self.decrypted
     }
 
-    /// Decrypts some of what was read from the wire.
+    /// Decrypts some of what was read from the wire; nothing while much payload waits to be read.
+    ///
+    /// # Errors
+    /// A violation, as which counts a message that is longer than any.
     fn decrypt(&mut self) -> Result<(), rustls::Error> {
         let mut rest = &self.records[self.decrypted..];
         let before = rest.len();
-        // It accepts nothing while payload waits to be read.
-        let accepted = self.connection.read_tls(&mut rest).map(|_| before - rest.len()).unwrap_or(0);
-        self.decrypted += accepted;
-        self.connection.process_new_packets().map(drop)
+        let accepted = self.connection.read_tls(&mut rest);
+        self.decrypted += before - rest.len();
+        let state = self.connection.process_new_packets()?;
+        match accepted {
+            Err(error) if state.plaintext_bytes_to_read() == 0 => {
+                Err(rustls::Error::General(error.to_string()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Decrypts all that was read from the wire, as far as there is room for payload.
