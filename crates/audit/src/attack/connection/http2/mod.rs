@@ -32,7 +32,7 @@ pub(super) struct Http2Session {
     /// Whether nothing is granted now.
     is_holding: bool,
     answers: Answers,
-    /// The stream of the stimulus that is being sent, and how many of its bytes are still to be sent.
+    /// The stream of the stimulus that was sent last, and how many of its bytes are still to be sent.
     current: Option<(StreamId, u64)>,
     probed: Option<Instant>,
     first: FirstBytes,
@@ -113,7 +113,7 @@ impl Http2Session {
                 break;
             }
             sent += count;
-            self.current = Some((stream, left - count as u64)).filter(|(_, left)| *left > 0);
+            self.current = Some((stream, left - count as u64));
             self.flush(channel);
         }
         sent
@@ -261,16 +261,21 @@ impl Http2Session {
         }
     }
 
-    /// The stream on which the stimulus goes on, or that on which the next one fits best, and how many bytes of it are to be sent.
+    /// The stream on which the stimulus goes on, or on which the next one is sent, and how many bytes of it are to be sent.
     fn stream_to_send(&mut self) -> Option<(StreamId, u64)> {
-        let client = &self.client;
+        let open = &self.answers.open;
         if let Some((stream, left)) =
-            self.current.filter(|(stream, _)| self.answers.open.contains_key(stream))
+            self.current.filter(|(stream, left)| open.contains_key(stream) && *left > 0)
         {
             return Some((stream, left));
         }
-        let best = self.answers.open.keys().copied().max_by_key(|stream| client.can_send(*stream));
-        best.map(|stream| (stream, self.requests.unit))
+        let (client, unit) = (&self.client, self.requests.unit);
+        // In turn, if there is one with room for all of it.
+        let last = self.current.map(|(stream, _)| stream);
+        let in_turn = open.keys().filter(|stream| Some(**stream) > last).chain(open.keys());
+        let fits = in_turn.copied().find(|stream| client.can_send(*stream) >= unit);
+        let best = fits.or_else(|| open.keys().copied().max_by_key(|stream| client.can_send(*stream)));
+        best.map(|stream| (stream, unit))
     }
 
     /// Lets the server send all that it has.
@@ -371,3 +376,6 @@ const DRAIN_WINDOW: u32 = 4 << 20;
 
 /// Time between two probes.
 const BETWEEN_PROBES: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;
