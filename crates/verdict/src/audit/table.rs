@@ -67,7 +67,7 @@ fn held_back(signals: &Signals, bounded: Cause) -> Cause {
         s if !s.output_waits() => Cause::StoppedForAnotherReason,
         s if !s.is_watched_enough() => Cause::MayBePausing,
         s if s.may_be_collecting() => Cause::MayBeCollecting,
-        s if !s.output_is_like_input() && s.may_reuse_memory() => Cause::MayReuseMemory,
+        s if s.may_have_queued_output_before() => Cause::MayReuseMemory,
         s if s.goes_on() => bounded,
         s if s.evidence.drain.is_none() => Cause::StalledUndrained,
         s if s.had_retained_much() => Cause::RetainedUntilItStopped,

@@ -229,6 +229,11 @@ impl Signals<'_> {
         !self.evidence.is_relay && ongoing.is_some_and(is_more)
     }
 
+    /// Whether output that the server makes by itself may be in memory that it had before the attack.
+    pub(in crate::audit) fn may_have_queued_output_before(&self) -> bool {
+        !self.output_is_like_input() && self.may_reuse_memory() && !self.is_made_on_demand()
+    }
+
     /// Whether the server ended its output, so that nothing more is to come.
     pub(in crate::audit) fn is_drained_to_its_end(&self) -> bool {
         self.evidence.drain.as_ref().is_some_and(|drain| drain.stopped == StopReason::Closed)

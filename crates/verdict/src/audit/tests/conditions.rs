@@ -184,6 +184,14 @@ fn more_than_all_memory_is_made_on_demand() {
         "all of it may have been in memory"
     );
     assert!(watched(|_| 0.0, StopReason::Closed, &[(0.1, 1.0)]), "a complete answer");
+    let running = |stopped| {
+        let evidence = Evidence { was_running: true, ..once(attack(11.0, answering)) };
+        judge(&drained(evidence, stopped, &steady)).verdict
+    };
+    assert_eq!(
+        (running(StopReason::Enough), running(StopReason::Quiet)),
+        (Verdict::Bounded, Verdict::Inconclusive)
+    );
 }
 
 #[test]
