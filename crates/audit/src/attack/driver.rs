@@ -279,6 +279,12 @@ impl<'a, S: Scene> AttackDriver<'a, S> {
         let drain = drain.finish(stopped, in_kernels, &last, self.scene.now());
         self.evidence.drain = Some(drain::sum(self.evidence.drain.take(), drain));
         self.has_drained = true;
+        // What the server's protocol said may have waited behind what was not read.
+        let is_error =
+            |end: &Disconnect| matches!(end.kind, DisconnectKind::GoAway | DisconnectKind::StreamsReset);
+        if stopped == StopReason::Closed && self.evidence.disconnect.is_none() {
+            self.evidence.disconnect = self.scene.ended().filter(is_error);
+        }
         Ok(())
     }
 

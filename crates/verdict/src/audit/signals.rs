@@ -128,6 +128,16 @@ impl<'a> Signals<'a> {
         (is_bent && end.0 >= 0.5 && drain.beyond_kernels() >= BACKLOG).then(|| drain.beyond_kernels())
     }
 
+    /// Bytes per second in the second half of a drain of what a server makes by itself, when what was pending has come.
+    pub(super) fn rate_of_late_drain(&self) -> f64 {
+        let drain = self.evidence.drain.as_ref().filter(|_| !self.evidence.repeats);
+        let Some((drain, end)) = drain.and_then(|drain| Some((drain, drain.curve.last()?))) else {
+            return 0.0;
+        };
+        let middle = drain.curve.iter().find(|point| point.0 >= end.0 / 2.0).unwrap_or(end);
+        (end.1.saturating_sub(middle.1)) as f64 / (end.0 - middle.0).max(0.01)
+    }
+
     /// How long output waited for the slow reader.
     pub(super) fn waited(&self) -> f64 {
         let waits = |point: &&Point| point.output_waiting() > 0 || point.output_is_blocked();

@@ -21,9 +21,27 @@ impl Signals<'_> {
         let is_regular = self.disconnect() == Some(DisconnectKind::Closed)
             && self.written <= self.evidence.kernel_buffering
             && self.stalled < 1.0
-            && self.waited() < 1.0;
+            && self.waited() < 1.0
+            && !self.used_up_windows();
         let is_small = self.given() > 0 && !self.was_under_pressure() && !self.is_refused_by_protocol();
-        !self.evidence.repeats && (is_regular || is_small)
+        !self.evidence.repeats && (is_regular || is_small) && !self.reader_got_more()
+    }
+
+    /// Whether the windows of the protocol were used up, so that what the server had to send was larger.
+    fn used_up_windows(&self) -> bool {
+        self.evidence.points.iter().any(|point| point.output_credit == Some(0))
+    }
+
+    /// Whether a client that reads received clearly more than the slow reader was given, so that this was not all.
+    fn reader_got_more(&self) -> bool {
+        self.evidence.control.as_ref().is_some_and(|control| control.received > self.as_little())
+    }
+
+    /// The most that a client that is refused as the slow reader was can receive.
+    fn as_little(&self) -> u64 {
+        // The control client sends more than the slow reader did, so it gets more replies of the same kind.
+        let given = self.given() / u64::from(self.first.sample.connections.max(1));
+        given.saturating_add(given / 2).saturating_add(STALL_BYTES)
     }
 
     /// Whether the server closed a connection whose output had been drained to the last byte: the regular end of a request.
@@ -79,13 +97,10 @@ impl Signals<'_> {
 
     /// Whether it disconnects a client that reads as well, before that has received much more than the slow reader was given.
     pub(in crate::audit) fn refuses_readers_too(&self) -> bool {
-        let given = self.given() / u64::from(self.first.sample.connections.max(1));
-        // The control client sends more than the slow reader did, so it gets more replies of the same kind.
-        let as_little = given.saturating_add(given / 2).saturating_add(STALL_BYTES);
         self.evidence
             .control
             .as_ref()
-            .is_some_and(|control| control.disconnected_at.is_some() && control.received <= as_little)
+            .is_some_and(|control| control.disconnected_at.is_some() && control.received <= self.as_little())
     }
 
     /// The most output that is known to have been written to the slow reader.

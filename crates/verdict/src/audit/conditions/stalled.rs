@@ -136,8 +136,16 @@ impl Signals<'_> {
     pub(in crate::audit) fn memory_rises(&self) -> bool {
         let is_long = self.stalled >= 2.0 * WATCH;
         self.memory_while_stalled().is_some_and(|memory| {
-            memory.is_steady() && (memory.rise() >= SURE_RISE || (memory.rise() >= MIN_RISE && is_long))
+            let is_queue = memory.rise() >= MIN_RISE && is_long && !self.is_far_below_output(memory.rise());
+            memory.is_steady() && (memory.rise() >= SURE_RISE || is_queue)
         })
+    }
+
+    /// Whether memory rose by so little that it cannot be what the server makes, at the rate at which it goes on once it is read: it
+    /// held nearly all of it back, and the rest is what a heap does.
+    fn is_far_below_output(&self, rise: f64) -> bool {
+        let made = self.settled_for() * self.rate_of_late_drain();
+        rise < DOUBTFUL_RETENTION * made
     }
 
     /// Whether memory has risen steadily during a long stall by as much as is enough of a stimulus that is repeated.
@@ -156,8 +164,8 @@ impl Signals<'_> {
     /// one that produces by itself, enough time at its rate.
     fn seconds_to_show(&self, rise: f64) -> f64 {
         let pauses = WATCH_PER_GAP * self.own_movement().longest_gap;
-        // A server whose output follows its input produces nothing in a stall.
-        if self.output_is_like_input() {
+        // A server whose output follows its input produces nothing in a stall. What windows let through at once shows no rate.
+        if self.output_is_like_input() || (self.may_be_one_burst() && self.is_behind_windows()) {
             return pauses;
         }
         pauses.max(CLEAR_RISE * rise / self.rate().max(1.0) + SETTLE)

@@ -45,6 +45,32 @@ fn a_few_bytes_in_the_client_are_not_pressure() {
 }
 
 #[test]
+fn an_answer_that_was_cut_off_is_not_all() {
+    let ended = || closed(once(attack(0.5, answering)), DisconnectKind::Closed, 0.5);
+    let read = |received| {
+        let mut evidence = controlled(ended(), received, false);
+        evidence.control.as_mut().unwrap().disconnected_at = None;
+        judge(&evidence).verdict
+    };
+
+    assert_eq!(judge(&ended()).verdict, Verdict::Inconclusive, "a small answer");
+    assert_eq!(judge(&behind_windows(ended())).verdict, Verdict::Disconnects, "larger than the windows");
+    assert_eq!((read(8 * MIB), read(80 * MIB)), (Verdict::Inconclusive, Verdict::Disconnects));
+}
+
+#[test]
+fn a_heap_that_rises_far_less_than_the_output_is_no_queue() {
+    // 0.5 MiB/s in a stall; on draining, 8 MiB come at once and then so many MiB/s.
+    let with_rate = |rate: f64| {
+        let evidence = once(attack(12.0, |t| Moment { memory: Some(8.0 + 0.5 * t), ..answering(t) }));
+        drained(evidence, StopReason::Enough, &[(0.0, 0.0), (0.5, 8.0), (1.0, 8.0 + rate / 2.0)])
+    };
+
+    assert_eq!(judge(&with_rate(0.5)).verdict, Verdict::Unbounded);
+    assert_eq!(judge(&with_rate(50.0)).verdict, Verdict::Inconclusive);
+}
+
+#[test]
 fn a_client_that_reads_tells_refusal_from_defence() {
     let ended = || closed(attack(3.0, stalled), DisconnectKind::Closed, 3.0);
     let refused = |evidence: &Evidence| Signals::of(evidence).refuses_readers_too();

@@ -97,6 +97,15 @@ fn a_client_that_may_send_no_more_does_not_show_a_stall() {
 }
 
 #[test]
+fn a_server_without_any_window_is_drained_early() {
+    let headers = |t: f64| Moment { written: if t < 0.05 { 0.0 } else { 0.0001 }, ..answering(t) };
+    let headers = |t: f64| Moment { waiting: 0.0, ..headers(t) };
+
+    assert!(is_enough(&behind_windows(once(attack(3.7, headers)))));
+    assert!(!is_enough(&behind_windows(once(attack(3.4, headers)))));
+}
+
+#[test]
 fn a_drain_that_does_not_tell_is_followed_by_more_stall() {
     let drained_for =
         |mib: f64, stopped| drained(once(attack(3.6, answering)), stopped, &[(0.5, mib / 2.0), (1.0, mib)]);
