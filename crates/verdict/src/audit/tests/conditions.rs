@@ -60,7 +60,7 @@ fn an_answer_that_was_cut_off_is_not_all() {
 
 #[test]
 fn a_heap_that_rises_far_less_than_the_output_is_no_queue() {
-    // 0.5 MiB/s in a stall; on draining, 8 MiB come at once and then so many MiB/s.
+    // 0.5 MiB/s in a stall; on draining, 8 MiB come at once and then the rest at this rate, in MiB/s.
     let with_rate = |rate: f64| {
         let evidence = once(attack(12.0, |t| Moment { memory: Some(8.0 + 0.5 * t), ..answering(t) }));
         drained(evidence, StopReason::Enough, &[(0.0, 0.0), (0.5, 8.0), (1.0, 8.0 + rate / 2.0)])
