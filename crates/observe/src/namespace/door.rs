@@ -3,6 +3,7 @@
 #[cfg(target_os = "linux")]
 use std::fs::File;
 
+use super::NetworkNamespace;
 use super::text_table::TextTable;
 use crate::{Error, SocketDiag};
 #[cfg(target_os = "linux")]
@@ -19,6 +20,19 @@ pub enum Door {
     Files,
     /// Not at all.
     Closed,
+}
+
+impl Door {
+    /// How another namespace is visible to this program in general: through [`Door::Netlink`] if it may enter its own one again, which
+    /// takes the same capability.
+    pub fn to_others() -> Door {
+        match enter("/proc/self/ns/net") {
+            Ok(_) => Door::Netlink,
+            // Process 1 belongs to root: a `/proc` that hides other users' processes hides it.
+            Err(_) if NetworkNamespace::of(1).is_some() => Door::Files,
+            Err(_) => Door::Closed,
+        }
+    }
 }
 
 /// The sockets of a namespace other than this program's.

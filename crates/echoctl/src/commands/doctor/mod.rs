@@ -1,5 +1,7 @@
 //! `echoctl doctor`: reports what can be measured on this machine, and how accurately.
 
+mod doors;
+
 use std::fmt;
 
 use echoctl_observe::{
@@ -12,6 +14,7 @@ use serde_json::Value;
 
 use crate::exit::{Exit, Outcome};
 use crate::output::{ignore_broken_pipe, json_line, present, print};
+use doors::{DoorState, Doors};
 
 /// Check what can be measured on this machine, and how accurately
 ///
@@ -38,6 +41,7 @@ struct Findings {
     server_end_hidden: Option<String>,
     sees_other_users: bool,
     census: CensusScope,
+    doors: Doors,
     available: Option<u64>,
     cgroup: Option<Cgroup>,
     limits: Option<QueueLimits>,
@@ -52,6 +56,7 @@ impl Findings {
             server_end_hidden: SocketDiag::open().err().map(|error| error.to_string()),
             sees_other_users: sees_other_users(),
             census: CensusScope::here(),
+            doors: Doors::here(CensusScope::here()),
             available: available_memory(),
             cgroup: Cgroup::own(),
             limits: QueueLimits::here(),
@@ -103,6 +108,7 @@ impl Findings {
                 CensusScope::Descendants => "descendants",
                 CensusScope::Nobody => "none",
             },
+            doors: self.doors.list(),
             figures: vec![
                 ("memory_available", self.available.map(Value::from)),
                 ("cgroup_available", self.cgroup.and_then(|group| group.available).map(Value::from)),
@@ -143,30 +149,27 @@ impl fmt::Display for Findings {
 }
 
 fn visible(findings: &Findings) -> Section {
-    let linux = cfg!(target_os = "linux");
+    let (linux, doors) = (cfg!(target_os = "linux"), &findings.doors);
     let server = match &findings.server_end_hidden {
         None => "yes: both queues, for any program and user".to_owned(),
         Some(why) => format!("no: {why}"),
     };
-    let processes = match (linux, findings.sees_other_users) {
-        (false, _) => "no: use --pid",
-        (true, true) => "yes, for all users",
-        (true, false) => "for your own servers; for others use --pid",
+    let container = if doors.other_namespaces.is_open() || !doors.namespace_files.is_open() {
+        doors.other_namespaces.text()
+    } else {
+        format!("queues only, for all users; for the rest:\n{}", doors.other_namespaces.key())
     };
-    let memory = if linux { "yes, for any user, given its pid" } else { "given its pid" };
-    let payload = match findings.census {
-        CensusScope::Everyone => "yes, for all users",
-        CensusScope::OwnUser => "for your own servers",
-        CensusScope::Descendants => "for servers that audit starts itself\n(kernel.yama.ptrace_scope is 1)",
-        CensusScope::Nobody => "no",
-    };
-    Section::new("What is visible here")
+    let unless_linux = |text: String, other: &str| if linux { text } else { other.to_owned() };
+    let section = Section::new("What is visible here")
         .row("our end of a connection", "yes")
         .row("the server's end of it", server)
-        .row("memory of a process", memory)
-        .row("payload in its memory", payload)
-        .row("process listening on a port", processes)
-        .row("what a process writes to disk", if linux { processes } else { "no" })
+        .row("  over Unix sockets", doors.unix_sockets.text())
+        .row("  in containers", container)
+        .row("memory of a process", unless_linux(doors.memory.text(), "given its pid"))
+        .row("payload in its memory", doors.payload.text());
+    section
+        .row("process listening on a port", unless_linux(doors.files.text(), "no: use --pid"))
+        .row("what a process writes to disk", doors.files.text())
 }
 
 fn here(findings: &Findings) -> Section {
@@ -264,6 +267,7 @@ struct Json<'a> {
     sees_server_end: bool,
     sees_other_users: bool,
     sees_payload: &'static str,
+    doors: [DoorState; 7],
     #[serde(flatten, serialize_with = "present")]
     figures: Vec<(&'static str, Option<Value>)>,
     trusted: bool,
