@@ -10,7 +10,7 @@ pub(super) struct Doors {
     pub(super) unix_sockets: DoorState,
     /// All that is known about sockets in other network namespaces.
     pub(super) other_namespaces: DoorState,
-    /// Their queues, in `/proc/PID/net`.
+    /// Their queues, in the files of a process.
     pub(super) namespace_files: DoorState,
     /// The open files of processes, and with them who listens and what is written to disk.
     pub(super) files: DoorState,
@@ -120,8 +120,8 @@ impl DoorState {
     }
 }
 
-/// What opens `/proc`.
-const VISIBLE: &str = "/proc without hidepid";
+/// What shows other users' processes.
+const VISIBLE: &str = "procfs without hidepid";
 
 /// What opens the files and the memory of other users' processes.
 const PTRACE: &str = "root, or CAP_SYS_PTRACE";
