@@ -8,6 +8,7 @@ mod schema;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use echoctl_testkit::signal;
@@ -95,6 +96,34 @@ fn connections_opened_later_are_counted() {
     assert_eq!(code, Some(130));
     assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
     assert!(said.contains("2 connections seen, at most 2 at once"), "{said}");
+}
+
+#[test]
+fn the_queues_of_a_unix_socket_are_watched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut client = UnixStream::connect(&path).unwrap();
+    let (mut server, _) = listener.accept().unwrap();
+    client.write_all(&[1; 5000]).unwrap();
+    server.write_all(&[1; 300]).unwrap();
+    let target = format!("unix:{}", path.display());
+
+    let output = echoctl(&["watch", &target, "--json", "--for", "100ms", "--every", "50ms"]).output().unwrap();
+
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let events = events(&output.stdout);
+    for event in &events {
+        assert_eq!(conforms(event, &schema("watch")), Ok(()), "{event}");
+    }
+    assert_eq!((&events[0]["addr"][0], &events[0]["pid"]), (&target.into(), &std::process::id().into()));
+    let sample = &events[1];
+    assert_eq!((&sample["connections"], &sample["server_received"]), (&1.into(), &5000.into()));
+    let top = &sample["top"][0];
+    assert_eq!((&top["server_receive"], &top["client_receive"]), (&5000.into(), &300.into()));
+    let me = format!("(pid {})", std::process::id());
+    assert!(top["client"].as_str().unwrap().ends_with(&me), "{top}");
+    assert_eq!((&top["received"], &top["server"]), (&Value::Null, &Value::Null), "neither is known");
 }
 
 #[test]

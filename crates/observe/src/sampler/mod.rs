@@ -12,6 +12,7 @@ mod schedule;
 mod self_test;
 mod tracker;
 mod unix_connection;
+mod unix_tracker;
 mod waits_for;
 
 use std::fmt;

@@ -7,16 +7,20 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
+use super::unix_tracker::UnixTracker;
 use crate::endpoint::{V4, covers};
 use crate::{
-    Connection, Door, Error, Observation, ProcessTree, Sampler, SocketTables, TcpState, WatchedConnection,
+    Connection, Door, Error, Observation, ProcessTree, Sampler, ServerAddr, SocketTables, TcpState,
+    UnixQueues, WatchedConnection,
 };
 
 /// Samples all connections of a server.
 #[derive(Debug)]
 pub struct ConnectionTracker {
+    /// Those of TCP.
     addrs: Vec<SocketAddr>,
     sampler: Sampler,
+    unix: UnixTracker,
     connections_seen: u64,
 }
 
@@ -28,11 +32,13 @@ impl ConnectionTracker {
     /// If this system does not show the sockets of other processes.
     pub fn new(
         tables: SocketTables,
-        addrs: Vec<SocketAddr>,
+        addrs: &[ServerAddr],
         tree: Option<ProcessTree>,
     ) -> Result<ConnectionTracker, Error> {
         let sampler = Sampler { tables, ..Sampler::new(Vec::new(), tree) };
-        let mut tracker = ConnectionTracker { addrs, sampler, connections_seen: 0 };
+        let unix = UnixTracker::new(addrs);
+        let addrs = addrs.iter().filter_map(ServerAddr::tcp).collect();
+        let mut tracker = ConnectionTracker { addrs, sampler, unix, connections_seen: 0 };
         tracker.refresh()?;
         Ok(tracker)
     }
@@ -61,13 +67,23 @@ impl ConnectionTracker {
             self.sampler.watch(WatchedConnection { local, peer, endpoint: None });
             self.connections_seen += 1;
         }
+        self.connections_seen += self.unix.read(&mut self.sampler.tables)?;
         Ok(())
     }
 
     /// Samples all known connections. If there are more than 10,000, it reads the new ones and the next 10,000, and
     /// reuses the last values of the others: those are at most `connections / 10,000` samples old.
     pub fn sample(&mut self) -> Observation {
-        self.sampler.sample_some(MAX_TRACKED_PER_SAMPLE)
+        let mut observation = self.sampler.sample_some(MAX_TRACKED_PER_SAMPLE);
+        // What the kernel refused now was visible at the last refresh, and is reported by the next one.
+        self.connections_seen += self.unix.read(&mut self.sampler.tables).unwrap_or(0);
+        self.unix.add_to(&mut observation.sample);
+        observation
+    }
+
+    /// The connections to Unix-domain sockets, those with most bytes in their queues first; `None` if the server has none.
+    pub fn unix_connections(&self) -> Option<&[UnixQueues]> {
+        self.unix.is_used().then(|| self.unix.connections())
     }
 
     /// The sampler, with the connections and the processes.
@@ -121,7 +137,7 @@ mod tests {
     fn connections_are_tracked_as_they_open_and_close() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
-        let mut tracker = ConnectionTracker::new(SocketTables::of([]), vec![addr], None).unwrap();
+        let mut tracker = ConnectionTracker::new(SocketTables::of([]), &[addr.into()], None).unwrap();
         assert_eq!(tracker.sample().sample.connections, 0);
 
         let mut first = TcpStream::connect(addr).unwrap();
@@ -152,7 +168,7 @@ mod tests {
         let _client = TcpStream::connect(("127.0.0.1", addr.port())).unwrap();
         let _accepted = listener.accept().unwrap();
 
-        let tracker = ConnectionTracker::new(SocketTables::of([]), vec![addr], None).unwrap();
+        let tracker = ConnectionTracker::new(SocketTables::of([]), &[addr.into()], None).unwrap();
 
         assert_eq!(tracker.sampler().connections().count(), 1);
     }

@@ -16,8 +16,8 @@ use crate::values;
 pub(crate) struct Args {
     /// Port, pid, or address of the server
     ///
-    /// A port, :port or host:port at which it listens, or a pid. A number is a port if a server listens there, otherwise a
-    /// pid. With neither a target nor --pid, ECHOCTL_ADDR is the target.
+    /// A port, :port, host:port or unix:/path at which it listens, or a pid. A number is a port if a server listens there,
+    /// otherwise a pid. With neither a target nor --pid, ECHOCTL_ADDR is the target.
     #[arg(value_name = "TARGET", help_heading = "Target")]
     pub(super) target: Option<String>,
 

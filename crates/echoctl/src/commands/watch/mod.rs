@@ -8,6 +8,7 @@ mod schedule;
 mod target;
 mod text;
 mod totals;
+mod unix_clients;
 
 use std::env;
 use std::io;
@@ -30,6 +31,7 @@ use row::Row;
 use schedule::Schedule;
 use text::WatchText;
 use totals::Totals;
+use unix_clients::UnixClients;
 
 pub(crate) fn run(args: Args) -> Outcome {
     output::set_plain(args.plain);
@@ -43,8 +45,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         // The connections of a server that exits at this moment are still shown.
         tree => tree.ok().filter(|_| !target.pids.is_empty()),
     };
-    let addrs = target.addrs.iter().filter_map(ServerAddr::tcp).collect();
-    let tracker = ConnectionTracker::new(target.tables(), addrs, tree)
+    let tracker = ConnectionTracker::new(target.tables(), &target.addrs, tree)
         .map_err(|error| Failure::new(Exit::Inconclusive, anyhow::Error::from(error)))?;
     let recorder = Recorder::new(&args.recording, target::addresses(&target))?;
     // Before the view hides the cursor, which the signal handler shows again.
@@ -68,6 +69,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         text: WatchText::new(target::title(&target), door::sentence(tracker.door())),
         tracker,
         totals: Totals::default(),
+        unix_clients: UnixClients::default(),
         watched: WatchSummary::default(),
         first_memory: None,
         recorder,
@@ -80,6 +82,7 @@ pub(crate) fn run(args: Args) -> Outcome {
 struct Watch {
     tracker: ConnectionTracker,
     totals: Totals,
+    unix_clients: UnixClients,
     text: WatchText,
     /// What is known so far.
     watched: WatchSummary,
@@ -103,6 +106,7 @@ impl Watch {
             let due = schedule.due(Instant::now());
             if due.list {
                 self.tracker.refresh()?;
+                self.unix_clients.refresh(self.tracker.unix_connections().unwrap_or_default());
             }
             let observation = self.sample();
             if let Err(error) = self.show(&observation, due.line) {
@@ -125,7 +129,9 @@ impl Watch {
         let recorded = self.totals.add(&mut observation.sample, self.tracker.sampler().connections());
         self.add_to_summary(&recorded);
         self.recorder.add(recorded);
-        self.text.add(&observation.sample, self.totals.moved());
+        // The kernel counts no bytes that pass through a Unix-domain socket.
+        let moved = self.totals.moved().filter(|_| self.tracker.unix_connections().is_none());
+        self.text.add(&observation.sample, moved);
         observation
     }
 
@@ -145,11 +151,12 @@ impl Watch {
         let sample = &observation.sample;
         match &mut self.view {
             View::Live(screen) => {
-                let (rows, seen) = (Row::all(&self.tracker), self.tracker.connections_seen());
+                let (rows, seen) =
+                    (Row::all(&self.tracker, &self.unix_clients), self.tracker.connections_seen());
                 screen.draw(self.text.screen(sample, &rows, seen, terminal_size()))
             }
             View::Json { top } if line_is_due => {
-                let rows = Row::all(&self.tracker);
+                let rows = Row::all(&self.tracker, &self.unix_clients);
                 offer_json("sample", &SampleEvent { sample, top: &rows[..rows.len().min(*top)] })
             }
             View::Lines if line_is_due => offer_line(self.text.line(sample)),

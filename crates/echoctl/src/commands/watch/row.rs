@@ -4,18 +4,21 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use echoctl_observe::{Connection, ConnectionTracker, TcpState, WaitsFor};
+use echoctl_observe::{Connection, ConnectionTracker, UnixQueues, WaitsFor};
 use echoctl_record::{Queue, Queues, Sample};
 use serde::Serialize;
+
+use super::unix_clients::UnixClients;
 
 /// One connection, for the screen and for JSON. Sizes in bytes, times in seconds.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Row {
-    pub(super) client: SocketAddr,
-    pub(super) server: SocketAddr,
+    /// Address of the client; its process, if it has none.
+    pub(super) client: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) server: Option<SocketAddr>,
     /// State of the server's socket.
-    #[serde(serialize_with = "as_text")]
-    pub(super) state: TcpState,
+    pub(super) state: String,
     /// Bytes received since the connection was opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) received: Option<u64>,
@@ -46,9 +49,46 @@ pub(super) struct Row {
 
 impl Row {
     /// All connections, sorted by bytes buffered, largest first.
-    pub(super) fn all(tracker: &ConnectionTracker) -> Vec<Row> {
+    pub(super) fn all(tracker: &ConnectionTracker, names: &UnixClients) -> Vec<Row> {
         let now = Instant::now();
-        tracker.ranked().into_iter().filter_map(|connection| Row::of(connection, now)).collect()
+        let unix = tracker.unix_connections().unwrap_or_default();
+        let unix = unix.iter().map(|connection| Row::of_unix(connection, names.name(connection)));
+        let tcp = tracker.ranked().into_iter().filter_map(|connection| Row::of(connection, now));
+        let mut rows: Vec<Row> = tcp.chain(unix).collect();
+        // Those of each kind are sorted already, and the order of equal ones remains.
+        rows.sort_by_key(|row| std::cmp::Reverse(row.queued()));
+        rows
+    }
+
+    /// Nothing is in flight over a Unix-domain socket: what one side has written is in the receive queue of the other.
+    fn of_unix(connection: &UnixQueues, client: String) -> Row {
+        Row {
+            client,
+            server: None,
+            state: if connection.server.is_some() { "ESTABLISHED" } else { "waits for accept" }.to_owned(),
+            received: None,
+            written: None,
+            client_send: Some(0),
+            server_receive: connection.unread_by_server.unwrap_or(0),
+            server_send: 0,
+            client_receive: connection.unread_by_client,
+            client_window: None,
+            window: None,
+            window_zero_seconds: None,
+            kernel_memory: Some(connection.kernel_memory),
+            waits_for: if connection.is_server_writable == Some(false) {
+                WaitsFor::Client
+            } else {
+                WaitsFor::Neither
+            },
+        }
+    }
+
+    fn queued(&self) -> u64 {
+        self.client_send.unwrap_or(0)
+            + self.server_receive
+            + self.server_send
+            + self.client_receive.unwrap_or(0)
     }
 
     fn of(connection: &Connection, now: Instant) -> Option<Row> {
@@ -56,9 +96,9 @@ impl Row {
         let queues = connection.queues();
         let counters = Some(connection.counters).filter(|_| !connection.shows_only_queues());
         Some(Row {
-            client: connection.local,
-            server: connection.peer,
-            state,
+            client: connection.local.to_string(),
+            server: Some(connection.peer),
+            state: state.to_string(),
             received: counters.and_then(|counters| counters.server_received),
             written: counters.and_then(|counters| counters.server_written),
             client_send: queues[Queue::ClientSend],

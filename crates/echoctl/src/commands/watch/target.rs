@@ -1,6 +1,7 @@
 //! The target of a watch: text on the command line, as a server of this host.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
 use anyhow::anyhow;
 use echoctl_observe::{Error, ServerAddr, Target, is_in_other_namespace};
@@ -18,6 +19,10 @@ pub(super) fn find(text: Option<&str>, pid: Option<u32>) -> Result<Target, Failu
         && let Some(found) = elsewhere(text, pid)
     {
         return Ok(found);
+    }
+    if let Some(path) = text.and_then(|text| text.strip_prefix("unix:")) {
+        let found = Target::at(&ServerAddr::unix(Path::new(path))).map_err(unreachable)?;
+        return pid.map_or(Ok(found.clone()), |pid| found.run_by(pid).map_err(unreachable));
     }
     let found = match (text.map(|text| (text, text.parse::<u32>())), pid) {
         (Some((_, Ok(number))), _) => numbered(number)?,

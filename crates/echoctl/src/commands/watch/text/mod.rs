@@ -16,7 +16,6 @@
 
 use std::fmt::Write;
 use std::io;
-use std::net::SocketAddr;
 
 use echoctl_observe::WaitsFor;
 use echoctl_record::{Bytes, Queue, Queues, Sample, Seconds, WatchSummary, count};
@@ -179,7 +178,7 @@ impl Table {
 
     fn row(&self, row: &Row) -> String {
         let sizes = [row.client_send, Some(row.server_receive), Some(row.server_send), row.client_receive];
-        self.sizes(&shortened(row.client, self.name - 1), sizes, row.waits_for)
+        self.sizes(&shortened(&row.client, self.name - 1), sizes, row.waits_for)
     }
 
     fn sizes(&self, name: &str, sizes: [Option<u64>; 4], waits_for: WaitsFor) -> String {
@@ -195,11 +194,10 @@ fn size(bytes: Option<u64>) -> String {
 }
 
 /// An address in at most this many columns. Of a long one the end is shown, where addresses differ.
-fn shortened(addr: SocketAddr, columns: usize) -> String {
-    let text = addr.to_string();
+fn shortened(text: &str, columns: usize) -> String {
     let length = text.chars().count();
     if length <= columns {
-        return text;
+        return text.to_owned();
     }
     format!("…{}", text.chars().skip(length - (columns - 1)).collect::<String>())
 }

@@ -1,6 +1,6 @@
 //! The screen of `watch`, drawn from constructed observations.
 
-use echoctl_observe::{Door, TcpState};
+use echoctl_observe::Door;
 
 use super::*;
 use crate::commands::watch::door;
@@ -76,9 +76,9 @@ fn sample(t: f64, connections: u32) -> Sample {
 
 fn row(number: u16) -> Row {
     Row {
-        client: format!("[2001:db8:1:2:3:4:5:6]:{}", 40_000 + number).parse().unwrap(),
-        server: "127.0.0.1:80".parse().unwrap(),
-        state: TcpState::Established,
+        client: format!("[2001:db8:1:2:3:4:5:6]:{}", 40_000 + number),
+        server: "127.0.0.1:80".parse().ok(),
+        state: "ESTABLISHED".to_owned(),
         received: Some(1 << 40),
         written: Some(1 << 40),
         client_send: Some(4_194_304),
