@@ -12,8 +12,8 @@ pub(super) struct Answers {
     pub(super) open: BTreeMap<StreamId, usize>,
     /// Payload that came and was not passed on.
     pub(super) kept: VecDeque<u8>,
-    /// What is to be granted for it.
-    pub(super) owed: VecDeque<(StreamId, u32)>,
+    /// What is to be granted for it, by stream: a server may send any number of empty frames.
+    pub(super) owed: BTreeMap<StreamId, u32>,
     probes: BTreeSet<StreamId>,
     answered: BTreeSet<StreamId>,
     responses: Responses,
@@ -58,10 +58,8 @@ impl Answers {
                     self.kept.extend(data);
                 }
                 let bytes = (data.len() as u32).saturating_add(padding);
-                match self.owed.back_mut() {
-                    Some((last, owed)) if *last == stream => *owed = owed.saturating_add(bytes),
-                    _ => self.owed.push_back((stream, bytes)),
-                }
+                let owed = self.owed.entry(stream).or_default();
+                *owed = owed.saturating_add(bytes);
                 self.finish_if(end, stream);
             }
             Event::Trailers { stream, .. } => self.finish_if(EndStream::Yes, stream),

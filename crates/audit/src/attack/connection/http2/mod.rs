@@ -182,7 +182,7 @@ impl Http2Session {
 
     /// Whether more is to be read although nothing is asked for.
     pub(super) fn reads_while_holding(&self) -> bool {
-        self.is_holding && self.requests.stall() != Stall::Tcp
+        self.is_holding && self.requests.stall() != Stall::Tcp && self.answers.kept.len() < MOST_KEPT
     }
 
     /// Payload that came and was not passed on.
@@ -367,6 +367,9 @@ const READ: usize = 64 << 10;
 
 /// Reads in a row, so that a server that never stops sending does not occupy the thread.
 const MOST_READS: usize = 16;
+
+/// Bytes of payload that a slow reader keeps for the drain. Windows are smaller, unless a script opens them wide; then it stops reading.
+const MOST_KEPT: usize = 64 << 20;
 
 /// Bytes of a flood that wait until the channel accepts them.
 const MOST_QUEUED: usize = 32 << 10;

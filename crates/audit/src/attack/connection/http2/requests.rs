@@ -1,6 +1,6 @@
 //! What the connections of an attack ask for over HTTP/2.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use echoctl_http2::{Client, Config, EndStream, Request, StreamId};
 
@@ -114,9 +114,9 @@ impl Http2Requests {
 }
 
 /// Grants windows again for what was read.
-pub(super) fn grant(client: &mut Client, owed: &mut VecDeque<(StreamId, u32)>) {
+pub(super) fn grant(client: &mut Client, owed: &mut BTreeMap<StreamId, u32>) {
     let mut total = 0_u32;
-    for (stream, bytes) in owed.drain(..) {
+    while let Some((stream, bytes)) = owed.pop_first() {
         client.grant(Some(stream), bytes);
         total = total.saturating_add(bytes);
     }
