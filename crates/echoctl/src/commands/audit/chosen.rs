@@ -189,7 +189,12 @@ impl Chosen {
                     .hint("give its path as unix:PATH, or unix: for a path of a command"));
             }
         }
-        self.script("localhost").check().map_err(|error| Failure::new(Exit::Usage, error))
+        let script = self.script("localhost");
+        if script.transport.is_none() && !script.alpn.is_empty() {
+            return Err(Failure::usage("the field 'alpn' of the script has no effect without TLS")
+                .hint("add transport = \"tls\" to it, or give the address as tls://host:port"));
+        }
+        script.check().map_err(|error| Failure::new(Exit::Usage, error))
     }
 
     /// Whether it may be what a server of this protocol expects. A script or a request is taken to be, as far as that can be seen.
