@@ -109,7 +109,8 @@ fn the_queues_of_a_unix_socket_are_watched() {
     server.write_all(&[1; 300]).unwrap();
     let target = format!("unix:{}", path.display());
 
-    let output = echoctl(&["watch", &target, "--json", "--for", "100ms", "--every", "50ms"]).output().unwrap();
+    let output =
+        echoctl(&["watch", &target, "--json", "--for", "100ms", "--every", "50ms"]).output().unwrap();
 
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let events = events(&output.stdout);
