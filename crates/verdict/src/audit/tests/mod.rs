@@ -5,6 +5,7 @@ mod conditions;
 mod signals;
 mod steering;
 mod table;
+mod waiting;
 
 use std::fs;
 use std::path::Path;
