@@ -8,3 +8,5 @@ pub(crate) mod conversation;
 // The fuzz targets bring their own input, and no runtime.
 #[cfg(test)]
 pub(crate) mod peer;
+#[cfg(test)]
+pub(crate) mod scenario;
