@@ -1,6 +1,7 @@
 //! Tests of the rules on recordings of real attacks, reduced to about sixty points and otherwise unchanged.
 
 mod attack;
+mod closed;
 mod conditions;
 mod signals;
 mod steering;
