@@ -27,6 +27,10 @@ pub(super) struct Change<'a> {
 
 /// The words of the command line, without the program.
 fn given() -> Vec<String> {
+    if cfg!(test) {
+        // The tests are not started as an audit.
+        return vec![NAME.to_owned()];
+    }
     std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
