@@ -1,6 +1,6 @@
 //! The beginning of an answer, which says what kind of server it is.
 
-use crate::protocol::{Protocol, is_http2, is_tls};
+use crate::protocol::{self, Protocol};
 
 /// The first bytes of an answer, at most [`STORED`] of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,13 +29,14 @@ impl FirstBytes {
     }
 
     /// Whether they are a record of TLS.
+    #[cfg(feature = "tls")]
     pub(super) fn is_tls(&self) -> bool {
-        is_tls(&self.0)
+        protocol::is_tls(&self.0)
     }
 
     /// Whether they are the first frame of HTTP/2.
     pub(super) fn is_http2(&self) -> bool {
-        is_http2(&self.0)
+        protocol::is_http2(&self.0)
     }
 
     /// The protocol of which they are typical.
