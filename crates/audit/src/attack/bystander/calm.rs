@@ -159,6 +159,8 @@ impl<'a, 'c> Asked<'a, 'c> {
         let mut taking_part = self.clients.into_iter().skip(ACTIVE).map(Bystander::new);
         let [active, idle] = [(); 2].map(|()| taking_part.next());
         let active = active.filter(Bystander::is_served);
+        // Where a second question on one connection is not answered, that of the idle one would prove nothing.
+        let idle = idle.filter(|_| active.is_some());
         let bystanders = Bystanders::new(self.question, self.longest, served > 1, active, idle);
         Ok(Calm { bystanders: Some(bystanders), echo, reply })
     }

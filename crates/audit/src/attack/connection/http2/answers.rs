@@ -17,7 +17,7 @@ pub(super) struct Answers {
     probes: BTreeSet<StreamId>,
     answered: BTreeSet<StreamId>,
     responses: Responses,
-    /// The first reset of a stream.
+    /// How the last response was cut off, if it did not end by itself.
     reset: Option<ErrorCode>,
     /// The last thing that the server said of the connection.
     going: Option<(ErrorCode, String)>,
@@ -51,7 +51,7 @@ impl Answers {
                     self.responses.answered += 1;
                     self.responses.status.get_or_insert(status);
                 }
-                self.finish_if(end, stream);
+                self.complete_if(end, stream);
             }
             Event::Data { stream, data, padding, end } => {
                 if self.open.contains_key(&stream) {
@@ -60,14 +60,11 @@ impl Answers {
                 let bytes = (data.len() as u32).saturating_add(padding);
                 let owed = self.owed.entry(stream).or_default();
                 *owed = owed.saturating_add(bytes);
-                self.finish_if(end, stream);
+                self.complete_if(end, stream);
             }
-            Event::Trailers { stream, .. } => self.finish_if(EndStream::Yes, stream),
+            Event::Trailers { stream, .. } => self.complete_if(EndStream::Yes, stream),
             Event::Reset { stream, code } => {
-                if self.open.contains_key(&stream) {
-                    self.reset.get_or_insert(code);
-                }
-                self.finish_if(EndStream::Yes, stream);
+                self.finish(stream, Some(code));
             }
             Event::GoAway { code, debug, .. } => {
                 let debug = &debug[..debug.len().min(SHOWN)];
@@ -77,12 +74,20 @@ impl Answers {
         }
     }
 
-    fn finish_if(&mut self, end: EndStream, stream: StreamId) {
+    fn complete_if(&mut self, end: EndStream, stream: StreamId) {
         if end == EndStream::Yes {
-            self.open.remove(&stream);
-            self.probes.remove(&stream);
-            self.answered.remove(&stream);
+            self.finish(stream, None);
         }
+    }
+
+    /// Notes the end of a response, which was perhaps reset. A server may refuse some of many requests and answer the others: how the
+    /// last one ended is how the session did.
+    fn finish(&mut self, stream: StreamId, reset: Option<ErrorCode>) {
+        if self.open.remove(&stream).is_some() {
+            self.reset = reset;
+        }
+        self.probes.remove(&stream);
+        self.answered.remove(&stream);
     }
 
     /// How many requests were answered.

@@ -198,6 +198,32 @@ fn the_end_of_a_session_is_named() {
 }
 
 #[test]
+fn requests_of_which_some_are_refused_end_as_the_last_one_does() {
+    let closed = |serve: Serve| {
+        let script = requests(Http2 { stall: Some(Stall::Window), streams: 2, ..Http2::default() });
+        ended(connect(http2_server(serve), &script, Role::SlowReader).unwrap()).closed()
+    };
+    let [complete_last, refused_last]: [Serve; 2] = [
+        |stream, _| {
+            stream.write_all(&refusal(3))?;
+            stream.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, OK))
+        },
+        |stream, _| {
+            stream.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 3, OK))?;
+            stream.write_all(&refusal(1))
+        },
+    ];
+
+    assert_eq!(closed(complete_last), Some(DisconnectKind::Closed));
+    assert_eq!(closed(refused_last), Some(DisconnectKind::StreamsReset));
+}
+
+/// RST_STREAM with ENHANCE_YOUR_CALM.
+fn refusal(id: u8) -> Vec<u8> {
+    frame(RST_STREAM, 0, id, &0xb_u32.to_be_bytes())
+}
+
+#[test]
 fn a_violation_ends_a_session_and_is_named() {
     let beyond = ended(slow_reader(|stream, _| respond(stream, 1, 100_000), Stall::Window));
     let push = ended(slow_reader(
