@@ -13,10 +13,14 @@ impl Signals<'_> {
         })
     }
 
-    /// Whether a client that was served before the attack was not served after it.
+    /// Whether a client that was served before the attack was not served after it. A server that hangs up on each client after the
+    /// same answer is alive: it has answered the control client, which comes last.
     pub(in crate::audit) fn is_dead_afterwards(&self) -> bool {
-        self.healthy_clients()
-            .is_some_and(|bystanders| bystanders.all().any(|service| service.after == Some(false)))
+        let answers_and_closes = self.refuses_readers_too()
+            && self.evidence.control.as_ref().is_some_and(|control| control.received > 0);
+        let is_unserved =
+            |bystanders: Bystanders| bystanders.all().any(|service| service.after == Some(false));
+        !answers_and_closes && self.healthy_clients().is_some_and(is_unserved)
     }
 
     /// How others were served, unless no client could have been.

@@ -81,3 +81,19 @@ fn an_input_limit_is_silent_and_needs_much_input() {
     assert!(!limits(controlled(ended(stalled), 0, false)), "it answered");
     assert!(!limits(once(controlled(ended(silent), 0, false))));
 }
+
+#[test]
+fn a_server_that_answers_and_hangs_up_on_each_client_is_not_dead() {
+    let refused = || {
+        let ended = closed(
+            attack(0.1, |_| Moment { written: 0.0001, ..Moment::default() }),
+            DisconnectKind::Closed,
+            0.1,
+        );
+        beside(ended, true, None, Some(false))
+    };
+
+    assert_eq!(judge(&refused()).verdict, Verdict::Starves);
+    assert_eq!(judge(&controlled(refused(), 105, true)).verdict, Verdict::Inconclusive, "it answers");
+    assert_eq!(judge(&controlled(refused(), 0, true)).verdict, Verdict::Starves, "it answers no client");
+}
