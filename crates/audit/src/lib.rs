@@ -1,4 +1,4 @@
-//! Audits a TCP server: can a client that does not read exhaust it?
+//! Audits a server: can a client that does not read exhaust it?
 //!
 //! - [`Script`]: what is sent to the server, as data. A [`Preset`] is a ready script for a common protocol.
 //! - [`AuditConfig`]: the attack. Its [`AuditOutcome`] contains the verdict and the evidence.

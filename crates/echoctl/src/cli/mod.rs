@@ -18,7 +18,7 @@ use crate::commands::{
 use crate::exit::{Failure, Outcome};
 use crate::output::{self, ColourChoice};
 
-/// An instrument for backpressure in TCP servers
+/// An instrument for backpressure in servers
 ///
 /// When a producer is faster than its consumer, some queue between them fills. If no queue has a limit, memory grows until
 /// the process dies: one client that stops reading takes the server down. echoctl shows where the bytes are (demo, serve,

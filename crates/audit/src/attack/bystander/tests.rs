@@ -90,7 +90,7 @@ fn a_server_for_few_clients_serves_a_newcomer() {
 }
 
 #[test]
-fn where_only_the_first_question_is_answered_the_idle_one_takes_no_part() {
+fn one_answer_per_connection_leaves_out_the_idle_one() {
     let addr = server(|mut stream| {
         if stream.read(&mut [0; 64]).is_ok_and(|count| count > 0) {
             let _ = stream.write_all(b"accepted\n");

@@ -21,7 +21,7 @@ use crate::exit::Failure;
 use crate::output::recorder::RecordArgs;
 use crate::values::{self, Named};
 
-/// Test whether a client that does not read can exhaust a TCP server
+/// Test whether a client that does not read can exhaust a server
 ///
 /// Attacks a running server at ADDR, or starts one with -- CMD. The command gets its port as $PORT and in place of {port}; the
 /// attack ends early if its memory runs away, and all processes that it started are stopped afterwards.

@@ -1,4 +1,4 @@
-//! `echoctl audit`: attacks a TCP server and prints a verdict.
+//! `echoctl audit`: attacks a server and prints a verdict.
 
 mod alternative;
 mod answer;

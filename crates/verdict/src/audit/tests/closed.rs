@@ -83,7 +83,7 @@ fn an_input_limit_is_silent_and_needs_much_input() {
 }
 
 #[test]
-fn a_server_that_answers_and_hangs_up_on_each_client_is_not_dead() {
+fn a_server_that_answers_and_closes_each_client_is_not_dead() {
     let refused = || {
         let ended = closed(
             attack(0.1, |_| Moment { written: 0.0001, ..Moment::default() }),
