@@ -246,8 +246,7 @@ fn an_address_without_a_listener_is_exit_4() {
 fn invalid_options_are_refused_before_a_byte_is_sent() {
     for (options, said) in [
         (&["192.0.2.1:80"][..], "--allow-remote"),
-        (&["https://localhost:443"], "TLS is not supported"),
-        (&["unix:/tmp/x"], "Unix sockets are not supported"),
+        (&["ftp://localhost:21"], "unknown scheme: expected http, https, "),
         (&["--preset", "gopher"], "no such preset: expected echo, "),
         (&["--preset", "redis-get"], "redis-get needs a key: for example redis-get:mykey"),
         (&["--preset", "echo:/x"], "echo accepts no argument: use echo"),

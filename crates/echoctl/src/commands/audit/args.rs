@@ -68,7 +68,7 @@ pub(crate) struct Args {
     ///
     /// A server that accepts all of them and buffers them is unbounded. More is sent if the evidence is inconclusive.
     #[arg(short = 'n', long, default_value = values::size_text(DEFAULT_BUDGET), value_name = "SIZE", value_parser = values::positive_size,
-          help_heading = "Load")]
+          hide_short_help = true, help_heading = "Load")]
     pub(super) bytes: u64,
 
     /// Bytes per second over all connections
