@@ -76,8 +76,8 @@ fn is_snake_case(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
-/// Values that are spelled as others spell them: the protocol of the DNS, the options `--io` and `--stall`, and what a record file begins with.
-const OTHERS: [&str; 11] = [
+/// Values that are spelled as others spell them: the protocol of the DNS, the option `--io`, and what a record file begins with.
+const OTHERS: [&str; 10] = [
     "UDP",
     "TCP",
     "NOERROR",
@@ -87,7 +87,6 @@ const OTHERS: [&str; 11] = [
     "BADVERS",
     "SERVFAIL",
     "one-thread",
-    "window-stream",
     "echoctl run",
 ];
 

@@ -41,13 +41,14 @@ pub struct Http2 {
 
 /// How a client stops reading over HTTP/2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "&'static str")]
+#[serde(rename_all = "snake_case")]
 pub enum Stall {
     /// It does not read from the socket.
     Tcp,
     /// It reads from the socket, and grants the server no further DATA.
     Window,
     /// As [`Stall::Window`], but only on the streams: the connection's own window is as large as it can be.
+    #[serde(alias = "window-stream")]
     WindowStream,
 }
 
@@ -55,28 +56,13 @@ impl Stall {
     /// All ways.
     pub const ALL: [Stall; 3] = [Stall::Tcp, Stall::Window, Stall::WindowStream];
 
-    /// Its name in scripts.
+    /// Its name as an option, which a script may use as well.
     pub fn name(self) -> &'static str {
         match self {
             Stall::Tcp => "tcp",
             Stall::Window => "window",
             Stall::WindowStream => "window-stream",
         }
-    }
-}
-
-impl From<Stall> for &'static str {
-    fn from(stall: Stall) -> &'static str {
-        stall.name()
-    }
-}
-
-impl TryFrom<String> for Stall {
-    type Error = ScriptError;
-
-    fn try_from(text: String) -> Result<Stall, ScriptError> {
-        let found = Stall::ALL.into_iter().find(|stall| stall.name() == text);
-        found.ok_or(ScriptError::InvalidField { field: "stall", expected: "tcp, window or window-stream" })
     }
 }
 
@@ -141,7 +127,7 @@ impl Http2 {
             return Err(ScriptError::NoEffect { field: "body", with: "flood" });
         }
         if self.probe.is_some() && self.stall != Some(Stall::WindowStream) {
-            return Err(ScriptError::Needs { field: "probe", other: "stall = \"window-stream\"" });
+            return Err(ScriptError::Needs { field: "probe", other: "stall = \"window_stream\"" });
         }
         Ok(())
     }

@@ -126,6 +126,17 @@ fn scripts_over_http2_are_printed_and_read_back() {
 }
 
 #[test]
+fn a_stall_may_be_spelled_as_its_option_is() {
+    for name in ["window_stream", "window-stream"] {
+        let script = format!(r#"{{"http2":{{"stall":"{name}"}},"stimulus":{{}}}}"#);
+
+        let http2 = Script::from_json(&script).unwrap().http2.unwrap();
+
+        assert_eq!(http2.stall, Some(Stall::WindowStream), "{name}");
+    }
+}
+
+#[test]
 fn what_is_not_stated_over_http2_has_a_default() {
     let script = Script::from_json(r#"{"http2":{},"stimulus":{}}"#).unwrap();
 
@@ -166,9 +177,9 @@ fn a_script_over_http2_names_the_field_at_fault() {
         (r#"{"http2":{"headers":[["Host","a"]]},"stimulus":{}}"#, "field 'headers': 'Host': expected"),
         (r#"{"http2":{"streams":0},"stimulus":{}}"#, "http2: field 'streams': expected"),
         (r#"{"http2":{"initial_window":2147483648},"stimulus":{}}"#, "http2: field 'initial_window'"),
-        (r#"{"http2":{"stall":"udp"},"stimulus":{}}"#, "field 'stall': expected tcp, window or"),
+        (r#"{"http2":{"stall":"udp"},"stimulus":{}}"#, "unknown variant `udp`"),
         (r#"{"http2":{"flood":"data"},"stimulus":{}}"#, "unknown variant `data`"),
-        (r#"{"http2":{"probe":"/"},"stimulus":{}}"#, r#"'probe' needs stall = "window-stream""#),
+        (r#"{"http2":{"probe":"/"},"stimulus":{}}"#, r#"'probe' needs stall = "window_stream""#),
         (r#"{"http2":{"steams":1},"stimulus":{}}"#, "unknown field `steams`"),
         (r#"{"transport":"udp","stimulus":{"once":[]}}"#, "unknown variant `udp`"),
         (r#"{"transport":"tcp","alpn":["h2"],"stimulus":{"once":[]}}"#, r#"'alpn' needs transport = "tls""#),
