@@ -146,6 +146,7 @@ fn responses_that_are_malformed_are_named() {
         frame(HEADERS, END_HEADERS, 3, &[]) => "malformed response on stream 3: no valid :status (RFC 9113, section 8.3.2)",
         status("2000", 0) => "malformed response on stream 3: no valid :status (RFC 9113, section 8.3.2)",
         status("099", 0) => "malformed response on stream 3: no valid :status (RFC 9113, section 8.3.2)",
+        status("200000", 0) => "malformed response on stream 3: no valid :status (RFC 9113, section 8.3.2)",
         status("2x0", 0) => "malformed response on stream 3: no valid :status (RFC 9113, section 8.3.2)",
         status("100", END_STREAM) => "malformed response on stream 3: an interim response ends the stream (RFC 9113, section 8.1)",
         status("101", 0) => "malformed response on stream 3: status 101, which HTTP/2 does not have (RFC 9113, section 8.6)",

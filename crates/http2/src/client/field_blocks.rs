@@ -139,10 +139,9 @@ fn without_padding(header: FrameHeader, payload: &[u8]) -> Result<&[u8], Violati
 
 /// The status of a response: three digits.
 fn status(fields: &Fields) -> Option<u16> {
-    let value = fields.get(":status")?;
-    let digits = value.len() == 3 && value.iter().all(u8::is_ascii_digit);
-    let status = value.iter().fold(0, |number, digit| number * 10 + u16::from(digit.wrapping_sub(b'0')));
-    (digits && status >= 100).then_some(status)
+    let digits: [u8; 3] = fields.get(":status")?.try_into().ok()?;
+    let status = digits.iter().fold(0, |number, digit| number * 10 + u16::from(digit.wrapping_sub(b'0')));
+    (digits.iter().all(u8::is_ascii_digit) && status >= 100).then_some(status)
 }
 
 /// The limit of a field block and of the fields that it decodes to, in bytes. Servers send some 100 bytes, and cookies some KiB.
