@@ -1,11 +1,11 @@
 //! What a server has answered on one connection.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use echoctl_http2::{EndStream, ErrorCode, Event, StreamId};
 use echoctl_record::{DisconnectKind, Responses};
 
-/// The requests of a connection, and what came for them.
+/// The requests of a connection, and what came for them. What comes for others, the probes, is only granted again.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
     /// The requests whose responses have not ended, and how many bytes of the body of each were sent.
@@ -14,8 +14,6 @@ pub(super) struct Answers {
     pub(super) kept: VecDeque<u8>,
     /// What is to be granted for it, by stream: a server may send any number of empty frames.
     pub(super) owed: BTreeMap<StreamId, u32>,
-    probes: BTreeSet<StreamId>,
-    answered: BTreeSet<StreamId>,
     responses: Responses,
     /// How the last response was cut off, if it did not end by itself.
     reset: Option<ErrorCode>,
@@ -38,16 +36,11 @@ impl Answers {
         self.responses.requests += 1;
     }
 
-    /// Notes a request whose response does not matter.
-    pub(super) fn begin_probe(&mut self, stream: StreamId) {
-        self.probes.insert(stream);
-    }
-
     /// Notes what the server said.
     pub(super) fn note(&mut self, event: Event<'_>) {
         match event {
             Event::Headers { stream, status, end, .. } => {
-                if self.open.contains_key(&stream) && self.answered.insert(stream) {
+                if self.open.contains_key(&stream) {
                     self.responses.answered += 1;
                     self.responses.status.get_or_insert(status);
                 }
@@ -86,8 +79,6 @@ impl Answers {
         if self.open.remove(&stream).is_some() {
             self.reset = reset;
         }
-        self.probes.remove(&stream);
-        self.answered.remove(&stream);
     }
 
     /// How many requests were answered.

@@ -255,9 +255,7 @@ impl Http2Session {
         let now = Instant::now();
         if self.probed.is_none_or(|probed| now - probed >= BETWEEN_PROBES) {
             self.probed = Some(now);
-            if let Some(stream) = self.requests.open_probe(&mut self.client, path) {
-                self.answers.begin_probe(stream);
-            }
+            self.requests.open_probe(&mut self.client, path);
         }
     }
 

@@ -89,9 +89,9 @@ impl Http2Requests {
         client.open(&self.request(&self.http2.path, &self.http2.method), EndStream::from(ends))
     }
 
-    /// Opens a request for another path.
-    pub(super) fn open_probe(&self, client: &mut Client, path: &str) -> Option<StreamId> {
-        client.open(&self.request(path, "GET"), EndStream::Yes)
+    /// Opens a request for another path, if there is room for it. Its response does not matter.
+    pub(super) fn open_probe(&self, client: &mut Client, path: &str) {
+        client.open(&self.request(path, "GET"), EndStream::Yes);
     }
 
     fn request<'a>(&'a self, path: &'a str, method: &'a str) -> Request<'a> {
