@@ -128,6 +128,60 @@ fn what_comes_within_the_windows_is_kept_for_the_drain() {
 }
 
 #[test]
+fn empty_frames_of_streams_in_turn_are_summed_per_stream() {
+    let script = requests(Http2 { stall: Some(Stall::Window), streams: 2, ..Http2::default() });
+    let serve: Serve = |stream, _| {
+        respond(stream, 1, 0)?;
+        respond(stream, 3, 0)?;
+        stream.write_all(&[frame(DATA, 0, 1, &[]), frame(DATA, 0, 3, &[])].concat().repeat(10_000))?;
+        stream.write_all(&frame(DATA, 0, 3, b"last"))
+    };
+    let mut connection = connect(http2_server(serve), &script, Role::SlowReader).unwrap();
+
+    eventually("all frames come", || {
+        connection.go_on();
+        session(&connection).kept() == 4
+    });
+
+    assert_eq!(session(&connection).answers.owed.len(), 2);
+}
+
+#[test]
+fn a_slow_reader_with_open_windows_keeps_a_limited_amount() {
+    const FRAME: usize = 16 << 10;
+    // More than the reads in a row that may begin just below the limit.
+    const SENT: usize = MOST_KEPT + 2 * MOST_READS * READ;
+    let open = Some(Http2::MAX_WINDOW);
+    let script = requests(Http2 { stall: Some(Stall::Window), initial_window: open, ..Http2::default() });
+    let serve: Serve = |stream, _| {
+        respond(stream, 1, 0)?;
+        let part = frame(DATA, 0, 1, &[b'd'; FRAME]);
+        (0..SENT / FRAME).try_for_each(|_| stream.write_all(&part))
+    };
+    let mut connection = connect(http2_server(serve), &script, Role::SlowReader).unwrap();
+
+    eventually("the limit is reached", || {
+        connection.go_on();
+        session(&connection).kept() >= MOST_KEPT as u64
+    });
+    let taken = connection.taken();
+    connection.go_on();
+
+    assert_eq!(connection.taken(), taken);
+    assert!(!session(&connection).reads_while_holding());
+    assert!(session(&connection).kept() <= (MOST_KEPT + MOST_READS * READ) as u64);
+    let mut buffer = vec![0; READ];
+    eventually("all payload comes", || {
+        connection.discard(&mut buffer);
+        connection.received() == SENT as u64
+    });
+}
+
+fn session(connection: &AuditConnection) -> &Http2Session {
+    connection.http2.as_ref().unwrap()
+}
+
+#[test]
 fn an_unread_socket_is_not_read() {
     let mut connection = slow_reader(|stream, _| respond(stream, 1, 65_535), Stall::Tcp);
 
