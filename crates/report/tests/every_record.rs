@@ -76,7 +76,7 @@ prop_compose! {
         flags in any::<[bool; 5]>(),
         limits in (counter(), counter(), counter(), counter()),
         max_duration in time(),
-ending in prop::option::of((time(), prop::sample::select(&ENDS[..]))),
+        ending in prop::option::of((time(), prop::sample::select(&ENDS[..]))),
         bytes in (counter(), counter()),
         stopped in prop::sample::select(&[StopReason::Complete, StopReason::Quiet, StopReason::Closed, StopReason::Enough][..]),
     ) -> Evidence {

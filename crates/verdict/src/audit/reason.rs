@@ -9,9 +9,14 @@ use super::signals::Signals;
 pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
     let s = signals;
     let (read, written, drained) = (Bytes(s.read), Bytes(s.written), Bytes(s.drained()));
+    let made = Bytes(s.written_by_itself());
     let watched = Seconds(s.stalled);
     // What several sentences say.
     let stalled = format!("nothing moved for {watched}");
+    let stopped = match s.evidence.repeats {
+        true => format!("reading after {read} of input"),
+        false => format!("producing after {made} of output"),
+    };
     let accepted = format!("the server read {read} without pausing");
     let moved = format!("{read} of input and {written} of output in {}", Seconds(s.t));
     let memory = match s.growth() {
@@ -120,11 +125,11 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
              else than the slow reader"
         ),
         Cause::MayBePausing if s.own_movement().longest_gap > 0.0 => format!(
-            "{stalled} after {written} of output, but the server may only pause: it paused for up to {} before",
+            "{stalled} after {made} of output, but the server may only pause: it paused for up to {} before",
             Seconds(s.own_movement().longest_gap)
         ),
         Cause::MayBePausing => format!(
-            "{stalled} after {written} of output, but that may be the first of several bursts, or the server is slow"
+            "{stalled} after {made} of output, but that may be the first of several bursts, or the server is slow"
         ),
         Cause::MayBeCollecting => format!(
             "{stalled} after {read} of input, but the server was busy all the time ({:.1} processor cores): perhaps a garbage \
@@ -143,10 +148,6 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
              other client: it may have stopped for another reason"
         ),
         Cause::AtRest => {
-            let stopped = match s.evidence.repeats {
-                true => format!("reading after {read} of input"),
-                false => format!("producing after {written} of output"),
-            };
             let stopped = if s.is_behind_windows() { stopped + USED_UP } else { stopped };
             let size = s.growth().map(|growth| format!(" at {} above its initial size", Bytes(growth)));
             let size = size.unwrap_or_default();
@@ -159,9 +160,9 @@ pub(super) fn reason(cause: Cause, signals: &Signals) -> String {
         Cause::GrewWhileStalled => format!(
             "the server neither read nor wrote, and its memory rose steadily by at least {rise} in {watched}"
         ),
-        Cause::LevelWhileStalled => format!(
-            "the server stopped reading after {read} of input: {stalled}, and its memory rose and fell without a trend"
-        ),
+        Cause::LevelWhileStalled => {
+            format!("the server stopped {stopped}: {stalled}, and its memory rose and fell without a trend")
+        }
         Cause::UnsteadyWhileStalled => {
             format!("{stalled}, and its memory rose by {rise} in {watched}, but not steadily")
         }

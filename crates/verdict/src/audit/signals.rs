@@ -153,6 +153,11 @@ impl<'a> Signals<'a> {
         })
     }
 
+    /// Output that the server has written, without what a drain prompted it to write.
+    pub(super) fn written_by_itself(&self) -> u64 {
+        self.own_movement().before_drain.map_or(self.written, |point| point.server_written())
+    }
+
     /// The time of the last movement.
     fn moved_until(&self) -> f64 {
         // It is the difference of two times, which is rounded.

@@ -18,7 +18,6 @@ pub fn window(samples: &[Sample]) -> Chart {
         let reached = "backpressure reached the client's kernel";
         format!("The window was 0 for {} in all: {reached}.", Unit::Seconds.print(closed))
     } else if !is_echo(samples) {
-        // A server that answers at length is stopped by the client's window.
         "The window for what the server receives did not close. What it sends is limited by the client's window.".to_owned()
     } else {
         "The window never closed.".to_owned()

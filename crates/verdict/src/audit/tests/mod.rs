@@ -189,6 +189,15 @@ fn bytes_that_wait_without_pressure_are_not_denied() {
 }
 
 #[test]
+fn a_server_that_produces_by_itself_has_not_stopped_reading() {
+    let busy = |t: f64| attack::Moment { cpu: t / 3.0, ..attack::answering(t) };
+    let judged = judge(&attack::going_on(attack::once(attack::attack(16.0, busy))));
+
+    assert_eq!(judged.cause, Cause::LevelWhileStalled);
+    assert!(judged.reason.contains("stopped producing after 8 MiB of output"), "{}", judged.reason);
+}
+
+#[test]
 fn what_an_audit_does_not_count_is_absent() {
     let figures = figures(&pushes(440));
 

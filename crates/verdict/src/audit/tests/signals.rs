@@ -64,6 +64,20 @@ fn pending_output_follows_the_ratio_before_the_output_was_full() {
 }
 
 #[test]
+fn what_a_drain_prompts_is_not_written_by_itself() {
+    let drained_at = |seconds: f64| {
+        let mut evidence =
+            once(attack(9.0, |t| Moment { written: if t < 4.05 { 4.0 } else { 57.0 }, ..answering(t) }));
+        evidence.points.iter_mut().find(|point| point.sample.t >= seconds).unwrap().after_drain = true;
+        Signals::of(&evidence).written_by_itself() / MIB
+    };
+
+    assert_eq!(drained_at(4.05), 4);
+    assert_eq!(drained_at(1.0), 57, "long after the drain");
+    assert_eq!(Signals::of(&attack(5.0, stalled)).written_by_itself(), 4 * MIB);
+}
+
+#[test]
 fn output_waits_from_the_first_to_the_last_sample_of_it() {
     let evidence = attack(3.0, |t| Moment {
         written: 1.0,
